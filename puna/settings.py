@@ -1,0 +1,124 @@
+"""The environment, read in one place. Names and forms are Ollama's (envconfig/config.go); Puna's own begin with PUNA_."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+FOREVER = float("inf")
+OLLAMA_LEVEL = "0.32.15"
+"""The Ollama release whose API Puna answers; clients gate features on it (`/api/version`)."""
+
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_TERM = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+
+
+def parse_duration(text: str) -> float:
+    """Seconds in a Go duration such as "5m" or "1h30m"; negative means for ever.
+
+    A bare "0" is allowed, as in Go's time.ParseDuration. Raises ValueError with Go's wording.
+    """
+    body = text[1:] if text[:1] in "+-" else text
+    if body == "0":
+        return 0.0
+    seconds, at = 0.0, 0
+    for term in _TERM.finditer(body):
+        if term.start() != at:
+            break
+        seconds += float(term[1]) * _UNITS[term[2]]
+        at = term.end()
+    if not body or at != len(body):
+        number_only = re.fullmatch(r"\d+\.?\d*|\.\d+", body)
+        reason = "missing unit in duration" if number_only else "invalid duration"
+        raise ValueError(f'time: {reason} "{text}"')
+    return FOREVER if text.startswith("-") and seconds else seconds
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the environment asks for. Durations in seconds, sizes in tokens or bytes."""
+
+    host: str = "127.0.0.1"
+    port: int = 11434
+    scheme: str = "http"
+    models: Path = Path.home() / ".ollama" / "models"
+    keep_alive: float = 300.0
+    load_timeout: float = 300.0
+    origins: tuple[str, ...] = ()
+    num_parallel: int = 0
+    """Most sequences a model decodes at once; 0 lets Puna choose."""
+    max_loaded_models: int = 0
+    """0 means as many as memory holds."""
+    max_queue: int = 512
+    context_length: int = 0
+    """0 means 4,096."""
+    debug: bool = False
+    no_prune: bool = False
+    memory: int = 0
+    """PUNA_MEMORY: bytes that models may take together; 0 means what the machine has free."""
+
+    @property
+    def url(self) -> str:
+        """Where a client reaches the server: a wildcard address is reached over loopback."""
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Settings from the environment; a value that cannot be read counts as unset, as in Ollama."""
+        get = lambda name: environment.get(name, "").strip().strip("\"'")  # noqa: E731
+        scheme, host, port = _parse_host(get("OLLAMA_HOST"))
+        models = get("OLLAMA_MODELS")
+        return cls(
+            host=host,
+            port=port,
+            scheme=scheme,
+            models=Path(models).expanduser() if models else cls.models,
+            keep_alive=_seconds(get("OLLAMA_KEEP_ALIVE"), cls.keep_alive),
+            load_timeout=_seconds(get("OLLAMA_LOAD_TIMEOUT"), cls.load_timeout) or FOREVER,
+            origins=tuple(o.strip() for o in get("OLLAMA_ORIGINS").split(",") if o.strip()),
+            num_parallel=_count(get("OLLAMA_NUM_PARALLEL"), cls.num_parallel),
+            max_loaded_models=_count(get("OLLAMA_MAX_LOADED_MODELS"), cls.max_loaded_models),
+            max_queue=_count(get("OLLAMA_MAX_QUEUE"), cls.max_queue),
+            context_length=_count(get("OLLAMA_CONTEXT_LENGTH"), cls.context_length),
+            debug=_truth(get("OLLAMA_DEBUG")),
+            no_prune=_truth(get("OLLAMA_NOPRUNE")),
+            memory=_count(get("PUNA_MEMORY"), cls.memory),
+        )
+
+
+def _parse_host(text: str) -> tuple[str, str, int]:
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        scheme, rest = "http", text
+    default_port = {"http": 80, "https": 443}[scheme] if separator and scheme in ("http", "https") else 11434
+    rest = rest.split("/", 1)[0]
+    bracketed = re.fullmatch(r"\[(.*)\](?::(\d*))?", rest)
+    if bracketed:
+        host, port = bracketed[1], bracketed[2]
+    elif rest.count(":") > 1:
+        host, port = rest, ""
+    else:
+        host, _, port = rest.partition(":")
+    number = int(port) if port and port.isdigit() and int(port) < 65536 else default_port
+    return scheme, host or "127.0.0.1", number
+
+
+def _seconds(text: str, default: float) -> float:
+    if re.fullmatch(r"-?\d+", text):
+        return FOREVER if text.startswith("-") and int(text) else float(text)
+    try:
+        return parse_duration(text) if text else default
+    except ValueError:
+        return default
+
+
+def _count(text: str, default: int) -> int:
+    return int(text) if text.isdigit() else default
+
+
+def _truth(text: str) -> bool:
+    return text.lower() not in ("", "0", "f", "false")

@@ -1,0 +1,252 @@
+"""The types that cross rooms: options, what an engine is asked and answers, and the errors a person sees."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import Any, Literal, Protocol, Union
+
+import msgspec
+
+
+class PunaError(Exception):
+    """An error whose message is meant for the person who asked; `status` is its HTTP status."""
+
+    status = 500
+
+
+class BadRequest(PunaError):
+    """The request itself is wrong; the message names the field or option."""
+
+    status = 400
+
+
+class InvalidName(BadRequest):
+    """A model name that breaks the rules of `puna.library.names`."""
+
+
+class NotFound(PunaError):
+    """A model, blob or path that is not there."""
+
+    status = 404
+
+
+class Busy(PunaError):
+    """The queue is full (OLLAMA_MAX_QUEUE)."""
+
+    status = 503
+
+
+class LoadFailed(PunaError):
+    """The engine could not load a model: corrupt file, unknown architecture, not enough memory."""
+
+
+class EngineGone(PunaError):
+    """The engine process ended while it was working on a request."""
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Model options with Ollama's names and defaults (Ollama api/types.go, `Options` and `Runner`).
+
+    `num_ctx` 0 means "not asked for": scheduling then chooses. Negative `seed` means random,
+    negative `num_predict` unlimited (-1) or "until the context is full" (-2).
+    """
+
+    num_ctx: int = 0
+    num_batch: int = 512
+    num_gpu: int = -1
+    main_gpu: int | None = None
+    use_mmap: bool | None = None
+    num_thread: int = 0
+
+    num_keep: int = 4
+    seed: int = -1
+    num_predict: int = -1
+    top_k: int = 40
+    top_p: float = 0.9
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    repeat_last_n: int = 64
+    temperature: float = 0.8
+    repeat_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    mirostat: int = 0
+    mirostat_tau: float = 5.0
+    mirostat_eta: float = 0.1
+    stop: tuple[str, ...] = ()
+
+    def merged(self, given: dict[str, Any]) -> tuple[Options, list[str]]:
+        """These options with `given` laid over them, and the names in `given` that are no option.
+
+        Raises BadRequest naming the option when a value has the wrong type. None leaves a default.
+        """
+        known: dict[str, Any] = {}
+        unknown: list[str] = []
+        for name, value in given.items():
+            kind = _OPTION_KINDS.get(name)
+            if kind is None:
+                unknown.append(name)
+            elif value is not None:
+                known[name] = _coerce(name, kind, value)
+        return msgspec.structs.replace(self, **known), unknown
+
+
+_OptionKind = Literal["integer", "float32", "boolean", "array"]
+_KIND_OF_ANNOTATION: dict[str, _OptionKind] = {
+    "int": "integer",
+    "int | None": "integer",
+    "float": "float32",
+    "bool | None": "boolean",
+    "tuple[str, ...]": "array",
+}
+_OPTION_KINDS = {
+    name: _KIND_OF_ANNOTATION[kind] for name, kind in Options.__annotations__.items()
+}
+
+
+def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if kind == "integer" and number:
+        try:
+            return int(value)
+        except (ValueError, OverflowError):
+            pass
+    elif kind == "float32" and number:
+        return float(value)
+    elif kind == "boolean" and isinstance(value, bool):
+        return value
+    elif kind == "array" and isinstance(value, (list, tuple)):
+        if all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise BadRequest(f'option "{name}" must be of an array of strings')
+    raise BadRequest(f'option "{name}" must be of type {kind}')
+
+
+class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What an engine process is started with. Paths are absolute; sizes are in tokens."""
+
+    path: str
+    num_ctx: int
+    """Longest sequence a request may have."""
+    pool: int
+    """KV cells shared by all sequences, ≥ num_ctx."""
+    parallel: int
+    """Most sequences decoded at once."""
+    num_batch: int = 512
+    num_thread: int = 0
+    num_gpu: int = -1
+    use_mmap: bool | None = None
+
+
+class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """What a loaded engine says of itself."""
+
+    num_ctx: int
+    """Longest sequence a request may have, in tokens, after the model's own limit was applied."""
+    embedding: bool
+    """The model turns text into vectors and does not generate."""
+    size: int
+    """Bytes of weights, KV and compute buffers."""
+    size_vram: int
+    n_embd: int
+    load_ns: int
+
+
+class Grammar(msgspec.Struct, frozen=True):
+    """What the sampler is held to: `kind` "json" (any JSON object) or "schema" (`source` is the JSON Schema text)."""
+
+    kind: Literal["json", "schema"]
+    source: str = ""
+
+
+class Job(msgspec.Struct, kw_only=True):
+    """One text generation. `prompt` is text (special tokens in it are recognised) or token ids."""
+
+    prompt: Union[str, list[int]]
+    options: Options
+    grammar: Grammar | None = None
+    add_bos: bool = True
+    """Put the model's begin token before a text prompt that does not begin with it."""
+    truncate: bool = True
+    """Cut the middle out of a prompt longer than the context instead of refusing it."""
+    shift: bool = True
+    """Drop the older half when the context fills during generation instead of stopping."""
+
+
+class Delta(msgspec.Struct, frozen=True, tag=True):
+    """A piece of the answer: whole UTF-8 characters, never part of a stop string."""
+
+    text: str
+
+
+class Finish(msgspec.Struct, frozen=True, tag=True, kw_only=True):
+    """The end of an answer. Durations in nanoseconds."""
+
+    reason: Literal["stop", "length"]
+    prompt_tokens: int
+    """Tokens of the prompt, cached ones included."""
+    cached_tokens: int
+    """Tokens of the prompt found in the KV cache and not evaluated again."""
+    prompt_ns: int
+    eval_tokens: int
+    eval_ns: int
+    tokens: list[int]
+    """Prompt and answer as token ids: Ollama's `context`."""
+
+
+class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
+    """One L2-normalised vector for each text, in order."""
+
+    vectors: list[list[float]]
+    tokens: int
+    """Tokens of all texts after truncation."""
+
+
+class Engine(Protocol):
+    """A loaded model. Closing an answer's iterator early cancels it within one step."""
+
+    info: EngineInfo
+
+    def generate(self, job: Job) -> AsyncIterator[Delta | Finish]:
+        """Stream an answer: any number of Delta, then one Finish. Raises BadRequest, EngineGone."""
+        ...
+
+    async def embed(self, texts: list[str], *, truncate: bool) -> Embeddings:
+        """Vectors for `texts`. Raises BadRequest when a text is too long and `truncate` is false."""
+        ...
+
+    async def tokenize(self, text: str, *, add_bos: bool = True) -> list[int]: ...
+
+    async def detokenize(self, tokens: list[int]) -> str: ...
+
+    @property
+    def alive(self) -> bool: ...
+
+    async def close(self) -> None:
+        """End the engine and return all its memory; requests still on it get EngineGone."""
+        ...
+
+
+class Message(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """One turn of a conversation (Ollama api/types.go, `Message`)."""
+
+    role: str
+    content: str = ""
+    thinking: str = ""
+    images: list[bytes] = msgspec.field(default_factory=list)
+    tool_calls: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    tool_name: str = ""
+    tool_call_id: str = ""
+
+
+class Progress(msgspec.Struct, omit_defaults=True):
+    """One line of a pull's progress (Ollama api.md, Pull a Model). Sizes in bytes."""
+
+    status: str
+    digest: str = ""
+    total: int = 0
+    completed: int = 0
+
+
+Report = Callable[[Progress], None]
+"""Called from any thread with each step of a long piece of work."""
