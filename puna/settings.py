@@ -1,4 +1,4 @@
-"""The environment, read in one place. Names and forms are Ollama's (envconfig/config.go); Puna's own begin with PUNA_."""
+"""The environment, read in one place: Ollama's names and forms (envconfig/config.go), and PUNA_…."""
 
 from __future__ import annotations
 
@@ -57,6 +57,8 @@ class Settings:
     """0 means 4,096."""
     debug: bool = False
     no_prune: bool = False
+    no_history: bool = False
+    """The interactive prompt keeps no history file."""
     memory: int = 0
     """PUNA_MEMORY: bytes that models may take together; 0 means what the machine has free."""
 
@@ -86,6 +88,7 @@ class Settings:
             context_length=_count(get("OLLAMA_CONTEXT_LENGTH"), cls.context_length),
             debug=_truth(get("OLLAMA_DEBUG")),
             no_prune=_truth(get("OLLAMA_NOPRUNE")),
+            no_history=_truth(get("OLLAMA_NOHISTORY")),
             memory=_count(get("PUNA_MEMORY"), cls.memory),
         )
 

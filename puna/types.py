@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
-from typing import Any, Literal, Protocol, Union
+from collections.abc import AsyncGenerator, Callable
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -99,7 +99,7 @@ _KIND_OF_ANNOTATION: dict[str, _OptionKind] = {
     "bool | None": "boolean",
     "tuple[str, ...]": "array",
 }
-_OPTION_KINDS = {
+_OPTION_KINDS: dict[str, _OptionKind] = {
     name: _KIND_OF_ANNOTATION[kind] for name, kind in Options.__annotations__.items()
 }
 
@@ -132,6 +132,8 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     """KV cells shared by all sequences, ≥ num_ctx."""
     parallel: int
     """Most sequences decoded at once."""
+    embedding: bool = False
+    """The model turns text into vectors."""
     num_batch: int = 512
     num_thread: int = 0
     num_gpu: int = -1
@@ -153,7 +155,7 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Grammar(msgspec.Struct, frozen=True):
-    """What the sampler is held to: `kind` "json" (any JSON object) or "schema" (`source` is the JSON Schema text)."""
+    """What the sampler is held to: "json" is any JSON object, "schema" the JSON Schema in `source`."""
 
     kind: Literal["json", "schema"]
     source: str = ""
@@ -162,7 +164,7 @@ class Grammar(msgspec.Struct, frozen=True):
 class Job(msgspec.Struct, kw_only=True):
     """One text generation. `prompt` is text (special tokens in it are recognised) or token ids."""
 
-    prompt: Union[str, list[int]]
+    prompt: str | list[int]
     options: Options
     grammar: Grammar | None = None
     add_bos: bool = True
@@ -207,7 +209,7 @@ class Engine(Protocol):
 
     info: EngineInfo
 
-    def generate(self, job: Job) -> AsyncIterator[Delta | Finish]:
+    def generate(self, job: Job) -> AsyncGenerator[Delta | Finish, None]:
         """Stream an answer: any number of Delta, then one Finish. Raises BadRequest, EngineGone."""
         ...
 

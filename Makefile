@@ -1,0 +1,67 @@
+# make run     set up what is needed, then hear a real model answer
+# make test    everything that must hold before a change goes in
+# make bench   speed and memory, as ratios measured side by side
+# make lint    style and types only
+# make clean   remove what the others made (the starter models, too)
+#
+# PYTHON=… chooses the interpreter; otherwise the newest from 3.10 on that is found is used.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.PHONY: run test bench lint clean tools
+
+BIN := .venv/bin
+CLIENTS := tests/clients/node_modules
+PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3.10 python3; do \
+	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo "$$p"; break; }; done)
+JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
+
+run: .venv/runs
+	$(BIN)/puna run smollm2:135m "Why is the sky blue?"
+
+test: lint $(CLIENTS)/.package-lock.json
+	$(BIN)/pytest
+
+bench: .venv/tests
+	$(BIN)/python -m benchmarks
+
+lint: .venv/tests tools
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
+
+clean:
+	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)
+	find puna tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
+
+# A virtual environment with a Python that is new enough.
+$(BIN)/python:
+	@[ -n "$(PYTHON)" ] || { echo "Puna needs Python 3.10 or newer (Debian: apt install python3 python3-venv)."; exit 1; }
+	@"$(PYTHON)" -c 'import ensurepip' 2>/dev/null || \
+		{ echo "$(PYTHON) cannot make virtual environments (Debian: apt install python3-venv)."; exit 1; }
+	"$(PYTHON)" -m venv .venv
+
+# What `puna` needs to run; libllama is compiled for this machine.
+.venv/runs: pyproject.toml | $(BIN)/python
+	@command -v "$${CXX:-c++}" >/dev/null || command -v clang++ >/dev/null || \
+		{ echo "The engine is compiled here and needs a C++ compiler (Debian: apt install build-essential)."; exit 1; }
+	@echo "Installing Puna. The first time, libllama is compiled for this processor: about 10 core-minutes,"
+	@echo "that is about $$(( (10 + $(JOBS) - 1) / $(JOBS) )) min on the $(JOBS) cores here. pip says 'still running' meanwhile."
+	CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(BIN)/python -m pip install --disable-pip-version-check -e .
+	@touch $@
+
+# What the tests need besides.
+.venv/tests: .venv/runs
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+# The programs that are no Python packages.
+tools:
+	@for tool in node npm curl; do command -v $$tool >/dev/null || \
+		{ echo "make test needs $$tool: the official JavaScript client, the type checker and the guide's requests" \
+		"are run for real (Debian: apt install nodejs npm curl)."; exit 1; }; done
+
+$(CLIENTS)/.package-lock.json: tests/clients/package.json tests/clients/package-lock.json | tools
+	npm ci --prefix tests/clients --no-audit --no-fund
+	@touch $@

@@ -1,0 +1,24 @@
+"""Go's text/template for Python values: `parse` makes trees, `Program` runs them within bounds.
+
+The language is the one of https://pkg.go.dev/text/template, with Ollama's functions; values have no methods.
+"""
+
+from .evaluate import Program
+from .functions import FUNCTIONS
+from .nodes import Call, Sequence, cut_after, names
+from .parser import Trees, parse
+from .values import Printed, Struct, json_text
+
+__all__ = [
+    "FUNCTIONS",
+    "Call",
+    "Printed",
+    "Program",
+    "Sequence",
+    "Struct",
+    "Trees",
+    "cut_after",
+    "json_text",
+    "names",
+    "parse",
+]

@@ -1,0 +1,165 @@
+"""The tree of a parsed template, and the two questions Ollama asks of one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+
+@dataclass(frozen=True)
+class Node:
+    """`at` is where errors point to in the source; `source` is the node's text for them."""
+
+    at: int
+    source: str
+
+
+@dataclass(frozen=True)
+class Dot(Node):
+    """`.`"""
+
+
+@dataclass(frozen=True)
+class Nil(Node):
+    """`nil`"""
+
+
+@dataclass(frozen=True)
+class Constant(Node):
+    """A literal bool, number, character or string."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class Field(Node):
+    """`.A.B`"""
+
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Variable(Node):
+    """`$x.A.B`; `name` has its dollar."""
+
+    name: str
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Function(Node):
+    """The name of a function."""
+
+    name: str
+
+
+@dataclass(frozen=True)
+class Chain(Node):
+    """`(pipeline).A.B`"""
+
+    base: Operand
+    path: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Command(Node):
+    """An operand, or a function and its arguments."""
+
+    operands: tuple[Operand, ...]
+
+
+@dataclass(frozen=True)
+class Pipeline(Node):
+    """Commands joined by `|`; `variables` are declared, or with `assigns` set, to its value."""
+
+    commands: tuple[Command, ...]
+    variables: tuple[str, ...] = ()
+    assigns: bool = False
+
+
+Operand = Dot | Nil | Constant | Field | Variable | Function | Chain | Pipeline
+
+
+@dataclass(frozen=True)
+class Text(Node):
+    """Text outside actions; `source` is it."""
+
+
+@dataclass(frozen=True)
+class Action(Node):
+    """A pipeline whose value is printed."""
+
+    pipeline: Pipeline
+
+
+@dataclass(frozen=True)
+class Branch(Node):
+    """`if`, `with` or `range`."""
+
+    kind: Literal["if", "with", "range"]
+    pipeline: Pipeline
+    body: Sequence
+    otherwise: Sequence | None
+
+
+@dataclass(frozen=True)
+class Jump(Node):
+    """`break` or `continue`."""
+
+    kind: Literal["break", "continue"]
+
+
+@dataclass(frozen=True)
+class Call(Node):
+    """`template "name" pipeline`"""
+
+    name: str
+    pipeline: Pipeline | None
+
+
+Statement = Text | Action | Branch | Jump | Call
+Sequence = tuple[Statement, ...]
+
+
+def names(sequence: Sequence) -> Iterator[str]:
+    """Every field and variable name that a template uses, as written."""
+    for statement in sequence:
+        if isinstance(statement, (Action, Branch, Call)) and statement.pipeline:
+            yield from _names(statement.pipeline)
+        if isinstance(statement, Branch):
+            yield from names(statement.body)
+            yield from names(statement.otherwise or ())
+
+
+def _names(operand: Operand) -> Iterator[str]:
+    if isinstance(operand, Field):
+        yield from operand.path
+    elif isinstance(operand, Variable):
+        yield operand.name
+        yield from operand.path
+    elif isinstance(operand, Chain):
+        yield from _names(operand.base)
+        yield from operand.path
+    elif isinstance(operand, Pipeline):
+        for command in operand.commands:
+            for inner in command.operands:
+                yield from _names(inner)
+
+
+def cut_after(sequence: Sequence, name: str) -> tuple[Sequence, bool]:
+    """The template up to and with the first action that prints the field `name`, and whether there is one."""
+    kept: list[Statement] = []
+    for statement in sequence:
+        found = False
+        if isinstance(statement, Action):
+            found = name in _names(statement.pipeline)
+        elif isinstance(statement, Branch):
+            body, in_body = cut_after(statement.body, name)
+            otherwise, in_otherwise = cut_after(statement.otherwise or (), name)
+            found = in_body or in_otherwise
+            statement = replace(statement, body=body, otherwise=otherwise or None)
+        kept.append(statement)
+        if found:
+            return tuple(kept), True
+    return tuple(kept), False

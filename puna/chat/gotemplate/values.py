@@ -1,0 +1,168 @@
+"""Go's view of Python values: truth, type names, and the text that %v and encoding/json make of them.
+
+None is nil, dict a map[string]any, list a slice, int an int, float a float64; a str that holds part of a
+character keeps its bytes as surrogateescape does.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Any
+
+from .lexer import quote
+
+_HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_JSON_SPECIAL = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
+_JSON_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
+
+
+class Fault(Exception):
+    """A template asked for what its values do not give; the message is Go's."""
+
+
+class Struct(dict[str, Any]):
+    """A Go struct: its fields in order, and no others."""
+
+    go_type = "struct"
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        """What encoding/json writes for it, in order."""
+        return self
+
+
+class Printed:
+    """A value with a String method: it prints as `str` of it."""
+
+
+def truth(value: Any) -> bool:
+    """Whether `if` takes it: structs always, others unless empty, zero or nil."""
+    return True if isinstance(value, Struct) else bool(value)
+
+
+def type_name(value: Any) -> str:
+    """The type as %T shows it."""
+    if value is None:
+        return "<nil>"
+    if isinstance(value, Struct):
+        return value.go_type
+    for kind, name in _TYPE_NAMES:
+        if isinstance(value, kind):
+            return name
+    return type(value).__name__
+
+
+_TYPE_NAMES = (
+    (str, "string"),
+    (bool, "bool"),
+    (int, "int"),
+    (float, "float64"),
+    (list, "[]interface {}"),
+    (dict, "map[string]interface {}"),
+)
+
+
+def shown(value: Any) -> str:
+    """The text an action prints."""
+    if type(value) is str:
+        return value
+    if value is None:
+        return "<no value>"
+    text = plain(value)
+    return text.removeprefix("&") if isinstance(value, Struct) else text
+
+
+def plain(value: Any, *, named: bool = False) -> str:
+    """The text of %v, or with `named` of %+v."""
+    if isinstance(value, Printed):
+        return str(value)
+    if isinstance(value, str):
+        return value
+    if value is None:
+        return "<nil>"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return shortest(value)
+    if isinstance(value, list):
+        return "[" + " ".join([plain(item, named=named) for item in value]) + "]"
+    if isinstance(value, Struct):
+        parts = [(f"{name}:" if named else "") + plain(item, named=named) for name, item in value.items()]
+        return ("&" if value.go_type.startswith("*") else "") + "{" + " ".join(parts) + "}"
+    if isinstance(value, dict):
+        parts = [f"{key}:{plain(value[key], named=named)}" for key in sorted(value)]
+        return f"map[{' '.join(parts)}]"
+    return str(value)
+
+
+def literal(value: Any) -> str:
+    """The text of %#v."""
+    if isinstance(value, str):
+        return quote(value)
+    if isinstance(value, list):
+        return type_name(value) + "{" + ", ".join(map(literal, value)) + "}"
+    if isinstance(value, dict):
+        if isinstance(value, Struct):
+            parts = [f"{key}:{literal(item)}" for key, item in value.items()]
+        else:
+            parts = [f"{quote(key)}:{literal(value[key])}" for key in sorted(value)]
+        return type_name(value).replace("*", "&") + "{" + ", ".join(parts) + "}"
+    return "interface {}(nil)" if value is None else plain(value)
+
+
+def shortest(value: float, *, json: bool = False) -> str:
+    """The fewest digits that give `value` back, with an exponent where %v (or encoding/json) has one."""
+    if value != value or value in (float("inf"), float("-inf")):
+        return "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
+    sign, digits, exponent = Decimal(repr(value)).as_tuple()
+    minus = "-" if sign else ""
+    figures = "".join(map(str, digits)).rstrip("0") or "0"
+    power = len(digits) + int(exponent) - 1 if value else 0
+    lowest, highest = (-6, 20) if json else (-4, 5)
+    if lowest <= power <= highest:
+        return minus + _positional(figures, power)
+    mantissa = figures[0] + ("." + figures[1:] if figures[1:] else "")
+    # JSON drops the exponent's leading zero, and only a negative one's.
+    width = 1 if json and power < 0 else 2
+    return f"{minus}{mantissa}e{'-' if power < 0 else '+'}{abs(power):0{width}d}"
+
+
+def _positional(figures: str, power: int) -> str:
+    if power < 0:
+        return "0." + "0" * (-power - 1) + figures
+    whole, part = figures[: power + 1].ljust(power + 1, "0"), figures[power + 1 :]
+    return f"{whole}.{part}" if part else whole
+
+
+def json_text(value: Any) -> str:
+    """What encoding/json's Marshal writes: sorted maps, HTML characters escaped."""
+    if isinstance(value, str):
+        return '"' + _JSON_SPECIAL.sub(_json_escape, value) + '"'
+    if value is None:
+        return "null"
+    if isinstance(value, float):
+        return shortest(value, json=True)
+    if isinstance(value, list):
+        return "[" + ",".join([json_text(item) for item in value]) + "]"
+    if isinstance(value, dict):
+        items = value.wire.items() if isinstance(value, Struct) else sorted(value.items())
+        return "{" + ",".join([f"{json_text(key)}:{json_text(item)}" for key, item in items]) + "}"
+    return plain(value)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    character = found[0]
+    if "\ud800" <= character <= "\udfff":
+        return "\\ufffd"
+    return _JSON_SHORT.get(character) or _HTML.get(character) or f"\\u{ord(character):04x}"
+
+
+def to_bytes(text: str) -> bytes:
+    """A Go string's bytes."""
+    return text.encode("utf-8", "surrogateescape")
+
+
+def from_bytes(data: bytes) -> str:
+    """The Go string of these bytes."""
+    return data.decode("utf-8", "surrogateescape")

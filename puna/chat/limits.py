@@ -1,0 +1,181 @@
+"""What keeps a Jinja template's values small and its work finite.
+
+A rendering has a budget: a turn of a loop takes a unit, a call four, 64 characters or 8 items made one.
+What would make a huge value in one step is refused beforehand.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+MOST_CHARACTERS = 4 << 20
+_BUDGET = 100_000
+_GREATEST = 1_000_000
+"""The greatest number that may say how often or how wide."""
+
+_WIDE_FIELD = re.compile(r"\d{6,}|%[-+# 0]*\*|\.\*")
+
+_left: ContextVar[list[int] | None] = ContextVar("units left to the rendering that runs", default=None)
+
+
+class TooMuch(Exception):
+    """The template wants more than any chat template needs."""
+
+
+@contextmanager
+def budget() -> Iterator[None]:
+    """Inside, templates can spend as much as one rendering may."""
+    token = _left.set([_BUDGET])
+    try:
+        yield
+    finally:
+        _left.reset(token)
+
+
+def spend(units: int) -> None:
+    """Take `units` from the budget. Raises TooMuch when it is used up."""
+    left = _left.get()
+    if left is not None and units:
+        left[0] -= units
+        if left[0] < 0:
+            raise TooMuch("the template takes too many steps")
+
+
+def made(value: Any) -> Any:
+    """`value`, paid for by its size."""
+    if isinstance(value, str):
+        spend(len(value) >> 6)
+    elif isinstance(value, (list, tuple, range)):
+        spend(len(value) >> 3)
+    elif isinstance(value, int) and value.bit_length() > 1024:
+        raise TooMuch("a number is too great")
+    return value
+
+
+def printable(value: Any) -> Any:
+    """`value`, paid for, if it prints as bounded text. What is held many times counts each time."""
+    if isinstance(value, str):
+        limit(len(value))
+        return made(value)
+    pending, size = [value], 0
+    while pending:
+        item = pending.pop()
+        size += 16
+        if isinstance(item, (str, dict, list, tuple, set)):
+            size += len(item)
+            if not isinstance(item, str):
+                pending.extend(item)
+            if isinstance(item, dict):
+                pending.extend(item.values())
+        limit(size)
+    return value
+
+
+def limit(size: int) -> None:
+    """Raises TooMuch when a value of so many characters or items is too much."""
+    if size > MOST_CHARACTERS:
+        raise TooMuch(f"a value is longer than {MOST_CHARACTERS}")
+
+
+def binary(operator: str, left: Any, right: Any) -> None:
+    """Raises TooMuch when `left operator right` is too much."""
+    if operator == "*":
+        for many, times in ((left, right), (right, left)):
+            if isinstance(many, (str, list, tuple)) and isinstance(times, int):
+                limit(len(many) * times)
+    elif operator == "**" and (abs(left) > 1024 or abs(right) > 128):
+        raise TooMuch("a power is too great")
+    elif operator == "%" and isinstance(left, str):
+        _format(left, right)
+
+
+def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    """Raises TooMuch when calling `function`, perhaps a string's method, is too much."""
+    spend(4)
+    _numbers(args, kwargs)
+    method = getattr(function, "__wrapped__", function)  # the sandbox wraps str.format
+    owner, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
+    if not isinstance(owner, str):
+        return
+    if name == "join" and args:
+        _join(args[0], owner)
+    elif name in ("format", "format_map"):
+        _format(owner, args, kwargs)
+    elif name == "replace":
+        _replace(owner, *args)
+    elif name in ("translate", "encode", "expandtabs"):
+        raise TooMuch(f"{name} is not for templates")
+
+
+def guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter `name`, refused when it is too much, and paid for."""
+    skipped = 1 if hasattr(function, "jinja_pass_arg") else 0
+    check = _CHECKS.get(name)
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        passed, value, others = args[:skipped], args[skipped], args[skipped + 1 :]
+        if name == "join" and not isinstance(value, str):
+            value = list(value)
+        made(value)
+        _numbers(others, kwargs)
+        if check:
+            check(value, *others, **kwargs)
+        return made(function(*passed, value, *others, **kwargs))
+
+    return run
+
+
+def _numbers(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+    for argument in (*args, *kwargs.values()):
+        if isinstance(argument, int) and abs(argument) > _GREATEST:
+            raise TooMuch("a number is too great")
+
+
+def _text(value: Any, *_: Any, **__: Any) -> None:
+    printable(value)
+
+
+def _replace(value: Any, old: Any = "", new: Any = "", *_: Any, **__: Any) -> None:
+    printable([value, old, new])
+    text = str(value)
+    limit(len(text) + text.count(str(old)) * len(str(new)))
+
+
+def _join(value: Any, d: Any = "", *_: Any, **__: Any) -> None:
+    printable(value)
+    limit(len(value) * len(str(d)))
+
+
+def _format(pattern: Any, *values: Any, **named: Any) -> None:
+    printable([pattern, values, named])
+    if _WIDE_FIELD.search(str(pattern)):
+        raise TooMuch("a field is too wide")
+
+
+def _indent(value: Any, width: Any = 4, *_: Any, **__: Any) -> None:
+    printable(value)
+    text = str(value)
+    limit(len(text) + (text.count("\n") + 1) * (width if isinstance(width, int) else len(str(width))))
+
+
+def _to_json(value: Any, *_: Any, indent: Any = None, **__: Any) -> None:
+    printable(value)
+    if isinstance(indent, int) and indent > 16:
+        raise TooMuch("an indent is too wide")
+
+
+_CHECKS: dict[str, Callable[..., None]] = {
+    **dict.fromkeys(("capitalize", "e", "escape", "lower", "safe", "string", "title"), _text),
+    **dict.fromkeys(("trim", "upper", "urlencode", "wordcount"), _text),
+    "format": _format,
+    "indent": _indent,
+    "join": _join,
+    "replace": _replace,
+    "tojson": _to_json,
+}

@@ -1,0 +1,108 @@
+"""A Modelfile's TEMPLATE: a Go template given the values that Ollama gives it (template/template.go)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+from puna.types import BadRequest, Message
+
+from .gotemplate import FUNCTIONS, Call, Program, Sequence, Trees, cut_after, names, parse
+from .prompt import Prompt, Template
+from .records import JsonList, Tool, Turn
+
+_RESPONSE = "{{ .Response }}"
+
+
+def go(source: str) -> Template:
+    """A template in Go's language. Raises BadRequest `template: :line:column: …`.
+
+    One that reads neither .Messages nor .Response has .Response put behind it.
+    """
+    try:
+        return _made(source)
+    except RecursionError:
+        raise BadRequest("template: max expression depth exceeded") from None
+
+
+@lru_cache(maxsize=1)
+def plain() -> Template:
+    """What a model without a template gets: the prompt as it is."""
+    return go("{{ .Prompt }}")
+
+
+def _made(source: str) -> _GoTemplate:
+    trees = parse(source, FUNCTIONS)
+    for tree in trees.values():
+        _refuse_bare_calls(tree)
+    read = frozenset(name.lower() for tree in trees.values() for name in names(tree))
+    if not read & {"messages", "response"}:
+        trees = trees | {"": trees[""] + parse(_RESPONSE, FUNCTIONS)[""]}
+        read |= {"response"}
+    return _GoTemplate(source, trees, read)
+
+
+def _refuse_bare_calls(tree: Sequence) -> None:
+    if any(isinstance(statement, Call) and statement.pipeline is None for statement in tree):
+        raise BadRequest("undefined template specified")
+
+
+class _GoTemplate:
+    def __init__(self, source: str, trees: Trees, read: frozenset[str]) -> None:
+        self.names = read
+        self._whole = Program(source, trees)
+        # The last turn ends where the model's answer begins.
+        self._open = Program(source, trees | {"": cut_after(trees[""], "Response")[0]})
+
+    def render(self, prompt: Prompt) -> str:
+        common = {
+            "Response": "",
+            "Think": bool(prompt.think),
+            "ThinkLevel": prompt.think if isinstance(prompt.think, str) else "medium" if prompt.think else "",
+            "IsThinkSet": prompt.think is not None,
+        }
+        if prompt.prompt and prompt.suffix:
+            return self._whole.execute({"Prompt": prompt.prompt, "Suffix": prompt.suffix, **common})
+        turns = _collated(prompt.messages)
+        if "messages" not in self.names:
+            return self._turn_by_turn(turns, common)
+        system = "\n\n".join(message.content for message in prompt.messages if message.role == "system")
+        tools = JsonList(Tool(given) for given in prompt.tools or ())
+        return self._whole.execute(
+            {
+                "System": system,
+                "Messages": [Turn(message, content) for message, content in turns],
+                "Tools": tools,
+                **common,
+            }
+        )
+
+    def _turn_by_turn(self, turns: list[tuple[Message, str]], common: dict[str, Any]) -> str:
+        """The template once for each exchange of system, prompt and response; the last one left open."""
+        parts: list[str] = []
+        place = {"system": "System", "user": "Prompt", "assistant": "Response"}
+        order = list(place.values())
+        exchange = dict.fromkeys(order, "")
+        for message, content in turns:
+            field = place.get(message.role)
+            if field is None:
+                continue
+            # A system text or prompt that comes behind what follows it in an exchange begins the next one.
+            if any(exchange[later] for later in order[order.index(field) + 1 :]):
+                parts.append(self._whole.execute({**common, **exchange}))
+                exchange = dict.fromkeys(order, "")
+            exchange[field] = content
+        parts.append(self._open.execute({**common, **exchange}))
+        return "".join(parts)
+
+
+def _collated(messages: list[Message]) -> list[tuple[Message, str]]:
+    """The messages and their text, neighbours of one role made one; tools' answers stay apart."""
+    turns: list[tuple[Message, str]] = []
+    for message in messages:
+        if turns and turns[-1][0].role == message.role != "tool":
+            first, content = turns[-1]
+            turns[-1] = (first, f"{content}\n\n{message.content}")
+        else:
+            turns.append((message, message.content))
+    return turns

@@ -1,0 +1,37 @@
+"""What is rendered, and what renders it."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+import msgspec
+
+from puna.types import Message
+
+
+class Prompt(msgspec.Struct, frozen=True, kw_only=True):
+    """A conversation or, for fill-in-the-middle, the text on both sides of the gap."""
+
+    messages: list[Message] = []
+    tools: list[dict[str, Any]] | None = None
+    """Tools in the API's shape: `{"type": "function", "function": {...}}`."""
+    think: bool | str | None = None
+    """Whether to think, or how much: "low", "medium", "high". None leaves it to the template."""
+    add_generation_prompt: bool = True
+    """End where the assistant's turn begins. Go templates decide this themselves."""
+    prompt: str = ""
+    """The text before the gap, when there is a `suffix`."""
+    suffix: str = ""
+
+
+class Template(Protocol):
+    """A chat template, ready to render. Immutable."""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """The variables it reads, in lower case: "tools", "messages", "suffix", "think", …"""
+        ...
+
+    def render(self, prompt: Prompt) -> str:
+        """The text for `prompt`. Raises PunaError, and BadRequest when the template refuses the messages."""
+        ...

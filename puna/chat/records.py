@@ -1,0 +1,205 @@
+"""Messages and tools as Go templates see them (Ollama template/template.go and api/types.go)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from puna.types import Message
+
+from .gotemplate import Printed, Struct, json_text
+
+
+class JsonMap(Printed, dict[str, Any]):
+    """A map that prints as JSON: a call's arguments, a tool's properties."""
+
+    def __str__(self) -> str:
+        return json_text(self)
+
+
+class JsonList(Printed, list[Any]):
+    """A slice that prints as JSON: all tools."""
+
+    def __str__(self) -> str:
+        return json_text(self)
+
+
+class Object(Struct):
+    """A JSON object whose keys keep their order."""
+
+
+class Property(Struct):
+    """api.ToolProperty; `given` is the JSON Schema it is made from."""
+
+    go_type = "api.ToolProperty"
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        schema = _as_object(given)
+        inner = {name: Property(each) for name, each in _as_object(schema.get("properties")).items()}
+        super().__init__(
+            AnyOf=[Property(each) for each in schema.get("anyOf") or []],
+            Type=Types(schema.get("type")),
+            Items=as_go(schema.get("items")),
+            Description=schema.get("description") or "",
+            Enum=as_go(list(schema.get("enum") or [])),
+            Properties=Object(inner) if inner else None,
+            Required=list(schema.get("required") or []),
+        )
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        named = {name[:1].lower() + name[1:]: value for name, value in self.items()}
+        if len(self["Type"]) == 1:
+            named["type"] = self["Type"][0]
+        return {name: value for name, value in named.items() if value not in (None, "", [])}
+
+    def type_script(self) -> str:
+        """The type as TypeScript writes it."""
+        if self["AnyOf"]:
+            return " | ".join(each.type_script() for each in self["AnyOf"])
+        return " | ".join(_TYPE_SCRIPT.get(kind, "any") for kind in self["Type"]) or "any"
+
+
+class Types(Printed, list[str]):
+    """A property's type: one name, or several."""
+
+    def __init__(self, given: str | list[str] | None) -> None:
+        super().__init__([given] if isinstance(given, str) else given or [])
+
+    def __str__(self) -> str:
+        return self[0] if len(self) == 1 else f"[{' '.join(self)}]" if self else ""
+
+
+_TYPE_SCRIPT = {
+    "string": "string",
+    "number": "number",
+    "integer": "number",
+    "boolean": "boolean",
+    "array": "any[]",
+    "object": "Record<string, any>",
+    "null": "null",
+}
+
+
+class _Json(Printed, Struct):
+    """A struct that prints as JSON under `wire_names`; `omitted` fields only when they are set."""
+
+    wire_names: dict[str, str]
+    omitted: frozenset[str] = frozenset()
+
+    def __str__(self) -> str:
+        return json_text(self)
+
+    @property
+    def wire(self) -> dict[str, Any]:
+        return {
+            wire_name: self[name]
+            for name, wire_name in self.wire_names.items()
+            if name not in self.omitted or self[name] not in (None, "", [])
+        }
+
+
+class Tool(_Json):
+    """One tool that may be called."""
+
+    go_type = "template.templateTool"
+    wire_names = {"Type": "type", "Items": "items", "Function": "function"}  # noqa: RUF012
+    omitted = frozenset(["Items"])
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        function = ToolFunction(_as_object(given.get("function")))
+        super().__init__(Type=given.get("type") or "", Items=as_go(given.get("items")), Function=function)
+
+
+class ToolFunction(_Json):
+    """What a tool is called and does."""
+
+    go_type = "template.templateToolFunction"
+    wire_names = {"Name": "name", "Description": "description", "Parameters": "parameters"}  # noqa: RUF012
+    omitted = frozenset(["Description"])
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        super().__init__(
+            Name=given.get("name") or "",
+            Description=given.get("description") or "",
+            Parameters=Parameters(_as_object(given.get("parameters"))),
+        )
+
+
+class Parameters(_Json):
+    """What a tool takes."""
+
+    go_type = "template.templateToolFunctionParameters"
+    wire_names = {  # noqa: RUF012
+        "Type": "type",
+        "Defs": "$defs",
+        "Items": "items",
+        "Required": "required",
+        "Properties": "properties",
+    }
+    omitted = frozenset(["Defs", "Items", "Required"])
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        properties = _as_object(given.get("properties"))
+        super().__init__(
+            Type=given.get("type") or "",
+            Defs=as_go(given.get("$defs")),
+            Items=as_go(given.get("items")),
+            Required=list(given.get("required") or []),
+            Properties=JsonMap({name: Property(each) for name, each in properties.items()}),
+        )
+
+
+class Turn(Struct):
+    """A message; `content` is its text after messages of one role were put together."""
+
+    go_type = "*template.templateMessage"
+
+    def __init__(self, message: Message, content: str) -> None:
+        super().__init__(
+            Role=message.role,
+            Content=content,
+            Thinking=message.thinking,
+            Images=list(message.images),
+            ToolCalls=[_call(given) for given in message.tool_calls],
+            ToolName=message.tool_name,
+            ToolCallID=message.tool_call_id,
+        )
+
+
+class ToolCall(Struct):
+    """A call the model made."""
+
+    go_type = "template.templateToolCall"
+
+
+class CalledFunction(Struct):
+    """Which function, with what."""
+
+    go_type = "template.templateToolCallFunction"
+
+
+def _call(given: dict[str, Any]) -> ToolCall:
+    function = _as_object(given.get("function"))
+    return ToolCall(
+        ID=given.get("id") or "",
+        Function=CalledFunction(
+            Index=int(function.get("index") or 0),
+            Name=function.get("name") or "",
+            Arguments=JsonMap(as_go(_as_object(function.get("arguments")))),
+        ),
+    )
+
+
+def as_go(value: Any) -> Any:
+    """A JSON value as Go decodes one: every number a float64."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(value, list):
+        return [as_go(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): as_go(item) for key, item in value.items()}
+    return value
+
+
+def _as_object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}

@@ -1,0 +1,147 @@
+"""Jinja that reaches nothing of Python's and always ends, for templates come from strangers."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from jinja2 import Template, TemplateSyntaxError, meta, nodes, pass_context
+from jinja2.ext import Extension
+from jinja2.parser import Parser
+from jinja2.runtime import Context
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.visitor import NodeTransformer
+
+from puna.types import BadRequest, PunaError
+
+from . import limits
+
+_LEFT_OUT = ("center", "filesizeformat", "forceescape", "pprint", "random", "striptags", "urlize")
+_LEFT_OUT += ("wordwrap", "xmlattr")
+"""Filters that make text grow and that no chat template uses."""
+
+
+class Refusal(Exception):
+    """The template called raise_exception: it does not take these messages."""
+
+
+def compiled(source: str, names: dict[str, Any]) -> tuple[Template, frozenset[str]]:
+    """The template, with `names` as its globals, and the variables it reads. Raises BadRequest."""
+    environment = _environment()
+    try:
+        tree = environment.parse(source)
+        read = frozenset(name.lower() for name in meta.find_undeclared_variables(tree))
+        code = environment.compile(_Metered().visit(tree))
+    except TemplateSyntaxError as error:
+        raise BadRequest(f"template: line {error.lineno}: {error.message}") from None
+    except Exception as error:  # nested too deeply for Python's own compiler, numbers it does not read, …
+        raise BadRequest(f"template: {error}") from None
+    return Template.from_code(environment, code, environment.make_globals(names)), read
+
+
+def bounded(template: Template, given: dict[str, Any]) -> str:
+    """The template's text. Raises BadRequest with what raise_exception was given, PunaError for all else."""
+    try:
+        with limits.budget():
+            text = template.render(given)
+            limits.limit(len(text))
+    except Refusal as refusal:
+        raise BadRequest(str(refusal)) from None
+    except Exception as error:  # whatever Python raises for what a template does
+        raise PunaError(f"template: {error}") from None
+    return text
+
+
+@pass_context
+def _pay(_: Context, units: int) -> bool:
+    limits.spend(units)
+    return True
+
+
+@pass_context
+def _printable(_: Context, value: Any) -> Any:
+    return limits.printable(value)
+
+
+class _Metered(NodeTransformer):
+    """Makes loops and macros pay for each turn and the text it holds, and `~` for what it joins."""
+
+    def visit_For(self, node: nodes.For) -> nodes.For:
+        price = _price(node)
+        node = self.visit_body(node)
+        if node.test is not None:
+            node.test = nodes.And(price, node.test)
+        return node
+
+    def visit_body(self, node: Any) -> Any:
+        price = _price(node)
+        self.generic_visit(node)
+        node.body.insert(0, nodes.ExprStmt(price))
+        return node
+
+    visit_Macro = visit_CallBlock = visit_body
+
+    def visit_Concat(self, node: nodes.Concat) -> nodes.Concat:
+        self.generic_visit(node)
+        node.nodes = [nodes.Filter(part, "puna_printable", [], [], None, None) for part in node.nodes]
+        return node
+
+
+def _price(node: nodes.Node) -> nodes.Filter:
+    text = sum(len(piece.data) for piece in node.find_all(nodes.TemplateData))
+    return nodes.Filter(nodes.Const(1 + (text >> 6)), "puna_pay", [], [], None, None)
+
+
+class _Generation(Extension):
+    """`{% generation %}…{% endgeneration %}` marks an answer for training; here it is only text."""
+
+    tags = {"generation"}  # noqa: RUF012
+
+    def parse(self, parser: Parser) -> list[nodes.Node]:
+        next(parser.stream)
+        return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+
+class _Environment(ImmutableSandboxedEnvironment):
+    intercepted_binops = frozenset(["+", "*", "%", "**"])
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        limits.binary(operator, left, right)
+        return limits.made(super().call_binop(context, operator, left, right))
+
+    def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
+        limits.call(__obj, args, kwargs)
+        return limits.made(super().call(__context, __obj, *args, **kwargs))
+
+
+def _to_json(
+    value: Any,
+    ensure_ascii: bool = False,
+    indent: int | None = None,
+    separators: tuple[str, str] | None = None,
+    sort_keys: bool = False,
+) -> str:
+    return json.dumps(
+        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+    )
+
+
+@lru_cache(maxsize=1)
+def _environment() -> _Environment:
+    environment = _Environment(
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.loopcontrols", _Generation],
+        finalize=limits.printable,
+        optimized=False,
+    )
+    for name in _LEFT_OUT:
+        del environment.filters[name]
+    environment.filters["tojson"] = _to_json
+    for name, function in environment.filters.items():
+        environment.filters[name] = limits.guarded(name, function)
+    environment.filters |= {"puna_pay": _pay, "puna_printable": _printable}
+    for name in ("lipsum", "cycler", "joiner"):
+        del environment.globals[name]
+    return environment

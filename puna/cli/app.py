@@ -1,0 +1,106 @@
+"""The program: its commands, its help, and how every failure ends."""
+
+from __future__ import annotations
+
+import sys
+from io import TextIOWrapper
+from typing import Annotated
+
+import typer
+
+from puna import __version__
+from puna.cli.connection import CommandFailed, server_version
+from puna.cli.models import copy, delete, list_models, show
+from puna.cli.pull import pull
+from puna.cli.run import run
+from puna.cli.running import list_running, stop
+from puna.cli.serve import ENVIRONMENT, serve
+from puna.settings import OLLAMA_LEVEL, Settings
+
+
+def examples(*lines: str) -> str:
+    """The end of a command's help; the mark keeps typer from joining the lines."""
+    return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
+
+
+app = typer.Typer(
+    name="puna",
+    help="Run large language models on your own machine.",
+    epilog=examples(
+        "puna run smollm2:135m                         # talk with a model",
+        'puna run smollm2:135m "Why is the sky blue?"  # one answer',
+        "puna list                                     # the models on this machine",
+        "puna serve                                    # the HTTP API, on port 11434",
+    ),
+    # Help without rich: drawing boxes would take longer than most commands do.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(asked: bool) -> None:
+    if not asked:
+        return
+    found = server_version(Settings.from_environment())
+    if found is None:
+        print("Warning: could not connect to a running Puna instance")
+    print(f"puna version is {__version__} (Ollama API {OLLAMA_LEVEL})")
+    if found is not None and found != OLLAMA_LEVEL:
+        print(f"Warning: server version is {found or 'unknown'}")
+    raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def start(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-v", help="Show version information.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    if context.invoked_subcommand is None:
+        print(context.get_help())
+
+
+app.command(
+    "serve", epilog=examples("puna serve", "OLLAMA_HOST=0.0.0.0:8080 puna serve") + "\n\n" + ENVIRONMENT
+)(serve)
+app.command("start", hidden=True)(serve)
+app.command(
+    "run",
+    epilog=examples(
+        "puna run smollm2:135m",
+        'puna run smollm2:135m "Why is the sky blue?"',
+        'cat report.txt | puna run smollm2:135m "Summarise this."',
+        'puna run smollm2:135m --format json "Name three rivers, as JSON."',
+        'puna run all-minilm "turn this into a vector"',
+    ),
+)(run)
+app.command("pull", epilog=examples("puna pull smollm2:135m"))(pull)
+app.command("list", epilog=examples("puna list", "puna list smol"))(list_models)
+app.command("ls", hidden=True)(list_models)
+app.command("show", epilog=examples("puna show smollm2:135m", "puna show --modelfile smollm2:135m"))(show)
+app.command("ps", epilog=examples("puna ps"))(list_running)
+app.command("stop", epilog=examples("puna stop smollm2:135m"))(stop)
+app.command("cp", epilog=examples("puna cp smollm2:135m mine"))(copy)
+app.command("rm", epilog=examples("puna rm mine", "puna rm mine other:latest"))(delete)
+
+
+def main() -> None:
+    """Run the command line. Exit status: 0, 1 for any failure, 130 for Ctrl-C."""
+    for stream in (sys.stdout, sys.stderr):
+        # Models write every script there is; a terminal that cannot show one must not end the answer.
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(encoding="utf-8", errors="replace")
+    try:
+        app(prog_name="puna")
+    except CommandFailed as failure:
+        print(f"Error: {failure}", file=sys.stderr)
+        sys.exit(1)
+    except SystemExit as end:
+        # Typer ends with 2 when the command was typed wrongly; Ollama ends with 1 for everything.
+        sys.exit(1 if end.code == 2 else end.code)

@@ -1,0 +1,90 @@
+"""The way to the server: is it there, and what a failure on the way means to a person."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from puna.settings import Settings
+
+if TYPE_CHECKING:
+    from puna.cli.client import Client
+
+
+class CommandFailed(Exception):
+    """Ends a command with "Error: message" and status 1."""
+
+
+class ModelMissing(CommandFailed):
+    """The server has not got the model that was named."""
+
+
+def server_version(settings: Settings, timeout: float = 2.0) -> str | None:
+    """The version a server at `settings.url` gives itself; None when nothing answers in `timeout` seconds.
+
+    Anything that speaks HTTP counts as an answer, "" when it names no version. Kept on http.client, for
+    `--version` and the check before every `run` should not wait for the client package to be imported.
+    """
+    import http.client
+    import json
+
+    scheme, _, address = settings.url.partition("://")
+    connect = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
+    connection = connect(address, timeout=timeout)
+    try:
+        connection.request("GET", "/api/version")
+        body = json.loads(connection.getresponse().read())
+        return str(body.get("version", "")) if isinstance(body, dict) else ""
+    except OSError:
+        return None
+    except (http.client.HTTPException, ValueError):
+        return ""
+    finally:
+        connection.close()
+
+
+def is_local(settings: Settings) -> bool:
+    """The server's address is on this machine (Ollama cmd.go, isLocalhost)."""
+    import ipaddress
+
+    if settings.host == "localhost":
+        return True
+    try:
+        address = ipaddress.ip_address(settings.host)
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
+
+
+@contextmanager
+def connect(settings: Settings | None = None) -> Iterator[Client]:
+    """A client for the server; every error of the conversation leaves as CommandFailed."""
+    settings = settings or Settings.from_environment()
+    with plain_failures(settings):
+        from puna.cli.client import Client
+
+        # A proxy that the environment names for the world outside must not see talk with this machine.
+        with Client(host=settings.url, trust_env=not is_local(settings)) as client:
+            yield client
+
+
+@contextmanager
+def plain_failures(settings: Settings) -> Iterator[None]:
+    """Turns the client's errors into CommandFailed with words for a person, ModelMissing for a 404."""
+    import httpx
+    import ollama
+
+    try:
+        yield
+    except ollama.ResponseError as error:
+        kind = ModelMissing if error.status_code == 404 else CommandFailed
+        raise kind(error.error) from None
+    except BrokenPipeError:
+        raise  # Not the server: whoever read our output has gone.
+    except (ConnectionError, httpx.ConnectError):
+        raise CommandFailed(
+            f"could not connect to Puna at {settings.url}: is it running? start it with: puna serve"
+        ) from None
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise CommandFailed(f"talking to {settings.url} failed: {error}") from None

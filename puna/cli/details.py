@@ -1,0 +1,84 @@
+"""What `show` says of a model: sections in Ollama's order and form (Ollama cmd.go, showInfo)."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator
+from typing import Any
+
+from puna.cli.columns import columns
+from puna.cli.human import human_number
+
+
+def details_text(found: dict[str, Any], *, verbose: bool = False) -> str:
+    """The sections of an `/api/show` answer that have something in them."""
+    return "\n".join(
+        f"  {title}\n{columns([['', *row] for row in rows])}\n"
+        for title, rows in _sections(found, verbose)
+        if rows
+    )
+
+
+def _sections(found: dict[str, Any], verbose: bool) -> Iterator[tuple[str, list[list[str]]]]:
+    yield "Model", _model(found)
+    yield "Capabilities", [[ability] for ability in found.get("capabilities") or []]
+    parameters: str = found.get("parameters") or ""
+    yield "Parameters", [line.split() for line in parameters.splitlines() if line.strip()]
+    if verbose:
+        yield (
+            "Metadata",
+            [[key, _value(value)] for key, value in sorted((found.get("model_info") or {}).items())],
+        )
+        yield (
+            "Tensors",
+            [
+                [t["name"], t["type"], f"[{' '.join(map(str, t['shape']))}]"]
+                for t in found.get("tensors") or []
+            ],
+        )
+    yield "System", _beginning(found.get("system") or "")
+    yield "License", _beginning(_text(found.get("license")))
+
+
+def _model(found: dict[str, Any]) -> list[list[str]]:
+    info, details = found.get("model_info") or {}, found.get("details") or {}
+    architecture = info.get("general.architecture") or details.get("family") or ""
+    parameters = details.get("parameter_size") or _count(info.get("general.parameter_count"))
+    rows = [
+        ["architecture", architecture],
+        ["parameters", parameters],
+        ["context length", str(info.get(f"{architecture}.context_length", ""))],
+        ["embedding length", str(info.get(f"{architecture}.embedding_length", ""))],
+        ["quantization", details.get("quantization_level") or ""],
+    ]
+    return [row for row in rows if row[1]]
+
+
+def _count(parameters: int | None) -> str:
+    return human_number(parameters) if parameters else ""
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list):
+        # A vocabulary has 49,000 entries: the first few, as many as fit in ten columns, tell what it is.
+        shown, width = 0, 1
+        for item in value:
+            width += len(str(item)) + (2 if shown else 0)
+            if width > 10 and shown:
+                break
+            shown += 1
+        more = f" ...+{len(value) - shown} more" if shown < len(value) else ""
+        return f"[{' '.join(map(str, value[:shown]))}{more}]"
+    return "" if value is None else f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _text(value: Any) -> str:
+    return "\n".join(value) if isinstance(value, list) else value or ""
+
+
+def _beginning(text: str) -> list[list[str]]:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    shown = [[part] for line in lines[:2] for part in textwrap.wrap(line, 100)]
+    return shown + [["..."]] * (len(lines) > 2)

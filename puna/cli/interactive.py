@@ -1,0 +1,133 @@
+"""The interactive session of `puna run`: read, answer or obey, repeat."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from puna.cli.answer import Answer, spinner
+from puna.cli.connection import CommandFailed, ModelMissing, plain_failures
+from puna.cli.guide import SHOW, guide
+from puna.cli.multiline import Entry, Multiline
+from puna.cli.timing import summary
+
+if TYPE_CHECKING:
+    from puna.cli.client import Client
+    from puna.cli.prompt import Prompt
+    from puna.cli.session import Session
+    from puna.settings import Settings
+
+
+class Conversation:
+    """A person, a model, and what they have said."""
+
+    def __init__(self, client: Client, session: Session, settings: Settings) -> None:
+        self._client = client
+        self._session = session
+        self._settings = settings
+
+    def hold(self) -> None:
+        """Load the model, then take entries until the person leaves."""
+        from puna.cli.prompt import LineHistory, Prompt
+
+        self._load(self._session.model)
+        history = LineHistory(Path.home() / ".ollama" / "history")
+        prompt, entries = Prompt(history), Multiline()
+        staying = True
+        while staying:
+            history.enabled = self._session.history
+            try:
+                staying = self._turn(prompt, entries)
+            except KeyboardInterrupt:
+                print()
+
+    def _turn(self, prompt: Prompt, entries: Multiline) -> bool:
+        """Read a line and act on the entry that it completes. False when the person leaves."""
+        try:
+            line = prompt.read(more=entries.open is not None)
+        except EOFError:
+            print()
+            return False
+        except KeyboardInterrupt:
+            entries.reset()
+            if not prompt.typed:
+                print("\nUse Ctrl + d or /bye to exit.")
+            return True
+        entry = entries.feed(line)
+        if entry is None or not entry.text.strip():
+            return True
+        if entry.kind == "line" and entry.text.split()[0] in ("/bye", "/exit"):
+            return False
+        try:
+            # A failure ends the request it happened to; the session and its messages stay.
+            with plain_failures(self._settings):
+                self._act(entry)
+        except CommandFailed as failure:
+            print(f"error: {failure}", file=sys.stderr)
+        return True
+
+    def _act(self, entry: Entry) -> None:
+        if entry.kind == "system":
+            print(self._session.set_system(entry.text))
+        elif entry.kind == "line" and entry.text.startswith("/"):
+            self._obey(entry.text)
+        else:
+            self._ask(entry.text)
+
+    def _ask(self, text: str) -> None:
+        """Send a message and show the answer; what had come of one that was stopped stays remembered."""
+        session, asked = self._session, {"role": "user", "content": text}
+        answer = Answer(wrap=session.wrap)
+        try:
+            last = answer.show(
+                self._client.chat(
+                    session.model,
+                    [*session.messages, asked],
+                    format=session.format,
+                    options=session.options or None,
+                    keep_alive=session.keep_alive,
+                    stream=True,
+                ),
+                lambda reply: reply.message.content,
+            )
+        finally:
+            if answer.text:
+                session.messages += [asked, {"role": "assistant", "content": answer.text}]
+        print("\n")
+        if session.verbose and last is not None:
+            print(summary(last), file=sys.stderr)
+
+    def _obey(self, line: str) -> None:
+        """Do what a line that begins with "/" says."""
+        session = self._session
+        command, *words = line.split()
+        told = f"Unknown command '{command}'. Type /? for help"
+        if command == "/set":
+            told = session.set(line)
+        elif command == "/show":
+            told = session.show(words[0], lambda: self._client.details(session.model)) if words else SHOW
+        elif command == "/load":
+            told = self._change_model(words[0]) if len(words) == 1 else "Usage:\n  /load <modelname>"
+        elif command == "/clear":
+            session.clear()
+            told = "Cleared session context"
+        elif command in ("/?", "/help"):
+            told = guide(words[0] if words else "")
+        if told:
+            print(told)
+
+    def _change_model(self, model: str) -> str:
+        print(f"Loading model '{model}'")
+        try:
+            with plain_failures(self._settings):
+                self._load(model)
+        except ModelMissing:
+            return f"Couldn't find model '{model}'"
+        self._session.model = model
+        self._session.clear()
+        return ""
+
+    def _load(self, model: str) -> None:
+        with spinner():
+            self._client.generate(model, keep_alive=self._session.keep_alive)

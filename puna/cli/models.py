@@ -1,0 +1,96 @@
+"""The models on this machine: `puna list`, `show`, `cp`, `rm`."""
+
+from __future__ import annotations
+
+import sys
+from datetime import datetime, timezone
+from typing import Annotated
+
+import typer
+
+from puna.cli.columns import columns
+from puna.cli.connection import CommandFailed, ModelMissing, connect
+from puna.cli.human import human_bytes, human_time
+
+
+def list_models(
+    name: Annotated[str, typer.Argument(help="Only models whose name begins so.", show_default=False)] = "",
+) -> None:
+    """List models."""
+    now = datetime.now(timezone.utc)
+    rows = [["NAME", "ID", "SIZE", "MODIFIED"]]
+    with connect() as client:
+        for found in client.list().models:
+            if (found.model or "").lower().startswith(name.lower()):
+                rows.append(
+                    [
+                        found.model or "",
+                        (found.digest or "")[:12],
+                        human_bytes(found.size or 0),
+                        human_time(found.modified_at, now) if found.modified_at else "Never",
+                    ]
+                )
+    print(columns(rows))
+
+
+def show(
+    model: Annotated[str, typer.Argument(show_default=False)],
+    license: Annotated[bool, typer.Option("--license", help="Show license of a model.")] = False,
+    modelfile: Annotated[bool, typer.Option("--modelfile", help="Show Modelfile of a model.")] = False,
+    parameters: Annotated[bool, typer.Option("--parameters", help="Show parameters of a model.")] = False,
+    system: Annotated[bool, typer.Option("--system", help="Show system message of a model.")] = False,
+    template: Annotated[bool, typer.Option("--template", help="Show template of a model.")] = False,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Show detailed model information.")
+    ] = False,
+) -> None:
+    """Show information for a model."""
+    from puna.cli.details import details_text
+
+    flags = {
+        "license": license,
+        "modelfile": modelfile,
+        "parameters": parameters,
+        "system": system,
+        "template": template,
+    }
+    chosen = [part for part, wanted in flags.items() if wanted]
+    if len(chosen) > 1:
+        raise CommandFailed(
+            "only one of '--license', '--modelfile', '--parameters', '--system', or '--template' "
+            "can be specified"
+        )
+    with connect() as client:
+        found = client.details(model, verbose=verbose)
+    if not chosen:
+        print(details_text(found, verbose=verbose))
+    else:
+        # System messages and templates are data that a script reads back: no newline is added.
+        print(found.get(chosen[0], ""), end="" if chosen[0] in ("system", "template") else "\n")
+
+
+def copy(
+    source: Annotated[str, typer.Argument(show_default=False)],
+    destination: Annotated[str, typer.Argument(show_default=False)],
+) -> None:
+    """Copy a model."""
+    with connect() as client:
+        client.copy(source, destination)
+    print(f"copied '{source}' to '{destination}'")
+
+
+def delete(
+    models: Annotated[list[str], typer.Argument(show_default=False)],
+) -> None:
+    """Remove a model."""
+    for model in models:
+        try:
+            with connect() as client:
+                client.generate(model=model, keep_alive=0)
+        except ModelMissing:
+            pass  # What is not there is said by the removal itself.
+        except CommandFailed as failure:
+            print(f"Warning: unable to stop model '{model}': {failure}", file=sys.stderr)
+        with connect() as client:
+            client.delete(model)
+        print(f"deleted '{model}'")

@@ -1,0 +1,47 @@
+"""Lines typed into messages: three quotation marks open and close a message of several lines."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+QUOTES = '"""'
+_OPENING = re.compile(r'(?P<system>/set\s+system\s+)?"""')
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What was entered. A "line" may be a command; a "message" never is; "system" is a system message."""
+
+    kind: Literal["line", "message", "system"]
+    text: str
+
+
+class Multiline:
+    """Fed one line at a time; `open` while a closing mark is awaited."""
+
+    def __init__(self) -> None:
+        self.open: Literal["message", "system"] | None = None
+        self._lines: list[str] = []
+
+    def feed(self, line: str) -> Entry | None:
+        """The entry that `line` completes; None when more lines belong to it."""
+        if self.open is None:
+            opening = _OPENING.match(line)
+            if opening is None:
+                # A paste of several lines is one message, whatever it begins with.
+                return Entry("message" if "\n" in line else "line", line)
+            self.open = "system" if opening["system"] else "message"
+            line = line[opening.end() :]
+        self._lines.append(line.removesuffix(QUOTES))
+        if not line.endswith(QUOTES):
+            return None
+        entry = Entry(self.open, "\n".join(self._lines))
+        self.reset()
+        return entry
+
+    def reset(self) -> None:
+        """Forget the lines of an entry that was not completed."""
+        self.open = None
+        self._lines.clear()

@@ -1,0 +1,97 @@
+"""The lines that show a pull's progress: a spinner for a step, a bar for a layer (Ollama progress/*.go)."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from puna.cli.human import human_bytes
+
+_SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
+_WINDOW = 10.0
+"""Seconds over which speed is measured."""
+
+
+@dataclass
+class Bar:
+    """A layer on its way. Sizes in bytes, moments in seconds of one clock."""
+
+    label: str
+    total: int
+    completed: int
+    _samples: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def set(self, completed: int, now: float) -> None:
+        self.completed = min(completed, self.total)
+        self._samples.append((now, self.completed))
+        while now - self._samples[0][0] > _WINDOW:
+            self._samples.popleft()
+
+    @property
+    def speed(self) -> float:
+        """Bytes per second over the last seconds; 0 when not known yet."""
+        if len(self._samples) < 2:
+            return 0.0
+        (began, first), (ended, last) = self._samples[0], self._samples[-1]
+        return (last - first) / (ended - began) if ended > began else 0.0
+
+    def line(self, width: int) -> str:
+        """The bar in `width` columns: label, percentage, bar, sizes, speed, time left."""
+        share = self.completed / self.total if self.total else 0.0
+        before = f"{self.label} {share:4.0%}"
+        if self.completed >= self.total:
+            after = f"{human_bytes(self.total):>6}" + " " * 25
+        else:
+            after = f"{human_bytes(self.completed):>6}/{human_bytes(self.total):>6}"
+            left = (self.total - self.completed) / self.speed if self.speed else 0.0
+            after += f"  {human_bytes(int(self.speed)):>6}/s  {_left(left):>6}" if self.speed else " " * 18
+        room = max(0, width - len(before) - len(after) - 5)
+        filled = int(room * share)
+        return f"{before} ▕{'█' * filled}{' ' * (room - filled)}▏ {after}"
+
+
+class PullProgress:
+    """Fed the messages of a pull, keeps what is to be seen of them."""
+
+    def __init__(self) -> None:
+        self._rows: list[str | Bar] = []
+        self._bars: dict[str, Bar] = {}
+        self._status = ""
+        self._turning = False
+
+    def feed(self, status: str, digest: str, total: int, completed: int, now: float) -> str | None:
+        """Take in one message; returns its status when a step begins with it."""
+        begun = status if status and status != self._status else None
+        self._status = status or self._status
+        if not digest:
+            if begun:
+                self._rows.append(status)
+                self._turning = True
+        elif completed:
+            # The first messages announce every layer at 0; a bar appears when its layer moves.
+            self._turning = False
+            if digest not in self._bars:
+                label = f"pulling {digest.removeprefix('sha256:')[:12]}:"
+                self._bars[digest] = Bar(label, total, completed)
+                self._rows.append(self._bars[digest])
+            self._bars[digest].set(completed, now)
+        return begun
+
+    def end(self) -> None:
+        """Nothing more comes: no step is going on."""
+        self._turning = False
+
+    def lines(self, width: int, now: float) -> list[str]:
+        """What to show at the moment `now` on a terminal of `width` columns."""
+        lines = [row if isinstance(row, str) else row.line(width) for row in list(self._rows)]
+        if self._turning:
+            lines[-1] += f" {_SPINNER[int(now * 10) % len(_SPINNER)]}"
+        return lines
+
+
+def _left(seconds: float) -> str:
+    if seconds >= 360_000:
+        return "99h+"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}h{minutes}m" if hours else f"{minutes}m{rest}s" if minutes else f"{rest}s"

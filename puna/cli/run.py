@@ -1,0 +1,171 @@
+"""`puna run`: one answer, a vector, or a session, after the model has been fetched if need be."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from puna.cli.connection import CommandFailed, ModelMissing, connect, plain_failures
+from puna.settings import Settings, parse_duration
+
+if TYPE_CHECKING:
+    from puna.cli.client import Client
+
+
+def run(
+    model: Annotated[str, typer.Argument(show_default=False)],
+    prompt: Annotated[list[str] | None, typer.Argument(show_default=False)] = None,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show timings for response.")] = False,
+    format: Annotated[
+        str, typer.Option("--format", help='Response format: "json" or a JSON schema.', show_default=False)
+    ] = "",
+    keepalive: Annotated[
+        str,
+        typer.Option("--keepalive", help="Duration to keep a model loaded (e.g. 5m).", show_default=False),
+    ] = "",
+    nowordwrap: Annotated[
+        bool, typer.Option("--nowordwrap", help="Don't wrap words to the next line automatically.")
+    ] = False,
+    dimensions: Annotated[
+        int,
+        typer.Option(help="For embedding models: shorten the vector to so many numbers.", show_default=False),
+    ] = 0,
+    truncate: Annotated[
+        str,
+        typer.Option(
+            metavar="BOOLEAN",
+            help="For embedding models: cut a text that is too long (true, the default) or refuse it.",
+            show_default=False,
+        ),
+    ] = "",
+) -> None:
+    """Run a model."""
+    settings = Settings.from_environment()
+    wanted_format, keep_alive = parse_format(format), parse_keepalive(keepalive)
+    piped = read_piped()
+    text = whole_text(" ".join(([piped] if piped else []) + (prompt or [])))
+    interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and not prompt
+
+    from puna.cli.background import ensure_server
+
+    ensure_server(settings)
+    with connect(settings) as client:
+        if "embedding" in (show_or_pull(client, settings, model).get("capabilities") or []):
+            print(embedding(client, model, text, keep_alive, dimensions, truncate))
+        elif interactive:
+            from puna.cli.interactive import Conversation
+            from puna.cli.session import Session
+
+            session = Session(
+                model,
+                format=wanted_format,
+                keep_alive=keep_alive,
+                verbose=verbose,
+                wrap=not nowordwrap,
+                history=not settings.no_history,
+            )
+            Conversation(client, session, settings).hold()
+        else:
+            answer_once(client, model, text, wanted_format, keep_alive, verbose=verbose, wrap=not nowordwrap)
+
+
+def show_or_pull(client: Client, settings: Settings, model: str) -> dict[str, Any]:
+    """What the server says of a model, which is pulled first when the server has not got it."""
+    try:
+        with plain_failures(settings):
+            return client.details(model)
+    except ModelMissing:
+        from puna.cli.pull import pull_model
+
+        pull_model(client, model)
+        return client.details(model)
+
+
+def answer_once(
+    client: Client,
+    model: str,
+    prompt: str,
+    format: Any,
+    keep_alive: str | None,
+    *,
+    verbose: bool,
+    wrap: bool,
+) -> None:
+    """Print the answer to one prompt; an empty prompt only loads the model."""
+    from puna.cli.answer import Answer
+    from puna.cli.timing import summary
+
+    answer = Answer(wrap=wrap)
+    try:
+        last = answer.show(
+            client.generate(model, prompt, format=format, keep_alive=keep_alive, stream=True),
+            lambda reply: reply.response,
+        )
+    except KeyboardInterrupt:
+        if sys.stdout.isatty():
+            print()
+        raise
+    if prompt:
+        print("\n")
+    if verbose and last is not None and last.done:
+        sys.stdout.flush()
+        print(summary(last), file=sys.stderr)
+
+
+def embedding(
+    client: Client, model: str, text: str, keep_alive: str | None, dimensions: int, truncate: str
+) -> str:
+    """The vector of a text, as a JSON array. Raises CommandFailed when there is no text."""
+    if not text:
+        raise CommandFailed(f'embedding models require input text. Usage: puna run {model} "your text here"')
+    if truncate not in ("", "true", "false"):
+        raise CommandFailed(f'invalid value for --truncate: "{truncate}" (must be true or false)')
+    found = client.embed(
+        model,
+        text,
+        keep_alive=keep_alive,
+        dimensions=dimensions or None,
+        truncate=truncate == "true" if truncate else None,
+    )
+    if not found.embeddings:
+        raise CommandFailed("no embeddings returned")
+    return json.dumps(list(found.embeddings[0]), separators=(",", ":"))
+
+
+def parse_format(text: str) -> Any:
+    """What the API's `format` is for a `--format`: "json", a JSON schema, or None. Raises CommandFailed."""
+    if text in ("", "json"):
+        return text or None
+    try:
+        schema = json.loads(text)
+    except ValueError:
+        schema = None
+    if not isinstance(schema, dict):
+        raise CommandFailed(f'invalid value for --format: {text!r} (must be "json" or a JSON schema)')
+    return schema
+
+
+def parse_keepalive(text: str) -> str | None:
+    """A Go duration, checked before anything is asked of the server. Raises CommandFailed."""
+    if not text:
+        return None
+    try:
+        parse_duration(text)
+    except ValueError as error:
+        raise CommandFailed(str(error)) from None
+    return text
+
+
+def read_piped() -> str:
+    """All of standard input when it is not a terminal."""
+    if sys.stdin is None or sys.stdin.isatty():
+        return ""
+    return sys.stdin.buffer.read().decode(errors="replace")
+
+
+def whole_text(text: str) -> str:
+    """The text without the half characters that a command line in another encoding leaves."""
+    return text.encode(errors="surrogateescape").decode(errors="replace")

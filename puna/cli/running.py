@@ -1,0 +1,61 @@
+"""The models in memory: `puna ps`, `stop`."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Annotated
+
+import typer
+
+from puna.cli.columns import columns
+from puna.cli.connection import CommandFailed, ModelMissing, connect
+from puna.cli.human import human_bytes, human_time
+
+
+def list_running(
+    name: Annotated[str, typer.Argument(help="Only models whose name begins so.", show_default=False)] = "",
+) -> None:
+    """List running models."""
+    now = datetime.now(timezone.utc)
+    rows = [["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]]
+    with connect() as client:
+        for found in client.ps().models:
+            if not (found.name or "").startswith(name):
+                continue
+            size, expires = found.size or 0, found.expires_at
+            rows.append(
+                [
+                    found.name or "",
+                    (found.digest or "")[:12],
+                    human_bytes(size),
+                    processor(size, found.size_vram or 0),
+                    str(found.context_length or 0),
+                    "Never"
+                    if expires is None
+                    else "Stopping..."
+                    if expires < now
+                    else human_time(expires, now),
+                ]
+            )
+    print(columns(rows))
+
+
+def processor(size: int, size_vram: int) -> str:
+    """Where a model of `size` bytes is, when `size_vram` of them are on a GPU."""
+    if size_vram == 0:
+        return "100% CPU"
+    if size_vram == size:
+        return "100% GPU"
+    if size_vram > size:
+        return "Unknown"
+    cpu = round((size - size_vram) / size * 100)
+    return f"{cpu}%/{100 - cpu}% CPU/GPU"
+
+
+def stop(model: Annotated[str, typer.Argument(show_default=False)]) -> None:
+    """Stop a running model."""
+    try:
+        with connect() as client:
+            client.generate(model=model, keep_alive=0)
+    except ModelMissing:
+        raise CommandFailed(f'couldn\'t find model "{model}" to stop') from None

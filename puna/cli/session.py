@@ -1,0 +1,108 @@
+"""An interactive session: what `/set` changes, and the messages so far."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from puna.cli.guide import PARAMETERS, SET
+from puna.cli.parameters import Value, parse_parameter
+
+
+@dataclass
+class Session:
+    model: str
+    format: Any = None
+    keep_alive: str | None = None
+    verbose: bool = False
+    wrap: bool = True
+    history: bool = True
+    system: str = ""
+    options: dict[str, Value] = field(default_factory=dict)
+    messages: list[dict[str, str]] = field(default_factory=list)
+
+    def clear(self) -> None:
+        """Forget the conversation; the system message stays."""
+        self.messages = [{"role": "system", "content": self.system}] if self.system else []
+
+    def set_system(self, text: str) -> str:
+        """A system message holds from here on: it replaces one that nothing was asked under yet."""
+        self.system = text
+        if self.messages and self.messages[-1]["role"] == "system":
+            self.messages.pop()
+        self.messages.append({"role": "system", "content": text})
+        return "Set system message."
+
+    def set(self, line: str) -> str:
+        """Do what a "/set …" line says; returns what to tell the person, "" for nothing."""
+        _, name, rest = (*line.split(maxsplit=2), "", "")[:3]
+        if not name:
+            return SET
+        if name == "system":
+            return self.set_system(rest) if rest else SET
+        if name == "parameter":
+            return self._set_parameter(rest.split())
+        if name == "format":
+            if rest != "json":
+                return "Invalid or missing format. For 'json' mode use '/set format json'"
+            self.format = rest
+            return "Set format to 'json' mode."
+        action = _SWITCHES.get(name)
+        if action is None:
+            return f"Unknown command '/set {name}'. Type /? for help"
+        attribute, value, told = action
+        setattr(self, attribute, value)
+        return told
+
+    def _set_parameter(self, words: list[str]) -> str:
+        if len(words) < 2:
+            return PARAMETERS
+        name, *values = words
+        try:
+            self.options[name] = parse_parameter(name, values)
+        except ValueError as error:
+            return f'Couldn\'t set parameter: "{error}"'
+        return f"Set parameter '{name}' to '{', '.join(values)}'"
+
+    def show(self, part: str, details: Callable[[], dict[str, Any]]) -> str:
+        """The text of "/show part"; `details` asks the server what it knows of the model."""
+        found = details()
+        if part == "info":
+            from puna.cli.details import details_text
+
+            return details_text(found)
+        if part == "license":
+            return found.get("license") or "No license was specified for this model."
+        if part == "modelfile":
+            return found.get("modelfile", "")
+        if part == "parameters":
+            return self._parameters(found.get("parameters") or "")
+        if part == "system":
+            return self.system or found.get("system") or "No system message was specified for this model."
+        if part == "template":
+            return found.get("template") or "No prompt template was specified for this model."
+        return f"Unknown command '/show {part}'. Type /? for help"
+
+    def _parameters(self, of_model: str) -> str:
+        lines = ["Model defined parameters:"]
+        lines += [
+            f"  {line}"
+            for line in of_model.splitlines() or ["No additional parameters were specified for this model."]
+        ]
+        if self.options:
+            lines += ["", "User defined parameters:"]
+            lines += [f"  {name:30} {value}" for name, value in self.options.items()]
+        return "\n".join(lines) + "\n"
+
+
+_SWITCHES: dict[str, tuple[str, object, str]] = {
+    "history": ("history", True, ""),
+    "nohistory": ("history", False, ""),
+    "wordwrap": ("wrap", True, "Set 'wordwrap' mode."),
+    "nowordwrap": ("wrap", False, "Set 'nowordwrap' mode."),
+    "verbose": ("verbose", True, "Set 'verbose' mode."),
+    "quiet": ("verbose", False, "Set 'quiet' mode."),
+    "noformat": ("format", None, "Disabled format."),
+}
+"""`/set` words that take no value: the attribute, what it becomes, what is said."""

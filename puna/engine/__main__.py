@@ -1,0 +1,3 @@
+from puna.engine.runner import main
+
+main()

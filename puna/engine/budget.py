@@ -1,0 +1,53 @@
+"""What fits in a context: pure arithmetic on tokens, with Ollama's rules for what is dropped."""
+
+from __future__ import annotations
+
+from puna.types import BadRequest, Job
+
+TOO_LONG = "the input length exceeds the context length"
+
+
+def fit_prompt(tokens: list[int], job: Job, *, num_ctx: int, begins: bool) -> list[int]:
+    """The prompt, cut in the middle when it leaves no room to answer in `num_ctx` tokens.
+
+    The first `num_keep` tokens stay (and the begin token, if the prompt `begins` with one); then
+    about half of the rest of the context is filled with the prompt's end, so that the answer has
+    room (Ollama llm/llama_server.go). Raises BadRequest when the job forbids cutting.
+    """
+    limit = num_ctx - 1
+    if len(tokens) <= limit:
+        return tokens
+    if not (job.truncate and job.shift):
+        raise BadRequest(TOO_LONG)
+    keep = kept(job, num_ctx, begins=begins)
+    room = num_ctx - max((num_ctx - keep) // 2, 1)
+    return tokens[:keep] + tokens[len(tokens) - (room - keep) :]
+
+
+def shifted(tokens: list[int], job: Job, *, num_ctx: int, begins: bool) -> list[int]:
+    """A full context without the older half of what `num_keep` does not protect."""
+    keep = kept(job, num_ctx, begins=begins)
+    discard = max((len(tokens) - keep) // 2, 1)
+    return tokens[:keep] + tokens[keep + discard :]
+
+
+def kept(job: Job, num_ctx: int, *, begins: bool) -> int:
+    """How many leading tokens are never dropped; a negative num_keep keeps all that fits."""
+    wanted = job.options.num_keep
+    if wanted < 0:
+        return num_ctx - 2
+    return max(0, min(wanted + begins, num_ctx - 2))
+
+
+def share(remaining: list[int], budget: int) -> list[int]:
+    """Split `budget` prompt tokens among sequences that still need `remaining`, evenly.
+
+    What a short prompt does not use goes to the longer ones, so that a short prompt is never
+    stuck behind a long one.
+    """
+    given = [0] * len(remaining)
+    order = sorted(range(len(remaining)), key=remaining.__getitem__)
+    for place, index in enumerate(order):
+        given[index] = min(remaining[index], budget // (len(order) - place))
+        budget -= given[index]
+    return given

@@ -1,0 +1,102 @@
+"""Text to vectors: texts of all waiting requests are packed into as few evaluations as fit."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from puna.engine.budget import TOO_LONG
+from puna.engine.llama import Context, Model
+from puna.engine.messages import Event, Failed, Vectors
+from puna.types import BadRequest
+
+
+@dataclass(eq=False)
+class EmbedRequest:
+    """One request: its texts as tokens, and the rows of its answer as they come."""
+
+    request: int
+    texts: list[list[int]]
+    rows: NDArray[np.float32]
+    done: int = 0
+
+
+def prepare(model: Model, request: int, texts: list[str], *, truncate: bool, limit: int) -> EmbedRequest:
+    """Tokenise texts; one longer than `limit` tokens loses its end but keeps its closing token.
+
+    Raises BadRequest when it may not be truncated.
+    """
+    prepared = []
+    for text in texts:
+        tokens = model.tokenize(text, add_special=True)
+        if len(tokens) > limit:
+            if not truncate:
+                raise BadRequest(TOO_LONG)
+            closing = tokens[-1:] if model.tokenize("", add_special=True)[-1:] == tokens[-1:] else []
+            tokens = tokens[: limit - len(closing)] + closing
+        prepared.append(tokens or [max(model.bos, 0)])
+    return EmbedRequest(request, prepared, np.zeros((len(texts), model.n_embd), np.float32))
+
+
+class Embedder:
+    """The batch loop of an embedding model. `emit` gets each finished request."""
+
+    def __init__(self, model: Model, context: Context, *, slots: int, emit: Callable[[Event], None]) -> None:
+        self._model = model
+        self._context = context
+        self._slots = slots
+        self._emit = emit
+        self._waiting: deque[tuple[EmbedRequest, int]] = deque()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._waiting)
+
+    def submit(self, request: EmbedRequest) -> None:
+        if not request.texts:
+            self._emit(Vectors(request.request, b"", self._model.n_embd, 0))
+        self._waiting.extend((request, index) for index in range(len(request.texts)))
+
+    def cancel(self, request: int) -> None:
+        self._waiting = deque(entry for entry in self._waiting if entry[0].request != request)
+
+    def step(self) -> None:
+        """Evaluate as many waiting texts as one batch holds."""
+        packed, size = self._pack()
+        context = self._context
+        context.clear()
+        if context.decode(size) != 0:
+            for request in {entry[0].request for entry in packed}:
+                self.cancel(request)
+                self._emit(Failed(request, "libllama could not evaluate the texts"))
+            return
+        row = -1
+        for slot, (request, index) in enumerate(packed):
+            row += len(request.texts[index])
+            vector = context.embedding(slot, row)
+            request.rows[index] = vector / max(float(np.linalg.norm(vector)), 1e-12)
+            request.done += 1
+            if request.done == len(request.texts):
+                tokens = sum(map(len, request.texts))
+                self._emit(Vectors(request.request, request.rows.tobytes(), self._model.n_embd, tokens))
+
+    def _pack(self) -> tuple[list[tuple[EmbedRequest, int]], int]:
+        packed: list[tuple[EmbedRequest, int]] = []
+        at, context = 0, self._context
+        while self._waiting and len(packed) < self._slots:
+            request, index = self._waiting[0]
+            tokens = request.texts[index]
+            end = at + len(tokens)
+            if end > context.n_batch:
+                break
+            context.tokens[at:end] = tokens
+            context.positions[at:end] = range(len(tokens))
+            context.sequences[at:end] = len(packed)
+            packed.append(self._waiting.popleft())
+            at = end
+        context.wants_output[:at] = 1
+        return packed, at

@@ -1,0 +1,307 @@
+"""libllama through llama-cpp-python's low-level bindings: the only file that touches ctypes.
+
+Everything here is a thin owner of one native object. Token ids are ints, text is bytes, logits are
+float32 arrays that stay valid until the next decode.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+from collections.abc import Sequence
+from typing import Any, cast
+
+import llama_cpp as C
+import numpy as np
+from numpy.typing import NDArray
+
+from puna.types import LoadFailed, Options
+
+logger = logging.getLogger(__name__)
+
+_ERROR_LEVELS = (3, 4)  # GGML_LOG_LEVEL_WARN, GGML_LOG_LEVEL_ERROR
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+
+class Log:
+    """Keeps libllama's last complaint, which explains a failed load, and passes complaints on."""
+
+    def __init__(self) -> None:
+        self.last_error = ""
+        self._callback = C.llama_log_callback(self._receive)
+        C.llama_log_set(self._callback, ctypes.c_void_p(0))
+
+    def _receive(self, level: int, text: bytes, _: ctypes.c_void_p) -> None:
+        if level in _ERROR_LEVELS:
+            message = text.decode("utf-8", "replace").strip()
+            logger.log(logging.ERROR if level == 4 else logging.INFO, "%s", message)
+            if level == 4 and "failed to load model" not in message:
+                self.last_error = message
+
+
+class Model:
+    """Weights and vocabulary of one GGUF file."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        num_gpu: int = -1,
+        use_mmap: bool | None = None,
+        main_gpu: int | None = None,
+    ) -> None:
+        C.llama_backend_init()
+        log = Log()
+        self._log = log
+        params = C.llama_model_default_params()
+        params.n_gpu_layers = num_gpu
+        if main_gpu is not None:
+            params.main_gpu = main_gpu
+        if use_mmap is False:
+            params.load_mode = C.LLAMA_LOAD_MODE_NONE
+        handle = C.llama_model_load_from_file(path.encode(), params)
+        if not handle:
+            raise LoadFailed(f"unable to load model: {log.last_error or 'libllama gave no reason'}")
+        self.handle = handle
+        vocab = C.llama_model_get_vocab(handle)
+        assert vocab is not None
+        self.vocab = vocab
+        self.n_vocab = C.llama_vocab_n_tokens(vocab)
+        self.n_embd = C.llama_model_n_embd_out(handle)
+        self.n_ctx_train = C.llama_model_n_ctx_train(handle)
+        self.size = C.llama_model_size(handle)
+        self.bos = cast(int, C.llama_vocab_bos(vocab))
+        self.adds_bos = bool(C.llama_vocab_get_add_bos(vocab)) and self.bos >= 0
+        self.has_encoder_only = bool(
+            C.llama_model_has_encoder(handle) and not C.llama_model_has_decoder(handle)
+        )
+        self.n_swa = C.llama_model_n_swa(handle)
+        self.recurrent = bool(C.llama_model_is_recurrent(handle) or C.llama_model_is_hybrid(handle))
+        self._pieces: dict[int, bytes] = {}
+        self.ids = np.arange(self.n_vocab, dtype=np.int32)
+
+    @property
+    def cuttable(self) -> bool:
+        """Whether any tail of a sequence can be removed from memory and any head be shared."""
+        return not self.recurrent and self.n_swa == 0
+
+    def tokenize(self, text: str, *, add_special: bool) -> list[int]:
+        """Token ids of `text`; special tokens written in it are recognised.
+
+        `add_special` lets the vocabulary put its begin and end tokens around, as it wants them.
+        """
+        data = text.encode("utf-8", "surrogatepass")
+        room = len(data) + 8
+        buffer = (C.llama_token * room)()
+        count = C.llama_tokenize(self.vocab, data, len(data), buffer, room, add_special, True)
+        if count < 0:
+            buffer = (C.llama_token * -count)()
+            count = C.llama_tokenize(self.vocab, data, len(data), buffer, -count, add_special, True)
+        return buffer[:count]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for; control tokens stand for none."""
+        known = self._pieces.get(token)
+        if known is None:
+            known = self._pieces[token] = self._to_piece(token, special=False)
+        return known
+
+    def _to_piece(self, token: int, *, special: bool) -> bytes:
+        size = 128
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            written = C.llama_token_to_piece(self.vocab, token, buffer, size, 0, special)
+            if written >= 0:
+                return buffer.raw[:written]
+            size = -written
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """Text of `tokens`, special tokens written out; unknown ids are skipped."""
+        known = (t for t in tokens if 0 <= t < self.n_vocab)
+        return b"".join(self._to_piece(t, special=True) for t in known).decode("utf-8", "replace")
+
+    def ends(self, token: int) -> bool:
+        """Whether `token` ends a generation (EOS, EOT and their kin)."""
+        return bool(C.llama_vocab_is_eog(self.vocab, token))
+
+    def close(self) -> None:
+        C.llama_model_free(self.handle)
+
+
+class Context:
+    """A KV pool shared by numbered sequences, and the batch that feeds it.
+
+    n_ctx: cells in the pool. n_batch: most tokens in one decode. n_seq: sequence ids are 0..n_seq-1.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        n_ctx: int,
+        n_batch: int,
+        n_seq: int,
+        threads: int,
+        embeddings: bool = False,
+    ) -> None:
+        params = C.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = n_batch
+        params.n_ubatch = n_batch
+        params.n_seq_max = n_seq
+        params.n_threads = threads
+        params.n_threads_batch = threads
+        params.kv_unified = True
+        # Flash attention skips cells of other sequences, so that cached prefixes cost decoding nothing.
+        params.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_AUTO
+        params.swa_full = False
+        params.embeddings = embeddings
+        params.no_perf = True
+        handle = C.llama_init_from_model(model.handle, params)
+        if not handle:
+            raise LoadFailed(f"unable to create a context of {n_ctx} tokens: {model._log.last_error}")
+        self.handle = handle
+        self.n_ctx = C.llama_n_ctx(handle)
+        self.n_batch = n_batch
+        self.pooling = C.llama_pooling_type(handle)
+        # None for models that keep nothing between evaluations; libllama accepts that.
+        self._memory: Any = C.llama_get_memory(handle)
+        self._n_vocab = model.n_vocab
+        self._n_embd = model.n_embd
+        self._encode = model.has_encoder_only
+        self._make_batch(n_batch)
+
+    def _make_batch(self, size: int) -> None:
+        self.tokens = np.zeros(size, np.int32)
+        self.positions = np.zeros(size, np.int32)
+        self.sequences = np.zeros(size, np.int32)
+        self.wants_output = np.zeros(size, np.int8)
+        counts = np.ones(size, np.int32)
+        pointers = self.sequences.ctypes.data + 4 * np.arange(size, dtype=np.uint64)
+        self._keep = (counts, pointers)
+
+        def pointer(array: NDArray, kind: type) -> ctypes._Pointer:
+            return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))
+
+        batch: Any = C.llama_batch()
+        batch.token = pointer(self.tokens, ctypes.c_int32)
+        batch.pos = pointer(self.positions, ctypes.c_int32)
+        batch.n_seq_id = pointer(counts, ctypes.c_int32)
+        batch.seq_id = ctypes.cast(pointers.ctypes.data, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32)))
+        batch.logits = pointer(self.wants_output, ctypes.c_int8)
+        self._batch = batch
+
+    def decode(self, count: int) -> int:
+        """Evaluate the first `count` rows of the batch arrays.
+
+        0 done, 1 no room in the pool (nothing changed), anything else a fatal error.
+        """
+        self._batch.n_tokens = count
+        if self._encode:
+            return C.llama_encode(self.handle, self._batch)
+        return C.llama_decode(self.handle, self._batch)
+
+    def logits(self, row: int) -> NDArray[np.float32]:
+        """Logits of batch row `row`, which must have asked for output."""
+        return np.ctypeslib.as_array(C.llama_get_logits_ith(self.handle, row), (self._n_vocab,))
+
+    def embedding(self, sequence: int, row: int) -> NDArray[np.float32]:
+        """The pooled vector of a sequence, or row `row`'s own when the model does not pool."""
+        if self.pooling == C.LLAMA_POOLING_TYPE_NONE:
+            pointer = C.llama_get_embeddings_ith(self.handle, row)
+        else:
+            pointer = C.llama_get_embeddings_seq(self.handle, sequence)
+        return np.ctypeslib.as_array(pointer, (self._n_embd,))
+
+    def share(self, source: int, target: int, length: int) -> None:
+        """Let `target` hold the first `length` cells of `source` too; nothing is copied."""
+        C.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def cut(self, sequence: int, length: int) -> bool:
+        """Forget all of a sequence after its first `length` tokens; False if this memory cannot."""
+        return bool(C.llama_memory_seq_rm(self._memory, sequence, length, -1))
+
+    def forget(self, sequence: int) -> None:
+        C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def clear(self) -> None:
+        C.llama_memory_clear(self._memory, False)
+
+    def close(self) -> None:
+        C.llama_free(self.handle)
+
+
+class Sampler:
+    """One request's chain: penalties, truncation, temperature, and the draw."""
+
+    def __init__(self, model: Model, options: Options, *, context: int) -> None:
+        self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
+        self._candidates = np.zeros(model.n_vocab, _CANDIDATE)
+        self._ids = model.ids
+        last_n = context if options.repeat_last_n < 0 else options.repeat_last_n
+        repeat, frequency, presence = (
+            options.repeat_penalty,
+            options.frequency_penalty,
+            options.presence_penalty,
+        )
+        self.penalised = last_n > 0 and (repeat != 1.0 or frequency != 0.0 or presence != 0.0)
+        self.greedy = options.temperature <= 0 and not self.penalised
+        seed = options.seed & 0xFFFFFFFF if options.seed >= 0 else C.LLAMA_DEFAULT_SEED
+        if self.penalised:
+            self._add(C.llama_sampler_init_penalties(model.n_vocab, last_n, repeat, frequency, presence))
+        if options.temperature <= 0:
+            self._add(C.llama_sampler_init_greedy())
+        elif options.mirostat == 1:
+            self._add(C.llama_sampler_init_temp(options.temperature))
+            tau, eta = options.mirostat_tau, options.mirostat_eta
+            self._add(C.llama_sampler_init_mirostat(model.n_vocab, seed, tau, eta, 100))
+        elif options.mirostat == 2:
+            self._add(C.llama_sampler_init_temp(options.temperature))
+            self._add(C.llama_sampler_init_mirostat_v2(seed, options.mirostat_tau, options.mirostat_eta))
+        else:
+            self._truncate(options)
+            self._add(C.llama_sampler_init_temp(options.temperature))
+            self._add(C.llama_sampler_init_dist(seed))
+
+    def _truncate(self, options: Options) -> None:
+        if options.top_k > 0:
+            self._add(C.llama_sampler_init_top_k(options.top_k))
+        if 0 < options.typical_p < 1:
+            self._add(C.llama_sampler_init_typical(options.typical_p, 1))
+        if options.top_p < 1:
+            self._add(C.llama_sampler_init_top_p(options.top_p, 1))
+        if options.min_p > 0:
+            self._add(C.llama_sampler_init_min_p(options.min_p, 1))
+
+    def _add(self, sampler: Any) -> None:
+        C.llama_sampler_chain_add(self._chain, sampler)
+
+    def accept(self, token: int) -> None:
+        """Tell the penalties of a token that is part of the text."""
+        C.llama_sampler_accept(self._chain, token)
+
+    def sample(self, logits: NDArray[np.float32]) -> int:
+        """Draw a token from `logits`, of which -inf marks what may not come, and accept it."""
+        if self.greedy:
+            return int(logits.argmax())
+        candidates = self._candidates
+        candidates["id"] = self._ids
+        candidates["logit"] = logits
+        array: Any = C.llama_token_data_array(
+            data=ctypes.cast(candidates.ctypes.data, C.llama_token_data_p),
+            size=len(candidates),
+            selected=-1,
+            sorted=False,
+        )
+        C.llama_sampler_apply(self._chain, cast(Any, ctypes.byref(array)))
+        token = array.data[array.selected].id
+        C.llama_sampler_accept(self._chain, token)
+        return token
+
+    def close(self) -> None:
+        C.llama_sampler_free(self._chain)
+
+
+def max_sequences() -> int:
+    """The most sequence ids libllama allows in one context."""
+    return C.llama_max_parallel_sequences()

@@ -1,0 +1,264 @@
+"""Continuous batching: every step evaluates one token of each answer and a chunk of the prompts that wait.
+
+The loop owns the context and runs on one thread. A step is: admit, fill the batch, decode, sample.
+When the pool is full, retained prefixes go first, then the youngest request starts over later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from puna.engine import budget
+from puna.engine.cache import Prefix, Retained, SlotCache
+from puna.engine.llama import Context, Model
+from puna.engine.messages import Event, Failed, Finished, Text
+from puna.engine.sequence import NO_SLOT, Sequence
+
+MIXED_CHUNK = 128
+"""Prompt tokens in a step that answers share. Measured (docs/performance.md): 128 keeps nine tenths of
+the prefill speed of 512 at a quarter of the wait."""
+
+WORTH_SHARING = 32
+"""Tokens that make a prefix worth waiting for, and keep its sequence from being dropped as unused."""
+
+_NO_ROOM = 1
+
+
+class BatchLoop:
+    """Runs sequences to their end. `emit` gets each event; events of a step belong together."""
+
+    def __init__(
+        self, model: Model, context: Context, *, slots: int, parallel: int, emit: Callable[[Event], None]
+    ) -> None:
+        self._model = model
+        self._context = context
+        self._cache = SlotCache(slots, cuttable=model.cuttable)
+        self._parallel = parallel
+        self._emit = emit
+        self._waiting: deque[Sequence] = deque()
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._waiting or self._cache.running)
+
+    def submit(self, sequence: Sequence) -> None:
+        self._waiting.append(sequence)
+
+    def cancel(self, request: int) -> None:
+        """Forget a request; what it has evaluated stays for others. Unknown ids are ignored."""
+        for sequence in self._cache.running.values():
+            if sequence.request == request:
+                self._leave(sequence)
+                return
+        for sequence in self._waiting:
+            if sequence.request == request:
+                self._waiting.remove(sequence)
+                sequence.sampler.close()
+                return
+
+    def step(self) -> None:
+        """One round for all requests."""
+        self._admit()
+        rows = self._fill()
+        if rows:
+            self._evaluate(rows)
+
+    # Admission
+
+    def _admit(self) -> None:
+        """Start waiting requests in order; one that waits for a prefix lets others pass, one that
+        waits for room does not."""
+        held: deque[Sequence] = deque()
+        while self._waiting and len(self._cache.running) < self._parallel:
+            sequence = self._waiting.popleft()
+            repeat = self._repeat_of(sequence)
+            if repeat is not None:
+                self._replay(sequence, repeat)
+                continue
+            prefix = self._cache.find(sequence.tokens)
+            if prefix.promised - prefix.length >= WORTH_SHARING:
+                held.append(sequence)
+            elif self._crowded(sequence, prefix):
+                held.append(sequence)
+                break
+            else:
+                self._join(sequence, prefix)
+        held.extend(self._waiting)
+        self._waiting = held
+
+    def _repeat_of(self, sequence: Sequence) -> Retained | None:
+        if sequence.answered or not self._model.cuttable:
+            return None
+        return self._cache.repeat_of(sequence.tokens)
+
+    def _crowded(self, sequence: Sequence, prefix: Prefix) -> bool:
+        """Whether the running requests leave too little of the pool for this one's prompt."""
+        running = self._cache.running.values()
+        claimed = sum(len(other.tokens) - other.cached_tokens for other in running)
+        wanted = len(sequence.tokens) - prefix.length + MIXED_CHUNK
+        return bool(running) and claimed + wanted > self._context.n_ctx
+
+    def _replay(self, sequence: Sequence, repeat: Retained) -> None:
+        """Go on from the end of a prompt that was evaluated before, with the very same logits."""
+        logits = repeat.prompt_logits
+        assert logits is not None
+        self._context.cut(repeat.slot, repeat.prompt_tokens)
+        self._cache.take_over(sequence, repeat.slot)
+        sequence.evaluated = sequence.cached_tokens = len(sequence.tokens)
+        sequence.prompt_logits = logits
+        self._sample(sequence, logits)
+
+    def _join(self, sequence: Sequence, prefix: Prefix) -> None:
+        retained = self._cache.retained.get(prefix.slot)
+        # A tail that is only an earlier answer is not worth keeping beside its new version.
+        if retained is not None and prefix.length >= min(len(retained.tokens), retained.prompt_tokens - 1):
+            if prefix.length < len(retained.tokens):
+                self._context.cut(prefix.slot, prefix.length)
+            self._cache.take_over(sequence, prefix.slot)
+        else:
+            slot = self._cache.open(sequence)
+            if slot is None:
+                oldest = self._cache.oldest(spare=prefix.slot)
+                assert oldest is not None, "there are more slots than running sequences"
+                self._drop(oldest)
+                slot = self._cache.open(sequence)
+                assert slot is not None
+            if prefix.length:
+                self._context.share(prefix.slot, slot, prefix.length)
+                if prefix.length >= WORTH_SHARING:
+                    self._cache.touch(prefix.slot)
+        sequence.evaluated = prefix.length
+        if not sequence.answered:
+            sequence.cached_tokens = prefix.length
+
+    # One step
+
+    def _fill(self) -> list[tuple[Sequence, int]]:
+        """Write the batch; returns each sequence with how many rows it got."""
+        running = self._cache.running.values()
+        decoding = [s for s in running if s.decoding]
+        prefilling = [s for s in running if not s.decoding]
+        room = self._context.n_batch - len(decoding)
+        chunk = min(room, MIXED_CHUNK) if decoding else room
+        shares = budget.share([s.pending for s in prefilling], chunk)
+        rows = [(s, 1) for s in decoding] + [
+            (s, size) for s, size in zip(prefilling, shares, strict=True) if size
+        ]
+        at = 0
+        context = self._context
+        context.wants_output[: context.n_batch] = 0
+        for sequence, size in rows:
+            start, end = sequence.evaluated, sequence.evaluated + size
+            context.tokens[at : at + size] = sequence.tokens[start:end]
+            context.positions[at : at + size] = range(start, end)
+            context.sequences[at : at + size] = sequence.slot
+            at += size
+            context.wants_output[at - 1] = end == len(sequence.tokens)
+        return rows
+
+    def _evaluate(self, rows: list[tuple[Sequence, int]]) -> None:
+        started = time.perf_counter_ns()
+        status = self._context.decode(sum(size for _, size in rows))
+        if status == _NO_ROOM:
+            self._make_room()
+            return
+        if status != 0:
+            for sequence, _ in rows:
+                self._fail(sequence, f"libllama could not evaluate the batch (status {status})")
+            return
+        took = time.perf_counter_ns() - started
+        at = 0
+        for sequence, size in rows:
+            at += size
+            if not sequence.answered:
+                sequence.prompt_ns += took
+            sequence.evaluated += size
+            if not sequence.pending:
+                logits = self._context.logits(at - 1)
+                if not sequence.answered:
+                    sequence.prompt_logits = logits.copy()
+                self._sample(sequence, logits)
+
+    def _sample(self, sequence: Sequence, logits: NDArray[np.float32]) -> None:
+        if sequence.matcher is not None:
+            logits = logits.copy()
+            sequence.matcher.constrain(logits)
+        token = sequence.sampler.sample(logits)
+        sequence.take(token)
+        if sequence.matcher is not None:
+            sequence.matcher.accept(token)
+        if self._model.ends(token):
+            self._finish(sequence, "stop")
+            return
+        text = sequence.text.feed(self._model.piece(token))
+        if text:
+            self._emit(Text(sequence.request, text))
+        if sequence.text.stopped or (sequence.matcher is not None and sequence.matcher.finished):
+            self._finish(sequence, "stop")
+        elif sequence.answered >= sequence.limit:
+            self._finish(sequence, "length")
+        elif len(sequence.tokens) >= sequence.num_ctx:
+            self._shift(sequence)
+
+    def _shift(self, sequence: Sequence) -> None:
+        """Drop the older half of a full context and evaluate the newer half again.
+
+        Evaluating it again costs a fraction of what answering it cost, works for every kind of memory,
+        and never moves cells that another sequence shares.
+        """
+        if not sequence.job.shift:
+            self._finish(sequence, "length")
+            return
+        begins = sequence.begins
+        sequence.tokens = budget.shifted(
+            sequence.tokens, sequence.job, num_ctx=sequence.num_ctx, begins=begins
+        )
+        keep = budget.kept(sequence.job, sequence.num_ctx, begins=begins)
+        if not self._model.cuttable:
+            keep = 0
+        self._context.cut(sequence.slot, keep)
+        sequence.evaluated = keep
+        self._cache.rewrite(sequence)
+
+    # Leaving
+
+    def _finish(self, sequence: Sequence, reason: Literal["stop", "length"]) -> None:
+        rest = sequence.text.finish()
+        if rest:
+            self._emit(Text(sequence.request, rest))
+        self._emit(Finished(sequence.request, sequence.finish(reason)))
+        self._leave(sequence)
+
+    def _fail(self, sequence: Sequence, message: str) -> None:
+        self._emit(Failed(sequence.request, message))
+        self._drop(sequence.slot)
+        sequence.sampler.close()
+
+    def _leave(self, sequence: Sequence) -> None:
+        """End a running request; what it has evaluated stays for others."""
+        sequence.sampler.close()
+        self._cache.retain(sequence)
+
+    def _make_room(self) -> None:
+        """The pool is full: drop the oldest retained prefix, else send the youngest request back."""
+        oldest = self._cache.oldest()
+        if oldest is not None:
+            self._drop(oldest)
+            return
+        youngest = next(reversed(self._cache.running.values()))
+        if len(self._cache.running) == 1:
+            self._fail(youngest, budget.TOO_LONG)
+            return
+        self._drop(youngest.slot)
+        youngest.slot, youngest.evaluated = NO_SLOT, 0
+        self._waiting.appendleft(youngest)
+
+    def _drop(self, slot: int) -> None:
+        self._context.forget(slot)
+        self._cache.release(slot)

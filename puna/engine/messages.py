@@ -1,0 +1,95 @@
+"""What goes over the pipe between the server and an engine process: msgpack frames, length first.
+
+A frame is a 4-byte little-endian length and a msgpack value: one Command towards the engine,
+a list of Events (all of one step) towards the server.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from puna.types import EngineInfo, Finish, Job
+
+
+class Generate(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    job: Job
+
+
+class Embed(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    texts: list[str]
+    truncate: bool
+
+
+class Tokenize(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    text: str
+    add_bos: bool
+
+
+class Detokenize(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    tokens: list[int]
+
+
+class Cancel(msgspec.Struct, tag=True, array_like=True):
+    request: int
+
+
+Command = Generate | Embed | Tokenize | Detokenize | Cancel
+
+
+class Loaded(msgspec.Struct, tag=True, array_like=True):
+    info: EngineInfo
+
+
+class Refused(msgspec.Struct, tag=True, array_like=True):
+    """The model could not be loaded; the process ends."""
+
+    message: str
+
+
+class Text(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    text: str
+
+
+class Finished(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    finish: Finish
+
+
+class Vectors(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    data: bytes
+    """float32, row after row."""
+    width: int
+    tokens: int
+
+
+class Tokens(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    tokens: list[int]
+
+
+class PlainText(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    text: str
+
+
+class Failed(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    message: str
+    fault: Literal["request", "engine"] = "engine"
+
+
+Event = Loaded | Refused | Text | Finished | Vectors | Tokens | PlainText | Failed
+
+HEADER = 4
+
+
+def frame(payload: bytes) -> bytes:
+    return len(payload).to_bytes(HEADER, "little") + payload

@@ -1,0 +1,99 @@
+"""A radix tree over token sequences: which sequence already holds the longest prefix of a prompt.
+
+Tokens are packed as int32 bytes, so that comparing runs of them is a memory comparison.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+_WIDTH = 4
+
+
+def pack(tokens: Sequence[int]) -> bytes:
+    return array("i", tokens).tobytes()
+
+
+def common_prefix(a: bytes, b: bytes) -> int:
+    """How many leading tokens two packed runs share."""
+    low, high = 0, min(len(a), len(b)) // _WIDTH
+    while low < high:
+        middle = (low + high + 1) // 2
+        if a[low * _WIDTH : middle * _WIDTH] == b[low * _WIDTH : middle * _WIDTH]:
+            low = middle
+        else:
+            high = middle - 1
+    return low
+
+
+@dataclass
+class _Node:
+    run: bytes
+    children: dict[bytes, _Node] = field(default_factory=dict)
+    holders: set[int] = field(default_factory=set)
+    """Sequences whose tokens pass through or end in this node."""
+
+
+class PrefixTree:
+    """Maps each held sequence id to its tokens. All operations cost O(tokens), not O(sequences)."""
+
+    def __init__(self) -> None:
+        self._root = _Node(b"")
+        self._held: dict[int, bytes] = {}
+
+    def __contains__(self, sequence: int) -> bool:
+        return sequence in self._held
+
+    def insert(self, sequence: int, tokens: Sequence[int]) -> None:
+        """Record that `sequence` holds `tokens`, instead of whatever it held before."""
+        self.remove(sequence)
+        rest = self._held[sequence] = pack(tokens)
+        node = self._root
+        while rest:
+            child = node.children.get(rest[:_WIDTH])
+            if child is None:
+                node.children[rest[:_WIDTH]] = _Node(rest, holders={sequence})
+                return
+            length = common_prefix(child.run, rest)
+            if length * _WIDTH < len(child.run):
+                child = self._split(node, child, length)
+            child.holders.add(sequence)
+            node, rest = child, rest[length * _WIDTH :]
+
+    def remove(self, sequence: int) -> None:
+        """Forget a sequence; nothing happens if it holds nothing."""
+        rest = self._held.pop(sequence, b"")
+        node = self._root
+        while rest:
+            child = node.children[rest[:_WIDTH]]
+            child.holders.discard(sequence)
+            if not child.holders:
+                del node.children[rest[:_WIDTH]]
+                return
+            node, rest = child, rest[len(child.run) :]
+
+    def matches(self, tokens: Sequence[int]) -> Iterator[tuple[int, set[int]]]:
+        """(length, holders) for each depth at which `tokens` matches, shortest first.
+
+        The last pair is the longest shared prefix; a holder may hold more than that.
+        """
+        rest, depth, node = pack(tokens), 0, self._root
+        while rest:
+            child = node.children.get(rest[:_WIDTH])
+            if child is None:
+                return
+            length = common_prefix(child.run, rest)
+            depth += length
+            yield depth, child.holders
+            if length * _WIDTH < len(child.run):
+                return
+            node, rest = child, rest[length * _WIDTH :]
+
+    def _split(self, parent: _Node, child: _Node, length: int) -> _Node:
+        at = length * _WIDTH
+        upper = _Node(child.run[:at], {child.run[at : at + _WIDTH]: child}, set(child.holders))
+        parent.children[upper.run[:_WIDTH]] = upper
+        child.run = child.run[at:]
+        return upper

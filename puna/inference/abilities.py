@@ -1,0 +1,48 @@
+"""Refuses what a model cannot do, before it is loaded, in Ollama's words (server/routes.go)."""
+
+from __future__ import annotations
+
+from puna.inference.requests import ChatRequest, EmbedRequest, GenerateRequest
+from puna.library import Model
+from puna.types import BadRequest
+
+
+def check_chat(request: ChatRequest, model: Model) -> None:
+    """Raises BadRequest when `model` cannot answer `request`."""
+    abilities = model.capabilities()
+    _check_text(abilities, request, "chat")
+    _check_images(abilities, request.model, any(message.images for message in request.messages))
+    if request.tools and "tools" not in abilities:
+        raise BadRequest(f"{model.name} does not support tools")
+
+
+def check_generate(request: GenerateRequest, model: Model) -> None:
+    """Raises BadRequest when `model` cannot answer `request` or its fields exclude each other."""
+    if request.raw and (request.template or request.system or request.context):
+        raise BadRequest("raw mode does not support template, system, or context")
+    abilities = model.capabilities()
+    _check_text(abilities, request, "generate")
+    _check_images(abilities, request.model, bool(request.images))
+    if request.suffix and "insert" not in abilities:
+        raise BadRequest(f"{model.name} does not support insert")
+
+
+def check_embed(request: EmbedRequest, model: Model) -> None:
+    """Raises BadRequest when `model` makes no vectors."""
+    if "embedding" not in model.capabilities():
+        raise BadRequest(f'"{request.model}" does not support embeddings')
+
+
+def _check_text(abilities: list[str], request: ChatRequest | GenerateRequest, purpose: str) -> None:
+    if "completion" not in abilities:
+        raise BadRequest(f'"{request.model}" does not support {purpose}')
+    if request.think and "thinking" not in abilities:
+        raise BadRequest(f'"{request.model}" does not support thinking')
+
+
+def _check_images(abilities: list[str], name: str, given: bool) -> None:
+    if not given:
+        return
+    if "vision" not in abilities:
+        raise BadRequest(f'"{name}" does not support vision: it cannot read images')
+    raise BadRequest(f'"{name}" can read images, but this version of Puna cannot hand them over yet')

@@ -1,0 +1,29 @@
+"""Models at rest: names, manifests and blobs in Ollama's layout, and what GGUF files say of themselves.
+
+A `Library` finds, lists, writes and removes them; a `Model` is one of them; it never loads one.
+"""
+
+from puna.library.gguf import Metadata, Skipped, TensorInfo, read_metadata
+from puna.library.manifests import Layer
+from puna.library.model import Model, describe
+from puna.library.names import Name
+from puna.library.show import show
+from puna.library.starters import STARTERS, Starter, install, starter_for
+from puna.library.store import Library
+
+__all__ = [
+    "STARTERS",
+    "Layer",
+    "Library",
+    "Metadata",
+    "Model",
+    "Name",
+    "Skipped",
+    "Starter",
+    "TensorInfo",
+    "describe",
+    "install",
+    "read_metadata",
+    "show",
+    "starter_for",
+]

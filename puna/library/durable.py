@@ -1,0 +1,75 @@
+"""Files that are there whole or not at all, whenever the machine stops: written aside, synced, renamed."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from puna.types import PunaError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
+@contextmanager
+def writing(folder: Path) -> Iterator[None]:
+    """Turns what the system says of a failed write below `folder` into a PunaError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in _FULL:
+            raise PunaError(f"not enough disk space in {folder}") from error
+        raise PunaError(f"cannot write to {folder}: {error.strerror}") from error
+
+
+@contextmanager
+def aside(folder: Path, prefix: str) -> Iterator[Path]:
+    """A path in `folder` for a file being made; whatever lies there at the end is removed.
+
+    The name ends in "-partial", so it is no blob's name; nor a manifest's if `prefix` begins with ".".
+    """
+    with writing(folder):
+        make_folder(folder)
+    path = folder / f"{prefix}{secrets.token_hex(8)}-partial"
+    try:
+        yield path
+    finally:
+        with suppress(OSError):
+            path.unlink()
+
+
+def write(file: int, content: bytes) -> None:
+    """Write all of `content` to an open file. Raises OSError."""
+    view = memoryview(content)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def move(source: Path, target: Path) -> None:
+    """Rename a file that is already on disk, lastingly. Raises OSError."""
+    os.replace(source, target)
+    sync_folder(target.parent)
+
+
+def make_folder(folder: Path) -> None:
+    """Create `folder` and what is missing above it, lastingly. Raises OSError."""
+    if folder.is_dir():
+        return
+    make_folder(folder.parent)
+    with suppress(FileExistsError):  # Another process was quicker.
+        os.mkdir(folder)
+    sync_folder(folder.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make renames and removals in `folder` last. Raises OSError."""
+    if os.name == "nt":  # Windows cannot open a folder, and orders its own renames.
+        return
+    number = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(number)
+    finally:
+        os.close(number)

@@ -1,0 +1,250 @@
+"""Reads the header of a GGUF file (ggml/docs/gguf.md), trusting no count, length or offset in it."""
+
+from __future__ import annotations
+
+import math
+import os
+import struct
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import msgspec
+
+from puna.library.gguf_types import FILE_TYPES, TENSOR_TYPES
+from puna.types import LoadFailed
+
+# Far above any real file (the largest vocabularies make 20 MB headers): a forged one cannot exhaust us.
+_MAX_HEADER = 64 << 20
+_FIRST_READ = 1 << 20
+_MAX_ENTRIES = 1 << 16
+_MAX_ELEMENTS = 3_000_000
+_MAX_DIMENSIONS = 4
+_MAX_COUNT = (1 << 63) - 1
+
+_KEPT = 1024
+"""Arrays up to this length are always read: those with a value for each layer, not those for each token."""
+
+_CUT_SHORT = "it is truncated: the file ends inside its header"
+
+_STRING, _ARRAY = 8, 9
+_SCALARS = {
+    0: struct.Struct("<B"),
+    1: struct.Struct("<b"),
+    2: struct.Struct("<H"),
+    3: struct.Struct("<h"),
+    4: struct.Struct("<I"),
+    5: struct.Struct("<i"),
+    6: struct.Struct("<f"),
+    7: struct.Struct("<?"),
+    10: struct.Struct("<Q"),
+    11: struct.Struct("<q"),
+    12: struct.Struct("<d"),
+}
+_U32, _U64 = _SCALARS[4], _SCALARS[10]
+
+
+class Skipped(msgspec.Struct, frozen=True):
+    """Stands for a long array that was not read; `len()` is the array's length."""
+
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+
+class TensorInfo(msgspec.Struct, frozen=True):
+    """One tensor. `shape` in the file's order, `offset` from the start of the tensor data, `size` in bytes.
+
+    A type this table does not know (newer than ggml was then) is named "type N" and has size 0.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    type_name: str
+    offset: int
+    size: int
+
+
+class Metadata(msgspec.Struct, frozen=True):
+    """What a GGUF file says of itself. Long arrays are `Skipped` unless it was read with `verbose`."""
+
+    values: dict[str, Any]
+    tensors: list[TensorInfo]
+    parameter_count: int
+
+    @property
+    def architecture(self) -> str:
+        name = self.values.get("general.architecture")
+        return name if isinstance(name, str) and name else "unknown"
+
+    @property
+    def quantization(self) -> str:
+        """Ollama's quantization level, such as "Q4_K_M"; "unknown" when the file does not say."""
+        kind = self.values.get("general.file_type")
+        return FILE_TYPES.get(kind, "unknown") if isinstance(kind, int) else "unknown"
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self.values.get(key, default)
+
+    def arch(self, key: str, default: Any = None) -> Any:
+        """The value of `<architecture>.<key>`: `arch("context_length")` is "llama.context_length"."""
+        return self.values.get(f"{self.architecture}.{key}", default)
+
+
+def read_metadata(path: Path, *, verbose: bool = False) -> Metadata:
+    """The header of the GGUF file at `path`, version 2 or 3; all its tensor data is in the file.
+
+    Raises LoadFailed, which names the file and what is wrong with it.
+    """
+    try:
+        with open(path, "rb") as file:
+            return _Reader(file, verbose).read()
+    except _Malformed as error:
+        raise LoadFailed(f"unable to load model {path}: {error}") from None
+    except OSError as error:
+        raise LoadFailed(f"unable to load model {path}: {error.strerror}") from error
+
+
+def cached_metadata(path: Path) -> Metadata:
+    """`read_metadata` without long arrays, remembered for the whole process. Raises LoadFailed."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise LoadFailed(f"unable to load model {path}: {error.strerror}") from error
+    return _remembered(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _remembered(path: Path, _mtime_ns: int, _size: int) -> Metadata:
+    return read_metadata(path)
+
+
+class _Malformed(Exception):
+    pass
+
+
+class _Reader:
+    """Walks a header from front to back."""
+
+    def __init__(self, file: BinaryIO, verbose: bool) -> None:
+        self._file = file
+        self._file_size = os.fstat(file.fileno()).st_size
+        self._header = b""
+        self._longest_kept = _MAX_ELEMENTS if verbose else _KEPT
+        self._elements_left = _MAX_ELEMENTS
+        self._at = 0
+
+    def read(self) -> Metadata:
+        if self._bytes(4) != b"GGUF":
+            raise _Malformed("it is not a GGUF file")
+        version = self._number(_U32)
+        if version and version & 0xFFFF == 0:
+            raise _Malformed("it is big-endian")
+        if version not in (2, 3):
+            raise _Malformed(f"GGUF version {version} is not supported")
+        tensors, entries = self._number(_U64), self._number(_U64)
+        if max(tensors, entries) > _MAX_ENTRIES:
+            raise _Malformed(f"it claims {tensors} tensors and {entries} metadata entries")
+        values = {self._string(): self._value(self._number(_U32)) for _ in range(entries)}
+        found = [self._tensor() for _ in range(tensors)]
+        self._check_data(found, values.get("general.alignment", 32))
+        count = sum(math.prod(tensor.shape) for tensor in found)
+        if count > _MAX_COUNT:
+            raise _Malformed("its parameter count overflows")
+        return Metadata(values=values, tensors=found, parameter_count=count)
+
+    def _check_data(self, tensors: list[TensorInfo], alignment: Any) -> None:
+        if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
+            raise _Malformed("its alignment is not a power of two")
+        if self._at > self._file_size:
+            raise _Malformed(_CUT_SHORT)
+        start = -(-self._at // alignment) * alignment
+        for tensor in tensors:
+            end = start + tensor.offset + tensor.size
+            if end > self._file_size:
+                raise _Malformed(
+                    f"it is truncated: tensor {tensor.name!r} ends at byte {end} of {self._file_size}"
+                )
+
+    def _tensor(self) -> TensorInfo:
+        name = self._string()
+        dimensions = self._number(_U32)
+        if dimensions > _MAX_DIMENSIONS:
+            raise _Malformed(f"tensor {name!r} has {dimensions} dimensions")
+        shape = tuple(self._number(_U64) for _ in range(dimensions))
+        number, offset = self._number(_U32), self._number(_U64)
+        elements = math.prod(shape)
+        if elements > _MAX_COUNT:
+            raise _Malformed(f"the size of tensor {name!r} overflows")
+        kind = TENSOR_TYPES.get(number)
+        if kind is None:
+            return TensorInfo(name, shape, f"type {number}", offset, 0)
+        if shape and shape[0] % kind.block:
+            raise _Malformed(f"tensor {name!r} has rows of {shape[0]}, not a multiple of {kind.block}")
+        return TensorInfo(name, shape, kind.name, offset, elements // kind.block * kind.size)
+
+    def _value(self, kind: int) -> Any:
+        if kind == _STRING:
+            return self._string()
+        if kind == _ARRAY:
+            return self._array()
+        return self._number(self._scalar(kind))
+
+    def _array(self) -> list[Any] | Skipped:
+        kind, length = self._number(_U32), self._number(_U64)
+        if length > self._elements_left:
+            raise _Malformed(f"it claims an array of {length} values")
+        self._elements_left -= length
+        if length <= self._longest_kept:
+            if kind == _STRING:
+                return [self._string() for _ in range(length)]
+            scalar = self._scalar(kind)
+            return [value for (value,) in scalar.iter_unpack(self._bytes(length * scalar.size))]
+        if kind == _STRING:
+            self._skip_strings(length)
+        else:
+            self._at += length * self._scalar(kind).size
+        return Skipped(length)
+
+    def _skip_strings(self, count: int) -> None:
+        # The one loop that runs for each token of a vocabulary: local names, and no call but one.
+        header, at, length_at = self._header, self._at, _U64.unpack_from
+        last = len(header) - 8
+        for _ in range(count):
+            if at > last:
+                self._at = at
+                self._need(8)
+                header, last = self._header, len(self._header) - 8
+            at += 8 + length_at(header, at)[0]
+        self._at = at
+
+    def _scalar(self, kind: int) -> struct.Struct:
+        scalar = _SCALARS.get(kind)
+        if scalar is None:
+            raise _Malformed(f"it has a value of unknown type {kind}")
+        return scalar
+
+    def _string(self) -> str:
+        return self._bytes(self._number(_U64)).decode("utf-8", "replace")
+
+    def _number(self, kind: struct.Struct) -> Any:
+        return kind.unpack(self._bytes(kind.size))[0]
+
+    def _bytes(self, count: int) -> bytes:
+        self._need(count)
+        start, self._at = self._at, self._at + count
+        return self._header[start : self._at]
+
+    def _need(self, count: int) -> None:
+        """Have `count` more bytes in `_header`, reading on in growing steps."""
+        end = self._at + count
+        if end <= len(self._header):
+            return
+        if end > self._file_size:
+            raise _Malformed(_CUT_SHORT)
+        if end > _MAX_HEADER:
+            raise _Malformed(f"its header is longer than {_MAX_HEADER >> 20} MiB")
+        self._header += self._file.read(min(max(end, _FIRST_READ), _MAX_HEADER - len(self._header)))
+        if end > len(self._header):
+            raise _Malformed(_CUT_SHORT)

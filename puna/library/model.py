@@ -1,0 +1,168 @@
+"""A model at rest: what its manifest names, read when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from puna.library.blobs import Blobs
+from puna.library.gguf import Metadata, cached_metadata
+from puna.library.manifests import IMAGE, Layer
+from puna.library.names import Name
+from puna.types import LoadFailed, Message
+
+_T = TypeVar("_T")
+
+# A vocabulary made for filling in the middle, by llama.cpp's name for it and by its older one.
+_FILL_IN = ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id")
+
+
+@dataclass(frozen=True)
+class Model:
+    """One manifest of the library. `digest` is the SHA-256 of its file, `size` the bytes of all its blobs.
+
+    Every property that reads a blob raises LoadFailed when the blob is missing or damaged.
+    """
+
+    name: Name
+    digest: str
+    size: int
+    modified_at: datetime
+    config: dict[str, Any]
+    """Ollama's ConfigV2 (types/model/config.go)."""
+    layers: tuple[Layer, ...]
+    blobs: Blobs
+
+    @property
+    def weights(self) -> Path:
+        """The GGUF file."""
+        paths = self._paths("model")
+        if not paths:
+            raise LoadFailed(f"model '{self.name.display()}' has no weights")
+        return paths[0]
+
+    @property
+    def projectors(self) -> tuple[Path, ...]:
+        """The GGUF files that turn images into embeddings, beside the weights or after them."""
+        return (*self._paths("model")[1:], *self._paths("projector"))
+
+    @property
+    def adapters(self) -> tuple[Path, ...]:
+        return self._paths("adapter")
+
+    @cached_property
+    def template(self) -> str | None:
+        """The Go template, if it has one."""
+        found = self._texts("template") or self._texts("prompt")
+        return found[-1] if found else None
+
+    @cached_property
+    def system(self) -> str:
+        return (self._texts("system") or [""])[-1]
+
+    @cached_property
+    def licenses(self) -> list[str]:
+        return self._texts("license")
+
+    @cached_property
+    def parameters(self) -> dict[str, Any]:
+        """Options its maker chose, by Ollama's names."""
+        return self._json("params", dict[str, Any], dict)
+
+    @cached_property
+    def messages(self) -> list[Message]:
+        """The conversation its maker begins with."""
+        return self._json("messages", list[Message], list)
+
+    @property
+    def metadata(self) -> Metadata:
+        """The header of the GGUF file, without its long arrays."""
+        return cached_metadata(self.weights)
+
+    @property
+    def chat_template(self) -> str | None:
+        """The Jinja template in the GGUF file, if it has one."""
+        template = self.metadata.get("tokenizer.chat_template")
+        return template if isinstance(template, str) and template else None
+
+    def details(self) -> dict[str, Any]:
+        """Ollama's ModelDetails (api/types.go). Asks the GGUF file only for what the config leaves out."""
+        config = self.config
+        if config.get("file_type", "") in ("", "unknown") or not config.get("model_family"):
+            # A damaged model is still listed, and says what is wrong when it is loaded.
+            with suppress(LoadFailed):
+                config = {**config, **describe(self.metadata)}
+        weights = self._layers("model")
+        return {
+            "parent_model": weights[0].source if weights else "",
+            "format": config.get("model_format", ""),
+            "family": config.get("model_family", ""),
+            "families": config.get("model_families"),
+            "parameter_size": config.get("model_type", ""),
+            "quantization_level": config.get("file_type", ""),
+        }
+
+    def capabilities(self) -> list[str]:
+        """What Puna can do with it, in Ollama's words (types/model/capability.go). Raises LoadFailed."""
+        return list(self._capabilities)
+
+    @cached_property
+    def _capabilities(self) -> tuple[str, ...]:
+        if self.metadata.arch("pooling_type") is not None:
+            return ("embedding",)
+        fills_in = any(key in self.metadata.values for key in _FILL_IN) or ".Suffix" in (self.template or "")
+        return ("completion", "insert") if fills_in else ("completion",)
+
+    def _layers(self, kind: str) -> list[Layer]:
+        return [layer for layer in self.layers if layer.media_type == IMAGE + kind]
+
+    def _paths(self, kind: str) -> tuple[Path, ...]:
+        return tuple(self.blobs.path(layer.digest) for layer in self._layers(kind))
+
+    def _texts(self, kind: str) -> list[str]:
+        return [_read(path).decode("utf-8", "replace") for path in self._paths(kind)]
+
+    def _json(self, kind: str, type_: type[_T], empty: Callable[[], _T]) -> _T:
+        paths = self._paths(kind)
+        if not paths:
+            return empty()
+        try:
+            return msgspec.json.decode(_read(paths[-1]), type=type_)
+        except msgspec.DecodeError as error:
+            raise LoadFailed(f"model '{self.name.display()}' is damaged: its {kind}: {error}") from error
+
+
+def describe(metadata: Metadata) -> dict[str, Any]:
+    """The config of a model made from a GGUF file with this header."""
+    return {
+        "model_format": "gguf",
+        "model_family": metadata.architecture,
+        "model_families": [metadata.architecture],
+        "model_type": human_number(metadata.parameter_count),
+        "file_type": metadata.quantization,
+        "architecture": "amd64",
+        "os": "linux",
+    }
+
+
+def human_number(count: int) -> str:
+    """A count as Ollama writes it (format/format.go): "8.0B" is "8B", 134515008 is "134.52M"."""
+    if count >= 1_000_000_000:
+        return f"{count / 1e9:.0f}B" if count % 1_000_000_000 == 0 else f"{count / 1e9:.1f}B"
+    if count >= 1_000_000:
+        return f"{count / 1e6:.0f}M" if count % 1_000_000 == 0 else f"{count / 1e6:.2f}M"
+    return f"{count / 1e3:.0f}K" if count >= 1_000 else str(count)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise LoadFailed(f"cannot read {path}: {error.strerror}") from error

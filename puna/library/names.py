@@ -1,0 +1,68 @@
+"""Model names: `host/namespace/model:tag`, with Ollama's rules and defaults (types/model/name.go)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from puna.types import InvalidName
+
+DEFAULT_HOST = "registry.ollama.ai"
+DEFAULT_NAMESPACE = "library"
+DEFAULT_TAG = "latest"
+
+_HOST = r"[A-Za-z0-9_][A-Za-z0-9_.:-]{0,349}"
+_NAMESPACE = r"[A-Za-z0-9_][A-Za-z0-9_-]{0,79}"
+_PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}"
+_WRITTEN = re.compile(
+    rf"(?:(?:(?:https?://)?(?P<host>{_HOST})/)?(?P<namespace>{_NAMESPACE})/)?(?P<model>{_PART})(?::(?P<tag>{_PART}))?"
+)
+_STORED = re.compile(rf"({_HOST})/({_NAMESPACE})/({_PART})/({_PART})")
+
+
+@dataclass(frozen=True)
+class Name:
+    """A whole, valid model name. Made by `parse` or `from_path`; no part can leave a directory."""
+
+    host: str
+    namespace: str
+    model: str
+    tag: str
+
+    @classmethod
+    def parse(cls, text: str) -> Name:
+        """The name a person wrote, missing parts filled in. Raises InvalidName."""
+        written = _WRITTEN.fullmatch(text)
+        if written is None:
+            raise InvalidName("invalid model name")
+        return cls(
+            host=written["host"] or DEFAULT_HOST,
+            namespace=written["namespace"] or DEFAULT_NAMESPACE,
+            model=written["model"],
+            tag=written["tag"] or DEFAULT_TAG,
+        )
+
+    @classmethod
+    def from_path(cls, path: str) -> Name:
+        """The name stored at `path`, which is relative to the manifests. Raises InvalidName."""
+        stored = _STORED.fullmatch(path)
+        if stored is None:
+            raise InvalidName("invalid model name")
+        return cls(*stored.groups())
+
+    def path(self) -> PurePosixPath:
+        """Where the name's manifest lies below the manifests: `host/namespace/model/tag`."""
+        return PurePosixPath(self.host, self.namespace, self.model, self.tag)
+
+    def display(self) -> str:
+        """The shortest form that parses back to this name, the tag always kept."""
+        short = f"{self.model}:{self.tag}"
+        if self.host.lower() != DEFAULT_HOST:
+            return f"{self.host}/{self.namespace}/{short}"
+        if self.namespace.lower() != DEFAULT_NAMESPACE:
+            return f"{self.namespace}/{short}"
+        return short
+
+    def __str__(self) -> str:
+        return f"{self.host}/{self.namespace}/{self.model}:{self.tag}"

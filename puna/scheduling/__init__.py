@@ -1,0 +1,10 @@
+"""Which models are in memory: load, lease, keep-alive, eviction, queue.
+
+A `Scheduler` lends loaded models to requests; `estimate` says what a model will take.
+Knows engines only by the `Engine` protocol, and decides everything on one event loop.
+"""
+
+from puna.scheduling.memory import Footprint, estimate
+from puna.scheduling.scheduler import Lease, Loaded, Scheduler
+
+__all__ = ["Footprint", "Lease", "Loaded", "Scheduler", "estimate"]

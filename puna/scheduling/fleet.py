@@ -1,0 +1,169 @@
+"""The runners in memory: started, lent, counted down and closed. It decides nothing about who gets which."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+
+from puna.scheduling.memory import Budget
+from puna.scheduling.runner import Runner, State
+from puna.settings import Settings
+from puna.types import Engine, LoadFailed, LoadSpec
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Room:
+    """What one more runner may take: bytes now, bytes if it were alone, and how many more are allowed."""
+
+    now: int
+    alone: int
+    slots: float
+
+
+class Fleet:
+    """At most one runner a weights file. Calls `changed` after each load or close that ended by itself."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        start: Callable[[LoadSpec], Awaitable[Engine]],
+        changed: Callable[[], None],
+        failed: Callable[[Runner, LoadFailed], None],
+    ) -> None:
+        self.runners: dict[str, Runner] = {}
+        """Loading or ready, by weights path."""
+        self._closing: set[Runner] = set()
+        self._settings = settings
+        self._start = start
+        self._changed = changed
+        self._failed = failed
+        self._budget = Budget(settings.memory)
+        self._events = 0
+
+    @property
+    def excess(self) -> int:
+        """Leases beyond what the engines decode at once."""
+        return sum(max(0, r.leases - r.spec.parallel) for r in self.runners.values())
+
+    def room(self) -> Room:
+        """What is left beside all that is in memory, closing runners included until they are gone."""
+        held = [*self.runners.values(), *self._closing]
+        arriving = sum(r.size for r in held if r.state is State.LOADING)
+        now, alone = self._budget.room(sum(r.size for r in held), arriving)
+        return Room(now, alone, (self._settings.max_loaded_models or math.inf) - len(held))
+
+    def make_room(self, size: int) -> set[str]:
+        """Retire idle runners, least recently used first, for one of `size` bytes.
+
+        Where those do not suffice, the keys of the busy ones that have to drain.
+        """
+        room = self.room()
+        bytes_soon = room.now + sum(r.size for r in self._closing)
+        slots_soon = room.slots + len(self._closing)
+        draining = set()
+        ready = [r for r in self.runners.values() if r.state is State.READY]
+        for victim in sorted(ready, key=lambda r: (r.leases > 0, r.used)):
+            if size <= bytes_soon and slots_soon > 0:
+                break
+            bytes_soon += victim.size
+            slots_soon += 1
+            if victim.leases:
+                draining.add(victim.key)
+            else:
+                self.retire(victim)
+        return draining
+
+    def begin(self, runner: Runner) -> None:
+        """Load a new runner. The load belongs to no request: whoever waits for it may leave."""
+        self.runners[runner.key] = runner
+        runner.task = asyncio.get_running_loop().create_task(self._load(runner))
+
+    def lend(self, runner: Runner, keep_alive: float) -> None:
+        runner.stop_timer()
+        runner.leases += 1
+        runner.keep_alive = keep_alive
+        self._touch(runner)
+
+    def take_back(self, runner: Runner) -> None:
+        runner.leases -= 1
+        if not runner.leases:
+            self._idle(runner)
+
+    def retire(self, runner: Runner) -> asyncio.Task[None]:
+        """Take a runner out of service and close its engine; the task ends when its memory is free."""
+        runner.stop_timer()
+        runner.state = State.CLOSED
+        del self.runners[runner.key]
+        self._closing.add(runner)
+        runner.task = asyncio.get_running_loop().create_task(self._end(runner))
+        return runner.task
+
+    def drop_dead(self) -> None:
+        """Retire every runner whose engine has died, leased or not."""
+        for runner in list(self.runners.values()):
+            if runner.engine is not None and not runner.engine.alive:
+                self.retire(runner)
+
+    async def close(self) -> None:
+        """Stop loads and end every engine, leased or not."""
+        loads = [r.task for r in self.runners.values() if r.state is State.LOADING and r.task]
+        for load in loads:
+            load.cancel()
+        await asyncio.gather(*loads, return_exceptions=True)
+        for runner in list(self.runners.values()):
+            self.retire(runner)
+        await asyncio.gather(*(r.task for r in self._closing if r.task), return_exceptions=True)
+
+    async def _load(self, runner: Runner) -> None:
+        seconds = self._settings.load_timeout
+        try:
+            runner.engine = await asyncio.wait_for(
+                self._start(runner.spec), seconds if math.isfinite(seconds) else None
+            )
+        except asyncio.TimeoutError:
+            self._fail(runner, LoadFailed(f"timed out waiting for the model to load ({seconds:g} s)"))
+        except LoadFailed as error:
+            self._fail(runner, error)
+        except Exception as error:
+            log.exception("loading %s", runner.spec.path)
+            self._fail(runner, LoadFailed(f"unable to load model: {error}"))
+        else:
+            runner.state = State.READY
+            self._changed()
+            if runner.state is State.READY and not runner.leases:
+                self._idle(runner)
+
+    def _fail(self, runner: Runner, error: LoadFailed) -> None:
+        runner.state = State.CLOSED
+        del self.runners[runner.key]
+        self._failed(runner, error)
+        self._changed()
+
+    def _idle(self, runner: Runner) -> None:
+        """Start the countdown of a runner without leases, or end it at once."""
+        if runner.state is State.CLOSED or runner.engine is None:
+            return
+        self._touch(runner)
+        if runner.keep_alive <= 0 or not runner.engine.alive:
+            self.retire(runner)
+        elif math.isfinite(runner.keep_alive):
+            runner.timer = asyncio.get_running_loop().call_later(runner.keep_alive, self.retire, runner)
+
+    async def _end(self, runner: Runner) -> None:
+        try:
+            if runner.engine is not None:
+                await runner.engine.close()
+        except Exception:
+            log.exception("closing %s", runner.spec.path)
+        finally:
+            self._closing.discard(runner)
+            self._changed()
+
+    def _touch(self, runner: Runner) -> None:
+        self._events += 1
+        runner.used = self._events

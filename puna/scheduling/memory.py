@@ -1,0 +1,147 @@
+"""How much memory a model takes, and how much there is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sized
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+_PROCESS = 64 << 20  # an interpreter with libllama loaded, before any model
+_KV_BYTES = 2  # f16
+_MOST_LAYERS = 4096  # a damaged file may claim any number
+_CGROUP = Path("/sys/fs/cgroup")
+
+
+class Metadata(Protocol):
+    """The part of a GGUF file's metadata that sizes depend on; `arch(k)` is the key `<architecture>.k`."""
+
+    def arch(self, key: str, default: Any = None) -> Any: ...
+
+    def get(self, key: str, default: Any = None) -> Any: ...
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """What a loaded model takes, in bytes."""
+
+    weights: int
+    kv_per_token: int
+    compute: int
+    """Work buffers, the engine's process, and the fixed state each sequence of a recurrent model has."""
+
+    def total(self, pool: int) -> int:
+        """Bytes with `pool` KV cells."""
+        return self.weights + self.kv_per_token * pool + self.compute
+
+
+def estimate(
+    metadata: Metadata, weights_size: int, num_ctx: int, *, num_batch: int = 512, parallel: int = 1
+) -> Footprint:
+    """What a model of `weights_size` bytes takes, for at most `num_ctx` KV cells and `parallel` sequences.
+
+    The metadata keys are those of the GGUF specification. The work buffers are those that libllama
+    reserves with flash attention: the larger of a full batch of logits and one layer's activations.
+    """
+    embedding = count(metadata.arch("embedding_length"))
+    kv_heads = _heads(metadata)
+    # An encoder (BERT) sees its whole text at once: no KV cache, no logits, batches as long as the context.
+    encoder = metadata.arch("attention.causal", True) is False
+    batch = max(num_batch, num_ctx) if encoder else num_batch
+    logits = 0 if encoder else 4 * (_vocabulary(metadata) + 2 * embedding)
+    layer = 4 * (3 * count(metadata.arch("feed_forward_length")) + 4 * embedding)
+    if encoder or any(kv_heads):
+        masks = 2 if count(metadata.arch("attention.sliding_window")) else 1
+        layer += 2 * masks * num_ctx
+    return Footprint(
+        weights=weights_size,
+        kv_per_token=0 if encoder else sum(kv_heads) * _head_size(metadata, embedding) * _KV_BYTES,
+        compute=_PROCESS + batch * max(logits, layer) + parallel * _state(metadata, kv_heads),
+    )
+
+
+def count(value: Any, default: int = 0) -> int:
+    """A whole number of a file's metadata, the largest where it has one for each layer.
+
+    Anything else gives `default`: what is wrong with a file is for the engine to say.
+    """
+    if isinstance(value, (list, tuple)):
+        return max((count(v) for v in value), default=default)
+    return max(0, value) if isinstance(value, int) else default
+
+
+def _heads(metadata: Metadata) -> list[int]:
+    """KV heads of each layer; 0 for a recurrent layer."""
+    heads = metadata.arch("attention.head_count_kv", metadata.arch("attention.head_count"))
+    if isinstance(heads, (list, tuple)):
+        return [count(h) for h in heads]
+    return [count(heads)] * min(count(metadata.arch("block_count")), _MOST_LAYERS)
+
+
+def _head_size(metadata: Metadata, embedding: int) -> int:
+    """Numbers a KV head keeps for a token: its key and its value."""
+    default = embedding // max(1, count(metadata.arch("attention.head_count"), 1))
+    key = count(metadata.arch("attention.key_length"), default)
+    return key + count(metadata.arch("attention.value_length"), default)
+
+
+def _state(metadata: Metadata, kv_heads: list[int]) -> int:
+    """Bytes of convolution and state-space state of one sequence (f32), 0 for a pure transformer."""
+    inner = count(metadata.arch("ssm.inner_size"))
+    width = count(metadata.arch("ssm.state_size"))
+    groups = count(metadata.arch("ssm.group_count"))
+    convolution = max(0, count(metadata.arch("ssm.conv_kernel")) - 1) * (inner + 2 * groups * width)
+    recurrent = kv_heads.count(0) or len(kv_heads)
+    return 4 * recurrent * (convolution + inner * width)
+
+
+def _vocabulary(metadata: Metadata) -> int:
+    tokens = metadata.get("tokenizer.ggml.tokens")
+    return count(metadata.arch("vocab_size")) or (len(tokens) if isinstance(tokens, Sized) else 0)
+
+
+def free_memory() -> int:
+    """Bytes this process and its children could still take: the machine's, or the container's if less."""
+    import psutil
+
+    free = psutil.virtual_memory().available
+    try:
+        limit = (_CGROUP / "memory.max").read_text().strip()
+        used = int((_CGROUP / "memory.current").read_text())
+        cached = next(
+            int(line.split()[1])
+            for line in (_CGROUP / "memory.stat").read_text().splitlines()
+            if line.startswith("inactive_file ")
+        )
+    except (OSError, ValueError, StopIteration):
+        return free
+    return free if limit == "max" else min(free, max(0, int(limit) - used + cached))
+
+
+class Budget:
+    """What all runners may take together: a fixed number of bytes, or (0) what the machine has free."""
+
+    def __init__(self, fixed: int, measure: Callable[[], int] = free_memory) -> None:
+        self._fixed = fixed
+        self._measure = measure
+        self._most = 0
+
+    def room(self, held: int, arriving: int) -> tuple[int, int]:
+        """Bytes a new runner may take now, and those it might have if it were alone.
+
+        `held` is what runners take or will take by estimate, `arriving` the part of it still being loaded.
+        """
+        if self._fixed:
+            return self._fixed - held, self._fixed
+        free = self._measure()
+        # Mapped weights still count as free to the system, so the most ever free bounds the sum as well.
+        self._most = max(self._most, free) if held else free
+        return min(self._most - held, free - arriving), self._most
+
+
+def human_size(size: int) -> str:
+    """A size as Ollama writes it in errors (format/bytes.go, HumanBytes2): "5.0 GiB"."""
+    for unit, shift in (("GiB", 30), ("MiB", 20), ("KiB", 10)):
+        if size >= 1 << shift:
+            return f"{size / (1 << shift):.1f} {unit}"
+    return f"{max(0, size)} B"

@@ -1,0 +1,90 @@
+"""What a model is loaded with: context, KV pool and parallelism, from what was asked and what fits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from msgspec.structs import replace
+
+from puna.scheduling.memory import Footprint, Metadata, count, estimate
+from puna.settings import Settings
+from puna.types import LoadSpec, Options
+
+_PARALLEL = 16  # more sequences than this gain little on a CPU
+_CONTEXT = 4096
+_SMALLEST_CONTEXT = 4
+_POOL_CONTEXTS = 4
+_PAGE = 256  # libllama rounds the pool up to this
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a plan rests on about a model; `weights_size` in bytes."""
+
+    path: str
+    weights_size: int
+    metadata: Metadata
+    embedding: bool = False
+
+
+def context(facts: Facts, options: Options, settings: Settings) -> int:
+    """Tokens of context a request wants: asked for, or the default, within what the model was trained on."""
+    wanted = options.num_ctx or settings.context_length or _CONTEXT
+    trained = count(facts.metadata.arch("context_length"))
+    return max(_SMALLEST_CONTEXT, min(wanted, trained or wanted))
+
+
+def plan(facts: Facts, options: Options, settings: Settings, available: int) -> LoadSpec:
+    """The best way to load a model into `available` bytes.
+
+    The pool holds several contexts where a quarter of the memory suffices for it, else as many cells as
+    fit, and never less than one context: whether that fits is for the caller to see with `footprint`.
+    """
+    spec = LoadSpec(
+        path=facts.path,
+        num_ctx=(num_ctx := context(facts, options, settings)),
+        pool=num_ctx,
+        parallel=min(_PARALLEL, settings.num_parallel or _PARALLEL),
+        embedding=facts.embedding,
+        num_batch=max(1, options.num_batch),
+        num_thread=max(0, options.num_thread),
+        num_gpu=max(-1, options.num_gpu),
+        use_mmap=options.use_mmap,
+    )
+    if facts.embedding or spec.parallel == 1:
+        return spec
+    most = replace(spec, pool=num_ctx * _POOL_CONTEXTS)
+    needs = footprint(facts, most)
+    left = min(available // 4, available - needs.total(0))
+    cells = min(most.pool, left // needs.kv_per_token) if needs.kv_per_token else most.pool
+    return replace(spec, pool=max(num_ctx, cells // _PAGE * _PAGE))
+
+
+def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
+    """What a model takes when loaded as `spec` says."""
+    return estimate(
+        facts.metadata, facts.weights_size, spec.pool, num_batch=spec.num_batch, parallel=spec.parallel
+    )
+
+
+def serves(spec: LoadSpec, facts: Facts, options: Options, settings: Settings) -> bool:
+    """Whether a model loaded as `spec` can answer a request: a smaller context or batch needs no reload."""
+    return (
+        context(facts, options, settings) <= spec.num_ctx
+        and options.num_batch <= spec.num_batch
+        and (options.num_gpu < 0 or options.num_gpu == spec.num_gpu)
+        and (options.num_thread <= 0 or options.num_thread == spec.num_thread)
+        and (options.use_mmap is None or options.use_mmap == (spec.use_mmap is not False))
+    )
+
+
+def widened(options: Options, facts: Facts, settings: Settings, spec: LoadSpec) -> Options:
+    """`options` for a reload that keeps what `spec` had, so that two clients do not reload in turns."""
+    return replace(
+        options,
+        num_ctx=max(context(facts, options, settings), spec.num_ctx),
+        num_batch=max(options.num_batch, spec.num_batch),
+        num_gpu=options.num_gpu if options.num_gpu >= 0 else spec.num_gpu,
+        num_thread=options.num_thread if options.num_thread > 0 else spec.num_thread,
+        use_mmap=spec.use_mmap if options.use_mmap is None else options.use_mmap,
+    )

@@ -1,0 +1,251 @@
+"""Who gets which model when: a queue served in order of arrival.
+
+Every event (a request, a lease given back, a load or close that ended) ends in `_advance`, which walks the
+queue once and does all that can be done. Nothing waits on a condition or polls, and which runners drain is
+derived anew on each walk, so a request that goes away leaves no trace.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from puna.scheduling.fleet import Fleet
+from puna.scheduling.memory import human_size
+from puna.scheduling.plan import Facts, footprint, plan, serves, widened
+from puna.scheduling.runner import Runner, State
+from puna.settings import Settings
+from puna.types import Busy, Engine, LoadFailed, LoadSpec, Options, PunaError
+
+if TYPE_CHECKING:
+    from puna.library import Model
+
+log = logging.getLogger(__name__)
+
+_LONGEST = (2**63 - 1) / 1e9  # seconds in Go's longest duration: what "for ever" is shown as
+_QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
+_STOPPING = "server is shutting down"
+
+
+@dataclass(frozen=True)
+class Lease:
+    """A loaded model, held in memory until the lease ends."""
+
+    engine: Engine
+    load_ns: int
+    """Nanoseconds that the request waited for loading and for a place."""
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A model in memory; sizes in bytes, context in tokens."""
+
+    model: Model
+    size: int
+    size_vram: int
+    expires_at: datetime
+    context_length: int
+
+
+@dataclass(eq=False)
+class _Request:
+    model: Model
+    facts: Facts
+    options: Options
+    keep_alive: float
+    granted: asyncio.Future[Runner]
+    """Resolves to a runner whose `leases` already counts this one."""
+    wider: Options | None = None
+    """What to load for it, when a loaded model was too small."""
+
+
+class Scheduler:
+    """Loads, leases and unloads models on one event loop.
+
+    `start` loads a model and raises LoadFailed when it cannot; it must clean up when it is cancelled.
+    """
+
+    def __init__(self, settings: Settings, start: Callable[[LoadSpec], Awaitable[Engine]]) -> None:
+        self._settings = settings
+        self._fleet = Fleet(settings, start, changed=self._advance, failed=self._failed)
+        self._waiting: list[_Request] = []
+        self._draining: set[str] = set()
+        """Weights paths whose newcomers wait until the runner's leases have ended."""
+        self._closed = False
+
+    @asynccontextmanager
+    async def lease(self, model: Model, options: Options, keep_alive: float | None) -> AsyncIterator[Lease]:
+        """Hold `model` in memory, loading it first if need be.
+
+        `keep_alive` is seconds to stay loaded after the last lease: inf for ever, None the setting's.
+        Raises Busy when the queue is full, LoadFailed, and PunaError when the model cannot fit.
+        Who holds a lease must not ask for another: the second might wait for the first to end.
+
+            async with scheduler.lease(model, options, None) as lease:
+                async for piece in lease.engine.generate(job): ...
+        """
+        began = time.perf_counter_ns()
+        request = _Request(
+            model=model,
+            facts=_facts(model),
+            options=options,
+            keep_alive=self._settings.keep_alive if keep_alive is None else keep_alive,
+            granted=asyncio.get_running_loop().create_future(),
+        )
+        runner = await self._acquire(request)
+        assert runner.engine is not None
+        try:
+            yield Lease(runner.engine, time.perf_counter_ns() - began)
+        finally:
+            self._release(runner)
+
+    async def unload(self, model: Model) -> None:
+        """Unload `model` now or, without waiting for it here, as soon as the leases on it have ended."""
+        runner = self._fleet.runners.get(str(model.weights))
+        if runner is None:
+            return
+        runner.keep_alive = 0
+        if runner.state is State.READY and not runner.leases:
+            await asyncio.wait({self._fleet.retire(runner)})
+
+    def loaded(self) -> list[Loaded]:
+        """The models in memory, the one that stays longest first."""
+        now = asyncio.get_running_loop().time()
+        wall = datetime.now().astimezone()
+        models = []
+        for runner in self._fleet.runners.values():
+            if runner.engine is None or not runner.engine.alive:
+                continue
+            stays = runner.timer.when() - now if runner.timer else runner.keep_alive
+            models.append(
+                Loaded(
+                    model=runner.model,
+                    size=runner.engine.info.size,
+                    size_vram=runner.engine.info.size_vram,
+                    expires_at=wall + timedelta(seconds=min(stays, _LONGEST)),
+                    context_length=runner.engine.info.num_ctx,
+                )
+            )
+        return sorted(models, key=lambda m: m.expires_at, reverse=True)
+
+    async def close(self) -> None:
+        """Refuse who waits, stop loads and end every engine, leased or not."""
+        self._closed = True
+        waiting, self._waiting = self._waiting, []
+        for request in waiting:
+            self._refuse(request, PunaError(_STOPPING))
+        await self._fleet.close()
+
+    async def _acquire(self, request: _Request) -> Runner:
+        if self._closed:
+            raise PunaError(_STOPPING)
+        runner = self._ready(request)
+        if runner is not None:
+            # The queue's first counts as being served, not as waiting, as in Ollama.
+            pending = max(0, len(self._waiting) - 1) + self._fleet.excess
+            if runner.leases >= runner.spec.parallel and pending >= self._settings.max_queue:
+                raise Busy(_QUEUE_FULL)
+            self._fleet.lend(runner, request.keep_alive)
+            return runner
+        if self._waiting and len(self._waiting) + self._fleet.excess > self._settings.max_queue:
+            raise Busy(_QUEUE_FULL)
+        self._waiting.append(request)
+        self._advance()
+        try:
+            return await request.granted
+        except asyncio.CancelledError:
+            if request in self._waiting:
+                self._waiting.remove(request)
+                self._advance()
+            elif not request.granted.cancelled() and request.granted.exception() is None:
+                self._release(request.granted.result())
+            raise
+
+    def _ready(self, request: _Request) -> Runner | None:
+        """The runner that can serve `request` at once."""
+        runner = self._fleet.runners.get(request.facts.path)
+        if runner is None or runner.engine is None or not runner.engine.alive or runner.key in self._draining:
+            return None
+        return runner if self._serves(runner, request) else None
+
+    def _release(self, runner: Runner) -> None:
+        self._fleet.take_back(runner)
+        self._advance()
+
+    def _advance(self) -> None:
+        """Walk the queue in order of arrival: lend, load, make room. Only this decides."""
+        self._fleet.drop_dead()
+        self._draining = set()
+        placing = True
+        for request in list(self._waiting):
+            if request.granted.done():  # cancelled, and about to leave the queue
+                continue
+            key = request.facts.path
+            runner = self._fleet.runners.get(key)
+            if runner is not None:
+                if runner.state is not State.READY or key in self._draining:
+                    continue
+                if self._serves(runner, request):
+                    self._waiting.remove(request)
+                    self._fleet.lend(runner, request.keep_alive)
+                    request.granted.set_result(runner)
+                    continue
+                request.wider = widened(request.options, request.facts, self._settings, runner.spec)
+                if runner.leases:
+                    self._draining.add(key)
+                    continue
+                self._fleet.retire(runner)
+            if placing:
+                # Who comes later must not take the room that this one waits for.
+                placing = self._place(request)
+
+    def _place(self, request: _Request) -> bool:
+        """Begin a load for `request`, or refuse it; False means that it waits for the room being made."""
+        room = self._fleet.room()
+        spec = plan(request.facts, request.wider or request.options, self._settings, room.now)
+        size = footprint(request.facts, spec).total(spec.pool)
+        if size <= room.now and room.slots > 0:
+            if request.options.num_ctx > spec.num_ctx:
+                asked, trained = request.options.num_ctx, spec.num_ctx
+                log.warning("requested context size too large for model: %d, trained on %d", asked, trained)
+            self._fleet.begin(Runner(request.model, spec, size, request.keep_alive))
+            return True
+        if size <= room.alone:
+            self._draining |= self._fleet.make_room(size)
+            return False
+        if request.wider is not None:
+            request.wider = None
+            return self._place(request)
+        needs, has = human_size(size), human_size(room.alone)
+        self._waiting.remove(request)
+        self._refuse(
+            request, PunaError(f"model requires more system memory ({needs}) than is available ({has})")
+        )
+        return True
+
+    def _serves(self, runner: Runner, request: _Request) -> bool:
+        return serves(runner.spec, request.facts, request.options, self._settings)
+
+    def _failed(self, runner: Runner, error: LoadFailed) -> None:
+        for request in [r for r in self._waiting if r.facts.path == runner.key]:
+            self._waiting.remove(request)
+            self._refuse(request, LoadFailed(str(error)))
+
+    def _refuse(self, request: _Request, error: PunaError) -> None:
+        if not request.granted.done():
+            request.granted.set_exception(error)
+
+
+def _facts(model: Model) -> Facts:
+    try:
+        size = os.stat(model.weights).st_size
+    except OSError as error:
+        raise LoadFailed(f"cannot read {error.filename}: {error.strerror}") from error
+    return Facts(str(model.weights), size, model.metadata, "embedding" in model.capabilities())

@@ -1,0 +1,24 @@
+"""The HTTP application: one package a dialect, framing (NDJSON, SSE), errors, access control.
+
+`serve(settings)` runs it until it is told to stop; `application(settings)` is it, for another ASGI server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from puna.server.serve import serve
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from puna.settings import Settings
+
+__all__ = ["application", "serve"]
+
+
+def application(settings: Settings) -> Starlette:
+    """The server as an ASGI application."""
+    from puna.server.app import application
+
+    return application(settings)

@@ -1,0 +1,58 @@
+"""The ASGI application: the rooms it opens, the routes it mounts, the layers around them."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from puna.engine import start
+from puna.inference import Inference
+from puna.library import Library
+from puna.scheduling import Scheduler
+from puna.server.access import Access
+from puna.server.errors import HANDLERS
+from puna.server.log import Log
+from puna.server.native import routes
+from puna.server.pulls import Pulls
+from puna.server.rooms import Rooms
+from puna.settings import Settings
+from puna.types import PunaError
+
+_log = logging.getLogger(__name__)
+
+
+def application(settings: Settings) -> Starlette:
+    """The server for these settings. Its lifespan prunes the library and, at the end, closes the engines."""
+    library = Library(settings.models)
+    scheduler = Scheduler(settings, start)
+
+    @asynccontextmanager
+    async def lifespan(app: Starlette) -> AsyncIterator[None]:
+        pruning = asyncio.create_task(asyncio.to_thread(_prune, library, settings))
+        yield
+        await scheduler.close()
+        await pruning
+
+    app = Starlette(
+        routes=routes,
+        lifespan=lifespan,
+        exception_handlers=HANDLERS,
+        middleware=[
+            Middleware(Log),
+            Middleware(Access, origins=settings.origins, host=settings.host),
+        ],
+    )
+    app.state.rooms = Rooms(library, scheduler, Inference(library, scheduler), Pulls(library))
+    return app
+
+
+def _prune(library: Library, settings: Settings) -> None:
+    try:
+        library.prune(no_prune=settings.no_prune)
+    except PunaError as error:
+        _log.warning("pruning the library: %s", error)

@@ -1,0 +1,77 @@
+"""A request's body: read up to a limit, decoded into a typed struct, whatever its Content-Type says."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from puna.types import BadRequest, PunaError
+
+LIMIT = 256 << 20
+"""Bytes; room for several photographs in base64."""
+
+T = TypeVar("T")
+
+# The end of a msgspec message says where: " - at `$.messages[0].role`".
+_PLACE = re.compile(r"(?P<what>.*) - at `(?:key in )?\$\.?(?P<field>.*)`", re.DOTALL)
+_TYPE_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
+
+
+class TooLarge(PunaError):
+    """The body is longer than LIMIT."""
+
+    status = 413
+
+
+async def decoded(request: Request, kind: type[T]) -> T:
+    """The request's JSON body as `kind`. Raises BadRequest with the reason, TooLarge."""
+    return decode(await read(request), kind)
+
+
+async def read(request: Request, limit: int = LIMIT) -> bytes:
+    """The whole body. Raises TooLarge as soon as it is known to be longer than `limit` bytes."""
+    length = request.headers.get("content-length", "")
+    if length.isdigit() and int(length) > limit:
+        raise _too_large(limit)
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > limit:
+            raise _too_large(limit)
+    return bytes(body)
+
+
+def decode(body: bytes, kind: type[T]) -> T:
+    """JSON as `kind`. Raises BadRequest: malformed JSON, or a field of the wrong type, which it names."""
+    if not body.strip():
+        raise BadRequest("missing request body")
+    try:
+        return _decoder(kind).decode(body)
+    except msgspec.ValidationError as error:
+        raise BadRequest(_plain(str(error))) from None
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise BadRequest(f"invalid JSON in request body: {error}") from None
+
+
+@lru_cache(maxsize=64)
+def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
+    return msgspec.json.Decoder(kind)
+
+
+def _plain(message: str) -> str:
+    """msgspec's message in the words of JSON, without the nulls that stand for "may be left out"."""
+    message = message.replace(" | null`", "`")
+    message = re.sub(r"\b(str|int|float|bool)\b", lambda found: _TYPE_NAMES[found[0]], message)
+    place = _PLACE.fullmatch(message)
+    if not place:
+        return f"invalid request body: {message}"
+    what = place["what"].replace("`", "")
+    return f'invalid value for "{place["field"]}": {what[:1].lower()}{what[1:]}'
+
+
+def _too_large(limit: int) -> TooLarge:
+    return TooLarge(f"request body is longer than {limit >> 20} MB")

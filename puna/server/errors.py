@@ -1,0 +1,52 @@
+"""Errors as answers: a PunaError as {"error": …} with its status, the rest as gin words them."""
+
+from __future__ import annotations
+
+import logging
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import PlainTextResponse, Response
+
+from puna.types import PunaError
+
+_log = logging.getLogger(__name__)
+
+JSON = "application/json; charset=utf-8"
+
+_UNEXPECTED = "internal error; the server's log has the details"
+_GIN = {404: "404 page not found", 405: "405 method not allowed"}
+
+
+def sentence(error: Exception) -> str:
+    """What the person who asked is told about `error`; a surprise goes to the log instead."""
+    if isinstance(error, PunaError):
+        return str(error)
+    _log.error("unexpected error", exc_info=error)
+    return _UNEXPECTED
+
+
+def line(error: Exception) -> bytes:
+    """The JSON object that tells of `error`."""
+    return msgspec.json.encode({"error": sentence(error)})
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """The answer to a request that ended in `error` before its first byte."""
+    status = error.status if isinstance(error, PunaError) else 500
+    return Response(line(error), status, media_type=JSON)
+
+
+async def unrouted(request: Request, error: Exception) -> Response:
+    """The answer to an unknown path or a wrong method."""
+    assert isinstance(error, HTTPException)
+    return PlainTextResponse(_GIN.get(error.status_code, error.detail), error.status_code, error.headers)
+
+
+async def abandoned(request: Request, error: Exception) -> Response:
+    """Nobody reads this: the client went away while it was sending."""
+    return Response(status_code=499)
+
+
+HANDLERS = {PunaError: refused, Exception: refused, HTTPException: unrouted, ClientDisconnect: abandoned}

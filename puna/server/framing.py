@@ -1,0 +1,110 @@
+"""JSON objects on the wire: one whole, or a stream of them as NDJSON lines or Server-Sent Events.
+
+Raw ASGI, for a streamed token passes here: no task, no queue and no response object for a piece.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Coroutine
+from contextlib import aclosing
+from typing import Any, TypeVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.types import Receive, Scope, Send
+
+from puna.server.errors import JSON, line
+
+T = TypeVar("T")
+
+
+class Framing(msgspec.Struct, frozen=True):
+    """How one JSON object after another is told apart."""
+
+    content_type: bytes
+    before: bytes
+    after: bytes
+
+
+NDJSON = Framing(b"application/x-ndjson", b"", b"\n")
+EVENTS = Framing(b"text/event-stream", b"data: ", b"\n\n")
+
+
+def framing(request: Request) -> Framing:
+    """Server-Sent Events for a client that accepts them, NDJSON for every other."""
+    return EVENTS if "text/event-stream" in request.headers.get("accept", "") else NDJSON
+
+
+class Stream:
+    """An ASGI answer of JSON objects, each sent the moment it is made.
+
+    What goes wrong before the first object is raised, so that it gets its status; later it becomes the last
+    object. `objects` is closed when the client goes away.
+    """
+
+    def __init__(self, objects: AsyncGenerator[bytes, None], framing: Framing) -> None:
+        self._objects = objects
+        self._framing = framing
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if await _while_connected(receive, self._send(send)):
+            await send({"type": "http.response.body"})
+
+    async def _send(self, send: Send) -> bool:
+        before, after = self._framing.before, self._framing.after
+        async with aclosing(self._objects) as objects:
+            first = await anext(objects)
+            headers = [(b"content-type", self._framing.content_type), (b"cache-control", b"no-cache")]
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            await send({"type": "http.response.body", "body": before + first + after, "more_body": True})
+            try:
+                async for item in objects:
+                    body = before + item + after
+                    await send({"type": "http.response.body", "body": body, "more_body": True})
+            except Exception as error:
+                body = before + line(error) + after
+                await send({"type": "http.response.body", "body": body, "more_body": True})
+        return True
+
+
+class Whole:
+    """An ASGI answer of one JSON object that takes a while; cancelled when the client goes away."""
+
+    def __init__(self, work: Coroutine[Any, Any, bytes]) -> None:
+        self._work = work
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = await _while_connected(receive, self._work)
+        if body is None:
+            return
+        headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": body})
+
+
+async def _while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
+    """What `work` returns, or None when the client went away first and `work` was cancelled.
+
+    `work` must not end the answer: receive() says "disconnect" for that too.
+    """
+    worker = asyncio.current_task()
+    assert worker is not None
+    gone = False
+
+    async def watch() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        worker.cancel()
+
+    watcher = asyncio.create_task(watch())
+    try:
+        return await work
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+        return None
+    finally:
+        watcher.cancel()

@@ -1,0 +1,53 @@
+"""POST /api/embed, and /api/embeddings, which came before it."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from puna.inference import EmbedRequest, Inference
+from puna.server.body import decoded
+from puna.server.framing import Whole
+from puna.server.native.requests import EmbedBody, EmbeddingsBody, seconds
+from puna.server.native.responses import EmbedAnswer, encode
+from puna.server.rooms import rooms
+
+
+async def embed(request: Request) -> Whole:
+    body = await decoded(request, EmbedBody)
+    # An empty text alone is no text, as in Ollama; in a list it is one.
+    texts = body.input if isinstance(body.input, list) else [body.input] if body.input else []
+    ask = EmbedRequest(
+        model=body.named,
+        texts=texts,
+        truncate=body.truncate is not False,
+        dimensions=body.dimensions or 0,
+        options=body.options or {},
+        keep_alive=seconds(body.keep_alive),
+    )
+    return Whole(_vectors(rooms(request).inference, ask))
+
+
+async def embeddings(request: Request) -> Whole:
+    body = await decoded(request, EmbeddingsBody)
+    ask = EmbedRequest(
+        model=body.named,
+        texts=[body.prompt] if body.prompt else [],
+        options=body.options or {},
+        keep_alive=seconds(body.keep_alive),
+    )
+    return Whole(_vector(rooms(request).inference, ask))
+
+
+async def _vectors(inference: Inference, ask: EmbedRequest) -> bytes:
+    answer = await inference.embed(ask)
+    body = EmbedAnswer(model=ask.model, embeddings=answer.vectors)
+    if answer.vectors:
+        body.total_duration = answer.total_ns
+        body.load_duration = answer.load_ns
+        body.prompt_eval_count = answer.tokens
+    return encode(body)
+
+
+async def _vector(inference: Inference, ask: EmbedRequest) -> bytes:
+    answer = await inference.embed(ask)
+    return encode({"embedding": answer.vectors[0] if answer.vectors else []})

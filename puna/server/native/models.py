@@ -1,0 +1,82 @@
+"""What is in the library and in memory: /api/tags, /api/ps, /api/show, /api/copy, /api/delete."""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from puna.library import Library, Model
+from puna.library import show as described
+from puna.server.body import decoded
+from puna.server.errors import JSON
+from puna.server.native.requests import CopyBody, DeleteBody, ShowBody
+from puna.server.native.responses import ModelListed, ModelLoaded, encode
+from puna.server.rooms import rooms
+from puna.types import LoadFailed
+
+
+async def tags(request: Request) -> Response:
+    models = await to_thread(_listed, rooms(request).library)
+    return Response(encode({"models": models}), media_type=JSON)
+
+
+async def ps(request: Request) -> Response:
+    loaded = rooms(request).scheduler.loaded()
+    models = [
+        ModelLoaded(
+            name=entry.model.name.display(),
+            model=entry.model.name.display(),
+            size=entry.size,
+            digest=entry.model.digest,
+            details=entry.model.details(),
+            expires_at=entry.expires_at.isoformat(),
+            size_vram=entry.size_vram,
+            context_length=entry.context_length,
+        )
+        for entry in loaded
+    ]
+    return Response(encode({"models": models}), media_type=JSON)
+
+
+async def show(request: Request) -> Response:
+    body = await decoded(request, ShowBody)
+    library, named = rooms(request).library, body.named
+    answer = await to_thread(lambda: described(library.open(named), verbose=body.verbose is True))
+    return Response(encode(answer), media_type=JSON)
+
+
+async def copy(request: Request) -> Response:
+    body = await decoded(request, CopyBody)
+    await to_thread(rooms(request).library.copy, body.source, body.destination)
+    return Response()
+
+
+async def delete(request: Request) -> Response:
+    body = await decoded(request, DeleteBody)
+    await to_thread(rooms(request).library.delete, body.named)
+    return Response()
+
+
+def _listed(library: Library) -> list[ModelListed]:
+    return [
+        ModelListed(
+            name=model.name.display(),
+            model=model.name.display(),
+            modified_at=model.modified_at.isoformat(),
+            size=model.size,
+            digest=model.digest,
+            details=model.details(),
+            capabilities=_capabilities(model),
+        )
+        for model in library.list()
+    ]
+
+
+def _capabilities(model: Model) -> list[str]:
+    """A damaged model is listed too; what is wrong with it is said when it is loaded."""
+    try:
+        return model.capabilities()
+    except LoadFailed:
+        return []

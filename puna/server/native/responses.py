@@ -1,0 +1,121 @@
+"""The bodies of native answers (Ollama api/types.go): names, order, and what is left out when unset."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import UNSET, UnsetType
+
+from puna.inference import Summary
+
+encode = msgspec.json.Encoder().encode
+
+
+class AnswerMessage(msgspec.Struct, kw_only=True):
+    role: str = "assistant"
+    content: str
+
+
+class ChatAnswer(msgspec.Struct, kw_only=True):
+    model: str
+    created_at: str
+    message: AnswerMessage
+    done: bool
+    done_reason: str
+    context: list[int] | UnsetType = UNSET
+    total_duration: int | UnsetType = UNSET
+    load_duration: int | UnsetType = UNSET
+    prompt_eval_count: int | UnsetType = UNSET
+    prompt_eval_duration: int | UnsetType = UNSET
+    eval_count: int | UnsetType = UNSET
+    eval_duration: int | UnsetType = UNSET
+
+
+class GenerateAnswer(msgspec.Struct, kw_only=True):
+    model: str
+    created_at: str
+    response: str
+    done: bool
+    done_reason: str
+    context: list[int] | UnsetType = UNSET
+    total_duration: int | UnsetType = UNSET
+    load_duration: int | UnsetType = UNSET
+    prompt_eval_count: int | UnsetType = UNSET
+    prompt_eval_duration: int | UnsetType = UNSET
+    eval_count: int | UnsetType = UNSET
+    eval_duration: int | UnsetType = UNSET
+
+
+class EmbedAnswer(msgspec.Struct, kw_only=True):
+    model: str
+    embeddings: list[list[float]]
+    total_duration: int | UnsetType = UNSET
+    load_duration: int | UnsetType = UNSET
+    prompt_eval_count: int | UnsetType = UNSET
+
+
+class ModelListed(msgspec.Struct, kw_only=True):
+    """A line of /api/tags."""
+
+    name: str
+    model: str
+    modified_at: str
+    size: int
+    digest: str
+    details: dict[str, Any]
+    capabilities: list[str]
+
+
+class ModelLoaded(msgspec.Struct, kw_only=True):
+    """A line of /api/ps."""
+
+    name: str
+    model: str
+    size: int
+    digest: str
+    details: dict[str, Any]
+    expires_at: str
+    size_vram: int
+    context_length: int
+
+
+class Pieces:
+    """Makes the objects of one streamed answer: all but the time and the text is encoded once."""
+
+    def __init__(self, model: str, before_text: bytes, after_text: bytes) -> None:
+        self._head = b'{"model":' + encode(model) + b',"created_at":"'
+        self._before = b'",' + before_text
+        self._after = after_text + b',"done":false}'
+
+    def piece(self, text: str) -> bytes:
+        """The object that carries `text`."""
+        return b"".join((self._head, now().encode(), self._before, encode(text), self._after))
+
+
+def now() -> str:
+    """This moment as RFC 3339 in UTC, to the nanosecond."""
+    seconds, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+    return f"{_second(seconds)}.{nanoseconds:09d}Z"
+
+
+@lru_cache(maxsize=2)
+def _second(seconds: int) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+
+
+def ending(summary: Summary) -> dict[str, Any]:
+    """The fields that every finished answer has in common; one that generated nothing has no measures."""
+    fields = {"created_at": now(), "done": True, "done_reason": summary.reason}
+    if summary.reason in ("load", "unload"):
+        return fields
+    return fields | {
+        "total_duration": summary.total_ns,
+        "load_duration": summary.load_ns,
+        "prompt_eval_count": summary.prompt_tokens,
+        "prompt_eval_duration": summary.prompt_ns,
+        "eval_count": summary.eval_tokens,
+        "eval_duration": summary.eval_ns,
+    }

@@ -1,0 +1,41 @@
+"""Every path of the native API and the function behind it. A GET route answers HEAD too."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Route
+
+from puna import __version__
+from puna.server.errors import JSON
+from puna.server.native.chat import chat
+from puna.server.native.embed import embed, embeddings
+from puna.server.native.generate import generate
+from puna.server.native.models import copy, delete, ps, show, tags
+from puna.server.native.pull import pull
+from puna.server.native.responses import encode
+from puna.settings import OLLAMA_LEVEL
+
+
+async def root(request: Request) -> Response:
+    return PlainTextResponse("Ollama is running")
+
+
+async def version(request: Request) -> Response:
+    return Response(encode({"version": OLLAMA_LEVEL, "puna": __version__}), media_type=JSON)
+
+
+routes = [
+    Route("/", root),
+    Route("/api/version", version),
+    Route("/api/tags", tags),
+    Route("/api/ps", ps),
+    Route("/api/show", show, methods=["POST"]),
+    Route("/api/generate", generate, methods=["POST"]),
+    Route("/api/chat", chat, methods=["POST"]),
+    Route("/api/embed", embed, methods=["POST"]),
+    Route("/api/embeddings", embeddings, methods=["POST"]),
+    Route("/api/pull", pull, methods=["POST"]),
+    Route("/api/delete", delete, methods=["DELETE"]),
+    Route("/api/copy", copy, methods=["POST"]),
+]

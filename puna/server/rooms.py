@@ -1,0 +1,29 @@
+"""What the request functions work with, made once by the application."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from starlette.requests import Request
+
+from puna.inference import Inference
+from puna.library import Library
+from puna.scheduling import Scheduler
+from puna.server.pulls import Pulls
+
+
+@dataclass(frozen=True)
+class Rooms:
+    """The rooms below the server, opened for one model store."""
+
+    library: Library
+    scheduler: Scheduler
+    inference: Inference
+    pulls: Pulls
+
+
+def rooms(request: Request) -> Rooms:
+    """The rooms of the application that `request` came to."""
+    found = request.app.state.rooms
+    assert isinstance(found, Rooms)
+    return found

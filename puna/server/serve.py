@@ -1,0 +1,95 @@
+"""Binds the address, then runs the application on it until a signal ends it."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import sys
+from typing import TYPE_CHECKING, NoReturn
+
+from puna import __version__
+from puna.settings import Settings
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+_FAREWELL = 5
+"""Seconds that requests have to send their last line once the engines are closed."""
+
+
+def serve(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM, then close the engines. Exits with 1 when it cannot bind."""
+    logging.basicConfig(
+        stream=sys.stderr,
+        level=logging.DEBUG if settings.debug else logging.INFO,
+        format="%(asctime)s %(levelname)s %(message)s",
+    )
+    listener = _bind(settings.host, settings.port)
+    # uvicorn raises the signal that ended it again, for whoever set it before; this makes that a clean exit.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _leave)
+    server = _server(settings)
+    listener.listen(2048)
+    print(f"Listening on {_address(listener)} (version {__version__})", file=sys.stderr, flush=True)
+    server.run(sockets=[listener])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket bound to the address, not yet listening. Exits with the reason when there is none."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        listener = socket.socket(family, kind, protocol)
+        if os.name == "posix":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+    except OSError as error:
+        shown = f"[{host}]" if ":" in host else host
+        reason = (error.strerror or str(error)).lower()
+        sys.exit(f"Error: listen tcp {shown}:{port}: bind: {reason}")
+    return listener
+
+
+def _server(settings: Settings) -> Server:
+    import uvicorn
+
+    from puna.server.app import application
+    from puna.server.rooms import Rooms
+
+    app = application(settings)
+    rooms: Rooms = app.state.rooms
+
+    class Ending(uvicorn.Server):
+        """Closes the engines before it waits for requests, so that every open stream gets its last line."""
+
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            for server in self.servers:
+                server.close()
+            await rooms.scheduler.close()
+            await super().shutdown(sockets)
+
+    return Ending(
+        uvicorn.Config(
+            app,
+            lifespan="on",
+            ws="none",
+            log_config=None,
+            log_level=logging.WARNING,
+            access_log=False,
+            server_header=False,
+            timeout_keep_alive=120,
+            timeout_graceful_shutdown=_FAREWELL,
+        )
+    )
+
+
+def _address(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _leave(*_: object) -> NoReturn:
+    sys.exit(0)

@@ -1,0 +1,147 @@
+"""The command line against a real server: the one it starts itself, and one that is there."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from puna import __version__
+from puna.cli.connection import is_local
+from puna.settings import OLLAMA_LEVEL, Settings
+from tests.cli.conftest import Ended
+from tests.cli.test_interactive import Person
+from tests.running import Server
+
+Puna = Callable[..., Ended]
+Add = Callable[..., list[bytes]]
+
+
+def test_every_command_on_a_real_server(
+    server: Server, add_scripted: Add, puna: Puna, monkeypatch: pytest.MonkeyPatch
+):
+    add_scripted("smol", "The sky is blue.")
+    monkeypatch.setenv("OLLAMA_HOST", server.url)
+    answered = puna("run", "--verbose", "smol", "Why?", stdin=b"The sky.")
+    assert answered.out == "The sky is blue.\n\n"
+    assert re.search(r"^eval count: +\d+ token\(s\)$", answered.err, re.MULTILINE)
+    assert re.search(r"^total duration: +[\d.]+m?s$", answered.err, re.MULTILINE)
+
+    assert puna("cp", "smol", "mine").out == "copied 'smol' to 'mine'\n"
+    names = [line.split()[0] for line in puna("list").out.splitlines()]
+    assert sorted(names) == ["NAME", "mine:latest", "smol:latest"]
+    shown = puna("show", "mine").out
+    assert shown.startswith("  Model\n    architecture        llama\n")
+    assert "    completion\n" in shown
+
+    running = puna("ps").out.splitlines()
+    assert running[1].startswith("smol:latest")
+    assert running[1].endswith("4 minutes from now")
+    assert puna("stop", "smol").status == 0
+    assert len(puna("ps").out.splitlines()) == 1
+
+    assert puna("rm", "mine").out == "deleted 'mine'\n"
+    gone = puna("show", "mine")
+    assert (gone.status, gone.err) == (1, "Error: model 'mine' not found\n")
+    assert puna("--version").out == f"puna version is {__version__} (Ollama API {OLLAMA_LEVEL})\n"
+
+
+def test_a_session_with_a_real_model(server: Server, add_scripted: Add, home: Path):
+    add_scripted("m", "and on ", endless=True)
+    person = Person(server.environment() | {"HOME": str(home)})
+    person.asks("/set parameter num_predict -1", "Set parameter 'num_predict' to '-1'")
+    person.asks("go", "on and on")
+    person.terminal.sendintr()
+    person.asks("/set parameter num_predict 4", "Set parameter 'num_predict' to '4'")
+    person.asks("again", "on")
+    person.asks("/bye", "/bye")
+    assert person.leaves() == 0
+
+
+def run_hi(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "puna", "run", "m", "hi"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture
+def nobody(home: Path, store: Path) -> Iterator[dict[str, str]]:
+    """The environment of a machine on which no server runs; one that is started there ends with the test."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    environment = os.environ | {
+        "OLLAMA_HOST": f"127.0.0.1:{port}",
+        "OLLAMA_MODELS": str(store),
+        "HOME": str(home),
+    }
+    yield environment
+    for process in psutil.process_iter(["cmdline"]):
+        with suppress(psutil.Error):
+            serves = (process.info["cmdline"] or [])[-1:] == ["serve"]
+            if serves and process.environ().get("OLLAMA_HOST") == environment["OLLAMA_HOST"]:
+                process.terminate()
+                process.wait(timeout=30)
+
+
+def test_run_starts_a_server_that_outlives_it(nobody: dict[str, str], add_scripted: Add, home: Path):
+    add_scripted("m", "Hello.")
+    first = run_hi(nobody)
+    assert first.stdout == "Hello.\n\n"
+    log = home / ".ollama" / "logs" / "puna.log"
+    beginning = f"puna: no server answered at http://{nobody['OLLAMA_HOST']}; started one "
+    said = re.fullmatch(rf"{beginning}\(pid (\d+), log {log}\)\n", first.stderr)
+    assert said
+    assert os.getsid(int(said[1])) == int(said[1])
+    second = run_hi(nobody)
+    assert (second.stdout, second.stderr) == ("Hello.\n\n", "")
+    assert "Listening on" in log.read_text()
+
+
+def test_two_that_start_a_server_at_once_share_one(nobody: dict[str, str], add_scripted: Add):
+    add_scripted("m", "Hello.")
+    with ThreadPoolExecutor() as pool:
+        both = list(pool.map(run_hi, [nobody, nobody]))
+    assert [ended.stdout for ended in both] == ["Hello.\n\n"] * 2
+
+
+def test_a_server_that_cannot_start_says_why(nobody: dict[str, str]):
+    with socket.socket() as taken:
+        host, _, port = nobody["OLLAMA_HOST"].partition(":")
+        taken.bind((host, int(port)))  # Bound and not listening: nobody answers, nobody else can bind.
+        ended = run_hi(nobody)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert ended.stderr.startswith(
+        f"Error: no server answers at http://{host}:{port}, and the one started ended:"
+    )
+    assert "address already in use" in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("host", "local"),
+    [
+        ("", True),
+        ("0.0.0.0", True),
+        ("localhost", True),
+        ("[::1]:80", True),
+        ("10.0.0.1", False),
+        ("gpu.lan", False),
+    ],
+)
+def test_only_this_machine_gets_a_server(host: str, local: bool):
+    assert is_local(Settings.from_environment({"OLLAMA_HOST": host})) == local

@@ -1,0 +1,73 @@
+"""What tests of several rooms share: stores of models, and real servers over them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from puna.library import Library, Name
+from puna.library.starters import install as install_starter
+from tests.models import install, scripted_model
+from tests.running import Server, serving
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+ORDER = ("library", "chat", "engine", "scheduling", "inference", "server", "cli", "clients")
+"""Rooms from the floor up: the first failure is then the one nearest to the cause."""
+
+STARTERS = ("smollm2:135m", "all-minilm:22m")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    tests = REPOSITORY / "tests"
+
+    def floor(item: pytest.Item) -> int:
+        room = item.path.relative_to(tests).parts[0]
+        return ORDER.index(room) if room in ORDER else -1
+
+    items.sort(key=floor)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    """An empty folder for models, with a path that a person could have."""
+    return tmp_path / "my models"
+
+
+@pytest.fixture
+def add_scripted(store: Path, tmp_path: Path) -> Callable[..., list[bytes]]:
+    """`add_scripted(name, script, **of scripted_model)` puts a scripted model into `store`; its pieces."""
+
+    def add(name: str, script: str | list[str | bytes], **shape: Any) -> list[bytes]:
+        path = tmp_path / "scripted.gguf"
+        pieces = scripted_model(path, script, **shape)
+        install(store, name, path)
+        return pieces
+
+    return add
+
+
+@pytest.fixture
+def server(store: Path) -> Iterator[Server]:
+    """A running server over `store`."""
+    with serving(store) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def starters() -> Path:
+    """A store with both starter models, kept between runs so that they are fetched once."""
+    models = REPOSITORY / ".cache" / "models"
+    library = Library(models)
+    for name in STARTERS:
+        install_starter(library, Name.parse(name), lambda _: None)
+    return models
+
+
+@pytest.fixture(scope="session")
+def starter_server(starters: Path) -> Iterator[Server]:
+    """A running server with both starter models, shared by tests that change nothing in its store."""
+    with serving(starters) as running:
+        yield running

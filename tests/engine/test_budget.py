@@ -1,0 +1,63 @@
+"""What is dropped when a context is too small."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from puna.engine.budget import fit_prompt, kept, share, shifted
+from puna.types import BadRequest, Job, Options
+
+
+def job(**fields: bool | int) -> Job:
+    keep = fields.pop("num_keep", 4)
+    return Job(prompt="", options=Options(num_keep=int(keep)), **fields)  # type: ignore[arg-type]
+
+
+@given(st.integers(0, 300), st.integers(4, 64), st.integers(-1, 80), st.booleans())
+def test_a_fitted_prompt_keeps_both_ends_and_leaves_room(
+    length: int, num_ctx: int, num_keep: int, begins: bool
+) -> None:
+    tokens = list(range(length))
+    given = job(num_keep=num_keep)
+    fitted = fit_prompt(tokens, given, num_ctx=num_ctx, begins=begins)
+    assert len(fitted) < num_ctx
+    if length < num_ctx:
+        assert fitted == tokens
+    else:
+        keep = kept(given, num_ctx, begins=begins)
+        assert fitted[:keep] == tokens[:keep]
+        tail = fitted[keep:]
+        assert tail == tokens[len(tokens) - len(tail) :]
+        assert fitted[-1] == tokens[-1]
+
+
+@pytest.mark.parametrize("forbidden", ["truncate", "shift"])
+def test_a_prompt_that_may_not_be_cut_is_refused(forbidden: str) -> None:
+    with pytest.raises(BadRequest, match="exceeds the context length"):
+        fit_prompt(list(range(20)), job(**{forbidden: False}), num_ctx=10, begins=False)
+
+
+def test_ollamas_numbers() -> None:
+    fitted = fit_prompt(list(range(5000)), job(num_keep=4), num_ctx=4096, begins=False)
+    assert len(fitted) == 2050
+
+
+@given(st.integers(4, 200), st.integers(-1, 300), st.booleans())
+def test_a_shift_drops_tokens_after_the_kept_ones(num_ctx: int, num_keep: int, begins: bool) -> None:
+    tokens, given = list(range(num_ctx)), job(num_keep=num_keep)
+    left = shifted(tokens, given, num_ctx=num_ctx, begins=begins)
+    keep = kept(given, num_ctx, begins=begins)
+    assert len(left) < num_ctx
+    assert left[:keep] == tokens[:keep]
+    assert left[keep:] == tokens[num_ctx - (len(left) - keep) :]
+
+
+@given(st.lists(st.integers(1, 500), max_size=8), st.integers(0, 1000))
+def test_shares_use_the_budget_and_favour_the_short(remaining: list[int], budget: int) -> None:
+    given = share(remaining, budget)
+    assert sum(given) == min(budget, sum(remaining))
+    assert all(g <= r for g, r in zip(given, remaining, strict=True))
+    for r, g in zip(remaining, given, strict=True):
+        assert g == r or g >= budget // len(remaining)

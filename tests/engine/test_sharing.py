@@ -1,0 +1,172 @@
+"""Continuous batching and shared prefixes: what one request has evaluated, others do not evaluate again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from puna.types import Delta
+from tests.engine.asking import ask, job, loaded
+from tests.models import recurrent_model, shape_model, sliding_window_model
+
+SYSTEM = "You are a careful assistant who answers in short sentences. " * 3
+
+
+@pytest.fixture(scope="module")
+def shaped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "shape.gguf"
+    shape_model(path, width=128, heads=4, kv_heads=2)
+    return path
+
+
+async def test_the_next_turn_evaluates_only_what_is_new(shaped: Path) -> None:
+    async with loaded(shaped) as engine:
+        first = await ask(engine, SYSTEM, num_predict=10)
+        assert first.finish.cached_tokens == 0
+        turn = first.finish.tokens + await engine.tokenize("And then?", add_bos=False)
+        second = await ask(engine, turn, num_predict=5)
+        # All but the last token of the first answer, which was drawn and never evaluated.
+        assert second.finish.cached_tokens == len(first.finish.tokens) - 1
+        assert second.finish.prompt_tokens == len(turn)
+
+
+async def test_a_repeat_evaluates_nothing(shaped: Path) -> None:
+    async with loaded(shaped) as engine:
+        first = await ask(engine, SYSTEM, num_predict=10)
+        again = await ask(engine, SYSTEM, num_predict=10)
+        assert again.finish.cached_tokens == again.finish.prompt_tokens
+        assert again.finish.prompt_ns == 0
+        assert again.finish.tokens == first.finish.tokens
+
+
+async def test_different_requests_share_a_system_prompt(shaped: Path) -> None:
+    async with loaded(shaped) as engine:
+        shared = len(await engine.tokenize(SYSTEM))
+        await ask(engine, SYSTEM + "one", num_predict=5)
+        second = await ask(engine, SYSTEM + "two, other", num_predict=5)
+        assert second.finish.cached_tokens == shared
+        third = await ask(engine, SYSTEM + "one again", num_predict=5)
+        assert third.finish.cached_tokens == shared + 3
+
+
+async def test_sharing_does_not_change_an_answer(shaped: Path) -> None:
+    async with loaded(shaped) as engine:
+        alone = await ask(engine, SYSTEM + "What now?", num_predict=20)
+    async with loaded(shaped) as engine:
+        await ask(engine, SYSTEM + "Something else entirely.", num_predict=20)
+        shared = await ask(engine, SYSTEM + "What now?", num_predict=20)
+        assert shared.finish.cached_tokens > 0
+        assert shared.text == alone.text
+
+
+async def test_requests_that_arrive_together_evaluate_a_prefix_once(shaped: Path) -> None:
+    async with loaded(shaped) as engine:
+        shared = len(await engine.tokenize(SYSTEM))
+        answers = await asyncio.gather(
+            *(ask(engine, f"{SYSTEM}{n} is the number", num_predict=8) for n in range(8))
+        )
+        cached = sorted(answer.finish.cached_tokens for answer in answers)
+        assert cached[0] == 0
+        assert cached[1:] == [shared] * 7
+
+
+async def test_many_streams_at_once_answer_as_if_alone(shaped: Path) -> None:
+    prompts = [f"{n} bottles of beer" for n in range(8)]
+    async with loaded(shaped) as engine:
+        together = await asyncio.gather(*(ask(engine, p, num_predict=12) for p in prompts))
+        interleaved = await asyncio.gather(*(ask(engine, p, num_predict=12) for p in prompts))
+    async with loaded(shaped, parallel=1) as engine:
+        alone = [await ask(engine, p, num_predict=12) for p in prompts]
+    assert [a.text for a in together] == [a.text for a in alone]
+    assert [a.text for a in interleaved] == [a.text for a in alone]
+
+
+async def test_more_requests_than_places_are_all_served(shaped: Path) -> None:
+    async with loaded(shaped, parallel=2) as engine:
+        answers = await asyncio.gather(*(ask(engine, f"request {n}", num_predict=6) for n in range(12)))
+        assert [a.finish.eval_tokens for a in answers] == [6] * 12
+
+
+async def test_a_long_prompt_does_not_stall_a_stream(shaped: Path) -> None:
+    async with loaded(shaped, num_ctx=4096, pool=8192) as engine:
+        order: list[str] = []
+
+        async def stream() -> None:
+            async for event in engine.generate(job("short", num_predict=200)):
+                if isinstance(event, Delta):
+                    order.append("stream")
+
+        running = asyncio.create_task(stream())
+        while len(order) < 5:
+            await asyncio.sleep(0.001)
+        before = len(order)
+        await ask(engine, "a long prompt " * 250, num_predict=1)
+        # 3,500 tokens take 28 chunks, and the stream gets a token with every one of them.
+        assert len(order) - before >= 20
+        await running
+
+
+async def test_old_prefixes_make_room_for_new_requests(shaped: Path) -> None:
+    async with loaded(shaped, num_ctx=256, pool=512) as engine:
+        for n in range(6):
+            answer = await ask(engine, f"{n}" * 200, num_predict=20)
+            assert answer.finish.eval_tokens == 20
+        kept = await ask(engine, "5" * 200, num_predict=1)
+        gone = await ask(engine, "0" * 200, num_predict=1)
+        assert kept.finish.cached_tokens > 190
+        assert gone.finish.cached_tokens < 10
+
+
+async def test_requests_that_outgrow_the_pool_together_still_finish(shaped: Path) -> None:
+    async with loaded(shaped, num_ctx=256, pool=256, parallel=4) as engine:
+        prompts = [f"{n}" * 30 for n in range(4)]
+        answers = await asyncio.gather(*(ask(engine, p, num_predict=120) for p in prompts))
+        assert [a.finish.eval_tokens for a in answers] == [120] * 4
+    async with loaded(shaped, num_ctx=256, pool=1024) as engine:
+        alone = [await ask(engine, p, num_predict=120) for p in prompts]
+    # Later tokens may differ: batches of another shape round differently, and random weights are near ties.
+    prompt = alone[0].finish.prompt_tokens
+    assert [a.finish.tokens[: prompt + 10] for a in answers] == [
+        a.finish.tokens[: prompt + 10] for a in alone
+    ]
+
+
+@pytest.mark.parametrize("make", [recurrent_model, sliding_window_model])
+async def test_memory_that_cannot_be_cut_gives_the_same_answers(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "model.gguf"
+    make(path)
+    prompts = [SYSTEM, SYSTEM + "more", SYSTEM, SYSTEM + "other"]
+    fresh = []
+    for prompt in prompts:
+        async with loaded(path) as engine:
+            fresh.append((await ask(engine, prompt, num_predict=12)).finish.tokens)
+    async with loaded(path) as engine:
+        warm = [(await ask(engine, p, num_predict=12)).finish.tokens for p in prompts]
+        together = await asyncio.gather(*(ask(engine, p, num_predict=12) for p in prompts))
+        turn = warm[0] + await engine.tokenize(" And?", add_bos=False)
+        continued = await ask(engine, turn, num_predict=12)
+    assert warm == fresh
+    assert [a.finish.tokens for a in together] == fresh
+    async with loaded(path) as engine:
+        anew = await ask(engine, turn, num_predict=12)
+    assert continued.finish.tokens == anew.finish.tokens
+
+
+@pytest.mark.parametrize("make", [recurrent_model, sliding_window_model])
+async def test_memory_that_cannot_be_cut_goes_on_from_its_end(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "model.gguf"
+    make(path)
+    async with loaded(path) as engine:
+        first = await ask(engine, SYSTEM, num_predict=12)
+        turn = first.finish.tokens + await engine.tokenize(" And?", add_bos=False)
+        second = await ask(engine, turn, num_predict=4)
+        assert second.finish.cached_tokens == len(first.finish.tokens) - 1
+        shifted = await ask(engine, "begin", num_ctx=64, num_predict=150)
+        assert shifted.finish.eval_tokens == 150

@@ -1,0 +1,150 @@
+"""A process that ends in the middle of a change leaves a library that lists, opens and can be changed."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from puna.library import Library, Name
+from puna.types import PunaError
+from tests.library.stores import layer, manifest_path, put
+
+KILLED = 9
+POINTS = ("write", "fsync", "replace", "mkdir", "unlink", "rmdir")
+"""Every call of `os` through which the library changes the disk."""
+
+forked = multiprocessing.get_context("fork")
+
+
+def begin(root: Path) -> None:
+    library = Library(root)
+    put(library, "kept", b"kept weights", system="shared")
+    put(library, "replaced", b"old weights", system="old")
+    put(library, "deleted", b"deleted weights", system="shared")
+
+
+def change(root: Path) -> None:
+    library = Library(root)
+    with library.temporary() as path:
+        path.write_bytes(b"new weights")
+        library.adopt_blob(path)
+    put(library, "replaced", b"new weights", system="new")
+    put(library, "new.host/someone/added", b"new weights", system="new")
+    library.copy("kept", "copied")
+    library.delete("deleted")
+
+
+def check(root: Path, *, finished: bool) -> None:
+    library = Library(root)
+    found = {}
+    for model in library.list():
+        opened = library.open(model.name)
+        found[model.name.model] = (opened.weights.read_bytes(), opened.system)
+    assert found["kept"] == (b"kept weights", "shared")
+    old, new = (b"old weights", "old"), (b"new weights", "new")
+    assert found["replaced"] == new if finished else found["replaced"] in (old, new)
+    assert found.get("added", new) == new
+    assert found.get("copied", found["kept"]) == found["kept"]
+    assert found.get("deleted", (b"deleted weights", "shared")) == (b"deleted weights", "shared")
+    assert set(found) <= {"kept", "replaced", "added", "copied", "deleted"}
+    if finished:
+        assert set(found) == {"kept", "replaced", "added", "copied"}
+
+
+def counted(stop_at: int, after: bool) -> None:
+    """From now on this process ends at the call of a POINT with this number, before or after it is done."""
+    calls = 0
+
+    def wrap(real: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*given: Any, **named: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls == stop_at and not after:
+                os._exit(KILLED)
+            try:
+                return real(*given, **named)
+            finally:
+                if calls == stop_at:
+                    os._exit(KILLED)
+
+        return call
+
+    os.fsync = lambda _: None  # Only a machine that stops loses what was written but not synced.
+    for point in POINTS:
+        setattr(os, point, wrap(getattr(os, point)))
+
+
+def changed_until(root: Path, stop_at: int, after: bool) -> None:
+    counted(stop_at, after)
+    change(root)
+    os._exit(0)
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_kill_at_any_point_leaves_a_whole_library(tmp_path: Path, after: bool) -> None:
+    stop_at, code = 0, KILLED
+    begin(tmp_path / "begin")
+    while code == KILLED:
+        stop_at += 1
+        root = tmp_path / str(stop_at)
+        shutil.copytree(tmp_path / "begin", root)
+        child = forked.Process(target=changed_until, args=(root, stop_at, after))
+        child.start()
+        child.join()
+        code = child.exitcode
+        check(root, finished=code == 0)
+        if code == KILLED and stop_at % 7 == 0:
+            recover(root)
+    assert code == 0
+    assert stop_at > 40  # It did stop at each of the calls.
+
+
+def recover(root: Path) -> None:
+    """The change can be made after all, and an hour later nothing unfinished is left."""
+    library = Library(root)
+    if not manifest_path(library, "deleted").exists():
+        put(library, "deleted", b"deleted weights", system="shared")
+    change(root)
+    check(root, finished=True)
+    long_ago = time.time() - 4000
+    for path in root.rglob("*"):
+        if path.is_file():
+            os.utime(path, (long_ago, long_ago))
+    library.prune()
+    check(root, finished=True)
+    assert not [path for path in root.rglob("*") if path.name.endswith("-partial")]
+    referenced = {part.digest.replace(":", "-") for model in library.list() for part in model.layers}
+    blobs = {path.name for path in (root / "blobs").iterdir()}
+    assert referenced < blobs
+    assert len(blobs) - len(referenced) == 1  # The one config that all share.
+
+
+@pytest.mark.parametrize("point", ["write", "fsync", "replace", "mkdir"])
+def test_a_failing_disk_leaves_the_library_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, point: str
+) -> None:
+    begin(tmp_path)
+    library = Library(tmp_path)
+    weights = layer(library, "model", b"new weights")
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+
+    def fail(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, point, fail)
+        with pytest.raises(PunaError, match="not enough disk space"):
+            library.write_manifest(Name.parse("new.host/someone/added"), {"a": 1}, [weights])
+        with pytest.raises(PunaError, match="not enough disk space"):
+            library.copy("kept", "new.host/someone/copied")
+    after = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert before.items() <= after.items()
+    assert not [path for path in after if path.name.endswith("-partial")]
+    assert {model.name.model for model in library.list()} == {"kept", "replaced", "deleted"}

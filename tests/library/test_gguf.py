@@ -1,0 +1,250 @@
+from __future__ import annotations
+
+import struct
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import gguf
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from puna.library import Metadata, Skipped, read_metadata
+from puna.library.gguf_types import FILE_TYPES, TENSOR_TYPES
+from puna.types import LoadFailed
+from tests.models import embedding_model, shape_model
+
+MAGIC = b"GGUF"
+
+
+def header(version: int = 3, tensors: int = 0, entries: int = 0, magic: bytes = MAGIC) -> bytes:
+    return magic + struct.pack("<IQQ", version, tensors, entries)
+
+
+def text(content: bytes) -> bytes:
+    return struct.pack("<Q", len(content)) + content
+
+
+def entry(key: bytes, kind: int, value: bytes) -> bytes:
+    return text(key) + struct.pack("<I", kind) + value
+
+
+def tensor(name: bytes, shape: list[int], kind: int, offset: int) -> bytes:
+    return text(name) + struct.pack(f"<I{len(shape)}QIQ", len(shape), *shape, kind, offset)
+
+
+def read(path: Path, content: bytes, **how: Any) -> Metadata:
+    path.write_bytes(content)
+    return read_metadata(path, **how)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "model.gguf"
+
+
+def test_reads_what_the_gguf_package_wrote(path: Path) -> None:
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_name("Größe 模型")
+    writer.add_context_length(4096)
+    writer.add_head_count_kv([1, 2, 3])
+    writer.add_rope_freq_base(10000.5)
+    writer.add_uint64("big", 2**64 - 1)
+    writer.add_int64("small", -(2**63))
+    writer.add_float64("double", 1e300)
+    writer.add_bool("yes", True)
+    writer.add_uint8("tiny", 7)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_Q8_0)
+    writer.add_tensor("a.weight", np.zeros((3, 64), np.float32))
+    quantised = gguf.quantize(np.ones((2, 64), np.float32), gguf.GGMLQuantizationType.Q8_0)
+    writer.add_tensor("b.weight", quantised, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+
+    metadata = read_metadata(path)
+
+    assert metadata.architecture == "llama"
+    assert metadata.get("general.name") == "Größe 模型"
+    assert metadata.arch("context_length") == 4096
+    assert metadata.arch("attention.head_count_kv") == [1, 2, 3]
+    assert metadata.arch("rope.freq_base") == 10000.5
+    assert metadata.get("big") == 2**64 - 1
+    assert metadata.get("small") == -(2**63)
+    assert metadata.get("double") == 1e300
+    assert metadata.get("yes") is True
+    assert metadata.get("tiny") == 7
+    assert metadata.get("absent") is None
+    assert metadata.arch("absent", 5) == 5
+    assert metadata.quantization == "Q8_0"
+    assert metadata.parameter_count == 3 * 64 + 2 * 64
+    first, second = metadata.tensors
+    assert (first.name, first.shape, first.type_name, first.size) == ("a.weight", (64, 3), "F32", 768)
+    assert (second.name, second.shape, second.type_name, second.size) == ("b.weight", (64, 2), "Q8_0", 136)
+    assert second.offset == 768
+
+
+def test_our_types_are_the_gguf_packages() -> None:
+    sizes = {kind.value: (kind.name, *size) for kind, size in gguf.GGML_QUANT_SIZES.items()}
+    assert {number: tuple(kind) for number, kind in TENSOR_TYPES.items()} == sizes
+    names = {
+        kind.value: kind.name.removeprefix("MOSTLY_").removeprefix("ALL_") for kind in gguf.LlamaFileType
+    }
+    names.pop(gguf.LlamaFileType.GUESSED.value)
+    assert names == FILE_TYPES
+
+
+def test_long_arrays_are_read_only_when_asked_for(path: Path) -> None:
+    shape_model(path, vocab=3000)
+    brief, verbose = read_metadata(path), read_metadata(path, verbose=True)
+    for key in ("tokens", "scores", "token_type"):
+        whole = verbose.get(f"tokenizer.ggml.{key}")
+        assert isinstance(whole, list)
+        assert brief.get(f"tokenizer.ggml.{key}") == Skipped(3000)
+        assert len(brief.get(f"tokenizer.ggml.{key}")) == len(whole) == 3000
+    assert verbose.get("tokenizer.ggml.tokens")[:4] == ["<unk>", "<s>", "</s>", "<0x00>"]
+    assert brief.tensors == verbose.tensors
+    assert brief.arch("context_length") == verbose.arch("context_length") == 4096
+
+
+def test_a_header_longer_than_the_first_read_is_read_on(path: Path) -> None:
+    words = b"".join(text(b"w" * 700) for _ in range(4000))
+    array = struct.pack("<IQ", 8, 4000) + words
+    content = header(entries=2) + entry(b"words", 9, array) + entry(b"after", 4, struct.pack("<I", 9))
+    assert len(content) > 2 << 20
+    assert read(path, content).values == {"words": Skipped(4000), "after": 9}
+    assert read(path, content, verbose=True).get("words") == ["w" * 700] * 4000
+
+
+def test_version_2_is_read(path: Path) -> None:
+    assert read(path, header(version=2)).values == {}
+
+
+def test_text_that_is_not_utf8_does_not_stop_the_reading(path: Path) -> None:
+    assert read(path, header(entries=1) + entry(b"k", 8, text(b"a\xff"))).get("k") == "a\ufffd"
+
+
+def test_an_architecture_that_is_no_text_is_unknown(path: Path) -> None:
+    content = header(entries=1) + entry(b"general.architecture", 4, struct.pack("<I", 1))
+    assert read(path, content).architecture == "unknown"
+
+
+def test_a_tensor_type_from_the_future_is_left_to_the_engine(path: Path) -> None:
+    (found,) = read(path, header(tensors=1) + tensor(b"t", [32], 9999, 0) + bytes(64)).tensors
+    assert (found.type_name, found.size) == ("type 9999", 0)
+
+
+HUGE = 2**64 - 1
+ALIGNMENT = b"general.alignment"
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "truncated"),
+        (b"GG", "truncated"),
+        (b"GGUF\3\0\0\0", "truncated"),
+        (header(magic=b"GGML"), "not a GGUF file"),
+        (b"PK\3\4" + b"\0" * 100, "not a GGUF file"),
+        (header(version=1), "GGUF version 1"),
+        (header(version=4), "GGUF version 4"),
+        (header(version=0), "GGUF version 0"),
+        (MAGIC + struct.pack(">IQQ", 3, 0, 0), "big-endian"),
+        (header(entries=1), "truncated"),
+        (header(entries=HUGE), "metadata entries"),
+        (header(tensors=HUGE), "tensors"),
+        (header(entries=1) + struct.pack("<Q", HUGE), "truncated"),
+        (header(entries=1) + entry(b"k", 8, struct.pack("<Q", 2**40)), "truncated"),
+        (header(entries=1) + entry(b"k", 99, b""), "unknown type 99"),
+        (header(entries=1) + entry(b"k", 9, struct.pack("<IQ", 9, 1)), "unknown type 9"),
+        (header(entries=1) + entry(b"k", 9, struct.pack("<IQ", 8, HUGE)), "array of"),
+        (header(entries=1) + entry(b"k", 9, struct.pack("<IQ", 8, 2_000_000)), "truncated"),
+        (header(entries=1) + entry(b"k", 9, struct.pack("<IQQ", 8, 2000, HUGE)), "truncated"),
+        (header(entries=1) + entry(b"k", 9, struct.pack("<IQ", 4, 2_000_000)), "truncated"),
+        (header(entries=1) + entry(ALIGNMENT, 4, struct.pack("<I", 0)), "alignment"),
+        (header(entries=1) + entry(ALIGNMENT, 4, struct.pack("<I", 33)), "alignment"),
+        (header(entries=1) + entry(ALIGNMENT, 8, text(b"x")), "alignment"),
+        (header(tensors=1) + tensor(b"t", [1] * 5, 0, 0), "5 dimensions"),
+        (header(tensors=1) + text(b"t") + struct.pack("<I", 2**32 - 1), "dimensions"),
+        (header(tensors=1) + tensor(b"t", [2**32, 2**32], 0, 0), "overflows"),
+        (header(tensors=2) + tensor(b"t", [2**62], 99, 0) * 2 + bytes(64), "overflows"),
+        (header(tensors=1) + tensor(b"t", [2**40], 0, 0), "tensor 't' ends at byte"),
+        (header(tensors=1) + tensor(b"t", [1], 0, HUGE), "tensor 't' ends at byte"),
+        (header(tensors=1) + tensor(b"t", [33], 8, 0), "not a multiple of 32"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_is_wrong_is_said(path: Path, content: bytes, reason: str) -> None:
+    for verbose in (False, True):
+        with pytest.raises(LoadFailed, match=reason) as caught:
+            read(path, content, verbose=verbose)
+        assert str(path) in str(caught.value)
+
+
+def test_a_missing_file_and_a_folder_are_load_failures(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.gguf", tmp_path):
+        with pytest.raises(LoadFailed, match=str(path)):
+            read_metadata(path)
+
+
+def test_a_header_beyond_all_reason_is_refused_without_reading_it(path: Path) -> None:
+    with open(path, "wb") as file:
+        file.write(header(entries=1) + entry(b"k", 8, struct.pack("<Q", 2**33)))
+        file.truncate(2**34)  # A hole: it takes no disk.
+    with pytest.raises(LoadFailed, match="header is longer than 64 MiB"):
+        read_metadata(path)
+
+
+def test_a_model_cut_anywhere_is_refused(path: Path) -> None:
+    embedding_model(path)
+    whole = path.read_bytes()
+    assert read_metadata(path).parameter_count > 0
+    for cut in [*range(0, 2000, 37), *range(2000, len(whole), 2999), len(whole) - 32]:
+        with pytest.raises(LoadFailed, match="truncated"):
+            read(path, whole[:cut])
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("small") / "small.gguf"
+    writer = gguf.GGUFWriter(path, "llama")
+    writer.add_context_length(64)
+    writer.add_token_list(["a", "bc", "def"])
+    writer.add_token_scores([0.0, 1.0, 2.0])
+    writer.add_tensor("t", np.zeros((2, 4), np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return path.read_bytes()
+
+
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(data=st.data(), verbose=st.booleans())
+def test_damage_never_does_worse_than_fail(
+    path: Path, small: bytes, data: st.DataObject, verbose: bool
+) -> None:
+    damaged = bytearray(small)
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(damaged) - 1))
+        damage = data.draw(st.binary(min_size=1, max_size=8) | st.just(b"\xff" * 8) | st.just(b"\0" * 8))
+        damaged[at : at + len(damage)] = damage
+    try:
+        metadata = read(path, bytes(damaged), verbose=verbose)
+    except LoadFailed:
+        return
+    assert 0 <= metadata.parameter_count < 2**63
+    assert all(found.offset + found.size <= len(damaged) for found in metadata.tensors)
+
+
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(tensors=st.integers(0, 2**64 - 1), entries=st.integers(0, 2**64 - 1), rest=st.binary(max_size=200))
+def test_noise_after_the_magic_never_does_worse_than_fail(
+    path: Path, tensors: int, entries: int, rest: bytes
+) -> None:
+    for counts in ((tensors, entries), (tensors % 4, entries % 4)):
+        with suppress(LoadFailed):
+            read(path, header(3, *counts) + rest)

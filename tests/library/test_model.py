@@ -1,0 +1,243 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from puna.library import Layer, Library, Metadata, Model, Name, describe, show
+from puna.library.model import human_number
+from puna.types import LoadFailed
+from tests.library.stores import IMAGE, manifest_path, put, put_real
+from tests.models import CHATML, embedding_model
+
+GO = "{{ if .System }}{{ .System }}{{ end }}{{ .Prompt }}"
+
+
+@pytest.fixture
+def library(tmp_path: Path) -> Library:
+    return Library(tmp_path / "models")
+
+
+@pytest.fixture
+def embedder(library: Library) -> Model:
+    with library.temporary() as path:
+        embedding_model(path)
+        weights = Layer(IMAGE + "model", *library.adopt_blob(path))
+    library.write_manifest(Name.parse("embedder"), {}, [weights])
+    return library.open("embedder")
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1K"),
+        (22_500, "22K"),
+        (23_500, "24K"),
+        (134_515_008, "134.52M"),
+        (22_713_216, "22.71M"),
+        (7_000_000, "7M"),
+        (999_999_999, "1000.00M"),
+        (8_030_261_248, "8.0B"),
+        (8_000_000_000, "8B"),
+        (671_026_419_200, "671.0B"),
+    ],
+)
+def test_counts_read_as_in_ollama(count: int, text: str) -> None:
+    assert human_number(count) == text
+
+
+def test_details_come_from_the_config(library: Library) -> None:
+    model = put_real(library, "model")
+    assert model.details() == {
+        "parent_model": "",
+        "format": "gguf",
+        "family": "llama",
+        "families": ["llama"],
+        "parameter_size": human_number(model.metadata.parameter_count),
+        "quantization_level": "unknown",
+    }
+
+
+def test_details_that_the_config_lacks_come_from_the_file(embedder: Model) -> None:
+    details = embedder.details()
+    assert embedder.config == {}
+    assert (details["format"], details["family"], details["families"]) == ("gguf", "bert", ["bert"])
+    assert details["parameter_size"] == human_number(embedder.metadata.parameter_count)
+
+
+def test_a_damaged_file_is_listed_but_not_opened_up(library: Library) -> None:
+    library.write_manifest(
+        Name.parse("model"), {}, [Layer(IMAGE + "model", *library.add_blob([b"GGUF and nothing else"]))]
+    )
+    (model,) = library.list()
+    assert model.details()["family"] == ""
+    for ask in (lambda: model.metadata, lambda: model.chat_template, model.capabilities, lambda: show(model)):
+        with pytest.raises(LoadFailed, match=r"unable to load model .*GGUF version"):
+            ask()
+
+
+def test_a_model_without_weights_says_so(library: Library) -> None:
+    library.write_manifest(Name.parse("remote"), {"remote_host": "https://example.com"}, [])
+    (model,) = library.list()
+    with pytest.raises(LoadFailed, match="model 'remote:latest' has no weights"):
+        _ = model.weights
+    assert model.details()["format"] == ""
+
+
+@pytest.mark.parametrize(
+    ("metadata", "template", "expected"),
+    [
+        ({}, None, ["completion"]),
+        ({"llama.pooling_type": 1}, None, ["embedding"]),
+        ({"llama.pooling_type": 0}, "{{ .Suffix }}", ["embedding"]),
+        ({"bert.pooling_type": 1}, None, ["completion"]),
+        ({"tokenizer.ggml.fim_pre_token_id": 5}, None, ["completion", "insert"]),
+        ({"tokenizer.ggml.prefix_token_id": 5}, None, ["completion", "insert"]),
+        ({}, "<PRE> {{ .Prompt }} <SUF>{{- .Suffix }} <MID>", ["completion", "insert"]),
+        ({}, "{{ .Tools }}{{ .ToolCalls }}<think>{{ .Thinking }}</think>", ["completion"]),
+    ],
+)
+def test_only_what_puna_can_do_is_promised(
+    library: Library, metadata: dict[str, int], template: str | None, expected: list[str]
+) -> None:
+    layers = {"template": template} if template else {}
+    assert put_real(library, "model", metadata=metadata, **layers).capabilities() == expected
+
+
+def test_layers_are_read(library: Library) -> None:
+    model = put_real(
+        library,
+        "model",
+        template=GO,
+        system="Be brief.",
+        params={"temperature": 0.5, "stop": ["a", "b"]},
+        messages=[{"role": "user", "content": "hi"}, {"role": "assistant", "content": "ho"}],
+        license="MIT",
+        projector="p",
+        adapter="a",
+    )
+    assert model.template == GO
+    assert model.chat_template == CHATML
+    assert model.system == "Be brief."
+    assert model.parameters == {"temperature": 0.5, "stop": ["a", "b"]}
+    assert [message.content for message in model.messages] == ["hi", "ho"]
+    assert model.licenses == ["MIT"]
+    assert [path.read_bytes() for path in (*model.projectors, *model.adapters)] == [b"p", b"a"]
+
+
+@pytest.mark.parametrize(("kind", "name"), [("params", "parameters"), ("messages", "messages")])
+def test_a_damaged_layer_is_named(library: Library, kind: str, name: str) -> None:
+    model = put(library, "model", b"weights", **{kind: "{"})
+    with pytest.raises(LoadFailed, match=f"model 'model:latest' is damaged: its {kind}"):
+        getattr(model, name)
+
+
+def test_the_header_is_read_once_for_all_models_that_share_it(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = put_real(library, "model").metadata
+    library.copy("model", "copy")
+    assert Library(library.root).open("copy").metadata is first
+
+
+def test_show_says_what_ollama_says(library: Library) -> None:
+    model = put_real(
+        library,
+        "someone/model:1b",
+        template=GO,
+        system="Be brief.",
+        params={"num_ctx": 4096, "temperature": 0.7, "stop": ["<|eot_id|>", 'say "x"']},
+        messages=[{"role": "user", "content": "hi"}],
+        license="MIT",
+        metadata={"general.file_type": 1, "llama.few": True},
+    )
+    body = show(model)
+    assert msgspec.json.decode(msgspec.json.encode(body)) == json.loads(json.dumps(body)) == body
+    assert body["license"] == "MIT"
+    assert body["template"] == GO
+    assert body["system"] == "Be brief."
+    assert body["messages"] == [{"role": "user", "content": "hi"}]
+    assert body["details"] == model.details()
+    assert body["details"]["quantization_level"] == "F16"
+    assert body["capabilities"] == ["completion"]
+    assert body["modified_at"] == model.modified_at.isoformat()
+    assert body["parameters"].split("\n") == [
+        "num_ctx                        4096",
+        "temperature                    0.7",
+        'stop                           "<|eot_id|>"',
+        'stop                           "say \\"x\\""',
+    ]
+    assert body["modelfile"].split("\n") == [
+        '# Modelfile generated by "puna show"',
+        "# To build a new Modelfile based on this, replace FROM with:",
+        "# FROM someone/model:1b",
+        "",
+        f"FROM {model.weights}",
+        f'TEMPLATE "{GO}"',
+        'SYSTEM "Be brief."',
+        "PARAMETER num_ctx 4096",
+        "PARAMETER temperature 0.7",
+        'PARAMETER stop "<|eot_id|>"',
+        'PARAMETER stop """say "x""""',
+        'LICENSE "MIT"',
+        'MESSAGE user "hi"',
+        "",
+    ]
+
+
+def test_show_leaves_out_what_there_is_not(library: Library) -> None:
+    body = show(put_real(library, "model"))
+    assert set(body) == {"modelfile", "template", "details", "model_info", "capabilities", "modified_at"}
+    assert body["template"] == CHATML
+    assert "TEMPLATE" not in body["modelfile"]
+
+
+def test_model_info_is_brief_unless_verbose(library: Library) -> None:
+    model = put_real(library, "model")
+    brief, verbose = show(model), show(model, verbose=True)
+    info = brief["model_info"]
+    assert info["general.architecture"] == "llama"
+    assert info["general.parameter_count"] == model.metadata.parameter_count
+    assert info["llama.context_length"] == 4096
+    assert info["tokenizer.ggml.tokens"] == []
+    assert "general.name" not in info
+    assert "tokenizer.chat_template" not in info
+    assert "tensors" not in brief
+    assert verbose["model_info"].keys() == info.keys()
+    assert verbose["model_info"]["tokenizer.ggml.tokens"][:2] == ["<unk>", "<s>"]
+    assert verbose["tensors"][0].keys() == {"name", "type", "shape"}
+    assert {found["name"]: found["type"] for found in verbose["tensors"]}["output.weight"] == "F32"
+    assert msgspec.json.decode(msgspec.json.encode(verbose)) == verbose
+
+
+def test_show_tells_of_a_projector(library: Library, embedder: Model) -> None:
+    model = put_real(library, "model", projector="")
+    path = manifest_path(library, "model")
+    manifest = json.loads(path.read_bytes())
+    manifest["layers"][-1]["digest"] = embedder.layers[0].digest
+    path.write_text(json.dumps(manifest))
+    model = library.open("model")
+    assert show(model)["projector_info"]["general.architecture"] == "bert"
+    assert f"FROM {embedder.weights}" in model_lines(model)
+
+
+def model_lines(model: Model) -> list[str]:
+    return show(model)["modelfile"].splitlines()
+
+
+def test_a_config_is_made_from_a_header() -> None:
+    values = {"general.architecture": "qwen3", "general.file_type": 15}
+    about = describe(Metadata(values=values, tensors=[], parameter_count=600_000_000))
+    assert about == {
+        "model_format": "gguf",
+        "model_family": "qwen3",
+        "model_families": ["qwen3"],
+        "model_type": "600M",
+        "file_type": "Q4_K_M",
+        "architecture": "amd64",
+        "os": "linux",
+    }

@@ -1,0 +1,259 @@
+"""Small real GGUF models, made on the spot: tests load these with the real engine instead of faking one."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf import GGUFWriter, PoolingType, TokenType
+
+from puna.library import Layer, Library, Name, describe, read_metadata
+from tests.model_parts import (
+    END,
+    F32,
+    Quantisation,
+    Weights,
+    add_decoder,
+    add_metadata,
+    add_tokens,
+    byte_vocabulary,
+    finish,
+    model_writer,
+)
+
+CHATML = (
+    "{%- for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+_CERTAIN = 8.0
+"""Output weight of the one token that may follow: its logit is above 100, every other 0."""
+_IMAGE = "application/vnd.ollama.image."
+
+
+def scripted_model(
+    path: Path,
+    script: str | Iterable[str | bytes],
+    *,
+    name: str = "scripted",
+    chat_template: str | None = CHATML,
+    context_length: int = 4096,
+    control: Collection[str] = (),
+    endless: bool = False,
+    metadata: Mapping[str, int | float | str | bool] | None = None,
+) -> list[bytes]:
+    """Write a model that answers every prompt with `script`; return the pieces, one a token.
+
+    A `str` script is cut into words. An item is one user-defined token, so that an answer put back into a
+    prompt gives the same tokens; one named in `control` is a control token. Bytes, single ASCII characters
+    and items that came before are spelled as byte tokens. After the script comes the end token, or the
+    script again if `endless`. A prompt may hold the script's words but must not end in one.
+    """
+    items = re.findall(r"\s*\S+|\s+$", script) if isinstance(script, str) else list(script)
+    vocabulary = byte_vocabulary()
+    start, pieces = len(vocabulary), []
+    seen: set[bytes] = {text for text, _ in vocabulary}
+    for item in items:
+        text = item.encode() if isinstance(item, str) else item
+        if isinstance(item, str) and len(text) > 1 and text not in seen:
+            kind = TokenType.CONTROL if item in control else TokenType.USER_DEFINED
+            seen.add(text)
+            vocabulary.append((text, kind))
+            pieces.append(text)
+        else:
+            # libllama wants every token's text unique and reads only the two digits of a byte token's.
+            for byte in text:
+                vocabulary.append((b"<0x%02X>#%d" % (byte, len(vocabulary)), TokenType.BYTE))
+                pieces.append(bytes([byte]))
+
+    size = len(vocabulary)
+    width = -(-size // 64) * 64
+    follows = [start] * start + [*range(start + 1, size), start if endless else END]
+    embedding = np.zeros((size, width), np.float32)
+    embedding[np.arange(size), np.arange(size)] = 1
+    output = np.zeros((size, width), np.float32)
+    output[follows if pieces else [END] * size, np.arange(size)] = _CERTAIN
+
+    writer = model_writer(path, "llama", name, vocabulary, chat_template, context_length)
+    add_decoder(writer, layers=1, width=width, heads=1, kv_heads=1, head_size=64, ffn=64)
+    add_metadata(writer, metadata)
+    writer.add_tensor("token_embd.weight", embedding)
+    writer.add_tensor("output.weight", output)
+    writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
+    for norm in ("attn_norm", "ffn_norm"):
+        writer.add_tensor(f"blk.0.{norm}.weight", np.ones(width, np.float32))
+    for part in ("attn_q", "attn_k", "attn_v", "ffn_gate", "ffn_up"):
+        writer.add_tensor(f"blk.0.{part}.weight", np.zeros((64, width), np.float32))
+    for part in ("attn_output", "ffn_down"):
+        writer.add_tensor(f"blk.0.{part}.weight", np.zeros((width, 64), np.float32))
+    finish(writer)
+    return pieces
+
+
+def shape_model(
+    path: Path,
+    *,
+    layers: int = 2,
+    width: int = 64,
+    heads: int = 2,
+    kv_heads: int = 1,
+    ffn: int = 128,
+    vocab: int = 512,
+    context_length: int = 4096,
+    quantisation: Quantisation = F32,
+    seed: int = 0,
+    name: str = "shape",
+) -> None:
+    """Write a `llama` model of the given shape with random weights that practically never ends an answer."""
+    writer = model_writer(path, "llama", name, byte_vocabulary(vocab), CHATML, context_length)
+    add_decoder(writer, layers, width, heads, kv_heads, width // heads, ffn)
+    weights = Weights(writer, seed, quantisation)
+    weights.embedding_and_output(vocab, width)
+    weights.norm("output_norm", width)
+    for block in range(layers):
+        weights.attention(f"blk.{block}", width, heads, kv_heads)
+        weights.feed_forward(f"blk.{block}", width, ffn)
+    finish(writer)
+
+
+def sliding_window_model(
+    path: Path, *, window: int = 32, context_length: int = 4096, seed: int = 0, name: str = "window"
+) -> None:
+    """Write a random `gemma2`: attention in block 0 sees only the last `window` tokens, in block 1 all."""
+    layers, width, heads, kv_heads, ffn, vocab = 2, 64, 2, 1, 128, 512
+    writer = model_writer(path, "gemma2", name, byte_vocabulary(vocab), CHATML, context_length)
+    add_decoder(writer, layers, width, heads, kv_heads, width // heads, ffn)
+    writer.add_sliding_window(window)
+    writer.add_attn_logit_softcapping(50.0)
+    writer.add_final_logit_softcapping(30.0)
+    weights = Weights(writer, seed, F32)
+    weights.matrix("token_embd", vocab, width)
+    weights.norm("output_norm", width)
+    for block in range(layers):
+        weights.attention(f"blk.{block}", width, heads, kv_heads)
+        weights.feed_forward(f"blk.{block}", width, ffn)
+        # The output matrix is the embedding: without weight on the blocks a token would only repeat itself.
+        weights.norm(f"blk.{block}.post_attention_norm", width, scale=4.0)
+        weights.norm(f"blk.{block}.post_ffw_norm", width, scale=4.0)
+    finish(writer)
+
+
+def recurrent_model(
+    path: Path, *, context_length: int = 4096, seed: int = 0, name: str = "recurrent"
+) -> None:
+    """Write a random `mamba`: one state for each sequence, which cannot be cut back to an earlier token."""
+    layers, width, vocab, inner, state, kernel, rank = 2, 64, 512, 128, 16, 4, 4
+    writer = model_writer(path, "mamba", name, byte_vocabulary(vocab), CHATML, context_length)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(0)
+    writer.add_head_count(0)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_ssm_conv_kernel(kernel)
+    writer.add_ssm_inner_size(inner)
+    writer.add_ssm_state_size(state)
+    writer.add_ssm_time_step_rank(rank)
+    weights = Weights(writer, seed, F32)
+    weights.embedding_and_output(vocab, width)
+    weights.norm("output_norm", width)
+    for block in (f"blk.{number}" for number in range(layers)):
+        weights.norm(f"{block}.attn_norm", width)
+        weights.matrix(f"{block}.ssm_in", 2 * inner, width)
+        weights.matrix(f"{block}.ssm_conv1d", inner, kernel)
+        weights.vector(f"{block}.ssm_conv1d.bias", inner)
+        weights.matrix(f"{block}.ssm_x", rank + 2 * state, inner)
+        weights.matrix(f"{block}.ssm_dt", inner, rank)
+        weights.vector(f"{block}.ssm_dt.bias", inner)
+        decay = -np.tile(np.arange(1, state + 1, dtype=np.float32), (inner, 1))
+        writer.add_tensor(f"{block}.ssm_a", decay)
+        writer.add_tensor(f"{block}.ssm_d", np.ones(inner, np.float32))
+        weights.matrix(f"{block}.ssm_out", width, inner)
+    finish(writer)
+
+
+def embedding_model(
+    path: Path, *, width: int = 64, context_length: int = 128, seed: int = 0, name: str = "embedding"
+) -> None:
+    """Write a random `bert` with mean pooling whose word pieces are the printable ASCII characters."""
+    layers, heads, ffn = 2, 2, 128
+    letters = [chr(code) for code in range(0x21, 0x7F)]
+    texts = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *("▁" + c for c in letters), *letters]
+    vocabulary = [(t.encode(), TokenType.CONTROL if i < 5 else TokenType.NORMAL) for i, t in enumerate(texts)]
+    writer = GGUFWriter(path, "bert")
+    writer.add_name(name)
+    writer.add_context_length(context_length)
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(ffn)
+    writer.add_head_count(heads)
+    writer.add_layer_norm_eps(1e-12)
+    writer.add_causal_attention(False)
+    writer.add_pooling_type(PoolingType.MEAN)
+    writer.add_tokenizer_model("bert")
+    writer.add_token_type_count(2)
+    add_tokens(writer, vocabulary)
+    writer.add_pad_token_id(0)
+    writer.add_unk_token_id(1)
+    writer.add_bos_token_id(2)
+    writer.add_sep_token_id(3)
+    writer.add_mask_token_id(4)
+    weights = Weights(writer, seed, F32)
+    weights.matrix("token_embd", len(vocabulary), width)
+    weights.matrix("token_types", 2, width)
+    weights.matrix("position_embd", context_length, width)
+    weights.biased_norm("token_embd_norm", width)
+    for block in (f"blk.{number}" for number in range(layers)):
+        for part in ("attn_q", "attn_k", "attn_v", "attn_output"):
+            weights.biased_matrix(f"{block}.{part}", width, width)
+        weights.biased_norm(f"{block}.attn_output_norm", width)
+        weights.biased_matrix(f"{block}.ffn_up", ffn, width)
+        weights.biased_matrix(f"{block}.ffn_down", width, ffn)
+        weights.biased_norm(f"{block}.layer_output_norm", width)
+    finish(writer)
+
+
+def decoder_embedding_model(
+    path: Path, *, context_length: int = 4096, seed: int = 0, name: str = "decoder-embedding"
+) -> None:
+    """Write a random `qwen3` that embeds by its last token, the form of qwen3-embedding."""
+    layers, width, heads, kv_heads, ffn, vocab = 2, 64, 2, 1, 128, 512
+    writer = model_writer(path, "qwen3", name, byte_vocabulary(vocab), None, context_length)
+    add_decoder(writer, layers, width, heads, kv_heads, width // heads, ffn)
+    writer.add_pooling_type(PoolingType.LAST)
+    writer.add_add_eos_token(True)
+    weights = Weights(writer, seed, F32)
+    weights.embedding_and_output(vocab, width)
+    weights.norm("output_norm", width)
+    for block in (f"blk.{number}" for number in range(layers)):
+        weights.attention(block, width, heads, kv_heads)
+        weights.norm(f"{block}.attn_q_norm", width // heads)
+        weights.norm(f"{block}.attn_k_norm", width // heads)
+        weights.feed_forward(block, width, ffn)
+    finish(writer)
+
+
+def install(
+    library_root: Path,
+    name: str,
+    gguf_path: Path,
+    *,
+    template: str | None = None,
+    system: str | None = None,
+    parameters: Mapping[str, Any] | None = None,
+) -> None:
+    """Put a GGUF file into the model store at `library_root` under `name`."""
+    library = Library(library_root)
+    texts = {
+        "template": template,
+        "system": system,
+        "params": json.dumps(dict(parameters)) if parameters else None,
+    }
+    with gguf_path.open("rb") as file:
+        layers = [Layer(_IMAGE + "model", *library.add_blob(file))]
+    for kind, text in texts.items():
+        if text is not None:
+            layers.append(Layer(_IMAGE + kind, *library.add_blob([text.encode()])))
+    library.write_manifest(Name.parse(name), describe(read_metadata(gguf_path)), layers)

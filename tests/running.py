@@ -1,0 +1,99 @@
+"""A real `puna serve` in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+_LISTENING = re.compile(r"Listening on (\S+)")
+
+
+@dataclass
+class Server:
+    """A server that was started for a test; `log` is what it has written to stderr so far."""
+
+    url: str
+    models: Path
+    process: subprocess.Popen[bytes]
+    log: list[str] = field(default_factory=list)
+
+    def environment(self) -> dict[str, str]:
+        """The environment in which clients find this server."""
+        return {**os.environ, "OLLAMA_HOST": self.url, "OLLAMA_MODELS": str(self.models)}
+
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
+
+@contextmanager
+def serving(models: Path, **settings: str) -> Iterator[Server]:
+    """`puna serve` on a free port over the store in `models`; `settings` are environment variables.
+
+    At the end it is asked to stop, and must do so cleanly and leave no process behind. A test that ends
+    the process itself is not asked to have done it cleanly.
+    """
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("OLLAMA_", "PUNA_"))
+    }
+    environment = inherited | {"OLLAMA_HOST": "127.0.0.1:0", "OLLAMA_MODELS": str(models)} | settings
+    command = [sys.executable, "-m", "puna", "serve"]
+    process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    server = Server("", models, process)
+    listening = threading.Event()
+    reader = threading.Thread(target=_read_log, args=(server, listening), daemon=True)
+    reader.start()
+    try:
+        listening.wait(timeout=60)
+        assert server.url, f"the server did not start:\n{''.join(server.log)}"
+        yield server
+        if process.poll() is None:
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=30) == 0, f"the server did not end cleanly:\n{''.join(server.log)}"
+            assert not _still_running(children), f"processes left behind:\n{''.join(server.log)}"
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        reader.join(timeout=10)
+
+
+def _read_log(server: Server, listening: threading.Event) -> None:
+    assert server.process.stderr
+    for raw in server.process.stderr:
+        line = raw.decode(errors="replace")
+        server.log.append(line)
+        found = _LISTENING.search(line)
+        if found and not server.url:
+            server.url = f"http://{found[1]}"
+            listening.set()
+    listening.set()
+
+
+def _still_running(processes: list[psutil.Process]) -> list[psutil.Process]:
+    """Those of `processes` that are alive two seconds from now."""
+    deadline = time.monotonic() + 2
+    while alive := [process for process in processes if process.is_running() and _lives(process)]:
+        if time.monotonic() > deadline:
+            return alive
+        time.sleep(0.02)
+    return []
+
+
+def _lives(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False

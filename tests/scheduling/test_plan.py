@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from puna.library import Metadata
+from puna.scheduling.plan import Facts, context, footprint, plan, serves, widened
+from puna.settings import Settings
+from puna.types import Options
+
+GIB = 1 << 30
+SETTINGS = Settings()
+
+
+def facts(context_length: int = 131072, *, embedding: bool = False) -> Facts:
+    """An 8B model of the Llama 3 shape: 128 KiB of KV a token."""
+    values = {
+        "general.architecture": "llama",
+        "llama.block_count": 32,
+        "llama.embedding_length": 4096,
+        "llama.feed_forward_length": 14336,
+        "llama.attention.head_count": 32,
+        "llama.attention.head_count_kv": 8,
+        "llama.vocab_size": 128256,
+        "llama.context_length": context_length,
+    }
+    return Facts("/m", 4 * GIB, Metadata(values=values, tensors=[], parameter_count=0), embedding)
+
+
+@pytest.mark.parametrize(
+    ("asked", "setting", "trained", "gets"),
+    [
+        (0, 0, 131072, 4096),
+        (0, 8192, 131072, 8192),
+        (2048, 8192, 131072, 2048),
+        (200_000, 0, 131072, 131072),
+        (0, 0, 512, 512),
+        (1, 0, 131072, 4),
+        (-5, 0, 131072, 4),
+        (50_000, 0, 0, 50_000),
+    ],
+)
+def test_the_context(asked: int, setting: int, trained: int, gets: int):
+    settings = replace(SETTINGS, context_length=setting)
+    assert context(facts(trained), Options(num_ctx=asked), settings) == gets
+
+
+def test_a_roomy_machine_gets_a_pool_of_four_contexts():
+    spec = plan(facts(), Options(), SETTINGS, 64 * GIB)
+    assert (spec.num_ctx, spec.pool, spec.parallel) == (4096, 16384, 16)
+
+
+def test_the_pool_takes_at_most_a_quarter_of_the_memory():
+    spec = plan(facts(), Options(), SETTINGS, 6 * GIB)
+    assert 4096 < spec.pool < 16384
+    assert spec.pool * 128 * 1024 <= 6 * GIB // 4
+
+
+def test_the_pool_shrinks_to_one_context_before_a_model_is_refused():
+    assert plan(facts(), Options(), SETTINGS, int(4.8 * GIB)).pool == 4096
+    assert plan(facts(), Options(), SETTINGS, 0).pool == 4096
+    assert plan(facts(), Options(), SETTINGS, -GIB).pool == 4096
+
+
+def test_one_sequence_at_a_time_needs_one_context():
+    spec = plan(facts(), Options(), replace(SETTINGS, num_parallel=1), 64 * GIB)
+    assert (spec.pool, spec.parallel) == (4096, 1)
+    assert plan(facts(), Options(), replace(SETTINGS, num_parallel=3), 64 * GIB).parallel == 3
+
+
+def test_an_embedder_needs_one_context():
+    spec = plan(facts(512, embedding=True), Options(), SETTINGS, 64 * GIB)
+    assert (spec.embedding, spec.pool) == (True, 512)
+
+
+def test_options_that_shape_a_load_are_passed_on():
+    options = Options(num_batch=64, num_thread=3, num_gpu=0, use_mmap=False)
+    spec = plan(facts(), options, SETTINGS, 64 * GIB)
+    assert (spec.num_batch, spec.num_thread, spec.num_gpu, spec.use_mmap) == (64, 3, 0, False)
+
+
+@pytest.mark.parametrize(
+    ("loaded", "asked", "served"),
+    [
+        (Options(num_ctx=8192), Options(), True),
+        (Options(num_ctx=8192), Options(num_ctx=100), True),
+        (Options(), Options(num_ctx=4097), False),
+        (Options(num_ctx=200_000), Options(num_ctx=300_000), True),  # both are capped at the trained context
+        (Options(), Options(num_batch=513), False),
+        (Options(), Options(num_batch=511), True),
+        (Options(num_thread=2), Options(), True),
+        (Options(), Options(num_thread=2), False),
+        (Options(num_gpu=0), Options(num_gpu=-1), True),
+        (Options(), Options(num_gpu=0), False),
+        (Options(), Options(use_mmap=True), True),
+        (Options(), Options(use_mmap=False), False),
+        (Options(use_mmap=False), Options(), True),
+        (Options(), Options(temperature=2.0, stop=("x",)), True),
+    ],
+)
+def test_only_a_request_for_more_needs_a_reload(loaded: Options, asked: Options, served: bool):
+    spec = plan(facts(), loaded, SETTINGS, 64 * GIB)
+    assert serves(spec, facts(), asked, SETTINGS) is served
+
+
+OPTIONS = st.builds(
+    Options,
+    num_ctx=st.integers(-10, 300_000),
+    num_batch=st.integers(-1, 4096),
+    num_gpu=st.integers(-2, 99),
+    num_thread=st.integers(-1, 64),
+    use_mmap=st.sampled_from([None, True, False]),
+)
+MODELS = st.builds(facts, st.sampled_from([0, 3, 512, 131072]), embedding=st.booleans())
+CONDITIONS = st.builds(Settings, context_length=st.integers(0, 200_000), num_parallel=st.integers(0, 40))
+ROOM = st.integers(-GIB, 256 * GIB)
+
+
+@given(MODELS, OPTIONS, CONDITIONS, ROOM)
+def test_a_plan_serves_whoever_it_was_made_for(model: Facts, options: Options, settings: Settings, room: int):
+    spec = plan(model, options, settings, room)
+    assert serves(spec, model, options, settings)
+    assert spec.num_ctx <= spec.pool <= 4 * spec.num_ctx
+    assert 1 <= spec.parallel <= 16
+    if spec.pool > spec.num_ctx:
+        assert footprint(model, spec).total(spec.pool) <= room
+
+
+@given(MODELS, OPTIONS, OPTIONS, CONDITIONS, ROOM)
+def test_a_reload_takes_nothing_away(
+    model: Facts, first: Options, second: Options, settings: Settings, room: int
+):
+    loaded = plan(model, first, settings, room)
+    again = plan(model, widened(second, model, settings, loaded), settings, room)
+    assert serves(again, model, second, settings)
+    assert again.num_ctx >= loaded.num_ctx
+    assert again.num_batch >= loaded.num_batch

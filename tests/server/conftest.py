@@ -1,0 +1,63 @@
+"""One real server with one of each kind of model, shared by the tests that change nothing in its store."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from puna.library import Library
+from tests.model_parts import FIRST_BYTE
+from tests.models import embedding_model, install, scripted_model
+from tests.running import Server, serving
+
+SCRIPT = "The sky is blue: é 😀."
+
+PARAMETERS = {"temperature": 0, "seed": 1}
+
+
+@pytest.fixture(scope="session")
+def native_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with the models `talker`, `go`, `filler`, `endless`, `vectors` and `broken`."""
+    folder = tmp_path_factory.mktemp("native")
+    store = folder / "models"
+    add_models(folder / "model.gguf", store)
+    with serving(store) as server:
+        yield server
+
+
+@pytest.fixture
+def http(native_server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=native_server.url, timeout=60) as client:
+        yield client
+
+
+def add_models(gguf: Path, store: Path) -> None:
+    scripted_model(gguf, SCRIPT)
+    install(store, "talker", gguf, system="Briefly.", parameters=PARAMETERS)
+    scripted_model(gguf, SCRIPT, chat_template=None)
+    go = "{{ if .System }}<{{ .System }}>{{ end }}{{ if .Suffix }}{{ .Suffix }}|{{ end }}{{ .Prompt }}:"
+    install(store, "go", gguf, template=go)
+    marks = {
+        "tokenizer.ggml.fim_pre_token_id": FIRST_BYTE + ord("("),
+        "tokenizer.ggml.fim_suf_token_id": FIRST_BYTE + ord("^"),
+        "tokenizer.ggml.fim_mid_token_id": FIRST_BYTE + ord(")"),
+    }
+    scripted_model(gguf, SCRIPT, metadata=marks)
+    install(store, "filler", gguf)
+    scripted_model(gguf, "on and ", endless=True)
+    install(store, "endless", gguf)
+    embedding_model(gguf)
+    install(store, "vectors", gguf)
+    scripted_model(gguf, "never said")
+    install(store, "broken", gguf)
+    weights = Library(store).open("broken").weights
+    os.truncate(weights, weights.stat().st_size // 2)
+
+
+def spelled(context: list[int]) -> str:
+    """The text of a scripted model's byte tokens; words of its script and controls are left out."""
+    return bytes(token - FIRST_BYTE for token in context if FIRST_BYTE <= token < FIRST_BYTE + 256).decode()

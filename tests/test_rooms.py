@@ -1,0 +1,117 @@
+"""Imports go one way down, through each room's front door only."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "puna"
+
+BELOW = {
+    "cli": set(),
+    "server": {"inference", "chat", "scheduling", "engine", "library"},
+    "inference": {"chat", "scheduling", "engine", "library"},
+    "chat": set(),
+    "scheduling": {"engine", "library"},
+    "engine": set(),
+    "library": set(),
+}
+EVERYONE = {"types", "settings", "__version__"}
+"""What any module may have of `puna` besides the rooms below it."""
+
+DOORS = {("cli/serve.py", "server"), ("__main__.py", "cli")}
+"""Imports the list does not allow but a program must begin with."""
+
+ONLY_IN = {"ctypes": "engine/llama.py", "llama_cpp": "engine/llama.py", "llguidance": "engine/grammar.py"}
+"""Foreign packages and the one file that may touch each."""
+
+MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
+ROOMS = sorted(room for room in BELOW if (PACKAGE / room).is_dir())
+
+
+@dataclass(frozen=True)
+class Import:
+    """`from module import name`, or `import module` when `name` is empty."""
+
+    module: str
+    name: str
+    line: int
+
+
+def imports(path: str, source: str) -> Iterator[Import]:
+    """What the module at `path` imports, relative imports spelled out."""
+    package = ["puna", *path.split("/")[:-1]]
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (Import(alias.name, "", node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*above, *filter(None, [node.module])])
+            yield from (Import(module, alias.name, node.lineno) for alias in node.names)
+
+
+def exported(room: str) -> set[str]:
+    """The names in `__all__` of a room."""
+    for node in ast.parse((PACKAGE / room / "__init__.py").read_text()).body:
+        if isinstance(node, ast.Assign) and any(
+            isinstance(target, ast.Name) and target.id == "__all__" for target in node.targets
+        ):
+            return set(ast.literal_eval(node.value))
+    raise AssertionError(f"puna/{room}/__init__.py has no __all__")
+
+
+def complaint(path: str, wanted: Import) -> str | None:
+    """Why the module at `path` may not have this import; None when it may."""
+    package, *parts = wanted.module.split(".")
+    if package in ONLY_IN and path != ONLY_IN[package]:
+        return f"{package} belongs to {ONLY_IN[package]} alone"
+    if package != "puna":
+        return None
+    own_room = path.partition("/")[0]
+    target = parts[0] if parts else wanted.name
+    if target in EVERYONE or target == own_room:
+        return None
+    if target not in BELOW.get(own_room, set()) and (path, target) not in DOORS:
+        return f"puna.{target} is not below puna/{own_room}"
+    if len(parts) != 1 or wanted.name not in exported(target):
+        return f"it is not in puna.{target}'s __all__"
+    return None
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_a_module_imports_only_what_its_room_may(path: str):
+    found = [(wanted, complaint(path, wanted)) for wanted in imports(path, (PACKAGE / path).read_text())]
+    wrong = [f"puna/{path}:{wanted.line}: {wanted}: {why}" for wanted, why in found if why]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_a_room_says_what_it_is_for_and_what_others_may_use(room: str):
+    tree = ast.parse((PACKAGE / room / "__init__.py").read_text())
+    assert ast.get_docstring(tree)
+    assert exported(room)
+
+
+def test_every_folder_with_code_is_a_known_room():
+    assert {path.partition("/")[0] for path in MODULES if "/" in path} <= set(BELOW)
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("library/names.py", "from puna.engine import Engine"),
+        ("cli/app.py", "from puna.server import serve"),
+        ("server/native.py", "from puna.library.names import Name"),
+        ("server/native.py", "from puna.library import no_such_name"),
+        ("server/native.py", "import puna.library"),
+        ("engine/loop.py", "import ctypes"),
+        ("scheduling/lease.py", "def late():\n    from llama_cpp import llama_decode"),
+        ("chat/render.py", "from ..engine import Engine"),
+    ],
+)
+def test_the_rule_catches(path: str, source: str):
+    assert [complaint(path, wanted) for wanted in imports(path, source)] != [None]
