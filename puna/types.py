@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, Callable
 from typing import Any, Literal, Protocol
 
@@ -111,7 +112,7 @@ def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
             return int(value)
         except (ValueError, OverflowError):
             pass
-    elif kind == "float32" and number:
+    elif kind == "float32" and number and math.isfinite(value):
         return float(value)
     elif kind == "boolean" and isinstance(value, bool):
         return value

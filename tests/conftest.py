@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from puna.library import Library, Name
-from puna.library.starters import install as install_starter
+from puna.library import install as install_starter
 from tests.models import install, scripted_model
 from tests.running import Server, serving
 

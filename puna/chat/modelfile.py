@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 
 from puna.types import BadRequest, Message
 
-from .gotemplate import FUNCTIONS, Call, Program, Sequence, Trees, cut_after, names, parse
+from .gotemplate import FUNCTIONS, Call, Program, Trees, cut_after, names, parse, walk
 from .prompt import Prompt, Template
 from .records import JsonList, Tool, Turn
 
@@ -33,18 +34,14 @@ def plain() -> Template:
 
 def _made(source: str) -> _GoTemplate:
     trees = parse(source, FUNCTIONS)
-    for tree in trees.values():
-        _refuse_bare_calls(tree)
+    for statement in chain.from_iterable(map(walk, trees.values())):
+        if isinstance(statement, Call) and statement.pipeline is None:
+            raise BadRequest("undefined template specified")
     read = frozenset(name.lower() for tree in trees.values() for name in names(tree))
     if not read & {"messages", "response"}:
         trees = trees | {"": trees[""] + parse(_RESPONSE, FUNCTIONS)[""]}
         read |= {"response"}
     return _GoTemplate(source, trees, read)
-
-
-def _refuse_bare_calls(tree: Sequence) -> None:
-    if any(isinstance(statement, Call) and statement.pipeline is None for statement in tree):
-        raise BadRequest("undefined template specified")
 
 
 class _GoTemplate:
@@ -55,6 +52,12 @@ class _GoTemplate:
         self._open = Program(source, trees | {"": cut_after(trees[""], "Response")[0]})
 
     def render(self, prompt: Prompt) -> str:
+        try:
+            return self._rendered(prompt)
+        except RecursionError:
+            raise BadRequest("template: tools or arguments are nested too deeply") from None
+
+    def _rendered(self, prompt: Prompt) -> str:
         common = {
             "Response": "",
             "Think": bool(prompt.think),

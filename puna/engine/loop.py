@@ -106,12 +106,14 @@ class BatchLoop:
 
     def _replay(self, sequence: Sequence, repeat: Retained) -> None:
         """Go on from the end of a prompt that was evaluated before, with the very same logits."""
+        started = time.perf_counter_ns()
         logits = repeat.prompt_logits
         assert logits is not None
         self._context.cut(repeat.slot, repeat.prompt_tokens)
         self._cache.take_over(sequence, repeat.slot)
         sequence.evaluated = sequence.cached_tokens = len(sequence.tokens)
         sequence.prompt_logits = logits
+        sequence.prompt_ns = time.perf_counter_ns() - started
         self._sample(sequence, logits)
 
     def _join(self, sequence: Sequence, prefix: Prefix) -> None:
@@ -190,6 +192,9 @@ class BatchLoop:
             logits = logits.copy()
             sequence.matcher.constrain(logits)
         token = sequence.sampler.sample(logits)
+        if logits[token] == -np.inf:
+            # Extreme options can lose every candidate the grammar left.
+            token = int(logits.argmax())
         sequence.take(token)
         if sequence.matcher is not None:
             sequence.matcher.accept(token)

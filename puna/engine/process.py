@@ -8,7 +8,7 @@ import itertools
 import signal
 import sys
 from array import array
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 import msgspec
 
@@ -111,7 +111,7 @@ class EngineProcess:
     def pid(self) -> int:
         return self._process.pid
 
-    async def generate(self, job: Job) -> AsyncIterator[Delta | Finish]:
+    async def generate(self, job: Job) -> AsyncGenerator[Delta | Finish, None]:
         request = next(self._requests)
         answers = self._ask(Generate(request, job))
         ended = False

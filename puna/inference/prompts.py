@@ -24,6 +24,11 @@ _jinja = lru_cache(maxsize=32)(jinja)
 _go = lru_cache(maxsize=32)(go)
 
 
+def warm() -> None:
+    """Import what the first prompt needs, so that it does not wait for it. Blocks for a tenth of a second."""
+    _jinja("", bos="", eos="")
+
+
 async def chat_prompt(request: ChatRequest, model: Model, engine: Engine, options: Options) -> str:
     """The conversation as text, its oldest messages left out when it is longer than the context."""
     messages = [*model.messages, *request.messages]
@@ -48,11 +53,11 @@ async def generate_prompt(
 
 async def _generate_text(request: GenerateRequest, model: Model, engine: Engine, options: Options) -> str:
     if request.suffix:
-        before, after, middle = [await _spelled(model, engine, *keys) for keys in _FILL]
-        if middle and not request.template:
-            return f"{before}{request.prompt}{after}{request.suffix}{middle}"
         template = _go(request.template or model.template or "")
-        return template.render(Prompt(prompt=request.prompt, suffix=request.suffix, think=request.think))
+        if request.template or "suffix" in template.names:
+            return template.render(Prompt(prompt=request.prompt, suffix=request.suffix, think=request.think))
+        before, after, middle = [await _spelled(model, engine, *keys) for keys in _FILL]
+        return f"{before}{request.prompt}{after}{request.suffix}{middle}"
     system = request.system or model.system
     messages = [Message(role="system", content=system)] if system else []
     if request.context is None:

@@ -12,7 +12,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from puna.inference.abilities import check_chat, check_embed, check_generate
-from puna.inference.prompts import chat_prompt, generate_prompt
+from puna.inference.prompts import chat_prompt, generate_prompt, warm
 from puna.inference.requests import ChatRequest, Embedded, EmbedRequest, GenerateRequest, Piece, Summary
 from puna.library import Library, Model
 from puna.scheduling import Scheduler
@@ -34,6 +34,10 @@ class Inference:
     def __init__(self, library: Library, scheduler: Scheduler) -> None:
         self._library = library
         self._scheduler = scheduler
+
+    async def warm(self) -> None:
+        """Do ahead what the first request would wait for."""
+        await asyncio.to_thread(warm)
 
     def chat(self, request: ChatRequest) -> Answer:
         """The next message of a conversation."""

@@ -30,13 +30,15 @@ def application(settings: Settings) -> Starlette:
     """The server for these settings. Its lifespan prunes the library and, at the end, closes the engines."""
     library = Library(settings.models)
     scheduler = Scheduler(settings, start)
+    rooms = Rooms(library, scheduler, Inference(library, scheduler), Pulls(library))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        pruning = asyncio.create_task(asyncio.to_thread(_prune, library, settings))
+        # Neither is waited for: the server answers from the first moment.
+        chores = asyncio.gather(rooms.inference.warm(), asyncio.to_thread(_prune, library, settings))
         yield
-        await scheduler.close()
-        await pruning
+        await rooms.close()
+        await chores
 
     app = Starlette(
         routes=routes,
@@ -47,7 +49,7 @@ def application(settings: Settings) -> Starlette:
             Middleware(Access, origins=settings.origins, host=settings.host),
         ],
     )
-    app.state.rooms = Rooms(library, scheduler, Inference(library, scheduler), Pulls(library))
+    app.state.rooms = rooms
     return app
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import suppress
 from threading import Thread
 
-from puna.library import Library, Name
-from puna.library.starters import install
-from puna.types import Progress
+from puna.library import Library, Name, install
+from puna.types import Progress, PunaError
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +28,8 @@ class _Pull:
             queue.put_nowait(progress)
 
     def end(self, error: Exception | None) -> None:
+        if self.ended.done():
+            return
         if error:
             self.ended.set_exception(error)
             self.ended.exception()  # seen, even if every follower has left
@@ -59,12 +61,18 @@ class Pulls:
             pull.followers.discard(queue)
         await pull.ended
 
+    def close(self) -> None:
+        """Send the followers away; the work itself ends with the process."""
+        for pull in self._running.values():
+            pull.end(PunaError("server is shutting down"))
+        self._running.clear()
+
     def _begin(self, name: Name) -> _Pull:
         pull = self._running[name] = _Pull()
         loop = asyncio.get_running_loop()
 
         def end(error: Exception | None) -> None:
-            del self._running[name]
+            self._running.pop(name, None)
             pull.end(error)
 
         def report(progress: Progress) -> None:
@@ -77,7 +85,8 @@ class Pulls:
             except Exception as raised:
                 _log.warning("pull of %s failed: %s", name.display(), raised)
                 error = raised
-            loop.call_soon_threadsafe(end, error)
+            with suppress(RuntimeError):  # The server stopped, and its loop with it.
+                loop.call_soon_threadsafe(end, error)
 
         # A daemon: a stopping server does not wait for a download; what is written so far is not listed.
         Thread(target=work, name=f"pull {name.display()}", daemon=True).start()

@@ -21,6 +21,11 @@ class Rooms:
     inference: Inference
     pulls: Pulls
 
+    async def close(self) -> None:
+        """End every engine and every pull: who waits for one gets an error. May be called twice."""
+        self.pulls.close()
+        await self.scheduler.close()
+
 
 def rooms(request: Request) -> Rooms:
     """The rooms of the application that `request` came to."""

@@ -63,12 +63,12 @@ def _server(settings: Settings) -> Server:
     rooms: Rooms = app.state.rooms
 
     class Ending(uvicorn.Server):
-        """Closes the engines before it waits for requests, so that every open stream gets its last line."""
+        """Closes the rooms before it waits for requests, so that every open stream gets its last line."""
 
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             for server in self.servers:
                 server.close()
-            await rooms.scheduler.close()
+            await rooms.close()
             await super().shutdown(sockets)
 
     return Ending(

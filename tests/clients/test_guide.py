@@ -26,7 +26,7 @@ def output(command: list[str], server: Server, **environment: str) -> str:
         cwd=HERE,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
     assert done.returncode == 0, done.stderr.decode()

@@ -21,12 +21,12 @@ HELLO = [{"role": "user", "content": "Hello"}]
 
 @pytest.fixture
 def client(guide_server: Server) -> ollama.Client:
-    return ollama.Client(guide_server.url, timeout=60)
+    return ollama.Client(guide_server.url, timeout=300)
 
 
 @pytest.fixture
 async def asynchronous(guide_server: Server) -> ollama.AsyncClient:
-    return ollama.AsyncClient(guide_server.url, timeout=60)
+    return ollama.AsyncClient(guide_server.url, timeout=300)
 
 
 def test_a_real_model_knows_the_capital_of_france(client: ollama.Client):
@@ -87,7 +87,7 @@ def test_structured_output_is_what_the_schema_asks_for(client: ollama.Client):
 
 def test_json_output_is_an_object(client: ollama.Client):
     question = [{"role": "user", "content": "List two colours as JSON. Be brief."}]
-    answer = client.chat("smollm2:135m", question, format="json", options={"seed": 1, "num_predict": 200})
+    answer = client.chat("smollm2:135m", question, format="json", options={"seed": 1, "num_predict": 64})
     if answer.done_reason == "stop":
         assert isinstance(json.loads(answer.message.content or ""), dict)
     else:

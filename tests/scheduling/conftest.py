@@ -2,10 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from puna.library import Library, Model
+from puna.library import Library
 from tests.models import embedding_model, install, shape_model
-
-Models = dict[str, Model]
+from tests.scheduling.scripted import Models
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,14 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from puna.library import Model
 from puna.scheduling import Lease, Scheduler
-from puna.types import Delta, Embeddings, EngineInfo, Finish, Job, LoadFailed, LoadSpec
+from puna.scheduling.plan import Facts, footprint, plan
+from puna.settings import Settings
+from puna.types import Delta, Embeddings, EngineInfo, Finish, Job, LoadFailed, LoadSpec, Options
+
+Models = dict[str, Model]
+PLAIN = Options()
 
 
 class SkippingSelector(selectors.SelectSelector):
@@ -191,3 +197,25 @@ class Client:
 def running(scheduler: Scheduler) -> list[str]:
     """Names of the loaded models, in the order that `puna ps` shows."""
     return [loaded.model.name.model for loaded in scheduler.loaded()]
+
+
+def least(model: Model, options: Options = PLAIN) -> int:
+    """Bytes that a model needs at the least."""
+    facts = Facts(str(model.weights), model.weights.stat().st_size, model.metadata)
+    spec = plan(facts, options, Settings(), 0)
+    return footprint(facts, spec).total(spec.pool)
+
+
+def room_for(models: int, model: Model) -> Settings:
+    return Settings(memory=int((models + 0.5) * least(model)))
+
+
+def ask(
+    scheduler: Scheduler, model: Model, options: Options = PLAIN, keep_alive: float | None = None
+) -> Client:
+    return Client(scheduler.lease(model, options, keep_alive))
+
+
+async def use(scheduler: Scheduler, model: Model, options: Options = PLAIN, keep_alive: float | None = None):
+    async with scheduler.lease(model, options, keep_alive):
+        pass

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.library import Metadata, Model
@@ -116,6 +116,7 @@ _KEYS = [
 ]
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([f"llama.{k}" for k in _KEYS] + ["tokenizer.ggml.tokens"]), _VALUES))
 def test_whatever_a_file_claims_gives_an_estimate(claims: dict[str, Any]):
     metadata = Metadata(values={"general.architecture": "llama", **claims}, tensors=[], parameter_count=0)

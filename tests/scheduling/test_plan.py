@@ -3,7 +3,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.library import Metadata
@@ -119,22 +119,26 @@ CONDITIONS = st.builds(Settings, context_length=st.integers(0, 200_000), num_par
 ROOM = st.integers(-GIB, 256 * GIB)
 
 
+@settings(deadline=None)
 @given(MODELS, OPTIONS, CONDITIONS, ROOM)
-def test_a_plan_serves_whoever_it_was_made_for(model: Facts, options: Options, settings: Settings, room: int):
-    spec = plan(model, options, settings, room)
-    assert serves(spec, model, options, settings)
+def test_a_plan_serves_whoever_it_was_made_for(
+    model: Facts, options: Options, conditions: Settings, room: int
+):
+    spec = plan(model, options, conditions, room)
+    assert serves(spec, model, options, conditions)
     assert spec.num_ctx <= spec.pool <= 4 * spec.num_ctx
     assert 1 <= spec.parallel <= 16
     if spec.pool > spec.num_ctx:
         assert footprint(model, spec).total(spec.pool) <= room
 
 
+@settings(deadline=None)
 @given(MODELS, OPTIONS, OPTIONS, CONDITIONS, ROOM)
 def test_a_reload_takes_nothing_away(
-    model: Facts, first: Options, second: Options, settings: Settings, room: int
+    model: Facts, first: Options, second: Options, conditions: Settings, room: int
 ):
-    loaded = plan(model, first, settings, room)
-    again = plan(model, widened(second, model, settings, loaded), settings, room)
-    assert serves(again, model, second, settings)
+    loaded = plan(model, first, conditions, room)
+    again = plan(model, widened(second, model, conditions, loaded), conditions, room)
+    assert serves(again, model, second, conditions)
     assert again.num_ctx >= loaded.num_ctx
     assert again.num_batch >= loaded.num_batch

@@ -104,3 +104,20 @@ async def test_a_pull_goes_on_when_its_follower_leaves(store: Path, installing: 
     await progress.aclose()
     proceed.set()
     assert await asyncio.to_thread(ended.wait, 30)
+
+
+async def test_a_stopping_server_sends_the_followers_away(store: Path, installing: Callable[..., None]):
+    proceed = Event()
+
+    def work(library: Library, name: Name, report: Report) -> None:
+        report(Progress(status="first"))
+        proceed.wait(timeout=30)
+
+    installing(work)
+    pulls = Pulls(Library(store))
+    progress = pulls.follow("m")
+    await anext(progress)
+    pulls.close()
+    with pytest.raises(PunaError, match="shutting down"):
+        await anext(progress)
+    proceed.set()

@@ -5,7 +5,7 @@ The language is the one of https://pkg.go.dev/text/template, with Ollama's funct
 
 from .evaluate import Program
 from .functions import FUNCTIONS
-from .nodes import Call, Sequence, cut_after, names
+from .nodes import Call, Sequence, cut_after, names, walk
 from .parser import Trees, parse
 from .values import Printed, Struct, json_text
 
@@ -21,4 +21,5 @@ __all__ = [
     "json_text",
     "names",
     "parse",
+    "walk",
 ]

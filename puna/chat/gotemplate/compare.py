@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from .values import Fault, Struct, plain, type_name
 
@@ -21,12 +21,13 @@ def equal(first: Any, *others: Any) -> bool:
 
 def less(first: Any, second: Any) -> bool:
     """Whether `first` < `second`: numbers of one kind, or strings by their bytes."""
-    for value in (first, second):
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-            raise Fault("invalid type for comparison")
+    if not isinstance(first, (int, float, str)) or not isinstance(second, (int, float, str)):
+        raise Fault("invalid type for comparison")
     if type_name(first) != type_name(second):
         raise Fault(f"incompatible types for comparison: {type_name(first)} and {type_name(second)}")
-    return first < second
+    if isinstance(first, bool):
+        raise Fault("invalid type for comparison")
+    return cast(float, first) < cast(float, second)
 
 
 def _check_kinds(first: Any, other: Any) -> None:

@@ -1,4 +1,4 @@
-"""The tree of a parsed template, and the two questions Ollama asks of one."""
+"""The tree of a parsed template, and the questions Ollama asks of one."""
 
 from __future__ import annotations
 
@@ -122,14 +122,20 @@ Statement = Text | Action | Branch | Jump | Call
 Sequence = tuple[Statement, ...]
 
 
+def walk(sequence: Sequence) -> Iterator[Statement]:
+    """Every statement of a template, those inside others too."""
+    for statement in sequence:
+        yield statement
+        if isinstance(statement, Branch):
+            yield from walk(statement.body)
+            yield from walk(statement.otherwise or ())
+
+
 def names(sequence: Sequence) -> Iterator[str]:
     """Every field and variable name that a template uses, as written."""
-    for statement in sequence:
+    for statement in walk(sequence):
         if isinstance(statement, (Action, Branch, Call)) and statement.pipeline:
             yield from _names(statement.pipeline)
-        if isinstance(statement, Branch):
-            yield from names(statement.body)
-            yield from names(statement.otherwise or ())
 
 
 def _names(operand: Operand) -> Iterator[str]:

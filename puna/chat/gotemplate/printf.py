@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from copy import copy
 from typing import Any
 
 from .lexer import quote
@@ -140,11 +141,13 @@ def _formatted(spec: _Spec, value: Any) -> str:
 
 def _element(spec: _Spec, value: Any) -> str:
     """A value inside a list, map or struct: nil is `<nil>` there whatever the verb."""
-    return spec.pad("<nil>") if value is None else _formatted(spec, value)
+    return "<nil>" if value is None else _formatted(spec, value)
 
 
 def _misfit(spec: _Spec, value: Any) -> str:
-    return f"%!{spec.verb}({type_name(value)}={plain(value)})"
+    as_value = copy(spec)
+    as_value.verb = "v"
+    return f"%!{spec.verb}({type_name(value)}={_formatted(as_value, value)})"
 
 
 def _text(spec: _Spec, value: str) -> str:

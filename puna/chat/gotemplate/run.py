@@ -7,7 +7,7 @@ from typing import Any
 from puna.types import PunaError
 
 MOST_CHARACTERS = 4 << 20
-_BUDGET = 200_000
+_BUDGET = 100_000
 
 
 class Run:

@@ -1,0 +1,1 @@
+"""What Puna costs above its limits, as ratios measured side by side in one run."""

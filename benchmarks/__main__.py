@@ -1,0 +1,225 @@
+"""`make bench`: measures the targets on the starter model and prints them as a table.
+
+Every row is a ratio (or a difference) of two things measured in turn in this run; a row is the median of
+its rounds. Numbers in README.md come from here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import os
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks.bare import Bare, bare
+from benchmarks.client import Stream, generate
+from puna.library import Library, Name, install
+from tests.running import Server, serving
+
+MODEL = "smollm2:135m"
+STORE = Path(__file__).resolve().parent.parent / ".cache" / "models"
+NUM_CTX = 8192
+POOL = 4 * NUM_CTX
+ROUNDS = 7
+MEGABYTE = 1 << 20
+
+_fresh = itertools.count()
+
+
+def words(count: int) -> str:
+    """A prompt of about `count` tokens that no earlier prompt shares a beginning with."""
+    number = next(_fresh)
+    return f"{number} " + " ".join(f"word {(number * 31 + i) % 997}" for i in range(count // 4))
+
+
+@dataclass
+class Row:
+    what: str
+    measured: float
+    target: float
+    unit: str = "×"
+    more_is_better: bool = True
+
+    @property
+    def met(self) -> bool:
+        return self.measured >= self.target if self.more_is_better else self.measured <= self.target
+
+    def __str__(self) -> str:
+        sign = "≥" if self.more_is_better else "≤"
+        verdict = "yes" if self.met else "NO"
+        digits = 0 if self.unit == "MB" else 2
+        return (
+            f"| {self.what} | {self.measured:.{digits}f} {self.unit} "
+            f"| {sign} {self.target:g} {self.unit} | {verdict} |"
+        )
+
+
+class Bench:
+    """The server under test and the bare loop beside it."""
+
+    def __init__(self, server: Server, limit: Bare) -> None:
+        self.port = server.port
+        self.server = server
+        self.limit = limit
+
+    def ask(self, prompt: str, count: int) -> Stream:
+        return asyncio.run(self._ask(prompt, count))
+
+    async def _ask(self, prompt: str, count: int) -> Stream:
+        return await generate(self.port, MODEL, prompt, num_predict=count, num_ctx=NUM_CTX)
+
+    async def together(self, prompts: list[str], count: int) -> list[Stream]:
+        return list(await asyncio.gather(*(self._ask(prompt, count) for prompt in prompts)))
+
+    def rows(self) -> Iterator[Row]:
+        yield self.decode()
+        yield self.prefill()
+        yield self.first_token()
+        yield self.shared_prefix()
+        yield self.next_turn()
+        yield self.eight_streams()
+        yield self.stall()
+        yield from self.memory()
+
+    def decode(self) -> Row:
+        def once() -> float:
+            prompt = words(30)
+            limit = self.limit.decode(prompt, 128)
+            return self.ask(prompt, 128).rate / limit
+
+        return Row("single stream decode, of bare libllama", median(once), 0.95)
+
+    def prefill(self) -> Row:
+        def once() -> float:
+            prompt = words(2048)
+            limit = self.limit.first(prompt)
+            return limit / self.ask(prompt, 1).first
+
+        return Row("prefill of 2,048 tokens, of bare libllama", median(once), 0.97)
+
+    def first_token(self) -> Row:
+        def once() -> float:
+            prompt = words(40)
+            limit = self.limit.first(prompt)
+            return 1000 * (self.ask(prompt, 1).first - limit)
+
+        return Row("time to first token above bare libllama", median(once, 31), 5, "ms", more_is_better=False)
+
+    def shared_prefix(self) -> Row:
+        def once() -> float:
+            system = words(1000)
+            alone = self.ask(words(1000) + " Question 0?", 1).first
+            prompts = [f"{system} Question {n}?" for n in range(8)]
+            last = max(s.first for s in asyncio.run(self.together(prompts, 1)))
+            return last / alone
+
+        return Row(
+            "last of 8 clients that share 1,000 tokens, of one alone",
+            median(once),
+            1.3,
+            more_is_better=False,
+        )
+
+    def next_turn(self) -> Row:
+        def once() -> float:
+            prompt = words(1000)
+            cold = self.ask(prompt, 1).first
+            return self.ask(prompt + " And then what?", 1).first / cold
+
+        return Row("first token of the next turn, of the first turn", median(once), 0.2, more_is_better=False)
+
+    def eight_streams(self) -> Row:
+        def once() -> float:
+            prompt = words(30)
+            limit = self.limit.decode(prompt, 96, streams=8)
+            prompts = [words(30) for _ in range(8)]
+            streams = asyncio.run(self.together(prompts, 96))
+            begin = max(s.times[0] for s in streams)
+            end = min(s.times[-2] for s in streams)
+            count = sum(sum(begin < t <= end for t in s.times[:-1]) for s in streams)
+            return count / (end - begin) / limit
+
+        return Row("8 streams together, of libllama at batch 8", median(once), 0.95)
+
+    def stall(self) -> Row:
+        """The longest gap of a running stream during another's long prefill, in chunks of that prefill."""
+
+        async def once() -> float:
+            running = asyncio.create_task(self._ask(words(30), 150))
+            await asyncio.sleep(0.3)
+            long = await self._ask(words(4000), 1)
+            stream = await running
+            chunks = [b - a for a, b in zip(stream.times, stream.times[1:], strict=False)]
+            during = [gap for gap, at in zip(chunks, stream.times, strict=False) if at < long.times[0]]
+            slow = sorted(during)[len(during) // 2 :]
+            return max(during) / statistics.median(slow)
+
+        measured = median(lambda: asyncio.run(once()), 3)
+        return Row("longest wait behind a 4,000-token prefill", measured, 2.0, "chunks", more_is_better=False)
+
+    def memory(self) -> Iterator[Row]:
+        engine = psutil.Process(self.server.process.pid).children()[0]
+        model = Library(STORE).open(MODEL)
+        file = os.stat(model.weights).st_size
+        get = model.metadata.arch
+        head = get("embedding_length") // get("attention.head_count")
+        kv = POOL * get("block_count") * get("attention.head_count_kv") * 2 * head * 2
+        above = (engine.memory_info().rss - file - kv) / MEGABYTE
+        yield Row("loaded model above file and KV", above, 150, "MB", more_is_better=False)
+
+
+def idle() -> Iterator[Row]:
+    """A server without models: how soon it listens and what it holds."""
+    started = []
+    for _ in range(5):
+        begin = time.perf_counter()
+        with serving(STORE) as server:
+            started.append(time.perf_counter() - begin)
+            asyncio.run(generate_nothing(server.port))
+            resident = psutil.Process(server.process.pid).memory_info().rss / MEGABYTE
+    yield Row("server listens after its start", statistics.median(started), 1.0, "s", more_is_better=False)
+    yield Row("server without models, resident", resident, 120, "MB", more_is_better=False)
+
+
+async def generate_nothing(port: int) -> None:
+    """One request, so that what is loaded late is loaded."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET /api/tags HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    await reader.read()
+    writer.close()
+
+
+def median(once: Callable[[], float], rounds: int = ROUNDS) -> float:
+    once()
+    return statistics.median(once() for _ in range(rounds))
+
+
+def main() -> None:
+    library = Library(STORE)
+    install(library, Name.parse(MODEL), lambda _: None)
+    weights = str(library.open(MODEL).weights)
+    print("| what | measured | target | met |\n| --- | --- | --- | --- |", flush=True)
+    rows = list(show(idle()))
+    with serving(STORE, OLLAMA_CONTEXT_LENGTH=str(NUM_CTX)) as server, bare(weights, pool=POOL) as limit:
+        bench = Bench(server, limit)
+        bench.ask(words(10), 8)
+        rows += show(bench.rows())
+    if not all(row.met for row in rows):
+        sys.exit("a target was not met")
+
+
+def show(rows: Iterator[Row]) -> Iterator[Row]:
+    for row in rows:
+        print(row, flush=True)
+        yield row
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,125 @@
+"""Inference over a real library and real engines, without HTTP."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from puna.engine import start
+from puna.inference import ChatRequest, GenerateRequest, Inference, Piece, Summary
+from puna.library import Library
+from puna.scheduling import Scheduler
+from puna.settings import Settings
+from puna.types import Message
+from tests.model_parts import FIRST_BYTE
+from tests.models import install, scripted_model
+
+Add = Callable[..., list[bytes]]
+HELLO = [Message(role="user", content="hello")]
+BEGIN = 1
+
+
+@asynccontextmanager
+async def inference(store: Path) -> AsyncIterator[tuple[Inference, Scheduler]]:
+    scheduler = Scheduler(Settings(models=store), start)
+    try:
+        yield Inference(Library(store), scheduler), scheduler
+    finally:
+        await scheduler.close()
+
+
+async def prompt_of(model: Inference, request: ChatRequest | GenerateRequest) -> list[int]:
+    answer = model.chat(request) if isinstance(request, ChatRequest) else model.generate(request)
+    summary = [item async for item in answer][-1]
+    assert isinstance(summary, Summary)
+    return summary.context[: summary.prompt_tokens]
+
+
+def tokens(text: str) -> list[int]:
+    return [FIRST_BYTE + byte for byte in text.encode()]
+
+
+async def test_an_answer_is_pieces_and_then_one_summary(store: Path, add_scripted: Add):
+    script = add_scripted("m", "one two three")
+    async with inference(store) as (model, _):
+        *pieces, summary = [item async for item in model.chat(ChatRequest(model="m", messages=HELLO))]
+    assert [item.text for item in pieces if isinstance(item, Piece)] == [text.decode() for text in script]
+    assert isinstance(summary, Summary)
+    assert summary.reason == "stop"
+    assert summary.total_ns >= summary.load_ns > 0
+
+
+async def test_closing_an_answer_gives_the_model_back(store: Path, add_scripted: Add):
+    add_scripted("m", "on and ", endless=True)
+    async with inference(store) as (model, scheduler):
+        answer = model.generate(GenerateRequest(model="m", prompt="go", keep_alive=0))
+        assert isinstance(await anext(answer), Piece)
+        (loaded,) = scheduler.loaded()
+        await answer.aclose()
+        await asyncio.wait_for(scheduler.unload(loaded.model), timeout=30)
+        assert scheduler.loaded() == []
+
+
+async def test_several_answers_at_once_load_a_model_once(store: Path, add_scripted: Add):
+    add_scripted("m", "one two three")
+    async with inference(store) as (model, scheduler):
+
+        async def text() -> str:
+            items = [item async for item in model.chat(ChatRequest(model="m", messages=HELLO))]
+            return "".join(item.text for item in items if isinstance(item, Piece))
+
+        assert await asyncio.gather(*(text() for _ in range(8))) == ["one two three"] * 8
+        assert len(scheduler.loaded()) == 1
+
+
+async def test_the_files_own_template_comes_before_the_go_one_and_the_requests_before_both(
+    store: Path, tmp_path: Path
+):
+    jinja = "{{ bos_token }}J{% for message in messages %}{{ message.content }}{% endfor %}"
+    scripted_model(tmp_path / "m.gguf", "words", chat_template=jinja)
+    install(store, "m", tmp_path / "m.gguf", template="G{{ .Prompt }}")
+    async with inference(store) as (model, _):
+        chat = await prompt_of(model, ChatRequest(model="m", messages=HELLO))
+        # The template writes the begin token itself, and there is one all the same.
+        assert chat == [BEGIN, *tokens("Jhello")]
+        asked = GenerateRequest(model="m", prompt="hello", template="R{{ .Prompt }}")
+        assert await prompt_of(model, asked) == [BEGIN, *tokens("Rhello")]
+
+
+async def test_a_model_without_a_template_gets_the_plain_text(store: Path, add_scripted: Add):
+    add_scripted("m", "words", chat_template=None)
+    async with inference(store) as (model, _):
+        prompt = await prompt_of(model, GenerateRequest(model="m", prompt="hello"))
+        assert prompt == [BEGIN, *tokens("hello")]
+
+
+@pytest.mark.parametrize("given", [{"num_predict": 1}, {"num_predict": None}])
+async def test_a_requests_options_are_laid_over_the_models(
+    store: Path, tmp_path: Path, given: dict[str, Any]
+):
+    scripted_model(tmp_path / "m.gguf", "one two three four")
+    install(store, "m", tmp_path / "m.gguf", parameters={"num_predict": 2})
+    request = ChatRequest(model="m", messages=HELLO, options=given)
+    async with inference(store) as (model, _):
+        summary = [item async for item in model.chat(request)][-1]
+    assert isinstance(summary, Summary)
+    assert summary.reason == "length"
+    assert summary.eval_tokens == (given["num_predict"] or 2)
+
+
+async def test_an_unknown_option_is_warned_of_once(
+    store: Path, add_scripted: Add, caplog: pytest.LogCaptureFixture
+):
+    add_scripted("m", "words")
+    request = ChatRequest(model="m", messages=HELLO, options={"warp_factor": 9})
+    async with inference(store) as (model, _):
+        with caplog.at_level(logging.WARNING, "puna.inference"):
+            for _ in range(2):
+                assert isinstance([item async for item in model.chat(request)][-1], Summary)
+    assert caplog.messages == ['invalid option provided: "warp_factor"']

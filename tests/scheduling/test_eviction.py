@@ -1,0 +1,168 @@
+from __future__ import annotations
+
+import pytest
+
+from puna.scheduling import Scheduler
+from puna.settings import FOREVER, Settings
+from puna.types import Options, PunaError
+from tests.scheduling.scripted import (
+    Launcher,
+    Models,
+    ask,
+    least,
+    room_for,
+    running,
+    settle,
+    use,
+    virtual_time,
+)
+
+
+@virtual_time
+async def test_the_least_recently_used_idle_model_makes_room(models: Models):
+    launcher = Launcher()
+    scheduler = Scheduler(room_for(2, models["a"]), launcher)
+    await use(scheduler, models["a"])
+    await use(scheduler, models["b"], keep_alive=FOREVER)
+    await use(scheduler, models["a"])
+    await use(scheduler, models["c"])
+    assert set(running(scheduler)) == {"a", "c"}
+
+
+@virtual_time
+async def test_a_load_waits_until_the_memory_is_free_indeed(models: Models):
+    launcher = Launcher()
+    scheduler = Scheduler(room_for(1, models["a"]), launcher)
+    await use(scheduler, models["a"])
+    launcher.engines[0].may_close.clear()
+    client = ask(scheduler, models["b"])
+    await settle()
+    assert launcher.engines[0].closed
+    assert len(launcher.launches) == 1
+    launcher.engines[0].may_close.set()
+    await settle()
+    assert client.holds
+
+
+@virtual_time
+async def test_memory_on_its_way_back_counts_before_another_model_is_unloaded(models: Models):
+    launcher = Launcher()
+    scheduler = Scheduler(room_for(2, models["a"]), launcher)
+    await use(scheduler, models["a"])
+    launcher.engines[0].may_close.clear()
+    await use(scheduler, models["b"])
+    client = ask(scheduler, models["c"])
+    await settle()
+    ask(scheduler, models["also-a"])
+    await settle()
+    assert client.waits
+    assert running(scheduler) == ["b"]
+    launcher.engines[0].may_close.set()
+    await settle()
+    assert client.holds
+
+
+@virtual_time
+async def test_with_nothing_idle_a_request_waits_for_a_lease_to_end(models: Models):
+    launcher = Launcher()
+    scheduler = Scheduler(room_for(1, models["a"]), launcher)
+    streams = [ask(scheduler, models["a"]) for _ in range(2)]
+    await settle()
+    other = ask(scheduler, models["b"])
+    newcomer = ask(scheduler, models["a"])
+    await settle()
+    assert other.waits
+    assert newcomer.waits, "a's stream of requests would otherwise keep b out for ever"
+    await streams[0].leave()
+    assert other.waits
+    await streams[1].leave()
+    assert other.holds
+    assert newcomer.waits
+    await other.leave()
+    assert newcomer.holds
+    assert [launch.spec.path for launch in launcher.launches] == [
+        str(models[name].weights) for name in ("a", "b", "a")
+    ]
+
+
+@virtual_time
+async def test_models_that_need_not_leave_go_on_serving_newcomers(models: Models):
+    launcher = Launcher()
+    scheduler = Scheduler(room_for(2, models["a"]), launcher)
+    a, b = ask(scheduler, models["a"]), ask(scheduler, models["b"])
+    await settle()
+    third = ask(scheduler, models["c"])
+    on_b = ask(scheduler, models["b"])
+    await settle()
+    assert third.waits
+    assert on_b.engine is b.engine, "only a, the least recently used, has to drain"
+    await a.leave()
+    assert third.holds
+
+
+@virtual_time
+async def test_who_comes_later_does_not_take_the_room_another_waits_for(models: Models):
+    big = Options(num_ctx=32768)
+    memory = least(models["a"]) + least(models["c"]) + 2**20
+    assert least(models["b"], big) < memory < least(models["a"]) + least(models["b"], big)
+    scheduler = Scheduler(Settings(memory=memory, num_parallel=1), Launcher())
+    holder = ask(scheduler, models["a"])
+    await settle()
+    waiting = ask(scheduler, models["b"], big)
+    small = ask(scheduler, models["c"])
+    await settle()
+    assert waiting.waits
+    assert small.waits
+    await holder.leave()
+    assert waiting.holds
+    assert small.waits
+    await waiting.vanish()
+    assert small.holds
+
+
+@virtual_time
+async def test_those_behind_move_up_when_who_waits_for_room_goes_away(models: Models):
+    big = Options(num_ctx=32768)
+    memory = least(models["a"]) + least(models["c"]) + 2**20
+    scheduler = Scheduler(Settings(memory=memory, num_parallel=1), Launcher())
+    holder = ask(scheduler, models["a"])
+    await settle()
+    waiting, small = ask(scheduler, models["b"], big), ask(scheduler, models["c"])
+    await settle()
+    assert small.waits
+    await waiting.vanish()
+    assert small.holds
+    assert holder.holds
+
+
+@virtual_time
+async def test_a_model_that_can_never_fit_is_refused_and_nothing_is_unloaded_for_it(models: Models):
+    memory = least(models["a"]) + 2**20
+    scheduler = Scheduler(Settings(memory=memory), Launcher())
+    await use(scheduler, models["a"])
+    with pytest.raises(PunaError) as refused:
+        await use(scheduler, models["b"], Options(num_ctx=32768))
+    need, have = least(models["b"], Options(num_ctx=32768)) / 2**20, memory / 2**20
+    assert str(refused.value) == (
+        f"model requires more system memory ({need:.1f} MiB) than is available ({have:.1f} MiB)"
+    )
+    assert refused.value.status == 500
+    assert running(scheduler) == ["a"]
+
+
+@virtual_time
+async def test_the_number_of_models_may_be_bounded(models: Models):
+    scheduler = Scheduler(Settings(max_loaded_models=2), Launcher())
+    for name in ("a", "b", "c"):
+        await use(scheduler, models[name])
+    assert set(running(scheduler)) == {"b", "c"}
+
+
+@virtual_time
+async def test_several_models_load_side_by_side(models: Models):
+    launcher = Launcher(held=True)
+    scheduler = Scheduler(Settings(memory=10 * least(models["a"])), launcher)
+    for name in ("a", "b"):
+        ask(scheduler, models[name])
+    await settle()
+    assert len([launch for launch in launcher.launches if launch.pending]) == 2
