@@ -177,7 +177,7 @@ class Bench:
 
 def idle() -> Iterator[Row]:
     """A server without models: how soon it listens and what it holds."""
-    started = []
+    started, resident = [], 0.0
     for _ in range(5):
         begin = time.perf_counter()
         with serving(STORE) as server:

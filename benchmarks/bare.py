@@ -67,7 +67,7 @@ class _Loop:
         return self.model.tokenize(text, add_special=False)
 
     def prefill(self, tokens: list[int], stream: int) -> int:
-        context = self.context
+        context, size = self.context, 0
         for start in range(0, len(tokens), N_BATCH):
             part = tokens[start : start + N_BATCH]
             size = len(part)

@@ -8,7 +8,12 @@ from typing import Any
 import httpx
 import pytest
 
-ENDLESS = {"model": "endless", "prompt": "go", "options": {"num_ctx": 512}, "keep_alive": 0}
+ENDLESS = {
+    "model": "endless",
+    "prompt": "go",
+    "options": {"num_ctx": 512, "num_predict": 100_000_000},
+    "keep_alive": 0,
+}
 
 
 def wait_until_unloaded(http: httpx.Client) -> None:
