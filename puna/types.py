@@ -131,6 +131,8 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Longest sequence a request may have."""
     pool: int
     """KV cells shared by all sequences, ≥ num_ctx."""
+    cache: int = 0
+    """Bytes that the KV of finished sequences may take outside the pool."""
     parallel: int
     """Most sequences decoded at once."""
     embedding: bool = False

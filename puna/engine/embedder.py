@@ -56,6 +56,10 @@ class Embedder:
     def busy(self) -> bool:
         return bool(self._waiting)
 
+    def rest(self) -> bool:
+        """There is nothing to prepare for later requests."""
+        return False
+
     def submit(self, request: EmbedRequest) -> None:
         if not request.texts:
             self._emit(Vectors(request.request, b"", self._model.n_embd, 0))

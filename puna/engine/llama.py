@@ -224,11 +224,31 @@ class Context:
     def forget(self, sequence: int) -> None:
         C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
+    def saved_size(self, sequence: int) -> int:
+        """Bytes that `save` of a sequence takes."""
+        return C.llama_state_seq_get_size(self.handle, C.llama_seq_id(sequence))
+
+    def save(self, sequence: int, size: int) -> NDArray[np.uint8]:
+        """A copy of all that a sequence holds, of `saved_size` bytes."""
+        data = np.empty(size, np.uint8)
+        C.llama_state_seq_get_data(self.handle, _bytes(data), size, C.llama_seq_id(sequence))
+        return data
+
+    def restore(self, sequence: int, data: NDArray[np.uint8]) -> bool:
+        """Make a sequence hold what was saved; False if the pool has no room for it."""
+        return (
+            C.llama_state_seq_set_data(self.handle, _bytes(data), data.nbytes, C.llama_seq_id(sequence)) > 0
+        )
+
     def clear(self) -> None:
         C.llama_memory_clear(self._memory, False)
 
     def close(self) -> None:
         C.llama_free(self.handle)
+
+
+def _bytes(array: NDArray[np.uint8]) -> Any:
+    return ctypes.cast(array.ctypes.data, ctypes.POINTER(ctypes.c_uint8))
 
 
 class Sampler:

@@ -15,17 +15,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine import budget
-from puna.engine.cache import Prefix, Retained, SlotCache
 from puna.engine.llama import Context, Model
 from puna.engine.messages import Event, Failed, Finished, Text
-from puna.engine.sequence import NO_SLOT, Sequence
+from puna.engine.prefix_cache import WORTH_SHARING, Prefix, PrefixCache, Retained
+from puna.engine.sequence import Sequence
 
 MIXED_CHUNK = 128
 """Prompt tokens in a step that answers share. Measured (docs/performance.md): 128 keeps nine tenths of
 the prefill speed of 512 at a quarter of the wait."""
-
-WORTH_SHARING = 32
-"""Tokens that make a prefix worth waiting for, and keep its sequence from being dropped as unused."""
 
 _NO_ROOM = 1
 
@@ -34,11 +31,19 @@ class BatchLoop:
     """Runs sequences to their end. `emit` gets each event; events of a step belong together."""
 
     def __init__(
-        self, model: Model, context: Context, *, slots: int, parallel: int, emit: Callable[[Event], None]
+        self,
+        model: Model,
+        context: Context,
+        *,
+        slots: int,
+        parallel: int,
+        cache: int,
+        emit: Callable[[Event], None],
     ) -> None:
+        """`cache`: bytes of finished sequences that may be kept outside the pool."""
         self._model = model
         self._context = context
-        self._cache = SlotCache(slots, cuttable=model.cuttable)
+        self._cache = PrefixCache(context, slots=slots, cuttable=model.cuttable, limit=cache)
         self._parallel = parallel
         self._emit = emit
         self._waiting: deque[Sequence] = deque()
@@ -69,7 +74,9 @@ class BatchLoop:
         if rows:
             self._evaluate(rows)
 
-    # Admission
+    def rest(self) -> bool:
+        """Do what helps later requests while there are none; False when nothing is left to do."""
+        return self._cache.save_one()
 
     def _admit(self) -> None:
         """Start waiting requests in order; one that waits for a prefix lets others pass, one that
@@ -77,7 +84,7 @@ class BatchLoop:
         held: deque[Sequence] = deque()
         while self._waiting and len(self._cache.running) < self._parallel:
             sequence = self._waiting.popleft()
-            repeat = self._repeat_of(sequence)
+            repeat = None if sequence.answered else self._cache.repeat_of(sequence.tokens)
             if repeat is not None:
                 self._replay(sequence, repeat)
                 continue
@@ -88,14 +95,11 @@ class BatchLoop:
                 held.append(sequence)
                 break
             else:
-                self._join(sequence, prefix)
+                self._cache.begin(sequence, prefix.holder, prefix.length)
+                if not sequence.answered:
+                    sequence.cached_tokens = sequence.evaluated
         held.extend(self._waiting)
         self._waiting = held
-
-    def _repeat_of(self, sequence: Sequence) -> Retained | None:
-        if sequence.answered or not self._model.cuttable:
-            return None
-        return self._cache.repeat_of(sequence.tokens)
 
     def _crowded(self, sequence: Sequence, prefix: Prefix) -> bool:
         """Whether the running requests leave too little of the pool for this one's prompt."""
@@ -109,35 +113,13 @@ class BatchLoop:
         started = time.perf_counter_ns()
         logits = repeat.prompt_logits
         assert logits is not None
-        self._context.cut(repeat.slot, repeat.prompt_tokens)
-        self._cache.take_over(sequence, repeat.slot)
-        sequence.evaluated = sequence.cached_tokens = len(sequence.tokens)
+        self._cache.begin(sequence, repeat, len(sequence.tokens))
+        sequence.cached_tokens = sequence.evaluated
+        if sequence.evaluated < len(sequence.tokens):
+            return  # there was no room to bring it back: it is evaluated like any other
         sequence.prompt_logits = logits
         sequence.prompt_ns = time.perf_counter_ns() - started
         self._sample(sequence, logits)
-
-    def _join(self, sequence: Sequence, prefix: Prefix) -> None:
-        retained = self._cache.retained.get(prefix.slot)
-        # A tail that is only an earlier answer is not worth keeping beside its new version.
-        if retained is not None and prefix.length >= min(len(retained.tokens), retained.prompt_tokens - 1):
-            if prefix.length < len(retained.tokens):
-                self._context.cut(prefix.slot, prefix.length)
-            self._cache.take_over(sequence, prefix.slot)
-        else:
-            slot = self._cache.open(sequence)
-            if slot is None:
-                oldest = self._cache.oldest(spare=prefix.slot)
-                assert oldest is not None, "there are more slots than running sequences"
-                self._drop(oldest)
-                slot = self._cache.open(sequence)
-                assert slot is not None
-            if prefix.length:
-                self._context.share(prefix.slot, slot, prefix.length)
-                if prefix.length >= WORTH_SHARING:
-                    self._cache.touch(prefix.slot)
-        sequence.evaluated = prefix.length
-        if not sequence.answered:
-            sequence.cached_tokens = prefix.length
 
     # One step
 
@@ -225,11 +207,7 @@ class BatchLoop:
             sequence.tokens, sequence.job, num_ctx=sequence.num_ctx, begins=begins
         )
         keep = budget.kept(sequence.job, sequence.num_ctx, begins=begins)
-        if not self._model.cuttable:
-            keep = 0
-        self._context.cut(sequence.slot, keep)
-        sequence.evaluated = keep
-        self._cache.rewrite(sequence)
+        self._cache.rewrite(sequence, keep)
 
     # Leaving
 
@@ -242,28 +220,22 @@ class BatchLoop:
 
     def _fail(self, sequence: Sequence, message: str) -> None:
         self._emit(Failed(sequence.request, message))
-        self._drop(sequence.slot)
+        self._cache.discard(sequence)
         sequence.sampler.close()
 
     def _leave(self, sequence: Sequence) -> None:
         """End a running request; what it has evaluated stays for others."""
         sequence.sampler.close()
-        self._cache.retain(sequence)
+        self._cache.end(sequence)
 
     def _make_room(self) -> None:
-        """The pool is full: drop the oldest retained prefix, else send the youngest request back."""
-        oldest = self._cache.oldest()
-        if oldest is not None:
-            self._drop(oldest)
+        """The pool is full: retained prefixes leave it, then the youngest request waits for its return."""
+        if self._cache.make_room():
             return
         youngest = next(reversed(self._cache.running.values()))
         if len(self._cache.running) == 1:
             self._fail(youngest, budget.TOO_LONG)
             return
-        self._drop(youngest.slot)
-        youngest.slot, youngest.evaluated = NO_SLOT, 0
+        self._cache.end(youngest)
+        self._cache.make_room()
         self._waiting.appendleft(youngest)
-
-    def _drop(self, slot: int) -> None:
-        self._context.forget(slot)
-        self._cache.release(slot)

@@ -42,8 +42,8 @@ from puna.engine.sequence import Sequence
 from puna.engine.text import TextStream
 from puna.types import BadRequest, EngineInfo, LoadSpec, PunaError
 
-_RETAINED_SLOTS = 48
-"""Finished sequences kept for their prefixes, beside the running ones."""
+_RETAINED_SLOTS = 16
+"""Slots for finished sequences that are still in the pool, beside the running ones."""
 
 _EMBEDDING_BATCH = 2048
 
@@ -89,7 +89,14 @@ class Runner:
                 model, n_ctx=spec.pool, n_batch=max(spec.num_batch, 32), n_seq=slots, threads=threads
             )
             parallel = min(spec.parallel, slots - 1) or 1
-            self._loop = BatchLoop(model, context, slots=slots, parallel=parallel, emit=self._events.append)
+            self._loop = BatchLoop(
+                model,
+                context,
+                slots=slots,
+                parallel=parallel,
+                cache=spec.cache,
+                emit=self._events.append,
+            )
         self._grammars = Grammars(model)
         _warm_up(model, context)
         self.info = EngineInfo(
@@ -106,6 +113,8 @@ class Runner:
         threading.Thread(target=self._read, args=(commands,), daemon=True).start()
         while True:
             if not self._loop.busy:
+                while self._inbox.empty() and self._loop.rest():
+                    pass
                 self._inbox.get()()
             while not self._inbox.empty():
                 self._inbox.get()()

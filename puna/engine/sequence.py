@@ -32,6 +32,8 @@ class Sequence:
     sampler: Sampler
     matcher: Matcher | None
     text: TextStream
+    key: int = -1
+    """Its name in the prefix cache while it runs."""
     slot: int = NO_SLOT
     evaluated: int = 0
     """Tokens whose KV is in the pool, from the first on."""

@@ -28,7 +28,8 @@ class Footprint:
     weights: int
     kv_per_token: int
     compute: int
-    """Work buffers, the engine's process, and the fixed state each sequence of a recurrent model has."""
+    """Work buffers, the engine's process, the fixed state each sequence of a recurrent model has, and
+    what finished sequences may take outside the pool."""
 
     def total(self, pool: int) -> int:
         """Bytes with `pool` KV cells."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -13,7 +14,8 @@ from puna.types import LoadSpec, Options
 _PARALLEL = 16  # more sequences than this gain little on a CPU
 _CONTEXT = 4096
 _SMALLEST_CONTEXT = 4
-_POOL_CONTEXTS = 4
+_KV_CONTEXTS = 4  # in the pool and outside it together
+_STATES = 64 << 20  # bytes for states of recurrent models, which are small whatever the context
 _PAGE = 256  # libllama rounds the pool up to this
 
 
@@ -37,8 +39,9 @@ def context(facts: Facts, options: Options, settings: Settings) -> int:
 def plan(facts: Facts, options: Options, settings: Settings, available: int) -> LoadSpec:
     """The best way to load a model into `available` bytes.
 
-    The pool holds several contexts where a quarter of the memory suffices for it, else as many cells as
-    fit, and never less than one context: whether that fits is for the caller to see with `footprint`.
+    KV for several contexts where a quarter of the memory suffices for it, else as much as fits, and never
+    less than one context: whether that fits is for the caller to see with `footprint`. Half of it is the
+    pool that answers are decoded in; the other half keeps finished ones, for the next turn.
     """
     spec = LoadSpec(
         path=facts.path,
@@ -51,20 +54,25 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
         num_gpu=max(-1, options.num_gpu),
         use_mmap=options.use_mmap,
     )
-    if facts.embedding or spec.parallel == 1:
+    if facts.embedding:
         return spec
-    most = replace(spec, pool=num_ctx * _POOL_CONTEXTS)
-    needs = footprint(facts, most)
+    most = num_ctx * _KV_CONTEXTS
+    needs = footprint(facts, replace(spec, pool=most))
+    kv = needs.kv_per_token
+    if not kv:
+        return replace(spec, cache=_STATES)
     left = min(available // 4, available - needs.total(0))
-    cells = min(most.pool, left // needs.kv_per_token) if needs.kv_per_token else most.pool
-    return replace(spec, pool=max(num_ctx, cells // _PAGE * _PAGE))
+    cells = max(num_ctx, min(most, left // kv))
+    pool = num_ctx if spec.parallel == 1 else max(num_ctx, cells // 2 // _PAGE * _PAGE)
+    return replace(spec, pool=pool, cache=(cells - pool) * kv)
 
 
 def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
     """What a model takes when loaded as `spec` says."""
-    return estimate(
+    needs = estimate(
         facts.metadata, facts.weights_size, spec.pool, num_batch=spec.num_batch, parallel=spec.parallel
     )
+    return dataclasses.replace(needs, compute=needs.compute + spec.cache)
 
 
 def serves(spec: LoadSpec, facts: Facts, options: Options, settings: Settings) -> bool:

@@ -26,7 +26,13 @@ class Answer:
 
 @asynccontextmanager
 async def loaded(
-    path: Path, *, num_ctx: int = 512, pool: int = 0, parallel: int = 8, embedding: bool = False
+    path: Path,
+    *,
+    num_ctx: int = 512,
+    pool: int = 0,
+    parallel: int = 8,
+    cache: int = 64 << 20,
+    embedding: bool = False,
 ) -> AsyncIterator[EngineProcess]:
     """An engine over the model at `path`, closed at the end."""
     spec = LoadSpec(
@@ -34,6 +40,7 @@ async def loaded(
         num_ctx=num_ctx,
         pool=pool or 4 * num_ctx,
         parallel=parallel,
+        cache=cache,
         num_thread=2,
         embedding=embedding,
     )

@@ -109,15 +109,36 @@ async def test_a_long_prompt_does_not_stall_a_stream(shaped: Path) -> None:
         await running
 
 
-async def test_old_prefixes_make_room_for_new_requests(shaped: Path) -> None:
-    async with loaded(shaped, num_ctx=256, pool=512) as engine:
-        for n in range(6):
-            answer = await ask(engine, f"{n}" * 200, num_predict=20)
-            assert answer.finish.eval_tokens == 20
-        kept = await ask(engine, "5" * 200, num_predict=1)
-        gone = await ask(engine, "0" * 200, num_predict=1)
-        assert kept.finish.cached_tokens > 190
-        assert gone.finish.cached_tokens < 10
+@pytest.mark.parametrize(("cache", "kept"), [(0, 2), (400 << 10, 3), (64 << 20, 6)])
+async def test_the_oldest_prefixes_go_first(shaped: Path, cache: int, kept: int) -> None:
+    """The pool has cells for two of these; 220 tokens of this model's KV are 110 kB."""
+    async with loaded(shaped, num_ctx=256, pool=512, cache=cache) as engine:
+        prompts = [f"{n}" * 200 for n in range(6)]
+        for prompt in prompts:
+            assert (await ask(engine, prompt, num_predict=20)).finish.eval_tokens == 20
+        found = [
+            (await ask(engine, prompt, num_predict=1)).finish.cached_tokens > 190 for prompt in prompts[::-1]
+        ]
+        assert found[: kept - 1] == [True] * (kept - 1)
+        assert sum(found) <= kept
+
+
+async def test_a_saved_prefix_comes_back_unchanged(shaped: Path) -> None:
+    async with loaded(shaped, pool=512) as engine:
+        first = await ask(engine, SYSTEM, num_predict=20)
+        for n in range(4):
+            await ask(engine, f"{n}" * 300, num_predict=20)
+        again = await ask(engine, SYSTEM, num_predict=20)
+        assert again.finish.cached_tokens == again.finish.prompt_tokens
+        assert again.finish.tokens == first.finish.tokens
+        for n in range(4):
+            await ask(engine, f"{n}" * 300, num_predict=20)
+        turn = first.finish.tokens + await engine.tokenize("And then?", add_bos=False)
+        continued = await ask(engine, turn, num_predict=20)
+        assert continued.finish.cached_tokens == len(first.finish.tokens) - 1
+    async with loaded(shaped) as engine:
+        fresh = await ask(engine, turn, num_predict=20)
+        assert continued.text[:20] == fresh.text[:20]
 
 
 async def test_requests_that_outgrow_the_pool_together_still_finish(shaped: Path) -> None:

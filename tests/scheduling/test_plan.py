@@ -48,15 +48,17 @@ def test_the_context(asked: int, setting: int, trained: int, gets: int):
     assert context(facts(trained), Options(num_ctx=asked), settings) == gets
 
 
-def test_a_roomy_machine_gets_a_pool_of_four_contexts():
+def test_a_roomy_machine_gets_kv_for_four_contexts():
     spec = plan(facts(), Options(), SETTINGS, 64 * GIB)
-    assert (spec.num_ctx, spec.pool, spec.parallel) == (4096, 16384, 16)
+    assert (spec.num_ctx, spec.pool, spec.parallel) == (4096, 8192, 16)
+    assert spec.cache == 8192 * 128 * 1024
 
 
-def test_the_pool_takes_at_most_a_quarter_of_the_memory():
+def test_the_kv_takes_at_most_a_quarter_of_the_memory():
     spec = plan(facts(), Options(), SETTINGS, 6 * GIB)
-    assert 4096 < spec.pool < 16384
-    assert spec.pool * 128 * 1024 <= 6 * GIB // 4
+    assert 4096 < spec.pool < 8192
+    assert spec.cache > 0
+    assert spec.pool * 128 * 1024 + spec.cache <= 6 * GIB // 4
 
 
 def test_the_pool_shrinks_to_one_context_before_a_model_is_refused():
@@ -68,6 +70,7 @@ def test_the_pool_shrinks_to_one_context_before_a_model_is_refused():
 def test_one_sequence_at_a_time_needs_one_context():
     spec = plan(facts(), Options(), replace(SETTINGS, num_parallel=1), 64 * GIB)
     assert (spec.pool, spec.parallel) == (4096, 1)
+    assert spec.cache == 3 * 4096 * 128 * 1024
     assert plan(facts(), Options(), replace(SETTINGS, num_parallel=3), 64 * GIB).parallel == 3
 
 
@@ -128,7 +131,7 @@ def test_a_plan_serves_whoever_it_was_made_for(
     assert serves(spec, model, options, conditions)
     assert spec.num_ctx <= spec.pool <= 4 * spec.num_ctx
     assert 1 <= spec.parallel <= 16
-    if spec.pool > spec.num_ctx:
+    if spec.pool > spec.num_ctx or spec.cache > 64 << 20:
         assert footprint(model, spec).total(spec.pool) <= room
 
 
