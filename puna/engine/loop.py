@@ -47,6 +47,8 @@ class BatchLoop:
         self._parallel = parallel
         self._emit = emit
         self._waiting: deque[Sequence] = deque()
+        self._full = False
+        """A request had to leave the pool: nobody enters until one that runs has ended."""
 
     @property
     def busy(self) -> bool:
@@ -81,6 +83,8 @@ class BatchLoop:
     def _admit(self) -> None:
         """Start waiting requests in order; one that waits for a prefix lets others pass, one that
         waits for room does not."""
+        if self._full and self._cache.running:
+            return
         held: deque[Sequence] = deque()
         while self._waiting and len(self._cache.running) < self._parallel:
             sequence = self._waiting.popleft()
@@ -104,7 +108,7 @@ class BatchLoop:
     def _crowded(self, sequence: Sequence, prefix: Prefix) -> bool:
         """Whether the running requests leave too little of the pool for this one's prompt."""
         running = self._cache.running.values()
-        claimed = sum(len(other.tokens) - other.cached_tokens for other in running)
+        claimed = sum(len(other.tokens) - other.shared for other in running)
         wanted = len(sequence.tokens) - prefix.length + MIXED_CHUNK
         return bool(running) and claimed + wanted > self._context.n_ctx
 
@@ -222,11 +226,13 @@ class BatchLoop:
         self._emit(Failed(sequence.request, message))
         self._cache.discard(sequence)
         sequence.sampler.close()
+        self._full = False
 
     def _leave(self, sequence: Sequence) -> None:
         """End a running request; what it has evaluated stays for others."""
         sequence.sampler.close()
         self._cache.end(sequence)
+        self._full = False
 
     def _make_room(self) -> None:
         """The pool is full: retained prefixes leave it, then the youngest request waits for its return."""
@@ -239,3 +245,4 @@ class BatchLoop:
         self._cache.end(youngest)
         self._cache.make_room()
         self._waiting.appendleft(youngest)
+        self._full = True

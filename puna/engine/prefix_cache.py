@@ -113,15 +113,19 @@ class PrefixCache:
 
         Afterwards sequence.evaluated says how many it really holds: a saved sequence may not fit.
         """
+        if isinstance(holder, Retained) and length >= WORTH_SHARING:
+            self._retained.move_to_end(holder.key)
         self._retire(holder)
         if isinstance(holder, Retained) and holder.slot != NO_SLOT and self._consumes(holder, length):
             sequence.slot = holder.slot
             self._forget(holder)
         else:
             if not self._free:
-                self._leave_pool(next(kept for kept in self._in_pool() if kept is not holder))
+                self._leave_pool(next(kept for kept in self._in_pool() if kept is not holder), holder)
             sequence.slot = self._free.pop()
+        own = holder is None or holder.slot in (NO_SLOT, sequence.slot)
         sequence.evaluated = self._fill(sequence.slot, holder, length)
+        sequence.shared = 0 if own else sequence.evaluated
         sequence.key = next(self._keys)
         self.running[sequence.key] = sequence
         self._tree.insert(sequence.key, sequence.tokens)
@@ -143,8 +147,6 @@ class PrefixCache:
             self._context.share(holder.slot, slot, length)
         if self._cuttable:
             self._context.cut(slot, length)
-        if isinstance(holder, Retained) and holder.key in self._retained and length >= WORTH_SHARING:
-            self._retained.move_to_end(holder.key)
         return length
 
     def rewrite(self, sequence: Sequence, keep: int) -> None:
@@ -200,26 +202,29 @@ class PrefixCache:
     def _retire(self, spare: Sequence | Retained | None) -> None:
         """Send every retained sequence but `spare` out of the pool, if it can be kept outside."""
         for kept in list(self._in_pool()):
-            if kept is not spare and (kept.saved is not None or self._save(kept)):
+            if kept is not spare and (kept.saved is not None or self._save(kept, spare)):
                 self._release(kept)
 
-    def _leave_pool(self, kept: Retained) -> None:
-        if kept.saved is None and not self._save(kept):
+    def _leave_pool(self, kept: Retained, spare: Sequence | Retained | None = None) -> None:
+        if kept.saved is None and not self._save(kept, spare):
             self._forget(kept)
         self._release(kept)
 
-    def _save(self, kept: Retained) -> bool:
-        """Copy a retained sequence out of the pool, dropping the oldest saved ones for it."""
+    def _save(self, kept: Retained, spare: Sequence | Retained | None = None) -> bool:
+        """Copy a retained sequence out of the pool, dropping the oldest saved ones but `spare` for it."""
         size = self._context.saved_size(kept.slot)
-        if size > self._limit:
-            return False
         saved = [other for other in self._retained.values() if other.saved is not None]
         held = sum(other.saved.nbytes for other in saved if other.saved is not None)
-        for count, other in zip(range(len(saved), 0, -1), saved, strict=True):
-            if held + size <= self._limit and count < _MOST_SAVED:
+        dropped: list[Retained] = []
+        for other in saved:
+            if held + size <= self._limit and len(saved) - len(dropped) < _MOST_SAVED:
                 break
-            assert other.saved is not None
-            held -= other.saved.nbytes
+            if other is not spare and other.saved is not None:
+                held -= other.saved.nbytes
+                dropped.append(other)
+        if held + size > self._limit:
+            return False
+        for other in dropped:
             other.saved = None
             if other.slot == NO_SLOT:
                 self._forget(other)

@@ -11,6 +11,7 @@ import queue
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO
@@ -222,4 +223,9 @@ def main() -> None:
         output.send([Refused(str(error))])
         return
     output.send([Loaded(runner.info)])
-    runner.serve(commands)
+    try:
+        runner.serve(commands)
+    except BaseException:
+        # The reader thread blocks on standard input, which an orderly interpreter exit would wait for.
+        traceback.print_exc()
+        os._exit(1)

@@ -38,6 +38,9 @@ class Sequence:
     evaluated: int = 0
     """Tokens whose KV is in the pool, from the first on."""
     cached_tokens: int = 0
+    """Tokens of the prompt that were found evaluated."""
+    shared: int = 0
+    """Leading tokens whose cells another sequence held first."""
     prompt_ns: int = 0
     answered: int = 0
     first_token_at: int = 0
