@@ -79,6 +79,7 @@ class Model:
         self.recurrent = bool(C.llama_model_is_recurrent(handle) or C.llama_model_is_hybrid(handle))
         self._pieces: dict[int, bytes] = {}
         self.ids = np.arange(self.n_vocab, dtype=np.int32)
+        self.candidates = np.zeros(self.n_vocab, _CANDIDATE)
 
     @property
     def cuttable(self) -> bool:
@@ -256,7 +257,8 @@ class Sampler:
 
     def __init__(self, model: Model, options: Options, *, context: int) -> None:
         self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
-        self._candidates = np.zeros(model.n_vocab, _CANDIDATE)
+        # One array serves all: it is filled anew for each token, on the loop's thread.
+        self._candidates = model.candidates
         self._ids = model.ids
         last_n = context if options.repeat_last_n < 0 else options.repeat_last_n
         repeat, frequency, presence = (

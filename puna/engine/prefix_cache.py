@@ -21,9 +21,12 @@ from puna.engine.prefix_tree import PrefixTree
 from puna.engine.sequence import NO_SLOT, Sequence
 
 WORTH_SHARING = 32
-"""Tokens that make a prefix worth waiting for, worth a copy, and worth keeping its sequence."""
+"""Tokens that make a prefix worth waiting for, and worth the room or the copy of a longer sequence."""
 
 _MOST_SAVED = 256
+
+_FREE_CELLS = 256
+"""Idle cells that cost nothing: libllama's attention looks at the pool in steps of so many."""
 
 _REMEMBERED_LOGITS = 8
 """Retained sequences that keep their prompt's last logits: a repeat of the prompt then needs no evaluation
@@ -87,9 +90,8 @@ class PrefixCache:
         if isinstance(holder, Retained):
             if not self._cuttable and not len(holder.tokens) == depth == reach:
                 return 0, 0  # such memory can only go on from its end
-            if holder.slot == NO_SLOT and reach < WORTH_SHARING:
-                return 0, 0
-            return reach, reach
+            worth = reach >= WORTH_SHARING or 2 * reach >= len(holder.tokens)
+            return (reach, reach) if worth else (0, 0)
         if not self._cuttable:
             return 0, 0
         usable = min(reach, holder.evaluated)
@@ -200,8 +202,12 @@ class PrefixCache:
         return True
 
     def _retire(self, spare: Sequence | Retained | None) -> None:
-        """Send every retained sequence but `spare` out of the pool, if it can be kept outside."""
+        """Send retained sequences but `spare` out of the pool, as far as they can be kept outside."""
+        idle = sum(len(kept.tokens) for kept in self._in_pool() if kept is not spare)
         for kept in list(self._in_pool()):
+            if idle <= _FREE_CELLS:
+                return
+            idle -= len(kept.tokens) if kept is not spare else 0
             if kept is not spare and (kept.saved is not None or self._save(kept, spare)):
                 self._release(kept)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import os
 import signal
 import sys
 from array import array
@@ -46,6 +47,9 @@ from puna.types import (
 
 _Answer = Text | Finished | Vectors | Tokens | PlainText | Failed
 
+# Saved prefixes are returned to the system when they are dropped, not kept by the allocator.
+_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "1048576"}
+
 _ENOUGH_TO_EXIT = 5.0
 """Seconds a process may take to end after its input closed before it is killed."""
 
@@ -59,6 +63,7 @@ async def start(spec: LoadSpec) -> EngineProcess:
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
         limit=1 << 20,
+        env=os.environ | _ENVIRONMENT,
         # A terminal's Ctrl-C is the server's to handle; it ends its engines itself.
         start_new_session=True,
     )

@@ -48,6 +48,9 @@ _RETAINED_SLOTS = 16
 
 _EMBEDDING_BATCH = 2048
 
+_PAUSE = 0.02
+"""Seconds without work after which nobody is likely to be just about to ask again."""
+
 
 class Output:
     """Writes frames of events; called from both threads."""
@@ -114,9 +117,7 @@ class Runner:
         threading.Thread(target=self._read, args=(commands,), daemon=True).start()
         while True:
             if not self._loop.busy:
-                while self._inbox.empty() and self._loop.rest():
-                    pass
-                self._inbox.get()()
+                self._wait()()
             while not self._inbox.empty():
                 self._inbox.get()()
             if self._loop.busy:
@@ -124,6 +125,15 @@ class Runner:
             if self._events:
                 self._output.send(self._events)
                 self._events.clear()
+
+    def _wait(self) -> Callable[[], None]:
+        """The next piece of work; a pause in the work is used for what makes later requests quicker."""
+        try:
+            return self._inbox.get(timeout=_PAUSE)
+        except queue.Empty:
+            while self._inbox.empty() and self._loop.rest():
+                pass
+            return self._inbox.get()
 
     def _read(self, commands: BinaryIO) -> None:
         decoder = msgspec.msgpack.Decoder(Command)
