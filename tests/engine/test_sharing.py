@@ -54,10 +54,10 @@ async def test_different_requests_share_a_system_prompt(shaped: Path) -> None:
 
 async def test_sharing_does_not_change_an_answer(shaped: Path) -> None:
     async with loaded(shaped) as engine:
-        alone = await ask(engine, SYSTEM + "What now?", num_predict=20)
+        alone = await ask(engine, SYSTEM + "What now?", num_predict=6)
     async with loaded(shaped) as engine:
-        await ask(engine, SYSTEM + "Something else entirely.", num_predict=20)
-        shared = await ask(engine, SYSTEM + "What now?", num_predict=20)
+        await ask(engine, SYSTEM + "Something else entirely.", num_predict=6)
+        shared = await ask(engine, SYSTEM + "What now?", num_predict=6)
         assert shared.finish.cached_tokens > 0
         assert shared.text == alone.text
 
@@ -76,10 +76,10 @@ async def test_requests_that_arrive_together_evaluate_a_prefix_once(shaped: Path
 async def test_many_streams_at_once_answer_as_if_alone(shaped: Path) -> None:
     prompts = [f"{n} bottles of beer" for n in range(8)]
     async with loaded(shaped) as engine:
-        together = await asyncio.gather(*(ask(engine, p, num_predict=12) for p in prompts))
-        interleaved = await asyncio.gather(*(ask(engine, p, num_predict=12) for p in prompts))
+        together = await asyncio.gather(*(ask(engine, p, num_predict=6) for p in prompts))
+        interleaved = await asyncio.gather(*(ask(engine, p, num_predict=6) for p in prompts))
     async with loaded(shaped, parallel=1) as engine:
-        alone = [await ask(engine, p, num_predict=12) for p in prompts]
+        alone = [await ask(engine, p, num_predict=6) for p in prompts]
     assert [a.text for a in together] == [a.text for a in alone]
     assert [a.text for a in interleaved] == [a.text for a in alone]
 
@@ -109,9 +109,12 @@ async def test_a_long_prompt_does_not_stall_a_stream(shaped: Path) -> None:
         await running
 
 
-@pytest.mark.parametrize(("cache", "kept"), [(0, 2), (400 << 10, 3), (64 << 20, 6)])
-async def test_the_oldest_prefixes_go_first(shaped: Path, cache: int, kept: int) -> None:
-    """The pool has cells for two of these; 220 tokens of this model's KV are 110 kB."""
+@pytest.mark.parametrize(("cache", "least", "most"), [(0, 1, 2), (400 << 10, 3, 4), (64 << 20, 6, 6)])
+async def test_the_oldest_prefixes_go_first(shaped: Path, cache: int, least: int, most: int) -> None:
+    """The pool has cells for two of these; 220 tokens of this model's KV are 110 kB, so 400 kB save three.
+
+    One more may still be in the pool alone, if there was no pause to save it in.
+    """
     async with loaded(shaped, num_ctx=256, pool=512, cache=cache) as engine:
         prompts = [f"{n}" * 200 for n in range(6)]
         for prompt in prompts:
@@ -119,26 +122,26 @@ async def test_the_oldest_prefixes_go_first(shaped: Path, cache: int, kept: int)
         found = [
             (await ask(engine, prompt, num_predict=1)).finish.cached_tokens > 190 for prompt in prompts[::-1]
         ]
-        assert found[: kept - 1] == [True] * (kept - 1)
-        assert sum(found) <= kept
+        assert found[:least] == [True] * least
+        assert sum(found) <= most
 
 
 async def test_a_saved_prefix_comes_back_unchanged(shaped: Path) -> None:
     async with loaded(shaped, pool=512) as engine:
-        first = await ask(engine, SYSTEM, num_predict=20)
+        first = await ask(engine, SYSTEM, num_predict=6)
         for n in range(4):
-            await ask(engine, f"{n}" * 300, num_predict=20)
-        again = await ask(engine, SYSTEM, num_predict=20)
+            await ask(engine, f"{n}" * 300, num_predict=6)
+        again = await ask(engine, SYSTEM, num_predict=6)
         assert again.finish.cached_tokens == again.finish.prompt_tokens
         assert again.finish.tokens == first.finish.tokens
         for n in range(4):
-            await ask(engine, f"{n}" * 300, num_predict=20)
+            await ask(engine, f"{n}" * 300, num_predict=6)
         turn = first.finish.tokens + await engine.tokenize("And then?", add_bos=False)
-        continued = await ask(engine, turn, num_predict=20)
+        continued = await ask(engine, turn, num_predict=6)
         assert continued.finish.cached_tokens == len(first.finish.tokens) - 1
     async with loaded(shaped) as engine:
-        fresh = await ask(engine, turn, num_predict=20)
-        assert continued.text[:20] == fresh.text[:20]
+        fresh = await ask(engine, turn, num_predict=6)
+        assert continued.text == fresh.text
 
 
 async def test_requests_that_outgrow_the_pool_together_still_finish(shaped: Path) -> None:
@@ -161,20 +164,21 @@ async def test_memory_that_cannot_be_cut_gives_the_same_answers(
 ) -> None:
     path = tmp_path / "model.gguf"
     make(path)
+    # Three tokens: with random weights later ones are near ties, which the order of cells may round apart.
     prompts = [SYSTEM, SYSTEM + "more", SYSTEM, SYSTEM + "other"]
     fresh = []
     for prompt in prompts:
         async with loaded(path) as engine:
-            fresh.append((await ask(engine, prompt, num_predict=4)).finish.tokens)
+            fresh.append((await ask(engine, prompt, num_predict=3)).finish.tokens)
     async with loaded(path) as engine:
-        warm = [(await ask(engine, p, num_predict=4)).finish.tokens for p in prompts]
-        together = await asyncio.gather(*(ask(engine, p, num_predict=4) for p in prompts))
+        warm = [(await ask(engine, p, num_predict=3)).finish.tokens for p in prompts]
+        together = await asyncio.gather(*(ask(engine, p, num_predict=3) for p in prompts))
         turn = warm[0] + await engine.tokenize(" And?", add_bos=False)
-        continued = await ask(engine, turn, num_predict=4)
+        continued = await ask(engine, turn, num_predict=3)
     assert warm == fresh
     assert [a.finish.tokens for a in together] == fresh
     async with loaded(path) as engine:
-        anew = await ask(engine, turn, num_predict=4)
+        anew = await ask(engine, turn, num_predict=3)
     assert continued.finish.tokens == anew.finish.tokens
 
 
