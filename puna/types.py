@@ -155,7 +155,6 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of weights, KV and compute buffers."""
     size_vram: int
     n_embd: int
-    load_ns: int
 
 
 class Grammar(msgspec.Struct, frozen=True):

@@ -43,9 +43,6 @@ class PrefixTree:
         self._root = _Node(b"")
         self._held: dict[int, bytes] = {}
 
-    def __contains__(self, sequence: int) -> bool:
-        return sequence in self._held
-
     def insert(self, sequence: int, tokens: Sequence[int]) -> None:
         """Record that `sequence` holds `tokens`, instead of whatever it held before."""
         self.remove(sequence)

@@ -10,7 +10,6 @@ import os
 import queue
 import sys
 import threading
-import time
 import traceback
 from collections.abc import Callable
 from functools import partial
@@ -71,7 +70,6 @@ class Runner:
     """A loaded model and its loop."""
 
     def __init__(self, spec: LoadSpec, output: Output, *, embedding: bool) -> None:
-        started = time.perf_counter_ns()
         self._output = output
         self._events: list[Event] = []
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
@@ -111,7 +109,6 @@ class Runner:
             size=psutil.Process().memory_info().rss,
             size_vram=0,
             n_embd=model.n_embd,
-            load_ns=time.perf_counter_ns() - started,
         )
 
     def serve(self, commands: BinaryIO) -> None:

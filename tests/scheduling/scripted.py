@@ -76,9 +76,7 @@ class ScriptedEngine:
 
     def __init__(self, spec: LoadSpec) -> None:
         self.spec = spec
-        self.info = EngineInfo(
-            num_ctx=spec.num_ctx, embedding=False, size=7_000, size_vram=0, n_embd=64, load_ns=1
-        )
+        self.info = EngineInfo(num_ctx=spec.num_ctx, embedding=False, size=7_000, size_vram=0, n_embd=64)
         self.crashed = False
         self.closed = False
         self.gone = False
