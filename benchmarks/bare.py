@@ -41,6 +41,10 @@ class Bare:
         """Seconds from text to the first token."""
         return self._ask(do="first", text=text)[0]
 
+    def chunk(self, text: str, size: int) -> float:
+        """Seconds that the slower of the last two chunks of `size` tokens takes."""
+        return self._ask(do="chunk", text=text, size=size)[0]
+
     def decode(self, text: str, count: int, streams: int = 1) -> float:
         """Tokens a second over all streams, the prompt not counted."""
         return self._ask(do="decode", text=text, count=count, streams=streams)[0]
@@ -67,15 +71,19 @@ class _Loop:
         return self.model.tokenize(text, add_special=False)
 
     def prefill(self, tokens: list[int], stream: int) -> int:
+        return self.evaluate(tokens, stream, 0, len(tokens))
+
+    def evaluate(self, tokens: list[int], stream: int, begin: int, end: int) -> int:
+        """Evaluate tokens[begin:end] and return the token after them."""
         context, size = self.context, 0
-        for start in range(0, len(tokens), N_BATCH):
-            part = tokens[start : start + N_BATCH]
+        for start in range(begin, end, N_BATCH):
+            part = tokens[start : min(start + N_BATCH, end)]
             size = len(part)
             context.tokens[:size] = part
             context.positions[:size] = range(start, start + size)
             context.sequences[:size] = stream
             context.wants_output[:size] = 0
-            context.wants_output[size - 1] = start + size == len(tokens)
+            context.wants_output[size - 1] = start + size == end
             assert context.decode(size) == 0
         return int(context.logits(size - 1).argmax())
 
@@ -84,6 +92,18 @@ class _Loop:
         started = time.perf_counter()
         self.prefill(self.tokenize(text), 0)
         return time.perf_counter() - started
+
+    def chunk(self, text: str, size: int) -> float:
+        self.context.clear()
+        tokens = self.tokenize(text)
+        last = len(tokens) - 2 * size
+        self.evaluate(tokens, 0, 0, last)
+        times = []
+        for start in (last, last + size):
+            started = time.perf_counter()
+            self.evaluate(tokens, 0, start, start + size)
+            times.append(time.perf_counter() - started)
+        return max(times)
 
     def decode(self, text: str, count: int, streams: int) -> float:
         self.context.clear()
@@ -109,6 +129,8 @@ def main() -> None:
             answer = [len(loop.tokenize(task["text"]))]
         elif task["do"] == "first":
             answer = [loop.first(task["text"])]
+        elif task["do"] == "chunk":
+            answer = [loop.chunk(task["text"], task["size"])]
         else:
             answer = [loop.decode(task["text"], task["count"], task["streams"])]
         print(json.dumps(answer), flush=True)

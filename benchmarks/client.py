@@ -1,4 +1,7 @@
-"""A client that costs next to nothing, so that what is measured is the server: raw HTTP over a socket."""
+"""A client that costs next to nothing, so that what is measured is the server: raw HTTP over a socket.
+
+While the answer comes, arrivals are only noted; they are read as lines when all is there.
+"""
 
 from __future__ import annotations
 
@@ -26,33 +29,54 @@ class Stream:
         """Lines a second after the first one; the last line carries no token."""
         return (len(self.times) - 2) / (self.times[-2] - self.times[0])
 
-    @property
-    def gap(self) -> float:
-        return max(b - a for a, b in zip(self.times, self.times[1:], strict=False))
+
+class _Arrivals(asyncio.Protocol):
+    """What came, and when. Each entry of `noted` is the bytes received so far and the time."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.noted: list[tuple[int, float]] = []
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    def data_received(self, data: bytes) -> None:
+        self.data += data
+        self.noted.append((len(self.data), time.perf_counter()))
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.over.set_result(None)
 
 
 async def stream(port: int, path: str, body: dict[str, Any]) -> Stream:
     """POST `body` and note the arrival of every line of the answer."""
     data = json.dumps(body).encode()
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
     )
+    transport, arrivals = await asyncio.get_running_loop().create_connection(_Arrivals, "127.0.0.1", port)
     result = Stream(time.perf_counter())
-    writer.write(head.encode() + data)
-    await reader.readuntil(b"\r\n\r\n")
-    line = b""
-    while True:
-        size = int(await reader.readline(), 16)
-        if not size:
-            break
-        line = await reader.readexactly(size + 2)
-        result.times.append(time.perf_counter())
-    result.last = json.loads(line)
-    writer.close()
+    transport.write(head.encode() + data)
+    await arrivals.over
+    _read(arrivals, result)
     if "error" in result.last:
         raise RuntimeError(result.last["error"])
     return result
+
+
+def _read(arrivals: _Arrivals, result: Stream) -> None:
+    """Split a chunked answer (RFC 9112 §7.1) of one line a chunk, and look up when each was complete."""
+    data, noted = arrivals.data, iter(arrivals.noted)
+    at = data.index(b"\r\n\r\n") + 4
+    received, when = next(noted)
+    while True:
+        end = data.index(b"\r\n", at)
+        size = int(data[at:end], 16)
+        if not size:
+            return
+        at = end + 2 + size + 2
+        while received < at:
+            received, when = next(noted)
+        result.times.append(when)
+        result.last = json.loads(data[end + 2 : at - 2])
 
 
 def generate(port: int, model: str, prompt: str, **options: Any) -> Any:

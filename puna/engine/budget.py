@@ -6,6 +6,12 @@ from puna.types import BadRequest, Job
 
 TOO_LONG = "the input length exceeds the context length"
 
+TILE = 64
+"""Rows that libllama's attention takes together; fewer take nearly as long (docs/performance.md)."""
+
+_LONGEST_STEP = 300_000_000
+"""Nanoseconds that an answer may wait for its next token while somebody's prompt is evaluated."""
+
 
 def fit_prompt(tokens: list[int], job: Job, *, num_ctx: int, begins: bool) -> list[int]:
     """The prompt, cut in the middle when it leaves no room to answer in `num_ctx` tokens.
@@ -51,3 +57,22 @@ def share(remaining: list[int], budget: int) -> list[int]:
         given[index] = min(remaining[index], budget // (len(order) - place))
         budget -= given[index]
     return given
+
+
+class Chunk:
+    """How many tokens a step may take that prompts and answers share: what is evaluated in 0.3 s.
+
+    A token's cost depends on the machine, the model, and on how much text lies before it, so it is measured
+    as the prompt goes on.
+    """
+
+    def __init__(self, *, most: int) -> None:
+        self.size = min(TILE, most)
+        self._most = most
+
+    def learn(self, tokens: int, took: int) -> None:
+        """A step of `tokens` took so many nanoseconds."""
+        if tokens < self.size:
+            return  # it says little about a whole chunk
+        fitting = tokens * _LONGEST_STEP // max(took, 1) // TILE * TILE
+        self.size = min(max(fitting, TILE, self.size // 2), 2 * self.size, self._most)

@@ -20,11 +20,10 @@ from puna.engine.messages import Event, Failed, Finished, Text
 from puna.engine.prefix_cache import WORTH_SHARING, Prefix, PrefixCache, Retained
 from puna.engine.sequence import Sequence
 
-MIXED_CHUNK = 128
-"""Prompt tokens in a step that answers share. Measured (docs/performance.md): 128 keeps nine tenths of
-the prefill speed of 512 at a quarter of the wait."""
-
 _NO_ROOM = 1
+
+_ROOM_TO_ANSWER = 128
+"""Cells that must be free beyond a prompt before it is let in beside others."""
 
 
 class BatchLoop:
@@ -47,6 +46,7 @@ class BatchLoop:
         self._parallel = parallel
         self._emit = emit
         self._waiting: deque[Sequence] = deque()
+        self._chunk = budget.Chunk(most=context.n_batch)
         self._full = False
         """A request had to leave the pool: nobody enters until one that runs has ended."""
 
@@ -109,7 +109,7 @@ class BatchLoop:
         """Whether the running requests leave too little of the pool for this one's prompt."""
         running = self._cache.running.values()
         claimed = sum(len(other.tokens) - other.shared for other in running)
-        wanted = len(sequence.tokens) - prefix.length + MIXED_CHUNK
+        wanted = len(sequence.tokens) - prefix.length + _ROOM_TO_ANSWER
         return bool(running) and claimed + wanted > self._context.n_ctx
 
     def _replay(self, sequence: Sequence, repeat: Retained) -> None:
@@ -133,7 +133,7 @@ class BatchLoop:
         decoding = [s for s in running if s.decoding]
         prefilling = [s for s in running if not s.decoding]
         room = self._context.n_batch - len(decoding)
-        chunk = min(room, MIXED_CHUNK) if decoding else room
+        chunk = min(room, self._chunk.size - len(decoding) % budget.TILE) if decoding else room
         shares = budget.share([s.pending for s in prefilling], chunk)
         rows = [(s, 1) for s in decoding] + [
             (s, size) for s, size in zip(prefilling, shares, strict=True) if size
@@ -161,6 +161,7 @@ class BatchLoop:
                 self._fail(sequence, f"libllama could not evaluate the batch (status {status})")
             return
         took = time.perf_counter_ns() - started
+        self._chunk.learn(sum(size for _, size in rows), took)
         at = 0
         for sequence, size in rows:
             at += size

@@ -25,9 +25,6 @@ WORTH_SHARING = 32
 
 _MOST_SAVED = 256
 
-_FREE_CELLS = 256
-"""Idle cells that cost nothing: libllama's attention looks at the pool in steps of so many."""
-
 _REMEMBERED_LOGITS = 8
 """Retained sequences that keep their prompt's last logits: a repeat of the prompt then needs no evaluation
 and draws from the same numbers, so that a seed gives the same text again."""
@@ -203,11 +200,7 @@ class PrefixCache:
 
     def _retire(self, spare: Sequence | Retained | None) -> None:
         """Send retained sequences but `spare` out of the pool, as far as they can be kept outside."""
-        idle = sum(len(kept.tokens) for kept in self._in_pool() if kept is not spare)
         for kept in list(self._in_pool()):
-            if idle <= _FREE_CELLS:
-                return
-            idle -= len(kept.tokens) if kept is not spare else 0
             if kept is not spare and (kept.saved is not None or self._save(kept, spare)):
                 self._release(kept)
 

@@ -89,10 +89,9 @@ class Runner:
         else:
             retained = _RETAINED_SLOTS if not model.recurrent else spec.parallel
             slots = min(spec.parallel + retained, max_sequences())
-            context = Context(
-                model, n_ctx=spec.pool, n_batch=max(spec.num_batch, 32), n_seq=slots, threads=threads
-            )
             parallel = min(spec.parallel, slots - 1) or 1
+            n_batch = max(spec.num_batch, parallel + budget.TILE)
+            context = Context(model, n_ctx=spec.pool, n_batch=n_batch, n_seq=slots, threads=threads)
             self._loop = BatchLoop(
                 model,
                 context,

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.budget import fit_prompt, kept, share, shifted
+from puna.engine.budget import Chunk, fit_prompt, kept, share, shifted
 from puna.types import BadRequest, Job, Options
 
 
@@ -61,3 +61,30 @@ def test_shares_use_the_budget_and_favour_the_short(remaining: list[int], budget
     assert all(g <= r for g, r in zip(given, remaining, strict=True))
     for r, g in zip(remaining, given, strict=True):
         assert g == r or g >= budget // len(remaining)
+
+
+@given(st.integers(1, 600), st.lists(st.integers(1, 20_000_000), min_size=40, max_size=40))
+def test_a_chunk_stays_within_its_bounds(most: int, costs: list[int]) -> None:
+    chunk = Chunk(most=most)
+    for cost in costs:
+        chunk.learn(chunk.size, chunk.size * cost)
+        assert min(64, most) <= chunk.size <= most
+
+
+@pytest.mark.parametrize(
+    ("cost", "size"), [(1_000, 512), (1_000_000, 256), (2_000_000, 128), (50_000_000, 64)]
+)
+def test_a_chunk_grows_and_shrinks_to_the_time_it_may_take(cost: int, size: int) -> None:
+    chunk = Chunk(most=512)
+    for _ in range(8):
+        chunk.learn(chunk.size, chunk.size * 1_000)
+    assert chunk.size == 512
+    for _ in range(8):
+        chunk.learn(chunk.size, chunk.size * cost)
+    assert chunk.size == size
+
+
+def test_a_small_step_says_nothing_of_a_chunk() -> None:
+    chunk = Chunk(most=512)
+    chunk.learn(1, 1)
+    assert chunk.size == 64

@@ -104,8 +104,8 @@ async def test_a_long_prompt_does_not_stall_a_stream(shaped: Path) -> None:
             await asyncio.sleep(0.001)
         before = len(order)
         await ask(engine, "a long prompt " * 250, num_predict=1)
-        # 3,500 tokens take 28 chunks, and the stream gets a token with every one of them.
-        assert len(order) - before >= 20
+        # 3,500 tokens take 7 chunks of the largest size, and the stream gets a token with every one of them.
+        assert len(order) - before >= 6
         await running
 
 
