@@ -142,6 +142,8 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     num_gpu: int = -1
     main_gpu: int | None = None
     use_mmap: bool | None = None
+    adapters: tuple[str, ...] = ()
+    """LoRA adapters (GGUF files) laid over the weights, each at full strength."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):

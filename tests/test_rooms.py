@@ -20,10 +20,10 @@ BELOW = {
     "engine": set(),
     "library": set(),
 }
-EVERYONE = {"types", "settings", "__version__"}
+EVERYONE = {"types", "settings", "modelfile", "__version__"}
 """What any module may have of `puna` besides the rooms below it."""
 
-DOORS = {("cli/serve.py", "server"), ("__main__.py", "cli")}
+DOORS = {("cli/serve.py", "server"), ("cli/doctor.py", "library"), ("__main__.py", "cli")}
 """Imports the list does not allow but a program must begin with."""
 
 ONLY_IN = {"ctypes": "engine/llama.py", "llama_cpp": "engine/llama.py", "llguidance": "engine/grammar.py"}
