@@ -6,16 +6,17 @@ its rounds. Numbers in README.md come from here.
 
 from __future__ import annotations
 
-import asyncio
 import itertools
 import os
 import statistics
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import psutil
 
 from benchmarks.bare import Bare, bare
@@ -71,13 +72,11 @@ class Bench:
         self.limit = limit
 
     def ask(self, prompt: str, count: int) -> Stream:
-        return asyncio.run(self._ask(prompt, count))
+        return generate(self.port, MODEL, prompt, num_predict=count, num_ctx=NUM_CTX)
 
-    async def _ask(self, prompt: str, count: int) -> Stream:
-        return await generate(self.port, MODEL, prompt, num_predict=count, num_ctx=NUM_CTX)
-
-    async def together(self, prompts: list[str], count: int) -> list[Stream]:
-        return list(await asyncio.gather(*(self._ask(prompt, count) for prompt in prompts)))
+    def together(self, prompts: list[str], count: int) -> list[Stream]:
+        with ThreadPoolExecutor(len(prompts)) as clients:
+            return list(clients.map(self.ask, prompts, itertools.repeat(count)))
 
     def rows(self) -> Iterator[Row]:
         yield self.memory()
@@ -119,7 +118,7 @@ class Bench:
             system = words(1000)
             alone = self.ask(words(1000) + " Question 0?", 1).first
             prompts = [f"{system} Question {n}?" for n in range(8)]
-            last = max(s.first for s in asyncio.run(self.together(prompts, 1)))
+            last = max(s.first for s in self.together(prompts, 1))
             return last / alone
 
         return Row(
@@ -142,7 +141,7 @@ class Bench:
             prompt = words(30)
             before = self.limit.decode(prompt, 96, streams=8)
             prompts = [words(30) for _ in range(8)]
-            streams = asyncio.run(self.together(prompts, 96))
+            streams = self.together(prompts, 96)
             begin = max(s.times[0] for s in streams)
             end = min(s.times[-2] for s in streams)
             count = sum(sum(begin < t <= end for t in s.times[:-1]) for s in streams)
@@ -155,17 +154,18 @@ class Bench:
         """The longest gap of a running stream during another's long prefill; of two rounds the better one,
         for a machine that is taken away for a moment lengthens gaps too."""
 
-        async def longest(prompt: str) -> float:
-            running = asyncio.create_task(self._ask(words(30), 200))
-            await asyncio.sleep(0.3)
-            long = await self._ask(prompt, 1)
-            times = (await running).times
+        def longest(prompt: str) -> float:
+            with ThreadPoolExecutor(1) as other:
+                running = other.submit(self.ask, words(30), 200)
+                time.sleep(0.3)
+                long = self.ask(prompt, 1)
+                times = running.result().times
             return max(b - a for a, b in itertools.pairwise(times) if a < long.times[0])
 
         def once() -> float:
             prompt = words(3200)
             limit = self.limit.chunk(prompt, TILE)
-            return asyncio.run(longest(prompt)) / limit
+            return longest(prompt) / limit
 
         return Row(
             "longest wait behind a 4,000-token prefill, of its last chunk alone",
@@ -193,18 +193,10 @@ def idle() -> Iterator[Row]:
         begin = time.perf_counter()
         with serving(STORE) as server:
             started.append(time.perf_counter() - begin)
-            asyncio.run(generate_nothing(server.port))
+            httpx.get(f"http://127.0.0.1:{server.port}/api/tags")  # what is loaded late is loaded then
             resident = psutil.Process(server.process.pid).memory_info().rss / MEGABYTE
     yield Row("server listens after its start", statistics.median(started), 1.0, "s", more_is_better=False)
     yield Row("server without models, resident", resident, 120, "MB", more_is_better=False)
-
-
-async def generate_nothing(port: int) -> None:
-    """One request, so that what is loaded late is loaded."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET /api/tags HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    await reader.read()
-    writer.close()
 
 
 def median(once: Callable[[], float], rounds: int = ROUNDS) -> float:

@@ -5,8 +5,8 @@ While the answer comes, arrivals are only noted; they are read as lines when all
 
 from __future__ import annotations
 
-import asyncio
 import json
+import socket
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,41 +30,29 @@ class Stream:
         return (len(self.times) - 2) / (self.times[-2] - self.times[0])
 
 
-class _Arrivals(asyncio.Protocol):
-    """What came, and when. Each entry of `noted` is the bytes received so far and the time."""
-
-    def __init__(self) -> None:
-        self.data = bytearray()
-        self.noted: list[tuple[int, float]] = []
-        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-
-    def data_received(self, data: bytes) -> None:
-        self.data += data
-        self.noted.append((len(self.data), time.perf_counter()))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self.over.set_result(None)
-
-
-async def stream(port: int, path: str, body: dict[str, Any]) -> Stream:
+def stream(port: int, path: str, body: dict[str, Any]) -> Stream:
     """POST `body` and note the arrival of every line of the answer."""
     data = json.dumps(body).encode()
     head = (
         f"POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {len(data)}\r\n\r\n"
     )
-    transport, arrivals = await asyncio.get_running_loop().create_connection(_Arrivals, "127.0.0.1", port)
-    result = Stream(time.perf_counter())
-    transport.write(head.encode() + data)
-    await arrivals.over
-    _read(arrivals, result)
+    answer, arrivals = bytearray(1 << 20), []
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        view, size = memoryview(answer), 0
+        result = Stream(time.perf_counter())
+        connection.sendall(head.encode() + data)
+        while count := connection.recv_into(view[size:]):
+            size += count
+            arrivals.append((size, time.perf_counter()))
+    _read(bytes(view[:size]), arrivals, result)
     if "error" in result.last:
         raise RuntimeError(result.last["error"])
     return result
 
 
-def _read(arrivals: _Arrivals, result: Stream) -> None:
+def _read(data: bytes, arrivals: list[tuple[int, float]], result: Stream) -> None:
     """Split a chunked answer (RFC 9112 §7.1) of one line a chunk, and look up when each was complete."""
-    data, noted = arrivals.data, iter(arrivals.noted)
+    noted = iter(arrivals)
     at = data.index(b"\r\n\r\n") + 4
     received, when = next(noted)
     while True:
@@ -79,8 +67,8 @@ def _read(arrivals: _Arrivals, result: Stream) -> None:
         result.last = json.loads(data[end + 2 : at - 2])
 
 
-def generate(port: int, model: str, prompt: str, **options: Any) -> Any:
-    """A raw completion at temperature 0 as a coroutine that gives its Stream."""
+def generate(port: int, model: str, prompt: str, **options: Any) -> Stream:
+    """A raw completion at temperature 0."""
     body = {
         "model": model,
         "prompt": prompt,

@@ -10,6 +10,7 @@ import signal
 import sys
 from array import array
 from collections.abc import AsyncGenerator
+from typing import cast
 
 import msgspec
 
@@ -56,57 +57,86 @@ _ENOUGH_TO_EXIT = 5.0
 
 async def start(spec: LoadSpec) -> EngineProcess:
     """Start an engine process and wait until its model is loaded. Raises LoadFailed with the reason."""
-    process = await asyncio.create_subprocess_exec(
+    _, engine = await asyncio.get_running_loop().subprocess_exec(
+        EngineProcess,
         sys.executable,
         "-m",
         "puna.engine",
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-        limit=1 << 20,
+        stderr=None,
         env=os.environ | _ENVIRONMENT,
         # A terminal's Ctrl-C is the server's to handle; it ends its engines itself.
         start_new_session=True,
     )
     try:
-        return await EngineProcess.greet(process, spec)
+        engine.info = await engine.greet(spec)
     except BaseException:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        await engine.kill()
         raise
+    return engine
 
 
-class EngineProcess:
-    """An Engine (puna.types) in a process of its own."""
+class EngineProcess(asyncio.SubprocessProtocol):
+    """An Engine (puna.types) in a process of its own.
+
+    What it says is taken from the pipe as it comes, without a stream and a task between: that is the way of
+    every token.
+    """
 
     info: EngineInfo
 
-    def __init__(self, process: asyncio.subprocess.Process, info: EngineInfo) -> None:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        self.info = info
-        self._process = process
-        self._stdin = process.stdin
-        self._stdout = process.stdout
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._received = bytearray()
+        self._loaded: asyncio.Future[Loaded | Refused] = loop.create_future()
+        self._exited: asyncio.Future[None] = loop.create_future()
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Queue[_Answer]] = {}
         self._encoder = msgspec.msgpack.Encoder()
         self._gone: str | None = None
-        self._listener = asyncio.create_task(self._listen())
 
-    @classmethod
-    async def greet(cls, process: asyncio.subprocess.Process, spec: LoadSpec) -> EngineProcess:
-        assert process.stdin is not None
-        assert process.stdout is not None
-        process.stdin.write(frame(msgspec.msgpack.encode(spec)))
-        try:
-            (event,) = await _receive(process.stdout)
-        except asyncio.IncompleteReadError:
-            raise LoadFailed(f"unable to load model: the engine {_ending(await process.wait())}") from None
+    # What asyncio calls
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._process = cast(asyncio.SubprocessTransport, transport)
+        self._stdin = cast(asyncio.WriteTransport, self._process.get_pipe_transport(0))
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        received = self._received
+        received += data
+        while len(received) >= HEADER:
+            end = HEADER + int.from_bytes(received[:HEADER], "little")
+            if len(received) < end:
+                return
+            events = _decoder.decode(received[HEADER:end])
+            del received[:end]
+            for event in events:
+                self._dispatch(event)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """The process has ended and its pipes are read to their end."""
+        self._gone = f"the engine {_ending(self._process.get_returncode() or 0)}"
+        if not self._loaded.done():
+            self._loaded.set_result(Refused(f"unable to load model: {self._gone}"))
+        for request, answers in self._answers.items():
+            answers.put_nowait(Failed(request, self._gone))
+        self._exited.set_result(None)
+
+    def _dispatch(self, event: Event) -> None:
+        if isinstance(event, (Loaded, Refused)):
+            if not self._loaded.done():  # Whoever waited may have given up.
+                self._loaded.set_result(event)
+        elif answers := self._answers.get(event.request):
+            answers.put_nowait(event)
+
+    # What an Engine does
+
+    async def greet(self, spec: LoadSpec) -> EngineInfo:
+        """Hand over the spec and wait for the model. Raises LoadFailed."""
+        self._stdin.write(frame(msgspec.msgpack.encode(spec)))
+        event = await self._loaded
         if isinstance(event, Refused):
             raise LoadFailed(event.message)
-        assert isinstance(event, Loaded)
-        return cls(process, event.info)
+        return event.info
 
     @property
     def alive(self) -> bool:
@@ -114,7 +144,7 @@ class EngineProcess:
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._process.get_pid()
 
     async def generate(self, job: Job) -> AsyncGenerator[Delta | Finish, None]:
         request = next(self._requests)
@@ -159,12 +189,15 @@ class EngineProcess:
     async def close(self) -> None:
         """Close the process's input, which ends it, and wait until its memory is returned."""
         self._stdin.close()
-        try:
-            await asyncio.wait_for(self._process.wait(), _ENOUGH_TO_EXIT)
-        except asyncio.TimeoutError:
+        await asyncio.wait({self._exited}, timeout=_ENOUGH_TO_EXIT)
+        await self.kill()
+
+    async def kill(self) -> None:
+        """End the process, if it has not ended yet, and wait for that."""
+        with contextlib.suppress(ProcessLookupError):
             self._process.kill()
-            await self._process.wait()
-        await self._listener
+        await asyncio.wait({self._exited})
+        self._process.close()
 
     def _ask(self, command: Command) -> asyncio.Queue[_Answer]:
         if self._gone is not None:
@@ -191,26 +224,8 @@ class EngineProcess:
     def _send(self, command: Command) -> None:
         self._stdin.write(frame(self._encoder.encode(command)))
 
-    async def _listen(self) -> None:
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                for event in await _receive(self._stdout):
-                    if isinstance(event, (Loaded, Refused)):
-                        continue
-                    answers = self._answers.get(event.request)
-                    if answers is not None:
-                        answers.put_nowait(event)
-        self._gone = f"the engine {_ending(await self._process.wait())}"
-        for request, answers in self._answers.items():
-            answers.put_nowait(Failed(request, self._gone))
-
 
 _decoder = msgspec.msgpack.Decoder(list[Event])
-
-
-async def _receive(stream: asyncio.StreamReader) -> list[Event]:
-    size = int.from_bytes(await stream.readexactly(HEADER), "little")
-    return _decoder.decode(await stream.readexactly(size))
 
 
 def _failure(answer: _Answer) -> PunaError:
