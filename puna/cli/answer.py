@@ -14,33 +14,77 @@ Reply = TypeVar("Reply")
 NARROWEST = 10
 """Columns below which a terminal's lines are left to the terminal."""
 
+_GREY, _BOLD, _DEFAULT = "\x1b[38;5;245m", "\x1b[1m", "\x1b[0m"
+
 
 class Answer:
-    """Writes one answer to standard output; `text` is what has come so far."""
+    """Writes one answer to standard output; `thinking` and `text` are what has come so far."""
 
-    def __init__(self, *, wrap: bool) -> None:
+    def __init__(self, *, wrap: bool, hide_thinking: bool = False) -> None:
+        self.thinking = ""
         self.text = ""
+        self._hides = hide_thinking
         self._terminal = sys.stdout.isatty()
-        self._wrapper = Wrapper() if wrap and self._terminal and os.environ.get("TERM") != "dumb" else None
+        self._able = self._terminal and os.environ.get("TERM") != "dumb"
+        self._wraps = wrap and self._able
+        self._wrapper = Wrapper() if self._wraps else None
+        self._in_thoughts = False
 
-    def show(self, replies: Iterable[Reply], text_of: Callable[[Reply], str | None]) -> Reply | None:
-        """Write the text of each reply; returns the last reply."""
+    def show(
+        self, replies: Iterable[Reply], parts_of: Callable[[Reply], tuple[str | None, str | None]]
+    ) -> Reply | None:
+        """Write the thinking and the text of each reply; returns the last reply."""
         last = None
         with spinner() as stop_spinner:
-            for last in replies:
-                if text := text_of(last):
-                    stop_spinner()
-                    self._write(text)
+            try:
+                for last in replies:
+                    thinking, text = parts_of(last)
+                    if thinking:
+                        self.thinking += thinking
+                        if not self._hides:
+                            stop_spinner()
+                            self._open_thoughts()
+                            self._write(thinking)
+                    if text:
+                        stop_spinner()
+                        self.say(text)
+            finally:
+                if self._in_thoughts:
+                    # Stopped before the first word of the answer: what is typed next must not be grey.
+                    self._put(_DEFAULT if self._able else "")
         return last
 
-    def _write(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Write a piece of the answer itself."""
+        self._close_thoughts()
         self.text += text
+        self._write(text)
+
+    def _open_thoughts(self) -> None:
+        """The words and colours around thinking are Ollama's (cmd.go, thinkingOutputOpeningText)."""
+        if not self._in_thoughts:
+            self._in_thoughts = True
+            heading = "Thinking...\n"
+            self._put(f"{_GREY}{_BOLD}{heading}{_DEFAULT}{_GREY}" if self._able else heading)
+
+    def _close_thoughts(self) -> None:
+        if self._in_thoughts:
+            self._in_thoughts = False
+            self._put("" if self.thinking.endswith("\n") else "\n")
+            ending = "...done thinking.\n\n"
+            self._put(f"{_GREY}{_BOLD}{ending}{_DEFAULT}" if self._able else ending)
+            self._wrapper = Wrapper() if self._wraps else None
+
+    def _write(self, text: str) -> None:
         columns = os.get_terminal_size(sys.stdout.fileno()).columns if self._terminal else 0
         if self._wrapper and columns > NARROWEST:
             # The last column stays free: terminals disagree on where the cursor is after writing there.
             text = self._wrapper.feed(text, columns - 1)
         elif self._terminal:
             text = printable(text)
+        self._put(text)
+
+    def _put(self, text: str) -> None:
         sys.stdout.write(text)
         sys.stdout.flush()
 

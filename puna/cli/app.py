@@ -10,9 +10,11 @@ import typer
 
 from puna import __version__
 from puna.cli.connection import CommandFailed, server_version
+from puna.cli.create import create
 from puna.cli.models import copy, delete, list_models, show
 from puna.cli.pull import pull
-from puna.cli.run import run
+from puna.cli.push import push
+from puna.cli.run import RunFlags, run
 from puna.cli.running import list_running, stop
 from puna.cli.serve import ENVIRONMENT, serve
 from puna.settings import OLLAMA_LEVEL, Settings
@@ -71,16 +73,36 @@ app.command(
 )(serve)
 app.command("start", hidden=True)(serve)
 app.command(
+    "create",
+    epilog=examples(
+        "puna create mine                     # from ./Modelfile, or the model files in this folder",
+        "puna create mine -f other/Modelfile  # paths in it start from its own folder",
+        "puna create mine -q q4_K_M           # quantized on the way",
+        "echo 'FROM ./model.gguf' | puna create mine -f -",
+    ),
+)(create)
+app.command(
     "run",
+    cls=RunFlags,
     epilog=examples(
         "puna run smollm2:135m",
         'puna run smollm2:135m "Why is the sky blue?"',
         'cat report.txt | puna run smollm2:135m "Summarise this."',
         'puna run smollm2:135m --format json "Name three rivers, as JSON."',
+        'puna run qwen3 --think=false "Why is the sky blue?"',
+        'puna run gemma3 "What is in this picture? ./photo.png"',
         'puna run all-minilm "turn this into a vector"',
     ),
 )(run)
 app.command("pull", epilog=examples("puna pull smollm2:135m"))(pull)
+app.command(
+    "push",
+    epilog=examples(
+        "puna push yourname/mine",
+        "puna push registry.example.com/team/mine:v2",
+        "puna push --insecure localhost:5000/team/mine",
+    ),
+)(push)
 app.command("list", epilog=examples("puna list", "puna list smol"))(list_models)
 app.command("ls", hidden=True)(list_models)
 app.command("show", epilog=examples("puna show smollm2:135m", "puna show --modelfile smollm2:135m"))(show)
@@ -88,6 +110,19 @@ app.command("ps", epilog=examples("puna ps"))(list_running)
 app.command("stop", epilog=examples("puna stop smollm2:135m"))(stop)
 app.command("cp", epilog=examples("puna cp smollm2:135m mine"))(copy)
 app.command("rm", epilog=examples("puna rm mine", "puna rm mine other:latest"))(delete)
+
+
+@app.command("doctor", epilog=examples("puna doctor", "puna doctor --fix"))
+def doctor(
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Remove what is damaged or unused, pull it again.")
+    ] = False,
+) -> None:
+    """Check every model on this machine."""
+    # Late, for it brings the library's types with it, which help can do without.
+    from puna.cli.doctor import doctor
+
+    doctor(fix)
 
 
 def main() -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import ollama
+from ollama import ProgressResponse
 
 
 class Client(ollama.Client):
@@ -12,3 +14,40 @@ class Client(ollama.Client):
         """`/api/show` whole: the client's own `show` drops `system` and `tensors`. Raises ResponseError."""
         asked = {"model": model, "verbose": True} if verbose else {"model": model}
         return self._request_raw("POST", "/api/show", json=asked).json()
+
+    def create_model(self, request: dict[str, Any]) -> Iterator[ProgressResponse]:
+        """`/api/create` with every field: the client's own `create` has no renderer, parser and requires."""
+        return self._request(ProgressResponse, "POST", "/api/create", json=request, stream=True)
+
+    def check_name(self, model: str) -> None:
+        """Raises ResponseError for a name that no model can have; one that no model has yet is fine."""
+        try:
+            self.details(model)
+        except ollama.ResponseError as error:
+            if error.status_code == 400:
+                raise
+
+    def is_puna(self) -> bool:
+        """The server is a Puna, and not another program that answers this API."""
+        return "puna" in self._request_raw("GET", "/api/version").json()
+
+    def has_blob(self, digest: str) -> bool:
+        """The server's store holds the blob "sha256:<hex>". A refusal has no words here; an upload's has."""
+        try:
+            self._request_raw("HEAD", f"/api/blobs/{digest}")
+        except ollama.ResponseError:
+            return False
+        return True
+
+    def offer_blob(self, digest: str, quoted_path: str) -> bool:
+        """Let a Puna server on this machine take a file where it lies; False when it does not."""
+        try:
+            self._request_raw("POST", f"/api/blobs/{digest}", headers={"Puna-Local-Path": quoted_path})
+        except ollama.ResponseError:
+            return False
+        return True
+
+    def send_blob(self, digest: str, size: int, pieces: Iterable[bytes]) -> None:
+        """Upload the `size` bytes of a blob."""
+        headers = {"Content-Length": str(size), "Content-Type": "application/octet-stream"}
+        self._request_raw("POST", f"/api/blobs/{digest}", content=pieces, headers=headers)

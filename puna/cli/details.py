@@ -22,6 +22,7 @@ def details_text(found: dict[str, Any], *, verbose: bool = False) -> str:
 def _sections(found: dict[str, Any], verbose: bool) -> Iterator[tuple[str, list[list[str]]]]:
     yield "Model", _model(found)
     yield "Capabilities", [[ability] for ability in found.get("capabilities") or []]
+    yield "Projector", _projector(found.get("projector_info") or {})
     parameters: str = found.get("parameters") or ""
     yield "Parameters", [line.split() for line in parameters.splitlines() if line.strip()]
     if verbose:
@@ -50,6 +51,23 @@ def _model(found: dict[str, Any]) -> list[list[str]]:
         ["context length", str(info.get(f"{architecture}.context_length", ""))],
         ["embedding length", str(info.get(f"{architecture}.embedding_length", ""))],
         ["quantization", details.get("quantization_level") or ""],
+        ["requires", found.get("requires") or ""],
+    ]
+    return [row for row in rows if row[1]]
+
+
+def _projector(info: dict[str, Any]) -> list[list[str]]:
+    architecture = info.get("general.architecture") or ""
+
+    def of_either(name: str) -> str:
+        values = (info.get(f"{architecture}.{sense}.{name}") for sense in ("vision", "audio"))
+        return str(next((value for value in values if value is not None), ""))
+
+    rows = [
+        ["architecture", architecture],
+        ["parameters", _count(info.get("general.parameter_count"))],
+        ["embedding length", of_either("embedding_length")],
+        ["dimensions", of_either("projection_dim")],
     ]
     return [row for row in rows if row[1]]
 

@@ -3,7 +3,8 @@
 COMMANDS = '''Available Commands:
   /set            Set session variables
   /show           Show model information
-  /load <model>   Load another model
+  /load <model>   Load a session or model
+  /save <model>   Save your current session
   /clear          Clear session context
   /bye            Exit
   /?, /help       Help for a command
@@ -11,6 +12,7 @@ COMMANDS = '''Available Commands:
 
 Use """ to begin a multi-line message.
 '''
+PICTURES = "Use /path/to/file to include .jpg, .png, .webp or .gif images.\n"
 
 SET = """Available Commands:
   /set parameter ...     Set a parameter
@@ -23,6 +25,8 @@ SET = """Available Commands:
   /set noformat          Disable formatting
   /set verbose           Show LLM stats
   /set quiet             Disable LLM stats
+  /set think             Enable thinking
+  /set nothink           Disable thinking
 """
 
 SHOW = """Available Commands:
@@ -65,7 +69,7 @@ PARAMETERS = """Available Parameters:
 """
 
 
-def guide(topic: str) -> str:
-    """The text of "/? topic"; the commands when there is no such topic."""
+def guide(topic: str, *, sees: bool = False) -> str:
+    """The text of "/? topic"; the commands when there is no such topic. `sees`: the model takes pictures."""
     topics = {"set": SET, "show": SHOW, "shortcut": SHORTCUTS, "shortcuts": SHORTCUTS}
-    return topics.get(topic.removeprefix("/"), COMMANDS)
+    return topics.get(topic.removeprefix("/"), COMMANDS + PICTURES * sees)

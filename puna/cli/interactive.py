@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from puna.cli.answer import Answer, spinner
 from puna.cli.connection import CommandFailed, ModelMissing, plain_failures
 from puna.cli.guide import SHOW, guide
 from puna.cli.multiline import Entry, Multiline
+from puna.cli.pictures import find_pictures, take_pictures
 from puna.cli.timing import summary
+from puna.cli.wrap import printable
 
 if TYPE_CHECKING:
     from puna.cli.client import Client
     from puna.cli.prompt import Prompt
-    from puna.cli.session import Session
+    from puna.cli.session import Session, Think
     from puna.settings import Settings
 
 
@@ -31,7 +33,8 @@ class Conversation:
         """Load the model, then take entries until the person leaves."""
         from puna.cli.prompt import LineHistory, Prompt
 
-        self._load(self._session.model)
+        self._load(self._session.model, self._session.think)
+        self._recall()
         history = LineHistory(Path.home() / ".ollama" / "history")
         prompt, entries = Prompt(history), Multiline()
         staying = True
@@ -70,30 +73,40 @@ class Conversation:
     def _act(self, entry: Entry) -> None:
         if entry.kind == "system":
             print(self._session.set_system(entry.text))
-        elif entry.kind == "line" and entry.text.startswith("/"):
+        elif (
+            entry.kind == "line" and entry.text.startswith("/") and not self._begins_with_picture(entry.text)
+        ):
             self._obey(entry.text)
         else:
             self._ask(entry.text)
 
+    def _begins_with_picture(self, text: str) -> bool:
+        return self._session.sees and any(found.start == 0 for found in find_pictures(text))
+
     def _ask(self, text: str) -> None:
         """Send a message and show the answer; what had come of one that was stopped stays remembered."""
-        session, asked = self._session, {"role": "user", "content": text}
-        answer = Answer(wrap=session.wrap)
+        session = self._session
+        asked: dict[str, Any] = {"role": "user", "content": text}
+        if session.sees:
+            asked["content"], asked["images"] = take_pictures(text)
+        answer = Answer(wrap=session.wrap, hide_thinking=session.hide_thinking)
         try:
             last = answer.show(
                 self._client.chat(
                     session.model,
                     [*session.messages, asked],
+                    think=session.think,
                     format=session.format,
                     options=session.options or None,
                     keep_alive=session.keep_alive,
                     stream=True,
                 ),
-                lambda reply: reply.message.content,
+                lambda reply: (reply.message.thinking, reply.message.content),
             )
         finally:
             if answer.text:
-                session.messages += [asked, {"role": "assistant", "content": answer.text}]
+                answered = {"role": "assistant", "content": answer.text, "thinking": answer.thinking}
+                session.messages += [asked, {name: value for name, value in answered.items() if value}]
         print("\n")
         if session.verbose and last is not None:
             print(summary(last), file=sys.stderr)
@@ -109,25 +122,50 @@ class Conversation:
             told = session.show(words[0], lambda: self._client.details(session.model)) if words else SHOW
         elif command == "/load":
             told = self._change_model(words[0]) if len(words) == 1 else "Usage:\n  /load <modelname>"
+        elif command == "/save":
+            told = self._save(words[0]) if len(words) == 1 else "Usage:\n  /save <modelname>"
         elif command == "/clear":
             session.clear()
             told = "Cleared session context"
         elif command in ("/?", "/help"):
-            told = guide(words[0] if words else "")
+            told = guide(words[0] if words else "", sees=session.sees)
         if told:
             print(told)
 
     def _change_model(self, model: str) -> str:
+        session = self._session
         print(f"Loading model '{model}'")
         try:
             with plain_failures(self._settings):
-                self._load(model)
+                found = self._client.details(model)
+                self._load(model, session.think if session.think_chosen else None)
         except ModelMissing:
             return f"Couldn't find model '{model}'"
-        self._session.model = model
-        self._session.clear()
+        session.meet(model, found)
+        session.clear()
         return ""
 
-    def _load(self, model: str) -> None:
+    def _save(self, name: str) -> str:
+        try:
+            with plain_failures(self._settings), spinner():
+                for _ in self._client.create_model(self._session.create_request(name)):
+                    pass
+        except CommandFailed as failure:
+            if "invalid model name" not in str(failure):
+                raise
+            return f"error: The model name '{name}' is invalid"
+        return f"Created new model '{name}'"
+
+    def _recall(self) -> None:
+        """Show the conversation that the model begins with, as if it had been held here."""
+        for message in self._session.examples:
+            said = message.get("content") or ""
+            if message["role"] == "user":
+                print(f">>> {printable(said)}")
+            elif message["role"] == "assistant":
+                Answer(wrap=self._session.wrap).say(said)
+                print("\n")
+
+    def _load(self, model: str, think: Think) -> None:
         with spinner():
-            self._client.generate(model, keep_alive=self._session.keep_alive)
+            self._client.generate(model, keep_alive=self._session.keep_alive, think=think)

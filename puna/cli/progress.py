@@ -1,4 +1,4 @@
-"""The lines that show a pull's progress: a spinner for a step, a bar for a layer (Ollama progress/*.go)."""
+"""The lines that show long work: a spinner for a step, a bar for what has a size (Ollama progress/*.go)."""
 
 from __future__ import annotations
 
@@ -10,11 +10,13 @@ from puna.cli.human import human_bytes
 _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _WINDOW = 10.0
 """Seconds over which speed is measured."""
+_GRAIN = 0.1
+"""Seconds between two measurements; hashing reports a thousand times a second."""
 
 
 @dataclass
 class Bar:
-    """A layer on its way. Sizes in bytes, moments in seconds of one clock."""
+    """Something on its way. Sizes in bytes, moments in seconds of one clock."""
 
     label: str
     total: int
@@ -23,7 +25,10 @@ class Bar:
 
     def set(self, completed: int, now: float) -> None:
         self.completed = min(completed, self.total)
-        self._samples.append((now, self.completed))
+        if len(self._samples) > 1 and now - self._samples[-2][0] < _GRAIN:
+            self._samples[-1] = (now, self.completed)
+        else:
+            self._samples.append((now, self.completed))
         while now - self._samples[0][0] > _WINDOW:
             self._samples.popleft()
 
@@ -50,31 +55,41 @@ class Bar:
         return f"{before} ▕{'█' * filled}{' ' * (room - filled)}▏ {after}"
 
 
-class PullProgress:
-    """Fed the messages of a pull, keeps what is to be seen of them."""
+class Progress:
+    """Fed the messages of some work, keeps what is to be seen of them."""
 
     def __init__(self) -> None:
         self._rows: list[str | Bar] = []
         self._bars: dict[str, Bar] = {}
+        self._told: set[tuple[str, str]] = set()
         self._status = ""
         self._turning = False
 
-    def feed(self, status: str, digest: str, total: int, completed: int, now: float) -> str | None:
-        """Take in one message; returns its status when a step begins with it."""
-        begun = status if status and status != self._status else None
-        self._status = status or self._status
-        if not digest:
+    def feed(
+        self, status: str, key: str, total: int, completed: int, now: float, label: str = ""
+    ) -> str | None:
+        """Take in one message; returns its status when a step begins with it.
+
+        A message with a `key` (a digest, as a rule) moves that key's bar, which is called `label`, or
+        like the status.
+        """
+        if not key:
+            begun = status if status and status != self._status else None
+            self._status = status or self._status
             if begun:
                 self._rows.append(status)
                 self._turning = True
-        elif completed:
-            # The first messages announce every layer at 0; a bar appears when its layer moves.
+            return begun
+        if completed:
+            # The first messages of a pull announce every layer at 0; a bar appears when its layer moves.
             self._turning = False
-            if digest not in self._bars:
-                label = f"pulling {digest.removeprefix('sha256:')[:12]}:"
-                self._bars[digest] = Bar(label, total, completed)
-                self._rows.append(self._bars[digest])
-            self._bars[digest].set(completed, now)
+            if key not in self._bars:
+                self._bars[key] = Bar(label or status, total, completed)
+                self._rows.append(self._bars[key])
+            self._bars[key].set(completed, now)
+        # Layers move side by side: one that comes up again is not a new step.
+        begun = status if status and (key, status) not in self._told else None
+        self._told.add((key, status))
         return begun
 
     def end(self) -> None:

@@ -1,15 +1,13 @@
-"""`puna pull`, and the progress that it and `run` show."""
+"""`puna pull`."""
 
 from __future__ import annotations
 
-import sys
-import time
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from puna.cli.connection import connect
-from puna.cli.progress import PullProgress
+from puna.cli.display import Display
 
 if TYPE_CHECKING:
     from puna.cli.client import Client
@@ -25,33 +23,6 @@ def pull(
 
 
 def pull_model(client: Client, model: str, *, insecure: bool = False) -> None:
-    """Pull a model. Progress goes to standard error: bars on a terminal, otherwise a line for each step."""
-    if sys.stderr.isatty():
-        _pull_with_bars(client, model, insecure)
-    else:
-        progress = PullProgress()
-        for step in client.pull(model, insecure=insecure, stream=True):
-            begun = progress.feed(
-                step.status or "", step.digest or "", step.total or 0, step.completed or 0, 0.0
-            )
-            if begun:
-                print(begun, file=sys.stderr, flush=True)
-
-
-def _pull_with_bars(client: Client, model: str, insecure: bool) -> None:
-    from rich.console import Console
-    from rich.live import Live
-    from rich.text import Text
-
-    console, progress = Console(stderr=True), PullProgress()
-
-    def screen() -> Text:
-        lines = progress.lines(console.width, time.monotonic())
-        return Text("\n".join(lines[-console.height :]), no_wrap=True, overflow="crop")
-
-    with Live(get_renderable=screen, console=console, refresh_per_second=10):
-        for step in client.pull(model, insecure=insecure, stream=True):
-            progress.feed(
-                step.status or "", step.digest or "", step.total or 0, step.completed or 0, time.monotonic()
-            )
-        progress.end()
+    """Pull a model, showing progress."""
+    with Display() as display:
+        display.follow(client.pull(model, insecure=insecure, stream=True), label="{}:".format)

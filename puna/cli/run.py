@@ -7,12 +7,25 @@ import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from puna.cli.connection import CommandFailed, ModelMissing, connect, plain_failures
 from puna.settings import Settings, parse_duration
 
 if TYPE_CHECKING:
     from puna.cli.client import Client
+    from puna.cli.session import Session, Think
+
+
+class RunFlags(TyperCommand):
+    """Some flags take a value after "=" only, and mean true without one: what follows is the prompt."""
+
+    _BARE = ("--think", "--truncate")
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        words = args[: args.index("--")] if "--" in args else args
+        whole = [f"{word}=true" if word in self._BARE else word for word in words]
+        return super().parse_args(ctx, whole + args[len(words) :])
 
 
 def run(
@@ -26,9 +39,19 @@ def run(
         str,
         typer.Option("--keepalive", help="Duration to keep a model loaded (e.g. 5m).", show_default=False),
     ] = "",
+    think: Annotated[
+        str,
+        typer.Option(
+            metavar="[=true|false|low|medium|high|max]",
+            help="Think before answering, and how much, for models that can.",
+            show_default=False,
+        ),
+    ] = "",
+    hidethinking: Annotated[bool, typer.Option("--hidethinking", help="Don't show the thinking.")] = False,
     nowordwrap: Annotated[
         bool, typer.Option("--nowordwrap", help="Don't wrap words to the next line automatically.")
     ] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Use an insecure registry.")] = False,
     dimensions: Annotated[
         int,
         typer.Option(help="For embedding models: shorten the vector to so many numbers.", show_default=False),
@@ -36,7 +59,7 @@ def run(
     truncate: Annotated[
         str,
         typer.Option(
-            metavar="BOOLEAN",
+            metavar="[=true|false]",
             help="For embedding models: cut a text that is too long (true, the default) or refuse it.",
             show_default=False,
         ),
@@ -44,7 +67,7 @@ def run(
 ) -> None:
     """Run a model."""
     settings = Settings.from_environment()
-    wanted_format, keep_alive = parse_format(format), parse_keepalive(keepalive)
+    wanted_format, keep_alive, chosen = parse_format(format), parse_keepalive(keepalive), parse_think(think)
     piped = read_piped()
     text = whole_text(" ".join(([piped] if piped else []) + (prompt or [])))
     interactive = sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty() and not prompt
@@ -53,26 +76,33 @@ def run(
 
     ensure_server(settings)
     with connect(settings) as client:
-        if "embedding" in (show_or_pull(client, settings, model).get("capabilities") or []):
+        found = show_or_pull(client, settings, model, insecure=insecure)
+        if "embedding" in (found.get("capabilities") or []):
             print(embedding(client, model, text, keep_alive, dimensions, truncate))
-        elif interactive:
-            from puna.cli.interactive import Conversation
-            from puna.cli.session import Session
+            return
+        from puna.cli.session import Session
 
-            session = Session(
-                model,
-                format=wanted_format,
-                keep_alive=keep_alive,
-                verbose=verbose,
-                wrap=not nowordwrap,
-                history=not settings.no_history,
-            )
+        session = Session(
+            model,
+            format=wanted_format,
+            keep_alive=keep_alive,
+            verbose=verbose,
+            wrap=not nowordwrap,
+            history=not settings.no_history,
+            think=chosen,
+            think_chosen=chosen is not None,
+            hide_thinking=hidethinking,
+        )
+        session.meet(model, found)
+        if interactive:
+            from puna.cli.interactive import Conversation
+
             Conversation(client, session, settings).hold()
         else:
-            answer_once(client, model, text, wanted_format, keep_alive, verbose=verbose, wrap=not nowordwrap)
+            answer_once(client, session, text)
 
 
-def show_or_pull(client: Client, settings: Settings, model: str) -> dict[str, Any]:
+def show_or_pull(client: Client, settings: Settings, model: str, *, insecure: bool) -> dict[str, Any]:
     """What the server says of a model, which is pulled first when the server has not got it."""
     try:
         with plain_failures(settings):
@@ -80,37 +110,41 @@ def show_or_pull(client: Client, settings: Settings, model: str) -> dict[str, An
     except ModelMissing:
         from puna.cli.pull import pull_model
 
-        pull_model(client, model)
+        pull_model(client, model, insecure=insecure)
         return client.details(model)
 
 
-def answer_once(
-    client: Client,
-    model: str,
-    prompt: str,
-    format: Any,
-    keep_alive: str | None,
-    *,
-    verbose: bool,
-    wrap: bool,
-) -> None:
+def answer_once(client: Client, session: Session, prompt: str) -> None:
     """Print the answer to one prompt; an empty prompt only loads the model."""
     from puna.cli.answer import Answer
     from puna.cli.timing import summary
 
-    answer = Answer(wrap=wrap)
+    pictures: list[bytes] = []
+    if session.sees:
+        from puna.cli.pictures import take_pictures
+
+        prompt, pictures = take_pictures(prompt)
+    answer = Answer(wrap=session.wrap, hide_thinking=session.hide_thinking)
     try:
         last = answer.show(
-            client.generate(model, prompt, format=format, keep_alive=keep_alive, stream=True),
-            lambda reply: reply.response,
+            client.generate(
+                session.model,
+                prompt,
+                images=pictures or None,
+                think=session.think,
+                format=session.format,
+                keep_alive=session.keep_alive,
+                stream=True,
+            ),
+            lambda reply: (reply.thinking, reply.response),
         )
     except KeyboardInterrupt:
         if sys.stdout.isatty():
             print()
         raise
-    if prompt:
+    if prompt or pictures:
         print("\n")
-    if verbose and last is not None and last.done:
+    if session.verbose and last is not None and last.done:
         sys.stdout.flush()
         print(summary(last), file=sys.stderr)
 
@@ -146,6 +180,17 @@ def parse_format(text: str) -> Any:
     if not isinstance(schema, dict):
         raise CommandFailed(f'invalid value for --format: {text!r} (must be "json" or a JSON schema)')
     return schema
+
+
+def parse_think(text: str) -> Think:
+    """What the API's `think` is for a `--think`; None when it was not given. Raises CommandFailed."""
+    if text in ("true", "false", ""):
+        return {"true": True, "false": False}.get(text)
+    if text not in ("high", "medium", "low", "max"):
+        raise CommandFailed(
+            f'invalid value for --think: "{text}" (must be true, false, high, medium, low, or max)'
+        )
+    return text
 
 
 def parse_keepalive(text: str) -> str | None:

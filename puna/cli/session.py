@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from puna.cli.guide import PARAMETERS, SET
-from puna.cli.parameters import Value, parse_parameter
+from puna.modelfile import parameter
+from puna.types import BadRequest
+
+Think = bool | str | None
+"""The API's `think`: on or off, a level, or None for what the model does by itself."""
 
 
 @dataclass
@@ -19,8 +24,28 @@ class Session:
     wrap: bool = True
     history: bool = True
     system: str = ""
-    options: dict[str, Value] = field(default_factory=dict)
-    messages: list[dict[str, str]] = field(default_factory=list)
+    think: Think = None
+    think_chosen: bool = False
+    """The person said whether to think; otherwise models that can, do."""
+    hide_thinking: bool = False
+    capabilities: frozenset[str] = frozenset()
+    examples: list[dict[str, Any]] = field(default_factory=list)
+    """The conversation that the model itself begins with: its Modelfile's MESSAGE lines."""
+    options: dict[str, int | float | bool | list[str]] = field(default_factory=dict)
+    messages: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def sees(self) -> bool:
+        """The model takes pictures."""
+        return "vision" in self.capabilities
+
+    def meet(self, model: str, found: dict[str, Any]) -> None:
+        """Talk with `model` from here on; `found` is what the server says of it."""
+        self.model = model
+        self.capabilities = frozenset(found.get("capabilities") or ())
+        self.examples = found.get("messages") or []
+        if not self.think_chosen:
+            self.think = True if "thinking" in self.capabilities else None
 
     def clear(self) -> None:
         """Forget the conversation; the system message stays."""
@@ -43,6 +68,8 @@ class Session:
             return self.set_system(rest) if rest else SET
         if name == "parameter":
             return self._set_parameter(rest.split())
+        if name in ("think", "nothink"):
+            return self._set_think(False if name == "nothink" else rest.split()[0] if rest else True)
         if name == "format":
             if rest != "json":
                 return "Invalid or missing format. For 'json' mode use '/set format json'"
@@ -55,15 +82,33 @@ class Session:
         setattr(self, attribute, value)
         return told
 
+    def _set_think(self, think: bool | str) -> str:
+        self.think, self.think_chosen = think, True
+        unable = f'warning: model "{self.model}" does not support thinking output\n'
+        told = f"Set 'think' mode to '{think}'." if isinstance(think, str) else "Set 'think' mode."
+        return unable * ("thinking" not in self.capabilities) + (told if think else "Set 'nothink' mode.")
+
     def _set_parameter(self, words: list[str]) -> str:
         if len(words) < 2:
             return PARAMETERS
         name, *values = words
         try:
-            self.options[name] = parse_parameter(name, values)
-        except ValueError as error:
+            value = parameter(name, values[0])
+            self.options[name] = list(values) if isinstance(value, list) else value
+        except BadRequest as error:
             return f'Couldn\'t set parameter: "{error}"'
         return f"Set parameter '{name}' to '{', '.join(values)}'"
+
+    def create_request(self, name: str) -> dict[str, Any]:
+        """What makes a model of this session: the API's create request for `/save name`."""
+        request: dict[str, Any] = {"model": name, "from": self.model}
+        if self.system:
+            request["system"] = self.system
+        if self.options:
+            request["parameters"] = dict(self.options)
+        if messages := self.examples + self.messages:
+            request["messages"] = [_as_json(message) for message in messages]
+        return request
 
     def show(self, part: str, details: Callable[[], dict[str, Any]]) -> str:
         """The text of "/show part"; `details` asks the server what it knows of the model."""
@@ -94,6 +139,12 @@ class Session:
             lines += ["", "User defined parameters:"]
             lines += [f"  {name:30} {value}" for name, value in self.options.items()]
         return "\n".join(lines) + "\n"
+
+
+def _as_json(message: dict[str, Any]) -> dict[str, Any]:
+    images = message.get("images")
+    encoded = [b64encode(i).decode() if isinstance(i, bytes) else i for i in images or ()]
+    return message | {"images": encoded} if images else message
 
 
 _SWITCHES: dict[str, tuple[str, object, str]] = {

@@ -1,9 +1,11 @@
 """A process for each loaded model: libllama, the batch loop, the prefix tree, sampling, grammar, vectors.
 
 `start` launches such a process; what it returns satisfies `puna.types.Engine`.
+`quantize` stores a model's weights in fewer bits, in a process of its own too.
 Only `llama.py` touches ctypes; the heavy imports happen in the engine process, not in the server.
 """
 
 from puna.engine.process import EngineProcess, start
+from puna.engine.quantize import quantization, quantize
 
-__all__ = ["EngineProcess", "start"]
+__all__ = ["EngineProcess", "quantization", "quantize", "start"]

@@ -74,7 +74,11 @@ class Runner:
         self._events: list[Event] = []
         self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         model = self._model = Model(
-            spec.path, num_gpu=spec.num_gpu, main_gpu=spec.main_gpu, use_mmap=spec.use_mmap
+            spec.path,
+            adapters=spec.adapters,
+            num_gpu=spec.num_gpu,
+            main_gpu=spec.main_gpu,
+            use_mmap=spec.use_mmap,
         )
         threads = spec.num_thread or psutil.cpu_count(logical=False) or os.cpu_count() or 1
         self._num_ctx = min(spec.num_ctx, model.n_ctx_train or spec.num_ctx)

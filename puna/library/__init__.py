@@ -3,27 +3,36 @@
 A `Library` finds, lists, writes and removes them; a `Model` is one of them; it never loads one.
 """
 
+from puna.library.create import create
+from puna.library.doctor import Finding, Outcome, check, repair
 from puna.library.gguf import Metadata, Skipped, TensorInfo, read_metadata
 from puna.library.manifests import Layer
 from puna.library.model import Model, describe
 from puna.library.names import Name
+from puna.library.recipe import Recipe
 from puna.library.show import show
 from puna.library.starters import STARTERS, Starter, install, starter_for
 from puna.library.store import Library
 
 __all__ = [
     "STARTERS",
+    "Finding",
     "Layer",
     "Library",
     "Metadata",
     "Model",
     "Name",
+    "Outcome",
+    "Recipe",
     "Skipped",
     "Starter",
     "TensorInfo",
+    "check",
+    "create",
     "describe",
     "install",
     "read_metadata",
+    "repair",
     "show",
     "starter_for",
 ]

@@ -5,38 +5,63 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
+from functools import cached_property
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
-from puna.library.durable import aside, move, write, writing
-from puna.types import BadRequest
+from puna.library.clone import linked, reflinked
+from puna.library.durable import aside, make_folder, move, sync, write, writing
+from puna.library.hashing import digest_of, digest_of_file
+from puna.types import BadRequest, NotFound, PunaError
 
 STALE = 3600.0
 """Seconds after which an unfinished file, or a blob no manifest names, is nobody's work in progress."""
+RESUMABLE = 7 * 24 * 3600.0
+"""Seconds for which a download that was broken off can be taken up again."""
 
 _DIGEST = re.compile(r"sha256[:-]([0-9a-fA-F]{64})")
+_DOWNLOAD = re.compile(r"sha256-[0-9a-f]{64}-partial.*")
 _CHUNK = 1 << 20
 
 
 class Blobs:
-    """The blobs in one folder, which is made when the first is written."""
+    """The blobs in one folder, which is made when the first is written.
 
-    def __init__(self, folder: Path) -> None:
+    `changing` is held while a blob appears or is held, so that it is not just then being removed.
+    """
+
+    def __init__(self, folder: Path, changing: Callable[[], AbstractContextManager[None]]) -> None:
         self.folder = folder
+        self._changing = changing
+        self._held: dict[Path, int] = {}
 
     def path(self, digest: str) -> Path:
         """Where the blob with this digest lies or would lie. Raises BadRequest unless "sha256:<64 hex>"."""
         written = _DIGEST.fullmatch(digest)
         if written is None:
             raise BadRequest("invalid digest format")
-        return self.folder / f"sha256-{written[1].lower()}"
+        number = written[1].lower()
+        old = self._misnamed.get(number)
+        return old if old and old.exists() else self.folder / f"sha256-{number}"
 
     def temporary(self) -> AbstractContextManager[Path]:
         """A path here for a file being made, removed at the end unless `adopt` took it."""
         return aside(self.folder, "sha256-")
+
+    def partial(self, digest: str, suffix: str = "") -> Path:
+        """Where a download of this blob is kept until it is whole, `RESUMABLE` after it was last written to.
+
+        The folder is there. Raises BadRequest for what is no digest, PunaError.
+        """
+        path = self.path(digest)
+        with writing(self.folder):
+            make_folder(self.folder)
+        return self.folder / f"sha256-{path.name[-64:].lower()}-partial{suffix}"
 
     def add(
         self,
@@ -50,7 +75,8 @@ class Blobs:
         `on_bytes` gets the bytes written so far, after each piece. Raises BadRequest when the digest is not
         the `expected` one, PunaError when the disk is full; then, as when `source` fails, nothing is left.
         """
-        wanted = self.path(expected) if expected else None
+        if expected:
+            self.path(expected)
         hasher, size = hashlib.sha256(), 0
         with self.temporary() as path:
             with writing(self.folder):
@@ -64,43 +90,180 @@ class Blobs:
                     if on_bytes:
                         on_bytes(size)
                 digest = f"sha256:{hasher.hexdigest()}"
-                if wanted and wanted != self.path(digest):
-                    raise BadRequest(f'digest mismatch, expected "{expected}", got "{digest}"')
+                _expect(expected, digest)
                 with writing(self.folder):
                     os.fsync(file.fileno())
-            return self._keep(path, digest, size)
+            return self._keep(path, digest), size
 
     def adopt(self, path: Path) -> tuple[str, int]:
         """Turn a file made at a `temporary` path into a blob; its digest and size. Raises PunaError."""
+        self._made_here(path)
+        with writing(self.folder), open(path, "rb+", buffering=0) as file:
+            digest, size = digest_of(file)
+            os.fsync(file.fileno())
+        return self._keep(path, digest), size
+
+    def place(self, path: Path, digest: str) -> None:
+        """Turn a file of this folder that was verified already into the blob `digest`. Raises PunaError."""
+        self._made_here(path)
+        self.path(digest)
+        with writing(self.folder), open(path, "rb+", buffering=0) as file:
+            os.fsync(file.fileno())
+        self._keep(path, digest)
+
+    def bring(
+        self, source: Path, expected: str | None = None, on_bytes: Callable[[int], None] | None = None
+    ) -> tuple[str, int]:
+        """Make a file of this machine a blob; its digest and size. It is copied only where it must be.
+
+        Where the file system can, the two share their blocks, else their inode: then who later writes into
+        the file damages the blob. `on_bytes` gets the bytes read so far. Raises NotFound, BadRequest when it
+        is no file, changes while it is read or has another digest than `expected`, PunaError.
+        """
+        if expected:
+            self.path(expected)
+        with _readable(source) as file, self.temporary() as path:
+            before = os.fstat(file.fileno())
+
+            def read(count: int) -> None:
+                if count > before.st_size:  # It may never end.
+                    raise BadRequest(f"{source} changed while it was read")
+                if on_bytes:
+                    on_bytes(count)
+
+            with writing(self.folder):
+                shared = reflinked(file.fileno(), path)
+                if shared or linked(source, file.fileno(), path):
+                    digest, size = digest_of_file(path, read) if shared else digest_of(file, read)
+                    sync(path)
+                else:
+                    with open(path, "xb", buffering=0) as copy:
+                        digest, size = digest_of(file, read, copy.fileno())
+                        os.fsync(copy.fileno())
+            after = os.fstat(file.fileno())
+            if not shared and (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, size):
+                raise BadRequest(f"{source} changed while it was read")
+            _expect(expected, digest)
+            return self._keep(path, digest), size
+
+    def hold(self, digest: str) -> bool:
+        """Whether the blob is there. It then stays for an hour or until it is let go. See `_hold`."""
+        path = self.path(digest)
+        if not path.is_file():
+            return False
+        # Where nothing can be written, nothing is removed either.
+        with suppress(OSError, PunaError), self._changing():
+            self._hold(path, path)
+        return path.is_file()
+
+    def let_go(self, digests: Iterable[str]) -> None:
+        """A manifest names these blobs now: those that only this process held are held no more."""
+        for path in map(self.path, digests):
+            with suppress(OSError):
+                if self._held.pop(path, None) == path.stat().st_mtime_ns:
+                    os.utime(path)
+
+    def remove_unless_held(self, digest: str) -> None:
+        """Remove a blob that no manifest names, if it is there, while `changing`. Raises PunaError."""
+        path = self.path(digest)
+        with writing(self.folder), suppress(FileNotFoundError):
+            state = path.stat()
+            if state.st_nlink > 1 or state.st_mtime <= time.time():
+                path.unlink()
+
+    def rename(self) -> None:
+        """Give the blobs of an old store the names of today. Raises OSError."""
+        for number, old in self._misnamed.items():
+            if old.exists():
+                move(old, self.folder / f"sha256-{number}")
+
+    def unused(self, used: Collection[Path] | None) -> Iterator[tuple[Path, int]]:
+        """Files older than `STALE`, and their sizes: unfinished ones, and blobs not `used` if that is given.
+
+        Downloads that can be taken up again count once they are older than `RESUMABLE`. Raises OSError.
+        """
+        for entry in _files(self.folder):
+            path = Path(entry.path)
+            if not entry.name.startswith("sha256") or (
+                _DIGEST.fullmatch(entry.name) and (used is None or path in used)
+            ):
+                continue
+            limit = RESUMABLE if _DOWNLOAD.fullmatch(entry.name) else STALE
+            with suppress(FileNotFoundError):
+                state = entry.stat()
+                if time.time() - touched(state) > limit:
+                    yield path, state.st_size
+
+    @cached_property
+    def _misnamed(self) -> dict[str, Path]:
+        """Blobs of a store older than today's names: "sha256:" before the number, or capitals in it."""
+        found: dict[str, Path] = {}
+        with suppress(OSError):
+            for entry in _files(self.folder):
+                written = _DIGEST.fullmatch(entry.name)
+                if written and entry.name != f"sha256-{written[1].lower()}":
+                    found[written[1].lower()] = Path(entry.path)
+        return found
+
+    def _made_here(self, path: Path) -> None:
         if path.parent != self.folder:
             raise ValueError(f"{path} was not made in {self.folder}")
-        hasher, size = hashlib.sha256(), 0
-        with writing(self.folder), open(path, "rb+") as file:
-            while chunk := file.read(_CHUNK):
-                hasher.update(chunk)
-                size += len(chunk)
-            os.fsync(file.fileno())
-        return self._keep(path, f"sha256:{hasher.hexdigest()}", size)
 
-    def remove(self, digest: str) -> None:
-        """Remove a blob if it is there. Raises PunaError."""
-        with writing(self.folder):
-            self.path(digest).unlink(missing_ok=True)
-
-    def prune(self, used: Collection[Path] | None) -> None:
-        """Remove files older than `STALE`: unfinished ones, and blobs not in `used` unless it is None."""
-        with writing(self.folder):
-            for entry in _files(self.folder):
-                blob = _DIGEST.fullmatch(entry.name) is not None
-                keep = blob and (used is None or Path(entry.path) in used)
-                if not keep and time.time() - entry.stat().st_mtime > STALE:
-                    Path(entry.path).unlink(missing_ok=True)
-
-    def _keep(self, path: Path, digest: str, size: int) -> tuple[str, int]:
+    def _keep(self, path: Path, digest: str) -> str:
         # Over one that is there too: what was just hashed is whole, the other may have been damaged.
-        with writing(self.folder):
-            move(path, self.path(digest))
-        return digest, size
+        target = self.path(digest)
+        with self._changing(), writing(self.folder):
+            self._hold(path, target)
+            move(path, target)
+        return digest
+
+    def _hold(self, path: Path, blob: Path) -> None:
+        """Mark the file at `path`, which is or will be `blob`, as needed. Raises OSError.
+
+        Its time of writing lies in the future: until then it is held, in the eyes of every process. One that
+        is also a person's file keeps its time; that its state changed now keeps it from being pruned.
+        """
+        state = path.stat()
+        if state.st_nlink > 1:
+            with suppress(OSError):  # Somebody else's, in a store for many.
+                path.chmod(stat.S_IMODE(state.st_mode))
+        else:
+            now, before = time.time_ns(), _written(blob)
+            until = now + int(STALE * 1e9)
+            os.utime(path, ns=(until, until))
+            if before <= now or before == self._held.get(blob):
+                self._held[blob] = path.stat().st_mtime_ns
+            else:
+                self._held.pop(blob, None)  # Another process holds it: letting go would be for both.
+
+
+def touched(state: os.stat_result) -> float:
+    """When a blob was last written or held, in seconds. One that is also a person's file has their times."""
+    return state.st_ctime if state.st_nlink > 1 else state.st_mtime
+
+
+def _written(path: Path) -> int:
+    """When a file was last written, in nanoseconds; 0 when it is not there. Raises OSError."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
+
+
+def _expect(expected: str | None, digest: str) -> None:
+    if expected and expected.replace("-", ":").lower() != digest:
+        raise BadRequest(f'digest mismatch, expected "{expected}", got "{digest}"')
+
+
+def _readable(path: Path) -> FileIO:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # Asked first: opening a pipe would wait for its other end.
+            raise BadRequest(f"{path} is not a regular file")
+        return open(path, "rb", buffering=0)
+    except FileNotFoundError:
+        raise NotFound(f"{path} not found") from None
+    except (OSError, ValueError) as error:
+        raise BadRequest(f"cannot read {path}: {getattr(error, 'strerror', error)}") from error
 
 
 def _chunks(source: BinaryIO | Iterable[bytes]) -> Iterator[bytes]:

@@ -41,11 +41,17 @@ def aside(folder: Path, prefix: str) -> Iterator[Path]:
             path.unlink()
 
 
-def write(file: int, content: bytes) -> None:
+def write(file: int, content: bytes | memoryview) -> None:
     """Write all of `content` to an open file. Raises OSError."""
     view = memoryview(content)
     while view:
         view = view[os.write(file, view) :]
+
+
+def sync(path: Path) -> None:
+    """Make what a file holds last. Raises OSError."""
+    with open(path, "rb+" if os.name == "nt" else "rb") as file:
+        os.fsync(file.fileno())
 
 
 def move(source: Path, target: Path) -> None:

@@ -16,7 +16,7 @@ from puna.types import LoadFailed
 
 # Far above any real file (the largest vocabularies make 20 MB headers): a forged one cannot exhaust us.
 _MAX_HEADER = 64 << 20
-_FIRST_READ = 1 << 20
+_PIECE = 1 << 20
 _MAX_ENTRIES = 1 << 16
 _MAX_ELEMENTS = 3_000_000
 _MAX_DIMENSIONS = 4
@@ -24,6 +24,12 @@ _MAX_COUNT = (1 << 63) - 1
 
 _KEPT = 1024
 """Arrays up to this length are always read: those with a value for each layer, not those for each token."""
+_LONG_TEXT, _LONGEST_TEXT, _LONGEST_NAME = 1 << 20, 16 << 20, 1 << 16
+"""Bytes of a text that is read only if asked for, of one that is never read, and of any name."""
+_ROOM, _ROOM_VERBOSE = 32 << 20, 160 << 20
+"""Bytes of memory that all that is read may take; the largest vocabulary there is takes 120 MB."""
+_NUMBER_ROOM, _TEXT_ROOM = 40, 88
+"""What CPython takes for a number in a list, and for a text beside its characters."""
 
 _CUT_SHORT = "it is truncated: the file ends inside its header"
 
@@ -45,7 +51,7 @@ _U32, _U64 = _SCALARS[4], _SCALARS[10]
 
 
 class Skipped(msgspec.Struct, frozen=True):
-    """Stands for a long array that was not read; `len()` is the array's length."""
+    """Stands for a long array or text that was not read; `len()` is its length."""
 
     length: int
 
@@ -67,7 +73,7 @@ class TensorInfo(msgspec.Struct, frozen=True):
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """What a GGUF file says of itself. Long arrays are `Skipped` unless it was read with `verbose`."""
+    """What a GGUF file says of itself. Long values are `Skipped` unless it was read with `verbose`."""
 
     values: dict[str, Any]
     tensors: list[TensorInfo]
@@ -107,7 +113,7 @@ def read_metadata(path: Path, *, verbose: bool = False) -> Metadata:
 
 
 def cached_metadata(path: Path) -> Metadata:
-    """`read_metadata` without long arrays, remembered for the whole process. Raises LoadFailed."""
+    """`read_metadata` without long values, remembered for the whole process. Raises LoadFailed."""
     try:
         state = path.stat()
     except OSError as error:
@@ -125,15 +131,19 @@ class _Malformed(Exception):
 
 
 class _Reader:
-    """Walks a header from front to back."""
+    """Walks a header from front to back, with a piece of it in memory."""
 
     def __init__(self, file: BinaryIO, verbose: bool) -> None:
         self._file = file
         self._file_size = os.fstat(file.fileno()).st_size
-        self._header = b""
-        self._longest_kept = _MAX_ELEMENTS if verbose else _KEPT
-        self._elements_left = _MAX_ELEMENTS
+        self._piece = b""
+        self._start = 0
+        """Where in the file `_piece` begins."""
         self._at = 0
+        self._longest_kept = _MAX_ELEMENTS if verbose else _KEPT
+        self._longest_text = _LONGEST_TEXT if verbose else _LONG_TEXT
+        self._elements_left = _MAX_ELEMENTS
+        self._room = _ROOM_VERBOSE if verbose else _ROOM
 
     def read(self) -> Metadata:
         if self._bytes(4) != b"GGUF":
@@ -146,7 +156,7 @@ class _Reader:
         tensors, entries = self._number(_U64), self._number(_U64)
         if max(tensors, entries) > _MAX_ENTRIES:
             raise _Malformed(f"it claims {tensors} tensors and {entries} metadata entries")
-        values = {self._string(): self._value(self._number(_U32)) for _ in range(entries)}
+        values = {self._name(): self._value(self._number(_U32)) for _ in range(entries)}
         found = [self._tensor() for _ in range(tensors)]
         self._check_data(found, values.get("general.alignment", 32))
         count = sum(math.prod(tensor.shape) for tensor in found)
@@ -168,7 +178,7 @@ class _Reader:
                 )
 
     def _tensor(self) -> TensorInfo:
-        name = self._string()
+        name = self._name()
         dimensions = self._number(_U32)
         if dimensions > _MAX_DIMENSIONS:
             raise _Malformed(f"tensor {name!r} has {dimensions} dimensions")
@@ -186,7 +196,7 @@ class _Reader:
 
     def _value(self, kind: int) -> Any:
         if kind == _STRING:
-            return self._string()
+            return self._text()
         if kind == _ARRAY:
             return self._array()
         return self._number(self._scalar(kind))
@@ -198,8 +208,9 @@ class _Reader:
         self._elements_left -= length
         if length <= self._longest_kept:
             if kind == _STRING:
-                return [self._string() for _ in range(length)]
+                return [self._text() for _ in range(length)]
             scalar = self._scalar(kind)
+            self._take_room(length * _NUMBER_ROOM)
             return [value for (value,) in scalar.iter_unpack(self._bytes(length * scalar.size))]
         if kind == _STRING:
             self._skip_strings(length)
@@ -209,15 +220,15 @@ class _Reader:
 
     def _skip_strings(self, count: int) -> None:
         # The one loop that runs for each token of a vocabulary: local names, and no call but one.
-        header, at, length_at = self._header, self._at, _U64.unpack_from
-        last = len(header) - 8
+        piece, at, length_at = self._piece, self._at - self._start, _U64.unpack_from
+        last = len(piece) - 8
         for _ in range(count):
             if at > last:
-                self._at = at
+                self._at = self._start + at
                 self._need(8)
-                header, last = self._header, len(self._header) - 8
-            at += 8 + length_at(header, at)[0]
-        self._at = at
+                piece, at, last = self._piece, self._at - self._start, len(self._piece) - 8
+            at += 8 + length_at(piece, at)[0]
+        self._at = self._start + at
 
     def _scalar(self, kind: int) -> struct.Struct:
         scalar = _SCALARS.get(kind)
@@ -225,26 +236,58 @@ class _Reader:
             raise _Malformed(f"it has a value of unknown type {kind}")
         return scalar
 
-    def _string(self) -> str:
-        return self._bytes(self._number(_U64)).decode("utf-8", "replace")
+    def _name(self) -> str:
+        length = self._number(_U64)
+        if length > _LONGEST_NAME:
+            raise self._beyond(length) or _Malformed(f"it has a name of {length} bytes")
+        return self._decoded(length)
+
+    def _text(self) -> str | Skipped:
+        length = self._number(_U64)
+        if length <= self._longest_text:
+            return self._decoded(length)
+        if error := self._beyond(length):
+            raise error
+        self._at += length
+        return Skipped(length)
+
+    def _decoded(self, length: int) -> str:
+        # One character beyond the 16-bit plane makes every other take four bytes too.
+        self._take_room(_TEXT_ROOM + 4 * length)
+        return self._bytes(length).decode("utf-8", "replace")
+
+    def _take_room(self, size: int) -> None:
+        self._room -= size
+        if self._room < 0:
+            raise _Malformed("its header holds more than any model's")
 
     def _number(self, kind: struct.Struct) -> Any:
         return kind.unpack(self._bytes(kind.size))[0]
 
     def _bytes(self, count: int) -> bytes:
         self._need(count)
-        start, self._at = self._at, self._at + count
-        return self._header[start : self._at]
+        start, self._at = self._at - self._start, self._at + count
+        return self._piece[start : start + count]
 
     def _need(self, count: int) -> None:
-        """Have `count` more bytes in `_header`, reading on in growing steps."""
-        end = self._at + count
-        if end <= len(self._header):
+        """Have the next `count` bytes in `_piece`, which then begins with them if it is read on."""
+        kept = self._start + len(self._piece) - self._at
+        if count <= kept:
             return
+        if error := self._beyond(count):
+            raise error
+        if kept < 0:
+            self._file.seek(self._at)
+        rest = self._piece[len(self._piece) - kept :] if kept > 0 else b""
+        self._piece, self._start = rest + self._file.read(max(count - len(rest), _PIECE)), self._at
+        if count > len(self._piece):
+            raise _Malformed(_CUT_SHORT)
+
+    def _beyond(self, count: int) -> _Malformed | None:
+        """What is wrong if the next `count` bytes cannot all be in the header."""
+        end = self._at + count
         if end > self._file_size:
-            raise _Malformed(_CUT_SHORT)
+            return _Malformed(_CUT_SHORT)
         if end > _MAX_HEADER:
-            raise _Malformed(f"its header is longer than {_MAX_HEADER >> 20} MiB")
-        self._header += self._file.read(min(max(end, _FIRST_READ), _MAX_HEADER - len(self._header)))
-        if end > len(self._header):
-            raise _Malformed(_CUT_SHORT)
+            return _Malformed(f"its header is longer than {_MAX_HEADER >> 20} MiB")
+        return None

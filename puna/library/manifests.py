@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 
+from puna.library.folders import Folders
 from puna.library.names import Name
 from puna.types import InvalidName
 
 MEDIA_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
+READABLE = (MEDIA_TYPE, "application/vnd.oci.image.manifest.v1+json")
+"""What manifests of models say they are; lists of manifests and artifacts of others are something else."""
+
 CONFIG = "application/vnd.docker.container.image.v1+json"
 IMAGE = "application/vnd.ollama.image."
 """What the media types of layers begin with; "model", "template", "params", … follow."""
@@ -30,13 +34,13 @@ class Layer(msgspec.Struct, frozen=True, omit_defaults=True, rename=_FIELDS):
     name: str = ""
 
 
-class Manifest(msgspec.Struct, frozen=True, rename="camel"):
+class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
     """A Docker image manifest, version 2, as Ollama writes it (manifest/manifest.go)."""
 
-    schema_version: int
-    media_type: str
-    config: Layer
-    layers: list[Layer] | None = None
+    schema_version: int = 2
+    media_type: str = MEDIA_TYPE
+    config: Layer = Layer(CONFIG, "", 0)
+    layers: list[Layer] | None
 
     @property
     def blobs(self) -> tuple[Layer, ...]:
@@ -45,7 +49,7 @@ class Manifest(msgspec.Struct, frozen=True, rename="camel"):
 
 
 def encode(config: Layer, layers: Sequence[Layer]) -> bytes:
-    return msgspec.json.encode(Manifest(2, MEDIA_TYPE, config, list(layers))) + b"\n"
+    return msgspec.json.encode(Manifest(config=config, layers=list(layers))) + b"\n"
 
 
 _decoder = msgspec.json.Decoder(Manifest)
@@ -53,44 +57,50 @@ decode = _decoder.decode
 """Raises msgspec.DecodeError."""
 
 
-def stored(folder: Path) -> Iterator[tuple[Name, os.DirEntry[str]]]:
-    """Every name with a manifest below `folder`; what is not named like one is passed over."""
-    for host in _entries(folder):
-        for namespace in _entries(host):
-            for model in _entries(namespace):
-                for tag in _entries(model):
-                    path = f"{host.name}/{namespace.name}/{model.name}/{tag.name}"
-                    try:
-                        name = Name.from_path(path)
-                    except InvalidName:
-                        continue
-                    if tag.is_file():
-                        yield name, tag
+def stored(folders: Folders, root: Path) -> Iterator[tuple[Name | None, str]]:
+    """Every name with a manifest below `root` and its path; what is not named like one is passed over.
+
+    A folder that is not ours to read has no name: what is in it is not known.
+    """
+    unreadable: list[str] = []
+
+    def entries(folder: str) -> list[tuple[str, bool]]:
+        try:
+            return folders.entries(folder)
+        except OSError:
+            unreadable.append(folder)
+            return []
+
+    for host, _ in entries(str(root)):
+        for namespace, _ in entries(f"{root}/{host}"):
+            for model, _ in entries(f"{root}/{host}/{namespace}"):
+                for tag, is_file in entries(f"{root}/{host}/{namespace}/{model}"):
+                    path = f"{host}/{namespace}/{model}/{tag}"
+                    with suppress(InvalidName):
+                        if is_file:
+                            yield Name.from_path(path), f"{root}/{path}"
+    for folder in unreadable:
+        yield None, folder
 
 
-def spelled(folder: Path, name: Name) -> Name:
-    """`name` with each part's letters in the case in which it is stored below `folder`, as far as it is."""
-    _, parts = _spelled(folder, name.path().parts)
+def spelled(folders: Folders, root: Path, name: Name) -> Name:
+    """`name` with each part's letters in the case in which it is stored below `root`, as far as it is."""
+    _, parts = _spelled(folders, str(root), name.path().parts)
     return Name(*parts)
 
 
-def _spelled(folder: Path, parts: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+def _spelled(folders: Folders, folder: str, parts: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
     """How many leading parts exist below `folder` in the best spelling, and that spelling."""
     best = (0, parts)
     if not parts:
         return best
-    same = [e.name for e in _entries(folder) if e.name.isascii() and e.name.lower() == parts[0].lower()]
+    try:
+        entries = folders.entries(folder)
+    except OSError:
+        return best
+    same = [entry for entry, _ in entries if entry.isascii() and entry.lower() == parts[0].lower()]
     for spelling in sorted(same, key=lambda spelling: spelling != parts[0]):
-        depth, rest = _spelled(folder / spelling, parts[1:])
+        depth, rest = _spelled(folders, f"{folder}/{spelling}", parts[1:])
         if depth + 1 > best[0]:
             best = (depth + 1, (spelling, *rest))
     return best
-
-
-def _entries(folder: Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
-    """What is in `folder`; nothing when it is missing, no folder, or not ours to read."""
-    try:
-        with os.scandir(folder) as entries:
-            return list(entries)
-    except OSError:
-        return []

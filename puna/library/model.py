@@ -94,6 +94,10 @@ class Model:
 
     def details(self) -> dict[str, Any]:
         """Ollama's ModelDetails (api/types.go). Asks the GGUF file only for what the config leaves out."""
+        return dict(self._details)
+
+    @cached_property
+    def _details(self) -> dict[str, Any]:
         config = self.config
         if config.get("file_type", "") in ("", "unknown") or not config.get("model_family"):
             # A damaged model is still listed, and says what is wrong when it is loaded.

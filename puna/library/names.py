@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import PurePosixPath
 
 from puna.types import InvalidName
@@ -44,6 +45,7 @@ class Name:
         )
 
     @classmethod
+    @lru_cache(maxsize=4096)  # Every listing asks for every one again.
     def from_path(cls, path: str) -> Name:
         """The name stored at `path`, which is relative to the manifests. Raises InvalidName."""
         stored = _STORED.fullmatch(path)

@@ -9,7 +9,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,8 @@ import msgspec
 from puna.library import manifests
 from puna.library.blobs import STALE, Blobs
 from puna.library.durable import aside, make_folder, move, sync_folder, write, writing
+from puna.library.folders import Folders
+from puna.library.lock import locked
 from puna.library.manifests import Layer, Manifest
 from puna.library.model import Model
 from puna.library.names import Name
@@ -27,6 +29,7 @@ from puna.types import BadRequest, InvalidName, LoadFailed, NotFound, PunaError
 log = logging.getLogger(__name__)
 
 _Stamp = tuple[int, int, int]
+_LOCK = ".puna.lock"
 
 
 class Library:
@@ -36,23 +39,26 @@ class Library:
     is full or refuses, and leaves the library as it was.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, no_prune: bool = False) -> None:
+        """With `no_prune` (OLLAMA_NOPRUNE) blobs are removed with models that had them, and never else."""
         self.root = root
-        self._blobs = Blobs(root / "blobs")
+        self._no_prune = no_prune
+        self._mine = threading.Lock()
+        self._blobs = Blobs(root / "blobs", self._changing)
         self._manifests = root / "manifests"
+        self._folders = Folders()
         self._known: dict[Name, tuple[_Stamp, Model]] = {}
-        # Held while blobs are checked and a manifest written, or a manifest removed and its blobs with it.
-        self._changing = threading.Lock()
 
     def resolve(self, name: str | Name) -> Name:
         """The whole name, each part in the case it is stored in if it is stored. Raises InvalidName."""
-        return manifests.spelled(self._manifests, Name.parse(name) if isinstance(name, str) else name)
+        name = Name.parse(name) if isinstance(name, str) else name
+        return manifests.spelled(self._folders, self._manifests, name)
 
     def open(self, name: str | Name) -> Model:
         """The model of this name. Raises InvalidName, NotFound, and LoadFailed when it is damaged."""
         found = self.resolve(name)
         try:
-            model = self._model(found, os.stat(self._path(found)))
+            _, model = self._model(found, os.stat(self._path(found)))
         except OSError:
             raise NotFound(_not_found(name)) from None
         for layer in model.layers:
@@ -62,52 +68,37 @@ class Library:
 
     def list(self) -> builtins.list[Model]:
         """Every model, the newest first. Damaged ones are left out, with a warning."""
-        models = []
-        for name, entry in manifests.stored(self._manifests):
+        found: dict[Name, tuple[_Stamp, Model]] = {}
+        for name, path in manifests.stored(self._folders, self._manifests):
+            if name is None:
+                log.warning("left out of the list: %s cannot be read", path)
+                continue
             try:
-                models.append(self._model(name, entry.stat()))
+                found[name] = self._model(name, os.stat(path))
             except (OSError, LoadFailed) as error:
                 log.warning("left out of the list: %s: %s", name.display(), error)
-        names = {model.name for model in models}
-        self._known = {name: known for name, known in self._known.items() if name in names}
-        return sorted(models, key=lambda model: model.modified_at, reverse=True)
+        self._known = found
+        newest_first = sorted(found.values(), key=lambda known: known[0][0], reverse=True)
+        return [model for _, model in newest_first]
 
     def copy(self, source: str, destination: str) -> None:
         """Give a model a second name. Raises BadRequest for an invalid name, NotFound for no source."""
         old = self._resolve_for_copy("source", source)
         new = self._resolve_for_copy("destination", destination)
-        with self._changing:
-            try:
-                content = self._path(old).read_bytes()
-            except OSError:
-                raise NotFound(f'model "{source}" not found') from None
-            if old != new:
-                self._write_manifest(new, content)
+        missing = f'model "{source}" not found'
+        self._read(old, missing)
+        if old != new:
+            with self._changing():
+                self._replace(new, self._read(old, missing))
 
     def delete(self, name: str | Name) -> None:
         """Remove a model, and the blobs no other model has. Raises InvalidName, NotFound."""
         found = self.resolve(name)
-        path = self._path(found)
-        with self._changing:
-            try:
-                content = path.read_bytes()
-            except OSError:
-                raise NotFound(_not_found(name)) from None
-            with writing(self._manifests):
-                path.unlink()
-                sync_folder(path.parent)
-            for folder in list(path.parents)[:3]:
-                with suppress(OSError):  # It still holds another model.
-                    folder.rmdir()
-            self._known.pop(found, None)
-            try:
-                mine = manifests.decode(content).blobs
-            except msgspec.DecodeError:
-                return  # `prune` finds what it had.
-            used = self._used(self._stored())
-            for layer in mine:
-                if self.blob_path(layer.digest) not in used:
-                    self._blobs.remove(layer.digest)
+        self._read(found, _not_found(name))
+        with self._changing():
+            content = self._read(found, _not_found(name))
+            self._unlink(found)
+            self._release(content)
 
     def blob_path(self, digest: str) -> Path:
         """Where the blob with this digest lies or would lie. Raises BadRequest unless "sha256:<64 hex>"."""
@@ -131,39 +122,96 @@ class Library:
         """A path for a file being made, removed at the end unless `adopt_blob` took it."""
         return self._blobs.temporary()
 
+    def place_blob(self, path: Path, digest: str) -> None:
+        """Turn a file of the blobs' folder, such as a `partial_blob`, into the blob it was verified to be."""
+        self._blobs.place(path, digest)
+
+    def partial_blob(self, digest: str, suffix: str = "") -> Path:
+        """Where a download of this blob grows, `suffix` telling files of one download apart.
+
+        Its folder is there. `prune` leaves it for a week after it was last written to. Raises BadRequest.
+        """
+        return self._blobs.partial(digest, suffix)
+
+    def import_blob(
+        self, path: Path, expected: str | None = None, on_bytes: Callable[[int], None] | None = None
+    ) -> tuple[str, int]:
+        """Make a file of this machine a blob, without copying it where that can be. See `Blobs.bring`."""
+        return self._blobs.bring(path, expected, on_bytes)
+
+    def hold_blob(self, digest: str) -> bool:
+        """Whether the blob is there; it then stays for an hour, or until `write_manifest` names it.
+
+        Removing models does not take it meanwhile, in this process or another. New blobs are held from the
+        first. A blob that is also a person's file (`import_blob`) is safe from pruning only.
+        """
+        return self._blobs.hold(digest)
+
     def write_manifest(self, name: Name, config: dict[str, Any], layers: Sequence[Layer]) -> None:
         """Make `name` the model of these blobs, which are all there. Raises PunaError when one is not."""
         digest, size = self.add_blob([msgspec.json.encode(config) + b"\n"])
-        name = self.resolve(name)
-        with self._changing:
-            for layer in layers:
-                if not self.blob_path(layer.digest).is_file():
-                    raise PunaError(f"blob {layer.digest} is missing")
-            self._write_manifest(name, manifests.encode(Layer(manifests.CONFIG, digest, size), layers))
+        self._write(name, manifests.encode(Layer(manifests.CONFIG, digest, size), layers))
 
-    def prune(self, *, no_prune: bool = False) -> None:
+    def write_manifest_bytes(self, name: Name, content: bytes) -> None:
+        """Make `name` the model of this manifest, kept as it is, whose blobs are all there.
+
+        Raises PunaError when one is not, or when `content` is no manifest of a model.
+        """
+        try:
+            kind = manifests.decode(content).media_type
+        except msgspec.DecodeError as error:
+            raise PunaError(f"invalid manifest for {name.display()}: {error}") from error
+        if kind not in manifests.READABLE:
+            raise PunaError(f"invalid manifest for {name.display()}: unsupported media type {kind}")
+        self._write(name, content)
+
+    def prune(self) -> None:
         """Remove unfinished files and blobs of no model, an hour after they were last touched.
 
-        With `no_prune` (OLLAMA_NOPRUNE), or while a manifest cannot be read, every blob stays.
+        Downloads that can be taken up again stay for a week. With `no_prune`, or while a manifest cannot be
+        read, every blob stays. Raises PunaError when the store cannot be written to.
         """
-        with self._changing:
-            stored = list(self._stored())
-            keep_blobs = no_prune or None in stored
-            self._blobs.prune(None if keep_blobs else self._used(stored))
-            with writing(self._manifests):
-                for path in self._manifests.glob(".*-partial"):
-                    if time.time() - path.stat().st_mtime > STALE:
-                        path.unlink(missing_ok=True)
+        if not self.root.is_dir():
+            return
+        with self._changing(), writing(self.root):
+            self._blobs.rename()
+            for path, _ in self.unused():
+                path.unlink(missing_ok=True)
+
+    def unused(self) -> builtins.list[tuple[Path, int]]:
+        """The files that `prune` would remove, and their sizes in bytes. Raises OSError."""
+        stored = list(self._stored())
+        keep_blobs = self._no_prune or None in stored
+        found = list(self._blobs.unused(None if keep_blobs else self._used(stored)))
+        for path in self._manifests.glob(".*-partial"):
+            with suppress(FileNotFoundError):
+                state = path.stat()
+                if time.time() - state.st_mtime > STALE:
+                    found.append((path, state.st_size))
+        return found
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Held while blobs are added or checked and a manifest written, or removed and its blobs with it.
+
+        By one thread of all processes that work on the store. Raises PunaError where nothing can be written.
+        """
+        with ExitStack() as held:
+            held.enter_context(self._mine)
+            with writing(self.root):
+                make_folder(self.root)
+                held.enter_context(locked(self.root / _LOCK))
+            yield
 
     def _path(self, name: Name) -> Path:
         # Joined as text: on Windows `/` would take a host such as "c:" for a drive.
         return Path(f"{self._manifests}/{name.path()}")
 
-    def _model(self, name: Name, state: os.stat_result) -> Model:
+    def _model(self, name: Name, state: os.stat_result) -> tuple[_Stamp, Model]:
         stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
         known = self._known.get(name)
         if known and known[0] == stamp:
-            return known[1]
+            return known
         content = self._path(name).read_bytes()
         try:
             manifest = manifests.decode(content)
@@ -181,23 +229,88 @@ class Library:
             blobs=self._blobs,
         )
         self._known[name] = (stamp, model)
-        return model
+        return stamp, model
 
-    def _write_manifest(self, name: Name, content: bytes) -> None:
-        target = self._path(name)
+    def _read(self, name: Name, missing: str) -> bytes:
+        try:
+            return self._path(name).read_bytes()
+        except OSError:
+            raise NotFound(missing) from None
+
+    def _write(self, name: Name, content: bytes) -> None:
+        name = self.resolve(name)
+        with self._changing():
+            self._replace(name, content)
+
+    def _replace(self, name: Name, content: bytes) -> None:
+        """Write a manifest over the one there was, and remove what only that one had."""
+        try:
+            named = manifests.decode(content).blobs
+        except msgspec.DecodeError as error:
+            raise LoadFailed(f"the manifest for '{name.display()}' is damaged: {error}") from error
+        self._check(named)
+        path, old = self._path(name), None
+        with suppress(OSError):
+            old = path.read_bytes()
+        self._put(path, content)
+        self._known.pop(name, None)
+        try:
+            # Again: Ollama works on the same stores, and knows nothing of our lock.
+            self._check(named)
+        except PunaError:
+            if old is None:
+                self._unlink(name)
+            else:
+                self._put(path, old)
+            raise
+        self._blobs.let_go(layer.digest for layer in named)
+        if old is not None and old != content and not self._no_prune:
+            self._release(old)
+
+    def _check(self, named: Iterable[Layer]) -> None:
+        for layer in named:
+            if not self.blob_path(layer.digest).is_file():
+                raise PunaError(f"blob {layer.digest} is missing")
+
+    def _put(self, target: Path, content: bytes) -> None:
         with writing(self._manifests), aside(self._manifests, ".") as path:
             with open(path, "xb", buffering=0) as file:
                 write(file.fileno(), content)
                 os.fsync(file.fileno())
             make_folder(target.parent)
             move(path, target)
+
+    def _unlink(self, name: Name) -> None:
+        path = self._path(name)
+        with writing(self._manifests):
+            path.unlink()
+            sync_folder(path.parent)
+        for folder in list(path.parents)[:3]:
+            with suppress(OSError):  # It still holds another model.
+                folder.rmdir()
         self._known.pop(name, None)
+
+    def _release(self, content: bytes) -> None:
+        """Remove the blobs of a manifest that is gone, but for those that another has, or that are held."""
+        try:
+            mine = manifests.decode(content).blobs
+        except msgspec.DecodeError:
+            return  # `prune` finds what it had.
+        stored = list(self._stored())
+        if None in stored:
+            return  # The one that cannot be read may have them too.
+        used = self._used(stored)
+        for layer in mine:
+            if self.blob_path(layer.digest) not in used:
+                self._blobs.remove_unless_held(layer.digest)
 
     def _stored(self) -> Iterator[Manifest | None]:
         """Every manifest, None for one that cannot be read."""
-        for _, entry in manifests.stored(self._manifests):
+        for name, path in manifests.stored(self._folders, self._manifests):
             try:
-                yield manifests.decode(Path(entry.path).read_bytes())
+                yield manifests.decode(Path(path).read_bytes()) if name else None
+            except FileNotFoundError:
+                continue  # Removed just now.
             except (OSError, msgspec.DecodeError):
                 yield None
 

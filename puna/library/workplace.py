@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
 
 from puna.library.durable import make_folder
+from puna.library.lock import try_lock
 
 _LOOK_AGAIN = 0.2  # seconds
 
@@ -25,7 +24,7 @@ def workplace(root: Path, title: str, waiting: Callable[[], None]) -> Iterator[P
     make_folder(root)
     folder = root / f".{title}"
     with open(root / f".{title}.lock", "ab") as lock:
-        while not _locked(lock):
+        while not try_lock(lock.fileno()):
             waiting()
             time.sleep(_LOOK_AGAIN)
         shutil.rmtree(folder, ignore_errors=True)
@@ -34,25 +33,3 @@ def workplace(root: Path, title: str, waiting: Callable[[], None]) -> Iterator[P
             yield folder
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-
-
-if sys.platform == "win32":
-    import msvcrt
-
-    def _locked(file: BinaryIO) -> bool:
-        try:
-            file.seek(0)
-            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
-        except PermissionError:
-            return False
-        return True
-
-else:
-    import fcntl
-
-    def _locked(file: BinaryIO) -> bool:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True

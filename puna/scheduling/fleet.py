@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from puna.scheduling.memory import Budget
+from puna.scheduling.plan import Key
 from puna.scheduling.runner import Runner, State
 from puna.settings import Settings
 from puna.types import Engine, LoadFailed, LoadSpec
@@ -26,7 +27,7 @@ class Room:
 
 
 class Fleet:
-    """At most one runner a weights file. Calls `changed` after each load or close that ended by itself."""
+    """At most one runner for the same files. Calls `changed` after a load or close that ended by itself."""
 
     def __init__(
         self,
@@ -35,8 +36,8 @@ class Fleet:
         changed: Callable[[], None],
         failed: Callable[[Runner, LoadFailed], None],
     ) -> None:
-        self.runners: dict[str, Runner] = {}
-        """Loading or ready, by weights path."""
+        self.runners: dict[Key, Runner] = {}
+        """Loading or ready."""
         self._closing: set[Runner] = set()
         self._settings = settings
         self._start = start
@@ -57,7 +58,7 @@ class Fleet:
         now, alone = self._budget.room(sum(r.size for r in held), arriving)
         return Room(now, alone, (self._settings.max_loaded_models or math.inf) - len(held))
 
-    def make_room(self, size: int) -> set[str]:
+    def make_room(self, size: int) -> set[Key]:
         """Retire idle runners, least recently used first, for one of `size` bytes.
 
         Where those do not suffice, the keys of the busy ones that have to drain.

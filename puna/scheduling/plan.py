@@ -19,14 +19,23 @@ _STATES = 64 << 20  # bytes for states of recurrent models, which are small what
 _PAGE = 256  # libllama rounds the pool up to this
 
 
+Key = tuple[str, ...]
+"""The files that make a model what it is: whoever asks for the same ones can share a runner."""
+
+
 @dataclass(frozen=True)
 class Facts:
-    """What a plan rests on about a model; `weights_size` in bytes."""
+    """What a plan rests on about a model; `weights_size` in bytes, its adapters included."""
 
     path: str
     weights_size: int
     metadata: Metadata
     embedding: bool = False
+    adapters: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return (self.path, *self.adapters)
 
 
 def context(facts: Facts, options: Options, settings: Settings) -> int:
@@ -54,6 +63,7 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
         num_gpu=max(-1, options.num_gpu),
         main_gpu=options.main_gpu,
         use_mmap=options.use_mmap,
+        adapters=facts.adapters,
     )
     if facts.embedding:
         return spec

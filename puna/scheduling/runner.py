@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from puna.scheduling.plan import Key
 from puna.types import Engine, LoadSpec
 
 if TYPE_CHECKING:
@@ -41,8 +42,8 @@ class Runner:
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     @property
-    def key(self) -> str:
-        return self.spec.path
+    def key(self) -> Key:
+        return (self.spec.path, *self.spec.adapters)
 
     def stop_timer(self) -> None:
         if self.timer is not None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from puna.scheduling.fleet import Fleet
 from puna.scheduling.memory import human_size
-from puna.scheduling.plan import Facts, footprint, plan, serves, widened
+from puna.scheduling.plan import Facts, Key, footprint, plan, serves, widened
 from puna.scheduling.runner import Runner, State
 from puna.settings import Settings
 from puna.types import Busy, Engine, LoadFailed, LoadSpec, Options, PunaError
@@ -76,8 +76,8 @@ class Scheduler:
         self._settings = settings
         self._fleet = Fleet(settings, start, changed=self._advance, failed=self._failed)
         self._waiting: list[_Request] = []
-        self._draining: set[str] = set()
-        """Weights paths whose newcomers wait until the runner's leases have ended."""
+        self._draining: set[Key] = set()
+        """Runners whose newcomers wait until the leases on it have ended."""
         self._closed = False
 
     @asynccontextmanager
@@ -108,7 +108,7 @@ class Scheduler:
 
     async def unload(self, model: Model) -> None:
         """Unload `model` now or, without waiting for it here, as soon as the leases on it have ended."""
-        runner = self._fleet.runners.get(str(model.weights))
+        runner = self._fleet.runners.get((str(model.weights), *map(str, model.adapters)))
         if runner is None:
             return
         runner.keep_alive = 0
@@ -170,7 +170,7 @@ class Scheduler:
 
     def _ready(self, request: _Request) -> Runner | None:
         """The runner that can serve `request` at once."""
-        runner = self._fleet.runners.get(request.facts.path)
+        runner = self._fleet.runners.get(request.facts.key)
         if runner is None or runner.engine is None or not runner.engine.alive or runner.key in self._draining:
             return None
         return runner if self._serves(runner, request) else None
@@ -187,7 +187,7 @@ class Scheduler:
         for request in list(self._waiting):
             if request.granted.done():  # cancelled, and about to leave the queue
                 continue
-            key = request.facts.path
+            key = request.facts.key
             runner = self._fleet.runners.get(key)
             if runner is not None:
                 if runner.state is not State.READY or key in self._draining:
@@ -234,7 +234,7 @@ class Scheduler:
         return serves(runner.spec, request.facts, request.options, self._settings)
 
     def _failed(self, runner: Runner, error: LoadFailed) -> None:
-        for request in [r for r in self._waiting if r.facts.path == runner.key]:
+        for request in [r for r in self._waiting if r.facts.key == runner.key]:
             self._waiting.remove(request)
             self._refuse(request, LoadFailed(str(error)))
 
@@ -244,8 +244,15 @@ class Scheduler:
 
 
 def _facts(model: Model) -> Facts:
+    adapters = tuple(map(str, model.adapters))
     try:
-        size = os.stat(model.weights).st_size
+        size = sum(os.stat(file).st_size for file in (model.weights, *adapters))
     except OSError as error:
         raise LoadFailed(f"cannot read {error.filename}: {error.strerror}") from error
-    return Facts(str(model.weights), size, model.metadata, "embedding" in model.capabilities())
+    return Facts(
+        path=str(model.weights),
+        weights_size=size,
+        metadata=model.metadata,
+        embedding="embedding" in model.capabilities(),
+        adapters=adapters,
+    )

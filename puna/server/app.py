@@ -28,14 +28,14 @@ _log = logging.getLogger(__name__)
 
 def application(settings: Settings) -> Starlette:
     """The server for these settings. Its lifespan prunes the library and, at the end, closes the engines."""
-    library = Library(settings.models)
+    library = Library(settings.models, no_prune=settings.no_prune)
     scheduler = Scheduler(settings, start)
     rooms = Rooms(library, scheduler, Inference(library, scheduler), Pulls(library))
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # Neither is waited for: the server answers from the first moment.
-        chores = asyncio.gather(rooms.inference.warm(), asyncio.to_thread(_prune, library, settings))
+        chores = asyncio.gather(rooms.inference.warm(), asyncio.to_thread(_prune, library))
         yield
         await rooms.close()
         await chores
@@ -53,8 +53,8 @@ def application(settings: Settings) -> Starlette:
     return app
 
 
-def _prune(library: Library, settings: Settings) -> None:
+def _prune(library: Library) -> None:
     try:
-        library.prune(no_prune=settings.no_prune)
+        library.prune()
     except PunaError as error:
         _log.warning("pruning the library: %s", error)

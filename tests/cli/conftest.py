@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import os
@@ -35,6 +36,8 @@ class Recorded:
     url: str = ""
     answers: dict[str, Callable[[dict[str, Any]], Reply]] = field(default_factory=dict)
     asked: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+    """The store, by digest. It takes uploads only, as a real Ollama does."""
     hung_up: threading.Event = field(default_factory=threading.Event)
     """Set when a client left before the end of a stream."""
 
@@ -45,8 +48,11 @@ class Recorded:
 def _handler(recorded: Recorded) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            length = int(self.headers.get("Content-Length") or 0)
-            body = json.loads(self.rfile.read(length) or b"{}")
+            content = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if self.path.startswith("/api/blobs/"):
+                self._take(self.path.rpartition("/")[2], content)
+                return
+            body = json.loads(content or b"{}")
             recorded.asked.append((self.path, body))
             answer = recorded.answers.get(self.path)
             try:
@@ -63,6 +69,21 @@ def _handler(recorded: Recorded) -> type[BaseHTTPRequestHandler]:
                 recorded.hung_up.set()
 
         do_GET = do_DELETE = do_POST
+
+        def do_HEAD(self) -> None:
+            self._start(200 if self.path.rpartition("/")[2] in recorded.blobs else 404)
+
+        def _take(self, digest: str, content: bytes) -> None:
+            place = self.headers.get("Puna-Local-Path", "")
+            recorded.asked.append((self.path, {"bytes": len(content), "place": place}))
+            found = f"sha256:{hashlib.sha256(content).hexdigest()}"
+            if found == digest:
+                recorded.blobs[digest] = content
+                self._start(201)
+            else:
+                self._start(400)
+                error = f'digest mismatch, expected "{digest}", got "{found}"'
+                self.wfile.write(json.dumps({"error": error}).encode())
 
         def _start(self, status: int) -> None:
             self.send_response(status)

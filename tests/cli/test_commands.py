@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -141,6 +142,32 @@ def test_show(puna: Puna, answering: Recorded):
 
 """
     )
+    answering.answers["/api/show"] = lambda _: (
+        SHOWN
+        | {
+            "requires": "0.14.0",
+            "projector_info": {
+                "general.architecture": "clip",
+                "general.parameter_count": 428_890_000,
+                "clip.vision.embedding_length": 1280,
+                "clip.vision.projection_dim": 4096,
+            },
+        }
+    )
+    seeing = puna("show", "smollm2:135m").out
+    assert "    quantization        F16\n    requires            0.14.0\n" in seeing
+    assert (
+        """
+  Projector
+    architecture        clip
+    parameters          428.89M
+    embedding length    1280
+    dimensions          4096
+
+"""
+        in seeing
+    )
+    answering.answers["/api/show"] = lambda _: SHOWN
     verbose = puna("show", "-v", "smollm2:135m").out
     assert "    tokenizer.ggml.tokens              [<|endoftext|> ...+2 more]\n" in verbose
     assert "    tokenizer.ggml.add_space_prefix    false\n" in verbose
@@ -256,6 +283,7 @@ def test_run_takes_a_schema(puna: Puna, answering: Recorded):
     [
         (["--format", "yaml"], "Error: invalid value for --format: 'yaml'"),
         (["--keepalive", "5"], 'Error: time: missing unit in duration "5"'),
+        (["--think=loud"], 'Error: invalid value for --think: "loud"'),
         (["--dimensions", "many"], "Error: Invalid value for '--dimensions'"),
     ],
 )
@@ -296,13 +324,44 @@ def test_run_pulls_a_model_that_is_not_there(puna: Puna, answering: Recorded):
     assert (ended.status, ended.out, ended.err) == (0, "The sky is blue.\n\n", STATUSES)
 
 
+def test_run_thinks_as_it_is_told(puna: Puna, answering: Recorded):
+    answering.answers["/api/generate"] = lambda _: [
+        {"model": "m", "response": "", "thinking": "Let me see.", "done": False},
+        *generated("Blue."),
+    ]
+    thought = "Thinking...\nLet me see.\n...done thinking.\n\nBlue.\n\n"
+    assert puna("run", "m", "--think", "Why?").out == thought
+    assert puna("run", "m", "--think=high", "--hidethinking", "Why?").out == "Blue.\n\n"
+    puna("run", "m", "--think=false", "Why?")
+    puna("run", "m", "Why?")
+    answering.answers["/api/show"] = lambda _: SHOWN | {"capabilities": ["completion", "thinking"]}
+    puna("run", "m", "--", "--think")
+    asked = [(body.get("think"), body["prompt"]) for body in answering.bodies("/api/generate")]
+    assert asked == [
+        *((True, "Why?"), ("high", "Why?"), (False, "Why?")),
+        (None, "Why?"),
+        (True, "--think"),
+    ]
+
+
+def test_run_sends_pictures(puna: Puna, answering: Recorded, home: Path):
+    (home / "a.gif").write_bytes(b"GIF89a...")
+    answering.answers["/api/show"] = lambda _: SHOWN | {"capabilities": ["completion", "vision"]}
+    ended = puna("run", "m", f"What is in {home}/a.gif ?")
+    assert (ended.out, ended.err) == ("The sky is blue.\n\n", f"Added image '{home}/a.gif'\n")
+    (asked,) = answering.bodies("/api/generate")
+    assert (asked["prompt"], asked["images"]) == ("What is in  ?", ["R0lGODlhLi4u"])
+
+
 def test_run_on_an_embedding_model_prints_the_vector(puna: Puna, answering: Recorded):
     answering.answers["/api/show"] = lambda _: SHOWN | {"capabilities": ["embedding"]}
     answering.answers["/api/embed"] = lambda _: {"model": "m", "embeddings": [[0.25, -0.5]]}
     ended = puna("run", "m", "--dimensions", "2", "--truncate=false", stdin=b"hello")
+    puna("run", "m", "--truncate", "hello")
     assert ended.out == "[0.25,-0.5]\n"
-    (asked,) = answering.bodies("/api/embed")
+    asked, other = answering.bodies("/api/embed")
     assert (asked["input"], asked["dimensions"], asked["truncate"]) == ("hello", 2, False)
+    assert (other["input"], other["truncate"]) == ("hello", True)
     empty = puna("run", "m")
     assert empty.err.startswith("Error: embedding models require input text.")
 
@@ -344,7 +403,20 @@ def test_a_mistyped_command_ends_with_1(puna: Puna):
 
 def test_help_shows_examples(puna: Puna):
     assert puna().out == puna("--help").out
-    for command in ("serve", "run", "pull", "list", "show", "ps", "stop", "cp", "rm"):
+    for command in (
+        "serve",
+        "create",
+        "run",
+        "pull",
+        "push",
+        "list",
+        "show",
+        "ps",
+        "stop",
+        "cp",
+        "rm",
+        "doctor",
+    ):
         assert f"  Examples:\n    puna {command}" in puna(command, "-h").out
     assert "OLLAMA_KEEP_ALIVE" in puna("serve", "--help").out
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 import sys
 import time
@@ -44,10 +45,10 @@ def answer(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
 class Person:
     """Types at a terminal of 60 columns and reads what is on it."""
 
-    def __init__(self, environment: dict[str, str], *words: str) -> None:
+    def __init__(self, environment: dict[str, str], *words: str, model: str = "m") -> None:
         self.terminal: pexpect.spawn[str] = pexpect.spawn(
             sys.executable,
-            ["-m", "puna", "run", "m", *words],
+            ["-m", "puna", "run", model, *words],
             env=environment | {"TERM": "xterm-256color", "PYTHONUNBUFFERED": "1"},  # type: ignore[arg-type]
             dimensions=(24, 60),
             encoding="utf-8",
@@ -251,3 +252,151 @@ def test_pull_draws_bars_on_a_terminal(chatting: dict[str, str], recorded: Recor
     person.sees("success")
     person.sees("Here.")
     assert person.leaves() == 0
+
+
+def thoughts(*pieces: str) -> list[dict[str, Any]]:
+    return [
+        {"model": "m", "message": {"role": "assistant", "content": "", "thinking": piece}, "done": False}
+        for piece in pieces
+    ]
+
+
+@pytest.fixture
+def thinking(chatting: dict[str, str], recorded: Recorded) -> dict[str, str]:
+    """A server whose model thinks unless told not to."""
+
+    def answer_after_thought(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
+        if body.get("think"):
+            yield from thoughts("Let me ", "see.")
+        if body["messages"][-1]["content"] == "go on":
+            while True:
+                time.sleep(0.01)
+                yield from thoughts(" and")
+        yield from answer(body)
+
+    recorded.answers["/api/show"] = lambda _: {"capabilities": ["completion", "thinking"]}
+    recorded.answers["/api/chat"] = answer_after_thought
+    return chatting
+
+
+def test_thinking_is_shown_as_ollama_shows_it(thinking: dict[str, str], recorded: Recorded):
+    person = Person(thinking)
+    person.asks("hello", "Thinking...")
+    person.sees("You said hello")
+    # Grey and bold are Ollama's, and nothing of them is left when the answer begins.
+    shown = (person.terminal.before or "").replace("\r", "")
+    assert shown.startswith(
+        "\n\x1b[0m\x1b[38;5;245mLet me see.\n\x1b[38;5;245m\x1b[1m...done thinking.\n\n\x1b[0m"
+    )
+    person.asks("/set nothink", "Set 'nothink' mode.")
+    assert "Thinking" not in person.asks("again", "You said again")
+    person.asks("/set think high", "Set 'think' mode to 'high'.")
+    person.asks("go on", "see. and and")
+    person.terminal.sendintr()
+    person.sees("\x1b[0m")
+    person.asks("/bye", "/bye")
+    assert person.leaves() == 0
+    asked = recorded.bodies("/api/chat")
+    assert [body["think"] for body in asked] == [True, False, "high"]
+    assert asked[1]["messages"][1] == {
+        "role": "assistant",
+        "content": "You said hello",
+        "thinking": "Let me see.",
+    }
+    assert recorded.bodies("/api/generate")[0]["think"] is True
+
+
+def test_hidden_thinking(thinking: dict[str, str]):
+    person = Person(thinking, "--hidethinking")
+    assert "Let me see" not in person.asks("hello", "You said hello")
+    person.asks("/bye", "/bye")
+    assert person.leaves() == 0
+
+
+def test_a_model_that_cannot_think(chatting: dict[str, str], recorded: Recorded):
+    def refuses(body: dict[str, Any]) -> Any:
+        if body.get("think"):
+            raise Refusal(400, '"m" does not support thinking')
+        return answer(body)
+
+    recorded.answers["/api/chat"] = refuses
+    person = Person(chatting)
+    said = person.asks("/set think", "Set 'think' mode.")
+    assert 'warning: model "m" does not support thinking output' in said
+    person.asks("hello", 'error: "m" does not support thinking')
+    person.asks("/set nothink", "Set 'nothink' mode.")
+    person.asks("again", "You said again")
+    person.asks("/bye", "/bye")
+    assert person.leaves() == 0
+    assert [len(body["messages"]) for body in recorded.bodies("/api/chat")] == [1, 1]
+
+
+PNG = b"\x89PNG\r\n\x1a\n not looked into"
+
+
+def test_pictures(chatting: dict[str, str], recorded: Recorded, tmp_path: Path):
+    picture = tmp_path / "my cat.png"
+    picture.write_bytes(PNG)
+    (tmp_path / "text.png").write_text("hello")
+    recorded.answers["/api/show"] = lambda _: {"capabilities": ["completion", "vision"]}
+    person = Person(chatting)
+    person.asks("/?", "Use /path/to/file to include .jpg, .png, .webp or .gif images.")
+    person.asks(f"What is it? '{picture}'", "Added image '")
+    person.sees("You said What is it?")
+    # Dropped onto the terminal, a path stands first and looks like a command.
+    person.asks(str(picture).replace(" ", "\\ ") + " and?", "Added image '")
+    person.sees("You said and?")
+    person.asks(f"{tmp_path}/text.png", "not a JPEG, PNG, WebP or GIF image")
+    person.asks("/nosuch.png here", "Unknown command '/nosuch.png'.")
+    person.asks("/bye", "/bye")
+    assert person.leaves() == 0
+    messages = recorded.bodies("/api/chat")[-1]["messages"]
+    sent = base64.b64encode(PNG).decode()
+    assert [(m["content"], m.get("images")) for m in messages] == [
+        ("What is it?", [sent]),
+        ("You said What is it?", None),
+        ("and?", [sent]),
+    ]
+
+
+def test_pictures_are_text_to_a_model_that_cannot_see(
+    chatting: dict[str, str], recorded: Recorded, tmp_path: Path
+):
+    (tmp_path / "cat.png").write_bytes(PNG)
+    person = Person(chatting)
+    person.asks(f"see {tmp_path}/cat.png", "You said see")
+    person.asks("/bye", "/bye")
+    assert person.leaves() == 0
+    (message,) = recorded.bodies("/api/chat")[0]["messages"]
+    assert message == {"role": "user", "content": f"see {tmp_path}/cat.png"}
+
+
+def test_a_models_own_conversation_is_shown_and_saved(chatting: dict[str, str], recorded: Recorded):
+    examples = [{"role": "user", "content": "Is it blue?"}, {"role": "assistant", "content": "Indeed."}]
+    recorded.answers["/api/show"] = lambda _: {"capabilities": ["completion"], "messages": examples}
+
+    def create(body: dict[str, Any]) -> Any:
+        if body["model"] == "not/a/real/name":
+            return [{"error": "invalid model name"}]
+        return [{"status": "success"}]
+
+    recorded.answers["/api/create"] = create
+    person = Person(chatting)
+    person.sees(">>> Is it blue?")
+    person.sees("Indeed.")
+    person.asks("/set parameter seed 1", "Set parameter 'seed' to '1'")
+    person.asks("hello", "You said hello")
+    person.asks("/save not/a/real/name", "error: The model name 'not/a/real/name' is invalid")
+    person.asks("/save", "/save <modelname>")
+    person.asks("/save mine", "Created new model 'mine'")
+    person.asks("/bye", "/bye")
+    assert person.leaves() == 0
+    said = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "You said hello"}]
+    assert recorded.bodies("/api/create")[-1] == {
+        "model": "mine",
+        "from": "m",
+        "parameters": {"seed": 1},
+        "messages": examples + said,
+    }
+    # The server puts the model's own messages before these.
+    assert [m["content"] for m in recorded.bodies("/api/chat")[0]["messages"]] == ["hello"]

@@ -2,23 +2,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from puna.cli.progress import Bar, PullProgress
+from puna.cli.progress import Bar, Progress
 
 DIGEST = "sha256:74701a8c35f6c8d9a4b91f3f3497643001d63e0c7a84e085bed452548fa88d45"
 
 
 def test_a_pull_as_ollama_shows_it():
-    progress = PullProgress()
+    progress = Progress()
+    layer = "pulling 74701a8c35f6"
+
+    def moves(completed: int, now: float) -> None:
+        progress.feed(layer, DIGEST, 270_000_000, completed, now, label=f"{layer}:")
+
     progress.feed("pulling manifest", "", 0, 0, now=0)
     assert progress.lines(80, now=0.1) == ["pulling manifest ⠙"]
-    progress.feed("pulling 74701a8c35f6", DIGEST, 270_000_000, 0, now=0)
+    moves(0, now=0)
     assert progress.lines(80, now=0) == ["pulling manifest ⠋"]  # No bar before anything moved.
-    progress.feed("pulling 74701a8c35f6", DIGEST, 270_000_000, 10_000_000, now=1)
-    progress.feed("pulling 74701a8c35f6", DIGEST, 270_000_000, 120_000_000, now=11)
+    moves(10_000_000, now=1)
+    moves(120_000_000, now=11)
     bar = progress.lines(80, now=11)[1]
     assert bar.startswith("pulling 74701a8c35f6:  44% ▕████")
     assert bar.endswith("▏ 120 MB/270 MB   11 MB/s     14s")
-    progress.feed("pulling 74701a8c35f6", DIGEST, 270_000_000, 270_000_000, now=12)
+    moves(270_000_000, now=12)
     progress.feed("verifying sha256 digest", "", 0, 0, now=12)
     progress.feed("success", "", 0, 0, now=12)
     progress.end()
@@ -29,11 +34,28 @@ def test_a_pull_as_ollama_shows_it():
 
 
 def test_each_step_is_announced_once():
-    progress = PullProgress()
+    progress = Progress()
     statuses = ["pulling manifest", "pulling a", "pulling a", "pulling a", "success"]
     digests = ["", "sha256:a", "sha256:a", "sha256:a", ""]
     begun = [progress.feed(s, d, 9, i, now=i) for i, (s, d) in enumerate(zip(statuses, digests, strict=True))]
     assert [status for status in begun if status] == ["pulling manifest", "pulling a", "success"]
+
+
+def test_layers_that_move_side_by_side_are_announced_once():
+    progress = Progress()
+    begun = [
+        progress.feed(f"pulling {layer}", f"sha256:{layer}", 9, i, now=i) for i, layer in enumerate("ababab")
+    ]
+    assert [status for status in begun if status] == ["pulling a", "pulling b"]
+    assert [line.split(" ▕")[0] for line in progress.lines(80, now=9)] == ["pulling b  56%", "pulling a  44%"]
+
+
+def test_speed_is_that_of_the_last_seconds_however_often_it_is_measured():
+    bar = Bar("hashing", 10**12, 0)
+    for millisecond in range(30_000):
+        rate = 1_000_000 if millisecond < 15_000 else 2_000_000
+        bar.set(bar.completed + rate, millisecond / 1000)
+    assert round(bar.speed / 10**9, 2) == 2.0
 
 
 @given(st.integers(70, 300), st.integers(1, 10**13), st.lists(st.floats(0, 1), max_size=20))

@@ -20,6 +20,7 @@ from puna.cli.connection import is_local
 from puna.settings import OLLAMA_LEVEL, Settings
 from tests.cli.conftest import Ended
 from tests.cli.test_interactive import Person
+from tests.models import scripted_model
 from tests.running import Server
 
 Puna = Callable[..., Ended]
@@ -65,6 +66,88 @@ def test_a_session_with_a_real_model(server: Server, add_scripted: Add, home: Pa
     person.asks("again", "on")
     person.asks("/bye", "/bye")
     assert person.leaves() == 0
+
+
+@pytest.fixture
+def workshop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that the person is in."""
+    folder = tmp_path / "work shop"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def test_a_model_is_created_from_a_file_and_runs(
+    server: Server, puna: Puna, workshop: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OLLAMA_HOST", server.url)
+    scripted_model(workshop / "model.gguf", "It is made.")
+    (workshop / "Modelfile").write_text(
+        "FROM ./model.gguf\nPARAMETER num_predict 20\nSYSTEM Be kind.\nMESSAGE user hi\n"
+        "MESSAGE assistant hello\nLICENSE MIT\n"
+    )
+    made = puna("create", "mine")
+    assert (made.status, made.out) == (0, ""), made.err
+    steps = made.err.splitlines()
+    assert steps[0] == "gathering model components"
+    assert re.fullmatch(r"copying file sha256:[0-9a-f]{64} 100%", steps[1])
+    assert steps[2] == "parsing GGUF"
+    assert steps[-2:] == ["writing manifest", "success"]
+    assert puna("run", "mine", "go").out == "It is made.\n\n"
+    assert puna("show", "--system", "mine").out == "Be kind."
+    printed = puna("show", "--modelfile", "mine").out
+    assert "PARAMETER num_predict 20\n" in printed
+    # What show prints makes the same model: there is no layer that was not there.
+    again = puna("create", "again", "-f", "-", stdin=printed.encode())
+    assert again.err.count("\nusing existing layer ") == 5
+    assert "creating new layer" not in again.err
+
+    missing = puna("create", "bad", "-f", "-", stdin=b"FROM ./gone.gguf\n")
+    assert (missing.status, missing.out) == (1, "")
+    (workshop / "broken.gguf").write_bytes(b"GGUF, or so it says")
+    broken = puna("create", "bad", "-f", "-", stdin=b"FROM ./broken.gguf\n")
+    assert broken.status == 1
+    assert "\nError: " in broken.err
+    invalid = puna("create", "a b", "-f", "-", stdin=b"FROM mine\n")
+    assert (invalid.status, invalid.err) == (1, "Error: invalid model name\n")
+    assert "bad" not in puna("list").out
+
+
+def test_a_file_on_the_same_machine_is_not_copied_through_the_network(
+    server: Server, puna: Puna, workshop: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setenv("OLLAMA_HOST", server.url)
+    scripted_model(workshop / "model.gguf", "Here.")
+
+    def refuse(*_: object) -> None:
+        raise AssertionError("the file was sent")
+
+    monkeypatch.setattr("puna.cli.client.Client.send_blob", refuse)
+    assert puna("create", "mine").status == 0
+    assert puna("run", "mine", "go").out == "Here.\n\n"
+
+
+def test_a_session_is_saved_and_taken_up_again(server: Server, add_scripted: Add, home: Path, puna: Puna):
+    add_scripted("m", "Noted.")
+    environment = server.environment() | {"HOME": str(home)}
+    person = Person(environment)
+    person.asks("/set system Be brief.", "Set system message.")
+    person.asks("/set parameter num_predict 9", "Set parameter 'num_predict' to '9'")
+    person.asks("remember the milk", "Noted.")
+    person.asks("/save mine", "Created new model 'mine'")
+    person.asks("/save no/such/good/name!", "error: The model name 'no/such/good/name!' is invalid")
+    person.asks("/load mine", "Loading model 'mine'")
+    person.asks("/show system", "Be brief.")
+    person.asks("/set think", "Set 'think' mode.")
+    person.asks("and now", 'error: "mine" does not support thinking')
+    person.asks("/bye", "/bye")
+    assert person.leaves() == 0
+    again = Person(environment, model="mine")
+    again.sees(">>> remember the milk")
+    again.sees("Noted.")
+    again.asks("/show parameters", "num_predict")
+    again.asks("/bye", "/bye")
+    assert again.leaves() == 0
 
 
 def run_hi(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:

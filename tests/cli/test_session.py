@@ -3,47 +3,48 @@ from typing import Any
 
 import pytest
 
-from puna.cli.parameters import parse_parameter
 from puna.cli.session import Session
 from puna.types import Options
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "wanted"),
+    ("words", "wanted"),
     [
-        ("temperature", ["0.5"], 0.5),
-        ("num_ctx", ["8192"], 8192),
-        ("seed", ["-1"], -1),
-        ("use_mmap", ["false"], False),
-        ("stop", ["<|end|>", "User:"], ["<|end|>", "User:"]),
+        ("temperature 0.5", 0.5),
+        ("num_ctx 8192", 8192),
+        ("seed -1", -1),
+        ("use_mmap false", False),
+        ("stop <|end|> User:", ["<|end|>", "User:"]),
     ],
 )
-def test_parameters_are_read_as_a_modelfile_reads_them(name: str, values: list[str], wanted: object):
-    found = parse_parameter(name, values)
+def test_parameters_are_read_as_a_modelfile_reads_them(words: str, wanted: object):
+    session = Session("m")
+    assert session.set(f"/set parameter {words}").startswith("Set parameter '")
+    found = session.options[words.split()[0]]
     assert (found, type(found)) == (wanted, type(wanted))
 
 
 @pytest.mark.parametrize(
-    ("name", "values", "complaint"),
+    ("words", "complaint"),
     [
-        ("temprature", ["1"], "unknown parameter 'temprature'"),
-        ("num_ctx", ["8k"], "invalid int value [8k]"),
-        ("num_ctx", ["8.5", "x"], "invalid int value [8.5 x]"),
-        ("top_p", ["nan"], "invalid float value [nan]"),
-        ("use_mmap", ["maybe"], "invalid bool value [maybe]"),
+        ("temprature 1", "unknown parameter 'temprature'"),
+        ("num_ctx 8k", "invalid int value [8k]"),
+        ("top_p nan", "invalid float value [nan]"),
+        ("use_mmap maybe", "invalid bool value [maybe]"),
     ],
 )
-def test_a_wrong_parameter_is_named(name: str, values: list[str], complaint: str):
-    with pytest.raises(ValueError, match=complaint.translate({ord(ch): "." for ch in "[]"})):
-        parse_parameter(name, values)
+def test_a_wrong_parameter_is_named(words: str, complaint: str):
+    session = Session("m")
+    assert session.set(f"/set parameter {words}") == f'Couldn\'t set parameter: "{complaint}"'
+    assert session.options == {}
 
 
 def test_every_option_of_the_api_can_be_set():
-    by_default = Options()
+    by_default, session = Options(), Session("m")
     for name in Options.__struct_fields__:
         value = getattr(by_default, name)
-        text = "1" if not isinstance(value, tuple) else "x"
-        known, unknown = by_default.merged({name: parse_parameter(name, [text])})
+        session.set(f"/set parameter {name} {'x' if isinstance(value, tuple) else '1'}")
+        known, unknown = by_default.merged({name: session.options[name]})
         assert not unknown
         assert getattr(known, name) != value or value == 1
 
@@ -103,3 +104,40 @@ def test_show():
         "  temperature                    0.5",
     ]
     assert session.show("weather", lambda: found) == "Unknown command '/show weather'. Type /? for help"
+
+
+def test_models_that_can_think_do_unless_the_person_chose():
+    session = Session("m")
+    session.meet("thinker", {"capabilities": ["completion", "thinking"]})
+    assert session.think is True
+    session.meet("plain", {"capabilities": ["completion"]})
+    assert session.think is None
+    assert session.set("/set nothink") == (
+        "warning: model \"plain\" does not support thinking output\nSet 'nothink' mode."
+    )
+    session.meet("thinker", {"capabilities": ["thinking"]})
+    assert session.think is False
+    assert session.set("/set think high") == "Set 'think' mode to 'high'."
+    assert session.think == "high"
+    assert session.set("/set think") == "Set 'think' mode."
+    assert session.think is True
+
+
+def test_what_is_saved_is_what_the_session_became():
+    session = Session("m")
+    assert session.create_request("new") == {"model": "new", "from": "m"}
+    session.meet("m", {"messages": [{"role": "user", "content": "hi"}]})
+    session.set("/set system Be brief.")
+    session.set("/set parameter stop a b")
+    session.messages.append({"role": "user", "content": "what is it?", "images": [b"\xff\xd8\xff"]})
+    assert session.create_request("new") == {
+        "model": "new",
+        "from": "m",
+        "system": "Be brief.",
+        "parameters": {"stop": ["a", "b"]},
+        "messages": [
+            {"role": "user", "content": "hi"},
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "what is it?", "images": ["/9j/"]},
+        ],
+    }

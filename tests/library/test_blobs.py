@@ -5,8 +5,10 @@ import hashlib
 import io
 import multiprocessing
 import os
+import re
 import resource
 import time
+import tracemalloc
 from collections.abc import Callable, Iterator
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
@@ -16,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.library import Library
-from puna.types import BadRequest, PunaError
+from puna.types import BadRequest, NotFound, PunaError
 
 forked = multiprocessing.get_context("fork")
 
@@ -211,7 +213,7 @@ def test_pruning_takes_only_what_nobody_has_touched_for_an_hour(library: Library
         for old in (library.blob_path(stale), leftover):
             os.utime(old, (long_ago, long_ago))
 
-        library.prune(no_prune=True)
+        Library(library.root, no_prune=True).prune()
         assert library.blob_path(stale).exists()
         assert not leftover.exists()
         library.prune()
@@ -220,3 +222,152 @@ def test_pruning_takes_only_what_nobody_has_touched_for_an_hour(library: Library
         assert library.blob_path(fresh).exists()
         assert working.exists()
         assert foreign.exists()
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.gguf"
+    path.write_bytes(b"precious" * 400_000)
+    return path
+
+
+def elsewhere(*_: object, **__: object) -> None:
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_file_of_this_machine_becomes_a_blob(
+    library: Library, source: Path, monkeypatch: pytest.MonkeyPatch, copied: bool
+) -> None:
+    if copied:
+        monkeypatch.setattr(os, "link", elsewhere)
+        monkeypatch.setattr("puna.library.blobs.reflinked", lambda *_: False)
+    content, seen, before = source.read_bytes(), [], source.stat()
+    digest, size = library.import_blob(source, expected=digest_of(content), on_bytes=seen.append)
+    blob = library.blob_path(digest)
+    assert (digest, size) == (digest_of(content), len(content))
+    assert blob.read_bytes() == source.read_bytes() == content
+    assert left(library) == [blob.name]
+    assert seen == sorted(seen)
+    assert seen[-1] == size
+    assert source.stat().st_mtime_ns == before.st_mtime_ns
+    assert source.stat().st_mode == before.st_mode
+    assert not (copied and source.samefile(blob))
+    source.unlink()
+    assert blob.read_bytes() == content
+
+
+def test_importing_takes_no_second_room_on_the_disk(library: Library, source: Path) -> None:
+    before = os.statvfs(source.parent).f_bfree
+    digest, size = library.import_blob(source)
+    blob = library.blob_path(digest)
+    taken = (before - os.statvfs(source.parent).f_bfree) * os.statvfs(source.parent).f_frsize
+    assert blob.samefile(source) or taken < size
+
+
+def test_importing_a_blob_of_the_store_itself_changes_nothing(library: Library) -> None:
+    digest, size = library.add_blob([b"content"])
+    assert library.import_blob(library.blob_path(digest)) == (digest, size)
+    assert library.blob_path(digest).read_bytes() == b"content"
+    assert left(library) == [digest.replace(":", "-")]
+
+
+def test_importing_follows_a_link_to_the_file(library: Library, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(source)
+    digest, _ = library.import_blob(tmp_path / "link")
+    assert not library.blob_path(digest).is_symlink()
+    assert library.blob_path(digest).read_bytes() == source.read_bytes()
+
+
+def test_what_cannot_be_imported_is_named(library: Library, source: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for path, error in (
+        (tmp_path / "absent", NotFound),
+        (tmp_path / "nowhere", NotFound),
+        (tmp_path, BadRequest),
+        (tmp_path / "pipe", BadRequest),
+        (Path("/dev/zero"), BadRequest),
+        (tmp_path / "nul\0", BadRequest),
+    ):
+        with pytest.raises(error, match=re.escape(str(path))):
+            library.import_blob(path)
+    with pytest.raises(BadRequest, match="digest mismatch"):
+        library.import_blob(source, expected=digest_of(b"other"))
+    with pytest.raises(BadRequest, match="invalid digest format"):
+        library.import_blob(source, expected="md5:1")
+    assert not library.root.exists() or left(library) == []
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("change", ["grow", "shrink", "rewrite"])
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    library: Library, source: Path, monkeypatch: pytest.MonkeyPatch, copied: bool, change: str
+) -> None:
+    monkeypatch.setattr("puna.library.blobs.reflinked", lambda *_: False)
+    if copied:
+        monkeypatch.setattr(os, "link", elsewhere)
+    os.utime(source, (1, 1))
+
+    def meddle(done: int) -> None:
+        with open(source, "r+b") as file:
+            if change == "shrink":
+                file.truncate(done)
+            else:
+                file.seek(0, os.SEEK_END if change == "grow" else os.SEEK_SET)
+                file.write(b"changed")
+
+    with pytest.raises(BadRequest, match=rf"{source} changed while it was read"):
+        library.import_blob(source, on_bytes=meddle)
+    assert left(library) == []
+
+
+def test_an_imported_blob_is_nobody_s_leftover_however_old_the_file(library: Library, source: Path) -> None:
+    os.utime(source, (1, 1))
+    digest, _ = library.import_blob(source)
+    library.prune()
+    assert library.blob_path(digest).exists()
+    source.unlink()
+    library.prune()
+    assert left(library) == []
+
+
+def age(path: Path, seconds: float) -> None:
+    moment = time.time() - seconds
+    os.utime(path, (moment, moment))
+
+
+def test_a_download_stays_for_a_week_and_is_placed_when_it_is_whole(library: Library) -> None:
+    content = b"downloaded"
+    partial, state = (library.partial_blob(digest_of(content), suffix) for suffix in ("", ".json"))
+    week = 7 * 24 * 3600
+    for path in (partial, state):
+        path.write_bytes(content)
+        age(path, week - 60)
+    library.prune()
+    library.place_blob(partial, digest_of(content))
+    assert library.blob_path(digest_of(content)).read_bytes() == content
+    age(state, week + 60)
+    library.prune()
+    assert left(library) == [digest_of(content).replace(":", "-")]
+    with pytest.raises(ValueError, match="was not made in"):
+        library.place_blob(library.root / "partial", digest_of(content))
+
+
+def test_only_files_that_stores_have_are_pruned(library: Library) -> None:
+    library.add_blob([b"x"])
+    foreign = library.root / "blobs" / "thesis.txt"
+    foreign.write_text("")
+    os.utime(foreign, (0, 0))
+    library.prune()
+    assert foreign.exists()
+
+
+def test_reading_a_large_file_takes_little_memory(library: Library, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    with open(big, "wb") as file:
+        file.truncate(300 << 20)
+    tracemalloc.start()
+    library.import_blob(big)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()

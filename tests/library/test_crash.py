@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import multiprocessing
 import os
 import shutil
@@ -12,13 +14,16 @@ from typing import Any
 
 import pytest
 
-from puna.library import Library, Name
+from puna.library import Layer, Library, Name
 from puna.types import PunaError
-from tests.library.stores import layer, manifest_path, put
+from tests.library.stores import IMAGE, layer, manifest_path, put
 
 KILLED = 9
-POINTS = ("write", "fsync", "replace", "mkdir", "unlink", "rmdir")
+POINTS = ("write", "fsync", "replace", "mkdir", "unlink", "rmdir", "link", "utime")
 """Every call of `os` through which the library changes the disk."""
+
+CONFIG = {"model_format": "gguf", "model_family": "llama"}
+"""What `put` gives its models."""
 
 forked = multiprocessing.get_context("fork")
 
@@ -28,6 +33,8 @@ def begin(root: Path) -> None:
     put(library, "kept", b"kept weights", system="shared")
     put(library, "replaced", b"old weights", system="old")
     put(library, "deleted", b"deleted weights", system="shared")
+    orphan, _ = library.add_blob([b"orphan"])
+    os.utime(library.blob_path(orphan), (0, 0))
 
 
 def change(root: Path) -> None:
@@ -39,6 +46,31 @@ def change(root: Path) -> None:
     put(library, "new.host/someone/added", b"new weights", system="new")
     library.copy("kept", "copied")
     library.delete("deleted")
+    source = root.with_suffix(".gguf")
+    source.write_bytes(b"imported weights")
+    imported = Layer(IMAGE + "model", *library.import_blob(source))
+    library.write_manifest(Name.parse("imported"), CONFIG, [imported, layer(library, "system", b"shared")])
+    for content in (b"pulled weights", b"pulled"):
+        digest = digest_of(content)
+        partial = library.partial_blob(digest)
+        partial.write_bytes(content)
+        library.place_blob(partial, digest)
+    library.write_manifest_bytes(Name.parse("pulled"), manifest())
+    library.prune()
+    library.copy("pulled", "copied")
+
+
+def digest_of(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def manifest() -> bytes:
+    """What a registry says of a model whose blobs are not there yet."""
+    layers = [
+        {"mediaType": IMAGE + kind, "digest": digest_of(content), "size": len(content)}
+        for kind, content in (("model", b"pulled weights"), ("system", b"pulled"))
+    ]
+    return json.dumps({"layers": layers}).encode()
 
 
 def check(root: Path, *, finished: bool) -> None:
@@ -51,11 +83,17 @@ def check(root: Path, *, finished: bool) -> None:
     old, new = (b"old weights", "old"), (b"new weights", "new")
     assert found["replaced"] == new if finished else found["replaced"] in (old, new)
     assert found.get("added", new) == new
-    assert found.get("copied", found["kept"]) == found["kept"]
+    pulled, imported = (b"pulled weights", "pulled"), (b"imported weights", "shared")
+    assert found.get("copied", found["kept"]) in (found["kept"], pulled)
+    assert found.get("pulled", pulled) == pulled
+    assert found.get("imported", imported) == imported
     assert found.get("deleted", (b"deleted weights", "shared")) == (b"deleted weights", "shared")
-    assert set(found) <= {"kept", "replaced", "added", "copied", "deleted"}
+    made = {"kept", "replaced", "added", "copied", "imported", "pulled"}
+    assert set(found) <= made | {"deleted"}
     if finished:
-        assert set(found) == {"kept", "replaced", "added", "copied"}
+        assert set(found) == made
+        assert found["copied"] == pulled
+        assert not library.blob_path(digest_of(b"orphan")).exists()
 
 
 def counted(stop_at: int, after: bool) -> None:
@@ -103,7 +141,7 @@ def test_a_kill_at_any_point_leaves_a_whole_library(tmp_path: Path, after: bool)
         if code == KILLED and stop_at % 7 == 0:
             recover(root)
     assert code == 0
-    assert stop_at > 40  # It did stop at each of the calls.
+    assert stop_at > 80  # It did stop at each of the calls.
 
 
 def recover(root: Path) -> None:

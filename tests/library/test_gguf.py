@@ -1,6 +1,9 @@
 from __future__ import annotations
 
 import struct
+import subprocess
+import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -248,3 +251,92 @@ def test_noise_after_the_magic_never_does_worse_than_fail(
     for counts in ((tensors, entries), (tensors % 4, entries % 4)):
         with suppress(LoadFailed):
             read(path, header(3, *counts) + rest)
+
+
+LIES = st.sampled_from([0, 1, 7, 1023, 1025, 65_536, 2**31, 2**32 - 1, 2**40, 2**63 - 1, 2**63, 2**64 - 1])
+COUNTS = st.integers(0, 40) | LIES
+
+
+@st.composite
+def values(draw: st.DrawFn) -> bytes:
+    """A type and a value of it, whose lengths may lie; arrays may hold arrays."""
+    kind = draw(st.integers(0, 13) | st.just(2**32 - 1))
+    if kind == 8:
+        return struct.pack("<IQ", kind, draw(COUNTS)) + draw(st.binary(max_size=40))
+    if kind == 9:
+        inner = draw(st.sampled_from([0, 4, 8, 9, 12]) | st.integers(0, 2**32 - 1))
+        return struct.pack("<IIQ", kind, inner, draw(COUNTS)) + draw(st.binary(max_size=60) | values())
+    return struct.pack("<I", kind) + draw(st.binary(min_size=1, max_size=8))
+
+
+@st.composite
+def headers(draw: st.DrawFn) -> bytes:
+    keys = st.sampled_from([b"general.architecture", ALIGNMENT, b"k", b"\xff", b""])
+    entries = draw(st.lists(st.tuples(keys, values()), max_size=5))
+    shapes = st.lists(st.integers(0, 300) | LIES, max_size=6)
+    tensors = draw(st.lists(st.tuples(keys, shapes, st.integers(0, 45), COUNTS), max_size=4))
+    content = header(3, draw(st.just(len(tensors)) | LIES), draw(st.just(len(entries)) | LIES))
+    content += b"".join(text(key) + value for key, value in entries)
+    content += b"".join(tensor(*parts) for parts in tensors)
+    return content + bytes(draw(st.integers(0, 200)))
+
+
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(content=headers(), verbose=st.booleans())
+def test_counts_offsets_and_lengths_that_lie_never_do_worse_than_fail(
+    path: Path, content: bytes, verbose: bool
+) -> None:
+    try:
+        metadata = read(path, content, verbose=verbose)
+    except LoadFailed:
+        return
+    assert all(found.offset + found.size <= len(content) for found in metadata.tensors)
+
+
+def test_long_texts_are_read_only_when_asked_for(path: Path) -> None:
+    long = b"x" * (1 << 20)
+    content = header(entries=3) + b"".join(
+        [entry(b"long", 8, text(long + b"x")), entry(b"short", 8, text(long)), entry(b"end", 4, bytes(4))]
+    )
+    brief, verbose = read(path, content), read_metadata(path, verbose=True)
+    assert brief.values == {"long": Skipped(len(long) + 1), "short": long.decode(), "end": 0}
+    assert verbose.get("long") == (long + b"x").decode()
+
+
+ASTRAL = "\U0001f600".encode()
+GREEDY: dict[str, tuple[int, Callable[[int], bytes]]] = {
+    "texts": (1, lambda _: entry(b"k", 9, struct.pack("<IQ", 8, 2_999_000) + text("é".encode()) * 2_999_000)),
+    "long texts": (4, lambda number: entry(b"%d" % number, 8, text(ASTRAL + b"x" * (15 << 20)))),
+    "one text": (1, lambda _: entry(b"k", 8, text(ASTRAL + b"x" * (60 << 20)))),
+    "numbers": (1, lambda _: entry(b"k", 9, struct.pack("<IQ", 10, 2_999_000) + b"\xab" * 8 * 2_999_000)),
+    "arrays": (2_900, lambda _: entry(b"k", 9, struct.pack("<IQ", 12, 1000) + b"\xab" * 8000)),
+    "names": (1000, lambda number: entry(ASTRAL + b"%d" % number + b"x" * 65_000, 0, b"0")),
+}
+"""How many entries a header has, and each of them."""
+
+READ = """
+import pathlib, re, sys
+from puna.library import read_metadata
+from puna.types import LoadFailed
+try:
+    read_metadata(pathlib.Path(sys.argv[1]), verbose=sys.argv[2] == "True")
+except LoadFailed as error:
+    print(error)
+print(re.search(r"VmHWM:\\s+(\\d+) kB", pathlib.Path("/proc/self/status").read_text())[1])
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the memory")
+@pytest.mark.parametrize("verbose", [False, True])
+@pytest.mark.parametrize("greed", GREEDY)
+def test_no_header_takes_more_than_256_mib(path: Path, greed: str, verbose: bool) -> None:
+    count, make = GREEDY[greed]
+    with open(path, "wb") as file:
+        file.write(header(entries=count))
+        for number in range(count):
+            file.write(make(number))
+    command = [sys.executable, "-c", READ, str(path), str(verbose)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    print(done.stdout)
+    assert int(done.stdout.split()[-1]) < 256 * 1024

@@ -284,3 +284,217 @@ def test_pruning_keeps_every_blob_while_a_manifest_cannot_be_read(library: Libra
     library.prune()
     assert not library.blob_path(orphan).exists()
     assert library.open("model").weights.exists()
+
+
+def test_replacing_a_model_removes_what_only_the_old_one_had(library: Library) -> None:
+    put(library, "other", b"shared", system="other")
+    put(library, "model", b"shared", system="old")
+    model = put(library, "model", b"shared", system="new")
+    expected = {"shared", "other", "new"} | {json.dumps(model.config, separators=(",", ":")) + "\n"}
+    assert blobs(library) == {f"sha256-{hashlib.sha256(text.encode()).hexdigest()}" for text in expected}
+
+
+def test_noprune_keeps_what_replacing_leaves_but_not_what_removing_does(library: Library) -> None:
+    keeping = Library(library.root, no_prune=True)
+    put(keeping, "model", b"old")
+    put(keeping, "model", b"new")
+    old = keeping.blob_path(f"sha256:{hashlib.sha256(b'old').hexdigest()}")
+    for path in library.root.glob("blobs/*"):
+        os.utime(path, (0, 0))
+    keeping.prune()
+    assert old.exists()
+    keeping.delete("model")
+    assert blobs(library) == {old.name}
+    library.prune()
+    assert blobs(library) == set()
+
+
+def test_a_model_made_of_another_and_both_removed_leave_nothing(library: Library) -> None:
+    for order in (("base", "made"), ("made", "base")):
+        base = put(library, "base")
+        for part in base.layers:
+            assert library.hold_blob(part.digest)
+        library.write_manifest(Name.parse("made"), {"made": True}, base.layers)
+        for name in order:
+            library.delete(name)
+        assert blobs(library) == set()
+
+
+def test_removing_spares_every_blob_while_another_manifest_cannot_be_read(library: Library) -> None:
+    model = put(library, "model")
+    put(library, "model:other", b"other")
+    manifest_path(library, "model:other").write_text("{")
+    library.delete("model")
+    assert model.weights.exists()
+
+
+def test_a_manifest_is_kept_as_the_registry_sent_it(library: Library) -> None:
+    put(library, "model", system="hi")
+    sent = json.loads(manifest_path(library, "model").read_bytes())
+    content = json.dumps(sent | {"annotations": {"by": "someone"}}, indent=3).encode()
+    library.write_manifest_bytes(Name.parse("hf.co/someone/pulled:Q4_K_M"), content)
+    pulled = library.open("hf.co/someone/pulled:q4_k_m")
+    assert manifest_path(library, "hf.co/someone/pulled:Q4_K_M").read_bytes() == content
+    assert pulled.digest == hashlib.sha256(content).hexdigest()
+    assert pulled.system == "hi"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *GARBAGE,
+        b"<html>",
+        b'{"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [], "layers": []}',
+        b'{"layers": [{"mediaType": "x", "digest": "md5:0", "size": 1}]}',
+        b'{"layers": [{"mediaType": "x", "digest": "sha256:%s", "size": 1}]}' % (b"0" * 64),
+    ],
+)
+def test_what_is_no_manifest_of_a_model_is_refused(library: Library, content: bytes) -> None:
+    put(library, "model")
+    before = manifest_path(library, "model").read_bytes()
+    with pytest.raises(PunaError, match=r"invalid manifest for model:latest|blob sha256:0+ is missing"):
+        library.write_manifest_bytes(Name.parse("model"), content)
+    assert manifest_path(library, "model").read_bytes() == before
+
+
+def test_a_damaged_model_is_not_copied(library: Library) -> None:
+    put(library, "model")
+    manifest_path(library, "model").write_text("{")
+    with pytest.raises(LoadFailed, match=r"the manifest for 'copy:latest' is damaged"):
+        library.copy("model", "copy")
+    assert not manifest_path(library, "copy").exists()
+
+
+@pytest.fixture
+def old_store(library: Library) -> Library:
+    """As the first Ollamas named blobs, and as other programs may: with a colon, and in capitals."""
+    put(library, "Old", b"weights", system="Be old.")
+    manifest = json.loads(manifest_path(library, "Old").read_bytes())
+    (weights, system), config = manifest["layers"], manifest["config"]
+    for layer_, spelling in ((weights, "sha256:{}"), (system, "sha256-{}"), (config, "sha256:{}")):
+        number = layer_["digest"].removeprefix("sha256:")
+        old = number if layer_ is config else number.upper()
+        library.blob_path(layer_["digest"]).rename(library.root / "blobs" / spelling.format(old))
+        layer_["digest"] = f"sha256:{old}"
+        layer_["annotations"] = {"unknown": None}
+    manifest["config"]["urls"] = []
+    del manifest["schemaVersion"]
+    manifest_path(library, "Old").write_text(json.dumps(manifest))
+    return Library(library.root)
+
+
+def test_a_store_with_the_blobs_names_of_old_is_read_and_renamed(old_store: Library) -> None:
+    before = blobs(old_store)
+    model = old_store.open("old")
+    assert (model.weights.read_bytes(), model.system) == (b"weights", "Be old.")
+    assert old_store.unused() == []
+    assert blobs(old_store) == before
+    for path in old_store.root.glob("blobs/*"):
+        os.utime(path, (0, 0))
+    old_store.prune()
+    assert blobs(old_store) == {f"sha256-{name[-64:].lower()}" for name in before}
+    for library in (old_store, Library(old_store.root)):
+        assert library.open("old").weights.read_bytes() == b"weights"
+        assert library.open("old").system == "Be old."
+    old_store.delete("old")
+    assert blobs(old_store) == set()
+
+
+def test_a_store_with_the_blobs_names_of_old_can_be_cleared_as_it_is(old_store: Library) -> None:
+    old_store.copy("old", "new")
+    old_store.delete("old")
+    assert len(blobs(old_store)) == 3
+    old_store.delete("new")
+    assert blobs(old_store) == set()
+
+
+def test_hosts_with_a_port_and_without_colons_are_both_read(library: Library) -> None:
+    """Windows has no colons in names of folders: there a host is stored with another character."""
+    for name in ("localhost:5000/someone/model", "localhost-5000/someone/model", "localhost_5000/a/b:c"):
+        put(library, name)
+    assert displayed(library) == [
+        "localhost-5000/someone/model:latest",
+        "localhost:5000/someone/model:latest",
+        "localhost_5000/a/b:c",
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"{}", b'{"model_families": null, "model_type": null}'])
+def test_a_config_that_says_nothing_is_enough(library: Library, content: bytes) -> None:
+    put(library, "model")
+    manifest = json.loads(manifest_path(library, "model").read_bytes())
+    digest, size = library.add_blob([content])
+    manifest["config"] |= {"digest": digest, "size": size}
+    manifest_path(library, "model").write_text(json.dumps(manifest))
+    assert displayed(library) == ["model:latest"]
+    details = library.open("model").details()
+    assert details["parameter_size"] in ("", None)
+    assert set(details) >= {"format", "family", "families", "quantization_level"}
+
+
+def test_a_manifest_without_config_or_layers_still_lists(library: Library) -> None:
+    model = put(library, "model")
+    manifest = json.loads(manifest_path(library, "model").read_bytes())
+    for number, part in enumerate(({"layers": manifest["layers"]}, {"layers": None})):
+        path = manifest_path(library, f"odd:{number}")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(part))
+    assert displayed(library) == ["model:latest", "odd:0", "odd:1"]
+    assert library.open("odd:0").weights == model.weights
+    with pytest.raises(LoadFailed, match="'odd:1' has no weights"):
+        _ = library.open("odd:1").weights
+
+
+def test_changes_in_folders_that_were_still_for_long_are_seen_at_once(library: Library) -> None:
+    put(library, "one")
+    put(library, "two")
+    for folder in (path for path in library.root.rglob("*") if path.is_dir()):
+        os.utime(folder, (1, 1))
+    assert displayed(library) == displayed(library) == ["one:latest", "two:latest"]
+    other = Library(library.root)
+    put(other, "one:b")
+    assert displayed(library) == ["one:b", "one:latest", "two:latest"]
+    assert library.open("ONE:B").name.display() == "one:b"
+    other.delete("one:b")
+    other.delete("two")
+    assert displayed(library) == ["one:latest"]
+    with pytest.raises(NotFound):
+        library.open("two")
+
+
+def test_listing_folders_that_were_still_for_long_reads_none(
+    library: Library, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        put(library, f"model{number}")
+    for folder in (path for path in library.root.rglob("*") if path.is_dir()):
+        os.utime(folder, (1, 1))
+    first = library.list()
+    monkeypatch.setattr(os, "scandir", None)
+    assert library.list() == first
+
+
+def test_pruning_keeps_every_blob_while_a_folder_cannot_be_read(
+    library: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(library, "mine.host/someone/model")
+    put(library, "model", b"other")
+    for path in library.root.glob("blobs/*"):
+        os.utime(path, (0, 0))
+    scandir = os.scandir
+
+    def closed(folder: str) -> object:
+        if str(folder).endswith("mine.host"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    before = blobs(library)
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(os, "scandir", closed)
+        fresh = Library(library.root)
+        assert displayed(fresh) == ["model:latest"]
+        fresh.prune()
+        fresh.delete("model")
+    assert "mine.host cannot be read" in caplog.text
+    assert blobs(library) == before
+    assert displayed(library) == ["mine.host/someone/model:latest"]

@@ -87,6 +87,26 @@ class ShowBody(_ModelBody, kw_only=True):
     verbose: bool | None = None
 
 
+class CreateBody(_ModelBody, kw_only=True):
+    stream: bool | None = None
+    from_: str | None = msgspec.field(default=None, name="from")
+    files: dict[str, str] | None = None
+    adapters: dict[str, str] | None = None
+    draft_files: dict[str, str] | None = None
+    template: str | None = None
+    license: str | list[str] | None = None
+    system: str | None = None
+    parameters: dict[str, Any] | None = None
+    messages: list[MessageBody] | None = None
+    quantize: str | None = None
+    quantization: str | None = None
+    """What `quantize` was called once."""
+    renderer: str | None = None
+    parser: str | None = None
+    requires: str | None = None
+    info: dict[str, Any] | None = None
+
+
 class DeleteBody(_ModelBody, kw_only=True):
     pass
 

@@ -8,7 +8,9 @@ from starlette.routing import Route
 
 from puna import __version__
 from puna.server.errors import JSON
+from puna.server.native.blobs import blob
 from puna.server.native.chat import chat
+from puna.server.native.create import create
 from puna.server.native.embed import embed, embeddings
 from puna.server.native.generate import generate
 from puna.server.native.models import copy, delete, ps, show, tags
@@ -36,6 +38,8 @@ routes = [
     Route("/api/embed", embed, methods=["POST"]),
     Route("/api/embeddings", embeddings, methods=["POST"]),
     Route("/api/pull", pull, methods=["POST"]),
+    Route("/api/create", create, methods=["POST"]),
+    Route("/api/blobs/{digest}", blob, methods=["HEAD", "POST"]),
     Route("/api/delete", delete, methods=["DELETE"]),
     Route("/api/copy", copy, methods=["POST"]),
 ]

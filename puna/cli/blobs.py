@@ -1,0 +1,58 @@
+"""Files on their way into a server's store: hashed, and sent when the server lacks them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+from puna.cli.connection import CommandFailed
+
+if TYPE_CHECKING:
+    from puna.cli.client import Client
+
+PIECE = 1 << 20
+"""Bytes read at once: few enough to stay in the processor's cache until they are hashed."""
+
+Report = Callable[[int], None]
+"""Told how many bytes of a file are done."""
+
+
+def digest_of(path: Path, report: Report) -> str:
+    """The file's "sha256:<hex>"."""
+    hashed, buffer, done = hashlib.sha256(), memoryview(bytearray(PIECE)), 0
+    with path.open("rb", buffering=0) as file:
+        while count := file.readinto(buffer):
+            hashed.update(buffer[:count])
+            done += count
+            report(done)
+    return f"sha256:{hashed.hexdigest()}"
+
+
+def send(client: Client, path: Path, digest: str, report: Report, *, in_place: bool) -> None:
+    """Make sure the server has the blob `digest`, the content of `path`.
+
+    `in_place`: the server may be able to take the file where it lies. Any answer but yes means that the
+    bytes must travel, for the address can be a tunnel's, with another file system behind it.
+    Raises CommandFailed when the file became shorter since it was hashed, and the client's errors.
+    """
+    if not client.has_blob(digest) and not (
+        in_place and client.offer_blob(digest, quote(os.fsencode(path.resolve())))
+    ):
+        client.send_blob(digest, path.stat().st_size, _pieces(path, report))
+    report(path.stat().st_size)
+
+
+def _pieces(path: Path, report: Report) -> Iterator[bytes]:
+    size = left = path.stat().st_size
+    with path.open("rb", buffering=0) as file:
+        while left:
+            piece = file.read(min(PIECE, left))
+            if not piece:
+                raise CommandFailed(f"{path}: became shorter while it was sent")
+            left -= len(piece)
+            yield piece
+            report(size - left)

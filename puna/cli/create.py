@@ -1,0 +1,196 @@
+"""`puna create`: a Modelfile read, its files hashed and sent, the model made by the server."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from puna.cli.connection import CommandFailed, connect, is_local
+from puna.settings import Settings
+
+if TYPE_CHECKING:
+    from puna.cli.client import Client
+    from puna.cli.display import Display
+    from puna.modelfile import Modelfile
+
+_GATHERING = "gathering model components"
+
+
+def create(
+    model: Annotated[str, typer.Argument(show_default=False)],
+    file: Annotated[
+        str,
+        typer.Option(
+            "--file",
+            "-f",
+            metavar="PATH",
+            help='Name of the Modelfile (default "Modelfile"); - is standard input.',
+            show_default=False,
+        ),
+    ] = "",
+    quantize: Annotated[
+        str,
+        typer.Option(
+            "--quantize",
+            "-q",
+            metavar="LEVEL",
+            help="Quantize model to this level (e.g. q4_K_M).",
+            show_default=False,
+        ),
+    ] = "",
+) -> None:
+    """Create a model."""
+    settings = Settings.from_environment()
+    title, content, folder = read_modelfile(file)
+    try:
+        recipe = gather(title, content, folder)
+        recipe.request["model"] = model
+        if quantize:
+            recipe.request["quantize"] = quantize
+        with connect(settings) as client:
+            # A name that will be refused is better refused before gigabytes were hashed and sent for it.
+            client.check_name(model)
+            from puna.cli.display import Display
+
+            with Display() as display:
+                deliver(client, recipe, display, in_place=is_local(settings) and client.is_puna())
+                display.follow(client.create_model(recipe.request))
+    except OSError as error:
+        if error.filename is None:
+            raise
+        raise CommandFailed(f"{error.filename}: {error.strerror}") from None
+
+
+@dataclass
+class Recipe:
+    """A create request, and the files that it names but does not say the digests of yet."""
+
+    request: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, dict[str, Path]] = field(default_factory=dict)
+    """For "files" and "adapters": the names that the request uses, and where they lie."""
+
+
+def read_modelfile(file: str) -> tuple[str, bytes, Path]:
+    """What to call it in messages, its content, and the folder that its paths start from.
+
+    Without a Modelfile, a folder stands for itself, as in Ollama.
+    """
+    if file == "-":
+        return "standard input", sys.stdin.buffer.read(), Path()
+    path = Path(file or "Modelfile")
+    try:
+        return str(path), path.read_bytes(), path.parent
+    except FileNotFoundError:
+        if file:
+            raise CommandFailed(f"specified Modelfile wasn't found: {file}") from None
+        return "no Modelfile here", b"FROM .", Path()
+    except OSError as error:
+        raise CommandFailed(f"{path}: {error.strerror}") from None
+
+
+def gather(title: str, content: bytes, folder: Path) -> Recipe:
+    """What a Modelfile asks for. Raises CommandFailed naming the Modelfile and the line or path."""
+    from puna.modelfile import parse
+    from puna.types import BadRequest
+
+    try:
+        modelfile = parse(content)
+    except BadRequest as error:
+        raise CommandFailed(title + str(error).removeprefix("Modelfile")) from None
+    for warning in modelfile.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    recipe = Recipe(_request(modelfile))
+    _resolve(recipe, title, folder, modelfile.sources)
+    if modelfile.adapters:
+        from puna.cli.sources import request_names
+
+        paths = [_existing(title, "ADAPTER", folder, text) for text in modelfile.adapters]
+        recipe.files["adapters"] = request_names(file for path in paths for file in _files(title, path))
+    return recipe
+
+
+def deliver(client: Client, recipe: Recipe, display: Display, *, in_place: bool) -> None:
+    """Hash the recipe's files, bring them to the server, and complete the request with their digests."""
+    from puna.cli.blobs import digest_of, send
+
+    paths = list(dict.fromkeys(path for named in recipe.files.values() for path in named.values()))
+    sizes = [path.stat().st_size for path in paths]
+    total, hashed, digests = sum(sizes), 0, {}
+    display.feed(_GATHERING, _GATHERING if total else "", total)
+    for path, size in zip(paths, sizes, strict=True):
+        before = hashed
+        digests[path] = digest_of(
+            path,
+            lambda done, before=before: display.feed("", _GATHERING, total, before + done, label=_GATHERING),
+        )
+        hashed += size
+    for path, size in zip(paths, sizes, strict=True):
+        digest = digests[path]
+        label = f"copying file {digest[:19]}"
+        send(
+            client,
+            path,
+            digest,
+            partial(display.feed, "", digest, size, label=label),
+            in_place=in_place,
+        )
+        display.feed(f"copying file {digest} 100%", digest, size, size, label=label)
+    for kind, named in recipe.files.items():
+        recipe.request[kind] = {name: digests[path] for name, path in named.items()}
+
+
+def _request(modelfile: Modelfile) -> dict[str, Any]:
+    """The fields of a create request that a Modelfile gives as they are."""
+    given = {
+        **{
+            name: getattr(modelfile, name)
+            for name in ("template", "system", "renderer", "parser", "requires")
+        },
+        "parameters": modelfile.parameters,
+        "license": list(modelfile.licenses),
+        "messages": [{"role": said.role, "content": said.content} for said in modelfile.messages],
+    }
+    return {name: value for name, value in given.items() if value}
+
+
+def _resolve(recipe: Recipe, title: str, folder: Path, sources: Iterable[str]) -> None:
+    """Add what the FROM lines stand for: files where there are any, otherwise a model's name."""
+    from puna.cli.sources import looks_like_path, request_names
+
+    files: list[Path] = []
+    for text in sources:
+        if looks_like_path(text) or _path(folder, text).exists():
+            files += _files(title, _existing(title, "FROM", folder, text))
+        elif "from" in recipe.request:
+            raise CommandFailed(f"{title}: FROM names two models: {recipe.request['from']} and {text}")
+        else:
+            recipe.request["from"] = text
+    if files:
+        recipe.files["files"] = request_names(files)
+
+
+def _path(folder: Path, text: str) -> Path:
+    return folder / os.path.expanduser(text)
+
+
+def _existing(title: str, command: str, folder: Path, text: str) -> Path:
+    path = _path(folder, text)
+    if not path.exists():
+        raise CommandFailed(f"{title}: {command} {text}: no such file or folder: {path}")
+    return path
+
+
+def _files(title: str, path: Path) -> list[Path]:
+    from puna.cli.sources import files_at
+
+    try:
+        return files_at(path)
+    except CommandFailed as failure:
+        raise CommandFailed(f"{title}: {failure}") from None

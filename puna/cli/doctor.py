@@ -1,0 +1,66 @@
+"""`puna doctor`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from puna.cli.connection import CommandFailed
+from puna.cli.display import Display
+from puna.cli.human import human_bytes
+from puna.settings import Settings
+from puna.types import Progress, PunaError
+
+if TYPE_CHECKING:
+    from puna.library import Finding, Library, Name
+
+
+def doctor(fix: bool = False) -> None:
+    """Check the models on this machine; with `fix`, repair them. Fails while anything is wrong."""
+    # The one import of the room below: this command works on the store itself, server or not.
+    from puna.library import Library, check
+
+    settings = Settings.from_environment()
+    library = Library(settings.models, no_prune=settings.no_prune)
+    try:
+        with Display() as display:
+            findings = check(library, lambda step: _show(display, step, "checking"))
+        left = _repaired(library, findings) if fix else _told(findings)
+    except PunaError as error:
+        raise CommandFailed(str(error)) from error
+    if not left:
+        print(f"no problems{' left' * fix} in {settings.models}")
+    else:
+        hint = "" if fix else "; `puna doctor --fix` repairs what can be repaired"
+        raise CommandFailed(f"{left} problem{'s' * (left != 1)} in {settings.models}{hint}")
+
+
+def _told(findings: list[Finding]) -> int:
+    """Print each, and return how many are in the way of something."""
+    for finding in findings:
+        print(f"{finding.problem}{_room(finding)}")
+    return sum(finding.kind != "foreign" for finding in findings)
+
+
+def _repaired(library: Library, findings: list[Finding]) -> int:
+    """Repair what can be, print what became of each, and return how many are left."""
+    from puna.library import install, repair
+
+    with Display() as display:
+
+        def pull(name: Name) -> None:
+            install(library, name, lambda step: _show(display, step, step.status))
+
+        outcomes = repair(library, findings, pull)
+    for outcome in outcomes:
+        print(f"{outcome.finding.problem}{_room(outcome.finding)}\n  {outcome.note}")
+    return sum(not outcome.fixed for outcome in outcomes)
+
+
+def _show(display: Display, step: Progress, label: str) -> None:
+    # One bar for all blobs of a check; a pull has one for each.
+    key = label if label == "checking" else step.digest
+    display.feed(step.status, key, step.total, step.completed, label=label)
+
+
+def _room(finding: Finding) -> str:
+    return f" ({human_bytes(finding.size)})" if finding.size else ""

@@ -1,0 +1,101 @@
+"""Pictures named in a prompt: typed, quoted, or dropped onto the terminal (facts: Ollama interactive.go)."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from urllib.parse import unquote
+
+from puna.cli.connection import CommandFailed
+
+LARGEST = 100 << 20
+"""Bytes a picture may have, as in Ollama."""
+_LONGEST, _MOST = 1024, 4
+"""Characters, and endings, looked at for the end of a path: a prompt may be a megabyte of slashes."""
+
+_START = re.compile(r"(?:file://|[A-Za-z]:(?=[/\\])|\.{1,2}(?=[/\\])|~(?=/))?[/\\]")
+_END = re.compile(r"\.(?:jpe?g|png|webp|gif)\b", re.IGNORECASE)
+_ESCAPED = re.compile(r"\\([ ()\[\]{}$&;'\"\\*?~!#`<>|])")
+_KINDS = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file that `text[start:end]` names, quotation marks included."""
+
+    start: int
+    end: int
+    path: Path
+
+
+def find_pictures(text: str) -> list[Found]:
+    """The picture files that a text names. What names no file is text and nothing else."""
+    found: list[Found] = []
+    at = 0
+    while start := _START.search(text, at):
+        picture = _picture_at(text, at, start.start(), start.end())
+        if picture:
+            found.append(picture)
+        at = picture.end if picture else start.end()
+    return found
+
+
+def take_pictures(text: str) -> tuple[str, list[bytes]]:
+    """The text without the names of pictures, and the pictures, each announced on standard error.
+
+    Raises CommandFailed for a file that is there and cannot be used.
+    """
+    found = find_pictures(text)
+    pictures = [_read(picture.path) for picture in found]
+    for picture in reversed(found):
+        text = text[: picture.start] + text[picture.end :]
+    for picture in found:
+        print(f"Added image '{picture.path}'", file=sys.stderr)
+    return (text.strip() if found else text), pictures
+
+
+def _picture_at(text: str, free: int, start: int, after: int) -> Found | None:
+    """The file whose name starts at `start`: the shortest that exists, for names may hold spaces.
+
+    The text before `free` belongs to others.
+    """
+    line_end = text.find("\n", after)
+    last = min(len(text) if line_end < 0 else line_end, start + _LONGEST)
+    for end in islice(_END.finditer(text, after, last), _MOST):
+        path = _existing(text[start : end.end()])
+        if path:
+            mark = text[start - 1 : start] if start > free else ""
+            quoted = mark in ("'", '"') and text.startswith(mark, end.end())
+            return Found(start - quoted, end.end() + quoted, path)
+    return None
+
+
+def _existing(name: str) -> Path | None:
+    """The file that a name stands for, taken as it is or as a shell would."""
+    readings = dict.fromkeys((name, _ESCAPED.sub(r"\1", name)))
+    if name.startswith("file://"):
+        readings = dict.fromkeys([unquote(name.removeprefix("file://"))])
+    for reading in readings:
+        path = Path(os.path.expanduser(reading))
+        try:
+            if path.is_file():
+                return path
+        except (OSError, ValueError):
+            continue  # Too long, or not a name at all.
+    return None
+
+
+def _read(path: Path) -> bytes:
+    try:
+        if path.stat().st_size > LARGEST:
+            raise CommandFailed(f"Couldn't process file '{path}': it is larger than 100 MB")
+        content = path.read_bytes()
+    except OSError as error:
+        raise CommandFailed(f"Couldn't process file '{path}': {error.strerror}") from None
+    if not _KINDS.match(content):
+        raise CommandFailed(f"Couldn't process file '{path}': not a JPEG, PNG, WebP or GIF image")
+    return content

@@ -1,0 +1,85 @@
+"""The files that a FROM or ADAPTER path stands for (facts: Ollama parser/parser.go, filesForModel)."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from puna.cli.connection import CommandFailed
+
+_WEIGHTS = ("model*.safetensors", "consolidated*.safetensors", "*.safetensors", "*.gguf")
+"""Where a folder's weights are; the first that matches anything counts, for some hold them twice."""
+_CONFIGURATION = ("*.json", "*/*.json", "chat_template.jinja")
+_TOKENIZERS = ("tokenizer.model", "*/tokenizer.model")
+_PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+_POINTER = b"version https://git-lfs.github.com/spec/"
+
+
+def files_at(path: Path) -> list[Path]:
+    """A file and the other parts it was split into, or what a conversion needs of a folder.
+
+    Raises CommandFailed naming what cannot be used, OSError for what cannot be read.
+    """
+    files = list(_of_folder(path)) if path.is_dir() else _parts(path)
+    for file in files:
+        if not file.is_file():
+            raise CommandFailed(f"{file}: not a regular file")
+        with file.open("rb") as opened:
+            if opened.read(len(_POINTER)) == _POINTER:
+                raise CommandFailed(f"{file}: a Git LFS pointer, not the file itself; fetch it: git lfs pull")
+    return files
+
+
+def looks_like_path(text: str) -> bool:
+    """It can only have been meant as a path: no model is called so."""
+    return (
+        text.startswith(("/", "./", "../", "~", "\\"))
+        or text in (".", "..")
+        or text.endswith((".gguf", ".safetensors", ".bin"))
+    )
+
+
+def request_names(files: Iterable[Path]) -> dict[str, Path]:
+    """The files under the names a create request has for them: paths from their common folder."""
+    absolute = {Path(os.path.abspath(file)) for file in files}
+    if not absolute:
+        return {}
+    root = os.path.commonpath([file.parent for file in absolute])
+    return {file.relative_to(root).as_posix(): file for file in sorted(absolute)}
+
+
+def _parts(path: Path) -> list[Path]:
+    """All parts of the split GGUF file that `path` is one of, in order; otherwise `path` alone."""
+    named = _PART.fullmatch(path.name)
+    if named is None:
+        return [path]
+    count = int(named["count"])
+    parts = [path.with_name(f"{named['stem']}-{n:05}-of-{named['count']}.gguf") for n in range(1, count + 1)]
+    for part in parts:
+        if not part.exists():
+            raise CommandFailed(f"{part}: no such file, one of the {count} parts of a split model")
+    return parts
+
+
+def _of_folder(folder: Path) -> Iterator[Path]:
+    weights = next(filter(None, (_matching(folder, pattern) for pattern in _WEIGHTS)), None)
+    if weights is None:
+        raise CommandFailed(f"{folder}: no safetensors or GGUF files found")
+    if weights[0].match("model*.safetensors"):
+        weights += _matching(folder, "*/model*.safetensors")  # The dense layers of sentence transformers.
+    configuration = [file for pattern in _CONFIGURATION for file in _matching(folder, pattern)]
+    tokenizer = next(filter(None, (_matching(folder, pattern) for pattern in _TOKENIZERS)), [])
+    root = folder.resolve()
+    for file in dict.fromkeys(weights + configuration + tokenizer):
+        # A folder from elsewhere must not be able to send off other files of this machine.
+        if not file.resolve().is_relative_to(root):
+            raise CommandFailed(f"insecure path: {file} is a link out of its folder, to {file.resolve()}")
+        yield file
+
+
+def _matching(folder: Path, pattern: str) -> list[Path]:
+    """The files there; what lies in hidden folders, such as a download's cache, is left out."""
+    found = sorted(folder.glob(pattern))
+    return [file for file in found if not any(p.startswith(".") for p in file.relative_to(folder).parts)]

@@ -1,0 +1,56 @@
+"""The quantizing process: `python -m puna.engine.quantizer SOURCE TARGET KIND`.
+
+On standard output, a line each: "done 12 272" counts tensors; "request" or "failed" and a reason end it.
+Standard error gets libllama's complaints. When standard input closes, nobody wants the target any more.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import sys
+import threading
+from pathlib import Path
+
+from puna.types import BadRequest, PunaError
+
+_TENSOR = re.compile(r"\[ *(\d+)/ *(\d+)\] ")  # what libllama logs as it begins with a tensor
+
+
+def main() -> None:
+    source, target, kind = sys.argv[1:]
+    output = os.dup(1)
+    os.dup2(2, 1)  # whatever else prints must not disturb the lines
+
+    def say(*words: object) -> None:
+        os.write(output, (" ".join(" ".join(map(str, words)).splitlines()) + "\n").encode())
+
+    def notice(text: str) -> None:
+        if begun := _TENSOR.match(text):
+            say("done", int(begun[1]) - 1, begun[2])
+
+    threading.Thread(target=_end_with_server, args=(Path(target),), daemon=True).start()
+
+    import psutil
+
+    from puna.engine.llama import quantize
+
+    threads = psutil.cpu_count(logical=False) or os.cpu_count() or 1
+    try:
+        quantize(source, target, kind, threads=threads, notice=notice)
+    except BadRequest as error:
+        say("request", error)
+    except PunaError as error:
+        say("failed", error)
+
+
+def _end_with_server(target: Path) -> None:
+    os.read(0, 1)
+    with contextlib.suppress(OSError):
+        target.unlink()
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    main()

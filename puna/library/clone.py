@@ -1,0 +1,41 @@
+"""A file given a second place on its disk: the blocks shared where the file system can, else the inode."""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+_FICLONE = 0x40049409
+"""ioctl_ficlone(2): the target shares the source's blocks until one of them is written to."""
+
+
+def reflinked(source: int, target: Path) -> bool:
+    """Whether `target` was made a copy of the open file `source` that takes no room of its own."""
+    if sys.platform != "linux":
+        return False
+    import fcntl
+
+    made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
+    try:
+        fcntl.ioctl(made, _FICLONE, source)
+    except OSError:  # Not on this file system, or not between these two.
+        os.unlink(target)
+        return False
+    finally:
+        os.close(made)
+    return True
+
+
+def linked(path: Path, source: int, target: Path) -> bool:
+    """Whether `target` was made a second name of the file at `path`, which is open as `source`."""
+    try:
+        os.link(path.resolve(strict=True), target)
+    except (OSError, RuntimeError):  # Another file system, one without links, or a file that is not ours.
+        return False
+    if os.path.samestat(os.fstat(source), os.stat(target)):
+        return True
+    with suppress(OSError):
+        os.unlink(target)  # `path` names another file by now.
+    return False

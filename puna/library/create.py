@@ -1,0 +1,163 @@
+"""Makes a model from another one or from files (facts: Ollama server/create.go)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from puna.library.gguf import Metadata, cached_metadata
+from puna.library.manifests import IMAGE, Layer
+from puna.library.model import Model, describe
+from puna.library.names import Name
+from puna.library.parts import Kitchen, Part, Quantize, quantized
+from puna.library.recipe import Recipe
+from puna.library.store import Library
+from puna.types import BadRequest, Message, Progress, Report
+
+_MODEL = IMAGE + "model"
+_INHERITED = ("renderer", "parser", "requires", "capabilities")
+"""Entries of the config that a model has from the one it is made from, unless it is given others."""
+
+
+def create(library: Library, name: str | Name, recipe: Recipe, report: Report, quantize: Quantize) -> None:
+    """Make the model `name` as `recipe` says, over the one there was. Blocks; may take minutes.
+
+    The name changes last, when all blobs are there; whatever stops it before, an error raised in `report`
+    included, leaves the library as it was. Raises BadRequest naming what is wrong with the recipe or a
+    file, InvalidName, NotFound for an unknown base, PunaError.
+    """
+    name = library.resolve(name)
+    base = library.open(recipe.base) if recipe.base else None
+    with ExitStack() as made:
+        kitchen = Kitchen(library, report, made)
+        items = _inherited(library, base) if base else kitchen.model(recipe.files or {})
+        at, weights = _weights(items)
+        items = [*items, *kitchen.adapters(recipe.adapters, weights.metadata)]
+        if recipe.quantize:
+            items[at] = weights = quantized(weights, recipe.quantize, kitchen, quantize)
+        config = _config(weights.metadata, base, recipe)
+        with _Shelf(library) as shelf:
+            layers = [shelf.part(item) if isinstance(item, Part) else item for item in items]
+            layers = _with_texts(layers, recipe, base, shelf)
+            for layer in layers:
+                report(Progress(status=shelf.status(layer)))
+            config["rootfs"] = {"type": "layers", "diff_ids": [layer.digest for layer in layers]}
+            report(Progress(status="writing manifest"))
+            library.write_manifest(name, config, layers)
+    report(Progress(status="success"))
+
+
+def _inherited(library: Library, base: Model) -> list[Part | Layer]:
+    """What a model has of the one it is made from."""
+    items: list[Part | Layer] = []
+    for layer in base.layers:
+        library.hold_blob(layer.digest)
+        source, path = base.name.display(), library.blob_path(layer.digest)
+        if layer.media_type == _MODEL:
+            items.append(Part("model", path, cached_metadata(path), layer.digest, source))
+        else:
+            items.append(msgspec.structs.replace(layer, source=source))
+    return items
+
+
+def _weights(items: Sequence[Part | Layer]) -> tuple[int, Part]:
+    for at, item in enumerate(items):
+        if isinstance(item, Part) and item.kind == "model":
+            return at, item
+    raise BadRequest("no base model was found")
+
+
+def _config(metadata: Metadata, base: Model | None, recipe: Recipe) -> dict[str, Any]:
+    """Ollama's ConfigV2 (types/model/config.go)."""
+    given = {"renderer": recipe.renderer, "parser": recipe.parser, "requires": recipe.requires}
+    config = {key: base.config[key] for key in _INHERITED if base.config.get(key)} if base else {}
+    config |= {key: text for key, text in given.items() if text}
+    return {**describe(metadata), **config, **recipe.overrides()}
+
+
+def _with_texts(layers: list[Layer], recipe: Recipe, base: Model | None, shelf: _Shelf) -> list[Layer]:
+    """The layers with those of the recipe: licenses join the ones there are, other texts replace them."""
+    texts = {"template": recipe.template, "system": recipe.system}
+    for kind, text in texts.items():
+        if text:
+            layers = [*_without(layers, kind), shelf.text(kind, text)]
+    for text in recipe.licenses:
+        layers = [*layers, shelf.text("license", text)]
+    if options := recipe.options():
+        options = {**(base.parameters if base else {}), **options}
+        layers = [*_without(layers, "params"), shelf.text("params", _json(options))]
+    if recipe.messages:
+        said = [_message(message) for message in recipe.messages]
+        layers = [*_without(layers, "messages"), shelf.text("messages", _json(said))]
+    return layers
+
+
+def _without(layers: list[Layer], kind: str) -> list[Layer]:
+    return [layer for layer in layers if layer.media_type != IMAGE + kind]
+
+
+def _message(message: Message) -> dict[str, Any]:
+    return {"role": message.role, "content": message.content, **msgspec.to_builtins(message)}
+
+
+def _json(value: Any) -> str:
+    """JSON byte for byte as Go writes it, so that what Ollama has in a store is found there."""
+    if isinstance(value, dict):
+        value = {key: _shortest(entry) for key, entry in sorted(value.items())}
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return text + "\n"
+
+
+def _shortest(value: Any) -> Any:
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
+
+
+class _Shelf:
+    """Puts blobs into the library, and takes those that are new away again when an error ends the work."""
+
+    def __init__(self, library: Library) -> None:
+        self._library = library
+        self._old = {path.name for path in _files(library)}
+        self._new: set[str] = set()
+
+    def __enter__(self) -> _Shelf:
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if error is None or not self._new:
+            return
+        # Someone else may have made a model of one meanwhile.
+        used = {layer.digest for model in self._library.list() for layer in model.layers}
+        for digest in self._new - used:
+            with suppress(OSError):
+                self._library.blob_path(digest).unlink()
+
+    def part(self, part: Part) -> Layer:
+        if part.digest:
+            size = part.path.stat().st_size
+            return Layer(IMAGE + part.kind, part.digest, size, part.source)
+        return self._placed(part.kind, self._library.adopt_blob(part.path), part.source)
+
+    def text(self, kind: str, text: str) -> Layer:
+        return self._placed(kind, self._library.add_blob([text.encode()]))
+
+    def status(self, layer: Layer) -> str:
+        return f"{'creating new' if layer.digest in self._new else 'using existing'} layer {layer.digest}"
+
+    def _placed(self, kind: str, blob: tuple[str, int], source: str = "") -> Layer:
+        digest, size = blob
+        if self._library.blob_path(digest).name not in self._old:
+            self._new.add(digest)
+        return Layer(IMAGE + kind, digest, size, source)
+
+
+def _files(library: Library) -> list[Path]:
+    folder = library.root / "blobs"
+    return list(folder.iterdir()) if folder.is_dir() else []

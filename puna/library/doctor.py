@@ -1,0 +1,259 @@
+"""Examines and repairs a store: its manifests, its blobs against their digests, and what else lies there."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from puna.library import manifests
+from puna.library.gguf import read_metadata
+from puna.library.hashing import digest_of_file
+from puna.library.manifests import IMAGE, Layer
+from puna.library.names import Name
+from puna.library.store import Library
+from puna.types import InvalidName, LoadFailed, Progress, PunaError, Report
+
+_GGUF = {IMAGE + "model", IMAGE + "projector"}
+
+Kind = Literal["manifest", "missing", "damaged", "header", "permission", "unused", "foreign"]
+_PULLED: set[Kind] = {"manifest", "missing", "damaged"}
+"""What pulling the model again mends."""
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """Something in a store that is not as it should be."""
+
+    kind: Kind
+    path: Path
+    problem: str
+    """For people; it names the model and the file or blob."""
+    models: tuple[Name, ...] = ()
+    """The models it keeps from working."""
+    size: int = 0
+    """Bytes that removing an "unused" file frees."""
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What became of a finding. `note` says what was done, or what a person can do."""
+
+    finding: Finding
+    fixed: bool
+    note: str
+
+
+def check(library: Library, report: Report) -> list[Finding]:
+    """What is wrong in the store, damaged models first. Reads every blob that a model has; changes nothing.
+
+    `report` gets the bytes of them all and those read so far. What no model needs counts once it is an hour
+    old, for until then it may be work in progress. Raises PunaError when the store cannot be looked through.
+    """
+    try:
+        return list(_findings(library, report))
+    except OSError as error:
+        raise PunaError(f"cannot read {error.filename or library.root}: {error.strerror}") from error
+
+
+def repair(
+    library: Library, findings: Iterable[Finding], pull: Callable[[Name], None] | None = None
+) -> list[Outcome]:
+    """Remove damaged blobs and what no model needs, make files readable, and `pull` the models that suffer.
+
+    What else holds a part of a model stays: a manifest that cannot be read is only ever replaced by `pull`,
+    and while there is one every blob stays. What fails, PunaErrors of `pull` among it, is in the notes.
+    """
+    found = list(findings)
+    failures: dict[Path | Name, str] = {}
+    for finding in found:
+        try:
+            _prepare(finding)
+        except (OSError, PunaError) as error:
+            failures[finding.path] = _reason(error)
+    suffering = [name for finding in found if finding.kind in _PULLED for name in finding.models]
+    for name in dict.fromkeys(suffering):
+        try:
+            if pull and not _whole(library, name):
+                pull(name)
+        except PunaError as error:
+            failures[name] = str(error)
+    try:
+        library.prune()
+    except PunaError as error:
+        failures.update({finding.path: str(error) for finding in found if finding.kind == "unused"})
+    return [_outcome(library, finding, failures) for finding in found]
+
+
+@dataclass
+class _Blob:
+    """A blob and the manifests that name it."""
+
+    path: Path
+    uses: list[tuple[Name, Layer]] = field(default_factory=list)
+
+    @property
+    def models(self) -> tuple[Name, ...]:
+        return tuple(dict.fromkeys(name for name, _ in self.uses))
+
+    @property
+    def title(self) -> str:
+        return f"{_titles(self.models)}: blob {_digest(self.path)}"
+
+
+def _findings(library: Library, report: Report) -> Iterator[Finding]:
+    blobs: dict[Path, _Blob] = {}
+    foreign: list[Path] = []
+    for path, name in _manifests(library.root / "manifests"):
+        if name is None:
+            foreign.append(path)
+        elif not _readable(path):
+            yield _unreadable(path, (name,))
+        else:
+            try:
+                layers = manifests.decode(path.read_bytes()).blobs
+            except (OSError, msgspec.DecodeError) as error:
+                problem = f"{name.display()}: the manifest {path} is damaged: {_reason(error)}"
+                yield Finding(kind="manifest", path=path, problem=problem, models=(name,))
+                continue
+            for layer in layers:
+                where = library.blob_path(layer.digest)
+                blobs.setdefault(where, _Blob(where)).uses.append((name, layer))
+    there: list[_Blob] = []
+    for blob in blobs.values():
+        if not blob.path.is_file():
+            yield Finding(
+                kind="missing", path=blob.path, problem=f"{blob.title} is missing", models=blob.models
+            )
+        elif not _readable(blob.path):
+            yield _unreadable(blob.path, blob.models)
+        else:
+            there.append(blob)
+    yield from _contents(there, report)
+    for path, size in library.unused():
+        partial = path.name.endswith("-partial") or len(path.name) != len("sha256-") + 64
+        what = f"{path} was never finished" if partial else f"blob {_digest(path)} is of no model"
+        yield Finding(kind="unused", path=path, problem=what, size=size)
+    folder = library.root / "blobs"
+    if folder.is_dir():
+        foreign += [path for path in folder.iterdir() if path.is_dir() or not path.name.startswith("sha256")]
+    for path in foreign:
+        yield Finding(kind="foreign", path=path, problem=f"{path} does not belong in a model store")
+
+
+def _manifests(root: Path) -> Iterator[tuple[Path, Name | None]]:
+    """Every file below `root`, with the name it is the manifest of if it lies where one does."""
+
+    def fail(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    for folder, _, files in os.walk(root, onerror=fail):
+        for file in sorted(files):
+            path = Path(folder, file)
+            try:
+                yield path, Name.from_path(path.relative_to(root).as_posix())
+            except InvalidName:
+                if not file.endswith("-partial"):
+                    yield path, None
+
+
+def _contents(blobs: list[_Blob], report: Report) -> Iterator[Finding]:
+    """What is wrong inside the blobs that can be read."""
+    total, before = sum(blob.path.stat().st_size for blob in blobs), 0
+    for blob in blobs:
+
+        def on_bytes(count: int, digest: str = _digest(blob.path), before: int = before) -> None:
+            report(Progress(status="checking", digest=digest, total=total, completed=before + count))
+
+        try:
+            found, size = digest_of_file(blob.path, on_bytes)
+        except (OSError, PunaError) as error:
+            if blob.path.exists():  # Else its model was removed meanwhile.
+                problem = f"{blob.title} cannot be read: {_reason(error)}"
+                yield Finding(kind="damaged", path=blob.path, problem=problem, models=blob.models)
+            continue
+        before += size
+        if found != _digest(blob.path):
+            problem = f"{blob.title} is damaged: {size} bytes with digest {found}"
+            yield Finding(kind="damaged", path=blob.path, problem=problem, models=blob.models)
+            continue
+        for name, layer in blob.uses:
+            if layer.size != size:
+                problem = f"{name.display()}: blob {layer.digest} has {size} bytes, not {layer.size}"
+                yield Finding(kind="manifest", path=blob.path, problem=problem, models=(name,))
+        if any(layer.media_type in _GGUF for _, layer in blob.uses):
+            try:
+                read_metadata(blob.path)
+            except LoadFailed as error:
+                problem = f"{_titles(blob.models)}: {error}"
+                yield Finding(kind="header", path=blob.path, problem=problem, models=blob.models)
+
+
+def _prepare(finding: Finding) -> None:
+    """What is mended before models are pulled. Raises OSError, PunaError."""
+    if finding.kind == "damaged" and digest_of_file(finding.path)[0] != _digest(finding.path):  # still
+        finding.path.unlink()
+    elif finding.kind == "permission":
+        finding.path.chmod(stat.S_IMODE(finding.path.stat().st_mode) | 0o644)
+
+
+def _outcome(library: Library, finding: Finding, failures: dict[Path | Name, str]) -> Outcome:
+    failure = failures.get(finding.path, "")
+    if finding.kind == "foreign":
+        return Outcome(finding=finding, fixed=True, note="left alone")
+    if finding.kind == "header":
+        command = _commands("rm", finding.models)
+        return Outcome(finding=finding, fixed=False, note=f"it was made so: {command}, then get it elsewhere")
+    if finding.kind == "permission":
+        return Outcome(finding=finding, fixed=not failure, note=failure or "made readable")
+    if finding.kind == "unused":
+        gone = not finding.path.exists()
+        return Outcome(finding=finding, fixed=gone, note="removed" if gone else failure or "kept")
+    broken = [name for name in finding.models if not _whole(library, name)]
+    if not broken and not failure:
+        return Outcome(finding=finding, fixed=True, note="pulled again")
+    reasons = [failure, *(failures.get(name, "") for name in broken)]
+    removed = "removed" if finding.kind == "damaged" and not finding.path.exists() else ""
+    advice = f"to get it again: {_commands('pull', broken or finding.models)}"
+    note = "; ".join(filter(None, [removed, *dict.fromkeys(reasons), advice]))
+    return Outcome(finding=finding, fixed=False, note=note)
+
+
+def _whole(library: Library, name: Name) -> bool:
+    """Whether the model has all its blobs, in the sizes the manifest gives."""
+    try:
+        layers = manifests.decode((library.root / "manifests" / name.path()).read_bytes()).blobs
+        return all(library.blob_path(layer.digest).stat().st_size == layer.size for layer in layers)
+    except (OSError, msgspec.DecodeError):
+        return False
+
+
+def _digest(path: Path) -> str:
+    return f"sha256:{path.name[-64:].lower()}"
+
+
+def _readable(path: Path) -> bool:
+    """Whether we may read a file, and its owner may: the server is often somebody else."""
+    return os.access(path, os.R_OK) and bool(path.stat().st_mode & stat.S_IRUSR)
+
+
+def _unreadable(path: Path, models: tuple[Name, ...]) -> Finding:
+    mode = stat.filemode(path.stat().st_mode)
+    problem = f"{_titles(models)}: {path} cannot be read: its mode is {mode}"
+    return Finding(kind="permission", path=path, problem=problem, models=models)
+
+
+def _titles(models: Iterable[Name]) -> str:
+    return ", ".join(name.display() for name in models)
+
+
+def _commands(verb: str, models: Iterable[Name]) -> str:
+    return " and ".join(f"`puna {verb} {name.display()}`" for name in models)
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

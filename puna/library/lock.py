@@ -1,0 +1,62 @@
+"""The system's file locks, which end with the process that holds them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+_LOOK_AGAIN = 0.01  # seconds
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
+"""What some network file systems say; a store there is safe within one process only."""
+
+
+@contextmanager
+def locked(path: Path) -> Iterator[None]:
+    """Holds the lock of the file at `path`, made if missing, once whoever has it is done. Raises OSError."""
+    file = _opened(path)
+    try:
+        while not try_lock(file):
+            time.sleep(_LOOK_AGAIN)
+        yield
+    finally:
+        os.close(file)
+
+
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+    except PermissionError:
+        # Another user made it: who may read it may lock it. What may not be written, writing will say.
+        return os.open(path, os.O_RDONLY)
+
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def try_lock(file: int) -> bool:
+        """Take the lock of an open file unless another has it; closing the file gives it back."""
+        try:
+            os.lseek(file, 0, os.SEEK_SET)
+            msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+        except PermissionError:
+            return False
+        return True
+
+else:
+    import fcntl
+
+    def try_lock(file: int) -> bool:
+        """Take the lock of an open file unless another has it; closing the file gives it back."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        except OSError as error:
+            if error.errno not in _NO_LOCKS:
+                raise
+        return True

@@ -1,0 +1,205 @@
+"""The GGUF files a model is made of: found among the files of a recipe, merged or converted where need be."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from puna.library.durable import writing
+from puna.library.gguf import Metadata, cached_metadata
+from puna.library.split import Shard, merge, ordered, split_count, stem
+from puna.library.store import Library
+from puna.library.workplace import workplace
+from puna.types import BadRequest, LoadFailed, Progress, Report
+
+_MAGIC = b"GGUF"
+
+
+class Part(NamedTuple):
+    """A GGUF file that becomes a layer; without a `digest` it lies at a temporary path and is no blob yet."""
+
+    kind: str
+    """"model", "projector" or "adapter"."""
+    path: Path
+    metadata: Metadata
+    digest: str = ""
+    source: str = ""
+    """The name of the file it was, or of the model it comes from."""
+
+
+class Kitchen:
+    """Where parts are made: what is not made a blob by the end of `made` is removed with it."""
+
+    def __init__(self, library: Library, report: Report, made: ExitStack) -> None:
+        self.library, self.report, self._made = library, report, made
+
+    def temporary(self) -> Path:
+        return self._made.enter_context(self.library.temporary())
+
+    def model(self, files: dict[str, str]) -> list[Part]:
+        """The parts among `files`, exactly one of them a model. Raises BadRequest naming the file."""
+        if self._safetensors(files):
+            return self._converted(files)
+        parts = self._ggufs(files)
+        models = [part.source for part in parts if part.kind == "model"]
+        if len(models) > 1:
+            raise BadRequest(f"more than one model: {', '.join(models)}")
+        if not models:
+            raise BadRequest("no base model was found")
+        return parts
+
+    def adapters(self, files: dict[str, str], base: Metadata) -> list[Part]:
+        """The LoRA adapters for a model among `files`. Raises BadRequest naming the file."""
+        if not files:
+            return []
+        if self._safetensors(files):
+            return [self._converted_adapter(files, base)]
+        parts = self._ggufs(files)
+        for part in parts:
+            if part.kind != "adapter":
+                raise BadRequest(f"{part.source}: not a LoRA adapter")
+        return parts
+
+    def _safetensors(self, files: dict[str, str]) -> bool:
+        """Whether `files` are safetensors, not GGUF. All blobs are held. Raises BadRequest for others."""
+        for name, digest in files.items():
+            if not self.library.hold_blob(digest):
+                raise BadRequest(f"{name}: blob {digest} not found")
+        if any(name.endswith(".safetensors") for name in files):
+            return True
+        if any(name.endswith(".gguf") or self._is_gguf(digest) for name, digest in files.items()):
+            return False
+        raise BadRequest(f"unknown type: neither safetensors nor GGUF: {', '.join(files)}")
+
+    def _is_gguf(self, digest: str) -> bool:
+        with open(self.library.blob_path(digest), "rb") as file:
+            return file.read(len(_MAGIC)) == _MAGIC
+
+    def _ggufs(self, files: dict[str, str]) -> list[Part]:
+        whole: list[Part] = []
+        split: dict[str, list[Shard]] = {}
+        for name, digest in files.items():
+            self.report(Progress(status="parsing GGUF"))
+            if not self._is_gguf(digest):
+                raise BadRequest(f"{name}: supplied file was not in GGUF format")
+            path = self.library.blob_path(digest)
+            metadata = _read(name, path)
+            shard = Shard(name, path, metadata)
+            if split_count(metadata) > 1:
+                split.setdefault(stem(shard), []).append(shard)
+            else:
+                whole.append(Part(_kind(name, metadata), path, metadata, digest, name))
+        return whole + [self._merged(shards) for shards in split.values()]
+
+    def _merged(self, shards: list[Shard]) -> Part:
+        parts, path = ordered(shards), self.temporary()
+        with writing(self.library.root):
+            merge(parts, path, _bar(self.report, "merging GGUF parts"))
+        name = parts[0].name
+        metadata = _read(name, path)
+        return Part(_kind(name, metadata), path, metadata, "", name)
+
+    def _converted(self, files: dict[str, str]) -> list[Part]:
+        from puna.library.convert import convert, convert_projector
+
+        status, model, projector = "converting model", self.temporary(), self.temporary()
+        self.report(Progress(status=status))
+        with self.laid_out(files) as folder:
+            convert(folder, model, _bar(self.report, status))
+            sees = convert_projector(folder, projector, _bar(self.report, status))
+        parts = [Part("model", model, cached_metadata(model))]
+        return [*parts, Part("projector", projector, cached_metadata(projector))] if sees else parts
+
+    def _converted_adapter(self, files: dict[str, str], base: Metadata) -> Part:
+        from puna.library.convert import convert_adapter
+
+        status, path = "converting adapter", self.temporary()
+        self.report(Progress(status=status))
+        with self.laid_out(files) as folder:
+            convert_adapter(folder, path, base, _bar(self.report, status))
+        return Part("adapter", path, cached_metadata(path))
+
+    @contextmanager
+    def laid_out(self, files: dict[str, str]) -> Iterator[Path]:
+        """A folder in which the blobs have their files' names."""
+
+        def waiting() -> None:
+            self.report(Progress(status="waiting for another model to be converted"))
+
+        with writing(self.library.root), workplace(self.library.root, "convert", waiting) as folder:
+            for name, digest in files.items():
+                path = folder / name
+                try:
+                    path.parent.mkdir(parents=True, exist_ok=True)
+                    _link(self.library.blob_path(digest), path)
+                except (FileExistsError, NotADirectoryError):
+                    raise BadRequest(f"{name}: a file and a folder have the same name") from None
+            yield folder
+
+
+def quantized(part: Part, kind: str, kitchen: Kitchen, quantize: Quantize) -> Part:
+    """The model in `part` with its weights stored as `kind`. Raises BadRequest unless they are floats."""
+    have = part.metadata.quantization
+    if have not in ("F16", "BF16", "F32"):
+        raise BadRequest("quantization is only supported for F16, BF16 and F32 models")
+    if have == kind:
+        return part
+    path, size = kitchen.temporary(), part.path.stat().st_size
+    status = f"quantizing {have} model to {kind}"
+
+    def on_progress(done: int, total: int) -> None:
+        completed = size * done // max(total, 1)
+        kitchen.report(Progress(status=status, digest=_NO_DIGEST, total=size, completed=completed))
+
+    quantize(part.path, path, kind, on_progress)
+    if not part.digest:
+        part.path.unlink(missing_ok=True)  # Twice the disk is needed no longer.
+    kitchen.report(Progress(status="verifying conversion"))
+    return Part(part.kind, path, cached_metadata(path))
+
+
+Quantize = Callable[[Path, Path, str, Callable[[int, int], None]], None]
+"""Stores a model in fewer bits: source, target, kind, and what is called with work done and all work."""
+
+_NO_DIGEST = "0" * 19
+"""Ollama's; its clients draw a bar for each digest."""
+
+
+def _kind(name: str, metadata: Metadata) -> str:
+    """Which layer a GGUF file is (Ollama server/create.go, isProjectorGGUF). Raises BadRequest for none."""
+    kind = metadata.get("general.type")
+    if kind == "adapter":
+        return "adapter"
+    if kind in ("projector", "mmproj"):
+        return "projector"
+    if metadata.architecture == "unknown":
+        raise BadRequest(f"{name}: it does not say which architecture it is of")
+    if not metadata.arch("block_count"):
+        sees = metadata.arch("has_vision_encoder") or metadata.arch("has_audio_encoder")
+        if metadata.arch("vision.block_count") or (metadata.architecture == "clip" and sees):
+            return "projector"
+    return "model"
+
+
+def _read(name: str, path: Path) -> Metadata:
+    try:
+        return cached_metadata(path)
+    except LoadFailed as error:
+        raise BadRequest(str(error).replace(str(path), name)) from None
+
+
+def _link(blob: Path, path: Path) -> None:
+    try:
+        os.link(blob, path)
+    except FileExistsError:
+        raise
+    except OSError:  # A file system without links.
+        shutil.copyfile(blob, path)
+
+
+def _bar(report: Report, status: str) -> Callable[[int, int], None]:
+    return lambda done, total: report(Progress(status=status, total=total, completed=done))

@@ -1,0 +1,92 @@
+"""What a model is to be made of: the fields of Ollama's CreateRequest (api/types.go), checked."""
+
+from __future__ import annotations
+
+import json
+from pathlib import PureWindowsPath
+from typing import Any
+
+import msgspec
+
+from puna.modelfile import IGNORED
+from puna.types import BadRequest, Message, Options
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True):
+    """A model to be made. Raises BadRequest, naming what is wrong, when one is built that cannot be made."""
+
+    base: str = ""
+    """The model it is made from, which has then to be in the library; `files` are not looked at."""
+    files: dict[str, str] | None = None
+    """Digests of blobs by the relative names of the files they were."""
+    adapters: dict[str, str] = msgspec.field(default_factory=dict)
+    template: str = ""
+    system: str = ""
+    licenses: list[str] = msgspec.field(default_factory=list)
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    messages: list[Message] = msgspec.field(default_factory=list)
+    quantize: str = ""
+    """What the weights are to be stored as, such as "Q4_K_M"; empty leaves them as they are."""
+    renderer: str = ""
+    parser: str = ""
+    requires: str = ""
+    info: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Entries of the config that the weights do not say or say wrongly."""
+
+    def __post_init__(self) -> None:
+        for name in (*(self.files or ()), *self.adapters):
+            if not _is_local(name):
+                raise BadRequest(f"file path must be relative: {json.dumps(name)}")
+        if not self.base and self.files is None:
+            raise BadRequest("neither 'from' or 'files' was specified")
+        if not self.base and not self.files:
+            raise BadRequest("no files provided to convert")
+        self.options()
+        self.overrides()
+
+    def options(self) -> dict[str, Any]:
+        """The parameters that have an effect, each in its type. Raises BadRequest naming another."""
+        given = {name: value for name, value in self.parameters.items() if name not in IGNORED}
+        options, unknown = Options().merged(given)
+        if unknown:
+            raise BadRequest(f"unknown parameter '{unknown[0]}'")
+        return {name: getattr(options, name) for name, value in given.items() if value is not None}
+
+    def overrides(self) -> dict[str, Any]:
+        """`info` by the names of the config (Ollama server/create.go). Raises BadRequest naming a field."""
+        config: dict[str, Any] = {}
+        for field, name in _TEXTS.items():
+            value = self.info.get(field, "")
+            if not isinstance(value, str):
+                raise BadRequest(f'info field "{field}" must be a string')
+            if value:
+                config[name] = value
+        for field in ("context_length", "embedding_length"):
+            value = self.info.get(field, 0)
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise BadRequest(f'info field "{field}" must be a number')
+            if value < 0 or value != value // 1 or value >= 1 << 63:
+                raise BadRequest(f'info field "{field}" must be a non-negative integer')
+            if value:
+                config[field] = int(value)
+        capabilities = self.info.get("capabilities")
+        if isinstance(capabilities, list) and capabilities:
+            config["capabilities"] = [text for text in capabilities if isinstance(text, str)]
+        if "model_family" in config:
+            config["model_families"] = [config["model_family"]]
+        return config
+
+
+_TEXTS = {
+    "model_family": "model_family",
+    "base_name": "base_name",
+    "quantization_level": "file_type",
+    "parameter_size": "model_type",
+}
+
+
+def _is_local(name: str) -> bool:
+    """Whether a file of this name lies inside whatever folder it is put into, on every system."""
+    parts = name.split("/")
+    inside = all(part not in ("", ".", "..") for part in parts)
+    return inside and "\0" not in name and "\\" not in name and not PureWindowsPath(name).drive

@@ -1,0 +1,291 @@
+"""Modelfiles: what a model is made of, as text (facts: Ollama parser/parser.go, docs/modelfile.mdx).
+
+    >>> parse(b"FROM llama3.2\\nPARAMETER temperature 0.5\\n").parameters
+    {'temperature': 0.5}
+
+One difference from Ollama's reader: characters that Go does not call printable, such as the joiner inside an
+emoji or the space of Chinese texts (U+3000), stay in a text; Ollama drops them.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
+
+import msgspec
+
+from puna.types import BadRequest, Message, Options
+
+
+class Modelfile(msgspec.Struct, frozen=True, kw_only=True):
+    """A Modelfile's commands, each kind in the order it was written in. An empty text is one not given."""
+
+    sources: tuple[str, ...]
+    """FROM: names of models, paths of GGUF files or of folders; at least one."""
+    adapters: tuple[str, ...] = ()
+    template: str = ""
+    system: str = ""
+    renderer: str = ""
+    parser: str = ""
+    requires: str = ""
+    parameters: dict[str, Any] = msgspec.field(default_factory=dict)
+    """Values in the types of `puna.types.Options`; one that may be given several times as a list."""
+    licenses: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
+    warnings: tuple[str, ...] = ()
+    """What was read and is of no effect."""
+
+
+IGNORED = frozenset(
+    {
+        *("penalize_newline", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock"),  # deprecated
+        "draft_num_predict",  # there are no draft models
+    }
+)
+"""Parameters that Ollama takes, or took, and that have no effect in Puna."""
+
+_ROLES = ("system", "user", "assistant")
+_COMMANDS = (
+    *("from", "license", "template", "system", "adapter", "draft"),
+    *("renderer", "parser", "parameter", "message", "requires"),
+)
+_UNKNOWN_COMMAND = (
+    'command must be one of "from", "license", "template", "system", "adapter", "draft", "renderer", '
+    '"parser", "parameter", "message", or "requires"'
+)
+_UNKNOWN_ROLE = 'message role must be one of "system", "user", or "assistant"'
+_UNFINISHED = "unexpected EOF"
+
+_NEWLINE = re.compile(r"\r\n?|\n")
+_WORD = re.compile(r"([A-Za-z0-9_]+)[ \t]+")
+_VERSION = re.compile(
+    r"v?((0|[1-9]\d*)(\.(0|[1-9]\d*)){0,2}|"
+    r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?)",
+    re.ASCII,
+)
+
+
+def parse(data: bytes) -> Modelfile:
+    """Read a Modelfile in UTF-8, or in UTF-16 with a byte order mark.
+
+    Raises BadRequest "Modelfile:<line>: …" naming the line on which the wrong command begins.
+    """
+    fields: dict[str, Any] = {"parameters": {}}
+    several: dict[str, list[Any]] = {"from": [], "adapter": [], "license": [], "message": [], "warning": []}
+    for command in _commands(_decoded(data)):
+        kind, value = command.name, command.value
+        if kind == "parameter":
+            if command.word in IGNORED:
+                several["warning"].append(f"parameter {command.word} has no effect")
+                continue
+            try:
+                read = parameter(command.word, value)
+            except BadRequest as error:
+                raise _wrong(command.line, str(error)) from None
+            if isinstance(read, list):
+                read = [*fields["parameters"].get(command.word, []), *read]
+            fields["parameters"][command.word] = read
+        elif kind == "message":
+            several["message"].append(Message(role=command.word, content=value))
+        elif kind == "from" and not value:
+            raise _wrong(command.line, "FROM names no model")
+        elif kind in several:
+            several[kind].append(value)
+        elif kind == "draft":
+            raise _wrong(command.line, "DRAFT: draft models are not supported")
+        elif kind == "requires":
+            if not _VERSION.fullmatch(value):
+                raise _wrong(command.line, "requires must be a valid semver (e.g. 0.14.0)")
+            fields["requires"] = value.removeprefix("v")
+        else:
+            fields[kind] = value
+    if not several["from"]:
+        raise BadRequest("Modelfile: no FROM line")
+    return Modelfile(
+        sources=tuple(several["from"]),
+        adapters=tuple(several["adapter"]),
+        licenses=tuple(several["license"]),
+        messages=tuple(several["message"]),
+        warnings=tuple(several["warning"]),
+        **fields,
+    )
+
+
+def parameter(name: str, text: str) -> int | float | bool | list[str]:
+    """The value of a parameter from its text; one that may be given several times as a list of one.
+
+    Raises BadRequest in Ollama's words (api/types.go, FormatParams).
+    """
+    kind = Options.__annotations__.get(name)
+    if kind is None:
+        raise BadRequest(f"unknown parameter '{name}'")
+    word, read = _READERS[kind]
+    try:
+        return read(text)
+    except (ValueError, OverflowError):
+        raise BadRequest(f"invalid {word} value [{text}]") from None
+
+
+def unparse(modelfile: Modelfile) -> str:
+    """A text that `parse` reads as `modelfile`, warnings left out.
+
+    There are no escapes in a Modelfile, so some texts cannot be in one: those with a line, other than the
+    last, that ends in three quotation marks. Raises BadRequest, naming the command, for what cannot be said.
+    """
+    lines = [f"FROM {_argument('FROM', source, bare=True)}" for source in modelfile.sources]
+    lines += [f"ADAPTER {_argument('ADAPTER', path, bare=True)}" for path in modelfile.adapters]
+    for command in ("template", "system", "renderer", "parser", "requires"):
+        if text := getattr(modelfile, command):
+            bare = command not in ("template", "system")
+            lines.append(f"{command.upper()} {_argument(command.upper(), text, bare=bare)}")
+    for name, given in modelfile.parameters.items():
+        for value in given if isinstance(given, list) else [given]:
+            text = _argument("PARAMETER", value) if isinstance(value, str) else json.dumps(value)
+            lines.append(f"PARAMETER {name} {text}")
+    lines += [f"LICENSE {_argument('LICENSE', text)}" for text in modelfile.licenses]
+    lines += [f"MESSAGE {said.role} {_argument('MESSAGE', said.content)}" for said in modelfile.messages]
+    text = "\n".join(lines) + "\n"
+    # What has no form at all, such as a message with a picture or a parameter nobody knows, shows here.
+    back = parse(text.encode("utf-8", "surrogatepass"))
+    for field in modelfile.__struct_fields__:
+        if field != "warnings" and getattr(back, field) != getattr(modelfile, field):
+            raise BadRequest(f"a Modelfile cannot hold these {field}")
+    return text
+
+
+class _Command(NamedTuple):
+    line: int
+    name: str
+    word: str
+    """A parameter's name or a message's role."""
+    value: str
+
+
+def _wrong(line: int, reason: str) -> BadRequest:
+    return BadRequest(f"Modelfile:{line}: {reason}")
+
+
+def _decoded(data: bytes) -> str:
+    for mark, encoding in (
+        (codecs.BOM_UTF8, "utf-8"),
+        (codecs.BOM_UTF16_LE, "utf-16-le"),
+        (codecs.BOM_UTF16_BE, "utf-16-be"),
+    ):
+        if data.startswith(mark):
+            return data[len(mark) :].decode(encoding, "replace")
+    return data.decode("utf-8", "replace")
+
+
+def _commands(text: str) -> Iterator[_Command]:
+    at, line, counted = 0, 1, 0
+    while (at := _skipped(text, at)) < len(text):
+        line, counted = line + len(_NEWLINE.findall(text, counted, at)), at
+        name, at = _word(text, at)
+        name = name.lower()
+        if name not in _COMMANDS:
+            raise _wrong(line, _UNKNOWN_COMMAND)
+        word = ""
+        if name in ("parameter", "message"):
+            word, at = _word(text, at)
+            if not word:
+                raise _wrong(line, _UNFINISHED)
+            if name == "message" and word not in _ROLES:
+                raise _wrong(line, _UNKNOWN_ROLE)
+        read = _read_argument(text, at)
+        if read is None:
+            raise _wrong(line, f"{_UNFINISHED}: a quotation mark is not closed")
+        value, at = read
+        yield _Command(line, name, word, value)
+
+
+def _skipped(text: str, at: int) -> int:
+    """Where the next command begins, behind blanks, comments and what cannot be printed."""
+    while at < len(text):
+        if text[at] == "#":
+            newline = _NEWLINE.search(text, at)
+            at = newline.start() if newline else len(text)
+        elif text[at] != " " and text[at].isprintable():
+            break
+        else:
+            at += 1
+    return at
+
+
+def _word(text: str, at: int) -> tuple[str, int]:
+    """The word at `at`, empty unless a blank follows it, and where what follows begins."""
+    found = _WORD.match(text, at)
+    return (found[1], found.end()) if found else ("", at)
+
+
+def _read_argument(text: str, start: int) -> tuple[str, int] | None:
+    """The argument that begins at `start`, and where the line it ends on ends. None when it does not end.
+
+    In quotation marks, three or one, it ends with the first line whose last visible characters they are.
+    """
+    end = _line_end(text, start)
+    first = text[start:end].strip()
+    quotes = '"""' if first.startswith('"""') else '"' if first.startswith('"') else ""
+    if not quotes:
+        return first, end
+    inside = text.index(quotes, start) + len(quotes)
+    line = inside
+    while True:
+        last = len(text[line:end].rstrip()) + line
+        if last - len(quotes) >= inside and text.endswith(quotes, line, last):
+            return text[inside : last - len(quotes)], end
+        newline = _NEWLINE.match(text, end)
+        if newline is None:
+            return None
+        line = newline.end()
+        end = _line_end(text, line)
+
+
+def _line_end(text: str, at: int) -> int:
+    newline = _NEWLINE.search(text, at)
+    return newline.start() if newline else len(text)
+
+
+def _argument(command: str, text: str, *, bare: bool = False) -> str:
+    """`text` as it is written behind a command, `bare` without quotation marks where that can be."""
+    one, three = f'"{text}"', f'"""{text}"""'
+    quoted = (three, one) if '"' in text or "\n" in text else (one, three)
+    for spelled in (text, *quoted) if bare else quoted:
+        if _read_argument(spelled + "\n", 0) == (text, len(spelled)):
+            return spelled
+    raise BadRequest(f'a Modelfile cannot hold this {command}: a line in it ends in """')
+
+
+def _integer(text: str) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]+", text) or not -(1 << 63) <= int(text) < 1 << 63:
+        raise ValueError(text)
+    return int(text)
+
+
+def _number(text: str) -> float:
+    # Its range is a float32's; JSON has no word for what is not finite.
+    if (
+        not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text, re.ASCII)
+        or abs(float(text)) > 3.4e38
+    ):
+        raise ValueError(text)
+    return float(text)
+
+
+def _truth(text: str) -> bool:
+    if text in ("1", "t", "T", "TRUE", "true", "True"):
+        return True
+    if text in ("0", "f", "F", "FALSE", "false", "False"):
+        return False
+    raise ValueError(text)
+
+
+_READERS: dict[str, tuple[str, Callable[[str], int | float | bool | list[str]]]] = {
+    "int": ("int", _integer),
+    "int | None": ("int", _integer),
+    "float": ("float", _number),
+    "bool | None": ("bool", _truth),
+    "tuple[str, ...]": ("string", lambda text: [text]),
+}

@@ -1,0 +1,115 @@
+"""HEAD and POST /api/blobs/:digest: the files that models are created from."""
+
+from __future__ import annotations
+
+import asyncio
+from asyncio import to_thread
+from collections.abc import AsyncIterator, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from urllib.parse import unquote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from puna.library import Library
+from puna.server.access import is_loopback
+from puna.server.rooms import rooms
+from puna.types import PunaError
+
+LOCAL_PATH = "puna-local-path"
+"""Header: where on this machine the file lies, percent-encoded. Then it is not sent but taken from there."""
+
+_PIECE = 1 << 20
+
+
+class NotTaken(PunaError):
+    """The file cannot be taken from where it lies; the client has to send it."""
+
+    status = 409
+
+
+async def blob(request: Request) -> Response:
+    """Whether there is such a blob (HEAD), or a new one (POST): 201, or 200 when it was there."""
+    library, digest = rooms(request).library, request.path_params["digest"]
+    there = await to_thread(library.hold_blob, digest)
+    if request.method == "HEAD":
+        return Response(status_code=200 if there else 404)
+    if there:
+        return Response()
+    if local := request.headers.get(LOCAL_PATH):
+        await to_thread(_take, library, digest, _path(request, local))
+    else:
+        with _Pieces(request) as pieces:
+            await to_thread(library.add_blob, pieces, expected=digest)
+    return Response(status_code=201)
+
+
+def _path(request: Request, written: str) -> Path:
+    """The path a client on this machine names. Raises NotTaken for any other client."""
+    client = request.client
+    # Through a proxy on this machine others come from its address too.
+    forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via"))
+    if client is None or not is_loopback(client.host) or forwarded:
+        raise NotTaken("only a client on this machine can name a path")
+    path = Path(unquote(written))
+    if not path.is_absolute():
+        raise NotTaken(f"{path} is not an absolute path")
+    return path
+
+
+def _take(library: Library, digest: str, path: Path) -> None:
+    # Its digest shows that the client could read the file too.
+    try:
+        library.import_blob(path, expected=digest)
+    except PunaError as error:
+        if str(error).startswith("digest mismatch"):
+            raise
+        raise NotTaken(str(error)) from error
+    except (OSError, ValueError) as error:
+        raise NotTaken(f"cannot read {path}: {error}") from error
+
+
+class _Pieces:
+    """A request's body for a thread to read, a mebibyte at a time; the next is received meanwhile."""
+
+    def __init__(self, request: Request) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stream = request.stream()
+        self._next: Future[bytes] | None = None
+        self._closed = False
+
+    def __enter__(self) -> _Pieces:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Ends the thread that waits for a piece, if this request was given up."""
+        self._closed = True
+        if self._next:
+            self._next.cancel()
+
+    def __iter__(self) -> Iterator[bytes]:
+        self._ask()
+        while piece := self._received():
+            self._ask()
+            yield piece
+
+    def _ask(self) -> None:
+        self._next = asyncio.run_coroutine_threadsafe(_piece(self._stream), self._loop)
+        if self._closed:
+            self._next.cancel()
+
+    def _received(self) -> bytes:
+        assert self._next is not None
+        return self._next.result()
+
+
+async def _piece(stream: AsyncIterator[bytes]) -> bytes:
+    """The next mebibyte or a little more; less only at the end."""
+    received = bytearray()
+    while len(received) < _PIECE:
+        try:
+            received += await anext(stream)
+        except StopAsyncIteration:
+            break
+    return bytes(received)

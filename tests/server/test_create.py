@@ -1,0 +1,169 @@
+"""POST /api/create: from blobs and from models, in a stream and whole, and what it refuses."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, cast
+
+import httpx
+import pytest
+
+from puna.library import Library, Recipe
+from puna.server.native.create import _making
+from puna.server.rooms import Rooms
+from puna.types import NotFound, Progress
+from tests.models import install, scripted_model
+from tests.running import Server, serving
+
+MISSING = "sha256:" + "0" * 64
+
+
+@pytest.fixture(scope="module")
+def creating(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, str]]:
+    """A server with the model `base`, and the digest of its weights."""
+    folder = tmp_path_factory.mktemp("create")
+    scripted_model(folder / "model.gguf", "Hello there.", metadata={"general.file_type": 0})
+    install(folder / "models", "base", folder / "model.gguf", system="Be brief.")
+    digest = hashlib.sha256((folder / "model.gguf").read_bytes()).hexdigest()
+    with serving(folder / "models") as server:
+        yield server, f"sha256:{digest}"
+
+
+@pytest.fixture
+def client(creating: tuple[Server, str]) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=creating[0].url, timeout=60) as opened:
+        yield opened
+
+
+@pytest.fixture
+def digest(creating: tuple[Server, str]) -> str:
+    return creating[1]
+
+
+def said(client: httpx.Client, model: str) -> str:
+    body = {"model": model, "prompt": "hi", "stream": False, "options": {"num_ctx": 512}, "keep_alive": 0}
+    return client.post("/api/generate", json=body).json()["response"]
+
+
+def test_a_model_from_an_uploaded_file_answers(client: httpx.Client, tmp_path: Path):
+    scripted_model(tmp_path / "m.gguf", "Quite another.")
+    content = (tmp_path / "m.gguf").read_bytes()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert client.post(f"/api/blobs/{digest}", content=content).status_code == 201
+    answer = client.post("/api/create", json={"model": "uploaded", "files": {"m.gguf": digest}})
+    assert answer.headers["content-type"] == "application/x-ndjson"
+    assert [json.loads(line) for line in answer.text.splitlines()] == [
+        {"status": "parsing GGUF"},
+        {"status": f"using existing layer {digest}"},
+        {"status": "writing manifest"},
+        {"status": "success"},
+    ]
+    assert said(client, "uploaded") == "Quite another."
+
+
+def test_a_model_from_another_without_a_stream(client: httpx.Client):
+    body = {
+        "name": "mario",
+        "from": "base",
+        "system": "You are Mario.",
+        "license": "MIT",
+        "parameters": {"temperature": 0, "stop": ["a"]},
+        "messages": [{"role": "user", "content": "hi"}],
+        "template": "{{ .System }}{{ .Prompt }}",
+        "renderer": "",
+        "stream": False,
+    }
+    answer = client.post("/api/create", json=body)
+    assert (answer.status_code, answer.json()) == (200, {"status": "success"})
+    shown = client.post("/api/show", json={"model": "mario"}).json()
+    assert (shown["system"], shown["license"], shown["template"]) == (
+        "You are Mario.",
+        "MIT",
+        "{{ .System }}{{ .Prompt }}",
+    )
+    assert shown["messages"] == [{"role": "user", "content": "hi"}]
+    assert shown["details"]["parent_model"] == "base:latest"
+    assert said(client, "mario") == "Hello there."
+
+
+def test_a_quantized_model_answers(client: httpx.Client, digest: str):
+    body = {"model": "small", "files": {"m.gguf": digest}, "quantize": "q8_0"}
+    steps = [json.loads(line) for line in client.post("/api/create", json=body).text.splitlines()]
+    assert steps[-1] == {"status": "success"}
+    assert "quantizing F32 model to Q8_0" in [step["status"] for step in steps]
+    shown = client.post("/api/show", json={"model": "small"}).json()
+    assert shown["details"]["quantization_level"] == "Q8_0"
+    assert said(client, "small") == "Hello there."
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"from": "base"}, "invalid model name"),
+        ({"model": "../x", "from": "base"}, "invalid model name"),
+        ({"model": "x"}, "neither 'from' or 'files' was specified"),
+        ({"model": "x", "from": "../y"}, "invalid model name"),
+        ({"model": "x", "files": {}}, "no files provided to convert"),
+        ({"model": "x", "files": {"../m.gguf": MISSING}}, 'file path must be relative: "../m.gguf"'),
+        ({"model": "x", "files": {"m.gguf": ""}}, "invalid digest format"),
+        ({"model": "x", "files": {"m.gguf": MISSING}}, f"m.gguf: blob {MISSING} not found"),
+        ({"model": "x", "files": 1}, 'invalid value for "files"'),
+        ({"model": "x", "from": "base", "parameters": {"tempo": 1}}, "unknown parameter 'tempo'"),
+        (
+            {"model": "x", "from": "base", "parameters": {"seed": "a"}},
+            'option "seed" must be of type integer',
+        ),
+        ({"model": "x", "from": "base", "template": "{{ .Prompt"}, "template error: template: "),
+        ({"model": "x", "from": "base", "quantize": "q9"}, "unsupported quantization type Q9"),
+        ({"model": "x", "from": "base", "messages": [{"role": "wizard"}]}, 'invalid role "wizard"'),
+        ({"model": "x", "from": "base", "license": 1}, 'invalid value for "license"'),
+        ({"model": "x", "from": "base", "draft_files": {"d": MISSING}}, "draft models are not supported"),
+    ],
+)
+@pytest.mark.parametrize("stream", [True, False])
+def test_what_cannot_be_made_is_refused(
+    client: httpx.Client, body: dict[str, Any], message: str, stream: bool
+):
+    answer = client.post("/api/create", json={**body, "stream": stream})
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith(message)
+    assert client.post("/api/show", json={"model": "x"}).status_code == 404
+
+
+def test_an_error_after_the_first_step_ends_the_stream(client: httpx.Client, tmp_path: Path):
+    content = b"GGUF but not one"
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    client.post(f"/api/blobs/{digest}", content=content)
+    answer = client.post("/api/create", json={"model": "x", "files": {"m.gguf": digest}})
+    steps = [json.loads(line) for line in answer.text.splitlines()]
+    assert (answer.status_code, steps[0]) == (200, {"status": "parsing GGUF"})
+    assert steps[1]["error"].startswith("unable to load model m.gguf: ")
+
+
+class Puller:
+    """Stands in for pulls, which have tests of their own: it puts the model into the library."""
+
+    def __init__(self, library: Library, gguf: Path) -> None:
+        self._library, self._gguf = library, gguf
+
+    async def follow(self, name: str) -> AsyncGenerator[Progress, None]:
+        if name == "nobody":
+            raise NotFound("pull model manifest: file does not exist")
+        yield Progress(status="pulling manifest")
+        install(self._library.root, name, self._gguf)
+        yield Progress(status="success")
+
+
+async def test_a_base_that_is_not_here_is_pulled_first(store: Path, tmp_path: Path):
+    scripted_model(tmp_path / "m.gguf", "hello")
+    library = Library(store)
+    rooms = cast(Rooms, SimpleNamespace(library=library, pulls=Puller(library, tmp_path / "m.gguf")))
+    told = [step.status async for step in _making(rooms, "mine", Recipe(base="theirs", system="S"))]
+    assert (told[0], told[-1], told.count("success")) == ("pulling manifest", "success", 1)
+    assert library.open("mine").system == "S"
+    with pytest.raises(NotFound, match="pull model manifest"):
+        _ = [step async for step in _making(rooms, "other", Recipe(base="nobody"))]

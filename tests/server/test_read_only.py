@@ -1,0 +1,136 @@
+"""A store nothing can be written to: models are served from it, and every change is refused clearly."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from puna.library import Library
+from tests.models import install, scripted_model
+from tests.running import Server, serving
+
+SEALED = """#!/bin/sh
+seal='mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+exec unshare --mount sh -c "$seal" {store} {python} "$@"
+"""
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with one model, and an orphan and a leftover that pruning would take."""
+    folder = tmp_path_factory.mktemp("read_only")
+    store = folder / "models"
+    scripted_model(folder / "model.gguf", "served all the same")
+    install(store, "talker", folder / "model.gguf", system="Briefly.")
+    orphan, _ = Library(store).add_blob([b"orphan"])
+    leftover = store / "blobs" / "sha256-0123-partial"
+    leftover.write_bytes(b"")
+    for path in (leftover, Library(store).blob_path(orphan)):
+        os.utime(path, (0, 0))
+    return store
+
+
+@pytest.fixture(scope="module")
+def python(store: Path) -> Iterator[str]:
+    """A Python for which the store is read-only: by a mount of its own for root, whom modes do not stop."""
+    if os.getuid():
+        paths = [store, *store.rglob("*")]
+        for path in paths:
+            path.chmod(path.stat().st_mode & ~0o222)
+        yield sys.executable
+        for path in paths:
+            path.chmod(path.stat().st_mode | 0o200)
+        return
+    sealed = store.with_name("python")
+    sealed.write_text(SEALED.format(store=store, python=sys.executable))
+    sealed.chmod(0o755)
+    if subprocess.run([sealed, "-c", ""], capture_output=True).returncode:
+        pytest.skip("no mounts of one's own here")
+    yield str(sealed)
+
+
+@pytest.fixture(scope="module")
+def server(store: Path, python: str) -> Iterator[Server]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "executable", python)
+        with serving(store) as server:
+            yield server
+
+
+@pytest.fixture
+def http(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
+def files(store: Path) -> dict[Path, float]:
+    return {path: path.stat().st_mtime for path in store.rglob("*")}
+
+
+def test_models_are_listed_shown_and_run(http: httpx.Client, store: Path) -> None:
+    before = files(store)
+    (model,) = http.get("/api/tags").json()["models"]
+    assert model["name"] == "talker:latest"
+    assert http.post("/api/show", json={"model": "talker"}).json()["system"] == "Briefly."
+    ask = {"model": "talker", "prompt": "Speak.", "stream": False, "options": {"temperature": 0}}
+    assert http.post("/api/generate", json=ask).json()["response"] == "served all the same"
+    assert files(store) == before
+
+
+def test_starting_says_that_it_cannot_prune(server: Server, store: Path) -> None:
+    until = time.monotonic() + 20
+    while not any("pruning" in line for line in server.log) and time.monotonic() < until:
+        time.sleep(0.05)
+    (line,) = [line for line in server.log if "pruning" in line]
+    assert "WARNING" in line
+    assert str(store) in line
+    assert "Traceback" not in "".join(server.log)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("POST", "/api/copy", {"source": "talker", "destination": "copy"}),
+        ("POST", "/api/pull", {"model": "smollm2:135m", "stream": False}),
+        ("DELETE", "/api/delete", {"model": "talker"}),
+        ("POST", "/api/create", {"model": "new", "from": "talker", "system": "new", "stream": False}),
+    ],
+)
+def test_changes_are_refused(
+    http: httpx.Client, store: Path, method: str, path: str, body: dict[str, object]
+) -> None:
+    before = files(store)
+    answer = http.request(method, path, json=body)
+    assert answer.status_code == 500
+    assert str(store) in answer.json()["error"]
+    assert any(reason in answer.json()["error"] for reason in ("Read-only file system", "Permission denied"))
+    assert files(store) == before
+
+
+def test_uploads_are_refused_but_what_is_there_is_known(http: httpx.Client, store: Path) -> None:
+    (layer, *_) = Library(store).open("talker").layers
+    assert http.head(f"/api/blobs/{layer.digest}").status_code == 200
+    answer = http.post(f"/api/blobs/sha256:{'0' * 64}", content=b"content")
+    assert answer.status_code == 500
+    assert "cannot write to" in answer.json()["error"]
+
+
+def test_the_doctor_examines_it_and_says_that_nothing_can_be_repaired(store: Path, python: str) -> None:
+    before = files(store)
+    environment = {**os.environ, "OLLAMA_MODELS": str(store)}
+    for more in ([], ["--fix"]):
+        command = [python, "-m", "puna", "doctor", *more]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 1, done.stderr
+        assert "is of no model (6 B)" in done.stdout
+        assert "was never finished" in done.stdout
+        assert "2 problems in" in done.stderr
+        assert ("cannot write to" in done.stdout) == bool(more)
+    assert files(store) == before
