@@ -1,4 +1,4 @@
-"""Messages to prompt text: a model's Jinja or Go template, rendered within bounds, and cut to fit a context.
+"""Messages to prompt text: a model's Jinja or Go template or a named renderer, cut to fit a context.
 
 Nothing here does I/O; a template is made once and may be kept and shared.
 """
@@ -7,5 +7,6 @@ from .fit import fit
 from .jinja import jinja
 from .modelfile import go, plain
 from .prompt import Prompt, Template
+from .renderers import renderer
 
-__all__ = ["Prompt", "Template", "fit", "go", "jinja", "plain"]
+__all__ = ["Prompt", "Template", "fit", "go", "jinja", "plain", "renderer"]

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
-import json
 import re
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from puna.types import Message
+import msgspec
 
-from .prompt import Prompt, Template
+from puna.types import BadRequest, Message
+
+from .prompt import Prompt, Template, continued
+from .shape import Shape, shape_of, tidied
 
 if TYPE_CHECKING:
     from jinja2 import Template as Compiled
 
-_ASKS_FOR_NONE = re.compile(r"content['\"]?\]?\s+is\s+(?:not\s+)?none")
+_EFFORT = re.compile(r"""(['"])(none|max)\1""", re.IGNORECASE)
+"""Levels of reasoning that only some templates know: they compare with them."""
+
+_CUT = "\N{OBJECT REPLACEMENT CHARACTER}puna-cut\N{OBJECT REPLACEMENT CHARACTER}"
+"""Stands behind the last message when the model is to go on with it; the text is cut there."""
 
 
 def jinja(source: str, *, bos: str, eos: str) -> Template:
-    """A template in Jinja's language, in a sandbox. Raises BadRequest with the line of a syntax error."""
-    from .sandbox import Refusal, compiled
+    """A template in Jinja's language, in a sandbox. Raises BadRequest with the line of a syntax error.
+
+    One that refuses a conversation gets it once more with neighbours of one role made one. A last message
+    of the assistant's is left open, to be continued.
+    """
+    from .sandbox import Refusal, bounded, compiled
 
     def refuse(reason: object) -> None:
         raise Refusal(str(reason))
@@ -32,61 +42,67 @@ def jinja(source: str, *, bos: str, eos: str) -> Template:
         "strftime_now": lambda form: datetime.now().strftime(form),
     }
     template, read = compiled(source, names)
-    return _JinjaTemplate(template, read, none_content=bool(_ASKS_FOR_NONE.search(source)))
+
+    def probe(messages: list[dict[str, Any]], tools: list[Any] | None) -> str:
+        return bounded(template, {"messages": messages, "tools": tools, "add_generation_prompt": True})
+
+    efforts = frozenset(level.lower() for _, level in _EFFORT.findall(source))
+    return _JinjaTemplate(template, read, shape_of(source, probe), efforts)
 
 
 class _JinjaTemplate:
-    def __init__(self, template: Compiled, read: frozenset[str], *, none_content: bool) -> None:
+    def __init__(
+        self, template: Compiled, read: frozenset[str], shape: Shape, efforts: frozenset[str]
+    ) -> None:
         self.names = read
         self._template = template
-        self._none_content = none_content
+        self._shape = shape
+        self._efforts = efforts
 
     def render(self, prompt: Prompt) -> str:
+        try:
+            return self._rendered(prompt)
+        except BadRequest:
+            messages = tidied(prompt.messages)
+            if messages == prompt.messages:
+                raise
+            return self._rendered(msgspec.structs.replace(prompt, messages=messages))
+
+    def _rendered(self, prompt: Prompt) -> str:
+        if prompt.add_generation_prompt and continued(prompt.messages):
+            *before, last = prompt.messages
+            marked = msgspec.structs.replace(prompt, messages=[*before, _marked(last)])
+            text, cut, _ = self._text(marked, add_generation_prompt=False).rpartition(_CUT)
+            if cut:
+                return text
+            if not last.content:  # the template does not show thinking
+                prompt = msgspec.structs.replace(prompt, messages=before)
+        return self._text(prompt, add_generation_prompt=prompt.add_generation_prompt)
+
+    def _text(self, prompt: Prompt, *, add_generation_prompt: bool) -> str:
         from .sandbox import bounded
 
         given: dict[str, Any] = {
-            "messages": [self._message(message) for message in prompt.messages],
-            "tools": prompt.tools or None,
-            "add_generation_prompt": prompt.add_generation_prompt,
+            "messages": self._shape.messages(prompt.messages),
+            "tools": prompt.tools or self._shape.no_tools,
+            "add_generation_prompt": add_generation_prompt,
         }
         if prompt.think is not None:
             given["enable_thinking"] = given["thinking"] = bool(prompt.think)
-        if isinstance(prompt.think, str):
-            given["reasoning_effort"] = prompt.think
+            effort = self._effort(prompt.think)
+            if effort:
+                given["reasoning_effort"] = given["reasoning_strength"] = effort
         return bounded(self._template, given)
 
-    def _message(self, message: Message) -> dict[str, Any]:
-        """The message in OpenAI's shape, which these templates are written for."""
-        turn: dict[str, Any] = {"role": message.role, "content": message.content}
-        if message.thinking:
-            turn["reasoning_content"] = turn["thinking"] = message.thinking
-        if message.tool_calls:
-            turn["tool_calls"] = [_call(call) for call in message.tool_calls]
-            if self._none_content and not message.content:
-                turn["content"] = None
-        if message.tool_name:
-            turn["name"] = message.tool_name
-        if message.tool_call_id:
-            turn["tool_call_id"] = message.tool_call_id
-        return turn
+    def _effort(self, think: bool | str) -> str | None:
+        """The level of reasoning in words the template knows; None leaves it to the template."""
+        level = think if isinstance(think, str) else None if think else "none"
+        if level == "max" and level not in self._efforts:
+            return "high"
+        return None if level == "none" and level not in self._efforts else level
 
 
-class _Arguments(dict[str, Any]):
-    """A call's arguments: an object to templates that take it apart, JSON text to those that print it."""
-
-    def __str__(self) -> str:
-        return json.dumps(self, ensure_ascii=False)
-
-    def __add__(self, other: str) -> str:
-        return f"{self}{other}"
-
-    def __radd__(self, other: str) -> str:
-        return f"{other}{self}"
-
-
-def _call(given: dict[str, Any]) -> dict[str, Any]:
-    function = given.get("function") or {}
-    arguments = function.get("arguments")
-    arguments = _Arguments(arguments) if isinstance(arguments, dict) else arguments or _Arguments()
-    call = {"type": "function", "function": {"name": function.get("name") or "", "arguments": arguments}}
-    return {"id": given["id"], **call} if given.get("id") else call
+def _marked(message: Message) -> Message:
+    if message.content:
+        return msgspec.structs.replace(message, content=message.content + _CUT)
+    return msgspec.structs.replace(message, thinking=message.thinking + _CUT)

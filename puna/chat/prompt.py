@@ -18,7 +18,7 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     think: bool | str | None = None
     """Whether to think, or how much: "low", "medium", "high". None leaves it to the template."""
     add_generation_prompt: bool = True
-    """End where the assistant's turn begins. Go templates decide this themselves."""
+    """End where the assistant's turn begins. Go templates and named renderers decide this themselves."""
     prompt: str = ""
     """The text before the gap, when there is a `suffix`."""
     suffix: str = ""
@@ -35,3 +35,10 @@ class Template(Protocol):
     def render(self, prompt: Prompt) -> str:
         """The text for `prompt`. Raises PunaError, and BadRequest when the template refuses the messages."""
         ...
+
+
+def continued(messages: list[Message]) -> bool:
+    """Whether the model is to go on with the last message: an answer that was begun and calls nothing."""
+    if not messages or messages[-1].role != "assistant" or messages[-1].tool_calls:
+        return False
+    return bool(messages[-1].content or messages[-1].thinking)

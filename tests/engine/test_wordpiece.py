@@ -12,7 +12,7 @@ from tokenizers import Tokenizer
 
 from puna.engine.wordpiece import WordPiece, words
 from puna.library import Library
-from puna.library.bert import spelled
+from puna.library.convert.vocabulary.wordpiece import spelled
 from tests.engine.asking import loaded
 from tests.library.bert_reference import Reference
 from tests.texts import TEXTS

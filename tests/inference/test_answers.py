@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 
-from puna.engine import start
+from puna.chat import Prompt, renderer
+from puna.engine import quantize, start
 from puna.inference import ChatRequest, GenerateRequest, Inference, Piece, Summary
-from puna.library import Library
+from puna.library import Library, Recipe, create
 from puna.scheduling import Scheduler
 from puna.settings import Settings
 from puna.types import Message
@@ -123,3 +124,13 @@ async def test_an_unknown_option_is_warned_of_once(
             for _ in range(2):
                 assert isinstance([item async for item in model.chat(request)][-1], Summary)
     assert caplog.messages == ['invalid option provided: "warp_factor"']
+
+
+async def test_a_model_that_names_a_renderer_is_asked_in_its_form(store: Path, add_scripted: Add):
+    add_scripted("base", "fine")
+    create(Library(store), "coder", Recipe(base="base", renderer="qwen3-coder"), lambda _: None, quantize)
+    async with inference(store) as (model, _):
+        asked = await prompt_of(model, ChatRequest(model="coder", messages=HELLO))
+    expected = renderer("qwen3-coder").render(Prompt(messages=HELLO))
+    text = bytes(token - FIRST_BYTE for token in asked if FIRST_BYTE <= token < FIRST_BYTE + 256).decode()
+    assert text == expected

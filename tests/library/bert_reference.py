@@ -29,9 +29,10 @@ class Reference:
 
     def __init__(self, folder: Path) -> None:
         config = json.loads((folder / "config.json").read_text())
-        self.layers: int = config["num_hidden_layers"]
-        self.heads: int = config["num_attention_heads"]
-        self.epsilon: float = config["layer_norm_eps"]
+        self.layers: int = config.get("num_hidden_layers") or config["n_layer"]
+        self.heads: int = config.get("num_attention_heads") or config["n_head"]
+        self.epsilon: float = config.get("layer_norm_eps") or config["layer_norm_epsilon"]
+        self.base: float = config.get("rotary_emb_base", 0)
         self.tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
         self.tokenizer.no_padding()
         self.tokenizer.no_truncation()
@@ -59,12 +60,9 @@ class Reference:
             q, k, v = (
                 self._split(self._linear(x, f"{at}.attention.self.{n}")) for n in ("query", "key", "value")
             )
-            scores = q @ k.transpose(0, 2, 1) / sqrt(q.shape[-1])
-            attention = np.exp(scores - scores.max(-1, keepdims=True))
-            attention /= attention.sum(-1, keepdims=True)
-            mixed = (attention @ v).transpose(1, 0, 2).reshape(x.shape)
             x = self._norm(
-                x + self._linear(mixed, f"{at}.attention.output.dense"), f"{at}.attention.output.LayerNorm"
+                x + self._linear(self._mixed(q, k, v), f"{at}.attention.output.dense"),
+                f"{at}.attention.output.LayerNorm",
             )
             inner = self._linear(x, f"{at}.intermediate.dense")
             inner = inner * 0.5 * (1 + _erf(inner / sqrt(2)))
@@ -72,8 +70,15 @@ class Reference:
         mean = x.mean(0)
         return mean / np.linalg.norm(mean)
 
+    def _mixed(self, q: Array, k: Array, v: Array) -> Array:
+        """Attention from all heads to all tokens."""
+        scores = q @ k.transpose(0, 2, 1) / sqrt(q.shape[-1])
+        attention = np.exp(scores - scores.max(-1, keepdims=True))
+        attention /= attention.sum(-1, keepdims=True)
+        return (attention @ v).transpose(1, 0, 2).reshape(q.shape[1], -1)
+
     def _linear(self, x: Array, name: str) -> Array:
-        return x @ self.weights[f"{name}.weight"].T + self.weights[f"{name}.bias"]
+        return x @ self.weights[f"{name}.weight"].T + self.weights.get(f"{name}.bias", np.float32(0))
 
     def _split(self, x: Array) -> Array:
         return x.reshape(len(x), self.heads, -1).transpose(1, 0, 2)
@@ -82,3 +87,29 @@ class Reference:
         centred = x - x.mean(-1, keepdims=True)
         scaled = centred / np.sqrt((centred**2).mean(-1, keepdims=True) + self.epsilon)
         return scaled * self.weights[f"{name}.weight"] + self.weights[f"{name}.bias"]
+
+
+class NomicReference(Reference):
+    """nomic-embed-text: rotary positions, SwiGLU, no biases but the norms' (Nussbaum et al. 2024)."""
+
+    def embed_tokens(self, ids: list[int]) -> Array:
+        w = self.weights
+        x = w["embeddings.word_embeddings.weight"][ids] + w["embeddings.token_type_embeddings.weight"][0]
+        x = self._norm(x, "emb_ln")
+        for layer in range(self.layers):
+            at = f"encoder.layers.{layer}"
+            q, k, v = (self._split(part) for part in np.split(self._linear(x, f"{at}.attn.Wqkv"), 3, axis=-1))
+            mixed = self._mixed(self._rotated(q), self._rotated(k), v)
+            x = self._norm(x + self._linear(mixed, f"{at}.attn.out_proj"), f"{at}.norm1")
+            gate = self._linear(x, f"{at}.mlp.fc12")
+            inner = self._linear(x, f"{at}.mlp.fc11") * gate / (1 + np.exp(-gate))
+            x = self._norm(x + self._linear(inner, f"{at}.mlp.fc2"), f"{at}.norm2")
+        mean = x.mean(0)
+        return mean / np.linalg.norm(mean)
+
+    def _rotated(self, x: Array) -> Array:
+        half = x.shape[-1] // 2
+        angles = np.arange(x.shape[1])[:, None] * self.base ** (-np.arange(half) / half)
+        first, second = x[..., :half], x[..., half:]
+        cosines, sines = np.cos(angles), np.sin(angles)
+        return np.concatenate((first * cosines - second * sines, second * cosines + first * sines), axis=-1)

@@ -1,4 +1,4 @@
-"""Sentence vectors straight from libllama, with no code of Puna's between the file and the numbers."""
+"""Vectors and logits straight from libllama, with no code of Puna's between the file and the numbers."""
 
 from __future__ import annotations
 
@@ -15,8 +15,10 @@ _quiet = llama_cpp.llama_log_callback(lambda *_: None)
 
 
 @contextmanager
-def loaded(path: Path, *, embeddings: bool = False) -> Iterator[Loaded]:
-    """The GGUF model at `path`, in memory until the block ends."""
+def loaded(
+    path: Path, *, embeddings: bool = False, exact: bool = False, adapter: Path | None = None
+) -> Iterator[Loaded]:
+    """The GGUF model at `path`, in memory until the block ends; `exact` keeps attention in 32 bits."""
     llama_cpp.llama_log_set(_quiet, ctypes.c_void_p())
     llama_cpp.llama_backend_init()
     model_parameters = llama_cpp.llama_model_default_params()
@@ -27,8 +29,17 @@ def loaded(path: Path, *, embeddings: bool = False) -> Iterator[Loaded]:
     parameters.n_ctx = parameters.n_batch = parameters.n_ubatch = 512
     parameters.n_threads = parameters.n_threads_batch = 1
     parameters.embeddings = embeddings
+    if exact:
+        parameters.type_k = parameters.type_v = llama_cpp.GGML_TYPE_F32
+        parameters.flash_attn_type = llama_cpp.LLAMA_FLASH_ATTN_TYPE_DISABLED
+        parameters.swa_full = True
     context = llama_cpp.llama_init_from_model(model, parameters)
     assert context
+    if adapter:
+        lora = llama_cpp.llama_adapter_lora_init(model, str(adapter).encode())
+        assert lora, f"libllama does not load {adapter}"
+        full = (ctypes.c_float * 1)(1.0)
+        assert llama_cpp.llama_set_adapters_lora(context, (type(lora) * 1)(lora), 1, full) == 0
     try:
         yield Loaded(model, context)
     finally:
@@ -38,7 +49,7 @@ def loaded(path: Path, *, embeddings: bool = False) -> Iterator[Loaded]:
 
 class Loaded:
     def __init__(self, model: Any, context: Any) -> None:
-        self._model, self._context = model, context
+        self.handle, self._context = model, context
         self._vocabulary: Any = llama_cpp.llama_model_get_vocab(model)
 
     @property
@@ -51,11 +62,24 @@ class Loaded:
         count = llama_cpp.llama_tokenize(self._vocabulary, raw, len(raw), found, len(found), True, True)
         return list(found[:count])
 
+    def logits(self, tokens: list[int]) -> np.ndarray[Any, Any]:
+        """A row for each of `tokens`."""
+        batch = llama_cpp.llama_batch_init(len(tokens), 0, 1)
+        batch.n_tokens = len(tokens)
+        for at, token in enumerate(tokens):
+            batch.token[at], batch.pos[at], batch.logits[at] = token, at, 1
+            batch.n_seq_id[at], batch.seq_id[at][0] = 1, 0
+        assert llama_cpp.llama_decode(self._context, batch) == 0
+        llama_cpp.llama_batch_free(batch)
+        size = llama_cpp.llama_vocab_n_tokens(self._vocabulary)
+        rows = llama_cpp.llama_get_logits(self._context)
+        return np.array(rows[: len(tokens) * size], np.float32).reshape(len(tokens), size)
+
     def embed(self, tokens: list[int]) -> np.ndarray[Any, Any]:
         """The pooled vector of one sentence, L2-normalised."""
         ids = (llama_cpp.llama_token * len(tokens))(*tokens)
         assert llama_cpp.llama_encode(self._context, llama_cpp.llama_batch_get_one(ids, len(ids))) == 0
-        width = llama_cpp.llama_model_n_embd(self._model)
+        width = llama_cpp.llama_model_n_embd(self.handle)
         vector = np.array(llama_cpp.llama_get_embeddings_seq(self._context, 0)[:width], np.float32)
         return vector / np.linalg.norm(vector)
 

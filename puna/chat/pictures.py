@@ -1,0 +1,17 @@
+"""Where a message's pictures belong in its text."""
+
+from __future__ import annotations
+
+from puna.types import Message
+
+PICTURE = "<__media__>"
+"""Stands for a picture; libllama puts the family's own begin and end of a picture around it (mtmd.h)."""
+
+
+def pictured(message: Message, text: str | None = None) -> str:
+    """The message's text, or this one, with PICTURE for each image: in front unless the text places it."""
+    text = message.content if text is None else text
+    if not message.images:
+        return text
+    text = text.replace("[img]", PICTURE, len(message.images))
+    return PICTURE * (len(message.images) - text.count(PICTURE)) + text

@@ -1,0 +1,90 @@
+"""Gemma 4: `<|turn>` marks, thinking in a channel, calls and their responses inside the model's turn.
+
+Source: the chat templates of google/gemma-4-E2B-it (small) and google/gemma-4-31B-it (large). They differ
+in one thing: the large ones are given an empty thinking channel when they are not to think.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from itertools import takewhile
+
+from puna.chat.pictures import pictured
+from puna.chat.prompt import Prompt, continued
+from puna.types import Message
+
+from .gemma4_schema import MARK, declared
+from .gemma_values import written
+from .reading import Call, calls, functions, last_index, led, thinks
+
+_THOUGHT = re.compile(r"<\|channel>.*?(?:<channel\|>|\Z)", re.DOTALL)
+
+
+def small(prompt: Prompt) -> Iterator[str]:
+    return _write(prompt, unthinking="")
+
+
+def large(prompt: Prompt) -> Iterator[str]:
+    return _write(prompt, unthinking="<|channel>thought\n<channel|>")
+
+
+def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
+    thinking = thinks(prompt, default=False)
+    system, messages = led(prompt.messages, "system", "developer")
+    yield "<bos>"
+    if system or prompt.tools or thinking:
+        yield "<|turn>system\n" + ("<|think|>\n" if thinking else "")
+        yield system.content.strip() if system else ""
+        yield from (f"<|tool>{declared(function)}<tool|>" for function in functions(prompt))
+        yield "<turn|>\n"
+
+    asked = last_index(messages, "user")
+    open_end = continued(messages)
+    spoken = [(index, message) for index, message in enumerate(messages) if message.role != "tool"]
+    before = ""
+    answers: list[Message] = []
+    text = ""
+    for place, (index, message) in enumerate(spoken):
+        role = "model" if message.role == "assistant" else message.role
+        yield "" if role == "model" and before == "assistant" else f"<|turn>{role}\n"
+        before = message.role
+
+        last = index == len(messages) - 1
+        if role == "model" and message.thinking and index > asked:
+            yield f"<|channel>thought\n{message.thinking}"
+            if last and open_end and not message.content:
+                return
+            yield "\n<channel|>"
+        made = calls(message)
+        yield "".join(
+            f"<|tool_call>call:{each.name}{written(each.arguments, MARK)}<tool_call|>" for each in made
+        )
+        answers = list(takewhile(lambda each: each.role == "tool", messages[index + 1 :] if made else []))
+        yield from (_response(each, made) for each in answers)
+
+        said = _THOUGHT.sub("", message.content) if role == "model" else message.content
+        text = pictured(message, said.strip())
+        yield text
+        following = spoken[place + 1][1].role if place + 1 < len(spoken) else ""
+        if made and not answers:
+            yield "<|tool_response>"
+        elif role == "model" and following == "assistant":
+            continue
+        elif not (answers and not text and not following) and not (last and open_end):
+            yield "<turn|>\n"
+
+    if open_end:
+        return
+    if not answers and spoken and spoken[-1][1].tool_calls:
+        return  # the model's turn stands where a response is to come
+    if answers and not text:
+        yield "<|channel>thought\n" if thinking else ""
+    else:
+        yield f"<|turn>model\n{'' if thinking else unthinking}"
+
+
+def _response(message: Message, made: list[Call]) -> str:
+    names = (call.name for call in made if message.tool_call_id and call.id == message.tool_call_id)
+    name = next(names, message.tool_name or "unknown")
+    return f"<|tool_response>response:{name}{{value:{written(pictured(message), MARK)}}}<tool_response|>"

@@ -1,0 +1,81 @@
+"""A tool's JSON Schema in Gemma 4's notation (the `format_parameters` of its chat template)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from .gemma_values import by_name, written
+from .reading import Function, as_object, kinds
+
+MARK = '<|"|>'
+_STANDARD = ("description", "type", "properties", "required", "nullable")
+
+
+def declared(function: Function) -> str:
+    """`declaration:name{description:…,parameters:{…}}`."""
+    schema = function.parameters
+    parts: list[str] = []
+    if function.properties:
+        parts.append("properties:{" + _properties(function.properties) + "}")
+    if schema.get("required"):
+        parts.append("required:" + written(schema["required"], MARK))
+    if schema.get("type"):
+        parts.append(f"type:{_type(schema)}")
+    parameters = f",parameters:{{{','.join(parts)}}}" if parts else ""
+    return f"declaration:{function.name}{{description:{written(function.description, MARK)}{parameters}}}"
+
+
+def _properties(properties: dict[str, Any]) -> str:
+    return ",".join(
+        f"{name}:{{{','.join(_fields(schema))}}}"
+        for name, schema in by_name(properties)
+        if isinstance(schema, dict)
+    )
+
+
+def _fields(schema: dict[str, Any]) -> Iterator[str]:
+    kind = schema.get("type")
+    if schema.get("description"):
+        yield "description:" + written(schema["description"], MARK)
+    if kind == "string" and schema.get("enum"):
+        yield "enum:" + written(schema["enum"], MARK)
+    if kind == "array" and as_object(schema.get("items")):
+        yield "items:{" + ",".join(_items(schema["items"])) + "}"
+    if schema.get("nullable"):
+        yield "nullable:true"
+    if kind == "object":
+        inner = schema.get("properties")
+        if not isinstance(inner, dict):
+            inner = {key: value for key, value in schema.items() if key not in _STANDARD}
+        yield "properties:{" + _properties(inner) + "}"
+        if schema.get("required"):
+            yield "required:" + written(schema["required"], MARK)
+    yield f"type:{_type(schema)}"
+
+
+def _items(items: dict[str, Any]) -> Iterator[str]:
+    """What an array holds: each key of its schema, in order."""
+    for key, value in by_name(items):
+        if key == "properties":
+            yield "properties:{" + _properties(as_object(value)) + "}"
+        elif key == "type":
+            names = [name.upper() for name in kinds(items)]
+            yield "type:" + written(names[0] if isinstance(value, str) else names, MARK)
+        elif value is not None:
+            yield f"{key}:{written(value, MARK, mark_keys=key != 'required')}"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    """The type in capitals; several stand in one string, as the template happens to print a list."""
+    names = [name.upper() for name in kinds(schema) or _alternatives(schema)]
+    return written(str(names) if len(names) > 1 else "".join(names), MARK)
+
+
+def _alternatives(schema: dict[str, Any]) -> list[str]:
+    """The types of an `anyOf` that tells nothing but types."""
+    union = schema.get("anyOf")
+    branches = [as_object(branch) for branch in union] if isinstance(union, list) else []
+    if any(set(branch) != {"type"} for branch in branches):
+        return []
+    return list(dict.fromkeys(name for branch in branches for name in kinds(branch)))

@@ -1,0 +1,28 @@
+"""Values as Gemma writes them: like JSON, keys in order, strings between marks of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .tool_json import compact
+
+
+def by_name(given: dict[str, Any]) -> list[tuple[str, Any]]:
+    """The items in the order of Jinja's `dictsort`."""
+    return sorted(given.items(), key=lambda item: item[0].lower())
+
+
+def written(value: Any, mark: str, *, mark_keys: bool = False) -> str:
+    """`{a:1,b:[<mark>text<mark>]}`."""
+    if isinstance(value, str):
+        return f"{mark}{value}{mark}"
+    if isinstance(value, dict):
+        around = mark if mark_keys else ""
+        pairs = (
+            f"{around}{key}{around}:{written(each, mark, mark_keys=mark_keys)}"
+            for key, each in by_name(value)
+        )
+        return "{" + ",".join(pairs) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(written(each, mark, mark_keys=mark_keys) for each in value) + "]"
+    return compact(value)

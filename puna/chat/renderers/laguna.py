@@ -1,0 +1,113 @@
+"""Poolside's Laguna, two versions of one format: `<user>…</user>` turns, calls as key and value tags.
+
+Source: the chat template of poolside/Laguna-XS.2 ("laguna"), and the eighth version of it ("poolside-v1").
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from puna.chat.prompt import Prompt, continued
+from puna.types import Message
+
+from .reading import Call, calls, led, thinks
+from .tool_json import spaced
+
+_BOS = "〈|EOS|〉"
+_DEFAULT = (
+    "You are a helpful, conversationally-fluent assistant made by Poolside. You are here to be helpful to "
+    "users through natural language conversations."
+)
+_TOOLS = """### Tools
+
+You may call functions to assist with the user query.
+All available function signatures are listed below:
+<available_tools>
+"""
+_FORM = """return an unescaped XML-like object with function name and arguments within '<tool_call>' and \
+'</tool_call>' tags, like here:
+"""
+_THINK_AND_CALL = (
+    f"Wrap your thinking in '<think>', '</think>' tags, followed by a function call. For each function call, "
+    f"{_FORM}<think> your thoughts here </think>\n"
+)
+_EXAMPLE = """<tool_call>function-name
+<arg_key>argument-key</arg_key>
+<arg_value>value-of-argument-key</arg_value>
+</tool_call>"""
+
+
+def laguna(prompt: Prompt) -> Iterator[str]:
+    thinking = thinks(prompt, default=False)
+    system, messages = led(prompt.messages)
+    instructions = (system.content if system else _DEFAULT).rstrip()
+    yield _BOS
+    if instructions or prompt.tools:
+        yield "<system>\n" + (f"\n{instructions}" if instructions else "")
+        if prompt.tools:
+            how = _THINK_AND_CALL if thinking else f"For each function call, {_FORM}"
+            yield f"\n\n{_listed(prompt)}\n\n{how}{_EXAMPLE}"
+        yield "\n</system>\n"
+
+    for index, message in enumerate(messages):
+        if message.role == "assistant":
+            yield _answer(message, last=index == len(messages) - 1)
+        else:
+            tag = "tool_response" if message.role == "tool" else message.role
+            yield f"<{tag}>\n{message.content}\n</{tag}>\n"
+    if not continued(messages):
+        yield "<assistant>\n<think>" if thinking else "<assistant>\n</think>"
+
+
+def _answer(message: Message, *, last: bool) -> str:
+    text, thought = message.content, message.thinking
+    if "</think>" in text:
+        before, _, text = text.rpartition("</think>")
+        thought = thought or before.partition("</think>")[0].rpartition("<think>")[2]
+    text, thought = text.strip(), thought.strip()
+    begun = f"<assistant>\n<think>\n{thought}\n</think>\n" if thought else "<assistant>\n</think>\n"
+    made = "".join(
+        f"<tool_call>{call.name}\n{_pairs(call, ends=_LINE)}</tool_call>\n" for call in calls(message)
+    )
+    said = f"{text}\n" if text else ""
+    if last and not made:
+        return begun + text
+    return f"{begun}{said}{made}</assistant>\n"
+
+
+def poolside_v1(prompt: Prompt) -> Iterator[str]:
+    thinking = thinks(prompt, default=False)
+    system, messages = led(prompt.messages)
+    instructions = (system.content if system else _DEFAULT).rstrip()
+    yield _BOS
+    if instructions or prompt.tools or thinking:
+        parts = [instructions, _listed(prompt) if prompt.tools else ""]
+        yield f"<system>{(_LINE * 2).join(filter(None, parts))}</system>\n"
+
+    open_end = continued(messages)
+    for index, message in enumerate(messages):
+        if message.role == "assistant":
+            thought = f"<think>{message.thinking}" if thinking else ""
+            made = (f"<tool_call>{call.name}{_pairs(call)}</tool_call>" for call in calls(message))
+            yield f"<assistant>{thought}</think>{message.content}{''.join(made)}"
+            yield "" if open_end and index == len(messages) - 1 else "</assistant>\n"
+        else:
+            tag = "tool_response" if message.role == "tool" else message.role
+            yield f"<{tag}>{message.content}</{tag}>\n"
+    if not open_end:
+        yield "<assistant><think>" if thinking else "<assistant></think>"
+
+
+_LINE = "\n"
+
+
+def _listed(prompt: Prompt) -> str:
+    return _TOOLS + "".join(f"{spaced(tool)}\n" for tool in prompt.tools or ()) + "</available_tools>"
+
+
+def _pairs(call: Call, *, ends: str = "") -> str:
+    return "".join(
+        f"<arg_key>{name}</arg_key>{ends}"
+        f"<arg_value>{value if isinstance(value, str) else spaced(value)}</arg_value>{ends}"
+        for name, value in call.arguments.items()
+    )

@@ -1,0 +1,101 @@
+"""NVIDIA's Nemotron 3 Nano and 3.5 Nano: ChatML, functions in XML tags, every answer with a thinking block.
+
+Source: the chat templates of nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16 and its 3.5 successor. Thinking
+before the last question is emptied. In 3 the user may write `/think` and `/no_think`, in 3.5 the effort is
+in the last question.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from puna.chat.pictures import pictured
+from puna.chat.prompt import Prompt, continued
+from puna.types import Message
+
+from . import chatml
+from .reading import calls, functions, last_index, led, steps, thinks
+from .tool_json import spaced
+from .xml_functions import HOW_TO_CALL, called, declared
+
+_NONE = "<think></think>"
+
+
+def nemotron3(prompt: Prompt) -> Iterator[str]:
+    return _write(prompt, newer=False)
+
+
+def nemotron3_5(prompt: Prompt) -> Iterator[str]:
+    return _write(prompt, newer=True)
+
+
+def _write(prompt: Prompt, *, newer: bool) -> Iterator[str]:
+    thinking = thinks(prompt, default=True) if newer else _thinking(prompt)
+    system, messages = led(prompt.messages)
+    instructions = system.content if system else ""
+    parts = [instructions if newer else _without_switches(instructions)]
+    tools = functions(prompt)
+    if tools:
+        listed = "".join(declared(tools, _printed, first=("type", "description", "enum"), last=("required",)))
+        parts.append(f"# Tools\n\nYou have access to the following functions:\n\n{listed}{HOW_TO_CALL}")
+    yield chatml.turn("system", "\n\n".join(filter(None, parts)))
+
+    asked = last_index(messages, "user")
+    open_end = continued(messages)
+    for index, together in steps(messages):
+        message = together[0]
+        if message.role == "tool":
+            answers = "".join(f"<tool_response>\n{pictured(each)}\n</tool_response>\n" for each in together)
+            # Tools' answers that nothing precedes open no turn.
+            yield (f"{chatml.START}user\n" if index else "") + answers + chatml.END
+        elif message.role == "assistant":
+            yield chatml.ANSWER + _answer(message, newer=newer, emptied=index < asked)
+            yield "" if open_end and index == len(messages) - 1 else chatml.END
+        else:
+            text = pictured(message)
+            if not newer:
+                text = _without_switches(text).strip()
+            elif index == asked and prompt.think == "medium":
+                text += "\n\n{reasoning effort: efficient}"
+            yield chatml.turn(message.role, text)
+    if not open_end:
+        yield f"{chatml.ANSWER}<think>\n" if thinking else f"{chatml.ANSWER}{_NONE}"
+
+
+def _answer(message: Message, *, newer: bool, emptied: bool) -> str:
+    text = message.content
+    if message.thinking:
+        end = "</think>" if newer else "\n</think>\n"
+        text = f"<think>\n{message.thinking}{end}{text}"
+    elif "<think>" not in text and "</think>" not in text:
+        text = f"{_NONE}{text}"
+    if emptied and message.tool_calls:
+        kept = text.rpartition("</think>")[2] if "</think>" in text else text.partition("<think>")[0]
+        text = _NONE + kept.strip()
+    elif emptied and "<think>" in text and "</think>" in text:
+        text = _NONE + text.rpartition("</think>")[2]
+    made = "".join(f"{called(call, _printed)}\n" for call in calls(message))
+    return f"{text.strip()}\n{made}" if made else text.strip()
+
+
+def _thinking(prompt: Prompt) -> bool:
+    """What the request says, unless a message says otherwise; the last one that does counts."""
+    thinking = thinks(prompt, default=True)
+    for message in prompt.messages:
+        if message.role in ("user", "system"):
+            if "/think" in message.content.replace("</think>", ""):
+                thinking = True
+            elif "/no_think" in message.content:
+                thinking = False
+    return thinking
+
+
+def _without_switches(text: str) -> str:
+    parts = text.split("</think>")
+    return "</think>".join(part.replace("/think", "").replace("/no_think", "") for part in parts)
+
+
+def _printed(key: str, value: Any) -> str:
+    """Objects and lists as JSON, all else, and the names of several types, as Python prints them."""
+    return spaced(value) if isinstance(value, (dict, list)) and key != "type" else str(value)

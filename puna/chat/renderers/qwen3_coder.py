@@ -1,0 +1,48 @@
+"""Qwen3-Coder: ChatML, functions in XML tags.
+
+Source: the chat template of Qwen/Qwen3-Coder-30B-A3B-Instruct; JSON without spaces as Ollama writes it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from puna.chat.prompt import Prompt, continued
+from puna.types import Message
+
+from . import chatml
+from .reading import calls, functions, led, steps
+from .xml_functions import HOW_TO_CALL, called, declared
+
+_DEFAULT = "You are Qwen, a helpful AI assistant that can interact with a computer to solve tasks."
+
+
+def qwen3_coder(prompt: Prompt) -> Iterator[str]:
+    system, messages = led(prompt.messages)
+    tools = functions(prompt)
+    if tools:
+        text = (system and system.content) or _DEFAULT
+        listed = "".join(declared(tools))
+        introduction = "# Tools\n\nYou have access to the following functions:"
+        yield chatml.turn("system", f"{text}\n\n{introduction}\n\n{listed}{HOW_TO_CALL}")
+    elif system and system.content:
+        yield chatml.turn("system", system.content)
+
+    open_end = continued(messages)
+    for _, together in steps(messages):
+        message = together[0]
+        if message.role == "tool":
+            yield chatml.tool_responses(each.content for each in together)
+        elif open_end and message is messages[-1]:
+            yield f"{chatml.ANSWER}{message.content}"
+        else:
+            yield chatml.turn(message.role, _content(message))
+    if not open_end:
+        yield chatml.ANSWER
+
+
+def _content(message: Message) -> str:
+    if not message.tool_calls:
+        return message.content
+    before = f"{message.content}\n" if message.content else ""
+    return before + "".join(f"\n{called(call)}" for call in calls(message))

@@ -1,0 +1,102 @@
+"""A prompt's messages, tools and calls as the families read them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from puna.chat.prompt import Prompt
+from puna.types import Message
+
+
+class Function(NamedTuple):
+    """What a tool is called, does and takes; `parameters` is a JSON Schema."""
+
+    name: str
+    description: str
+    parameters: dict[str, Any]
+
+    @property
+    def properties(self) -> dict[str, dict[str, Any]]:
+        return {name: as_object(each) for name, each in as_object(self.parameters.get("properties")).items()}
+
+
+class Call(NamedTuple):
+    """A call the model made."""
+
+    name: str
+    arguments: dict[str, Any]
+    id: str
+
+
+def functions(prompt: Prompt) -> list[Function]:
+    return [_function(as_object(tool.get("function"))) for tool in prompt.tools or ()]
+
+
+def _function(given: dict[str, Any]) -> Function:
+    description = given.get("description") or ""
+    return Function(given.get("name") or "", description, as_object(given.get("parameters")))
+
+
+def calls(message: Message) -> list[Call]:
+    return [_call(given) for given in message.tool_calls]
+
+
+def _call(given: dict[str, Any]) -> Call:
+    function = as_object(given.get("function"))
+    return Call(function.get("name") or "", arguments(function.get("arguments")), given.get("id") or "")
+
+
+def arguments(given: Any) -> dict[str, Any]:
+    """A call's arguments, which some clients send as JSON text."""
+    if isinstance(given, str):
+        try:
+            given = json.loads(given)
+        except ValueError:
+            return {}
+    return as_object(given)
+
+
+def kinds(schema: dict[str, Any]) -> list[str]:
+    """The names of the types a JSON Schema allows."""
+    given = schema.get("type")
+    return [given] if isinstance(given, str) else texts(given)
+
+
+def texts(value: Any) -> list[str]:
+    """The strings in a list; nothing of what is no list."""
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def as_object(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def thinks(prompt: Prompt, *, default: bool) -> bool:
+    """Whether the answer begins with thinking."""
+    return default if prompt.think is None else bool(prompt.think)
+
+
+def led(messages: list[Message], *roles: str) -> tuple[Message | None, list[Message]]:
+    """The first message, when it has one of these roles, and the others."""
+    if messages and messages[0].role in (roles or ("system",)):
+        return messages[0], messages[1:]
+    return None, messages
+
+
+def last_index(messages: list[Message], role: str) -> int:
+    """Where the last message of `role` is; -1 when there is none."""
+    return max((index for index, message in enumerate(messages) if message.role == role), default=-1)
+
+
+def steps(messages: Iterable[Message]) -> Iterator[tuple[int, list[Message]]]:
+    """The messages one by one, tools' answers that follow one another together, each with its index."""
+    numbered = enumerate(messages)
+    for role, run in groupby(numbered, key=lambda each: each[1].role):
+        together = list(run)
+        if role == "tool":
+            yield together[0][0], [message for _, message in together]
+        else:
+            yield from ((index, [message]) for index, message in together)

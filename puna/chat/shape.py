@@ -1,0 +1,166 @@
+"""Messages as Jinja chat templates want them: OpenAI's shape, and what one template accepts of it."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import msgspec
+
+from puna.types import Message, PunaError
+
+from .pictures import pictured
+
+_NONE_CONTENT = re.compile(r"content['\"]?\]?\s+is\s+(?:not\s+)?none")
+_THINKING_PART = re.compile(r"type['\"]?\]?\s*==\s*['\"]thinking['\"]")
+_NEEDLE = "puna-needle"
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What a template accepts."""
+
+    system: bool = True
+    """A system message shows in its text."""
+    text: bool = True
+    """Content may be text, not only a list of parts."""
+    none: bool = False
+    """It expects content to be none where there are only calls."""
+    thinking_parts: bool = False
+    """It takes thinking as a part of the content."""
+    no_tools: list[Any] | None = None
+    """What it takes for "no tools"."""
+
+    def messages(self, given: Iterable[Message]) -> list[dict[str, Any]]:
+        messages = list(given)
+        return [self._turn(message) for message in (messages if self.system else without_system(messages))]
+
+    def _turn(self, message: Message) -> dict[str, Any]:
+        turn: dict[str, Any] = {"role": message.role, "content": self._content(message)}
+        if message.thinking:
+            turn["reasoning_content"] = turn["thinking"] = message.thinking
+        if message.tool_calls:
+            turn["tool_calls"] = [_call(call) for call in message.tool_calls]
+        if message.tool_name:
+            turn["name"] = message.tool_name
+        if message.tool_call_id:
+            turn["tool_call_id"] = message.tool_call_id
+        return turn
+
+    def _content(self, message: Message) -> Any:
+        text = pictured(message)
+        if message.tool_calls and not text and self.none:
+            return None
+        parts: list[dict[str, str]] = [{"type": "text", "text": text}] if text else []
+        if message.thinking and self.thinking_parts:
+            return [{"type": "thinking", "thinking": message.thinking}, *parts]
+        return text if self.text else parts
+
+
+def shape_of(source: str, render: Callable[[list[dict[str, Any]], list[Any] | None], str]) -> Shape:
+    """What a template accepts, found out by rendering a word in each place and looking for it."""
+
+    def shows(shape: Shape, *messages: Message) -> bool:
+        try:
+            return _NEEDLE in render(shape.messages(messages), shape.no_tools)
+        except PunaError:
+            return False
+
+    asked = Message(role="user", content=_NEEDLE)
+    plain = Shape(none=bool(_NONE_CONTENT.search(source)), thinking_parts=bool(_THINKING_PART.search(source)))
+    likely = (plain, replace(plain, text=False), replace(plain, no_tools=[]))
+    shape = next((shape for shape in likely if shows(shape, asked)), None)
+    if shape is None:
+        return plain
+    system = shows(shape, Message(role="system", content=_NEEDLE), Message(role="user", content="Hi"))
+    shape = replace(shape, system=system)
+    if shape.none:
+        call = Message(role="assistant", tool_calls=[{"id": "needle001", "function": {"name": _NEEDLE}}])
+        answer = Message(role="tool", content="", tool_name=_NEEDLE, tool_call_id="needle001")
+        shape = replace(shape, none=shows(shape, asked, call, answer))
+    return shape
+
+
+def without_system(messages: list[Message]) -> list[Message]:
+    """The system messages' text put before the first user's, for templates that know no such role."""
+    texts = [message.content for message in messages if message.role == "system"]
+    others = [message for message in messages if message.role != "system"]
+    if not texts:
+        return others
+    first = next((index for index, message in enumerate(others) if message.role == "user"), None)
+    if first is None:
+        return [Message(role="user", content="\n\n".join(texts)), *others]
+    joined = "\n\n".join([*texts, others[first].content])
+    asked = msgspec.structs.replace(others[first], content=joined)
+    return [*others[:first], asked, *others[first + 1 :]]
+
+
+def tidied(messages: list[Message]) -> list[Message]:
+    """The conversation as the strictest templates want it.
+
+    System messages are one, in front; neighbours of one role are one; text beside calls is thinking.
+    """
+    systems = [message.content for message in messages if message.role == "system"]
+    turns = [Message(role="system", content="\n\n".join(systems))] if systems else []
+    for message in messages:
+        if message.role == "system":
+            continue
+        if message.tool_calls and message.content and message.thinking:
+            thinking = f"{message.thinking}\n\n{message.content}"
+            message = msgspec.structs.replace(message, content="", thinking=thinking)
+        if turns and _one_turn(turns[-1], message):
+            turns[-1] = _joined(turns[-1], message)
+        else:
+            turns.append(message)
+    return turns
+
+
+def _one_turn(first: Message, second: Message) -> bool:
+    if first.tool_calls or second.tool_calls:
+        return False
+    return first.role == second.role and first.role in ("user", "assistant")
+
+
+def _joined(first: Message, second: Message) -> Message:
+    def both(one: str, other: str) -> str:
+        return "\n\n".join(filter(None, [one, other]))
+
+    return Message(
+        role=first.role,
+        content=both(pictured(first), pictured(second)),
+        thinking=both(first.thinking, second.thinking),
+        images=[*first.images, *second.images],
+    )
+
+
+class _Arguments(dict[str, Any]):
+    """A call's arguments: an object to templates that take it apart, JSON text to those that print it."""
+
+    def __str__(self) -> str:
+        return json.dumps(self, ensure_ascii=False)
+
+    def __add__(self, other: str) -> str:
+        return f"{self}{other}"
+
+    def __radd__(self, other: str) -> str:
+        return f"{other}{self}"
+
+
+def _call(given: dict[str, Any]) -> dict[str, Any]:
+    function = given.get("function") or {}
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        arguments = _parsed(arguments)
+    arguments = _Arguments(arguments) if isinstance(arguments, dict) else arguments or _Arguments()
+    call = {"type": "function", "function": {"name": function.get("name") or "", "arguments": arguments}}
+    return {"id": given["id"], **call} if given.get("id") else call
+
+
+def _parsed(arguments: str) -> Any:
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return arguments

@@ -1,0 +1,135 @@
+"""LoRA adapters as PEFT writes them (adapter_config.json, adapter_model.safetensors), or MLX.
+
+What llama.cpp adds to a weight W is alpha / rank · B·A; its files: convert_lora_to_gguf.py.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+from gguf import MODEL_ARCH_NAMES
+
+from puna.library.convert.checkpoint import Checkpoint
+from puna.library.convert.config import Config
+from puna.library.convert.plan import Names
+from puna.library.convert.safetensors import open_tensors
+from puna.library.convert.tensors import Tensor, decoded, permuted
+from puna.library.convert.writing import write
+from puna.library.gguf import Metadata
+from puna.types import BadRequest
+
+_PEFT = re.compile(r"(?P<module>.+)\.lora_(?:embedding_)?(?P<half>[AB])(?:\.default)?(?:\.weight)?")
+_MLX = re.compile(r"(?P<module>.+)\.lora_(?P<half>[ab])")
+_CONFIG = "adapter_config.json"
+
+
+def write_adapter(folder: Path, target: Path, base: Metadata, on_bytes: Callable[[int, int], None]) -> None:
+    """See `puna.library.convert.convert_adapter`."""
+    config = Checkpoint(folder).json(_CONFIG)
+    if config.get("use_dora"):
+        raise BadRequest(f"{_CONFIG}: an adapter with use_dora cannot be converted")
+    halves = dict(_halves(folder))
+    rank = min(halves[next(iter(halves))]["A"].shape)
+    values = {"general.type": "adapter", "adapter.type": "lora", "adapter.lora.alpha": _alpha(config, rank)}
+    tensors = dict(_tensors(halves, base, config))
+    write(target, base.architecture, values, tensors, on_bytes)
+
+
+def _halves(folder: Path) -> Iterator[tuple[str, dict[str, Tensor]]]:
+    """For each module the tensors "A" (rank × inputs) and "B" (outputs × rank)."""
+    names = ("adapter_model.safetensors", "adapters.safetensors")
+    path = next((folder / name for name in names if (folder / name).is_file()), None)
+    if path is None:
+        raise BadRequest("no adapter_model.safetensors to convert")
+    found: dict[str, dict[str, Tensor]] = {}
+    for name, tensor in open_tensors(path).items():
+        match = _MLX.fullmatch(name) or _PEFT.fullmatch(name)
+        if match is None or len(tensor.shape) != 2 or 0 in tensor.shape:
+            raise BadRequest(f"{path.name}: tensor {name} is no part of a LoRA adapter")
+        module = match["module"].removeprefix("base_model.model.").removeprefix("language_model.")
+        module = module.replace("model.language_model.", "model.", 1)
+        mine = _turned(tensor) if match["half"].islower() else tensor  # MLX multiplies from the left
+        found.setdefault(module, {})[match["half"].upper()] = mine
+    if not found:
+        raise BadRequest(f"{path.name} has no tensors")
+    for module, halves in found.items():
+        if set(halves) != {"A", "B"} or halves["A"].shape[0] != halves["B"].shape[1]:
+            raise BadRequest(f"{path.name}: the two tensors of {module} do not fit each other")
+    yield from found.items()
+
+
+def _alpha(config: Config, rank: int) -> float:
+    """What llama.cpp divides by the rank."""
+    mlx = config.section("lora_parameters")
+    if mlx.get("scale") is not None:
+        return mlx.number("scale") * rank
+    alpha = mlx.number("alpha", default=config.number("lora_alpha", default=float(rank)))
+    # "Rank-stabilised": divided by the root of the rank.
+    return alpha * math.sqrt(rank) if config.get("use_rslora") else alpha
+
+
+def _tensors(
+    halves: dict[str, dict[str, Tensor]], base: Metadata, config: Config
+) -> Iterator[tuple[str, Tensor]]:
+    names, shapes = _names(base), {tensor.name: tensor.shape for tensor in base.tensors}
+    whole = config.number("lora_alpha") if config.get("lora_alpha") else None
+    special = config.section("alpha_pattern")
+    for module, pair in halves.items():
+        name = names.of(f"{module}.weight")
+        a, b = pair["A"], pair["B"]
+        if shapes.get(name) != (a.shape[1], b.shape[0]):
+            raise BadRequest(f"the adapter does not fit the model: tensors {a.name} and {b.name}")
+        own = _own_alpha(special, module)
+        if own is not None and whole is not None:
+            b = _scaled(b, own / whole)
+        if base.architecture == "llama" and name.endswith(("attn_q.weight", "attn_k.weight")):
+            b = permuted(b, _heads(base, name))
+        # Rows of this one are looked up by token.
+        yield f"{name}.lora_a", _turned(a) if name == "token_embd.weight" else a
+        yield f"{name}.lora_b", b
+
+
+def _own_alpha(special: Config, module: str) -> float | None:
+    """The alpha of a module that has one of its own: keys are the ends of module names."""
+    for key in special.values:
+        if module == key or module.endswith(f".{key}"):
+            return special.number(key)
+    return None
+
+
+def _names(base: Metadata) -> Names:
+    arch = next((arch for arch, name in MODEL_ARCH_NAMES.items() if name == base.architecture), None)
+    layers = base.arch("block_count")
+    if arch is None or type(layers) is not int:
+        raise BadRequest(f'an adapter for a model of architecture "{base.architecture}" cannot be converted')
+    return Names(arch, layers)
+
+
+def _heads(base: Metadata, name: str) -> int:
+    heads = base.arch("attention.head_count")
+    if "attn_k" in name:
+        heads = base.arch("attention.head_count_kv", heads)
+    if type(heads) is not int or heads < 1:
+        raise BadRequest("the model's layers differ in their heads; an adapter for it cannot be converted")
+    return heads
+
+
+def _turned(tensor: Tensor) -> Tensor:
+    """Rows as columns. Adapters are small: all of it is read for each part."""
+    rows, columns = tensor.shape
+    return replace(
+        tensor,
+        shape=(columns, rows),
+        read=lambda first, last: tensor.read(0, rows).T[first:last],
+        step=columns,
+    )
+
+
+def _scaled(tensor: Tensor, factor: float) -> Tensor:
+    return replace(
+        tensor, dtype="F32", read=lambda first, last: decoded(tensor.read(first, last), tensor.dtype) * factor
+    )

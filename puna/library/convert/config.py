@@ -1,0 +1,99 @@
+"""The JSON files of a checkpoint, asked value by value; a value that is missing or wrong names its file."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+from puna.types import BadRequest
+
+_MAX_FILE = 256 << 20  # bytes; the largest tokenizers are 35 MB
+
+
+class Config:
+    """A JSON object of `file`. Null counts as absent; of several names the first that is there is taken."""
+
+    def __init__(self, values: dict[str, Any], file: str) -> None:
+        self.values, self.file = values, file
+
+    def get(self, *names: str) -> Any:
+        return next((self.values[name] for name in names if self.values.get(name) is not None), None)
+
+    def integer(self, *names: str, default: int | None = None, least: int = 1, most: int = 2**31 - 1) -> int:
+        """Raises BadRequest when it is not there and has no default, or is no whole number in range."""
+        value = self._value(names, default)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
+        if type(value) is not int or not least <= value <= most:
+            raise self.wrong(self._named(names), f"is no whole number from {least} to {most}")
+        return value
+
+    def number(self, *names: str, default: float | None = None) -> float:
+        """Raises BadRequest when it is neither there nor has a default, or is no finite number."""
+        value = self._value(names, default)
+        if type(value) not in (int, float) or not math.isfinite(value):
+            raise self.wrong(self._named(names), "is no number")
+        return float(value)
+
+    def numbers(self, *names: str) -> list[float]:
+        """An array of finite numbers; empty when it is not there."""
+        value = self.get(*names)
+        if value is None:
+            return []
+        if not isinstance(value, list) or not all(
+            type(item) in (int, float) and math.isfinite(item) for item in value
+        ):
+            raise self.wrong(self._named(names), "is no array of numbers")
+        return [float(item) for item in value]
+
+    def string(self, *names: str, default: str = "") -> str:
+        value = self._value(names, default)
+        if not isinstance(value, str):
+            raise self.wrong(self._named(names), "is no string")
+        return value
+
+    def section(self, *names: str) -> Config:
+        """The object of this name; an empty one when it is not there."""
+        value = self.get(*names)
+        if value is not None and not isinstance(value, dict):
+            raise self.wrong(self._named(names), "is no object")
+        return Config(value or {}, self.file)
+
+    def over(self, other: Config) -> Config:
+        """These values, and those of `other` that are not there."""
+        return Config({**other.values, **self.values}, self.file)
+
+    def wrong(self, name: str, what: str) -> BadRequest:
+        return BadRequest(f"{self.file}: {name} {what}")
+
+    def _named(self, names: tuple[str, ...]) -> str:
+        return next((name for name in names if self.values.get(name) is not None), names[0])
+
+    def _value(self, names: tuple[str, ...], default: Any) -> Any:
+        value = self.get(*names)
+        if value is None:
+            value = default
+        if value is None:
+            raise BadRequest(f"{self.file} has no {names[0]}")
+        return value
+
+
+def read_json(path: Path) -> Any:
+    """The JSON in `path`. Raises BadRequest, which names the file."""
+    try:
+        if path.stat().st_size > _MAX_FILE:
+            raise BadRequest(f"cannot read {path.name}: it is too large")
+        return json.loads(path.read_text(encoding="utf-8-sig"))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise BadRequest(f"cannot read {path.name}: {reason}") from None
+
+
+def read_config(path: Path) -> Config:
+    """The JSON object in `path`. Raises BadRequest, which names the file."""
+    value = read_json(path)
+    if not isinstance(value, dict):
+        raise BadRequest(f"cannot read {path.name}: not an object")
+    return Config(value, path.name)

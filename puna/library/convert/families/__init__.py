@@ -1,0 +1,41 @@
+"""One module a model family: its hyperparameters and tensors under llama.cpp's names.
+
+By Hugging Face's class, `FAMILIES` makes of a checkpoint the `Plan` of a GGUF file, `PROJECTORS` that of the
+vision part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from puna.library.convert.checkpoint import Checkpoint
+from puna.library.convert.families import bert, gemma, gptoss, llama, nomic, phi, qwen, vision
+from puna.library.convert.plan import Plan
+
+__all__ = ["FAMILIES", "PROJECTORS"]
+
+FAMILIES: dict[str, Callable[[Checkpoint], Plan]] = {
+    "LlamaForCausalLM": llama.plan,
+    "MistralForCausalLM": llama.plan,
+    "MixtralForCausalLM": llama.plan,
+    "Qwen2ForCausalLM": qwen.plan_qwen2,
+    "Qwen2MoeForCausalLM": qwen.plan_qwen2moe,
+    "Qwen3ForCausalLM": qwen.plan_qwen3,
+    "Qwen3MoeForCausalLM": qwen.plan_qwen3moe,
+    "Qwen3VLForConditionalGeneration": qwen.plan_qwen3vl,
+    "Qwen3VLMoeForConditionalGeneration": qwen.plan_qwen3vlmoe,
+    "GemmaForCausalLM": gemma.plan_gemma,
+    "Gemma2ForCausalLM": gemma.plan_gemma2,
+    "Gemma3ForCausalLM": gemma.plan_gemma3,
+    "Gemma3ForConditionalGeneration": gemma.plan_gemma3,
+    "Phi3ForCausalLM": phi.plan,
+    "GptOssForCausalLM": gptoss.plan,
+    "BertModel": bert.plan,
+    "NomicBertModel": nomic.plan,
+}
+
+PROJECTORS: dict[str, Callable[[Checkpoint], Plan]] = {
+    "Gemma3ForConditionalGeneration": vision.plan_gemma3,
+    "Qwen3VLForConditionalGeneration": vision.plan_qwen3vl,
+    "Qwen3VLMoeForConditionalGeneration": vision.plan_qwen3vl,
+}

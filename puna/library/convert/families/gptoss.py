@@ -1,0 +1,61 @@
+"""GPT-OSS: experts in MXFP4 as they are published, or in BF16; gate and up in alternating rows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gguf import MODEL_ARCH
+
+from puna.library.convert.checkpoint import Checkpoint
+from puna.library.convert.families.decoder import hyperparameters, weights
+from puna.library.convert.mxfp4 import packed
+from puna.library.convert.plan import Names, Plan, layer_count
+from puna.library.convert.tensors import Tensor, sliced, transposed
+from puna.types import BadRequest
+
+_GATE_UP = ".experts.gate_up_proj"
+_DOWN = ".experts.down_proj"
+
+
+def plan(checkpoint: Checkpoint) -> Plan:
+    config = checkpoint.config
+    names = Names(MODEL_ARCH.GPT_OSS, layer_count(config))
+    values = hyperparameters(config) | {
+        "attention.sliding_window": config.integer("sliding_window"),
+        "expert_feed_forward_length": config.integer("intermediate_size"),
+    }
+    return Plan(names.architecture, values, names.apply(_tensors(dict(weights(checkpoint)))))
+
+
+def _tensors(found: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
+    for name, tensor in found.items():
+        if name.endswith(".sinks"):
+            yield f"{name}.weight", tensor
+        elif name.endswith(f"{_GATE_UP}_bias"):
+            yield from _halves(name.removesuffix("gate_up_proj_bias"), "bias", tensor)
+        elif name.endswith(f"{_DOWN}_bias"):
+            yield name.removesuffix("_bias") + ".bias", tensor
+        elif name.endswith(f"{_GATE_UP}_blocks"):
+            yield from _halves(name.removesuffix("gate_up_proj_blocks"), "weight", *_parts(found, name))
+        elif name.endswith(f"{_DOWN}_blocks"):
+            yield name.removesuffix("_blocks") + ".weight", packed(*_parts(found, name))
+        elif name.endswith(_GATE_UP):
+            yield from _halves(name.removesuffix("gate_up_proj"), "weight", transposed(tensor))
+        elif name.endswith(_DOWN):
+            yield f"{name}.weight", transposed(tensor)
+        elif not name.endswith("_scales"):
+            yield name, tensor
+
+
+def _halves(base: str, suffix: str, *parts: Tensor) -> Iterator[tuple[str, Tensor]]:
+    """The even rows are the gate's; a tensor's blocks and scales are cut alike."""
+    for at, name in enumerate(("gate_proj", "up_proj")):
+        cut = [sliced(part, slice(at, None, 2)) for part in parts]
+        yield f"{base}{name}.{suffix}", cut[0] if len(cut) == 1 else packed(*cut)
+
+
+def _parts(found: dict[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
+    scales = name.removesuffix("_blocks") + "_scales"
+    if scales not in found:
+        raise BadRequest(f"the safetensors files have no tensor {scales}")
+    return found[name], found[scales]

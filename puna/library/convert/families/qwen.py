@@ -1,0 +1,94 @@
+"""Qwen 2, 2.5 and 3, dense and with experts, and the language model of Qwen 3 VL."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gguf import MODEL_ARCH
+
+from puna.library.convert.checkpoint import Checkpoint
+from puna.library.convert.families.decoder import experts, hyperparameters, rope, weights
+from puna.library.convert.plan import Names, Plan, layer_count
+from puna.library.convert.pooling import pooling
+from puna.library.convert.tensors import Tensor, sliced, transposed
+
+
+def plan_qwen2(checkpoint: Checkpoint) -> Plan:
+    return _plan(checkpoint, MODEL_ARCH.QWEN2)
+
+
+def plan_qwen3(checkpoint: Checkpoint) -> Plan:
+    return _plan(checkpoint, MODEL_ARCH.QWEN3)
+
+
+def plan_qwen2moe(checkpoint: Checkpoint) -> Plan:
+    plan = _plan(checkpoint, MODEL_ARCH.QWEN2MOE)
+    _check_routing(checkpoint, normalised=False)
+    plan.values["expert_feed_forward_length"] = checkpoint.config.integer("moe_intermediate_size")
+    plan.values["expert_shared_feed_forward_length"] = checkpoint.config.integer(
+        "shared_expert_intermediate_size"
+    )
+    return plan
+
+
+def plan_qwen3moe(checkpoint: Checkpoint) -> Plan:
+    plan = _plan(checkpoint, MODEL_ARCH.QWEN3MOE)
+    _check_routing(checkpoint, normalised=True)
+    plan.values["expert_feed_forward_length"] = checkpoint.config.integer("moe_intermediate_size")
+    return plan
+
+
+def plan_qwen3vl(checkpoint: Checkpoint) -> Plan:
+    return _with_sight(_plan(checkpoint, MODEL_ARCH.QWEN3VL), checkpoint)
+
+
+def plan_qwen3vlmoe(checkpoint: Checkpoint) -> Plan:
+    plan = _with_sight(_plan(checkpoint, MODEL_ARCH.QWEN3VLMOE), checkpoint)
+    plan.values["expert_feed_forward_length"] = checkpoint.config.integer("moe_intermediate_size")
+    return plan
+
+
+def _plan(checkpoint: Checkpoint, arch: MODEL_ARCH) -> Plan:
+    config = checkpoint.config
+    names = Names(arch, layer_count(config))
+    tensors = dict(weights(checkpoint))
+    if config.get("num_experts") is not None:
+        unfused = dict(_unfused(tensors, config.integer("hidden_size")))
+        tensors = dict(experts(unfused, config.integer("num_experts")))
+    return Plan(
+        names.architecture, hyperparameters(config) | pooling(checkpoint), names.apply(tensors.items())
+    )
+
+
+def _unfused(tensors: dict[str, Tensor], width: int) -> Iterator[tuple[str, Tensor]]:
+    """Experts that are one tensor already, gate and up in one; Qwen 3 VL has inputs before outputs there."""
+    for name, tensor in tensors.items():
+        plain = name.removesuffix(".weight")
+        base, _, part = plain.rpartition(".")
+        if not base.endswith(".experts") or len(tensor.shape) != 3:
+            yield name, tensor
+            continue
+        down = tensors.get(f"{base}.down_proj", tensors.get(f"{base}.down_proj.weight", tensor))
+        whole = transposed(tensor) if down.shape[2] == width else tensor
+        if part == "gate_up_proj":
+            half = whole.shape[1] // 2
+            yield f"{base}.gate_proj.weight", sliced(whole, slice(0, half))
+            yield f"{base}.up_proj.weight", sliced(whole, slice(half, 2 * half))
+        else:
+            yield f"{plain}.weight", whole
+
+
+def _with_sight(plan: Plan, checkpoint: Checkpoint) -> Plan:
+    """Positions of three kinds, and how many layers take in what the vision part saw on its way."""
+    sections = [int(part) for part in rope(checkpoint.config).numbers("mrope_section")][:4]
+    plan.values["rope.dimension_sections"] = sections + [0] * (4 - len(sections))
+    deep = checkpoint.config.section("vision_config").numbers("deepstack_visual_indexes")
+    plan.values["n_deepstack_layers"] = len(deep)
+    return plan
+
+
+def _check_routing(checkpoint: Checkpoint, *, normalised: bool) -> None:
+    """libllama scales the chosen experts' shares to 1 for one architecture and never for the other."""
+    said = checkpoint.config.get("norm_topk_prob")
+    if isinstance(said, bool) and said != normalised:
+        raise checkpoint.config.wrong("norm_topk_prob", f"is {str(said).lower()}, which cannot be converted")

@@ -1,0 +1,79 @@
+"""What a GGUF file will hold, and the names llama.cpp has for tensors (gguf's table of them)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, get_tensor_name_map
+
+from puna.library.convert.config import Config
+from puna.library.convert.tensors import Tensor
+from puna.library.convert.writing import Value
+from puna.types import BadRequest
+
+_MOST_LAYERS = 1000
+_SUFFIXES = (".weight", ".bias")
+
+
+@dataclass
+class Plan:
+    """A file of `architecture`. Keys of `values` that are not whole are the architecture's own."""
+
+    architecture: str
+    values: dict[str, Value] = field(default_factory=dict)
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def vocabulary_size(self) -> int:
+        """Rows of the token embedding. Raises BadRequest when there is none."""
+        if "token_embd.weight" not in self.tensors:
+            raise BadRequest("the safetensors files have no token embedding")
+        return self.tensors["token_embd.weight"].rows
+
+
+class Names:
+    """llama.cpp's tensor names for models of one architecture."""
+
+    def __init__(self, arch: MODEL_ARCH, layers: int, *, blocks: str = "blk") -> None:
+        self.architecture = MODEL_ARCH_NAMES[arch]
+        self._layers, self._blocks = layers, blocks
+        self._known = get_tensor_name_map(arch, layers)
+
+    def of(self, name: str) -> str:
+        """The name for Hugging Face's `name`. Raises BadRequest when the architecture has no such."""
+        found = self._known.get_name(name, _SUFFIXES)
+        if found is None:
+            raise BadRequest(
+                f'the safetensors files have a tensor {name} that "{self.architecture}" does not know'
+            )
+        return found
+
+    def apply(self, tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+        """`tensors` under llama.cpp's names. Raises BadRequest if one is empty, unknown, double, missing."""
+        found: dict[str, Tensor] = {}
+        for name, tensor in tensors:
+            if 0 in tensor.shape:
+                raise BadRequest(f"tensor {tensor.name} is empty")
+            if self.of(name) in found:
+                raise BadRequest(f"tensor {tensor.name} is there twice")
+            found[self.of(name)] = tensor
+        self._check_whole(found)
+        return found
+
+    def _check_whole(self, found: dict[str, Tensor]) -> None:
+        """Every layer has what any has, or libllama does not load it: a shard may be missing."""
+        blocks: dict[str, set[str]] = {}
+        for name in found:
+            if name.startswith(f"{self._blocks}."):
+                number, _, part = name.removeprefix(f"{self._blocks}.").partition(".")
+                blocks.setdefault(number, set()).add(part)
+        parts = set[str]().union(*blocks.values()) or {"weights"}
+        for layer in range(self._layers):
+            lacking = parts - blocks.get(str(layer), set())
+            if lacking:
+                raise BadRequest(f"the safetensors files have no {min(lacking)} for layer {layer}")
+
+
+def layer_count(config: Config) -> int:
+    return config.integer("num_hidden_layers", "n_layer", "n_layers", most=_MOST_LAYERS)

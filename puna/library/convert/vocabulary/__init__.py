@@ -1,0 +1,40 @@
+"""Tokenizers: byte-level BPE, SentencePiece and WordPiece, llama.cpp's "gpt2", "llama" and "bert".
+
+`read_vocabulary` finds out which of them a checkpoint has.
+"""
+
+from __future__ import annotations
+
+from puna.library.convert.checkpoint import Checkpoint
+from puna.library.convert.vocabulary import bytelevel, sentencepiece, wordpiece
+from puna.library.convert.vocabulary.special import add_special
+from puna.library.convert.vocabulary.tokens import Vocabulary
+from puna.types import BadRequest
+
+__all__ = ["Vocabulary", "read_vocabulary"]
+
+
+def read_vocabulary(checkpoint: Checkpoint, size: int) -> Vocabulary:
+    """The tokenizer of `checkpoint` for a model whose embedding has `size` rows.
+
+    tokenizer.json says what it is if it is there; SentencePiece's own file has what that leaves out.
+    Raises BadRequest, which names the file, for one that llama.cpp has no equal of.
+    """
+    tokenizer = checkpoint.json("tokenizer.json")
+    model = tokenizer.section("model")
+    kind = model.string("type", default="BPE" if "merges" in model.values else "")
+    if kind == "BPE" and bytelevel.is_byte_level(tokenizer):
+        vocabulary = bytelevel.read(tokenizer, size)
+    elif kind == "WordPiece" or (not kind and checkpoint.has("vocab.txt")):
+        vocabulary = wordpiece.read(checkpoint, tokenizer, size)
+    elif checkpoint.has("tokenizer.model"):
+        vocabulary = sentencepiece.read(checkpoint, tokenizer, size)
+    elif kind == "BPE":
+        vocabulary = sentencepiece.read_bpe(tokenizer, size)
+    elif kind:
+        raise BadRequest(f"tokenizer.json: a {kind} tokenizer cannot be converted")
+    else:
+        raise BadRequest("unknown tokenizer: there is neither tokenizer.json nor tokenizer.model")
+    vocabulary.fill(size)
+    add_special(vocabulary, checkpoint, tokenizer)
+    return vocabulary

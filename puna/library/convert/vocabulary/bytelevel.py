@@ -1,0 +1,50 @@
+"""Byte-level BPE (GPT-2's): tokenizer.json has tokens, merges and how text is cut before they apply."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from puna.library.convert.config import Config
+from puna.library.convert.vocabulary.cutting import cutting
+from puna.library.convert.vocabulary.tokens import TokenType, Vocabulary, added, numbered
+from puna.types import BadRequest
+
+
+def is_byte_level(tokenizer: Config) -> bool:
+    """Whether tokens spell bytes in GPT-2's alphabet."""
+    parts = [tokenizer.section("decoder").values, tokenizer.section("pre_tokenizer").values]
+    for part in list(parts):
+        inner = part.get("pretokenizers") or part.get("decoders") or []
+        parts += [step for step in inner if isinstance(step, dict)] if isinstance(inner, list) else []
+    return any(part.get("type") == "ByteLevel" for part in parts)
+
+
+def read(tokenizer: Config, size: int) -> Vocabulary:
+    """The vocabulary in `tokenizer` for `size` tokens. Raises BadRequest."""
+    model = tokenizer.section("model")
+    vocabulary = Vocabulary("gpt2", tokenizer.file, cutting(tokenizer))
+    for at, text in numbered(tokenizer.file, model.get("vocab"), size):
+        vocabulary.put(at, text, TokenType.NORMAL)
+    for at, text, special in added(tokenizer, size):
+        vocabulary.add(at, text, special=special)
+    vocabulary.merges = [" ".join(_joinable(part) for part in pair) for pair in merges(model)]
+    return vocabulary
+
+
+def merges(model: Config) -> list[tuple[str, str]]:
+    """The pairs that are merged, in order of rank, from either form they are written in."""
+    found: list[tuple[str, str]] = []
+    entries: Any = model.get("merges")
+    if not isinstance(entries, list) or not entries:
+        raise BadRequest(f"{model.file} has no merges")
+    for entry in entries:
+        pair = entry.split(" ") if isinstance(entry, str) else entry
+        if not isinstance(pair, list) or len(pair) != 2 or not all(isinstance(part, str) for part in pair):
+            raise BadRequest(f"{model.file}: {entry!r} is no merge")
+        found.append((pair[0], pair[1]))
+    return found
+
+
+def _joinable(part: str) -> str:
+    """A space would separate the pair; GPT-2's alphabet has another sign for it."""
+    return part.replace(" ", "Ġ")

@@ -1,0 +1,109 @@
+"""llama.cpp's name for how a byte-level BPE cuts text before it merges: `tokenizer.ggml.pre`.
+
+Found by comparing tokenizer.json's pre_tokenizer with what llama.cpp's src/llama-vocab.cpp does by each name.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import Any
+
+from puna.library.convert.config import Config
+from puna.types import BadRequest
+
+_SUFFIXES = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
+_SPACES = r"\s+(?!\S)|\s+"
+_WORDS = _SUFFIXES + r"|[^\r\n\p{L}\p{N}]?\p{L}+|"
+_SIGNS = r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|" + _SPACES
+_UPPER, _LOWER = r"[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]", r"[\p{Ll}\p{Lm}\p{Lo}\p{M}]"
+_PATHS = r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|" + _SPACES
+
+
+def _cased(suffix: str) -> str:
+    """Words cut where lower case turns to upper case."""
+    parts = (
+        r"[^\r\n\p{L}\p{N}]?" + _UPPER + more + suffix for more in ("*" + _LOWER + "+", "+" + _LOWER + "*")
+    )
+    return "|".join(parts) + "|"
+
+
+_BYTES = "ByteLevel"
+"""GPT-2's own expression, which the step of that name applies unless told not to."""
+
+_NAMES: dict[tuple[str, ...], str] = {
+    (_BYTES,): "gpt-2",
+    ("Digits", _BYTES): "smollm",
+    (_WORDS + r"\p{N}{1,3}" + _SIGNS,): "llama-bpe",
+    (_WORDS + r"\p{N}" + _SIGNS,): "qwen2",
+    (
+        _SUFFIXES
+        + r"|[^\r\n\p{L}\p{N}]?[\p{L}\p{M}]+|\p{N}| ?[^\s\p{L}\p{M}\p{N}]+[\r\n]*|\s*[\r\n]+|"
+        + _SPACES,
+    ): "qwen35",
+    (_cased(_SUFFIXES + "?") + r"\p{N}{1,3}" + _PATHS,): "gpt-4o",
+    (_cased("") + r"\p{N}" + _PATHS,): "tekken",
+    (
+        r"\p{N}{1,3}",
+        "[一-龥぀-ゟ゠-ヿ]+",
+        r"""[!"#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+"""
+        r"| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|" + _SPACES,
+    ): "deepseek-v3",
+}
+_DIGESTS = {
+    "03df5c5863ad70781dcfdef491ead25140f895fe8010964be0daefe27be32b02": "deepseek-llm",
+    "21cde974d587f0d54dc8d56b183cc1e6239600172035c68fbd6d4b9f8da0576e": "deepseek-coder",
+}
+"""Names by the SHA-256 of the expressions, of two that fill a page (Ollama's convert/tokenizer.go)."""
+
+_MERGED_WHOLE = {"llama-bpe": "dbrx"}
+"""A word that is a token itself is not merged under the first name, and is under the second."""
+
+
+def cutting(tokenizer: Config) -> str:
+    """The name for `tokenizer`. Raises BadRequest when llama.cpp has none: text would be cut wrongly."""
+    steps = tuple(_steps(tokenizer))
+    expressions = "".join(step for step in steps if step not in ("Digits", _BYTES))
+    plain = tuple(_plain(step) for step in steps)
+    name = _NAMES.get(plain) or _DIGESTS.get(hashlib.sha256(expressions.encode()).hexdigest())
+    if name is None:
+        raise BadRequest(f"{tokenizer.file}: unknown pre-tokenizer {' then '.join(steps) or 'of no steps'}")
+    if not tokenizer.section("model").get("ignore_merges"):
+        name = _MERGED_WHOLE.get(name, name)
+    return name
+
+
+def _steps(tokenizer: Config) -> list[str]:
+    """What cuts, in order: expressions, and the names of other steps."""
+    top = tokenizer.section("pre_tokenizer").values
+    parts: Any = top.get("pretokenizers") if top.get("type") == "Sequence" else [top] if top else []
+    found: list[str] = []
+    for part in parts if isinstance(parts, list) else [parts]:
+        kind = part.get("type") if isinstance(part, dict) else None
+        if kind == "Split" and _keeps_all(part) and isinstance(part.get("pattern"), dict):
+            pattern = part["pattern"]
+            literal = pattern.get("String")
+            found.append(re.escape(literal) if isinstance(literal, str) else str(pattern.get("Regex")))
+        elif kind == "Digits" and part.get("individual_digits"):
+            found.append("Digits")
+        elif kind == "ByteLevel":
+            found += [_BYTES] if part.get("use_regex", True) else []
+        else:
+            found.append(f"[{kind}]")
+    return found
+
+
+def _keeps_all(part: dict[str, Any]) -> bool:
+    """Whether matches become pieces: found and set apart, or all else (nothing is left) thrown away."""
+    return part.get("behavior") == ("Removed" if part.get("invert") else "Isolated")
+
+
+def _plain(expression: str) -> str:
+    """An expression without what changes its speed and not its matches."""
+    return (
+        expression.replace("?+", "?")
+        .replace("++", "+")
+        .replace(r"\p{N}{1}|", r"\p{N}|")
+        .replace("'(?i:[sdmt]|ll|ve|re)", _SUFFIXES)
+        .replace("(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])", _SUFFIXES)
+    )

@@ -1,0 +1,133 @@
+"""The GGUF file: metadata through the gguf package, weights a few megabytes at a time (ggml/docs/gguf.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from math import prod
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf import GGMLQuantizationType as Kind
+from gguf import GGUFValueType, GGUFWriter, LlamaFileType
+
+from puna.library.convert.tensors import Array, Tensor, decoded
+from puna.types import BadRequest
+
+Value = str | bool | int | float | list[str] | list[bool] | list[int] | list[float]
+
+_ALIGNMENT = 32  # bytes; GGUF's default
+_WEIGHTS_AT_ONCE = 1 << 20
+_CONVERTIBLE = ("F64", "F32", "F16", "BF16", "MXFP4")
+_WHOLE = ("general.", "tokenizer.", "adapter.")
+_MXFP4_BLOCK, _MXFP4_BYTES = 32, 17
+
+# libllama adds these to activations, routes by them, or reads them as F32 whatever the file's type is.
+_ALWAYS_F32 = (
+    "_norm.weight",
+    "ffn_gate_inp.weight",
+    "ffn_gate_inp_shexp.weight",
+    "token_types.weight",
+    "position_embd.weight",
+    "patch_embd.weight",
+    "mm.input_projection.weight",
+)
+
+
+def write(
+    target: Path,
+    architecture: str,
+    values: Mapping[str, Value],
+    tensors: Mapping[str, Tensor],
+    on_bytes: Callable[[int, int], None],
+) -> None:
+    """Write `target`. Keys of `values` that do not begin as those in _WHOLE are the architecture's own.
+
+    Raises BadRequest when a tensor's numbers cannot be stored as they should be.
+    """
+    kinds = {name: _kind(name, tensor) for name, tensor in tensors.items()}
+    writer = GGUFWriter(target, architecture)
+    try:
+        writer.add_file_type(_file_type(kinds))
+        for key, value in values.items():
+            _add(writer, key if key.startswith(_WHOLE) else f"{architecture}.{key}", value)
+        writer.add_quantization_version(2)
+        for name, tensor in tensors.items():
+            # F32 here only keeps the writer from changing the shape; the type is the last argument.
+            writer.add_tensor_info(
+                name, tensor.shape, np.dtype(np.float32), _size(tensor, kinds[name]), kinds[name]
+            )
+        writer.write_header_to_file()
+        writer.write_kv_data_to_file()
+        writer.write_ti_data_to_file()
+    finally:
+        writer.close()
+    done, total = 0, sum(_size(tensor, kinds[name]) for name, tensor in tensors.items())
+    with target.open("ab") as out:
+        for name, tensor in tensors.items():
+            out.write(bytes(-out.tell() % _ALIGNMENT))
+            for part in _parts(tensor):
+                done += out.write(_stored(tensor, part, kinds[name]))
+                on_bytes(done, total)
+        out.write(bytes(-out.tell() % _ALIGNMENT))
+
+
+def _kind(name: str, tensor: Tensor) -> Kind:
+    """What a tensor is stored as: vectors and some matrices F32, others F16, or BF16 if they are that."""
+    if tensor.dtype not in _CONVERTIBLE:
+        raise BadRequest(f"tensor {tensor.name} has the type {tensor.dtype}, which cannot be converted")
+    if tensor.dtype == "MXFP4":
+        return Kind.MXFP4
+    if len(tensor.shape) == 1 or not name.endswith(".weight") or name.endswith(_ALWAYS_F32):
+        return Kind.F32
+    return Kind.BF16 if tensor.dtype == "BF16" else Kind.F16
+
+
+def _file_type(kinds: Mapping[str, Kind]) -> LlamaFileType:
+    found = set(kinds.values())
+    if Kind.MXFP4 in found:
+        return LlamaFileType.MOSTLY_MXFP4_MOE
+    if Kind.BF16 in found:
+        return LlamaFileType.MOSTLY_BF16
+    return LlamaFileType.MOSTLY_F16 if Kind.F16 in found else LlamaFileType.ALL_F32
+
+
+def _size(tensor: Tensor, kind: Kind) -> int:
+    count = prod(tensor.shape)
+    if kind == Kind.MXFP4:
+        return count // _MXFP4_BLOCK * _MXFP4_BYTES
+    return count * (4 if kind == Kind.F32 else 2)
+
+
+def _parts(tensor: Tensor) -> Iterator[Array]:
+    """The tensor's rows, as many at a time as hold about a million weights."""
+    fit = _WEIGHTS_AT_ONCE // max(1, prod(tensor.shape[1:]))
+    rows = max(1, fit // tensor.step) * tensor.step
+    for first in range(0, tensor.rows, rows):
+        yield tensor.read(first, min(first + rows, tensor.rows))
+
+
+def _stored(tensor: Tensor, part: Array, kind: Kind) -> bytes:
+    if kind == Kind.MXFP4 or (kind == Kind.BF16 and tensor.dtype == "BF16"):
+        return part.tobytes()
+    values = decoded(part, tensor.dtype)
+    try:
+        with np.errstate(over="raise"):
+            return values.astype("<f4" if kind == Kind.F32 else "<f2").tobytes()
+    except FloatingPointError:
+        raise BadRequest(f"tensor {tensor.name} has weights too large for {kind.name}") from None
+
+
+def _add(writer: GGUFWriter, key: str, value: Any) -> None:
+    if isinstance(value, bool):
+        writer.add_bool(key, value)
+    elif isinstance(value, int):
+        writer.add_uint32(key, value)
+    elif isinstance(value, float):
+        writer.add_float32(key, value)
+    elif isinstance(value, str):
+        writer.add_key_value(
+            key, value, GGUFValueType.STRING
+        )  # an empty one too, which add_string leaves out
+    else:
+        writer.add_array(key, value)

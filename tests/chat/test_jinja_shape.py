@@ -1,0 +1,184 @@
+"""Conversations fitted to what a Jinja template accepts, and answers that are to be continued."""
+
+from __future__ import annotations
+
+import pytest
+
+from puna.chat import Prompt, jinja
+from puna.types import BadRequest, Message
+
+from .conversations import chat, tool_chat
+
+GEMMA = """{{ bos_token }}{% if messages[0].role == 'system' %}\
+{{ raise_exception('System role not supported') }}\
+{% endif %}{% for message in messages %}{% if (message.role == 'user') != (loop.index0 % 2 == 0) %}\
+{{ raise_exception('Conversation roles must alternate user/assistant/user/assistant/...') }}{% endif %}\
+{% set role = 'model' if message.role == 'assistant' else message.role %}\
+{{ '<start_of_turn>' + role + '\n' + message.content | trim + '<end_of_turn>\n' }}{% endfor %}\
+{% if add_generation_prompt %}{{ '<start_of_turn>model\n' }}{% endif %}"""
+PAIRS = (
+    "{% for m in messages %}{% if m.role == 'user' %}[{{ m.content }}]{% elif m.role == 'assistant' %}"
+    "({{ m.content }}){% endif %}{% endfor %}"
+)
+PARTS = (
+    "{% for m in messages %}{{ m.role }}:{% for p in m.content %}{{ p.text + ';' }}{% endfor %}{% endfor %}"
+)
+BLOCKS = """{% for m in messages %}{% if m.content is string %}{{ m.content }}{% else %}\
+{% for block in m.content %}\
+{{ '[THINK]' + block.thinking + '[/THINK]' if block['type'] == 'thinking' else block['text'] }}\
+{% endfor %}{% endif %}{% endfor %}"""
+REASONING = """{% for m in messages %}\
+{% if m.reasoning_content %}<think>{{ m.reasoning_content }}</think>{% endif %}\
+{{ m.content }}<end>{% endfor %}{% if add_generation_prompt %}<begin>{% endif %}"""
+
+
+def render(source: str, prompt: Prompt) -> str:
+    return jinja(source, bos="<bos>", eos="<eos>").render(prompt)
+
+
+def test_a_system_message_that_is_refused_goes_before_the_question() -> None:
+    expected = "<bos><start_of_turn>user\nBe brief.\n\nHi<end_of_turn>\n<start_of_turn>model\n"
+    assert render(GEMMA, chat("system: Be brief.", "user: Hi")) == expected
+    assert render(GEMMA, chat("system: Be", "user: brief.\n\nHi")) != expected
+    assert render(GEMMA, chat("system: Be brief.")) == expected.replace("\n\nHi", "")
+
+
+def test_a_system_message_that_would_not_show_goes_before_the_question() -> None:
+    asked = chat("system: Be brief.", "system: Be kind.", "user: Hi", "assistant: Yes?", "user: No.")
+    assert render(PAIRS, asked) == "[Be brief.\n\nBe kind.\n\nHi](Yes?)[No.]"
+
+
+def test_neighbours_of_one_role_are_one_where_roles_must_alternate() -> None:
+    assert "user\nHi\n\nWho are you?<end" in render(GEMMA, chat("user: Hi", "user: Who are you?"))
+    assert render(PAIRS, chat("user: Hi", "user: Who are you?")) == "[Hi][Who are you?]"
+
+
+def test_what_cannot_be_mended_is_refused_in_the_templates_words() -> None:
+    with pytest.raises(BadRequest, match=r"^Conversation roles must alternate"):
+        render(GEMMA, chat("assistant: Hi", "user: Who are you?"))
+
+
+def test_later_system_messages_join_the_first_where_it_must_be_first() -> None:
+    source = (
+        "{% for m in messages %}{% if m.role == 'system' and not loop.first %}"
+        "{{ raise_exception('System message must be at the beginning.') }}{% endif %}"
+        "{{ m.role }}={{ m.content }};{% endfor %}"
+    )
+    asked = chat("system: a", "user: b", "system: c", "user: d")
+    assert render(source, asked) == "system=a\n\nc;user=b\n\nd;"
+
+
+def test_content_in_parts_where_text_will_not_do() -> None:
+    picture = Message(role="user", content="What?", images=[b"1"])
+    assert render(PARTS, chat("system: Be brief.", "user: Hi")) == "system:Be brief.;user:Hi;"
+    assert render(PARTS, Prompt(messages=[picture])) == "user:<__media__>What?;"
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        ("What?", "[<__media__><__media__>What?]"),
+        ("This [img] or", "[<__media__>This <__media__> or]"),
+        ("<__media__> or <__media__>?", "[<__media__> or <__media__>?]"),
+    ],
+)
+def test_pictures_stand_where_the_text_has_them_or_in_front(content: str, expected: str) -> None:
+    asked = Message(role="user", content=content, images=[b"1", b"2"])
+    assert render(PAIRS, Prompt(messages=[asked])) == expected
+
+
+def test_thinking_as_a_part_of_the_content() -> None:
+    thought = Message(role="assistant", content="4", thinking="2+2")
+    asked = Prompt(messages=[thought, Message(role="user", content="Sure?")])
+    assert render(BLOCKS, asked) == "[THINK]2+2[/THINK]4Sure?"
+
+
+@pytest.mark.parametrize("begun", ["Once upon", "Once upon a ", "{{ x }}", "Hi"])
+def test_an_answer_that_was_begun_is_left_open(begun: str) -> None:
+    asked = chat("user: Hi", f"assistant: {begun}")
+    assert render(REASONING, asked) == f"Hi<end>{begun}"
+    assert render(GEMMA, asked).endswith(f"<start_of_turn>model\n{begun}")
+    closed = chat("user: Hi", f"assistant: {begun}", add_generation_prompt=False)
+    assert render(REASONING, closed) == f"Hi<end>{begun}<end>"
+
+
+def test_thinking_that_was_begun_is_left_open_where_it_shows() -> None:
+    begun = [Message(role="user", content="2+2?"), Message(role="assistant", thinking="It is")]
+    assert render(REASONING, Prompt(messages=begun)) == "2+2?<end><think>It is"
+    assert render(GEMMA, Prompt(messages=begun)) == render(GEMMA, chat("user: 2+2?"))
+
+
+def test_text_beside_calls_is_thinking_where_both_are_refused() -> None:
+    source = (
+        "{% for m in messages %}{% if m.tool_calls and m.content and m.thinking %}"
+        "{{ raise_exception('Cannot pass both') }}{% endif %}({{ m.thinking }}|{{ m.content }}){% endfor %}"
+    )
+    asked = tool_chat()
+    call = Message(
+        role="assistant", content="I look.", thinking="Hm.", tool_calls=asked.messages[1].tool_calls
+    )
+    messages = [asked.messages[0], call, asked.messages[2]]
+    assert "(Hm.\n\nI look.|)" in render(source, Prompt(messages=messages))
+
+
+def test_content_beside_calls_is_none_only_where_that_works() -> None:
+    asks = "{% for m in messages %}{{ 'call' if m.content is none else m.content }}{% endfor %}"
+    needs = (
+        "{% for m in messages %}{% if m.content is not none %}{% endif %}{{ m.content + ';' }}{% endfor %}"
+    )
+    assert render(asks, tool_chat()) == "How is the weather?callsunny"
+    assert render(needs, tool_chat()) == "How is the weather?;;sunny;"
+
+
+def test_arguments_sent_as_json_text_are_an_object() -> None:
+    function = {"name": "f", "arguments": '{"a": "é", "b": [1]}'}
+    asked = Prompt(messages=[Message(role="assistant", tool_calls=[{"function": function}])])
+    source = "{% set a = messages[0].tool_calls[0].function.arguments %}{{ a.b[0] }} {{ a | tojson }} {{ a }}"
+    assert render(source, asked) == '1 {"a": "é", "b": [1]} {"a": "é", "b": [1]}'
+
+
+def test_no_tools_are_an_empty_list_to_templates_that_go_through_them() -> None:
+    source = "{% for tool in tools %}{{ tool.type }}{% endfor %}{{ messages[0].content }}"
+    assert render(source, chat("user: Hi")) == "Hi"
+    assert render("{{ tools is none }}{{ messages[0].content }}", chat("user: Hi")) == "TrueHi"
+
+
+@pytest.mark.parametrize(
+    ("think", "plain", "knowing"),
+    [
+        (None, "-", "-"),
+        (True, "-", "-"),
+        (False, "-", "none"),
+        ("low", "low", "low"),
+        ("max", "high", "max"),
+    ],
+)
+def test_levels_of_reasoning_are_ones_the_template_knows(
+    think: bool | str | None, plain: str, knowing: str
+) -> None:
+    source = "{{ reasoning_effort | default('-') }}"
+    knows = "{% if reasoning_effort == 'none' or reasoning_effort == \"max\" %}{% endif %}"
+    assert render(source, Prompt(think=think)) == plain
+    assert render(knows + source, Prompt(think=think)) == knowing
+
+
+@pytest.mark.parametrize(
+    "name", ["builtin_tools", "keep_past_thinking", "preserve_thinking", "clear_thinking"]
+)
+def test_switches_nobody_set_are_undefined(name: str) -> None:
+    assert render(f"{{{{ {name} is defined }}}}", chat("user: Hi")) == "False"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ("", '{"b": "é<", "a": [1, 2]}'),
+        ("indent=1", '{\n "b": "é<",\n "a": [\n  1,\n  2\n ]\n}'),
+        ("separators=(',', ':')", '{"b":"é<","a":[1,2]}'),
+        ("sort_keys=true", '{"a": [1, 2], "b": "é<"}'),
+        ("ensure_ascii=true", '{"b": "\\u00e9<", "a": [1, 2]}'),
+    ],
+)
+def test_tojson_is_transformers_tojson(arguments: str, expected: str) -> None:
+    source = "{{ {'b': 'é<', 'a': [1, 2]} | tojson(ARGUMENTS) }}".replace("ARGUMENTS", arguments)
+    assert render(source, chat("user: Hi")) == expected
