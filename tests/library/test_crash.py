@@ -157,7 +157,9 @@ def recover(root: Path) -> None:
             os.utime(path, (long_ago, long_ago))
     library.prune()
     check(root, finished=True)
-    assert not [path for path in root.rglob("*") if path.name.endswith("-partial")]
+    # One that is also a person's file goes by when its state last changed, which cannot be set back here.
+    left = [path for path in root.rglob("*") if path.name.endswith("-partial")]
+    assert not [path for path in left if path.stat().st_nlink == 1]
     referenced = {part.digest.replace(":", "-") for model in library.list() for part in model.layers}
     blobs = {path.name for path in (root / "blobs").iterdir()}
     assert referenced < blobs

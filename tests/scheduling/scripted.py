@@ -199,7 +199,9 @@ def running(scheduler: Scheduler) -> list[str]:
 
 def least(model: Model, options: Options = PLAIN) -> int:
     """Bytes that a model needs at the least."""
-    facts = Facts(str(model.weights), model.weights.stat().st_size, model.metadata)
+    adapters = tuple(map(str, model.adapters))
+    size = sum(file.stat().st_size for file in (model.weights, *model.adapters))
+    facts = Facts(str(model.weights), size, model.metadata, adapters=adapters)
     spec = plan(facts, options, Settings(), 0)
     return footprint(facts, spec).total(spec.pool)
 
