@@ -13,6 +13,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules
+# The registry that pull and push are tested against: the system's, or else one that is only unpacked.
+REGISTRY := $(if $(shell command -v docker-registry),,.cache/docker-registry)
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3.10 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo "$$p"; break; }; done)
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
@@ -20,13 +22,13 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 run: .venv/runs
 	$(BIN)/puna run smollm2:135m "Why is the sky blue?"
 
-test: lint $(CLIENTS)/.package-lock.json
+test: lint $(CLIENTS)/.package-lock.json $(REGISTRY)
 	$(BIN)/pytest
 
-bench: .venv/tests
+bench: .venv/tests $(REGISTRY)
 	$(BIN)/python -m benchmarks
 
-lint: .venv/tests tools
+lint: .venv/clients tools
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
@@ -56,12 +58,24 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
+# The clients that are tried on Puna; they are large.
+.venv/clients: .venv/tests
+	$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev,clients]'
+	@touch $@
+
 # The programs that are no Python packages.
 tools:
 	@for tool in node npm curl; do command -v $$tool >/dev/null || \
-		{ echo "make test needs $$tool: the official JavaScript client, the type checker and the guide's requests" \
+		{ echo "make test needs $$tool: the JavaScript clients, the type checker and the guide's requests" \
 		"are run for real (Debian: apt install nodejs npm curl)."; exit 1; }; done
 
 $(CLIENTS)/.package-lock.json: tests/clients/package.json tests/clients/package-lock.json | tools
 	npm ci --prefix tests/clients --no-audit --no-fund
 	@touch $@
+
+.cache/docker-registry:
+	@rm -rf $@.new && mkdir -p $@.new
+	@cd $@.new && apt-get download docker-registry && dpkg -x docker-registry_*.deb . && rm docker-registry_*.deb || \
+		{ echo "make test needs docker-registry, which pull and push are tested against" \
+		"(Debian: apt install docker-registry)."; exit 1; }
+	@mv $@.new $@

@@ -15,11 +15,13 @@ from pathlib import Path
 import httpx
 
 from benchmarks.table import MEGABYTE, Row, median
-from puna.library import Library
+from puna.library import Layer, Library, Name, push
 from tests.library.stores import put_real
+from tests.registries import registry
 from tests.running import Server, serving
 
 SIZE = 512 * MEGABYTE
+MODEL = "application/vnd.ollama.image.model"
 CACHE = Path(__file__).resolve().parent.parent / ".cache"
 
 
@@ -28,6 +30,7 @@ def rows() -> Iterator[Row]:
     CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE, prefix="bench-") as folder:
         yield from storing(Path(folder))
+        yield from pulling(Path(folder) / "pulled")
         yield from looking(Path(folder) / "many")
 
 
@@ -53,6 +56,40 @@ def storing(folder: Path) -> Iterator[Row]:
 
         yield Row("a local GGUF into the store, of sha256sum", median(once), 0.9)
         yield Row("server's most memory meanwhile", _peak(server), 150, "MB", more_is_better=False)
+
+
+def pulling(folder: Path) -> Iterator[Row]:
+    """A big blob from a registry on this machine, beside curl that fetches it to the same disk, lastingly."""
+    with registry(folder / "registry") as hub, serving(folder / "models") as server:
+        name, digest = f"{hub}/me/big", _published(folder, hub)
+        file = folder / "fetched"
+
+        def once() -> float:
+            started = time.perf_counter()
+            subprocess.run(["curl", "-sfo", file, f"http://{hub}/v2/me/big/blobs/{digest}"], check=True)
+            subprocess.run(["sync", file], check=True)
+            limit = time.perf_counter() - started
+            file.unlink()
+            started = time.perf_counter()
+            body = {"model": name, "insecure": True, "stream": False}
+            httpx.post(f"{server.url}/api/pull", json=body, timeout=None).raise_for_status()
+            taken = time.perf_counter() - started
+            shutil.rmtree(folder / "models")
+            return limit / taken
+
+        yield Row("a pull over loopback, of curl", median(once), 0.8)
+        yield Row("server's most memory meanwhile", _peak(server), 150, "MB", more_is_better=False)
+
+
+def _published(folder: Path, hub: str) -> str:
+    """The digest of the weights of the model `me/big`, pushed to the registry."""
+    library = Library(folder / "source")
+    weights = library.add_blob(os.urandom(MEGABYTE) for _ in range(SIZE // MEGABYTE))
+    name = Name.parse(f"{hub}/me/big")
+    library.write_manifest(name, {"model_format": "gguf"}, [Layer(MODEL, *weights)])
+    push(library, name, lambda step: None, insecure=True)
+    shutil.rmtree(library.root)
+    return weights[0]
 
 
 def looking(folder: Path) -> Iterator[Row]:

@@ -117,12 +117,13 @@ def doctor(
     fix: Annotated[
         bool, typer.Option("--fix", help="Remove what is damaged or unused, pull it again.")
     ] = False,
+    insecure: Annotated[bool, typer.Option("--insecure", help="Use an insecure registry.")] = False,
 ) -> None:
     """Check every model on this machine."""
     # Late, for it brings the library's types with it, which help can do without.
     from puna.cli.doctor import doctor
 
-    doctor(fix)
+    doctor(fix, insecure=insecure)
 
 
 def main() -> None:

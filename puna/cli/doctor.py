@@ -14,8 +14,11 @@ if TYPE_CHECKING:
     from puna.library import Finding, Library, Name
 
 
-def doctor(fix: bool = False) -> None:
-    """Check the models on this machine; with `fix`, repair them. Fails while anything is wrong."""
+def doctor(fix: bool = False, *, insecure: bool = False) -> None:
+    """Check the models on this machine; with `fix`, repair them. Fails while anything is wrong.
+
+    What a model misses is fetched from its registry, with `insecure` over HTTP.
+    """
     # The one import of the room below: this command works on the store itself, server or not.
     from puna.library import Library, check
 
@@ -24,7 +27,7 @@ def doctor(fix: bool = False) -> None:
     try:
         with Display() as display:
             findings = check(library, lambda step: _show(display, step, "checking"))
-        left = _repaired(library, findings) if fix else _told(findings)
+        left = _repaired(library, findings, insecure) if fix else _told(findings)
     except PunaError as error:
         raise CommandFailed(str(error)) from error
     if not left:
@@ -41,14 +44,14 @@ def _told(findings: list[Finding]) -> int:
     return sum(finding.kind != "foreign" for finding in findings)
 
 
-def _repaired(library: Library, findings: list[Finding]) -> int:
+def _repaired(library: Library, findings: list[Finding], insecure: bool) -> int:
     """Repair what can be, print what became of each, and return how many are left."""
-    from puna.library import install, repair
+    from puna.library import repair, restore
 
     with Display() as display:
 
         def pull(name: Name) -> None:
-            install(library, name, lambda step: _show(display, step, step.status))
+            restore(library, name, lambda step: _show(display, step, step.status), insecure=insecure)
 
         outcomes = repair(library, findings, pull)
     for outcome in outcomes:

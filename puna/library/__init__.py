@@ -10,6 +10,7 @@ from puna.library.manifests import Layer
 from puna.library.model import Model, describe
 from puna.library.names import Name
 from puna.library.recipe import Recipe
+from puna.library.registry import pull, push, restore
 from puna.library.show import show
 from puna.library.starters import STARTERS, Starter, install, starter_for
 from puna.library.store import Library
@@ -31,8 +32,11 @@ __all__ = [
     "create",
     "describe",
     "install",
+    "pull",
+    "push",
     "read_metadata",
     "repair",
+    "restore",
     "show",
     "starter_for",
 ]

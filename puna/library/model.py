@@ -24,6 +24,9 @@ _T = TypeVar("_T")
 _FILL_IN = ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id")
 
 
+_RANK = 4  # llama.h, LLAMA_POOLING_TYPE_RANK
+
+
 @dataclass(frozen=True)
 class Model:
     """One manifest of the library. `digest` is the SHA-256 of its file, `size` the bytes of all its blobs.
@@ -87,6 +90,15 @@ class Model:
         return cached_metadata(self.weights)
 
     @property
+    def projector_metadata(self) -> Metadata:
+        """The header of the first of `projectors`."""
+        return cached_metadata(self.projectors[0])
+
+    @cached_property
+    def architecture(self) -> str:
+        return self.metadata.architecture
+
+    @cached_property
     def chat_template(self) -> str | None:
         """The Jinja template in the GGUF file, if it has one."""
         template = self.metadata.get("tokenizer.chat_template")
@@ -119,10 +131,21 @@ class Model:
 
     @cached_property
     def _capabilities(self) -> tuple[str, ...]:
-        if self.metadata.arch("pooling_type") is not None:
+        pooling = self.metadata.arch("pooling_type")
+        # Older files of rerankers have the classifier but do not say what it is for.
+        if pooling == _RANK or (pooling is None and _has_classifier(self.metadata)):
+            return ("rerank",)
+        if pooling is not None:
             return ("embedding",)
-        fills_in = any(key in self.metadata.values for key in _FILL_IN) or ".Suffix" in (self.template or "")
-        return ("completion", "insert") if fills_in else ("completion",)
+        found = ["completion"]
+        if any(key in self.metadata.values for key in _FILL_IN) or ".Suffix" in (self.template or ""):
+            found.append("insert")
+        if self.projectors:
+            # Without a word of hearing, a projector sees.
+            hears = cached_metadata(self.projectors[0]).values.get("clip.has_audio_encoder")
+            sees = cached_metadata(self.projectors[0]).values.get("clip.has_vision_encoder", not hears)
+            found += ["vision"] * bool(sees) + ["audio"] * bool(hears)
+        return tuple(found)
 
     def _layers(self, kind: str) -> list[Layer]:
         return [layer for layer in self.layers if layer.media_type == IMAGE + kind]
@@ -141,6 +164,10 @@ class Model:
             return msgspec.json.decode(_read(paths[-1]), type=type_)
         except msgspec.DecodeError as error:
             raise LoadFailed(f"model '{self.name.display()}' is damaged: its {kind}: {error}") from error
+
+
+def _has_classifier(metadata: Metadata) -> bool:
+    return any(tensor.name == "cls.output.weight" for tensor in metadata.tensors)
 
 
 def describe(metadata: Metadata) -> dict[str, Any]:

@@ -34,7 +34,6 @@ def show(model: Model, verbose: bool = False) -> dict[str, Any]:
             {"name": tensor.name, "type": tensor.type_name, "shape": list(tensor.shape)}
             for tensor in (metadata.tensors if verbose else ())
         ],
-        "capabilities": model.capabilities(),
         "modified_at": model.modified_at.isoformat(),
         "requires": model.config.get("requires", ""),
     }

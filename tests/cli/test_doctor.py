@@ -8,9 +8,11 @@ from pathlib import Path
 import pexpect
 import pytest
 
-from puna.library import Library
+from puna.library import Library, push
 from tests.cli.conftest import Ended, Recorded
+from tests.library.registry.secure import made_certificate, tls
 from tests.library.stores import put_real
+from tests.registries import registry
 
 Puna = Callable[..., Ended]
 
@@ -92,3 +94,20 @@ def test_a_terminal_shows_a_bar(library: Library) -> None:
     child.expect(pexpect.EOF)
     child.close()
     assert child.exitstatus == 0
+
+
+def test_repairing_fetches_what_is_lost_from_the_registry_that_the_name_says(
+    puna: Puna, library: Library, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = made_certificate(tmp_path, "127.0.0.1")
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+    with registry(tmp_path / "registry") as hub, tls(hub, certificate) as host:
+        model = put_real(library, f"{host}/me/ailing", system="shared", template="its own")
+        push(library, str(model.name), lambda step: None)
+        path = library.blob_path(model.layers[-1].digest)
+        path.write_bytes(b"it's own")
+        ended = puna("doctor", "--fix")
+    assert (ended.status, path.read_bytes()) == (0, b"its own")
+    assert " is damaged: 8 bytes with digest sha256:" in ended.out
+    assert ended.out.endswith(f"\n  pulled again\nno problems left in {library.root}\n")
+    assert f"pulling {path.name[7:19]}\n" in ended.err

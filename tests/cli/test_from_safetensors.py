@@ -10,8 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
+from puna.library import Library
 from tests.library.convert.checkpoints import BASE, decoder, write_checkpoint
 from tests.library.convert.tokenizers_made import byte_level
+from tests.registries import registry
 from tests.running import Server
 
 
@@ -58,6 +60,31 @@ def test_a_checkpoint_is_created_quantised_removed_and_made_again(server: Server
     refused = puna(server, "create", "again", "-q", "q4_K_M", "-f", str(_from_model(folder)))
     assert refused.returncode == 1
     assert "quantization is only supported for F16, BF16 and F32 models" in refused.stderr
+
+
+def test_a_model_goes_to_a_registry_and_comes_back_the_same(server: Server, folder: Path, tmp_path: Path):
+    (folder / "Modelfile").write_text('FROM .\nTEMPLATE "{{ .Prompt }}"\nLICENSE Mine.\n')
+    with registry(tmp_path / "registry") as hub:
+        name = f"{hub}/me/mine"
+        assert puna(server, "create", name, "-q", "q4_0", cwd=folder).returncode == 0
+        text, known = said(server, name), digest(server, name)
+        assert text
+        library = Library(server.models)
+        paths = [library.blob_path(layer.digest) for layer in library.open(name).layers]
+        blobs = {path: path.read_bytes() for path in paths}
+        pushed = puna(server, "push", "--insecure", name)
+        assert pushed.returncode == 0, pushed.stderr
+        assert pushed.stderr.splitlines()[0] == "retrieving manifest"
+        assert pushed.stderr.splitlines()[-2:] == ["pushing manifest", "success"]
+        assert pushed.stdout.endswith(f"You can find your model at:\n\n\t{name}:latest\n")
+        assert puna(server, "rm", name).returncode == 0
+        assert not any(path.exists() for path in blobs)
+        pulled = puna(server, "pull", "--insecure", name)
+        assert pulled.returncode == 0, pulled.stderr
+        assert pulled.stderr.splitlines()[0] == "pulling manifest"
+        assert pulled.stderr.splitlines()[-3:] == ["verifying sha256 digest", "writing manifest", "success"]
+    assert {path: path.read_bytes() for path in blobs} == blobs
+    assert (said(server, name), digest(server, name)) == (text, known)
 
 
 def _from_model(folder: Path) -> Path:

@@ -49,12 +49,12 @@ def loaded(
 
 class Loaded:
     def __init__(self, model: Any, context: Any) -> None:
-        self.handle, self._context = model, context
+        self.handle, self.context = model, context
         self._vocabulary: Any = llama_cpp.llama_model_get_vocab(model)
 
     @property
     def pooling(self) -> int:
-        return llama_cpp.llama_pooling_type(self._context)
+        return llama_cpp.llama_pooling_type(self.context)
 
     def tokens(self, text: str) -> list[int]:
         raw = text.encode()
@@ -69,18 +69,18 @@ class Loaded:
         for at, token in enumerate(tokens):
             batch.token[at], batch.pos[at], batch.logits[at] = token, at, 1
             batch.n_seq_id[at], batch.seq_id[at][0] = 1, 0
-        assert llama_cpp.llama_decode(self._context, batch) == 0
+        assert llama_cpp.llama_decode(self.context, batch) == 0
         llama_cpp.llama_batch_free(batch)
         size = llama_cpp.llama_vocab_n_tokens(self._vocabulary)
-        rows = llama_cpp.llama_get_logits(self._context)
+        rows = llama_cpp.llama_get_logits(self.context)
         return np.array(rows[: len(tokens) * size], np.float32).reshape(len(tokens), size)
 
     def embed(self, tokens: list[int]) -> np.ndarray[Any, Any]:
         """The pooled vector of one sentence, L2-normalised."""
         ids = (llama_cpp.llama_token * len(tokens))(*tokens)
-        assert llama_cpp.llama_encode(self._context, llama_cpp.llama_batch_get_one(ids, len(ids))) == 0
+        assert llama_cpp.llama_encode(self.context, llama_cpp.llama_batch_get_one(ids, len(ids))) == 0
         width = llama_cpp.llama_model_n_embd(self.handle)
-        vector = np.array(llama_cpp.llama_get_embeddings_seq(self._context, 0)[:width], np.float32)
+        vector = np.array(llama_cpp.llama_get_embeddings_seq(self.context, 0)[:width], np.float32)
         return vector / np.linalg.norm(vector)
 
     def answer(self, prompt: str, count: int) -> str:
@@ -88,9 +88,9 @@ class Loaded:
         tokens, text = self.tokens(prompt), b""
         for _ in range(count):
             ids = (llama_cpp.llama_token * len(tokens))(*tokens)
-            assert llama_cpp.llama_decode(self._context, llama_cpp.llama_batch_get_one(ids, len(ids))) == 0
+            assert llama_cpp.llama_decode(self.context, llama_cpp.llama_batch_get_one(ids, len(ids))) == 0
             size = llama_cpp.llama_vocab_n_tokens(self._vocabulary)
-            tokens = [int(np.argmax(llama_cpp.llama_get_logits_ith(self._context, -1)[:size]))]
+            tokens = [int(np.argmax(llama_cpp.llama_get_logits_ith(self.context, -1)[:size]))]
             if llama_cpp.llama_vocab_is_eog(self._vocabulary, tokens[0]):
                 break
             piece = ctypes.create_string_buffer(64)

@@ -163,7 +163,6 @@ def test_show_says_what_ollama_says(library: Library) -> None:
     assert body["messages"] == [{"role": "user", "content": "hi"}]
     assert body["details"] == model.details()
     assert body["details"]["quantization_level"] == "F16"
-    assert body["capabilities"] == ["completion"]
     assert body["modified_at"] == model.modified_at.isoformat()
     assert body["parameters"].split("\n") == [
         "num_ctx                        4096",
@@ -191,7 +190,7 @@ def test_show_says_what_ollama_says(library: Library) -> None:
 
 def test_show_leaves_out_what_there_is_not(library: Library) -> None:
     body = show(put_real(library, "model"))
-    assert set(body) == {"modelfile", "template", "details", "model_info", "capabilities", "modified_at"}
+    assert set(body) == {"modelfile", "template", "details", "model_info", "modified_at"}
     assert body["template"] == CHATML
     assert "TEMPLATE" not in body["modelfile"]
 

@@ -1,0 +1,11 @@
+"""Registries: models fetched from and sent to servers of the OCI distribution protocol, as Ollama speaks it.
+
+`pull`, `push` and `restore` block; they are called in a thread, and an error raised by `report` cancels them.
+"""
+
+from puna.library.registry.pace import Pace
+from puna.library.registry.pull import pull
+from puna.library.registry.push import push
+from puna.library.registry.restore import restore
+
+__all__ = ["Pace", "pull", "push", "restore"]

@@ -1,0 +1,59 @@
+"""What a registry asks for before it answers: `WWW-Authenticate: Bearer realm="…",service="…",scope="…"`."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import secrets
+import time
+from dataclasses import dataclass
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from puna.types import PunaError
+
+_FIELD = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
+_NOTHING = base64.b64encode(hashlib.sha256(b"").hexdigest().encode()).decode()
+
+
+@dataclass(frozen=True)
+class Challenge:
+    """Where a token is to be had (`realm`, a URL), and for what."""
+
+    realm: str
+    service: str = ""
+    scope: str = ""
+
+    @classmethod
+    def parse(cls, header: str) -> Challenge | None:
+        """The challenge in a header; None when it asks for something other than a token."""
+        scheme, _, rest = header.strip().partition(" ")
+        fields = {found[1].lower(): found[2] or found[3] or "" for found in _FIELD.finditer(rest)}
+        if scheme.lower() != "bearer" or not fields.get("realm"):
+            return None
+        return cls(fields["realm"], fields.get("service", ""), fields.get("scope", ""))
+
+    def url(self) -> str:
+        """Where to ask for the token: fresh each time, so that its signature is of no use to a listener."""
+        parts = urlsplit(self.realm)
+        fields = [
+            *parse_qsl(parts.query, keep_blank_values=True),
+            ("service", self.service),
+            *(("scope", scope) for scope in self.scope.split(" ")),
+            ("ts", str(int(time.time()))),
+            ("nonce", base64.urlsafe_b64encode(secrets.token_bytes(16)).rstrip(b"=").decode()),
+        ]
+        return parts._replace(query=urlencode(sorted(fields, key=lambda field: field[0]))).geturl()
+
+    def refuse_strangers(self, base: str) -> None:
+        """Raises PunaError when the realm is another host than the registry at `base`, or less private."""
+        realm, registry = urlsplit(self.realm), urlsplit(base)
+        if realm.netloc != registry.netloc:
+            raise PunaError(f'realm host "{realm.netloc}" does not match original host "{registry.netloc}"')
+        if realm.scheme not in ("https", registry.scheme):
+            raise PunaError(f'realm "{self.realm}" is not reached over {registry.scheme}')
+
+
+def to_sign(url: str) -> bytes:
+    """What is signed for a token (Ollama server/auth.go): method, URL, and the digest of the empty body."""
+    return f"GET,{url},{_NOTHING}".encode()

@@ -1,0 +1,165 @@
+"""Requests to one registry: with a token when it asks for one, and through redirects without it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import closing
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urljoin, urlsplit
+
+import msgspec
+
+from puna.library.registry.challenge import Challenge, to_sign
+from puna.library.registry.errors import Refused, worth_another_try_at_once
+from puna.library.registry.key import signature
+from puna.library.registry.pace import Pace
+from puna.library.registry.transport import Answer, Transport
+from puna.types import NotFound, PunaError
+
+_REDIRECTS = (301, 302, 303, 307, 308)
+_MOST_REDIRECTS = 10
+_SHORT = 1 << 20
+_TRIES = 3
+_DENIED = "unauthorized: access denied"
+
+T = TypeVar("T")
+
+Body = Callable[[], bytes | Iterable[bytes]]
+"""Makes the body of a request, which may have to be sent again."""
+
+
+class _Token(msgspec.Struct):
+    token: str = ""
+    access_token: str = ""
+
+
+class Registry:
+    """The registry at `base` (scheme, host and port). May be used from several threads."""
+
+    def __init__(self, base: str, key: Path, pace: Pace) -> None:
+        self.base = base
+        self._key = key
+        self._pace = pace
+        self._transport = Transport(pace)
+        self._token = ""
+        self._renewing = threading.Lock()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str] | None = None,
+        body: Body | None = None,
+        *,
+        follow: bool = True,
+        silence: float | None = None,
+    ) -> Answer:
+        """The answer, whatever its status; with `follow`, after redirects. Its `url` is who gave it.
+
+        The token, and what answers a 401, is for the registry alone. Raises Unreachable, Interrupted, Refused
+        when the token that the registry gave does not please it, PunaError when none is to be had.
+        """
+        for _ in range(_MOST_REDIRECTS + 1):
+            answer = self._authorised(method, url, headers or {}, body, silence)
+            location = answer.headers.get("Location")
+            if not (follow and location and answer.status in _REDIRECTS):
+                return answer
+            answer.close()
+            url = urljoin(url, location)
+        raise PunaError(f"maximum redirects exceeded ({_MOST_REDIRECTS}) for {urlsplit(url).netloc}")
+
+    def checked(self, answer: Answer) -> Answer:
+        """The same answer. Raises NotFound, or Refused for any other error status, with what it says."""
+        if answer.status < 400:
+            return answer
+        said = answer.all(_SHORT).decode(errors="replace").strip()
+        answer.close()
+        if answer.status == 404:
+            raise NotFound("file does not exist")
+        if "html" in answer.headers.get("Content-Type", ""):
+            said = f"{urlsplit(answer.url).netloc} answered with a web page"
+        raise Refused(answer.status, f"{answer.status}: {said[:500]}")
+
+    def has(self, url: str) -> bool:
+        """Whether there is something at `url`. Raises what `request` and `checked` raise."""
+        with closing(self.request("HEAD", url)) as answer:
+            try:
+                self.checked(answer)
+            except NotFound:
+                return False
+        return True
+
+    def insist(self, ask: Callable[[], T]) -> T:
+        """What `ask` returns, asked again a few times while it raises what may pass soon."""
+        for failures in range(1, _TRIES):
+            try:
+                return ask()
+            except PunaError as error:
+                if not worth_another_try_at_once(error):
+                    raise
+            time.sleep(self._pace.wait(failures))
+        return ask()
+
+    def address(self, location: str, below: str) -> str:
+        """The URL in a Location header of an answer from `below`.
+
+        A registry behind a proxy may believe that it is reached over HTTP; the token still goes over HTTPS.
+        """
+        url, base = urlsplit(urljoin(below, location)), urlsplit(self.base)
+        return url._replace(scheme=base.scheme if url.netloc == base.netloc else url.scheme).geturl()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    def _authorised(
+        self, method: str, url: str, headers: Mapping[str, str], body: Body | None, silence: float | None
+    ) -> Answer:
+        def send() -> Answer:
+            mine = {"Authorization": f"Bearer {token}"} if ours and token else {}
+            return self._transport.send(method, url, {**headers, **mine}, body and body(), silence=silence)
+
+        ours = _origin(url) == _origin(self.base)
+        token = self._token
+        answer = send()
+        if answer.status != 401 or not ours:
+            return answer
+        answer.close()
+        challenge = Challenge.parse(answer.headers.get("WWW-Authenticate", ""))
+        if challenge is None:
+            raise Refused(401, _DENIED)
+        token = self._renewed(challenge, token)
+        answer = send()
+        if answer.status == 401:
+            answer.close()
+            raise Refused(401, _DENIED)
+        return answer
+
+    def _renewed(self, challenge: Challenge, stale: str) -> str:
+        """A token for what is asked for. Of threads that find one stale, only the first asks for another."""
+        with self._renewing:
+            if self._token == stale:
+                self._token = self._ask(challenge)
+            return self._token
+
+    def _ask(self, challenge: Challenge) -> str:
+        challenge.refuse_strangers(self.base)
+        url = challenge.url()
+        answer = self._transport.send("GET", url, {"Authorization": signature(self._key, to_sign(url))})
+        if answer.status == 404:
+            raise PunaError(f"there is no token at {challenge.realm}")
+        try:
+            content = self.checked(answer).all(_SHORT)
+            found = msgspec.json.decode(content, type=_Token)
+        except msgspec.DecodeError:
+            raise PunaError(f"{challenge.realm} gave no token") from None
+        finally:
+            answer.close()
+        return found.token or found.access_token
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)

@@ -1,0 +1,204 @@
+"""One blob on its way to the disk: parts fetched side by side, and hashed as they arrive."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from io import FileIO
+from pathlib import Path
+
+from puna.library.durable import write, writing
+from puna.library.registry.errors import Interrupted, worth_another_try
+from puna.library.registry.journal import Journal
+from puna.library.registry.pace import Pace
+from puna.library.registry.source import Source
+from puna.library.registry.transport import Answer
+from puna.types import PunaError
+
+_log = logging.getLogger(__name__)
+
+_PIECE = 256 << 10
+"""Bytes read at once: more costs page faults for every piece, less costs calls (measured over loopback)."""
+_FLUSHED = 32 << 20
+"""Bytes after which the disk is asked to write, looking every so many seconds."""
+_FLUSH_EVERY = 0.2
+
+
+class Halted(Exception):
+    """Somebody called `halt`."""
+
+
+class Download:
+    """The bytes of `source` that `journal` misses, into the file `data`, which has its full size already."""
+
+    def __init__(self, source: Source, data: Path, journal: Journal, pace: Pace) -> None:
+        self._source = source
+        self._data = data
+        self._journal = journal
+        self._pace = pace
+        missing = (index for index in range(len(journal.done)) if len(range(*journal.left(index))))
+        self._waiting = deque(missing)
+        self._stop = threading.Event()
+        self._error: Exception | None = None
+        self._open: set[Answer] = set()
+        self._guard = threading.Lock()
+        self._writing = threading.Lock()
+        self._ranges: bool | None = None
+        """Whether the server does ranges; None until the first answer."""
+        self._known = threading.Event()
+        self._finished = threading.Event()
+
+    def run(self) -> str:
+        """Fetch what is missing; the digest of the whole. What arrived stays when it does not succeed.
+
+        Raises Halted, PunaError, and after too many failures in a row what the last one was.
+        """
+        digest: list[str] = []
+        streams = min(self._pace.streams, len(self._waiting))
+        work = [lambda: digest.append(self._hash()), self._flush, *[self._fetch_parts] * min(1, streams)]
+        work += [self._help] * (streams - 1)
+        threads = [threading.Thread(target=self._guarded, args=(one,), daemon=True) for one in work]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        if self._error:
+            raise self._error
+        return digest[0]
+
+    def halt(self) -> None:
+        """Make `run` end soon, with Halted. May be called from any thread."""
+        self._fail(Halted())
+
+    def _guarded(self, work: Callable[[], None]) -> None:
+        try:
+            work()
+        except Exception as error:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        with self._guard:
+            self._error = self._error or error
+            self._stop.set()
+            self._known.set()
+            self._finished.set()
+            for answer in self._open:
+                answer.wake()
+        with self._journal.moved:
+            self._journal.moved.notify_all()
+
+    def _help(self) -> None:
+        """Fetch parts beside the first stream, once its answer says that the server does ranges."""
+        self._known.wait()
+        if self._ranges:
+            self._fetch_parts()
+
+    def _fetch_parts(self) -> None:
+        with writing(self._data.parent):
+            file = open(self._data, "rb+", buffering=0)  # noqa: SIM115 - closed below, outside of `writing`
+        with file:
+            while True:
+                with self._guard:
+                    if not self._waiting:
+                        return
+                    index = self._waiting.popleft()
+                self._fetch_part(file, index)
+
+    def _fetch_part(self, file: FileIO, index: int) -> None:
+        """Fetch what is left of a part, however often that takes. Raises Halted and what ends a transfer."""
+        failures = 0
+        while len(range(*self._journal.left(index))):
+            before = self._journal.completed
+            if self._stop.is_set():
+                raise Halted
+            try:
+                self._fetch_some(file, index)
+            except Exception as error:
+                failures = 1 if self._journal.completed > before else failures + 1
+                if self._stop.is_set():
+                    raise Halted from None
+                if not worth_another_try(error):
+                    raise
+                if failures >= self._pace.attempts:
+                    raise PunaError(f"max retries exceeded: {error}") from error
+                _log.info("%s, part %d: %s; trying again", self._source.digest[7:19], index, error)
+                if self._stop.wait(self._pace.wait(failures)):
+                    raise Halted from None
+
+    def _fetch_some(self, file: FileIO, index: int) -> None:
+        first, end = self._journal.left(index)
+        answer, at = self._source.open(first, end)
+        with self._guard:
+            self._open.add(answer)
+        try:
+            if self._ranges is None:
+                self._ranges = answer.status == 206
+                self._known.set()
+            if answer.status == 206:
+                self._store(file, answer, at, index, index + 1)
+            elif self._ranges:
+                raise Interrupted("the server did ranges before, and no longer does")
+            else:
+                self._store(file, answer, at, 0, len(self._journal.done))  # the only stream there is
+        finally:
+            with self._guard:
+                self._open.discard(answer)
+            answer.close()
+
+    def _store(self, file: FileIO, answer: Answer, at: int, begin: int, end: int) -> None:
+        """Store an answer that begins at position `at`: what is new in it of the parts `begin` to `end`.
+
+        Raises Interrupted when it ends early, PunaError when it does not end where it should.
+        """
+        for index in range(begin, end):
+            stop = self._journal.extent(index)[1]
+            while at < stop:
+                piece = answer.read(min(_PIECE, stop - at))
+                if self._stop.is_set():
+                    raise Halted
+                if not piece:
+                    raise Interrupted(f"the connection ended after {at} of {self._journal.size} bytes")
+                new = piece[max(0, self._journal.left(index)[0] - at) :]
+                at += len(piece)
+                if new:
+                    # One at a time: the system would let them wait for each other anyway, and spin meanwhile.
+                    with writing(self._data.parent), self._writing:
+                        file.seek(at - len(new))
+                        write(file.fileno(), new)
+                        self._journal.advance(index, len(new))
+        if answer.read(1):
+            raise self._source.wrong_length("more")
+
+    def _flush(self) -> None:
+        """Have the disk write while the network is read: then there is little left to wait for at the end."""
+        flushed = 0
+        with writing(self._data.parent), open(self._data, "rb+", buffering=0) as file:
+            while not self._finished.wait(_FLUSH_EVERY):
+                if (now := self._journal.completed) - flushed >= _FLUSHED:
+                    os.fsync(file.fileno())
+                    flushed = now
+
+    def _hash(self) -> str:
+        """The digest of the file, read as far as it is there without a gap."""
+        hasher, hashed = hashlib.sha256(), 0
+        room = memoryview(bytearray(1 << 20))
+        journal = self._journal
+        with writing(self._data.parent), open(self._data, "rb", buffering=0) as file:
+            while hashed < journal.size:
+                with journal.moved:
+                    while (ready := journal.prefix()) == hashed and not self._stop.is_set():
+                        journal.moved.wait()
+                if self._stop.is_set():
+                    raise Halted
+                while hashed < ready:
+                    count = file.readinto(room[: ready - hashed])
+                    if not count:
+                        raise PunaError(f"{self._data} was cut while it was written")
+                    hasher.update(room[:count])
+                    hashed += count
+        self._finished.set()
+        return f"sha256:{hasher.hexdigest()}"

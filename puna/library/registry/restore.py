@@ -1,0 +1,104 @@
+"""A model of the library made whole again: the blobs it misses, fetched from where they came."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from puna.library import manifests
+from puna.library.manifests import Layer
+from puna.library.names import Name
+from puna.library.registry.errors import Unreachable
+from puna.library.registry.key import default_key
+from puna.library.registry.pace import Pace
+from puna.library.registry.pull import pull
+from puna.library.registry.repository import Repository, spelled
+from puna.library.starters import install, starter_for
+from puna.library.store import Library
+from puna.types import InvalidName, NotFound, PunaError, Report
+
+if TYPE_CHECKING:
+    from puna.library.registry.client import Registry
+
+
+def restore(
+    library: Library,
+    name: str | Name,
+    report: Report,
+    *,
+    insecure: bool = False,
+    key: Path | None = None,
+    pace: Pace | None = None,
+) -> None:
+    """Fetch the blobs that a model misses; a starter model is made again.
+
+    The manifest stays as it is, for a model made here may have the name of another one in a registry. Only
+    one that cannot be read, or contradicts the blobs that are there, is pulled anew with all it names.
+    Parameters and errors are those of `pull`.
+    """
+    found = library.resolve(name)
+    if starter_for(found):
+        install(library, found, report)
+        return
+    missing = _missing(library, found)
+    if missing is None:
+        pull(library, found, report, insecure=insecure, key=key, pace=pace)
+        return
+
+    from puna.library.registry.client import Registry
+
+    pace = pace or Pace()
+    for layer in missing:
+        failure: PunaError | None = None
+        for source in _sources(layer, found):
+            repository = Repository.of(source, insecure=insecure)
+            registry = Registry(repository.base, key or default_key(), pace)
+            try:
+                _fetch(library, registry, repository, layer, report, pace)
+                break
+            except (NotFound, Unreachable) as error:
+                failure = failure or error
+            finally:
+                registry.close()
+        else:
+            raise failure or NotFound(f"{layer.digest} is nowhere")
+
+
+def _missing(library: Library, name: Name) -> list[Layer] | None:
+    """The blobs that are not there; None when the manifest is of no help."""
+    missing: list[Layer] = []
+    try:
+        blobs = manifests.decode(Path(f"{library.root}/manifests/{name.path()}").read_bytes()).blobs
+    except (OSError, msgspec.DecodeError):
+        return None
+    for layer in blobs:
+        try:
+            if library.blob_path(layer.digest).stat().st_size != layer.size:
+                return None
+        except OSError:
+            missing.append(layer)
+    return missing
+
+
+def _sources(layer: Layer, name: Name) -> Iterator[Name]:
+    """The models in whose repositories a layer may be: the one it was taken from, and its own."""
+    if layer.source:
+        with suppress(InvalidName):
+            yield Name.parse(layer.source)
+    yield name
+
+
+def _fetch(
+    library: Library, registry: Registry, repository: Repository, layer: Layer, report: Report, pace: Pace
+) -> None:
+    from puna.library.registry.obtain import obtain
+
+    url = repository.blob(layer.digest)
+    # Asked first: a download is patient with a registry that does not answer.
+    if not registry.insist(lambda: registry.has(url)):
+        raise NotFound(f"{repository.base}/v2/{repository.path} has no {spelled(layer.digest)}")
+    obtain(library, registry, url, layer, report, pace)

@@ -1,0 +1,81 @@
+"""A blob in a registry as something that can be read from any position on."""
+
+from __future__ import annotations
+
+import re
+import threading
+from urllib.parse import urlsplit
+
+from puna.library.registry.client import Registry
+from puna.library.registry.transport import Answer
+from puna.types import PunaError
+
+_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
+_EXPIRED = (401, 403, 404, 410)
+
+
+class Source:
+    """The blob `digest` of `size` bytes at `url`, which may send its readers elsewhere.
+
+    Where that is is remembered until it is refused: such addresses are signed, and expire.
+    """
+
+    def __init__(self, registry: Registry, url: str, digest: str, size: int) -> None:
+        self.digest = digest
+        self.size = size
+        self._registry = registry
+        self._url = url
+        self._elsewhere = ""
+        self._changing = threading.Lock()
+
+    def open(self, first: int, end: int) -> tuple[Answer, int]:
+        """An answer with the bytes from `first` to `end`, and the position it begins at.
+
+        That is 0 when the server does not do ranges. Raises what `Registry` raises, and PunaError when the
+        answer cannot be this blob.
+        """
+        answer = self._ask(first, end)
+        try:
+            return answer, self._begins(answer, first)
+        except BaseException:
+            answer.close()
+            raise
+
+    def _ask(self, first: int, end: int) -> Answer:
+        # All of it is asked for without a range: the answer is then the same for every server.
+        headers = {} if (first, end) == (0, self.size) else {"Range": f"bytes={first}-{end - 1}"}
+        with self._changing:
+            elsewhere = self._elsewhere
+        if elsewhere:
+            answer = self._registry.request("GET", elsewhere, headers)
+            if answer.status not in _EXPIRED:
+                return answer
+            answer.close()
+        answer = self._registry.request("GET", self._url, headers)
+        with self._changing:
+            self._elsewhere = answer.url if answer.url != self._url and answer.status < 400 else ""
+        return answer
+
+    def _begins(self, answer: Answer, first: int) -> int:
+        if answer.status == 416:
+            raise self.wrong_length("fewer bytes")
+        self._registry.checked(answer)
+        if "text/html" in answer.headers.get("Content-Type", ""):
+            host = urlsplit(answer.url).netloc
+            raise PunaError(f"{host} answered with a web page instead of {self.digest}")
+        length = answer.headers.get("Content-Length", "")
+        if answer.status == 200:
+            if length.isdigit() and int(length) != self.size:
+                raise self.wrong_length(f"{length} bytes")
+            return 0
+        found = _RANGE.fullmatch(answer.headers.get("Content-Range", ""))
+        if answer.status != 206 or not found or int(found[1]) != first:
+            raise PunaError(f"unexpected answer {answer.status} for {self.digest}")
+        if found[3] not in ("*", str(self.size)):
+            raise self.wrong_length(f"{found[3]} bytes")
+        return first
+
+    def wrong_length(self, found: str) -> PunaError:
+        return PunaError(
+            f"wrong length of {self.digest}: its manifest says {self.size} bytes, the registry has {found}"
+        )

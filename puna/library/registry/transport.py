@@ -1,0 +1,199 @@
+"""One HTTP request after another over kept connections. The only file that touches urllib3.
+
+The proxies are those of the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) or of the system's settings.
+"""
+
+from __future__ import annotations
+
+import platform
+import ssl
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from typing import Any
+from urllib.parse import unquote, urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import certifi
+import urllib3
+from urllib3 import exceptions
+
+from puna import __version__
+from puna.library.registry.errors import Interrupted, Silent, Unreachable
+from puna.library.registry.pace import Pace
+from puna.types import PunaError
+
+_MACHINE = f"{platform.machine()} {platform.system().lower()}"
+_AGENT = f"puna/{__version__} ({_MACHINE}) Python/{platform.python_version()}"
+
+_WORTH_READING = 64 << 10
+"""Bytes that are read sooner than a new connection is made."""
+
+
+class Answer:
+    """A response whose body is still to be read. Status and headers are there."""
+
+    def __init__(self, url: str, response: urllib3.BaseHTTPResponse) -> None:
+        self.url = url
+        self.status = response.status
+        self.headers: Mapping[str, str] = response.headers
+        self._response = response
+        self._broken = False
+
+    def read(self, most: int) -> bytes:
+        """The next bytes, as many as there are now, at most `most`; none at the end. Raises Interrupted."""
+        try:
+            with _reading(self.url):
+                return self._response.read1(most, decode_content=False)
+        except Interrupted:
+            self._broken = True
+            raise
+
+    def all(self, most: int) -> bytes:
+        """The whole body. Raises Interrupted, and PunaError when it is longer than `most` bytes."""
+        body = bytearray()
+        while piece := self.read(64 << 10):
+            body += piece
+            if len(body) > most:
+                self.close()
+                raise PunaError(
+                    f"{_host(self.url)} sent more than {most >> 20} MB where a short answer belongs"
+                )
+        return bytes(body)
+
+    def wake(self) -> None:
+        """Make a thread that waits in `read` stop waiting. May be called from any thread."""
+        with suppress(Exception):  # It may have ended meanwhile, in many ways.
+            self._response.shutdown()
+
+    def close(self) -> None:
+        """Done with it. Its connection serves the next request if what was not read is worth reading."""
+        left = self._response.length_remaining
+        with suppress(OSError, exceptions.HTTPError):
+            if not self._broken and left is not None and left <= _WORTH_READING:
+                self._response.drain_conn()
+            else:
+                self._response.close()
+
+
+class Transport:
+    """The connections of one pull or push. May be used from several threads."""
+
+    def __init__(self, pace: Pace) -> None:
+        self._pace = pace
+        self._pools: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self._guard = threading.Lock()
+
+    def send(
+        self,
+        method: str,
+        url: str,
+        headers: Mapping[str, str],
+        body: bytes | Iterable[bytes] | None = None,
+        *,
+        silence: float | None = None,
+    ) -> Answer:
+        """The answer to one request, whatever its status; redirects are answers, too.
+
+        `silence` is how many seconds may pass without a byte of it. Raises Unreachable, Interrupted.
+        """
+        timeout = urllib3.Timeout(connect=self._pace.connect, read=silence or self._pace.stall)
+        with _reading(url):
+            response = self._pool(url).request(
+                method,
+                url,
+                headers={"User-Agent": _AGENT, "Accept-Encoding": "identity", **headers},
+                body=body,
+                timeout=timeout,
+                redirect=False,
+                preload_content=False,
+                decode_content=False,
+            )
+        return Answer(url, response)
+
+    def close(self) -> None:
+        for pool in list(self._pools.values()):
+            pool.clear()
+
+    def _pool(self, url: str) -> urllib3.PoolManager:
+        key = (urlsplit(url).scheme, _proxy(url))
+        with self._guard:
+            if key not in self._pools:
+                self._pools[key] = self._made(*key)
+            return self._pools[key]
+
+    def _made(self, scheme: str, proxy: str) -> urllib3.PoolManager:
+        settings: dict[str, Any] = {"maxsize": self._pace.streams, "retries": False}
+        if scheme == "https":  # Reading the certificates takes longer than many a request.
+            settings["ssl_context"] = _trust()
+        if not proxy:
+            return urllib3.PoolManager(**settings)
+        parts = urlsplit(proxy)
+        login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
+        headers = urllib3.make_headers(proxy_basic_auth=login)
+        try:
+            return urllib3.ProxyManager(proxy, proxy_headers=headers, **settings)
+        except (exceptions.ProxySchemeUnknown, exceptions.LocationParseError) as error:
+            raise PunaError(f"cannot use the proxy {parts.scheme}://{parts.hostname}: {error}") from error
+
+
+def _trust() -> ssl.SSLContext:
+    """The certificates of the system, and those of certifi: not every Python knows its system's."""
+    trust = ssl.create_default_context()
+    with suppress(OSError):
+        trust.load_verify_locations(certifi.where())
+    return trust
+
+
+def _proxy(url: str) -> str:
+    """The URL of the proxy for `url`; empty where there is none."""
+    parts = urlsplit(url)
+    found = getproxies()
+    proxy = found.get(parts.scheme) or found.get("all") or ""
+    if not proxy or proxy_bypass(parts.netloc):
+        return ""
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+@contextmanager
+def _reading(url: str) -> Iterator[None]:
+    """Turns what urllib3 says of a failure into an error that names the host and what to do."""
+    host = _host(url)
+    try:
+        yield
+    except exceptions.NameResolutionError as error:
+        raise Unreachable(f"cannot find {host}: {_ADVICE}") from error
+    except exceptions.NewConnectionError as error:
+        reason = error.__cause__ or error.__context__ or error
+        raise Unreachable(
+            f"cannot reach {host}: {getattr(reason, 'strerror', None) or reason}; {_ADVICE}"
+        ) from error
+    except exceptions.ConnectTimeoutError as error:
+        raise Unreachable(f"cannot reach {host}: no answer in time; {_ADVICE}") from error
+    except exceptions.ProxyError as error:
+        proxy = urlsplit(_proxy(url)).netloc.rpartition("@")[2]
+        reason = error.original_error
+        raise Unreachable(f"cannot reach {host} through the proxy {proxy}: {reason}") from error
+    except exceptions.SSLError as error:
+        raise Unreachable(f"cannot speak HTTPS with {host}: {_why(error)}") from error
+    except exceptions.TimeoutError as error:
+        raise Silent(f"{host} sent nothing for a while") from error
+    except exceptions.LocationValueError as error:
+        raise PunaError(f"cannot use the address {url!r}: {error}") from error
+    except (exceptions.HTTPError, OSError) as error:
+        raise Interrupted(f"the connection to {host} broke: {_why(error)}") from error
+
+
+_ADVICE = "check the network, and HTTPS_PROXY if there is a proxy on the way"
+
+
+def _why(error: Exception) -> str:
+    text = str(error)
+    if "WRONG_VERSION_NUMBER" in text or "record layer failure" in text.lower():
+        return "it speaks plain HTTP; use --insecure if you trust it and the way to it"
+    reason = error.args[-1] if error.args else error
+    return str(getattr(reason, "verify_message", None) or reason)
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).netloc.rpartition("@")[2]

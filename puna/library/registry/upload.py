@@ -1,0 +1,190 @@
+"""One blob on its way to a registry: in chunks, one after another, taken up where a broken one ended."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Iterator
+from io import FileIO
+from urllib.parse import urlencode
+
+from puna.library.registry.client import Registry
+from puna.library.registry.download import Halted
+from puna.library.registry.errors import Refused, worth_another_try
+from puna.library.registry.pace import Pace
+from puna.library.registry.repository import Repository
+from puna.library.registry.transport import Answer
+from puna.types import NotFound, PunaError
+
+_PIECE = 128 << 10
+_BINARY = {"Content-Type": "application/octet-stream"}
+_RECEIVED = re.compile(r"(?:bytes=)?0-(\d+)")
+
+
+class Upload:
+    """The blob `digest` in the open `file`, on its way into `repository`. `sent` is how far, in bytes."""
+
+    def __init__(
+        self, registry: Registry, repository: Repository, digest: str, file: FileIO, pace: Pace
+    ) -> None:
+        self.sent = 0
+        self.size = os.fstat(file.fileno()).st_size
+        self._registry = registry
+        self._repository = repository
+        self._digest = digest
+        self._file = file
+        self._pace = pace
+        self._stop = threading.Event()
+        self._url = ""
+        self._sums: list[bytes] = []
+        """MD5 of each chunk that the registry had sent to its own storage."""
+
+    def halt(self) -> None:
+        """Make `run` end soon, with Halted. May be called from any thread."""
+        self._stop.set()
+
+    def run(self, source: str = "") -> None:
+        """Bring the blob there, out of the registry's repository `source` if that has it.
+
+        Raises Halted, PunaError, and after too many failures in a row what the last one was.
+        """
+        failures, farthest, done = 0, 0, 0
+        while True:
+            try:
+                if not self._url:
+                    if self._mounted(source):
+                        break
+                    done = 0
+                while done < self.size:
+                    done = self._send_chunk(done)
+                self._commit()
+                break
+            except Exception as error:
+                if self._stop.is_set():
+                    raise Halted from None
+                if not worth_another_try(error) and not self._begin_again(error):
+                    raise
+                failures = 1 if done > farthest else failures + 1
+                farthest = max(farthest, done)
+                if failures >= self._pace.attempts:
+                    raise PunaError(f"max retries exceeded: {error}") from error
+                if self._stop.wait(self._pace.wait(failures)):
+                    raise Halted from None
+                done = self._received(done)
+                self.sent = done
+        self.sent = self.size
+
+    def _mounted(self, source: str) -> bool:
+        """Begin; whether that was all, for the registry had the blob in `source`."""
+        url = self._repository.uploads(mount=self._digest, source=source)
+        answer = self._registry.request("POST", url, {"Content-Length": "0"}, follow=False)
+        try:
+            self._registry.checked(answer)
+            if answer.status == 201:
+                return True
+            self._move(answer, url)
+            self._sums = []
+        finally:
+            answer.close()
+        return False
+
+    def _send_chunk(self, first: int) -> int:
+        """Send the chunk that begins at position `first`; where the next one begins."""
+        end = min(self.size, first + self._pace.chunk)
+        headers = {
+            **_BINARY,
+            "Content-Length": str(end - first),
+            "Content-Range": f"{first}-{end - 1}",
+            "X-Redirect-Uploads": "1",
+        }
+        url = self._url
+        answer = self._registry.request(
+            "PATCH", url, headers, lambda: self._pieces(first, end), follow=False, silence=self._pace.commit
+        )
+        try:
+            self._registry.checked(answer)
+            self._move(answer, url)
+            if answer.status == 307:
+                self._send_elsewhere(
+                    self._registry.address(answer.headers.get("Location", ""), url), first, end
+                )
+        finally:
+            answer.close()
+        return end
+
+    def _send_elsewhere(self, url: str, first: int, end: int) -> None:
+        """Send a chunk where the registry wants it (registry.ollama.ai does this)."""
+        headers = {**_BINARY, "Content-Length": str(end - first)}
+        summed = hashlib.md5(usedforsecurity=False)
+        for piece in self._pieces(first, end):
+            summed.update(piece)
+        answer = self._registry.request(
+            "PUT", url, headers, lambda: self._pieces(first, end), follow=False, silence=self._pace.commit
+        )
+        try:
+            self._registry.checked(answer)
+        finally:
+            answer.close()
+        self._sums.append(summed.digest())
+
+    def _commit(self) -> None:
+        fields = {"digest": self._digest}
+        if self._sums:
+            fields["etag"] = (
+                f"{hashlib.md5(b''.join(self._sums), usedforsecurity=False).hexdigest()}-{len(self._sums)}"
+            )
+        url = f"{self._url}{'&' if '?' in self._url else '?'}{urlencode(fields)}"
+        headers = {**_BINARY, "Content-Length": "0"}
+        answer = self._registry.request("PUT", url, headers, follow=False, silence=self._pace.commit)
+        try:
+            self._registry.checked(answer)
+        finally:
+            answer.close()
+
+    def _received(self, done: int) -> int:
+        """How many bytes the registry has of the upload that broke; a new one begins where it cannot say."""
+        if not self._url or self._sums:
+            return done
+        try:
+            answer = self._registry.request("GET", self._url, follow=False)
+            try:
+                self._registry.checked(answer)
+                found = _RECEIVED.fullmatch(answer.headers.get("Range", ""))
+                if answer.status == 204 and found:
+                    self._move(answer, self._url)
+                    return int(found[1]) + 1 if found[1] != "0" else 0
+            finally:
+                answer.close()
+        except PunaError:
+            pass
+        self._url = ""
+        return 0
+
+    def _begin_again(self, error: Exception) -> bool:
+        """Whether a new upload may go where this one was refused: the registry lost or mistook its place."""
+        lost = isinstance(error, NotFound) or (isinstance(error, Refused) and error.code == 416)
+        if lost and self._url:
+            self._url = ""
+            return True
+        return False
+
+    def _move(self, answer: Answer, below: str) -> None:
+        location = answer.headers.get("Docker-Upload-Location") or answer.headers.get("Location")
+        if not location:
+            raise PunaError(f"the registry did not say where to upload {self._digest}")
+        self._url = self._registry.address(location, below)
+
+    def _pieces(self, first: int, end: int) -> Iterator[bytes]:
+        self._file.seek(first)
+        while first < end:
+            if self._stop.is_set():
+                raise Halted
+            piece = self._file.read(min(_PIECE, end - first))
+            if not piece:
+                raise PunaError(f"the blob {self._digest} was cut while it was read")
+            self.sent = first
+            yield piece
+            first += len(piece)
+            self.sent = first

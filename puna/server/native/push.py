@@ -1,0 +1,17 @@
+"""POST /api/push."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from puna.server.body import decoded
+from puna.server.framing import Stream, Whole
+from puna.server.native.requests import TransferBody
+from puna.server.native.steps import told
+from puna.server.rooms import rooms
+
+
+async def push(request: Request) -> Stream | Whole:
+    body = await decoded(request, TransferBody)
+    progress = rooms(request).pulls.push(body.named, insecure=body.insecure is True)
+    return told(request, progress, stream=body.stream is not False)

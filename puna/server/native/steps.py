@@ -1,0 +1,31 @@
+"""The answer to a request for long work: its steps as they come, or the last one alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+from starlette.requests import Request
+
+from puna.server.framing import Stream, Whole, framing
+from puna.server.native.responses import encode
+from puna.types import Progress
+
+
+def told(request: Request, progress: AsyncGenerator[Progress, None], *, stream: bool) -> Stream | Whole:
+    """`progress` as the answer. It is closed when the client goes away."""
+    return Stream(_each(progress), framing(request)) if stream else Whole(_last(progress))
+
+
+async def _each(progress: AsyncGenerator[Progress, None]) -> AsyncGenerator[bytes, None]:
+    async with aclosing(progress):
+        async for step in progress:
+            yield encode(step)
+
+
+async def _last(progress: AsyncGenerator[Progress, None]) -> bytes:
+    last = Progress(status="success")
+    async with aclosing(progress):
+        async for step in progress:
+            last = step
+    return encode(last)
