@@ -9,6 +9,7 @@ from typing import Any
 from puna.types import BadRequest, Message
 
 from .gotemplate import FUNCTIONS, Call, Program, Trees, cut_after, names, parse, walk
+from .pictures import pictured
 from .prompt import Prompt, Template
 from .records import JsonList, Tool, Turn
 
@@ -105,7 +106,7 @@ def _collated(messages: list[Message]) -> list[tuple[Message, str]]:
     for message in messages:
         if turns and turns[-1][0].role == message.role != "tool":
             first, content = turns[-1]
-            turns[-1] = (first, f"{content}\n\n{message.content}")
+            turns[-1] = (first, f"{content}\n\n{pictured(message)}")
         else:
-            turns.append((message, message.content))
+            turns.append((message, pictured(message)))
     return turns

@@ -13,5 +13,6 @@ def pictured(message: Message, text: str | None = None) -> str:
     text = message.content if text is None else text
     if not message.images:
         return text
-    text = text.replace("[img]", PICTURE, len(message.images))
+    # A negative count would mean all.
+    text = text.replace("[img]", PICTURE, max(0, len(message.images) - text.count(PICTURE)))
     return PICTURE * (len(message.images) - text.count(PICTURE)) + text

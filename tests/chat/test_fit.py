@@ -27,7 +27,8 @@ class Counter:
 
 async def cut(prompt: Prompt, num_ctx: int, template: Template = TEMPLATE) -> tuple[str, int]:
     counter = Counter()
-    return await fit(template, prompt, counter, num_ctx), counter.asked
+    text, _ = await fit(template, prompt, counter, num_ctx)
+    return text, counter.asked
 
 
 def turns(number: int) -> list[str]:

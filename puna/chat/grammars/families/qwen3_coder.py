@@ -1,0 +1,33 @@
+"""Qwen3-Coder, Qwen 3.5 and Nemotron: parameters as text in tags."""
+
+from __future__ import annotations
+
+from puna.chat.grammars.answer import Calls
+from puna.chat.grammars.rules import Rules, literal
+from puna.chat.grammars.schemas import Function
+from puna.chat.grammars.texts import Texts
+
+_WRITABLE = r"[^<>\s]+"
+
+
+def qwen3_coder(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    bodies = [_body(rules, function) for function in functions]
+    if not bodies:
+        return Calls({})
+    body = rules.any_of("function", bodies)
+    return Calls(
+        {
+            "<tool_call>": f'GAP "<function=" {body} GAP {rules.marker("</tool_call>")}',
+            "<function=": f"{body} (GAP {rules.marker('</tool_call>')})?",
+        }
+    )
+
+
+def _body(rules: Rules, function: Function) -> str:
+    """From behind `<function=` on."""
+    texts = Texts(rules, function, close="</parameter>", pad="\n")
+    parameters = texts.parameters(
+        lambda name, value: f"GAP {literal(f'<parameter={name}>')} {value}",
+        writable=r"[^<>\s](?:[^<>\n]*[^<>\s])?",
+    )
+    return f'{literal(function.name + ">")} {parameters} GAP "</function>"'

@@ -1,0 +1,123 @@
+"""Calls as JSON objects."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from .order import in_any_order
+from .rules import Rules, in_json, literals
+from .schemas import Function, Schema, standing_alone
+
+_SIMPLE = {
+    "$comment",
+    "$defs",
+    "additionalProperties",
+    "default",
+    "definitions",
+    "description",
+    "properties",
+    "required",
+    "strict",
+    "title",
+    "type",
+}
+"""What an object's schema may say for its properties to be all there is to it."""
+
+_PLAIN = {"$comment", "default", "description", "examples", "title", "type"}
+"""What a string's schema may say that holds it to nothing."""
+
+_HALVES = r"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_ESCAPED = rf"u([0-9a-cA-CefEF][0-9a-fA-F]{{3}}|[dD][0-7][0-9a-fA-F]{{2}}|{_HALVES})"
+_ANY_STRING = rf'/"([^"\\\x00-\x1f\x7f]|\\(["\\\/bfnrt]|{_ESCAPED}))*"/'
+"""A JSON string. llguidance's own takes \\u for control characters alone; models escape other letters too."""
+
+STRING = r'/"[^"\\\x00-\x1f]{0,64}"/'
+"""A JSON string that needs no escapes: an id."""
+
+
+def arguments(rules: Rules, function: Function) -> str:
+    return _value(rules, function.parameters, function.parameters)
+
+
+def _value(rules: Rules, schema: Any, root: Schema) -> str:
+    """A value; an object that has just the properties it names may have them in any order."""
+    if isinstance(schema, dict) and schema.get("type") == "string" and schema.keys() <= _PLAIN:
+        return rules.terminal("STRING", _ANY_STRING)
+    properties: Schema = (schema.get("properties") or {}) if isinstance(schema, dict) else {}
+    closed = properties and schema.keys() <= _SIMPLE and schema.get("additionalProperties") is False
+    if not closed or schema.get("type", "object") != "object":
+        return rules.json("tools", standing_alone(schema, root), lenient=True)
+    required = schema.get("required") or ()
+    pairs = [
+        (rules.rule("pair", f'{in_json(name)} SPACE ":" SPACE {_value(rules, one, root)}'), name in required)
+        for name, one in properties.items()
+    ]
+    inner = in_any_order(rules, pairs, 'SPACE "," SPACE')
+    return rules.rule("object", f'"{{" SPACE {inner} SPACE "}}"')
+
+
+def call(
+    rules: Rules,
+    functions: Iterable[Function],
+    *,
+    name: str = "name",
+    keys: tuple[str, ...] = ("arguments",),
+    turned: bool = False,
+    before: str = "",
+    after: str = "",
+) -> str:
+    """One object that calls one of the functions, whose arguments are under one of `keys`.
+
+    With `turned` the arguments may come first. `before` and `after` are the keys of further strings that may
+    stand there.
+    """
+    bodies: list[str] = []
+    for function in functions:
+        named = f'"{_quoted(name)}" SPACE ":" SPACE {in_json(function.name)}'
+        given = f'{literals(_key(key) for key in keys)} SPACE ":" SPACE {arguments(rules, function)}'
+        if keys == ("arguments",):
+            given = f'"{_quoted(keys[0])}" SPACE ":" SPACE {arguments(rules, function)}'
+        both = f'{named} SPACE "," SPACE {given}'
+        if turned:
+            both = f'({both} | {given} SPACE "," SPACE {named})'
+        bodies.append(f'"{{" SPACE {_further(before, behind=True)}{both}{_further(after)} SPACE "}}"')
+    return rules.any_of("call", bodies)
+
+
+def listed(call: str, *, parallel: bool) -> str:
+    """A list of calls."""
+    more = f' (SPACE "," SPACE {call})*' if parallel else ""
+    return f'"[" SPACE {call}{more} SPACE "]"'
+
+
+def bare(rules: Rules, functions: Iterable[Function], *, parallel: bool) -> str:
+    """Objects without a marker, from where they cannot be taken for anything else."""
+    heads: list[str] = []
+    calls: list[str] = []
+    for function in functions:
+        begin = r'"{" FREE ("\"type\"" FREE ":" FREE "\"function\"" FREE "," FREE)? "\"name\"" FREE ":" FREE'
+        head = f"{begin} {in_json(function.name)}"
+        keys = literals(_key(key) for key in ("parameters", "arguments"))
+        rest = f'SPACE "," SPACE {keys} SPACE ":" SPACE {arguments(rules, function)} SPACE "}}"'
+        heads.append(f"{rules.head('BLANK ' + head)} {rest}")
+        calls.append(f"{rules.head(head)} {rest}")
+    first = rules.any_of("bare", heads)
+    if not parallel:
+        return first
+    return f'{first} (GAP (";" GAP)? {rules.any_of("bare", calls)})*'
+
+
+def _key(text: str) -> str:
+    return f'"{text}"'
+
+
+def _quoted(text: str) -> str:
+    return f'\\"{text}\\"'
+
+
+def _further(key: str, *, behind: bool = False) -> str:
+    if not key:
+        return ""
+    pair = f'"{_quoted(key)}" SPACE ":" SPACE {STRING}'
+    return f'({pair} SPACE "," SPACE)? ' if behind else f' (SPACE "," SPACE {pair})?'

@@ -1,0 +1,69 @@
+"""Arguments in the order the model likes: each once, and all there that must be."""
+
+from __future__ import annotations
+
+from .rules import Rules
+
+_MOST = 6
+"""Arguments whose every order is written out: the rules double with each."""
+
+Item = tuple[str, bool]
+"""What is written, and whether it must be."""
+
+
+def in_any_order(rules: Rules, items: list[Item], separator: str = "") -> str:
+    """The items in any order.
+
+    Of many, those that may be left out may also come again; of very many that must come, the order is kept.
+    """
+    needed = [item for item, must in items if must]
+    if len(items) <= _MOST:
+        return _first(rules, frozenset(items), separator)
+    if len(needed) <= _MOST:
+        return _repeated(rules, [item for item, must in items if not must], frozenset(needed), separator)
+    return _in_order(rules, items, separator)
+
+
+def _first(rules: Rules, items: frozenset[Item], separator: str) -> str:
+    ways = [f"{item[0]} {_further(rules, items - {item}, separator)}" for item in sorted(items)]
+    return _optional(ways, items)
+
+
+def _further(rules: Rules, items: frozenset[Item], separator: str) -> str:
+    """What may follow when something has come."""
+    ways = [f"{separator} {item[0]} {_further(rules, items - {item}, separator)}" for item in sorted(items)]
+    return rules.rule("further", _optional(ways, items)) if ways else ""
+
+
+def _optional(ways: list[str], items: frozenset[Item]) -> str:
+    if not ways:
+        return ""
+    return f"({' | '.join(ways)})" + ("" if any(must for _, must in items) else "?")
+
+
+def _repeated(rules: Rules, optional: list[str], needed: frozenset[str], separator: str) -> str:
+    states: dict[frozenset[str], str] = {}
+
+    def further(left: frozenset[str]) -> str:
+        if left not in states:
+            states[left] = rules.reserve("further")
+            ways = [f"{separator} {item} {states[left]}" for item in optional]
+            ways += [f"{separator} {item} {further(left - {item})}" for item in sorted(left)]
+            rules.define(states[left], f"({' | '.join(ways)}){'' if left else '?'}")
+        return states[left]
+
+    ways = [f"{item} {further(needed)}" for item in optional]
+    ways += [f"{item} {further(needed - {item})}" for item in sorted(needed)]
+    return f"({' | '.join(ways)}){'' if needed else '?'}"
+
+
+def _in_order(rules: Rules, items: list[Item], separator: str) -> str:
+    behind = ""  # what may follow when something stands before it
+    beginning = ""  # what may stand first
+    for item, must in reversed(items):
+        following = f"{item} {behind}".strip()
+        beginning = following if must else f"({following} | {beginning})" if beginning else f"({following})?"
+        further = f"{separator} {item}".strip()
+        behind = f"{further} {behind}".strip() if must else f"({further})? {behind}".strip()
+        behind = rules.rule("further", behind)
+    return beginning

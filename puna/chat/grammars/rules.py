@@ -1,0 +1,111 @@
+"""A grammar being written, in llguidance's Lark (its docs/syntax.md)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from puna.types import Grammar
+
+# Free white space lets a small model pad for ever; one blank or an indented line is all JSON needs.
+_SPACE = r"( |\n[ \t]{0,32})?"
+_TERMINALS = rf"""SPACE: /{_SPACE}/
+BLANK: /\s*/
+GAP: /[ \t\r\n]{{0,4}}/
+FREE: /[ \t\r\n]*/
+ANY: /(?s:.*)/
+WORD: /[A-Za-z_][A-Za-z0-9_]{{0,63}}/
+"""
+
+
+class Rules:
+    """Rules and the markers they name. The same body is written once, whoever asks for it.
+
+    SPACE is white space within JSON, GAP that between a notation's parts, FREE what JSON allows,
+    BLANK any, ANY any text.
+    """
+
+    def __init__(self) -> None:
+        self._markers: list[str] = []
+        self._rules: dict[str, str] = {}
+        self._names: dict[str, str] = {}
+
+    def marker(self, text: str) -> str:
+        """`text`, as one token where the vocabulary has it."""
+        return f"marker_{self._index(text)}"
+
+    def until(self, text: str, terminal: str = "") -> str:
+        """Any text, or that of a terminal, and the marker at whose first appearance it ends."""
+        return f"until_{self._index(text)}" + (f"_{terminal.lower()}" if terminal else "")
+
+    def through(self, text: str) -> str:
+        """The same, where the other markers are text too."""
+        return f"through_{self._index(text)}"
+
+    def rule(self, stem: str, body: str) -> str:
+        return self._named(stem, "", body)
+
+    def terminal(self, stem: str, body: str) -> str:
+        """A regular expression made of literals and terminals; `stem` is in capitals."""
+        return self._named(stem, "", body)
+
+    def without(self, *texts: str) -> str:
+        """The terminal of any text that has none of these in it."""
+        return self.terminal("WITHOUT", f"ANY & ~(ANY {literals(texts)} ANY)")
+
+    def head(self, body: str) -> str:
+        """A terminal that is taken as soon as it is there, whatever else the text might be."""
+        return self._named("head", "[lazy]", body)
+
+    def json(self, stem: str, schema: Any, *, lenient: bool = False) -> str:
+        """A value by JSON Schema; `stem` is the field to name when it is wrong. With `lenient`, what of it
+        cannot be kept is let go."""
+        options: dict[str, Any] = {"whitespace_pattern": _SPACE}
+        if lenient:
+            options["lenient"] = True
+        if not isinstance(schema, dict):
+            schema = {"allOf": [schema]}
+        return self.rule(stem, "%json " + json.dumps({**schema, "x-guidance": options}))
+
+    def reserve(self, stem: str) -> str:
+        """A name for a rule that refers to itself; `define` gives it its body."""
+        name = f"{stem}_{len(self._rules)}"
+        self._rules[name] = ""
+        return name
+
+    def define(self, name: str, body: str) -> None:
+        self._rules[name] = body
+
+    def any_of(self, stem: str, bodies: Iterable[str]) -> str:
+        return self.rule(stem, " | ".join(dict.fromkeys(bodies)))
+
+    def grammar(self, start: str) -> Grammar:
+        lines = [f"start: {start}", *(f"{name}: {body}" for name, body in self._rules.items()), _TERMINALS]
+        return Grammar("\n".join(lines), tuple(self._markers))
+
+    def _index(self, text: str) -> int:
+        if text not in self._markers:
+            self._markers.append(text)
+        return self._markers.index(text)
+
+    def _named(self, stem: str, options: str, body: str) -> str:
+        key = f"{stem}{options}: {body}"
+        if key not in self._names:
+            self._names[key] = f"{stem}_{len(self._rules)}"
+            self._rules[self._names[key] + options] = body
+        return self._names[key]
+
+
+def literal(text: str) -> str:
+    """`text` as Lark writes it."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def literals(texts: Iterable[str]) -> str:
+    return "(" + " | ".join(map(literal, dict.fromkeys(texts))) + ")"
+
+
+def in_json(text: str) -> str:
+    """`text` as a JSON string, as Lark writes it."""
+    return literal(json.dumps(text, ensure_ascii=False))

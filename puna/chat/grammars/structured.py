@@ -1,0 +1,178 @@
+"""Arguments in notations of their own that build values as JSON does: of objects, lists, strings, numbers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from .order import in_any_order
+from .rules import Rules, literal, literals
+from .schemas import Function, Schema, resolved
+
+_KEY = "KEY"
+_OPEN_SCHEMAS = ({}, True)
+
+
+@dataclass(frozen=True)
+class Style:
+    """How a notation writes what JSON writes otherwise. Bodies are Lark."""
+
+    string: Callable[[Rules, Schema], str]
+    """Any string by its schema."""
+    constant: Callable[[Rules, str], str]
+    """One string."""
+    keys: Callable[[str], tuple[str, ...]]
+    """The ways to write an object's key."""
+    writable: str
+    """The keys that can be written at all, as a regular expression."""
+    words: dict[str, str]
+    """Of "true", "false" and "null"."""
+    space: str = ""
+    """What may stand within brackets and around what separates."""
+
+
+class Values:
+    """Writes values by the schemas of one function's parameters."""
+
+    def __init__(self, rules: Rules, function: Function, style: Style) -> None:
+        self._rules = rules
+        self._root = function.parameters
+        self._style = style
+        self._comma = f'{style.space} "," {style.space}'.strip()
+        self._colon = f'{style.space} ":" {style.space}'.strip()
+        self._referred: dict[str, str] = {}
+
+    def keywords(self, colon: str, writable: str) -> str:
+        """The function's arguments without braces, keys as they are."""
+        return self._pairs(resolved(self._root, self._root), lambda name: (name,), colon, writable)
+
+    def object(self) -> str:
+        """The function's arguments."""
+        return self._object(resolved(self._root, self._root))
+
+    def value(self, schema: Any) -> str:
+        if isinstance(schema, dict) and isinstance(reference := schema.get("$ref"), str):
+            return self._reference(reference, schema)
+        if not isinstance(schema, dict) or schema in _OPEN_SCHEMAS:
+            return self._anything()
+        for key in ("enum", "const"):
+            if key in schema:
+                values = schema[key] if key == "enum" else [schema[key]]
+                return self._rules.any_of("constant", map(self._constant, values))
+        for key in ("anyOf", "oneOf"):
+            if isinstance(options := schema.get(key), list) and options:
+                return self._rules.any_of("either", map(self.value, options))
+        said = schema.get("type")
+        kinds = [said] if isinstance(said, str) else said or (["object"] if "properties" in schema else [])
+        if not kinds:
+            return self._anything()
+        return self._rules.any_of("value", [self._of_kind(kind, schema) for kind in kinds])
+
+    def _reference(self, reference: str, schema: Schema) -> str:
+        if reference not in self._referred:
+            target = resolved({"$ref": reference}, self._root)
+            if isinstance(target, dict) and "$ref" in target:
+                return self._anything()
+            self._referred[reference] = self._rules.reserve("referred")
+            self._rules.define(self._referred[reference], self.value(target))
+        return self._referred[reference]
+
+    def _of_kind(self, kind: str, schema: Schema) -> str:
+        words = self._style.words
+        if kind == "string":
+            return self._style.string(self._rules, schema)
+        if kind == "boolean":
+            return f"({words['true']} | {words['false']})"
+        if kind == "null":
+            return words["null"]
+        if kind == "array":
+            return self._rules.rule("list", self._list(schema))
+        if kind == "object":
+            return self._rules.rule("object", self._object(schema))
+        bounds = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
+        limited = {key: schema[key] for key in bounds if key in schema}
+        return self._rules.json("tools", {"type": kind, **limited}, lenient=True)
+
+    def _list(self, schema: Schema) -> str:
+        item = self.value(schema.get("items", {}))
+        least, most = schema.get("minItems"), schema.get("maxItems")
+        least = least if isinstance(least, int) else 0
+        if most == 0:
+            return self._bracketed("[]", "")
+        further = "*"
+        if least > 1 or isinstance(most, int):
+            further = f"{{{max(least - 1, 0)},{most - 1 if isinstance(most, int) else ''}}}"
+        items = f"{item} ({self._comma} {item}){further}"
+        return self._bracketed("[]", items if least else f"({items})?")
+
+    def _object(self, schema: Schema) -> str:
+        style = self._style
+        pairs = self._pairs(schema, style.keys, self._colon, style.writable)
+        return self._bracketed("{}", pairs)
+
+    def _pairs(
+        self, schema: Schema, keys: Callable[[str], tuple[str, ...]], colon: str, writable: str
+    ) -> str:
+        properties = schema.get("properties") or {}
+        required = schema.get("required") or []
+        comma = self._comma
+        if not properties:
+            if schema.get("additionalProperties") is False:
+                return ""
+            pair = f"{self._name(keys)} {colon} {self.value(schema.get('additionalProperties', {}))}"
+            return f"({pair} ({comma} {pair})*)?"
+        written = [
+            (self._rules.rule("pair", f"{literals(keys(name))} {colon} {self.value(one)}"), name in required)
+            for name, one in properties.items()
+            if re.fullmatch(writable, name)
+        ]
+        return in_any_order(self._rules, written, comma)
+
+    def _bracketed(self, brackets: str, body: str) -> str:
+        space = self._style.space
+        return " ".join([literal(brackets[0]), space, body, space, literal(brackets[1])])
+
+    def _name(self, keys: Callable[[str], tuple[str, ...]]) -> str:
+        """A key that no schema names."""
+        ways: list[str] = []
+        for written in keys(_KEY):
+            before, _, after = written.partition(_KEY)
+            ways.append(
+                " ".join(
+                    [*([literal(before)] if before else []), "WORD", *([literal(after)] if after else [])]
+                )
+            )
+        return self._rules.any_of("key", ways)
+
+    def _constant(self, value: Any) -> str:
+        comma, style = self._comma, self._style
+        if isinstance(value, str):
+            return style.constant(self._rules, value)
+        if isinstance(value, list):
+            return f'"[" {f" {comma} ".join(map(self._constant, value))} "]"'
+        if isinstance(value, dict):
+            pairs = [
+                f"{literals(style.keys(name))} {self._colon} {self._constant(one)}"
+                for name, one in value.items()
+            ]
+            return f'"{{" {f" {comma} ".join(pairs)} "}}"'
+        text = json.dumps(value)
+        return style.words.get(text, literal(text))
+
+    def _anything(self) -> str:
+        """Any value; lists and objects of any."""
+        if "" not in self._referred:
+            self._referred[""] = name = self._rules.reserve("anything")
+            kinds = ("string", "number", "boolean", "null")
+            plain = [self._of_kind(kind, {}) for kind in kinds]
+            pair = f"{self._name(self._style.keys)} {self._colon} {name}"
+            comma = self._comma
+            nested = [
+                self._bracketed("[]", f"({name} ({comma} {name})*)?"),
+                self._bracketed("{}", f"({pair} ({comma} {pair})*)?"),
+            ]
+            self._rules.define(name, " | ".join([*plain, *nested]))
+        return self._referred[""]

@@ -1,0 +1,228 @@
+"""Calls as JSON objects and as Python's calls, the two notations that many families share."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+from .source import Malformed, Source, Step
+from .tagged import Reading
+from .values import Tools, json_value, scalar
+
+_NAMES = ("name", "tool_name", "function")
+_ARGUMENTS = ("arguments", "parameters")
+_BESIDES = {"id", "type", "index", "tool_call_id"}
+
+
+def named_call(value: Any) -> tuple[str, dict[str, Any]]:
+    """The name and arguments in a call's object, whatever its keys are called. Raises Malformed."""
+    if not isinstance(value, dict):
+        raise Malformed
+    if isinstance(inner := value.get("function"), dict):
+        value = inner
+    for key in _NAMES:
+        if isinstance(name := value.get(key), str) and name.strip():
+            break
+    else:
+        raise Malformed
+    given = [other for other in _ARGUMENTS if other in value]
+    if not given and value.keys() - {key} - _BESIDES:
+        raise Malformed
+    arguments = value[given[0]] if given else None
+    if isinstance(arguments, str):
+        arguments = json_value(arguments) if arguments.strip() else None
+    if arguments is None:
+        arguments = {}
+    if not isinstance(arguments, dict):
+        raise Malformed
+    return name.strip(), arguments
+
+
+def json_calls(close: str = "") -> Reading:
+    """Reads objects, one behind the other or in a list, and `close` behind them if it is there."""
+
+    def read(source: Source, tools: Tools) -> Step[None]:
+        yield from objects(source)
+        if close:
+            yield from source.closer(close)
+
+    return read
+
+
+def objects(source: Source) -> Step[None]:
+    """Calls as JSON objects, in a list or not."""
+    yield from source.blank()
+    bracket = yield from source.choice("[")
+    while True:
+        yield from source.blank()
+        text = yield from source.bracketed()
+        source.called(*named_call(json_value(text)))
+        yield from source.blank()
+        separator = yield from source.choice(*(",", "]") if bracket else (";",))
+        if separator == "]" or not (separator or (yield from source.ahead()) == "{"):
+            return
+        source.drop()
+        yield from source.blank()
+        # What separates may also end.
+        if separator == ";" and (yield from source.ahead()) != "{":
+            return
+
+
+def bare_objects(source: Source, tools: Tools) -> Step[None]:
+    """The same without a marker: only what cannot be taken for an answer in JSON, a call to one of the tools.
+
+    An object is given up as soon as its beginning is not that of a call.
+    """
+    bracket = yield from source.choice("[")
+    while True:
+        yield from source.blank()
+        yield from source.expect("{")
+        yield from source.blank()
+        key = yield from source.choice(
+            '"name"', '"type"', '"function"', '"id"', '"arguments"', '"parameters"'
+        )
+        if not key:
+            raise Malformed
+        begun = "{" + key
+        if key == '"name"':
+            yield from source.blank()
+            yield from source.expect(":")
+            yield from source.blank()
+            name = yield from source.choice(*(json.dumps(one, ensure_ascii=False) for one in tools.names))
+            if not name:
+                raise Malformed
+            begun += ":" + name
+        rest = yield from source.bracketed(opened="{")
+        name, arguments = named_call(json_value(begun + rest))
+        if name not in tools.names or (not arguments and tools.required(name)):
+            raise Malformed
+        source.called(name, arguments)
+        yield from source.blank()
+        separator = yield from source.choice(*(",", "]") if bracket else (";",))
+        if separator == "]" or not (separator or (yield from source.ahead()) == "{"):
+            return
+        source.drop()
+
+
+def python_calls(close: str) -> Reading:
+    """Reads `name(key=value, …)`, several one behind the other or in a list, and `close` if it is there."""
+
+    def read(source: Source, tools: Tools) -> Step[None]:
+        yield from source.blank()
+        bracket = yield from source.choice("[")
+        while True:
+            yield from source.blank()
+            name = yield from source.word(r"\w.\-")
+            source.called(name, (yield from keywords(source)))
+            yield from source.blank()
+            separator = yield from source.choice(*(",", "]") if bracket else (",", ";"))
+            following = yield from source.ahead()
+            if separator == "]" or not (separator or re.match(r"\w", following)):
+                break
+            source.drop()
+        yield from source.closer(close)
+
+    return read
+
+
+def keywords(source: Source) -> Step[dict[str, Any]]:
+    """`(key=value, …)`, values as Python or JSON writes them."""
+    text = yield from source.bracketed("\"'")
+    if not text.startswith("("):
+        raise Malformed
+    return _Literals(text).keywords()
+
+
+_TOKEN = re.compile(
+    r"""\s*(?:(?P<string>"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*')|(?P<mark>[][(){},:=])|(?P<word>[^][(){},:=\s"']+))""",
+    re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
+
+
+class _Literals:
+    """A complete `(…)` of keyword arguments. Raises ValueError for anything else."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+
+    def keywords(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        self._mark("(")
+        while not self._next(")"):
+            key = self._token("word")
+            self._mark("=")
+            found[key] = self._value()
+            if not self._next(","):
+                self._mark(")")
+                break
+        return found
+
+    def _value(self) -> Any:
+        if self._next("["):
+            return self._sequence("]")
+        if self._next("("):
+            return self._sequence(")")
+        if self._next("{"):
+            return self._mapping()
+        found = self._peek()
+        if found.lastgroup == "string":
+            self._at = found.end()
+            return _unescaped(found["string"][1:-1])
+        return scalar(self._token("word"))
+
+    def _sequence(self, close: str) -> list[Any]:
+        found: list[Any] = []
+        while not self._next(close):
+            found.append(self._value())
+            if not self._next(","):
+                self._mark(close)
+                break
+        return found
+
+    def _mapping(self) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        while not self._next("}"):
+            key = self._value()
+            self._mark(":")
+            found[key if isinstance(key, str) else json.dumps(key)] = self._value()
+            if not self._next(","):
+                self._mark("}")
+                break
+        return found
+
+    def _peek(self) -> re.Match[str]:
+        if found := _TOKEN.match(self._text, self._at):
+            return found
+        raise Malformed
+
+    def _next(self, mark: str) -> bool:
+        found = self._peek()
+        if found["mark"] != mark:
+            return False
+        self._at = found.end()
+        return True
+
+    def _mark(self, mark: str) -> None:
+        if not self._next(mark):
+            raise Malformed
+
+    def _token(self, group: str) -> str:
+        found = self._peek()
+        if found.lastgroup != group:
+            raise Malformed
+        self._at = found.end()
+        return found[group]
+
+
+def _unescaped(text: str) -> str:
+    def plain(escape: re.Match[str]) -> str:
+        code = escape[1]
+        return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPED.get(code, code)
+
+    text = _ESCAPE.sub(plain, text)
+    # Characters beyond the first plane may come as two halves; a half alone cannot be sent on.
+    return text.encode("utf-16", "surrogatepass").decode("utf-16")

@@ -1,0 +1,55 @@
+"""DeepSeek and Cogito: `<｜tool▁call▁begin｜>name<｜tool▁sep｜>{…}<｜tool▁call▁end｜>` in V3.1.
+
+R1, V3 and Cogito put the type `function` before the separator and behind it the name and a fenced block of
+JSON. All calls are within `<｜tool▁calls▁begin｜>…<｜tool▁calls▁end｜>`.
+
+Sources: Ollama model/parsers/deepseek3.go and cogito.go; the chat templates of deepseek-ai's models.
+"""
+
+from __future__ import annotations
+
+from puna.chat.parsing.source import Source, Step
+from puna.chat.parsing.tagged import Tagged, Tags
+from puna.chat.parsing.values import Tools, json_object
+
+_CALLS = "<｜tool▁calls▁begin｜>"
+_CALLS_END = "<｜tool▁calls▁end｜>"
+_CALL = "<｜tool▁call▁begin｜>"
+_CALL_END = "<｜tool▁call▁end｜>"
+_SEPARATOR = "<｜tool▁sep｜>"
+_OUTPUTS = tuple(f"<｜tool▁output{plural}▁{end}｜>" for plural in ("", "s") for end in ("begin", "end"))
+
+
+def _calls(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    yield from source.expect(_CALL)
+    yield from _call(source, tools)
+
+
+def _call(source: Source, tools: Tools) -> Step[None]:
+    while True:
+        name = yield from source.word(r"\w.\-:/")
+        yield from source.expect(_SEPARATOR)
+        if name == "function":
+            yield from source.blank()
+            if (yield from source.ahead()) != "{":
+                name = yield from source.word(r"\w.\-:/")
+        yield from source.blank()
+        fence = yield from source.choice("```json", "```")
+        yield from source.blank()
+        source.called(name, json_object((yield from source.bracketed())))
+        if fence:
+            yield from source.closer("```")
+        yield from source.closer(_CALL_END)
+        yield from source.blank()
+        if not (yield from source.choice(_CALL)):
+            break
+    yield from source.closer(_CALLS_END)
+
+
+DEEPSEEK = Tagged(
+    tags=Tags("<think>", "</think>"),
+    calls={_CALLS: _calls, _CALL: _call},
+    dropped=_OUTPUTS,
+    special=frozenset({"<think>", "</think>", _CALLS, _CALLS_END, _CALL, _CALL_END, _SEPARATOR, *_OUTPUTS}),
+)

@@ -1,0 +1,24 @@
+"""Granite 3 and 4, and Phi-4-mini: `<|tool_call|>[{"name": …, "arguments": {…}}]`, or one in `<tool_call>`.
+
+Reasoning is in `<think>`, and the answer behind it may be in `<response>`.
+
+Sources: the chat templates of ibm-granite's and microsoft's models; vLLM's granite tool parser; llama.cpp
+common/chat.cpp.
+"""
+
+from __future__ import annotations
+
+from puna.chat.parsing.calls import json_calls
+from puna.chat.parsing.tagged import Tagged, Tags
+
+GRANITE = Tagged(
+    tags=Tags("<think>", "</think>"),
+    calls={
+        "<|tool_call|>": json_calls("<|/tool_call|>"),
+        "<tool_call>": json_calls("</tool_call>"),
+    },
+    dropped=("<response>", "</response>"),
+    special=frozenset(
+        {"<|tool_call|>", "<|/tool_call|>", "<tool_call>", "</tool_call>", "<think>", "</think>"}
+    ),
+)

@@ -1,0 +1,39 @@
+"""Llama 3.1 to 3.3: a bare `{"name": …, "parameters": {…}}`.
+
+Or that behind `<|python_tag|>`, or `tool.call(k="v")` there, or `<function=f>{…}</function>`.
+
+Sources: Meta's prompt format pages for Llama 3.1 and 3.2; llama.cpp common/chat.cpp (Llama 3.x).
+"""
+
+from __future__ import annotations
+
+from puna.chat.parsing.calls import bare_objects, keywords, objects
+from puna.chat.parsing.source import Malformed, Source, Step
+from puna.chat.parsing.tagged import Tagged
+from puna.chat.parsing.values import Tools, json_object
+
+
+def _behind_python_tag(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    if (yield from source.ahead()) == "{":
+        yield from objects(source)
+        return
+    name = yield from source.word(r"\w.")
+    if not name.endswith(".call"):
+        raise Malformed  # code for an interpreter
+    source.called(name.removesuffix(".call"), (yield from keywords(source)))
+
+
+def _function(source: Source, tools: Tools) -> Step[None]:
+    name = yield from source.word(r"^<>\s")
+    yield from source.expect(">")
+    yield from source.blank()
+    source.called(name, json_object((yield from source.bracketed())))
+    yield from source.closer("</function>")
+
+
+LLAMA3 = Tagged(
+    calls={"<|python_tag|>": _behind_python_tag, "<function=": _function},
+    bare=bare_objects,
+    special=frozenset({"<|python_tag|>"}),
+)

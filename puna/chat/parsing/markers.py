@@ -1,0 +1,33 @@
+"""Finds markers in text that arrives in pieces."""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+
+class Markers:
+    """Texts to look for; none may begin another, or where the text is cut would decide which is found."""
+
+    def __init__(self, texts: tuple[str, ...]) -> None:
+        self.search = re.compile("|".join(map(re.escape, texts))).search
+        self._first = re.compile("[" + "".join(re.escape(text[0]) for text in texts) + "]").search
+        self._beginnings = frozenset(text[:size] for text in texts for size in range(1, len(text)))
+        self._longest = max(map(len, texts))
+        if self._beginnings & set(texts):
+            raise ValueError(f"one marker begins another: {texts}")
+
+    def safe(self, text: str, at: int) -> int:
+        """Where the end of `text`, looked at from `at`, may be the beginning of a marker."""
+        start = max(at, len(text) - self._longest + 1)
+        while found := self._first(text, start):
+            if text[found.start() :] in self._beginnings:
+                return found.start()
+            start = found.end()
+        return len(text)
+
+
+@lru_cache(maxsize=256)
+def markers(*texts: str) -> Markers | None:
+    """The markers, or None when there are none."""
+    return Markers(texts) if texts else None

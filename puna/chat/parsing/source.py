@@ -1,0 +1,254 @@
+"""A model's text as its notations are read: piece by piece, each character once.
+
+Notations are written as generators that pause when they need text that has not come. What they take is held
+until it is settled: emitted as a call, dropped, or given back as the text it was because no call came of it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Generator
+from functools import lru_cache
+from itertools import groupby
+from typing import Any, TypeVar
+
+from .markers import Markers, markers
+from .parts import Called, Content, Part, Thinking
+
+_T = TypeVar("_T")
+Step = Generator[None, None, _T]
+"""A reading that pauses where it needs more text."""
+
+Kind = type[Content] | type[Thinking] | None
+"""What a stretch of text is; None is what nobody shall see."""
+
+_BLANK = re.compile(r"\s*")
+_PARTNER = {"{": "}", "[": "]", "(": ")"}
+_DEEPEST = 100
+
+
+class Malformed(ValueError):
+    """The text is not the call it began as."""
+
+
+class Source:
+    """What was fed and not read yet, what was read and is held, and the parts that came of the rest."""
+
+    def __init__(self) -> None:
+        self.ended = False
+        self.calls = 0
+        self.work = 0
+        """Characters looked at, for tests of linearity."""
+        self._text = ""
+        self._at = 0
+        self._held: list[str] = []
+        self._parts: list[Part] = []
+
+    def push(self, text: str) -> None:
+        self._text = self._text[self._at :] + text
+        self._at = 0
+        self.work += len(self._text)
+
+    def parts(self) -> list[Part]:
+        """The parts since the last time, neighbouring text in one."""
+        found, self._parts = self._parts, []
+        if len(found) < 2:
+            return found
+        merged: list[Part] = []
+        for kind, run in groupby(found, type):
+            if kind is Called:
+                merged.extend(run)
+            else:
+                merged.append(kind("".join(part.text for part in run)))  # pyright: ignore
+        return merged
+
+    # What becomes of what was read.
+
+    def emit(self, kind: Kind, text: str) -> None:
+        if text and kind is not None:
+            self._parts.append(kind(text))
+
+    def called(self, name: str, arguments: dict[str, Any]) -> None:
+        """What is held was this call."""
+        self._parts.append(Called(name, arguments))
+        self.calls += 1
+        self.drop()
+
+    def drop(self) -> None:
+        """What is held was notation."""
+        self._held.clear()
+
+    def drop_last(self) -> None:
+        """What was taken last was notation."""
+        self._held.pop()
+
+    def give_back(self, kind: Kind) -> None:
+        """What is held was no notation but text."""
+        self.emit(kind, "".join(self._held))
+        self.drop()
+
+    def give_back_before(self, kind: Kind) -> None:
+        """What is held is text, but for what was taken last."""
+        last = self._held.pop()
+        self.give_back(kind)
+        self._held.append(last)
+
+    # Reading. Each takes what it names, and leaves what does not fit.
+
+    def text(self, until: Markers | None, kind: Kind) -> Step[str]:
+        """Emit everything before a marker; the marker, or "" when the answer has ended.
+
+        White space is emitted when something follows it that is no marker: before one it is held with it.
+        """
+        while True:
+            text, at = self._text, self._at
+            found = until.search(text, at) if until else None
+            end = found.start() if found else len(text) if self.ended or not until else until.safe(text, at)
+            if end > at:
+                solid = text[at:end].rstrip() if until else text[at:end]
+                if solid:
+                    self.emit(kind, "".join(self._held) + solid)
+                    self._held.clear()
+                self._at = at + len(solid)
+                self._take(end)
+            if found:
+                return self._take(found.end())
+            if self.ended:
+                self.give_back(kind)
+                return ""
+            yield
+
+    def blank(self) -> Step[None]:
+        """White space, if there is any."""
+        yield from self._run(_BLANK)
+
+    def skip(self) -> Step[None]:
+        """White space that is dropped, with all that is held."""
+        yield from self.blank()
+        self.drop()
+
+    def word(self, characters: str) -> Step[str]:
+        """The longest run of what the regular expression's class `characters` has, at least one."""
+        if word := (yield from self._run(_run_of(characters))):
+            return word
+        raise Malformed
+
+    def choice(self, *literals: str) -> Step[str]:
+        """The longest of these that comes next; "" when none does."""
+        longest = max(map(len, literals))
+        while True:
+            ahead = self._text[self._at : self._at + longest]
+            self.work += len(ahead)
+            if self.ended or not any(len(one) > len(ahead) and one.startswith(ahead) for one in literals):
+                fits = [one for one in literals if ahead.startswith(one)]
+                return self._take(self._at + len(max(fits, key=len))) if fits else ""
+            yield
+
+    def expect(self, literal: str) -> Step[None]:
+        if not (yield from self.choice(literal)):
+            raise Malformed
+
+    def closer(self, literal: str) -> Step[None]:
+        """White space and `literal` if they come next, or as much of it as there is when the answer ends."""
+        yield from self.blank()
+        if (
+            not (yield from self.choice(literal))
+            and self.ended
+            and literal.startswith(self._text[self._at :])
+        ):
+            self._take(len(self._text))
+
+    def ahead(self) -> Step[str]:
+        """The next character, not taken; "" at the end."""
+        while self._at == len(self._text):
+            if self.ended:
+                return ""
+            yield
+        return self._text[self._at]
+
+    def until(self, *texts: str, or_end: bool = False) -> Step[tuple[str, str]]:
+        """Everything before one of `texts`, and which it was: "" at the answer's end, if that will do."""
+        finder = markers(*texts)
+        assert finder
+        mark = len(self._held)
+        while True:
+            if found := finder.search(self._text, self._at):
+                self._take(found.start())
+                before = "".join(self._held[mark:])
+                return before, self._take(found.end())
+            if self.ended:
+                self._take(len(self._text))
+                if or_end:
+                    return "".join(self._held[mark:]), ""
+                raise Malformed
+            self._take(finder.safe(self._text, self._at))
+            yield
+
+    def bracketed(self, quotes: str = '"', *, opened: str = "") -> Step[str]:
+        """A bracket, its partner and all between, where brackets in quotes do not count.
+
+        With `opened`, that bracket was taken already and the text is what follows it.
+        """
+        mark = len(self._held)
+        closers = [_PARTNER[opened]] if opened else []
+        if not opened and (yield from self.ahead()) not in _PARTNER:
+            raise Malformed
+        quote = ""
+        while True:
+            text, at = self._text, self._at
+            while at < len(text):
+                found = _special(quote or quotes, bool(quote)).search(text, at)
+                if not found:
+                    at = len(text)
+                    break
+                char = found.group()
+                if char == "\\" and found.end() == len(text):
+                    at = found.start()
+                    break
+                at = found.end()
+                if char == "\\":
+                    at += 1
+                elif char == quote:
+                    quote = ""
+                elif char in quotes:
+                    quote = char
+                elif char in _PARTNER and len(closers) < _DEEPEST:
+                    closers.append(_PARTNER[char])
+                elif not closers or char != closers.pop():
+                    self._take(at)
+                    raise Malformed
+                elif not closers:
+                    self._take(at)
+                    return "".join(self._held[mark:])
+            self._take(at)
+            if self.ended:
+                self._take(len(text))
+                raise Malformed
+            yield
+
+    def _run(self, pattern: re.Pattern[str]) -> Step[str]:
+        mark = len(self._held)
+        while True:
+            found = pattern.match(self._text, self._at)
+            self._take(found.end() if found else self._at)
+            if self._at < len(self._text) or self.ended:
+                return "".join(self._held[mark:])
+            yield
+
+    def _take(self, end: int) -> str:
+        taken = self._text[self._at : end]
+        if taken:
+            self._held.append(taken)
+            self._at = end
+        return taken
+
+
+@lru_cache(maxsize=16)
+def _special(quotes: str, inside: bool) -> re.Pattern[str]:
+    """What matters outside quotes, or inside the one given."""
+    return re.compile(f"[{quotes}\\\\]" if inside else rf"[][{{}}(){quotes}]")
+
+
+@lru_cache(maxsize=16)
+def _run_of(characters: str) -> re.Pattern[str]:
+    return re.compile(f"[{characters}]*")

@@ -1,0 +1,146 @@
+"""The shape most formats share: text, reasoning between two tags, and calls that begin with a marker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from puna.types import Message
+
+from .markers import markers
+from .parts import Content, Thinking
+from .source import Kind, Source, Step
+from .values import Tools
+
+Reading = Callable[[Source, Tools], Step[None]]
+"""Reads calls from behind their marker: `Source.called` for each. Raises ValueError if it is none."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request says about its answer."""
+
+    tools: Tools
+    think: bool | str | None
+    prompt: str
+    """The prompt's text, at whose end the answer begins."""
+    last: Message | None
+    """The conversation's last message: the answer continues it when it is the assistant's."""
+
+    @property
+    def continues(self) -> bool:
+        return self.last is not None and self.last.role == "assistant" and bool(self.last.content)
+
+
+@dataclass(frozen=True)
+class Tags:
+    """What encloses reasoning."""
+
+    open: str
+    close: str
+    name: str = ""
+    """What may follow the opening tag and is no reasoning."""
+    anywhere: bool = False
+    """Reasoning may begin within the answer, not only at its beginning."""
+    calls_end_it: bool = False
+    """The model may call a tool without closing its reasoning."""
+    unwanted_is_dropped: bool = False
+    """Reasoning that comes although `think` is false is dropped, not left in the text with its tags."""
+
+    def opened(self, asked: Asked) -> bool:
+        """The prompt ends within reasoning."""
+        if asked.continues:
+            return False
+        prompt = asked.prompt.rstrip()
+        if prompt.endswith((self.open, (self.open + self.name).rstrip())):
+            return True
+        reasons = asked.last is not None and asked.last.role == "assistant" and bool(asked.last.thinking)
+        return reasons and prompt.rfind(self.open) > prompt.rfind(self.close)
+
+
+@dataclass(frozen=True)
+class Tagged:
+    """A format of this shape. Calls are looked for when the request has tools."""
+
+    tags: Tags | None = None
+    calls: Mapping[str, Reading] = field(default_factory=dict)
+    bare: Reading | None = None
+    """A call without a marker, where content begins with a bracket."""
+    dropped: tuple[str, ...] = ()
+    """Notation that is never content."""
+    special: frozenset[str] = frozenset()
+    """Control tokens that must be written out for the format to be seen."""
+
+    def watched(self, asked: Asked) -> tuple[Tags | None, bool]:
+        """The tags that are looked for, and whether the prompt ends within them."""
+        tags = self.tags
+        if tags is None:
+            return None, False
+        opened = tags.opened(asked)
+        wanted = asked.think is not False or tags.unwanted_is_dropped
+        return (tags if opened or wanted else None), opened
+
+    def read(self, source: Source, asked: Asked) -> Step[None]:
+        tools = asked.tools
+        calls = self.calls if tools.names else {}
+        watched, opened = self.watched(asked)
+        dropped = asked.think is False and watched is not None and watched.unwanted_is_dropped
+        reasoning: Kind = None if dropped else Thinking
+        begins = (watched.open,) if watched and watched.anywhere else ()
+        in_content = markers(*calls, *begins, *self.dropped)
+        in_reasoning = None
+        if watched:
+            in_reasoning = markers(watched.close, *(calls if watched.calls_end_it else ()))
+
+        thinking = opened
+        if watched and not asked.continues:
+            # A model may open its reasoning although the prompt did.
+            yield from source.blank()
+            if (yield from source.choice(watched.open)):
+                thinking = True
+            if thinking:
+                yield from _begin(source, watched)
+        bare = None if asked.continues or not tools.names else self.bare
+        while True:
+            if thinking:
+                marker = yield from source.text(in_reasoning, reasoning)
+                if marker in calls:
+                    thinking = not (yield from _call(source, calls[marker], tools, reasoning))
+                elif marker:
+                    thinking = False
+                    yield from source.skip()
+            elif bare:
+                yield from source.blank()
+                if (yield from source.ahead()) in ("{", "["):
+                    yield from _call(source, bare, tools, Content)
+                bare = None
+                continue
+            else:
+                marker = yield from source.text(in_content, Content)
+                if marker in calls:
+                    yield from _call(source, calls[marker], tools, Content)
+                elif marker in begins and watched:
+                    thinking = True
+                    yield from _begin(source, watched)
+                elif marker:
+                    source.drop_last()
+            if not marker:
+                return
+
+
+def _begin(source: Source, tags: Tags) -> Step[None]:
+    if tags.name:
+        yield from source.choice(tags.name)
+    yield from source.skip()
+
+
+def _call(source: Source, reading: Reading, tools: Tools, kind: Kind) -> Step[bool]:
+    """Whether a call was read; what is no call is given back as `kind`."""
+    before = source.calls
+    try:
+        yield from reading(source, tools)
+    except (ValueError, RecursionError):
+        source.give_back(kind)
+        return source.calls > before
+    yield from source.skip()
+    return True

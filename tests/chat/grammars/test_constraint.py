@@ -1,0 +1,161 @@
+"""What answers are held to: reasoning, schemas, choices, and text that only looks like a call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from puna.chat import constraint, special_tokens
+from puna.types import BadRequest, Grammar, Message
+from tests.chat.parsing.written import FORECAST as CALLED
+from tests.chat.parsing.written import TOOLS as WRITTEN_TOOLS
+from tests.chat.parsing.written import WRITTEN, Written
+
+from .offered import TOOLS
+from .walking import admitted
+
+CALL = '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
+POINT = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
+
+
+def grammar(family: str = "hermes", **asked: Any) -> Grammar | None:
+    defaults: dict[str, Any] = {"tools": [], "choice": "auto", "name": "", "parallel": True, "schema": None}
+    defaults |= {"think": None, "prompt": "", "last": Message(role="user")}
+    return constraint(family, **(defaults | asked))
+
+
+def fits(text: str, family: str = "hermes", **asked: Any) -> bool:
+    """Whether it is admitted however its markers are spelled."""
+    held = grammar(family, **asked)
+    assert held
+    spelled = {admitted(held, text, control) for control in ((), special_tokens(family))}
+    assert len(spelled) == 1, text
+    return spelled.pop()
+
+
+@pytest.mark.parametrize("written", WRITTEN, ids=str)
+def test_each_family_may_write_its_calls_as_it_was_taught(written: Written):
+    if written.variant in (" all in one tag", " without the first tag"):
+        pytest.skip("a slip that is read and not written")
+    name, arguments = CALLED
+    calm = {key: value for key, value in arguments.items() if key not in ("zone", "extra")}
+    in_order = [key for key in WRITTEN_TOOLS[0]["function"]["parameters"]["properties"] if key in calm]
+    call = (name, {"zone": "Paris", **{key: calm[key] for key in in_order}})
+    for calls in ([call], [call, ("now", {})]):
+        text = written.calls(calls)
+        if written.family == "lfm2":
+            text = text.replace("True", "true")
+        assert fits(text, written.family, tools=WRITTEN_TOOLS), text
+
+
+def test_nothing_is_held_without_a_reason():
+    assert grammar() is None
+    assert grammar(tools=TOOLS, choice="none") is None
+    assert grammar("plain", tools=TOOLS) is None
+    assert grammar("plain", tools=TOOLS, choice="required") is None
+    assert grammar("harmony") is None
+    assert grammar("glimmer") is None
+
+
+def test_a_call_is_held_from_its_marker_on():
+    assert fits(f"Let me see.\n{CALL}\nThere.", tools=TOOLS)
+    assert fits("No <tool_cal", tools=TOOLS)
+    assert not fits("<tool_call>no", tools=TOOLS)
+    assert not fits(CALL.replace("now", "later"), tools=TOOLS)
+    assert not fits(CALL.replace("{}", '{"a": 1}'), tools=TOOLS)
+    assert not fits(CALL.removesuffix("</tool_call>"), tools=TOOLS)
+
+
+def test_a_call_in_reasoning_is_one_where_the_family_makes_such():
+    for prompt, opened in (("", "<think>"), ("<think>\n", "")):
+        asked: dict[str, Any] = {"tools": TOOLS, "prompt": prompt}
+        assert not fits(f"{opened}So <tool_call> it is.</think>Yes", "hermes", **asked)
+        assert fits(f"{opened}So {CALL}", "hermes", **asked)
+        for family in ("olmo3", "granite"):
+            marker = "<function_calls>" if family == "olmo3" else "<tool_call>"
+            assert fits(f"{opened}So {marker} it is.</think>Yes", family, **asked)
+            assert not fits(f"{opened}So</think>Yes {marker} no", family, **asked)
+
+
+def test_content_fits_its_schema_behind_free_reasoning():
+    for family, opened, closing in (
+        ("hermes", "<think>", "</think>\n\n"),
+        ("mistral", "[THINK]", "[/THINK]"),
+        ("gemma4", "<|channel>thought\n", "<channel|>"),
+        ("harmony", "<|channel|>analysis<|message|>", "<|end|><|start|>assistant<|channel|>final<|message|>"),
+        ("cohere", "<|START_THINKING|>", "<|END_THINKING|><|START_TEXT|>"),
+        ("glimmer", " to=self<|message|>", "<|eom|><|start|>assistant to=user<|message|>"),
+    ):
+        prompt = "<|start|>assistant" if family in ("harmony", "glimmer") else ""
+        asked: dict[str, Any] = {"schema": POINT, "prompt": prompt}
+        assert fits(f'{opened}Is it {{"x"? [\n{closing}{{"x": 1}}', family, **asked), family
+        assert not fits(f"{opened}Hm.{closing}one", family, **asked)
+        assert not fits(f"{opened}Hm.", family, **asked)
+        assert not fits(f'{opened}Hm.{closing}{{"x": 1}} and', family, **asked)
+        assert not fits("Hm.", family, **asked)
+
+
+def test_reasoning_that_the_prompt_opened_and_that_nobody_wants():
+    assert fits('Hm.</think>{"x": 1}', schema=POINT, prompt="<think>\n")
+    assert not fits('{"x": 1}', schema=POINT, prompt="<think>\n")
+    assert fits('{"x": 1}', schema=POINT)
+    assert fits('{"x": 1}', schema=POINT, think=False)
+    assert not fits('<think>Hm.</think>{"x": 1}', schema=POINT, think=False)
+
+
+def test_white_space_in_json_is_bounded():
+    assert fits('{\n    "x": 1\n}', schema=POINT)
+    assert not fits('{\n\n"x": 1}', schema=POINT)
+    assert not fits('{"x":  1}', schema=POINT)
+    assert not fits(' {"x": 1}', schema=POINT)
+
+
+def test_a_schema_and_tools():
+    assert fits('{"x": 1}', schema=POINT, tools=TOOLS)
+    assert fits(f"{CALL}\n{CALL}", schema=POINT, tools=TOOLS)
+    assert not fits("Hello", schema=POINT, tools=TOOLS)
+    assert not fits('{"x": 1}', schema=POINT, tools=TOOLS, choice="required")
+    assert not fits(CALL, schema=POINT, tools=TOOLS, choice="none")
+
+
+def test_a_call_that_must_be():
+    asked: dict[str, Any] = {"tools": TOOLS, "choice": "required"}
+    assert fits(CALL, **asked)
+    assert fits(f"<think>Hm.</think>\n\n{CALL}\n{CALL}", **asked)
+    assert not fits(f"Let me see. {CALL}", **asked)
+    assert not fits("<think>Hm.</think>", **asked)
+    assert not fits(CALL, **asked, name="grow")
+    assert fits(CALL, **asked, name="now")
+    with pytest.raises(BadRequest, match=r'^invalid tool_choice: there is no tool "later"$'):
+        grammar(**asked, name="later")
+
+
+def test_one_call_and_no_more():
+    for choice in ("auto", "required"):
+        asked: dict[str, Any] = {"tools": TOOLS, "choice": choice, "parallel": False}
+        assert fits(CALL, **asked)
+        assert not fits(f"{CALL}\n{CALL}", **asked)
+        assert not fits(f"{CALL}\nThere.", **asked)
+
+
+def test_bare_json_is_a_call_only_when_it_names_a_tool():
+    for family in ("llama3", "generic"):
+        assert fits('{"name": "Alice", "age": 5}', family, tools=TOOLS)
+        assert fits('{"name": "now", "parameters": {}}', family, tools=TOOLS)
+        assert not fits('{"name": "now", "parameters": 5}', family, tools=TOOLS)
+        assert not fits('{"name": "now"}', family, tools=TOOLS)
+
+
+def test_text_is_free_around_notation_that_only_looks_alike():
+    assert fits("Action: we leave.", "cohere", tools=TOOLS)
+    assert not fits("Action: ```json\n5", "cohere", tools=TOOLS)
+    assert fits("<function", "qwen3-coder", tools=TOOLS)
+    assert not fits("<function=grow>\n</function>", "qwen3-coder", tools=TOOLS)
+
+
+def test_a_tool_with_a_name_that_the_notation_cannot_write_is_not_offered():
+    tools = [{"function": {"name": "two words"}}]
+    assert grammar("olmo3", tools=tools) is None
+    assert grammar("olmo3", tools=tools, choice="required") is None
+    assert fits(CALL.replace("now", "two words"), tools=tools)

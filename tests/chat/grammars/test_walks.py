@@ -1,0 +1,100 @@
+"""Whatever a grammar admits is read as calls that fit their tools."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from jsonschema import validate
+
+from puna.chat import Called, Content, Part, Thinking, constraint, parser_for, special_tokens
+from puna.chat.parsing import format_of
+from puna.chat.parsing.families import FAMILIES
+from puna.chat.parsing.tagged import Tagged
+from puna.types import Message
+
+from .offered import TOOLS
+from .walking import walk
+
+MARKED = (
+    "{{ range .Messages }}{{ if .ToolCalls }}<call>{{ range .ToolCalls }}{{ . }}{{ end }}{{ end }}{{ end }}"
+)
+FORMS = sorted(
+    {id(form): name for name, form in FAMILIES.items() if name not in ("plain", "passthrough")}.values()
+)
+FAMILY = [*((name, "") for name in FORMS), ("generic", ""), ("generic", MARKED)]
+SCHEMAS = {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in TOOLS}
+PROMPTS = ("", "<think>\n")
+
+each_family = pytest.mark.parametrize(
+    ("family", "template"), FAMILY, ids=[f"{a}{'*' * bool(b)}" for a, b in FAMILY]
+)
+each_spelling = pytest.mark.parametrize("spelled", ["special", "plain"])
+
+
+def answers(family: str, template: str, spelled: str, count: int, **asked: Any) -> list[list[Part]]:
+    """Random answers, read."""
+    prompt, begun = asked.pop("prompt", ""), asked.pop("begun", False)
+    defaults: dict[str, Any] = {
+        "tools": TOOLS,
+        "choice": "auto",
+        "name": "",
+        "parallel": True,
+        "schema": None,
+    }
+    said: dict[str, Any] = {
+        "think": None,
+        "prompt": prompt,
+        "last": Message(role="user"),
+        "template": template,
+    }
+    grammar = constraint(family, **(defaults | asked), **said)
+    assert grammar
+    control = special_tokens(family, template) if spelled == "special" else frozenset()
+    form = format_of(family, template)
+    begin = ""
+    if isinstance(form, Tagged) and begun:
+        begin = next(iter(form.calls), '{"name": "now"')
+    read: list[list[Part]] = []
+    for seed in range(count):
+        text = walk(grammar, control, seed, begin if seed % 2 else "")
+        if text is None:
+            continue
+        reading = parser_for(family, tools=TOOLS, **said)
+        parts = [*reading.feed(text), *reading.finish()]
+        for part in parts:
+            if isinstance(part, Called):
+                validate(part.arguments, SCHEMAS[part.name])
+            elif isinstance(part, Content):
+                assert not any(marker in part.text for marker in begins(family, template)), (text, parts)
+        read.append(parts)
+    assert len(read) > count / 3
+    return read
+
+
+def begins(family: str, template: str) -> list[str]:
+    """What content may not contain, for it begins a call."""
+    form = format_of(family, template)
+    if isinstance(form, Tagged):
+        return [marker for marker in form.calls if marker != "Action:"]
+    return ["<atem:function_calls>"] if family == "glimmer" else ["to=functions"]
+
+
+@each_family
+@each_spelling
+def test_required_calls_and_nothing_else(family: str, template: str, spelled: str):
+    for prompt in PROMPTS:
+        for parts in answers(family, template, spelled, 6, choice="required", prompt=prompt):
+            calls = [part for part in parts if not isinstance(part, Thinking)]
+            assert calls
+            assert all(isinstance(part, Called) for part in calls), parts
+
+
+@each_family
+@each_spelling
+def test_calls_among_text(family: str, template: str, spelled: str):
+    called = 0
+    for prompt in PROMPTS:
+        for parts in answers(family, template, spelled, 6, prompt=prompt, begun=not prompt):
+            called += any(isinstance(part, Called) for part in parts)
+    assert called

@@ -1,0 +1,132 @@
+"""Reasoning: where it begins and ends, and what becomes of it when nobody wanted it."""
+
+from __future__ import annotations
+
+import pytest
+
+from puna.chat.parsing import Content, Thinking
+from puna.types import Message
+
+from .written import NOW, called, parsed, thought
+
+PROMPT = "<|im_start|>assistant\n<think>\n"
+
+
+def test_white_space_around_reasoning_is_notation():
+    assert parsed("qwen3", "\n<think>\n\n hm \n hm\n\n</think>\n\n\nYes. \n") == [
+        Thinking("hm \n hm"),
+        Content("Yes. \n"),
+    ]
+
+
+def test_without_reasoning_white_space_is_kept():
+    assert parsed("qwen3", *"\n\n Yes.\n") == [Content("\n\n Yes.\n")]
+
+
+@pytest.mark.parametrize("answer", ["hm</think>Yes.", "\n<think>\nhm\n</think>\nYes."])
+def test_reasoning_that_the_prompt_began_may_begin_again(answer: str):
+    for pieces in ([answer], [*answer]):
+        assert parsed("qwen3", *pieces, prompt=PROMPT) == [Thinking("hm"), Content("Yes.")]
+
+
+def test_reasoning_that_never_ends_is_reasoning():
+    assert parsed("qwen3", "hm </thin", prompt=PROMPT) == thought("hm </thin")
+
+
+def test_reasoning_that_the_prompt_closed_is_over():
+    answer = parsed("qwen3", "Yes.", prompt=f"{PROMPT}\n</think>\n\n", think=False)
+    assert answer == [Content("Yes.")]
+
+
+def test_a_prompt_that_speaks_of_the_tag_does_not_open_it():
+    assert parsed("qwen3", "Yes.", prompt="What is <think>?\n<|im_start|>assistant\n") == [Content("Yes.")]
+
+
+def test_an_answer_that_goes_on_is_content():
+    last = Message(role="assistant", content="The tag <think>")
+    assert parsed("qwen3", " begins", prompt="The tag <think>", last=last) == [Content(" begins")]
+
+
+def test_reasoning_that_goes_on_is_reasoning():
+    last = Message(role="assistant", thinking="hm")
+    parts = parsed("qwen3", " and hm</think>Yes.", prompt=f"{PROMPT}hm", last=last)
+    assert parts == [Thinking("and hm"), Content("Yes.")]
+
+
+def test_tags_are_reasoning_only_at_the_beginning():
+    assert parsed("qwen3", "The tags <think>x</think>.") == [Content("The tags <think>x</think>.")]
+    assert parsed("ministral", "So: [THINK]x[/THINK] Yes.") == [
+        Content("So:"),
+        Thinking("x"),
+        Content("Yes."),
+    ]
+
+
+def test_a_call_ends_reasoning_where_models_forget_to():
+    answer = 'hm\n<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
+    assert parsed("qwen3", *answer, prompt=PROMPT) == [Thinking("hm"), *called(NOW)]
+    assert parsed("deepseek", answer, prompt=PROMPT) == thought(answer)
+
+
+def test_reasoning_about_calls_goes_on():
+    answer = "With <tool_call> tags.</think>Yes."
+    assert parsed("qwen3", *answer, prompt=PROMPT) == [Thinking("With <tool_call> tags."), Content("Yes.")]
+
+
+@pytest.mark.parametrize(
+    ("family", "answer", "parts"),
+    [
+        ("qwen3", "<think>hm</think>Yes.", [Content("<think>hm</think>Yes.")]),
+        ("gemma4", "<|channel>thought\nhm<channel|>Yes.", [Content("Yes.")]),
+        ("laguna", "<think>hm</think>Yes.", [Content("Yes.")]),
+        ("glimmer", " to=self<|message|>hm<|eom|><|start|>assistant<|message|>Yes.", [Content("Yes.")]),
+        (
+            "harmony",
+            "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Yes.",
+            [Thinking("hm"), Content("Yes.")],
+        ),
+    ],
+)
+def test_reasoning_that_nobody_wanted(family: str, answer: str, parts: list):
+    assert parsed(family, answer, think=False) == parts
+    assert parsed(family, *answer, think=False) == parts
+
+
+def test_reasoning_that_the_prompt_began_is_reasoning_though_nobody_wanted_it():
+    parts = parsed("olmo3-think", "hm</think>Yes.", prompt="<|assistant|>\n<think>", think=False)
+    assert parts == [Thinking("hm"), Content("Yes.")]
+
+
+def test_gemma_goes_on_reasoning_after_a_tool():
+    parts = parsed(
+        "gemma4", "hm<channel|>Yes.", prompt="<tool_response|><|channel>thought\n", last=Message(role="tool")
+    )
+    assert parts == [Thinking("hm"), Content("Yes.")]
+
+
+@pytest.mark.parametrize(
+    ("prompt", "answer"),
+    [
+        ("<|start|>assistant", "<|channel|>final<|message|>Yes. <|return|>"),
+        ("<|start|>assistant<|channel|>", "final<|message|>Yes. "),
+        ("<|start|>assistant<|channel|>final<|message|>", "Yes. "),
+        ("<|start|>user<|message|>Hi<|end|>", "<|start|>assistant<|channel|>final<|message|>Yes. "),
+        ("", "Yes. "),
+    ],
+)
+def test_harmony_goes_on_where_the_prompt_ends(prompt: str, answer: str):
+    assert parsed("harmony", *answer, prompt=prompt) == [Content("Yes. ")]
+
+
+def test_harmony_forgets_ends_and_starts():
+    answer = "<|channel|>analysis<|message|>hm <|channel|>final<|message|>Yes."
+    assert parsed("harmony", *answer) == [Thinking("hm "), Content("Yes.")]
+
+
+def test_tags_are_learnt_from_a_go_template():
+    template = (
+        "{{ range .Messages }}{{ if and .Thinking $.Think }}<reason>\n{{ .Thinking }}\n</reason>{{ end }}"
+        "{{ .Content }}{{ end }}"
+    )
+    parts = parsed("generic", *"<reason>hm</reason>Yes.", template=template)
+    assert parts == [Thinking("hm"), Content("Yes.")]
