@@ -136,7 +136,9 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     parallel: int
     """Most sequences decoded at once."""
     embedding: bool = False
-    """The model turns text into vectors."""
+    """The model turns text into vectors, or ranks."""
+    ranking: bool = False
+    """The model says how well a document answers a query."""
     num_batch: int = 512
     num_thread: int = 0
     num_gpu: int = -1
@@ -144,6 +146,8 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     use_mmap: bool | None = None
     adapters: tuple[str, ...] = ()
     """LoRA adapters (GGUF files) laid over the weights, each at full strength."""
+    projector: str = ""
+    """The GGUF file that turns pictures into embeddings; empty when the model reads none."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,13 +161,31 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     """Bytes of weights, KV and compute buffers."""
     size_vram: int
     n_embd: int
+    vision: bool = False
+    """It takes images."""
+    audio: bool = False
+    """Its projector could take sound too."""
 
 
 class Grammar(msgspec.Struct, frozen=True):
-    """What the sampler is held to: "json" is any JSON object, "schema" the JSON Schema in `source`."""
+    """What the sampler is held to, in llguidance's Lark.
 
-    kind: Literal["json", "schema"]
-    source: str = ""
+    `markers` are texts that a vocabulary may have as a token of their own. For each the engine defines
+    `marker_0` (the first marker), `until_0` (any text that ends with it), `through_0` (the same, where the
+    other markers are text too) and `until_0_name` (a text of the source's terminal NAME, then the marker);
+    and `text` and `anything`.
+    """
+
+    source: str
+    markers: tuple[str, ...] = ()
+
+
+class Image(msgspec.Struct, frozen=True):
+    """A picture ready for a projector: `rgb` is height x width x 3 bytes, row after row from the top."""
+
+    width: int
+    height: int
+    rgb: bytes
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -178,12 +200,34 @@ class Job(msgspec.Struct, kw_only=True):
     """Cut the middle out of a prompt longer than the context instead of refusing it."""
     shift: bool = True
     """Drop the older half when the context fills during generation instead of stopping."""
+    visible: tuple[str, ...] = ()
+    """Control tokens, as text, that are written out in the answer instead of standing for nothing."""
+    logprobs: int | None = None
+    """How many of the likeliest tokens to report for each place beside the one taken; None for no report."""
+    bias: dict[int, float] = {}
+    """Added to the logits of these tokens."""
+    images: tuple[Image, ...] = ()
+    """One for each PICTURE marker in a text prompt, in order."""
+
+
+class TokenLogprob(msgspec.Struct, frozen=True):
+    """A token's text and bytes, the natural logarithm of its probability before any sampling option, and the
+    likeliest tokens in its place, best first."""
+
+    token: str
+    logprob: float
+    bytes: list[int]
+    top: list[TokenLogprob] = []
 
 
 class Delta(msgspec.Struct, frozen=True, tag=True):
-    """A piece of the answer: whole UTF-8 characters, never part of a stop string."""
+    """A piece of the answer: whole UTF-8 characters, never part of a stop string.
+
+    `text` may be empty when there are `logprobs`: of the tokens since the last piece.
+    """
 
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Finish(msgspec.Struct, frozen=True, tag=True, kw_only=True):
@@ -199,6 +243,10 @@ class Finish(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     eval_ns: int
     tokens: list[int]
     """Prompt and answer as token ids: Ollama's `context`."""
+    stop: str = ""
+    """The stop string that ended the answer."""
+    encoded: int = 0
+    """Images that the encoder ran for; the others were known."""
 
 
 class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
@@ -207,6 +255,14 @@ class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
     vectors: list[list[float]]
     tokens: int
     """Tokens of all texts after truncation."""
+
+
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """How well each document answers the query, in order, 0 to 1."""
+
+    scores: list[float]
+    tokens: int
+    """Tokens of all pairs of query and document after truncation."""
 
 
 class Engine(Protocol):
@@ -220,6 +276,10 @@ class Engine(Protocol):
 
     async def embed(self, texts: list[str], *, truncate: bool) -> Embeddings:
         """Vectors for `texts`. Raises BadRequest when a text is too long and `truncate` is false."""
+        ...
+
+    async def rank(self, query: str, documents: list[str], *, truncate: bool) -> Ranking:
+        """How well `documents` answer. Raises BadRequest when one is too long and `truncate` is false."""
         ...
 
     async def tokenize(self, text: str, *, add_bos: bool = True) -> list[int]: ...

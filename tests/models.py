@@ -175,9 +175,19 @@ def recurrent_model(
 
 
 def embedding_model(
-    path: Path, *, width: int = 64, context_length: int = 128, seed: int = 0, name: str = "embedding"
+    path: Path,
+    *,
+    width: int = 64,
+    context_length: int = 128,
+    seed: int = 0,
+    name: str = "embedding",
+    pooling: PoolingType | None = PoolingType.MEAN,
+    classifier: bool = False,
 ) -> None:
-    """Write a random `bert` with mean pooling whose word pieces are the printable ASCII characters."""
+    """Write a random `bert` whose word pieces are the printable ASCII characters.
+
+    One with a `classifier` ranks; `pooling` None leaves out how its tokens become a vector.
+    """
     layers, heads, ffn = 2, 2, 128
     letters = [chr(code) for code in range(0x21, 0x7F)]
     texts = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *("▁" + c for c in letters), *letters]
@@ -191,7 +201,8 @@ def embedding_model(
     writer.add_head_count(heads)
     writer.add_layer_norm_eps(1e-12)
     writer.add_causal_attention(False)
-    writer.add_pooling_type(PoolingType.MEAN)
+    if pooling is not None:
+        writer.add_pooling_type(pooling)
     writer.add_tokenizer_model("bert")
     writer.add_token_type_count(2)
     add_tokens(writer, vocabulary)
@@ -212,18 +223,32 @@ def embedding_model(
         weights.biased_matrix(f"{block}.ffn_up", ffn, width)
         weights.biased_matrix(f"{block}.ffn_down", width, ffn)
         weights.biased_norm(f"{block}.layer_output_norm", width)
+    if classifier:
+        weights.biased_matrix("cls", width, width)
+        weights.biased_matrix("cls.output", 1, width)
     finish(writer)
 
 
 def decoder_embedding_model(
-    path: Path, *, context_length: int = 4096, seed: int = 0, name: str = "decoder-embedding"
+    path: Path,
+    *,
+    context_length: int = 4096,
+    seed: int = 0,
+    name: str = "decoder-embedding",
+    rerank_template: str | None = None,
 ) -> None:
-    """Write a random `qwen3` that embeds by its last token, the form of qwen3-embedding."""
+    """Write a random `qwen3` that embeds by its last token, the form of qwen3-embedding.
+
+    With `rerank_template` it ranks by how likely "yes" is after that, the form of qwen3-reranker.
+    """
     layers, width, heads, kv_heads, ffn, vocab = 2, 64, 2, 1, 128, 512
     writer = model_writer(path, "qwen3", name, byte_vocabulary(vocab), None, context_length)
     add_decoder(writer, layers, width, heads, kv_heads, width // heads, ffn)
-    writer.add_pooling_type(PoolingType.LAST)
+    writer.add_pooling_type(PoolingType.RANK if rerank_template else PoolingType.LAST)
     writer.add_add_eos_token(True)
+    if rerank_template:
+        writer.add_classifier_output_labels(["yes", "no"])
+        writer.add_chat_template([{"name": "rerank", "template": rerank_template}])
     weights = Weights(writer, seed, F32)
     weights.embedding_and_output(vocab, width)
     weights.norm("output_norm", width)
@@ -232,6 +257,8 @@ def decoder_embedding_model(
         weights.norm(f"{block}.attn_q_norm", width // heads)
         weights.norm(f"{block}.attn_k_norm", width // heads)
         weights.feed_forward(block, width, ffn)
+    if rerank_template:
+        weights.matrix("cls.output", 2, width)
     finish(writer)
 
 
@@ -243,8 +270,9 @@ def install(
     template: str | None = None,
     system: str | None = None,
     parameters: Mapping[str, Any] | None = None,
+    config: Mapping[str, Any] | None = None,
 ) -> None:
-    """Put a GGUF file into the model store at `library_root` under `name`."""
+    """Put a GGUF file into the model store at `library_root` under `name`; `config` is laid over its own."""
     library = Library(library_root)
     texts = {
         "template": template,
@@ -256,4 +284,5 @@ def install(
     for kind, text in texts.items():
         if text is not None:
             layers.append(Layer(_IMAGE + kind, *library.add_blob([text.encode()])))
-    library.write_manifest(Name.parse(name), describe(read_metadata(gguf_path)), layers)
+    described = describe(read_metadata(gguf_path)) | dict(config or {})
+    library.write_manifest(Name.parse(name), described, layers)

@@ -13,28 +13,30 @@ _LONGEST_STEP = 300_000_000
 """Nanoseconds that an answer may wait for its next token while somebody's prompt is evaluated."""
 
 
-def fit_prompt(tokens: list[int], job: Job, *, num_ctx: int, begins: bool) -> list[int]:
-    """The prompt, cut in the middle when it leaves no room to answer in `num_ctx` tokens.
+Range = tuple[int, int]
+"""The first of some tokens, and the first after them."""
+
+
+def surplus(length: int, job: Job, *, num_ctx: int, begins: bool) -> Range:
+    """What to cut out of a prompt of `length` tokens so that it leaves room to answer in `num_ctx` tokens.
 
     The first `num_keep` tokens stay (and the begin token, if the prompt `begins` with one); then
     about half of the rest of the context is filled with the prompt's end, so that the answer has
     room (Ollama llm/llama_server.go). Raises BadRequest when the job forbids cutting.
     """
-    limit = num_ctx - 1
-    if len(tokens) <= limit:
-        return tokens
+    if length < num_ctx:
+        return 0, 0
     if not (job.truncate and job.shift):
         raise BadRequest(TOO_LONG)
     keep = kept(job, num_ctx, begins=begins)
     room = num_ctx - max((num_ctx - keep) // 2, 1)
-    return tokens[:keep] + tokens[len(tokens) - (room - keep) :]
+    return keep, length - (room - keep)
 
 
-def shifted(tokens: list[int], job: Job, *, num_ctx: int, begins: bool) -> list[int]:
-    """A full context without the older half of what `num_keep` does not protect."""
+def older_half(length: int, job: Job, *, num_ctx: int, begins: bool) -> Range:
+    """The older half of what `num_keep` does not protect in a full context of `length` tokens."""
     keep = kept(job, num_ctx, begins=begins)
-    discard = max((len(tokens) - keep) // 2, 1)
-    return tokens[:keep] + tokens[keep + discard :]
+    return keep, keep + max((length - keep) // 2, 1)
 
 
 def kept(job: Job, num_ctx: int, *, begins: bool) -> int:

@@ -1,4 +1,4 @@
-"""Text to vectors: texts of all waiting requests are packed into as few evaluations as fit."""
+"""Text to vectors, or pairs of texts to scores: what waits is packed into as few evaluations as fit."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 from puna.engine.budget import TOO_LONG
 from puna.engine.llama import Context, Model
 from puna.engine.messages import Event, Failed, Vectors
+from puna.engine.pairs import pairs
 from puna.types import BadRequest
 
 
 @dataclass(eq=False)
 class EmbedRequest:
-    """One request: its texts as tokens, and the rows of its answer as they come."""
+    """One request: its texts as tokens, and the rows of its answer as they come (a score is a row of one)."""
 
     request: int
     texts: list[list[int]]
@@ -42,11 +43,24 @@ def prepare(model: Model, request: int, texts: list[str], *, truncate: bool, lim
     return EmbedRequest(request, prepared, np.zeros((len(texts), model.n_embd), np.float32))
 
 
-class Embedder:
-    """The batch loop of an embedding model. `emit` gets each finished request."""
+def prepare_pairs(
+    model: Model, request: int, query: str, documents: list[str], *, truncate: bool, limit: int
+) -> EmbedRequest:
+    """Tokenise `query` with each document. Raises BadRequest as `pairs` does."""
+    prepared = pairs(model, query, documents, truncate=truncate, limit=limit)
+    return EmbedRequest(request, prepared, np.zeros((len(documents), 1), np.float32))
 
-    def __init__(self, model: Model, context: Context, *, slots: int, emit: Callable[[Event], None]) -> None:
-        self._model = model
+
+def relevance(labels: NDArray[np.float32]) -> float:
+    """How well a pair fits, 0 to 1, from what a reranker says: one logit, or probabilities, "yes" first."""
+    return float(labels[0]) if len(labels) > 1 else float(1 / (1 + np.exp(-labels[0])))
+
+
+class Embedder:
+    """The batch loop of a model that embeds or ranks. `emit` gets each finished request."""
+
+    def __init__(self, context: Context, *, slots: int, emit: Callable[[Event], None]) -> None:
+        self.ranks = context.ranks
         self._context = context
         self._slots = slots
         self._emit = emit
@@ -62,7 +76,7 @@ class Embedder:
 
     def submit(self, request: EmbedRequest) -> None:
         if not request.texts:
-            self._emit(Vectors(request.request, b"", self._model.n_embd, 0))
+            self._emit(Vectors(request.request, b"", request.rows.shape[1], 0))
         self._waiting.extend((request, index) for index in range(len(request.texts)))
 
     def cancel(self, request: int) -> None:
@@ -82,11 +96,15 @@ class Embedder:
         for slot, (request, index) in enumerate(packed):
             row += len(request.texts[index])
             vector = context.embedding(slot, row)
-            request.rows[index] = vector / max(float(np.linalg.norm(vector)), 1e-12)
+            if self.ranks:
+                request.rows[index] = relevance(vector)
+            else:
+                request.rows[index] = vector / max(float(np.linalg.norm(vector)), 1e-12)
             request.done += 1
             if request.done == len(request.texts):
                 tokens = sum(map(len, request.texts))
-                self._emit(Vectors(request.request, request.rows.tobytes(), self._model.n_embd, tokens))
+                width = request.rows.shape[1]
+                self._emit(Vectors(request.request, request.rows.tobytes(), width, tokens))
 
     def _pack(self) -> tuple[list[tuple[EmbedRequest, int]], int]:
         packed: list[tuple[EmbedRequest, int]] = []

@@ -1,46 +1,109 @@
-"""Structured outputs: a JSON Schema becomes, token by token, a mask over the logits (llguidance)."""
+"""What the sampler is held to: a grammar becomes, token by token, a mask over the logits (llguidance).
+
+A vocabulary's control tokens are no text to llguidance: they come where a grammar names them, and in free
+text. All other tokens are the text they stand for, however a marker is spelled with them.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
+from itertools import count, groupby
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.llama import Model
 from puna.types import BadRequest, Grammar
 
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
-_COMBINATORS = {"allOf", "anyOf", "oneOf", "$ref", "not", "if", "patternProperties"}
-# Free white space lets a small model pad for ever; one blank or an indented line is all JSON needs.
-_WHITESPACE = r"( |\n[ \t]{0,32})?"
+_KEPT = 32
+"""Compiled grammars that are kept."""
+
+_NAMED = re.compile(r"\buntil_(\d+)_([a-z]+(?:_\d+)?)\b")
+_TERMINAL = re.compile(r"^([A-Z]+(?:_\d+)?):", re.MULTILINE)
+_PLACED = re.compile(r"at (\d+)\(\d+\): (?:failed to compile JSON schema: )?")
+_SHOWN = re.compile(r"\n +\d+ \| ")
+
+
+class Vocabulary(Protocol):
+    """What of a model a grammar needs; `puna.engine.llama.Model` is one."""
+
+    n_vocab: int
+
+    def spell(self, token: int) -> bytes:
+        """The bytes of a token as a person would write it, a control token's too."""
+        ...
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for; control tokens stand for none."""
+        ...
+
+    def ends(self, token: int) -> bool: ...
+
+    def tokenize(self, text: str, *, add_special: bool) -> list[int]: ...
 
 
 class Grammars:
     """Compiles grammars for one vocabulary; the first one costs about a second."""
 
-    def __init__(self, model: Model) -> None:
-        self._model = model
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._vocabulary = vocabulary
         self._tokenizer: LLTokenizer | None = None
+        self._control: dict[str, int] = {}
+        self._compiled = lru_cache(maxsize=_KEPT)(self._compile)
 
     def matcher(self, grammar: Grammar) -> Matcher:
         """A fresh state machine. Raises BadRequest saying what of the schema cannot be kept."""
-        from llguidance import LLMatcher
-        from llguidance.llamacpp import lltokenizer_from_vocab
+        return Matcher(self._compiled(grammar).deep_copy(), self._vocabulary.n_vocab)
 
-        if self._tokenizer is None:
-            self._tokenizer = lltokenizer_from_vocab(self._model.vocab, n_vocab=self._model.n_vocab)
-        schema = {"type": "object"} if grammar.kind == "json" else closed(json.loads(grammar.source))
-        try:
-            compiled = LLMatcher.grammar_from_json_schema(schema, {"whitespace_pattern": _WHITESPACE})
-        except ValueError as problem:
-            raise BadRequest(f"invalid JSON schema in format: {problem}") from None
-        if error := LLMatcher.validate_grammar(compiled, self._tokenizer):
-            raise BadRequest(f"invalid JSON schema in format: {error}")
-        return Matcher(LLMatcher(self._tokenizer, compiled), self._model.n_vocab)
+    def _compile(self, grammar: Grammar) -> LLMatcher:
+        from llguidance import LLMatcher
+
+        tokenizer = self._tokenizer or self._read_vocabulary()
+        source = "\n".join([grammar.source, *self._definitions(grammar)])
+        compiled = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0)
+        if compiled.is_error():
+            raise BadRequest(_explained(compiled.get_error(), source))
+        return compiled
+
+    def _read_vocabulary(self) -> LLTokenizer:
+        from llguidance import LLTokenizer, TokenizerWrapper
+
+        spelled = _Spelled(self._vocabulary)
+        self._control = spelled.control
+        self._tokenizer = LLTokenizer(TokenizerWrapper(spelled), eos_token=spelled.ends)
+        return self._tokenizer
+
+    def _definitions(self, grammar: Grammar) -> Iterator[str]:
+        """The rules that the grammar's source leaves to the vocabulary."""
+        control = self._control
+        others = _ranges(token for text, token in control.items() if text not in grammar.markers)
+        # Else only one spelling of text without an alternative would pass, and not always one of that text.
+        yield '%llguidance {"no_forcing": true}'
+        yield "TEXT: /(?s:.*)/"
+        yield f"text: {_passing(others)} TEXT"
+        yield f"anything: {_passing(_ranges(control.values()))} TEXT"
+        terminals = set(map(str.lower, _TERMINAL.findall(grammar.source)))
+        wanted = {(int(number), terminal) for number, terminal in _NAMED.findall(grammar.source)}
+        for number, marker in enumerate(grammar.markers):
+            written = _literal(marker)
+            special = f" | <[{control[marker]}]>" if marker in control else ""
+            yield f"marker_{number}: {written}{special}"
+            rest = _ranges(token for text, token in control.items() if text != marker)
+            spelled = f"spelled_{number}"
+            yield f"{spelled}[lazy]: TEXT {written}"
+            ending = f"({spelled}{special.replace('| ', '| TEXT ')})"
+            yield f"until_{number}: {_passing(others)} {ending}"
+            yield f"through_{number}: {_passing(rest)} {ending}"
+            for terminal in sorted(one for at, one in wanted if at == number and one in terminals):
+                yield f"{spelled}_{terminal}[lazy]: {terminal.upper()} {written}"
+                special_ending = special.replace("| ", f"| {terminal.upper()} ")
+                yield f"until_{number}_{terminal}: {spelled}_{terminal}{special_ending}"
 
 
 class Matcher:
@@ -50,6 +113,10 @@ class Matcher:
         self._matcher = matcher
         self._n_vocab = n_vocab
         self._mask = np.zeros((n_vocab + 31) // 32, np.int32)
+
+    def allows(self, token: int) -> bool:
+        """Whether `token` may come next; if so, it has come."""
+        return self._matcher.try_consume_tokens([token]) == 1
 
     def constrain(self, logits: NDArray[np.float32]) -> None:
         """Set to -inf, in place, every token that may not come next."""
@@ -66,22 +133,53 @@ class Matcher:
         return self._matcher.is_stopped()
 
 
-def closed(schema: Any) -> Any:
-    """The schema with no properties beyond those it names, where it does not say otherwise.
+class _Spelled:
+    """A vocabulary as llguidance reads it."""
 
-    JSON Schema allows any further property; a small model would invent them without end, and Ollama's
-    grammars do not let it. Every answer to the closed schema fits the open one. Schemas that combine
-    others (allOf and its kin) stay open, for closing a part would contradict the whole.
-    """
-    if isinstance(schema, list):
-        return [closed(item) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    result = {
-        key: value if key in ("allOf", "not", "const", "enum", "default", "examples") else closed(value)
-        for key, value in schema.items()
-    }
-    names = schema.get("properties")
-    if isinstance(names, dict) and names and not _COMBINATORS & schema.keys():
-        result.setdefault("additionalProperties", False)
-    return result
+    bos_token_id: int | None = None
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        ids = range(vocabulary.n_vocab)
+        self._vocabulary = vocabulary
+        self.tokens: Sequence[bytes] = [vocabulary.spell(token) for token in ids]
+        self.special_token_ids = [t for t in ids if self.tokens[t] and not vocabulary.piece(t)]
+        self.ends = [token for token in self.special_token_ids if vocabulary.ends(token)]
+        self.eos_token_id = self.ends[0] if self.ends else len(self.tokens) - 1
+        ending = set(self.ends)
+        self.control = {
+            self.tokens[token].decode("utf-8", "replace"): token
+            for token in self.special_token_ids
+            if token not in ending
+        }
+
+    def __call__(self, text: str | bytes) -> list[int]:
+        plain = text.decode("utf-8", "replace") if isinstance(text, bytes) else text
+        return self._vocabulary.tokenize(plain, add_special=False)
+
+
+def _passing(control: str) -> str:
+    """Text up to control tokens of these, any number of times."""
+    return f"(TEXT <[{control}]>)*" if control else ""
+
+
+def _ranges(tokens: Iterable[int]) -> str:
+    """Token ids as llguidance lists them: `3-7,9-9`."""
+    runs: list[str] = []
+    counted = zip(count(), sorted(tokens), strict=False)
+    for _, run in groupby(counted, lambda pair: pair[1] - pair[0]):
+        ids = [token for _, token in run]
+        runs.append(f"{ids[0]}-{ids[-1]}")
+    return ",".join(runs)
+
+
+def _literal(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _explained(error: str, source: str) -> str:
+    """What is wrong, and with which field's schema: rules of content's are named after it."""
+    placed = _PLACED.match(error)
+    rule = source.splitlines()[int(placed[1]) - 1] if placed else source
+    field = "format" if "\nformat_" in source and (not placed or rule.startswith("format_")) else "tools"
+    problem = _SHOWN.split(error[placed.end() if placed else 0 :])[0]
+    return f"invalid JSON schema in {field}: {problem}"

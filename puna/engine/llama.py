@@ -1,4 +1,4 @@
-"""libllama through llama-cpp-python's low-level bindings: the only file that touches ctypes.
+"""libllama through llama-cpp-python's low-level bindings; beside `vision.py` the only file with ctypes.
 
 Everything here is a thin owner of one native object. Token ids are ints, text is bytes, logits are
 float32 arrays that stay valid until the next decode.
@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 
 _ERROR_LEVELS = (3, 4)  # GGML_LOG_LEVEL_WARN, GGML_LOG_LEVEL_ERROR
 _WORDPIECE = C.LLAMA_VOCAB_TYPE_WPM
-_NO_REASON = "libllama gave no reason"
+NO_REASON = "libllama gave no reason"
 _ROWS_IN_MEMORY = 256 << 20  # bytes of a tensor that quantizing holds at once
 _PLAIN_TYPES = (b"0", b"1", b"32")  # llama.h, llama_ftype: F32, F16, BF16
 _UNWRITABLE = ("basic_ios::clear: iostream error", "it cannot be written (is there room on the disk?)")
@@ -37,15 +37,21 @@ class Log:
 
     def __init__(self, notice: Callable[[str], None] | None = None) -> None:
         """`notice` is called with every other message."""
-        self.last_error = ""
+        self.first_error = self.last_error = ""
         self._notice = notice
-        self._callback = C.llama_log_callback(self._receive)
-        C.llama_log_set(self._callback, ctypes.c_void_p(0))
+        self.callback = C.llama_log_callback(self._receive)
+        C.llama_log_set(self.callback, ctypes.c_void_p(0))
+
+    def forget(self) -> None:
+        """What is complained of from now on has a cause of its own."""
+        self.first_error = self.last_error = ""
 
     def _receive(self, level: int, text: bytes, _: ctypes.c_void_p) -> None:
         if level in _ERROR_LEVELS:
             message = text.decode("utf-8", "replace").strip()
             logger.log(logging.ERROR if level == 4 else logging.INFO, "%s", message)
+            if level == 4:
+                self.first_error = self.first_error or message
             if level == 4 and "failed to load model" not in message:
                 self.last_error = message
         elif self._notice is not None:
@@ -65,8 +71,7 @@ class Model:
         main_gpu: int | None = None,
     ) -> None:
         C.llama_backend_init()
-        log = Log()
-        self._log = log
+        log = self.log = Log()
         params = C.llama_model_default_params()
         params.n_gpu_layers = num_gpu
         if main_gpu is not None:
@@ -75,7 +80,7 @@ class Model:
             params.load_mode = C.LLAMA_LOAD_MODE_NONE
         handle = C.llama_model_load_from_file(path.encode(), params)
         if not handle:
-            raise LoadFailed(f"unable to load model: {log.last_error or _NO_REASON}")
+            raise LoadFailed(f"unable to load model: {log.last_error or NO_REASON}")
         self.handle = handle
         self.adapters = [self._load_adapter(adapter) for adapter in adapters]
         vocab = C.llama_model_get_vocab(handle)
@@ -83,10 +88,16 @@ class Model:
         self.vocab = vocab
         self.n_vocab = C.llama_vocab_n_tokens(vocab)
         self.n_embd = C.llama_model_n_embd_out(handle)
+        self.n_embd_inp = C.llama_model_n_embd_inp(handle)
         self.n_ctx_train = C.llama_model_n_ctx_train(handle)
         self.size = C.llama_model_size(handle)
         self.bos = cast(int, C.llama_vocab_bos(vocab))
         self.adds_bos = bool(C.llama_vocab_get_add_bos(vocab)) and self.bos >= 0
+        self.sep = cast(int, C.llama_vocab_sep(vocab))
+        self.adds_sep = bool(C.llama_vocab_get_add_sep(vocab)) and self.sep >= 0
+        self.eos = cast(int, C.llama_vocab_eos(vocab))
+        self.adds_eos = bool(C.llama_vocab_get_add_eos(vocab)) and self.eos >= 0
+        self.n_labels = C.llama_model_n_cls_out(handle)
         self.has_encoder_only = bool(
             C.llama_model_has_encoder(handle) and not C.llama_model_has_decoder(handle)
         )
@@ -104,11 +115,11 @@ class Model:
 
     def _load_adapter(self, path: str) -> Any:
         """An adapter is freed with its model."""
-        self._log.last_error = ""
+        self.log.forget()
         adapter = C.llama_adapter_lora_init(self.handle, path.encode())
         if not adapter:
-            reason = self._log.last_error.rpartition("failed to apply lora adapter: ")[2]
-            raise LoadFailed(f"unable to load adapter {path}: {reason or _NO_REASON}")
+            reason = self.log.last_error.rpartition("failed to apply lora adapter: ")[2]
+            raise LoadFailed(f"unable to load adapter {path}: {reason or NO_REASON}")
         return adapter
 
     def _read_wordpiece(self) -> WordPiece:
@@ -116,21 +127,30 @@ class Model:
         pieces = [(text or b"").decode("utf-8", "replace") for text in texts]
         return WordPiece(pieces, pieces.index("[UNK]") if "[UNK]" in pieces else 0)
 
-    def tokenize(self, text: str, *, add_special: bool) -> list[int]:
-        """Token ids of `text`; special tokens written in it are recognised.
+    def metadata(self, key: str) -> str:
+        """The text under a key of the file's metadata; empty when there is none."""
+        size = C.llama_model_meta_val_str(self.handle, key.encode(), cast(Any, None), 0) + 1
+        if size <= 0:
+            return ""
+        buffer = ctypes.create_string_buffer(size)
+        C.llama_model_meta_val_str(self.handle, key.encode(), cast(Any, buffer), size)
+        return buffer.value.decode("utf-8", "replace")
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool = True) -> list[int]:
+        """Token ids of `text`; special tokens written in it are recognised, unless `parse_special` is false.
 
         `add_special` lets the vocabulary put its begin and end tokens around, as it wants them.
         """
         if self._wordpiece is not None:
             tokens = self._wordpiece.encode(text)
-            return [self.bos, *tokens, cast(int, C.llama_vocab_sep(self.vocab))] if add_special else tokens
+            return [self.bos, *tokens, self.sep] if add_special else tokens
         data = text.encode("utf-8", "surrogatepass")
         room = len(data) + 8
         buffer = (C.llama_token * room)()
-        count = C.llama_tokenize(self.vocab, data, len(data), buffer, room, add_special, True)
+        count = C.llama_tokenize(self.vocab, data, len(data), buffer, room, add_special, parse_special)
         if count < 0:
             buffer = (C.llama_token * -count)()
-            count = C.llama_tokenize(self.vocab, data, len(data), buffer, -count, add_special, True)
+            count = C.llama_tokenize(self.vocab, data, len(data), buffer, -count, add_special, parse_special)
         return buffer[:count]
 
     def piece(self, token: int) -> bytes:
@@ -149,10 +169,14 @@ class Model:
                 return buffer.raw[:written]
             size = -written
 
+    def spell(self, token: int) -> bytes:
+        """The bytes of a token as a person would write it, a control token's too."""
+        return self._to_piece(token, special=True)
+
     def detokenize(self, tokens: Sequence[int]) -> str:
         """Text of `tokens`, special tokens written out; unknown ids are skipped."""
         known = (t for t in tokens if 0 <= t < self.n_vocab)
-        return b"".join(self._to_piece(t, special=True) for t in known).decode("utf-8", "replace")
+        return b"".join(map(self.spell, known)).decode("utf-8", "replace")
 
     def ends(self, token: int) -> bool:
         """Whether `token` ends a generation (EOS, EOT and their kin)."""
@@ -177,6 +201,7 @@ class Context:
         n_seq: int,
         threads: int,
         embeddings: bool = False,
+        ranking: bool = False,
     ) -> None:
         params = C.llama_context_default_params()
         params.n_ctx = n_ctx
@@ -190,10 +215,13 @@ class Context:
         params.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_AUTO
         params.swa_full = False
         params.embeddings = embeddings
+        if ranking:
+            # Older files of rerankers do not say that they are.
+            params.pooling_type = C.LLAMA_POOLING_TYPE_RANK
         params.no_perf = True
         handle = C.llama_init_from_model(model.handle, params)
         if not handle:
-            raise LoadFailed(f"unable to create a context of {n_ctx} tokens: {model._log.last_error}")
+            raise LoadFailed(f"unable to create a context of {n_ctx} tokens: {model.log.last_error}")
         self.handle = handle
         count = len(model.adapters)
         adapters = (C.llama_adapter_lora_p_ctypes * count)(*model.adapters)
@@ -201,10 +229,11 @@ class Context:
         self.n_ctx = C.llama_n_ctx(handle)
         self.n_batch = n_batch
         self.pooling = C.llama_pooling_type(handle)
+        self.ranks = self.pooling == C.LLAMA_POOLING_TYPE_RANK
         # None for models that keep nothing between evaluations; libllama accepts that.
         self._memory: Any = C.llama_get_memory(handle)
         self._logits_type = ctypes.c_float * model.n_vocab
-        self._n_embd = model.n_embd
+        self._width = model.n_labels if self.ranks else model.n_embd
         self._encode = model.has_encoder_only
         self._make_batch(n_batch)
 
@@ -217,15 +246,12 @@ class Context:
         pointers = self.sequences.ctypes.data + 4 * np.arange(size, dtype=np.uint64)
         self._keep = (counts, pointers)
 
-        def pointer(array: NDArray, kind: type) -> ctypes._Pointer:
-            return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))
-
         batch: Any = C.llama_batch()
-        batch.token = pointer(self.tokens, ctypes.c_int32)
-        batch.pos = pointer(self.positions, ctypes.c_int32)
-        batch.n_seq_id = pointer(counts, ctypes.c_int32)
+        batch.token = _pointer(self.tokens, ctypes.c_int32)
+        batch.pos = _pointer(self.positions, ctypes.c_int32)
+        batch.n_seq_id = _pointer(counts, ctypes.c_int32)
         batch.seq_id = ctypes.cast(pointers.ctypes.data, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32)))
-        batch.logits = pointer(self.wants_output, ctypes.c_int8)
+        batch.logits = _pointer(self.wants_output, ctypes.c_int8)
         self._batch = batch
 
     def decode(self, count: int) -> int:
@@ -238,6 +264,44 @@ class Context:
             return C.llama_encode(self.handle, self._batch)
         return C.llama_decode(self.handle, self._batch)
 
+    def decode_rows(
+        self,
+        vectors: NDArray[np.float32],
+        places: NDArray[np.int32],
+        sequence: int,
+        *,
+        causal: bool,
+        output: bool,
+    ) -> tuple[int, int]:
+        """Evaluate `vectors` (rows x n_embd_inp) of one sequence where tokens would stand otherwise.
+
+        places: one position a row, or four for models that place rows in two dimensions (sections x rows).
+        causal: rows see only those before them; if not, all have to fit in one batch. output: the last row's
+        logits are wanted. The status is `decode`'s, but after "no room" a part may be evaluated; beside it
+        the row to ask `logits` for.
+        """
+        status = last = 0
+        C.llama_set_causal_attn(self.handle, causal)
+        for at in range(0, len(vectors), self.n_batch):
+            part = np.ascontiguousarray(vectors[at : at + self.n_batch])
+            where = np.ascontiguousarray(places[:, at : at + self.n_batch])
+            size = len(part)
+            last = size - 1
+            self.sequences[:size] = sequence
+            self.wants_output[:size] = 0
+            self.wants_output[last] = output and at + size == len(vectors)
+            batch: Any = C.llama_batch()
+            batch.n_tokens = size
+            batch.embd = _pointer(part, ctypes.c_float)
+            batch.pos = _pointer(where, ctypes.c_int32)
+            batch.n_seq_id, batch.seq_id = self._batch.n_seq_id, self._batch.seq_id
+            batch.logits = self._batch.logits
+            status = C.llama_decode(self.handle, batch)
+            if status:
+                break
+        C.llama_set_causal_attn(self.handle, True)
+        return status, last
+
     def logits(self, row: int) -> NDArray[np.float32]:
         """Logits of batch row `row`, which must have asked for output."""
         pointer: Any = C.llama_get_logits_ith(self.handle, row)
@@ -246,19 +310,22 @@ class Context:
         return np.frombuffer(logits, np.float32)
 
     def embedding(self, sequence: int, row: int) -> NDArray[np.float32]:
-        """The pooled vector of a sequence, or row `row`'s own when the model does not pool."""
+        """The pooled vector of a sequence, or row `row`'s own when the model does not pool.
+
+        Of a model that ranks it is the value of each of its labels.
+        """
         if self.pooling == C.LLAMA_POOLING_TYPE_NONE:
             pointer = C.llama_get_embeddings_ith(self.handle, row)
         else:
             pointer = C.llama_get_embeddings_seq(self.handle, sequence)
-        return np.ctypeslib.as_array(pointer, (self._n_embd,))
+        return np.ctypeslib.as_array(pointer, (self._width,))
 
     def share(self, source: int, target: int, length: int) -> None:
-        """Let `target` hold the first `length` cells of `source` too; nothing is copied."""
+        """Let `target` hold the first `length` positions of `source` too; nothing is copied."""
         C.llama_memory_seq_cp(self._memory, source, target, 0, length)
 
     def cut(self, sequence: int, length: int) -> bool:
-        """Forget all of a sequence after its first `length` tokens; False if this memory cannot."""
+        """Forget all of a sequence after its first `length` positions; False if this memory cannot."""
         return bool(C.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
     def forget(self, sequence: int) -> None:
@@ -287,8 +354,12 @@ class Context:
         C.llama_free(self.handle)
 
 
+def _pointer(array: NDArray[Any], kind: type[Any]) -> Any:
+    return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))
+
+
 def _bytes(array: NDArray[np.uint8]) -> Any:
-    return ctypes.cast(array.ctypes.data, ctypes.POINTER(ctypes.c_uint8))
+    return _pointer(array, ctypes.c_uint8)
 
 
 class Sampler:
@@ -344,10 +415,11 @@ class Sampler:
 
     def accept(self, token: int) -> None:
         """Tell the penalties of a token that is part of the text."""
-        C.llama_sampler_accept(self._chain, token)
+        if self.penalised:
+            C.llama_sampler_accept(self._chain, token)
 
     def sample(self, logits: NDArray[np.float32]) -> int:
-        """Draw a token from `logits`, of which -inf marks what may not come, and accept it."""
+        """Draw a token from `logits`, of which -inf marks what may not come; `accept` it if it is taken."""
         if self.greedy:
             return int(logits.argmax())
         ids, values = self._ids, logits
@@ -361,9 +433,7 @@ class Sampler:
         array = self._array
         array.size, array.selected, array.sorted = len(ids), -1, False
         C.llama_sampler_apply(self._chain, cast(Any, ctypes.byref(array)))
-        token = int(candidates["id"][array.selected])
-        C.llama_sampler_accept(self._chain, token)
-        return token
+        return int(candidates["id"][array.selected])
 
     def close(self) -> None:
         C.llama_sampler_free(self._chain)
@@ -381,7 +451,7 @@ def quantize(source: str, target: str, kind: str, *, threads: int, notice: Calla
     glance.vocab_only = True
     model = C.llama_model_load_from_file(os.fsencode(source), glance)
     if not model:
-        raise PunaError(f"unable to load model {source}: {log.last_error or _NO_REASON}")
+        raise PunaError(f"unable to load model {source}: {log.last_error or NO_REASON}")
     stored = ctypes.create_string_buffer(16)
     said = C.llama_model_meta_val_str(model, b"general.file_type", cast(Any, stored), 16) > 0
     C.llama_model_free(model)
@@ -396,7 +466,7 @@ def quantize(source: str, target: str, kind: str, *, threads: int, notice: Calla
         if "requantizing" in reason:  # the file says nothing of its type, or the wrong thing
             raise BadRequest(_QUANTIZED)
         raise PunaError(
-            f"unable to quantize {source} to {target}: {reason.replace(*_UNWRITABLE) or _NO_REASON}"
+            f"unable to quantize {source} to {target}: {reason.replace(*_UNWRITABLE) or NO_REASON}"
         )
 
 

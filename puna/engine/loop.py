@@ -14,11 +14,13 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine import budget
+from puna.engine import budget, logprobs
 from puna.engine.llama import Context, Model
 from puna.engine.messages import Event, Failed, Finished, Text
+from puna.engine.pictures import Gallery, Picture
 from puna.engine.prefix_cache import WORTH_SHARING, Prefix, PrefixCache, Retained
 from puna.engine.sequence import Sequence
+from puna.types import PunaError
 
 _NO_ROOM = 1
 
@@ -38,27 +40,39 @@ class BatchLoop:
         parallel: int,
         cache: int,
         emit: Callable[[Event], None],
+        gallery: Gallery | None = None,
     ) -> None:
-        """`cache`: bytes of finished sequences that may be kept outside the pool."""
+        """`cache`: bytes of finished sequences that may be kept outside the pool.
+
+        `gallery`: what pictures are seen with, if the model sees.
+        """
         self._model = model
         self._context = context
         self._cache = PrefixCache(context, slots=slots, cuttable=model.cuttable, limit=cache)
         self._parallel = parallel
         self._emit = emit
+        self._gallery = gallery
         self._waiting: deque[Sequence] = deque()
         self._chunk = budget.Chunk(most=context.n_batch)
+        self._idle = False
+        """The last step found nothing to do."""
         self._full = False
         """A request had to leave the pool: nobody enters until one that runs has ended."""
 
     @property
     def busy(self) -> bool:
+        """Whether a step would do anything: not while all wait for the encoder."""
+        if self._idle and self._gallery is not None and self._gallery.encoding:
+            return False
         return bool(self._waiting or self._cache.running)
 
     def submit(self, sequence: Sequence) -> None:
         self._waiting.append(sequence)
+        self._idle = False
 
     def cancel(self, request: int) -> None:
         """Forget a request; what it has evaluated stays for others. Unknown ids are ignored."""
+        self._idle = False
         for sequence in self._cache.running.values():
             if sequence.request == request:
                 self._leave(sequence)
@@ -71,10 +85,14 @@ class BatchLoop:
 
     def step(self) -> None:
         """One round for all requests."""
+        self._idle = True
         self._admit()
+        looked = self._gallery is not None and self._look(self._gallery)
         rows = self._fill()
         if rows:
             self._evaluate(rows)
+        if looked or rows:
+            self._idle = False
 
     def rest(self) -> bool:
         """Do what helps later requests while there are none; False when nothing is left to do."""
@@ -92,7 +110,7 @@ class BatchLoop:
             if repeat is not None:
                 self._replay(sequence, repeat)
                 continue
-            prefix = self._cache.find(sequence.tokens)
+            prefix = self._cache.find(sequence)
             if prefix.promised - prefix.length >= WORTH_SHARING:
                 held.append(sequence)
             elif self._crowded(sequence, prefix):
@@ -117,6 +135,7 @@ class BatchLoop:
         started = time.perf_counter_ns()
         logits = repeat.prompt_logits
         assert logits is not None
+        self._idle = False
         self._cache.begin(sequence, repeat, len(sequence.tokens))
         sequence.cached_tokens = sequence.evaluated
         if sequence.evaluated < len(sequence.tokens):
@@ -134,7 +153,7 @@ class BatchLoop:
         prefilling = [s for s in running if not s.decoding]
         room = self._context.n_batch - len(decoding)
         chunk = min(room, self._chunk.size - len(decoding) % budget.TILE) if decoding else room
-        shares = budget.share([s.pending for s in prefilling], chunk)
+        shares = budget.share([s.ready for s in prefilling], chunk)
         rows = [(s, 1) for s in decoding] + [
             (s, size) for s, size in zip(prefilling, shares, strict=True) if size
         ]
@@ -144,7 +163,8 @@ class BatchLoop:
         for sequence, size in rows:
             start, end = sequence.evaluated, sequence.evaluated + size
             context.tokens[at : at + size] = sequence.tokens[start:end]
-            context.positions[at : at + size] = range(start, end)
+            position = sequence.layout.position(start)
+            context.positions[at : at + size] = range(position, position + size)
             context.sequences[at : at + size] = sequence.slot
             at += size
             context.wants_output[at - 1] = end == len(sequence.tokens)
@@ -165,31 +185,69 @@ class BatchLoop:
         at = 0
         for sequence, size in rows:
             at += size
+            self._advance(sequence, size, at - 1, took)
+
+    def _advance(self, sequence: Sequence, size: int, row: int, took: int) -> None:
+        """`size` more tokens are evaluated, the last of them in row `row` of the batch."""
+        if not sequence.answered:
+            sequence.prompt_ns += took
+        sequence.evaluated += size
+        if not sequence.pending:
+            logits = self._context.logits(row)
             if not sequence.answered:
-                sequence.prompt_ns += took
-            sequence.evaluated += size
-            if not sequence.pending:
-                logits = self._context.logits(at - 1)
-                if not sequence.answered:
-                    sequence.prompt_logits = logits.copy()
-                self._sample(sequence, logits)
+                sequence.prompt_logits = logits.copy()
+            self._sample(sequence, logits)
+
+    def _look(self, gallery: Gallery) -> bool:
+        """Keep the encoder at work, and evaluate one picture that it has seen; whether there was one."""
+        for sequence in list(self._cache.running.values()):
+            for picture in sequence.layout.ahead(sequence.evaluated):
+                try:
+                    vectors = gallery.vectors(picture)
+                except PunaError as error:
+                    self._fail(sequence, str(error))
+                    break
+                facing = picture.start == sequence.evaluated
+                if vectors is None:
+                    sequence.encoded += gallery.encode(sequence.job, picture)
+                    if facing and not sequence.waits_since:
+                        sequence.waits_since = time.perf_counter_ns()
+                elif facing:
+                    self._see(sequence, picture, vectors)
+                    return True
+        return False
+
+    def _see(self, sequence: Sequence, picture: Picture, vectors: NDArray[np.float32]) -> None:
+        """Evaluate the rows of a picture in a step of their own."""
+        started = sequence.waits_since or time.perf_counter_ns()
+        sequence.waits_since = 0
+        status, row = self._context.decode_rows(
+            vectors,
+            picture.seen.places(sequence.layout.position(picture.start)),
+            sequence.slot,
+            causal=picture.seen.causal,
+            output=picture.end == len(sequence.tokens),
+        )
+        if status == 0:
+            self._advance(sequence, picture.seen.rows, row, time.perf_counter_ns() - started)
+        elif status == _NO_ROOM:
+            self._cache.rewrite(sequence, picture.start)
+            self._make_room()
+        else:
+            self._fail(sequence, f"libllama could not evaluate an image (status {status})")
 
     def _sample(self, sequence: Sequence, logits: NDArray[np.float32]) -> None:
-        if sequence.matcher is not None:
-            logits = logits.copy()
-            sequence.matcher.constrain(logits)
-        token = sequence.sampler.sample(logits)
-        if logits[token] == -np.inf:
-            # Extreme options can lose every candidate the grammar left.
-            token = int(logits.argmax())
+        token = self._draw(sequence, logits)
         sequence.take(token)
-        if sequence.matcher is not None:
-            sequence.matcher.accept(token)
         if self._model.ends(token):
             self._finish(sequence, "stop")
             return
-        text = sequence.text.feed(self._model.piece(token))
-        if text:
+        text = sequence.piece(token, self._model.piece(token))
+        wanted = sequence.job.logprobs
+        if wanted is not None:
+            spelled = logprobs.report(logits, token, wanted, self._model.spell)
+            self._emit(Text(sequence.request, text, (spelled,)))
+        elif text:
             self._emit(Text(sequence.request, text))
         if sequence.text.stopped or (sequence.matcher is not None and sequence.matcher.finished):
             self._finish(sequence, "stop")
@@ -197,6 +255,24 @@ class BatchLoop:
             self._finish(sequence, "length")
         elif len(sequence.tokens) >= sequence.num_ctx:
             self._shift(sequence)
+
+    def _draw(self, sequence: Sequence, logits: NDArray[np.float32]) -> int:
+        """The next token. One that the grammar refuses is drawn again from those that it allows: to ask of
+        one token is cheaper than to ask which may come."""
+        sampler, matcher = sequence.sampler, sequence.matcher
+        if sequence.bias is not None:
+            logits = sequence.bias.added(logits)
+        token = sampler.sample(logits)
+        if matcher is not None and not matcher.allows(token):
+            logits = logits.copy()
+            matcher.constrain(logits)
+            token = sampler.sample(logits)
+            if logits[token] == -np.inf:
+                # Extreme options can lose every candidate the grammar left.
+                token = int(logits.argmax())
+            matcher.accept(token)
+        sampler.accept(token)
+        return token
 
     def _shift(self, sequence: Sequence) -> None:
         """Drop the older half of a full context and evaluate the newer half again.
@@ -207,12 +283,10 @@ class BatchLoop:
         if not sequence.job.shift:
             self._finish(sequence, "length")
             return
-        begins = sequence.begins
-        sequence.tokens = budget.shifted(
-            sequence.tokens, sequence.job, num_ctx=sequence.num_ctx, begins=begins
+        first, last = budget.older_half(
+            len(sequence.tokens), sequence.job, num_ctx=sequence.num_ctx, begins=sequence.begins
         )
-        keep = budget.kept(sequence.job, sequence.num_ctx, begins=begins)
-        self._cache.rewrite(sequence, keep)
+        self._cache.rewrite(sequence, sequence.cut_out(first, last))
 
     # Leaving
 

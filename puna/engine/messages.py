@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from puna.types import EngineInfo, Finish, Job
+from puna.types import EngineInfo, Finish, Job, TokenLogprob
 
 
 class Generate(msgspec.Struct, tag=True, array_like=True):
@@ -21,6 +21,13 @@ class Generate(msgspec.Struct, tag=True, array_like=True):
 class Embed(msgspec.Struct, tag=True, array_like=True):
     request: int
     texts: list[str]
+    truncate: bool
+
+
+class Rank(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    query: str
+    documents: list[str]
     truncate: bool
 
 
@@ -39,7 +46,7 @@ class Cancel(msgspec.Struct, tag=True, array_like=True):
     request: int
 
 
-Command = Generate | Embed | Tokenize | Detokenize | Cancel
+Command = Generate | Embed | Rank | Tokenize | Detokenize | Cancel
 
 
 class Loaded(msgspec.Struct, tag=True, array_like=True):
@@ -55,6 +62,7 @@ class Refused(msgspec.Struct, tag=True, array_like=True):
 class Text(msgspec.Struct, tag=True, array_like=True):
     request: int
     text: str
+    logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Finished(msgspec.Struct, tag=True, array_like=True):

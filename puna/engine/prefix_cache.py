@@ -68,9 +68,10 @@ class PrefixCache:
         self._retained: OrderedDict[int, Retained] = OrderedDict()
         """Least recently used first."""
 
-    def find(self, tokens: list[int]) -> Prefix:
-        """The best prefix for a prompt; the last token is always left to evaluate."""
-        longest = len(tokens) - 1
+    def find(self, sequence: Sequence) -> Prefix:
+        """The best prefix for a prompt; the last token, or the picture that ends it, is left to evaluate."""
+        tokens = sequence.tokens
+        longest = sequence.layout.whole(len(tokens) - 1)
         best, promised = Prefix(), 0
         for depth, keys in self._tree.matches(tokens):
             reach = min(depth, longest)
@@ -123,7 +124,7 @@ class PrefixCache:
                 self._leave_pool(next(kept for kept in self._in_pool() if kept is not holder), holder)
             sequence.slot = self._free.pop()
         own = holder is None or holder.slot in (NO_SLOT, sequence.slot)
-        sequence.evaluated = self._fill(sequence.slot, holder, length)
+        sequence.evaluated = length if self._fill(sequence, holder, length) else 0
         sequence.shared = 0 if own else sequence.evaluated
         sequence.key = next(self._keys)
         self.running[sequence.key] = sequence
@@ -133,25 +134,26 @@ class PrefixCache:
         """Whether nothing of worth stays behind when `holder` is cut to `length`: only an earlier answer."""
         return length >= min(len(holder.tokens), holder.prompt_tokens - 1)
 
-    def _fill(self, slot: int, holder: Sequence | Retained | None, length: int) -> int:
-        """Make `slot` hold the first `length` tokens of `holder`; the number of tokens it then holds."""
+    def _fill(self, sequence: Sequence, holder: Sequence | Retained | None, length: int) -> bool:
+        """Make a sequence's slot hold the first `length` tokens of `holder`; False if it then holds none."""
         if holder is None or not length:
-            return 0
+            return False
+        slot, positions = sequence.slot, sequence.layout.position(length)
         if holder.slot == NO_SLOT:
             assert isinstance(holder, Retained)
             assert holder.saved is not None
             if not self._context.restore(slot, holder.saved):
-                return 0
+                return False
         elif holder.slot != slot:
-            self._context.share(holder.slot, slot, length)
+            self._context.share(holder.slot, slot, positions)
         if self._cuttable:
-            self._context.cut(slot, length)
-        return length
+            self._context.cut(slot, positions)
+        return True
 
     def rewrite(self, sequence: Sequence, keep: int) -> None:
         """A running sequence's tokens have changed after the first `keep`: those are forgotten."""
         keep = keep if self._cuttable else 0
-        self._context.cut(sequence.slot, keep)
+        self._context.cut(sequence.slot, sequence.layout.position(keep))
         sequence.evaluated = keep
         self._tree.insert(sequence.key, sequence.tokens)
 
@@ -159,7 +161,7 @@ class PrefixCache:
         """Retain what a running sequence has evaluated."""
         del self.running[sequence.key]
         held = sequence.tokens[: sequence.evaluated]
-        intact = len(held) >= sequence.prompt_tokens and sequence.history[: len(held)] == held
+        intact = len(held) >= sequence.prompt_tokens and not sequence.shifted
         logits = sequence.prompt_logits if intact else None
         kept = Retained(sequence.key, held, sequence.prompt_tokens, logits, sequence.slot)
         sequence.slot = NO_SLOT

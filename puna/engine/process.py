@@ -26,6 +26,7 @@ from puna.engine.messages import (
     Generate,
     Loaded,
     PlainText,
+    Rank,
     Refused,
     Text,
     Tokenize,
@@ -44,6 +45,7 @@ from puna.types import (
     LoadFailed,
     LoadSpec,
     PunaError,
+    Ranking,
 )
 
 _Answer = Text | Finished | Vectors | Tokens | PlainText | Failed
@@ -154,7 +156,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
             while not ended:
                 answer = await answers.get()
                 if isinstance(answer, Text):
-                    yield Delta(answer.text)
+                    yield Delta(answer.text, answer.logprobs)
                     continue
                 ended = True
                 if isinstance(answer, Finished):
@@ -173,6 +175,12 @@ class EngineProcess(asyncio.SubprocessProtocol):
         values = array("f", answer.data)
         rows = [values[at : at + answer.width].tolist() for at in range(0, len(values), answer.width)]
         return Embeddings(vectors=rows, tokens=answer.tokens)
+
+    async def rank(self, query: str, documents: list[str], *, truncate: bool) -> Ranking:
+        answer = await self._answer(Rank(next(self._requests), query, documents, truncate))
+        if not isinstance(answer, Vectors):
+            raise _failure(answer)
+        return Ranking(scores=array("f", answer.data).tolist(), tokens=answer.tokens)
 
     async def tokenize(self, text: str, *, add_bos: bool = True) -> list[int]:
         answer = await self._answer(Tokenize(next(self._requests), text, add_bos))

@@ -22,6 +22,7 @@ from puna.engine import budget, embedder
 from puna.engine.embedder import Embedder
 from puna.engine.grammar import Grammars
 from puna.engine.llama import Context, Model, Sampler, max_sequences
+from puna.engine.logprobs import Bias
 from puna.engine.loop import BatchLoop
 from puna.engine.messages import (
     HEADER,
@@ -33,19 +34,30 @@ from puna.engine.messages import (
     Generate,
     Loaded,
     PlainText,
+    Rank,
     Refused,
     Tokenize,
     Tokens,
     frame,
 )
+from puna.engine.pictures import TEXT, Gallery, Layout
 from puna.engine.sequence import Sequence
 from puna.engine.text import TextStream
-from puna.types import BadRequest, EngineInfo, LoadSpec, PunaError
+from puna.types import BadRequest, EngineInfo, Job, LoadSpec, PunaError
 
 _RETAINED_SLOTS = 16
 """Slots for finished sequences that are still in the pool, beside the running ones."""
 
+_TINY = 16 << 20
+"""Bytes of weights."""
+
 _EMBEDDING_BATCH = 2048
+
+_GALLERY = 256 << 20
+"""Bytes of encoded pictures that are kept for further questions about them."""
+
+_SHARE_OF_PICTURE = 4
+"""A picture of a size that the projector may choose takes at most this part of the context."""
 
 _PAUSE = 0.02
 """Seconds without work after which nobody is likely to be just about to ask again."""
@@ -80,21 +92,40 @@ class Runner:
             main_gpu=spec.main_gpu,
             use_mmap=spec.use_mmap,
         )
-        threads = spec.num_thread or psutil.cpu_count(logical=False) or os.cpu_count() or 1
+        threads = spec.num_thread or _threads(model)
         self._num_ctx = min(spec.num_ctx, model.n_ctx_train or spec.num_ctx)
         self._loop: BatchLoop | Embedder
+        self._gallery: Gallery | None = None
+        sees = hears = False
         if embedding:
             slots = min(64, max_sequences())
             n_batch = max(self._num_ctx, min(_EMBEDDING_BATCH, spec.pool))
             context = Context(
-                model, n_ctx=n_batch, n_batch=n_batch, n_seq=slots, threads=threads, embeddings=True
+                model,
+                n_ctx=n_batch,
+                n_batch=n_batch,
+                n_seq=slots,
+                threads=threads,
+                embeddings=True,
+                ranking=spec.ranking,
             )
-            self._loop = Embedder(model, context, slots=slots, emit=self._events.append)
+            self._loop = Embedder(context, slots=slots, emit=self._events.append)
         else:
             retained = _RETAINED_SLOTS if not model.recurrent else spec.parallel
             slots = min(spec.parallel + retained, max_sequences())
             parallel = min(spec.parallel, slots - 1) or 1
             n_batch = max(spec.num_batch, parallel + budget.TILE)
+            if spec.projector:
+                from puna.engine.vision import Projector
+
+                most = max(1, self._num_ctx // _SHARE_OF_PICTURE)
+                use_gpu = spec.num_gpu != 0
+                projector = Projector(spec.projector, model, threads=threads, use_gpu=use_gpu, most=most)
+                n_batch = max(n_batch, projector.together)
+                sees, hears = projector.sees, projector.hears
+                if sees:
+                    post = self._inbox.put
+                    self._gallery = Gallery(projector, n_vocab=model.n_vocab, limit=_GALLERY, post=post)
             context = Context(model, n_ctx=spec.pool, n_batch=n_batch, n_seq=slots, threads=threads)
             self._loop = BatchLoop(
                 model,
@@ -103,6 +134,7 @@ class Runner:
                 parallel=parallel,
                 cache=spec.cache,
                 emit=self._events.append,
+                gallery=self._gallery,
             )
         self._grammars = Grammars(model)
         _warm_up(model, context)
@@ -112,6 +144,8 @@ class Runner:
             size=psutil.Process().memory_info().rss,
             size_vram=0,
             n_embd=model.n_embd,
+            vision=sees,
+            audio=hears,
         )
 
     def serve(self, commands: BinaryIO) -> None:
@@ -138,6 +172,16 @@ class Runner:
             return self._inbox.get()
 
     def _read(self, commands: BinaryIO) -> None:
+        try:
+            self._take(commands)
+        except BaseException:
+            # Without this thread every request would wait for ever.
+            traceback.print_exc()
+            os._exit(1)
+        # Nobody is left to answer: end at once, also in the middle of a step.
+        os._exit(0)
+
+    def _take(self, commands: BinaryIO) -> None:
         decoder = msgspec.msgpack.Decoder(Command)
         while header := commands.read(HEADER):
             command = decoder.decode(commands.read(int.from_bytes(header, "little")))
@@ -147,8 +191,6 @@ class Runner:
                 self._output.send([Failed(command.request, str(error), "request")])
             except Exception as error:
                 self._output.send([Failed(command.request, f"{type(error).__name__}: {error}")])
-        # Nobody is left to answer: end at once, also in the middle of a step.
-        os._exit(0)
 
     def _handle(self, command: Command) -> None:
         loop = self._loop
@@ -157,8 +199,8 @@ class Runner:
                 raise BadRequest("this model turns text into vectors and cannot generate")
             self._inbox.put(partial(loop.submit, self._prepare(command)))
         elif isinstance(command, Embed):
-            if not isinstance(loop, Embedder):
-                raise BadRequest("this model generates text and cannot embed")
+            if not isinstance(loop, Embedder) or loop.ranks:
+                raise BadRequest("this model does not turn text into vectors")
             texts = embedder.prepare(
                 self._model,
                 command.request,
@@ -167,6 +209,18 @@ class Runner:
                 limit=self.info.num_ctx,
             )
             self._inbox.put(partial(loop.submit, texts))
+        elif isinstance(command, Rank):
+            if not isinstance(loop, Embedder) or not loop.ranks:
+                raise BadRequest("this model does not rank documents")
+            made = embedder.prepare_pairs(
+                self._model,
+                command.request,
+                command.query,
+                command.documents,
+                truncate=command.truncate,
+                limit=self.info.num_ctx,
+            )
+            self._inbox.put(partial(loop.submit, made))
         elif isinstance(command, Tokenize):
             tokens = self._tokenize(command.text, add_bos=command.add_bos)
             self._output.send([Tokens(command.request, tokens)])
@@ -178,26 +232,47 @@ class Runner:
 
     def _tokenize(self, text: str, *, add_bos: bool) -> list[int]:
         tokens = self._model.tokenize(text, add_special=False)
-        if add_bos and self._model.adds_bos and tokens[:1] != [self._model.bos]:
-            tokens.insert(0, self._model.bos)
-        return tokens
+        return [self._model.bos, *tokens] if add_bos and self._lacks_bos(tokens) else tokens
+
+    def _lacks_bos(self, tokens: list[int]) -> bool:
+        return self._model.adds_bos and tokens[:1] != [self._model.bos]
+
+    def _read_prompt(self, job: Job) -> tuple[list[int], Layout]:
+        prompt = job.prompt
+        if not job.images:
+            tokens = self._tokenize(prompt, add_bos=job.add_bos) if isinstance(prompt, str) else prompt
+            return tokens, TEXT
+        if self._gallery is None:
+            raise BadRequest("this model is missing data required for image input")
+        if not isinstance(prompt, str):
+            # An earlier answer's context with a new picture behind it: markers are looked for in text.
+            prompt = job.prompt = self._model.detokenize(prompt)
+        tokens, layout = self._gallery.place(prompt, job.images)
+        if job.add_bos and self._lacks_bos(tokens):
+            tokens, layout = [self._model.bos, *tokens], layout.moved(1)
+        return tokens, layout
 
     def _prepare(self, command: Generate) -> Sequence:
         job = command.job
-        prompt = job.prompt
-        tokens = self._tokenize(prompt, add_bos=job.add_bos) if isinstance(prompt, str) else prompt
-        if any(not 0 <= token < self._model.n_vocab for token in tokens):
+        tokens, layout = self._read_prompt(job)
+        words = layout.words(tokens)
+        if any(not 0 <= token < self._model.n_vocab for token in words):
             raise BadRequest("context holds a token that this model does not have")
         if not tokens:
-            tokens = [max(self._model.bos, 0)]
+            tokens = words = [max(self._model.bos, 0)]
         num_ctx = max(min(job.options.num_ctx or self.info.num_ctx, self.info.num_ctx), 4)
         begins = self._model.adds_bos and tokens[0] == self._model.bos
-        tokens = budget.fit_prompt(tokens, job, num_ctx=num_ctx, begins=begins)
+        first, last = budget.surplus(len(tokens), job, num_ctx=num_ctx, begins=begins)
+        if layout.touched(first, last):
+            raise BadRequest(f"{budget.TOO_LONG}: the images do not fit in {num_ctx} tokens")
+        if last:
+            tokens, layout = tokens[:first] + tokens[last:], layout.without(first, last)
+            words = layout.words(tokens)
         matcher = self._grammars.matcher(job.grammar) if job.grammar is not None else None
+        bias = Bias(job.bias, self._model.n_vocab) if job.bias else None
         sampler = Sampler(self._model, job.options, context=num_ctx)
-        if sampler.penalised:
-            for token in tokens[-num_ctx:]:
-                sampler.accept(token)
+        for token in words[-num_ctx:]:
+            sampler.accept(token)
         return Sequence(
             request=command.request,
             job=job,
@@ -208,8 +283,23 @@ class Runner:
             sampler=sampler,
             matcher=matcher,
             text=TextStream(job.options.stop),
-            history=list(tokens),
+            visible=self._visible(job.visible),
+            bias=bias,
+            layout=layout,
+            history=words,
         )
+
+    def _visible(self, texts: tuple[str, ...]) -> dict[int, bytes]:
+        """Those of `texts` that this vocabulary has as control tokens."""
+        tokens = ((self._model.tokenize(text, add_special=False), text) for text in texts)
+        return {
+            ids[0]: text.encode() for ids, text in tokens if len(ids) == 1 and not self._model.piece(ids[0])
+        }
+
+
+def _threads(model: Model) -> int:
+    """One for each core; one alone for a model whose layers take less time than threads need to meet."""
+    return 1 if model.size < _TINY else psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
 def _warm_up(model: Model, context: Context) -> None:

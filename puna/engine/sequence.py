@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from puna.engine.grammar import Matcher
 from puna.engine.llama import Sampler
+from puna.engine.logprobs import Bias
+from puna.engine.pictures import TEXT, Layout
 from puna.engine.text import TextStream
 from puna.types import Finish, Job
 
@@ -24,7 +26,8 @@ class Sequence:
     request: int
     job: Job
     tokens: list[int]
-    """Prompt and answer so far; after a shift, what of them is still in the context."""
+    """Prompt and answer so far; after a shift, what of them is still in the context. A picture is as many
+    as it has rows, with numbers beyond the vocabulary."""
     prompt_tokens: int
     num_ctx: int
     begins: bool
@@ -32,6 +35,11 @@ class Sequence:
     sampler: Sampler
     matcher: Matcher | None
     text: TextStream
+    visible: dict[int, bytes] = field(default_factory=dict)
+    """Control tokens that are written out, and as what."""
+    bias: Bias | None = None
+    layout: Layout = TEXT
+    """Where in `tokens` pictures are."""
     key: int = -1
     """Its name in the prefix cache while it runs."""
     slot: int = NO_SLOT
@@ -41,18 +49,29 @@ class Sequence:
     """Tokens of the prompt that were found evaluated."""
     shared: int = 0
     """Leading tokens whose cells another sequence held first."""
+    encoded: int = 0
+    """Pictures that the encoder ran for."""
+    waits_since: int = 0
+    """When it came to a picture that the encoder has yet to look at; 0 if it waits for none."""
     prompt_ns: int = 0
     answered: int = 0
     first_token_at: int = 0
     last_token_at: int = 0
     history: list[int] = field(default_factory=list)
-    """Prompt and answer in full, whatever was shifted out."""
+    """Prompt and answer in full, whatever was shifted out, without pictures."""
+    shifted: bool = False
+    """Part of the prompt or the answer is no longer in `tokens`."""
     prompt_logits: NDArray[np.float32] | None = None
 
     @property
     def pending(self) -> int:
         """Tokens that wait for evaluation; exactly 1 while decoding."""
         return len(self.tokens) - self.evaluated
+
+    @property
+    def ready(self) -> int:
+        """Tokens of text that wait for evaluation, up to the next picture."""
+        return self.layout.text_end(self.evaluated, len(self.tokens)) - self.evaluated
 
     @property
     def decoding(self) -> bool:
@@ -76,6 +95,18 @@ class Sequence:
         self.tokens.append(token)
         self.history.append(token)
 
+    def piece(self, token: int, plain: bytes) -> str:
+        """The text that is certain now that `token`, which stands for the bytes `plain`, has come."""
+        return self.text.feed(self.visible.get(token, plain))
+
+    def cut_out(self, first: int, last: int) -> int:
+        """Forget a range of tokens and all of each picture that it touches; where what is left differs."""
+        first, last = self.layout.widened(first, last)
+        self.tokens = self.tokens[:first] + self.tokens[last:]
+        self.layout = self.layout.without(first, last)
+        self.shifted = True
+        return first
+
     def finish(self, reason: Literal["stop", "length"]) -> Finish:
         return Finish(
             reason=reason,
@@ -85,4 +116,6 @@ class Sequence:
             eval_tokens=self.answered,
             eval_ns=self.last_token_at - self.first_token_at,
             tokens=self.history,
+            encoded=self.encoded,
+            stop=self.text.stopped,
         )

@@ -7,14 +7,14 @@ from collections.abc import Sequence
 
 
 class TextStream:
-    """Feeds on token bytes, gives out text. `stopped` turns True at the first stop string."""
+    """Feeds on token bytes, gives out text. `stopped` becomes the first stop string that comes."""
 
     def __init__(self, stops: Sequence[str] = ()) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._stops = [stop for stop in stops if stop]
         self._longest = max(map(len, self._stops), default=0)
         self._held = ""
-        self.stopped = False
+        self.stopped = ""
 
     def feed(self, piece: bytes) -> str:
         """Text that is now certain; what follows a stop string is dropped with it."""
@@ -24,11 +24,11 @@ class TextStream:
         if self.stopped or not text:
             return ""
         text = self._held + text
-        found = [at for stop in self._stops if (at := text.find(stop)) >= 0]
+        found = [(at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
-            self.stopped = True
+            at, self.stopped = min(found)
             self._held = ""
-            return text[: min(found)]
+            return text[:at]
         keep = self._possible_stop(text)
         self._held = text[len(text) - keep :]
         return text[: len(text) - keep]

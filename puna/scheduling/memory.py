@@ -8,6 +8,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 _PROCESS = 64 << 20  # an interpreter with libllama loaded, before any model
+_GALLERY = 256 << 20  # encoded pictures that an engine keeps
+_PICTURES = 4  # of any size that fit in a context
+_MOST_PATCHES = 1 << 14
 _KV_BYTES = 2  # f16
 _MOST_LAYERS = 4096  # a damaged file may claim any number
 _CGROUP = Path("/sys/fs/cgroup")
@@ -59,6 +62,20 @@ def estimate(
         kv_per_token=0 if encoder else sum(kv_heads) * _head_size(metadata, embedding) * _KV_BYTES,
         compute=_PROCESS + batch * max(logits, layer) + parallel * _state(metadata, kv_heads),
     )
+
+
+def estimate_sight(projector: Metadata, size: int, num_ctx: int) -> int:
+    """Bytes that a projector file of `size` bytes takes beside its model, for a context of `num_ctx` tokens.
+
+    Beside the weights: the layers' activations for the largest picture, which libmtmd reserves, and what the
+    engine keeps of pictures that it has seen. The keys are llama.cpp's (tools/mtmd/clip-impl.h).
+    """
+    side = count(projector.arch("vision.image_size")) // max(1, count(projector.arch("vision.patch_size")))
+    # Where the size is for the projector to choose, a picture makes one token of four patches.
+    patches = min(max(side**2, 4 * (num_ctx // _PICTURES)), _MOST_PATCHES)
+    inner = count(projector.arch("vision.embedding_length"))
+    layer = 4 * (count(projector.arch("vision.feed_forward_length")) + 6 * inner)
+    return size + patches * layer + _GALLERY
 
 
 def count(value: Any, default: int = 0) -> int:

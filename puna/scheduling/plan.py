@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from puna.scheduling.memory import Footprint, Metadata, count, estimate
+from puna.scheduling.memory import Footprint, Metadata, count, estimate, estimate_sight
 from puna.settings import Settings
 from puna.types import LoadSpec, Options
 
@@ -23,6 +23,19 @@ Key = tuple[str, ...]
 """The files that make a model what it is: whoever asks for the same ones can share a runner."""
 
 
+def key(weights: str, adapters: tuple[str, ...], projector: str) -> Key:
+    return (weights, *adapters, projector) if projector else (weights, *adapters)
+
+
+@dataclass(frozen=True)
+class Projector:
+    """What turns pictures into embeddings; `size` in bytes."""
+
+    path: str
+    size: int
+    metadata: Metadata
+
+
 @dataclass(frozen=True)
 class Facts:
     """What a plan rests on about a model; `weights_size` in bytes, its adapters included."""
@@ -31,11 +44,14 @@ class Facts:
     weights_size: int
     metadata: Metadata
     embedding: bool = False
+    """It reads texts whole, into vectors or scores, and does not generate."""
+    ranking: bool = False
     adapters: tuple[str, ...] = ()
+    projector: Projector | None = None
 
     @property
     def key(self) -> Key:
-        return (self.path, *self.adapters)
+        return key(self.path, self.adapters, self.projector.path if self.projector else "")
 
 
 def context(facts: Facts, options: Options, settings: Settings) -> int:
@@ -58,12 +74,14 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
         pool=num_ctx,
         parallel=min(_PARALLEL, settings.num_parallel or _PARALLEL),
         embedding=facts.embedding,
+        ranking=facts.ranking,
         num_batch=max(1, options.num_batch),
         num_thread=max(0, options.num_thread),
         num_gpu=max(-1, options.num_gpu),
         main_gpu=options.main_gpu,
         use_mmap=options.use_mmap,
         adapters=facts.adapters,
+        projector=facts.projector.path if facts.projector else "",
     )
     if facts.embedding:
         return spec
@@ -83,7 +101,10 @@ def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
     needs = estimate(
         facts.metadata, facts.weights_size, spec.pool, num_batch=spec.num_batch, parallel=spec.parallel
     )
-    return dataclasses.replace(needs, compute=needs.compute + spec.cache)
+    compute = needs.compute + spec.cache
+    if projector := facts.projector:
+        compute += estimate_sight(projector.metadata, projector.size, spec.num_ctx)
+    return dataclasses.replace(needs, compute=compute)
 
 
 def serves(spec: LoadSpec, facts: Facts, options: Options, settings: Settings) -> bool:

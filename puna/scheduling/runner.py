@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
-from puna.scheduling.plan import Key
+from puna.scheduling.plan import Key, key
 from puna.types import Engine, LoadSpec
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class Runner:
 
     @property
     def key(self) -> Key:
-        return (self.spec.path, *self.spec.adapters)
+        return key(self.spec.path, self.spec.adapters, self.spec.projector)
 
     def stop_timer(self) -> None:
         if self.timer is not None:

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from puna.scheduling.fleet import Fleet
 from puna.scheduling.memory import human_size
-from puna.scheduling.plan import Facts, Key, footprint, plan, serves, widened
+from puna.scheduling.plan import Facts, Key, Projector, footprint, key, plan, serves, widened
 from puna.scheduling.runner import Runner, State
 from puna.settings import Settings
 from puna.types import Busy, Engine, LoadFailed, LoadSpec, Options, PunaError
@@ -108,7 +108,7 @@ class Scheduler:
 
     async def unload(self, model: Model) -> None:
         """Unload `model` now or, without waiting for it here, as soon as the leases on it have ended."""
-        runner = self._fleet.runners.get((str(model.weights), *map(str, model.adapters)))
+        runner = self._fleet.runners.get(key(str(model.weights), _adapters(model), _projector(model)))
         if runner is None:
             return
         runner.keep_alive = 0
@@ -134,6 +134,11 @@ class Scheduler:
                 )
             )
         return sorted(models, key=lambda m: m.expires_at, reverse=True)
+
+    @property
+    def waiting(self) -> int:
+        """Requests that wait for a model, or for a place in one that is loaded."""
+        return len(self._waiting) + self._fleet.excess
 
     async def close(self) -> None:
         """Refuse who waits, stop loads and end every engine, leased or not."""
@@ -244,15 +249,26 @@ class Scheduler:
 
 
 def _facts(model: Model) -> Facts:
-    adapters = tuple(map(str, model.adapters))
+    adapters, projector = _adapters(model), _projector(model)
     try:
         size = sum(os.stat(file).st_size for file in (model.weights, *adapters))
+        projector_size = os.stat(projector).st_size if projector else 0
     except OSError as error:
         raise LoadFailed(f"cannot read {error.filename}: {error.strerror}") from error
     return Facts(
         path=str(model.weights),
         weights_size=size,
         metadata=model.metadata,
-        embedding="embedding" in model.capabilities(),
+        embedding="completion" not in model.capabilities(),
+        ranking="rerank" in model.capabilities(),
         adapters=adapters,
+        projector=Projector(projector, projector_size, model.projector_metadata) if projector else None,
     )
+
+
+def _adapters(model: Model) -> tuple[str, ...]:
+    return tuple(map(str, model.adapters))
+
+
+def _projector(model: Model) -> str:
+    return str(next(iter(model.projectors), ""))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from puna.chat import constraint
 from puna.engine import EngineProcess, start
 from puna.types import Delta, Finish, Grammar, Job, LoadSpec, Options
 
-JOB_FIELDS = ("truncate", "shift", "add_bos", "grammar")
+JOB_FIELDS = ("truncate", "shift", "add_bos", "grammar", "visible", "logprobs", "bias", "images")
 
 
 @dataclass
@@ -33,6 +35,8 @@ async def loaded(
     parallel: int = 8,
     cache: int = 64 << 20,
     embedding: bool = False,
+    projector: Path | None = None,
+    num_batch: int = 512,
 ) -> AsyncIterator[EngineProcess]:
     """An engine over the model at `path`, closed at the end."""
     spec = LoadSpec(
@@ -43,6 +47,8 @@ async def loaded(
         cache=cache,
         num_thread=2,
         embedding=embedding,
+        projector=str(projector or ""),
+        num_batch=num_batch,
     )
     engine = await start(spec)
     try:
@@ -70,4 +76,17 @@ async def ask(engine: EngineProcess, prompt: str | list[int], **options: Any) ->
 
 
 def schema(source: str) -> Grammar:
-    return Grammar("schema", source)
+    """What holds an answer to a JSON Schema."""
+    grammar = constraint(
+        "plain",
+        tools=[],
+        choice="auto",
+        name="",
+        parallel=True,
+        schema=json.loads(source),
+        think=False,
+        prompt="",
+        last=None,
+    )
+    assert grammar is not None
+    return grammar

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.budget import Chunk, fit_prompt, kept, share, shifted
+from puna.engine.budget import Chunk, kept, older_half, share, surplus
 from puna.types import BadRequest, Job, Options
 
 
@@ -21,7 +21,8 @@ def test_a_fitted_prompt_keeps_both_ends_and_leaves_room(
 ) -> None:
     tokens = list(range(length))
     given = job(num_keep=num_keep)
-    fitted = fit_prompt(tokens, given, num_ctx=num_ctx, begins=begins)
+    first, last = surplus(length, given, num_ctx=num_ctx, begins=begins)
+    fitted = tokens[:first] + tokens[last:]
     assert len(fitted) < num_ctx
     if length < num_ctx:
         assert fitted == tokens
@@ -36,18 +37,19 @@ def test_a_fitted_prompt_keeps_both_ends_and_leaves_room(
 @pytest.mark.parametrize("forbidden", ["truncate", "shift"])
 def test_a_prompt_that_may_not_be_cut_is_refused(forbidden: str) -> None:
     with pytest.raises(BadRequest, match="exceeds the context length"):
-        fit_prompt(list(range(20)), job(**{forbidden: False}), num_ctx=10, begins=False)
+        surplus(20, job(**{forbidden: False}), num_ctx=10, begins=False)
 
 
 def test_ollamas_numbers() -> None:
-    fitted = fit_prompt(list(range(5000)), job(num_keep=4), num_ctx=4096, begins=False)
-    assert len(fitted) == 2050
+    first, last = surplus(5000, job(num_keep=4), num_ctx=4096, begins=False)
+    assert (first, 5000 - (last - first)) == (4, 2050)
 
 
 @given(st.integers(4, 200), st.integers(-1, 300), st.booleans())
 def test_a_shift_drops_tokens_after_the_kept_ones(num_ctx: int, num_keep: int, begins: bool) -> None:
     tokens, given = list(range(num_ctx)), job(num_keep=num_keep)
-    left = shifted(tokens, given, num_ctx=num_ctx, begins=begins)
+    first, last = older_half(num_ctx, given, num_ctx=num_ctx, begins=begins)
+    left = tokens[:first] + tokens[last:]
     keep = kept(given, num_ctx, begins=begins)
     assert len(left) < num_ctx
     assert left[:keep] == tokens[:keep]

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from puna.engine import start
-from puna.types import BadRequest, Delta, EngineGone, Grammar, LoadFailed, LoadSpec
+from puna.types import BadRequest, Delta, EngineGone, LoadFailed, LoadSpec
 from tests.engine.asking import ask, job, loaded, schema
 from tests.models import scripted_model, shape_model
 
@@ -194,7 +194,9 @@ async def test_structured_outputs_fit_their_schema(shaped: Path, source: str) ->
 
 async def test_any_json_object(shaped: Path) -> None:
     async with loaded(shaped) as engine:
-        answer = await ask(engine, "{", grammar=Grammar("json"), temperature=1.0, seed=11, num_predict=400)
+        answer = await ask(
+            engine, "{", grammar=schema('{"type": "object"}'), temperature=1.0, seed=11, num_predict=400
+        )
         if answer.finish.reason == "stop":
             assert isinstance(json.loads(answer.text), dict)
         assert answer.text.startswith("{")

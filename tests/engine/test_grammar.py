@@ -1,26 +1,201 @@
-"""How schemas are closed before they become grammars."""
+"""What a sampler is held to, from the marker's spelling to a model of random weights."""
 
 from __future__ import annotations
 
-from puna.engine.grammar import closed
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from jsonschema import Draft202012Validator, validate
+
+from puna.chat import Called, constraint, parser_for, special_tokens
+from puna.engine.grammar import Grammars
+from puna.types import BadRequest, Grammar, Job, Message, Options
+from tests.chat.grammars.offered import NOW, TOOLS, tool
+from tests.chat.grammars.walking import Bytes
+from tests.model_parts import FIRST_BYTE
+from tests.models import shape_model
+
+from .asking import Answer, loaded
+from .schemas import SCHEMAS
+
+CLOSED = [
+    NOW,
+    tool(
+        "get-it",
+        {
+            "kind": {"type": "string", "enum": ["it's", 'a "b"']},
+            "count": {"type": "integer", "minimum": -9, "maximum": 99},
+            "deep": {
+                "type": "object",
+                "properties": {"list": {"type": "array", "items": {"type": "boolean"}, "maxItems": 2}},
+                "required": ["list"],
+            },
+            "also": {"type": ["boolean", "null"]},
+        },
+        "kind",
+        "deep",
+    ),
+]
+"""Tools without free text, which random weights would not end."""
+CALL = Grammar('start: (until_0 "{}" marker_1)* text', ("<call>", "</call>"))
+ENDINGS = {FIRST_BYTE + ord(char): bias for char, bias in zip('"}] ', (6.0, 5.0, 5.0, -3.0), strict=True)}
+"""Makes random weights come to an end."""
 
 
-def test_objects_that_name_their_properties_get_no_others() -> None:
-    schema = {"type": "object", "properties": {"a": {"type": "object", "properties": {"b": {}}}}}
-    assert closed(schema)["additionalProperties"] is False
-    assert closed(schema)["properties"]["a"]["additionalProperties"] is False
+@pytest.mark.parametrize("kind", ["control", "word", "letters", "half a word"])
+def test_a_marker_is_found_however_the_vocabulary_spells_it(kind: str):
+    control = ["<call>", "</call>", "<other>"] if kind == "control" else ["<other>"]
+    words = {"word": ["<call>", "</call>"], "half a word": ["x<ca", "ll>{", "}</"]}.get(kind, [])
+    vocabulary = Bytes(control, words)
+
+    def accepts(*pieces: str) -> bool:
+        matcher = Grammars(vocabulary).matcher(CALL)
+        for piece in pieces:
+            known = piece.encode() in vocabulary.tokens
+            for token in [vocabulary.tokens.index(piece.encode())] if known else list(piece.encode()):
+                if not matcher.allows(token):
+                    return False
+        return matcher.allows(vocabulary.end)
+
+    assert accepts("some <cal", "text <", "other>", "<other>")
+    assert accepts("text ", "<call>", "{}", "</call>", " text ", "<call>", "{}", "</call>")
+    assert accepts("te", "x<ca", "ll>{", "}</", "call>")
+    assert accepts("<other>", "<", "call>", "{}</ca", "ll>", "<other>", "!")
+    assert not accepts("text ", "<call>", "text")
+    assert not accepts("text <", "call>", "text")
+    assert not accepts("text ", "<call>", "<other>")
+    assert not accepts("text ", "<call>", "{}")
 
 
-def test_what_the_schema_says_itself_stays() -> None:
-    schema = {"properties": {"a": {}}, "additionalProperties": {"type": "string"}}
-    assert closed(schema) == schema
+def test_any_spelling_of_what_must_come_passes():
+    """Also where a vocabulary's own tokenizer would write something else, as for "▁"."""
+    vocabulary = Bytes(words=["ab", "bc"])
+    logits = np.zeros(vocabulary.n_vocab, np.float32)
+    matcher = Grammars(vocabulary).matcher(Grammar('start: "abc"'))
+    matcher.constrain(logits)
+    assert np.flatnonzero(logits == 0).tolist() == [ord("a"), 256]
+    matcher.accept(ord("a"))
+    logits[:] = 0
+    matcher.constrain(logits)
+    assert np.flatnonzero(logits == 0).tolist() == [ord("b"), 257]
 
 
-def test_combined_schemas_stay_open() -> None:
-    schema = {"allOf": [{"properties": {"a": {}}}, {"properties": {"b": {}}}]}
-    assert closed(schema) == schema
+def test_what_is_refused_changes_nothing():
+    vocabulary = Bytes(["<call>"])
+    matcher = Grammars(vocabulary).matcher(Grammar('start: "ab" | "ac"'))
+    assert not matcher.allows(ord("x"))
+    assert matcher.allows(ord("a"))
+    assert not matcher.allows(vocabulary.end)
+    assert not matcher.finished
+    assert matcher.allows(ord("c"))
+    assert matcher.finished
 
 
-def test_data_in_a_schema_is_not_taken_for_schema() -> None:
-    schema = {"const": {"properties": {"a": 1}}}
-    assert closed(schema) == schema
+def test_a_marker_that_ends_answers_is_text_to_a_grammar():
+    vocabulary = Bytes(["<call>"])
+    vocabulary.tokens[-1] = b"</call>"
+    matcher = Grammars(vocabulary).matcher(CALL)
+    assert all(matcher.allows(byte) for byte in b"<call>{}")
+    assert not matcher.allows(vocabulary.end)
+
+
+@pytest.mark.parametrize(
+    ("schema", "problem"),
+    [
+        ({"type": "array", "uniqueItems": True}, "uniqueItems"),
+        ({"properties": {"a": {"not": {}}}, "required": ["a"]}, "not"),
+        ({"type": "string", "format": "color"}, "color"),
+        ({"type": "no such type"}, "no such type"),
+        ({"$ref": "#/nowhere"}, "nowhere"),
+    ],
+)
+def test_what_cannot_be_kept_is_named(schema: dict[str, Any], problem: str):
+    with pytest.raises(BadRequest, match=rf"^invalid JSON schema in format: .*{problem}"):
+        Grammars(Bytes()).matcher(held(schema=schema))
+
+
+def test_a_tool_whose_schema_cannot_be_is_named():
+    broken = {"type": "object", "properties": {"a": {"$ref": "#/nowhere"}}, "required": ["a"]}
+    tools = [*TOOLS, {"type": "function", "function": {"name": "broken", "parameters": broken}}]
+    with pytest.raises(BadRequest, match=r"^invalid JSON schema in tools: .*nowhere"):
+        Grammars(Bytes()).matcher(held(tools=tools))
+
+
+def held(family: str = "hermes", **asked: Any) -> Grammar:
+    defaults: dict[str, Any] = {
+        "tools": [],
+        "choice": "auto",
+        "name": "",
+        "parallel": True,
+        "schema": None,
+        "think": None,
+    }
+    given = constraint(family, **(defaults | asked), prompt="", last=Message(role="user"))
+    assert given
+    return given
+
+
+@pytest.fixture(scope="module")
+def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("models") / "random.gguf"
+    shape_model(path, vocab=300)
+    return path
+
+
+async def answers(path: Path, jobs: list[Job]) -> list[Answer]:
+    """All jobs at once, as many as the engine takes."""
+    async with loaded(path, num_ctx=1024, pool=8192, parallel=16) as engine:
+
+        async def one(job: Job) -> Answer:
+            pieces: list[str] = []
+            async for event in engine.generate(job):
+                if hasattr(event, "reason"):
+                    return Answer(pieces, event)  # pyright: ignore[reportArgumentType]
+                pieces.append(event.text)  # pyright: ignore[reportAttributeAccessIssue]
+            raise AssertionError("the answer had no end")
+
+        return await asyncio.gather(*map(one, jobs))
+
+
+def job(grammar: Grammar, seed: int, *, limit: int = 400, family: str = "") -> Job:
+    options = Options(temperature=1.0, seed=seed, num_predict=limit, top_k=0, top_p=1.0)
+    visible = tuple(special_tokens(family)) if family else ()
+    return Job(prompt="Answer:", options=options, grammar=grammar, bias=ENDINGS, visible=visible)
+
+
+async def test_every_answer_that_ends_fits_its_schema(random_model: Path):
+    assert len(SCHEMAS) >= 200
+    grammars = [held(schema=schema, think=False) for schema in SCHEMAS]
+    given = await answers(random_model, [job(one, seed, limit=120) for seed, one in enumerate(grammars)])
+    ended = 0
+    for schema, answer in zip(SCHEMAS, given, strict=True):
+        if answer.finish.reason == "stop":
+            ended += 1
+            validate(json.loads(answer.text), schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    assert ended > 0.9 * len(SCHEMAS)
+
+
+async def test_a_model_of_random_weights_calls_a_tool_when_it_must(random_model: Path):
+    schemas = {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in CLOSED}
+    families = ["hermes", "qwen3-coder", "llama3", "mistral", "glm", "gemma4", "lfm2", "deepseek", "granite"]
+    asked = [(family, seed) for family in families for seed in range(4)]
+    jobs = [
+        job(held(family, tools=CLOSED, choice="required", parallel=False, think=False), seed, family=family)
+        for family, seed in asked
+    ]
+    ended = 0
+    for (family, _), answer in zip(asked, await answers(random_model, jobs), strict=True):
+        if answer.finish.reason != "stop":
+            continue
+        ended += 1
+        reading = parser_for(family, tools=CLOSED, think=False, prompt="", last=Message(role="user"))
+        parts = [*reading.feed(answer.text), *reading.finish()]
+        call = parts[0]
+        assert isinstance(call, Called), answer.text
+        assert len(parts) == 1, answer.text
+        validate(call.arguments, schemas[call.name])
+    assert ended > 0.9 * len(asked)

@@ -23,7 +23,7 @@ def run(pieces: list[bytes], stops: list[str]) -> tuple[list[str], bool]:
         if stream.stopped:
             break
     out.append(stream.finish())
-    return out, stream.stopped
+    return out, bool(stream.stopped)
 
 
 @given(st.text(max_size=40), st.lists(st.integers(0, 200), max_size=30))

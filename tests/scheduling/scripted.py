@@ -13,7 +13,7 @@ from puna.library import Model
 from puna.scheduling import Lease, Scheduler
 from puna.scheduling.plan import Facts, footprint, plan
 from puna.settings import Settings
-from puna.types import Delta, Embeddings, EngineInfo, Finish, Job, LoadFailed, LoadSpec, Options
+from puna.types import Delta, Embeddings, EngineInfo, Finish, Job, LoadFailed, LoadSpec, Options, Ranking
 
 Models = dict[str, Model]
 PLAIN = Options()
@@ -96,6 +96,9 @@ class ScriptedEngine:
         raise NotImplementedError
 
     async def embed(self, texts: list[str], *, truncate: bool) -> Embeddings:
+        raise NotImplementedError
+
+    async def rank(self, query: str, documents: list[str], *, truncate: bool) -> Ranking:
         raise NotImplementedError
 
     async def tokenize(self, text: str, *, add_bos: bool = True) -> list[int]:

@@ -1,0 +1,52 @@
+"""What the logits say of a token: its probability, the likeliest in its place; and a request's bias."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from puna.types import BadRequest, TokenLogprob
+
+
+class Bias:
+    """Numbers added to the logits of some tokens. Raises BadRequest for a token that does not exist."""
+
+    def __init__(self, bias: dict[int, float], n_vocab: int) -> None:
+        if unknown := [token for token in bias if not 0 <= token < n_vocab]:
+            raise BadRequest(f"logit_bias names the token {unknown[0]}, which this model does not have")
+        self._ids = np.fromiter(bias.keys(), np.intp, len(bias))
+        self._values = np.fromiter(bias.values(), np.float32, len(bias))
+
+    def added(self, logits: NDArray[np.float32]) -> NDArray[np.float32]:
+        """A copy of `logits` with the bias."""
+        logits = logits.copy()
+        logits[self._ids] += self._values
+        return logits
+
+
+def report(logits: NDArray[np.float32], token: int, most: int, spell: Callable[[int], bytes]) -> TokenLogprob:
+    """The log-probability of `token` under the softmax of `logits`, and the `most` likeliest tokens'.
+
+    `spell` gives a token's bytes, those of control tokens too.
+    """
+    peak = logits.max()
+    total = float(peak) + float(np.log(np.exp(logits - peak).sum()))
+
+    def of(one: int) -> TokenLogprob:
+        data = spell(one)
+        # JSON has no -inf; what cannot come at all is as good as this.
+        logprob = max(float(logits[one]) - total, -9999.0)
+        return TokenLogprob(data.decode("utf-8", "replace"), logprob, list(data))
+
+    best: list[int] = []
+    if most:
+        best = (
+            np.argpartition(logits, -most)[-most:].tolist()
+            if most < len(logits)
+            else list(range(len(logits)))
+        )
+        best.sort(key=lambda one: (-logits[one], one))
+    taken = of(token)
+    return TokenLogprob(taken.token, taken.logprob, taken.bytes, [of(one) for one in best])

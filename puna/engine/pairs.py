@@ -1,0 +1,50 @@
+"""A query and a document as the one text that a reranker reads.
+
+The form is the one its GGUF file writes down (`tokenizer.chat_template.rerank`, llama.cpp), else the one of
+Hugging Face's tokenizers for pairs: begin, query, separator, document, end.
+"""
+
+from __future__ import annotations
+
+import re
+
+from puna.engine.budget import TOO_LONG
+from puna.engine.llama import Model
+from puna.types import BadRequest
+
+_TEMPLATE = "tokenizer.chat_template.rerank"
+_PLACE = re.compile(r"\{(query|document)\}")
+
+
+def pairs(model: Model, query: str, documents: list[str], *, truncate: bool, limit: int) -> list[list[int]]:
+    """The tokens of `query` with each document; a document loses its end where there are more than `limit`.
+
+    Raises BadRequest when it may not be truncated, or when the query leaves no room for any document.
+    """
+    template = model.metadata(_TEMPLATE)
+    made = []
+    for document in documents:
+        words = model.tokenize(document, add_special=False, parse_special=False)
+        tokens = _pair(model, template, query, words, document)
+        over = len(tokens) - limit
+        if over > 0:
+            if not truncate:
+                raise BadRequest(TOO_LONG)
+            words = words[: max(0, len(words) - over)]
+            # Cut text may be spelled with other tokens than it had as a part of the whole.
+            tokens = _pair(model, template, query, words, model.detokenize(words))
+            if len(tokens) > limit:
+                raise BadRequest("the query leaves no room for a document in the context")
+        made.append(tokens)
+    return made
+
+
+def _pair(model: Model, template: str, query: str, words: list[int], document: str) -> list[int]:
+    if template:
+        texts = {"query": query, "document": document}
+        return model.tokenize(_PLACE.sub(lambda place: texts[place[1]], template), add_special=False)
+    begin = [model.bos] if model.adds_bos else []
+    separator = [model.sep] if model.adds_sep else []
+    end = [model.eos] if model.adds_eos else []
+    asked = model.tokenize(query, add_special=False, parse_special=False)
+    return [*begin, *asked, *end, *separator, *words, *(end or separator)]

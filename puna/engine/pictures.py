@@ -1,0 +1,206 @@
+"""Pictures in prompts: where they stand, and what the projector made of them, kept for the next question."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from queue import SimpleQueue
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from puna.types import Image, Job, PunaError
+
+if TYPE_CHECKING:
+    from puna.engine.vision import Projector, Seen
+
+Key = tuple[bytes, int, int]
+"""A picture's digest, which of its parts, and the part's rows."""
+
+_MOST_IDS = 2**31
+_MOST_NAMED = 1 << 16
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """A part of a picture at its place among a sequence's tokens."""
+
+    start: int
+    key: Key
+    seen: Seen
+
+    @property
+    def end(self) -> int:
+        return self.start + self.seen.rows
+
+
+class Layout:
+    """Where the pictures of a sequence stand: among its tokens, one a row, and in the model's positions.
+
+    A sequence is cut, shared and continued between pictures and inside text, never inside a picture.
+    """
+
+    def __init__(self, pictures: Iterable[Picture] = ()) -> None:
+        self.pictures = tuple(pictures)
+
+    def position(self, index: int) -> int:
+        """The position of token `index`, which is in no picture or begins one."""
+        if not self.pictures:
+            return index
+        return index - sum(p.seen.rows - p.seen.span for p in self.pictures if p.end <= index)
+
+    def ahead(self, index: int) -> list[Picture]:
+        """The pictures that begin at `index` or behind it."""
+        return [p for p in self.pictures if p.start >= index]
+
+    def text_end(self, index: int, end: int) -> int:
+        """Where the text that begins at `index` ends: at the next picture, or at `end`."""
+        return next((p.start for p in self.pictures if p.start >= index), end)
+
+    def whole(self, index: int) -> int:
+        """The most tokens, at most `index`, that end inside no picture."""
+        return next((p.start for p in self.pictures if p.start < index < p.end), index)
+
+    def widened(self, first: int, last: int) -> tuple[int, int]:
+        """The range of tokens with all of each picture that it touches."""
+        return self.whole(first), next((p.end for p in self.pictures if p.start < last < p.end), last)
+
+    def touched(self, first: int, last: int) -> bool:
+        """Whether a range of tokens has any of a picture in it."""
+        return any(p.start < last and p.end > first for p in self.pictures)
+
+    def without(self, first: int, last: int) -> Layout:
+        """What is left when a range that splits no picture is cut out."""
+        return Layout(p for p in self.pictures if p.end <= first).then(
+            Layout(p for p in self.pictures if p.start >= last).moved(first - last)
+        )
+
+    def moved(self, by: int) -> Layout:
+        return Layout(replace(p, start=p.start + by) for p in self.pictures) if self.pictures else self
+
+    def then(self, other: Layout) -> Layout:
+        return Layout(self.pictures + other.pictures)
+
+    def words(self, tokens: Sequence[int]) -> list[int]:
+        """The tokens that are no rows of pictures."""
+        kept, at = [], 0
+        for picture in self.pictures:
+            kept += tokens[at : picture.start]
+            at = picture.end
+        return kept + list(tokens[at:])
+
+
+TEXT = Layout()
+"""A sequence without pictures."""
+
+
+class Gallery:
+    """The pictures one engine has seen, and the encoder, which works in a thread of its own.
+
+    `place` may run in any thread; all else belongs to one, which `post` hands what the encoder has to say.
+    """
+
+    def __init__(
+        self, projector: Projector, *, n_vocab: int, limit: int, post: Callable[[Callable[[], None]], None]
+    ) -> None:
+        """`limit`: bytes that the encoder's results may take together."""
+        self._projector = projector
+        self._limit = limit
+        self._post = post
+        self._known: OrderedDict[Key, NDArray[np.float32]] = OrderedDict()
+        """Least recently used first."""
+        self._size = 0
+        self._failures: dict[bytes, str] = {}
+        self._first_id = self._next_id = n_vocab
+        self._ids: dict[Key, int] = {}
+        self.encoding = False
+        self._orders: SimpleQueue[tuple[Job, Picture]] = SimpleQueue()
+        Thread(target=self._work, daemon=True).start()
+
+    def place(self, prompt: str, images: Sequence[Image]) -> tuple[list[int], Layout]:
+        """The prompt's tokens, with a number of its own for each row of each picture, and where those are.
+
+        The same picture has the same numbers each time, all beyond the vocabulary, so that what compares
+        tokens compares pictures too. Raises BadRequest when markers and images do not fit.
+        """
+        digests = [_digest(image) for image in images]
+        tokens: list[int] = []
+        pictures: list[Picture] = []
+        for part in self._projector.read(prompt, images):
+            if isinstance(part, list):
+                tokens += part
+                continue
+            key = (digests[part.image], part.part, part.rows)
+            pictures.append(Picture(len(tokens), key, part))
+            first = self._id(key)
+            tokens += range(first, first + part.rows)
+        return tokens, Layout(pictures)
+
+    def _id(self, key: Key) -> int:
+        """The number of a part's first row."""
+        known = self._ids.get(key)
+        if known is not None:
+            return known
+        rows = key[2]
+        if self._next_id + rows > _MOST_IDS:
+            self._ids.clear()
+            self._next_id = self._first_id
+        if len(self._ids) >= _MOST_NAMED:
+            del self._ids[next(iter(self._ids))]
+        first = self._ids[key] = self._next_id
+        self._next_id += rows
+        return first
+
+    def vectors(self, picture: Picture) -> NDArray[np.float32] | None:
+        """The rows of a picture; None if they are not known. Raises PunaError when the encoder failed."""
+        failure = self._failures.pop(picture.key[0], None)
+        if failure is not None:
+            raise PunaError(failure)
+        found = self._known.get(picture.key)
+        if found is not None:
+            self._known.move_to_end(picture.key)
+        return found
+
+    def encode(self, job: Job, picture: Picture) -> bool:
+        """Let the encoder look at a picture of this job, unless it is at work; whether it does."""
+        if self.encoding:
+            return False
+        self.encoding = True
+        self._orders.put((job, picture))
+        return True
+
+    def _work(self) -> None:
+        while True:
+            job, picture = self._orders.get()
+            assert isinstance(job.prompt, str)
+            digest = picture.key[0]
+            try:
+                parts = self._projector.encode(job.prompt, job.images, picture.seen.image)
+            except Exception as error:
+                self._post(partial(self._fail, digest, str(error)))
+            else:
+                self._post(partial(self._keep, digest, parts))
+
+    def _fail(self, digest: bytes, message: str) -> None:
+        self.encoding = False
+        self._failures[digest] = message
+
+    def _keep(self, digest: bytes, parts: list[NDArray[np.float32]]) -> None:
+        self.encoding = False
+        for number, rows in enumerate(parts):
+            key = (digest, number, len(rows))
+            known = self._known.pop(key, None)
+            self._size += rows.nbytes - (0 if known is None else known.nbytes)
+            self._known[key] = rows
+        while self._size > self._limit and next(iter(self._known))[0] != digest:
+            self._size -= self._known.popitem(last=False)[1].nbytes
+
+
+def _digest(image: Image) -> bytes:
+    size = image.width.to_bytes(4, "little") + image.height.to_bytes(4, "little")
+    return hashlib.blake2b(image.rgb, digest_size=16, key=size).digest()

@@ -1,0 +1,244 @@
+"""libmtmd, libllama's multimodal library: the only file beside `llama.py` that touches ctypes.
+
+A projector turns a picture into rows of embeddings that stand in a prompt where tokens stand otherwise.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from llama_cpp import mtmd_cpp as M
+from numpy.typing import NDArray
+
+from puna.engine.llama import NO_REASON, Model
+from puna.types import BadRequest, Image, LoadFailed, PunaError
+
+MARKER: str = M.mtmd_default_marker().decode()
+"""Stands for a picture in a prompt's text."""
+
+_PROBE = 4096
+"""Side of a picture, in pixels, that takes as many rows as any does."""
+
+_NO_ENCODER = "Failed to load CLIP model"
+"""libmtmd's only words about a GGUF file that holds something else."""
+
+_SECTIONS = 4
+"""Numbers that M-RoPE places a row with: time, row, column, and one to spare."""
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """A part of a picture as it stands in a prompt: the whole of it, or a tile."""
+
+    image: int
+    """Which of the prompt's pictures."""
+    part: int
+    """Which of that picture's parts."""
+    rows: int
+    span: int
+    """Positions it takes: less than its rows where they are placed in two dimensions."""
+    causal: bool
+    """Whether its rows see only those before them."""
+    base: NDArray[np.int32]
+    slope: NDArray[np.int32]
+
+    def places(self, position: int) -> NDArray[np.int32]:
+        """Sections x rows: where its rows are when it begins at `position`."""
+        return self.base + self.slope * position
+
+
+class Projector:
+    """The vision part of a model. `read` may run in one thread while `encode` does in another."""
+
+    def __init__(self, path: str, model: Model, *, threads: int, use_gpu: bool, most: int) -> None:
+        """A picture takes at most `most` tokens where its size is for the projector to choose.
+
+        Raises LoadFailed.
+        """
+        self._model = model
+        self._path = path
+        M.mtmd_helper_log_set(model.log.callback, ctypes.c_void_p())
+        self._width = model.n_embd_inp
+        self.handle = self._load(threads, use_gpu, most=0)
+        self.sees = bool(M.mtmd_support_vision(self.handle))
+        self._mrope = bool(M.mtmd_decode_use_mrope(self.handle))
+        self.hears = bool(M.mtmd_support_audio(self.handle))
+        if self.sees and sum(self._probe()) > most:
+            M.mtmd_free(self.handle)
+            self.handle = self._load(threads, use_gpu, most=most)
+        self.together = 0 if not self.sees or self._causal() else max(self._probe())
+        """Rows that must be evaluated in one batch, for they see one another; 0 when they do not."""
+
+    @property
+    def complaint(self) -> str:
+        """What libmtmd complained of last."""
+        return self._model.log.last_error
+
+    def _load(self, threads: int, use_gpu: bool, *, most: int) -> M.mtmd_context_p:
+        params = M.mtmd_context_params_default()
+        params.use_gpu = use_gpu
+        params.print_timings = False
+        params.n_threads = threads
+        params.image_max_tokens = most or -1
+        log = self._model.log
+        log.forget()
+        handle = M.mtmd_init_from_file(os.fsencode(self._path), self._model.handle, params)
+        if not handle:
+            reason = _reason(log.first_error)
+            if reason.startswith(_NO_ENCODER):
+                reason = "it is no projector"
+            raise LoadFailed(f"unable to load projector {self._path}: {reason}")
+        return handle
+
+    def _causal(self, chunk: M.mtmd_input_chunk_p | None = None) -> bool:
+        return not M.mtmd_decode_use_non_causal(self.handle, chunk)
+
+    def _probe(self) -> list[int]:
+        """Rows of each part of the largest picture."""
+        return [part.rows for part in self._split(MARKER, [_empty(_PROBE, _PROBE)]) if isinstance(part, Seen)]
+
+    def read(self, text: str, images: Sequence[Image]) -> list[list[int] | Seen]:
+        """Tokens and pictures in the order they are to be evaluated; no picture is looked at yet.
+
+        The texts that the family puts around a picture are among the tokens. Raises BadRequest when the
+        markers do not fit the pictures, or for a picture that cannot be evaluated.
+        """
+        for image in images:
+            if len(image.rgb) != image.width * image.height * 3:
+                raise BadRequest(f"an image of {image.width} x {image.height} has {len(image.rgb)} bytes")
+        parts = self._split(text, [_empty(image.width, image.height) for image in images])
+        for part in parts:
+            if isinstance(part, Seen) and not part.causal and part.rows > self.together:
+                image = images[part.image]
+                raise BadRequest(f"an image of {image.width} x {image.height} is too narrow for this model")
+        return parts
+
+    def encode(self, text: str, images: Sequence[Image], image: int) -> list[NDArray[np.float32]]:
+        """Rows x width for each part of one of the pictures of `read`. Raises PunaError when it fails."""
+        bitmaps = [
+            _bitmap(each) if at == image else _empty(each.width, each.height)
+            for at, each in enumerate(images)
+        ]
+        with _Chunks(self, text, bitmaps) as chunks:
+            return [self._encode(chunk) for chunk in chunks.pictures(image)]
+
+    def _encode(self, chunk: M.mtmd_input_chunk_p) -> NDArray[np.float32]:
+        if M.mtmd_encode_chunk(self.handle, chunk) != 0:
+            raise PunaError(f"the image could not be encoded: {_reason(self.complaint)}")
+        rows = M.mtmd_input_chunk_get_n_tokens(chunk)
+        vectors: Any = M.mtmd_get_output_embd(self.handle)
+        return np.ctypeslib.as_array(vectors, (rows, self._width)).copy()
+
+    def _split(self, text: str, bitmaps: list[Any]) -> list[list[int] | Seen]:
+        parts: list[list[int] | Seen] = []
+        with _Chunks(self, text, bitmaps) as chunks:
+            seen: dict[int, int] = {}
+            for chunk in chunks:
+                if M.mtmd_input_chunk_get_type(chunk) == M.MTMD_INPUT_CHUNK_TYPE_TEXT:
+                    parts.append(_tokens(chunk))
+                    continue
+                image = _image_of(chunk)
+                part = seen[image] = seen.get(image, -1) + 1
+                parts.append(self._seen(chunk, image, part))
+        return parts
+
+    def _seen(self, chunk: M.mtmd_input_chunk_p, image: int, part: int) -> Seen:
+        rows = M.mtmd_input_chunk_get_n_tokens(chunk)
+        base, after = (self._places(chunk, rows, position) for position in (0, 1))
+        return Seen(
+            image=image,
+            part=part,
+            rows=rows,
+            span=M.mtmd_input_chunk_get_n_pos(chunk),
+            causal=self._causal(chunk),
+            base=base,
+            slope=after - base,
+        )
+
+    def _places(self, chunk: M.mtmd_input_chunk_p, rows: int, position: int) -> NDArray[np.int32]:
+        if not self._mrope:
+            return np.arange(position, position + rows, dtype=np.int32)[None]
+        found = (M.mtmd_decoder_pos * rows)()
+        image: Any = M.mtmd_input_chunk_get_tokens_image(chunk)
+        M.mtmd_helper_image_get_decoder_pos(image, cast(Any, position), cast(Any, found))
+        # libllama wants time, row, column; the structure has the column first (mtmd-helper-common.h).
+        txyz = np.frombuffer(cast(Any, found), np.int32).reshape(rows, _SECTIONS)
+        return np.ascontiguousarray(txyz[:, [0, 2, 1, 3]].T)
+
+
+class _Chunks:
+    """What libmtmd makes of a prompt, for the time of a `with`; the bitmaps go with it."""
+
+    def __init__(self, projector: Projector, text: str, bitmaps: list[Any]) -> None:
+        markers = text.count(MARKER)
+        self._bitmaps = bitmaps
+        self._handle: Any = M.mtmd_input_chunks_init()
+        try:
+            if markers != len(bitmaps):
+                raise BadRequest(f"the prompt has {markers} places for {len(bitmaps)} images")
+            for number, bitmap in enumerate(bitmaps):
+                M.mtmd_bitmap_set_id(bitmap, b"%d" % number)
+            data = text.encode("utf-8", "surrogatepass")
+            given = M.mtmd_input_text(data, len(data), False, True)
+            handles = (M.mtmd_bitmap_p_ctypes * len(bitmaps))(*bitmaps)
+            pointer: Any = ctypes.byref(given)
+            if M.mtmd_tokenize(projector.handle, self._handle, pointer, handles, len(bitmaps)):
+                raise BadRequest(f"the images cannot be read: {_reason(projector.complaint)}")
+        except BaseException:
+            self.__exit__()
+            raise
+
+    def __enter__(self) -> _Chunks:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        M.mtmd_input_chunks_free(self._handle)
+        for bitmap in self._bitmaps:
+            M.mtmd_bitmap_free(bitmap)
+
+    def __iter__(self):
+        for at in range(M.mtmd_input_chunks_size(self._handle)):
+            chunk = M.mtmd_input_chunks_get(self._handle, at)
+            assert chunk is not None
+            yield chunk
+
+    def pictures(self, image: int) -> list[M.mtmd_input_chunk_p]:
+        """The parts of one picture."""
+        kind = M.MTMD_INPUT_CHUNK_TYPE_IMAGE
+        return [
+            chunk
+            for chunk in self
+            if M.mtmd_input_chunk_get_type(chunk) == kind and _image_of(chunk) == image
+        ]
+
+
+def _bitmap(image: Image) -> Any:
+    pixels = np.frombuffer(image.rgb, np.uint8)
+    address = ctypes.cast(pixels.ctypes.data, ctypes.POINTER(ctypes.c_uint8))
+    return M.mtmd_bitmap_init(image.width, image.height, cast(Any, address))
+
+
+def _empty(width: int, height: int) -> Any:
+    """A bitmap with a size and no pixels, which libmtmd counts the rows of without work."""
+    return M.mtmd_bitmap_init(width, height, cast(Any, None))
+
+
+def _image_of(chunk: M.mtmd_input_chunk_p) -> int:
+    return int(M.mtmd_input_chunk_get_id(chunk) or 0)
+
+
+def _tokens(chunk: M.mtmd_input_chunk_p) -> list[int]:
+    count = ctypes.c_size_t()
+    tokens: Any = M.mtmd_input_chunk_get_tokens_text(chunk, cast(Any, ctypes.byref(count)))
+    return tokens[: count.value]
+
+
+def _reason(complaint: str) -> str:
+    """libmtmd's complaint without the functions' names before it and the hint behind."""
+    first = complaint.partition("\n")[0]
+    return first.rpartition("error: " if "error: " in first else ": ")[2].strip() or NO_REASON

@@ -1,0 +1,149 @@
+"""Where pictures are in a sequence, and what is kept of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from queue import SimpleQueue
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from puna.engine.llama import Model
+from puna.engine.pictures import TEXT, Gallery, Layout, Picture
+from puna.engine.vision import Projector, Seen
+from puna.types import BadRequest, Image, Job, Options
+from tests.vision_models import ROWS, WIDTH, vision_model
+
+SIGHT = "<__media__>"
+NOWHERE = np.zeros((1, 0), np.int32)
+
+
+@st.composite
+def layouts(draw: st.DrawFn) -> tuple[Layout, int]:
+    """Pictures with text between, before and behind them, and the length of it all."""
+    at, pictures = draw(st.integers(0, 5)), []
+    for number in range(draw(st.integers(0, 4))):
+        rows = draw(st.integers(1, 9))
+        seen = Seen(number, 0, rows, draw(st.integers(1, rows)), True, NOWHERE, NOWHERE)
+        pictures.append(Picture(at, (b"", number, rows), seen))
+        at += rows + draw(st.integers(0, 5))
+    return Layout(pictures), at + draw(st.integers(0, 5))
+
+
+@given(layouts())
+def test_positions_go_on_where_pictures_end(made: tuple[Layout, int]) -> None:
+    layout, length = made
+    position = index = 0
+    while index <= length:
+        assert layout.position(index) == position
+        if picture := next((p for p in layout.ahead(index) if p.start == index), None):
+            index, position = picture.end, position + picture.seen.span
+        else:
+            index, position = index + 1, position + 1
+
+
+@given(layouts(), st.data())
+def test_what_is_cut_out_splits_no_picture(made: tuple[Layout, int], data: st.DataObject) -> None:
+    layout, length = made
+    first = data.draw(st.integers(0, length))
+    last = data.draw(st.integers(first, length))
+    wide = layout.widened(first, last)
+    assert wide[0] <= first
+    assert last <= wide[1] <= length
+    assert layout.touched(*wide) == layout.touched(first, last)
+    left = layout.without(*wide)
+    tokens = list(range(length))
+    pieces = {picture.key: tokens[picture.start : picture.end] for picture in layout.pictures}
+    remaining = tokens[: wide[0]] + tokens[wide[1] :]
+    for picture in left.pictures:
+        assert remaining[picture.start : picture.end] == pieces[picture.key]
+    gone = [p for p in layout.pictures if wide[0] <= p.start < wide[1]]
+    assert len(left.pictures) == len(layout.pictures) - len(gone)
+
+
+@given(layouts(), st.data())
+def test_a_prefix_ends_beside_pictures(made: tuple[Layout, int], data: st.DataObject) -> None:
+    layout, length = made
+    index = data.draw(st.integers(0, length))
+    whole = layout.whole(index)
+    assert whole <= index
+    assert not any(p.start < whole < p.end for p in layout.pictures)
+    end = layout.text_end(whole, length)
+    assert not layout.touched(whole, end)
+    assert end == length or any(p.start == end for p in layout.pictures)
+
+
+@given(layouts())
+def test_the_words_are_what_is_no_picture(made: tuple[Layout, int]) -> None:
+    layout, length = made
+    words = layout.words(range(length))
+    assert len(words) == length - sum(p.seen.rows for p in layout.pictures)
+    assert not any(p.start <= word < p.end for p in layout.pictures for word in words)
+    assert TEXT.words(range(length)) == list(range(length))
+
+
+class Studio:
+    """A gallery over a real projector, and its encoder's answers."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        path, projector = vision_model(folder, tiles=True)
+        model = Model(str(path))
+        self.n_vocab = model.n_vocab
+        self.post: SimpleQueue[Callable[[], None]] = SimpleQueue()
+        seer = Projector(str(projector), model, threads=1, use_gpu=False, most=1000)
+        self.gallery = Gallery(seer, n_vocab=model.n_vocab, limit=limit, post=self.post.put)
+
+    def see(self, image: Image) -> Picture:
+        """Let the encoder look at it and wait for that."""
+        _, layout = self.gallery.place(SIGHT, [image])
+        job = Job(prompt=SIGHT, options=Options(), images=(image,))
+        assert self.gallery.encode(job, layout.pictures[0])
+        assert self.gallery.encoding
+        assert not self.gallery.encode(job, layout.pictures[0])
+        self.post.get()()
+        assert not self.gallery.encoding
+        return layout.pictures[0]
+
+
+def painted(value: int) -> Image:
+    return Image(60, 40, bytes([value]) * 60 * 40 * 3)
+
+
+def test_the_same_picture_has_the_same_numbers(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, 1 << 20)
+    one, places = studio.gallery.place(f"a{SIGHT}b{SIGHT}", [painted(1), painted(2)])
+    two, _ = studio.gallery.place(f"xyz{SIGHT}", [painted(2)])
+    rows = [one[p.start : p.end] for p in places.pictures]
+    assert len(rows) == 10  # the whole and four tiles of each
+    assert len({row for part in rows for row in part}) == 10 * ROWS
+    assert min(map(min, rows)) >= studio.n_vocab
+    assert two[-5 * ROWS :] == one[-5 * ROWS :]
+    with pytest.raises(BadRequest, match="1 places for 2 images"):
+        studio.gallery.place(SIGHT, [painted(1)] * 2)
+
+
+def test_the_oldest_pictures_are_forgotten(tmp_path: Path) -> None:
+    picture_size = 5 * ROWS * WIDTH * 4
+    gallery = (studio := Studio(tmp_path, 2 * picture_size)).gallery
+    one, two = studio.see(painted(1)), studio.see(painted(2))
+    first = gallery.vectors(one)
+    assert first is not None
+    assert first.shape == (ROWS, WIDTH)
+    three = studio.see(painted(3))
+    # Of the first, one of five parts was used last; its other parts went with the oldest.
+    assert gallery.vectors(three) is not None
+    assert gallery.vectors(two) is None
+    studio.see(painted(4))
+    assert gallery.vectors(three) is not None
+
+
+def test_one_picture_is_kept_however_large(tmp_path: Path) -> None:
+    studio = Studio(tmp_path, 1)
+    one = studio.see(painted(1))
+    assert studio.gallery.vectors(one) is not None
+    two = studio.see(painted(2))
+    assert studio.gallery.vectors(one) is None
+    assert studio.gallery.vectors(two) is not None

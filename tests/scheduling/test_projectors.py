@@ -1,0 +1,93 @@
+"""Models that see: the projector is loaded with the weights, and its memory is planned for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from puna.library import Layer, Library, Metadata, Name
+from puna.scheduling import Scheduler
+from puna.scheduling.memory import estimate_sight
+from puna.settings import Settings
+from puna.types import LoadFailed, Options, PunaError
+from tests.models import install, shape_model
+from tests.scheduling.scripted import PLAIN, Launcher, ask, least, running, settle, use, virtual_time
+from tests.vision_models import llava_projector
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """`blind`, and the same weights with a projector under `seeing`."""
+    folder = tmp_path_factory.mktemp("projectors")
+    library = Library(folder / "models")
+    shape_model(folder / "weights")
+    install(library.root, "blind", folder / "weights")
+    llava_projector(folder / "projector")
+    blind = library.open("blind")
+    blob = library.add_blob([(folder / "projector").read_bytes()])
+    projector = Layer("application/vnd.ollama.image.projector", *blob)
+    library.write_manifest(Name.parse("seeing"), blind.config, [*blind.layers, projector])
+    return library
+
+
+@virtual_time
+async def test_the_engine_is_given_the_projector(library: Library):
+    launcher = Launcher()
+    scheduler = Scheduler(Settings(), launcher)
+    await use(scheduler, seeing := library.open("seeing"))
+    await use(scheduler, library.open("blind"))
+    assert [launch.spec.projector for launch in launcher.launches] == [str(seeing.projectors[0]), ""]
+    await scheduler.unload(seeing)
+    assert running(scheduler) == ["blind"]
+
+
+@virtual_time
+async def test_a_model_that_sees_is_another_than_the_same_weights_alone(library: Library):
+    launcher = Launcher()
+    scheduler = Scheduler(Settings(), launcher)
+    clients = [ask(scheduler, library.open(name)) for name in ("seeing", "blind", "seeing")]
+    await settle()
+    assert len(launcher.launches) == 2
+    assert clients[0].engine is clients[2].engine
+    assert clients[0].engine is not clients[1].engine
+
+
+@virtual_time
+async def test_a_projector_counts(library: Library):
+    seeing = library.open("seeing")
+    size = seeing.projectors[0].stat().st_size
+    sight = estimate_sight(seeing.projector_metadata, size, num_ctx=4)
+    assert sight > size
+    smallest = Options(num_ctx=4)
+    needs = least(library.open("blind"), smallest) + sight
+    with pytest.raises(PunaError, match="requires more system memory"):
+        async with Scheduler(Settings(memory=needs - 1), Launcher()).lease(seeing, smallest, None):
+            pass
+    async with Scheduler(Settings(memory=needs), Launcher()).lease(seeing, smallest, None) as lease:
+        assert lease.engine.alive
+
+
+def test_the_work_for_a_picture_is_what_libmtmd_reserves():
+    """Of Gemma 3's encoder, for 896 x 896 pixels, it says: CPU compute buffer size = 148.50 MiB."""
+    shape = {"image_size": 896, "patch_size": 14, "embedding_length": 1152, "feed_forward_length": 4304}
+    values = {f"clip.vision.{key}": value for key, value in shape.items()}
+    siglip = Metadata({"general.architecture": "clip"} | values, tensors=[], parameter_count=0)
+    bare = Metadata({"general.architecture": "clip"}, tensors=[], parameter_count=0)
+    work = estimate_sight(siglip, 0, 4096) - estimate_sight(bare, 0, 4096)
+    assert 148.5 * MIB <= work <= 1.25 * 148.5 * MIB
+    assert estimate_sight(siglip, 0, 1 << 20) < 2048 * MIB
+
+
+@virtual_time
+async def test_a_missing_projector_is_named(library: Library):
+    seeing = library.open("seeing")
+    gone = Layer("application/vnd.ollama.image.projector", *library.add_blob([b"soon gone"]))
+    library.write_manifest(Name.parse("lost"), seeing.config, [*seeing.layers[:-1], gone])
+    path: Path = library.open("lost").projectors[0]
+    path.unlink()
+    with pytest.raises(LoadFailed, match=gone.digest.replace(":", ".")):
+        async with Scheduler(Settings(), Launcher()).lease(library.open("lost"), PLAIN, None):
+            pass
