@@ -61,6 +61,8 @@ class Settings:
     """The interactive prompt keeps no history file."""
     memory: int = 0
     """PUNA_MEMORY: bytes that models may take together; 0 means what the machine has free."""
+    fetch_private: bool = False
+    """PUNA_FETCH_PRIVATE: pictures at URLs may come from this machine and its network too."""
 
     @property
     def url(self) -> str:
@@ -90,6 +92,7 @@ class Settings:
             no_prune=_truth(get("OLLAMA_NOPRUNE")),
             no_history=_truth(get("OLLAMA_NOHISTORY")),
             memory=_count(get("PUNA_MEMORY"), cls.memory),
+            fetch_private=_truth(get("PUNA_FETCH_PRIVATE")),
         )
 
 

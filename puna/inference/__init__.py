@@ -3,26 +3,36 @@
 Speaks no dialect: the server translates to and from the types exported here.
 """
 
+from puna.inference.form import capabilities
+from puna.inference.observer import Observer
+from puna.inference.ranking import RankRequest
 from puna.inference.requests import (
+    Call,
     ChatRequest,
     Embedded,
     EmbedRequest,
     GenerateRequest,
     Piece,
+    Rendered,
     Summary,
     Think,
-    grammar,
+    schema,
 )
 from puna.inference.service import Inference
 
 __all__ = [
+    "Call",
     "ChatRequest",
     "EmbedRequest",
     "Embedded",
     "GenerateRequest",
     "Inference",
+    "Observer",
     "Piece",
+    "RankRequest",
+    "Rendered",
     "Summary",
     "Think",
-    "grammar",
+    "capabilities",
+    "schema",
 ]

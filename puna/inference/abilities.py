@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from puna.inference.form import capabilities
 from puna.inference.requests import ChatRequest, EmbedRequest, GenerateRequest
 from puna.library import Model
 from puna.types import BadRequest
@@ -9,10 +10,10 @@ from puna.types import BadRequest
 
 def check_chat(request: ChatRequest, model: Model) -> None:
     """Raises BadRequest when `model` cannot answer `request`."""
-    abilities = model.capabilities()
+    abilities = capabilities(model)
     _check_text(abilities, request, "chat")
     _check_images(abilities, request.model, any(message.images for message in request.messages))
-    if request.tools and "tools" not in abilities:
+    if request.offered and "tools" not in abilities:
         raise BadRequest(f"{model.name} does not support tools")
 
 
@@ -20,7 +21,7 @@ def check_generate(request: GenerateRequest, model: Model) -> None:
     """Raises BadRequest when `model` cannot answer `request` or its fields exclude each other."""
     if request.raw and (request.template or request.system or request.context):
         raise BadRequest("raw mode does not support template, system, or context")
-    abilities = model.capabilities()
+    abilities = capabilities(model)
     _check_text(abilities, request, "generate")
     _check_images(abilities, request.model, bool(request.images))
     if request.suffix and "insert" not in abilities:
@@ -29,20 +30,17 @@ def check_generate(request: GenerateRequest, model: Model) -> None:
 
 def check_embed(request: EmbedRequest, model: Model) -> None:
     """Raises BadRequest when `model` makes no vectors."""
-    if "embedding" not in model.capabilities():
+    if "embedding" not in capabilities(model):
         raise BadRequest(f'"{request.model}" does not support embeddings')
 
 
 def _check_text(abilities: list[str], request: ChatRequest | GenerateRequest, purpose: str) -> None:
     if "completion" not in abilities:
         raise BadRequest(f'"{request.model}" does not support {purpose}')
-    if request.think and "thinking" not in abilities:
+    if request.think and "thinking" not in abilities and not request.think_if_able:
         raise BadRequest(f'"{request.model}" does not support thinking')
 
 
 def _check_images(abilities: list[str], name: str, given: bool) -> None:
-    if not given:
-        return
-    if "vision" not in abilities:
+    if given and "vision" not in abilities:
         raise BadRequest(f'"{name}" does not support vision: it cannot read images')
-    raise BadRequest(f'"{name}" can read images, but this version of Puna cannot hand them over yet')

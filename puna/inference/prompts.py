@@ -5,10 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
-from puna.chat import Prompt, Template, fit, go, jinja, plain, renderer
+import msgspec
+
+from puna.chat import PICTURE, Prompt, Template, fit, go, jinja, pictured, plain, renderer
 from puna.inference.requests import ChatRequest, GenerateRequest
 from puna.library import Model
-from puna.types import Engine, Message, Options
+from puna.types import BadRequest, Engine, Message, Options
 
 # Metadata keys of fill-in-the-middle tokens, newest name first (llama.cpp, src/llama-vocab.cpp).
 _FILL = (
@@ -19,6 +21,9 @@ _FILL = (
 
 _LARGE_GEMMA4 = 12_000_000_000
 """Parameters."""
+
+PICTURE_TOKENS = 768
+"""What a picture is taken to need when a conversation is cut (Ollama server/prompt.go)."""
 
 _spellings: WeakKeyDictionary[Engine, dict[int, str]] = WeakKeyDictionary()
 """Special tokens as text, known for as long as their engine lives."""
@@ -32,40 +37,63 @@ def warm() -> None:
     _jinja("", bos="", eos="")
 
 
-async def chat_prompt(request: ChatRequest, model: Model, engine: Engine, options: Options) -> str:
-    """The conversation as text, its oldest messages left out when it is longer than the context."""
+class Composed(msgspec.Struct, frozen=True, kw_only=True):
+    """What the engine is given."""
+
+    prompt: str | list[int]
+    """Text, or token ids when it continues an earlier answer's `context`."""
+    text: str
+    """The text of the prompt, or of its last part."""
+    images: list[bytes] = []
+    """Files, in the order of their places in the text."""
+    last: Message | None = None
+    """The conversation's last message; none when the answer is not a message."""
+
+
+async def chat_prompt(request: ChatRequest, model: Model, engine: Engine, options: Options) -> Composed:
+    """The conversation, its oldest messages left out when it is longer than the context."""
     messages = [*model.messages, *request.messages]
     if model.system and request.messages[0].role != "system":
         messages.insert(0, Message(role="system", content=model.system))
-    prompt = Prompt(messages=messages, tools=request.tools, think=request.think)
+    prompt = Prompt(messages=messages, tools=request.offered, think=request.think)
     template = await _template(model, engine)
     return await _fitted(template, prompt, request.truncate, engine, options)
 
 
 async def generate_prompt(
     request: GenerateRequest, model: Model, engine: Engine, options: Options
-) -> str | list[int]:
-    """The prompt as text, or as token ids when it continues an earlier answer's `context`."""
+) -> Composed:
+    """The prompt, behind an earlier answer's `context` if there is one."""
     if request.raw:
-        return request.prompt
-    text = await _generate_text(request, model, engine, options)
-    if not request.context:
-        return text
-    return [*request.context, *await engine.tokenize(text, add_bos=False)]
-
-
-async def _generate_text(request: GenerateRequest, model: Model, engine: Engine, options: Options) -> str:
+        asked = Message(role="user", content=request.prompt, images=request.images)
+        text = pictured(asked)
+        return Composed(prompt=text, text=text, images=request.images)
     if request.suffix:
-        template = _go(request.template or model.template or "")
-        if request.template or "suffix" in template.names:
-            return template.render(Prompt(prompt=request.prompt, suffix=request.suffix, think=request.think))
-        before, after, middle = [await _spelled(model, engine, *keys) for keys in _FILL]
-        return f"{before}{request.prompt}{after}{request.suffix}{middle}"
+        text = await _with_gap(request, model, engine)
+        return Composed(prompt=text, text=text)
+    composed = await _asked(request, model, engine, options)
+    if not request.context:
+        return composed
+    tokens = [*request.context, *await engine.tokenize(composed.text, add_bos=False)]
+    return msgspec.structs.replace(composed, prompt=tokens)
+
+
+async def _with_gap(request: GenerateRequest, model: Model, engine: Engine) -> str:
+    """The text on both sides of the gap that the model fills."""
+    template = _go(request.template or model.template or "")
+    if request.template or "suffix" in template.names:
+        return template.render(Prompt(prompt=request.prompt, suffix=request.suffix, think=request.think))
+    before, after, middle = [await _spelled(model, engine, *keys) for keys in _FILL]
+    return f"{before}{request.prompt}{after}{request.suffix}{middle}"
+
+
+async def _asked(request: GenerateRequest, model: Model, engine: Engine, options: Options) -> Composed:
+    """The prompt as a conversation of one turn."""
     system = request.system or model.system
     messages = [Message(role="system", content=system)] if system else []
     if request.context is None:
         messages += model.messages
-    messages.append(Message(role="user", content=request.prompt))
+    messages.append(Message(role="user", content=request.prompt, images=request.images))
     template = _go(request.template) if request.template else await _template(model, engine)
     prompt = Prompt(messages=messages, think=request.think)
     return await _fitted(template, prompt, request.truncate, engine, options)
@@ -73,25 +101,34 @@ async def _generate_text(request: GenerateRequest, model: Model, engine: Engine,
 
 async def _fitted(
     template: Template, prompt: Prompt, truncate: bool, engine: Engine, options: Options
-) -> str:
-    if not truncate:
-        return template.render(prompt)
-
+) -> Composed:
     async def count(text: str) -> int:
-        return len(await engine.tokenize(text))
+        return len(await engine.tokenize(text)) + PICTURE_TOKENS * text.count(PICTURE)
 
-    longest = min(engine.info.num_ctx, options.num_ctx or engine.info.num_ctx)
-    return await fit(template, prompt, count, longest)
+    if truncate:
+        longest = min(engine.info.num_ctx, options.num_ctx or engine.info.num_ctx)
+        text, kept = await fit(template, prompt, count, longest)
+    else:
+        text, kept = template.render(prompt), prompt.messages
+    images = [image for message in kept for image in message.images]
+    if text.count(PICTURE) < len(prompt.messages[-1].images):
+        raise BadRequest("the model's template has no place for images")
+    # A template may leave messages out, the oldest first.
+    images = images[max(0, len(images) - text.count(PICTURE)) :]
+    return Composed(prompt=text, text=text, images=images, last=prompt.messages[-1])
 
 
 async def _template(model: Model, engine: Engine) -> Template:
+    """What its maker chose, before what came with the weights."""
     if named := model.config.get("renderer"):
         return renderer(_gemma4(model) if named == "gemma4" else named)
+    if model.template:
+        return _go(model.template)
     if model.chat_template:
         bos = await _spelled(model, engine, "tokenizer.ggml.bos_token_id")
         eos = await _spelled(model, engine, "tokenizer.ggml.eos_token_id")
         return _jinja(model.chat_template, bos=bos, eos=eos)
-    return _go(model.template) if model.template else plain()
+    return plain()
 
 
 def _gemma4(model: Model) -> str:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.types import BadRequest, Grammar, Message
+from puna.types import BadRequest, Message, TokenLogprob
 
 Think = bool | Literal["low", "medium", "high", "max"] | None
 
@@ -21,10 +21,20 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _TextRequest(_Request, frozen=True, kw_only=True):
-    grammar: Grammar | None = None
+    schema: dict[str, Any] | None = None
+    """JSON Schema that the content must fit."""
     think: Think = None
+    """Whether, or how much, to think; None lets a model think that can."""
+    think_if_able: bool = False
+    """`think` is a wish: a model that cannot think just answers."""
     truncate: bool = True
     shift: bool = True
+    logprobs: int | None = None
+    """How many likeliest tokens to report for each token of the answer, 0 to 20; None for no report."""
+    bias: dict[int, float] = {}
+    """Added to the logits of these tokens, by id."""
+    rendered_only: bool = False
+    """Answer with the prompt's text (`Rendered`) and generate nothing."""
 
 
 class ChatRequest(_TextRequest, frozen=True, kw_only=True):
@@ -32,6 +42,22 @@ class ChatRequest(_TextRequest, frozen=True, kw_only=True):
 
     messages: list[Message]
     tools: list[dict[str, Any]] = []
+    """In the API's shape: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
+    tool_choice: Literal["auto", "none", "required"] = "auto"
+    """Whether the model may, must not or must call a tool."""
+    tool_name: str = ""
+    """With "required": the one tool to call."""
+    parallel_calls: bool = True
+    """The answer may hold more than one call."""
+
+    @property
+    def empty(self) -> bool:
+        return not self.messages
+
+    @property
+    def offered(self) -> list[dict[str, Any]]:
+        """The tools that the model is told of."""
+        return [] if self.tool_choice == "none" else self.tools
 
 
 class GenerateRequest(_TextRequest, frozen=True, kw_only=True):
@@ -49,6 +75,10 @@ class GenerateRequest(_TextRequest, frozen=True, kw_only=True):
     """The prompt goes to the model as it is, without a template."""
     images: list[bytes] = []
 
+    @property
+    def empty(self) -> bool:
+        return not self.prompt
+
 
 class EmbedRequest(_Request, frozen=True, kw_only=True):
     """Vectors for texts. No texts loads the model."""
@@ -59,10 +89,30 @@ class EmbedRequest(_Request, frozen=True, kw_only=True):
     """Length the vectors are cut to and normalised again; 0 leaves them whole."""
 
 
-class Piece(msgspec.Struct, frozen=True):
-    """Some more text of the answer."""
+class Call(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool call of the model's, complete."""
 
-    text: str
+    id: str
+    index: int
+    """Its place among the answer's calls, from 0."""
+    name: str
+    arguments: dict[str, Any]
+
+
+class Piece(msgspec.Struct, frozen=True, kw_only=True):
+    """Some more of the answer: text, reasoning, or calls; each may be empty."""
+
+    text: str = ""
+    thinking: str = ""
+    calls: tuple[Call, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
+
+
+class Rendered(msgspec.Struct, frozen=True):
+    """The prompt as text: the whole answer to a request that wants only that."""
+
+    prompt: str
+    images: int
 
 
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,11 +122,15 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     total_ns: int = 0
     load_ns: int = 0
     prompt_tokens: int = 0
+    """Tokens of the prompt, cached ones included."""
+    cached_tokens: int = 0
     prompt_ns: int = 0
     eval_tokens: int = 0
     eval_ns: int = 0
     context: list[int] = []
     """Prompt and answer as token ids; empty after a raw prompt."""
+    stop: str = ""
+    """The stop string that ended the answer."""
 
 
 class Embedded(msgspec.Struct, frozen=True, kw_only=True):
@@ -88,15 +142,15 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
     load_ns: int = 0
 
 
-def grammar(wanted: Any) -> Grammar | None:
-    """What the sampler is held to for a decoded `format`: nothing, "json", or a JSON Schema object.
+def schema(format: Any) -> dict[str, Any] | None:
+    """The JSON Schema that content must fit for a decoded `format`: none, "json" for an object, or itself.
 
     Raises BadRequest for anything else.
     """
-    if wanted is None or wanted == "":
+    if format is None or format == "":
         return None
-    if wanted == "json":
-        return Grammar("json")
-    if isinstance(wanted, dict):
-        return Grammar("schema", msgspec.json.encode(wanted).decode())
+    if format == "json":
+        return {"type": "object"}
+    if isinstance(format, dict):
+        return format
     raise BadRequest('invalid format: expected "json" or a JSON schema')

@@ -5,35 +5,49 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing, asynccontextmanager
 from functools import lru_cache, partial
 from time import perf_counter_ns
 from typing import Any
 
+from msgspec.structs import replace
+
 from puna.inference.abilities import check_chat, check_embed, check_generate
-from puna.inference.prompts import chat_prompt, generate_prompt, warm
-from puna.inference.requests import ChatRequest, Embedded, EmbedRequest, GenerateRequest, Piece, Summary
+from puna.inference.job import job_for, settled
+from puna.inference.observer import Observer
+from puna.inference.prompts import PICTURE_TOKENS, Composed, chat_prompt, generate_prompt, warm
+from puna.inference.ranking import RankRequest, check_rank, ranked
+from puna.inference.requests import (
+    ChatRequest,
+    Embedded,
+    EmbedRequest,
+    GenerateRequest,
+    Piece,
+    Rendered,
+    Summary,
+)
 from puna.library import Library, Model
 from puna.scheduling import Scheduler
-from puna.types import Delta, Engine, Job, Options
+from puna.types import Delta, Engine, Options, Ranking
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = Options()
 
-Answer = AsyncGenerator[Piece | Summary, None]
+Answer = AsyncGenerator[Piece | Rendered | Summary, None]
 
 
 class Inference:
     """Answers requests with the models of `library`, run by `scheduler`.
 
-    An answer is any number of Piece and then one Summary. Everything that can be refused is refused
-    before the first item, as a PunaError. Closing an answer early cancels it within one step.
+    An answer is any number of Piece and then one Summary, or one Rendered. Everything that can be refused is
+    refused before the first item, as a PunaError. Closing an answer early cancels it within one step.
     """
 
-    def __init__(self, library: Library, scheduler: Scheduler) -> None:
+    def __init__(self, library: Library, scheduler: Scheduler, observer: Observer | None = None) -> None:
         self._library = library
         self._scheduler = scheduler
+        self._observer = observer or Observer()
 
     async def warm(self) -> None:
         """Do ahead what the first request would wait for."""
@@ -41,54 +55,92 @@ class Inference:
 
     def chat(self, request: ChatRequest) -> Answer:
         """The next message of a conversation."""
-        compose = partial(chat_prompt, request) if request.messages else None
-        return self._answer(request, partial(check_chat, request), compose)
+        return self._answer(request)
 
     def generate(self, request: GenerateRequest) -> Answer:
         """The answer to one prompt."""
-        compose = partial(generate_prompt, request) if request.prompt else None
-        return self._answer(request, partial(check_generate, request), compose)
+        return self._answer(request)
 
-    async def _answer(
-        self,
-        request: ChatRequest | GenerateRequest,
-        check: Callable[[Model], None],
-        compose: Callable[[Model, Engine, Options], Awaitable[str | list[int]]] | None,
-    ) -> Answer:
+    async def _answer(self, request: ChatRequest | GenerateRequest) -> Answer:
         started = perf_counter_ns()
-        if compose is None and request.keep_alive == 0:
+        if request.empty and request.keep_alive == 0:
             await self._scheduler.unload(await self._open(request.model))
             yield Summary(reason="unload")
             return
-        model = await self._open(request.model, check)
+        model = await self._open(request.model, partial(_check, request))
         options = _options(model, request.options)
         async with self._scheduler.lease(model, options, request.keep_alive) as lease:
-            if compose is None:
+            if request.empty:
                 yield Summary(reason="load")
                 return
+            request = settled(request, model)
+            composed = await _composed(request, model, lease.engine, options)
+            if request.rendered_only:
+                yield Rendered(composed.text, len(composed.images))
+                return
             raw = isinstance(request, GenerateRequest) and request.raw
-            job = Job(
-                prompt=await compose(model, lease.engine, options),
-                options=options,
-                grammar=request.grammar,
-                truncate=request.truncate,
-                shift=request.shift,
-            )
+            job, reading = await job_for(request, model, options, composed)
+            first_ns = 0
             async with aclosing(lease.engine.generate(job)) as steps:
                 async for step in steps:
                     if isinstance(step, Delta):
-                        yield Piece(step.text)
-                    else:
-                        yield Summary(
-                            reason=step.reason,
-                            total_ns=perf_counter_ns() - started,
-                            load_ns=lease.load_ns,
-                            prompt_tokens=step.prompt_tokens,
-                            prompt_ns=step.prompt_ns,
-                            eval_tokens=step.eval_tokens,
-                            eval_ns=step.eval_ns,
-                            context=[] if raw else step.tokens,
-                        )
+                        first_ns = first_ns or perf_counter_ns() - started
+                        for piece in reading.pieces(step):
+                            yield piece
+                        continue
+                    for piece in reading.rest():
+                        yield piece
+                    summary = Summary(
+                        reason=step.reason,
+                        total_ns=perf_counter_ns() - started,
+                        load_ns=lease.load_ns,
+                        prompt_tokens=step.prompt_tokens,
+                        cached_tokens=step.cached_tokens,
+                        prompt_ns=step.prompt_ns,
+                        eval_tokens=step.eval_tokens,
+                        eval_ns=step.eval_ns,
+                        context=[] if raw else step.tokens,
+                        stop=step.stop,
+                    )
+                    self._observer.answered(model.name.display(), summary, first_ns)
+                    yield summary
+
+    async def rank(self, request: RankRequest) -> Ranking:
+        """How well each document answers the query, in the documents' order."""
+        model = await self._open(request.model, partial(check_rank, request))
+        options = _options(model, request.options)
+        async with self._scheduler.lease(model, options, request.keep_alive) as lease:
+            ranking = await ranked(request, model, lease.engine)
+            self._observer.embedded(model.name.display(), ranking.tokens)
+            return ranking
+
+    async def count(self, request: ChatRequest) -> int:
+        """Tokens of the prompt that `chat` would make of `request`, however long; pictures by estimate."""
+        model = await self._open(request.model, partial(_check, request))
+        options = _options(model, request.options)
+        async with self._scheduler.lease(model, options, request.keep_alive) as lease:
+            asked = replace(settled(request, model), truncate=False)
+            composed = await _composed(asked, model, lease.engine, options)
+            tokens = await lease.engine.tokenize(composed.text)
+            return len(tokens) + PICTURE_TOKENS * len(composed.images)
+
+    async def tokenize(
+        self, name: str, text: str, *, add_special: bool = True, keep_alive: float | None = None
+    ) -> list[int]:
+        """Token ids of `text` in the vocabulary of the model `name`, as a prompt or as a part of one."""
+        async with self._leased(name, keep_alive) as engine:
+            return await engine.tokenize(text, add_bos=add_special)
+
+    async def detokenize(self, name: str, tokens: list[int], *, keep_alive: float | None = None) -> str:
+        """The text of `tokens`, special tokens written out. Ids the vocabulary does not have are skipped."""
+        async with self._leased(name, keep_alive) as engine:
+            return await engine.detokenize(tokens)
+
+    @asynccontextmanager
+    async def _leased(self, name: str, keep_alive: float | None) -> AsyncGenerator[Engine, None]:
+        model = await self._open(name)
+        async with self._scheduler.lease(model, _options(model, {}), keep_alive) as lease:
+            yield lease.engine
 
     async def embed(self, request: EmbedRequest) -> Embedded:
         """Vectors for texts, each of length 1."""
@@ -99,6 +151,7 @@ class Inference:
             if not request.texts:
                 return Embedded(vectors=[])
             result = await lease.engine.embed(request.texts, truncate=request.truncate)
+            self._observer.embedded(model.name.display(), result.tokens)
             vectors = result.vectors
             if request.dimensions > 0:
                 vectors = [shortened(vector, request.dimensions) for vector in vectors]
@@ -127,6 +180,21 @@ def shortened(vector: list[float], dimensions: int) -> list[float]:
     cut = vector[:dimensions]
     length = math.sqrt(sum(number * number for number in cut)) or 1.0
     return [number / length for number in cut]
+
+
+def _check(request: ChatRequest | GenerateRequest, model: Model) -> None:
+    if isinstance(request, ChatRequest):
+        check_chat(request, model)
+    else:
+        check_generate(request, model)
+
+
+async def _composed(
+    request: ChatRequest | GenerateRequest, model: Model, engine: Engine, options: Options
+) -> Composed:
+    if isinstance(request, ChatRequest):
+        return await chat_prompt(request, model, engine, options)
+    return await generate_prompt(request, model, engine, options)
 
 
 def _options(model: Model, given: dict[str, Any]) -> Options:

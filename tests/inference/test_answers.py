@@ -79,7 +79,7 @@ async def test_several_answers_at_once_load_a_model_once(store: Path, add_script
         assert len(scheduler.loaded()) == 1
 
 
-async def test_the_files_own_template_comes_before_the_go_one_and_the_requests_before_both(
+async def test_a_go_template_comes_before_the_files_own_and_the_requests_before_both(
     store: Path, tmp_path: Path
 ):
     jinja = "{{ bos_token }}J{% for message in messages %}{{ message.content }}{% endfor %}"
@@ -87,8 +87,7 @@ async def test_the_files_own_template_comes_before_the_go_one_and_the_requests_b
     install(store, "m", tmp_path / "m.gguf", template="G{{ .Prompt }}")
     async with inference(store) as (model, _):
         chat = await prompt_of(model, ChatRequest(model="m", messages=HELLO))
-        # The template writes the begin token itself, and there is one all the same.
-        assert chat == [BEGIN, *tokens("Jhello")]
+        assert chat == [BEGIN, *tokens("Ghello")]
         asked = GenerateRequest(model="m", prompt="hello", template="R{{ .Prompt }}")
         assert await prompt_of(model, asked) == [BEGIN, *tokens("Rhello")]
 

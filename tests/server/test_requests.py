@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 
-from puna.inference import grammar
-from puna.server.native.requests import MessageBody, Part, message, seconds, thinking
-from puna.types import BadRequest, Grammar
+from puna.chat import PICTURE
+from puna.inference import schema
+from puna.server.native.messages import choice, tools, turn
+from puna.server.native.requests import ChatBody, MessageBody, Part, seconds, thinking
+from puna.server.remote import Remote
+from puna.types import BadRequest, Message
 
 
 @pytest.mark.parametrize(
@@ -56,41 +60,133 @@ def test_an_unknown_level_of_thinking_is_refused():
 
 @pytest.mark.parametrize("nothing", [None, ""])
 def test_no_format(nothing: str | None):
-    assert grammar(nothing) is None
+    assert schema(nothing) is None
 
 
 def test_a_format_is_json_or_a_schema():
-    assert grammar("json") == Grammar("json")
-    schema = {"type": "object", "required": ["b", "a"]}
-    assert grammar(schema) == Grammar("schema", '{"type":"object","required":["b","a"]}')
+    assert schema("json") == {"type": "object"}
+    given = {"type": "object", "required": ["b", "a"]}
+    assert schema(given) == given
 
 
 @pytest.mark.parametrize("nonsense", ["yaml", 5, True, ["json"]])
 def test_any_other_format_is_refused(nonsense: object):
     with pytest.raises(BadRequest) as refusal:
-        grammar(nonsense)
+        schema(nonsense)
     assert str(refusal.value) == 'invalid format: expected "json" or a JSON schema'
 
 
-def test_text_parts_join():
+async def read(body: MessageBody) -> Message:
+    return await turn(body, "messages[0]", Remote())
+
+
+async def test_text_parts_join():
     parts = [Part(type="text", text="one"), Part(type="text", text="two")]
-    assert message(MessageBody(role="USER", content=parts)).content == "one\ntwo"
-    assert message(MessageBody(role="USER", content=parts)).role == "user"
+    read_in = await read(MessageBody(role="USER", content=parts))
+    assert (read_in.content, read_in.role) == ("one\ntwo", "user")
 
 
-@pytest.mark.parametrize("kind", ["image", "image_url"])
-def test_an_image_part_counts_as_an_image(kind: str):
-    parts = [Part(type=kind), Part(type="text", text="what is this?")]
-    read = message(MessageBody(role="user", content=parts))
-    assert read.content == "what is this?"
-    assert len(read.images) == 1
+@pytest.mark.parametrize(
+    "part",
+    [
+        Part(type="image", url="data:image/png;base64,QUJD"),
+        Part(type="image_url", image_url={"url": "data:image/png;base64,QUJD"}),
+        Part(type="image_url", image_url="QUJD"),
+    ],
+)
+async def test_a_picture_is_where_it_stands_between_the_texts(part: Part):
+    parts = [Part(type="text", text="this?"), part, Part(type="text", text="or that?")]
+    turned = await read(MessageBody(role="user", content=parts))
+    assert turned.content == f"this?{PICTURE}or that?"
+    assert turned.images == [b"ABC"]
 
 
-def test_an_unknown_role_is_named():
+async def test_pictures_beside_the_text_come_before_those_in_it():
+    body = MessageBody(role="user", content=[Part(type="image", url="data:,two")], images=["b25l"])
+    assert (await read(body)).images == [b"one", b"two"]
+
+
+@pytest.mark.parametrize("part", [Part(type="image"), Part(type="image", url="file:///etc/passwd")])
+async def test_a_picture_that_is_nowhere_is_refused_by_its_place(part: Part):
+    with pytest.raises(BadRequest, match=r"messages\[0\]\.content\[0\]"):
+        await read(MessageBody(role="user", content=[part]))
+
+
+async def test_an_unknown_role_is_named():
     with pytest.raises(BadRequest, match='invalid role "wizard"'):
-        message(MessageBody(role="wizard"))
+        await read(MessageBody(role="wizard"))
 
 
-def test_an_unknown_part_is_named():
+async def test_an_unknown_part_is_named():
     with pytest.raises(BadRequest, match='invalid content part type "smell"'):
-        message(MessageBody(role="user", content=[Part(type="smell")]))
+        await read(MessageBody(role="user", content=[Part(type="smell")]))
+
+
+async def test_arguments_of_an_earlier_call_may_be_json_text():
+    call = {"function": {"name": "f", "arguments": '{"b": 1, "a": 2}'}}
+    turned = await read(MessageBody(role="assistant", tool_calls=[call]))
+    assert turned.tool_calls == [{"function": {"name": "f", "arguments": {"b": 1, "a": 2}}}]
+
+
+@pytest.mark.parametrize(
+    ("call", "field"),
+    [
+        ({}, "messages[0].tool_calls[0]"),
+        ({"function": {"name": "f", "arguments": "{"}}, "messages[0].tool_calls[0].function.arguments"),
+        ({"function": {"name": "f", "arguments": [1]}}, "messages[0].tool_calls[0].function.arguments"),
+    ],
+)
+async def test_a_damaged_call_is_refused_by_its_place(call: dict[str, Any], field: str):
+    with pytest.raises(BadRequest) as refusal:
+        await read(MessageBody(role="assistant", tool_calls=[call]))
+    assert f'"{field}"' in str(refusal.value)
+
+
+TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
+
+
+@pytest.mark.parametrize(
+    ("tool", "field"),
+    [
+        ({"type": "function"}, "tools[1].function"),
+        ({"function": {}}, "tools[1].function.name"),
+        ({"function": {"name": "f", "parameters": "none"}}, "tools[1].function.parameters"),
+    ],
+)
+def test_a_tool_that_is_none_is_refused_by_its_place(tool: dict[str, Any], field: str):
+    with pytest.raises(BadRequest) as refusal:
+        tools([TOOL, tool])
+    assert f'"{field}"' in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        (None, ("auto", "")),
+        ("auto", ("auto", "")),
+        ("none", ("none", "")),
+        ("required", ("required", "")),
+        ("any", ("required", "")),
+        ("f", ("required", "f")),
+        ({"type": "function", "function": {"name": "f"}}, ("required", "f")),
+    ],
+)
+def test_a_choice_of_tools_in_every_form(wanted: Any, expected: tuple[str, str]):
+    assert choice(wanted, [TOOL]) == expected
+
+
+@pytest.mark.parametrize("wanted", ["g", {"function": {"name": "g"}}, {}])
+def test_a_choice_of_no_tool_is_refused(wanted: Any):
+    with pytest.raises(BadRequest, match="tool_choice"):
+        choice(wanted, [TOOL])
+
+
+def test_nothing_can_be_required_without_tools():
+    with pytest.raises(BadRequest, match="no tools to require"):
+        choice("required", [])
+
+
+@pytest.mark.parametrize("most", [-1, 21])
+def test_as_many_likeliest_tokens_as_ollama_reports(most: int):
+    with pytest.raises(BadRequest, match="top_logprobs must be between 0 and 20"):
+        _ = ChatBody(logprobs=True, top_logprobs=most).reported

@@ -2,30 +2,58 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from typing import Protocol
 
-from puna.inference import Piece, Summary
-from puna.server.native.responses import Pieces
+from puna.inference import Piece, Rendered, Summary
 
-Answer = AsyncGenerator[Piece | Summary, None]
-Finish = Callable[[str, Summary], bytes]
-"""The last object of an answer, from its text and its summary."""
+Answer = AsyncGenerator[Piece | Rendered | Summary, None]
 
 
-async def streamed(answer: Answer, pieces: Pieces, finish: Finish) -> AsyncGenerator[bytes, None]:
-    """An object for each piece of text, then the last one, without text."""
+class Form(Protocol):
+    """How an endpoint writes its objects."""
+
+    def piece(self, piece: Piece) -> bytes:
+        """An object in the middle of a stream."""
+        ...
+
+    def ending(self, rest: Piece, summary: Summary) -> bytes:
+        """The last object, with what was not sent before it."""
+        ...
+
+    def rendered(self, rendered: Rendered) -> bytes:
+        """The one object of an answer that generates nothing."""
+        ...
+
+
+async def streamed(answer: Answer, form: Form) -> AsyncGenerator[bytes, None]:
+    """An object for each piece, then the last one, with nothing of the answer in it."""
     async with aclosing(answer):
         async for item in answer:
-            yield pieces.piece(item.text) if isinstance(item, Piece) else finish("", item)
+            if isinstance(item, Piece):
+                yield form.piece(item)
+            else:
+                yield form.rendered(item) if isinstance(item, Rendered) else form.ending(Piece(), item)
 
 
-async def gathered(answer: Answer, finish: Finish) -> bytes:
-    """The last object alone, with all the text."""
-    text: list[str] = []
+async def gathered(answer: Answer, form: Form) -> bytes:
+    """The last object alone, with the whole answer."""
+    pieces: list[Piece] = []
     async with aclosing(answer):
         async for item in answer:
+            if isinstance(item, Rendered):
+                return form.rendered(item)
             if isinstance(item, Summary):
-                return finish("".join(text), item)
-            text.append(item.text)
+                return form.ending(_joined(pieces), item)
+            pieces.append(item)
     raise AssertionError("an answer ends with a summary")
+
+
+def _joined(pieces: list[Piece]) -> Piece:
+    return Piece(
+        text="".join(piece.text for piece in pieces),
+        thinking="".join(piece.thinking for piece in pieces),
+        calls=tuple(call for piece in pieces for call in piece.calls),
+        logprobs=tuple(token for piece in pieces for token in piece.logprobs),
+    )

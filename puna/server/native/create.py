@@ -14,11 +14,12 @@ from puna.library import Recipe
 from puna.library import create as make
 from puna.server.body import decoded
 from puna.server.framing import Stream, Whole, framing
-from puna.server.native.requests import CreateBody, message
+from puna.server.native.messages import turns
+from puna.server.native.requests import CreateBody
 from puna.server.native.responses import encode
 from puna.server.rooms import Rooms, rooms
 from puna.server.working import working
-from puna.types import BadRequest, NotFound, Progress
+from puna.types import BadRequest, Message, NotFound, Progress
 
 
 async def create(request: Request) -> Stream | Whole:
@@ -27,13 +28,14 @@ async def create(request: Request) -> Stream | Whole:
         raise BadRequest("draft models are not supported")
     opened, name = rooms(request), body.model or body.name or ""
     opened.library.resolve(name)
-    progress = _making(opened, name, _recipe(body))
+    recipe = _recipe(body, await turns(body.messages or (), opened.remote.visit()))
+    progress = _making(opened, name, recipe)
     if body.stream is False:
         return Whole(_last(progress))
     return Stream(_each(progress), framing(request))
 
 
-def _recipe(body: CreateBody) -> Recipe:
+def _recipe(body: CreateBody, messages: list[Message]) -> Recipe:
     """What the body asks for. Raises BadRequest."""
     if body.template:
         try:
@@ -50,7 +52,7 @@ def _recipe(body: CreateBody) -> Recipe:
         system=body.system or "",
         licenses=[text for text in licenses if text],
         parameters=body.parameters or {},
-        messages=[message(turn) for turn in body.messages or ()],
+        messages=messages,
         quantize=quantization(kind) if kind else "",
         renderer=body.renderer or "",
         parser=body.parser or "",

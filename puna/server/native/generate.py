@@ -2,45 +2,78 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from msgspec import UNSET
 from starlette.requests import Request
 
-from puna.inference import GenerateRequest, Summary, grammar
+from puna.inference import GenerateRequest, Piece, Rendered, Summary, schema
 from puna.server.body import decoded
+from puna.server.content import unmarked
 from puna.server.framing import Stream, Whole, framing
 from puna.server.native.answering import gathered, streamed
+from puna.server.native.messages import pictures
 from puna.server.native.requests import GenerateBody, seconds, thinking
-from puna.server.native.responses import GenerateAnswer, Pieces, encode, ending
+from puna.server.native.responses import DebugInfo, GenerateAnswer, Pieces, encode, ending, logprobs, now
 from puna.server.rooms import rooms
 
 
 async def generate(request: Request) -> Stream | Whole:
     body = await decoded(request, GenerateBody)
-    model = body.named
-    answer = rooms(request).inference.generate(
-        GenerateRequest(
-            model=model,
-            prompt=body.prompt or "",
-            suffix=body.suffix or "",
-            system=body.system or "",
-            template=body.template or "",
-            context=body.context,
-            raw=body.raw is True,
-            images=body.images or [],
-            think=thinking(body.think),
-            grammar=grammar(body.format),
-            options=body.options or {},
-            keep_alive=seconds(body.keep_alive),
-            truncate=body.truncate is not False,
-            shift=body.shift is not False,
-        )
+    opened = rooms(request)
+    asked = GenerateRequest(
+        model=body.named,
+        prompt=unmarked(body.prompt or ""),
+        suffix=unmarked(body.suffix or ""),
+        system=unmarked(body.system or ""),
+        template=body.template or "",
+        context=body.context,
+        raw=body.raw is True,
+        images=await pictures(body.images, "images", opened.remote.visit()),
+        think=thinking(body.think),
+        schema=schema(body.format),
+        options=body.options or {},
+        keep_alive=seconds(body.keep_alive),
+        truncate=body.truncate is not False,
+        shift=body.shift is not False,
+        logprobs=body.reported,
+        rendered_only=body.debug_render_only is True,
     )
+    answer = opened.inference.generate(asked)
+    form = _Form(asked.model)
+    if body.stream is False:
+        return Whole(gathered(answer, form))
+    return Stream(streamed(answer, form), framing(request))
 
-    def finish(text: str, summary: Summary) -> bytes:
-        final = GenerateAnswer(model=model, response=text, **ending(summary))
+
+class _Form:
+    """A completion's objects: the answer is a text."""
+
+    def __init__(self, model: str) -> None:
+        self._model = model
+        self._text = Pieces(model, b'"response":', b"")
+
+    def piece(self, piece: Piece) -> bytes:
+        if piece.thinking or piece.logprobs:
+            return encode(self._answer(piece, {"created_at": now(), "done": False}))
+        return self._text.piece(piece.text)
+
+    def ending(self, rest: Piece, summary: Summary) -> bytes:
+        final = self._answer(rest, ending(summary))
         if summary.context:
             final.context = summary.context
         return encode(final)
 
-    if body.stream is False:
-        return Whole(gathered(answer, finish))
-    return Stream(streamed(answer, Pieces(model, b'"response":', b""), finish), framing(request))
+    def rendered(self, rendered: Rendered) -> bytes:
+        final = self._answer(Piece(), {"created_at": now(), "done": False})
+        final.debug_info = DebugInfo(rendered_template=rendered.prompt, image_count=rendered.images)
+        return encode(final)
+
+    def _answer(self, piece: Piece, rest: dict[str, Any]) -> GenerateAnswer:
+        return GenerateAnswer(
+            model=self._model,
+            response=piece.text,
+            thinking=piece.thinking or UNSET,
+            logprobs=logprobs(piece.logprobs),
+            **rest,
+        )

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from asyncio import to_thread
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from puna.inference import capabilities
 from puna.library import Library, Model
 from puna.library import show as described
 from puna.server.body import decoded
@@ -43,8 +45,12 @@ async def ps(request: Request) -> Response:
 async def show(request: Request) -> Response:
     body = await decoded(request, ShowBody)
     library, named = rooms(request).library, body.named
-    answer = await to_thread(lambda: described(library.open(named), verbose=body.verbose is True))
-    return Response(encode(answer), media_type=JSON)
+
+    def read() -> dict[str, Any]:
+        model = library.open(named)
+        return described(model, verbose=body.verbose is True) | {"capabilities": capabilities(model)}
+
+    return Response(encode(await to_thread(read)), media_type=JSON)
 
 
 async def copy(request: Request) -> Response:
@@ -77,6 +83,6 @@ def _listed(library: Library) -> list[ModelListed]:
 def _capabilities(model: Model) -> list[str]:
     """A damaged model is listed too; what is wrong with it is said when it is loaded."""
     try:
-        return model.capabilities()
+        return capabilities(model)
     except LoadFailed:
         return []

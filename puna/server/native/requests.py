@@ -8,7 +8,7 @@ import msgspec
 
 from puna.inference import Think
 from puna.settings import FOREVER, parse_duration
-from puna.types import BadRequest, Message
+from puna.types import BadRequest
 
 
 class Part(msgspec.Struct):
@@ -16,13 +16,17 @@ class Part(msgspec.Struct):
 
     type: str
     text: str | None = None
+    url: str | None = None
+    image_url: str | dict[str, Any] | None = None
+    image: str | None = None
+    data: str | None = None
 
 
 class MessageBody(msgspec.Struct):
     role: str
     content: str | list[Part] | None = None
     thinking: str | None = None
-    images: list[bytes] | None = None
+    images: list[str] | None = None
     tool_calls: list[dict[str, Any]] | None = None
     tool_name: str | None = None
     tool_call_id: str | None = None
@@ -52,11 +56,24 @@ class _TextBody(_RunBody, kw_only=True):
     think: bool | str | None = None
     truncate: bool | None = None
     shift: bool | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    debug_render_only: bool | None = msgspec.field(default=None, name="_debug_render_only")
+
+    @property
+    def reported(self) -> int | None:
+        """How many likeliest tokens are to be reported beside each; None for no report. Raises BadRequest."""
+        most = self.top_logprobs or 0
+        if not 0 <= most <= 20:
+            raise BadRequest("top_logprobs must be between 0 and 20")
+        return most if self.logprobs else None
 
 
 class ChatBody(_TextBody, kw_only=True):
     messages: list[MessageBody] | None = None
     tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
 
 
 class GenerateBody(_TextBody, kw_only=True):
@@ -66,7 +83,7 @@ class GenerateBody(_TextBody, kw_only=True):
     template: str | None = None
     context: list[int] | None = None
     raw: bool | None = None
-    images: list[bytes] | None = None
+    images: list[str] | None = None
 
 
 class EmbedBody(_RunBody, kw_only=True):
@@ -79,8 +96,11 @@ class EmbeddingsBody(_RunBody, kw_only=True):
     prompt: str | None = None
 
 
-class PullBody(_ModelBody, kw_only=True):
+class TransferBody(_ModelBody, kw_only=True):
+    """Of a pull or a push."""
+
     stream: bool | None = None
+    insecure: bool | None = None
 
 
 class ShowBody(_ModelBody, kw_only=True):
@@ -116,8 +136,6 @@ class CopyBody(msgspec.Struct, kw_only=True):
     destination: str = ""
 
 
-_ROLES = ("system", "user", "assistant", "tool")
-_IMAGES = ("image", "image_url")
 _LEVELS = ("low", "medium", "high", "max")
 
 
@@ -143,28 +161,3 @@ def thinking(think: bool | str | None) -> Think:
             f'invalid think value: "{think}" (must be "high", "medium", "low", "max", true, or false)'
         )
     return think  # pyright: ignore[reportReturnType]
-
-
-def message(body: MessageBody) -> Message:
-    """A turn with its role in lower case and its text parts joined by line breaks. Raises BadRequest."""
-    role = body.role.lower()
-    if role not in _ROLES:
-        raise BadRequest(f'invalid role "{body.role}": must be one of {", ".join(_ROLES)}')
-    content, images = body.content or "", body.images or []
-    if not isinstance(content, str):
-        parts = content
-        content = "\n".join(part.text or "" for part in parts if part.type == "text")
-        # Where the bytes are does not matter: no model can read them yet, and the refusal counts them.
-        images = images + [b"" for part in parts if part.type in _IMAGES]
-        for part in parts:
-            if part.type != "text" and part.type not in _IMAGES:
-                raise BadRequest(f'invalid content part type "{part.type}": must be text or image')
-    return Message(
-        role=role,
-        content=content,
-        thinking=body.thinking or "",
-        images=images,
-        tool_calls=body.tool_calls or [],
-        tool_name=body.tool_name or "",
-        tool_call_id=body.tool_call_id or "",
-    )

@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from puna.inference import Summary
+from puna.inference import Call, Summary
+from puna.types import TokenLogprob
 
 encode = msgspec.json.Encoder().encode
+
+
+class Function(msgspec.Struct, kw_only=True):
+    index: int
+    name: str
+    arguments: dict[str, Any]
+
+
+class ToolCall(msgspec.Struct, kw_only=True):
+    id: str
+    function: Function
+
+
+class Logprob(msgspec.Struct, kw_only=True):
+    token: str
+    logprob: float
+    bytes: list[int]
+    top_logprobs: list[Logprob] | UnsetType = UNSET
 
 
 class AnswerMessage(msgspec.Struct, kw_only=True):
     role: str = "assistant"
     content: str
+    thinking: str | UnsetType = UNSET
+    tool_calls: list[ToolCall] | UnsetType = UNSET
+
+
+class DebugInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
+    rendered_template: str
+    image_count: int = 0
 
 
 class ChatAnswer(msgspec.Struct, kw_only=True):
@@ -24,7 +51,9 @@ class ChatAnswer(msgspec.Struct, kw_only=True):
     created_at: str
     message: AnswerMessage
     done: bool
-    done_reason: str
+    done_reason: str | UnsetType = UNSET
+    debug_info: DebugInfo | UnsetType = msgspec.field(default=UNSET, name="_debug_info")
+    logprobs: list[Logprob] | UnsetType = UNSET
     context: list[int] | UnsetType = UNSET
     total_duration: int | UnsetType = UNSET
     load_duration: int | UnsetType = UNSET
@@ -38,8 +67,11 @@ class GenerateAnswer(msgspec.Struct, kw_only=True):
     model: str
     created_at: str
     response: str
+    thinking: str | UnsetType = UNSET
     done: bool
-    done_reason: str
+    done_reason: str | UnsetType = UNSET
+    debug_info: DebugInfo | UnsetType = msgspec.field(default=UNSET, name="_debug_info")
+    logprobs: list[Logprob] | UnsetType = UNSET
     context: list[int] | UnsetType = UNSET
     total_duration: int | UnsetType = UNSET
     load_duration: int | UnsetType = UNSET
@@ -93,6 +125,27 @@ class Pieces:
     def piece(self, text: str) -> bytes:
         """The object that carries `text`."""
         return b"".join((self._head, now().encode(), self._before, encode(text), self._after))
+
+
+def tool_calls(calls: Iterable[Call]) -> list[ToolCall] | UnsetType:
+    made = [
+        ToolCall(id=call.id, function=Function(index=call.index, name=call.name, arguments=call.arguments))
+        for call in calls
+    ]
+    return made or UNSET
+
+
+def logprobs(tokens: Iterable[TokenLogprob]) -> list[Logprob] | UnsetType:
+    made = [
+        Logprob(
+            token=token.token,
+            logprob=token.logprob,
+            bytes=token.bytes,
+            top_logprobs=logprobs(token.top),
+        )
+        for token in tokens
+    ]
+    return made or UNSET
 
 
 def now() -> str:

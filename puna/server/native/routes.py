@@ -8,6 +8,7 @@ from starlette.routing import Route
 
 from puna import __version__
 from puna.server.errors import JSON
+from puna.server.native import rerank, tokens
 from puna.server.native.blobs import blob
 from puna.server.native.chat import chat
 from puna.server.native.create import create
@@ -15,6 +16,7 @@ from puna.server.native.embed import embed, embeddings
 from puna.server.native.generate import generate
 from puna.server.native.models import copy, delete, ps, show, tags
 from puna.server.native.pull import pull
+from puna.server.native.push import push
 from puna.server.native.responses import encode
 from puna.settings import OLLAMA_LEVEL
 
@@ -28,6 +30,8 @@ async def version(request: Request) -> Response:
 
 
 routes = [
+    *tokens.routes,
+    *rerank.routes,
     Route("/", root),
     Route("/api/version", version),
     Route("/api/tags", tags),
@@ -38,6 +42,7 @@ routes = [
     Route("/api/embed", embed, methods=["POST"]),
     Route("/api/embeddings", embeddings, methods=["POST"]),
     Route("/api/pull", pull, methods=["POST"]),
+    Route("/api/push", push, methods=["POST"]),
     Route("/api/create", create, methods=["POST"]),
     Route("/api/blobs/{digest}", blob, methods=["HEAD", "POST"]),
     Route("/api/delete", delete, methods=["DELETE"]),

@@ -1,0 +1,53 @@
+"""How a model is spoken with: the family its answers are of, and what it can do in a conversation."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NamedTuple
+
+from puna.chat import can_call_tools, can_think, family_of, named_abilities
+from puna.library import Model
+
+
+class Form(NamedTuple):
+    family: str
+    """Its answers' notation (`puna.chat.parser_for`)."""
+    template: str
+    """What its prompts are made of, when that is a Go template."""
+    tools: bool
+    thinking: bool
+
+
+def form(model: Model) -> Form:
+    """The form of `model`. Raises LoadFailed."""
+    config = model.config
+    found = _form(
+        config.get("parser") or "",
+        config.get("renderer") or "",
+        model.template or "",
+        model.chat_template or "",
+        model.architecture,
+    )
+    said = config.get("capabilities") or ()
+    return found._replace(tools=found.tools or "tools" in said, thinking=found.thinking or "thinking" in said)
+
+
+def capabilities(model: Model) -> list[str]:
+    """What a person can do with `model`, in Ollama's words (types/model/capability.go). Raises LoadFailed."""
+    found = model.capabilities()
+    if "completion" not in found:
+        return found
+    spoken = form(model)
+    more = [name for name in ("tools", "thinking") if getattr(spoken, name) and name not in found]
+    return [*found, *more]
+
+
+@lru_cache(maxsize=4096)
+def _form(parser: str, renderer: str, go: str, jinja: str, architecture: str) -> Form:
+    name, template = parser or renderer, go or jinja
+    family = family_of(name, template, architecture)
+    if name:
+        tools, thinking = named_abilities(name)
+    else:
+        tools, thinking = can_call_tools(template), can_think(template) or family == "harmony"
+    return Form(family, go, tools, thinking)

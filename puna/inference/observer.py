@@ -1,0 +1,15 @@
+"""Who watches inference work: told once a request, never once a token."""
+
+from __future__ import annotations
+
+from puna.inference.requests import Summary
+
+
+class Observer:
+    """Takes notice of nothing. `model` is a model's full name, whatever the request called it."""
+
+    def answered(self, model: str, summary: Summary, first_ns: int) -> None:
+        """An answer has ended. `first_ns`: from the request to the answer's first token, 0 if it had none."""
+
+    def embedded(self, model: str, tokens: int) -> None:
+        """Texts of so many tokens were turned into vectors or ranked."""

@@ -1,0 +1,149 @@
+"""A picture's file as pixels: PNG, JPEG, WebP or GIF, known by what is in it and not by its name."""
+
+from __future__ import annotations
+
+import re
+import threading
+from contextlib import nullcontext
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+from puna.types import BadRequest, Image
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Pixels
+    from PIL.ImageFile import ImageFile
+
+PIXELS = 64_000_000
+"""Most that a file may hold: a few kilobytes of PNG can unfold into gigabytes."""
+SIDE = 4096
+"""A longer side is scaled down to this many pixels; no projector looks closer."""
+_SCANS = 100
+"""Most passes over a progressive JPEG: encoders make about ten, and each costs as much as a whole picture."""
+_HEAD = 512
+"""Bytes looked at to tell what a file is."""
+_LARGE = 16_000_000
+_alone = threading.Lock()
+"""Held while more than _LARGE pixels are decoded: each may take 18 bytes (in a WebP)."""
+
+_SIGNS = {
+    "PNG": rb"\x89PNG\r\n\x1a\n",
+    "JPEG": rb"\xff\xd8\xff",
+    "GIF": rb"GIF8[79]a",
+    "WebP": rb"RIFF....WEBP",
+}
+_OTHER_SIGNS = {
+    "audio": rb"RIFF....WAVE|FORM....AIF[FC]|ID3|OggS|fLaC|#!AMR|....ftypM4A|\xff[\xe2-\xff]",
+    "an AVIF image": rb"....ftypavi[fs]",
+    "a HEIF image": rb"....ftyp(?:hei|hev|mif1|msf1)",
+    "video": rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ",
+    "a TIFF image": rb"II\*\0|MM\0\*",
+    "a BMP image": rb"BM.{4}\0{4}",
+    "a PDF document": rb"%PDF-",
+    "an SVG image": rb"(?:\xef\xbb\xbf)?\s*(?:<[?!].*)?<svg",
+    "a web page": rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*)?<(?:!doctype html|html|head|body)",
+}
+# What undoes each EXIF orientation (EXIF 2.32, tag 0x0112), by its name in Pillow's Transpose.
+_ORIENTATION = 0x0112
+_UNDONE = {
+    2: "FLIP_LEFT_RIGHT",
+    3: "ROTATE_180",
+    4: "FLIP_TOP_BOTTOM",
+    5: "TRANSPOSE",
+    6: "ROTATE_270",
+    7: "TRANSVERSE",
+    8: "ROTATE_90",
+}
+
+
+def decoded(data: bytes, field: str = "images") -> Image:
+    """The picture in a file: its first frame, turned as EXIF says, over white, no side longer than SIDE.
+
+    Blocks. Raises BadRequest, which names `field`.
+    """
+    kind = _kind(data, field)
+    if kind == "JPEG" and data.count(b"\xff\xda") > _SCANS:
+        raise _wrong(field, f"the JPEG file has more than {_SCANS} scans")
+    from PIL.Image import DecompressionBombError
+
+    try:
+        picture = _opened(kind, data)
+        size = picture.width * picture.height
+        if size > PIXELS:
+            raise DecompressionBombError
+        with _alone if size > _LARGE else nullcontext():
+            pixels = _upright(picture)
+            return Image(pixels.width, pixels.height, pixels.tobytes())
+    except DecompressionBombError:
+        raise _wrong(field, f"the image has more than {PIXELS // 1_000_000} megapixels") from None
+    except Exception:  # Pillow's readers raise whatever a broken file leads them to.
+        raise _wrong(field, f"the {kind} file is damaged or cut short") from None
+
+
+def _kind(data: bytes, field: str) -> str:
+    head = data[:_HEAD]
+    if not head:
+        raise _wrong(field, "it is empty")
+    for kind, sign in _SIGNS.items():
+        if re.match(sign, head, re.DOTALL):
+            return kind
+    for kind, sign in _OTHER_SIGNS.items():
+        if re.match(sign, head, re.DOTALL | re.IGNORECASE):
+            raise _wrong(field, f"it is {kind}, not a PNG, JPEG, WebP or GIF image")
+    raise _wrong(field, "it is not a PNG, JPEG, WebP or GIF image")
+
+
+def _opened(kind: str, data: bytes) -> ImageFile:
+    """The file with its header read. Only its own reader is asked: `Image.open` would load all forty."""
+    if kind == "PNG":
+        from PIL.PngImagePlugin import PngImageFile as Reader
+    elif kind == "JPEG":
+        from PIL.JpegImagePlugin import JpegImageFile as Reader
+    elif kind == "GIF":
+        from PIL.GifImagePlugin import GifImageFile as Reader
+    else:
+        from PIL.WebPImagePlugin import WebPImageFile as Reader
+    return Reader(BytesIO(data))
+
+
+def _upright(picture: ImageFile) -> Pixels:
+    from PIL.Image import Transpose
+
+    picture.draft(None, (SIDE, SIDE))  # A JPEG is scaled while it is decoded.
+    picture.load()
+    undone = _UNDONE.get(_orientation(picture))
+    pixels = _coloured(picture)
+    pixels.thumbnail((SIDE, SIDE))
+    pixels = _opaque(pixels)
+    return pixels.transpose(Transpose[undone]) if undone else pixels
+
+
+def _coloured(picture: Pixels) -> Pixels:
+    """The picture in RGB, or in RGBA when parts of it are transparent."""
+    if picture.mode.startswith("I"):
+        # Sixteen bits of grey, which a conversion would cut at 255.
+        return picture.point(lambda level: level * (1 / 257)).convert("L").convert("RGB")
+    mode = "RGBA" if picture.has_transparency_data else "RGB"
+    return picture if picture.mode == mode else picture.convert(mode)
+
+
+def _opaque(pixels: Pixels) -> Pixels:
+    from PIL import Image as pillow
+
+    if pixels.mode == "RGB":
+        return pixels
+    white = pillow.new("RGB", pixels.size, "white")
+    white.paste(pixels, mask=pixels)
+    return white
+
+
+def _orientation(picture: ImageFile) -> int:
+    try:
+        found = picture.getexif().get(_ORIENTATION)
+    except Exception:  # A picture is worth seeing even when what is said about it cannot be read.
+        return 1
+    return found if isinstance(found, int) else 1
+
+
+def _wrong(field: str, what: str) -> BadRequest:
+    return BadRequest(f'invalid value for "{field}": {what}')

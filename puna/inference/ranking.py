@@ -1,0 +1,31 @@
+"""How well documents answer a query: a reranker's word, or how alike their vectors are."""
+
+from __future__ import annotations
+
+from puna.inference.requests import _Request
+from puna.library import Model
+from puna.types import BadRequest, Engine, Ranking
+
+
+class RankRequest(_Request, frozen=True, kw_only=True):
+    """Which of `documents` answer `query` best."""
+
+    query: str
+    documents: list[str]
+    truncate: bool = True
+
+
+def check_rank(request: RankRequest, model: Model) -> None:
+    """Raises BadRequest when `model` neither ranks nor makes vectors that can be compared."""
+    if not {"rerank", "embedding"} & set(model.capabilities()):
+        raise BadRequest(f'"{request.model}" does not support reranking')
+
+
+async def ranked(request: RankRequest, model: Model, engine: Engine) -> Ranking:
+    """A score for each document, more is better: 0 to 1, or of vectors the cosine between them, -1 to 1."""
+    if "rerank" in model.capabilities():
+        return await engine.rank(request.query, request.documents, truncate=request.truncate)
+    found = await engine.embed([request.query, *request.documents], truncate=request.truncate)
+    asked, *vectors = found.vectors
+    scores = [sum(a * b for a, b in zip(asked, vector, strict=True)) for vector in vectors]
+    return Ranking(scores=scores, tokens=found.tokens)

@@ -1,0 +1,72 @@
+"""A message's content as text and pictures, put together the same way for every dialect."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Sequence
+
+import msgspec
+
+from puna.chat import PICTURE
+from puna.server.encoded import from_base64, from_data_url, is_data_url
+from puna.server.remote import Remote
+from puna.types import BadRequest
+
+_FETCHED = re.compile(r"https?://", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
+
+
+class Url(msgspec.Struct, frozen=True):
+    """A picture that is somewhere else, or in the URL itself (data:)."""
+
+    url: str
+
+
+async def assembled(parts: Sequence[str | bytes | Url], remote: Remote) -> tuple[str, list[bytes]]:
+    """The text, with PICTURE where each picture is, and the pictures' files in order.
+
+    Texts that follow each other are lines of their own. Raises BadRequest when a picture cannot be had.
+    """
+    text, before = "", None
+    for part in parts:
+        if not isinstance(part, str):
+            text += PICTURE
+        else:
+            text += ("\n" if isinstance(before, str) else "") + unmarked(part)
+        before = part
+    return text, await _files([part for part in parts if not isinstance(part, str)], remote)
+
+
+def unmarked(text: str) -> str:
+    """A person's text in which nothing stands for a picture: a space breaks each PICTURE up."""
+    return text.replace(PICTURE, f"{PICTURE[:-1]} {PICTURE[-1]}")
+
+
+def picture(text: str, field: str) -> bytes | Url:
+    """A picture as a string gives it: base64, a data: URL, or an http(s) URL that is still to be fetched.
+
+    Raises BadRequest, which names `field`.
+    """
+    text = text.strip()
+    if _FETCHED.match(text):
+        return Url(text)
+    if is_data_url(text):
+        return from_data_url(text, field)
+    if _SCHEME.match(text):
+        raise BadRequest(f'invalid value for "{field}": only http, https and data URLs are read')
+    return from_base64(text, field)
+
+
+async def _files(pictures: Sequence[bytes | Url], remote: Remote) -> list[bytes]:
+    """All files, fetched side by side; the first that cannot be had ends the others' way."""
+
+    async def file(picture: bytes | Url) -> bytes:
+        return await remote.fetched(picture.url) if isinstance(picture, Url) else picture
+
+    tasks = [asyncio.ensure_future(file(picture)) for picture in pictures]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()

@@ -1,0 +1,116 @@
+"""From the messages and tools in a native body to those of inference. Raises BadRequest naming the field."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from puna.server.content import Url, assembled, picture
+from puna.server.native.requests import MessageBody, Part
+from puna.server.remote import Remote
+from puna.types import BadRequest, Message
+
+_ROLES = ("system", "user", "assistant", "tool")
+
+Choice = Literal["auto", "none", "required"]
+
+
+async def turns(bodies: Sequence[MessageBody], remote: Remote) -> list[Message]:
+    """Each turn with its role in lower case, its pictures fetched and in their places in the text."""
+    return [await turn(body, f"messages[{place}]", remote) for place, body in enumerate(bodies)]
+
+
+async def turn(body: MessageBody, field: str, remote: Remote) -> Message:
+    """The turn at `field` of a body."""
+    role = body.role.lower()
+    if role not in _ROLES:
+        raise BadRequest(f'invalid role "{body.role}": must be one of {", ".join(_ROLES)}')
+    given = body.content or ""
+    parts = (
+        [given]
+        if isinstance(given, str)
+        else [_part(part, f"{field}.content[{at}]") for at, part in enumerate(given)]
+    )
+    content, placed = await assembled(parts, remote)
+    images = await pictures(body.images, f"{field}.images", remote)
+    return Message(
+        role=role,
+        content=content,
+        thinking=body.thinking or "",
+        # Those without a place in the text stand before it.
+        images=[*images, *placed],
+        tool_calls=[
+            _call(call, f"{field}.tool_calls[{at}]") for at, call in enumerate(body.tool_calls or ())
+        ],
+        tool_name=body.tool_name or "",
+        tool_call_id=body.tool_call_id or "",
+    )
+
+
+async def pictures(given: Sequence[str] | None, field: str, remote: Remote) -> list[bytes]:
+    """The files of pictures in base64 or at a URL."""
+    _, files = await assembled(
+        [picture(text, f"{field}[{at}]") for at, text in enumerate(given or ())], remote
+    )
+    return files
+
+
+def _part(part: Part, field: str) -> str | bytes | Url:
+    if part.type == "text":
+        return part.text or ""
+    if part.type not in ("image", "image_url"):
+        raise BadRequest(f'invalid content part type "{part.type}" in {field}: must be text or image')
+    source = part.url or part.image_url or part.image or part.data
+    if isinstance(source, dict):
+        source = source.get("url")
+    if not isinstance(source, str):
+        raise BadRequest(f'invalid value for "{field}": an image needs a "url"')
+    return picture(source, f"{field}.url")
+
+
+def _call(call: dict[str, Any], field: str) -> dict[str, Any]:
+    """A call of an earlier answer, its arguments an object; some clients send them as JSON text."""
+    function = call.get("function")
+    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+        raise BadRequest(f'invalid value for "{field}": a call needs a "function" with a "name"')
+    arguments = function.get("arguments")
+    if isinstance(arguments, str):
+        try:
+            arguments = json.loads(arguments or "{}")
+        except ValueError:
+            raise BadRequest(f'invalid value for "{field}.function.arguments": not JSON') from None
+    if arguments is not None and not isinstance(arguments, dict):
+        raise BadRequest(f'invalid value for "{field}.function.arguments": expected object')
+    return {**call, "function": {**function, "arguments": arguments or {}}}
+
+
+def tools(given: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
+    """Tools as they are, looked through: each has a name, and parameters that are an object."""
+    for at, tool in enumerate(given or ()):
+        function = tool.get("function")
+        if not isinstance(function, dict):
+            raise BadRequest(f'invalid value for "tools[{at}].function": expected object')
+        if not isinstance(function.get("name"), str) or not function["name"]:
+            raise BadRequest(f'invalid value for "tools[{at}].function.name": expected string')
+        if not isinstance(function.get("parameters") or {}, dict):
+            raise BadRequest(f'invalid value for "tools[{at}].function.parameters": expected object')
+    return list(given or ())
+
+
+def choice(wanted: Any, offered: list[dict[str, Any]]) -> tuple[Choice, str]:
+    """What `tool_choice` asks for: a mode, or a tool by its name, as text or in OpenAI's shape."""
+    if wanted is None:
+        return "auto", ""
+    if isinstance(wanted, dict):
+        function = wanted.get("function")
+        wanted = function.get("name") if isinstance(function, dict) else wanted.get("name")
+    if wanted in ("auto", "none"):
+        return wanted, ""
+    if wanted == "required" or wanted == "any":
+        if not offered:
+            raise BadRequest('invalid value for "tool_choice": there are no tools to require')
+        return "required", ""
+    if wanted in [tool["function"]["name"] for tool in offered]:
+        return "required", wanted
+    raise BadRequest('invalid value for "tool_choice": must be "none", "auto", "required" or a tool\'s name')

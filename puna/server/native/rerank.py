@@ -1,0 +1,110 @@
+"""POST /v1/rerank and /api/rerank, in the shape that Jina's and Cohere's APIs share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from msgspec import UNSET, UnsetType
+from starlette.requests import Request
+from starlette.routing import Route
+
+from puna.inference import Inference, RankRequest
+from puna.server.body import decoded
+from puna.server.framing import Whole
+from puna.server.methods import Only
+from puna.server.native.requests import _RunBody, seconds
+from puna.server.native.responses import encode
+from puna.server.rooms import rooms
+from puna.types import BadRequest
+
+
+class Document(msgspec.Struct):
+    text: str
+
+
+class RerankBody(_RunBody, kw_only=True):
+    query: str | None = None
+    documents: list[str | Document] | None = None
+    top_n: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    """How many of the best to answer; all when it is left out."""
+    return_documents: bool | None = None
+    truncate: bool | None = None
+
+
+class Result(msgspec.Struct, kw_only=True):
+    index: int
+    """The document's place in the request."""
+    relevance_score: float
+    document: Document | UnsetType = UNSET
+
+
+class Usage(msgspec.Struct, kw_only=True):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Tokens(msgspec.Struct, kw_only=True):
+    input_tokens: int
+
+
+class Meta(msgspec.Struct, kw_only=True):
+    tokens: Tokens
+
+
+class RerankAnswer(msgspec.Struct, kw_only=True):
+    """`usage` is where Jina says how much was read, `meta` where Cohere does."""
+
+    model: str
+    object: str = "list"
+    results: list[Result]
+    """The most relevant first."""
+    usage: Usage
+    meta: Meta
+
+
+async def rerank(request: Request) -> Whole:
+    body = await decoded(request, RerankBody)
+    if not body.query:
+        raise BadRequest("query is required")
+    if not body.documents:
+        raise BadRequest("documents is required: a list of texts, or of objects with a text")
+    ask = RankRequest(
+        model=body.named,
+        query=body.query,
+        documents=[_text(document) for document in body.documents],
+        truncate=body.truncate is not False,
+        options=body.options or {},
+        keep_alive=seconds(body.keep_alive),
+    )
+    count = body.top_n or len(ask.documents)
+    return Whole(_ranked(rooms(request).inference, ask, count, body.return_documents is True))
+
+
+async def _ranked(inference: Inference, ask: RankRequest, count: int, with_documents: bool) -> bytes:
+    ranked = await inference.rank(ask)
+    scores = ranked.scores
+    best = sorted(range(len(scores)), key=lambda index: -scores[index])[:count]
+    results = [Result(index=index, relevance_score=scores[index]) for index in best]
+    if with_documents:
+        for result in results:
+            result.document = Document(ask.documents[result.index])
+    return encode(
+        RerankAnswer(
+            model=ask.model,
+            results=results,
+            usage=Usage(prompt_tokens=ranked.tokens, total_tokens=ranked.tokens),
+            meta=Meta(tokens=Tokens(input_tokens=ranked.tokens)),
+        )
+    )
+
+
+def _text(document: str | Document) -> str:
+    return document if isinstance(document, str) else document.text
+
+
+routes = [
+    Route("/v1/rerank", rerank, methods=["POST"]),
+    Route("/v1/rerank", Only("POST"), include_in_schema=False),
+    Route("/api/rerank", rerank, methods=["POST"]),
+]

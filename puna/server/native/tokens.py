@@ -1,0 +1,82 @@
+"""POST /api/tokenize and /api/detokenize: text to a model's token ids and back, without an answer.
+
+Ollama has neither; the field names are those of its users' proposals (`text`), of llama.cpp's server
+(`content`) and of vLLM's (`prompt`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+from starlette.requests import Request
+from starlette.routing import Route
+
+from puna.inference import Inference
+from puna.server.body import decoded
+from puna.server.framing import Whole
+from puna.server.native.requests import _ModelBody, seconds
+from puna.server.native.responses import encode
+from puna.server.rooms import rooms
+from puna.types import BadRequest
+
+Token = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
+
+
+class TokenizeBody(_ModelBody, kw_only=True):
+    text: str | None = None
+    content: str | None = None
+    """The same as `text`."""
+    prompt: str | None = None
+    """The same as `text`."""
+    add_special: bool | None = None
+    """Put the model's begin token first, as a prompt has it."""
+    keep_alive: float | str | None = None
+
+
+class DetokenizeBody(_ModelBody, kw_only=True):
+    tokens: list[Token] | None = None
+    keep_alive: float | str | None = None
+
+
+class TokenizeAnswer(msgspec.Struct, kw_only=True):
+    model: str
+    tokens: list[int]
+
+
+class DetokenizeAnswer(msgspec.Struct, kw_only=True):
+    model: str
+    text: str
+
+
+async def tokenize(request: Request) -> Whole:
+    body = await decoded(request, TokenizeBody)
+    text = next((given for given in (body.text, body.content, body.prompt) if given is not None), None)
+    if text is None:
+        raise BadRequest("text is required")
+    return Whole(_tokens(rooms(request).inference, body, body.named, text))
+
+
+async def detokenize(request: Request) -> Whole:
+    body = await decoded(request, DetokenizeBody)
+    if body.tokens is None:
+        raise BadRequest("tokens is required")
+    return Whole(_text(rooms(request).inference, body, body.named, body.tokens))
+
+
+async def _tokens(inference: Inference, body: TokenizeBody, model: str, text: str) -> bytes:
+    tokens = await inference.tokenize(
+        model, text, add_special=body.add_special is True, keep_alive=seconds(body.keep_alive)
+    )
+    return encode(TokenizeAnswer(model=model, tokens=tokens))
+
+
+async def _text(inference: Inference, body: DetokenizeBody, model: str, tokens: list[int]) -> bytes:
+    text = await inference.detokenize(model, tokens, keep_alive=seconds(body.keep_alive))
+    return encode(DetokenizeAnswer(model=model, text=text))
+
+
+routes = [
+    Route("/api/tokenize", tokenize, methods=["POST"]),
+    Route("/api/detokenize", detokenize, methods=["POST"]),
+]

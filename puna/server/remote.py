@@ -1,0 +1,202 @@
+"""Pictures at URLs, fetched by the server: not from its own network, and not so as to show what is there."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import logging
+import math
+import re
+import socket
+import ssl
+from functools import cache
+from typing import TYPE_CHECKING
+
+from puna import __version__
+from puna.server.addresses import is_public
+from puna.server.encoded import from_data_url, is_data_url
+from puna.types import BadRequest
+
+if TYPE_CHECKING:
+    import httpx
+
+_log = logging.getLogger(__name__)
+
+LARGEST = 20 << 20
+"""Bytes that a picture may have."""
+SECONDS = 10.0
+"""That a picture may take, redirects and all."""
+REDIRECTS = 5
+AT_ONCE = 8
+"""Pictures on their way at any time."""
+PICTURES = 100
+"""That one request may have fetched."""
+TOGETHER = 256 << 20
+"""Bytes that the pictures of one request may have, as much as a body that brings them along."""
+
+_CONNECTING = 3.0
+"""Seconds for one of a name's addresses, so that a dead one leaves time for the next."""
+_ADDRESSES = 4
+"""Tried at most."""
+_SHOWN = 200
+"""Characters of a URL that an error repeats."""
+_MOVED = (301, 302, 303, 307, 308)
+_PICTURE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a", re.DOTALL)
+_SIGNED = 12
+"""Bytes that tell whether a file is a picture."""
+_HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": f"puna/{__version__}"}
+
+
+class _Failed(Exception):
+    """Why there is no picture: for the log alone, for a client could learn from it what it cannot reach."""
+
+
+class Remote:
+    """Fetches pictures for a server. With `private`, from addresses of its own network too.
+
+    Proxies of the environment are not used: behind one, nobody could tell which address is asked.
+    """
+
+    def __init__(self, *, private: bool = False) -> None:
+        self._private = private
+        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._pictures = self._bytes = math.inf
+
+    def visit(self) -> Remote:
+        """The same for one request, which may fetch PICTURES pictures of TOGETHER bytes."""
+        visit = copy.copy(self)
+        visit._pictures, visit._bytes = PICTURES, TOGETHER
+        return visit
+
+    async def fetched(self, url: str) -> bytes:
+        """The file at a URL, which begins as a picture does; the contents of a data: URL, whatever they are.
+
+        Raises BadRequest, in the same words whatever went wrong on the way.
+        """
+        url = url.strip()
+        if is_data_url(url):
+            return from_data_url(url, "url")
+        shown = url if len(url) <= _SHOWN else url[:_SHOWN] + "…"
+        try:
+            address = _parsed(url)
+        except _Failed as error:
+            raise BadRequest(f'invalid image URL "{shown}": {error}') from None
+        self._pictures -= 1
+        if self._pictures < 0:
+            raise BadRequest(f"a request may name at most {PICTURES} image URLs")
+        async with self._turns:
+            try:
+                return await asyncio.wait_for(self._followed(address), SECONDS)
+            except (_Failed, asyncio.TimeoutError) as error:
+                _log.info("no image from %s: %s", address.netloc.decode(), str(error) or "it took too long")
+                raise BadRequest(f'cannot fetch image "{shown}": {self._rules()}') from None
+
+    def _rules(self) -> str:
+        where = "" if self._private else " at a public address"
+        return (
+            f"it must be a PNG, JPEG, WebP or GIF file of at most {LARGEST >> 20} MB{where}, "
+            f"and come within {SECONDS:g} seconds"
+        )
+
+    async def _followed(self, url: httpx.URL) -> bytes:
+        import httpx
+
+        for _ in range(REDIRECTS + 1):
+            try:
+                found = await self._asked(url)
+            except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
+                raise _Failed(repr(error)) from None
+            if isinstance(found, bytes):
+                return found
+            url = found
+        raise _Failed(f"more than {REDIRECTS} redirects")
+
+    async def _asked(self, url: httpx.URL) -> bytes | httpx.URL:
+        """The picture, or where it is said to be instead.
+
+        Each question has a connection of its own, to the very address that was checked: nothing is looked up
+        again, and no cookie, credential or connection of another question is used.
+        """
+        import httpx
+
+        headers = {**_HEADERS, "Host": url.netloc.decode("ascii")}
+        extensions = {"timeout": {"connect": _CONNECTING}, "sni_hostname": url.raw_host.decode("ascii")}
+        certificates = await asyncio.to_thread(_certificates)
+        reason = "it has no address"
+        for address in await self._addresses(url):
+            request = httpx.Request(
+                "GET", url.copy_with(host=address), headers=headers, extensions=extensions
+            )
+            async with httpx.AsyncHTTPTransport(verify=certificates, trust_env=False) as transport:
+                try:
+                    answer = await transport.handle_async_request(request)
+                except (httpx.ConnectError, httpx.ConnectTimeout) as error:
+                    reason = repr(error)
+                    continue
+                try:
+                    return await self._read(answer, url)
+                finally:
+                    await answer.aclose()
+        raise _Failed(reason)
+
+    async def _addresses(self, url: httpx.URL) -> list[str]:
+        """Where the URL's host is. One address that is not public spoils the rest."""
+        loop = asyncio.get_running_loop()
+        try:
+            found = await loop.getaddrinfo(url.raw_host.decode("ascii"), url.port, type=socket.SOCK_STREAM)
+        except UnicodeError:
+            raise _Failed("its host is no name") from None
+        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
+        if not self._private and not all(map(is_public, addresses)):
+            raise _Failed("its address is not public (PUNA_FETCH_PRIVATE)")
+        return addresses[:_ADDRESSES]
+
+    async def _read(self, answer: httpx.Response, url: httpx.URL) -> bytes | httpx.URL:
+        if answer.status_code in _MOVED and "location" in answer.headers:
+            return _parsed(str(url.join(answer.headers["location"])))
+        if answer.status_code != 200:
+            raise _Failed(f"status {answer.status_code}")
+        length = answer.headers.get("content-length", "")
+        if length.isdigit() and int(length) > LARGEST:
+            raise _Failed("it is too large")
+        file = bytearray()
+        # As it comes, for a compressed body may unfold without end: no picture begins as one.
+        async for piece in answer.aiter_raw():
+            file += piece
+            self._bytes -= len(piece)
+            if len(file) >= _SIGNED and not _PICTURE.match(file):
+                raise _Failed("it is not an image")
+            if len(file) > LARGEST:
+                raise _Failed("it is too large")
+            if self._bytes < 0:
+                raise BadRequest(f"the images of a request may have at most {TOGETHER >> 20} MB together")
+        if not _PICTURE.match(file):
+            raise _Failed("it is not an image")
+        return bytes(file)
+
+
+def _parsed(url: str) -> httpx.URL:
+    """The URL, if it is of a kind that is fetched. Raises _Failed with what is wrong with it."""
+    import httpx
+
+    try:
+        parsed = httpx.URL(url)
+    except (httpx.InvalidURL, UnicodeError):
+        raise _Failed("it is not a URL") from None
+    if parsed.scheme not in ("http", "https"):
+        raise _Failed("only http, https and data URLs are read")
+    if not parsed.raw_host:
+        raise _Failed("it names no host")
+    if parsed.userinfo:
+        raise _Failed("it must not hold a user name or password")
+    if parsed.port is not None and not 0 < parsed.port < 65536:
+        raise _Failed("its port is not a port")
+    return parsed
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """The authorities to trust (SSL_CERT_FILE and SSL_CERT_DIR count); reading them takes a while."""
+    import httpx
+
+    return httpx.create_ssl_context()

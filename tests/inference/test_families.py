@@ -1,0 +1,109 @@
+"""Each family's notation through a real engine, a byte a token: a model's answer in, pieces of it out."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from puna.chat import named_abilities, special_tokens
+from puna.engine import start
+from puna.inference import ChatRequest, Inference, Piece, Summary
+from puna.library import Library
+from puna.scheduling import Scheduler
+from puna.settings import Settings
+from puna.types import Message
+from tests.chat.parsing.written import FORECAST, NOW, TOOLS, WRITTEN, Call, Written
+from tests.models import install, scripted_model
+
+HELLO = [Message(role="user", content="hello")]
+each_family = pytest.mark.parametrize("written", WRITTEN, ids=str)
+
+Say = Callable[..., Awaitable[Piece]]
+
+
+@pytest.fixture
+def say(store: Path, tmp_path: Path) -> Say:
+    """`say(written, text)`: the whole answer of a model of that family that says `text`.
+
+    If `plain`, it has no control tokens for the notation.
+    """
+
+    async def say(written: Written, text: str, *, plain: bool = False, **asked: Any) -> Piece:
+        special = frozenset() if plain else special_tokens(written.family)
+        script = spelled(text, special)
+        if written.family == "harmony":
+            # By this token libllama knows the vocabulary, and that <|end|> ends no answer in it.
+            script.append("<|return|>")
+        control = special | {"<|return|>"}
+        scripted_model(tmp_path / "m.gguf", script, control=control, chat_template=None)
+        install(store, "m", tmp_path / "m.gguf", config={"parser": written.family})
+        scheduler = Scheduler(Settings(models=store), start)
+        try:
+            inference = Inference(Library(store), scheduler)
+            asked = {"model": "m", "messages": HELLO, "tools": TOOLS, **asked}
+            request = msgspec.convert(asked, ChatRequest)
+            items = [item async for item in inference.chat(request)]
+        finally:
+            await scheduler.close()
+        assert isinstance(items[-1], Summary)
+        return whole([item for item in items if isinstance(item, Piece)])
+
+    return say
+
+
+def spelled(text: str, special: frozenset[str]) -> list[str | bytes]:
+    """Control tokens where there are some, bytes between them."""
+    found: list[str | bytes] = []
+    rest = text
+    while rest:
+        token = max((one for one in special if rest.startswith(one)), key=len, default=None)
+        # A token may be written once: a scripted model says after each token always the same.
+        found.append(token if token and token not in found else rest[0].encode())
+        rest = rest[len(token) :] if token and found[-1] == token else rest[1:]
+    return found
+
+
+def whole(pieces: list[Piece]) -> Piece:
+    return Piece(
+        text="".join(piece.text for piece in pieces),
+        thinking="".join(piece.thinking for piece in pieces),
+        calls=tuple(call for piece in pieces for call in piece.calls),
+    )
+
+
+def made(piece: Piece) -> list[Call]:
+    assert [call.index for call in piece.calls] == list(range(len(piece.calls)))
+    assert len({call.id for call in piece.calls}) == len(piece.calls)
+    return [(call.name, call.arguments) for call in piece.calls]
+
+
+@each_family
+async def test_text_and_two_calls(say: Say, written: Written):
+    before = f"{written.text[0]}Let me see.{written.text[1]}{written.between}" if written.between else ""
+    calls = [FORECAST, NOW]
+    if written.family == "harmony":
+        calls.pop()  # <|call|> ends the answer
+    answer = await say(written, before + written.calls(calls))
+    assert made(answer) == calls
+    assert answer.text == ("Let me see." if before else "")
+    assert answer.thinking == ""
+
+
+@pytest.mark.parametrize(
+    "written", [one for one in WRITTEN if one.think and named_abilities(one.family)[1]], ids=str
+)
+async def test_reasoning_and_a_call(say: Say, written: Written):
+    assert written.think
+    answer = await say(written, "Rain?".join(written.think) + written.calls([NOW]), think=True)
+    assert (answer.thinking, answer.text, made(answer)) == ("Rain?", "", [NOW])
+
+
+@each_family
+async def test_without_tools_what_looks_like_a_call_is_text(say: Say, written: Written):
+    answer = await say(written, written.broken, tools=[], plain=True)
+    assert answer.calls == ()
+    assert answer.text == written.broken
