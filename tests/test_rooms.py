@@ -26,8 +26,9 @@ EVERYONE = {"types", "settings", "modelfile", "__version__"}
 DOORS = {("cli/serve.py", "server"), ("cli/doctor.py", "library"), ("__main__.py", "cli")}
 """Imports the list does not allow but a program must begin with."""
 
-ONLY_IN = {"ctypes": "engine/llama.py", "llama_cpp": "engine/llama.py", "llguidance": "engine/grammar.py"}
-"""Foreign packages and the one file that may touch each."""
+_NATIVE = ("engine/llama.py", "engine/vision.py")
+ONLY_IN = {"ctypes": _NATIVE, "llama_cpp": _NATIVE, "llguidance": ("engine/grammar.py",)}
+"""Foreign packages and the files that may touch each."""
 
 MODULES = sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 ROOMS = sorted(room for room in BELOW if (PACKAGE / room).is_dir())
@@ -67,8 +68,8 @@ def exported(room: str) -> set[str]:
 def complaint(path: str, wanted: Import) -> str | None:
     """Why the module at `path` may not have this import; None when it may."""
     package, *parts = wanted.module.split(".")
-    if package in ONLY_IN and path != ONLY_IN[package]:
-        return f"{package} belongs to {ONLY_IN[package]} alone"
+    if package in ONLY_IN and path not in ONLY_IN[package]:
+        return f"{package} belongs to {' and '.join(ONLY_IN[package])} alone"
     if package != "puna":
         return None
     own_room = path.partition("/")[0]

@@ -14,14 +14,26 @@ from puna.engine import start
 from puna.inference import Inference
 from puna.library import Library
 from puna.scheduling import Scheduler
+from puna.server import anthropic, metrics, native, openai, openapi, responses
 from puna.server.access import Access
 from puna.server.errors import HANDLERS
 from puna.server.log import Log
-from puna.server.native import routes
+from puna.server.metrics import Measured, Metrics
 from puna.server.pulls import Pulls
+from puna.server.remote import Remote
 from puna.server.rooms import Rooms
 from puna.settings import Settings
 from puna.types import PunaError
+
+# OpenAI's paths last, for whatever else is under /v1 is refused in its words.
+ROUTES = [
+    *native.routes,
+    *metrics.routes,
+    *anthropic.routes,
+    *responses.routes,
+    *openapi.routes,
+    *openai.routes,
+]
 
 _log = logging.getLogger(__name__)
 
@@ -29,8 +41,16 @@ _log = logging.getLogger(__name__)
 def application(settings: Settings) -> Starlette:
     """The server for these settings. Its lifespan prunes the library and, at the end, closes the engines."""
     library = Library(settings.models, no_prune=settings.no_prune)
-    scheduler = Scheduler(settings, start)
-    rooms = Rooms(library, scheduler, Inference(library, scheduler), Pulls(library))
+    measured = Metrics()
+    scheduler = Scheduler(settings, measured.loading(start))
+    rooms = Rooms(
+        library,
+        scheduler,
+        Inference(library, scheduler, measured),
+        Pulls(library),
+        Remote(private=settings.fetch_private),
+    )
+    measured.watch(scheduler)
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -41,15 +61,17 @@ def application(settings: Settings) -> Starlette:
         await chores
 
     app = Starlette(
-        routes=routes,
+        routes=ROUTES,
         lifespan=lifespan,
         exception_handlers=HANDLERS,
         middleware=[
+            Middleware(Measured, metrics=measured),
             Middleware(Log),
             Middleware(Access, origins=settings.origins, host=settings.host),
         ],
     )
     app.state.rooms = rooms
+    app.state.metrics = measured
     return app
 
 

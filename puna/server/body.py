@@ -17,7 +17,7 @@ LIMIT = 256 << 20
 T = TypeVar("T")
 
 # The end of a msgspec message says where: " - at `$.messages[0].role`".
-_PLACE = re.compile(r"(?P<what>.*) - at `(?:key in )?\$\.?(?P<field>.*)`", re.DOTALL)
+_PLACE = re.compile(r"(?P<what>.*) - at `(?:key` in `)?\$\.?(?P<field>.*)`", re.DOTALL)
 _TYPE_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
 

@@ -6,7 +6,7 @@ Raw ASGI, for a streamed token passes here: no task, no queue and no response ob
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
 from typing import Any, TypeVar
 
@@ -40,12 +40,18 @@ class Stream:
     """An ASGI answer of JSON objects, each sent the moment it is made.
 
     What goes wrong before the first object is raised, so that it gets its status; later it becomes the last
-    object. `objects` is closed when the client goes away.
+    object, worded by `failure`. `objects` is closed when the client goes away.
     """
 
-    def __init__(self, objects: AsyncGenerator[bytes, None], framing: Framing) -> None:
+    def __init__(
+        self,
+        objects: AsyncGenerator[bytes, None],
+        framing: Framing,
+        failure: Callable[[Exception], bytes] = line,
+    ) -> None:
         self._objects = objects
         self._framing = framing
+        self._failure = failure
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if await _while_connected(receive, self._send(send)):
@@ -63,7 +69,7 @@ class Stream:
                     body = before + item + after
                     await send({"type": "http.response.body", "body": body, "more_body": True})
             except Exception as error:
-                body = before + line(error) + after
+                body = before + self._failure(error) + after
                 await send({"type": "http.response.body", "body": body, "more_body": True})
         return True
 

@@ -10,6 +10,7 @@ from puna.inference import Inference
 from puna.library import Library
 from puna.scheduling import Scheduler
 from puna.server.pulls import Pulls
+from puna.server.remote import Remote
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class Rooms:
     scheduler: Scheduler
     inference: Inference
     pulls: Pulls
+    remote: Remote
 
     async def close(self) -> None:
         """End every engine and every pull: who waits for one gets an error. May be called twice."""

@@ -1,0 +1,127 @@
+"""A whole answer of Anthropic's, and what a streamed one has in common with it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from typing import Any
+
+import msgspec
+
+from puna.inference import Call, Piece, Rendered, Summary
+from puna.server.anthropic.ids import new_id
+from puna.server.anthropic.requests import MessagesBody
+
+Answer = AsyncGenerator[Piece | Rendered | Summary, None]
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """What an answer needs to know of the request."""
+
+    id: str
+    model: str
+    max_tokens: int
+    stops: list[str]
+    thinking_shown: bool
+
+
+def about(body: MessagesBody) -> Asked:
+    """What the answer to `body` needs to know, with a new id."""
+    shown = body.thinking is None or body.thinking.display != "omitted"
+    return Asked(new_id("msg"), body.model, body.max_tokens, body.stop_sequences or [], shown)
+
+
+async def unspoken(answer: Answer) -> Answer:
+    """An answer of which nothing is told: the prompt was only to be read into the cache."""
+    async with aclosing(answer):
+        async for item in answer:
+            if isinstance(item, Summary):
+                yield msgspec.structs.replace(item, reason="length", eval_tokens=0)
+
+
+async def whole(asked: Asked, answer: Answer) -> bytes:
+    """The JSON object of the answer."""
+    content = _Content(asked)
+    async with aclosing(answer):
+        async for item in answer:
+            if isinstance(item, Summary):
+                delta, usage = ending(asked, item, content.called)
+                return msgspec.json.encode(
+                    {**head(asked), "content": content.blocks(), **delta, "usage": usage}
+                )
+            if isinstance(item, Piece):
+                content.add(item)
+    raise AssertionError("an answer ends with a summary")
+
+
+def head(asked: Asked) -> dict[str, Any]:
+    """The message before its first word. How long the prompt is shows at its end."""
+    return {
+        "id": asked.id,
+        "type": "message",
+        "role": "assistant",
+        "model": asked.model,
+        "content": [],
+        "stop_reason": None,
+        "stop_sequence": None,
+        "usage": _usage(Summary(reason="stop")),
+    }
+
+
+def ending(asked: Asked, summary: Summary, called: bool) -> tuple[dict[str, Any], dict[str, int]]:
+    """Why the message ended, and what it took."""
+    stop = summary.stop if summary.stop in asked.stops else ""
+    if summary.reason == "length":
+        full = summary.eval_tokens < asked.max_tokens
+        reason = "model_context_window_exceeded" if full else "max_tokens"
+    elif called:
+        reason = "tool_use"
+    else:
+        reason = "stop_sequence" if stop else "end_turn"
+    return {"stop_reason": reason, "stop_sequence": stop or None}, _usage(summary)
+
+
+def _usage(summary: Summary) -> dict[str, int]:
+    return {
+        "input_tokens": summary.prompt_tokens - summary.cached_tokens,
+        "cache_creation_input_tokens": 0,
+        "cache_read_input_tokens": summary.cached_tokens,
+        "output_tokens": summary.eval_tokens,
+    }
+
+
+class _Content:
+    """The blocks of an answer, as they grow."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._shown = asked.thinking_shown
+        self._blocks: list[tuple[str, list[str]] | Call] = []
+        self.called = False
+
+    def add(self, piece: Piece) -> None:
+        if piece.thinking:
+            self._text("thinking").append(piece.thinking if self._shown else "")
+        if piece.text:
+            self._text("text").append(piece.text)
+        self._blocks += piece.calls
+        self.called = self.called or bool(piece.calls)
+
+    def blocks(self) -> list[dict[str, Any]]:
+        return [_block(block) for block in self._blocks]
+
+    def _text(self, kind: str) -> list[str]:
+        """The pieces of the last block, which is a new one unless it was of this kind."""
+        last = self._blocks[-1] if self._blocks else None
+        if isinstance(last, tuple) and last[0] == kind:
+            return last[1]
+        texts: list[str] = []
+        self._blocks.append((kind, texts))
+        return texts
+
+
+def _block(block: tuple[str, list[str]] | Call) -> dict[str, Any]:
+    if isinstance(block, Call):
+        return {"type": "tool_use", "id": block.id, "name": block.name, "input": block.arguments}
+    kind, texts = block
+    signature = {"signature": ""} if kind == "thinking" else {}
+    return {"type": kind, kind: "".join(texts), **signature}

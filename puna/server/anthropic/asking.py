@@ -1,0 +1,81 @@
+"""An Anthropic request as inference takes one: tools, reasoning, the answer's form, sampling."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from puna.inference import ChatRequest, Think
+from puna.server.anthropic.conversation import conversation
+from puna.server.anthropic.requests import MessagesBody, PromptBody, Tool, ToolChoice, check
+from puna.server.remote import Remote
+from puna.types import BadRequest
+
+_CHOICES = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
+
+
+async def asked(body: PromptBody, remote: Remote) -> ChatRequest:
+    """What `body` asks for. Raises BadRequest."""
+    check(body)
+    tools = [_tool(tool, number) for number, tool in enumerate(body.tools or ())]
+    choice = body.tool_choice or ToolChoice(type="auto")
+    config = body.output_config
+    form = (config and config.format) or body.output_format
+    return ChatRequest(
+        model=body.model,
+        messages=await conversation(body, remote),
+        tools=tools,
+        tool_choice=_CHOICES[choice.type],  # pyright: ignore[reportArgumentType]
+        tool_name=_named(choice, body.tools or []),
+        parallel_calls=not choice.disable_parallel_tool_use,
+        schema=form.schema if form else None,
+        think=_think(body),
+        think_if_able=True,
+        options=_options(body) if isinstance(body, MessagesBody) else {},
+        # Agents shorten a conversation themselves when they are told that it is too long.
+        truncate=False,
+        shift=False,
+    )
+
+
+def _tool(tool: Tool, number: int) -> dict[str, Any]:
+    if tool.type not in (None, "custom"):
+        raise BadRequest(
+            f'tools[{number}]: "{tool.type}" is not supported: only tools with an input_schema of their own'
+        )
+    if not tool.name or tool.input_schema is None:
+        raise BadRequest(f"tools[{number}]: a tool needs a name and an input_schema")
+    function = {
+        "name": tool.name,
+        "description": tool.description or "",
+        "parameters": tool.input_schema,
+    }
+    return {"type": "function", "function": function}
+
+
+def _named(choice: ToolChoice, tools: list[Tool]) -> str:
+    """The one tool to call."""
+    if choice.type in ("any", "tool") and not tools:
+        raise BadRequest("tool_choice: there are no tools to choose from")
+    if choice.type != "tool":
+        return ""
+    if choice.name not in [tool.name for tool in tools]:
+        raise BadRequest(f'tool_choice: there is no tool "{choice.name}"')
+    return choice.name or ""
+
+
+def _think(body: PromptBody) -> Think:
+    """Only who asks for thinking gets it, as in Anthropic's API."""
+    if body.thinking is None or body.thinking.type == "disabled":
+        return False
+    effort = body.output_config and body.output_config.effort
+    return "high" if effort == "xhigh" else effort or True
+
+
+def _options(body: MessagesBody) -> dict[str, Any]:
+    return {
+        "num_predict": max(body.max_tokens, 1),
+        "stop": body.stop_sequences or None,
+        "temperature": body.temperature,
+        "top_p": body.top_p,
+        "top_k": body.top_k,
+    }

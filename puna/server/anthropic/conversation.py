@@ -1,0 +1,137 @@
+"""Anthropic's messages as inference has them: blocks become text, images, reasoning, calls and results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from puna.server.anthropic.requests import Block, PromptBody, Source
+from puna.server.content import Url, assembled, picture, unmarked
+from puna.server.remote import Remote
+from puna.types import BadRequest, Message
+
+_FICKLE = "x-anthropic-billing-header:"
+"""How a part of Claude Code's system prompt begins that differs from request to request: with it no prompt
+begins like the one before, and nothing of it is found in the cache."""
+
+Parts = list[str | bytes | Url]
+
+
+async def conversation(body: PromptBody, remote: Remote) -> list[Message]:
+    """The system prompt and the messages, tool results as messages of their own.
+
+    Raises BadRequest naming the place of what is wrong or cannot be read.
+    """
+    messages: list[Message] = []
+    if system := _system(_blocks(body.system or ""), "system"):
+        messages.append(Message(role="system", content=system))
+    names: dict[str, str] = {}
+    for number, turn in enumerate(body.messages):
+        place, blocks = f"messages[{number}].content", _blocks(turn.content)
+        if turn.role == "system":
+            messages.append(Message(role="system", content=_system(blocks, place)))
+        elif turn.role == "assistant":
+            answer = _assistant(blocks, place)
+            names |= {call["id"]: call["function"]["name"] for call in answer.tool_calls}
+            messages.append(answer)
+        else:
+            messages += await _user(blocks, place, names, remote)
+    return messages
+
+
+def _blocks(content: str | list[Block]) -> list[Block]:
+    return [Block(type="text", text=content)] if isinstance(content, str) else content
+
+
+def _system(blocks: list[Block], place: str) -> str:
+    texts: list[str] = []
+    for number, block in enumerate(blocks):
+        if block.type != "text":
+            raise _unreadable(block, f"{place}[{number}]")
+        texts.append(unmarked(block.text or ""))
+    return "\n\n".join(text for text in texts if text and not text.startswith(_FICKLE))
+
+
+def _assistant(blocks: list[Block], place: str) -> Message:
+    """The model's own turn."""
+    message = Message(role="assistant")
+    for number, block in enumerate(blocks):
+        if block.type == "text":
+            message.content += unmarked(block.text or "")
+        elif block.type == "thinking":
+            message.thinking += block.thinking or ""
+        elif block.type == "tool_use":
+            message.tool_calls.append(_call(block, len(message.tool_calls), f"{place}[{number}]"))
+        elif block.type != "redacted_thinking":
+            raise _unreadable(block, f"{place}[{number}]")
+    return message
+
+
+def _call(block: Block, index: int, place: str) -> dict[str, Any]:
+    if not block.id or not block.name:
+        raise BadRequest(f"{place}: a tool_use block needs an id and a name")
+    function = {"index": index, "name": block.name, "arguments": block.input or {}}
+    return {"id": block.id, "type": "function", "function": function}
+
+
+async def _user(blocks: list[Block], place: str, names: dict[str, str], remote: Remote) -> list[Message]:
+    """What the model is told: the results of its calls, then the rest."""
+    messages: list[Message] = []
+    rest: Parts = []
+    for number, block in enumerate(blocks):
+        where = f"{place}[{number}]"
+        if block.type == "tool_result":
+            messages.append(await _result(block, where, names, remote))
+        else:
+            rest += _parts(block, where)
+    if rest or not messages:
+        text, images = await assembled(rest, remote)
+        messages.append(Message(role="user", content=text, images=images))
+    return messages
+
+
+async def _result(block: Block, place: str, names: dict[str, str], remote: Remote) -> Message:
+    """What a tool answered. That it failed is told in words, for templates know no such field."""
+    if not block.tool_use_id:
+        raise BadRequest(f"{place}: a tool_result block needs a tool_use_id")
+    if isinstance(block.content, dict):
+        raise BadRequest(f"{place}.content: must be text or a list of blocks")
+    parts: Parts = ["Error:"] if block.is_error else []
+    for number, inner in enumerate(_blocks(block.content or "")):
+        parts += _parts(inner, f"{place}.content[{number}]")
+    text, images = await assembled(parts, remote)
+    name = names.get(block.tool_use_id, "")
+    return Message(role="tool", content=text, images=images, tool_name=name, tool_call_id=block.tool_use_id)
+
+
+def _parts(block: Block, place: str) -> Parts:
+    if block.type == "text":
+        return [block.text or ""]
+    if block.type == "image" and isinstance(block.source, Source):
+        return [_image(block.source, place)]
+    if block.type == "document" and isinstance(block.source, Source):
+        title: Parts = [block.title] if block.title else []
+        return title + _document(block.source, place)
+    if block.type == "search_result" and isinstance(block.source, str) and isinstance(block.content, list):
+        texts = [part.text or "" for part in block.content]
+        return ["\n".join(filter(None, [block.title, block.source, *texts]))]
+    raise _unreadable(block, place)
+
+
+def _image(source: Source, place: str) -> bytes | Url:
+    given = {"base64": source.data, "url": source.url}.get(source.type)
+    if not given:
+        raise BadRequest(f'{place}.source: an image comes as "base64" with data, or as "url"')
+    return picture(given, f"{place}.source")
+
+
+def _document(source: Source, place: str) -> Parts:
+    if source.type == "text":
+        return [source.data or ""]
+    if source.type == "content":
+        blocks = _blocks(source.content or "")
+        return [part for number, block in enumerate(blocks) for part in _parts(block, f"{place}[{number}]")]
+    raise BadRequest(f'{place}.source: a document comes as "text" or "content"; PDF files are not supported')
+
+
+def _unreadable(block: Block, place: str) -> BadRequest:
+    return BadRequest(f'{place}: a block of type "{block.type}" is not supported here')

@@ -1,0 +1,88 @@
+"""Errors in Anthropic's shape, each with the id of its request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from puna.server.anthropic.ids import new_id
+from puna.server.errors import JSON, abandoned, sentence
+from puna.types import PunaError
+
+_KINDS = {
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+    503: "overloaded_error",
+}
+_STATUSES = {503: 529}
+"""Where Anthropic has a status of its own."""
+_TOO_LONG = "exceeds the context length"
+"""How the engine's refusal ends; agents know Anthropic's words for it, and shorten the conversation."""
+
+
+class Identified:
+    """ASGI middleware: gives each request an id, which its answer tells in the header `request-id`."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        name = scope["request_id"] = new_id("req")
+
+        async def sending(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = [*message.get("headers", ()), (b"request-id", name.encode())]
+                message = {**message, "headers": headers}
+            await send(message)
+
+        await self._app(scope, receive, sending)
+
+
+def line(error: Exception, request_id: str) -> bytes:
+    """The JSON object that tells of `error`."""
+    message = sentence(error)
+    if message.endswith(_TOO_LONG):
+        message = f"prompt is too long: {message}"
+    return _told(_status(error), message, request_id)
+
+
+async def refused(request: Request, error: Exception) -> Response:
+    """The answer to a request that ended in `error` before its first byte."""
+    status = _status(error)
+    body = line(error, request.scope["request_id"])
+    return Response(body, _STATUSES.get(status, status), media_type=JSON)
+
+
+async def unrouted(request: Request, error: Exception) -> Response:
+    """The answer to an unknown path or a wrong method."""
+    assert isinstance(error, HTTPException)
+    body = _told(error.status_code, error.detail, request.scope["request_id"])
+    return Response(body, error.status_code, error.headers, media_type=JSON)
+
+
+_HANDLERS: dict[Any, Any] = {
+    PunaError: refused,
+    Exception: refused,
+    HTTPException: unrouted,
+    ClientDisconnect: abandoned,
+}
+MIDDLEWARE = [Middleware(Identified), Middleware(ExceptionMiddleware, handlers=_HANDLERS)]
+
+
+def _status(error: Exception) -> int:
+    return error.status if isinstance(error, PunaError) else 500
+
+
+def _told(status: int, message: str, request_id: str) -> bytes:
+    kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
+    told = {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
+    return msgspec.json.encode(told)

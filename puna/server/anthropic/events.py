@@ -1,0 +1,105 @@
+"""A streamed answer as Anthropic's Server-Sent Events: all but the text of a delta encoded once a block."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from puna.inference import Call, Piece, Summary
+from puna.server.anthropic.answer import Asked, ending, head
+
+_encode = msgspec.json.Encoder().encode
+
+PING = b'event: ping\ndata: {"type":"ping"}\n\n'
+_STOPPED = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
+_TAIL = b"}}\n\n"
+
+Kind = Literal["text", "thinking"]
+
+
+class Events:
+    """The events of one answer, in order. Each method returns those that follow from what it is told."""
+
+    def __init__(self, asked: Asked) -> None:
+        self._asked = asked
+        self._open: Kind | None = None
+        self._index = 0
+        """Of the open block, or else of the next one."""
+        self._head = b""
+        """Of a delta of the open block, up to its text."""
+        self._called = False
+
+    def begin(self) -> bytes:
+        return _event("message_start", {"message": head(self._asked)}) + PING
+
+    def piece(self, piece: Piece) -> bytes:
+        """Empty when the piece holds nothing."""
+        events = b""
+        if piece.thinking:
+            events = self._delta("thinking", piece.thinking)
+        if piece.text:
+            events += self._delta("text", piece.text)
+        for call in piece.calls:
+            events += self._call(call)
+        return events
+
+    def end(self, summary: Summary) -> bytes:
+        delta, usage = ending(self._asked, summary, self._called)
+        return self._close() + _event("message_delta", {"delta": delta, "usage": usage}) + _STOPPED
+
+    def _delta(self, kind: Kind, text: str) -> bytes:
+        before = b"" if self._open == kind else self._close() + self._start(kind)
+        if kind == "thinking" and not self._asked.thinking_shown:
+            return before
+        return before + self._head + _encode(text) + _TAIL
+
+    def _start(self, kind: Kind) -> bytes:
+        self._open = kind
+        self._head = (
+            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
+            b'"delta":{"type":"%s_delta","%s":' % (self._index, kind.encode(), kind.encode())
+        )
+        block = {"type": kind, kind: ""} | ({"signature": ""} if kind == "thinking" else {})
+        return self._about("content_block_start", {"content_block": block})
+
+    def _close(self) -> bytes:
+        """The end of the open block, if there is one."""
+        if self._open is None:
+            return b""
+        # Nothing is signed, but clients take a thinking block without a signature for an unfinished one.
+        signed = self._signature() if self._open == "thinking" else b""
+        self._open = None
+        return signed + self._stop()
+
+    def _signature(self) -> bytes:
+        return self._about("content_block_delta", {"delta": {"type": "signature_delta", "signature": ""}})
+
+    def _call(self, call: Call) -> bytes:
+        self._called = True
+        closed = self._close()
+        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
+        arguments = {"type": "input_json_delta", "partial_json": _encode(call.arguments).decode()}
+        return b"".join((
+            closed,
+            self._about("content_block_start", {"content_block": block}),
+            self._about("content_block_delta", {"delta": arguments}),
+            self._stop(),
+        ))  # fmt: skip
+
+    def _stop(self) -> bytes:
+        stopped = self._about("content_block_stop", {})
+        self._index += 1
+        return stopped
+
+    def _about(self, name: str, fields: dict[str, Any]) -> bytes:
+        return _event(name, {"index": self._index, **fields})
+
+
+def failed(line: bytes) -> bytes:
+    """The event that ends a stream, from the JSON object that tells of the error."""
+    return b"event: error\ndata: " + line + b"\n\n"
+
+
+def _event(name: str, fields: dict[str, Any]) -> bytes:
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), _encode({"type": name, **fields}))

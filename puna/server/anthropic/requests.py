@@ -1,0 +1,118 @@
+"""The bodies of Anthropic requests (the Messages API's reference). null is "left out"."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from puna.types import BadRequest
+
+
+class Source(msgspec.Struct):
+    """Where an image or a document is."""
+
+    type: str
+    media_type: str | None = None
+    data: str | None = None
+    url: str | None = None
+    content: str | list[Block] | None = None
+
+
+class Block(msgspec.Struct, kw_only=True):
+    """A part of a message; which fields it has depends on its type."""
+
+    type: str
+    text: str | None = None
+    source: Source | str | None = None
+    title: str | None = None
+    thinking: str | None = None
+    id: str | None = None
+    name: str | None = None
+    input: dict[str, Any] | None = None
+    tool_use_id: str | None = None
+    content: str | list[Block] | dict[str, Any] | None = None
+    is_error: bool | None = None
+
+
+class Turn(msgspec.Struct):
+    role: Literal["user", "assistant", "system"]
+    content: str | list[Block]
+
+
+class Tool(msgspec.Struct, kw_only=True):
+    name: str
+    type: str | None = None
+    description: str | None = None
+    input_schema: dict[str, Any] | None = None
+
+
+class ToolChoice(msgspec.Struct, kw_only=True):
+    type: Literal["auto", "any", "tool", "none"]
+    name: str | None = None
+    disable_parallel_tool_use: bool | None = None
+
+
+class Thinking(msgspec.Struct, kw_only=True):
+    type: Literal["enabled", "disabled", "adaptive", "between_tools"]
+    display: Literal["summarized", "omitted"] | None = None
+
+
+class Format(msgspec.Struct):
+    type: Literal["json_schema"]
+    schema: dict[str, Any]
+
+
+class OutputConfig(msgspec.Struct):
+    effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
+    format: Format | None = None
+
+
+class PromptBody(msgspec.Struct, kw_only=True):
+    """What a prompt is made of: all that /v1/messages/count_tokens takes."""
+
+    model: str
+    messages: list[Turn]
+    system: str | list[Block] | None = None
+    tools: list[Tool] | None = None
+    tool_choice: ToolChoice | None = None
+    thinking: Thinking | None = None
+    output_config: OutputConfig | None = None
+    output_format: Format | None = None
+    """What `output_config.format` was called once."""
+    container: Any = None
+    mcp_servers: Any = None
+    compaction: Any = None
+    thread: Any = None
+
+
+class MessagesBody(PromptBody, kw_only=True):
+    max_tokens: int
+    stop_sequences: list[str] | None = None
+    stream: bool | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+
+
+REFUSED = ("container", "mcp_servers", "compaction", "thread")
+"""Fields without which the answer would not be what was asked for."""
+
+IGNORED = (
+    "betas", "billing_policy", "cache_control", "context_management", "diagnostics", "fallback_credit_token",
+    "fallbacks", "inference_geo", "metadata", "service_tier", "speed", "user_profile_id", "workspace_id",
+)  # fmt: skip
+"""Fields that say nothing to a model on one's own machine."""
+
+
+def check(body: PromptBody) -> None:
+    """Raises BadRequest naming the field that is wrong or cannot be served."""
+    for name in REFUSED:
+        if getattr(body, name):
+            raise BadRequest(f"{name}: not supported")
+    if not body.model:
+        raise BadRequest("model: must not be empty")
+    if not body.messages:
+        raise BadRequest("messages: at least one message is required")
+    if isinstance(body, MessagesBody) and body.max_tokens < 0:
+        raise BadRequest("max_tokens: must be 0 or more")

@@ -1,0 +1,93 @@
+"""POST /v1/messages and /v1/messages/count_tokens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from puna.inference import Piece, Summary
+from puna.server.anthropic.answer import Answer, about, unspoken, whole
+from puna.server.anthropic.asking import asked
+from puna.server.anthropic.errors import MIDDLEWARE, line
+from puna.server.anthropic.events import PING, Events, failed
+from puna.server.anthropic.requests import MessagesBody, PromptBody
+from puna.server.anthropic.silence import attended
+from puna.server.body import decoded
+from puna.server.errors import JSON
+from puna.server.framing import EVENTS, Framing, Stream, Whole
+from puna.server.rooms import rooms
+
+PATIENCE = 10.0
+"""Seconds without a word after which a client is told that the answer is on its way."""
+
+_FRAMING = Framing(EVENTS.content_type, b"", b"")
+
+
+async def messages(request: Request) -> Stream | Whole:
+    body = await decoded(request, MessagesBody)
+    here = rooms(request)
+    answer = here.inference.chat(await asked(body, here.remote))
+    if body.max_tokens == 0:
+        answer = unspoken(answer)
+    this = about(body)
+    if not body.stream:
+        return Whole(whole(this, answer))
+    name = request.scope["request_id"]
+    return Stream(streamed(answer, Events(this)), _FRAMING, lambda error: failed(line(error, name)))
+
+
+async def count_tokens(request: Request) -> Response:
+    body = await decoded(request, PromptBody)
+    here = rooms(request)
+    tokens = await here.inference.count(await asked(body, here.remote))
+    return Response(msgspec.json.encode({"input_tokens": tokens}), media_type=JSON)
+
+
+async def streamed(answer: Answer, events: Events, patience: float = PATIENCE) -> AsyncGenerator[bytes, None]:
+    """The events of the answer, and pings in its silences.
+
+    The first comes with the first piece, so that a refusal still has its status, or when patience ends.
+    """
+    begun = False
+    items = attended(answer, patience)
+    async with aclosing(items):
+        async for item in items:
+            before = b"" if begun else events.begin()
+            if isinstance(item, Piece):
+                told = before + events.piece(item)
+            elif isinstance(item, Summary):
+                told = before + events.end(item)
+            else:
+                told = before or PING
+            begun = True
+            if told:
+                yield told
+
+
+class _Only:
+    """ASGI: refuses a method the path does not take."""
+
+    def __init__(self, allowed: str) -> None:
+        self._allowed = allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise HTTPException(405, headers={"Allow": self._allowed})
+
+
+# The path itself is no path below a mount, and what no route here takes would be refused in another dialect.
+routes = [
+    Route("/v1/messages", messages, methods=["POST"], middleware=MIDDLEWARE),
+    Route("/v1/messages", _Only("POST"), middleware=MIDDLEWARE, include_in_schema=False),
+    Mount(
+        "/v1/messages",
+        routes=[Route("/count_tokens", count_tokens, methods=["POST"])],
+        middleware=MIDDLEWARE,
+    ),
+]

@@ -1,0 +1,209 @@
+"""GET /metrics: what the server does, in Prometheus' text format.
+
+A request costs a few counters when it ends, a token costs nothing. What can be asked for (queue, models in
+memory) is asked for when somebody looks.
+"""
+
+from __future__ import annotations
+
+from collections import Counter as Sums
+from collections.abc import Awaitable, Callable, Iterator
+from time import perf_counter
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+)
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from puna.inference import Observer, Summary
+from puna.scheduling import Scheduler
+from puna.server.paths import Path, paths
+from puna.types import Engine, LoadFailed, LoadSpec
+
+_PATH = "/metrics"
+_METHODS = ("GET", "HEAD", "POST", "DELETE")
+_OTHER = "other"
+"""Stands for paths that are not served and rare methods: a client must not be able to make up labels."""
+
+_GONE = 499
+_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_RATES = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 350, 500, 1000)
+
+# When a series began is of no use here and doubles the text.
+disable_created_metrics()
+
+
+class Metrics(Observer):
+    """The measures of one application, in a registry of their own. Durations in seconds, sizes in bytes."""
+
+    def __init__(self) -> None:
+        registry = self.registry = CollectorRegistry()
+        self.requests = Counter(
+            "puna_http_requests", "Requests answered.", ["method", "path", "status"], registry=registry
+        )
+        self.running = Gauge("puna_http_requests_running", "Requests being answered.", registry=registry)
+        self._waiting = Gauge(
+            "puna_requests_waiting",
+            "Requests that wait for a model, or for a place in one that is loaded.",
+            registry=registry,
+        )
+        self._first = Histogram(
+            "puna_time_to_first_token_seconds",
+            "From a request to the first token of its answer, loading and waiting included.",
+            ["model"],
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self._rate = Histogram(
+            "puna_answer_tokens_per_second",
+            "Tokens generated a second, by answer.",
+            ["model"],
+            buckets=_RATES,
+            registry=registry,
+        )
+        self._answers = Counter("puna_answers", "Answers ended.", ["model", "reason"], registry=registry)
+        self._prompt = Counter(
+            "puna_prompt_tokens", "Tokens of prompts, cached ones included.", ["model"], registry=registry
+        )
+        self._cached = Counter(
+            "puna_cached_prompt_tokens",
+            "Tokens of prompts that were found in the KV cache.",
+            ["model"],
+            registry=registry,
+        )
+        self._answer = Counter("puna_answer_tokens", "Tokens generated.", ["model"], registry=registry)
+        self._embedded = Counter(
+            "puna_embedded_tokens", "Tokens turned into vectors or ranked.", ["model"], registry=registry
+        )
+        self._loads = Histogram(
+            "puna_model_load_seconds", "Loading a model.", buckets=_SECONDS, registry=registry
+        )
+        self._failures = Counter(
+            "puna_model_load_failures", "Models that could not be loaded.", registry=registry
+        )
+        ProcessCollector(registry=registry)
+
+    def watch(self, scheduler: Scheduler) -> None:
+        """Tell of the queue and the models of `scheduler` too."""
+        self._waiting.set_function(lambda: scheduler.waiting)
+        self.registry.register(_Models(scheduler))
+
+    def loading(
+        self, start: Callable[[LoadSpec], Awaitable[Engine]]
+    ) -> Callable[[LoadSpec], Awaitable[Engine]]:
+        """`start`, measured."""
+
+        async def measured(spec: LoadSpec) -> Engine:
+            began = perf_counter()
+            try:
+                engine = await start(spec)
+            except LoadFailed:
+                self._failures.inc()
+                raise
+            self._loads.observe(perf_counter() - began)
+            return engine
+
+        return measured
+
+    def answered(self, model: str, summary: Summary, first_ns: int) -> None:
+        self._answers.labels(model, summary.reason).inc()
+        self._prompt.labels(model).inc(summary.prompt_tokens)
+        self._cached.labels(model).inc(summary.cached_tokens)
+        self._answer.labels(model).inc(summary.eval_tokens)
+        if first_ns:
+            self._first.labels(model).observe(first_ns / 1e9)
+        if summary.eval_ns:
+            self._rate.labels(model).observe(summary.eval_tokens * 1e9 / summary.eval_ns)
+
+    def embedded(self, model: str, tokens: int) -> None:
+        self._embedded.labels(model).inc(tokens)
+
+
+class _Models(Collector):
+    """The models in memory at the moment of asking."""
+
+    def __init__(self, scheduler: Scheduler) -> None:
+        self._scheduler = scheduler
+
+    def describe(self) -> Iterator[Metric]:
+        """Without this a registry would ask the scheduler when it is told of this collector."""
+        return iter(())
+
+    def collect(self) -> Iterator[Metric]:
+        loaded = self._scheduler.loaded()
+        yield GaugeMetricFamily("puna_models_loaded", "Models in memory.", value=len(loaded))
+        # A model that was made anew may be in memory beside what its name meant before.
+        memory, accelerator = Sums[str](), Sums[str]()
+        for entry in loaded:
+            memory[entry.model.name.display()] += entry.size
+            accelerator[entry.model.name.display()] += entry.size_vram
+        yield _by_model("puna_model_memory_bytes", "Memory that a loaded model takes.", memory)
+        yield _by_model("puna_model_vram_bytes", "The part of it that is on accelerators.", accelerator)
+
+
+def _by_model(name: str, documentation: str, values: Sums[str]) -> Metric:
+    family = GaugeMetricFamily(name, documentation, labels=["model"])
+    for model, value in values.items():
+        family.add_metric([model], value)
+    return family
+
+
+class Measured:
+    """ASGI middleware that counts requests; those for the measures themselves are not counted."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._paths: list[Path] = []
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] == _PATH:
+            await self._app(scope, receive, send)
+            return
+        # Taken now, for a mount changes the scope on its way.
+        path, method, status = self._template(scope), scope["method"], _GONE
+        metrics = self._metrics
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        metrics.running.inc()
+        try:
+            await self._app(scope, receive, sending)
+        finally:
+            metrics.running.dec()
+            method = method if method in _METHODS else _OTHER
+            metrics.requests.labels(method, path, status).inc()
+
+    def _template(self, scope: Scope) -> str:
+        if not self._paths:
+            app = scope["app"]
+            assert isinstance(app, Starlette)
+            self._paths = list(paths(app.routes))
+        asked = scope["path"]
+        return next((path.template for path in self._paths if path.pattern.match(asked)), _OTHER)
+
+
+async def metrics(request: Request) -> Response:
+    measures = request.app.state.metrics
+    assert isinstance(measures, Metrics)
+    encode, content_type = choose_encoder(request.headers.get("accept", ""))
+    return Response(encode(measures.registry), headers={"content-type": content_type})
+
+
+routes = [Route(_PATH, metrics)]

@@ -1,0 +1,100 @@
+"""Several answers at once: as they come, or each whole."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
+
+import msgspec
+
+from puna.inference import Call, Piece, Rendered, Summary
+from puna.types import TokenLogprob
+
+Answer = AsyncGenerator[Piece | Rendered | Summary, None]
+Item = tuple[int, Piece | Rendered | Summary]
+
+_AT_ONCE = 32
+"""Answers of one request that are with the engine; the others wait here and not in the server's queue."""
+
+
+async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Item, None]:
+    """What the answers yield, each item with its answer's place, as it comes.
+
+    The first error ends them all and is raised. Closing the iterator closes them all.
+    """
+    if len(answers) == 1:
+        async with aclosing(answers[0]) as answer:
+            async for item in answer:
+                yield 0, item
+        return
+    # Bounded, so that a client that reads slowly slows the answers down.
+    arrived: asyncio.Queue[Item | Exception | None] = asyncio.Queue(2 * len(answers))
+    turn = asyncio.Semaphore(_AT_ONCE)
+
+    async def follow(index: int, answer: Answer) -> None:
+        try:
+            async with turn, aclosing(answer):
+                async for item in answer:
+                    await arrived.put((index, item))
+        except Exception as error:
+            await arrived.put(error)
+        else:
+            await arrived.put(None)
+
+    tasks = [asyncio.create_task(follow(index, answer)) for index, answer in enumerate(answers)]
+    try:
+        left = len(tasks)
+        while left:
+            item = await arrived.get()
+            if isinstance(item, Exception):
+                raise item
+            if item is None:
+                left -= 1
+            else:
+                yield item
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+
+def said(piece: Piece) -> Sequence[TokenLogprob]:
+    """The log-probabilities of what is said to the person: not of reasoning, nor of calls."""
+    return () if (piece.thinking or piece.calls) and not piece.text else piece.logprobs
+
+
+class Told(msgspec.Struct):
+    """A whole answer."""
+
+    pieces: list[Piece]
+    end: Rendered | Summary
+
+    @property
+    def text(self) -> str:
+        return "".join(piece.text for piece in self.pieces)
+
+    @property
+    def thinking(self) -> str:
+        return "".join(piece.thinking for piece in self.pieces)
+
+    @property
+    def calls(self) -> list[Call]:
+        return [call for piece in self.pieces for call in piece.calls]
+
+    @property
+    def logprobs(self) -> list[TokenLogprob]:
+        return [token for piece in self.pieces for token in said(piece)]
+
+
+async def gathered(answers: Sequence[Answer]) -> list[Told]:
+    """The answers, each whole, in order."""
+    pieces: list[list[Piece]] = [[] for _ in answers]
+    ends: dict[int, Rendered | Summary] = {}
+    async with aclosing(interleaved(answers)) as items:
+        async for index, item in items:
+            if isinstance(item, Piece):
+                pieces[index].append(item)
+            else:
+                ends[index] = item
+    return [Told(some, ends[index]) for index, some in enumerate(pieces)]

@@ -1,0 +1,99 @@
+"""POST /v1/completions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from msgspec.structs import replace
+from starlette.requests import Request
+
+from puna.inference import GenerateRequest, Inference, Piece, Rendered, Summary
+from puna.server.content import unmarked
+from puna.server.framing import EVENTS, Stream, Whole
+from puna.server.openai.answers import Answer, gathered, said
+from puna.server.openai.errors import line
+from puna.server.openai.requests import CompletionBody, asked, texts_or_tokens
+from puna.server.openai.responses import Identity, TextLogprobs, debug_info, encode, reason, usage
+from puna.server.openai.streams import Pieces, streamed
+from puna.server.rooms import rooms
+
+
+async def completions(request: Request) -> Stream | Whole:
+    body = await asked(request, CompletionBody)
+    inference = rooms(request).inference
+    options = [body.options(index) for index in range(body.choices)]
+    asks = [ask for prompt in await _prompts(body, inference) for ask in [prompt] * len(options)]
+    answers = [
+        inference.generate(replace(ask, options=options[index % len(options)]))
+        for index, ask in enumerate(asks)
+    ]
+    echoes = [ask.prompt if body.echo else "" for ask in asks]
+    identity = Identity.new("cmpl", asks[0].model)
+    if not body.stream or asks[0].rendered_only:
+        return Whole(_whole(identity, answers, echoes, body))
+    pieces = Pieces(identity, "text_completion", len(answers), with_usage=body.with_usage)
+    wording = _Texts(pieces, echoes)
+    chunks = streamed(answers, wording, pieces, body.choices, with_usage=body.with_usage)
+    return Stream(chunks, EVENTS, line)
+
+
+async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateRequest]:
+    """A request for each prompt. Raises BadRequest."""
+    body.check_best_of()
+    common = GenerateRequest(
+        model=body.named,
+        suffix=body.suffix or "",
+        logprobs=body.likeliest(),
+        bias=body.bias(),
+        rendered_only=body.debug_render_only is True,
+    )
+    asks: list[GenerateRequest] = []
+    for prompt in texts_or_tokens("prompt", body.prompt):
+        # Token ids are the whole prompt: no template is put around what they say.
+        raw = isinstance(prompt, list)
+        text = await inference.detokenize(common.model, prompt) if raw else prompt
+        asks.append(replace(common, prompt=unmarked(text), raw=raw))
+    return asks
+
+
+class _Texts:
+    """An answer's pieces as text; reasoning has no place here."""
+
+    def __init__(self, pieces: Pieces, echoes: Sequence[str]) -> None:
+        self._chunk = pieces.chunk
+        self._echoes = echoes
+        self._logprobs = [TextLogprobs() for _ in echoes]
+
+    def begin(self, index: int) -> Iterator[bytes]:
+        if echo := self._echoes[index]:
+            yield self._chunk(index, b'"text":' + encode(echo))
+
+    def piece(self, index: int, piece: Piece) -> Iterator[bytes]:
+        tokens = said(piece)
+        if piece.text or tokens:
+            logprobs = encode(self._logprobs[index].of(tokens)) if tokens else b"null"
+            yield self._chunk(index, b'"text":' + encode(piece.text), logprobs)
+
+    def end(self, index: int, summary: Summary) -> bytes:
+        return self._chunk(index, b'"text":""', reason=encode(reason(summary)))
+
+
+async def _whole(
+    identity: Identity, answers: Sequence[Answer], echoes: Sequence[str], body: CompletionBody
+) -> bytes:
+    told = await gathered(answers)
+    ends = [answer.end for answer in told]
+    completion = identity.fields("text_completion")
+    completion["choices"] = [
+        {
+            "index": index,
+            "text": echo + answer.text,
+            "logprobs": TextLogprobs().of(answer.logprobs) if body.logprobs is not None else None,
+            "finish_reason": reason(answer.end) if isinstance(answer.end, Summary) else None,
+        }
+        for index, (echo, answer) in enumerate(zip(echoes, told, strict=True))
+    ]
+    completion["usage"] = usage([end for end in ends if isinstance(end, Summary)], body.choices)
+    if isinstance(ends[0], Rendered):
+        completion["_debug_info"] = debug_info(ends[0])
+    return encode(completion)

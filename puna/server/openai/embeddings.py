@@ -1,0 +1,49 @@
+"""POST /v1/embeddings."""
+
+from __future__ import annotations
+
+import base64
+import struct
+from typing import Any
+
+from starlette.requests import Request
+
+from puna.inference import EmbedRequest, Inference
+from puna.server.framing import Whole
+from puna.server.openai.errors import Invalid
+from puna.server.openai.requests import EmbeddingBody, asked, texts_or_tokens
+from puna.server.openai.responses import encode
+from puna.server.rooms import rooms
+
+_FORMATS = ("float", "base64")
+
+
+async def embeddings(request: Request) -> Whole:
+    body = await asked(request, EmbeddingBody)
+    model = body.named
+    inputs = texts_or_tokens("input", body.input)
+    written = (body.encoding_format or "float").lower()
+    if written not in _FORMATS:
+        message = f'invalid encoding_format "{body.encoding_format}": must be one of {", ".join(_FORMATS)}'
+        raise Invalid("encoding_format", message)
+    if body.dimensions is not None and body.dimensions < 1:
+        raise Invalid("dimensions", f"dimensions must be at least 1, not {body.dimensions}")
+    inference = rooms(request).inference
+    texts = [one if isinstance(one, str) else await inference.detokenize(model, one) for one in inputs]
+    ask = EmbedRequest(model=model, texts=texts, dimensions=body.dimensions or 0)
+    return Whole(_vectors(inference, ask, in_base64=written == "base64"))
+
+
+async def _vectors(inference: Inference, ask: EmbedRequest, *, in_base64: bool) -> bytes:
+    answer = await inference.embed(ask)
+    data: list[dict[str, Any]] = [
+        {"object": "embedding", "embedding": _base64(vector) if in_base64 else vector, "index": index}
+        for index, vector in enumerate(answer.vectors)
+    ]
+    usage = {"prompt_tokens": answer.tokens, "total_tokens": answer.tokens}
+    return encode({"object": "list", "data": data, "model": ask.model, "usage": usage})
+
+
+def _base64(vector: list[float]) -> str:
+    """Little-endian 32-bit floats."""
+    return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

@@ -1,0 +1,35 @@
+"""GET /v1/models and /v1/models/{id}."""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from puna.library import Library, Model
+from puna.server.errors import JSON
+from puna.server.openai.responses import encode
+from puna.server.rooms import rooms
+
+
+async def models(request: Request) -> Response:
+    data = await to_thread(_listed, rooms(request).library)
+    return Response(encode({"object": "list", "data": data}), media_type=JSON)
+
+
+async def model(request: Request) -> Response:
+    """One model, by the name that was asked for, which may hold slashes."""
+    name = request.path_params["model"]
+    found = await to_thread(rooms(request).library.open, name)
+    return Response(encode(_described(found, name)), media_type=JSON)
+
+
+def _listed(library: Library) -> list[dict[str, Any]]:
+    return [_described(model, model.name.display()) for model in library.list()]
+
+
+def _described(model: Model, id: str) -> dict[str, Any]:
+    created = int(model.modified_at.timestamp())
+    return {"id": id, "object": "model", "created": created, "owned_by": model.name.namespace}

@@ -1,0 +1,71 @@
+"""What the fields of a chat are made of. null is "left out"; unknown fields are ignored."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+
+class ImageUrl(msgspec.Struct):
+    url: str
+
+
+class PartBody(msgspec.Struct):
+    """A piece of a message's content."""
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    image_url: ImageUrl | str | None = None
+
+
+class FunctionCall(msgspec.Struct):
+    name: str
+    arguments: str | dict[str, Any] | None = None
+
+
+class CallBody(msgspec.Struct):
+    """A call that the model made in an earlier answer."""
+
+    function: FunctionCall
+    id: str | None = None
+
+
+class MessageBody(msgspec.Struct):
+    role: str
+    content: str | list[PartBody] | None = None
+    refusal: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+    tool_calls: list[CallBody] | None = None
+    tool_call_id: str | None = None
+    name: str | None = None
+
+
+class Function(msgspec.Struct):
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
+
+
+class ToolBody(msgspec.Struct):
+    type: str = "function"
+    function: Function | None = None
+
+
+class StreamOptions(msgspec.Struct):
+    include_usage: bool | None = None
+
+
+class JsonSchema(msgspec.Struct):
+    schema: dict[str, Any] | None = None
+
+
+class ResponseFormat(msgspec.Struct):
+    type: str
+    json_schema: JsonSchema | None = None
+
+
+class Reasoning(msgspec.Struct):
+    effort: str | None = None

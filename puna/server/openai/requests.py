@@ -1,0 +1,255 @@
+"""The bodies of OpenAI requests and their fields' meaning. null is "left out"; unknown fields are ignored."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, ClassVar, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from puna.inference import Think, schema
+from puna.server.body import decoded
+from puna.server.openai.errors import Invalid
+from puna.server.openai.parts import MessageBody, Reasoning, ResponseFormat, StreamOptions, ToolBody
+
+Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Limit = Annotated[int, msgspec.Meta(le=2**31 - 1)]
+TextOrTokens = str | list[str | Token | list[Token]]
+
+_TOKEN = re.compile(r"[0-9]{1,9}")
+_MOST_CHOICES = 128
+_MOST_LIKELIEST = 20
+_UNLIMITED = -1
+_EFFORTS: dict[str, Think] = {
+    "none": False,
+    "minimal": "low",
+    "low": "low",
+    "medium": "medium",
+    "high": "high",
+    "xhigh": "max",
+    "ultra": "max",
+    "max": "max",
+}
+"""reasoning_effort by Ollama's levels (openai/openai.go, thinkFromReasoningEffort)."""
+
+
+class _Body(msgspec.Struct, kw_only=True):
+    refused: ClassVar[dict[str, str]] = {}
+    """Fields that are no use to answer without, and why they cannot be honoured."""
+
+    model: str | None = None
+
+    @property
+    def named(self) -> str:
+        """The model asked for. Raises Invalid when there is none."""
+        if self.model:
+            return self.model
+        raise Invalid("model", "model is required", "missing_required_parameter")
+
+
+class _TextBody(_Body, kw_only=True):
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    n: int | None = None
+    seed: Seed | None = None
+    stop: str | list[str] | None = None
+    max_tokens: Limit | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: dict[str, float] | None = None
+    debug_render_only: bool | None = msgspec.field(default=None, name="_debug_render_only")
+    """Ollama's: answer with the prompt's text."""
+
+    @property
+    def choices(self) -> int:
+        """How many answers. Raises Invalid."""
+        if self.n is None or 1 <= self.n <= _MOST_CHOICES:
+            return self.n or 1
+        raise Invalid("n", f"n must be between 1 and {_MOST_CHOICES}, not {self.n}")
+
+    @property
+    def with_usage(self) -> bool:
+        """A stream ends with a chunk that says how many tokens were used."""
+        return self.stream_options is not None and self.stream_options.include_usage is True
+
+    def bias(self) -> dict[int, float]:
+        """What is added to tokens' logits. Raises Invalid."""
+        for token, bias in (self.logit_bias or {}).items():
+            if not _TOKEN.fullmatch(token):
+                raise Invalid("logit_bias", f'logit_bias must be by token id, which "{token}" is not')
+            if not -100 <= bias <= 100:
+                raise Invalid("logit_bias", f"logit_bias must be between -100 and 100, not {bias:g}")
+        return {int(token): bias for token, bias in (self.logit_bias or {}).items()}
+
+    def options(self, choice: int) -> dict[str, Any]:
+        """Ollama's options for one of the answers, each of which has a seed of its own. Raises Invalid.
+
+        Without a temperature or a top_p they are 1, whatever the model's parameters say, as in Ollama.
+        """
+        options: dict[str, Any] = {
+            "temperature": 1.0 if self.temperature is None else self.temperature,
+            "top_p": 1.0 if self.top_p is None else self.top_p,
+        }
+        if self.frequency_penalty is not None:
+            options["frequency_penalty"] = self.frequency_penalty
+        if self.presence_penalty is not None:
+            options["presence_penalty"] = self.presence_penalty
+        if self.stop is not None:
+            options["stop"] = [self.stop] if isinstance(self.stop, str) else self.stop
+        if self.seed is not None:
+            options["seed"] = self.seed + choice
+        elif choice:
+            options["seed"] = -1
+        if (limit := self._limit()) is not None:
+            options["num_predict"] = limit
+        return options
+
+    def _limit(self) -> int | None:
+        return _at_least_one("max_tokens", self.max_tokens)
+
+
+class ChatBody(_TextBody, kw_only=True):
+    refused = {
+        "audio": "audio cannot be generated",
+        "functions": "use tools instead",
+        "function_call": "use tool_choice instead",
+        "moderation": "nothing here moderates",
+        "web_search_options": "models here do not search the web",
+    }
+
+    messages: list[MessageBody] | None = None
+    max_completion_tokens: Limit | None = None
+    response_format: ResponseFormat | None = None
+    reasoning_effort: str | None = None
+    reasoning: Reasoning | None = None
+    logprobs: bool | None = None
+    top_logprobs: int | None = None
+    tools: list[ToolBody] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    modalities: list[str] | None = None
+
+    audio: Any = None
+    functions: Any = None
+    function_call: Any = None
+    moderation: Any = None
+    web_search_options: Any = None
+
+    def schema(self) -> dict[str, Any] | None:
+        """The JSON Schema that `response_format` asks for. Raises Invalid."""
+        wanted = self.response_format
+        if wanted is None or wanted.type == "text":
+            return None
+        if wanted.type == "json_object":
+            return schema("json")
+        if wanted.type != "json_schema":
+            kinds = "text, json_object, json_schema"
+            raise Invalid(
+                "response_format.type",
+                f'invalid response_format type "{wanted.type}": must be one of {kinds}',
+            )
+        if wanted.json_schema is None or wanted.json_schema.schema is None:
+            missing = "response_format.json_schema.schema"
+            raise Invalid(missing, f"missing required parameter: {missing}", "missing_required_parameter")
+        return wanted.json_schema.schema
+
+    def think(self) -> Think:
+        """Whether, or how much, the model reasons. Raises Invalid for an unknown effort."""
+        effort = self.reasoning.effort if self.reasoning else self.reasoning_effort
+        if not effort:
+            return None
+        if effort not in _EFFORTS:
+            raise Invalid(
+                "reasoning.effort" if self.reasoning else "reasoning_effort",
+                f'invalid reasoning value: "{effort}" (must be one of {", ".join(_EFFORTS)})',
+            )
+        return _EFFORTS[effort]
+
+    def likeliest(self) -> int | None:
+        """How many likeliest tokens to report for each token; None for no report. Raises Invalid."""
+        if not self.logprobs:
+            if self.top_logprobs:
+                raise Invalid("top_logprobs", "top_logprobs is only allowed when logprobs is true")
+            return None
+        return _likeliest("top_logprobs", self.top_logprobs or 0)
+
+    def check_modalities(self) -> None:
+        """Raises Invalid when the answer should be anything but text."""
+        for modality in self.modalities or ():
+            if modality != "text":
+                raise Invalid("modalities", f'invalid modality "{modality}": models here answer with text')
+
+    def _limit(self) -> int | None:
+        if self.max_completion_tokens is not None:
+            return _at_least_one("max_completion_tokens", self.max_completion_tokens)
+        return super()._limit()
+
+
+class CompletionBody(_TextBody, kw_only=True):
+    prompt: TextOrTokens | None = None
+    suffix: str | None = None
+    echo: bool | None = None
+    logprobs: int | None = None
+    best_of: int | None = None
+
+    def likeliest(self) -> int | None:
+        """How many likeliest tokens to report for each token; None for no report. Raises Invalid."""
+        if self.logprobs is None:
+            return None
+        if self.echo:
+            raise Invalid(
+                "echo", "echo and logprobs exclude each other: a prompt's probabilities are not kept"
+            )
+        return _likeliest("logprobs", self.logprobs)
+
+    def check_best_of(self) -> None:
+        """Raises Invalid when more answers should be made than given."""
+        if self.best_of is not None and self.best_of != self.choices:
+            raise Invalid("best_of", "best_of is not supported unless it equals n")
+
+
+class EmbeddingBody(_Body, kw_only=True):
+    input: TextOrTokens | None = None
+    encoding_format: str | None = None
+    dimensions: int | None = None
+
+
+B = TypeVar("B", bound=_Body)
+
+
+async def asked(request: Request, kind: type[B]) -> B:
+    """The request's body. Raises BadRequest when it is malformed, Invalid for a field that is refused."""
+    body = await decoded(request, kind)
+    for field, reason in kind.refused.items():
+        if getattr(body, field):
+            raise Invalid(field, f"{field} is not supported: {reason}", "unsupported_parameter")
+    return body
+
+
+def texts_or_tokens(param: str, given: TextOrTokens | None) -> list[str | list[int]]:
+    """A field that is a text, texts, a list of token ids, or several, as a list. Raises Invalid."""
+    if given is None or given == []:
+        raise Invalid(param, f"{param} is required", "missing_required_parameter")
+    if isinstance(given, str):
+        return [given]
+    if all(isinstance(item, int) for item in given):
+        return [given]  # pyright: ignore[reportReturnType]
+    if any(isinstance(item, int) for item in given):
+        raise Invalid(param, f"{param} mixes token ids with texts or lists")
+    return given  # pyright: ignore[reportReturnType]
+
+
+def _at_least_one(param: str, limit: int | None) -> int | None:
+    if limit is None or limit >= 1 or limit == _UNLIMITED:
+        return limit
+    raise Invalid(param, f"{param} must be at least 1, or -1 for no limit, not {limit}")
+
+
+def _likeliest(param: str, count: int) -> int:
+    if 0 <= count <= _MOST_LIKELIEST:
+        return count
+    raise Invalid(param, f"{param} must be between 0 and {_MOST_LIKELIEST}, not {count}")

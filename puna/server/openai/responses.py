@@ -1,0 +1,102 @@
+"""What the answers of several endpoints have in common: ids, token counts, log-probabilities."""
+
+from __future__ import annotations
+
+import time
+from codecs import getincrementaldecoder
+from collections.abc import Iterable, Sequence
+from typing import Any
+from uuid import uuid4
+
+import msgspec
+
+from puna.inference import Rendered, Summary
+from puna.types import TokenLogprob
+
+encode = msgspec.json.Encoder().encode
+
+FINGERPRINT = "fp_puna"
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """What every object of one answer repeats."""
+
+    id: str
+    created: int
+    """Seconds since 1970."""
+    model: str
+
+    @classmethod
+    def new(cls, kind: str, model: str) -> Identity:
+        """Of an answer whose id begins with `kind`."""
+        return cls(f"{kind}-{uuid4().hex}", int(time.time()), model)
+
+    def fields(self, object: str) -> dict[str, Any]:
+        """An object's first fields."""
+        return {
+            "id": self.id,
+            "object": object,
+            "created": self.created,
+            "model": self.model,
+            "system_fingerprint": FINGERPRINT,
+        }
+
+
+def usage(summaries: Sequence[Summary], choices: int) -> dict[str, Any]:
+    """Tokens used by answers, of which so many in a row had the same prompt: it is counted once."""
+    prompts = summaries[::choices]
+    asked = sum(summary.prompt_tokens for summary in prompts)
+    told = sum(summary.eval_tokens for summary in summaries)
+    return {
+        "prompt_tokens": asked,
+        "completion_tokens": told,
+        "total_tokens": asked + told,
+        "prompt_tokens_details": {"cached_tokens": sum(summary.cached_tokens for summary in prompts)},
+    }
+
+
+def reason(summary: Summary, *, called: bool = False) -> str:
+    """Why the answer ended, in OpenAI's words."""
+    if summary.reason == "length":
+        return "length"
+    return "tool_calls" if called else "stop"
+
+
+def debug_info(rendered: Rendered) -> dict[str, Any]:
+    """The prompt as Ollama shows it (api/types.go, DebugInfo)."""
+    return {"rendered_template": rendered.prompt, "image_count": rendered.images}
+
+
+def chat_logprobs(tokens: Iterable[TokenLogprob]) -> dict[str, Any]:
+    """Log-probabilities in the shape of chat completions."""
+    content = [{**_token(token), "top_logprobs": [_token(other) for other in token.top]} for token in tokens]
+    return {"content": content, "refusal": None}
+
+
+def _token(token: TokenLogprob) -> dict[str, Any]:
+    return {"token": token.token, "logprob": token.logprob, "bytes": token.bytes}
+
+
+class TextLogprobs:
+    """Log-probabilities in the shape of completions; remembers how far one answer's text has come.
+
+    `text_offset` counts characters, and a token that ends inside one begins where it does.
+    """
+
+    def __init__(self) -> None:
+        self._offset = 0
+        self._decoder = getincrementaldecoder("utf-8")("replace")
+
+    def of(self, tokens: Iterable[TokenLogprob]) -> dict[str, Any]:
+        """Of the answer's next tokens."""
+        tokens = list(tokens)
+        offsets: list[int] = []
+        for token in tokens:
+            offsets.append(self._offset)
+            self._offset += len(self._decoder.decode(bytes(token.bytes)))
+        return {
+            "tokens": [token.token for token in tokens],
+            "token_logprobs": [token.logprob for token in tokens],
+            "top_logprobs": [{other.token: other.logprob for other in token.top} for token in tokens],
+            "text_offset": offsets,
+        }

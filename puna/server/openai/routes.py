@@ -1,0 +1,27 @@
+"""Every path of OpenAI's API and the function behind it, with its own shape of errors around them."""
+
+from __future__ import annotations
+
+from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.routing import Mount, Route
+
+from puna.server.openai.chat import chat
+from puna.server.openai.completions import completions
+from puna.server.openai.embeddings import embeddings
+from puna.server.openai.errors import HANDLERS
+from puna.server.openai.models import model, models
+
+routes = [
+    Mount(
+        "/v1",
+        routes=[
+            Route("/chat/completions", chat, methods=["POST"]),
+            Route("/completions", completions, methods=["POST"]),
+            Route("/embeddings", embeddings, methods=["POST"]),
+            Route("/models", models),
+            Route("/models/{model:path}", model),
+        ],
+        middleware=[Middleware(ExceptionMiddleware, handlers=HANDLERS)],
+    )
+]

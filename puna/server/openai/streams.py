@@ -1,0 +1,75 @@
+"""A stream of chunks: what chat completions and completions share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Sequence
+from contextlib import aclosing
+from typing import Any, Protocol
+
+from puna.inference import Piece, Summary
+from puna.server.openai.answers import Answer, interleaved
+from puna.server.openai.responses import Identity, encode, usage
+
+_DONE = b"[DONE]"
+
+
+class Pieces:
+    """Makes the chunks of one stream: all but what is new in one is encoded once."""
+
+    def __init__(self, identity: Identity, object: str, answers: int, *, with_usage: bool) -> None:
+        self._head = encode(identity.fields(object))[:-1]
+        before = self._head + b',"choices":[{"index":'
+        self._before = [before + encode(index) + b"," for index in range(answers)]
+        # In a stream that ends with the usage every other chunk says that it has none.
+        self._after = b'}],"usage":null}' if with_usage else b"}]}"
+
+    def chunk(self, index: int, fields: bytes, logprobs: bytes = b"null", reason: bytes = b"null") -> bytes:
+        """More of one answer; `fields` are encoded, without braces."""
+        return b"".join(
+            (
+                self._before[index],
+                fields,
+                b',"logprobs":',
+                logprobs,
+                b',"finish_reason":',
+                reason,
+                self._after,
+            )
+        )
+
+    def usage(self, usage: dict[str, Any]) -> bytes:
+        """The chunk after the last answer's end."""
+        return b"".join((self._head, b',"choices":[],"usage":', encode(usage), b"}"))
+
+
+class Wording(Protocol):
+    """How an endpoint words its answers as chunks, each named by its place."""
+
+    def begin(self, index: int) -> Iterable[bytes]: ...
+
+    def piece(self, index: int, piece: Piece) -> Iterable[bytes]: ...
+
+    def end(self, index: int, summary: Summary) -> bytes: ...
+
+
+async def streamed(
+    answers: Sequence[Answer], wording: Wording, pieces: Pieces, choices: int, *, with_usage: bool
+) -> AsyncGenerator[bytes, None]:
+    """The chunks of the answers, so many of them to each prompt, and what ends a stream."""
+    begun = [False] * len(answers)
+    ends: dict[int, Summary] = {}
+    async with aclosing(interleaved(answers)) as items:
+        async for index, item in items:
+            if not begun[index]:
+                begun[index] = True
+                for chunk in wording.begin(index):
+                    yield chunk
+            if isinstance(item, Piece):
+                for chunk in wording.piece(index, item):
+                    yield chunk
+            elif isinstance(item, Summary):
+                ends[index] = item
+                yield wording.end(index, item)
+    if with_usage:
+        yield pieces.usage(usage([ends[index] for index in range(len(answers))], choices))
+    yield _DONE

@@ -1,0 +1,9 @@
+"""What the server answers, described by itself: OpenAPI at /openapi.json, and a page that shows it at /docs.
+
+Exports `routes`, and `OPERATIONS`: one for each method of each path. The bodies' schemas are those of the
+structs that the requests are decoded into.
+"""
+
+from puna.server.openapi.routes import OPERATIONS, routes
+
+__all__ = ["OPERATIONS", "routes"]

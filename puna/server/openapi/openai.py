@@ -1,0 +1,191 @@
+"""OpenAI's operations, the Responses API among them. What an answer holds inside is as OpenAI has it."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from puna.server.openai.requests import ChatBody, CompletionBody, EmbeddingBody
+from puna.server.openapi.operation import RUN, Operation
+from puna.server.responses.requests import PromptBody, ResponsesBody
+
+_TAG = "OpenAI"
+_ID = (("id", "^[^/]+$"),)
+
+
+class Problem(msgspec.Struct):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Refusal(msgspec.Struct):
+    error: Problem
+
+
+class Usage(msgspec.Struct):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class Answer(msgspec.Struct, kw_only=True):
+    """Of chat completions and of completions; `object` says which."""
+
+    id: str
+    object: str
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[dict[str, Any]]
+    usage: dict[str, Any]
+
+
+class Chunk(msgspec.Struct, kw_only=True):
+    """A part of an answer. The last event of a stream is [DONE]."""
+
+    id: str
+    object: str
+    created: int
+    model: str
+    system_fingerprint: str
+    choices: list[dict[str, Any]]
+    usage: dict[str, Any] | None = None
+
+
+class Embedding(msgspec.Struct):
+    object: Literal["embedding"]
+    embedding: list[float] | str
+    index: int
+
+
+class Embeddings(msgspec.Struct):
+    object: Literal["list"]
+    data: list[Embedding]
+    model: str
+    usage: Usage
+
+
+class Model(msgspec.Struct):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class Models(msgspec.Struct):
+    object: Literal["list"]
+    data: list[Model]
+
+
+class Response(msgspec.Struct, kw_only=True):
+    id: str
+    object: Literal["response"]
+    created_at: int
+    status: str
+    model: str
+    output: list[dict[str, Any]]
+    error: dict[str, Any] | None = None
+    usage: dict[str, Any] | None = None
+
+
+class Event(msgspec.Struct):
+    type: str
+    sequence_number: int
+
+
+class Deleted(msgspec.Struct):
+    id: str
+    object: Literal["response"]
+    deleted: bool
+
+
+class InputTokens(msgspec.Struct):
+    object: Literal["response.input_tokens"]
+    input_tokens: int
+
+
+def _post(path: str, summary: str, **said: Any) -> Operation:
+    return Operation(method="POST", path=path, tag=_TAG, summary=summary, refusals=RUN, error=Refusal, **said)
+
+
+OPERATIONS = [
+    _post(
+        "/v1/chat/completions",
+        "The next message of a conversation",
+        body=ChatBody,
+        needs=("model", "messages"),
+        answer=Answer,
+        event=Chunk,
+    ),
+    _post(
+        "/v1/completions",
+        "The answer to one prompt, or to several",
+        body=CompletionBody,
+        needs=("model", "prompt"),
+        answer=Answer,
+        event=Chunk,
+    ),
+    _post(
+        "/v1/embeddings",
+        "Vectors for texts",
+        body=EmbeddingBody,
+        needs=("model", "input"),
+        answer=Embeddings,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/models",
+        tag=_TAG,
+        summary="The models in the store",
+        answer=Models,
+        refusals=(500,),
+        error=Refusal,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/models/{model}",
+        tag=_TAG,
+        summary="A model in the store",
+        answer=Model,
+        parameters=(("model", r"^[^\x00-\x1f]+$"),),
+        refusals=(400, 404, 500),
+        error=Refusal,
+    ),
+    _post(
+        "/v1/responses",
+        "The next message of a conversation, which may be kept",
+        body=ResponsesBody,
+        needs=("model", "input"),
+        answer=Response,
+        event=Event,
+    ),
+    _post(
+        "/v1/responses/input_tokens",
+        "How long a prompt is",
+        body=PromptBody,
+        needs=("model", "input"),
+        answer=InputTokens,
+    ),
+    Operation(
+        method="GET",
+        path="/v1/responses/{id}",
+        tag=_TAG,
+        summary="An answer that was kept",
+        answer=Response,
+        parameters=_ID,
+        refusals=(400, 404),
+        error=Refusal,
+    ),
+    Operation(
+        method="DELETE",
+        path="/v1/responses/{id}",
+        tag=_TAG,
+        summary="Keep an answer no longer",
+        answer=Deleted,
+        parameters=_ID,
+        refusals=(404,),
+        error=Refusal,
+    ),
+]

@@ -1,0 +1,63 @@
+"""What is said of one method of one path."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+JSON = "application/json"
+TEXT = "text/plain"
+NDJSON = "application/x-ndjson"
+EVENTS = "text/event-stream"
+
+REASONS = {
+    400: "The request is wrong; the error names the field.",
+    404: "There is no such model.",
+    409: "The file cannot be taken from where it lies; send it.",
+    413: "The body is longer than 256 MB.",
+    500: "The server, the model's file or its engine failed.",
+    503: "Too many requests wait already.",
+    529: "Too many requests wait already.",
+}
+
+STORED = (400, 404, 413, 500)
+"""How a request about models at rest may be refused."""
+
+RUN = (400, 404, 413, 500, 503)
+"""How a request that needs a model in memory may be refused."""
+
+
+class Error(msgspec.Struct):
+    """What a refusal says."""
+
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operation:
+    """Types are msgspec's: structs, lists, dicts. A path's parameters are written in braces."""
+
+    method: str
+    path: str
+    tag: str
+    summary: str
+    body: Any = None
+    needs: tuple[str, ...] = ()
+    """Fields that the body is refused without, or with nothing in them, though its type has them optional."""
+    takes: tuple[str, ...] = ()
+    """Such fields that may be empty."""
+    body_media: str = JSON
+    answer: Any = None
+    """What a body of 200 holds; None for an empty one."""
+    media: tuple[str, ...] = (JSON,)
+    """The forms the answer comes in; in a stream each object is an `answer`."""
+    event: Any = None
+    """What an event holds where that is no `answer`."""
+    created: bool = False
+    """It answers 201 when it made something, and 200 when that was there."""
+    refusals: tuple[int, ...] = ()
+    error: Any = Error
+    parameters: tuple[tuple[str, str], ...] = ()
+    """Names in the path and the pattern of each."""

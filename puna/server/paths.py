@@ -1,0 +1,31 @@
+"""Every path an application answers, as a template: /api/blobs/{digest}."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from starlette.routing import BaseRoute, Mount, Route, compile_path
+
+
+@dataclass(frozen=True)
+class Path:
+    """One path and the methods it takes. `pattern` matches a whole path of a request."""
+
+    template: str
+    pattern: re.Pattern[str]
+    methods: frozenset[str]
+
+
+def paths(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[Path]:
+    """The paths of `routes`, those in mounts included. A path with two routes comes twice.
+
+    A route that is left out of the schema has no path of its own.
+    """
+    for route in routes:
+        if isinstance(route, Mount):
+            yield from paths(route.routes, prefix + route.path)
+        elif isinstance(route, Route) and route.include_in_schema:
+            pattern, template, _ = compile_path(prefix + route.path)
+            yield Path(template, pattern, frozenset(route.methods or ()))

@@ -1,0 +1,221 @@
+"""An answer as OpenAI's events, in its order: all but a delta's text and number is encoded once an item."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import msgspec
+
+from puna.inference import Call, Piece, Summary
+from puna.server.responses.items import made, sealed
+from puna.server.responses.reply import broken, ended, new_id
+from puna.types import Message, TokenLogprob
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Place(NamedTuple):
+    """A function that is in a namespace."""
+
+    namespace: str
+    name: str
+
+
+class _Shape(NamedTuple):
+    """How an item of text is called."""
+
+    item: str
+    id: str
+    part: str
+    texts: str
+    parts: str
+    place: str
+
+
+_TEXT = _Shape(
+    "message", "msg", "output_text", "response.output_text", "response.content_part", "content_index"
+)
+_REASONING = _Shape(
+    "reasoning", "rs", "reasoning_text", "response.reasoning_text", "response.content_part", "content_index"
+)
+_SUMMARY = _Shape(
+    "reasoning",
+    "rs",
+    "summary_text",
+    "response.reasoning_summary_text",
+    "response.reasoning_summary_part",
+    "summary_index",
+)
+
+
+class _Open(msgspec.Struct):
+    """The item that grows."""
+
+    shape: _Shape
+    id: str
+    head: bytes
+    """Of a delta, up to its text."""
+    texts: list[str] = []
+    logprobs: list[dict[str, Any]] = []
+
+
+class Events:
+    """The events of one answer. Each method returns those that follow from what it is told."""
+
+    def __init__(
+        self,
+        response: dict[str, Any],
+        *,
+        summarised: bool = False,
+        encrypted: bool = False,
+        places: dict[str, Place] | None = None,
+    ) -> None:
+        """`summarised`: reasoning is told as a summary. `encrypted`: it is in `encrypted_content` too.
+
+        `places`: of the functions in namespaces, by the names that the model calls them by.
+        """
+        self._places = places or {}
+        self.response = response
+        """As it stands: whole after `end`."""
+        self._reasoning = _SUMMARY if summarised else _REASONING
+        self._encrypted = encrypted
+        self._number = 0
+        self._output: list[dict[str, Any]] = []
+        self._open: _Open | None = None
+        self._thinking: list[str] = []
+        self._text: list[str] = []
+        self._calls: list[Call] = []
+
+    def begin(self) -> bytes:
+        created = self._event("response.created", {"response": self.response})
+        return created + self._event("response.in_progress", {"response": self.response})
+
+    def piece(self, piece: Piece) -> bytes:
+        """Empty when the piece holds nothing."""
+        events = b""
+        if piece.thinking:
+            self._thinking.append(piece.thinking)
+            events = self._delta(self._reasoning, piece.thinking, ())
+        if piece.text or (piece.logprobs and not piece.thinking and not piece.calls):
+            self._text.append(piece.text)
+            events += self._delta(_TEXT, piece.text, piece.logprobs)
+        for call in piece.calls:
+            events += self._call(call)
+        return events
+
+    def end(self, summary: Summary) -> bytes:
+        cut = summary.reason == "length"
+        closed = self._close("incomplete" if cut else "completed")
+        self.response = ended(self.response, self._output, summary, self._reasoned())
+        return closed + self._event(f"response.{self.response['status']}", {"response": self.response})
+
+    def failed(self, message: str) -> bytes:
+        closed = self._close("incomplete")
+        self.response = broken(self.response, self._output, message)
+        return closed + self._event("response.failed", {"response": self.response})
+
+    @property
+    def message(self) -> Message:
+        """What was told, as the conversation goes on from it."""
+        return Message(
+            role="assistant",
+            content="".join(self._text),
+            thinking="".join(self._thinking),
+            tool_calls=made(self._calls),
+        )
+
+    def _reasoned(self) -> float:
+        """The part of the answer's characters that is reasoning."""
+        thought, told = (sum(map(len, texts)) for texts in (self._thinking, self._text))
+        called = sum(len(call.name) + len(_encode(call.arguments)) for call in self._calls)
+        return thought / ((thought + told + called) or 1)
+
+    def _delta(self, shape: _Shape, text: str, logprobs: tuple[TokenLogprob, ...]) -> bytes:
+        before = b""
+        if self._open is None or self._open.shape is not shape:
+            before = self._close("completed") + self._start(shape)
+        assert self._open is not None
+        self._open.texts.append(text)
+        tail = b""
+        if shape is _TEXT:
+            reported = [_reported(token) for token in logprobs]
+            self._open.logprobs += reported
+            tail = b',"logprobs":%s' % _encode(reported) if reported else b',"logprobs":[]'
+        number, self._number = self._number, self._number + 1
+        return b'%s%s%s%s,"sequence_number":%d}\n\n' % (before, self._open.head, _encode(text), tail, number)
+
+    def _start(self, shape: _Shape) -> bytes:
+        name = f"{shape.texts}.delta"
+        id = new_id(shape.id)
+        place = {"item_id": id, "output_index": len(self._output), shape.place: 0}
+        head = f"event: {name}\ndata: ".encode() + _encode({"type": name, **place})[:-1] + b',"delta":'
+        self._open = _Open(shape, id, head)
+        added = self._event(
+            "response.output_item.added",
+            {"output_index": len(self._output), "item": self._item(self._open, "in_progress")},
+        )
+        return added + self._event(f"{shape.parts}.added", {**place, "part": _part(shape, "", [])})
+
+    def _close(self, status: str) -> bytes:
+        """The end of the open item, if there is one."""
+        if self._open is None:
+            return b""
+        opened, self._open = self._open, None
+        shape, text = opened.shape, "".join(opened.texts)
+        place = {"item_id": opened.id, "output_index": len(self._output), shape.place: 0}
+        logprobs = {"logprobs": opened.logprobs} if shape is _TEXT else {}
+        part = _part(shape, text, opened.logprobs)
+        events = self._event(f"{shape.texts}.done", {**place, "text": text, **logprobs})
+        events += self._event(f"{shape.parts}.done", {**place, "part": part})
+        return events + self._done(self._item(opened, status))
+
+    def _done(self, item: dict[str, Any]) -> bytes:
+        done = self._event("response.output_item.done", {"output_index": len(self._output), "item": item})
+        self._output.append(item)
+        return done
+
+    def _item(self, opened: _Open, status: str) -> dict[str, Any]:
+        shape, text = opened.shape, "".join(opened.texts)
+        parts = [_part(shape, text, opened.logprobs)] if status != "in_progress" else []
+        item = {"id": opened.id, "type": shape.item, "status": status}
+        if shape is _TEXT:
+            return {**item, "role": "assistant", "content": parts}
+        told = {"summary": parts} if shape is _SUMMARY else {"summary": [], "content": parts}
+        return {**item, **told, "encrypted_content": sealed(text) if self._encrypted and text else None}
+
+    def _call(self, call: Call) -> bytes:
+        closed = self._close("completed")
+        self._calls.append(call)
+        arguments = _encode(call.arguments).decode()
+        place = self._places.get(call.name)
+        item: dict[str, Any] = {
+            "id": new_id("fc"),
+            "type": "function_call",
+            "status": "in_progress",
+            "call_id": call.id,
+            "name": place.name if place else call.name,
+            "arguments": "",
+        } | ({"namespace": place.namespace} if place else {})
+        where = {"item_id": item["id"], "output_index": len(self._output)}
+        told = "response.function_call_arguments"
+        events = closed + self._event(
+            "response.output_item.added", {"output_index": len(self._output), "item": item}
+        )
+        events += self._event(f"{told}.delta", {**where, "delta": arguments})
+        events += self._event(f"{told}.done", {**where, "name": item["name"], "arguments": arguments})
+        return events + self._done({**item, "status": "completed", "arguments": arguments})
+
+    def _event(self, name: str, fields: dict[str, Any]) -> bytes:
+        number, self._number = self._number, self._number + 1
+        data = _encode({"type": name, **fields, "sequence_number": number})
+        return b"event: %s\ndata: %s\n\n" % (name.encode(), data)
+
+
+def _part(shape: _Shape, text: str, logprobs: list[dict[str, Any]]) -> dict[str, Any]:
+    part: dict[str, Any] = {"type": shape.part, "text": text}
+    return {**part, "annotations": [], "logprobs": logprobs} if shape is _TEXT else part
+
+
+def _reported(token: TokenLogprob) -> dict[str, Any]:
+    top = [{"token": each.token, "bytes": each.bytes, "logprob": each.logprob} for each in token.top]
+    return {"token": token.token, "bytes": token.bytes, "logprob": token.logprob, "top_logprobs": top}

@@ -1,0 +1,146 @@
+"""The items of a Responses request as inference has messages, and the kept answer as one."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import msgspec
+
+from puna.inference import Call
+from puna.server.content import Url, assembled, picture, unmarked
+from puna.server.remote import Remote
+from puna.server.responses.errors import Invalid
+from puna.server.responses.requests import Item, Part
+from puna.types import Message
+
+_TEXTS = ("input_text", "output_text", "text", "reasoning_text", "summary_text")
+
+
+async def messages(given: str | list[Item], before: Sequence[Message], remote: Remote) -> list[Message]:
+    """The messages of `given`, which follow on `before`. Raises Invalid naming what cannot be read.
+
+    What the model thought, said and called in a row is one message.
+    """
+    if isinstance(given, str):
+        return [Message(role="user", content=unmarked(given))]
+    names = {call["id"]: call["function"]["name"] for message in before for call in message.tool_calls}
+    found: list[Message] = []
+    thinking = ""
+    for number, item in enumerate(given):
+        place = f"input[{number}]"
+        kind = item.type or ("message" if item.role else "item_reference")
+        if kind == "reasoning":
+            thinking = _thought(item)
+        elif kind == "function_call":
+            answer, thinking = _answer(found, thinking), ""
+            answer.tool_calls.append(_called(item, len(answer.tool_calls), place))
+            names[item.call_id or ""] = qualified(item.namespace, item.name or "")
+        elif kind == "function_call_output":
+            found.append(await _result(item, place, names, remote))
+        elif kind == "message" and item.role == "assistant":
+            answer, thinking = _answer(found, thinking), ""
+            answer.content += _text(item, place)
+        elif kind == "message" and item.role:
+            content, images = await assembled(_parts(item.content or "", f"{place}.content"), remote)
+            role = "user" if item.role == "user" else "system"
+            found.append(Message(role=role, content=content, images=images))
+        else:
+            raise Invalid(place, f'an item of type "{kind}" is not supported', "unsupported_value")
+    return found
+
+
+def qualified(namespace: str | None, name: str) -> str:
+    """A function's name as the model knows it."""
+    return f"{namespace}__{name}" if namespace else name
+
+
+def call(id: str, index: int, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """A call as a message has it."""
+    function = {"index": index, "name": name, "arguments": arguments}
+    return {"id": id, "type": "function", "function": function}
+
+
+def made(calls: Iterable[Call]) -> list[dict[str, Any]]:
+    """The model's calls as a message has them."""
+    return [call(each.id, each.index, each.name, each.arguments) for each in calls]
+
+
+def sealed(thinking: str) -> str:
+    """Reasoning as `encrypted_content`, for clients that keep a conversation themselves. It hides nothing."""
+    return base64.b64encode(thinking.encode()).decode()
+
+
+def _answer(found: list[Message], thinking: str) -> Message:
+    """The message that the model's next word or call belongs to."""
+    if not found or found[-1].role != "assistant":
+        found.append(Message(role="assistant"))
+    found[-1].thinking += thinking
+    return found[-1]
+
+
+def _thought(item: Item) -> str:
+    if isinstance(item.content, list) and item.content:
+        return "".join(part.text or "" for part in item.content)
+    if item.encrypted_content:
+        try:
+            return base64.b64decode(item.encrypted_content, validate=True).decode()
+        except ValueError:  # Another server's, which nobody else can read.
+            pass
+    return "\n\n".join(part.text or "" for part in item.summary or ())
+
+
+def _called(item: Item, index: int, place: str) -> dict[str, Any]:
+    if not item.call_id or not item.name:
+        raise Invalid(place, "a function_call needs a call_id and a name")
+    try:
+        arguments = json.loads(item.arguments or "{}")
+    except (TypeError, ValueError):
+        raise Invalid(f"{place}.arguments", "must be JSON text") from None
+    if not isinstance(arguments, dict):
+        raise Invalid(f"{place}.arguments", "must be a JSON object")
+    return call(item.call_id, index, qualified(item.namespace, item.name), arguments)
+
+
+async def _result(item: Item, place: str, names: dict[str, str], remote: Remote) -> Message:
+    if not item.call_id:
+        raise Invalid(place, "a function_call_output needs a call_id")
+    output = item.output if item.output is not None else ""
+    if isinstance(output, dict):
+        raise Invalid(f"{place}.output", "must be text or a list of parts")
+    content, images = await assembled(_parts(output, f"{place}.output"), remote)
+    name = names.get(item.call_id) or item.name or ""
+    return Message(role="tool", content=content, images=images, tool_name=name, tool_call_id=item.call_id)
+
+
+def _text(item: Item, place: str) -> str:
+    parts = _parts(item.content or "", f"{place}.content")
+    if not all(isinstance(part, str) for part in parts):
+        raise Invalid(f"{place}.content", "an assistant's message holds only text")
+    return unmarked("".join(part for part in parts if isinstance(part, str)))
+
+
+def _parts(content: str | list[Part], place: str) -> list[str | bytes | Url]:
+    if isinstance(content, str):
+        return [content]
+    return [_part(part, f"{place}[{number}]") for number, part in enumerate(content)]
+
+
+def _part(part: Part, place: str) -> str | bytes | Url:
+    if part.type in _TEXTS:
+        return part.text or ""
+    if part.type == "refusal":
+        return part.refusal or ""
+    if part.type != "input_image":
+        raise Invalid(place, f'a part of type "{part.type}" is not supported', "unsupported_value")
+    if not part.image_url:
+        raise Invalid(f"{place}.image_url", "an image comes as a URL; file ids are not supported")
+    return picture(part.image_url, f"{place}.image_url")
+
+
+def weight(message: Message) -> int:
+    """Bytes that a message takes, nearly."""
+    texts = len(message.content) + len(message.thinking) + sum(map(len, message.images))
+    return texts + (len(msgspec.json.encode(message.tool_calls)) if message.tool_calls else 0)

@@ -1,0 +1,83 @@
+"""The Response object: what it repeats of the request, and what its end says."""
+
+from __future__ import annotations
+
+import time
+from secrets import token_hex
+from typing import Any
+
+import msgspec
+
+from puna.inference import Summary
+from puna.server.responses.requests import DEFAULT, ResponsesBody
+
+
+def new_id(kind: str) -> str:
+    """A name nothing else has, of OpenAI's form: `resp_`, `msg_`, `rs_` or `fc_`, and 48 hex digits."""
+    return f"{kind}_{token_hex(24)}"
+
+
+def begun(body: ResponsesBody) -> dict[str, Any]:
+    """The object before the first word."""
+    text, reasoning = body.text, body.reasoning
+    format = text.format if text and text.format else None
+    return {
+        "id": new_id("resp"),
+        "object": "response",
+        "created_at": int(time.time()),
+        "status": "in_progress",
+        "background": False,
+        "completed_at": None,
+        "error": None,
+        "incomplete_details": None,
+        "instructions": body.instructions,
+        "max_output_tokens": body.max_output_tokens,
+        "max_tool_calls": None,
+        "model": body.model,
+        "output": [],
+        "parallel_tool_calls": body.parallel_tool_calls is not False,
+        "previous_response_id": body.previous_response_id,
+        "reasoning": {
+            "effort": reasoning and reasoning.effort,
+            "summary": reasoning and reasoning.summary,
+        },
+        "service_tier": "default",
+        "store": body.store is not False,
+        "temperature": DEFAULT if body.temperature is None else body.temperature,
+        "text": {
+            "format": msgspec.to_builtins(format) if format else {"type": "text"},
+            "verbosity": (text and text.verbosity) or "medium",
+        },
+        "tool_choice": body.tool_choice or "auto",
+        "tools": body.tools or [],
+        "top_logprobs": body.top_logprobs or 0,
+        "top_p": DEFAULT if body.top_p is None else body.top_p,
+        "truncation": body.truncation or "disabled",
+        "usage": None,
+        "user": None,
+        "metadata": body.metadata or {},
+    }
+
+
+def ended(response: dict[str, Any], output: list[Any], summary: Summary, reasoned: float) -> dict[str, Any]:
+    """The object at the end of an answer, of which the part `reasoned`, 0 to 1, was reasoning."""
+    cut = summary.reason == "length"
+    return response | {
+        "status": "incomplete" if cut else "completed",
+        "completed_at": None if cut else int(time.time()),
+        "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
+        "output": output,
+        "usage": {
+            "input_tokens": summary.prompt_tokens,
+            "input_tokens_details": {"cached_tokens": summary.cached_tokens, "cache_write_tokens": 0},
+            "output_tokens": summary.eval_tokens,
+            "output_tokens_details": {"reasoning_tokens": round(summary.eval_tokens * reasoned)},
+            "total_tokens": summary.prompt_tokens + summary.eval_tokens,
+        },
+    }
+
+
+def broken(response: dict[str, Any], output: list[Any], message: str) -> dict[str, Any]:
+    """The object of an answer that went wrong."""
+    error = {"code": "server_error", "message": message}
+    return response | {"status": "failed", "output": output, "error": error}

@@ -1,0 +1,111 @@
+"""The bodies of Responses requests (the Responses API's reference). null is "left out"."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from puna.server.responses.errors import Invalid
+
+DEFAULT = 1.0
+"""Of `temperature` and `top_p`, as in OpenAI's API."""
+
+
+class Part(msgspec.Struct, kw_only=True):
+    """A part of a message, of reasoning or of a tool's output."""
+
+    type: str
+    text: str | None = None
+    refusal: str | None = None
+    image_url: str | None = None
+
+
+class Item(msgspec.Struct, kw_only=True):
+    """A step of the conversation; which fields it has depends on its type."""
+
+    type: str | None = None
+    role: Literal["user", "assistant", "system", "developer"] | None = None
+    content: str | list[Part] | None = None
+    call_id: str | None = None
+    name: str | None = None
+    namespace: str | None = None
+    arguments: Any = None
+    output: str | list[Part] | dict[str, Any] | None = None
+    summary: list[Part] | None = None
+    encrypted_content: str | None = None
+
+
+class Reasoning(msgspec.Struct, kw_only=True, omit_defaults=True):
+    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    summary: Literal["auto", "concise", "detailed"] | None = None
+
+
+class Format(msgspec.Struct, kw_only=True, omit_defaults=True):
+    type: Literal["text", "json_object", "json_schema"]
+    name: str | None = None
+    description: str | None = None
+    schema: dict[str, Any] | None = None
+    strict: bool | None = None
+
+
+class Text(msgspec.Struct, kw_only=True):
+    format: Format | None = None
+    verbosity: Literal["low", "medium", "high"] | None = None
+
+
+class PromptBody(msgspec.Struct, kw_only=True):
+    """What a prompt is made of: all that /v1/responses/input_tokens takes."""
+
+    model: str
+    input: str | list[Item] | None = None
+    instructions: str | None = None
+    previous_response_id: str | None = None
+    tools: list[dict[str, Any]] | None = None
+    tool_choice: str | dict[str, Any] | None = None
+    parallel_tool_calls: bool | None = None
+    text: Text | None = None
+    reasoning: Reasoning | None = None
+    truncation: Literal["auto", "disabled"] | None = None
+    conversation: Any = None
+
+
+class ResponsesBody(PromptBody, kw_only=True):
+    stream: bool | None = None
+    store: bool | None = None
+    max_output_tokens: int | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    top_logprobs: int | None = None
+    include: list[str] | None = None
+    metadata: dict[str, str] | None = None
+    background: bool | None = None
+    moderation: Any = None
+    prompt: Any = None
+
+
+REFUSED = ("background", "conversation", "moderation", "prompt")
+"""Fields without which the answer would not be what was asked for."""
+
+IGNORED = (
+    "access_programs", "background_options", "context_management", "image", "max_tool_calls",
+    "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier",
+    "service_tier", "stream_options", "user",
+)  # fmt: skip
+"""Fields that say nothing to a model on one's own machine."""
+
+
+def check(body: PromptBody) -> None:
+    """Raises Invalid naming the field that is wrong or cannot be served."""
+    for name in REFUSED:
+        if getattr(body, name, None):
+            raise Invalid(name, "not supported", "unsupported_parameter")
+    if not body.model:
+        raise Invalid("model", "must not be empty")
+    if not body.input and not body.previous_response_id:
+        raise Invalid("input", "must not be empty", "missing_required_parameter")
+    if isinstance(body, ResponsesBody):
+        if body.max_output_tokens is not None and body.max_output_tokens < 1:
+            raise Invalid("max_output_tokens", "must be 1 or more")
+        if body.top_logprobs is not None and not 0 <= body.top_logprobs <= 20:
+            raise Invalid("top_logprobs", "must be between 0 and 20")

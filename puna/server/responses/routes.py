@@ -1,0 +1,143 @@
+"""POST /v1/responses, GET and DELETE /v1/responses/{id}, POST /v1/responses/input_tokens."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+import msgspec
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Mount, Route
+from starlette.types import Receive, Scope, Send
+
+from puna.inference import ChatRequest, Piece, Rendered, Summary
+from puna.server.body import decoded
+from puna.server.errors import JSON, sentence
+from puna.server.framing import EVENTS, Framing, Stream, Whole
+from puna.server.responses.asking import asked, places
+from puna.server.responses.errors import MIDDLEWARE, Invalid
+from puna.server.responses.events import Events
+from puna.server.responses.items import messages
+from puna.server.responses.reply import begun
+from puna.server.responses.requests import PromptBody, ResponsesBody, check
+from puna.server.responses.store import Kept, Store
+from puna.server.rooms import rooms
+from puna.types import Message
+
+Answer = AsyncGenerator[Piece | Rendered | Summary, None]
+Keep = Callable[[Events], None]
+"""Called with an answer that has ended, before the client knows."""
+
+SEALED = "reasoning.encrypted_content"
+"""In `include`."""
+
+_FRAMING = Framing(EVENTS.content_type, b"", b"")
+
+
+async def create(request: Request) -> Stream | Whole:
+    body = await decoded(request, ResponsesBody)
+    conversation, wanted = await _conversation(request, body)
+    events = Events(
+        begun(body),
+        summarised=bool(body.reasoning and body.reasoning.summary),
+        encrypted=SEALED in (body.include or ()),
+        places=places(body),
+    )
+    store = _store(request)
+
+    def keep(events: Events) -> None:
+        if body.store is not False:
+            kept = Kept(msgspec.json.encode(events.response), [*conversation, events.message])
+            store.keep(events.response["id"], kept)
+
+    answer = rooms(request).inference.chat(wanted)
+    if not body.stream:
+        return Whole(whole(answer, events, keep))
+    return Stream(streamed(answer, events, keep), _FRAMING, lambda error: events.failed(sentence(error)))
+
+
+async def input_tokens(request: Request) -> Response:
+    _, wanted = await _conversation(request, await decoded(request, PromptBody))
+    tokens = await rooms(request).inference.count(wanted)
+    answer = {"object": "response.input_tokens", "input_tokens": tokens}
+    return Response(msgspec.json.encode(answer), media_type=JSON)
+
+
+async def retrieve(request: Request) -> Response:
+    if request.query_params.get("stream") == "true":
+        raise Invalid("stream", "an answer that was kept comes whole", "unsupported_parameter")
+    return Response(_store(request).get(request.path_params["id"]).body, media_type=JSON)
+
+
+async def delete(request: Request) -> Response:
+    id = request.path_params["id"]
+    _store(request).delete(id)
+    return Response(msgspec.json.encode({"id": id, "object": "response", "deleted": True}), media_type=JSON)
+
+
+async def streamed(answer: Answer, events: Events, keep: Keep) -> AsyncGenerator[bytes, None]:
+    """The events of the answer. They begin with its first piece, so that a refusal still has its status."""
+    begun = False
+    async with aclosing(answer):
+        async for item in answer:
+            told = b"" if begun else events.begin()
+            begun = True
+            if isinstance(item, Piece):
+                told += events.piece(item)
+            elif isinstance(item, Summary):
+                told += events.end(item)
+                keep(events)
+            if told:
+                yield told
+
+
+async def whole(answer: Answer, events: Events, keep: Keep) -> bytes:
+    """The Response object."""
+    async with aclosing(streamed(answer, events, keep)) as told:
+        async for _ in told:
+            pass
+    return msgspec.json.encode(events.response)
+
+
+async def _conversation(request: Request, body: PromptBody) -> tuple[list[Message], ChatRequest]:
+    """The messages without instructions, and what inference is asked at the end of them."""
+    check(body)
+    before = _store(request).before(body.previous_response_id)
+    conversation = [*before, *await messages(body.input or [], before, rooms(request).remote)]
+    return conversation, asked(body, conversation)
+
+
+def _store(request: Request) -> Store:
+    """The application's answers."""
+    state = request.app.state
+    if not hasattr(state, "responses"):
+        state.responses = Store()
+    return state.responses
+
+
+class _Only:
+    """ASGI: refuses a method the path does not take."""
+
+    def __init__(self, allowed: str) -> None:
+        self._allowed = allowed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        raise HTTPException(405, headers={"Allow": self._allowed})
+
+
+# The path itself is no path below a mount, and what no route here takes would be refused in another dialect.
+routes = [
+    Route("/v1/responses", create, methods=["POST"], middleware=MIDDLEWARE),
+    Route("/v1/responses", _Only("POST"), middleware=MIDDLEWARE, include_in_schema=False),
+    Mount(
+        "/v1/responses",
+        routes=[
+            Route("/input_tokens", input_tokens, methods=["POST"]),
+            Route("/{id}", retrieve),
+            Route("/{id}", delete, methods=["DELETE"]),
+        ],
+        middleware=MIDDLEWARE,
+    ),
+]

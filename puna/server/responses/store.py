@@ -1,0 +1,74 @@
+"""Answers that a later request may go on from, kept in memory up to a number and a size."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+
+import msgspec
+
+from puna.server.responses.errors import Unknown, UnknownPrevious
+from puna.server.responses.items import weight
+from puna.types import Message
+
+COUNT = 1000
+SIZE = 64 << 20
+"""Bytes. Messages that several answers share count for each."""
+
+
+class Kept(msgspec.Struct, frozen=True):
+    """An answer: its JSON object, and the conversation up to and with it, without instructions."""
+
+    body: bytes
+    messages: list[Message]
+
+    @property
+    def size(self) -> int:
+        return len(self.body) + sum(map(weight, self.messages))
+
+
+class Store:
+    """Answers by id. The ones unused for longest go first."""
+
+    def __init__(self, count: int = COUNT, size: int = SIZE) -> None:
+        self._most, self._largest = count, size
+        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._sizes: dict[str, int] = {}
+        self._size = 0
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def keep(self, id: str, kept: Kept) -> None:
+        """One larger than the whole store is not kept."""
+        if kept.size > self._largest:
+            return
+        self._kept[id] = kept
+        self._sizes[id] = kept.size
+        self._size += kept.size
+        while len(self._kept) > self._most or self._size > self._largest:
+            self._forget(next(iter(self._kept)))
+
+    def get(self, id: str) -> Kept:
+        """Raises Unknown."""
+        if id not in self._kept:
+            raise Unknown(id)
+        self._kept.move_to_end(id)
+        return self._kept[id]
+
+    def before(self, id: str | None) -> list[Message]:
+        """The conversation to go on from. Raises UnknownPrevious."""
+        if not id:
+            return []
+        try:
+            return self.get(id).messages
+        except Unknown:
+            raise UnknownPrevious(id) from None
+
+    def delete(self, id: str) -> None:
+        """Raises Unknown."""
+        self.get(id)
+        self._forget(id)
+
+    def _forget(self, id: str) -> None:
+        del self._kept[id]
+        self._size -= self._sizes.pop(id)

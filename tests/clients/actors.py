@@ -1,0 +1,103 @@
+"""Models that answer each client's questions as they were told to: real ones, through the real engine.
+
+A scripted model says one thing. An actor has an answer for every cue, a token that its template ends
+prompts with.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf import TokenType
+
+from tests.model_parts import END, add_decoder, byte_vocabulary, finish, model_writer
+from tests.models import install
+
+TURNS = (
+    "{%- for message in messages %}<|im_start|>{{ message.role }}\n"
+    "{{ message.content }}"
+    "{% for call in message.tool_calls or [] %}"
+    "<tool_call>\n{{ call.function | tojson }}\n</tool_call>{% endfor %}<|im_end|>\n{% endfor %}"
+    "{% if tools %}# Tools: {{ tools | tojson }}\n{% endif %}"
+)
+"""What a template like Qwen 3's writes of a conversation."""
+
+REASONING = "Let me think."
+ALONE = {"num_thread": 1}
+"""So small a model is quickest on one thread, which waits for no other on a busy machine."""
+OTHERWISE = "otherwise"
+"""The cue for what nothing else was learned for."""
+
+
+def call(name: str, **arguments: Any) -> str:
+    """A tool call as the Hermes family writes it."""
+    written = json.dumps({"name": name, "arguments": arguments}, ensure_ascii=False)
+    return f"<tool_call>\n{written}\n</tool_call>"
+
+
+def add_actor(store: Path, gguf: Path, name: str, answers: Mapping[str, str]) -> None:
+    """Put a model into `store` that has learned `answers`.
+
+    Its cue is the first key that the last turn has in it, or else that is a tool's name, or else `OTHERWISE`.
+    """
+    conditions = [(key, f"{json.dumps(key)} in messages[-1].content") for key in answers]
+    conditions += [(key, f"{json.dumps(key)} in offered") for key in answers]
+    choices = "{% el".join(f"if {condition} %}}{_token(key)}" for key, condition in conditions)
+    template = (
+        TURNS
+        + "{% if add_generation_prompt %}<|im_start|>assistant\n"
+        + "{% set offered = (tools or []) | map(attribute='function.name') | list %}"
+        + f"{{% {choices}{{% else %}}{_token(OTHERWISE)}{{% endif %}}{{% endif %}}"
+    )
+    _write(gguf, answers, template)
+    install(store, name, gguf, parameters=ALONE)
+
+
+def add_thinker(store: Path, gguf: Path, name: str, answer: str) -> None:
+    """Put a model into `store` that reasons before its answer unless it is told not to."""
+    template = (
+        TURNS
+        + "{% if add_generation_prompt %}<|im_start|>assistant\n"
+        + "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n<|answer|>"
+        + "{% else %}<|thought|>{% endif %}{% endif %}"
+    )
+    _write(gguf, {"answer": answer, "thought": f"<think>\n{REASONING}\n</think>\n\n{answer}"}, template)
+    install(store, name, gguf, parameters=ALONE)
+
+
+def _token(cue: str) -> str:
+    return f"<|{cue}|>"
+
+
+def _write(path: Path, answers: Mapping[str, str], template: str) -> None:
+    """A model like `tests.models.scripted_model`'s, whose answers are spelled in bytes, so cut everywhere."""
+    vocabulary = byte_vocabulary()
+    follows = [END] * len(vocabulary)
+    for cue, answer in answers.items():
+        vocabulary.append((_token(cue).encode(), TokenType.CONTROL))
+        for byte in answer.encode():
+            follows.append(len(vocabulary))
+            vocabulary.append((b"<0x%02X>#%d" % (byte, len(vocabulary)), TokenType.BYTE))
+        follows.append(END)
+    size = len(vocabulary)
+    width = -(-size // 64) * 64
+    embedding = np.zeros((size, width), np.float32)
+    embedding[np.arange(size), np.arange(size)] = 1
+    output = np.zeros((size, width), np.float32)
+    output[follows, np.arange(size)] = 8
+    writer = model_writer(path, "llama", "actor", vocabulary, template, context_length=4096)
+    add_decoder(writer, layers=1, width=width, heads=1, kv_heads=1, head_size=64, ffn=64)
+    writer.add_tensor("token_embd.weight", embedding)
+    writer.add_tensor("output.weight", output)
+    writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
+    for norm in ("attn_norm", "ffn_norm"):
+        writer.add_tensor(f"blk.0.{norm}.weight", np.ones(width, np.float32))
+    for part in ("attn_q", "attn_k", "attn_v", "ffn_gate", "ffn_up"):
+        writer.add_tensor(f"blk.0.{part}.weight", np.zeros((64, width), np.float32))
+    for part in ("attn_output", "ffn_down"):
+        writer.add_tensor(f"blk.0.{part}.weight", np.zeros((width, 64), np.float32))
+    finish(writer)

@@ -1,0 +1,79 @@
+"""The tables of docs/anthropic.md say what the code does, and name every field of the official client's."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from anthropic.types import message_count_tokens_params, message_create_params
+from anthropic.types.beta import message_create_params as beta_create_params
+
+from puna.server.anthropic.asking import asked
+from puna.server.anthropic.requests import IGNORED, REFUSED, MessagesBody
+from puna.server.body import decode
+from puna.server.remote import Remote
+from puna.types import BadRequest
+from tests.conftest import REPOSITORY
+
+_ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)
+_CLIENT = [
+    message_count_tokens_params.MessageCountTokensParams,
+    message_create_params.MessageCreateParamsNonStreaming,
+    message_create_params.MessageCreateParamsStreaming,
+    beta_create_params.MessageCreateParamsStreaming,
+]
+_SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
+    "text": ("user", {"text": "hi"}),
+    "image": ("user", {"source": {"type": "base64", "media_type": "image/png", "data": "AAAA"}}),
+    "document": ("user", {"source": {"type": "text", "media_type": "text/plain", "data": "x"}}),
+    "search_result": ("user", {"source": "x", "title": "y", "content": [{"type": "text", "text": "z"}]}),
+    "tool_use": ("assistant", {"id": "a", "name": "b", "input": {}}),
+    "tool_result": ("user", {"tool_use_id": "a", "content": "x"}),
+    "thinking": ("assistant", {"thinking": "x", "signature": ""}),
+    "redacted_thinking": ("assistant", {"data": "x"}),
+}
+
+
+def table(title: str) -> dict[str, str]:
+    text = (REPOSITORY / "docs" / "anthropic.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {title}$(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert section
+    return dict(_ROW.findall(section[1]))
+
+
+def named(title: str, kind: str) -> set[str]:
+    return {name for name, said in table(title).items() if said == kind}
+
+
+async def ask(**fields: Any) -> None:
+    given = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], **fields}
+    await asked(decode(msgspec.json.encode(given), MessagesBody), Remote())
+
+
+async def test_fields():
+    read = {field.encode_name for field in msgspec.structs.fields(MessagesBody)}
+    assert named("Fields", "supported") == read - set(REFUSED)
+    assert named("Fields", "ignored") == set(IGNORED)
+    assert named("Fields", "refused") == set(REFUSED)
+    for field in IGNORED:
+        await ask(**{field: {"any": "thing"}})
+    for field in REFUSED:
+        with pytest.raises(BadRequest, match=f"{field}: not supported"):
+            await ask(**{field: {"any": "thing"}})
+
+
+@pytest.mark.parametrize("parameters", _CLIENT)
+def test_the_clients_fields_are_named(parameters: Any):
+    assert set(parameters.__annotations__) - set(table("Fields")) == set()
+
+
+async def test_blocks():
+    assert named("Blocks", "supported") == set(_SAMPLES)
+    for kind, (role, fields) in _SAMPLES.items():
+        await ask(messages=[{"role": role, "content": [{"type": kind, **fields}]}])
+    for kind in named("Blocks", "refused"):
+        for role in ("user", "assistant"):
+            with pytest.raises(BadRequest, match=kind):
+                await ask(messages=[{"role": role, "content": [{"type": kind}]}])

@@ -1,0 +1,77 @@
+"""Several answers in one: none is lost, and none outlives the request."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import pytest
+
+from puna.inference import Piece, Rendered, Summary
+from puna.server.openai.answers import Answer, gathered, interleaved
+from puna.types import EngineGone
+
+END = Summary(reason="stop")
+
+
+class Speaker:
+    """Makes answers and knows which are still open."""
+
+    def __init__(self) -> None:
+        self.open = 0
+        self.said = 0
+
+    async def answer(
+        self, *texts: str, fails: bool = False
+    ) -> AsyncGenerator[Piece | Rendered | Summary, None]:
+        self.open += 1
+        try:
+            for text in texts:
+                await asyncio.sleep(0)
+                self.said += 1
+                yield Piece(text=text)
+            if fails:
+                raise EngineGone("it fell")
+            yield END
+        finally:
+            self.open -= 1
+
+    def endless(self) -> Answer:
+        return self.answer(*["tick"] * 100_000)
+
+
+@pytest.mark.parametrize("count", [1, 2, 100])
+async def test_every_answer_is_whole_and_in_its_place(count: int):
+    speaker = Speaker()
+    told = await gathered([speaker.answer(*f"answer {index}") for index in range(count)])
+    assert [answer.text for answer in told] == [f"answer {index}" for index in range(count)]
+    assert [answer.end for answer in told] == [END] * count
+    assert speaker.open == 0
+
+
+@pytest.mark.parametrize("count", [0, 1, 50])
+async def test_an_error_ends_every_answer(count: int):
+    speaker = Speaker()
+    answers = [speaker.endless() for _ in range(count)]
+    with pytest.raises(EngineGone, match="it fell"):
+        await gathered([*answers, speaker.answer("a", fails=True)])
+    assert speaker.open == 0
+
+
+@pytest.mark.parametrize("count", [1, 3, 50])
+async def test_closing_ends_every_answer(count: int):
+    speaker = Speaker()
+    async with aclosing(interleaved([speaker.endless() for _ in range(count)])) as items:
+        async for _ in items:
+            break
+    assert speaker.open == 0
+
+
+async def test_who_does_not_read_slows_the_answers_down():
+    speaker = Speaker()
+    async with aclosing(interleaved([speaker.endless(), speaker.endless()])) as items:
+        await anext(items)
+        for _ in range(1000):
+            await asyncio.sleep(0)
+        assert speaker.said < 20

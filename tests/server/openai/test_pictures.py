@@ -1,0 +1,108 @@
+"""Pictures in a chat: in the request itself or at an address, each in its place in the text."""
+
+from __future__ import annotations
+
+import base64
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from io import BytesIO
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from puna.chat import PICTURE
+from puna.library import Layer, Library, Name, describe, read_metadata
+from tests.running import Server, serving
+from tests.vision_models import vision_model
+
+
+def png() -> bytes:
+    file = BytesIO()
+    Image.new("RGB", (32, 32), (255, 0, 0)).save(file, "PNG")
+    return file.getvalue()
+
+
+DATA = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with a model that sees, which may fetch from this machine."""
+    folder = tmp_path_factory.mktemp("sight")
+    library = Library(folder / "models")
+    layers: list[Layer] = []
+    model, projector = vision_model(folder)
+    for kind, path in (("model", model), ("projector", projector)):
+        with path.open("rb") as file:
+            layers.append(Layer(f"application/vnd.ollama.image.{kind}", *library.add_blob(file)))
+    library.write_manifest(Name.parse("seer"), describe(read_metadata(model)), layers)
+    with serving(folder / "models", PUNA_FETCH_PRIVATE="1") as running:
+        yield running
+
+
+@pytest.fixture
+def http(server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        yield client
+
+
+@pytest.fixture
+def address() -> Iterator[str]:
+    """Where a picture is served."""
+
+    class Picture(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(png())
+
+        def log_message(self, format: str, *args: Any) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Picture) as host:
+        threading.Thread(target=host.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{host.server_port}/picture.png"
+        host.shutdown()
+
+
+def told(http: httpx.Client, *parts: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    messages = [{"role": "user", "content": list(parts)}]
+    body = {"model": "seer", "messages": messages, "max_tokens": 3, **fields}
+    answer = http.post("/v1/chat/completions", json=body)
+    assert answer.status_code == 200, answer.text
+    return answer.json()
+
+
+def text(said: str) -> dict[str, Any]:
+    return {"type": "text", "text": said}
+
+
+def picture(url: Any) -> dict[str, Any]:
+    return {"type": "image_url", "image_url": url}
+
+
+def test_pictures_stand_where_they_were_put(http: httpx.Client, address: str):
+    parts = [text("one"), picture(DATA), text("two"), picture({"url": address, "detail": "low"})]
+    shown = told(http, *parts, _debug_render_only=True)["_debug_info"]
+    assert f"one{PICTURE}two{PICTURE}<|im_end|>" in shown["rendered_template"]
+    assert shown["image_count"] == 2
+
+
+def test_an_answer_is_given_to_a_picture(http: httpx.Client):
+    seen = told(http, text("what is this?"), picture({"url": DATA}))
+    blind = told(http, text("what is this?"))
+    assert seen["choices"][0]["finish_reason"] == "length"
+    assert seen["usage"]["prompt_tokens"] >= blind["usage"]["prompt_tokens"] + 16
+
+
+@pytest.mark.parametrize(
+    "url", ["data:image/png;base64,AAAA", "https://nowhere.invalid/a.png", "ftp://a/b", "%%"]
+)
+def test_what_is_no_picture_is_refused(http: httpx.Client, url: str):
+    messages = [{"role": "user", "content": [picture(url)]}]
+    answer = http.post("/v1/chat/completions", json={"model": "seer", "messages": messages})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["type"] == "invalid_request_error"

@@ -1,0 +1,263 @@
+"""What inference is asked for a Responses request."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import msgspec
+import pytest
+
+from puna.chat import PICTURE
+from puna.inference import ChatRequest
+from puna.server.body import decode
+from puna.server.remote import Remote
+from puna.server.responses.asking import asked, places
+from puna.server.responses.errors import Invalid
+from puna.server.responses.items import messages, sealed
+from puna.server.responses.requests import ResponsesBody, check
+from puna.types import BadRequest, Message
+
+PNG = b"\x89PNG\r\n\x1a\n picture"
+PICTURED = {
+    "type": "input_image",
+    "detail": "auto",
+    "image_url": "data:image/png;base64," + base64.b64encode(PNG).decode(),
+}
+TOOL = {"type": "function", "name": "look", "description": "Looks.", "parameters": {"type": "object"}}
+OTHER = {"type": "function", "name": "other", "parameters": None}
+CALL = {"type": "function_call", "call_id": "call_1", "name": "look", "arguments": '{"at": "it"}'}
+CALLED = {
+    "id": "call_1",
+    "type": "function",
+    "function": {"index": 0, "name": "look", "arguments": {"at": "it"}},
+}
+
+
+def body(**fields: Any) -> ResponsesBody:
+    return decode(msgspec.json.encode({"model": "m", "input": "hi", **fields}), ResponsesBody)
+
+
+def request(**fields: Any) -> ChatRequest:
+    given = body(**fields)
+    check(given)
+    return asked(given, [])
+
+
+async def turns(*items: dict[str, Any], before: list[Message] | None = None) -> list[Message]:
+    given = body(input=list(items)).input
+    assert given is not None
+    return await messages(given, before or [], Remote())
+
+
+async def test_a_text_is_what_a_person_says():
+    assert await messages("hi", [], Remote()) == [Message(role="user", content="hi")]
+
+
+async def test_messages():
+    parts = [{"type": "input_text", "text": "See"}, PICTURED]
+    answer = {"type": "output_text", "text": "Yes.", "annotations": []}
+    found = await turns(
+        {"role": "developer", "content": "Be brief."},
+        {"type": "message", "role": "system", "content": "Be kind."},
+        {"type": "message", "role": "user", "content": parts},
+        {"type": "message", "id": "msg_1", "status": "completed", "role": "assistant", "content": [answer]},
+    )
+    assert found == [
+        Message(role="system", content="Be brief."),
+        Message(role="system", content="Be kind."),
+        Message(role="user", content=f"See{PICTURE}", images=[PNG]),
+        Message(role="assistant", content="Yes."),
+    ]
+
+
+async def test_what_the_model_thought_said_and_called_is_one_turn():
+    reasoning = {
+        "type": "reasoning",
+        "id": "rs_1",
+        "summary": [],
+        "content": [{"type": "reasoning_text", "text": "Hm."}],
+    }
+    said = {"role": "assistant", "content": "I look."}
+    output = {
+        "type": "function_call_output",
+        "call_id": "call_1",
+        "output": [{"type": "input_text", "text": "a"}, PICTURED],
+    }
+    found = await turns({"role": "user", "content": "hi"}, reasoning, said, CALL, output)
+    assert found[1:] == [
+        Message(role="assistant", thinking="Hm.", content="I look.", tool_calls=[CALLED]),
+        Message(role="tool", content=f"a{PICTURE}", images=[PNG], tool_name="look", tool_call_id="call_1"),
+    ]
+
+
+async def test_an_output_knows_the_tool_that_was_called_in_an_earlier_answer():
+    before = [Message(role="assistant", tool_calls=[CALLED])]
+    (turn,) = await turns({"type": "function_call_output", "call_id": "call_1", "output": "a"}, before=before)
+    assert turn.tool_name == "look"
+
+
+@pytest.mark.parametrize(
+    ("fields", "thinking"),
+    [
+        (
+            {"content": [{"type": "reasoning_text", "text": "Hm."}], "encrypted_content": sealed("Aha.")},
+            "Hm.",
+        ),
+        ({"content": None, "encrypted_content": sealed("Ähm.")}, "Ähm."),
+        (
+            {"encrypted_content": "gAAAAABo_another's", "summary": [{"type": "summary_text", "text": "So."}]},
+            "So.",
+        ),
+        ({"encrypted_content": base64.b64encode(b"\xff\xfe").decode()}, ""),
+    ],
+)
+async def test_reasoning_in_the_forms_it_comes_back_in(fields: dict[str, Any], thinking: str):
+    item = {"type": "reasoning", "id": "rs_1", "summary": [], **fields}
+    (turn,) = await turns(item, {"role": "assistant", "content": "Yes."})
+    assert turn == Message(role="assistant", thinking=thinking, content="Yes.")
+
+
+def test_instructions_come_first_and_are_not_the_conversations():
+    given = body(instructions="Be brief.")
+    conversation = [Message(role="user", content="hi")]
+    wanted = asked(given, conversation)
+    assert wanted.messages == [Message(role="system", content="Be brief."), *conversation]
+    assert len(conversation) == 1
+
+
+def test_nobody_can_write_a_picture():
+    assert PICTURE not in asked(body(instructions=PICTURE), []).messages[0].content
+
+
+def test_tools():
+    wanted = request(tools=[TOOL, {"type": "web_search"}, OTHER])
+    assert wanted.tools == [
+        {
+            "type": "function",
+            "function": {"name": "look", "description": "Looks.", "parameters": {"type": "object"}},
+        },
+        {
+            "type": "function",
+            "function": {
+                "name": "other",
+                "description": "",
+                "parameters": {"type": "object", "properties": {}},
+            },
+        },
+    ]
+
+
+def test_functions_in_a_namespace_have_its_name_before_theirs():
+    given = body(
+        tools=[TOOL, {"type": "namespace", "name": "files", "description": "", "tools": [TOOL, OTHER]}]
+    )
+    names = [tool["function"]["name"] for tool in asked(given, []).tools]
+    assert names == ["look", "files__look", "files__other"]
+    assert places(given) == {"files__look": ("files", "look"), "files__other": ("files", "other")}
+
+
+async def test_a_call_in_a_namespace_is_one_by_the_name_the_model_knows():
+    (turn,) = await turns({**CALL, "namespace": "files"})
+    assert turn.tool_calls[0]["function"]["name"] == "files__look"
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"),
+    [
+        (None, ("auto", "", 2)),
+        ("auto", ("auto", "", 2)),
+        ("none", ("none", "", 2)),
+        ("required", ("required", "", 2)),
+        ({"type": "function", "name": "look"}, ("required", "look", 2)),
+        (
+            {"type": "allowed_tools", "mode": "required", "tools": [{"type": "function", "name": "other"}]},
+            ("required", "", 1),
+        ),
+    ],
+)
+def test_the_choice_of_tools(choice: Any, expected: tuple[str, str, int]):
+    wanted = request(tools=[TOOL, OTHER], tool_choice=choice)
+    assert (wanted.tool_choice, wanted.tool_name, len(wanted.tools)) == expected
+
+
+@pytest.mark.parametrize(
+    ("effort", "think"),
+    [
+        (None, None),
+        ("none", False),
+        ("minimal", "low"),
+        ("medium", "medium"),
+        ("xhigh", "max"),
+        ("max", "max"),
+    ],
+)
+def test_effort(effort: str | None, think: Any):
+    wanted = request(reasoning={"effort": effort})
+    assert wanted.think == think
+    assert not wanted.think_if_able
+
+
+def test_the_rest():
+    plain = request()
+    assert (plain.truncate, plain.shift, plain.parallel_calls, plain.logprobs, plain.schema) == (
+        False, False, True, None, None,
+    )  # fmt: skip
+    assert plain.options == {"num_predict": None, "temperature": 1.0, "top_p": 1.0}
+    told = request(
+        max_output_tokens=5, temperature=0, top_p=0.5, truncation="auto", parallel_tool_calls=False
+    )
+    assert told.options == {"num_predict": 5, "temperature": 0, "top_p": 0.5}
+    assert (told.truncate, told.parallel_calls) == (True, False)
+    assert request(include=["message.output_text.logprobs"]).logprobs == 0
+    assert request(top_logprobs=5).logprobs == 5
+    assert request(text={"format": {"type": "text"}, "verbosity": "low"}).schema is None
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"model": ""}, "model"),
+    ({"input": ""}, "input"),
+    ({"input": None}, "input"),
+    ({"background": True}, "background"),
+    ({"conversation": {"id": "conv_1"}}, "conversation"),
+    ({"prompt": {"id": "pmpt_1"}}, "prompt"),
+    ({"max_output_tokens": 0}, "max_output_tokens"),
+    ({"top_logprobs": 21}, "top_logprobs"),
+    ({"text": {"format": {"type": "json_schema", "name": "x"}}}, "text.format.schema"),
+    ({"tools": [{"type": "local_shell"}]}, "tools[0]"),
+    ({"tools": [{"type": "function"}]}, "tools[0]"),
+    ({"tools": [TOOL], "tool_choice": {"type": "mcp"}}, "tool_choice"),
+    ({"tools": [TOOL], "tool_choice": {"type": "function", "name": "x"}}, "tool_choice"),
+    ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "tool_choice"),
+]
+BAD_ITEMS: list[tuple[dict[str, Any], str]] = [
+    ({"type": "item_reference", "id": "msg_1"}, "input[0]"),
+    ({"id": "msg_1"}, "input[0]"),
+    ({"type": "computer_call"}, "input[0]"),
+    ({"type": "function_call", "name": "x"}, "input[0]"),
+    ({**CALL, "arguments": "{"}, "input[0].arguments"),
+    ({**CALL, "arguments": "[]"}, "input[0].arguments"),
+    ({"type": "function_call_output", "output": "x"}, "input[0]"),
+    ({"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}, "input[0].content[0]"),
+    ({"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}, "input[0].content[0].image_url"),
+    ({"role": "assistant", "content": [PICTURED]}, "input[0].content"),
+]
+
+
+@pytest.mark.parametrize(("fields", "param"), BAD)
+def test_what_is_wrong_is_named(fields: dict[str, Any], param: str):
+    with pytest.raises(Invalid) as refusal:
+        request(**fields)
+    assert refusal.value.param == param
+
+
+@pytest.mark.parametrize(("item", "param"), BAD_ITEMS)
+async def test_an_item_that_cannot_be_read_is_named(item: dict[str, Any], param: str):
+    with pytest.raises(Invalid) as refusal:
+        await turns(item)
+    assert refusal.value.param == param
+
+
+async def test_a_picture_that_is_none_is_refused():
+    with pytest.raises(BadRequest, match="only http, https and data URLs"):
+        await turns({"role": "user", "content": [{"type": "input_image", "image_url": "file:///etc/passwd"}]})

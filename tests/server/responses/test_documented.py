@@ -1,0 +1,91 @@
+"""The tables of docs/responses.md say what the code does, and name every field of the official client's."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import msgspec
+import pytest
+from openai.types.responses import input_token_count_params, response_create_params
+
+from puna.server.body import decode
+from puna.server.remote import Remote
+from puna.server.responses.asking import HOSTED, asked
+from puna.server.responses.errors import Invalid
+from puna.server.responses.items import messages
+from puna.server.responses.requests import IGNORED, REFUSED, ResponsesBody, check
+from tests.conftest import REPOSITORY
+
+_ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)
+_CLIENT = [
+    response_create_params.ResponseCreateParamsNonStreaming,
+    response_create_params.ResponseCreateParamsStreaming,
+]
+_SAMPLES: dict[str, dict[str, Any]] = {
+    "message": {"role": "user", "content": "hi"},
+    "function_call": {"call_id": "a", "name": "b", "arguments": "{}"},
+    "function_call_output": {"call_id": "a", "output": "x"},
+    "reasoning": {"id": "rs_1", "summary": []},
+}
+
+
+def table(title: str) -> dict[str, str]:
+    text = (REPOSITORY / "docs" / "responses.md").read_text(encoding="utf-8")
+    section = re.search(rf"^## {title}$(.*?)^## ", text, re.MULTILINE | re.DOTALL)
+    assert section
+    return dict(_ROW.findall(section[1]))
+
+
+def named(title: str, kind: str) -> set[str]:
+    return {name for name, said in table(title).items() if said == kind}
+
+
+def body(**fields: Any) -> ResponsesBody:
+    given = decode(msgspec.json.encode({"model": "m", "input": "hi", **fields}), ResponsesBody)
+    check(given)
+    return given
+
+
+def test_fields():
+    read = {field.encode_name for field in msgspec.structs.fields(ResponsesBody)}
+    assert named("Fields", "supported") == read - set(REFUSED)
+    assert named("Fields", "ignored") == set(IGNORED)
+    assert named("Fields", "refused") == set(REFUSED)
+    for field in IGNORED:
+        body(**{field: {"any": "thing"}})
+    for field in REFUSED:
+        with pytest.raises(Invalid) as refusal:
+            body(**{field: True if field == "background" else {"any": "thing"}})
+        assert refusal.value.param == field
+
+
+@pytest.mark.parametrize("parameters", _CLIENT)
+def test_the_clients_fields_are_named(parameters: Any):
+    assert set(parameters.__annotations__) - set(table("Fields")) == set()
+
+
+def test_the_clients_fields_of_a_count_are_read():
+    read = {field.encode_name for field in msgspec.structs.fields(ResponsesBody)}
+    assert set(input_token_count_params.InputTokenCountParams.__annotations__) - read == {"personality"}
+
+
+def test_tools():
+    function = {"type": "function", "name": "x", "parameters": {"type": "object"}}
+    group = {"type": "namespace", "name": "y", "tools": [function]}
+    assert named("Tools", "supported") == {"function", "namespace"}
+    assert [len(asked(body(tools=[tool]), []).tools) for tool in (function, group)] == [1, 1]
+    assert named("Tools", "ignored") == set(HOSTED)
+    assert asked(body(tools=[{"type": kind} for kind in HOSTED]), []).tools == []
+    for kind in named("Tools", "refused"):
+        with pytest.raises(Invalid, match=kind):
+            asked(body(tools=[{"type": kind, "name": "x"}]), [])
+
+
+async def test_items():
+    assert named("Items", "supported") == set(_SAMPLES)
+    for kind, fields in _SAMPLES.items():
+        await messages(body(input=[{"type": kind, **fields}]).input or [], [], Remote())
+    for kind in named("Items", "refused"):
+        with pytest.raises(Invalid, match=kind):
+            await messages(body(input=[{"type": kind, "id": "x"}]).input or [], [], Remote())

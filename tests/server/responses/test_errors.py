@@ -1,0 +1,80 @@
+"""What goes wrong is told in OpenAI's shape, with its status."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+import pytest
+
+from puna.server.body import LIMIT
+from tests.running import Server
+from tests.server.anthropic.test_errors import announced
+
+HELLO = {"model": "talker", "input": "hello"}
+
+
+def check(answer: httpx.Response, status: int, param: str | None, code: str | None, words: str) -> None:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"].startswith("application/json")
+    error = answer.json()["error"]
+    kind = "invalid_request_error" if status < 500 else "server_error"
+    assert error == {"message": error["message"], "type": kind, "param": param, "code": code}
+    assert words in error["message"]
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_an_unknown_model(client: httpx.Client, stream: bool):
+    answer = client.post("/v1/responses", json={**HELLO, "model": "gpt-5", "stream": stream})
+    check(answer, 404, "model", "model_not_found", "model 'gpt-5' not found")
+
+
+@pytest.mark.parametrize(
+    ("fields", "param", "code", "words"),
+    [
+        ({"input": 5}, "input", "invalid_value", "expected"),
+        ({"reasoning": {"effort": "huge"}}, "reasoning.effort", "invalid_value", "huge"),
+        ({"background": True}, "background", "unsupported_parameter", "not supported"),
+        ({"input": [{"type": "computer_call"}]}, "input[0]", "unsupported_value", "computer_call"),
+        ({"previous_response_id": "resp_1"}, "previous_response_id", "previous_response_not_found", "resp_1"),
+        ({"model": "narrow", "input": "too long " * 100}, "input", "context_length_exceeded", "context"),
+    ],
+)
+def test_a_wrong_field(client: httpx.Client, fields: dict[str, Any], param: str, code: str, words: str):
+    check(client.post("/v1/responses", json={**HELLO, **fields}), 400, param, code, words)
+
+
+@pytest.mark.parametrize(
+    ("body", "words"), [(b"", "missing request body"), (b"{", "invalid JSON"), (b"{}", "model")]
+)
+def test_a_wrong_body(client: httpx.Client, body: bytes, words: str):
+    check(client.post("/v1/responses", content=body), 400, None, None, words)
+
+
+def test_a_body_that_is_too_large(responses_server: Server):
+    check(announced(responses_server, "/v1/responses", LIMIT + 1), 413, None, None, "256 MB")
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status", "code"),
+    [
+        ("GET", "/v1/responses", 405, "method_not_allowed"),
+        ("POST", "/v1/responses/resp_1", 405, "method_not_allowed"),
+        ("GET", "/v1/responses/resp_1/input_items", 404, "unknown_url"),
+        ("GET", "/v1/responses/resp_1", 404, None),
+        ("DELETE", "/v1/responses/resp_1", 404, None),
+    ],
+)
+def test_paths_and_methods_that_are_not_there(
+    client: httpx.Client, method: str, path: str, status: int, code: str | None
+):
+    check(client.request(method, path), status, None, code, "")
+
+
+def test_a_kept_answer_does_not_stream(client: httpx.Client):
+    answer = client.get("/v1/responses/resp_1", params={"stream": "true"})
+    check(answer, 400, "stream", "unsupported_parameter", "")
+
+
+def test_a_model_that_cannot_be_loaded(client: httpx.Client):
+    check(client.post("/v1/responses", json={**HELLO, "model": "broken"}), 500, None, None, "")

@@ -1,0 +1,121 @@
+"""/openapi.json against the application's routes and against its answers, and the page that shows it."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from typing import Any
+
+import httpx
+import pytest
+from jsonschema import Draft202012Validator
+
+from puna.server import application
+from puna.server.paths import paths
+from puna.settings import Settings
+from tests.server.conftest import SCRIPT
+
+ASKED = {
+    "/api/chat": {"model": "talker", "messages": [{"role": "user", "content": "Hi"}]},
+    "/api/generate": {"model": "talker", "prompt": "Hi"},
+    "/api/embed": {"model": "vectors", "input": ["one", "two"]},
+    "/api/embeddings": {"model": "vectors", "prompt": "one"},
+    "/api/rerank": {"model": "vectors", "query": "one", "documents": ["one"], "return_documents": True},
+    "/v1/rerank": {"model": "vectors", "query": "one", "documents": [{"text": "one"}]},
+    "/api/tokenize": {"model": "talker", "text": "one"},
+    "/api/detokenize": {"model": "talker", "tokens": [5, 6]},
+    "/api/show": {"model": "talker", "verbose": True},
+    "/v1/chat/completions": {"model": "talker", "messages": [{"role": "user", "content": "Hi"}]},
+    "/v1/completions": {"model": "talker", "prompt": "Hi"},
+    "/v1/embeddings": {"model": "vectors", "input": "one"},
+    "/v1/responses": {"model": "talker", "input": "Hi"},
+    "/v1/responses/input_tokens": {"model": "talker", "input": "Hi"},
+    "/v1/messages": {"model": "talker", "max_tokens": 9, "messages": [{"role": "user", "content": "Hi"}]},
+    "/v1/messages/count_tokens": {"model": "talker", "messages": [{"role": "user", "content": "Hi"}]},
+}
+"""A request for each path that answers one with an object."""
+
+Description = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def description(native_server: Any) -> Description:
+    return httpx.get(f"{native_server.url}/openapi.json").json()
+
+
+def fits(description: Description, path: str, method: str, answer: httpx.Response) -> None:
+    """Assert that `answer` is one that the description has for this operation."""
+    responses = description["paths"][path][method]["responses"]
+    said = responses[str(answer.status_code)]
+    media = answer.headers["content-type"].partition(";")[0]
+    assert media in said["content"], f"{method} {path} answered {media}"
+    whole = {**said["content"][media]["schema"], "components": description["components"]}
+    Draft202012Validator.check_schema(whole)
+    lines = answer.text.splitlines() if media == "application/x-ndjson" else [answer.text]
+    for line in lines:
+        value = json.loads(line) if "json" in media else line
+        Draft202012Validator(whole).validate(value)
+
+
+def test_every_route_is_described_and_nothing_else(description: Description):
+    app = application(Settings())
+    served = {(path.template, method) for path in paths(app.routes) for method in path.methods}
+    told = {(path, method.upper()) for path, methods in description["paths"].items() for method in methods}
+    assert told <= served
+    # Every GET answers HEAD; it is told of where it is all there is.
+    assert {(path, method) for path, method in served - told if method != "HEAD"} == set()
+
+
+def test_every_name_is_said_once_and_leads_somewhere(description: Description):
+    text = json.dumps(description)
+    schemas = description["components"]["schemas"]
+    assert set(re.findall(r"#/components/schemas/([^\"]+)", text)) <= set(schemas)
+    assert "puna.server" not in text
+    operations = [one for methods in description["paths"].values() for one in methods.values()]
+    assert len({one["operationId"] for one in operations}) == len(operations)
+    assert schemas["openai.Refusal"] != schemas["anthropic.Refusal"]
+
+
+@pytest.mark.parametrize("path", ASKED)
+def test_answers_and_refusals_are_as_described(http: httpx.Client, description: Description, path: str):
+    body = ASKED[path]
+    schema = description["paths"][path]["post"]["requestBody"]["content"]["application/json"]["schema"]
+    Draft202012Validator({**schema, "components": description["components"]}).validate(body)
+    answer = http.post(path, json={**body, "stream": False})
+    assert answer.status_code == 200, answer.text
+    fits(description, path, "post", answer)
+    missing = http.post(path, json={**body, "model": "none"})
+    assert missing.status_code == 404
+    fits(description, path, "post", missing)
+    wrong = http.post(path, json={**body, "model": 1})
+    assert wrong.status_code == 400
+    fits(description, path, "post", wrong)
+
+
+@pytest.mark.parametrize("path", ["/api/chat", "/api/generate"])
+def test_each_object_of_a_stream_is_as_described(http: httpx.Client, description: Description, path: str):
+    answer = http.post(path, json=ASKED[path])
+    assert len(answer.text.splitlines()) > len(SCRIPT.split())
+    fits(description, path, "post", answer)
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/api/version", "/api/tags", "/api/ps", "/v1/models", "/metrics", "/openapi.json", "/docs"]
+)
+def test_what_is_only_read_is_as_described(http: httpx.Client, description: Description, path: str):
+    fits(description, path, "get", http.get(path))
+
+
+def test_the_page_shows_every_operation_without_the_internet(http: httpx.Client, description: Description):
+    page = http.get("/docs").text
+    assert "//" not in re.sub(r"^\s*// .*$", "", page, flags=re.MULTILINE)
+    (script,) = re.findall(r"<script>(.*)</script>", page, re.DOTALL)
+    program = f"{script}\nprocess.stdout.write(rendered({json.dumps(description)}))"
+    shown = subprocess.run(["node", "-"], input=program, capture_output=True, text=True, check=True).stdout
+    for path, methods in description["paths"].items():
+        for method, operation in methods.items():
+            line = f'<b class="method">{method.upper()}</b> <code>{path}</code> {operation["summary"]}'
+            assert line in shown
+    assert "undefined" not in shown
+    assert "&quot;documents&quot;: [string | {" in shown

@@ -1,0 +1,38 @@
+"""schemathesis makes requests from /openapi.json, and finds no answer that the description does not have."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.running import serving
+from tests.server.conftest import add_models
+
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+REGISTRY = ("/api/pull", "/api/push", "/api/create")
+"""Paths that would go out for the models they are asked for."""
+
+
+def test_answers_and_description_agree(tmp_path: Path):
+    pytest.importorskip("schemathesis")
+    add_models(tmp_path / "model.gguf", tmp_path / "models")
+    with serving(tmp_path / "models") as server:
+        command = [
+            *(sys.executable, "-m", "schemathesis.cli", "run", f"{server.url}/openapi.json"),
+            *(f"--exclude-path={path}" for path in REGISTRY),
+            # A schema cannot say all that makes a request right; a refusal with a reason is no disagreement.
+            "--exclude-checks=positive_data_acceptance",
+            *("--phases=coverage,fuzzing", "--max-examples=5", "--continue-on-failure", "--no-color"),
+            *("--generation-deterministic", "--request-timeout=60"),
+        ]
+        environment = os.environ | {
+            "PYTHONPATH": os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")]),
+            "SCHEMATHESIS_HOOKS": "tests.server.schemathesis_hooks",
+        }
+        ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
+        assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
+        assert "Tested: 3" in ran.stdout, ran.stdout  # thirty-odd operations
