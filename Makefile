@@ -75,7 +75,8 @@ $(CLIENTS)/.package-lock.json: tests/clients/package.json tests/clients/package-
 
 .cache/docker-registry:
 	@rm -rf $@.new && mkdir -p $@.new
-	@cd $@.new && apt-get download docker-registry && dpkg -x docker-registry_*.deb . && rm docker-registry_*.deb || \
+	@cd $@.new && { apt-get -q download docker-registry || { apt-get -q update && apt-get -q download docker-registry; }; } && \
+		dpkg -x docker-registry_*.deb . && rm docker-registry_*.deb || \
 		{ echo "make test needs docker-registry, which pull and push are tested against" \
 		"(Debian: apt install docker-registry)."; exit 1; }
 	@mv $@.new $@

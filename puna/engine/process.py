@@ -50,8 +50,13 @@ from puna.types import (
 
 _Answer = Text | Finished | Vectors | Tokens | PlainText | Failed
 
-# Saved prefixes are returned to the system when they are dropped, not kept by the allocator.
-_ENVIRONMENT = {"MALLOC_MMAP_THRESHOLD_": "1048576"}
+_ENVIRONMENT = {
+    # Saved prefixes are returned to the system when they are dropped, not kept by the allocator.
+    "MALLOC_MMAP_THRESHOLD_": "1048576",
+    # Threads that meet wait awake for some 50 µs, then sleep: awake for long, they starve each other where
+    # something else runs, too (docs/performance.md).
+    "GOMP_SPINCOUNT": "5000",
+}
 
 _ENOUGH_TO_EXIT = 5.0
 """Seconds a process may take to end after its input closed before it is killed."""
@@ -65,7 +70,7 @@ async def start(spec: LoadSpec) -> EngineProcess:
         "-m",
         "puna.engine",
         stderr=None,
-        env=os.environ | _ENVIRONMENT,
+        env=_ENVIRONMENT | os.environ,
         # A terminal's Ctrl-C is the server's to handle; it ends its engines itself.
         start_new_session=True,
     )

@@ -28,14 +28,29 @@ class Reading:
 
     def rest(self) -> list[Piece]:
         """What was held back when the answer ended."""
-        made = self._made(self._parser.finish()) if self._parser else []
-        return [*made, Piece(logprobs=self._held)] if self._held else made
+        return self._made(self._parser.finish()) if self._parser else []
 
     def _made(self, parts: list[Part]) -> list[Piece]:
-        return [self._piece(part) for part in parts]
+        if not parts or not self._held:
+            return [self._piece(part, ()) for part in parts]
+        # From the end, for there are a text's own tokens: what is left before them is notation.
+        shares = [self._share(part) for part in reversed(parts)]
+        self._held = ()
+        return [self._piece(part, share) for part, share in zip(parts, reversed(shares), strict=True)]
 
-    def _piece(self, part: Part) -> Piece:
-        logprobs, self._held = self._held, ()
+    def _share(self, part: Part) -> tuple[TokenLogprob, ...]:
+        """The last held tokens, as many as make up the part's text; for a call, all of them."""
+        if isinstance(part, Called):
+            at = 0
+        else:
+            at, missing = len(self._held), len(part.text.encode())
+            while at and missing > 0:
+                at -= 1
+                missing -= len(self._held[at].bytes)
+        share, self._held = self._held[at:], self._held[:at]
+        return share
+
+    def _piece(self, part: Part, logprobs: tuple[TokenLogprob, ...]) -> Piece:
         if isinstance(part, Called):
             index, self._calls = self._calls, self._calls + 1
             call = Call(id=_call_id(), index=index, name=part.name, arguments=part.arguments)

@@ -10,7 +10,7 @@ from puna.chat.parsing.tagged import Asked, Tagged
 from puna.types import Grammar
 
 from .rules import Rules
-from .schemas import Function, closed
+from .schemas import Function, of_content
 
 
 class Held(NamedTuple):
@@ -41,7 +41,7 @@ Notation = Callable[[Rules, list[Function], bool], Calls]
 
 
 def content(rules: Rules, schema: dict[str, Any]) -> str:
-    return rules.json("format", closed(schema))
+    return rules.json("format", of_content(schema))
 
 
 def tagged(form: Tagged, notation: Notation | None, held: Held) -> Grammar | None:

@@ -18,6 +18,9 @@ _UNWORKABLE = re.compile(r"\(\?|\\[1-9bBAZzGk]")
 
 Schema = dict[str, Any]
 
+_FORMATS = {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid"}
+"""Those that llguidance keeps."""
+
 _DATA = ("enum", "const", "default", "examples", "required")
 
 
@@ -79,9 +82,9 @@ def functions(tools: list[dict[str, Any]]) -> list[Function]:
 
 
 def _arguments(given: Schema, field: str) -> Schema:
-    if not isinstance(given.get("properties", {}), dict):
+    if not isinstance(given.get("properties") or {}, dict):
         raise BadRequest(f"invalid {field}: its properties must be an object")
-    schema = _workable(given)
+    schema = _workable(given, given)
     kind = schema.get("type", "object")
     if kind != "object" and not (isinstance(kind, list) and "object" in kind):
         raise BadRequest(f'invalid {field}: its type must be "object"')
@@ -89,6 +92,32 @@ def _arguments(given: Schema, field: str) -> Schema:
     if not _COMBINATORS & schema.keys() and not schema.get("properties"):
         schema.setdefault("additionalProperties", False)
     return schema
+
+
+def of_content(schema: Schema) -> Any:
+    """A content's schema, closed. Raises BadRequest for one that says nothing but itself."""
+    found = resolved(schema, schema)
+    leads_on = "$ref" in found and found.keys() <= {"$ref", *_DEFINITIONS}
+    if leads_on and pointed(schema, str(found["$ref"])) is not None:
+        raise BadRequest("invalid JSON schema in format: its $ref leads only to itself")
+    return closed(_without_notes(schema))
+
+
+def _without_notes(schema: Any) -> Any:
+    """The schema without formats that no grammar knows: to JSON Schema they are remarks (2020-12 §7.2.1)."""
+    if isinstance(schema, list):
+        return [_without_notes(one) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result: Schema = {}
+    for key, value in schema.items():
+        if key == "format" and isinstance(value, str) and value not in _FORMATS:
+            continue
+        if key in _OF_SCHEMAS and isinstance(value, dict):
+            result[key] = {name: _without_notes(one) for name, one in value.items()}
+        else:
+            result[key] = value if key in _DATA else _without_notes(value)
+    return result
 
 
 def closed(schema: Any) -> Any:
@@ -136,23 +165,25 @@ def _combined(schema: Any, *, within: bool = False) -> Iterator[str]:
             yield from _combined(value, within=key in ("allOf", "not", "if") or exclusive or beside)
 
 
-def _workable(schema: Any) -> Any:
+def _workable(schema: Any, root: Schema) -> Any:
     """A tool's schema without what is no JSON Schema, for a call is worth more than a keyword."""
     if isinstance(schema, list):
-        return [_workable(one) for one in schema]
+        return [_workable(one, root) for one in schema]
     if not isinstance(schema, dict):
         return schema
     result: Schema = {}
     for key, value in schema.items():
         if key in _KINDS and not _KINDS[key](value):
             continue
+        if key == "$ref" and pointed(root, value) is None:
+            continue
         if key in _OF_SCHEMAS:
-            result[key] = {name: _workable(one) for name, one in value.items()}
+            result[key] = {name: _workable(one, root) for name, one in value.items()}
         elif key == "type":
             if kept := _types(value):
                 result[key] = kept
         else:
-            result[key] = value if key in _DATA else _workable(value)
+            result[key] = value if key in _DATA else _workable(value, root)
     return result
 
 

@@ -6,11 +6,9 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import msgspec
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import Receive, Scope, Send
 
 from puna.inference import Piece, Summary
 from puna.server.anthropic.answer import Answer, about, unspoken, whole
@@ -22,6 +20,7 @@ from puna.server.anthropic.silence import attended
 from puna.server.body import decoded
 from puna.server.errors import JSON
 from puna.server.framing import EVENTS, Framing, Stream, Whole
+from puna.server.methods import Only
 from puna.server.rooms import rooms
 
 PATIENCE = 10.0
@@ -33,7 +32,7 @@ _FRAMING = Framing(EVENTS.content_type, b"", b"")
 async def messages(request: Request) -> Stream | Whole:
     body = await decoded(request, MessagesBody)
     here = rooms(request)
-    answer = here.inference.chat(await asked(body, here.remote))
+    answer = here.inference.chat(await asked(body, here.remote.visit()))
     if body.max_tokens == 0:
         answer = unspoken(answer)
     this = about(body)
@@ -46,7 +45,7 @@ async def messages(request: Request) -> Stream | Whole:
 async def count_tokens(request: Request) -> Response:
     body = await decoded(request, PromptBody)
     here = rooms(request)
-    tokens = await here.inference.count(await asked(body, here.remote))
+    tokens = await here.inference.count(await asked(body, here.remote.visit()))
     return Response(msgspec.json.encode({"input_tokens": tokens}), media_type=JSON)
 
 
@@ -71,20 +70,10 @@ async def streamed(answer: Answer, events: Events, patience: float = PATIENCE) -
                 yield told
 
 
-class _Only:
-    """ASGI: refuses a method the path does not take."""
-
-    def __init__(self, allowed: str) -> None:
-        self._allowed = allowed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise HTTPException(405, headers={"Allow": self._allowed})
-
-
 # The path itself is no path below a mount, and what no route here takes would be refused in another dialect.
 routes = [
     Route("/v1/messages", messages, methods=["POST"], middleware=MIDDLEWARE),
-    Route("/v1/messages", _Only("POST"), middleware=MIDDLEWARE, include_in_schema=False),
+    Route("/v1/messages", Only("POST"), middleware=MIDDLEWARE, include_in_schema=False),
     Mount(
         "/v1/messages",
         routes=[Route("/count_tokens", count_tokens, methods=["POST"])],

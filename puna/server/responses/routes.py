@@ -6,16 +6,15 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import msgspec
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
-from starlette.types import Receive, Scope, Send
 
 from puna.inference import ChatRequest, Piece, Rendered, Summary
 from puna.server.body import decoded
 from puna.server.errors import JSON, sentence
 from puna.server.framing import EVENTS, Framing, Stream, Whole
+from puna.server.methods import Only
 from puna.server.responses.asking import asked, places
 from puna.server.responses.errors import MIDDLEWARE, Invalid
 from puna.server.responses.events import Events
@@ -105,7 +104,7 @@ async def _conversation(request: Request, body: PromptBody) -> tuple[list[Messag
     """The messages without instructions, and what inference is asked at the end of them."""
     check(body)
     before = _store(request).before(body.previous_response_id)
-    conversation = [*before, *await messages(body.input or [], before, rooms(request).remote)]
+    conversation = [*before, *await messages(body.input or [], before, rooms(request).remote.visit())]
     return conversation, asked(body, conversation)
 
 
@@ -117,20 +116,10 @@ def _store(request: Request) -> Store:
     return state.responses
 
 
-class _Only:
-    """ASGI: refuses a method the path does not take."""
-
-    def __init__(self, allowed: str) -> None:
-        self._allowed = allowed
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        raise HTTPException(405, headers={"Allow": self._allowed})
-
-
 # The path itself is no path below a mount, and what no route here takes would be refused in another dialect.
 routes = [
     Route("/v1/responses", create, methods=["POST"], middleware=MIDDLEWARE),
-    Route("/v1/responses", _Only("POST"), middleware=MIDDLEWARE, include_in_schema=False),
+    Route("/v1/responses", Only("POST"), middleware=MIDDLEWARE, include_in_schema=False),
     Mount(
         "/v1/responses",
         routes=[

@@ -16,7 +16,8 @@ HELLO = [{"role": "user", "content": "hello"}]
 TOOL = {"type": "function", "function": {"name": "now"}}
 PNG = "data:image/png;base64,iVBORw0KGgo="
 NAMED = {"type": "function", "function": {"name": "then"}}
-AUDIO = {"type": "input_audio", "input_audio": {"data": "", "format": "wav"}}
+AUDIO = {"type": "input_audio", "input_audio": {"data": "aGVsbG8=", "format": "wav"}}
+FILE = {"type": "file", "file": {"file_id": "x"}}
 
 Request = tuple[str, dict[str, Any]]
 
@@ -57,7 +58,9 @@ def told(answer: httpx.Response) -> dict[str, Any]:
         (chat(messages=[{"role": "wizard", "content": ""}]), "messages[0].role", 'invalid role "wizard"'),
         (chat(messages=[{"role": "user"}]), "messages[0].content", "messages[0].content is required"),
         (user({"type": "text"}), "messages[0].content[0].text", "is required"),
-        (user(AUDIO), "messages[0].content[0].type", 'invalid content part type "input_audio"'),
+        (user(FILE), "messages[0].content[0].type", 'invalid content part type "file"'),
+        (user(AUDIO), "messages[0].content[0].input_audio.data", "it is not WAV, MP3 or FLAC audio"),
+        (user({"type": "input_audio"}), "messages[0].content[0].input_audio", "is required"),
         (
             user({"type": "image_url", "image_url": {"url": "file:///etc/passwd"}}),
             "messages[0].content[0].image_url",
@@ -155,6 +158,8 @@ def test_a_body_that_says_it_is_huge_is_refused_unread(openai_server: Server):
     with socket.create_connection(("127.0.0.1", openai_server.port), timeout=60) as line:
         line.sendall(head)
         answer = line.recv(4096)
+        while not answer.endswith(b"}") and (more := line.recv(4096)):
+            answer += more
     assert answer.startswith(b"HTTP/1.1 413 ")
     assert b'{"error":{"message":"request body is longer' in answer
 
