@@ -92,6 +92,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, **known), unknown
 
 
+_INT64 = 1 << 63
+
 _OptionKind = Literal["integer", "float32", "boolean", "array"]
 _KIND_OF_ANNOTATION: dict[str, _OptionKind] = {
     "int": "integer",
@@ -107,11 +109,8 @@ _OPTION_KINDS: dict[str, _OptionKind] = {
 
 def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind == "integer" and number:
-        try:
-            return int(value)
-        except (ValueError, OverflowError):
-            pass
+    if kind == "integer" and number and math.isfinite(value) and abs(value) < _INT64:
+        return int(value)
     elif kind == "float32" and number and math.isfinite(value):
         return float(value)
     elif kind == "boolean" and isinstance(value, bool):
@@ -147,7 +146,7 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     adapters: tuple[str, ...] = ()
     """LoRA adapters (GGUF files) laid over the weights, each at full strength."""
     projector: str = ""
-    """The GGUF file that turns pictures into embeddings; empty when the model reads none."""
+    """The GGUF file that turns pictures and sounds into embeddings; empty when the model takes none."""
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,7 +163,7 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     vision: bool = False
     """It takes images."""
     audio: bool = False
-    """Its projector could take sound too."""
+    """It takes sounds."""
 
 
 class Grammar(msgspec.Struct, frozen=True):
@@ -180,12 +179,19 @@ class Grammar(msgspec.Struct, frozen=True):
     markers: tuple[str, ...] = ()
 
 
-class Image(msgspec.Struct, frozen=True):
+class Image(msgspec.Struct, frozen=True, tag=True):
     """A picture ready for a projector: `rgb` is height x width x 3 bytes, row after row from the top."""
 
     width: int
     height: int
     rgb: bytes
+
+
+class Sound(msgspec.Struct, frozen=True, tag=True):
+    """A WAV, MP3 or FLAC file that is no longer than `seconds`, whatever the decoder makes of it."""
+
+    file: bytes
+    seconds: float
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -206,7 +212,7 @@ class Job(msgspec.Struct, kw_only=True):
     """How many of the likeliest tokens to report for each place beside the one taken; None for no report."""
     bias: dict[int, float] = {}
     """Added to the logits of these tokens."""
-    images: tuple[Image, ...] = ()
+    media: tuple[Image | Sound, ...] = ()
     """One for each PICTURE marker in a text prompt, in order."""
 
 
@@ -246,7 +252,7 @@ class Finish(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     stop: str = ""
     """The stop string that ended the answer."""
     encoded: int = 0
-    """Images that the encoder ran for; the others were known."""
+    """Pictures and sounds that the encoder ran for; the others were known."""
 
 
 class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
@@ -301,6 +307,7 @@ class Message(msgspec.Struct, kw_only=True, omit_defaults=True):
     content: str = ""
     thinking: str = ""
     images: list[bytes] = msgspec.field(default_factory=list)
+    """Files of pictures and sounds."""
     tool_calls: list[dict[str, Any]] = msgspec.field(default_factory=list)
     tool_name: str = ""
     tool_call_id: str = ""

@@ -12,6 +12,10 @@ from .pictures import PICTURE
 from .prompt import Prompt, Template
 
 
+_LONGEST = 24
+"""Bytes that the tokens of no real text have on average: longer ones need not be counted to be too long."""
+
+
 async def fit(
     template: Template, prompt: Prompt, count: Callable[[str], Awaitable[int]], num_ctx: int
 ) -> tuple[str, list[Message]]:
@@ -19,7 +23,8 @@ async def fit(
     messages that are in it.
 
     System messages and the last message always stay, even when they alone are longer. `count` gives a text's
-    tokens; it is asked once when everything fits, and never when the text has fewer bytes than `num_ctx`.
+    tokens; it is asked once when everything fits, and never when the text has fewer bytes than `num_ctx` or
+    so many that it cannot fit.
     """
     text = template.render(prompt)
     if await _fits(text, count, num_ctx):
@@ -37,8 +42,11 @@ async def fit(
 
 
 async def _fits(text: str, count: Callable[[str], Awaitable[int]], num_ctx: int) -> bool:
+    size = len(text.encode())
+    if size > _LONGEST * num_ctx:
+        return False
     # A token is at least one byte, and one more may be the model's begin token.
-    return (len(text.encode()) < num_ctx and PICTURE not in text) or await count(text) <= num_ctx
+    return (size < num_ctx and PICTURE not in text) or await count(text) <= num_ctx
 
 
 def _without(template: Template, prompt: Prompt, start: int) -> tuple[str, list[Message]]:

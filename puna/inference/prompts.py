@@ -10,7 +10,7 @@ import msgspec
 from puna.chat import PICTURE, Prompt, Template, fit, go, jinja, pictured, plain, renderer
 from puna.inference.requests import ChatRequest, GenerateRequest
 from puna.library import Model
-from puna.types import BadRequest, Engine, Message, Options
+from puna.types import BadRequest, Engine, Message, Options, PunaError
 
 # Metadata keys of fill-in-the-middle tokens, newest name first (llama.cpp, src/llama-vocab.cpp).
 _FILL = (
@@ -64,6 +64,15 @@ async def generate_prompt(
     request: GenerateRequest, model: Model, engine: Engine, options: Options
 ) -> Composed:
     """The prompt, behind an earlier answer's `context` if there is one."""
+    try:
+        return await _generate(request, model, engine, options)
+    except PunaError as error:
+        if request.template and str(error).startswith("template"):
+            raise BadRequest(str(error)) from None
+        raise
+
+
+async def _generate(request: GenerateRequest, model: Model, engine: Engine, options: Options) -> Composed:
     if request.raw:
         asked = Message(role="user", content=request.prompt, images=request.images)
         text = pictured(asked)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from dataclasses import dataclass
 
 from msgspec.structs import replace
@@ -15,6 +16,8 @@ _PARALLEL = 16  # more sequences than this gain little on a CPU
 _CONTEXT = 4096
 _SMALLEST_CONTEXT = 4
 _KV_CONTEXTS = 4  # in the pool and outside it together
+_MOST_THREADS = 4 * (os.cpu_count() or 1)
+
 _STATES = 64 << 20  # bytes for states of recurrent models, which are small whatever the context
 _PAGE = 256  # libllama rounds the pool up to this
 
@@ -75,8 +78,8 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
         parallel=min(_PARALLEL, settings.num_parallel or _PARALLEL),
         embedding=facts.embedding,
         ranking=facts.ranking,
-        num_batch=max(1, options.num_batch),
-        num_thread=max(0, options.num_thread),
+        num_batch=max(1, min(options.num_batch, num_ctx)),
+        num_thread=_threads(options),
         num_gpu=max(-1, options.num_gpu),
         main_gpu=options.main_gpu,
         use_mmap=options.use_mmap,
@@ -96,6 +99,11 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
     return replace(spec, pool=pool, cache=(cells - pool) * kv)
 
 
+def _threads(options: Options) -> int:
+    """As many as asked for, but not so many that they only wait for each other; 0 leaves it to the engine."""
+    return max(0, min(options.num_thread, _MOST_THREADS))
+
+
 def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
     """What a model takes when loaded as `spec` says."""
     needs = estimate(
@@ -111,9 +119,9 @@ def serves(spec: LoadSpec, facts: Facts, options: Options, settings: Settings) -
     """Whether a model loaded as `spec` can answer a request: a smaller context or batch needs no reload."""
     return (
         context(facts, options, settings) <= spec.num_ctx
-        and options.num_batch <= spec.num_batch
+        and min(options.num_batch, spec.num_ctx) <= spec.num_batch
         and (options.num_gpu < 0 or options.num_gpu == spec.num_gpu)
-        and (options.num_thread <= 0 or options.num_thread == spec.num_thread)
+        and _threads(options) in (0, spec.num_thread)
         and (options.use_mmap is None or options.use_mmap == (spec.use_mmap is not False))
     )
 
@@ -125,6 +133,6 @@ def widened(options: Options, facts: Facts, settings: Settings, spec: LoadSpec) 
         num_ctx=max(context(facts, options, settings), spec.num_ctx),
         num_batch=max(options.num_batch, spec.num_batch),
         num_gpu=options.num_gpu if options.num_gpu >= 0 else spec.num_gpu,
-        num_thread=options.num_thread if options.num_thread > 0 else spec.num_thread,
+        num_thread=_threads(options) or spec.num_thread,
         use_mmap=spec.use_mmap if options.use_mmap is None else options.use_mmap,
     )

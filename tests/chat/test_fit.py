@@ -98,3 +98,9 @@ async def test_a_conversation_that_the_template_refuses_stays_refused() -> None:
     template = jinja(ALTERNATING, bos="", eos="")
     with pytest.raises(BadRequest, match="roles must alternate"):
         await cut(chat("assistant: a", "user: b"), 1000, template)
+
+
+async def test_what_cannot_fit_is_not_counted_to_see_it() -> None:
+    text, asked = await cut(chat(*(f"user: {'x' * 1000}" for _ in range(1000)), "user: w"), 50)
+    assert text.endswith("w ")
+    assert asked <= 2

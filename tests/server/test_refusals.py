@@ -78,6 +78,13 @@ REFUSED = [
     (chat(keep_alive="soon"), 400, 'time: invalid duration "soon"'),
     (chat(messages=[{"role": "wizard"}]), 400, f'invalid role "wizard": must be one of {ROLES}'),
     (chat(options={"top_k": "many"}), 400, 'option "top_k" must be of type integer'),
+    (chat(options={"seed": 2**70}), 400, 'option "seed" must be of type integer'),
+    (generate(options={"num_predict": 1e300}), 400, 'option "num_predict" must be of type integer'),
+    (
+        generate(template="{{ range $i := 1000000000 }}x{{ end }}"),
+        400,
+        "template: the template takes too many steps",
+    ),
     (chat(options={"stop": [1]}), 400, 'option "stop" must be of an array of strings'),
     (embed(input=[1]), 400, 'invalid value for "input[0]": expected string, got integer'),
     (generate(raw=True, system="y"), 400, "raw mode does not support template, system, or context"),
