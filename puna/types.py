@@ -177,6 +177,8 @@ class Grammar(msgspec.Struct, frozen=True):
 
     source: str
     markers: tuple[str, ...] = ()
+    strict: bool = True
+    """An answer that cannot be held to it fails; otherwise it goes on freely."""
 
 
 class Image(msgspec.Struct, frozen=True, tag=True):

@@ -106,9 +106,12 @@ def shape_model(
     quantisation: Quantisation = F32,
     seed: int = 0,
     name: str = "shape",
+    file_type: int | None = None,
 ) -> None:
     """Write a `llama` model of the given shape with random weights that practically never ends an answer."""
     writer = model_writer(path, "llama", name, byte_vocabulary(vocab), CHATML, context_length)
+    if file_type is not None:
+        writer.add_file_type(file_type)
     add_decoder(writer, layers, width, heads, kv_heads, width // heads, ffn)
     weights = Weights(writer, seed, quantisation)
     weights.embedding_and_output(vocab, width)

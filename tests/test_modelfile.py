@@ -153,6 +153,15 @@ def test_versions(version: str):
     assert read(f"FROM m\nREQUIRES {version}").requires == version.removeprefix("v")
 
 
+def test_paths_know_the_line_they_stand_on():
+    found = read('\nFROM "a"\nSYSTEM """two\nlines"""\nADAPTER b\nfrom c\n')
+    assert [(text, getattr(text, "line", 0)) for text in (*found.sources, *found.adapters)] == [
+        ("a", 2),
+        ("c", 6),
+        ("b", 5),
+    ]
+
+
 def test_what_has_no_effect_is_passed_over_with_a_warning():
     found = read("FROM m\nPARAMETER low_vram true\nPARAMETER seed 1")
     assert found.parameters == {"seed": 1}

@@ -38,8 +38,14 @@ def llava_projector(path: Path, *, width: int = WIDTH, tiles: bool = False, seed
     """Write a CLIP encoder with two linear layers behind it, as LLaVA has it (llama.cpp tools/mtmd)."""
     writer = GGUFWriter(path, "clip")
     writer.add_type("mmproj")
-    writer.add_clip_has_vision_encoder(True)
     writer.add_clip_projector_type("mlp")
+    add_sight(writer, width=width, tiles=tiles, seed=seed)
+    finish(writer)
+
+
+def add_sight(writer: GGUFWriter, *, width: int, tiles: bool = False, seed: int = 1) -> None:
+    """Add that encoder to a projector's file."""
+    writer.add_clip_has_vision_encoder(True)
     writer.add_bool("clip.use_gelu", True)
     writer.add_vision_image_size(SIDE)
     writer.add_vision_patch_size(PATCH)
@@ -70,7 +76,6 @@ def llava_projector(path: Path, *, width: int = WIDTH, tiles: bool = False, seed
         weights.biased_matrix(f"{block}.ffn_down", _INNER, _FFN)
     weights.biased_matrix("mm.0", width, _INNER)
     weights.biased_matrix("mm.2", width, width)
-    finish(writer)
 
 
 def gemma3_model(folder: Path) -> tuple[Path, Path]:

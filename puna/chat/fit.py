@@ -11,7 +11,6 @@ from puna.types import BadRequest, Message
 from .pictures import PICTURE
 from .prompt import Prompt, Template
 
-
 _LONGEST = 24
 """Bytes that the tokens of no real text have on average: longer ones need not be counted to be too long."""
 

@@ -9,6 +9,9 @@ TOO_LONG = "the input length exceeds the context length"
 TILE = 64
 """Rows that libllama's attention takes together; fewer take nearly as long (docs/performance.md)."""
 
+_LONGEST_TOKENS = 24
+"""Characters that the tokens of no real text have on average."""
+
 _LONGEST_STEP = 300_000_000
 """Nanoseconds that an answer may wait for its next token while somebody's prompt is evaluated."""
 
@@ -31,6 +34,19 @@ def surplus(length: int, job: Job, *, num_ctx: int, begins: bool) -> Range:
     keep = kept(job, num_ctx, begins=begins)
     room = num_ctx - max((num_ctx - keep) // 2, 1)
     return keep, length - (room - keep)
+
+
+def worth_reading(text: str, job: Job, *, num_ctx: int) -> str:
+    """`text` without the middle that `surplus` would cut out: not to read it saves seconds where it is huge.
+
+    Raises BadRequest when the job forbids cutting.
+    """
+    tail = _LONGEST_TOKENS * num_ctx
+    if len(text) <= 2 * tail:
+        return text
+    if not (job.truncate and job.shift):
+        raise BadRequest(TOO_LONG)
+    return text[: _LONGEST_TOKENS * (kept(job, num_ctx, begins=True) + 1)] + text[-tail:]
 
 
 def older_half(length: int, job: Job, *, num_ctx: int, begins: bool) -> Range:

@@ -21,6 +21,12 @@ from puna.types import BadRequest, Grammar
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
+_MOST_WAYS = 20_000
+"""Ways in which an answer may be going on at any time; at some 20 of them a microsecond."""
+
+_LARGEST = 1 << 20
+"""Characters of a grammar: compiling holds other requests up."""
+
 _KEPT = 32
 """Compiled grammars that are kept."""
 
@@ -62,11 +68,14 @@ class Grammars:
         return Matcher(self._compiled(grammar).deep_copy(), self._vocabulary.n_vocab)
 
     def _compile(self, grammar: Grammar) -> LLMatcher:
-        from llguidance import LLMatcher
+        from llguidance import LLMatcher, LLParserLimits
 
         tokenizer = self._tokenizer or self._read_vocabulary()
+        if len(grammar.source) > _LARGEST:
+            raise BadRequest(f"the JSON schemas in format and tools are longer than {_LARGEST >> 10} KB")
         source = "\n".join([grammar.source, *self._definitions(grammar)])
-        compiled = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0)
+        limits = LLParserLimits(max_items_in_row=_MOST_WAYS, step_max_items=10 * _MOST_WAYS)
+        compiled = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0, limits=limits)
         if compiled.is_error():
             raise BadRequest(_explained(compiled.get_error(), source))
         return compiled
@@ -129,8 +138,16 @@ class Matcher:
 
     @property
     def finished(self) -> bool:
-        """The answer is complete and nothing more may follow."""
+        """The answer is complete and nothing more may follow, or there is `trouble`."""
         return self._matcher.is_stopped()
+
+    @property
+    def trouble(self) -> str:
+        """Why the grammar cannot be kept any longer; empty while it can, and when the answer is complete."""
+        if not self._matcher.is_error():
+            return ""
+        reason = self._matcher.get_error().splitlines()[0]
+        return f"the JSON schema in format or tools is too complex to be kept: {reason}"
 
 
 class _Spelled:
@@ -182,4 +199,6 @@ def _explained(error: str, source: str) -> str:
     rule = source.splitlines()[int(placed[1]) - 1] if placed else source
     field = "format" if "\nformat_" in source and (not placed or rule.startswith("format_")) else "tools"
     problem = _SHOWN.split(error[placed.end() if placed else 0 :])[0]
+    if problem.startswith("panic"):
+        problem = "it is too large"
     return f"invalid JSON schema in {field}: {problem}"

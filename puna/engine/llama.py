@@ -1,4 +1,4 @@
-"""libllama through llama-cpp-python's low-level bindings; beside `vision.py` the only file with ctypes.
+"""libllama through llama-cpp-python's low-level bindings.
 
 Everything here is a thin owner of one native object. Token ids are ints, text is bytes, logits are
 float32 arrays that stay valid until the next decode.
@@ -10,14 +10,17 @@ import ctypes
 import logging
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any, cast
 
 import llama_cpp as C
 import numpy as np
 from numpy.typing import NDArray
 
+from puna.engine.foreign import language_model
+from puna.engine.foreign.header import Header
 from puna.engine.shortlist import WIDTH, shortlist
-from puna.engine.wordpiece import WordPiece
+from puna.engine.wordpiece import Normalizer, WordPiece
 from puna.types import BadRequest, LoadFailed, Options, PunaError
 
 logger = logging.getLogger(__name__)
@@ -26,7 +29,6 @@ _ERROR_LEVELS = (3, 4)  # GGML_LOG_LEVEL_WARN, GGML_LOG_LEVEL_ERROR
 _WORDPIECE = C.LLAMA_VOCAB_TYPE_WPM
 NO_REASON = "libllama gave no reason"
 _ROWS_IN_MEMORY = 256 << 20  # bytes of a tensor that quantizing holds at once
-_PLAIN_TYPES = (b"0", b"1", b"32")  # llama.h, llama_ftype: F32, F16, BF16
 _UNWRITABLE = ("basic_ios::clear: iostream error", "it cannot be written (is there room on the disk?)")
 _QUANTIZED = "quantization is only supported for F16, BF16 and F32 models"
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
@@ -78,7 +80,11 @@ class Model:
             params.main_gpu = main_gpu
         if use_mmap is False:
             params.load_mode = C.LLAMA_LOAD_MODE_NONE
-        handle = C.llama_model_load_from_file(path.encode(), params)
+        try:
+            with language_model(path) as readable:
+                handle = C.llama_model_load_from_file(os.fsencode(readable), params)
+        except OSError as error:
+            raise LoadFailed(f"unable to load model: {error.strerror or error}") from error
         if not handle:
             raise LoadFailed(f"unable to load model: {log.last_error or NO_REASON}")
         self.handle = handle
@@ -125,7 +131,16 @@ class Model:
     def _read_wordpiece(self) -> WordPiece:
         texts = (C.llama_vocab_get_text(self.vocab, token) for token in range(self.n_vocab))
         pieces = [(text or b"").decode("utf-8", "replace") for text in texts]
-        return WordPiece(pieces, pieces.index("[UNK]") if "[UNK]" in pieces else 0)
+        return WordPiece(pieces, pieces.index("[UNK]") if "[UNK]" in pieces else 0, self._read_normalizer())
+
+    def _read_normalizer(self) -> Normalizer | None:
+        """What the file says of it; None if it says nothing."""
+        key = "tokenizer.ggml.normalizer."
+        texts = {field.name: self.metadata(key + field.name) for field in fields(Normalizer)}
+        said = {name: text == "true" for name, text in texts.items() if text}
+        # Accents go with capitals, unless it is said that they do not.
+        said.setdefault("strip_accents", said.get("lowercase", True))
+        return Normalizer(**said) if any(texts.values()) else None
 
     def metadata(self, key: str) -> str:
         """The text under a key of the file's metadata; empty when there is none."""
@@ -373,7 +388,7 @@ class Sampler:
         address = model.candidates.ctypes.data
         self._array: Any = C.llama_token_data_array(data=ctypes.cast(address, C.llama_token_data_p))
         self._shortlisted = 0
-        last_n = context if options.repeat_last_n < 0 else options.repeat_last_n
+        last_n = context if options.repeat_last_n < 0 else min(options.repeat_last_n, context)
         repeat, frequency, presence = (
             options.repeat_penalty,
             options.frequency_penalty,
@@ -447,24 +462,18 @@ def quantize(source: str, target: str, kind: str, *, threads: int, notice: Calla
     """
     C.llama_backend_init()
     log = Log(notice)
-    glance = C.llama_model_default_params()
-    glance.vocab_only = True
-    model = C.llama_model_load_from_file(os.fsencode(source), glance)
-    if not model:
-        raise PunaError(f"unable to load model {source}: {log.last_error or NO_REASON}")
-    stored = ctypes.create_string_buffer(16)
-    said = C.llama_model_meta_val_str(model, b"general.file_type", cast(Any, stored), 16) > 0
-    C.llama_model_free(model)
-    if said and stored.value not in _PLAIN_TYPES:
-        raise BadRequest(_QUANTIZED)
+    with Header(source) as header:
+        if not header.found:
+            raise PunaError(f"unable to load model {source}: {log.last_error or NO_REASON}")
+        # What the file says of its type may be missing or wrong; and libllama copies what is stored as asked.
+        if header.quantized:
+            raise BadRequest(_QUANTIZED)
     params = C.llama_model_quantize_default_params()
     params.ftype = C.LLAMA_FTYPE_ALL_F32 if kind == "F32" else getattr(C, f"LLAMA_FTYPE_MOSTLY_{kind}")
     params.nthread = threads
     params.max_buf_size = _ROWS_IN_MEMORY
     if C.llama_model_quantize(os.fsencode(source), os.fsencode(target), cast(Any, ctypes.byref(params))):
         reason = log.last_error.removeprefix("llama_model_quantize: failed to quantize: ")
-        if "requantizing" in reason:  # the file says nothing of its type, or the wrong thing
-            raise BadRequest(_QUANTIZED)
         raise PunaError(
             f"unable to quantize {source} to {target}: {reason.replace(*_UNWRITABLE) or NO_REASON}"
         )

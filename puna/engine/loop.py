@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine import budget, logprobs
+from puna.engine.grammar import Matcher
 from puna.engine.llama import Context, Model
 from puna.engine.messages import Event, Failed, Finished, Text
 from puna.engine.pictures import Gallery, Picture
@@ -209,7 +210,7 @@ class BatchLoop:
                     break
                 facing = picture.start == sequence.evaluated
                 if vectors is None:
-                    sequence.encoded += gallery.encode(sequence.job, picture)
+                    sequence.encoded += gallery.encode(sequence.media[picture.seen.medium], picture)
                     if facing and not sequence.waits_since:
                         sequence.waits_since = time.perf_counter_ns()
                 elif facing:
@@ -234,7 +235,7 @@ class BatchLoop:
             self._cache.rewrite(sequence, picture.start)
             self._make_room()
         else:
-            self._fail(sequence, f"libllama could not evaluate an image (status {status})")
+            self._fail(sequence, f"libllama could not evaluate an image or a sound (status {status})")
 
     def _sample(self, sequence: Sequence, logits: NDArray[np.float32]) -> None:
         token = self._draw(sequence, logits)
@@ -249,12 +250,24 @@ class BatchLoop:
             self._emit(Text(sequence.request, text, (spelled,)))
         elif text:
             self._emit(Text(sequence.request, text))
-        if sequence.text.stopped or (sequence.matcher is not None and sequence.matcher.finished):
+        if sequence.text.stopped:
             self._finish(sequence, "stop")
+        elif sequence.matcher is not None and sequence.matcher.finished:
+            self._end_of_grammar(sequence, sequence.matcher)
         elif sequence.answered >= sequence.limit:
             self._finish(sequence, "length")
         elif len(sequence.tokens) >= sequence.num_ctx:
             self._shift(sequence)
+
+    def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> None:
+        """Nothing may follow: the answer is complete, or its grammar has become more than can be kept."""
+        trouble = matcher.trouble
+        if not trouble:
+            self._finish(sequence, "stop")
+        elif sequence.job.grammar and sequence.job.grammar.strict:
+            self._fail(sequence, trouble, fault="request")
+        else:
+            sequence.matcher = None
 
     def _draw(self, sequence: Sequence, logits: NDArray[np.float32]) -> int:
         """The next token. One that the grammar refuses is drawn again from those that it allows: to ask of
@@ -297,8 +310,10 @@ class BatchLoop:
         self._emit(Finished(sequence.request, sequence.finish(reason)))
         self._leave(sequence)
 
-    def _fail(self, sequence: Sequence, message: str) -> None:
-        self._emit(Failed(sequence.request, message))
+    def _fail(
+        self, sequence: Sequence, message: str, *, fault: Literal["request", "engine"] = "engine"
+    ) -> None:
+        self._emit(Failed(sequence.request, message, fault))
         self._cache.discard(sequence)
         sequence.sampler.close()
         self._full = False

@@ -1,4 +1,7 @@
-"""Pictures in prompts: where they stand, and what the projector made of them, kept for the next question."""
+"""Pictures in prompts: where they stand, and what the projector made of them, kept for the next question.
+
+Sounds stand in prompts as pictures do, and what is said here of pictures is true of them.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.types import Image, Job, PunaError
+from puna.types import Image, PunaError, Sound
 
 if TYPE_CHECKING:
     from puna.engine.vision import Projector, Seen
+
+Medium = Image | NDArray[np.float32]
+"""A picture, or a sound's samples at the projector's rate, -1 to 1."""
 
 Key = tuple[bytes, int, int]
 """A picture's digest, which of its parts, and the part's rows."""
@@ -119,23 +125,27 @@ class Gallery:
         self._first_id = self._next_id = n_vocab
         self._ids: dict[Key, int] = {}
         self.encoding = False
-        self._orders: SimpleQueue[tuple[Job, Picture]] = SimpleQueue()
+        self._orders: SimpleQueue[tuple[Medium, bytes]] = SimpleQueue()
         Thread(target=self._work, daemon=True).start()
 
-    def place(self, prompt: str, images: Sequence[Image]) -> tuple[list[int], Layout]:
+    def taken(self, media: Sequence[Image | Sound]) -> tuple[Medium, ...]:
+        """Pictures and sounds as the encoder takes them; sounds are decoded. Raises BadRequest."""
+        return tuple(map(self._projector.taken, media))
+
+    def place(self, prompt: str, media: Sequence[Medium]) -> tuple[list[int], Layout]:
         """The prompt's tokens, with a number of its own for each row of each picture, and where those are.
 
         The same picture has the same numbers each time, all beyond the vocabulary, so that what compares
-        tokens compares pictures too. Raises BadRequest when markers and images do not fit.
+        tokens compares pictures too. Raises BadRequest when markers and media do not fit.
         """
-        digests = [_digest(image) for image in images]
+        digests = [_digest(medium) for medium in media]
         tokens: list[int] = []
         pictures: list[Picture] = []
-        for part in self._projector.read(prompt, images):
+        for part in self._projector.read(prompt, media):
             if isinstance(part, list):
                 tokens += part
                 continue
-            key = (digests[part.image], part.part, part.rows)
+            key = (digests[part.medium], part.part, part.rows)
             pictures.append(Picture(len(tokens), key, part))
             first = self._id(key)
             tokens += range(first, first + part.rows)
@@ -166,21 +176,20 @@ class Gallery:
             self._known.move_to_end(picture.key)
         return found
 
-    def encode(self, job: Job, picture: Picture) -> bool:
-        """Let the encoder look at a picture of this job, unless it is at work; whether it does."""
+    def encode(self, medium: Medium, picture: Picture) -> bool:
+        """Let the encoder look at `medium`, of which `picture` is a part, unless it is at work; whether it
+        does."""
         if self.encoding:
             return False
         self.encoding = True
-        self._orders.put((job, picture))
+        self._orders.put((medium, picture.key[0]))
         return True
 
     def _work(self) -> None:
         while True:
-            job, picture = self._orders.get()
-            assert isinstance(job.prompt, str)
-            digest = picture.key[0]
+            medium, digest = self._orders.get()
             try:
-                parts = self._projector.encode(job.prompt, job.images, picture.seen.image)
+                parts = self._projector.encode(medium)
             except Exception as error:
                 self._post(partial(self._fail, digest, str(error)))
             else:
@@ -201,6 +210,8 @@ class Gallery:
             self._size -= self._known.popitem(last=False)[1].nbytes
 
 
-def _digest(image: Image) -> bytes:
-    size = image.width.to_bytes(4, "little") + image.height.to_bytes(4, "little")
-    return hashlib.blake2b(image.rgb, digest_size=16, key=size).digest()
+def _digest(medium: Medium) -> bytes:
+    if not isinstance(medium, Image):
+        return hashlib.blake2b(medium.data, digest_size=16, key=b"sound").digest()
+    size = medium.width.to_bytes(4, "little") + medium.height.to_bytes(4, "little")
+    return hashlib.blake2b(medium.rgb, digest_size=16, key=size).digest()

@@ -20,9 +20,8 @@ import psutil
 
 from puna.engine import budget, embedder
 from puna.engine.embedder import Embedder
-from puna.engine.grammar import Grammars
-from puna.engine.llama import Context, Model, Sampler, max_sequences
-from puna.engine.logprobs import Bias
+from puna.engine.intake import Intake
+from puna.engine.llama import Context, Model, max_sequences
 from puna.engine.loop import BatchLoop
 from puna.engine.messages import (
     HEADER,
@@ -40,10 +39,8 @@ from puna.engine.messages import (
     Tokens,
     frame,
 )
-from puna.engine.pictures import TEXT, Gallery, Layout
-from puna.engine.sequence import Sequence
-from puna.engine.text import TextStream
-from puna.types import BadRequest, EngineInfo, Job, LoadSpec, PunaError
+from puna.engine.pictures import Gallery
+from puna.types import BadRequest, EngineInfo, LoadSpec, PunaError
 
 _RETAINED_SLOTS = 16
 """Slots for finished sequences that are still in the pool, beside the running ones."""
@@ -54,7 +51,7 @@ _TINY = 16 << 20
 _EMBEDDING_BATCH = 2048
 
 _GALLERY = 256 << 20
-"""Bytes of encoded pictures that are kept for further questions about them."""
+"""Bytes of encoded pictures and sounds that are kept for further questions about them."""
 
 _SHARE_OF_PICTURE = 4
 """A picture of a size that the projector may choose takes at most this part of the context."""
@@ -93,13 +90,13 @@ class Runner:
             use_mmap=spec.use_mmap,
         )
         threads = spec.num_thread or _threads(model)
-        self._num_ctx = min(spec.num_ctx, model.n_ctx_train or spec.num_ctx)
+        most = min(spec.num_ctx, model.n_ctx_train or spec.num_ctx)
         self._loop: BatchLoop | Embedder
-        self._gallery: Gallery | None = None
+        gallery: Gallery | None = None
         sees = hears = False
         if embedding:
             slots = min(64, max_sequences())
-            n_batch = max(self._num_ctx, min(_EMBEDDING_BATCH, spec.pool))
+            n_batch = max(most, min(_EMBEDDING_BATCH, spec.pool))
             context = Context(
                 model,
                 n_ctx=n_batch,
@@ -118,14 +115,14 @@ class Runner:
             if spec.projector:
                 from puna.engine.vision import Projector
 
-                most = max(1, self._num_ctx // _SHARE_OF_PICTURE)
+                largest = max(1, most // _SHARE_OF_PICTURE)
                 use_gpu = spec.num_gpu != 0
-                projector = Projector(spec.projector, model, threads=threads, use_gpu=use_gpu, most=most)
+                projector = Projector(spec.projector, model, threads=threads, use_gpu=use_gpu, most=largest)
                 n_batch = max(n_batch, projector.together)
                 sees, hears = projector.sees, projector.hears
-                if sees:
+                if sees or hears:
                     post = self._inbox.put
-                    self._gallery = Gallery(projector, n_vocab=model.n_vocab, limit=_GALLERY, post=post)
+                    gallery = Gallery(projector, n_vocab=model.n_vocab, limit=_GALLERY, post=post)
             context = Context(model, n_ctx=spec.pool, n_batch=n_batch, n_seq=slots, threads=threads)
             self._loop = BatchLoop(
                 model,
@@ -134,12 +131,13 @@ class Runner:
                 parallel=parallel,
                 cache=spec.cache,
                 emit=self._events.append,
-                gallery=self._gallery,
+                gallery=gallery,
             )
-        self._grammars = Grammars(model)
+        num_ctx = min(most, context.n_ctx)
+        self._intake = Intake(model, gallery, num_ctx=num_ctx)
         _warm_up(model, context)
         self.info = EngineInfo(
-            num_ctx=min(self._num_ctx, context.n_ctx),
+            num_ctx=num_ctx,
             embedding=embedding,
             size=psutil.Process().memory_info().rss,
             size_vram=0,
@@ -197,7 +195,7 @@ class Runner:
         if isinstance(command, Generate):
             if not isinstance(loop, BatchLoop):
                 raise BadRequest("this model turns text into vectors and cannot generate")
-            self._inbox.put(partial(loop.submit, self._prepare(command)))
+            self._inbox.put(partial(loop.submit, self._intake.sequence(command)))
         elif isinstance(command, Embed):
             if not isinstance(loop, Embedder) or loop.ranks:
                 raise BadRequest("this model does not turn text into vectors")
@@ -222,79 +220,13 @@ class Runner:
             )
             self._inbox.put(partial(loop.submit, made))
         elif isinstance(command, Tokenize):
-            tokens = self._tokenize(command.text, add_bos=command.add_bos)
+            tokens = self._intake.tokenize(command.text, add_bos=command.add_bos)
             self._output.send([Tokens(command.request, tokens)])
         elif isinstance(command, Detokenize):
             text = self._model.detokenize(command.tokens)
             self._output.send([PlainText(command.request, text)])
         else:
             self._inbox.put(partial(loop.cancel, command.request))
-
-    def _tokenize(self, text: str, *, add_bos: bool) -> list[int]:
-        tokens = self._model.tokenize(text, add_special=False)
-        return [self._model.bos, *tokens] if add_bos and self._lacks_bos(tokens) else tokens
-
-    def _lacks_bos(self, tokens: list[int]) -> bool:
-        return self._model.adds_bos and tokens[:1] != [self._model.bos]
-
-    def _read_prompt(self, job: Job) -> tuple[list[int], Layout]:
-        prompt = job.prompt
-        if not job.images:
-            tokens = self._tokenize(prompt, add_bos=job.add_bos) if isinstance(prompt, str) else prompt
-            return tokens, TEXT
-        if self._gallery is None:
-            raise BadRequest("this model is missing data required for image input")
-        if not isinstance(prompt, str):
-            # An earlier answer's context with a new picture behind it: markers are looked for in text.
-            prompt = job.prompt = self._model.detokenize(prompt)
-        tokens, layout = self._gallery.place(prompt, job.images)
-        if job.add_bos and self._lacks_bos(tokens):
-            tokens, layout = [self._model.bos, *tokens], layout.moved(1)
-        return tokens, layout
-
-    def _prepare(self, command: Generate) -> Sequence:
-        job = command.job
-        tokens, layout = self._read_prompt(job)
-        words = layout.words(tokens)
-        if any(not 0 <= token < self._model.n_vocab for token in words):
-            raise BadRequest("context holds a token that this model does not have")
-        if not tokens:
-            tokens = words = [max(self._model.bos, 0)]
-        num_ctx = max(min(job.options.num_ctx or self.info.num_ctx, self.info.num_ctx), 4)
-        begins = self._model.adds_bos and tokens[0] == self._model.bos
-        first, last = budget.surplus(len(tokens), job, num_ctx=num_ctx, begins=begins)
-        if layout.touched(first, last):
-            raise BadRequest(f"{budget.TOO_LONG}: the images do not fit in {num_ctx} tokens")
-        if last:
-            tokens, layout = tokens[:first] + tokens[last:], layout.without(first, last)
-            words = layout.words(tokens)
-        matcher = self._grammars.matcher(job.grammar) if job.grammar is not None else None
-        bias = Bias(job.bias, self._model.n_vocab) if job.bias else None
-        sampler = Sampler(self._model, job.options, context=num_ctx)
-        for token in words[-num_ctx:]:
-            sampler.accept(token)
-        return Sequence(
-            request=command.request,
-            job=job,
-            tokens=list(tokens),
-            prompt_tokens=len(tokens),
-            num_ctx=num_ctx,
-            begins=begins,
-            sampler=sampler,
-            matcher=matcher,
-            text=TextStream(job.options.stop),
-            visible=self._visible(job.visible),
-            bias=bias,
-            layout=layout,
-            history=words,
-        )
-
-    def _visible(self, texts: tuple[str, ...]) -> dict[int, bytes]:
-        """Those of `texts` that this vocabulary has as control tokens."""
-        tokens = ((self._model.tokenize(text, add_special=False), text) for text in texts)
-        return {
-            ids[0]: text.encode() for ids, text in tokens if len(ids) == 1 and not self._model.piece(ids[0])
-        }
 
 
 def _threads(model: Model) -> int:

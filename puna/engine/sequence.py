@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from puna.engine.grammar import Matcher
 from puna.engine.llama import Sampler
 from puna.engine.logprobs import Bias
-from puna.engine.pictures import TEXT, Layout
+from puna.engine.pictures import TEXT, Layout, Medium
 from puna.engine.text import TextStream
 from puna.types import Finish, Job
 
@@ -40,6 +40,8 @@ class Sequence:
     bias: Bias | None = None
     layout: Layout = TEXT
     """Where in `tokens` pictures are."""
+    media: tuple[Medium, ...] = ()
+    """Its pictures and sounds, as the encoder takes them."""
     key: int = -1
     """Its name in the prefix cache while it runs."""
     slot: int = NO_SLOT

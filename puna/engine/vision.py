@@ -1,6 +1,7 @@
 """libmtmd, libllama's multimodal library: the only file beside `llama.py` that touches ctypes.
 
-A projector turns a picture into rows of embeddings that stand in a prompt where tokens stand otherwise.
+A projector turns a picture or a sound into rows of embeddings that stand in a prompt where tokens stand
+otherwise.
 """
 
 from __future__ import annotations
@@ -15,11 +16,16 @@ import numpy as np
 from llama_cpp import mtmd_cpp as M
 from numpy.typing import NDArray
 
+from puna.engine.foreign import projector
 from puna.engine.llama import NO_REASON, Model
-from puna.types import BadRequest, Image, LoadFailed, PunaError
+from puna.engine.pictures import Medium
+from puna.types import BadRequest, Image, LoadFailed, PunaError, Sound
 
 MARKER: str = M.mtmd_default_marker().decode()
-"""Stands for a picture in a prompt's text."""
+"""Stands for a picture or a sound in a prompt's text."""
+
+MISSING = "this model is missing data required for"
+"""Begins what is said of a picture to one that does not see, and of a sound to one that does not hear."""
 
 _PROBE = 4096
 """Side of a picture, in pixels, that takes as many rows as any does."""
@@ -27,18 +33,21 @@ _PROBE = 4096
 _NO_ENCODER = "Failed to load CLIP model"
 """libmtmd's only words about a GGUF file that holds something else."""
 
+_FEWEST_SAMPLES = 2
+"""libmtmd ends the process over less."""
+
 _SECTIONS = 4
 """Numbers that M-RoPE places a row with: time, row, column, and one to spare."""
 
 
 @dataclass(frozen=True, eq=False)
 class Seen:
-    """A part of a picture as it stands in a prompt: the whole of it, or a tile."""
+    """A part of a picture or a sound as it stands in a prompt: the whole of it, a tile, or half a minute."""
 
-    image: int
-    """Which of the prompt's pictures."""
+    medium: int
+    """Which of the prompt's pictures and sounds."""
     part: int
-    """Which of that picture's parts."""
+    """Which of its parts."""
     rows: int
     span: int
     """Positions it takes: less than its rows where they are placed in two dimensions."""
@@ -53,7 +62,7 @@ class Seen:
 
 
 class Projector:
-    """The vision part of a model. `read` may run in one thread while `encode` does in another."""
+    """A model's eyes and ears. `read` may run in one thread while `encode` does in another."""
 
     def __init__(self, path: str, model: Model, *, threads: int, use_gpu: bool, most: int) -> None:
         """A picture takes at most `most` tokens where its size is for the projector to choose.
@@ -87,7 +96,11 @@ class Projector:
         params.image_max_tokens = most or -1
         log = self._model.log
         log.forget()
-        handle = M.mtmd_init_from_file(os.fsencode(self._path), self._model.handle, params)
+        try:
+            with projector(self._path) as path:
+                handle = M.mtmd_init_from_file(os.fsencode(path), self._model.handle, params)
+        except OSError as error:
+            raise LoadFailed(f"unable to load projector {self._path}: {error.strerror or error}") from error
         if not handle:
             reason = _reason(log.first_error)
             if reason.startswith(_NO_ENCODER):
@@ -102,34 +115,55 @@ class Projector:
         """Rows of each part of the largest picture."""
         return [part.rows for part in self._split(MARKER, [_empty(_PROBE, _PROBE)]) if isinstance(part, Seen)]
 
-    def read(self, text: str, images: Sequence[Image]) -> list[list[int] | Seen]:
-        """Tokens and pictures in the order they are to be evaluated; no picture is looked at yet.
+    def taken(self, given: Image | Sound) -> Medium:
+        """A picture or a sound as `read` and `encode` want it. Raises BadRequest."""
+        if isinstance(given, Sound):
+            if not self.hears:
+                raise BadRequest(f"{MISSING} audio input")
+            return self._heard(given.file)
+        if not self.sees:
+            raise BadRequest(f"{MISSING} image input")
+        if len(given.rgb) != given.width * given.height * 3:
+            raise BadRequest(f"an image of {given.width} x {given.height} has {len(given.rgb)} bytes")
+        return given
+
+    def _heard(self, file: bytes) -> NDArray[np.float32]:
+        """The samples of a sound's file."""
+        data = (ctypes.c_uint8 * len(file)).from_buffer_copy(file)
+        bitmap = M.mtmd_helper_bitmap_init_from_buf(self.handle, cast(Any, data), len(file), False)
+        count = M.mtmd_bitmap_get_nx(bitmap) if bitmap else 0
+        if bitmap is None or count < _FEWEST_SAMPLES:
+            M.mtmd_bitmap_free(cast(Any, bitmap))
+            raise BadRequest("the sound is damaged or empty")
+        pointer: Any = M.mtmd_bitmap_get_data(bitmap)
+        samples = np.frombuffer(ctypes.string_at(pointer, count * 4), np.float32)
+        M.mtmd_bitmap_free(bitmap)
+        # What is no number in a file of floats would be none in the answer either.
+        return np.clip(np.nan_to_num(samples), -1, 1)
+
+    def read(self, text: str, media: Sequence[Medium]) -> list[list[int] | Seen]:
+        """Tokens, pictures and sounds in the order they are to be evaluated; none is encoded yet.
 
         The texts that the family puts around a picture are among the tokens. Raises BadRequest when the
-        markers do not fit the pictures, or for a picture that cannot be evaluated.
+        markers do not fit, or for a picture that cannot be evaluated.
         """
-        for image in images:
-            if len(image.rgb) != image.width * image.height * 3:
-                raise BadRequest(f"an image of {image.width} x {image.height} has {len(image.rgb)} bytes")
-        parts = self._split(text, [_empty(image.width, image.height) for image in images])
+        parts = self._split(text, [_outline(medium) for medium in media])
         for part in parts:
             if isinstance(part, Seen) and not part.causal and part.rows > self.together:
-                image = images[part.image]
+                image = media[part.medium]
+                assert isinstance(image, Image), "no family's sounds see themselves as a whole"
                 raise BadRequest(f"an image of {image.width} x {image.height} is too narrow for this model")
         return parts
 
-    def encode(self, text: str, images: Sequence[Image], image: int) -> list[NDArray[np.float32]]:
-        """Rows x width for each part of one of the pictures of `read`. Raises PunaError when it fails."""
-        bitmaps = [
-            _bitmap(each) if at == image else _empty(each.width, each.height)
-            for at, each in enumerate(images)
-        ]
-        with _Chunks(self, text, bitmaps) as chunks:
-            return [self._encode(chunk) for chunk in chunks.pictures(image)]
+    def encode(self, medium: Medium) -> list[NDArray[np.float32]]:
+        """Rows x width for each part of a picture or a sound. Raises PunaError when it fails."""
+        with _Chunks(self, MARKER, [_bitmap(medium)]) as chunks:
+            return [self._encode(chunk) for chunk in chunks if not _is_text(chunk)]
 
     def _encode(self, chunk: M.mtmd_input_chunk_p) -> NDArray[np.float32]:
         if M.mtmd_encode_chunk(self.handle, chunk) != 0:
-            raise PunaError(f"the image could not be encoded: {_reason(self.complaint)}")
+            what = "sound" if _is_sound(chunk) else "image"
+            raise PunaError(f"the {what} could not be encoded: {_reason(self.complaint)}")
         rows = M.mtmd_input_chunk_get_n_tokens(chunk)
         vectors: Any = M.mtmd_get_output_embd(self.handle)
         return np.ctypeslib.as_array(vectors, (rows, self._width)).copy()
@@ -139,19 +173,19 @@ class Projector:
         with _Chunks(self, text, bitmaps) as chunks:
             seen: dict[int, int] = {}
             for chunk in chunks:
-                if M.mtmd_input_chunk_get_type(chunk) == M.MTMD_INPUT_CHUNK_TYPE_TEXT:
+                if _is_text(chunk):
                     parts.append(_tokens(chunk))
                     continue
-                image = _image_of(chunk)
-                part = seen[image] = seen.get(image, -1) + 1
-                parts.append(self._seen(chunk, image, part))
+                medium = int(M.mtmd_input_chunk_get_id(chunk) or 0)
+                part = seen[medium] = seen.get(medium, -1) + 1
+                parts.append(self._seen(chunk, medium, part))
         return parts
 
-    def _seen(self, chunk: M.mtmd_input_chunk_p, image: int, part: int) -> Seen:
+    def _seen(self, chunk: M.mtmd_input_chunk_p, medium: int, part: int) -> Seen:
         rows = M.mtmd_input_chunk_get_n_tokens(chunk)
         base, after = (self._places(chunk, rows, position) for position in (0, 1))
         return Seen(
-            image=image,
+            medium=medium,
             part=part,
             rows=rows,
             span=M.mtmd_input_chunk_get_n_pos(chunk),
@@ -163,6 +197,8 @@ class Projector:
     def _places(self, chunk: M.mtmd_input_chunk_p, rows: int, position: int) -> NDArray[np.int32]:
         if not self._mrope:
             return np.arange(position, position + rows, dtype=np.int32)[None]
+        if _is_sound(chunk):
+            return np.tile(np.arange(position, position + rows, dtype=np.int32), (_SECTIONS, 1))
         found = (M.mtmd_decoder_pos * rows)()
         image: Any = M.mtmd_input_chunk_get_tokens_image(chunk)
         M.mtmd_helper_image_get_decoder_pos(image, cast(Any, position), cast(Any, found))
@@ -180,7 +216,7 @@ class _Chunks:
         self._handle: Any = M.mtmd_input_chunks_init()
         try:
             if markers != len(bitmaps):
-                raise BadRequest(f"the prompt has {markers} places for {len(bitmaps)} images")
+                raise BadRequest(f"the prompt has {markers} places for {len(bitmaps)} images or sounds")
             for number, bitmap in enumerate(bitmaps):
                 M.mtmd_bitmap_set_id(bitmap, b"%d" % number)
             data = text.encode("utf-8", "surrogatepass")
@@ -188,7 +224,7 @@ class _Chunks:
             handles = (M.mtmd_bitmap_p_ctypes * len(bitmaps))(*bitmaps)
             pointer: Any = ctypes.byref(given)
             if M.mtmd_tokenize(projector.handle, self._handle, pointer, handles, len(bitmaps)):
-                raise BadRequest(f"the images cannot be read: {_reason(projector.complaint)}")
+                raise BadRequest(f"the images or sounds cannot be read: {_reason(projector.complaint)}")
         except BaseException:
             self.__exit__()
             raise
@@ -207,29 +243,33 @@ class _Chunks:
             assert chunk is not None
             yield chunk
 
-    def pictures(self, image: int) -> list[M.mtmd_input_chunk_p]:
-        """The parts of one picture."""
-        kind = M.MTMD_INPUT_CHUNK_TYPE_IMAGE
-        return [
-            chunk
-            for chunk in self
-            if M.mtmd_input_chunk_get_type(chunk) == kind and _image_of(chunk) == image
-        ]
 
-
-def _bitmap(image: Image) -> Any:
-    pixels = np.frombuffer(image.rgb, np.uint8)
+def _bitmap(medium: Medium) -> Any:
+    if not isinstance(medium, Image):
+        address = ctypes.cast(medium.ctypes.data, ctypes.POINTER(ctypes.c_float))
+        return M.mtmd_bitmap_init_from_audio(len(medium), cast(Any, address))
+    pixels = np.frombuffer(medium.rgb, np.uint8)
     address = ctypes.cast(pixels.ctypes.data, ctypes.POINTER(ctypes.c_uint8))
-    return M.mtmd_bitmap_init(image.width, image.height, cast(Any, address))
+    return M.mtmd_bitmap_init(medium.width, medium.height, cast(Any, address))
+
+
+def _outline(medium: Medium) -> Any:
+    """A bitmap of its size without what is in it, which is all that libmtmd needs to count the rows."""
+    if isinstance(medium, Image):
+        return _empty(medium.width, medium.height)
+    return M.mtmd_bitmap_init_from_audio(len(medium), cast(Any, None))
 
 
 def _empty(width: int, height: int) -> Any:
-    """A bitmap with a size and no pixels, which libmtmd counts the rows of without work."""
     return M.mtmd_bitmap_init(width, height, cast(Any, None))
 
 
-def _image_of(chunk: M.mtmd_input_chunk_p) -> int:
-    return int(M.mtmd_input_chunk_get_id(chunk) or 0)
+def _is_text(chunk: M.mtmd_input_chunk_p) -> bool:
+    return M.mtmd_input_chunk_get_type(chunk) == M.MTMD_INPUT_CHUNK_TYPE_TEXT
+
+
+def _is_sound(chunk: M.mtmd_input_chunk_p) -> bool:
+    return M.mtmd_input_chunk_get_type(chunk) == M.MTMD_INPUT_CHUNK_TYPE_AUDIO
 
 
 def _tokens(chunk: M.mtmd_input_chunk_p) -> list[int]:

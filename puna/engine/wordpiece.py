@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 _WORD_START = "▁"
 """How a GGUF vocabulary marks a piece that begins a word; other pieces go on with one."""
@@ -27,17 +28,32 @@ _CJK = (
 )
 
 
+@dataclass(frozen=True)
+class Normalizer:
+    """What becomes of a text first, step by step: the settings of Hugging Face's BertNormalizer."""
+
+    lowercase: bool = True
+    strip_accents: bool = True
+    clean_text: bool = True
+    """Control characters vanish; every kind of blank is one."""
+    handle_chinese_chars: bool = True
+    """Chinese characters are words of their own."""
+
+
 class WordPiece:
     """Text to token ids, without the begin and end tokens."""
 
-    def __init__(self, pieces: Sequence[str], unknown: int) -> None:
-        """`pieces`: the vocabulary as it stands in a GGUF file; `unknown`: the id of [UNK]."""
+    def __init__(self, pieces: Sequence[str], unknown: int, normalizer: Normalizer | None = None) -> None:
+        """`pieces`: the vocabulary as it stands in a GGUF file; `unknown`: the id of [UNK].
+
+        Without a `normalizer`, because the file names none, the vocabulary tells whether capitals count.
+        """
         self._ids = {piece: token for token, piece in enumerate(pieces)}
         self._unknown = unknown
         special = [name for name in _SPECIAL if name in self._ids]
         self._special = re.compile(f"({'|'.join(map(re.escape, special))})" if special else "(?!)")
-        # GGUF does not say whether a model knows capitals; its vocabulary does.
-        self._cased = any(piece[:1] == _WORD_START and "A" <= piece[1:2] <= "Z" for piece in pieces)
+        cased = any(piece[:1] == _WORD_START and "A" <= piece[1:2] <= "Z" for piece in pieces)
+        self._normalizer = normalizer or Normalizer(lowercase=not cased, strip_accents=not cased)
 
     def encode(self, text: str) -> list[int]:
         tokens: list[int] = []
@@ -46,7 +62,7 @@ class WordPiece:
             if place % 2:
                 tokens.append(self._ids[part])
             else:
-                for word in words(part, cased=self._cased):
+                for word in words(part, self._normalizer):
                     tokens += self._encode_word(word)
         return tokens
 
@@ -68,12 +84,16 @@ class WordPiece:
         return tokens
 
 
-def words(text: str, *, cased: bool) -> list[str]:
-    """Words and punctuation marks; without capitals and accents unless `cased`."""
-    text = "".join(_spaced(character) for character in text)
-    if not cased:
+def words(text: str, normalizer: Normalizer) -> list[str]:
+    """Words and punctuation marks, normalized."""
+    text = "".join(_cleaned(character) for character in text) if normalizer.clean_text else text
+    if normalizer.handle_chinese_chars:
+        text = "".join(f" {character} " if _is_chinese(character) else character for character in text)
+    if normalizer.strip_accents:
         decomposed = unicodedata.normalize("NFD", text)
-        text = "".join(c for c in decomposed if unicodedata.category(c) != "Mn").lower()
+        text = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
+    if normalizer.lowercase:
+        text = text.replace("Σ", "σ").lower()  # one that ends a word too, which Python knows better
     found: list[str] = []
     for chunk in text.split():
         word = ""
@@ -87,16 +107,18 @@ def words(text: str, *, cased: bool) -> list[str]:
     return [word for word in found if word]
 
 
-def _spaced(character: str) -> str:
-    """The character as a word of its own, as a blank, as nothing, or as it is."""
+def _cleaned(character: str) -> str:
+    """The character as a blank, as nothing, or as it is."""
     if character in "\t\n\r":
         return " "
-    if character == "�" or unicodedata.category(character).startswith("C"):
+    if character == "\ufffd" or unicodedata.category(character).startswith("C"):
         return ""
-    if character.isspace():
-        return " "
+    return " " if character.isspace() else character
+
+
+def _is_chinese(character: str) -> bool:
     code = ord(character)
-    return f" {character} " if any(low <= code <= high for low, high in _CJK) else character
+    return any(low <= code <= high for low, high in _CJK)
 
 
 def _is_punctuation(character: str) -> bool:

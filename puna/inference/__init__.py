@@ -19,6 +19,7 @@ from puna.inference.requests import (
     schema,
 )
 from puna.inference.service import Inference
+from puna.inference.sounds import check_sound, sound
 
 __all__ = [
     "Call",
@@ -34,5 +35,7 @@ __all__ = [
     "Summary",
     "Think",
     "capabilities",
+    "check_sound",
     "schema",
+    "sound",
 ]

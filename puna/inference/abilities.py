@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from puna.inference.form import capabilities
 from puna.inference.requests import ChatRequest, EmbedRequest, GenerateRequest
+from puna.inference.sounds import is_sound
 from puna.library import Model
 from puna.types import BadRequest
 
@@ -12,7 +13,7 @@ def check_chat(request: ChatRequest, model: Model) -> None:
     """Raises BadRequest when `model` cannot answer `request`."""
     abilities = capabilities(model)
     _check_text(abilities, request, "chat")
-    _check_images(abilities, request.model, any(message.images for message in request.messages))
+    _check_media(model, request.model, [file for message in request.messages for file in message.images])
     if request.offered and "tools" not in abilities:
         raise BadRequest(f"{model.name} does not support tools")
 
@@ -23,7 +24,7 @@ def check_generate(request: GenerateRequest, model: Model) -> None:
         raise BadRequest("raw mode does not support template, system, or context")
     abilities = capabilities(model)
     _check_text(abilities, request, "generate")
-    _check_images(abilities, request.model, bool(request.images))
+    _check_media(model, request.model, request.images)
     if request.suffix and "insert" not in abilities:
         raise BadRequest(f"{model.name} does not support insert")
 
@@ -34,6 +35,12 @@ def check_embed(request: EmbedRequest, model: Model) -> None:
         raise BadRequest(f'"{request.model}" does not support embeddings')
 
 
+def check_sight(name: str, model: Model) -> None:
+    """Raises BadRequest when `model`, which the request called `name`, reads no images."""
+    if "vision" not in capabilities(model):
+        raise BadRequest(f'"{name}" does not support vision: it cannot read images')
+
+
 def _check_text(abilities: list[str], request: ChatRequest | GenerateRequest, purpose: str) -> None:
     if "completion" not in abilities:
         raise BadRequest(f'"{request.model}" does not support {purpose}')
@@ -41,6 +48,9 @@ def _check_text(abilities: list[str], request: ChatRequest | GenerateRequest, pu
         raise BadRequest(f'"{request.model}" does not support thinking')
 
 
-def _check_images(abilities: list[str], name: str, given: bool) -> None:
-    if given and "vision" not in abilities:
-        raise BadRequest(f'"{name}" does not support vision: it cannot read images')
+def _check_media(model: Model, name: str, files: list[bytes]) -> None:
+    sounds = sum(map(is_sound, files))
+    if sounds and "audio" not in capabilities(model):
+        raise BadRequest(f'"{name}" does not support audio: it cannot hear sounds')
+    if sounds < len(files):
+        check_sight(name, model)

@@ -12,8 +12,9 @@ from puna.inference.form import Form, form
 from puna.inference.pictures import decoded
 from puna.inference.prompts import Composed
 from puna.inference.requests import ChatRequest, GenerateRequest
+from puna.inference.sounds import LONGEST, is_sound, sound
 from puna.library import Model
-from puna.types import BadRequest, Image, Job, Options
+from puna.types import BadRequest, Image, Job, Options, Sound
 
 _MOST_PIXELS = 512 << 20
 """Bytes that the pictures of one request may take when they are decoded."""
@@ -31,7 +32,7 @@ def settled(request: ChatRequest | GenerateRequest, model: Model) -> ChatRequest
 async def job_for(
     request: ChatRequest | GenerateRequest, model: Model, options: Options, composed: Composed
 ) -> tuple[Job, Reading]:
-    """The engine's job and a reading of its answer. Raises BadRequest for a schema or a picture."""
+    """The engine's job and a reading of its answer. Raises BadRequest for a schema, a picture or a sound."""
     chat = request if isinstance(request, ChatRequest) else None
     tools = chat.offered if chat else []
     spoken = form(model) if composed.last else _UNPARSED
@@ -69,15 +70,25 @@ async def job_for(
         visible=tuple(special_tokens(spoken.family, spoken.template)) if parsed else (),
         logprobs=request.logprobs,
         bias=request.bias,
-        images=await _images(composed.images),
+        media=await _media(composed.images),
     )
     return job, Reading(parser)
 
 
-async def _images(files: list[bytes]) -> tuple[Image, ...]:
-    images: list[Image] = []
+async def _media(files: list[bytes]) -> tuple[Image | Sound, ...]:
+    media: list[Image | Sound] = []
+    pixels, seconds = 0, 0.0
     for file in files:
-        images.append(await asyncio.to_thread(decoded, file))
-        if sum(len(image.rgb) for image in images) > _MOST_PIXELS:
+        if is_sound(file):
+            heard = await asyncio.to_thread(sound, file)
+            seconds += heard.seconds
+            media.append(heard)
+        else:
+            seen = await asyncio.to_thread(decoded, file)
+            pixels += len(seen.rgb)
+            media.append(seen)
+        if pixels > _MOST_PIXELS:
             raise BadRequest("the images of this request are too large together: send fewer, or smaller ones")
-    return tuple(images)
+        if seconds > LONGEST:
+            raise BadRequest(f"the sounds of this request are longer than {LONGEST // 60} minutes together")
+    return tuple(media)

@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from puna.inference.abilities import check_chat, check_embed, check_generate
+from puna.inference.abilities import check_chat, check_embed, check_generate, check_sight
 from puna.inference.job import job_for, settled
 from puna.inference.observer import Observer
 from puna.inference.prompts import PICTURE_TOKENS, Composed, chat_prompt, generate_prompt, warm
@@ -113,6 +113,10 @@ class Inference:
             ranking = await ranked(request, model, lease.engine)
             self._observer.embedded(model.name.display(), ranking.tokens)
             return ranking
+
+    async def check_sight(self, name: str) -> None:
+        """Raises BadRequest, NotFound unless the model `name` reads images."""
+        await self._open(name, partial(check_sight, name))
 
     async def count(self, request: ChatRequest) -> int:
         """Tokens of the prompt that `chat` would make of `request`, however long; pictures by estimate."""

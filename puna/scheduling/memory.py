@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 _PROCESS = 64 << 20  # an interpreter with libllama loaded, before any model
-_GALLERY = 256 << 20  # encoded pictures that an engine keeps
+_GALLERY = 256 << 20  # encoded pictures and sounds that an engine keeps
 _PICTURES = 4  # of any size that fit in a context
 _MOST_PATCHES = 1 << 14
+_FRAMES = 1500  # of half a minute of sound, in an encoder like Whisper's
 _KV_BYTES = 2  # f16
 _MOST_LAYERS = 4096  # a damaged file may claim any number
 _CGROUP = Path("/sys/fs/cgroup")
@@ -67,15 +68,21 @@ def estimate(
 def estimate_sight(projector: Metadata, size: int, num_ctx: int) -> int:
     """Bytes that a projector file of `size` bytes takes beside its model, for a context of `num_ctx` tokens.
 
-    Beside the weights: the layers' activations for the largest picture, which libmtmd reserves, and what the
-    engine keeps of pictures that it has seen. The keys are llama.cpp's (tools/mtmd/clip-impl.h).
+    Beside the weights: the layers' activations for the largest picture and for a sound, which libmtmd
+    reserves, and what the engine keeps of those that it has seen and heard. The keys are llama.cpp's
+    (tools/mtmd/clip-impl.h).
     """
     side = count(projector.arch("vision.image_size")) // max(1, count(projector.arch("vision.patch_size")))
     # Where the size is for the projector to choose, a picture makes one token of four patches.
     patches = min(max(side**2, 4 * (num_ctx // _PICTURES)), _MOST_PATCHES)
-    inner = count(projector.arch("vision.embedding_length"))
-    layer = 4 * (count(projector.arch("vision.feed_forward_length")) + 6 * inner)
-    return size + patches * layer + _GALLERY
+    work = patches * _activations(projector, "vision") + _FRAMES * _activations(projector, "audio")
+    return size + work + _GALLERY
+
+
+def _activations(projector: Metadata, sense: str) -> int:
+    """Bytes of a layer for each patch of a picture or frame of a sound; 0 for a sense that there is not."""
+    inner = count(projector.arch(f"{sense}.embedding_length"))
+    return 4 * (count(projector.arch(f"{sense}.feed_forward_length")) + 6 * inner)
 
 
 def count(value: Any, default: int = 0) -> int:

@@ -252,7 +252,8 @@ def _facts(model: Model) -> Facts:
     adapters, projector = _adapters(model), _projector(model)
     try:
         size = sum(os.stat(file).st_size for file in (model.weights, *adapters))
-        projector_size = os.stat(projector).st_size if projector else 0
+        # One inside the file of the weights is counted with them.
+        projector_size = os.stat(projector).st_size if projector not in ("", str(model.weights)) else 0
     except OSError as error:
         raise LoadFailed(f"cannot read {error.filename}: {error.strerror}") from error
     return Facts(

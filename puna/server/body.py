@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import AsyncGenerator
 from functools import lru_cache
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 from starlette.requests import Request
@@ -34,15 +35,20 @@ async def decoded(request: Request, kind: type[T]) -> T:
 
 async def read(request: Request, limit: int = LIMIT) -> bytes:
     """The whole body. Raises TooLarge as soon as it is known to be longer than `limit` bytes."""
+    return b"".join([chunk async for chunk in chunks(request, limit)])
+
+
+async def chunks(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
+    """The body as it arrives. Raises TooLarge as soon as it is known to be longer than `limit` bytes."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
-    body = bytearray()
+    size = 0
     async for chunk in request.stream():
-        body += chunk
-        if len(body) > limit:
+        size += len(chunk)
+        if size > limit:
             raise _too_large(limit)
-    return bytes(body)
+        yield chunk
 
 
 def decode(body: bytes, kind: type[T]) -> T:
@@ -55,6 +61,14 @@ def decode(body: bytes, kind: type[T]) -> T:
         raise BadRequest(_plain(str(error))) from None
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise BadRequest(f"invalid JSON in request body: {error}") from None
+
+
+def converted(fields: dict[str, Any], kind: type[T]) -> T:
+    """Fields of a form as `kind`. Raises BadRequest: a field of the wrong type, which it names."""
+    try:
+        return msgspec.convert(fields, kind, strict=False)
+    except msgspec.ValidationError as error:
+        raise BadRequest(_plain(str(error))) from None
 
 
 @lru_cache(maxsize=64)

@@ -1,4 +1,4 @@
-"""A message's content as text and pictures, put together the same way for every dialect."""
+"""A message's content as text, pictures and sounds, put together the same way for every dialect."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from puna.chat import PICTURE
+from puna.inference import check_sound
 from puna.server.encoded import from_base64, from_data_url, is_data_url
 from puna.server.remote import Remote
 from puna.types import BadRequest
@@ -24,9 +25,9 @@ class Url(msgspec.Struct, frozen=True):
 
 
 async def assembled(parts: Sequence[str | bytes | Url], remote: Remote) -> tuple[str, list[bytes]]:
-    """The text, with PICTURE where each picture is, and the pictures' files in order.
+    """The text, with PICTURE where each picture or sound is, and their files in order.
 
-    Texts that follow each other are lines of their own. Raises BadRequest when a picture cannot be had.
+    Texts that follow each other are lines of their own. Raises BadRequest when a file cannot be had.
     """
     text, before = "", None
     for part in parts:
@@ -41,6 +42,13 @@ async def assembled(parts: Sequence[str | bytes | Url], remote: Remote) -> tuple
 def unmarked(text: str) -> str:
     """A person's text in which nothing stands for a picture: a space breaks each PICTURE up."""
     return text.replace(PICTURE, f"{PICTURE[:-1]} {PICTURE[-1]}")
+
+
+def sound(text: str, field: str) -> bytes:
+    """A sound as a string gives it: base64 or a data: URL. Raises BadRequest, which names `field`."""
+    found = from_data_url(text, field) if is_data_url(text) else from_base64(text, field)
+    check_sound(found, field)
+    return found
 
 
 def picture(text: str, field: str) -> bytes | Url:

@@ -77,14 +77,15 @@ class Stream:
 class Whole:
     """An ASGI answer of one JSON object that takes a while; cancelled when the client goes away."""
 
-    def __init__(self, work: Coroutine[Any, Any, bytes]) -> None:
+    def __init__(self, work: Coroutine[Any, Any, bytes], content_type: str = JSON) -> None:
         self._work = work
+        self._content_type = content_type
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = await _while_connected(receive, self._work)
         if body is None:
             return
-        headers = [(b"content-type", JSON.encode()), (b"content-length", b"%d" % len(body))]
+        headers = [(b"content-type", self._content_type.encode()), (b"content-length", b"%d" % len(body))]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": body})
 

@@ -9,6 +9,7 @@ import math
 import re
 import socket
 import ssl
+from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -61,10 +62,15 @@ class Remote:
         self._private = private
         self._turns = asyncio.Semaphore(AT_ONCE)
         self._pictures = self._bytes = math.inf
+        self._allowed: Callable[[], Awaitable[None]] | None = None
 
-    def visit(self) -> Remote:
-        """The same for one request, which may fetch PICTURES pictures of TOGETHER bytes."""
+    def visit(self, allowed: Callable[[], Awaitable[None]] | None = None) -> Remote:
+        """The same for one request, which may fetch PICTURES pictures of TOGETHER bytes.
+
+        `allowed` is asked before anything is fetched, and raises if it is for nothing.
+        """
         visit = copy.copy(self)
+        visit._allowed = allowed
         visit._pictures, visit._bytes = PICTURES, TOGETHER
         return visit
 
@@ -84,6 +90,8 @@ class Remote:
         self._pictures -= 1
         if self._pictures < 0:
             raise BadRequest(f"a request may name at most {PICTURES} image URLs")
+        if self._allowed:
+            await self._allowed()
         async with self._turns:
             try:
                 return await asyncio.wait_for(self._followed(address), SECONDS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from starlette.requests import Request
 
@@ -22,6 +23,10 @@ class Rooms:
     inference: Inference
     pulls: Pulls
     remote: Remote
+
+    def visit(self, model: str) -> Remote:
+        """What fetches the pictures of a request to `model`, if that reads any."""
+        return self.remote.visit(partial(self.inference.check_sight, model))
 
     async def close(self) -> None:
         """End every engine and every pull: who waits for one gets an error. May be called twice."""

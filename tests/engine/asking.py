@@ -13,7 +13,7 @@ from puna.chat import constraint
 from puna.engine import EngineProcess, start
 from puna.types import Delta, Finish, Grammar, Job, LoadSpec, Options
 
-JOB_FIELDS = ("truncate", "shift", "add_bos", "grammar", "visible", "logprobs", "bias", "images")
+JOB_FIELDS = ("truncate", "shift", "add_bos", "grammar", "visible", "logprobs", "bias", "media")
 
 
 @dataclass

@@ -1,8 +1,9 @@
-"""What libmtmd's own example code makes of a prompt with pictures, with no code of Puna's in between."""
+"""What libmtmd's own code makes of a prompt with pictures and sounds, with no code of Puna's in between."""
 
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -14,8 +15,13 @@ from puna.types import Image
 from tests.library.libllama import loaded
 
 
-def next_logprobs(model: Path, projector: Path, prompt: str, images: list[Image]) -> np.ndarray[Any, Any]:
-    """Logarithms of the probabilities of the token after `prompt`, evaluated alone in a fresh context."""
+def next_logprobs(
+    model: Path, projector: Path, prompt: str, media: Sequence[Image | bytes]
+) -> np.ndarray[Any, Any]:
+    """Logarithms of the probabilities of the token after `prompt`, evaluated alone in a fresh context.
+
+    media: pictures, and sounds as files.
+    """
     mtmd_cpp.mtmd_helper_log_set(_quiet, ctypes.c_void_p())
     with loaded(model) as text:
         params = mtmd_cpp.mtmd_context_params_default()
@@ -25,9 +31,9 @@ def next_logprobs(model: Path, projector: Path, prompt: str, images: list[Image]
         chunks: Any = mtmd_cpp.mtmd_input_chunks_init()
         data = prompt.encode()
         given = mtmd_cpp.mtmd_input_text(data, len(data), True, True)
-        bitmaps = (mtmd_cpp.mtmd_bitmap_p_ctypes * len(images))(*map(_bitmap, images))
+        bitmaps = (mtmd_cpp.mtmd_bitmap_p_ctypes * len(media))(*[_bitmap(context, one) for one in media])
         found = mtmd_cpp.mtmd_tokenize(
-            context, chunks, cast(Any, ctypes.byref(given)), cast(Any, bitmaps), len(images)
+            context, chunks, cast(Any, ctypes.byref(given)), cast(Any, bitmaps), len(media)
         )
         assert found == 0
         past = llama_cpp.llama_pos()
@@ -49,7 +55,10 @@ def next_logprobs(model: Path, projector: Path, prompt: str, images: list[Image]
     return row - top - np.log(np.exp(row - top).sum())
 
 
-def _bitmap(image: Image) -> Any:
+def _bitmap(context: Any, image: Image | bytes) -> Any:
+    if isinstance(image, bytes):
+        file = (ctypes.c_uint8 * len(image)).from_buffer_copy(image)
+        return mtmd_cpp.mtmd_helper_bitmap_init_from_buf(context, cast(Any, file), len(image), False)
     pixels = (ctypes.c_uint8 * len(image.rgb)).from_buffer_copy(image.rgb)
     return mtmd_cpp.mtmd_bitmap_init(image.width, image.height, cast(Any, pixels))
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.budget import Chunk, kept, older_half, share, surplus
+from puna.engine.budget import Chunk, kept, older_half, share, surplus, worth_reading
 from puna.types import BadRequest, Job, Options
 
 
@@ -90,3 +90,24 @@ def test_a_small_step_says_nothing_of_a_chunk() -> None:
     chunk = Chunk(most=512)
     chunk.learn(1, 1)
     assert chunk.size == 64
+
+
+@given(st.integers(4, 64), st.integers(-1, 80), st.integers(0, 9))
+def test_what_is_not_read_would_have_been_cut_out(num_ctx: int, num_keep: int, more: int) -> None:
+    given = job(num_keep=num_keep)
+    # A token for every character, each another.
+    text = "".join(chr(0x4E00 + at) for at in range(100 * num_ctx + more))
+    read = worth_reading(text, given, num_ctx=num_ctx)
+
+    def cut(whole: str) -> str:
+        first, last = surplus(len(whole), given, num_ctx=num_ctx, begins=False)
+        return whole[:first] + whole[last:]
+
+    assert len(read) < len(text)
+    assert cut(read) == cut(text)
+
+
+def test_a_short_text_is_read_whole_and_a_hopeless_one_refused() -> None:
+    assert worth_reading("x" * 400, job(), num_ctx=10) == "x" * 400
+    with pytest.raises(BadRequest, match="exceeds the context length"):
+        worth_reading("x" * 1000, job(truncate=False), num_ctx=10)

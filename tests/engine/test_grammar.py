@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator, validate
 
 from puna.chat import Called, constraint, parser_for, special_tokens
+from puna.engine import grammar
 from puna.engine.grammar import Grammars
 from puna.types import BadRequest, Grammar, Job, Message, Options
 from tests.chat.grammars.offered import NOW, TOOLS, tool
@@ -19,7 +20,7 @@ from tests.chat.grammars.walking import Bytes
 from tests.model_parts import FIRST_BYTE
 from tests.models import shape_model
 
-from .asking import Answer, loaded
+from .asking import Answer, ask, loaded
 from .schemas import SCHEMAS
 
 CLOSED = [
@@ -199,3 +200,37 @@ async def test_a_model_of_random_weights_calls_a_tool_when_it_must(random_model:
         assert len(parts) == 1, answer.text
         validate(call.arguments, schemas[call.name])
     assert ended > 0.9 * len(asked)
+
+
+@pytest.mark.parametrize("choice", ["auto", "required"])
+def test_a_thousand_tools(choice: str):
+    parameters = {"type": "object", "properties": {name: {"type": "string"} for name in "abc"}}
+    tools = [{"function": {"name": f"tool_{at}", "parameters": parameters}} for at in range(1000)]
+    matcher = Grammars(Bytes()).matcher(held(tools=tools, choice=choice))
+    call = b'<tool_call>\n{"name": "tool_999", "arguments": {"c": "x", "a": "y"}}\n</tool_call>'
+    assert all(matcher.allows(byte) for byte in call)
+    assert matcher.trouble == ""
+
+
+def test_what_becomes_too_much_is_no_end(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(grammar, "_MOST_WAYS", 3)
+    matcher = Grammars(Bytes()).matcher(held(schema=TANGLED))
+    assert [matcher.allows(byte) for byte in b'{"p0"'] != [True] * 5
+    assert matcher.finished
+    assert "too complex" in matcher.trouble
+
+
+async def test_an_answer_that_cannot_be_held_to_its_schema_fails(random_model: Path):
+    async with loaded(random_model) as engine:
+        with pytest.raises(BadRequest, match="too complex"):
+            await ask(engine, "x", grammar=held(schema=TANGLED), num_predict=50, bias=TOWARDS_A_KEY)
+
+
+TOWARDS_A_KEY = {FIRST_BYTE + ord(char): bias for char, bias in zip('"p0', (10.0, 20.0, 30.0), strict=True)}
+TANGLED = {
+    "allOf": [
+        {"anyOf": [{"type": "object", "properties": {f"p{part}": {"const": way}}} for way in range(14)]}
+        for part in range(3)
+    ]
+}
+"""2,744 ways to go on from the first brace."""

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from puna.engine.llama import Model
 from puna.engine.pictures import TEXT, Gallery, Layout, Picture
 from puna.engine.vision import Projector, Seen
-from puna.types import BadRequest, Image, Job, Options
+from puna.types import BadRequest, Image
 from tests.vision_models import ROWS, WIDTH, vision_model
 
 SIGHT = "<__media__>"
@@ -99,10 +99,9 @@ class Studio:
     def see(self, image: Image) -> Picture:
         """Let the encoder look at it and wait for that."""
         _, layout = self.gallery.place(SIGHT, [image])
-        job = Job(prompt=SIGHT, options=Options(), images=(image,))
-        assert self.gallery.encode(job, layout.pictures[0])
+        assert self.gallery.encode(image, layout.pictures[0])
         assert self.gallery.encoding
-        assert not self.gallery.encode(job, layout.pictures[0])
+        assert not self.gallery.encode(image, layout.pictures[0])
         self.post.get()()
         assert not self.gallery.encoding
         return layout.pictures[0]
@@ -121,7 +120,7 @@ def test_the_same_picture_has_the_same_numbers(tmp_path: Path) -> None:
     assert len({row for part in rows for row in part}) == 10 * ROWS
     assert min(map(min, rows)) >= studio.n_vocab
     assert two[-5 * ROWS :] == one[-5 * ROWS :]
-    with pytest.raises(BadRequest, match="1 places for 2 images"):
+    with pytest.raises(BadRequest, match="1 places for 2 images or sounds"):
         studio.gallery.place(SIGHT, [painted(1)] * 2)
 
 

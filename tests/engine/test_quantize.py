@@ -108,12 +108,23 @@ def test_a_quantized_model_is_not_quantized_again(model: Path, target: Path, tmp
     assert not target.exists()
 
 
-def test_nor_is_one_that_does_not_say_what_it_is(target: Path, tmp_path: Path):
-    shape_model(tmp_path / "silent.gguf", quantisation=GGMLQuantizationType.Q8_0)
-    assert read_metadata(tmp_path / "silent.gguf").quantization == "unknown"
-    with pytest.raises(BadRequest, match="only supported for F16, BF16 and F32 models"):
-        quantize(tmp_path / "silent.gguf", target, "q4_0", ignore)
-    assert not target.exists()
+@pytest.mark.parametrize("said", [None, 1])
+def test_nor_is_one_that_does_not_say_what_it_is_or_lies(target: Path, tmp_path: Path, said: int | None):
+    shape_model(tmp_path / "silent.gguf", quantisation=GGMLQuantizationType.Q8_0, file_type=said)
+    for kind in ("q4_0", "q8_0"):
+        with pytest.raises(BadRequest, match="only supported for F16, BF16 and F32 models"):
+            quantize(tmp_path / "silent.gguf", target, kind, ignore)
+        assert not target.exists()
+
+
+@pytest.mark.parametrize("stored", [GGMLQuantizationType.F16, GGMLQuantizationType.BF16])
+@pytest.mark.parametrize("said", [None, 2])
+def test_the_tensors_count_and_not_what_a_file_says(
+    target: Path, tmp_path: Path, stored: GGMLQuantizationType, said: int | None
+):
+    shape_model(tmp_path / "model.gguf", quantisation=stored, file_type=said)
+    quantize(tmp_path / "model.gguf", target, "q8_0", ignore)
+    assert read_metadata(target).quantization == "Q8_0"
 
 
 @pytest.mark.parametrize("content", [None, b"", b"GGUF", b"<html>" * 100])

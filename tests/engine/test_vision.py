@@ -51,7 +51,7 @@ async def likeliest(
     engine: EngineProcess, prompt: str | list[int], *images: Image, **options: Any
 ) -> list[float]:
     """Log-probabilities of the likeliest tokens after `prompt`, best first."""
-    asked = job(prompt, images=images, logprobs=20, num_predict=1, **options)
+    asked = job(prompt, media=images, logprobs=20, num_predict=1, **options)
     events = [event async for event in engine.generate(asked)]
     (token,) = (one for event in events if isinstance(event, Delta) for one in event.logprobs)
     return [one.logprob for one in token.top]
@@ -84,7 +84,7 @@ async def test_a_picture_at_the_very_end_of_a_prompt(seeing: Callable[[str], See
     async with loaded(model[0], projector=model[1]) as engine:
         first = await likeliest(engine, prompt, CAT)
         async with loaded(model[0], projector=model[1]) as other:
-            await ask(other, prompt + " of", images=(CAT,), num_predict=1)
+            await ask(other, prompt + " of", media=(CAT,), num_predict=1)
             shared = await likeliest(other, prompt, CAT)
     assert first == close(shared)
     assert len(set(first)) > 1
@@ -95,7 +95,7 @@ async def test_a_picture_larger_than_a_batch(seeing: Callable[[str], Seeing]) ->
     large = picture(3, 700, 500)
     prompt = f"Look: {SIGHT} What is it?"
     async with loaded(model[0], projector=model[1], num_batch=1, num_ctx=512) as few:
-        split = await ask(few, prompt, images=(large,), num_predict=1)
+        split = await ask(few, prompt, media=(large,), num_predict=1)
         assert 100 < split.finish.prompt_tokens < 170  # a quarter of the context, and the text around it
         found = await likeliest(few, prompt, large)
     async with loaded(model[0], projector=model[1], num_ctx=512) as many:
@@ -118,18 +118,18 @@ async def test_an_answer_depends_on_the_pictures_and_their_order(seeing: Callabl
 async def test_a_picture_is_encoded_once(seeing: Callable[[str], Seeing]) -> None:
     model, projector = seeing("tiles")
     async with loaded(model, projector=projector) as engine:
-        first = await ask(engine, f"{SIGHT} What is it?", images=(CAT,), num_predict=3)
+        first = await ask(engine, f"{SIGHT} What is it?", media=(CAT,), num_predict=3)
         assert first.finish.encoded == 1
         assert first.finish.cached_tokens == 0
         # The same place: its rows are in the pool already.
-        again = await ask(engine, f"{SIGHT} What colour?", images=(CAT,), num_predict=3)
+        again = await ask(engine, f"{SIGHT} What colour?", media=(CAT,), num_predict=3)
         assert again.finish.encoded == 0
         assert again.finish.cached_tokens >= 5 * ROWS
         # Another place: its rows are evaluated anew, but not looked at.
-        moved = await ask(engine, f"Tell me: {SIGHT}", images=(CAT,), num_predict=3)
+        moved = await ask(engine, f"Tell me: {SIGHT}", media=(CAT,), num_predict=3)
         assert moved.finish.encoded == 0
         assert moved.finish.cached_tokens < ROWS
-        other = await ask(engine, f"{SIGHT}{SIGHT} Which?", images=(CAT, DOG), num_predict=3)
+        other = await ask(engine, f"{SIGHT}{SIGHT} Which?", media=(CAT, DOG), num_predict=3)
         assert other.finish.encoded == 1
 
 
@@ -137,11 +137,11 @@ async def test_the_next_turn_evaluates_only_what_is_new(seeing: Callable[[str], 
     model, projector = seeing("qwen3vl")
     turn = f"{SIGHT} What is it?"
     async with loaded(model, projector=projector) as engine:
-        first = await ask(engine, turn, images=(CAT,), num_predict=1)
-        repeated = await ask(engine, turn, images=(CAT,), num_predict=1)
+        first = await ask(engine, turn, media=(CAT,), num_predict=1)
+        repeated = await ask(engine, turn, media=(CAT,), num_predict=1)
         assert repeated.finish.cached_tokens == repeated.finish.prompt_tokens
         assert repeated.finish.tokens == first.finish.tokens
-        second = await ask(engine, turn + " And this: " + SIGHT, images=(CAT, DOG), num_predict=1)
+        second = await ask(engine, turn + " And this: " + SIGHT, media=(CAT, DOG), num_predict=1)
         assert second.finish.cached_tokens == first.finish.prompt_tokens
 
 
@@ -150,9 +150,9 @@ async def test_what_left_the_pool_comes_back(seeing: Callable[[str], Seeing]) ->
     turn = f"Look at this {SIGHT} and at this {SIGHT} please."
     later = turn + " Which is the older one?"
     async with loaded(model[0], projector=model[1], num_ctx=128, pool=128, parallel=1) as engine:
-        await ask(engine, turn, images=(CAT, DOG), num_predict=2)
+        await ask(engine, turn, media=(CAT, DOG), num_predict=2)
         await ask(engine, "Something else entirely, which takes all the room there is.", num_predict=30)
-        asked = job(later, images=(CAT, DOG), logprobs=20, num_predict=1)
+        asked = job(later, media=(CAT, DOG), logprobs=20, num_predict=1)
         events = [event async for event in engine.generate(asked)]
     finish = events.pop()
     assert not isinstance(finish, Delta)
@@ -173,10 +173,10 @@ async def test_requests_beside_one_another_answer_as_alone(
         ("More words without a picture", ()),
     ]
     async with loaded(model, projector=projector, num_ctx=256) as engine:
-        alone = [await ask(engine, prompt, images=images, num_predict=12) for prompt, images in asked]
+        alone = [await ask(engine, prompt, media=images, num_predict=12) for prompt, images in asked]
     async with loaded(model, projector=projector, num_ctx=256) as engine:
         together = await asyncio.gather(
-            *(ask(engine, prompt, images=images, num_predict=12) for prompt, images in asked)
+            *(ask(engine, prompt, media=images, num_predict=12) for prompt, images in asked)
         )
     assert [answer.finish.tokens for answer in together] == [answer.finish.tokens for answer in alone]
 
@@ -186,7 +186,7 @@ async def test_a_request_that_had_to_leave_the_pool_looks_again(seeing: Callable
     prompts = [f"{name}: {SIGHT} and {SIGHT}" for name in ("One", "Two", "Three")]
 
     async def asked(engine: EngineProcess, prompt: str) -> list[int]:
-        answer = await ask(engine, prompt, images=(CAT, DOG), num_predict=150, num_ctx=256)
+        answer = await ask(engine, prompt, media=(CAT, DOG), num_predict=150, num_ctx=256)
         return answer.finish.tokens
 
     async with loaded(model, projector=projector, num_ctx=512, pool=512) as engine:
@@ -205,7 +205,7 @@ async def test_a_full_context_drops_whole_pictures(seeing: Callable[[str], Seein
     num_ctx = 256 if kind == "tiles" else 128
     async with loaded(model, projector=projector, num_ctx=num_ctx, parallel=1) as engine:
         for keep in (0, 12, 40):
-            answer = await ask(engine, prompt, images=images, num_predict=num_ctx, num_keep=keep)
+            answer = await ask(engine, prompt, media=images, num_predict=num_ctx, num_keep=keep)
             if answer.finish.reason == "length":
                 assert answer.finish.eval_tokens == num_ctx
         after = await ask(engine, "Hello", num_predict=1)
@@ -225,17 +225,17 @@ async def test_words_do_not_wait_for_pictures(seeing: Callable[[str], Seeing]) -
     model, projector = seeing("llava")
     many = tuple(picture(number) for number in range(100, 140))
     async with loaded(model, projector=projector, num_ctx=1024) as engine:
-        looking = asyncio.create_task(ask(engine, SIGHT * 40 + "What?", images=many, num_predict=1))
+        looking = asyncio.create_task(ask(engine, SIGHT * 40 + "What?", media=many, num_predict=1))
         talking = await ask(engine, "Only words", num_predict=2)
         assert talking.finish.eval_tokens == 2
         assert not looking.done()
         seen = await looking
         assert seen.finish.encoded == 40
         # Whoever leaves while the encoder works leaves it in order for the next.
-        leaving = asyncio.create_task(ask(engine, SIGHT, images=(DOG,), num_predict=1))
+        leaving = asyncio.create_task(ask(engine, SIGHT, media=(DOG,), num_predict=1))
         await ask(engine, "Words", num_predict=1)
         leaving.cancel()
-        assert (await ask(engine, f"{SIGHT} again", images=(CAT,), num_predict=1)).finish.encoded == 1
+        assert (await ask(engine, f"{SIGHT} again", media=(CAT,), num_predict=1)).finish.encoded == 1
 
 
 async def test_rows_of_pictures_are_counted_but_not_told(seeing: Callable[[str], Seeing]) -> None:
@@ -243,7 +243,7 @@ async def test_rows_of_pictures_are_counted_but_not_told(seeing: Callable[[str],
     async with loaded(model, projector=projector) as engine:
         words = await engine.tokenize("ab cd")
         options = {"repeat_penalty": 1.3, "repeat_last_n": -1, "temperature": 0.7, "seed": 1}
-        answer = await ask(engine, f"ab{SIGHT} cd", images=(CAT,), num_predict=4, **options)
+        answer = await ask(engine, f"ab{SIGHT} cd", media=(CAT,), num_predict=4, **options)
         assert answer.finish.prompt_tokens == len(words) + ROWS
         assert answer.finish.tokens[: len(words)] == words
         assert len(answer.finish.tokens) == len(words) + answer.finish.eval_tokens
@@ -255,23 +255,25 @@ async def test_what_cannot_be_seen_is_refused(seeing: Callable[[str], Seeing]) -
 
     async def refusal(engine: EngineProcess, prompt: str | list[int], *images: Image, **options: Any) -> str:
         with pytest.raises(BadRequest) as refused:
-            await ask(engine, prompt, images=images, **options)
+            await ask(engine, prompt, media=images, **options)
         return str(refused.value)
 
     async with loaded(model, projector=projector, num_ctx=64) as engine:
-        assert await refusal(engine, "No place", CAT) == "the prompt has 0 places for 1 images"
-        assert await refusal(engine, SIGHT * 2, CAT) == "the prompt has 2 places for 1 images"
-        assert "0 places for 1 images" in await refusal(engine, [1, 2, 3], CAT)
+        assert await refusal(engine, "No place", CAT) == "the prompt has 0 places for 1 images or sounds"
+        assert await refusal(engine, SIGHT * 2, CAT) == "the prompt has 2 places for 1 images or sounds"
+        assert "0 places for 1 images or sounds" in await refusal(engine, [1, 2, 3], CAT)
         assert "invalid bitmap dimensions" in await refusal(engine, SIGHT, Image(0, 0, b""))
         assert await refusal(engine, SIGHT, Image(2, 2, b"rgb")) == "an image of 2 x 2 has 3 bytes"
-        assert "the images do not fit in 64 tokens" in await refusal(engine, SIGHT * 4, *[CAT] * 4)
-        assert "the images do not fit" in await refusal(engine, SIGHT + "word " * 40, CAT, num_keep=0)
+        assert "the images or sounds do not fit in 64 tokens" in await refusal(engine, SIGHT * 4, *[CAT] * 4)
+        assert "the images or sounds do not fit" in await refusal(
+            engine, SIGHT + "word " * 40, CAT, num_keep=0
+        )
         assert "exceeds the context" in await refusal(engine, SIGHT * 4, *[CAT] * 4, truncate=False)
         # Text behind a picture may be cut as long as the picture stays.
-        cut = await ask(engine, f"{SIGHT}" + "word " * 40, images=(CAT,), num_keep=40, num_predict=1)
+        cut = await ask(engine, f"{SIGHT}" + "word " * 40, media=(CAT,), num_keep=40, num_predict=1)
         assert cut.finish.prompt_tokens < 64
     async with loaded(model) as blind:
-        assert "missing data required for image input" in await refusal(blind, SIGHT, CAT)
+        assert "missing data required for image and audio input" in await refusal(blind, SIGHT, CAT)
         assert (await ask(blind, f"The text {SIGHT} alone is text", num_predict=1)).finish.eval_tokens == 1
 
 

@@ -81,6 +81,15 @@ def test_the_work_for_a_picture_is_what_libmtmd_reserves():
     assert estimate_sight(siglip, 0, 1 << 20) < 2048 * MIB
 
 
+def test_the_work_for_a_sound_is_what_libmtmd_takes():
+    """With the shape of Whisper's largest encoder a process grew by 65 MiB more than the file."""
+    values = {"clip.audio.embedding_length": 1280, "clip.audio.feed_forward_length": 5120}
+    whisper = Metadata({"general.architecture": "clip"} | values, tensors=[], parameter_count=0)
+    bare = Metadata({"general.architecture": "clip"}, tensors=[], parameter_count=0)
+    work = estimate_sight(whisper, 0, 4096) - estimate_sight(bare, 0, 4096)
+    assert 65 * MIB <= work <= 1.25 * 65 * MIB
+
+
 @virtual_time
 async def test_a_missing_projector_is_named(library: Library):
     seeing = library.open("seeing")

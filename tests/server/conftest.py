@@ -9,10 +9,12 @@ from pathlib import Path
 import httpx
 import pytest
 
-from puna.library import Library
+from puna.library import Library, read_metadata
+from tests.hearing_models import hearing_model, install_with_projector, ultravox_projector
 from tests.model_parts import FIRST_BYTE
 from tests.models import embedding_model, install, scripted_model
 from tests.running import Server, serving
+from tests.vision_models import vision_model
 
 SCRIPT = "The sky is blue: é 😀."
 
@@ -56,6 +58,35 @@ def add_models(gguf: Path, store: Path) -> None:
     install(store, "broken", gguf)
     weights = Library(store).open("broken").weights
     os.truncate(weights, weights.stat().st_size // 2)
+
+
+def add_listener(scripted: Path, store: Path) -> None:
+    """Put `listener` into a store: it says its script, whatever it hears."""
+    projector = scripted.with_name("ears.gguf")
+    width = read_metadata(scripted).arch("embedding_length")
+    assert isinstance(width, int)
+    ultravox_projector(projector, width=width)
+    install_with_projector(store, "listener", scripted, projector)
+
+
+@pytest.fixture(scope="session")
+def hearing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server with `hearer`, `seer`, `both`, and `listener`, which says SCRIPT whatever it hears."""
+    folder = tmp_path_factory.mktemp("hearing")
+    store = folder / "models"
+    install_with_projector(store, "hearer", *hearing_model(folder))
+    install_with_projector(store, "both", *hearing_model(folder, sees=True))
+    install_with_projector(store, "seer", *vision_model(folder))
+    scripted_model(folder / "scripted.gguf", SCRIPT)
+    add_listener(folder / "scripted.gguf", store)
+    with serving(store) as server:
+        yield server
+
+
+@pytest.fixture
+def hearing_http(hearing_server: Server) -> Iterator[httpx.Client]:
+    with httpx.Client(base_url=hearing_server.url, timeout=60) as client:
+        yield client
 
 
 def spelled(context: list[int]) -> str:

@@ -165,5 +165,18 @@ async def test_a_base_that_is_not_here_is_pulled_first(store: Path, tmp_path: Pa
     told = [step.status async for step in _making(rooms, "mine", Recipe(base="theirs", system="S"))]
     assert (told[0], told[-1], told.count("success")) == ("pulling manifest", "success", 1)
     assert library.open("mine").system == "S"
-    with pytest.raises(NotFound, match="pull model manifest"):
+    wanted = "model 'nobody' is not here, and cannot be pulled: pull model manifest: file does not exist"
+    with pytest.raises(NotFound, match=wanted):
         _ = [step async for step in _making(rooms, "other", Recipe(base="nobody"))]
+
+
+def test_a_base_from_a_registry_that_is_out_of_reach(client: httpx.Client):
+    base = "127.0.0.1:1/me/theirs"
+    whole = client.post("/api/create", json={"model": "x", "from": base, "stream": False})
+    streamed = client.post("/api/create", json={"model": "x", "from": base})
+    wanted = f"model '{base}' is not here, and cannot be pulled: pull model manifest: cannot reach "
+    assert whole.status_code == 500
+    assert whole.json()["error"].startswith(wanted)
+    *steps, last = [json.loads(line) for line in streamed.text.splitlines()]
+    assert steps == [{"status": "pulling manifest"}]
+    assert last["error"].startswith(wanted)

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from typing import Any, Literal
 
+from msgspec.structs import replace
+
 from puna.chat.parsing import format_of
 from puna.chat.parsing.families.glimmer import Glimmer
 from puna.chat.parsing.families.harmony import Harmony
@@ -53,7 +55,9 @@ def constraint(
     asked = Asked(Tools(tools if choice != "none" else []), think, prompt, last)
     held = Held(offered, choice == "required", parallel, schema, asked)
     try:
-        return _held_by(format_of(family, template), held)
+        grammar = _held_by(format_of(family, template), held)
+        # Calls that nobody demands are worth having unheld, too.
+        return grammar and replace(grammar, strict=schema is not None or held.required)
     except RecursionError:
         field = "tools" if offered else "format"
         raise BadRequest(f"invalid JSON schema in {field}: it is nested too deeply") from None

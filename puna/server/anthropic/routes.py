@@ -32,7 +32,7 @@ _FRAMING = Framing(EVENTS.content_type, b"", b"")
 async def messages(request: Request) -> Stream | Whole:
     body = await decoded(request, MessagesBody)
     here = rooms(request)
-    answer = here.inference.chat(await asked(body, here.remote.visit()))
+    answer = here.inference.chat(await asked(body, here.visit(body.model)))
     if body.max_tokens == 0:
         answer = unspoken(answer)
     this = about(body)
@@ -45,7 +45,7 @@ async def messages(request: Request) -> Stream | Whole:
 async def count_tokens(request: Request) -> Response:
     body = await decoded(request, PromptBody)
     here = rooms(request)
-    tokens = await here.inference.count(await asked(body, here.remote.visit()))
+    tokens = await here.inference.count(await asked(body, here.visit(body.model)))
     return Response(msgspec.json.encode({"input_tokens": tokens}), media_type=JSON)
 
 

@@ -34,7 +34,7 @@ async def chat(request: Request) -> Stream | Whole:
     mode, name = choice(body.tool_choice, offered)
     asked = ChatRequest(
         model=body.named,
-        messages=await turns(body.messages or (), opened.remote.visit()),
+        messages=await turns(body.messages or (), opened.visit(body.named)),
         tools=offered,
         tool_choice=mode,
         tool_name=name,

@@ -13,13 +13,13 @@ from puna.engine import quantization, quantize
 from puna.library import Recipe
 from puna.library import create as make
 from puna.server.body import decoded
-from puna.server.framing import Stream, Whole, framing
+from puna.server.framing import Stream, Whole
 from puna.server.native.messages import turns
 from puna.server.native.requests import CreateBody
-from puna.server.native.responses import encode
+from puna.server.native.steps import told
 from puna.server.rooms import Rooms, rooms
 from puna.server.working import working
-from puna.types import BadRequest, Message, NotFound, Progress
+from puna.types import BadRequest, Message, NotFound, Progress, PunaError
 
 
 async def create(request: Request) -> Stream | Whole:
@@ -29,10 +29,7 @@ async def create(request: Request) -> Stream | Whole:
     opened, name = rooms(request), body.model or body.name or ""
     opened.library.resolve(name)
     recipe = _recipe(body, await turns(body.messages or (), opened.remote.visit()))
-    progress = _making(opened, name, recipe)
-    if body.stream is False:
-        return Whole(_last(progress))
-    return Stream(_each(progress), framing(request))
+    return told(request, _making(opened, name, recipe), stream=body.stream is not False)
 
 
 def _recipe(body: CreateBody, messages: list[Message]) -> Recipe:
@@ -68,25 +65,21 @@ async def _making(opened: Rooms, name: str, recipe: Recipe) -> AsyncGenerator[Pr
         try:
             await to_thread(library.open, recipe.base)
         except NotFound:
-            async with aclosing(opened.pulls.follow(recipe.base)) as pull:
+            async with aclosing(_pulling(opened, recipe.base)) as pull:
                 async for step in pull:
-                    if step.status != "success":
-                        yield step
+                    yield step
     work = working(f"create {name}", lambda report: make(library, name, recipe, report, quantize))
     async with aclosing(work):
         async for step in work:
             yield step
 
 
-async def _each(progress: AsyncGenerator[Progress, None]) -> AsyncGenerator[bytes, None]:
-    async with aclosing(progress):
-        async for step in progress:
-            yield encode(step)
-
-
-async def _last(progress: AsyncGenerator[Progress, None]) -> bytes:
-    last = Progress(status="success")
-    async with aclosing(progress):
-        async for step in progress:
-            last = step
-    return encode(last)
+async def _pulling(opened: Rooms, base: str) -> AsyncGenerator[Progress, None]:
+    try:
+        async with aclosing(opened.pulls.follow(base)) as pull:
+            async for step in pull:
+                if step.status != "success":
+                    yield step
+    except PunaError as error:
+        kind = NotFound if isinstance(error, NotFound) else PunaError
+        raise kind(f"model '{base}' is not here, and cannot be pulled: {error}") from error

@@ -29,7 +29,7 @@ async def generate(request: Request) -> Stream | Whole:
         template=body.template or "",
         context=body.context,
         raw=body.raw is True,
-        images=await pictures(body.images, "images", opened.remote.visit()),
+        images=await pictures(body.images, "images", opened.visit(body.named)),
         think=thinking(body.think),
         schema=schema(body.format),
         options=body.options or {},

@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from puna.server.content import Url, assembled, picture
+from puna.server.content import Url, assembled, picture, sound
 from puna.server.native.requests import MessageBody, Part
 from puna.server.remote import Remote
 from puna.types import BadRequest, Message
@@ -17,7 +17,7 @@ Choice = Literal["auto", "none", "required"]
 
 
 async def turns(bodies: Sequence[MessageBody], remote: Remote) -> list[Message]:
-    """Each turn with its role in lower case, its pictures fetched and in their places in the text."""
+    """Each turn with its role in lower case, its pictures and sounds in their places in the text."""
     return [await turn(body, f"messages[{place}]", remote) for place, body in enumerate(bodies)]
 
 
@@ -49,7 +49,7 @@ async def turn(body: MessageBody, field: str, remote: Remote) -> Message:
 
 
 async def pictures(given: Sequence[str] | None, field: str, remote: Remote) -> list[bytes]:
-    """The files of pictures in base64 or at a URL."""
+    """The files of pictures and sounds in base64 or at a URL."""
     _, files = await assembled(
         [picture(text, f"{field}[{at}]") for at, text in enumerate(given or ())], remote
     )
@@ -59,14 +59,25 @@ async def pictures(given: Sequence[str] | None, field: str, remote: Remote) -> l
 def _part(part: Part, field: str) -> str | bytes | Url:
     if part.type == "text":
         return part.text or ""
+    if part.type in ("audio", "input_audio"):
+        return _sound(part, field)
     if part.type not in ("image", "image_url"):
-        raise BadRequest(f'invalid content part type "{part.type}" in {field}: must be text or image')
+        raise BadRequest(f'invalid content part type "{part.type}" in {field}: must be text, image or audio')
     source = part.url or part.image_url or part.image or part.data
     if isinstance(source, dict):
         source = source.get("url")
     if not isinstance(source, str):
         raise BadRequest(f'invalid value for "{field}": an image needs a "url"')
     return picture(source, f"{field}.url")
+
+
+def _sound(part: Part, field: str) -> bytes:
+    source = part.data or part.input_audio or part.audio
+    if isinstance(source, dict):
+        source = source.get("data")
+    if not isinstance(source, str):
+        raise BadRequest(f'invalid value for "{field}": a sound needs "data"')
+    return sound(source, f"{field}.data")
 
 
 def _call(call: dict[str, Any], field: str) -> dict[str, Any]:

@@ -12,13 +12,15 @@ from puna.types import BadRequest
 
 
 class Part(msgspec.Struct):
-    """A piece of a message's content: text, or an image."""
+    """A piece of a message's content: text, an image, or a sound."""
 
     type: str
     text: str | None = None
     url: str | None = None
     image_url: str | dict[str, Any] | None = None
     image: str | None = None
+    audio: str | dict[str, Any] | None = None
+    input_audio: dict[str, Any] | None = None
     data: str | None = None
 
 

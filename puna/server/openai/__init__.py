@@ -1,4 +1,4 @@
-"""OpenAI's API under /v1: chat completions, completions, embeddings, models.
+"""OpenAI's API under /v1: chat completions, completions, embeddings, transcriptions, models.
 
 Exports `routes`. Which fields are supported, ignored or refused: docs/openai.md, checked by the tests.
 """

@@ -28,7 +28,7 @@ async def chat(request: Request) -> Stream | Whole:
     opened = rooms(request)
     # Before the messages, for their pictures may have to be fetched.
     options = [body.options(index) for index in range(body.choices)]
-    ask = await _ask(body, opened.remote)
+    ask = await _ask(body, opened.visit(body.named))
     answers = [opened.inference.chat(replace(ask, options=each)) for each in options]
     identity = Identity.new("chatcmpl", ask.model)
     if not body.stream or ask.rendered_only:

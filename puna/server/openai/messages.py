@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from puna.server.content import Url, assembled, picture
+from puna.server.content import Url, assembled, picture, sound
 from puna.server.openai.errors import Invalid
 from puna.server.openai.parts import CallBody, MessageBody, PartBody
 from puna.server.remote import Remote
@@ -18,11 +18,10 @@ _ROLES = {"system": "system", "developer": "system", "user": "user", "assistant"
 async def conversation(turns: Sequence[MessageBody], remote: Remote) -> list[Message]:
     """The messages; pictures that are named by an address are fetched. Raises BadRequest."""
     names: dict[str, str] = {}
-    visit = remote.visit()
     messages: list[Message] = []
     for index, turn in enumerate(turns):
         names |= {call.id: call.function.name for call in turn.tool_calls or () if call.id}
-        messages.append(await _message(f"messages[{index}]", turn, names, visit))
+        messages.append(await _message(f"messages[{index}]", turn, names, remote))
     return messages
 
 
@@ -62,12 +61,15 @@ def _part(place: str, part: PartBody) -> str | bytes | Url:
     if part.type == "image_url" and part.image_url is not None:
         url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
         return picture(url, f"{place}.image_url")
-    if part.type in ("text", "refusal", "image_url"):
+    if part.type == "input_audio" and part.input_audio is not None:
+        return sound(part.input_audio.data, f"{place}.input_audio.data")
+    if part.type in ("text", "refusal", "image_url", "input_audio"):
         raise Invalid(
             f"{place}.{part.type}", f"{place}.{part.type} is required", "missing_required_parameter"
         )
     raise Invalid(
-        f"{place}.type", f'invalid content part type "{part.type}": must be text, image_url or refusal'
+        f"{place}.type",
+        f'invalid content part type "{part.type}": must be text, image_url, input_audio or refusal',
     )
 
 

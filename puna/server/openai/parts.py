@@ -11,6 +11,11 @@ class ImageUrl(msgspec.Struct):
     url: str
 
 
+class InputAudio(msgspec.Struct):
+    data: str
+    format: str | None = None
+
+
 class PartBody(msgspec.Struct):
     """A piece of a message's content."""
 
@@ -18,6 +23,7 @@ class PartBody(msgspec.Struct):
     text: str | None = None
     refusal: str | None = None
     image_url: ImageUrl | str | None = None
+    input_audio: InputAudio | None = None
 
 
 class FunctionCall(msgspec.Struct):

@@ -22,6 +22,9 @@ _TOKEN = re.compile(r"[0-9]{1,9}")
 _MOST_CHOICES = 128
 _MOST_LIKELIEST = 20
 _UNLIMITED = -1
+_FILE = {"contentEncoding": "binary", "contentMediaType": "application/octet-stream"}
+_TRANSCRIPTS = ("json", "text", "verbose_json")
+_TIMED = ("srt", "vtt", "diarized_json")
 _EFFORTS: dict[str, Think] = {
     "none": False,
     "minimal": "low",
@@ -218,13 +221,54 @@ class EmbeddingBody(_Body, kw_only=True):
     dimensions: int | None = None
 
 
+class TranscriptionBody(_Body, kw_only=True):
+    refused = {
+        "include": "a transcript comes without probabilities",
+        "known_speaker_names": "speakers are not told apart",
+        "known_speaker_references": "speakers are not told apart",
+        "timestamp_granularities": "models here do not say when a word was spoken",
+    }
+
+    file: Annotated[bytes, msgspec.Meta(extra_json_schema=_FILE)] | None = None
+    language: str | None = None
+    prompt: str | None = None
+    response_format: str | None = None
+    temperature: float | None = None
+    stream: bool | None = None
+
+    include: Any = None
+    known_speaker_names: Any = None
+    known_speaker_references: Any = None
+    timestamp_granularities: Any = None
+
+    @property
+    def form(self) -> str:
+        """How the transcript is to be told. Raises Invalid."""
+        wanted = self.response_format or "json"
+        if wanted in _TIMED:
+            raise Invalid(
+                "response_format",
+                f'response_format "{wanted}" is not supported: models here do not say when a word was spoken',
+            )
+        if wanted not in _TRANSCRIPTS:
+            raise Invalid(
+                "response_format",
+                f'invalid response_format "{wanted}": must be one of {", ".join(_TRANSCRIPTS)}',
+            )
+        return wanted
+
+
 B = TypeVar("B", bound=_Body)
 
 
 async def asked(request: Request, kind: type[B]) -> B:
     """The request's body. Raises BadRequest when it is malformed, Invalid for a field that is refused."""
-    body = await decoded(request, kind)
-    for field, reason in kind.refused.items():
+    return permitted(await decoded(request, kind))
+
+
+def permitted(body: B) -> B:
+    """The body, if none of its fields is refused. Raises Invalid."""
+    for field, reason in body.refused.items():
         if getattr(body, field):
             raise Invalid(field, f"{field} is not supported: {reason}", "unsupported_parameter")
     return body

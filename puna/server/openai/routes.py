@@ -11,6 +11,7 @@ from puna.server.openai.completions import completions
 from puna.server.openai.embeddings import embeddings
 from puna.server.openai.errors import HANDLERS
 from puna.server.openai.models import model, models
+from puna.server.openai.transcriptions import transcriptions
 
 routes = [
     Mount(
@@ -19,6 +20,7 @@ routes = [
             Route("/chat/completions", chat, methods=["POST"]),
             Route("/completions", completions, methods=["POST"]),
             Route("/embeddings", embeddings, methods=["POST"]),
+            Route("/audio/transcriptions", transcriptions, methods=["POST"]),
             Route("/models", models),
             Route("/models/{model:path}", model),
         ],

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.server.openai.requests import ChatBody, CompletionBody, EmbeddingBody
-from puna.server.openapi.operation import RUN, Operation
+from puna.server.openai.requests import ChatBody, CompletionBody, EmbeddingBody, TranscriptionBody
+from puna.server.openapi.operation import FORM, JSON, RUN, TEXT, Operation
 from puna.server.responses.requests import PromptBody, ResponsesBody
 
 _TAG = "OpenAI"
@@ -65,6 +65,25 @@ class Embeddings(msgspec.Struct):
     data: list[Embedding]
     model: str
     usage: Usage
+
+
+class Transcript(msgspec.Struct):
+    """The last three only when they are asked for, with verbose_json."""
+
+    text: str
+    usage: dict[str, Any]
+    task: Literal["transcribe"] | None = None
+    language: str | None = None
+    duration: float | None = None
+
+
+class Spoken(msgspec.Struct):
+    """More of a transcript, or all of it."""
+
+    type: Literal["transcript.text.delta", "transcript.text.done"]
+    delta: str | None = None
+    text: str | None = None
+    usage: dict[str, Any] | None = None
 
 
 class Model(msgspec.Struct):
@@ -133,6 +152,16 @@ OPERATIONS = [
         body=EmbeddingBody,
         needs=("model", "input"),
         answer=Embeddings,
+    ),
+    _post(
+        "/v1/audio/transcriptions",
+        "The words that are spoken in a sound",
+        body=TranscriptionBody,
+        body_media=FORM,
+        needs=("model", "file"),
+        answer=Transcript | str,
+        media=(JSON, TEXT),
+        event=Spoken,
     ),
     Operation(
         method="GET",

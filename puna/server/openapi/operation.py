@@ -9,6 +9,7 @@ import msgspec
 
 JSON = "application/json"
 TEXT = "text/plain"
+FORM = "multipart/form-data"
 NDJSON = "application/x-ndjson"
 EVENTS = "text/event-stream"
 

@@ -104,7 +104,7 @@ async def _conversation(request: Request, body: PromptBody) -> tuple[list[Messag
     """The messages without instructions, and what inference is asked at the end of them."""
     check(body)
     before = _store(request).before(body.previous_response_id)
-    conversation = [*before, *await messages(body.input or [], before, rooms(request).remote.visit())]
+    conversation = [*before, *await messages(body.input or [], before, rooms(request).visit(body.model))]
     return conversation, asked(body, conversation)
 
 

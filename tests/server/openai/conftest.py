@@ -12,7 +12,7 @@ import pytest
 
 from tests.models import install, scripted_model
 from tests.running import Server, serving
-from tests.server.conftest import add_models
+from tests.server.conftest import SCRIPT, add_listener, add_models
 
 THINKER = (
     "{%- for message in messages %}<|im_start|>{{ message.role }}\n"
@@ -37,7 +37,7 @@ def words(text: str) -> list[str | bytes]:
 
 
 def add_speakers(gguf: Path, store: Path) -> None:
-    """Put the models `thinker`, `caller` and `somewhere.example/me/writer:v1` into a store."""
+    """Put the models `thinker`, `caller`, `listener` and `somewhere.example/me/writer:v1` into a store."""
     scripted_model(gguf, words(f"<think>\n{REASONING}\n</think>\n\nBlue."), chat_template=THINKER)
     install(store, "thinker", gguf)
     written = [json.dumps({"name": name, "arguments": given}, ensure_ascii=False) for name, given in CALLS]
@@ -46,6 +46,8 @@ def add_speakers(gguf: Path, store: Path) -> None:
     install(store, "caller", gguf)
     scripted_model(gguf, words('{"city": "Paris", "days": 2}'))
     install(store, "somewhere.example/me/writer:v1", gguf)
+    scripted_model(gguf, SCRIPT)
+    add_listener(gguf, store)
 
 
 @pytest.fixture(scope="session")

@@ -9,17 +9,20 @@ import httpx
 import msgspec
 import pytest
 from openai.types import completion_create_params, embedding_create_params
+from openai.types.audio import transcription_create_params
 from openai.types.chat import completion_create_params as chat_create_params
 
-from puna.server.openai.requests import ChatBody, CompletionBody, EmbeddingBody
+from puna.server.openai.requests import ChatBody, CompletionBody, EmbeddingBody, TranscriptionBody
 from tests.conftest import REPOSITORY
+from tests.hearing_models import tone, wav
 
 _ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)
 
-BODIES: dict[str, type[ChatBody | CompletionBody | EmbeddingBody]] = {
+BODIES: dict[str, type[ChatBody | CompletionBody | EmbeddingBody | TranscriptionBody]] = {
     "/v1/chat/completions": ChatBody,
     "/v1/completions": CompletionBody,
     "/v1/embeddings": EmbeddingBody,
+    "/v1/audio/transcriptions": TranscriptionBody,
 }
 CLIENTS: dict[str, list[Any]] = {
     "/v1/chat/completions": [
@@ -31,12 +34,28 @@ CLIENTS: dict[str, list[Any]] = {
         completion_create_params.CompletionCreateParamsStreaming,
     ],
     "/v1/embeddings": [embedding_create_params.EmbeddingCreateParams],
+    "/v1/audio/transcriptions": [
+        transcription_create_params.TranscriptionCreateParamsNonStreaming,
+        transcription_create_params.TranscriptionCreateParamsStreaming,
+    ],
 }
 ASKED = {
     "/v1/chat/completions": {"model": "talker", "messages": [{"role": "user", "content": "hello"}]},
     "/v1/completions": {"model": "talker", "prompt": "hello"},
     "/v1/embeddings": {"model": "vectors", "input": "hello"},
+    "/v1/audio/transcriptions": {"model": "listener", "file": wav(tone(440))},
 }
+
+
+def post(http: httpx.Client, path: str, fields: dict[str, Any]) -> httpx.Response:
+    """The answer to a request in JSON, or as a form where that is what the path takes."""
+    if "file" not in ASKED[path]:
+        return http.post(path, json=fields)
+    parts = [
+        (name, ("a.wav", value) if isinstance(value, bytes) else (None, "" if value is None else str(value)))
+        for name, value in fields.items()
+    ]
+    return http.post(path, files=parts)
 
 
 def table(path: str) -> dict[str, str]:
@@ -69,7 +88,7 @@ def test_the_table_names_every_field_of_the_official_client(path: str):
 
 @pytest.mark.parametrize(("path", "field"), documented("refused"))
 def test_a_refused_field_is_refused_by_name(openai_http: httpx.Client, path: str, field: str):
-    answer = openai_http.post(path, json={**ASKED[path], field: {"some": "value"}})
+    answer = post(openai_http, path, {**ASKED[path], field: {"some": "value"}})
     assert answer.status_code == 400
     assert answer.json()["error"]["param"] == field
 
@@ -78,13 +97,13 @@ def test_a_refused_field_is_refused_by_name(openai_http: httpx.Client, path: str
 def test_ignored_and_unknown_fields_change_nothing(openai_http: httpx.Client, path: str):
     ignored = {field for field, kind in table(path).items() if kind == "ignored"}
     extra = {field: {"some": ["value"]} for field in [*ignored, "nobody_knows_this"]}
-    plain, given = (openai_http.post(path, json=ASKED[path] | more) for more in ({}, extra))
+    plain, given = (post(openai_http, path, ASKED[path] | more) for more in ({}, extra))
     assert (plain.status_code, given.status_code) == (200, 200)
-    for content in ("choices", "data"):
+    for content in ("choices", "data", "text"):
         assert plain.json().get(content) == given.json().get(content)
 
 
 @pytest.mark.parametrize("path", BODIES)
 def test_null_is_left_out(openai_http: httpx.Client, path: str):
-    answer = openai_http.post(path, json=dict.fromkeys(table(path)) | ASKED[path])
+    answer = post(openai_http, path, dict.fromkeys(table(path)) | ASKED[path])
     assert answer.status_code == 200

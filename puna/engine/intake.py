@@ -1,0 +1,103 @@
+"""From a job to a sequence: the prompt in tokens, cut to the context, and what its answer is drawn with."""
+
+from __future__ import annotations
+
+from puna.engine import budget
+from puna.engine.grammar import Grammars, Matcher
+from puna.engine.llama import Model, Sampler
+from puna.engine.logprobs import Bias
+from puna.engine.messages import Generate
+from puna.engine.pictures import TEXT, Gallery, Layout, Medium
+from puna.engine.sequence import Sequence
+from puna.engine.text import TextStream
+from puna.types import BadRequest, Grammar, Job
+
+
+class Intake:
+    """Takes jobs for one model. `num_ctx`: the longest sequence, in tokens."""
+
+    def __init__(self, model: Model, gallery: Gallery | None, *, num_ctx: int) -> None:
+        self._model = model
+        self._gallery = gallery
+        self._grammars = Grammars(model)
+        self._num_ctx = num_ctx
+
+    def tokenize(self, text: str, *, add_bos: bool) -> list[int]:
+        """Token ids of `text`, behind the model's begin token if it wants one and `add_bos`."""
+        tokens = self._model.tokenize(text, add_special=False)
+        return [self._model.bos, *tokens] if add_bos and self._lacks_bos(tokens) else tokens
+
+    def sequence(self, command: Generate) -> Sequence:
+        """What the batch loop runs. Raises BadRequest."""
+        job = command.job
+        num_ctx = max(min(job.options.num_ctx or self._num_ctx, self._num_ctx), 4)
+        tokens, layout, media = self._prompt(job, num_ctx)
+        words = layout.words(tokens)
+        if any(not 0 <= token < self._model.n_vocab for token in words):
+            raise BadRequest("context holds a token that this model does not have")
+        if not tokens:
+            tokens = words = [max(self._model.bos, 0)]
+        begins = self._model.adds_bos and tokens[0] == self._model.bos
+        first, last = budget.surplus(len(tokens), job, num_ctx=num_ctx, begins=begins)
+        if layout.touched(first, last):
+            raise BadRequest(f"{budget.TOO_LONG}: the images or sounds do not fit in {num_ctx} tokens")
+        if last:
+            tokens, layout = tokens[:first] + tokens[last:], layout.without(first, last)
+            words = layout.words(tokens)
+        matcher = self._matcher(job.grammar) if job.grammar is not None else None
+        bias = Bias(job.bias, self._model.n_vocab) if job.bias else None
+        sampler = Sampler(self._model, job.options, context=num_ctx)
+        for token in words[-num_ctx:]:
+            sampler.accept(token)
+        return Sequence(
+            request=command.request,
+            job=job,
+            tokens=list(tokens),
+            prompt_tokens=len(tokens),
+            num_ctx=num_ctx,
+            begins=begins,
+            sampler=sampler,
+            matcher=matcher,
+            text=TextStream(job.options.stop),
+            visible=self._visible(job.visible),
+            bias=bias,
+            layout=layout,
+            media=media,
+            history=words,
+        )
+
+    def _prompt(self, job: Job, num_ctx: int) -> tuple[list[int], Layout, tuple[Medium, ...]]:
+        prompt = job.prompt
+        if not job.media:
+            if isinstance(prompt, str):
+                text = budget.worth_reading(prompt, job, num_ctx=num_ctx)
+                prompt = self.tokenize(text, add_bos=job.add_bos)
+            return prompt, TEXT, ()
+        if self._gallery is None:
+            raise BadRequest("this model is missing data required for image and audio input")
+        media = self._gallery.taken(job.media)
+        if not isinstance(prompt, str):
+            # An earlier answer's context with a new picture behind it: markers are looked for in text.
+            prompt = self._model.detokenize(prompt)
+        tokens, layout = self._gallery.place(prompt, media)
+        if job.add_bos and self._lacks_bos(tokens):
+            tokens, layout = [self._model.bos, *tokens], layout.moved(1)
+        return tokens, layout, media
+
+    def _lacks_bos(self, tokens: list[int]) -> bool:
+        return self._model.adds_bos and tokens[:1] != [self._model.bos]
+
+    def _matcher(self, grammar: Grammar) -> Matcher | None:
+        try:
+            return self._grammars.matcher(grammar)
+        except BadRequest:
+            if grammar.strict:
+                raise
+            return None
+
+    def _visible(self, texts: tuple[str, ...]) -> dict[int, bytes]:
+        """Those of `texts` that this vocabulary has as control tokens."""
+        tokens = ((self._model.tokenize(text, add_special=False), text) for text in texts)
+        return {
+            ids[0]: text.encode() for ids, text in tokens if len(ids) == 1 and not self._model.piece(ids[0])
+        }

@@ -1,0 +1,45 @@
+"""A request's body as a form (RFC 7578): decoded into a typed struct, as puna.server.body does with JSON."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from starlette.datastructures import UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
+from starlette.requests import Request
+
+from puna.server.body import LIMIT, chunks, converted
+from puna.types import BadRequest
+
+T = TypeVar("T")
+
+_MULTIPART = "multipart/form-data"
+_FIELDS = 100
+
+
+async def form(request: Request, kind: type[T]) -> T:
+    """The fields as `kind`: texts, numbers and booleans as they are written, files as bytes.
+
+    A text that is empty is left out; a list is what has brackets behind its name. Raises BadRequest,
+    TooLarge.
+    """
+    if not request.headers.get("content-type", "").lower().startswith(_MULTIPART):
+        raise BadRequest(f"the request body must be {_MULTIPART}")
+    parser = MultiPartParser(request.headers, chunks(request, LIMIT), max_files=_FIELDS, max_fields=_FIELDS)
+    # What somebody says is not for the disk.
+    parser.spool_max_size = LIMIT
+    fields: dict[str, Any] = {}
+    try:
+        parsed = await parser.parse()
+    except MultiPartException as error:
+        raise BadRequest(f"invalid form in request body: {error.message}") from None
+    try:
+        for name, value in parsed.multi_items():
+            given = await value.read() if isinstance(value, UploadFile) else value
+            if name.endswith("[]"):
+                fields.setdefault(name[:-2], []).append(given)
+            elif given != "":
+                fields[name] = given
+    finally:
+        await parsed.close()
+    return converted(fields, kind)
