@@ -8,9 +8,14 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import inference, library
+from benchmarks import chat, dialects, inference, library
 
-PARTS = {"inference": inference.rows, "library": library.rows}
+PARTS = {
+    "inference": inference.rows,
+    "chat": chat.rows,
+    "dialects": dialects.rows,
+    "library": library.rows,
+}
 
 
 def main() -> None:

@@ -111,11 +111,11 @@ def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
     number = isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind == "integer" and number and math.isfinite(value) and abs(value) < _INT64:
         return int(value)
-    elif kind == "float32" and number and math.isfinite(value):
+    if kind == "float32" and number and math.isfinite(value):
         return float(value)
-    elif kind == "boolean" and isinstance(value, bool):
+    if kind == "boolean" and isinstance(value, bool):
         return value
-    elif kind == "array" and isinstance(value, (list, tuple)):
+    if kind == "array" and isinstance(value, (list, tuple)):
         if all(isinstance(item, str) for item in value):
             return tuple(value)
         raise BadRequest(f'option "{name}" must be of an array of strings')

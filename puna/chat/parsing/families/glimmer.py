@@ -80,6 +80,8 @@ def _calls(source: Source, tools: Tools) -> Step[None]:
         namespace, _, rest = name.partition(".")
         if name not in tools.names and rest in tools.names and rest.partition(".")[0] == namespace:
             name = rest
+        if name not in tools.names:
+            raise Malformed
         arguments: dict[str, Any] = {}
         while True:
             yield from source.blank()
