@@ -20,12 +20,24 @@ import msgspec
 from puna.types import BadRequest, Message, Options
 
 
+class Written(str):
+    """An argument as it was written; `line` is where its command begins."""
+
+    __slots__ = ("line",)
+
+    def __new__(cls, text: str, line: int) -> Written:
+        made = super().__new__(cls, text)
+        made.line = line
+        return made
+
+
 class Modelfile(msgspec.Struct, frozen=True, kw_only=True):
     """A Modelfile's commands, each kind in the order it was written in. An empty text is one not given."""
 
     sources: tuple[str, ...]
-    """FROM: names of models, paths of GGUF files or of folders; at least one."""
+    """FROM: names of models, paths of GGUF files or of folders; at least one. `Written`, if it was parsed."""
     adapters: tuple[str, ...] = ()
+    """ADAPTER: paths of GGUF files or of folders. `Written`, if it was parsed."""
     template: str = ""
     system: str = ""
     renderer: str = ""
@@ -90,9 +102,11 @@ def parse(data: bytes) -> Modelfile:
             fields["parameters"][command.word] = read
         elif kind == "message":
             several["message"].append(Message(role=command.word, content=value))
-        elif kind == "from" and not value:
-            raise _wrong(command.line, "FROM names no model")
-        elif kind in several:
+        elif kind in ("from", "adapter") and not value:
+            raise _wrong(command.line, f"{kind.upper()} names no {'model' if kind == 'from' else 'adapter'}")
+        elif kind in ("from", "adapter"):
+            several[kind].append(Written(value, command.line))
+        elif kind == "license":
             several[kind].append(value)
         elif kind == "draft":
             raise _wrong(command.line, "DRAFT: draft models are not supported")

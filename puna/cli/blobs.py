@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from puna.cli.connection import CommandFailed
+from puna.cli.sources import readable
 
 if TYPE_CHECKING:
     from puna.cli.client import Client
@@ -21,10 +22,16 @@ Report = Callable[[int], None]
 """Told how many bytes of a file are done."""
 
 
+def size_of(path: Path) -> int:
+    """In bytes. Raises CommandFailed."""
+    with readable(path):
+        return path.stat().st_size
+
+
 def digest_of(path: Path, report: Report) -> str:
-    """The file's "sha256:<hex>"."""
+    """The file's "sha256:<hex>". Raises CommandFailed when it cannot be read."""
     hashed, buffer, done = hashlib.sha256(), memoryview(bytearray(PIECE)), 0
-    with path.open("rb", buffering=0) as file:
+    with readable(path), path.open("rb", buffering=0) as file:
         while count := file.readinto(buffer):
             hashed.update(buffer[:count])
             done += count
@@ -37,20 +44,24 @@ def send(client: Client, path: Path, digest: str, report: Report, *, in_place: b
 
     `in_place`: the server may be able to take the file where it lies. Any answer but yes means that the
     bytes must travel, for the address can be a tunnel's, with another file system behind it.
-    Raises CommandFailed when the file became shorter since it was hashed, and the client's errors.
+    Raises CommandFailed when the file became shorter since it was hashed or cannot be read, and the
+    client's errors.
     """
     if not client.has_blob(digest) and not (
         in_place and client.offer_blob(digest, quote(os.fsencode(path.resolve())))
     ):
-        client.send_blob(digest, path.stat().st_size, _pieces(path, report))
-    report(path.stat().st_size)
+        client.send_blob(digest, size_of(path), _pieces(path, report))
+    report(size_of(path))
 
 
 def _pieces(path: Path, report: Report) -> Iterator[bytes]:
-    size = left = path.stat().st_size
-    with path.open("rb", buffering=0) as file:
+    size = left = size_of(path)
+    with readable(path):
+        file = path.open("rb", buffering=0)
+    with file:
         while left:
-            piece = file.read(min(PIECE, left))
+            with readable(path):
+                piece = file.read(min(PIECE, left))
             if not piece:
                 raise CommandFailed(f"{path}: became shorter while it was sent")
             left -= len(piece)

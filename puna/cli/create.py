@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import sys
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from puna.modelfile import Modelfile
 
 _GATHERING = "gathering model components"
+_NO_MODELFILE = "no Modelfile here"
 
 
 def create(
@@ -49,23 +51,18 @@ def create(
     """Create a model."""
     settings = Settings.from_environment()
     title, content, folder = read_modelfile(file)
-    try:
-        recipe = gather(title, content, folder)
-        recipe.request["model"] = model
-        if quantize:
-            recipe.request["quantize"] = quantize
-        with connect(settings) as client:
-            # A name that will be refused is better refused before gigabytes were hashed and sent for it.
-            client.check_name(model)
-            from puna.cli.display import Display
+    recipe = gather(title, content, folder)
+    recipe.request["model"] = model
+    if quantize:
+        recipe.request["quantize"] = quantize
+    with connect(settings) as client:
+        # A name that will be refused is better refused before gigabytes were hashed and sent for it.
+        client.check_name(model)
+        from puna.cli.display import Display
 
-            with Display() as display:
-                deliver(client, recipe, display, in_place=is_local(settings) and client.is_puna())
-                display.follow(client.create_model(recipe.request))
-    except OSError as error:
-        if error.filename is None:
-            raise
-        raise CommandFailed(f"{error.filename}: {error.strerror}") from None
+        with Display() as display:
+            deliver(client, recipe, display, in_place=is_local(settings) and client.is_puna())
+            display.follow(client.create_model(recipe.request))
 
 
 @dataclass
@@ -90,7 +87,7 @@ def read_modelfile(file: str) -> tuple[str, bytes, Path]:
     except FileNotFoundError:
         if file:
             raise CommandFailed(f"specified Modelfile wasn't found: {file}") from None
-        return "no Modelfile here", b"FROM .", Path()
+        return _NO_MODELFILE, b"FROM .", Path()
     except OSError as error:
         raise CommandFailed(f"{path}: {error.strerror}") from None
 
@@ -111,17 +108,17 @@ def gather(title: str, content: bytes, folder: Path) -> Recipe:
     if modelfile.adapters:
         from puna.cli.sources import request_names
 
-        paths = [_existing(title, "ADAPTER", folder, text) for text in modelfile.adapters]
-        recipe.files["adapters"] = request_names(file for path in paths for file in _files(title, path))
+        files = (_files(_at(title, text), "ADAPTER", folder, text) for text in modelfile.adapters)
+        recipe.files["adapters"] = request_names(itertools.chain.from_iterable(files))
     return recipe
 
 
 def deliver(client: Client, recipe: Recipe, display: Display, *, in_place: bool) -> None:
     """Hash the recipe's files, bring them to the server, and complete the request with their digests."""
-    from puna.cli.blobs import digest_of, send
+    from puna.cli.blobs import digest_of, send, size_of
 
     paths = list(dict.fromkeys(path for named in recipe.files.values() for path in named.values()))
-    sizes = [path.stat().st_size for path in paths]
+    sizes = [size_of(path) for path in paths]
     total, hashed, digests = sum(sizes), 0, {}
     display.feed(_GATHERING, _GATHERING if total else "", total)
     for path, size in zip(paths, sizes, strict=True):
@@ -166,31 +163,43 @@ def _resolve(recipe: Recipe, title: str, folder: Path, sources: Iterable[str]) -
 
     files: list[Path] = []
     for text in sources:
-        if looks_like_path(text) or _path(folder, text).exists():
-            files += _files(title, _existing(title, "FROM", folder, text))
+        at = _at(title, text)
+        if looks_like_path(text) or _exists(at, _path(folder, text)):
+            files += _files(at, "FROM", folder, text)
         elif "from" in recipe.request:
-            raise CommandFailed(f"{title}: FROM names two models: {recipe.request['from']} and {text}")
+            raise CommandFailed(f"{at}: FROM names two models: {recipe.request['from']} and {text}")
         else:
             recipe.request["from"] = text
     if files:
         recipe.files["files"] = request_names(files)
 
 
+def _at(title: str, text: str) -> str:
+    """Where in the Modelfile `text` stands; there may be none, and then no line to name."""
+    from puna.modelfile import Written
+
+    return f"{title}:{text.line}" if isinstance(text, Written) and title != _NO_MODELFILE else title
+
+
 def _path(folder: Path, text: str) -> Path:
     return folder / os.path.expanduser(text)
 
 
-def _existing(title: str, command: str, folder: Path, text: str) -> Path:
-    path = _path(folder, text)
-    if not path.exists():
-        raise CommandFailed(f"{title}: {command} {text}: no such file or folder: {path}")
-    return path
-
-
-def _files(title: str, path: Path) -> list[Path]:
+def _files(at: str, command: str, folder: Path, text: str) -> list[Path]:
+    """The files that a path behind FROM or ADAPTER stands for. Raises CommandFailed, which begins `at`."""
     from puna.cli.sources import files_at
 
+    path = _path(folder, text)
+    if not _exists(at, path):
+        raise CommandFailed(f"{at}: {command} {text}: no such file or folder: {path}")
     try:
         return files_at(path)
     except CommandFailed as failure:
-        raise CommandFailed(f"{title}: {failure}") from None
+        raise CommandFailed(f"{at}: {failure}") from None
+
+
+def _exists(at: str, path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError as error:
+        raise CommandFailed(f"{at}: {path}: {error.strerror}") from None

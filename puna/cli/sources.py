@@ -5,31 +5,53 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from puna.cli.connection import CommandFailed
 
 _WEIGHTS = ("model*.safetensors", "consolidated*.safetensors", "*.safetensors", "*.gguf")
 """Where a folder's weights are; the first that matches anything counts, for some hold them twice."""
+_PICKLED = ("*.bin", "*.pth", "*.pt")
 _CONFIGURATION = ("*.json", "*/*.json", "chat_template.jinja")
 _TOKENIZERS = ("tokenizer.model", "*/tokenizer.model")
 _PART = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
+_GGUF = b"GGUF"
 _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def files_at(path: Path) -> list[Path]:
     """A file and the other parts it was split into, or what a conversion needs of a folder.
 
-    Raises CommandFailed naming what cannot be used, OSError for what cannot be read.
+    Raises CommandFailed naming what cannot be used or read.
     """
-    files = list(_of_folder(path)) if path.is_dir() else _parts(path)
+    with readable(path):
+        files = list(_of_folder(path)) if path.is_dir() else _parts(path)
     for file in files:
-        if not file.is_file():
-            raise CommandFailed(f"{file}: not a regular file")
-        with file.open("rb") as opened:
-            if opened.read(len(_POINTER)) == _POINTER:
-                raise CommandFailed(f"{file}: a Git LFS pointer, not the file itself; fetch it: git lfs pull")
+        with readable(file):
+            if not file.is_file():
+                raise CommandFailed(f"{file}: not a regular file")
+            with file.open("rb") as opened:
+                begins = opened.read(len(_POINTER))
+        if begins == _POINTER:
+            raise CommandFailed(f"{file}: a Git LFS pointer, not the file itself; fetch it: git lfs pull")
+        # What is sent beside weights may be anything; weights of another kind are better refused at once.
+        if (file == path or file.suffix == ".gguf") and not _is_weights(file, begins):
+            raise CommandFailed(f"{file}: neither a GGUF file nor safetensors")
     return files
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raises CommandFailed naming `path`, or the file the system names, when something cannot be read."""
+    try:
+        yield
+    except OSError as error:
+        raise CommandFailed(f"{error.filename or path}: {error.strerror or error}") from None
+
+
+def _is_weights(file: Path, begins: bytes) -> bool:
+    return begins.startswith(_GGUF) or file.suffix == ".safetensors"
 
 
 def looks_like_path(text: str) -> bool:
@@ -66,7 +88,9 @@ def _parts(path: Path) -> list[Path]:
 def _of_folder(folder: Path) -> Iterator[Path]:
     weights = next(filter(None, (_matching(folder, pattern) for pattern in _WEIGHTS)), None)
     if weights is None:
-        raise CommandFailed(f"{folder}: no safetensors or GGUF files found")
+        pickled = any(_matching(folder, pattern) for pattern in _PICKLED)
+        hint = "; PyTorch's own files cannot be converted, safetensors can" if pickled else ""
+        raise CommandFailed(f"{folder}: no safetensors or GGUF files found{hint}")
     if weights[0].match("model*.safetensors"):
         weights += _matching(folder, "*/model*.safetensors")  # The dense layers of sentence transformers.
     configuration = [file for pattern in _CONFIGURATION for file in _matching(folder, pattern)]

@@ -47,6 +47,7 @@ _SCALARS = {
     11: struct.Struct("<q"),
     12: struct.Struct("<d"),
 }
+_PLAIN_TYPES = {kind.name for kind in TENSOR_TYPES.values() if kind.block == 1}
 _U32, _U64 = _SCALARS[4], _SCALARS[10]
 
 
@@ -89,6 +90,23 @@ class Metadata(msgspec.Struct, frozen=True):
         """Ollama's quantization level, such as "Q4_K_M"; "unknown" when the file does not say."""
         kind = self.values.get("general.file_type")
         return FILE_TYPES.get(kind, "unknown") if isinstance(kind, int) else "unknown"
+
+    @property
+    def precision(self) -> str:
+        """What most weights are, "F32", "F16" or "BF16", whatever the file says; "" if any is quantized."""
+        if any(tensor.type_name not in _PLAIN_TYPES for tensor in self.tensors):
+            return ""
+        sizes = dict.fromkeys(("F32", "F16", "BF16"), 0)
+        for tensor in self.tensors:
+            if tensor.type_name in sizes:
+                sizes[tensor.type_name] += math.prod(tensor.shape)
+        return max(sizes, key=lambda name: sizes[name])
+
+    @property
+    def projector_inside(self) -> bool:
+        """It holds a language model and, as Ollama's own converter writes it, the projector beside that."""
+        names = [tensor.name for tensor in self.tensors]
+        return "token_embd.weight" in names and any(name.startswith(("v.", "mm.")) for name in names)
 
     def get(self, key: str, default: Any = None) -> Any:
         return self.values.get(key, default)

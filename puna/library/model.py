@@ -24,6 +24,9 @@ _T = TypeVar("_T")
 _FILL_IN = ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id")
 
 
+SEEING = ("gemma3", "qwen25vl")
+"""Architectures whose projector the engine reads where it lies inside the file of the weights."""
+
 _RANK = 4  # llama.h, LLAMA_POOLING_TYPE_RANK
 
 
@@ -53,8 +56,15 @@ class Model:
 
     @property
     def projectors(self) -> tuple[Path, ...]:
-        """The GGUF files that turn images into embeddings, beside the weights or after them."""
-        return (*self._paths("model")[1:], *self._paths("projector"))
+        """The GGUF files that turn images into embeddings, beside the weights or after them.
+
+        Models of Ollama's own converter may have theirs inside: then it is the file of the weights.
+        """
+        weights, files = self._paths("model"), self._paths("projector")
+        if len(weights) == 1 and not files:
+            with suppress(LoadFailed):  # What is wrong with it is for those to say who need it.
+                return weights if _sees_itself(cached_metadata(weights[0])) else ()
+        return (*weights[1:], *files)
 
     @property
     def adapters(self) -> tuple[Path, ...]:
@@ -164,6 +174,10 @@ class Model:
             return msgspec.json.decode(_read(paths[-1]), type=type_)
         except msgspec.DecodeError as error:
             raise LoadFailed(f"model '{self.name.display()}' is damaged: its {kind}: {error}") from error
+
+
+def _sees_itself(metadata: Metadata) -> bool:
+    return metadata.architecture in SEEING and metadata.projector_inside
 
 
 def _has_classifier(metadata: Metadata) -> bool:

@@ -143,10 +143,15 @@ class Kitchen:
 
 def quantized(part: Part, kind: str, kitchen: Kitchen, quantize: Quantize) -> Part:
     """The model in `part` with its weights stored as `kind`. Raises BadRequest unless they are floats."""
-    have = part.metadata.quantization
-    if have not in ("F16", "BF16", "F32"):
+    have = part.metadata.precision
+    if not have:
         raise BadRequest("quantization is only supported for F16, BF16 and F32 models")
-    if have == kind:
+    if part.metadata.projector_inside:
+        raise BadRequest(
+            f"{part.source}: it keeps its projector inside, and libllama quantizes a language model alone; "
+            "create it from the safetensors, or from a GGUF file without the projector"
+        )
+    if have == part.metadata.quantization == kind:
         return part
     path, size = kitchen.temporary(), part.path.stat().st_size
     status = f"quantizing {have} model to {kind}"

@@ -47,7 +47,7 @@ def modelfile(model: Model) -> str:
     it has what is not written from there.
     """
     whole = Modelfile(
-        sources=(str(model.weights), *map(str, model.projectors)),
+        sources=tuple(dict.fromkeys(map(str, (model.weights, *model.projectors)))),
         adapters=tuple(map(str, model.adapters)),
         template=model.template or "",
         system=model.system,
@@ -104,6 +104,6 @@ def _shortened(value: Any) -> Any:
 
 
 def _projector_info(model: Model, verbose: bool) -> dict[str, Any]:
-    if not model.projectors:
+    if not model.projectors or model.projectors[0] == model.weights:
         return {}
     return _info(read_metadata(model.projectors[0], verbose=verbose), verbose)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import sys
 import time
@@ -137,11 +136,19 @@ def test_the_modelfile_may_be_piped_in_or_missing(puna: Puna, ollama: Recorded, 
         ("FROM x\n\nPARAMETER num_ctx many\n", "my.txt:3: invalid int value [many]"),
         ("FORM x\n", 'my.txt:1: command must be one of "from", "license"'),
         ("SYSTEM x\n", "my.txt: no FROM line"),
-        ("FROM ./gone.gguf\n", "my.txt: FROM ./gone.gguf: no such file or folder: gone.gguf"),
-        ("FROM x\nADAPTER lora\n", "my.txt: ADAPTER lora: no such file or folder: lora"),
-        ("FROM x\nFROM y\n", "my.txt: FROM names two models: x and y"),
-        ("FROM .\n", "my.txt: .: no safetensors or GGUF files found"),
-        ("FROM ./big-00001-of-00002.gguf\n", "big-00001-of-00002.gguf: no such file or folder"),
+        ("\nFROM ./gone.gguf\n", "my.txt:2: FROM ./gone.gguf: no such file or folder: gone.gguf"),
+        ("FROM x\nADAPTER lora\n", "my.txt:2: ADAPTER lora: no such file or folder: lora"),
+        ("FROM x\n# and\nADAPTER my.txt\n", "my.txt:3: my.txt: neither a GGUF file nor safetensors"),
+        ("FROM x\nFROM y\n", "my.txt:2: FROM names two models: x and y"),
+        ("FROM .\n", "my.txt:1: .: no safetensors or GGUF files found"),
+        (
+            "FROM ./big-00001-of-00002.gguf\n",
+            "my.txt:1: FROM ./big-00001-of-00002.gguf: no such file",
+        ),
+        ("FROM my.txt\n", "my.txt:1: my.txt: neither a GGUF file nor safetensors"),
+        ("SYSTEM x\nFROM /dev/null\n", "my.txt:2: /dev/null: not a regular file"),
+        (f"FROM {'x' * 300}\n", f"my.txt:1: {'x' * 300}: File name too long"),
+        ("FROM x\nADAPTER \n", "my.txt:2: ADAPTER names no adapter"),
     ],
 )
 def test_what_is_wrong_is_named_before_anything_is_asked(
@@ -183,11 +190,26 @@ def test_a_server_that_fails_on_the_way(puna: Puna, ollama: Recorded, folder: Pa
     assert ended.err == "gathering model components\nparsing GGUF\nError: model.gguf: not a GGUF file\n"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="everything is readable to root")
-def test_a_file_that_may_not_be_read(puna: Puna, ollama: Recorded, folder: Path):
-    (folder / "model.gguf").touch(mode=0o000)
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file that root cannot read either")
+def test_a_file_that_cannot_be_read(puna: Puna, ollama: Recorded, folder: Path):
+    """Nothing may be read of it, root or not: its first byte is no memory of ours."""
+    (folder / "model.gguf").symlink_to("/proc/self/mem")
+    (folder / "Modelfile").write_text("# what I want\nFROM ./model.gguf\n")
     ended = puna("create", "mine")
-    assert (ended.status, ended.err) == (1, f"Error: {folder}/model.gguf: Permission denied\n")
+    assert (ended.status, ended.err) == (1, "Error: Modelfile:2: model.gguf: Input/output error\n")
+    assert not ollama.asked
+
+
+def test_a_file_that_can_be_read_no_more_when_it_is_sent(puna: Puna, ollama: Recorded, folder: Path):
+    (folder / "model.gguf").write_bytes(b"GGUF")
+
+    def gone(_: object) -> dict[str, Any]:
+        (folder / "model.gguf").unlink()
+        raise Refusal(404, "model 'mine' not found")
+
+    ollama.answers["/api/show"] = gone
+    ended = puna("create", "mine", "-f", "-", stdin=b"FROM ./model.gguf")
+    assert (ended.status, ended.err) == (1, f"Error: {folder}/model.gguf: No such file or directory\n")
 
 
 PUSHED = [

@@ -16,7 +16,7 @@ def make(folder: Path, *names: str) -> Path:
     for name in names:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_bytes(name.encode())
+        file.write_bytes(b"GGUF" + name.encode())
     return folder
 
 
@@ -74,6 +74,9 @@ def test_what_cannot_be_used_is_named(tmp_path: Path):
     empty = make(tmp_path / "empty", "README.md")
     with pytest.raises(CommandFailed, match="empty: no safetensors or GGUF files found"):
         files_at(empty)
+    pickled = make(tmp_path / "pickled", "pytorch_model.bin", "config.json")
+    with pytest.raises(CommandFailed, match="no safetensors or GGUF files found; PyTorch's own files cannot"):
+        files_at(pickled)
     pointer = make(tmp_path / "pointer", "config.json") / "model.safetensors"
     pointer.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     with pytest.raises(CommandFailed, match=r"model.safetensors: a Git LFS pointer"):
@@ -82,6 +85,15 @@ def test_what_cannot_be_used_is_named(tmp_path: Path):
     (make(tmp_path / "trap", "model.safetensors") / "config.json").symlink_to(secret)
     with pytest.raises(CommandFailed, match=r"insecure path: .*trap/config.json is a link out"):
         files_at(tmp_path / "trap")
+
+
+def test_weights_of_another_kind_are_refused_before_they_are_sent(tmp_path: Path):
+    make(tmp_path, "model.bin", "config.json")
+    (tmp_path / "model.gguf").write_bytes(b"PK\3\4")
+    assert names_at(tmp_path / "model.bin") == ["model.bin"]
+    for path in (tmp_path, tmp_path / "model.gguf"):
+        with pytest.raises(CommandFailed, match=r"model.gguf: neither a GGUF file nor safetensors"):
+            files_at(path)
 
 
 def test_a_link_keeps_its_name(tmp_path: Path):

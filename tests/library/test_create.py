@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gguf import GGUFWriter
+from gguf import GGMLQuantizationType, GGUFWriter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -21,9 +21,11 @@ from puna.library.gguf import read_metadata
 from puna.library.parts import Kitchen
 from puna.modelfile import parse
 from puna.types import BadRequest, InvalidName, Message, NotFound, Progress, PunaError
+from tests.foreign_models import rewritten
 from tests.library.split_files import split
 from tests.library.stores import put_real
 from tests.models import scripted_model, shape_model
+from tests.vision_models import vision_model
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -188,6 +190,15 @@ def test_info_overrides_what_the_weights_say(library: Library, gguf: Path):
     assert config | wanted == config
 
 
+def test_some_architectures_have_a_renderer_unless_another_is_given(library: Library, tmp_path: Path):
+    digest = blob(library, small_gguf(tmp_path / "m.gguf", "nemotron_h", nemotron_h__block_count=1))
+    config = made(library, files={"m.gguf": digest}).config
+    assert (config["renderer"], config["parser"]) == ("nemotron-3-nano", "nemotron-3-nano")
+    config = made(library, files={"m.gguf": digest}, renderer="mine").config
+    assert (config["renderer"], config["parser"]) == ("mine", "nemotron-3-nano")
+    assert "renderer" not in made(library, files={"m.gguf": digest}, template="{{ .Prompt }}").config
+
+
 # From another model.
 
 
@@ -289,6 +300,34 @@ def test_quantizing_a_model(library: Library, gguf: Path):
 
     with pytest.raises(BadRequest, match="quantization is only supported for F16, BF16 and F32 models"):
         made(library, "again", base="made", quantize="Q4_K_M")
+
+
+@pytest.mark.parametrize("said", [None, 2])
+def test_a_float_model_is_quantized_whatever_it_says_it_is(
+    library: Library, tmp_path: Path, said: int | None
+):
+    shape_model(tmp_path / "m.gguf", quantisation=GGMLQuantizationType.F16, file_type=said)
+    digest = blob(library, tmp_path / "m.gguf")
+    assert made(library, files={"m.gguf": digest}, quantize="Q8_0").config["file_type"] == "Q8_0"
+    model = made(library, files={"m.gguf": digest}, quantize="F16")
+    assert model.metadata.quantization == model.config["file_type"] == "F16"
+
+
+def test_a_quantized_model_that_says_it_is_not_is_refused(library: Library, tmp_path: Path):
+    shape_model(tmp_path / "m.gguf", quantisation=GGMLQuantizationType.Q8_0, file_type=1)
+    with pytest.raises(BadRequest, match="quantization is only supported for F16, BF16 and F32 models"):
+        made(library, files={"m.gguf": blob(library, tmp_path / "m.gguf")}, quantize="F16")
+
+
+def test_a_model_with_its_projector_inside_is_kept_and_not_quantized(library: Library, tmp_path: Path):
+    text, sight = vision_model(tmp_path)
+    digest = blob(library, rewritten([text, sight], tmp_path / "one.gguf", "gemma3"))
+    model = made(library, files={"one.gguf": digest})
+    assert [layer.digest for layer in model.layers] == [digest]
+    with pytest.raises(
+        BadRequest, match=r"one\.gguf: it keeps its projector inside, and libllama quantizes a"
+    ):
+        made(library, files={"one.gguf": digest}, quantize="Q8_0")
 
 
 def test_a_model_that_is_of_that_type_already_stays_as_it_is(library: Library, gguf: Path):

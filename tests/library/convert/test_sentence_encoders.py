@@ -9,12 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 from gguf import GGUFReader
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 from tokenizers.models import WordPiece
 from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
+from puna.library import read_metadata
 from puna.library.convert import convert
 from puna.library.convert.vocabulary.wordpiece import spelled
 from puna.types import BadRequest
@@ -54,9 +55,9 @@ NOMIC: dict[str, Any] = {
 }
 
 
-def bert_weights() -> Maker:
+def bert_weights(tokens: int) -> Maker:
     made = Maker(3)
-    for name, rows in (("word", len(VOCABULARY)), ("position", POSITIONS), ("token_type", 2)):
+    for name, rows in (("word", tokens), ("position", POSITIONS), ("token_type", 2)):
         made.matrix(f"embeddings.{name}_embeddings.weight", rows, WIDTH, inputs=4)
     made.norm("embeddings.LayerNorm.weight", WIDTH)
     made.bias("embeddings.LayerNorm.bias", WIDTH)
@@ -99,26 +100,29 @@ def nomic_weights() -> Maker:
     return made
 
 
-def write_model(folder: Path, config: dict[str, Any] = CONFIG, **changed: Any) -> Path:
+def write_model(
+    folder: Path, config: dict[str, Any] = CONFIG, vocabulary: list[str] = VOCABULARY, **changed: Any
+) -> Path:
     """A small random model, its files as sentence-transformers lays them out."""
-    made = nomic_weights() if config is NOMIC else bert_weights()
+    made = nomic_weights() if config is NOMIC else bert_weights(len(vocabulary))
     (folder / "1_Pooling").mkdir(parents=True)
     write_safetensors(folder / "model.safetensors", made.weights)
     (folder / "config.json").write_text(json.dumps(config | changed))
-    (folder / "vocab.txt").write_text("\n".join(VOCABULARY) + "\n", encoding="utf-8")
+    (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n", encoding="utf-8")
     (folder / "1_Pooling" / "config.json").write_text('{"pooling_mode_mean_tokens": true}')
     tokenizer(folder)
     return folder
 
 
-def tokenizer(folder: Path, *, lowercase: bool = True) -> None:
-    made = Tokenizer(WordPiece({token: at for at, token in enumerate(VOCABULARY)}, unk_token="[UNK]"))
-    made.normalizer = BertNormalizer(lowercase=lowercase)
+def tokenizer(folder: Path, vocabulary: list[str] = VOCABULARY, normalizer: Any = None) -> Tokenizer:
+    made = Tokenizer(WordPiece({token: at for at, token in enumerate(vocabulary)}, unk_token="[UNK]"))
+    made.normalizer = normalizer or BertNormalizer()
     made.pre_tokenizer = BertPreTokenizer()
     made.post_processor = TemplateProcessing(
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     made.save(str(folder / "tokenizer.json"))
+    return made
 
 
 def nothing(done: int, total: int) -> None:
@@ -183,10 +187,41 @@ def test_a_nomic_embed_of_another_form_is_refused(tmp_path: Path, changed: dict[
 
 def test_capitals_count_where_the_tokenizer_says_so(tmp_path: Path):
     folder = write_model(tmp_path / "model")
-    tokenizer(folder, lowercase=False)
+    tokenizer(folder, normalizer=BertNormalizer(lowercase=False))
     convert(folder, tmp_path / "model.gguf", nothing)
     with loaded(tmp_path / "model.gguf", embeddings=True) as model:
         assert model.tokens("the The") == Reference(folder).tokens("the The") == [2, 6, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"do_lower_case": False}, {"lowercase": False, "strip_accents": False}),
+        ({"do_lower_case": True, "strip_accents": False}, {"lowercase": True, "strip_accents": False}),
+        ({"do_lower_case": False, "strip_accents": True}, {"lowercase": False, "strip_accents": True}),
+        ({"tokenize_chinese_chars": False}, {"handle_chinese_chars": False}),
+        ({}, {}),
+    ],
+)
+def test_without_a_tokenizer_json_its_settings_count(
+    tmp_path: Path, settings: dict[str, Any], said: dict[str, Any]
+):
+    folder = write_model(tmp_path / "model")
+    (folder / "tokenizer.json").unlink()
+    (folder / "tokenizer_config.json").write_text(json.dumps(settings))
+    convert(folder, tmp_path / "model.gguf", nothing)
+    prefix = "tokenizer.ggml.normalizer."
+    values = read_metadata(tmp_path / "model.gguf").values
+    assert {
+        key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)
+    } == said
+
+
+def test_a_normalizer_nobody_else_does_is_refused(tmp_path: Path):
+    folder = write_model(tmp_path / "model")
+    tokenizer(folder, normalizer=normalizers.Sequence([normalizers.NFKC(), normalizers.Lowercase()]))
+    with pytest.raises(BadRequest, match=r'tokenizer\.json: normalizer has the step "NFKC"'):
+        convert(folder, tmp_path / "model.gguf", nothing)
 
 
 def test_the_file_says_what_the_model_is(tmp_path: Path):

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.config import Config
 from puna.library.convert.vocabulary.tokens import TokenType, Vocabulary, added, numbered
 from puna.types import BadRequest
 
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "bos": "[CLS]", "eos": "[SEP]", "sep": "[SEP]", "mask": "[MASK]"}
-_LOWERCASE = "tokenizer.ggml.normalizer.lowercase"
-_ACCENTS = "tokenizer.ggml.normalizer.strip_accents"
+_STEPS = ("Lowercase", "StripAccents", "NFD")
+"""Steps of a tokenizer.json's normalizer that WordPiece can be told to do; it cuts accents off after NFD."""
+_SETTINGS = {
+    "lowercase": "do_lower_case",
+    "strip_accents": "strip_accents",
+    "handle_chinese_chars": "tokenize_chinese_chars",
+}
+"""What tokenizer_config.json calls them."""
 
 
 def read(checkpoint: Checkpoint, tokenizer: Config, size: int) -> Vocabulary:
@@ -62,11 +70,32 @@ def _lines(checkpoint: Checkpoint) -> dict[str, int]:
 
 
 def _add_normalizer(vocabulary: Vocabulary, checkpoint: Checkpoint, tokenizer: Config) -> None:
-    """Whether capitals and accents count; libllama takes BERT to be uncased unless told otherwise."""
-    normalizer = tokenizer.section("normalizer")
-    lowercase = normalizer.get("lowercase")
-    if not isinstance(lowercase, bool):
-        lowercase = checkpoint.json("tokenizer_config.json").get("do_lower_case")
-    if isinstance(lowercase, bool) and not lowercase:
-        vocabulary.extra[_LOWERCASE] = False
-        vocabulary.extra[_ACCENTS] = normalizer.get("strip_accents") is True
+    """What becomes of a text before it is cut: tokenizer.json's word, else tokenizer_config.json's.
+
+    libllama knows the first two of the keys, and takes BERT to be uncased without them; the others are
+    Puna's own, and only there when they are not what every BERT has done.
+    """
+    settings = checkpoint.json("tokenizer_config.json")
+    given = (_normalizer(tokenizer) if tokenizer.values else {}) or {
+        ours: settings.get(theirs) for ours, theirs in _SETTINGS.items()
+    }
+    said = {name: value for name, value in given.items() if isinstance(value, bool)}
+    if "lowercase" in said:
+        said.setdefault("strip_accents", said["lowercase"])
+    for name in ("handle_chinese_chars", "clean_text"):
+        if said.get(name):
+            del said[name]
+    vocabulary.extra |= {f"tokenizer.ggml.normalizer.{name}": value for name, value in said.items()}
+
+
+def _normalizer(tokenizer: Config) -> dict[str, Any]:
+    """BertNormalizer's settings, or the same of the steps it may be written as. Raises BadRequest."""
+    top = tokenizer.section("normalizer").values
+    if top.get("type") == "BertNormalizer":
+        return top
+    inner: Any = top.get("normalizers") if top.get("type") == "Sequence" else [top] if top else []
+    kinds = [str(step.get("type")) if isinstance(step, dict) else "" for step in inner or ()]
+    if unknown := [kind for kind in kinds if kind not in _STEPS]:
+        raise tokenizer.wrong("normalizer", f'has the step "{unknown[0]}", which cannot be converted')
+    found = {"lowercase": "Lowercase" in kinds, "strip_accents": "StripAccents" in kinds}
+    return {**found, "handle_chinese_chars": False, "clean_text": False}

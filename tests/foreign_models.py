@@ -1,0 +1,243 @@
+"""GGUF files as Ollama's own converter writes them, made of those that libllama reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gguf import GGUFReader, GGUFValueType, GGUFWriter, PoolingType
+
+from tests.model_parts import F32, Weights, add_decoder, byte_vocabulary, finish, model_writer
+
+Renamed = Callable[[str], str]
+
+
+def rewritten(
+    sources: list[Path],
+    target: Path,
+    architecture: str,
+    *,
+    key: Renamed = str,
+    tensor: Renamed = str,
+    without: tuple[str, ...] = (),
+    more: Mapping[str, Any] | None = None,
+) -> Path:
+    """Write the tensors of all `sources` and the metadata of the first into `target`.
+
+    `key` and `tensor` give the new names; `without` names keys, as they are in the source, that are left
+    out; `more` are values that only the target has.
+    """
+    writer = GGUFWriter(target, architecture)
+    for field in GGUFReader(sources[0]).fields.values():
+        if field.name.startswith("GGUF.") or field.name in (*without, "general.architecture"):
+            continue
+        inner = field.types[-1] if field.types[0] == GGUFValueType.ARRAY else None
+        writer.add_key_value(key(field.name), field.contents(), field.types[0], inner)
+    for name, value in (more or {}).items():
+        if isinstance(value, list):
+            writer.add_array(name, value)
+        else:
+            kind = GGUFValueType.FLOAT32 if isinstance(value, float) else GGUFValueType.UINT32
+            writer.add_key_value(name, value, kind)
+    for source in sources:
+        for found in GGUFReader(source).tensors:
+            values = found.data
+            # Where libmtmd wants F32, Ollama's converter has F16.
+            if found.name in ("v.patch_embd.weight", "v.patch_embd.weight.1", "v.position_embd.weight"):
+                values = values.astype(np.float16)
+                writer.add_tensor(tensor(found.name), values)
+            else:
+                writer.add_tensor(tensor(found.name), values, raw_dtype=found.tensor_type)
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return target
+
+
+_GEMMA3 = {
+    "v.patch_embd.": "v.patch_embedding.",
+    "v.position_embd.": "v.position_embedding.",
+    "v.post_ln.": "v.post_layernorm.",
+    "mm.input_projection.": "mm.mm_input_projection.",
+    "mm.soft_emb_norm.": "mm.mm_soft_emb_norm.",
+    ".ln1.": ".layer_norm1.",
+    ".ln2.": ".layer_norm2.",
+    ".attn_out.": ".attn_output.",
+    ".ffn_up.": ".mlp.fc1.",
+    ".ffn_down.": ".mlp.fc2.",
+}
+
+
+def gemma3(model: Path, projector: Path, target: Path) -> Path:
+    """A Gemma 3 with its projector inside."""
+
+    def named(name: str) -> str:
+        if name.startswith(("v.", "mm.")):
+            for part, other in _GEMMA3.items():
+                name = name.replace(part, other)
+        return name
+
+    sizes = ("block_count", "embedding_length", "feed_forward_length", "image_size", "patch_size")
+    sizes += ("attention.head_count", "attention.layer_norm_epsilon")
+    fields = GGUFReader(projector).fields
+    vision = {f"gemma3.vision.{size}": fields[f"clip.vision.{size}"].contents() for size in sizes}
+    return rewritten(
+        [model, projector],
+        target,
+        "gemma3",
+        key=lambda name: name.replace("rope.freq_base_swa", "rope.local.freq_base"),
+        tensor=named,
+        without=("gemma3.attention.layer_norm_rms_epsilon",),
+        more={**vision, "gemma3.mm.tokens_per_image": 16},
+    )
+
+
+def embeddinggemma(model: Path, target: Path) -> Path:
+    """A Gemma 3 with two dense layers behind it."""
+    names = {"dense_2.": "dense.0.", "dense_3.": "dense.1."}
+    return rewritten(
+        [model],
+        target,
+        "gemma3",
+        key=lambda name: name.replace("gemma-embedding.", "gemma3."),
+        tensor=lambda name: names.get(name.removesuffix("weight"), name.removesuffix("weight")) + "weight",
+        without=tuple(f"gemma-embedding.dense_{n}_feat_{end}" for n in (2, 3) for end in ("in", "out")),
+    )
+
+
+def gemma_embedding(path: Path) -> None:
+    """Write a random `gemma-embedding` as libllama wants it."""
+    width, ffn, vocab, heads, layers = 64, 128, 512, 2, 6  # every sixth layer attends to all
+    writer = model_writer(path, "gemma-embedding", "x", byte_vocabulary(vocab), None, 256)
+    add_decoder(writer, layers, width, heads, 1, width // heads, ffn)
+    writer.add_sliding_window(64)
+    writer.add_pooling_type(PoolingType.MEAN)
+    for key, value in (("2_feat_in", width), ("2_feat_out", 2 * width), ("3_feat_in", 2 * width)):
+        writer.add_uint32(f"gemma-embedding.dense_{key}", value)
+    writer.add_uint32("gemma-embedding.dense_3_feat_out", width)
+    weights = Weights(writer, 0, F32)
+    weights.matrix("token_embd", vocab, width)
+    weights.norm("output_norm", width)
+    for block in (f"blk.{number}" for number in range(layers)):
+        weights.attention(block, width, heads, 1)
+        weights.feed_forward(block, width, ffn)
+        for norm in ("attn_q_norm", "attn_k_norm"):
+            weights.norm(f"{block}.{norm}", width // heads)
+        for norm in ("post_attention_norm", "post_ffw_norm"):
+            weights.norm(f"{block}.{norm}", width)
+    weights.matrix("dense_2", 2 * width, width)
+    weights.matrix("dense_3", width, 2 * width)
+    finish(writer)
+
+
+_PATCH, _INNER, _FFN, _BLOCKS = 14, 64, 96, 4
+
+
+def qwen2vl(folder: Path) -> tuple[Path, Path]:
+    """Write a random Qwen 2.5 VL and its projector as libllama and libmtmd want them."""
+    model, projector = folder / "model.gguf", folder / "projector.gguf"
+    width, ffn, vocab, heads, layers = 64, 128, 512, 2, 2
+    writer = model_writer(model, "qwen2vl", "x", byte_vocabulary(vocab), None, 1024)
+    add_decoder(writer, layers, width, heads, 1, width // heads, ffn)
+    writer.add_rope_dimension_sections([8, 4, 4, 0])
+    weights = Weights(writer, 0, F32)
+    weights.embedding_and_output(vocab, width)
+    weights.norm("output_norm", width)
+    for block in (f"blk.{number}" for number in range(layers)):
+        weights.attention(block, width, heads, 1)
+        weights.feed_forward(block, width, ffn)
+        for part, size in (("attn_q", width), ("attn_k", width // heads), ("attn_v", width // heads)):
+            weights.vector(f"{block}.{part}.bias", size)
+    finish(writer)
+
+    writer = GGUFWriter(projector, "clip")
+    writer.add_type("mmproj")
+    writer.add_clip_has_vision_encoder(True)
+    writer.add_clip_projector_type("qwen2.5vl_merger")
+    writer.add_bool("clip.use_silu", True)
+    writer.add_vision_image_size(560)
+    writer.add_vision_patch_size(_PATCH)
+    writer.add_vision_embedding_length(_INNER)
+    writer.add_vision_feed_forward_length(_FFN)
+    writer.add_vision_projection_dim(width)
+    writer.add_vision_block_count(_BLOCKS)
+    writer.add_vision_head_count(2)
+    writer.add_vision_attention_layernorm_eps(1e-6)
+    writer.add_uint32("clip.vision.n_wa_pattern", 2)
+    writer.add_vision_image_mean([0.48145466, 0.4578275, 0.40821073])
+    writer.add_vision_image_std([0.26862954, 0.26130258, 0.27577711])
+    weights = Weights(writer, 1, F32)
+    random = np.random.default_rng(1)
+    for name in ("v.patch_embd.weight", "v.patch_embd.weight.1"):
+        kernel = random.standard_normal((_INNER, 3, _PATCH, _PATCH)) / (_PATCH * 3**0.5)
+        writer.add_tensor(name, kernel.astype(np.float16).astype(np.float32))
+    for block in (f"v.blk.{number}" for number in range(_BLOCKS)):
+        weights.norm(f"{block}.ln1", _INNER)
+        weights.norm(f"{block}.ln2", _INNER)
+        for part in ("attn_q", "attn_k", "attn_v", "attn_out"):
+            weights.biased_matrix(f"{block}.{part}", _INNER, _INNER)
+        weights.biased_matrix(f"{block}.ffn_gate", _FFN, _INNER)
+        weights.biased_matrix(f"{block}.ffn_up", _FFN, _INNER)
+        weights.biased_matrix(f"{block}.ffn_down", _INNER, _FFN)
+    weights.norm("v.post_ln", _INNER)
+    weights.biased_matrix("mm.0", 4 * _INNER, 4 * _INNER)
+    weights.biased_matrix("mm.2", width, 4 * _INNER)
+    finish(writer)
+    return model, projector
+
+
+_QWEN25VL = {
+    "v.post_ln.": "v.merger.ln_q.",
+    "mm.": "v.merger.mlp.",
+    "v.patch_embd.weight.1": "v.patch_embd_1.weight",
+    "v.patch_embd.weight": "v.patch_embd_0.weight",
+}
+
+
+def qwen25vl(model: Path, projector: Path, target: Path) -> Path:
+    """A Qwen 2.5 VL with its projector inside."""
+
+    def named(name: str) -> str:
+        for part, other in _QWEN25VL.items():
+            if name.startswith(part):
+                return name.replace(part, other, 1)
+        return name
+
+    sizes = ("block_count", "embedding_length", "patch_size", "attention.head_count")
+    sizes += ("attention.layer_norm_epsilon",)
+    fields = GGUFReader(projector).fields
+    vision = {f"qwen25vl.vision.{size}": fields[f"clip.vision.{size}"].contents() for size in sizes}
+    return rewritten(
+        [model, projector],
+        target,
+        "qwen25vl",
+        key=lambda name: name.replace("qwen2vl.", "qwen25vl.").replace("dimension_sections", "mrope_section"),
+        tensor=named,
+        more={**vision, "qwen25vl.vision.fullatt_block_indexes": [1, 3]},
+    )
+
+
+def gptoss(model: Path, target: Path) -> Path:
+    """A GPT-OSS from before libllama had a name for it."""
+    names = {
+        "attn_output.": "attn_out.",
+        "attn_sinks.weight": "attn_sinks",
+        "post_attention_norm.": "ffn_norm.",
+    }
+
+    def named(name: str) -> str:
+        for part, other in names.items():
+            name = name.replace(part, other)
+        return name
+
+    return rewritten(
+        [model],
+        target,
+        "gptoss",
+        key=lambda name: name.replace("gpt-oss.", "gptoss."),
+        tensor=named,
+        without=("gpt-oss.expert_feed_forward_length", "gpt-oss.rope.scaling.type"),
+    )
