@@ -25,6 +25,9 @@ from puna.types import BadRequest, LoadFailed, Options, PunaError
 
 logger = logging.getLogger(__name__)
 
+# Where ggml gives up it starts a debugger on itself first, and may wait for that for ever.
+os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+
 _ERROR_LEVELS = (3, 4)  # GGML_LOG_LEVEL_WARN, GGML_LOG_LEVEL_ERROR
 _WORDPIECE = C.LLAMA_VOCAB_TYPE_WPM
 NO_REASON = "libllama gave no reason"

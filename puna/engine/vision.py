@@ -1,4 +1,4 @@
-"""libmtmd, libllama's multimodal library: the only file beside `llama.py` that touches ctypes.
+"""libmtmd, libllama's multimodal library, through ctypes as `llama.py` does it for the rest.
 
 A projector turns a picture or a sound into rows of embeddings that stand in a prompt where tokens stand
 otherwise.
