@@ -16,7 +16,7 @@ from typing import Any
 
 import psutil
 
-from puna.engine.llama import Context, Model
+from puna.engine.libllama import Context, Model
 
 N_BATCH = 512
 

@@ -26,7 +26,10 @@ EVERYONE = {"types", "settings", "modelfile", "__version__"}
 DOORS = {("cli/serve.py", "server"), ("cli/doctor.py", "library"), ("__main__.py", "cli")}
 """Imports the list does not allow but a program must begin with."""
 
-_NATIVE = ("engine/llama.py", "engine/vision.py", "engine/foreign/header.py")
+_NATIVE = (
+    *(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "engine/libllama").iterdir()),
+    "engine/foreign/header.py",
+)
 ONLY_IN = {"ctypes": _NATIVE, "llama_cpp": _NATIVE, "llguidance": ("engine/grammar.py",)}
 """Foreign packages and the files that may touch each."""
 

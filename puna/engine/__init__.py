@@ -2,8 +2,7 @@
 
 `start` launches such a process; what it returns satisfies `puna.types.Engine`.
 `quantize` stores a model's weights in fewer bits, in a process of its own too.
-Only `llama.py`, `vision.py` and `foreign/header.py` touch ctypes; heavy imports happen in the engine process,
-not in the server.
+Only `libllama` and `foreign/header.py` touch ctypes; heavy imports happen in the engine process alone.
 """
 
 from puna.engine.process import EngineProcess, start

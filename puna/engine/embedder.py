@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.budget import TOO_LONG
-from puna.engine.llama import Context, Model
+from puna.engine.libllama import Context, Model
 from puna.engine.messages import Event, Failed, Vectors
 from puna.engine.pairs import pairs
 from puna.types import BadRequest

@@ -37,7 +37,7 @@ _SHOWN = re.compile(r"\n +\d+ \| ")
 
 
 class Vocabulary(Protocol):
-    """What of a model a grammar needs; `puna.engine.llama.Model` is one."""
+    """What of a model a grammar needs; `puna.engine.libllama.Model` is one."""
 
     n_vocab: int
 

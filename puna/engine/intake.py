@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from puna.engine import budget
 from puna.engine.grammar import Grammars, Matcher
-from puna.engine.llama import Model, Sampler
+from puna.engine.libllama import Model, Sampler
 from puna.engine.logprobs import Bias
 from puna.engine.messages import Generate
 from puna.engine.pictures import TEXT, Gallery, Layout, Medium

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from puna.engine import budget, logprobs
 from puna.engine.grammar import Matcher
-from puna.engine.llama import Context, Model
+from puna.engine.libllama import Context, Model
 from puna.engine.messages import Event, Failed, Finished, Text
 from puna.engine.pictures import Gallery, Picture
 from puna.engine.prefix_cache import WORTH_SHARING, Prefix, PrefixCache, Retained

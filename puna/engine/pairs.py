@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 
 from puna.engine.budget import TOO_LONG
-from puna.engine.llama import Model
+from puna.engine.libllama import Model
 from puna.types import BadRequest
 
 _TEMPLATE = "tokenizer.chat_template.rerank"

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from puna.types import Image, PunaError, Sound
 
 if TYPE_CHECKING:
-    from puna.engine.vision import Projector, Seen
+    from puna.engine.libllama.vision import Projector, Seen
 
 Medium = Image | NDArray[np.float32]
 """A picture, or a sound's samples at the projector's rate, -1 to 1."""

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.llama import Context
+from puna.engine.libllama import Context
 from puna.engine.prefix_tree import PrefixTree
 from puna.engine.sequence import NO_SLOT, Sequence
 

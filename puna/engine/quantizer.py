@@ -34,7 +34,7 @@ def main() -> None:
 
     import psutil
 
-    from puna.engine.llama import quantize
+    from puna.engine.libllama import quantize
 
     threads = psutil.cpu_count(logical=False) or os.cpu_count() or 1
     try:

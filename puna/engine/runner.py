@@ -21,7 +21,7 @@ import psutil
 from puna.engine import budget, embedder
 from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
-from puna.engine.llama import Context, Model, max_sequences
+from puna.engine.libllama import Context, Model, max_sequences
 from puna.engine.loop import BatchLoop
 from puna.engine.messages import (
     HEADER,
@@ -113,7 +113,7 @@ class Runner:
             parallel = min(spec.parallel, slots - 1) or 1
             n_batch = max(spec.num_batch, parallel + budget.TILE)
             if spec.projector:
-                from puna.engine.vision import Projector
+                from puna.engine.libllama.vision import Projector
 
                 largest = max(1, most // _SHARE_OF_PICTURE)
                 use_gpu = spec.num_gpu != 0

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.grammar import Matcher
-from puna.engine.llama import Sampler
+from puna.engine.libllama import Sampler
 from puna.engine.logprobs import Bias
 from puna.engine.pictures import TEXT, Layout, Medium
 from puna.engine.text import TextStream

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.llama import Model
+from puna.engine.libllama import Model
+from puna.engine.libllama.vision import Projector, Seen
 from puna.engine.pictures import TEXT, Gallery, Layout, Picture
-from puna.engine.vision import Projector, Seen
 from puna.types import BadRequest, Image
 from tests.vision_models import ROWS, WIDTH, vision_model
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.normalizers import NFD, BertNormalizer, Lowercase, Sequence, StripAccents
 
-from puna.engine.llama import Model
+from puna.engine.libllama import Model
 from puna.engine.wordpiece import WordPiece
 from puna.library import Library
 from puna.library.convert import convert

@@ -1,6 +1,6 @@
 """The header of a GGUF file through ggml's own reader, and the file written with another one.
 
-Uses ctypes, as `llama.py` does. Format: ggml/docs/gguf.md; functions: ggml's gguf.h, which ends the process
+Uses ctypes, as `libllama` does. Format: ggml/docs/gguf.md; functions: ggml's gguf.h, which ends the process
 over a key of another type than it is asked for.
 """
 

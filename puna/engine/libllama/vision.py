@@ -1,4 +1,4 @@
-"""libmtmd, libllama's multimodal library, through ctypes as `llama.py` does it for the rest.
+"""libmtmd, libllama's multimodal library, which turns pictures and sounds into embeddings.
 
 A projector turns a picture or a sound into rows of embeddings that stand in a prompt where tokens stand
 otherwise.
@@ -17,7 +17,8 @@ from llama_cpp import mtmd_cpp as M
 from numpy.typing import NDArray
 
 from puna.engine.foreign import projector
-from puna.engine.llama import NO_REASON, Model
+from puna.engine.libllama.log import NO_REASON
+from puna.engine.libllama.model import Model
 from puna.engine.pictures import Medium
 from puna.types import BadRequest, Image, LoadFailed, PunaError, Sound
 

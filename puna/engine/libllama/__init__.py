@@ -1,0 +1,12 @@
+"""libllama through llama-cpp-python's low-level bindings; nothing outside touches them, or ctypes.
+
+Everything here is a thin owner of one native object. Token ids are ints, text is bytes, logits are
+float32 arrays that stay valid until the next decode.
+"""
+
+from puna.engine.libllama.context import Context, max_sequences
+from puna.engine.libllama.model import Model
+from puna.engine.libllama.quantizing import quantize
+from puna.engine.libllama.sampler import Sampler
+
+__all__ = ["Context", "Model", "Sampler", "max_sequences", "quantize"]

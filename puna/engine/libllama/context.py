@@ -1,0 +1,194 @@
+"""A KV pool, and the batch that feeds it."""
+
+from __future__ import annotations
+
+import ctypes
+from typing import Any
+
+import llama_cpp as C
+import numpy as np
+from numpy.typing import NDArray
+
+from puna.engine.libllama.model import Model
+from puna.types import LoadFailed
+
+
+class Context:
+    """A KV pool shared by numbered sequences, and the batch that feeds it.
+
+    n_ctx: cells in the pool. n_batch: most tokens in one decode. n_seq: sequence ids are 0..n_seq-1.
+    """
+
+    def __init__(
+        self,
+        model: Model,
+        *,
+        n_ctx: int,
+        n_batch: int,
+        n_seq: int,
+        threads: int,
+        embeddings: bool = False,
+        ranking: bool = False,
+    ) -> None:
+        params = C.llama_context_default_params()
+        params.n_ctx = n_ctx
+        params.n_batch = n_batch
+        params.n_ubatch = n_batch
+        params.n_seq_max = n_seq
+        params.n_threads = threads
+        params.n_threads_batch = threads
+        params.kv_unified = True
+        # Flash attention skips cells of other sequences, so that cached prefixes cost decoding nothing.
+        params.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_AUTO
+        params.swa_full = False
+        params.embeddings = embeddings
+        if ranking:
+            # Older files of rerankers do not say that they are.
+            params.pooling_type = C.LLAMA_POOLING_TYPE_RANK
+        params.no_perf = True
+        handle = C.llama_init_from_model(model.handle, params)
+        if not handle:
+            raise LoadFailed(f"unable to create a context of {n_ctx} tokens: {model.log.last_error}")
+        self.handle = handle
+        count = len(model.adapters)
+        adapters = (C.llama_adapter_lora_p_ctypes * count)(*model.adapters)
+        C.llama_set_adapters_lora(handle, adapters, count, (ctypes.c_float * count)(*[1.0] * count))
+        self.n_ctx = C.llama_n_ctx(handle)
+        self.n_batch = n_batch
+        self.pooling = C.llama_pooling_type(handle)
+        self.ranks = self.pooling == C.LLAMA_POOLING_TYPE_RANK
+        # None for models that keep nothing between evaluations; libllama accepts that.
+        self._memory: Any = C.llama_get_memory(handle)
+        self._logits_type = ctypes.c_float * model.n_vocab
+        self._width = model.n_labels if self.ranks else model.n_embd
+        self._encode = model.has_encoder_only
+        self._make_batch(n_batch)
+
+    def _make_batch(self, size: int) -> None:
+        self.tokens = np.zeros(size, np.int32)
+        self.positions = np.zeros(size, np.int32)
+        self.sequences = np.zeros(size, np.int32)
+        self.wants_output = np.zeros(size, np.int8)
+        counts = np.ones(size, np.int32)
+        pointers = self.sequences.ctypes.data + 4 * np.arange(size, dtype=np.uint64)
+        self._keep = (counts, pointers)
+
+        batch: Any = C.llama_batch()
+        batch.token = _pointer(self.tokens, ctypes.c_int32)
+        batch.pos = _pointer(self.positions, ctypes.c_int32)
+        batch.n_seq_id = _pointer(counts, ctypes.c_int32)
+        batch.seq_id = ctypes.cast(pointers.ctypes.data, ctypes.POINTER(ctypes.POINTER(ctypes.c_int32)))
+        batch.logits = _pointer(self.wants_output, ctypes.c_int8)
+        self._batch = batch
+
+    def decode(self, count: int) -> int:
+        """Evaluate the first `count` rows of the batch arrays.
+
+        0 done, 1 no room in the pool (nothing changed), anything else a fatal error.
+        """
+        self._batch.n_tokens = count
+        if self._encode:
+            return C.llama_encode(self.handle, self._batch)
+        return C.llama_decode(self.handle, self._batch)
+
+    def decode_rows(
+        self,
+        vectors: NDArray[np.float32],
+        places: NDArray[np.int32],
+        sequence: int,
+        *,
+        causal: bool,
+        output: bool,
+    ) -> tuple[int, int]:
+        """Evaluate `vectors` (rows x n_embd_inp) of one sequence where tokens would stand otherwise.
+
+        places: one position a row, or four for models that place rows in two dimensions (sections x rows).
+        causal: rows see only those before them; if not, all have to fit in one batch. output: the last row's
+        logits are wanted. The status is `decode`'s, but after "no room" a part may be evaluated; beside it
+        the row to ask `logits` for.
+        """
+        status = last = 0
+        C.llama_set_causal_attn(self.handle, causal)
+        for at in range(0, len(vectors), self.n_batch):
+            part = np.ascontiguousarray(vectors[at : at + self.n_batch])
+            where = np.ascontiguousarray(places[:, at : at + self.n_batch])
+            size = len(part)
+            last = size - 1
+            self.sequences[:size] = sequence
+            self.wants_output[:size] = 0
+            self.wants_output[last] = output and at + size == len(vectors)
+            batch: Any = C.llama_batch()
+            batch.n_tokens = size
+            batch.embd = _pointer(part, ctypes.c_float)
+            batch.pos = _pointer(where, ctypes.c_int32)
+            batch.n_seq_id, batch.seq_id = self._batch.n_seq_id, self._batch.seq_id
+            batch.logits = self._batch.logits
+            status = C.llama_decode(self.handle, batch)
+            if status:
+                break
+        C.llama_set_causal_attn(self.handle, True)
+        return status, last
+
+    def logits(self, row: int) -> NDArray[np.float32]:
+        """Logits of batch row `row`, which must have asked for output."""
+        pointer: Any = C.llama_get_logits_ith(self.handle, row)
+        # From the address: np.ctypeslib.as_array takes 70 µs, a fiftieth of a small model's token.
+        logits: Any = self._logits_type.from_address(ctypes.addressof(pointer.contents))
+        return np.frombuffer(logits, np.float32)
+
+    def embedding(self, sequence: int, row: int) -> NDArray[np.float32]:
+        """The pooled vector of a sequence, or row `row`'s own when the model does not pool.
+
+        Of a model that ranks it is the value of each of its labels.
+        """
+        if self.pooling == C.LLAMA_POOLING_TYPE_NONE:
+            pointer = C.llama_get_embeddings_ith(self.handle, row)
+        else:
+            pointer = C.llama_get_embeddings_seq(self.handle, sequence)
+        return np.ctypeslib.as_array(pointer, (self._width,))
+
+    def share(self, source: int, target: int, length: int) -> None:
+        """Let `target` hold the first `length` positions of `source` too; nothing is copied."""
+        C.llama_memory_seq_cp(self._memory, source, target, 0, length)
+
+    def cut(self, sequence: int, length: int) -> bool:
+        """Forget all of a sequence after its first `length` positions; False if this memory cannot."""
+        return bool(C.llama_memory_seq_rm(self._memory, sequence, length, -1))
+
+    def forget(self, sequence: int) -> None:
+        C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
+
+    def saved_size(self, sequence: int) -> int:
+        """Bytes that `save` of a sequence takes."""
+        return C.llama_state_seq_get_size(self.handle, C.llama_seq_id(sequence))
+
+    def save(self, sequence: int, size: int) -> NDArray[np.uint8]:
+        """A copy of all that a sequence holds, of `saved_size` bytes."""
+        data = np.empty(size, np.uint8)
+        C.llama_state_seq_get_data(self.handle, _bytes(data), size, C.llama_seq_id(sequence))
+        return data
+
+    def restore(self, sequence: int, data: NDArray[np.uint8]) -> bool:
+        """Make a sequence hold what was saved; False if the pool has no room for it."""
+        return (
+            C.llama_state_seq_set_data(self.handle, _bytes(data), data.nbytes, C.llama_seq_id(sequence)) > 0
+        )
+
+    def clear(self) -> None:
+        C.llama_memory_clear(self._memory, False)
+
+    def close(self) -> None:
+        C.llama_free(self.handle)
+
+
+def max_sequences() -> int:
+    """The most sequence ids libllama allows in one context."""
+    return C.llama_max_parallel_sequences()
+
+
+def _pointer(array: NDArray[Any], kind: type[Any]) -> Any:
+    return ctypes.cast(array.ctypes.data, ctypes.POINTER(kind))
+
+
+def _bytes(array: NDArray[np.uint8]) -> Any:
+    return _pointer(array, ctypes.c_uint8)

@@ -1,0 +1,44 @@
+"""What libllama says while it works, and why it gave up."""
+
+from __future__ import annotations
+
+import ctypes
+import logging
+import os
+from collections.abc import Callable
+
+import llama_cpp as C
+
+logger = logging.getLogger(__name__)
+
+# Where ggml gives up it starts a debugger on itself first, and may wait for that for ever.
+os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+
+_ERROR_LEVELS = (3, 4)  # GGML_LOG_LEVEL_WARN, GGML_LOG_LEVEL_ERROR
+NO_REASON = "libllama gave no reason"
+
+
+class Log:
+    """Keeps libllama's last complaint, which explains a failed load, and passes complaints on."""
+
+    def __init__(self, notice: Callable[[str], None] | None = None) -> None:
+        """`notice` is called with every other message."""
+        self.first_error = self.last_error = ""
+        self._notice = notice
+        self.callback = C.llama_log_callback(self._receive)
+        C.llama_log_set(self.callback, ctypes.c_void_p(0))
+
+    def forget(self) -> None:
+        """What is complained of from now on has a cause of its own."""
+        self.first_error = self.last_error = ""
+
+    def _receive(self, level: int, text: bytes, _: ctypes.c_void_p) -> None:
+        if level in _ERROR_LEVELS:
+            message = text.decode("utf-8", "replace").strip()
+            logger.log(logging.ERROR if level == 4 else logging.INFO, "%s", message)
+            if level == 4:
+                self.first_error = self.first_error or message
+            if level == 4 and "failed to load model" not in message:
+                self.last_error = message
+        elif self._notice is not None:
+            self._notice(text.decode("utf-8", "replace"))

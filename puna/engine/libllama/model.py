@@ -1,0 +1,161 @@
+"""Weights and vocabulary."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Sequence
+from dataclasses import fields
+from typing import Any, cast
+
+import llama_cpp as C
+import numpy as np
+
+from puna.engine.foreign import language_model
+from puna.engine.libllama.log import NO_REASON, Log
+from puna.engine.wordpiece import Normalizer, WordPiece
+from puna.types import LoadFailed
+
+_WORDPIECE = C.LLAMA_VOCAB_TYPE_WPM
+_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+
+class Model:
+    """Weights and vocabulary of one GGUF file, and the LoRA adapters that its contexts lay over them."""
+
+    def __init__(
+        self,
+        path: str,
+        *,
+        adapters: Sequence[str] = (),
+        num_gpu: int = -1,
+        use_mmap: bool | None = None,
+        main_gpu: int | None = None,
+    ) -> None:
+        C.llama_backend_init()
+        log = self.log = Log()
+        params = C.llama_model_default_params()
+        params.n_gpu_layers = num_gpu
+        if main_gpu is not None:
+            params.main_gpu = main_gpu
+        if use_mmap is False:
+            params.load_mode = C.LLAMA_LOAD_MODE_NONE
+        try:
+            with language_model(path) as readable:
+                handle = C.llama_model_load_from_file(os.fsencode(readable), params)
+        except OSError as error:
+            raise LoadFailed(f"unable to load model: {error.strerror or error}") from error
+        if not handle:
+            raise LoadFailed(f"unable to load model: {log.last_error or NO_REASON}")
+        self.handle = handle
+        self.adapters = [self._load_adapter(adapter) for adapter in adapters]
+        vocab = C.llama_model_get_vocab(handle)
+        assert vocab is not None
+        self.vocab = vocab
+        self.n_vocab = C.llama_vocab_n_tokens(vocab)
+        self.n_embd = C.llama_model_n_embd_out(handle)
+        self.n_embd_inp = C.llama_model_n_embd_inp(handle)
+        self.n_ctx_train = C.llama_model_n_ctx_train(handle)
+        self.size = C.llama_model_size(handle)
+        self.bos = cast(int, C.llama_vocab_bos(vocab))
+        self.adds_bos = bool(C.llama_vocab_get_add_bos(vocab)) and self.bos >= 0
+        self.sep = cast(int, C.llama_vocab_sep(vocab))
+        self.adds_sep = bool(C.llama_vocab_get_add_sep(vocab)) and self.sep >= 0
+        self.eos = cast(int, C.llama_vocab_eos(vocab))
+        self.adds_eos = bool(C.llama_vocab_get_add_eos(vocab)) and self.eos >= 0
+        self.n_labels = C.llama_model_n_cls_out(handle)
+        self.has_encoder_only = bool(
+            C.llama_model_has_encoder(handle) and not C.llama_model_has_decoder(handle)
+        )
+        self.n_swa = C.llama_model_n_swa(handle)
+        self.recurrent = bool(C.llama_model_is_recurrent(handle) or C.llama_model_is_hybrid(handle))
+        self._pieces: dict[int, bytes] = {}
+        self._wordpiece = self._read_wordpiece() if C.llama_vocab_type(vocab) == _WORDPIECE else None
+        self.ids = np.arange(self.n_vocab, dtype=np.int32)
+        self.candidates = np.zeros(self.n_vocab, _CANDIDATE)
+
+    @property
+    def cuttable(self) -> bool:
+        """Whether any tail of a sequence can be removed from memory and any head be shared."""
+        return not self.recurrent and self.n_swa == 0
+
+    def _load_adapter(self, path: str) -> Any:
+        """An adapter is freed with its model."""
+        self.log.forget()
+        adapter = C.llama_adapter_lora_init(self.handle, path.encode())
+        if not adapter:
+            reason = self.log.last_error.rpartition("failed to apply lora adapter: ")[2]
+            raise LoadFailed(f"unable to load adapter {path}: {reason or NO_REASON}")
+        return adapter
+
+    def _read_wordpiece(self) -> WordPiece:
+        texts = (C.llama_vocab_get_text(self.vocab, token) for token in range(self.n_vocab))
+        pieces = [(text or b"").decode("utf-8", "replace") for text in texts]
+        return WordPiece(pieces, pieces.index("[UNK]") if "[UNK]" in pieces else 0, self._read_normalizer())
+
+    def _read_normalizer(self) -> Normalizer | None:
+        """What the file says of it; None if it says nothing."""
+        key = "tokenizer.ggml.normalizer."
+        texts = {field.name: self.metadata(key + field.name) for field in fields(Normalizer)}
+        said = {name: text == "true" for name, text in texts.items() if text}
+        # Accents go with capitals, unless it is said that they do not.
+        said.setdefault("strip_accents", said.get("lowercase", True))
+        return Normalizer(**said) if any(texts.values()) else None
+
+    def metadata(self, key: str) -> str:
+        """The text under a key of the file's metadata; empty when there is none."""
+        size = C.llama_model_meta_val_str(self.handle, key.encode(), cast(Any, None), 0) + 1
+        if size <= 0:
+            return ""
+        buffer = ctypes.create_string_buffer(size)
+        C.llama_model_meta_val_str(self.handle, key.encode(), cast(Any, buffer), size)
+        return buffer.value.decode("utf-8", "replace")
+
+    def tokenize(self, text: str, *, add_special: bool, parse_special: bool = True) -> list[int]:
+        """Token ids of `text`; special tokens written in it are recognised, unless `parse_special` is false.
+
+        `add_special` lets the vocabulary put its begin and end tokens around, as it wants them.
+        """
+        if self._wordpiece is not None:
+            tokens = self._wordpiece.encode(text)
+            return [self.bos, *tokens, self.sep] if add_special else tokens
+        data = text.encode("utf-8", "surrogatepass")
+        room = len(data) + 8
+        buffer = (C.llama_token * room)()
+        count = C.llama_tokenize(self.vocab, data, len(data), buffer, room, add_special, parse_special)
+        if count < 0:
+            buffer = (C.llama_token * -count)()
+            count = C.llama_tokenize(self.vocab, data, len(data), buffer, -count, add_special, parse_special)
+        return buffer[:count]
+
+    def piece(self, token: int) -> bytes:
+        """The bytes a token stands for; control tokens stand for none."""
+        known = self._pieces.get(token)
+        if known is None:
+            known = self._pieces[token] = self._to_piece(token, special=False)
+        return known
+
+    def _to_piece(self, token: int, *, special: bool) -> bytes:
+        size = 128
+        while True:
+            buffer = ctypes.create_string_buffer(size)
+            written = C.llama_token_to_piece(self.vocab, token, buffer, size, 0, special)
+            if written >= 0:
+                return buffer.raw[:written]
+            size = -written
+
+    def spell(self, token: int) -> bytes:
+        """The bytes of a token as a person would write it, a control token's too."""
+        return self._to_piece(token, special=True)
+
+    def detokenize(self, tokens: Sequence[int]) -> str:
+        """Text of `tokens`, special tokens written out; unknown ids are skipped."""
+        known = (t for t in tokens if 0 <= t < self.n_vocab)
+        return b"".join(map(self.spell, known)).decode("utf-8", "replace")
+
+    def ends(self, token: int) -> bool:
+        """Whether `token` ends a generation (EOS, EOT and their kin)."""
+        return bool(C.llama_vocab_is_eog(self.vocab, token))
+
+    def close(self) -> None:
+        C.llama_model_free(self.handle)

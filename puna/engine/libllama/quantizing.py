@@ -1,0 +1,43 @@
+"""Weights stored in fewer bits."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from collections.abc import Callable
+from typing import Any, cast
+
+import llama_cpp as C
+
+from puna.engine.foreign.header import Header
+from puna.engine.libllama.log import NO_REASON, Log
+from puna.types import BadRequest, PunaError
+
+_ROWS_IN_MEMORY = 256 << 20  # bytes of a tensor that quantizing holds at once
+_UNWRITABLE = ("basic_ios::clear: iostream error", "it cannot be written (is there room on the disk?)")
+_QUANTIZED = "quantization is only supported for F16, BF16 and F32 models"
+
+
+def quantize(source: str, target: str, kind: str, *, threads: int, notice: Callable[[str], None]) -> None:
+    """Write the GGUF file `source` anew with its weights stored as `kind`, such as "Q4_K_M".
+
+    `notice` gets what libllama logs meanwhile. Raises BadRequest when the source is quantized already,
+    PunaError with libllama's reason otherwise.
+    """
+    C.llama_backend_init()
+    log = Log(notice)
+    with Header(source) as header:
+        if not header.found:
+            raise PunaError(f"unable to load model {source}: {log.last_error or NO_REASON}")
+        # What the file says of its type may be missing or wrong; and libllama copies what is stored as asked.
+        if header.quantized:
+            raise BadRequest(_QUANTIZED)
+    params = C.llama_model_quantize_default_params()
+    params.ftype = C.LLAMA_FTYPE_ALL_F32 if kind == "F32" else getattr(C, f"LLAMA_FTYPE_MOSTLY_{kind}")
+    params.nthread = threads
+    params.max_buf_size = _ROWS_IN_MEMORY
+    if C.llama_model_quantize(os.fsencode(source), os.fsencode(target), cast(Any, ctypes.byref(params))):
+        reason = log.last_error.removeprefix("llama_model_quantize: failed to quantize: ")
+        raise PunaError(
+            f"unable to quantize {source} to {target}: {reason.replace(*_UNWRITABLE) or NO_REASON}"
+        )
