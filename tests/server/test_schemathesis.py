@@ -7,8 +7,6 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.running import serving
 from tests.server.conftest import add_models
 
@@ -18,7 +16,6 @@ REGISTRY = ("/api/pull", "/api/push", "/api/create")
 
 
 def test_answers_and_description_agree(tmp_path: Path):
-    pytest.importorskip("schemathesis")
     add_models(tmp_path / "model.gguf", tmp_path / "models")
     with serving(tmp_path / "models") as server:
         command = [
