@@ -228,6 +228,15 @@ class TokenLogprob(msgspec.Struct, frozen=True):
     top: list[TokenLogprob] = []
 
 
+class Begun(msgspec.Struct, frozen=True, tag=True):
+    """The prompt is about to be evaluated."""
+
+    prompt_tokens: int
+    """Tokens of the prompt, cached ones included."""
+    cached_tokens: int
+    """Tokens of the prompt found in the KV cache."""
+
+
 class Delta(msgspec.Struct, frozen=True, tag=True):
     """A piece of the answer: whole UTF-8 characters, never part of a stop string.
 
@@ -235,6 +244,8 @@ class Delta(msgspec.Struct, frozen=True, tag=True):
     """
 
     text: str
+    tokens: int
+    """How many tokens came since the last piece, this one's among them."""
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
@@ -278,8 +289,8 @@ class Engine(Protocol):
 
     info: EngineInfo
 
-    def generate(self, job: Job) -> AsyncGenerator[Delta | Finish, None]:
-        """Stream an answer: any number of Delta, then one Finish. Raises BadRequest, EngineGone."""
+    def generate(self, job: Job) -> AsyncGenerator[Begun | Delta | Finish, None]:
+        """Stream an answer: Begun, any number of Delta, then one Finish. Raises BadRequest, EngineGone."""
         ...
 
     async def embed(self, texts: list[str], *, truncate: bool) -> Embeddings:

@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from puna.engine import budget, logprobs
 from puna.engine.grammar import Matcher
 from puna.engine.libllama import Context, Model
-from puna.engine.messages import Event, Failed, Finished, Text
+from puna.engine.messages import Event, Failed, Finished, Started, Text
 from puna.engine.pictures import Gallery, Picture
 from puna.engine.prefix_cache import WORTH_SHARING, Prefix, PrefixCache, Retained
 from puna.engine.sequence import Sequence
-from puna.types import PunaError
+from puna.types import Begun, PunaError
 
 _NO_ROOM = 1
 
@@ -120,9 +120,16 @@ class BatchLoop:
             else:
                 self._cache.begin(sequence, prefix.holder, prefix.length)
                 if not sequence.answered:
-                    sequence.cached_tokens = sequence.evaluated
+                    self._begun(sequence)
         held.extend(self._waiting)
         self._waiting = held
+
+    def _begun(self, sequence: Sequence) -> None:
+        """Tell, once, how much of the prompt is to be evaluated."""
+        sequence.cached_tokens = sequence.evaluated
+        if not sequence.told:
+            sequence.told = True
+            self._emit(Started(sequence.request, Begun(sequence.prompt_tokens, sequence.cached_tokens)))
 
     def _crowded(self, sequence: Sequence, prefix: Prefix) -> bool:
         """Whether the running requests leave too little of the pool for this one's prompt."""
@@ -138,7 +145,7 @@ class BatchLoop:
         assert logits is not None
         self._idle = False
         self._cache.begin(sequence, repeat, len(sequence.tokens))
-        sequence.cached_tokens = sequence.evaluated
+        self._begun(sequence)
         if sequence.evaluated < len(sequence.tokens):
             return  # there was no room to bring it back: it is evaluated like any other
         sequence.prompt_logits = logits
@@ -247,9 +254,9 @@ class BatchLoop:
         wanted = sequence.job.logprobs
         if wanted is not None:
             spelled = logprobs.report(logits, token, wanted, self._model.spell)
-            self._emit(Text(sequence.request, text, (spelled,)))
+            self._emit(Text(sequence.request, text, sequence.unsaid(), (spelled,)))
         elif text:
-            self._emit(Text(sequence.request, text))
+            self._emit(Text(sequence.request, text, sequence.unsaid()))
         if sequence.text.stopped:
             self._finish(sequence, "stop")
         elif sequence.matcher is not None and sequence.matcher.finished:
@@ -306,7 +313,7 @@ class BatchLoop:
     def _finish(self, sequence: Sequence, reason: Literal["stop", "length"]) -> None:
         rest = sequence.text.finish()
         if rest:
-            self._emit(Text(sequence.request, rest))
+            self._emit(Text(sequence.request, rest, sequence.unsaid()))
         self._emit(Finished(sequence.request, sequence.finish(reason)))
         self._leave(sequence)
 

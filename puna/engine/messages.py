@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from puna.types import EngineInfo, Finish, Job, TokenLogprob
+from puna.types import Begun, EngineInfo, Finish, Job, TokenLogprob
 
 
 class Generate(msgspec.Struct, tag=True, array_like=True):
@@ -59,9 +59,15 @@ class Refused(msgspec.Struct, tag=True, array_like=True):
     message: str
 
 
+class Started(msgspec.Struct, tag=True, array_like=True):
+    request: int
+    begun: Begun
+
+
 class Text(msgspec.Struct, tag=True, array_like=True):
     request: int
     text: str
+    tokens: int
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
@@ -94,7 +100,7 @@ class Failed(msgspec.Struct, tag=True, array_like=True):
     fault: Literal["request", "engine"] = "engine"
 
 
-Event = Loaded | Refused | Text | Finished | Vectors | Tokens | PlainText | Failed
+Event = Loaded | Refused | Started | Text | Finished | Vectors | Tokens | PlainText | Failed
 
 HEADER = 4
 

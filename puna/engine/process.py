@@ -28,6 +28,7 @@ from puna.engine.messages import (
     PlainText,
     Rank,
     Refused,
+    Started,
     Text,
     Tokenize,
     Tokens,
@@ -36,6 +37,7 @@ from puna.engine.messages import (
 )
 from puna.types import (
     BadRequest,
+    Begun,
     Delta,
     Embeddings,
     EngineGone,
@@ -48,7 +50,7 @@ from puna.types import (
     Ranking,
 )
 
-_Answer = Text | Finished | Vectors | Tokens | PlainText | Failed
+_Answer = Started | Text | Finished | Vectors | Tokens | PlainText | Failed
 
 _ENVIRONMENT = {
     # Saved prefixes are returned to the system when they are dropped, not kept by the allocator.
@@ -153,7 +155,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
     def pid(self) -> int:
         return self._process.get_pid()
 
-    async def generate(self, job: Job) -> AsyncGenerator[Delta | Finish, None]:
+    async def generate(self, job: Job) -> AsyncGenerator[Begun | Delta | Finish, None]:
         request = next(self._requests)
         answers = self._ask(Generate(request, job))
         ended = False
@@ -161,7 +163,10 @@ class EngineProcess(asyncio.SubprocessProtocol):
             while not ended:
                 answer = await answers.get()
                 if isinstance(answer, Text):
-                    yield Delta(answer.text, answer.logprobs)
+                    yield Delta(answer.text, answer.tokens, answer.logprobs)
+                    continue
+                if isinstance(answer, Started):
+                    yield answer.begun
                     continue
                 ended = True
                 if isinstance(answer, Finished):

@@ -56,7 +56,11 @@ class Sequence:
     waits_since: int = 0
     """When it came to a picture that the encoder has yet to look at; 0 if it waits for none."""
     prompt_ns: int = 0
+    told: bool = False
+    """Who asked knows how long the prompt is."""
     answered: int = 0
+    said: int = 0
+    """Tokens of the answer that were counted in its pieces."""
     first_token_at: int = 0
     last_token_at: int = 0
     history: list[int] = field(default_factory=list)
@@ -100,6 +104,11 @@ class Sequence:
     def piece(self, token: int, plain: bytes) -> str:
         """The text that is certain now that `token`, which stands for the bytes `plain`, has come."""
         return self.text.feed(self.visible.get(token, plain))
+
+    def unsaid(self) -> int:
+        """Tokens of the answer since the last call."""
+        said, self.said = self.said, self.answered
+        return self.answered - said
 
     def cut_out(self, first: int, last: int) -> int:
         """Forget a range of tokens and all of each picture that it touches; where what is left differs."""

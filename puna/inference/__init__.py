@@ -7,11 +7,13 @@ from puna.inference.form import capabilities
 from puna.inference.observer import Observer
 from puna.inference.ranking import RankRequest
 from puna.inference.requests import (
+    Answer,
     Call,
     ChatRequest,
     Embedded,
     EmbedRequest,
     GenerateRequest,
+    Item,
     Piece,
     Rendered,
     Summary,
@@ -20,14 +22,18 @@ from puna.inference.requests import (
 )
 from puna.inference.service import Inference
 from puna.inference.sounds import check_sound, sound
+from puna.types import Begun
 
 __all__ = [
+    "Answer",
+    "Begun",
     "Call",
     "ChatRequest",
     "EmbedRequest",
     "Embedded",
     "GenerateRequest",
     "Inference",
+    "Item",
     "Observer",
     "Piece",
     "RankRequest",

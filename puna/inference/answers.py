@@ -16,14 +16,19 @@ class Reading:
         """Without `parser` all text is content."""
         self._parser = parser
         self._calls = 0
+        self.reasoning = 0
+        """Tokens of reasoning so far, with the notation before it."""
+        self._unread = 0
+        """Tokens whose text has not come out of the parser yet."""
         self._held: tuple[TokenLogprob, ...] = ()
-        """Of tokens whose text has not come out of the parser yet."""
+        """Of those tokens, if they were asked for."""
 
     def pieces(self, delta: Delta) -> list[Piece]:
         """What `delta` completes."""
         if self._parser is None:
             return [Piece(text=delta.text, logprobs=delta.logprobs)]
         self._held += delta.logprobs
+        self._unread += delta.tokens
         return self._made(self._parser.feed(delta.text))
 
     def rest(self) -> list[Piece]:
@@ -31,6 +36,10 @@ class Reading:
         return self._made(self._parser.finish()) if self._parser else []
 
     def _made(self, parts: list[Part]) -> list[Piece]:
+        if parts:
+            if any(isinstance(part, Thinking) for part in parts):
+                self.reasoning += self._unread
+            self._unread = 0
         if not parts or not self._held:
             return [self._piece(part, ()) for part in parts]
         # From the end, for there are a text's own tokens: what is left before them is notation.

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncGenerator
 from typing import Any, Literal
 
 import msgspec
 
-from puna.types import BadRequest, Message, TokenLogprob
+from puna.types import BadRequest, Begun, Message, TokenLogprob
 
 Think = bool | Literal["low", "medium", "high", "max"] | None
 
@@ -126,11 +127,19 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     cached_tokens: int = 0
     prompt_ns: int = 0
     eval_tokens: int = 0
+    reasoning_tokens: int = 0
+    """Of the answer's tokens those that its reasoning took."""
     eval_ns: int = 0
     context: list[int] = []
     """Prompt and answer as token ids; empty after a raw prompt."""
     stop: str = ""
     """The stop string that ended the answer."""
+
+
+Item = Begun | Piece | Rendered | Summary
+Answer = AsyncGenerator[Item, None]
+"""Begun, any number of Piece, then one Summary; or a Summary alone, or one Rendered. Closing it early cancels
+the answer within one step."""
 
 
 class Embedded(msgspec.Struct, frozen=True, kw_only=True):

@@ -19,29 +19,26 @@ from puna.inference.observer import Observer
 from puna.inference.prompts import PICTURE_TOKENS, Composed, chat_prompt, generate_prompt, warm
 from puna.inference.ranking import RankRequest, check_rank, ranked
 from puna.inference.requests import (
+    Answer,
     ChatRequest,
     Embedded,
     EmbedRequest,
     GenerateRequest,
-    Piece,
     Rendered,
     Summary,
 )
 from puna.library import Library, Model
 from puna.scheduling import Scheduler
-from puna.types import Delta, Engine, Options, Ranking
+from puna.types import Begun, Delta, Engine, Options, Ranking
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = Options()
-
-Answer = AsyncGenerator[Piece | Rendered | Summary, None]
 
 
 class Inference:
     """Answers requests with the models of `library`, run by `scheduler`.
 
-    An answer is any number of Piece and then one Summary, or one Rendered. Everything that can be refused is
-    refused before the first item, as a PunaError. Closing an answer early cancels it within one step.
+    Everything that can be refused is refused before an answer's first item, as a PunaError.
     """
 
     def __init__(self, library: Library, scheduler: Scheduler, observer: Observer | None = None) -> None:
@@ -83,6 +80,9 @@ class Inference:
             first_ns = 0
             async with aclosing(lease.engine.generate(job)) as steps:
                 async for step in steps:
+                    if isinstance(step, Begun):
+                        yield step
+                        continue
                     if isinstance(step, Delta):
                         first_ns = first_ns or perf_counter_ns() - started
                         for piece in reading.pieces(step):
@@ -98,6 +98,7 @@ class Inference:
                         cached_tokens=step.cached_tokens,
                         prompt_ns=step.prompt_ns,
                         eval_tokens=step.eval_tokens,
+                        reasoning_tokens=reading.reasoning,
                         eval_ns=step.eval_ns,
                         context=[] if raw else step.tokens,
                         stop=step.stop,

@@ -66,11 +66,15 @@ def job(prompt: str | list[int], **options: Any) -> Job:
 
 
 async def ask(engine: EngineProcess, prompt: str | list[int], **options: Any) -> Answer:
+    return await told(engine, job(prompt, **options))
+
+
+async def told(engine: EngineProcess, job: Job) -> Answer:
     pieces: list[str] = []
-    async for event in engine.generate(job(prompt, **options)):
+    async for event in engine.generate(job):
         if isinstance(event, Delta):
             pieces.append(event.text)
-        else:
+        elif isinstance(event, Finish):
             return Answer(pieces, event)
     raise AssertionError("the answer had no end")
 

@@ -12,7 +12,7 @@ import jsonschema
 import pytest
 
 from puna.engine import start
-from puna.types import BadRequest, Delta, EngineGone, LoadFailed, LoadSpec
+from puna.types import BadRequest, Begun, Delta, EngineGone, LoadFailed, LoadSpec
 from tests.engine.asking import ask, job, loaded, schema
 from tests.models import scripted_model, shape_model
 
@@ -157,6 +157,7 @@ async def test_a_smaller_context_for_one_request(shaped: Path) -> None:
 async def test_an_abandoned_answer_frees_its_place(shaped: Path) -> None:
     async with loaded(shaped, num_ctx=128, parallel=1) as engine:
         endless = engine.generate(job("first", num_predict=100_000))
+        assert isinstance(await anext(endless), Begun)
         assert isinstance(await anext(endless), Delta)
         await endless.aclose()  # type: ignore[attr-defined]
         assert (await ask(engine, "second", num_predict=3)).finish.eval_tokens == 3

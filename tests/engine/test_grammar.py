@@ -20,7 +20,7 @@ from tests.chat.grammars.walking import Bytes
 from tests.model_parts import FIRST_BYTE
 from tests.models import shape_model
 
-from .asking import Answer, ask, loaded
+from .asking import Answer, ask, loaded, told
 from .schemas import SCHEMAS
 
 CLOSED = [
@@ -150,16 +150,7 @@ def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 async def answers(path: Path, jobs: list[Job]) -> list[Answer]:
     """All jobs at once, as many as the engine takes."""
     async with loaded(path, num_ctx=1024, pool=8192, parallel=16) as engine:
-
-        async def one(job: Job) -> Answer:
-            pieces: list[str] = []
-            async for event in engine.generate(job):
-                if hasattr(event, "reason"):
-                    return Answer(pieces, event)  # pyright: ignore[reportArgumentType]
-                pieces.append(event.text)  # pyright: ignore[reportAttributeAccessIssue]
-            raise AssertionError("the answer had no end")
-
-        return await asyncio.gather(*map(one, jobs))
+        return await asyncio.gather(*(told(engine, job) for job in jobs))
 
 
 def job(grammar: Grammar, seed: int, *, limit: int = 400, family: str = "") -> Job:

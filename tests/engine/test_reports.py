@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from puna.types import BadRequest, Delta, TokenLogprob
+from puna.types import BadRequest, Begun, Delta, Finish, TokenLogprob
 from tests.engine.asking import ask, job, loaded
 from tests.models import scripted_model, shape_model
 
@@ -55,6 +55,18 @@ async def test_no_report_unless_asked(shaped: Path) -> None:
     async with loaded(shaped) as engine:
         steps = [step async for step in engine.generate(job("Hello", num_predict=3))]
     assert not [step for step in steps if isinstance(step, Delta) and step.logprobs]
+
+
+async def test_the_length_of_the_prompt_comes_first_and_every_token_is_counted(shaped: Path) -> None:
+    cached: list[int] = []
+    async with loaded(shaped) as engine:
+        for _ in range(2):
+            begun, *deltas, end = [step async for step in engine.generate(job("Hello", num_predict=5))]
+            assert isinstance(end, Finish)
+            assert begun == Begun(end.prompt_tokens, end.cached_tokens)
+            assert sum(step.tokens for step in deltas if isinstance(step, Delta)) == end.eval_tokens == 5
+            cached.append(end.cached_tokens)
+    assert cached[0] == 0 < cached[1]
 
 
 async def test_a_token_without_text_is_reported_too(tmp_path: Path) -> None:

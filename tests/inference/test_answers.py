@@ -13,7 +13,7 @@ import pytest
 
 from puna.chat import Prompt, renderer
 from puna.engine import quantize, start
-from puna.inference import ChatRequest, GenerateRequest, Inference, Piece, Summary
+from puna.inference import Begun, ChatRequest, GenerateRequest, Inference, Piece, Summary
 from puna.library import Library, Recipe, create
 from puna.scheduling import Scheduler
 from puna.settings import Settings
@@ -60,6 +60,7 @@ async def test_closing_an_answer_gives_the_model_back(store: Path, add_scripted:
     add_scripted("m", "on and ", endless=True)
     async with inference(store) as (model, scheduler):
         answer = model.generate(GenerateRequest(model="m", prompt="go", keep_alive=0))
+        assert isinstance(await anext(answer), Begun)
         assert isinstance(await anext(answer), Piece)
         (loaded,) = scheduler.loaded()
         await answer.aclose()

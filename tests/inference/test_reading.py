@@ -19,7 +19,7 @@ def reading() -> Reading:
 def read(tokens: list[str]) -> list[Piece]:
     one, pieces = reading(), []
     for token in tokens:
-        pieces += one.pieces(Delta(token, (TokenLogprob(token, -1.0, list(token.encode())),)))
+        pieces += one.pieces(Delta(token, 1, (TokenLogprob(token, -1.0, list(token.encode())),)))
     return pieces + one.rest()
 
 
@@ -45,7 +45,14 @@ def test_every_token_of_the_text_is_reported_once(tokens: list[str]):
 
 def test_half_a_character_goes_with_its_other_half():
     one = reading()
-    first = one.pieces(Delta("", (TokenLogprob("�", -1.0, [0xC3]),)))
-    second = one.pieces(Delta("é", (TokenLogprob("�", -1.0, [0xA9]),)))
+    first = one.pieces(Delta("", 1, (TokenLogprob("�", -1.0, [0xC3]),)))
+    second = one.pieces(Delta("é", 1, (TokenLogprob("�", -1.0, [0xA9]),)))
     assert first == []
     assert [len(piece.logprobs) for piece in second] == [2]
+
+
+def test_reasoning_is_counted_with_the_tag_before_it():
+    one = reading()
+    for text, tokens in [("<think>", 1), ("Why", 2), ("?", 1), ("</think>", 1), ("So", 3), (" it", 1)]:
+        one.pieces(Delta(text, tokens))
+    assert one.reasoning == 4

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Any
 
 import msgspec
 
-from puna.inference import Call, Piece, Rendered, Summary
+from puna.inference import Answer, Begun, Call, Piece, Summary
 from puna.server.anthropic.ids import new_id
 from puna.server.anthropic.requests import MessagesBody
 
-Answer = AsyncGenerator[Piece | Rendered | Summary, None]
+NOTHING = Begun(0, 0)
+"""What is known of a prompt that has not been read."""
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -35,7 +35,9 @@ async def unspoken(answer: Answer) -> Answer:
     """An answer of which nothing is told: the prompt was only to be read into the cache."""
     async with aclosing(answer):
         async for item in answer:
-            if isinstance(item, Summary):
+            if isinstance(item, Begun):
+                yield item
+            elif isinstance(item, Summary):
                 yield msgspec.structs.replace(item, reason="length", eval_tokens=0)
 
 
@@ -47,15 +49,15 @@ async def whole(asked: Asked, answer: Answer) -> bytes:
             if isinstance(item, Summary):
                 delta, usage = ending(asked, item, content.called)
                 return msgspec.json.encode(
-                    {**head(asked), "content": content.blocks(), **delta, "usage": usage}
+                    {**head(asked, NOTHING), "content": content.blocks(), **delta, "usage": usage}
                 )
             if isinstance(item, Piece):
                 content.add(item)
     raise AssertionError("an answer ends with a summary")
 
 
-def head(asked: Asked) -> dict[str, Any]:
-    """The message before its first word. How long the prompt is shows at its end."""
+def head(asked: Asked, begun: Begun) -> dict[str, Any]:
+    """The message before its first word."""
     return {
         "id": asked.id,
         "type": "message",
@@ -64,7 +66,7 @@ def head(asked: Asked) -> dict[str, Any]:
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
-        "usage": _usage(Summary(reason="stop")),
+        "usage": _usage(begun, 0),
     }
 
 
@@ -78,15 +80,15 @@ def ending(asked: Asked, summary: Summary, called: bool) -> tuple[dict[str, Any]
         reason = "tool_use"
     else:
         reason = "stop_sequence" if stop else "end_turn"
-    return {"stop_reason": reason, "stop_sequence": stop or None}, _usage(summary)
+    return {"stop_reason": reason, "stop_sequence": stop or None}, _usage(summary, summary.eval_tokens)
 
 
-def _usage(summary: Summary) -> dict[str, int]:
+def _usage(read: Begun | Summary, written: int) -> dict[str, int]:
     return {
-        "input_tokens": summary.prompt_tokens - summary.cached_tokens,
+        "input_tokens": read.prompt_tokens - read.cached_tokens,
         "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": summary.cached_tokens,
-        "output_tokens": summary.eval_tokens,
+        "cache_read_input_tokens": read.cached_tokens,
+        "output_tokens": written,
     }
 
 

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.inference import Call, Piece, Summary
+from puna.inference import Begun, Call, Piece, Summary
 from puna.server.anthropic.answer import Asked, ending, head
 
 _encode = msgspec.json.Encoder().encode
@@ -30,8 +30,8 @@ class Events:
         """Of a delta of the open block, up to its text."""
         self._called = False
 
-    def begin(self) -> bytes:
-        return _event("message_start", {"message": head(self._asked)}) + PING
+    def begin(self, begun: Begun) -> bytes:
+        return _event("message_start", {"message": head(self._asked, begun)}) + PING
 
     def piece(self, piece: Piece) -> bytes:
         """Empty when the piece holds nothing."""

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from puna.inference import Piece, Summary
-from puna.server.anthropic.answer import Answer, about, unspoken, whole
+from puna.inference import Answer, Begun, Piece, Summary
+from puna.server.anthropic.answer import NOTHING, about, unspoken, whole
 from puna.server.anthropic.asking import asked
 from puna.server.anthropic.errors import MIDDLEWARE, line
 from puna.server.anthropic.events import PING, Events, failed
@@ -55,10 +55,14 @@ async def streamed(answer: Answer, events: Events, patience: float = PATIENCE) -
     The first comes with the first piece, so that a refusal still has its status, or when patience ends.
     """
     begun = False
+    prompt = NOTHING
     items = attended(answer, patience)
     async with aclosing(items):
         async for item in items:
-            before = b"" if begun else events.begin()
+            if isinstance(item, Begun):
+                prompt = item
+                continue
+            before = b"" if begun else events.begin(prompt)
             if isinstance(item, Piece):
                 told = before + events.piece(item)
             elif isinstance(item, Summary):

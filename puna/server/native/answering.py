@@ -6,9 +6,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from typing import Protocol
 
-from puna.inference import Piece, Rendered, Summary
-
-Answer = AsyncGenerator[Piece | Rendered | Summary, None]
+from puna.inference import Answer, Piece, Rendered, Summary
 
 
 class Form(Protocol):
@@ -33,8 +31,10 @@ async def streamed(answer: Answer, form: Form) -> AsyncGenerator[bytes, None]:
         async for item in answer:
             if isinstance(item, Piece):
                 yield form.piece(item)
-            else:
-                yield form.rendered(item) if isinstance(item, Rendered) else form.ending(Piece(), item)
+            elif isinstance(item, Summary):
+                yield form.ending(Piece(), item)
+            elif isinstance(item, Rendered):
+                yield form.rendered(item)
 
 
 async def gathered(answer: Answer, form: Form) -> bytes:
@@ -46,7 +46,8 @@ async def gathered(answer: Answer, form: Form) -> bytes:
                 return form.rendered(item)
             if isinstance(item, Summary):
                 return form.ending(_joined(pieces), item)
-            pieces.append(item)
+            if isinstance(item, Piece):
+                pieces.append(item)
     raise AssertionError("an answer ends with a summary")
 
 

@@ -8,17 +8,16 @@ from contextlib import aclosing
 
 import msgspec
 
-from puna.inference import Call, Piece, Rendered, Summary
+from puna.inference import Answer, Begun, Call, Item, Piece, Rendered, Summary
 from puna.types import TokenLogprob
 
-Answer = AsyncGenerator[Piece | Rendered | Summary, None]
-Item = tuple[int, Piece | Rendered | Summary]
+Placed = tuple[int, Item]
 
 _AT_ONCE = 32
 """Answers of one request that are with the engine; the others wait here and not in the server's queue."""
 
 
-async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Item, None]:
+async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Placed, None]:
     """What the answers yield, each item with its answer's place, as it comes.
 
     The first error ends them all and is raised. Closing the iterator closes them all.
@@ -29,7 +28,7 @@ async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Item, None]:
                 yield 0, item
         return
     # Bounded, so that a client that reads slowly slows the answers down.
-    arrived: asyncio.Queue[Item | Exception | None] = asyncio.Queue(2 * len(answers))
+    arrived: asyncio.Queue[Placed | Exception | None] = asyncio.Queue(2 * len(answers))
     turn = asyncio.Semaphore(_AT_ONCE)
 
     async def follow(index: int, answer: Answer) -> None:
@@ -95,6 +94,6 @@ async def gathered(answers: Sequence[Answer]) -> list[Told]:
         async for index, item in items:
             if isinstance(item, Piece):
                 pieces[index].append(item)
-            else:
+            elif not isinstance(item, Begun):
                 ends[index] = item
     return [Told(some, ends[index]) for index, some in enumerate(pieces)]

@@ -8,9 +8,9 @@ from typing import Any
 from msgspec.structs import replace
 from starlette.requests import Request
 
-from puna.inference import Call, ChatRequest, Piece, Rendered, Summary
+from puna.inference import Answer, Call, ChatRequest, Piece, Rendered, Summary
 from puna.server.framing import EVENTS, Stream, Whole
-from puna.server.openai.answers import Answer, Told, gathered, said
+from puna.server.openai.answers import Told, gathered, said
 from puna.server.openai.errors import Invalid, line
 from puna.server.openai.messages import conversation
 from puna.server.openai.requests import ChatBody, asked

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from msgspec.structs import replace
 from starlette.requests import Request
 
-from puna.inference import GenerateRequest, Inference, Piece, Rendered, Summary
+from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, Summary
 from puna.server.content import unmarked
 from puna.server.framing import EVENTS, Stream, Whole
-from puna.server.openai.answers import Answer, gathered, said
+from puna.server.openai.answers import gathered, said
 from puna.server.openai.errors import line
 from puna.server.openai.requests import CompletionBody, asked, texts_or_tokens
 from puna.server.openai.responses import Identity, TextLogprobs, debug_info, encode, reason, usage

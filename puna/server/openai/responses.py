@@ -52,6 +52,9 @@ def usage(summaries: Sequence[Summary], choices: int) -> dict[str, Any]:
         "completion_tokens": told,
         "total_tokens": asked + told,
         "prompt_tokens_details": {"cached_tokens": sum(summary.cached_tokens for summary in prompts)},
+        "completion_tokens_details": {
+            "reasoning_tokens": sum(summary.reasoning_tokens for summary in summaries)
+        },
     }
 
 

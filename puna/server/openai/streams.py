@@ -6,8 +6,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
-from puna.inference import Piece, Summary
-from puna.server.openai.answers import Answer, interleaved
+from puna.inference import Answer, Begun, Piece, Summary
+from puna.server.openai.answers import interleaved
 from puna.server.openai.responses import Identity, encode, usage
 
 _DONE = b"[DONE]"
@@ -60,6 +60,8 @@ async def streamed(
     ends: dict[int, Summary] = {}
     async with aclosing(interleaved(answers)) as items:
         async for index, item in items:
+            if isinstance(item, Begun):
+                continue
             if not begun[index]:
                 begun[index] = True
                 for chunk in wording.begin(index):

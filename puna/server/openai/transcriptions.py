@@ -10,11 +10,11 @@ from typing import Any
 
 from starlette.requests import Request
 
-from puna.inference import ChatRequest, Piece, Summary, sound
+from puna.inference import Answer, ChatRequest, Piece, Summary, sound
 from puna.server.content import unmarked
 from puna.server.forms import form
 from puna.server.framing import EVENTS, Stream, Whole
-from puna.server.openai.answers import Answer, Told, gathered
+from puna.server.openai.answers import Told, gathered
 from puna.server.openai.errors import Invalid, line
 from puna.server.openai.requests import TranscriptionBody, permitted
 from puna.server.openai.responses import encode

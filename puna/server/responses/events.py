@@ -106,7 +106,7 @@ class Events:
     def end(self, summary: Summary) -> bytes:
         cut = summary.reason == "length"
         closed = self._close("incomplete" if cut else "completed")
-        self.response = ended(self.response, self._output, summary, self._reasoned())
+        self.response = ended(self.response, self._output, summary)
         return closed + self._event(f"response.{self.response['status']}", {"response": self.response})
 
     def failed(self, message: str) -> bytes:
@@ -123,12 +123,6 @@ class Events:
             thinking="".join(self._thinking),
             tool_calls=made(self._calls),
         )
-
-    def _reasoned(self) -> float:
-        """The part of the answer's characters that is reasoning."""
-        thought, told = (sum(map(len, texts)) for texts in (self._thinking, self._text))
-        called = sum(len(call.name) + len(_encode(call.arguments)) for call in self._calls)
-        return thought / ((thought + told + called) or 1)
 
     def _delta(self, shape: _Shape, text: str, logprobs: tuple[TokenLogprob, ...]) -> bytes:
         before = b""

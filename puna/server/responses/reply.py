@@ -59,8 +59,8 @@ def begun(body: ResponsesBody) -> dict[str, Any]:
     }
 
 
-def ended(response: dict[str, Any], output: list[Any], summary: Summary, reasoned: float) -> dict[str, Any]:
-    """The object at the end of an answer, of which the part `reasoned`, 0 to 1, was reasoning."""
+def ended(response: dict[str, Any], output: list[Any], summary: Summary) -> dict[str, Any]:
+    """The object at the end of an answer."""
     cut = summary.reason == "length"
     return response | {
         "status": "incomplete" if cut else "completed",
@@ -71,7 +71,7 @@ def ended(response: dict[str, Any], output: list[Any], summary: Summary, reasone
             "input_tokens": summary.prompt_tokens,
             "input_tokens_details": {"cached_tokens": summary.cached_tokens, "cache_write_tokens": 0},
             "output_tokens": summary.eval_tokens,
-            "output_tokens_details": {"reasoning_tokens": round(summary.eval_tokens * reasoned)},
+            "output_tokens_details": {"reasoning_tokens": summary.reasoning_tokens},
             "total_tokens": summary.prompt_tokens + summary.eval_tokens,
         },
     }

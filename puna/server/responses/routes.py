@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from puna.inference import ChatRequest, Piece, Rendered, Summary
+from puna.inference import Answer, Begun, ChatRequest, Piece, Summary
 from puna.server.body import decoded
 from puna.server.errors import JSON, sentence
 from puna.server.framing import EVENTS, Framing, Stream, Whole
@@ -25,7 +25,6 @@ from puna.server.responses.store import Kept, Store
 from puna.server.rooms import rooms
 from puna.types import Message
 
-Answer = AsyncGenerator[Piece | Rendered | Summary, None]
 Keep = Callable[[Events], None]
 """Called with an answer that has ended, before the client knows."""
 
@@ -81,6 +80,8 @@ async def streamed(answer: Answer, events: Events, keep: Keep) -> AsyncGenerator
     begun = False
     async with aclosing(answer):
         async for item in answer:
+            if isinstance(item, Begun):
+                continue
             told = b"" if begun else events.begin()
             begun = True
             if isinstance(item, Piece):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.inference import Call, Piece, Rendered, Summary
+from puna.inference import Answer, Begun, Call, Piece, Summary
 from puna.server.anthropic.answer import Asked, whole
 from puna.server.anthropic.events import Events
 from puna.server.anthropic.routes import streamed
@@ -36,7 +35,8 @@ summaries = st.builds(
 )
 
 
-async def answer(said: list[Piece], end: Summary) -> AsyncGenerator[Piece | Rendered | Summary, None]:
+async def answer(said: list[Piece], end: Summary) -> Answer:
+    yield Begun(end.prompt_tokens, end.cached_tokens)
     for piece in said:
         yield piece
     yield end

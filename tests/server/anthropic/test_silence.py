@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import pytest
 
-from puna.inference import Piece, Rendered, Summary
+from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.anthropic.answer import Asked
 from puna.server.anthropic.events import PING, Events
 from puna.server.anthropic.routes import streamed
@@ -98,7 +98,8 @@ async def test_a_reader_that_is_slow_slows_the_answer():
 async def test_the_message_starts_when_patience_ends_and_pings_follow():
     reading = asyncio.Event()
 
-    async def answer() -> AsyncGenerator[Piece | Rendered | Summary, None]:
+    async def answer() -> Answer:
+        yield Begun(30, 10)
         await reading.wait()
         yield Piece(text="a")
         yield Summary(reason="stop")
@@ -109,6 +110,7 @@ async def test_the_message_starts_when_patience_ends_and_pings_follow():
         if len(told) == 3:
             reading.set()
     assert told[0].startswith(b"event: message_start\n")
+    assert b'"input_tokens":20,"cache_creation_input_tokens":0,"cache_read_input_tokens":10' in told[0]
     assert told[1:3] == [PING, PING]
     assert b"".join(told).count(b"event: message_start\n") == 1
     assert b"".join(told).endswith(b'{"type":"message_stop"}\n\n')

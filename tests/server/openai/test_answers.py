@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import pytest
 
-from puna.inference import Piece, Rendered, Summary
-from puna.server.openai.answers import Answer, gathered, interleaved
+from puna.inference import Answer, Begun, Piece, Summary
+from puna.server.openai.answers import gathered, interleaved
 from puna.types import EngineGone
 
 END = Summary(reason="stop")
@@ -22,11 +21,10 @@ class Speaker:
         self.open = 0
         self.said = 0
 
-    async def answer(
-        self, *texts: str, fails: bool = False
-    ) -> AsyncGenerator[Piece | Rendered | Summary, None]:
+    async def answer(self, *texts: str, fails: bool = False) -> Answer:
         self.open += 1
         try:
+            yield Begun(1, 0)
             for text in texts:
                 await asyncio.sleep(0)
                 self.said += 1
