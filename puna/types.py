@@ -25,6 +25,10 @@ class InvalidName(BadRequest):
     """A model name that breaks the rules of `puna.library.names`."""
 
 
+class PromptTooLong(BadRequest):
+    """What is to be read does not fit in the context, and may not be cut."""
+
+
 class NotFound(PunaError):
     """A model, blob or path that is not there."""
 

@@ -14,6 +14,7 @@ from typing import cast
 
 import msgspec
 
+from puna.engine.budget import TOO_LONG
 from puna.engine.messages import (
     HEADER,
     Cancel,
@@ -46,6 +47,7 @@ from puna.types import (
     Job,
     LoadFailed,
     LoadSpec,
+    PromptTooLong,
     PunaError,
     Ranking,
 )
@@ -248,6 +250,8 @@ _decoder = msgspec.msgpack.Decoder(list[Event])
 
 def _failure(answer: _Answer) -> PunaError:
     assert isinstance(answer, Failed)
+    if answer.message.startswith(TOO_LONG):
+        return PromptTooLong(answer.message)
     return BadRequest(answer.message) if answer.fault == "request" else EngineGone(answer.message)
 
 

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from puna.server.anthropic.ids import new_id
 from puna.server.errors import JSON, abandoned, sentence
-from puna.types import PunaError
+from puna.types import BadRequest, PromptTooLong, PunaError
 
 _KINDS = {
     403: "permission_error",
@@ -25,8 +25,12 @@ _KINDS = {
 }
 _STATUSES = {503: 529}
 """Where Anthropic has a status of its own."""
-_TOO_LONG = "exceeds the context length"
-"""How the engine's refusal ends; agents know Anthropic's words for it, and shorten the conversation."""
+
+
+class Unthreaded(BadRequest):
+    """The conversation was to be held here; clients know the code, and send the whole of it instead."""
+
+    code = "thread_unsupported_request"
 
 
 class Identified:
@@ -50,9 +54,11 @@ class Identified:
 def line(error: Exception, request_id: str) -> bytes:
     """The JSON object that tells of `error`."""
     message = sentence(error)
-    if message.endswith(_TOO_LONG):
+    if isinstance(error, PromptTooLong):
+        # Agents know Anthropic's words for it, and shorten the conversation.
         message = f"prompt is too long: {message}"
-    return _told(_status(error), message, request_id)
+    details = {"details": {"error_code": error.code}} if isinstance(error, Unthreaded) else {}
+    return _told(_status(error), message, request_id, **details)
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -82,7 +88,7 @@ def _status(error: Exception) -> int:
     return error.status if isinstance(error, PunaError) else 500
 
 
-def _told(status: int, message: str, request_id: str) -> bytes:
+def _told(status: int, message: str, request_id: str, **more: Any) -> bytes:
     kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
-    told = {"type": "error", "error": {"type": kind, "message": message}, "request_id": request_id}
+    told = {"type": "error", "error": {"type": kind, "message": message, **more}, "request_id": request_id}
     return msgspec.json.encode(told)
