@@ -8,7 +8,8 @@ from typing import Any
 
 import anthropic
 import pytest
-from anthropic import Anthropic, AsyncAnthropic
+from anthropic import Anthropic, AsyncAnthropic, beta_tool
+from anthropic.lib.streaming import BetaMessageStream
 from anthropic.types import MessageParam, ThinkingConfigEnabledParam, ToolParam
 from pydantic import BaseModel
 
@@ -87,6 +88,28 @@ def test_a_conversation_with_tools(client: Anthropic, streamed: bool):
         {"role": "user", "content": results},
     ]
     assert client.messages.create(messages=turns, **asked).content
+
+
+@pytest.mark.parametrize("streamed", [False, True])
+def test_the_runner_of_tools(client: Anthropic, streamed: bool):
+    given: list[str] = []
+
+    @beta_tool
+    def weather(city: str, days: int) -> str:
+        """The weather to come."""
+        given.append(f"{city} {days}")
+        return "sun"
+
+    asked: dict[str, Any] = {"model": "caller", "max_tokens": 500, "messages": HELLO, "tools": [weather]}
+    for turn in client.beta.messages.tool_runner(**asked, max_iterations=2, stream=streamed):
+        message = turn.get_final_message() if isinstance(turn, BetaMessageStream) else turn
+        assert message.stop_reason == "tool_use"
+    assert given == ["Paris 2", "東京 1"] * 2
+
+
+def test_models(client: Anthropic):
+    assert "talker:latest" in [model.id for model in client.models.list()]
+    assert client.models.retrieve("talker").display_name == "talker"
 
 
 def test_a_parsed_message(client: Anthropic):

@@ -70,7 +70,7 @@ def head(asked: Asked, begun: Begun) -> dict[str, Any]:
     }
 
 
-def ending(asked: Asked, summary: Summary, called: bool) -> tuple[dict[str, Any], dict[str, int]]:
+def ending(asked: Asked, summary: Summary, called: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Why the message ended, and what it took."""
     stop = summary.stop if summary.stop in asked.stops else ""
     if summary.reason == "length":
@@ -80,10 +80,22 @@ def ending(asked: Asked, summary: Summary, called: bool) -> tuple[dict[str, Any]
         reason = "tool_use"
     else:
         reason = "stop_sequence" if stop else "end_turn"
-    return {"stop_reason": reason, "stop_sequence": stop or None}, _usage(summary, summary.eval_tokens)
+    usage = _usage(summary, summary.eval_tokens)
+    usage["output_tokens_details"] = {"thinking_tokens": summary.reasoning_tokens}
+    return {"stop_reason": reason, "stop_sequence": stop or None}, usage
 
 
-def _usage(read: Begun | Summary, written: int) -> dict[str, int]:
+def tool_use(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
+    """The block of a call, whose id is written as Anthropic's are."""
+    return {
+        "type": "tool_use",
+        "id": f"toolu_{call.id.removeprefix('call_')}",
+        "name": call.name,
+        "input": arguments,
+    }
+
+
+def _usage(read: Begun | Summary, written: int) -> dict[str, Any]:
     return {
         "input_tokens": read.prompt_tokens - read.cached_tokens,
         "cache_creation_input_tokens": 0,
@@ -123,7 +135,7 @@ class _Content:
 
 def _block(block: tuple[str, list[str]] | Call) -> dict[str, Any]:
     if isinstance(block, Call):
-        return {"type": "tool_use", "id": block.id, "name": block.name, "input": block.arguments}
+        return tool_use(block, block.arguments)
     kind, texts = block
     signature = {"signature": ""} if kind == "thinking" else {}
     return {"type": kind, kind: "".join(texts), **signature}

@@ -2,30 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from puna.inference import ChatRequest, Think
 from puna.server.anthropic.conversation import conversation
-from puna.server.anthropic.requests import MessagesBody, PromptBody, Tool, ToolChoice, check
+from puna.server.anthropic.requests import MessagesBody, PromptBody, ToolChoice, check
+from puna.server.anthropic.tools import Offer, offer
 from puna.server.remote import Remote
 from puna.types import BadRequest
 
-_CHOICES = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
+_CHOICES: dict[str, Literal["auto", "required", "none"]] = {
+    "auto": "auto",
+    "any": "required",
+    "tool": "required",
+    "none": "none",
+}
 
 
 async def asked(body: PromptBody, remote: Remote) -> ChatRequest:
     """What `body` asks for. Raises BadRequest."""
     check(body)
-    tools = [_tool(tool, number) for number, tool in enumerate(body.tools or ())]
+    tools = offer(body.tools or ())
     choice = body.tool_choice or ToolChoice(type="auto")
     config = body.output_config
     form = (config and config.format) or body.output_format
     return ChatRequest(
         model=body.model,
-        messages=await conversation(body, remote),
-        tools=tools,
-        tool_choice=_CHOICES[choice.type],  # pyright: ignore[reportArgumentType]
-        tool_name=_named(choice, body.tools or []),
+        messages=await conversation(body, tools.missing, remote),
+        tools=tools.functions,
+        tool_choice=_CHOICES[choice.type],
+        tool_name=_named(choice, tools),
         parallel_calls=not choice.disable_parallel_tool_use,
         schema=form.schema if form else None,
         think=_think(body),
@@ -37,28 +43,15 @@ async def asked(body: PromptBody, remote: Remote) -> ChatRequest:
     )
 
 
-def _tool(tool: Tool, number: int) -> dict[str, Any]:
-    if tool.type not in (None, "custom"):
-        raise BadRequest(
-            f'tools[{number}]: "{tool.type}" is not supported: only tools with an input_schema of their own'
-        )
-    if not tool.name or tool.input_schema is None:
-        raise BadRequest(f"tools[{number}]: a tool needs a name and an input_schema")
-    function = {
-        "name": tool.name,
-        "description": tool.description or "",
-        "parameters": tool.input_schema,
-    }
-    return {"type": "function", "function": function}
-
-
-def _named(choice: ToolChoice, tools: list[Tool]) -> str:
+def _named(choice: ToolChoice, tools: Offer) -> str:
     """The one tool to call."""
-    if choice.type in ("any", "tool") and not tools:
+    if choice.name in tools.missing:
+        raise BadRequest(f'tool_choice: "{choice.name}" is a tool of Anthropic\'s servers, and not here')
+    if choice.type in ("any", "tool") and not tools.functions:
         raise BadRequest("tool_choice: there are no tools to choose from")
     if choice.type != "tool":
         return ""
-    if choice.name not in [tool.name for tool in tools]:
+    if choice.name not in [tool["function"]["name"] for tool in tools.functions]:
         raise BadRequest(f'tool_choice: there is no tool "{choice.name}"')
     return choice.name or ""
 

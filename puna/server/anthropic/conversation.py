@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
+
+import msgspec
 
 from puna.server.anthropic.requests import Block, PromptBody, Source
 from puna.server.content import Url, assembled, picture, unmarked
@@ -16,26 +19,33 @@ begins like the one before, and nothing of it is found in the cache."""
 Parts = list[str | bytes | Url]
 
 
-async def conversation(body: PromptBody, remote: Remote) -> list[Message]:
+async def conversation(body: PromptBody, missing: Sequence[str], remote: Remote) -> list[Message]:
     """The system prompt and the messages, tool results as messages of their own.
 
+    The model is told which tools are `missing`, so that it does not make up what they would have said.
     Raises BadRequest naming the place of what is wrong or cannot be read.
     """
+    system = [_system(_blocks(body.system or ""), "system")]
+    system += [f"The tool {name} is not available." for name in missing]
     messages: list[Message] = []
-    if system := _system(_blocks(body.system or ""), "system"):
-        messages.append(Message(role="system", content=system))
     names: dict[str, str] = {}
     for number, turn in enumerate(body.messages):
         place, blocks = f"messages[{number}].content", _blocks(turn.content)
         if turn.role == "system":
-            messages.append(Message(role="system", content=_system(blocks, place)))
+            told = _system(blocks, place)
+            if messages:
+                messages.append(Message(role="system", content=told))
+            else:
+                system.append(told)
         elif turn.role == "assistant":
-            answer = _assistant(blocks, place)
-            names |= {call["id"]: call["function"]["name"] for call in answer.tool_calls}
-            messages.append(answer)
+            answers = _assistant(blocks, place)
+            calls = [call for answer in answers for call in answer.tool_calls]
+            names |= {call["id"]: call["function"]["name"] for call in calls}
+            messages += answers
         else:
             messages += await _user(blocks, place, names, remote)
-    return messages
+    first = "\n\n".join(filter(None, system))
+    return [Message(role="system", content=first), *messages] if first else messages
 
 
 def _blocks(content: str | list[Block]) -> list[Block]:
@@ -51,24 +61,44 @@ def _system(blocks: list[Block], place: str) -> str:
     return "\n\n".join(text for text in texts if text and not text.startswith(_FICKLE))
 
 
-def _assistant(blocks: list[Block], place: str) -> Message:
-    """The model's own turn."""
-    message = Message(role="assistant")
+def _assistant(blocks: list[Block], place: str) -> list[Message]:
+    """The model's own turn; one message unless Anthropic's servers answered calls in the middle of it."""
+    messages = [Message(role="assistant")]
     for number, block in enumerate(blocks):
-        if block.type == "text":
-            message.content += unmarked(block.text or "")
+        where = f"{place}[{number}]"
+        if block.type.endswith("_tool_result"):
+            messages.append(_served(block, where))
+            continue
+        if messages[-1].role == "tool":
+            messages.append(Message(role="assistant"))
+        message = messages[-1]
+        if block.type in ("text", "compaction"):
+            text = block.text if block.type == "text" else block.content
+            message.content += unmarked(text) if isinstance(text, str) else ""
         elif block.type == "thinking":
             message.thinking += block.thinking or ""
-        elif block.type == "tool_use":
-            message.tool_calls.append(_call(block, len(message.tool_calls), f"{place}[{number}]"))
-        elif block.type != "redacted_thinking":
-            raise _unreadable(block, f"{place}[{number}]")
-    return message
+        elif block.type in ("tool_use", "server_tool_use", "mcp_tool_use"):
+            message.tool_calls.append(_call(block, len(message.tool_calls), where))
+        elif block.type not in ("redacted_thinking", "fallback"):
+            raise _unreadable(block, where)
+    return messages
+
+
+def _served(block: Block, place: str) -> Message:
+    """What a tool of Anthropic's servers answered."""
+    if not block.tool_use_id:
+        raise BadRequest(f"{place}: a {block.type} block needs a tool_use_id")
+    if isinstance(block.content, dict):
+        text = msgspec.json.encode(block.content).decode()
+    else:
+        told = _blocks(block.content or "")
+        text = "\n".join(inner.text or f"- {inner.title}: {inner.url}" for inner in told)
+    return Message(role="tool", content=unmarked(text), tool_call_id=block.tool_use_id)
 
 
 def _call(block: Block, index: int, place: str) -> dict[str, Any]:
     if not block.id or not block.name:
-        raise BadRequest(f"{place}: a tool_use block needs an id and a name")
+        raise BadRequest(f"{place}: a {block.type} block needs an id and a name")
     function = {"index": index, "name": block.name, "arguments": block.input or {}}
     return {"id": block.id, "type": "function", "function": function}
 
@@ -106,6 +136,8 @@ async def _result(block: Block, place: str, names: dict[str, str], remote: Remot
 def _parts(block: Block, place: str) -> Parts:
     if block.type == "text":
         return [block.text or ""]
+    if block.type == "tool_reference":
+        return [block.tool_name or ""]
     if block.type == "image" and isinstance(block.source, Source):
         return [_image(block.source, place)]
     if block.type == "document" and isinstance(block.source, Source):

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from puna.inference import Begun, Call, Piece, Summary
-from puna.server.anthropic.answer import Asked, ending, head
+from puna.server.anthropic.answer import Asked, ending, head, tool_use
 
 _encode = msgspec.json.Encoder().encode
 
@@ -78,11 +78,10 @@ class Events:
     def _call(self, call: Call) -> bytes:
         self._called = True
         closed = self._close()
-        block = {"type": "tool_use", "id": call.id, "name": call.name, "input": {}}
         arguments = {"type": "input_json_delta", "partial_json": _encode(call.arguments).decode()}
         return b"".join((
             closed,
-            self._about("content_block_start", {"content_block": block}),
+            self._about("content_block_start", {"content_block": tool_use(call, {})}),
             self._about("content_block_delta", {"delta": arguments}),
             self._stop(),
         ))  # fmt: skip

@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 import msgspec
 
+from puna.server.anthropic.errors import Unthreaded
 from puna.types import BadRequest
 
 
 class Source(msgspec.Struct):
     """Where an image or a document is."""
 
-    type: str
+    type: str = "base64"
     media_type: str | None = None
     data: str | None = None
     url: str | None = None
@@ -31,6 +32,8 @@ class Block(msgspec.Struct, kw_only=True):
     name: str | None = None
     input: dict[str, Any] | None = None
     tool_use_id: str | None = None
+    tool_name: str | None = None
+    url: str | None = None
     content: str | list[Block] | dict[str, Any] | None = None
     is_error: bool | None = None
 
@@ -41,7 +44,7 @@ class Turn(msgspec.Struct):
 
 
 class Tool(msgspec.Struct, kw_only=True):
-    name: str
+    name: str | None = None
     type: str | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
@@ -109,7 +112,8 @@ def check(body: PromptBody) -> None:
     """Raises BadRequest naming the field that is wrong or cannot be served."""
     for name in REFUSED:
         if getattr(body, name):
-            raise BadRequest(f"{name}: not supported")
+            kind = Unthreaded if name == "thread" else BadRequest
+            raise kind(f"{name}: not supported")
     if not body.model:
         raise BadRequest("model: must not be empty")
     if not body.messages:

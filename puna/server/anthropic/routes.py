@@ -1,4 +1,4 @@
-"""POST /v1/messages and /v1/messages/count_tokens."""
+"""POST /v1/messages and /v1/messages/count_tokens, and every path of Anthropic's API."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from puna.server.anthropic.answer import NOTHING, about, unspoken, whole
 from puna.server.anthropic.asking import asked
 from puna.server.anthropic.errors import MIDDLEWARE, line
 from puna.server.anthropic.events import PING, Events, failed
+from puna.server.anthropic.models import Spoken, model, models
 from puna.server.anthropic.requests import MessagesBody, PromptBody
 from puna.server.anthropic.silence import attended
 from puna.server.body import decoded
@@ -83,4 +84,6 @@ routes = [
         routes=[Route("/count_tokens", count_tokens, methods=["POST"])],
         middleware=MIDDLEWARE,
     ),
+    Spoken("/v1/models", models, middleware=MIDDLEWARE, include_in_schema=False),
+    Spoken("/v1/models/{model:path}", model, middleware=MIDDLEWARE, include_in_schema=False),
 ]

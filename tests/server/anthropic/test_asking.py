@@ -55,6 +55,19 @@ async def test_a_system_message_may_come_later():
     assert [turn.role for turn in turns] == ["user", "system", "user"]
 
 
+async def test_one_that_comes_first_is_a_part_of_the_system_prompt():
+    first, second = await messages(("system", "Be kind."), ("user", "hi"), system="Be brief.")
+    assert first == Message(role="system", content="Be brief.\n\nBe kind.")
+    assert second.role == "user"
+
+
+async def test_a_summary_of_an_earlier_conversation_is_read():
+    _, turn = await messages(
+        ("user", "hi"), ("assistant", [{"type": "compaction", "content": "So far: hi."}])
+    )
+    assert turn == Message(role="assistant", content="So far: hi.")
+
+
 async def test_pictures_are_where_they_were():
     parts = [{"type": "text", "text": "See"}, PICTURED, {"type": "text", "text": "this"}]
     (turn,) = await messages(("user", parts))
@@ -187,10 +200,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"max_tokens": -1}, "max_tokens: must be 0 or more"),
     ({"max_tokens": "9"}, 'invalid value for "max_tokens": expected integer, got string'),
     ({"mcp_servers": [{"url": "x"}]}, "mcp_servers: not supported"),
-    (
-        {"tools": [{"type": "web_search_20250305", "name": "web_search"}]},
-        'tools[0]: "web_search_20250305" is not',
-    ),
     ({"tools": [{"name": "look"}]}, "tools[0]: a tool needs a name and an input_schema"),
     ({"tool_choice": {"type": "any"}}, "tool_choice: there are no tools"),
     ({"tools": [TOOL], "tool_choice": {"type": "tool", "name": "x"}}, 'tool_choice: there is no tool "x"'),
@@ -211,11 +220,8 @@ BAD_BLOCKS: list[tuple[str, dict[str, Any], str]] = [
     ("user", {"type": "document", "source": {"type": "base64", "data": "x"}}, "PDF files are not supported"),
     ("assistant", PICTURED, 'a block of type "image" is not supported here'),
     ("assistant", {"type": "tool_use", "id": "1"}, "a tool_use block needs an id and a name"),
-    (
-        "assistant",
-        {"type": "server_tool_use", "id": "1"},
-        'a block of type "server_tool_use" is not supported',
-    ),
+    ("assistant", {"type": "server_tool_use", "id": "1"}, "a server_tool_use block needs an id and a name"),
+    ("assistant", {"type": "web_search_tool_result"}, "a web_search_tool_result block needs a tool_use_id"),
 ]
 
 

@@ -33,6 +33,13 @@ _SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "tool_result": ("user", {"tool_use_id": "a", "content": "x"}),
     "thinking": ("assistant", {"thinking": "x", "signature": ""}),
     "redacted_thinking": ("assistant", {"data": "x"}),
+    "server_tool_use": ("assistant", {"id": "a", "name": "web_search", "input": {}}),
+    "web_search_tool_result": ("assistant", {"tool_use_id": "a", "content": []}),
+    "mcp_tool_use": ("assistant", {"id": "a", "name": "b", "input": {}}),
+    "mcp_tool_result": ("assistant", {"tool_use_id": "a", "content": "x"}),
+    "tool_reference": ("user", {"tool_name": "b"}),
+    "compaction": ("assistant", {"content": "x"}),
+    "fallback": ("assistant", {"from": {}, "to": {}}),
 }
 
 

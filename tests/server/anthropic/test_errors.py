@@ -90,6 +90,12 @@ def test_a_model_that_cannot_be_loaded(claude: httpx.Client):
     check(claude.post("/v1/messages", json={**HELLO, "model": "broken"}), 500, "api_error", "")
 
 
+def test_clients_know_that_they_have_to_hold_a_conversation_themselves(claude: httpx.Client):
+    answer = claude.post("/v1/messages", json={**HELLO, "thread": {"type": "create"}})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["details"] == {"error_code": "thread_unsupported_request"}
+
+
 @pytest.mark.parametrize(
     ("error", "status", "kind"),
     [

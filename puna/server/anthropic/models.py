@@ -1,0 +1,45 @@
+"""GET /v1/models and /v1/models/{id} for Anthropic's clients; OpenAI's have the same paths."""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Match, Route
+from starlette.types import Scope
+
+from puna.library import Model
+from puna.server.errors import JSON
+from puna.server.rooms import rooms
+
+
+class Spoken(Route):
+    """A route that only requests with the header `anthropic-version` find."""
+
+    def matches(self, scope: Scope) -> tuple[Match, Scope]:
+        if any(name == b"anthropic-version" for name, _ in scope.get("headers", ())):
+            return super().matches(scope)
+        return Match.NONE, {}
+
+
+async def models(request: Request) -> Response:
+    listed = await to_thread(rooms(request).library.list)
+    data = [_described(model, model.name.display()) for model in listed]
+    ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
+    page = {"data": data, "has_more": False, "first_id": None, "last_id": None, **ends}
+    return Response(msgspec.json.encode(page), media_type=JSON)
+
+
+async def model(request: Request) -> Response:
+    """One model, by the name that was asked for, which may hold slashes."""
+    name = request.path_params["model"]
+    found = await to_thread(rooms(request).library.open, name)
+    return Response(msgspec.json.encode(_described(found, name)), media_type=JSON)
+
+
+def _described(model: Model, id: str) -> dict[str, Any]:
+    created = model.modified_at.isoformat()
+    return {"type": "model", "id": id, "display_name": id, "created_at": created, "lifecycle": "active"}
