@@ -1,4 +1,4 @@
-"""A long piece of blocking work for one client: done in a thread, followed from the event loop."""
+"""A long piece of blocking work: done in a thread, followed from the event loop by those who wait for it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from threading import Event, Thread
 
 from puna.types import Progress, PunaError, Report
@@ -19,51 +19,98 @@ class Abandoned(PunaError):
 
 
 async def working(title: str, work: Callable[[Report], None]) -> AsyncGenerator[Progress, None]:
-    """The progress of `work`, then whatever it raised. Closing the iterator ends the work at its next report.
+    """The progress of `work`, then whatever it raised. Closed, it ends the work at its next report."""
+    async with aclosing(Work(title, work).follow()) as steps:
+        async for step in steps:
+            yield step
 
-    Of the steps of one bar that came while the client was busy, only the newest is told.
-    """
-    loop = asyncio.get_running_loop()
-    steps: deque[Progress] = deque()
-    told, ended, left = asyncio.Event(), asyncio.Event(), Event()
-    failure: list[Exception] = []
 
-    def tell(step: Progress) -> None:
-        if steps and step.total and steps[-1].status == step.status:
-            steps.pop()
-        steps.append(step)
-        told.set()
+class Work:
+    """`work`, begun. It goes on while anybody follows it, and must be followed at once."""
 
-    def end(error: Exception | None) -> None:
-        failure.extend([error] if error else [])
-        ended.set()
-        told.set()
+    def __init__(self, title: str, work: Callable[[Report], None]) -> None:
+        loop = asyncio.get_running_loop()
+        self._title = title
+        self._ended: asyncio.Future[None] = loop.create_future()
+        self._followers: set[_Follower] = set()
+        self._abandoned = Event()
+        self._last: Progress | None = None
+        # A daemon: a stopping server does not wait for it; what it leaves unfinished is pruned.
+        Thread(target=self._run, args=(work, loop), name=title, daemon=True).start()
 
-    def report(step: Progress) -> None:
-        if left.is_set():
-            raise Abandoned(f"{title}: the client went away")
-        loop.call_soon_threadsafe(tell, step)
+    @property
+    def over(self) -> bool:
+        """It has ended, or ends at its next report."""
+        return self._ended.done() or self._abandoned.is_set()
 
-    def run() -> None:
-        error: Exception | None = None
+    async def follow(self) -> AsyncGenerator[Progress, None]:
+        """The progress from now on, then whatever the work raised.
+
+        Of the steps of one bar that came while the follower was busy, only the newest is told.
+        """
+        follower = _Follower()
+        if self._last:
+            follower.tell(self._last)
+        self._followers.add(follower)
+        try:
+            while follower.steps or not self._ended.done():
+                while follower.steps:
+                    yield follower.steps.popleft()
+                if not self._ended.done():
+                    await follower.told.wait()
+                    follower.told.clear()
+        finally:
+            self._followers.discard(follower)
+            if not self._followers:
+                self._abandoned.set()
+        await self._ended
+
+    def stop(self, error: Exception) -> None:
+        """Send the followers away with `error`; the work ends at its next report, or with the process."""
+        self._abandoned.set()
+        self._end(error)
+
+    def _run(self, work: Callable[[Report], None], loop: asyncio.AbstractEventLoop) -> None:
+        def report(step: Progress) -> None:
+            if self._abandoned.is_set():
+                raise Abandoned(f"{self._title}: nobody waits for it any more")
+            loop.call_soon_threadsafe(self._tell, step)
+
+        failure: Exception | None = None
         try:
             work(report)
-        except Exception as raised:
-            _log.warning("%s failed: %s", title, raised)
-            error = raised
+        except Exception as error:
+            _log.warning("%s failed: %s", self._title, error)
+            failure = error
         with suppress(RuntimeError):  # The server stopped, and its loop with it.
-            loop.call_soon_threadsafe(end, error)
+            loop.call_soon_threadsafe(self._end, failure)
 
-    # A daemon: a stopping server does not wait for it; what it leaves unfinished is pruned.
-    Thread(target=run, name=title, daemon=True).start()
-    try:
-        while steps or not ended.is_set():
-            if not steps:
-                told.clear()
-                await told.wait()
-            while steps:
-                yield steps.popleft()
-    finally:
-        left.set()
-    if failure:
-        raise failure[0]
+    def _tell(self, step: Progress) -> None:
+        self._last = step
+        for follower in self._followers:
+            follower.tell(step)
+
+    def _end(self, error: Exception | None) -> None:
+        if self._ended.done():
+            return
+        if error:
+            self._ended.set_exception(error)
+            self._ended.exception()  # seen, even if every follower has left
+        else:
+            self._ended.set_result(None)
+        for follower in self._followers:
+            follower.told.set()
+
+
+class _Follower:
+    """What one client has still to be told."""
+
+    def __init__(self) -> None:
+        self.steps: deque[Progress] = deque()
+        self.told = asyncio.Event()
+
+    def tell(self, step: Progress) -> None:
+        if self.steps and step.total and self.steps[-1].status == step.status:
+            self.steps.pop()
+        self.steps.append(step)
+        self.told.set()
