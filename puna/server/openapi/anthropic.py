@@ -43,26 +43,21 @@ class Tokens(msgspec.Struct):
     input_tokens: int
 
 
+def _post(path: str, summary: str, body: Any, answer: Any, event: Any = None) -> Operation:
+    return Operation(
+        method="POST",
+        path=path,
+        tag=_TAG,
+        summary=summary,
+        body=body,
+        answer=answer,
+        event=event,
+        refusals=_REFUSALS,
+        error=Refusal,
+    )
+
+
 OPERATIONS = [
-    Operation(
-        method="POST",
-        path="/v1/messages",
-        tag=_TAG,
-        summary="The next message of a conversation",
-        body=MessagesBody,
-        answer=Message,
-        event=Event,
-        refusals=_REFUSALS,
-        error=Refusal,
-    ),
-    Operation(
-        method="POST",
-        path="/v1/messages/count_tokens",
-        tag=_TAG,
-        summary="How long a prompt is",
-        body=PromptBody,
-        answer=Tokens,
-        refusals=_REFUSALS,
-        error=Refusal,
-    ),
+    _post("/v1/messages", "The next message of a conversation", MessagesBody, Message, Event),
+    _post("/v1/messages/count_tokens", "How long a prompt is", PromptBody, Tokens),
 ]

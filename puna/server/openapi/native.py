@@ -63,164 +63,71 @@ class Shown(msgspec.Struct, kw_only=True):
     requires: str = ""
 
 
-def _post(path: str, tag: str, summary: str, **said: Any) -> Operation:
-    return Operation(method="POST", path=path, tag=tag, summary=summary, **said)
+def _run(path: str, summary: str, body: Any, answer: Any, **more: Any) -> Operation:
+    """A request that needs a model in memory."""
+    more = {"needs": ("model",)} | more
+    return Operation(
+        method="POST", path=path, tag=_RUN, summary=summary, body=body, answer=answer, refusals=RUN, **more
+    )
 
 
-def _get(path: str, tag: str, summary: str, **said: Any) -> Operation:
-    return Operation(method="GET", path=path, tag=tag, summary=summary, **said)
+def _store(path: str, summary: str, body: Any = None, **more: Any) -> Operation:
+    """A request about models at rest."""
+    more = {"method": "POST", "needs": ("model",) if body else (), "refusals": STORED} | more
+    return Operation(path=path, tag=_STORE, summary=summary, body=body, **more)
 
+
+def _get(path: str, tag: str, summary: str, answer: Any, **more: Any) -> Operation:
+    return Operation(method="GET", path=path, tag=tag, summary=summary, answer=answer, **more)
+
+
+_WORK: dict[str, Any] = {"answer": Progress, "media": _STREAMED}
+"""Answered with its progress."""
 
 OPERATIONS = [
-    _post(
-        "/api/chat",
-        _RUN,
-        "The next message of a conversation",
-        body=ChatBody,
-        needs=("model",),
-        answer=ChatAnswer,
-        media=_STREAMED,
-        refusals=RUN,
-    ),
-    _post(
-        "/api/generate",
-        _RUN,
-        "The answer to one prompt",
-        body=GenerateBody,
-        needs=("model",),
-        answer=GenerateAnswer,
-        media=_STREAMED,
-        refusals=RUN,
-    ),
-    _post(
-        "/api/embed",
-        _RUN,
-        "Vectors for texts",
-        body=EmbedBody,
-        needs=("model",),
-        answer=EmbedAnswer,
-        refusals=RUN,
-    ),
-    _post(
-        "/api/embeddings",
-        _RUN,
-        "A vector for one text; the older form",
-        body=EmbeddingsBody,
-        needs=("model",),
-        answer=Vector,
-        refusals=RUN,
-    ),
+    _run("/api/chat", "The next message of a conversation", ChatBody, ChatAnswer, media=_STREAMED),
+    _run("/api/generate", "The answer to one prompt", GenerateBody, GenerateAnswer, media=_STREAMED),
+    _run("/api/embed", "Vectors for texts", EmbedBody, EmbedAnswer),
+    _run("/api/embeddings", "A vector for one text; the older form", EmbeddingsBody, Vector),
     *(
-        _post(
+        _run(
             path,
-            _RUN,
             "How well documents answer a query",
-            body=RerankBody,
+            RerankBody,
+            RerankAnswer,
             needs=("model", "query", "documents"),
-            answer=RerankAnswer,
-            refusals=RUN,
         )
         for path in ("/v1/rerank", "/api/rerank")
     ),
-    _post(
-        "/api/tokenize",
-        _RUN,
-        "A text as a model's token ids",
-        body=TokenizeBody,
-        needs=("model",),
-        takes=("text",),
-        answer=TokenizeAnswer,
-        refusals=RUN,
-    ),
-    _post(
-        "/api/detokenize",
-        _RUN,
-        "The text of token ids",
-        body=DetokenizeBody,
-        needs=("model",),
-        takes=("tokens",),
-        answer=DetokenizeAnswer,
-        refusals=RUN,
-    ),
-    _get("/api/tags", _STORE, "The models in the store", answer=Tags, refusals=(500,)),
-    _get("/api/ps", _STORE, "The models in memory", answer=Running, refusals=(500,)),
-    _post(
-        "/api/show",
-        _STORE,
-        "What a model is",
-        body=ShowBody,
-        needs=("model",),
-        answer=Shown,
-        refusals=STORED,
-    ),
-    _post(
-        "/api/pull",
-        _STORE,
-        "Fetch a model from a registry",
-        body=TransferBody,
-        needs=("model",),
-        answer=Progress,
-        media=_STREAMED,
-        refusals=STORED,
-    ),
-    _post(
-        "/api/push",
-        _STORE,
-        "Bring a model to a registry",
-        body=TransferBody,
-        needs=("model",),
-        answer=Progress,
-        media=_STREAMED,
-        refusals=STORED,
-    ),
-    _post(
-        "/api/create",
-        _STORE,
-        "Make a model",
-        body=CreateBody,
-        needs=("model",),
-        answer=Progress,
-        media=_STREAMED,
-        refusals=STORED,
-    ),
-    Operation(
+    _run("/api/tokenize", "A text as a model's token ids", TokenizeBody, TokenizeAnswer, takes=("text",)),
+    _run("/api/detokenize", "The text of token ids", DetokenizeBody, DetokenizeAnswer, takes=("tokens",)),
+    _get("/api/tags", _STORE, "The models in the store", Tags, refusals=(500,)),
+    _get("/api/ps", _STORE, "The models in memory", Running, refusals=(500,)),
+    _store("/api/show", "What a model is", ShowBody, answer=Shown),
+    _store("/api/pull", "Fetch a model from a registry", TransferBody, **_WORK),
+    _store("/api/push", "Bring a model to a registry", TransferBody, **_WORK),
+    _store("/api/create", "Make a model", CreateBody, **_WORK),
+    _store(
+        "/api/blobs/{digest}",
+        "Whether a file is there (200) or not (404)",
         method="HEAD",
-        path="/api/blobs/{digest}",
-        tag=_STORE,
-        summary="Whether a file is there (200) or not (404)",
         parameters=_DIGEST,
         refusals=(400, 404, 500),
         error=None,
     ),
-    _post(
+    _store(
         "/api/blobs/{digest}",
-        _STORE,
         "Store a file by its digest",
         body_media="application/octet-stream",
         parameters=_DIGEST,
         created=True,
         refusals=(400, 409, 500),
     ),
-    _post(
-        "/api/copy",
-        _STORE,
-        "Give a model a second name",
-        body=CopyBody,
-        needs=("source", "destination"),
-        refusals=STORED,
-    ),
-    Operation(
-        method="DELETE",
-        path="/api/delete",
-        tag=_STORE,
-        summary="Remove a model",
-        body=DeleteBody,
-        needs=("model",),
-        refusals=STORED,
-    ),
-    _get("/", _SERVER, "Whether the server runs", answer=str, media=(TEXT,)),
-    _get("/api/version", _SERVER, "Which versions the server has", answer=Version),
-    _get("/metrics", _SERVER, "What the server does, for Prometheus", answer=str, media=(TEXT,)),
-    _get("/openapi.json", _SERVER, "This description", answer=dict[str, Any]),
-    _get("/docs", _SERVER, "This description as a page", answer=str, media=("text/html",)),
+    _store("/api/copy", "Give a model a second name", CopyBody, needs=("source", "destination")),
+    _store("/api/delete", "Remove a model", DeleteBody, method="DELETE"),
+    _get("/", _SERVER, "Whether the server runs", str, media=(TEXT,)),
+    _get("/api/version", _SERVER, "Which versions the server has", Version),
+    _get("/metrics", _SERVER, "What the server does, for Prometheus", str, media=(TEXT,)),
+    _get("/openapi.json", _SERVER, "This description", dict[str, Any]),
+    _get("/docs", _SERVER, "This description as a page", str, media=("text/html",)),
 ]
