@@ -40,6 +40,8 @@ def test_tags_list_the_models(http: httpx.Client):
     assert talker["details"]["family"] == "llama"
     assert len(talker["digest"]) == 64
     assert talker["capabilities"] == ["completion"]
+    lengths = {name: talker["details"][name] for name in ("context_length", "embedding_length")}
+    assert lengths == {"context_length": 4096, "embedding_length": 320}
     assert models["vectors:latest"]["capabilities"] == ["embedding"]
 
 
@@ -64,6 +66,14 @@ def test_show(http: httpx.Client, field: str):
     assert body["model_info"]["general.architecture"] == "llama"
     assert "tensors" not in body
     assert http.post("/api/show", json={field: "talker", "verbose": True}).json()["tensors"]
+
+
+def test_an_editor_that_shows_the_basename_gets_the_name_that_was_asked_for(http: httpx.Client):
+    editor = {"User-Agent": "GitHubCopilotChat/0.41.1"}
+    shown = http.post("/api/show", json={"model": "talker"}, headers=editor).json()
+    assert shown["model_info"]["general.basename"] == "talker"
+    other = http.post("/api/show", json={"model": "talker"}).json()
+    assert other["model_info"].get("general.basename") != "talker"
 
 
 def test_copy_then_delete(server: Server, add_scripted: Callable[..., Any]):

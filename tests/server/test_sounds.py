@@ -10,7 +10,6 @@ import httpx
 import pytest
 from PIL import Image
 
-from puna.chat import PICTURE
 from tests.hearing_models import ROWS, silent_mp3, tone, wav
 
 
@@ -76,7 +75,7 @@ def test_sounds_and_pictures_keep_their_places(hearing_http: httpx.Client):
         {"type": "text", "text": "two"},
     ]
     shown = chat(hearing_http, "both", {"content": parts}, _debug_render_only=True).json()
-    assert f"one{PICTURE}{PICTURE}two" in shown["_debug_info"]["rendered_template"]
+    assert "one[img-0][img-1]two" in shown["_debug_info"]["rendered_template"]
     assert chat(hearing_http, "both", {"content": parts}).status_code == 200
     assert hearing_http.post("/api/show", json={"model": "both"}).json()["capabilities"] == [
         "completion",

@@ -7,17 +7,17 @@ from typing import Any
 from msgspec import UNSET
 from starlette.requests import Request
 
-from puna.inference import ChatRequest, Piece, Rendered, Summary, schema
+from puna.inference import ChatRequest, Piece, Rendered, Summary
 from puna.server.body import decoded
 from puna.server.framing import Stream, Whole, framing
 from puna.server.native.answering import gathered, streamed
 from puna.server.native.messages import choice, tools, turns
-from puna.server.native.requests import ChatBody, seconds, thinking
+from puna.server.native.requests import ChatBody
 from puna.server.native.responses import (
     AnswerMessage,
     ChatAnswer,
-    DebugInfo,
     Pieces,
+    debug_info,
     encode,
     ending,
     logprobs,
@@ -33,20 +33,12 @@ async def chat(request: Request) -> Stream | Whole:
     offered = tools(body.tools)
     mode, name = choice(body.tool_choice, offered)
     asked = ChatRequest(
-        model=body.named,
+        **body.asked,
         messages=await turns(body.messages or (), opened.visit(body.named)),
         tools=offered,
         tool_choice=mode,
         tool_name=name,
         parallel_calls=body.parallel_tool_calls is not False,
-        think=thinking(body.think),
-        schema=schema(body.format),
-        options=body.options or {},
-        keep_alive=seconds(body.keep_alive),
-        truncate=body.truncate is not False,
-        shift=body.shift is not False,
-        logprobs=body.reported,
-        rendered_only=body.debug_render_only is True,
     )
     answer = opened.inference.chat(asked)
     whole = body.stream is False
@@ -75,11 +67,11 @@ class _Form:
 
     def rendered(self, rendered: Rendered) -> bytes:
         final = self._answer(Piece(), {"created_at": now(), "done": False})
-        final.debug_info = DebugInfo(rendered_template=rendered.prompt, image_count=rendered.images)
+        final.debug_info = debug_info(rendered)
         return encode(final)
 
     def _answer(self, piece: Piece, rest: dict[str, Any]) -> ChatAnswer:
         said = AnswerMessage(
             content=piece.text, thinking=piece.thinking or UNSET, tool_calls=tool_calls(piece.calls)
         )
-        return ChatAnswer(model=self._model, message=said, logprobs=logprobs(piece.logprobs), **rest)
+        return ChatAnswer(model=self._model, said=said, logprobs=logprobs(piece.logprobs), **rest)

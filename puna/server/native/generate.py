@@ -7,14 +7,14 @@ from typing import Any
 from msgspec import UNSET
 from starlette.requests import Request
 
-from puna.inference import GenerateRequest, Piece, Rendered, Summary, schema
+from puna.inference import GenerateRequest, Piece, Rendered, Summary
 from puna.server.body import decoded
 from puna.server.content import unmarked
 from puna.server.framing import Stream, Whole, framing
 from puna.server.native.answering import gathered, streamed
 from puna.server.native.messages import pictures
-from puna.server.native.requests import GenerateBody, seconds, thinking
-from puna.server.native.responses import DebugInfo, GenerateAnswer, Pieces, encode, ending, logprobs, now
+from puna.server.native.requests import GenerateBody
+from puna.server.native.responses import GenerateAnswer, Pieces, debug_info, encode, ending, logprobs, now
 from puna.server.rooms import rooms
 
 
@@ -22,7 +22,7 @@ async def generate(request: Request) -> Stream | Whole:
     body = await decoded(request, GenerateBody)
     opened = rooms(request)
     asked = GenerateRequest(
-        model=body.named,
+        **body.asked,
         prompt=unmarked(body.prompt or ""),
         suffix=unmarked(body.suffix or ""),
         system=unmarked(body.system or ""),
@@ -30,14 +30,6 @@ async def generate(request: Request) -> Stream | Whole:
         context=body.context,
         raw=body.raw is True,
         images=await pictures(body.images, "images", opened.visit(body.named)),
-        think=thinking(body.think),
-        schema=schema(body.format),
-        options=body.options or {},
-        keep_alive=seconds(body.keep_alive),
-        truncate=body.truncate is not False,
-        shift=body.shift is not False,
-        logprobs=body.reported,
-        rendered_only=body.debug_render_only is True,
     )
     answer = opened.inference.generate(asked)
     form = _Form(asked.model)
@@ -66,13 +58,13 @@ class _Form:
 
     def rendered(self, rendered: Rendered) -> bytes:
         final = self._answer(Piece(), {"created_at": now(), "done": False})
-        final.debug_info = DebugInfo(rendered_template=rendered.prompt, image_count=rendered.images)
+        final.debug_info = debug_info(rendered)
         return encode(final)
 
     def _answer(self, piece: Piece, rest: dict[str, Any]) -> GenerateAnswer:
         return GenerateAnswer(
             model=self._model,
-            response=piece.text,
+            said=piece.text,
             thinking=piece.thinking or UNSET,
             logprobs=logprobs(piece.logprobs),
             **rest,

@@ -18,6 +18,9 @@ from puna.server.native.responses import ModelListed, ModelLoaded, encode
 from puna.server.rooms import rooms
 from puna.types import LoadFailed
 
+_COPILOT = "GitHubCopilotChat/"
+"""How the User-Agent of an editor begins that shows the `general.basename` of a model as its name."""
+
 
 async def tags(request: Request) -> Response:
     models = await to_thread(_listed, rooms(request).library)
@@ -50,7 +53,10 @@ async def show(request: Request) -> Response:
         model = library.open(named)
         return described(model, verbose=body.verbose is True) | {"capabilities": capabilities(model)}
 
-    return Response(encode(await to_thread(read)), media_type=JSON)
+    shown = await to_thread(read)
+    if request.headers.get("user-agent", "").startswith(_COPILOT):
+        shown["model_info"]["general.basename"] = named
+    return Response(encode(shown), media_type=JSON)
 
 
 async def copy(request: Request) -> Response:
@@ -73,16 +79,22 @@ def _listed(library: Library) -> list[ModelListed]:
             modified_at=model.modified_at.isoformat(),
             size=model.size,
             digest=model.digest,
-            details=model.details(),
-            capabilities=_capabilities(model),
+            details=model.details() | found,
+            capabilities=abilities,
         )
         for model in library.list()
+        for abilities, found in [_read(model)]
     ]
 
 
-def _capabilities(model: Model) -> list[str]:
-    """A damaged model is listed too; what is wrong with it is said when it is loaded."""
+def _read(model: Model) -> tuple[list[str], dict[str, int]]:
+    """What a model can do, and the lengths that only a list tells of.
+
+    A damaged model is listed too; what is wrong with it is said when it is loaded.
+    """
     try:
-        return capabilities(model)
+        arch = model.metadata.arch
+        lengths = {name: arch(name) for name in ("context_length", "embedding_length")}
+        return capabilities(model), {name: length for name, length in lengths.items() if length}
     except LoadFailed:
-        return []
+        return [], {}

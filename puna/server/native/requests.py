@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypedDict
 
 import msgspec
 
-from puna.inference import Think
+from puna.inference import Think, schema
 from puna.settings import FOREVER, parse_duration
 from puna.types import BadRequest
 
@@ -52,6 +52,20 @@ class _RunBody(_ModelBody, kw_only=True):
     keep_alive: float | str | None = None
 
 
+class Asked(TypedDict):
+    """What a chat and a completion ask of inference in the same words."""
+
+    model: str
+    think: Think
+    schema: dict[str, Any] | None
+    options: dict[str, Any]
+    keep_alive: float | None
+    truncate: bool
+    shift: bool
+    logprobs: int | None
+    rendered_only: bool
+
+
 class _TextBody(_RunBody, kw_only=True):
     stream: bool | None = None
     format: Any = None
@@ -69,6 +83,21 @@ class _TextBody(_RunBody, kw_only=True):
         if not 0 <= most <= 20:
             raise BadRequest("top_logprobs must be between 0 and 20")
         return most if self.logprobs else None
+
+    @property
+    def asked(self) -> Asked:
+        """Raises BadRequest naming the field that is wrong."""
+        return {
+            "model": self.named,
+            "think": thinking(self.think),
+            "schema": schema(self.format),
+            "options": self.options or {},
+            "keep_alive": seconds(self.keep_alive),
+            "truncate": self.truncate is not False,
+            "shift": self.shift is not False,
+            "logprobs": self.reported,
+            "rendered_only": self.debug_render_only is True,
+        }
 
 
 class ChatBody(_TextBody, kw_only=True):
@@ -138,9 +167,6 @@ class CopyBody(msgspec.Struct, kw_only=True):
     destination: str = ""
 
 
-_LEVELS = ("low", "medium", "high", "max")
-
-
 def seconds(keep_alive: float | str | None) -> float | None:
     """How long a model stays: seconds, a duration such as "5m", negative for ever, None for the default.
 
@@ -158,8 +184,8 @@ def seconds(keep_alive: float | str | None) -> float | None:
 
 def thinking(think: bool | str | None) -> Think:
     """Whether, or how much, the model thinks. Raises BadRequest for an unknown level."""
-    if isinstance(think, str) and think not in _LEVELS:
-        raise BadRequest(
-            f'invalid think value: "{think}" (must be "high", "medium", "low", "max", true, or false)'
-        )
-    return think  # pyright: ignore[reportReturnType]
+    if not isinstance(think, str) or think in ("low", "medium", "high", "max"):
+        return think
+    raise BadRequest(
+        f'invalid think value: "{think}" (must be "high", "medium", "low", "max", true, or false)'
+    )

@@ -10,7 +10,8 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from puna.inference import Call, Summary
+from puna.chat import PICTURE
+from puna.inference import Call, Rendered, Summary
 from puna.types import TokenLogprob
 
 encode = msgspec.json.Encoder().encode
@@ -46,10 +47,12 @@ class DebugInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
     image_count: int = 0
 
 
-class ChatAnswer(msgspec.Struct, kw_only=True):
+class _Answer(msgspec.Struct, kw_only=True):
+    """What the answers of chat and generate have in common, in Ollama's order."""
+
     model: str
     created_at: str
-    message: AnswerMessage
+    said: Any
     done: bool
     done_reason: str | UnsetType = UNSET
     debug_info: DebugInfo | UnsetType = msgspec.field(default=UNSET, name="_debug_info")
@@ -63,22 +66,13 @@ class ChatAnswer(msgspec.Struct, kw_only=True):
     eval_duration: int | UnsetType = UNSET
 
 
-class GenerateAnswer(msgspec.Struct, kw_only=True):
-    model: str
-    created_at: str
-    response: str
+class ChatAnswer(_Answer, kw_only=True):
+    said: AnswerMessage = msgspec.field(name="message")
+
+
+class GenerateAnswer(_Answer, kw_only=True):
+    said: str = msgspec.field(name="response")
     thinking: str | UnsetType = UNSET
-    done: bool
-    done_reason: str | UnsetType = UNSET
-    debug_info: DebugInfo | UnsetType = msgspec.field(default=UNSET, name="_debug_info")
-    logprobs: list[Logprob] | UnsetType = UNSET
-    context: list[int] | UnsetType = UNSET
-    total_duration: int | UnsetType = UNSET
-    load_duration: int | UnsetType = UNSET
-    prompt_eval_count: int | UnsetType = UNSET
-    prompt_eval_duration: int | UnsetType = UNSET
-    eval_count: int | UnsetType = UNSET
-    eval_duration: int | UnsetType = UNSET
 
 
 class EmbedAnswer(msgspec.Struct, kw_only=True):
@@ -125,6 +119,13 @@ class Pieces:
     def piece(self, text: str) -> bytes:
         """The object that carries `text`."""
         return b"".join((self._head, now().encode(), self._before, encode(text), self._after))
+
+
+def debug_info(rendered: Rendered) -> DebugInfo:
+    """The prompt with its pictures numbered, as Ollama writes it."""
+    first, *rest = rendered.prompt.split(PICTURE)
+    prompt = first + "".join(f"[img-{number}]{text}" for number, text in enumerate(rest))
+    return DebugInfo(rendered_template=prompt, image_count=rendered.images)
 
 
 def tool_calls(calls: Iterable[Call]) -> list[ToolCall] | UnsetType:
