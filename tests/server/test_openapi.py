@@ -23,6 +23,8 @@ ASKED = {
     "/api/embeddings": {"model": "vectors", "prompt": "one"},
     "/api/rerank": {"model": "vectors", "query": "one", "documents": ["one"], "return_documents": True},
     "/v1/rerank": {"model": "vectors", "query": "one", "documents": [{"text": "one"}]},
+    "/v2/rerank": {"model": "vectors", "query": "one", "documents": ["one", "two"], "top_n": 1},
+    "/rerank": {"model": "vectors", "query": "one", "documents": ["one"]},
     "/api/tokenize": {"model": "talker", "text": "one"},
     "/api/detokenize": {"model": "talker", "tokens": [5, 6]},
     "/api/show": {"model": "talker", "verbose": True},

@@ -1,4 +1,4 @@
-"""POST /v1/rerank and /api/rerank: with rerankers of several forms, and with a model of vectors."""
+"""POST /v1/rerank and its other paths: with rerankers of several forms, and with a model of vectors."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import httpx
 import pytest
 from gguf import PoolingType
 
+from puna.server.native.rerank import PATHS
 from tests.models import decoder_embedding_model, embedding_model, install, scripted_model
 from tests.reranker_reference import Reference
 from tests.running import serving
@@ -65,7 +66,8 @@ def test_scores_are_those_of_the_forward_pass(http: httpx.Client, gguf: Path, mo
 
 def test_the_best_come_first(http: httpx.Client):
     body = rank(http).json()
-    assert list(body) == ["model", "object", "results", "usage", "meta"]
+    assert list(body) == ["id", "model", "object", "results", "usage", "meta"]
+    assert body["id"].startswith("rerank-")
     found = [result["relevance_score"] for result in body["results"]]
     assert found == sorted(found, reverse=True)
     assert sorted(result["index"] for result in body["results"]) == [0, 1, 2, 3, 4]
@@ -105,9 +107,11 @@ def test_company_changes_nothing(http: httpx.Client):
     assert together == pytest.approx(alone * 20, abs=1e-4)
 
 
-def test_both_paths_are_one(http: httpx.Client):
+def test_all_paths_are_one(http: httpx.Client):
     body = {"model": "ranker", "query": QUERY, "documents": DOCUMENTS}
-    assert http.post("/api/rerank", json=body).json() == http.post("/v1/rerank", json=body).json()
+    answers = [http.post(path, json=body).json() for path in PATHS]
+    assert len({answer.pop("id") for answer in answers}) == len(PATHS)
+    assert answers == answers[:1] * len(PATHS)
 
 
 def test_a_long_document_loses_its_end_unless_that_is_forbidden(http: httpx.Client, gguf: Path):

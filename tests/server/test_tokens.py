@@ -24,13 +24,13 @@ def detokenize(http: httpx.Client, **fields: Any) -> httpx.Response:
 @pytest.mark.parametrize("field", ["text", "content", "prompt"])
 def test_a_text_is_spelled_in_the_models_tokens(http: httpx.Client, field: str):
     body = tokenize(http, **{field: "abc"}).json()
-    assert body == {"model": "talker", "tokens": [FIRST_BYTE + byte for byte in b"abc"]}
+    assert body == {"model": "talker", "tokens": [FIRST_BYTE + byte for byte in b"abc"], "count": 3}
 
 
 def test_there_and_back(http: httpx.Client):
     tokens = tokenize(http, text=TEXT).json()["tokens"]
     assert spelled(tokens) == TEXT.replace(" ", "")
-    assert detokenize(http, tokens=tokens).json() == {"model": "talker", "text": TEXT}
+    assert detokenize(http, tokens=tokens).json() == {"model": "talker", "text": TEXT, "content": TEXT}
     # Words of the model's own are one token each.
     assert len(tokenize(http, text=SCRIPT).json()["tokens"]) < len(SCRIPT.encode())
 

@@ -1,7 +1,8 @@
-"""POST /v1/rerank and /api/rerank, in the shape that Jina's and Cohere's APIs share."""
+"""POST /v1/rerank and its other paths, in the shape that Jina's and Cohere's APIs share."""
 
 from __future__ import annotations
 
+from secrets import token_hex
 from typing import Annotated
 
 import msgspec
@@ -55,6 +56,7 @@ class Meta(msgspec.Struct, kw_only=True):
 class RerankAnswer(msgspec.Struct, kw_only=True):
     """`usage` is where Jina says how much was read, `meta` where Cohere does."""
 
+    id: str
     model: str
     object: str = "list"
     results: list[Result]
@@ -91,6 +93,7 @@ async def _ranked(inference: Inference, ask: RankRequest, count: int, with_docum
             result.document = Document(ask.documents[result.index])
     return encode(
         RerankAnswer(
+            id=f"rerank-{token_hex(12)}",
             model=ask.model,
             results=results,
             usage=Usage(prompt_tokens=ranked.tokens, total_tokens=ranked.tokens),
@@ -103,8 +106,10 @@ def _text(document: str | Document) -> str:
     return document if isinstance(document, str) else document.text
 
 
+PATHS = ("/v1/rerank", "/v2/rerank", "/rerank", "/api/rerank")
+"""Jina's, Cohere's, vLLM's and llama.cpp's, and one beside Ollama's."""
+
 routes = [
-    Route("/v1/rerank", rerank, methods=["POST"]),
+    *(Route(path, rerank, methods=["POST"]) for path in PATHS),
     Route("/v1/rerank", Only("POST"), include_in_schema=False),
-    Route("/api/rerank", rerank, methods=["POST"]),
 ]

@@ -42,11 +42,14 @@ class DetokenizeBody(_ModelBody, kw_only=True):
 class TokenizeAnswer(msgspec.Struct, kw_only=True):
     model: str
     tokens: list[int]
+    count: int
 
 
 class DetokenizeAnswer(msgspec.Struct, kw_only=True):
     model: str
     text: str
+    content: str
+    """The same as `text`."""
 
 
 async def tokenize(request: Request) -> Whole:
@@ -68,12 +71,12 @@ async def _tokens(inference: Inference, body: TokenizeBody, model: str, text: st
     tokens = await inference.tokenize(
         model, text, add_special=body.add_special is True, keep_alive=seconds(body.keep_alive)
     )
-    return encode(TokenizeAnswer(model=model, tokens=tokens))
+    return encode(TokenizeAnswer(model=model, tokens=tokens, count=len(tokens)))
 
 
 async def _text(inference: Inference, body: DetokenizeBody, model: str, tokens: list[int]) -> bytes:
     text = await inference.detokenize(model, tokens, keep_alive=seconds(body.keep_alive))
-    return encode(DetokenizeAnswer(model=model, text=text))
+    return encode(DetokenizeAnswer(model=model, text=text, content=text))
 
 
 routes = [

@@ -17,7 +17,7 @@ from puna.server.native.requests import (
     ShowBody,
     TransferBody,
 )
-from puna.server.native.rerank import RerankAnswer, RerankBody
+from puna.server.native.rerank import PATHS, RerankAnswer, RerankBody
 from puna.server.native.responses import ChatAnswer, EmbedAnswer, GenerateAnswer, ModelListed, ModelLoaded
 from puna.server.native.tokens import DetokenizeAnswer, DetokenizeBody, TokenizeAnswer, TokenizeBody
 from puna.server.openapi.operation import EVENTS, JSON, NDJSON, RUN, STORED, TEXT, Operation
@@ -97,7 +97,7 @@ OPERATIONS = [
             RerankAnswer,
             needs=("model", "query", "documents"),
         )
-        for path in ("/v1/rerank", "/api/rerank")
+        for path in PATHS
     ),
     _run("/api/tokenize", "A text as a model's token ids", TokenizeBody, TokenizeAnswer, takes=("text",)),
     _run("/api/detokenize", "The text of token ids", DetokenizeBody, DetokenizeAnswer, takes=("tokens",)),

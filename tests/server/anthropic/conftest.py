@@ -26,18 +26,6 @@ def claude(anthropic_server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def events(text: str) -> list[dict[str, Any]]:
-    """The events of a stream, each named as its data is."""
-    *frames, nothing = text.split("\n\n")
-    assert nothing == ""
-    found: list[dict[str, Any]] = []
-    for frame in frames:
-        name, data = frame.split("\n")
-        found.append(json.loads(data.removeprefix("data: ")))
-        assert name == f"event: {found[-1]['type']}"
-    return found
-
-
 def message(stream: list[dict[str, Any]]) -> dict[str, Any]:
     """The message that a client puts together from the events, whose order is as it must be."""
     first, ping, *middle, delta, stop = stream

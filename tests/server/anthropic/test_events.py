@@ -13,7 +13,8 @@ from puna.inference import Answer, Begun, Call, Piece, Summary
 from puna.server.anthropic.answer import Asked, whole
 from puna.server.anthropic.events import Events
 from puna.server.anthropic.routes import streamed
-from tests.server.anthropic.conftest import events, message
+from tests.server.anthropic.conftest import message
+from tests.server.events import named_events
 
 arguments = st.dictionaries(st.text(max_size=3), st.integers() | st.text(max_size=5), max_size=3)
 calls = st.builds(
@@ -44,7 +45,7 @@ async def answer(said: list[Piece], end: Summary) -> Answer:
 
 async def both(asked: Asked, said: list[Piece], end: Summary) -> tuple[dict[str, Any], dict[str, Any]]:
     stream = [event async for event in streamed(answer(said, end), Events(asked))]
-    return json.loads(await whole(asked, answer(said, end))), message(events(b"".join(stream).decode()))
+    return json.loads(await whole(asked, answer(said, end))), message(named_events(b"".join(stream).decode()))
 
 
 @given(st.lists(pieces), summaries, st.booleans())

@@ -11,9 +11,10 @@ import psutil
 import pytest
 
 from tests.running import serving
-from tests.server.anthropic.conftest import events, message
+from tests.server.anthropic.conftest import message
 from tests.server.anthropic.talkers import CALLS, PARAMETERS, REASONING
 from tests.server.conftest import SCRIPT, add_models
+from tests.server.events import named_events
 from tests.server.test_departures import wait_until_unloaded
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -31,7 +32,7 @@ def told(http: httpx.Client, **fields: Any) -> dict[str, Any]:
     assert answer.status_code == 200, answer.text
     stream = ask(http, stream=True, **fields)
     assert stream.headers["content-type"].startswith("text/event-stream")
-    whole, built = answer.json(), message(events(stream.text))
+    whole, built = answer.json(), message(named_events(stream.text))
     assert without_ids(whole) == without_ids(built)
     return whole
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ import pytest
 
 from tests.running import Server, serving
 from tests.server.anthropic.talkers import add_talkers
+from tests.server.events import named_events
 
 
 @pytest.fixture(scope="session")
@@ -26,14 +26,8 @@ def client(responses_server: Server) -> Iterator[httpx.Client]:
 
 
 def events(text: str) -> list[dict[str, Any]]:
-    """The events of a stream, each named as its data is, numbered from 0."""
-    *frames, nothing = text.split("\n\n")
-    assert nothing == ""
-    found: list[dict[str, Any]] = []
-    for frame in frames:
-        name, data = frame.split("\n")
-        found.append(json.loads(data.removeprefix("data: ")))
-        assert name == f"event: {found[-1]['type']}"
+    """The events of a stream, numbered from 0."""
+    found = named_events(text)
     assert [event["sequence_number"] for event in found] == list(range(len(found)))
     return found
 
