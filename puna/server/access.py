@@ -25,8 +25,11 @@ _REQUEST_HEADERS = (
     b"Authorization,Content-Type,User-Agent,Accept,X-Requested-With,OpenAI-Beta,x-stainless-arch,"
     b"x-stainless-async,x-stainless-custom-poll-interval,x-stainless-helper-method,x-stainless-lang,"
     b"x-stainless-os,x-stainless-package-version,x-stainless-poll-helper,x-stainless-retry-count,"
-    b"x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout"
+    b"x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout,x-api-key,anthropic-version,"
+    b"anthropic-beta,anthropic-dangerous-direct-browser-access,x-stainless-helper,x-stainless-stream-helper"
 )
+"""Ollama's, and those of Anthropic's client in a browser."""
+
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS"),
     (b"access-control-allow-headers", _REQUEST_HEADERS),

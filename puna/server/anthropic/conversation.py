@@ -33,10 +33,10 @@ async def conversation(body: PromptBody, missing: Sequence[str], remote: Remote)
         place, blocks = f"messages[{number}].content", _blocks(turn.content)
         if turn.role == "system":
             told = _system(blocks, place)
-            if messages:
-                messages.append(Message(role="system", content=told))
-            else:
+            if not messages:
                 system.append(told)
+            elif told:
+                messages.append(Message(role="system", content=told))
         elif turn.role == "assistant":
             answers = _assistant(blocks, place)
             calls = [call for answer in answers for call in answer.tool_calls]

@@ -55,6 +55,12 @@ async def test_a_system_message_may_come_later():
     assert [turn.role for turn in turns] == ["user", "system", "user"]
 
 
+async def test_one_that_only_changes_with_every_request_is_left_out():
+    fickle = "x-anthropic-billing-header: cc_version=2; cch=1a2b3;"
+    turns = await messages(("user", "hi"), ("system", fickle), ("assistant", "ho"), ("user", "hi"))
+    assert [turn.role for turn in turns] == ["user", "assistant", "user"]
+
+
 async def test_one_that_comes_first_is_a_part_of_the_system_prompt():
     first, second = await messages(("system", "Be kind."), ("user", "hi"), system="Be brief.")
     assert first == Message(role="system", content="Be brief.\n\nBe kind.")
