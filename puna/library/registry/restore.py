@@ -13,8 +13,7 @@ from puna.library import manifests
 from puna.library.manifests import Layer
 from puna.library.names import Name
 from puna.library.registry.errors import Unreachable
-from puna.library.registry.key import default_key
-from puna.library.registry.pace import Pace
+from puna.library.registry.pace import USUAL, Pace
 from puna.library.registry.pull import pull
 from puna.library.registry.repository import Repository, spelled
 from puna.library.starters import install, starter_for
@@ -32,7 +31,7 @@ def restore(
     *,
     insecure: bool = False,
     key: Path | None = None,
-    pace: Pace | None = None,
+    pace: Pace = USUAL,
 ) -> None:
     """Fetch the blobs that a model misses; a starter model is made again.
 
@@ -51,12 +50,11 @@ def restore(
 
     from puna.library.registry.client import Registry
 
-    pace = pace or Pace()
     for layer in missing:
         failure: PunaError | None = None
         for source in _sources(layer, found):
             repository = Repository.of(source, insecure=insecure)
-            registry = Registry(repository.base, key or default_key(), pace)
+            registry = Registry(repository.base, key, pace)
             try:
                 _fetch(library, registry, repository, layer, report, pace)
                 break

@@ -2,27 +2,65 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Protocol
+from typing import Any
+
+from starlette.requests import Request
 
 from puna.inference import Answer, Piece, Rendered, Summary
+from puna.server.framing import Stream, Whole, framing
+from puna.server.native.responses import (
+    ChatAnswer,
+    GenerateAnswer,
+    Pieces,
+    debug_info,
+    encode,
+    ending,
+    now,
+)
 
 
-class Form(Protocol):
+class Form(ABC):
     """How an endpoint writes its objects."""
+
+    def __init__(self, model: str, text: Pieces, *, context: bool = True) -> None:
+        """`text` writes an object with nothing but text; with `context` the last one has it."""
+        self._model = model
+        self._text = text
+        self._context = context
+
+    @abstractmethod
+    def answer(self, model: str, piece: Piece, **rest: Any) -> ChatAnswer | GenerateAnswer:
+        """An object with `piece` and the fields that both endpoints have in common."""
 
     def piece(self, piece: Piece) -> bytes:
         """An object in the middle of a stream."""
-        ...
+        if piece.thinking or piece.calls or piece.logprobs:
+            return encode(self._open(piece))
+        return self._text.piece(piece.text)
 
     def ending(self, rest: Piece, summary: Summary) -> bytes:
         """The last object, with what was not sent before it."""
-        ...
+        final = self.answer(self._model, rest, **ending(summary))
+        if self._context and summary.context:
+            final.context = summary.context
+        return encode(final)
 
     def rendered(self, rendered: Rendered) -> bytes:
         """The one object of an answer that generates nothing."""
-        ...
+        only = self._open(Piece())
+        only.debug_info = debug_info(rendered)
+        return encode(only)
+
+    def _open(self, piece: Piece) -> ChatAnswer | GenerateAnswer:
+        return self.answer(self._model, piece, created_at=now(), done=False)
+
+
+def answered(request: Request, answer: Answer, form: Form, *, stream: bool) -> Stream | Whole:
+    """`answer` as a stream, or as one object."""
+    return Stream(streamed(answer, form), framing(request)) if stream else Whole(gathered(answer, form))
 
 
 async def streamed(answer: Answer, form: Form) -> AsyncGenerator[bytes, None]:
