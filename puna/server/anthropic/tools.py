@@ -28,7 +28,9 @@ def offer(tools: Sequence[Tool]) -> Offer:
             functions.append(_function(tool, known, f"tools[{number}]"))
         elif not tool.type.startswith(_SEARCH):
             missing.append(tool.name or tool.type)
-    return Offer(functions, missing)
+    # A client may have one of its own by the same name.
+    names = {function["function"]["name"] for function in functions}
+    return Offer(functions, [name for name in missing if name not in names])
 
 
 _Form = tuple[str, dict[str, Any]]

@@ -70,6 +70,12 @@ async def test_the_model_is_told_of_a_tool_that_nobody_runs(tool: dict[str, Any]
     assert wanted.messages[0].content == f"Be brief.\n\nThe tool {name} is not available."
 
 
+async def test_a_tool_of_the_clients_own_takes_the_place_of_one_that_nobody_runs():
+    wanted = await request(SEARCH, {"name": "web_search", "input_schema": {"type": "object"}})
+    assert [tool["function"]["name"] for tool in wanted.tools] == ["web_search"]
+    assert [message.role for message in wanted.messages] == ["user"]
+
+
 async def test_such_a_tool_cannot_be_required():
     with pytest.raises(BadRequest, match=r'tool_choice: "web_search" is a tool of Anthropic'):
         await request(SEARCH, tool_choice={"type": "tool", "name": "web_search"})
