@@ -1,7 +1,8 @@
-"""Fills libraries for the tests of this room."""
+"""Fills libraries for the tests of this room, and looks at what is in them."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -39,6 +40,19 @@ def put_real(library: Library, name: str, **parts: Any) -> Model:
 
 def manifest_path(library: Library, name: str) -> Path:
     return library.root / "manifests" / Name.parse(name).path()
+
+
+def digest_of(content: bytes) -> str:
+    return f"sha256:{hashlib.sha256(content).hexdigest()}"
+
+
+def blob_name(content: bytes) -> str:
+    """What the blob is called that holds `content`."""
+    return digest_of(content).replace(":", "-")
+
+
+def displayed(library: Library) -> list[str]:
+    return sorted(model.name.display() for model in library.list())
 
 
 def blobs(library: Library) -> set[str]:

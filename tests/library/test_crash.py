@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import multiprocessing
 import os
@@ -18,7 +17,7 @@ import pytest
 from puna.library import Layer, Library, Name
 from puna.library.blobs import STALE
 from puna.types import PunaError
-from tests.library.stores import IMAGE, layer, manifest_path, put
+from tests.library.stores import IMAGE, digest_of, layer, manifest_path, put
 
 KILLED = 9
 POINTS = ("write", "fsync", "replace", "mkdir", "unlink", "rmdir", "link", "utime")
@@ -60,10 +59,6 @@ def change(root: Path) -> None:
     library.write_manifest_bytes(Name.parse("pulled"), manifest())
     library.prune()
     library.copy("pulled", "copied")
-
-
-def digest_of(content: bytes) -> str:
-    return f"sha256:{hashlib.sha256(content).hexdigest()}"
 
 
 def manifest() -> bytes:

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,11 +12,6 @@ from tests.library.stores import IMAGE, manifest_path, put, put_real
 from tests.models import CHATML, embedding_model
 
 GO = "{{ if .System }}{{ .System }}{{ end }}{{ .Prompt }}"
-
-
-@pytest.fixture
-def library(tmp_path: Path) -> Library:
-    return Library(tmp_path / "models")
 
 
 @pytest.fixture

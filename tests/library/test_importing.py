@@ -1,0 +1,123 @@
+"""Files of this machine made blobs, without a second copy where the file system can."""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import tracemalloc
+from pathlib import Path
+
+import pytest
+
+from puna.library import Library
+from puna.types import BadRequest, NotFound
+from tests.library.stores import blobs, digest_of
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "mine.gguf"
+    path.write_bytes(b"precious" * 400_000)
+    return path
+
+
+def elsewhere(*_: object, **__: object) -> None:
+    raise OSError(errno.EXDEV, "Invalid cross-device link")
+
+
+@pytest.mark.parametrize("copied", [False, True])
+def test_a_file_of_this_machine_becomes_a_blob(
+    library: Library, source: Path, monkeypatch: pytest.MonkeyPatch, copied: bool
+) -> None:
+    if copied:
+        monkeypatch.setattr(os, "link", elsewhere)
+        monkeypatch.setattr("puna.library.blobs.reflinked", lambda *_: False)
+    content, seen, before = source.read_bytes(), [], source.stat()
+    digest, size = library.import_blob(source, expected=digest_of(content), on_bytes=seen.append)
+    blob = library.blob_path(digest)
+    assert (digest, size) == (digest_of(content), len(content))
+    assert blob.read_bytes() == source.read_bytes() == content
+    assert blobs(library) == {blob.name}
+    assert seen == sorted(seen)
+    assert seen[-1] == size
+    assert source.stat().st_mtime_ns == before.st_mtime_ns
+    assert source.stat().st_mode == before.st_mode
+    assert not (copied and source.samefile(blob))
+    source.unlink()
+    assert blob.read_bytes() == content
+
+
+def test_importing_takes_no_second_room_on_the_disk(library: Library, source: Path) -> None:
+    before = os.statvfs(source.parent).f_bfree
+    digest, size = library.import_blob(source)
+    blob = library.blob_path(digest)
+    taken = (before - os.statvfs(source.parent).f_bfree) * os.statvfs(source.parent).f_frsize
+    assert blob.samefile(source) or taken < size
+
+
+def test_importing_a_blob_of_the_store_itself_changes_nothing(library: Library) -> None:
+    digest, size = library.add_blob([b"content"])
+    assert library.import_blob(library.blob_path(digest)) == (digest, size)
+    assert library.blob_path(digest).read_bytes() == b"content"
+    assert blobs(library) == {digest.replace(":", "-")}
+
+
+def test_importing_follows_a_link_to_the_file(library: Library, source: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(source)
+    digest, _ = library.import_blob(tmp_path / "link")
+    assert not library.blob_path(digest).is_symlink()
+    assert library.blob_path(digest).read_bytes() == source.read_bytes()
+
+
+def test_what_cannot_be_imported_is_named(library: Library, source: Path, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "nowhere").symlink_to(tmp_path / "gone")
+    for path, error in (
+        (tmp_path / "absent", NotFound),
+        (tmp_path / "nowhere", NotFound),
+        (tmp_path, BadRequest),
+        (tmp_path / "pipe", BadRequest),
+        (Path("/dev/zero"), BadRequest),
+        (tmp_path / "nul\0", BadRequest),
+    ):
+        with pytest.raises(error, match=re.escape(str(path))):
+            library.import_blob(path)
+    with pytest.raises(BadRequest, match="digest mismatch"):
+        library.import_blob(source, expected=digest_of(b"other"))
+    with pytest.raises(BadRequest, match="invalid digest format"):
+        library.import_blob(source, expected="md5:1")
+    assert not library.root.exists() or blobs(library) == set()
+
+
+@pytest.mark.parametrize("copied", [False, True])
+@pytest.mark.parametrize("change", ["grow", "shrink", "rewrite"])
+def test_a_file_that_changes_while_it_is_read_is_refused(
+    library: Library, source: Path, monkeypatch: pytest.MonkeyPatch, copied: bool, change: str
+) -> None:
+    monkeypatch.setattr("puna.library.blobs.reflinked", lambda *_: False)
+    if copied:
+        monkeypatch.setattr(os, "link", elsewhere)
+    os.utime(source, (1, 1))
+
+    def meddle(done: int) -> None:
+        with open(source, "r+b") as file:
+            if change == "shrink":
+                file.truncate(done)
+            else:
+                file.seek(0, os.SEEK_END if change == "grow" else os.SEEK_SET)
+                file.write(b"changed")
+
+    with pytest.raises(BadRequest, match=rf"{source} changed while it was read"):
+        library.import_blob(source, on_bytes=meddle)
+    assert blobs(library) == set()
+
+
+def test_reading_a_large_file_takes_little_memory(library: Library, tmp_path: Path) -> None:
+    big = tmp_path / "big"
+    with open(big, "wb") as file:
+        file.truncate(300 << 20)
+    tracemalloc.start()
+    library.import_blob(big)
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()

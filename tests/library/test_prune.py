@@ -1,0 +1,147 @@
+"""What pruning, replacing and removing take of a store, and what they leave."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from puna.library import Library
+from tests.library.stores import blob_name, blobs, digest_of, displayed, manifest_path, put
+
+
+def test_pruning_keeps_every_blob_while_a_manifest_cannot_be_read(library: Library) -> None:
+    model = put(library, "model")
+    orphan, _ = library.add_blob([b"orphan"])
+    stray = library.root / "manifests" / ".0123-partial"
+    stray.write_text("")
+    for path in (model.weights, library.blob_path(orphan), stray):
+        os.utime(path, (0, 0))
+    manifest_path(library, "model:bad").write_text("{")
+    library.prune()
+    assert library.blob_path(orphan).exists()
+    assert not stray.exists()
+    library.delete("model:bad")
+    library.prune()
+    assert not library.blob_path(orphan).exists()
+    assert library.open("model").weights.exists()
+
+
+def test_noprune_keeps_what_replacing_leaves_but_not_what_removing_does(library: Library) -> None:
+    keeping = Library(library.root, no_prune=True)
+    put(keeping, "model", b"old")
+    put(keeping, "model", b"new")
+    old = keeping.blob_path(f"sha256:{hashlib.sha256(b'old').hexdigest()}")
+    for path in library.root.glob("blobs/*"):
+        os.utime(path, (0, 0))
+    keeping.prune()
+    assert old.exists()
+    keeping.delete("model")
+    assert blobs(library) == {old.name}
+    library.prune()
+    assert blobs(library) == set()
+
+
+def test_removing_spares_every_blob_while_another_manifest_cannot_be_read(library: Library) -> None:
+    model = put(library, "model")
+    put(library, "model:other", b"other")
+    manifest_path(library, "model:other").write_text("{")
+    library.delete("model")
+    assert model.weights.exists()
+
+
+def test_pruning_keeps_every_blob_while_a_folder_cannot_be_read(
+    library: Library, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(library, "mine.host/someone/model")
+    put(library, "model", b"other")
+    for path in library.root.glob("blobs/*"):
+        os.utime(path, (0, 0))
+    scandir = os.scandir
+
+    def closed(folder: str) -> object:
+        if str(folder).endswith("mine.host"):
+            raise PermissionError(13, "Permission denied", folder)
+        return scandir(folder)
+
+    before = blobs(library)
+    with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
+        patch.setattr(os, "scandir", closed)
+        fresh = Library(library.root)
+        assert displayed(fresh) == ["model:latest"]
+        fresh.prune()
+        fresh.delete("model")
+    assert "mine.host cannot be read" in caplog.text
+    assert blobs(library) == before
+    assert displayed(library) == ["mine.host/someone/model:latest"]
+
+
+def test_pruning_takes_only_what_nobody_has_touched_for_an_hour(library: Library) -> None:
+    fresh, _ = library.add_blob([b"fresh"])
+    stale, _ = library.add_blob([b"stale"])
+    with library.temporary() as path:
+        path.write_bytes(b"")
+        leftover, working = path.with_name("sha256-123-partial"), path
+        leftover.write_bytes(b"")
+        foreign = path.with_name("notes")
+        foreign.mkdir()
+        long_ago = time.time() - 3700
+        for old in (library.blob_path(stale), leftover):
+            os.utime(old, (long_ago, long_ago))
+
+        Library(library.root, no_prune=True).prune()
+        assert library.blob_path(stale).exists()
+        assert not leftover.exists()
+        library.prune()
+
+        assert not library.blob_path(stale).exists()
+        assert library.blob_path(fresh).exists()
+        assert working.exists()
+        assert foreign.exists()
+
+
+def test_an_imported_blob_is_nobody_s_leftover_however_old_the_file(library: Library, tmp_path: Path) -> None:
+    source = tmp_path / "mine.gguf"
+    source.write_bytes(b"precious")
+    os.utime(source, (1, 1))
+    digest, _ = library.import_blob(source)
+    library.prune()
+    assert library.blob_path(digest).exists()
+    source.unlink()
+    library.prune()
+    assert blobs(library) == set()
+
+
+def age(path: Path, seconds: float) -> None:
+    moment = time.time() - seconds
+    os.utime(path, (moment, moment))
+
+
+def test_a_download_stays_for_a_week_and_is_placed_when_it_is_whole(library: Library) -> None:
+    content = b"downloaded"
+    partial, state = (library.partial_blob(digest_of(content), suffix) for suffix in ("", ".json"))
+    week = 7 * 24 * 3600
+    for path in (partial, state):
+        path.write_bytes(content)
+        age(path, week - 60)
+    library.prune()
+    library.place_blob(partial, digest_of(content))
+    assert library.blob_path(digest_of(content)).read_bytes() == content
+    age(state, week + 60)
+    library.prune()
+    assert blobs(library) == {blob_name(content)}
+    with pytest.raises(ValueError, match="was not made in"):
+        library.place_blob(library.root / "partial", digest_of(content))
+
+
+def test_only_files_that_stores_have_are_pruned(library: Library) -> None:
+    library.add_blob([b"x"])
+    foreign = library.root / "blobs" / "thesis.txt"
+    foreign.write_text("")
+    os.utime(foreign, (0, 0))
+    library.prune()
+    assert foreign.exists()
