@@ -5,8 +5,9 @@ A `Library` finds, lists, writes and removes them; a `Model` is one of them; it 
 
 from puna.library.create import create
 from puna.library.doctor import Finding, Outcome, check, repair
-from puna.library.gguf import Metadata, Skipped, TensorInfo, read_metadata
+from puna.library.gguf import read_metadata
 from puna.library.manifests import Layer
+from puna.library.metadata import Metadata, Skipped, TensorInfo
 from puna.library.model import Model, describe
 from puna.library.names import Name
 from puna.library.recipe import Recipe

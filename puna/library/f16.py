@@ -11,18 +11,17 @@ import struct
 from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
 
-from puna.library.gguf import TensorInfo, read_metadata
+from puna.library.gguf import read_metadata
+from puna.library.gguf_bytes import METADATA_AT, entries, tensor_infos
+from puna.library.metadata import TensorInfo
 from puna.types import PunaError
 
 MOSTLY_F16 = 1
 """`general.file_type` of a file whose matrices are F16 (llama.h, LLAMA_FTYPE_MOSTLY_F16)."""
 
 _F32, _F16 = 0, 1  # ggml_type
-_UINT32, _STRING, _ARRAY = 4, 8, 9  # gguf_metadata_value_type
-_WIDTHS = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-_METADATA_AT = struct.calcsize("<4sIQQ")
+_UINT32 = 4  # gguf_metadata_value_type
 _WEIGHTS_AT_ONCE = 1 << 20
 
 
@@ -42,14 +41,18 @@ def to_f16(source: Path, target: Path, on_bytes: Callable[[int, int], None]) -> 
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as raw,
         target.open("wb") as out,
     ):
-        end, file_type = _metadata(raw)
+        end, file_type = METADATA_AT, None
+        for entry in entries(raw):
+            end = entry.end
+            if (entry.key, entry.kind) == (b"general.file_type", _UINT32):
+                file_type = entry.value
         metadata = bytearray(raw[:end])
         if file_type is not None:
             struct.pack_into("<I", metadata, file_type, MOSTLY_F16)
         out.write(metadata)
-        infos = _write_infos(out, header.tensors, alignment)
+        out.write(tensor_infos(map(_target, header.tensors), alignment))
         # Names, shapes and their widths are the source's, so its infos are as long as those just written.
-        data = end + infos + -(end + infos) % alignment
+        data = out.tell() + -out.tell() % alignment
         for tensor in header.tensors:
             out.write(bytes(-out.tell() % alignment))
             for chunk in _weights(raw, data + tensor.offset, tensor):
@@ -67,16 +70,8 @@ def _target_bytes(tensor: TensorInfo) -> int:
     return prod(tensor.shape) * (2 if _target_type(tensor) == _F16 else 4)
 
 
-def _write_infos(out: BinaryIO, tensors: list[TensorInfo], alignment: int) -> int:
-    """Write the tensor infos; return their length in bytes."""
-    start, offset = out.tell(), 0
-    for tensor in tensors:
-        name, dimensions = tensor.name.encode(), len(tensor.shape)
-        out.write(struct.pack("<Q", len(name)) + name)
-        out.write(struct.pack(f"<I{dimensions}Q", dimensions, *tensor.shape))
-        out.write(struct.pack("<IQ", _target_type(tensor), offset))
-        offset += _target_bytes(tensor) + -_target_bytes(tensor) % alignment
-    return out.tell() - start
+def _target(tensor: TensorInfo) -> tuple[str, tuple[int, ...], int, int]:
+    return tensor.name, tensor.shape, _target_type(tensor), _target_bytes(tensor)
 
 
 def _weights(raw: mmap.mmap, at: int, tensor: TensorInfo) -> Iterator[bytes]:
@@ -102,34 +97,3 @@ def _weights(raw: mmap.mmap, at: int, tensor: TensorInfo) -> Iterator[bytes]:
             raise PunaError(f"cannot convert tensor {tensor.name!r} of type {tensor.type_name}") from None
         except FloatingPointError:
             raise PunaError(f"tensor {tensor.name!r} has weights too large for F16") from None
-
-
-def _metadata(raw: mmap.mmap) -> tuple[int, int | None]:
-    """Where the metadata ends, and where the value of `general.file_type` is, in a header already checked."""
-    (count,) = struct.unpack_from("<Q", raw, 16)
-    at, file_type = _METADATA_AT, None
-    for _ in range(count):
-        key_end = _skip_string(raw, at)
-        (kind,) = struct.unpack_from("<I", raw, key_end)
-        if raw[at + 8 : key_end] == b"general.file_type" and kind == _UINT32:
-            file_type = key_end + 4
-        at = _skip_value(raw, key_end + 4, kind)
-    return at, file_type
-
-
-def _skip_value(raw: mmap.mmap, at: int, kind: int) -> int:
-    if kind == _STRING:
-        return _skip_string(raw, at)
-    if kind != _ARRAY:
-        return at + _WIDTHS[kind]
-    element, length = struct.unpack_from("<IQ", raw, at)
-    at += 12
-    if element != _STRING:
-        return at + _WIDTHS[element] * length
-    for _ in range(length):
-        at = _skip_string(raw, at)
-    return at
-
-
-def _skip_string(raw: mmap.mmap, at: int) -> int:
-    return at + 8 + struct.unpack_from("<Q", raw, at)[0]

@@ -13,18 +13,15 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
 
-from puna.library.gguf import Metadata
+from puna.library.gguf_bytes import METADATA_AT, after_string, entries, tensor_infos
 from puna.library.gguf_types import TENSOR_TYPES
+from puna.library.metadata import Metadata
 from puna.types import BadRequest
 
 _NAME = re.compile(r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf")
 _CHUNK = 1 << 20
 _ALIGNMENT = 32  # bytes; GGUF's default
-_STRING, _ARRAY = 8, 9
-_SIZES = {0: 1, 1: 1, 2: 2, 3: 2, 4: 4, 5: 4, 6: 4, 7: 1, 10: 8, 11: 8, 12: 8}
-"""Bytes of a metadata value, by its type."""
 _TYPES = {kind.name: number for number, kind in TENSOR_TYPES.items()}
-_U32, _U64 = struct.Struct("<I"), struct.Struct("<Q")
 
 
 class Shard(NamedTuple):
@@ -90,20 +87,14 @@ def merge(parts: Sequence[Shard], target: Path, on_bytes: Callable[[int, int], N
         for tensor in part.metadata.tensors:
             if tensor.type_name not in _TYPES:
                 raise BadRequest(f"{part.name}: tensor {tensor.name} has an unknown type")
-    entries, alignment = _entries(parts[0])
+    kept, alignment = _entries(parts[0])
     tensors = [tensor for part in parts for tensor in part.metadata.tensors]
     done, total = 0, sum(tensor.size for tensor in tensors)
     with open(target, "xb") as out:
-        out.write(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(entries)))
-        for entry in entries:
-            out.write(entry)
-        offset = 0
-        for tensor in tensors:
-            name = tensor.name.encode()
-            shape = struct.pack(f"<{len(tensor.shape)}Q", *tensor.shape)
-            out.write(_U64.pack(len(name)) + name + _U32.pack(len(tensor.shape)) + shape)
-            out.write(struct.pack("<IQ", _TYPES[tensor.type_name], offset))
-            offset += -(-tensor.size // alignment) * alignment
+        out.write(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(kept)))
+        out.writelines(kept)
+        infos = ((tensor.name, tensor.shape, _TYPES[tensor.type_name], tensor.size) for tensor in tensors)
+        out.write(tensor_infos(infos, alignment))
         for part in parts:
             start = _data_start(part)
             with open(part.path, "rb") as source:
@@ -135,54 +126,20 @@ def _entries(shard: Shard) -> tuple[list[bytes], int]:
     """The metadata entries as they lie in the file, those about the split left out, and the alignment."""
     architecture = shard.metadata.architecture
     about_split = {
-        prefix + key
+        f"{prefix}{key}".encode()
         for prefix in ("", f"{architecture}.")
         for key in ("split.no", "split.count", "split.tensors.count")
     }
     with open(shard.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as header:
-        entries = [header[start:end] for key, start, end in _spans(header) if key not in about_split]
-    return entries, shard.metadata.get("general.alignment", _ALIGNMENT)
+        kept = [header[entry.start : entry.end] for entry in entries(header) if entry.key not in about_split]
+    return kept, shard.metadata.get("general.alignment", _ALIGNMENT)
 
 
 def _data_start(shard: Shard) -> int:
     """Where the tensor data begins: behind the header, aligned."""
     with open(shard.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as header:
-        at = _HEADER
-        for _, _, end in _spans(header):
-            at = end
-        for _ in shard.metadata.tensors:
-            at = _after_string(header, at)
-            dimensions = _U32.unpack_from(header, at)[0]
-            at += 4 + 8 * dimensions + 4 + 8
+        at = max((entry.end for entry in entries(header)), default=METADATA_AT)
+        for tensor in shard.metadata.tensors:
+            at = after_string(header, at) + struct.calcsize(f"<I{len(tensor.shape)}QIQ")
     alignment = shard.metadata.get("general.alignment", _ALIGNMENT)
     return -(-at // alignment) * alignment
-
-
-_HEADER = 4 + 4 + 8 + 8
-"""Bytes before the metadata: the magic, the version, and the numbers of tensors and entries."""
-
-
-def _spans(header: mmap.mmap) -> Iterator[tuple[str, int, int]]:
-    """Each metadata entry's key, and where it begins and ends. The header was read whole before."""
-    at = _HEADER
-    for _ in range(_U64.unpack_from(header, 16)[0]):
-        start = at
-        at = _after_string(header, start)
-        key = header[start + 8 : at].decode("utf-8", "replace")
-        kind = _U32.unpack_from(header, at)[0]
-        at += 4
-        if kind == _ARRAY:
-            kind, length = struct.unpack_from("<IQ", header, at)
-            at += 12
-        else:
-            length = 1
-        if kind == _STRING:
-            for _ in range(length):
-                at = _after_string(header, at)
-        else:
-            at += length * _SIZES[kind]
-        yield key, start, at
-
-
-def _after_string(header: mmap.mmap, at: int) -> int:
-    return at + 8 + _U64.unpack_from(header, at)[0]

@@ -19,7 +19,7 @@ from puna.library.convert.plan import Names
 from puna.library.convert.safetensors import open_tensors
 from puna.library.convert.tensors import Tensor, decoded, permuted
 from puna.library.convert.writing import write
-from puna.library.gguf import Metadata
+from puna.library.metadata import Metadata
 from puna.types import BadRequest
 
 _PEFT = re.compile(r"(?P<module>.+)\.lora_(?:embedding_)?(?P<half>[AB])(?:\.default)?(?:\.weight)?")
