@@ -12,6 +12,8 @@ from pathlib import Path
 from puna.types import PunaError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_UNSYNCED = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EISDIR}
+"""What network file systems, and folders that may not be read, say to syncing one (PostgreSQL's fd.c)."""
 
 
 @contextmanager
@@ -71,11 +73,15 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames and removals in `folder` last. Raises OSError."""
+    """Make renames and removals in `folder` last, where the file system can. Raises OSError."""
     if os.name == "nt":  # Windows cannot open a folder, and orders its own renames.
         return
-    number = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(number)
-    finally:
-        os.close(number)
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
+    except OSError as error:
+        if error.errno not in _UNSYNCED:
+            raise

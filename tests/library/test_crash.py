@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
 import shutil
+import stat
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -181,3 +183,21 @@ def test_a_failing_disk_leaves_the_library_as_it_was(
     assert before.items() <= after.items()
     assert not [path for path in after if path.name.endswith("-partial")]
     assert {model.name.model for model in library.list()} == {"kept", "replaced", "deleted"}
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EBADF, errno.EACCES])
+def test_a_file_system_that_cannot_sync_folders_will_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    """Some network file systems cannot."""
+    real = os.fsync
+
+    def fsync(file: int) -> None:
+        if stat.S_ISDIR(os.fstat(file).st_mode):
+            raise OSError(number, os.strerror(number))
+        real(file)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    begin(tmp_path / "models")
+    change(tmp_path / "models")
+    check(tmp_path / "models", finished=True)
