@@ -39,6 +39,8 @@ class Blobs:
         self.folder = folder
         self._changing = changing
         self._held: dict[Path, int] = {}
+        self._made: dict[Path, int] = {}
+        """Blobs that were not there before, and when they were written: nobody has asked for them since."""
 
     def path(self, digest: str) -> Path:
         """Where the blob with this digest lies or would lie. Raises BadRequest unless "sha256:<64 hex>"."""
@@ -159,9 +161,21 @@ class Blobs:
     def let_go(self, digests: Iterable[str]) -> None:
         """A manifest names these blobs now: those that only this process held are held no more."""
         for path in map(self.path, digests):
+            self._made.pop(path, None)
             with suppress(OSError):
                 if self._held.pop(path, None) == path.stat().st_mtime_ns:
                     os.utime(path)
+
+    def made(self, digest: str) -> bool:
+        """Whether this process made the blob, no manifest names it, and nobody has asked for it since."""
+        path = self.path(digest)
+        return path in self._made and self._made[path] == _written(path)
+
+    def take_back(self, digest: str) -> None:
+        """Remove the blob if it is `made`, while `changing`. Raises PunaError."""
+        with writing(self.folder):
+            if self.made(digest):
+                self.path(digest).unlink(missing_ok=True)
 
     def remove_unless_held(self, digest: str) -> None:
         """Remove a blob that no manifest names, if it is there, while `changing`. Raises PunaError."""
@@ -231,8 +245,13 @@ class Blobs:
             now, before = time.time_ns(), _written(blob)
             until = now + int(STALE * 1e9)
             os.utime(path, ns=(until, until))
+            stamp = path.stat().st_mtime_ns
+            if before:
+                self._made.pop(blob, None)
+            else:
+                self._made[blob] = stamp
             if before <= now or before == self._held.get(blob):
-                self._held[blob] = path.stat().st_mtime_ns
+                self._held[blob] = stamp
             else:
                 self._held.pop(blob, None)  # Another process holds it: letting go would be for both.
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
-from pathlib import Path
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -18,7 +17,7 @@ from puna.library.names import Name
 from puna.library.parts import Kitchen, Part, Quantize, quantized
 from puna.library.recipe import Recipe
 from puna.library.store import Library
-from puna.types import BadRequest, Message, Progress, Report
+from puna.types import BadRequest, Message, Progress, PunaError, Report
 
 _MODEL = IMAGE + "model"
 _INHERITED = ("renderer", "parser", "requires", "capabilities")
@@ -46,7 +45,7 @@ def create(library: Library, name: str | Name, recipe: Recipe, report: Report, q
     base = library.open(recipe.base) if recipe.base else None
     with ExitStack() as made:
         kitchen = Kitchen(library, report, made)
-        items = _inherited(library, base) if base else kitchen.model(recipe.files or {})
+        items = _inherited(library, base, made) if base else kitchen.model(recipe.files or {})
         at, weights = _weights(items)
         items = [*items, *kitchen.adapters(recipe.adapters, weights.metadata)]
         if recipe.quantize:
@@ -63,9 +62,10 @@ def create(library: Library, name: str | Name, recipe: Recipe, report: Report, q
     report(Progress(status="success"))
 
 
-def _inherited(library: Library, base: Model) -> list[Part | Layer]:
-    """What a model has of the one it is made from."""
+def _inherited(library: Library, base: Model, made: ExitStack) -> list[Part | Layer]:
+    """What a model has of the one it is made from, held until the end of `made`."""
     items: list[Part | Layer] = []
+    made.callback(library.let_go_blobs, [layer.digest for layer in base.layers])
     for layer in base.layers:
         library.hold_blob(layer.digest)
         source, path = base.name.display(), library.blob_path(layer.digest)
@@ -121,15 +121,20 @@ def _message(message: Message) -> dict[str, Any]:
 def _json(value: Any) -> str:
     """JSON byte for byte as Go writes it, so that what Ollama has in a store is found there."""
     if isinstance(value, dict):
-        value = {key: _shortest(entry) for key, entry in sorted(value.items())}
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+        value = {key: _number(entry) for key, entry in sorted(value.items())}
+    text = msgspec.json.encode(value).decode()
     for character in "<>&\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return text + "\n"
 
 
-def _shortest(value: Any) -> Any:
-    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 1e15 else value
+def _number(value: Any) -> Any:
+    """A float as Go's encoding/json writes it: 1, 0.00005, 1e-7."""
+    if not isinstance(value, float):
+        return value
+    if value and not 1e-6 <= abs(value) < 1e21:
+        return msgspec.Raw(repr(value).replace("e-0", "e-").encode())
+    return msgspec.Raw(f"{Decimal(repr(value)):f}".removesuffix(".0").encode())
 
 
 class _Shelf:
@@ -137,40 +142,31 @@ class _Shelf:
 
     def __init__(self, library: Library) -> None:
         self._library = library
-        self._old = {path.name for path in _files(library)}
-        self._new: set[str] = set()
+        self._texts: dict[str, tuple[str, int]] = {}
+        self._placed: list[str] = []
 
     def __enter__(self) -> _Shelf:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if error is None or not self._new:
-            return
-        # Someone else may have made a model of one meanwhile.
-        used = {layer.digest for model in self._library.list() for layer in model.layers}
-        for digest in self._new - used:
-            with suppress(OSError):
-                self._library.blob_path(digest).unlink()
+        if error is not None:
+            with suppress(PunaError):
+                self._library.take_back_blobs(self._placed)
 
     def part(self, part: Part) -> Layer:
         if part.digest:
             size = part.path.stat().st_size
             return Layer(IMAGE + part.kind, part.digest, size, part.source)
-        return self._placed(part.kind, self._library.adopt_blob(part.path), part.source)
+        digest, size = self._library.adopt_blob(part.path)
+        self._placed.append(digest)
+        return Layer(IMAGE + part.kind, digest, size, part.source)
 
     def text(self, kind: str, text: str) -> Layer:
-        return self._placed(kind, self._library.add_blob([text.encode()]))
+        if text not in self._texts:
+            self._texts[text] = self._library.add_blob([text.encode()])
+            self._placed.append(self._texts[text][0])
+        return Layer(IMAGE + kind, *self._texts[text])
 
     def status(self, layer: Layer) -> str:
-        return f"{'creating new' if layer.digest in self._new else 'using existing'} layer {layer.digest}"
-
-    def _placed(self, kind: str, blob: tuple[str, int], source: str = "") -> Layer:
-        digest, size = blob
-        if self._library.blob_path(digest).name not in self._old:
-            self._new.add(digest)
-        return Layer(IMAGE + kind, digest, size, source)
-
-
-def _files(library: Library) -> list[Path]:
-    folder = library.root / "blobs"
-    return list(folder.iterdir()) if folder.is_dir() else []
+        new = layer.digest in self._placed and self._library.made_blob(layer.digest)
+        return f"{'creating new' if new else 'using existing'} layer {layer.digest}"

@@ -110,7 +110,7 @@ def _findings(library: Library, report: Report) -> Iterator[Finding]:
     for path, name in _manifests(library.root / "manifests"):
         if name is None:
             foreign.append(path)
-        elif not _readable(path):
+        elif path.exists() and not _readable(path):
             yield _unreadable(path, (name,))
         else:
             try:

@@ -19,7 +19,10 @@ class Folders:
         self._known: dict[str, tuple[tuple[int, int], list[Entry]]] = {}
 
     def entries(self, folder: str) -> list[Entry]:
-        """What is in `folder`; nothing when it is missing or no folder. Raises OSError if it is not ours."""
+        """What is in `folder`; nothing when it is missing or no folder. Raises OSError if it is not ours.
+
+        A link that leads nowhere is no missing folder, nor a missing file: its disk may be away for now.
+        """
         try:
             state = os.stat(folder)
             stamp = (state.st_mtime_ns, state.st_ino)
@@ -27,10 +30,20 @@ class Folders:
             if known and known[0] == stamp:
                 return known[1]
             with os.scandir(folder) as listing:
-                found = [(entry.name, entry.is_file()) for entry in listing]
+                found = [(entry.name, _is_file(entry)) for entry in listing]
         except (FileNotFoundError, NotADirectoryError):
             self._known.pop(folder, None)
+            if _leads_nowhere(folder):
+                raise
             return []
         if time.time_ns() - state.st_mtime_ns > _SETTLED:
             self._known[folder] = (stamp, found)
         return found
+
+
+def _is_file(entry: os.DirEntry[str]) -> bool:
+    return entry.is_file() or (entry.is_symlink() and _leads_nowhere(entry.path))
+
+
+def _leads_nowhere(path: str) -> bool:
+    return os.path.islink(path) and not os.path.exists(path)

@@ -28,6 +28,9 @@ _FILL_IN = ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id")
 SEEING = ("gemma3", "qwen25vl")
 """Architectures whose projector the engine reads where it lies inside the file of the weights."""
 
+_LONGEST = 64 << 20
+"""Bytes of a text; none is longer than a conversation with pictures."""
+
 _RANK = 4  # llama.h, LLAMA_POOLING_TYPE_RANK
 
 
@@ -165,14 +168,14 @@ class Model:
         return tuple(self.blobs.path(layer.digest) for layer in self._layers(kind))
 
     def _texts(self, kind: str) -> list[str]:
-        return [_read(path).decode("utf-8", "replace") for path in self._paths(kind)]
+        return [text(path).decode("utf-8", "replace") for path in self._paths(kind)]
 
     def _json(self, kind: str, type_: type[_T], empty: Callable[[], _T]) -> _T:
         paths = self._paths(kind)
         if not paths:
             return empty()
         try:
-            return msgspec.json.decode(_read(paths[-1]), type=type_)
+            return msgspec.json.decode(text(paths[-1]), type=type_)
         except msgspec.DecodeError as error:
             raise LoadFailed(f"model '{self.name.display()}' is damaged: its {kind}: {error}") from error
 
@@ -207,8 +210,11 @@ def human_number(count: int) -> str:
     return f"{count / 1e3:.0f}K" if count >= 1_000 else str(count)
 
 
-def _read(path: Path) -> bytes:
+def text(path: Path) -> bytes:
+    """What a blob of text holds. Raises LoadFailed when it cannot be read, or is too long for one."""
     try:
+        if path.stat().st_size > _LONGEST:
+            raise LoadFailed(f"{path} is longer than {_LONGEST >> 20} MiB")
         return path.read_bytes()
     except OSError as error:
         raise LoadFailed(f"cannot read {path}: {error.strerror}") from error

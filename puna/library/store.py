@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import builtins
-import hashlib
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
-from datetime import datetime
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,11 +22,11 @@ from puna.library.lock import locked
 from puna.library.manifests import Layer, Manifest
 from puna.library.model import Model
 from puna.library.names import Name
+from puna.library.reader import Reader
 from puna.types import BadRequest, InvalidName, LoadFailed, NotFound, PunaError
 
 log = logging.getLogger(__name__)
 
-_Stamp = tuple[int, int, int]
 _LOCK = ".puna.lock"
 
 
@@ -47,7 +45,7 @@ class Library:
         self._blobs = Blobs(root / "blobs", self._changing)
         self._manifests = root / "manifests"
         self._folders = Folders()
-        self._known: dict[Name, tuple[_Stamp, Model]] = {}
+        self._reader = Reader(self._blobs)
 
     def resolve(self, name: str | Name) -> Name:
         """The whole name, each part in the case it is stored in if it is stored. Raises InvalidName."""
@@ -58,7 +56,7 @@ class Library:
         """The model of this name. Raises InvalidName, NotFound, and LoadFailed when it is damaged."""
         found = self.resolve(name)
         try:
-            _, model = self._model(found, os.stat(self._path(found)))
+            model = self._reader.model(found, self._path(found))
         except OSError:
             raise NotFound(_not_found(name)) from None
         for layer in model.layers:
@@ -68,18 +66,17 @@ class Library:
 
     def list(self) -> builtins.list[Model]:
         """Every model, the newest first. Damaged ones are left out, with a warning."""
-        found: dict[Name, tuple[_Stamp, Model]] = {}
+        found: dict[Name, Model] = {}
         for name, path in manifests.stored(self._folders, self._manifests):
             if name is None:
                 log.warning("left out of the list: %s cannot be read", path)
                 continue
             try:
-                found[name] = self._model(name, os.stat(path))
+                found[name] = self._reader.model(name, Path(path))
             except (OSError, LoadFailed) as error:
                 log.warning("left out of the list: %s: %s", name.display(), error)
-        self._known = found
-        newest_first = sorted(found.values(), key=lambda known: known[0][0], reverse=True)
-        return [model for _, model in newest_first]
+        self._reader.forget_all_but(found.keys())
+        return sorted(found.values(), key=lambda model: model.modified_at, reverse=True)
 
     def copy(self, source: str, destination: str) -> None:
         """Give a model a second name. Raises BadRequest for an invalid name, NotFound for no source."""
@@ -147,6 +144,21 @@ class Library:
         """
         return self._blobs.hold(digest)
 
+    def let_go_blobs(self, digests: Iterable[str]) -> None:
+        """These blobs are held no more, unless another process holds them too."""
+        with suppress(PunaError), self._changing():  # Where nothing can be written, nothing is held.
+            self._blobs.let_go(digests)
+
+    def made_blob(self, digest: str) -> bool:
+        """Whether this process made the blob, no model has it yet, and nobody has asked for it since."""
+        return self._blobs.made(digest)
+
+    def take_back_blobs(self, digests: Iterable[str]) -> None:
+        """Remove those of these blobs that are still as `made_blob` says. Raises PunaError."""
+        with self._changing():
+            for digest in digests:
+                self._blobs.take_back(digest)
+
     def write_manifest(self, name: Name, config: dict[str, Any], layers: Sequence[Layer]) -> None:
         """Make `name` the model of these blobs, which are all there. Raises PunaError when one is not."""
         digest, size = self.add_blob([msgspec.json.encode(config) + b"\n"])
@@ -161,7 +173,7 @@ class Library:
             kind = manifests.decode(content).media_type
         except msgspec.DecodeError as error:
             raise PunaError(f"invalid manifest for {name.display()}: {error}") from error
-        if kind not in manifests.READABLE:
+        if kind and kind not in manifests.READABLE:
             raise PunaError(f"invalid manifest for {name.display()}: unsupported media type {kind}")
         self._write(name, content)
 
@@ -207,30 +219,6 @@ class Library:
         # Joined as text: on Windows `/` would take a host such as "c:" for a drive.
         return Path(f"{self._manifests}/{name.path()}")
 
-    def _model(self, name: Name, state: os.stat_result) -> tuple[_Stamp, Model]:
-        stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
-        known = self._known.get(name)
-        if known and known[0] == stamp:
-            return known
-        content = self._path(name).read_bytes()
-        try:
-            manifest = manifests.decode(content)
-            about = manifest.config.digest and self.blob_path(manifest.config.digest).read_bytes()
-            config = msgspec.json.decode(about, type=dict[str, Any]) if about else {}
-        except (msgspec.DecodeError, OSError) as error:
-            raise LoadFailed(f"model '{name.display()}' is damaged: {error}") from error
-        model = Model(
-            name=name,
-            digest=hashlib.sha256(content).hexdigest(),
-            size=sum(layer.size for layer in manifest.blobs),
-            modified_at=datetime.fromtimestamp(state.st_mtime).astimezone(),
-            config=config,
-            layers=tuple(layer for layer in manifest.layers or () if layer.digest),
-            blobs=self._blobs,
-        )
-        self._known[name] = (stamp, model)
-        return stamp, model
-
     def _read(self, name: Name, missing: str) -> bytes:
         try:
             return self._path(name).read_bytes()
@@ -253,7 +241,7 @@ class Library:
         with suppress(OSError):
             old = path.read_bytes()
         self._put(path, content)
-        self._known.pop(name, None)
+        self._reader.forget(name)
         try:
             # Again: Ollama works on the same stores, and knows nothing of our lock.
             self._check(named)
@@ -288,7 +276,7 @@ class Library:
         for folder in list(path.parents)[:3]:
             with suppress(OSError):  # It still holds another model.
                 folder.rmdir()
-        self._known.pop(name, None)
+        self._reader.forget(name)
 
     def _release(self, content: bytes) -> None:
         """Remove the blobs of a manifest that is gone, but for those that another has, or that are held."""
@@ -309,10 +297,9 @@ class Library:
         for name, path in manifests.stored(self._folders, self._manifests):
             try:
                 yield manifests.decode(Path(path).read_bytes()) if name else None
-            except FileNotFoundError:
-                continue  # Removed just now.
             except (OSError, msgspec.DecodeError):
-                yield None
+                if os.path.lexists(path):  # Else it was removed just now.
+                    yield None
 
     def _used(self, stored: Iterable[Manifest | None]) -> set[Path]:
         return {self.blob_path(layer.digest) for manifest in stored if manifest for layer in manifest.blobs}

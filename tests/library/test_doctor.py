@@ -71,12 +71,20 @@ def lying_manifest(library: Library) -> Path:
     return path
 
 
+def manifest_that_leads_nowhere(library: Library) -> Path:
+    path = manifest_path(library, "ailing")
+    path.rename(library.root.with_name("manifest"))
+    path.symlink_to(library.root.with_name("gone"))
+    return path
+
+
 SICKNESSES = {
     "damaged": damaged_template,
     "missing": missing_template,
     "missing config": missing_config,
     "manifest": unreadable_manifest,
     "manifest that lies": lying_manifest,
+    "manifest that leads nowhere": manifest_that_leads_nowhere,
 }
 each_sickness = pytest.mark.parametrize("sickness", SICKNESSES)
 

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import tracemalloc
 
 import pytest
 
@@ -174,6 +175,35 @@ def test_a_config_that_says_nothing_is_enough(library: Library, content: bytes) 
     details = library.open("model").details()
     assert details["parameter_size"] in ("", None)
     assert set(details) >= {"format", "family", "families", "quantization_level"}
+
+
+def test_a_text_as_long_as_weights_is_not_read(library: Library, caplog: pytest.LogCaptureFixture) -> None:
+    """A manifest may say of any blob that it is the config, or a license."""
+    for part in ("config", "license"):
+        model = put(library, part, license="MIT")
+        manifest = json.loads(manifest_path(library, part).read_bytes())
+        named = manifest["config"] if part == "config" else manifest["layers"][1]
+        named["digest"] = f"sha256:{len(part):064}"
+        os.truncate(os.open(library.blob_path(named["digest"]), os.O_CREAT | os.O_WRONLY), 1 << 30)
+        manifest_path(library, part).write_text(json.dumps(manifest))
+    tracemalloc.start()
+    with caplog.at_level(logging.WARNING):
+        assert displayed(library) == ["license:latest"]
+    assert "config:latest" in caplog.text
+    model = library.open("license")
+    with pytest.raises(LoadFailed, match="is longer than 64 MiB"):
+        _ = model.licenses
+    assert tracemalloc.get_traced_memory()[1] < 8 << 20
+    tracemalloc.stop()
+
+
+def test_a_manifest_that_does_not_say_what_it_is_will_do(library: Library) -> None:
+    model = put(library, "model")
+    said = json.loads(manifest_path(library, "model").read_bytes())
+    for kind in ({"mediaType": ""}, {}):
+        content = json.dumps({"config": said["config"], "layers": said["layers"], **kind}).encode()
+        library.write_manifest_bytes(Name.parse("other"), content)
+        assert library.open("other").weights == model.weights
 
 
 def test_a_manifest_without_config_or_layers_still_lists(library: Library) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import time
@@ -35,7 +34,7 @@ def test_noprune_keeps_what_replacing_leaves_but_not_what_removing_does(library:
     keeping = Library(library.root, no_prune=True)
     put(keeping, "model", b"old")
     put(keeping, "model", b"new")
-    old = keeping.blob_path(f"sha256:{hashlib.sha256(b'old').hexdigest()}")
+    old = keeping.blob_path(digest_of(b"old"))
     for path in library.root.glob("blobs/*"):
         os.utime(path, (0, 0))
     keeping.prune()
@@ -145,3 +144,43 @@ def test_only_files_that_stores_have_are_pruned(library: Library) -> None:
     os.utime(foreign, (0, 0))
     library.prune()
     assert foreign.exists()
+
+
+@pytest.mark.parametrize(
+    "away",
+    ["", "registry.ollama.ai", "registry.ollama.ai/library/model", "registry.ollama.ai/library/model/latest"],
+)
+def test_pruning_keeps_every_blob_while_a_link_among_the_manifests_leads_nowhere(
+    library: Library, tmp_path: Path, caplog: pytest.LogCaptureFixture, away: str
+) -> None:
+    """They may be kept on a disk that is not there just now."""
+    put(library, "model")
+    put(library, "h.io/other/model", b"other")
+    linked, disk = library.root / "manifests" / away, tmp_path / "disk"
+    linked.rename(disk)
+    linked.symlink_to(disk)
+    before = blobs(library)
+    for path in library.root.glob("blobs/*"):
+        os.utime(path, (0, 0))
+    assert displayed(library) == ["h.io/other/model:latest", "model:latest"]
+    disk.rename(tmp_path / "away")
+    for fresh in (library, Library(library.root)):
+        fresh.prune()
+        with caplog.at_level(logging.WARNING):
+            assert "model:latest" not in displayed(fresh)
+        assert "left out of the list" in caplog.text
+    if away:
+        library.delete("h.io/other/model")
+    assert blobs(library) == before
+    (tmp_path / "away").rename(disk)
+    assert library.open("model").weights.read_bytes() == b"weights"
+
+
+def test_pruning_takes_the_blobs_of_a_model_whose_link_was_removed(library: Library, tmp_path: Path) -> None:
+    put(library, "model")
+    manifest_path(library, "model").rename(tmp_path / "manifest")
+    manifest_path(library, "model").symlink_to(tmp_path / "manifest")
+    assert library.open("model").weights.read_bytes() == b"weights"
+    library.delete("model")
+    assert (tmp_path / "manifest").exists()
+    assert blobs(library) == set()

@@ -7,6 +7,7 @@ import json
 from puna.library import Library, Model
 from puna.types import Message
 from tests.library.create.making import DIGEST, made
+from tests.library.stores import blobs
 
 
 def test_a_model_from_another_has_all_it_has(library: Library, base: Model):
@@ -52,3 +53,10 @@ def test_the_config_blob_is_json_on_a_line(library: Library, base: Model):
     manifest = json.loads((library.root / "manifests/registry.ollama.ai/library/base/latest").read_bytes())
     content = library.blob_path(manifest["config"]["digest"]).read_bytes()
     assert json.loads(content) == base.config
+
+
+def test_nothing_is_left_of_a_model_and_of_what_was_made_of_it(library: Library, base: Model):
+    made(library, base="base", system="S2", template="T2", parameters={"seed": 5}, quantize="Q8_0")
+    library.delete("base")
+    library.delete("made")
+    assert blobs(library) == set()

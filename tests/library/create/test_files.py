@@ -63,6 +63,26 @@ def test_texts_become_layers_as_ollama_writes_them(library: Library, gguf: Path)
     assert model.messages[1].images == [b"x"]
 
 
+@pytest.mark.parametrize(
+    ("number", "written"),
+    [
+        (1.0, "1"),
+        (0.6, "0.6"),
+        (0.00005, "0.00005"),
+        (1e-6, "0.000001"),
+        (1e-7, "1e-7"),
+        (1.5e-10, "1.5e-10"),
+        (-0.0, "-0"),
+        (1e16, "10000000000000000"),
+        (1e21, "1e+21"),
+    ],
+)
+def test_numbers_are_written_as_go_writes_them(library: Library, gguf: Path, number: float, written: str):
+    """What Go's json.Marshal gives for each, so that Ollama and Puna have the same blob."""
+    model = made(library, files={"m": blob(library, gguf)}, parameters={"min_p": number})
+    assert library.blob_path(model.layers[-1].digest).read_text() == f'{{"min_p":{written}}}\n'
+
+
 def test_files_are_told_apart_by_what_they_say_they_are(library: Library, gguf: Path, tmp_path: Path):
     projectors = [
         small_gguf(tmp_path / "clip.gguf", "clip", clip__has_vision_encoder=True),

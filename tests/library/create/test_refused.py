@@ -10,11 +10,11 @@ from typing import Any
 import pytest
 
 from puna.engine import quantize as engine_quantize
-from puna.library import Library, Model, Recipe, create
+from puna.library import Library, Model, Name, Recipe, create
 from puna.types import BadRequest, InvalidName, NotFound, Progress, PunaError
 from tests.library.create.making import DIGEST, adapter, blob, contents, made
 from tests.library.split_files import split
-from tests.library.stores import put_real
+from tests.library.stores import digest_of, layer, put_real
 from tests.models import scripted_model, shape_model
 
 
@@ -118,7 +118,7 @@ def test_leaving_at_any_step_but_the_last_changes_nothing(library: Library, tmp_
     shape_model(whole)
     put_real(library, "made", system="old")
     parts = {path.name: blob(library, path) for path in split(whole, tmp_path, 2)}
-    recipe = Recipe(files=parts, system="new", licenses=["L"], parameters={"seed": 1})
+    recipe = Recipe(files=parts, system="new", licenses=["L", "new"], parameters={"seed": 1})
     count = steps_of(library, recipe)
     for digest in parts.values():
         library.hold_blob(digest)
@@ -134,6 +134,29 @@ def test_leaving_at_any_step_but_the_last_changes_nothing(library: Library, tmp_
         with pytest.raises(Left):
             create(library, "made", recipe, report, engine_quantize)
         assert contents(library) == before
+
+
+@pytest.mark.parametrize("same", [True, False], ids=["the same process", "another process"])
+@pytest.mark.parametrize("early", [True, False], ids=["before", "meanwhile"])
+def test_leaving_takes_no_blob_that_somebody_else_needs(
+    library: Library, base: Model, same: bool, early: bool
+):
+    other = library if same else Library(library.root)
+    shared = layer(other, "system", b"said by both") if early else None
+
+    def report(step: Progress) -> None:
+        nonlocal shared
+        if step.status == "writing manifest":
+            shared = shared or layer(other, "system", b"said by both")
+            raise Left
+
+    recipe = Recipe(base="base", system="said by both", template="alone")
+    with pytest.raises(Left):
+        create(library, "made", recipe, report, engine_quantize)
+    assert shared
+    assert not library.blob_path(digest_of(b"alone")).exists()
+    other.write_manifest(Name.parse("other"), {}, [*base.layers, shared])
+    assert other.open("other").system == "said by both"
 
 
 def test_a_failed_quantization_changes_nothing(library: Library, gguf: Path):

@@ -1,0 +1,60 @@
+"""Models as their manifests say they are, each read again only when its manifest changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Collection
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from puna.library import manifests
+from puna.library.blobs import Blobs
+from puna.library.model import Model, text
+from puna.library.names import Name
+from puna.types import LoadFailed
+
+_Stamp = tuple[int, int, int]
+
+
+class Reader:
+    """Remembers models by name. For any number of threads."""
+
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
+        self._known: dict[Name, tuple[_Stamp, Model]] = {}
+
+    def model(self, name: Name, path: Path) -> Model:
+        """The model of the manifest at `path`. Raises OSError when that cannot be read, LoadFailed."""
+        state = os.stat(path)
+        stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
+        known = self._known.get(name)
+        if known and known[0] == stamp:
+            return known[1]
+        content = path.read_bytes()
+        try:
+            manifest = manifests.decode(content)
+            about = manifest.config.digest and text(self._blobs.path(manifest.config.digest))
+            config = msgspec.json.decode(about, type=dict[str, Any]) if about else {}
+        except (msgspec.DecodeError, LoadFailed) as error:
+            raise LoadFailed(f"model '{name.display()}' is damaged: {error}") from error
+        model = Model(
+            name=name,
+            digest=hashlib.sha256(content).hexdigest(),
+            size=sum(layer.size for layer in manifest.blobs),
+            modified_at=datetime.fromtimestamp(state.st_mtime).astimezone(),
+            config=config,
+            layers=tuple(layer for layer in manifest.layers or () if layer.digest),
+            blobs=self._blobs,
+        )
+        self._known[name] = (stamp, model)
+        return model
+
+    def forget_all_but(self, names: Collection[Name]) -> None:
+        self._known = {name: known for name, known in list(self._known.items()) if name in names}
+
+    def forget(self, name: Name) -> None:
+        self._known.pop(name, None)
