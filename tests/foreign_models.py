@@ -50,10 +50,7 @@ def rewritten(
                 writer.add_tensor(tensor(found.name), values)
             else:
                 writer.add_tensor(tensor(found.name), values, raw_dtype=found.tensor_type)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
     return target
 
 
@@ -121,9 +118,7 @@ def gemma_embedding(path: Path) -> None:
     weights = Weights(writer, 0, F32)
     weights.matrix("token_embd", vocab, width)
     weights.norm("output_norm", width)
-    for block in (f"blk.{number}" for number in range(layers)):
-        weights.attention(block, width, heads, 1)
-        weights.feed_forward(block, width, ffn)
+    for block in weights.blocks(layers, width, heads, 1, ffn):
         for norm in ("attn_q_norm", "attn_k_norm"):
             weights.norm(f"{block}.{norm}", width // heads)
         for norm in ("post_attention_norm", "post_ffw_norm"):
@@ -146,9 +141,7 @@ def qwen2vl(folder: Path) -> tuple[Path, Path]:
     weights = Weights(writer, 0, F32)
     weights.embedding_and_output(vocab, width)
     weights.norm("output_norm", width)
-    for block in (f"blk.{number}" for number in range(layers)):
-        weights.attention(block, width, heads, 1)
-        weights.feed_forward(block, width, ffn)
+    for block in weights.blocks(layers, width, heads, 1, ffn):
         for part, size in (("attn_q", width), ("attn_k", width // heads), ("attn_v", width // heads)):
             weights.vector(f"{block}.{part}.bias", size)
     finish(writer)

@@ -146,3 +146,11 @@ class Weights:
         self.matrix(f"{block}.ffn_gate", ffn, width)
         self.matrix(f"{block}.ffn_up", ffn, width)
         self.matrix(f"{block}.ffn_down", width, ffn)
+
+    def blocks(self, layers: int, width: int, heads: int, kv_heads: int, ffn: int) -> list[str]:
+        """Attention and feed forward of each block; their names, for what they have besides."""
+        blocks = [f"blk.{number}" for number in range(layers)]
+        for block in blocks:
+            self.attention(block, width, heads, kv_heads)
+            self.feed_forward(block, width, ffn)
+        return blocks

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from tests.model_parts import (
     END,
     F32,
     Quantisation,
+    Token,
     Weights,
     add_decoder,
     add_metadata,
@@ -69,28 +70,45 @@ def scripted_model(
                 vocabulary.append((b"<0x%02X>#%d" % (byte, len(vocabulary)), TokenType.BYTE))
                 pieces.append(bytes([byte]))
 
+    follows = [END] * start
+    if pieces:
+        follows = [start] * start + [*range(start + 1, len(vocabulary)), start if endless else END]
+    follower_model(path, vocabulary, follows, chat_template, name, context_length, metadata)
+    return pieces
+
+
+def follower_model(
+    path: Path,
+    vocabulary: list[Token],
+    follows: Sequence[int],
+    chat_template: str | None = CHATML,
+    name: str = "follower",
+    context_length: int = 4096,
+    metadata: Mapping[str, int | float | str | bool] | None = None,
+) -> None:
+    """Write a model in which token `follows[i]` comes after token `i`, whatever came before.
+
+    A `llama` with one block that adds nothing: the embedding is the identity, the output matrix the table.
+    """
     size = len(vocabulary)
     width = -(-size // 64) * 64
-    follows = [start] * start + [*range(start + 1, size), start if endless else END]
     embedding = np.zeros((size, width), np.float32)
     embedding[np.arange(size), np.arange(size)] = 1
     output = np.zeros((size, width), np.float32)
-    output[follows if pieces else [END] * size, np.arange(size)] = _CERTAIN
+    output[follows, np.arange(size)] = _CERTAIN
 
     writer = model_writer(path, "llama", name, vocabulary, chat_template, context_length)
     add_decoder(writer, layers=1, width=width, heads=1, kv_heads=1, head_size=64, ffn=64)
     add_metadata(writer, metadata)
     writer.add_tensor("token_embd.weight", embedding)
     writer.add_tensor("output.weight", output)
-    writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
-    for norm in ("attn_norm", "ffn_norm"):
-        writer.add_tensor(f"blk.0.{norm}.weight", np.ones(width, np.float32))
+    for norm in ("output_norm", "blk.0.attn_norm", "blk.0.ffn_norm"):
+        writer.add_tensor(f"{norm}.weight", np.ones(width, np.float32))
     for part in ("attn_q", "attn_k", "attn_v", "ffn_gate", "ffn_up"):
         writer.add_tensor(f"blk.0.{part}.weight", np.zeros((64, width), np.float32))
     for part in ("attn_output", "ffn_down"):
         writer.add_tensor(f"blk.0.{part}.weight", np.zeros((width, 64), np.float32))
     finish(writer)
-    return pieces
 
 
 def shape_model(
@@ -116,9 +134,7 @@ def shape_model(
     weights = Weights(writer, seed, quantisation)
     weights.embedding_and_output(vocab, width)
     weights.norm("output_norm", width)
-    for block in range(layers):
-        weights.attention(f"blk.{block}", width, heads, kv_heads)
-        weights.feed_forward(f"blk.{block}", width, ffn)
+    weights.blocks(layers, width, heads, kv_heads, ffn)
     finish(writer)
 
 
@@ -135,12 +151,10 @@ def sliding_window_model(
     weights = Weights(writer, seed, F32)
     weights.matrix("token_embd", vocab, width)
     weights.norm("output_norm", width)
-    for block in range(layers):
-        weights.attention(f"blk.{block}", width, heads, kv_heads)
-        weights.feed_forward(f"blk.{block}", width, ffn)
+    for block in weights.blocks(layers, width, heads, kv_heads, ffn):
         # The output matrix is the embedding: without weight on the blocks a token would only repeat itself.
-        weights.norm(f"blk.{block}.post_attention_norm", width, scale=4.0)
-        weights.norm(f"blk.{block}.post_ffw_norm", width, scale=4.0)
+        weights.norm(f"{block}.post_attention_norm", width, scale=4.0)
+        weights.norm(f"{block}.post_ffw_norm", width, scale=4.0)
     finish(writer)
 
 
@@ -255,11 +269,9 @@ def decoder_embedding_model(
     weights = Weights(writer, seed, F32)
     weights.embedding_and_output(vocab, width)
     weights.norm("output_norm", width)
-    for block in (f"blk.{number}" for number in range(layers)):
-        weights.attention(block, width, heads, kv_heads)
+    for block in weights.blocks(layers, width, heads, kv_heads, ffn):
         weights.norm(f"{block}.attn_q_norm", width // heads)
         weights.norm(f"{block}.attn_k_norm", width // heads)
-        weights.feed_forward(block, width, ffn)
     if rerank_template:
         weights.matrix("cls.output", 2, width)
     finish(writer)

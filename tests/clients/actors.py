@@ -11,11 +11,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from gguf import TokenType
 
-from tests.model_parts import END, add_decoder, byte_vocabulary, finish, model_writer
-from tests.models import install
+from tests.model_parts import END, byte_vocabulary
+from tests.models import follower_model, install
 
 TURNS = (
     "{%- for message in messages %}<|im_start|>{{ message.role }}\n"
@@ -74,7 +73,7 @@ def _token(cue: str) -> str:
 
 
 def _write(path: Path, answers: Mapping[str, str], template: str) -> None:
-    """A model like `tests.models.scripted_model`'s, whose answers are spelled in bytes, so cut everywhere."""
+    """A model whose answers each follow their cue, spelled in bytes, so cut everywhere."""
     vocabulary = byte_vocabulary()
     follows = [END] * len(vocabulary)
     for cue, answer in answers.items():
@@ -83,21 +82,4 @@ def _write(path: Path, answers: Mapping[str, str], template: str) -> None:
             follows.append(len(vocabulary))
             vocabulary.append((b"<0x%02X>#%d" % (byte, len(vocabulary)), TokenType.BYTE))
         follows.append(END)
-    size = len(vocabulary)
-    width = -(-size // 64) * 64
-    embedding = np.zeros((size, width), np.float32)
-    embedding[np.arange(size), np.arange(size)] = 1
-    output = np.zeros((size, width), np.float32)
-    output[follows, np.arange(size)] = 8
-    writer = model_writer(path, "llama", "actor", vocabulary, template, context_length=4096)
-    add_decoder(writer, layers=1, width=width, heads=1, kv_heads=1, head_size=64, ffn=64)
-    writer.add_tensor("token_embd.weight", embedding)
-    writer.add_tensor("output.weight", output)
-    writer.add_tensor("output_norm.weight", np.ones(width, np.float32))
-    for norm in ("attn_norm", "ffn_norm"):
-        writer.add_tensor(f"blk.0.{norm}.weight", np.ones(width, np.float32))
-    for part in ("attn_q", "attn_k", "attn_v", "ffn_gate", "ffn_up"):
-        writer.add_tensor(f"blk.0.{part}.weight", np.zeros((64, width), np.float32))
-    for part in ("attn_output", "ffn_down"):
-        writer.add_tensor(f"blk.0.{part}.weight", np.zeros((width, 64), np.float32))
-    finish(writer)
+    follower_model(path, vocabulary, follows, template, name="actor")

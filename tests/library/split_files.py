@@ -7,6 +7,8 @@ from pathlib import Path
 
 from gguf import GGUFReader, GGUFValueType, GGUFWriter
 
+from tests.model_parts import finish
+
 _SKIPPED = ("GGUF.version", "GGUF.tensor_count", "GGUF.kv_count", "general.architecture")
 
 
@@ -32,8 +34,5 @@ def split(source: Path, folder: Path, count: int, about: Mapping[str, int] | Non
         for index, tensor in enumerate(reader.tensors):
             if 1 + index * (count - 1) // len(reader.tensors) == number:
                 writer.add_tensor(tensor.name, tensor.data, raw_dtype=tensor.tensor_type)
-        writer.write_header_to_file()
-        writer.write_kv_data_to_file()
-        writer.write_tensors_to_file()
-        writer.close()
+        finish(writer)
     return paths

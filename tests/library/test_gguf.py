@@ -12,6 +12,7 @@ import pytest
 from puna.library import Skipped, read_metadata
 from puna.library.gguf_types import FILE_TYPES, TENSOR_TYPES
 from tests.library.gguf_bytes import entry, header, read, tensor, text
+from tests.model_parts import finish
 from tests.models import shape_model
 
 
@@ -35,10 +36,7 @@ def test_reads_what_the_gguf_package_wrote(path: Path) -> None:
     writer.add_tensor("a.weight", np.zeros((3, 64), np.float32))
     quantised = gguf.quantize(np.ones((2, 64), np.float32), gguf.GGMLQuantizationType.Q8_0)
     writer.add_tensor("b.weight", quantised, raw_dtype=gguf.GGMLQuantizationType.Q8_0)
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
 
     metadata = read_metadata(path)
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from puna.library import read_metadata
 from puna.types import LoadFailed
 from tests.library.gguf_bytes import ALIGNMENT, HUGE, MAGIC, entry, header, read, tensor, text
+from tests.model_parts import finish
 from tests.models import embedding_model
 
 
@@ -100,10 +101,7 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     writer.add_token_list(["a", "bc", "def"])
     writer.add_token_scores([0.0, 1.0, 2.0])
     writer.add_tensor("t", np.zeros((2, 4), np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
     return path.read_bytes()
 
 

@@ -11,6 +11,7 @@ from gguf import GGUFWriter
 from puna.engine import quantize as engine_quantize
 from puna.library import Library, Model, Recipe, create
 from puna.types import Progress
+from tests.model_parts import add_metadata, finish
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -31,20 +32,11 @@ def statuses(library: Library, **recipe: Any) -> list[str]:
 
 
 def small_gguf(path: Path, architecture: str, **metadata: str | int | bool) -> Path:
+    """A file with one tensor; two underscores in a key stand for a dot."""
     writer = GGUFWriter(path, architecture)
-    for key, value in metadata.items():
-        key = key.replace("__", ".")
-        if isinstance(value, bool):
-            writer.add_bool(key, value)
-        elif isinstance(value, int):
-            writer.add_uint32(key, value)
-        else:
-            writer.add_string(key, value)
+    add_metadata(writer, {key.replace("__", "."): value for key, value in metadata.items()})
     writer.add_tensor("t", np.zeros(32, np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
+    finish(writer)
     return path
 
 
