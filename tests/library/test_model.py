@@ -130,9 +130,7 @@ def test_a_damaged_layer_is_named(library: Library, kind: str, name: str) -> Non
         getattr(model, name)
 
 
-def test_the_header_is_read_once_for_all_models_that_share_it(
-    library: Library, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_header_is_read_once_for_all_models_that_share_it(library: Library) -> None:
     first = put_real(library, "model").metadata
     library.copy("model", "copy")
     assert Library(library.root).open("copy").metadata is first

@@ -25,16 +25,15 @@ def test_a_new_tag_joins_the_model_in_its_case(library: Library) -> None:
 
 def test_the_exact_name_wins_over_one_that_differs_in_case(library: Library) -> None:
     put(library, "Model:a")
-    if (library.root / "MANIFESTS").exists():
-        pytest.skip("this file system does not tell case apart")
+    told_apart = not (library.root / "MANIFESTS").exists()
     for spelling in ("model/latest", "MODEL/latest", "MODEL/b"):
         path = library.root / "manifests/registry.ollama.ai/library" / spelling
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(manifest_path(library, "Model:a").read_bytes())
-    assert library.resolve("model").display() == "model:latest"
-    assert library.resolve("MODEL").display() == "MODEL:latest"
-    assert library.resolve("model:b").display() == "MODEL:b"
-    assert library.resolve("model:A").display() == "Model:a"
+    names = {"model": "model:latest", "MODEL": "MODEL:latest", "model:b": "MODEL:b", "model:A": "Model:a"}
+    for name, found in names.items():
+        # On a file system that does not tell case apart, all lie in the first one's folder.
+        assert library.resolve(name).display() == (found if told_apart else f"Model:{found.split(':')[1]}")
 
 
 def test_unknown_and_invalid_names_are_told_apart(library: Library) -> None:

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import pytest
 
+from puna.library import Model
 from puna.scheduling import Scheduler
 from puna.settings import Settings
 from puna.types import Options
 from tests.scheduling.scripted import (
+    Client,
     Launcher,
     Models,
     ask,
@@ -27,15 +29,20 @@ async def test_a_larger_context_serves_smaller_requests(models: Models):
     assert len(launcher.launches) == 1
 
 
+async def asked_for_more(scheduler: Scheduler, model: Model) -> tuple[Client, Client, Client]:
+    """An answer in progress, a request for a larger context than it has, and one that came after that."""
+    old = ask(scheduler, model)
+    await settle()
+    big, newcomer = ask(scheduler, model, Options(num_ctx=8192)), ask(scheduler, model)
+    await settle()
+    return old, big, newcomer
+
+
 @virtual_time
 async def test_a_request_for_more_reloads_once_the_answers_in_progress_have_ended(models: Models):
     launcher = Launcher()
     scheduler = Scheduler(Settings(), launcher)
-    old = ask(scheduler, models["a"])
-    await settle()
-    big = ask(scheduler, models["a"], Options(num_ctx=8192))
-    newcomer = ask(scheduler, models["a"])
-    await settle()
+    old, big, newcomer = await asked_for_more(scheduler, models["a"])
     assert big.waits
     assert newcomer.waits, "a stream of small requests would otherwise keep the big one out"
     await old.leave()
@@ -48,11 +55,7 @@ async def test_a_request_for_more_reloads_once_the_answers_in_progress_have_ende
 async def test_newcomers_are_served_again_when_the_big_request_goes_away(models: Models):
     launcher = Launcher()
     scheduler = Scheduler(Settings(), launcher)
-    old = ask(scheduler, models["a"])
-    await settle()
-    big = ask(scheduler, models["a"], Options(num_ctx=8192))
-    newcomer = ask(scheduler, models["a"])
-    await settle()
+    old, big, newcomer = await asked_for_more(scheduler, models["a"])
     assert newcomer.waits
     await big.vanish()
     assert old.holds

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +18,30 @@ from puna.library import Library
 from tests.models import install, scripted_model
 from tests.running import Server, serving
 
-SEALED = """#!/bin/sh
-seal='mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
-exec unshare --mount sh -c "$seal" {store} {python} "$@"
-"""
+MOUNT = """mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@\""""
+"""Makes the folder $0 read-only for the program that follows, and for nobody else."""
+WAYS = {
+    "mounted read-only": ["unshare", "--mount", "sh", "-c", MOUNT],
+    "mounted read-only for oneself": ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", MOUNT],
+    # Modes do not stop root, unless that is taken from it.
+    "no write permission": ["setpriv", "--inh-caps=-dac_override", "--bounding-set=-dac_override"],
+    "no write permission, not root": ["env"],
+}
+
+
+def sealing(way: str, store: Path | str) -> list[str]:
+    """What stands before a command for which `store` is to be read-only."""
+    return [*WAYS[way], str(store)] if "mounted" in way else WAYS[way]
+
+
+def works(way: str) -> bool:
+    with tempfile.TemporaryDirectory() as folder:
+        os.chmod(folder, 0o700 if "mounted" in way else 0o500)
+        try:
+            command = [*sealing(way, folder), "sh", "-c", 'test ! -w "$0"', folder]
+            return not subprocess.run(command, capture_output=True).returncode
+        except FileNotFoundError:
+            return False
 
 
 @pytest.fixture(scope="module")
@@ -37,23 +59,21 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return store
 
 
-@pytest.fixture(scope="module")
-def python(store: Path) -> Iterator[str]:
-    """A Python for which the store is read-only: by a mount of its own for root, whom modes do not stop."""
-    if os.getuid():
-        paths = [store, *store.rglob("*")]
-        for path in paths:
-            path.chmod(path.stat().st_mode & ~0o222)
-        yield sys.executable
-        for path in paths:
-            path.chmod(path.stat().st_mode | 0o200)
-        return
+@pytest.fixture(scope="module", params=filter(works, WAYS))
+def python(store: Path, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A Python for which the store is read-only."""
     sealed = store.with_name("python")
-    sealed.write_text(SEALED.format(store=store, python=sys.executable))
+    sealed.write_text(
+        f'#!/bin/sh\nexec {shlex.join([*sealing(request.param, store), sys.executable])} "$@"\n'
+    )
     sealed.chmod(0o755)
-    if subprocess.run([sealed, "-c", ""], capture_output=True).returncode:
-        pytest.skip("no mounts of one's own here")
+    modes = {path: path.stat().st_mode for path in (store, *store.rglob("*"))}
+    if "mounted" not in request.param:
+        for path, mode in modes.items():
+            path.chmod(mode & ~0o222)
     yield str(sealed)
+    for path, mode in modes.items():
+        path.chmod(mode)
 
 
 @pytest.fixture(scope="module")
@@ -70,8 +90,9 @@ def http(server: Server) -> Iterator[httpx.Client]:
         yield client
 
 
-def files(store: Path) -> dict[Path, float]:
-    return {path: path.stat().st_mtime for path in store.rglob("*")}
+def files(store: Path) -> dict[Path, bytes]:
+    """Not when they were written: who owns a blob may hold it even where he may not write."""
+    return {path: path.read_bytes() if path.is_file() else b"" for path in store.rglob("*")}
 
 
 def test_models_are_listed_shown_and_run(http: httpx.Client, store: Path) -> None:
