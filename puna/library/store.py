@@ -53,12 +53,12 @@ class Library:
         return manifests.spelled(self._folders, self._manifests, name)
 
     def open(self, name: str | Name) -> Model:
-        """The model of this name. Raises InvalidName, NotFound, and LoadFailed when it is damaged."""
+        """The model of this name. Raises InvalidName, NotFound, LoadFailed when it is damaged or not ours."""
         found = self.resolve(name)
         try:
             model = self._reader.model(found, self._path(found))
-        except OSError:
-            raise NotFound(_not_found(name)) from None
+        except OSError as error:
+            raise _unread(error, _not_found(name)) from None
         for layer in model.layers:
             if not self.blob_path(layer.digest).is_file():
                 raise LoadFailed(f"model '{found.display()}' is damaged: {layer.digest} is missing")
@@ -222,8 +222,8 @@ class Library:
     def _read(self, name: Name, missing: str) -> bytes:
         try:
             return self._path(name).read_bytes()
-        except OSError:
-            raise NotFound(missing) from None
+        except OSError as error:
+            raise _unread(error, missing) from None
 
     def _write(self, name: Name, content: bytes) -> None:
         name = self.resolve(name)
@@ -313,3 +313,10 @@ class Library:
 
 def _not_found(name: str | Name) -> str:
     return f"model '{name if isinstance(name, str) else name.display()}' not found"
+
+
+def _unread(error: OSError, missing: str) -> PunaError:
+    """What to say of a manifest that could not be read: one that is not ours is there all the same."""
+    if isinstance(error, PermissionError):
+        return LoadFailed(f"cannot read {error.filename}: {error.strerror}")
+    return NotFound(missing)
