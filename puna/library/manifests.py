@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -81,6 +82,20 @@ def stored(folders: Folders, root: Path) -> Iterator[tuple[Name | None, str]]:
                             yield Name.from_path(path), f"{root}/{path}"
     for folder in unreadable:
         yield None, folder
+
+
+def named(folders: Folders, root: Path) -> set[str] | None:
+    """The digests that the manifests below `root` name; None while one of those cannot be read."""
+    digests: set[str] = set()
+    for name, path in stored(folders, root):
+        try:
+            if name is None:
+                return None
+            digests.update(layer.digest for layer in decode(Path(path).read_bytes()).blobs)
+        except (OSError, msgspec.DecodeError):
+            if os.path.lexists(path):  # Else it was removed just now.
+                return None
+    return digests
 
 
 def spelled(folders: Folders, root: Path, name: Name) -> Name:

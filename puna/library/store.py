@@ -19,7 +19,7 @@ from puna.library.blobs import STALE, Blobs
 from puna.library.durable import aside, make_folder, move, sync_folder, write, writing
 from puna.library.folders import Folders
 from puna.library.lock import locked
-from puna.library.manifests import Layer, Manifest
+from puna.library.manifests import Layer
 from puna.library.model import Model
 from puna.library.names import Name
 from puna.library.reader import Reader
@@ -162,7 +162,12 @@ class Library:
     def write_manifest(self, name: Name, config: dict[str, Any], layers: Sequence[Layer]) -> None:
         """Make `name` the model of these blobs, which are all there. Raises PunaError when one is not."""
         digest, size = self.add_blob([msgspec.json.encode(config) + b"\n"])
-        self._write(name, manifests.encode(Layer(manifests.CONFIG, digest, size), layers))
+        try:
+            self._write(name, manifests.encode(Layer(manifests.CONFIG, digest, size), layers))
+        except PunaError:
+            with suppress(PunaError):
+                self.take_back_blobs([digest])
+            raise
 
     def write_manifest_bytes(self, name: Name, content: bytes) -> None:
         """Make `name` the model of this manifest, kept as it is, whose blobs are all there.
@@ -192,9 +197,7 @@ class Library:
 
     def unused(self) -> builtins.list[tuple[Path, int]]:
         """The files that `prune` would remove, and their sizes in bytes. Raises OSError."""
-        stored = list(self._stored())
-        keep_blobs = self._no_prune or None in stored
-        found = list(self._blobs.unused(None if keep_blobs else self._used(stored)))
+        found = list(self._blobs.unused(None if self._no_prune else self._used()))
         for path in self._manifests.glob(".*-partial"):
             with suppress(FileNotFoundError):
                 state = path.stat()
@@ -284,25 +287,15 @@ class Library:
             mine = manifests.decode(content).blobs
         except msgspec.DecodeError:
             return  # `prune` finds what it had.
-        stored = list(self._stored())
-        if None in stored:
-            return  # The one that cannot be read may have them too.
-        used = self._used(stored)
+        used = self._used()
         for layer in mine:
-            if self.blob_path(layer.digest) not in used:
+            if used is not None and self.blob_path(layer.digest) not in used:
                 self._blobs.remove_unless_held(layer.digest)
 
-    def _stored(self) -> Iterator[Manifest | None]:
-        """Every manifest, None for one that cannot be read."""
-        for name, path in manifests.stored(self._folders, self._manifests):
-            try:
-                yield manifests.decode(Path(path).read_bytes()) if name else None
-            except (OSError, msgspec.DecodeError):
-                if os.path.lexists(path):  # Else it was removed just now.
-                    yield None
-
-    def _used(self, stored: Iterable[Manifest | None]) -> set[Path]:
-        return {self.blob_path(layer.digest) for manifest in stored if manifest for layer in manifest.blobs}
+    def _used(self) -> set[Path] | None:
+        """The blobs that manifests name; None while one of those cannot be read, for it may name any."""
+        digests = manifests.named(self._folders, self._manifests)
+        return None if digests is None else set(map(self.blob_path, digests))
 
     def _resolve_for_copy(self, part: str, name: str) -> Name:
         try:

@@ -93,8 +93,10 @@ def test_deleting_takes_what_only_that_model_had(library: Library) -> None:
 def test_a_manifest_is_written_only_over_blobs_that_are_there(library: Library) -> None:
     put(library, "model")
     absent = "sha256:" + "0" * 64
+    before = blobs(library)
     with pytest.raises(PunaError, match=f"blob {absent} is missing"):
         library.write_manifest(Name.parse("model"), {}, [Layer(IMAGE + "model", absent, 1)])
+    assert blobs(library) == before
     assert library.open("model").weights.read_bytes() == b"weights"
 
 
