@@ -181,7 +181,7 @@ class Blobs:
         """Remove a blob that no manifest names, if it is there, while `changing`. Raises PunaError."""
         path = self.path(digest)
         with writing(self.folder), suppress(FileNotFoundError):
-            state = path.stat()
+            state = path.lstat()
             if state.st_nlink > 1 or state.st_mtime <= time.time():
                 path.unlink()
 
@@ -238,7 +238,7 @@ class Blobs:
         is also a person's file keeps its time; that its state changed now keeps it from being pruned.
         """
         state = path.stat()
-        if state.st_nlink > 1:
+        if state.st_nlink > 1 or path.is_symlink():
             with suppress(OSError):  # Somebody else's, in a store for many.
                 path.chmod(stat.S_IMODE(state.st_mode))
         else:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from puna.library import Library
 from puna.types import BadRequest, PunaError
-from tests.library.stores import blob_name, blobs, digest_of
+from tests.library.stores import blob_name, blobs, digest_of, put
 
 forked = multiprocessing.get_context("fork")
 
@@ -184,3 +184,18 @@ def test_a_file_from_elsewhere_is_not_adopted(library: Library, tmp_path: Path) 
     with pytest.raises(ValueError, match="was not made in"):
         library.adopt_blob(mine)
     assert mine.read_bytes() == b"precious"
+
+
+def test_of_a_blob_that_is_a_link_the_file_is_left_as_it_is(library: Library, tmp_path: Path) -> None:
+    model, file = put(library, "model"), tmp_path / "on another disk"
+    model.weights.rename(file)
+    model.weights.symlink_to(file)
+    os.utime(file, (1, 1))
+    assert library.hold_blob(model.layers[0].digest)
+    library.copy("model", "copy")
+    library.prune()
+    assert library.open("copy").weights.read_bytes() == b"weights"
+    for name in ("model", "copy"):
+        library.delete(name)
+    assert blobs(library) == set()
+    assert (file.read_bytes(), file.stat().st_mtime) == (b"weights", 1)
