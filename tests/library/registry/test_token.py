@@ -16,8 +16,9 @@ from puna.library.registry import Pace
 from puna.library.registry.challenge import Challenge
 from puna.library.registry.key import signature
 from puna.types import PunaError
+from tests.gate import Gate
 from tests.library.registry.conftest import MODEL, PACE, WEIGHTS, put
-from tests.registries import Asked, Fault, Gate, Line, line
+from tests.registries import Asked, Fault, Line, line
 
 
 def fetch(library: Library, host: str, key: Path) -> None:
