@@ -152,7 +152,7 @@ class Answer:
         parts = re.split(f"({marker})", thought + said + written.calls(calls))
         self._family = written.family
         self._deltas = [
-            Delta(piece)
+            Delta(piece, 1)
             for part in parts
             for piece in ([part] if part in special else re.findall(f"(?s).{{1,{TOKEN}}}", part))
         ]
