@@ -17,12 +17,12 @@ from puna.server.anthropic.errors import MIDDLEWARE, line
 from puna.server.anthropic.events import PING, Events, failed
 from puna.server.anthropic.models import Spoken, model, models
 from puna.server.anthropic.requests import MessagesBody, PromptBody
-from puna.server.anthropic.silence import attended
 from puna.server.body import decoded
 from puna.server.errors import JSON
 from puna.server.framing import EVENTS, Framing, Stream, Whole
 from puna.server.methods import Only
 from puna.server.rooms import rooms
+from puna.server.silence import attended
 
 PATIENCE = 10.0
 """Seconds without a word after which a client is told that the answer is on its way."""

@@ -12,7 +12,7 @@ from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.anthropic.answer import Asked
 from puna.server.anthropic.events import PING, Events
 from puna.server.anthropic.routes import streamed
-from puna.server.anthropic.silence import attended
+from puna.server.silence import attended
 
 SOON, NEVER = 0.001, 1000.0
 
