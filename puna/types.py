@@ -16,9 +16,17 @@ class PunaError(Exception):
 
 
 class BadRequest(PunaError):
-    """The request itself is wrong; the message names the field or option."""
+    """The request itself is wrong; the message names the field or option.
+
+    `field` is what inference's requests call it, where that is known: `tools`, `messages[0].images`,
+    `options.seed`. So a dialect can name its own.
+    """
 
     status = 400
+
+    def __init__(self, message: str, field: str = "") -> None:
+        super().__init__(message)
+        self.field = field
 
 
 class InvalidName(BadRequest):
@@ -122,8 +130,8 @@ def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
     if kind == "array" and isinstance(value, (list, tuple)):
         if all(isinstance(item, str) for item in value):
             return tuple(value)
-        raise BadRequest(f'option "{name}" must be of an array of strings')
-    raise BadRequest(f'option "{name}" must be of type {kind}')
+        raise BadRequest(f'option "{name}" must be of an array of strings', f"options.{name}")
+    raise BadRequest(f'option "{name}" must be of type {kind}', f"options.{name}")
 
 
 class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):

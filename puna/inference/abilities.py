@@ -13,9 +13,10 @@ def check_chat(request: ChatRequest, model: Model) -> None:
     """Raises BadRequest when `model` cannot answer `request`."""
     abilities = capabilities(model)
     _check_text(abilities, request, "chat")
-    _check_media(model, request.model, [file for message in request.messages for file in message.images])
+    for index, message in enumerate(request.messages):
+        _check_media(model, request.model, message.images, f"messages[{index}].images")
     if request.offered and "tools" not in abilities:
-        raise BadRequest(f"{model.name} does not support tools")
+        raise BadRequest(f"{model.name} does not support tools", "tools")
 
 
 def check_generate(request: GenerateRequest, model: Model) -> None:
@@ -24,33 +25,33 @@ def check_generate(request: GenerateRequest, model: Model) -> None:
         raise BadRequest("raw mode does not support template, system, or context")
     abilities = capabilities(model)
     _check_text(abilities, request, "generate")
-    _check_media(model, request.model, request.images)
+    _check_media(model, request.model, request.images, "images")
     if request.suffix and "insert" not in abilities:
-        raise BadRequest(f"{model.name} does not support insert")
+        raise BadRequest(f"{model.name} does not support insert", "suffix")
 
 
 def check_embed(request: EmbedRequest, model: Model) -> None:
     """Raises BadRequest when `model` makes no vectors."""
     if "embedding" not in capabilities(model):
-        raise BadRequest(f'"{request.model}" does not support embeddings')
+        raise BadRequest(f'"{request.model}" does not support embeddings', "model")
 
 
-def check_sight(name: str, model: Model) -> None:
-    """Raises BadRequest when `model`, which the request called `name`, reads no images."""
+def check_sight(name: str, model: Model, field: str = "images") -> None:
+    """Raises BadRequest when `model`, called `name` by the request, reads no images, which are in `field`."""
     if "vision" not in capabilities(model):
-        raise BadRequest(f'"{name}" does not support vision: it cannot read images')
+        raise BadRequest(f'"{name}" does not support vision: it cannot read images', field)
 
 
 def _check_text(abilities: list[str], request: ChatRequest | GenerateRequest, purpose: str) -> None:
     if "completion" not in abilities:
-        raise BadRequest(f'"{request.model}" does not support {purpose}')
+        raise BadRequest(f'"{request.model}" does not support {purpose}', "model")
     if request.think and "thinking" not in abilities and not request.think_if_able:
-        raise BadRequest(f'"{request.model}" does not support thinking')
+        raise BadRequest(f'"{request.model}" does not support thinking', "think")
 
 
-def _check_media(model: Model, name: str, files: list[bytes]) -> None:
+def _check_media(model: Model, name: str, files: list[bytes], field: str) -> None:
     sounds = sum(map(is_sound, files))
     if sounds and "audio" not in capabilities(model):
-        raise BadRequest(f'"{name}" does not support audio: it cannot hear sounds')
+        raise BadRequest(f'"{name}" does not support audio: it cannot hear sounds', field)
     if sounds < len(files):
-        check_sight(name, model)
+        check_sight(name, model, field)

@@ -14,6 +14,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from puna.inference.abilities import check_chat, check_embed, check_generate, check_sight
+from puna.inference.faults import naming
 from puna.inference.job import job_for, settled
 from puna.inference.observer import Observer
 from puna.inference.prompts import PICTURE_TOKENS, Composed, chat_prompt, generate_prompt, warm
@@ -70,41 +71,42 @@ class Inference:
             if request.empty:
                 yield Summary(reason="load")
                 return
-            request = settled(request, model)
-            composed = await _composed(request, model, lease.engine, options)
-            if request.rendered_only:
-                yield Rendered(composed.text, len(composed.images))
-                return
-            raw = isinstance(request, GenerateRequest) and request.raw
-            job, reading = await job_for(request, model, options, composed)
-            first_ns = 0
-            async with aclosing(lease.engine.generate(job)) as steps:
-                async for step in steps:
-                    if isinstance(step, Begun):
-                        yield step
-                        continue
-                    if isinstance(step, Delta):
-                        first_ns = first_ns or perf_counter_ns() - started
-                        for piece in reading.pieces(step):
+            with naming(request):
+                request = settled(request, model)
+                composed = await _composed(request, model, lease.engine, options)
+                if request.rendered_only:
+                    yield Rendered(composed.text, len(composed.images))
+                    return
+                raw = isinstance(request, GenerateRequest) and request.raw
+                job, reading = await job_for(request, model, options, composed)
+                first_ns = 0
+                async with aclosing(lease.engine.generate(job)) as steps:
+                    async for step in steps:
+                        if isinstance(step, Begun):
+                            yield step
+                            continue
+                        if isinstance(step, Delta):
+                            first_ns = first_ns or perf_counter_ns() - started
+                            for piece in reading.pieces(step):
+                                yield piece
+                            continue
+                        for piece in reading.rest():
                             yield piece
-                        continue
-                    for piece in reading.rest():
-                        yield piece
-                    summary = Summary(
-                        reason=step.reason,
-                        total_ns=perf_counter_ns() - started,
-                        load_ns=lease.load_ns,
-                        prompt_tokens=step.prompt_tokens,
-                        cached_tokens=step.cached_tokens,
-                        prompt_ns=step.prompt_ns,
-                        eval_tokens=step.eval_tokens,
-                        reasoning_tokens=reading.reasoning,
-                        eval_ns=step.eval_ns,
-                        context=[] if raw else step.tokens,
-                        stop=step.stop,
-                    )
-                    self._observer.answered(model.name.display(), summary, first_ns)
-                    yield summary
+                        summary = Summary(
+                            reason=step.reason,
+                            total_ns=perf_counter_ns() - started,
+                            load_ns=lease.load_ns,
+                            prompt_tokens=step.prompt_tokens,
+                            cached_tokens=step.cached_tokens,
+                            prompt_ns=step.prompt_ns,
+                            eval_tokens=step.eval_tokens,
+                            reasoning_tokens=reading.reasoning,
+                            eval_ns=step.eval_ns,
+                            context=[] if raw else step.tokens,
+                            stop=step.stop,
+                        )
+                        self._observer.answered(model.name.display(), summary, first_ns)
+                        yield summary
 
     async def rank(self, request: RankRequest) -> Ranking:
         """How well each document answers the query, in the documents' order."""
@@ -125,7 +127,8 @@ class Inference:
         options = _options(model, request.options)
         async with self._scheduler.lease(model, options, request.keep_alive) as lease:
             asked = replace(settled(request, model), truncate=False)
-            composed = await _composed(asked, model, lease.engine, options)
+            with naming(request):
+                composed = await _composed(asked, model, lease.engine, options)
             tokens = await lease.engine.tokenize(composed.text)
             return len(tokens) + PICTURE_TOKENS * len(composed.images)
 

@@ -1,0 +1,47 @@
+"""Which part of a request a refusal is about, for dialects that call it by another name."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from puna.inference.requests import ChatRequest, GenerateRequest
+from puna.types import BadRequest
+
+_SAID = {
+    "tool_choice": r"invalid tool_choice",
+    "tools": r"invalid tools|invalid JSON schema in tools",
+    "schema": r"invalid JSON schema in format",
+    "bias": r"logit_bias names",
+    "prompt": r"the input length exceeds",
+    "template": r"template: ",
+    "images": r'invalid value for "images"|.*\b(?:images?|sounds?)\b',
+}
+"""How the rooms below begin to tell of a field: from the engine's process nothing else comes."""
+_EITHER = re.compile(r"the JSON schemas? in format (?:and|or) tools")
+
+
+@contextmanager
+def naming(request: ChatRequest | GenerateRequest, file: bytes | None = None) -> Iterator[None]:
+    """Gives a BadRequest from within its `field`, if it has none; `file` is the picture or sound in hand."""
+    try:
+        yield
+    except BadRequest as error:
+        error.field = error.field or (_holding(request, file) if file else _field(request, str(error)))
+        raise
+
+
+def _field(request: ChatRequest | GenerateRequest, message: str) -> str:
+    if _EITHER.match(message):
+        return "tools" if request.schema is None else "schema"
+    return next((field for field, words in _SAID.items() if re.match(words, message)), "")
+
+
+def _holding(request: ChatRequest | GenerateRequest, file: bytes) -> str:
+    """Where the request has `file`."""
+    if isinstance(request, ChatRequest):
+        for index, message in enumerate(request.messages):
+            if any(image is file for image in message.images):
+                return f"messages[{index}].images"
+    return "images"
