@@ -15,6 +15,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from puna.server.errors import JSON, line
+from puna.server.silence import attended
 
 T = TypeVar("T")
 
@@ -29,6 +30,9 @@ class Framing(msgspec.Struct, frozen=True):
 
 NDJSON = Framing(b"application/x-ndjson", b"", b"\n")
 EVENTS = Framing(b"text/event-stream", b"data: ", b"\n\n")
+
+COMMENT = b": still at it\n\n"
+"""Nothing, in a stream of events (HTML, 9.2.6): clients pass over it, and know that the server is there."""
 
 
 def framing(request: Request) -> Framing:
@@ -48,8 +52,11 @@ class Stream:
         objects: AsyncGenerator[bytes, None],
         framing: Framing,
         failure: Callable[[Exception], bytes] = line,
+        *,
+        patience: float | None = None,
     ) -> None:
-        self._objects = objects
+        """`patience`: seconds without an object after which a COMMENT is sent, with the status if need be."""
+        self._objects = attended(objects, patience) if patience else objects
         self._framing = framing
         self._failure = failure
 
@@ -59,18 +66,21 @@ class Stream:
 
     async def _send(self, send: Send) -> bool:
         before, after = self._framing.before, self._framing.after
+
+        async def tell(item: bytes | None) -> None:
+            body = COMMENT if item is None else before + item + after
+            await send({"type": "http.response.body", "body": body, "more_body": True})
+
         async with aclosing(self._objects) as objects:
             first = await anext(objects)
             headers = [(b"content-type", self._framing.content_type), (b"cache-control", b"no-cache")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await send({"type": "http.response.body", "body": before + first + after, "more_body": True})
+            await tell(first)
             try:
                 async for item in objects:
-                    body = before + item + after
-                    await send({"type": "http.response.body", "body": body, "more_body": True})
+                    await tell(item)
             except Exception as error:
-                body = before + self._failure(error) + after
-                await send({"type": "http.response.body", "body": body, "more_body": True})
+                await tell(self._failure(error))
         return True
 
 

@@ -9,6 +9,9 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
+PATIENCE = 10.0
+"""Seconds without a word after which a client is told that the answer is on its way."""
+
 _WAITING = 64
 """Items made ahead of a client that reads slowly."""
 

@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from puna.server.errors import HANDLERS
-from puna.server.framing import Stream, Whole, framing
+from puna.server.framing import COMMENT, EVENTS, Stream, Whole, framing
 from puna.types import Busy, EngineGone
 
 Objects = Callable[[], AsyncGenerator[bytes, None]]
@@ -97,6 +97,47 @@ async def test_what_fails_later_is_the_last_object(accept: str, expected: str):
     answer = await get(failing, accept=accept)
     assert answer.status_code == 200
     assert answer.text == expected
+
+
+async def test_comments_are_sent_in_silences():
+    sent: list[bytes] = []
+    go = asyncio.Event()
+
+    async def slow() -> AsyncGenerator[bytes, None]:
+        await go.wait()
+        yield b"{}"
+        raise EngineGone("the runner ended")
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(message: Any) -> None:
+        sent.append(message.get("body", b"%d" % message["status"] if "status" in message else b""))
+        if sent.count(COMMENT) == 2:
+            go.set()
+
+    await Stream(slow(), EVENTS, patience=0.001)({"type": "http"}, receive, send)
+    assert sent[:3] == [b"200", COMMENT, COMMENT]
+    assert [body for body in sent[3:] if body != COMMENT] == [
+        b"data: {}\n\n", b'data: {"error":"the runner ended"}\n\n', b"",
+    ]  # fmt: skip
+
+
+async def test_what_fails_before_patience_ends_has_its_status():
+    async def failing() -> AsyncGenerator[bytes, None]:
+        raise Busy("server busy")
+        yield b""
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def send(message: Any) -> None:
+        raise AssertionError("nothing is said")
+
+    with pytest.raises(Busy):
+        await Stream(failing(), EVENTS, patience=1000.0)({"type": "http"}, receive, send)
 
 
 @pytest.mark.parametrize(
