@@ -61,8 +61,7 @@ def test_a_stream_is_put_together_as_the_whole_response(client: OpenAI):
         response = stream.get_final_response()
     reasoning = response.output[0]
     assert reasoning.type == "reasoning"
-    assert reasoning.content
-    assert reasoning.content[0].text == REASONING
+    assert reasoning.summary[0].text == REASONING
     assert response.output_text == "Blue."
     assert kinds[:3] == ["response.created", "response.in_progress", "response.output_item.added"]
     assert kinds[-1] == "response.completed"

@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic_ai import Agent, NativeOutput, PromptedOutput, ThinkingPart
 from pydantic_ai.models import Model
 from pydantic_ai.models.ollama import OllamaModel
-from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel, OpenAIResponsesModelSettings
+from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
 from pydantic_ai.providers.ollama import OllamaProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
@@ -57,9 +57,7 @@ async def test_a_streamed_answer(actor: Model):
 
 
 async def test_thinking(kind: str, guide_server: Server):
-    # On the Responses API reasoning is asked for.
-    settings = OpenAIResponsesModelSettings(openai_reasoning_summary="auto")
-    result = await Agent(model_of(kind, "thinker", guide_server)).run("Why?", model_settings=settings)
+    result = await Agent(model_of(kind, "thinker", guide_server)).run("Why?")
     parts = result.all_messages()[-1].parts
     assert [part.content for part in parts if isinstance(part, ThinkingPart)] == [REASONING]
     assert result.output == "Blue."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -11,14 +12,15 @@ from starlette.requests import Request
 from puna.inference import Answer, Call, ChatRequest, Piece, Rendered, Summary
 from puna.server.framing import EVENTS, Stream, Whole
 from puna.server.openai.answers import Told, gathered, said
+from puna.server.openai.body import asked
 from puna.server.openai.errors import Invalid, line
 from puna.server.openai.messages import conversation
-from puna.server.openai.requests import ChatBody, asked
+from puna.server.openai.requests import ChatBody
 from puna.server.openai.responses import Identity, chat_logprobs, debug_info, encode, reason, usage
 from puna.server.openai.streams import Pieces, streamed
-from puna.server.openai.tools import chosen
 from puna.server.remote import Remote
 from puna.server.rooms import rooms
+from puna.server.silence import PATIENCE
 
 _ROLE = b'"delta":{"role":"assistant","content":""}'
 
@@ -32,10 +34,11 @@ async def chat(request: Request) -> Stream | Whole:
     answers = [opened.inference.chat(replace(ask, options=each)) for each in options]
     identity = Identity.new("chatcmpl", ask.model)
     if not body.stream or ask.rendered_only:
-        return Whole(_whole(identity, answers, with_logprobs=ask.logprobs is not None))
+        return Whole(_whole(identity, answers, body))
     pieces = Pieces(identity, "chat.completion.chunk", len(answers), with_usage=body.with_usage)
-    chunks = streamed(answers, _Deltas(pieces), pieces, len(answers), with_usage=body.with_usage)
-    return Stream(chunks, EVENTS, line)
+    deltas = _Deltas(pieces, legacy=body.legacy)
+    chunks = streamed(answers, deltas, pieces, len(answers), with_usage=body.with_usage)
+    return Stream(chunks, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
 
 
 async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
@@ -44,13 +47,13 @@ async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
     if not body.messages:
         raise Invalid("messages", "[] is too short - 'messages'", "missing_required_parameter")
     body.check_modalities()
-    choice = chosen(body)
+    choice = body.choice()
     return ChatRequest(
         model=model,
         tools=choice.tools,
         tool_choice=choice.way,
         tool_name=choice.name,
-        parallel_calls=body.parallel_tool_calls is not False,
+        parallel_calls=body.parallel_tool_calls is not False and not body.legacy,
         schema=body.schema(),
         think=body.think(),
         logprobs=body.likeliest(),
@@ -63,8 +66,9 @@ async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
 class _Deltas:
     """An answer's pieces as deltas of a message."""
 
-    def __init__(self, pieces: Pieces) -> None:
+    def __init__(self, pieces: Pieces, *, legacy: bool) -> None:
         self._chunk = pieces.chunk
+        self._legacy = legacy
         self._called: set[int] = set()
 
     def begin(self, index: int) -> Iterator[bytes]:
@@ -82,18 +86,18 @@ class _Deltas:
             yield self._chunk(index, b'"delta":{"content":' + encode(piece.text) + b"}", logprobs)
         if piece.calls:
             self._called.add(index)
-            calls = encode([{"index": call.index, **_call(call)} for call in piece.calls])
-            yield self._chunk(index, b'"delta":{"tool_calls":' + calls + b"}")
+            called = _called(piece.calls, legacy=self._legacy, numbered=True)
+            yield self._chunk(index, b'"delta":' + encode(called))
 
     def end(self, index: int, summary: Summary) -> bytes:
-        why = reason(summary, called=index in self._called)
+        why = reason(summary, called=index in self._called, legacy=self._legacy)
         return self._chunk(index, b'"delta":{}', reason=encode(why))
 
 
-async def _whole(identity: Identity, answers: Sequence[Answer], *, with_logprobs: bool) -> bytes:
+async def _whole(identity: Identity, answers: Sequence[Answer], body: ChatBody) -> bytes:
     told = await gathered(answers)
     completion = identity.fields("chat.completion")
-    completion["choices"] = [_choice(index, answer, with_logprobs) for index, answer in enumerate(told)]
+    completion["choices"] = [_choice(index, answer, body) for index, answer in enumerate(told)]
     ends = [answer.end for answer in told]
     completion["usage"] = usage([end for end in ends if isinstance(end, Summary)], len(told))
     if isinstance(ends[0], Rendered):
@@ -101,23 +105,39 @@ async def _whole(identity: Identity, answers: Sequence[Answer], *, with_logprobs
     return encode(completion)
 
 
-def _choice(index: int, answer: Told, with_logprobs: bool) -> dict[str, Any]:
-    text, calls = answer.text, answer.calls
+def _choice(index: int, answer: Told, body: ChatBody) -> dict[str, Any]:
+    text, calls, end = answer.text, answer.calls, answer.end
     message: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
     message["refusal"] = None
     if thinking := answer.thinking:
         message["reasoning"] = message["reasoning_content"] = thinking
     if calls:
-        message["tool_calls"] = [_call(call) for call in calls]
-    end = answer.end
+        message |= _called(calls, legacy=body.legacy)
+    ended = isinstance(end, Summary)
     return {
         "index": index,
         "message": message,
-        "logprobs": chat_logprobs(answer.logprobs) if with_logprobs else None,
-        "finish_reason": reason(end, called=bool(calls)) if isinstance(end, Summary) else None,
+        "logprobs": chat_logprobs(answer.logprobs) if body.logprobs else None,
+        "finish_reason": reason(end, called=bool(calls), legacy=body.legacy) if ended else None,
     }
 
 
-def _call(call: Call) -> dict[str, Any]:
-    function = {"name": call.name, "arguments": encode(call.arguments).decode()}
-    return {"id": call.id, "type": "function", "function": function}
+def _called(calls: Sequence[Call], *, legacy: bool, numbered: bool = False) -> dict[str, Any]:
+    """The calls as a message or, with their numbers, a delta has them."""
+    if legacy:
+        return {"function_call": _function(calls[0])}
+    return {
+        "tool_calls": [
+            {
+                **({"index": call.index} if numbered else {}),
+                "id": call.id,
+                "type": "function",
+                "function": _function(call),
+            }
+            for call in calls
+        ]
+    }
+
+
+def _function(call: Call) -> dict[str, str]:
+    return {"name": call.name, "arguments": encode(call.arguments).decode()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 from msgspec.structs import replace
 from starlette.requests import Request
@@ -11,11 +12,13 @@ from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, 
 from puna.server.content import unmarked
 from puna.server.framing import EVENTS, Stream, Whole
 from puna.server.openai.answers import gathered, said
+from puna.server.openai.body import asked, texts_or_tokens
 from puna.server.openai.errors import line
-from puna.server.openai.requests import CompletionBody, asked, texts_or_tokens
+from puna.server.openai.requests import CompletionBody
 from puna.server.openai.responses import Identity, TextLogprobs, debug_info, encode, reason, usage
 from puna.server.openai.streams import Pieces, streamed
 from puna.server.rooms import rooms
+from puna.server.silence import PATIENCE
 
 
 async def completions(request: Request) -> Stream | Whole:
@@ -34,7 +37,7 @@ async def completions(request: Request) -> Stream | Whole:
     pieces = Pieces(identity, "text_completion", len(answers), with_usage=body.with_usage)
     wording = _Texts(pieces, echoes)
     chunks = streamed(answers, wording, pieces, body.choices, with_usage=body.with_usage)
-    return Stream(chunks, EVENTS, line)
+    return Stream(chunks, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
 
 
 async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateRequest]:

@@ -4,18 +4,26 @@ from __future__ import annotations
 
 import base64
 import struct
-from typing import Any
+from typing import Any, ClassVar
 
 from starlette.requests import Request
 
 from puna.inference import EmbedRequest, Inference
 from puna.server.framing import Whole
+from puna.server.openai.body import Body, TextOrTokens, asked, texts_or_tokens
 from puna.server.openai.errors import Invalid
-from puna.server.openai.requests import EmbeddingBody, asked, texts_or_tokens
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
 
 _FORMATS = ("float", "base64")
+
+
+class EmbeddingBody(Body, kw_only=True):
+    names: ClassVar[dict[str, str]] = {"prompt": "input"}
+
+    input: TextOrTokens | None = None
+    encoding_format: str | None = None
+    dimensions: int | None = None
 
 
 async def embeddings(request: Request) -> Whole:

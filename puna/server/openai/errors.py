@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
@@ -15,6 +18,9 @@ from puna.types import BadRequest, InvalidName, NotFound, PunaError
 
 _FIELD = re.compile(r'invalid value for "(?P<field>[^"]+)"')
 """How puna.server.body names the field in a refusal."""
+
+Names = Callable[[str], str]
+"""What the dialect calls a field of inference's requests, by what that calls it."""
 
 
 class Invalid(BadRequest):
@@ -26,22 +32,20 @@ class Invalid(BadRequest):
         self.code = code
 
 
-def line(error: Exception) -> bytes:
+def called(request: Request, names: Names) -> None:
+    """From here on what is refused is told of by the names that `request` has for its fields."""
+    request.scope["names"] = names
+
+
+def line(error: Exception, names: Names = str) -> bytes:
     """The JSON object that tells of `error`."""
-    message = sentence(error)
-    if isinstance(error, Invalid):
-        return _told(message, error.status, error.param, error.code)
-    if isinstance(error, NotFound):
-        return _told(message, error.status, "model", "model_not_found")
-    if isinstance(error, InvalidName):
-        return _told(message, error.status, "model", "invalid_value")
-    field = _FIELD.match(message)
-    return _told(message, _status(error), field and field["field"])
+    param, code = _place(error, names)
+    return _told(sentence(error), _status(error), param, code)
 
 
 async def refused(request: Request, error: Exception) -> Response:
     """The answer to a request that ended in `error` before its first byte."""
-    return Response(line(error), _status(error), media_type=JSON)
+    return Response(line(error, request.scope.get("names", str)), _status(error), media_type=JSON)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
@@ -57,12 +61,27 @@ async def unrouted(request: Request, error: Exception) -> Response:
     return Response(body, status, error.headers, media_type=JSON)
 
 
-HANDLERS: Any = {
+_HANDLERS: Any = {
     PunaError: refused,
     Exception: refused,
     HTTPException: unrouted,
     ClientDisconnect: abandoned,
 }
+MIDDLEWARE = [Middleware(ExceptionMiddleware, handlers=_HANDLERS)]
+
+
+def _place(error: Exception, names: Names) -> tuple[str | None, str | None]:
+    """The field that is wrong, and OpenAI's word for how."""
+    if isinstance(error, Invalid):
+        return error.param, error.code
+    if isinstance(error, NotFound):
+        return "model", "model_not_found"
+    if isinstance(error, InvalidName):
+        return "model", "invalid_value"
+    if isinstance(error, BadRequest) and error.field:
+        return names(error.field), "context_length_exceeded" if error.field == "prompt" else "invalid_value"
+    field = _FIELD.match(str(error))
+    return (field["field"], "invalid_value") if field else (None, None)
 
 
 def _status(error: Exception) -> int:

@@ -12,7 +12,16 @@ from puna.server.openai.parts import CallBody, MessageBody, PartBody
 from puna.server.remote import Remote
 from puna.types import Message
 
-_ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+_ROLES = {
+    "system": "system",
+    "developer": "system",
+    "user": "user",
+    "assistant": "assistant",
+    "tool": "tool",
+    "function": "tool",
+}
+_TEXTS = ("text", "input_text", "output_text")
+_PICTURES = ("image_url", "input_image")
 
 
 async def conversation(turns: Sequence[MessageBody], remote: Remote) -> list[Message]:
@@ -35,42 +44,43 @@ async def _message(place: str, turn: MessageBody, names: dict[str, str], remote:
         if role != "assistant":
             raise Invalid(f"{place}.content", f"{place}.content is required", "missing_required_parameter")
         content = turn.refusal or ""
-    parts = (
-        [content]
-        if isinstance(content, str)
-        else [_part(f"{place}.content[{index}]", part) for index, part in enumerate(content)]
-    )
+    parts = contents(content, f"{place}.content")
     text, images = await assembled(parts, remote)
     call_id = turn.tool_call_id or ""
+    calls = turn.tool_calls or ([CallBody(turn.function_call)] if turn.function_call else [])
     return Message(
         role=role,
         content=text,
         thinking=turn.reasoning or turn.reasoning_content or "",
         images=images,
-        tool_calls=[_call(index, call) for index, call in enumerate(turn.tool_calls or ())],
+        tool_calls=[_call(index, call) for index, call in enumerate(calls)],
         tool_name=(turn.name or names.get(call_id, "")) if role == "tool" else "",
         tool_call_id=call_id,
     )
 
 
-def _part(place: str, part: PartBody) -> str | bytes | Url:
-    if part.type == "text" and part.text is not None:
+def contents(content: str | Sequence[PartBody], place: str) -> list[str | bytes | Url]:
+    """A message's content, which is at `place` in the request. Raises BadRequest, which names the part."""
+    if isinstance(content, str):
+        return [content]
+    return [_part(part, f"{place}[{index}]") for index, part in enumerate(content)]
+
+
+def _part(part: PartBody, place: str) -> str | bytes | Url:
+    if part.type in _TEXTS and part.text is not None:
         return part.text
     if part.type == "refusal" and part.refusal is not None:
         return part.refusal
-    if part.type == "image_url" and part.image_url is not None:
+    if part.type in _PICTURES and part.image_url is not None:
         url = part.image_url if isinstance(part.image_url, str) else part.image_url.url
         return picture(url, f"{place}.image_url")
     if part.type == "input_audio" and part.input_audio is not None:
         return sound(part.input_audio.data, f"{place}.input_audio.data")
-    if part.type in ("text", "refusal", "image_url", "input_audio"):
-        raise Invalid(
-            f"{place}.{part.type}", f"{place}.{part.type} is required", "missing_required_parameter"
-        )
-    raise Invalid(
-        f"{place}.type",
-        f'invalid content part type "{part.type}": must be text, image_url, input_audio or refusal',
-    )
+    field = "text" if part.type in _TEXTS else "image_url" if part.type in _PICTURES else part.type
+    if field in ("text", "image_url", "input_audio", "refusal"):
+        raise Invalid(f"{place}.{field}", f"{place}.{field} is required", "missing_required_parameter")
+    message = f'a content part of type "{part.type}" is not supported: only text, images and audio are'
+    raise Invalid(f"{place}.type", message, "unsupported_value")
 
 
 def _call(index: int, call: CallBody) -> dict[str, Any]:

@@ -17,7 +17,7 @@ class InputAudio(msgspec.Struct):
 
 
 class PartBody(msgspec.Struct):
-    """A piece of a message's content."""
+    """A piece of a message's content, in chat completions and in responses."""
 
     type: str
     text: str | None = None
@@ -45,6 +45,8 @@ class MessageBody(msgspec.Struct):
     reasoning: str | None = None
     reasoning_content: str | None = None
     tool_calls: list[CallBody] | None = None
+    function_call: FunctionCall | None = None
+    """What `tool_calls` once was."""
     tool_call_id: str | None = None
     name: str | None = None
 
@@ -56,8 +58,13 @@ class Function(msgspec.Struct):
 
 
 class ToolBody(msgspec.Struct):
+    """A function; some clients write it without the layer between, as it is in responses."""
+
     type: str = "function"
     function: Function | None = None
+    name: str | None = None
+    description: str | None = None
+    parameters: dict[str, Any] | None = None
 
 
 class StreamOptions(msgspec.Struct):
@@ -71,6 +78,8 @@ class JsonSchema(msgspec.Struct):
 class ResponseFormat(msgspec.Struct):
     type: str
     json_schema: JsonSchema | None = None
+    schema: dict[str, Any] | None = None
+    """Of a json_object: how llama.cpp has it."""
 
 
 class Reasoning(msgspec.Struct):

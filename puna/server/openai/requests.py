@@ -1,30 +1,32 @@
-"""The bodies of OpenAI requests and their fields' meaning. null is "left out"; unknown fields are ignored."""
+"""The bodies of requests for text and their fields' meaning: chats and completions."""
 
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, ClassVar, TypeVar
+from typing import Annotated, Any, ClassVar
 
 import msgspec
-from starlette.requests import Request
 
-from puna.inference import Think, schema
-from puna.server.body import decoded
+from puna.inference import Think
+from puna.server.openai.body import Body, TextOrTokens
 from puna.server.openai.errors import Invalid
-from puna.server.openai.parts import MessageBody, Reasoning, ResponseFormat, StreamOptions, ToolBody
+from puna.server.openai.parts import (
+    Function,
+    MessageBody,
+    Reasoning,
+    ResponseFormat,
+    StreamOptions,
+    ToolBody,
+)
+from puna.server.openai.tools import Choice, chosen, tool
 
-Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 Limit = Annotated[int, msgspec.Meta(le=2**31 - 1)]
-TextOrTokens = str | list[str | Token | list[Token]]
 
 _TOKEN = re.compile(r"[0-9]{1,9}")
 _MOST_CHOICES = 128
 _MOST_LIKELIEST = 20
 _UNLIMITED = -1
-_FILE = {"contentEncoding": "binary", "contentMediaType": "application/octet-stream"}
-_TRANSCRIPTS = ("json", "text", "verbose_json")
-_TIMED = ("srt", "vtt", "diarized_json")
 _EFFORTS: dict[str, Think] = {
     "none": False,
     "minimal": "low",
@@ -38,21 +40,7 @@ _EFFORTS: dict[str, Think] = {
 """reasoning_effort by Ollama's levels (openai/openai.go, thinkFromReasoningEffort)."""
 
 
-class _Body(msgspec.Struct, kw_only=True):
-    refused: ClassVar[dict[str, str]] = {}
-    """Fields that are no use to answer without, and why they cannot be honoured."""
-
-    model: str | None = None
-
-    @property
-    def named(self) -> str:
-        """The model asked for. Raises Invalid when there is none."""
-        if self.model:
-            return self.model
-        raise Invalid("model", "model is required", "missing_required_parameter")
-
-
-class _TextBody(_Body, kw_only=True):
+class _TextBody(Body, kw_only=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     n: int | None = None
@@ -116,12 +104,18 @@ class _TextBody(_Body, kw_only=True):
 
 
 class ChatBody(_TextBody, kw_only=True):
-    refused = {
+    refused: ClassVar[dict[str, str]] = {
         "audio": "audio cannot be generated",
-        "functions": "use tools instead",
-        "function_call": "use tool_choice instead",
         "moderation": "nothing here moderates",
         "web_search_options": "models here do not search the web",
+    }
+    names: ClassVar[dict[str, str]] = {
+        "bias": "logit_bias",
+        "images": "messages",
+        "num_predict": "max_completion_tokens",
+        "prompt": "messages",
+        "schema": "response_format",
+        "think": "reasoning_effort",
     }
 
     messages: list[MessageBody] | None = None
@@ -135,10 +129,10 @@ class ChatBody(_TextBody, kw_only=True):
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     modalities: list[str] | None = None
+    functions: list[Function] | None = None
+    function_call: str | dict[str, Any] | None = None
 
     audio: Any = None
-    functions: Any = None
-    function_call: Any = None
     moderation: Any = None
     web_search_options: Any = None
 
@@ -148,7 +142,7 @@ class ChatBody(_TextBody, kw_only=True):
         if wanted is None or wanted.type == "text":
             return None
         if wanted.type == "json_object":
-            return schema("json")
+            return wanted.schema or {"type": "object"}
         if wanted.type != "json_schema":
             kinds = "text, json_object, json_schema"
             raise Invalid(
@@ -162,15 +156,26 @@ class ChatBody(_TextBody, kw_only=True):
 
     def think(self) -> Think:
         """Whether, or how much, the model reasons. Raises Invalid for an unknown effort."""
-        effort = self.reasoning.effort if self.reasoning else self.reasoning_effort
-        if not effort:
-            return None
-        if effort not in _EFFORTS:
-            raise Invalid(
-                "reasoning.effort" if self.reasoning else "reasoning_effort",
-                f'invalid reasoning value: "{effort}" (must be one of {", ".join(_EFFORTS)})',
+        if self.reasoning:
+            return think("reasoning.effort", self.reasoning.effort)
+        return think("reasoning_effort", self.reasoning_effort)
+
+    @property
+    def legacy(self) -> bool:
+        """It speaks of functions and not of tools, as clients did at first, and wants to be answered so."""
+        return bool(self.functions) and not self.tools
+
+    def choice(self) -> Choice:
+        """The tools and the choice among them. Raises Invalid."""
+        if not self.legacy:
+            return chosen(
+                [_function(index, one) for index, one in enumerate(self.tools or ())], self.tool_choice
             )
-        return _EFFORTS[effort]
+        wanted = self.function_call
+        return chosen(
+            [tool(function) for function in self.functions or ()],
+            {"type": "function", **wanted} if isinstance(wanted, dict) else wanted,
+        )
 
     def likeliest(self) -> int | None:
         """How many likeliest tokens to report for each token; None for no report. Raises Invalid."""
@@ -215,76 +220,25 @@ class CompletionBody(_TextBody, kw_only=True):
             raise Invalid("best_of", "best_of is not supported unless it equals n")
 
 
-class EmbeddingBody(_Body, kw_only=True):
-    input: TextOrTokens | None = None
-    encoding_format: str | None = None
-    dimensions: int | None = None
+def think(param: str, effort: str | None) -> Think:
+    """How much to reason, by OpenAI's words and Ollama's. Raises Invalid for any other."""
+    if not effort:
+        return None
+    if effort not in _EFFORTS:
+        message = f'invalid reasoning value: "{effort}" (must be one of {", ".join(_EFFORTS)})'
+        raise Invalid(param, message)
+    return _EFFORTS[effort]
 
 
-class TranscriptionBody(_Body, kw_only=True):
-    refused = {
-        "include": "a transcript comes without probabilities",
-        "known_speaker_names": "speakers are not told apart",
-        "known_speaker_references": "speakers are not told apart",
-        "timestamp_granularities": "models here do not say when a word was spoken",
-    }
-
-    file: Annotated[bytes, msgspec.Meta(extra_json_schema=_FILE)] | None = None
-    language: str | None = None
-    prompt: str | None = None
-    response_format: str | None = None
-    temperature: float | None = None
-    stream: bool | None = None
-
-    include: Any = None
-    known_speaker_names: Any = None
-    known_speaker_references: Any = None
-    timestamp_granularities: Any = None
-
-    @property
-    def form(self) -> str:
-        """How the transcript is to be told. Raises Invalid."""
-        wanted = self.response_format or "json"
-        if wanted in _TIMED:
-            raise Invalid(
-                "response_format",
-                f'response_format "{wanted}" is not supported: models here do not say when a word was spoken',
-            )
-        if wanted not in _TRANSCRIPTS:
-            raise Invalid(
-                "response_format",
-                f'invalid response_format "{wanted}": must be one of {", ".join(_TRANSCRIPTS)}',
-            )
-        return wanted
-
-
-B = TypeVar("B", bound=_Body)
-
-
-async def asked(request: Request, kind: type[B]) -> B:
-    """The request's body. Raises BadRequest when it is malformed, Invalid for a field that is refused."""
-    return permitted(await decoded(request, kind))
-
-
-def permitted(body: B) -> B:
-    """The body, if none of its fields is refused. Raises Invalid."""
-    for field, reason in body.refused.items():
-        if getattr(body, field):
-            raise Invalid(field, f"{field} is not supported: {reason}", "unsupported_parameter")
-    return body
-
-
-def texts_or_tokens(param: str, given: TextOrTokens | None) -> list[str | list[int]]:
-    """A field that is a text, texts, a list of token ids, or several, as a list. Raises Invalid."""
-    if given is None or given == []:
-        raise Invalid(param, f"{param} is required", "missing_required_parameter")
-    if isinstance(given, str):
-        return [given]
-    if all(isinstance(item, int) for item in given):
-        return [given]  # pyright: ignore[reportReturnType]
-    if any(isinstance(item, int) for item in given):
-        raise Invalid(param, f"{param} mixes token ids with texts or lists")
-    return given  # pyright: ignore[reportReturnType]
+def _function(index: int, given: ToolBody) -> dict[str, Any]:
+    if given.type != "function":
+        message = f'invalid tool type "{given.type}": only functions are supported'
+        raise Invalid(f"tools[{index}].type", message)
+    if given.function:
+        return tool(given.function)
+    if given.name is None:
+        raise Invalid(f"tools[{index}].function", "a tool needs a function", "missing_required_parameter")
+    return tool(Function(given.name, given.description, given.parameters))
 
 
 def _at_least_one(param: str, limit: int | None) -> int | None:

@@ -58,11 +58,13 @@ def usage(summaries: Sequence[Summary], choices: int) -> dict[str, Any]:
     }
 
 
-def reason(summary: Summary, *, called: bool = False) -> str:
-    """Why the answer ended, in OpenAI's words."""
+def reason(summary: Summary, *, called: bool = False, legacy: bool = False) -> str:
+    """Why the answer ended, in OpenAI's words; `legacy` for a request that spoke of functions."""
     if summary.reason == "length":
         return "length"
-    return "tool_calls" if called else "stop"
+    if not called:
+        return "stop"
+    return "function_call" if legacy else "tool_calls"
 
 
 def debug_info(rendered: Rendered) -> dict[str, Any]:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from starlette.middleware import Middleware
-from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.routing import Mount, Route
 
 from puna.server.openai.chat import chat
 from puna.server.openai.completions import completions
 from puna.server.openai.embeddings import embeddings
-from puna.server.openai.errors import HANDLERS
+from puna.server.openai.errors import MIDDLEWARE
 from puna.server.openai.models import model, models
 from puna.server.openai.transcriptions import transcriptions
 
@@ -24,6 +22,6 @@ routes = [
             Route("/models", models),
             Route("/models/{model:path}", model),
         ],
-        middleware=[Middleware(ExceptionMiddleware, handlers=HANDLERS)],
+        middleware=MIDDLEWARE,
     )
 ]

@@ -1,98 +1,97 @@
-"""The tools a model may call, and which of them it must: `tools` and `tool_choice`."""
+"""The tools a model may call, and which of them it must: what chat completions and responses share."""
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
 from puna.server.openai.errors import Invalid
-from puna.server.openai.parts import ToolBody
-from puna.server.openai.requests import ChatBody
+from puna.server.openai.parts import Function
 
-_WAYS = ("none", "auto", "required")
+Way = Literal["auto", "none", "required"]
+Tools = list[dict[str, Any]]
+"""As `ChatRequest` has them."""
+
+_WAYS: dict[str, Way] = {"none": "none", "auto": "auto", "required": "required"}
 
 
 class Choice(msgspec.Struct, frozen=True):
     """What `ChatRequest` is asked about tools, in its words."""
 
-    tools: list[dict[str, Any]]
-    way: Literal["auto", "none", "required"] = "auto"
+    tools: Tools
+    way: Way = "auto"
     name: str = ""
-
-
-class _Named(msgspec.Struct):
-    name: str
-
-
-class _Tool(msgspec.Struct):
-    function: _Named
 
 
 class _Allowed(msgspec.Struct):
     mode: Literal["auto", "required"]
-    tools: list[_Tool]
+    tools: list[dict[str, Any]]
 
 
-class _Wanted(msgspec.Struct):
-    """A `tool_choice` that is an object."""
+def tool(function: Function) -> dict[str, Any]:
+    """A function as `ChatRequest` has it."""
+    said: dict[str, Any] = {"name": function.name}
+    if function.description:
+        said["description"] = function.description
+    said["parameters"] = function.parameters or {"type": "object", "properties": {}}
+    return {"type": "function", "function": said}
 
-    type: str
-    function: _Named | None = None
-    allowed_tools: _Allowed | None = None
 
+def chosen(tools: Tools, wanted: str | dict[str, Any] | None) -> Choice:
+    """The tools and the `tool_choice` among them. Raises Invalid.
 
-def chosen(body: ChatBody) -> Choice:
-    """The tools and the choice among them. Raises Invalid."""
-    tools = [_tool(index, tool) for index, tool in enumerate(body.tools or ())]
-    wanted = body.tool_choice
+    Chat completions say {"type": "function", "function": {"name": …}} where responses say
+    {"type": "function", "name": …}; either is understood.
+    """
     if wanted is None:
         return Choice(tools)
     if isinstance(wanted, str):
         if wanted not in _WAYS:
             raise _wrong(f'"{wanted}" is not one of {", ".join(_WAYS)}')
         if wanted == "required":
-            _known(tools, [])
-        return Choice(tools, wanted)  # pyright: ignore[reportArgumentType]
-    return _object(wanted, tools)
+            _known([], tools)
+        return Choice(tools, _WAYS[wanted])
+    kind = wanted.get("type")
+    if kind == "function":
+        name = _name(wanted)
+        _known([name], tools)
+        return Choice(tools, "required", name)
+    if kind == "allowed_tools":
+        allowed = _read(_flat(wanted), _Allowed)
+        names = [_name(one) for one in allowed.tools]
+        _known(names, tools)
+        return Choice([one for one in tools if one["function"]["name"] in names], allowed.mode)
+    raise _wrong(f'an object of type "{kind}" must be a function or allowed_tools')
 
 
-def _object(given: dict[str, Any], tools: list[dict[str, Any]]) -> Choice:
-    try:
-        wanted = msgspec.convert(given, _Wanted)
-    except msgspec.ValidationError as error:
-        raise _wrong(str(error)) from None
-    if wanted.type == "function" and wanted.function:
-        _known(tools, [wanted.function.name])
-        return Choice(tools, "required", wanted.function.name)
-    if wanted.type == "allowed_tools" and wanted.allowed_tools:
-        names = [tool.function.name for tool in wanted.allowed_tools.tools]
-        _known(tools, names)
-        allowed = [tool for tool in tools if tool["function"]["name"] in names]
-        return Choice(allowed, wanted.allowed_tools.mode)
-    raise _wrong(f'an object of type "{wanted.type}" must be a function or allowed_tools')
+def _name(given: dict[str, Any]) -> str:
+    return _read(_flat(given), Function).name
 
 
-def _known(tools: list[dict[str, Any]], names: list[str]) -> None:
+def _flat(given: dict[str, Any]) -> dict[str, Any]:
+    """What is said of a thing below its type's name, beside the type."""
+    said = given.get(str(given.get("type")))
+    return said if isinstance(said, dict) else given
+
+
+def _known(names: list[str], tools: Tools) -> None:
     if not tools:
         raise _wrong("it is only allowed when tools are given")
-    known = {tool["function"]["name"] for tool in tools}
+    known = {one["function"]["name"] for one in tools}
     for name in names:
         if name not in known:
             raise _wrong(f'tools have no function "{name}"')
 
 
-def _tool(index: int, tool: ToolBody) -> dict[str, Any]:
-    if tool.type != "function":
-        message = f'invalid tool type "{tool.type}": only functions are supported'
-        raise Invalid(f"tools[{index}].type", message)
-    if tool.function is None:
-        raise Invalid(f"tools[{index}].function", "a tool needs a function", "missing_required_parameter")
-    function: dict[str, Any] = {"name": tool.function.name}
-    if tool.function.description:
-        function["description"] = tool.function.description
-    function["parameters"] = tool.function.parameters or {"type": "object", "properties": {}}
-    return {"type": "function", "function": function}
+T = TypeVar("T")
+
+
+def _read(given: dict[str, Any], kind: type[T]) -> T:
+    try:
+        return msgspec.convert(given, kind)
+    except msgspec.ValidationError as error:
+        raise _wrong(str(error)) from None
 
 
 def _wrong(reason: str) -> Invalid:

@@ -6,8 +6,10 @@ import asyncio
 import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from typing import Any
+from functools import partial
+from typing import Annotated, Any, ClassVar
 
+import msgspec
 from starlette.requests import Request
 
 from puna.inference import Answer, ChatRequest, Piece, Summary, sound
@@ -15,13 +17,18 @@ from puna.server.content import unmarked
 from puna.server.forms import form
 from puna.server.framing import EVENTS, Stream, Whole
 from puna.server.openai.answers import Told, gathered
-from puna.server.openai.errors import Invalid, line
-from puna.server.openai.requests import TranscriptionBody, permitted
+from puna.server.openai.body import Body, permitted
+from puna.server.openai.errors import Invalid, called, line
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
+from puna.server.silence import PATIENCE
 from puna.types import Message
 
 _TEXT = "text/plain; charset=utf-8"
+
+_FILE = {"contentEncoding": "binary", "contentMediaType": "application/octet-stream"}
+_TRANSCRIPTS = ("json", "text", "verbose_json")
+_TIMED = ("srt", "vtt", "diarized_json")
 
 _TASK = (
     "You write down speech. Give every word that is spoken in the audio, exactly as it was said, and nothing "
@@ -30,8 +37,48 @@ _TASK = (
 _QUESTION = "Which words are spoken here?"
 
 
+class TranscriptionBody(Body, kw_only=True):
+    names: ClassVar[dict[str, str]] = {"messages[1].content": "file", "images": "file", "prompt": "file"}
+
+    refused: ClassVar[dict[str, str]] = {
+        "include": "a transcript comes without probabilities",
+        "known_speaker_names": "speakers are not told apart",
+        "known_speaker_references": "speakers are not told apart",
+        "timestamp_granularities": "models here do not say when a word was spoken",
+    }
+
+    file: Annotated[bytes, msgspec.Meta(extra_json_schema=_FILE)] | None = None
+    language: str | None = None
+    prompt: str | None = None
+    response_format: str | None = None
+    temperature: float | None = None
+    stream: bool | None = None
+
+    include: Any = None
+    known_speaker_names: Any = None
+    known_speaker_references: Any = None
+    timestamp_granularities: Any = None
+
+    @property
+    def form(self) -> str:
+        """How the transcript is to be told. Raises Invalid."""
+        wanted = self.response_format or "json"
+        if wanted in _TIMED:
+            raise Invalid(
+                "response_format",
+                f'response_format "{wanted}" is not supported: models here do not say when a word was spoken',
+            )
+        if wanted not in _TRANSCRIPTS:
+            raise Invalid(
+                "response_format",
+                f'invalid response_format "{wanted}": must be one of {", ".join(_TRANSCRIPTS)}',
+            )
+        return wanted
+
+
 async def transcriptions(request: Request) -> Stream | Whole:
     body = permitted(await form(request, TranscriptionBody))
+    called(request, body.name_of)
     model = body.named
     if body.file is None:
         raise Invalid("file", "file is required", "missing_required_parameter")
@@ -48,7 +95,7 @@ async def transcriptions(request: Request) -> Stream | Whole:
     )
     answer = rooms(request).inference.chat(ask)
     if body.stream:
-        return Stream(_events(answer), EVENTS, line)
+        return Stream(_events(answer), EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
     if wanted == "text":
         return Whole(_text(answer), _TEXT)
     more: dict[str, Any] = {}

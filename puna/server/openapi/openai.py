@@ -6,7 +6,9 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.server.openai.requests import ChatBody, CompletionBody, EmbeddingBody, TranscriptionBody
+from puna.server.openai.embeddings import EmbeddingBody
+from puna.server.openai.requests import ChatBody, CompletionBody
+from puna.server.openai.transcriptions import TranscriptionBody
 from puna.server.openapi.operation import FORM, JSON, RUN, TEXT, Operation
 from puna.server.responses.requests import PromptBody, ResponsesBody
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from puna.inference import ChatRequest, Think
+from puna.inference import ChatRequest
 from puna.server.content import unmarked
+from puna.server.openai.parts import Function
+from puna.server.openai.requests import think
+from puna.server.openai.tools import Tools, chosen, tool
 from puna.server.responses.errors import Invalid
-from puna.server.responses.events import Place
-from puna.server.responses.items import qualified
+from puna.server.responses.items import CUSTOM, Place, qualified
 from puna.server.responses.requests import DEFAULT, PromptBody, ResponsesBody
 from puna.types import Message
 
@@ -23,36 +25,44 @@ HOSTED = (
 LOGPROBS = "message.output_text.logprobs"
 """In `include`."""
 
-_EFFORTS: dict[str, Think] = {"none": False, "minimal": "low", "xhigh": "max"}
 
-Way = Literal["auto", "none", "required"]
+class Offer(NamedTuple):
+    """The functions that the model is told of, and where in the request those are that stand elsewhere."""
+
+    tools: Tools
+    places: dict[str, Place]
 
 
-def asked(body: PromptBody, messages: list[Message]) -> ChatRequest:
+def offered(body: PromptBody) -> Offer:
+    """What `body` has in `tools`. Raises Invalid."""
+    found = [
+        one for number, given in enumerate(body.tools or ()) for one in _tools(given, f"tools[{number}]")
+    ]
+    return Offer(
+        [tool(function) for function, _ in found],
+        {function.name: place for function, place in found if place != Place("", function.name)},
+    )
+
+
+def asked(body: PromptBody, messages: list[Message], tools: Tools) -> ChatRequest:
     """What `body` asks for, at the end of `messages`. Raises Invalid."""
-    tools, way, name = _chosen(body)
+    choice = chosen(tools, body.tool_choice)
     if body.instructions:
         messages = [Message(role="system", content=unmarked(body.instructions)), *messages]
-    effort = body.reasoning and body.reasoning.effort
     return ChatRequest(
         model=body.model,
         messages=messages,
-        tools=tools,
-        tool_choice=way,
-        tool_name=name,
+        tools=choice.tools,
+        tool_choice=choice.way,
+        tool_name=choice.name,
         parallel_calls=body.parallel_tool_calls is not False,
         schema=_schema(body),
-        think=_EFFORTS.get(effort, effort) if effort else None,  # pyright: ignore[reportArgumentType]
+        think=think("reasoning.effort", body.reasoning and body.reasoning.effort),
         truncate=body.truncation == "auto",
         shift=False,
         logprobs=_logprobs(body),
         options=_options(body),
     )
-
-
-def places(body: PromptBody) -> dict[str, Place]:
-    """Where the functions that are in a namespace are, by the names that the model knows. Raises Invalid."""
-    return {tool["function"]["name"]: place for tool, place in _offered(body) if place.namespace}
 
 
 def _schema(body: PromptBody) -> dict[str, Any] | None:
@@ -82,58 +92,26 @@ def _options(body: PromptBody) -> dict[str, Any]:
     }
 
 
-class _Function(msgspec.Struct):
-    name: str
-    description: str | None = None
-    parameters: dict[str, Any] | None = None
-
-
 class _Namespace(msgspec.Struct):
     name: str
     tools: list[dict[str, Any]]
 
 
-class _Named(msgspec.Struct):
+class _Format(msgspec.Struct):
+    type: str
+    syntax: str = ""
+    definition: str = ""
+
+
+class _Custom(msgspec.Struct):
+    """A tool that takes any text."""
+
     name: str
-    type: Literal["function"] = "function"
+    description: str | None = None
+    format: _Format | None = None
 
 
-class _Allowed(msgspec.Struct):
-    tools: list[_Named]
-    mode: Literal["auto", "required"]
-
-
-def _chosen(body: PromptBody) -> tuple[list[dict[str, Any]], Way, str]:
-    """The tools, whether one of them must be called, and which."""
-    tools = [tool for tool, _ in _offered(body)]
-    wanted = body.tool_choice
-    if wanted is None or wanted == "auto":
-        return tools, "auto", ""
-    if wanted == "none":
-        return tools, "none", ""
-    if wanted == "required":
-        _known([], tools)
-        return tools, "required", ""
-    kind = wanted.get("type") if isinstance(wanted, dict) else wanted
-    if kind == "function":
-        name = _read("tool_choice", wanted, _Named).name
-        _known([name], tools)
-        return tools, "required", name
-    if kind == "allowed_tools":
-        allowed = _read("tool_choice", wanted, _Allowed)
-        names = [tool.name for tool in allowed.tools]
-        _known(names, tools)
-        return [tool for tool in tools if tool["function"]["name"] in names], allowed.mode, ""
-    raise Invalid("tool_choice", f'"{kind}" is not supported', "unsupported_value")
-
-
-def _offered(body: PromptBody) -> list[tuple[dict[str, Any], Place]]:
-    return [
-        tool for number, given in enumerate(body.tools or ()) for tool in _tools(given, f"tools[{number}]")
-    ]
-
-
-def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple[dict[str, Any], Place]]:
+def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple[Function, Place]]:
     """The functions in one of `tools`: itself, those of a namespace, or none."""
     kind = given.get("type")
     if kind in HOSTED:
@@ -141,25 +119,26 @@ def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple
     if kind == "namespace" and not namespace:
         group = _read(place, given, _Namespace)
         inner = enumerate(group.tools)
-        return [tool for at, one in inner for tool in _tools(one, f"{place}.tools[{at}]", group.name)]
-    if kind != "function":
+        return [one for at, each in inner for one in _tools(each, f"{place}.tools[{at}]", group.name)]
+    if kind == "custom":
+        custom = _read(place, given, _Custom)
+        function = Function(custom.name, _described(custom), CUSTOM)
+    elif kind == "function":
+        nested = given.get("function")
+        function = _read(place, nested if isinstance(nested, dict) else given, Function)
+    else:
         raise Invalid(place, f'a tool of type "{kind}" is not supported', "unsupported_value")
-    function = _read(place, given, _Function)
-    described = {
-        "name": qualified(namespace, function.name),
-        "description": function.description or "",
-        "parameters": function.parameters or {"type": "object", "properties": {}},
-    }
-    return [({"type": "function", "function": described}, Place(namespace, function.name))]
+    name = qualified(namespace, function.name)
+    known = msgspec.structs.replace(function, name=name)
+    return [(known, Place(namespace, function.name, custom=kind == "custom"))]
 
 
-def _known(names: list[str], tools: list[dict[str, Any]]) -> None:
-    there = [tool["function"]["name"] for tool in tools]
-    if not there:
-        raise Invalid("tool_choice", "there are no tools to choose from")
-    for name in names:
-        if name not in there:
-            raise Invalid("tool_choice", f'there is no tool "{name}"')
+def _described(custom: _Custom) -> str:
+    """What the model is told of a tool that takes text; that the text fits its grammar is up to the model."""
+    said = custom.description or ""
+    if custom.format is None or not custom.format.definition:
+        return said
+    return f"{said}\n\nThe input is text of this {custom.format.syntax} grammar:\n{custom.format.definition}"
 
 
 T = TypeVar("T")

@@ -7,18 +7,11 @@ from typing import Any, NamedTuple
 import msgspec
 
 from puna.inference import Call, Piece, Summary
-from puna.server.responses.items import made, sealed
+from puna.server.responses.items import Place, made, sealed
 from puna.server.responses.reply import broken, ended, new_id
 from puna.types import Message, TokenLogprob
 
 _encode = msgspec.json.Encoder().encode
-
-
-class Place(NamedTuple):
-    """A function that is in a namespace."""
-
-    namespace: str
-    name: str
 
 
 class _Shape(NamedTuple):
@@ -36,9 +29,6 @@ _TEXT = _Shape(
     "message", "msg", "output_text", "response.output_text", "response.content_part", "content_index"
 )
 _REASONING = _Shape(
-    "reasoning", "rs", "reasoning_text", "response.reasoning_text", "response.content_part", "content_index"
-)
-_SUMMARY = _Shape(
     "reasoning",
     "rs",
     "summary_text",
@@ -46,6 +36,12 @@ _SUMMARY = _Shape(
     "response.reasoning_summary_part",
     "summary_index",
 )
+"""As a summary, word for word: there clients look for it, Ollama's among them."""
+
+
+_FUNCTION = ("function_call", "fc", "arguments")
+_CUSTOM = ("custom_tool_call", "ctc", "input")
+"""How an item of a call is called, how its id begins, and the field that the model wrote."""
 
 
 class _Open(msgspec.Struct):
@@ -66,18 +62,14 @@ class Events:
         self,
         response: dict[str, Any],
         *,
-        summarised: bool = False,
         encrypted: bool = False,
         places: dict[str, Place] | None = None,
     ) -> None:
-        """`summarised`: reasoning is told as a summary. `encrypted`: it is in `encrypted_content` too.
-
-        `places`: of the functions in namespaces, by the names that the model calls them by.
-        """
+        """`encrypted`: reasoning is in `encrypted_content` too. `places`: of functions that are not just in
+        `tools`, by the names that the model calls them by."""
         self._places = places or {}
         self.response = response
         """As it stands: whole after `end`."""
-        self._reasoning = _SUMMARY if summarised else _REASONING
         self._encrypted = encrypted
         self._number = 0
         self._output: list[dict[str, Any]] = []
@@ -87,15 +79,18 @@ class Events:
         self._calls: list[Call] = []
 
     def begin(self) -> bytes:
-        created = self._event("response.created", {"response": self.response})
-        return created + self._event("response.in_progress", {"response": self.response})
+        return self._event("response.created", {"response": self.response}) + self.waiting()
+
+    def waiting(self) -> bytes:
+        """That the answer is on its way, once more: only before its first piece."""
+        return self._event("response.in_progress", {"response": self.response})
 
     def piece(self, piece: Piece) -> bytes:
         """Empty when the piece holds nothing."""
         events = b""
         if piece.thinking:
             self._thinking.append(piece.thinking)
-            events = self._delta(self._reasoning, piece.thinking, ())
+            events = self._delta(_REASONING, piece.thinking, ())
         if piece.text or (piece.logprobs and not piece.thinking and not piece.calls):
             self._text.append(piece.text)
             events += self._delta(_TEXT, piece.text, piece.logprobs)
@@ -174,30 +169,34 @@ class Events:
         item = {"id": opened.id, "type": shape.item, "status": status}
         if shape is _TEXT:
             return {**item, "role": "assistant", "content": parts}
-        told = {"summary": parts} if shape is _SUMMARY else {"summary": [], "content": parts}
-        return {**item, **told, "encrypted_content": sealed(text) if self._encrypted and text else None}
+        return {
+            **item,
+            "summary": parts,
+            "encrypted_content": sealed(text) if self._encrypted and text else None,
+        }
 
     def _call(self, call: Call) -> bytes:
         closed = self._close("completed")
         self._calls.append(call)
-        arguments = _encode(call.arguments).decode()
-        place = self._places.get(call.name)
+        place = self._places.get(call.name) or Place("", call.name)
+        kind, id, field = _CUSTOM if place.custom else _FUNCTION
+        written = str(call.arguments.get("input", "")) if place.custom else _encode(call.arguments).decode()
         item: dict[str, Any] = {
-            "id": new_id("fc"),
-            "type": "function_call",
+            "id": new_id(id),
+            "type": kind,
             "status": "in_progress",
             "call_id": call.id,
-            "name": place.name if place else call.name,
-            "arguments": "",
-        } | ({"namespace": place.namespace} if place else {})
+            "name": place.name,
+            field: "",
+        } | ({"namespace": place.namespace} if place.namespace else {})
         where = {"item_id": item["id"], "output_index": len(self._output)}
-        told = "response.function_call_arguments"
+        told = f"response.{kind}_{field}"
         events = closed + self._event(
             "response.output_item.added", {"output_index": len(self._output), "item": item}
         )
-        events += self._event(f"{told}.delta", {**where, "delta": arguments})
-        events += self._event(f"{told}.done", {**where, "name": item["name"], "arguments": arguments})
-        return events + self._done({**item, "status": "completed", "arguments": arguments})
+        events += self._event(f"{told}.delta", {**where, "delta": written})
+        events += self._event(f"{told}.done", {**where, "name": item["name"], field: written})
+        return events + self._done({**item, "status": "completed", field: written})
 
     def _event(self, name: str, fields: dict[str, Any]) -> bytes:
         number, self._number = self._number, self._number + 1

@@ -5,18 +5,35 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from puna.inference import Call
-from puna.server.content import Url, assembled, picture, unmarked
+from puna.server.content import assembled, unmarked
+from puna.server.openai.messages import contents
 from puna.server.remote import Remote
 from puna.server.responses.errors import Invalid
-from puna.server.responses.requests import Item, Part
+from puna.server.responses.requests import Item
 from puna.types import Message
 
-_TEXTS = ("input_text", "output_text", "text", "reasoning_text", "summary_text")
+HISTORY = ("code_interpreter_call", "file_search_call", "mcp_list_tools", "web_search_call")
+"""What OpenAI's own tools did in an earlier answer; the message after it says what came of it."""
+
+CUSTOM: dict[str, Any] = {
+    "type": "object",
+    "properties": {"input": {"type": "string"}},
+    "required": ["input"],
+}
+"""The arguments of a tool that takes any text."""
+
+
+class Place(NamedTuple):
+    """Where a function is in the request, and whether it takes any text in place of arguments."""
+
+    namespace: str
+    name: str
+    custom: bool = False
 
 
 async def messages(given: str | list[Item], before: Sequence[Message], remote: Remote) -> list[Message]:
@@ -33,21 +50,21 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
         place = f"input[{number}]"
         kind = item.type or ("message" if item.role else "item_reference")
         if kind == "reasoning":
-            thinking = _thought(item)
-        elif kind == "function_call":
+            thinking += _thought(item)
+        elif kind in ("function_call", "custom_tool_call"):
             answer, thinking = _answer(found, thinking), ""
             answer.tool_calls.append(_called(item, len(answer.tool_calls), place))
             names[item.call_id or ""] = qualified(item.namespace, item.name or "")
-        elif kind == "function_call_output":
+        elif kind in ("function_call_output", "custom_tool_call_output"):
             found.append(await _result(item, place, names, remote))
         elif kind == "message" and item.role == "assistant":
             answer, thinking = _answer(found, thinking), ""
             answer.content += _text(item, place)
         elif kind == "message" and item.role:
-            content, images = await assembled(_parts(item.content or "", f"{place}.content"), remote)
+            content, images = await assembled(contents(item.content or "", f"{place}.content"), remote)
             role = "user" if item.role == "user" else "system"
             found.append(Message(role=role, content=content, images=images))
-        else:
+        elif kind not in HISTORY:
             raise Invalid(place, f'an item of type "{kind}" is not supported', "unsupported_value")
     return found
 
@@ -94,50 +111,35 @@ def _thought(item: Item) -> str:
 
 def _called(item: Item, index: int, place: str) -> dict[str, Any]:
     if not item.call_id or not item.name:
-        raise Invalid(place, "a function_call needs a call_id and a name")
+        raise Invalid(place, f"a {item.type} needs a call_id and a name")
+    name = qualified(item.namespace, item.name)
+    if item.type == "custom_tool_call":
+        return call(item.call_id, index, name, {"input": item.input or ""})
     try:
         arguments = json.loads(item.arguments or "{}")
     except (TypeError, ValueError):
         raise Invalid(f"{place}.arguments", "must be JSON text") from None
     if not isinstance(arguments, dict):
         raise Invalid(f"{place}.arguments", "must be a JSON object")
-    return call(item.call_id, index, qualified(item.namespace, item.name), arguments)
+    return call(item.call_id, index, name, arguments)
 
 
 async def _result(item: Item, place: str, names: dict[str, str], remote: Remote) -> Message:
     if not item.call_id:
-        raise Invalid(place, "a function_call_output needs a call_id")
+        raise Invalid(place, f"a {item.type} needs a call_id")
     output = item.output if item.output is not None else ""
     if isinstance(output, dict):
         raise Invalid(f"{place}.output", "must be text or a list of parts")
-    content, images = await assembled(_parts(output, f"{place}.output"), remote)
+    content, images = await assembled(contents(output, f"{place}.output"), remote)
     name = names.get(item.call_id) or item.name or ""
     return Message(role="tool", content=content, images=images, tool_name=name, tool_call_id=item.call_id)
 
 
 def _text(item: Item, place: str) -> str:
-    parts = _parts(item.content or "", f"{place}.content")
+    parts = contents(item.content or "", f"{place}.content")
     if not all(isinstance(part, str) for part in parts):
         raise Invalid(f"{place}.content", "an assistant's message holds only text")
     return unmarked("".join(part for part in parts if isinstance(part, str)))
-
-
-def _parts(content: str | list[Part], place: str) -> list[str | bytes | Url]:
-    if isinstance(content, str):
-        return [content]
-    return [_part(part, f"{place}[{number}]") for number, part in enumerate(content)]
-
-
-def _part(part: Part, place: str) -> str | bytes | Url:
-    if part.type in _TEXTS:
-        return part.text or ""
-    if part.type == "refusal":
-        return part.refusal or ""
-    if part.type != "input_image":
-        raise Invalid(place, f'a part of type "{part.type}" is not supported', "unsupported_value")
-    if not part.image_url:
-        raise Invalid(f"{place}.image_url", "an image comes as a URL; file ids are not supported")
-    return picture(part.image_url, f"{place}.image_url")
 
 
 def weight(message: Message) -> int:

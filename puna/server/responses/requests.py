@@ -6,19 +6,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from puna.server.openai.parts import PartBody
+from puna.server.openai.requests import Limit
 from puna.server.responses.errors import Invalid
 
 DEFAULT = 1.0
 """Of `temperature` and `top_p`, as in OpenAI's API."""
-
-
-class Part(msgspec.Struct, kw_only=True):
-    """A part of a message, of reasoning or of a tool's output."""
-
-    type: str
-    text: str | None = None
-    refusal: str | None = None
-    image_url: str | None = None
 
 
 class Item(msgspec.Struct, kw_only=True):
@@ -26,18 +19,19 @@ class Item(msgspec.Struct, kw_only=True):
 
     type: str | None = None
     role: Literal["user", "assistant", "system", "developer"] | None = None
-    content: str | list[Part] | None = None
+    content: str | list[PartBody] | None = None
     call_id: str | None = None
     name: str | None = None
     namespace: str | None = None
     arguments: Any = None
-    output: str | list[Part] | dict[str, Any] | None = None
-    summary: list[Part] | None = None
+    input: str | None = None
+    output: str | list[PartBody] | dict[str, Any] | None = None
+    summary: list[PartBody] | None = None
     encrypted_content: str | None = None
 
 
 class Reasoning(msgspec.Struct, kw_only=True, omit_defaults=True):
-    effort: Literal["none", "minimal", "low", "medium", "high", "xhigh", "max"] | None = None
+    effort: str | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
 
 
@@ -73,7 +67,7 @@ class PromptBody(msgspec.Struct, kw_only=True):
 class ResponsesBody(PromptBody, kw_only=True):
     stream: bool | None = None
     store: bool | None = None
-    max_output_tokens: int | None = None
+    max_output_tokens: Limit | None = None
     temperature: float | None = None
     top_p: float | None = None
     top_logprobs: int | None = None
@@ -93,6 +87,21 @@ IGNORED = (
     "service_tier", "stream_options", "user",
 )  # fmt: skip
 """Fields that say nothing to a model on one's own machine."""
+
+
+_NAMES = {
+    "bias": "logit_bias",
+    "num_predict": "max_output_tokens",
+    "prompt": "input",
+    "schema": "text.format.schema",
+    "think": "reasoning.effort",
+}
+
+
+def name_of(field: str) -> str:
+    """What a request calls a field of inference's. Its items make other messages than it has."""
+    field = field.removeprefix("options.")
+    return "input" if field.startswith(("messages", "images")) else _NAMES.get(field, field)
 
 
 def check(body: PromptBody) -> None:

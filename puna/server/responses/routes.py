@@ -10,19 +10,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from puna.inference import Answer, Begun, ChatRequest, Piece, Summary
+from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.body import decoded
 from puna.server.errors import JSON, sentence
-from puna.server.framing import EVENTS, Framing, Stream, Whole
+from puna.server.framing import COMMENT, EVENTS, Framing, Stream, Whole
 from puna.server.methods import Only
-from puna.server.responses.asking import asked, places
-from puna.server.responses.errors import MIDDLEWARE, Invalid
+from puna.server.openai.errors import MIDDLEWARE, called
+from puna.server.responses.asking import asked, offered
+from puna.server.responses.errors import Invalid
 from puna.server.responses.events import Events
 from puna.server.responses.items import messages
 from puna.server.responses.reply import begun
-from puna.server.responses.requests import PromptBody, ResponsesBody, check
+from puna.server.responses.requests import PromptBody, ResponsesBody, check, name_of
 from puna.server.responses.store import Kept, Store
 from puna.server.rooms import rooms
+from puna.server.silence import PATIENCE, attended
 from puna.types import Message
 
 Keep = Callable[[Events], None]
@@ -36,13 +38,10 @@ _FRAMING = Framing(EVENTS.content_type, b"", b"")
 
 async def create(request: Request) -> Stream | Whole:
     body = await decoded(request, ResponsesBody)
-    conversation, wanted = await _conversation(request, body)
-    events = Events(
-        begun(body),
-        summarised=bool(body.reasoning and body.reasoning.summary),
-        encrypted=SEALED in (body.include or ()),
-        places=places(body),
-    )
+    conversation = await _conversation(request, body)
+    offer = offered(body)
+    wanted = asked(body, conversation, offer.tools)
+    events = Events(begun(body), encrypted=SEALED in (body.include or ()), places=offer.places)
     store = _store(request)
 
     def keep(events: Events) -> None:
@@ -57,7 +56,8 @@ async def create(request: Request) -> Stream | Whole:
 
 
 async def input_tokens(request: Request) -> Response:
-    _, wanted = await _conversation(request, await decoded(request, PromptBody))
+    body = await decoded(request, PromptBody)
+    wanted = asked(body, await _conversation(request, body), offered(body).tools)
     tokens = await rooms(request).inference.count(wanted)
     answer = {"object": "response.input_tokens", "input_tokens": tokens}
     return Response(msgspec.json.encode(answer), media_type=JSON)
@@ -75,20 +75,28 @@ async def delete(request: Request) -> Response:
     return Response(msgspec.json.encode({"id": id, "object": "response", "deleted": True}), media_type=JSON)
 
 
-async def streamed(answer: Answer, events: Events, keep: Keep) -> AsyncGenerator[bytes, None]:
-    """The events of the answer. They begin with its first piece, so that a refusal still has its status."""
-    begun = False
-    async with aclosing(answer):
-        async for item in answer:
+async def streamed(
+    answer: Answer, events: Events, keep: Keep, patience: float = PATIENCE
+) -> AsyncGenerator[bytes, None]:
+    """The events of the answer, and something in its silences.
+
+    They begin with its first piece, so that a refusal still has its status, or when patience ends. Agents
+    look for events and not for comments; but one that repeats the state would undo what came before it.
+    """
+    begun = spoken = False
+    async with aclosing(attended(answer, patience)) as items:
+        async for item in items:
             if isinstance(item, Begun):
                 continue
             told = b"" if begun else events.begin()
-            begun = True
             if isinstance(item, Piece):
                 told += events.piece(item)
             elif isinstance(item, Summary):
                 told += events.end(item)
                 keep(events)
+            elif begun:
+                told = COMMENT if spoken else events.waiting()
+            begun, spoken = True, spoken or item is not None
             if told:
                 yield told
 
@@ -101,12 +109,12 @@ async def whole(answer: Answer, events: Events, keep: Keep) -> bytes:
     return msgspec.json.encode(events.response)
 
 
-async def _conversation(request: Request, body: PromptBody) -> tuple[list[Message], ChatRequest]:
-    """The messages without instructions, and what inference is asked at the end of them."""
+async def _conversation(request: Request, body: PromptBody) -> list[Message]:
+    """The messages without instructions."""
+    called(request, name_of)
     check(body)
     before = _store(request).before(body.previous_response_id)
-    conversation = [*before, *await messages(body.input or [], before, rooms(request).visit(body.model))]
-    return conversation, asked(body, conversation)
+    return [*before, *await messages(body.input or [], before, rooms(request).visit(body.model))]
 
 
 def _store(request: Request) -> Store:

@@ -169,6 +169,46 @@ def test_tool_calls_are_streamed_whole(openai_http: httpx.Client):
     assert chunks[-1]["choices"][0]["finish_reason"] == "tool_calls"
 
 
+def test_functions_are_answered_as_they_once_were(openai_http: httpx.Client):
+    asked = {"model": "caller", "functions": [WEATHER["function"]]}
+    choice = told(openai_http, **asked)["choices"][0]
+    assert choice["finish_reason"] == "function_call"
+    call = choice["message"]["function_call"]
+    assert (call["name"], json.loads(call["arguments"])) == CALLS[0]
+    assert "tool_calls" not in choice["message"]
+    chunks = streamed(openai_http, **asked, function_call={"name": "weather"}, reasoning_effort="none")
+    deltas = [chunk["choices"][0]["delta"] for chunk in chunks]
+    assert [delta["function_call"]["name"] for delta in deltas if "function_call" in delta] == ["weather"]
+    assert chunks[-1]["choices"][0]["finish_reason"] == "function_call"
+    assert told(openai_http, **asked, function_call="none")["choices"][0]["finish_reason"] == "stop"
+
+
+def test_a_conversation_with_functions_reaches_the_template(openai_http: httpx.Client):
+    messages = [
+        {"role": "user", "content": "Where?"},
+        {"role": "assistant", "content": None, "function_call": {"name": "weather", "arguments": "{}"}},
+        {"role": "function", "name": "weather", "content": "sunny"},
+    ]
+    assert prompt_of(openai_http, model="thinker", messages=messages, reasoning_effort="low") == (
+        "<|im_start|>user\nWhere?<|im_end|>\n<|im_start|>assistant\n"
+        '<tool_call>\n{"name": "weather", "arguments": {}}\n</tool_call><|im_end|>\n'
+        "<|im_start|>tool\nsunny[weather]<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_tools_and_parts_may_be_written_as_in_responses(openai_http: httpx.Client):
+    flat = {"type": "function", **WEATHER["function"]}
+    chosen = {"type": "function", "name": "weather"}
+    parts = [{"type": "input_text", "text": "Where?"}]
+    plain = prompt_of(
+        openai_http, model="thinker", tools=[WEATHER], messages=[{"role": "user", "content": "Where?"}]
+    )
+    messages = [{"role": "user", "content": parts}]
+    assert (
+        prompt_of(openai_http, model="thinker", tools=[flat], tool_choice=chosen, messages=messages) == plain
+    )
+
+
 def test_no_tool_is_called_when_none_may_be(openai_http: httpx.Client):
     choice = told(openai_http, model="caller", tools=[WEATHER], tool_choice="none")["choices"][0]
     assert "tool_calls" not in choice["message"]

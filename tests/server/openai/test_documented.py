@@ -12,7 +12,9 @@ from openai.types import completion_create_params, embedding_create_params
 from openai.types.audio import transcription_create_params
 from openai.types.chat import completion_create_params as chat_create_params
 
-from puna.server.openai.requests import ChatBody, CompletionBody, EmbeddingBody, TranscriptionBody
+from puna.server.openai.embeddings import EmbeddingBody
+from puna.server.openai.requests import ChatBody, CompletionBody
+from puna.server.openai.transcriptions import TranscriptionBody
 from tests.conftest import REPOSITORY
 from tests.hearing_models import tone, wav
 

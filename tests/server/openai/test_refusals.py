@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import socket
 from typing import Any
@@ -10,6 +11,7 @@ import httpx
 import psutil
 import pytest
 
+from tests.hearing_models import tone, wav
 from tests.running import Server, serving
 
 HELLO = [{"role": "user", "content": "hello"}]
@@ -19,7 +21,20 @@ NAMED = {"type": "function", "function": {"name": "then"}}
 AUDIO = {"type": "input_audio", "input_audio": {"data": "aGVsbG8=", "format": "wav"}}
 FILE = {"type": "file", "file": {"file_id": "x"}}
 
+LISTED = {"type": "function", "function": {"name": "f", "parameters": {"type": "array"}}}
+SOUND = base64.b64encode(wav(tone(440))).decode()
+HEARD = {"type": "input_audio", "input_audio": {"data": SOUND, "format": "wav"}}
+
 Request = tuple[str, dict[str, Any]]
+
+
+def listed(kind: Any) -> dict[str, Any]:
+    """A schema as llama.cpp's clients give one."""
+    return {"type": "json_object", "schema": {"type": kind}}
+
+
+def shaped(schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "json_schema", "json_schema": {"name": "it", "schema": schema}}
 
 
 def chat(**fields: Any) -> Request:
@@ -58,7 +73,7 @@ def told(answer: httpx.Response) -> dict[str, Any]:
         (chat(messages=[{"role": "wizard", "content": ""}]), "messages[0].role", 'invalid role "wizard"'),
         (chat(messages=[{"role": "user"}]), "messages[0].content", "messages[0].content is required"),
         (user({"type": "text"}), "messages[0].content[0].text", "is required"),
-        (user(FILE), "messages[0].content[0].type", 'invalid content part type "file"'),
+        (user(FILE), "messages[0].content[0].type", 'a content part of type "file" is not supported'),
         (user(AUDIO), "messages[0].content[0].input_audio.data", "it is not WAV, MP3 or FLAC audio"),
         (user({"type": "input_audio"}), "messages[0].content[0].input_audio", "is required"),
         (
@@ -112,23 +127,38 @@ def test_a_bad_field_is_named(openai_http: httpx.Client, request_: Request, para
 
 
 @pytest.mark.parametrize(
-    ("request_", "message"),
+    ("request_", "param", "message"),
     [
-        (chat(model="vectors"), '"vectors" does not support chat'),
-        (chat(tools=[TOOL]), "talker:latest does not support tools"),
-        (complete(model="vectors"), '"vectors" does not support generate'),
-        (embed(model="talker"), '"talker" does not support embeddings'),
-        (user({"type": "image_url", "image_url": PNG}), '"talker" does not support vision'),
-        (user({"type": "image_url", "image_url": {"url": PNG}}), '"talker" does not support vision'),
-        (chat(logit_bias={"1000000": 1}), "1000000"),
+        (chat(model="vectors"), "model", '"vectors" does not support chat'),
+        (chat(tools=[TOOL]), "tools", "talker:latest does not support tools"),
+        (chat(reasoning_effort="high"), "reasoning_effort", '"talker" does not support thinking'),
+        (complete(model="vectors"), "model", '"vectors" does not support generate'),
+        (complete(suffix="."), "suffix", "talker:latest does not support insert"),
+        (embed(model="talker"), "model", '"talker" does not support embeddings'),
+        (user({"type": "image_url", "image_url": PNG}), "messages[0].content", "does not support vision"),
+        (
+            chat(messages=[*HELLO, *user(HEARD)[1]["messages"]]),
+            "messages[1].content",
+            "does not support audio",
+        ),
+        (chat(logit_bias={"1000000": 1}), "logit_bias", "1000000"),
+        (complete(logit_bias={"1000000": 1}), "logit_bias", "1000000"),
+        (chat(response_format=shaped({"type": "hiccup"})), "response_format", "invalid JSON schema"),
+        (chat(response_format=shaped({"$ref": "#"})), "response_format", "leads only to itself"),
+        (chat(response_format=listed(1)), "response_format", "invalid JSON schema"),
+        (chat(model="caller", tools=[LISTED]), "tools", 'its type must be "object"'),
+        (chat(seed=2**63 - 1, n=2), "seed", "integer"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
-def test_what_a_model_cannot_do(openai_http: httpx.Client, request_: Request, message: str, stream: bool):
+def test_what_is_found_wrong_later_is_named_too(
+    openai_http: httpx.Client, request_: Request, param: str, message: str, stream: bool
+):
     path, body = request_
     answer = openai_http.post(f"/v1/{path}", json={**body, "stream": stream})
-    assert answer.status_code == 400
-    assert message in told(answer)["message"]
+    error = told(answer)
+    assert (answer.status_code, error["param"], error["code"]) == (400, param, "invalid_value")
+    assert message in error["message"]
 
 
 @pytest.mark.parametrize("request_", [chat(model="nobody"), complete(model="nobody"), embed(model="nobody")])

@@ -110,7 +110,7 @@ def test_the_model_is_told_what_is_known(client: openai.OpenAI):
         ({"file": ("a.wav", wav(tone(440, 0.01)))}, "file", "shorter than 0.1 seconds"),
         ({"model": ""}, "model", "model is required"),
         ({"model": "nobody"}, "model", "not found"),
-        ({"model": "seer"}, None, '"seer" does not support audio: it cannot hear sounds'),
+        ({"model": "seer"}, "file", '"seer" does not support audio: it cannot hear sounds'),
         ({"response_format": "srt"}, "response_format", '"srt" is not supported'),
         ({"response_format": "vtt"}, "response_format", '"vtt" is not supported'),
         ({"response_format": "xml"}, "response_format", "must be one of json, text, verbose_json"),

@@ -59,7 +59,7 @@ def response(stream: list[dict[str, Any]]) -> dict[str, Any]:
             output.append(event["item"])
             _check(event["item"], list(dict.fromkeys(steps)), "".join(texts))
         else:
-            told = [event[name] for name in ("text", "arguments") if name in event]
+            told = [event[name] for name in ("text", "arguments", "input") if name in event]
             assert told in ([], ["".join(texts)])
     assert output == last["response"]["output"]
     return last["response"]
@@ -69,12 +69,12 @@ def _check(item: dict[str, Any], steps: list[str], text: str) -> None:
     """The item has the text, and its events came in OpenAI's order."""
     if item["type"] == "function_call":
         name, part, found = "function_call_arguments", [], item["arguments"]
+    elif item["type"] == "custom_tool_call":
+        name, part, found = "custom_tool_call_input", [], item["input"]
     elif item["type"] == "message":
         name, part, found = "output_text", ["content_part"], item["content"][0]["text"]
-    elif item["summary"]:
-        name, part, found = "reasoning_summary_text", ["reasoning_summary_part"], item["summary"][0]["text"]
     else:
-        name, part, found = "reasoning_text", ["content_part"], item["content"][0]["text"]
+        name, part, found = "reasoning_summary_text", ["reasoning_summary_part"], item["summary"][0]["text"]
     assert found == text
     inner = [f"{name}.delta", f"{name}.done"]
     around = [f"{part[0]}.added", *inner, f"{part[0]}.done"] if part else inner

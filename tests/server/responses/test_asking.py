@@ -11,10 +11,10 @@ import pytest
 from puna.chat import PICTURE
 from puna.inference import ChatRequest
 from puna.server.body import decode
+from puna.server.openai import errors as openai
 from puna.server.remote import Remote
-from puna.server.responses.asking import asked, places
-from puna.server.responses.errors import Invalid
-from puna.server.responses.items import messages, sealed
+from puna.server.responses.asking import asked, offered
+from puna.server.responses.items import CUSTOM, messages, sealed
 from puna.server.responses.requests import ResponsesBody, check
 from puna.types import BadRequest, Message
 
@@ -41,7 +41,7 @@ def body(**fields: Any) -> ResponsesBody:
 def request(**fields: Any) -> ChatRequest:
     given = body(**fields)
     check(given)
-    return asked(given, [])
+    return asked(given, [], offered(given).tools)
 
 
 async def turns(*items: dict[str, Any], before: list[Message] | None = None) -> list[Message]:
@@ -121,13 +121,13 @@ async def test_reasoning_in_the_forms_it_comes_back_in(fields: dict[str, Any], t
 def test_instructions_come_first_and_are_not_the_conversations():
     given = body(instructions="Be brief.")
     conversation = [Message(role="user", content="hi")]
-    wanted = asked(given, conversation)
+    wanted = asked(given, conversation, [])
     assert wanted.messages == [Message(role="system", content="Be brief."), *conversation]
     assert len(conversation) == 1
 
 
 def test_nobody_can_write_a_picture():
-    assert PICTURE not in asked(body(instructions=PICTURE), []).messages[0].content
+    assert PICTURE not in asked(body(instructions=PICTURE), [], []).messages[0].content
 
 
 def test_tools():
@@ -141,7 +141,6 @@ def test_tools():
             "type": "function",
             "function": {
                 "name": "other",
-                "description": "",
                 "parameters": {"type": "object", "properties": {}},
             },
         },
@@ -152,9 +151,41 @@ def test_functions_in_a_namespace_have_its_name_before_theirs():
     given = body(
         tools=[TOOL, {"type": "namespace", "name": "files", "description": "", "tools": [TOOL, OTHER]}]
     )
-    names = [tool["function"]["name"] for tool in asked(given, []).tools]
-    assert names == ["look", "files__look", "files__other"]
-    assert places(given) == {"files__look": ("files", "look"), "files__other": ("files", "other")}
+    tools, places = offered(given)
+    assert [tool["function"]["name"] for tool in tools] == ["look", "files__look", "files__other"]
+    assert places == {"files__look": ("files", "look", False), "files__other": ("files", "other", False)}
+
+
+def test_a_function_may_be_written_as_chat_completions_have_it():
+    nested = {"type": "function", "function": {key: value for key, value in TOOL.items() if key != "type"}}
+    chosen = {"type": "function", "function": {"name": "look"}}
+    assert request(tools=[nested], tool_choice=chosen) == request(
+        tools=[TOOL], tool_choice={"type": "function", "name": "look"}
+    )
+
+
+def test_a_tool_that_takes_text_is_a_function_with_one_argument():
+    grammar = {"type": "grammar", "syntax": "lark", "definition": 'start: "x"'}
+    patch = {"type": "custom", "name": "patch", "description": "Patches.", "format": grammar}
+    (tool,), places = offered(body(tools=[patch]))
+    assert places == {"patch": ("", "patch", True)}
+    assert tool["function"]["parameters"] == CUSTOM
+    assert tool["function"]["description"].startswith("Patches.\n\n")
+    assert 'lark grammar:\nstart: "x"' in tool["function"]["description"]
+
+
+async def test_calls_of_such_a_tool_and_what_came_of_them():
+    call = {"type": "custom_tool_call", "call_id": "call_1", "name": "patch", "input": "x"}
+    output = {"type": "custom_tool_call_output", "call_id": "call_1", "output": "done"}
+    called, answered = await turns(call, output)
+    assert called.tool_calls[0]["function"] == {"index": 0, "name": "patch", "arguments": {"input": "x"}}
+    assert answered == Message(role="tool", content="done", tool_name="patch", tool_call_id="call_1")
+
+
+async def test_what_other_servers_tools_did_is_passed_over():
+    search = {"type": "web_search_call", "id": "ws_1", "status": "completed", "action": {"type": "search"}}
+    found = await turns({"role": "user", "content": "hi"}, search, {"role": "assistant", "content": "Yes."})
+    assert found == [Message(role="user", content="hi"), Message(role="assistant", content="Yes.")]
 
 
 async def test_a_call_in_a_namespace_is_one_by_the_name_the_model_knows():
@@ -189,6 +220,7 @@ def test_the_choice_of_tools(choice: Any, expected: tuple[str, str, int]):
         ("minimal", "low"),
         ("medium", "medium"),
         ("xhigh", "max"),
+        ("ultra", "max"),
         ("max", "max"),
     ],
 )
@@ -238,7 +270,7 @@ BAD_ITEMS: list[tuple[dict[str, Any], str]] = [
     ({**CALL, "arguments": "{"}, "input[0].arguments"),
     ({**CALL, "arguments": "[]"}, "input[0].arguments"),
     ({"type": "function_call_output", "output": "x"}, "input[0]"),
-    ({"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}, "input[0].content[0]"),
+    ({"role": "user", "content": [{"type": "input_file", "file_id": "f"}]}, "input[0].content[0].type"),
     ({"role": "user", "content": [{"type": "input_image", "file_id": "f"}]}, "input[0].content[0].image_url"),
     ({"role": "assistant", "content": [PICTURED]}, "input[0].content"),
 ]
@@ -246,14 +278,14 @@ BAD_ITEMS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("fields", "param"), BAD)
 def test_what_is_wrong_is_named(fields: dict[str, Any], param: str):
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(openai.Invalid) as refusal:
         request(**fields)
     assert refusal.value.param == param
 
 
 @pytest.mark.parametrize(("item", "param"), BAD_ITEMS)
 async def test_an_item_that_cannot_be_read_is_named(item: dict[str, Any], param: str):
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(openai.Invalid) as refusal:
         await turns(item)
     assert refusal.value.param == param
 

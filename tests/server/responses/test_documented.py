@@ -11,9 +11,9 @@ from openai.types.responses import input_token_count_params, response_create_par
 
 from puna.server.body import decode
 from puna.server.remote import Remote
-from puna.server.responses.asking import HOSTED, asked
+from puna.server.responses.asking import HOSTED, offered
 from puna.server.responses.errors import Invalid
-from puna.server.responses.items import messages
+from puna.server.responses.items import HISTORY, messages
 from puna.server.responses.requests import IGNORED, REFUSED, ResponsesBody, check
 from tests.conftest import REPOSITORY
 
@@ -26,6 +26,8 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "message": {"role": "user", "content": "hi"},
     "function_call": {"call_id": "a", "name": "b", "arguments": "{}"},
     "function_call_output": {"call_id": "a", "output": "x"},
+    "custom_tool_call": {"call_id": "a", "name": "b", "input": "x"},
+    "custom_tool_call_output": {"call_id": "a", "output": "x"},
     "reasoning": {"id": "rs_1", "summary": []},
 }
 
@@ -73,19 +75,23 @@ def test_the_clients_fields_of_a_count_are_read():
 def test_tools():
     function = {"type": "function", "name": "x", "parameters": {"type": "object"}}
     group = {"type": "namespace", "name": "y", "tools": [function]}
-    assert named("Tools", "supported") == {"function", "namespace"}
-    assert [len(asked(body(tools=[tool]), []).tools) for tool in (function, group)] == [1, 1]
+    custom = {"type": "custom", "name": "z"}
+    assert named("Tools", "supported") == {"function", "namespace", "custom"}
+    assert [len(offered(body(tools=[tool])).tools) for tool in (function, group, custom)] == [1, 1, 1]
     assert named("Tools", "ignored") == set(HOSTED)
-    assert asked(body(tools=[{"type": kind} for kind in HOSTED]), []).tools == []
+    assert offered(body(tools=[{"type": kind} for kind in HOSTED])).tools == []
     for kind in named("Tools", "refused"):
         with pytest.raises(Invalid, match=kind):
-            asked(body(tools=[{"type": kind, "name": "x"}]), [])
+            offered(body(tools=[{"type": kind, "name": "x"}]))
 
 
 async def test_items():
     assert named("Items", "supported") == set(_SAMPLES)
     for kind, fields in _SAMPLES.items():
         await messages(body(input=[{"type": kind, **fields}]).input or [], [], Remote())
+    assert named("Items", "ignored") == set(HISTORY)
+    for kind in HISTORY:
+        assert await messages(body(input=[{"type": kind, "id": "x"}]).input or [], [], Remote()) == []
     for kind in named("Items", "refused"):
         with pytest.raises(Invalid, match=kind):
             await messages(body(input=[{"type": kind, "id": "x"}]).input or [], [], Remote())

@@ -12,6 +12,10 @@ from tests.running import Server
 from tests.server.anthropic.test_errors import announced
 
 HELLO = {"model": "talker", "input": "hello"}
+TOOL = {"type": "function", "name": "look"}
+LISTED = {**TOOL, "parameters": {"type": "array"}}
+SHAPED = {"format": {"type": "json_schema", "name": "it", "schema": {"type": "hiccup"}}}
+PNG = {"type": "input_image", "image_url": "data:image/png;base64,iVBORw0KGgo="}
 
 
 def check(answer: httpx.Response, status: int, param: str | None, code: str | None, words: str) -> None:
@@ -38,6 +42,19 @@ def test_an_unknown_model(client: httpx.Client, stream: bool):
         ({"input": [{"type": "computer_call"}]}, "input[0]", "unsupported_value", "computer_call"),
         ({"previous_response_id": "resp_1"}, "previous_response_id", "previous_response_not_found", "resp_1"),
         ({"model": "narrow", "input": "too long " * 100}, "input", "context_length_exceeded", "context"),
+        ({"text": SHAPED}, "text.format.schema", "invalid_value", "invalid JSON schema"),
+        ({"tools": [TOOL]}, "tools", "invalid_value", "does not support tools"),
+        ({"model": "caller", "tools": [LISTED]}, "tools", "invalid_value", 'its type must be "object"'),
+        ({"reasoning": {"effort": "high"}}, "reasoning.effort", "invalid_value", "does not support thinking"),
+        ({"model": "vectors"}, "model", "invalid_value", "does not support chat"),
+        ({"model": "a b"}, "model", "invalid_value", "invalid model name"),
+        (
+            {"input": [{"role": "user", "content": [PNG]}]},
+            "input",
+            "invalid_value",
+            "does not support vision",
+        ),
+        ({"max_output_tokens": 2**64}, "max_output_tokens", "invalid_value", "integer"),
     ],
 )
 def test_a_wrong_field(client: httpx.Client, fields: dict[str, Any], param: str, code: str, words: str):

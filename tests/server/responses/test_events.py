@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.inference import Call, Piece, Summary
-from puna.server.responses.events import Events, Place
+from puna.inference import Answer, Begun, Call, Piece, Summary
+from puna.server.framing import COMMENT
+from puna.server.responses.events import Events
+from puna.server.responses.items import Place
 from puna.server.responses.reply import begun
 from puna.server.responses.requests import ResponsesBody
+from puna.server.responses.routes import streamed
 from puna.types import Message
 from tests.server.anthropic.test_events import calls, pieces, summaries
 from tests.server.responses.conftest import events, response
 
 
-@given(st.lists(pieces), summaries, st.booleans(), st.booleans())
-def test_the_events_build_the_answer(said: list[Piece], end: Summary, summarised: bool, encrypted: bool):
-    made = Events(begun(ResponsesBody(model="m", input="hi")), summarised=summarised, encrypted=encrypted)
+@given(st.lists(pieces), summaries, st.booleans())
+def test_the_events_build_the_answer(said: list[Piece], end: Summary, encrypted: bool):
+    made = Events(begun(ResponsesBody(model="m", input="hi")), encrypted=encrypted)
     stream = made.begin() + b"".join(map(made.piece, said)) + made.end(end)
     built = response(events(stream.decode()))
     assert built == made.response
@@ -38,6 +43,46 @@ def test_what_went_wrong_is_told_after_what_came_before(said: list[Piece]):
     stream = made.begin() + b"".join(map(made.piece, said)) + made.failed("gone")
     built = response(events(stream.decode()))
     assert (built["status"], built["error"]) == ("failed", {"code": "server_error", "message": "gone"})
+
+
+@given(st.text())
+def test_a_call_of_a_tool_that_takes_text_is_told_as_text(text: str):
+    call = Call(id="call_1", index=0, name="patch", arguments={"input": text})
+    body = ResponsesBody(model="m", input="hi")
+    made = Events(begun(body), places={"patch": Place("", "patch", custom=True)})
+    stream = made.begin() + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
+    (item,) = response(events(stream.decode()))["output"]
+    assert item == {
+        "id": item["id"], "type": "custom_tool_call", "status": "completed",
+        "call_id": "call_1", "name": "patch", "input": text,
+    }  # fmt: skip
+    assert made.message.tool_calls[0]["function"]["arguments"] == {"input": text}
+
+
+async def test_silences_are_filled():
+    reading, writing = asyncio.Event(), asyncio.Event()
+
+    async def answer() -> Answer:
+        yield Begun(30, 10)
+        await reading.wait()
+        yield Piece(text="a")
+        await writing.wait()
+        yield Summary(reason="stop")
+
+    told: list[bytes] = []
+    made = Events(begun(ResponsesBody(model="m", input="hi")))
+    async for frames in streamed(answer(), made, lambda events: None, 0.001):
+        told.append(frames)
+        if len(told) == 3:
+            reading.set()
+        if told.count(COMMENT) == 2:
+            writing.set()
+    found = [event["type"] for event in events(b"".join(told).replace(COMMENT, b"").decode())]
+    waited = found.count("response.in_progress")
+    assert waited >= 3
+    assert found[: waited + 1] == ["response.created", *["response.in_progress"] * waited]
+    assert found[waited + 1] == "response.output_item.added"
+    assert (found[-1], told.count(COMMENT) >= 2) == ("response.completed", True)
 
 
 @given(calls)

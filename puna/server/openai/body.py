@@ -1,0 +1,67 @@
+"""What the bodies of all OpenAI requests share. null is "left out"; unknown fields are ignored."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, TypeVar
+
+import msgspec
+from starlette.requests import Request
+
+from puna.server.body import decoded
+from puna.server.openai.errors import Invalid, called
+
+Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
+TextOrTokens = str | list[str | Token | list[Token]]
+
+
+class Body(msgspec.Struct, kw_only=True):
+    refused: ClassVar[dict[str, str]] = {}
+    """Fields that are no use to answer without, and why they cannot be honoured."""
+    names: ClassVar[dict[str, str]] = {"bias": "logit_bias"}
+    """What inference's fields are called here, where they have another name."""
+
+    model: str | None = None
+
+    def name_of(self, field: str) -> str:
+        """What the request calls a `field` of inference's."""
+        field = field.removeprefix("options.").replace(".images", ".content")
+        return self.names.get(field, field)
+
+    @property
+    def named(self) -> str:
+        """The model asked for. Raises Invalid when there is none."""
+        if self.model:
+            return self.model
+        raise Invalid("model", "model is required", "missing_required_parameter")
+
+
+B = TypeVar("B", bound=Body)
+
+
+async def asked(request: Request, kind: type[B]) -> B:
+    """The request's body. Raises BadRequest when it is malformed, Invalid for a field that is refused."""
+    body = await decoded(request, kind)
+    called(request, body.name_of)
+    return permitted(body)
+
+
+def permitted(body: B) -> B:
+    """The body, if none of its fields is refused. Raises Invalid."""
+    for field, reason in body.refused.items():
+        if getattr(body, field):
+            raise Invalid(field, f"{field} is not supported: {reason}", "unsupported_parameter")
+    return body
+
+
+def texts_or_tokens(param: str, given: TextOrTokens | None) -> list[str | list[int]]:
+    """A field that is a text, texts, a list of token ids, or several, as a list. Raises Invalid."""
+    if given is None or given == []:
+        raise Invalid(param, f"{param} is required", "missing_required_parameter")
+    if isinstance(given, str):
+        return [given]
+    tokens = [item for item in given if isinstance(item, int)]
+    if not tokens:
+        return [item for item in given if not isinstance(item, int)]
+    if len(tokens) < len(given):
+        raise Invalid(param, f"{param} mixes token ids with texts or lists")
+    return [tokens]
