@@ -46,6 +46,7 @@ async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
     model = body.named
     if not body.messages:
         raise Invalid("messages", "[] is too short - 'messages'", "missing_required_parameter")
+    body.check_stream()
     body.check_modalities()
     choice = body.choice()
     return ChatRequest(

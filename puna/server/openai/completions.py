@@ -42,6 +42,7 @@ async def completions(request: Request) -> Stream | Whole:
 
 async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateRequest]:
     """A request for each prompt. Raises BadRequest."""
+    body.check_stream()
     body.check_best_of()
     common = GenerateRequest(
         model=body.named,

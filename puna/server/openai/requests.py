@@ -67,6 +67,11 @@ class _TextBody(Body, kw_only=True):
         """A stream ends with a chunk that says how many tokens were used."""
         return self.stream_options is not None and self.stream_options.include_usage is True
 
+    def check_stream(self) -> None:
+        """Raises Invalid for options of a stream that is not asked for."""
+        if self.stream_options is not None and not self.stream:
+            raise Invalid("stream_options", "stream_options is only allowed when stream is true")
+
     def bias(self) -> dict[int, float]:
         """What is added to tokens' logits. Raises Invalid."""
         for token, bias in (self.logit_bias or {}).items():

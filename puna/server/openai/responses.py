@@ -42,20 +42,38 @@ class Identity(msgspec.Struct, frozen=True):
         }
 
 
-def usage(summaries: Sequence[Summary], choices: int) -> dict[str, Any]:
+class Cached(msgspec.Struct):
+    """Of a prompt's tokens."""
+
+    cached_tokens: int
+
+
+class Reasoned(msgspec.Struct):
+    """Of an answer's tokens."""
+
+    reasoning_tokens: int
+
+
+class Usage(msgspec.Struct):
+    prompt_tokens: int
+    completion_tokens: int
+    total_tokens: int
+    prompt_tokens_details: Cached
+    completion_tokens_details: Reasoned
+
+
+def usage(summaries: Sequence[Summary], choices: int) -> Usage:
     """Tokens used by answers, of which so many in a row had the same prompt: it is counted once."""
     prompts = summaries[::choices]
     asked = sum(summary.prompt_tokens for summary in prompts)
     told = sum(summary.eval_tokens for summary in summaries)
-    return {
-        "prompt_tokens": asked,
-        "completion_tokens": told,
-        "total_tokens": asked + told,
-        "prompt_tokens_details": {"cached_tokens": sum(summary.cached_tokens for summary in prompts)},
-        "completion_tokens_details": {
-            "reasoning_tokens": sum(summary.reasoning_tokens for summary in summaries)
-        },
-    }
+    return Usage(
+        asked,
+        told,
+        asked + told,
+        Cached(sum(summary.cached_tokens for summary in prompts)),
+        Reasoned(sum(summary.reasoning_tokens for summary in summaries)),
+    )
 
 
 def reason(summary: Summary, *, called: bool = False, legacy: bool = False) -> str:
@@ -102,6 +120,9 @@ class TextLogprobs:
         return {
             "tokens": [token.token for token in tokens],
             "token_logprobs": [token.logprob for token in tokens],
-            "top_logprobs": [{other.token: other.logprob for other in token.top} for token in tokens],
+            # The token itself is always among them.
+            "top_logprobs": [
+                {other.token: other.logprob for other in (*token.top, token)} for token in tokens
+            ],
             "text_offset": offsets,
         }

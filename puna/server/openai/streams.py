@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from typing import Any, Protocol
+from typing import Protocol
 
 from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.openai.answers import interleaved
-from puna.server.openai.responses import Identity, encode, usage
+from puna.server.openai.responses import Identity, Usage, encode, usage
 
 _DONE = b"[DONE]"
 
@@ -37,7 +37,7 @@ class Pieces:
             )
         )
 
-    def usage(self, usage: dict[str, Any]) -> bytes:
+    def usage(self, usage: Usage) -> bytes:
         """The chunk after the last answer's end."""
         return b"".join((self._head, b',"choices":[],"usage":', encode(usage), b"}"))
 

@@ -76,6 +76,16 @@ class TranscriptionBody(Body, kw_only=True):
         return wanted
 
 
+class TokenUsage(msgspec.Struct, tag_field="type", tag="tokens"):
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+
+class DurationUsage(msgspec.Struct, tag_field="type", tag="duration"):
+    seconds: int
+
+
 async def transcriptions(request: Request) -> Stream | Whole:
     body = permitted(await form(request, TranscriptionBody))
     called(request, body.name_of)
@@ -100,7 +110,7 @@ async def transcriptions(request: Request) -> Stream | Whole:
         return Whole(_text(answer), _TEXT)
     more: dict[str, Any] = {}
     if wanted == "verbose_json":
-        length = {"type": "duration", "seconds": math.ceil(heard.seconds)}
+        length = DurationUsage(math.ceil(heard.seconds))
         language = body.language or ""
         more = {"task": "transcribe", "language": language, "duration": heard.seconds, "usage": length}
     return Whole(_object(answer, more))
@@ -148,10 +158,6 @@ async def _events(answer: Answer) -> AsyncGenerator[bytes, None]:
                     yield encode({"type": "transcript.text.delta", "delta": delta})
 
 
-def _usage(summary: Summary) -> dict[str, Any]:
-    return {
-        "type": "tokens",
-        "input_tokens": summary.prompt_tokens,
-        "output_tokens": summary.eval_tokens,
-        "total_tokens": summary.prompt_tokens + summary.eval_tokens,
-    }
+def _usage(summary: Summary) -> TokenUsage:
+    asked, told = summary.prompt_tokens, summary.eval_tokens
+    return TokenUsage(asked, told, asked + told)

@@ -8,8 +8,10 @@ import msgspec
 
 from puna.server.openai.embeddings import EmbeddingBody
 from puna.server.openai.requests import ChatBody, CompletionBody
-from puna.server.openai.transcriptions import TranscriptionBody
+from puna.server.openai.responses import Usage
+from puna.server.openai.transcriptions import DurationUsage, TokenUsage, TranscriptionBody
 from puna.server.openapi.operation import FORM, JSON, RUN, TEXT, Operation
+from puna.server.responses.reply import Usage as ResponseUsage
 from puna.server.responses.requests import PromptBody, ResponsesBody
 
 _TAG = "OpenAI"
@@ -27,7 +29,7 @@ class Refusal(msgspec.Struct):
     error: Problem
 
 
-class Usage(msgspec.Struct):
+class EmbeddingUsage(msgspec.Struct):
     prompt_tokens: int
     total_tokens: int
 
@@ -41,7 +43,7 @@ class Answer(msgspec.Struct, kw_only=True):
     model: str
     system_fingerprint: str
     choices: list[dict[str, Any]]
-    usage: dict[str, Any]
+    usage: Usage
 
 
 class Chunk(msgspec.Struct, kw_only=True):
@@ -53,7 +55,7 @@ class Chunk(msgspec.Struct, kw_only=True):
     model: str
     system_fingerprint: str
     choices: list[dict[str, Any]]
-    usage: dict[str, Any] | None = None
+    usage: Usage | None = None
 
 
 class Embedding(msgspec.Struct):
@@ -66,14 +68,14 @@ class Embeddings(msgspec.Struct):
     object: Literal["list"]
     data: list[Embedding]
     model: str
-    usage: Usage
+    usage: EmbeddingUsage
 
 
 class Transcript(msgspec.Struct):
     """The last three only when they are asked for, with verbose_json."""
 
     text: str
-    usage: dict[str, Any]
+    usage: TokenUsage | DurationUsage
     task: Literal["transcribe"] | None = None
     language: str | None = None
     duration: float | None = None
@@ -85,7 +87,7 @@ class Spoken(msgspec.Struct):
     type: Literal["transcript.text.delta", "transcript.text.done"]
     delta: str | None = None
     text: str | None = None
-    usage: dict[str, Any] | None = None
+    usage: TokenUsage | None = None
 
 
 class Model(msgspec.Struct):
@@ -108,7 +110,7 @@ class Response(msgspec.Struct, kw_only=True):
     model: str
     output: list[dict[str, Any]]
     error: dict[str, Any] | None = None
-    usage: dict[str, Any] | None = None
+    usage: ResponseUsage | None = None
 
 
 class Event(msgspec.Struct):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
@@ -16,6 +17,8 @@ from puna.server.remote import Remote
 from puna.server.responses.errors import Invalid
 from puna.server.responses.requests import Item
 from puna.types import Message
+
+_SEALED = re.compile(r"[\w+/=-]*", re.ASCII)
 
 HISTORY = ("code_interpreter_call", "file_search_call", "mcp_list_tools", "web_search_call")
 """What OpenAI's own tools did in an earlier answer; the message after it says what came of it."""
@@ -45,21 +48,22 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
         return [Message(role="user", content=unmarked(given))]
     names = {call["id"]: call["function"]["name"] for message in before for call in message.tool_calls}
     found: list[Message] = []
-    thinking = ""
     for number, item in enumerate(given):
         place = f"input[{number}]"
         kind = item.type or ("message" if item.role else "item_reference")
         if kind == "reasoning":
-            thinking += _thought(item)
+            if thought := _thought(item):
+                _answer(found).thinking += thought
         elif kind in ("function_call", "custom_tool_call"):
-            answer, thinking = _answer(found, thinking), ""
+            answer = _answer(found)
             answer.tool_calls.append(_called(item, len(answer.tool_calls), place))
             names[item.call_id or ""] = qualified(item.namespace, item.name or "")
         elif kind in ("function_call_output", "custom_tool_call_output"):
             found.append(await _result(item, place, names, remote))
         elif kind == "message" and item.role == "assistant":
-            answer, thinking = _answer(found, thinking), ""
-            answer.content += _text(item, place)
+            answer = _answer(found)
+            said = _text(item, place)
+            answer.content += f"\n{said}" if answer.content and said else said
         elif kind == "message" and item.role:
             content, images = await assembled(contents(item.content or "", f"{place}.content"), remote)
             role = "user" if item.role == "user" else "system"
@@ -90,11 +94,10 @@ def sealed(thinking: str) -> str:
     return base64.b64encode(thinking.encode()).decode()
 
 
-def _answer(found: list[Message], thinking: str) -> Message:
-    """The message that the model's next word or call belongs to."""
+def _answer(found: list[Message]) -> Message:
+    """The message that the model's next thought, word or call belongs to."""
     if not found or found[-1].role != "assistant":
         found.append(Message(role="assistant"))
-    found[-1].thinking += thinking
     return found[-1]
 
 
@@ -102,6 +105,8 @@ def _thought(item: Item) -> str:
     if isinstance(item.content, list) and item.content:
         return "".join(part.text or "" for part in item.content)
     if item.encrypted_content:
+        if not _SEALED.fullmatch(item.encrypted_content):
+            return item.encrypted_content  # As Ollama writes it.
         try:
             return base64.b64decode(item.encrypted_content, validate=True).decode()
         except ValueError:  # Another server's, which nobody else can read.

@@ -9,7 +9,21 @@ from typing import Any
 import msgspec
 
 from puna.inference import Summary
+from puna.server.openai.responses import Reasoned
 from puna.server.responses.requests import DEFAULT, ResponsesBody
+
+
+class InputDetails(msgspec.Struct):
+    cached_tokens: int
+    cache_write_tokens: int = 0
+
+
+class Usage(msgspec.Struct):
+    input_tokens: int
+    input_tokens_details: InputDetails
+    output_tokens: int
+    output_tokens_details: Reasoned
+    total_tokens: int
 
 
 def new_id(kind: str) -> str:
@@ -67,13 +81,13 @@ def ended(response: dict[str, Any], output: list[Any], summary: Summary) -> dict
         "completed_at": None if cut else int(time.time()),
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "output": output,
-        "usage": {
-            "input_tokens": summary.prompt_tokens,
-            "input_tokens_details": {"cached_tokens": summary.cached_tokens, "cache_write_tokens": 0},
-            "output_tokens": summary.eval_tokens,
-            "output_tokens_details": {"reasoning_tokens": summary.reasoning_tokens},
-            "total_tokens": summary.prompt_tokens + summary.eval_tokens,
-        },
+        "usage": Usage(
+            summary.prompt_tokens,
+            InputDetails(summary.cached_tokens),
+            summary.eval_tokens,
+            Reasoned(summary.reasoning_tokens),
+            summary.prompt_tokens + summary.eval_tokens,
+        ),
     }
 
 

@@ -82,6 +82,8 @@ def told(answer: httpx.Response) -> dict[str, Any]:
             "only http, https and data URLs are read",
         ),
         (chat(messages=[{"role": 1}]), "messages[0].role", "expected string"),
+        (chat(stream_options={"include_usage": True}), "stream_options", "when stream is true"),
+        (complete(stream=False, stream_options={}), "stream_options", "when stream is true"),
         (chat(temperature="hot"), "temperature", "expected number"),
         (chat(n=0), "n", "between 1 and 128"),
         (chat(n=129), "n", "between 1 and 128"),

@@ -91,6 +91,20 @@ async def test_what_the_model_thought_said_and_called_is_one_turn():
     ]
 
 
+async def test_what_the_model_thought_last_is_not_lost():
+    thought = {"type": "reasoning", "summary": [{"type": "summary_text", "text": "Hm."}]}
+    found = await turns({"role": "user", "content": "a"}, thought, {"role": "user", "content": "b"}, thought)
+    assert [(turn.role, turn.thinking) for turn in found] == [
+        ("user", ""), ("assistant", "Hm."), ("user", ""), ("assistant", "Hm."),
+    ]  # fmt: skip
+
+
+async def test_what_it_said_before_and_after_a_call_are_lines():
+    said = [{"role": "assistant", "content": text} for text in ("First.", "Then.")]
+    (turn,) = await turns(said[0], CALL, said[1])
+    assert turn == Message(role="assistant", content="First.\nThen.", tool_calls=[CALLED])
+
+
 async def test_an_output_knows_the_tool_that_was_called_in_an_earlier_answer():
     before = [Message(role="assistant", tool_calls=[CALLED])]
     (turn,) = await turns({"type": "function_call_output", "call_id": "call_1", "output": "a"}, before=before)
@@ -106,10 +120,11 @@ async def test_an_output_knows_the_tool_that_was_called_in_an_earlier_answer():
         ),
         ({"content": None, "encrypted_content": sealed("Ähm.")}, "Ähm."),
         (
-            {"encrypted_content": "gAAAAABo_another's", "summary": [{"type": "summary_text", "text": "So."}]},
+            {"encrypted_content": "gAAAAABo_anothers", "summary": [{"type": "summary_text", "text": "So."}]},
             "So.",
         ),
         ({"encrypted_content": base64.b64encode(b"\xff\xfe").decode()}, ""),
+        ({"encrypted_content": "As Ollama writes it."}, "As Ollama writes it."),
     ],
 )
 async def test_reasoning_in_the_forms_it_comes_back_in(fields: dict[str, Any], thinking: str):
