@@ -53,7 +53,7 @@ def chosen(tools: Tools, wanted: str | dict[str, Any] | None) -> Choice:
             _known([], tools)
         return Choice(tools, _WAYS[wanted])
     kind = wanted.get("type")
-    if kind == "function":
+    if kind in ("function", "custom"):
         name = _name(wanted)
         _known([name], tools)
         return Choice(tools, "required", name)

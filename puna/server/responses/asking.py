@@ -12,13 +12,13 @@ from puna.server.openai.parts import Function
 from puna.server.openai.requests import think
 from puna.server.openai.tools import Tools, chosen, tool
 from puna.server.responses.errors import Invalid
-from puna.server.responses.items import CUSTOM, Place, qualified
+from puna.server.responses.items import ADDING, CUSTOM, SEARCH, Place, qualified
 from puna.server.responses.requests import DEFAULT, PromptBody, ResponsesBody
 from puna.types import Message
 
 HOSTED = (
-    "code_interpreter", "file_search", "image_generation", "mcp", "web_search", "web_search_2025_08_26",
-    "web_search_preview", "web_search_preview_2025_03_11",
+    "code_interpreter", "file_search", "image_generation", "mcp", "programmatic_tool_calling", "web_search",
+    "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11",
 )  # fmt: skip
 """Tools that OpenAI's own servers run: the model is not told of them."""
 
@@ -34,13 +34,23 @@ class Offer(NamedTuple):
 
 
 def offered(body: PromptBody) -> Offer:
-    """What `body` has in `tools`. Raises Invalid."""
-    found = [
-        one for number, given in enumerate(body.tools or ()) for one in _tools(given, f"tools[{number}]")
-    ]
+    """What `body` has in `tools`, and in the items that hold some. Raises Invalid."""
+    lists = [("tools", body.tools or [])]
+    if isinstance(body.input, list):
+        lists += [
+            (f"input[{number}].tools", item.tools or [])
+            for number, item in enumerate(body.input)
+            if item.type in ADDING
+        ]
+    found = {
+        function.name: (function, place)
+        for where, tools in lists
+        for number, given in enumerate(tools)
+        for function, place in _tools(given, f"{where}[{number}]")
+    }
     return Offer(
-        [tool(function) for function, _ in found],
-        {function.name: place for function, place in found if place != Place("", function.name)},
+        [tool(function) for function, _ in found.values()],
+        {name: place for name, (_, place) in found.items() if place != Place("", name)},
     )
 
 
@@ -114,7 +124,7 @@ class _Custom(msgspec.Struct):
 def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple[Function, Place]]:
     """The functions in one of `tools`: itself, those of a namespace, or none."""
     kind = given.get("type")
-    if kind in HOSTED:
+    if kind in HOSTED or (kind == SEARCH and given.get("execution") != "client"):
         return []
     if kind == "namespace" and not namespace:
         group = _read(place, given, _Namespace)
@@ -123,6 +133,8 @@ def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple
     if kind == "custom":
         custom = _read(place, given, _Custom)
         function = Function(custom.name, _described(custom), CUSTOM)
+    elif kind == SEARCH:
+        function = _read(place, {"name": SEARCH, **given}, Function)
     elif kind == "function":
         nested = given.get("function")
         function = _read(place, nested if isinstance(nested, dict) else given, Function)
@@ -130,7 +142,7 @@ def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple
         raise Invalid(place, f'a tool of type "{kind}" is not supported', "unsupported_value")
     name = qualified(namespace, function.name)
     known = msgspec.structs.replace(function, name=name)
-    return [(known, Place(namespace, function.name, custom=kind == "custom"))]
+    return [(known, Place(namespace, function.name, kind))]
 
 
 def _described(custom: _Custom) -> str:

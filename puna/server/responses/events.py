@@ -39,9 +39,12 @@ _REASONING = _Shape(
 """As a summary, word for word: there clients look for it, Ollama's among them."""
 
 
-_FUNCTION = ("function_call", "fc", "arguments")
-_CUSTOM = ("custom_tool_call", "ctc", "input")
-"""How an item of a call is called, how its id begins, and the field that the model wrote."""
+_CALLS = {
+    "function": ("function_call", "fc", "arguments"),
+    "custom": ("custom_tool_call", "ctc", "input"),
+    "tool_search": ("tool_search_call", "tsc", "arguments"),
+}
+"""By kinds of tools: how the item of a call is called, how its id begins, the field that the model wrote."""
 
 
 class _Open(msgspec.Struct):
@@ -139,10 +142,7 @@ class Events:
         place = {"item_id": id, "output_index": len(self._output), shape.place: 0}
         head = f"event: {name}\ndata: ".encode() + _encode({"type": name, **place})[:-1] + b',"delta":'
         self._open = _Open(shape, id, head)
-        added = self._event(
-            "response.output_item.added",
-            {"output_index": len(self._output), "item": self._item(self._open, "in_progress")},
-        )
+        added = self._added(self._item(self._open, "in_progress"))
         return added + self._event(f"{shape.parts}.added", {**place, "part": _part(shape, "", [])})
 
     def _close(self, status: str) -> bytes:
@@ -179,24 +179,24 @@ class Events:
         closed = self._close("completed")
         self._calls.append(call)
         place = self._places.get(call.name) or Place("", call.name)
-        kind, id, field = _CUSTOM if place.custom else _FUNCTION
-        written = str(call.arguments.get("input", "")) if place.custom else _encode(call.arguments).decode()
-        item: dict[str, Any] = {
-            "id": new_id(id),
-            "type": kind,
-            "status": "in_progress",
-            "call_id": call.id,
-            "name": place.name,
-            field: "",
-        } | ({"namespace": place.namespace} if place.namespace else {})
+        kind, id, field = _CALLS[place.kind]
+        item: dict[str, Any] = {"id": new_id(id), "type": kind, "status": "in_progress", "call_id": call.id}
+        if place.kind == "tool_search":
+            item |= {"execution": "client", field: {}}
+            done = {**item, "status": "completed", field: call.arguments}
+            return closed + self._added(item) + self._done(done)
+        custom = place.kind == "custom"
+        written = str(call.arguments.get(field, "")) if custom else _encode(call.arguments).decode()
+        item |= {"name": place.name, field: ""} | ({"namespace": place.namespace} if place.namespace else {})
         where = {"item_id": item["id"], "output_index": len(self._output)}
         told = f"response.{kind}_{field}"
-        events = closed + self._event(
-            "response.output_item.added", {"output_index": len(self._output), "item": item}
-        )
+        events = closed + self._added(item)
         events += self._event(f"{told}.delta", {**where, "delta": written})
         events += self._event(f"{told}.done", {**where, "name": item["name"], field: written})
         return events + self._done({**item, "status": "completed", field: written})
+
+    def _added(self, item: dict[str, Any]) -> bytes:
+        return self._event("response.output_item.added", {"output_index": len(self._output), "item": item})
 
     def _event(self, name: str, fields: dict[str, Any]) -> bytes:
         number, self._number = self._number, self._number + 1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
@@ -20,8 +20,18 @@ from puna.types import Message
 
 _SEALED = re.compile(r"[\w+/=-]*", re.ASCII)
 
-HISTORY = ("code_interpreter_call", "file_search_call", "mcp_list_tools", "web_search_call")
+HISTORY = (
+    "code_interpreter_call", "file_search_call", "image_generation_call", "mcp_call", "mcp_list_tools",
+    "web_search_call",
+)  # fmt: skip
 """What OpenAI's own tools did in an earlier answer; the message after it says what came of it."""
+
+ADDING = ("additional_tools", "tool_search_output")
+"""Items that hold tools, which the model may call from there on."""
+
+SEARCH = "tool_search"
+SEARCHED = ("tool_search_call", "tool_search_output")
+"""Items of a search for tools; without a `call_id` OpenAI's own servers searched."""
 
 CUSTOM: dict[str, Any] = {
     "type": "object",
@@ -32,11 +42,11 @@ CUSTOM: dict[str, Any] = {
 
 
 class Place(NamedTuple):
-    """Where a function is in the request, and whether it takes any text in place of arguments."""
+    """Where a function is in the request, and as what kind of tool."""
 
     namespace: str
     name: str
-    custom: bool = False
+    kind: Literal["function", "custom", "tool_search"] = "function"
 
 
 async def messages(given: str | list[Item], before: Sequence[Message], remote: Remote) -> list[Message]:
@@ -51,14 +61,16 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
     for number, item in enumerate(given):
         place = f"input[{number}]"
         kind = item.type or ("message" if item.role else "item_reference")
+        if kind in HISTORY or (kind in SEARCHED and not item.call_id):
+            continue
         if kind == "reasoning":
             if thought := _thought(item):
                 _answer(found).thinking += thought
-        elif kind in ("function_call", "custom_tool_call"):
+        elif kind in ("function_call", "custom_tool_call", "tool_search_call"):
             answer = _answer(found)
             answer.tool_calls.append(_called(item, len(answer.tool_calls), place))
-            names[item.call_id or ""] = qualified(item.namespace, item.name or "")
-        elif kind in ("function_call_output", "custom_tool_call_output"):
+            names[item.call_id or ""] = answer.tool_calls[-1]["function"]["name"]
+        elif kind in ("function_call_output", "custom_tool_call_output", "tool_search_output"):
             found.append(await _result(item, place, names, remote))
         elif kind == "message" and item.role == "assistant":
             answer = _answer(found)
@@ -68,7 +80,7 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
             content, images = await assembled(contents(item.content or "", f"{place}.content"), remote)
             role = "user" if item.role == "user" else "system"
             found.append(Message(role=role, content=content, images=images))
-        elif kind not in HISTORY:
+        elif kind not in ADDING:
             raise Invalid(place, f'an item of type "{kind}" is not supported', "unsupported_value")
     return found
 
@@ -115,15 +127,18 @@ def _thought(item: Item) -> str:
 
 
 def _called(item: Item, index: int, place: str) -> dict[str, Any]:
-    if not item.call_id or not item.name:
+    given = SEARCH if item.type == "tool_search_call" else item.name
+    if not item.call_id or not given:
         raise Invalid(place, f"a {item.type} needs a call_id and a name")
-    name = qualified(item.namespace, item.name)
+    name = qualified(item.namespace, given)
     if item.type == "custom_tool_call":
         return call(item.call_id, index, name, {"input": item.input or ""})
-    try:
-        arguments = json.loads(item.arguments or "{}")
-    except (TypeError, ValueError):
-        raise Invalid(f"{place}.arguments", "must be JSON text") from None
+    arguments = item.arguments or {}
+    if given is not SEARCH and item.arguments:
+        try:
+            arguments = json.loads(item.arguments)
+        except (TypeError, ValueError):
+            raise Invalid(f"{place}.arguments", "must be JSON text") from None
     if not isinstance(arguments, dict):
         raise Invalid(f"{place}.arguments", "must be a JSON object")
     return call(item.call_id, index, name, arguments)
@@ -133,11 +148,23 @@ async def _result(item: Item, place: str, names: dict[str, str], remote: Remote)
     if not item.call_id:
         raise Invalid(place, f"a {item.type} needs a call_id")
     output = item.output if item.output is not None else ""
+    if item.type == "tool_search_output":
+        # It is told of them as of all others.
+        output = ", ".join(_names(item.tools or ())) or "no tools were found"
     if isinstance(output, dict):
         raise Invalid(f"{place}.output", "must be text or a list of parts")
     content, images = await assembled(contents(output, f"{place}.output"), remote)
     name = names.get(item.call_id) or item.name or ""
     return Message(role="tool", content=content, images=images, tool_name=name, tool_call_id=item.call_id)
+
+
+def _names(tools: Sequence[dict[str, Any]], namespace: str = "") -> Iterator[str]:
+    """What the model knows the functions in `tools` as."""
+    for tool in tools:
+        if tool.get("type") == "namespace":
+            yield from _names(tool["tools"], tool["name"])
+        else:
+            yield qualified(namespace, str(tool.get("name")))
 
 
 def _text(item: Item, place: str) -> str:

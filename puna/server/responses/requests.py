@@ -26,6 +26,7 @@ class Item(msgspec.Struct, kw_only=True):
     arguments: Any = None
     input: str | None = None
     output: str | list[PartBody] | dict[str, Any] | None = None
+    tools: list[dict[str, Any]] | None = None
     summary: list[PartBody] | None = None
     encrypted_content: str | None = None
 

@@ -16,7 +16,7 @@ from puna.server.errors import JSON, sentence
 from puna.server.framing import COMMENT, EVENTS, Framing, Stream, Whole
 from puna.server.methods import Only
 from puna.server.openai.errors import MIDDLEWARE, called
-from puna.server.responses.asking import asked, offered
+from puna.server.responses.asking import Offer, asked, offered
 from puna.server.responses.errors import Invalid
 from puna.server.responses.events import Events
 from puna.server.responses.items import messages
@@ -38,8 +38,7 @@ _FRAMING = Framing(EVENTS.content_type, b"", b"")
 
 async def create(request: Request) -> Stream | Whole:
     body = await decoded(request, ResponsesBody)
-    conversation = await _conversation(request, body)
-    offer = offered(body)
+    offer, conversation = await _read(request, body)
     wanted = asked(body, conversation, offer.tools)
     events = Events(begun(body), encrypted=SEALED in (body.include or ()), places=offer.places)
     store = _store(request)
@@ -57,7 +56,8 @@ async def create(request: Request) -> Stream | Whole:
 
 async def input_tokens(request: Request) -> Response:
     body = await decoded(request, PromptBody)
-    wanted = asked(body, await _conversation(request, body), offered(body).tools)
+    offer, conversation = await _read(request, body)
+    wanted = asked(body, conversation, offer.tools)
     tokens = await rooms(request).inference.count(wanted)
     answer = {"object": "response.input_tokens", "input_tokens": tokens}
     return Response(msgspec.json.encode(answer), media_type=JSON)
@@ -109,12 +109,14 @@ async def whole(answer: Answer, events: Events, keep: Keep) -> bytes:
     return msgspec.json.encode(events.response)
 
 
-async def _conversation(request: Request, body: PromptBody) -> list[Message]:
-    """The messages without instructions."""
+async def _read(request: Request, body: PromptBody) -> tuple[Offer, list[Message]]:
+    """The tools, and the messages without instructions. Raises BadRequest."""
     called(request, name_of)
     check(body)
+    offer = offered(body)
     before = _store(request).before(body.previous_response_id)
-    return [*before, *await messages(body.input or [], before, rooms(request).visit(body.model))]
+    said = await messages(body.input or [], before, rooms(request).visit(body.model))
+    return offer, [*before, *said]
 
 
 def _store(request: Request) -> Store:

@@ -168,7 +168,10 @@ def test_functions_in_a_namespace_have_its_name_before_theirs():
     )
     tools, places = offered(given)
     assert [tool["function"]["name"] for tool in tools] == ["look", "files__look", "files__other"]
-    assert places == {"files__look": ("files", "look", False), "files__other": ("files", "other", False)}
+    assert places == {
+        "files__look": ("files", "look", "function"),
+        "files__other": ("files", "other", "function"),
+    }
 
 
 def test_a_function_may_be_written_as_chat_completions_have_it():
@@ -183,7 +186,7 @@ def test_a_tool_that_takes_text_is_a_function_with_one_argument():
     grammar = {"type": "grammar", "syntax": "lark", "definition": 'start: "x"'}
     patch = {"type": "custom", "name": "patch", "description": "Patches.", "format": grammar}
     (tool,), places = offered(body(tools=[patch]))
-    assert places == {"patch": ("", "patch", True)}
+    assert places == {"patch": ("", "patch", "custom")}
     assert tool["function"]["parameters"] == CUSTOM
     assert tool["function"]["description"].startswith("Patches.\n\n")
     assert 'lark grammar:\nstart: "x"' in tool["function"]["description"]
@@ -195,6 +198,40 @@ async def test_calls_of_such_a_tool_and_what_came_of_them():
     called, answered = await turns(call, output)
     assert called.tool_calls[0]["function"] == {"index": 0, "name": "patch", "arguments": {"input": "x"}}
     assert answered == Message(role="tool", content="done", tool_name="patch", tool_call_id="call_1")
+
+
+LATER = {"type": "namespace", "name": "files", "tools": [TOOL, OTHER]}
+SEARCH = {
+    "type": "tool_search",
+    "execution": "client",
+    "description": "Finds.",
+    "parameters": {"type": "object"},
+}
+FOUND = [
+    {"type": "tool_search_call", "call_id": "call_1", "execution": "client", "arguments": {"query": "x"}},
+    {"type": "tool_search_output", "call_id": "call_1", "execution": "client", "tools": [LATER]},
+]
+
+
+async def test_a_search_for_tools_is_a_call_and_what_it_found_may_be_called():
+    given = body(tools=[TOOL, SEARCH], input=FOUND)
+    tools, places = offered(given)
+    names = [tool["function"]["name"] for tool in tools]
+    assert names == ["look", "tool_search", "files__look", "files__other"]
+    assert places["tool_search"] == ("", "tool_search", "tool_search")
+    assert places["files__look"] == ("files", "look", "function")
+    called, answered = await turns(*FOUND)
+    assert called.tool_calls[0]["function"]["arguments"] == {"query": "x"}
+    assert answered == Message(
+        role="tool", content="files__look, files__other", tool_name="tool_search", tool_call_id="call_1"
+    )
+    assert await turns({**FOUND[0], "call_id": None}, {**FOUND[1], "call_id": None}) == []
+
+
+def test_tools_that_come_later_are_offered_once():
+    later = {"type": "additional_tools", "role": "developer", "tools": [OTHER]}
+    tools, _ = offered(body(tools=[TOOL, {"type": "tool_search"}], input=[later, later]))
+    assert [tool["function"]["name"] for tool in tools] == ["look", "other"]
 
 
 async def test_what_other_servers_tools_did_is_passed_over():

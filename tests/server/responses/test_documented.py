@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 import msgspec
 import pytest
-from openai.types.responses import input_token_count_params, response_create_params
+from openai.types.responses import (
+    ResponseInputItemParam,
+    ToolParam,
+    input_token_count_params,
+    response_create_params,
+)
 
 from puna.server.body import decode
 from puna.server.remote import Remote
@@ -28,6 +33,9 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "function_call_output": {"call_id": "a", "output": "x"},
     "custom_tool_call": {"call_id": "a", "name": "b", "input": "x"},
     "custom_tool_call_output": {"call_id": "a", "output": "x"},
+    "tool_search_call": {"call_id": "a", "arguments": {}},
+    "tool_search_output": {"call_id": "a", "tools": []},
+    "additional_tools": {"role": "developer", "tools": []},
     "reasoning": {"id": "rs_1", "summary": []},
 }
 
@@ -72,12 +80,26 @@ def test_the_clients_fields_of_a_count_are_read():
     assert set(input_token_count_params.InputTokenCountParams.__annotations__) - read == {"personality"}
 
 
+def kinds(union: Any) -> set[str]:
+    """The types of things that the client's type is a union of."""
+    hints = [get_type_hints(kind)["type"] for kind in get_args(union)]
+    return {name for hint in hints for name in get_args(hint) if isinstance(name, str)}
+
+
+def test_the_clients_tools_and_items_are_named():
+    assert len(kinds(ToolParam)) > 10
+    assert kinds(ToolParam) - set(table("Tools")) == set()
+    assert len(kinds(ResponseInputItemParam)) > 20
+    assert kinds(ResponseInputItemParam) - set(table("Items")) == set()
+
+
 def test_tools():
     function = {"type": "function", "name": "x", "parameters": {"type": "object"}}
     group = {"type": "namespace", "name": "y", "tools": [function]}
     custom = {"type": "custom", "name": "z"}
-    assert named("Tools", "supported") == {"function", "namespace", "custom"}
-    assert [len(offered(body(tools=[tool])).tools) for tool in (function, group, custom)] == [1, 1, 1]
+    search = {"type": "tool_search", "execution": "client"}
+    assert named("Tools", "supported") == {"function", "namespace", "custom", "tool_search"}
+    assert [len(offered(body(tools=[tool])).tools) for tool in (function, group, custom, search)] == [1] * 4
     assert named("Tools", "ignored") == set(HOSTED)
     assert offered(body(tools=[{"type": kind} for kind in HOSTED])).tools == []
     for kind in named("Tools", "refused"):

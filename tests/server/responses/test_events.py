@@ -50,7 +50,7 @@ def test_what_went_wrong_is_told_after_what_came_before(said: list[Piece]):
 def test_a_call_of_a_tool_that_takes_text_is_told_as_text(text: str):
     call = Call(id="call_1", index=0, name="patch", arguments={"input": text})
     body = ResponsesBody(model="m", input="hi")
-    made = Events(begun(body), places={"patch": Place("", "patch", custom=True)})
+    made = Events(begun(body), places={"patch": Place("", "patch", "custom")})
     stream = made.begin() + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
     (item,) = response(events(stream.decode()))["output"]
     assert item == {
@@ -58,6 +58,19 @@ def test_a_call_of_a_tool_that_takes_text_is_told_as_text(text: str):
         "call_id": "call_1", "name": "patch", "input": text,
     }  # fmt: skip
     assert made.message.tool_calls[0]["function"]["arguments"] == {"input": text}
+
+
+@given(st.dictionaries(st.text(), st.integers()))
+def test_a_search_for_tools_is_told_with_its_arguments(arguments: dict[str, int]):
+    call = Call(id="call_1", index=0, name="tool_search", arguments=arguments)
+    body = ResponsesBody(model="m", input="hi")
+    made = Events(begun(body), places={"tool_search": Place("", "tool_search", "tool_search")})
+    stream = made.begin() + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
+    (item,) = response(events(stream.decode()))["output"]
+    assert item == {
+        "id": item["id"], "type": "tool_search_call", "status": "completed",
+        "call_id": "call_1", "execution": "client", "arguments": arguments,
+    }  # fmt: skip
 
 
 async def test_silences_are_filled():
