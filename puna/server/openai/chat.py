@@ -57,6 +57,8 @@ async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
         parallel_calls=body.parallel_tool_calls is not False and not body.legacy,
         schema=body.schema(),
         think=body.think(),
+        # A template that does not know its wish passes over it.
+        think_if_able=body.chat_template_kwargs is not None,
         logprobs=body.likeliest(),
         bias=body.bias(),
         rendered_only=body.debug_render_only is True,

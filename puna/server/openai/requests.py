@@ -51,6 +51,11 @@ class _TextBody(Body, kw_only=True):
     top_p: float | None = None
     frequency_penalty: float | None = None
     presence_penalty: float | None = None
+    top_k: Limit | None = None
+    min_p: float | None = None
+    repeat_penalty: float | None = None
+    repetition_penalty: float | None = None
+    """`repeat_penalty`, as vLLM calls it."""
     logit_bias: dict[str, float] | None = None
     debug_render_only: bool | None = msgspec.field(default=None, name="_debug_render_only")
     """Ollama's: answer with the prompt's text."""
@@ -86,23 +91,19 @@ class _TextBody(Body, kw_only=True):
 
         Without a temperature or a top_p they are 1, whatever the model's parameters say, as in Ollama.
         """
-        options: dict[str, Any] = {
+        seed = None if self.seed is None else self.seed + choice
+        return {
             "temperature": 1.0 if self.temperature is None else self.temperature,
             "top_p": 1.0 if self.top_p is None else self.top_p,
+            "top_k": self.top_k,
+            "min_p": self.min_p,
+            "repeat_penalty": self.repetition_penalty if self.repeat_penalty is None else self.repeat_penalty,
+            "frequency_penalty": self.frequency_penalty,
+            "presence_penalty": self.presence_penalty,
+            "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
+            "seed": -1 if seed is None and choice else seed,
+            "num_predict": self._limit(),
         }
-        if self.frequency_penalty is not None:
-            options["frequency_penalty"] = self.frequency_penalty
-        if self.presence_penalty is not None:
-            options["presence_penalty"] = self.presence_penalty
-        if self.stop is not None:
-            options["stop"] = [self.stop] if isinstance(self.stop, str) else self.stop
-        if self.seed is not None:
-            options["seed"] = self.seed + choice
-        elif choice:
-            options["seed"] = -1
-        if (limit := self._limit()) is not None:
-            options["num_predict"] = limit
-        return options
 
     def _limit(self) -> int | None:
         return _at_least_one("max_tokens", self.max_tokens)
@@ -134,6 +135,7 @@ class ChatBody(_TextBody, kw_only=True):
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     modalities: list[str] | None = None
+    chat_template_kwargs: dict[str, Any] | None = None
     functions: list[Function] | None = None
     function_call: str | dict[str, Any] | None = None
 
@@ -163,7 +165,10 @@ class ChatBody(_TextBody, kw_only=True):
         """Whether, or how much, the model reasons. Raises Invalid for an unknown effort."""
         if self.reasoning:
             return think("reasoning.effort", self.reasoning.effort)
-        return think("reasoning_effort", self.reasoning_effort)
+        if self.reasoning_effort:
+            return think("reasoning_effort", self.reasoning_effort)
+        wish = (self.chat_template_kwargs or {}).get("enable_thinking")
+        return wish if isinstance(wish, bool) else None
 
     @property
     def legacy(self) -> bool:

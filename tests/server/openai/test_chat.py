@@ -139,6 +139,14 @@ def test_reasoning_is_switched_off(openai_http: httpx.Client):
     assert prompt_of(openai_http, model="thinker", reasoning_effort="high").endswith("assistant\n")
 
 
+def test_reasoning_is_switched_off_as_for_other_servers(openai_http: httpx.Client):
+    off = {"chat_template_kwargs": {"enable_thinking": False, "other": 1}}
+    assert prompt_of(openai_http, model="thinker", **off).endswith("</think>\n\n")
+    assert prompt_of(openai_http, model="thinker", reasoning_effort="low", **off).endswith("assistant\n")
+    on = {"chat_template_kwargs": {"enable_thinking": True}}
+    assert told(openai_http, **on)["choices"][0]["message"]["content"] == SCRIPT
+
+
 def test_a_model_that_cannot_reason_refuses_to(openai_http: httpx.Client):
     assert ask(openai_http, reasoning_effort="none").status_code == 200
     answer = ask(openai_http, reasoning_effort="high")

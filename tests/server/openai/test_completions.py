@@ -115,7 +115,7 @@ def assert_logprobs(parts: list[dict[str, Any]], most: int) -> None:
     assert len(tokens) == len(logprobs) == len(likeliest) == len(offsets)
     assert all(-0.01 < logprob <= 0 for logprob in logprobs)
     assert all(
-        len(top) == most and (not most or token in top) for top, token in zip(likeliest, tokens, strict=True)
+        len(top) == max(most, 1) and token in top for top, token in zip(likeliest, tokens, strict=True)
     )
     for token, offset in zip(tokens, offsets, strict=True):
         if "�" not in token:

@@ -105,7 +105,7 @@ def told(answer: httpx.Response) -> dict[str, Any]:
         (chat(tool_choice="required"), "tool_choice", "only allowed when tools are given"),
         (chat(tools=[TOOL], tool_choice="maybe"), "tool_choice", '"maybe" is not one of'),
         (chat(tools=[TOOL], tool_choice=NAMED), "tool_choice", 'no function "then"'),
-        (chat(tools=[TOOL], tool_choice={"type": "custom"}), "tool_choice", 'type "custom"'),
+        (chat(tools=[TOOL], tool_choice={"type": "mcp"}), "tool_choice", 'type "mcp"'),
         (complete(prompt=None), "prompt", "prompt is required"),
         (complete(prompt=[]), "prompt", "prompt is required"),
         (complete(prompt=[1, "x"]), "prompt", "mixes token ids"),
