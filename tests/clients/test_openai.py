@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import openai
 import pydantic
@@ -59,6 +60,20 @@ def test_a_streamed_chat(client: openai.OpenAI):
     assert chunks[-1].choices[0].finish_reason == "stop"
     assert last.usage
     assert last.usage.completion_tokens > 0
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_function_as_clients_once_called_it(client: openai.OpenAI):
+    functions = [{"name": "weather", "parameters": weather.model_json_schema()}]
+    asked: dict[str, Any] = {"model": "caller", "messages": HELLO, "functions": functions}
+    choice = client.chat.completions.create(**asked).choices[0]
+    assert choice.finish_reason == "function_call"
+    assert choice.message.function_call
+    assert weather.model_validate_json(choice.message.function_call.arguments).days == 2
+    chunks = list(client.chat.completions.create(**asked, stream=True))
+    calls = [call for chunk in chunks if (call := chunk.choices[0].delta.function_call)]
+    assert calls[0].name == "weather"
+    assert chunks[-1].choices[0].finish_reason == "function_call"
 
 
 async def test_asynchronous_chats(server: Server):

@@ -57,8 +57,8 @@ async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
         parallel_calls=body.parallel_tool_calls is not False and not body.legacy,
         schema=body.schema(),
         think=body.think(),
-        # A template that does not know its wish passes over it.
-        think_if_able=body.chat_template_kwargs is not None,
+        # What else asks for it speaks to the template, and one that cannot passes over that.
+        think_if_able=not (body.reasoning or body.reasoning_effort),
         logprobs=body.likeliest(),
         bias=body.bias(),
         rendered_only=body.debug_render_only is True,

@@ -130,7 +130,11 @@ class InputTokens(msgspec.Struct):
 
 
 def _post(path: str, summary: str, **said: Any) -> Operation:
-    return Operation(method="POST", path=path, tag=_TAG, summary=summary, refusals=RUN, error=Refusal, **said)
+    return _other("POST", path, summary, refusals=RUN, **said)
+
+
+def _other(method: str, path: str, summary: str, **said: Any) -> Operation:
+    return Operation(method=method, path=path, tag=_TAG, summary=summary, error=Refusal, **said)
 
 
 OPERATIONS = [
@@ -167,24 +171,20 @@ OPERATIONS = [
         media=(JSON, TEXT),
         event=Spoken,
     ),
-    Operation(
-        method="GET",
-        path="/v1/models",
-        tag=_TAG,
-        summary="The models in the store",
+    _other(
+        "GET",
+        "/v1/models",
+        "The models in the store",
         answer=Models,
         refusals=(500,),
-        error=Refusal,
     ),
-    Operation(
-        method="GET",
-        path="/v1/models/{model}",
-        tag=_TAG,
-        summary="A model in the store",
+    _other(
+        "GET",
+        "/v1/models/{model}",
+        "A model in the store",
         answer=Model,
         parameters=(("model", r"^[^\x00-\x1f]+$"),),
         refusals=(400, 404, 500),
-        error=Refusal,
     ),
     _post(
         "/v1/responses",
@@ -201,24 +201,20 @@ OPERATIONS = [
         needs=("model", "input"),
         answer=InputTokens,
     ),
-    Operation(
-        method="GET",
-        path="/v1/responses/{id}",
-        tag=_TAG,
-        summary="An answer that was kept",
+    _other(
+        "GET",
+        "/v1/responses/{id}",
+        "An answer that was kept",
         answer=Response,
         parameters=_ID,
         refusals=(400, 404),
-        error=Refusal,
     ),
-    Operation(
-        method="DELETE",
-        path="/v1/responses/{id}",
-        tag=_TAG,
-        summary="Keep an answer no longer",
+    _other(
+        "DELETE",
+        "/v1/responses/{id}",
+        "Keep an answer no longer",
         answer=Deleted,
         parameters=_ID,
         refusals=(404,),
-        error=Refusal,
     ),
 ]
