@@ -10,7 +10,7 @@ from puna.server.content import Url, assembled, picture, sound
 from puna.server.openai.errors import Invalid
 from puna.server.openai.parts import CallBody, MessageBody, PartBody
 from puna.server.remote import Remote
-from puna.types import Message
+from puna.types import BadRequest, Message
 
 _ROLES = {
     "system": "system",
@@ -44,8 +44,7 @@ async def _message(place: str, turn: MessageBody, names: dict[str, str], remote:
         if role != "assistant":
             raise Invalid(f"{place}.content", f"{place}.content is required", "missing_required_parameter")
         content = turn.refusal or ""
-    parts = contents(content, f"{place}.content")
-    text, images = await assembled(parts, remote)
+    text, images = await together(content, f"{place}.content", remote)
     call_id = turn.tool_call_id or ""
     calls = turn.tool_calls or ([CallBody(turn.function_call)] if turn.function_call else [])
     return Message(
@@ -59,8 +58,18 @@ async def _message(place: str, turn: MessageBody, names: dict[str, str], remote:
     )
 
 
+async def together(content: str | Sequence[PartBody], place: str, remote: Remote) -> tuple[str, list[bytes]]:
+    """A content's text and files; it is at `place` in the request. Raises BadRequest, which names it."""
+    parts = contents(content, place)
+    try:
+        return await assembled(parts, remote)
+    except BadRequest as error:
+        error.field = place
+        raise
+
+
 def contents(content: str | Sequence[PartBody], place: str) -> list[str | bytes | Url]:
-    """A message's content, which is at `place` in the request. Raises BadRequest, which names the part."""
+    """A content's parts; pictures may still be to be fetched. Raises BadRequest, which names the part."""
     if isinstance(content, str):
         return [content]
     return [_part(part, f"{place}[{index}]") for index, part in enumerate(content)]

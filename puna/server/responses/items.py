@@ -11,8 +11,8 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from puna.inference import Call
-from puna.server.content import assembled, unmarked
-from puna.server.openai.messages import contents
+from puna.server.content import unmarked
+from puna.server.openai.messages import contents, together
 from puna.server.remote import Remote
 from puna.server.responses.errors import Invalid
 from puna.server.responses.requests import Item
@@ -77,7 +77,7 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
             said = _text(item, place)
             answer.content += f"\n{said}" if answer.content and said else said
         elif kind == "message" and item.role:
-            content, images = await assembled(contents(item.content or "", f"{place}.content"), remote)
+            content, images = await together(item.content or "", f"{place}.content", remote)
             role = "user" if item.role == "user" else "system"
             found.append(Message(role=role, content=content, images=images))
         elif kind not in ADDING:
@@ -153,7 +153,7 @@ async def _result(item: Item, place: str, names: dict[str, str], remote: Remote)
         output = ", ".join(_names(item.tools or ())) or "no tools were found"
     if isinstance(output, dict):
         raise Invalid(f"{place}.output", "must be text or a list of parts")
-    content, images = await assembled(contents(output, f"{place}.output"), remote)
+    content, images = await together(output, f"{place}.output", remote)
     name = names.get(item.call_id) or item.name or ""
     return Message(role="tool", content=content, images=images, tool_name=name, tool_call_id=item.call_id)
 

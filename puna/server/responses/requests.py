@@ -52,7 +52,7 @@ class Text(msgspec.Struct, kw_only=True):
 class PromptBody(msgspec.Struct, kw_only=True):
     """What a prompt is made of: all that /v1/responses/input_tokens takes."""
 
-    model: str
+    model: str = ""
     input: str | list[Item] | None = None
     instructions: str | None = None
     previous_response_id: str | None = None
@@ -111,7 +111,7 @@ def check(body: PromptBody) -> None:
         if getattr(body, name, None):
             raise Invalid(name, "not supported", "unsupported_parameter")
     if not body.model:
-        raise Invalid("model", "must not be empty")
+        raise Invalid("model", "must not be empty", "missing_required_parameter")
     if not body.input and not body.previous_response_id:
         raise Invalid("input", "must not be empty", "missing_required_parameter")
     if isinstance(body, ResponsesBody):

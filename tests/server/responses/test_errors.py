@@ -37,6 +37,8 @@ def test_an_unknown_model(client: httpx.Client, stream: bool):
     ("fields", "param", "code", "words"),
     [
         ({"input": 5}, "input", "invalid_value", "expected"),
+        ({"model": ""}, "model", "missing_required_parameter", "must not be empty"),
+        ({"model": None}, "model", "invalid_value", "expected string"),
         ({"reasoning": {"effort": "huge"}}, "reasoning.effort", "invalid_value", "huge"),
         ({"background": True}, "background", "unsupported_parameter", "not supported"),
         ({"input": [{"type": "computer_call"}]}, "input[0]", "unsupported_value", "computer_call"),
@@ -62,7 +64,7 @@ def test_a_wrong_field(client: httpx.Client, fields: dict[str, Any], param: str,
 
 
 @pytest.mark.parametrize(
-    ("body", "words"), [(b"", "missing request body"), (b"{", "invalid JSON"), (b"{}", "model")]
+    ("body", "words"), [(b"", "missing request body"), (b"{", "invalid JSON"), (b"[]", "got `array`")]
 )
 def test_a_wrong_body(client: httpx.Client, body: bytes, words: str):
     check(client.post("/v1/responses", content=body), 400, None, None, words)
