@@ -3,6 +3,7 @@
 Speaks no dialect: the server translates to and from the types exported here.
 """
 
+from puna.inference.attached import Attached
 from puna.inference.form import capabilities
 from puna.inference.observer import Observer
 from puna.inference.ranking import RankRequest
@@ -26,6 +27,7 @@ from puna.types import Begun
 
 __all__ = [
     "Answer",
+    "Attached",
     "Begun",
     "Call",
     "ChatRequest",

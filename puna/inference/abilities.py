@@ -36,10 +36,13 @@ def check_embed(request: EmbedRequest, model: Model) -> None:
         raise BadRequest(f'"{request.model}" does not support embeddings', "model")
 
 
-def check_sight(name: str, model: Model, field: str = "images") -> None:
-    """Raises BadRequest when `model`, called `name` by the request, reads no images, which are in `field`."""
-    if "vision" not in capabilities(model):
-        raise BadRequest(f'"{name}" does not support vision: it cannot read images', field)
+def check_senses(name: str, model: Model, field: str = "images") -> None:
+    """Raises BadRequest when `model`, called `name` by the request, neither reads images nor hears.
+
+    They would be in `field`.
+    """
+    if "audio" not in capabilities(model):
+        _check_sight(name, model, field)
 
 
 def _check_text(abilities: list[str], request: ChatRequest | GenerateRequest, purpose: str) -> None:
@@ -54,4 +57,9 @@ def _check_media(model: Model, name: str, files: list[bytes], field: str) -> Non
     if sounds and "audio" not in capabilities(model):
         raise BadRequest(f'"{name}" does not support audio: it cannot hear sounds', field)
     if sounds < len(files):
-        check_sight(name, model, field)
+        _check_sight(name, model, field)
+
+
+def _check_sight(name: str, model: Model, field: str) -> None:
+    if "vision" not in capabilities(model):
+        raise BadRequest(f'"{name}" does not support vision: it cannot read images', field)

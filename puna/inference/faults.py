@@ -16,19 +16,20 @@ _SAID = {
     "bias": r"logit_bias names",
     "prompt": r"the input length exceeds",
     "template": r"template: ",
-    "images": r'invalid value for "images"|.*\b(?:images?|sounds?)\b',
+    # What names a field in its words came in that very field.
+    "images": r'(?!invalid value for ").*\b(?:images?|sounds?)\b',
 }
 """How the rooms below begin to tell of a field: from the engine's process nothing else comes."""
 _EITHER = re.compile(r"the JSON schemas? in format (?:and|or) tools")
 
 
 @contextmanager
-def naming(request: ChatRequest | GenerateRequest, file: bytes | None = None) -> Iterator[None]:
-    """Gives a BadRequest from within its `field`, if it has none; `file` is the picture or sound in hand."""
+def naming(request: ChatRequest | GenerateRequest) -> Iterator[None]:
+    """Gives a BadRequest from within its `field`, if it has none."""
     try:
         yield
     except BadRequest as error:
-        error.field = error.field or (_holding(request, file) if file else _field(request, str(error)))
+        error.field = error.field or _field(request, str(error))
         raise
 
 
@@ -36,12 +37,3 @@ def _field(request: ChatRequest | GenerateRequest, message: str) -> str:
     if _EITHER.match(message):
         return "tools" if request.schema is None else "schema"
     return next((field for field, words in _SAID.items() if re.match(words, message)), "")
-
-
-def _holding(request: ChatRequest | GenerateRequest, file: bytes) -> str:
-    """Where the request has `file`."""
-    if isinstance(request, ChatRequest):
-        for index, message in enumerate(request.messages):
-            if any(image is file for image in message.images):
-                return f"messages[{index}].images"
-    return "images"

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from puna.chat import constraint, parser_for, special_tokens
 from puna.inference.answers import Reading
-from puna.inference.faults import naming
+from puna.inference.attached import field_of
 from puna.inference.form import Form, form
 from puna.inference.pictures import decoded
 from puna.inference.prompts import Composed
@@ -71,22 +71,23 @@ async def job_for(
         visible=tuple(special_tokens(spoken.family, spoken.template)) if parsed else (),
         logprobs=request.logprobs,
         bias=request.bias,
-        media=await _media(request, composed.images),
+        media=await _media(composed.images),
     )
     return job, Reading(parser)
 
 
-async def _media(request: ChatRequest | GenerateRequest, files: list[bytes]) -> tuple[Image | Sound, ...]:
+async def _media(files: list[bytes]) -> tuple[Image | Sound, ...]:
     media: list[Image | Sound] = []
     pixels, seconds = 0, 0.0
     for file in files:
-        with naming(request, file):
-            made = await asyncio.to_thread(sound if is_sound(file) else decoded, file)
-        if isinstance(made, Sound):
-            seconds += made.seconds
+        if is_sound(file):
+            heard = await asyncio.to_thread(sound, file, field_of(file))
+            seconds += heard.seconds
+            media.append(heard)
         else:
-            pixels += len(made.rgb)
-        media.append(made)
+            seen = await asyncio.to_thread(decoded, file, field_of(file))
+            pixels += len(seen.rgb)
+            media.append(seen)
         if pixels > _MOST_PIXELS:
             raise BadRequest("the images of this request are too large together: send fewer, or smaller ones")
         if seconds > LONGEST:

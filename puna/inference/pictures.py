@@ -33,7 +33,7 @@ _SIGNS = {
     "WebP": rb"RIFF....WEBP",
 }
 _OTHER_SIGNS = {
-    "audio": rb"RIFF....WAVE|FORM....AIF[FC]|ID3|OggS|fLaC|#!AMR|....ftypM4A|\xff[\xe2-\xff]",
+    "audio": rb"RIFF....WAVE|FORM....AIF[FC]|ID3|OggS|fLaC|#!AMR|....ftypM4A|\xff[\xe2\xe3\xf0-\xfd]",
     "an AVIF image": rb"....ftypavi[fs]",
     "a HEIF image": rb"....ftyp(?:hei|hev|mif1|msf1)",
     "video": rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ",

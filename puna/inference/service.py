@@ -13,7 +13,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from puna.inference.abilities import check_chat, check_embed, check_generate, check_sight
+from puna.inference.abilities import check_chat, check_embed, check_generate, check_senses
 from puna.inference.faults import naming
 from puna.inference.job import job_for, settled
 from puna.inference.observer import Observer
@@ -118,8 +118,8 @@ class Inference:
             return ranking
 
     async def check_sight(self, name: str) -> None:
-        """Raises BadRequest, NotFound unless the model `name` reads images."""
-        await self._open(name, partial(check_sight, name))
+        """Raises BadRequest, NotFound unless the model `name` reads images, or hears."""
+        await self._open(name, partial(check_senses, name))
 
     async def count(self, request: ChatRequest) -> int:
         """Tokens of the prompt that `chat` would make of `request`, however long; pictures by estimate."""

@@ -19,12 +19,14 @@ LONGEST = 30 * 60
 _SHORTEST = 0.1
 """Seconds; OpenAI refuses less too."""
 
-_SIGNS = {"WAV": rb"RIFF....WAVE", "FLAC": rb"fLaC", "MP3": rb"ID3|\xff[\xe2-\xff]"}
+_SIGNS = {"WAV": rb"RIFF....WAVE", "FLAC": rb"fLaC", "MP3": rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]"}
 _OTHER_SIGNS = {
     "Ogg audio": rb"OggS",
     "AIFF audio": rb"FORM....AIF[FC]",
     "AMR audio": rb"#!AMR",
     "MPEG-4 audio": rb"....ftypM4[AB]",
+    "AAC audio": rb"\xff[\xf0\xf1\xf8\xf9]",
+    "MPEG audio of another layer": rb"\xff[\xf4-\xf7\xfc\xfd]",
 }
 _SLOWEST, _FASTEST = 1_000, 768_000
 """Samples a second."""
@@ -139,7 +141,7 @@ def _flac(data: bytes) -> Sound:
         raise ValueError
     if not frames:
         raise _Unread("the FLAC file does not say how long it is")
-    return Sound(data, frames / rate)
+    return Sound(bytes(data), frames / rate)
 
 
 def _mp3(data: bytes) -> Sound:

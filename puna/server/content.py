@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from puna.chat import PICTURE
-from puna.inference import check_sound
+from puna.inference import Attached, check_sound
 from puna.server.encoded import from_base64, from_data_url, is_data_url
 from puna.server.remote import Remote
 from puna.types import BadRequest
@@ -19,9 +19,13 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 class Url(msgspec.Struct, frozen=True):
-    """A picture that is somewhere else, or in the URL itself (data:)."""
+    """A picture or a sound that is somewhere else."""
 
     url: str
+    field: str
+    """Where the request names it."""
+    sound: bool = False
+    """It must be a sound."""
 
 
 async def assembled(parts: Sequence[str | bytes | Url], remote: Remote) -> tuple[str, list[bytes]]:
@@ -44,35 +48,42 @@ def unmarked(text: str) -> str:
     return text.replace(PICTURE, f"{PICTURE[:-1]} {PICTURE[-1]}")
 
 
-def sound(text: str, field: str) -> bytes:
-    """A sound as a string gives it: base64 or a data: URL. Raises BadRequest, which names `field`."""
-    found = from_data_url(text, field) if is_data_url(text) else from_base64(text, field)
+def picture(text: str, field: str) -> bytes | Url:
+    """A picture as a string gives it: base64, a data: URL, or an http(s) URL that is still to be fetched.
+
+    A sound will do as well. Raises BadRequest, which names `field`.
+    """
+    text = text.strip()
+    if _FETCHED.match(text):
+        return Url(text, field)
+    if is_data_url(text):
+        return Attached(from_data_url(text, field), field)
+    if _SCHEME.match(text):
+        raise BadRequest(f'invalid value for "{field}": only http, https and data URLs are read')
+    return Attached(from_base64(text, field), field)
+
+
+def sound(text: str, field: str) -> bytes | Url:
+    """The same of a sound, and of nothing else."""
+    found = picture(text, field)
+    if isinstance(found, Url):
+        return Url(found.url, field, sound=True)
     check_sound(found, field)
     return found
 
 
-def picture(text: str, field: str) -> bytes | Url:
-    """A picture as a string gives it: base64, a data: URL, or an http(s) URL that is still to be fetched.
-
-    Raises BadRequest, which names `field`.
-    """
-    text = text.strip()
-    if _FETCHED.match(text):
-        return Url(text)
-    if is_data_url(text):
-        return from_data_url(text, field)
-    if _SCHEME.match(text):
-        raise BadRequest(f'invalid value for "{field}": only http, https and data URLs are read')
-    return from_base64(text, field)
-
-
-async def _files(pictures: Sequence[bytes | Url], remote: Remote) -> list[bytes]:
+async def _files(media: Sequence[bytes | Url], remote: Remote) -> list[bytes]:
     """All files, fetched side by side; the first that cannot be had ends the others' way."""
 
-    async def file(picture: bytes | Url) -> bytes:
-        return await remote.fetched(picture.url) if isinstance(picture, Url) else picture
+    async def file(medium: bytes | Url) -> bytes:
+        if not isinstance(medium, Url):
+            return medium
+        fetched = await remote.fetched(medium.url, medium.field)
+        if medium.sound:
+            check_sound(fetched, medium.field)
+        return Attached(fetched, medium.field)
 
-    tasks = [asyncio.ensure_future(file(picture)) for picture in pictures]
+    tasks = [asyncio.ensure_future(file(medium)) for medium in media]
     try:
         return await asyncio.gather(*tasks)
     finally:

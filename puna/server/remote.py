@@ -1,4 +1,4 @@
-"""Pictures at URLs, fetched by the server: not from its own network, and not so as to show what is there."""
+"""Files at URLs, fetched by the server: not from its own network, and not so as to show what is there."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING
 
 from puna import __version__
 from puna.server.addresses import is_public
-from puna.server.encoded import from_data_url, is_data_url
 from puna.types import BadRequest
 
 if TYPE_CHECKING:
@@ -24,16 +23,16 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 LARGEST = 20 << 20
-"""Bytes that a picture may have."""
+"""Bytes that a file may have."""
 SECONDS = 10.0
-"""That a picture may take, redirects and all."""
+"""That a file may take, redirects and all."""
 REDIRECTS = 5
 AT_ONCE = 8
-"""Pictures on their way at any time."""
-PICTURES = 100
+"""Files on their way at any time."""
+FILES = 100
 """That one request may have fetched."""
 TOGETHER = 256 << 20
-"""Bytes that the pictures of one request may have, as much as a body that brings them along."""
+"""Bytes that the files of one request may have, as much as a body that brings them along."""
 
 _CONNECTING = 3.0
 """Seconds for one of a name's addresses, so that a dead one leaves time for the next."""
@@ -42,18 +41,25 @@ _ADDRESSES = 4
 _SHOWN = 200
 """Characters of a URL that an error repeats."""
 _MOVED = (301, 302, 303, 307, 308)
-_PICTURE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a", re.DOTALL)
+_MEDIUM = re.compile(
+    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....(?:WEBP|WAVE)|GIF8[79]a|fLaC|ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]",
+    re.DOTALL,
+)
 _SIGNED = 12
-"""Bytes that tell whether a file is a picture."""
-_HEADERS = {"Accept": "image/*", "Accept-Encoding": "identity", "User-Agent": f"puna/{__version__}"}
+"""Bytes that tell what a file is."""
+_HEADERS = {"Accept": "image/*, audio/*", "Accept-Encoding": "identity", "User-Agent": f"puna/{__version__}"}
 
 
 class _Failed(Exception):
-    """Why there is no picture: for the log alone, for a client could learn from it what it cannot reach."""
+    """Why there is no file: for the log alone, for a client could learn from it what it cannot reach."""
+
+
+class _Exhausted(Exception):
+    """The files of this request are too large together."""
 
 
 class Remote:
-    """Fetches pictures for a server. With `private`, from addresses of its own network too.
+    """Fetches pictures and sounds for a server. With `private`, from addresses of its own network too.
 
     Proxies of the environment are not used: behind one, nobody could tell which address is asked.
     """
@@ -61,48 +67,52 @@ class Remote:
     def __init__(self, *, private: bool = False) -> None:
         self._private = private
         self._turns = asyncio.Semaphore(AT_ONCE)
-        self._pictures = self._bytes = math.inf
+        self._files = self._bytes = math.inf
         self._allowed: Callable[[], Awaitable[None]] | None = None
 
     def visit(self, allowed: Callable[[], Awaitable[None]] | None = None) -> Remote:
-        """The same for one request, which may fetch PICTURES pictures of TOGETHER bytes.
+        """The same for one request, which may fetch FILES files of TOGETHER bytes.
 
         `allowed` is asked before anything is fetched, and raises if it is for nothing.
         """
         visit = copy.copy(self)
         visit._allowed = allowed
-        visit._pictures, visit._bytes = PICTURES, TOGETHER
+        visit._files, visit._bytes = FILES, TOGETHER
         return visit
 
-    async def fetched(self, url: str) -> bytes:
-        """The file at a URL, which begins as a picture does; the contents of a data: URL, whatever they are.
+    async def fetched(self, url: str, field: str) -> bytes:
+        """The file at a URL, which begins as a picture or a sound does.
 
-        Raises BadRequest, in the same words whatever went wrong on the way.
+        Raises BadRequest, which names `field`, in the same words whatever went wrong on the way.
         """
         url = url.strip()
-        if is_data_url(url):
-            return from_data_url(url, "url")
         shown = url if len(url) <= _SHOWN else url[:_SHOWN] + "…"
+
+        def wrong(what: str) -> BadRequest:
+            return BadRequest(f'invalid value for "{field}": {what}')
+
         try:
             address = _parsed(url)
         except _Failed as error:
-            raise BadRequest(f'invalid image URL "{shown}": {error}') from None
-        self._pictures -= 1
-        if self._pictures < 0:
-            raise BadRequest(f"a request may name at most {PICTURES} image URLs")
+            raise wrong(f'invalid URL "{shown}": {error}') from None
+        self._files -= 1
+        if self._files < 0:
+            raise wrong(f"a request may name at most {FILES} URLs")
         if self._allowed:
             await self._allowed()
         async with self._turns:
             try:
                 return await asyncio.wait_for(self._followed(address), SECONDS)
+            except _Exhausted:
+                raise wrong(f"the files of a request may have at most {TOGETHER >> 20} MB together") from None
             except (_Failed, asyncio.TimeoutError) as error:
-                _log.info("no image from %s: %s", address.netloc.decode(), str(error) or "it took too long")
-                raise BadRequest(f'cannot fetch image "{shown}": {self._rules()}') from None
+                _log.info("nothing from %s: %s", address.netloc.decode(), str(error) or "it took too long")
+                raise wrong(f'cannot fetch "{shown}": {self._rules()}') from None
 
     def _rules(self) -> str:
         where = "" if self._private else " at a public address"
         return (
-            f"it must be a PNG, JPEG, WebP or GIF file of at most {LARGEST >> 20} MB{where}, "
+            f"it must be a PNG, JPEG, WebP, GIF, WAV, MP3 or FLAC file of at most {LARGEST >> 20} MB{where}, "
             f"and come within {SECONDS:g} seconds"
         )
 
@@ -120,7 +130,7 @@ class Remote:
         raise _Failed(f"more than {REDIRECTS} redirects")
 
     async def _asked(self, url: httpx.URL) -> bytes | httpx.URL:
-        """The picture, or where it is said to be instead.
+        """The file, or where it is said to be instead.
 
         Each question has a connection of its own, to the very address that was checked: nothing is looked up
         again, and no cookie, credential or connection of another question is used.
@@ -168,18 +178,18 @@ class Remote:
         if length.isdigit() and int(length) > LARGEST:
             raise _Failed("it is too large")
         file = bytearray()
-        # As it comes, for a compressed body may unfold without end: no picture begins as one.
+        # As it comes, for a compressed body may unfold without end: no picture or sound begins as one.
         async for piece in answer.aiter_raw():
             file += piece
             self._bytes -= len(piece)
-            if len(file) >= _SIGNED and not _PICTURE.match(file):
-                raise _Failed("it is not an image")
+            if len(file) >= _SIGNED and not _MEDIUM.match(file):
+                raise _Failed("it is neither an image nor a sound")
             if len(file) > LARGEST:
                 raise _Failed("it is too large")
             if self._bytes < 0:
-                raise BadRequest(f"the images of a request may have at most {TOGETHER >> 20} MB together")
-        if not _PICTURE.match(file):
-            raise _Failed("it is not an image")
+                raise _Exhausted
+        if not _MEDIUM.match(file):
+            raise _Failed("it is neither an image nor a sound")
         return bytes(file)
 
 
@@ -192,7 +202,7 @@ def _parsed(url: str) -> httpx.URL:
     except (httpx.InvalidURL, UnicodeError):
         raise _Failed("it is not a URL") from None
     if parsed.scheme not in ("http", "https"):
-        raise _Failed("only http, https and data URLs are read")
+        raise _Failed("only http and https URLs are fetched")
     if not parsed.raw_host:
         raise _Failed("it names no host")
     if parsed.userinfo:

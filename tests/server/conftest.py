@@ -10,10 +10,12 @@ import httpx
 import pytest
 
 from puna.library import Library, read_metadata
+from puna.server.remote import Remote
 from tests.hearing_models import hearing_model, install_with_projector, ultravox_projector
 from tests.model_parts import FIRST_BYTE
 from tests.models import embedding_model, install, scripted_model
 from tests.running import Server, serving
+from tests.server.fetching import lookups
 from tests.vision_models import vision_model
 
 SCRIPT = "The sky is blue: é 😀."
@@ -71,7 +73,10 @@ def add_listener(scripted: Path, store: Path) -> None:
 
 @pytest.fixture(scope="session")
 def hearing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with `hearer`, `seer`, `both`, and `listener`, which says SCRIPT whatever it hears."""
+    """A server with `hearer`, `seer`, `both`, and `listener`, which says SCRIPT whatever it hears.
+
+    It fetches from this machine too.
+    """
     folder = tmp_path_factory.mktemp("hearing")
     store = folder / "models"
     install_with_projector(store, "hearer", *hearing_model(folder))
@@ -79,7 +84,7 @@ def hearing_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]
     install_with_projector(store, "seer", *vision_model(folder))
     scripted_model(folder / "scripted.gguf", SCRIPT)
     add_listener(folder / "scripted.gguf", store)
-    with serving(store) as server:
+    with serving(store, PUNA_FETCH_PRIVATE="1") as server:
         yield server
 
 
@@ -92,3 +97,17 @@ def hearing_http(hearing_server: Server) -> Iterator[httpx.Client]:
 def spelled(context: list[int]) -> str:
     """The text of a scripted model's byte tokens; words of its script and controls are left out."""
     return bytes(token - FIRST_BYTE for token in context if FIRST_BYTE <= token < FIRST_BYTE + 256).decode()
+
+
+@pytest.fixture
+def near() -> Remote:
+    """One that may ask this machine."""
+    return Remote(private=True)
+
+
+@pytest.fixture
+def names() -> Iterator[dict[str, list[str]]]:
+    """Names and the addresses they have, for a test to fill in."""
+    known: dict[str, list[str]] = {}
+    with lookups(known):
+        yield known

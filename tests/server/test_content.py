@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import socket
 import threading
+from urllib.parse import quote
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.chat import PICTURE
-from puna.server.content import Url, assembled, picture, unmarked
+from puna.inference import Attached
+from puna.server.content import Url, assembled, picture, sound, unmarked
 from puna.server.remote import Remote
 from puna.types import BadRequest
 from tests.server.picture_hosts import PICTURE as FILE
@@ -48,10 +50,11 @@ async def test_pictures_that_are_fetched_keep_their_order_whichever_comes_first(
         second_came.set()
 
     with host(waits) as slow, host(hurries) as fast:
-        parts = [Url(slow.url), "then", A, Url(fast.url), Url("data:,inside")]
+        parts = [Url(slow.url, "slow"), "then", A, Url(fast.url, "fast")]
         text, files = await assembled(parts, Remote(private=True))
-    assert text == f"{PICTURE}then{PICTURE * 3}"
-    assert files == [FILE + b"slow", A, FILE + b"fast", b"inside"]
+    assert text == f"{PICTURE}then{PICTURE * 2}"
+    assert files == [FILE + b"slow", A, FILE + b"fast"]
+    assert [file.field for file in files if isinstance(file, Attached)] == ["slow", "fast"]
 
 
 async def test_one_picture_that_cannot_be_had_ends_it_at_once():
@@ -61,10 +64,20 @@ async def test_one_picture_that_cannot_be_had_ends_it_at_once():
         release.wait(60)
 
     with host(waits) as never, host(answering(404)) as missing:
-        with pytest.raises(BadRequest, match="cannot fetch image") as refused:
-            await assembled(["look", Url(never.url), Url(missing.url)], Remote(private=True))
+        with pytest.raises(BadRequest, match="cannot fetch") as refused:
+            await assembled(
+                ["look", Url(never.url, "first"), Url(missing.url, "second")], Remote(private=True)
+            )
         release.set()
-    assert missing.url in str(refused.value)
+    assert str(refused.value).startswith(f'invalid value for "second": cannot fetch "{missing.url}": ')
+
+
+async def test_what_must_be_a_sound_is_looked_at_when_it_has_come():
+    with host(answering(body=b"fLaC" + bytes(50))) as flac, host(answering()) as png:
+        heard = sound(flac.url, "data")
+        assert await assembled([heard], Remote(private=True)) == (PICTURE, [b"fLaC" + bytes(50)])
+        with pytest.raises(BadRequest, match=r'^invalid value for "data": it is not WAV, MP3 or FLAC audio$'):
+            await assembled([sound(png.url, "data")], Remote(private=True))
 
 
 @given(st.lists(st.text(alphabet=PICTURE + " \n[img]", max_size=40) | st.just(PICTURE) | st.just(A)))
@@ -89,6 +102,9 @@ def test_bytes_in_base64_come_back_however_they_are_wrapped(data: bytes):
         for given_text in (text, text.rstrip("=\n"), f"  {text}\r\n", "\n".join(text)):
             assert picture(given_text, "images[0]") == data
         assert picture(f"data:image/png;base64,{text}", "images[0]") == data
+    found = picture(base64.b64encode(data).decode(), "images[0]")
+    assert isinstance(found, Attached)
+    assert found.field == "images[0]"
 
 
 @given(st.text().filter(lambda text: not text.lower().lstrip().startswith("http")))
@@ -105,7 +121,22 @@ def test_any_text_is_bytes_or_a_refusal_that_names_the_field(text: str):
 
 @pytest.mark.parametrize("url", ["http://example.com/a.png", "HTTPS://example.com/a.png", " https://x/ "])
 def test_a_url_is_left_to_be_fetched(url: str):
-    assert picture(url, "images[0]") == Url(url.strip())
+    assert picture(url, "images[0]") == Url(url.strip(), "images[0]")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "data:image/png;base64," + base64.b64encode(FILE).decode(),
+        "DATA:image/png;charset=utf-8;BASE64," + base64.b64encode(FILE).decode(),
+        "data:;base64," + base64.urlsafe_b64encode(FILE).decode().rstrip("="),
+        "data:image/png;base64," + quote(base64.b64encode(FILE).decode(), safe=""),
+        "data:image/png," + quote(FILE),
+        "data:," + quote(FILE),
+    ],
+)
+def test_a_data_url_holds_the_picture_itself(url: str):
+    assert picture(url, "images[0]") == FILE
 
 
 @pytest.mark.parametrize(

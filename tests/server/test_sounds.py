@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.hearing_models import ROWS, silent_mp3, tone, wav
+from tests.server.picture_hosts import answering, host
 
 
 def encoded(data: bytes) -> str:
@@ -52,6 +53,27 @@ def test_a_sound_is_heard_however_it_is_given(hearing_http: httpx.Client, messag
     assert same["message"] == heard["message"]
 
 
+def test_a_sound_is_fetched(hearing_http: httpx.Client):
+    with host(answering(body=wav(tone(220)))) as there, host(answering(body=png())) as other:
+        fetched = chat(hearing_http, "hearer", {"images": [there.url]}).json()
+        refused = chat(hearing_http, "hearer", {"images": [other.url]})
+    assert fetched["message"] == chat(hearing_http, "hearer", {"images": [LOW]}).json()["message"]
+    assert refused.status_code == 400
+    assert refused.json()["error"] == '"hearer" does not support vision: it cannot read images'
+
+
+def test_openais_form_may_name_a_url(hearing_http: httpx.Client):
+    def asked(data: str) -> dict[str, Any]:
+        parts = [{"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}]
+        body = {"model": "hearer", "messages": [{"role": "user", "content": parts}], "max_tokens": 3}
+        return hearing_http.post("/v1/chat/completions", json=body | {"temperature": 0}).json()
+
+    with host(answering(body=wav(tone(220)))) as there, host(answering(body=png())) as other:
+        assert asked(there.url)["choices"][0]["message"] == asked(LOW)["choices"][0]["message"]
+        place = "messages[0].content[0].input_audio.data"
+        assert asked(other.url)["error"]["param"] == place
+
+
 def test_the_answer_is_to_the_sound(hearing_http: httpx.Client):
     told = [
         chat(hearing_http, "hearer", {"images": [file]}, logprobs=True).json()["logprobs"][0]["logprob"]
@@ -91,9 +113,9 @@ def test_sounds_and_pictures_keep_their_places(hearing_http: httpx.Client):
         ("hearer", {"images": [CAT]}, '"hearer" does not support vision: it cannot read images'),
         ("hearer", {"images": [LOW, CAT]}, '"hearer" does not support vision: it cannot read images'),
         ("hearer", {"images": [LOW[:200]]},
-         'invalid value for "images": the WAV file is damaged or cut short'),
+         'invalid value for "messages[0].images[0]": the WAV file is damaged or cut short'),
         ("hearer", {"images": [encoded(b"OggS\0\2")]},
-         'invalid value for "images": it is Ogg audio, not WAV, MP3 or FLAC'),
+         'invalid value for "messages[0].images[0]": it is Ogg audio, not WAV, MP3 or FLAC'),
         ("hearer", {"content": [{"type": "audio", "data": CAT}]},
          'invalid value for "messages[0].content[0].data": it is not WAV, MP3 or FLAC audio'),
         ("hearer", {"content": [{"type": "input_audio", "input_audio": {"format": "wav"}}]},

@@ -10,7 +10,7 @@ from puna.server.content import Url, assembled, picture, sound
 from puna.server.openai.errors import Invalid
 from puna.server.openai.parts import CallBody, MessageBody, PartBody
 from puna.server.remote import Remote
-from puna.types import BadRequest, Message
+from puna.types import Message
 
 _ROLES = {
     "system": "system",
@@ -60,12 +60,7 @@ async def _message(place: str, turn: MessageBody, names: dict[str, str], remote:
 
 async def together(content: str | Sequence[PartBody], place: str, remote: Remote) -> tuple[str, list[bytes]]:
     """A content's text and files; it is at `place` in the request. Raises BadRequest, which names it."""
-    parts = contents(content, place)
-    try:
-        return await assembled(parts, remote)
-    except BadRequest as error:
-        error.field = place
-        raise
+    return await assembled(contents(content, place), remote)
 
 
 def contents(content: str | Sequence[PartBody], place: str) -> list[str | bytes | Url]:
