@@ -28,6 +28,7 @@ class Answer:
         self._able = self._terminal and os.environ.get("TERM") != "dumb"
         self._wraps = wrap and self._able
         self._wrapper = Wrapper() if self._wraps else None
+        self._colours = self._able and not os.environ.get("NO_COLOR")
         self._in_thoughts = False
 
     def show(
@@ -51,7 +52,7 @@ class Answer:
             finally:
                 if self._in_thoughts:
                     # Stopped before the first word of the answer: what is typed next must not be grey.
-                    self._put(_DEFAULT if self._able else "")
+                    self._put(_DEFAULT if self._colours else "")
         return last
 
     def say(self, text: str) -> None:
@@ -65,14 +66,14 @@ class Answer:
         if not self._in_thoughts:
             self._in_thoughts = True
             heading = "Thinking...\n"
-            self._put(f"{_GREY}{_BOLD}{heading}{_DEFAULT}{_GREY}" if self._able else heading)
+            self._put(f"{_GREY}{_BOLD}{heading}{_DEFAULT}{_GREY}" if self._colours else heading)
 
     def _close_thoughts(self) -> None:
         if self._in_thoughts:
             self._in_thoughts = False
             self._put("" if self.thinking.endswith("\n") else "\n")
             ending = "...done thinking.\n\n"
-            self._put(f"{_GREY}{_BOLD}{ending}{_DEFAULT}" if self._able else ending)
+            self._put(f"{_GREY}{_BOLD}{ending}{_DEFAULT}" if self._colours else ending)
             self._wrapper = Wrapper() if self._wraps else None
 
     def _write(self, text: str) -> None:

@@ -132,8 +132,11 @@ def main() -> None:
         # Models write every script there is; a terminal that cannot show one must not end the answer.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
+    words = sys.argv[1:]
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     try:
-        app(prog_name="puna")
+        app(words, prog_name="puna")
     except CommandFailed as failure:
         print(f"Error: {failure}", file=sys.stderr)
         sys.exit(1)

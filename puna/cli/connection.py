@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from types import ModuleType
 from typing import TYPE_CHECKING
 
 from puna.settings import Settings
@@ -31,17 +32,15 @@ def server_version(settings: Settings, timeout: float = 2.0) -> str | None:
 
     scheme, _, address = settings.url.partition("://")
     connect = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
-    connection = connect(address, timeout=timeout)
     try:
-        connection.request("GET", "/api/version")
-        body = json.loads(connection.getresponse().read())
-        return str(body.get("version", "")) if isinstance(body, dict) else ""
-    except OSError:
+        with closing(connect(address, timeout=timeout)) as connection:
+            connection.request("GET", "/api/version")
+            body = json.loads(connection.getresponse().read())
+            return str(body.get("version", "")) if isinstance(body, dict) else ""
+    except (OSError, http.client.InvalidURL, UnicodeError):
         return None
     except (http.client.HTTPException, ValueError):
         return ""
-    finally:
-        connection.close()
 
 
 def is_local(settings: Settings) -> bool:
@@ -64,17 +63,38 @@ def connect(settings: Settings | None = None) -> Iterator[Client]:
     with plain_failures(settings):
         from puna.cli.client import Client
 
-        # A proxy that the environment names for the world outside must not see talk with this machine.
-        with Client(host=settings.url, trust_env=not is_local(settings)) as client:
+        try:
+            # A proxy that the environment names for the world outside must not see talk with this machine.
+            client = Client(host=settings.url, trust_env=not is_local(settings))
+        except ValueError:
+            raise _no_address(settings) from None
+        with client:
             yield client
+
+
+def _no_address(settings: Settings) -> CommandFailed:
+    return CommandFailed(f"OLLAMA_HOST names no address that can be reached: {settings.url}")
+
+
+def _official() -> ModuleType:
+    """The official client, which makes one for OLLAMA_HOST when it is imported, and fails if that is odd."""
+    import os
+
+    host = os.environ.pop("OLLAMA_HOST", None)
+    try:
+        import ollama
+    finally:
+        if host is not None:
+            os.environ["OLLAMA_HOST"] = host
+    return ollama
 
 
 @contextmanager
 def plain_failures(settings: Settings) -> Iterator[None]:
     """Turns the client's errors into CommandFailed with words for a person, ModelMissing for a 404."""
     import httpx
-    import ollama
 
+    ollama = _official()
     try:
         yield
     except ollama.ResponseError as error:
@@ -82,9 +102,10 @@ def plain_failures(settings: Settings) -> Iterator[None]:
         raise kind(error.error) from None
     except BrokenPipeError:
         raise  # Not the server: whoever read our output has gone.
-    except (ConnectionError, httpx.ConnectError):
-        raise CommandFailed(
-            f"could not connect to Puna at {settings.url}: is it running? start it with: puna serve"
-        ) from None
+    except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout):
+        hint = "is it running? start it with: puna serve" if is_local(settings) else "is it running there?"
+        raise CommandFailed(f"could not connect to Puna at {settings.url}: {hint}") from None
+    except UnicodeError:
+        raise _no_address(settings) from None
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise CommandFailed(f"talking to {settings.url} failed: {error}") from None

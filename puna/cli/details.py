@@ -24,7 +24,7 @@ def _sections(found: dict[str, Any], verbose: bool) -> Iterator[tuple[str, list[
     yield "Capabilities", [[ability] for ability in found.get("capabilities") or []]
     yield "Projector", _projector(found.get("projector_info") or {})
     parameters: str = found.get("parameters") or ""
-    yield "Parameters", [line.split() for line in parameters.splitlines() if line.strip()]
+    yield "Parameters", [line.split(None, 1) for line in parameters.splitlines() if line.strip()]
     if verbose:
         yield (
             "Metadata",

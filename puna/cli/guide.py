@@ -3,6 +3,7 @@
 COMMANDS = '''Available Commands:
   /set            Set session variables
   /show           Show model information
+  /list           List models
   /load <model>   Load a session or model
   /save <model>   Save your current session
   /clear          Clear session context
@@ -12,7 +13,7 @@ COMMANDS = '''Available Commands:
 
 Use """ to begin a multi-line message.
 '''
-PICTURES = "Use /path/to/file to include .jpg, .png, .webp or .gif images.\n"
+_IMAGES, _AUDIO = ".jpg, .png, .webp or .gif images", ".wav, .mp3 or .flac audio files"
 
 SET = """Available Commands:
   /set parameter ...     Set a parameter
@@ -69,7 +70,12 @@ PARAMETERS = """Available Parameters:
 """
 
 
-def guide(topic: str, *, sees: bool = False) -> str:
-    """The text of "/? topic"; the commands when there is no such topic. `sees`: the model takes pictures."""
+def guide(topic: str, *, sees: bool = False, hears: bool = False) -> str:
+    """The text of "/? topic"; the commands when there is no such topic.
+
+    `sees`, `hears`: the model takes pictures, sounds.
+    """
     topics = {"set": SET, "show": SHOW, "shortcut": SHORTCUTS, "shortcuts": SHORTCUTS}
-    return topics.get(topic.removeprefix("/"), COMMANDS + PICTURES * sees)
+    files = ", or ".join([_IMAGES] * sees + [_AUDIO] * hears)
+    told = f"Use /path/to/file to include {files}.\n" if files else ""
+    return topics.get(topic.removeprefix("/"), COMMANDS + told)

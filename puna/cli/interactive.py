@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from puna.cli.answer import Answer, spinner
+from puna.cli.attachments import find_files, take_files
 from puna.cli.connection import CommandFailed, ModelMissing, plain_failures
 from puna.cli.guide import SHOW, guide
 from puna.cli.multiline import Entry, Multiline
-from puna.cli.pictures import find_pictures, take_pictures
 from puna.cli.timing import summary
 from puna.cli.wrap import printable
 
@@ -73,22 +73,20 @@ class Conversation:
     def _act(self, entry: Entry) -> None:
         if entry.kind == "system":
             print(self._session.set_system(entry.text))
-        elif (
-            entry.kind == "line" and entry.text.startswith("/") and not self._begins_with_picture(entry.text)
-        ):
+        elif entry.kind == "line" and entry.text.startswith("/") and not self._begins_with_file(entry.text):
             self._obey(entry.text)
         else:
             self._ask(entry.text)
 
-    def _begins_with_picture(self, text: str) -> bool:
-        return self._session.sees and any(found.start == 0 for found in find_pictures(text))
+    def _begins_with_file(self, text: str) -> bool:
+        return self._session.takes_files and any(found.start == 0 for found in find_files(text))
 
     def _ask(self, text: str) -> None:
         """Send a message and show the answer; what had come of one that was stopped stays remembered."""
         session = self._session
         asked: dict[str, Any] = {"role": "user", "content": text}
-        if session.sees:
-            asked["content"], asked["images"] = take_pictures(text)
+        if session.takes_files:
+            asked["content"], asked["images"] = take_files(text)
         answer = Answer(wrap=session.wrap, hide_thinking=session.hide_thinking)
         try:
             last = answer.show(
@@ -116,10 +114,16 @@ class Conversation:
         session = self._session
         command, *words = line.split()
         told = f"Unknown command '{command}'. Type /? for help"
+        if session.takes_files and Path(command).suffix:
+            told = f"Couldn't find file '{command}'"
         if command == "/set":
             told = session.set(line)
         elif command == "/show":
             told = session.show(words[0], lambda: self._client.details(session.model)) if words else SHOW
+        elif command == "/list":
+            from puna.cli.models import models_table
+
+            told = models_table(self._client, words[0] if words else "")
         elif command == "/load":
             told = self._change_model(words[0]) if len(words) == 1 else "Usage:\n  /load <modelname>"
         elif command == "/save":
@@ -128,7 +132,7 @@ class Conversation:
             session.clear()
             told = "Cleared session context"
         elif command in ("/?", "/help"):
-            told = guide(words[0] if words else "", sees=session.sees)
+            told = guide(words[0] if words else "", sees=session.sees, hears=session.hears)
         if told:
             print(told)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from datetime import datetime, timezone
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,25 +12,33 @@ from puna.cli.columns import columns
 from puna.cli.connection import CommandFailed, ModelMissing, connect
 from puna.cli.human import human_bytes, human_time
 
+if TYPE_CHECKING:
+    from puna.cli.client import Client
+
 
 def list_models(
     name: Annotated[str, typer.Argument(help="Only models whose name begins so.", show_default=False)] = "",
 ) -> None:
     """List models."""
+    with connect() as client:
+        print(models_table(client, name))
+
+
+def models_table(client: Client, beginning: str) -> str:
+    """The server's models whose names begin so."""
     now = datetime.now(timezone.utc)
     rows = [["NAME", "ID", "SIZE", "MODIFIED"]]
-    with connect() as client:
-        for found in client.list().models:
-            if (found.model or "").lower().startswith(name.lower()):
-                rows.append(
-                    [
-                        found.model or "",
-                        (found.digest or "")[:12],
-                        human_bytes(found.size or 0),
-                        human_time(found.modified_at, now) if found.modified_at else "Never",
-                    ]
-                )
-    print(columns(rows))
+    for found in client.list().models:
+        if (found.model or "").lower().startswith(beginning.lower()):
+            rows.append(
+                [
+                    found.model or "",
+                    (found.digest or "")[:12],
+                    human_bytes(found.size or 0),
+                    human_time(found.modified_at, now) if found.modified_at else "Never",
+                ]
+            )
+    return columns(rows)
 
 
 def show(

@@ -119,18 +119,18 @@ def answer_once(client: Client, session: Session, prompt: str) -> None:
     from puna.cli.answer import Answer
     from puna.cli.timing import summary
 
-    pictures: list[bytes] = []
-    if session.sees:
-        from puna.cli.pictures import take_pictures
+    files: list[bytes] = []
+    if session.takes_files:
+        from puna.cli.attachments import take_files
 
-        prompt, pictures = take_pictures(prompt)
+        prompt, files = take_files(prompt)
     answer = Answer(wrap=session.wrap, hide_thinking=session.hide_thinking)
     try:
         last = answer.show(
             client.generate(
                 session.model,
                 prompt,
-                images=pictures or None,
+                images=files or None,
                 think=session.think,
                 format=session.format,
                 keep_alive=session.keep_alive,
@@ -142,7 +142,7 @@ def answer_once(client: Client, session: Session, prompt: str) -> None:
         if sys.stdout.isatty():
             print()
         raise
-    if prompt or pictures:
+    if prompt or files:
         print("\n")
     if session.verbose and last is not None and last.done:
         sys.stdout.flush()

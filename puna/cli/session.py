@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +11,9 @@ from typing import Any
 from puna.cli.guide import PARAMETERS, SET
 from puna.modelfile import parameter
 from puna.types import BadRequest
+
+_WORDS = re.compile(r'"([^"]*)"(?!\S)|(\S+)')
+"""Words of a line; one in quotation marks may hold spaces."""
 
 Think = bool | str | None
 """The API's `think`: on or off, a level, or None for what the model does by itself."""
@@ -39,6 +43,16 @@ class Session:
         """The model takes pictures."""
         return "vision" in self.capabilities
 
+    @property
+    def hears(self) -> bool:
+        """The model takes sounds."""
+        return "audio" in self.capabilities
+
+    @property
+    def takes_files(self) -> bool:
+        """Files named in a message go with it; the server refuses those of the wrong kind."""
+        return self.sees or self.hears
+
     def meet(self, model: str, found: dict[str, Any]) -> None:
         """Talk with `model` from here on; `found` is what the server says of it."""
         self.model = model
@@ -67,7 +81,7 @@ class Session:
         if name == "system":
             return self.set_system(rest) if rest else SET
         if name == "parameter":
-            return self._set_parameter(rest.split())
+            return self._set_parameter(["".join(word) for word in _WORDS.findall(rest)])
         if name in ("think", "nothink"):
             return self._set_think(False if name == "nothink" else rest.split()[0] if rest else True)
         if name == "format":

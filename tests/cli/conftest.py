@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 
 from puna.cli import main
+from puna.settings import OLLAMA_LEVEL
+from tests.cli.person import answer
+from tests.cli.replies import SHOWN, generated
 
 Reply = dict[str, Any] | Iterable[dict[str, Any]]
 """One JSON body, or the lines of an NDJSON stream."""
@@ -146,3 +149,21 @@ def puna(
 def environment(recorded: Recorded, home: Path) -> dict[str, str]:
     """What a `puna` in a process of its own needs to find the recorded server."""
     return os.environ | {"OLLAMA_HOST": recorded.url, "HOME": str(home)}
+
+
+@pytest.fixture
+def chatting(recorded: Recorded, environment: dict[str, str]) -> dict[str, str]:
+    """The environment of a server that repeats what it is told."""
+    recorded.answers["/api/show"] = lambda _: {"capabilities": ["completion"], "template": "{{ .Prompt }}"}
+    recorded.answers["/api/generate"] = lambda _: {"model": "m", "response": "", "done": True}
+    recorded.answers["/api/chat"] = answer
+    return environment
+
+
+@pytest.fixture
+def answering(recorded: Recorded) -> Recorded:
+    """A server with one text model, which says "The sky is blue."."""
+    recorded.answers["/api/version"] = lambda _: {"version": OLLAMA_LEVEL}
+    recorded.answers["/api/show"] = lambda _: SHOWN
+    recorded.answers["/api/generate"] = lambda _: generated("The sky ", "is blue.")
+    return recorded

@@ -2,72 +2,23 @@
 
 from __future__ import annotations
 
-import json
-import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from puna.settings import OLLAMA_LEVEL
 from tests.cli.conftest import Ended, Recorded, Refusal
+from tests.cli.replies import SHOWN, STATUSES, STEPS
 
 Puna = Callable[..., Ended]
-
-SHOWN: dict[str, Any] = {
-    "license": "Apache License\n\nVersion 2.0, January 2004\nTERMS AND CONDITIONS",
-    "modelfile": "FROM smollm2:135m\n",
-    "parameters": 'stop                           "<|im_end|>"',
-    "template": "{{ .Prompt }}",
-    "system": "You are a helpful AI assistant.",
-    "details": {"family": "llama", "parameter_size": "134.52M", "quantization_level": "F16"},
-    "model_info": {
-        "general.architecture": "llama",
-        "general.parameter_count": 134515008,
-        "llama.context_length": 8192,
-        "llama.embedding_length": 576,
-        "llama.rope.freq_base": 100000.0,
-        "tokenizer.ggml.add_space_prefix": False,
-        "tokenizer.ggml.tokens": ["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
-    },
-    "tensors": [{"name": "token_embd.weight", "type": "F16", "shape": [576, 49152]}],
-    "capabilities": ["completion"],
-}
-DONE = {
-    "model": "m",
-    "created_at": "2025-06-01T12:00:00Z",
-    "response": "",
-    "done": True,
-    "done_reason": "stop",
-    "total_duration": 1_500_000_000,
-    "load_duration": 12_345_678,
-    "prompt_eval_count": 8,
-    "prompt_eval_duration": 100_000_000,
-    "eval_count": 50,
-    "eval_duration": 2_000_000_000,
-}
-
-
-def generated(*pieces: str) -> list[dict[str, Any]]:
-    return [{"model": "m", "response": piece, "done": False} for piece in pieces] + [DONE]
 
 
 def before(**span: float) -> str:
     return (datetime.now(timezone.utc) - timedelta(**span)).isoformat()
-
-
-@pytest.fixture
-def answering(recorded: Recorded) -> Recorded:
-    """A server with one text model, which says "The sky is blue."."""
-    recorded.answers["/api/version"] = lambda _: {"version": OLLAMA_LEVEL}
-    recorded.answers["/api/show"] = lambda _: SHOWN
-    recorded.answers["/api/generate"] = lambda _: generated("The sky ", "is blue.")
-    return recorded
 
 
 def test_list(puna: Puna, recorded: Recorded):
@@ -220,18 +171,6 @@ def test_rm_removes_what_it_cannot_stop(puna: Puna, recorded: Recorded):
     assert ended.err == "Warning: unable to stop model 'a': out of memory\n"
 
 
-STEPS = [
-    {"status": "pulling manifest"},
-    {"status": "pulling 74701a8c35f6", "digest": "sha256:74701a8c35f6", "total": 100},
-    {"status": "pulling 74701a8c35f6", "digest": "sha256:74701a8c35f6", "total": 100, "completed": 50},
-    {"status": "pulling 74701a8c35f6", "digest": "sha256:74701a8c35f6", "total": 100, "completed": 100},
-    {"status": "verifying sha256 digest"},
-    {"status": "writing manifest"},
-    {"status": "success"},
-]
-STATUSES = "pulling manifest\npulling 74701a8c35f6\nverifying sha256 digest\nwriting manifest\nsuccess\n"
-
-
 def test_pull_without_a_terminal_is_a_line_a_step(puna: Puna, recorded: Recorded):
     recorded.answers["/api/pull"] = lambda _: STEPS
     ended = puna("pull", "--insecure", "smollm2:135m")
@@ -249,129 +188,6 @@ def test_a_pull_that_fails_on_the_way(puna: Puna, recorded: Recorded):
     assert ended.err == "pulling manifest\nError: pull model manifest: file does not exist\n"
 
 
-def test_run_prints_one_answer(puna: Puna, answering: Recorded):
-    ended = puna("run", "m", "Why is", "the sky blue?", "--keepalive", "1h30m", "--format", "json")
-    assert (ended.status, ended.out, ended.err) == (0, "The sky is blue.\n\n", "")
-    (asked,) = answering.bodies("/api/generate")
-    assert (asked["prompt"], asked["keep_alive"], asked["format"]) == (
-        "Why is the sky blue?",
-        "1h30m",
-        "json",
-    )
-
-
-def test_run_reads_what_is_piped_in_before_the_prompt(puna: Puna, answering: Recorded):
-    puna("run", "m", "Summarise", "this.", stdin="Ein Bär.\n".encode())
-    puna("run", "m", stdin=b"only \xff piped\n")
-    prompts = [body["prompt"] for body in answering.bodies("/api/generate")]
-    assert prompts == ["Ein Bär.\n Summarise this.", "only \ufffd piped\n"]
-
-
-def test_run_without_a_prompt_loads_the_model(puna: Puna, answering: Recorded):
-    answering.answers["/api/generate"] = lambda _: [{"model": "m", "response": "", "done": True}]
-    assert puna("run", "m").out == ""
-
-
-def test_run_takes_a_schema(puna: Puna, answering: Recorded):
-    schema = {"type": "object", "properties": {"name": {"type": "string"}}}
-    puna("run", "m", "hi", "--format", json.dumps(schema))
-    assert answering.bodies("/api/generate")[0]["format"] == schema
-
-
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        (["--format", "yaml"], "Error: invalid value for --format: 'yaml'"),
-        (["--keepalive", "5"], 'Error: time: missing unit in duration "5"'),
-        (["--think=loud"], 'Error: invalid value for --think: "loud"'),
-        (["--dimensions", "many"], "Error: Invalid value for '--dimensions'"),
-    ],
-)
-def test_a_wrong_flag_is_named_before_anything_is_asked(
-    puna: Puna, answering: Recorded, words: list[str], message: str
-):
-    ended = puna("run", "m", "hi", *words)
-    assert (ended.status, ended.out) == (1, "")
-    assert message in ended.err
-    assert not answering.asked
-
-
-def test_verbose_timings(puna: Puna, answering: Recorded):
-    assert (
-        puna("run", "--verbose", "m", "hi").err
-        == """\
-total duration:       1.5s
-load duration:        12.345678ms
-prompt eval count:    8 token(s)
-prompt eval duration: 100ms
-prompt eval rate:     80.00 tokens/s
-eval count:           50 token(s)
-eval duration:        2s
-eval rate:            25.00 tokens/s
-"""
-    )
-
-
-def test_run_pulls_a_model_that_is_not_there(puna: Puna, answering: Recorded):
-    def show(_: object) -> dict[str, Any]:
-        if not answering.bodies("/api/pull"):
-            raise Refusal(404, "model 'm' not found")
-        return SHOWN
-
-    answering.answers["/api/show"] = show
-    answering.answers["/api/pull"] = lambda _: STEPS
-    ended = puna("run", "m", "hi")
-    assert (ended.status, ended.out, ended.err) == (0, "The sky is blue.\n\n", STATUSES)
-
-
-def test_run_thinks_as_it_is_told(puna: Puna, answering: Recorded):
-    answering.answers["/api/generate"] = lambda _: [
-        {"model": "m", "response": "", "thinking": "Let me see.", "done": False},
-        *generated("Blue."),
-    ]
-    thought = "Thinking...\nLet me see.\n...done thinking.\n\nBlue.\n\n"
-    assert puna("run", "m", "--think", "Why?").out == thought
-    assert puna("run", "m", "--think=high", "--hidethinking", "Why?").out == "Blue.\n\n"
-    puna("run", "m", "--think=false", "Why?")
-    puna("run", "m", "Why?")
-    answering.answers["/api/show"] = lambda _: SHOWN | {"capabilities": ["completion", "thinking"]}
-    puna("run", "m", "--", "--think")
-    asked = [(body.get("think"), body["prompt"]) for body in answering.bodies("/api/generate")]
-    assert asked == [
-        *((True, "Why?"), ("high", "Why?"), (False, "Why?")),
-        (None, "Why?"),
-        (True, "--think"),
-    ]
-
-
-def test_run_sends_pictures(puna: Puna, answering: Recorded, home: Path):
-    (home / "a.gif").write_bytes(b"GIF89a...")
-    answering.answers["/api/show"] = lambda _: SHOWN | {"capabilities": ["completion", "vision"]}
-    ended = puna("run", "m", f"What is in {home}/a.gif ?")
-    assert (ended.out, ended.err) == ("The sky is blue.\n\n", f"Added image '{home}/a.gif'\n")
-    (asked,) = answering.bodies("/api/generate")
-    assert (asked["prompt"], asked["images"]) == ("What is in  ?", ["R0lGODlhLi4u"])
-
-
-def test_run_on_an_embedding_model_prints_the_vector(puna: Puna, answering: Recorded):
-    answering.answers["/api/show"] = lambda _: SHOWN | {"capabilities": ["embedding"]}
-    answering.answers["/api/embed"] = lambda _: {"model": "m", "embeddings": [[0.25, -0.5]]}
-    ended = puna("run", "m", "--dimensions", "2", "--truncate=false", stdin=b"hello")
-    puna("run", "m", "--truncate", "hello")
-    assert ended.out == "[0.25,-0.5]\n"
-    asked, other = answering.bodies("/api/embed")
-    assert (asked["input"], asked["dimensions"], asked["truncate"]) == ("hello", 2, False)
-    assert (other["input"], other["truncate"]) == ("hello", True)
-    empty = puna("run", "m")
-    assert empty.err.startswith("Error: embedding models require input text.")
-
-
-def test_an_answer_that_breaks_off(puna: Puna, answering: Recorded):
-    answering.answers["/api/generate"] = lambda _: [*generated("The sky")[:1], {"error": "engine ended"}]
-    ended = puna("run", "m", "hi")
-    assert (ended.status, ended.out, ended.err) == (1, "The sky", "Error: engine ended\n")
-
-
 @pytest.mark.parametrize(
     "words", [("list",), ("ps",), ("show", "m"), ("pull", "m"), ("rm", "m"), ("stop", "m")]
 )
@@ -382,6 +198,32 @@ def test_no_server(puna: Puna, monkeypatch: pytest.MonkeyPatch, words: tuple[str
     assert ended.err.endswith(
         "could not connect to Puna at http://127.0.0.1:1: is it running? start it with: puna serve\n"
     )
+
+
+@pytest.mark.parametrize(
+    ("host", "says"),
+    [
+        ("gpu.invalid:1", "could not connect to Puna at http://gpu.invalid:1: is it running there?"),
+        ("127.0.0.1:1/path", "could not connect to Puna at http://127.0.0.1:1"),
+        ("[::1", "OLLAMA_HOST names no address that can be reached: "),
+        ("..:1", "OLLAMA_HOST names no address that can be reached: http://..:1"),
+        ("a b", "could not connect to Puna at http://a b:11434"),
+        ("ftp://x", "talking to ftp://x:11434 failed: "),
+    ],
+)
+def test_an_address_that_is_none(environment: dict[str, str], host: str, says: str):
+    """In a process of its own, for the official client looks at the address when it is imported."""
+    for words in (["list"], ["--version"]):
+        ended = subprocess.run(
+            [sys.executable, "-m", "puna", *words],
+            env=environment | {"OLLAMA_HOST": host},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in ended.stderr
+        if words == ["list"]:
+            assert ended.stderr.startswith(f"Error: {says}")
 
 
 def test_version(puna: Puna, answering: Recorded, monkeypatch: pytest.MonkeyPatch):
@@ -401,8 +243,13 @@ def test_a_mistyped_command_ends_with_1(puna: Puna):
         assert "Error: " in ended.err
 
 
+def test_a_command_that_is_nearly_one_is_suggested(puna: Puna):
+    assert "No such command 'lst'. Did you mean 'list'" in puna("lst").err
+
+
 def test_help_shows_examples(puna: Puna):
-    assert puna().out == puna("--help").out
+    assert puna().out == puna("--help").out == puna("help").out
+    assert puna("help", "cp").out == puna("cp", "--help").out
     for command in (
         "serve",
         "create",
@@ -426,42 +273,6 @@ def test_a_proxy_is_not_asked_for_this_machine(
 ):
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:1")
     assert puna("run", "m", "hi").status == 0
-
-
-def endless(_: object) -> Any:
-    yield from generated("The sky ")[:1]
-    while True:
-        time.sleep(0.01)
-        yield {"model": "m", "response": "x", "done": False}
-
-
-def test_ctrl_c_ends_a_one_shot_run_quietly(answering: Recorded, environment: dict[str, str]):
-    answering.answers["/api/generate"] = endless
-    command = [sys.executable, "-m", "puna", "run", "m", "hi"]
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as running:
-        assert running.stdout
-        assert running.stderr
-        assert running.stdout.read(8) == b"The sky "
-        running.send_signal(signal.SIGINT)
-        assert running.wait(timeout=10) == 130
-        assert running.stderr.read() == b""
-    assert answering.hung_up.wait(timeout=10)
-
-
-def test_a_reader_that_leaves_early_causes_no_noise(answering: Recorded, environment: dict[str, str]):
-    answering.answers["/api/generate"] = endless
-    command = [sys.executable, "-m", "puna", "run", "m", "hi"]
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as running:
-        assert running.stdout
-        assert running.stderr
-        assert running.stdout.read(8) == b"The sky "
-        running.stdout.close()
-        assert running.wait(timeout=10) == 1
-        assert running.stderr.read() == b""
 
 
 @pytest.mark.parametrize("word", ["--help", "--version"])

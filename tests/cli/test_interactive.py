@@ -2,91 +2,11 @@
 
 from __future__ import annotations
 
-import base64
-import re
-import sys
-import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pexpect
-import pytest
-
 from tests.cli.conftest import Recorded, Refusal
-
-CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b[=>]|\r|\x07")
-LAST = {
-    "model": "m",
-    "message": {"role": "assistant", "content": ""},
-    "done": True,
-    "eval_count": 2,
-    "eval_duration": 10**9,
-}
-
-
-def said(text: str) -> list[dict[str, Any]]:
-    return [
-        {"model": "m", "message": {"role": "assistant", "content": word}, "done": False}
-        for word in re.findall(r"\S+\s*", text)
-    ]
-
-
-def answer(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Repeats what was said last; goes on for ever when asked to."""
-    last = body["messages"][-1]["content"]
-    yield from said(f"You said {last}")
-    while last == "go on":
-        time.sleep(0.01)
-        yield from said("and ")
-    yield LAST
-
-
-class Person:
-    """Types at a terminal of 60 columns and reads what is on it."""
-
-    def __init__(self, environment: dict[str, str], *words: str, model: str = "m") -> None:
-        self.terminal: pexpect.spawn[str] = pexpect.spawn(
-            sys.executable,
-            ["-m", "puna", "run", model, *words],
-            env=environment | {"TERM": "xterm-256color", "PYTHONUNBUFFERED": "1"},  # type: ignore[arg-type]
-            dimensions=(24, 60),
-            encoding="utf-8",
-            timeout=20,
-        )
-        self.terminal.delaybeforesend = None
-
-    def sees(self, text: str) -> str:
-        """Wait until `text` is written; what was written before it, without control sequences."""
-        self.terminal.expect_exact(text)
-        return CONTROL.sub("", self.terminal.before or "")
-
-    def types(self, line: str) -> None:
-        self.terminal.send(line + "\r")
-
-    def sees_prompt(self) -> None:
-        """Wait for a new prompt: an old one that is drawn again does not switch bracketed paste on."""
-        self.terminal.expect(r"\x1b\[\?2004h[^\n]*>>> ")
-
-    def asks(self, line: str, until: str) -> str:
-        """Type a line at the prompt and read to `until`."""
-        self.sees_prompt()
-        self.types(line)
-        return self.sees(until)
-
-    def leaves(self) -> int | None:
-        self.terminal.expect(pexpect.EOF)
-        self.terminal.close()
-        return self.terminal.exitstatus
-
-
-@pytest.fixture
-def chatting(recorded: Recorded, environment: dict[str, str]) -> dict[str, str]:
-    """The environment of a server that repeats what it is told."""
-    recorded.answers["/api/show"] = lambda _: {"capabilities": ["completion"], "template": "{{ .Prompt }}"}
-    recorded.answers["/api/generate"] = lambda _: {"model": "m", "response": "", "done": True}
-    recorded.answers["/api/chat"] = answer
-    return environment
+from tests.cli.person import Person, answer
 
 
 def test_a_conversation(chatting: dict[str, str], recorded: Recorded, home: Path):
@@ -165,6 +85,12 @@ def test_lines_wrap_at_the_edge(chatting: dict[str, str]):
 
 
 def test_commands_in_the_session(chatting: dict[str, str], recorded: Recorded):
+    recorded.answers["/api/tags"] = lambda _: {
+        "models": [
+            {"model": "smollm2:135m", "digest": "9077fe9d2ae1", "size": 270_898_672},
+            {"model": "other"},
+        ]
+    }
     person = Person(chatting)
     person.asks("/?", "/? shortcuts    Help for keyboard shortcuts")
     person.asks("/? shortcuts", "Clear the screen")
@@ -174,6 +100,7 @@ def test_commands_in_the_session(chatting: dict[str, str], recorded: Recorded):
     person.asks("/set verbose", "Set 'verbose' mode.")
     person.asks("hi", "eval rate:            2.00 tokens/s")
     person.asks("/show template", "{{ .Prompt }}")
+    person.asks("/list smol", "smollm2:135m    9077fe9d2ae1    270 MB    Never")
     person.asks("/show", "Show details for this model")
     person.asks("/load", "/load <modelname>")
     person.asks("/bye", "/bye")
@@ -213,162 +140,6 @@ def test_a_failed_answer_does_not_end_the_session(chatting: dict[str, str], reco
     person.asks("/bye", "/bye")
     assert person.leaves() == 0
     assert [len(body["messages"]) for body in recorded.bodies("/api/chat")] == [1, 1]
-
-
-def test_one_shot_on_a_terminal_leaves_it_clean(chatting: dict[str, str], recorded: Recorded):
-    def forever(_: object) -> Iterator[dict[str, Any]]:
-        while True:
-            time.sleep(0.01)
-            yield {"model": "m", "response": "on ", "done": False}
-
-    recorded.answers["/api/generate"] = forever
-    person = Person(chatting, "go on")
-    person.sees("on on")
-    person.terminal.sendintr()
-    assert person.leaves() == 130
-    after = person.terminal.before or ""
-    assert after.endswith("\r\n")
-    assert "Traceback" not in after
-
-
-def test_pull_draws_bars_on_a_terminal(chatting: dict[str, str], recorded: Recorded):
-    digest = "sha256:74701a8c35f6c8d9"
-
-    def show(_: object) -> dict[str, Any]:
-        if not recorded.bodies("/api/pull"):
-            raise Refusal(404, "model 'm' not found")
-        return {"capabilities": ["completion"]}
-
-    recorded.answers["/api/show"] = show
-    recorded.answers["/api/generate"] = lambda _: [{"model": "m", "response": "Here.", "done": True}]
-    recorded.answers["/api/pull"] = lambda _: [
-        {"status": "pulling manifest"},
-        {"status": "pulling 74701a8c35f6", "digest": digest, "total": 100, "completed": 100},
-        {"status": "success"},
-    ]
-    person = Person(chatting, "hi")
-    person.sees("pulling manifest")
-    person.sees("pulling 74701a8c35f6: 100% ▕")
-    person.sees("success")
-    person.sees("Here.")
-    assert person.leaves() == 0
-
-
-def thoughts(*pieces: str) -> list[dict[str, Any]]:
-    return [
-        {"model": "m", "message": {"role": "assistant", "content": "", "thinking": piece}, "done": False}
-        for piece in pieces
-    ]
-
-
-@pytest.fixture
-def thinking(chatting: dict[str, str], recorded: Recorded) -> dict[str, str]:
-    """A server whose model thinks unless told not to."""
-
-    def answer_after_thought(body: dict[str, Any]) -> Iterator[dict[str, Any]]:
-        if body.get("think"):
-            yield from thoughts("Let me ", "see.")
-        if body["messages"][-1]["content"] == "go on":
-            while True:
-                time.sleep(0.01)
-                yield from thoughts(" and")
-        yield from answer(body)
-
-    recorded.answers["/api/show"] = lambda _: {"capabilities": ["completion", "thinking"]}
-    recorded.answers["/api/chat"] = answer_after_thought
-    return chatting
-
-
-def test_thinking_is_shown_as_ollama_shows_it(thinking: dict[str, str], recorded: Recorded):
-    person = Person(thinking)
-    person.asks("hello", "Thinking...")
-    person.sees("You said hello")
-    # Grey and bold are Ollama's, and nothing of them is left when the answer begins.
-    shown = (person.terminal.before or "").replace("\r", "")
-    assert shown.startswith(
-        "\n\x1b[0m\x1b[38;5;245mLet me see.\n\x1b[38;5;245m\x1b[1m...done thinking.\n\n\x1b[0m"
-    )
-    person.asks("/set nothink", "Set 'nothink' mode.")
-    assert "Thinking" not in person.asks("again", "You said again")
-    person.asks("/set think high", "Set 'think' mode to 'high'.")
-    person.asks("go on", "see. and and")
-    person.terminal.sendintr()
-    person.sees("\x1b[0m")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
-    asked = recorded.bodies("/api/chat")
-    assert [body["think"] for body in asked] == [True, False, "high"]
-    assert asked[1]["messages"][1] == {
-        "role": "assistant",
-        "content": "You said hello",
-        "thinking": "Let me see.",
-    }
-    assert recorded.bodies("/api/generate")[0]["think"] is True
-
-
-def test_hidden_thinking(thinking: dict[str, str]):
-    person = Person(thinking, "--hidethinking")
-    assert "Let me see" not in person.asks("hello", "You said hello")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
-
-
-def test_a_model_that_cannot_think(chatting: dict[str, str], recorded: Recorded):
-    def refuses(body: dict[str, Any]) -> Any:
-        if body.get("think"):
-            raise Refusal(400, '"m" does not support thinking')
-        return answer(body)
-
-    recorded.answers["/api/chat"] = refuses
-    person = Person(chatting)
-    said = person.asks("/set think", "Set 'think' mode.")
-    assert 'warning: model "m" does not support thinking output' in said
-    person.asks("hello", 'error: "m" does not support thinking')
-    person.asks("/set nothink", "Set 'nothink' mode.")
-    person.asks("again", "You said again")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
-    assert [len(body["messages"]) for body in recorded.bodies("/api/chat")] == [1, 1]
-
-
-PNG = b"\x89PNG\r\n\x1a\n not looked into"
-
-
-def test_pictures(chatting: dict[str, str], recorded: Recorded, tmp_path: Path):
-    picture = tmp_path / "my cat.png"
-    picture.write_bytes(PNG)
-    (tmp_path / "text.png").write_text("hello")
-    recorded.answers["/api/show"] = lambda _: {"capabilities": ["completion", "vision"]}
-    person = Person(chatting)
-    person.asks("/?", "Use /path/to/file to include .jpg, .png, .webp or .gif images.")
-    person.asks(f"What is it? '{picture}'", "Added image '")
-    person.sees("You said What is it?")
-    # Dropped onto the terminal, a path stands first and looks like a command.
-    person.asks(str(picture).replace(" ", "\\ ") + " and?", "Added image '")
-    person.sees("You said and?")
-    person.asks(f"{tmp_path}/text.png", "not a JPEG, PNG, WebP or GIF image")
-    person.asks("/nosuch.png here", "Unknown command '/nosuch.png'.")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
-    messages = recorded.bodies("/api/chat")[-1]["messages"]
-    sent = base64.b64encode(PNG).decode()
-    assert [(m["content"], m.get("images")) for m in messages] == [
-        ("What is it?", [sent]),
-        ("You said What is it?", None),
-        ("and?", [sent]),
-    ]
-
-
-def test_pictures_are_text_to_a_model_that_cannot_see(
-    chatting: dict[str, str], recorded: Recorded, tmp_path: Path
-):
-    (tmp_path / "cat.png").write_bytes(PNG)
-    person = Person(chatting)
-    person.asks(f"see {tmp_path}/cat.png", "You said see")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
-    (message,) = recorded.bodies("/api/chat")[0]["messages"]
-    assert message == {"role": "user", "content": f"see {tmp_path}/cat.png"}
 
 
 def test_a_models_own_conversation_is_shown_and_saved(chatting: dict[str, str], recorded: Recorded):

@@ -15,6 +15,7 @@ from puna.types import Options
         ("seed -1", -1),
         ("use_mmap false", False),
         ("stop <|end|> User:", ["<|end|>", "User:"]),
+        ('stop "a b" c" "\\n"', ["a b", 'c"', "\\n"]),
     ],
 )
 def test_parameters_are_read_as_a_modelfile_reads_them(words: str, wanted: object):

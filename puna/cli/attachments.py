@@ -1,4 +1,4 @@
-"""Pictures named in a prompt: typed, quoted, or dropped onto the terminal (facts: Ollama interactive.go)."""
+"""Pictures and sounds named in a prompt: typed, quoted, or dropped there (Ollama interactive.go)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from urllib.parse import unquote
 from puna.cli.connection import CommandFailed
 
 LARGEST = 100 << 20
-"""Bytes a picture may have, as in Ollama."""
+"""Bytes a file may have, as in Ollama."""
 _LONGEST, _MOST = 1024, 4
 """Characters, and endings, looked at for the end of a path: a prompt may be a megabyte of slashes."""
 
 _START = re.compile(r"(?:file://|[A-Za-z]:(?=[/\\])|\.{1,2}(?=[/\\])|~(?=/))?[/\\]")
-_END = re.compile(r"\.(?:jpe?g|png|webp|gif)\b", re.IGNORECASE)
+_END = re.compile(r"\.(?:jpe?g|png|webp|gif|wav|mp3|flac)\b", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\([ ()\[\]{}$&;'\"\\*?~!#`<>|])")
-_KINDS = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a", re.DOTALL)
+_IMAGE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a", re.DOTALL)
+_AUDIO = re.compile(rb"RIFF....WAVE|fLaC|ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -32,33 +33,33 @@ class Found:
     path: Path
 
 
-def find_pictures(text: str) -> list[Found]:
-    """The picture files that a text names. What names no file is text and nothing else."""
+def find_files(text: str) -> list[Found]:
+    """The pictures and sounds that a text names. What names no file is text and nothing else."""
     found: list[Found] = []
     at = 0
     while start := _START.search(text, at):
-        picture = _picture_at(text, at, start.start(), start.end())
-        if picture:
-            found.append(picture)
-        at = picture.end if picture else start.end()
+        file = _file_at(text, at, start.start(), start.end())
+        if file:
+            found.append(file)
+        at = file.end if file else start.end()
     return found
 
 
-def take_pictures(text: str) -> tuple[str, list[bytes]]:
-    """The text without the names of pictures, and the pictures, each announced on standard error.
+def take_files(text: str) -> tuple[str, list[bytes]]:
+    """The text without the names of files, and what is in the files, each announced on standard error.
 
     Raises CommandFailed for a file that is there and cannot be used.
     """
-    found = find_pictures(text)
-    pictures = [_read(picture.path) for picture in found]
-    for picture in reversed(found):
-        text = text[: picture.start] + text[picture.end :]
-    for picture in found:
-        print(f"Added image '{picture.path}'", file=sys.stderr)
-    return (text.strip() if found else text), pictures
+    found = find_files(text)
+    contents = [_read(file.path) for file in found]
+    for file in reversed(found):
+        text = text[: file.start] + text[file.end :]
+    for file, content in zip(found, contents, strict=True):
+        print(f"Added {'image' if _IMAGE.match(content) else 'audio'} '{file.path}'", file=sys.stderr)
+    return (text.strip() if found else text), contents
 
 
-def _picture_at(text: str, free: int, start: int, after: int) -> Found | None:
+def _file_at(text: str, free: int, start: int, after: int) -> Found | None:
     """The file whose name starts at `start`: the shortest that exists, for names may hold spaces.
 
     The text before `free` belongs to others.
@@ -96,6 +97,8 @@ def _read(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise CommandFailed(f"Couldn't process file '{path}': {error.strerror}") from None
-    if not _KINDS.match(content):
-        raise CommandFailed(f"Couldn't process file '{path}': not a JPEG, PNG, WebP or GIF image")
+    if not _IMAGE.match(content) and not _AUDIO.match(content):
+        raise CommandFailed(
+            f"Couldn't process file '{path}': neither JPEG, PNG, WebP or GIF nor WAV, MP3 or FLAC"
+        )
     return content

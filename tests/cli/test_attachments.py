@@ -1,4 +1,4 @@
-"""Which words of a prompt are pictures."""
+"""Which words of a prompt are pictures and sounds."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from puna.cli.attachments import find_files, take_files
 from puna.cli.connection import CommandFailed
-from puna.cli.pictures import find_pictures, take_pictures
 
 JPEG = b"\xff\xd8\xff\xe0 not looked into"
 
@@ -47,35 +47,44 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_forms(folder: Path, text: str, wanted: list[str], left: str | None):
     text = text.replace("{}", str(folder))
-    assert [str(found.path) for found in find_pictures(text)] == [
-        w.replace("{}", str(folder)) for w in wanted
-    ]
-    remaining, pictures = take_pictures(text)
+    assert [str(found.path) for found in find_files(text)] == [w.replace("{}", str(folder)) for w in wanted]
+    remaining, pictures = take_files(text)
     assert remaining == (text if left is None else left)
     assert pictures == [JPEG] * len(wanted)
 
 
 def test_what_is_there_and_cannot_be_used(folder: Path, capsys: pytest.CaptureFixture[str]):
     (folder / "text.png").write_text("hello")
-    with pytest.raises(CommandFailed, match=r"'text.png': not a JPEG, PNG, WebP or GIF image"):
-        take_pictures("./a.png ./text.png")
+    with pytest.raises(
+        CommandFailed, match=r"'text.png': neither JPEG, PNG, WebP or GIF nor WAV, MP3 or FLAC"
+    ):
+        take_files("./a.png ./text.png")
     with (folder / "huge.png").open("wb") as huge:
         huge.truncate((100 << 20) + 1)
     with pytest.raises(CommandFailed, match=r"'huge.png': it is larger than 100 MB"):
-        take_pictures("./huge.png")
+        take_files("./huge.png")
     assert capsys.readouterr().err == ""
+
+
+def test_a_sound_is_taken_as_a_picture_is(folder: Path, capsys: pytest.CaptureFixture[str]):
+    for name, content in (("a talk.wav", b"RIFF....WAVEfmt "), ("b.MP3", b"\xff\xfb"), ("c.flac", b"fLaC")):
+        (folder / name).write_bytes(content)
+    left, files = take_files("What is said in './a talk.wav', ./b.MP3, ./c.flac and ./a.png?")
+    assert (left, files) == ("What is said in , ,  and ?", [b"RIFF....WAVEfmt ", b"\xff\xfb", b"fLaC", JPEG])
+    said = "Added audio 'a talk.wav'\nAdded audio 'b.MP3'\nAdded audio 'c.flac'\nAdded image 'a.png'\n"
+    assert capsys.readouterr().err == said
 
 
 def test_a_long_prompt_is_not_searched_for_ever():
     """Each of its slashes could begin a path that ends at each of its endings."""
-    assert find_pictures("/x.png" * 20_000) == []
+    assert find_files("/x.png" * 20_000) == []
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([*"./~ab \\'\"\n:%", ".png", "./a.png"]), max_size=40).map("".join))
 def test_any_text_is_read_and_nothing_but_names_goes(folder: Path, text: str):
     left = text
-    for found in reversed(find_pictures(text)):
+    for found in reversed(find_files(text)):
         assert found.path.is_file()
         left = left[: found.start] + left[found.end :]
-    assert take_pictures(text)[0] == (left.strip() if left != text else text)
+    assert take_files(text)[0] == (left.strip() if left != text else text)
