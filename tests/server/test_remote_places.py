@@ -48,6 +48,29 @@ async def test_this_machine_is_not_asked(name: str):
     assert there.connections == 0
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://127.0.0.1:{}\\@example.com/a.png",
+        "http://example.com@127.0.0.1:{}/",
+        "http://127.0.0.1:{}#@example.com/",
+        "http://127.0.0.1:{}?@example.com/",
+        "http:\\\\127.0.0.1:{}/",
+        "http:////127.0.0.1:{}/",
+        "http:127.0.0.1:{}/",
+        "http://\t127.0.0.1:{}/",
+        "http://127.0.0.1\u200b:{}/",
+        "http://127.0.0.1%00.example.com:{}/",
+        "http://[::ffff:127.0.0.1%251]:{}/",
+        "http://[64:ff9b::7f00:1]:{}/",
+    ],
+)
+async def test_this_machine_is_not_asked_by_a_url_that_two_would_read_differently(url: str):
+    with lookups({}), host(answering()) as there:
+        await refused(Remote(), url.format(there.port))
+    assert there.connections == 0
+
+
 async def test_a_private_picture_a_missing_one_and_no_server_at_all_read_the_same():
     with host(answering()) as picture, host(answering(404)) as missing:
         urls = [picture.url, missing.url, "http://192.168.0.1/", "http://169.254.169.254/latest/meta-data/"]
