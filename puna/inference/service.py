@@ -117,7 +117,7 @@ class Inference:
             self._observer.embedded(model.name.display(), ranking.tokens)
             return ranking
 
-    async def check_sight(self, name: str) -> None:
+    async def check_senses(self, name: str) -> None:
         """Raises BadRequest, NotFound unless the model `name` reads images, or hears."""
         await self._open(name, partial(check_senses, name))
 

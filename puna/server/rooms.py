@@ -25,8 +25,8 @@ class Rooms:
     remote: Remote
 
     def visit(self, model: str) -> Remote:
-        """What fetches the pictures of a request to `model`, if that reads any."""
-        return self.remote.visit(partial(self.inference.check_sight, model))
+        """What fetches the pictures and sounds of a request to `model`, if that takes any."""
+        return self.remote.visit(partial(self.inference.check_senses, model))
 
     async def close(self) -> None:
         """End every engine and every pull: who waits for one gets an error. May be called twice."""

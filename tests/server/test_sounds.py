@@ -62,6 +62,17 @@ def test_a_sound_is_fetched(hearing_http: httpx.Client):
     assert refused.json()["error"] == '"hearer" does not support vision: it cannot read images'
 
 
+def test_a_part_may_name_a_url(hearing_http: httpx.Client):
+    same = chat(hearing_http, "hearer", {"images": [LOW]}).json()["message"]
+    with host(answering(body=wav(tone(220)))) as there, host(answering(body=png())) as other:
+        for given in ({"url": there.url}, {"audio": {"url": there.url}}, {"audio_url": {"url": there.url}}):
+            parts = [{"type": "audio", **given}, {"type": "text", "text": "What is it?"}]
+            assert chat(hearing_http, "hearer", {"content": parts}).json()["message"] == same
+        refused = chat(hearing_http, "hearer", {"content": [{"type": "audio", "url": other.url}]})
+    place = "messages[0].content[0].url"
+    assert refused.json() == {"error": f'invalid value for "{place}": it is not WAV, MP3 or FLAC audio'}
+
+
 def test_openais_form_may_name_a_url(hearing_http: httpx.Client):
     def asked(data: str) -> dict[str, Any]:
         parts = [{"type": "input_audio", "input_audio": {"data": data, "format": "wav"}}]
@@ -119,7 +130,7 @@ def test_sounds_and_pictures_keep_their_places(hearing_http: httpx.Client):
         ("hearer", {"content": [{"type": "audio", "data": CAT}]},
          'invalid value for "messages[0].content[0].data": it is not WAV, MP3 or FLAC audio'),
         ("hearer", {"content": [{"type": "input_audio", "input_audio": {"format": "wav"}}]},
-         'invalid value for "messages[0].content[0]": a sound needs "data"'),
+         'invalid value for "messages[0].content[0]": a sound needs "data" or a "url"'),
         ("hearer", {"images": [encoded(wav(tone(100, 1000, 8000), 8000))] * 2},
          "the sounds of this request are longer than 30 minutes together"),
     ],

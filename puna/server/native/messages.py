@@ -59,7 +59,7 @@ async def pictures(given: Sequence[str] | None, field: str, remote: Remote) -> l
 def _part(part: Part, field: str) -> str | bytes | Url:
     if part.type == "text":
         return part.text or ""
-    if part.type in ("audio", "input_audio"):
+    if part.type in ("audio", "input_audio", "audio_url"):
         return _sound(part, field)
     if part.type not in ("image", "image_url"):
         raise BadRequest(f'invalid content part type "{part.type}" in {field}: must be text, image or audio')
@@ -71,13 +71,13 @@ def _part(part: Part, field: str) -> str | bytes | Url:
     return picture(source, f"{field}.url")
 
 
-def _sound(part: Part, field: str) -> bytes:
-    source = part.data or part.input_audio or part.audio
+def _sound(part: Part, field: str) -> bytes | Url:
+    source = part.data or part.url or part.input_audio or part.audio or part.audio_url
     if isinstance(source, dict):
-        source = source.get("data")
+        source = source.get("data") or source.get("url")
     if not isinstance(source, str):
-        raise BadRequest(f'invalid value for "{field}": a sound needs "data"')
-    return sound(source, f"{field}.data")
+        raise BadRequest(f'invalid value for "{field}": a sound needs "data" or a "url"')
+    return sound(source, f"{field}.{'url' if part.url or part.audio_url else 'data'}")
 
 
 def _call(call: dict[str, Any], field: str) -> dict[str, Any]:

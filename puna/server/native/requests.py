@@ -20,6 +20,7 @@ class Part(msgspec.Struct):
     image_url: str | dict[str, Any] | None = None
     image: str | None = None
     audio: str | dict[str, Any] | None = None
+    audio_url: str | dict[str, Any] | None = None
     input_audio: dict[str, Any] | None = None
     data: str | None = None
 
