@@ -22,7 +22,7 @@ class Unread:
         """What the last part was."""
 
     def __bool__(self) -> bool:
-        return bool(self._tokens)
+        return bool(self._text)
 
     def add(self, reports: Reports) -> None:
         for token in reports:
