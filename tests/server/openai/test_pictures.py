@@ -99,17 +99,11 @@ def test_an_answer_is_given_to_a_picture(http: httpx.Client):
 
 
 @pytest.mark.parametrize(
-    ("url", "param"),
-    [
-        ("data:image/png;base64,AAAA", "messages[1].content"),
-        ("https://nowhere.invalid/a.png", "messages[1].content"),
-        ("ftp://a/b", "messages[1].content[0].image_url"),
-        ("%%", "messages[1].content[0].image_url"),
-    ],
+    "url", ["data:image/png;base64,AAAA", "https://nowhere.invalid/a.png", "ftp://a/b", "%%"]
 )
-def test_what_is_no_picture_is_refused(http: httpx.Client, url: str, param: str):
+def test_what_is_no_picture_is_refused(http: httpx.Client, url: str):
     messages = [{"role": "system", "content": "Look."}, {"role": "user", "content": [picture(url)]}]
     answer = http.post("/v1/chat/completions", json={"model": "seer", "messages": messages})
     assert answer.status_code == 400
     error = answer.json()["error"]
-    assert (error["type"], error["param"]) == ("invalid_request_error", param)
+    assert (error["type"], error["param"]) == ("invalid_request_error", "messages[1].content[0].image_url")
