@@ -126,14 +126,11 @@ class Expressions(Cursor):
         self.next_index -= 1
         return None
 
-    def number(self, token: Token) -> int | float:
+    def number(self, token: Token) -> int | float | complex:
         try:
-            value = literals.character(token.text) if token.kind == "char" else literals.number(token.text)
+            return literals.character(token.text) if token.kind == "char" else literals.number(token.text)
         except ValueError as error:
             self.fail(str(error), token.at)
-        if isinstance(value, int) and not -(1 << 63) <= value < 1 << 64:
-            self.fail(f"integer overflow: {quote(token.text)}", token.at)
-        return value
 
     def unquoted(self, token: Token) -> str:
         try:

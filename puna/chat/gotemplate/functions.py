@@ -22,11 +22,15 @@ _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&"
 
 @dataclass(frozen=True)
 class Function:
-    """A function and how many arguments it takes; `most` None is any number."""
+    """A function and how many arguments it takes; `most` None is any number.
+
+    The first `texts` of them must be strings; all when it is None.
+    """
 
     run: Callable[..., Any]
     least: int = 1
     most: int | None = None
+    texts: int | None = 0
 
 
 def _length(value: Any) -> int:
@@ -51,7 +55,10 @@ def _index(value: Any, *keys: Any) -> Any:
             value = items[at]
         elif isinstance(value, dict) and not isinstance(value, Struct):
             if not isinstance(key, str):
-                raise Fault(f"value has type {type_name(key)}; should be string")
+                is_what = (
+                    "is nil; should be of type" if key is None else f"has type {type_name(key)}; should be"
+                )
+                raise Fault(f"value {is_what} string")
             value = value.get(key)
         elif value is None:
             raise Fault("index of nil pointer")
@@ -137,12 +144,12 @@ FUNCTIONS: dict[str, Function] = {
     "ge": Function(lambda a, b: not less(a, b), 2, 2),
     "print": Function(lambda *values: sprint(values), 0),
     "println": Function(lambda *values: " ".join(map(plain, values)) + "\n", 0),
-    "printf": Function(lambda pattern, *values: sprintf(pattern, values)),
+    "printf": Function(lambda pattern, *values: sprintf(pattern, values), texts=1),
     "html": Function(lambda *values: _joined(*values).translate(_HTML), 0),
     "js": Function(_js, 0),
     "urlquery": Function(lambda *values: quote_plus(to_bytes(_joined(*values))), 0),
     "json": Function(json_text, 1, 1),
-    "currentDate": Function(_today, 0),
-    "yesterdayDate": Function(_yesterday, 0),
+    "currentDate": Function(_today, 0, texts=None),
+    "yesterdayDate": Function(_yesterday, 0, texts=None),
     "toTypeScriptType": Function(_type_script, 1, 1),
 }

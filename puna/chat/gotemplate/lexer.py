@@ -20,7 +20,7 @@ _TRIM_CLOSE = re.compile(r"[ \t\r\n]-}}")
 _NAME = re.compile(r"\w*")
 _NUMBER = re.compile(
     r"[+-]?(?:0[xX][0-9a-fA-F_]*(?:\.[0-9a-fA-F_]*)?(?:[pP][+-]?[0-9_]*)?"
-    r"|0[oO][0-7_]*|0[bB][01_]*|[0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9_]*)?)"
+    r"|0[oO][0-7_]*(?:\.[0-7_]*)?|0[bB][01_]*(?:\.[01_]*)?|[0-9_]*(?:\.[0-9_]*)?(?:[eE][+-]?[0-9_]*)?)i?"
 )
 _STRING = re.compile(r'"(?:[^"\\\n]|\\[^\n])*"')
 _RAW = re.compile(r"`[^`]*`")
@@ -42,6 +42,8 @@ class Token(NamedTuple):
             return "EOF"
         if self.kind == "error":
             return self.text
+        if self.kind == "close":
+            return quote("}}")
         if self.kind in ("word", "dot", "nil"):
             return f"<{self.text}>"
         return quote(self.text[:10]) + ("..." if len(self.text) > 10 else "")
@@ -157,12 +159,24 @@ def _quoted(source: str, at: int, mark: str) -> Token:
 
 
 def _numeral(source: str, at: int) -> Token:
-    found = _NUMBER.match(source, at)
-    end = found.end() if found else at
+    """A number; another behind its sign is the imaginary part of a complex one."""
+    end = _number_end(source, at)
+    if source[end : end + 1] in ("+", "-"):
+        end = _number_end(source, end)
+        whole = source[end - 1] == "i"
+    else:
+        whole = True
     behind = source[end : end + 1]
     if behind == "_" or behind.isalnum():
         return Token("error", f"bad number syntax: {quote(source[at : end + 1])}", at)
+    if not whole:
+        return Token("error", f"bad number syntax: {quote(source[at:end])}", at)
     return Token("number", source[at:end], at)
+
+
+def _number_end(source: str, at: int) -> int:
+    found = _NUMBER.match(source, at)
+    return found.end() if found else at
 
 
 def _name(source: str, at: int, kind: Literal["name", "field", "variable"]) -> Token:

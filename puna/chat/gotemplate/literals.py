@@ -8,33 +8,61 @@ _ESCAPE = re.compile(
     r"\\(?:([abfnrtv\\\"'])|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|)", re.S
 )
 _SIMPLE = dict(zip("abfnrtv\\\"'", "\a\b\f\n\r\t\v\\\"'", strict=True))
-_LEGACY_OCTAL = re.compile(r"([+-]?)0([0-7_]+)")
-_HEX_FLOAT = re.compile(r"[+-]?0[xX].*[pP]")
+_LEGACY_OCTAL = re.compile(r"([+-]?)0((?:_?[0-7])+)")
+_INTEGER = re.compile(
+    r"[+-]?(?:0|[1-9](?:_?[0-9])*|0[xX](?:_?[0-9a-fA-F])+|0[oO](?:_?[0-7])+|0[bB](?:_?[01])+)"
+)
+_DIGITS, _HEX = r"[0-9](?:_?[0-9])*", r"[0-9a-fA-F](?:_?[0-9a-fA-F])*"
+_DECIMAL = re.compile(rf"[+-]?(?:{_DIGITS}\.?(?:{_DIGITS})?|\.{_DIGITS})(?:[eE][+-]?{_DIGITS})?")
+_HEX_FLOAT = re.compile(rf"[+-]?0[xX](?:_?{_HEX}\.?(?:{_HEX})?|\.{_HEX})[pP][+-]?{_DIGITS}")
+_COMPLEX = re.compile(r"([+-]?[^+-]*[^eEpP+-])([+-].+)i")
 
 
-def number(text: str) -> int | float:
-    """The value of a numeric literal: an int, or a float when it has a point or an exponent.
+def number(text: str) -> int | float | complex:
+    """The value of a numeric literal: an int, a float if it has a point or an exponent, complex if an i.
 
     Raises ValueError with Go's wording.
     """
-    try:
-        return _integer(text)
-    except ValueError:
-        pass
-    try:
-        digits = text.replace("_", "")
-        value = float.fromhex(digits) if _HEX_FLOAT.match(digits) else float(digits)
-    except (ValueError, OverflowError):
-        value = float("inf")
-    if value in (float("inf"), float("-inf")):
-        raise ValueError(f'illegal number syntax: "{text}"')
+    if text.endswith("i"):
+        return _imaginary(text)
+    if legacy := _LEGACY_OCTAL.fullmatch(text):
+        return _in_range(text, int(legacy[1] + legacy[2].replace("_", ""), 8))
+    if _INTEGER.fullmatch(text):
+        return _in_range(text, int(text, 0))
+    value = _float(text)
+    if not any(mark in text for mark in ".eEpP"):
+        raise ValueError(f'integer overflow: "{text}"')
     return value
 
 
-def _integer(text: str) -> int:
-    if legacy := _LEGACY_OCTAL.fullmatch(text):
-        return int(legacy[1] + legacy[2], 8)
-    return int(text, 0)
+def _in_range(text: str, value: int) -> int:
+    # Only a number without a sign may need all 64 bits.
+    if -(1 << 63) <= value < 1 << (63 if text[0] in "+-" else 64):
+        return value
+    reason = "illegal number syntax" if text.lstrip("+-0")[0] in "xXoObB" else "integer overflow"
+    raise ValueError(f'{reason}: "{text}"')
+
+
+def _imaginary(text: str) -> complex:
+    both = _COMPLEX.fullmatch(text)
+    if both:
+        return complex(_float(both[1]), _float(both[2]))
+    try:
+        return complex(0, _float(text[:-1]))
+    except ValueError:
+        raise ValueError(f'illegal number syntax: "{text}"') from None
+
+
+def _float(text: str) -> float:
+    if _HEX_FLOAT.fullmatch(text):
+        value = float.fromhex(text.replace("_", ""))
+    elif _DECIMAL.fullmatch(text):
+        value = float(text.replace("_", ""))
+    else:
+        raise ValueError(f'illegal number syntax: "{text}"')
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f'illegal number syntax: "{text}"')
+    return value
 
 
 def string(text: str) -> str:

@@ -85,8 +85,11 @@ class Operations:
         )
 
         def evaluate(run: Run, dot: Any, piped: Any) -> Any:
+            refused = arguments or piped is not NOTHING
+            if refused and not path:
+                fail(refusal)
             value = value_of(run, dot)
-            if arguments or piped is not NOTHING:
+            if refused:
                 fail(refusal)
             return value
 
@@ -95,12 +98,16 @@ class Operations:
     def function(self, node: Node, name: Function, operands: tuple[Operand, ...]) -> Piped:
         if name.name in ("and", "or"):
             return self.either(name, operands)
-        function, arguments = FUNCTIONS[name.name], [self.operand(operand) for operand in operands]
+        function = FUNCTIONS[name.name]
+        least, most = function.least, 1 << 30 if function.most is None else function.most
+        texts = most if function.texts is None else function.texts
+        arguments = [
+            (self.text if place < texts else self.operand)(operand) for place, operand in enumerate(operands)
+        ]
         fail, miscount = self.failure(node), self.miscount(name, function.least, function.most)
-        least, most = function.least, function.most or (1 << 30)
-        if function.most == 0:
-            most = 0
-        call, check = function.run, self.pattern(operands) if name.name == "printf" else None
+        call, check = function.run, None
+        if len(operands) < texts:
+            check = self.checked(operands[-1] if operands else name, "invalid value; expected string")
 
         def apply(run: Run, dot: Any, piped: Any) -> Any:
             count = len(arguments) + (piped is not NOTHING)
@@ -108,9 +115,7 @@ class Operations:
                 miscount(count)
             values = [argument(run, dot) for argument in arguments]
             if piped is not NOTHING:
-                values.append(piped)
-            if check and not isinstance(values[0], str):
-                check(values[0])
+                values.append(check(piped) if check else piped)
             try:
                 result = call(*values)
             except Fault as fault:
@@ -145,14 +150,30 @@ class Operations:
         wanted = f"{least}" if least == most else f"at least {least}"
         return lambda count: fail(f"wrong number of args for {name.name}: want {wanted} got {count}")
 
-    def pattern(self, operands: tuple[Operand, ...]) -> Fail | None:
-        """What says that printf's first argument, of a wrong type, is no pattern."""
-        if not operands:
-            return None
-        fail, first = self.failure(operands[0]), operands[0]
-        if isinstance(first, Constant):
-            return lambda value: fail(f"expected string; found {first.source}")
-        return lambda value: fail(f"wrong type for value; expected string; got {type_name(value)}")
+    def text(self, node: Operand) -> Value:
+        """An argument of a parameter that takes strings only."""
+        if isinstance(node, (Constant, Nil)) and not (isinstance(node, Constant) and type(node.value) is str):
+            fail = self.failure(node)
+            reason = "cannot assign nil to string"
+            if isinstance(node, Constant):
+                reason = f"expected string; found {node.source}"
+            return lambda run, dot: fail(reason)
+        nil = "wrong type for value; expected string; got interface {}"
+        value_of, check = self.operand(node), self.checked(node, nil)
+        return lambda run, dot: check(value_of(run, dot))
+
+    def checked(self, node: Node, nil: str) -> Callable[[Any], str]:
+        """What hands a string on and refuses all else, nil with the reason `nil`."""
+        fail = self.failure(node)
+
+        def check(value: Any) -> str:
+            if isinstance(value, str):
+                return value
+            return fail(
+                nil if value is None else f"wrong type for value; expected string; got {type_name(value)}"
+            )
+
+        return check
 
     def operand(self, node: Operand) -> Value:
         if isinstance(node, Dot):

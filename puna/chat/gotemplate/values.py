@@ -10,8 +10,6 @@ import re
 from decimal import Decimal
 from typing import Any
 
-from .lexer import quote
-
 _HTML = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
 _JSON_SPECIAL = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
 _JSON_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
@@ -58,6 +56,7 @@ _TYPE_NAMES = (
     (bool, "bool"),
     (int, "int"),
     (float, "float64"),
+    (complex, "complex128"),
     (list, "[]interface {}"),
     (dict, "map[string]interface {}"),
 )
@@ -93,22 +92,10 @@ def plain(value: Any, *, named: bool = False) -> str:
     if isinstance(value, dict):
         parts = [f"{key}:{plain(value[key], named=named)}" for key in sorted(value)]
         return f"map[{' '.join(parts)}]"
+    if isinstance(value, complex):
+        imaginary = shortest(value.imag)
+        return f"({shortest(value.real)}{'' if imaginary[0] in '+-' else '+'}{imaginary}i)"
     return str(value)
-
-
-def literal(value: Any) -> str:
-    """The text of %#v."""
-    if isinstance(value, str):
-        return quote(value)
-    if isinstance(value, list):
-        return type_name(value) + "{" + ", ".join(map(literal, value)) + "}"
-    if isinstance(value, dict):
-        if isinstance(value, Struct):
-            parts = [f"{key}:{literal(item)}" for key, item in value.items()]
-        else:
-            parts = [f"{quote(key)}:{literal(value[key])}" for key in sorted(value)]
-        return type_name(value).replace("*", "&") + "{" + ", ".join(parts) + "}"
-    return "interface {}(nil)" if value is None else plain(value)
 
 
 def shortest(value: float, *, json: bool = False) -> str:
