@@ -11,7 +11,7 @@ from puna.types import BadRequest, Message
 from .gotemplate import FUNCTIONS, Call, Program, Trees, cut_after, names, parse, walk
 from .pictures import pictured
 from .prompt import Prompt, Template
-from .records import JsonList, Tool, Turn
+from .records import AbsentList, JsonList, Tool, Turn
 
 _RESPONSE = "{{ .Response }}"
 
@@ -70,8 +70,8 @@ class _GoTemplate:
         turns = _collated(prompt.messages)
         if "messages" not in self.names:
             return self._turn_by_turn(turns, common)
-        system = "\n\n".join(message.content for message in prompt.messages if message.role == "system")
-        tools = JsonList(Tool(given) for given in prompt.tools or ())
+        system = "\n\n".join(pictured(message) for message in prompt.messages if message.role == "system")
+        tools = AbsentList() if prompt.tools is None else JsonList(map(Tool, prompt.tools))
         return self._whole.execute(
             {
                 "System": system,

@@ -6,7 +6,7 @@ from typing import Any
 
 from puna.types import Message
 
-from .gotemplate import Printed, Struct, json_text
+from .gotemplate import Absent, Printed, Struct, json_text
 
 
 class JsonMap(Printed, dict[str, Any]):
@@ -16,11 +16,26 @@ class JsonMap(Printed, dict[str, Any]):
         return json_text(self)
 
 
+class AbsentMap(JsonMap):
+    """A map that is nil: it prints as an empty one, and is `null` in JSON."""
+
+    def __str__(self) -> str:
+        return "{}"
+
+    @property
+    def wire(self) -> None:
+        return None
+
+
 class JsonList(Printed, list[Any]):
     """A slice that prints as JSON: all tools."""
 
     def __str__(self) -> str:
         return json_text(self)
+
+
+class AbsentList(JsonList, Absent):
+    """A slice that is nil."""
 
 
 class Object(Struct):
@@ -31,6 +46,7 @@ class Property(Struct):
     """api.ToolProperty; `given` is the JSON Schema it is made from."""
 
     go_type = "api.ToolProperty"
+    methods = {"ToTypeScriptType": lambda self: self.type_script()}  # noqa: RUF012
 
     def __init__(self, given: dict[str, Any]) -> None:
         schema = _as_object(given)
@@ -40,17 +56,18 @@ class Property(Struct):
             Type=Types(schema.get("type")),
             Items=as_go(schema.get("items")),
             Description=schema.get("description") or "",
-            Enum=as_go(list(schema.get("enum") or [])),
-            Properties=Object(inner) if inner else None,
-            Required=list(schema.get("required") or []),
+            Enum=as_go(schema["enum"]) if isinstance(schema.get("enum"), list) else Absent(),
+            Properties=Object(inner) if "properties" in schema else None,
+            Required=_slice(schema.get("required")),
         )
 
     @property
     def wire(self) -> dict[str, Any]:
-        named = {name[:1].lower() + name[1:]: value for name, value in self.items()}
-        if len(self["Type"]) == 1:
-            named["type"] = self["Type"][0]
-        return {name: value for name, value in named.items() if value not in (None, "", [])}
+        return {
+            name[:1].lower() + name[1:]: value
+            for name, value in self.items()
+            if value is not None and (name == "Items" or value not in ("", []))
+        }
 
     def type_script(self) -> str:
         """The type as TypeScript writes it."""
@@ -64,9 +81,14 @@ class Types(Printed, list[str]):
 
     def __init__(self, given: str | list[str] | None) -> None:
         super().__init__([given] if isinstance(given, str) else given or [])
+        self._given = given
 
     def __str__(self) -> str:
         return self[0] if len(self) == 1 else f"[{' '.join(self)}]" if self else ""
+
+    @property
+    def wire(self) -> Any:
+        return self[0] if len(self) == 1 else self._given
 
 
 _TYPE_SCRIPT = {
@@ -94,7 +116,7 @@ class _Json(Printed, Struct):
         return {
             wire_name: self[name]
             for name, wire_name in self.wire_names.items()
-            if name not in self.omitted or self[name] not in (None, "", [])
+            if name not in self.omitted or (self[name] is not None and (name != "Required" or self[name]))
         }
 
 
@@ -115,7 +137,6 @@ class ToolFunction(_Json):
 
     go_type = "template.templateToolFunction"
     wire_names = {"Name": "name", "Description": "description", "Parameters": "parameters"}  # noqa: RUF012
-    omitted = frozenset(["Description"])
 
     def __init__(self, given: dict[str, Any]) -> None:
         super().__init__(
@@ -139,13 +160,15 @@ class Parameters(_Json):
     omitted = frozenset(["Defs", "Items", "Required"])
 
     def __init__(self, given: dict[str, Any]) -> None:
-        properties = _as_object(given.get("properties"))
+        properties = given.get("properties")
         super().__init__(
             Type=given.get("type") or "",
             Defs=as_go(given.get("$defs")),
             Items=as_go(given.get("items")),
-            Required=list(given.get("required") or []),
-            Properties=JsonMap({name: Property(each) for name, each in properties.items()}),
+            Required=_slice(given.get("required")),
+            Properties=JsonMap({name: Property(each) for name, each in _as_object(properties).items()})
+            if properties is not None
+            else AbsentMap(),
         )
 
 
@@ -159,8 +182,8 @@ class Turn(Struct):
             Role=message.role,
             Content=content,
             Thinking=message.thinking,
-            Images=list(message.images),
-            ToolCalls=[_call(given) for given in message.tool_calls],
+            Images=list(message.images) or Absent(),
+            ToolCalls=[_call(given) for given in message.tool_calls] or Absent(),
             ToolName=message.tool_name,
             ToolCallID=message.tool_call_id,
         )
@@ -178,14 +201,15 @@ class CalledFunction(Struct):
     go_type = "template.templateToolCallFunction"
 
 
-def _call(given: dict[str, Any]) -> ToolCall:
-    function = _as_object(given.get("function"))
+def _call(call: dict[str, Any]) -> ToolCall:
+    function = _as_object(call.get("function"))
+    given = function.get("arguments")
     return ToolCall(
-        ID=given.get("id") or "",
+        ID=call.get("id") or "",
         Function=CalledFunction(
             Index=int(function.get("index") or 0),
             Name=function.get("name") or "",
-            Arguments=JsonMap(as_go(_as_object(function.get("arguments")))),
+            Arguments=JsonMap(as_go(_as_object(given))) if given is not None else AbsentMap(),
         ),
     )
 
@@ -199,6 +223,10 @@ def as_go(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): as_go(item) for key, item in value.items()}
     return value
+
+
+def _slice(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, list) else Absent()
 
 
 def _as_object(value: Any) -> dict[str, Any]:

@@ -142,6 +142,66 @@ def test_tools_print_as_json() -> None:
     assert whole.render(chat("user: a")) == ""
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (
+            {"type": "function", "items": [], "function": {"name": "f"}},
+            '{"type":"function","items":[],'
+            '"function":{"name":"f","description":"","parameters":{"type":"","properties":null}}}',
+        ),
+        (
+            {
+                "function": {
+                    "name": "f",
+                    "parameters": {"properties": {"a": {"properties": {}}}, "required": []},
+                }
+            },
+            '{"type":"","function":{"name":"f","description":"",'
+            '"parameters":{"type":"","properties":{"a":{"properties":{}}}}}}',
+        ),
+    ],
+)
+def test_what_a_tool_does_not_say_prints_as_ollama_prints_it(given: dict, expected: str) -> None:
+    template = go("{{ range .Messages }}{{ end }}{{ range .Tools }}{{ . }}{{ end }}")
+    assert template.render(chat("user: a", tools=[given])) == expected
+
+
+def test_no_tools_and_no_calls_are_null_in_json() -> None:
+    template = go(
+        "{{ .Tools }} {{ len .Tools }} {{ range .Messages }}{{ json .ToolCalls }}{{ json .Images }}{{ end }}"
+    )
+    assert template.render(chat("user: a")) == "null 0 nullnull"
+    assert template.render(chat("user: a", tools=[])) == "[] 0 nullnull"
+
+
+def test_a_call_without_arguments() -> None:
+    call = Message(role="assistant", tool_calls=[{"function": {"name": "f"}}])
+    template = go(
+        "{{ range .Messages }}{{ range .ToolCalls }}{{ json . }}{{ .Function.Arguments }}{{ end }}{{ end }}"
+    )
+    expected = '{"ID":"","Function":{"Index":0,"Name":"f","Arguments":null}}{}'
+    assert template.render(Prompt(messages=[call])) == expected
+
+
+def test_values_have_their_methods() -> None:
+    template = go(
+        "{{ range .Messages }}{{ end }}{{ range .Tools }}{{ .String }}"
+        "{{ range .Function.Parameters.Properties }}"
+        " {{ .ToTypeScriptType }} {{ .Type.String }} {{ json .Type }}{{ end }}{{ end }}"
+    )
+    expected = WEATHER_JSON + ' string string "string" number | null [integer null] ["integer","null"]'
+    assert template.render(tool_chat()) == expected
+
+
+def test_pictures_are_bytes_and_have_their_place_in_the_system_text_too() -> None:
+    shown = Message(role="system", content="See.", images=[b"12"])
+    template = go(
+        "{{ .System }}{{ range .Messages }}{{ .Images }}{{ json .Images }}{{ len .Images }}{{ end }}"
+    )
+    assert template.render(Prompt(messages=[shown])) == '<__media__>See.[[49 50]]["MTI="]1'
+
+
 def test_a_tools_parts_can_be_taken_one_by_one() -> None:
     template = go(
         "{{ range .Messages }}{{ end }}{{ range .Tools }}{{ .Function.Name }}("

@@ -1,16 +1,18 @@
 """Go's text/template for Python values: `parse` makes trees, `Program` runs them within bounds.
 
-The language is the one of https://pkg.go.dev/text/template, with Ollama's functions; values have no methods.
+The language is the one of https://pkg.go.dev/text/template, with Ollama's functions; values may have methods
+that take no arguments.
 """
 
 from .evaluate import Program
 from .functions import FUNCTIONS
 from .nodes import Call, Sequence, cut_after, names, walk
 from .parser import Trees, parse
-from .values import Printed, Struct, json_text
+from .values import Absent, Printed, Struct, json_text
 
 __all__ = [
     "FUNCTIONS",
+    "Absent",
     "Call",
     "Printed",
     "Program",

@@ -154,7 +154,7 @@ def _pairs(value: Any, variables: int) -> Iterable[tuple[Any, Any]]:
     """The (index, element) pairs that `range` goes through. Raises Fault."""
     if value is None:
         return ()
-    if isinstance(value, list):
+    if isinstance(value, (list, bytes)):
         return enumerate(value)
     if isinstance(value, dict) and not isinstance(value, Struct):
         return sorted(value.items())

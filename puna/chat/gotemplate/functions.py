@@ -38,7 +38,7 @@ def _length(value: Any) -> int:
         return len(to_bytes(value))
     if value is None:
         raise Fault("len of nil pointer")
-    if isinstance(value, (list, dict)) and not isinstance(value, Struct):
+    if isinstance(value, (list, dict, bytes)) and not isinstance(value, Struct):
         return len(value)
     raise Fault(f"len of type {type_name(value)}")
 
@@ -47,7 +47,7 @@ def _index(value: Any, *keys: Any) -> Any:
     if value is None:
         raise Fault("index of untyped nil")
     for key in keys:
-        if isinstance(value, (list, str)):
+        if isinstance(value, (list, str, bytes)):
             items = to_bytes(value) if isinstance(value, str) else value
             at = _position(key, "index slice/array")
             if not 0 <= at < len(items):
@@ -82,7 +82,7 @@ def _slice(value: Any, *ends: Any) -> Any:
         if len(ends) == 3:
             raise Fault("cannot 3-index slice a string")
         items: Any = to_bytes(value)
-    elif isinstance(value, list):
+    elif isinstance(value, (list, bytes)):
         items = value
     else:
         raise Fault(f"can't slice item of type {type_name(value)}")

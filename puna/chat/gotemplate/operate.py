@@ -11,7 +11,7 @@ from .cursor import location
 from .functions import FUNCTIONS
 from .nodes import Chain, Command, Constant, Dot, Field, Function, Nil, Node, Operand, Pipeline, Variable
 from .run import Run
-from .values import Fault, Struct, truth, type_name
+from .values import Fault, Printed, Struct, truth, type_name
 
 Value = Callable[[Run, Any], Any]
 Piped = Callable[[Run, Any, Any], Any]
@@ -223,12 +223,14 @@ class Operations:
 
 
 def _follow(value: Any, path: tuple[str, ...], fail: Fail) -> Any:
-    """The field at the end of `path`. A missing map entry is nil; a missing struct field is an error."""
+    """The field or method at the end of `path`. A missing map entry is nil; a missing field is an error."""
     in_map = False
     for name in path:
         if value is None and not in_map:
             return None
-        if isinstance(value, Struct):
+        if isinstance(value, (Struct, Printed)) and name in value.methods:
+            value, in_map = value.methods[name](value), False
+        elif isinstance(value, Struct):
             if name not in value:
                 fail(f"can't evaluate field {name} in type {value.go_type}")
             value, in_map = value[name], False

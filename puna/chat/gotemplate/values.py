@@ -1,12 +1,14 @@
 """Go's view of Python values: truth, type names, and the text that %v and encoding/json make of them.
 
-None is nil, dict a map[string]any, list a slice, int an int, float a float64; a str that holds part of a
-character keeps its bytes as surrogateescape does.
+None is nil, dict a map[string]any, list a slice, int an int, float a float64, bytes a []byte; a str that
+holds part of a character keeps its bytes as surrogateescape does.
 """
 
 from __future__ import annotations
 
 import re
+from base64 import b64encode
+from collections.abc import Callable
 from decimal import Decimal
 from typing import Any
 
@@ -19,10 +21,15 @@ class Fault(Exception):
     """A template asked for what its values do not give; the message is Go's."""
 
 
+Methods = dict[str, Callable[[Any], Any]]
+"""What a template may call on a value; none of them takes arguments."""
+
+
 class Struct(dict[str, Any]):
     """A Go struct: its fields in order, and no others."""
 
     go_type = "struct"
+    methods: Methods = {}  # noqa: RUF012
 
     @property
     def wire(self) -> dict[str, Any]:
@@ -32,6 +39,17 @@ class Struct(dict[str, Any]):
 
 class Printed:
     """A value with a String method: it prints as `str` of it."""
+
+    methods: Methods = {"String": str}  # noqa: RUF012
+
+    @property
+    def wire(self) -> Any:
+        """What encoding/json writes for it."""
+        return self
+
+
+class Absent(list[Any]):
+    """A slice that is nil: empty, but `null` in JSON."""
 
 
 def truth(value: Any) -> bool:
@@ -58,6 +76,7 @@ _TYPE_NAMES = (
     (float, "float64"),
     (complex, "complex128"),
     (list, "[]interface {}"),
+    (bytes, "[]uint8"),
     (dict, "map[string]interface {}"),
 )
 
@@ -84,7 +103,7 @@ def plain(value: Any, *, named: bool = False) -> str:
         return "true" if value else "false"
     if isinstance(value, float):
         return shortest(value)
-    if isinstance(value, list):
+    if isinstance(value, (list, bytes)):
         return "[" + " ".join([plain(item, named=named) for item in value]) + "]"
     if isinstance(value, Struct):
         parts = [(f"{name}:" if named else "") + plain(item, named=named) for name, item in value.items()]
@@ -126,15 +145,20 @@ def json_text(value: Any) -> str:
     """What encoding/json's Marshal writes: sorted maps, HTML characters escaped."""
     if isinstance(value, str):
         return '"' + _JSON_SPECIAL.sub(_json_escape, value) + '"'
-    if value is None:
+    if value is None or isinstance(value, Absent):
         return "null"
     if isinstance(value, float):
         return shortest(value, json=True)
-    if isinstance(value, list):
-        return "[" + ",".join([json_text(item) for item in value]) + "]"
-    if isinstance(value, dict):
-        items = value.wire.items() if isinstance(value, Struct) else sorted(value.items())
+    wire = value.wire if isinstance(value, (Struct, Printed)) else value
+    if isinstance(wire, list):
+        return "[" + ",".join([json_text(item) for item in wire]) + "]"
+    if isinstance(wire, dict):
+        items = wire.items() if isinstance(value, Struct) else sorted(wire.items())
         return "{" + ",".join([f"{json_text(key)}:{json_text(item)}" for key, item in items]) + "}"
+    if isinstance(wire, bytes):
+        return f'"{b64encode(wire).decode()}"'
+    if isinstance(wire, str) or wire is None:
+        return json_text(wire)
     return plain(value)
 
 
