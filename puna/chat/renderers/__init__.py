@@ -1,7 +1,11 @@
 """Named renderers: prompts of the families whose models come without a template (a Modelfile's RENDERER).
 
-One module a family, its format's source in the docstring. The last turn is left open when it is the
-assistant's; else the text ends where the assistant's turn begins.
+One module a family, its format's source in the docstring; the texts are those that Ollama makes. They end
+where the assistant's turn begins, or with its begun answer in the families that Ollama lets go on with one.
+
+Unlike Ollama's, they keep what a tool's schema says beyond Ollama's fields, and a call's arguments in the
+order and the form in which they came (what the model wrote is then found in the KV cache again), and write
+JSON without escapes for HTML, as the models were trained on it.
 """
 
 from .named import renderer

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from .reading import calls, led, steps, thinks
@@ -34,7 +34,7 @@ def cogito(prompt: Prompt) -> Iterator[str]:
             f"```json\n{json.dumps(tool, ensure_ascii=False, indent=4)}\n```\n" for tool in prompt.tools
         )
 
-    open_end = continued(messages)
+    messages = [message for message in messages if message.role != "system"]
     for _, together in steps(messages):
         message = together[0]
         if message.role == "user":
@@ -43,10 +43,7 @@ def cogito(prompt: Prompt) -> Iterator[str]:
             outputs = (f"<｜tool▁output▁begin｜>{each.content}<｜tool▁output▁end｜>" for each in together)
             yield "<｜tool▁outputs▁begin｜>" + "\n".join(outputs) + "<｜tool▁outputs▁end｜>"
         elif message.role == "assistant":
-            yield _answer(message)
-            yield "" if open_end and message is messages[-1] else _END
-    if open_end:
-        return
+            yield _answer(message) + _END
     if not messages or messages[-1].role != "user":
         yield "<｜Assistant｜>"
     if thinking:

@@ -36,7 +36,8 @@ def cohere(prompt: Prompt) -> Iterator[str]:
         elif message.role == "assistant" and message.tool_calls:
             actions = calls(message)
             for number, call in enumerate(actions, made):
-                numbers.setdefault(call.id, number)
+                if call.id:
+                    numbers.setdefault(call.id, number)
             yield f"{_START}<|CHATBOT_TOKEN|>\n            \n                {_thought(message)}"
             yield f"<|START_ACTION|>[{_actions(actions, made)}\n\n]<|END_ACTION|>{_END}"
             made += len(actions)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from .reading import calls, functions, last_index, thinks
@@ -41,7 +41,6 @@ def deepseek3(prompt: Prompt) -> Iterator[str]:
         yield _HOW_TO_CALL
 
     asked = last_index(messages, "user")
-    open_end = continued(messages)
     before = ""
     for index, message in enumerate(messages):
         if message.role == "user":
@@ -52,8 +51,7 @@ def deepseek3(prompt: Prompt) -> Iterator[str]:
             if before == "user":
                 yield "<｜Assistant｜>"
                 yield _thought(message, thinking=thinking and index > asked)
-            yield _answer(message, after_tool=before == "tool")
-            yield "" if open_end and index == len(messages) - 1 else _END
+            yield _answer(message, after_tool=before == "tool") + _END
         if message.role != "system":
             before = message.role
     # After a tool's output the model goes on by itself.

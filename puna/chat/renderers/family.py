@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+import msgspec
+
 from puna.chat.prompt import Prompt
 from puna.types import BadRequest
+
+from .declared import ordered
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,8 @@ class Family:
 
     def render(self, prompt: Prompt) -> str:
         try:
+            if prompt.tools:
+                prompt = msgspec.structs.replace(prompt, tools=[ordered(tool) for tool in prompt.tools])
             return "".join(self.write(prompt))
         except RecursionError:
             raise BadRequest("template: tools or arguments are nested too deeply") from None

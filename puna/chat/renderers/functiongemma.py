@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from .gemma_values import by_name, written
@@ -30,7 +30,6 @@ def functiongemma(prompt: Prompt) -> Iterator[str]:
         yield from map(_declared, tools)
         yield _END
 
-    open_end = continued(messages)
     pending: list[Call] = []
     responding = False
     for index, message in enumerate(messages):
@@ -49,10 +48,10 @@ def functiongemma(prompt: Prompt) -> Iterator[str]:
                 yield "".join(map(_called, pending))
             if message.tool_calls and _answered(messages, index):
                 yield "<start_function_response>"
-            elif not (open_end and index == len(messages) - 1):
+            else:
                 yield _END
         responding = message.role == "tool"
-    if not open_end and not responding:
+    if not responding:
         yield "<start_of_turn>model\n"
 
 

@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterator
 from itertools import takewhile
 
-from puna.chat.pictures import pictured
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from .gemma4_schema import MARK, declared
 from .gemma_values import written
-from .reading import Call, calls, functions, last_index, led, thinks
+from .reading import Call, calls, functions, last_index, led, pictured, thinks
 
 _THOUGHT = re.compile(r"<\|channel>.*?(?:<channel\|>|\Z)", re.DOTALL)
 
@@ -40,22 +39,16 @@ def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
         yield "<turn|>\n"
 
     asked = last_index(messages, "user")
-    open_end = continued(messages)
     spoken = [(index, message) for index, message in enumerate(messages) if message.role != "tool"]
     before = ""
     answers: list[Message] = []
-    text = ""
     for place, (index, message) in enumerate(spoken):
         role = "model" if message.role == "assistant" else message.role
         yield "" if role == "model" and before == "assistant" else f"<|turn>{role}\n"
         before = message.role
 
-        last = index == len(messages) - 1
         if role == "model" and message.thinking and index > asked:
-            yield f"<|channel>thought\n{message.thinking}"
-            if last and open_end and not message.content:
-                return
-            yield "\n<channel|>"
+            yield f"<|channel>thought\n{message.thinking}\n<channel|>"
         made = calls(message)
         yield "".join(
             f"<|tool_call>call:{each.name}{written(each.arguments, MARK)}<tool_call|>" for each in made
@@ -71,14 +64,12 @@ def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
             yield "<|tool_response>"
         elif role == "model" and following == "assistant":
             continue
-        elif not (answers and not text and not following) and not (last and open_end):
+        elif not (answers and not text and not following):
             yield "<turn|>\n"
 
-    if open_end:
-        return
     if not answers and spoken and spoken[-1][1].tool_calls:
         return  # the model's turn stands where a response is to come
-    if answers and not text:
+    if answers:
         yield "<|channel>thought\n" if thinking else ""
     else:
         yield f"<|turn>model\n{'' if thinking else unthinking}"

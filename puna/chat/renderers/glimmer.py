@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import date
 
-from puna.chat.pictures import pictured
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .reading import Call, Function, calls, functions
+from .reading import Call, Function, calls, functions, pictured
 from .tool_json import spaced
 
 _CUTOFF = "2026-01-04"
@@ -73,8 +72,7 @@ def glimmer(prompt: Prompt) -> Iterator[str]:
             yield _message(f"tool {name}", output) + _TURN_END
         elif message.role == "assistant":
             yield from _answer(message, messages[index + 1 :])
-    if not (continued(messages) and _speaks(messages[-1])):
-        yield "<|start|>assistant"
+    yield "<|start|>assistant"
 
 
 def _strength(prompt: Prompt) -> str:
@@ -109,10 +107,6 @@ def _in_its_words(text: str) -> str:
     return text
 
 
-def _speaks(message: Message) -> bool:
-    return bool(message.content) or not message.thinking
-
-
 def _answer(message: Message, later: list[Message]) -> Iterator[str]:
     if message.thinking:
         yield _message("assistant to=self", message.thinking) + _MESSAGE_END
@@ -120,8 +114,8 @@ def _answer(message: Message, later: list[Message]) -> Iterator[str]:
     if made:
         goes_on = bool(later) and later[0].role == "assistant"
         yield _MESSAGE_END.join(made) + (_MESSAGE_END if goes_on else _TURN_END)
-    elif _speaks(message):
-        yield _message("assistant to=user", pictured(message)) + (_TURN_END if later else "")
+    elif message.content or not message.thinking:
+        yield _message("assistant to=user", pictured(message)) + _TURN_END
 
 
 def _called(call: Call) -> str:

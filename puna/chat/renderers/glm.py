@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from puna.chat.pictures import pictured
 from puna.chat.prompt import Prompt, continued
 from puna.types import Message
 
-from .reading import Call, calls, last_index, steps, thinks
+from .reading import Call, calls, last_index, pictured, steps, thinks
 from .tool_json import bare, compact, spaced
 
 _TOOLS = """<|system|>
@@ -85,14 +84,12 @@ def glm4_7(prompt: Prompt) -> Iterator[str]:
             yield from (f"<tool_call>{call.name}{_pairs(call)}</tool_call>" for call in calls(message))
         else:
             yield f"<|system|>{message.content}"
-    if not continued(messages):
-        yield "<|assistant|><think>" if thinks(prompt, default=True) else "<|assistant|></think>"
+    yield "<|assistant|><think>" if thinks(prompt, default=True) else "<|assistant|></think>"
 
 
 def glm_ocr(prompt: Prompt) -> Iterator[str]:
     messages = prompt.messages
     silent = prompt.think is False
-    open_end = continued(messages)
     yield "[gMASK]<sop>"
     yield from _tools_on_one_line(prompt.tools)
     for _, together in steps(messages):
@@ -107,11 +104,10 @@ def glm_ocr(prompt: Prompt) -> Iterator[str]:
             if message.content:
                 yield f"\n{message.content.strip()}"
             yield from (f"\n<tool_call>{call.name}{_pairs(call)}</tool_call>" for call in calls(message))
-            yield "" if open_end and message is messages[-1] else "\n"
+            yield "\n"
         else:
             yield f"<|system|>\n{message.content}\n"
-    if not open_end:
-        yield "<|assistant|>\n<think></think>\n" if silent else "<|assistant|>\n"
+    yield "<|assistant|>\n<think></think>\n" if silent else "<|assistant|>\n"
 
 
 _LINE = "\n"

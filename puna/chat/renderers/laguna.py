@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .reading import Call, calls, led, thinks
+from .reading import Call, begun, calls, led, thinks
 from .tool_json import spaced
 
 _BOS = "〈|EOS|〉"
@@ -55,7 +55,7 @@ def laguna(prompt: Prompt) -> Iterator[str]:
         else:
             tag = "tool_response" if message.role == "tool" else message.role
             yield f"<{tag}>\n{message.content}\n</{tag}>\n"
-    if not continued(messages):
+    if not begun(messages):
         yield "<assistant>\n<think>" if thinking else "<assistant>\n</think>"
 
 
@@ -65,14 +65,13 @@ def _answer(message: Message, *, last: bool) -> str:
         before, _, text = text.rpartition("</think>")
         thought = thought or before.partition("</think>")[0].rpartition("<think>")[2]
     text, thought = text.strip(), thought.strip()
-    begun = f"<assistant>\n<think>\n{thought}\n</think>\n" if thought else "<assistant>\n</think>\n"
+    start = f"<assistant>\n<think>\n{thought}\n</think>\n" if thought else "<assistant>\n</think>\n"
     made = "".join(
         f"<tool_call>{call.name}\n{_pairs(call, ends=_LINE)}</tool_call>\n" for call in calls(message)
     )
     said = f"{text}\n" if text else ""
-    if last and not made:
-        return begun + text
-    return f"{begun}{said}{made}</assistant>\n"
+    end = "" if last and (thought or text or made) else "</assistant>\n"
+    return f"{start}{said}{made}{end}"
 
 
 def poolside_v1(prompt: Prompt) -> Iterator[str]:
@@ -84,18 +83,15 @@ def poolside_v1(prompt: Prompt) -> Iterator[str]:
         parts = [instructions, _listed(prompt) if prompt.tools else ""]
         yield f"<system>{(_LINE * 2).join(filter(None, parts))}</system>\n"
 
-    open_end = continued(messages)
-    for index, message in enumerate(messages):
+    for message in messages:
         if message.role == "assistant":
             thought = f"<think>{message.thinking}" if thinking else ""
             made = (f"<tool_call>{call.name}{_pairs(call)}</tool_call>" for call in calls(message))
-            yield f"<assistant>{thought}</think>{message.content}{''.join(made)}"
-            yield "" if open_end and index == len(messages) - 1 else "</assistant>\n"
+            yield f"<assistant>{thought}</think>{message.content}{''.join(made)}</assistant>\n"
         else:
             tag = "tool_response" if message.role == "tool" else message.role
             yield f"<{tag}>{message.content}</{tag}>\n"
-    if not open_end:
-        yield "<assistant><think>" if thinking else "<assistant></think>"
+    yield "<assistant><think>" if thinking else "<assistant></think>"
 
 
 _LINE = "\n"

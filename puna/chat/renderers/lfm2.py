@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from puna.chat.pictures import pictured
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import Call, calls, last_index, led, thinks
+from .reading import Call, begun, calls, last_index, led, pictured, thinks
 from .tool_json import spaced
 
 
@@ -36,7 +35,7 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
 
     kept = thinking and thinks(prompt, default=False)
     answered = last_index(messages, "assistant")
-    open_end = continued(messages)
+    open_end = begun(messages)
     for index, message in enumerate(messages):
         if message.role == "assistant":
             text = _answer(message, thinking=thinking)
@@ -59,7 +58,7 @@ def _answer(message: Message, *, thinking: bool) -> str:
         made = ",".join(map(_called, calls(message)))
         text = f"<|tool_call_start|>[{made}]<|tool_call_end|>" + (f"\n{text}" if text.strip() else text)
     if thinking and message.thinking and "</think>" not in text:
-        text = f"<think>{message.thinking}" + (f"</think>{text}" if text else "")
+        text = f"<think>{message.thinking}</think>{text}"
     return text
 
 

@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from puna.chat.pictures import pictured
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import calls, functions, last_index, led, steps, thinks
+from .reading import calls, functions, last_index, led, pictured, steps, thinks
 from .tool_json import spaced
 from .xml_functions import HOW_TO_CALL, called, declared
 
@@ -42,7 +41,6 @@ def _write(prompt: Prompt, *, newer: bool) -> Iterator[str]:
     yield chatml.turn("system", "\n\n".join(filter(None, parts)))
 
     asked = last_index(messages, "user")
-    open_end = continued(messages)
     for index, together in steps(messages):
         message = together[0]
         if message.role == "tool":
@@ -50,8 +48,7 @@ def _write(prompt: Prompt, *, newer: bool) -> Iterator[str]:
             # Tools' answers that nothing precedes open no turn.
             yield (f"{chatml.START}user\n" if index else "") + answers + chatml.END
         elif message.role == "assistant":
-            yield chatml.ANSWER + _answer(message, newer=newer, emptied=index < asked)
-            yield "" if open_end and index == len(messages) - 1 else chatml.END
+            yield chatml.ANSWER + _answer(message, newer=newer, emptied=index < asked) + chatml.END
         else:
             text = pictured(message)
             if not newer:
@@ -59,8 +56,7 @@ def _write(prompt: Prompt, *, newer: bool) -> Iterator[str]:
             elif index == asked and prompt.think == "medium":
                 text += "\n\n{reasoning effort: efficient}"
             yield chatml.turn(message.role, text)
-    if not open_end:
-        yield f"{chatml.ANSWER}<think>\n" if thinking else f"{chatml.ANSWER}{_NONE}"
+    yield f"{chatml.ANSWER}<think>\n" if thinking else f"{chatml.ANSWER}{_NONE}"
 
 
 def _answer(message: Message, *, newer: bool, emptied: bool) -> str:
@@ -98,4 +94,8 @@ def _without_switches(text: str) -> str:
 
 def _printed(key: str, value: Any) -> str:
     """Objects and lists as JSON, all else, and the names of several types, as Python prints them."""
-    return spaced(value) if isinstance(value, (dict, list)) and key != "type" else str(value)
+    if isinstance(value, str):
+        return value.strip() if key == "description" else value
+    return (
+        spaced(value) if key == "items" or (isinstance(value, (dict, list)) and key != "type") else str(value)
+    )

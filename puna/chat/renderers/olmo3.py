@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import Call, calls
+from .reading import Call, begun, calls
 from .tool_json import compact, spaced
 
 _OLMO = (
@@ -55,7 +55,7 @@ def _instruct(prompt: Prompt, default: str) -> Iterator[str]:
     else:
         yield chatml.turn("system", f"{default}{_NO_FUNCTIONS}<functions></functions>")
 
-    open_end = continued(messages)
+    open_end = begun(messages) and not messages[-1].tool_calls
     for message in messages:
         if message.role == "tool":
             yield chatml.turn("environment", message.content)
@@ -66,7 +66,7 @@ def _instruct(prompt: Prompt, default: str) -> Iterator[str]:
             yield "" if open_end and message is messages[-1] else chatml.END
         else:
             yield chatml.turn(message.role, message.content)
-    if not open_end:
+    if not (open_end and messages[-1].content):
         yield chatml.ANSWER
 
 
@@ -75,13 +75,9 @@ def _think(prompt: Prompt, default: str) -> Iterator[str]:
     without = f"{system.content} {_NO_FUNCTIONS}<functions></functions>" if system else default
     yield chatml.turn("system", without)
     messages = [message for message in messages if message.role != "tool"]
-    open_end = continued(messages)
-    for message in messages[:-1] if open_end else messages:
+    for message in messages:
         yield chatml.turn(message.role, message.content)
     yield f"{chatml.ANSWER}<think>"
-    if open_end:
-        thought = messages[-1].thinking
-        yield f"{thought}</think>{messages[-1].content}" if messages[-1].content else thought
 
 
 def _parted(messages: list[Message]) -> tuple[Message | None, list[Message]]:

@@ -10,13 +10,12 @@ from collections.abc import Iterator
 
 import msgspec
 
-from puna.chat.pictures import pictured
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import BadRequest, Message
 
 from . import chatml
 from .qwen3_vl import last_question
-from .reading import calls, led, steps, thinks
+from .reading import begun, calls, led, pictured, steps, thinks
 from .tool_json import spaced
 from .xml_functions import HOW_TO_CALL, called
 
@@ -75,7 +74,7 @@ def _write(
         yield chatml.turn("system", "\n\n".join(filter(None, [effort, instructions])))
 
     asked = last_question(messages)
-    open_end = continued(messages)
+    open_end = begun(messages)
     for index, together in steps(messages):
         message = together[0]
         if message.role == "tool":

@@ -7,37 +7,38 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import calls, functions, led, steps
+from .reading import begun, calls, functions, steps
 from .xml_functions import HOW_TO_CALL, called, declared
 
 _DEFAULT = "You are Qwen, a helpful AI assistant that can interact with a computer to solve tasks."
 
 
 def qwen3_coder(prompt: Prompt) -> Iterator[str]:
-    system, messages = led(prompt.messages)
+    system = next((each.content for each in prompt.messages if each.role == "system" and each.content), "")
+    messages = [message for message in prompt.messages if message.role != "system"]
     tools = functions(prompt)
     if tools:
-        text = (system and system.content) or _DEFAULT
+        text = system or _DEFAULT
         listed = "".join(declared(tools))
         introduction = "# Tools\n\nYou have access to the following functions:"
         yield chatml.turn("system", f"{text}\n\n{introduction}\n\n{listed}{HOW_TO_CALL}")
-    elif system and system.content:
-        yield chatml.turn("system", system.content)
+    elif system:
+        yield chatml.turn("system", system)
 
-    open_end = continued(messages)
+    open_end = begun(messages)
     for _, together in steps(messages):
         message = together[0]
         if message.role == "tool":
             yield chatml.tool_responses(each.content for each in together)
-        elif open_end and message is messages[-1]:
+        elif open_end and message is messages[-1] and not message.tool_calls:
             yield f"{chatml.ANSWER}{message.content}"
         else:
             yield chatml.turn(message.role, _content(message))
-    if not open_end:
+    if messages and not open_end:
         yield chatml.ANSWER
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from puna.chat.pictures import pictured
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import Call, calls, led, steps, thinks
+from .reading import Call, begun, calls, led, pictured, steps, thinks
 from .tool_json import spaced
 
 _TOOLS = """# Tools
@@ -61,7 +60,7 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
         yield chatml.turn("system", system.content)
 
     asked = last_question(messages)
-    open_end = continued(messages)
+    open_end = begun(messages)
     for index, together in steps(messages):
         message = together[0]
         if message.role == "tool":

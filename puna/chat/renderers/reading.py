@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from puna.chat import pictures
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
@@ -74,6 +75,11 @@ def as_object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
+def pictured(message: Message, text: str | None = None) -> str:
+    """The message's text, or this one, with its pictures, and a space behind those that stand in front."""
+    return pictures.pictured(message, text, gap=" ")
+
+
 def thinks(prompt: Prompt, *, default: bool) -> bool:
     """Whether the answer begins with thinking."""
     return default if prompt.think is None else bool(prompt.think)
@@ -84,6 +90,11 @@ def led(messages: list[Message], *roles: str) -> tuple[Message | None, list[Mess
     if messages and messages[0].role in (roles or ("system",)):
         return messages[0], messages[1:]
     return None, messages
+
+
+def begun(messages: list[Message]) -> bool:
+    """Whether the last message is an answer, for the families in which the model goes on with it."""
+    return bool(messages) and messages[-1].role == "assistant"
 
 
 def last_index(messages: list[Message], role: str) -> int:

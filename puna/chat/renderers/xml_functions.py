@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .reading import Call, Function
-from .tool_json import compact
+from .tool_json import bare
 
 HOW_TO_CALL = """
 
@@ -40,12 +40,12 @@ not tell the user about function calls
 </IMPORTANT>"""
 
 Print = Callable[[str, Any], str]
-"""How a value that is no string is printed, given its key."""
+"""How a value is printed, given its key."""
 
 
 def as_json(_: str, value: Any) -> str:
     """What Qwen prints."""
-    return compact(value)
+    return bare(value)
 
 
 def declared(
@@ -60,7 +60,7 @@ def declared(
     for function in functions:
         yield f"\n<function>\n<name>{function.name}</name>"
         if function.description:
-            yield f"\n<description>{function.description.strip()}</description>"
+            yield f"\n<description>{printed('description', function.description)}</description>"
         yield "\n<parameters>"
         for name, schema in function.properties.items():
             order = [*first, *(key for key in schema if key not in first)]
@@ -74,20 +74,13 @@ def declared(
 def _tags(schema: dict[str, Any], order: Iterable[str], printed: Print) -> str:
     given = ((key, schema.get(key)) for key in order)
     return "".join(
-        f"\n<{key}>{_text(key, value, printed)}</{key}>" for key, value in given if value not in (None, "")
+        f"\n<{key}>{printed(key, value)}</{key}>" for key, value in given if value not in (None, "")
     )
-
-
-def _text(key: str, value: Any, printed: Print) -> str:
-    if not isinstance(value, str):
-        return printed(key, value)
-    return value.strip() if key == "description" else value
 
 
 def called(call: Call, printed: Print = as_json) -> str:
     """One call in its tags."""
     parameters = "".join(
-        f"<parameter={name}>\n{_text('', value, printed)}\n</parameter>\n"
-        for name, value in call.arguments.items()
+        f"<parameter={name}>\n{printed('', value)}\n</parameter>\n" for name, value in call.arguments.items()
     )
     return f"<tool_call>\n<function={call.name}>\n{parameters}</function>\n</tool_call>"
