@@ -97,9 +97,10 @@ def binary(operator: str, left: Any, right: Any) -> None:
 def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     """Raises TooMuch when calling `function`, perhaps a string's method, is too much."""
     spend(4)
-    _numbers(args, kwargs)
     method = getattr(function, "__wrapped__", function)  # the sandbox wraps str.format
     owner, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
+    if isinstance(owner, (str, bytes, int)):
+        _numbers(args, kwargs)
     if not isinstance(owner, str):
         return
     if name == "join" and args:
@@ -123,7 +124,8 @@ def guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if name == "join" and not isinstance(value, str):
             value = list(value)
         made(value)
-        _numbers(others, kwargs)
+        if name in _COUNTING:
+            _numbers(others, kwargs)
         if check:
             check(value, *others, **kwargs)
         return made(function(*passed, value, *others, **kwargs))
@@ -169,6 +171,9 @@ def _to_json(value: Any, *_: Any, indent: Any = None, **__: Any) -> None:
     if isinstance(indent, int) and indent > 16:
         raise TooMuch("an indent is too wide")
 
+
+_COUNTING = frozenset(["batch", "indent", "round", "slice", "truncate"])
+"""Filters whose arguments say how often or how wide."""
 
 _CHECKS: dict[str, Callable[..., None]] = {
     **dict.fromkeys(("capitalize", "e", "escape", "lower", "safe", "string", "title"), _text),

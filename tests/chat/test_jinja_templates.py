@@ -121,6 +121,8 @@ def test_calls_suit_templates_that_take_them_apart_and_that_print_them(source: s
         ("{{ bos_token }}{{ eos_token }}{{ documents is none }}{{ tools is none }}", "<s></s>TrueTrue"),
         ("{{ enable_thinking is defined }}", "False"),
         ("{% for i in range(9) %}{% if i == 2 %}{% break %}{% endif %}{{ i }}{% endfor %}", "01"),
+        ("{% macro shown(n) %}{{ n }}{% endmacro %}{{ shown(1700000000) }}", "1700000000"),
+        ("{{ missing | default(1700000000) }} {{ {}.get('a', 1700000000) }}", "1700000000 1700000000"),
         ("{% generation %}a{{ messages[0].content }}{% endgeneration %}b", "aHib"),
         ("  {% if true %}\nx\n  {% endif %}\ny\n", "x\ny"),
         ("{% set ns = namespace(n=0) %}{% for m in messages %}{% set ns.n = 7 %}{% endfor %}{{ ns.n }}", "7"),
