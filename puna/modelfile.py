@@ -78,6 +78,8 @@ _VERSION = re.compile(
     r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?)",
     re.ASCII,
 )
+_DIGITS = r"\d(?:_?\d)*"
+_FLOAT = re.compile(rf"[+-]?({_DIGITS}\.?({_DIGITS})?|\.{_DIGITS})([eE][+-]?{_DIGITS})?", re.ASCII)
 
 
 def parse(data: bytes) -> Modelfile:
@@ -280,10 +282,7 @@ def _integer(text: str) -> int:
 
 def _number(text: str) -> float:
     # Its range is a float32's; JSON has no word for what is not finite.
-    if (
-        not re.fullmatch(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", text, re.ASCII)
-        or abs(float(text)) > 3.4e38
-    ):
+    if not _FLOAT.fullmatch(text) or abs(float(text)) > 3.4e38:
         raise ValueError(text)
     return float(text)
 

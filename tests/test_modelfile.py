@@ -168,6 +168,10 @@ def test_what_has_no_effect_is_passed_over_with_a_warning():
     assert found.warnings == ("parameter low_vram has no effect",)
 
 
+def test_digits_may_be_parted_in_a_float():
+    assert parse(b"FROM m\nPARAMETER top_p 1_0.2_5e-0_1").parameters == {"top_p": 1.025}
+
+
 def test_the_last_of_several_values_counts():
     found = read("FROM m\nPARAMETER seed 1\nPARAMETER seed 2\nSYSTEM a\nSYSTEM b")
     assert (found.parameters, found.system) == ({"seed": 2}, "b")
