@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from puna.chat.prompt import Prompt, continued
+from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .reading import Call, Function, calls, functions, led, steps, thinks
+from .reading import Call, Function, begun, calls, functions, led, steps, thinks
 from .tool_json import spaced
 
 _START = "<|START_OF_TURN_TOKEN|>"
@@ -27,7 +27,7 @@ def cohere(prompt: Prompt) -> Iterator[str]:
 
     numbers: dict[str, int] = {}
     made = 0
-    open_end = continued(messages)
+    open_end = begun(messages) and not messages[-1].tool_calls
     for _, together in steps(messages):
         message = together[0]
         if message.role == "tool":

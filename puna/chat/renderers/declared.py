@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .reading import as_object
+from .tool_json import by_name
 
 _PROPERTY = ("anyOf", "type", "items", "description", "enum", "properties", "required")
 
@@ -53,13 +54,13 @@ def _property(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kept(given: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """These keys' values, but for those that Ollama leaves out."""
+    """These keys' values, but for those that Ollama leaves out. What it has no fields for goes by name."""
     kept: dict[str, Any] = {}
     for key in keys:
         value = given.get(key)
         if value is None or (key not in ("items", "$defs", "properties") and value in ("", [])):
             continue
-        kept[key] = value
+        kept[key] = by_name(value) if key in ("items", "enum") else value
     return kept
 
 

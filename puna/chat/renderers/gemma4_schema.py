@@ -22,7 +22,8 @@ def declared(function: Function) -> str:
         parts.append("required:" + written(schema["required"], MARK))
     if schema.get("type"):
         parts.append(f"type:{_type(schema)}")
-    parameters = f",parameters:{{{','.join(parts)}}}" if parts else ""
+    given = parts or schema.get("properties") is not None
+    parameters = f",parameters:{{{','.join(parts)}}}" if given else ""
     return f"declaration:{function.name}{{description:{written(function.description, MARK)}{parameters}}}"
 
 
@@ -51,7 +52,8 @@ def _fields(schema: dict[str, Any]) -> Iterator[str]:
         yield "properties:{" + _properties(inner) + "}"
         if schema.get("required"):
             yield "required:" + written(schema["required"], MARK)
-    yield f"type:{_type(schema)}"
+    if names := _type(schema):
+        yield f"type:{names}"
 
 
 def _items(items: dict[str, Any]) -> Iterator[str]:
@@ -67,9 +69,12 @@ def _items(items: dict[str, Any]) -> Iterator[str]:
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """The type in capitals; several stand in one string, as the template happens to print a list."""
+    """The type in capitals, empty if none is given.
+
+    Several stand in one string, as the template happens to print a list.
+    """
     names = [name.upper() for name in kinds(schema) or _alternatives(schema)]
-    return written(str(names) if len(names) > 1 else "".join(names), MARK)
+    return written(str(names) if len(names) > 1 else names[0], MARK) if names else ""
 
 
 def _alternatives(schema: dict[str, Any]) -> list[str]:

@@ -19,3 +19,10 @@ def compact(value: Any) -> str:
 def bare(value: Any) -> str:
     """Text as it is, anything else as compact JSON."""
     return value if isinstance(value, str) else compact(value)
+
+
+def by_name(value: Any) -> Any:
+    """`value` with every object's keys in order."""
+    if isinstance(value, dict):
+        return {key: by_name(value[key]) for key in sorted(value)}
+    return [by_name(each) for each in value] if isinstance(value, list) else value

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from .reading import Call, Function
-from .tool_json import bare
+from .tool_json import bare, by_name
 
 HOW_TO_CALL = """
 
@@ -48,9 +48,14 @@ def as_json(_: str, value: Any) -> str:
     return bare(value)
 
 
+def _as_json_by_name(_: str, value: Any) -> str:
+    """The same, with what is inside a schema in the order of its names, as Ollama has it."""
+    return bare(by_name(value))
+
+
 def declared(
     functions: Iterable[Function],
-    printed: Print = as_json,
+    printed: Print = _as_json_by_name,
     *,
     first: tuple[str, ...] = ("type", "description"),
     last: tuple[str, ...] = (),

@@ -94,6 +94,15 @@ def test_a_tools_keys_are_in_ollamas_order_and_those_it_does_not_know_behind() -
     assert declared in text("qwen3.5", chat("user: Tea?", tools=[TEA]))
 
 
+def test_what_a_list_holds_is_printed_by_name() -> None:
+    items = {"type": "object", "description": "One.", "properties": {"b": {"type": "string"}, "a": {}}}
+    function = {"name": "buy", "parameters": {"type": "object", "properties": {"all": {"items": items}}}}
+    assert (
+        '"items": {"description": "One.", "properties": {"a": {}, "b": {"type": "string"}}, "type": "object"}'
+        in text("qwen3.5", chat("user: Tea?", tools=[{"type": "function", "function": function}]))
+    )
+
+
 def test_a_tool_without_parameters_has_none() -> None:
     asked = chat(
         "user: Now?", tools=[{"type": "function", "function": {"name": "now", "description": "Time"}}]
