@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,53 @@ def test_any_source_runs_or_is_refused(source: str) -> None:
     else:
         assert kind == "ok" or text.startswith("template: ")
         text.encode()
+
+
+printf = FUNCTIONS["printf"].run
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_every_form_of_a_float_says_the_same_number(number: float) -> None:
+    mantissa, _, exponent = printf("%b", number).partition("p")
+    assert float(Fraction(int(mantissa)) * Fraction(2) ** int(exponent)) == number
+    assert float.fromhex(printf("%x", number)) == float.fromhex(printf("%X", number)) == number
+    assert (
+        float(printf("%v", number))
+        == float(printf("%#g", number))
+        == float(printf("%.17e", number))
+        == number
+    )
+
+
+@given(st.text(st.characters(exclude_categories=["Cs"])), st.booleans())
+def test_a_quoted_text_is_read_as_the_text(text: str, ascii_only: bool) -> None:
+    quoted = printf("%+q" if ascii_only else "%q", text)
+    assert quoted.isascii() or not ascii_only
+    assert run("{{ " + quoted + " }}") == text
+
+
+@given(st.integers(-(1 << 63), (1 << 63) - 1), st.integers(0, 70), st.sampled_from(["", "-", "0", "+", " "]))
+def test_every_form_of_an_integer_says_the_same_number(number: int, width: int, flag: str) -> None:
+    for verb, base in (("d", 10), ("x", 16), ("o", 8), ("b", 2)):
+        text = printf(f"%{flag}{width}{verb}", number)
+        assert int(text, base) == number
+        assert len(text) >= width
+
+
+values = (
+    st.none() | st.booleans() | st.integers(-9, 9) | st.floats() | st.text(max_size=3) | st.complex_numbers()
+)
+
+
+@given(
+    st.lists(st.sampled_from(["%", "[1]", "[9]", "[", "]", "*", ".", "3", "-", "#", "+", *"vdsqxtTwz"])),
+    st.lists(st.recursive(values, lambda inner: st.lists(inner, max_size=2), max_leaves=3), max_size=3),
+)
+def test_any_pattern_takes_any_values(pieces: list[str], given: list[Any]) -> None:
+    pattern = "".join(pieces)
+    if len(max(re.findall("[0-9]*", pattern), key=len)) < 4:
+        assert ("%" in pattern) or printf(pattern, *given).startswith(pattern)
+        assert isinstance(printf(pattern, *given), str)
 
 
 ACTIONS = [
