@@ -79,8 +79,8 @@ class Property(Struct):
 class Types(Printed, list[str]):
     """A property's type: one name, or several."""
 
-    def __init__(self, given: str | list[str] | None) -> None:
-        super().__init__([given] if isinstance(given, str) else given or [])
+    def __init__(self, given: Any) -> None:
+        super().__init__([given] if isinstance(given, str) else _slice(given))
         self._given = given
 
     def __str__(self) -> str:
@@ -88,7 +88,7 @@ class Types(Printed, list[str]):
 
     @property
     def wire(self) -> Any:
-        return self[0] if len(self) == 1 else self._given
+        return self[0] if len(self) == 1 else None if self._given is None else list(self)
 
 
 _TYPE_SCRIPT = {
@@ -207,7 +207,7 @@ def _call(call: dict[str, Any]) -> ToolCall:
     return ToolCall(
         ID=call.get("id") or "",
         Function=CalledFunction(
-            Index=int(function.get("index") or 0),
+            Index=index if isinstance(index := function.get("index"), int) else 0,
             Name=function.get("name") or "",
             Arguments=JsonMap(as_go(_as_object(given))) if given is not None else AbsentMap(),
         ),

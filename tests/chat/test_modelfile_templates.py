@@ -184,6 +184,12 @@ def test_a_call_without_arguments() -> None:
     assert template.render(Prompt(messages=[call])) == expected
 
 
+def test_a_calls_index_is_a_number() -> None:
+    calls = [{"function": {"name": "f", "index": index}} for index in (2, "a", None)]
+    template = go("{{ range .Messages }}{{ range .ToolCalls }}{{ .Function.Index }}{{ end }}{{ end }}")
+    assert template.render(Prompt(messages=[Message(role="assistant", tool_calls=calls)])) == "200"
+
+
 def test_values_have_their_methods() -> None:
     template = go(
         "{{ range .Messages }}{{ end }}{{ range .Tools }}{{ .String }}"
@@ -228,6 +234,7 @@ def test_tool_calls() -> None:
         {},
         {"function": None},
         {"function": {"parameters": {"properties": {"a": {"anyOf": [{"type": "null"}]}}}}},
+        {"function": {"parameters": {"properties": {"a": {"type": 5, "enum": 1, "required": "b"}}}}},
     ],
 )
 def test_a_tool_with_parts_missing_still_renders(schema: dict) -> None:

@@ -47,7 +47,9 @@ def calls(message: Message) -> list[Call]:
 
 def _call(given: dict[str, Any]) -> Call:
     function = as_object(given.get("function"))
-    return Call(function.get("name") or "", arguments(function.get("arguments")), given.get("id") or "")
+    call_id = given.get("id")
+    name, made = function.get("name") or "", arguments(function.get("arguments"))
+    return Call(name, made, call_id if isinstance(call_id, str) else "")
 
 
 def arguments(given: Any) -> dict[str, Any]:
