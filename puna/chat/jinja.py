@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from puna.types import BadRequest, Message
+from puna.types import Message, PunaError
 
 from .prompt import Prompt, Template, continued
 from .shape import Shape, shape_of, tidied
@@ -26,8 +26,8 @@ _CUT = "\N{OBJECT REPLACEMENT CHARACTER}puna-cut\N{OBJECT REPLACEMENT CHARACTER}
 def jinja(source: str, *, bos: str, eos: str) -> Template:
     """A template in Jinja's language, in a sandbox. Raises BadRequest with the line of a syntax error.
 
-    One that refuses a conversation gets it once more with neighbours of one role made one. A last message
-    of the assistant's is left open, to be continued.
+    One that refuses a conversation, or fails on it, gets it once more as the strictest want it (`tidied`).
+    A last message of the assistant's is left open, to be continued.
     """
     from .sandbox import Refusal, bounded, compiled
 
@@ -62,7 +62,7 @@ class _JinjaTemplate:
     def render(self, prompt: Prompt) -> str:
         try:
             return self._rendered(prompt)
-        except BadRequest:
+        except PunaError:
             messages = tidied(prompt.messages)
             if messages == prompt.messages:
                 raise
@@ -80,11 +80,11 @@ class _JinjaTemplate:
         return self._text(prompt, add_generation_prompt=prompt.add_generation_prompt)
 
     def _text(self, prompt: Prompt, *, add_generation_prompt: bool) -> str:
-        from .sandbox import bounded
+        from .sandbox import Given, bounded
 
         given: dict[str, Any] = {
-            "messages": self._shape.messages(prompt.messages),
-            "tools": prompt.tools or self._shape.no_tools,
+            "messages": Given(self._shape.messages(prompt.messages)),
+            "tools": Given(prompt.tools) if prompt.tools else self._shape.no_tools,
             "add_generation_prompt": add_generation_prompt,
         }
         if prompt.think is not None:

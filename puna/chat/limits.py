@@ -50,7 +50,7 @@ def made(value: Any) -> Any:
     """`value`, paid for by its size."""
     if isinstance(value, str):
         spend(len(value) >> 6)
-    elif isinstance(value, (list, tuple, range)):
+    elif isinstance(value, (list, tuple, range, dict, set, bytes)):
         spend(len(value) >> 3)
     elif isinstance(value, int) and value.bit_length() > 1024:
         raise TooMuch("a number is too great")

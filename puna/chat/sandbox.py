@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from functools import lru_cache
+from types import GeneratorType
 from typing import Any
 
 from jinja2 import Template, TemplateSyntaxError, meta, nodes, pass_context
@@ -20,6 +21,10 @@ from . import limits
 _LEFT_OUT = ("center", "filesizeformat", "forceescape", "pprint", "random", "striptags", "urlize")
 _LEFT_OUT += ("wordwrap", "xmlattr")
 """Filters that make text grow and that no chat template uses."""
+
+
+class Given(list[Any]):
+    """A list that templates may read and not change."""
 
 
 class Refusal(Exception):
@@ -106,6 +111,12 @@ class _Generation(Extension):
 class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(["+", "*", "%", "**"])
 
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        # Kimi's templates keep messages in a list of their own.
+        if type(obj) is list and attr in ("append", "pop"):
+            return True
+        return super().is_safe_attribute(obj, attr, value)
+
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         limits.binary(operator, left, right)
         return limits.made(super().call_binop(context, operator, left, right))
@@ -123,7 +134,11 @@ def _to_json(
     sort_keys: bool = False,
 ) -> str:
     return json.dumps(
-        value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys
+        value if not isinstance(value, GeneratorType) else list(value),
+        ensure_ascii=ensure_ascii,
+        indent=indent,
+        separators=separators,
+        sort_keys=sort_keys,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -16,6 +16,7 @@ from .pictures import pictured
 
 _NONE_CONTENT = re.compile(r"content['\"]?\]?\s+is\s+(?:not\s+)?none")
 _THINKING_PART = re.compile(r"type['\"]?\]?\s*==\s*['\"]thinking['\"]")
+_STRICT_ID = re.compile("[A-Za-z0-9]{9}")
 _NEEDLE = "puna-needle"
 
 
@@ -101,12 +102,14 @@ def without_system(messages: list[Message]) -> list[Message]:
 def tidied(messages: list[Message]) -> list[Message]:
     """The conversation as the strictest templates want it.
 
-    System messages are one, in front; neighbours of one role are one; text beside calls is thinking.
+    System messages, and a developer's, are one, in front; neighbours of one role are one; text beside calls
+    is thinking; calls have ids of nine letters or digits, as Mistral's templates demand.
     """
-    systems = [message.content for message in messages if message.role == "system"]
+    leading = ("system", "developer")
+    systems = [message.content for message in messages if message.role in leading]
     turns = [Message(role="system", content="\n\n".join(systems))] if systems else []
-    for message in messages:
-        if message.role == "system":
+    for message in _identified(messages):
+        if message.role in leading:
             continue
         if message.tool_calls and message.content and message.thinking:
             thinking = f"{message.thinking}\n\n{message.content}"
@@ -116,6 +119,26 @@ def tidied(messages: list[Message]) -> list[Message]:
         else:
             turns.append(message)
     return turns
+
+
+def _identified(messages: Iterable[Message]) -> Iterator[Message]:
+    """The messages with ids of nine letters or digits; an answer without an id is to the next call."""
+    count, open_calls = 0, list[tuple[str, str]]()
+    for message in messages:
+        if message.tool_calls:
+            open_calls = []
+            for call in message.tool_calls:
+                count, old = count + 1, str(call.get("id") or "")
+                open_calls.append((old, old if _STRICT_ID.fullmatch(old) else f"{count:09d}"))
+            calls = [
+                {**call, "id": new} for call, (_, new) in zip(message.tool_calls, open_calls, strict=True)
+            ]
+            message = msgspec.structs.replace(message, tool_calls=calls)
+        elif message.role == "tool" and open_calls:
+            found = [at for at, (old, _) in enumerate(open_calls) if old == message.tool_call_id]
+            _, new = open_calls.pop(found[0] if found else 0)
+            message = msgspec.structs.replace(message, tool_call_id=new)
+        yield message
 
 
 def _one_turn(first: Message, second: Message) -> bool:

@@ -68,6 +68,47 @@ def test_later_system_messages_join_the_first_where_it_must_be_first() -> None:
     assert render(source, asked) == "system=a\n\nc;user=b\n\nd;"
 
 
+IDENTIFIED = (
+    "{% for m in messages %}{% if m.tool_calls %}{% for call in m.tool_calls %}"
+    "{% if call.id|length != 9 %}{{ raise_exception('nine characters') }}{% endif %}{{ call.id }} "
+    "{% endfor %}{% elif m.role == 'tool' %}{{ m.content }}={{ m.tool_call_id }} "
+    "{% else %}{{ m.content }} {% endif %}{% endfor %}"
+)
+
+
+@pytest.mark.parametrize(
+    ("ids", "answered", "expected"),
+    [
+        (("call_1", "abcdef123"), ("abcdef123", "call_1"), "Q 000000001 abcdef123 a=abcdef123 b=000000001 "),
+        ((None, None), ("", ""), "Q 000000001 000000002 a=000000001 b=000000002 "),
+        (
+            ("abcdef123", "abcdef124"),
+            ("abcdef123", "abcdef124"),
+            "Q abcdef123 abcdef124 a=abcdef123 b=abcdef124 ",
+        ),
+    ],
+)
+def test_ids_are_made_fit_where_a_template_refuses_them(
+    ids: tuple[str | None, ...], answered: tuple[str, ...], expected: str
+) -> None:
+    made = [{"function": {"name": "f", "arguments": {}}} | ({"id": each} if each else {}) for each in ids]
+    answers = [
+        Message(role="tool", content=said, tool_call_id=each)
+        for said, each in zip("ab", answered, strict=True)
+    ]
+    asked = [Message(role="user", content="Q"), Message(role="assistant", tool_calls=made), *answers]
+    assert jinja(IDENTIFIED, bos="", eos="").render(Prompt(messages=asked)) == expected
+
+
+def test_a_developers_message_is_the_systems_where_the_role_is_refused() -> None:
+    source = (
+        "{% for m in messages %}{% if m.role == 'developer' %}{{ raise_exception('no') }}{% endif %}"
+        "{{ m.role }}:{{ m.content }} {% endfor %}"
+    )
+    asked = chat("developer: Be brief.", "user: Hi")
+    assert jinja(source, bos="", eos="").render(asked) == "system:Be brief. user:Hi "
+
+
 def test_content_in_parts_where_text_will_not_do() -> None:
     picture = Message(role="user", content="What?", images=[b"1"])
     assert render(PARTS, chat("system: Be brief.", "user: Hi")) == "system:Be brief.;user:Hi;"

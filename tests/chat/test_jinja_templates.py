@@ -130,6 +130,8 @@ def test_calls_suit_templates_that_take_them_apart_and_that_print_them(source: s
         ("{{ '<' ~ messages|length ~ '>' }}", "<1>"),
         ("{{ messages|selectattr('role', 'equalto', 'user')|map(attribute='content')|join(', ') }}", "Hi"),
         ("{{ nothing }}{{ messages[0].nothing }}", ""),
+        ("{% set kept = [] %}{% set _ = kept.append(messages[0].role) %}{{ kept.pop() }}{{ kept }}", "user[]"),
+        ("{{ messages|map(attribute='role')|tojson }}", '["user"]'),
     ],
 )  # fmt: skip
 def test_what_transformers_offers(source: str, expected: str) -> None:
@@ -188,6 +190,8 @@ HARMFUL = {
     "range": "{{ range(10**9) | list }}",
     "python's inside": "{{ ''.__class__.__mro__[1].__subclasses__() }}",
     "changing messages": "{{ messages.append(1) }}",
+    "a list in itself": "{% set kept = [] %}{{ kept.append(kept) }}{{ kept }}",
+    "a list that grows as it is read": "{% set k = [1] %}{% for n in k %}{{ k.append(n) }}{% endfor %}",
     "other templates": "{% include 'x' %}",
     "division": "{{ 1 / 0 }}",
     "attribute of nothing": "{{ nothing.at.all }}",
