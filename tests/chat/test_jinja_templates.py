@@ -130,7 +130,7 @@ def test_calls_suit_templates_that_take_them_apart_and_that_print_them(source: s
         ("{{ '<' ~ messages|length ~ '>' }}", "<1>"),
         ("{{ messages|selectattr('role', 'equalto', 'user')|map(attribute='content')|join(', ') }}", "Hi"),
         ("{{ nothing }}{{ messages[0].nothing }}", ""),
-        ("{% set kept = [] %}{% set _ = kept.append(messages[0].role) %}{{ kept.pop() }}{{ kept }}", "user[]"),
+        ("{% set k = [] %}{% set _ = k.append(messages[0].role) %}{{ k.pop() }}{{ k }}", "user[]"),
         ("{{ messages|map(attribute='role')|tojson }}", '["user"]'),
     ],
 )  # fmt: skip
