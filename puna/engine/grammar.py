@@ -201,4 +201,6 @@ def _explained(error: str, source: str) -> str:
     problem = _SHOWN.split(error[placed.end() if placed else 0 :])[0]
     if problem.startswith("panic"):
         problem = "it is too large"
+    if problem.startswith("regex parse error"):
+        problem = f"pattern: {' '.join(problem.split())}"
     return f"invalid JSON schema in {field}: {problem}"

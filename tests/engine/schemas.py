@@ -152,6 +152,97 @@ _COMBINED: list[Schema] = [
     },
 ]
 
+_CHOICE: Schema = _object(1, kind={"enum": ["x", "y"]}, text=_TEXT, count=_INT)
+_LOWERED: list[Schema] = [
+    *(
+        {"type": "array", "items": {"enum": list(names)}, "uniqueItems": True}
+        for names in ("ab", "abc", "abcdefg")
+    ),
+    *(
+        {"type": "array", "items": one, "uniqueItems": True, "maxItems": 2}
+        for one in ({"type": "boolean"}, {"enum": [1, 2]})
+    ),
+    *({"type": "array", "items": _INT, "contains": {"const": one}, "maxItems": 3} for one in (5, -7)),
+    {
+        "type": "array",
+        "contains": _INT,
+        "minContains": 2,
+        "maxContains": 3,
+        "items": {"type": ["integer", "null"]},
+        "maxItems": 4,
+    },
+    {
+        **_CHOICE,
+        "if": {"properties": {"kind": {"const": "x"}}},
+        "then": {"required": ["text"]},
+        "else": {"required": ["count"]},
+    },
+    {**_CHOICE, "allOf": [{"if": {"properties": {"kind": {"const": "y"}}}, "then": {"required": ["count"]}}]},
+    {**_CHOICE, "dependentRequired": {"text": ["count"]}},
+    {**_CHOICE, "dependentSchemas": {"text": _object(more=_TRUTH)}},
+    {**_CHOICE, "dependencies": {"text": ["count"], "count": {"required": ["text"]}}},
+    {**_CHOICE, "not": {"required": ["text"]}},
+    {**_CHOICE, "oneOf": [{"required": ["text"]}, {"required": ["count"]}]},
+    *(
+        {**_object(0, a=_INT, b=_TEXT, c=_TRUTH), key: count}
+        for key in ("minProperties", "maxProperties")
+        for count in (1, 2, 3)
+    ),
+    {"type": "object", "propertyNames": {"enum": ["a", "b"]}, "additionalProperties": _INT},
+    {
+        "type": "object",
+        "propertyNames": {"pattern": "^[a-z]{1,2}$"},
+        "additionalProperties": _INT,
+        "maxProperties": 1,
+    },
+    {"type": "object", "propertyNames": {"format": "date"}, "additionalProperties": _INT, "maxProperties": 1},
+    *({"type": "string", "not": {"enum": names}, "maxLength": 3} for names in (["a"], ["a", "ab", ""])),
+    *(
+        {"type": "integer", "not": {"enum": numbers}, "minimum": 0, "maximum": 9}
+        for numbers in ([3], [0, 1, 9])
+    ),
+    {"not": {"type": ["object", "array", "string"]}},
+    {"oneOf": [{"type": "string", "maxLength": 3}, {"type": "string", "minLength": 2, "maxLength": 6}]},
+    {"oneOf": [_INT, {"type": "number", "minimum": 100, "maximum": 200}, _TRUTH]},
+    {"oneOf": [_object(a=_INT), _object(b=_INT), _object(a=_TRUTH, b=_TRUTH)]},
+    {"allOf": [_object(a=_INT), _object(0, b=_TEXT)], "unevaluatedProperties": False},
+    {**_object(a=_INT), "anyOf": [_object(b=_TRUTH), _object(c=_TRUTH)], "unevaluatedProperties": False},
+    {
+        "allOf": [{"prefixItems": [_INT]}, {"prefixItems": [True, _TRUTH]}],
+        "unevaluatedItems": False,
+        "type": "array",
+    },
+    *(
+        {"type": "string", "format": name}
+        for name in (
+            "uri",
+            "uri-reference",
+            "iri",
+            "idn-email",
+            "json-pointer",
+            "regex",
+            "uri-template",
+            "password",
+        )
+    ),
+    *(
+        {"type": "string", "pattern": pattern}
+        for pattern in (
+            "^(?=.*[A-Z])(?=.*\\d).{2,8}$",
+            "^(?!^[-+.]*$)[+-]?0*\\d*\\.?\\d*$",
+            "^(?!\\.)(?!.*\\.\\.)[a-z.]{1,5}$",
+            "^(?=.{1,9}$)[a-z]{1,5}(-[a-z]{1,5})?$",
+        )
+    ),
+    {"type": "number", "multipleOf": 0.5, "minimum": -2, "maximum": 2},
+    {"type": "number", "multipleOf": 0.01, "minimum": 0, "maximum": 1},
+    {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
+    {**_object(1, v=_INT, next={"$ref": "#", "minProperties": 1})},
+    {"$id": "http://example.com/a", **_object(a={"$ref": "b"}), "$defs": {"b": {"$id": "b", **_INT}}},
+    {"properties": {"a": _INT}, "required": ["a"]},
+    {"type": ["string", "null"], "pattern": "^[a-f]$"},
+]
+
 SCHEMAS: list[Schema] = [
     *_TYPES,
     *_NUMBERS,
@@ -161,4 +252,5 @@ SCHEMAS: list[Schema] = [
     *_OBJECTS,
     *_REFERRED,
     *_COMBINED,
+    *_LOWERED,
 ]

@@ -9,8 +9,9 @@ from typing import Any, NamedTuple
 from puna.chat.parsing.tagged import Asked, Tagged
 from puna.types import Grammar
 
+from .lowering import lowered
 from .rules import Rules
-from .schemas import Function, of_content
+from .schemas import Function
 
 
 class Held(NamedTuple):
@@ -41,7 +42,8 @@ Notation = Callable[[Rules, list[Function], bool], Calls]
 
 
 def content(rules: Rules, schema: dict[str, Any]) -> str:
-    return rules.json("format", of_content(schema))
+    # Who asks for no more than JSON means an object, as Ollama has it.
+    return rules.json("format", lowered(schema) or {"type": "object"})
 
 
 def tagged(form: Tagged, notation: Notation | None, held: Held) -> Grammar | None:

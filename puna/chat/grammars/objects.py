@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
+from puna.types import BadRequest
+
+from .lowering import lowered
 from .order import in_any_order
 from .rules import Rules, in_json, literals
 from .schemas import Function, Schema, standing_alone
@@ -47,7 +51,7 @@ def _value(rules: Rules, schema: Any, root: Schema) -> str:
     properties: Schema = (schema.get("properties") or {}) if isinstance(schema, dict) else {}
     closed = properties and schema.keys() <= _SIMPLE and schema.get("additionalProperties") is False
     if not closed or schema.get("type", "object") != "object":
-        return rules.json("tools", standing_alone(schema, root), lenient=True)
+        return by_schema(rules, standing_alone(schema, root))
     required = schema.get("required") or ()
     pairs = [
         (rules.rule("pair", f'{in_json(name)} SPACE ":" SPACE {_value(rules, one, root)}'), name in required)
@@ -55,6 +59,13 @@ def _value(rules: Rules, schema: Any, root: Schema) -> str:
     ]
     inner = in_any_order(rules, pairs, 'SPACE "," SPACE')
     return rules.rule("object", f'"{{" SPACE {inner} SPACE "}}"')
+
+
+def by_schema(rules: Rules, schema: Any) -> str:
+    """A JSON value by a tool's schema; what of it cannot be kept is let go, for a call is worth more."""
+    with suppress(BadRequest):
+        schema = lowered(schema)
+    return rules.json("tools", schema, lenient=True)
 
 
 def call(

@@ -12,7 +12,7 @@ _COMBINATORS = {"allOf", "anyOf", "oneOf", "$ref", "not", "if", "patternProperti
 _DEFINITIONS = ("$defs", "definitions")
 _OF_SCHEMAS = ("properties", "patternProperties", *_DEFINITIONS)
 _LISTED = ("anyOf", "prefixItems")
-_TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
+TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
 # Of regular expressions, what looks around or back.
 _UNWORKABLE = re.compile(r"\(\?|\\[1-9bBAZzGk]")
 
@@ -94,32 +94,6 @@ def _arguments(given: Schema, field: str) -> Schema:
     return schema
 
 
-def of_content(schema: Schema) -> Any:
-    """A content's schema, closed. Raises BadRequest for one that says nothing but itself."""
-    found = resolved(schema, schema)
-    leads_on = "$ref" in found and found.keys() <= {"$ref", *_DEFINITIONS}
-    if leads_on and pointed(schema, str(found["$ref"])) is not None:
-        raise BadRequest("invalid JSON schema in format: its $ref leads only to itself")
-    return closed(_without_notes(schema))
-
-
-def _without_notes(schema: Any) -> Any:
-    """The schema without formats that no grammar knows: to JSON Schema they are remarks (2020-12 §7.2.1)."""
-    if isinstance(schema, list):
-        return [_without_notes(one) for one in schema]
-    if not isinstance(schema, dict):
-        return schema
-    result: Schema = {}
-    for key, value in schema.items():
-        if key == "format" and isinstance(value, str) and value not in _FORMATS:
-            continue
-        if key in _OF_SCHEMAS and isinstance(value, dict):
-            result[key] = {name: _without_notes(one) for name, one in value.items()}
-        else:
-            result[key] = value if key in _DATA else _without_notes(value)
-    return result
-
-
 def closed(schema: Any) -> Any:
     """The schema with no properties beyond those it names, where it does not say otherwise.
 
@@ -189,9 +163,9 @@ def _workable(schema: Any, root: Schema) -> Any:
 
 def _types(said: Any) -> Any:
     if isinstance(said, str):
-        return said.lower() if said.lower() in _TYPES else None
+        return said.lower() if said.lower() in TYPES else None
     if isinstance(said, list):
-        return [one for one in said if isinstance(one, str) and one in _TYPES]
+        return [one for one in said if isinstance(one, str) and one in TYPES]
     return None
 
 

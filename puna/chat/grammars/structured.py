@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from .objects import by_schema
 from .order import in_any_order
 from .rules import Rules, literal, literals
 from .schemas import Function, Schema, resolved
@@ -94,7 +95,7 @@ class Values:
             return self._rules.rule("object", self._object(schema))
         bounds = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf")
         limited = {key: schema[key] for key in bounds if key in schema}
-        return self._rules.json("tools", {"type": kind, **limited}, lenient=True)
+        return by_schema(self._rules, {"type": kind, **limited})
 
     def _list(self, schema: Schema) -> str:
         item = self.value(schema.get("items", {}))

@@ -9,6 +9,7 @@ from typing import Any
 
 from puna.chat.parsing.values import Tools
 
+from .objects import by_schema
 from .order import in_any_order
 from .rules import Rules, in_json, literal, literals
 from .schemas import Function, Schema, closed, resolved, standing_alone
@@ -109,7 +110,7 @@ class Texts:
 
     def _json(self, schema: Schema) -> str:
         if set(schema["type"]) <= {"integer", "number"} or _COMBINED.search(json.dumps(schema)):
-            return self._rules.json("tools", schema, lenient=True)
+            return by_schema(self._rules, schema)
         return Values(self._rules, Function("", schema), _in_json([*self._apart, self._close])).value(schema)
 
     def _kinds(self, schema: Any) -> set[str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from puna.chat.grammars.schemas import closed, functions, of_content, standing_alone
+from puna.chat.grammars.schemas import closed, functions, standing_alone
 from puna.types import BadRequest
 
 
@@ -105,21 +105,3 @@ def test_a_reference_that_leads_nowhere_is_let_go_in_tools():
     schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/nope"}, "b": {"$ref": "http://x/y"}}}
     (function,) = functions([{"function": {"name": "f", "parameters": schema}}])
     assert function.parameters["properties"] == {"a": {}, "b": {}}
-
-
-def test_formats_that_no_grammar_knows_are_remarks():
-    schema = {"properties": {"format": {"type": "string", "format": "password"}, "day": {"format": "date"}}}
-    properties = of_content(schema)["properties"]
-    assert properties == {"format": {"type": "string"}, "day": {"format": "date"}}
-
-
-@pytest.mark.parametrize(
-    "schema",
-    [
-        {"$ref": "#"},
-        {"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"$ref": "#/$defs/a"}}, "$ref": "#/$defs/a"},
-    ],
-)
-def test_a_schema_that_says_nothing_but_itself_is_refused(schema: dict[str, Any]):
-    with pytest.raises(BadRequest, match="leads only to itself"):
-        of_content(schema)

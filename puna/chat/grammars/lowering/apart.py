@@ -1,0 +1,71 @@
+"""Whether two schemas have no instance in common, as far as that is plain to see."""
+
+from __future__ import annotations
+
+from puna.chat.grammars.schemas import Schema
+
+from .merging import same
+from .negation import kinds_of
+from .objects import Expanded
+
+_DEEP = 4
+
+_OPENS = {"additionalProperties", "patternProperties", "propertyNames"}
+
+
+def apart(
+    one: list[Schema], other: list[Schema], expanded: Expanded, closed: bool, depth: int = _DEEP
+) -> bool:
+    """Whether no instance fits a schema of `one` and one of `other`; False also where that is not plain.
+
+    Each is a schema's ways to fit. With `closed`, the objects of `one` have only properties that it names.
+    """
+    return all(_apart(a, b, expanded, closed, depth) for a in one for b in other)
+
+
+def _apart(one: Schema, other: Schema, expanded: Expanded, closed: bool, depth: int) -> bool:
+    kinds = kinds_of(one) & kinds_of(other)
+    if not kinds:
+        return True
+    if "enum" in one and "enum" in other:
+        return not any(same(a, b) for a in one["enum"] for b in other["enum"])
+    return all(_apart_as(kind, one, other, expanded, closed, depth) for kind in kinds)
+
+
+def _apart_as(kind: str, one: Schema, other: Schema, expanded: Expanded, closed: bool, depth: int) -> bool:
+    """The same for instances of one type."""
+    if kind == "object":
+        return _objects_apart(one, other, expanded, closed, depth)
+    if kind in ("integer", "number"):
+        return _beyond(one, other) or _beyond(other, one)
+    if kind in ("string", "array"):
+        what = "Length" if kind == "string" else "Items"
+        ends = [(a.get(f"min{what}", 0), b.get(f"max{what}")) for a, b in ((one, other), (other, one))]
+        return any(most is not None and least > most for least, most in ends)
+    return False
+
+
+def _objects_apart(one: Schema, other: Schema, expanded: Expanded, closed: bool, depth: int) -> bool:
+    mine, others = one.get("properties", {}), other.get("properties", {})
+    needed, wanted = one.get("required", ()), other.get("required", ())
+    if closed and mine and not _OPENS & one.keys() and not {*mine, *needed}.issuperset(wanted):
+        return True
+    if not depth:
+        return False
+    for name in (*needed, *wanted):
+        a, b = mine.get(name, True), others.get(name, True)
+        if a is not True and b is not True and apart(expanded(a), expanded(b), expanded, False, depth - 1):
+            return True
+    return False
+
+
+def _beyond(low: Schema, high: Schema) -> bool:
+    """Whether all numbers of `low` are below those of `high`."""
+    ends = [low[key] for key in ("maximum", "exclusiveMaximum") if key in low]
+    begins = [high[key] for key in ("minimum", "exclusiveMinimum") if key in high]
+    if not ends or not begins:
+        return False
+    end, begin = min(ends), max(begins)
+    return end < begin or (
+        end == begin and (low.get("exclusiveMaximum") == end or high.get("exclusiveMinimum") == begin)
+    )

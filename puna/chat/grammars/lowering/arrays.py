@@ -1,0 +1,111 @@
+"""Arrays on their way to a grammar: what they contain, and that it is there once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations, permutations
+from typing import Any
+
+from puna.chat.grammars.schemas import Schema
+
+from .merging import both, same
+from .negation import kind_of, kinds_of
+from .objects import Expanded, Located
+from .references import invalid
+
+_ANY_ORDER = 4
+"""Values that may stand in every order where each may be there once; the ways grow with the factorial."""
+
+_IN_ORDER = 8
+"""Values that may be there once in the schema's order."""
+
+_LONGEST = 1000
+"""Items that are counted."""
+
+Not = Callable[[Any, str], Any]
+"""What a schema does not admit; raises BadRequest naming the keyword."""
+
+
+def array(schema: Schema, located: Located, expanded: Expanded, refused: Not, further: list[Any]) -> Schema:
+    """The keywords of arrays, and into `further` what must hold beside them."""
+    first = list(schema.get("prefixItems", ()))
+    items = schema.get("items", True)
+    least, most = schema.get("minItems", 0), schema.get("maxItems")
+    if "contains" in schema:
+        first, items, least = _containing(schema, first, items, least, refused)
+    if items is False:
+        most = len(first) if most is None else min(most, len(first))
+    if most is not None and least <= _LONGEST < most:
+        most = _LONGEST
+    if least > _LONGEST:
+        raise invalid(f"minItems cannot be kept: {least} are too many")
+    if schema.get("uniqueItems") and (most is None or most > 1):
+        if len(first) > 1 or (first and most != 1):
+            raise invalid("uniqueItems cannot be kept beside prefixItems")
+        found = _values(items, expanded)
+        if found is None:
+            raise invalid("uniqueItems cannot be kept: its items must be of an enum or booleans")
+        further.append(_once(found, least, most, schema))
+        return {}
+    result: Schema = {}
+    if first:
+        result["prefixItems"] = [located(one) for one in first]
+    if items is not True:
+        result["items"] = located(items)
+    if least:
+        result["minItems"] = least
+    if most is not None:
+        result["maxItems"] = most
+    return result
+
+
+def _containing(
+    schema: Schema, first: list[Any], items: Any, least: int, refused: Not
+) -> tuple[list[Any], Any, int]:
+    """What it must contain comes first, behind the places that have schemas of their own."""
+    wanted = schema["contains"]
+    fewest, most = schema.get("minContains", 1), schema.get("maxContains")
+    if fewest > _LONGEST:
+        raise invalid(f"minContains cannot be kept: {fewest} are too many")
+    if most is not None:
+        if most < fewest:
+            return [False], False, 1
+        other = refused(wanted, "maxContains")
+    else:
+        other = True
+    if fewest == 0 and most is None:
+        return first, items, least
+    if items is False and first:
+        first = [both([one, wanted if place < fewest else other]) for place, one in enumerate(first)]
+        return first, items, max(least, fewest)
+    first = [both([one, other]) for one in first] + [both([items, wanted])] * fewest
+    return first, both([items, other]), max(least, len(first) if fewest else 0)
+
+
+def _values(items: Any, expanded: Expanded) -> list[Any] | None:
+    """All values that items can have, if they can be listed."""
+    found: list[Any] = []
+    for way in expanded(items):
+        kinds = kinds_of(way)
+        if "enum" in way and way.keys() <= {"enum", "type"}:
+            values = [value for value in way["enum"] if kind_of(value) in kinds]
+        elif kinds <= {"boolean", "null"} and way.keys() <= {"type"}:
+            values = [value for value in (True, False, None) if kind_of(value) in kinds]
+        else:
+            return None
+        found += [value for value in values if not any(same(value, one) for one in found)]
+    return found
+
+
+def _once(values: list[Any], least: int, most: int | None, schema: Schema) -> Schema:
+    """Arrays of these values, each at most once."""
+    if len(values) > _IN_ORDER:
+        raise invalid(
+            f"uniqueItems cannot be kept: of more than {_IN_ORDER} values there are too many arrays"
+        )
+    chosen = permutations if len(values) <= _ANY_ORDER else combinations
+    sizes = range(least, min(len(values), len(values) if most is None else most) + 1)
+    arrays = [list(some) for size in sizes for some in chosen(values, size)]
+    others = sorted(kinds_of(schema) - {"array"})
+    ways: list[Any] = [{"const": one} for one in arrays]
+    return {"anyOf": [*ways, *([{"type": others}] if others else [])]}

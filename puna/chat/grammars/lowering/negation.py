@@ -1,0 +1,176 @@
+"""What a schema does not admit, as a schema: exactly that, or a part of it where no schema can say all."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from typing import Any
+
+from puna.chat.grammars.schemas import TYPES, Schema
+
+_KINDS: list[tuple[str, Callable[[Any], bool]]] = [
+    ("null", lambda value: value is None),
+    ("boolean", lambda value: isinstance(value, bool)),
+    ("integer", lambda value: isinstance(value, int) or (isinstance(value, float) and value.is_integer())),
+    ("number", lambda value: isinstance(value, float)),
+    ("string", lambda value: isinstance(value, str)),
+    ("array", lambda value: isinstance(value, list)),
+    ("object", lambda value: isinstance(value, dict)),
+]
+
+_SPELLED_OUT = 400
+"""Characters of the texts that a pattern for all others is made of."""
+
+_BEYOND: dict[str, tuple[str, str]] = {
+    "minimum": ("number", "exclusiveMaximum"),
+    "maximum": ("number", "exclusiveMinimum"),
+    "exclusiveMinimum": ("number", "maximum"),
+    "exclusiveMaximum": ("number", "minimum"),
+}
+_FEWER = {"minLength": "maxLength", "minItems": "maxItems", "minProperties": "maxProperties"}
+_MORE = {fewer: least for least, fewer in _FEWER.items()}
+_OF = {"Length": "string", "Items": "array", "Properties": "object"}
+
+
+class Unsayable(Exception):
+    """Nothing of what a schema does not admit can be said."""
+
+
+def kind_of(value: Any) -> str:
+    """A JSON value's type; "integer" for whole numbers."""
+    return next(kind for kind, holds in _KINDS if holds(value))
+
+
+def kinds_of(schema: Any) -> set[str]:
+    """The types that a schema lets an instance be of, "integer" apart from other numbers."""
+    if not isinstance(schema, dict):
+        return set(TYPES) if schema else set()
+    said = schema.get("type", list(TYPES))
+    kinds = set([said] if isinstance(said, str) else said)
+    if "number" in kinds:
+        kinds.add("integer")
+    for key in ("enum", "const"):
+        if key in schema:
+            values = schema[key] if key == "enum" else [schema[key]]
+            kinds &= set(map(kind_of, values))
+    return kinds
+
+
+def negated(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, depth: int = 8) -> Any:
+    """A schema of what `schema` does not admit, among instances of `kinds`.
+
+    Raises Unsayable where that is something, but none of it can be said.
+    """
+    if isinstance(schema, bool):
+        return not schema
+    if depth == 0:
+        raise Unsayable
+    kinds = set(kinds)
+    ways: list[Any] = []
+    whole = True
+
+    def again(part: Any, among: Iterable[str] = TYPES) -> Any:
+        return negated(part, targets, among, depth - 1)
+
+    for key, value in schema.items():
+        try:
+            ways += _violated(key, value, schema, kinds, targets, again)
+        except Unsayable:
+            whole = False
+    ways = [way for way in ways if way is True or (way is not False and kinds_of(way) & kinds)]
+    if not ways and not whole:
+        raise Unsayable
+    return {"anyOf": ways} if ways else False
+
+
+def _violated(
+    key: str,
+    value: Any,
+    schema: Schema,
+    kinds: set[str],
+    targets: dict[str, Any],
+    again: Callable[..., Any],
+) -> list[Any]:
+    """Schemas of instances that do not keep this keyword."""
+    if key == "type":
+        allowed = {value} if isinstance(value, str) else set(value)
+        others = TYPES - allowed - ({"number"} if "integer" in allowed else set())
+        if "number" in allowed:
+            others -= {"integer"}
+        return [{"type": sorted(others)}] if others else []
+    if key in ("enum", "const"):
+        return _others(value if key == "enum" else [value], kinds)
+    if key in _BEYOND:
+        kind, opposite = _BEYOND[key]
+        return [{"type": kind, opposite: value}]
+    if key in _FEWER:
+        kind = _OF[key[3:]]
+        return [{"type": kind, _FEWER[key]: value - 1}] if value else []
+    if key in _MORE:
+        return [{"type": _OF[key[3:]], _MORE[key]: value + 1}]
+    if key == "required":
+        return [{"type": "object", "properties": {name: False}} for name in value]
+    if key == "properties":
+        return [
+            {"type": "object", "properties": {name: again(one)}, "required": [name]}
+            for name, one in value.items()
+            if one is not True
+        ]
+    if key == "items" and "prefixItems" not in schema:
+        return [{"type": "array", "prefixItems": [again(value)], "minItems": 1}] if value is not True else []
+    if key == "contains" and not {"minContains", "maxContains"} & schema.keys():
+        return [{"type": "array", "items": again(value)}]
+    if key in ("anyOf", "oneOf"):
+        return [{"allOf": [again(one) for one in value]}]
+    if key == "allOf":
+        return [again(one, kinds) for one in value]
+    if key == "not":
+        return [value]
+    if key == "$ref":
+        return [again(targets[value], kinds)]
+    raise Unsayable
+
+
+def _others(values: list[Any], kinds: set[str]) -> list[Any]:
+    """Schemas of instances that are none of these values."""
+    taken = set(map(kind_of, values))
+    rest = TYPES - taken - {"array", "object"} & taken
+    if taken & {"integer", "number"}:
+        rest -= {"integer", "number"}
+    ways: list[Any] = [{"type": sorted(rest)}] if rest else []
+    if "boolean" in taken:
+        ways += [{"const": one} for one in (True, False) if not any(one is value for value in values)]
+    numbers = sorted(value for value in values if kind_of(value) in ("integer", "number"))
+    if numbers:
+        among = "integer" if "number" not in kinds else "number"
+        ends = [None, *numbers, None]
+        for low, high in pairwise(ends):
+            if among == "integer" and None not in (low, high) and math.floor(low) + 1 > math.ceil(high) - 1:
+                continue
+            bounds = {"exclusiveMinimum": low, "exclusiveMaximum": high}
+            if low is None or high is None or low < high:
+                ways.append({"type": among, **{key: end for key, end in bounds.items() if end is not None}})
+    texts = [value for value in values if isinstance(value, str)]
+    if texts and sum(map(len, texts)) <= _SPELLED_OUT:
+        ways.append({"type": "string", "pattern": f"^(?:{other_than(texts)})$"})
+    if not ways and taken & {"array", "object", "string"}:
+        raise Unsayable
+    return ways
+
+
+def other_than(texts: Iterable[str]) -> str:
+    """A regular expression of every text that is none of these."""
+    tails: dict[str, list[str]] = {}
+    ended = False
+    for text in texts:
+        if text:
+            tails.setdefault(text[0], []).append(text[1:])
+        else:
+            ended = True
+    heads = "".join(re.escape(head) if head in r"\]^-[" else head for head in tails)
+    ways = [] if ended else [""]
+    ways.append(rf"[^{heads}](?:.|\n)*" if heads else r"(?:.|\n)+")
+    ways += [re.escape(head) + f"(?:{other_than(rest)})" for head, rest in tails.items()]
+    return "|".join(ways)

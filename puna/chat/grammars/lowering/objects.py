@@ -1,0 +1,178 @@
+"""Objects on their way to a grammar: which properties there may be, and how many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import combinations, islice
+from math import comb
+from typing import Any
+
+from puna.chat.grammars.schemas import Schema
+
+from .merging import both, matches
+from .patterns import FORMATS, workable
+from .references import invalid
+
+_MOST_CHOICES = 64
+"""Choices of properties that are written out, to have as many as there must be."""
+
+Located = Callable[[Any], Any]
+"""The schema of a place in an instance."""
+
+Expanded = Callable[[Any], list[Schema]]
+"""A schema's ways to fit, each without alternatives."""
+
+
+def names_of(way: list[Schema]) -> list[str]:
+    """The properties that the schemas name."""
+    return list(dict.fromkeys(name for part in way for name in part.get("properties", {})))
+
+
+def object_(
+    schema: Schema, located: Located, expanded: Expanded, further: list[Any], *, closed: bool
+) -> Schema | None:
+    """The keywords of objects, and into `further` what must hold beside them; None where no object fits.
+
+    With `closed`, an object that names properties has no others, where it does not say otherwise.
+    """
+    properties: Schema = dict(schema.get("properties", {}))
+    patterns: Schema = schema.get("patternProperties", {})
+    additional = schema.get("additionalProperties", True)
+    required: list[str] = schema.get("required", [])
+    for name in properties:
+        found = [one for pattern, one in patterns.items() if matches(pattern, name)]
+        properties[name] = both([properties[name], *found])
+    named = [one for one in (*properties.values(), *patterns.values()) if one is not False]
+    if closed and named and "additionalProperties" not in schema:
+        for name in required:
+            found = [one for pattern, one in patterns.items() if matches(pattern, name)]
+            properties.setdefault(name, both(found))
+        additional = False
+    if "propertyNames" in schema:
+        properties, patterns, additional = _named(
+            expanded(schema["propertyNames"]), properties, patterns, additional, required
+        )
+    result: Schema = {}
+    if properties:
+        result["properties"] = {name: located(one) for name, one in properties.items()}
+    if patterns:
+        result["patternProperties"] = {pattern: located(one) for pattern, one in patterns.items()}
+    if additional is not True:
+        result["additionalProperties"] = located(additional)
+    needed = list(required)
+    bounds = {key: schema[key] for key in ("minProperties", "maxProperties") if key in schema}
+    if bounds and not _count(bounds, result, needed, further):
+        return None
+    if needed:
+        result["required"] = needed
+    return result
+
+
+def _named(
+    names: list[Schema], properties: Schema, patterns: Schema, additional: Any, required: list[str]
+) -> tuple[Schema, Schema, Any]:
+    """Properties whose names fit one of the schemas `names`."""
+    names = [one for one in names if "string" in _kinds(one)]
+    if any(not one.keys() - {"type"} for one in names):
+        return properties, patterns, additional
+    kept = {name: one if _fits_any(name, names) else False for name, one in properties.items()}
+    if names and all("enum" in one for one in names):
+        for name in dict.fromkeys(text for one in names for text in one["enum"] if isinstance(text, str)):
+            if name not in kept and _fits_any(name, names):
+                found = [one for pattern, one in patterns.items() if matches(pattern, name)]
+                kept[name] = both(found) if found else additional
+        return kept, {}, False
+    if not names or (additional is False and not patterns):
+        return kept, {}, False
+    if patterns or len(names) > 1:
+        raise invalid("propertyNames cannot be kept beside so many kinds of names")
+    return kept, {_pattern(names[0]): additional}, False
+
+
+def _kinds(schema: Schema) -> list[str]:
+    said = schema.get("type", "string")
+    return [said] if isinstance(said, str) else said
+
+
+def _fits_any(name: str, names: list[Schema]) -> bool:
+    return any(_fits(name, one) for one in names)
+
+
+def _fits(name: str, schema: Schema) -> bool:
+    held = [one for pattern in schema.get("patterns", ()) for one in _workable(pattern)]
+    held += [f"^(?:{FORMATS[one]})$" for one in schema.get("formats", ()) if one in FORMATS]
+    return (
+        ("enum" not in schema or name in schema["enum"])
+        and schema.get("minLength", 0) <= len(name) <= schema.get("maxLength", len(name))
+        and all(matches(one, name) for one in held)
+    )
+
+
+def _workable(pattern: str) -> list[str]:
+    said = workable(pattern)
+    if said is None:
+        raise invalid(f"pattern {pattern!r:.80} cannot be kept")
+    return said
+
+
+def _pattern(names: Schema) -> str:
+    """One pattern for all that names must be."""
+    patterns = [one for pattern in names.get("patterns", ()) for one in _workable(pattern)]
+    patterns += [f"^(?:{FORMATS[one]})$" for one in names.get("formats", ()) if one in FORMATS]
+    if "minLength" in names or "maxLength" in names:
+        most = names.get("maxLength", "")
+        patterns.append(rf"^(?:.|\n){{{names.get('minLength', 0)},{most}}}$")
+    if len(patterns) != 1 or names.keys() - {"type", "patterns", "formats", "minLength", "maxLength"}:
+        raise invalid("propertyNames cannot be kept: it must say one pattern, a length or an enum")
+    return patterns[0]
+
+
+def _count(bounds: Schema, result: Schema, needed: list[str], further: list[Any]) -> bool:
+    """Keep minProperties and maxProperties; False if no object can. `needed` are the required properties."""
+    properties: Schema = result.get("properties", {})
+    optional = [name for name, one in properties.items() if one is not False and name not in needed]
+    more = bool(result.get("patternProperties")) or result.get("additionalProperties", True) is not False
+    least = max(bounds.get("minProperties", 0) - len(needed), 0)
+    most = bounds["maxProperties"] - len(needed) if "maxProperties" in bounds else None
+    if most is not None and (most < 0 or least > most):
+        return False
+    if more and optional and most is not None:
+        # How many there are is told of those with names.
+        result.pop("patternProperties", None)
+        result["additionalProperties"] = more = False
+    if more and least > len(optional):
+        needed += optional
+        least -= len(optional)
+        if least > 1:
+            raise invalid("minProperties cannot be kept: nothing keeps properties without names apart")
+        result["minProperties"] = len(needed) + least
+    elif least > len(optional):
+        return False
+    elif least or (most is not None and most < len(optional)):
+        further.append(_chosen(optional, least, most))
+    elif not optional and most is not None:
+        result["maxProperties"] = len(needed) + most
+    return True
+
+
+def _chosen(optional: list[str], least: int, most: int | None) -> Schema:
+    """At least so many of these properties, at most so many."""
+    if most is None or most >= len(optional):
+        if comb(len(optional), least) > _MOST_CHOICES:
+            return {"required": optional[:least]}
+        return {"anyOf": [{"required": list(some)} for some in combinations(optional, least)]}
+    choices = (some for size in range(most, least - 1, -1) for some in combinations(optional, size))
+    if comb(len(optional), most) <= _MOST_CHOICES:
+        # Whoever may have these may have fewer.
+        choices = combinations(optional, most)
+        ways = [{"properties": {name: False for name in optional if name not in some}} for some in choices]
+        if not least:
+            return {"anyOf": ways}
+        return {
+            "allOf": [{"anyOf": ways}, _chosen(optional, least, None)],
+        }
+    ways = [
+        {"required": list(some), "properties": {name: False for name in optional if name not in some}}
+        for some in islice(choices, _MOST_CHOICES)
+    ]
+    return {"anyOf": ways}

@@ -1,0 +1,119 @@
+"""Patterns and formats of strings as regular expressions that look neither around nor back."""
+
+from __future__ import annotations
+
+import re
+
+_LEADING = re.compile(
+    r"\(\?([=!])((?:[^()\\\[]|\\.|\[(?:\\.|[^\]\\])*\]|\((?:[^()\\\[]|\\.|\[(?:\\.|[^\]\\])*\])*\))*)\)"
+)
+_ONLY = re.compile(r"\^?\[([^\]\\^]|\\.)((?:[^\]\\]|\\.)*)\][*+]?\$")
+_ONE = r"(?:\\[^\w\s]|[\w ,;:@/_-])"
+_BEGINS = re.compile(_ONE)
+_TWICE = re.compile(rf"\.\*({_ONE})\1")
+# Pydantic's decimals of so many digits.
+_DECIMAL = re.compile(r"\(\?=\[\\d\.\]\{1,(\d+)\}0\*\$\)\\d\{0,\d+\}\\\.\\d\{0,\d+\}0\*\$")
+# What looks around or back, or is of one language alone.
+_UNWORKABLE = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?(?!:|P?<\w+>)|\\[1-9bBzGkK])")
+
+
+def workable(pattern: str) -> list[str] | None:
+    """Patterns that must all be found where `pattern` is to be; None where no such can be said.
+
+    Conditions that look ahead from the beginning are patterns of their own.
+    """
+    pattern = _DECIMAL.sub(lambda found: _digits(int(found[1])), pattern)
+    pattern = re.sub(r"(?<!\\)\\A", "^", re.sub(r"(?<!\\)\\[Zz]$", "$", pattern))
+    found: list[str] = []
+    if pattern.startswith("^"):
+        rest = pattern[1:]
+        while ahead := _LEADING.match(rest):
+            body = ahead[2]
+            if ahead[1] == "=":
+                found.append(f"^(?:{body})")
+            elif said := _without(body):
+                found.append(said)
+            else:
+                return None
+            rest = rest[ahead.end() :]
+        if found and "|" in re.sub(
+            r"\\.|\[(?:\\.|[^\]\\])*\]|\((?:\\.|\[(?:\\.|[^\]\\])*\]|[^()\\])*\)", "", rest
+        ):
+            return None
+        pattern = f"^{rest}"
+    found.append(pattern)
+    return None if any(_UNWORKABLE.search(one) for one in found) else found
+
+
+def _without(body: str) -> str:
+    """A pattern that is found where a text does not begin with `body`; "" if that cannot be said."""
+    if only := _ONLY.fullmatch(body):
+        return f"[^{only[1]}{only[2]}]"
+    if _BEGINS.fullmatch(body):
+        return f"^(?:[^{_within(body)}]|$)"
+    if twice := _TWICE.fullmatch(body):
+        one = twice[1]
+        return rf"^{one}?(?:[^{_within(one)}]+{one}?)*$"
+    return ""
+
+
+def _digits(room: int) -> str:
+    """Digits with a point among them, no longer than `room` characters."""
+    whole = (room - 1) // 2
+    return rf"\d{{0,{whole}}}\.\d{{0,{room - 1 - whole}}}$"
+
+
+def _within(one: str) -> str:
+    return one if one.startswith("\\") or one != "-" else r"\-"
+
+
+_DATE = (
+    "(?:(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})-(?:"
+    "(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
+    "|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)-02-29)"
+)
+_TIME = (
+    r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
+)
+_LABEL = "[A-Za-z0-9](?:-?[A-Za-z0-9]){0,30}"
+_HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,3}}"
+_EMAIL = rf"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@{_HOST}"
+_PATH = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*"
+_PATHS = rf"(?:/(?:{_PATH[:-1]}+(?:/{_PATH})*)?)?"
+_TAIL = rf"(?:\?(?:{_PATH}[/?]?)*)?(?:\#(?:{_PATH}[/?]?)*)?"
+_N = "[0-9]{1,4}"
+_DAYS = f"(?:{_N}Y(?:{_N}M(?:{_N}D)?)?|{_N}M(?:{_N}D)?|{_N}D)"
+_HOURS = f"T(?:{_N}H(?:{_N}M(?:{_N}S)?)?|{_N}M(?:{_N}S)?|{_N}S)"
+_POINTER = "(?:/(?:[^~/]|~[01])*)*"
+_ATOM = r"(?:[A-Za-z0-9 _:,/@-]|\\[dwsDWS.]|\[[a-z0-9_]+\]|\.)"
+
+FORMATS: dict[str, str] = {
+    "date": _DATE,
+    "time": _TIME,
+    "date-time": f"{_DATE}T{_TIME}",
+    "duration": f"P(?:{_DAYS}(?:{_HOURS})?|{_HOURS}|{_N}W)",
+    "uuid": "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
+    "hostname": _HOST,
+    "idn-hostname": _HOST,
+    "email": _EMAIL,
+    "idn-email": _EMAIL,
+    "iri": rf"https?://{_HOST}(?::[0-9]{{1,4}})?{_PATHS}{_TAIL}",
+    "iri-reference": rf"(?:https?://{_HOST})?{_PATHS}{_TAIL}",
+    "uri-reference": rf"(?:https?://{_HOST})?{_PATHS}{_TAIL}",
+    "uri-template": rf"(?:https?://{_HOST})?(?:/{_PATH}(?:\{{[a-z]+\}})?)*",
+    "json-pointer": _POINTER,
+    "relative-json-pointer": f"(?:0|[1-9]{{1,8}})(?:#|{_POINTER})",
+    "regex": rf"\^?(?:{_ATOM}[*+?]?)*\$?",
+}
+"""Formats that are held to patterns here, some to the plainer part of what they allow; RFC 3339 without leap
+seconds and RFC 1123 without reserved labels, as validators have them."""
+
+KNOWN = {"ipv4", "ipv6", "uri"}
+"""Formats that llguidance keeps."""
+
+
+def held_by(named: str) -> tuple[str, list[str]]:
+    """The format that llguidance is to keep, or "", and the pattern of one that is kept here."""
+    if named in FORMATS:
+        return "", [f"^(?:{FORMATS[named]})$"]
+    return (named if named in KNOWN else ""), []

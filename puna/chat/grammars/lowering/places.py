@@ -1,0 +1,226 @@
+"""JSON Schema as llguidance keeps it: what it cannot say is said by what it can.
+
+Every value of the lowered schema fits the original one; where the two cannot be the same it admits less. What
+an object's schema does not name is not invented: any further property would fit, small models know no end of
+them, and Ollama's grammars do not let it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from puna.chat.grammars.schemas import Schema
+
+from .arrays import array
+from .ending import ends
+from .merging import both, merged
+from .negation import kinds_of
+from .numbers import number
+from .objects import object_
+from .patterns import held_by, workable
+from .references import Document, invalid
+from .ways import IN_PLACE, UNEVALUATED, TooMany, Way, Ways
+
+
+def lowered(schema: Schema) -> Any:
+    """Raises BadRequest naming the keyword that cannot be kept, and for a schema that nothing fits."""
+    try:
+        return Lowering(schema).root()
+    except TooMany:
+        raise invalid("it combines too many alternatives") from None
+
+
+class Lowering:
+    """One document on its way."""
+
+    def __init__(self, schema: Schema) -> None:
+        self._document = Document(schema)
+        self._targets = self._document.targets
+        self._ways = Ways(self._targets)
+        self._definitions: dict[str, Any] = {}
+        self._under_way: dict[tuple[int, ...], str] = {}
+
+    def root(self) -> Any:
+        found = self.located(self._document.root)
+        if found is False:
+            raise invalid("nothing fits it")
+        found = {} if found is True else found
+        found = {**found, "$defs": self._definitions} if self._definitions else found
+        if not ends(found):
+            raise invalid("nothing fits it")
+        return found
+
+    def located(self, schema: Any) -> Any:
+        """The schema of a place in an instance."""
+        if isinstance(schema, bool):
+            return schema
+        only = next(iter(schema)) if len(schema) == 1 else ""
+        if only == "$ref":
+            return self._referred(schema["$ref"])
+        if only == "allOf" and len(schema["allOf"]) == 1:
+            return self.located(schema["allOf"][0])
+        if only in ("anyOf", "oneOf"):
+            options = schema[only] if only == "anyOf" else self._ways.exclusive(schema["oneOf"], closed=True)
+            return _either([self.located(one) for one in options])
+        # What is made of the same schemas within itself refers to itself.
+        key = tuple(map(id, schema["allOf"])) if only == "allOf" else (id(schema),)
+        if key in self._under_way:
+            name = self._under_way[key] = self._under_way[key] or f"within{len(self._definitions)}"
+            self._definitions.setdefault(name, True)
+            return {"$ref": f"#/$defs/{name}"}
+        self._under_way[key] = ""
+        try:
+            ways = self._ways.of(schema)
+            found = _either([self._joined(way) for way in ways])
+        except TooMany:
+            found = self._open(schema)
+        if name := self._under_way.pop(key):
+            self._definitions[name] = found
+            return {"$ref": f"#/$defs/{name}"}
+        return found
+
+    def _referred(self, name: str) -> Any:
+        if name not in self._definitions:
+            self._definitions[name] = True
+            self._definitions[name] = self.located(self._aimed(name))
+        return {"$ref": f"#/$defs/{name}"}
+
+    def _aimed(self, name: str) -> Any:
+        """What a reference leads to, through others that say nothing else."""
+        passed = {name}
+        target = self._targets[name]
+        while isinstance(target, dict) and target.keys() == {"$ref"}:
+            name = target["$ref"]
+            if name in passed:
+                raise invalid("its $ref leads only to itself")
+            passed.add(name)
+            target = self._targets[name]
+        return target
+
+    # What is written
+
+    def _joined(self, way: Way, *, closed: bool = True) -> Any:
+        """One way as a schema without alternatives."""
+        schema = merged(way) if way else {}
+        if schema.get("type") == [] or schema.get("enum") == []:
+            return False
+        if not schema.keys() & {"type", "enum"}:
+            schema |= _meant(schema)
+        kinds = kinds_of(schema)
+        result = {key: value for key, value in schema.items() if key not in _WRITTEN_APART}
+        further: list[Any] = []
+        if "string" in kinds:
+            result |= self._strings(schema, further)
+        if kinds & {"integer", "number"}:
+            result |= number(schema, kinds)
+        if "object" in kinds:
+            found = object_(schema, self.located, self._ways.expanded, further, closed=closed)
+            if found is None:
+                result["type"] = sorted(kinds - {"object"})
+            result |= found or {}
+        if "array" in kinds:
+            result |= array(schema, self.located, self._ways.expanded, self._ways.refused, further)
+        if result.get("type") == [] or result.get("enum") == []:
+            return False
+        return both([result, *further])
+
+    def _strings(self, schema: Schema, further: list[Any]) -> Schema:
+        """Its patterns and formats; beyond one of each they are further schemas."""
+        patterns: list[str] = []
+        result: Schema = {}
+        for pattern in schema.get("patterns", ()):
+            said = workable(pattern)
+            if said is None:
+                raise invalid(f"pattern {pattern!r:.80} cannot be kept")
+            patterns += said
+        for named in schema.get("formats", ()):
+            kept, said = held_by(named)
+            patterns += said
+            if kept and "format" not in result:
+                result["format"] = kept
+            elif kept:
+                further.append({**_typed(schema), "format": kept})
+        if patterns:
+            result["pattern"] = patterns[0]
+            further += [{**_typed(schema), "pattern": one} for one in patterns[1:]]
+        return result
+
+    def _open(self, schema: Schema) -> Any:
+        """A schema of too many combinations: its alternatives as they are."""
+        for key in UNEVALUATED:
+            if key in schema:
+                raise invalid(f"{key} cannot be kept beside so many alternatives")
+        plain = {key: value for key, value in schema.items() if key not in IN_PLACE}
+        parts: list[Any] = [self._joined([plain], closed=False)] if plain else []
+        for key in _COMBINING:
+            if key in schema:
+                options = self._ways.exclusive(schema[key], closed=False) if key == "oneOf" else schema[key]
+                parts.append({"allOf" if key == "allOf" else "anyOf": [self._opened(one) for one in options]})
+        rest = {key: one for key, one in schema.items() if key in IN_PLACE and key not in _COMBINING}
+        if rest:
+            parts.append(_either([self._joined(way, closed=False) for way in self._ways.of(rest)]))
+        return both(parts)
+
+    def _opened(self, schema: Any) -> Any:
+        if not isinstance(schema, dict):
+            return schema
+        return self._open(schema)
+
+
+_COMBINING = ("allOf", "anyOf", "oneOf")
+
+_WRITTEN_APART = {
+    "patterns",
+    "formats",
+    "properties",
+    "patternProperties",
+    "additionalProperties",
+    "propertyNames",
+    "required",
+    "minProperties",
+    "maxProperties",
+    "prefixItems",
+    "items",
+    "contains",
+    "minContains",
+    "maxContains",
+    "uniqueItems",
+    "minItems",
+    "maxItems",
+}
+
+
+_MEANT = {
+    "object": {
+        "properties",
+        "patternProperties",
+        "additionalProperties",
+        "propertyNames",
+        "required",
+        "minProperties",
+        "maxProperties",
+    },
+    "array": {"prefixItems", "items", "contains", "uniqueItems", "minItems", "maxItems"},
+    "string": {"patterns", "formats", "minLength", "maxLength"},
+    "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
+}
+"""Keywords that speak of one type, whose absence from a schema is mostly an oversight."""
+
+
+def _meant(schema: Schema) -> Schema:
+    """The type that a schema without one speaks of."""
+    kind = next((kind for kind, keywords in _MEANT.items() if keywords & schema.keys()), "")
+    return {"type": kind} if kind else {}
+
+
+def _either(options: list[Any]) -> Any:
+    options = [one for one in options if one is not False]
+    if not options:
+        return False
+    if any(one is True or one == {} for one in options):
+        return True
+    return {"anyOf": options} if len(options) > 1 else options[0]
+
+
+def _typed(schema: Schema) -> Schema:
+    return {"type": schema["type"]} if "type" in schema else {}

@@ -1,0 +1,170 @@
+"""The ways in which an instance may fit a schema, each without alternatives: of those a grammar is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import product
+from typing import Any
+
+from puna.chat.grammars.schemas import Schema
+
+from .apart import apart
+from .merging import SILENT, both, merged
+from .negation import Unsayable, kinds_of, negated
+from .objects import names_of
+from .references import invalid
+
+_NOR = "nor"
+"""What no instance may fit, for another option of a oneOf does."""
+
+IN_PLACE = (
+    _NOR,
+    "$ref",
+    "allOf",
+    "anyOf",
+    "oneOf",
+    "not",
+    "if",
+    "then",
+    "else",
+    "dependentRequired",
+    "dependentSchemas",
+)
+"""Keywords whose schemas speak of the same instance."""
+
+UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
+
+_MOST_WAYS = 128
+
+Way = list[Schema]
+"""Schemas that combine no others and must all hold."""
+
+
+class TooMany(Exception):
+    """There are more combinations of alternatives than are worth writing out."""
+
+
+class Ways:
+    """`targets`: what references lead to, by name."""
+
+    def __init__(self, targets: dict[str, Any]) -> None:
+        self._targets = targets
+
+    def of(self, schema: Any, passed: frozenset[str] = frozenset()) -> list[Way]:
+        """The ways to fit `schema`. Raises TooMany."""
+        if isinstance(schema, bool):
+            return [[]] if schema else []
+        ways: list[Way] = [[]]
+        plain = {key: value for key, value in schema.items() if key not in (*IN_PLACE, *UNEVALUATED)}
+        for key in schema:
+            if plain and key in plain:
+                ways, plain = _combined(ways, [[plain]]), {}
+            elif key in IN_PLACE:
+                for options in self._alternatives(key, schema, passed):
+                    ways = _combined(ways, options)
+        for key in UNEVALUATED:
+            if key in schema:
+                ways = [[*way, *_unevaluated(key, schema[key], way)] for way in ways]
+        return ways
+
+    def _alternatives(self, key: str, schema: Schema, passed: frozenset[str]) -> Iterable[list[Way]]:
+        """What a keyword asks for: of each item one way."""
+        value = schema[key]
+
+        def ways(one: Any) -> list[Way]:
+            return self.of(one, passed)
+
+        if key == "$ref":
+            if value in passed:
+                raise invalid("its $ref leads only to itself")
+            yield self.of(self._targets[value], passed | {value})
+        elif key == "allOf":
+            yield from map(ways, value)
+        elif key == "anyOf":
+            yield [way for one in value for way in ways(one)]
+        elif key == "oneOf":
+            yield [way for one in self.exclusive(value, closed=False) for way in ways(one)]
+        elif key in ("not", _NOR):
+            yield _silent(ways(self._not(value, schema, "not" if key == "not" else "oneOf")))
+        elif key == "if" and ("then" in schema or "else" in schema):
+            then, other = schema.get("then", True), schema.get("else", True)
+            fits = ways(both([value, then]))
+            try:
+                unfit = _silent(ways(negated(value, self._targets)))
+                yield fits + _combined(unfit, ways(other))
+            except Unsayable:
+                yield fits + _silent(ways(both([then, other])))
+        elif key == "dependentRequired":
+            for name, needed in value.items():
+                yield [[_lacks(name)], [{"required": [name, *needed]}]]
+        elif key == "dependentSchemas":
+            for name, one in value.items():
+                yield [[_lacks(name)], *([{"required": [name]}, *way] for way in ways(one))]
+
+    def _not(self, value: Any, schema: Schema, key: str) -> Any:
+        try:
+            return negated(value, self._targets, kinds_of(schema))
+        except Unsayable:
+            raise invalid(f"{key} cannot be kept") from None
+
+    def refused(self, value: Any, key: str) -> Any:
+        return self._not(value, {}, key)
+
+    def exclusive(self, options: list[Any], *, closed: bool) -> list[Any]:
+        """Options of which no instance of one fits another; with `closed` their objects have no more
+        properties than they name."""
+        result: list[Any] = []
+        for at, one in enumerate(options):
+            others = [
+                other
+                for place, other in enumerate(options)
+                if place != at and not apart(self.expanded(one), self.expanded(other), self.expanded, closed)
+            ]
+            if others:
+                kinds = sorted({kind for way in self.expanded(one) for kind in kinds_of(way)})
+                refused = [{_NOR: other, "type": kinds} for other in others]
+                result.append(both([one, *refused]))
+            else:
+                result.append(one)
+        return [one for one in result if one is not False]
+
+    def expanded(self, schema: Any) -> list[Schema]:
+        """Its ways, each as one schema."""
+        try:
+            return [merged(way) if way else {} for way in self.of(schema)]
+        except TooMany:
+            return [{}]
+
+
+def _combined(ways: list[Way], options: list[Way]) -> list[Way]:
+    if len(ways) * len(options) > _MOST_WAYS:
+        raise TooMany
+    return [[*one, *other] for one, other in product(ways, options)]
+
+
+def _lacks(name: str) -> Schema:
+    return {"properties": {name: False}}
+
+
+def _silent(ways: list[Way]) -> list[Way]:
+    return [[{**part, SILENT: True} for part in way] for way in ways]
+
+
+def _unevaluated(key: str, value: Any, way: Way) -> list[Schema]:
+    """What holds for what no part of a way speaks of."""
+    way = [part for part in way if SILENT not in part]
+    if key == "unevaluatedItems":
+        if any("items" in part for part in way):
+            return []
+        longest = max((len(part.get("prefixItems", ())) for part in way), default=0)
+        return [{"prefixItems": [True] * longest, "items": value}]
+    if any("additionalProperties" in part for part in way):
+        return []
+    patterns = {one: True for part in way for one in part.get("patternProperties", {})}
+    return [
+        {
+            "properties": dict.fromkeys(names_of(way), True),
+            "patternProperties": patterns,
+            "additionalProperties": value,
+        }
+    ]
