@@ -1,7 +1,8 @@
 """The engine process: commands from standard input, events to standard output, one model between them.
 
-A reader thread takes commands, answers what needs only the vocabulary, and prepares the rest; the main
-thread runs the batch loop. When standard input closes, the server is gone and the process ends.
+A reader thread takes commands, answers what needs only the vocabulary, and prepares the rest, but for what
+takes long, which has a thread of its own; the main thread runs the batch loop. When standard input closes,
+the server is gone and the process ends.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import queue
 import sys
 import threading
 import traceback
-from collections.abc import Callable
 from functools import partial
 from typing import BinaryIO
 
@@ -25,6 +25,7 @@ from puna.engine.libllama import Context, Model, max_sequences
 from puna.engine.loop import BatchLoop
 from puna.engine.messages import (
     HEADER,
+    Cancel,
     Command,
     Detokenize,
     Embed,
@@ -40,6 +41,7 @@ from puna.engine.messages import (
     frame,
 )
 from puna.engine.pictures import Gallery
+from puna.engine.preparation import Preparation, Work, is_long
 from puna.types import BadRequest, EngineInfo, LoadSpec, PunaError
 
 _RETAINED_SLOTS = 16
@@ -61,7 +63,7 @@ _PAUSE = 0.02
 
 
 class Output:
-    """Writes frames of events; called from both threads."""
+    """Writes frames of events; called from all threads."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -81,7 +83,7 @@ class Runner:
     def __init__(self, spec: LoadSpec, output: Output, *, embedding: bool) -> None:
         self._output = output
         self._events: list[Event] = []
-        self._inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
         model = self._model = Model(
             spec.path,
             adapters=spec.adapters,
@@ -135,6 +137,7 @@ class Runner:
             )
         num_ctx = min(most, context.n_ctx)
         self._intake = Intake(model, gallery, num_ctx=num_ctx)
+        self._preparation = Preparation(self._prepared, self._deliver)
         _warm_up(model, context)
         self.info = EngineInfo(
             num_ctx=num_ctx,
@@ -160,7 +163,7 @@ class Runner:
                 self._output.send(self._events)
                 self._events.clear()
 
-    def _wait(self) -> Callable[[], None]:
+    def _wait(self) -> Work:
         """The next piece of work; a pause in the work is used for what makes later requests quicker."""
         try:
             return self._inbox.get(timeout=_PAUSE)
@@ -183,20 +186,39 @@ class Runner:
         decoder = msgspec.msgpack.Decoder(Command)
         while header := commands.read(HEADER):
             command = decoder.decode(commands.read(int.from_bytes(header, "little")))
-            try:
-                self._handle(command)
-            except BadRequest as error:
-                self._output.send([Failed(command.request, str(error), "request")])
-            except Exception as error:
-                self._output.send([Failed(command.request, f"{type(error).__name__}: {error}")])
+            if isinstance(command, Cancel):
+                # One that is still being prepared is not wanted any more; others are the loop's.
+                if not self._preparation.forget(command.request):
+                    self._inbox.put(partial(self._loop.cancel, command.request))
+            elif is_long(command):
+                self._preparation.begin(command)
+            elif work := self._prepared(command):
+                self._inbox.put(work)
 
-    def _handle(self, command: Command) -> None:
+    def _deliver(self, request: int, work: Work, wanted: bool) -> None:
+        def undone() -> None:
+            work()
+            self._loop.cancel(request)
+
+        self._inbox.put(work if wanted else undone)
+
+    def _prepared(self, command: Command) -> Work | None:
+        """What the loop is to do for a command; None where that is nothing."""
+        try:
+            return self._work(command)
+        except BadRequest as error:
+            self._output.send([Failed(command.request, str(error), "request")])
+        except Exception as error:
+            self._output.send([Failed(command.request, f"{type(error).__name__}: {error}")])
+        return None
+
+    def _work(self, command: Command) -> Work | None:
         loop = self._loop
         if isinstance(command, Generate):
             if not isinstance(loop, BatchLoop):
                 raise BadRequest("this model turns text into vectors and cannot generate")
-            self._inbox.put(partial(loop.submit, self._intake.sequence(command)))
-        elif isinstance(command, Embed):
+            return partial(loop.submit, self._intake.sequence(command))
+        if isinstance(command, Embed):
             if not isinstance(loop, Embedder) or loop.ranks:
                 raise BadRequest("this model does not turn text into vectors")
             texts = embedder.prepare(
@@ -206,8 +228,8 @@ class Runner:
                 truncate=command.truncate,
                 limit=self.info.num_ctx,
             )
-            self._inbox.put(partial(loop.submit, texts))
-        elif isinstance(command, Rank):
+            return partial(loop.submit, texts)
+        if isinstance(command, Rank):
             if not isinstance(loop, Embedder) or not loop.ranks:
                 raise BadRequest("this model does not rank documents")
             made = embedder.prepare_pairs(
@@ -218,15 +240,14 @@ class Runner:
                 truncate=command.truncate,
                 limit=self.info.num_ctx,
             )
-            self._inbox.put(partial(loop.submit, made))
-        elif isinstance(command, Tokenize):
+            return partial(loop.submit, made)
+        if isinstance(command, Tokenize):
             tokens = self._intake.tokenize(command.text, add_bos=command.add_bos)
             self._output.send([Tokens(command.request, tokens)])
         elif isinstance(command, Detokenize):
             text = self._model.detokenize(command.tokens)
             self._output.send([PlainText(command.request, text)])
-        else:
-            self._inbox.put(partial(loop.cancel, command.request))
+        return None
 
 
 def _threads(model: Model) -> int:

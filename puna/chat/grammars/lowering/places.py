@@ -147,6 +147,8 @@ class Lowering:
 
     def _open(self, schema: Schema) -> Any:
         """A schema of too many combinations: its alternatives as they are."""
+        if self._ways.number(schema) > _MOST_COMBINED:
+            raise TooMany
         for key in UNEVALUATED:
             if key in schema:
                 raise invalid(f"{key} cannot be kept beside so many alternatives")
@@ -166,6 +168,9 @@ class Lowering:
             return schema
         return self._open(schema)
 
+
+_MOST_COMBINED = 1000
+"""Combinations of alternatives that a grammar can follow: each costs at every token."""
 
 _COMBINING = ("allOf", "anyOf", "oneOf")
 

@@ -67,6 +67,19 @@ class Ways:
                 ways = [[*way, *_unevaluated(key, schema[key], way)] for way in ways]
         return ways
 
+    def number(self, schema: Any, passed: frozenset[str] = frozenset()) -> int:
+        """About how many ways there are to fit."""
+        if not isinstance(schema, dict) or schema.get("$ref") in passed:
+            return 1
+        found = 1
+        for key in ("anyOf", "oneOf"):
+            found *= sum(self.number(one, passed) for one in schema.get(key, ())) or 1
+        for one in schema.get("allOf", ()):
+            found *= self.number(one, passed)
+        if "$ref" in schema:
+            found *= self.number(self._targets[schema["$ref"]], passed | {schema["$ref"]})
+        return found
+
     def _alternatives(self, key: str, schema: Schema, passed: frozenset[str]) -> Iterable[list[Way]]:
         """What a keyword asks for: of each item one way."""
         value = schema[key]
