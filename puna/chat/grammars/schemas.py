@@ -8,18 +8,15 @@ from typing import Any, NamedTuple
 
 from puna.types import BadRequest
 
+from .patterns import workable
+
 _COMBINATORS = {"allOf", "anyOf", "oneOf", "$ref", "not", "if", "patternProperties"}
 _DEFINITIONS = ("$defs", "definitions")
 _OF_SCHEMAS = ("properties", "patternProperties", *_DEFINITIONS)
 _LISTED = ("anyOf", "prefixItems")
 TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
-# Of regular expressions, what looks around or back.
-_UNWORKABLE = re.compile(r"\(\?|\\[1-9bBAZzGk]")
 
 Schema = dict[str, Any]
-
-_FORMATS = {"date", "date-time", "duration", "email", "hostname", "ipv4", "ipv6", "time", "uri", "uuid"}
-"""Those that llguidance keeps."""
 
 _DATA = ("enum", "const", "default", "examples", "required")
 
@@ -40,6 +37,14 @@ def _are_schemas(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_is_schema, value))
 
 
+def _is_regex(pattern: str) -> bool:
+    try:
+        re.compile(pattern)
+    except re.error:
+        return False
+    return workable(pattern) is not None
+
+
 _KINDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
         _OF_SCHEMAS, lambda value: isinstance(value, dict) and all(map(_is_schema, value.values()))
@@ -49,7 +54,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), _is_size),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), _is_number),
     **dict.fromkeys(("$ref", "format"), lambda value: isinstance(value, str)),
-    "pattern": lambda value: isinstance(value, str) and not _UNWORKABLE.search(value),
+    "pattern": lambda value: isinstance(value, str) and _is_regex(value),
     "enum": lambda value: isinstance(value, list) and bool(value),
     "required": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
 }
@@ -153,6 +158,12 @@ def _workable(schema: Any, root: Schema) -> Any:
             continue
         if key in _OF_SCHEMAS:
             result[key] = {name: _workable(one, root) for name, one in value.items()}
+        elif key == "pattern":
+            *others, result[key] = workable(value) or [""]
+            if others:
+                result["allOf"] = [*result.get("allOf", ()), *({"pattern": one} for one in others)]
+        elif key == "allOf":
+            result[key] = [*result.get(key, ()), *_workable(value, root)]
         elif key == "type":
             if kept := _types(value):
                 result[key] = kept

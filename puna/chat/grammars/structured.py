@@ -103,6 +103,8 @@ class Values:
         least = least if isinstance(least, int) else 0
         if most == 0:
             return self._bracketed("[]", "")
+        if most == 1:
+            return self._bracketed("[]", item if least else f"({item})?")
         further = "*"
         if least > 1 or isinstance(most, int):
             further = f"{{{max(least - 1, 0)},{most - 1 if isinstance(most, int) else ''}}}"

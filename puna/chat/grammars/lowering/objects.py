@@ -7,10 +7,10 @@ from itertools import combinations, islice
 from math import comb
 from typing import Any
 
+from puna.chat.grammars.patterns import FORMATS, workable
 from puna.chat.grammars.schemas import Schema
 
 from .merging import both, matches
-from .patterns import FORMATS, workable
 from .references import invalid
 
 _MOST_CHOICES = 64

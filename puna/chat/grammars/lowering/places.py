@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from puna.chat.grammars.patterns import held_by, workable
 from puna.chat.grammars.schemas import Schema
 
 from .arrays import array
@@ -17,7 +18,6 @@ from .merging import both, merged
 from .negation import kinds_of
 from .numbers import number
 from .objects import object_
-from .patterns import held_by, workable
 from .references import Document, invalid
 from .ways import IN_PLACE, UNEVALUATED, TooMany, Way, Ways
 
