@@ -99,7 +99,7 @@ class Rules:
 
 def literal(text: str) -> str:
     """`text` as Lark writes it."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", r"\x7f")
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", r"\u007f")
 
 
 def literals(texts: Iterable[str]) -> str:

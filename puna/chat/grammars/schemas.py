@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from puna.types import BadRequest
 
+from .keywords import TYPES, Schema
+from .lowering import lowered
 from .patterns import workable
 
 _COMBINATORS = {"allOf", "anyOf", "oneOf", "$ref", "not", "if", "patternProperties"}
 _DEFINITIONS = ("$defs", "definitions")
 _OF_SCHEMAS = ("properties", "patternProperties", *_DEFINITIONS)
 _LISTED = ("anyOf", "prefixItems")
-TYPES = {"object", "array", "string", "number", "integer", "boolean", "null"}
-
-Schema = dict[str, Any]
 
 _DATA = ("enum", "const", "default", "examples", "required")
 
@@ -96,6 +96,11 @@ def _arguments(given: Schema, field: str) -> Schema:
     schema = {**closed(schema), "type": "object"}
     if not _COMBINATORS & schema.keys() and not schema.get("properties"):
         schema.setdefault("additionalProperties", False)
+    with suppress(BadRequest):
+        said = lowered(schema)
+        # Parameters that may be of several kinds are none that a notation can write one by one.
+        if said.get("properties") or not schema.get("properties"):
+            return said
     return schema
 
 

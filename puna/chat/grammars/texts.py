@@ -16,7 +16,7 @@ from .schemas import Function, Schema, closed, resolved, standing_alone
 from .structured import Style, Values
 
 _ANCHORED = re.compile(r"(\^?)((?:[^\\^$]|\\.|\[\^)*?)(\$?)", re.DOTALL)
-_COMBINED = re.compile(r'"(allOf|patternProperties|prefixItems|minProperties|maxProperties)":')
+_COMBINED = re.compile(r'"(patternProperties|prefixItems|minProperties|maxProperties)":')
 _JSON_BEGINS = r"/\s*[\[{\"0-9-](?s:.*)/"
 _JSON_WORDS = r"/\s*([tT][rR][uU][eE]|[fF][aA][lL][sS][eE]|[nN][uU][lL][lL])\s*/"
 
@@ -181,7 +181,9 @@ def conditions(schema: Schema) -> list[str]:
 def _anchored(pattern: str) -> str:
     """A pattern that may be found anywhere as one that the whole text matches; "" if that cannot be said."""
     found = _ANCHORED.fullmatch(pattern)
-    if not found or "(?" in pattern or ((found[1] or found[3]) and re.search(r"\|(?![^(]*\))", pattern)):
+    if not found or re.search(r"\(\?(?!:)", pattern):
+        return ""
+    if (found[1] or found[3]) and re.search(r"\|(?![^(]*\))", pattern):
         return ""
     try:
         re.compile(pattern)

@@ -83,7 +83,7 @@ def test_what_is_no_schema_language_is_let_go_in_tools():
     }
     [function] = functions([{"function": {"name": "f", "parameters": given}}])
     assert function.parameters["type"] == "object"
-    assert function.parameters["properties"] == {"a": {}, "b": {"type": ["string"], "enum": ["type"]}}
+    assert function.parameters["properties"] == {"a": True, "b": {"type": ["string"], "enum": ["type"]}}
 
 
 def test_a_part_keeps_its_references():
@@ -104,4 +104,21 @@ def test_null_properties_are_none():
 def test_a_reference_that_leads_nowhere_is_let_go_in_tools():
     schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/nope"}, "b": {"$ref": "http://x/y"}}}
     (function,) = functions([{"function": {"name": "f", "parameters": schema}}])
-    assert function.parameters["properties"] == {"a": {}, "b": {}}
+    assert function.parameters["properties"] == {"a": True, "b": True}
+
+
+def test_what_is_said_otherwise_in_content_is_said_otherwise_in_tools():
+    given = {
+        "type": "object",
+        "properties": {
+            "day": {"type": "string", "format": "date"},
+            "set": {"type": "array", "items": {"type": "boolean"}, "uniqueItems": True},
+            "code": {"type": "string", "pattern": "^(?=.*[A-Z])\\w{2}$"},
+        },
+        "required": ["day"],
+    }
+    (function,) = functions([{"function": {"name": "f", "parameters": given}}])
+    day, unique, code = function.parameters["properties"].values()
+    assert "pattern" in day
+    assert [True, True] not in [one.get("const") for one in unique["allOf"][0]["anyOf"]]
+    assert "^(?=" not in str(code)

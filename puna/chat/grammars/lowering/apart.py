@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from puna.chat.grammars.schemas import Schema
+from puna.chat.grammars.keywords import Schema
 
 from .merging import same
 from .negation import kinds_of

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from itertools import combinations, permutations
 from typing import Any
 
-from puna.chat.grammars.schemas import Schema
+from puna.chat.grammars.keywords import Schema
 
 from .merging import both, same
 from .negation import kind_of, kinds_of

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.chat.grammars.schemas import Schema
+from puna.chat.grammars.keywords import Schema
 
 
 def ends(schema: Schema) -> bool:

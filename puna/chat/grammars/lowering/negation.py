@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
-from puna.chat.grammars.schemas import TYPES, Schema
+from puna.chat.grammars.keywords import TYPES, Schema
 
 _KINDS: list[tuple[str, Callable[[Any], bool]]] = [
     ("null", lambda value: value is None),

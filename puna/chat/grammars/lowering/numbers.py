@@ -6,7 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from puna.chat.grammars.schemas import Schema
+from puna.chat.grammars.keywords import Schema
 
 from .references import invalid
 

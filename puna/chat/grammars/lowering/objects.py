@@ -7,8 +7,8 @@ from itertools import combinations, islice
 from math import comb
 from typing import Any
 
+from puna.chat.grammars.keywords import Schema
 from puna.chat.grammars.patterns import FORMATS, workable
-from puna.chat.grammars.schemas import Schema
 
 from .merging import both, matches
 from .references import invalid

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from puna.chat.grammars.keywords import Schema
 from puna.chat.grammars.patterns import held_by, workable
-from puna.chat.grammars.schemas import Schema
 
 from .arrays import array
 from .ending import ends
@@ -122,7 +122,9 @@ class Lowering:
             result |= array(schema, self.located, self._ways.expanded, self._ways.refused, further)
         if result.get("type") == [] or result.get("enum") == []:
             return False
-        return both([result, *further])
+        if any(one is False for one in further):
+            return False
+        return {**result, "allOf": further} if further else result or True
 
     def _strings(self, schema: Schema, further: list[Any]) -> Schema:
         """Its patterns and formats; beyond one of each they are further schemas."""

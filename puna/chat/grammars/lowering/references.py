@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin
 
-from puna.chat.grammars.schemas import TYPES, Schema
+from puna.chat.grammars.keywords import TYPES, Schema
 from puna.types import BadRequest
 
 _MAPS = ("properties", "patternProperties", "dependentSchemas")

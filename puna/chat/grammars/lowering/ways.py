@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
-from puna.chat.grammars.schemas import Schema
+from puna.chat.grammars.keywords import Schema
 
 from .apart import apart
 from .merging import SILENT, both, merged
