@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 from .source import Malformed, Source, Step
@@ -69,15 +70,28 @@ def objects(source: Source) -> Step[None]:
             return
 
 
-def bare_objects(source: Source, tools: Tools) -> Step[None]:
+def bare_objects(
+    source: Source, tools: Tools, called: Callable[[str, dict[str, Any]], None] | None = None
+) -> Step[None]:
     """The same without a marker: only what cannot be taken for an answer in JSON, a call to one of the tools.
 
-    An object is given up as soon as its beginning is not that of a call.
+    An object is given up as soon as its beginning is not that of a call; a bracket that may begin another
+    notation's marker is left. `called` for each, `Source.called` without.
     """
-    bracket = yield from source.choice("[")
-    while True:
+    begun = yield from source.choice("{", "[{", "[ {", "[\n")
+    if begun == "[\n":
         yield from source.blank()
         yield from source.expect("{")
+    elif not begun:
+        raise Malformed
+    yield from behind_brace(source, tools, called or source.called, begun[0].replace("{", ""))
+
+
+def behind_brace(
+    source: Source, tools: Tools, called: Callable[[str, dict[str, Any]], None], bracket: str = ""
+) -> Step[None]:
+    """Bare objects from behind the first one's brace; `called` for each."""
+    while True:
         yield from source.blank()
         key = yield from source.choice(
             '"name"', '"type"', '"function"', '"id"', '"arguments"', '"parameters"'
@@ -97,12 +111,13 @@ def bare_objects(source: Source, tools: Tools) -> Step[None]:
         name, arguments = named_call(json_value(begun + rest))
         if name not in tools.names or (not arguments and tools.required(name)):
             raise Malformed
-        source.called(name, arguments)
+        called(name, arguments)
         yield from source.blank()
         separator = yield from source.choice(*(",", "]") if bracket else (";",))
         if separator == "]" or not (separator or (yield from source.ahead()) == "{"):
             return
-        source.drop()
+        yield from source.blank()
+        yield from source.expect("{")
 
 
 def python_calls(close: str) -> Reading:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from functools import lru_cache
-from itertools import groupby
+from itertools import zip_longest
 from typing import Any, TypeVar
 
 from .markers import Markers, markers
@@ -52,14 +52,16 @@ class Source:
     def parts(self) -> list[Part]:
         """The parts since the last time, neighbouring text in one."""
         found, self._parts = self._parts, []
-        if len(found) < 2:
-            return found
         merged: list[Part] = []
-        for kind, run in groupby(found, type):
-            if kind is Called:
-                merged.extend(run)
-            else:
-                merged.append(kind("".join(part.text for part in run)))  # pyright: ignore
+        run: list[str] = []
+        for part, following in zip_longest(found, found[1:]):
+            if isinstance(part, Called):
+                merged.append(part)
+                continue
+            run.append(part.text)
+            if type(following) is not type(part):
+                merged.append(type(part)("".join(run)))
+                run.clear()
         return merged
 
     # What becomes of what was read.

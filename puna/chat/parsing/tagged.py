@@ -66,6 +66,8 @@ class Tagged:
     calls: Mapping[str, Reading] = field(default_factory=dict)
     bare: Reading | None = None
     """A call without a marker, where content begins with a bracket."""
+    slips: Mapping[str, Reading] = field(default_factory=dict)
+    """What these models write for a call by mistake. Unlike `calls`, no grammar takes hold of it."""
     dropped: tuple[str, ...] = ()
     """Notation that is never content."""
     special: frozenset[str] = frozenset()
@@ -87,19 +89,22 @@ class Tagged:
         dropped = asked.think is False and watched is not None and watched.unwanted_is_dropped
         reasoning: Kind = None if dropped else Thinking
         begins = (watched.open,) if watched and watched.anywhere else ()
-        in_content = markers(*calls, *begins, *self.dropped)
+        slips = self.slips if tools.names else {}
+        in_content = markers(*calls, *slips, *begins, *self.dropped)
         in_reasoning = None
         if watched:
             in_reasoning = markers(watched.close, *(calls if watched.calls_end_it else ()))
 
         thinking = opened
         if watched and not asked.continues:
-            # A model may open its reasoning although the prompt did.
+            # A model may open or close its reasoning although the prompt did.
             yield from source.blank()
-            if (yield from source.choice(watched.open)):
-                thinking = True
+            begun = yield from source.choice(watched.open, watched.close)
+            thinking = begun == watched.open or (opened and not begun)
             if thinking:
                 yield from _begin(source, watched)
+            elif begun:
+                yield from source.skip()
         bare = None if asked.continues or not tools.names else self.bare
         while True:
             if thinking:
@@ -117,8 +122,9 @@ class Tagged:
                 continue
             else:
                 marker = yield from source.text(in_content, Content)
-                if marker in calls:
-                    yield from _call(source, calls[marker], tools, Content)
+                if marker in calls or marker in slips:
+                    reading = calls[marker] if marker in calls else slips[marker]
+                    yield from _call(source, reading, tools, Content)
                 elif marker in begins and watched:
                     thinking = True
                     yield from _begin(source, watched)
@@ -129,9 +135,13 @@ class Tagged:
 
 
 def _begin(source: Source, tags: Tags) -> Step[None]:
-    if tags.name:
-        yield from source.choice(tags.name)
-    yield from source.skip()
+    """From behind the opening tag, which may come again."""
+    begun = tags.open
+    while begun:
+        if tags.name:
+            yield from source.choice(tags.name)
+        yield from source.skip()
+        begun = yield from source.choice(tags.open)
 
 
 def _call(source: Source, reading: Reading, tools: Tools, kind: Kind) -> Step[bool]:

@@ -24,6 +24,7 @@ FORMS = sorted(
 )
 FAMILY = [*((name, "") for name in FORMS), ("generic", ""), ("generic", MARKED)]
 SCHEMAS = {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in TOOLS}
+BEGUN = {"glimmer": " to=now<|message|><atem:function_calls>"}
 PROMPTS = ("", "<think>\n")
 
 each_family = pytest.mark.parametrize(
@@ -52,7 +53,7 @@ def answers(family: str, template: str, spelled: str, count: int, **asked: Any) 
     assert grammar
     control = special_tokens(family, template) if spelled == "special" else frozenset()
     form = format_of(family, template)
-    begin = ""
+    begin = BEGUN.get(family, "") if begun else ""
     if isinstance(form, Tagged) and begun:
         begin = next(iter(form.calls), '{"name": "now"')
     read: list[list[Part]] = []
@@ -77,7 +78,8 @@ def begins(family: str, template: str) -> list[str]:
     form = format_of(family, template)
     if isinstance(form, Tagged):
         return [marker for marker in form.calls if marker != "Action:"]
-    return ["<atem:function_calls>"] if family == "glimmer" else ["to=functions"]
+    # Glimmer may speak of its notation to others than the tools.
+    return [] if family == "glimmer" else ["to=functions"]
 
 
 @each_family

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from puna.chat.parsing import Called, Content
@@ -81,7 +83,7 @@ def test_a_call_cut_short_is_content_unchanged_or_complete(written: Written):
     text = text.removeprefix("<|start|>assistant to=forecast<|message|>")
     for end in range(len(text)):
         parts = parsed(written.family, text[:end])
-        if written.family in ("glm", "laguna") and text[:end].rstrip().endswith("</arg_value>"):
+        if written.family in ("glm", "laguna") and re.search(r"</arg_value>\s*(</\w*)?$", text[:end]):
             continue  # the outer tag may be missing
         assert parts in (called(FORECAST), content(text[:end])), text[:end]
 

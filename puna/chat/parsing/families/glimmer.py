@@ -1,17 +1,19 @@
 """Glimmer: messages with recipients, `<|start|>assistant to=self<|message|>…<|eom|>`.
 
-To itself the model reasons. A call, whoever it is addressed to, is
-`<atem:function_calls><atem:invoke name="f"><atem:parameter name="k">v</atem:parameter>…`.
+To itself the model reasons. A call is
+`<atem:function_calls><atem:invoke name="f"><atem:parameter name="k">v</atem:parameter>…` in a message to the
+tool. Models get the recipient wrong: a message to somebody else that is nothing but a call is one, too.
 
 Source: Ollama model/parsers/glimmer.go.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from puna.chat.parsing.markers import markers
+from puna.chat.parsing.markers import Markers, markers
 from puna.chat.parsing.parts import Content, Thinking
 from puna.chat.parsing.source import Kind, Malformed, Source, Step
 from puna.chat.parsing.tagged import Asked
@@ -21,8 +23,9 @@ _START, _MESSAGE = "<|start|>", "<|message|>"
 _ENDS = ("<|eom|>", "<|eot|>")
 _CALLS, _CALLS_END = "<atem:function_calls>", "</atem:function_calls>"
 _INVOKE = '<atem:invoke name="'
-_BOUNDARIES = markers(*_ENDS, _START, _CALLS)
-_BOUNDARIES_WITHOUT_CALLS = markers(*_ENDS, _START)
+_PARAMETER = '<atem:parameter name="'
+_BOUNDARIES = markers(*_ENDS, _START)
+_BOUNDARIES_AND_CALLS = markers(*_ENDS, _START, _CALLS)
 
 
 @dataclass(frozen=True)
@@ -30,30 +33,44 @@ class Glimmer:
     special: frozenset[str] = frozenset({_START, _MESSAGE, *_ENDS})
 
     def read(self, source: Source, asked: Asked) -> Step[None]:
-        boundaries = _BOUNDARIES if asked.tools.names else _BOUNDARIES_WITHOUT_CALLS
-        boundary, kind = _START, Content
+        tools = asked.tools
+        boundary, kind, until = _START, Content, _BOUNDARIES
+        first = True
         while boundary:
             if boundary == _START:
                 try:
                     recipient = yield from _header(source)
-                    kind: Kind = Content
-                    if recipient == "self":
-                        kind = None if asked.think is False else Thinking
                 except Malformed:
-                    source.give_back(Content)
-                    kind = Content
+                    source.give_back(kind)
+                    recipient = "" if first else None
+                if recipient is not None:
+                    kind, until = _body(recipient, asked)
             elif boundary == _CALLS:
+                recipient = None
                 try:
-                    yield from _calls(source, asked.tools)
+                    yield from _calls(source, tools, source.called)
                     yield from source.skip()
                 except (ValueError, RecursionError):
                     source.give_back(kind)
             else:
+                recipient = None
                 yield from source.skip()
-                kind = Content
-            boundary = yield from source.text(boundaries, kind)
-            if boundary and boundary != _CALLS:
-                source.give_back_before(kind)
+                kind, until = Content, _BOUNDARIES
+            first = False
+            alone = recipient is not None and tools.names and kind is Content and until is _BOUNDARIES
+            boundary = (yield from _alone(source, tools)) if alone else ""
+            if not boundary:
+                boundary = yield from source.text(until, kind)
+                if boundary and boundary != _CALLS:
+                    source.give_back_before(kind)
+
+
+def _body(recipient: str, asked: Asked) -> tuple[Kind, Markers | None]:
+    """What a message to this recipient is, and what may end or interrupt it."""
+    if recipient == "self":
+        return None if asked.think is False else Thinking, _BOUNDARIES
+    addressed = _own_name(recipient, asked.tools) in asked.tools.names
+    return Content, _BOUNDARIES_AND_CALLS if addressed else _BOUNDARIES
 
 
 def _header(source: Source) -> Step[str]:
@@ -71,32 +88,72 @@ def _header(source: Source) -> Step[str]:
     return recipient
 
 
-def _calls(source: Source, tools: Tools) -> Step[None]:
+def _alone(source: Source, tools: Tools) -> Step[str]:
+    """Calls that are all there is of a message to somebody else; what ends it, or "" when they are not."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    try:
+        yield from source.blank()
+        yield from source.expect(_CALLS)
+        yield from _calls(source, tools, lambda *call: found.append(call))
+        yield from source.blank()
+        end = yield from source.choice(*_ENDS, _START)
+        if not end and (yield from source.ahead()):
+            raise Malformed
+    except (ValueError, RecursionError):
+        source.give_back(Content)
+        return ""
+    for name, arguments in found:
+        source.called(name, arguments)
+    return end
+
+
+def _calls(source: Source, tools: Tools, called: Callable[[str, dict[str, Any]], None]) -> Step[None]:
+    """From behind the first tag; `called` for each."""
     yield from source.blank()
     yield from source.expect(_INVOKE)
     while True:
-        name, _ = yield from source.until('">')
-        name = name.replace(_MESSAGE, "")
-        namespace, _, rest = name.partition(".")
-        if name not in tools.names and rest in tools.names and rest.partition(".")[0] == namespace:
-            name = rest
+        name, begun = yield from _name(source)
+        name = _own_name(name, tools)
         if name not in tools.names:
             raise Malformed
         arguments: dict[str, Any] = {}
         while True:
             yield from source.blank()
-            if (yield from source.choice('<atem:parameter name="')):
-                key, _ = yield from source.until('">')
-                value, _ = yield from source.until("</atem:parameter>")
-                arguments[key] = tools.typed(name, key, value)
-            else:
+            if not begun and not (yield from source.choice(_PARAMETER)):
                 break
+            key, _ = yield from source.until('">')
+            value, _ = yield from source.until("</atem:parameter>")
+            arguments[key] = tools.typed(name, key, value)
+            begun = False
         yield from source.expect("</atem:invoke>")
-        source.called(name, arguments)
+        called(name, arguments)
         yield from source.blank()
         if not (yield from source.choice(_INVOKE)):
             break
     yield from source.closer(_CALLS_END)
+
+
+def _name(source: Source) -> Step[tuple[str, bool]]:
+    """A function's name, and whether its first parameter has begun.
+
+    These models may write `<|message|>` within the name, or for what ends it.
+    """
+    name = ""
+    while True:
+        part, end = yield from source.until('">', _MESSAGE)
+        name += part
+        if end != _MESSAGE:
+            return name, False
+        if (yield from source.choice(_PARAMETER)):
+            return name, True
+
+
+def _own_name(name: str, tools: Tools) -> str:
+    """The tool's name without the namespace that these models may put before it."""
+    namespace, _, rest = name.partition(".")
+    if name not in tools.names and rest in tools.names and rest.partition(".")[0] == namespace:
+        return rest
+    return name
 
 
 GLIMMER = Glimmer()

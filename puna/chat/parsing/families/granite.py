@@ -8,7 +8,8 @@ common/chat.cpp.
 
 from __future__ import annotations
 
-from puna.chat.parsing.calls import json_calls
+from puna.chat.parsing.calls import bare_objects, json_calls
+from puna.chat.parsing.slips import SLIPS
 from puna.chat.parsing.tagged import Tagged, Tags
 
 GRANITE = Tagged(
@@ -17,6 +18,8 @@ GRANITE = Tagged(
         "<|tool_call|>": json_calls("<|/tool_call|>"),
         "<tool_call>": json_calls("</tool_call>"),
     },
+    bare=bare_objects,
+    slips=SLIPS,
     dropped=("<response>", "</response>"),
     special=frozenset(
         {"<|tool_call|>", "<|/tool_call|>", "<tool_call>", "</tool_call>", "<think>", "</think>"}

@@ -1,12 +1,17 @@
 """Hermes and Qwen 2.5, 3 and 3-VL: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`.
 
-Sources: Ollama model/parsers/qwen3.go and qwen3vl.go; the templates of NousResearch's Hermes 3 and Qwen's
-models.
+So do EXAONE 4, MiMo, SmolLM3 and ERNIE 4.5, which puts its answer in `<response>`.
+
+Sources: Ollama model/parsers/qwen3.go and qwen3vl.go; the templates of NousResearch's Hermes 3, Qwen's and
+Baidu's models; vLLM's ernie45 parsers.
 """
 
 from __future__ import annotations
 
-from puna.chat.parsing.calls import objects
+from dataclasses import replace
+
+from puna.chat.parsing.calls import bare_objects, objects
+from puna.chat.parsing.slips import SLIPS
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
 from puna.chat.parsing.values import Tools
@@ -27,4 +32,11 @@ def _call(source: Source, tools: Tools) -> Step[None]:
         yield from source.closer("</tool_call>")
 
 
-HERMES = Tagged(tags=THINK, calls={"<tool_call>": _call}, special=SPECIAL)
+HERMES = Tagged(
+    tags=THINK,
+    calls={"<tool_call>": _call},
+    bare=bare_objects,
+    slips=SLIPS,
+    special=SPECIAL,
+)
+ERNIE = replace(HERMES, dropped=("<response>", "</response>"))

@@ -8,6 +8,7 @@ Sources: Meta's prompt format pages for Llama 3.1 and 3.2; llama.cpp common/chat
 from __future__ import annotations
 
 from puna.chat.parsing.calls import bare_objects, keywords, objects
+from puna.chat.parsing.slips import BARE
 from puna.chat.parsing.source import Malformed, Source, Step
 from puna.chat.parsing.tagged import Tagged
 from puna.chat.parsing.values import Tools, json_object
@@ -35,5 +36,6 @@ def _function(source: Source, tools: Tools) -> Step[None]:
 LLAMA3 = Tagged(
     calls={"<|python_tag|>": _behind_python_tag, "<function=": _function},
     bare=bare_objects,
+    slips=BARE,
     special=frozenset({"<|python_tag|>"}),
 )

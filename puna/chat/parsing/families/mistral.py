@@ -8,7 +8,8 @@ Sources: Ollama model/parsers/ministral.go; mistral-common's instruct tokenizers
 
 from __future__ import annotations
 
-from puna.chat.parsing.calls import objects
+from puna.chat.parsing.calls import bare_objects, objects
+from puna.chat.parsing.slips import BARE
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
 from puna.chat.parsing.values import Tools, json_object
@@ -18,6 +19,7 @@ def _calls(source: Source, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.ahead()) in ("[", "{"):
         yield from objects(source)
+        yield from source.closer("[/TOOL_CALLS]")
         return
     name = yield from source.word(r"\w.\-:/")
     if (yield from source.choice("[CALL_ID]", "[ARGS]")) == "[CALL_ID]":
@@ -30,5 +32,7 @@ def _calls(source: Source, tools: Tools) -> Step[None]:
 MISTRAL = Tagged(
     tags=Tags("[THINK]", "[/THINK]", anywhere=True),
     calls={"[TOOL_CALLS]": _calls},
+    bare=bare_objects,
+    slips=BARE,
     special=frozenset({"[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "[THINK]", "[/THINK]"}),
 )
