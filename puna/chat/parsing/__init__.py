@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
@@ -15,6 +16,7 @@ from .families import FAMILIES
 from .families.generic import generic, notation
 from .named import named_abilities
 from .parts import Called, Content, Parser, Part, Thinking
+from .slips import SLIPS
 from .stream import Format, Stream
 from .tagged import Asked
 from .values import Tools
@@ -63,4 +65,6 @@ def format_of(family: str, template: str) -> Format:
 
 @lru_cache(maxsize=64)
 def _generic(template: str) -> Format:
-    return generic(notation(template))
+    form = generic(notation(template))
+    # Of a template in Jinja nothing is learnt.
+    return replace(form, slips=SLIPS) if "{%" in template else form

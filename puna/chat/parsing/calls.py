@@ -11,6 +11,9 @@ from .source import Malformed, Source, Step
 from .tagged import Reading
 from .values import Tools, json_value, scalar
 
+Called = Callable[[str, dict[str, Any]], None]
+"""Takes a call's name and arguments; `Source.called` is one."""
+
 _NAMES = ("name", "tool_name", "function")
 _ARGUMENTS = ("arguments", "parameters")
 _BESIDES = {"id", "type", "index", "tool_call_id"}
@@ -70,27 +73,24 @@ def objects(source: Source) -> Step[None]:
             return
 
 
-def bare_objects(
-    source: Source, tools: Tools, called: Callable[[str, dict[str, Any]], None] | None = None
-) -> Step[None]:
+def bare_objects(source: Source, tools: Tools, called: Called | None = None) -> Step[None]:
     """The same without a marker: only what cannot be taken for an answer in JSON, a call to one of the tools.
 
-    An object is given up as soon as its beginning is not that of a call; a bracket that may begin another
-    notation's marker is left. `called` for each, `Source.called` without.
+    An object is given up as soon as its beginning is not that of a call. `called` for each, `Source.called`
+    without.
     """
+    # A bracket that may begin another notation's marker is left.
     begun = yield from source.choice("{", "[{", "[ {", "[\n")
+    if not begun:
+        raise Malformed
     if begun == "[\n":
         yield from source.blank()
         yield from source.expect("{")
-    elif not begun:
-        raise Malformed
-    yield from behind_brace(source, tools, called or source.called, begun[0].replace("{", ""))
+    yield from behind_brace(source, tools, called or source.called, begun[0])
 
 
-def behind_brace(
-    source: Source, tools: Tools, called: Callable[[str, dict[str, Any]], None], bracket: str = ""
-) -> Step[None]:
-    """Bare objects from behind the first one's brace; `called` for each."""
+def behind_brace(source: Source, tools: Tools, called: Called, begun: str = "{") -> Step[None]:
+    """Bare objects from behind the first one's brace; `begun` is "[" if they are in a list."""
     while True:
         yield from source.blank()
         key = yield from source.choice(
@@ -98,7 +98,7 @@ def behind_brace(
         )
         if not key:
             raise Malformed
-        begun = "{" + key
+        head = "{" + key
         if key == '"name"':
             yield from source.blank()
             yield from source.expect(":")
@@ -106,14 +106,14 @@ def behind_brace(
             name = yield from source.choice(*(json.dumps(one, ensure_ascii=False) for one in tools.names))
             if not name:
                 raise Malformed
-            begun += ":" + name
+            head += ":" + name
         rest = yield from source.bracketed(opened="{")
-        name, arguments = named_call(json_value(begun + rest))
+        name, arguments = named_call(json_value(head + rest))
         if name not in tools.names or (not arguments and tools.required(name)):
             raise Malformed
         called(name, arguments)
         yield from source.blank()
-        separator = yield from source.choice(*(",", "]") if bracket else (";",))
+        separator = yield from source.choice(*(",", "]") if begun == "[" else (";",))
         if separator == "]" or not (separator or (yield from source.ahead()) == "{"):
             return
         yield from source.blank()
@@ -139,6 +139,19 @@ def python_calls(close: str) -> Reading:
         yield from source.closer(close)
 
     return read
+
+
+def bare_python_calls(source: Source, tools: Tools) -> Step[None]:
+    """Such a list without a marker, from behind its bracket: every name must be that of one of the tools."""
+    while True:
+        yield from source.blank()
+        name = yield from source.word(r"\w.\-")
+        if name not in tools.names:
+            raise Malformed
+        source.called(name, (yield from keywords(source)))
+        yield from source.blank()
+        if (yield from source.choice(",", "]")) != ",":
+            break
 
 
 def keywords(source: Source) -> Step[dict[str, Any]]:

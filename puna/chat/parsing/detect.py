@@ -12,7 +12,18 @@ from .families.generic import notation
 
 # What shows in a template, Go's or Jinja's, and whose it is. The first that is there decides.
 _SHOWS: tuple[tuple[tuple[str, ...], str], ...] = (
+    (("｜DSML｜",), "deepseek3.2"),
     (("<｜tool▁calls▁begin｜>",), "deepseek"),
+    (("<|tool_calls_section_begin|>",), "kimi-k2"),
+    (("<minimax:tool_call>",), "minimax-m2"),
+    (("<seed:tool_call>",), "seed-oss"),
+    (("<|tools_prefix|>",), "apertus"),
+    (("<|function_call|>",), "gigachat"),
+    (("function call", "<|role_sep|>"), "gigachat"),
+    (("<|action_start|>", "<|plugin|>"), "internlm"),
+    (("<TOOLCALL>",), "nemotron-nano-v2"),
+    (("functools",), "phi4-mini"),
+    (("<|/tool|>",), "phi4-mini"),
     (("<|channel|>", "<|message|>"), "harmony"),
     (("<atem:function_calls>",), "glimmer"),
     (("[TOOL_CALLS]",), "mistral"),
@@ -27,16 +38,28 @@ _SHOWS: tuple[tuple[tuple[str, ...], str], ...] = (
     (("<function=", "<think>"), "qwen3.5"),
     (("<function=", "<parameter="), "qwen3-coder"),
     (("<function_calls>",), "olmo3"),
+    (("<tool_calls>",), "hunyuan"),
+    (("<response>", "<tool_call>"), "ernie"),
     (("<tool_call>",), "hermes"),
     (("<|python_tag|>",), "llama3"),
     (("<|start_header_id|>", '"parameters"'), "llama3"),
+    (("<|start_header_id|>", '"arguments"'), "llama3"),
+    (("<|header_start|>",), "llama4"),
     (("<｜Assistant｜>",), "deepseek"),
     (("[THINK]",), "mistral"),
     (("<|START_THINKING|>",), "cohere"),
     (("<think>", "<|im_start|>"), "hermes"),
 )
 
-_REASONS = ("<|channel|>analysis", "[THINK]", "<|START_THINKING|>", "<|channel>thought", "enable_thinking")
+_REASONS = (
+    "<|channel|>analysis",
+    "[THINK]",
+    "<|START_THINKING|>",
+    "<|channel>thought",
+    "<seed:think>",
+    "<|inner_prefix|>",
+    "enable_thinking",
+)
 _JINJA_CODE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 
 

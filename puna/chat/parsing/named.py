@@ -4,6 +4,8 @@ from __future__ import annotations
 
 _NO_TOOLS = {"glm-ocr", "olmo3-32b-think", "olmo3-think", "passthrough", "plain"}
 _NO_THINKING = {
+    "phi4-mini",
+    "llama4",
     "functiongemma",
     "gemma4-no-thinking",
     "glm-ocr",

@@ -70,6 +70,8 @@ class Tagged:
     """What these models write for a call by mistake. Unlike `calls`, no grammar takes hold of it."""
     dropped: tuple[str, ...] = ()
     """Notation that is never content."""
+    spaced: bool = False
+    """White space at what is dropped is notation, too."""
     special: frozenset[str] = frozenset()
     """Control tokens that must be written out for the format to be seen."""
 
@@ -128,6 +130,8 @@ class Tagged:
                 elif marker in begins and watched:
                     thinking = True
                     yield from _begin(source, watched)
+                elif marker and self.spaced:
+                    yield from source.skip()
                 elif marker:
                     source.drop_last()
             if not marker:

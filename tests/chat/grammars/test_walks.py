@@ -19,9 +19,8 @@ from .walking import walk
 MARKED = (
     "{{ range .Messages }}{{ if .ToolCalls }}<call>{{ range .ToolCalls }}{{ . }}{{ end }}{{ end }}{{ end }}"
 )
-FORMS = sorted(
-    {id(form): name for name, form in FAMILIES.items() if name not in ("plain", "passthrough")}.values()
-)
+UNHELD = ("plain", "passthrough", "deepseek3.2")
+FORMS = sorted({id(form): name for name, form in FAMILIES.items() if name not in UNHELD}.values())
 FAMILY = [*((name, "") for name in FORMS), ("generic", ""), ("generic", MARKED)]
 SCHEMAS = {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in TOOLS}
 BEGUN = {"glimmer": " to=now<|message|><atem:function_calls>"}
@@ -77,7 +76,7 @@ def begins(family: str, template: str) -> list[str]:
     """What content may not contain, for it begins a call."""
     form = format_of(family, template)
     if isinstance(form, Tagged):
-        return [marker for marker in form.calls if marker != "Action:"]
+        return [marker for marker in form.calls if marker not in ("Action:", "functools")]
     # Glimmer may speak of its notation to others than the tools.
     return [] if family == "glimmer" else ["to=functions"]
 

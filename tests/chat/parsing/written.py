@@ -143,6 +143,37 @@ def _cohere(given: list[Call]) -> list[dict[str, Any]]:
     ]
 
 
+def _kimi(given: list[Call]) -> str:
+    inner = "".join(
+        f"<|tool_call_begin|>functions.{name}:{number}<|tool_call_argument_begin|>{compact(arguments)}"
+        "<|tool_call_end|>"
+        for number, (name, arguments) in enumerate(given)
+    )
+    return f"<|tool_calls_section_begin|>{inner}<|tool_calls_section_end|>"
+
+
+def _invoked(
+    open: str, close: str, prefix: str = "", attribute: Callable[[Any], str] = lambda value: ""
+) -> Callable[[list[Call]], str]:
+    def write(name: str, arguments: dict[str, Any]) -> str:
+        inner = "".join(
+            f'<{prefix}parameter name="{key}"{attribute(value)}>{_text(value)}</{prefix}parameter>\n'
+            for key, value in arguments.items()
+        )
+        return f'<{prefix}invoke name="{name}">\n{inner}</{prefix}invoke>'
+
+    return lambda calls: f"{open}\n{each(write)(calls)}\n{close}"
+
+
+def _seed(name: str, arguments: dict[str, Any]) -> str:
+    inner = "".join(f"<parameter={key}>{_text(value)}</parameter>\n" for key, value in arguments.items())
+    return f"<seed:tool_call>\n<function={name}>\n{inner}</function>\n</seed:tool_call>"
+
+
+def _listed(open: str, close: str = "") -> Callable[[list[Call]], str]:
+    return lambda calls: open + compact([_object(*call) for call in calls]) + close
+
+
 _THINK = ("<think>\n", "\n</think>\n\n")
 _TAGGED = each(lambda *call: f"<tool_call>\n{compact(_object(*call))}\n</tool_call>")
 _BARE = each(lambda *call: compact(_object(*call, key="parameters")), "; ")
@@ -277,6 +308,89 @@ WRITTEN = [
         (" to=self<|message|>", "<|eom|>"),
         ("<|start|>assistant to=user<|message|>", "<|eom|>"),
         between="",
+    ),
+    Written("ernie", _TAGGED, "<tool_call>none</tool_call>", _THINK, ("<response>\n", "\n</response>")),
+    Written(
+        "kimi-k2",
+        _kimi,
+        "<|tool_calls_section_begin|><|tool_call_begin|>functions.now.0 {}<|tool_calls_section_end|>",
+        ("<think>", "</think>"),
+    ),
+    Written(
+        "kimi-k2",
+        lambda calls: _kimi(calls).removeprefix("<|tool_calls_section_begin|>"),
+        "<|tool_call_begin|>functions.now:0 {}",
+        variant=" without a section",
+    ),
+    Written(
+        "minimax-m2",
+        _invoked("<minimax:tool_call>", "</minimax:tool_call>"),
+        "<minimax:tool_call>\n<invoke>\n</invoke>\n</minimax:tool_call>",
+        _THINK,
+    ),
+    Written(
+        "deepseek3.2",
+        _invoked(
+            "<｜DSML｜function_calls>",
+            "</｜DSML｜function_calls>",
+            "｜DSML｜",
+            lambda value: f' string="{compact(isinstance(value, str))}"',
+        ),
+        '<｜DSML｜function_calls>\n<｜DSML｜invoke name="now">now',
+        ("<think>", "</think>"),
+    ),
+    Written(
+        "seed-oss",
+        each(_seed),
+        "<seed:tool_call>\nnow()\n</seed:tool_call>",
+        ("<seed:think>", "</seed:think>"),
+    ),
+    Written(
+        "hunyuan",
+        _listed("<tool_calls>", "</tool_calls>"),
+        "<tool_calls>now</tool_calls>",
+        _THINK,
+        ("<answer>\n", "\n</answer>"),
+    ),
+    Written("nemotron-nano-v2", _listed("<TOOLCALL>", "</TOOLCALL>"), "<TOOLCALL>[]</TOOLCALL>", _THINK),
+    Written("phi4-mini", _listed("functools"), "functools now"),
+    Written(
+        "phi4-mini",
+        _listed("<|tool_call|>", "<|/tool_call|>"),
+        "<|tool_call|>now<|/tool_call|>",
+        variant=" in tags",
+    ),
+    Written(
+        "internlm",
+        each(
+            lambda *call: (
+                f"<|action_start|><|plugin|>{compact(_object(*call, key='parameters'))}<|action_end|>"
+            )
+        ),
+        '<|action_start|>{"name": "now"}',
+    ),
+    Written(
+        "gigachat",
+        each(lambda *call: f"<|function_call|>{compact(_object(*call))}"),
+        "<|function_call|>now",
+    ),
+    Written(
+        "apertus",
+        lambda calls: f"<|tools_prefix|>{compact([dict([call]) for call in calls])}<|tools_suffix|>",
+        '<|tools_prefix|>[{"now": 5}]<|tools_suffix|>',
+        ("<|inner_prefix|>", "<|inner_suffix|>"),
+    ),
+    Written(
+        "llama4",
+        lambda calls: f"[{', '.join(_python(*call) for call in calls)}]",
+        "[now, or later]",
+        between="",
+    ),
+    Written(
+        "llama4",
+        lambda calls: f"<|python_start|>[{', '.join(_python(*call) for call in calls)}]<|python_end|>",
+        "<|python_start|>import os<|python_end|>",
+        variant=" python start",
     ),
     Written(
         "generic",

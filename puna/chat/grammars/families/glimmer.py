@@ -5,11 +5,11 @@ from __future__ import annotations
 from puna.chat.grammars.answer import Held, content
 from puna.chat.grammars.rules import Rules, literal, literals
 from puna.chat.grammars.schemas import Function
-from puna.chat.grammars.texts import Texts
 from puna.types import Grammar
 
+from .invoked import invoked
+
 _CALLS = "<atem:function_calls>"
-_PARAMETER = '<atem:parameter name="%s">'
 _START, _MESSAGE, _ENDS = "<|start|>", "<|message|>", ("<|eom|>", "<|eot|>")
 
 
@@ -19,9 +19,9 @@ def glimmer(held: Held) -> Grammar | None:
     rules = Rules()
     calls = ""
     if held.functions:
-        invoked = rules.any_of("invoked", [_invoked(rules, function) for function in held.functions])
-        more = f" (GAP {invoked})*" if held.parallel else ""
-        calls = rules.rule("calls", f'GAP {invoked}{more} GAP "</atem:function_calls>"')
+        one = rules.any_of("invoked", [invoked(rules, function, "atem:") for function in held.functions])
+        more = f" (GAP {one})*" if held.parallel else ""
+        calls = rules.rule("calls", f'GAP {one}{more} GAP "</atem:function_calls>"')
     if held.schema is None and not held.required:
         return _free(rules, held, calls)
 
@@ -63,15 +63,6 @@ def _free(rules: Rules, held: Held, calls: str) -> Grammar:
         following += f" | ({call} | {alone}) ({ended})? {next_one}"
     last = rules.any_of("last", [*open_ended, message, f"({call} | {alone}) ({ended})?"])
     return rules.grammar(f"({next_one})? ({following})* {last}")
-
-
-def _invoked(rules: Rules, function: Function) -> str:
-    texts = Texts(rules, function, close="</atem:parameter>")
-    parameters = texts.parameters(
-        lambda name, value: f"GAP {literal(_PARAMETER % name)} {value}", writable=r'[^"\n]+'
-    )
-    opened = literal(f'<atem:invoke name="{function.name}">')
-    return f'{opened} {parameters} GAP "</atem:invoke>"'
 
 
 def _names(functions: list[Function]) -> str:

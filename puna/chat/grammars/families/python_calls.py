@@ -1,10 +1,11 @@
-"""LFM2 and OLMo 3: calls as Python writes them."""
+"""LFM2, OLMo 3 and Llama 4: calls as Python writes them."""
 
 from __future__ import annotations
 
 import json
 import re
 
+from puna.chat.grammars import objects
 from puna.chat.grammars.answer import Calls
 from puna.chat.grammars.rules import Rules, in_json, literal
 from puna.chat.grammars.schemas import Function, Schema
@@ -26,10 +27,32 @@ def olmo3(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
     return Calls({"<function_calls>": f"{body} {rules.marker('</function_calls>')}"})
 
 
+def llama4(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    call = _call(rules, functions)
+    more = f' (GAP "," GAP {call})*' if parallel else ""
+    end = f'{more} GAP "]"'
+    one = objects.call(rules, functions, keys=("parameters", "arguments"))
+    marked = rules.any_of("calls", [f'"[" GAP {call}{end}', one])
+    heads = [
+        rules.head('BLANK "[" GAP ' + literal(f"{one.name}(")) + " " + _closed(rules, one)
+        for one in functions
+    ]
+    bare = rules.any_of("listed", heads)
+    return Calls(
+        {"<|python_start|>": f"GAP {marked} (GAP {rules.marker('<|python_end|>')})?"},
+        rules.any_of("bare", [f"{bare}{end}", objects.bare(rules, functions, parallel=parallel)]),
+    )
+
+
 def keywords(rules: Rules, function: Function) -> str:
     """`(key=value, …)`."""
+    return f'"(" {_closed(rules, function)}'
+
+
+def _closed(rules: Rules, function: Function) -> str:
+    """The same from behind the bracket."""
     values = Values(rules, function, _PYTHON).keywords('"="', writable=r"""[^][(){},:=\s"']+""")
-    return f'"(" {values} ")"'
+    return f'{values} ")"'
 
 
 def _call(rules: Rules, functions: list[Function]) -> str:

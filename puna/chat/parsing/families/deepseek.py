@@ -1,7 +1,8 @@
 """DeepSeek and Cogito: `<｜tool▁call▁begin｜>name<｜tool▁sep｜>{…}<｜tool▁call▁end｜>` in V3.1.
 
 R1, V3 and Cogito put the type `function` before the separator and behind it the name and a fenced block of
-JSON. All calls are within `<｜tool▁calls▁begin｜>…<｜tool▁calls▁end｜>`.
+JSON. All calls are within `<｜tool▁calls▁begin｜>…<｜tool▁calls▁end｜>`, of which R1's distilled
+models misspell the first.
 
 Sources: Ollama model/parsers/deepseek3.go and cogito.go; the chat templates of deepseek-ai's models.
 """
@@ -17,6 +18,12 @@ _CALLS_END = "<｜tool▁calls▁end｜>"
 _CALL = "<｜tool▁call▁begin｜>"
 _CALL_END = "<｜tool▁call▁end｜>"
 _SEPARATOR = "<｜tool▁sep｜>"
+_MISSPELLED = (
+    "<｜tool_calls_begin｜>",
+    "<｜tool calls begin｜>",
+    r"<｜tool\_calls\_begin｜>",
+    "<｜tool▁calls｜>",
+)
 _OUTPUTS = tuple(f"<｜tool▁output{plural}▁{end}｜>" for plural in ("", "s") for end in ("begin", "end"))
 
 
@@ -50,6 +57,7 @@ def _call(source: Source, tools: Tools) -> Step[None]:
 DEEPSEEK = Tagged(
     tags=Tags("<think>", "</think>"),
     calls={_CALLS: _calls, _CALL: _call},
+    slips=dict.fromkeys(_MISSPELLED, _calls),
     dropped=_OUTPUTS,
     special=frozenset({"<think>", "</think>", _CALLS, _CALLS_END, _CALL, _CALL_END, _SEPARATOR, *_OUTPUTS}),
 )

@@ -121,6 +121,7 @@ FUNCTIONGEMMA = Tagged(
 GEMMA4 = Tagged(
     tags=Tags("<|channel>", "<channel|>", name="thought\n", anywhere=True, unwanted_is_dropped=True),
     calls={"<|tool_call>": _calls("<tool_call|>", '<|"|>')},
+    dropped=("<channel|>",),
     special=frozenset(
         {"<|channel>", "<channel|>", "<|tool_call>", "<tool_call|>", "<|tool_response>", '<|"|>'},
     ),

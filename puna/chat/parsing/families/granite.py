@@ -21,6 +21,7 @@ GRANITE = Tagged(
     bare=bare_objects,
     slips=SLIPS,
     dropped=("<response>", "</response>"),
+    spaced=True,
     special=frozenset(
         {"<|tool_call|>", "<|/tool_call|>", "<tool_call>", "</tool_call>", "<think>", "</think>"}
     ),

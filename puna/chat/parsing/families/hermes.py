@@ -39,4 +39,4 @@ HERMES = Tagged(
     slips=SLIPS,
     special=SPECIAL,
 )
-ERNIE = replace(HERMES, dropped=("<response>", "</response>"))
+ERNIE = replace(HERMES, dropped=("<response>", "</response>"), spaced=True)

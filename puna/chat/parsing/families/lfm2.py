@@ -5,8 +5,8 @@ Sources: Ollama model/parsers/lfm2.go; Liquid AI's LFM2 chat template.
 
 from __future__ import annotations
 
-from puna.chat.parsing.calls import json_calls, keywords, python_calls
-from puna.chat.parsing.source import Malformed, Source, Step
+from puna.chat.parsing.calls import bare_python_calls, json_calls, python_calls
+from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
 from puna.chat.parsing.values import Tools
 
@@ -21,17 +21,8 @@ def _calls(source: Source, tools: Tools) -> Step[None]:
 
 
 def _bare(source: Source, tools: Tools) -> Step[None]:
-    """The list without its tags, when it names tools of the request."""
     yield from source.expect("[")
-    while True:
-        yield from source.blank()
-        name = yield from source.word(r"\w.\-")
-        if name not in tools.names:
-            raise Malformed
-        source.called(name, (yield from keywords(source)))
-        yield from source.blank()
-        if (yield from source.choice(",", "]")) != ",":
-            break
+    yield from bare_python_calls(source, tools)
     yield from source.closer(_END)
 
 

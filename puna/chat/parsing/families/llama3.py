@@ -1,13 +1,14 @@
 """Llama 3.1 to 3.3: a bare `{"name": …, "parameters": {…}}`.
 
-Or that behind `<|python_tag|>`, or `tool.call(k="v")` there, or `<function=f>{…}</function>`.
+Or that behind `<|python_tag|>`, or `tool.call(k="v")` there, or `<function=f>{…}</function>`, or a list
+`[f(k="v"), …]`.
 
 Sources: Meta's prompt format pages for Llama 3.1 and 3.2; llama.cpp common/chat.cpp (Llama 3.x).
 """
 
 from __future__ import annotations
 
-from puna.chat.parsing.calls import bare_objects, keywords, objects
+from puna.chat.parsing.calls import bare_python_calls, behind_brace, keywords, objects
 from puna.chat.parsing.slips import BARE
 from puna.chat.parsing.source import Malformed, Source, Step
 from puna.chat.parsing.tagged import Tagged
@@ -33,9 +34,21 @@ def _function(source: Source, tools: Tools) -> Step[None]:
     yield from source.closer("</function>")
 
 
+def bare(source: Source, tools: Tools) -> Step[None]:
+    """Objects, in a list or not, or a list of calls as Python writes them."""
+    bracket = yield from source.choice("[")
+    yield from source.blank()
+    if (yield from source.choice("{")):
+        yield from behind_brace(source, tools, source.called, bracket or "{")
+    elif bracket:
+        yield from bare_python_calls(source, tools)
+    else:
+        raise Malformed
+
+
 LLAMA3 = Tagged(
     calls={"<|python_tag|>": _behind_python_tag, "<function=": _function},
-    bare=bare_objects,
+    bare=bare,
     slips=BARE,
     special=frozenset({"<|python_tag|>"}),
 )

@@ -16,17 +16,17 @@ from puna.chat.parsing.tagged import Tagged, Tags
 from puna.chat.parsing.values import Tools
 
 
-def functions(source: Source, tools: Tools) -> Step[None]:
-    """Calls from behind `<function=`, and the outer tag's end."""
+def functions(source: Source, tools: Tools, *, close: str = "</tool_call>", pad: str = "\n") -> Step[None]:
+    """Calls from behind `<function=`, and the outer tag's end; `pad` around a value is no part of it."""
     while True:
-        yield from _function(source, tools)
+        yield from _function(source, tools, pad)
         yield from source.blank()
         if not (yield from source.choice("<function=")):
             break
-    yield from source.closer("</tool_call>")
+    yield from source.closer(close)
 
 
-def _function(source: Source, tools: Tools) -> Step[None]:
+def _function(source: Source, tools: Tools, pad: str) -> Step[None]:
     name = yield from source.word(r"^<>\s")
     yield from source.expect(">")
     arguments: dict[str, Any] = {}
@@ -40,7 +40,7 @@ def _function(source: Source, tools: Tools) -> Step[None]:
         key = (yield from source.word(r"^<>\n")).strip()
         yield from source.expect(">")
         value, _ = yield from source.until("</parameter>")
-        arguments[key] = tools.typed(name, key, value.removeprefix("\n").removesuffix("\n"))
+        arguments[key] = tools.typed(name, key, value.removeprefix(pad).removesuffix(pad))
 
 
 def _tagged(source: Source, tools: Tools) -> Step[None]:

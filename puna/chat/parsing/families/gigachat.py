@@ -1,0 +1,36 @@
+"""GigaChat 3: `<|function_call|>{"name": …, "arguments": {…}}`.
+
+3.0 ends its text with `<|message_sep|>` and then writes `function call<|role_sep|>` before the object.
+
+Sources: the chat templates of ai-sage's models; vLLM's gigachat3 tool parser; llama.cpp tests/test-chat.cpp.
+"""
+
+from __future__ import annotations
+
+from puna.chat.parsing.calls import bare_objects, objects
+from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.source import Source, Step
+from puna.chat.parsing.tagged import Tagged, Tags
+from puna.chat.parsing.values import Tools
+
+OPEN, SEPARATOR, ROLE = "<|function_call|>", "<|message_sep|>", "<|role_sep|>"
+
+
+def _call(source: Source, tools: Tools) -> Step[None]:
+    yield from objects(source)
+
+
+def _message(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    if (yield from source.choice("function call")):
+        yield from source.expect(ROLE)
+        yield from objects(source)
+
+
+GIGACHAT = Tagged(
+    tags=Tags("<think>", "</think>"),
+    calls={OPEN: _call, SEPARATOR: _message},
+    bare=bare_objects,
+    slips=SLIPS,
+    special=frozenset({OPEN, SEPARATOR, ROLE}),
+)

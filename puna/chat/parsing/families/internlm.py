@@ -1,0 +1,30 @@
+"""InternLM 2 and 3: `<|action_start|><|plugin|>{"name": …, "parameters": {…}}<|action_end|>`.
+
+Sources: the chat templates of internlm's models; vLLM's internlm2 tool parser.
+"""
+
+from __future__ import annotations
+
+from puna.chat.parsing.calls import bare_objects, objects
+from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.source import Source, Step
+from puna.chat.parsing.tagged import Tagged, Tags
+from puna.chat.parsing.values import Tools
+
+OPEN, PLUGIN, CLOSE = "<|action_start|>", "<|plugin|>", "<|action_end|>"
+
+
+def _call(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    yield from source.expect(PLUGIN)
+    yield from objects(source)
+    yield from source.closer(CLOSE)
+
+
+INTERNLM = Tagged(
+    tags=Tags("<think>", "</think>"),
+    calls={OPEN: _call},
+    bare=bare_objects,
+    slips=SLIPS,
+    special=frozenset({OPEN, PLUGIN, CLOSE, "<think>", "</think>"}),
+)

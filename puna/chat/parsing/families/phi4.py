@@ -1,0 +1,30 @@
+"""Phi-4-mini and FireFunction: `functools[{"name": …, "arguments": {…}}]`, or a list in `<|tool_call|>`.
+
+Sources: the chat templates of microsoft's Phi-4-mini and Fireworks' FireFunction; vLLM's phi4mini tool
+parser.
+"""
+
+from __future__ import annotations
+
+from puna.chat.parsing.calls import bare_objects, json_calls, objects
+from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.source import Malformed, Source, Step
+from puna.chat.parsing.tagged import Tagged
+from puna.chat.parsing.values import Tools
+
+OPEN, CLOSE = "<|tool_call|>", "<|/tool_call|>"
+
+
+def _listed(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    if (yield from source.ahead()) != "[":
+        raise Malformed
+    yield from objects(source)
+
+
+PHI4 = Tagged(
+    calls={"functools": _listed, OPEN: json_calls(CLOSE)},
+    bare=bare_objects,
+    slips=SLIPS,
+    special=frozenset({OPEN, CLOSE}),
+)
