@@ -166,3 +166,38 @@ def test_a_tool_with_a_name_that_the_notation_cannot_write_is_not_offered():
     assert grammar("olmo3", tools=tools) is None
     assert grammar("olmo3", tools=tools, choice="required") is None
     assert fits(CALL.replace("now", "two words"), tools=tools)
+
+
+ATEM = '<atem:function_calls>\n<atem:invoke name="%s">\n</atem:invoke>\n</atem:function_calls>'
+ANSWER = "<|start|>assistant to=user<|message|>"
+
+
+@pytest.mark.parametrize("end", ["", "<|eom|>", f"<|eom|>{ANSWER}Done.<|eot|>"])
+def test_glimmers_messages_to_tools_are_calls_that_fit(end: str):
+    for header in (" to=now<|message|>", "<|start|>assistant to=now.now<|message|>"):
+        assert fits(f"{header}{ATEM % 'now'}{end}", "glimmer", tools=TOOLS)
+        assert not fits(f"{header}{ATEM % 'later'}{end}", "glimmer", tools=TOOLS)
+        assert not fits(f"{header}Now, please.{end}", "glimmer", tools=TOOLS)
+    for header in (" to=user<|message|>", "<|message|>", ""):
+        assert fits(f"{header}{ATEM % 'now'}{end}", "glimmer", tools=TOOLS)
+        assert not fits(f"{header}{ATEM % 'later'}{end}", "glimmer", tools=TOOLS)
+
+
+def test_glimmer_may_quote_and_think_of_calls():
+    for text in (f"Like this:\n{ATEM % 'later'}", "A <atem:", ""):
+        for header in (" to=user<|message|>", " to=self<|message|>", ""):
+            assert fits(f"{header}{text}", "glimmer", tools=TOOLS)
+            assert fits(f"{header}{text}<|eom|>{ANSWER}Hi", "glimmer", tools=TOOLS)
+    assert fits(f" to=self<|message|>{ATEM % 'later'}{ANSWER}", "glimmer", tools=TOOLS)
+
+
+def test_a_vocabulary_that_cuts_a_marker_in_two_is_not_held():
+    assert grammar("deepseek3.2", tools=TOOLS) is None
+
+
+def test_kimi_may_leave_out_what_ends_a_call():
+    begun = "<|tool_call_begin|>functions.now:0<|tool_call_argument_begin|>"
+    assert fits(begun + "{}", "kimi-k2", tools=TOOLS)
+    assert fits(f"{begun}{{}}{begun}{{}}<|tool_call_end|>", "kimi-k2", tools=TOOLS)
+    assert not fits(f'{begun}{{"a": 1}}', "kimi-k2", tools=TOOLS)
+    assert not fits(begun.replace("now", "later") + "{}", "kimi-k2", tools=TOOLS)

@@ -29,6 +29,24 @@ def test_reasoning_that_the_prompt_began_may_begin_again(answer: str):
         assert parsed("qwen3", *pieces, prompt=PROMPT) == [Thinking("hm"), Content("Yes.")]
 
 
+@pytest.mark.parametrize("prompt", ["<|im_start|>assistant\n", PROMPT, f"{PROMPT}\n</think>\n\n"])
+def test_reasoning_that_ends_before_it_began(prompt: str):
+    for pieces in (["\n</think>\n\nYes."], [*"\n</think>\n\nYes."]):
+        assert parsed("qwen3", *pieces, prompt=prompt) == [Content("Yes.")]
+
+
+def test_a_closing_tag_that_nobody_looks_for_is_content():
+    answer = "</think>Yes."
+    assert parsed("qwen3", answer, think=False, prompt=f"{PROMPT}\n</think>\n\n") == [Content(answer)]
+    assert parsed("laguna", answer, think=False, prompt="</think>") == [Content("Yes.")]
+    assert parsed("qwen3", "Yes.</think>") == [Content("Yes.</think>")]
+
+
+def test_gemma_opens_and_closes_too_often():
+    answer = "<|channel><|channel>thought\nhm<channel|>Yes.<channel|>"
+    assert parsed("gemma4", *answer) == [Thinking("hm"), Content("Yes.")]
+
+
 def test_reasoning_that_never_ends_is_reasoning():
     assert parsed("qwen3", "hm </thin", prompt=PROMPT) == thought("hm </thin")
 

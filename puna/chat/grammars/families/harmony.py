@@ -18,7 +18,8 @@ def harmony(held: Held) -> Grammar | None:
         return None
     rules = Rules()
     start, channel, message = map(rules.marker, ("<|start|>", "<|channel|>", "<|message|>"))
-    kind = f'(GAP {rules.marker("<|constrain|>")} "json" | " json")?'
+    kind = f'(GAP {rules.marker("<|constrain|>")} GAP "json" | " json")?'
+    channel = f"{channel} GAP"
     free = held.schema is None and not held.required
     notice = ' | "commentary"' if free else ""
     opened = f'GAP {channel} ("analysis"{notice}) {message}'
@@ -26,7 +27,7 @@ def harmony(held: Held) -> Grammar | None:
     until_end = rules.until(_END, apart)
     thought = rules.rule("thought", f"{opened} {until_end}")
     final = rules.rule("final", f'GAP ({channel} "final" {kind})? {message}')
-    next_one = rules.rule("next", f'GAP {start} "assistant"')
+    next_one = rules.rule("next", f'GAP {start} GAP "assistant"')
     call_end = f"({rules.marker(_END)} | {rules.marker('<|call|>')})"
     calls = [
         f"{_header(rules, one)} {kind} {message} SPACE {arguments(rules, one)}" for one in held.functions
@@ -60,6 +61,6 @@ def harmony(held: Held) -> Grammar | None:
 
 def _header(rules: Rules, function: Function) -> str:
     """The recipient, before the channel or behind it."""
-    channel = f'{rules.marker("<|channel|>")} ("commentary" | "analysis")'
+    channel = f'{rules.marker("<|channel|>")} GAP ("commentary" | "analysis")'
     to = f'GAP "to=" ("functions.")? {literal(shown_name(function.name))}'
     return f"GAP ({channel} {to} | {to} {channel})"

@@ -73,7 +73,9 @@ def _arguments(source: Source, tools: Tools, name: str, end: str) -> Step[dict[s
 
 _SPECIAL = frozenset({"<think>", "</think>", "<tool_call>", _END, _KEY, _KEY_END, _VALUE, _VALUE_END})
 
-GLM = Tagged(tags=Tags("<think>", "</think>"), calls={"<tool_call>": _calls(_END)}, special=_SPECIAL)
+GLM = Tagged(
+    tags=Tags("<think>", "</think>", calls_end_it=True), calls={"<tool_call>": _calls(_END)}, special=_SPECIAL
+)
 LAGUNA = Tagged(
     tags=Tags("<think>", "</think>", anywhere=True, calls_end_it=True, unwanted_is_dropped=True),
     calls={"<tool_call>": _calls(_END)},

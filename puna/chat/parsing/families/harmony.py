@@ -73,13 +73,18 @@ def _header(source: Source, begun: str) -> Step[str]:
 
 def _message(source: Source, tools: Tools, header: str) -> Step[str]:
     """A message's body; the marker behind it, or "" at the end."""
-    channel = re.search(r"<\|channel\|>\s*(\w+)", header)
+    # A header that names two channels means the last.
+    channel = "".join(re.findall(r"<\|channel\|>\s*(\w+)", header)[-1:])
     recipient = re.search(r"to=([^\s<]+)", header)
-    if recipient and (not channel or channel[1] != "final"):
+    if recipient and recipient[1] != "assistant" and channel != "final":
         name = _own_name(recipient[1].removeprefix("functions."), tools)
         yield from source.blank()
         if (yield from source.ahead()) == "{":
             source.called(name, json_object((yield from source.bracketed())))
+        elif not recipient[1].startswith("functions.") and name not in tools.names:
+            # To a tool of the model's own, which nobody runs.
+            source.drop()
+            return (yield from _text(source, Content))
         else:
             # A call without arguments may have no body; at the answer's end it may also be cut short.
             end = yield from source.choice(*ENDS)
@@ -90,7 +95,7 @@ def _message(source: Source, tools: Tools, header: str) -> Step[str]:
         yield from source.skip()
         return (yield from source.choice(*ENDS, _START, _CHANNEL)) or (yield from _text(source, Content))
     source.drop()
-    return (yield from _text(source, Thinking if channel and channel[1] == "analysis" else Content))
+    return (yield from _text(source, Thinking if channel == "analysis" else Content))
 
 
 def _text(source: Source, kind: type[Content] | type[Thinking]) -> Step[str]:
