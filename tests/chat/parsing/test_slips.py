@@ -6,7 +6,7 @@ import pytest
 
 from puna.chat.parsing import Content, Thinking
 
-from .written import FORECAST, NOW, called, compact, content, parsed, thought
+from .written import NOW, called, compact, content, parsed, thought
 
 OBJECT = compact({"name": "now", "arguments": {}})
 LATER = compact({"name": "forecast", "arguments": {"zone": "Oslo"}})
@@ -89,11 +89,9 @@ def test_laguna_mistakes_the_tag():
         Content("Done."),
     ]
     assert every_way("laguna", f"<user>\n{LATER}\n</user>") == called(OSLO)
-    for text in ("<user>hello</user>", "<user>later\n</user>", f"<user>{call}"):
-        if text.endswith(call):
-            assert every_way("laguna", text) == called(OSLO)
-        else:
-            assert every_way("laguna", text) == content(text)
+    assert every_way("laguna", f"<user>{call}") == called(OSLO)
+    for text in ("<user>hello</user>", "<user>later\n</user>"):
+        assert every_way("laguna", text) == content(text)
 
 
 @pytest.mark.parametrize("end", ["", "\n", "</", "\n</tool_ca", "</tool_call>"])
@@ -137,10 +135,9 @@ def test_glimmer_mistakes_the_end_of_a_name(name: str):
 
 def test_harmony_names_two_channels():
     slip = "<|channel|>commentary to=assistant"
-    text = (
-        f"{slip}<|channel|>analysis<|message|>hm<|end|><|start|>assistant{slip}<|channel|>final<|message|>Hi"
-    )
-    assert every_way("harmony", text) == [*thought("hm"), *content("Hi")]
+    thinking = f"{slip}<|channel|>analysis<|message|>hm<|end|>"
+    answer = f"<|start|>assistant{slip}<|channel|>final<|message|>Hi"
+    assert every_way("harmony", thinking + answer) == [*thought("hm"), *content("Hi")]
 
 
 def test_harmony_writes_to_a_tool_of_its_own():
@@ -163,12 +160,9 @@ def test_deepseek_says_what_is_text():
         call = f'<｜DSML｜invoke name="forecast">\n{inner}</｜DSML｜invoke>'
         return f"<｜DSML｜tool_calls>\n{call}\n</｜DSML｜tool_calls>"
 
-    text = written(
-        ("zone", "true", "5"), ("days", "false", "5"), ("new", "false", "[1]"), ("old", "true", "1")
-    )
-    assert every_way("deepseek3.2", text) == called(
-        (FORECAST[0], {"zone": "5", "days": 5, "new": [1], "old": "1"})
-    )
+    values = [("zone", "true", "5"), ("days", "false", "5"), ("new", "false", "[1]"), ("old", "true", "1")]
+    arguments = {"zone": "5", "days": 5, "new": [1], "old": "1"}
+    assert every_way("deepseek3.2", written(*values)) == called(("forecast", arguments))
 
 
 def test_kimi_without_ends():

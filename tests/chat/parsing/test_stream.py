@@ -30,6 +30,11 @@ PIECES = [
     "assistant",
     "analysis",
     "```json",
+    '\n{"name": "now", "arguments": {}}',
+    ' [{"name": "now", "arguments": {}}]',
+    "<user>now\n</user>",
+    "<tools>",
+    " to=now<|message|>",
 ]
 answers = st.lists(st.one_of(st.sampled_from(PIECES), st.text(max_size=8)), max_size=12).map("".join)
 
@@ -85,6 +90,7 @@ def test_an_answer_in_json_is_held_no_longer_than_it_can_be_a_call():
     ]
 
 
+FOR_LONG = ["hermes", "qwen3-coder", "llama3", "mistral", "glm", "gemma4", "harmony", "kimi-k2", "laguna"]
 LONG = {
     "text": "word < [ { word\n" * 2000,
     "white space": " " * 30_000,
@@ -94,11 +100,13 @@ LONG = {
     "many calls": WRITTEN[0].calls([NOW]) * 500,
     "markers alone": "<tool_call>" * 3000,
     "brackets": "<tool_call>" + "[{" * 15_000,
+    "objects in text": ' {"name": "now", "arguments": {}' * 1500,
+    "blocks of code": "\n```json\n[{" * 3000,
     "functions": "<function=now><parameter=zone>" + "x < y" * 6000,
 }
 
 
-@pytest.mark.parametrize("family", ["hermes", "qwen3-coder", "llama3", "mistral", "glm", "gemma4", "harmony"])
+@pytest.mark.parametrize("family", FOR_LONG)
 @pytest.mark.parametrize("answer", LONG.values(), ids=LONG)
 def test_work_is_linear(family: str, answer: str):
     """Letter by letter, the characters looked at are few for each that came."""
