@@ -201,3 +201,12 @@ def test_kimi_may_leave_out_what_ends_a_call():
     assert fits(f"{begun}{{}}{begun}{{}}<|tool_call_end|>", "kimi-k2", tools=TOOLS)
     assert not fits(f'{begun}{{"a": 1}}', "kimi-k2", tools=TOOLS)
     assert not fits(begun.replace("now", "later") + "{}", "kimi-k2", tools=TOOLS)
+
+
+def test_mistrals_older_forms():
+    for text in (
+        "[TOOL_CALLS]now{}",
+        '[TOOL_CALLS]  [ {"arguments" : {} , "name":"now"} ]',
+        '[TOOL_CALLS][{"id": "a1", "name": "now", "arguments": {}}]',
+    ):
+        assert fits(text, "mistral", tools=TOOLS), text

@@ -70,6 +70,18 @@ def test_other_families_tags(tag: str):
     assert every_way("hermes", text) == content(text)
 
 
+@pytest.mark.parametrize("family", ["llama3", "llama4"])
+def test_llama_writes_calls_as_python_does_among_text(family: str):
+    text = "So: [now(), forecast(zone='Oslo')] and\n[now()] with [links](there) [now] and x[1]."
+    assert every_way(family, text) == [
+        Content("So:"),
+        *called(NOW, OSLO),
+        Content("and"),
+        *called(NOW),
+        Content("with [links](there) [now] and x[1]."),
+    ]
+
+
 def test_nothing_is_a_slip_without_tools():
     for text in (OBJECT, f"So: {OBJECT}", f"```json\n{OBJECT}\n```"):
         assert every_way("hermes", text, tools=[]) == content(text)

@@ -9,10 +9,11 @@ from puna.chat.grammars.schemas import Function
 
 
 def mistral(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
-    objects = listed(call(rules, functions, before="id", after="id"), parallel=parallel)
-    number = f"({rules.marker('[CALL_ID]')} /[A-Za-z0-9]{{1,16}}/)?"
+    one = call(rules, functions, before="id", after="id", turned=True)
+    objects = listed(one, parallel=parallel)
+    given, number = rules.marker("[ARGS]"), f"{rules.marker('[CALL_ID]')} /[A-Za-z0-9]{{1,16}}/"
     named = [
-        f"{literal(function.name)} {number} {rules.marker('[ARGS]')} SPACE {arguments(rules, function)}"
+        f"{literal(function.name)} ({number} {given} | ({given})?) SPACE {arguments(rules, function)}"
         for function in functions
     ]
-    return Calls({"[TOOL_CALLS]": f"SPACE {rules.any_of('calls', [objects, *named])}"})
+    return Calls({"[TOOL_CALLS]": f"GAP {rules.any_of('calls', [objects, *named])}"})

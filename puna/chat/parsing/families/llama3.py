@@ -8,10 +8,10 @@ Sources: Meta's prompt format pages for Llama 3.1 and 3.2; llama.cpp common/chat
 
 from __future__ import annotations
 
-from puna.chat.parsing.calls import bare_python_calls, behind_brace, keywords, objects
+from puna.chat.parsing.calls import bare_objects, bare_python_calls, behind_brace, keywords, objects
 from puna.chat.parsing.slips import BARE
 from puna.chat.parsing.source import Malformed, Source, Step
-from puna.chat.parsing.tagged import Tagged
+from puna.chat.parsing.tagged import Reading, Tagged
 from puna.chat.parsing.values import Tools, json_object
 
 
@@ -36,19 +36,26 @@ def _function(source: Source, tools: Tools) -> Step[None]:
 
 def bare(source: Source, tools: Tools) -> Step[None]:
     """Objects, in a list or not, or a list of calls as Python writes them."""
-    bracket = yield from source.choice("[")
+    if (yield from source.choice("[")):
+        yield from _in_brackets(source, tools)
+    else:
+        yield from bare_objects(source, tools)
+
+
+def _in_brackets(source: Source, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.choice("{")):
-        yield from behind_brace(source, tools, source.called, bracket or "{")
-    elif bracket:
-        yield from bare_python_calls(source, tools)
+        yield from behind_brace(source, tools, source.called, "[")
     else:
-        raise Malformed
+        yield from bare_python_calls(source, tools)
 
+
+_LISTS: dict[str, Reading] = {" [": _in_brackets, "\n[": _in_brackets}
+SLIPS = {marker: reading for marker, reading in BARE.items() if "[" not in marker} | _LISTS
 
 LLAMA3 = Tagged(
     calls={"<|python_tag|>": _behind_python_tag, "<function=": _function},
     bare=bare,
-    slips=BARE,
+    slips=SLIPS,
     special=frozenset({"<|python_tag|>"}),
 )

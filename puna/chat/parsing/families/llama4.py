@@ -6,12 +6,11 @@ Sources: Meta's prompt format page for Llama 4; vLLM's llama4_pythonic tool pars
 from __future__ import annotations
 
 from puna.chat.parsing.calls import json_calls, python_calls
-from puna.chat.parsing.slips import BARE
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged
 from puna.chat.parsing.values import Tools
 
-from .llama3 import bare
+from .llama3 import SLIPS, bare
 
 _START, _END = "<|python_start|>", "<|python_end|>"
 _python = python_calls(_END)
@@ -26,6 +25,6 @@ def _calls(source: Source, tools: Tools) -> Step[None]:
 LLAMA4 = Tagged(
     calls={_START: _calls},
     bare=bare,
-    slips=BARE,
+    slips=SLIPS,
     special=frozenset({_START, _END}),
 )
