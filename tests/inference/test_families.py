@@ -16,7 +16,9 @@ from puna.library import Library
 from puna.scheduling import Scheduler
 from puna.settings import Settings
 from puna.types import Message
-from tests.chat.parsing.written import FORECAST, NOW, TOOLS, WRITTEN, Call, Written
+from tests.chat.parsing.notations import Call
+from tests.chat.parsing.reading import FORECAST, NOW, TOOLS
+from tests.chat.parsing.written import WRITTEN, Written
 from tests.models import install, scripted_model
 
 HELLO = [Message(role="user", content="hello")]

@@ -8,8 +8,8 @@ import pytest
 
 from puna.chat import constraint, special_tokens
 from puna.types import BadRequest, Grammar, Message
-from tests.chat.parsing.written import FORECAST as CALLED
-from tests.chat.parsing.written import TOOLS as WRITTEN_TOOLS
+from tests.chat.parsing.reading import FORECAST as CALLED
+from tests.chat.parsing.reading import TOOLS as WRITTEN_TOOLS
 from tests.chat.parsing.written import WRITTEN, Written
 
 from .offered import TOOLS

@@ -7,7 +7,7 @@ import pytest
 from puna.chat.parsing import can_call_tools, can_think, family_of, special_tokens
 from puna.chat.parsing.families.generic import Notation, notation
 
-from .written import NOW, called, content, parsed
+from .reading import NOW, called, content, parsed
 
 GO = "{{ range .Messages }}{{ .Role }}: {{ .Content }}{{ end }}"
 GO_TOOLS = (

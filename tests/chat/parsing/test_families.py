@@ -9,7 +9,8 @@ import pytest
 
 from puna.chat.parsing import Called, Content
 
-from .written import FORECAST, NOW, WRITTEN, Written, called, content, parsed, parser, thought
+from .reading import FORECAST, NOW, called, content, parsed, parser, thought
+from .written import WRITTEN, Written
 
 MESSAGES = ("glimmer", "harmony")
 """Families whose calls are messages to recipients, never text."""

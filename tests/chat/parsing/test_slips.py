@@ -6,7 +6,8 @@ import pytest
 
 from puna.chat.parsing import Content, Thinking
 
-from .written import NOW, called, compact, content, parsed, thought
+from .notations import compact
+from .reading import NOW, called, content, parsed, thought
 
 OBJECT = compact({"name": "now", "arguments": {}})
 LATER = compact({"name": "forecast", "arguments": {"zone": "Oslo"}})

@@ -14,7 +14,8 @@ from puna.chat.parsing import Called, Content
 from puna.chat.parsing.families import FAMILIES
 from puna.chat.parsing.stream import Stream
 
-from .written import NOW, WRITTEN, fed, merged, parsed, parser
+from .reading import NOW, fed, merged, parsed, parser
+from .written import WRITTEN
 
 families = st.sampled_from([*FAMILIES, "generic"])
 PIECES = [

@@ -7,7 +7,7 @@ import pytest
 from puna.chat.parsing import Content, Thinking
 from puna.types import Message
 
-from .written import NOW, called, parsed, thought
+from .reading import NOW, called, parsed, thought
 
 PROMPT = "<|im_start|>assistant\n<think>\n"
 

@@ -9,7 +9,7 @@ import pytest
 from puna.chat.parsing import Content
 from puna.chat.parsing.values import Tools
 
-from .written import called, parsed
+from .reading import called, parsed
 
 
 def tool(schema: Any, **root: Any) -> Tools:

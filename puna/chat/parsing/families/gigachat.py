@@ -7,24 +7,25 @@ Sources: the chat templates of ai-sage's models; vLLM's gigachat3 tool parser; l
 
 from __future__ import annotations
 
-from puna.chat.parsing.calls import bare_objects, objects
+from puna.chat.parsing.calls import bare_objects, named_call
 from puna.chat.parsing.slips import SLIPS
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.values import Tools, json_value
 
 OPEN, SEPARATOR, ROLE = "<|function_call|>", "<|message_sep|>", "<|role_sep|>"
 
 
 def _call(source: Source, tools: Tools) -> Step[None]:
-    yield from objects(source)
+    yield from source.blank()
+    source.called(*named_call(json_value((yield from source.bracketed()))))
 
 
 def _message(source: Source, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.choice("function call")):
         yield from source.expect(ROLE)
-        yield from objects(source)
+        yield from _call(source, tools)
 
 
 GIGACHAT = Tagged(

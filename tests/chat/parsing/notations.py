@@ -1,0 +1,115 @@
+"""How families write calls: functions from a call, or from a list of them, to text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+Call = tuple[str, dict[str, Any]]
+
+
+def compact(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def each(write: Callable[[str, dict[str, Any]], str], join: str = "\n") -> Callable[[list[Call]], str]:
+    return lambda calls: join.join(write(*call) for call in calls)
+
+
+def entry(name: str, arguments: dict[str, Any], key: str = "arguments") -> dict[str, Any]:
+    return {"name": name, key: arguments}
+
+
+def shown(value: Any) -> str:
+    return value if isinstance(value, str) else compact(value)
+
+
+def functions(name: str, arguments: dict[str, Any]) -> str:
+    inner = "".join(f"<parameter={key}>\n{shown(value)}\n</parameter>\n" for key, value in arguments.items())
+    return f"<tool_call>\n<function={name}>\n{inner}</function>\n</tool_call>"
+
+
+def glm(name: str, arguments: dict[str, Any]) -> str:
+    inner = "".join(
+        f"<arg_key>{key}</arg_key>\n<arg_value>{shown(value)}</arg_value>\n"
+        for key, value in arguments.items()
+    )
+    return f"<tool_call>{name}\n{inner}</tool_call>"
+
+
+def gemma(mark: str) -> Callable[[dict[str, Any]], str]:
+    def write(value: Any) -> str:
+        if isinstance(value, str):
+            return f"{mark}{value}{mark}"
+        if isinstance(value, dict):
+            return "{" + ",".join(f"{key}:{write(one)}" for key, one in value.items()) + "}"
+        if isinstance(value, list):
+            return "[" + ",".join(map(write, value)) + "]"
+        return compact(value)
+
+    return write
+
+
+def python(name: str, arguments: dict[str, Any]) -> str:
+    return f"{name}({', '.join(f'{key}={value!r}' for key, value in arguments.items())})"
+
+
+def atem(name: str, arguments: dict[str, Any]) -> str:
+    inner = "".join(
+        f'<atem:parameter name="{key}">{shown(value)}</atem:parameter>\n' for key, value in arguments.items()
+    )
+    invoked = f'<atem:invoke name="{name}">\n{inner}</atem:invoke>'
+    message = f"<atem:function_calls>\n{invoked}\n</atem:function_calls>"
+    return f"<|start|>assistant to={name}<|message|>{message}<|eom|>"
+
+
+def harmony(name: str, arguments: dict[str, Any]) -> str:
+    header = f"<|start|>assistant<|channel|>commentary to=functions.{name} <|constrain|>json"
+    return f"{header}<|message|>{compact(arguments)}<|call|>"
+
+
+def deepseek(write: Callable[[str, dict[str, Any]], str]) -> Callable[[list[Call]], str]:
+    def calls(given: list[Call]) -> str:
+        inner = "".join(f"<｜tool▁call▁begin｜>{write(*call)}<｜tool▁call▁end｜>" for call in given)
+        return f"<｜tool▁calls▁begin｜>{inner}<｜tool▁calls▁end｜>"
+
+    return calls
+
+
+def cohere(given: list[Call]) -> list[dict[str, Any]]:
+    return [
+        {"tool_call_id": str(number), "tool_name": name, "parameters": arguments}
+        for number, (name, arguments) in enumerate(given)
+    ]
+
+
+def kimi(given: list[Call]) -> str:
+    inner = "".join(
+        f"<|tool_call_begin|>functions.{name}:{number}<|tool_call_argument_begin|>{compact(arguments)}"
+        "<|tool_call_end|>"
+        for number, (name, arguments) in enumerate(given)
+    )
+    return f"<|tool_calls_section_begin|>{inner}<|tool_calls_section_end|>"
+
+
+def invoked(
+    open: str, close: str, prefix: str = "", attribute: Callable[[Any], str] = lambda value: ""
+) -> Callable[[list[Call]], str]:
+    def write(name: str, arguments: dict[str, Any]) -> str:
+        inner = "".join(
+            f'<{prefix}parameter name="{key}"{attribute(value)}>{shown(value)}</{prefix}parameter>\n'
+            for key, value in arguments.items()
+        )
+        return f'<{prefix}invoke name="{name}">\n{inner}</{prefix}invoke>'
+
+    return lambda calls: f"{open}\n{each(write)(calls)}\n{close}"
+
+
+def seed(name: str, arguments: dict[str, Any]) -> str:
+    inner = "".join(f"<parameter={key}>{shown(value)}</parameter>\n" for key, value in arguments.items())
+    return f"<seed:tool_call>\n<function={name}>\n{inner}</function>\n</seed:tool_call>"
+
+
+def listed(open: str, close: str = "") -> Callable[[list[Call]], str]:
+    return lambda calls: open + compact([entry(*call) for call in calls]) + close
