@@ -121,5 +121,8 @@ def _content(rules: Rules, repeated: list[str], last: list[str]) -> str:
 
 
 def _beginning(rules: Rules, calls: Calls, held: Held, text: str) -> str:
-    """Content, which may be a bare call."""
-    return rules.any_of("beginning", [calls.bare, text]) if calls.bare and not held.asked.continues else text
+    """Content, which may begin with a bare call."""
+    if not calls.bare or held.asked.continues:
+        return text
+    behind = text if held.parallel else ""
+    return rules.any_of("beginning", [f"{calls.bare} {behind}", text])

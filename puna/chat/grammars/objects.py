@@ -112,11 +112,12 @@ def bare(rules: Rules, functions: Iterable[Function], *, parallel: bool) -> str:
         keys = literals(_key(key) for key in ("parameters", "arguments"))
         rest = f'SPACE "," SPACE {keys} SPACE ":" SPACE {arguments(rules, function)} SPACE "}}"'
         heads.append(f"{rules.head('BLANK ' + head)} {rest}")
-        calls.append(f"{rules.head(head)} {rest}")
+        # One terminal with what is before it: text may follow, and begins with white space, too.
+        calls.append(f"""{rules.head('GAP (";" GAP)? ' + head)} {rest}""")
     first = rules.any_of("bare", heads)
     if not parallel:
         return first
-    return f'{first} (GAP (";" GAP)? {rules.any_of("bare", calls)})*'
+    return f"{first} ({rules.any_of('bare', calls)})*"
 
 
 def _key(text: str) -> str:

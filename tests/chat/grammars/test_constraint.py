@@ -154,6 +154,18 @@ def test_bare_json_is_a_call_only_when_it_names_a_tool():
         assert not fits('{"name": "now"}', family, tools=TOOLS)
 
 
+def test_text_and_further_calls_behind_a_bare_one():
+    call = '{"name": "now", "parameters": {}}'
+    for family in ("llama3", "generic"):
+        for text in (" There.", "\n\nIt is {", f"; {call} There.", f"\n{call}"):
+            assert fits(call + text, family, tools=TOOLS)
+        for text in (call.replace("{}", "5"), f" {call} and {call.replace('{}', '5')}"):
+            assert fits(f"{call} and {text}", family, tools=TOOLS)
+        assert not fits(f"{call}; {call.replace('{}', '5')}", family, tools=TOOLS)
+        assert not fits(f"{call} There.", family, tools=TOOLS, parallel=False)
+        assert not fits(f"{call} There.", family, tools=TOOLS, choice="required")
+
+
 def test_text_is_free_around_notation_that_only_looks_alike():
     assert fits("Action: we leave.", "cohere", tools=TOOLS)
     assert not fits("Action: ```json\n5", "cohere", tools=TOOLS)
