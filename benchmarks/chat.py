@@ -26,7 +26,8 @@ from puna.library import Layer, Library, Name, describe, read_metadata
 from puna.library import install as install_starter
 from puna.types import Delta, Message
 from tests.chat.conversations import WEATHER
-from tests.chat.parsing.written import TOOLS, WRITTEN, Written
+from tests.chat.parsing.reading import TOOLS
+from tests.chat.parsing.written import WRITTEN, Written
 from tests.chat.renderers.asked import NAMES
 from tests.chat.test_jinja_templates import QWEN
 from tests.models import install

@@ -14,7 +14,8 @@ from puna.chat import parser_for
 from puna.inference import Piece
 from puna.inference.answers import Reading
 from puna.types import Delta, Message, TokenLogprob
-from tests.chat.parsing.written import FORECAST, TOOLS, WRITTEN, Written
+from tests.chat.parsing.reading import FORECAST, TOOLS
+from tests.chat.parsing.written import WRITTEN, Written
 
 
 def reading() -> Reading:
