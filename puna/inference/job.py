@@ -50,7 +50,9 @@ async def job_for(
         )
     grammar = None
     if request.schema is not None or tools:
-        grammar = constraint(
+        # In a thread, for a large schema takes a second to be put into rules.
+        grammar = await asyncio.to_thread(
+            constraint,
             spoken.family,
             tools=tools,
             choice=chat.tool_choice if chat else "auto",

@@ -25,14 +25,17 @@ def in_any_order(rules: Rules, items: list[Item], separator: str = "") -> str:
 
 
 def _first(rules: Rules, items: frozenset[Item], separator: str) -> str:
-    ways = [f"{item[0]} {_further(rules, items - {item}, separator)}" for item in sorted(items)]
+    known: dict[frozenset[Item], str] = {}
+
+    def further(left: frozenset[Item]) -> str:
+        """What may follow when something has come."""
+        if left and left not in known:
+            ways = [f"{separator} {item[0]} {further(left - {item})}" for item in sorted(left)]
+            known[left] = rules.rule("further", _optional(ways, left))
+        return known.get(left, "")
+
+    ways = [f"{item[0]} {further(items - {item})}" for item in sorted(items)]
     return _optional(ways, items)
-
-
-def _further(rules: Rules, items: frozenset[Item], separator: str) -> str:
-    """What may follow when something has come."""
-    ways = [f"{separator} {item[0]} {_further(rules, items - {item}, separator)}" for item in sorted(items)]
-    return rules.rule("further", _optional(ways, items)) if ways else ""
 
 
 def _optional(ways: list[str], items: frozenset[Item]) -> str:
