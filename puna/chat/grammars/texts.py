@@ -17,8 +17,15 @@ from .structured import Style, Values
 
 _ANCHORED = re.compile(r"(\^?)((?:[^\\^$]|\\.|\[\^)*?)(\$?)", re.DOTALL)
 _COMBINED = re.compile(r'"(patternProperties|prefixItems|minProperties|maxProperties)":')
-_JSON_BEGINS = r"/\s*[\[{\"0-9-](?s:.*)/"
-_JSON_WORDS = r"/\s*([tT][rR][uU][eE]|[fF][aA][lL][sS][eE]|[nN][uU][lL][lL])\s*/"
+_MISTAKEN = {
+    "boolean": r"/\s*([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])\s*/",
+    "integer": r"/\s*[0-9\"-](?s:.*)/",
+    "object": r"/\s*[{\"](?s:.*)/",
+    "array": r"/\s*[\[\"](?s:.*)/",
+}
+"""Text that is, or begins as, a value of another type, where that may stand in a string's place."""
+_MISTAKEN["number"] = _MISTAKEN["integer"]
+_NULL = r"/\s*[nN][uU][lL][lL]\s*/"
 
 Place = Callable[[str, str], str]
 """What is written around a value that is there already up to its end, for a parameter's name."""
@@ -77,27 +84,27 @@ class Texts:
         return in_any_order(self._rules, items)
 
     def _value(self, name: str, schema: Any) -> str:
-        ways = self._ways(name, schema, alone=True)
+        ways = self._ways(name, schema)
         return self._rules.any_of("value", ways)
 
-    def _ways(self, name: str, schema: Any, *, alone: bool) -> list[str]:
-        """The ways to write a value up to the closing tag; `alone` if it can be a string and nothing else."""
+    def _ways(self, name: str, schema: Any, beside: frozenset[str] = frozenset()) -> list[str]:
+        """The ways to write a value up to the closing tag; `beside` are the types it may have elsewhere."""
         schema = resolved(schema, self._root)
         if not isinstance(schema, dict):
-            return [self._text({}, alone=alone)]
+            return [self._text({}, beside)]
         for key in ("enum", "const"):
             if key in schema:
                 values = schema[key] if key == "enum" else [schema[key]]
-                return self._constants(name, values) or [self._text({}, alone=alone)]
+                return self._constants(name, values) or [self._text({}, beside)]
         for key in ("anyOf", "oneOf"):
             options = schema.get(key)
             if isinstance(options, list) and options:
                 kinds = {kind for one in options for kind in self._kinds(one)}
-                return [way for one in options for way in self._ways(name, one, alone=kinds == {"string"})]
+                return [way for one in options for way in self._ways(name, one, beside | kinds)]
         kinds = self._kinds(schema)
         ways: list[str] = []
         if "string" in kinds or not kinds:
-            ways.append(self._text(schema, alone=alone and kinds <= {"string"}))
+            ways.append(self._text(schema, beside | kinds))
         for kind in ("boolean", "null"):
             if kind in kinds:
                 ways += self._constants(name, [True, False] if kind == "boolean" else [None])
@@ -144,15 +151,17 @@ class Texts:
         terminal = self._rules.terminal("CONSTANT", self._padded(literals(read)))
         return [self._rules.until(self._close, terminal)]
 
-    def _text(self, schema: Schema, *, alone: bool) -> str:
-        """A string; one that is not alone must not look like anything else."""
+    def _text(self, schema: Schema, beside: frozenset[str]) -> str:
+        """A string, which must not look like a value of the types `beside` it."""
+        beside = beside - {"string"}
         held = conditions(schema)
-        if alone and not held and not self._apart:
+        if not beside and not held and not self._apart:
             return self._rules.until(self._close)
         apart = literals([*self._apart, self._close])
         held.append(f"~(ANY {apart} ANY)")
-        if not alone:
-            held += [f"~{_JSON_BEGINS}", f"~{_JSON_WORDS}"]
+        if beside:
+            mistaken = sorted({_MISTAKEN[kind] for kind in beside if kind in _MISTAKEN})
+            held += [f"~{one}" for one in (*mistaken, _NULL)]
         if len(held) > 1:
             held.append(r"~/\n(?s:.*)|(?s:.*)\n/")
             inner = self._rules.terminal("INNER", " & ".join(["ANY", *held]))

@@ -222,3 +222,31 @@ def test_mistrals_older_forms():
         '[TOOL_CALLS][{"id": "a1", "name": "now", "arguments": {}}]',
     ):
         assert fits(text, "mistral", tools=TOOLS), text
+
+
+@pytest.mark.parametrize(
+    ("types", "text", "read"),
+    [
+        (["string", "null"], "123 Main St", True),
+        (["string", "null"], "true", True),
+        (["string", "null"], " null", False),
+        (["string", "integer"], "[sic]", True),
+        (["string", "integer"], "2", True),
+        (["string", "integer"], '"2"', False),
+        (["string", "number"], "2e3", True),
+        (["string", "boolean"], "True North", True),
+        (["string", "object"], "2", True),
+        (["string", "object"], '{"a"', False),
+        (["string", "array"], "{a} or [b]", True),
+        (["string", "array"], "[b] or {a}", False),
+    ],
+)
+@pytest.mark.parametrize("combined", [False, True])
+def test_text_that_is_no_value_of_another_type_may_be_written(
+    types: list[str], text: str, read: bool, combined: bool
+):
+    schema = {"anyOf": [{"type": one} for one in types]} if combined else {"type": types}
+    parameters = {"type": "object", "properties": {"it": schema}, "required": ["it"]}
+    tools = [{"type": "function", "function": {"name": "say", "parameters": parameters}}]
+    call = f"<tool_call>\n<function=say>\n<parameter=it>\n{text}\n</parameter>\n</function>\n</tool_call>"
+    assert fits(call, "qwen3-coder", tools=tools) == read
