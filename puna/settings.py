@@ -44,6 +44,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = 11434
     scheme: str = "http"
+    path: str = ""
+    """Where below its address a client finds the server, behind a proxy: "/ollama"."""
     models: Path = Path.home() / ".ollama" / "models"
     keep_alive: float = 300.0
     load_timeout: float = 300.0
@@ -68,17 +70,18 @@ class Settings:
     def url(self) -> str:
         """Where a client reaches the server: a wildcard address is reached over loopback."""
         host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
-        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}"
+        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{self.path}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Settings from the environment; a value that cannot be read counts as unset, as in Ollama."""
         get = lambda name: environment.get(name, "").strip().strip("\"'")  # noqa: E731
-        scheme, host, port = _parse_host(get("OLLAMA_HOST"))
+        scheme, host, port, path = _parse_host(get("OLLAMA_HOST"))
         models = get("OLLAMA_MODELS")
         return cls(
             host=host,
             port=port,
+            path=path,
             scheme=scheme,
             models=Path(models).expanduser() if models else cls.models,
             keep_alive=_seconds(get("OLLAMA_KEEP_ALIVE"), cls.keep_alive),
@@ -96,12 +99,12 @@ class Settings:
         )
 
 
-def _parse_host(text: str) -> tuple[str, str, int]:
+def _parse_host(text: str) -> tuple[str, str, int, str]:
     scheme, separator, rest = text.partition("://")
     if not separator:
         scheme, rest = "http", text
     default_port = {"http": 80, "https": 443}[scheme] if separator and scheme in ("http", "https") else 11434
-    rest = rest.split("/", 1)[0]
+    rest, _, path = rest.partition("/")
     bracketed = re.fullmatch(r"\[(.*)\](?::(\d*))?", rest)
     if bracketed:
         host, port = bracketed[1], bracketed[2]
@@ -110,7 +113,7 @@ def _parse_host(text: str) -> tuple[str, str, int]:
     else:
         host, _, port = rest.partition(":")
     number = int(port) if port and port.isdigit() and int(port) < 65536 else default_port
-    return scheme, host or "127.0.0.1", number
+    return scheme, host or "127.0.0.1", number, f"/{path.rstrip('/')}" if path else ""
 
 
 def _seconds(text: str, default: float) -> float:

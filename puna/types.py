@@ -305,8 +305,11 @@ class Engine(Protocol):
         """Stream an answer: Begun, any number of Delta, then one Finish. Raises BadRequest, EngineGone."""
         ...
 
-    async def embed(self, texts: list[str], *, truncate: bool) -> Embeddings:
-        """Vectors for `texts`. Raises BadRequest when a text is too long and `truncate` is false."""
+    async def embed(self, texts: list[str], *, truncate: bool, limit: int = 0) -> Embeddings:
+        """Vectors for `texts`, each of at most `limit` tokens; 0 is the context's length.
+
+        Raises BadRequest when a text is too long and `truncate` is false, or nothing of it would be left.
+        """
         ...
 
     async def rank(self, query: str, documents: list[str], *, truncate: bool) -> Ranking:

@@ -4,6 +4,7 @@ its answer's text back to content, thinking and tool calls.
 Nothing here does I/O; a template is made once and may be kept and shared.
 """
 
+from .earlier import unthought
 from .fit import fit
 from .grammars import constraint
 from .jinja import jinja
@@ -47,4 +48,5 @@ __all__ = [
     "plain",
     "renderer",
     "special_tokens",
+    "unthought",
 ]

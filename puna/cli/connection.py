@@ -30,11 +30,12 @@ def server_version(settings: Settings, timeout: float = 2.0) -> str | None:
     import http.client
     import json
 
-    scheme, _, address = settings.url.partition("://")
+    scheme, _, place = settings.url.partition("://")
+    address, _, path = place.partition("/")
     connect = http.client.HTTPSConnection if scheme == "https" else http.client.HTTPConnection
     try:
         with closing(connect(address, timeout=timeout)) as connection:
-            connection.request("GET", "/api/version")
+            connection.request("GET", f"/{path}/api/version" if path else "/api/version")
             body = json.loads(connection.getresponse().read())
             return str(body.get("version", "")) if isinstance(body, dict) else ""
     except (OSError, http.client.InvalidURL, UnicodeError):

@@ -29,15 +29,18 @@ class EmbedRequest:
 def prepare(model: Model, request: int, texts: list[str], *, truncate: bool, limit: int) -> EmbedRequest:
     """Tokenise texts; one longer than `limit` tokens loses its end but keeps its closing token.
 
-    Raises BadRequest when it may not be truncated.
+    Raises BadRequest when it may not be truncated, or when nothing of it would be left.
     """
     prepared = []
+    around = model.tokenize("", add_special=True)
     for text in texts:
         tokens = model.tokenize(text, add_special=True)
         if len(tokens) > limit:
             if not truncate:
                 raise BadRequest(TOO_LONG)
-            closing = tokens[-1:] if model.tokenize("", add_special=True)[-1:] == tokens[-1:] else []
+            if limit <= len(around):
+                raise BadRequest("input after truncation exceeds maximum context length")
+            closing = tokens[-1:] if around[-1:] == tokens[-1:] else []
             tokens = tokens[: limit - len(closing)] + closing
         prepared.append(tokens or [max(model.bos, 0)])
     return EmbedRequest(request, prepared, np.zeros((len(texts), model.n_embd), np.float32))

@@ -245,6 +245,8 @@ class BatchLoop:
             self._fail(sequence, f"libllama could not evaluate an image or a sound (status {status})")
 
     def _sample(self, sequence: Sequence, logits: NDArray[np.float32]) -> None:
+        if not sequence.answered:
+            sequence.answering_since = time.perf_counter_ns()
         token = self._draw(sequence, logits)
         sequence.take(token)
         if self._model.ends(token):

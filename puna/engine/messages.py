@@ -22,6 +22,7 @@ class Embed(msgspec.Struct, tag=True, array_like=True):
     request: int
     texts: list[str]
     truncate: bool
+    limit: int
 
 
 class Rank(msgspec.Struct, tag=True, array_like=True):

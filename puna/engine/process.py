@@ -180,8 +180,8 @@ class EngineProcess(asyncio.SubprocessProtocol):
             if not ended:
                 self._cancel(request)
 
-    async def embed(self, texts: list[str], *, truncate: bool) -> Embeddings:
-        answer = await self._answer(Embed(next(self._requests), texts, truncate))
+    async def embed(self, texts: list[str], *, truncate: bool, limit: int = 0) -> Embeddings:
+        answer = await self._answer(Embed(next(self._requests), texts, truncate, limit))
         if not isinstance(answer, Vectors):
             raise _failure(answer)
         values = array("f", answer.data)

@@ -226,7 +226,7 @@ class Runner:
                 command.request,
                 command.texts,
                 truncate=command.truncate,
-                limit=self.info.num_ctx,
+                limit=min(command.limit or self.info.num_ctx, self.info.num_ctx),
             )
             return partial(loop.submit, texts)
         if isinstance(command, Rank):

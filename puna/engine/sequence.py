@@ -61,7 +61,8 @@ class Sequence:
     answered: int = 0
     said: int = 0
     """Tokens of the answer that were counted in its pieces."""
-    first_token_at: int = 0
+    answering_since: int = 0
+    """When the prompt was evaluated."""
     last_token_at: int = 0
     history: list[int] = field(default_factory=list)
     """Prompt and answer in full, whatever was shifted out, without pictures."""
@@ -93,10 +94,7 @@ class Sequence:
 
     def take(self, token: int) -> None:
         """Append a sampled token."""
-        now = time.perf_counter_ns()
-        if not self.answered:
-            self.first_token_at = now
-        self.last_token_at = now
+        self.last_token_at = time.perf_counter_ns()
         self.answered += 1
         self.tokens.append(token)
         self.history.append(token)
@@ -125,7 +123,7 @@ class Sequence:
             cached_tokens=self.cached_tokens,
             prompt_ns=self.prompt_ns,
             eval_tokens=self.answered,
-            eval_ns=self.last_token_at - self.first_token_at,
+            eval_ns=self.last_token_at - self.answering_since,
             tokens=self.history,
             encoded=self.encoded,
             stop=self.text.stopped,

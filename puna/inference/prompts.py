@@ -7,7 +7,8 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from puna.chat import PICTURE, Prompt, Template, fit, go, jinja, pictured, plain, renderer
+from puna.chat import PICTURE, Prompt, Template, fit, go, jinja, pictured, plain, renderer, unthought
+from puna.inference.form import form
 from puna.inference.requests import ChatRequest, GenerateRequest
 from puna.library import Model
 from puna.types import BadRequest, Engine, Message, Options, PunaError
@@ -53,6 +54,8 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
 async def chat_prompt(request: ChatRequest, model: Model, engine: Engine, options: Options) -> Composed:
     """The conversation, its oldest messages left out when it is longer than the context."""
     messages = [*model.messages, *request.messages]
+    if form(model).thinking:
+        messages = unthought(messages)
     if model.system and request.messages[0].role != "system":
         messages.insert(0, Message(role="system", content=model.system))
     prompt = Prompt(messages=messages, tools=request.offered, think=request.think)

@@ -34,6 +34,8 @@ from puna.types import Begun, Delta, Engine, Options, Ranking
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = Options()
+_ROOM_TO_SEE = 2048
+"""Least context of a model that takes pictures (Ollama server/sched.go)."""
 
 
 class Inference:
@@ -158,7 +160,7 @@ class Inference:
         async with self._scheduler.lease(model, options, request.keep_alive) as lease:
             if not request.texts:
                 return Embedded(vectors=[])
-            result = await lease.engine.embed(request.texts, truncate=request.truncate)
+            result = await lease.engine.embed(request.texts, truncate=request.truncate, limit=options.num_ctx)
             self._observer.embedded(model.name.display(), result.tokens)
             vectors = result.vectors
             if request.dimensions > 0:
@@ -208,6 +210,8 @@ async def _composed(
 def _options(model: Model, given: dict[str, Any]) -> Options:
     options, _ = _DEFAULTS.merged(model.parameters)
     options, unknown = options.merged(given)
+    if 0 < options.num_ctx < _ROOM_TO_SEE and model.projectors:
+        options = replace(options, num_ctx=_ROOM_TO_SEE)
     for name in unknown:
         _warn_of_option(name)
     return options

@@ -46,6 +46,10 @@ async def test_long_texts_lose_their_end_or_are_refused(model: Path) -> None:
         with pytest.raises(BadRequest, match="exceeds the context length"):
             await engine.embed(["word " * 100], truncate=False)
         assert (await engine.embed(["still alive"], truncate=False)).tokens < 32
+        assert (await engine.embed(["word " * 100], truncate=True, limit=5)).tokens == 5
+        assert (await engine.embed(["word " * 100], truncate=True, limit=100)).tokens == 32
+        with pytest.raises(BadRequest, match="after truncation exceeds"):
+            await engine.embed(["word " * 100], truncate=True, limit=1)
 
 
 async def test_many_requests_at_once(model: Path) -> None:

@@ -66,6 +66,7 @@ async def test_the_length_of_the_prompt_comes_first_and_every_token_is_counted(s
             assert begun == Begun(end.prompt_tokens, end.cached_tokens)
             assert sum(step.tokens for step in deltas if isinstance(step, Delta)) == end.eval_tokens == 5
             cached.append(end.cached_tokens)
+        assert (await ask(engine, "Hello", num_predict=1)).finish.eval_ns > 0
     assert cached[0] == 0 < cached[1]
 
 

@@ -95,7 +95,7 @@ class ScriptedEngine:
     def generate(self, job: Job) -> AsyncGenerator[Delta | Finish, None]:
         raise NotImplementedError
 
-    async def embed(self, texts: list[str], *, truncate: bool) -> Embeddings:
+    async def embed(self, texts: list[str], *, truncate: bool, limit: int = 0) -> Embeddings:
         raise NotImplementedError
 
     async def rank(self, query: str, documents: list[str], *, truncate: bool) -> Ranking:

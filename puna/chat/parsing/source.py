@@ -89,6 +89,11 @@ class Source:
         self.emit(kind, "".join(self._held))
         self.drop()
 
+    def refuse(self, kind: Kind) -> None:
+        """What is held was no call; white space alone is still held, for it may stand before one."""
+        if any(not text.isspace() for text in self._held):
+            self.give_back(kind)
+
     def give_back_before(self, kind: Kind) -> None:
         """What is held is text, but for what was taken last."""
         last = self._held.pop()

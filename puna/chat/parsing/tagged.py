@@ -154,7 +154,7 @@ def _call(source: Source, reading: Reading, tools: Tools, kind: Kind) -> Step[bo
     try:
         yield from reading(source, tools)
     except (ValueError, RecursionError):
-        source.give_back(kind)
+        source.refuse(kind)
         return source.calls > before
     yield from source.skip()
     return True
