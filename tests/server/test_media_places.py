@@ -73,3 +73,11 @@ def test_so_it_is_for_what_was_fetched(hearing_http: httpx.Client):
             answer = hearing_http.post("/api/chat", json={"model": "seer"} | turn(images=[WHOLE, url]))
             assert answer.status_code == 400
             assert answer.json()["error"].startswith(f'invalid value for "messages[1].images[1]": {says}')
+
+
+def test_a_model_that_sees_has_room_for_a_picture(hearing_http: httpx.Client):
+    asked = {"prompt": "Look.", "options": {"num_predict": 1, "num_ctx": 64}}
+    for model in ("seer", "listener"):
+        assert hearing_http.post("/api/generate", json={"model": model, **asked}).status_code == 200
+    loaded = {one["model"]: one["context_length"] for one in hearing_http.get("/api/ps").json()["models"]}
+    assert loaded["seer:latest"] > 64
