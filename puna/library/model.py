@@ -113,6 +113,12 @@ class Model:
         return self.metadata.architecture
 
     @cached_property
+    def lengths(self) -> dict[str, int]:
+        """`context_length` and `embedding_length` in tokens and numbers, as far as the GGUF file says."""
+        found = {name: self.metadata.arch(name) for name in ("context_length", "embedding_length")}
+        return {name: length for name, length in found.items() if isinstance(length, int) and length}
+
+    @cached_property
     def chat_template(self) -> str | None:
         """The Jinja template in the GGUF file, if it has one."""
         template = self.metadata.get("tokenizer.chat_template")

@@ -93,8 +93,6 @@ def _read(model: Model) -> tuple[list[str], dict[str, int]]:
     A damaged model is listed too; what is wrong with it is said when it is loaded.
     """
     try:
-        arch = model.metadata.arch
-        lengths = {name: arch(name) for name in ("context_length", "embedding_length")}
-        return capabilities(model), {name: length for name, length in lengths.items() if length}
+        return capabilities(model), model.lengths
     except LoadFailed:
         return [], {}
