@@ -27,14 +27,14 @@ class Reader:
         self._blobs = blobs
         self._known: dict[Name, tuple[_Stamp, Model]] = {}
 
-    def model(self, name: Name, path: Path) -> Model:
+    def model(self, name: Name, path: str | Path) -> Model:
         """The model of the manifest at `path`. Raises OSError when that cannot be read, LoadFailed."""
         state = os.stat(path)
         stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
         known = self._known.get(name)
         if known and known[0] == stamp:
             return known[1]
-        content = path.read_bytes()
+        content = Path(path).read_bytes()
         try:
             manifest = manifests.decode(content)
             about = manifest.config.digest and text(self._blobs.path(manifest.config.digest))

@@ -72,7 +72,7 @@ class Library:
                 log.warning("left out of the list: %s cannot be read", path)
                 continue
             try:
-                found[name] = self._reader.model(name, Path(path))
+                found[name] = self._reader.model(name, path)
             except (OSError, LoadFailed) as error:
                 log.warning("left out of the list: %s: %s", name.display(), error)
         self._reader.forget_all_but(found.keys())
