@@ -20,6 +20,9 @@ from puna.engine.libllama import Context, Model
 
 N_BATCH = 512
 
+REST = 0.1
+"""Seconds before each turn of the two: the other's threads spin on for a while after their work."""
+
 
 class Bare:
     """A process that runs the plain loops on request."""
@@ -30,6 +33,7 @@ class Bare:
     def _ask(self, **task: Any) -> list[float]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        time.sleep(REST)
         self._process.stdin.write(json.dumps(task) + "\n")
         self._process.stdin.flush()
         return json.loads(self._process.stdout.readline())
