@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,10 @@ ORDER = ("library", "chat", "engine", "scheduling", "inference", "server", "cli"
 """Rooms from the floor up: the first failure is then the one nearest to the cause."""
 
 STARTERS = ("smollm2:135m", "all-minilm:22m")
+
+
+# Where the suite is a shell's job in the background it, and all that it starts, would not hear Ctrl-C.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
