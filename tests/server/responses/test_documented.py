@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, get_args, get_type_hints
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -13,6 +13,7 @@ from openai.types.responses import (
     input_token_count_params,
     response_create_params,
 )
+from typing_extensions import get_type_hints  # typing's keeps Required[…] before Python 3.11
 
 from puna.server.body import decode
 from puna.server.remote import Remote
