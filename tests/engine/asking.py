@@ -9,21 +9,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from puna.chat import constraint
 from puna.engine import EngineProcess, start
-from puna.types import Delta, Finish, Grammar, Job, LoadSpec, Options
+from puna.types import Delta, Finish, Grammar, Job, LoadSpec, Options, TokenLogprob
+from tests.chat.grammars.asked import held
 
 JOB_FIELDS = ("truncate", "shift", "add_bos", "grammar", "visible", "logprobs", "bias", "media")
+
+
+NEAR = 0.02
+"""How far apart batches of different shapes may round the logarithm of a probability."""
 
 
 @dataclass
 class Answer:
     pieces: list[str]
+    logprobs: list[TokenLogprob]
     finish: Finish
 
     @property
     def text(self) -> str:
         return "".join(self.pieces)
+
+    def agrees(self, other: Answer) -> bool:
+        """Whether two greedy answers, asked for with logprobs=2, are one until a near tie parts them."""
+        for one, another in zip(self.logprobs, other.logprobs, strict=False):
+            if abs(one.top[0].logprob - another.top[0].logprob) > NEAR:
+                return False
+            if one.token != another.token:
+                return one.top[0].logprob - one.top[1].logprob < NEAR
+        return self.finish.eval_tokens == other.finish.eval_tokens
 
 
 @asynccontextmanager
@@ -71,26 +85,20 @@ async def ask(engine: EngineProcess, prompt: str | list[int], **options: Any) ->
 
 async def told(engine: EngineProcess, job: Job) -> Answer:
     pieces: list[str] = []
+    logprobs: list[TokenLogprob] = []
     async for event in engine.generate(job):
         if isinstance(event, Delta):
             pieces.append(event.text)
+            logprobs.extend(event.logprobs)
         elif isinstance(event, Finish):
-            return Answer(pieces, event)
+            return Answer(pieces, logprobs, event)
     raise AssertionError("the answer had no end")
+
+
+def agree(answers: list[Answer], others: list[Answer]) -> bool:
+    return all(one.agrees(another) for one, another in zip(answers, others, strict=True))
 
 
 def schema(source: str) -> Grammar:
     """What holds an answer to a JSON Schema."""
-    grammar = constraint(
-        "plain",
-        tools=[],
-        choice="auto",
-        name="",
-        parallel=True,
-        schema=json.loads(source),
-        think=False,
-        prompt="",
-        last=None,
-    )
-    assert grammar is not None
-    return grammar
+    return held("plain", schema=json.loads(source), think=False)

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator, validate
 
-from puna.chat import Called, constraint, parser_for, special_tokens
+from puna.chat import Called, parser_for, special_tokens
 from puna.engine import grammar
 from puna.engine.grammar import Grammars
 from puna.types import BadRequest, Grammar, Job, Message, Options
+from tests.chat.grammars.asked import held
 from tests.chat.grammars.offered import NOW, TOOLS, tool
 from tests.chat.grammars.walking import Bytes
 from tests.model_parts import FIRST_BYTE
@@ -126,20 +127,6 @@ def test_a_tool_whose_schema_cannot_be_is_named():
         Grammars(Bytes()).matcher(held(tools=tools))
 
 
-def held(family: str = "hermes", **asked: Any) -> Grammar:
-    defaults: dict[str, Any] = {
-        "tools": [],
-        "choice": "auto",
-        "name": "",
-        "parallel": True,
-        "schema": None,
-        "think": None,
-    }
-    given = constraint(family, **(defaults | asked), prompt="", last=Message(role="user"))
-    assert given
-    return given
-
-
 @pytest.fixture(scope="module")
 def random_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "random.gguf"
@@ -200,7 +187,7 @@ def test_a_thousand_tools(choice: str):
     matcher = Grammars(Bytes()).matcher(held(tools=tools, choice=choice))
     call = b'<tool_call>\n{"name": "tool_999", "arguments": {"c": "x", "a": "y"}}\n</tool_call>'
     assert all(matcher.allows(byte) for byte in call)
-    assert matcher.trouble == ""
+    assert matcher.trouble is None
 
 
 def test_what_becomes_too_much_is_no_end(monkeypatch: pytest.MonkeyPatch):
@@ -208,7 +195,8 @@ def test_what_becomes_too_much_is_no_end(monkeypatch: pytest.MonkeyPatch):
     matcher = Grammars(Bytes()).matcher(TOO_MUCH)
     assert [matcher.allows(byte) for byte in b'{"p0"'] != [True] * 5
     assert matcher.finished
-    assert "too complex" in matcher.trouble
+    assert matcher.trouble is not None
+    assert ("too complex" in str(matcher.trouble), matcher.trouble.field) == (True, "schema")
 
 
 async def test_an_answer_that_cannot_be_held_to_its_schema_fails(random_model: Path):

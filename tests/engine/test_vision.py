@@ -12,7 +12,7 @@ import pytest
 
 from puna.engine import EngineProcess
 from puna.types import BadRequest, Delta, Image, LoadFailed
-from tests.engine.asking import ask, job, loaded
+from tests.engine.asking import Answer, agree, ask, job, loaded
 from tests.engine.seeing import next_logprobs
 from tests.vision_models import ROWS, gemma3_model, llava_projector, qwen3vl_model, vision_model
 
@@ -172,29 +172,30 @@ async def test_requests_beside_one_another_answer_as_alone(
         (f"Another {SIGHT}{SIGHT} of something", (DOG, CAT)),
         ("More words without a picture", ()),
     ]
+
+    async def answers(prompt: str, images: tuple[Image, ...]) -> Answer:
+        return await ask(engine, prompt, media=images, num_predict=12, logprobs=2)
+
     async with loaded(model, projector=projector, num_ctx=256) as engine:
-        alone = [await ask(engine, prompt, media=images, num_predict=12) for prompt, images in asked]
+        alone = [await answers(*one) for one in asked]
     async with loaded(model, projector=projector, num_ctx=256) as engine:
-        together = await asyncio.gather(
-            *(ask(engine, prompt, media=images, num_predict=12) for prompt, images in asked)
-        )
-    assert [answer.finish.tokens for answer in together] == [answer.finish.tokens for answer in alone]
+        together = await asyncio.gather(*(answers(*one) for one in asked))
+    assert agree(together, alone)
 
 
 async def test_a_request_that_had_to_leave_the_pool_looks_again(seeing: Callable[[str], Seeing]) -> None:
     model, projector = seeing("qwen3vl")
     prompts = [f"{name}: {SIGHT} and {SIGHT}" for name in ("One", "Two", "Three")]
 
-    async def asked(engine: EngineProcess, prompt: str) -> list[int]:
-        answer = await ask(engine, prompt, media=(CAT, DOG), num_predict=150, num_ctx=256)
-        return answer.finish.tokens
+    async def asked(prompt: str) -> Answer:
+        return await ask(engine, prompt, media=(CAT, DOG), num_predict=150, num_ctx=256, logprobs=2)
 
     async with loaded(model, projector=projector, num_ctx=512, pool=512) as engine:
         # Each fits beside the others at first, but not all answers do.
-        together = await asyncio.gather(*(asked(engine, prompt) for prompt in prompts))
+        together = await asyncio.gather(*(asked(prompt) for prompt in prompts))
     async with loaded(model, projector=projector, num_ctx=512, pool=512, parallel=1) as engine:
-        alone = [await asked(engine, prompt) for prompt in prompts]
-    assert together == alone
+        alone = [await asked(prompt) for prompt in prompts]
+    assert agree(together, alone)
 
 
 @pytest.mark.parametrize("kind", ["tiles", "gemma3", "qwen3vl"])
