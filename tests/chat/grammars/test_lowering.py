@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from puna.chat import constraint
+from puna.chat.grammars.lowering import lowered
 from puna.types import BadRequest, Grammar
 
+from . import asked
 from .walking import admitted, walk
 
 Schema = dict[str, Any]
@@ -24,19 +28,7 @@ def an_object(*required: str, **properties: Any) -> Schema:
 
 
 def held(schema: Schema) -> Grammar:
-    grammar = constraint(
-        "plain",
-        tools=[],
-        choice="auto",
-        name="",
-        parallel=True,
-        schema=schema,
-        think=False,
-        prompt="",
-        last=None,
-    )
-    assert grammar
-    return grammar
+    return asked.held("plain", schema=schema, think=False)
 
 
 def admits(schema: Schema, value: Any) -> bool:
@@ -315,3 +307,48 @@ def test_many_alternatives_are_kept_as_they_are_and_endless_ones_refused():
     ):
         with pytest.raises(BadRequest, match=named):
             held(schema)
+
+
+_JUNK = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.sampled_from(
+        ["", "a", "#", "#/$defs/a", "#/allOf/0", "#/allOf/²", "http://[", "(", "string", "date"]
+    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+    max_leaves=5,
+)
+_FURTHER = ("$ref", "$dynamicRef", "$id", "$anchor", "$defs", "dependencies", "pattern", "enum", "multipleOf")
+_KEYWORDS = sorted({*_FURTHER, *(key for schema, *_ in KEPT for key in schema)})
+
+
+@given(
+    st.recursive(
+        _JUNK,
+        lambda inner: st.dictionaries(
+            st.sampled_from(_KEYWORDS),
+            inner | st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from("ab"), inner, max_size=2),
+            max_size=4,
+        ),
+        max_leaves=12,
+    )
+)
+def test_whatever_is_sent_as_a_schema_is_kept_or_refused(schema: Any):
+    with suppress(BadRequest):
+        lowered(schema)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$id": "http://[", "$ref": "#"},
+        {"$dynamicRef": "http://["},
+        {"allOf": [{}], "$ref": "#/allOf/" + "9" * 5000},
+        {"allOf": [{}], "$ref": "#/allOf/²"},
+    ],
+)
+def test_a_reference_that_is_none_is_refused(schema: Schema):
+    with pytest.raises(BadRequest, match="invalid JSON schema in format: "):
+        lowered(schema)

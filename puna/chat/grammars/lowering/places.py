@@ -176,27 +176,6 @@ _MOST_COMBINED = 1000
 
 _COMBINING = ("allOf", "anyOf", "oneOf")
 
-_WRITTEN_APART = {
-    "patterns",
-    "formats",
-    "properties",
-    "patternProperties",
-    "additionalProperties",
-    "propertyNames",
-    "required",
-    "minProperties",
-    "maxProperties",
-    "prefixItems",
-    "items",
-    "contains",
-    "minContains",
-    "maxContains",
-    "uniqueItems",
-    "minItems",
-    "maxItems",
-}
-
-
 _MEANT = {
     "object": {
         "properties",
@@ -212,6 +191,15 @@ _MEANT = {
     "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
 }
 """Keywords that speak of one type, whose absence from a schema is mostly an oversight."""
+
+_WRITTEN_APART = {
+    "patterns",
+    "formats",
+    "minContains",
+    "maxContains",
+    *_MEANT["object"],
+    *_MEANT["array"],
+}
 
 
 def _meant(schema: Schema) -> Schema:

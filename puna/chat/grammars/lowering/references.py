@@ -53,9 +53,8 @@ class Document:
         result: Schema = {}
         for key, value in schema.items():
             if key in _REFERENCES:
-                reference = (
-                    "#" if key == "$recursiveRef" else _said(key, value, isinstance(value, str), "a text")
-                )
+                _said(key, value, isinstance(value, str), "a text")
+                reference = "#" if key == "$recursiveRef" else value
                 result.setdefault("$ref", self._name(reference, schema, key))
             elif key in _MAPS:
                 _said(key, value, isinstance(value, dict), "an object")
@@ -64,23 +63,17 @@ class Document:
                 # llama.cpp takes one schema for all items here.
                 result.setdefault("items", self._read(value))
             elif key in _LISTS or (key == "items" and isinstance(value, list)):
-                _said(
-                    key,
-                    value,
-                    isinstance(value, list) and (bool(value) or key == "items"),
-                    "a list of schemas",
-                )
+                filled = isinstance(value, list) and (bool(value) or key == "items")
+                _said(key, value, filled, "a list of schemas")
                 result["prefixItems" if key == "items" else key] = [self._read(one) for one in value]
             elif key == "dependencies":
                 _said(key, value, isinstance(value, dict), "an object")
                 for name, one in value.items():
-                    kind = "dependentRequired" if isinstance(one, list) else "dependentSchemas"
-                    names = (
-                        [_said(key, each, isinstance(each, str), "a text") for each in one]
-                        if isinstance(one, list)
-                        else []
-                    )
-                    result.setdefault(kind, {})[name] = names if isinstance(one, list) else self._read(one)
+                    if isinstance(one, list):
+                        names = _said(key, one, _are_texts(one), "an object of schemas or lists of names")
+                        result.setdefault("dependentRequired", {})[name] = names
+                    else:
+                        result.setdefault("dependentSchemas", {})[name] = self._read(one)
             elif key in _SINGLE:
                 result[key] = self._read(value)
             elif key in _CHECKED:
@@ -124,12 +117,12 @@ class _Index:
 
     def ambiguous(self, reference: str) -> bool:
         """Whether it depends on the instance where a dynamic reference leads."""
-        return self._dynamic.get(urldefrag(reference).fragment, 0) is None
+        return self._dynamic.get(_split("", reference)[1], 0) is None
 
     def target(self, reference: str, within: Schema) -> tuple[bool, Any]:
         """Whether there is such a place, and its schema."""
         base = self._bases.get(id(within), "")
-        uri, fragment = urldefrag(urljoin(base, reference) if base else reference)
+        uri, fragment = _split(base, reference)
         fragment = unquote(fragment)
         if fragment and not fragment.startswith("/"):
             place = self._places.get(f"{uri}#{fragment}", self._dynamic.get(fragment) if not uri else None)
@@ -137,8 +130,8 @@ class _Index:
         place = self._places.get(uri, self._root if not uri else None)
         for step in fragment.split("/")[1:]:
             step = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(place, list) and step.isdigit() and int(step) < len(place):
-                place = place[int(step)]
+            if isinstance(place, list):
+                place = dict(zip(map(str, range(len(place))), place, strict=True)).get(step)
             else:
                 place = place.get(step) if isinstance(place, dict) else None
         return isinstance(place, (dict, bool)), place
@@ -147,7 +140,7 @@ class _Index:
         if not isinstance(schema, dict):
             return
         if isinstance(name := schema.get("$id", schema.get("id")), str):
-            uri, fragment = urldefrag(urljoin(base, name))
+            uri, fragment = _split(base, name)
             if fragment:
                 self._places.setdefault(f"{base}#{fragment}", schema)
             else:
@@ -172,8 +165,17 @@ def _parts(schema: Schema) -> Iterator[Any]:
             yield value
 
 
+def _split(base: str, reference: str) -> tuple[str, str]:
+    """A reference as a whole URI without its fragment, and the fragment. Raises BadRequest."""
+    try:
+        found = urldefrag(urljoin(base, reference) if base else reference)
+    except ValueError as error:
+        raise invalid(f'"{reference:.80}" is no URI: {error}') from None
+    return found.url, found.fragment
+
+
 def invalid(problem: str) -> BadRequest:
-    return BadRequest(f"invalid JSON schema in format: {problem}")
+    return BadRequest(f"invalid JSON schema in format: {problem}", "schema")
 
 
 def _said(key: str, value: Any, right: bool, wanted: str) -> Any:
