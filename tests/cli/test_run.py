@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,9 @@ def endless(_: object) -> Any:
         yield {"model": "m", "response": "x", "done": False}
 
 
-def test_ctrl_c_ends_a_one_shot_run_quietly(answering: Recorded, environment: dict[str, str]):
+@contextmanager
+def in_the_middle(answering: Recorded, environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    """A run whose answer has begun and has no end; the block must end it, without a word of its own."""
     answering.answers["/api/generate"] = endless
     command = [sys.executable, "-m", "puna", "run", "m", "hi"]
     with subprocess.Popen(
@@ -159,24 +162,22 @@ def test_ctrl_c_ends_a_one_shot_run_quietly(answering: Recorded, environment: di
         assert running.stdout
         assert running.stderr
         assert running.stdout.read(8) == b"The sky "
+        yield running
+        assert running.stderr.read() == b""
+
+
+def test_ctrl_c_ends_a_one_shot_run_quietly(answering: Recorded, environment: dict[str, str]):
+    with in_the_middle(answering, environment) as running:
         running.send_signal(signal.SIGINT)
         assert running.wait(timeout=10) == 130
-        assert running.stderr.read() == b""
     assert answering.hung_up.wait(timeout=10)
 
 
 def test_a_reader_that_leaves_early_causes_no_noise(answering: Recorded, environment: dict[str, str]):
-    answering.answers["/api/generate"] = endless
-    command = [sys.executable, "-m", "puna", "run", "m", "hi"]
-    with subprocess.Popen(
-        command, env=environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as running:
+    with in_the_middle(answering, environment) as running:
         assert running.stdout
-        assert running.stderr
-        assert running.stdout.read(8) == b"The sky "
         running.stdout.close()
         assert running.wait(timeout=10) == 1
-        assert running.stderr.read() == b""
 
 
 def test_one_shot_on_a_terminal_leaves_it_clean(chatting: dict[str, str], recorded: Recorded):

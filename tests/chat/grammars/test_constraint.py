@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from puna.chat import constraint, special_tokens
-from puna.types import BadRequest, Grammar, Message
+from puna.chat import special_tokens
+from puna.types import BadRequest
 from tests.chat.parsing.reading import FORECAST as CALLED
 from tests.chat.parsing.reading import TOOLS as WRITTEN_TOOLS
 from tests.chat.parsing.written import WRITTEN, Written
 
+from .asked import grammar, held
 from .offered import TOOLS
 from .walking import admitted
 
@@ -19,17 +20,10 @@ CALL = '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
 POINT = {"type": "object", "properties": {"x": {"type": "integer"}}, "required": ["x"]}
 
 
-def grammar(family: str = "hermes", **asked: Any) -> Grammar | None:
-    defaults: dict[str, Any] = {"tools": [], "choice": "auto", "name": "", "parallel": True, "schema": None}
-    defaults |= {"think": None, "prompt": "", "last": Message(role="user")}
-    return constraint(family, **(defaults | asked))
-
-
 def fits(text: str, family: str = "hermes", **asked: Any) -> bool:
     """Whether it is admitted however its markers are spelled."""
-    held = grammar(family, **asked)
-    assert held
-    spelled = {admitted(held, text, control) for control in ((), special_tokens(family))}
+    made = held(family, **asked)
+    spelled = {admitted(made, text, control) for control in ((), special_tokens(family))}
     assert len(spelled) == 1, text
     return spelled.pop()
 

@@ -7,12 +7,13 @@ from typing import Any
 import pytest
 from jsonschema import validate
 
-from puna.chat import Called, Content, Part, Thinking, constraint, parser_for, special_tokens
+from puna.chat import Called, Content, Part, Thinking, parser_for, special_tokens
 from puna.chat.parsing import format_of
 from puna.chat.parsing.families import FAMILIES
 from puna.chat.parsing.tagged import Tagged
 from puna.types import Message
 
+from .asked import held
 from .offered import TOOLS
 from .walking import walk
 
@@ -34,22 +35,9 @@ each_spelling = pytest.mark.parametrize("spelled", ["special", "plain"])
 
 def answers(family: str, template: str, spelled: str, count: int, **asked: Any) -> list[list[Part]]:
     """Random answers, read."""
-    prompt, begun = asked.pop("prompt", ""), asked.pop("begun", False)
-    defaults: dict[str, Any] = {
-        "tools": TOOLS,
-        "choice": "auto",
-        "name": "",
-        "parallel": True,
-        "schema": None,
-    }
-    said: dict[str, Any] = {
-        "think": None,
-        "prompt": prompt,
-        "last": Message(role="user"),
-        "template": template,
-    }
-    grammar = constraint(family, **(defaults | asked), **said)
-    assert grammar
+    begun = asked.pop("begun", False)
+    said = {"prompt": asked.pop("prompt", ""), "last": Message(role="user"), "template": template}
+    grammar = held(family, **({"tools": TOOLS} | asked), **said)
     control = special_tokens(family, template) if spelled == "special" else frozenset()
     form = format_of(family, template)
     begin = BEGUN.get(family, "") if begun else ""
@@ -60,7 +48,7 @@ def answers(family: str, template: str, spelled: str, count: int, **asked: Any) 
         text = walk(grammar, control, seed, begin if seed % 2 else "")
         if text is None:
             continue
-        reading = parser_for(family, tools=TOOLS, **said)
+        reading = parser_for(family, tools=TOOLS, think=None, **said)
         parts = [*reading.feed(text), *reading.finish()]
         for part in parts:
             if isinstance(part, Called):

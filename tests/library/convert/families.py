@@ -54,6 +54,13 @@ LONGROPE = {
 }
 MOE = {"num_experts": 6, "num_experts_per_tok": 2, "moe_intermediate_size": 32}
 GEMMA = {"head_dim": 32, "sliding_window": 16}
+OSS = {
+    "num_local_experts": 4,
+    "num_experts_per_tok": 2,
+    "head_dim": 32,
+    "sliding_window": 16,
+    "layer_types": ["sliding_attention", "full_attention"],
+}
 
 
 @dataclass
@@ -219,11 +226,7 @@ CASES = {
         "GptOssForCausalLM",
         "gpt_oss",
         {
-            "num_local_experts": 4,
-            "num_experts_per_tok": 2,
-            "head_dim": 32,
-            "sliding_window": 16,
-            "layer_types": ["sliding_attention", "full_attention"],
+            **OSS,
             "rope_scaling": YARN,
         },
         partial(oss, seed=12),
@@ -233,11 +236,7 @@ CASES = {
         "GptOssForCausalLM",
         "gpt_oss",
         {
-            "num_local_experts": 4,
-            "num_experts_per_tok": 2,
-            "head_dim": 32,
-            "sliding_window": 16,
-            "layer_types": ["sliding_attention", "full_attention"],
+            **OSS,
             "plain": True,
         },
         partial(oss, seed=27),
