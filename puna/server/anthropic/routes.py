@@ -22,10 +22,7 @@ from puna.server.errors import JSON
 from puna.server.framing import EVENTS, Framing, Stream, Whole
 from puna.server.methods import Only
 from puna.server.rooms import rooms
-from puna.server.silence import attended
-
-PATIENCE = 10.0
-"""Seconds without a word after which a client is told that the answer is on its way."""
+from puna.server.silence import PATIENCE, attended
 
 _FRAMING = Framing(EVENTS.content_type, b"", b"")
 
