@@ -36,6 +36,9 @@ class InvalidName(BadRequest):
 class PromptTooLong(BadRequest):
     """What is to be read does not fit in the context, and may not be cut."""
 
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "prompt")
+
 
 class NotFound(PunaError):
     """A model, blob or path that is not there."""

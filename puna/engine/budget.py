@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from puna.types import BadRequest, Job
+from puna.types import Job, PromptTooLong
 
 TOO_LONG = "the input length exceeds the context length"
 
@@ -25,12 +25,12 @@ def surplus(length: int, job: Job, *, num_ctx: int, begins: bool) -> Range:
 
     The first `num_keep` tokens stay (and the begin token, if the prompt `begins` with one); then
     about half of the rest of the context is filled with the prompt's end, so that the answer has
-    room (Ollama llm/llama_server.go). Raises BadRequest when the job forbids cutting.
+    room (Ollama llm/llama_server.go). Raises PromptTooLong when the job forbids cutting.
     """
     if length < num_ctx:
         return 0, 0
     if not (job.truncate and job.shift):
-        raise BadRequest(TOO_LONG)
+        raise PromptTooLong(TOO_LONG)
     keep = kept(job, num_ctx, begins=begins)
     room = num_ctx - max((num_ctx - keep) // 2, 1)
     return keep, length - (room - keep)
@@ -39,13 +39,13 @@ def surplus(length: int, job: Job, *, num_ctx: int, begins: bool) -> Range:
 def worth_reading(text: str, job: Job, *, num_ctx: int) -> str:
     """`text` without the middle that `surplus` would cut out: not to read it saves seconds where it is huge.
 
-    Raises BadRequest when the job forbids cutting.
+    Raises PromptTooLong when the job forbids cutting.
     """
     tail = _LONGEST_TOKENS * num_ctx
     if len(text) <= 2 * tail:
         return text
     if not (job.truncate and job.shift):
-        raise BadRequest(TOO_LONG)
+        raise PromptTooLong(TOO_LONG)
     return text[: _LONGEST_TOKENS * (kept(job, num_ctx, begins=True) + 1)] + text[-tail:]
 
 

@@ -13,7 +13,7 @@ from puna.engine.budget import TOO_LONG
 from puna.engine.libllama import Context, Model
 from puna.engine.messages import Event, Failed, Vectors
 from puna.engine.pairs import pairs
-from puna.types import BadRequest
+from puna.types import PromptTooLong
 
 
 @dataclass(eq=False)
@@ -29,7 +29,7 @@ class EmbedRequest:
 def prepare(model: Model, request: int, texts: list[str], *, truncate: bool, limit: int) -> EmbedRequest:
     """Tokenise texts; one longer than `limit` tokens loses its end but keeps its closing token.
 
-    Raises BadRequest when it may not be truncated, or when nothing of it would be left.
+    Raises PromptTooLong when it may not be truncated, or when nothing of it would be left.
     """
     prepared = []
     around = model.tokenize("", add_special=True)
@@ -37,9 +37,9 @@ def prepare(model: Model, request: int, texts: list[str], *, truncate: bool, lim
         tokens = model.tokenize(text, add_special=True)
         if len(tokens) > limit:
             if not truncate:
-                raise BadRequest(TOO_LONG)
+                raise PromptTooLong(TOO_LONG)
             if limit <= len(around):
-                raise BadRequest("input after truncation exceeds maximum context length")
+                raise PromptTooLong("input after truncation exceeds maximum context length")
             closing = tokens[-1:] if around[-1:] == tokens[-1:] else []
             tokens = tokens[: limit - len(closing)] + closing
         prepared.append(tokens or [max(model.bos, 0)])

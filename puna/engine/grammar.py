@@ -65,19 +65,21 @@ class Grammars:
 
     def matcher(self, grammar: Grammar) -> Matcher:
         """A fresh state machine. Raises BadRequest saying what of the schema cannot be kept."""
-        return Matcher(self._compiled(grammar).deep_copy(), self._vocabulary.n_vocab)
+        compiled = self._compiled(grammar)
+        return Matcher(compiled.deep_copy(), self._vocabulary.n_vocab, _field(grammar.source))
 
     def _compile(self, grammar: Grammar) -> LLMatcher:
         from llguidance import LLMatcher, LLParserLimits
 
         tokenizer = self._tokenizer or self._read_vocabulary()
         if len(grammar.source) > _LARGEST:
-            raise BadRequest(f"the JSON schemas in format and tools are longer than {_LARGEST >> 10} KB")
+            problem = f"the JSON schemas in format and tools are longer than {_LARGEST >> 10} KB"
+            raise BadRequest(problem, _field(grammar.source))
         source = "\n".join([grammar.source, *self._definitions(grammar)])
         limits = LLParserLimits(max_items_in_row=_MOST_WAYS, step_max_items=10 * _MOST_WAYS)
         compiled = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0, limits=limits)
         if compiled.is_error():
-            raise BadRequest(_explained(compiled.get_error(), source))
+            raise _explained(compiled.get_error(), source)
         return compiled
 
     def _read_vocabulary(self) -> LLTokenizer:
@@ -118,9 +120,11 @@ class Grammars:
 class Matcher:
     """Where one answer stands in its grammar."""
 
-    def __init__(self, matcher: LLMatcher, n_vocab: int) -> None:
+    def __init__(self, matcher: LLMatcher, n_vocab: int, field: str) -> None:
+        """`field`: what of a request the grammar is made from, as BadRequest has it."""
         self._matcher = matcher
         self._n_vocab = n_vocab
+        self._field = field
         self._mask = np.zeros((n_vocab + 31) // 32, np.int32)
 
     def allows(self, token: int) -> bool:
@@ -142,12 +146,13 @@ class Matcher:
         return self._matcher.is_stopped()
 
     @property
-    def trouble(self) -> str:
-        """Why the grammar cannot be kept any longer; empty while it can, and when the answer is complete."""
+    def trouble(self) -> BadRequest | None:
+        """Why the grammar cannot be kept any longer; None while it can, and when the answer is complete."""
         if not self._matcher.is_error():
-            return ""
+            return None
         reason = self._matcher.get_error().splitlines()[0]
-        return f"the JSON schema in format or tools is too complex to be kept: {reason}"
+        problem = f"the JSON schema in format or tools is too complex to be kept: {reason}"
+        return BadRequest(problem, self._field)
 
 
 class _Spelled:
@@ -193,14 +198,19 @@ def _literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _explained(error: str, source: str) -> str:
-    """What is wrong, and with which field's schema: rules of content's are named after it."""
+def _field(rules: str) -> str:
+    """Whose schema stands in these rules: those of content are named after it."""
+    return "schema" if "\nformat_" in f"\n{rules}" else "tools"
+
+
+def _explained(error: str, source: str) -> BadRequest:
+    """What is wrong, and with which field's schema."""
     placed = _PLACED.match(error)
-    rule = source.splitlines()[int(placed[1]) - 1] if placed else source
-    field = "format" if "\nformat_" in source and (not placed or rule.startswith("format_")) else "tools"
+    field = _field(source.splitlines()[int(placed[1]) - 1] if placed else source)
     problem = _SHOWN.split(error[placed.end() if placed else 0 :])[0]
     if problem.startswith("panic"):
         problem = "it is too large"
     if problem.startswith("regex parse error"):
         problem = f"pattern: {' '.join(problem.split())}"
-    return f"invalid JSON schema in {field}: {problem}"
+    said = "format" if field == "schema" else field
+    return BadRequest(f"invalid JSON schema in {said}: {problem}", field)

@@ -10,7 +10,7 @@ from puna.engine.messages import Generate
 from puna.engine.pictures import TEXT, Gallery, Layout, Medium
 from puna.engine.sequence import Sequence
 from puna.engine.text import TextStream
-from puna.types import BadRequest, Grammar, Job
+from puna.types import BadRequest, Grammar, Job, PromptTooLong
 
 
 class Intake:
@@ -34,13 +34,13 @@ class Intake:
         tokens, layout, media = self._prompt(job, num_ctx)
         words = layout.words(tokens)
         if any(not 0 <= token < self._model.n_vocab for token in words):
-            raise BadRequest("context holds a token that this model does not have")
+            raise BadRequest("context holds a token that this model does not have", "context")
         if not tokens:
             tokens = words = [max(self._model.bos, 0)]
         begins = self._model.adds_bos and tokens[0] == self._model.bos
         first, last = budget.surplus(len(tokens), job, num_ctx=num_ctx, begins=begins)
         if layout.touched(first, last):
-            raise BadRequest(f"{budget.TOO_LONG}: the images or sounds do not fit in {num_ctx} tokens")
+            raise PromptTooLong(f"{budget.TOO_LONG}: the images or sounds do not fit in {num_ctx} tokens")
         if last:
             tokens, layout = tokens[:first] + tokens[last:], layout.without(first, last)
             words = layout.words(tokens)
@@ -74,7 +74,7 @@ class Intake:
                 prompt = self.tokenize(text, add_bos=job.add_bos)
             return prompt, TEXT, ()
         if self._gallery is None:
-            raise BadRequest("this model is missing data required for image and audio input")
+            raise BadRequest("this model is missing data required for image and audio input", "images")
         media = self._gallery.taken(job.media)
         if not isinstance(prompt, str):
             # An earlier answer's context with a new picture behind it: markers are looked for in text.

@@ -15,7 +15,9 @@ class Bias:
 
     def __init__(self, bias: dict[int, float], n_vocab: int) -> None:
         if unknown := [token for token in bias if not 0 <= token < n_vocab]:
-            raise BadRequest(f"logit_bias names the token {unknown[0]}, which this model does not have")
+            raise BadRequest(
+                f"logit_bias names the token {unknown[0]}, which this model does not have", "bias"
+            )
         self._ids = np.fromiter(bias.keys(), np.intp, len(bias))
         self._values = np.fromiter(bias.values(), np.float32, len(bias))
 

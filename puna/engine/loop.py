@@ -17,11 +17,11 @@ from numpy.typing import NDArray
 from puna.engine import budget, logprobs
 from puna.engine.grammar import Matcher
 from puna.engine.libllama import Context, Model
-from puna.engine.messages import Event, Failed, Finished, Started, Text
+from puna.engine.messages import Event, Finished, Started, Text, failed
 from puna.engine.pictures import Gallery, Picture
 from puna.engine.prefix_cache import WORTH_SHARING, Prefix, PrefixCache, Retained
 from puna.engine.sequence import Sequence
-from puna.types import Begun, PunaError
+from puna.types import Begun, PromptTooLong, PunaError
 
 _NO_ROOM = 1
 
@@ -186,7 +186,7 @@ class BatchLoop:
             return
         if status != 0:
             for sequence, _ in rows:
-                self._fail(sequence, f"libllama could not evaluate the batch (status {status})")
+                self._fail(sequence, PunaError(f"libllama could not evaluate the batch (status {status})"))
             return
         took = time.perf_counter_ns() - started
         self._chunk.learn(sum(size for _, size in rows), took)
@@ -213,7 +213,7 @@ class BatchLoop:
                 try:
                     vectors = gallery.vectors(picture)
                 except PunaError as error:
-                    self._fail(sequence, str(error))
+                    self._fail(sequence, error)
                     break
                 facing = picture.start == sequence.evaluated
                 if vectors is None:
@@ -242,7 +242,8 @@ class BatchLoop:
             self._cache.rewrite(sequence, picture.start)
             self._make_room()
         else:
-            self._fail(sequence, f"libllama could not evaluate an image or a sound (status {status})")
+            problem = f"libllama could not evaluate an image or a sound (status {status})"
+            self._fail(sequence, PunaError(problem))
 
     def _sample(self, sequence: Sequence, logits: NDArray[np.float32]) -> None:
         if not sequence.answered:
@@ -271,10 +272,10 @@ class BatchLoop:
     def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> None:
         """Nothing may follow: the answer is complete, or its grammar has become more than can be kept."""
         trouble = matcher.trouble
-        if not trouble:
+        if trouble is None:
             self._finish(sequence, "stop")
         elif sequence.job.grammar and sequence.job.grammar.strict:
-            self._fail(sequence, trouble, fault="request")
+            self._fail(sequence, trouble)
         else:
             sequence.matcher = None
 
@@ -319,10 +320,8 @@ class BatchLoop:
         self._emit(Finished(sequence.request, sequence.finish(reason)))
         self._leave(sequence)
 
-    def _fail(
-        self, sequence: Sequence, message: str, *, fault: Literal["request", "engine"] = "engine"
-    ) -> None:
-        self._emit(Failed(sequence.request, message, fault))
+    def _fail(self, sequence: Sequence, error: PunaError) -> None:
+        self._emit(failed(sequence.request, error))
         self._cache.discard(sequence)
         sequence.sampler.close()
         self._full = False
@@ -339,7 +338,7 @@ class BatchLoop:
             return
         youngest = next(reversed(self._cache.running.values()))
         if len(self._cache.running) == 1:
-            self._fail(youngest, budget.TOO_LONG)
+            self._fail(youngest, PromptTooLong(budget.TOO_LONG))
             return
         self._cache.end(youngest)
         self._cache.make_room()

@@ -10,7 +10,10 @@ from typing import Literal
 
 import msgspec
 
-from puna.types import Begun, EngineInfo, Finish, Job, TokenLogprob
+from puna.types import BadRequest, Begun, EngineInfo, Finish, Job, PromptTooLong, PunaError, TokenLogprob
+
+Fault = Literal["request", "length", "engine"]
+"""Whose it is that an answer failed: the request's, for one reason or for being too long; or the engine's."""
 
 
 class Generate(msgspec.Struct, tag=True, array_like=True):
@@ -98,7 +101,17 @@ class PlainText(msgspec.Struct, tag=True, array_like=True):
 class Failed(msgspec.Struct, tag=True, array_like=True):
     request: int
     message: str
-    fault: Literal["request", "engine"] = "engine"
+    fault: Fault = "engine"
+    field: str = ""
+    """What of the request is wrong, as BadRequest has it."""
+
+
+def failed(request: int, error: Exception) -> Failed:
+    """What tells that `request` ended in `error`."""
+    if isinstance(error, BadRequest):
+        fault: Fault = "length" if isinstance(error, PromptTooLong) else "request"
+        return Failed(request, str(error), fault, error.field)
+    return Failed(request, str(error) if isinstance(error, PunaError) else f"{type(error).__name__}: {error}")
 
 
 Event = Loaded | Refused | Started | Text | Finished | Vectors | Tokens | PlainText | Failed

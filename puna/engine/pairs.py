@@ -10,7 +10,7 @@ import re
 
 from puna.engine.budget import TOO_LONG
 from puna.engine.libllama import Model
-from puna.types import BadRequest
+from puna.types import BadRequest, PromptTooLong
 
 _TEMPLATE = "tokenizer.chat_template.rerank"
 _PLACE = re.compile(r"\{(query|document)\}")
@@ -19,7 +19,7 @@ _PLACE = re.compile(r"\{(query|document)\}")
 def pairs(model: Model, query: str, documents: list[str], *, truncate: bool, limit: int) -> list[list[int]]:
     """The tokens of `query` with each document; a document loses its end where there are more than `limit`.
 
-    Raises BadRequest when it may not be truncated, or when the query leaves no room for any document.
+    Raises PromptTooLong when it may not be truncated, BadRequest when the query leaves no room for one.
     """
     template = model.metadata(_TEMPLATE)
     made = []
@@ -29,7 +29,7 @@ def pairs(model: Model, query: str, documents: list[str], *, truncate: bool, lim
         over = len(tokens) - limit
         if over > 0:
             if not truncate:
-                raise BadRequest(TOO_LONG)
+                raise PromptTooLong(TOO_LONG)
             words = words[: max(0, len(words) - over)]
             # Cut text may be spelled with other tokens than it had as a part of the whole.
             tokens = _pair(model, template, query, words, model.detokenize(words))

@@ -14,7 +14,6 @@ from typing import cast
 
 import msgspec
 
-from puna.engine.budget import TOO_LONG
 from puna.engine.messages import (
     HEADER,
     Cancel,
@@ -250,9 +249,11 @@ _decoder = msgspec.msgpack.Decoder(list[Event])
 
 def _failure(answer: _Answer) -> PunaError:
     assert isinstance(answer, Failed)
-    if answer.message.startswith(TOO_LONG):
+    if answer.fault == "length":
         return PromptTooLong(answer.message)
-    return BadRequest(answer.message) if answer.fault == "request" else EngineGone(answer.message)
+    if answer.fault == "request":
+        return BadRequest(answer.message, answer.field)
+    return EngineGone(answer.message)
 
 
 def _ending(status: int) -> str:

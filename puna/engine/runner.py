@@ -30,7 +30,6 @@ from puna.engine.messages import (
     Detokenize,
     Embed,
     Event,
-    Failed,
     Generate,
     Loaded,
     PlainText,
@@ -38,6 +37,7 @@ from puna.engine.messages import (
     Refused,
     Tokenize,
     Tokens,
+    failed,
     frame,
 )
 from puna.engine.pictures import Gallery
@@ -206,10 +206,8 @@ class Runner:
         """What the loop is to do for a command; None where that is nothing."""
         try:
             return self._work(command)
-        except BadRequest as error:
-            self._output.send([Failed(command.request, str(error), "request")])
         except Exception as error:
-            self._output.send([Failed(command.request, f"{type(error).__name__}: {error}")])
+            self._output.send([failed(command.request, error)])
         return None
 
     def _work(self, command: Command) -> Work | None:

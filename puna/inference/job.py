@@ -91,7 +91,11 @@ async def _media(files: list[bytes]) -> tuple[Image | Sound, ...]:
             pixels += len(seen.rgb)
             media.append(seen)
         if pixels > _MOST_PIXELS:
-            raise BadRequest("the images of this request are too large together: send fewer, or smaller ones")
+            raise BadRequest(
+                "the images of this request are too large together: send fewer, or smaller ones", "images"
+            )
         if seconds > LONGEST:
-            raise BadRequest(f"the sounds of this request are longer than {LONGEST // 60} minutes together")
+            raise BadRequest(
+                f"the sounds of this request are longer than {LONGEST // 60} minutes together", "images"
+            )
     return tuple(media)

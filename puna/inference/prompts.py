@@ -71,7 +71,7 @@ async def generate_prompt(
         return await _generate(request, model, engine, options)
     except PunaError as error:
         if request.template and str(error).startswith("template"):
-            raise BadRequest(str(error)) from None
+            raise BadRequest(str(error), "template") from None
         raise
 
 
@@ -124,7 +124,7 @@ async def _fitted(
         text, kept = template.render(prompt), prompt.messages
     images = [image for message in kept for image in message.images]
     if text.count(PICTURE) < len(prompt.messages[-1].images):
-        raise BadRequest("the model's template has no place for images")
+        raise BadRequest("the model's template has no place for images", "images")
     # A template may leave messages out, the oldest first.
     images = images[max(0, len(images) - text.count(PICTURE)) :]
     return Composed(prompt=text, text=text, images=images, last=prompt.messages[-1])

@@ -14,7 +14,6 @@ from typing import Any
 from msgspec.structs import replace
 
 from puna.inference.abilities import check_chat, check_embed, check_generate, check_senses
-from puna.inference.faults import naming
 from puna.inference.job import job_for, settled
 from puna.inference.observer import Observer
 from puna.inference.prompts import PICTURE_TOKENS, Composed, chat_prompt, generate_prompt, warm
@@ -73,25 +72,23 @@ class Inference:
             if request.empty:
                 yield Summary(reason="load")
                 return
-            with naming(request):
-                request = settled(request, model)
-                composed = await _composed(request, model, lease.engine, options)
-                if request.rendered_only:
-                    yield Rendered(composed.text, len(composed.images))
-                    return
-                raw = isinstance(request, GenerateRequest) and request.raw
-                job, reading = await job_for(request, model, options, composed)
-                first_ns = 0
-                async with aclosing(lease.engine.generate(job)) as steps:
-                    async for step in steps:
-                        if isinstance(step, Begun):
-                            yield step
-                            continue
-                        if isinstance(step, Delta):
-                            first_ns = first_ns or perf_counter_ns() - started
-                            for piece in reading.pieces(step):
-                                yield piece
-                            continue
+            request = settled(request, model)
+            composed = await _composed(request, model, lease.engine, options)
+            if request.rendered_only:
+                yield Rendered(composed.text, len(composed.images))
+                return
+            raw = isinstance(request, GenerateRequest) and request.raw
+            job, reading = await job_for(request, model, options, composed)
+            first_ns = 0
+            async with aclosing(lease.engine.generate(job)) as steps:
+                async for step in steps:
+                    if isinstance(step, Begun):
+                        yield step
+                    elif isinstance(step, Delta):
+                        first_ns = first_ns or perf_counter_ns() - started
+                        for piece in reading.pieces(step):
+                            yield piece
+                    else:
                         for piece in reading.rest():
                             yield piece
                         summary = Summary(
@@ -129,8 +126,7 @@ class Inference:
         options = _options(model, request.options)
         async with self._scheduler.lease(model, options, request.keep_alive) as lease:
             asked = replace(settled(request, model), truncate=False)
-            with naming(request):
-                composed = await _composed(asked, model, lease.engine, options)
+            composed = await _composed(asked, model, lease.engine, options)
             tokens = await lease.engine.tokenize(composed.text)
             return len(tokens) + PICTURE_TOKENS * len(composed.images)
 

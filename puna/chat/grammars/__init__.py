@@ -51,7 +51,7 @@ def constraint(
     if name and choice == "required":
         offered = [one for one in offered if one.name == name]
         if not offered:
-            raise BadRequest(f'invalid tool_choice: there is no tool "{name}"')
+            raise BadRequest(f'invalid tool_choice: there is no tool "{name}"', "tool_choice")
     asked = Asked(Tools(tools if choice != "none" else []), think, prompt, last)
     held = Held(offered, choice == "required", parallel, schema, asked)
     try:
@@ -59,8 +59,8 @@ def constraint(
         # Calls that nobody demands are worth having unheld, too.
         return grammar and replace(grammar, strict=schema is not None or held.required)
     except RecursionError:
-        field = "tools" if offered else "format"
-        raise BadRequest(f"invalid JSON schema in {field}: it is nested too deeply") from None
+        said, field = ("tools", "tools") if offered else ("format", "schema")
+        raise BadRequest(f"invalid JSON schema in {said}: it is nested too deeply", field) from None
 
 
 def _held_by(form: Format, held: Held) -> Grammar | None:

@@ -78,21 +78,21 @@ def functions(tools: list[dict[str, Any]]) -> list[Function]:
         given = function.get("parameters")
         field = f"tools[{number}].function.parameters"
         if given is not None and not isinstance(given, dict):
-            raise BadRequest(f"invalid {field}: expected a JSON schema of an object")
+            raise BadRequest(f"invalid {field}: expected a JSON schema of an object", "tools")
         try:
             found[name] = Function(name, _arguments(given or {}, field))
         except RecursionError:
-            raise BadRequest(f"invalid {field}: it is nested too deeply") from None
+            raise BadRequest(f"invalid {field}: it is nested too deeply", "tools") from None
     return list(found.values())
 
 
 def _arguments(given: Schema, field: str) -> Schema:
     if not isinstance(given.get("properties") or {}, dict):
-        raise BadRequest(f"invalid {field}: its properties must be an object")
+        raise BadRequest(f"invalid {field}: its properties must be an object", "tools")
     schema = _workable(given, given)
     kind = schema.get("type", "object")
     if kind != "object" and not (isinstance(kind, list) and "object" in kind):
-        raise BadRequest(f'invalid {field}: its type must be "object"')
+        raise BadRequest(f'invalid {field}: its type must be "object"', "tools")
     schema = {**closed(schema), "type": "object"}
     if not _COMBINATORS & schema.keys() and not schema.get("properties"):
         schema.setdefault("additionalProperties", False)

@@ -120,12 +120,12 @@ class Projector:
         """A picture or a sound as `read` and `encode` want it. Raises BadRequest."""
         if isinstance(given, Sound):
             if not self.hears:
-                raise BadRequest(f"{MISSING} audio input")
+                raise _wrong(f"{MISSING} audio input")
             return self._heard(given.file)
         if not self.sees:
-            raise BadRequest(f"{MISSING} image input")
+            raise _wrong(f"{MISSING} image input")
         if len(given.rgb) != given.width * given.height * 3:
-            raise BadRequest(f"an image of {given.width} x {given.height} has {len(given.rgb)} bytes")
+            raise _wrong(f"an image of {given.width} x {given.height} has {len(given.rgb)} bytes")
         return given
 
     def _heard(self, file: bytes) -> NDArray[np.float32]:
@@ -135,7 +135,7 @@ class Projector:
         count = M.mtmd_bitmap_get_nx(bitmap) if bitmap else 0
         if bitmap is None or count < _FEWEST_SAMPLES:
             M.mtmd_bitmap_free(cast(Any, bitmap))
-            raise BadRequest("the sound is damaged or empty")
+            raise _wrong("the sound is damaged or empty")
         pointer: Any = M.mtmd_bitmap_get_data(bitmap)
         samples = np.frombuffer(ctypes.string_at(pointer, count * 4), np.float32)
         M.mtmd_bitmap_free(bitmap)
@@ -153,7 +153,7 @@ class Projector:
             if isinstance(part, Seen) and not part.causal and part.rows > self.together:
                 image = media[part.medium]
                 assert isinstance(image, Image), "no family's sounds see themselves as a whole"
-                raise BadRequest(f"an image of {image.width} x {image.height} is too narrow for this model")
+                raise _wrong(f"an image of {image.width} x {image.height} is too narrow for this model")
         return parts
 
     def encode(self, medium: Medium) -> list[NDArray[np.float32]]:
@@ -208,6 +208,10 @@ class Projector:
         return np.ascontiguousarray(txyz[:, [0, 2, 1, 3]].T)
 
 
+def _wrong(problem: str) -> BadRequest:
+    return BadRequest(problem, "images")
+
+
 class _Chunks:
     """What libmtmd makes of a prompt, for the time of a `with`; the bitmaps go with it."""
 
@@ -217,7 +221,7 @@ class _Chunks:
         self._handle: Any = M.mtmd_input_chunks_init()
         try:
             if markers != len(bitmaps):
-                raise BadRequest(f"the prompt has {markers} places for {len(bitmaps)} images or sounds")
+                raise _wrong(f"the prompt has {markers} places for {len(bitmaps)} images or sounds")
             for number, bitmap in enumerate(bitmaps):
                 M.mtmd_bitmap_set_id(bitmap, b"%d" % number)
             data = text.encode("utf-8", "surrogatepass")
@@ -225,7 +229,7 @@ class _Chunks:
             handles = (M.mtmd_bitmap_p_ctypes * len(bitmaps))(*bitmaps)
             pointer: Any = ctypes.byref(given)
             if M.mtmd_tokenize(projector.handle, self._handle, pointer, handles, len(bitmaps)):
-                raise BadRequest(f"the images or sounds cannot be read: {_reason(projector.complaint)}")
+                raise _wrong(f"the images or sounds cannot be read: {_reason(projector.complaint)}")
         except BaseException:
             self.__exit__()
             raise
