@@ -227,6 +227,11 @@ class Job(msgspec.Struct, kw_only=True):
     """Control tokens, as text, that are written out in the answer instead of standing for nothing."""
     logprobs: int | None = None
     """How many of the likeliest tokens to report for each place beside the one taken; None for no report."""
+    echo: bool = False
+    """Report the tokens of the prompt, which has no media, and the one that ends the answer, too. Nothing is
+    taken from the KV cache."""
+    silent: bool = False
+    """Only read the prompt: the answer is empty."""
     bias: dict[int, float] = {}
     """Added to the logits of these tokens."""
     media: tuple[Image | Sound, ...] = ()
@@ -244,12 +249,15 @@ class TokenLogprob(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True, tag=True):
-    """The prompt is about to be evaluated."""
+    """The prompt is about to be evaluated; or has been, if its tokens are reported."""
 
     prompt_tokens: int
     """Tokens of the prompt, cached ones included."""
     cached_tokens: int
     """Tokens of the prompt found in the KV cache."""
+    read: tuple[TokenLogprob, ...] = ()
+    """The prompt's tokens, if they are reported. The first one's probability (1) says nothing, for nothing
+    comes before it; and a begin token that was put there has no bytes."""
 
 
 class Delta(msgspec.Struct, frozen=True, tag=True):

@@ -63,6 +63,14 @@ def kept(job: Job, num_ctx: int, *, begins: bool) -> int:
     return max(0, min(wanted + begins, num_ctx - 2))
 
 
+def readable(tokens: int, *, reported: bool) -> int:
+    """How many of so many tokens of a prompt a step may evaluate, if it has the time.
+
+    Few if they are reported: their logits are each as long as the vocabulary, up to 40 MB together.
+    """
+    return min(tokens, TILE) if reported else tokens
+
+
 def share(remaining: list[int], budget: int) -> list[int]:
     """Split `budget` prompt tokens among sequences that still need `remaining`, evenly.
 

@@ -10,7 +10,7 @@ from puna.engine.messages import Generate
 from puna.engine.pictures import TEXT, Gallery, Layout, Medium
 from puna.engine.sequence import Sequence
 from puna.engine.text import TextStream
-from puna.types import BadRequest, Grammar, Job, PromptTooLong
+from puna.types import BadRequest, Grammar, Job, PromptTooLong, TokenLogprob
 
 
 class Intake:
@@ -34,7 +34,7 @@ class Intake:
         tokens, layout, media = self._prompt(job, num_ctx)
         words = layout.words(tokens)
         if any(not 0 <= token < self._model.n_vocab for token in words):
-            raise BadRequest("context holds a token that this model does not have", "context")
+            raise BadRequest("the prompt holds a token that this model does not have", "context")
         if not tokens:
             tokens = words = [max(self._model.bos, 0)]
         begins = self._model.adds_bos and tokens[0] == self._model.bos
@@ -63,8 +63,16 @@ class Intake:
             bias=bias,
             layout=layout,
             media=media,
+            read=[self._first(job, tokens[0])] if job.echo else [],
             history=words,
         )
+
+    def _first(self, job: Job, token: int) -> TokenLogprob:
+        """The report of a prompt's first token, which has no bytes if it was put there."""
+        spelled = self._model.spell(token)
+        text = spelled.decode("utf-8", "replace")
+        given = not isinstance(job.prompt, str) or job.prompt.startswith(text)
+        return TokenLogprob(text, 0.0, list(spelled) if given else [])
 
     def _prompt(self, job: Job, num_ctx: int) -> tuple[list[int], Layout, tuple[Medium, ...]]:
         prompt = job.prompt

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from puna.engine.shortlist import WIDTH, shortlist
 from puna.types import BadRequest, TokenLogprob
 
 
@@ -44,11 +45,7 @@ def report(logits: NDArray[np.float32], token: int, most: int, spell: Callable[[
 
     best: list[int] = []
     if most:
-        best = (
-            np.argpartition(logits, -most)[-most:].tolist()
-            if most < len(logits)
-            else list(range(len(logits)))
-        )
-        best.sort(key=lambda one: (-logits[one], one))
+        likely = shortlist(logits, most) if most <= WIDTH <= len(logits) else np.arange(len(logits))
+        best = sorted(likely.tolist(), key=lambda one: (-logits[one], one))[:most]
     taken = of(token)
     return TokenLogprob(taken.token, taken.logprob, taken.bytes, [of(one) for one in best])

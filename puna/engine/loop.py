@@ -107,11 +107,12 @@ class BatchLoop:
         held: deque[Sequence] = deque()
         while self._waiting and len(self._cache.running) < self._parallel:
             sequence = self._waiting.popleft()
-            repeat = None if sequence.answered else self._cache.repeat_of(sequence.tokens)
+            known = not (sequence.answered or sequence.reporting)
+            repeat = self._cache.repeat_of(sequence.tokens) if known else None
             if repeat is not None:
                 self._replay(sequence, repeat)
                 continue
-            prefix = self._cache.find(sequence)
+            prefix = Prefix() if sequence.reporting else self._cache.find(sequence)
             if prefix.promised - prefix.length >= WORTH_SHARING:
                 held.append(sequence)
             elif self._crowded(sequence, prefix):
@@ -127,9 +128,13 @@ class BatchLoop:
     def _begun(self, sequence: Sequence) -> None:
         """Tell, once, how much of the prompt is to be evaluated."""
         sequence.cached_tokens = sequence.evaluated
-        if not sequence.told:
-            sequence.told = True
-            self._emit(Started(sequence.request, Begun(sequence.prompt_tokens, sequence.cached_tokens)))
+        if not (sequence.told or sequence.reporting):
+            self._tell(sequence)
+
+    def _tell(self, sequence: Sequence) -> None:
+        sequence.told = True
+        begun = Begun(sequence.prompt_tokens, sequence.cached_tokens, tuple(sequence.read))
+        self._emit(Started(sequence.request, begun))
 
     def _crowded(self, sequence: Sequence, prefix: Prefix) -> bool:
         """Whether the running requests leave too little of the pool for this one's prompt."""
@@ -161,7 +166,7 @@ class BatchLoop:
         prefilling = [s for s in running if not s.decoding]
         room = self._context.n_batch - len(decoding)
         chunk = min(room, self._chunk.size - len(decoding) % budget.TILE) if decoding else room
-        shares = budget.share([s.ready for s in prefilling], chunk)
+        shares = budget.share([budget.readable(s.ready, reported=s.reporting) for s in prefilling], chunk)
         rows = [(s, 1) for s in decoding] + [
             (s, size) for s, size in zip(prefilling, shares, strict=True) if size
         ]
@@ -175,7 +180,9 @@ class BatchLoop:
             context.positions[at : at + size] = range(position, position + size)
             context.sequences[at : at + size] = sequence.slot
             at += size
-            context.wants_output[at - 1] = end == len(sequence.tokens)
+            if sequence.reporting:
+                context.wants_output[at - size : at] = 1
+            context.wants_output[at - 1] |= end == len(sequence.tokens)
         return rows
 
     def _evaluate(self, rows: list[tuple[Sequence, int]]) -> None:
@@ -199,12 +206,24 @@ class BatchLoop:
         """`size` more tokens are evaluated, the last of them in row `row` of the batch."""
         if not sequence.answered:
             sequence.prompt_ns += took
+        if sequence.reporting:
+            self._report(sequence, row - size + 1, row)
         sequence.evaluated += size
         if not sequence.pending:
             logits = self._context.logits(row)
             if not sequence.answered:
                 sequence.prompt_logits = logits.copy()
             self._sample(sequence, logits)
+
+    def _report(self, sequence: Sequence, first: int, last: int) -> None:
+        """Rows `first` to `last` say how probable the next tokens of the prompt were."""
+        wanted, spell, tokens = sequence.job.logprobs or 0, self._model.spell, sequence.tokens
+        for place, row in enumerate(range(first, last + 1), sequence.evaluated + 1):
+            if place == len(tokens):
+                self._tell(sequence)
+            elif place == len(sequence.read):  # not one that was reported before it had to leave the pool
+                logits = self._context.logits(row)
+                sequence.read.append(logprobs.report(logits, tokens[place], wanted, spell))
 
     def _look(self, gallery: Gallery) -> bool:
         """Keep the encoder at work, and evaluate one picture that it has seen; whether there was one."""
@@ -246,21 +265,21 @@ class BatchLoop:
             self._fail(sequence, PunaError(problem))
 
     def _sample(self, sequence: Sequence, logits: NDArray[np.float32]) -> None:
+        if sequence.job.silent:
+            self._finish(sequence, "length")
+            return
         if not sequence.answered:
             sequence.answering_since = time.perf_counter_ns()
-        token = self._draw(sequence, logits)
+        token = sequence.draw(logits)
         sequence.take(token)
-        if self._model.ends(token):
-            self._finish(sequence, "stop")
-            return
-        text = sequence.piece(token, self._model.piece(token))
-        wanted = sequence.job.logprobs
-        if wanted is not None:
+        ends, wanted = self._model.ends(token), sequence.job.logprobs
+        text = "" if ends else sequence.piece(token, self._model.piece(token))
+        if wanted is not None and (not ends or sequence.job.echo):
             spelled = logprobs.report(logits, token, wanted, self._model.spell)
             self._emit(Text(sequence.request, text, sequence.unsaid(), (spelled,)))
         elif text:
             self._emit(Text(sequence.request, text, sequence.unsaid()))
-        if sequence.text.stopped:
+        if ends or sequence.text.stopped:
             self._finish(sequence, "stop")
         elif sequence.matcher is not None and sequence.matcher.finished:
             self._end_of_grammar(sequence, sequence.matcher)
@@ -278,24 +297,6 @@ class BatchLoop:
             self._fail(sequence, trouble)
         else:
             sequence.matcher = None
-
-    def _draw(self, sequence: Sequence, logits: NDArray[np.float32]) -> int:
-        """The next token. One that the grammar refuses is drawn again from those that it allows: to ask of
-        one token is cheaper than to ask which may come."""
-        sampler, matcher = sequence.sampler, sequence.matcher
-        if sequence.bias is not None:
-            logits = sequence.bias.added(logits)
-        token = sampler.sample(logits)
-        if matcher is not None and not matcher.allows(token):
-            logits = logits.copy()
-            matcher.constrain(logits)
-            token = sampler.sample(logits)
-            if logits[token] == -np.inf:
-                # Extreme options can lose every candidate the grammar left.
-                token = int(logits.argmax())
-            matcher.accept(token)
-        sampler.accept(token)
-        return token
 
     def _shift(self, sequence: Sequence) -> None:
         """Drop the older half of a full context and evaluate the newer half again.

@@ -14,7 +14,7 @@ from puna.engine.libllama import Sampler
 from puna.engine.logprobs import Bias
 from puna.engine.pictures import TEXT, Layout, Medium
 from puna.engine.text import TextStream
-from puna.types import Finish, Job
+from puna.types import Finish, Job, TokenLogprob
 
 NO_SLOT = -1
 
@@ -56,6 +56,8 @@ class Sequence:
     waits_since: int = 0
     """When it came to a picture that the encoder has yet to look at; 0 if it waits for none."""
     prompt_ns: int = 0
+    read: list[TokenLogprob] = field(default_factory=list)
+    """Of a prompt whose tokens are reported: the first, and those whose places are evaluated."""
     told: bool = False
     """Who asked knows how long the prompt is."""
     answered: int = 0
@@ -81,6 +83,11 @@ class Sequence:
         return self.layout.text_end(self.evaluated, len(self.tokens)) - self.evaluated
 
     @property
+    def reporting(self) -> bool:
+        """Tokens of the prompt are still to be reported."""
+        return self.job.echo and not self.told
+
+    @property
     def decoding(self) -> bool:
         return self.answered > 0 and self.pending == 1
 
@@ -91,6 +98,23 @@ class Sequence:
         if wanted > 0:
             return wanted
         return self.num_ctx - self.prompt_tokens if wanted == -2 else 10 * self.num_ctx
+
+    def draw(self, logits: NDArray[np.float32]) -> int:
+        """The next token. One that the grammar refuses is drawn again from those that it allows: to ask of
+        one token is cheaper than to ask which may come."""
+        if self.bias is not None:
+            logits = self.bias.added(logits)
+        token = self.sampler.sample(logits)
+        if self.matcher is not None and not self.matcher.allows(token):
+            logits = logits.copy()
+            self.matcher.constrain(logits)
+            token = self.sampler.sample(logits)
+            if logits[token] == -np.inf:
+                # Extreme options can lose every candidate the grammar left.
+                token = int(logits.argmax())
+            self.matcher.accept(token)
+        self.sampler.accept(token)
+        return token
 
     def take(self, token: int) -> None:
         """Append a sampled token."""
@@ -123,7 +147,7 @@ class Sequence:
             cached_tokens=self.cached_tokens,
             prompt_ns=self.prompt_ns,
             eval_tokens=self.answered,
-            eval_ns=self.last_token_at - self.answering_since,
+            eval_ns=self.last_token_at - self.answering_since if self.answered else 0,
             tokens=self.history,
             encoded=self.encoded,
             stop=self.text.stopped,

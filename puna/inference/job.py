@@ -35,6 +35,7 @@ async def job_for(
 ) -> tuple[Job, Reading]:
     """The engine's job and a reading of its answer. Raises BadRequest for a schema, a picture or a sound."""
     chat = request if isinstance(request, ChatRequest) else None
+    single = request if isinstance(request, GenerateRequest) else None
     tools = chat.offered if chat else []
     spoken = form(model) if composed.last else _UNPARSED
     parsed = bool(tools) or spoken.thinking
@@ -72,6 +73,8 @@ async def job_for(
         shift=request.shift,
         visible=tuple(special_tokens(spoken.family, spoken.template)) if parsed else (),
         logprobs=request.logprobs,
+        echo=single is not None and single.echo,
+        silent=single is not None and single.silent,
         bias=request.bias,
         media=await _media(composed.images),
     )

@@ -42,7 +42,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     """What the engine is given."""
 
     prompt: str | list[int]
-    """Text, or token ids when it continues an earlier answer's `context`."""
+    """Text, or token ids when it is given so or continues an earlier answer's `context`."""
     text: str
     """The text of the prompt, or of its last part."""
     images: list[bytes] = []
@@ -79,7 +79,8 @@ async def _generate(request: GenerateRequest, model: Model, engine: Engine, opti
     if request.raw:
         asked = Message(role="user", content=request.prompt, images=request.images)
         text = pictured(asked)
-        return Composed(prompt=text, text=text, images=request.images)
+        prompt = text if request.tokens is None else request.tokens
+        return Composed(prompt=prompt, text=text, images=request.images)
     if request.suffix:
         text = await _with_gap(request, model, engine)
         return Composed(prompt=text, text=text)

@@ -74,6 +74,12 @@ class GenerateRequest(_TextRequest, frozen=True, kw_only=True):
     """Token ids of an earlier answer, put before this prompt."""
     raw: bool = False
     """The prompt goes to the model as it is, without a template."""
+    tokens: list[int] | None = None
+    """With `raw`: `prompt` as the token ids that the model gets, without a begin token of the engine's."""
+    echo: bool = False
+    """With `raw`: report the prompt's tokens in Begun, as `logprobs` has it for those of the answer."""
+    silent: bool = False
+    """Only read the prompt: the answer is empty."""
     images: list[bytes] = []
 
     @property

@@ -164,6 +164,20 @@ def test_completions(client: openai.OpenAI):
     assert "".join(chunk.choices[0].text for chunk in stream) == SCRIPT
 
 
+def test_a_prompts_own_probabilities(client: openai.OpenAI):
+    """What evaluation harnesses ask for."""
+    completion = client.completions.create(
+        model="talker", prompt="hello", echo=True, logprobs=1, max_tokens=0, temperature=0, seed=1
+    )
+    (choice,) = completion.choices
+    assert (choice.text, choice.finish_reason) == ("hello", "length")
+    assert choice.logprobs
+    assert (choice.logprobs.tokens or [])[1:] == list("hello")
+    nothing, *logprobs = choice.logprobs.token_logprobs or []
+    assert nothing is None
+    assert all(logprob < 0 for logprob in logprobs)
+
+
 def test_embeddings(client: openai.OpenAI):
     as_base64 = client.embeddings.create(model="vectors", input=["one", "two"])
     as_floats = client.embeddings.create(model="vectors", input=["one", "two"], encoding_format="float")

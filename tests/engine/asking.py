@@ -13,7 +13,18 @@ from puna.engine import EngineProcess, start
 from puna.types import Delta, Finish, Grammar, Job, LoadSpec, Options, TokenLogprob
 from tests.chat.grammars.asked import held
 
-JOB_FIELDS = ("truncate", "shift", "add_bos", "grammar", "visible", "logprobs", "bias", "media")
+JOB_FIELDS = (
+    "truncate",
+    "shift",
+    "add_bos",
+    "grammar",
+    "visible",
+    "logprobs",
+    "bias",
+    "media",
+    "echo",
+    "silent",
+)
 
 
 NEAR = 0.02

@@ -68,6 +68,8 @@ class Told(msgspec.Struct):
 
     pieces: list[Piece]
     end: Rendered | Summary
+    read: Sequence[TokenLogprob]
+    """The prompt's tokens, if they are reported."""
 
     @property
     def text(self) -> str:
@@ -90,10 +92,13 @@ async def gathered(answers: Sequence[Answer]) -> list[Told]:
     """The answers, each whole, in order."""
     pieces: list[list[Piece]] = [[] for _ in answers]
     ends: dict[int, Rendered | Summary] = {}
+    read: dict[int, Sequence[TokenLogprob]] = {}
     async with aclosing(interleaved(answers)) as items:
         async for index, item in items:
             if isinstance(item, Piece):
                 pieces[index].append(item)
-            elif not isinstance(item, Begun):
+            elif isinstance(item, Begun):
+                read[index] = item.read
+            else:
                 ends[index] = item
-    return [Told(some, ends[index]) for index, some in enumerate(pieces)]
+    return [Told(some, ends[index], read.get(index, ())) for index, some in enumerate(pieces)]

@@ -21,6 +21,7 @@ from puna.server.openai.streams import Pieces, streamed
 from puna.server.remote import Remote
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
+from puna.types import TokenLogprob
 
 _ROLE = b'"delta":{"role":"assistant","content":""}'
 
@@ -74,7 +75,8 @@ class _Deltas:
         self._legacy = legacy
         self._called: set[int] = set()
 
-    def begin(self, index: int) -> Iterator[bytes]:
+    def begin(self, index: int, read: Sequence[TokenLogprob]) -> Iterator[bytes]:
+        assert not read, "a conversation's prompt is not reported"
         yield self._chunk(index, _ROLE)
 
     def piece(self, index: int, piece: Piece) -> Iterator[bytes]:

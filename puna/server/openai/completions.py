@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 from msgspec.structs import replace
 from starlette.requests import Request
@@ -11,7 +12,7 @@ from starlette.requests import Request
 from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, Summary
 from puna.server.content import unmarked
 from puna.server.framing import EVENTS, Stream, Whole
-from puna.server.openai.answers import gathered, said
+from puna.server.openai.answers import Told, gathered, said
 from puna.server.openai.body import asked, texts_or_tokens
 from puna.server.openai.errors import line
 from puna.server.openai.requests import CompletionBody
@@ -19,6 +20,7 @@ from puna.server.openai.responses import Identity, TextLogprobs, debug_info, enc
 from puna.server.openai.streams import Pieces, streamed
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
+from puna.types import TokenLogprob
 
 
 async def completions(request: Request) -> Stream | Whole:
@@ -44,19 +46,27 @@ async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateR
     """A request for each prompt. Raises BadRequest."""
     body.check_stream()
     body.check_best_of()
+    body.check_suffix()
     common = GenerateRequest(
         model=body.named,
         suffix=body.suffix or "",
         logprobs=body.likeliest(),
         bias=body.bias(),
+        # What is reported is what the model has read: without a template around it, and whole.
+        raw=body.reports_prompt,
+        echo=body.reports_prompt,
+        truncate=not body.reports_prompt,
+        silent=body.silent,
         rendered_only=body.debug_render_only is True,
     )
     asks: list[GenerateRequest] = []
     for prompt in texts_or_tokens("prompt", body.prompt):
-        # Token ids are the whole prompt: no template is put around what they say.
-        raw = isinstance(prompt, list)
-        text = await inference.detokenize(common.model, prompt) if raw else prompt
-        asks.append(replace(common, prompt=unmarked(text), raw=raw))
+        if isinstance(prompt, list):
+            # Token ids are the whole prompt: no template is put around what they say.
+            text = await inference.detokenize(common.model, prompt)
+            asks.append(replace(common, prompt=unmarked(text), tokens=prompt, raw=True))
+        else:
+            asks.append(replace(common, prompt=unmarked(prompt)))
     return asks
 
 
@@ -68,9 +78,10 @@ class _Texts:
         self._echoes = echoes
         self._logprobs = [TextLogprobs() for _ in echoes]
 
-    def begin(self, index: int) -> Iterator[bytes]:
+    def begin(self, index: int, read: Sequence[TokenLogprob]) -> Iterator[bytes]:
         if echo := self._echoes[index]:
-            yield self._chunk(index, b'"text":' + encode(echo))
+            logprobs = encode(self._logprobs[index].of(read, opening=True)) if read else b"null"
+            yield self._chunk(index, b'"text":' + encode(echo), logprobs)
 
     def piece(self, index: int, piece: Piece) -> Iterator[bytes]:
         tokens = said(piece)
@@ -80,6 +91,10 @@ class _Texts:
 
     def end(self, index: int, summary: Summary) -> bytes:
         return self._chunk(index, b'"text":""', reason=encode(reason(summary)))
+
+
+def _logprobs(answer: Told) -> dict[str, Any]:
+    return TextLogprobs().of([*answer.read, *answer.logprobs], opening=bool(answer.read))
 
 
 async def _whole(
@@ -92,7 +107,7 @@ async def _whole(
         {
             "index": index,
             "text": echo + answer.text,
-            "logprobs": TextLogprobs().of(answer.logprobs) if body.logprobs is not None else None,
+            "logprobs": _logprobs(answer) if body.logprobs is not None else None,
             "finish_reason": reason(answer.end) if isinstance(answer.end, Summary) else None,
         }
         for index, (echo, answer) in enumerate(zip(echoes, told, strict=True))

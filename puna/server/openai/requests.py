@@ -208,6 +208,8 @@ class ChatBody(_TextBody, kw_only=True):
 
 
 class CompletionBody(_TextBody, kw_only=True):
+    names: ClassVar[dict[str, str]] = {"bias": "logit_bias", "context": "prompt"}
+
     prompt: TextOrTokens | None = None
     suffix: str | None = None
     echo: bool | None = None
@@ -218,11 +220,25 @@ class CompletionBody(_TextBody, kw_only=True):
         """How many likeliest tokens to report for each token; None for no report. Raises Invalid."""
         if self.logprobs is None:
             return None
-        if self.echo:
-            raise Invalid(
-                "echo", "echo and logprobs exclude each other: a prompt's probabilities are not kept"
-            )
         return _likeliest("logprobs", self.logprobs)
+
+    @property
+    def reports_prompt(self) -> bool:
+        """The prompt's tokens come back with their probabilities, too."""
+        return self.echo is True and self.logprobs is not None
+
+    @property
+    def silent(self) -> bool:
+        """Nothing is to be answered: the prompt is only read."""
+        return self.max_tokens == 0
+
+    def check_suffix(self) -> None:
+        """Raises Invalid when the prompt's probabilities are wanted of a text with a gap in it."""
+        if self.suffix and self.reports_prompt:
+            raise Invalid("suffix", "suffix and echo with logprobs exclude each other")
+
+    def _limit(self) -> int | None:
+        return None if self.silent else super()._limit()
 
     def check_best_of(self) -> None:
         """Raises Invalid when more answers should be made than given."""

@@ -110,19 +110,20 @@ class TextLogprobs:
         self._offset = 0
         self._decoder = getincrementaldecoder("utf-8")("replace")
 
-    def of(self, tokens: Iterable[TokenLogprob]) -> dict[str, Any]:
-        """Of the answer's next tokens."""
+    def of(self, tokens: Iterable[TokenLogprob], *, opening: bool = False) -> dict[str, Any]:
+        """Of the text's next tokens. If they are `opening` it, the first has no probability."""
         tokens = list(tokens)
         offsets: list[int] = []
         for token in tokens:
             offsets.append(self._offset)
             self._offset += len(self._decoder.decode(bytes(token.bytes)))
+        known = tokens[1:] if opening else tokens
+        nothing = [None] * (len(tokens) - len(known))
+        # The token itself is always among the likeliest.
+        likeliest = [{other.token: other.logprob for other in (*token.top, token)} for token in known]
         return {
             "tokens": [token.token for token in tokens],
-            "token_logprobs": [token.logprob for token in tokens],
-            # The token itself is always among them.
-            "top_logprobs": [
-                {other.token: other.logprob for other in (*token.top, token)} for token in tokens
-            ],
+            "token_logprobs": [*nothing, *(token.logprob for token in known)],
+            "top_logprobs": [*nothing, *likeliest],
             "text_offset": offsets,
         }

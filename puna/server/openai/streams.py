@@ -9,6 +9,7 @@ from typing import Protocol
 from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.openai.answers import interleaved
 from puna.server.openai.responses import Identity, Usage, encode, usage
+from puna.types import TokenLogprob
 
 _DONE = b"[DONE]"
 
@@ -45,7 +46,9 @@ class Pieces:
 class Wording(Protocol):
     """How an endpoint words its answers as chunks, each named by its place."""
 
-    def begin(self, index: int) -> Iterable[bytes]: ...
+    def begin(self, index: int, read: Sequence[TokenLogprob]) -> Iterable[bytes]:
+        """`read`: the tokens of the prompt, if they are reported."""
+        ...
 
     def piece(self, index: int, piece: Piece) -> Iterable[bytes]: ...
 
@@ -57,14 +60,16 @@ async def streamed(
 ) -> AsyncGenerator[bytes, None]:
     """The chunks of the answers, so many of them to each prompt, and what ends a stream."""
     begun = [False] * len(answers)
+    read: dict[int, Sequence[TokenLogprob]] = {}
     ends: dict[int, Summary] = {}
     async with aclosing(interleaved(answers)) as items:
         async for index, item in items:
             if isinstance(item, Begun):
+                read[index] = item.read
                 continue
             if not begun[index]:
                 begun[index] = True
-                for chunk in wording.begin(index):
+                for chunk in wording.begin(index, read.get(index, ())):
                     yield chunk
             if isinstance(item, Piece):
                 for chunk in wording.piece(index, item):

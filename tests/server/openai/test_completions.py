@@ -134,3 +134,56 @@ def test_a_limit_and_a_stop_string(openai_http: httpx.Client):
     assert (cut["text"], cut["finish_reason"]) == ("The sky", "length")
     stopped = told(openai_http, stop=[" is"])["choices"][0]
     assert (stopped["text"], stopped["finish_reason"]) == ("The sky", "stop")
+
+
+def echoed(parts: list[dict[str, Any]], text: str) -> None:
+    """The tokens are those of `text`, maybe with a begin and an end token; nothing is before the first."""
+    tokens, logprobs, likeliest, offsets = (
+        [entry for part in parts for entry in part[name]]
+        for name in ("tokens", "token_logprobs", "top_logprobs", "text_offset")
+    )
+    assert len(tokens) == len(logprobs) == len(likeliest) == len(offsets)
+    assert (logprobs[0], likeliest[0]) == (None, None)
+    for token, logprob, top in zip(tokens[1:], logprobs[1:], likeliest[1:], strict=True):
+        assert logprob <= 0
+        assert token in top
+        assert len(top) <= 3
+    written = [
+        (offset, token)
+        for offset, token in zip(offsets, tokens, strict=True)
+        if "\N{REPLACEMENT CHARACTER}" not in token and token not in ("<s>", "</s>")
+    ]
+    assert [(offset, token) for offset, token in written if not text.startswith(token, offset)] == []
+    assert written[-1][0] + len(written[-1][1]) == len(text)
+
+
+@pytest.mark.parametrize("prompt", ["hello", HELLO])
+def test_an_echo_with_its_probabilities(openai_http: httpx.Client, prompt: str | list[int]):
+    body = told(openai_http, prompt=prompt, echo=True, logprobs=2)
+    choice = body["choices"][0]
+    assert choice["text"] == f"hello{SCRIPT}"
+    echoed([choice["logprobs"]], choice["text"])
+    usage = body["usage"]
+    assert len(choice["logprobs"]["tokens"]) == usage["prompt_tokens"] + usage["completion_tokens"]
+    chunks = streamed(openai_http, prompt=prompt, echo=True, logprobs=2)
+    assert text_of(chunks) == choice["text"]
+    parts = [given for chunk in chunks if (given := chunk["choices"][0]["logprobs"])]
+    echoed(parts, choice["text"])
+    assert [token for part in parts for token in part["tokens"]] == choice["logprobs"]["tokens"]
+
+
+def test_only_the_prompt_and_its_probabilities(openai_http: httpx.Client):
+    prompts = [HELLO, HELLO[:2]]
+    body = told(openai_http, prompt=prompts, echo=True, logprobs=1, max_tokens=0)
+    for choice, text, tokens in zip(body["choices"], ["hello", "he"], prompts, strict=True):
+        assert (choice["text"], choice["finish_reason"]) == (text, "length")
+        assert len(choice["logprobs"]["tokens"]) == len(tokens)
+        echoed([choice["logprobs"]], text)
+    assert body["usage"]["prompt_tokens"] == sum(len(tokens) for tokens in prompts)
+    assert body["usage"]["completion_tokens"] == 0
+
+
+def test_no_answer_at_all(openai_http: httpx.Client):
+    assert told(openai_http, max_tokens=0)["choices"][0]["text"] == ""
+    assert told(openai_http, max_tokens=0, echo=True)["choices"][0]["text"] == "hello"
+    assert text_of(streamed(openai_http, max_tokens=0, echo=True)) == "hello"
