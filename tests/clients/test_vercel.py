@@ -1,4 +1,4 @@
-"""The Vercel AI SDK on Node, through its Ollama provider and its OpenAI-compatible one."""
+"""The Vercel AI SDK on Node, through its providers for Ollama, for OpenAI-like servers and for OpenAI."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ PARIS, TOKYO = {"city": "Paris", "days": 2}, {"city": "東京", "days": 1}
 
 
 @pytest.fixture(scope="module")
-def both(guide_server: Server) -> dict:
+def all_seen(guide_server: Server) -> dict:
     return json.loads(output(["node", str(HERE / "vercel.mjs")], guide_server, AI_SDK_LOG_WARNINGS="false"))
 
 
-@pytest.fixture(params=["ollama", "openai"])
-def seen(request: pytest.FixtureRequest, both: dict) -> dict:
-    return both[request.param]
+@pytest.fixture(params=["ollama", "compatible", "responses"])
+def seen(request: pytest.FixtureRequest, all_seen: dict) -> dict:
+    return all_seen[request.param]
 
 
 def test_text(seen: dict):
@@ -38,6 +38,10 @@ def test_streamed_text(seen: dict):
 
 def test_reasoning(seen: dict):
     assert seen["thought"] == {"reasoning": REASONING, "text": "Blue."}
+
+
+def test_a_second_turn(seen: dict):
+    assert seen["next"] == "Blue."
 
 
 def test_tools_are_called_and_their_answers_read(seen: dict):

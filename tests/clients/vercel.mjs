@@ -1,4 +1,6 @@
-// What the Vercel AI SDK sees through its Ollama provider and its OpenAI-compatible one: prints one JSON object.
+// What the Vercel AI SDK sees through its Ollama provider, its OpenAI-compatible one and that of OpenAI itself, which
+// asks for responses and names what it was told by ids: prints one JSON object.
+import { createOpenAI } from '@ai-sdk/openai'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { Output, embedMany, generateObject, generateText, stepCountIs, streamObject, streamText, tool } from 'ai'
 import { createOllama } from 'ollama-ai-provider-v2'
@@ -6,7 +8,8 @@ import { z } from 'zod'
 
 const host = process.env.OLLAMA_HOST
 const ollama = createOllama({ baseURL: `${host}/api` })
-const openai = createOpenAICompatible({
+const responses = createOpenAI({ baseURL: `${host}/v1`, apiKey: 'any' })
+const compatible = createOpenAICompatible({
   name: 'puna',
   baseURL: `${host}/v1`,
   includeUsage: true,
@@ -28,6 +31,11 @@ async function seenThrough(provider, embedding, options) {
 
   const thought = await generateText({ model: thinker, prompt: 'Why?', providerOptions: options })
   seen.thought = { reasoning: thought.reasoningText, text: thought.text }
+
+  const question = { role: 'user', content: 'Hello' }
+  const turn = await generateText({ model: thinker, messages: [question], providerOptions: options })
+  const next = [question, ...turn.response.messages, { role: 'user', content: 'And then?' }]
+  seen.next = (await generateText({ model: thinker, messages: next, providerOptions: options })).text
 
   const given = []
   const weather = tool({
@@ -65,6 +73,11 @@ async function seenThrough(provider, embedding, options) {
 console.log(
   JSON.stringify({
     ollama: await seenThrough(ollama, ollama.embedding('all-minilm:22m'), { ollama: { think: true } }),
-    openai: await seenThrough(openai, openai.embeddingModel('all-minilm:22m'), { puna: { reasoningEffort: 'low' } }),
+    compatible: await seenThrough(compatible, compatible.embeddingModel('all-minilm:22m'), {
+      puna: { reasoningEffort: 'low' },
+    }),
+    responses: await seenThrough(responses, responses.embeddingModel('all-minilm:22m'), {
+      openai: { reasoningEffort: 'low', reasoningSummary: 'auto', forceReasoning: true },
+    }),
   }),
 )

@@ -22,6 +22,15 @@ class Unknown(PunaError):
         super().__init__(f"Response with id '{id}' not found.")
 
 
+class UnknownItem(errors.Invalid):
+    """An item that is of no kept answer, or no more."""
+
+    status = 404
+
+    def __init__(self, param: str, id: str) -> None:
+        super().__init__(param, f"Item with id '{id}' not found.", "item_not_found")
+
+
 class UnknownPrevious(errors.Invalid):
     """The answer to go on from is not kept, or no more."""
 

@@ -60,7 +60,7 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
     found: list[Message] = []
     for number, item in enumerate(given):
         place = f"input[{number}]"
-        kind = item.type or ("message" if item.role else "item_reference")
+        kind = item.kind
         if kind in HISTORY or (kind in SEARCHED and not item.call_id):
             continue
         if kind == "reasoning":

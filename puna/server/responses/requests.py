@@ -14,10 +14,15 @@ DEFAULT = 1.0
 """Of `temperature` and `top_p`, as in OpenAI's API."""
 
 
+REFERENCE = "item_reference"
+"""An item that is an earlier answer's, and has only its id."""
+
+
 class Item(msgspec.Struct, kw_only=True):
     """A step of the conversation; which fields it has depends on its type."""
 
     type: str | None = None
+    id: str | None = None
     role: Literal["user", "assistant", "system", "developer"] | None = None
     content: str | list[PartBody] | None = None
     call_id: str | None = None
@@ -29,6 +34,11 @@ class Item(msgspec.Struct, kw_only=True):
     tools: list[dict[str, Any]] | None = None
     summary: list[PartBody] | None = None
     encrypted_content: str | None = None
+
+    @property
+    def kind(self) -> str:
+        """Its type: the two that may be left out can be told apart."""
+        return self.type or ("message" if self.role else REFERENCE)
 
 
 class Reasoning(msgspec.Struct, kw_only=True, omit_defaults=True):

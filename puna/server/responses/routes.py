@@ -45,7 +45,8 @@ async def create(request: Request) -> Stream | Whole:
 
     def keep(events: Events) -> None:
         if body.store is not False:
-            kept = Kept(msgspec.json.encode(events.response), [*conversation, events.message])
+            items = [item["id"] for item in events.response["output"]]
+            kept = Kept(msgspec.json.encode(events.response), [*conversation, events.message], items)
             store.keep(events.response["id"], kept)
 
     answer = rooms(request).inference.chat(wanted)
@@ -113,8 +114,11 @@ async def _read(request: Request, body: PromptBody) -> tuple[Offer, list[Message
     """The tools, and the messages without instructions. Raises BadRequest."""
     called(request, name_of)
     check(body)
+    store = _store(request)
+    if isinstance(body.input, list):
+        body = msgspec.structs.replace(body, input=store.recalled(body.input))
     offer = offered(body)
-    before = _store(request).before(body.previous_response_id)
+    before = store.before(body.previous_response_id)
     said = await messages(body.input or [], before, rooms(request).visit(body.model))
     return offer, [*before, *said]
 

@@ -6,8 +6,9 @@ from collections import OrderedDict
 
 import msgspec
 
-from puna.server.responses.errors import Unknown, UnknownPrevious
+from puna.server.responses.errors import Unknown, UnknownItem, UnknownPrevious
 from puna.server.responses.items import weight
+from puna.server.responses.requests import REFERENCE, Item
 from puna.types import Message
 
 COUNT = 1000
@@ -20,10 +21,16 @@ class Kept(msgspec.Struct, frozen=True):
 
     body: bytes
     messages: list[Message]
+    items: list[str] = []
+    """The ids of the answer's items."""
 
     @property
     def size(self) -> int:
         return len(self.body) + sum(map(weight, self.messages))
+
+
+class _Answer(msgspec.Struct):
+    output: list[Item]
 
 
 class Store:
@@ -34,6 +41,8 @@ class Store:
         self._kept: OrderedDict[str, Kept] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._size = 0
+        self._holders: dict[str, str] = {}
+        """Which answer an item is of."""
 
     def __len__(self) -> int:
         return len(self._kept)
@@ -45,6 +54,7 @@ class Store:
         self._kept[id] = kept
         self._sizes[id] = kept.size
         self._size += kept.size
+        self._holders.update(dict.fromkeys(kept.items, id))
         while len(self._kept) > self._most or self._size > self._largest:
             self._forget(next(iter(self._kept)))
 
@@ -64,11 +74,25 @@ class Store:
         except Unknown:
             raise UnknownPrevious(id) from None
 
+    def recalled(self, given: list[Item]) -> list[Item]:
+        """`given`, where references are the items that they mean. Raises UnknownItem."""
+        return [
+            self._item(item.id or "", f"input[{number}]") if item.kind == REFERENCE else item
+            for number, item in enumerate(given)
+        ]
+
+    def _item(self, id: str, place: str) -> Item:
+        if id not in self._holders:
+            raise UnknownItem(place, id)
+        answer = msgspec.json.decode(self.get(self._holders[id]).body, type=_Answer)
+        return next(item for item in answer.output if item.id == id)
+
     def delete(self, id: str) -> None:
         """Raises Unknown."""
         self.get(id)
         self._forget(id)
 
     def _forget(self, id: str) -> None:
-        del self._kept[id]
+        for item in self._kept.pop(id).items:
+            del self._holders[item]
         self._size -= self._sizes.pop(id)

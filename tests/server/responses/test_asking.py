@@ -315,8 +315,6 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"tools": [{"type": "web_search"}], "tool_choice": "required"}, "tool_choice"),
 ]
 BAD_ITEMS: list[tuple[dict[str, Any], str]] = [
-    ({"type": "item_reference", "id": "msg_1"}, "input[0]"),
-    ({"id": "msg_1"}, "input[0]"),
     ({"type": "computer_call"}, "input[0]"),
     ({"type": "function_call", "name": "x"}, "input[0]"),
     ({**CALL, "arguments": "{"}, "input[0].arguments"),

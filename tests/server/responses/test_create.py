@@ -165,6 +165,34 @@ def test_going_on_from_an_answer(client: httpx.Client):
     assert length(input="then", previous_response_id=second["id"]) == length(input=said)
 
 
+def test_items_may_be_named_by_their_ids(client: httpx.Client):
+    question = {"role": "user", "content": "hello"}
+    output = ask(client, model="caller", tools=[TOOL]).json()["output"]
+    references = [{"type": "item_reference", "id": item["id"]} for item in output]
+
+    def length(given: list[dict[str, Any]]) -> int:
+        outputs = [
+            {"type": "function_call_output", "call_id": item["call_id"], "output": "sun"}
+            for item in output
+            if item["type"] == "function_call"
+        ]
+        asked = {"model": "caller", "tools": [TOOL], "input": [question, *given, *outputs]}
+        return client.post("/v1/responses/input_tokens", json=asked).raise_for_status().json()["input_tokens"]
+
+    assert length(references) == length(output) > length([]) + 10
+    assert ask(client, model="caller", tools=[TOOL], input=[question, *references]).status_code == 200
+    unknown = ask(client, input=[question, {"id": "msg_none"}])
+    assert (unknown.status_code, unknown.json()["error"]) == (
+        404,
+        {
+            "message": "Item with id 'msg_none' not found.",
+            "type": "invalid_request_error",
+            "param": "input[1]",
+            "code": "item_not_found",
+        },
+    )
+
+
 def test_what_a_tool_said_may_follow_on_the_answer_that_called(client: httpx.Client):
     first = ask(client, model="caller", tools=[TOOL]).json()
     outputs = [

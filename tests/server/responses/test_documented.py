@@ -20,7 +20,8 @@ from puna.server.remote import Remote
 from puna.server.responses.asking import HOSTED, offered
 from puna.server.responses.errors import Invalid
 from puna.server.responses.items import HISTORY, messages
-from puna.server.responses.requests import IGNORED, REFUSED, ResponsesBody, check
+from puna.server.responses.requests import IGNORED, REFUSED, Item, ResponsesBody, check
+from puna.server.responses.store import Kept, Store
 from tests.conftest import REPOSITORY
 
 _ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)
@@ -38,6 +39,7 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "tool_search_output": {"call_id": "a", "tools": []},
     "additional_tools": {"role": "developer", "tools": []},
     "reasoning": {"id": "rs_1", "summary": []},
+    "item_reference": {"id": "msg_1"},
 }
 
 
@@ -110,8 +112,15 @@ def test_tools():
 
 async def test_items():
     assert named("Items", "supported") == set(_SAMPLES)
+    store = Store()
+    store.keep(
+        "resp_1",
+        Kept(b'{"output": [{"type": "message", "id": "msg_1", "role": "assistant"}]}', [], ["msg_1"]),
+    )
     for kind, fields in _SAMPLES.items():
-        await messages(body(input=[{"type": kind, **fields}]).input or [], [], Remote())
+        (given,) = body(input=[{"type": kind, **fields}]).input or []
+        assert isinstance(given, Item)
+        await messages(store.recalled([given]), [], Remote())
     assert named("Items", "ignored") == set(HISTORY)
     for kind in HISTORY:
         assert await messages(body(input=[{"type": kind, "id": "x"}]).input or [], [], Remote()) == []

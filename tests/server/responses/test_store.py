@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.server.responses.errors import Unknown, UnknownPrevious
+from puna.server.responses.errors import Unknown, UnknownItem, UnknownPrevious
+from puna.server.responses.requests import REFERENCE, Item
 from puna.server.responses.store import Kept, Store
 from puna.types import Message
 
@@ -72,6 +73,26 @@ def test_it_never_holds_more_than_it_may(steps: list[tuple[str, int, bool]]):
         there = [name for name in sizes if found(store, name)]
         assert len(there) == len(store) <= 3
         assert sum(sizes[name] for name in there) <= 100
+
+
+def test_references_are_the_items_they_mean_while_their_answer_is_kept():
+    store = Store(count=1)
+    output = (
+        b'{"output": [{"type": "reasoning", "id": "rs"}, {"type": "message", "id": "msg", "content": "hi"}]}'
+    )
+    store.keep("a", Kept(output, [], ["rs", "msg"]))
+    said = Item(role="user", content="hello")
+    found = store.recalled([said, Item(type=REFERENCE, id="msg"), Item(id="rs")])
+    assert [(item.kind, item.content) for item in found] == [
+        ("message", "hello"),
+        ("message", "hi"),
+        ("reasoning", None),
+    ]
+    store.keep("b", kept(1))
+    for gone in (Item(type=REFERENCE, id="msg"), Item(type=REFERENCE)):
+        with pytest.raises(UnknownItem) as refusal:
+            store.recalled([said, gone])
+        assert refusal.value.param == "input[1]"
 
 
 def test_what_is_larger_than_all_the_room_takes_no_others():
