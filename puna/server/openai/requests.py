@@ -20,7 +20,8 @@ from puna.server.openai.parts import (
 )
 from puna.server.openai.tools import Choice, chosen, tool
 
-Seed = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+_MOST = 2**63 - 1
+Seed = Annotated[int, msgspec.Meta(ge=-_MOST - 1, le=_MOST)]
 Limit = Annotated[int, msgspec.Meta(le=2**31 - 1)]
 
 _TOKEN = re.compile(r"[0-9]{1,9}")
@@ -92,6 +93,8 @@ class _TextBody(Body, kw_only=True):
         Without a temperature or a top_p they are 1, whatever the model's parameters say, as in Ollama.
         """
         seed = None if self.seed is None else self.seed + choice
+        if seed is not None and seed > _MOST:
+            raise Invalid("seed", f"seed must be an integer up to {_MOST - choice} for choice {choice}")
         return {
             "temperature": 1.0 if self.temperature is None else self.temperature,
             "top_p": 1.0 if self.top_p is None else self.top_p,

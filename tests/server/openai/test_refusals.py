@@ -106,6 +106,7 @@ def told(answer: httpx.Response) -> dict[str, Any]:
         (chat(tools=[TOOL], tool_choice="maybe"), "tool_choice", '"maybe" is not one of'),
         (chat(tools=[TOOL], tool_choice=NAMED), "tool_choice", 'no function "then"'),
         (chat(tools=[TOOL], tool_choice={"type": "mcp"}), "tool_choice", 'type "mcp"'),
+        (chat(seed=2**63 - 1, n=2), "seed", "an integer up to 9223372036854775806 for choice 1"),
         (complete(prompt=None), "prompt", "prompt is required"),
         (complete(prompt=[]), "prompt", "prompt is required"),
         (complete(prompt=[1, "x"]), "prompt", "mixes token ids"),
@@ -151,7 +152,6 @@ def test_a_bad_field_is_named(openai_http: httpx.Client, request_: Request, para
         (chat(response_format=shaped({"$ref": "#"})), "response_format", "leads only to itself"),
         (chat(response_format=listed(1)), "response_format", "invalid JSON schema"),
         (chat(model="caller", tools=[LISTED]), "tools", 'its type must be "object"'),
-        (chat(seed=2**63 - 1, n=2), "seed", "integer"),
     ],
 )
 @pytest.mark.parametrize("stream", [False, True])
