@@ -62,12 +62,14 @@ def connect(settings: Settings | None = None) -> Iterator[Client]:
     """A client for the server; every error of the conversation leaves as CommandFailed."""
     settings = settings or Settings.from_environment()
     with plain_failures(settings):
+        from httpx import InvalidURL
+
         from puna.cli.client import Client
 
         try:
             # A proxy that the environment names for the world outside must not see talk with this machine.
             client = Client(host=settings.url, trust_env=not is_local(settings))
-        except ValueError:
+        except (InvalidURL, ValueError):
             raise _no_address(settings) from None
         with client:
             yield client

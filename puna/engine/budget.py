@@ -63,12 +63,12 @@ def kept(job: Job, num_ctx: int, *, begins: bool) -> int:
     return max(0, min(wanted + begins, num_ctx - 2))
 
 
-def readable(tokens: int, *, reported: bool) -> int:
-    """How many of so many tokens of a prompt a step may evaluate, if it has the time.
+def reportable(prompts: int) -> int:
+    """How many tokens of each of so many prompts a step may report.
 
-    Few if they are reported: their logits are each as long as the vocabulary, up to 40 MB together.
+    Their logits are each as long as the vocabulary: those of a tile take up to 40 MB.
     """
-    return min(tokens, TILE) if reported else tokens
+    return max(TILE // max(prompts, 1), 1)
 
 
 def share(remaining: list[int], budget: int) -> list[int]:

@@ -166,7 +166,9 @@ class BatchLoop:
         prefilling = [s for s in running if not s.decoding]
         room = self._context.n_batch - len(decoding)
         chunk = min(room, self._chunk.size - len(decoding) % budget.TILE) if decoding else room
-        shares = budget.share([budget.readable(s.ready, reported=s.reporting) for s in prefilling], chunk)
+        reportable = budget.reportable(sum(s.reporting for s in prefilling))
+        readable = [min(s.ready, reportable) if s.reporting else s.ready for s in prefilling]
+        shares = budget.share(readable, chunk)
         rows = [(s, 1) for s in decoding] + [
             (s, size) for s, size in zip(prefilling, shares, strict=True) if size
         ]
