@@ -34,7 +34,7 @@ def pairs(model: Model, query: str, documents: list[str], *, truncate: bool, lim
             # Cut text may be spelled with other tokens than it had as a part of the whole.
             tokens = _pair(model, template, query, words, model.detokenize(words))
             if len(tokens) > limit:
-                raise BadRequest("the query leaves no room for a document in the context")
+                raise BadRequest("the query leaves no room for a document in the context", "query")
         made.append(tokens)
     return made
 

@@ -17,13 +17,6 @@ from tests.models import recurrent_model, shape_model, sliding_window_model
 TEXT = "Many words, of which no two are alike: one, two and three; four or five. " * 3
 
 
-@pytest.fixture(scope="module")
-def shaped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "shape.gguf"
-    shape_model(path, width=128, heads=4, kv_heads=2)
-    return path
-
-
 async def read(engine: EngineProcess, prompt: str | list[int], **options: Any) -> Begun:
     asked = {"logprobs": 2, "echo": True, "silent": True} | options
     begun, *rest = [event async for event in engine.generate(job(prompt, **asked))]

@@ -14,7 +14,7 @@ import pytest
 from puna.engine import start
 from puna.types import BadRequest, Begun, Delta, EngineGone, LoadFailed, LoadSpec
 from tests.engine.asking import ask, job, loaded, schema
-from tests.models import scripted_model, shape_model
+from tests.models import scripted_model
 
 SCRIPT = "The quick brown fox jumps over the lazy dog."
 
@@ -23,13 +23,6 @@ SCRIPT = "The quick brown fox jumps over the lazy dog."
 def scripted(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("models") / "scripted.gguf"
     scripted_model(path, SCRIPT)
-    return path
-
-
-@pytest.fixture(scope="module")
-def shaped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "shape.gguf"
-    shape_model(path, width=128, heads=4, kv_heads=2)
     return path
 
 

@@ -9,14 +9,7 @@ import pytest
 
 from puna.types import BadRequest, Begun, Delta, Finish, TokenLogprob
 from tests.engine.asking import ask, job, loaded
-from tests.models import scripted_model, shape_model
-
-
-@pytest.fixture(scope="module")
-def shaped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "shape.gguf"
-    shape_model(path, width=128, heads=4, kv_heads=2)
-    return path
+from tests.models import scripted_model
 
 
 async def reported(path: Path, most: int, **options) -> list[TokenLogprob]:

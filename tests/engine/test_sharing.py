@@ -10,16 +10,9 @@ import pytest
 
 from puna.types import Delta
 from tests.engine.asking import agree, ask, job, loaded
-from tests.models import recurrent_model, shape_model, sliding_window_model
+from tests.models import recurrent_model, sliding_window_model
 
 SYSTEM = "You are a careful assistant who answers in short sentences. " * 3
-
-
-@pytest.fixture(scope="module")
-def shaped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("models") / "shape.gguf"
-    shape_model(path, width=128, heads=4, kv_heads=2)
-    return path
 
 
 async def test_the_next_turn_evaluates_only_what_is_new(shaped: Path) -> None:
