@@ -60,6 +60,13 @@ class EngineGone(PunaError):
     """The engine process ended while it was working on a request."""
 
 
+class NotNumbers(PunaError):
+    """The model computed NaN or infinity."""
+
+    def __init__(self) -> None:
+        super().__init__("the model computed NaN or infinity: its weights are damaged or overflow")
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Model options with Ollama's names and defaults (Ollama api/types.go, `Options` and `Runner`).
 
@@ -272,10 +279,14 @@ class Delta(msgspec.Struct, frozen=True, tag=True):
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
+Ended = Literal["stop", "length", "repetition"]
+"""Why an answer ended: by itself, at a limit, or because it only repeated one token."""
+
+
 class Finish(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """The end of an answer. Durations in nanoseconds."""
 
-    reason: Literal["stop", "length"]
+    reason: Ended
     prompt_tokens: int
     """Tokens of the prompt, cached ones included."""
     cached_tokens: int

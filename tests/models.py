@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gguf import GGUFWriter, PoolingType, TokenType
+from gguf import GGUFReader, GGUFWriter, PoolingType, TokenType
 
 from puna.library import Layer, Library, Name, describe, read_metadata
 from tests.model_parts import (
@@ -301,3 +301,11 @@ def install(
             layers.append(Layer(_IMAGE + kind, *library.add_blob([text.encode()])))
     described = describe(read_metadata(gguf_path)) | dict(config or {})
     library.write_manifest(Name.parse(name), described, layers)
+
+
+def damage(path: Path, tensor: str, rows: slice = slice(None), value: float = np.nan) -> None:
+    """Overwrite rows of a float32 tensor in a GGUF file."""
+    reader = GGUFReader(path, "r+")
+    found = next(one for one in reader.tensors if one.name == tensor)
+    found.data[rows] = value
+    reader.data.flush()

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from puna.engine.budget import TOO_LONG
 from puna.engine.libllama import Context, Model
-from puna.engine.messages import Event, Failed, Vectors
+from puna.engine.messages import Event, Vectors, failed
 from puna.engine.pairs import pairs
-from puna.types import PromptTooLong
+from puna.types import NotNumbers, PromptTooLong, PunaError
 
 
 @dataclass(eq=False)
@@ -24,6 +24,7 @@ class EmbedRequest:
     texts: list[list[int]]
     rows: NDArray[np.float32]
     done: int = 0
+    failed: bool = False
 
 
 def prepare(model: Model, request: int, texts: list[str], *, truncate: bool, limit: int) -> EmbedRequest:
@@ -91,14 +92,19 @@ class Embedder:
         context = self._context
         context.clear()
         if context.decode(size) != 0:
-            for request in {entry[0].request for entry in packed}:
-                self.cancel(request)
-                self._emit(Failed(request, "libllama could not evaluate the texts"))
+            for request in {entry[0] for entry in packed}:
+                self._fail(request, PunaError("libllama could not evaluate the texts"))
             return
         row = -1
         for slot, (request, index) in enumerate(packed):
             row += len(request.texts[index])
-            vector = context.embedding(slot, row)
+            if request.failed:
+                continue
+            try:
+                vector = context.embedding(slot, row)
+            except NotNumbers as error:
+                self._fail(request, error)
+                continue
             if self.ranks:
                 request.rows[index] = relevance(vector)
             else:
@@ -108,6 +114,11 @@ class Embedder:
                 tokens = sum(map(len, request.texts))
                 width = request.rows.shape[1]
                 self._emit(Vectors(request.request, request.rows.tobytes(), width, tokens))
+
+    def _fail(self, request: EmbedRequest, error: PunaError) -> None:
+        request.failed = True
+        self.cancel(request.request)
+        self._emit(failed(request.request, error))
 
     def _pack(self) -> tuple[list[tuple[EmbedRequest, int]], int]:
         packed: list[tuple[EmbedRequest, int]] = []

@@ -9,7 +9,6 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,7 +20,7 @@ from puna.engine.messages import Event, Finished, Started, Text, failed
 from puna.engine.pictures import Gallery, Picture
 from puna.engine.prefix_cache import WORTH_SHARING, Prefix, PrefixCache, Retained
 from puna.engine.sequence import Sequence
-from puna.types import Begun, PromptTooLong, PunaError
+from puna.types import Begun, Ended, NotNumbers, PromptTooLong, PunaError
 
 _NO_ROOM = 1
 
@@ -208,11 +207,15 @@ class BatchLoop:
         """`size` more tokens are evaluated, the last of them in row `row` of the batch."""
         if not sequence.answered:
             sequence.prompt_ns += took
-        if sequence.reporting:
-            self._report(sequence, row - size + 1, row)
-        sequence.evaluated += size
-        if not sequence.pending:
-            logits = self._context.logits(row)
+        try:
+            if sequence.reporting:
+                self._report(sequence, row - size + 1, row)
+            sequence.evaluated += size
+            logits = None if sequence.pending else self._context.logits(row)
+        except NotNumbers as error:
+            self._fail(sequence, error)
+            return
+        if logits is not None:
             if not sequence.answered:
                 sequence.prompt_logits = logits.copy()
             self._sample(sequence, logits)
@@ -275,7 +278,8 @@ class BatchLoop:
         token = sequence.draw(logits)
         sequence.take(token)
         ends, wanted = self._model.ends(token), sequence.job.logprobs
-        text = "" if ends else sequence.piece(token, self._model.piece(token))
+        plain = self._model.piece(token)
+        text = "" if ends else sequence.piece(token, plain)
         if wanted is not None and (not ends or sequence.job.echo):
             spelled = logprobs.report(logits, token, wanted, self._model.spell)
             self._emit(Text(sequence.request, text, sequence.unsaid(), (spelled,)))
@@ -287,6 +291,8 @@ class BatchLoop:
             self._end_of_grammar(sequence, sequence.matcher)
         elif sequence.answered >= sequence.limit:
             self._finish(sequence, "length")
+        elif sequence.stuck(plain):
+            self._finish(sequence, "repetition")
         elif len(sequence.tokens) >= sequence.num_ctx:
             self._shift(sequence)
 
@@ -316,7 +322,7 @@ class BatchLoop:
 
     # Leaving
 
-    def _finish(self, sequence: Sequence, reason: Literal["stop", "length"]) -> None:
+    def _finish(self, sequence: Sequence, reason: Ended) -> None:
         rest = sequence.text.finish()
         if rest:
             self._emit(Text(sequence.request, rest, sequence.unsaid()))

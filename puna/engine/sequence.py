@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +13,12 @@ from puna.engine.libllama import Sampler
 from puna.engine.logprobs import Bias
 from puna.engine.pictures import TEXT, Layout, Medium
 from puna.engine.text import TextStream
-from puna.types import Finish, Job, TokenLogprob
+from puna.types import Ended, Finish, Job, TokenLogprob
 
 NO_SLOT = -1
+
+_MOST_REPEATS = 30
+"""Tokens like the one before (Ollama llm/llama_server.go): with more an answer never ends by itself."""
 
 
 @dataclass(eq=False)
@@ -63,6 +65,10 @@ class Sequence:
     answered: int = 0
     said: int = 0
     """Tokens of the answer that were counted in its pieces."""
+    repeated: bytes = b""
+    """The last token's text without white space around it."""
+    repeats: int = 0
+    """How many tokens of the same text came right behind one another."""
     answering_since: int = 0
     """When the prompt was evaluated."""
     last_token_at: int = 0
@@ -127,6 +133,13 @@ class Sequence:
         """The text that is certain now that `token`, which stands for the bytes `plain`, has come."""
         return self.text.feed(self.visible.get(token, plain))
 
+    def stuck(self, plain: bytes) -> bool:
+        """Whether the answer only repeats its last token, which stands for the bytes `plain`."""
+        text = plain.strip()
+        self.repeats = self.repeats + 1 if text == self.repeated and self.answered > 1 else 0
+        self.repeated = text
+        return self.repeats > _MOST_REPEATS
+
     def unsaid(self) -> int:
         """Tokens of the answer since the last call."""
         said, self.said = self.said, self.answered
@@ -140,7 +153,7 @@ class Sequence:
         self.shifted = True
         return first
 
-    def finish(self, reason: Literal["stop", "length"]) -> Finish:
+    def finish(self, reason: Ended) -> Finish:
         return Finish(
             reason=reason,
             prompt_tokens=self.prompt_tokens,

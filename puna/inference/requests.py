@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.types import BadRequest, Begun, Message, TokenLogprob
+from puna.types import BadRequest, Begun, Ended, Message, TokenLogprob
 
 Think = bool | Literal["low", "medium", "high", "max"] | None
 
@@ -125,7 +125,7 @@ class Rendered(msgspec.Struct, frozen=True):
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an answer. Durations in nanoseconds."""
 
-    reason: Literal["stop", "length", "load", "unload"]
+    reason: Ended | Literal["load", "unload"]
     total_ns: int = 0
     load_ns: int = 0
     prompt_tokens: int = 0
@@ -140,6 +140,11 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Prompt and answer as token ids; empty after a raw prompt."""
     stop: str = ""
     """The stop string that ended the answer."""
+
+    @property
+    def cut(self) -> bool:
+        """The answer was ended before it was complete."""
+        return self.reason in ("length", "repetition")
 
 
 Item = Begun | Piece | Rendered | Summary

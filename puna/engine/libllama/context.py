@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.libllama.model import Model
-from puna.types import LoadFailed
+from puna.types import LoadFailed, NotNumbers
 
 
 class Context:
@@ -130,22 +130,29 @@ class Context:
         return status, last
 
     def logits(self, row: int) -> NDArray[np.float32]:
-        """Logits of batch row `row`, which must have asked for output."""
+        """Logits of batch row `row`, which must have asked for output. Raises NotNumbers."""
         pointer: Any = C.llama_get_logits_ith(self.handle, row)
         # From the address: np.ctypeslib.as_array takes 70 µs, a fiftieth of a small model's token.
         logits: Any = self._logits_type.from_address(ctypes.addressof(pointer.contents))
-        return np.frombuffer(logits, np.float32)
+        values = np.frombuffer(logits, np.float32)
+        # The greatest is NaN if one of them is: one pass, 15 µs for the largest vocabularies.
+        if not np.isfinite(values.max()):
+            raise NotNumbers
+        return values
 
     def embedding(self, sequence: int, row: int) -> NDArray[np.float32]:
         """The pooled vector of a sequence, or row `row`'s own when the model does not pool.
 
-        Of a model that ranks it is the value of each of its labels.
+        Of a model that ranks it is the value of each of its labels. Raises NotNumbers.
         """
         if self.pooling == C.LLAMA_POOLING_TYPE_NONE:
             pointer = C.llama_get_embeddings_ith(self.handle, row)
         else:
             pointer = C.llama_get_embeddings_seq(self.handle, sequence)
-        return np.ctypeslib.as_array(pointer, (self._width,))
+        values = np.ctypeslib.as_array(pointer, (self._width,))
+        if not np.isfinite(values).all():
+            raise NotNumbers
+        return values
 
     def share(self, source: int, target: int, length: int) -> None:
         """Let `target` hold the first `length` positions of `source` too; nothing is copied."""

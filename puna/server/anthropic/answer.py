@@ -73,8 +73,8 @@ def head(asked: Asked, begun: Begun) -> dict[str, Any]:
 def ending(asked: Asked, summary: Summary, called: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Why the message ended, and what it took."""
     stop = summary.stop if summary.stop in asked.stops else ""
-    if summary.reason == "length":
-        full = summary.eval_tokens < asked.max_tokens
+    if summary.cut:
+        full = summary.reason == "length" and summary.eval_tokens < asked.max_tokens
         reason = "model_context_window_exceeded" if full else "max_tokens"
     elif called:
         reason = "tool_use"

@@ -78,7 +78,7 @@ def usage(summaries: Sequence[Summary], choices: int) -> Usage:
 
 def reason(summary: Summary, *, called: bool = False, legacy: bool = False) -> str:
     """Why the answer ended, in OpenAI's words; `legacy` for a request that spoke of functions."""
-    if summary.reason == "length":
+    if summary.cut:
         return "length"
     if not called:
         return "stop"

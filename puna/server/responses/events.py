@@ -102,7 +102,7 @@ class Events:
         return events
 
     def end(self, summary: Summary) -> bytes:
-        cut = summary.reason == "length"
+        cut = summary.cut
         closed = self._close("incomplete" if cut else "completed")
         self.response = ended(self.response, self._output, summary)
         return closed + self._event(f"response.{self.response['status']}", {"response": self.response})

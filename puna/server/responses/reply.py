@@ -75,7 +75,7 @@ def begun(body: ResponsesBody) -> dict[str, Any]:
 
 def ended(response: dict[str, Any], output: list[Any], summary: Summary) -> dict[str, Any]:
     """The object at the end of an answer."""
-    cut = summary.reason == "length"
+    cut = summary.cut
     return response | {
         "status": "incomplete" if cut else "completed",
         "completed_at": None if cut else int(time.time()),
