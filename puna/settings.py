@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+_log = logging.getLogger(__name__)
 
 FOREVER = float("inf")
 OLLAMA_LEVEL = "0.32.15"
 """The Ollama release whose API Puna answers; clients gate features on it (`/api/version`)."""
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_PORT = 11434
+_HOST_AND_PORT = re.compile(r"(?:\[(?P<bracketed>[^]]*)\]|(?P<plain>[^:\[\]]*)):(?P<port>[^:]*)")
 _TERM = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 
 
@@ -42,7 +48,8 @@ class Settings:
     """What the environment asks for. Durations in seconds, sizes in tokens or bytes."""
 
     host: str = "127.0.0.1"
-    port: int = 11434
+    """Where to serve; empty for every address of this machine."""
+    port: int = _PORT
     scheme: str = "http"
     path: str = ""
     """Where below its address a client finds the server, behind a proxy: "/ollama"."""
@@ -68,14 +75,14 @@ class Settings:
 
     @property
     def url(self) -> str:
-        """Where a client reaches the server: a wildcard address is reached over loopback."""
-        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
+        """Where a client reaches the server: every address is reached over loopback."""
+        host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{self.path}"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Settings from the environment; a value that cannot be read counts as unset, as in Ollama."""
-        get = lambda name: environment.get(name, "").strip().strip("\"'")  # noqa: E731
+        get = lambda name: environment.get(name, "").strip().strip("\"'").strip()  # noqa: E731
         scheme, host, port, path = _parse_host(get("OLLAMA_HOST"))
         models = get("OLLAMA_MODELS")
         return cls(
@@ -100,20 +107,31 @@ class Settings:
 
 
 def _parse_host(text: str) -> tuple[str, str, int, str]:
+    """Scheme, host, port and path of OLLAMA_HOST (Ollama envconfig/config.go, Host)."""
     scheme, separator, rest = text.partition("://")
     if not separator:
-        scheme, rest = "http", text
-    default_port = {"http": 80, "https": 443}[scheme] if separator and scheme in ("http", "https") else 11434
+        scheme, rest = ("https", "ollama.com:443") if text == "ollama.com" else ("http", text)
+    default = {"http": 80, "https": 443}.get(scheme, _PORT) if separator else _PORT
     rest, _, path = rest.partition("/")
-    bracketed = re.fullmatch(r"\[(.*)\](?::(\d*))?", rest)
-    if bracketed:
-        host, port = bracketed[1], bracketed[2]
-    elif rest.count(":") > 1:
-        host, port = rest, ""
+    split = _HOST_AND_PORT.fullmatch(rest)
+    if split:
+        host, port = split["bracketed"] or split["plain"] or "", _port(split["port"], default)
     else:
-        host, _, port = rest.partition(":")
-    number = int(port) if port and port.isdigit() and int(port) < 65536 else default_port
-    return scheme, host or "127.0.0.1", number, f"/{path.rstrip('/')}" if path else ""
+        host, port = rest.strip("[]") or Settings.host, default
+    if ":" in host:
+        # Late: few addresses need it, and every command reads the settings.
+        from ipaddress import ip_address
+
+        with suppress(ValueError):
+            host = str(ip_address(host))
+    return scheme, host, port, f"/{path.rstrip('/')}" if path else ""
+
+
+def _port(text: str, default: int) -> int:
+    if re.fullmatch(r"[+-]?[0-9]{1,9}", text) and 0 <= int(text) < 65536:
+        return int(text)
+    _log.warning('OLLAMA_HOST: invalid port "%s", using %d', text, default)
+    return default
 
 
 def _seconds(text: str, default: float) -> float:

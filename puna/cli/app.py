@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from io import TextIOWrapper
+from contextlib import suppress
 from typing import Annotated
 
 import typer
@@ -17,6 +17,7 @@ from puna.cli.push import push
 from puna.cli.run import RunFlags, run
 from puna.cli.running import list_running, stop
 from puna.cli.serve import ENVIRONMENT, serve
+from puna.cli.streams import flush, open_streams
 from puna.settings import OLLAMA_LEVEL, Settings
 
 
@@ -128,18 +129,28 @@ def doctor(
 
 def main() -> None:
     """Run the command line. Exit status: 0, 1 for any failure, 130 for Ctrl-C."""
-    for stream in (sys.stdout, sys.stderr):
-        # Models write every script there is; a terminal that cannot show one must not end the answer.
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(encoding="utf-8", errors="replace")
+    open_streams()
     words = sys.argv[1:]
     if words[:1] == ["help"]:
         words = [*words[1:], "--help"]
+    status, failure = 0, None
     try:
         app(words, prog_name="puna")
-    except CommandFailed as failure:
-        print(f"Error: {failure}", file=sys.stderr)
-        sys.exit(1)
+    except CommandFailed as error:
+        status = _failed(str(error))
+    except OSError as error:
+        failure = error
     except SystemExit as end:
         # Typer ends with 2 when the command was typed wrongly; Ollama ends with 1 for everything.
-        sys.exit(1 if end.code == 2 else end.code)
+        status = 1 if end.code == 2 else end.code
+    failure = flush() or failure
+    # Whoever reads only the beginning (`puna list | head -1`) wants to hear of nothing.
+    if failure and not isinstance(failure, BrokenPipeError):
+        _failed((failure.strerror or str(failure)).lower())
+    sys.exit(1 if failure else status)
+
+
+def _failed(reason: str) -> int:
+    with suppress(OSError):
+        print(f"Error: {reason}", file=sys.stderr)
+    return 1

@@ -48,7 +48,7 @@ def is_local(settings: Settings) -> bool:
     """The server's address is on this machine (Ollama cmd.go, isLocalhost)."""
     import ipaddress
 
-    if settings.host == "localhost":
+    if settings.host in ("", "localhost"):
         return True
     try:
         address = ipaddress.ip_address(settings.host)

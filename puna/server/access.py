@@ -96,9 +96,11 @@ def _is_ours(address: IPv4Address | IPv6Address) -> bool:
 
 def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        return ip_address(text)
+        address = ip_address(text)
     except ValueError:
         return None
+    # A socket for both protocols shows clients of the older one so.
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def _pattern(origin: str) -> str:
@@ -106,7 +108,10 @@ def _pattern(origin: str) -> str:
 
 
 async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]] | None = None) -> None:
-    await send({"type": "http.response.start", "status": status, "headers": headers or []})
+    headers = headers or []
+    if status != 204:
+        headers.append((b"content-length", b"0"))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body"})
 
 

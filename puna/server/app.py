@@ -22,6 +22,7 @@ from puna.server.metrics import Measured, Metrics
 from puna.server.pulls import Pulls
 from puna.server.remote import Remote
 from puna.server.rooms import Rooms
+from puna.server.slashes import Single, Trimmed
 from puna.settings import Settings
 from puna.types import PunaError
 
@@ -65,11 +66,14 @@ def application(settings: Settings) -> Starlette:
         lifespan=lifespan,
         exception_handlers=HANDLERS,
         middleware=[
+            Middleware(Single),
             Middleware(Measured, metrics=measured),
             Middleware(Log),
             Middleware(Access, origins=settings.origins, host=settings.host),
+            Middleware(Trimmed),
         ],
     )
+    app.router.redirect_slashes = False
     app.state.rooms = rooms
     app.state.metrics = measured
     return app

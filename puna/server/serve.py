@@ -39,10 +39,13 @@ def serve(settings: Settings) -> None:
 def _bind(host: str, port: int) -> socket.socket:
     """A socket bound to the address, not yet listening. Exits with the reason when there is none."""
     try:
+        both = not host and socket.has_dualstack_ipv6()
         family, kind, protocol, _, address = socket.getaddrinfo(
-            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            "::" if both else host or "0.0.0.0", port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )[0]
         listener = socket.socket(family, kind, protocol)
+        if both:
+            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
         if os.name == "posix":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
@@ -57,6 +60,7 @@ def _server(settings: Settings) -> Server:
     import uvicorn
 
     from puna.server.app import application
+    from puna.server.protocol import Protocol
     from puna.server.rooms import Rooms
 
     app = application(settings)
@@ -74,6 +78,7 @@ def _server(settings: Settings) -> Server:
     return Ending(
         uvicorn.Config(
             app,
+            http=Protocol,
             lifespan="on",
             ws="none",
             log_config=None,

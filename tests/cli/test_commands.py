@@ -205,7 +205,7 @@ def test_no_server(puna: Puna, monkeypatch: pytest.MonkeyPatch, words: tuple[str
     [
         ("gpu.invalid:1", "could not connect to Puna at http://gpu.invalid:1: is it running there?"),
         ("127.0.0.1:1/path", "could not connect to Puna at http://127.0.0.1:1"),
-        ("[::1", "OLLAMA_HOST names no address that can be reached: "),
+        ("[::x", "OLLAMA_HOST names no address that can be reached: "),
         ("..:1", "OLLAMA_HOST names no address that can be reached: http://..:1"),
         ("a b", "could not connect to Puna at http://a b:11434"),
         ("ftp://x", "talking to ftp://x:11434 failed: "),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from collections.abc import AsyncGenerator, Iterator
@@ -16,8 +17,11 @@ from puna.library import Library, Recipe
 from puna.server.native.create import _making
 from puna.server.rooms import Rooms
 from puna.types import NotFound, Progress
+from tests.hearing_models import install_with_projector
+from tests.inference.drawn import corners, file
 from tests.models import install, scripted_model
 from tests.running import Server, serving
+from tests.vision_models import vision_model
 
 MISSING = "sha256:" + "0" * 64
 
@@ -180,3 +184,28 @@ def test_a_base_from_a_registry_that_is_out_of_reach(client: httpx.Client):
     *steps, last = [json.loads(line) for line in streamed.text.splitlines()]
     assert steps == [{"status": "pulling manifest"}]
     assert last["error"].startswith(wanted)
+
+
+def test_messages_with_pictures_are_part_of_the_model(tmp_path: Path):
+    store, drawn = tmp_path / "models", base64.b64encode(file(corners(), "PNG")).decode()
+    install_with_projector(store, "seer", *vision_model(tmp_path))
+    picture = {"type": "image", "url": f"data:image/png;base64,{drawn}"}
+    messages = [
+        {"role": "user", "content": "What is it?", "images": [drawn]},
+        {"role": "assistant", "content": "Four colours."},
+        {"role": "user", "content": [{"type": "text", "text": "And"}, picture]},
+    ]
+    with serving(store) as server, httpx.Client(base_url=server.url, timeout=60) as client:
+        asked = {"model": "knows", "from": "seer", "messages": messages, "stream": False}
+        assert client.post("/api/create", json=asked).json() == {"status": "success"}
+        body = {"model": "knows", "messages": [{"role": "user", "content": "Why?"}], "stream": False}
+        shown = client.post("/api/chat", json={**body, "_debug_render_only": True}).json()["_debug_info"]
+        assert shown["image_count"] == 2
+        assert "[img-0]What is it?" in shown["rendered_template"]
+        assert "And[img-1]" in shown["rendered_template"]
+        answer = client.post("/api/chat", json={**body, "options": {"num_predict": 1}})
+        assert answer.status_code == 200
+    # As Ollama reads and writes them.
+    stored = Library(store).open("knows").messages
+    assert [message.content for message in stored] == ["What is it?", "Four colours.", "And[img]"]
+    assert [len(message.images) for message in stored] == [1, 0, 1]

@@ -6,9 +6,10 @@ from asyncio import to_thread
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
+import msgspec
 from starlette.requests import Request
 
-from puna.chat import go
+from puna.chat import PICTURE, go
 from puna.engine import quantization, quantize
 from puna.library import Recipe
 from puna.library import create as make
@@ -28,7 +29,8 @@ async def create(request: Request) -> Stream | Whole:
         raise BadRequest("draft models are not supported")
     opened, name = rooms(request), body.model or body.name or ""
     opened.library.resolve(name)
-    recipe = _recipe(body, await turns(body.messages or (), opened.remote.visit()))
+    said = await turns(body.messages or (), opened.remote.visit())
+    recipe = _recipe(body, [_stored(message) for message in said])
     return told(request, _making(opened, name, recipe), stream=body.stream is not False)
 
 
@@ -56,6 +58,12 @@ def _recipe(body: CreateBody, messages: list[Message]) -> Recipe:
         requires=body.requires or "",
         info=body.info or {},
     )
+
+
+def _stored(message: Message) -> Message:
+    """A message as a store has it: places of pictures are written as Ollama reads them."""
+    files = [bytes(file) for file in message.images]
+    return msgspec.structs.replace(message, content=message.content.replace(PICTURE, "[img]"), images=files)
 
 
 async def _making(opened: Rooms, name: str, recipe: Recipe) -> AsyncGenerator[Progress, None]:

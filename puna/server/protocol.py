@@ -1,0 +1,47 @@
+"""HTTP on the wire: uvicorn's, but for clients of HTTP/1.0, to which it would send chunks too."""
+
+from __future__ import annotations
+
+from typing import cast
+
+from uvicorn._types import ASGISendEvent, HTTPResponseBodyEvent, HTTPResponseStartEvent
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+
+
+class Protocol(HttpToolsProtocol):
+    """Reads requests; one of HTTP/1.0 is answered by an `_Unchunked`."""
+
+    def on_headers_complete(self) -> None:
+        super().on_headers_complete()
+        if self.scope["http_version"] == "1.0":
+            # Its task has not run yet.
+            self.cycle.__class__ = _Unchunked
+
+
+class _Unchunked(RequestResponseCycle):
+    """An answer whose body ends where its connection does (RFC 9112, 6.1 and 6.3)."""
+
+    async def send(self, message: ASGISendEvent) -> None:
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()
+        if self.disconnected:
+            return
+        if message["type"] == "http.response.start":
+            self._start(cast(HTTPResponseStartEvent, message))
+        else:
+            self._go_on(cast(HTTPResponseBodyEvent, message))
+
+    def _start(self, message: HTTPResponseStartEvent) -> None:
+        self.response_started = True
+        headers = [*self.default_headers, *message.get("headers", ()), (b"connection", b"close")]
+        lines = [b"%s: %s\r\n" % (name, value) for name, value in headers]
+        self.transport.write(b"".join([STATUS_LINE[message["status"]], *lines, b"\r\n"]))
+
+    def _go_on(self, message: HTTPResponseBodyEvent) -> None:
+        if self.scope["method"] != "HEAD":
+            self.transport.write(message.get("body", b""))
+        if not message.get("more_body", False):
+            self.response_complete = True
+            self.message_event.set()
+            self.transport.close()
+            self.on_response()

@@ -1,0 +1,50 @@
+"""Paths with a slash too many, which base URLs that end in one make.
+
+Two slashes count as one. One at the end is answered with a redirect, as by the router of Ollama's (gin).
+"""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import quote
+
+from starlette.applications import Starlette
+from starlette.responses import RedirectResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from puna.server.paths import paths
+
+_SLASHES = re.compile("/{2,}")
+
+
+class Single:
+    """ASGI middleware: reads several slashes in a row as one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and "//" in scope["path"]:
+            scope["path"] = _SLASHES.sub("/", scope["path"])
+        await self._app(scope, receive, send)
+
+
+class Trimmed:
+    """ASGI middleware: sends a client that asks for `/path/` to `/path`, if there is one."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        answer = self._app
+        if scope["type"] == "http" and scope["path"].endswith("/") and scope["path"] != "/":
+            path = scope["path"][:-1]
+            if _known(scope["app"], path):
+                # Without a host: behind TLS or a proxy this server does not know its own.
+                query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
+                answer = RedirectResponse(quote(path) + query, 301 if scope["method"] == "GET" else 307)
+        await answer(scope, receive, send)
+
+
+def _known(app: Starlette, path: str) -> bool:
+    return any(known.pattern.fullmatch(path) for known in paths(app.routes))
