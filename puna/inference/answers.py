@@ -32,9 +32,9 @@ class Reading:
         self._unread += delta.tokens
         return self._made(self._parser.feed(delta.text))
 
-    def rest(self) -> list[Piece]:
-        """What was held back when the answer ended."""
-        return self._made(self._parser.finish()) if self._parser else []
+    def rest(self, *, cut: bool = False) -> list[Piece]:
+        """What was held back when the answer ended, of itself or `cut`."""
+        return self._made(self._parser.finish(cut=cut)) if self._parser else []
 
     def _made(self, parts: list[Part]) -> list[Piece]:
         if parts:

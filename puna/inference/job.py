@@ -47,6 +47,7 @@ async def job_for(
             think=request.think,
             prompt=composed.text,
             last=composed.last,
+            required=chat is not None and chat.tool_choice == "required",
             template=spoken.template,
         )
     grammar = None

@@ -89,7 +89,7 @@ class Inference:
                         for piece in reading.pieces(step):
                             yield piece
                     else:
-                        for piece in reading.rest():
+                        for piece in reading.rest(cut=step.reason == "length" or bool(step.stop)):
                             yield piece
                         summary = Summary(
                             reason=step.reason,

@@ -43,14 +43,16 @@ def parser_for(
     think: bool | str | None,
     prompt: str,
     last: Message | None,
+    required: bool = False,
     template: str = "",
 ) -> Parser:
     """A parser for the answer to `prompt`, whose last message is `last`.
 
-    Without `tools` there are no calls: what looks like one is content. `template` is the model's Go template,
-    which the family "generic" learns its marker and tags from.
+    Without `tools` there are no calls: what looks like one is content. With `required` the answer is one:
+    of what a cut leaves, nothing is content. `template` is the model's Go template, which the family
+    "generic" learns its marker and tags from.
     """
-    return Stream(format_of(family, template), Asked(Tools(tools), think, prompt, last))
+    return Stream(format_of(family, template), Asked(Tools(tools), think, prompt, last, required))
 
 
 def special_tokens(family: str, template: str = "") -> frozenset[str]:

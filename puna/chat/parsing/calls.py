@@ -56,6 +56,7 @@ def json_calls(close: str = "") -> Reading:
 
 def objects(source: Source) -> Step[None]:
     """Calls as JSON objects, in a list or not."""
+    source.certain = True
     yield from source.blank()
     bracket = yield from source.choice("[")
     while True:
@@ -107,6 +108,7 @@ def behind_brace(source: Source, tools: Tools, called: Called, begun: str = "{")
             if not name:
                 raise Malformed
             head += ":" + name
+            source.certain = True
         rest = yield from source.bracketed(opened="{")
         name, arguments = named_call(json_value(head + rest))
         if name not in tools.names or (not arguments and tools.required(name)):
@@ -148,6 +150,7 @@ def bare_python_calls(source: Source, tools: Tools) -> Step[None]:
         name = yield from source.word(r"\w.\-")
         if name not in tools.names:
             raise Malformed
+        source.certain = (yield from source.ahead()) == "("
         source.called(name, (yield from keywords(source)))
         yield from source.blank()
         if (yield from source.choice(",", "]")) != ",":

@@ -14,6 +14,7 @@ class Markers:
         self._first = re.compile("[" + "".join(re.escape(text[0]) for text in texts) + "]").search
         self._beginnings = frozenset(text[:size] for text in texts for size in range(1, len(text)))
         self._longest = max(map(len, texts))
+        self._texts = texts
         if self._beginnings & set(texts):
             raise ValueError(f"one marker begins another: {texts}")
 
@@ -25,6 +26,15 @@ class Markers:
                 return found.start()
             start = found.end()
         return len(text)
+
+    def begun(self, text: str, at: int, *, surely: bool) -> int:
+        """Where the end of `text` is the beginning of a marker; if `surely`, a third of a tag or more."""
+        start = self.safe(text, at)
+        begun = text[start:]
+        sure = begun[:1] in ("<", "[") and any(
+            one.startswith(begun) and 3 * len(begun) >= len(one) for one in self._texts
+        )
+        return start if sure or not surely else len(text)
 
 
 @lru_cache(maxsize=256)

@@ -36,6 +36,10 @@ class Parser(Protocol):
         """The parts that `text` completes. Never raises."""
         ...
 
-    def finish(self) -> list[Part]:
-        """What was held back when the answer ended; a call that is not complete comes out as text."""
+    def finish(self, *, cut: bool = False) -> list[Part]:
+        """What was held back when the answer ended.
+
+        A call that is not complete comes out as text, or not at all if the answer was `cut` (by a limit or a
+        stop string): it would have become a call.
+        """
         ...

@@ -36,6 +36,12 @@ class Source:
 
     def __init__(self) -> None:
         self.ended = False
+        self.cut = False
+        """The answer was ended from outside: what it lacks would have come."""
+        self.certain = False
+        """What is being read is a call, complete or not."""
+        self.owing = False
+        """The answer must be a call."""
         self.calls = 0
         self.work = 0
         """Characters looked at, for tests of linearity."""
@@ -43,6 +49,13 @@ class Source:
         self._at = 0
         self._held: list[str] = []
         self._parts: list[Part] = []
+        self._kind: Kind = None
+        self._before = ""
+        """White space before the marker that ended text of `_kind`, while that is held."""
+        self._behind = ""
+        """White space behind notation that no text has followed yet."""
+        self._gaps: dict[Kind, str] = {}
+        """For each kind of text there was: the white space between it and more of its kind."""
 
     def push(self, text: str) -> None:
         self._text = self._text[self._at :] + text
@@ -67,8 +80,14 @@ class Source:
     # What becomes of what was read.
 
     def emit(self, kind: Kind, text: str) -> None:
-        if text and kind is not None:
-            self._parts.append(kind(text))
+        """Text; it stands apart from what there was of its kind as it did around the notation in between."""
+        if not text:
+            return
+        if kind is not None:
+            gap = _wider(self._gaps[kind], self._behind) if kind in self._gaps else ""
+            self._gaps[kind] = ""
+            self._parts.append(kind(gap + text))
+        self._behind = ""
 
     def called(self, name: str, arguments: dict[str, Any]) -> None:
         """What is held was this call."""
@@ -79,19 +98,40 @@ class Source:
     def drop(self) -> None:
         """What is held was notation."""
         self._held.clear()
+        if self._kind in self._gaps:
+            self._gaps[self._kind] = _wider(self._gaps[self._kind], self._before)
+        self._before = ""
 
     def drop_last(self) -> None:
         """What was taken last was notation."""
         self._held.pop()
+        self._before = ""
 
     def give_back(self, kind: Kind) -> None:
         """What is held was no notation but text."""
         self.emit(kind, "".join(self._held))
-        self.drop()
+        self._held.clear()
+        self._before = ""
+
+    @property
+    def holding(self) -> bool:
+        """Something was read that is not settled."""
+        return bool(self._held)
+
+    @property
+    def lost(self) -> bool:
+        """A call has begun that the cut leaves without its end."""
+        return self.ended and self.cut and (self.certain or self.owing)
 
     def refuse(self, kind: Kind) -> None:
-        """What is held was no call; white space alone is still held, for it may stand before one."""
-        if any(not text.isspace() for text in self._held):
+        """What is held was no call but text; of a call that was cut, nothing is text.
+
+        White space alone is still held, because it may stand before a call.
+        """
+        if self.lost:
+            self._take(len(self._text))
+            self.drop()
+        elif any(not text.isspace() for text in self._held):
             self.give_back(kind)
 
     def give_back_before(self, kind: Kind) -> None:
@@ -107,9 +147,12 @@ class Source:
 
         White space is emitted when something follows it that is no marker: before one it is held with it.
         """
+        self._kind = kind
         while True:
             text, at = self._text, self._at
             found = until.search(text, at) if until else None
+            if self.ended and self.cut and until and not found:
+                text = self._text = text[: until.begun(text, at, surely=not self.owing)]
             end = found.start() if found else len(text) if self.ended or not until else until.safe(text, at)
             if end > at:
                 solid = text[at:end].rstrip() if until else text[at:end]
@@ -119,6 +162,8 @@ class Source:
                 self._at = at + len(solid)
                 self._take(end)
             if found:
+                marker = found.group()
+                self._before = "".join(self._held) + marker[: -len(marker.lstrip())]
                 return self._take(found.end())
             if self.ended:
                 self.give_back(kind)
@@ -131,8 +176,9 @@ class Source:
 
     def skip(self) -> Step[None]:
         """White space that is dropped, with all that is held."""
-        yield from self.blank()
+        space = yield from self._run(_BLANK)
         self.drop()
+        self._behind = _wider(self._behind, space)
 
     def word(self, characters: str) -> Step[str]:
         """The longest run of what the regular expression's class `characters` has, at least one."""
@@ -141,13 +187,19 @@ class Source:
         raise Malformed
 
     def choice(self, *literals: str) -> Step[str]:
-        """The longest of these that comes next; "" when none does."""
+        """The longest of these that comes next; "" when none does.
+
+        Raises Malformed where a call is cut within one of them.
+        """
         longest = max(map(len, literals))
         while True:
             ahead = self._text[self._at : self._at + longest]
             self.work += len(ahead)
-            if self.ended or not any(len(one) > len(ahead) and one.startswith(ahead) for one in literals):
+            begun = any(len(one) > len(ahead) and one.startswith(ahead) for one in literals)
+            if self.ended or not begun:
                 fits = [one for one in literals if ahead.startswith(one)]
+                if begun and ahead and not fits and self.certain and self.cut:
+                    raise Malformed
                 return self._take(self._at + len(max(fits, key=len))) if fits else ""
             yield
 
@@ -248,6 +300,11 @@ class Source:
             self._held.append(taken)
             self._at = end
         return taken
+
+
+def _wider(one: str, other: str) -> str:
+    """The white space that sets text further apart."""
+    return max(one, other, key=lambda space: (space.count("\n"), len(space)))
 
 
 @lru_cache(maxsize=16)

@@ -27,6 +27,7 @@ class Stream:
 
     def __init__(self, form: Format, asked: Asked) -> None:
         self.source = Source()
+        self.source.owing = asked.required
         self._reading = form.read(self.source, asked)
         next(self._reading)
 
@@ -37,8 +38,8 @@ class Stream:
         next(self._reading)
         return self.source.parts()
 
-    def finish(self) -> list[Part]:
-        self.source.ended = True
+    def finish(self, *, cut: bool = False) -> list[Part]:
+        self.source.ended, self.source.cut = True, cut
         for _ in self._reading:
             pass
         return self.source.parts()

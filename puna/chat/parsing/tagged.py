@@ -26,6 +26,8 @@ class Asked:
     """The prompt's text, at whose end the answer begins."""
     last: Message | None
     """The conversation's last message: the answer continues it when it is the assistant's."""
+    required: bool = False
+    """The answer must call a tool."""
 
     @property
     def continues(self) -> bool:
@@ -44,8 +46,6 @@ class Tags:
     """Reasoning may begin within the answer, not only at its beginning."""
     calls_end_it: bool = False
     """The model may call a tool without closing its reasoning."""
-    unwanted_is_dropped: bool = False
-    """Reasoning that comes although `think` is false is dropped, not left in the text with its tags."""
 
     def opened(self, asked: Asked) -> bool:
         """The prompt ends within reasoning."""
@@ -80,16 +80,14 @@ class Tagged:
         tags = self.tags
         if tags is None:
             return None, False
-        opened = tags.opened(asked)
-        wanted = asked.think is not False or tags.unwanted_is_dropped
-        return (tags if opened or wanted else None), opened
+        return tags, tags.opened(asked)
 
     def read(self, source: Source, asked: Asked) -> Step[None]:
         tools = asked.tools
         calls = self.calls if tools.names else {}
         watched, opened = self.watched(asked)
-        dropped = asked.think is False and watched is not None and watched.unwanted_is_dropped
-        reasoning: Kind = None if dropped else Thinking
+        # What nobody wanted is dropped, unless the prompt itself began it.
+        reasoning: Kind = Thinking if opened or asked.think is not False else None
         begins = (watched.open,) if watched and watched.anywhere else ()
         slips = self.slips if tools.names else {}
         in_content = markers(*calls, *slips, *begins, *self.dropped)
@@ -107,26 +105,31 @@ class Tagged:
                 yield from _begin(source, watched)
             elif begun:
                 yield from source.skip()
+            elif source.ended:
+                in_content = markers(watched.open, watched.close)  # the rest may be the beginning of one
         bare = None if asked.continues or not tools.names else self.bare
         while True:
             if thinking:
                 marker = yield from source.text(in_reasoning, reasoning)
                 if marker in calls:
-                    thinking = not (yield from _call(source, calls[marker], tools, reasoning))
+                    thinking = not (
+                        yield from _call(source, calls[marker], tools, reasoning, certain=_is_tag(marker))
+                    )
                 elif marker:
                     thinking = False
                     yield from source.skip()
             elif bare:
                 yield from source.blank()
                 if (yield from source.ahead()) in ("{", "["):
-                    yield from _call(source, bare, tools, Content)
+                    yield from _call(source, bare, tools, Content, certain=asked.required)
                 bare = None
                 continue
             else:
                 marker = yield from source.text(in_content, Content)
                 if marker in calls or marker in slips:
                     reading = calls[marker] if marker in calls else slips[marker]
-                    yield from _call(source, reading, tools, Content)
+                    certain = marker in calls and _is_tag(marker)
+                    yield from _call(source, reading, tools, Content, certain=certain)
                 elif marker in begins and watched:
                     thinking = True
                     yield from _begin(source, watched)
@@ -136,6 +139,11 @@ class Tagged:
                     source.drop_last()
             if not marker:
                 return
+
+
+def _is_tag(marker: str) -> bool:
+    """The marker is no word that text may have, too."""
+    return not marker[0].isalnum()
 
 
 def _begin(source: Source, tags: Tags) -> Step[None]:
@@ -148,13 +156,15 @@ def _begin(source: Source, tags: Tags) -> Step[None]:
         begun = yield from source.choice(tags.open)
 
 
-def _call(source: Source, reading: Reading, tools: Tools, kind: Kind) -> Step[bool]:
-    """Whether a call was read; what is no call is given back as `kind`."""
-    before = source.calls
+def _call(source: Source, reading: Reading, tools: Tools, kind: Kind, *, certain: bool = False) -> Step[bool]:
+    """Whether a call was read; what is no call is given back as `kind`. It is `certain` behind a marker."""
+    before, source.certain = source.calls, certain
     try:
         yield from reading(source, tools)
     except (ValueError, RecursionError):
         source.refuse(kind)
         return source.calls > before
+    finally:
+        source.certain = False
     yield from source.skip()
     return True

@@ -46,9 +46,9 @@ FORECAST: Call = (
 NOW: Call = ("now", {})
 
 
-def parsed(family: str, *pieces: str, **asked: Any) -> list[Part]:
-    """The parts of an answer that comes in `pieces`, neighbouring text in one."""
-    return merged(fed(parser(family, **asked), *pieces))
+def parsed(family: str, *pieces: str, cut: bool = False, **asked: Any) -> list[Part]:
+    """The parts of an answer that comes in `pieces`, and may be cut; neighbouring text in one."""
+    return merged(fed(parser(family, **asked), *pieces, cut=cut))
 
 
 def parser(family: str, **asked: Any) -> Parser:
@@ -56,8 +56,8 @@ def parser(family: str, **asked: Any) -> Parser:
     return parser_for(family, **(defaults | asked))
 
 
-def fed(parser: Parser, *pieces: str) -> list[Part]:
-    return [part for piece in pieces for part in parser.feed(piece)] + parser.finish()
+def fed(parser: Parser, *pieces: str, cut: bool = False) -> list[Part]:
+    return [part for piece in pieces for part in parser.feed(piece)] + parser.finish(cut=cut)
 
 
 def merged(parts: list[Part]) -> list[Part]:

@@ -53,7 +53,7 @@ def test_text_before_and_behind_calls(written: Written):
     assert in_every_chunking(written, text) == [
         Content("Let me see."),
         *called(NOW),
-        Content("There you are."),
+        Content("\nThere you are."),
     ]
 
 
@@ -89,6 +89,21 @@ def test_a_call_cut_short_is_content_unchanged_or_complete(written: Written):
         if written.family in ("glm", "laguna") and re.search(r"</arg_value>\s*(</\w*)?$", text[:end]):
             continue  # the outer tag may be missing
         assert parts in (called(FORECAST), content(text[:end])), text[:end]
+
+
+@each()
+def test_of_a_call_that_is_cut_nothing_is_text(written: Written):
+    """At most what might be text: a few letters of a marker, an object before its name. If it must be a call,
+    not even that."""
+    text = written.calls([FORECAST, NOW])
+    for end in range(len(text)):
+        required = parsed(written.family, text[:end], cut=True, required=True)
+        assert required in ([], called(FORECAST), called(FORECAST, NOW)), text[:end]
+        parts = parsed(written.family, text[:end], cut=True)
+        assert parsed(written.family, *text[:end], cut=True) == parts
+        said = "".join(part.text for part in parts if isinstance(part, Content))
+        assert [part for part in parts if isinstance(part, Called)] == required
+        assert len(said) < (8 if text[0] in "<[" and written.between else 20), (text[:end], said)
 
 
 @each(lambda written: written.family not in MESSAGES)

@@ -31,7 +31,7 @@ def test_an_object_that_names_a_tool_is_a_call_without_its_marker(family: str):
     assert every_way(family, f"Let me see: {LATER} Done.") == [
         Content("Let me see:"),
         *called(OSLO),
-        Content("Done."),
+        Content(" Done."),
     ]
     assert every_way(family, f"Both.\n[{OBJECT}, {LATER}]") == [Content("Both."), *called(NOW, OSLO)]
 
@@ -65,7 +65,7 @@ def test_other_families_tags(tag: str):
     assert every_way("hermes", f"So: <{tag}>\n{LATER}\n</{tag}>\nDone.") == [
         Content("So:"),
         *called(OSLO),
-        Content("Done."),
+        Content("\nDone."),
     ]
     text = f"The tag <{tag}>x</{tag}>."
     assert every_way("hermes", text) == content(text)
@@ -77,9 +77,9 @@ def test_llama_writes_calls_as_python_does_among_text(family: str):
     assert every_way(family, text) == [
         Content("So:"),
         *called(NOW, OSLO),
-        Content("and"),
+        Content(" and"),
         *called(NOW),
-        Content("with [links](there) [now] and x[1]."),
+        Content("\nwith [links](there) [now] and x[1]."),
     ]
 
 
@@ -99,7 +99,7 @@ def test_laguna_mistakes_the_tag():
     assert every_way("laguna", f"A moment.\n<user>{call}</user>\nDone.") == [
         Content("A moment."),
         *called(OSLO),
-        Content("Done."),
+        Content("\nDone."),
     ]
     assert every_way("laguna", f"<user>\n{LATER}\n</user>") == called(OSLO)
     assert every_way("laguna", f"<user>{call}") == called(OSLO)

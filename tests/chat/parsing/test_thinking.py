@@ -35,9 +35,9 @@ def test_reasoning_that_ends_before_it_began(prompt: str):
         assert parsed("qwen3", *pieces, prompt=prompt) == [Content("Yes.")]
 
 
-def test_a_closing_tag_that_nobody_looks_for_is_content():
+def test_a_closing_tag_is_notation_only_at_the_beginning():
     answer = "</think>Yes."
-    assert parsed("qwen3", answer, think=False, prompt=f"{PROMPT}\n</think>\n\n") == [Content(answer)]
+    assert parsed("qwen3", answer, think=False, prompt=f"{PROMPT}\n</think>\n\n") == [Content("Yes.")]
     assert parsed("laguna", answer, think=False, prompt="</think>") == [Content("Yes.")]
     assert parsed("qwen3", "Yes.</think>") == [Content("Yes.</think>")]
 
@@ -76,7 +76,7 @@ def test_tags_are_reasoning_only_at_the_beginning():
     assert parsed("ministral", "So: [THINK]x[/THINK] Yes.") == [
         Content("So:"),
         Thinking("x"),
-        Content("Yes."),
+        Content(" Yes."),
     ]
 
 
@@ -94,7 +94,9 @@ def test_reasoning_about_calls_goes_on():
 @pytest.mark.parametrize(
     ("family", "answer", "parts"),
     [
-        ("qwen3", "<think>hm</think>Yes.", [Content("<think>hm</think>Yes.")]),
+        ("qwen3", "<think>hm</think>Yes.", [Content("Yes.")]),
+        ("deepseek", "\n<think>\nhm\n</think>\n\nYes.", [Content("Yes.")]),
+        ("ministral", "So: [THINK]hm[/THINK] Yes.", [Content("So: Yes.")]),
         ("gemma4", "<|channel>thought\nhm<channel|>Yes.", [Content("Yes.")]),
         ("laguna", "<think>hm</think>Yes.", [Content("Yes.")]),
         ("glimmer", " to=self<|message|>hm<|eom|><|start|>assistant<|message|>Yes.", [Content("Yes.")]),

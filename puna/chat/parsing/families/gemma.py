@@ -119,7 +119,7 @@ FUNCTIONGEMMA = Tagged(
     special=frozenset({"<start_function_call>", "<end_function_call>", "<escape>"}),
 )
 GEMMA4 = Tagged(
-    tags=Tags("<|channel>", "<channel|>", name="thought\n", anywhere=True, unwanted_is_dropped=True),
+    tags=Tags("<|channel>", "<channel|>", name="thought\n", anywhere=True),
     calls={"<|tool_call>": _calls("<tool_call|>", '<|"|>')},
     dropped=("<channel|>",),
     special=frozenset(

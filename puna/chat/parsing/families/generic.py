@@ -55,6 +55,8 @@ def notation(source: str) -> Notation:
 def generic(found: Notation) -> Tagged:
     """The format that calls for."""
     tags = Tags(*found.tags) if all(found.tags) else None
+    if tags and any(one.startswith(other) for one, other in _pairs(*found.tags)):
+        tags = None
     if found.marker in ("{", "["):
         return Tagged(tags=tags, bare=bare_objects, special=frozenset(found.tags if tags else ()))
     if tags and any(one.startswith(other) for one, other in _pairs(found.marker, *found.tags)):

@@ -41,8 +41,10 @@ class Glimmer:
                 try:
                     recipient = yield from _header(source)
                 except Malformed:
-                    source.give_back(kind)
+                    source.refuse(kind)
                     recipient = "" if first else None
+                finally:
+                    source.certain = False
                 if recipient is not None:
                     kind, until = _body(recipient, asked)
             elif boundary == _CALLS:
@@ -51,7 +53,9 @@ class Glimmer:
                     yield from _calls(source, tools, source.called)
                     yield from source.skip()
                 except (ValueError, RecursionError):
-                    source.give_back(kind)
+                    source.refuse(kind)
+                finally:
+                    source.certain = False
             else:
                 recipient = None
                 yield from source.skip()
@@ -75,12 +79,14 @@ def _body(recipient: str, asked: Asked) -> tuple[Kind, Markers | None]:
 
 def _header(source: Source) -> Step[str]:
     """The recipient of a message, from behind its start; "" when it names none."""
+    begun = source.holding
     yield from source.blank()
-    yield from source.choice(_START)
+    source.certain = bool((yield from source.choice(_START))) or begun
     yield from source.choice("assistant")
     yield from source.blank()
     recipient = ""
     if (yield from source.choice("to=")):
+        source.certain = True
         recipient = yield from source.word(r"^<>\s")
         yield from source.blank()
     yield from source.expect(_MESSAGE)
@@ -100,8 +106,10 @@ def _alone(source: Source, tools: Tools) -> Step[str]:
         if not end and (yield from source.ahead()):
             raise Malformed
     except (ValueError, RecursionError):
-        source.give_back(Content)
+        source.refuse(Content)
         return ""
+    finally:
+        source.certain = False
     for name, arguments in found:
         source.called(name, arguments)
     return end
@@ -109,6 +117,7 @@ def _alone(source: Source, tools: Tools) -> Step[str]:
 
 def _calls(source: Source, tools: Tools, called: Callable[[str, dict[str, Any]], None]) -> Step[None]:
     """From behind the first tag; `called` for each."""
+    source.certain = True
     yield from source.blank()
     yield from source.expect(_INVOKE)
     while True:

@@ -46,6 +46,7 @@ def _calls(end: str, *, declared: bool = False) -> Reading:
 def _arguments(source: Source, tools: Tools, name: str, end: str) -> Step[dict[str, Any]]:
     fields: list[str] = []
     before = ""
+    closing = False
     while True:
         text, tag = yield from source.until(_KEY, _KEY_END, _VALUE, _VALUE_END, end, or_end=True)
         if (
@@ -54,7 +55,7 @@ def _arguments(source: Source, tools: Tools, name: str, end: str) -> Step[dict[s
             and text.strip().startswith("</")
             and end.startswith(text.strip())
         ):
-            text = ""
+            text, closing = "", True
         # Behind an opening tag is a field; elsewhere, only if there is anything.
         if before in (_KEY, _VALUE) or text.strip():
             fields.append(text)
@@ -65,6 +66,8 @@ def _arguments(source: Source, tools: Tools, name: str, end: str) -> Step[dict[s
         raise Malformed
     keys = [key.strip() for key in fields[::2]]
     # At the answer's end only the outer tag may be missing, never an argument.
+    if not tag and source.cut and not closing:
+        raise Malformed
     if not tag and (name not in tools.names or not tools.required(name) <= set(keys)):
         raise Malformed
     values = [value.removeprefix("\n").removesuffix("\n") for value in fields[1::2]]
@@ -77,7 +80,7 @@ GLM = Tagged(
     tags=Tags("<think>", "</think>", calls_end_it=True), calls={"<tool_call>": _calls(_END)}, special=_SPECIAL
 )
 LAGUNA = Tagged(
-    tags=Tags("<think>", "</think>", anywhere=True, calls_end_it=True, unwanted_is_dropped=True),
+    tags=Tags("<think>", "</think>", anywhere=True, calls_end_it=True),
     calls={"<tool_call>": _calls(_END)},
     bare=bare_objects,
     slips={**BARE, "<user>": _calls("</user>", declared=True)},

@@ -38,8 +38,10 @@ class Harmony:
                     header = begun + (yield from _header(source, begun))
                 boundary = yield from _message(source, asked.tools, header)
             except (ValueError, RecursionError):
-                source.give_back(Content)
+                source.refuse(Content)
                 boundary = yield from _text(source, Content)
+            finally:
+                source.certain = False
             if boundary in ENDS:
                 yield from source.skip()
                 boundary = yield from source.choice(_START, _CHANNEL)
@@ -57,7 +59,10 @@ def last_message(prompt: str) -> tuple[str, str, str]:
 
 def _header(source: Source, begun: str) -> Step[str]:
     """The rest of a message's header, its end taken too. Raises Malformed where it cannot be one."""
-    if begun.removeprefix("assistant").strip():
+    begun = begun.removeprefix("assistant").strip()
+    # Text without a header may be all there is.
+    source.certain = bool(begun) or source.holding or (yield from source.ahead()) == "<"
+    if begun:
         return (yield from source.until(_MESSAGE))[0]
     yield from source.blank()
     yield from source.choice("assistant")
@@ -78,6 +83,7 @@ def _message(source: Source, tools: Tools, header: str) -> Step[str]:
     recipient = re.search(r"to=([^\s<]+)", header)
     if recipient and recipient[1] != "assistant" and channel != "final":
         name = _own_name(recipient[1].removeprefix("functions."), tools)
+        source.certain = True
         yield from source.blank()
         if (yield from source.ahead()) == "{":
             source.called(name, json_object((yield from source.bracketed())))
@@ -88,7 +94,8 @@ def _message(source: Source, tools: Tools, header: str) -> Step[str]:
         else:
             # A call without arguments may have no body; at the answer's end it may also be cut short.
             end = yield from source.choice(*ENDS)
-            if not end and (not source.ended or tools.required(name) or (yield from source.ahead())):
+            ended = source.ended and not source.cut
+            if not end and (not ended or tools.required(name) or (yield from source.ahead())):
                 raise Malformed
             source.called(name, {})
             return end
