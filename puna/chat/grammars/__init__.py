@@ -15,7 +15,7 @@ from puna.chat.parsing.families.glimmer import Glimmer
 from puna.chat.parsing.families.harmony import Harmony
 from puna.chat.parsing.stream import Format
 from puna.chat.parsing.tagged import Asked, Tagged
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.tools import Tools
 from puna.types import BadRequest, Grammar, Message
 
 from .answer import Held, tagged

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.tools import Tools
 
 from .objects import by_schema
 from .order import in_any_order

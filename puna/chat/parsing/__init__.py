@@ -19,7 +19,7 @@ from .parts import Called, Content, Parser, Part, Thinking
 from .slips import SLIPS
 from .stream import Format, Stream
 from .tagged import Asked
-from .values import Tools
+from .tools import Tools
 
 __all__ = [
     "Called",

@@ -9,7 +9,8 @@ from typing import Any
 
 from .source import Malformed, Source, Step
 from .tagged import Reading
-from .values import Tools, json_value, scalar
+from .tools import Tools
+from .values import json_value, scalar
 
 Called = Callable[[str, dict[str, Any]], None]
 """Takes a call's name and arguments; `Source.called` is one."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from .source import Malformed, Source, Step
 from .tagged import Reading
-from .values import Tools, json_value
+from .tools import Tools
+from .values import json_value
 
 _NAMED = re.compile(r'\s*name="([^"]*)"(?:\s+string="(true|false)")?\s*')
 

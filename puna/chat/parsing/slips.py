@@ -14,7 +14,7 @@ from typing import Any
 from .calls import bare_objects, behind_brace
 from .source import Malformed, Source, Step
 from .tagged import Reading
-from .values import Tools
+from .tools import Tools
 
 _TAGS = ("tools", "tool", "function_call", "json", "JSON")
 _LANGUAGES = ("json", "tool_call")

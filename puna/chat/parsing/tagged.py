@@ -10,7 +10,7 @@ from puna.types import Message
 from .markers import markers
 from .parts import Content, Thinking
 from .source import Kind, Source, Step
-from .values import Tools
+from .tools import Tools
 
 Reading = Callable[[Source, Tools], Step[None]]
 """Reads calls from behind their marker: `Source.called` for each. Raises ValueError if it is none."""

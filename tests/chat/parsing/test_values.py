@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from puna.chat.parsing import Content
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.tools import Tools
 
 from .reading import called, parsed
 
@@ -39,18 +39,51 @@ def tool(schema: Any, **root: Any) -> Tools:
         ({"type": ["string", "integer"]}, "five", "five"),
         ({"anyOf": [{"type": "number"}, {"type": "null"}]}, "0.5", 0.5),
         ({"$ref": "#/$defs/n"}, "5", 5),
-        ({"$ref": "#/$defs/self"}, "5", "5"),
+        ({"$ref": "#/$defs/self"}, "5", 5),
+        ({"$ref": "#/$defs/self"}, "five", "five"),
+        ({"allOf": [{"$ref": "#/$defs/n"}], "description": "How many."}, "4", 4),
+        ({"allOf": [{"type": ["integer", "string"]}, {"type": ["string", "null"]}]}, "4", "4"),
+        ({"$ref": "#/$defs/a~1b"}, "[4]", [4]),
+        ({"oneOf": [{"$ref": "#/$defs/n"}, {"type": "string"}]}, "4", 4),
+        ({"anyOf": [{"type": "string"}, {"type": "string", "maxLength": 3}]}, "4", "4"),
+        ({"anyOf": [{"type": "integer"}, {}]}, '{"a": 1}', {"a": 1}),
         ({"enum": [1, 2]}, "2", 2),
+        ({"enum": ["1", 2]}, "1", "1"),
+        ({"enum": ["null", "none"]}, "null", "null"),
         ({"const": True}, "true", True),
-        ({}, "5", "5"),
+        ({}, "5", 5),
+        (True, '{"a": [1]}', {"a": [1]}),
+        ({"description": "Anything."}, "false", False),
+        ({"description": "Anything."}, "a {b}", "a {b}"),
+        ({"properties": {"a": {}}}, '{"a": 1}', {"a": 1}),
+        ({"items": {"type": "integer"}}, "[1]", [1]),
         (None, "5", "5"),
-        ({"type": 5, "anyOf": 5, "enum": 5}, "5", "5"),
+        ({"type": 5, "anyOf": 5, "enum": 5}, "5", 5),
     ],
 )
 def test_text_is_given_the_schemas_type(schema: Any, text: str, value: Any):
-    definitions = {"n": {"type": "integer"}, "self": {"$ref": "#/$defs/self"}}
+    definitions = {"n": {"type": "integer"}, "self": {"$ref": "#/$defs/self"}, "a/b": {"type": "array"}}
     found = tool(schema, **{"$defs": definitions}).typed("f", "p", text)
     assert (found, type(found)) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    "root",
+    [
+        {"anyOf": [{"properties": {"n": {"type": "integer"}}}, {"properties": {"s": {"type": "string"}}}]},
+        {"allOf": [{"$ref": "#/$defs/one"}, {"properties": {"s": {"type": "string"}}}]},
+        {"$ref": "#/$defs/both"},
+        {"patternProperties": {"^n": {"type": "integer"}}, "properties": {"s": {"type": "string"}}},
+        {"additionalProperties": {"type": "integer"}, "properties": {"s": {"type": "string"}}},
+        {"if": {}, "then": {"properties": {"n": {"type": "integer"}, "s": {"type": "string"}}}},
+    ],
+)
+def test_a_parameter_is_found_wherever_a_schema_names_it(root: dict[str, Any]):
+    one = {"properties": {"n": {"type": "integer"}}}
+    both = {"properties": {**one["properties"], "s": {"type": "string"}}}
+    schema = {"type": "object", **root, "$defs": {"one": one, "both": both}}
+    tools = Tools([{"type": "function", "function": {"name": "f", "parameters": schema}}])
+    assert (tools.typed("f", "n", "5"), tools.typed("f", "s", "5")) == (5, "5")
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,8 @@ from typing import Any
 
 from puna.chat.parsing.source import Malformed, Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.values import Tools, json_object
+from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.values import json_object
 
 OPEN, CLOSE = "<|tools_prefix|>", "<|tools_suffix|>"
 _TAGS = Tags("<|inner_prefix|>", "<|inner_suffix|>", calls_end_it=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 from puna.chat.parsing.calls import json_calls
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.tools import Tools
 
 _listed = json_calls("<|END_ACTION|>")
 _fenced = json_calls("```")

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.values import Tools, json_object
+from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.values import json_object
 
 _CALLS = "<｜tool▁calls▁begin｜>"
 _CALLS_END = "<｜tool▁calls▁end｜>"

@@ -10,7 +10,8 @@ from typing import Any
 
 from puna.chat.parsing.source import Malformed, Source, Step
 from puna.chat.parsing.tagged import Reading, Tagged, Tags
-from puna.chat.parsing.values import Tools, json_value, scalar
+from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.values import json_value, scalar
 
 _DEEPEST = 100
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)

@@ -11,7 +11,8 @@ from puna.chat.parsing.calls import bare_objects, named_call
 from puna.chat.parsing.slips import SLIPS
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.values import Tools, json_value
+from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.values import json_value
 
 OPEN, SEPARATOR, ROLE = "<|function_call|>", "<|message_sep|>", "<|role_sep|>"
 

@@ -17,7 +17,7 @@ from puna.chat.parsing.markers import Markers, markers
 from puna.chat.parsing.parts import Content, Thinking
 from puna.chat.parsing.source import Kind, Malformed, Source, Step
 from puna.chat.parsing.tagged import Asked
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.tools import Tools
 
 _START, _MESSAGE = "<|start|>", "<|message|>"
 _ENDS = ("<|eom|>", "<|eot|>")

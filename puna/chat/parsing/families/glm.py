@@ -14,7 +14,8 @@ from puna.chat.parsing.calls import bare_objects, objects
 from puna.chat.parsing.slips import BARE
 from puna.chat.parsing.source import Malformed, Source, Step
 from puna.chat.parsing.tagged import Reading, Tagged, Tags
-from puna.chat.parsing.values import Tools, json_object
+from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.values import json_object
 
 _KEY, _KEY_END = "<arg_key>", "</arg_key>"
 _VALUE, _VALUE_END = "<arg_value>", "</arg_value>"

@@ -14,7 +14,8 @@ from puna.chat.parsing.markers import markers
 from puna.chat.parsing.parts import Content, Thinking
 from puna.chat.parsing.source import Malformed, Source, Step
 from puna.chat.parsing.tagged import Asked
-from puna.chat.parsing.values import Tools, json_object
+from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.values import json_object
 
 _START, _MESSAGE, _CHANNEL = "<|start|>", "<|message|>", "<|channel|>"
 ENDS = ("<|end|>", "<|call|>", "<|return|>")

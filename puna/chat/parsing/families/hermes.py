@@ -14,7 +14,7 @@ from puna.chat.parsing.calls import bare_objects, objects
 from puna.chat.parsing.slips import SLIPS
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.tools import Tools
 
 from .qwen3_coder import functions
 

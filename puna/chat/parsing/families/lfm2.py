@@ -8,7 +8,7 @@ from __future__ import annotations
 from puna.chat.parsing.calls import bare_python_calls, json_calls, python_calls
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.tools import Tools
 
 _END = "<|tool_call_end|>"
 _python = python_calls(_END)

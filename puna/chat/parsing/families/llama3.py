@@ -12,7 +12,8 @@ from puna.chat.parsing.calls import bare_objects, bare_python_calls, behind_brac
 from puna.chat.parsing.slips import BARE
 from puna.chat.parsing.source import Malformed, Source, Step
 from puna.chat.parsing.tagged import Reading, Tagged
-from puna.chat.parsing.values import Tools, json_object
+from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.values import json_object
 
 
 def _behind_python_tag(source: Source, tools: Tools) -> Step[None]:

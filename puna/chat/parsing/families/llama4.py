@@ -8,7 +8,7 @@ from __future__ import annotations
 from puna.chat.parsing.calls import json_calls, python_calls
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.tools import Tools
 
 from .llama3 import SLIPS, bare
 

@@ -12,7 +12,8 @@ from puna.chat.parsing.calls import bare_objects, objects
 from puna.chat.parsing.slips import BARE
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.values import Tools, json_object
+from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.values import json_object
 
 
 def _calls(source: Source, tools: Tools) -> Step[None]:

@@ -10,7 +10,7 @@ from puna.chat.parsing.calls import bare_objects, json_calls, objects
 from puna.chat.parsing.slips import SLIPS
 from puna.chat.parsing.source import Malformed, Source, Step
 from puna.chat.parsing.tagged import Tagged
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.tools import Tools
 
 OPEN, CLOSE = "<|tool_call|>", "<|/tool_call|>"
 

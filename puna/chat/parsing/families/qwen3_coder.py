@@ -13,7 +13,7 @@ from typing import Any
 from puna.chat.parsing.calls import objects
 from puna.chat.parsing.source import Malformed, Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.tools import Tools
 
 
 def functions(source: Source, tools: Tools, *, close: str = "</tool_call>", pad: str = "\n") -> Step[None]:

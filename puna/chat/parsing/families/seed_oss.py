@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.values import Tools
+from puna.chat.parsing.tools import Tools
 
 from .qwen3_coder import functions
 
