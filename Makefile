@@ -13,6 +13,9 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules
+# Coding agents that `puna launch` starts.
+AGENTS := tests/agents/node_modules
+AIDER := .cache/aider
 # The registry that pull and push are tested against: the system's, or else one that is only unpacked.
 REGISTRY := $(if $(shell command -v docker-registry),,.cache/docker-registry)
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3.10 python3; do \
@@ -21,8 +24,14 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 
 run: .venv/runs
 	$(BIN)/puna run smollm2:135m "Why is the sky blue?"
+	@echo "Next:"
+	@echo "  $(BIN)/puna                     a menu: talk, open the page, pull a model, connect a coding agent"
+	@echo "  $(BIN)/puna run smollm2:135m    talk with this model; it is tiny, and says so at times"
+	@echo "  $(BIN)/puna run qwen3:0.6b      a larger one, fetched from its registry"
+	@echo "  $(BIN)/puna ui                  the page in your browser"
+	@echo "  curl http://localhost:11434/api/tags"
 
-test: lint $(CLIENTS)/.package-lock.json $(REGISTRY)
+test: lint $(CLIENTS)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY)
 	$(BIN)/pytest
 
 bench: .venv/tests $(REGISTRY)
@@ -34,7 +43,7 @@ lint: .venv/clients tools
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
 clean:
-	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS)
+	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS) $(AGENTS)
 	find puna tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # A virtual environment with a Python that is new enough.
@@ -69,8 +78,18 @@ tools:
 		{ echo "make test needs $$tool: the JavaScript clients, the type checker and the guide's requests" \
 		"are run for real (Debian: apt install nodejs npm curl)."; exit 1; }; done
 
-$(CLIENTS)/.package-lock.json: tests/clients/package.json tests/clients/package-lock.json | tools
-	npm ci --prefix tests/clients --no-audit --no-fund
+$(CLIENTS)/.package-lock.json $(AGENTS)/.package-lock.json: tests/%/node_modules/.package-lock.json: \
+		tests/%/package.json tests/%/package-lock.json | tools
+	npm ci --prefix tests/$* --no-audit --no-fund
+	@touch $@
+
+# In an environment of its own, because it pins what other clients need newer; it runs on Python before 3.13.
+$(AIDER)/installed: tests/agents/aider.txt
+	@rm -rf $(AIDER)
+	@for p in $(BIN)/python python3.12 python3.11 python3.10; do \
+		"$$p" -c 'import sys; sys.exit(sys.version_info >= (3, 13))' 2>/dev/null && exec "$$p" -m venv $(AIDER); \
+	done; echo "make test runs Aider, which needs a Python before 3.13 (Debian: apt install python3-venv)."; exit 1
+	$(AIDER)/bin/python -m pip install --disable-pip-version-check -q -r tests/agents/aider.txt
 	@touch $@
 
 .cache/docker-registry:

@@ -11,6 +11,7 @@ import typer
 from puna import __version__
 from puna.cli.connection import CommandFailed, server_version
 from puna.cli.create import create
+from puna.cli.launch import launch
 from puna.cli.models import copy, delete, list_models, show
 from puna.cli.pull import pull
 from puna.cli.push import push
@@ -18,6 +19,7 @@ from puna.cli.run import RunFlags, run
 from puna.cli.running import list_running, stop
 from puna.cli.serve import ENVIRONMENT, serve
 from puna.cli.streams import flush, open_streams
+from puna.cli.ui import ui
 from puna.settings import OLLAMA_LEVEL, Settings
 
 
@@ -65,7 +67,13 @@ def start(
         ),
     ] = False,
 ) -> None:
-    if context.invoked_subcommand is None:
+    if context.invoked_subcommand is not None:
+        return
+    from puna.cli.menu import is_person, menu
+
+    if is_person():
+        menu(context.get_help())
+    else:
         print(context.get_help())
 
 
@@ -95,6 +103,15 @@ app.command(
         'puna run all-minilm "turn this into a vector"',
     ),
 )(run)
+app.command("ui", epilog=examples("puna ui", "puna ui --no-browser"))(ui)
+app.command(
+    "launch",
+    epilog=examples(
+        "puna launch claude                              # Claude Code, on a model you choose",
+        "puna launch codex --model qwen3-coder",
+        'puna launch opencode -m qwen3 -- run "Say hi."  # what follows -- is the agent\'s',
+    ),
+)(launch)
 app.command("pull", epilog=examples("puna pull smollm2:135m"))(pull)
 app.command(
     "push",

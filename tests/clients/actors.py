@@ -38,21 +38,31 @@ def call(name: str, **arguments: Any) -> str:
     return f"<tool_call>\n{written}\n</tool_call>"
 
 
-def add_actor(store: Path, gguf: Path, name: str, answers: Mapping[str, str]) -> None:
-    """Put a model into `store` that has learned `answers`.
+def add_actor(
+    store: Path,
+    gguf: Path,
+    name: str,
+    answers: Mapping[str, str],
+    *,
+    turns: str = TURNS,
+    context_length: int = 4096,
+) -> None:
+    """Put a model into `store` that has learned `answers`; its template writes a conversation by `turns`.
 
-    Its cue is the first key that the last turn has in it, or else that is a tool's name, or else `OTHERWISE`.
+    Its cue is the first key that the last turn (but the system's) has in it, or else that is a tool's
+    name, or else `OTHERWISE`.
     """
-    conditions = [(key, f"{json.dumps(key)} in messages[-1].content") for key in answers]
+    conditions = [(key, f"{json.dumps(key)} in last.content") for key in answers]
     conditions += [(key, f"{json.dumps(key)} in offered") for key in answers]
     choices = "{% el".join(f"if {condition} %}}{_token(key)}" for key, condition in conditions)
     template = (
-        TURNS
+        turns
         + "{% if add_generation_prompt %}<|im_start|>assistant\n"
+        + "{% set last = (messages | rejectattr('role', 'equalto', 'system') | list or messages)[-1] %}"
         + "{% set offered = (tools or []) | map(attribute='function.name') | list %}"
         + f"{{% {choices}{{% else %}}{_token(OTHERWISE)}{{% endif %}}{{% endif %}}"
     )
-    _write(gguf, answers, template)
+    _write(gguf, answers, template, context_length)
     install(store, name, gguf, parameters=ALONE)
 
 
@@ -72,7 +82,7 @@ def _token(cue: str) -> str:
     return f"<|{cue}|>"
 
 
-def _write(path: Path, answers: Mapping[str, str], template: str) -> None:
+def _write(path: Path, answers: Mapping[str, str], template: str, context_length: int = 4096) -> None:
     """A model whose answers each follow their cue, spelled in bytes, so cut everywhere."""
     vocabulary = byte_vocabulary()
     follows = [END] * len(vocabulary)
@@ -82,4 +92,4 @@ def _write(path: Path, answers: Mapping[str, str], template: str) -> None:
             follows.append(len(vocabulary))
             vocabulary.append((b"<0x%02X>#%d" % (byte, len(vocabulary)), TokenType.BYTE))
         follows.append(END)
-    follower_model(path, vocabulary, follows, template, name="actor")
+    follower_model(path, vocabulary, follows, template, "actor", context_length)

@@ -70,7 +70,7 @@ def test_smollm2_is_what_the_public_library_says_and_answers(starters: Path):
     model = Library(starters).open("smollm2:135m")
     assert model.details()["quantization_level"] == "F16"
     assert model.details()["parameter_size"] == "134.52M"
-    assert model.parameters == {"stop": ["<|im_start|>", "<|im_end|>"]}
+    assert model.parameters["stop"] == ["<|im_start|>", "<|im_end|>"]
     assert model.licenses[0].split() == module._APACHE_2.read_text().split()
     jinja = jinja2.Environment().from_string(model.chat_template or "")
     question = [{"role": "user", "content": "What is the capital of France?"}]

@@ -1,0 +1,99 @@
+"""Coding agents that `puna launch` starts, and how each is told of this server.
+
+Each takes its server from the environment or from its command line, so no file of the person's is touched.
+To add an agent: one value in `AGENTS` and one row in tests/agents.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+_TOKEN = "puna"
+"""Agents want a key; a server without access rules accepts any."""
+
+
+@dataclass(frozen=True)
+class Setup:
+    """What an agent is started with: environment variables, and arguments before the person's own."""
+
+    environment: dict[str, str] = field(default_factory=dict)
+    arguments: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Agent:
+    """`setup(url, model, context)`: the server's address without a slash at its end, the model's name, and
+    the tokens of context that are held for it."""
+
+    name: str
+    title: str
+    program: str
+    install: str
+    """The command that installs it."""
+    setup: Callable[[str, str, int], Setup]
+
+
+def _claude(url: str, model: str, context: int) -> Setup:
+    """Claude Code, "LLM gateway configuration": the Messages API at ANTHROPIC_BASE_URL."""
+    models = ("ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL")
+    small = ("ANTHROPIC_DEFAULT_HAIKU_MODEL", "ANTHROPIC_SMALL_FAST_MODEL", "CLAUDE_CODE_SUBAGENT_MODEL")
+    return Setup(
+        {
+            "ANTHROPIC_BASE_URL": url,
+            "ANTHROPIC_AUTH_TOKEN": _TOKEN,
+            "ANTHROPIC_API_KEY": "",
+            "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+            **dict.fromkeys((*models, *small), model),
+        }
+    )
+
+
+def _codex(url: str, model: str, context: int) -> Setup:
+    """Codex, "Config": a model provider of its own that speaks the Responses API."""
+    provider = {"name": "Puna", "base_url": f"{url}/v1", "wire_api": "responses"}
+    settings = {"model_provider": "puna", "model_context_window": context}
+    settings |= {f"model_providers.puna.{key}": value for key, value in provider.items()}
+    # Values are TOML, in which these numbers and strings are written as in JSON.
+    words = [word for key, value in settings.items() for word in ("-c", f"{key}={json.dumps(value)}")]
+    return Setup(arguments=("--model", model, *words))
+
+
+def _opencode(url: str, model: str, context: int) -> Setup:
+    """OpenCode, "Config": OPENCODE_CONFIG_CONTENT is laid over the person's own files."""
+    limit = {"context": context, "output": context // 4}
+    provider = {
+        "npm": "@ai-sdk/openai-compatible",
+        "name": "Puna",
+        "options": {"baseURL": f"{url}/v1", "apiKey": _TOKEN},
+        "models": {model: {"name": model, "limit": limit}},
+    }
+    chosen = f"puna/{model}"
+    config = {"provider": {"puna": provider}, "model": chosen, "small_model": chosen}
+    return Setup({"OPENCODE_CONFIG_CONTENT": json.dumps(config)})
+
+
+def _qwen(url: str, model: str, context: int) -> Setup:
+    """Qwen Code, "Authentication": an OpenAI-compatible server."""
+    key = {"OPENAI_API_KEY": _TOKEN, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_MODEL": model}
+    return Setup(key, ("--auth-type", "openai", "--model", model))
+
+
+def _aider(url: str, model: str, context: int) -> Setup:
+    """Aider, "OpenAI compatible APIs"."""
+    key = {"OPENAI_API_BASE": f"{url}/v1", "OPENAI_API_KEY": _TOKEN}
+    # Aider knows neither the length nor the price of a local model, and would ask the person about it.
+    return Setup(key, ("--model", f"openai/{model}", "--no-show-model-warnings"))
+
+
+AGENTS = {
+    agent.name: agent
+    for agent in (
+        Agent("claude", "Claude Code", "claude", "npm install -g @anthropic-ai/claude-code", _claude),
+        Agent("codex", "Codex", "codex", "npm install -g @openai/codex", _codex),
+        Agent("opencode", "OpenCode", "opencode", "npm install -g opencode-ai", _opencode),
+        Agent("qwen", "Qwen Code", "qwen", "npm install -g @qwen-code/qwen-code", _qwen),
+        Agent("aider", "Aider", "aider", "python -m pip install aider-install && aider-install", _aider),
+    )
+}

@@ -1,0 +1,131 @@
+"""`puna launch`: start a coding agent that is set up for this server and a model."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from puna.cli.agents import AGENTS, Agent
+from puna.cli.connection import CommandFailed, connect, plain_failures
+from puna.settings import Settings
+
+if TYPE_CHECKING:
+    from puna.cli.client import Client
+
+CONTEXT = 32_768
+"""Tokens that an agent is given by default: its instructions and tools alone take 10,000 and more."""
+
+_TOUCH = 60.0
+"""Seconds between two requests that keep the model loaded with that context."""
+
+
+def launch(
+    agent: Annotated[str, typer.Argument(metavar=f"[{'|'.join(AGENTS)}]", show_default=False)],
+    arguments: Annotated[
+        list[str] | None,
+        typer.Argument(help='What the agent is given besides, behind "--".', show_default=False),
+    ] = None,
+    model: Annotated[
+        str, typer.Option("--model", "-m", help="The model to use; otherwise you choose.", show_default=False)
+    ] = "",
+    context: Annotated[int, typer.Option(min=1, help="Tokens of context to hold for the agent.")] = CONTEXT,
+) -> None:
+    """Start a coding agent on a model of this server, without touching the agent's own configuration."""
+    known = AGENTS.get(agent)
+    if known is None:
+        raise CommandFailed(f'unknown agent "{agent}"; known are {", ".join(AGENTS)}')
+    program = shutil.which(known.program)
+    if program is None:
+        raise CommandFailed(
+            f"{known.title} is not installed ({known.program} is not on PATH): {known.install}"
+        )
+    sys.exit(start(known, program, arguments or [], model=model, context=context))
+
+
+def missing(agent: Agent) -> str:
+    """What to tell a person who has not got `agent`."""
+    return f"{agent.title} is not installed ({agent.program} is not on PATH); install it: {agent.install}"
+
+
+def start(agent: Agent, program: str, arguments: list[str], *, model: str, context: int = CONTEXT) -> int:
+    """Run an agent to its end; its exit status. Raises CommandFailed before it begins."""
+    settings = Settings.from_environment()
+    from puna.cli.background import ensure_server
+
+    ensure_server(settings)
+    with connect(settings) as client:
+        chosen = model or choose_model(client)
+        with held(client, settings, chosen, context) as length:
+            setup = agent.setup(settings.url, chosen, length)
+            return _run([program, *setup.arguments, *arguments], os.environ | setup.environment)
+
+
+def _run(command: list[str], environment: dict[str, str]) -> int:
+    """Ctrl-C is the agent's to answer: this program waits for what becomes of it."""
+    process = subprocess.Popen(command, env=environment)
+    while True:
+        try:
+            return process.wait()
+        except KeyboardInterrupt:
+            continue
+
+
+def choose_model(client: Client) -> str:
+    """The model an agent shall use: the only one that calls tools, or the person's choice."""
+    able = able_models(client, "tools")
+    if not able:
+        raise CommandFailed(
+            "no model here calls tools, which agents need: puna pull qwen3, or name one by --model"
+        )
+    if len(able) == 1:
+        return able[0]
+    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
+        raise CommandFailed(f"which model? name one by --model: {', '.join(able)}")
+    from puna.cli.menu import choose
+
+    return choose("Which model?", [(name, name) for name in able])
+
+
+def able_models(client: Client, capability: str) -> list[str]:
+    """Names of the server's models that have `capability`, the latest first."""
+    names = [found.model or "" for found in client.list().models]
+    return [name for name in names if capability in (client.details(name).get("capabilities") or [])]
+
+
+@contextmanager
+def held(client: Client, settings: Settings, model: str, context: int) -> Iterator[int]:
+    """Keep `model` loaded with room for `context` tokens, or what it was trained on; that length.
+
+    Agents do not say how much context they need, and a load on their own request would have the default.
+    """
+    found = client.details(model)
+    info = found.get("model_info") or {}
+    trained = info.get(f"{info.get('general.architecture')}.context_length")
+    length = min(context, trained) if isinstance(trained, int) and trained > 0 else context
+    print(f"puna: loading {model} with a context of {length} tokens", file=sys.stderr)
+    client.generate(model, options={"num_ctx": length})
+    ended = threading.Event()
+
+    def touch() -> None:
+        while not ended.wait(_TOUCH):
+            try:
+                with plain_failures(settings):
+                    client.generate(model, options={"num_ctx": length})
+            except CommandFailed:
+                continue  # The agent meets the same trouble, and says so.
+
+    toucher = threading.Thread(target=touch, daemon=True)
+    toucher.start()
+    try:
+        yield length
+    finally:
+        ended.set()
+        toucher.join(timeout=1)

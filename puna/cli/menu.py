@@ -1,0 +1,103 @@
+"""`puna` alone: what a person may want first, to choose from."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from typing import TYPE_CHECKING
+
+from puna.cli.agents import AGENTS
+from puna.cli.connection import CommandFailed, connect
+from puna.settings import Settings
+
+if TYPE_CHECKING:
+    from puna.cli.client import Client
+
+STARTER = "smollm2:135m"
+
+
+def choose(question: str, options: list[tuple[str, str]]) -> str:
+    """The value of the (value, label) that the person picks. Raises KeyboardInterrupt."""
+    from prompt_toolkit.shortcuts import choice
+
+    return choice(question, options=options)
+
+
+def is_person() -> bool:
+    """Somebody sits at a terminal, so there is someone to ask."""
+    return sys.stdin is not None and sys.stdin.isatty() and sys.stdout is not None and sys.stdout.isatty()
+
+
+def menu(help_text: str) -> None:
+    """Ask what to do, and do it; `help_text` is what `puna --help` prints."""
+    wanted = choose(
+        "What would you like to do?",
+        [
+            ("talk", "Talk with a model"),
+            ("page", "Open the page in a browser"),
+            ("pull", "Pull a model"),
+            ("agent", "Connect a coding agent"),
+            ("help", "See all commands"),
+        ],
+    )
+    settings = Settings.from_environment()
+    if wanted == "help":
+        print(help_text)
+    elif wanted == "page":
+        from puna.cli.ui import open_page
+
+        open_page(settings)
+    elif wanted == "agent":
+        _agent()
+    elif wanted == "pull":
+        _pull(settings)
+    else:
+        _talk(settings)
+
+
+def _talk(settings: Settings) -> None:
+    from puna.cli.background import ensure_server
+    from puna.cli.run import run
+
+    ensure_server(settings)
+    with connect(settings) as client:
+        names = talkative(client) or [STARTER]
+    run(choose("With which model?", [(name, name) for name in names]) if len(names) > 1 else names[0])
+
+
+def talkative(client: Client) -> list[str]:
+    """Names of the server's models that write text."""
+    from puna.cli.launch import able_models
+
+    return able_models(client, "completion")
+
+
+def _pull(settings: Settings) -> None:
+    from prompt_toolkit import prompt
+
+    from puna.cli.background import ensure_server
+    from puna.cli.pull import pull_model
+
+    ensure_server(settings)
+    name = prompt("Which model? ", placeholder="qwen3:0.6b, gemma3, or any name a registry has").strip()
+    if not name:
+        raise CommandFailed("no model was named")
+    with connect(settings) as client:
+        pull_model(client, name)
+
+
+def _agent() -> None:
+    from puna.cli.launch import missing, start
+
+    name = choose(
+        "Which agent?",
+        [
+            (name, agent.title if shutil.which(agent.program) else f"{agent.title} ({agent.install})")
+            for name, agent in AGENTS.items()
+        ],
+    )
+    agent = AGENTS[name]
+    program = shutil.which(agent.program)
+    if program is None:
+        raise CommandFailed(missing(agent))
+    sys.exit(start(agent, program, [], model=""))

@@ -1,0 +1,1 @@
+"""`puna launch`: coding agents, unmodified, on a real server."""
