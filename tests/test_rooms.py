@@ -20,7 +20,7 @@ BELOW = {
     "engine": set(),
     "library": set(),
 }
-EVERYONE = {"types", "settings", "modelfile", "__version__"}
+EVERYONE = {"types", "settings", "modelfile", "gojson", "__version__"}
 """What any module may have of `puna` besides the rooms below it."""
 
 DOORS = {("cli/serve.py", "server"), ("cli/doctor.py", "library"), ("__main__.py", "cli")}

@@ -4,7 +4,7 @@ its answer's text back to content, thinking and tool calls.
 Nothing here does I/O; a template is made once and may be kept and shared.
 """
 
-from .earlier import unthought
+from .earlier import called_with, unthought
 from .fit import fit
 from .grammars import constraint
 from .jinja import jinja
@@ -35,6 +35,7 @@ __all__ = [
     "Prompt",
     "Template",
     "Thinking",
+    "called_with",
     "can_call_tools",
     "can_think",
     "constraint",

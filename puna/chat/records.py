@@ -6,6 +6,7 @@ from typing import Any
 
 from puna.types import Message
 
+from .earlier import called_with
 from .gotemplate import Absent, Printed, Struct, json_text
 
 
@@ -209,7 +210,7 @@ def _call(call: dict[str, Any]) -> ToolCall:
         Function=CalledFunction(
             Index=index if isinstance(index := function.get("index"), int) else 0,
             Name=function.get("name") or "",
-            Arguments=JsonMap(as_go(_as_object(given))) if given is not None else AbsentMap(),
+            Arguments=JsonMap(as_go(called_with(given))) if given is not None else AbsentMap(),
         ),
     )
 

@@ -12,6 +12,7 @@ import msgspec
 
 from puna.types import Message, PunaError
 
+from .earlier import called_with
 from .pictures import pictured
 
 _NONE_CONTENT = re.compile(r"content['\"]?\]?\s+is\s+(?:not\s+)?none")
@@ -174,16 +175,6 @@ class _Arguments(dict[str, Any]):
 
 def _call(given: dict[str, Any]) -> dict[str, Any]:
     function = given.get("function") or {}
-    arguments = function.get("arguments")
-    if isinstance(arguments, str):
-        arguments = _parsed(arguments)
-    arguments = _Arguments(arguments) if isinstance(arguments, dict) else arguments or _Arguments()
+    arguments = _Arguments(called_with(function.get("arguments")))
     call = {"type": "function", "function": {"name": function.get("name") or "", "arguments": arguments}}
     return {"id": given["id"], **call} if given.get("id") else call
-
-
-def _parsed(arguments: str) -> Any:
-    try:
-        return json.loads(arguments)
-    except ValueError:
-        return arguments

@@ -10,6 +10,8 @@ from typing import Any, TypeVar
 import msgspec
 from starlette.requests import Request
 
+from puna import gojson
+from puna.server.fields import named
 from puna.types import BadRequest, PunaError
 
 LIMIT = 256 << 20
@@ -52,21 +54,24 @@ async def chunks(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
 
 
 def decode(body: bytes, kind: type[T]) -> T:
-    """JSON as `kind`. Raises BadRequest: malformed JSON, or a field of the wrong type, which it names."""
+    """JSON as `kind`, read as Go reads it. Raises BadRequest: no JSON, or a field of the wrong type."""
     if not body.strip():
         raise BadRequest("missing request body")
     try:
         return _decoder(kind).decode(body)
-    except msgspec.ValidationError as error:
-        raise BadRequest(_plain(str(error))) from None
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise BadRequest(f"invalid JSON in request body: {error}") from None
-
-
-def converted(fields: dict[str, Any], kind: type[T]) -> T:
-    """Fields of a form as `kind`. Raises BadRequest: a field of the wrong type, which it names."""
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # Perhaps only a name in another case, or text that is not quite Unicode.
     try:
-        return msgspec.convert(fields, kind, strict=False)
+        given = gojson.decode(body)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise BadRequest(f"invalid JSON in request body: {error}") from None
+    return converted(given, kind)
+
+
+def converted(given: Any, kind: type[T], *, strict: bool = True) -> T:
+    """Decoded JSON as `kind`; texts too, where numbers are wanted, unless `strict`. Raises BadRequest."""
+    try:
+        return msgspec.convert(named(given, kind), kind, strict=strict)
     except msgspec.ValidationError as error:
         raise BadRequest(_plain(str(error))) from None
 

@@ -42,4 +42,4 @@ async def form(request: Request, kind: type[T]) -> T:
                 fields[name] = given
     finally:
         await parsed.close()
-    return converted(fields, kind)
+    return converted(fields, kind, strict=False)

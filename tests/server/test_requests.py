@@ -10,7 +10,7 @@ import pytest
 from puna.chat import PICTURE
 from puna.inference import schema
 from puna.server.native.messages import choice, tools, turn
-from puna.server.native.requests import ChatBody, MessageBody, Part, seconds, thinking
+from puna.server.native.requests import CallBody, CalledBody, ChatBody, MessageBody, Part, seconds, thinking
 from puna.server.remote import Remote
 from puna.types import BadRequest, Message
 
@@ -112,9 +112,11 @@ async def test_a_picture_that_is_nowhere_is_refused_by_its_place(part: Part):
         await read(MessageBody(role="user", content=[part]))
 
 
-async def test_an_unknown_role_is_named():
-    with pytest.raises(BadRequest, match='invalid role "wizard"'):
-        await read(MessageBody(role="wizard"))
+@pytest.mark.parametrize(
+    ("given", "role"), [("control", "control"), ("Document 1", "document 1"), ("USER", "user"), (None, "")]
+)
+async def test_any_role_is_the_templates(given: str | None, role: str):
+    assert (await read(MessageBody(role=given, content="x"))).role == role
 
 
 async def test_an_unknown_part_is_named():
@@ -122,24 +124,38 @@ async def test_an_unknown_part_is_named():
         await read(MessageBody(role="user", content=[Part(type="smell")]))
 
 
-async def test_arguments_of_an_earlier_call_may_be_json_text():
-    call = {"function": {"name": "f", "arguments": '{"b": 1, "a": 2}'}}
-    turned = await read(MessageBody(role="assistant", tool_calls=[call]))
-    assert turned.tool_calls == [{"function": {"name": "f", "arguments": {"b": 1, "a": 2}}}]
-
-
 @pytest.mark.parametrize(
-    ("call", "field"),
+    ("written", "arguments"),
     [
-        ({}, "messages[0].tool_calls[0]"),
-        ({"function": {"name": "f", "arguments": "{"}}, "messages[0].tool_calls[0].function.arguments"),
-        ({"function": {"name": "f", "arguments": [1]}}, "messages[0].tool_calls[0].function.arguments"),
+        ('{"b": 1, "a": 2}', {"b": 1, "a": 2}),
+        (r'{"a": "\ud83d"}', {"a": "\ufffd"}),
+        ({"a": 1}, {"a": 1}),
+        ("", {}),
+        ("null", {}),
+        (None, {}),
+        ("{", {"arguments": "{"}),
+        ('{"city": "Par', {"arguments": '{"city": "Par'}),
+        ("not json", {"arguments": "not json"}),
+        ('{"a": 1} and', {"arguments": '{"a": 1} and'}),
+        ('{"a": NaN}', {"arguments": '{"a": NaN}'}),
+        ("[1]", {"arguments": [1]}),
+        ([1], {"arguments": [1]}),
+        ("7", {"arguments": 7}),
+        (False, {"arguments": False}),
+        ("[" * 100_000, {"arguments": "[" * 100_000}),
     ],
 )
-async def test_a_damaged_call_is_refused_by_its_place(call: dict[str, Any], field: str):
+async def test_arguments_of_an_earlier_call_are_an_object(written: Any, arguments: dict[str, Any]):
+    call = CallBody(function=CalledBody(name="f", arguments=written))
+    turned = await read(MessageBody(role="assistant", tool_calls=[call]))
+    assert turned.tool_calls == [{"function": {"name": "f", "arguments": arguments}}]
+
+
+@pytest.mark.parametrize("call", [CallBody(), CallBody(function=CalledBody(arguments={}))])
+async def test_a_call_of_nothing_is_refused_by_its_place(call: CallBody):
     with pytest.raises(BadRequest) as refusal:
         await read(MessageBody(role="assistant", tool_calls=[call]))
-    assert f'"{field}"' in str(refusal.value)
+    assert '"messages[0].tool_calls[0]"' in str(refusal.value)
 
 
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}

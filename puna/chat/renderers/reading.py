@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
 
 from puna.chat import pictures
+from puna.chat.earlier import called_with
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
@@ -48,18 +48,8 @@ def calls(message: Message) -> list[Call]:
 def _call(given: dict[str, Any]) -> Call:
     function = as_object(given.get("function"))
     call_id = given.get("id")
-    name, made = function.get("name") or "", arguments(function.get("arguments"))
+    name, made = function.get("name") or "", called_with(function.get("arguments"))
     return Call(name, made, call_id if isinstance(call_id, str) else "")
-
-
-def arguments(given: Any) -> dict[str, Any]:
-    """A call's arguments, which some clients send as JSON text."""
-    if isinstance(given, str):
-        try:
-            given = json.loads(given)
-        except ValueError:
-            return {}
-    return as_object(given)
 
 
 def kinds(schema: dict[str, Any]) -> list[str]:

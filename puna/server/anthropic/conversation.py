@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from puna.chat import called_with
 from puna.server.anthropic.requests import Block, PromptBody, Source
 from puna.server.content import Url, assembled, picture, unmarked
 from puna.server.remote import Remote
@@ -99,7 +100,7 @@ def _served(block: Block, place: str) -> Message:
 def _call(block: Block, index: int, place: str) -> dict[str, Any]:
     if not block.id or not block.name:
         raise BadRequest(f"{place}: a {block.type} block needs an id and a name")
-    function = {"index": index, "name": block.name, "arguments": block.input or {}}
+    function = {"index": index, "name": block.name, "arguments": called_with(block.input)}
     return {"id": block.id, "type": "function", "function": function}
 
 

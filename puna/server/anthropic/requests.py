@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import msgspec
-
 from puna.server.anthropic.errors import Unthreaded
+from puna.server.fields import Fields
 from puna.types import BadRequest
 
 
-class Source(msgspec.Struct):
+class Source(Fields):
     """Where an image or a document is."""
 
     type: str = "base64"
@@ -20,7 +19,7 @@ class Source(msgspec.Struct):
     content: str | list[Block] | None = None
 
 
-class Block(msgspec.Struct, kw_only=True):
+class Block(Fields, kw_only=True):
     """A part of a message; which fields it has depends on its type."""
 
     type: str
@@ -30,7 +29,7 @@ class Block(msgspec.Struct, kw_only=True):
     thinking: str | None = None
     id: str | None = None
     name: str | None = None
-    input: dict[str, Any] | None = None
+    input: Any = None
     tool_use_id: str | None = None
     tool_name: str | None = None
     url: str | None = None
@@ -38,40 +37,40 @@ class Block(msgspec.Struct, kw_only=True):
     is_error: bool | None = None
 
 
-class Turn(msgspec.Struct):
+class Turn(Fields):
     role: Literal["user", "assistant", "system"]
     content: str | list[Block]
 
 
-class Tool(msgspec.Struct, kw_only=True):
+class Tool(Fields, kw_only=True):
     name: str | None = None
     type: str | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
 
 
-class ToolChoice(msgspec.Struct, kw_only=True):
+class ToolChoice(Fields, kw_only=True):
     type: Literal["auto", "any", "tool", "none"]
     name: str | None = None
     disable_parallel_tool_use: bool | None = None
 
 
-class Thinking(msgspec.Struct, kw_only=True):
+class Thinking(Fields, kw_only=True):
     type: Literal["enabled", "disabled", "adaptive", "between_tools"]
     display: Literal["summarized", "omitted"] | None = None
 
 
-class Format(msgspec.Struct):
+class Format(Fields):
     type: Literal["json_schema"]
     schema: dict[str, Any]
 
 
-class OutputConfig(msgspec.Struct):
+class OutputConfig(Fields):
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: Format | None = None
 
 
-class PromptBody(msgspec.Struct, kw_only=True):
+class PromptBody(Fields, kw_only=True):
     """What a prompt is made of: all that /v1/messages/count_tokens takes."""
 
     model: str

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from puna.chat import called_with
 from puna.server.content import Url, assembled, picture, sound
-from puna.server.native.requests import MessageBody, Part
+from puna.server.native.requests import CallBody, MessageBody, Part
 from puna.server.remote import Remote
 from puna.types import BadRequest, Message
-
-_ROLES = ("system", "user", "assistant", "tool")
 
 Choice = Literal["auto", "none", "required"]
 
@@ -23,9 +21,6 @@ async def turns(bodies: Sequence[MessageBody], remote: Remote) -> list[Message]:
 
 async def turn(body: MessageBody, field: str, remote: Remote) -> Message:
     """The turn at `field` of a body."""
-    role = body.role.lower()
-    if role not in _ROLES:
-        raise BadRequest(f'invalid role "{body.role}": must be one of {", ".join(_ROLES)}')
     given = body.content or ""
     parts = (
         [given]
@@ -35,7 +30,8 @@ async def turn(body: MessageBody, field: str, remote: Remote) -> Message:
     content, placed = await assembled(parts, remote)
     images = await pictures(body.images, f"{field}.images", remote)
     return Message(
-        role=role,
+        # Any role: it is the template's to take or refuse.
+        role=(body.role or "").lower(),
         content=content,
         thinking=body.thinking or "",
         # Those without a place in the text stand before it.
@@ -80,20 +76,14 @@ def _sound(part: Part, field: str) -> bytes | Url:
     return sound(source, f"{field}.{'url' if part.url or part.audio_url else 'data'}")
 
 
-def _call(call: dict[str, Any], field: str) -> dict[str, Any]:
-    """A call of an earlier answer, its arguments an object; some clients send them as JSON text."""
-    function = call.get("function")
-    if not isinstance(function, dict) or not isinstance(function.get("name"), str):
+def _call(call: CallBody, field: str) -> dict[str, Any]:
+    """A call of an earlier answer."""
+    function = call.function
+    if function is None or not isinstance(function.name, str):
         raise BadRequest(f'invalid value for "{field}": a call needs a "function" with a "name"')
-    arguments = function.get("arguments")
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments or "{}")
-        except ValueError:
-            raise BadRequest(f'invalid value for "{field}.function.arguments": not JSON') from None
-    if arguments is not None and not isinstance(arguments, dict):
-        raise BadRequest(f'invalid value for "{field}.function.arguments": expected object')
-    return {**call, "function": {**function, "arguments": arguments or {}}}
+    index = {} if function.index is None else {"index": function.index}
+    made = {"function": {**index, "name": function.name, "arguments": called_with(function.arguments)}}
+    return {"id": call.id, **made} if call.id else made
 
 
 def tools(given: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:

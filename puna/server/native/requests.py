@@ -7,11 +7,12 @@ from typing import Any, TypedDict
 import msgspec
 
 from puna.inference import Think, schema
+from puna.server.fields import Fields
 from puna.settings import FOREVER, parse_duration
 from puna.types import BadRequest
 
 
-class Part(msgspec.Struct):
+class Part(Fields):
     """A piece of a message's content: text, an image, or a sound."""
 
     type: str
@@ -25,17 +26,31 @@ class Part(msgspec.Struct):
     data: str | None = None
 
 
-class MessageBody(msgspec.Struct):
-    role: str
+class CalledBody(Fields):
+    name: str | None = None
+    arguments: Any = None
+    """An object; some clients send it as JSON text."""
+    index: int | None = None
+
+
+class CallBody(Fields):
+    """A call that the model made in an earlier answer."""
+
+    function: CalledBody | None = None
+    id: str | None = None
+
+
+class MessageBody(Fields):
+    role: str | None = None
     content: str | list[Part] | None = None
     thinking: str | None = None
     images: list[str] | None = None
-    tool_calls: list[dict[str, Any]] | None = None
+    tool_calls: list[CallBody] | None = None
     tool_name: str | None = None
     tool_call_id: str | None = None
 
 
-class _ModelBody(msgspec.Struct, kw_only=True):
+class _ModelBody(Fields, kw_only=True):
     model: str | None = None
     name: str | None = None
     """What `model` was called once."""
@@ -163,7 +178,7 @@ class DeleteBody(_ModelBody, kw_only=True):
     pass
 
 
-class CopyBody(msgspec.Struct, kw_only=True):
+class CopyBody(Fields, kw_only=True):
     source: str = ""
     destination: str = ""
 

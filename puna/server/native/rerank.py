@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from puna.inference import Inference, RankRequest
 from puna.server.body import decoded
+from puna.server.fields import Fields
 from puna.server.framing import Whole
 from puna.server.methods import Only
 from puna.server.native.requests import _RunBody, seconds
@@ -20,7 +21,7 @@ from puna.server.rooms import rooms
 from puna.types import BadRequest
 
 
-class Document(msgspec.Struct):
+class Document(Fields):
     text: str
 
 

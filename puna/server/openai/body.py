@@ -8,13 +8,14 @@ import msgspec
 from starlette.requests import Request
 
 from puna.server.body import decoded
+from puna.server.fields import Fields
 from puna.server.openai.errors import Invalid, called
 
 Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 TextOrTokens = str | list[str | Token | list[Token]]
 
 
-class Body(msgspec.Struct, kw_only=True):
+class Body(Fields, kw_only=True):
     refused: ClassVar[dict[str, str]] = {}
     """Fields that are no use to answer without, and why they cannot be honoured."""
     names: ClassVar[dict[str, str]] = {"bias": "logit_bias"}

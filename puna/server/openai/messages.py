@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
+from puna.chat import called_with
 from puna.server.content import Url, assembled, picture, sound
 from puna.server.openai.errors import Invalid
 from puna.server.openai.parts import CallBody, MessageBody, PartBody
 from puna.server.remote import Remote
 from puna.types import Message
 
-_ROLES = {
-    "system": "system",
-    "developer": "system",
-    "user": "user",
-    "assistant": "assistant",
-    "tool": "tool",
-    "function": "tool",
-}
+_ROLES = {"developer": "system", "function": "tool"}
+"""OpenAI's roles by those that templates know. Any other is the template's to take, as in Ollama."""
+
 _TEXTS = ("text", "input_text", "output_text")
 _PICTURES = ("image_url", "input_image")
 
@@ -36,9 +31,8 @@ async def conversation(turns: Sequence[MessageBody], remote: Remote) -> list[Mes
 
 async def _message(place: str, turn: MessageBody, names: dict[str, str], remote: Remote) -> Message:
     """One turn; `names` are those of the functions that were called, by the calls' ids."""
-    role = _ROLES.get(turn.role.lower())
-    if role is None:
-        raise Invalid(f"{place}.role", f'invalid role "{turn.role}": must be one of {", ".join(_ROLES)}')
+    role = (turn.role or "").lower()
+    role = _ROLES.get(role, role)
     content = turn.content
     if content is None:
         if role != "assistant":
@@ -91,17 +85,6 @@ def _call(index: int, call: CallBody) -> dict[str, Any]:
     function = {
         "index": index,
         "name": call.function.name,
-        "arguments": _arguments(call.function.arguments),
+        "arguments": called_with(call.function.arguments),
     }
     return {"id": call.id, "function": function} if call.id else {"function": function}
-
-
-def _arguments(given: str | dict[str, Any] | None) -> dict[str, Any] | str:
-    """A call's arguments as an object; text that is none stays as the other model wrote it."""
-    if not isinstance(given, str):
-        return given or {}
-    try:
-        parsed = json.loads(given or "{}")
-    except ValueError:
-        return given
-    return parsed if isinstance(parsed, dict) else {} if parsed is None else given

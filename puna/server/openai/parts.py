@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
+from puna.server.fields import Fields
 
 
-class ImageUrl(msgspec.Struct):
+class ImageUrl(Fields):
     url: str
 
 
-class InputAudio(msgspec.Struct):
+class InputAudio(Fields):
     data: str
     format: str | None = None
 
 
-class PartBody(msgspec.Struct):
+class PartBody(Fields):
     """A piece of a message's content, in chat completions and in responses."""
 
     type: str
@@ -26,20 +26,20 @@ class PartBody(msgspec.Struct):
     input_audio: InputAudio | None = None
 
 
-class FunctionCall(msgspec.Struct):
+class FunctionCall(Fields):
     name: str
     arguments: str | dict[str, Any] | None = None
 
 
-class CallBody(msgspec.Struct):
+class CallBody(Fields):
     """A call that the model made in an earlier answer."""
 
     function: FunctionCall
     id: str | None = None
 
 
-class MessageBody(msgspec.Struct):
-    role: str
+class MessageBody(Fields):
+    role: str | None = None
     content: str | list[PartBody] | None = None
     refusal: str | None = None
     reasoning: str | None = None
@@ -51,13 +51,13 @@ class MessageBody(msgspec.Struct):
     name: str | None = None
 
 
-class Function(msgspec.Struct):
+class Function(Fields):
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
 
 
-class ToolBody(msgspec.Struct):
+class ToolBody(Fields):
     """A function; some clients write it without the layer between, as it is in responses."""
 
     type: str = "function"
@@ -67,20 +67,20 @@ class ToolBody(msgspec.Struct):
     parameters: dict[str, Any] | None = None
 
 
-class StreamOptions(msgspec.Struct):
+class StreamOptions(Fields):
     include_usage: bool | None = None
 
 
-class JsonSchema(msgspec.Struct):
+class JsonSchema(Fields):
     schema: dict[str, Any] | None = None
 
 
-class ResponseFormat(msgspec.Struct):
+class ResponseFormat(Fields):
     type: str
     json_schema: JsonSchema | None = None
     schema: dict[str, Any] | None = None
     """Of a json_object: how llama.cpp has it."""
 
 
-class Reasoning(msgspec.Struct):
+class Reasoning(Fields):
     effort: str | None = None

@@ -6,6 +6,7 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from puna.server.fields import Fields, named
 from puna.server.openai.errors import Invalid
 from puna.server.openai.parts import Function
 
@@ -24,7 +25,7 @@ class Choice(msgspec.Struct, frozen=True):
     name: str = ""
 
 
-class _Allowed(msgspec.Struct):
+class _Allowed(Fields):
     mode: Literal["auto", "required"]
     tools: list[dict[str, Any]]
 
@@ -89,7 +90,7 @@ T = TypeVar("T")
 
 def _read(given: dict[str, Any], kind: type[T]) -> T:
     try:
-        return msgspec.convert(given, kind)
+        return msgspec.convert(named(given, kind), kind)
     except msgspec.ValidationError as error:
         raise _wrong(str(error)) from None
 

@@ -32,6 +32,10 @@ def described(operations: Iterable[Operation]) -> bytes:
     ]
     unique = list({id(kind): kind for kind in kinds}.values())
     schemas, components = msgspec.json.schema_components(unique, ref_template="#/components/schemas/{name}")
+    for schema in components.values():
+        # What is not known is ignored (puna.server.fields).
+        if schema.get("additionalProperties") is False:
+            del schema["additionalProperties"]
     by_kind = dict(zip(map(id, unique), schemas, strict=True))
     paths: dict[str, dict[str, Any]] = {}
     for one in operations:

@@ -8,6 +8,7 @@ import msgspec
 
 from puna.inference import ChatRequest
 from puna.server.content import unmarked
+from puna.server.fields import Fields, named
 from puna.server.openai.parts import Function
 from puna.server.openai.requests import think
 from puna.server.openai.tools import Tools, chosen, tool
@@ -102,18 +103,18 @@ def _options(body: PromptBody) -> dict[str, Any]:
     }
 
 
-class _Namespace(msgspec.Struct):
+class _Namespace(Fields):
     name: str
     tools: list[dict[str, Any]]
 
 
-class _Format(msgspec.Struct):
+class _Format(Fields):
     type: str
     syntax: str = ""
     definition: str = ""
 
 
-class _Custom(msgspec.Struct):
+class _Custom(Fields):
     """A tool that takes any text."""
 
     name: str
@@ -158,6 +159,6 @@ T = TypeVar("T")
 
 def _read(place: str, given: Any, kind: type[T]) -> T:
     try:
-        return msgspec.convert(given, kind)
+        return msgspec.convert(named(given, kind), kind)
     except msgspec.ValidationError as error:
         raise Invalid(place, str(error)) from None

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 
+from puna.chat import called_with
 from puna.inference import Call
 from puna.server.content import unmarked
 from puna.server.openai.messages import contents, together
@@ -133,15 +133,7 @@ def _called(item: Item, index: int, place: str) -> dict[str, Any]:
     name = qualified(item.namespace, given)
     if item.type == "custom_tool_call":
         return call(item.call_id, index, name, {"input": item.input or ""})
-    arguments = item.arguments or {}
-    if given is not SEARCH and item.arguments:
-        try:
-            arguments = json.loads(item.arguments)
-        except (TypeError, ValueError):
-            raise Invalid(f"{place}.arguments", "must be JSON text") from None
-    if not isinstance(arguments, dict):
-        raise Invalid(f"{place}.arguments", "must be a JSON object")
-    return call(item.call_id, index, name, arguments)
+    return call(item.call_id, index, name, called_with(item.arguments))
 
 
 async def _result(item: Item, place: str, names: dict[str, str], remote: Remote) -> Message:

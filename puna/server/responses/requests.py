@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import msgspec
-
+from puna.server.fields import Fields
 from puna.server.openai.parts import PartBody
 from puna.server.openai.requests import Limit
 from puna.server.responses.errors import Invalid
@@ -18,7 +17,7 @@ REFERENCE = "item_reference"
 """An item that is an earlier answer's, and has only its id."""
 
 
-class Item(msgspec.Struct, kw_only=True):
+class Item(Fields, kw_only=True):
     """A step of the conversation; which fields it has depends on its type."""
 
     type: str | None = None
@@ -41,12 +40,12 @@ class Item(msgspec.Struct, kw_only=True):
         return self.type or ("message" if self.role else REFERENCE)
 
 
-class Reasoning(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Reasoning(Fields, kw_only=True, omit_defaults=True):
     effort: str | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
 
 
-class Format(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Format(Fields, kw_only=True, omit_defaults=True):
     type: Literal["text", "json_object", "json_schema"]
     name: str | None = None
     description: str | None = None
@@ -54,12 +53,12 @@ class Format(msgspec.Struct, kw_only=True, omit_defaults=True):
     strict: bool | None = None
 
 
-class Text(msgspec.Struct, kw_only=True):
+class Text(Fields, kw_only=True):
     format: Format | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
-class PromptBody(msgspec.Struct, kw_only=True):
+class PromptBody(Fields, kw_only=True):
     """What a prompt is made of: all that /v1/responses/input_tokens takes."""
 
     model: str = ""

@@ -6,6 +6,7 @@ from collections import OrderedDict
 
 import msgspec
 
+from puna.server.body import decode
 from puna.server.responses.errors import Unknown, UnknownItem, UnknownPrevious
 from puna.server.responses.items import weight
 from puna.server.responses.requests import REFERENCE, Item
@@ -84,7 +85,7 @@ class Store:
     def _item(self, id: str, place: str) -> Item:
         if id not in self._holders:
             raise UnknownItem(place, id)
-        answer = msgspec.json.decode(self.get(self._holders[id]).body, type=_Answer)
+        answer = decode(self.get(self._holders[id]).body, _Answer)
         return next(item for item in answer.output if item.id == id)
 
     def delete(self, id: str) -> None:

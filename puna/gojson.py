@@ -1,0 +1,61 @@
+"""JSON as Go's encoding/json reads it: the clients of Ollama were written against that.
+
+What is no Unicode is U+FFFD in it: a byte that is not UTF-8, and half of a surrogate pair, which JavaScript
+makes when it cuts a text inside an emoji. What stands behind the first value is not read.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from typing import Any
+
+import msgspec
+
+_ESCAPE = re.compile(
+    rb"""
+    \\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}  # a pair
+    | (?P<half> \\u[dD][89a-fA-F][0-9a-fA-F]{2} )
+    | \\.
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+_SPACE = " \t\r\n"
+
+
+def decode(text: bytes) -> Any:
+    """The first value in `text`. Raises msgspec.DecodeError with what is wrong, RecursionError."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        try:
+            return _first(text)
+        except ValueError:
+            raise msgspec.DecodeError(str(error)) from None
+
+
+def mended(text: bytes) -> bytes:
+    """JSON text with U+FFFD for what is no Unicode."""
+    valid = text.decode("utf-8", _EACH_BYTE).encode()
+    return _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], valid)
+
+
+def _first(text: bytes) -> Any:
+    whole = mended(text).decode()
+    start = len(whole) - len(whole.lstrip(_SPACE))
+    return _DECODER.raw_decode(whole, start)[0]
+
+
+def _replaced(error: UnicodeError) -> tuple[str, int]:
+    assert isinstance(error, UnicodeDecodeError)
+    return "\N{REPLACEMENT CHARACTER}" * (error.end - error.start), error.end
+
+
+def _refused(constant: str) -> Any:
+    raise ValueError(f"{constant} is no JSON")
+
+
+_EACH_BYTE = "puna.each-byte"
+codecs.register_error(_EACH_BYTE, _replaced)
+_DECODER = json.JSONDecoder(parse_constant=_refused)

@@ -1,0 +1,48 @@
+"""The fields of a request's JSON objects, whatever the case of their names, as in Go's encoding/json."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+
+class Fields(msgspec.Struct, forbid_unknown_fields=True):
+    """A JSON object in a request. Fields that it does not know are ignored: see `named`.
+
+    That decoding stops at them is how a name in another case is found, at no cost to bodies without one.
+    """
+
+
+def named(value: Any, kind: Any) -> Any:
+    """`value`, which is to become a `kind`, with the names of its fields as `kind` spells them.
+
+    Of two that spell one the later counts. Fields that are unknown are left out.
+    """
+    return _named(value, _described(kind))
+
+
+def _named(value: Any, kind: inspect.Type) -> Any:
+    for one in kind.types if isinstance(kind, inspect.UnionType) else (kind,):
+        if isinstance(value, dict) and isinstance(one, inspect.StructType):
+            return _object(value, one)
+        if isinstance(value, list) and isinstance(one, inspect.ListType):
+            return [_named(item, one.item_type) for item in value]
+    return value
+
+
+def _object(given: dict[str, Any], kind: inspect.StructType) -> dict[str, Any]:
+    exact = {field.encode_name: field for field in kind.fields}
+    folded = {name.casefold(): field for name, field in exact.items()}
+    fields: dict[str, Any] = {}
+    for name, value in given.items():
+        if field := exact.get(name) or folded.get(name.casefold()):
+            fields[field.encode_name] = _named(value, field.type)
+    return fields
+
+
+@lru_cache(maxsize=256)
+def _described(kind: Any) -> inspect.Type:
+    return inspect.type_info(kind)
