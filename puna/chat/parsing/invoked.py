@@ -8,60 +8,54 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from .elements import Argument, Elements
 from .source import Malformed, Source, Step
 from .tagged import Reading
 from .tools import Tools
 from .values import json_value
 
-_NAMED = re.compile(r'\s*name="([^"]*)"(?:\s+string="(true|false)")?\s*')
+_TAG = re.compile(r'\s*name="([^"]*)"(?:\s+string="(true|false)")?\s*')
+
+
+def elements(outer: str, prefix: str = "") -> Elements:
+    """The notation within the tag that `outer` closes, with `prefix` before the tags' names."""
+    parameter, invoke = f"{prefix}parameter", f"{prefix}invoke"
+    return Elements(f"<{parameter}", _TAG, f"</{parameter}>", f"</{invoke}>", (outer, f"<{invoke}"))
 
 
 def invocations(close: str, prefix: str = "") -> Reading:
     """Reads one call or more, whose tags' names begin with `prefix`, and `close` if it is there."""
-    invoke, parameter = f"<{prefix}invoke", f"<{prefix}parameter"
-    end, parameter_end = f"</{prefix}invoke>", f"</{prefix}parameter>"
+    written = elements(close, prefix)
+    _, invoke = written.followers
 
     def read(source: Source, tools: Tools) -> Step[None]:
         yield from source.blank()
         yield from source.expect(invoke)
-        while True:
-            name, _ = yield from _attributes(source)
-            arguments: dict[str, Any] = {}
-            while True:
-                yield from source.blank()
-                tag = yield from source.choice(parameter, end)
-                if tag != parameter:
-                    break
-                key, is_text = yield from _attributes(source)
-                value, _ = yield from source.until(parameter_end)
-                arguments[key] = _typed(tools, name, key, value, is_text)
-            if not tag:
+        follower = invoke
+        while follower == invoke:
+            tag = _TAG.fullmatch((yield from source.until(">"))[0])
+            if not tag or not (name := tag[1].strip()):
                 raise Malformed
-            source.called(name, arguments)
-            yield from source.blank()
-            if not (yield from source.choice(invoke)):
-                break
-        yield from source.closer(close)
+            given, follower = yield from written.arguments(source, tools.parameters(name))
+            source.called(name, {one.tag[1].strip(): _typed(tools, name, one) for one in given})
+            if not follower:
+                yield from source.blank()
+                follower = yield from source.choice(invoke)
+        if not follower:
+            yield from source.closer(close)
 
     return read
 
 
-def _attributes(source: Source) -> Step[tuple[str, str]]:
-    """A tag's `name`, and its `string` if it has one."""
-    found = _NAMED.fullmatch((yield from source.until(">"))[0])
-    if not found or not found[1].strip():
-        raise Malformed
-    return found[1].strip(), found[2] or ""
-
-
-def _typed(tools: Tools, name: str, key: str, value: str, is_text: str) -> Any:
+def _typed(tools: Tools, name: str, argument: Argument) -> Any:
     """DeepSeek says of a value whether it is text; else the tool's schema gives it a type."""
+    (key, is_text), text = argument.tag.groups(""), argument.text
     if is_text == "true":
-        return value
-    found = tools.typed(name, key, value)
-    if is_text and found == value:
+        return text
+    found = tools.typed(name, key.strip(), text)
+    if is_text and found == text:
         try:
-            return json_value(value)
+            return json_value(text)
         except (ValueError, RecursionError):
-            return value
+            return text
     return found

@@ -119,6 +119,15 @@ class Source:
         return bool(self._held)
 
     @property
+    def mark(self) -> int:
+        """A place in what is held."""
+        return len(self._held)
+
+    def between(self, begin: int, end: int) -> str:
+        """What is held between two marks."""
+        return "".join(self._held[begin:end])
+
+    @property
     def lost(self) -> bool:
         """A call has begun that the cut leaves without its end."""
         return self.ended and self.cut and (self.certain or self.owing)
@@ -182,9 +191,13 @@ class Source:
 
     def word(self, characters: str) -> Step[str]:
         """The longest run of what the regular expression's class `characters` has, at least one."""
-        if word := (yield from self._run(_run_of(characters))):
+        if word := (yield from self.run(characters)):
             return word
         raise Malformed
+
+    def run(self, characters: str) -> Step[str]:
+        """The longest run of what the regular expression's class `characters` has."""
+        return (yield from self._run(_run_of(characters)))
 
     def choice(self, *literals: str) -> Step[str]:
         """The longest of these that comes next; "" when none does.

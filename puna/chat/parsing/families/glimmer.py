@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from puna.chat.parsing.invoked import elements
 from puna.chat.parsing.markers import Markers, markers
 from puna.chat.parsing.parts import Content, Thinking
 from puna.chat.parsing.source import Kind, Malformed, Source, Step
@@ -24,6 +25,7 @@ _ENDS = ("<|eom|>", "<|eot|>")
 _CALLS, _CALLS_END = "<atem:function_calls>", "</atem:function_calls>"
 _INVOKE = '<atem:invoke name="'
 _PARAMETER = '<atem:parameter name="'
+_WRITTEN = elements(_CALLS_END, "atem:")
 _BOUNDARIES = markers(*_ENDS, _START)
 _BOUNDARIES_AND_CALLS = markers(*_ENDS, _START, _CALLS)
 
@@ -125,21 +127,17 @@ def _calls(source: Source, tools: Tools, called: Callable[[str, dict[str, Any]],
         name = _own_name(name, tools)
         if name not in tools.names:
             raise Malformed
-        arguments: dict[str, Any] = {}
-        while True:
+        tag = f'name="{(yield from source.until(">"))[0]}' if begun else ""
+        given, follower = yield from _WRITTEN.arguments(source, tools.parameters(name), tag)
+        called(name, {(key := one.tag[1].strip()): tools.typed(name, key, one.text) for one in given})
+        if not follower:
             yield from source.blank()
-            if not begun and not (yield from source.choice(_PARAMETER)):
-                break
-            key, _ = yield from source.until('">')
-            value, _ = yield from source.until("</atem:parameter>")
-            arguments[key] = tools.typed(name, key, value)
-            begun = False
-        yield from source.expect("</atem:invoke>")
-        called(name, arguments)
-        yield from source.blank()
-        if not (yield from source.choice(_INVOKE)):
+            follower = yield from source.choice(_WRITTEN.followers[1])
+        if follower != _WRITTEN.followers[1]:
             break
-    yield from source.closer(_CALLS_END)
+        yield from source.expect(' name="')
+    if not follower:
+        yield from source.closer(_CALLS_END)
 
 
 def _name(source: Source) -> Step[tuple[str, bool]]:

@@ -8,6 +8,7 @@ Sources: Ollama model/parsers/glm46.go, glm47.go and laguna.go; the chat templat
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from puna.chat.parsing.calls import bare_objects, objects
@@ -45,34 +46,53 @@ def _calls(end: str, *, declared: bool = False) -> Reading:
 
 
 def _arguments(source: Source, tools: Tools, name: str, end: str) -> Step[dict[str, Any]]:
-    fields: list[str] = []
-    before = ""
-    closing = False
-    while True:
-        text, tag = yield from source.until(_KEY, _KEY_END, _VALUE, _VALUE_END, end, or_end=True)
-        if (
-            not tag
-            and before == _VALUE_END
-            and text.strip().startswith("</")
-            and end.startswith(text.strip())
-        ):
-            text, closing = "", True
-        # Behind an opening tag is a field; elsewhere, only if there is anything.
-        if before in (_KEY, _VALUE) or text.strip():
-            fields.append(text)
-        if tag in (end, ""):
-            break
-        before = tag
-    if len(fields) % 2 or (not tag and before != _VALUE_END):
+    found: dict[str, Any] = {}
+    before, tag = yield from source.until(_KEY, _KEY_END, _VALUE, end, or_end=True)
+    while tag not in (end, ""):
+        if tag == _KEY:
+            before, tag = yield from source.until(_KEY_END, _VALUE, end)
+        if tag == end:
+            raise Malformed
+        key = before.strip()
+        opened = tag
+        if tag == _KEY_END:
+            yield from source.blank()
+            opened = yield from source.choice(_VALUE)
+        text, tag = yield from _value(source, tools.parameters(name), end)
+        if not (opened or text.strip()):
+            raise Malformed
+        found[key] = tools.typed(name, key, text.removeprefix("\n").removesuffix("\n"))
+        before = ""
+        if tag.endswith(_KEY_END):
+            before, tag = tag.removesuffix(_KEY_END), _KEY_END
+    if before.strip():
         raise Malformed
-    keys = [key.strip() for key in fields[::2]]
     # At the answer's end only the outer tag may be missing, never an argument.
-    if not tag and source.cut and not closing:
+    if not tag and (source.cut or name not in tools.names or not tools.required(name) <= found.keys()):
         raise Malformed
-    if not tag and (name not in tools.names or not tools.required(name) <= set(keys)):
-        raise Malformed
-    values = [value.removeprefix("\n").removesuffix("\n") for value in fields[1::2]]
-    return {key: tools.typed(name, key, value) for key, value in zip(keys, values, strict=True)}
+    return found
+
+
+def _value(source: Source, declared: tuple[str, ...], end: str) -> Step[tuple[str, str]]:
+    """A value and the tag behind it, also that of a key that began without one; "" at the answer's end.
+
+    A value may have tags in it: its closing tag counts only where a key or the call's end comes behind it.
+    """
+    begin = source.mark
+    while True:
+        _, tag = yield from source.until(_VALUE_END, _KEY, end)
+        text = partial(source.between, begin, source.mark - 1)
+        if tag != _VALUE_END:
+            return text(), tag
+        yield from source.blank()
+        tag = yield from source.choice(_KEY, end, *(key + _KEY_END for key in declared))
+        if not tag and source.ended:
+            if (yield from source.choice("</")):
+                yield from source.closer(end.removeprefix("</"))
+            if not (yield from source.ahead()):
+                return text(), ""
+        elif tag:
+            return text(), tag
 
 
 _SPECIAL = frozenset({"<think>", "</think>", "<tool_call>", _END, _KEY, _KEY_END, _VALUE, _VALUE_END})

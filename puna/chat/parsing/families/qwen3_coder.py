@@ -8,39 +8,46 @@ Sources: Ollama model/parsers/qwen3coder.go, qwen35.go and nemotron3nano.go; lla
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Literal
 
 from puna.chat.parsing.calls import objects
-from puna.chat.parsing.source import Malformed, Source, Step
+from puna.chat.parsing.elements import Elements
+from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
 from puna.chat.parsing.tools import Tools
 
-
-def functions(source: Source, tools: Tools, *, close: str = "</tool_call>", pad: str = "\n") -> Step[None]:
-    """Calls from behind `<function=`, and the outer tag's end; `pad` around a value is no part of it."""
-    while True:
-        yield from _function(source, tools, pad)
-        yield from source.blank()
-        if not (yield from source.choice("<function=")):
-            break
-    yield from source.closer(close)
+FUNCTION = "<function="
 
 
-def _function(source: Source, tools: Tools, pad: str) -> Step[None]:
-    name = yield from source.word(r"^<>\s")
-    yield from source.expect(">")
-    arguments: dict[str, Any] = {}
-    while True:
-        yield from source.blank()
-        tag = yield from source.choice("<parameter=", "</function>")
-        if not tag:
-            raise Malformed
-        if tag == "</function>":
-            return source.called(name, arguments)
-        key = (yield from source.word(r"^<>\n")).strip()
+def elements(outer: str, pad: Literal["", "\n"] = "") -> Elements:
+    """The notation within the tag that `outer` closes."""
+    return Elements(
+        "<parameter=",
+        re.compile(r"\s*([^\s](?:.*[^\s])?)\s*"),
+        "</parameter>",
+        "</function>",
+        (outer, FUNCTION),
+        pad,
+    )
+
+
+TOOL_CALL = elements("</tool_call>", pad="\n")
+
+
+def functions(source: Source, tools: Tools, written: Elements = TOOL_CALL) -> Step[None]:
+    """Calls from behind `<function=`, and the outer tag's end."""
+    follower = FUNCTION
+    while follower == FUNCTION:
+        name = yield from source.word(r"^<>\s")
         yield from source.expect(">")
-        value, _ = yield from source.until("</parameter>")
-        arguments[key] = tools.typed(name, key, value.removeprefix(pad).removesuffix(pad))
+        given, follower = yield from written.arguments(source, tools.parameters(name))
+        source.called(name, {(key := one.tag[1]): tools.typed(name, key, one.text) for one in given})
+        if not follower:
+            yield from source.blank()
+            follower = yield from source.choice(FUNCTION)
+    if not follower:
+        yield from source.closer(written.followers[0])
 
 
 def _tagged(source: Source, tools: Tools) -> Step[None]:

@@ -10,15 +10,16 @@ from puna.chat.parsing.source import Source, Step
 from puna.chat.parsing.tagged import Tagged, Tags
 from puna.chat.parsing.tools import Tools
 
-from .qwen3_coder import functions
+from .qwen3_coder import FUNCTION, elements, functions
 
 OPEN, CLOSE = "<seed:tool_call>", "</seed:tool_call>"
+WRITTEN = elements(CLOSE)
 
 
 def _calls(source: Source, tools: Tools) -> Step[None]:
     yield from source.blank()
-    yield from source.expect("<function=")
-    yield from functions(source, tools, close=CLOSE, pad="")
+    yield from source.expect(FUNCTION)
+    yield from functions(source, tools, WRITTEN)
 
 
 SEED_OSS = Tagged(

@@ -1,0 +1,153 @@
+"""Values between tags that have tags in them, and tags that models leave out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
+
+from puna.chat.parsing import Called, Content
+from puna.chat.parsing.stream import Stream
+
+from .notations import Call, atem, each, functions, glm, invoked, seed
+from .reading import called, fed, parsed, parser
+
+TOOLS: list[dict[str, Any]] = [
+    {
+        "type": "function",
+        "function": {
+            "name": "write",
+            "parameters": {
+                "type": "object",
+                "properties": {
+                    "path": {"type": "string"},
+                    "text": {"type": "string"},
+                    "mode": {"type": "integer"},
+                },
+                "required": ["path", "text"],
+            },
+        },
+    }
+]
+Write = Callable[[list[Call]], str]
+FAMILIES: dict[str, tuple[Write, str]] = {
+    "qwen3-coder": (each(functions), "</parameter>"),
+    "qwen3.5": (each(functions), "</parameter>"),
+    "seed-oss": (each(seed), "</parameter>"),
+    "minimax-m2": (invoked("<minimax:tool_call>", "</minimax:tool_call>"), "</parameter>"),
+    "glimmer": (each(atem, ""), "</atem:parameter>"),
+    "glm": (each(glm), "</arg_value>"),
+    "laguna": (each(glm), "</arg_value>"),
+}
+TAGS = [
+    "</parameter>",
+    "<parameter>1</parameter>",
+    "<parameter=",
+    "<parameter=other>",
+    '<parameter name="other">',
+    '<atem:parameter name="other">',
+    "</function>",
+    "</invoke>",
+    "</atem:invoke>",
+    "</arg_value>",
+    "<arg_value>",
+    "</arg_key>",
+    "<function=",
+    "</",
+    "<",
+]
+
+FOLLOWS = re.compile(
+    r"</(atem:)?parameter>\s*<(/function|/?(atem:)?invoke|(atem:)?parameter[= ])|</function>\s*<function="
+)
+"""What follows a value in one of the families: of a value with that in it nobody can tell where it ends."""
+
+each_family = pytest.mark.parametrize("family", FAMILIES)
+
+
+def read(family: str, text: str) -> list[Any]:
+    whole = parsed(family, text, tools=TOOLS)
+    assert parsed(family, *text, tools=TOOLS) == whole
+    return whole
+
+
+@each_family
+@pytest.mark.parametrize("tag", TAGS)
+def test_a_value_may_have_tags_in_it(family: str, tag: str):
+    write, _ = FAMILIES[family]
+    for value in (f"a {tag} b", f"{tag}\n{tag} b", f"a\n{tag}{tag} {tag}\nb"):
+        for arguments in ({"path": value, "text": "x"}, {"path": "x", "text": value, "mode": 4}):
+            assert read(family, write([("write", arguments)])) == called(("write", arguments)), value
+
+
+@each_family
+def test_the_tag_behind_a_value_may_be_missing(family: str):
+    write, close = FAMILIES[family]
+    calls: list[Call] = [
+        ("write", {"path": "a/b", "text": "x\n\n<y>", "mode": 4}),
+        ("write", {"mode": 4, "path": "", "text": "1 < 2\n</"}),
+    ]
+    text = write(calls)
+    for without in (text.replace(close, ""), text.replace(close, "", 1), text.replace(close, "", 2)):
+        read_back = read(family, without)
+        assert [part for part in read_back if isinstance(part, Content)] == [], without
+        for part, (name, arguments) in zip(read_back, calls, strict=True):
+            assert isinstance(part, Called)
+            assert part.name == name
+            # Of the line breaks that then stand before the next tag, one may stay.
+            read_text = {key: str(value).removesuffix("\n") for key, value in part.arguments.items()}
+            assert read_text == {key: str(value) for key, value in arguments.items()}
+            assert part.arguments["mode"] == 4
+
+
+@each_family
+def test_a_call_is_out_before_the_next_begins(family: str):
+    write, close = FAMILIES[family]
+    whole = write([("write", {"path": "a", "text": "b"})])
+    for text in (whole, whole.replace(close, "")):
+        reading = parser(family, tools=TOOLS)
+        parts = [part for letter in text for part in reading.feed(letter)]
+        assert any(isinstance(part, Called) for part in parts)
+
+
+@given(
+    family=st.sampled_from([*FAMILIES]),
+    values=st.lists(
+        st.lists(st.one_of(st.sampled_from(TAGS), st.text("ab \n<>/=", max_size=4)), max_size=6).map("".join),
+        min_size=2,
+        max_size=2,
+    ),
+)
+@settings(max_examples=400, deadline=None)
+def test_values_come_back_as_they_were_written(family: str, values: list[str]):
+    write, _ = FAMILIES[family]
+    assume(not any(FOLLOWS.search(value) for value in values))
+    arguments = {key: f"[{value}]" for key, value in zip(("path", "text"), values, strict=True)}
+    text = write([("write", arguments)])
+    assert parsed(family, text, tools=TOOLS) == called(("write", arguments))
+    assert parsed(family, *text, tools=TOOLS) == called(("write", arguments))
+
+
+@each_family
+def test_a_value_without_end_is_text_as_it_came(family: str):
+    write, close = FAMILIES[family]
+    text = write([("write", {"path": "a", "text": "b"})])
+    begun = text[: text.rindex("b")]
+    for end in ("b", f"b\n{close}\nand more", f"b{close}{close[:-2]}"):
+        said = [part for part in read(family, begun + end) if not isinstance(part, Content)]
+        assert said == []
+
+
+@each_family
+@pytest.mark.parametrize("tag", TAGS)
+def test_work_is_linear(family: str, tag: str):
+    write, _ = FAMILIES[family]
+    text = write([("write", {"path": "a", "text": f"{tag} \n" * 1500})])
+    reading = parser(family, tools=TOOLS)
+    assert isinstance(reading, Stream)
+    assert len([part for part in fed(reading, *text) if isinstance(part, Called)]) == 1
+    assert reading.source.work < 60 * len(text)
