@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -302,6 +302,10 @@ class Finish(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Pictures and sounds that the encoder ran for; the others were known."""
 
 
+Texts = Sequence[str | list[int]]
+"""Texts, and token ids that the model gets as they are."""
+
+
 class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
     """One L2-normalised vector for each text, in order."""
 
@@ -327,10 +331,11 @@ class Engine(Protocol):
         """Stream an answer: Begun, any number of Delta, then one Finish. Raises BadRequest, EngineGone."""
         ...
 
-    async def embed(self, texts: list[str], *, truncate: bool, limit: int = 0) -> Embeddings:
+    async def embed(self, texts: Texts, *, truncate: bool, limit: int = 0) -> Embeddings:
         """Vectors for `texts`, each of at most `limit` tokens; 0 is the context's length.
 
-        Raises BadRequest when a text is too long and `truncate` is false, or nothing of it would be left.
+        Raises BadRequest when a text is too long and `truncate` is false, or nothing of it would be left; and
+        for an id that is no token, naming `texts[i][j]`.
         """
         ...
 
@@ -340,7 +345,9 @@ class Engine(Protocol):
 
     async def tokenize(self, text: str, *, add_bos: bool = True) -> list[int]: ...
 
-    async def detokenize(self, tokens: list[int]) -> str: ...
+    async def detokenize(self, tokens: list[int]) -> str:
+        """Text, special tokens written out. Raises BadRequest for an id that is none, naming `tokens[i]`."""
+        ...
 
     @property
     def alive(self) -> bool: ...

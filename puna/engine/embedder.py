@@ -13,7 +13,7 @@ from puna.engine.budget import TOO_LONG
 from puna.engine.libllama import Context, Model
 from puna.engine.messages import Event, Vectors, failed
 from puna.engine.pairs import pairs
-from puna.types import NotNumbers, PromptTooLong, PunaError
+from puna.types import NotNumbers, PromptTooLong, PunaError, Texts
 
 
 @dataclass(eq=False)
@@ -27,15 +27,20 @@ class EmbedRequest:
     failed: bool = False
 
 
-def prepare(model: Model, request: int, texts: list[str], *, truncate: bool, limit: int) -> EmbedRequest:
-    """Tokenise texts; one longer than `limit` tokens loses its end but keeps its closing token.
+def prepare(model: Model, request: int, texts: Texts, *, truncate: bool, limit: int) -> EmbedRequest:
+    """Tokenise texts; token ids are taken as they are.
 
-    Raises PromptTooLong when it may not be truncated, or when nothing of it would be left.
+    One longer than `limit` tokens loses its end but keeps its closing token. Raises PromptTooLong when it may
+    not be truncated, or when nothing of it would be left; BadRequest for an id that is no token.
     """
     prepared = []
     around = model.tokenize("", add_special=True)
-    for text in texts:
-        tokens = model.tokenize(text, add_special=True)
+    for number, text in enumerate(texts):
+        if isinstance(text, str):
+            tokens = model.tokenize(text, add_special=True)
+        else:
+            tokens = text
+            model.check(tokens, f"texts[{number}]")
         if len(tokens) > limit:
             if not truncate:
                 raise PromptTooLong(TOO_LONG)

@@ -33,8 +33,6 @@ class Intake:
         num_ctx = max(min(job.options.num_ctx or self._num_ctx, self._num_ctx), 4)
         tokens, layout, media = self._prompt(job, num_ctx)
         words = layout.words(tokens)
-        if any(not 0 <= token < self._model.n_vocab for token in words):
-            raise BadRequest("the prompt holds a token that this model does not have", "context")
         if not tokens:
             tokens = words = [max(self._model.bos, 0)]
         begins = self._model.adds_bos and tokens[0] == self._model.bos
@@ -76,6 +74,8 @@ class Intake:
 
     def _prompt(self, job: Job, num_ctx: int) -> tuple[list[int], Layout, tuple[Medium, ...]]:
         prompt = job.prompt
+        if not isinstance(prompt, str):
+            self._model.check(prompt, "context")
         if not job.media:
             if isinstance(prompt, str):
                 text = budget.worth_reading(prompt, job, num_ctx=num_ctx)

@@ -23,7 +23,7 @@ class Generate(msgspec.Struct, tag=True, array_like=True):
 
 class Embed(msgspec.Struct, tag=True, array_like=True):
     request: int
-    texts: list[str]
+    texts: list[str | list[int]]
     truncate: bool
     limit: int
 

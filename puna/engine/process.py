@@ -49,6 +49,7 @@ from puna.types import (
     PromptTooLong,
     PunaError,
     Ranking,
+    Texts,
 )
 
 _Answer = Started | Text | Finished | Vectors | Tokens | PlainText | Failed
@@ -179,8 +180,8 @@ class EngineProcess(asyncio.SubprocessProtocol):
             if not ended:
                 self._cancel(request)
 
-    async def embed(self, texts: list[str], *, truncate: bool, limit: int = 0) -> Embeddings:
-        answer = await self._answer(Embed(next(self._requests), texts, truncate, limit))
+    async def embed(self, texts: Texts, *, truncate: bool, limit: int = 0) -> Embeddings:
+        answer = await self._answer(Embed(next(self._requests), list(texts), truncate, limit))
         if not isinstance(answer, Vectors):
             raise _failure(answer)
         values = array("f", answer.data)

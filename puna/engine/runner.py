@@ -243,6 +243,7 @@ class Runner:
             tokens = self._intake.tokenize(command.text, add_bos=command.add_bos)
             self._output.send([Tokens(command.request, tokens)])
         elif isinstance(command, Detokenize):
+            self._model.check(command.tokens, "tokens")
             text = self._model.detokenize(command.tokens)
             self._output.send([PlainText(command.request, text)])
         return None

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.types import BadRequest, Begun, Ended, Message, TokenLogprob
+from puna.types import BadRequest, Begun, Ended, Message, Texts, TokenLogprob
 
 Think = bool | Literal["low", "medium", "high", "max"] | None
 
@@ -90,7 +90,7 @@ class GenerateRequest(_TextRequest, frozen=True, kw_only=True):
 class EmbedRequest(_Request, frozen=True, kw_only=True):
     """Vectors for texts. No texts loads the model."""
 
-    texts: list[str]
+    texts: Texts
     truncate: bool = True
     dimensions: int = 0
     """Length the vectors are cut to and normalised again; 0 leaves them whole."""

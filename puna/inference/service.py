@@ -138,7 +138,7 @@ class Inference:
             return await engine.tokenize(text, add_bos=add_special)
 
     async def detokenize(self, name: str, tokens: list[int], *, keep_alive: float | None = None) -> str:
-        """The text of `tokens`, special tokens written out. Ids the vocabulary does not have are skipped."""
+        """The text of `tokens`, special tokens written out. Raises BadRequest for an id that is none."""
         async with self._leased(name, keep_alive) as engine:
             return await engine.detokenize(tokens)
 

@@ -13,7 +13,18 @@ from puna.library import Model
 from puna.scheduling import Lease, Scheduler
 from puna.scheduling.plan import Facts, footprint, plan
 from puna.settings import Settings
-from puna.types import Delta, Embeddings, EngineInfo, Finish, Job, LoadFailed, LoadSpec, Options, Ranking
+from puna.types import (
+    Delta,
+    Embeddings,
+    EngineInfo,
+    Finish,
+    Job,
+    LoadFailed,
+    LoadSpec,
+    Options,
+    Ranking,
+    Texts,
+)
 
 Models = dict[str, Model]
 PLAIN = Options()
@@ -95,7 +106,7 @@ class ScriptedEngine:
     def generate(self, job: Job) -> AsyncGenerator[Delta | Finish, None]:
         raise NotImplementedError
 
-    async def embed(self, texts: list[str], *, truncate: bool, limit: int = 0) -> Embeddings:
+    async def embed(self, texts: Texts, *, truncate: bool, limit: int = 0) -> Embeddings:
         raise NotImplementedError
 
     async def rank(self, query: str, documents: list[str], *, truncate: bool) -> Ranking:

@@ -74,6 +74,12 @@ def test_models_that_do_not_talk_have_tokens_too(http: httpx.Client):
             400,
             'invalid value for "tokens[0]": expected integer <= 2147483647',
         ),
+        (
+            "detokenize",
+            {"model": "vectors", "tokens": [5, 6, 193]},
+            400,
+            "token 193 at place 2 is not in the vocabulary of 193 tokens",
+        ),
     ],
 )
 def test_what_is_refused(http: httpx.Client, path: str, fields: dict[str, Any], status: int, error: str):

@@ -14,7 +14,7 @@ import numpy as np
 from puna.engine.foreign import language_model
 from puna.engine.libllama.log import NO_REASON, Log
 from puna.engine.wordpiece import Normalizer, WordPiece
-from puna.types import LoadFailed
+from puna.types import BadRequest, LoadFailed
 
 _WORDPIECE = C.LLAMA_VOCAB_TYPE_WPM
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
@@ -148,10 +148,16 @@ class Model:
         """The bytes of a token as a person would write it, a control token's too."""
         return self._to_piece(token, special=True)
 
+    def check(self, tokens: Sequence[int], field: str) -> None:
+        """Raises BadRequest, naming the place in `field`, for an id that is no token of this vocabulary."""
+        for place, token in enumerate(tokens):
+            if not 0 <= token < self.n_vocab:
+                problem = f"token {token} at place {place} is not in the vocabulary of {self.n_vocab} tokens"
+                raise BadRequest(problem, f"{field}[{place}]")
+
     def detokenize(self, tokens: Sequence[int]) -> str:
-        """Text of `tokens`, special tokens written out; unknown ids are skipped."""
-        known = (t for t in tokens if 0 <= t < self.n_vocab)
-        return b"".join(map(self.spell, known)).decode("utf-8", "replace")
+        """Text of `tokens`, special tokens written out."""
+        return b"".join(map(self.spell, tokens)).decode("utf-8", "replace")
 
     def ends(self, token: int) -> bool:
         """Whether `token` ends a generation (EOS, EOT and their kin)."""

@@ -26,7 +26,8 @@ class Body(Fields, kw_only=True):
     def name_of(self, field: str) -> str:
         """What the request calls a `field` of inference's."""
         field = field.removeprefix("options.").replace(".images", ".content")
-        return self.names.get(field, field)
+        name, bracket, place = field.partition("[")
+        return self.names.get(field) or self.names.get(name, name) + bracket + place
 
     @property
     def named(self) -> str:
@@ -60,9 +61,16 @@ def texts_or_tokens(param: str, given: TextOrTokens | None) -> list[str | list[i
         raise Invalid(param, f"{param} is required", "missing_required_parameter")
     if isinstance(given, str):
         return [given]
+    if [] in given:
+        raise Invalid(f"{param}[{given.index([])}]", "a list of token ids is empty")
     tokens = [item for item in given if isinstance(item, int)]
     if not tokens:
         return [item for item in given if not isinstance(item, int)]
     if len(tokens) < len(given):
         raise Invalid(param, f"{param} mixes token ids with texts or lists")
     return [tokens]
+
+
+def is_tokens(given: TextOrTokens | None) -> bool:
+    """Whether a field is one list of token ids."""
+    return isinstance(given, list) and any(isinstance(item, int) for item in given)

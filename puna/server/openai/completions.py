@@ -13,14 +13,14 @@ from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, 
 from puna.server.content import unmarked
 from puna.server.framing import EVENTS, Stream, Whole
 from puna.server.openai.answers import Told, gathered, said
-from puna.server.openai.body import asked, texts_or_tokens
-from puna.server.openai.errors import line
+from puna.server.openai.body import asked, is_tokens, texts_or_tokens
+from puna.server.openai.errors import Invalid, line
 from puna.server.openai.requests import CompletionBody
 from puna.server.openai.responses import Identity, TextLogprobs, debug_info, encode, reason, usage
 from puna.server.openai.streams import Pieces, streamed
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
-from puna.types import TokenLogprob
+from puna.types import BadRequest, TokenLogprob
 
 
 async def completions(request: Request) -> Stream | Whole:
@@ -60,10 +60,14 @@ async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateR
         rendered_only=body.debug_render_only is True,
     )
     asks: list[GenerateRequest] = []
-    for prompt in texts_or_tokens("prompt", body.prompt):
+    for number, prompt in enumerate(texts_or_tokens("prompt", body.prompt)):
         if isinstance(prompt, list):
+            place = "prompt" if is_tokens(body.prompt) else f"prompt[{number}]"
+            try:
+                text = await inference.detokenize(common.model, prompt)
+            except BadRequest as error:
+                raise Invalid(error.field.replace("tokens", place), str(error)) from None
             # Token ids are the whole prompt: no template is put around what they say.
-            text = await inference.detokenize(common.model, prompt)
             asks.append(replace(common, prompt=unmarked(text), tokens=prompt, raw=True))
         else:
             asks.append(replace(common, prompt=unmarked(prompt)))

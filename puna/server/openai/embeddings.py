@@ -10,7 +10,7 @@ from starlette.requests import Request
 
 from puna.inference import EmbedRequest, Inference
 from puna.server.framing import Whole
-from puna.server.openai.body import Body, TextOrTokens, asked, texts_or_tokens
+from puna.server.openai.body import Body, TextOrTokens, asked, is_tokens, texts_or_tokens
 from puna.server.openai.errors import Invalid
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
@@ -19,11 +19,16 @@ _FORMATS = ("float", "base64")
 
 
 class EmbeddingBody(Body, kw_only=True):
-    names: ClassVar[dict[str, str]] = {"prompt": "input"}
+    names: ClassVar[dict[str, str]] = {"prompt": "input", "texts": "input"}
 
     input: TextOrTokens | None = None
     encoding_format: str | None = None
     dimensions: int | None = None
+
+    def name_of(self, field: str) -> str:
+        if is_tokens(self.input):
+            field = field.replace("texts[0]", "texts")
+        return super().name_of(field)
 
 
 async def embeddings(request: Request) -> Whole:
@@ -37,8 +42,7 @@ async def embeddings(request: Request) -> Whole:
     if body.dimensions is not None and body.dimensions < 1:
         raise Invalid("dimensions", f"dimensions must be at least 1, not {body.dimensions}")
     inference = rooms(request).inference
-    texts = [one if isinstance(one, str) else await inference.detokenize(model, one) for one in inputs]
-    ask = EmbedRequest(model=model, texts=texts, dimensions=body.dimensions or 0)
+    ask = EmbedRequest(model=model, texts=inputs, dimensions=body.dimensions or 0)
     return Whole(_vectors(inference, ask, in_base64=written == "base64"))
 
 

@@ -187,3 +187,20 @@ def test_no_answer_at_all(openai_http: httpx.Client):
     assert told(openai_http, max_tokens=0)["choices"][0]["text"] == ""
     assert told(openai_http, max_tokens=0, echo=True)["choices"][0]["text"] == "hello"
     assert text_of(streamed(openai_http, max_tokens=0, echo=True)) == "hello"
+
+
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize(
+    ("prompt", "param"),
+    [([5, 99999], "prompt[1]"), ([HELLO, [5, 6, 99999]], "prompt[1][2]"), ([[99999]], "prompt[0][0]")],
+)
+def test_an_id_that_is_no_token_is_named(openai_http: httpx.Client, prompt: Any, param: str, stream: bool):
+    body = {"model": "talker", "prompt": prompt, "stream": stream}
+    answer = openai_http.post("/v1/completions", json=body)
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, param)
+
+
+def test_ids_are_not_cut_anew(openai_http: httpx.Client):
+    # Spelled and read again, these would be one token, or three times as many.
+    for tokens in ([1, 2, 3, 4], [2, 2], HELLO * 3):
+        assert told(openai_http, prompt=tokens, max_tokens=1)["usage"]["prompt_tokens"] == len(tokens)

@@ -48,12 +48,54 @@ def test_base64_holds_the_same_numbers(openai_http: httpx.Client):
     )
 
 
-def test_tokens_stand_for_their_text(openai_http: httpx.Client):
+BEGIN, END = 2, 3
+"""Of this vocabulary."""
+
+
+def test_tokens_reach_the_model_as_they_are(openai_http: httpx.Client):
     tokens = openai_http.post("/api/tokenize", json={"model": "vectors", "text": "h i"}).json()["tokens"]
-    assert tokens
-    (as_text,) = vectors(told(openai_http, input="h i"))
-    for vector in vectors(told(openai_http, input=tokens)) + vectors(told(openai_http, input=[tokens] * 2)):
-        assert vector == pytest.approx(as_text, abs=1e-5)
+    whole = [BEGIN, *tokens, END]
+    as_text = told(openai_http, input="h i")
+    for given in (whole, [whole]):
+        as_tokens = told(openai_http, input=given)
+        assert vectors(as_tokens)[0] == pytest.approx(vectors(as_text)[0], abs=1e-5)
+        assert as_tokens["usage"] == as_text["usage"]
+    both = told(openai_http, input=[tokens, whole])
+    assert vectors(both)[0] != pytest.approx(vectors(as_text)[0], abs=1e-3)
+    assert vectors(both)[1] == pytest.approx(vectors(as_text)[0], abs=1e-5)
+    assert both["usage"]["prompt_tokens"] == len(tokens) + len(whole)
+
+
+def test_ids_of_special_tokens_are_one_token_each(openai_http: httpx.Client):
+    assert told(openai_http, input=[1, 2, 3])["usage"]["prompt_tokens"] == 3
+
+
+def test_tokens_that_are_too_many_are_cut(openai_http: httpx.Client):
+    long = [BEGIN, *range(5, 15)] + [7] * 1000 + [END]
+    body = told(openai_http, input=[long, [*long[:127], END]])
+    assert vectors(body)[0] == pytest.approx(vectors(body)[1], abs=1e-5)
+    assert body["usage"]["prompt_tokens"] == 2 * 128
+
+
+def test_no_token_at_all_is_refused(openai_http: httpx.Client):
+    answer = openai_http.post("/v1/embeddings", json={"model": "vectors", "input": [[5], []]})
+    assert (answer.status_code, answer.json()["error"]["param"]) == (400, "input[1]")
+
+
+@pytest.mark.parametrize(
+    ("given", "param"),
+    [
+        ([5, 99999], "input[1]"),
+        ([[5], [5, 6, 99999]], "input[1][2]"),
+        ([[99999]], "input[0][0]"),
+        ([193, 0], "input[0]"),
+    ],
+)
+def test_an_id_that_is_no_token_is_named(openai_http: httpx.Client, given: Any, param: str):
+    answer = openai_http.post("/v1/embeddings", json={"model": "vectors", "input": given})
+    error = answer.json()["error"]
+    assert (answer.status_code, error["param"], error["code"]) == (400, param, "invalid_value")
+    assert "vocabulary" in error["message"]
 
 
 def test_dimensions(openai_http: httpx.Client):
