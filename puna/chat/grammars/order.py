@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Hashable
+from typing import NamedTuple
+
 from .rules import Rules
 
 _MOST = 6
@@ -22,6 +25,45 @@ def in_any_order(rules: Rules, items: list[Item], separator: str = "") -> str:
     if len(needed) <= _MOST:
         return _repeated(rules, [item for item, must in items if not must], frozenset(needed), separator)
     return _in_order(rules, items, separator)
+
+
+class Turns(NamedTuple):
+    """The same order, for notations in which what follows is not apart from what was: states and steps."""
+
+    first: Hashable
+    following: Callable[[Hashable], list[tuple[str, Hashable]]]
+    """What may come in a state, each with the state behind it."""
+    may_end: Callable[[Hashable], bool]
+
+
+def turns_of(items: list[Item]) -> Turns:
+    """The items in any order, as `in_any_order` has it."""
+    needed = frozenset(item for item, must in items if must)
+    if len(items) > _MOST < len(needed):
+        return _kept(items)
+    every = frozenset(item for item, _ in items)
+    again = every - needed if len(items) > _MOST else frozenset[str]()
+
+    def following(left: Hashable) -> list[tuple[str, Hashable]]:
+        assert isinstance(left, frozenset)
+        return [(item, left - {item} | again) for item, _ in items if item in left]
+
+    return Turns(every, following, lambda left: isinstance(left, frozenset) and not left & needed)
+
+
+def _kept(items: list[Item]) -> Turns:
+    """In the order they are in."""
+
+    def following(at: Hashable) -> list[tuple[str, Hashable]]:
+        assert isinstance(at, int)
+        ways: list[tuple[str, Hashable]] = []
+        for place, (item, must) in enumerate(items[at:], at + 1):
+            ways.append((item, place))
+            if must:
+                break
+        return ways
+
+    return Turns(0, following, lambda at: isinstance(at, int) and not any(must for _, must in items[at:]))
 
 
 def _first(rules: Rules, items: frozenset[Item], separator: str) -> str:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Hashable
 from typing import Any
 
-from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.typed import parameters, typed
 
+from .enclosed import Enclosed, writes
 from .objects import by_schema
-from .order import in_any_order
+from .order import turns_of
 from .rules import Rules, in_json, literal, literals
 from .schemas import Function, Schema, closed, resolved, standing_alone
 from .structured import Style, Values
@@ -27,18 +28,15 @@ _MISTAKEN = {
 _MISTAKEN["number"] = _MISTAKEN["integer"]
 _NULL = r"/\s*[nN][uU][lL][lL]\s*/"
 
-Place = Callable[[str, str], str]
-"""What is written around a value that is there already up to its end, for a parameter's name."""
 
-
-def _in_json(apart: Sequence[str]) -> Style:
-    """JSON whose strings contain none of `apart`: who reads the text does not look for its quotes."""
+def _in_json(apart: str) -> Style:
+    """JSON whose strings contain nothing of `apart`: who reads the text does not look for its quotes."""
 
     def string(rules: Rules, schema: Schema) -> str:
         held = conditions(schema)
         plain = r'/[^"\\\x00-\x1f\x7f]*/'
         body = " & ".join([plain, *held]) if held else r'/([^"\\\x00-\x1f\x7f]|\\["\\bfnrt])*/'
-        inner = rules.terminal("INNER", f"({body}) & ~(ANY {literals(apart)} ANY)")
+        inner = rules.terminal("INNER", f"({body}) & ~(ANY {apart} ANY)")
         return rules.terminal("QUOTED", rf'"\"" {inner} "\""')
 
     return Style(
@@ -52,73 +50,86 @@ def _in_json(apart: Sequence[str]) -> Style:
 
 
 class Texts:
-    """Writes the values of one function's parameters, each up to `close`.
+    """Writes the values of one function's parameters, and what is between them."""
 
-    `pad` stands on both sides of a value and is no part of it. A value may not contain any of `apart`.
-    """
-
-    def __init__(
-        self, rules: Rules, function: Function, *, close: str, pad: str = "", apart: Sequence[str] = ()
-    ) -> None:
+    def __init__(self, rules: Rules, function: Function, enclosed: Enclosed, tail: str) -> None:
+        """`tail` is what follows the tag that ends a call."""
         self._rules = rules
         self._root = function.parameters
-        self._close = close
-        self._pad = pad
-        self._apart = apart
-        self._function = function
-        self._typed = Tools([{"function": function._asdict()}]).typed
+        self._enclosed = enclosed
+        self._tail = tail
+        names = dict.fromkeys(parameters(self._root, self._root))
+        self._apart = enclosed.apart(names) if names else ""
+        self._plain = f"~(ANY {self._apart} ANY)"
 
-    def parameters(self, written: Callable[[str, str], str], writable: str) -> str:
-        """All parameters, each as `written` makes it of its name and its value's rule.
+    def call(self) -> str:
+        """A call from behind its function's name, parameters in any order."""
+        alternatives = [self._written(one) for one in _objects(self._root, self._root)]
+        return self._rules.any_of("arguments", alternatives)
 
-        Only names that match `writable` can be.
-        """
-        properties = self._root.get("properties") or {}
-        required = self._root.get("required") or []
-        items: list[tuple[str, bool]] = []
-        for name, schema in properties.items():
-            if not re.fullmatch(writable, name):
-                continue
-            one = self._rules.rule("parameter", written(name, self._value(name, schema)))
-            items.append((one, name in required))
-        return in_any_order(self._rules, items)
+    def _written(self, schema: Schema) -> str:
+        required = schema.get("required") or []
+        given = schema.get("properties") or {}
+        named = {
+            name: one for name, one in given.items() if writes(self._enclosed, name) and one is not False
+        }
+        turns = turns_of([(name, name in required) for name in named])
+        heads: dict[Hashable, str] = {}
 
-    def _value(self, name: str, schema: Any) -> str:
-        ways = self._ways(name, schema)
-        return self._rules.any_of("value", ways)
+        def head(state: Hashable) -> str:
+            """A parameter from its name on, and all that follows; "" when there is none left."""
+            if state not in heads:
+                ways = turns.following(state)
+                heads[state] = self._rules.reserve("named") if ways else ""
+                if ways:
+                    bodies = [f"{self._enclosed.head(name)} {value(name, then)}" for name, then in ways]
+                    self._rules.define(heads[state], " | ".join(bodies))
+            return heads[state]
 
-    def _ways(self, name: str, schema: Any, beside: frozenset[str] = frozenset()) -> list[str]:
-        """The ways to write a value up to the closing tag; `beside` are the types it may have elsewhere."""
+        def value(name: str, state: Hashable) -> str:
+            tail = self._tail if turns.may_end(state) else ""
+            return self._rules.any_of("value", self._ways(name, named[name], head(state), tail))
+
+        tail = self._tail if turns.may_end(turns.first) else ""
+        return self._enclosed.following(head(turns.first), tail, close=False)
+
+    def _ways(
+        self, name: str, schema: Any, named: str, tail: str, beside: frozenset[str] = frozenset()
+    ) -> list[str]:
+        """The ways to write a value and what follows it; `beside` are the types it may have elsewhere."""
         schema = resolved(schema, self._root)
         if not isinstance(schema, dict):
-            return [self._text({}, beside)]
+            return self._text({}, beside, named, tail)
         for key in ("enum", "const"):
             if key in schema:
                 values = schema[key] if key == "enum" else [schema[key]]
-                return self._constants(name, values) or [self._text({}, beside)]
+                constants = self._constants(schema, values, named, tail)
+                return constants or self._text({}, beside, named, tail)
         for key in ("anyOf", "oneOf"):
             options = schema.get(key)
             if isinstance(options, list) and options:
                 kinds = {kind for one in options for kind in self._kinds(one)}
-                return [way for one in options for way in self._ways(name, one, beside | kinds)]
+                return [way for one in options for way in self._ways(name, one, named, tail, beside | kinds)]
         kinds = self._kinds(schema)
-        ways: list[str] = []
-        if "string" in kinds or not kinds:
-            ways.append(self._text(schema, beside | kinds))
+        if not kinds:
+            return self._text({}, beside, named, tail)
+        ways = self._text(schema, beside | kinds, named, tail) if "string" in kinds else []
         for kind in ("boolean", "null"):
             if kind in kinds:
-                ways += self._constants(name, [True, False] if kind == "boolean" else [None])
+                values = [True, False] if kind == "boolean" else [None]
+                ways += self._constants(schema, values, named, tail)
         others = [kind for kind in ("object", "array", "integer", "number") if kind in kinds]
         if others:
             narrowed = standing_alone(closed({**schema, "type": others}), self._root)
-            value = self._json(narrowed)
-            ways.append(f"GAP {value} GAP {self._rules.marker(self._close)}")
+            ways.append(f"GAP {self._json(narrowed)} {self._enclosed.following(named, tail, close=True)}")
         return ways
 
     def _json(self, schema: Schema) -> str:
         if set(schema["type"]) <= {"integer", "number"} or _COMBINED.search(json.dumps(schema)):
             return by_schema(self._rules, schema)
-        return Values(self._rules, Function("", schema), _in_json([*self._apart, self._close])).value(schema)
+        return Values(self._rules, Function("", schema), _in_json(literals(self._enclosed.tags))).value(
+            schema
+        )
 
     def _kinds(self, schema: Any) -> set[str]:
         """The types that a schema allows; none when it does not say."""
@@ -136,7 +147,7 @@ class Texts:
             kind for key in ("anyOf", "oneOf") for one in schema.get(key) or () for kind in self._kinds(one)
         }
 
-    def _constants(self, name: str, values: list[Any]) -> list[str]:
+    def _constants(self, schema: Schema, values: list[Any], named: str, tail: str) -> list[str]:
         """Only what is read back as what it is."""
         texts = [
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values
@@ -144,33 +155,42 @@ class Texts:
         read = [
             text
             for value, text in zip(values, texts, strict=True)
-            if self._typed(self._function.name, name, text) == value and text.strip("\n") == text
+            if typed(schema, self._root, text) == value and text.strip("\n") == text
         ]
-        if not read:
-            return []
-        terminal = self._rules.terminal("CONSTANT", self._padded(literals(read)))
-        return [self._rules.until(self._close, terminal)]
+        return self._ended(literals(read), named, tail) if read else []
 
-    def _text(self, schema: Schema, beside: frozenset[str]) -> str:
+    def _text(self, schema: Schema, beside: frozenset[str], named: str, tail: str) -> list[str]:
         """A string, which must not look like a value of the types `beside` it."""
         beside = beside - {"string"}
         held = conditions(schema)
-        if not beside and not held and not self._apart:
-            return self._rules.until(self._close)
-        apart = literals([*self._apart, self._close])
-        held.append(f"~(ANY {apart} ANY)")
         if beside:
             mistaken = sorted({_MISTAKEN[kind] for kind in beside if kind in _MISTAKEN})
             held += [f"~{one}" for one in (*mistaken, _NULL)]
-        if len(held) > 1:
-            held.append(r"~/\n(?s:.*)|(?s:.*)\n/")
-            inner = self._rules.terminal("INNER", " & ".join(["ANY", *held]))
-            return self._rules.until(self._close, self._rules.terminal("STRING", self._padded(inner)))
-        return self._rules.until(self._close, self._rules.terminal("STRING", " & ".join(["ANY", *held])))
+        if not held:
+            free = self._rules.terminal("FREETEXT", f"ANY & {self._plain}")
+            return self._enclosed.text(free, False, named, tail)
+        return self._ended(" & ".join(["ANY", *held, r"~/\n(?s:.*)|(?s:.*)\n/"]), named, tail)
 
-    def _padded(self, text: str) -> str:
-        pad = f"{literal(self._pad)} " if self._pad else ""
-        return f"{pad}{text} {pad}".strip()
+    def _ended(self, body: str, named: str, tail: str) -> list[str]:
+        """A value that is held to `body`, between pads."""
+        # No tag at all: what else a value is held to and what may end it are too much to be kept together.
+        inner = self._rules.terminal("INNER", f"{body} & ~(ANY {literals(self._enclosed.tags)} ANY)")
+        pad = self._enclosed.pad
+        if pad:
+            inner = self._rules.terminal("PADDED", f"{literal(pad)} {inner}")
+        return self._enclosed.text(inner, True, named, tail)
+
+
+def _objects(schema: Any, root: Schema) -> list[Schema]:
+    """The ways that a function's arguments may be, each with its properties."""
+    schema = resolved(schema, root)
+    if not isinstance(schema, dict):
+        return []
+    if not schema.get("properties"):
+        for key in ("anyOf", "oneOf"):
+            if isinstance(options := schema.get(key), list) and options:
+                return [found for one in options for found in _objects(one, root)]
+    return [schema]
 
 
 def conditions(schema: Schema) -> list[str]:

@@ -73,7 +73,9 @@ def walk(
     hints = sorted(
         {*texts, *grammar.markers, '"', "}", "]", ",", '{"', "[", "1", "é", '\\"', "\\n", "\n", ": "}
     )
-    closers = ['"', "}", "]", *grammar.markers]
+    tags = sorted(text for text in {*texts, *grammar.markers} if text.startswith("<"))
+    ends = [text for text in tags if text.startswith("</")]
+    closers = ['"', "}", "]", *grammar.markers, *(one + other for one in ends for other in ["", *tags])]
     written: list[int] = []
 
     def type_in(text: str) -> None:
@@ -84,13 +86,13 @@ def walk(
 
     type_in(begin)
     logits = np.zeros(vocabulary.n_vocab, np.float32)
-    for step in range(4 * steps):
+    for step in range(6 * steps):
         if matcher.finished:
             break
         if (step > steps or chance.random() < 0.005) and matcher.allows(vocabulary.end):
             break
         roll = chance.random()
-        if roll < 0.25:
+        if roll < (0.25 if step < steps else 0.5):
             type_in(chance.choice(chance.choice([hints, closers]) if step < steps else closers))
             continue
         logits[:] = 0

@@ -9,7 +9,7 @@ from puna.types import Grammar
 
 from .invoked import invoked
 
-_CALLS = "<atem:function_calls>"
+_CALLS, _CALLS_END = "<atem:function_calls>", "</atem:function_calls>"
 _START, _MESSAGE, _ENDS = "<|start|>", "<|message|>", ("<|eom|>", "<|eot|>")
 
 
@@ -19,9 +19,16 @@ def glimmer(held: Held) -> Grammar | None:
     rules = Rules()
     calls = ""
     if held.functions:
-        one = rules.any_of("invoked", [invoked(rules, function, "atem:") for function in held.functions])
-        more = f" (GAP {one})*" if held.parallel else ""
-        calls = rules.rule("calls", f'GAP {one}{more} GAP "</atem:function_calls>"')
+        all_of_them = invoked(
+            rules,
+            held.functions,
+            held.parallel,
+            close=_CALLS_END,
+            outer=lambda terminal: rules.head(f"{terminal} {literal(_CALLS_END)}"),
+            last=literal(_CALLS_END),
+            prefix="atem:",
+        )
+        calls = rules.rule("calls", f"GAP {all_of_them}")
     if held.schema is None and not held.required:
         return _free(rules, held, calls)
 

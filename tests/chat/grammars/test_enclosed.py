@@ -1,0 +1,95 @@
+"""Values between tags: what the sampler admits is what the parser reads, tags left out and tags within."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from puna.chat import special_tokens
+from tests.chat.parsing.notations import Call, atem, each, functions, glm, invoked, seed
+from tests.chat.parsing.reading import called, parsed
+
+from .asked import held
+from .offered import tool
+from .walking import admitted
+
+Write = Callable[[list[Call]], str]
+FAMILIES: dict[str, tuple[Write, str]] = {
+    "qwen3-coder": (each(functions), "</parameter>"),
+    "seed-oss": (each(seed), "</parameter>"),
+    "minimax-m2": (invoked("<minimax:tool_call>", "</minimax:tool_call>"), "</parameter>"),
+    "glimmer": (each(atem, ""), "</atem:parameter>"),
+    "glm": (each(glm), "</arg_value>"),
+}
+each_family = pytest.mark.parametrize("family", FAMILIES)
+
+WRITE = tool(
+    "write",
+    {"path": {"type": "string"}, "text": {"type": "string"}, "mode": {"type": "integer"}},
+    "path",
+    "text",
+)
+
+
+def holds(family: str, given: dict[str, Any], arguments: dict[str, Any], without: str = "") -> bool:
+    """Whether the call is admitted, however its markers are spelled; if so, it is read as it was meant."""
+    write, _ = FAMILIES[family]
+    text = write([(given["function"]["name"], arguments)])
+    text = text.replace(without, "") if without else text
+    grammar = held(family, tools=[given])
+    spelled = {admitted(grammar, text, control) for control in ((), special_tokens(family))}
+    assert len(spelled) == 1, text
+    if (admits := spelled.pop()) and not without:
+        assert parsed(family, text, tools=[given]) == called((given["function"]["name"], arguments))
+    return admits
+
+
+@each_family
+@pytest.mark.parametrize(
+    "value", ["a <b> c", "<parameter>1</parameter>", "x</parameter> y", "</", "<function"]
+)
+def test_a_value_may_have_tags_in_it(family: str, value: str):
+    assert holds(family, WRITE, {"path": value, "text": f"[{value}\n]", "mode": 4})
+    assert holds(family, WRITE, {"mode": 4, "text": value, "path": "x"})
+
+
+@each_family
+def test_the_tag_behind_a_value_may_be_missing(family: str):
+    _, close = FAMILIES[family]
+    assert holds(family, WRITE, {"path": "a/b", "text": "x\n<y>", "mode": 4}, without=close)
+    assert holds(family, WRITE, {"mode": 4, "path": "a/b", "text": "x\n<y>"}, without=close)
+    assert not holds(family, WRITE, {"mode": 4, "path": "a/b"}, without=close)
+
+
+@each_family
+def test_arguments_of_which_there_are_several_kinds(family: str):
+    one = {"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"]}
+    other = {"type": "object", "properties": {"s": {"type": "string"}}, "required": ["s"]}
+    parameters = {"anyOf": [one, other], "$defs": {"n": {"allOf": [{"type": "integer"}], "minimum": 3}}}
+    given = {"type": "function", "function": {"name": "either", "parameters": parameters}}
+    assert holds(family, given, {"n": 4})
+    assert holds(family, given, {"s": "four"})
+    assert not holds(family, given, {"n": "four"})
+    assert not holds(family, given, {"n": 2})
+    assert not holds(family, given, {})
+
+
+@each_family
+def test_parameters_of_any_type(family: str):
+    given = tool("take", {"a": {}, "b": True, "c": {"description": "x"}, "d": {"items": {"type": "integer"}}})
+    for value in (4, "four", {"a": [1]}, [True], None):
+        assert holds(family, given, {"a": value, "b": value, "c": value})
+    assert holds(family, given, {"d": [1]})
+
+
+@each_family
+def test_very_many_parameters(family: str):
+    given = tool(
+        "many", {f"p{n}": {"type": "string"} for n in range(20)}, *(f"p{n}" for n in range(0, 20, 4))
+    )
+    assert holds(family, given, {f"p{n}": "x" for n in (19, 0, 4, 5, 8, 12, 16)})
+    assert not holds(family, given, {f"p{n}": "x" for n in (0, 4, 8, 12)})
+    all_of_them = tool("all", {f"p{n}": {"type": "string"} for n in range(9)}, *(f"p{n}" for n in range(9)))
+    assert holds(family, all_of_them, {f"p{n}": "x" for n in range(9)})
