@@ -10,6 +10,9 @@ from .rules import Rules
 _MOST = 6
 """Arguments whose every order is written out: the rules double with each."""
 
+_FEW = 4
+"""The same where each also says what may follow it."""
+
 Item = tuple[str, bool]
 """What is written, and whether it must be."""
 
@@ -37,12 +40,13 @@ class Turns(NamedTuple):
 
 
 def turns_of(items: list[Item]) -> Turns:
-    """The items in any order, as `in_any_order` has it."""
+    """The items in any order, as `in_any_order` has it: of more than a few, those that may be left out may
+    come again."""
     needed = frozenset(item for item, must in items if must)
     if len(items) > _MOST < len(needed):
         return _kept(items)
     every = frozenset(item for item, _ in items)
-    again = every - needed if len(items) > _MOST else frozenset[str]()
+    again = every - needed if len(items) > _FEW else frozenset[str]()
 
     def following(left: Hashable) -> list[tuple[str, Hashable]]:
         assert isinstance(left, frozenset)
