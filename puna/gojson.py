@@ -15,9 +15,9 @@ import msgspec
 
 _ESCAPE = re.compile(
     rb"""
-    \\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}  # a pair
-    | (?P<half> \\u[dD][89a-fA-F][0-9a-fA-F]{2} )
-    | \\.
+    \\ (?: u[dD][89abAB][0-9a-fA-F]{2} \\u[dD][c-fC-F][0-9a-fA-F]{2}  # a pair
+    | (?P<half> u[dD][89a-fA-F][0-9a-fA-F]{2} )
+    | . )
     """,
     re.VERBOSE | re.DOTALL,
 )

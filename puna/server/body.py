@@ -74,6 +74,8 @@ def converted(given: Any, kind: type[T], *, strict: bool = True) -> T:
         return msgspec.convert(named(given, kind), kind, strict=strict)
     except msgspec.ValidationError as error:
         raise BadRequest(_plain(str(error))) from None
+    except RecursionError as error:
+        raise BadRequest(f"invalid request body: {error}") from None
 
 
 @lru_cache(maxsize=64)

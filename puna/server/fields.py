@@ -34,13 +34,22 @@ def _named(value: Any, kind: inspect.Type) -> Any:
 
 
 def _object(given: dict[str, Any], kind: inspect.StructType) -> dict[str, Any]:
-    exact = {field.encode_name: field for field in kind.fields}
-    folded = {name.casefold(): field for name, field in exact.items()}
+    exact, folded = _spelled(kind.cls)
     fields: dict[str, Any] = {}
     for name, value in given.items():
         if field := exact.get(name) or folded.get(name.casefold()):
-            fields[field.encode_name] = _named(value, field.type)
+            nested = isinstance(value, (dict, list))
+            fields[field.encode_name] = _named(value, field.type) if nested else value
     return fields
+
+
+@lru_cache(maxsize=256)
+def _spelled(kind: type[msgspec.Struct]) -> tuple[dict[str, inspect.Field], dict[str, inspect.Field]]:
+    """The fields of a struct by their names, and by their names in lower case."""
+    described = _described(kind)
+    assert isinstance(described, inspect.StructType)
+    exact = {field.encode_name: field for field in described.fields}
+    return exact, {name.casefold(): field for name, field in exact.items()}
 
 
 @lru_cache(maxsize=256)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from puna.server.anthropic.requests import MessagesBody
 from puna.server.body import decode
 from puna.server.native.requests import ChatBody, EmbedBody, GenerateBody
 from puna.types import BadRequest
@@ -52,6 +53,14 @@ def test_a_body_that_cannot_be_read_is_refused_with_the_reason(body: bytes, mess
     with pytest.raises(BadRequest) as refusal:
         decode(body, ChatBody)
     assert message in str(refusal.value)
+
+
+@pytest.mark.parametrize("depth", [100, 200, 300, 400, 480, 2000])
+def test_a_deep_body_is_decoded_or_refused(depth: int):
+    content = b'[{"type": "x", "content": ' * depth + b'""' + b"}]" * depth
+    body = b'{"model": "m", "max_tokens": 1, "x": 1, "messages": [{"role": "user", "content": %s}]}'
+    with suppress(BadRequest):
+        assert decode(body % content, MessagesBody).model == "m"
 
 
 def test_unknown_fields_and_nulls_count_as_left_out():

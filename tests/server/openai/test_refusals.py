@@ -114,7 +114,7 @@ def told(answer: httpx.Response) -> dict[str, Any]:
         (complete(logprobs=21), "logprobs", "between 0 and 20"),
         (complete(logprobs=1, echo=True, suffix="end"), "suffix", "exclude each other"),
         (complete(logprobs=1, echo=True, prompt="long " * 5000), "prompt", "exceeds the context length"),
-        (complete(prompt=[3, 1_000_000]), "prompt", "a token that this model does not have"),
+        (complete(prompt=[3, 1_000_000]), "prompt[1]", "token 1000000 at place 1"),
         (embed(input=None), "input", "input is required"),
         (embed(input=[]), "input", "input is required"),
         (embed(encoding_format="hex"), "encoding_format", 'invalid encoding_format "hex"'),
