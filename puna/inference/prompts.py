@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from functools import lru_cache
 from weakref import WeakKeyDictionary
 
@@ -51,65 +52,83 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     """The conversation's last message; none when the answer is not a message."""
 
 
-async def chat_prompt(request: ChatRequest, model: Model, engine: Engine, options: Options) -> Composed:
-    """The conversation, its oldest messages left out when it is longer than the context."""
-    messages = [*model.messages, *request.messages]
-    if form(model).thinking:
-        messages = unthought(messages)
-    if model.system and request.messages[0].role != "system":
-        messages.insert(0, Message(role="system", content=model.system))
-    prompt = Prompt(messages=messages, tools=request.offered, think=request.think)
-    template = await _template(model, engine)
-    return await _fitted(template, prompt, request.truncate, engine, options)
+def drafted(request: ChatRequest | GenerateRequest, model: Model) -> Composed:
+    """The prompt as far as it is known without an engine: whole, without the model's begin and end tokens.
+
+    It ends as the prompt does that the engine gets. Raises what `composed` would.
+    """
+    if isinstance(request, GenerateRequest) and request.raw:
+        return _raw(request)
+    if isinstance(request, GenerateRequest) and request.suffix:
+        template = _gap(request, model)
+        text = template.render(_sides(request)) if template else request.prompt + request.suffix
+        return Composed(prompt=text, text=text)
+    prompt = _conversation(request, model)
+    text = _template(request, model).render(prompt)
+    return _placed(text, prompt.messages)
 
 
-async def generate_prompt(
-    request: GenerateRequest, model: Model, engine: Engine, options: Options
+async def composed(
+    request: ChatRequest | GenerateRequest, model: Model, engine: Engine, options: Options
 ) -> Composed:
-    """The prompt, behind an earlier answer's `context` if there is one."""
-    try:
-        return await _generate(request, model, engine, options)
-    except PunaError as error:
-        if request.template and str(error).startswith("template"):
-            raise BadRequest(str(error), "template") from None
-        raise
+    """The prompt: a conversation without its oldest messages when it is longer than the context.
 
-
-async def _generate(request: GenerateRequest, model: Model, engine: Engine, options: Options) -> Composed:
-    if request.raw:
-        asked = Message(role="user", content=request.prompt, images=request.images)
-        text = pictured(asked)
-        prompt = text if request.tokens is None else request.tokens
-        return Composed(prompt=prompt, text=text, images=request.images)
-    if request.suffix:
+    Raises BadRequest when the template refuses it or has no place for its pictures.
+    """
+    if isinstance(request, GenerateRequest) and request.raw:
+        return _raw(request)
+    if isinstance(request, GenerateRequest) and request.suffix:
         text = await _with_gap(request, model, engine)
         return Composed(prompt=text, text=text)
-    composed = await _asked(request, model, engine, options)
-    if not request.context:
-        return composed
-    tokens = [*request.context, *await engine.tokenize(composed.text, add_bos=False)]
-    return msgspec.structs.replace(composed, prompt=tokens)
+    bos = await _spelled(model, engine, "tokenizer.ggml.bos_token_id")
+    eos = await _spelled(model, engine, "tokenizer.ggml.eos_token_id")
+    template = _template(request, model, bos=bos, eos=eos)
+    made = await _fitted(template, _conversation(request, model), request.truncate, engine, options)
+    if isinstance(request, ChatRequest) or not request.context:
+        return made
+    tokens = [*request.context, *await engine.tokenize(made.text, add_bos=False)]
+    return msgspec.structs.replace(made, prompt=tokens)
 
 
-async def _with_gap(request: GenerateRequest, model: Model, engine: Engine) -> str:
-    """The text on both sides of the gap that the model fills."""
-    template = _go(request.template or model.template or "")
-    if request.template or "suffix" in template.names:
-        return template.render(Prompt(prompt=request.prompt, suffix=request.suffix, think=request.think))
-    before, after, middle = [await _spelled(model, engine, *keys) for keys in _FILL]
-    return f"{before}{request.prompt}{after}{request.suffix}{middle}"
+def _raw(request: GenerateRequest) -> Composed:
+    text = pictured(Message(role="user", content=request.prompt, images=request.images))
+    prompt = text if request.tokens is None else request.tokens
+    return Composed(prompt=prompt, text=text, images=request.images)
 
 
-async def _asked(request: GenerateRequest, model: Model, engine: Engine, options: Options) -> Composed:
-    """The prompt as a conversation of one turn."""
+def _conversation(request: ChatRequest | GenerateRequest, model: Model) -> Prompt:
+    """All that is said; a single prompt is a conversation of one turn."""
+    if isinstance(request, ChatRequest):
+        messages = [*model.messages, *request.messages]
+        if form(model).thinking:
+            messages = unthought(messages)
+        if model.system and request.messages[0].role != "system":
+            messages.insert(0, Message(role="system", content=model.system))
+        return Prompt(messages=messages, tools=request.offered, think=request.think)
     system = request.system or model.system
     messages = [Message(role="system", content=system)] if system else []
     if request.context is None:
         messages += model.messages
     messages.append(Message(role="user", content=request.prompt, images=request.images))
-    template = _go(request.template) if request.template else await _template(model, engine)
-    prompt = Prompt(messages=messages, think=request.think)
-    return await _fitted(template, prompt, request.truncate, engine, options)
+    return Prompt(messages=messages, think=request.think)
+
+
+async def _with_gap(request: GenerateRequest, model: Model, engine: Engine) -> str:
+    """The text on both sides of the gap that the model fills."""
+    if template := _gap(request, model):
+        return template.render(_sides(request))
+    before, after, middle = [await _spelled(model, engine, *keys) for keys in _FILL]
+    return f"{before}{request.prompt}{after}{request.suffix}{middle}"
+
+
+def _gap(request: GenerateRequest, model: Model) -> Template | None:
+    """The template that marks a gap, unless tokens of the model's do."""
+    template = _own(request.template) if request.template else _go(model.template or "")
+    return template if request.template or "suffix" in template.names else None
+
+
+def _sides(request: GenerateRequest) -> Prompt:
+    return Prompt(prompt=request.prompt, suffix=request.suffix, think=request.think)
 
 
 async def _fitted(
@@ -123,25 +142,53 @@ async def _fitted(
         text, kept = await fit(template, prompt, count, longest)
     else:
         text, kept = template.render(prompt), prompt.messages
-    images = [image for message in kept for image in message.images]
-    if text.count(PICTURE) < len(prompt.messages[-1].images):
+    return _placed(text, kept)
+
+
+def _placed(text: str, messages: list[Message]) -> Composed:
+    """A rendering of `messages`, of which the last is always in it, with its pictures."""
+    images = [image for message in messages for image in message.images]
+    if text.count(PICTURE) < len(messages[-1].images):
         raise BadRequest("the model's template has no place for images", "images")
     # A template may leave messages out, the oldest first.
     images = images[max(0, len(images) - text.count(PICTURE)) :]
-    return Composed(prompt=text, text=text, images=images, last=prompt.messages[-1])
+    return Composed(prompt=text, text=text, images=images, last=messages[-1])
 
 
-async def _template(model: Model, engine: Engine) -> Template:
-    """What its maker chose, before what came with the weights."""
+def _template(
+    request: ChatRequest | GenerateRequest, model: Model, *, bos: str = "", eos: str = ""
+) -> Template:
+    """What the request brings, or what the model's maker chose, before what came with the weights."""
+    if isinstance(request, GenerateRequest) and request.template:
+        return _own(request.template)
     if named := model.config.get("renderer"):
         return renderer(_gemma4(model) if named == "gemma4" else named)
     if model.template:
         return _go(model.template)
-    if model.chat_template:
-        bos = await _spelled(model, engine, "tokenizer.ggml.bos_token_id")
-        eos = await _spelled(model, engine, "tokenizer.ggml.eos_token_id")
-        return _jinja(model.chat_template, bos=bos, eos=eos)
-    return plain()
+    return _jinja(model.chat_template, bos=bos, eos=eos) if model.chat_template else plain()
+
+
+class _Own(msgspec.Struct, frozen=True):
+    """A template that the request brings: what is wrong with it is the request's fault."""
+
+    template: Template
+
+    @property
+    def names(self) -> frozenset[str]:
+        return self.template.names
+
+    def render(self, prompt: Prompt) -> str:
+        try:
+            return self.template.render(prompt)
+        except PunaError as error:
+            raise BadRequest(str(error), "template") from None
+
+
+def _own(source: str) -> Template:
+    try:
+        return _Own(_go(source))
+    except BadRequest as error:
+        raise BadRequest(str(error), "template") from None
 
 
 def _gemma4(model: Model) -> str:
@@ -157,5 +204,9 @@ async def _spelled(model: Model, engine: Engine, *keys: str) -> str:
         return ""
     known = _spellings.setdefault(engine, {})
     if token not in known:
-        known[token] = await engine.detokenize([token])
+        text = ""
+        # Files name tokens that their vocabulary lacks, such as 4294967295 for none.
+        with suppress(BadRequest):
+            text = await engine.detokenize([token])
+        known[token] = text
     return known[token]

@@ -34,12 +34,10 @@ class _TextRequest(_Request, frozen=True, kw_only=True):
     """How many likeliest tokens to report for each token of the answer, 0 to 20; None for no report."""
     bias: dict[int, float] = {}
     """Added to the logits of these tokens, by id."""
-    rendered_only: bool = False
-    """Answer with the prompt's text (`Rendered`) and generate nothing."""
 
 
 class ChatRequest(_TextRequest, frozen=True, kw_only=True):
-    """The next message of a conversation. No messages loads the model, or unloads it with `keep_alive` 0."""
+    """The next message of a conversation."""
 
     messages: list[Message]
     tools: list[dict[str, Any]] = []
@@ -53,6 +51,7 @@ class ChatRequest(_TextRequest, frozen=True, kw_only=True):
 
     @property
     def empty(self) -> bool:
+        """There is nothing to answer."""
         return not self.messages
 
     @property
@@ -62,7 +61,7 @@ class ChatRequest(_TextRequest, frozen=True, kw_only=True):
 
 
 class GenerateRequest(_TextRequest, frozen=True, kw_only=True):
-    """The answer to one prompt. An empty prompt loads the model, or unloads it with `keep_alive` 0."""
+    """The answer to one prompt."""
 
     prompt: str = ""
     suffix: str = ""
@@ -84,7 +83,8 @@ class GenerateRequest(_TextRequest, frozen=True, kw_only=True):
 
     @property
     def empty(self) -> bool:
-        return not self.prompt
+        """There is nothing to answer."""
+        return not (self.prompt or self.tokens)
 
 
 class EmbedRequest(_Request, frozen=True, kw_only=True):
@@ -116,7 +116,7 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Rendered(msgspec.Struct, frozen=True):
-    """The prompt as text: the whole answer to a request that wants only that."""
+    """A prompt as text."""
 
     prompt: str
     images: int
@@ -125,7 +125,7 @@ class Rendered(msgspec.Struct, frozen=True):
 class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The end of an answer. Durations in nanoseconds."""
 
-    reason: Ended | Literal["load", "unload"]
+    reason: Ended
     total_ns: int = 0
     load_ns: int = 0
     prompt_tokens: int = 0
@@ -147,10 +147,9 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         return self.reason in ("length", "repetition")
 
 
-Item = Begun | Piece | Rendered | Summary
+Item = Begun | Piece | Summary
 Answer = AsyncGenerator[Item, None]
-"""Begun, any number of Piece, then one Summary; or a Summary alone, or one Rendered. Closing it early cancels
-the answer within one step."""
+"""Begun, any number of Piece, then one Summary. Closing it early cancels the answer within one step."""
 
 
 class Embedded(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,14 +9,16 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, asynccontextmanager
 from functools import lru_cache, partial
 from time import perf_counter_ns
-from typing import Any
+from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
 from puna.inference.abilities import check_chat, check_embed, check_generate, check_senses
-from puna.inference.job import job_for, settled
+from puna.inference.ahead import Checked, check_ahead
+from puna.inference.answers import Reading
+from puna.inference.job import grammar_for, job_for, settled
 from puna.inference.observer import Observer
-from puna.inference.prompts import PICTURE_TOKENS, Composed, chat_prompt, generate_prompt, warm
+from puna.inference.prompts import PICTURE_TOKENS, Composed, composed, warm
 from puna.inference.ranking import RankRequest, check_rank, ranked
 from puna.inference.requests import (
     Answer,
@@ -28,8 +30,8 @@ from puna.inference.requests import (
     Summary,
 )
 from puna.library import Library, Model
-from puna.scheduling import Scheduler
-from puna.types import Begun, Delta, Engine, Options, Ranking
+from puna.scheduling import Lease, Scheduler
+from puna.types import Begun, Delta, Engine, Job, Options, Ranking
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = Options()
@@ -52,6 +54,21 @@ class Inference:
         """Do ahead what the first request would wait for."""
         await asyncio.to_thread(warm)
 
+    async def load(self, request: ChatRequest | GenerateRequest) -> None:
+        """Load the model that could answer `request`."""
+        model = await self._open(request.model, partial(_check, request))
+        async with self._scheduler.lease(model, _options(model, request.options), request.keep_alive):
+            pass
+
+    async def unload(self, name: str) -> None:
+        """Unload the model `name` as soon as the answers on it have ended."""
+        await self._scheduler.unload(await self._open(name))
+
+    async def render(self, request: ChatRequest | GenerateRequest) -> Rendered:
+        """The prompt that the model would get."""
+        async with self._asked(request) as asked:
+            return Rendered(asked.composed.text, len(asked.composed.images))
+
     def chat(self, request: ChatRequest) -> Answer:
         """The next message of a conversation."""
         return self._answer(request)
@@ -60,25 +77,12 @@ class Inference:
         """The answer to one prompt."""
         return self._answer(request)
 
-    async def _answer(self, request: ChatRequest | GenerateRequest) -> Answer:
+    async def _answer(self, given: ChatRequest | GenerateRequest) -> Answer:
         started = perf_counter_ns()
-        if request.empty and request.keep_alive == 0:
-            await self._scheduler.unload(await self._open(request.model))
-            yield Summary(reason="unload")
-            return
-        model = await self._open(request.model, partial(_check, request))
-        options = _options(model, request.options)
-        async with self._scheduler.lease(model, options, request.keep_alive) as lease:
-            if request.empty:
-                yield Summary(reason="load")
-                return
-            request = settled(request, model)
-            composed = await _composed(request, model, lease.engine, options)
-            if request.rendered_only:
-                yield Rendered(composed.text, len(composed.images))
-                return
+        async with self._asked(given) as asked:
+            request, model, lease = asked.request, asked.model, asked.lease
             raw = isinstance(request, GenerateRequest) and request.raw
-            job, reading = await job_for(request, model, options, composed)
+            job, reading = await asked.job()
             first_ns = 0
             async with aclosing(lease.engine.generate(job)) as steps:
                 async for step in steps:
@@ -89,7 +93,7 @@ class Inference:
                         for piece in reading.pieces(step):
                             yield piece
                     else:
-                        for piece in reading.rest(cut=step.reason == "length" or bool(step.stop)):
+                        for piece in reading.rest(cut=step.reason != "stop" or bool(step.stop)):
                             yield piece
                         summary = Summary(
                             reason=step.reason,
@@ -107,6 +111,18 @@ class Inference:
                         self._observer.answered(model.name.display(), summary, first_ns)
                         yield summary
 
+    @asynccontextmanager
+    async def _asked(self, request: ChatRequest | GenerateRequest) -> AsyncGenerator[_Asked, None]:
+        """The model in memory, and the prompt. What can be refused without an engine is refused before."""
+        model = await self._open(request.model, partial(_check, request))
+        options = _options(model, request.options)
+        request = settled(request, model)
+        checked = Checked()
+        check = partial(check_ahead, request, model, checked)
+        async with self._scheduler.lease(model, options, request.keep_alive, check=check) as lease:
+            made = await composed(request, model, lease.engine, options)
+            yield _Asked(request, model, options, lease, made, checked)
+
     async def rank(self, request: RankRequest) -> Ranking:
         """How well each document answers the query, in the documents' order."""
         model = await self._open(request.model, partial(check_rank, request))
@@ -122,13 +138,10 @@ class Inference:
 
     async def count(self, request: ChatRequest) -> int:
         """Tokens of the prompt that `chat` would make of `request`, however long; pictures by estimate."""
-        model = await self._open(request.model, partial(_check, request))
-        options = _options(model, request.options)
-        async with self._scheduler.lease(model, options, request.keep_alive) as lease:
-            asked = replace(settled(request, model), truncate=False)
-            composed = await _composed(asked, model, lease.engine, options)
-            tokens = await lease.engine.tokenize(composed.text)
-            return len(tokens) + PICTURE_TOKENS * len(composed.images)
+        async with self._asked(replace(request, truncate=False)) as asked:
+            made = asked.composed
+            tokens = await asked.lease.engine.tokenize(made.text)
+            return len(tokens) + PICTURE_TOKENS * len(made.images)
 
     async def tokenize(
         self, name: str, text: str, *, add_special: bool = True, keep_alive: float | None = None
@@ -179,6 +192,23 @@ class Inference:
         return await asyncio.to_thread(read)
 
 
+class _Asked(NamedTuple):
+    """A request whose model is in memory."""
+
+    request: ChatRequest | GenerateRequest
+    model: Model
+    options: Options
+    lease: Lease
+    composed: Composed
+    checked: Checked
+
+    async def job(self) -> tuple[Job, Reading]:
+        """What the engine is asked, and what reads its answer."""
+        grammar = self.checked.grammar or await grammar_for(self.request, self.model, self.composed)
+        media = await self.checked.media.taken(self.composed.images)
+        return job_for(self.request, self.model, self.options, self.composed, grammar, media)
+
+
 def shortened(vector: list[float], dimensions: int) -> list[float]:
     """The first `dimensions` numbers of `vector`, scaled to length 1 again."""
     if dimensions >= len(vector):
@@ -193,14 +223,6 @@ def _check(request: ChatRequest | GenerateRequest, model: Model) -> None:
         check_chat(request, model)
     else:
         check_generate(request, model)
-
-
-async def _composed(
-    request: ChatRequest | GenerateRequest, model: Model, engine: Engine, options: Options
-) -> Composed:
-    if isinstance(request, ChatRequest):
-        return await chat_prompt(request, model, engine, options)
-    return await generate_prompt(request, model, engine, options)
 
 
 def _options(model: Model, given: dict[str, Any]) -> Options:

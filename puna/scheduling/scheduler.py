@@ -81,10 +81,18 @@ class Scheduler:
         self._closed = False
 
     @asynccontextmanager
-    async def lease(self, model: Model, options: Options, keep_alive: float | None) -> AsyncIterator[Lease]:
+    async def lease(
+        self,
+        model: Model,
+        options: Options,
+        keep_alive: float | None,
+        *,
+        check: Callable[[], Awaitable[None]] | None = None,
+    ) -> AsyncIterator[Lease]:
         """Hold `model` in memory, loading it first if need be.
 
-        `keep_alive` is seconds to stay loaded after the last lease: inf for ever, None the setting's.
+        `keep_alive` is seconds to stay loaded after the last lease: inf for ever, None the setting's. If it
+        cannot be lent at once, `check` is awaited first: what that raises is raised before anything unloads.
         Raises Busy when the queue is full, LoadFailed, and PunaError when the model cannot fit.
         Who holds a lease must not ask for another: the second might wait for the first to end.
 
@@ -99,6 +107,8 @@ class Scheduler:
             keep_alive=self._settings.keep_alive if keep_alive is None else keep_alive,
             granted=asyncio.get_running_loop().create_future(),
         )
+        if check and self._ready(request) is None:
+            await check()
         runner = await self._acquire(request)
         assert runner.engine is not None
         try:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Literal
 
 from starlette.requests import Request
 
-from puna.inference import Answer, Piece, Rendered, Summary
+from puna.inference import Answer, ChatRequest, GenerateRequest, Inference, Piece, Rendered, Summary
 from puna.server.framing import Stream, Whole, framing
+from puna.server.native.requests import TextBody
 from puna.server.native.responses import (
     ChatAnswer,
     GenerateAnswer,
@@ -48,8 +49,12 @@ class Form(ABC):
             final.context = summary.context
         return encode(final)
 
+    def done(self, reason: Literal["load", "unload"]) -> bytes:
+        """The one object for a request that asks for no answer."""
+        return encode(self.answer(self._model, Piece(), created_at=now(), done=True, done_reason=reason))
+
     def rendered(self, rendered: Rendered) -> bytes:
-        """The one object of an answer that generates nothing."""
+        """The one object that shows a prompt."""
         only = self._open(Piece())
         only.debug_info = debug_info(rendered)
         return encode(only)
@@ -58,9 +63,39 @@ class Form(ABC):
         return self.answer(self._model, piece, created_at=now(), done=False)
 
 
-def answered(request: Request, answer: Answer, form: Form, *, stream: bool) -> Stream | Whole:
-    """`answer` as a stream, or as one object."""
+def answered(
+    request: Request, inference: Inference, asked: ChatRequest | GenerateRequest, form: Form, body: TextBody
+) -> Stream | Whole:
+    """What `body`, which asks for `asked`, is answered: as a stream, or as one object."""
+    stream = body.stream is not False
+    if asked.empty:
+        return _once(request, _loaded(inference, asked, form), stream=stream)
+    if body.debug_render_only:
+        return _once(request, _rendered(inference, asked, form), stream=stream)
+    answer = inference.chat(asked) if isinstance(asked, ChatRequest) else inference.generate(asked)
     return Stream(streamed(answer, form), framing(request)) if stream else Whole(gathered(answer, form))
+
+
+def _once(request: Request, work: Coroutine[Any, Any, bytes], *, stream: bool) -> Stream | Whole:
+    """One object, by itself or as all that a stream has."""
+
+    async def alone() -> AsyncGenerator[bytes, None]:
+        yield await work
+
+    return Stream(alone(), framing(request)) if stream else Whole(work)
+
+
+async def _loaded(inference: Inference, asked: ChatRequest | GenerateRequest, form: Form) -> bytes:
+    """A request for no answer loads its model, or unloads it with `keep_alive` 0."""
+    if asked.keep_alive == 0:
+        await inference.unload(asked.model)
+        return form.done("unload")
+    await inference.load(asked)
+    return form.done("load")
+
+
+async def _rendered(inference: Inference, asked: ChatRequest | GenerateRequest, form: Form) -> bytes:
+    return form.rendered(await inference.render(asked))
 
 
 async def streamed(answer: Answer, form: Form) -> AsyncGenerator[bytes, None]:
@@ -71,8 +106,6 @@ async def streamed(answer: Answer, form: Form) -> AsyncGenerator[bytes, None]:
                 yield form.piece(item)
             elif isinstance(item, Summary):
                 yield form.ending(Piece(), item)
-            elif isinstance(item, Rendered):
-                yield form.rendered(item)
 
 
 async def gathered(answer: Answer, form: Form) -> bytes:
@@ -80,8 +113,6 @@ async def gathered(answer: Answer, form: Form) -> bytes:
     pieces: list[Piece] = []
     async with aclosing(answer):
         async for item in answer:
-            if isinstance(item, Rendered):
-                return form.rendered(item)
             if isinstance(item, Summary):
                 return form.ending(_joined(pieces), item)
             if isinstance(item, Piece):

@@ -30,9 +30,8 @@ async def chat(request: Request) -> Stream | Whole:
         tool_name=name,
         parallel_calls=body.parallel_tool_calls is not False,
     )
-    stream = body.stream is not False
-    form = _Form(asked.model, context=not stream)
-    return answered(request, opened.inference.chat(asked), form, stream=stream)
+    form = _Form(asked.model, context=body.stream is False)
+    return answered(request, opened.inference, asked, form, body)
 
 
 class _Form(Form):

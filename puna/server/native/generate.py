@@ -31,8 +31,7 @@ async def generate(request: Request) -> Stream | Whole:
         raw=body.raw is True,
         images=await pictures(body.images, "images", opened.visit(body.named)),
     )
-    answer = opened.inference.generate(asked)
-    return answered(request, answer, _Form(asked.model), stream=body.stream is not False)
+    return answered(request, opened.inference, asked, _Form(asked.model), body)
 
 
 class _Form(Form):

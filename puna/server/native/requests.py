@@ -79,10 +79,11 @@ class Asked(TypedDict):
     truncate: bool
     shift: bool
     logprobs: int | None
-    rendered_only: bool
 
 
-class _TextBody(_RunBody, kw_only=True):
+class TextBody(_RunBody, kw_only=True):
+    """Of a chat or a completion."""
+
     stream: bool | None = None
     format: Any = None
     think: bool | str | None = None
@@ -112,18 +113,17 @@ class _TextBody(_RunBody, kw_only=True):
             "truncate": self.truncate is not False,
             "shift": self.shift is not False,
             "logprobs": self.reported,
-            "rendered_only": self.debug_render_only is True,
         }
 
 
-class ChatBody(_TextBody, kw_only=True):
+class ChatBody(TextBody, kw_only=True):
     messages: list[MessageBody] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
 
 
-class GenerateBody(_TextBody, kw_only=True):
+class GenerateBody(TextBody, kw_only=True):
     prompt: str | None = None
     suffix: str | None = None
     system: str | None = None

@@ -161,11 +161,11 @@ def _second(seconds: int) -> str:
 
 
 def ending(summary: Summary) -> dict[str, Any]:
-    """The fields that every finished answer has in common; one that generated nothing has no measures."""
-    fields = {"created_at": now(), "done": True, "done_reason": summary.reason}
-    if summary.reason in ("load", "unload"):
-        return fields
-    return fields | {
+    """The fields that every finished answer has in common."""
+    return {
+        "created_at": now(),
+        "done": True,
+        "done_reason": summary.reason,
         "total_duration": summary.total_ns,
         "load_duration": summary.load_ns,
         "prompt_eval_count": summary.prompt_tokens,

@@ -8,7 +8,7 @@ from contextlib import aclosing
 
 import msgspec
 
-from puna.inference import Answer, Begun, Call, Item, Piece, Rendered, Summary
+from puna.inference import Answer, Begun, Call, Item, Piece, Summary
 from puna.types import TokenLogprob
 
 Placed = tuple[int, Item]
@@ -67,7 +67,8 @@ class Told(msgspec.Struct):
     """A whole answer."""
 
     pieces: list[Piece]
-    end: Rendered | Summary
+    end: Summary | None
+    """None when nothing was asked of the model."""
     read: Sequence[TokenLogprob]
     """The prompt's tokens, if they are reported."""
 
@@ -88,10 +89,14 @@ class Told(msgspec.Struct):
         return [token for piece in self.pieces for token in said(piece)]
 
 
+NOTHING = Told([], None, ())
+"""The answer where only the prompt is shown."""
+
+
 async def gathered(answers: Sequence[Answer]) -> list[Told]:
     """The answers, each whole, in order."""
     pieces: list[list[Piece]] = [[] for _ in answers]
-    ends: dict[int, Rendered | Summary] = {}
+    ends: dict[int, Summary] = {}
     read: dict[int, Sequence[TokenLogprob]] = {}
     async with aclosing(interleaved(answers)) as items:
         async for index, item in items:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from puna.inference import Answer, Call, ChatRequest, Piece, Rendered, Summary
 from puna.server.framing import EVENTS, Stream, Whole
-from puna.server.openai.answers import Told, gathered, said
+from puna.server.openai.answers import NOTHING, Told, gathered, said
 from puna.server.openai.body import asked
 from puna.server.openai.errors import Invalid, line
 from puna.server.openai.messages import conversation
@@ -32,9 +32,11 @@ async def chat(request: Request) -> Stream | Whole:
     # Before the messages, for their pictures may have to be fetched.
     options = [body.options(index) for index in range(body.choices)]
     ask = await _ask(body, opened.visit(body.named))
-    answers = [opened.inference.chat(replace(ask, options=each)) for each in options]
     identity = Identity.new("chatcmpl", ask.model)
-    if not body.stream or ask.rendered_only:
+    if body.debug_render_only:
+        return Whole(_rendered(identity, opened.inference.render(replace(ask, options=options[0])), body))
+    answers = [opened.inference.chat(replace(ask, options=each)) for each in options]
+    if not body.stream:
         return Whole(_whole(identity, answers, body))
     pieces = Pieces(identity, "chat.completion.chunk", len(answers), with_usage=body.with_usage)
     deltas = _Deltas(pieces, legacy=body.legacy)
@@ -62,7 +64,6 @@ async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
         think_if_able=not (body.reasoning or body.reasoning_effort),
         logprobs=body.likeliest(),
         bias=body.bias(),
-        rendered_only=body.debug_render_only is True,
         messages=await conversation(body.messages, remote),
     )
 
@@ -100,14 +101,20 @@ class _Deltas:
 
 
 async def _whole(identity: Identity, answers: Sequence[Answer], body: ChatBody) -> bytes:
-    told = await gathered(answers)
-    completion = identity.fields("chat.completion")
-    completion["choices"] = [_choice(index, answer, body) for index, answer in enumerate(told)]
-    ends = [answer.end for answer in told]
-    completion["usage"] = usage([end for end in ends if isinstance(end, Summary)], len(told))
-    if isinstance(ends[0], Rendered):
-        completion["_debug_info"] = debug_info(ends[0])
-    return encode(completion)
+    return encode(_completion(identity, await gathered(answers), body))
+
+
+async def _rendered(identity: Identity, rendering: Awaitable[Rendered], body: ChatBody) -> bytes:
+    completion = _completion(identity, [NOTHING] * body.choices, body)
+    return encode({**completion, "_debug_info": debug_info(await rendering)})
+
+
+def _completion(identity: Identity, told: Sequence[Told], body: ChatBody) -> dict[str, Any]:
+    return {
+        **identity.fields("chat.completion"),
+        "choices": [_choice(index, answer, body) for index, answer in enumerate(told)],
+        "usage": usage([answer.end for answer in told if answer.end], len(told)),
+    }
 
 
 def _choice(index: int, answer: Told, body: ChatBody) -> dict[str, Any]:
@@ -118,12 +125,11 @@ def _choice(index: int, answer: Told, body: ChatBody) -> dict[str, Any]:
         message["reasoning"] = message["reasoning_content"] = thinking
     if calls:
         message |= _called(calls, legacy=body.legacy)
-    ended = isinstance(end, Summary)
     return {
         "index": index,
         "message": message,
         "logprobs": chat_logprobs(answer.logprobs) if body.logprobs else None,
-        "finish_reason": reason(end, called=bool(calls), legacy=body.legacy) if ended else None,
+        "finish_reason": reason(end, called=bool(calls), legacy=body.legacy) if end else None,
     }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Awaitable, Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -12,7 +12,7 @@ from starlette.requests import Request
 from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, Summary
 from puna.server.content import unmarked
 from puna.server.framing import EVENTS, Stream, Whole
-from puna.server.openai.answers import Told, gathered, said
+from puna.server.openai.answers import NOTHING, Told, gathered, said
 from puna.server.openai.body import asked, is_tokens, texts_or_tokens
 from puna.server.openai.errors import Invalid, line
 from puna.server.openai.requests import CompletionBody
@@ -28,13 +28,13 @@ async def completions(request: Request) -> Stream | Whole:
     inference = rooms(request).inference
     options = [body.options(index) for index in range(body.choices)]
     asks = [ask for prompt in await _prompts(body, inference) for ask in [prompt] * len(options)]
-    answers = [
-        inference.generate(replace(ask, options=options[index % len(options)]))
-        for index, ask in enumerate(asks)
-    ]
+    asks = [replace(ask, options=options[index % len(options)]) for index, ask in enumerate(asks)]
     echoes = [ask.prompt if body.echo else "" for ask in asks]
     identity = Identity.new("cmpl", asks[0].model)
-    if not body.stream or asks[0].rendered_only:
+    if body.debug_render_only:
+        return Whole(_rendered(identity, inference.render(asks[0]), echoes, body))
+    answers = [inference.generate(ask) if not ask.empty else _nothing(inference.load(ask)) for ask in asks]
+    if not body.stream:
         return Whole(_whole(identity, answers, echoes, body))
     pieces = Pieces(identity, "text_completion", len(answers), with_usage=body.with_usage)
     wording = _Texts(pieces, echoes)
@@ -57,7 +57,6 @@ async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateR
         echo=body.reports_prompt,
         truncate=not body.reports_prompt,
         silent=body.silent,
-        rendered_only=body.debug_render_only is True,
     )
     asks: list[GenerateRequest] = []
     for number, prompt in enumerate(texts_or_tokens("prompt", body.prompt)):
@@ -101,22 +100,38 @@ def _logprobs(answer: Told) -> dict[str, Any]:
     return TextLogprobs().of([*answer.read, *answer.logprobs], opening=bool(answer.read))
 
 
+async def _nothing(load: Awaitable[None]) -> Answer:
+    """The answer to an empty prompt."""
+    await load
+    yield Summary(reason="stop")
+
+
 async def _whole(
     identity: Identity, answers: Sequence[Answer], echoes: Sequence[str], body: CompletionBody
 ) -> bytes:
-    told = await gathered(answers)
-    ends = [answer.end for answer in told]
-    completion = identity.fields("text_completion")
-    completion["choices"] = [
-        {
-            "index": index,
-            "text": echo + answer.text,
-            "logprobs": _logprobs(answer) if body.logprobs is not None else None,
-            "finish_reason": reason(answer.end) if isinstance(answer.end, Summary) else None,
-        }
-        for index, (echo, answer) in enumerate(zip(echoes, told, strict=True))
-    ]
-    completion["usage"] = usage([end for end in ends if isinstance(end, Summary)], body.choices)
-    if isinstance(ends[0], Rendered):
-        completion["_debug_info"] = debug_info(ends[0])
-    return encode(completion)
+    return encode(_completion(identity, await gathered(answers), echoes, body))
+
+
+async def _rendered(
+    identity: Identity, rendering: Awaitable[Rendered], echoes: Sequence[str], body: CompletionBody
+) -> bytes:
+    completion = _completion(identity, [NOTHING] * len(echoes), echoes, body)
+    return encode({**completion, "_debug_info": debug_info(await rendering)})
+
+
+def _completion(
+    identity: Identity, told: Sequence[Told], echoes: Sequence[str], body: CompletionBody
+) -> dict[str, Any]:
+    return {
+        **identity.fields("text_completion"),
+        "choices": [
+            {
+                "index": index,
+                "text": echo + answer.text,
+                "logprobs": _logprobs(answer) if body.logprobs is not None else None,
+                "finish_reason": reason(answer.end) if answer.end else None,
+            }
+            for index, (echo, answer) in enumerate(zip(echoes, told, strict=True))
+        ],
+        "usage": usage([answer.end for answer in told if answer.end], body.choices),
+    }
