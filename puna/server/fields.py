@@ -24,6 +24,14 @@ def named(value: Any, kind: Any) -> Any:
     return _named(value, _described(kind))
 
 
+def spelled(given: dict[str, Any], *names: str) -> dict[str, Any]:
+    """`given` with these names spelled so; all others are kept."""
+    known = {name.casefold(): name for name in names}
+    return {
+        name if name in names else known.get(name.casefold(), name): value for name, value in given.items()
+    }
+
+
 def _named(value: Any, kind: inspect.Type) -> Any:
     for one in kind.types if isinstance(kind, inspect.UnionType) else (kind,):
         if isinstance(value, dict) and isinstance(one, inspect.StructType):

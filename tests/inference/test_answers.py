@@ -134,3 +134,14 @@ async def test_a_model_that_names_a_renderer_is_asked_in_its_form(store: Path, a
     expected = renderer("qwen3-coder").render(Prompt(messages=HELLO))
     text = bytes(token - FIRST_BYTE for token in asked if FIRST_BYTE <= token < FIRST_BYTE + 256).decode()
     assert text == expected
+
+
+async def test_tokens_that_a_file_names_and_its_vocabulary_lacks_are_none(store: Path, add_scripted: Add):
+    marks = {
+        f"tokenizer.ggml.{name}_token_id": 4_000_000_000 for name in ("eot", "fim_pre", "fim_suf", "fim_mid")
+    }
+    add_scripted("m", "one", metadata=marks)
+    async with inference(store) as (model, _):
+        assert await prompt_of(model, ChatRequest(model="m", messages=HELLO))
+        gap = await prompt_of(model, GenerateRequest(model="m", prompt="a", suffix="b"))
+    assert gap == [BEGIN, *tokens("ab")]

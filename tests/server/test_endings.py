@@ -40,6 +40,10 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     scripted_model(gguf, "Fine.")
     damage(gguf, "output_norm.weight", value=float("inf"))
     install(store, "infinite", gguf)
+    # The second word of the answer is the last token but one.
+    scripted_model(gguf, "All is fine.")
+    damage(gguf, "token_embd.weight", slice(-2, -1))
+    install(store, "breaks", gguf)
     embedding_model(gguf)
     damage(gguf, "token_embd_norm.weight")
     install(store, "nan-vectors", gguf)
@@ -156,6 +160,19 @@ def test_values_that_are_no_numbers_are_an_error_in_other_dialects(
     error = answer.json()["error"]
     assert "NaN" in error["message"]
     assert error["type"] == ("api_error" if dialect == "anthropic" else "server_error")
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_an_answer_that_comes_to_no_numbers_ends_with_an_error(http: httpx.Client, dialect: str):
+    path, body = DIALECTS[dialect]("breaks", stream=True)
+    answer = http.post(path, json=body)
+    assert answer.status_code == 200
+    said = answer.text.replace('"', "")
+    assert "All" in said
+    assert " is" in said
+    assert "NaN" in said.rstrip().splitlines()[-1]
+    # Other requests go on, and the next one is as good.
+    assert http.post(path, json=body).text.count("NaN") == answer.text.count("NaN")
 
 
 def test_a_prompt_whose_probabilities_are_no_numbers_is_an_error(http: httpx.Client) -> None:

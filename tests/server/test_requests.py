@@ -161,6 +161,13 @@ async def test_a_call_of_nothing_is_refused_by_its_place(call: CallBody):
 TOOL = {"type": "function", "function": {"name": "f", "parameters": {"type": "object"}}}
 
 
+def test_a_tools_fields_may_be_in_any_case():
+    parameters = {"type": "object", "properties": {"Name": {"type": "string"}}}
+    written = {"Type": "function", "FUNCTION": {"Name": "f", "Parameters": parameters, "Strict": True}}
+    function = {"name": "f", "parameters": parameters, "Strict": True}
+    assert tools([written]) == [{"type": "function", "function": function}]
+
+
 @pytest.mark.parametrize(
     ("tool", "field"),
     [

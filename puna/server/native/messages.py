@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 from puna.chat import called_with
 from puna.server.content import Url, assembled, picture, sound
+from puna.server.fields import spelled
 from puna.server.native.requests import CallBody, MessageBody, Part
 from puna.server.remote import Remote
 from puna.types import BadRequest, Message
@@ -88,7 +89,8 @@ def _call(call: CallBody, field: str) -> dict[str, Any]:
 
 def tools(given: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
     """Tools as they are, looked through: each has a name, and parameters that are an object."""
-    for at, tool in enumerate(given or ()):
+    offered = [_tool(tool) for tool in given or ()]
+    for at, tool in enumerate(offered):
         function = tool.get("function")
         if not isinstance(function, dict):
             raise BadRequest(f'invalid value for "tools[{at}].function": expected object')
@@ -96,7 +98,15 @@ def tools(given: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
             raise BadRequest(f'invalid value for "tools[{at}].function.name": expected string')
         if not isinstance(function.get("parameters") or {}, dict):
             raise BadRequest(f'invalid value for "tools[{at}].function.parameters": expected object')
-    return list(given or ())
+    return offered
+
+
+def _tool(given: dict[str, Any]) -> dict[str, Any]:
+    tool = spelled(given, "type", "function")
+    function = tool.get("function")
+    if isinstance(function, dict):
+        tool["function"] = spelled(function, "name", "description", "parameters")
+    return tool
 
 
 def choice(wanted: Any, offered: list[dict[str, Any]]) -> tuple[Choice, str]:
