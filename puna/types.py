@@ -29,6 +29,13 @@ class BadRequest(PunaError):
         self.field = field
 
 
+class InvalidField(BadRequest):
+    """A field has a value that it cannot have; `field` is what the request itself calls it."""
+
+    def __init__(self, field: str, what: str) -> None:
+        super().__init__(f'invalid value for "{field}": {what}', field)
+
+
 class InvalidName(BadRequest):
     """A model name that breaks the rules of `puna.library.names`."""
 

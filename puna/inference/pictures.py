@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from puna.types import BadRequest, Image
+from puna.types import BadRequest, Image, InvalidField
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Pixels
@@ -146,4 +146,4 @@ def _orientation(picture: ImageFile) -> int:
 
 
 def _wrong(field: str, what: str) -> BadRequest:
-    return BadRequest(f'invalid value for "{field}": {what}')
+    return InvalidField(field, what)

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from struct import Struct
 from struct import error as StructError
 
-from puna.types import BadRequest, Sound
+from puna.types import BadRequest, InvalidField, Sound
 
 LONGEST = 30 * 60
 """Seconds of sound in one request."""
@@ -201,4 +201,4 @@ def _header(data: bytes, at: int) -> tuple[int, int, int]:
 
 
 def _wrong(field: str, what: str) -> BadRequest:
-    return BadRequest(f'invalid value for "{field}": {what}')
+    return InvalidField(field, what)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 
 from puna import gojson
 from puna.server.fields import named
-from puna.types import BadRequest, PunaError
+from puna.types import BadRequest, InvalidField, PunaError
 
 LIMIT = 256 << 20
 """Bytes; room for several photographs in base64."""
@@ -73,7 +73,7 @@ def converted(given: Any, kind: type[T], *, strict: bool = True) -> T:
     try:
         return msgspec.convert(named(given, kind), kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise BadRequest(_plain(str(error))) from None
+        raise _refused(str(error)) from None
     except RecursionError as error:
         raise BadRequest(f"invalid request body: {error}") from None
 
@@ -83,15 +83,15 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
     return msgspec.json.Decoder(kind)
 
 
-def _plain(message: str) -> str:
+def _refused(message: str) -> BadRequest:
     """msgspec's message in the words of JSON, without the nulls that stand for "may be left out"."""
     message = message.replace(" | null`", "`")
     message = re.sub(r"\b(str|int|float|bool)\b", lambda found: _TYPE_NAMES[found[0]], message)
     place = _PLACE.fullmatch(message)
     if not place:
-        return f"invalid request body: {message}"
+        return BadRequest(f"invalid request body: {message}")
     what = place["what"].replace("`", "")
-    return f'invalid value for "{place["field"]}": {what[:1].lower()}{what[1:]}'
+    return InvalidField(place["field"], f"{what[:1].lower()}{what[1:]}")
 
 
 def _too_large(limit: int) -> TooLarge:

@@ -12,7 +12,7 @@ from puna.chat import PICTURE
 from puna.inference import Attached, check_sound
 from puna.server.encoded import from_base64, from_data_url, is_data_url
 from puna.server.remote import Remote
-from puna.types import BadRequest
+from puna.types import InvalidField
 
 _FETCHED = re.compile(r"https?://", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
@@ -59,7 +59,7 @@ def picture(text: str, field: str) -> bytes | Url:
     if is_data_url(text):
         return Attached(from_data_url(text, field), field)
     if _SCHEME.match(text):
-        raise BadRequest(f'invalid value for "{field}": only http, https and data URLs are read')
+        raise InvalidField(field, "only http, https and data URLs are read")
     return Attached(from_base64(text, field), field)
 
 

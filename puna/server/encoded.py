@@ -6,7 +6,7 @@ import base64
 import binascii
 from urllib.parse import unquote, unquote_to_bytes
 
-from puna.types import BadRequest
+from puna.types import InvalidField
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 
@@ -17,7 +17,7 @@ def from_base64(text: str, field: str) -> bytes:
         digits = text.encode("ascii").translate(_STANDARD, delete=b" \t\r\n\v\f").rstrip(b"=")
         return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)
     except (UnicodeEncodeError, binascii.Error):
-        raise BadRequest(f'invalid value for "{field}": it is not base64') from None
+        raise InvalidField(field, "it is not base64") from None
 
 
 def is_data_url(text: str) -> bool:
@@ -28,7 +28,7 @@ def from_data_url(text: str, field: str) -> bytes:
     """The bytes in a data: URL, whatever type it claims. Raises BadRequest."""
     head, comma, body = text[5:].partition(",")
     if not comma:
-        raise BadRequest(f'invalid value for "{field}": the data URL has no comma')
+        raise InvalidField(field, "the data URL has no comma")
     if head.rpartition(";")[2].strip().lower() == "base64":
         return from_base64(unquote(body) if "%" in body else body, field)
     return unquote_to_bytes(body)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from puna import __version__
 from puna.server.addresses import is_public
-from puna.types import BadRequest
+from puna.types import BadRequest, InvalidField
 
 if TYPE_CHECKING:
     import httpx
@@ -89,7 +89,7 @@ class Remote:
         shown = url if len(url) <= _SHOWN else url[:_SHOWN] + "…"
 
         def wrong(what: str) -> BadRequest:
-            return BadRequest(f'invalid value for "{field}": {what}')
+            return InvalidField(field, what)
 
         try:
             address = _parsed(url)

@@ -10,7 +10,7 @@ from puna.server.content import Url, assembled, picture, sound
 from puna.server.fields import spelled
 from puna.server.native.requests import CallBody, MessageBody, Part
 from puna.server.remote import Remote
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, InvalidField, Message
 
 Choice = Literal["auto", "none", "required"]
 
@@ -64,7 +64,7 @@ def _part(part: Part, field: str) -> str | bytes | Url:
     if isinstance(source, dict):
         source = source.get("url")
     if not isinstance(source, str):
-        raise BadRequest(f'invalid value for "{field}": an image needs a "url"')
+        raise InvalidField(field, 'an image needs a "url"')
     return picture(source, f"{field}.url")
 
 
@@ -73,7 +73,7 @@ def _sound(part: Part, field: str) -> bytes | Url:
     if isinstance(source, dict):
         source = source.get("data") or source.get("url")
     if not isinstance(source, str):
-        raise BadRequest(f'invalid value for "{field}": a sound needs "data" or a "url"')
+        raise InvalidField(field, 'a sound needs "data" or a "url"')
     return sound(source, f"{field}.{'url' if part.url or part.audio_url else 'data'}")
 
 
@@ -81,7 +81,7 @@ def _call(call: CallBody, field: str) -> dict[str, Any]:
     """A call of an earlier answer."""
     function = call.function
     if function is None or not isinstance(function.name, str):
-        raise BadRequest(f'invalid value for "{field}": a call needs a "function" with a "name"')
+        raise InvalidField(field, 'a call needs a "function" with a "name"')
     index = {} if function.index is None else {"index": function.index}
     made = {"function": {**index, "name": function.name, "arguments": called_with(function.arguments)}}
     return {"id": call.id, **made} if call.id else made
@@ -93,11 +93,11 @@ def tools(given: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
     for at, tool in enumerate(offered):
         function = tool.get("function")
         if not isinstance(function, dict):
-            raise BadRequest(f'invalid value for "tools[{at}].function": expected object')
+            raise InvalidField(f"tools[{at}].function", "expected object")
         if not isinstance(function.get("name"), str) or not function["name"]:
-            raise BadRequest(f'invalid value for "tools[{at}].function.name": expected string')
+            raise InvalidField(f"tools[{at}].function.name", "expected string")
         if not isinstance(function.get("parameters") or {}, dict):
-            raise BadRequest(f'invalid value for "tools[{at}].function.parameters": expected object')
+            raise InvalidField(f"tools[{at}].function.parameters", "expected object")
     return offered
 
 
@@ -120,8 +120,8 @@ def choice(wanted: Any, offered: list[dict[str, Any]]) -> tuple[Choice, str]:
         return wanted, ""
     if wanted == "required" or wanted == "any":
         if not offered:
-            raise BadRequest('invalid value for "tool_choice": there are no tools to require')
+            raise InvalidField("tool_choice", "there are no tools to require")
         return "required", ""
     if wanted in [tool["function"]["name"] for tool in offered]:
         return "required", wanted
-    raise BadRequest('invalid value for "tool_choice": must be "none", "auto", "required" or a tool\'s name')
+    raise InvalidField("tool_choice", 'must be "none", "auto", "required" or a tool\'s name')

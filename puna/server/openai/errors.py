@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
@@ -14,10 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from puna.server.errors import JSON, abandoned, sentence
-from puna.types import BadRequest, InvalidName, NotFound, PunaError
-
-_FIELD = re.compile(r'invalid value for "(?P<field>[^"]+)"')
-"""How puna.server.body names the field in a refusal."""
+from puna.types import BadRequest, InvalidField, InvalidName, NotFound, PunaError
 
 Names = Callable[[str], str]
 """What the dialect calls a field of inference's requests, by what that calls it."""
@@ -78,10 +74,11 @@ def _place(error: Exception, names: Names) -> tuple[str | None, str | None]:
         return "model", "model_not_found"
     if isinstance(error, InvalidName):
         return "model", "invalid_value"
+    if isinstance(error, InvalidField):
+        return error.field, "invalid_value"
     if isinstance(error, BadRequest) and error.field:
         return names(error.field), "context_length_exceeded" if error.field == "prompt" else "invalid_value"
-    field = _FIELD.match(str(error))
-    return (field["field"], "invalid_value") if field else (None, None)
+    return None, None
 
 
 def _status(error: Exception) -> int:
