@@ -1,52 +1,235 @@
-"""Patterns and formats of strings as regular expressions that look neither around nor back."""
+"""Patterns of strings as regular expressions that a grammar can follow.
+
+A pattern is ECMA's and is found anywhere in a text. A grammar follows an expression that matches the whole
+text and looks neither around nor back. It is written in what Rust, Python and ECMA read alike.
+"""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import lru_cache
 
-_LEADING = re.compile(
-    r"\(\?([=!])((?:[^()\\\[]|\\.|\[(?:\\.|[^\]\\])*\]|\((?:[^()\\\[]|\\.|\[(?:\\.|[^\]\\])*\])*\))*)\)"
+from .ecma import (
+    LAST,
+    Alternatives,
+    Anchor,
+    Chars,
+    InvalidPattern,
+    Item,
+    Look,
+    Range,
+    Repeat,
+    Unsupported,
+    merged,
+    parse,
 )
+
+
+class _Never(Unsupported):
+    """No text matches it, which no expression says."""
+
+
+_ANYTHING = r"[\d\D]*"
+_SYNTAX = set("\\^$.|?*+()[]{}")
+_SYNTAX_IN_CLASS = set("\\]^[-&~")
+_SPELLED = {0x09: r"\t", 0x0A: r"\n", 0x0C: r"\f", 0x0D: r"\r"}
+_SURROGATES = (0xD800, 0xDFFF)
+
+_CATEGORY = re.compile(
+    "L[ultmoC]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cf]?|Letter|(Upper|Lower|Title)case_Letter|Mark"
+    "|Number|Decimal_Number|Punctuation|Symbol|Separator|Alphabetic|Uppercase|Lowercase|White_Space|Emoji"
+)
+_SCRIPT = re.compile(
+    "(?:Script|sc)=(?:Latin|Greek|Cyrillic|Armenian|Hebrew|Arabic|Devanagari|Bengali|Tamil|Telugu|Thai|Georgian|Hangul"
+    "|Hiragana|Katakana|Bopomofo|Han|Khmer|Ethiopic|Mongolian)"
+)
+
 _ONLY = re.compile(r"\^?\[([^\]\\^]|\\.)((?:[^\]\\]|\\.)*)\][*+]?\$")
 _ONE = r"(?:\\[^\w\s]|[\w ,;:@/_-])"
 _BEGINS = re.compile(_ONE)
 _TWICE = re.compile(rf"\.\*({_ONE})\1")
 # Pydantic's decimals of so many digits.
 _DECIMAL = re.compile(r"\(\?=\[\\d\.\]\{1,(\d+)\}0\*\$\)\\d\{0,\d+\}\\\.\\d\{0,\d+\}0\*\$")
-# What looks around or back, or is of one language alone.
-_UNWORKABLE = re.compile(r"(?<!\\)(?:\\\\)*(?:\(\?(?!:|P?<\w+>)|\\[1-9bBzGkK])")
 
 
-def workable(pattern: str) -> list[str] | None:
-    """Patterns that must all be found where `pattern` is to be; None where no such can be said.
+@lru_cache(maxsize=1024)
+def whole(pattern: str) -> tuple[str, ...]:
+    """Regular expressions that must all match the whole of a text in which `pattern` is to be found.
 
-    Conditions that look ahead from the beginning are patterns of their own.
+    Conditions that look ahead from the beginning are expressions of their own. Raises InvalidPattern for what is
+    no pattern, Unsupported for one that no regular expression without assertions says.
     """
     pattern = _DECIMAL.sub(lambda found: _digits(int(found[1])), pattern)
-    pattern = re.sub(r"(?<!\\)\\A", "^", re.sub(r"(?<!\\)\\[Zz]$", "$", pattern))
+    # Python's anchors, which Python programs leave in their schemas.
+    pattern = re.sub(r"^\\A", "^", re.sub(r"(?<!\\)\\[Zz]$", "$", pattern))
+    tree = parse(pattern)
+    if len(tree.options) > 1:
+        return (_found(tree),)
+    (items,) = tree.options
+    rest = list(items[1:] if items and items[0] == Anchor("^") else items)
+    conditions: list[str] = []
+    while rest and isinstance(look := rest[0], Look):
+        conditions += whole(_without(look.source) if look.negative else f"^(?:{look.source})")
+        rest.pop(0)
+    if conditions:
+        if not rest:
+            return tuple(conditions)
+        # One that looks ahead from elsewhere may look from the beginning, too.
+        items = (Anchor("^"), *rest)
+    return (*conditions, _found(Alternatives((items,))))
+
+
+def anchored(pattern: str) -> list[str]:
+    """The same as patterns, which JSON Schema searches for. Raises InvalidPattern, Unsupported."""
+    return [f"^(?:{one})$" for one in whole(pattern)]
+
+
+def sayable(pattern: str) -> bool:
+    """Whether a grammar can follow `pattern`."""
+    try:
+        whole(pattern)
+    except (InvalidPattern, Unsupported, RecursionError):
+        return False
+    return True
+
+
+def searched(pattern: str, text: str) -> bool:
+    """Whether `pattern` is found in `text`. Raises InvalidPattern, Unsupported."""
+    expressions = whole(pattern)
+    if any(r"\p{" in one or r"\P{" in one for one in expressions):
+        raise Unsupported("a Unicode property of names")
+    return all(re.fullmatch(one, text) for one in expressions)
+
+
+# From the tree to the text
+
+
+def _found(tree: Alternatives) -> str:
+    """The expression of all texts in which `tree` is found."""
+    return _either(_option, [items for option in tree.options for items in _spread(option)])
+
+
+def _spread(items: tuple[Item, ...]) -> list[tuple[Item, ...]]:
+    """The sequence with the alternatives at its ends multiplied out, where these are anchored."""
+    for at in dict.fromkeys((0, len(items) - 1)) if items else ():
+        group = items[at]
+        if isinstance(group, Alternatives) and _is_anchored(group):
+            return [
+                spread
+                for option in group.options
+                for spread in _spread((*items[:at], *option, *items[at + 1 :]))
+            ]
+    return [items]
+
+
+def _is_anchored(item: Item) -> bool:
+    if isinstance(item, Alternatives):
+        return any(_is_anchored(one) for option in item.options for one in option)
+    return isinstance(item, Anchor)
+
+
+def _option(items: tuple[Item, ...]) -> str:
+    begins, ends = 0, len(items)
+    while begins < ends and items[begins] == Anchor("^"):
+        begins += 1
+    while begins < ends and items[ends - 1] == Anchor("$"):
+        ends -= 1
+    before = "" if begins else _ANYTHING
+    after = "" if ends < len(items) else _ANYTHING
+    inner = items[begins:ends]
+    if not (before or after) and len(inner) == 1 and isinstance(inner[0], Alternatives):
+        return _either(_sequence, inner[0].options)
+    return before + _sequence(inner) + after
+
+
+def _either(written: Callable[[tuple[Item, ...]], str], options: Iterable[tuple[Item, ...]]) -> str:
+    """Those of the options that some text matches."""
     found: list[str] = []
-    if pattern.startswith("^"):
-        rest = pattern[1:]
-        while ahead := _LEADING.match(rest):
-            body = ahead[2]
-            if ahead[1] == "=":
-                found.append(f"^(?:{body})")
-            elif said := _without(body):
-                found.append(said)
-            else:
-                return None
-            rest = rest[ahead.end() :]
-        if found and "|" in re.sub(
-            r"\\.|\[(?:\\.|[^\]\\])*\]|\((?:\\.|\[(?:\\.|[^\]\\])*\]|[^()\\])*\)", "", rest
-        ):
-            return None
-        pattern = f"^{rest}"
-    found.append(pattern)
-    return None if any(_UNWORKABLE.search(one) for one in found) else found
+    for option in options:
+        with suppress(_Never):
+            found.append(written(option))
+    if not found:
+        raise _Never("a class of no character")
+    return "|".join(dict.fromkeys(found))
+
+
+def _sequence(items: tuple[Item, ...]) -> str:
+    return "".join(map(_item, items))
+
+
+def _item(item: Item) -> str:
+    if isinstance(item, Chars):
+        return _chars(item)
+    if isinstance(item, Alternatives):
+        return f"(?:{_either(_sequence, item.options)})"
+    if isinstance(item, Repeat):
+        body = _item(item.body)
+        if isinstance(item.body, Repeat):
+            body = f"(?:{body})"
+        return body + _quantifier(item.least, item.most)
+    raise Unsupported("an assertion within the pattern")
+
+
+def _quantifier(least: int, most: int | None) -> str:
+    named = {(0, None): "*", (1, None): "+", (0, 1): "?", (1, 1): ""}
+    if (least, most) in named:
+        return named[least, most]
+    return f"{{{least}}}" if least == most else f"{{{least},{'' if most is None else most}}}"
+
+
+def _chars(chars: Chars) -> str:
+    for one in chars.properties:
+        name = one[3:-1]
+        category = name.removeprefix("General_Category=").removeprefix("gc=")
+        if not (_CATEGORY.fullmatch(category) or _SCRIPT.fullmatch(name)):
+            raise Unsupported(f"the Unicode property {name}")
+    ranges = _without_surrogates(chars.ranges)
+    if not ranges and not chars.properties:
+        if not chars.negated:
+            raise _Never("a class of no character")
+        return _ANYTHING[:-1]
+    if ranges == ((0, _SURROGATES[0] - 1), (_SURROGATES[1] + 1, LAST)):
+        if chars.negated:
+            raise _Never("a class of no character")
+        return _ANYTHING[:-1]
+    if not chars.negated and not chars.properties and len(ranges) == 1 and ranges[0][0] == ranges[0][1]:
+        return _spelled(ranges[0][0], _SYNTAX)
+    written = "".join(_range(one) for one in ranges) + "".join(chars.properties)
+    return f"[{'^' if chars.negated else ''}{written}]"
+
+
+def _without_surrogates(ranges: tuple[Range, ...]) -> tuple[Range, ...]:
+    """The ranges without what is no character in UTF-8."""
+    first, last = _SURROGATES
+    found: list[Range] = []
+    for low, high in merged(ranges):
+        if high < first or low > last:
+            found.append((low, high))
+            continue
+        found += [one for one in ((low, first - 1), (last + 1, high)) if one[0] <= one[1]]
+    return tuple(found)
+
+
+def _range(one: Range) -> str:
+    first, last = (_spelled(point, _SYNTAX_IN_CLASS) for point in one)
+    return first if one[0] == one[1] else f"{first}-{last}"
+
+
+def _spelled(point: int, syntax: set[str]) -> str:
+    if point in _SPELLED:
+        return _SPELLED[point]
+    if point < 0x20 or 0x7F <= point < 0xA0:
+        return f"\\x{point:02x}"
+    return f"\\{chr(point)}" if chr(point) in syntax else chr(point)
+
+
+# What looks ahead
 
 
 def _without(body: str) -> str:
-    """A pattern that is found where a text does not begin with `body`; "" if that cannot be said."""
+    """A pattern that is found where a text does not begin with `body`. Raises Unsupported."""
     if only := _ONLY.fullmatch(body):
         return f"[^{only[1]}{only[2]}]"
     if _BEGINS.fullmatch(body):
@@ -54,66 +237,14 @@ def _without(body: str) -> str:
     if twice := _TWICE.fullmatch(body):
         one = twice[1]
         return rf"^{one}?(?:[^{_within(one)}]+{one}?)*$"
-    return ""
+    raise Unsupported("a negative lookahead")
 
 
 def _digits(room: int) -> str:
     """Digits with a point among them, no longer than `room` characters."""
-    whole = (room - 1) // 2
-    return rf"\d{{0,{whole}}}\.\d{{0,{room - 1 - whole}}}$"
+    most = (room - 1) // 2
+    return rf"\d{{0,{most}}}\.\d{{0,{room - 1 - most}}}$"
 
 
 def _within(one: str) -> str:
     return one if one.startswith("\\") or one != "-" else r"\-"
-
-
-_DATE = (
-    "(?:(?:000[1-9]|00[1-9][0-9]|0[1-9][0-9]{2}|[1-9][0-9]{3})-(?:"
-    "(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8]))"
-    "|(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)-02-29)"
-)
-_TIME = (
-    r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](?:\.[0-9]{1,9})?(?:Z|[+-](?:[01][0-9]|2[0-3]):[0-5][0-9])"
-)
-_LABEL = "[A-Za-z0-9](?:-?[A-Za-z0-9]){0,30}"
-_HOST = rf"{_LABEL}(?:\.{_LABEL}){{0,3}}"
-_EMAIL = rf"[A-Za-z0-9_+-]+(?:\.[A-Za-z0-9_+-]+)*@{_HOST}"
-_PATH = r"(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-Fa-f]{2})*"
-_PATHS = rf"(?:/(?:{_PATH[:-1]}+(?:/{_PATH})*)?)?"
-_TAIL = rf"(?:\?(?:{_PATH}[/?]?)*)?(?:\#(?:{_PATH}[/?]?)*)?"
-_N = "[0-9]{1,4}"
-_DAYS = f"(?:{_N}Y(?:{_N}M(?:{_N}D)?)?|{_N}M(?:{_N}D)?|{_N}D)"
-_HOURS = f"T(?:{_N}H(?:{_N}M(?:{_N}S)?)?|{_N}M(?:{_N}S)?|{_N}S)"
-_POINTER = "(?:/(?:[^~/]|~[01])*)*"
-_ATOM = r"(?:[A-Za-z0-9 _:,/@-]|\\[dwsDWS.]|\[[a-z0-9_]+\]|\.)"
-
-FORMATS: dict[str, str] = {
-    "date": _DATE,
-    "time": _TIME,
-    "date-time": f"{_DATE}T{_TIME}",
-    "duration": f"P(?:{_DAYS}(?:{_HOURS})?|{_HOURS}|{_N}W)",
-    "uuid": "[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}",
-    "hostname": _HOST,
-    "idn-hostname": _HOST,
-    "email": _EMAIL,
-    "idn-email": _EMAIL,
-    "iri": rf"https?://{_HOST}(?::[0-9]{{1,4}})?{_PATHS}{_TAIL}",
-    "iri-reference": rf"(?:https?://{_HOST})?{_PATHS}{_TAIL}",
-    "uri-reference": rf"(?:https?://{_HOST})?{_PATHS}{_TAIL}",
-    "uri-template": rf"(?:https?://{_HOST})?(?:/{_PATH}(?:\{{[a-z]+\}})?)*",
-    "json-pointer": _POINTER,
-    "relative-json-pointer": f"(?:0|[1-9]{{1,8}})(?:#|{_POINTER})",
-    "regex": rf"\^?(?:{_ATOM}[*+?]?)*\$?",
-}
-"""Formats that are held to patterns here, some to the plainer part of what they allow; RFC 3339 without leap
-seconds and RFC 1123 without reserved labels, as validators have them."""
-
-KNOWN = {"ipv4", "ipv6", "uri"}
-"""Formats that llguidance keeps."""
-
-
-def held_by(named: str) -> tuple[str, list[str]]:
-    """The format that llguidance is to keep, or "", and the pattern of one that is kept here."""
-    if named in FORMATS:
-        return "", [f"^(?:{FORMATS[named]})$"]
-    return (named if named in KNOWN else ""), []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -11,7 +10,7 @@ from puna.types import BadRequest
 
 from .keywords import TYPES, Schema
 from .lowering import lowered
-from .patterns import workable
+from .patterns import anchored, sayable
 
 _COMBINATORS = {"allOf", "anyOf", "oneOf", "$ref", "not", "if", "patternProperties"}
 _DEFINITIONS = ("$defs", "definitions")
@@ -37,14 +36,6 @@ def _are_schemas(value: Any) -> bool:
     return isinstance(value, list) and bool(value) and all(map(_is_schema, value))
 
 
-def _is_regex(pattern: str) -> bool:
-    try:
-        re.compile(pattern)
-    except re.error:
-        return False
-    return workable(pattern) is not None
-
-
 _KINDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(
         _OF_SCHEMAS, lambda value: isinstance(value, dict) and all(map(_is_schema, value.values()))
@@ -54,7 +45,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
     **dict.fromkeys(("minLength", "maxLength", "minItems", "maxItems"), _is_size),
     **dict.fromkeys(("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"), _is_number),
     **dict.fromkeys(("$ref", "format"), lambda value: isinstance(value, str)),
-    "pattern": lambda value: isinstance(value, str) and _is_regex(value),
+    "pattern": lambda value: isinstance(value, str) and sayable(value),
     "enum": lambda value: isinstance(value, list) and bool(value),
     "required": lambda value: isinstance(value, list) and all(isinstance(one, str) for one in value),
 }
@@ -161,10 +152,12 @@ def _workable(schema: Any, root: Schema) -> Any:
             continue
         if key == "$ref" and pointed(root, value) is None:
             continue
-        if key in _OF_SCHEMAS:
+        if key == "patternProperties":
+            result[key] = {name: _workable(one, root) for name, one in value.items() if sayable(name)}
+        elif key in _OF_SCHEMAS:
             result[key] = {name: _workable(one, root) for name, one in value.items()}
         elif key == "pattern":
-            *others, result[key] = workable(value) or [""]
+            *others, result[key] = anchored(value)
             if others:
                 result["allOf"] = [*result.get("allOf", ()), *({"pattern": one} for one in others)]
         elif key == "allOf":

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from fractions import Fraction
 from math import gcd, lcm
 from typing import Any
 
+from puna.chat.grammars.ecma import InvalidPattern, Unsupported
 from puna.chat.grammars.keywords import Schema
+from puna.chat.grammars.patterns import anchored, searched
 
 from .references import invalid
 
@@ -161,10 +162,18 @@ def _of_name(part: Schema, name: str) -> Any:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a pattern is found in a text. Raises BadRequest for one that is no regular expression here."""
+    """Whether a pattern is found in a text. Raises BadRequest naming one that cannot be kept."""
     try:
-        return re.search(pattern, text) is not None
-    except re.error as error:
+        return searched(pattern, text)
+    except (InvalidPattern, Unsupported) as error:
+        raise invalid(f"pattern {pattern!r:.60} cannot be kept: {error}") from None
+
+
+def expressions(pattern: str) -> list[str]:
+    """Patterns that a grammar can follow and that must all hold. Raises BadRequest as `matches` does."""
+    try:
+        return anchored(pattern)
+    except (InvalidPattern, Unsupported) as error:
         raise invalid(f"pattern {pattern!r:.60} cannot be kept: {error}") from None
 
 

@@ -171,6 +171,6 @@ def other_than(texts: Iterable[str]) -> str:
             ended = True
     heads = "".join(re.escape(head) if head in r"\]^-[" else head for head in tails)
     ways = [] if ended else [""]
-    ways.append(rf"[^{heads}](?:.|\n)*" if heads else r"(?:.|\n)+")
+    ways.append(rf"[^{heads}][\d\D]*" if heads else r"[\d\D]+")
     ways += [re.escape(head) + f"(?:{other_than(rest)})" for head, rest in tails.items()]
     return "|".join(ways)

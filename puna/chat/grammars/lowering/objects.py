@@ -7,10 +7,10 @@ from itertools import combinations, islice
 from math import comb
 from typing import Any
 
+from puna.chat.grammars.formats import FORMATS
 from puna.chat.grammars.keywords import Schema
-from puna.chat.grammars.patterns import FORMATS, workable
 
-from .merging import both, matches
+from .merging import both, expressions, matches
 from .references import invalid
 
 _MOST_CHOICES = 64
@@ -56,7 +56,7 @@ def object_(
     if properties:
         result["properties"] = {name: located(one) for name, one in properties.items()}
     if patterns:
-        result["patternProperties"] = {pattern: located(one) for pattern, one in patterns.items()}
+        result["patternProperties"] = {_name(pattern): located(one) for pattern, one in patterns.items()}
     if additional is not True:
         result["additionalProperties"] = located(additional)
     needed = list(required)
@@ -99,7 +99,7 @@ def _fits_any(name: str, names: list[Schema]) -> bool:
 
 
 def _fits(name: str, schema: Schema) -> bool:
-    held = [one for pattern in schema.get("patterns", ()) for one in _workable(pattern)]
+    held = [one for pattern in schema.get("patterns", ()) for one in expressions(pattern)]
     held += [f"^(?:{FORMATS[one]})$" for one in schema.get("formats", ()) if one in FORMATS]
     return (
         ("enum" not in schema or name in schema["enum"])
@@ -108,20 +108,20 @@ def _fits(name: str, schema: Schema) -> bool:
     )
 
 
-def _workable(pattern: str) -> list[str]:
-    said = workable(pattern)
-    if said is None:
-        raise invalid(f"pattern {pattern!r:.80} cannot be kept")
-    return said
+def _name(pattern: str) -> str:
+    found = expressions(pattern)
+    if len(found) != 1:
+        raise invalid(f"pattern {pattern!r:.60} cannot be kept: names are held to one expression")
+    return found[0]
 
 
 def _pattern(names: Schema) -> str:
     """One pattern for all that names must be."""
-    patterns = [one for pattern in names.get("patterns", ()) for one in _workable(pattern)]
+    patterns = [one for pattern in names.get("patterns", ()) for one in expressions(pattern)]
     patterns += [f"^(?:{FORMATS[one]})$" for one in names.get("formats", ()) if one in FORMATS]
     if "minLength" in names or "maxLength" in names:
         most = names.get("maxLength", "")
-        patterns.append(rf"^(?:.|\n){{{names.get('minLength', 0)},{most}}}$")
+        patterns.append(rf"^[\d\D]{{{names.get('minLength', 0)},{most}}}$")
     if len(patterns) != 1 or names.keys() - {"type", "patterns", "formats", "minLength", "maxLength"}:
         raise invalid("propertyNames cannot be kept: it must say one pattern, a length or an enum")
     return patterns[0]

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from puna.chat.grammars.formats import held_by
 from puna.chat.grammars.keywords import Schema
-from puna.chat.grammars.patterns import held_by, workable
 
 from .arrays import array
 from .ending import ends
-from .merging import both, merged
+from .merging import both, expressions, merged
 from .negation import kinds_of
 from .numbers import number
 from .objects import object_
@@ -131,10 +131,7 @@ class Lowering:
         patterns: list[str] = []
         result: Schema = {}
         for pattern in schema.get("patterns", ()):
-            said = workable(pattern)
-            if said is None:
-                raise invalid(f"pattern {pattern!r:.80} cannot be kept")
-            patterns += said
+            patterns += expressions(pattern)
         for named in schema.get("formats", ()):
             kept, said = held_by(named)
             patterns += said

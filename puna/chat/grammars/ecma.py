@@ -1,0 +1,333 @@
+"""Regular expressions of ECMA 262, the dialect of JSON Schema's `pattern`, as a tree.
+
+Sources: ECMA-262 §22.2.1 (Patterns) and Annex B §B.1.2, the leniency outside Unicode mode.
+`\\u{…}` and `\\p{…}` mean what they do in Unicode mode, as validators have it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+LAST = 0x10FFFF
+Range = tuple[int, int]
+"""Code points from the first to the last."""
+
+DIGIT: tuple[Range, ...] = ((0x30, 0x39),)
+WORD: tuple[Range, ...] = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
+SPACE: tuple[Range, ...] = (
+    *((0x09, 0x0D), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A)),
+    *((0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)),
+)
+LINE_END: tuple[Range, ...] = ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029))
+
+_CONTROLS = {"f": 0x0C, "n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B}
+_CLASSES = {"d": DIGIT, "w": WORD, "s": SPACE}
+_PROPERTY = re.compile(r"\{(?:(?:General_Category|gc|Script|sc|Script_Extensions|scx)=)?[A-Za-z_0-9]+\}")
+_QUANTIFIER = re.compile(r"\{(\d+)(,?)(\d*)\}")
+
+
+class InvalidPattern(ValueError):
+    """The text is no regular expression."""
+
+
+class Unsupported(ValueError):
+    """The expression is valid but no regular language in the sense of automata, or too odd to be one here."""
+
+
+@dataclass(frozen=True)
+class Chars:
+    """One character of a set. `properties` are Unicode properties as `\\p{…}` or `\\P{…}`."""
+
+    ranges: tuple[Range, ...] = ()
+    properties: tuple[str, ...] = ()
+    negated: bool = False
+
+
+@dataclass(frozen=True)
+class Anchor:
+    """The beginning or the end of the text."""
+
+    at: Literal["^", "$"]
+
+
+@dataclass(frozen=True)
+class Look:
+    """A lookahead; `source` is its body as it was written."""
+
+    body: Alternatives
+    negative: bool
+    source: str
+
+
+@dataclass(frozen=True)
+class Repeat:
+    body: Item
+    least: int
+    most: int | None
+
+
+@dataclass(frozen=True)
+class Alternatives:
+    """Each a sequence of items."""
+
+    options: tuple[tuple[Item, ...], ...]
+
+
+Item = Chars | Anchor | Look | Repeat | Alternatives
+
+
+def parse(pattern: str) -> Alternatives:
+    """Raises InvalidPattern, Unsupported."""
+    return _Parser(pattern).whole()
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._groups = len(re.findall(r"(?<!\\)\((?!\?)", text))
+
+    def whole(self) -> Alternatives:
+        found = self._alternatives()
+        if self._at < len(self._text):
+            raise InvalidPattern('unmatched ")"')
+        return found
+
+    def _alternatives(self) -> Alternatives:
+        options = [self._sequence()]
+        while self._takes("|"):
+            options.append(self._sequence())
+        return Alternatives(tuple(options))
+
+    def _sequence(self) -> tuple[Item, ...]:
+        items: list[Item] = []
+        while self._at < len(self._text) and self._text[self._at] not in "|)":
+            items.append(self._quantified(self._atom()))
+        return tuple(items)
+
+    def _quantified(self, item: Item) -> Item:
+        least, most = 1, 1
+        if self._takes("*"):
+            least, most = 0, None
+        elif self._takes("+"):
+            least, most = 1, None
+        elif self._takes("?"):
+            least, most = 0, 1
+        elif found := _QUANTIFIER.match(self._text, self._at):
+            self._at = found.end()
+            least = int(found[1])
+            most = int(found[3]) if found[3] else None if found[2] else least
+            if most is not None and most < least:
+                raise InvalidPattern(f"the quantifier {found[0]} is out of order")
+        else:
+            return item
+        self._takes("?")  # Lazy or not, the same texts match.
+        if isinstance(item, (Anchor, Look)):
+            raise Unsupported("a quantified assertion")
+        return Repeat(item, least, most)
+
+    def _atom(self) -> Item:
+        char = self._next()
+        if char == "(":
+            return self._group()
+        if char == "[":
+            return self._class()
+        if char in "^$":
+            return Anchor(char)  # pyright: ignore[reportArgumentType]
+        if char == ".":
+            return Chars(LINE_END, negated=True)
+        if char == "\\":
+            return self._escape()
+        if char in "*+?" or (char == "{" and _QUANTIFIER.match(self._text, self._at - 1)):
+            raise InvalidPattern(f'nothing to repeat before "{char}"')
+        return _one(ord(char))
+
+    def _group(self) -> Item:
+        if self._takes("?:") or self._takes_name():
+            return self._closed()
+        for mark, negative in (("?=", False), ("?!", True)):
+            if self._takes(mark):
+                begin = self._at
+                body = self._closed()
+                return Look(body, negative, self._text[begin : self._at - 1])
+        if self._text.startswith("?", self._at):
+            if re.match(r"\?(<[=!]|[ims]*(-[ims]*)?[:)])", self._text[self._at :]):
+                raise Unsupported("a lookbehind or flags")
+            raise InvalidPattern("an unknown kind of group")
+        return self._closed()
+
+    def _takes_name(self) -> bool:
+        # Python's way to name a group is common in schemas that Python programs write.
+        found = re.compile(r"\?P?<[A-Za-z_$][\w$]*>").match(self._text, self._at)
+        if found:
+            self._at = found.end()
+        return found is not None
+
+    def _closed(self) -> Alternatives:
+        body = self._alternatives()
+        if not self._takes(")"):
+            raise InvalidPattern('missing ")"')
+        return body
+
+    # Escapes
+
+    def _escape(self) -> Chars:
+        char = self._peek()
+        if char in ("b", "B"):
+            raise Unsupported("a word boundary")
+        if char == "k" and self._text.startswith("k<", self._at):
+            raise Unsupported("a reference back")
+        if char.isdigit() and char != "0":
+            number = re.compile(r"\d+").match(self._text, self._at)
+            if number and int(number[0]) <= self._groups:
+                raise Unsupported("a reference back")
+        return self._escaped()
+
+    def _escaped(self) -> Chars:
+        """What is behind a backslash, in a class or not."""
+        if self._at == len(self._text):
+            raise InvalidPattern("a backslash at the end")
+        char = self._next()
+        if char.lower() in _CLASSES:
+            return Chars(_CLASSES[char.lower()], negated=char.isupper())
+        if char in "pP" and (found := _PROPERTY.match(self._text, self._at)):
+            self._at = found.end()
+            name = found[0][1:-1]
+            if name.startswith(("scx=", "Script_Extensions=")):
+                raise Unsupported("script extensions")
+            return Chars(properties=(f"\\{char}{{{name}}}",))
+        if char in _CONTROLS:
+            return _one(_CONTROLS[char])
+        if char == "c":
+            return self._control()
+        if char == "x":
+            return _one(self._hexadecimal(2, ord("x")))
+        if char == "u":
+            return _one(self._unicode())
+        if char in "01234567":
+            return _one(self._octal(char))
+        return _one(ord(char))
+
+    def _control(self) -> Chars:
+        letter = self._peek()
+        if letter.isascii() and letter.isalpha():
+            self._at += 1
+            return _one(ord(letter) % 32)
+        self._at -= 1
+        return _one(ord("\\"))
+
+    def _octal(self, first: str) -> int:
+        found = re.compile("[0-3][0-7]{0,2}|[4-7][0-7]?").match(self._text, self._at - 1)
+        text = found[0] if found else first
+        self._at += len(text) - 1
+        return int(text, 8)
+
+    def _hexadecimal(self, digits: int, otherwise: int) -> int:
+        text = self._text[self._at : self._at + digits]
+        if not re.fullmatch(f"[0-9a-fA-F]{{{digits}}}", text):
+            return otherwise
+        self._at += digits
+        return int(text, 16)
+
+    def _unicode(self) -> int:
+        if braced := re.compile(r"\{([0-9a-fA-F]+)\}").match(self._text, self._at):
+            if int(braced[1], 16) > LAST:
+                raise InvalidPattern(f"\\u{braced[0]} is no character")
+            self._at = braced.end()
+            return int(braced[1], 16)
+        unit = self._hexadecimal(4, ord("u"))
+        low = re.compile(r"\\u([dD][c-fC-F][0-9a-fA-F]{2})").match(self._text, self._at)
+        if 0xD800 <= unit < 0xDC00 and low:
+            self._at = low.end()
+            return 0x10000 + ((unit - 0xD800) << 10) + (int(low[1], 16) - 0xDC00)
+        return unit
+
+    # Classes
+
+    def _class(self) -> Chars:
+        negated = self._takes("^")
+        ranges: list[Range] = []
+        properties: list[str] = []
+
+        def add(chars: Chars) -> None:
+            ranges.extend(complement(chars.ranges) if chars.negated else chars.ranges)
+            properties.extend(chars.properties)
+
+        while not self._takes("]"):
+            first = self._member()
+            if self._peek() == "-" and self._text[self._at + 1 : self._at + 2] not in ("]", ""):
+                self._at += 1
+                last = self._member()
+                low, high = _point(first), _point(last)
+                if low is None or high is None:  # Annex B: the hyphen is one
+                    add(_one(ord("-")))
+                    add(first)
+                    add(last)
+                elif low > high:
+                    raise InvalidPattern("a range of characters is out of order")
+                else:
+                    ranges.append((low, high))
+            else:
+                add(first)
+        return Chars(merged(ranges), tuple(properties), negated)
+
+    def _member(self) -> Chars:
+        if self._at == len(self._text):
+            raise InvalidPattern('missing "]"')
+        char = self._next()
+        if char != "\\":
+            return _one(ord(char))
+        if self._takes("b"):
+            return _one(0x08)
+        return self._escaped()
+
+    # Reading
+
+    def _peek(self) -> str:
+        return self._text[self._at : self._at + 1]
+
+    def _next(self) -> str:
+        self._at += 1
+        return self._text[self._at - 1]
+
+    def _takes(self, text: str) -> bool:
+        found = self._text.startswith(text, self._at)
+        if found:
+            self._at += len(text)
+        return found
+
+
+def _one(point: int) -> Chars:
+    return Chars(((point, point),))
+
+
+def _point(chars: Chars) -> int | None:
+    """The one character of a set that has just one."""
+    if chars.negated or chars.properties or len(chars.ranges) != 1:
+        return None
+    first, last = chars.ranges[0]
+    return first if first == last else None
+
+
+def merged(ranges: list[Range] | tuple[Range, ...]) -> tuple[Range, ...]:
+    """The same characters in order, each once."""
+    found: list[Range] = []
+    for first, last in sorted(ranges):
+        if found and first <= found[-1][1] + 1:
+            found[-1] = (found[-1][0], max(last, found[-1][1]))
+        else:
+            found.append((first, last))
+    return tuple(found)
+
+
+def complement(ranges: tuple[Range, ...]) -> tuple[Range, ...]:
+    """All other characters."""
+    found: list[Range] = []
+    start = 0
+    for first, last in merged(ranges):
+        if first > start:
+            found.append((start, first - 1))
+        start = last + 1
+    return (*found, (start, LAST)) if start <= LAST else tuple(found)
