@@ -32,7 +32,7 @@ async def grammar_for(
     tools = chat.offered if chat else []
     if request.schema is None and not tools:
         return None
-    spoken = _spoken(model, composed)
+    spoken = _spoken(request, model, composed)
     # In a thread, because a large schema takes a second to be put into rules.
     return await asyncio.to_thread(
         constraint,
@@ -61,8 +61,8 @@ def job_for(
     chat = request if isinstance(request, ChatRequest) else None
     single = request if isinstance(request, GenerateRequest) else None
     tools = chat.offered if chat else []
-    spoken = _spoken(model, composed)
-    parsed = bool(tools) or spoken.thinking
+    spoken = _spoken(request, model, composed)
+    parsed = spoken is not _UNPARSED
     parser = None
     if parsed:
         parser = parser_for(
@@ -90,5 +90,8 @@ def job_for(
     return job, Reading(parser)
 
 
-def _spoken(model: Model, composed: Composed) -> Form:
-    return form(model) if composed.last else _UNPARSED
+def _spoken(request: ChatRequest | GenerateRequest, model: Model, composed: Composed) -> Form:
+    """The form an answer is read in. The grammar admits a wrapper only where the parser takes it off."""
+    found = form(model)
+    tools = isinstance(request, ChatRequest) and bool(request.offered)
+    return found if composed.last and (tools or found.thinking) else _UNPARSED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -102,6 +103,23 @@ async def test_reasoning_and_a_call(say: Say, written: Written):
     assert written.think
     answer = await say(written, "Rain?".join(written.think) + written.calls([NOW]), think=True)
     assert (answer.thinking, answer.text, made(answer)) == ("Rain?", "", [NOW])
+
+
+@pytest.mark.parametrize(
+    ("family", "wrapper"),
+    [
+        ("granite", ("<response>", "</response>")),
+        ("ernie", ("<response>", "</response>")),
+        ("hunyuan", ("<answer>", "</answer>")),
+        ("deepseek", ("<｜Assistant｜>", "<｜end▁of▁sentence｜>")),
+    ],
+)
+@pytest.mark.parametrize("tools", [[], TOOLS], ids=["alone", "with tools"])
+async def test_a_format_is_all_there_is(say: Say, family: str, wrapper: tuple[str, str], tools: list[Any]):
+    written = next(one for one in WRITTEN if one.family == family)
+    text = wrapper[0] + '{"x": 1}' + wrapper[1]
+    answer = await say(written, text, tools=tools, think=None, schema={"const": {"x": 1}})
+    assert json.loads(answer.text) == {"x": 1}
 
 
 @each_family

@@ -34,7 +34,9 @@ class Calls:
     marked: Mapping[str, str]
     """What is behind each marker."""
     bare: str = ""
-    """A call without a marker, which begins with a head."""
+    """A call without a marker among text: it begins with a head, a terminal that text cannot win against."""
+    alone: str = ""
+    """The same where no text may stand: it and a schema's content are both open until they part."""
 
 
 Notation = Callable[[Rules, list[Function], bool], Calls]
@@ -71,8 +73,8 @@ def _held(rules: Rules, form: Tagged, calls: Calls, held: Held) -> Grammar:
         call = rules.any_of("called", one)
         more = f" (GAP {call})*" if held.parallel else ""
         goals.append(f"GAP {call}{more}")
-    if calls.bare:
-        goals.append(calls.bare)
+    if calls.alone:
+        goals.append(calls.alone)
     goal = rules.any_of("goal", goals)
     tags, opened = form.watched(held.asked)
     if tags is None or held.asked.continues or (held.asked.think is False and not opened):

@@ -8,10 +8,9 @@ from typing import Any
 
 from puna.types import BadRequest
 
-from .lowering import lowered
 from .order import in_any_order
 from .rules import Rules, in_json, literals
-from .schemas import Function, Schema, standing_alone
+from .schemas import Function, Schema, leniently_lowered, standing_alone
 
 _SIMPLE = {
     "$comment",
@@ -56,15 +55,16 @@ def _value(rules: Rules, schema: Any, root: Schema) -> str:
     pairs = [
         (rules.rule("pair", f'{in_json(name)} SPACE ":" SPACE {_value(rules, one, root)}'), name in required)
         for name, one in properties.items()
+        if one is not False
     ]
     inner = in_any_order(rules, pairs, 'SPACE "," SPACE')
     return rules.rule("object", f'"{{" SPACE {inner} SPACE "}}"')
 
 
 def by_schema(rules: Rules, schema: Any) -> str:
-    """A JSON value by a tool's schema; what of it cannot be kept is let go, for a call is worth more."""
+    """A JSON value by a tool's schema; keywords that no grammar keeps are ignored: a call is worth more."""
     with suppress(BadRequest):
-        schema = lowered(schema)
+        schema = leniently_lowered(schema)
     return rules.json("tools", schema, lenient=True)
 
 
@@ -103,14 +103,13 @@ def listed(call: str, *, parallel: bool) -> str:
 
 
 def bare(rules: Rules, functions: Iterable[Function], *, parallel: bool) -> str:
-    """Objects without a marker, from where they cannot be taken for anything else."""
+    """Objects without a marker among text, from where they cannot be taken for anything else."""
     heads: list[str] = []
     calls: list[str] = []
     for function in functions:
         begin = r'"{" FREE ("\"type\"" FREE ":" FREE "\"function\"" FREE "," FREE)? "\"name\"" FREE ":" FREE'
         head = f"{begin} {in_json(function.name)}"
-        keys = literals(_key(key) for key in ("parameters", "arguments"))
-        rest = f'SPACE "," SPACE {keys} SPACE ":" SPACE {arguments(rules, function)} SPACE "}}"'
+        rest = f"SPACE {_given(rules, function)}"
         heads.append(f"{rules.head('BLANK ' + head)} {rest}")
         # One terminal with what is before it: text may follow, and begins with white space, too.
         calls.append(f"""{rules.head('GAP (";" GAP)? ' + head)} {rest}""")
@@ -118,6 +117,23 @@ def bare(rules: Rules, functions: Iterable[Function], *, parallel: bool) -> str:
     if not parallel:
         return first
     return f"{first} ({rules.any_of('bare', calls)})*"
+
+
+def alone(rules: Rules, functions: Iterable[Function], *, parallel: bool) -> str:
+    """Objects without a marker where no text may stand."""
+    kind = r'("\"type\"" SPACE ":" SPACE "\"function\"" SPACE "," SPACE)?'
+    bodies = [
+        rf'"{{" SPACE {kind} "\"name\"" SPACE ":" SPACE {in_json(one.name)} SPACE {_given(rules, one)}'
+        for one in functions
+    ]
+    first = f"GAP {rules.any_of('alone', bodies)}"
+    return f'{first} (GAP (";" GAP)? {rules.any_of("alone", bodies)})*' if parallel else first
+
+
+def _given(rules: Rules, function: Function) -> str:
+    """The arguments behind a function's name, and the object's end."""
+    keys = literals(_key(key) for key in ("parameters", "arguments"))
+    return f'"," SPACE {keys} SPACE ":" SPACE {arguments(rules, function)} SPACE "}}"'
 
 
 def _key(text: str) -> str:

@@ -58,16 +58,16 @@ _DECIMAL = re.compile(r"\(\?=\[\\d\.\]\{1,(\d+)\}0\*\$\)\\d\{0,\d+\}\\\.\\d\{0,\
 def whole(pattern: str) -> tuple[str, ...]:
     """Regular expressions that must all match the whole of a text in which `pattern` is to be found.
 
-    Conditions that look ahead from the beginning are expressions of their own. Raises InvalidPattern for what is
-    no pattern, Unsupported for one that no regular expression without assertions says.
+    Conditions that look ahead from the beginning are expressions of their own. Raises InvalidPattern for what
+    is no pattern, Unsupported for one that no regular expression without assertions says.
     """
     pattern = _DECIMAL.sub(lambda found: _digits(int(found[1])), pattern)
     # Python's anchors, which Python programs leave in their schemas.
     pattern = re.sub(r"^\\A", "^", re.sub(r"(?<!\\)\\[Zz]$", "$", pattern))
     tree = parse(pattern)
-    if len(tree.options) > 1:
+    items, *others = tree.options
+    if others:
         return (_found(tree),)
-    (items,) = tree.options
     rest = list(items[1:] if items and items[0] == Anchor("^") else items)
     conditions: list[str] = []
     while rest and isinstance(look := rest[0], Look):

@@ -59,8 +59,8 @@ class Rules:
         return self._named("head", "[lazy]", body)
 
     def json(self, stem: str, schema: Any, *, lenient: bool = False) -> str:
-        """A value by JSON Schema; `stem` is the field to name when it is wrong. With `lenient`, what of it
-        cannot be kept is let go."""
+        """A value by JSON Schema; `stem` is the field to name when it is wrong. With `lenient`,
+        unsupported keywords are ignored."""
         options: dict[str, Any] = {"whitespace_pattern": _SPACE}
         if lenient:
             options["lenient"] = True

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from puna.types import BadRequest
 
 from .keywords import TYPES, Schema
-from .lowering import lowered
+from .lowering import UnsupportedKeyword, lowered
 from .patterns import anchored, sayable
 
 _COMBINATORS = {"allOf", "anyOf", "oneOf", "$ref", "not", "if", "patternProperties"}
@@ -88,11 +88,38 @@ def _arguments(given: Schema, field: str) -> Schema:
     if not _COMBINATORS & schema.keys() and not schema.get("properties"):
         schema.setdefault("additionalProperties", False)
     with suppress(BadRequest):
-        said = lowered(schema)
+        said = leniently_lowered(schema)
         # Parameters that may be of several kinds are none that a notation can write one by one.
         if said.get("properties") or not schema.get("properties"):
             return said
     return schema
+
+
+def leniently_lowered(schema: Schema) -> Any:
+    """A tool's schema, lowered without the keywords that no grammar keeps. Raises BadRequest."""
+    while True:
+        try:
+            return lowered(schema)
+        except UnsupportedKeyword as fault:
+            less = _without(schema, fault.keyword)
+            if less == schema:
+                raise
+            schema = less
+
+
+def _without(schema: Any, keyword: str) -> Any:
+    if isinstance(schema, list):
+        return [_without(one, keyword) for one in schema]
+    if not isinstance(schema, dict):
+        return schema
+    result: Schema = {}
+    for key, value in schema.items():
+        if key in _OF_SCHEMAS and isinstance(value, dict):
+            kept = {name: _without(one, keyword) for name, one in value.items()}
+            result |= {} if key == keyword else {key: kept}
+        elif key != keyword:
+            result[key] = value if key in _DATA else _without(value, keyword)
+    return result
 
 
 def closed(schema: Any) -> Any:
@@ -150,7 +177,7 @@ def _workable(schema: Any, root: Schema) -> Any:
     for key, value in schema.items():
         if key in _KINDS and not _KINDS[key](value):
             continue
-        if key == "$ref" and pointed(root, value) is None:
+        if key == "$ref" and not _leads_somewhere(root, value):
             continue
         if key == "patternProperties":
             result[key] = {name: _workable(one, root) for name, one in value.items() if sayable(name)}
@@ -199,6 +226,18 @@ def pointed(root: Schema, reference: str) -> Any:
         step = step.replace("~1", "/").replace("~0", "~")
         target = target.get(step) if isinstance(target, dict) else None
     return target
+
+
+def _leads_somewhere(root: Schema, reference: str) -> bool:
+    """Whether there is a schema at the end of a reference, and not only itself again."""
+    passed: set[str] = set()
+    while reference not in passed:
+        passed.add(reference)
+        target = pointed(root, reference)
+        if not isinstance(target, dict) or target.keys() != {"$ref"}:
+            return target is not None
+        reference = target["$ref"]
+    return False
 
 
 def standing_alone(schema: Any, root: Schema) -> Any:

@@ -98,9 +98,11 @@ class Values:
         return by_schema(self._rules, {"type": kind, **limited})
 
     def _list(self, schema: Schema) -> str:
-        item = self.value(schema.get("items", {}))
         least, most = schema.get("minItems"), schema.get("maxItems")
         least = least if isinstance(least, int) else 0
+        if first := schema.get("prefixItems"):
+            return self._tuple(first, schema.get("items", {}), least, most)
+        item = self.value(schema.get("items", {}))
         if most == 0:
             return self._bracketed("[]", "")
         if most == 1:
@@ -110,6 +112,20 @@ class Values:
             further = f"{{{max(least - 1, 0)},{most - 1 if isinstance(most, int) else ''}}}"
         items = f"{item} ({self._comma} {item}){further}"
         return self._bracketed("[]", items if least else f"({items})?")
+
+    def _tuple(self, first: list[Any], items: Any, least: int, most: int | None) -> str:
+        """A list whose first places have schemas of their own, built from its end on."""
+        end = ""
+        if items is not False and (most is None or most > len(first)):
+            counts = f"{{{max(least - len(first), 0)},{'' if most is None else most - len(first)}}}"
+            end = f"({self._comma} {self.value(items)}){counts}"
+        for place in range(len(first) - 1, -1, -1):
+            if most is not None and place >= most:
+                continue
+            comma = f"{self._comma} " if place else ""
+            body = f"{comma}{self.value(first[place])} {end}"
+            end = body if place < least else f"({body})?"
+        return self._bracketed("[]", end)
 
     def _object(self, schema: Schema) -> str:
         style = self._style
@@ -130,7 +146,7 @@ class Values:
         written = [
             (self._rules.rule("pair", f"{literals(keys(name))} {colon} {self.value(one)}"), name in required)
             for name, one in properties.items()
-            if re.fullmatch(writable, name)
+            if one is not False and re.fullmatch(writable, name)
         ]
         return in_any_order(self._rules, written, comma)
 

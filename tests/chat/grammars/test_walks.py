@@ -87,3 +87,56 @@ def test_calls_among_text(family: str, template: str, spelled: str):
         for parts in answers(family, template, spelled, 6, prompt=prompt, begun=not prompt):
             called += any(isinstance(part, Called) for part in parts)
     assert called
+
+
+LISTS = {
+    "tags": {"type": "array", "items": {"type": "integer", "minimum": 0, "maximum": 99}, "uniqueItems": True},
+    "pair": {
+        "type": "array",
+        "prefixItems": [{"type": "integer", "minimum": 0, "maximum": 99}, {"type": "boolean"}],
+        "items": False,
+    },
+    "node": {"$ref": "#/$defs/endless"},
+    "next": {"$ref": "#/$defs/alias"},
+    "tree": {"$ref": "#/$defs/tree"},
+}
+DEFINITIONS = {
+    "endless": {"type": "object", "properties": {"a": {"$ref": "#/$defs/endless"}}, "required": ["a"]},
+    "alias": {"$ref": "#/$defs/alias"},
+    "tree": {
+        "type": "object",
+        "properties": {
+            "leaf": {"type": "boolean"},
+            "below": {"type": "array", "items": {"$ref": "#/$defs/tree"}},
+        },
+        "required": ["leaf"],
+    },
+}
+ODD = {
+    "type": "function",
+    "function": {
+        "name": "odd",
+        "parameters": {"type": "object", "properties": LISTS, "$defs": DEFINITIONS, "required": ["tags"]},
+    },
+}
+
+
+@each_family
+def test_no_keyword_takes_another_with_it(family: str, template: str):
+    """Items stay held beside uniqueItems, places by prefixItems; what can have no end is not begun."""
+    made = held(family, tools=[ODD], choice="required", template=template)
+    ended = 0
+    for seed in range(12):
+        text = walk(made, special_tokens(family, template), seed)
+        if text is None:
+            continue
+        ended += 1
+        reading = parser_for(
+            family, tools=[ODD], think=None, prompt="", last=Message(role="user"), template=template
+        )
+        for part in [*reading.feed(text), *reading.finish()]:
+            if isinstance(part, Called):
+                assert all(type(one) is int for one in part.arguments["tags"]), text
+                assert [type(one) for one in part.arguments.get("pair", ())] in ([], [int], [int, bool]), text
+                assert "node" not in part.arguments, text
+    assert ended > 4

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from puna.chat.grammars.answer import Calls
-from puna.chat.grammars.objects import arguments, bare, call
+from puna.chat.grammars.objects import alone, arguments, bare, call
 from puna.chat.grammars.rules import Rules, literal
 from puna.chat.grammars.schemas import Function
 
@@ -28,4 +28,6 @@ def llama3(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
         "<|python_tag|>": f"GAP {rules.any_of('calls', [objects, *coded])}",
         "<function=": rules.any_of("function", tagged),
     }
-    return Calls(marked, bare(rules, functions, parallel=parallel))
+    return Calls(
+        marked, bare(rules, functions, parallel=parallel), alone(rules, functions, parallel=parallel)
+    )

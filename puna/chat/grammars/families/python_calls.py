@@ -41,6 +41,9 @@ def llama4(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
     return Calls(
         {"<|python_start|>": f"GAP {marked} (GAP {rules.marker('<|python_end|>')})?"},
         rules.any_of("bare", [f"{bare}{end}", objects.bare(rules, functions, parallel=parallel)]),
+        rules.any_of(
+            "alone", [f'GAP "[" GAP {call}{end}', objects.alone(rules, functions, parallel=parallel)]
+        ),
     )
 
 

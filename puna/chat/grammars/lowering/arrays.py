@@ -11,7 +11,7 @@ from puna.chat.grammars.keywords import Schema
 from .merging import both, same
 from .negation import kind_of, kinds_of
 from .objects import Expanded, Located
-from .references import invalid
+from .references import UnsupportedKeyword
 
 _ANY_ORDER = 4
 """Values that may stand in every order where each may be there once; the ways grow with the factorial."""
@@ -38,13 +38,13 @@ def array(schema: Schema, located: Located, expanded: Expanded, refused: Not, fu
     if most is not None and least <= _LONGEST < most:
         most = _LONGEST
     if least > _LONGEST:
-        raise invalid(f"minItems cannot be kept: {least} are too many")
+        raise UnsupportedKeyword("minItems", f"{least} are too many")
     if schema.get("uniqueItems") and (most is None or most > 1):
         if len(first) > 1 or (first and most != 1):
-            raise invalid("uniqueItems cannot be kept beside prefixItems")
+            raise UnsupportedKeyword("uniqueItems", "there are prefixItems beside it")
         found = _values(items, expanded)
         if found is None:
-            raise invalid("uniqueItems cannot be kept: its items must be of an enum or booleans")
+            raise UnsupportedKeyword("uniqueItems", "its items must be of an enum or booleans")
         further.append(_once(found, least, most, schema))
         return {}
     result: Schema = {}
@@ -66,7 +66,7 @@ def _containing(
     wanted = schema["contains"]
     fewest, most = schema.get("minContains", 1), schema.get("maxContains")
     if fewest > _LONGEST:
-        raise invalid(f"minContains cannot be kept: {fewest} are too many")
+        raise UnsupportedKeyword("minContains", f"{fewest} are too many")
     if most is not None:
         if most < fewest:
             return [False], False, 1
@@ -100,9 +100,7 @@ def _values(items: Any, expanded: Expanded) -> list[Any] | None:
 def _once(values: list[Any], least: int, most: int | None, schema: Schema) -> Schema:
     """Arrays of these values, each at most once."""
     if len(values) > _IN_ORDER:
-        raise invalid(
-            f"uniqueItems cannot be kept: of more than {_IN_ORDER} values there are too many arrays"
-        )
+        raise UnsupportedKeyword("uniqueItems", f"of more than {_IN_ORDER} values there are too many arrays")
     chosen = permutations if len(values) <= _ANY_ORDER else combinations
     sizes = range(least, min(len(values), len(values) if most is None else most) + 1)
     arrays = [list(some) for size in sizes for some in chosen(values, size)]

@@ -9,11 +9,59 @@ from puna.chat.grammars.keywords import Schema
 
 def ends(schema: Schema) -> bool:
     """Whether some finite value may fit a lowered schema."""
-    definitions: dict[str, Any] = schema.get("$defs", {})
+    return _ends(schema, _ending(schema.get("$defs", {})))
+
+
+def _ending(definitions: dict[str, Any]) -> set[str]:
+    """Those of the definitions that some finite value fits."""
     ending: set[str] = set()
     while found := [name for name, one in definitions.items() if name not in ending and _ends(one, ending)]:
         ending.update(found)
-    return _ends(schema, ending)
+    return ending
+
+
+def pruned(schema: Schema) -> Schema:
+    """A lowered schema without what no value fits: a sampler would begin it and find no end."""
+    definitions: dict[str, Any] = schema.get("$defs", {})
+    ending = _ending(definitions)
+    if len(ending) == len(definitions) and "$ref" not in str(schema):
+        return schema
+    kept = {name: _pruned(one, ending) for name, one in definitions.items() if name in ending}
+    result = _pruned({key: one for key, one in schema.items() if key != "$defs"}, ending)
+    return {**result, "$defs": kept} if kept else result
+
+
+def _pruned(schema: Any, ending: set[str]) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    if not _ends(schema, ending):
+        return False
+    result = dict(schema)
+    for key in ("properties", "patternProperties"):
+        if key in schema:
+            result[key] = {name: _pruned(one, ending) for name, one in schema[key].items()}
+    if "additionalProperties" in schema:
+        result["additionalProperties"] = _pruned(schema["additionalProperties"], ending)
+    if "anyOf" in schema:
+        result["anyOf"] = [
+            one for one in (_pruned(one, ending) for one in schema["anyOf"]) if one is not False
+        ]
+    if "allOf" in schema:
+        result["allOf"] = [_pruned(one, ending) for one in schema["allOf"]]
+    first = [_pruned(one, ending) for one in schema.get("prefixItems", ())]
+    if False in first:
+        # What stands behind a place that nothing fits is never reached.
+        result["maxItems"] = min(schema.get("maxItems", len(first)), first.index(False))
+        first = first[: first.index(False)]
+    if first:
+        result["prefixItems"] = first
+    else:
+        result.pop("prefixItems", None)
+    if "items" in schema:
+        result["items"] = _pruned(schema["items"], ending)
+        if result["items"] is False:
+            result["maxItems"] = min(schema.get("maxItems", len(first)), len(first))
+    return result
 
 
 def _ends(schema: Any, ending: set[str]) -> bool:

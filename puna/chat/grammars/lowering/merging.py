@@ -11,7 +11,7 @@ from puna.chat.grammars.ecma import InvalidPattern, Unsupported
 from puna.chat.grammars.keywords import Schema
 from puna.chat.grammars.patterns import anchored, searched
 
-from .references import invalid
+from .references import UnsupportedKeyword
 
 _GREATEST = {
     "minimum",
@@ -110,7 +110,7 @@ def _one(key: str, values: list[Any]) -> Any:
         return _multiple(values)
     if len({json.dumps(value, sort_keys=True) for value in values}) == 1:
         return values[0]
-    raise invalid(f"{key} cannot be kept where several schemas that must all hold say it")
+    raise UnsupportedKeyword(key, "several schemas that must all hold say it")
 
 
 def _multiple(values: list[Any]) -> float:
@@ -166,7 +166,7 @@ def matches(pattern: str, text: str) -> bool:
     try:
         return searched(pattern, text)
     except (InvalidPattern, Unsupported) as error:
-        raise invalid(f"pattern {pattern!r:.60} cannot be kept: {error}") from None
+        raise UnsupportedKeyword("pattern", f"{pattern!r:.60} has {error}") from None
 
 
 def expressions(pattern: str) -> list[str]:
@@ -174,7 +174,7 @@ def expressions(pattern: str) -> list[str]:
     try:
         return anchored(pattern)
     except (InvalidPattern, Unsupported) as error:
-        raise invalid(f"pattern {pattern!r:.60} cannot be kept: {error}") from None
+        raise UnsupportedKeyword("pattern", f"{pattern!r:.60} has {error}") from None
 
 
 def _array(parts: list[Schema]) -> Schema:

@@ -8,7 +8,7 @@ from typing import Any
 
 from puna.chat.grammars.keywords import Schema
 
-from .references import invalid
+from .references import UnsupportedKeyword
 
 _LARGEST = 2**53 - 1
 """To here every integer is a number of its own to all readers of JSON (RFC 8259 §6)."""
@@ -25,7 +25,7 @@ def number(schema: Schema, kinds: set[str]) -> Schema:
     for key, side in _BOUNDS.items():
         if key in schema and abs(schema[key]) > _LARGEST:
             if schema[key] * side > 0:
-                raise invalid(f"{key} cannot be kept: {schema[key]} is too large")
+                raise UnsupportedKeyword(key, f"{schema[key]} is too large")
             result[key] = -side * _LARGEST
     step = schema.get("multipleOf")
     alone = kinds <= {"integer", "number"} and "enum" not in schema

@@ -11,7 +11,7 @@ from puna.chat.grammars.formats import FORMATS
 from puna.chat.grammars.keywords import Schema
 
 from .merging import both, expressions, matches
-from .references import invalid
+from .references import UnsupportedKeyword
 
 _MOST_CHOICES = 64
 """Choices of properties that are written out, to have as many as there must be."""
@@ -85,7 +85,7 @@ def _named(
     if not names or (additional is False and not patterns):
         return kept, {}, False
     if patterns or len(names) > 1:
-        raise invalid("propertyNames cannot be kept beside so many kinds of names")
+        raise UnsupportedKeyword("propertyNames", "there are too many kinds of names")
     return kept, {_pattern(names[0]): additional}, False
 
 
@@ -111,7 +111,7 @@ def _fits(name: str, schema: Schema) -> bool:
 def _name(pattern: str) -> str:
     found = expressions(pattern)
     if len(found) != 1:
-        raise invalid(f"pattern {pattern!r:.60} cannot be kept: names are held to one expression")
+        raise UnsupportedKeyword("patternProperties", f"{pattern!r:.60} looks ahead")
     return found[0]
 
 
@@ -123,7 +123,7 @@ def _pattern(names: Schema) -> str:
         most = names.get("maxLength", "")
         patterns.append(rf"^[\d\D]{{{names.get('minLength', 0)},{most}}}$")
     if len(patterns) != 1 or names.keys() - {"type", "patterns", "formats", "minLength", "maxLength"}:
-        raise invalid("propertyNames cannot be kept: it must say one pattern, a length or an enum")
+        raise UnsupportedKeyword("propertyNames", "it must say one pattern, a length or an enum")
     return patterns[0]
 
 
@@ -144,7 +144,7 @@ def _count(bounds: Schema, result: Schema, needed: list[str], further: list[Any]
         needed += optional
         least -= len(optional)
         if least > 1:
-            raise invalid("minProperties cannot be kept: nothing keeps properties without names apart")
+            raise UnsupportedKeyword("minProperties", "nothing keeps properties without names apart")
         result["minProperties"] = len(needed) + least
     elif least > len(optional):
         return False

@@ -13,12 +13,12 @@ from puna.chat.grammars.formats import held_by
 from puna.chat.grammars.keywords import Schema
 
 from .arrays import array
-from .ending import ends
+from .ending import ends, pruned
 from .merging import both, expressions, merged
 from .negation import kinds_of
 from .numbers import number
 from .objects import object_
-from .references import Document, invalid
+from .references import Document, UnsupportedKeyword, invalid
 from .ways import IN_PLACE, UNEVALUATED, TooMany, Way, Ways
 
 
@@ -48,7 +48,7 @@ class Lowering:
         found = {**found, "$defs": self._definitions} if self._definitions else found
         if not ends(found):
             raise invalid("nothing fits it")
-        return found
+        return pruned(found)
 
     def located(self, schema: Any) -> Any:
         """The schema of a place in an instance."""
@@ -150,7 +150,7 @@ class Lowering:
             raise TooMany
         for key in UNEVALUATED:
             if key in schema:
-                raise invalid(f"{key} cannot be kept beside so many alternatives")
+                raise UnsupportedKeyword(key, "there are so many alternatives beside it")
         plain = {key: value for key, value in schema.items() if key not in IN_PLACE}
         parts: list[Any] = [self._joined([plain], closed=False)] if plain else []
         for key in _COMBINING:

@@ -94,7 +94,7 @@ class Document:
 
     def _name(self, reference: str, within: Schema, key: str) -> str:
         if key == "$dynamicRef" and self._index.ambiguous(reference):
-            raise invalid(f'$dynamicRef "{reference}" cannot be kept: several places have its name')
+            raise UnsupportedKeyword("$dynamicRef", f'several places have the name "{reference}"')
         found, target = self._index.target(reference, within)
         if not found:
             raise invalid(f'{key} "{reference}" leads nowhere')
@@ -172,6 +172,14 @@ def _split(base: str, reference: str) -> tuple[str, str]:
     except ValueError as error:
         raise invalid(f'"{reference:.80}" is no URI: {error}') from None
     return found.url, found.fragment
+
+
+class UnsupportedKeyword(BadRequest):
+    """No grammar can keep what `keyword` says here."""
+
+    def __init__(self, keyword: str, why: str) -> None:
+        super().__init__(f"invalid JSON schema in format: {keyword} cannot be kept: {why}", "schema")
+        self.keyword = keyword
 
 
 def invalid(problem: str) -> BadRequest:

@@ -12,7 +12,7 @@ from .apart import apart
 from .merging import SILENT, both, merged
 from .negation import Unsayable, kinds_of, negated
 from .objects import names_of
-from .references import invalid
+from .references import UnsupportedKeyword, invalid
 
 _NOR = "nor"
 """What no instance may fit, for another option of a oneOf does."""
@@ -118,7 +118,7 @@ class Ways:
         try:
             return negated(value, self._targets, kinds_of(schema))
         except Unsayable:
-            raise invalid(f"{key} cannot be kept") from None
+            raise UnsupportedKeyword(key, "what it does not admit is no schema") from None
 
     def refused(self, value: Any, key: str) -> Any:
         return self._not(value, {}, key)
