@@ -19,10 +19,11 @@ class BadRequest(PunaError):
     """The request itself is wrong; the message names the field or option.
 
     `field` is what inference's requests call it, where that is known: `tools`, `messages[0].images`,
-    `options.seed`. So a dialect can name its own.
+    `options.seed`. So a dialect can name its own. `code` is OpenAI's word for what is wrong with it.
     """
 
     status = 400
+    code = "invalid_value"
 
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)
@@ -42,6 +43,8 @@ class InvalidName(BadRequest):
 
 class PromptTooLong(BadRequest):
     """What is to be read does not fit in the context, and may not be cut."""
+
+    code = "context_length_exceeded"
 
     def __init__(self, message: str) -> None:
         super().__init__(message, "prompt")

@@ -3,6 +3,7 @@
 A `Library` finds, lists, writes and removes them; a `Model` is one of them; it never loads one.
 """
 
+from puna.library.blobs import WrongDigest
 from puna.library.create import create
 from puna.library.doctor import Finding, Outcome, check, repair
 from puna.library.gguf import read_metadata
@@ -29,6 +30,7 @@ __all__ = [
     "Skipped",
     "Starter",
     "TensorInfo",
+    "WrongDigest",
     "check",
     "create",
     "describe",

@@ -29,6 +29,10 @@ _DOWNLOAD = re.compile(r"sha256-[0-9a-f]{64}-partial.*")
 _CHUNK = 1 << 20
 
 
+class WrongDigest(BadRequest):
+    """A blob is not what it was said to be."""
+
+
 class Blobs:
     """The blobs in one folder, which is made when the first is written.
 
@@ -271,7 +275,7 @@ def _written(path: Path) -> int:
 
 def _expect(expected: str | None, digest: str) -> None:
     if expected and expected.replace("-", ":").lower() != digest:
-        raise BadRequest(f'digest mismatch, expected "{expected}", got "{digest}"')
+        raise WrongDigest(f'digest mismatch, expected "{expected}", got "{digest}"')
 
 
 def _readable(path: Path) -> FileIO:

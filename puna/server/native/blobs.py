@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from puna.library import Library
+from puna.library import Library, WrongDigest
 from puna.server.access import is_loopback
 from puna.server.rooms import rooms
 from puna.types import PunaError
@@ -62,9 +62,9 @@ def _take(library: Library, digest: str, path: Path) -> None:
     # Its digest shows that the client could read the file too.
     try:
         library.import_blob(path, expected=digest)
+    except WrongDigest:
+        raise
     except PunaError as error:
-        if str(error).startswith("digest mismatch"):
-            raise
         raise NotTaken(str(error)) from error
     except (OSError, ValueError) as error:
         raise NotTaken(f"cannot read {path}: {error}") from error

@@ -73,11 +73,11 @@ def _place(error: Exception, names: Names) -> tuple[str | None, str | None]:
     if isinstance(error, NotFound):
         return "model", "model_not_found"
     if isinstance(error, InvalidName):
-        return "model", "invalid_value"
+        return "model", error.code
     if isinstance(error, InvalidField):
-        return error.field, "invalid_value"
+        return error.field, error.code
     if isinstance(error, BadRequest) and error.field:
-        return names(error.field), "context_length_exceeded" if error.field == "prompt" else "invalid_value"
+        return names(error.field), error.code
     return None, None
 
 
