@@ -9,7 +9,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test bench lint clean tools
+.PHONY: run test bench lint clean tools kernels
 
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules
@@ -31,10 +31,10 @@ run: .venv/runs
 	@echo "  $(BIN)/puna ui                  the page in your browser"
 	@echo "  curl http://localhost:11434/api/tags"
 
-test: lint $(CLIENTS)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY)
+test: kernels lint $(CLIENTS)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY)
 	$(BIN)/pytest
 
-bench: .venv/tests $(REGISTRY)
+bench: kernels .venv/tests $(REGISTRY)
 	$(BIN)/python -m benchmarks
 
 lint: .venv/clients tools
@@ -43,7 +43,7 @@ lint: .venv/clients tools
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
 clean:
-	rm -rf .venv .cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS) $(AGENTS)
+	rm -rf puna/kernels/libpuna_kernels.so .venv .cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS) $(AGENTS)
 	find puna tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # A virtual environment with a Python that is new enough.
@@ -61,6 +61,11 @@ $(BIN)/python:
 	@echo "that is about $$(( (10 + $(JOBS) - 1) / $(JOBS) )) min on the $(JOBS) cores here. pip says 'still running' meanwhile."
 	CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(BIN)/python -m pip install --disable-pip-version-check -e .
 	@touch $@
+
+# The kernels as they are now; pip compiled those of the day it installed Puna.
+kernels: puna/kernels/libpuna_kernels.so
+puna/kernels/libpuna_kernels.so: $(shell find puna/kernels/native -type f) | .venv/runs
+	@$(BIN)/python -m puna.kernels
 
 # What the tests need besides.
 .venv/tests: .venv/runs

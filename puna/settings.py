@@ -72,6 +72,8 @@ class Settings:
     """PUNA_MEMORY: bytes that models may take together; 0 means what the machine has free."""
     fetch_private: bool = False
     """PUNA_FETCH_PRIVATE: pictures at URLs may come from this machine and its network too."""
+    kernels: str = ""
+    """PUNA_KERNELS: "0" leaves all products to libllama; a variant's name ("avx2") keeps to it."""
 
     @property
     def url(self) -> str:
@@ -103,6 +105,7 @@ class Settings:
             no_history=_truth(get("OLLAMA_NOHISTORY")),
             memory=_count(get("PUNA_MEMORY"), cls.memory),
             fetch_private=_truth(get("PUNA_FETCH_PRIVATE")),
+            kernels=get("PUNA_KERNELS"),
         )
 
 

@@ -17,13 +17,19 @@ BELOW = {
     "inference": {"chat", "scheduling", "engine", "library"},
     "chat": set(),
     "scheduling": {"engine", "library"},
-    "engine": set(),
+    "engine": {"kernels"},
+    "kernels": set(),
     "library": set(),
 }
 EVERYONE = {"types", "settings", "modelfile", "gojson", "__version__"}
 """What any module may have of `puna` besides the rooms below it."""
 
-DOORS = {("cli/serve.py", "server"), ("cli/doctor.py", "library"), ("__main__.py", "cli")}
+DOORS = {
+    ("cli/serve.py", "server"),
+    ("cli/doctor.py", "library"),
+    ("cli/doctor.py", "engine"),
+    ("__main__.py", "cli"),
+}
 """Imports the list does not allow but a program must begin with."""
 
 _NATIVE = (

@@ -19,9 +19,11 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
 
     What a model misses is fetched from its registry, with `insecure` over HTTP.
     """
-    # The one import of the room below: this command works on the store itself, server or not.
+    # Imports of rooms below: this command works on the store and the engine themselves, server or not.
+    from puna.engine import kernels
     from puna.library import Library, check
 
+    print(f"kernels {kernels()}")
     settings = Settings.from_environment()
     library = Library(settings.models, no_prune=settings.no_prune)
     try:

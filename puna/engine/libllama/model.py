@@ -12,6 +12,7 @@ import llama_cpp as C
 import numpy as np
 
 from puna.engine.foreign import language_model
+from puna.engine.libllama.kernels import start_kernels
 from puna.engine.libllama.log import NO_REASON, Log
 from puna.engine.wordpiece import Normalizer, WordPiece
 from puna.types import BadRequest, LoadFailed
@@ -34,6 +35,7 @@ class Model:
     ) -> None:
         C.llama_backend_init()
         log = self.log = Log()
+        start_kernels()
         params = C.llama_model_default_params()
         params.n_gpu_layers = num_gpu
         if main_gpu is not None:

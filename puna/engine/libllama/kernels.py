@@ -1,0 +1,51 @@
+"""Our kernels, let into libllama."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import logging
+
+import llama_cpp.llama_cpp as C
+
+from puna.kernels import library
+from puna.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+_ROOM = 1024
+"""Bytes for what the kernels say of themselves."""
+
+
+@functools.cache
+def start_kernels() -> str:
+    """Let the kernels into libllama, for all models that are loaded from now on.
+
+    Returns which are in use ("avx2: q4_0 q8_0"), or "off" and why.
+    """
+    wanted = Settings.from_environment().kernels
+    path = library()
+    if wanted == "0":
+        words = "off: PUNA_KERNELS is 0"
+    elif path is None:
+        words = "off: not compiled (`python -m puna.kernels` says why)"
+    else:
+        words = _start(str(path), wanted)
+    logger.info("kernels: %s", words)
+    return words
+
+
+def _start(path: str, wanted: str) -> str:
+    try:
+        native = ctypes.CDLL(path)
+    except OSError as error:
+        return f"off: {error}"
+    said = ctypes.create_string_buffer(_ROOM)
+    libllama = ctypes.c_void_p(C._lib._handle)
+    runs = native.puna_kernels_start(libllama, wanted.encode(), said, ctypes.c_size_t(_ROOM))
+    words = said.value.decode()
+    return words if runs else f"off: {words}"
+
+
+if __name__ == "__main__":
+    print(start_kernels())

@@ -1,0 +1,76 @@
+// Activations as the kernels read them: each row a slice of 256 k in one piece, so that any rows make a tile.
+#pragma once
+
+#include <cstring>
+
+#include "panel.h"
+
+namespace puna {
+
+// A scale for every 32. `sum` is what the type's offset or min is multiplied with.
+template <class Q> struct alignas(64) BlockRow {
+    Q q[SLICE];
+    float d[SLICE_BLOCKS];
+    union {
+        int32_t start[SLICE_BLOCKS]; // minus the offset times the sum of the 32
+        float sum[SLICE_BLOCKS];     // d times the sum
+    };
+};
+
+// A scale for all 256, and the sums of each 16 or 32.
+struct alignas(64) SuperRow {
+    int8_t q[SLICE];
+    int16_t sums[SLICE / 16];
+    float d;
+};
+
+struct alignas(64) FloatRow {
+    float x[SLICE];
+};
+
+// What brings numbers up to `magnitude` to -127..127.
+inline float quantum(float magnitude) { return magnitude > 1e-30F ? 127.0F / magnitude : 0.0F; }
+
+template <class I, class U, int OFFSET, bool MINS> void quantise_blocks(const float *x, int blocks, uint8_t *out) {
+    auto &row = *reinterpret_cast<BlockRow<typename U::Activation> *>(out);
+    for (int b = 0; b < blocks; b++, x += BLOCK) {
+        const float magnitude = I::magnitude32(x);
+        int32_t sums[2];
+        if constexpr (sizeof(typename U::Activation) == 1) {
+            I::quantise32(x, quantum(magnitude), row.q + BLOCK * b, sums);
+        } else {
+            int8_t q[BLOCK];
+            I::quantise32(x, quantum(magnitude), q, sums);
+            U::spread(q, row.q + BLOCK * b);
+        }
+        row.d[b] = magnitude / 127.0F;
+        if constexpr (MINS)
+            row.sum[b] = row.d[b] * static_cast<float>(sums[0] + sums[1]);
+        else
+            row.start[b] = -OFFSET * (sums[0] + sums[1]);
+    }
+}
+
+template <class I, int GROUP> void quantise_super(const float *x, int blocks, uint8_t *out) {
+    auto &row = *reinterpret_cast<SuperRow *>(out);
+    float magnitude = 0;
+    for (int b = 0; b < blocks; b++) {
+        const float here = I::magnitude32(x + BLOCK * b);
+        magnitude = here > magnitude ? here : magnitude;
+    }
+    row.d = magnitude / 127.0F;
+    for (int b = 0; b < blocks; b++) {
+        int32_t sums[2];
+        I::quantise32(x + BLOCK * b, quantum(magnitude), row.q + BLOCK * b, sums);
+        if constexpr (GROUP == 16) {
+            row.sums[2 * b] = static_cast<int16_t>(sums[0]);
+            row.sums[2 * b + 1] = static_cast<int16_t>(sums[1]);
+        } else {
+            row.sums[b] = static_cast<int16_t>(sums[0] + sums[1]);
+        }
+    }
+}
+
+inline void copy_floats(const float *x, int blocks, uint8_t *out) { std::memcpy(out, x, sizeof(float) * BLOCK * blocks); }
+
+} // namespace puna

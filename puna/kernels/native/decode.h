@@ -1,0 +1,126 @@
+// A slice of a panel, spread out in the cache: numbers as the dot products want them, scales as vectors.
+#pragma once
+
+#include <type_traits>
+#include <utility>
+
+#include "panel.h"
+
+#define PUNA_INLINE inline __attribute__((always_inline))
+
+namespace puna {
+
+template <class F, int... i> PUNA_INLINE void unroll(F f, std::integer_sequence<int, i...>) {
+    (f(std::integral_constant<int, i>{}), ...);
+}
+
+// f(0), f(1), ... f(N - 1), each with a constant.
+template <int N, class F> PUNA_INLINE void unroll(F f) { unroll(f, std::make_integer_sequence<int, N>{}); }
+
+// The unit that computes a type: numbers above six bits have no room for sums in 16.
+template <class I, Type T>
+using UnitOf = std::conditional_t<T == Type::Q8_0 || T == Type::IQ4_NL || T == Type::IQ4_XS, typename I::Wide, typename I::Narrow>;
+
+// The offset of the numbers that the unit sees: MXFP4's values and wide numbers are lifted above zero where they must be.
+template <class I, Type T> constexpr int offset_of() {
+    if (T == Type::MXFP4) return 12;
+    if (std::is_same_v<UnitOf<I, T>, typename I::Wide>) return I::Wide::lift;
+    return format_of(T)->offset;
+}
+
+// The largest number that the unit sees.
+template <Type T> constexpr int top_of() { return T == Type::MXFP4 ? 24 : (1 << format_of(T)->bits) - 1; }
+
+template <class I, Type T> struct Decoded {
+    static constexpr Format format = *format_of(T);
+    using Unit = UnitOf<I, T>;
+    static constexpr bool super = format.scaling == Scaling::SUPER;
+    static constexpr bool mins = format.scaling == Scaling::MIN;
+    static constexpr int groups = SLICE / format.group;
+
+    alignas(64) uint8_t numbers[SLICE_BLOCKS * Unit::steps * 64];
+    alignas(64) float d[super ? 1 : SLICE_BLOCKS][COLUMNS];
+    alignas(64) float m[super || mins ? (super ? 1 : SLICE_BLOCKS) : 1][COLUMNS];
+    // SUPER: a scale for each group, and mins of two groups side by side in 16 bits each.
+    alignas(64) int32_t scale[super ? groups : 1][COLUMNS];
+    alignas(64) int32_t min[super ? groups / 2 : 1][COLUMNS];
+
+    void read(const uint8_t *slice, int blocks) {
+        constexpr Layout layout = layout_of(T);
+        const uint8_t *planes = slice + layout.header(blocks);
+        for (size_t line = 0; line < layout.slice(blocks); line += 64) I::prefetch(slice + line + AHEAD);
+        for (int b = 0; b < blocks; b++)
+            for (int v = 0; v < COLUMNS; v += I::lanes) read_numbers(planes + layout.numbers * b + 4 * v, numbers + Unit::steps * 64 * b, 4 * v);
+        for (int v = 0; v < COLUMNS; v += I::lanes) read_scales(slice, blocks, v);
+    }
+
+  private:
+    using Int = typename I::Int;
+    static constexpr int AHEAD = 4096; // bytes of weights that are on their way while a slice is computed
+
+    static PUNA_INLINE void read_numbers(const uint8_t *planes, uint8_t *out, int at) {
+        unroll<8>([&](auto step) {
+            Int x = low_bits<step>(planes);
+            if constexpr (format.bits == 5 || format.bits == 3) {
+                constexpr int place = format.bits - 1;
+                const Int bits = I::load(planes + (format.bits == 5 ? 256 : 128));
+                x = I::either(x, I::both(I::template shift<step - place>(bits), I::bytes(1 << place)));
+            } else if constexpr (format.bits == 6) {
+                const Int bits = I::load(planes + 256 + 64 * (step / 4));
+                x = I::either(x, I::both(I::template shift<2 * (step % 4) - 4>(bits), I::bytes(48)));
+            }
+            if constexpr (format.scaling == Scaling::TABLE) x = I::lookup(table(), x);
+            if constexpr (format.bits == 8 && Unit::lift == 0) x = I::flip_high(x);
+            Unit::put(out, step, at, x);
+        });
+    }
+
+    template <int step> static PUNA_INLINE Int low_bits(const uint8_t *planes) {
+        if constexpr (format.bits == 8) return I::load(planes + 64 * step);
+        if constexpr (format.bits < 4) return I::both(I::template shift<2 * (step % 4)>(I::load(planes + 64 * (step / 4))), I::bytes(3));
+        return I::both(I::template shift<(step < 4 ? 0 : 4)>(I::load(planes + 64 * (step % 4))), I::bytes(15));
+    }
+
+    static const uint8_t *table() {
+        struct Table {
+            uint8_t values[16];
+            Table() {
+                for (int i = 0; i < 16; i++)
+                    values[i] = static_cast<uint8_t>((T == Type::MXFP4 ? MXFP4_VALUES : IQ4_VALUES)[i] + offset_of<I, T>());
+            }
+        };
+        static const Table made;
+        return made.values;
+    }
+
+    PUNA_INLINE void read_scales(const uint8_t *slice, int blocks, int v) {
+        if constexpr (super)
+            read_super_scales(slice, v);
+        else if constexpr (T == Type::IQ4_XS)
+            for (int b = 0; b < blocks; b++)
+                I::storef(d[b] + v, I::mul(I::halves(slice + 2 * v), I::to_float(I::signed_bytes(slice + 2 * COLUMNS + COLUMNS * b + v))));
+        else
+            for (int b = 0; b < blocks; b++) {
+                const uint8_t *at = slice + layout_of(T).scales * b;
+                I::storef(d[b] + v, T == Type::MXFP4 ? I::exponents(at + v) : I::halves(at + 2 * v));
+                if constexpr (mins) I::storef(m[b] + v, I::halves(at + 2 * COLUMNS + 2 * v));
+            }
+    }
+
+    // A constant offset is a min like the scale itself.
+    PUNA_INLINE void read_super_scales(const uint8_t *slice, int v) {
+        constexpr bool own_mins = format.offset == 0;
+        const typename I::Float scale_of_all = I::halves(slice + 2 * v);
+        I::storef(d[0] + v, scale_of_all);
+        I::storef(m[0] + v, own_mins ? I::halves(slice + 2 * COLUMNS + 2 * v) : I::mul(scale_of_all, I::broadcast(format.offset)));
+        const uint8_t *scales = slice + (own_mins ? 4 : 2) * COLUMNS + v, *least = scales + COLUMNS * groups;
+        for (int j = 0; j < groups; j++) I::store(scale[j] + v, Unit::scale(I::signed_bytes(scales + COLUMNS * j)));
+        for (int j = 0; j < groups; j += 2) {
+            const Int even = own_mins ? I::unsigned_bytes(least + COLUMNS * j) : I::signed_bytes(scales + COLUMNS * j);
+            const Int odd = own_mins ? I::unsigned_bytes(least + COLUMNS * (j + 1)) : I::signed_bytes(scales + COLUMNS * (j + 1));
+            I::store(min[j / 2] + v, I::side_by_side(even, odd));
+        }
+    }
+};
+
+} // namespace puna

@@ -1,0 +1,137 @@
+// The way into libllama: a buffer type for weights, and the ops that go through it.
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <memory>
+
+#include "multiplication.h"
+#include "reference.h"
+
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+
+namespace puna {
+namespace {
+
+const Ggml *ggml;
+
+struct GgmlTeam final : Team {
+    Threadpool *pool;
+    explicit GgmlTeam(const ComputeParams &params) : Team(params.ith, params.nth), pool(params.threadpool) {}
+    void barrier() override { ggml->barrier(pool); }
+    void restart() override { ggml->chunk_set(pool, size); }
+    int64_t take() override { return ggml->chunk_add(pool, 1); }
+};
+
+// An operation, as ggml calls it.
+struct Adapter final : TensorTraits {
+    std::unique_ptr<const Multiplication> operation;
+
+    explicit Adapter(const Kernel &kernel) : operation(new Multiplication(kernel)) {}
+    bool work_size(int threads, const Tensor *op, size_t &size) override {
+        size = operation->work_size(threads, *op) + 64;
+        return true;
+    }
+    bool compute_forward(ComputeParams *params, Tensor *op) override {
+        GgmlTeam team(*params);
+        auto *work = static_cast<uint8_t *>(params->wdata);
+        operation->compute(team, work + (64 - reinterpret_cast<uintptr_t>(work) % 64) % 64, *op);
+        return true;
+    }
+};
+
+// The types whose kernels passed their test.
+std::map<Type, std::unique_ptr<Adapter>> adapters;
+
+Adapter *adapter_for(const Tensor &weights) {
+    const auto found = adapters.find(weights.type);
+    return found != adapters.end() && Multiplication::fits(weights) ? found->second.get() : nullptr;
+}
+
+BufferType *buffer_type();
+
+struct Extra final : ExtraBufferType {
+    bool supports_op(Device *, const Tensor *op) override { return of(op) != nullptr; }
+    TensorTraits *get_tensor_traits(const Tensor *op) override { return of(op); }
+
+  private:
+    static Adapter *of(const Tensor *op) {
+        const bool ours = op->src[0] && op->src[0]->buffer && op->src[0]->buffer->buft == buffer_type();
+        return ours && Multiplication::covers(*op) ? adapter_for(*op->src[0]) : nullptr;
+    }
+};
+
+const char *get_name(BufferType *) { return "CPU_PUNA"; }
+size_t get_alignment(BufferType *) { return 64; }
+size_t get_alloc_size(BufferType *, const Tensor *weights) {
+    return Multiplication::fits(*weights) ? Multiplication::packed_size(*weights) : weights->nb[3] * static_cast<size_t>(weights->ne[3]);
+}
+void set_tensor(Buffer *, Tensor *weights, const void *data, size_t, size_t) {
+    Multiplication::pack(*weights, static_cast<const uint8_t *>(data));
+}
+
+// Huge pages spare a walk through the page table for every 4 KB of weights.
+void ask_for_huge_pages([[maybe_unused]] const Buffer *buffer, [[maybe_unused]] void *base) {
+#ifdef __linux__
+    constexpr uintptr_t page = 2 << 20;
+    const auto from = (reinterpret_cast<uintptr_t>(base) + page - 1) / page * page;
+    const auto to = (reinterpret_cast<uintptr_t>(base) + buffer->size) / page * page;
+    if (to > from) madvise(reinterpret_cast<void *>(from), to - from, MADV_HUGEPAGE);
+#endif
+}
+
+Buffer *alloc_buffer(BufferType *type, size_t size) {
+    Buffer *buffer = ggml->alloc_buffer(ggml->cpu_buffer_type(), size);
+    if (!buffer) return nullptr;
+    ask_for_huge_pages(buffer, buffer->get_base(buffer));
+    buffer->buft = type;
+    buffer->set_tensor = set_tensor;
+    buffer->get_tensor = nullptr;
+    buffer->cpy_tensor = nullptr;
+    return buffer;
+}
+
+BufferType *buffer_type() {
+    static Extra extra;
+    static BufferType type{get_name, alloc_buffer, get_alignment, nullptr, get_alloc_size, nullptr, nullptr, &extra};
+    return &type;
+}
+
+std::string name_of(Type type) { return ggml->type_name(type); }
+
+// Take into use what this processor can run and what computes right. Returns what to say of it.
+std::string start(const char *wanted) {
+    const Variant *best = variant(wanted);
+    if (!best) return *wanted ? std::string("no variant ") + wanted + " runs on this processor" : "none for this processor";
+    std::string used, wrong;
+    for (const Format &format : FORMATS) {
+        const Kernel *kernel = best->kernel(format.type);
+        if (!kernel || !kernel->pays) continue;
+        const bool right = agrees(*kernel);
+        (right ? used : wrong) += " " + name_of(format.type);
+        if (right) adapters[format.type] = std::make_unique<Adapter>(*kernel);
+    }
+    if (adapters.empty()) return "none computed right";
+    BufferType *type = buffer_type();
+    type->device = ggml->registry_device(ggml->cpu_registry(), 0);
+    auto &types = ggml->extra_buffer_types();
+    types.insert(types.begin(), type);
+    return std::string(best->name) + ":" + used + (wrong.empty() ? "" : "; wrong, and not used:" + wrong);
+}
+
+} // namespace
+} // namespace puna
+
+// Let the kernels into `libllama`, the system's handle of the loaded library; to be called once, before the first model is loaded. `wanted`
+// names a variant, or is empty for the best. Returns whether they are in; `words` tells which, or why not.
+extern "C" __attribute__((visibility("default"))) int puna_kernels_start(void *libllama, const char *wanted, char *words, size_t size) {
+    std::string said;
+    puna::ggml = puna::Ggml::find(libllama, said);
+    if (puna::ggml) said = puna::start(wanted);
+    std::snprintf(words, size, "%s", said.c_str());
+    return !puna::adapters.empty();
+}
+
+// The buffer type that weights go to, for tests of single ops.
+extern "C" __attribute__((visibility("default"))) void *puna_kernels_buffer_type() { return puna::buffer_type(); }

@@ -1,0 +1,183 @@
+#include "format.h"
+
+#include <cmath>
+#include <cstring>
+
+namespace puna {
+
+const int8_t IQ4_VALUES[16] = {-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113};
+const int8_t MXFP4_VALUES[16] = {0, 1, 2, 3, 4, 6, 8, 12, 0, -1, -2, -3, -4, -6, -8, -12};
+
+namespace {
+
+uint16_t half_at(const uint8_t *bytes) {
+    uint16_t value;
+    std::memcpy(&value, bytes, 2);
+    return value;
+}
+
+// 16 bytes hold the low and then the high nibbles of 32 numbers.
+void nibbles(const uint8_t *bytes, uint8_t *q) {
+    for (int i = 0; i < 16; i++) {
+        q[i] = bytes[i] & 15;
+        q[i + 16] = bytes[i] >> 4;
+    }
+}
+
+// 32 bits, one for each of 32 numbers.
+void fifth_bits(const uint8_t *bytes, uint8_t *q) {
+    for (int i = 0; i < 32; i++) q[i] |= (bytes[i / 8] >> (i % 8) & 1) << 4;
+}
+
+// 32 bytes hold the low nibbles of 32 numbers and the high ones of the 32 that follow, four times.
+void wide_nibbles(const uint8_t *bytes, uint8_t *q) {
+    for (int j = 0; j < 4; j++)
+        for (int i = 0; i < 32; i++) {
+            q[64 * j + i] = bytes[32 * j + i] & 15;
+            q[64 * j + 32 + i] = bytes[32 * j + i] >> 4;
+        }
+}
+
+// Two bits of each of 256 numbers: 32 bytes serve four runs of 32.
+void pairs_of_bits(const uint8_t *bytes, uint8_t *q) {
+    for (int n = 0; n < 2; n++)
+        for (int j = 0; j < 4; j++)
+            for (int i = 0; i < 32; i++) q[128 * n + 32 * j + i] = bytes[32 * n + i] >> (2 * j) & 3;
+}
+
+// Q4_K's and Q5_K's eight scales and mins of six bits in twelve bytes.
+void scales_and_mins(const uint8_t *bytes, Parts &parts) {
+    for (int j = 0; j < 4; j++) {
+        parts.scale[j] = static_cast<int8_t>(bytes[j] & 63);
+        parts.min[j] = bytes[j + 4] & 63;
+        parts.scale[j + 4] = static_cast<int8_t>((bytes[j + 8] & 15) | (bytes[j] >> 6) << 4);
+        parts.min[j + 4] = static_cast<uint8_t>((bytes[j + 8] >> 4) | (bytes[j + 4] >> 6) << 4);
+    }
+}
+
+void q2_k(const uint8_t *block, Parts &parts) {
+    for (int j = 0; j < 16; j++) {
+        parts.scale[j] = block[j] & 15;
+        parts.min[j] = block[j] >> 4;
+    }
+    pairs_of_bits(block + 16, parts.q);
+    parts.d = half_at(block + 80);
+    parts.m = half_at(block + 82);
+}
+
+void q3_k(const uint8_t *block, Parts &parts) {
+    pairs_of_bits(block + 32, parts.q);
+    for (int j = 0; j < 8; j++)
+        for (int i = 0; i < 32; i++) parts.q[32 * j + i] |= (block[i] >> j & 1) << 2;
+    const uint8_t *scales = block + 96;
+    for (int j = 0; j < 16; j++) {
+        const int low = j < 8 ? scales[j] & 15 : scales[j - 8] >> 4;
+        const int high = scales[8 + j % 4] >> (2 * (j / 4)) & 3;
+        parts.scale[j] = static_cast<int8_t>((low | high << 4) - 32);
+    }
+    parts.d = half_at(block + 108);
+}
+
+void q5_k(const uint8_t *block, Parts &parts) {
+    wide_nibbles(block + 48, parts.q);
+    for (int j = 0; j < 8; j++)
+        for (int i = 0; i < 32; i++) parts.q[32 * j + i] |= (block[16 + i] >> j & 1) << 4;
+}
+
+void q6_k(const uint8_t *block, Parts &parts) {
+    for (int n = 0; n < 2; n++)
+        for (int j = 0; j < 4; j++)
+            for (int i = 0; i < 32; i++) {
+                const uint8_t low = block[64 * n + 32 * (j % 2) + i] >> (j < 2 ? 0 : 4) & 15;
+                const uint8_t high = block[128 + 32 * n + i] >> (2 * j) & 3;
+                parts.q[128 * n + 32 * j + i] = static_cast<uint8_t>(low | high << 4);
+            }
+    std::memcpy(parts.scale, block + 192, 16);
+    parts.d = half_at(block + 208);
+}
+
+void iq4_xs(const uint8_t *block, Parts &parts) {
+    const uint16_t high = half_at(block + 2);
+    for (int j = 0; j < 8; j++) {
+        const int low = block[4 + j / 2] >> (4 * (j % 2)) & 15;
+        parts.scale[j] = static_cast<int8_t>((low | (high >> (2 * j) & 3) << 4) - 32);
+        nibbles(block + 8 + 16 * j, parts.q + 32 * j);
+    }
+}
+
+} // namespace
+
+void take_apart(Type type, const uint8_t *block, Parts &parts) {
+    if (type != Type::MXFP4) parts.d = half_at(block);
+    switch (type) {
+    case Type::Q4_0:
+    case Type::IQ4_NL: nibbles(block + 2, parts.q); break;
+    case Type::Q4_1:
+        parts.m = half_at(block + 2);
+        nibbles(block + 4, parts.q);
+        break;
+    case Type::Q5_0:
+        nibbles(block + 6, parts.q);
+        fifth_bits(block + 2, parts.q);
+        break;
+    case Type::Q5_1:
+        parts.m = half_at(block + 2);
+        nibbles(block + 8, parts.q);
+        fifth_bits(block + 4, parts.q);
+        break;
+    case Type::Q8_0:
+        for (int i = 0; i < 32; i++) parts.q[i] = block[2 + i] ^ 0x80;
+        break;
+    case Type::MXFP4:
+        parts.d = block[0];
+        nibbles(block + 1, parts.q);
+        break;
+    case Type::IQ4_XS: iq4_xs(block, parts); break;
+    case Type::Q2_K: q2_k(block, parts); break;
+    case Type::Q3_K: q3_k(block, parts); break;
+    case Type::Q4_K:
+    case Type::Q5_K:
+        parts.m = half_at(block + 2);
+        scales_and_mins(block + 4, parts);
+        if (type == Type::Q4_K)
+            wide_nibbles(block + 16, parts.q);
+        else
+            q5_k(block, parts);
+        break;
+    case Type::Q6_K: q6_k(block, parts); break;
+    default: break;
+    }
+}
+
+float half_to_float(uint16_t bits) {
+    const int sign = bits >> 15, exponent = bits >> 10 & 31, fraction = bits & 1023;
+    float value;
+    if (exponent == 31)
+        value = fraction ? NAN : INFINITY;
+    else if (exponent)
+        value = std::ldexp(1024.0F + static_cast<float>(fraction), exponent - 25);
+    else
+        value = std::ldexp(static_cast<float>(fraction), -24);
+    return sign ? -value : value;
+}
+
+float exponent_to_float(uint8_t e) { return std::ldexp(1.0F, e - 128); }
+
+double value_of(const Format &format, const Parts &parts, int k) {
+    const double q = parts.q[k];
+    const int part = k / format.group;
+    switch (format.scaling) {
+    case Scaling::OFFSET: return half_to_float(parts.d) * (q - format.offset);
+    case Scaling::MIN: return half_to_float(parts.d) * q + half_to_float(parts.m);
+    case Scaling::TABLE:
+        if (format.type == Type::MXFP4) return double{exponent_to_float(static_cast<uint8_t>(parts.d))} * MXFP4_VALUES[parts.q[k]];
+        return double{half_to_float(parts.d)} * (format.block == 256 ? parts.scale[part] : 1) * IQ4_VALUES[parts.q[k]];
+    case Scaling::SUPER:
+        if (format.offset) return double{half_to_float(parts.d)} * parts.scale[part] * (q - format.offset);
+        return double{half_to_float(parts.d)} * parts.scale[part] * q - double{half_to_float(parts.m)} * parts.min[part];
+    case Scaling::FLOAT: break;
+    }
+    return 0;
+}
+
+} // namespace puna

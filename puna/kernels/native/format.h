@@ -1,0 +1,74 @@
+// The types of weights, as GGUF files hold them, taken apart into whole numbers and scales.
+#pragma once
+
+#include <cstdint>
+
+#include "ggml.h"
+
+namespace puna {
+
+// How a weight is made of its number q in 0..2^bits-1.
+enum class Scaling {
+    OFFSET, // d * (q - offset), a d for 32
+    MIN,    // d * q + m, a d and an m for 32
+    TABLE,  // d * table[q], a d for 32
+    SUPER,  // d * scale * q - m * min, a d and an m for 256, whole scales and mins for 16 or 32
+    FLOAT,  // the number itself
+};
+
+struct Format {
+    Type type;
+    Scaling scaling;
+    int bits;
+    int offset;
+    int block;        // weights in a block of the file
+    int block_bytes;  // its size
+    int group;        // weights that share a scale
+};
+
+// A block taken apart. Scales are float16 bits, but MXFP4's, an exponent of two.
+struct Parts {
+    uint8_t q[256];
+    uint16_t d, m;
+    int8_t scale[16];
+    uint8_t min[16];
+};
+
+inline constexpr Format FORMATS[] = {
+    {Type::Q4_0, Scaling::OFFSET, 4, 8, 32, 18, 32},
+    {Type::Q4_1, Scaling::MIN, 4, 0, 32, 20, 32},
+    {Type::Q5_0, Scaling::OFFSET, 5, 16, 32, 22, 32},
+    {Type::Q5_1, Scaling::MIN, 5, 0, 32, 24, 32},
+    {Type::Q8_0, Scaling::OFFSET, 8, 128, 32, 34, 32},
+    {Type::IQ4_NL, Scaling::TABLE, 4, 0, 32, 18, 32},
+    {Type::MXFP4, Scaling::TABLE, 4, 0, 32, 17, 32},
+    {Type::IQ4_XS, Scaling::TABLE, 4, 0, 256, 136, 32},
+    {Type::Q2_K, Scaling::SUPER, 2, 0, 256, 84, 16},
+    {Type::Q3_K, Scaling::SUPER, 3, 4, 256, 110, 16},
+    {Type::Q4_K, Scaling::SUPER, 4, 0, 256, 144, 32},
+    {Type::Q5_K, Scaling::SUPER, 5, 0, 256, 176, 32},
+    {Type::Q6_K, Scaling::SUPER, 6, 32, 256, 210, 16},
+    {Type::F16, Scaling::FLOAT, 16, 0, 32, 64, 32},
+    {Type::BF16, Scaling::FLOAT, 16, 0, 32, 64, 32},
+};
+
+// Null if the type is not ours.
+constexpr const Format *format_of(Type type) {
+    for (const Format &format : FORMATS)
+        if (format.type == type) return &format;
+    return nullptr;
+}
+
+void take_apart(Type type, const uint8_t *block, Parts &parts);
+
+// The values that TABLE types count in; MXFP4's are doubled, and its scales halved.
+extern const int8_t IQ4_VALUES[16];
+extern const int8_t MXFP4_VALUES[16];
+
+float half_to_float(uint16_t bits);
+float exponent_to_float(uint8_t e); // 2^(e - 128), MXFP4's halved scale
+
+// The weight at `k` of a block, in the plainest way.
+double value_of(const Format &format, const Parts &parts, int k);
+
+} // namespace puna

@@ -1,0 +1,194 @@
+// The product of panels with rows, written once for all processors.
+//
+// A slice of some panels is decoded into the cache, then all rows pass over it in tiles: R rows by 16 columns. Sums
+// over 32 or 256 k are whole numbers; floats are added in the order of k alone. So the tile that a row happens to be
+// in, and how many threads share the work, change no bit of its result.
+#pragma once
+
+#include "activation.h"
+#include "decode.h"
+#include "kernel.h"
+
+namespace puna {
+
+template <class I> constexpr int VECTORS = COLUMNS / I::lanes;
+template <class I, int R> using Ints = typename I::Int[R][VECTORS<I>];
+template <class I, int R> using Floats = typename I::Float[R][VECTORS<I>];
+
+// sums = the dot products of STEPS steps, as whole numbers of 32 bits or what `widen` makes them from.
+template <class I, class U, int R, int STEPS>
+PUNA_INLINE void dot(const uint8_t *w, const uint8_t *const (&a)[R], Ints<I, R> &sums) {
+    unroll<STEPS>([&](auto step) {
+        typename I::Int v[VECTORS<I>];
+        for (int c = 0; c < VECTORS<I>; c++) v[c] = I::load(w + 64 * step + 4 * I::lanes * c);
+        for (int r = 0; r < R; r++) {
+            const typename I::Int x = I::broadcast4(a[r] + 4 * step);
+            for (int c = 0; c < VECTORS<I>; c++)
+                sums[r][c] = step == 0 ? U::product(v[c], x) : U::accumulate(sums[r][c], v[c], x);
+        }
+    });
+}
+
+// Types with a scale for every 32 k.
+template <class I, Type T, int R>
+PUNA_INLINE void multiply_blocks(const Decoded<I, T> &w, int blocks, const uint8_t *const (&rows)[R], Floats<I, R> &out) {
+    using U = UnitOf<I, T>;
+    using Activations = BlockRow<typename U::Activation>;
+    constexpr int depth = U::depth(top_of<T>()) < U::steps ? U::depth(top_of<T>()) : U::steps;
+    for (auto &row : out)
+        for (auto &x : row) x = I::zerof();
+    for (int b = 0; b < blocks; b++) {
+        const uint8_t *numbers = w.numbers + 64 * U::steps * b;
+        const uint8_t *a[R];
+        for (int r = 0; r < R; r++) a[r] = rows[r] + 4 * U::steps * b;
+        Ints<I, R> total;
+        unroll<U::steps / depth>([&](auto part) {
+            Ints<I, R> sums;
+            const uint8_t *here[R];
+            for (int r = 0; r < R; r++) here[r] = a[r] + 4 * depth * part;
+            dot<I, U, R, depth>(numbers + 64 * depth * part, here, sums);
+            for (int r = 0; r < R; r++)
+                for (int c = 0; c < VECTORS<I>; c++)
+                    total[r][c] = part == 0 ? U::widen(sums[r][c]) : I::add(total[r][c], U::widen(sums[r][c]));
+        });
+        for (int r = 0; r < R; r++) {
+            const auto &x = *reinterpret_cast<const Activations *>(rows[r]);
+            const typename I::Float d = I::broadcast(x.d[b]);
+            for (int c = 0; c < VECTORS<I>; c++) {
+                if constexpr (offset_of<I, T>() != 0) total[r][c] = I::add(total[r][c], I::broadcast4(x.start + b));
+                out[r][c] = I::fma(I::to_float(total[r][c]), I::mul(d, I::loadf(w.d[b] + I::lanes * c)), out[r][c]);
+                if constexpr (Decoded<I, T>::mins)
+                    out[r][c] = I::fma(I::broadcast(x.sum[b]), I::loadf(w.m[b] + I::lanes * c), out[r][c]);
+            }
+        }
+    }
+}
+
+// Types with whole scales below one for 256 k.
+template <class I, Type T, int R>
+PUNA_INLINE void multiply_super(const Decoded<I, T> &w, const uint8_t *const (&rows)[R], Floats<I, R> &out) {
+    using U = UnitOf<I, T>;
+    using D = Decoded<I, T>;
+    constexpr int steps = D::format.group / 4;
+    constexpr int depth = U::depth(top_of<T>()) < steps ? U::depth(top_of<T>()) : steps;
+    Ints<I, R> total;
+    for (auto &row : total)
+        for (auto &x : row) x = I::zero();
+    for (int j = 0; j < D::groups; j++) {
+        unroll<steps / depth>([&](auto part) {
+            const int at = steps * j + depth * part;
+            Ints<I, R> sums;
+            const uint8_t *a[R];
+            for (int r = 0; r < R; r++) a[r] = rows[r] + 4 * at;
+            dot<I, U, R, depth>(w.numbers + 64 * at, a, sums);
+            for (int c = 0; c < VECTORS<I>; c++) {
+                const typename I::Int scale = I::load(w.scale[j] + I::lanes * c);
+                for (int r = 0; r < R; r++) total[r][c] = I::add(total[r][c], U::scaled(sums[r][c], scale));
+            }
+        });
+    }
+    for (int r = 0; r < R; r++) {
+        const auto &x = *reinterpret_cast<const SuperRow *>(rows[r]);
+        for (int c = 0; c < VECTORS<I>; c++) {
+            typename I::Int least = I::zero();
+            for (int j = 0; j < D::groups / 2; j++)
+                least = I::add(least, I::pairs(I::load(w.min[j] + I::lanes * c), I::broadcast4(x.sums + 2 * j)));
+            const typename I::Float sum = I::mul(I::to_float(total[r][c]), I::loadf(w.d[0] + I::lanes * c));
+            out[r][c] = I::mul(I::broadcast(x.d), I::fnma(I::to_float(least), I::loadf(w.m[0] + I::lanes * c), sum));
+        }
+    }
+}
+
+// Add a tile to its targets, or let it be their beginning. `columns`: how many of the 16 there are.
+template <class I, int R>
+PUNA_INLINE void deliver(const Floats<I, R> &out, const Row *rows, int64_t column, int64_t columns, bool first) {
+    for (int r = 0; r < R; r++) {
+        float *target = rows[r].target + column;
+        if (columns >= COLUMNS) {
+            for (int c = 0; c < VECTORS<I>; c++) {
+                float *at = target + I::lanes * c;
+                I::storef(at, first ? out[r][c] : I::addf(I::loadf(at), out[r][c]));
+            }
+        } else {
+            float values[COLUMNS];
+            for (int c = 0; c < VECTORS<I>; c++) I::storef(values + I::lanes * c, out[r][c]);
+            for (int64_t c = 0; c < columns; c++) target[c] = first ? values[c] : target[c] + values[c];
+        }
+    }
+}
+
+// One slice of one product.
+template <class I, Type T> class Sweep {
+  public:
+    static constexpr int64_t row_bytes = Decoded<I, T>::super ? sizeof(SuperRow) : sizeof(BlockRow<typename UnitOf<I, T>::Activation>);
+    static constexpr int panels = sizeof(Decoded<I, T>) > 8192 ? 2 : 4; // that lie decoded in the first cache at once
+
+    static void multiply(const Product &p) {
+        Decoded<I, T> decoded[panels];
+        constexpr Layout layout = layout_of(T);
+        const size_t panel_bytes = layout.panel(p.blocks);
+        // Few rows are bound by memory: panel after panel, the weights are one stream.
+        const int64_t together = COLUMNS * (p.row_count > FEW ? panels : 1);
+        for (int64_t column = 0; column < p.columns; column += together) {
+            const uint8_t *slice = p.panels + panel_bytes * (column / COLUMNS);
+            const uint8_t *activations = p.activations;
+            for (int64_t block = 0; block < p.blocks; block += SLICE_BLOCKS) {
+                const int blocks = static_cast<int>(p.blocks - block < SLICE_BLOCKS ? p.blocks - block : SLICE_BLOCKS);
+                const int64_t width = p.columns - column < together ? p.columns - column : together;
+                for (int64_t n = 0; COLUMNS * n < width; n++) decoded[n].read(slice + panel_bytes * n, blocks);
+                const Part part{decoded, blocks, activations, p.first_column + column, width, block == 0};
+                int64_t at = 0;
+                for (; at + I::rows <= p.row_count; at += I::rows) tile<I::rows>(part, p.rows + at);
+                rest<I::rows / 2>(part, p.rows + at, p.row_count - at);
+                slice += layout.slice(blocks);
+                activations += p.slice_stride;
+            }
+        }
+    }
+
+  private:
+    static constexpr int64_t FEW = 8;
+
+    struct Part {
+        const Decoded<I, T> *decoded;
+        int blocks;
+        const uint8_t *activations;
+        int64_t column, width;
+        bool first;
+    };
+
+    template <int R> static void rest(const Part &part, const Row *rows, int64_t count) {
+        if (count & R) {
+            tile<R>(part, rows);
+            rows += R;
+        }
+        if constexpr (R > 1) rest<R / 2>(part, rows, count);
+    }
+
+    template <int R> static void tile(const Part &part, const Row *rows) {
+        const uint8_t *a[R];
+        for (int r = 0; r < R; r++) a[r] = part.activations + row_bytes * rows[r].source;
+        for (int64_t n = 0; COLUMNS * n < part.width; n++) {
+            Floats<I, R> out;
+            if constexpr (Decoded<I, T>::super)
+                multiply_super<I, T, R>(part.decoded[n], a, out);
+            else
+                multiply_blocks<I, T, R>(part.decoded[n], part.blocks, a, out);
+            deliver<I, R>(out, rows, part.column + COLUMNS * n, part.width - COLUMNS * n, part.first);
+        }
+    }
+};
+
+template <class I, Type T> constexpr Kernel kernel() {
+    using U = UnitOf<I, T>;
+    using S = Sweep<I, T>;
+    constexpr Format format = *format_of(T);
+    constexpr bool pays = std::is_same_v<U, typename I::Narrow> || I::wide_pays;
+    if constexpr (Decoded<I, T>::super)
+        return {T, pays, S::row_bytes, SLICE, COLUMNS * S::panels, quantise_super<I, format.group>, S::multiply};
+    else
+        return {T, pays, S::row_bytes, BLOCK, COLUMNS * S::panels,
+                quantise_blocks<I, U, offset_of<I, T>(), format.scaling == Scaling::MIN>, S::multiply};
+}
+
+} // namespace puna

@@ -1,0 +1,136 @@
+// AVX2 with FMA and F16C: vectors of 8 columns, products of bytes summed in 16 bits.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace puna {
+
+struct Avx2 {
+    static constexpr int lanes = 8;
+    static constexpr int rows = 4; // of a tile
+    // Products of 16 bits do half as much; libllama's own are as fast, and read less memory.
+    static constexpr bool wide_pays = false;
+    using Int = __m256i;
+    using Float = __m256;
+
+    static Int load(const void *p) { return _mm256_loadu_si256(static_cast<const Int *>(p)); }
+    static void store(void *p, Int x) { _mm256_storeu_si256(static_cast<Int *>(p), x); }
+    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T0); }
+    static Int broadcast4(const void *p) { return _mm256_set1_epi32(*static_cast<const int32_t *>(p)); }
+    static Int bytes(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
+    static Int both(Int a, Int b) { return _mm256_and_si256(a, b); }
+    static Int either(Int a, Int b) { return _mm256_or_si256(a, b); }
+    static Int add(Int a, Int b) { return _mm256_add_epi32(a, b); }
+    static Int zero() { return _mm256_setzero_si256(); }
+    static Int flip_high(Int x) { return _mm256_xor_si256(x, bytes(0x80)); }
+    // The low 16 bits of each lane of `even`, and above them those of `odd`.
+    static Int side_by_side(Int even, Int odd) {
+        return _mm256_or_si256(_mm256_slli_epi32(odd, 16), _mm256_and_si256(even, _mm256_set1_epi32(0xffff)));
+    }
+    // Shift 16-bit lanes right, or left if N < 0.
+    template <int N> static Int shift(Int x) {
+        if constexpr (N > 0) return _mm256_srli_epi16(x, N);
+        if constexpr (N < 0) return _mm256_slli_epi16(x, -N);
+        return x;
+    }
+    static Int lookup(const void *table16, Int index) {
+        return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i *>(table16))), index);
+    }
+    // Sums of products of pairs of 16 bits.
+    static Int pairs(Int a, Int b) { return _mm256_madd_epi16(a, b); }
+
+    static Float loadf(const float *p) { return _mm256_loadu_ps(p); }
+    static void storef(float *p, Float x) { _mm256_storeu_ps(p, x); }
+    static Float broadcast(float x) { return _mm256_set1_ps(x); }
+    static Float to_float(Int x) { return _mm256_cvtepi32_ps(x); }
+    static Float zerof() { return _mm256_setzero_ps(); }
+    static Float addf(Float a, Float b) { return _mm256_add_ps(a, b); }
+    static Float mul(Float a, Float b) { return _mm256_mul_ps(a, b); }
+    static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
+    static Float fnma(Float a, Float b, Float c) { return _mm256_fnmadd_ps(a, b, c); }
+    static Float halves(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
+    // Signed and unsigned bytes, a lane each, as floats and as whole numbers.
+    static Int signed_bytes(const void *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
+    static Int unsigned_bytes(const void *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
+    // 2^(e - 128) of bytes e.
+    static Float exponents(const void *p) {
+        const Int e = unsigned_bytes(p);
+        const Int normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
+        const Int small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
+        return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, small, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
+    }
+
+    // The largest magnitude of 32 floats.
+    static float magnitude32(const float *x) {
+        const Float sign = _mm256_set1_ps(-0.0F);
+        Float most = _mm256_andnot_ps(sign, _mm256_loadu_ps(x));
+        for (int i = 8; i < 32; i += 8) most = _mm256_max_ps(most, _mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)));
+        __m128 half = _mm_max_ps(_mm256_castps256_ps128(most), _mm256_extractf128_ps(most, 1));
+        half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+        return _mm_cvtss_f32(_mm_max_ss(half, _mm_shuffle_ps(half, half, 1)));
+    }
+    // 32 floats times `scale`, rounded to the nearest whole number, as bytes. Returns the sums of the two halves.
+    static void quantise32(const float *x, float scale, int8_t *q, int32_t sums[2]) {
+        const Float s = _mm256_set1_ps(scale);
+        Int i[4];
+        for (int j = 0; j < 4; j++) i[j] = _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_loadu_ps(x + 8 * j), s));
+        sums[0] = sum(_mm256_add_epi32(i[0], i[1]));
+        sums[1] = sum(_mm256_add_epi32(i[2], i[3]));
+        const Int packed = _mm256_packs_epi16(_mm256_packs_epi32(i[0], i[1]), _mm256_packs_epi32(i[2], i[3]));
+        store(q, _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
+    }
+
+    // Unsigned bytes of weights times signed bytes of activations: 4 k a lane and step.
+    struct Narrow {
+        using Activation = int8_t;
+        static constexpr int steps = 8;
+        static constexpr int lift = 0; // what is added to signed weights
+        // Steps that fit in 16 bits when no weight is above `top` and no activation beyond 127.
+        static constexpr int depth(int top) {
+            const int most = 32767 / (2 * 127 * top);
+            return most >= 8 ? 8 : most >= 4 ? 4 : most >= 2 ? 2 : 1;
+        }
+        static Int product(Int w, Int a) { return _mm256_maddubs_epi16(w, a); }
+        static Int accumulate(Int sum, Int w, Int a) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, a)); }
+        static Int widen(Int sum) { return _mm256_madd_epi16(sum, _mm256_set1_epi16(1)); }
+        // A scale for each column, as `scaled` wants it.
+        static Int scale(Int x) { return side_by_side(x, x); }
+        static Int scaled(Int sum, Int scale) { return _mm256_madd_epi16(sum, scale); }
+        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
+    };
+
+    // Signed weights of 8 bits and activations as 16 bits: 2 k a lane and step, k 0 and 2, then 1 and 3 of each four.
+    struct Wide {
+        using Activation = int16_t;
+        static constexpr int steps = 16;
+        static constexpr int lift = 0;
+        static constexpr int depth(int) { return steps; }
+        static Int product(Int w, Int a) { return _mm256_madd_epi16(w, a); }
+        static Int accumulate(Int sum, Int w, Int a) { return _mm256_add_epi32(sum, _mm256_madd_epi16(w, a)); }
+        static Int widen(Int sum) { return sum; }
+        // x: signed bytes.
+        static void put(uint8_t *numbers, int step, int offset, Int x) {
+            store(numbers + 128 * step + offset, _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8));
+            store(numbers + 128 * step + 64 + offset, _mm256_srai_epi16(x, 8));
+        }
+        static void spread(const int8_t *q, int16_t *out) {
+            for (int i = 0; i < 32; i += 4) {
+                out[i] = q[i];
+                out[i + 1] = q[i + 2];
+                out[i + 2] = q[i + 1];
+                out[i + 3] = q[i + 3];
+            }
+        }
+    };
+
+  private:
+    static int32_t sum(Int x) {
+        __m128i half = _mm_add_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+        half = _mm_add_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+        return _mm_cvtsi128_si32(_mm_add_epi32(half, _mm_shuffle_epi32(half, 0xb1)));
+    }
+};
+
+} // namespace puna

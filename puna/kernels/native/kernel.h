@@ -1,0 +1,54 @@
+// What a variant for one family of processors offers: a kernel for each type of weights.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "panel.h"
+
+namespace puna {
+
+// A row of activations and where its products go. `source` counts rows of the quantised activations.
+struct Row {
+    int64_t source;
+    float *target; // the row's product with column 0
+};
+
+// What one thread computes at one go: some panels times all rows given.
+struct Product {
+    const uint8_t *panels;
+    int64_t first_column;
+    int64_t columns; // of the panels given; the last panel may be narrower than 16
+    int64_t blocks;  // of 32 along k
+    const uint8_t *activations;
+    size_t slice_stride; // bytes from one slice of the activations to the next
+    const Row *rows;
+    int64_t row_count;
+};
+
+struct Kernel {
+    Type type;
+    bool pays;             // whether it was measured to be faster than libllama's own
+    size_t row_bytes;      // quantised activations of a row in a slice
+    int activation_group;  // activations that share a scale; 0: they stay floats
+    int64_t chunk_columns; // columns of a product that leave room in the cache for the activations
+    // Quantise a row's `blocks` (1..8) of 32 activations.
+    void (*quantise)(const float *x, int blocks, uint8_t *row);
+    // A row's products depend on this row and the weights alone, to the last bit.
+    void (*multiply)(const Product &product);
+};
+
+struct Variant {
+    const char *name;
+    bool (*runs_here)();
+    const Kernel *(*kernel)(Type type); // null if the type is not covered
+};
+
+// From the best down.
+extern const Variant *const VARIANTS[];
+extern const int VARIANT_COUNT;
+
+// The variant of this name, or the best for this processor if the name is empty; null if there is none.
+const Variant *variant(const char *name);
+
+} // namespace puna

@@ -1,0 +1,19 @@
+// An op of ggml that Puna computes in its place.
+#pragma once
+
+#include "ggml.h"
+#include "team.h"
+
+namespace puna {
+
+struct Operation {
+    // Bytes of memory that `compute` needs, shared by the threads.
+    virtual size_t work_size(int threads, const Tensor &op) const = 0;
+    // Called by every thread of the team. `work` is aligned to 64 bytes.
+    virtual void compute(Team &team, uint8_t *work, const Tensor &op) const = 0;
+
+  protected:
+    ~Operation() = default;
+};
+
+} // namespace puna

@@ -1,0 +1,61 @@
+// Panels: weights as the kernels read them. A panel is 16 columns (outputs), cut along k into slices of 256.
+//
+// A slice holds its scales first and its numbers after them, in planes of bits. The numbers of 32 k are 8 steps of 4;
+// a plane puts the 4 of all 16 columns side by side, so that a vector meets one broadcast of 4 activations:
+//   four bits  [4][column][4]   low nibbles: steps 0-3, high nibbles: steps 4-7
+//   two bits   [2][column][4]   bits 2s and up: step 4 i + s
+//   one bit    [column][4]      bit s: step s
+//   eight bits [8][column][4]
+// Numbers of 3, 5 and 6 bits take two planes; their high bits come second.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "format.h"
+
+namespace puna {
+
+constexpr int COLUMNS = 16;
+constexpr int BLOCK = 32;
+constexpr int SLICE = 256;
+constexpr int SLICE_BLOCKS = SLICE / BLOCK;
+
+// Where things are in a slice. `blocks` are blocks of 32 k: 8, or fewer in the last slice of a row.
+struct Layout {
+    int scales;   // bytes of scales of 32 k; of 256 k where `super`
+    bool super;
+    int numbers;  // bytes of the numbers of 32 k
+
+    constexpr size_t header(int blocks) const { return static_cast<size_t>(super ? scales : scales * blocks); }
+    constexpr size_t slice(int blocks) const { return header(blocks) + static_cast<size_t>(numbers) * blocks; }
+    // Bytes of a panel of `blocks` in all.
+    constexpr size_t panel(int64_t blocks) const {
+        return slice(SLICE_BLOCKS) * (blocks / SLICE_BLOCKS) + (blocks % SLICE_BLOCKS ? slice(blocks % SLICE_BLOCKS) : 0);
+    }
+};
+
+// float16 d[16] of a block, then float16 m[16] with mins; or d[16], m[16], int8 scale[n][16], uint8 min[n][16] of 256.
+constexpr Layout layout_of(Type type) {
+    switch (type) {
+    case Type::Q4_0:
+    case Type::IQ4_NL: return {32, false, 256};
+    case Type::MXFP4: return {16, false, 256};
+    case Type::Q4_1: return {64, false, 256};
+    case Type::Q5_0: return {32, false, 320};
+    case Type::Q5_1: return {64, false, 320};
+    case Type::Q8_0: return {32, false, 512};
+    case Type::IQ4_XS: return {32 + 8 * 16, true, 256};
+    case Type::Q2_K: return {64 + 2 * 16 * 16, true, 128};
+    case Type::Q3_K: return {32 + 16 * 16, true, 192};
+    case Type::Q4_K: return {64 + 2 * 8 * 16, true, 256};
+    case Type::Q5_K: return {64 + 2 * 8 * 16, true, 320};
+    case Type::Q6_K: return {32 + 16 * 16, true, 384};
+    default: return {0, false, 1024}; // floats of 16 bits: [k][column]
+    }
+}
+
+// Fill one panel from `columns` (1..16) rows of a file's tensor, `stride` bytes apart; columns that miss are zero.
+void pack_panel(const Format &format, const uint8_t *rows, size_t stride, int columns, int64_t k, uint8_t *panel);
+
+} // namespace puna

@@ -1,0 +1,21 @@
+#include <cstring>
+
+#include "kernel.h"
+
+namespace puna {
+
+#ifdef __x86_64__
+extern const Variant AVX2;
+const Variant *const VARIANTS[] = {&AVX2};
+#else
+const Variant *const VARIANTS[] = {nullptr};
+#endif
+const int VARIANT_COUNT = VARIANTS[0] ? sizeof VARIANTS / sizeof *VARIANTS : 0;
+
+const Variant *variant(const char *name) {
+    for (int i = 0; i < VARIANT_COUNT; i++)
+        if (VARIANTS[i]->runs_here() && (!*name || std::strcmp(name, VARIANTS[i]->name) == 0)) return VARIANTS[i];
+    return nullptr;
+}
+
+} // namespace puna

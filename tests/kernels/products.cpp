@@ -1,0 +1,190 @@
+// Every kernel that runs here against plain double precision, alone and as the ops of a team of threads.
+#include <algorithm>
+#include <condition_variable>
+#include <cstdio>
+#include <cstring>
+#include <mutex>
+#include <thread>
+
+#include "multiplication.h"
+#include "reference.h"
+
+using namespace puna;
+
+namespace {
+
+int faults = 0;
+
+void check(bool good, const char *what, const Kernel &kernel, int64_t a, int64_t b, int64_t c) {
+    if (good) return;
+    faults++;
+    std::printf("%s: type %d, %ld %ld %ld\n", what, static_cast<int>(kernel.type), static_cast<long>(a), static_cast<long>(b), static_cast<long>(c));
+}
+
+struct Meeting {
+    std::mutex mutex;
+    std::condition_variable all_here;
+    int size, waiting = 0, round = 0;
+    int64_t next = 0;
+};
+
+struct Threads final : Team {
+    Meeting &meeting;
+    Threads(int index, Meeting &meeting) : Team(index, meeting.size), meeting(meeting) {}
+    void barrier() override {
+        std::unique_lock lock(meeting.mutex);
+        const int round = meeting.round;
+        if (++meeting.waiting == meeting.size) {
+            meeting.waiting = 0;
+            meeting.round++;
+            meeting.all_here.notify_all();
+        } else {
+            meeting.all_here.wait(lock, [&] { return meeting.round != round; });
+        }
+    }
+    void restart() override {
+        const std::lock_guard lock(meeting.mutex);
+        meeting.next = size;
+    }
+    int64_t take() override {
+        const std::lock_guard lock(meeting.mutex);
+        return meeting.next++;
+    }
+};
+
+void run(const Operation &operation, const Tensor &op, int threads) {
+    const size_t size = operation.work_size(threads, op);
+    std::vector<uint8_t> memory(size + 64);
+    uint8_t *work = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
+    Meeting meeting;
+    meeting.size = threads;
+    std::vector<std::thread> others;
+    const auto one = [&](int index) {
+        Threads team(index, meeting);
+        operation.compute(team, work, op);
+    };
+    for (int i = 1; i < threads; i++) others.emplace_back(one, i);
+    one(0);
+    for (std::thread &thread : others) thread.join();
+}
+
+// A tensor over memory of one's own, `gap` bytes between rows.
+Tensor tensor(Type type, size_t item, void *data, int64_t a, int64_t b, int64_t c = 1, size_t gap = 0) {
+    Tensor t{};
+    t.type = type;
+    t.data = data;
+    const int64_t ne[4] = {a, b, c, 1};
+    std::copy(ne, ne + 4, t.ne);
+    t.nb[0] = item;
+    t.nb[1] = item * static_cast<size_t>(a) + gap;
+    t.nb[2] = t.nb[1] * static_cast<size_t>(b);
+    t.nb[3] = t.nb[2] * static_cast<size_t>(c);
+    return t;
+}
+
+Tensor weights_of(const Problem &problem, int64_t columns, int64_t matrices, std::vector<uint8_t> &packed) {
+    Tensor weights = tensor(problem.format->type, 0, nullptr, problem.k, columns, matrices);
+    packed.resize(Multiplication::packed_size(weights));
+    weights.data = packed.data();
+    Multiplication::pack(weights, problem.weights.data());
+    return weights;
+}
+
+std::vector<int64_t> lengths(const Kernel &kernel) {
+    if (format_of(kernel.type)->block == SLICE) return {256, 768};
+    return {32, 256, 288, 576};
+}
+
+// 1 to 40 rows, by 1 to 3 threads: right, and each row to the last bit what it is alone.
+void multiply(const Kernel &kernel) {
+    const Multiplication operation(kernel);
+    for (const int64_t k : lengths(kernel))
+        for (const int64_t columns : {16, 37, 130}) {
+            const Problem problem(kernel.type, k, columns, 40, static_cast<uint32_t>(k + columns));
+            const auto expected = problem.expected(kernel.activation_group);
+            const auto alone = problem.computed(kernel);
+            check(difference(alone, expected) < 1e-5, "wrong product", kernel, k, columns, 40);
+            std::vector<uint8_t> packed;
+            Tensor weights = weights_of(problem, columns, 1, packed);
+            for (int64_t rows = 1; rows <= 40; rows += rows < 10 ? 1 : 6) {
+                const int threads = static_cast<int>(1 + rows % 3);
+                std::vector<float> x(problem.activations.begin(), problem.activations.begin() + rows * k), out(static_cast<size_t>(rows * columns));
+                Tensor input = tensor(Type::F32, 4, x.data(), k, rows);
+                Tensor op = tensor(Type::F32, 4, out.data(), columns, rows);
+                op.op = Op::MUL_MAT;
+                op.src[0] = &weights;
+                op.src[1] = &input;
+                check(Multiplication::covers(op), "not covered", kernel, k, columns, rows);
+                run(operation, op, threads);
+                check(std::memcmp(out.data(), alone.data(), out.size() * 4) == 0, "other bits in a batch", kernel, k, columns, rows);
+            }
+        }
+}
+
+// Rows with gaps between them, and activations that are apart.
+void multiply_strided(const Kernel &kernel) {
+    const int64_t k = lengths(kernel).back(), columns = 21, rows = 6;
+    const Problem problem(kernel.type, k, columns, rows, 5);
+    const auto alone = problem.computed(kernel);
+    std::vector<uint8_t> packed;
+    Tensor weights = weights_of(problem, columns, 1, packed);
+    std::vector<float> x(static_cast<size_t>(rows * k * 2 + rows * 2)), out(static_cast<size_t>(rows * (columns + 3)));
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t i = 0; i < k; i++) x[static_cast<size_t>(r * (2 * k + 2) + 2 * i)] = problem.activations[static_cast<size_t>(r * k + i)];
+    Tensor input = tensor(Type::F32, 8, x.data(), k, rows, 1, 8);
+    Tensor op = tensor(Type::F32, 4, out.data(), columns, rows, 1, 12);
+    op.op = Op::MUL_MAT;
+    op.src[0] = &weights;
+    op.src[1] = &input;
+    run(Multiplication(kernel), op, 2);
+    for (int64_t r = 0; r < rows; r++)
+        check(std::memcmp(&out[static_cast<size_t>(r * (columns + 3))], &alone[static_cast<size_t>(r * columns)], static_cast<size_t>(columns) * 4) == 0,
+              "strides", kernel, k, columns, r);
+}
+
+// Five experts, of which one gets nothing; two for each token, which share an input or have one each.
+void multiply_by_experts(const Kernel &kernel) {
+    const int64_t k = lengths(kernel).front(), columns = 35, experts = 5, used = 2, tokens = 9;
+    const Problem problem(kernel.type, k, columns * experts, tokens * used, 7);
+    const auto all = problem.computed(kernel);
+    std::vector<uint8_t> packed;
+    Tensor weights = weights_of(problem, columns, experts, packed);
+    for (const int64_t inputs : {int64_t{1}, used}) {
+        std::vector<int32_t> ids;
+        for (int64_t i = 0; i < used * tokens; i++) ids.push_back(static_cast<int32_t>((3 * i + i / 2) % 4));
+        std::vector<float> x(problem.activations), out(static_cast<size_t>(columns * used * tokens));
+        Tensor input = tensor(Type::F32, 4, x.data(), k, inputs, tokens), chosen = tensor(Type::I32, 4, ids.data(), used, tokens);
+        Tensor op = tensor(Type::F32, 4, out.data(), columns, used, tokens);
+        op.op = Op::MUL_MAT_ID;
+        op.src[0] = &weights;
+        op.src[1] = &input;
+        op.src[2] = &chosen;
+        check(Multiplication::covers(op), "experts not covered", kernel, k, columns, inputs);
+        run(Multiplication(kernel), op, 3);
+        for (int64_t i = 0; i < used * tokens; i++) {
+            const int64_t source = inputs == 1 ? i / used : i;
+            check(std::memcmp(&out[static_cast<size_t>(i * columns)], &all[static_cast<size_t>((source * experts + ids[static_cast<size_t>(i)]) * columns)],
+                              static_cast<size_t>(columns) * 4) == 0,
+                  "experts", kernel, k, inputs, i);
+        }
+    }
+}
+
+} // namespace
+
+int main() {
+    for (int i = 0; i < VARIANT_COUNT; i++) {
+        if (!VARIANTS[i]->runs_here()) continue;
+        int kernels = 0;
+        for (const Format &format : FORMATS)
+            if (const Kernel *kernel = VARIANTS[i]->kernel(format.type)) {
+                kernels++;
+                multiply(*kernel);
+                multiply_strided(*kernel);
+                multiply_by_experts(*kernel);
+                check(agrees(*kernel), "its own test", *kernel, 0, 0, 0);
+            }
+        std::printf("%s: %d kernels\n", VARIANTS[i]->name, kernels);
+    }
+    return faults != 0;
+}
