@@ -70,7 +70,7 @@ template <class I, Type T> struct Decoded {
                 x = I::either(x, I::both(I::template shift<2 * (step % 4) - 4>(bits), I::bytes(48)));
             }
             if constexpr (format.scaling == Scaling::TABLE) x = I::lookup(table(), x);
-            if constexpr (format.bits == 8 && Unit::lift == 0) x = I::flip_high(x);
+            if constexpr (format.bits == 8 && I::Wide::lift == 0) x = I::flip_high(x);
             Unit::put(out, step, at, x);
         });
     }

@@ -191,4 +191,16 @@ template <class I, Type T> constexpr Kernel kernel() {
                 quantise_blocks<I, U, offset_of<I, T>(), format.scaling == Scaling::MIN>, S::multiply};
 }
 
+template <class I, Type... T> const Kernel *find_kernel(Type type) {
+    static constexpr Kernel kernels[] = {kernel<I, T>()...};
+    for (const Kernel &kernel : kernels)
+        if (kernel.type == type) return &kernel;
+    return nullptr;
+}
+
+template <class I> const Kernel *all_kernels(Type type) {
+    return find_kernel<I, Type::Q4_0, Type::Q4_1, Type::Q5_0, Type::Q5_1, Type::Q8_0, Type::IQ4_NL, Type::IQ4_XS, Type::MXFP4, Type::Q2_K,
+                       Type::Q3_K, Type::Q4_K, Type::Q5_K, Type::Q6_K>(type);
+}
+
 } // namespace puna

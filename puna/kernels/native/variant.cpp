@@ -5,8 +5,8 @@
 namespace puna {
 
 #ifdef __x86_64__
-extern const Variant AVX2;
-const Variant *const VARIANTS[] = {&AVX2};
+extern const Variant AVX512VNNI, AVX2;
+const Variant *const VARIANTS[] = {&AVX512VNNI, &AVX2};
 #else
 const Variant *const VARIANTS[] = {nullptr};
 #endif

@@ -51,10 +51,10 @@ struct Avx2 {
     static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
     static Float fnma(Float a, Float b, Float c) { return _mm256_fnmadd_ps(a, b, c); }
     static Float halves(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
-    // Signed and unsigned bytes, a lane each, as floats and as whole numbers.
+    // Signed and unsigned bytes, a lane each.
     static Int signed_bytes(const void *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
     static Int unsigned_bytes(const void *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
-    // 2^(e - 128) of bytes e.
+    // 2^(e - 128) of bytes e; the two smallest are subnormal.
     static Float exponents(const void *p) {
         const Int e = unsigned_bytes(p);
         const Int normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
@@ -86,7 +86,6 @@ struct Avx2 {
     struct Narrow {
         using Activation = int8_t;
         static constexpr int steps = 8;
-        static constexpr int lift = 0; // what is added to signed weights
         // Steps that fit in 16 bits when no weight is above `top` and no activation beyond 127.
         static constexpr int depth(int top) {
             const int most = 32767 / (2 * 127 * top);
@@ -105,7 +104,7 @@ struct Avx2 {
     struct Wide {
         using Activation = int16_t;
         static constexpr int steps = 16;
-        static constexpr int lift = 0;
+        static constexpr int lift = 0; // what is added to signed weights
         static constexpr int depth(int) { return steps; }
         static Int product(Int w, Int a) { return _mm256_madd_epi16(w, a); }
         static Int accumulate(Int sum, Int w, Int a) { return _mm256_add_epi32(sum, _mm256_madd_epi16(w, a)); }

@@ -1,0 +1,96 @@
+// AVX-512 with VNNI: vectors of all 16 columns, four products of bytes added into 32 bits at once.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+
+namespace puna {
+
+struct Avx512 {
+    static constexpr int lanes = 16;
+    static constexpr int rows = 8; // of a tile
+    static constexpr bool wide_pays = true;
+    using Int = __m512i;
+    using Float = __m512;
+
+    static Int load(const void *p) { return _mm512_loadu_si512(p); }
+    static void store(void *p, Int x) { _mm512_storeu_si512(p, x); }
+    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T0); }
+    static Int broadcast4(const void *p) { return _mm512_set1_epi32(*static_cast<const int32_t *>(p)); }
+    static Int bytes(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
+    static Int both(Int a, Int b) { return _mm512_and_si512(a, b); }
+    static Int either(Int a, Int b) { return _mm512_or_si512(a, b); }
+    static Int add(Int a, Int b) { return _mm512_add_epi32(a, b); }
+    static Int zero() { return _mm512_setzero_si512(); }
+    static Int flip_high(Int x) { return _mm512_xor_si512(x, bytes(0x80)); }
+    // The low 16 bits of each lane of `even`, and above them those of `odd`.
+    static Int side_by_side(Int even, Int odd) {
+        return _mm512_or_si512(_mm512_slli_epi32(odd, 16), _mm512_and_si512(even, _mm512_set1_epi32(0xffff)));
+    }
+    // Shift 16-bit lanes right, or left if N < 0.
+    template <int N> static Int shift(Int x) {
+        if constexpr (N > 0) return _mm512_srli_epi16(x, N);
+        if constexpr (N < 0) return _mm512_slli_epi16(x, -N);
+        return x;
+    }
+    static Int lookup(const void *table16, Int index) {
+        return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i *>(table16))), index);
+    }
+    // Sums of products of pairs of 16 bits.
+    static Int pairs(Int a, Int b) { return _mm512_madd_epi16(a, b); }
+
+    static Float loadf(const float *p) { return _mm512_loadu_ps(p); }
+    static void storef(float *p, Float x) { _mm512_storeu_ps(p, x); }
+    static Float broadcast(float x) { return _mm512_set1_ps(x); }
+    static Float to_float(Int x) { return _mm512_cvtepi32_ps(x); }
+    static Float zerof() { return _mm512_setzero_ps(); }
+    static Float addf(Float a, Float b) { return _mm512_add_ps(a, b); }
+    static Float mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
+    static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
+    static Float fnma(Float a, Float b, Float c) { return _mm512_fnmadd_ps(a, b, c); }
+    static Float halves(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
+    // Signed and unsigned bytes, a lane each.
+    static Int signed_bytes(const void *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
+    static Int unsigned_bytes(const void *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
+    // 2^(e - 128) of bytes e; the two smallest are subnormal.
+    static Float exponents(const void *p) {
+        const Int e = unsigned_bytes(p);
+        const Int normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
+        const Int small = _mm512_sllv_epi32(_mm512_set1_epi32(0x00200000), e);
+        return _mm512_castsi512_ps(_mm512_mask_blend_epi32(_mm512_cmplt_epi32_mask(e, _mm512_set1_epi32(2)), normal, small));
+    }
+
+    // The largest magnitude of 32 floats.
+    static float magnitude32(const float *x) {
+        return _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x)), _mm512_abs_ps(_mm512_loadu_ps(x + 16))));
+    }
+    // 32 floats times `scale`, rounded to the nearest whole number, as bytes. Returns the sums of the two halves.
+    static void quantise32(const float *x, float scale, int8_t *q, int32_t sums[2]) {
+        for (int half = 0; half < 2; half++) {
+            const Int i = _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_loadu_ps(x + 16 * half), _mm512_set1_ps(scale)));
+            sums[half] = _mm512_reduce_add_epi32(i);
+            _mm_storeu_si128(reinterpret_cast<__m128i *>(q + 16 * half), _mm512_cvtsepi32_epi8(i));
+        }
+    }
+
+    // Unsigned bytes of weights times signed bytes of activations: 4 k a lane and step.
+    struct Narrow {
+        using Activation = int8_t;
+        static constexpr int steps = 8;
+        static constexpr int depth(int) { return steps; }
+        static Int product(Int w, Int a) { return _mm512_dpbusd_epi32(zero(), w, a); }
+        static Int accumulate(Int sum, Int w, Int a) { return _mm512_dpbusd_epi32(sum, w, a); }
+        static Int widen(Int sum) { return sum; }
+        static Int scale(Int x) { return x; }
+        static Int scaled(Int sum, Int scale) { return _mm512_mullo_epi32(sum, scale); }
+        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
+    };
+
+    // Weights of 8 bits, lifted above zero.
+    struct Wide : Narrow {
+        static constexpr int lift = 128;
+    };
+};
+
+} // namespace puna
