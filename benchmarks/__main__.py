@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import chat, dialects, inference, library
+from benchmarks import chat, dialects, inference, kernels, library
 
 PARTS = {
     "inference": inference.rows,
+    "kernels": kernels.rows,
     "chat": chat.rows,
     "dialects": dialects.rows,
     "library": library.rows,

@@ -7,6 +7,7 @@ ratio shows what the server adds and nothing else.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -55,10 +56,12 @@ class Bare:
 
 
 @contextmanager
-def bare(path: str, *, pool: int) -> Iterator[Bare]:
+def bare(path: str, *, pool: int, **environment: str) -> Iterator[Bare]:
     """A bare libllama process over the model at `path` with `pool` KV cells."""
     command = [sys.executable, "-m", "benchmarks.bare", path, str(pool)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | environment
+    )
     try:
         yield Bare(process)
     finally:

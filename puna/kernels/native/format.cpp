@@ -26,7 +26,8 @@ void nibbles(const uint8_t *bytes, uint8_t *q) {
 
 // 32 bits, one for each of 32 numbers.
 void fifth_bits(const uint8_t *bytes, uint8_t *q) {
-    for (int i = 0; i < 32; i++) q[i] |= (bytes[i / 8] >> (i % 8) & 1) << 4;
+    for (int byte = 0; byte < 4; byte++)
+        for (int i = 0; i < 8; i++) q[8 * byte + i] |= (bytes[byte] >> i & 1) << 4;
 }
 
 // 32 bytes hold the low nibbles of 32 numbers and the high ones of the 32 that follow, four times.

@@ -7,33 +7,45 @@ namespace {
 
 void put_half(uint8_t *out, int column, uint16_t value) { std::memcpy(out + 2 * column, &value, 2); }
 
-// The numbers of 32 k of one column. `planes` begins at the column's 4 bytes.
+constexpr int VECTOR = 4 * COLUMNS;
+
+// `count` steps of 4 bytes, each to its own vector. `plane` begins at the column's 4 bytes.
+void put_steps(const uint8_t *bytes, int count, uint8_t *plane) {
+    for (int i = 0; i < count; i++) std::memcpy(plane + VECTOR * i, bytes + 4 * i, 4);
+}
+
+void put_four_bits(const uint8_t *q, uint8_t *plane) {
+    uint8_t packed[16];
+    for (int i = 0; i < 16; i++) packed[i] = static_cast<uint8_t>((q[i] & 15) | q[i + 16] << 4);
+    put_steps(packed, 4, plane);
+}
+
+// Two bits of each number, from `shift` on.
+void put_two_bits(const uint8_t *q, int shift, uint8_t *plane) {
+    uint8_t packed[8] = {};
+    for (int half = 0; half < 2; half++)
+        for (int s = 0; s < 4; s++)
+            for (int t = 0; t < 4; t++) packed[4 * half + t] |= static_cast<uint8_t>((q[16 * half + 4 * s + t] >> shift & 3) << (2 * s));
+    put_steps(packed, 2, plane);
+}
+
+// One bit of each number.
+void put_one_bit(const uint8_t *q, int bit, uint8_t *plane) {
+    uint8_t packed[4] = {};
+    for (int s = 0; s < 8; s++)
+        for (int t = 0; t < 4; t++) packed[t] |= static_cast<uint8_t>((q[4 * s + t] >> bit & 1) << s);
+    put_steps(packed, 1, plane);
+}
+
+// The numbers of 32 k of one column.
 void put_numbers(int bits, const uint8_t *q, uint8_t *planes) {
-    constexpr int vector = 4 * COLUMNS;
-    if (bits == 8) {
-        for (int s = 0; s < 8; s++) std::memcpy(planes + vector * s, q + 4 * s, 4);
-        return;
-    }
-    const int low = bits >= 4 ? 4 : 2;
-    for (int t = 0; t < 4; t++) {
-        if (low == 4)
-            for (int i = 0; i < 4; i++)
-                planes[vector * i + t] = static_cast<uint8_t>((q[4 * i + t] & 15) | (q[4 * i + 16 + t] & 15) << 4);
-        const int shift = low == 4 ? 4 : 0;
-        if (bits == 6 || bits == 2 || bits == 3) {
-            uint8_t *plane = planes + (low == 4 ? 4 * vector : 0);
-            for (int i = 0; i < 2; i++) {
-                int packed = 0;
-                for (int s = 0; s < 4; s++) packed |= (q[16 * i + 4 * s + t] >> shift & 3) << (2 * s);
-                plane[vector * i + t] = static_cast<uint8_t>(packed);
-            }
-        }
-        if (bits == 5 || bits == 3) {
-            uint8_t *plane = planes + (low == 4 ? 4 * vector : 2 * vector);
-            int packed = 0;
-            for (int s = 0; s < 8; s++) packed |= (q[4 * s + t] >> (bits - 1) & 1) << s;
-            plane[t] = static_cast<uint8_t>(packed);
-        }
+    switch (bits) {
+    case 8: return put_steps(q, 8, planes);
+    case 2: return put_two_bits(q, 0, planes);
+    case 3: return put_two_bits(q, 0, planes), put_one_bit(q, 2, planes + 2 * VECTOR);
+    case 4: return put_four_bits(q, planes);
+    case 5: return put_four_bits(q, planes), put_one_bit(q, 4, planes + 4 * VECTOR);
+    default: return put_four_bits(q, planes), put_two_bits(q, 4, planes + 4 * VECTOR);
     }
 }
 
