@@ -70,6 +70,18 @@ class Settings:
     """The interactive prompt keeps no history file."""
     memory: int = 0
     """PUNA_MEMORY: bytes that models may take together; 0 means what the machine has free."""
+    no_cloud: bool = False
+    """OLLAMA_NO_CLOUD: what /api/status says. There is no cloud either way."""
+    go_template: bool = True
+    """OLLAMA_GO_TEMPLATE: a model's Go template comes before the Jinja template in its GGUF file."""
+    log_requests: bool = False
+    """OLLAMA_DEBUG_LOG_REQUESTS: bodies of inference requests are kept in a folder."""
+    transfer_streams: int = 0
+    """OLLAMA_MAX_TRANSFER_STREAMS: connections of a pull or a push; 0 lets Puna choose."""
+    editor: str = ""
+    """OLLAMA_EDITOR: what composes a prompt, before VISUAL and EDITOR."""
+    search_url: str = ""
+    """PUNA_SEARCH_URL: a SearXNG server, for web search."""
     fetch_private: bool = False
     """PUNA_FETCH_PRIVATE: pictures at URLs may come from this machine and its network too."""
     kernels: str = ""
@@ -103,6 +115,12 @@ class Settings:
             debug=_truth(get("OLLAMA_DEBUG")),
             no_prune=_truth(get("OLLAMA_NOPRUNE")),
             no_history=_truth(get("OLLAMA_NOHISTORY")),
+            no_cloud=_truth(get("OLLAMA_NO_CLOUD")),
+            go_template=_truth(get("OLLAMA_GO_TEMPLATE") or "1"),
+            log_requests=_truth(get("OLLAMA_DEBUG_LOG_REQUESTS")),
+            transfer_streams=_count(get("OLLAMA_MAX_TRANSFER_STREAMS"), cls.transfer_streams),
+            editor=get("OLLAMA_EDITOR"),
+            search_url=get("PUNA_SEARCH_URL"),
             memory=_count(get("PUNA_MEMORY"), cls.memory),
             fetch_private=_truth(get("PUNA_FETCH_PRIVATE")),
             kernels=get("PUNA_KERNELS"),

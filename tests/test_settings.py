@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from puna.settings import Settings
@@ -96,3 +98,66 @@ def test_a_host_that_can_be_read_is_no_cause_for_a_word(value: str, caplog: pyte
 )
 def test_every_address_is_reached_over_loopback(host: str, url: str):
     assert Settings.from_environment({"OLLAMA_HOST": host}).url == url
+
+
+OLLAMAS = [
+    "CUDA_VISIBLE_DEVICES",
+    "GGML_VK_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "HIP_VISIBLE_DEVICES",
+    "HSA_OVERRIDE_GFX_VERSION",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "LLAMA_ARG_FIT",
+    "LLAMA_ARG_FIT_TARGET",
+    "NO_PROXY",
+    "OLLAMA_AUTH",
+    "OLLAMA_CONTEXT_LENGTH",
+    "OLLAMA_DEBUG",
+    "OLLAMA_DEBUG_LOG_REQUESTS",
+    "OLLAMA_EDITOR",
+    "OLLAMA_FLASH_ATTENTION",
+    "OLLAMA_GO_TEMPLATE",
+    "OLLAMA_GPU_OVERHEAD",
+    "OLLAMA_HOST",
+    "OLLAMA_IGPU_ENABLE",
+    "OLLAMA_KEEP_ALIVE",
+    "OLLAMA_KV_CACHE_TYPE",
+    "OLLAMA_LLM_LIBRARY",
+    "OLLAMA_LOAD_TIMEOUT",
+    "OLLAMA_MAX_LOADED_MODELS",
+    "OLLAMA_MAX_QUEUE",
+    "OLLAMA_MAX_TRANSFER_STREAMS",
+    "OLLAMA_MODELS",
+    "OLLAMA_NOHISTORY",
+    "OLLAMA_NOPRUNE",
+    "OLLAMA_NO_CLOUD",
+    "OLLAMA_NUM_PARALLEL",
+    "OLLAMA_ORIGINS",
+    "OLLAMA_REMOTES",
+    "OLLAMA_SCHED_SPREAD",
+    "OLLAMA_VULKAN",
+    "ROCR_VISIBLE_DEVICES",
+]
+"""What Ollama 0.33 reads (envconfig/config.go)."""
+
+
+@pytest.mark.parametrize("name", OLLAMAS)
+def test_every_variable_of_ollamas_is_in_the_documents(name: str):
+    written = (Path(__file__).parents[1] / "docs" / "settings.md").read_text(encoding="utf-8")
+    assert f"`{name}`" in written
+
+
+def test_settings_that_do_something():
+    given = {
+        "OLLAMA_NO_CLOUD": "1",
+        "OLLAMA_GO_TEMPLATE": "0",
+        "OLLAMA_DEBUG_LOG_REQUESTS": "true",
+        "OLLAMA_MAX_TRANSFER_STREAMS": "3",
+        "OLLAMA_EDITOR": "nano",
+        "PUNA_SEARCH_URL": "http://search:8080/",
+    }
+    found = Settings.from_environment(given)
+    assert (found.no_cloud, found.go_template, found.log_requests) == (True, False, True)
+    assert (found.transfer_streams, found.editor, found.search_url) == (3, "nano", "http://search:8080/")
+    assert Settings.from_environment({}).go_template

@@ -36,7 +36,7 @@ class Conversation:
         self._load(self._session.model, self._session.think)
         self._recall()
         history = LineHistory(Path.home() / ".ollama" / "history")
-        prompt, entries = Prompt(history), Multiline()
+        prompt, entries = Prompt(history, self._settings.editor), Multiline()
         staying = True
         while staying:
             history.enabled = self._session.history

@@ -52,7 +52,10 @@ class LineHistory(History):
 class Prompt:
     """Asks for lines on the terminal."""
 
-    def __init__(self, history: LineHistory) -> None:
+    def __init__(self, history: LineHistory, editor: str = "") -> None:
+        """`editor` composes a long prompt; otherwise VISUAL, or EDITOR."""
+        if editor:
+            os.environ["VISUAL"] = editor
         # Where the cursor is matters only to menus; the terminal's answer could end up in what is typed.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         keys = KeyBindings()

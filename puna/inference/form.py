@@ -24,7 +24,7 @@ def form(model: Model) -> Form:
     found = _form(
         config.get("parser") or "",
         config.get("renderer") or "",
-        model.template or "",
+        model.prompt_template,
         model.chat_template or "",
         model.architecture,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import logging
 import math
 from collections.abc import AsyncGenerator, Callable
@@ -31,7 +32,7 @@ from puna.inference.requests import (
 )
 from puna.library import Library, Model
 from puna.scheduling import Lease, Scheduler
-from puna.types import Begun, Delta, Engine, Job, Options, Ranking
+from puna.types import Begun, Delta, Engine, Job, Options, PromptTooLong, Ranking
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = Options()
@@ -45,8 +46,17 @@ class Inference:
     Everything that can be refused is refused before an answer's first item, as a PunaError.
     """
 
-    def __init__(self, library: Library, scheduler: Scheduler, observer: Observer | None = None) -> None:
+    def __init__(
+        self,
+        library: Library,
+        scheduler: Scheduler,
+        observer: Observer | None = None,
+        *,
+        go_templates: bool = True,
+    ) -> None:
+        """`go_templates`: a model's Go template comes before the Jinja template in its GGUF file."""
         self._library = library
+        self._go_templates = go_templates
         self._scheduler = scheduler
         self._observer = observer or Observer()
 
@@ -166,6 +176,8 @@ class Inference:
         started = perf_counter_ns()
         model = await self._open(request.model, partial(check_embed, request))
         options = _options(model, request.options)
+        if request.texts and request.options.get("num_ctx") == 0:
+            raise PromptTooLong("input after truncation exceeds maximum context length")
         async with self._scheduler.lease(model, options, request.keep_alive) as lease:
             if not request.texts:
                 return Embedded(vectors=[])
@@ -184,6 +196,8 @@ class Inference:
     async def _open(self, name: str, check: Callable[[Model], None] | None = None) -> Model:
         def read() -> Model:
             model = self._library.open(name)
+            if not self._go_templates:
+                model = dataclasses.replace(model, go_templates=False)
             if check:
                 check(model)
             return model

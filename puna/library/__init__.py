@@ -12,13 +12,14 @@ from puna.library.metadata import Metadata, Skipped, TensorInfo
 from puna.library.model import Model, describe
 from puna.library.names import Name
 from puna.library.recipe import Recipe
-from puna.library.registry import pull, push, restore
+from puna.library.registry import USUAL, Pace, pull, push, restore
 from puna.library.show import show
 from puna.library.starters import STARTERS, Starter, install, starter_for
 from puna.library.store import Library
 
 __all__ = [
     "STARTERS",
+    "USUAL",
     "Finding",
     "Layer",
     "Library",
@@ -26,6 +27,7 @@ __all__ = [
     "Model",
     "Name",
     "Outcome",
+    "Pace",
     "Recipe",
     "Skipped",
     "Starter",

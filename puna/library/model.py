@@ -49,6 +49,13 @@ class Model:
     """Ollama's ConfigV2 (types/model/config.go)."""
     layers: tuple[Layer, ...]
     blobs: Blobs
+    go_templates: bool = True
+    """Its Go template comes before the Jinja template in its GGUF file."""
+
+    @property
+    def prompt_template(self) -> str:
+        """The Go template that prompts are made of; "" for none."""
+        return "" if self.chat_template and not self.go_templates else self.template or ""
 
     @property
     def weights(self) -> Path:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import struct
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -14,52 +16,62 @@ from puna.library.model import Model
 from puna.modelfile import Modelfile, unparse
 from puna.types import BadRequest
 
-_SHOWN_ARRAY = 5
+_SINGLE = struct.Struct("<f")
 _DEFAULT_TEMPLATE = "{{ .Prompt }}"
 
 
-def show(model: Model, verbose: bool = False) -> dict[str, Any]:
-    """The body of an answer to `/api/show`; `verbose` adds long arrays and tensors. Raises LoadFailed."""
+def show(
+    model: Model,
+    verbose: bool = False,
+    *,
+    system: str = "",
+    template: str = "",
+    parameters: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """The body of an answer to `/api/show`; `verbose` adds long arrays. Raises LoadFailed.
+
+    `system`, `template` and `parameters` are shown in place of the model's own, parameters in the Modelfile.
+    """
     metadata = read_metadata(model.weights, verbose=True) if verbose else model.metadata
+    system, template = system or model.system, template or model.template or ""
+    whole = Modelfile(
+        sources=tuple(dict.fromkeys(map(str, (model.weights, *model.projectors)))),
+        adapters=tuple(map(str, model.adapters)),
+        template=template,
+        system=system,
+        renderer=model.config.get("renderer", ""),
+        parser=model.config.get("parser", ""),
+        requires=model.config.get("requires", ""),
+        parameters={**model.parameters, **(parameters or {})},
+        licenses=tuple(model.licenses),
+        messages=tuple(model.messages),
+    )
     body: dict[str, Any] = {
         "license": "\n".join(model.licenses),
-        "modelfile": modelfile(model),
+        "modelfile": modelfile(model.name.display(), whole),
         "parameters": "\n".join(f"{key:<30} {_literal(value)}" for key, value in _parameters(model)),
-        "template": model.template or model.chat_template or _DEFAULT_TEMPLATE,
-        "system": model.system,
+        "template": template or model.chat_template or _DEFAULT_TEMPLATE,
+        "system": system,
         "details": model.details(),
         "messages": [{"role": message.role, "content": message.content} for message in model.messages],
-        "model_info": _info(metadata, verbose),
+        "model_info": _info(metadata),
         "projector_info": _projector_info(model, verbose),
         "tensors": [
             {"name": tensor.name, "type": tensor.type_name, "shape": list(tensor.shape)}
-            for tensor in (metadata.tensors if verbose else ())
+            for tensor in metadata.tensors
         ],
         "modified_at": model.modified_at.isoformat(),
         "requires": model.config.get("requires", ""),
     }
-    return {key: value for key, value in body.items() if value}
+    return {key: value for key, value in body.items() if value or key == "model_info"}
 
 
-def modelfile(model: Model) -> str:
-    """A Modelfile that makes this model again.
+def modelfile(name: str, whole: Modelfile) -> str:
+    """A Modelfile that makes the model `name` again.
 
     A Modelfile cannot hold every text. A model with one it cannot hold is made from itself by name, so that
     it has what is not written from there.
     """
-    whole = Modelfile(
-        sources=tuple(dict.fromkeys(map(str, (model.weights, *model.projectors)))),
-        adapters=tuple(map(str, model.adapters)),
-        template=model.template or "",
-        system=model.system,
-        renderer=model.config.get("renderer", ""),
-        parser=model.config.get("parser", ""),
-        requires=model.config.get("requires", ""),
-        parameters=model.parameters,
-        licenses=tuple(model.licenses),
-        messages=tuple(model.messages),
-    )
-    name = model.name.display()
     hint, reason = f"# To build a new Modelfile based on this, replace FROM with:\n# FROM {name}\n", ""
     try:
         text = unparse(whole)
@@ -92,19 +104,39 @@ def _literal(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _info(metadata: Metadata, verbose: bool) -> dict[str, Any]:
-    info = {key: value if verbose else _shortened(value) for key, value in metadata.values.items()}
+def _info(metadata: Metadata) -> dict[str, Any]:
+    info = {key: _value(value) for key, value in metadata.values.items()}
     info["general.parameter_count"] = metadata.parameter_count
     for hidden in ("general.name", "tokenizer.chat_template"):
         info.pop(hidden, None)
     return dict(sorted(info.items()))
 
 
-def _shortened(value: Any) -> Any:
-    return [] if isinstance(value, (list, Skipped)) and len(value) > _SHOWN_ARRAY else value
+def _value(value: Any) -> Any:
+    """A value as Go's encoder has it: null for a skipped array, the shortest decimal of a 32-bit float."""
+    if isinstance(value, Skipped):
+        return None
+    if isinstance(value, list):
+        return [_value(one) for one in value]
+    return _shortest(value) if isinstance(value, float) else value
+
+
+def _shortest(number: float) -> float:
+    """The shortest decimal that is the same 32-bit float; a number that is none stays as it is."""
+    try:
+        (single,) = _SINGLE.unpack(_SINGLE.pack(number))
+    except OverflowError:
+        return number
+    if single != number:
+        return number
+    for digits in range(1, 10):
+        shorter = float(f"{number:.{digits}g}")
+        if _SINGLE.unpack(_SINGLE.pack(shorter))[0] == number:
+            return shorter
+    return number
 
 
 def _projector_info(model: Model, verbose: bool) -> dict[str, Any]:
     if not model.projectors or model.projectors[0] == model.weights:
         return {}
-    return _info(read_metadata(model.projectors[0], verbose=verbose), verbose)
+    return _info(read_metadata(model.projectors[0], verbose=verbose))

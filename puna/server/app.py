@@ -6,13 +6,14 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from puna.engine import start
 from puna.inference import Inference
-from puna.library import Library
+from puna.library import USUAL, Library
 from puna.scheduling import Scheduler
 from puna.server import anthropic, metrics, native, openai, openapi, responses
 from puna.server.access import Access
@@ -20,9 +21,11 @@ from puna.server.errors import HANDLERS
 from puna.server.log import Log
 from puna.server.metrics import Measured, Metrics
 from puna.server.pulls import Pulls
+from puna.server.recorded import Recorded
 from puna.server.remote import Remote
 from puna.server.rooms import Rooms
 from puna.server.slashes import Single, Trimmed
+from puna.server.web import Web
 from puna.settings import Settings
 from puna.types import PunaError
 
@@ -44,12 +47,15 @@ def application(settings: Settings) -> Starlette:
     library = Library(settings.models, no_prune=settings.no_prune)
     measured = Metrics()
     scheduler = Scheduler(settings, measured.loading(start))
+    remote = Remote(private=settings.fetch_private)
     rooms = Rooms(
         library,
         scheduler,
-        Inference(library, scheduler, measured),
-        Pulls(library),
-        Remote(private=settings.fetch_private),
+        Inference(library, scheduler, measured, go_templates=settings.go_template),
+        Pulls(library, replace(USUAL, streams=settings.transfer_streams or USUAL.streams)),
+        remote,
+        Web(remote, settings.search_url),
+        settings.no_cloud,
     )
     measured.watch(scheduler)
 
@@ -69,6 +75,7 @@ def application(settings: Settings) -> Starlette:
             Middleware(Single),
             Middleware(Measured, metrics=measured),
             Middleware(Log),
+            *([Middleware(Recorded)] if settings.log_requests else []),
             Middleware(Access, origins=settings.origins, host=settings.host),
             Middleware(Trimmed),
         ],

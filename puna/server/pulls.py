@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from puna.library import Library, Name, pull, push
+from puna.library import USUAL, Library, Name, Pace, pull, push
 from puna.server.working import Work
 from puna.types import Progress, PunaError
 
@@ -19,8 +19,9 @@ class Pulls:
     pull has fetched by then is kept for the next one.
     """
 
-    def __init__(self, library: Library) -> None:
+    def __init__(self, library: Library, pace: Pace = USUAL) -> None:
         self._library = library
+        self._pace = pace
         self._running: dict[tuple[_Transfer, Name, bool], Work] = {}
 
     def follow(self, name: str, *, insecure: bool = False) -> AsyncGenerator[Progress, None]:
@@ -43,7 +44,8 @@ class Pulls:
         if running is None or running.over:
             title = f"{transfer.__name__} {key[1].display()}"
             running = self._running[key] = Work(
-                title, lambda report: transfer(self._library, text, report, insecure=insecure)
+                title,
+                lambda report: transfer(self._library, text, report, insecure=insecure, pace=self._pace),
             )
         try:
             async with aclosing(running.follow()) as steps:

@@ -1,4 +1,4 @@
-"""Files at URLs, fetched by the server: not from its own network, and not so as to show what is there."""
+"""Files and pages at URLs, fetched by the server: not from its own network, nor so that it shows."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from puna import __version__
 from puna.server.addresses import is_public
@@ -47,7 +47,30 @@ _MEDIUM = re.compile(
 )
 _SIGNED = 12
 """Bytes that tell what a file is."""
-_HEADERS = {"Accept": "image/*, audio/*", "Accept-Encoding": "identity", "User-Agent": f"puna/{__version__}"}
+_HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"puna/{__version__}"}
+_TEXT = re.compile(r"text/|application/(?:xhtml\+xml|xml|json)")
+
+
+class Found(NamedTuple):
+    """What is at a URL, where redirects led, and its Content-Type."""
+
+    content: bytes
+    url: str
+    kind: str
+
+
+class _Wanted(NamedTuple):
+    """What is asked for."""
+
+    accept: str
+    kind: re.Pattern[str]
+    """How its Content-Type begins."""
+    signature: re.Pattern[bytes]
+    """How it begins."""
+
+
+_FILE = _Wanted("image/*, audio/*", re.compile(""), _MEDIUM)
+_PAGE = _Wanted("text/html, text/*;q=0.9", _TEXT, re.compile(b""))
 
 
 class _Failed(Exception):
@@ -102,12 +125,23 @@ class Remote:
             await self._allowed()
         async with self._turns:
             try:
-                return await asyncio.wait_for(self._followed(address), SECONDS)
+                return (await asyncio.wait_for(self._followed(address, _FILE), SECONDS)).content
             except _Exhausted:
                 raise wrong(f"the files of a request may have at most {TOGETHER >> 20} MB together") from None
             except (_Failed, asyncio.TimeoutError) as error:
                 _log.info("nothing from %s: %s", address.netloc.decode(), str(error) or "it took too long")
                 raise wrong(f'cannot fetch "{shown}": {self._rules()}') from None
+
+    async def page(self, url: str) -> Found:
+        """The text at a URL. Raises BadRequest naming `url`, in the same words whatever went wrong."""
+        try:
+            async with self._turns:
+                return await asyncio.wait_for(self._followed(_parsed(url), _PAGE), SECONDS)
+        except (_Failed, _Exhausted, asyncio.TimeoutError) as error:
+            _log.info("nothing from %s: %s", url[:_SHOWN], str(error) or "it took too long")
+            where = "" if self._private else " at a public address"
+            what = f"it must be a page or a text of at most {LARGEST >> 20} MB{where}"
+            raise InvalidField("url", f'cannot fetch "{url[:_SHOWN]}": {what}') from None
 
     def _rules(self) -> str:
         where = "" if self._private else " at a public address"
@@ -116,20 +150,20 @@ class Remote:
             f"and come within {SECONDS:g} seconds"
         )
 
-    async def _followed(self, url: httpx.URL) -> bytes:
+    async def _followed(self, url: httpx.URL, wanted: _Wanted) -> Found:
         import httpx
 
         for _ in range(REDIRECTS + 1):
             try:
-                found = await self._asked(url)
+                found = await self._asked(url, wanted)
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 raise _Failed(repr(error)) from None
-            if isinstance(found, bytes):
+            if isinstance(found, Found):
                 return found
             url = found
         raise _Failed(f"more than {REDIRECTS} redirects")
 
-    async def _asked(self, url: httpx.URL) -> bytes | httpx.URL:
+    async def _asked(self, url: httpx.URL, wanted: _Wanted) -> Found | httpx.URL:
         """The file, or where it is said to be instead.
 
         Each question has a connection of its own, to the very address that was checked: nothing is looked up
@@ -137,7 +171,7 @@ class Remote:
         """
         import httpx
 
-        headers = {**_HEADERS, "Host": url.netloc.decode("ascii")}
+        headers = {**_HEADERS, "Accept": wanted.accept, "Host": url.netloc.decode("ascii")}
         extensions = {"timeout": {"connect": _CONNECTING}, "sni_hostname": url.raw_host.decode("ascii")}
         certificates = await asyncio.to_thread(_certificates)
         reason = "it has no address"
@@ -152,7 +186,7 @@ class Remote:
                     reason = repr(error)
                     continue
                 try:
-                    return await self._read(answer, url)
+                    return await self._read(answer, url, wanted)
                 finally:
                     await answer.aclose()
         raise _Failed(reason)
@@ -169,11 +203,14 @@ class Remote:
             raise _Failed("its address is not public (PUNA_FETCH_PRIVATE)")
         return addresses[:_ADDRESSES]
 
-    async def _read(self, answer: httpx.Response, url: httpx.URL) -> bytes | httpx.URL:
+    async def _read(self, answer: httpx.Response, url: httpx.URL, wanted: _Wanted) -> Found | httpx.URL:
         if answer.status_code in _MOVED and "location" in answer.headers:
             return _parsed(str(url.join(answer.headers["location"])))
         if answer.status_code != 200:
             raise _Failed(f"status {answer.status_code}")
+        kind = answer.headers.get("content-type", "")
+        if not wanted.kind.match(kind):
+            raise _Failed(f"it is {kind}")
         length = answer.headers.get("content-length", "")
         if length.isdigit() and int(length) > LARGEST:
             raise _Failed("it is too large")
@@ -182,15 +219,15 @@ class Remote:
         async for piece in answer.aiter_raw():
             file += piece
             self._bytes -= len(piece)
-            if len(file) >= _SIGNED and not _MEDIUM.match(file):
+            if len(file) >= _SIGNED and not wanted.signature.match(file):
                 raise _Failed("it is neither an image nor a sound")
             if len(file) > LARGEST:
                 raise _Failed("it is too large")
             if self._bytes < 0:
                 raise _Exhausted
-        if not _MEDIUM.match(file):
+        if not wanted.signature.match(file):
             raise _Failed("it is neither an image nor a sound")
-        return bytes(file)
+        return Found(bytes(file), str(url), kind)
 
 
 def _parsed(url: str) -> httpx.URL:

@@ -12,6 +12,7 @@ from puna.library import Library
 from puna.scheduling import Scheduler
 from puna.server.pulls import Pulls
 from puna.server.remote import Remote
+from puna.server.web import Web
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,9 @@ class Rooms:
     inference: Inference
     pulls: Pulls
     remote: Remote
+    web: Web
+    no_cloud: bool
+    """OLLAMA_NO_CLOUD, which clients ask after."""
 
     def visit(self, model: str) -> Remote:
         """What fetches the pictures and sounds of a request to `model`, if that takes any."""

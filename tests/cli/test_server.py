@@ -52,7 +52,7 @@ def test_every_command_on_a_real_server(
 
     assert puna("rm", "mine").out == "deleted 'mine'\n"
     gone = puna("show", "mine")
-    assert (gone.status, gone.err) == (1, "Error: model 'mine' not found\n")
+    assert (gone.status, gone.err) == (1, "Error: model 'mine:latest' not found\n")
     assert puna("--version").out == f"puna version is {__version__} (Ollama API {OLLAMA_LEVEL})\n"
 
 

@@ -119,7 +119,11 @@ async def test_a_format_is_all_there_is(say: Say, family: str, wrapper: tuple[st
     written = next(one for one in WRITTEN if one.family == family)
     text = wrapper[0] + '{"x": 1}' + wrapper[1]
     answer = await say(written, text, tools=tools, think=None, schema={"const": {"x": 1}})
-    assert json.loads(answer.text) == {"x": 1}
+    if answer.calls:  # it may call instead
+        assert tools
+        assert answer.text == ""
+    else:
+        assert json.loads(answer.text) == {"x": 1}
 
 
 @each_family

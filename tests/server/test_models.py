@@ -64,8 +64,48 @@ def test_show(http: httpx.Client, field: str):
     assert body["system"] == "Briefly."
     assert body["details"]["format"] == "gguf"
     assert body["model_info"]["general.architecture"] == "llama"
-    assert "tensors" not in body
+    assert {"name", "type", "shape"} == set(body["tensors"][0])
     assert http.post("/api/show", json={field: "talker", "verbose": True}).json()["tensors"]
+
+
+def test_show_lays_over_what_the_request_brings(http: httpx.Client):
+    asked = {"model": "talker", "system": "Loudly.", "template": "{{ .Prompt }}!", "options": {"top_k": 3}}
+    body = http.post("/api/show", json=asked).json()
+    assert (body["system"], body["template"]) == ("Loudly.", "{{ .Prompt }}!")
+    assert "Loudly." in body["modelfile"]
+    assert "PARAMETER top_k 3" in body["modelfile"]
+    assert "top_k" not in body.get("parameters", "")
+    assert http.post("/api/show", json={"model": "talker"}).json()["system"] == "Briefly."
+
+
+def test_show_writes_values_as_go_does(http: httpx.Client):
+    info = http.post("/api/show", json={"model": "talker"}).json()["model_info"]
+    assert info["llama.attention.layer_norm_rms_epsilon"] == 1e-05
+    verbose = http.post("/api/show", json={"model": "talker", "verbose": True}).json()["model_info"]
+    assert len(verbose["tokenizer.ggml.tokens"]) > 5
+    assert info["tokenizer.ggml.tokens"] in (None, verbose["tokenizer.ggml.tokens"])
+
+
+@pytest.mark.parametrize("name", [" talker", "talker ", "\ttalker:latest\n"])
+def test_blanks_around_a_name_are_no_part_of_it(http: httpx.Client, name: str):
+    assert http.post("/api/show", json={"model": name}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("path", "asked", "message"),
+    [
+        ("show", {}, "model 'nope:latest' not found"),
+        ("generate", {}, "model 'nope' not found"),
+        ("chat", {"messages": [{"role": "user", "content": "a"}]}, "model 'nope' not found"),
+        ("embed", {"input": "a"}, 'model "nope" not found, try pulling it first'),
+        ("embeddings", {"prompt": "a"}, 'model "nope" not found, try pulling it first'),
+    ],
+)
+def test_a_missing_model_is_named_as_ollama_does(
+    http: httpx.Client, path: str, asked: dict[str, Any], message: str
+):
+    answer = http.post(f"/api/{path}", json={"model": "nope", **asked})
+    assert (answer.status_code, answer.json()) == (404, {"error": message})
 
 
 def test_an_editor_that_shows_the_basename_gets_the_name_that_was_asked_for(http: httpx.Client):

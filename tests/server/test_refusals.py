@@ -53,8 +53,8 @@ REFUSED = [
     (("pull", {}), 400, "model is required"),
     (chat(model="nobody"), 404, "model 'nobody' not found"),
     (generate(model="nobody"), 404, "model 'nobody' not found"),
-    (embed(model="nobody"), 404, "model 'nobody' not found"),
-    (show(model="nobody"), 404, "model 'nobody' not found"),
+    (embed(model="nobody"), 404, 'model "nobody" not found, try pulling it first'),
+    (show(model="nobody"), 404, "model 'nobody:latest' not found"),
     (copy("nobody", "y"), 404, 'model "nobody" not found'),
     # Names that are none.
     (chat(model="../../etc/passwd"), 400, "invalid model name"),

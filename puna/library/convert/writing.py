@@ -49,7 +49,8 @@ def write(
     writer = GGUFWriter(target, architecture)
     try:
         writer.add_file_type(_file_type(kinds))
-        for key, value in values.items():
+        # The tokenizer last: Ollama looks no further for what a model is.
+        for key, value in sorted(values.items(), key=lambda item: item[0].startswith("tokenizer.")):
             _add(writer, key if key.startswith(_WHOLE) else f"{architecture}.{key}", value)
         writer.add_quantization_version(2)
         for name, tensor in tensors.items():

@@ -3,9 +3,9 @@
 `pull`, `push` and `restore` block; they are called in a thread, and an error raised by `report` cancels them.
 """
 
-from puna.library.registry.pace import Pace
+from puna.library.registry.pace import USUAL, Pace
 from puna.library.registry.pull import pull
 from puna.library.registry.push import push
 from puna.library.registry.restore import restore
 
-__all__ = ["Pace", "pull", "push", "restore"]
+__all__ = ["USUAL", "Pace", "pull", "push", "restore"]

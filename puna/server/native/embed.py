@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from puna.inference import EmbedRequest, Inference
+from puna.inference import Embedded, EmbedRequest, Inference
 from puna.server.body import decoded
 from puna.server.framing import Whole
 from puna.server.native.requests import EmbedBody, EmbeddingsBody, seconds
 from puna.server.native.responses import EmbedAnswer, encode
 from puna.server.rooms import rooms
+from puna.types import NotFound
 
 
 async def embed(request: Request) -> Whole:
@@ -32,6 +33,7 @@ async def embeddings(request: Request) -> Whole:
     ask = EmbedRequest(
         model=body.named,
         texts=[body.prompt] if body.prompt else [],
+        truncate=False,
         options=body.options or {},
         keep_alive=seconds(body.keep_alive),
     )
@@ -39,7 +41,7 @@ async def embeddings(request: Request) -> Whole:
 
 
 async def _vectors(inference: Inference, ask: EmbedRequest) -> bytes:
-    answer = await inference.embed(ask)
+    answer = await _answer(inference, ask)
     body = EmbedAnswer(model=ask.model, embeddings=answer.vectors)
     if answer.vectors:
         body.total_duration = answer.total_ns
@@ -48,6 +50,14 @@ async def _vectors(inference: Inference, ask: EmbedRequest) -> bytes:
     return encode(body)
 
 
+async def _answer(inference: Inference, ask: EmbedRequest) -> Embedded:
+    try:
+        return await inference.embed(ask)
+    except NotFound:
+        # Here Ollama has words of its own (server/routes.go, handleScheduleError).
+        raise NotFound(f'model "{ask.model}" not found, try pulling it first') from None
+
+
 async def _vector(inference: Inference, ask: EmbedRequest) -> bytes:
-    answer = await inference.embed(ask)
+    answer = await _answer(inference, ask)
     return encode({"embedding": answer.vectors[0] if answer.vectors else []})

@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from puna.inference import capabilities
-from puna.library import Library, Model
+from puna.library import Library, Model, Name
 from puna.library import show as described
 from puna.server.body import decoded
 from puna.server.errors import JSON
 from puna.server.native.requests import CopyBody, DeleteBody, ShowBody
 from puna.server.native.responses import ModelListed, ModelLoaded, encode
 from puna.server.rooms import rooms
-from puna.types import LoadFailed
+from puna.types import LoadFailed, NotFound
 
 _COPILOT = "GitHubCopilotChat/"
 """How the User-Agent of an editor begins that shows the `general.basename` of a model as its name."""
@@ -50,8 +50,18 @@ async def show(request: Request) -> Response:
     library, named = rooms(request).library, body.named
 
     def read() -> dict[str, Any]:
-        model = library.open(named)
-        return described(model, verbose=body.verbose is True) | {"capabilities": capabilities(model)}
+        try:
+            model = library.open(named)
+        except NotFound:
+            raise NotFound(f"model '{Name.parse(named).display()}' not found") from None
+        shown = described(
+            model,
+            verbose=body.verbose is True,
+            system=body.system or "",
+            template=body.template or "",
+            parameters=body.options or {},
+        )
+        return shown | {"capabilities": capabilities(model)}
 
     shown = await to_thread(read)
     if request.headers.get("user-agent", "").startswith(_COPILOT):

@@ -58,7 +58,7 @@ class _ModelBody(Fields, kw_only=True):
     @property
     def named(self) -> str:
         """The model asked for. Raises BadRequest when there is none."""
-        if found := self.model or self.name:
+        if found := (self.model or self.name or "").strip():
             return found
         raise BadRequest("model is required")
 
@@ -152,6 +152,18 @@ class TransferBody(_ModelBody, kw_only=True):
 
 class ShowBody(_ModelBody, kw_only=True):
     verbose: bool | None = None
+    system: str | None = None
+    template: str | None = None
+    options: dict[str, Any] | None = None
+
+
+class WebSearchBody(msgspec.Struct, kw_only=True):
+    query: str = ""
+    max_results: int | None = None
+
+
+class WebFetchBody(msgspec.Struct, kw_only=True):
+    url: str = ""
 
 
 class CreateBody(_ModelBody, kw_only=True):

@@ -86,5 +86,5 @@ def _status(error: Exception) -> int:
 
 
 def _told(message: str, status: int, param: str | None = None, code: str | None = None) -> bytes:
-    kind = "invalid_request_error" if status < 500 else "server_error"
+    kind = "not_found_error" if status == 404 else "invalid_request_error" if status < 500 else "server_error"
     return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})

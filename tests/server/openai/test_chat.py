@@ -239,7 +239,7 @@ def test_no_tool_is_called_when_none_may_be(openai_http: httpx.Client):
 )
 def test_a_required_call_is_the_first_thing_said(openai_http: httpx.Client, choice: Any):
     other = {"type": "function", "function": {"name": "other"}}
-    fields = {"model": "caller", "tools": [WEATHER, other], "reasoning_effort": "none"}
+    fields = {"model": "caller", "tools": [WEATHER, other], "reasoning_effort": "none", "seed": 1}
     answer = told(openai_http, tool_choice=choice, parallel_tool_calls=False, max_tokens=400, **fields)
     message = answer["choices"][0]["message"]
     assert message["content"] is None

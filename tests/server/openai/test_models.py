@@ -36,7 +36,7 @@ def test_a_model_that_is_not_there(openai_http: httpx.Client, name: str):
     assert answer.json() == {
         "error": {
             "message": f"model '{name}' not found",
-            "type": "invalid_request_error",
+            "type": "not_found_error",
             "param": "model",
             "code": "model_not_found",
         }

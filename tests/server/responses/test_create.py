@@ -186,7 +186,7 @@ def test_items_may_be_named_by_their_ids(client: httpx.Client):
         404,
         {
             "message": "Item with id 'msg_none' not found.",
-            "type": "invalid_request_error",
+            "type": "not_found_error",
             "param": "input[1]",
             "code": "item_not_found",
         },

@@ -22,7 +22,8 @@ def check(answer: httpx.Response, status: int, param: str | None, code: str | No
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].startswith("application/json")
     error = answer.json()["error"]
-    kind = "invalid_request_error" if status < 500 else "server_error"
+    kinds = {404: "not_found_error", 500: "server_error", 503: "server_error"}
+    kind = kinds.get(status, "invalid_request_error")
     assert error == {"message": error["message"], "type": kind, "param": param, "code": code}
     assert words in error["message"]
 

@@ -1,0 +1,70 @@
+"""What an Ollama that nobody has signed in to says of accounts, cloud and web (Ollama server/routes.go).
+
+Puna has no cloud and no accounts. Web search goes to a search engine of the person's own.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from puna.server.body import decoded
+from puna.server.errors import JSON
+from puna.server.native.requests import WebFetchBody, WebSearchBody
+from puna.server.native.responses import encode
+from puna.server.rooms import rooms
+from puna.types import BadRequest
+
+_MOST_RESULTS = 10
+_RESULTS = 5
+
+
+async def me(request: Request) -> Response:
+    """Whom the server is signed in as: nobody."""
+    return Response(encode({"error": "unauthorized"}), 401, media_type=JSON)
+
+
+async def sign_out(request: Request) -> Response:
+    return Response(encode({"error": "you are not currently signed in"}), 401, media_type=JSON)
+
+
+async def status(request: Request) -> Response:
+    disabled = rooms(request).no_cloud
+    cloud = {"disabled": disabled, "source": "env" if disabled else "none"}
+    return Response(encode({"cloud": cloud}), media_type=JSON)
+
+
+async def recommendations(request: Request) -> Response:
+    return Response(encode({"recommendations": []}), media_type=JSON)
+
+
+async def web_search(request: Request) -> Response:
+    body = await decoded(request, WebSearchBody)
+    if not body.query.strip():
+        raise BadRequest("query is required", "query")
+    count = min(max(body.max_results or _RESULTS, 1), _MOST_RESULTS)
+    found = await rooms(request).web.search(body.query.strip(), count)
+    return Response(encode({"results": found}), media_type=JSON)
+
+
+async def web_fetch(request: Request) -> Response:
+    body = await decoded(request, WebFetchBody)
+    if not body.url.strip():
+        raise BadRequest("url is required", "url")
+    return Response(encode(await rooms(request).web.page(body.url.strip())), media_type=JSON)
+
+
+routes = [
+    Route("/api/me", me, methods=["POST"]),
+    Route("/api/signout", sign_out, methods=["POST"]),
+    Route("/api/user/keys/{key}", sign_out, methods=["DELETE"]),
+    Route("/api/status", status),
+    Route("/api/experimental/model-recommendations", recommendations),
+    # The clients ask the second place of the cloud, which here is this server.
+    *(
+        Route(path, web_search, methods=["POST"])
+        for path in ("/api/experimental/web_search", "/api/web_search")
+    ),
+    *(Route(path, web_fetch, methods=["POST"]) for path in ("/api/experimental/web_fetch", "/api/web_fetch")),
+]

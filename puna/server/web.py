@@ -1,0 +1,148 @@
+"""The web for models: search by a search engine of the person's own, and pages as text.
+
+Sources: SearXNG docs/dev/search_api, Ollama api/types.go (WebSearchResponse, WebFetchResponse).
+"""
+
+from __future__ import annotations
+
+import re
+from html.parser import HTMLParser
+from typing import Any
+from urllib.parse import urljoin
+
+from puna.server.remote import Remote
+from puna.types import PunaError
+
+_SECONDS = 10.0
+_SILENT = {"script", "style", "noscript", "template", "svg", "head"}
+_BLOCKS = {
+    *(
+        "address",
+        "article",
+        "blockquote",
+        "br",
+        "div",
+        "dd",
+        "dt",
+        "figure",
+        "footer",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+    ),
+    *("h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul"),
+}
+
+
+class NoSearchEngine(PunaError):
+    """Nobody told the server of a search engine."""
+
+    status = 501
+
+    def __init__(self) -> None:
+        super().__init__(
+            "web search needs a search engine: set PUNA_SEARCH_URL to the address of a SearXNG server"
+        )
+
+
+class SearchFailed(PunaError):
+    """The search engine did not answer as one."""
+
+    status = 502
+
+
+class Web:
+    """Searches at `search_url`, a SearXNG server that answers JSON; "" for none."""
+
+    def __init__(self, remote: Remote, search_url: str) -> None:
+        self._remote = remote
+        self._search_url = search_url
+
+    async def search(self, query: str, count: int) -> list[dict[str, str]]:
+        """At most `count` results: `title`, `url`, `content`. Raises NoSearchEngine, SearchFailed."""
+        if not self._search_url:
+            raise NoSearchEngine
+        import httpx
+
+        address = self._search_url.rstrip("/") + "/search"
+        try:
+            async with httpx.AsyncClient(timeout=_SECONDS, trust_env=False) as client:
+                answer = await client.get(address, params={"q": query, "format": "json"})
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise SearchFailed(
+                f"the search engine at {self._search_url} does not answer: {error!r}"
+            ) from None
+        try:
+            results: list[Any] = answer.raise_for_status().json()["results"]
+            fields = ("title", "url", "content")
+            return [{field: str(one.get(field) or "") for field in fields} for one in results[:count]]
+        except (httpx.HTTPStatusError, ValueError, KeyError, TypeError, AttributeError):
+            raise SearchFailed(
+                f"the search engine at {self._search_url} gave no JSON (status {answer.status_code}): "
+                "its settings must list json under search.formats"
+            ) from None
+
+    async def page(self, url: str) -> dict[str, Any]:
+        """A page's `title`, `content` as text, and `links`. Raises BadRequest where there is none."""
+        found = await self._remote.page(url)
+        charset = re.search(r"charset=[\"']?([\w-]+)", found.kind)
+        try:
+            text = found.content.decode(charset[1] if charset else "utf-8", "replace")
+        except LookupError:
+            text = found.content.decode("utf-8", "replace")
+        if "html" not in found.kind:
+            return {"title": "", "content": text, "links": []}
+        page = _Page(found.url)
+        page.feed(text)
+        page.close()
+        return {"title": page.title.strip(), "content": page.content(), "links": list(page.links)}
+
+
+class _Page(HTMLParser):
+    """A page's title, what a person reads of it, and where it links to."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.title = ""
+        self.links: dict[str, None] = {}
+        self._url = url
+        self._pieces: list[str] = []
+        self._silent: list[str] = []
+        self._in_title = False
+
+    def content(self) -> str:
+        lines = (re.sub(r"\s+", " ", line).strip() for line in "".join(self._pieces).split("\0"))
+        return "\n".join(line for line in lines if line)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        if tag == "title":
+            self._in_title = True
+        elif tag in _SILENT:
+            self._silent.append(tag)
+        elif tag in _BLOCKS:
+            self._pieces.append("\0")
+        elif tag == "body":
+            self._silent.clear()
+        if tag == "a" and (target := dict(attrs).get("href")):
+            try:
+                link = urljoin(self._url, target)
+            except ValueError:
+                return
+            if link.startswith(("http://", "https://")):
+                self.links.setdefault(link)
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "title":
+            self._in_title = False
+        elif tag in self._silent:
+            del self._silent[self._silent.index(tag) :]
+        elif tag in _BLOCKS:
+            self._pieces.append("\0")
+
+    def handle_data(self, data: str) -> None:
+        if self._in_title:
+            self.title += data
+        elif not self._silent:
+            self._pieces.append(data)

@@ -1,0 +1,140 @@
+"""What clients of a real Ollama ask besides: accounts, cloud, web search and pages, kept requests."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import threading
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from tests.running import serving
+
+PAGE = """<html><head><title>A &amp; B</title><style>p { color: red }</style></head><body>
+<h1>Heading</h1><p>First   words <a href="/next?x=1">next</a></p><script>alert(1)</script>
+<ul><li>one</li><li>two <a href="mailto:a@b.c">mail</a></li></ul></body></html>"""
+RESULTS = [{"title": f"T{n}", "url": f"http://r/{n}", "content": f"C{n}", "score": n} for n in range(20)]
+
+
+class Engine(BaseHTTPRequestHandler):
+    """Answers as a SearXNG server does, and has a page."""
+
+    def do_GET(self) -> None:
+        asked = urlsplit(self.path)
+        query = parse_qs(asked.query)
+        if asked.path == "/search" and query.get("format") == ["json"] and query["q"] == ["why?"]:
+            self._answer("application/json", json.dumps({"query": "why?", "results": RESULTS}))
+        elif asked.path == "/page":
+            self._answer("text/html; charset=utf-8", PAGE)
+        elif asked.path == "/text":
+            self._answer("text/plain", "plain words")
+        elif asked.path == "/picture":
+            self._answer("image/png", "x")
+        else:
+            self.send_error(403)
+
+    def _answer(self, kind: str, text: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", kind)
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, format: str, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def engine() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Engine)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_nobody_is_signed_in(http: httpx.Client):
+    who = http.post("/api/me")
+    assert (who.status_code, who.json()["error"]) == (401, "unauthorized")
+    for answer in (http.post("/api/signout"), http.delete("/api/user/keys/abc")):
+        assert (answer.status_code, answer.json()) == (401, {"error": "you are not currently signed in"})
+    assert http.get("/api/status").json() == {"cloud": {"disabled": False, "source": "none"}}
+    assert http.get("/api/experimental/model-recommendations").json() == {"recommendations": []}
+
+
+def test_the_cloud_is_switched_off(store: Path):
+    with serving(store, OLLAMA_NO_CLOUD="1") as server:
+        told = httpx.get(f"{server.url}/api/status").json()
+    assert told == {"cloud": {"disabled": True, "source": "env"}}
+
+
+def test_without_a_search_engine_it_says_so(http: httpx.Client):
+    for path in ("/api/experimental/web_search", "/api/web_search"):
+        answer = http.post(path, json={"query": "why?"})
+        assert answer.status_code == 501
+        assert "PUNA_SEARCH_URL" in answer.json()["error"]
+
+
+@pytest.mark.parametrize("path", ["/api/experimental/web_search", "/api/web_search"])
+def test_search(store: Path, engine: str, path: str):
+    with serving(store, PUNA_SEARCH_URL=engine) as server:
+        ask = lambda **body: httpx.post(f"{server.url}{path}", json=body)  # noqa: E731
+        found = ask(query="why?", max_results=2).json()["results"]
+        assert found == [{"title": f"T{n}", "url": f"http://r/{n}", "content": f"C{n}"} for n in range(2)]
+        assert len(ask(query="why?").json()["results"]) == 5
+        assert len(ask(query="why?", max_results=100).json()["results"]) == 10
+        assert ask(query=" ").status_code == 400
+        refused = ask(query="other")
+        assert refused.status_code == 502
+        assert engine in refused.json()["error"]
+
+
+def test_a_search_engine_that_is_gone(store: Path):
+    with serving(store, PUNA_SEARCH_URL="http://127.0.0.1:9") as server:
+        answer = httpx.post(f"{server.url}/api/web_search", json={"query": "why?"})
+    assert answer.status_code == 502
+    assert "127.0.0.1:9" in answer.json()["error"]
+
+
+def test_a_page(store: Path, engine: str):
+    with serving(store, PUNA_FETCH_PRIVATE="1") as server:
+        ask = lambda url: httpx.post(f"{server.url}/api/experimental/web_fetch", json={"url": url})  # noqa: E731
+        assert ask(f"{engine}/page").json() == {
+            "title": "A & B",
+            "content": "Heading\nFirst words next\none\ntwo mail",
+            "links": [f"{engine}/next?x=1"],
+        }
+        assert ask(f"{engine}/text").json() == {"title": "", "content": "plain words", "links": []}
+        for url in (f"{engine}/picture", f"{engine}/gone", "ftp://a/b", "no"):
+            assert ask(url).status_code == 400
+        assert ask("").status_code == 400
+
+
+def test_a_page_of_the_servers_own_network(http: httpx.Client, engine: str):
+    answer = http.post("/api/web_fetch", json={"url": f"{engine}/page"})
+    assert answer.status_code == 400
+    assert "public" in answer.json()["error"]
+
+
+def test_requests_are_kept_and_sent_again(store: Path, add_scripted: Callable[..., Any], tmp_path: Path):
+    add_scripted("m", "Hello there")
+    body = {"model": "m", "messages": [{"role": "user", "content": "Grüß dich"}], "stream": False}
+    with serving(store, OLLAMA_DEBUG_LOG_REQUESTS="1", TMPDIR=str(tmp_path)) as server:
+        first = httpx.post(f"{server.url}/api/chat", json=body).json()
+        httpx.get(f"{server.url}/api/tags")
+        (folder,) = tmp_path.glob("puna-request-logs-*")
+        (kept,) = folder.glob("*_body.json")
+        assert json.loads(kept.read_bytes()) == body
+        assert oct(kept.stat().st_mode & 0o777) == "0o600"
+        (script,) = folder.glob("*.sh")
+        again = subprocess.run(["sh", str(script)], capture_output=True, check=True).stdout
+        assert json.loads(again)["message"] == first["message"]
+        assert any(re.search(rf"sh {re.escape(str(script))}", line) for line in server.log)
