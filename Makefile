@@ -9,7 +9,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test bench lint clean tools kernels
+.PHONY: run test bench lint clean tools kernels chromium
 
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules
@@ -18,6 +18,8 @@ AGENTS := tests/agents/node_modules
 AIDER := .cache/aider
 # The registry that pull and push are tested against: the system's, or else one that is only unpacked.
 REGISTRY := $(if $(shell command -v docker-registry),,.cache/docker-registry)
+# The browser that the page is tested in.
+CHROMIUM := $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,chromium)
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3.10 python3; do \
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 10))' 2>/dev/null && { echo "$$p"; break; }; done)
 JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
@@ -30,7 +32,7 @@ run: .venv/runs
 	@echo "  $(BIN)/puna run qwen3:0.6b      a larger one, fetched from its registry"
 	@echo "  curl http://localhost:11434/api/tags"
 
-test: kernels lint $(CLIENTS)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY)
+test: kernels lint $(CLIENTS)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(CHROMIUM)
 	$(BIN)/pytest
 
 bench: kernels .venv/tests $(REGISTRY)
@@ -107,3 +109,8 @@ $(AIDER)/installed: tests/agents/aider.txt
 		{ echo "make test needs docker-registry, which pull and push are tested against" \
 		"(Debian: apt install docker-registry)."; exit 1; }
 	@mv $@.new $@
+
+chromium:
+	@{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && \
+		{ apt-get -qy install chromium || { apt-get -q update && apt-get -qy install chromium; }; }; } || \
+		{ echo "make test needs Chromium, which the page is tested in (Debian: apt install chromium)."; exit 1; }

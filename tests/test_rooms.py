@@ -13,13 +13,14 @@ PACKAGE = Path(__file__).resolve().parent.parent / "puna"
 
 BELOW = {
     "cli": set(),
-    "server": {"inference", "chat", "scheduling", "engine", "library"},
+    "server": {"inference", "chat", "scheduling", "engine", "library", "web"},
     "inference": {"chat", "scheduling", "engine", "library"},
     "chat": set(),
     "scheduling": {"engine", "library"},
     "engine": {"kernels"},
     "kernels": set(),
     "library": set(),
+    "web": set(),
 }
 EVERYONE = {"types", "settings", "modelfile", "gojson", "__version__"}
 """What any module may have of `puna` besides the rooms below it."""

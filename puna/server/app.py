@@ -15,7 +15,7 @@ from puna.engine import start
 from puna.inference import Inference
 from puna.library import USUAL, Library
 from puna.scheduling import Scheduler
-from puna.server import anthropic, metrics, native, openai, openapi, responses
+from puna.server import anthropic, metrics, native, openai, openapi, page, responses
 from puna.server.access import Access
 from puna.server.errors import HANDLERS
 from puna.server.log import Log
@@ -36,6 +36,7 @@ ROUTES = [
     *anthropic.routes,
     *responses.routes,
     *openapi.routes,
+    *page.routes,
     *openai.routes,
 ]
 

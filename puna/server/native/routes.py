@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from puna import __version__
@@ -18,11 +18,15 @@ from puna.server.native.models import copy, delete, ps, show, tags
 from puna.server.native.pull import pull
 from puna.server.native.push import push
 from puna.server.native.responses import encode
+from puna.server.page import prefers_page
 from puna.settings import OLLAMA_LEVEL
 
 
 async def root(request: Request) -> Response:
-    return PlainTextResponse("Ollama is running")
+    """Programs hear that the server runs; a browser is led to the page."""
+    if prefers_page(request.headers.get("accept", "")):
+        return RedirectResponse("/ui", 302, headers={"vary": "Accept"})
+    return PlainTextResponse("Ollama is running", headers={"vary": "Accept"})
 
 
 async def version(request: Request) -> Response:

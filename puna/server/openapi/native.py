@@ -130,4 +130,5 @@ OPERATIONS = [
     _get("/metrics", _SERVER, "What the server does, for Prometheus", str, media=(TEXT,)),
     _get("/openapi.json", _SERVER, "This description", dict[str, Any]),
     _get("/docs", _SERVER, "This description as a page", str, media=("text/html",)),
+    _get("/ui", _SERVER, "The page for a person", str, media=("text/html",)),
 ]

@@ -1,0 +1,36 @@
+/** Puna's public API, as any client could use it. */
+
+/** @returns {Promise<any>} the JSON of an answer; throws its error in words. */
+export async function ask(path, body, method = body ? "POST" : "GET") {
+  const answer = await fetch(path, { method, body: body && JSON.stringify(body) });
+  const text = await answer.text();
+  if (!answer.ok) throw new Error(reason(text));
+  return text ? JSON.parse(text) : null;
+}
+
+/** Each object of a streamed answer, as it comes. */
+export async function* stream(path, body, signal) {
+  const answer = await fetch(path, { method: "POST", body: JSON.stringify(body), signal });
+  if (!answer.ok) throw new Error(reason(await answer.text()));
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    const lines = (rest + (value ?? "")).split("\n");
+    rest = done ? "" : lines.pop();
+    for (const line of lines.filter(Boolean)) {
+      const part = JSON.parse(line);
+      if (part.error) throw new Error(part.error);
+      yield part;
+    }
+    if (done) return;
+  }
+}
+
+function reason(text) {
+  try {
+    return JSON.parse(text).error ?? text;
+  } catch {
+    return text;
+  }
+}

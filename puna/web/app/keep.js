@@ -1,0 +1,38 @@
+/** Chats, kept in this browser's IndexedDB. */
+
+/**
+ * @typedef {{role: "user" | "assistant", content: string, thinking?: string, thoughtFor?: number,
+ *   rate?: number, first?: number, error?: string}} Message
+ * @typedef {{id: string, title: string, model: string, system: string, temperature: string, changed: number,
+ *   messages: Message[]}} Chat
+ */
+
+const opened = new Promise((resolve, reject) => {
+  const asked = indexedDB.open("puna", 1);
+  asked.onupgradeneeded = () => asked.result.createObjectStore("chats", { keyPath: "id" });
+  asked.onsuccess = () => resolve(asked.result);
+  asked.onerror = () => reject(asked.error);
+});
+
+async function within(mode, act) {
+  const transaction = (await opened).transaction("chats", mode);
+  const asked = act(transaction.objectStore("chats"));
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve(asked.result);
+    transaction.onabort = transaction.onerror = () => reject(transaction.error);
+  });
+}
+
+/** @returns {Promise<Chat[]>} the latest first */
+export const chats = async () =>
+  (await within("readonly", (store) => store.getAll())).sort((a, b) => b.changed - a.changed);
+/** @param {Chat} chat */
+export const keep = (chat) => within("readwrite", (store) => store.put(structuredClone(chat)));
+/** @param {string} id */
+export const forget = (id) => within("readwrite", (store) => store.delete(id));
+
+/** @returns {Chat} */
+export const fresh = (model) => ({
+  id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`,
+  title: "", model, system: "", temperature: "", changed: Date.now(), messages: [],
+});

@@ -1,0 +1,7 @@
+/** What every view is written with: Preact's elements by htm, and its hooks. */
+import { h, render } from "../vendored/preact.js";
+import htm from "../vendored/htm.js";
+
+export const html = htm.bind(h);
+export { render };
+export { useEffect, useRef, useState } from "../vendored/hooks.js";

@@ -1,0 +1,50 @@
+"""`python -m puna.web.vendor`: fetches the page's libraries as pins.json names them, with their licences."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+VENDORED = HERE / "vendored"
+_BARE = re.compile(r'(from\s*)"([a-z]+)"')
+_MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
+
+
+def vendor(name: str, pin: dict[str, Any], folder: Path) -> None:
+    """Write one pin's files and licence. Raises SystemExit when the package is not the one pinned."""
+    packed = subprocess.run(
+        ["npm", "pack", "--silent", pin["package"]], cwd=folder, check=True, capture_output=True, text=True
+    )
+    archive = folder / packed.stdout.strip().splitlines()[-1]
+    found = hashlib.sha256(archive.read_bytes()).hexdigest()
+    if found != pin["sha256"]:
+        raise SystemExit(f"{pin['package']} has the hash {found}, not {pin['sha256']}")
+    with tarfile.open(archive) as package:
+        for source, target in pin["files"].items():
+            (VENDORED / target).write_text(_for_the_page(_member(package, source)), encoding="utf-8")
+        (VENDORED / f"{name}.LICENSE").write_text(_member(package, "LICENSE"), encoding="utf-8")
+
+
+def _member(package: tarfile.TarFile, path: str) -> str:
+    file = package.extractfile(f"package/{path}")
+    assert file
+    return file.read().decode()
+
+
+def _for_the_page(source: str) -> str:
+    """Bare names of modules become files: an import map would be an inline script, which the page forbids."""
+    return _MAP.sub("", _BARE.sub(r'\1"./\2.js"', source))
+
+
+if __name__ == "__main__":
+    VENDORED.mkdir(exist_ok=True)
+    for name, pin in json.loads((HERE / "pins.json").read_text()).items():
+        with tempfile.TemporaryDirectory() as folder:
+            vendor(name, pin, Path(folder))
