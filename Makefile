@@ -27,9 +27,10 @@ JOBS := $(shell getconf _NPROCESSORS_ONLN 2>/dev/null || echo 2)
 run: .venv/runs
 	$(BIN)/puna run smollm2:135m "Why is the sky blue?"
 	@echo "Next:"
-	@echo "  $(BIN)/puna                     a menu: talk, pull a model, connect a coding agent"
+	@echo "  $(BIN)/puna                     a menu: talk, open the page, pull a model, connect a coding agent"
 	@echo "  $(BIN)/puna run smollm2:135m    talk with this model, which is tiny"
 	@echo "  $(BIN)/puna run qwen3:0.6b      a larger one, fetched from its registry"
+	@echo "  $(BIN)/puna ui                  the page in your browser"
 	@echo "  curl http://localhost:11434/api/tags"
 
 test: kernels lint $(CLIENTS)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(CHROMIUM)

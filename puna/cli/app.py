@@ -19,6 +19,7 @@ from puna.cli.run import RunFlags, run
 from puna.cli.running import list_running, stop
 from puna.cli.serve import ENVIRONMENT, serve
 from puna.cli.streams import flush, open_streams
+from puna.cli.ui import ui
 from puna.settings import OLLAMA_LEVEL, Settings
 
 
@@ -102,6 +103,7 @@ app.command(
         'puna run all-minilm "turn this into a vector"',
     ),
 )(run)
+app.command("ui", epilog=examples("puna ui", "puna ui --no-browser"))(ui)
 app.command(
     "launch",
     epilog=examples(

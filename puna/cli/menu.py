@@ -34,6 +34,7 @@ def menu(help_text: str) -> None:
         "What would you like to do?",
         [
             ("talk", "Talk with a model"),
+            ("page", "Open the page in a browser"),
             ("pull", "Pull a model"),
             ("agent", "Connect a coding agent"),
             ("help", "See all commands"),
@@ -42,6 +43,10 @@ def menu(help_text: str) -> None:
     settings = Settings.from_environment()
     if wanted == "help":
         print(help_text)
+    elif wanted == "page":
+        from puna.cli.ui import open_page
+
+        open_page(settings)
     elif wanted == "agent":
         _agent()
     elif wanted == "pull":

@@ -1,4 +1,4 @@
-"""`puna` alone, and what `puna launch` says when it cannot begin."""
+"""`puna` alone, `puna ui`, and what `puna launch` says when it cannot begin."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_the_menu_asks_which_of_two_models(recorded: Recorded, chatting: dict[st
 def test_the_menu_pulls(recorded: Recorded, environment: dict[str, str]):
     recorded.answers["/api/pull"] = lambda _: STEPS
     terminal = sit_down(environment)
-    terminal.send(DOWN + ENTER)
+    terminal.send(DOWN * 2 + ENTER)
     terminal.expect_exact("Which model?")
     terminal.send("qwen3:0.6b\r")
     assert ends(terminal)[0] == 0
@@ -78,7 +78,7 @@ def test_the_menu_pulls(recorded: Recorded, environment: dict[str, str]):
 
 def test_the_menu_shows_the_commands(environment: dict[str, str]):
     terminal = sit_down(environment)
-    terminal.send(DOWN * 3 + ENTER)
+    terminal.send(DOWN * 4 + ENTER)
     status, written = ends(terminal)
     assert status == 0
     assert "serve" in written
@@ -92,6 +92,15 @@ def test_ctrl_c_leaves_the_menu(environment: dict[str, str]):
 
 def test_piped_it_prints_help(puna: Puna):
     assert "Usage: puna" in puna().out
+
+
+def test_ui_shows_the_page(puna: Puna, answering: Recorded, monkeypatch: pytest.MonkeyPatch):
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+    assert puna("ui", "--no-browser").out == f"{answering.url}/ui\n"
+    assert opened == []
+    puna("ui")
+    assert opened == [f"{answering.url}/ui"]
 
 
 def test_launch_says_how_to_install(puna: Puna, answering: Recorded, monkeypatch: pytest.MonkeyPatch):
