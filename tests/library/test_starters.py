@@ -11,7 +11,7 @@ import jinja2
 import numpy as np
 import psutil
 import pytest
-from gguf import GGUFWriter
+from gguf import GGUFReader, GGUFWriter
 
 from puna.library import starters as module
 from puna.library.f16 import to_f16
@@ -64,6 +64,13 @@ def test_the_go_template_and_the_gguf_s_own_say_the_same(starters: Path):
         assert jinja.render(messages=messages, add_generation_prompt=True) == expected
     turn_in_go = turn.format("{{ .Role }}", "{{ .Content }}")
     assert model.template == "{{- range .Messages }}" + turn_in_go + "{{ end }}" + end
+
+
+def test_what_an_encoder_is_stands_before_its_tokenizer(starters: Path):
+    """Ollama looks no further for it than the tokenizer."""
+    keys = list(GGUFReader(Library(starters).open("all-minilm:22m").weights).fields)
+    first = next(place for place, key in enumerate(keys) if key.startswith("tokenizer."))
+    assert keys.index("bert.pooling_type") < first
 
 
 def test_smollm2_is_what_the_public_library_says_and_answers(starters: Path):
