@@ -16,6 +16,8 @@ from puna.server.native.requests import (
     GenerateBody,
     ShowBody,
     TransferBody,
+    WebFetchBody,
+    WebSearchBody,
 )
 from puna.server.native.rerank import PATHS, RerankAnswer, RerankBody
 from puna.server.native.responses import ChatAnswer, EmbedAnswer, GenerateAnswer, ModelListed, ModelLoaded
@@ -43,6 +45,24 @@ class Running(msgspec.Struct):
 
 class Vector(msgspec.Struct):
     embedding: list[float]
+
+
+class Cloud(msgspec.Struct):
+    cloud: dict[str, Any]
+
+
+class Recommendations(msgspec.Struct):
+    recommendations: list[dict[str, Any]]
+
+
+class SearchResults(msgspec.Struct):
+    results: list[dict[str, str]]
+
+
+class WebPage(msgspec.Struct):
+    title: str
+    content: str
+    links: list[str]
 
 
 class Shown(msgspec.Struct, kw_only=True):
@@ -84,7 +104,49 @@ def _get(path: str, tag: str, summary: str, answer: Any, **more: Any) -> Operati
 _WORK: dict[str, Any] = {"answer": Progress, "media": _STREAMED}
 """Answered with its progress."""
 
+_ACCOUNT = [
+    Operation(method="POST", path="/api/me", tag=_SERVER, summary="Whom it is signed in as", refusals=(401,)),
+    Operation(method="POST", path="/api/signout", tag=_SERVER, summary="Sign out", refusals=(401,)),
+    Operation(
+        method="DELETE",
+        path="/api/user/keys/{key}",
+        tag=_SERVER,
+        summary="Sign out",
+        refusals=(401,),
+        parameters=(("key", "^[A-Za-z0-9_-]+$"),),
+    ),
+    _get("/api/status", _SERVER, "Whether there is a cloud", Cloud),
+    _get("/api/experimental/model-recommendations", _SERVER, "Models to try", Recommendations),
+    *(
+        Operation(
+            method="POST",
+            path=f"/api/{place}web_search",
+            tag=_SERVER,
+            summary="Search the web",
+            body=WebSearchBody,
+            needs=("query",),
+            answer=SearchResults,
+            refusals=(400, 413, 501, 502),
+        )
+        for place in ("experimental/", "")
+    ),
+    *(
+        Operation(
+            method="POST",
+            path=f"/api/{place}web_fetch",
+            tag=_SERVER,
+            summary="A page as text",
+            body=WebFetchBody,
+            needs=("url",),
+            answer=WebPage,
+            refusals=(400, 413),
+        )
+        for place in ("experimental/", "")
+    ),
+]
+
 OPERATIONS = [
+    *_ACCOUNT,
     _run("/api/chat", "The next message of a conversation", ChatBody, ChatAnswer, media=_STREAMED),
     _run("/api/generate", "The answer to one prompt", GenerateBody, GenerateAnswer, media=_STREAMED),
     _run("/api/embed", "Vectors for texts", EmbedBody, EmbedAnswer),

@@ -15,10 +15,13 @@ EVENTS = "text/event-stream"
 
 REASONS = {
     400: "The request is wrong; the error names the field.",
+    401: "Nobody is signed in.",
     404: "There is no such model.",
     409: "The file cannot be taken from where it lies; send it.",
     413: "The body is longer than 256 MB.",
     500: "The server, the model's file or its engine failed.",
+    501: "There is no search engine.",
+    502: "The search engine failed.",
     503: "Too many requests wait already.",
     529: "Too many requests wait already.",
 }
