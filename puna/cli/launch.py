@@ -44,9 +44,7 @@ def launch(
         raise CommandFailed(f'unknown agent "{agent}"; known are {", ".join(AGENTS)}')
     program = shutil.which(known.program)
     if program is None:
-        raise CommandFailed(
-            f"{known.title} is not installed ({known.program} is not on PATH): {known.install}"
-        )
+        raise CommandFailed(missing(known))
     sys.exit(start(known, program, arguments or [], model=model, context=context))
 
 
@@ -87,10 +85,10 @@ def choose_model(client: Client) -> str:
         )
     if len(able) == 1:
         return able[0]
-    if not (sys.stdin and sys.stdin.isatty() and sys.stdout.isatty()):
-        raise CommandFailed(f"which model? name one by --model: {', '.join(able)}")
-    from puna.cli.menu import choose
+    from puna.cli.menu import choose, is_person
 
+    if not is_person():
+        raise CommandFailed(f"which model? name one by --model: {', '.join(able)}")
     return choose("Which model?", [(name, name) for name in able])
 
 
