@@ -1,4 +1,4 @@
-"""Files and pages at URLs, fetched by the server: not from its own network, nor so that it shows."""
+"""Files and pages at URLs, fetched from public addresses. A refusal never tells what is at an address."""
 
 from __future__ import annotations
 

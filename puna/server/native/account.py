@@ -61,7 +61,7 @@ routes = [
     Route("/api/user/keys/{key}", sign_out, methods=["DELETE"]),
     Route("/api/status", status),
     Route("/api/experimental/model-recommendations", recommendations),
-    # The clients ask the second place of the cloud, which here is this server.
+    # The cloud has each without "experimental": clients that are told this address ask there.
     *(
         Route(path, web_search, methods=["POST"])
         for path in ("/api/experimental/web_search", "/api/web_search")
