@@ -84,6 +84,16 @@ class Settings:
     """PUNA_SEARCH_URL: a SearXNG server, for web search."""
     fetch_private: bool = False
     """PUNA_FETCH_PRIVATE: pictures at URLs may come from this machine and its network too."""
+    spread: bool = False
+    """OLLAMA_SCHED_SPREAD: a model is split over all GPUs, also where one has room for it."""
+    gpu_overhead: int = 0
+    """OLLAMA_GPU_OVERHEAD: bytes of each GPU that stay free."""
+    integrated: bool | None = None
+    """OLLAMA_IGPU_ENABLE: whether integrated GPUs are used; None leaves it to their kind."""
+    vulkan: bool = True
+    """OLLAMA_VULKAN: whether GPUs that are reached through Vulkan are used."""
+    llm_library: str = ""
+    """OLLAMA_LLM_LIBRARY: the only backend that is used ("cuda_v13" is CUDA's, "cpu" is none)."""
     kernels: str = ""
     """PUNA_KERNELS: "0" leaves all products to libllama; a variant's name ("avx2") keeps to it."""
 
@@ -123,6 +133,11 @@ class Settings:
             search_url=get("PUNA_SEARCH_URL"),
             memory=_count(get("PUNA_MEMORY"), cls.memory),
             fetch_private=_truth(get("PUNA_FETCH_PRIVATE")),
+            spread=_truth(get("OLLAMA_SCHED_SPREAD")),
+            gpu_overhead=_count(get("OLLAMA_GPU_OVERHEAD"), cls.gpu_overhead),
+            integrated=_truth(igpu) if (igpu := get("OLLAMA_IGPU_ENABLE")) else None,
+            vulkan=_truth(get("OLLAMA_VULKAN") or "1"),
+            llm_library=get("OLLAMA_LLM_LIBRARY"),
             kernels=get("PUNA_KERNELS"),
         )
 

@@ -181,6 +181,32 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The GGUF file that turns pictures and sounds into embeddings; empty when the model takes none."""
 
 
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """A GPU that libllama can use; sizes in bytes (ggml-backend.h, `ggml_backend_dev_props`)."""
+
+    name: str
+    """What buffers on it and settings call it: "CUDA0", "Vulkan1", "MTL0"."""
+    description: str
+    backend: str
+    """"CUDA", "ROCm", "Vulkan", "MTL", "SYCL"."""
+    shared: bool
+    """Its memory is the host's: an integrated GPU's, and those of Apple's processors."""
+    id: str = ""
+    """Its place on the PCI bus ("0000:c1:00.0"), where that is known."""
+    total: int
+    free: int
+
+
+class Devices(msgspec.Struct, frozen=True, kw_only=True):
+    """The GPUs of this machine that models may be placed on."""
+
+    backends: tuple[str, ...] = ()
+    """What libllama was compiled with besides the CPU: "cuda", "vulkan"."""
+    devices: tuple[Device, ...] = ()
+    problem: str = ""
+    """One sentence on why there are not more; empty if nothing is wrong."""
+
+
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a loaded engine says of itself."""
 

@@ -124,7 +124,7 @@ app.command(
 app.command("list", epilog=examples("puna list", "puna list smol"))(list_models)
 app.command("ls", hidden=True)(list_models)
 app.command("show", epilog=examples("puna show smollm2:135m", "puna show --modelfile smollm2:135m"))(show)
-app.command("ps", epilog=examples("puna ps"))(list_running)
+app.command("ps", epilog=examples("puna ps", "puna ps --devices"))(list_running)
 app.command("stop", epilog=examples("puna stop smollm2:135m"))(stop)
 app.command("cp", epilog=examples("puna cp smollm2:135m mine"))(copy)
 app.command("rm", epilog=examples("puna rm mine", "puna rm mine other:latest"))(delete)

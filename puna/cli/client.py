@@ -27,6 +27,10 @@ class Client(ollama.Client):
             if error.status_code == 400:
                 raise
 
+    def devices(self) -> dict[str, Any]:
+        """`/api/devices`, which only Puna has."""
+        return self._request_raw("GET", "/api/devices").json()
+
     def is_puna(self) -> bool:
         """The server is a Puna, and not another program that answers this API."""
         return "puna" in self._request_raw("GET", "/api/version").json()

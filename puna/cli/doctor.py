@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from puna.cli.connection import CommandFailed
 from puna.cli.display import Display
 from puna.cli.human import human_bytes
 from puna.settings import Settings
-from puna.types import Progress, PunaError
+from puna.types import Devices, Progress, PunaError
 
 if TYPE_CHECKING:
     from puna.library import Finding, Library, Name
@@ -20,10 +21,11 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
     What a model misses is fetched from its registry, with `insecure` over HTTP.
     """
     # Imports of rooms below: this command works on the store and the engine themselves, server or not.
-    from puna.engine import kernels
+    from puna.engine import find_devices, kernels
     from puna.library import Library, check
 
     print(f"kernels {kernels()}")
+    _tell_devices(asyncio.run(find_devices()))
     settings = Settings.from_environment()
     library = Library(settings.models, no_prune=settings.no_prune)
     try:
@@ -37,6 +39,15 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
     else:
         hint = "" if fix else "; `puna doctor --fix` repairs what can be repaired"
         raise CommandFailed(f"{left} problem{'s' * (left != 1)} in {settings.models}{hint}")
+
+
+def _tell_devices(found: Devices) -> None:
+    print(f"GPU backends {' '.join(found.backends) or 'none: libllama was compiled for the CPU alone'}")
+    for device in found.devices:
+        free, total = human_bytes(device.free), human_bytes(device.total)
+        print(f"{device.name} {device.description}: {free} of {total} free")
+    if found.problem:
+        print(found.problem)
 
 
 def _told(findings: list[Finding]) -> int:

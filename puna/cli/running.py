@@ -14,8 +14,12 @@ from puna.cli.human import human_bytes, human_time
 
 def list_running(
     name: Annotated[str, typer.Argument(help="Only models whose name begins so.", show_default=False)] = "",
+    devices: Annotated[bool, typer.Option("--devices", help="List the GPUs instead.")] = False,
 ) -> None:
     """List running models."""
+    if devices:
+        _list_devices()
+        return
     now = datetime.now(timezone.utc)
     rows = [["NAME", "ID", "SIZE", "PROCESSOR", "CONTEXT", "UNTIL"]]
     with connect() as client:
@@ -38,6 +42,18 @@ def list_running(
                 ]
             )
     print(columns(rows))
+
+
+def _list_devices() -> None:
+    with connect() as client:
+        found = client.devices()
+    rows = [["NAME", "GPU", "FREE", "TOTAL"]]
+    for device in found["devices"]:
+        sizes = (human_bytes(device["free"]), human_bytes(device["total"]))
+        rows.append([device["name"], device["description"], *sizes])
+    print(columns(rows) if found["devices"] else "no GPU is used")
+    if found["problem"]:
+        print(found["problem"])
 
 
 def processor(size: int, size_vram: int) -> str:

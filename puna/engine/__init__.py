@@ -2,13 +2,14 @@
 
 `start` launches such a process; what it returns satisfies `puna.types.Engine`.
 `check_grammar` refuses what no model could be held to. `quantize` stores weights in fewer bits, in a process
-of its own too. `kernels` says which native kernels are in use.
+of its own too. `kernels` says which native kernels are in use, `find_devices` which GPUs there are.
 Only `libllama` and `foreign/header.py` touch ctypes; heavy imports happen in the engine process alone.
 """
 
 from puna.engine.checking import check_grammar
+from puna.engine.devices import find_devices
 from puna.engine.kernels import kernels
 from puna.engine.process import EngineProcess, start
 from puna.engine.quantize import quantization, quantize
 
-__all__ = ["EngineProcess", "check_grammar", "kernels", "quantization", "quantize", "start"]
+__all__ = ["EngineProcess", "check_grammar", "find_devices", "kernels", "quantization", "quantize", "start"]

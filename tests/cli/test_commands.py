@@ -66,6 +66,19 @@ def test_ps(puna: Puna, recorded: Recorded):
     ]
 
 
+def test_ps_lists_devices(puna: Puna, recorded: Recorded):
+    card = {"name": "CUDA0", "description": "NVIDIA L4", "free": 20_000_000_000, "total": 24_000_000_000}
+    found = {"backends": ["cuda"], "devices": [card], "problem": "CUDA1 (NVIDIA T4) is not used: no memory"}
+    recorded.answers["/api/devices"] = lambda _: found
+    assert puna("ps", "--devices").out.splitlines() == [
+        "NAME     GPU          FREE     TOTAL",
+        "CUDA0    NVIDIA L4    20 GB    24 GB",
+        "CUDA1 (NVIDIA T4) is not used: no memory",
+    ]
+    recorded.answers["/api/devices"] = lambda _: {"backends": [], "devices": [], "problem": ""}
+    assert puna("ps", "--devices").out == "no GPU is used\n"
+
+
 def test_show(puna: Puna, answering: Recorded):
     assert (
         puna("show", "smollm2:135m").out

@@ -1,4 +1,4 @@
-"""What is in the library and in memory: /api/tags, /api/ps, /api/show, /api/copy, /api/delete."""
+"""What is in the library and in memory: tags, ps, devices, show, copy and delete under /api."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from puna.engine import find_devices
 from puna.inference import capabilities
 from puna.library import Library, Model, Name
 from puna.library import show as described
@@ -43,6 +44,11 @@ async def ps(request: Request) -> Response:
         for entry in loaded
     ]
     return Response(encode({"models": models}), media_type=JSON)
+
+
+async def devices(request: Request) -> Response:
+    """The GPUs and their free memory now."""
+    return Response(encode(await find_devices()), media_type=JSON)
 
 
 async def show(request: Request) -> Response:

@@ -14,7 +14,7 @@ from puna.server.native.chat import chat
 from puna.server.native.create import create
 from puna.server.native.embed import embed, embeddings
 from puna.server.native.generate import generate
-from puna.server.native.models import copy, delete, ps, show, tags
+from puna.server.native.models import copy, delete, devices, ps, show, tags
 from puna.server.native.pull import pull
 from puna.server.native.push import push
 from puna.server.native.responses import encode
@@ -41,6 +41,7 @@ routes = [
     Route("/api/version", version),
     Route("/api/tags", tags),
     Route("/api/ps", ps),
+    Route("/api/devices", devices),
     Route("/api/show", show, methods=["POST"]),
     Route("/api/generate", generate, methods=["POST"]),
     Route("/api/chat", chat, methods=["POST"]),

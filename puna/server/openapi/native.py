@@ -23,7 +23,7 @@ from puna.server.native.rerank import PATHS, RerankAnswer, RerankBody
 from puna.server.native.responses import ChatAnswer, EmbedAnswer, GenerateAnswer, ModelListed, ModelLoaded
 from puna.server.native.tokens import DetokenizeAnswer, DetokenizeBody, TokenizeAnswer, TokenizeBody
 from puna.server.openapi.operation import EVENTS, JSON, NDJSON, RUN, STORED, TEXT, Operation
-from puna.types import Progress
+from puna.types import Devices, Progress
 
 _RUN, _STORE, _SERVER = "Run models", "Models", "Server"
 _STREAMED = (NDJSON, EVENTS, JSON)
@@ -165,6 +165,7 @@ OPERATIONS = [
     _run("/api/detokenize", "The text of token ids", DetokenizeBody, DetokenizeAnswer, takes=("tokens",)),
     _get("/api/tags", _STORE, "The models in the store", Tags, refusals=(500,)),
     _get("/api/ps", _STORE, "The models in memory", Running, refusals=(500,)),
+    _get("/api/devices", _STORE, "The GPUs, and what is free on them", Devices),
     _store("/api/show", "What a model is", ShowBody, answer=Shown),
     _store("/api/pull", "Fetch a model from a registry", TransferBody, **_WORK),
     _store("/api/push", "Bring a model to a registry", TransferBody, **_WORK),

@@ -1,0 +1,97 @@
+"""The GPUs of this machine, asked for in a process that ends at once: the server holds nothing on them."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+from pathlib import Path
+
+import msgspec
+
+from puna.settings import Settings
+from puna.types import Device, Devices
+
+_PATIENCE = 60.0
+"""Seconds that drivers have to answer: a card that sleeps takes some to wake."""
+
+_GPU_BACKENDS = ("cuda", "hip", "metal", "vulkan", "sycl", "musa", "cann", "opencl")
+"""Those of ggml's backends that are for GPUs, by the names of their libraries."""
+
+_LIBRARY_NAMES = {"rocm": "hip", "mtl": "metal"}
+"""What a library is called where a device's backend, or a setting, has another name for it."""
+
+
+def backends() -> tuple[str, ...]:
+    """The GPU backends that libllama was compiled with, by the libraries beside it."""
+    spec = importlib.util.find_spec("llama_cpp")
+    if spec is None or spec.origin is None:
+        return ()
+    files = {path.name.split(".")[0] for path in (Path(spec.origin).parent / "lib").iterdir()}
+    return tuple(name for name in _GPU_BACKENDS if files & {f"libggml-{name}", f"ggml-{name}"})
+
+
+async def find_devices() -> Devices:
+    """The GPUs that may be used and their free memory now. Never raises: what goes wrong is the `problem`."""
+    compiled = backends()
+    if not compiled:
+        return Devices()
+    try:
+        found = msgspec.json.decode(await _ask(), type=list[Device])
+    except (OSError, asyncio.TimeoutError, msgspec.DecodeError) as error:
+        problem = f"the GPU driver cannot be asked for its devices: {str(error) or 'it does not answer'}"
+        return Devices(backends=compiled, problem=problem)
+    if not found:
+        return Devices(backends=compiled, problem=f"the driver for {' and '.join(compiled)} shows no device")
+    return admit(found, Settings.from_environment(), compiled)
+
+
+def admit(found: list[Device], settings: Settings, compiled: tuple[str, ...] = ()) -> Devices:
+    """Those of the devices that settings allow; a card that two backends show counts once."""
+    admitted: list[Device] = []
+    problems: list[str] = []
+    for device in found:
+        if problem := _objection(device, settings):
+            problems.append(f"{device.name} ({device.description}) is not used: {problem}")
+        elif not (device.id and device.id in {other.id for other in admitted}):
+            admitted.append(device)
+    return Devices(backends=compiled, devices=tuple(admitted), problem="; ".join(problems))
+
+
+def _objection(device: Device, settings: Settings) -> str:
+    """Why a device may not be used; "" if it may."""
+    library = _LIBRARY_NAMES.get(device.backend.lower(), device.backend.lower())
+    wanted = settings.llm_library.lower().partition("_")[0]
+    if not device.total:
+        return "its driver reports no memory"
+    if wanted and _LIBRARY_NAMES.get(wanted, wanted) != library:
+        return f"OLLAMA_LLM_LIBRARY is {settings.llm_library}"
+    if library == "vulkan" and not settings.vulkan:
+        return "OLLAMA_VULKAN is off"
+    # As Ollama: those of NVIDIA's boards count unasked, others are hardly faster than the CPU beside them.
+    if device.shared and library != "metal":
+        wants = library == "cuda" if settings.integrated is None else settings.integrated
+        return "" if wants else "it is integrated (OLLAMA_IGPU_ENABLE=1 uses it)"
+    return ""
+
+
+async def _ask() -> bytes:
+    """What `puna.engine.libllama.devices` says. Raises OSError, TimeoutError."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "puna.engine.libllama.devices",
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+    )
+    try:
+        said, complaints = await asyncio.wait_for(process.communicate(), _PATIENCE)
+    except BaseException:
+        process.kill()  # and no wait: a driver that hangs may keep even a killed process
+        raise
+    if process.returncode:
+        last = complaints.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        raise OSError(last or f"exit status {process.returncode}")
+    return said
