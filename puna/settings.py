@@ -94,6 +94,12 @@ class Settings:
     """OLLAMA_VULKAN: whether GPUs that are reached through Vulkan are used."""
     llm_library: str = ""
     """OLLAMA_LLM_LIBRARY: the only backend that is used ("cuda_v13" is CUDA's, "cpu" is none)."""
+    keys: Path = Path.home() / ".ollama" / "puna-keys.json"
+    """PUNA_KEYS: the file of the keys that the server asks for; it asks for none when there is no file."""
+    open: bool = False
+    """PUNA_OPEN: without keys, others than this machine may manage models, too."""
+    api_key: str = ""
+    """OLLAMA_API_KEY: what a client shows to the server."""
     kernels: str = ""
     """PUNA_KERNELS: "0" leaves all products to libllama; a variant's name ("avx2") keeps to it."""
 
@@ -138,6 +144,9 @@ class Settings:
             integrated=_truth(igpu) if (igpu := get("OLLAMA_IGPU_ENABLE")) else None,
             vulkan=_truth(get("OLLAMA_VULKAN") or "1"),
             llm_library=get("OLLAMA_LLM_LIBRARY"),
+            keys=Path(get("PUNA_KEYS")).expanduser() if get("PUNA_KEYS") else cls.keys,
+            open=_truth(get("PUNA_OPEN")),
+            api_key=get("OLLAMA_API_KEY"),
             kernels=get("PUNA_KERNELS"),
         )
 

@@ -17,7 +17,7 @@ from tests.models import install, scripted_model
 from tests.running import Server, serving
 
 REPOSITORY = Path(__file__).resolve().parent.parent
-ORDER = ("library", "chat", "engine", "scheduling", "inference", "server", "web", "cli", "clients")
+ORDER = ("library", "access", "chat", "engine", "scheduling", "inference", "server", "web", "cli", "clients")
 """Rooms from the floor up: the first failure is then the one nearest to the cause."""
 
 STARTERS = ("smollm2:135m", "all-minilm:22m")

@@ -30,11 +30,26 @@ class Server:
 
     def environment(self) -> dict[str, str]:
         """The environment in which clients find this server."""
-        return {**os.environ, "OLLAMA_HOST": self.url, "OLLAMA_MODELS": str(self.models)}
+        return {
+            **os.environ,
+            "OLLAMA_HOST": self.url,
+            "OLLAMA_MODELS": str(self.models),
+            "PUNA_KEYS": str(self.keys),
+        }
+
+    @property
+    def keys(self) -> Path:
+        """The file of the keys that it asks for."""
+        return keys_file(self.models)
 
     @property
     def port(self) -> int:
         return int(self.url.rpartition(":")[2])
+
+
+def keys_file(models: Path) -> Path:
+    """Where a test's server has its keys: there are none, whatever the person at this machine has."""
+    return models.with_name(f"{models.name}-keys.json")
 
 
 @contextmanager
@@ -47,7 +62,8 @@ def serving(models: Path, **settings: str) -> Iterator[Server]:
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("OLLAMA_", "PUNA_"))
     }
-    environment = inherited | {"OLLAMA_HOST": "127.0.0.1:0", "OLLAMA_MODELS": str(models)} | settings
+    own = {"OLLAMA_HOST": "127.0.0.1:0", "OLLAMA_MODELS": str(models), "PUNA_KEYS": str(keys_file(models))}
+    environment = inherited | own | settings
     command = [sys.executable, "-m", "puna", "serve"]
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     server = Server("", models, process)

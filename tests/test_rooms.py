@@ -13,13 +13,14 @@ PACKAGE = Path(__file__).resolve().parent.parent / "puna"
 
 BELOW = {
     "cli": set(),
-    "server": {"inference", "chat", "scheduling", "engine", "library", "web"},
-    "inference": {"chat", "scheduling", "engine", "library"},
+    "server": {"access", "inference", "chat", "scheduling", "engine", "library", "web"},
+    "inference": {"access", "chat", "scheduling", "engine", "library"},
     "chat": set(),
     "scheduling": {"engine", "library"},
     "engine": {"kernels"},
     "kernels": set(),
     "library": set(),
+    "access": {"library"},
     "web": set(),
 }
 EVERYONE = {"types", "settings", "modelfile", "gojson", "__version__"}
@@ -28,6 +29,7 @@ EVERYONE = {"types", "settings", "modelfile", "gojson", "__version__"}
 DOORS = {
     ("cli/serve.py", "server"),
     ("cli/doctor.py", "library"),
+    ("cli/keys.py", "access"),
     ("cli/doctor.py", "engine"),
     ("__main__.py", "cli"),
 }

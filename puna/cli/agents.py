@@ -10,8 +10,8 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-_TOKEN = "puna"
-"""Agents want a key; a server without access rules accepts any."""
+_PLACEHOLDER = "puna"
+"""Agents want a key; a server that asks for none accepts any."""
 
 
 @dataclass(frozen=True)
@@ -24,25 +24,25 @@ class Setup:
 
 @dataclass(frozen=True)
 class Agent:
-    """`setup(url, model, context)`: the server's address without a slash at its end, the model's name, and
-    the tokens of context that are held for it."""
+    """`setup(url, key, model, context)`: the server's address without a slash at its end, the person's key if
+    there is one, the model's name, and the tokens of context that are held for it."""
 
     name: str
     title: str
     program: str
     install: str
     """The command that installs it."""
-    setup: Callable[[str, str, int], Setup]
+    setup: Callable[[str, str, str, int], Setup]
 
 
-def _claude(url: str, model: str, context: int) -> Setup:
+def _claude(url: str, key: str, model: str, context: int) -> Setup:
     """Claude Code, "LLM gateway configuration": the Messages API at ANTHROPIC_BASE_URL."""
     models = ("ANTHROPIC_MODEL", "ANTHROPIC_DEFAULT_OPUS_MODEL", "ANTHROPIC_DEFAULT_SONNET_MODEL")
     small = ("ANTHROPIC_DEFAULT_HAIKU_MODEL", "ANTHROPIC_SMALL_FAST_MODEL", "CLAUDE_CODE_SUBAGENT_MODEL")
     return Setup(
         {
             "ANTHROPIC_BASE_URL": url,
-            "ANTHROPIC_AUTH_TOKEN": _TOKEN,
+            "ANTHROPIC_AUTH_TOKEN": key or _PLACEHOLDER,
             "ANTHROPIC_API_KEY": "",
             "CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
             **dict.fromkeys((*models, *small), model),
@@ -50,23 +50,25 @@ def _claude(url: str, model: str, context: int) -> Setup:
     )
 
 
-def _codex(url: str, model: str, context: int) -> Setup:
+def _codex(url: str, key: str, model: str, context: int) -> Setup:
     """Codex, "Config": a model provider of its own that speaks the Responses API."""
     provider = {"name": "Puna", "base_url": f"{url}/v1", "wire_api": "responses"}
+    if key:
+        provider["env_key"] = "OLLAMA_API_KEY"
     settings = {"model_provider": "puna", "model_context_window": context}
-    settings |= {f"model_providers.puna.{key}": value for key, value in provider.items()}
+    settings |= {f"model_providers.puna.{name}": value for name, value in provider.items()}
     # Values are TOML, in which these numbers and strings are written as in JSON.
-    words = [word for key, value in settings.items() for word in ("-c", f"{key}={json.dumps(value)}")]
+    words = [word for name, value in settings.items() for word in ("-c", f"{name}={json.dumps(value)}")]
     return Setup(arguments=("--model", model, *words))
 
 
-def _opencode(url: str, model: str, context: int) -> Setup:
+def _opencode(url: str, key: str, model: str, context: int) -> Setup:
     """OpenCode, "Config": OPENCODE_CONFIG_CONTENT is laid over the person's own files."""
     limit = {"context": context, "output": context // 4}
     provider = {
         "npm": "@ai-sdk/openai-compatible",
         "name": "Puna",
-        "options": {"baseURL": f"{url}/v1", "apiKey": _TOKEN},
+        "options": {"baseURL": f"{url}/v1", "apiKey": key or _PLACEHOLDER},
         "models": {model: {"name": model, "limit": limit}},
     }
     chosen = f"puna/{model}"
@@ -74,17 +76,21 @@ def _opencode(url: str, model: str, context: int) -> Setup:
     return Setup({"OPENCODE_CONFIG_CONTENT": json.dumps(config)})
 
 
-def _qwen(url: str, model: str, context: int) -> Setup:
+def _qwen(url: str, key: str, model: str, context: int) -> Setup:
     """Qwen Code, "Authentication": an OpenAI-compatible server."""
-    key = {"OPENAI_API_KEY": _TOKEN, "OPENAI_BASE_URL": f"{url}/v1", "OPENAI_MODEL": model}
-    return Setup(key, ("--auth-type", "openai", "--model", model))
+    place = {
+        "OPENAI_API_KEY": key or _PLACEHOLDER,
+        "OPENAI_BASE_URL": f"{url}/v1",
+        "OPENAI_MODEL": model,
+    }
+    return Setup(place, ("--auth-type", "openai", "--model", model))
 
 
-def _aider(url: str, model: str, context: int) -> Setup:
+def _aider(url: str, key: str, model: str, context: int) -> Setup:
     """Aider, "OpenAI compatible APIs"."""
-    key = {"OPENAI_API_BASE": f"{url}/v1", "OPENAI_API_KEY": _TOKEN}
+    place = {"OPENAI_API_BASE": f"{url}/v1", "OPENAI_API_KEY": key or _PLACEHOLDER}
     # Aider knows neither the length nor the price of a local model, and would ask the person about it.
-    return Setup(key, ("--model", f"openai/{model}", "--no-show-model-warnings"))
+    return Setup(place, ("--model", f"openai/{model}", "--no-show-model-warnings"))
 
 
 AGENTS = {

@@ -11,6 +11,7 @@ import typer
 from puna import __version__
 from puna.cli.connection import CommandFailed, server_version
 from puna.cli.create import create
+from puna.cli.keys import keys
 from puna.cli.launch import launch
 from puna.cli.models import copy, delete, list_models, show
 from puna.cli.pull import pull
@@ -128,6 +129,7 @@ app.command("ps", epilog=examples("puna ps", "puna ps --devices"))(list_running)
 app.command("stop", epilog=examples("puna stop smollm2:135m"))(stop)
 app.command("cp", epilog=examples("puna cp smollm2:135m mine"))(copy)
 app.command("rm", epilog=examples("puna rm mine", "puna rm mine other:latest"))(delete)
+app.add_typer(keys, name="keys")
 
 
 @app.command("doctor", epilog=examples("puna doctor", "puna doctor --fix"))

@@ -62,7 +62,7 @@ def start(agent: Agent, program: str, arguments: list[str], *, model: str, conte
     with connect(settings) as client:
         chosen = model or choose_model(client)
         with held(client, settings, chosen, context) as length:
-            setup = agent.setup(settings.url, chosen, length)
+            setup = agent.setup(settings.url, settings.api_key, chosen, length)
             return _run([program, *setup.arguments, *arguments], os.environ | setup.environment)
 
 

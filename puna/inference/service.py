@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from msgspec.structs import replace
 
+from puna.access import caller
 from puna.inference.abilities import check_chat, check_embed, check_generate, check_senses
 from puna.inference.ahead import Checked, check_ahead
 from puna.inference.answers import Reading
@@ -32,7 +33,7 @@ from puna.inference.requests import (
 )
 from puna.library import Library, Model
 from puna.scheduling import Lease, Scheduler
-from puna.types import Begun, Delta, Engine, Job, Options, PromptTooLong, Ranking
+from puna.types import Begun, Delta, Engine, Finish, Job, Options, PromptTooLong, Ranking
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = Options()
@@ -94,7 +95,7 @@ class Inference:
             raw = isinstance(request, GenerateRequest) and request.raw
             job, reading = await asked.job()
             first_ns = 0
-            async with aclosing(lease.engine.generate(job)) as steps:
+            async with aclosing(_counted(lease.engine.generate(job))) as steps:
                 async for step in steps:
                     if isinstance(step, Begun):
                         yield step
@@ -139,6 +140,7 @@ class Inference:
         options = _options(model, request.options)
         async with self._scheduler.lease(model, options, request.keep_alive) as lease:
             ranking = await ranked(request, model, lease.engine)
+            caller().spend(ranking.tokens)
             self._observer.embedded(model.name.display(), ranking.tokens)
             return ranking
 
@@ -182,6 +184,7 @@ class Inference:
             if not request.texts:
                 return Embedded(vectors=[])
             result = await lease.engine.embed(request.texts, truncate=request.truncate, limit=options.num_ctx)
+            caller().spend(result.tokens)
             self._observer.embedded(model.name.display(), result.tokens)
             vectors = result.vectors
             if request.dimensions > 0:
@@ -194,6 +197,8 @@ class Inference:
             )
 
     async def _open(self, name: str, check: Callable[[Model], None] | None = None) -> Model:
+        caller().check_model(name)
+
         def read() -> Model:
             model = self._library.open(name)
             if not self._go_templates:
@@ -221,6 +226,25 @@ class _Asked(NamedTuple):
         grammar = self.checked.grammar or await grammar_for(self.request, self.model, self.composed)
         media = await self.checked.media.taken(self.composed.images)
         return job_for(self.request, self.model, self.options, self.composed, grammar, media)
+
+
+async def _counted(
+    steps: AsyncGenerator[Begun | Delta | Finish, None],
+) -> AsyncGenerator[Begun | Delta | Finish, None]:
+    """The steps, whose tokens the caller has spent, also when nobody waits for the end."""
+    who, spent = caller(), 0
+    try:
+        async with aclosing(steps):
+            async for step in steps:
+                if isinstance(step, Begun):
+                    spent = step.prompt_tokens
+                elif isinstance(step, Delta):
+                    spent += step.tokens
+                else:
+                    spent = step.prompt_tokens + step.eval_tokens
+                yield step
+    finally:
+        who.spend(spent)
 
 
 def shortened(vector: list[float], dimensions: int) -> list[float]:

@@ -6,7 +6,9 @@ A `Library` finds, lists, writes and removes them; a `Model` is one of them; it 
 from puna.library.blobs import WrongDigest
 from puna.library.create import create
 from puna.library.doctor import Finding, Outcome, check, repair
+from puna.library.durable import make_folder, write_private, writing
 from puna.library.gguf import read_metadata
+from puna.library.lock import locked
 from puna.library.manifests import Layer
 from puna.library.metadata import Metadata, Skipped, TensorInfo
 from puna.library.model import Model, describe
@@ -37,6 +39,8 @@ __all__ = [
     "create",
     "describe",
     "install",
+    "locked",
+    "make_folder",
     "pull",
     "push",
     "read_metadata",
@@ -44,4 +48,6 @@ __all__ = [
     "restore",
     "show",
     "starter_for",
+    "write_private",
+    "writing",
 ]

@@ -50,6 +50,18 @@ def write(file: int, content: bytes | memoryview) -> None:
         view = view[os.write(file, view) :]
 
 
+def write_private(path: Path, content: bytes) -> None:
+    """Replace what the file at `path` holds; its owner alone may read it. Raises PunaError."""
+    with aside(path.parent, f".{path.name}-") as new, writing(path.parent):
+        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            write(file, content)
+            os.fsync(file)
+        finally:
+            os.close(file)
+        move(new, path)
+
+
 def sync(path: Path) -> None:
     """Make what a file holds last. Raises OSError."""
     with open(path, "rb+" if os.name == "nt" else "rb") as file:

@@ -11,13 +11,15 @@ from dataclasses import replace
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from puna.access import Keyring
 from puna.engine import start
 from puna.inference import Inference
 from puna.library import USUAL, Library
 from puna.scheduling import Scheduler
 from puna.server import anthropic, metrics, native, openai, openapi, page, responses
-from puna.server.access import Access
+from puna.server.access import Access, is_loopback
 from puna.server.errors import HANDLERS
+from puna.server.keys import Keyed, written_down
 from puna.server.log import Log
 from puna.server.metrics import Measured, Metrics
 from puna.server.pulls import Pulls
@@ -44,7 +46,11 @@ _log = logging.getLogger(__name__)
 
 
 def application(settings: Settings) -> Starlette:
-    """The server for these settings. Its lifespan prunes the library and, at the end, closes the engines."""
+    """The server for these settings. Its lifespan prunes the library and, at the end, closes the engines.
+
+    Raises PunaError when the keys file cannot be understood.
+    """
+    keyring = Keyring(settings.keys)
     library = Library(settings.models, no_prune=settings.no_prune)
     measured = Metrics()
     scheduler = Scheduler(settings, measured.loading(start))
@@ -64,8 +70,9 @@ def application(settings: Settings) -> Starlette:
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # Neither is waited for: the server answers from the first moment.
         chores = asyncio.gather(rooms.inference.warm(), asyncio.to_thread(_prune, library))
-        yield
-        await rooms.close()
+        async with written_down(keyring):
+            yield
+            await rooms.close()
         await chores
 
     app = Starlette(
@@ -76,8 +83,9 @@ def application(settings: Settings) -> Starlette:
             Middleware(Single),
             Middleware(Measured, metrics=measured),
             Middleware(Log),
-            *([Middleware(Recorded)] if settings.log_requests else []),
             Middleware(Access, origins=settings.origins, host=settings.host),
+            Middleware(Keyed, keyring=keyring, exposed=not (settings.open or is_loopback(settings.host))),
+            *([Middleware(Recorded)] if settings.log_requests else []),
             Middleware(Trimmed),
         ],
     )

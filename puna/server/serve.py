@@ -10,7 +10,9 @@ import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from puna import __version__
+from puna.server.access import is_loopback
 from puna.settings import Settings
+from puna.types import PunaError
 
 if TYPE_CHECKING:
     from uvicorn import Server
@@ -30,10 +32,30 @@ def serve(settings: Settings) -> None:
     # uvicorn raises the signal that ended it again, for whoever set it before; this makes that a clean exit.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    server = _server(settings)
+    try:
+        server = _server(settings)
+    except PunaError as error:
+        sys.exit(f"Error: {error}")
     listener.listen(2048)
+    for line in exposure(settings):
+        print(line, file=sys.stderr, flush=True)
     print(f"Listening on {_address(listener)} (version {__version__})", file=sys.stderr, flush=True)
     server.run(sockets=[listener])
+
+
+def exposure(settings: Settings) -> list[str]:
+    """What to say of a server that other machines reach and that asks for no key."""
+    if is_loopback(settings.host) or settings.keys.exists():
+        return []
+    shut = "Because of PUNA_OPEN, they may also pull, create, copy, push and delete models."
+    if not settings.open:
+        shut = "Nobody may pull, create, copy, push or delete models; PUNA_OPEN=1 would let everybody."
+    return [
+        "WARNING: Other machines reach this server, and it asks for no key: they all may use its models.",
+        f"WARNING: {shut}",
+        "WARNING: To ask for keys: puna keys create NAME --scope infer --scope manage "
+        f"(in a container: docker exec CONTAINER puna keys create …). They are kept in {settings.keys}.",
+    ]
 
 
 def _bind(host: str, port: int) -> socket.socket:

@@ -17,6 +17,7 @@ from puna.server.errors import JSON, abandoned, sentence
 from puna.types import BadRequest, PromptTooLong, PunaError
 
 _KINDS = {
+    401: "authentication_error",
     403: "permission_error",
     404: "not_found_error",
     413: "request_too_large",

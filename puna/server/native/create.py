@@ -9,6 +9,7 @@ from contextlib import aclosing
 import msgspec
 from starlette.requests import Request
 
+from puna.access import caller
 from puna.chat import PICTURE, go
 from puna.engine import quantization, quantize
 from puna.library import Recipe
@@ -29,6 +30,8 @@ async def create(request: Request) -> Stream | Whole:
         raise BadRequest("draft models are not supported")
     opened, name = rooms(request), body.model or body.name or ""
     opened.library.resolve(name)
+    for used in filter(None, (name, body.from_)):
+        caller().check_model(used)
     said = await turns(body.messages or (), opened.remote.visit())
     recipe = _recipe(body, [_stored(message) for message in said])
     return told(request, _making(opened, name, recipe), stream=body.stream is not False)

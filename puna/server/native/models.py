@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from puna.access import caller
 from puna.engine import find_devices
 from puna.inference import capabilities
 from puna.library import Library, Model, Name
@@ -42,6 +43,7 @@ async def ps(request: Request) -> Response:
             context_length=entry.context_length,
         )
         for entry in loaded
+        if caller().sees(entry.model.name)
     ]
     return Response(encode({"models": models}), media_type=JSON)
 
@@ -54,6 +56,7 @@ async def devices(request: Request) -> Response:
 async def show(request: Request) -> Response:
     body = await decoded(request, ShowBody)
     library, named = rooms(request).library, body.named
+    caller().check_model(named)
 
     def read() -> dict[str, Any]:
         try:
@@ -77,12 +80,15 @@ async def show(request: Request) -> Response:
 
 async def copy(request: Request) -> Response:
     body = await decoded(request, CopyBody)
+    caller().check_model(body.source)
+    caller().check_model(body.destination)
     await to_thread(rooms(request).library.copy, body.source, body.destination)
     return Response()
 
 
 async def delete(request: Request) -> Response:
     body = await decoded(request, DeleteBody)
+    caller().check_model(body.named)
     await to_thread(rooms(request).library.delete, body.named)
     return Response()
 
@@ -99,6 +105,7 @@ def _listed(library: Library) -> list[ModelListed]:
             capabilities=abilities,
         )
         for model in library.list()
+        if caller().sees(model.name)
         for abilities, found in [_read(model)]
     ]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from puna.access import caller
 from puna.server.body import decoded
 from puna.server.framing import Stream, Whole
 from puna.server.native.requests import TransferBody
@@ -13,5 +14,6 @@ from puna.server.rooms import rooms
 
 async def push(request: Request) -> Stream | Whole:
     body = await decoded(request, TransferBody)
+    caller().check_model(body.named)
     progress = rooms(request).pulls.push(body.named, insecure=body.insecure is True)
     return told(request, progress, stream=body.stream is not False)

@@ -12,6 +12,7 @@ from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
+from puna.access import AccessDenied, ModelForbidden, TooMany
 from puna.server.errors import JSON, abandoned, sentence
 from puna.types import BadRequest, InvalidField, InvalidName, NotFound, PunaError
 
@@ -36,7 +37,8 @@ def called(request: Request, names: Names) -> None:
 def line(error: Exception, names: Names = str) -> bytes:
     """The JSON object that tells of `error`."""
     param, code = _place(error, names)
-    return _told(sentence(error), _status(error), param, code)
+    kind = error.counted if isinstance(error, TooMany) else ""
+    return _told(sentence(error), _status(error), param, code, kind)
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -70,6 +72,8 @@ def _place(error: Exception, names: Names) -> tuple[str | None, str | None]:
     """The field that is wrong, and OpenAI's word for how."""
     if isinstance(error, Invalid):
         return error.param, error.code
+    if isinstance(error, AccessDenied):
+        return "model" if isinstance(error, ModelForbidden) else None, error.code
     if isinstance(error, NotFound):
         return "model", "model_not_found"
     if isinstance(error, InvalidName):
@@ -85,6 +89,11 @@ def _status(error: Exception) -> int:
     return error.status if isinstance(error, PunaError) else 500
 
 
-def _told(message: str, status: int, param: str | None = None, code: str | None = None) -> bytes:
-    kind = "not_found_error" if status == 404 else "invalid_request_error" if status < 500 else "server_error"
-    return msgspec.json.encode({"error": {"message": message, "type": kind, "param": param, "code": code}})
+def _told(
+    message: str, status: int, param: str | None = None, code: str | None = None, kind: str = ""
+) -> bytes:
+    usual = (
+        "not_found_error" if status == 404 else "invalid_request_error" if status < 500 else "server_error"
+    )
+    told = {"message": message, "type": kind or usual, "param": param, "code": code}
+    return msgspec.json.encode({"error": told})

@@ -8,6 +8,7 @@ from typing import Any
 from starlette.requests import Request
 from starlette.responses import Response
 
+from puna.access import caller
 from puna.library import Library, Model
 from puna.server.errors import JSON
 from puna.server.openai.responses import encode
@@ -22,12 +23,13 @@ async def models(request: Request) -> Response:
 async def model(request: Request) -> Response:
     """One model, by the name that was asked for, which may hold slashes."""
     name = request.path_params["model"]
+    caller().check_model(name)
     found = await to_thread(rooms(request).library.open, name)
     return Response(encode(_described(found, name)), media_type=JSON)
 
 
 def _listed(library: Library) -> list[dict[str, Any]]:
-    return [_described(model, model.name.display()) for model in library.list()]
+    return [_described(model, model.name.display()) for model in library.list() if caller().sees(model.name)]
 
 
 def _described(model: Model, id: str) -> dict[str, Any]:

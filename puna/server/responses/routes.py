@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
@@ -10,6 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
+from puna.access import caller
 from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.body import decoded
 from puna.server.errors import JSON, sentence
@@ -124,11 +126,11 @@ async def _read(request: Request, body: PromptBody) -> tuple[Offer, list[Message
 
 
 def _store(request: Request) -> Store:
-    """The application's answers."""
+    """The answers that are kept for whoever asks: no other key finds them."""
     state = request.app.state
     if not hasattr(state, "responses"):
-        state.responses = Store()
-    return state.responses
+        state.responses = defaultdict(Store)
+    return state.responses[caller().id]
 
 
 # The path itself is no path below a mount, and what no route here takes would be refused in another dialect.

@@ -1,0 +1,71 @@
+"""Who asks. Known from the moment a request is let in, wherever in its task or its threads one looks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from puna.access.account import Account
+from puna.access.errors import ModelForbidden
+from puna.access.key import Key
+from puna.library import Name
+
+
+class Caller:
+    """Whoever reaches a server that asks for no key; with one, the key's user."""
+
+    def __init__(self, key: Key | None = None, account: Account | None = None) -> None:
+        self.key = key
+        self._account = account
+
+    @property
+    def name(self) -> str:
+        """The key's name, for logs; empty without one."""
+        return self.key.name if self.key else ""
+
+    @property
+    def id(self) -> str:
+        """The key's id; empty without one."""
+        return self.key.id if self.key else ""
+
+    @property
+    def owner(self) -> str:
+        """Whose cached prefixes this caller may find: its own, or its group's; empty without a key."""
+        return self.key.owner if self.key else ""
+
+    def sees(self, model: Name) -> bool:
+        """Whether `model` is there for this caller."""
+        return self.key is None or self.key.allows(model)
+
+    def check_model(self, written: str | Name) -> None:
+        """Raises ModelForbidden unless the key allows the model, InvalidName."""
+        if self.key is None or not self.key.models:
+            return
+        name = written if isinstance(written, Name) else Name.parse(written)
+        if not self.key.allows(name):
+            raise ModelForbidden(f'your key does not allow the model "{name.display()}"')
+
+    def spend(self, tokens: int) -> None:
+        """Count tokens that were read or written for this caller."""
+        if self._account:
+            self._account.spend(tokens)
+
+
+_ANYONE = Caller()
+_caller: ContextVar[Caller] = ContextVar("caller", default=_ANYONE)
+
+
+def caller() -> Caller:
+    """Who asks in the request at hand."""
+    return _caller.get()
+
+
+@contextmanager
+def admitted(who: Caller) -> Iterator[None]:
+    """Within it, `caller()` is `who`; in the tasks and threads begun there, too."""
+    token = _caller.set(who)
+    try:
+        yield
+    finally:
+        _caller.reset(token)

@@ -1,0 +1,93 @@
+"""The keys file: JSON with a format number, readable by its owner alone.
+
+    {"format": 1, "keys": [{"id": "9f86d081", "name": "ann", "hash": "…", "created": "…"}]}
+
+A newer format is refused and left as it is. So is a field that this version does not know: it may be a limit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from puna.access.key import Key
+from puna.library import locked, make_folder, write_private, writing
+from puna.types import BadRequest, NotFound, PunaError
+
+FORMAT = 1
+
+
+class _Format(msgspec.Struct):
+    format: int
+
+
+class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    format: int
+    keys: list[Key]
+
+
+def read_keys(path: Path) -> list[Key]:
+    """The keys in the file; none when there is no file. Raises PunaError when it cannot be understood."""
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise PunaError(f"cannot read the keys in {path}: {error.strerror}") from error
+    return decode_file(path, content, _File, FORMAT).keys
+
+
+def add_key(path: Path, key: Key) -> None:
+    """Write `key` into the file, made if missing. Raises BadRequest when its name is taken, PunaError."""
+    with changing(path):
+        keys = read_keys(path)
+        if any(key.name == other.name for other in keys):
+            raise BadRequest(f'there is a key named "{key.name}" already', "name")
+        _write(path, [*keys, key])
+
+
+def remove_key(path: Path, named: str) -> Key:
+    """Take the key with this name or id out of the file, and return it. Raises NotFound, PunaError.
+
+    The file stays when its last key goes: a server must not open because a key was revoked.
+    """
+    with changing(path):
+        keys = read_keys(path)
+        for key in keys:
+            if named in (key.name, key.id):
+                _write(path, [other for other in keys if other is not key])
+                return key
+    raise NotFound(f'there is no key named "{named}"')
+
+
+Written = TypeVar("Written")
+
+
+def decode_file(path: Path, content: bytes, kind: type[Written], newest: int) -> Written:
+    """A file with a format number. Raises PunaError for a format above `newest`, and for what is none."""
+    try:
+        found = msgspec.json.decode(content, type=_Format).format
+        if found > newest:
+            raise PunaError(f"{path} has format {found}, and this Puna reads none above {newest}")
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise PunaError(f"{path} cannot be understood: {error}") from None
+
+
+@contextmanager
+def changing(path: Path) -> Iterator[None]:
+    """Held by one process at a time while it reads the file at `path` and writes it anew."""
+    with writing(path.parent):
+        make_folder(path.parent)
+        lock = locked(path.with_name(f"{path.name}.lock"))
+    with lock:
+        yield
+
+
+def _write(path: Path, keys: list[Key]) -> None:
+    content = msgspec.json.encode(_File(FORMAT, keys))
+    write_private(path, msgspec.json.format(content, indent=2) + b"\n")

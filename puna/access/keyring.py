@@ -1,0 +1,107 @@
+"""The keys that a server accepts: those of its file, as it is now."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timezone
+from pathlib import Path
+
+from puna.access.account import Account
+from puna.access.caller import Caller
+from puna.access.errors import Unauthorized
+from puna.access.key import Key, id_of
+from puna.access.keyfile import read_keys
+from puna.access.usage import Used, add_usage, read_usage, usage_path
+from puna.types import PunaError
+
+_log = logging.getLogger(__name__)
+
+_Stamp = tuple[int, int, int]
+"""Of a file: its number, time and size, which change when it is replaced."""
+
+_HINT = "send a key as Authorization: Bearer or x-api-key; Ollama's clients take it from OLLAMA_API_KEY"
+
+
+class Keyring:
+    """Read again when the file changes, so that a key made or revoked counts from the next request on."""
+
+    def __init__(self, path: Path) -> None:
+        """Raises PunaError when there is a file that cannot be understood."""
+        self._path = path
+        self._stamp = _stamp(path)
+        self._keys = {key.id: key for key in read_keys(path)}
+        self._accounts: dict[str, Account] = {}
+        self._used = read_usage(usage_path(path))
+        self._asks = self._stamp is not None
+
+    @property
+    def asks(self) -> bool:
+        """Whether a key is asked for: there is a file, or was one since the server started."""
+        self._refresh()
+        return self._asks
+
+    def find(self, secret: str) -> Key:
+        """The key with this secret. Raises Unauthorized."""
+        if not secret:
+            raise Unauthorized(f"this server asks for a key: {_HINT}")
+        key = self._keys.get(id_of(secret))
+        if key is None or not key.is_of(secret):
+            raise Unauthorized(f"this server does not know that key: {_HINT}")
+        if key.expired(datetime.now(timezone.utc)):
+            raise Unauthorized("your key has expired")
+        return key
+
+    @contextmanager
+    def admit(self, key: Key) -> Iterator[Caller]:
+        """One request with `key`, from here to its end. Raises TooMany."""
+        account = self._accounts.get(key.id)
+        if account is None:
+            account = self._accounts[key.id] = Account()
+            account.known = self._used.get(key.id, Used())
+        with account.admit(key):
+            yield Caller(key, account)
+
+    async def save(self) -> None:
+        """Write down what was used since the last time. Raises PunaError; then the next time does it."""
+        counted = {id: account.taken() for id, account in self._accounts.items() if account.counted.last}
+        if not counted:
+            return
+        path, known = usage_path(self._path), set(self._keys)
+        try:
+            self._used = await asyncio.to_thread(add_usage, path, counted, known)
+        except PunaError:
+            for id, used in counted.items():
+                self._accounts[id].counted.add(used)
+            raise
+        for id in self._used.keys() & self._accounts.keys():
+            self._accounts[id].known = self._used[id]
+
+    def _refresh(self) -> None:
+        stamp = _stamp(self._path)
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        if stamp is None:
+            _log.warning("%s is gone: no key is accepted any more; start anew to ask for none", self._path)
+            self._keys = {}
+            return
+        self._asks = True
+        try:
+            self._keys = {key.id: key for key in read_keys(self._path)}
+        except PunaError as error:
+            _log.error("%s; the keys read before stay accepted", error)
+
+
+def _stamp(path: Path) -> _Stamp | None:
+    """None when there is no file."""
+    try:
+        state = os.stat(path)
+    except FileNotFoundError:
+        return None
+    except OSError:
+        return 0, 0, 0
+    return state.st_ino, state.st_mtime_ns, state.st_size

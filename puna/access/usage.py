@@ -1,0 +1,70 @@
+"""What keys were used for: when last, and how many tokens today. In a file beside the keys.
+
+    {"format": 1, "used": {"9f86d081": {"last": 1790000000, "day": 20720, "tokens": 1234}}}
+
+Several servers may share the keys: each adds what it has counted since it last wrote.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from puna.access.keyfile import changing, decode_file
+from puna.library import write_private
+
+FORMAT = 1
+DAY = 86_400
+
+
+class Used(msgspec.Struct, omit_defaults=True):
+    """One key's use. `last` is in seconds since 1970; `day` in days since then, and UTC's."""
+
+    last: int = 0
+    day: int = 0
+    tokens: int = 0
+    """Of that day."""
+
+    def on(self, day: int) -> int:
+        """The tokens of `day`."""
+        return self.tokens if self.day == day else 0
+
+    def add(self, other: Used) -> None:
+        """Count `other`, too."""
+        day = max(self.day, other.day)
+        self.tokens = self.on(day) + other.on(day)
+        self.day = day
+        self.last = max(self.last, other.last)
+
+
+class _File(msgspec.Struct):
+    format: int
+    used: dict[str, Used]
+
+
+def usage_path(keys: Path) -> Path:
+    """Where the use of the keys in the file `keys` is written down."""
+    return keys.with_name(f"{keys.stem}-usage.json")
+
+
+def read_usage(path: Path) -> dict[str, Used]:
+    """The use of each key, by its id. Raises PunaError when the file cannot be understood."""
+    try:
+        return decode_file(path, path.read_bytes(), _File, FORMAT).used
+    except FileNotFoundError:
+        return {}
+
+
+def add_usage(path: Path, counted: dict[str, Used], known: set[str]) -> dict[str, Used]:
+    """Add what was counted to the file; what it holds then. Of keys that are not `known` nothing is kept.
+
+    Raises PunaError.
+    """
+    with changing(path):
+        used = {id: entry for id, entry in read_usage(path).items() if id in known}
+        for id, entry in counted.items():
+            if id in known:
+                used.setdefault(id, Used()).add(entry)
+        write_private(path, msgspec.json.encode(_File(FORMAT, used)))
+        return used

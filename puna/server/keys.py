@@ -1,0 +1,129 @@
+"""Lets a request in by its key. What it may do is known from here on as `puna.access.caller()`.
+
+The page and the version are everybody's. Without a keys file so is the rest; but a server that other machines
+reach then lets nobody change its models, unless PUNA_OPEN says so.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from puna.access import AccessDenied, Caller, Forbidden, Keyring, TooMany, admitted
+from puna.server.refusals import refuse
+from puna.server.scopes import manages, needed
+from puna.types import PunaError
+
+CLOSED = (
+    "this server is reached from other machines and asks for no key, so nobody may change its models: "
+    "make a key (puna keys create NAME --scope infer --scope manage), or set PUNA_OPEN=1"
+)
+
+_OURS = "puna_"
+_WRITE_EVERY = 2.0
+"""Seconds after which the use of keys is on disk."""
+
+_log = logging.getLogger(__name__)
+
+
+class Keyed:
+    """ASGI middleware. Without keys, requests that change models are refused when the server is `exposed`."""
+
+    def __init__(self, app: ASGIApp, keyring: Keyring, *, exposed: bool) -> None:
+        self._app = app
+        self._keyring = keyring
+        self._exposed = exposed
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        with ExitStack() as held:
+            try:
+                who = self._admit(scope, held)
+            except AccessDenied as error:
+                await refuse(error, scope, receive, _telling(send, error))
+                return
+            scope["caller"] = who.name
+            held.enter_context(admitted(who))
+            await self._app(scope, receive, send)
+
+    def _admit(self, scope: Scope, held: ExitStack) -> Caller:
+        """Who asks; `held` ends with the request. Raises AccessDenied."""
+        path = scope["path"]
+        wanted = needed(path)
+        if wanted is None:
+            return Caller()
+        if not self._keyring.asks:
+            if self._exposed and manages(path):
+                raise Forbidden(CLOSED)
+            return Caller()
+        key = self._keyring.find(_secret(scope["headers"]))
+        scope["caller"] = key.name
+        if not key.has(wanted):
+            raise Forbidden(f'your key "{key.name}" lacks the scope "{wanted}"')
+        return held.enter_context(self._keyring.admit(key))
+
+
+def _secret(headers: list[tuple[bytes, bytes]]) -> str:
+    """The key in the headers; of two, the one that looks like ours. Some clients send a placeholder."""
+    found = ""
+    for name, value in headers:
+        if name == b"authorization":
+            scheme, _, given = value.decode("latin-1").partition(" ")
+            if scheme.lower() != "bearer":
+                continue
+        elif name == b"x-api-key":
+            given = value.decode("latin-1")
+        else:
+            continue
+        given = given.strip()
+        if given.startswith(_OURS):
+            return given
+        found = found or given
+    return found
+
+
+def _telling(send: Send, error: AccessDenied) -> Send:
+    """`send`, with the headers that belong to a refusal."""
+    extra: list[tuple[bytes, bytes]] = []
+    if error.status == 401:
+        extra.append((b"www-authenticate", b"Bearer"))
+    if isinstance(error, TooMany):
+        extra.append((b"retry-after", b"%d" % error.retry_after))
+
+    async def sending(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *extra]}
+        await send(message)
+
+    return sending
+
+
+@asynccontextmanager
+async def written_down(keyring: Keyring) -> AsyncIterator[None]:
+    """Meanwhile, and at the end, what keys were used for is written down."""
+
+    async def write() -> None:
+        while True:
+            await asyncio.sleep(_WRITE_EVERY)
+            await _save(keyring)
+
+    writer = asyncio.create_task(write())
+    try:
+        yield
+    finally:
+        writer.cancel()
+        await asyncio.wait([writer])
+        await _save(keyring)
+
+
+async def _save(keyring: Keyring) -> None:
+    try:
+        await keyring.save()
+    except PunaError as error:
+        _log.warning("the use of keys is not written down: %s", error)

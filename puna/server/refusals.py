@@ -1,0 +1,47 @@
+"""A request that is not let in, told so in the words of the dialect that it speaks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from starlette.middleware import Middleware
+from starlette.middleware.exceptions import ExceptionMiddleware
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from puna.server.anthropic.errors import MIDDLEWARE as ANTHROPIC
+from puna.server.errors import HANDLERS
+from puna.server.native.rerank import PATHS as RERANK
+from puna.server.openai.errors import MIDDLEWARE as OPENAI
+from puna.types import PunaError
+
+
+async def refuse(error: PunaError, scope: Scope, receive: Receive, send: Send) -> None:
+    """Answer the request with `error`."""
+    scope["refusal"] = error
+    await _speaker(scope)(scope, receive, send)
+
+
+async def _raise(scope: Scope, receive: Receive, send: Send) -> None:
+    raise scope["refusal"]
+
+
+def _worded(middleware: Sequence[Middleware]) -> ASGIApp:
+    app: ASGIApp = _raise
+    for layer in reversed(middleware):
+        app = layer.cls(app, *layer.args, **layer.kwargs)
+    return app
+
+
+_ANTHROPIC = _worded(ANTHROPIC)
+_OPENAI = _worded(OPENAI)
+_NATIVE = _worded([Middleware(ExceptionMiddleware, handlers=HANDLERS)])
+
+
+def _speaker(scope: Scope) -> ASGIApp:
+    path = scope["path"]
+    if not path.startswith("/v1/") or path in RERANK:
+        return _NATIVE
+    spoken = any(name == b"anthropic-version" for name, _ in scope["headers"])
+    if path.startswith("/v1/messages") or (spoken and path.startswith("/v1/models")):
+        return _ANTHROPIC
+    return _OPENAI

@@ -1,0 +1,24 @@
+"""Which scope a path needs, and which paths change what is on this machine."""
+
+from __future__ import annotations
+
+from puna.access import Scope
+
+_PUBLIC = {"/", "/api/version", "/docs", "/openapi.json", "/healthz", "/readyz", "/ui"}
+"""They tell nothing of models or of people; the page has to be there before it can ask for a key."""
+
+_MANAGEMENT = {"/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete"}
+_METRICS = "/metrics"
+"""It tells of all models and all users."""
+
+
+def needed(path: str) -> Scope | None:
+    """The scope that a request for `path` needs; None when anybody may ask for it."""
+    if path in _PUBLIC or path.startswith("/ui/"):
+        return None
+    return "manage" if manages(path) or path == _METRICS else "infer"
+
+
+def manages(path: str) -> bool:
+    """Whether `path` is for changing the models on this machine."""
+    return path in _MANAGEMENT or path.startswith("/api/blobs/")
