@@ -103,6 +103,13 @@ def _heads(metadata: Metadata) -> list[int]:
     return [count(heads)] * min(count(metadata.arch("block_count")), _MOST_LAYERS)
 
 
+def kv_shares(metadata: Metadata, layers: int) -> list[float]:
+    """Which part of the KV cache each of `layers` layers has."""
+    heads = [*_heads(metadata), *[0] * layers][:layers]
+    total = sum(heads)
+    return [head / total for head in heads] if total else [1 / max(1, layers)] * layers
+
+
 def _head_size(metadata: Metadata, embedding: int) -> int:
     """Numbers a KV head keeps for a token: its key and its value."""
     default = embedding // max(1, count(metadata.arch("attention.head_count"), 1))
