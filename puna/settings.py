@@ -72,8 +72,11 @@ class Settings:
     """PUNA_MEMORY: bytes that models may take together; 0 means what the machine has free."""
     no_cloud: bool = False
     """OLLAMA_NO_CLOUD: what /api/status says. There is no cloud either way."""
-    go_template: bool = True
-    """OLLAMA_GO_TEMPLATE: a model's Go template comes before the Jinja template in its GGUF file."""
+    go_template: bool | None = None
+    """OLLAMA_GO_TEMPLATE: a model's Go template comes before the Jinja template in its GGUF file.
+
+    None: unless the Jinja template says more.
+    """
     log_requests: bool = False
     """OLLAMA_DEBUG_LOG_REQUESTS: bodies of inference requests are kept in a folder."""
     transfer_streams: int = 0
@@ -132,7 +135,7 @@ class Settings:
             no_prune=_truth(get("OLLAMA_NOPRUNE")),
             no_history=_truth(get("OLLAMA_NOHISTORY")),
             no_cloud=_truth(get("OLLAMA_NO_CLOUD")),
-            go_template=_truth(get("OLLAMA_GO_TEMPLATE") or "1"),
+            go_template=_truth(get("OLLAMA_GO_TEMPLATE")) if get("OLLAMA_GO_TEMPLATE") else None,
             log_requests=_truth(get("OLLAMA_DEBUG_LOG_REQUESTS")),
             transfer_streams=_count(get("OLLAMA_MAX_TRANSFER_STREAMS"), cls.transfer_streams),
             editor=get("OLLAMA_EDITOR"),

@@ -160,4 +160,5 @@ def test_settings_that_do_something():
     found = Settings.from_environment(given)
     assert (found.no_cloud, found.go_template, found.log_requests) == (True, False, True)
     assert (found.transfer_streams, found.editor, found.search_url) == (3, "nano", "http://search:8080/")
-    assert Settings.from_environment({}).go_template
+    assert Settings.from_environment({}).go_template is None
+    assert Settings.from_environment({"OLLAMA_GO_TEMPLATE": "1"}).go_template is True

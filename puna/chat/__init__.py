@@ -23,13 +23,16 @@ from .parsing import (
     special_tokens,
 )
 from .pictures import PICTURE, pictured
+from .preference import says_more
 from .prompt import Prompt, Template
+from .recognition import GoForm, recognized
 from .renderers import renderer
 
 __all__ = [
     "PICTURE",
     "Called",
     "Content",
+    "GoForm",
     "Parser",
     "Part",
     "Prompt",
@@ -47,7 +50,9 @@ __all__ = [
     "parser_for",
     "pictured",
     "plain",
+    "recognized",
     "renderer",
+    "says_more",
     "special_tokens",
     "unthought",
 ]

@@ -300,6 +300,9 @@ class BatchLoop:
         """Nothing may follow: the answer is complete, or its grammar has become more than can be kept."""
         trouble = matcher.trouble
         if trouble is None:
+            if sequence.answered < sequence.limit:
+                # Only the end token may follow, so the model need not be asked.
+                sequence.take(self._model.eos)
             self._finish(sequence, "stop")
         elif sequence.job.grammar and sequence.job.grammar.strict:
             self._fail(sequence, trouble)

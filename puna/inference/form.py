@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from puna.chat import can_call_tools, can_think, family_of, named_abilities
+from puna.chat import can_call_tools, can_think, family_of, named_abilities, says_more
 from puna.library import Model
 
 
@@ -24,12 +24,24 @@ def form(model: Model) -> Form:
     found = _form(
         config.get("parser") or "",
         config.get("renderer") or "",
-        model.prompt_template,
+        _go_template(model),
         model.chat_template or "",
         model.architecture,
     )
     said = config.get("capabilities") or ()
     return found._replace(tools=found.tools or "tools" in said, thinking=found.thinking or "thinking" in said)
+
+
+def _go_template(model: Model) -> str:
+    """The Go template that prompts are made of; "" where the Jinja template of the GGUF file is used."""
+    go, jinja = model.template or "", model.chat_template or ""
+    if model.go_first or not (go and jinja):
+        return go
+    if model.go_first is None:
+        named = model.config.get("renderer") or model.config.get("parser")
+        if named or family_of("", go, model.architecture) == "harmony" or not says_more(jinja, go):
+            return go
+    return ""
 
 
 def capabilities(model: Model) -> list[str]:

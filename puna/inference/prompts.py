@@ -123,7 +123,7 @@ async def _with_gap(request: GenerateRequest, model: Model, engine: Engine) -> s
 
 def _gap(request: GenerateRequest, model: Model) -> Template | None:
     """The template that marks a gap, unless tokens of the model's do."""
-    template = _own(request.template) if request.template else _go(model.prompt_template)
+    template = _own(request.template) if request.template else _go(form(model).template)
     return template if request.template or "suffix" in template.names else None
 
 
@@ -163,8 +163,8 @@ def _template(
         return _own(request.template)
     if named := model.config.get("renderer"):
         return renderer(_gemma4(model) if named == "gemma4" else named)
-    if model.prompt_template:
-        return _go(model.prompt_template)
+    if go_template := form(model).template:
+        return _go(go_template)
     return _jinja(model.chat_template, bos=bos, eos=eos) if model.chat_template else plain()
 
 

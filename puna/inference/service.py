@@ -31,6 +31,7 @@ from puna.inference.requests import (
     Rendered,
     Summary,
 )
+from puna.inference.trace import Trace
 from puna.library import Library, Model
 from puna.scheduling import Lease, Scheduler
 from puna.types import Begun, Delta, Engine, Finish, Job, Options, PromptTooLong, Ranking
@@ -53,11 +54,11 @@ class Inference:
         scheduler: Scheduler,
         observer: Observer | None = None,
         *,
-        go_templates: bool = True,
+        go_first: bool | None = None,
     ) -> None:
-        """`go_templates`: a model's Go template comes before the Jinja template in its GGUF file."""
+        """`go_first`: whether a model's Go template comes before the Jinja template in its GGUF file."""
         self._library = library
-        self._go_templates = go_templates
+        self._go_first = go_first
         self._scheduler = scheduler
         self._observer = observer or Observer()
 
@@ -89,9 +90,10 @@ class Inference:
         return self._answer(request)
 
     async def _answer(self, given: ChatRequest | GenerateRequest) -> Answer:
-        started = perf_counter_ns()
+        started, trace = perf_counter_ns(), Trace(given.model)
         async with self._asked(given) as asked:
             request, model, lease = asked.request, asked.model, asked.lease
+            trace.leased(lease.load_ns, asked.composed.text, len(asked.composed.images))
             raw = isinstance(request, GenerateRequest) and request.raw
             job, reading = await asked.job()
             first_ns = 0
@@ -100,7 +102,9 @@ class Inference:
                     if isinstance(step, Begun):
                         yield step
                     elif isinstance(step, Delta):
-                        first_ns = first_ns or perf_counter_ns() - started
+                        if not first_ns:
+                            first_ns = perf_counter_ns() - started
+                            trace.begun()
                         for piece in reading.pieces(step):
                             yield piece
                     else:
@@ -120,6 +124,7 @@ class Inference:
                             stop=step.stop,
                         )
                         self._observer.answered(model.name.display(), summary, first_ns)
+                        trace.ended(summary)
                         yield summary
 
     @asynccontextmanager
@@ -200,9 +205,7 @@ class Inference:
         caller().check_model(name)
 
         def read() -> Model:
-            model = self._library.open(name)
-            if not self._go_templates:
-                model = dataclasses.replace(model, go_templates=False)
+            model = dataclasses.replace(self._library.open(name), go_first=self._go_first)
             if check:
                 check(model)
             return model

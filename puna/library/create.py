@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from decimal import Decimal
 from typing import Any
@@ -20,6 +20,9 @@ from puna.library.store import Library
 from puna.types import BadRequest, Message, Progress, PunaError, Report
 
 _MODEL = IMAGE + "model"
+Recognize = Callable[[str], tuple[str, str, tuple[str, ...]] | None]
+"""A Jinja chat template to its name, its Go form and its stop texts; None for an unknown one."""
+
 _INHERITED = ("renderer", "parser", "requires", "capabilities")
 """Entries of the config that a model has from the one it is made from, unless it is given others."""
 
@@ -34,9 +37,17 @@ _FORMS = {
 """Renderer and parser of architectures that have one, where the recipe does not say how they are asked."""
 
 
-def create(library: Library, name: str | Name, recipe: Recipe, report: Report, quantize: Quantize) -> None:
+def create(
+    library: Library,
+    name: str | Name,
+    recipe: Recipe,
+    report: Report,
+    quantize: Quantize,
+    recognize: Recognize,
+) -> None:
     """Make the model `name` as `recipe` says, over the one there was. Blocks; may take minutes.
 
+    A model made from files gets the Go form and the stop texts of its chat template, if `recognize` knows it.
     The name changes last, when all blobs are there; whatever stops it before, an error raised in `report`
     included, leaves the library as it was. Raises BadRequest naming what is wrong with the recipe or a
     file, InvalidName, NotFound for an unknown base, PunaError.
@@ -53,7 +64,13 @@ def create(library: Library, name: str | Name, recipe: Recipe, report: Report, q
         config = _config(weights.metadata, base, recipe)
         with _Shelf(library) as shelf:
             layers = [shelf.part(item) if isinstance(item, Part) else item for item in items]
-            layers = _with_texts(layers, recipe, base, shelf)
+            parameters = base.parameters if base else {}
+            if not base and (form := recognize(weights.metadata.chat_template)):
+                title, template, stop = form
+                parameters = {"stop": list(stop)}
+                layers = [*layers, shelf.text("template", template), shelf.text("params", _json(parameters))]
+                report(Progress(status=f"using autodetected template {title}"))
+            layers = _with_texts(layers, recipe, parameters, shelf)
             for layer in layers:
                 report(Progress(status=shelf.status(layer)))
             config["rootfs"] = {"type": "layers", "diff_ids": [layer.digest for layer in layers]}
@@ -93,7 +110,9 @@ def _config(metadata: Metadata, base: Model | None, recipe: Recipe) -> dict[str,
     return {**describe(metadata), **config, **recipe.overrides()}
 
 
-def _with_texts(layers: list[Layer], recipe: Recipe, base: Model | None, shelf: _Shelf) -> list[Layer]:
+def _with_texts(
+    layers: list[Layer], recipe: Recipe, parameters: dict[str, Any], shelf: _Shelf
+) -> list[Layer]:
     """The layers with those of the recipe: licenses join the ones there are, other texts replace them."""
     texts = {"template": recipe.template, "system": recipe.system}
     for kind, text in texts.items():
@@ -102,7 +121,7 @@ def _with_texts(layers: list[Layer], recipe: Recipe, base: Model | None, shelf: 
     for text in recipe.licenses:
         layers = [*layers, shelf.text("license", text)]
     if options := recipe.options():
-        options = {**(base.parameters if base else {}), **options}
+        options = {**parameters, **options}
         layers = [*_without(layers, "params"), shelf.text("params", _json(options))]
     if recipe.messages:
         said = [_message(message) for message in recipe.messages]

@@ -47,6 +47,12 @@ class Metadata(msgspec.Struct, frozen=True):
         return name if isinstance(name, str) and name else "unknown"
 
     @property
+    def chat_template(self) -> str:
+        """The Jinja template of a conversation; "" for none."""
+        template = self.values.get("tokenizer.chat_template")
+        return template if isinstance(template, str) else ""
+
+    @property
     def quantization(self) -> str:
         """Ollama's quantization level, such as "Q4_K_M"; "unknown" when the file does not say."""
         kind = self.values.get("general.file_type")

@@ -49,13 +49,8 @@ class Model:
     """Ollama's ConfigV2 (types/model/config.go)."""
     layers: tuple[Layer, ...]
     blobs: Blobs
-    go_templates: bool = True
-    """Its Go template comes before the Jinja template in its GGUF file."""
-
-    @property
-    def prompt_template(self) -> str:
-        """The Go template that prompts are made of; "" for none."""
-        return "" if self.chat_template and not self.go_templates else self.template or ""
+    go_first: bool | None = None
+    """Its Go template comes before the Jinja template in its GGUF file. None: unless that says more."""
 
     @property
     def weights(self) -> Path:
@@ -128,8 +123,7 @@ class Model:
     @cached_property
     def chat_template(self) -> str | None:
         """The Jinja template in the GGUF file, if it has one."""
-        template = self.metadata.get("tokenizer.chat_template")
-        return template if isinstance(template, str) and template else None
+        return self.metadata.chat_template or None
 
     def details(self) -> dict[str, Any]:
         """Ollama's ModelDetails (api/types.go). Asks the GGUF file only for what the config leaves out."""

@@ -58,7 +58,7 @@ def application(settings: Settings) -> Starlette:
     rooms = Rooms(
         library,
         scheduler,
-        Inference(library, scheduler, measured, go_templates=settings.go_template),
+        Inference(library, scheduler, measured, go_first=settings.go_template),
         Pulls(library, replace(USUAL, streams=settings.transfer_streams or USUAL.streams)),
         remote,
         Web(remote, settings.search_url),

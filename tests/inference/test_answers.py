@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from puna.chat import Prompt, renderer
+from puna.chat import Prompt, recognized, renderer
 from puna.engine import quantize, start
 from puna.inference import Begun, ChatRequest, GenerateRequest, Inference, Piece, Summary
 from puna.library import Library, Recipe, create
@@ -128,7 +128,14 @@ async def test_an_unknown_option_is_warned_of_once(
 
 async def test_a_model_that_names_a_renderer_is_asked_in_its_form(store: Path, add_scripted: Add):
     add_scripted("base", "fine")
-    create(Library(store), "coder", Recipe(base="base", renderer="qwen3-coder"), lambda _: None, quantize)
+    create(
+        Library(store),
+        "coder",
+        Recipe(base="base", renderer="qwen3-coder"),
+        lambda _: None,
+        quantize,
+        recognized,
+    )
     async with inference(store) as (model, _):
         asked = await prompt_of(model, ChatRequest(model="coder", messages=HELLO))
     expected = renderer("qwen3-coder").render(Prompt(messages=HELLO))

@@ -208,3 +208,54 @@ def test_messages_with_pictures_are_part_of_the_model(tmp_path: Path):
     stored = Library(store).open("knows").messages
     assert [message.content for message in stored] == ["What is it?", "Four colours.", "And[img]"]
     assert [len(message.images) for message in stored] == [1, 0, 1]
+
+
+CHATML = (
+    "{% if messages[0]['role'] != 'system' %}{{ '<|im_start|>system\nBe kind.<|im_end|>\n' }}{% endif %}"
+    "{% for m in messages %}{{ '<|im_start|>' + m.role + '\n' + m.content + '<|im_end|>\n' }}{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
+)
+
+
+def test_the_chat_template_of_a_bare_file_is_recognized(client: httpx.Client, tmp_path: Path):
+    scripted_model(tmp_path / "m.gguf", "Known.", chat_template=CHATML)
+    content = (tmp_path / "m.gguf").read_bytes()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert client.post(f"/api/blobs/{digest}", content=content).status_code == 201
+
+    steps = client.post("/api/create", json={"model": "bare", "files": {"m.gguf": digest}}).text
+    assert "using autodetected template chatml" in steps
+    shown = client.post("/api/show", json={"model": "bare"}).json()
+    assert ".Messages" in shown["template"]
+    assert "{%" not in shown["template"]
+    assert sorted(line.split(maxsplit=1)[1] for line in shown["parameters"].splitlines()) == [
+        '"<|im_end|>"',
+        '"<|im_start|>"',
+    ]
+    # The Go form has no system message of its own.
+    rendered = {"model": "bare", "messages": [{"role": "user", "content": "hi"}], "_debug_render_only": True}
+    answer = client.post("/api/chat", json=rendered | {"stream": False}).json()
+    assert answer["_debug_info"]["rendered_template"] == (
+        "<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n"
+    )
+
+
+def test_what_a_recipe_says_comes_before_what_is_recognized(client: httpx.Client, tmp_path: Path):
+    scripted_model(tmp_path / "m.gguf", "Known too.", chat_template=CHATML)
+    content = (tmp_path / "m.gguf").read_bytes()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    client.post(f"/api/blobs/{digest}", content=content)
+
+    def made(**given: Any) -> dict[str, Any]:
+        client.post(
+            "/api/create", json={"model": "own", "files": {"m.gguf": digest}, **given}
+        ).raise_for_status()
+        return client.post("/api/show", json={"model": "own"}).json()
+
+    templated = made(template="T{{ .Prompt }}")
+    assert templated["template"] == "T{{ .Prompt }}"
+    assert "<|im_end|>" in templated["parameters"]
+    assert "<|im_end|>" in made(parameters={"top_k": 3})["parameters"]
+    stopped = made(parameters={"stop": ["ENOUGH"]})["parameters"]
+    assert "ENOUGH" in stopped
+    assert "<|im_end|>" not in stopped

@@ -31,6 +31,8 @@ def http(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     for name, script in scripts.items():
         scripted_model(gguf, script, endless=True, context_length=256)
         install(store, name, gguf)
+    scripted_model(gguf, '{"a": 1}')
+    install(store, "json", gguf)
     scripted_model(gguf, "Fine.")
     damage(gguf, "blk.0.ffn_norm.weight")
     install(store, "nan", gguf)
@@ -205,3 +207,17 @@ def test_one_vector_that_is_no_numbers_fails_its_request_alone(http: httpx.Clien
     assert http.post("/api/embed", json={"model": "some-vectors", "input": texts}).status_code == 500
     whole = http.post("/api/embed", json={"model": "some-vectors", "input": ["one", "two"]})
     assert [len(vector) for vector in whole.json()["embeddings"]] == [64, 64]
+
+
+@pytest.mark.parametrize("form", ["json", {"type": "object", "required": ["a"]}])
+def test_the_end_token_counts_where_nothing_else_may_follow(http: httpx.Client, form: object) -> None:
+    """llama.cpp's server counts it, too: it draws it from a grammar that has ended."""
+
+    def asked(**fields: Any) -> tuple[str, str, int]:
+        path, request = chat("json", stream=False, **fields)
+        body = http.post(path, json=request).json()
+        return body["message"]["content"], body["done_reason"], body["eval_count"]
+
+    free = asked()
+    assert asked(format=form) == free
+    assert asked(format=form, options={"num_predict": free[2] - 1}) == ('{"a": 1}', "stop", free[2] - 1)

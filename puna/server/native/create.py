@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 
 from puna.access import caller
-from puna.chat import PICTURE, go
+from puna.chat import PICTURE, go, recognized
 from puna.engine import quantization, quantize
 from puna.library import Recipe
 from puna.library import create as make
@@ -79,7 +79,7 @@ async def _making(opened: Rooms, name: str, recipe: Recipe) -> AsyncGenerator[Pr
             async with aclosing(_pulling(opened, recipe.base)) as pull:
                 async for step in pull:
                     yield step
-    work = working(f"create {name}", lambda report: make(library, name, recipe, report, quantize))
+    work = working(f"create {name}", lambda report: make(library, name, recipe, report, quantize, recognized))
     async with aclosing(work):
         async for step in work:
             yield step

@@ -16,18 +16,22 @@ from tests.model_parts import add_metadata, finish
 DIGEST = "sha256:" + "0" * 64
 
 
+def unknown(source: str) -> None:
+    """Recognizes no chat template: what these files say stays as it is."""
+
+
 def blob(library: Library, path: Path) -> str:
     return library.import_blob(path)[0]
 
 
 def made(library: Library, name: str = "made", **recipe: Any) -> Model:
-    create(library, name, Recipe(**recipe), lambda step: None, engine_quantize)
+    create(library, name, Recipe(**recipe), lambda step: None, engine_quantize, unknown)
     return library.open(name)
 
 
 def statuses(library: Library, **recipe: Any) -> list[str]:
     steps: list[Progress] = []
-    create(library, "made", Recipe(**recipe), steps.append, engine_quantize)
+    create(library, "made", Recipe(**recipe), steps.append, engine_quantize, unknown)
     return [step.status for step in steps]
 
 

@@ -11,7 +11,7 @@ from puna.engine import quantize as engine_quantize
 from puna.library import Library, Recipe, create
 from puna.types import BadRequest, Progress
 from tests.foreign_models import rewritten
-from tests.library.create.making import blob, made
+from tests.library.create.making import blob, made, unknown
 from tests.models import shape_model
 from tests.vision_models import vision_model
 
@@ -19,7 +19,7 @@ from tests.vision_models import vision_model
 def test_quantizing_a_model(library: Library, gguf: Path):
     digest, steps = blob(library, gguf), list[Progress]()
     recipe = Recipe(files={"model.gguf": digest}, quantize="Q8_0")
-    create(library, "made", recipe, steps.append, engine_quantize)
+    create(library, "made", recipe, steps.append, engine_quantize, unknown)
     model = library.open("made")
     assert model.metadata.quantization == model.config["file_type"] == "Q8_0"
     assert "Q8_0" in {tensor.type_name for tensor in model.metadata.tensors}

@@ -12,7 +12,7 @@ import pytest
 from puna.engine import quantize as engine_quantize
 from puna.library import Library, Model, Name, Recipe, create
 from puna.types import BadRequest, InvalidName, NotFound, Progress, PunaError
-from tests.library.create.making import DIGEST, adapter, blob, contents, made
+from tests.library.create.making import DIGEST, adapter, blob, contents, made, unknown
 from tests.library.split_files import split
 from tests.library.stores import digest_of, layer, put_real
 from tests.models import scripted_model, shape_model
@@ -108,7 +108,7 @@ class Left(Exception):
 
 def steps_of(library: Library, recipe: Recipe) -> int:
     steps: list[Progress] = []
-    create(library, "probe", recipe, steps.append, engine_quantize)
+    create(library, "probe", recipe, steps.append, engine_quantize, unknown)
     library.delete("probe")
     return len(steps)
 
@@ -132,7 +132,7 @@ def test_leaving_at_any_step_but_the_last_changes_nothing(library: Library, tmp_
             told.append(step)
 
         with pytest.raises(Left):
-            create(library, "made", recipe, report, engine_quantize)
+            create(library, "made", recipe, report, engine_quantize, unknown)
         assert contents(library) == before
 
 
@@ -152,7 +152,7 @@ def test_leaving_takes_no_blob_that_somebody_else_needs(
 
     recipe = Recipe(base="base", system="said by both", template="alone")
     with pytest.raises(Left):
-        create(library, "made", recipe, report, engine_quantize)
+        create(library, "made", recipe, report, engine_quantize, unknown)
     assert shared
     assert not library.blob_path(digest_of(b"alone")).exists()
     other.write_manifest(Name.parse("other"), {}, [*base.layers, shared])
@@ -168,7 +168,14 @@ def test_a_failed_quantization_changes_nothing(library: Library, gguf: Path):
         raise PunaError("out of memory")
 
     with pytest.raises(PunaError, match="out of memory"):
-        create(library, "made", Recipe(files={"m.gguf": digest}, quantize="Q8_0"), lambda _: None, fail)
+        create(
+            library,
+            "made",
+            Recipe(files={"m.gguf": digest}, quantize="Q8_0"),
+            lambda _: None,
+            fail,
+            unknown,
+        )
     assert contents(library) == before
 
 
@@ -177,6 +184,13 @@ def test_safetensors_without_a_config_are_refused_and_change_nothing(library: Li
     digest = library.add_blob([b"\x02\0\0\0\0\0\0\0{}"])[0]
     before, told = contents(library), list[Progress]()
     with pytest.raises(BadRequest, match=r"config\.json"):
-        create(library, "made", Recipe(files={"model.safetensors": digest}), told.append, engine_quantize)
+        create(
+            library,
+            "made",
+            Recipe(files={"model.safetensors": digest}),
+            told.append,
+            engine_quantize,
+            unknown,
+        )
     assert [step.status for step in told] == ["converting model"]
     assert contents(library) == before

@@ -13,7 +13,7 @@ from puna.engine import quantize as engine_quantize
 from puna.library import Library, Model, Recipe, create, show
 from puna.modelfile import parse
 from puna.types import Message
-from tests.library.create.making import adapter, blob, made, small_gguf
+from tests.library.create.making import adapter, blob, made, small_gguf, unknown
 from tests.models import scripted_model
 
 
@@ -34,7 +34,7 @@ def recreated(library: Library, text: str) -> Model:
         parser=found.parser,
         requires=found.requires,
     )
-    create(library, "again", recipe, lambda _: None, engine_quantize)
+    create(library, "again", recipe, lambda _: None, engine_quantize, unknown)
     return library.open("again")
 
 

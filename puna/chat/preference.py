@@ -1,0 +1,36 @@
+"""Which of a model's two templates its prompts are made of (facts: Ollama server/images.go)."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from .modelfile import go
+from .parsing import can_call_tools, can_think
+
+_TOOL_TURNS = ("tool_response", "tool_results", "ipython", "'tool'", '"tool"')
+"""What a template that shows a tool's answer has in its text, in lower case."""
+
+
+@lru_cache(maxsize=4096)
+def says_more(jinja: str, go_template: str) -> bool:
+    """Whether the Jinja template has more abilities than the Go template, or alone shows tools' answers.
+
+    One that takes calls but not their answers does not replace one that takes both.
+    """
+    reads = go(go_template).names
+    ours, theirs = _abilities(jinja), _abilities(go_template) | ({"insert"} if "suffix" in reads else set())
+    ours_return = "tool_call" in jinja and _shows_answers(jinja)
+    theirs_return = "toolcalls" in reads and _shows_answers(go_template)
+    if len(ours) > len(theirs):
+        return ours_return or not theirs_return
+    return ours == theirs and "tools" in ours and ours_return and not theirs_return
+
+
+def _abilities(template: str) -> set[str]:
+    found = {"tools": can_call_tools(template), "thinking": can_think(template)}
+    return {ability for ability, has in found.items() if has}
+
+
+def _shows_answers(template: str) -> bool:
+    text = template.lower()
+    return any(mark in text for mark in _TOOL_TURNS)
