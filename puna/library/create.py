@@ -64,15 +64,16 @@ def create(
         config = _config(weights.metadata, base, recipe)
         with _Shelf(library) as shelf:
             layers = [shelf.part(item) if isinstance(item, Part) else item for item in items]
-            parameters = base.parameters if base else {}
+            parameters, detected = base.parameters if base else {}, dict[Layer, str]()
             if not base and (form := recognize(weights.metadata.chat_template)):
                 title, template, stop = form
                 parameters = {"stop": list(stop)}
-                layers = [*layers, shelf.text("template", template), shelf.text("params", _json(parameters))]
-                report(Progress(status=f"using autodetected template {title}"))
+                layer = shelf.text("template", template)
+                detected[layer] = f"using autodetected template {title}"
+                layers = [*layers, layer, shelf.text("params", _json(parameters))]
             layers = _with_texts(layers, recipe, parameters, shelf)
             for layer in layers:
-                report(Progress(status=shelf.status(layer)))
+                report(Progress(status=detected.get(layer) or shelf.status(layer)))
             config["rootfs"] = {"type": "layers", "diff_ids": [layer.digest for layer in layers]}
             report(Progress(status="writing manifest"))
             library.write_manifest(name, config, layers)

@@ -60,12 +60,14 @@ def test_a_model_from_an_uploaded_file_answers(client: httpx.Client, tmp_path: P
     assert client.post(f"/api/blobs/{digest}", content=content).status_code == 201
     answer = client.post("/api/create", json={"model": "uploaded", "files": {"m.gguf": digest}})
     assert answer.headers["content-type"] == "application/x-ndjson"
-    assert [json.loads(line) for line in answer.text.splitlines()] == [
+    *steps, stops, written, last = [json.loads(line) for line in answer.text.splitlines()]
+    assert steps == [
         {"status": "parsing GGUF"},
         {"status": f"using existing layer {digest}"},
-        {"status": "writing manifest"},
-        {"status": "success"},
+        {"status": "using autodetected template chatml"},
     ]
+    assert stops["status"].startswith("creating new layer sha256:")
+    assert [written, last] == [{"status": "writing manifest"}, {"status": "success"}]
     assert said(client, "uploaded") == "Quite another."
 
 
