@@ -36,13 +36,13 @@ class WrongDigest(BadRequest):
 class Blobs:
     """The blobs in one folder, which is made when the first is written.
 
-    `changing` is held while a blob appears or is held, so that it is not just then being removed.
+    `changing` is locked while a blob appears or is pinned, so that nothing removes it just then.
     """
 
     def __init__(self, folder: Path, changing: Callable[[], AbstractContextManager[None]]) -> None:
         self.folder = folder
         self._changing = changing
-        self._held: dict[Path, int] = {}
+        self._pinned: dict[Path, int] = {}
         self._made: dict[Path, int] = {}
         """Blobs that were not there before, and when they were written: nobody has asked for them since."""
 
@@ -152,22 +152,22 @@ class Blobs:
             _expect(expected, digest)
             return self._keep(path, digest), size
 
-    def hold(self, digest: str) -> bool:
-        """Whether the blob is there. It then stays for an hour or until it is let go. See `_hold`."""
+    def pin(self, digest: str) -> bool:
+        """Whether the blob is there. It then stays for an hour, or until it is unpinned. See `_pin`."""
         path = self.path(digest)
         if not path.is_file():
             return False
         # Where nothing can be written, nothing is removed either.
         with suppress(OSError, PunaError), self._changing():
-            self._hold(path, path)
+            self._pin(path, path)
         return path.is_file()
 
-    def let_go(self, digests: Iterable[str]) -> None:
-        """A manifest names these blobs now: those that only this process held are held no more."""
+    def unpin(self, digests: Iterable[str]) -> None:
+        """Unpin the blobs that only this process pinned, because a manifest names them now."""
         for path in map(self.path, digests):
             self._made.pop(path, None)
             with suppress(OSError):
-                if self._held.pop(path, None) == path.stat().st_mtime_ns:
+                if self._pinned.pop(path, None) == path.stat().st_mtime_ns:
                     os.utime(path)
 
     def made(self, digest: str) -> bool:
@@ -175,13 +175,13 @@ class Blobs:
         path = self.path(digest)
         return path in self._made and self._made[path] == _written(path)
 
-    def take_back(self, digest: str) -> None:
+    def discard(self, digest: str) -> None:
         """Remove the blob if it is `made`, while `changing`. Raises PunaError."""
         with writing(self.folder):
             if self.made(digest):
                 self.path(digest).unlink(missing_ok=True)
 
-    def remove_unless_held(self, digest: str) -> None:
+    def remove_unless_pinned(self, digest: str) -> None:
         """Remove a blob that no manifest names, if it is there, while `changing`. Raises PunaError."""
         path = self.path(digest)
         with writing(self.folder), suppress(FileNotFoundError):
@@ -231,15 +231,15 @@ class Blobs:
         # Over one that is there too: what was just hashed is whole, the other may have been damaged.
         target = self.path(digest)
         with self._changing(), writing(self.folder):
-            self._hold(path, target)
+            self._pin(path, target)
             move(path, target)
         return digest
 
-    def _hold(self, path: Path, blob: Path) -> None:
-        """Mark the file at `path`, which is or will be `blob`, as needed. Raises OSError.
+    def _pin(self, path: Path, blob: Path) -> None:
+        """Pin the file at `path`, which is or will be `blob`. Raises OSError.
 
-        Its time of writing lies in the future: until then it is held, in the eyes of every process. One that
-        is also a person's file keeps its time; that its state changed now keeps it from being pruned.
+        A time of writing in the future pins it, and every process sees that. A blob that is also a person's
+        file keeps its time; the change of its state keeps it from being pruned.
         """
         state = path.stat()
         if state.st_nlink > 1 or path.is_symlink():
@@ -254,14 +254,14 @@ class Blobs:
                 self._made.pop(blob, None)
             else:
                 self._made[blob] = stamp
-            if before <= now or before == self._held.get(blob):
-                self._held[blob] = stamp
+            if before <= now or before == self._pinned.get(blob):
+                self._pinned[blob] = stamp
             else:
-                self._held.pop(blob, None)  # Another process holds it: letting go would be for both.
+                self._pinned.pop(blob, None)  # Another process pinned it: unpinning would be for both.
 
 
 def touched(state: os.stat_result) -> float:
-    """When a blob was last written or held, in seconds. One that is also a person's file has their times."""
+    """When a blob was last written or pinned, in seconds. A person's own file keeps its times."""
     return state.st_ctime if state.st_nlink > 1 else state.st_mtime
 
 

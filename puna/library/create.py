@@ -14,7 +14,7 @@ from puna.library.manifests import IMAGE, Layer
 from puna.library.metadata import Metadata
 from puna.library.model import Model, describe
 from puna.library.names import Name
-from puna.library.parts import Kitchen, Part, Quantize, quantized
+from puna.library.parts import Part, PartBuilder, Quantize, quantized
 from puna.library.recipe import Recipe
 from puna.library.store import Library
 from puna.types import BadRequest, Message, Progress, PunaError, Report
@@ -55,25 +55,25 @@ def create(
     name = library.resolve(name)
     base = library.open(recipe.base) if recipe.base else None
     with ExitStack() as made:
-        kitchen = Kitchen(library, report, made)
-        items = _inherited(library, base, made) if base else kitchen.model(recipe.files or {})
+        builder = PartBuilder(library, report, made)
+        items = _inherited(library, base, made) if base else builder.model(recipe.files or {})
         at, weights = _weights(items)
-        items = [*items, *kitchen.adapters(recipe.adapters, weights.metadata)]
+        items = [*items, *builder.adapters(recipe.adapters, weights.metadata)]
         if recipe.quantize:
-            items[at] = weights = quantized(weights, recipe.quantize, kitchen, quantize)
+            items[at] = weights = quantized(weights, recipe.quantize, builder, quantize)
         config = _config(weights.metadata, base, recipe)
-        with _Shelf(library) as shelf:
-            layers = [shelf.part(item) if isinstance(item, Part) else item for item in items]
+        with _BlobTransaction(library) as transaction:
+            layers = [transaction.part(item) if isinstance(item, Part) else item for item in items]
             parameters, detected = base.parameters if base else {}, dict[Layer, str]()
             if not base and (form := recognize(weights.metadata.chat_template)):
                 title, template, stop = form
                 parameters = {"stop": list(stop)}
-                layer = shelf.text("template", template)
+                layer = transaction.text("template", template)
                 detected[layer] = f"using autodetected template {title}"
-                layers = [*layers, layer, shelf.text("params", _json(parameters))]
-            layers = _with_texts(layers, recipe, parameters, shelf)
+                layers = [*layers, layer, transaction.text("params", _json(parameters))]
+            layers = _with_texts(layers, recipe, parameters, transaction)
             for layer in layers:
-                report(Progress(status=detected.get(layer) or shelf.status(layer)))
+                report(Progress(status=detected.get(layer) or transaction.status(layer)))
             config["rootfs"] = {"type": "layers", "diff_ids": [layer.digest for layer in layers]}
             report(Progress(status="writing manifest"))
             library.write_manifest(name, config, layers)
@@ -81,11 +81,11 @@ def create(
 
 
 def _inherited(library: Library, base: Model, made: ExitStack) -> list[Part | Layer]:
-    """What a model has of the one it is made from, held until the end of `made`."""
+    """What a model has of the one it is made from, pinned until the end of `made`."""
     items: list[Part | Layer] = []
-    made.callback(library.let_go_blobs, [layer.digest for layer in base.layers])
+    made.callback(library.unpin_blobs, [layer.digest for layer in base.layers])
     for layer in base.layers:
-        library.hold_blob(layer.digest)
+        library.pin_blob(layer.digest)
         source, path = base.name.display(), library.blob_path(layer.digest)
         if layer.media_type == _MODEL:
             items.append(Part("model", path, cached_metadata(path), layer.digest, source))
@@ -112,21 +112,21 @@ def _config(metadata: Metadata, base: Model | None, recipe: Recipe) -> dict[str,
 
 
 def _with_texts(
-    layers: list[Layer], recipe: Recipe, parameters: dict[str, Any], shelf: _Shelf
+    layers: list[Layer], recipe: Recipe, parameters: dict[str, Any], transaction: _BlobTransaction
 ) -> list[Layer]:
     """The layers with those of the recipe: licenses join the ones there are, other texts replace them."""
     texts = {"template": recipe.template, "system": recipe.system}
     for kind, text in texts.items():
         if text:
-            layers = [*_without(layers, kind), shelf.text(kind, text)]
+            layers = [*_without(layers, kind), transaction.text(kind, text)]
     for text in recipe.licenses:
-        layers = [*layers, shelf.text("license", text)]
+        layers = [*layers, transaction.text("license", text)]
     if options := recipe.options():
         options = {**parameters, **options}
-        layers = [*_without(layers, "params"), shelf.text("params", _json(options))]
+        layers = [*_without(layers, "params"), transaction.text("params", _json(options))]
     if recipe.messages:
         said = [_message(message) for message in recipe.messages]
-        layers = [*_without(layers, "messages"), shelf.text("messages", _json(said))]
+        layers = [*_without(layers, "messages"), transaction.text("messages", _json(said))]
     return layers
 
 
@@ -157,7 +157,7 @@ def _number(value: Any) -> Any:
     return msgspec.Raw(f"{Decimal(repr(value)):f}".removesuffix(".0").encode())
 
 
-class _Shelf:
+class _BlobTransaction:
     """Puts blobs into the library, and takes those that are new away again when an error ends the work."""
 
     def __init__(self, library: Library) -> None:
@@ -165,13 +165,13 @@ class _Shelf:
         self._texts: dict[str, tuple[str, int]] = {}
         self._placed: list[str] = []
 
-    def __enter__(self) -> _Shelf:
+    def __enter__(self) -> _BlobTransaction:
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         if error is not None:
             with suppress(PunaError):
-                self._library.take_back_blobs(self._placed)
+                self._library.discard_blobs(self._placed)
 
     def part(self, part: Part) -> Layer:
         if part.digest:

@@ -32,7 +32,7 @@ class Part(NamedTuple):
     """The name of the file it was, or of the model it comes from."""
 
 
-class Kitchen:
+class PartBuilder:
     """Where parts are made: what is not made a blob by the end of `made` is removed with it."""
 
     def __init__(self, library: Library, report: Report, made: ExitStack) -> None:
@@ -66,9 +66,9 @@ class Kitchen:
         return parts
 
     def _safetensors(self, files: dict[str, str]) -> bool:
-        """Whether `files` are safetensors, not GGUF. All blobs are held. Raises BadRequest for others."""
+        """Whether `files` are safetensors, not GGUF. All blobs are pinned. Raises BadRequest for others."""
         for name, digest in files.items():
-            if not self.library.hold_blob(digest):
+            if not self.library.pin_blob(digest):
                 raise BadRequest(f"{name}: blob {digest} not found")
         if any(name.endswith(".safetensors") for name in files):
             return True
@@ -142,7 +142,7 @@ class Kitchen:
             yield folder
 
 
-def quantized(part: Part, kind: str, kitchen: Kitchen, quantize: Quantize) -> Part:
+def quantized(part: Part, kind: str, builder: PartBuilder, quantize: Quantize) -> Part:
     """The model in `part` with its weights stored as `kind`. Raises BadRequest unless they are floats."""
     have = part.metadata.precision
     if not have:
@@ -154,17 +154,17 @@ def quantized(part: Part, kind: str, kitchen: Kitchen, quantize: Quantize) -> Pa
         )
     if have == part.metadata.quantization == kind:
         return part
-    path, size = kitchen.temporary(), part.path.stat().st_size
+    path, size = builder.temporary(), part.path.stat().st_size
     status = f"quantizing {have} model to {kind}"
 
     def on_progress(done: int, total: int) -> None:
         completed = size * done // max(total, 1)
-        kitchen.report(Progress(status=status, digest=_NO_DIGEST, total=size, completed=completed))
+        builder.report(Progress(status=status, digest=_NO_DIGEST, total=size, completed=completed))
 
     quantize(part.path, path, kind, on_progress)
     if not part.digest:
         part.path.unlink(missing_ok=True)  # Twice the disk is needed no longer.
-    kitchen.report(Progress(status="verifying conversion"))
+    builder.report(Progress(status="verifying conversion"))
     return Part(part.kind, path, cached_metadata(path))
 
 

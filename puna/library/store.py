@@ -136,28 +136,28 @@ class Library:
         """Make a file of this machine a blob, without copying it where that can be. See `Blobs.bring`."""
         return self._blobs.bring(path, expected, on_bytes)
 
-    def hold_blob(self, digest: str) -> bool:
+    def pin_blob(self, digest: str) -> bool:
         """Whether the blob is there; it then stays for an hour, or until `write_manifest` names it.
 
-        Removing models does not take it meanwhile, in this process or another. New blobs are held from the
-        first. A blob that is also a person's file (`import_blob`) is safe from pruning only.
+        Until then, removing models does not remove it, in this process or another. New blobs are pinned
+        from the first. A blob that is also a person's file (`import_blob`) is safe from pruning only.
         """
-        return self._blobs.hold(digest)
+        return self._blobs.pin(digest)
 
-    def let_go_blobs(self, digests: Iterable[str]) -> None:
-        """These blobs are held no more, unless another process holds them too."""
-        with suppress(PunaError), self._changing():  # Where nothing can be written, nothing is held.
-            self._blobs.let_go(digests)
+    def unpin_blobs(self, digests: Iterable[str]) -> None:
+        """Unpin these blobs, unless another process has pinned them too."""
+        with suppress(PunaError), self._changing():  # Where nothing can be written, nothing is pinned.
+            self._blobs.unpin(digests)
 
     def made_blob(self, digest: str) -> bool:
         """Whether this process made the blob, no model has it yet, and nobody has asked for it since."""
         return self._blobs.made(digest)
 
-    def take_back_blobs(self, digests: Iterable[str]) -> None:
+    def discard_blobs(self, digests: Iterable[str]) -> None:
         """Remove those of these blobs that are still as `made_blob` says. Raises PunaError."""
         with self._changing():
             for digest in digests:
-                self._blobs.take_back(digest)
+                self._blobs.discard(digest)
 
     def write_manifest(self, name: Name, config: dict[str, Any], layers: Sequence[Layer]) -> None:
         """Make `name` the model of these blobs, which are all there. Raises PunaError when one is not."""
@@ -166,7 +166,7 @@ class Library:
             self._write(name, manifests.encode(Layer(manifests.CONFIG, digest, size), layers))
         except PunaError:
             with suppress(PunaError):
-                self.take_back_blobs([digest])
+                self.discard_blobs([digest])
             raise
 
     def write_manifest_bytes(self, name: Name, content: bytes) -> None:
@@ -211,11 +211,11 @@ class Library:
 
         By one thread of all processes that work on the store. Raises PunaError where nothing can be written.
         """
-        with ExitStack() as held:
-            held.enter_context(self._mine)
+        with ExitStack() as locks:
+            locks.enter_context(self._mine)
             with writing(self.root):
                 make_folder(self.root)
-                held.enter_context(locked(self.root / _LOCK))
+                locks.enter_context(locked(self.root / _LOCK))
             yield
 
     def _path(self, name: Name) -> Path:
@@ -254,7 +254,7 @@ class Library:
             else:
                 self._put(path, old)
             raise
-        self._blobs.let_go(layer.digest for layer in named)
+        self._blobs.unpin(layer.digest for layer in named)
         if old is not None and old != content and not self._no_prune:
             self._release(old)
 
@@ -282,7 +282,7 @@ class Library:
         self._reader.forget(name)
 
     def _release(self, content: bytes) -> None:
-        """Remove the blobs of a manifest that is gone, but for those that another has, or that are held."""
+        """Remove the blobs of a manifest that is gone, except those that another has, or that are pinned."""
         try:
             mine = manifests.decode(content).blobs
         except msgspec.DecodeError:
@@ -290,7 +290,7 @@ class Library:
         used = self._used()
         for layer in mine:
             if used is not None and self.blob_path(layer.digest) not in used:
-                self._blobs.remove_unless_held(layer.digest)
+                self._blobs.remove_unless_pinned(layer.digest)
 
     def _used(self) -> set[Path] | None:
         """The blobs that manifests name; None while one of those cannot be read, for it may name any."""

@@ -191,7 +191,7 @@ def test_of_a_blob_that_is_a_link_the_file_is_left_as_it_is(library: Library, tm
     model.weights.rename(file)
     model.weights.symlink_to(file)
     os.utime(file, (1, 1))
-    assert library.hold_blob(model.layers[0].digest)
+    assert library.pin_blob(model.layers[0].digest)
     library.copy("model", "copy")
     library.prune()
     assert library.open("copy").weights.read_bytes() == b"weights"

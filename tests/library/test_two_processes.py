@@ -61,7 +61,7 @@ def test_a_blob_that_is_held_outlives_its_model(tmp_path: Path) -> None:
     model = put(library, "first", system="not held")
     content = manifest_path(library, "first").read_bytes()
     other = Library(tmp_path)
-    assert other.hold_blob(model.layers[0].digest)
+    assert other.pin_blob(model.layers[0].digest)
     library.delete("first")
     assert model.weights.exists()
     assert blobs(library) == {model.weights.name}

@@ -93,7 +93,7 @@ class Registry:
                 return False
         return True
 
-    def insist(self, ask: Callable[[], T]) -> T:
+    def retry(self, ask: Callable[[], T]) -> T:
         """What `ask` returns, asked again a few times while it raises what may pass soon."""
         for failures in range(1, _TRIES):
             try:

@@ -59,7 +59,7 @@ def obtain(library: Library, registry: Registry, url: str, layer: Layer, report:
 
 def _there(library: Library, digest: str, size: int) -> bool:
     try:
-        return library.blob_path(digest).stat().st_size == size and library.hold_blob(digest)
+        return library.blob_path(digest).stat().st_size == size and library.pin_blob(digest)
     except OSError:
         return False
 

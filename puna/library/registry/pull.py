@@ -81,7 +81,7 @@ def _manifest(registry: Registry, repository: Repository) -> tuple[bytes, tuple[
             return registry.checked(answer).all(_LONGEST)
 
     try:
-        content = registry.insist(ask)
+        content = registry.retry(ask)
         return content, _layers(_read(content))
     except NotFound as error:
         raise NotFound(f"pull model manifest: {error}") from error

@@ -47,7 +47,7 @@ def push(
         for layer in (*model.layers, *([manifest.config] if manifest.config.digest else [])):
             _send(library, registry, repository, found, layer, report, pace)
         report(Progress("pushing manifest"))
-        registry.insist(lambda: _put(registry, repository, manifest.media_type, content))
+        registry.retry(lambda: _put(registry, repository, manifest.media_type, content))
     finally:
         registry.close()
     report(Progress("success"))
@@ -76,7 +76,7 @@ def _send(
     def at(completed: int) -> Progress:
         return Progress(f"pushing {digest[7:19]}", digest=digest, total=layer.size, completed=completed)
 
-    if registry.insist(lambda: registry.has(repository.blob(digest))):
+    if registry.retry(lambda: registry.has(repository.blob(digest))):
         report(at(layer.size))
         return
     try:

@@ -97,6 +97,6 @@ def _fetch(
 
     url = repository.blob(layer.digest)
     # Asked first: a download is patient with a registry that does not answer.
-    if not registry.insist(lambda: registry.has(url)):
+    if not registry.retry(lambda: registry.has(url)):
         raise NotFound(f"{repository.base}/v2/{repository.path} has no {spelled(layer.digest)}")
     obtain(library, registry, url, layer, report, pace)

@@ -32,7 +32,7 @@ class NotTaken(PunaError):
 async def blob(request: Request) -> Response:
     """Whether there is such a blob (HEAD), or a new one (POST): 201, or 200 when it was there."""
     library, digest = rooms(request).library, request.path_params["digest"]
-    there = await to_thread(library.hold_blob, digest)
+    there = await to_thread(library.pin_blob, digest)
     if request.method == "HEAD":
         return Response(status_code=200 if there else 404)
     if there:

@@ -9,7 +9,7 @@ import pytest
 
 from puna.library import Library
 from puna.library.gguf import read_metadata
-from puna.library.parts import Kitchen
+from puna.library.parts import PartBuilder
 from puna.types import BadRequest, Message
 from tests.library.create.making import adapter, blob, kinds, made, small_gguf, statuses
 from tests.library.split_files import split
@@ -168,16 +168,16 @@ def test_the_steps_are_ollamas(library: Library, gguf: Path):
 
 def test_files_lie_under_their_names_while_they_are_converted(library: Library, tmp_path: Path):
     with ExitStack() as made:
-        kitchen = Kitchen(library, lambda step: None, made)
+        builder = PartBuilder(library, lambda step: None, made)
         digests = {
             name: library.add_blob([name.encode()])[0] for name in ("config.json", "a/b/model.safetensors")
         }
-        with kitchen.laid_out(digests) as folder:
+        with builder.laid_out(digests) as folder:
             assert {name: (folder / name).read_text() for name in digests} == {name: name for name in digests}
         assert not folder.exists()
         assert library.blob_path(digests["config.json"]).read_text() == "config.json"
         with (
             pytest.raises(BadRequest, match="a/b: a file and a folder have the same name"),
-            kitchen.laid_out({"a": digests["config.json"], "a/b": digests["config.json"]}),
+            builder.laid_out({"a": digests["config.json"], "a/b": digests["config.json"]}),
         ):
             pass

@@ -121,7 +121,7 @@ def test_leaving_at_any_step_but_the_last_changes_nothing(library: Library, tmp_
     recipe = Recipe(files=parts, system="new", licenses=["L", "new"], parameters={"seed": 1})
     count = steps_of(library, recipe)
     for digest in parts.values():
-        library.hold_blob(digest)
+        library.pin_blob(digest)
     before = contents(library)
     for last in range(count - 1):
         told: list[Progress] = []
