@@ -103,6 +103,8 @@ class Settings:
     """PUNA_OPEN: without keys, others than this machine may manage models, too."""
     api_key: str = ""
     """OLLAMA_API_KEY: what a client shows to the server."""
+    drain: float = 20.0
+    """PUNA_DRAIN: seconds that answers may go on after the server was told to stop."""
     kernels: str = ""
     """PUNA_KERNELS: "0" leaves all products to libllama; a variant's name ("avx2") keeps to it."""
 
@@ -150,6 +152,7 @@ class Settings:
             keys=Path(get("PUNA_KEYS")).expanduser() if get("PUNA_KEYS") else cls.keys,
             open=_truth(get("PUNA_OPEN")),
             api_key=get("OLLAMA_API_KEY"),
+            drain=_seconds(get("PUNA_DRAIN"), cls.drain),
             kernels=get("PUNA_KERNELS"),
         )
 

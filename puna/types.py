@@ -10,9 +10,13 @@ import msgspec
 
 
 class PunaError(Exception):
-    """An error whose message is meant for the person who asked; `status` is its HTTP status."""
+    """An error whose message is meant for the person who asked; `status` is its HTTP status.
+
+    `retry_after` is in how many seconds it is worth asking again (RFC 9110, 10.2.3); 0 says nothing of it.
+    """
 
     status = 500
+    retry_after = 0
 
 
 class BadRequest(PunaError):
@@ -60,6 +64,15 @@ class Busy(PunaError):
     """The queue is full (OLLAMA_MAX_QUEUE)."""
 
     status = 503
+
+
+class Stopping(PunaError):
+    """The server was told to stop."""
+
+    status = 503
+
+    def __init__(self) -> None:
+        super().__init__("server is shutting down")
 
 
 class LoadFailed(PunaError):

@@ -51,6 +51,10 @@ class Fleet:
         """Leases beyond what the engines decode at once."""
         return sum(max(0, r.leases - r.spec.parallel) for r in self.runners.values())
 
+    @property
+    def leases(self) -> int:
+        return sum(runner.leases for runner in self.runners.values())
+
     def room(self) -> Room:
         """What is left beside all that is in memory, closing runners included until they are gone."""
         held = [*self.runners.values(), *self._closing]

@@ -22,7 +22,7 @@ from puna.scheduling.memory import human_size
 from puna.scheduling.plan import Facts, Key, Projector, footprint, key, plan, serves, widened
 from puna.scheduling.runner import Runner, State
 from puna.settings import Settings
-from puna.types import Busy, Engine, LoadFailed, LoadSpec, Options, PunaError
+from puna.types import Busy, Engine, EngineGone, LoadFailed, LoadSpec, Options, PunaError, Stopping
 
 if TYPE_CHECKING:
     from puna.library import Model
@@ -31,7 +31,6 @@ log = logging.getLogger(__name__)
 
 _LONGEST = (2**63 - 1) / 1e9  # seconds in Go's longest duration: what "for ever" is shown as
 _QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
-_STOPPING = "server is shutting down"
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,9 @@ class Scheduler:
         self._waiting: list[_Request] = []
         self._draining: set[Key] = set()
         """Runners whose newcomers wait until the leases on it have ended."""
+        self._stopping = False
+        """Newcomers are refused."""
+        self._drained = asyncio.Event()
         self._closed = False
 
     @asynccontextmanager
@@ -93,7 +95,7 @@ class Scheduler:
 
         `keep_alive` is seconds to stay loaded after the last lease: inf for ever, None the setting's. If it
         cannot be lent at once, `check` is awaited first: what that raises is raised before anything unloads.
-        Raises Busy when the queue is full, LoadFailed, and PunaError when the model cannot fit.
+        Raises Busy when the queue is full, Stopping, LoadFailed, and PunaError when the model cannot fit.
         Who holds a lease must not ask for another: the second might wait for the first to end.
 
             async with scheduler.lease(model, options, None) as lease:
@@ -113,6 +115,10 @@ class Scheduler:
         assert runner.engine is not None
         try:
             yield Lease(runner.engine, time.perf_counter_ns() - began)
+        except EngineGone:
+            if self._closed:
+                raise Stopping from None
+            raise
         finally:
             self._release(runner)
 
@@ -150,17 +156,28 @@ class Scheduler:
         """Requests that wait for a model, or for a place in one that is loaded."""
         return len(self._waiting) + self._fleet.excess
 
+    @property
+    def unfinished(self) -> int:
+        """Requests that are being served, or wait for it."""
+        return len(self._waiting) + self._fleet.leases
+
+    async def drain(self) -> None:
+        """Refuse who comes from now on, and wait until all who came before are served."""
+        self._stopping = True
+        self._advance()
+        await self._drained.wait()
+
     async def close(self) -> None:
         """Refuse who waits, stop loads and end every engine, leased or not."""
-        self._closed = True
+        self._stopping = self._closed = True
         waiting, self._waiting = self._waiting, []
         for request in waiting:
-            self._refuse(request, PunaError(_STOPPING))
+            self._refuse(request, Stopping())
         await self._fleet.close()
 
     async def _acquire(self, request: _Request) -> Runner:
-        if self._closed:
-            raise PunaError(_STOPPING)
+        if self._stopping:
+            raise Stopping
         runner = self._ready(request)
         if runner is not None:
             # The queue's first counts as being served, not as waiting, as in Ollama.
@@ -220,6 +237,8 @@ class Scheduler:
             if placing:
                 # Who comes later must not take the room that this one waits for.
                 placing = self._place(request)
+        if self._stopping and not self.unfinished:
+            self._drained.set()
 
     def _place(self, request: _Request) -> bool:
         """Begin a load for `request`, or refuse it; False means that it waits for the room being made."""

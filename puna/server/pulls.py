@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from puna.library import USUAL, Library, Name, Pace, pull, push
 from puna.server.working import Work
-from puna.types import Progress, PunaError
+from puna.types import Progress, Stopping
 
 _Transfer = Callable[..., None]
 
@@ -23,6 +23,7 @@ class Pulls:
         self._library = library
         self._pace = pace
         self._running: dict[tuple[_Transfer, Name, bool], Work] = {}
+        self._closed = False
 
     def follow(self, name: str, *, insecure: bool = False) -> AsyncGenerator[Progress, None]:
         """The progress of pulling a model. Raises InvalidName, NotFound, and whatever ends the pull."""
@@ -34,12 +35,15 @@ class Pulls:
 
     def close(self) -> None:
         """Send the followers away; the work ends at its next report, or with the process."""
+        self._closed = True
         for running in self._running.values():
-            running.stop(PunaError("server is shutting down"))
+            running.stop(Stopping())
         self._running.clear()
 
     async def _follow(self, transfer: _Transfer, text: str, insecure: bool) -> AsyncGenerator[Progress, None]:
         key = (transfer, self._library.resolve(text), insecure)
+        if self._closed:
+            raise Stopping
         running = self._running.get(key)
         if running is None or running.over:
             title = f"{transfer.__name__} {key[1].display()}"

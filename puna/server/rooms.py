@@ -32,6 +32,11 @@ class Rooms:
         """What fetches the pictures and sounds of a request to `model`, if that takes any."""
         return self.remote.visit(partial(self.inference.check_senses, model))
 
+    async def drain(self) -> None:
+        """Let the answers under way end, and refuse new ones. Pulls end now: they go on where they were."""
+        self.pulls.close()
+        await self.scheduler.drain()
+
     async def close(self) -> None:
         """End every engine and every pull: who waits for one gets an error. May be called twice."""
         self.pulls.close()

@@ -22,7 +22,10 @@ _FAREWELL = 5
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, then close the engines. Exits with 1 when it cannot bind."""
+    """Serve until SIGINT or SIGTERM, then let answers end and close the engines.
+
+    A second signal does not wait for the answers. Exits with 1 when it cannot bind.
+    """
     logging.basicConfig(
         stream=sys.stderr,
         level=logging.DEBUG if settings.debug else logging.INFO,
@@ -82,21 +85,10 @@ def _server(settings: Settings) -> Server:
     import uvicorn
 
     from puna.server.app import application
+    from puna.server.ending import Ending
     from puna.server.protocol import Protocol
-    from puna.server.rooms import Rooms
 
     app = application(settings)
-    rooms: Rooms = app.state.rooms
-
-    class Ending(uvicorn.Server):
-        """Closes the rooms before it waits for requests, so that every open stream gets its last line."""
-
-        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-            for server in self.servers:
-                server.close()
-            await rooms.close()
-            await super().shutdown(sockets)
-
     return Ending(
         uvicorn.Config(
             app,
@@ -109,7 +101,9 @@ def _server(settings: Settings) -> Server:
             server_header=False,
             timeout_keep_alive=120,
             timeout_graceful_shutdown=_FAREWELL,
-        )
+        ),
+        app.state.rooms,
+        settings.drain,
     )
 
 

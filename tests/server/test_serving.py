@@ -8,9 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import httpx
 import psutil
@@ -43,20 +41,6 @@ def test_an_idle_server_is_small(store: Path):
 def test_a_missing_store_is_an_empty_one(store: Path):
     with serving(store / "nowhere") as server:
         assert httpx.get(f"{server.url}/api/tags").json() == {"models": []}
-
-
-def test_a_server_that_is_told_to_stop_ends_its_streams_with_a_word(
-    server: Server, add_scripted: Callable[..., Any]
-):
-    add_scripted("endless", "on and ", endless=True)
-    with httpx.stream(
-        "POST", f"{server.url}/api/generate", json={"model": "endless", "prompt": "go"}, timeout=60
-    ) as answer:
-        lines = answer.iter_lines()
-        next(lines)
-        server.process.send_signal(signal.SIGTERM)
-        assert "error" in json.loads(list(lines)[-1])
-    assert server.process.wait(timeout=30) == 0
 
 
 def test_a_request_leaves_a_line_in_the_log(server: Server):

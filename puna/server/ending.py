@@ -1,0 +1,47 @@
+"""How a server ends: answers under way are finished, new ones are refused, and the wait has an end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import socket
+from types import FrameType
+
+import uvicorn
+
+from puna.server.rooms import Rooms
+
+_log = logging.getLogger(__name__)
+
+
+class Ending(uvicorn.Server):
+    """Ends at the first signal, within `patience` seconds; at the second at once.
+
+    The rooms are closed before connections are waited for, so that every open stream gets its last line.
+    """
+
+    def __init__(self, config: uvicorn.Config, rooms: Rooms, patience: float) -> None:
+        super().__init__(config)
+        self._rooms = rooms
+        self._patience = patience if math.isfinite(patience) else None
+        self._draining: asyncio.Task[None] | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self.should_exit:
+            self.force_exit = True
+            if self._draining:
+                self._draining.get_loop().call_soon_threadsafe(self._draining.cancel)
+        super().handle_exit(sig, frame)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        if unfinished := self._rooms.scheduler.unfinished:
+            _log.info("Stopping: %d requests are finished first; a second signal ends them", unfinished)
+        # Who comes meanwhile is told so, because the address is still listened on.
+        self._draining = asyncio.create_task(self._rooms.drain())
+        await asyncio.wait({self._draining}, timeout=0 if self.force_exit else self._patience)
+        self._draining.cancel()
+        for server in self.servers:
+            server.close()
+        await self._rooms.close()
+        await super().shutdown(sockets)
