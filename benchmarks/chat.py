@@ -20,12 +20,13 @@ from PIL import Image
 from benchmarks.client import Stream, generate, stream
 from benchmarks.inference import MODEL, NUM_CTX, STORE
 from benchmarks.table import Row, median
-from puna.chat import Prompt, Template, go, jinja, parser_for, renderer, special_tokens
+from puna.chat import Prompt, Template, go, jinja, renderer
 from puna.inference.answers import Reading
 from puna.library import Layer, Library, Name, describe, read_metadata
 from puna.library import install as install_starter
 from puna.types import Delta, Message
 from tests.chat.conversations import WEATHER
+from tests.chat.families import parser_for, special_tokens
 from tests.chat.parsing.reading import TOOLS
 from tests.chat.parsing.written import WRITTEN, Written
 from tests.chat.renderers.asked import NAMES

@@ -4,55 +4,47 @@ its answer's text back to content, thinking and tool calls.
 Nothing here does I/O; a template is made once and may be kept and shared.
 """
 
+from .detect import can_call_tools, can_think, family_of
 from .earlier import called_with, unthought
+from .exchange import Exchange
+from .families import PLAIN, named, names_by_architecture, renderer
+from .family import Family, Variant
 from .fit import fit
-from .grammars import constraint
 from .jinja import jinja
 from .modelfile import go, plain
-from .parsing import (
-    Called,
-    Content,
-    Parser,
-    Part,
-    Thinking,
-    can_call_tools,
-    can_think,
-    family_of,
-    named_abilities,
-    parser_for,
-    special_tokens,
-)
+from .parsing import Called, Content, Parser, Part, Thinking
 from .pictures import PICTURE, pictured
 from .preference import says_more
 from .prompt import Prompt, Template
 from .recognition import GoForm, recognized
-from .renderers import renderer
 
 __all__ = [
     "PICTURE",
+    "PLAIN",
     "Called",
     "Content",
+    "Exchange",
+    "Family",
     "GoForm",
     "Parser",
     "Part",
     "Prompt",
     "Template",
     "Thinking",
+    "Variant",
     "called_with",
     "can_call_tools",
     "can_think",
-    "constraint",
     "family_of",
     "fit",
     "go",
     "jinja",
-    "named_abilities",
-    "parser_for",
+    "named",
+    "names_by_architecture",
     "pictured",
     "plain",
     "recognized",
     "renderer",
     "says_more",
-    "special_tokens",
     "unthought",
 ]

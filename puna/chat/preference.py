@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from .detect import can_call_tools, can_think
 from .modelfile import go
-from .parsing import can_call_tools, can_think
 
 _TOOL_TURNS = ("tool_response", "tool_results", "ipython", "'tool'", '"tool"')
 """What a template that shows a tool's answer has in its text, in lower case."""

@@ -14,9 +14,9 @@ from typing import NamedTuple
 
 from puna.types import Message, PunaError
 
+from .detect import can_call_tools, can_think
 from .jinja import jinja
 from .modelfile import go
-from .parsing import can_call_tools, can_think
 from .prompt import Prompt, Template
 
 

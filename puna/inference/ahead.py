@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 
 from puna.engine import check_grammar
-from puna.inference.job import grammar_for
+from puna.inference.job import exchange_for, grammar_of
 from puna.inference.media import Media
 from puna.inference.prompts import drafted
 from puna.inference.requests import ChatRequest, GenerateRequest
@@ -26,6 +26,6 @@ async def check_ahead(request: ChatRequest | GenerateRequest, model: Model, chec
     """Render, decode and constrain as far as that needs no engine. Raises what the request would end in."""
     draft = drafted(request, model)
     await checked.media.check(draft.images)
-    checked.grammar = await grammar_for(request, model, draft)
+    checked.grammar = await grammar_of(exchange_for(request, model, draft))
     if checked.grammar is not None and checked.grammar.strict:
         await asyncio.to_thread(check_grammar, checked.grammar)

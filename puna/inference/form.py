@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from puna.chat import can_call_tools, can_think, family_of, named_abilities, says_more
+from puna.chat import Family, can_call_tools, can_think, family_of, named, says_more
 from puna.library import Model
 
 
 class Form(NamedTuple):
-    family: str
-    """Its answers' notation (`puna.chat.parser_for`)."""
+    family: Family
     template: str
     """What its prompts are made of, when that is a Go template."""
     tools: bool
@@ -22,8 +21,7 @@ def form(model: Model) -> Form:
     """The form of `model`. Raises LoadFailed."""
     config = model.config
     found = _form(
-        config.get("parser") or "",
-        config.get("renderer") or "",
+        config.get("parser") or config.get("renderer") or "",
         _go_template(model),
         model.chat_template or "",
         model.architecture,
@@ -38,8 +36,8 @@ def _go_template(model: Model) -> str:
     if model.go_first or not (go and jinja):
         return go
     if model.go_first is None:
-        named = model.config.get("renderer") or model.config.get("parser")
-        if named or family_of("", go, model.architecture) == "harmony" or not says_more(jinja, go):
+        chosen = model.config.get("renderer") or model.config.get("parser")
+        if chosen or family_of("", go, model.architecture).always_thinks or not says_more(jinja, go):
             return go
     return ""
 
@@ -55,11 +53,9 @@ def capabilities(model: Model) -> list[str]:
 
 
 @lru_cache(maxsize=4096)
-def _form(parser: str, renderer: str, go: str, jinja: str, architecture: str) -> Form:
-    name, template = parser or renderer, go or jinja
+def _form(name: str, go: str, jinja: str, architecture: str) -> Form:
+    template = go or jinja
     family = family_of(name, template, architecture)
-    if name:
-        tools, thinking = named_abilities(name)
-    else:
-        tools, thinking = can_call_tools(template), can_think(template) or family == "harmony"
-    return Form(family, go, tools, thinking)
+    if found := named(name):
+        return Form(family, go, found[1].tools, found[1].thinks)
+    return Form(family, go, can_call_tools(template), can_think(template) or family.always_thinks)

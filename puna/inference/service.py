@@ -18,7 +18,7 @@ from puna.access import caller
 from puna.inference.abilities import check_chat, check_embed, check_generate, check_senses
 from puna.inference.ahead import Checked, check_ahead
 from puna.inference.answers import Reading
-from puna.inference.job import grammar_for, job_for, settled
+from puna.inference.job import exchange_for, grammar_of, job_for, settled
 from puna.inference.observer import Observer
 from puna.inference.prompts import PICTURE_TOKENS, Composed, composed, warm
 from puna.inference.ranking import RankRequest, check_rank, ranked
@@ -226,9 +226,10 @@ class _Asked(NamedTuple):
 
     async def job(self) -> tuple[Job, Reading]:
         """What the engine is asked, and what reads its answer."""
-        grammar = self.checked.grammar or await grammar_for(self.request, self.model, self.composed)
+        exchange = exchange_for(self.request, self.model, self.composed)
+        grammar = self.checked.grammar or await grammar_of(exchange)
         media = await self.checked.media.taken(self.composed.images)
-        return job_for(self.request, self.model, self.options, self.composed, grammar, media)
+        return job_for(self.request, self.options, self.composed, exchange, grammar, media)
 
 
 async def _counted(

@@ -27,16 +27,6 @@ _INHERITED = ("renderer", "parser", "requires", "capabilities")
 """Entries of the config that a model has from the one it is made from, unless it is given others."""
 
 
-_FORMS = {
-    "gemma4": "gemma4",
-    "laguna": "laguna",
-    "nemotron_h": "nemotron-3-nano",
-    "nemotron_h_moe": "nemotron-3-nano",
-    "nemotron_h_omni": "nemotron-3-nano",
-}
-"""Renderer and parser of architectures that have one, where the recipe does not say how they are asked."""
-
-
 def create(
     library: Library,
     name: str | Name,
@@ -106,8 +96,8 @@ def _config(metadata: Metadata, base: Model | None, recipe: Recipe) -> dict[str,
     given = {"renderer": recipe.renderer, "parser": recipe.parser, "requires": recipe.requires}
     config = {key: base.config[key] for key in _INHERITED if base.config.get(key)} if base else {}
     config |= {key: text for key, text in given.items() if text}
-    if form := _FORMS.get(metadata.architecture, "") if not recipe.template else "":
-        config = {"renderer": form, "parser": form, **config}
+    if not recipe.template and (name := recipe.names.get(metadata.architecture)):
+        config = {"renderer": name, "parser": name, **config}
     return {**describe(metadata), **config, **recipe.overrides()}
 
 

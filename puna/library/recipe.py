@@ -29,6 +29,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """What the weights are to be stored as, such as "Q4_K_M"; empty leaves them as they are."""
     renderer: str = ""
     parser: str = ""
+    names: dict[str, str] = msgspec.field(default_factory=dict)
+    """By architecture: the renderer and parser of weights that come with neither, nor with a template."""
     requires: str = ""
     info: dict[str, Any] = msgspec.field(default_factory=dict)
     """Entries of the config that the weights do not say or say wrongly."""

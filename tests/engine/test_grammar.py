@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from jsonschema import Draft202012Validator, validate
 
-from puna.chat import Called, parser_for, special_tokens
+from puna.chat import Called
 from puna.engine import grammar
 from puna.engine.grammar import Grammars
 from puna.types import BadRequest, Grammar, Job, Message, Options
+from tests.chat.families import parser_for, special_tokens
 from tests.chat.grammars.asked import held
 from tests.chat.grammars.offered import NOW, TOOLS, tool
 from tests.chat.grammars.walking import Bytes

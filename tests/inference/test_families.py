@@ -10,13 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from puna.chat import named_abilities, special_tokens
+from puna.chat import named
 from puna.engine import start
 from puna.inference import ChatRequest, Inference, Piece, Summary
 from puna.library import Library
 from puna.scheduling import Scheduler
 from puna.settings import Settings
 from puna.types import Message
+from tests.chat.families import special_tokens
 from tests.chat.parsing.notations import Call
 from tests.chat.parsing.reading import FORECAST, NOW, TOOLS
 from tests.chat.parsing.written import WRITTEN, Written
@@ -43,7 +44,8 @@ def say(store: Path, tmp_path: Path) -> Say:
             script.append("<|return|>")
         control = special | {"<|return|>"}
         scripted_model(tmp_path / "m.gguf", script, control=control, chat_template=None)
-        install(store, "m", tmp_path / "m.gguf", config={"parser": written.family})
+        config = {"parser": written.family} if named(written.family) else {"capabilities": ["tools"]}
+        install(store, "m", tmp_path / "m.gguf", config=config)
         scheduler = Scheduler(Settings(models=store), start)
         try:
             inference = Inference(Library(store), scheduler)
@@ -97,7 +99,9 @@ async def test_text_and_two_calls(say: Say, written: Written):
 
 
 @pytest.mark.parametrize(
-    "written", [one for one in WRITTEN if one.think and named_abilities(one.family)[1]], ids=str
+    "written",
+    [one for one in WRITTEN if one.think and (found := named(one.family)) and found[1].thinks],
+    ids=str,
 )
 async def test_reasoning_and_a_call(say: Say, written: Written):
     assert written.think

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puna.chat import parser_for
 from puna.inference import Piece
 from puna.inference.answers import Reading
 from puna.types import Delta, Message, TokenLogprob
+from tests.chat.families import parser_for
 from tests.chat.parsing.reading import FORECAST, TOOLS
 from tests.chat.parsing.written import WRITTEN, Written
 

@@ -19,6 +19,7 @@ from puna.server.rooms import Rooms
 from puna.types import NotFound, Progress
 from tests.hearing_models import install_with_projector
 from tests.inference.drawn import corners, file
+from tests.library.create.making import small_gguf
 from tests.models import install, scripted_model
 from tests.running import Server, serving
 from tests.vision_models import vision_model
@@ -94,6 +95,17 @@ def test_a_model_from_another_without_a_stream(client: httpx.Client):
     assert shown["messages"] == [{"role": "user", "content": "hi"}]
     assert shown["details"]["parent_model"] == "base:latest"
     assert said(client, "mario") == "Hello there."
+
+
+def test_an_architecture_with_a_renderer_of_its_own_is_made_with_it(client: httpx.Client, tmp_path: Path):
+    content = small_gguf(tmp_path / "m.gguf", "laguna", laguna__block_count=1).read_bytes()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert client.post(f"/api/blobs/{digest}", content=content).status_code == 201
+    body = {"model": "lagoon", "files": {"m.gguf": digest}, "stream": False}
+    assert client.post("/api/create", json=body).json() == {"status": "success"}
+    shown = client.post("/api/show", json={"model": "lagoon"}).json()
+    assert "PARSER laguna" in shown["modelfile"]
+    assert {"tools", "thinking"} <= {*shown["capabilities"]}
 
 
 def test_a_quantized_model_answers(client: httpx.Client, digest: str):

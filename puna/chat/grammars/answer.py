@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,8 +15,8 @@ from .rules import Rules
 from .schemas import Function
 
 
-class Held(NamedTuple):
-    """What a request holds its answer to."""
+class Constraint(NamedTuple):
+    """What a request asks of its answer."""
 
     functions: list[Function]
     required: bool
@@ -48,36 +49,50 @@ def content(rules: Rules, schema: dict[str, Any]) -> str:
     return rules.json("format", lowered(schema) or {"type": "object"})
 
 
-def tagged(form: Tagged, notation: Notation | None, held: Held) -> Grammar | None:
-    rules = Rules()
-    calls = Calls({})
-    if notation and held.functions:
-        calls = notation(rules, held.functions, held.parallel)
-    if not (calls.marked or calls.bare or held.schema is not None):
-        return None
-    if held.schema is not None or held.required:
-        return _held(rules, form, calls, held)
-    return _free(rules, form, calls, held)
+def behind_markers(
+    form: Tagged, notation: Notation | None = None, names: str = r"(?s:.*)"
+) -> Callable[[Constraint], Grammar | None]:
+    """Constrains answers of `form`, whose calls `notation` writes; without one only content is constrained.
+
+    `names` is a regular expression: functions whose names do not match it cannot be written, so they are not
+    offered.
+    """
+
+    def constrain(constraint: Constraint) -> Grammar | None:
+        writable = [one for one in constraint.functions if notation and re.fullmatch(names, one.name)]
+        required = constraint.required and bool(writable)
+        constraint = constraint._replace(functions=writable, required=required)
+        rules = Rules()
+        calls = Calls({})
+        if notation and writable:
+            calls = notation(rules, writable, constraint.parallel)
+        if not (calls.marked or calls.bare or constraint.schema is not None):
+            return None
+        if constraint.schema is not None or required:
+            return _throughout(rules, form, calls, constraint)
+        return _calls_alone(rules, form, calls, constraint)
+
+    return constrain
 
 
-def _held(rules: Rules, form: Tagged, calls: Calls, held: Held) -> Grammar:
+def _throughout(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
     """Reasoning if there is any, then nothing but what must come."""
     goals: list[str] = []
-    if held.schema is not None and not held.required:
+    if constraint.schema is not None and not constraint.required:
         dropped = " | ".join(map(rules.marker, form.dropped))
         around = f"({dropped})?" if dropped else ""
-        goals.append(f"{around} {content(rules, held.schema)} {around}")
+        goals.append(f"{around} {content(rules, constraint.schema)} {around}")
     one = [f"{rules.marker(marker)} {body}" for marker, body in calls.marked.items()]
     more = ""
     if one:
         call = rules.any_of("called", one)
-        more = f" (GAP {call})*" if held.parallel else ""
+        more = f" (GAP {call})*" if constraint.parallel else ""
         goals.append(f"GAP {call}{more}")
     if calls.alone:
         goals.append(calls.alone)
     goal = rules.any_of("goal", goals)
-    tags, opened = form.watched(held.asked)
-    if tags is None or held.asked.continues or (held.asked.think is False and not opened):
+    tags, opened = form.watched(constraint.asked)
+    if tags is None or constraint.asked.continues or (constraint.asked.think is False and not opened):
         return rules.grammar(goal)
     within = tags.calls_end_it and bool(one)
     ways = [f"{rules.until(tags.close) if within else rules.through(tags.close)} GAP {goal}"]
@@ -89,13 +104,13 @@ def _held(rules: Rules, form: Tagged, calls: Calls, held: Held) -> Grammar:
     return rules.grammar(f"{goal} | {rules.until(tags.open, 'GAP')} {reasoning}")
 
 
-def _free(rules: Rules, form: Tagged, calls: Calls, held: Held) -> Grammar:
+def _calls_alone(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
     """Any text until a call's marker; from there on a call."""
-    tags, opened = form.watched(held.asked)
+    tags, opened = form.watched(constraint.asked)
     called = [f"{rules.until(marker)} {body}" for marker, body in calls.marked.items()]
-    repeated, last = (called, ["text"]) if held.parallel else ([], ["text", *called])
+    repeated, last = (called, ["text"]) if constraint.parallel else ([], ["text", *called])
     if tags is None:
-        return rules.grammar(_beginning(rules, calls, held, _content(rules, repeated, last)))
+        return rules.grammar(_beginning(rules, calls, constraint, _content(rules, repeated, last)))
 
     within, closing, unfinished = [], rules.through(tags.close), "anything"
     if tags.calls_end_it:
@@ -103,16 +118,16 @@ def _free(rules: Rules, form: Tagged, calls: Calls, held: Held) -> Grammar:
     if tags.anywhere:
         opening = rules.until(tags.open)
         calls_within = [f"{opening} {one}" for one in within]
-        repeated = [*repeated, f"{opening} {closing}", *(calls_within if held.parallel else [])]
-        last = [*last, f"{opening} {unfinished}", *([] if held.parallel else calls_within)]
+        repeated = [*repeated, f"{opening} {closing}", *(calls_within if constraint.parallel else [])]
+        last = [*last, f"{opening} {unfinished}", *([] if constraint.parallel else calls_within)]
     text = _content(rules, repeated, last)
-    beginning = _beginning(rules, calls, held, text)
-    behind = text if held.parallel else ""
+    beginning = _beginning(rules, calls, constraint, text)
+    behind = text if constraint.parallel else ""
     ways = [f"{closing} {beginning}", unfinished, *(f"{one} {behind}" for one in within)]
     reasoning = rules.any_of("reasoning", ways)
     if opened:
         return rules.grammar(reasoning)
-    if tags.anywhere or held.asked.continues:
+    if tags.anywhere or constraint.asked.continues:
         return rules.grammar(beginning)
     return rules.grammar(f"{beginning} | {rules.until(tags.open, 'BLANK')} {reasoning}")
 
@@ -122,9 +137,9 @@ def _content(rules: Rules, repeated: list[str], last: list[str]) -> str:
     return rules.rule("content", f"{before}({' | '.join(last)})")
 
 
-def _beginning(rules: Rules, calls: Calls, held: Held, text: str) -> str:
+def _beginning(rules: Rules, calls: Calls, constraint: Constraint, text: str) -> str:
     """Content, which may begin with a bare call."""
-    if not calls.bare or held.asked.continues:
+    if not calls.bare or constraint.asked.continues:
         return text
-    behind = text if held.parallel else ""
+    behind = text if constraint.parallel else ""
     return rules.any_of("beginning", [f"{calls.bare} {behind}", text])

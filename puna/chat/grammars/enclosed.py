@@ -34,7 +34,7 @@ class Enclosed(Protocol):
         """The rest of a parameter's tag, from behind what `following` ends with up to its value."""
         ...
 
-    def apart(self, names: Iterable[str]) -> str:
+    def terminators(self, names: Iterable[str]) -> str:
         """What would end a value, and so cannot be in one: a regular expression of literals."""
         ...
 
@@ -52,7 +52,7 @@ class Enclosed(Protocol):
 
 
 @dataclass(frozen=True)
-class Tagged:
+class ParameterTags:
     """`<parameter=k>v</parameter>…</function>`, whose tags are no tokens."""
 
     rules: Rules
@@ -74,7 +74,7 @@ class Tagged:
     def head(self, name: str) -> str:
         return literal(self.written(name))
 
-    def apart(self, names: Iterable[str]) -> str:
+    def terminators(self, names: Iterable[str]) -> str:
         tags = self.elements
         opened, end, close = literal(tags.opened), literal(tags.end), literal(tags.close)
         declared = literals(tags.opened + self.written(name) for name in names)
@@ -101,7 +101,7 @@ class Tagged:
 
 
 @dataclass(frozen=True)
-class Keyed:
+class KeyTags:
     """`<arg_key>k</arg_key><arg_value>v</arg_value>…</tool_call>`, whose tags may be tokens."""
 
     rules: Rules
@@ -118,7 +118,7 @@ class Keyed:
     def head(self, name: str) -> str:
         return f"{literal(name)} {self.rules.marker(self.key[1])} GAP {self.rules.marker(self.value[0])}"
 
-    def apart(self, names: Iterable[str]) -> str:
+    def terminators(self, names: Iterable[str]) -> str:
         # The closing tag may be in a value: see `text`.
         unmarked = [f"{name}{self.key[1]}" for name in names]
         return f"({literals([self.key[0], self.end, self.value[1]])} | {literals(unmarked)})"

@@ -29,14 +29,14 @@ _MISTAKEN["number"] = _MISTAKEN["integer"]
 _NULL = r"/\s*[nN][uU][lL][lL]\s*/"
 
 
-def _in_json(apart: str) -> Style:
-    """JSON whose strings contain nothing of `apart`: who reads the text does not look for its quotes."""
+def _in_json(terminators: str) -> Style:
+    """JSON whose strings contain none of `terminators`, because the reader does not look for quotes."""
 
     def string(rules: Rules, schema: Schema) -> str:
-        held = conditions(schema)
+        limits = conditions(schema)
         plain = r'/[^"\\\x00-\x1f\x7f]*/'
-        body = " & ".join([plain, *held]) if held else r'/([^"\\\x00-\x1f\x7f]|\\["\\bfnrt])*/'
-        inner = rules.terminal("INNER", f"({body}) & ~(ANY {apart} ANY)")
+        body = " & ".join([plain, *limits]) if limits else r'/([^"\\\x00-\x1f\x7f]|\\["\\bfnrt])*/'
+        inner = rules.terminal("INNER", f"({body}) & ~(ANY {terminators} ANY)")
         return rules.terminal("QUOTED", rf'"\"" {inner} "\""')
 
     return Style(
@@ -59,8 +59,8 @@ class Texts:
         self._enclosed = enclosed
         self._tail = tail
         names = dict.fromkeys(parameters(self._root, self._root))
-        self._apart = enclosed.apart(names) if names else ""
-        self._plain = f"~(ANY {self._apart} ANY)"
+        self._terminators = enclosed.terminators(names) if names else ""
+        self._plain = f"~(ANY {self._terminators} ANY)"
 
     def call(self) -> str:
         """A call from behind its function's name, parameters in any order."""
@@ -162,18 +162,18 @@ class Texts:
     def _text(self, schema: Schema, beside: frozenset[str], named: str, tail: str) -> list[str]:
         """A string, which must not look like a value of the types `beside` it."""
         beside = beside - {"string"}
-        held = conditions(schema)
+        limits = conditions(schema)
         if beside:
             mistaken = sorted({_MISTAKEN[kind] for kind in beside if kind in _MISTAKEN})
-            held += [f"~{one}" for one in (*mistaken, _NULL)]
-        if not held:
+            limits += [f"~{one}" for one in (*mistaken, _NULL)]
+        if not limits:
             free = self._rules.terminal("FREETEXT", f"ANY & {self._plain}")
             return self._enclosed.text(free, False, named, tail)
-        return self._ended(" & ".join(["ANY", *held, r"~/\n(?s:.*)|(?s:.*)\n/"]), named, tail)
+        return self._ended(" & ".join(["ANY", *limits, r"~/\n(?s:.*)|(?s:.*)\n/"]), named, tail)
 
     def _ended(self, body: str, named: str, tail: str) -> list[str]:
-        """A value that is held to `body`, between pads."""
-        # No tag at all: what else a value is held to and what may end it are too much to be kept together.
+        """A value that fits `body`, between pads."""
+        # No tag at all: what else constrains a value and what may end it are too much to be kept together.
         inner = self._rules.terminal("INNER", f"{body} & ~(ANY {literals(self._enclosed.tags)} ANY)")
         pad = self._enclosed.pad
         if pad:

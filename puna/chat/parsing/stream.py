@@ -17,6 +17,11 @@ class Format(Protocol):
         """Control tokens that must be written out for the format to be seen."""
         ...
 
+    @property
+    def reasoning(self) -> str:
+        """What begins reasoning; empty when nothing does."""
+        ...
+
     def read(self, source: Source, asked: Asked) -> Step[None]:
         """Read an answer to its end."""
         ...
@@ -25,10 +30,10 @@ class Format(Protocol):
 class Stream:
     """One answer being read: a `Parser`."""
 
-    def __init__(self, form: Format, asked: Asked) -> None:
+    def __init__(self, format: Format, asked: Asked) -> None:
         self.source = Source()
         self.source.owing = asked.required
-        self._reading = form.read(self.source, asked)
+        self._reading = format.read(self.source, asked)
         next(self._reading)
 
     def feed(self, text: str) -> list[Part]:

@@ -75,6 +75,11 @@ class Tagged:
     special: frozenset[str] = frozenset()
     """Control tokens that must be written out for the format to be seen."""
 
+    @property
+    def reasoning(self) -> str:
+        """What begins reasoning; empty when nothing does."""
+        return self.tags.open + self.tags.name.rstrip() if self.tags else ""
+
     def watched(self, asked: Asked) -> tuple[Tags | None, bool]:
         """The tags that are looked for, and whether the prompt ends within them."""
         tags = self.tags

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 
 from puna.access import caller
-from puna.chat import PICTURE, go, recognized
+from puna.chat import PICTURE, go, names_by_architecture, recognized
 from puna.engine import quantization, quantize
 from puna.library import Recipe
 from puna.library import create as make
@@ -58,6 +58,7 @@ def _recipe(body: CreateBody, messages: list[Message]) -> Recipe:
         quantize=quantization(kind) if kind else "",
         renderer=body.renderer or "",
         parser=body.parser or "",
+        names=names_by_architecture(),
         requires=body.requires or "",
         info=body.info or {},
     )

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.chat import constraint
 from puna.types import Grammar, Message
+from tests.chat.families import family as family_called
 
-_DEFAULTS: dict[str, Any] = {
-    "tools": [],
-    "choice": "auto",
-    "name": "",
-    "parallel": True,
-    "schema": None,
-    "think": None,
-    "prompt": "",
-    "last": Message(role="user"),
-}
+_DEFAULTS: dict[str, Any] = {"prompt": "", "last": Message(role="user"), "tools": [], "think": True}
 
 
-def grammar(family: str = "hermes", **asked: Any) -> Grammar | None:
-    """What the answer to a request that says `asked` is held to."""
-    return constraint(family, **(_DEFAULTS | asked))
+def grammar(family: str = "hermes", template: str = "", **asked: Any) -> Grammar | None:
+    """What constrains the answer to a request that says `asked`."""
+    return family_called(family, template).exchange(**(_DEFAULTS | asked)).grammar()
 
 
 def held(family: str = "hermes", **asked: Any) -> Grammar:

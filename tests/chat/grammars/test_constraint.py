@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from puna.chat import special_tokens
 from puna.types import BadRequest
+from tests.chat.families import special_tokens
 from tests.chat.parsing.reading import FORECAST as CALLED
 from tests.chat.parsing.reading import TOOLS as WRITTEN_TOOLS
 from tests.chat.parsing.written import WRITTEN, Written

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from puna.chat import special_tokens
+from tests.chat.families import special_tokens
 from tests.chat.parsing.notations import Call, atem, each, functions, glm, invoked, seed
 from tests.chat.parsing.reading import called, parsed
 

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from jsonschema import validate
 
-from puna.chat import Called, Content, Part, Thinking, parser_for, special_tokens
-from puna.chat.parsing import format_of
-from puna.chat.parsing.families import FAMILIES
-from puna.chat.parsing.tagged import Tagged
+from puna.chat import Called, Content, Part, Thinking
+from puna.chat.families import FAMILIES
+from puna.chat.parsing import Tagged
 from puna.types import Message
+from tests.chat.families import family as family_called
+from tests.chat.families import parser_for, special_tokens
 
 from .asked import held
 from .offered import TOOLS
@@ -20,9 +21,9 @@ from .walking import walk
 MARKED = (
     "{{ range .Messages }}{{ if .ToolCalls }}<call>{{ range .ToolCalls }}{{ . }}{{ end }}{{ end }}{{ end }}"
 )
-UNHELD = ("plain", "passthrough", "deepseek3.2")
-FORMS = sorted({id(form): name for name, form in FAMILIES.items() if name not in UNHELD}.values())
-FAMILY = [*((name, "") for name in FORMS), ("generic", ""), ("generic", MARKED)]
+UNHELD = ("plain", "deepseek3.2")
+NAMES = sorted(family.variants[0].name for family in FAMILIES)
+FAMILY = [*((name, "") for name in NAMES if name not in UNHELD), ("generic", ""), ("generic", MARKED)]
 SCHEMAS = {tool["function"]["name"]: tool["function"].get("parameters", {}) for tool in TOOLS}
 BEGUN = {"glimmer": " to=now<|message|><atem:function_calls>"}
 PROMPTS = ("", "<think>\n")
@@ -39,7 +40,7 @@ def answers(family: str, template: str, spelled: str, count: int, **asked: Any) 
     said = {"prompt": asked.pop("prompt", ""), "last": Message(role="user"), "template": template}
     grammar = held(family, **({"tools": TOOLS} | asked), **said)
     control = special_tokens(family, template) if spelled == "special" else frozenset()
-    form = format_of(family, template)
+    form = family_called(family, template).format
     begin = BEGUN.get(family, "") if begun else ""
     if isinstance(form, Tagged) and begun:
         begin = next(iter(form.calls), '{"name": "now"')
@@ -62,7 +63,7 @@ def answers(family: str, template: str, spelled: str, count: int, **asked: Any) 
 
 def begins(family: str, template: str) -> list[str]:
     """What content may not contain, for it begins a call."""
-    form = format_of(family, template)
+    form = family_called(family, template).format
     if isinstance(form, Tagged):
         return [marker for marker in form.calls if marker not in ("Action:", "functools")]
     # Glimmer may speak of its notation to others than the tools.

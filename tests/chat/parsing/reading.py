@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.chat.parsing import Called, Content, Parser, Part, Thinking, parser_for
+from puna.chat.parsing import Called, Content, Parser, Part, Thinking
 from puna.types import Message
+from tests.chat.families import parser_for
 
 from .notations import Call
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from puna.chat.parsing import can_call_tools, can_think, family_of, special_tokens
-from puna.chat.parsing.families.generic import Notation, notation
+from puna.chat import can_call_tools, can_think, family_of
+from puna.chat.generic import Learned, learned
+from tests.chat.families import family as family_called
+from tests.chat.families import special_tokens
 
 from .reading import NOW, called, content, parsed
 
@@ -56,12 +58,15 @@ JINJA = "{% for message in messages %}{{ message.content }}{% endfor %}"
         ("", "<tool_call> <response> <think>", "ernie4_5", "ernie"),
         ("", "<|header_start|>", "llama4", "llama4"),
         ("", '<|start_header_id|> "arguments"', "llama", "llama3"),
-        ("", GO, "llama", "generic"),
-        ("", "", "", "generic"),
     ],
 )
 def test_whose_family_a_model_is(name: str, template: str, architecture: str, family: str):
-    assert family_of(name, template, architecture) == family
+    assert family_of(name, template, architecture) is family_called(family)
+
+
+@pytest.mark.parametrize("template", ["", GO, GO_TOOLS % "<call>", JINJA, "{{ broken"])
+def test_a_template_that_shows_no_family_makes_one_of_its_own(template: str):
+    assert family_of("", template, "llama").variants == ()
 
 
 @pytest.mark.parametrize(
@@ -92,18 +97,18 @@ def test_what_a_template_can(template: str, tools: bool, thinks: bool):
 @pytest.mark.parametrize(
     ("template", "expected"),
     [
-        (GO, Notation()),
-        (GO_TOOLS % "", Notation("{")),
-        (GO_TOOLS % "[", Notation("[")),
-        (GO_TOOLS % "<call>\n{ ", Notation("<call>")),
-        (GO_TOOLS % "[CALL] ", Notation("[CALL]")),
-        (GO_THINKS, Notation("{", ("<think>", "</think>"))),
-        ("{{ range .Other }}<a>{{ .Thinking }}</a>{{ end }}", Notation()),
-        ("{{ broken", Notation()),
+        (GO, Learned()),
+        (GO_TOOLS % "", Learned("{")),
+        (GO_TOOLS % "[", Learned("[")),
+        (GO_TOOLS % "<call>\n{ ", Learned("<call>")),
+        (GO_TOOLS % "[CALL] ", Learned("[CALL]")),
+        (GO_THINKS, Learned("{", ("<think>", "</think>"))),
+        ("{{ range .Other }}<a>{{ .Thinking }}</a>{{ end }}", Learned()),
+        ("{{ broken", Learned()),
     ],
 )
-def test_notation_is_learnt_from_a_go_template(template: str, expected: Notation):
-    assert notation(template) == expected
+def test_notation_is_learnt_from_a_go_template(template: str, expected: Learned):
+    assert learned(template) == expected
 
 
 @pytest.mark.parametrize(

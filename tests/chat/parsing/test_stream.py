@@ -10,16 +10,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from puna.chat.families import FAMILIES
 from puna.chat.parsing import Called, Content
-from puna.chat.parsing.families import FAMILIES
 from puna.chat.parsing.stream import Stream
 
 from .reading import NOW, fed, merged, parsed, parser
 from .written import WRITTEN
 
-families = st.sampled_from([*FAMILIES, "generic"])
+NAMES = [*(family.variants[0].name for family in FAMILIES), "generic"]
+families = st.sampled_from(NAMES)
 PIECES = [
-    *sorted({piece for form in FAMILIES.values() for piece in form.special}),
+    *sorted({piece for family in FAMILIES for piece in family.format.special}),
     *(text for written in WRITTEN for text in (written.broken, *written.text, *(written.think or ()))),
     *(written.calls(calls) for written in WRITTEN for calls in ([NOW], [NOW, NOW])),
     *'{}[]()<>",;:= \n\\',
@@ -68,7 +69,7 @@ def test_parts_can_be_sent(family: str, answer: str):
         msgspec.json.encode(part)
 
 
-@pytest.mark.parametrize("family", [*FAMILIES, "generic"])
+@pytest.mark.parametrize("family", NAMES)
 def test_ordinary_text_comes_at_once(family: str):
     reading = parser(family)
     for word in ("Two", " words", " are", " 2 < 3", " or", " a[0]", ", x"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -142,11 +143,13 @@ def test_info_overrides_what_the_weights_say(library: Library, gguf: Path):
 
 def test_some_architectures_have_a_renderer_unless_another_is_given(library: Library, tmp_path: Path):
     digest = blob(library, small_gguf(tmp_path / "m.gguf", "nemotron_h", nemotron_h__block_count=1))
-    config = made(library, files={"m.gguf": digest}).config
+    asked: dict[str, Any] = {"files": {"m.gguf": digest}, "names": {"nemotron_h": "nemotron-3-nano"}}
+    config = made(library, **asked).config
     assert (config["renderer"], config["parser"]) == ("nemotron-3-nano", "nemotron-3-nano")
-    config = made(library, files={"m.gguf": digest}, renderer="mine").config
+    config = made(library, **asked, renderer="mine").config
     assert (config["renderer"], config["parser"]) == ("mine", "nemotron-3-nano")
-    assert "renderer" not in made(library, files={"m.gguf": digest}, template="{{ .Prompt }}").config
+    assert "renderer" not in made(library, **asked, template="{{ .Prompt }}").config
+    assert "renderer" not in made(library, files={"m.gguf": digest}).config
 
 
 def test_the_steps_are_ollamas(library: Library, gguf: Path):

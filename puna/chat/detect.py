@@ -1,0 +1,70 @@
+"""Which family a model is of, and what its template shows it can do."""
+
+from __future__ import annotations
+
+import re
+
+from puna.chat.gotemplate import FUNCTIONS, names, parse
+from puna.types import BadRequest
+
+from .families import FAMILIES, named
+from .family import Family
+from .generic import generic, learned
+
+_EVIDENCE = sorted(
+    ((evidence, family) for family in FAMILIES for evidence in family.evidence),
+    key=lambda one: (one[0].rank, -len(one[0].texts)),
+)
+"""The surest first; of two as sure, that of more texts."""
+
+# These alone mean little: other models' templates have them, too.
+_REASONS = {family.format.reasoning for family in FAMILIES} - {"", "<think>"} | {"enable_thinking"}
+_JINJA_CODE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
+
+
+def family_of(name: str, template: str, architecture: str) -> Family:
+    """The family of a model: of its PARSER or RENDERER, else what its chat template shows, else one learned
+    from the template.
+
+    `template` is Jinja or Go; `architecture` is the GGUF's `general.architecture`.
+    """
+    if found := named(name):
+        return found[0]
+    for family in FAMILIES:
+        if architecture in family.architectures:
+            return family
+    for evidence, family in _EVIDENCE:
+        if all(text in template for text in evidence.texts):
+            return family
+    return generic(template)
+
+
+def can_call_tools(template: str) -> bool:
+    """The template shows the model its tools."""
+    if (go := _go_names(template)) is not None:
+        return "tools" in go
+    return any(re.search(r"\b(tools|tool_calls?)\b", code) for code in _JINJA_CODE.findall(template))
+
+
+def can_think(template: str) -> bool:
+    """The template tells reasoning from the answer, or turns it on."""
+    if "<|channel|>analysis" in template:
+        return True
+    if (go := _go_names(template)) is not None:
+        return bool(go & {"think", "thinklevel", "isthinkset"}) or all(learned(template).tags)
+    if any(text in template for text in _REASONS):
+        return True
+    return "</think>" in template and (
+        "<think>" in template or "split('</think>')" in template.replace('"', "'")
+    )
+
+
+def _go_names(template: str) -> frozenset[str] | None:
+    """The names a template in Go's language reads, in lower case; None for one in Jinja's."""
+    if "{%" in template or "{#" in template:
+        return None
+    try:
+        trees = parse(template, FUNCTIONS)
+    except (BadRequest, RecursionError):
+        return None
+    return frozenset(name.lower() for tree in trees.values() for name in names(tree))

@@ -1,0 +1,65 @@
+"""Apertus: `<|tools_prefix|>[{"f": {…}}, …]<|tools_suffix|>`, each object of one key, the function's name.
+
+Sources: the chat template of swiss-ai's models; vLLM's apertus tool parser; llama.cpp tests/test-chat.cpp.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from puna.chat.family import Evidence, Family, Variant
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars.objects import arguments, listed
+from puna.chat.grammars.rules import in_json
+from puna.chat.parsing.source import Malformed, Source, Step
+from puna.chat.parsing.tagged import Tagged, Tags
+from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.values import json_object
+
+OPEN, CLOSE = "<|tools_prefix|>", "<|tools_suffix|>"
+_TAGS = Tags("<|inner_prefix|>", "<|inner_suffix|>", calls_end_it=True)
+
+
+def _calls(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    yield from source.expect("[")
+    separator = ","
+    while separator == ",":
+        yield from source.blank()
+        source.called(*_named(json_object((yield from source.bracketed()))))
+        yield from source.blank()
+        separator = yield from source.choice(",", "]")
+    yield from source.closer(CLOSE)
+
+
+def _named(call: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    if len(call) != 1:
+        raise Malformed
+    [(name, arguments)] = call.items()
+    if not isinstance(arguments, dict) or not name.strip():
+        raise Malformed
+    return name, arguments
+
+
+_FORMAT = Tagged(
+    tags=_TAGS,
+    calls={OPEN: _calls},
+    special=frozenset({OPEN, CLOSE, _TAGS.open, _TAGS.close}),
+)
+
+
+def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    objects = [
+        f'"{{" SPACE {in_json(one.name)} SPACE ":" SPACE {arguments(rules, one)} SPACE "}}"'
+        for one in functions
+    ]
+    body = listed(rules.any_of("call", objects), parallel=parallel)
+    return Calls({OPEN: f"SPACE {body} SPACE {rules.marker(CLOSE)}"})
+
+
+FAMILY = Family(
+    variants=(Variant("apertus", tools=True, thinks=True),),
+    evidence=(Evidence((OPEN,)),),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+)

@@ -1,0 +1,70 @@
+"""Command R, Command A and North: `<|START_ACTION|>[{"tool_name": …, "parameters": {…}}]<|END_ACTION|>`.
+
+Text is between `<|START_TEXT|>` or `<|START_RESPONSE|>` and its end. The first Command R writes `Action:` and
+fenced JSON.
+
+Sources: Ollama model/parsers/cohere.go; Cohere's Command R and R7B prompt pages; llama.cpp common/chat.cpp.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars.objects import call, listed
+from puna.chat.parsing.calls import json_calls
+from puna.chat.parsing.source import Source, Step
+from puna.chat.parsing.tagged import Tagged, Tags
+from puna.chat.parsing.tools import Tools
+from puna.chat.renderers import Renderer
+from puna.chat.renderers.cohere import cohere
+
+_tagged = json_calls("<|END_ACTION|>")
+_fenced = json_calls("```")
+
+
+def _action(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    yield from source.expect("```json")
+    yield from _fenced(source, tools)
+
+
+_NOTATION = (
+    "<|START_TEXT|>",
+    "<|END_TEXT|>",
+    "<|START_RESPONSE|>",
+    "<|END_RESPONSE|>",
+    "<|END_OF_TURN_TOKEN|>",
+)
+
+_FORMAT = Tagged(
+    tags=Tags("<|START_THINKING|>", "<|END_THINKING|>"),
+    calls={"<|START_ACTION|>": _tagged, "Action:": _action},
+    dropped=_NOTATION,
+    special=frozenset(
+        {*_NOTATION[:4], "<|START_THINKING|>", "<|END_THINKING|>", "<|START_ACTION|>", "<|END_ACTION|>"}
+    ),
+)
+
+
+def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    one = call(rules, functions, name="tool_name", keys=("parameters",), before="tool_call_id")
+    body = listed(one, parallel=parallel)
+    return Calls(
+        {
+            "<|START_ACTION|>": f"SPACE {body} SPACE {rules.marker('<|END_ACTION|>')}",
+            # "Action:" alone may be a word of the text.
+            "Action: ```json": f'SPACE {body} SPACE "```"',
+        }
+    )
+
+
+FAMILY = Family(
+    variants=(Variant("cohere", tools=True, thinks=True, renderer=Renderer(cohere, "tools", "think")),),
+    evidence=(
+        Evidence(("<|START_ACTION|>",)),
+        Evidence(("Action:", "tool_name"), Rank.ADAPTED),
+        Evidence(("<|START_THINKING|>",), Rank.REASONING),
+    ),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+)

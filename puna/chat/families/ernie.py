@@ -1,0 +1,22 @@
+"""ERNIE 4.5: the calls of Hermes, and the answer in `<response>`.
+
+Sources: the chat templates of Baidu's models; vLLM's ernie45 parsers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.grammars import behind_markers, names
+
+from . import hermes
+
+_FORMAT = replace(hermes.FORMAT, dropped=("<response>", "</response>"), spaced=True)
+
+FAMILY = Family(
+    variants=(Variant("ernie", tools=True, thinks=True),),
+    evidence=(Evidence(("<response>", "<tool_call>"), Rank.SHARED),),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, hermes.notation, names.IN_JSON),
+)

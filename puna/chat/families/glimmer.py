@@ -1,0 +1,250 @@
+"""Glimmer: messages with recipients, `<|start|>assistant to=self<|message|>…<|eom|>`.
+
+To itself the model reasons. A call is
+`<atem:function_calls><atem:invoke name="f"><atem:parameter name="k">v</atem:parameter>…` in a message to the
+tool. Models get the recipient wrong: a message to somebody else that is nothing but a call is one, too.
+
+Source: Ollama model/parsers/glimmer.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from puna.chat.family import Evidence, Family, Variant
+from puna.chat.grammars import Constraint, Function, Rules
+from puna.chat.grammars.answer import content
+from puna.chat.grammars.invoked import invoked
+from puna.chat.grammars.rules import literal, literals
+from puna.chat.parsing.invoked import elements
+from puna.chat.parsing.markers import Markers, markers
+from puna.chat.parsing.parts import Content, Thinking
+from puna.chat.parsing.source import Kind, Malformed, Source, Step
+from puna.chat.parsing.tagged import Asked
+from puna.chat.parsing.tools import Tools
+from puna.chat.renderers import Renderer
+from puna.chat.renderers.glimmer import glimmer
+from puna.types import Grammar
+
+_START, _MESSAGE = "<|start|>", "<|message|>"
+_ENDS = ("<|eom|>", "<|eot|>")
+_CALLS, _CALLS_END = "<atem:function_calls>", "</atem:function_calls>"
+_INVOKE = '<atem:invoke name="'
+_PARAMETER = '<atem:parameter name="'
+_WRITTEN = elements(_CALLS_END, "atem:")
+_BOUNDARIES = markers(*_ENDS, _START)
+_BOUNDARIES_AND_CALLS = markers(*_ENDS, _START, _CALLS)
+
+
+@dataclass(frozen=True)
+class Glimmer:
+    special: frozenset[str] = frozenset({_START, _MESSAGE, *_ENDS})
+    reasoning: str = ""
+
+    def read(self, source: Source, asked: Asked) -> Step[None]:
+        tools = asked.tools
+        boundary, kind, until = _START, Content, _BOUNDARIES
+        first = True
+        while boundary:
+            if boundary == _START:
+                try:
+                    recipient = yield from _header(source)
+                except Malformed:
+                    source.refuse(kind)
+                    recipient = "" if first else None
+                finally:
+                    source.certain = False
+                if recipient is not None:
+                    kind, until = _body(recipient, asked)
+            elif boundary == _CALLS:
+                recipient = None
+                try:
+                    yield from _calls(source, tools, source.called)
+                    yield from source.skip()
+                except (ValueError, RecursionError):
+                    source.refuse(kind)
+                finally:
+                    source.certain = False
+            else:
+                recipient = None
+                yield from source.skip()
+                kind, until = Content, _BOUNDARIES
+            first = False
+            alone = recipient is not None and tools.names and kind is Content and until is _BOUNDARIES
+            boundary = (yield from _alone(source, tools)) if alone else ""
+            if not boundary:
+                boundary = yield from source.text(until, kind)
+                if boundary and boundary != _CALLS:
+                    source.give_back_before(kind)
+
+
+def _body(recipient: str, asked: Asked) -> tuple[Kind, Markers | None]:
+    """What a message to this recipient is, and what may end or interrupt it."""
+    if recipient == "self":
+        return None if asked.think is False else Thinking, _BOUNDARIES
+    addressed = _own_name(recipient, asked.tools) in asked.tools.names
+    return Content, _BOUNDARIES_AND_CALLS if addressed else _BOUNDARIES
+
+
+def _header(source: Source) -> Step[str]:
+    """The recipient of a message, from behind its start; "" when it names none."""
+    begun = source.holding
+    yield from source.blank()
+    source.certain = bool((yield from source.choice(_START))) or begun
+    yield from source.choice("assistant")
+    yield from source.blank()
+    recipient = ""
+    if (yield from source.choice("to=")):
+        source.certain = True
+        recipient = yield from source.word(r"^<>\s")
+        yield from source.blank()
+    yield from source.expect(_MESSAGE)
+    source.drop()
+    return recipient
+
+
+def _alone(source: Source, tools: Tools) -> Step[str]:
+    """Calls that are all there is of a message to somebody else; what ends it, or "" when they are not."""
+    found: list[tuple[str, dict[str, Any]]] = []
+    try:
+        yield from source.blank()
+        yield from source.expect(_CALLS)
+        yield from _calls(source, tools, lambda *call: found.append(call))
+        yield from source.blank()
+        end = yield from source.choice(*_ENDS, _START)
+        if not end and (yield from source.ahead()):
+            raise Malformed
+    except (ValueError, RecursionError):
+        source.refuse(Content)
+        return ""
+    finally:
+        source.certain = False
+    for name, arguments in found:
+        source.called(name, arguments)
+    return end
+
+
+def _calls(source: Source, tools: Tools, called: Callable[[str, dict[str, Any]], None]) -> Step[None]:
+    """From behind the first tag; `called` for each."""
+    source.certain = True
+    yield from source.blank()
+    yield from source.expect(_INVOKE)
+    while True:
+        name, begun = yield from _name(source)
+        name = _own_name(name, tools)
+        if name not in tools.names:
+            raise Malformed
+        tag = f'name="{(yield from source.until(">"))[0]}' if begun else ""
+        given, follower = yield from _WRITTEN.arguments(source, tools.parameters(name), tag)
+        called(name, {(key := one.tag[1].strip()): tools.typed(name, key, one.text) for one in given})
+        if not follower:
+            yield from source.blank()
+            follower = yield from source.choice(_WRITTEN.followers[1])
+        if follower != _WRITTEN.followers[1]:
+            break
+        yield from source.expect(' name="')
+    if not follower:
+        yield from source.closer(_CALLS_END)
+
+
+def _name(source: Source) -> Step[tuple[str, bool]]:
+    """A function's name, and whether its first parameter has begun.
+
+    These models may write `<|message|>` within the name, or for what ends it.
+    """
+    name = ""
+    while True:
+        part, end = yield from source.until('">', _MESSAGE)
+        name += part
+        if end != _MESSAGE:
+            return name, False
+        if (yield from source.choice(_PARAMETER)):
+            return name, True
+
+
+def _own_name(name: str, tools: Tools) -> str:
+    """The tool's name without the namespace that these models may put before it."""
+    namespace, _, rest = name.partition(".")
+    if name not in tools.names and rest in tools.names and rest.partition(".")[0] == namespace:
+        return rest
+    return name
+
+
+def _constrain(constraint: Constraint) -> Grammar | None:
+    if not constraint.functions and constraint.schema is None:
+        return None
+    rules = Rules()
+    calls = ""
+    if constraint.functions:
+        all_of_them = invoked(
+            rules,
+            constraint.functions,
+            constraint.parallel,
+            close=_CALLS_END,
+            outer=lambda terminal: rules.head(f"{terminal} {literal(_CALLS_END)}"),
+            last=literal(_CALLS_END),
+            prefix="atem:",
+        )
+        calls = rules.rule("calls", f"GAP {all_of_them}")
+    if constraint.schema is None and not constraint.required:
+        return _free(rules, constraint, calls)
+
+    message = rules.marker(_MESSAGE)
+    apart = rules.without(_START, "<|eot|>", _CALLS)
+    goals: list[str] = []
+    if constraint.schema is not None and not constraint.required:
+        goals.append(f'"to=user" {message} {content(rules, constraint.schema)}')
+    if calls:
+        goals.append(f'"to=" {_names(constraint.functions)} {message} GAP {rules.marker(_CALLS)} {calls}')
+    next_one = f'GAP {rules.marker(_START)} "assistant" GAP'
+    thought = f'"to=self" {message} {rules.until("<|eom|>", apart)} {next_one}'
+    return rules.grammar(f"GAP ({thought})* ({' | '.join(goals)})")
+
+
+def _free(rules: Rules, constraint: Constraint, calls: str) -> Grammar:
+    """Messages of any text; one to a tool is a call, and one that begins as a call is nothing else."""
+    boundaries = literals((_START, *_ENDS))
+    text = rules.terminal("APART", f"ANY & ~(ANY {boundaries} ANY)")
+    plain = rules.terminal("PLAIN", f"{text} & ~(BLANK {literal(_CALLS)} ANY)")
+    bare = rules.terminal("BARE", f"{plain} & ~(ANY {literal(_MESSAGE)} ANY)")
+    tool = rules.terminal("TOOL", f'BLANK "to=" {_names(constraint.functions)} BLANK')
+    self = rules.terminal("SELF", 'BLANK "to=self" BLANK')
+    other = rules.terminal("OTHER", f"{bare} & ~({tool}) & ~({self})")
+
+    called = f"{rules.until(_CALLS, 'BLANK')} {calls}"
+    ended = f"GAP ({' | '.join(map(rules.marker, _ENDS))})"
+    next_one = f'{rules.until(_START, "GAP")} "assistant"'
+    call = rules.rule("call", f"{rules.until(_MESSAGE, tool)} {called}")
+    alone = rules.rule("alone", f"{rules.until(_MESSAGE, other)}? {called}")
+    heads = [(rules.until(_MESSAGE, self), text), (rules.until(_MESSAGE, other), plain), ("", bare)]
+    open_ended = [f"{head} {body}" for head, body in heads]
+    closed = [f"{head} {rules.until(end, body)}" for head, body in heads for end in _ENDS]
+    interrupted = [f'{head} {rules.until(_START, body)} "assistant"' for head, body in heads]
+
+    message = rules.any_of("message", closed)
+    following = f"{message} {next_one} | {rules.any_of('interrupted', interrupted)}"
+    if constraint.parallel:
+        following += f" | ({call} | {alone}) ({ended})? {next_one}"
+    last = rules.any_of("last", [*open_ended, message, f"({call} | {alone}) ({ended})?"])
+    return rules.grammar(f"({next_one})? ({following})* {last}")
+
+
+def _names(functions: list[Function]) -> str:
+    """The functions as recipients, their namespace before them or not."""
+    return literals(
+        name for one in functions for name in (one.name, f"{one.name.partition('.')[0]}.{one.name}")
+    )
+
+
+_FORMAT = Glimmer()
+
+FAMILY = Family(
+    variants=(
+        Variant("glimmer", tools=True, thinks=True, renderer=Renderer(glimmer, "tools", "think", "images")),
+    ),
+    evidence=(Evidence((_CALLS,)),),
+    format=_FORMAT,
+    constrain=_constrain,
+)

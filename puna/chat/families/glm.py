@@ -1,0 +1,34 @@
+"""GLM 4.5 to 4.7, GLM-OCR: `<tool_call>f<arg_key>k</arg_key><arg_value>v</arg_value></tool_call>`.
+
+Sources: Ollama model/parsers/glm46.go, glm47.go and glmocr.go; the chat templates of zai-org's models.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.grammars import behind_markers, names
+from puna.chat.grammars.keyed import keyed
+from puna.chat.parsing.keyed import KEY, KEY_END, VALUE, VALUE_END, keyed_calls
+from puna.chat.parsing.tagged import Tagged, Tags
+from puna.chat.renderers import Renderer
+from puna.chat.renderers.glm import glm4_6, glm4_7, glm_ocr
+
+SPECIAL = frozenset({"<think>", "</think>", "<tool_call>", "</tool_call>", KEY, KEY_END, VALUE, VALUE_END})
+_FORMAT = Tagged(
+    tags=Tags("<think>", "</think>", calls_end_it=True),
+    calls={"<tool_call>": keyed_calls("</tool_call>")},
+    special=SPECIAL,
+)
+
+
+FAMILY = Family(
+    variants=(
+        Variant("glm", tools=True, thinks=True),
+        Variant("glm-4.6", tools=True, thinks=True, renderer=Renderer(glm4_6, "tools", "think")),
+        Variant("glm-4.7", tools=True, thinks=True, renderer=Renderer(glm4_7, "tools", "think")),
+        Variant("glm-ocr", tools=True, renderer=Renderer(glm_ocr, "tools", "think", "images")),
+    ),
+    evidence=(Evidence(("<arg_key>",), Rank.ADAPTED),),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, keyed, names.IDENTIFIER),
+)

@@ -1,0 +1,50 @@
+"""Granite 3 and 4, and Phi-4-mini: `<|tool_call|>[{"name": …, "arguments": {…}}]`, or one in `<tool_call>`.
+
+Reasoning is in `<think>`, and the answer behind it may be in `<response>`.
+
+Sources: the chat templates of ibm-granite's and microsoft's models; vLLM's granite tool parser; llama.cpp
+common/chat.cpp.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars.objects import call, listed
+from puna.chat.parsing.calls import bare_objects, json_calls
+from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.tagged import Tagged, Tags
+
+_FORMAT = Tagged(
+    tags=Tags("<think>", "</think>"),
+    calls={
+        "<|tool_call|>": json_calls("<|/tool_call|>"),
+        "<tool_call>": json_calls("</tool_call>"),
+    },
+    bare=bare_objects,
+    slips=SLIPS,
+    dropped=("<response>", "</response>"),
+    spaced=True,
+    special=frozenset(
+        {"<|tool_call|>", "<|/tool_call|>", "<tool_call>", "</tool_call>", "<think>", "</think>"}
+    ),
+)
+
+
+def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    one = call(rules, functions)
+    many = listed(one, parallel=parallel)
+    return Calls(
+        {
+            "<|tool_call|>": f"SPACE {many} (SPACE {rules.marker('<|/tool_call|>')})?",
+            "<tool_call>": f"SPACE {one} SPACE {rules.marker('</tool_call>')}",
+        }
+    )
+
+
+FAMILY = Family(
+    variants=(Variant("granite", tools=True),),
+    evidence=(Evidence(("<|tool_call|>",), Rank.ADAPTED),),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+)

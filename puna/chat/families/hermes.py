@@ -1,0 +1,71 @@
+"""Hermes and Qwen 2.5, 3 and 3-VL: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`.
+
+So do EXAONE 4, MiMo and SmolLM3.
+
+Sources: Ollama model/parsers/qwen3.go and qwen3vl.go; the templates of NousResearch's Hermes 3 and Qwen's
+models.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars.objects import call
+from puna.chat.parsing.calls import bare_objects, objects
+from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.source import Source, Step
+from puna.chat.parsing.tagged import Tagged, Tags
+from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.xml_functions import xml_calls
+from puna.chat.renderers import Renderer
+from puna.chat.renderers.qwen3_vl import instruct, thinking
+
+_OPEN, _CLOSE = "<tool_call>", "</tool_call>"
+
+
+def _call(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    # Models taught both notations mix them.
+    if (yield from source.choice("<function=")):
+        yield from xml_calls(source, tools)
+    else:
+        yield from objects(source)
+        yield from source.closer(_CLOSE)
+
+
+FORMAT = Tagged(
+    tags=Tags("<think>", "</think>", calls_end_it=True),
+    calls={_OPEN: _call},
+    bare=bare_objects,
+    slips=SLIPS,
+    special=frozenset({_OPEN, _CLOSE, "<think>", "</think>"}),
+)
+
+
+def notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    # Hermes 2 was taught the arguments first.
+    one = call(rules, functions, turned=True)
+    several = f" (GAP {one})*" if parallel else ""
+    return Calls({_OPEN: f"SPACE {one}{several} SPACE {rules.marker(_CLOSE)}"})
+
+
+FAMILY = Family(
+    variants=(
+        Variant("hermes", tools=True, thinks=True),
+        Variant("qwen3", tools=True),
+        Variant("qwen3-thinking", tools=True, thinks=True),
+        Variant("qwen3-vl-instruct", tools=True, renderer=Renderer(instruct, "tools", "think", "images")),
+        Variant(
+            "qwen3-vl-thinking",
+            tools=True,
+            thinks=True,
+            renderer=Renderer(thinking, "tools", "think", "images"),
+        ),
+    ),
+    evidence=(
+        Evidence((_OPEN,), Rank.SHARED),
+        Evidence(("<think>", "<|im_start|>"), Rank.REASONING),
+    ),
+    format=FORMAT,
+    constrain=behind_markers(FORMAT, notation, names.IN_JSON),
+)

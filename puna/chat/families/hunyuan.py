@@ -1,0 +1,41 @@
+"""Hunyuan A13B, Jamba and Apriel: `<tool_calls>[{"name": …, "arguments": {…}}, …]</tool_calls>`.
+
+Hunyuan's answer is in `<answer>`.
+
+Sources: the chat templates of tencent's, ai21labs' and ServiceNow-AI's models; vLLM's hunyuan_a13b and jamba
+tool parsers.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars.objects import call, listed
+from puna.chat.parsing.calls import bare_objects, json_calls
+from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.tagged import Tagged, Tags
+
+OPEN, CLOSE = "<tool_calls>", "</tool_calls>"
+
+_FORMAT = Tagged(
+    tags=Tags("<think>", "</think>"),
+    calls={OPEN: json_calls(CLOSE)},
+    bare=bare_objects,
+    slips=SLIPS,
+    dropped=("<answer>", "</answer>"),
+    spaced=True,
+    special=frozenset({OPEN, CLOSE, "<think>", "</think>", "<answer>", "</answer>"}),
+)
+
+
+def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    body = listed(call(rules, functions), parallel=parallel)
+    return Calls({OPEN: f"SPACE {body} SPACE {rules.marker(CLOSE)}"})
+
+
+FAMILY = Family(
+    variants=(Variant("hunyuan", tools=True, thinks=True),),
+    evidence=(Evidence((OPEN,), Rank.ADAPTED),),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+)

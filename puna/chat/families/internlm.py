@@ -1,0 +1,47 @@
+"""InternLM 2 and 3: `<|action_start|><|plugin|>{"name": …, "parameters": {…}}<|action_end|>`.
+
+Sources: the chat templates of internlm's models; vLLM's internlm2 tool parser.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Variant
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars.objects import call
+from puna.chat.parsing.calls import bare_objects, objects
+from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.source import Source, Step
+from puna.chat.parsing.tagged import Tagged, Tags
+from puna.chat.parsing.tools import Tools
+
+OPEN, PLUGIN, CLOSE = "<|action_start|>", "<|plugin|>", "<|action_end|>"
+
+
+def _call(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    yield from source.expect(PLUGIN)
+    yield from objects(source)
+    yield from source.closer(CLOSE)
+
+
+_FORMAT = Tagged(
+    tags=Tags("<think>", "</think>"),
+    calls={OPEN: _call},
+    bare=bare_objects,
+    slips=SLIPS,
+    special=frozenset({OPEN, PLUGIN, CLOSE, "<think>", "</think>"}),
+)
+
+
+def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    one = call(rules, functions, keys=("parameters", "arguments"))
+    plugin, close = rules.marker(PLUGIN), rules.marker(CLOSE)
+    return Calls({OPEN: f"GAP {plugin} GAP {one} GAP {close}"})
+
+
+FAMILY = Family(
+    variants=(Variant("internlm", tools=True, thinks=True),),
+    evidence=(Evidence((OPEN, PLUGIN)),),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+)

@@ -1,0 +1,42 @@
+"""Laguna: GLM's calls, which it also writes as `<user>f…</user>`, and reasoning anywhere in its answer.
+
+Source: Ollama model/parsers/laguna.go.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.grammars import behind_markers, names
+from puna.chat.grammars.keyed import keyed
+from puna.chat.parsing import Tagged, Tags
+from puna.chat.parsing.calls import bare_objects
+from puna.chat.parsing.keyed import keyed_calls
+from puna.chat.parsing.slips import BARE
+from puna.chat.renderers import Renderer
+from puna.chat.renderers.laguna import laguna, poolside_v1
+
+from .glm import SPECIAL
+
+_FORMAT = Tagged(
+    tags=Tags("<think>", "</think>", anywhere=True, calls_end_it=True),
+    calls={"<tool_call>": keyed_calls("</tool_call>")},
+    bare=bare_objects,
+    slips={**BARE, "<user>": keyed_calls("</user>", declared=True)},
+    special=SPECIAL | {"<user>", "</user>"},
+)
+
+FAMILY = Family(
+    variants=(
+        Variant(
+            "laguna",
+            tools=True,
+            thinks=True,
+            renderer=Renderer(laguna, "tools", "think"),
+            architectures=("laguna",),
+        ),
+        Variant("poolside-v1", tools=True, thinks=True, renderer=Renderer(poolside_v1, "tools", "think")),
+    ),
+    evidence=(Evidence(("<arg_key>", "<user>"), Rank.ADAPTED),),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, keyed, names.IDENTIFIER),
+)

@@ -1,0 +1,61 @@
+"""_FORMAT: `<|tool_call_start|>[f(k='v'), g(n=1)]<|tool_call_end|>`, calls as Python writes them.
+
+Sources: Ollama model/parsers/lfm2.go; Liquid AI's _FORMAT chat template.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Variant
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars.python_calls import python_call
+from puna.chat.parsing.calls import bare_python_calls, json_calls, python_calls
+from puna.chat.parsing.source import Source, Step
+from puna.chat.parsing.tagged import Tagged, Tags
+from puna.chat.parsing.tools import Tools
+from puna.chat.renderers import Renderer
+from puna.chat.renderers.lfm2 import lfm2, lfm2_thinking
+
+_START, _END = "<|tool_call_start|>", "<|tool_call_end|>"
+_python = python_calls(_END)
+_json = json_calls(_END)
+
+
+def _calls(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    yield from (_json if (yield from source.ahead()) == "{" else _python)(source, tools)
+
+
+def _bare(source: Source, tools: Tools) -> Step[None]:
+    yield from source.expect("[")
+    yield from bare_python_calls(source, tools)
+    yield from source.closer(_END)
+
+
+_FORMAT = Tagged(
+    tags=Tags("<think>", "</think>"),
+    calls={_START: _calls},
+    bare=_bare,
+    special=frozenset({"<think>", "</think>", _START, _END}),
+)
+
+
+def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    call = python_call(rules, functions)
+    more = f' (GAP "," GAP {call})*' if parallel else ""
+    return Calls({_START: f'GAP "[" GAP {call}{more} GAP "]" GAP {rules.marker(_END)}'})
+
+
+FAMILY = Family(
+    variants=(
+        Variant("lfm2", tools=True, renderer=Renderer(lfm2, "tools", "images")),
+        Variant(
+            "lfm2-thinking",
+            tools=True,
+            thinks=True,
+            renderer=Renderer(lfm2_thinking, "tools", "think", "images"),
+        ),
+    ),
+    evidence=(Evidence((_START,)),),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, _notation, names.IDENTIFIER),
+)

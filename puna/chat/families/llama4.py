@@ -1,0 +1,62 @@
+"""Llama 4: `[f(k="v"), …]`, perhaps in `<|python_start|>…<|python_end|>`, or JSON as Llama 3 writes it.
+
+Sources: Meta's prompt format page for Llama 4; vLLM's llama4_pythonic tool parser.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names, objects
+from puna.chat.grammars.python_calls import closed_keywords, python_call
+from puna.chat.grammars.rules import literal
+from puna.chat.parsing.calls import json_calls, python_calls
+from puna.chat.parsing.source import Source, Step
+from puna.chat.parsing.tagged import Tagged
+from puna.chat.parsing.tools import Tools
+
+from .llama3 import SLIPS, bare
+
+_START, _END = "<|python_start|>", "<|python_end|>"
+_python = python_calls(_END)
+_json = json_calls(_END)
+
+
+def _calls(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    yield from (_json if (yield from source.ahead()) == "{" else _python)(source, tools)
+
+
+_FORMAT = Tagged(
+    calls={_START: _calls},
+    bare=bare,
+    slips=SLIPS,
+    special=frozenset({_START, _END}),
+)
+
+
+def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    call = python_call(rules, functions)
+    more = f' (GAP "," GAP {call})*' if parallel else ""
+    end = f'{more} GAP "]"'
+    one = objects.call(rules, functions, keys=("parameters", "arguments"))
+    marked = rules.any_of("calls", [f'"[" GAP {call}{end}', one])
+    heads = [
+        rules.head('BLANK "[" GAP ' + literal(f"{one.name}(")) + " " + closed_keywords(rules, one)
+        for one in functions
+    ]
+    bare = rules.any_of("listed", heads)
+    return Calls(
+        {_START: f"GAP {marked} (GAP {rules.marker(_END)})?"},
+        rules.any_of("bare", [f"{bare}{end}", objects.bare(rules, functions, parallel=parallel)]),
+        rules.any_of(
+            "alone", [f'GAP "[" GAP {call}{end}', objects.alone(rules, functions, parallel=parallel)]
+        ),
+    )
+
+
+FAMILY = Family(
+    variants=(Variant("llama4", tools=True),),
+    evidence=(Evidence(("<|header_start|>",), Rank.TURNS),),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, _notation, names.IDENTIFIER),
+)

@@ -1,0 +1,36 @@
+"""Nemotron Nano 2 and Llama Nemotron: `<TOOLCALL>[{"name": …, "arguments": {…}}]</TOOLCALL>`.
+
+Sources: the chat templates of nvidia's models; llama.cpp tests/test-chat.cpp.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Variant
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars.objects import call, listed
+from puna.chat.parsing.calls import bare_objects, json_calls
+from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.tagged import Tagged, Tags
+
+OPEN, CLOSE = "<TOOLCALL>", "</TOOLCALL>"
+
+_FORMAT = Tagged(
+    tags=Tags("<think>", "</think>"),
+    calls={OPEN: json_calls(CLOSE)},
+    bare=bare_objects,
+    slips=SLIPS,
+    special=frozenset({OPEN, CLOSE, "<think>", "</think>"}),
+)
+
+
+def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    body = listed(call(rules, functions), parallel=parallel)
+    return Calls({OPEN: f"SPACE {body} SPACE {rules.marker(CLOSE)}"})
+
+
+FAMILY = Family(
+    variants=(Variant("nemotron-nano-v2", tools=True, thinks=True),),
+    evidence=(Evidence((OPEN,)),),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+)

@@ -1,0 +1,50 @@
+"""Phi-4-mini and FireFunction: `functools[{"name": …, "arguments": {…}}]`, or a list in `<|tool_call|>`.
+
+Sources: the chat templates of microsoft's Phi-4-mini and Fireworks' FireFunction; vLLM's phi4mini tool
+parser.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Variant
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars.objects import call
+from puna.chat.parsing.calls import bare_objects, json_calls, objects
+from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.source import Malformed, Source, Step
+from puna.chat.parsing.tagged import Tagged
+from puna.chat.parsing.tools import Tools
+
+OPEN, CLOSE = "<|tool_call|>", "<|/tool_call|>"
+
+
+def _listed(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    if (yield from source.ahead()) != "[":
+        raise Malformed
+    yield from objects(source)
+
+
+_FORMAT = Tagged(
+    calls={"functools": _listed, OPEN: json_calls(CLOSE)},
+    bare=bare_objects,
+    slips=SLIPS,
+    special=frozenset({OPEN, CLOSE}),
+)
+
+
+def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    one = call(rules, functions)
+    more = f' (SPACE "," SPACE {one})*' if parallel else ""
+    many = f'SPACE {one}{more} SPACE "]"'
+    tagged = f'SPACE ({one} | "[" {many}) (SPACE {rules.marker(CLOSE)})?'
+    # The word alone may be one of the text.
+    return Calls({"functools[": many, OPEN: tagged})
+
+
+FAMILY = Family(
+    variants=(Variant("phi4-mini", tools=True),),
+    evidence=(Evidence(("functools",)), Evidence(("<|/tool|>",))),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+)

@@ -1,0 +1,44 @@
+"""Seed-OSS: `<seed:tool_call><function=f><parameter=k>v</parameter></function></seed:tool_call>`.
+
+Sources: the chat template of ByteDance-Seed's models; vLLM's seed_oss tool parser; llama.cpp
+tests/test-chat.cpp.
+"""
+
+from __future__ import annotations
+
+from puna.chat.family import Evidence, Family, Variant
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars.rules import literal
+from puna.chat.grammars.xml_functions import xml_functions
+from puna.chat.parsing.source import Source, Step
+from puna.chat.parsing.tagged import Tagged, Tags
+from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.xml_functions import FUNCTION, elements, xml_calls
+
+OPEN, CLOSE = "<seed:tool_call>", "</seed:tool_call>"
+_WRITTEN = elements(CLOSE)
+
+
+def _calls(source: Source, tools: Tools) -> Step[None]:
+    yield from source.blank()
+    yield from source.expect(FUNCTION)
+    yield from xml_calls(source, tools, _WRITTEN)
+
+
+_FORMAT = Tagged(
+    tags=Tags("<seed:think>", "</seed:think>"),
+    calls={OPEN: _calls},
+    special=frozenset({OPEN, CLOSE, "<seed:think>", "</seed:think>"}),
+)
+
+
+def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    return Calls({OPEN: f"GAP {literal(FUNCTION)} {xml_functions(rules, functions, _WRITTEN)}"})
+
+
+FAMILY = Family(
+    variants=(Variant("seed-oss", tools=True, thinks=True),),
+    evidence=(Evidence((OPEN,)),),
+    format=_FORMAT,
+    constrain=behind_markers(_FORMAT, _notation, names.IN_TAGS),
+)

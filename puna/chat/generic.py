@@ -1,0 +1,166 @@
+"""Models with a template that no family fits.
+
+The marker of their calls and the tags of their reasoning are what the template puts around `.ToolCalls` and
+`.Thinking`. Without a marker, a call is a bare JSON object.
+
+Sources: Ollama tools/template.go, tools/tools.go and thinking/template.go.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from puna.chat.family import Family
+from puna.chat.gotemplate import FUNCTIONS, parse
+from puna.chat.gotemplate.nodes import (
+    Action,
+    Branch,
+    Command,
+    Field,
+    Operand,
+    Pipeline,
+    Sequence,
+    Text,
+    Variable,
+)
+from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars.answer import Notation
+from puna.chat.grammars.objects import alone, bare, call, listed
+from puna.chat.parsing.calls import bare_objects, json_calls
+from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.tagged import Tagged, Tags
+from puna.types import BadRequest
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What a Go template says of the answers it is made for."""
+
+    marker: str = "{"
+    """What calls begin with; a bracket when there is nothing else."""
+    tags: tuple[str, str] = ("", "")
+    """What encloses reasoning; empty when it does not show."""
+
+
+def learned(source: str) -> Learned:
+    """Of a template in Go's language; of nothing, when it is none."""
+    try:
+        tree = parse(source, FUNCTIONS)[""]
+    except (BadRequest, RecursionError):
+        return Learned()
+    calls = _calls(tree)
+    text = _first_text(calls.body) if calls else ""
+    marker = (text or "").replace("\r\n", "\n").partition("{")[0].strip()
+    if len(marker) > 1:
+        marker = marker.removesuffix("[").rstrip()  # what the list begins with is read with it
+    return Learned(marker or "{", _tags(tree, within=False) or ("", ""))
+
+
+@lru_cache(maxsize=64)
+def generic(template: str) -> Family:
+    """The family of models with this template."""
+    form = _format(learned(template))
+    # Of a template in Jinja nothing is learned.
+    form = replace(form, slips=SLIPS) if "{%" in template else form
+    constrain = behind_markers(form, _notation(form), names.IN_JSON)
+    return Family(variants=(), format=form, constrain=constrain)
+
+
+def _notation(form: Tagged) -> Notation:
+    def notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+        if not form.calls:
+            return Calls(
+                {}, bare(rules, functions, parallel=parallel), alone(rules, functions, parallel=parallel)
+            )
+        marker = next(iter(form.calls))
+        one = call(rules, functions, keys=("arguments", "parameters"))
+        close = _closing(marker)
+        body = rules.any_of("calls", [one, listed(one, parallel=parallel)])
+        end = f" SPACE {rules.marker(close)}" if close else ""
+        return Calls({marker: f"SPACE {body}{end}"})
+
+    return notation
+
+
+def _format(found: Learned) -> Tagged:
+    tags = Tags(*found.tags) if all(found.tags) else None
+    if tags and any(one.startswith(other) for one, other in _pairs(*found.tags)):
+        tags = None
+    if found.marker in ("{", "["):
+        return Tagged(tags=tags, bare=bare_objects, special=frozenset(found.tags if tags else ()))
+    if tags and any(one.startswith(other) for one, other in _pairs(found.marker, *found.tags)):
+        tags = None
+    close = _closing(found.marker)
+    special = frozenset({found.marker, close, *(found.tags if tags else ())} - {""})
+    return Tagged(tags=tags, calls={found.marker: json_calls(close)}, special=special)
+
+
+def _closing(marker: str) -> str:
+    """A marker may be of several words; what closes it is its own tag's end."""
+    return re.sub(r"^([<\[]\|?)", r"\1/", marker) if re.fullmatch(r"[<\[]\S+[>\]]", marker) else ""
+
+
+def _pairs(*texts: str) -> list[tuple[str, str]]:
+    return [(one, other) for i, one in enumerate(texts) for j, other in enumerate(texts) if i != j]
+
+
+def _fields(operand: Operand) -> set[str]:
+    """The fields that an operand, or the commands of a pipeline, name themselves."""
+    if isinstance(operand, (Field, Variable)):
+        return set(operand.path)
+    if isinstance(operand, Pipeline):
+        inner = [one for command in operand.commands for one in command.operands]
+        return set().union(*map(_fields, inner)) if inner else set()
+    return set()
+
+
+def _own_fields(pipeline: Pipeline) -> set[str]:
+    commands: tuple[Command, ...] = pipeline.commands
+    operands = [one for command in commands for one in command.operands if isinstance(one, (Field, Variable))]
+    return set().union(*map(_fields, operands)) if operands else set()
+
+
+def _calls(sequence: Sequence) -> Branch | None:
+    """The first `if` that asks for .ToolCalls."""
+    for statement in sequence:
+        if not isinstance(statement, Branch):
+            continue
+        if statement.kind == "if" and "ToolCalls" in _own_fields(statement.pipeline):
+            return statement
+        if found := _calls(statement.body) or _calls(statement.otherwise or ()):
+            return found
+    return None
+
+
+def _first_text(sequence: Sequence) -> str | None:
+    """The first text before anything is printed."""
+    for statement in sequence:
+        if isinstance(statement, Text):
+            if statement.source.strip():
+                return statement.source
+        elif isinstance(statement, Branch):
+            found = _first_text(statement.body)
+            return found if found is not None else _first_text(statement.otherwise or ())
+        else:
+            return None
+    return None
+
+
+def _tags(sequence: Sequence, *, within: bool) -> tuple[str, str] | None:
+    """The texts at both ends of the innermost statements around .Thinking, in a loop over .Messages."""
+    texts = [statement for statement in sequence if not isinstance(statement, Text) or statement.source]
+    for statement in texts:
+        if isinstance(statement, Branch):
+            loops = statement.kind == "range" and "Messages" in _fields(statement.pipeline)
+            inside = within or loops
+            if found := _tags(statement.body, within=inside) or _tags(
+                statement.otherwise or (), within=inside
+            ):
+                return found
+        elif within and isinstance(statement, Action) and "Thinking" in _fields(statement.pipeline):
+            first, last = texts[0], texts[-1]
+            if isinstance(first, Text) and isinstance(last, Text):
+                return first.source.strip(), last.source.strip()
+    return None

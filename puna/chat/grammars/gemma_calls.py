@@ -1,0 +1,39 @@
+"""Calls as Gemma writes them: `call:name{key:value,…}`."""
+
+from __future__ import annotations
+
+from .answer import Calls, Notation
+from .rules import Rules, literal, literals
+from .schemas import Function, Schema
+from .structured import Style, Values
+from .texts import conditions
+
+
+def gemma_calls(open: str, close: str, quote: str) -> Notation:
+    """Calls between two tags; `quote` encloses strings."""
+
+    def string(rules: Rules, schema: Schema) -> str:
+        # The closing tag ends a call, also within a string.
+        limits = [*conditions(schema), f"~(ANY {literals([quote, close])} ANY)"]
+        inner = rules.terminal("STRING", " & ".join(["ANY", *limits]))
+        return f"{rules.marker(quote)} {rules.until(quote, inner)}"
+
+    def constant(rules: Rules, text: str) -> str:
+        return (
+            f"{rules.marker(quote)} {literal(text)} {rules.marker(quote)}"
+            if text
+            else f"{rules.marker(quote)} {rules.marker(quote)}"
+        )
+
+    words = {word: literal(word) for word in ("true", "false", "null")}
+    key = r"[^\s:\"'<>{}\[\],](?:[^:\"'<>{}\[\],\n]*[^\s:\"'<>{}\[\],])?"
+    style = Style(string=string, constant=constant, keys=lambda name: (name,), writable=key, words=words)
+
+    def calls(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+        bodies = [
+            f"{literal(f'call:{function.name}')} {Values(rules, function, style).object()}"
+            for function in functions
+        ]
+        return Calls({open: f"{rules.any_of('function', bodies)} {rules.marker(close)}"})
+
+    return calls

@@ -1,0 +1,43 @@
+"""Calls in XML: `<invoke name="f">` and its parameters, as MiniMax and Glimmer write them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from puna.chat.parsing.invoked import elements
+
+from .enclosed import ParameterTags
+from .rules import Rules, literal
+from .schemas import Function
+from .texts import Texts
+
+
+def invoked(
+    rules: Rules,
+    functions: list[Function],
+    parallel: bool,
+    *,
+    close: str,
+    outer: Callable[[str], str],
+    last: str,
+    prefix: str = "",
+) -> str:
+    """Calls, whose tags' names begin with `prefix`, up to the tag `close`.
+
+    `last` is that tag as a rule; `outer` writes it behind a terminal.
+    """
+    enclosed = ParameterTags(
+        rules,
+        elements(close, prefix),
+        written=lambda name: f' name="{name}">',
+        outer=outer,
+        writable=r'[^"<>\s](?:[^"<>\n]*[^"<>\s])?',
+    )
+    calls = rules.reserve("invoked")
+    tail = rules.rule("tail", f"GAP {last} | GAP {calls}" if parallel else f"GAP {last}")
+    bodies = [
+        f"""{literal(f'<{prefix}invoke name="{one.name}">')} {Texts(rules, one, enclosed, tail).call()}"""
+        for one in functions
+    ]
+    rules.define(calls, " | ".join(bodies))
+    return calls

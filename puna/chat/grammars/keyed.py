@@ -1,0 +1,23 @@
+"""Calls as GLM writes them: the function's name, then keys and values in tags."""
+
+from __future__ import annotations
+
+from .answer import Calls
+from .enclosed import KeyTags
+from .rules import Rules, literal
+from .schemas import Function
+from .texts import Texts
+
+_END = "</tool_call>"
+
+
+def keyed(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    enclosed = KeyTags(
+        rules,
+        ("<arg_key>", "</arg_key>"),
+        ("<arg_value>", "</arg_value>"),
+        _END,
+        writable=r"[^<>\s](?:[^<>\n]*[^<>\s])?",
+    )
+    bodies = [f"{literal(one.name)} {Texts(rules, one, enclosed, _END).call()}" for one in functions]
+    return Calls({"<tool_call>": f"GAP {rules.any_of('function', bodies)}"} if bodies else {})

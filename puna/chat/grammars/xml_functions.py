@@ -1,0 +1,35 @@
+"""Calls as `<function=f>`, their parameters as text in tags."""
+
+from __future__ import annotations
+
+from puna.chat.parsing.elements import Elements
+from puna.chat.parsing.xml_functions import FUNCTION, TOOL_CALL
+
+from .answer import Calls
+from .enclosed import ParameterTags
+from .rules import Rules, literal
+from .schemas import Function
+from .texts import Texts
+
+
+def tagged_functions(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    """Calls in `<tool_call>`, or without that tag."""
+    call = xml_functions(rules, functions, TOOL_CALL)
+    return Calls({"<tool_call>": f"GAP {literal(FUNCTION)} {call}", FUNCTION: call})
+
+
+def xml_functions(rules: Rules, functions: list[Function], written: Elements) -> str:
+    """From behind `<function=` to the outer tag."""
+    outer = written.followers[0]
+    enclosed = ParameterTags(
+        rules,
+        written,
+        written=lambda name: f"{name}>",
+        outer=lambda terminal: rules.until(outer, terminal),
+        writable=r"[^<>\s](?:[^<>\n]*[^<>\s])?",
+    )
+    tail = f"GAP {rules.marker(outer)}"
+    return rules.any_of(
+        "function",
+        [f"{literal(one.name + '>')} {Texts(rules, one, enclosed, tail).call()}" for one in functions],
+    )

@@ -1,0 +1,114 @@
+"""Calls as Gemma writes them: `call:name{key:value,…}`, strings between marks of their own."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from .source import Malformed, Source, Step
+from .tagged import Reading
+from .tools import Tools
+from .values import json_value, scalar
+
+_DEEPEST = 100
+_JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+def gemma_calls(close: str, quote: str) -> Reading:
+    """Reads a call up to `close`; `quote` encloses strings."""
+
+    def read(source: Source, tools: Tools) -> Step[None]:
+        yield from source.blank()
+        yield from source.expect("call:")
+        name = (yield from source.word(r"^{}<>\n")).strip()
+        if (yield from source.ahead()) != "{":
+            raise Malformed
+        body, _ = yield from source.until(close, or_end=True)
+        source.called(name, _Values(body, quote).whole())
+        # Some of these models close a call twice, or begin the tool's answer themselves.
+        noise = True
+        while noise:
+            yield from source.blank()
+            noise = yield from source.choice(close, "<|tool_response>")
+
+    return read
+
+
+class _Values:
+    """`{key:value,…}` with nested lists and objects. Raises ValueError if it is anything else."""
+
+    def __init__(self, text: str, quote: str) -> None:
+        self._text = text.strip()
+        self._quote = quote
+        self._at = 0
+
+    def whole(self) -> dict[str, Any]:
+        found = self._value(0)
+        if self._at != len(self._text) or not isinstance(found, dict):
+            raise Malformed
+        return found
+
+    def _value(self, depth: int) -> Any:
+        if depth > _DEEPEST:
+            raise Malformed
+        if self._take("{"):
+            found: dict[str, Any] = {}
+            while not self._take("}"):
+                key = self._string(":")
+                if not self._take(":"):
+                    raise Malformed
+                found[key] = self._value(depth + 1)
+                if not self._take(","):
+                    self._close("}")
+                    break
+            return found
+        if self._take("["):
+            items: list[Any] = []
+            while not self._take("]"):
+                items.append(self._value(depth + 1))
+                if not self._take(","):
+                    self._close("]")
+                    break
+            return items
+        quoted = self._text[self._at : self._at + 1] in ('"', "'") or self._text.startswith(
+            self._quote, self._at
+        )
+        text = self._string(",}]")
+        return text if quoted else scalar(text)
+
+    def _string(self, until: str) -> str:
+        """A quoted string, or a bare one up to one of `until`."""
+        if self._take(self._quote):
+            return self._up_to(self._quote)
+        if found := _JSON_STRING.match(self._text, self._at):
+            self._at = found.end()
+            return json_value(found.group())
+        if self._take("'"):
+            return self._up_to("'")
+        found = re.compile(f"[^{re.escape(until)}]*").match(self._text, self._at)
+        assert found
+        self._at = found.end()
+        return found.group().strip()
+
+    def _up_to(self, quote: str) -> str:
+        end = self._text.find(quote, self._at)
+        if end < 0:
+            raise Malformed
+        text, self._at = self._text[self._at : end], end + len(quote)
+        return text
+
+    def _take(self, text: str) -> bool:
+        at = self._at
+        while at < len(self._text) and self._text[at].isspace():
+            at += 1
+        if not self._text.startswith(text, at):
+            return False
+        self._at = at + len(text)
+        if text in "{[:,":
+            while self._text[self._at : self._at + 1].isspace():
+                self._at += 1
+        return True
+
+    def _close(self, text: str) -> None:
+        if not self._take(text):
+            raise Malformed

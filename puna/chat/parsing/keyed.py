@@ -1,0 +1,91 @@
+"""Calls as GLM writes them: `f<arg_key>k</arg_key><arg_value>v</arg_value>…` up to a closing tag.
+
+Values are plain text that the tool's schema gives a type. Models leave tags out; what is in between tells
+what it is.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from .calls import bare_objects, objects
+from .source import Malformed, Source, Step
+from .tagged import Reading
+from .tools import Tools
+from .values import json_object
+
+KEY, KEY_END = "<arg_key>", "</arg_key>"
+VALUE, VALUE_END = "<arg_value>", "</arg_value>"
+
+
+def keyed_calls(end: str, *, declared: bool = False) -> Reading:
+    """Reads a call up to its closing tag; if `declared`, only one to a tool of the request."""
+
+    def read(source: Source, tools: Tools) -> Step[None]:
+        yield from source.blank()
+        if (yield from source.ahead()) == "{":
+            yield from (bare_objects(source, tools) if declared else objects(source))
+            yield from source.closer(end)
+            return
+        name = yield from source.word(r"\w.\-")
+        if declared and name not in tools.names:
+            raise Malformed
+        yield from source.blank()
+        if (yield from source.ahead()) == "{":
+            source.called(name, json_object((yield from source.bracketed())))
+            yield from source.closer(end)
+            return
+        source.called(name, (yield from _arguments(source, tools, name, end)))
+
+    return read
+
+
+def _arguments(source: Source, tools: Tools, name: str, end: str) -> Step[dict[str, Any]]:
+    found: dict[str, Any] = {}
+    before, tag = yield from source.until(KEY, KEY_END, VALUE, end, or_end=True)
+    while tag not in (end, ""):
+        if tag == KEY:
+            before, tag = yield from source.until(KEY_END, VALUE, end)
+        if tag == end:
+            raise Malformed
+        key = before.strip()
+        opened = tag
+        if tag == KEY_END:
+            yield from source.blank()
+            opened = yield from source.choice(VALUE)
+        text, tag = yield from _value(source, tools.parameters(name), end)
+        if not (opened or text.strip()):
+            raise Malformed
+        found[key] = tools.typed(name, key, text.removeprefix("\n").removesuffix("\n"))
+        before = ""
+        if tag.endswith(KEY_END):
+            before, tag = tag.removesuffix(KEY_END), KEY_END
+    if before.strip():
+        raise Malformed
+    # At the answer's end only the outer tag may be missing, never an argument.
+    if not tag and (source.cut or name not in tools.names or not tools.required(name) <= found.keys()):
+        raise Malformed
+    return found
+
+
+def _value(source: Source, declared: tuple[str, ...], end: str) -> Step[tuple[str, str]]:
+    """A value and the tag behind it, also that of a key that began without one; "" at the answer's end.
+
+    A value may have tags in it: its closing tag counts only where a key or the call's end comes behind it.
+    """
+    begin = source.mark
+    while True:
+        _, tag = yield from source.until(VALUE_END, KEY, end)
+        text = partial(source.between, begin, source.mark - 1)
+        if tag != VALUE_END:
+            return text(), tag
+        yield from source.blank()
+        tag = yield from source.choice(KEY, end, *(key + KEY_END for key in declared))
+        if not tag and source.ended:
+            if (yield from source.choice("</")):
+                yield from source.closer(end.removeprefix("</"))
+            if not (yield from source.ahead()):
+                return text(), ""
+        elif tag:
+            return text(), tag
