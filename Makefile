@@ -1,4 +1,5 @@
 # make run     set up what is needed, then hear a real model answer
+# make check   style, types and the tests that need no model: under a minute
 # make test    everything that must hold before a change goes in
 # make bench   speed and memory, as ratios measured side by side
 # make lint    style and types only
@@ -9,7 +10,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run test bench lint clean tools kernels chromium
+.PHONY: run check test bench lint clean tools kernels chromium
 
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules
@@ -32,6 +33,19 @@ run: .venv/runs
 	@echo "  $(BIN)/puna run qwen3:0.6b      a larger one, fetched from its registry"
 	@echo "  $(BIN)/puna ui                  the page in your browser"
 	@echo "  curl http://localhost:11434/api/tags"
+
+# Pure code: no Node, no network, no engine. The types are checked beside the tests, on another core.
+UNIT := tests/access tests/chat tests/scheduling/test_placement.py tests/test_documents.py tests/test_modelfile.py \
+	tests/test_rooms.py tests/test_settings.py \
+	$(addprefix tests/library/test_,f16.py gguf.py model.py names.py split.py)
+NOT_UNIT := grammars/test_patterns.py grammars/test_walks.py parsing/test_elements.py parsing/test_families.py \
+	parsing/test_stream.py
+
+check: .venv/tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright puna benchmarks & types=$$!; \
+		$(BIN)/pytest -q $(UNIT) $(addprefix --ignore=tests/chat/,$(NOT_UNIT)); wait $$types
 
 test: kernels lint $(CLIENTS)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(CHROMIUM)
 	$(BIN)/pytest
