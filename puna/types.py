@@ -22,16 +22,18 @@ class PunaError(Exception):
 class BadRequest(PunaError):
     """The request itself is wrong; the message names the field or option.
 
-    `field` is what inference's requests call it, where that is known: `tools`, `messages[0].images`,
-    `options.seed`. So a dialect can name its own. `code` is OpenAI's word for what is wrong with it.
+    `field` is what the request calls it, or what inference's requests do (`tools`, `messages[0].images`,
+    `options.seed`): each dialect has a table of its own names for those. `code` is OpenAI's word for what is
+    wrong with it.
     """
 
     status = 400
     code = "invalid_value"
 
-    def __init__(self, message: str, field: str = "") -> None:
+    def __init__(self, message: str, field: str = "", code: str = "") -> None:
         super().__init__(message)
         self.field = field
+        self.code = code or self.code
 
 
 class InvalidField(BadRequest):
@@ -43,6 +45,9 @@ class InvalidField(BadRequest):
 
 class InvalidName(BadRequest):
     """A model name that breaks the rules of `puna.library.names`."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, "model")
 
 
 class PromptTooLong(BadRequest):

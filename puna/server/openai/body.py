@@ -9,7 +9,8 @@ from starlette.requests import Request
 
 from puna.server.body import decoded
 from puna.server.fields import Fields
-from puna.server.openai.errors import Invalid, called
+from puna.server.openai.errors import called
+from puna.types import BadRequest
 
 Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 TextOrTokens = str | list[str | Token | list[Token]]
@@ -31,43 +32,43 @@ class Body(Fields, kw_only=True):
 
     @property
     def named(self) -> str:
-        """The model asked for. Raises Invalid when there is none."""
+        """The model asked for. Raises BadRequest when there is none."""
         if self.model:
             return self.model
-        raise Invalid("model", "model is required", "missing_required_parameter")
+        raise BadRequest("model is required", "model", "missing_required_parameter")
 
 
 B = TypeVar("B", bound=Body)
 
 
 async def asked(request: Request, kind: type[B]) -> B:
-    """The request's body. Raises BadRequest when it is malformed, Invalid for a field that is refused."""
+    """The request's body. Raises BadRequest when it is malformed, BadRequest for a field that is refused."""
     body = await decoded(request, kind)
     called(request, body.name_of)
     return permitted(body)
 
 
 def permitted(body: B) -> B:
-    """The body, if none of its fields is refused. Raises Invalid."""
+    """The body, if none of its fields is refused. Raises BadRequest."""
     for field, reason in body.refused.items():
         if getattr(body, field):
-            raise Invalid(field, f"{field} is not supported: {reason}", "unsupported_parameter")
+            raise BadRequest(f"{field} is not supported: {reason}", field, "unsupported_parameter")
     return body
 
 
 def texts_or_tokens(param: str, given: TextOrTokens | None) -> list[str | list[int]]:
-    """A field that is a text, texts, a list of token ids, or several, as a list. Raises Invalid."""
+    """A field that is a text, texts, a list of token ids, or several, as a list. Raises BadRequest."""
     if given is None or given == []:
-        raise Invalid(param, f"{param} is required", "missing_required_parameter")
+        raise BadRequest(f"{param} is required", param, "missing_required_parameter")
     if isinstance(given, str):
         return [given]
     if [] in given:
-        raise Invalid(f"{param}[{given.index([])}]", "a list of token ids is empty")
+        raise BadRequest("a list of token ids is empty", f"{param}[{given.index([])}]")
     tokens = [item for item in given if isinstance(item, int)]
     if not tokens:
         return [item for item in given if not isinstance(item, int)]
     if len(tokens) < len(given):
-        raise Invalid(param, f"{param} mixes token ids with texts or lists")
+        raise BadRequest(f"{param} mixes token ids with texts or lists", param)
     return [tokens]
 
 

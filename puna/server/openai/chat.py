@@ -13,7 +13,7 @@ from puna.inference import Answer, Call, ChatRequest, Piece, Rendered, Summary
 from puna.server.framing import EVENTS, Stream, Whole
 from puna.server.openai.answers import NOTHING, Told, gathered, said
 from puna.server.openai.body import asked
-from puna.server.openai.errors import Invalid, line
+from puna.server.openai.errors import line
 from puna.server.openai.messages import conversation
 from puna.server.openai.requests import ChatBody
 from puna.server.openai.responses import Identity, chat_logprobs, debug_info, encode, reason, usage
@@ -21,7 +21,7 @@ from puna.server.openai.streams import Pieces, streamed
 from puna.server.remote import Remote
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
-from puna.types import TokenLogprob
+from puna.types import BadRequest, TokenLogprob
 
 _ROLE = b'"delta":{"role":"assistant","content":""}'
 
@@ -48,7 +48,7 @@ async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
     """What all answers have in common. Raises BadRequest."""
     model = body.named
     if not body.messages:
-        raise Invalid("messages", "[] is too short - 'messages'", "missing_required_parameter")
+        raise BadRequest("[] is too short - 'messages'", "messages", "missing_required_parameter")
     body.check_stream()
     body.check_modalities()
     choice = body.choice()

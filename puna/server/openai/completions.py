@@ -14,7 +14,7 @@ from puna.server.content import unmarked
 from puna.server.framing import EVENTS, Stream, Whole
 from puna.server.openai.answers import NOTHING, Told, gathered, said
 from puna.server.openai.body import asked, is_tokens, texts_or_tokens
-from puna.server.openai.errors import Invalid, line
+from puna.server.openai.errors import line
 from puna.server.openai.requests import CompletionBody
 from puna.server.openai.responses import Identity, TextLogprobs, debug_info, encode, reason, usage
 from puna.server.openai.streams import Pieces, streamed
@@ -65,7 +65,7 @@ async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateR
             try:
                 text = await inference.detokenize(common.model, prompt)
             except BadRequest as error:
-                raise Invalid(error.field.replace("tokens", place), str(error)) from None
+                raise BadRequest(str(error), error.field.replace("tokens", place)) from None
             # Token ids are the whole prompt: no template is put around what they say.
             asks.append(replace(common, prompt=unmarked(text), tokens=prompt, raw=True))
         else:

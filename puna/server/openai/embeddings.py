@@ -11,9 +11,9 @@ from starlette.requests import Request
 from puna.inference import EmbedRequest, Inference
 from puna.server.framing import Whole
 from puna.server.openai.body import Body, TextOrTokens, asked, is_tokens, texts_or_tokens
-from puna.server.openai.errors import Invalid
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
+from puna.types import BadRequest
 
 _FORMATS = ("float", "base64")
 
@@ -38,9 +38,9 @@ async def embeddings(request: Request) -> Whole:
     written = (body.encoding_format or "float").lower()
     if written not in _FORMATS:
         message = f'invalid encoding_format "{body.encoding_format}": must be one of {", ".join(_FORMATS)}'
-        raise Invalid("encoding_format", message)
+        raise BadRequest(message, "encoding_format")
     if body.dimensions is not None and body.dimensions < 1:
-        raise Invalid("dimensions", f"dimensions must be at least 1, not {body.dimensions}")
+        raise BadRequest(f"dimensions must be at least 1, not {body.dimensions}", "dimensions")
     inference = rooms(request).inference
     ask = EmbedRequest(model=model, texts=inputs, dimensions=body.dimensions or 0)
     return Whole(_vectors(inference, ask, in_base64=written == "base64"))

@@ -14,19 +14,10 @@ from starlette.responses import Response
 
 from puna.access import AccessDenied, ModelForbidden, TooMany
 from puna.server.errors import JSON, abandoned, sentence
-from puna.types import BadRequest, InvalidField, InvalidName, NotFound, PunaError
+from puna.types import BadRequest, NotFound, PunaError
 
 Names = Callable[[str], str]
 """What the dialect calls a field of inference's requests, by what that calls it."""
-
-
-class Invalid(BadRequest):
-    """A field that is refused; `param` names it as the request does."""
-
-    def __init__(self, param: str, message: str, code: str = "invalid_value") -> None:
-        super().__init__(message)
-        self.param = param
-        self.code = code
 
 
 def called(request: Request, names: Names) -> None:
@@ -70,16 +61,10 @@ MIDDLEWARE = [Middleware(ExceptionMiddleware, handlers=_HANDLERS)]
 
 def _place(error: Exception, names: Names) -> tuple[str | None, str | None]:
     """The field that is wrong, and OpenAI's word for how."""
-    if isinstance(error, Invalid):
-        return error.param, error.code
     if isinstance(error, AccessDenied):
         return "model" if isinstance(error, ModelForbidden) else None, error.code
     if isinstance(error, NotFound):
         return "model", "model_not_found"
-    if isinstance(error, InvalidName):
-        return "model", error.code
-    if isinstance(error, InvalidField):
-        return error.field, error.code
     if isinstance(error, BadRequest) and error.field:
         return names(error.field), error.code
     return None, None

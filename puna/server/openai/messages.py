@@ -7,10 +7,9 @@ from typing import Any
 
 from puna.chat import called_with
 from puna.server.content import Url, assembled, picture, sound
-from puna.server.openai.errors import Invalid
 from puna.server.openai.parts import CallBody, MessageBody, PartBody
 from puna.server.remote import Remote
-from puna.types import Message
+from puna.types import BadRequest, Message
 
 _ROLES = {"developer": "system", "function": "tool"}
 """OpenAI's roles by those that templates know. Any other is the template's to take, as in Ollama."""
@@ -36,7 +35,7 @@ async def _message(place: str, turn: MessageBody, names: dict[str, str], remote:
     content = turn.content
     if content is None:
         if role != "assistant":
-            raise Invalid(f"{place}.content", f"{place}.content is required", "missing_required_parameter")
+            raise BadRequest(f"{place}.content is required", f"{place}.content", "missing_required_parameter")
         content = turn.refusal or ""
     text, images = await together(content, f"{place}.content", remote)
     call_id = turn.tool_call_id or ""
@@ -76,9 +75,9 @@ def _part(part: PartBody, place: str) -> str | bytes | Url:
         return sound(part.input_audio.data, f"{place}.input_audio.data")
     field = "text" if part.type in _TEXTS else "image_url" if part.type in _PICTURES else part.type
     if field in ("text", "image_url", "input_audio", "refusal"):
-        raise Invalid(f"{place}.{field}", f"{place}.{field} is required", "missing_required_parameter")
+        raise BadRequest(f"{place}.{field} is required", f"{place}.{field}", "missing_required_parameter")
     message = f'a content part of type "{part.type}" is not supported: only text, images and audio are'
-    raise Invalid(f"{place}.type", message, "unsupported_value")
+    raise BadRequest(message, f"{place}.type", "unsupported_value")
 
 
 def _call(index: int, call: CallBody) -> dict[str, Any]:

@@ -9,7 +9,6 @@ import msgspec
 
 from puna.inference import Think
 from puna.server.openai.body import Body, TextOrTokens
-from puna.server.openai.errors import Invalid
 from puna.server.openai.parts import (
     Function,
     MessageBody,
@@ -19,6 +18,7 @@ from puna.server.openai.parts import (
     ToolBody,
 )
 from puna.server.openai.tools import Choice, chosen, tool
+from puna.types import BadRequest
 
 _MOST = 2**63 - 1
 Seed = Annotated[int, msgspec.Meta(ge=-_MOST - 1, le=_MOST)]
@@ -63,10 +63,10 @@ class _TextBody(Body, kw_only=True):
 
     @property
     def choices(self) -> int:
-        """How many answers. Raises Invalid."""
+        """How many answers. Raises BadRequest."""
         if self.n is None or 1 <= self.n <= _MOST_CHOICES:
             return self.n or 1
-        raise Invalid("n", f"n must be between 1 and {_MOST_CHOICES}, not {self.n}")
+        raise BadRequest(f"n must be between 1 and {_MOST_CHOICES}, not {self.n}", "n")
 
     @property
     def with_usage(self) -> bool:
@@ -74,27 +74,27 @@ class _TextBody(Body, kw_only=True):
         return self.stream_options is not None and self.stream_options.include_usage is True
 
     def check_stream(self) -> None:
-        """Raises Invalid for options of a stream that is not asked for."""
+        """Raises BadRequest for options of a stream that is not asked for."""
         if self.stream_options is not None and not self.stream:
-            raise Invalid("stream_options", "stream_options is only allowed when stream is true")
+            raise BadRequest("stream_options is only allowed when stream is true", "stream_options")
 
     def bias(self) -> dict[int, float]:
-        """What is added to tokens' logits. Raises Invalid."""
+        """What is added to tokens' logits. Raises BadRequest."""
         for token, bias in (self.logit_bias or {}).items():
             if not _TOKEN.fullmatch(token):
-                raise Invalid("logit_bias", f'logit_bias must be by token id, which "{token}" is not')
+                raise BadRequest(f'logit_bias must be by token id, which "{token}" is not', "logit_bias")
             if not -100 <= bias <= 100:
-                raise Invalid("logit_bias", f"logit_bias must be between -100 and 100, not {bias:g}")
+                raise BadRequest(f"logit_bias must be between -100 and 100, not {bias:g}", "logit_bias")
         return {int(token): bias for token, bias in (self.logit_bias or {}).items()}
 
     def options(self, choice: int) -> dict[str, Any]:
-        """Ollama's options for one of the answers, each of which has a seed of its own. Raises Invalid.
+        """Ollama's options for one of the answers, each of which has a seed of its own. Raises BadRequest.
 
         Without a temperature or a top_p they are 1, whatever the model's parameters say, as in Ollama.
         """
         seed = None if self.seed is None else self.seed + choice
         if seed is not None and seed > _MOST:
-            raise Invalid("seed", f"seed must be an integer up to {_MOST - choice} for choice {choice}")
+            raise BadRequest(f"seed must be an integer up to {_MOST - choice} for choice {choice}", "seed")
         return {
             "temperature": 1.0 if self.temperature is None else self.temperature,
             "top_p": 1.0 if self.top_p is None else self.top_p,
@@ -147,7 +147,7 @@ class ChatBody(_TextBody, kw_only=True):
     web_search_options: Any = None
 
     def schema(self) -> dict[str, Any] | None:
-        """The JSON Schema that `response_format` asks for. Raises Invalid."""
+        """The JSON Schema that `response_format` asks for. Raises BadRequest."""
         wanted = self.response_format
         if wanted is None or wanted.type == "text":
             return None
@@ -155,17 +155,17 @@ class ChatBody(_TextBody, kw_only=True):
             return wanted.schema or {"type": "object"}
         if wanted.type != "json_schema":
             kinds = "text, json_object, json_schema"
-            raise Invalid(
-                "response_format.type",
+            raise BadRequest(
                 f'invalid response_format type "{wanted.type}": must be one of {kinds}',
+                "response_format.type",
             )
         if wanted.json_schema is None or wanted.json_schema.schema is None:
             missing = "response_format.json_schema.schema"
-            raise Invalid(missing, f"missing required parameter: {missing}", "missing_required_parameter")
+            raise BadRequest(f"missing required parameter: {missing}", missing, "missing_required_parameter")
         return wanted.json_schema.schema
 
     def think(self) -> Think:
-        """Whether, or how much, the model reasons. Raises Invalid for an unknown effort."""
+        """Whether, or how much, the model reasons. Raises BadRequest for an unknown effort."""
         if self.reasoning:
             return think("reasoning.effort", self.reasoning.effort)
         if self.reasoning_effort:
@@ -179,7 +179,7 @@ class ChatBody(_TextBody, kw_only=True):
         return bool(self.functions) and not self.tools
 
     def choice(self) -> Choice:
-        """The tools and the choice among them. Raises Invalid."""
+        """The tools and the choice among them. Raises BadRequest."""
         if not self.legacy:
             return chosen(
                 [_function(index, one) for index, one in enumerate(self.tools or ())], self.tool_choice
@@ -191,18 +191,18 @@ class ChatBody(_TextBody, kw_only=True):
         )
 
     def likeliest(self) -> int | None:
-        """How many likeliest tokens to report for each token; None for no report. Raises Invalid."""
+        """How many likeliest tokens to report for each token; None for no report. Raises BadRequest."""
         if not self.logprobs:
             if self.top_logprobs:
-                raise Invalid("top_logprobs", "top_logprobs is only allowed when logprobs is true")
+                raise BadRequest("top_logprobs is only allowed when logprobs is true", "top_logprobs")
             return None
         return _likeliest("top_logprobs", self.top_logprobs or 0)
 
     def check_modalities(self) -> None:
-        """Raises Invalid when the answer should be anything but text."""
+        """Raises BadRequest when the answer should be anything but text."""
         for modality in self.modalities or ():
             if modality != "text":
-                raise Invalid("modalities", f'invalid modality "{modality}": models here answer with text')
+                raise BadRequest(f'invalid modality "{modality}": models here answer with text', "modalities")
 
     def _limit(self) -> int | None:
         if self.max_completion_tokens is not None:
@@ -220,7 +220,7 @@ class CompletionBody(_TextBody, kw_only=True):
     best_of: int | None = None
 
     def likeliest(self) -> int | None:
-        """How many likeliest tokens to report for each token; None for no report. Raises Invalid."""
+        """How many likeliest tokens to report for each token; None for no report. Raises BadRequest."""
         if self.logprobs is None:
             return None
         return _likeliest("logprobs", self.logprobs)
@@ -236,47 +236,47 @@ class CompletionBody(_TextBody, kw_only=True):
         return self.max_tokens == 0
 
     def check_suffix(self) -> None:
-        """Raises Invalid when the prompt's probabilities are wanted of a text with a gap in it."""
+        """Raises BadRequest when the prompt's probabilities are wanted of a text with a gap in it."""
         if self.suffix and self.reports_prompt:
-            raise Invalid("suffix", "suffix and echo with logprobs exclude each other")
+            raise BadRequest("suffix and echo with logprobs exclude each other", "suffix")
 
     def _limit(self) -> int | None:
         return None if self.silent else super()._limit()
 
     def check_best_of(self) -> None:
-        """Raises Invalid when more answers should be made than given."""
+        """Raises BadRequest when more answers should be made than given."""
         if self.best_of is not None and self.best_of != self.choices:
-            raise Invalid("best_of", "best_of is not supported unless it equals n")
+            raise BadRequest("best_of is not supported unless it equals n", "best_of")
 
 
 def think(param: str, effort: str | None) -> Think:
-    """How much to reason, by OpenAI's words and Ollama's. Raises Invalid for any other."""
+    """How much to reason, by OpenAI's words and Ollama's. Raises BadRequest for any other."""
     if not effort:
         return None
     if effort not in _EFFORTS:
         message = f'invalid reasoning value: "{effort}" (must be one of {", ".join(_EFFORTS)})'
-        raise Invalid(param, message)
+        raise BadRequest(message, param)
     return _EFFORTS[effort]
 
 
 def _function(index: int, given: ToolBody) -> dict[str, Any]:
     if given.type != "function":
         message = f'invalid tool type "{given.type}": only functions are supported'
-        raise Invalid(f"tools[{index}].type", message)
+        raise BadRequest(message, f"tools[{index}].type")
     if given.function:
         return tool(given.function)
     if given.name is None:
-        raise Invalid(f"tools[{index}].function", "a tool needs a function", "missing_required_parameter")
+        raise BadRequest("a tool needs a function", f"tools[{index}].function", "missing_required_parameter")
     return tool(Function(given.name, given.description, given.parameters))
 
 
 def _at_least_one(param: str, limit: int | None) -> int | None:
     if limit is None or limit >= 1 or limit == _UNLIMITED:
         return limit
-    raise Invalid(param, f"{param} must be at least 1, or -1 for no limit, not {limit}")
+    raise BadRequest(f"{param} must be at least 1, or -1 for no limit, not {limit}", param)
 
 
 def _likeliest(param: str, count: int) -> int:
     if 0 <= count <= _MOST_LIKELIEST:
         return count
-    raise Invalid(param, f"{param} must be between 0 and {_MOST_LIKELIEST}, not {count}")
+    raise BadRequest(f"{param} must be between 0 and {_MOST_LIKELIEST}, not {count}", param)

@@ -7,8 +7,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 
 from puna.server.fields import Fields, named
-from puna.server.openai.errors import Invalid
 from puna.server.openai.parts import Function
+from puna.types import BadRequest
 
 Way = Literal["auto", "none", "required"]
 Tools = list[dict[str, Any]]
@@ -40,7 +40,7 @@ def tool(function: Function) -> dict[str, Any]:
 
 
 def chosen(tools: Tools, wanted: str | dict[str, Any] | None) -> Choice:
-    """The tools and the `tool_choice` among them. Raises Invalid.
+    """The tools and the `tool_choice` among them. Raises BadRequest.
 
     Chat completions say {"type": "function", "function": {"name": …}} where responses say
     {"type": "function", "name": …}; either is understood.
@@ -95,5 +95,5 @@ def _read(given: dict[str, Any], kind: type[T]) -> T:
         raise _wrong(str(error)) from None
 
 
-def _wrong(reason: str) -> Invalid:
-    return Invalid("tool_choice", f"invalid tool_choice: {reason}")
+def _wrong(reason: str) -> BadRequest:
+    return BadRequest(f"invalid tool_choice: {reason}", "tool_choice")

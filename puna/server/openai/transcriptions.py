@@ -18,11 +18,11 @@ from puna.server.forms import form
 from puna.server.framing import EVENTS, Stream, Whole
 from puna.server.openai.answers import Told, gathered
 from puna.server.openai.body import Body, permitted
-from puna.server.openai.errors import Invalid, called, line
+from puna.server.openai.errors import called, line
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
-from puna.types import Message
+from puna.types import BadRequest, Message
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -61,17 +61,17 @@ class TranscriptionBody(Body, kw_only=True):
 
     @property
     def form(self) -> str:
-        """How the transcript is to be told. Raises Invalid."""
+        """How the transcript is to be told. Raises BadRequest."""
         wanted = self.response_format or "json"
         if wanted in _TIMED:
-            raise Invalid(
-                "response_format",
+            raise BadRequest(
                 f'response_format "{wanted}" is not supported: models here do not say when a word was spoken',
+                "response_format",
             )
         if wanted not in _TRANSCRIPTS:
-            raise Invalid(
-                "response_format",
+            raise BadRequest(
                 f'invalid response_format "{wanted}": must be one of {", ".join(_TRANSCRIPTS)}',
+                "response_format",
             )
         return wanted
 
@@ -91,7 +91,7 @@ async def transcriptions(request: Request) -> Stream | Whole:
     called(request, body.name_of)
     model = body.named
     if body.file is None:
-        raise Invalid("file", "file is required", "missing_required_parameter")
+        raise BadRequest("file is required", "file", "missing_required_parameter")
     wanted = body.form
     heard = await asyncio.to_thread(sound, body.file, "file")
     ask = ChatRequest(

@@ -12,7 +12,7 @@ from puna.server.fields import Fields, named
 from puna.server.openai.parts import Function
 from puna.server.openai.requests import think
 from puna.server.openai.tools import Tools, chosen, tool
-from puna.server.responses.errors import Invalid
+from puna.server.responses.errors import invalid
 from puna.server.responses.items import ADDING, CUSTOM, SEARCH, Place, qualified
 from puna.server.responses.requests import DEFAULT, PromptBody, ResponsesBody
 from puna.types import Message
@@ -35,7 +35,7 @@ class Offer(NamedTuple):
 
 
 def offered(body: PromptBody) -> Offer:
-    """What `body` has in `tools`, and in the items that hold some. Raises Invalid."""
+    """What `body` has in `tools`, and in the items that hold some. Raises BadRequest."""
     lists = [("tools", body.tools or [])]
     if isinstance(body.input, list):
         lists += [
@@ -56,7 +56,7 @@ def offered(body: PromptBody) -> Offer:
 
 
 def asked(body: PromptBody, messages: list[Message], tools: Tools) -> ChatRequest:
-    """What `body` asks for, at the end of `messages`. Raises Invalid."""
+    """What `body` asks for, at the end of `messages`. Raises BadRequest."""
     choice = chosen(tools, body.tool_choice)
     if body.instructions:
         messages = [Message(role="system", content=unmarked(body.instructions)), *messages]
@@ -83,7 +83,7 @@ def _schema(body: PromptBody) -> dict[str, Any] | None:
     if form.type == "json_object":
         return {"type": "object"}
     if form.schema is None:
-        raise Invalid("text.format.schema", "is needed for a json_schema", "missing_required_parameter")
+        raise invalid("text.format.schema", "is needed for a json_schema", "missing_required_parameter")
     return form.schema
 
 
@@ -140,7 +140,7 @@ def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple
         nested = given.get("function")
         function = _read(place, nested if isinstance(nested, dict) else given, Function)
     else:
-        raise Invalid(place, f'a tool of type "{kind}" is not supported', "unsupported_value")
+        raise invalid(place, f'a tool of type "{kind}" is not supported', "unsupported_value")
     name = qualified(namespace, function.name)
     known = msgspec.structs.replace(function, name=name)
     return [(known, Place(namespace, function.name, kind))]
@@ -161,4 +161,4 @@ def _read(place: str, given: Any, kind: type[T]) -> T:
     try:
         return msgspec.convert(named(given, kind), kind)
     except msgspec.ValidationError as error:
-        raise Invalid(place, str(error)) from None
+        raise invalid(place, str(error)) from None

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from puna.server.openai import errors
-from puna.types import PunaError
+from puna.types import BadRequest, PunaError
 
 
-class Invalid(errors.Invalid):
+def invalid(field: str, reason: str, code: str = "") -> BadRequest:
     """A field that is refused; the message begins with it."""
-
-    def __init__(self, param: str, message: str, code: str = "invalid_value") -> None:
-        super().__init__(param, f"{param}: {message}", code)
+    return BadRequest(f"{field}: {reason}", field, code)
 
 
 class Unknown(PunaError):
@@ -22,18 +19,20 @@ class Unknown(PunaError):
         super().__init__(f"Response with id '{id}' not found.")
 
 
-class UnknownItem(errors.Invalid):
+class UnknownItem(BadRequest):
     """An item that is of no kept answer, or no more."""
 
     status = 404
+    code = "item_not_found"
 
-    def __init__(self, param: str, id: str) -> None:
-        super().__init__(param, f"Item with id '{id}' not found.", "item_not_found")
+    def __init__(self, field: str, id: str) -> None:
+        super().__init__(f"Item with id '{id}' not found.", field)
 
 
-class UnknownPrevious(errors.Invalid):
+class UnknownPrevious(BadRequest):
     """The answer to go on from is not kept, or no more."""
 
+    code = "previous_response_not_found"
+
     def __init__(self, id: str) -> None:
-        message = f"Previous response with id '{id}' not found."
-        super().__init__("previous_response_id", message, "previous_response_not_found")
+        super().__init__(f"Previous response with id '{id}' not found.", "previous_response_id")

@@ -14,7 +14,7 @@ from puna.inference import Call
 from puna.server.content import unmarked
 from puna.server.openai.messages import contents, together
 from puna.server.remote import Remote
-from puna.server.responses.errors import Invalid
+from puna.server.responses.errors import invalid
 from puna.server.responses.requests import Item
 from puna.types import Message
 
@@ -50,7 +50,7 @@ class Place(NamedTuple):
 
 
 async def messages(given: str | list[Item], before: Sequence[Message], remote: Remote) -> list[Message]:
-    """The messages of `given`, which follow on `before`. Raises Invalid naming what cannot be read.
+    """The messages of `given`, which follow on `before`. Raises BadRequest naming what cannot be read.
 
     What the model thought, said and called in a row is one message.
     """
@@ -81,7 +81,7 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
             role = "user" if item.role == "user" else "system"
             found.append(Message(role=role, content=content, images=images))
         elif kind not in ADDING:
-            raise Invalid(place, f'an item of type "{kind}" is not supported', "unsupported_value")
+            raise invalid(place, f'an item of type "{kind}" is not supported', "unsupported_value")
     return found
 
 
@@ -129,7 +129,7 @@ def _thought(item: Item) -> str:
 def _called(item: Item, index: int, place: str) -> dict[str, Any]:
     given = SEARCH if item.type == "tool_search_call" else item.name
     if not item.call_id or not given:
-        raise Invalid(place, f"a {item.type} needs a call_id and a name")
+        raise invalid(place, f"a {item.type} needs a call_id and a name")
     name = qualified(item.namespace, given)
     if item.type == "custom_tool_call":
         return call(item.call_id, index, name, {"input": item.input or ""})
@@ -138,13 +138,13 @@ def _called(item: Item, index: int, place: str) -> dict[str, Any]:
 
 async def _result(item: Item, place: str, names: dict[str, str], remote: Remote) -> Message:
     if not item.call_id:
-        raise Invalid(place, f"a {item.type} needs a call_id")
+        raise invalid(place, f"a {item.type} needs a call_id")
     output = item.output if item.output is not None else ""
     if item.type == "tool_search_output":
         # It is told of them as of all others.
         output = ", ".join(_names(item.tools or ())) or "no tools were found"
     if isinstance(output, dict):
-        raise Invalid(f"{place}.output", "must be text or a list of parts")
+        raise invalid(f"{place}.output", "must be text or a list of parts")
     content, images = await together(output, f"{place}.output", remote)
     name = names.get(item.call_id) or item.name or ""
     return Message(role="tool", content=content, images=images, tool_name=name, tool_call_id=item.call_id)
@@ -162,7 +162,7 @@ def _names(tools: Sequence[dict[str, Any]], namespace: str = "") -> Iterator[str
 def _text(item: Item, place: str) -> str:
     parts = contents(item.content or "", f"{place}.content")
     if not all(isinstance(part, str) for part in parts):
-        raise Invalid(f"{place}.content", "an assistant's message holds only text")
+        raise invalid(f"{place}.content", "an assistant's message holds only text")
     return unmarked("".join(part for part in parts if isinstance(part, str)))
 
 

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from puna.server.fields import Fields
 from puna.server.openai.parts import PartBody
 from puna.server.openai.requests import Limit
-from puna.server.responses.errors import Invalid
+from puna.server.responses.errors import invalid
 
 DEFAULT = 1.0
 """Of `temperature` and `top_p`, as in OpenAI's API."""
@@ -115,16 +115,16 @@ def name_of(field: str) -> str:
 
 
 def check(body: PromptBody) -> None:
-    """Raises Invalid naming the field that is wrong or cannot be served."""
+    """Raises BadRequest naming the field that is wrong or cannot be served."""
     for name in REFUSED:
         if getattr(body, name, None):
-            raise Invalid(name, "not supported", "unsupported_parameter")
+            raise invalid(name, "not supported", "unsupported_parameter")
     if not body.model:
-        raise Invalid("model", "must not be empty", "missing_required_parameter")
+        raise invalid("model", "must not be empty", "missing_required_parameter")
     if not body.input and not body.previous_response_id:
-        raise Invalid("input", "must not be empty", "missing_required_parameter")
+        raise invalid("input", "must not be empty", "missing_required_parameter")
     if isinstance(body, ResponsesBody):
         if body.max_output_tokens is not None and body.max_output_tokens < 1:
-            raise Invalid("max_output_tokens", "must be 1 or more")
+            raise invalid("max_output_tokens", "must be 1 or more")
         if body.top_logprobs is not None and not 0 <= body.top_logprobs <= 20:
-            raise Invalid("top_logprobs", "must be between 0 and 20")
+            raise invalid("top_logprobs", "must be between 0 and 20")

@@ -19,7 +19,7 @@ from puna.server.framing import COMMENT, EVENTS, Framing, Stream, Whole
 from puna.server.methods import Only
 from puna.server.openai.errors import MIDDLEWARE, called
 from puna.server.responses.asking import Offer, asked, offered
-from puna.server.responses.errors import Invalid
+from puna.server.responses.errors import invalid
 from puna.server.responses.events import Events
 from puna.server.responses.items import messages
 from puna.server.responses.reply import begun
@@ -68,7 +68,7 @@ async def input_tokens(request: Request) -> Response:
 
 async def retrieve(request: Request) -> Response:
     if request.query_params.get("stream") == "true":
-        raise Invalid("stream", "an answer that was kept comes whole", "unsupported_parameter")
+        raise invalid("stream", "an answer that was kept comes whole", "unsupported_parameter")
     return Response(_store(request).get(request.path_params["id"]).body, media_type=JSON)
 
 

@@ -11,7 +11,6 @@ import pytest
 from puna.chat import PICTURE
 from puna.inference import ChatRequest
 from puna.server.body import decode
-from puna.server.openai import errors as openai
 from puna.server.remote import Remote
 from puna.server.responses.asking import asked, offered
 from puna.server.responses.items import CUSTOM, messages, sealed
@@ -326,16 +325,16 @@ BAD_ITEMS: list[tuple[dict[str, Any], str]] = [
 
 @pytest.mark.parametrize(("fields", "param"), BAD)
 def test_what_is_wrong_is_named(fields: dict[str, Any], param: str):
-    with pytest.raises(openai.Invalid) as refusal:
+    with pytest.raises(BadRequest) as refusal:
         request(**fields)
-    assert refusal.value.param == param
+    assert refusal.value.field == param
 
 
 @pytest.mark.parametrize(("item", "param"), BAD_ITEMS)
 async def test_an_item_that_cannot_be_read_is_named(item: dict[str, Any], param: str):
-    with pytest.raises(openai.Invalid) as refusal:
+    with pytest.raises(BadRequest) as refusal:
         await turns(item)
-    assert refusal.value.param == param
+    assert refusal.value.field == param
 
 
 async def test_a_picture_that_is_none_is_refused():

@@ -18,10 +18,10 @@ from typing_extensions import get_type_hints  # typing's keeps Required[…] bef
 from puna.server.body import decode
 from puna.server.remote import Remote
 from puna.server.responses.asking import HOSTED, offered
-from puna.server.responses.errors import Invalid
 from puna.server.responses.items import HISTORY, messages
 from puna.server.responses.requests import IGNORED, REFUSED, Item, ResponsesBody, check
 from puna.server.responses.store import Kept, Store
+from puna.types import BadRequest
 from tests.conftest import REPOSITORY
 
 _ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)
@@ -68,9 +68,9 @@ def test_fields():
     for field in IGNORED:
         body(**{field: {"any": "thing"}})
     for field in REFUSED:
-        with pytest.raises(Invalid) as refusal:
+        with pytest.raises(BadRequest) as refusal:
             body(**{field: True if field == "background" else {"any": "thing"}})
-        assert refusal.value.param == field
+        assert refusal.value.field == field
 
 
 @pytest.mark.parametrize("parameters", _CLIENT)
@@ -106,7 +106,7 @@ def test_tools():
     assert named("Tools", "ignored") == set(HOSTED)
     assert offered(body(tools=[{"type": kind} for kind in HOSTED])).tools == []
     for kind in named("Tools", "refused"):
-        with pytest.raises(Invalid, match=kind):
+        with pytest.raises(BadRequest, match=kind):
             offered(body(tools=[{"type": kind, "name": "x"}]))
 
 
@@ -125,5 +125,5 @@ async def test_items():
     for kind in HISTORY:
         assert await messages(body(input=[{"type": kind, "id": "x"}]).input or [], [], Remote()) == []
     for kind in named("Items", "refused"):
-        with pytest.raises(Invalid, match=kind):
+        with pytest.raises(BadRequest, match=kind):
             await messages(body(input=[{"type": kind, "id": "x"}]).input or [], [], Remote())

@@ -92,7 +92,7 @@ def test_references_are_the_items_they_mean_while_their_answer_is_kept():
     for gone in (Item(type=REFERENCE, id="msg"), Item(type=REFERENCE)):
         with pytest.raises(UnknownItem) as refusal:
             store.recalled([said, gone])
-        assert refusal.value.param == "input[1]"
+        assert refusal.value.field == "input[1]"
 
 
 def test_what_is_larger_than_all_the_room_takes_no_others():
