@@ -105,6 +105,8 @@ class Settings:
     """OLLAMA_API_KEY: what a client shows to the server."""
     drain: float = 20.0
     """PUNA_DRAIN: seconds that answers may go on after the server was told to stop."""
+    log_json: bool = False
+    """PUNA_LOG=json: the log is JSON, an object a line."""
     kernels: str = ""
     """PUNA_KERNELS: "0" leaves all products to libllama; a variant's name ("avx2") keeps to it."""
 
@@ -153,6 +155,7 @@ class Settings:
             open=_truth(get("PUNA_OPEN")),
             api_key=get("OLLAMA_API_KEY"),
             drain=_seconds(get("PUNA_DRAIN"), cls.drain),
+            log_json=get("PUNA_LOG").lower() == "json",
             kernels=get("PUNA_KERNELS"),
         )
 

@@ -22,6 +22,7 @@ Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 Count = Annotated[int, msgspec.Meta(ge=0)]
 
 _MARK = "puna"
+_LONGEST_NAME = 100
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -45,6 +46,8 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     """Keys with the same word here share cached prefixes; others never do."""
 
     def __post_init__(self) -> None:
+        if not (0 < len(self.name) <= _LONGEST_NAME and self.name.isprintable()):
+            raise ValueError(f"a name has 1 to {_LONGEST_NAME} printable characters")
         for model in self.models:
             try:
                 _pattern(model)

@@ -95,6 +95,8 @@ class Inference:
             request, model, lease = asked.request, asked.model, asked.lease
             trace.leased(lease.load_ns, asked.composed.text, len(asked.composed.images))
             raw = isinstance(request, GenerateRequest) and request.raw
+            waited, loading = (perf_counter_ns() - started) / 1e6, lease.load_ns / 1e6
+            _log.debug("%s is ready after %.1f ms, %.1f of them loading", model.name, waited, loading)
             job, reading = await asked.job()
             first_ns = 0
             async with aclosing(_counted(lease.engine.generate(job))) as steps:
@@ -242,13 +244,17 @@ async def _counted(
             async for step in steps:
                 if isinstance(step, Begun):
                     spent = step.prompt_tokens
+                    _log.debug("%d tokens of prompt, %d of them cached", spent, step.cached_tokens)
                 elif isinstance(step, Delta):
                     spent += step.tokens
                 else:
                     spent = step.prompt_tokens + step.eval_tokens
+                    times = step.prompt_ns / 1e6, step.eval_ns / 1e6
+                    _log.debug("ended by %s: prompt %.1f ms, answer %.1f ms", step.reason, *times)
                 yield step
     finally:
         who.spend(spent)
+        _log.debug("%d tokens of prompt and answer together", spent)
 
 
 def shortened(vector: list[float], dimensions: int) -> list[float]:

@@ -157,6 +157,11 @@ class Scheduler:
         return len(self._waiting) + self._fleet.excess
 
     @property
+    def stopping(self) -> bool:
+        """Newcomers are refused."""
+        return self._stopping
+
+    @property
     def unfinished(self) -> int:
         """Requests that are being served, or wait for it."""
         return len(self._waiting) + self._fleet.leases

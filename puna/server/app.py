@@ -16,7 +16,7 @@ from puna.engine import start
 from puna.inference import Inference
 from puna.library import USUAL, Library
 from puna.scheduling import Scheduler
-from puna.server import anthropic, metrics, native, openai, openapi, page, responses
+from puna.server import anthropic, health, metrics, native, openai, openapi, page, responses
 from puna.server.access import Access, is_loopback
 from puna.server.errors import HANDLERS
 from puna.server.keys import Keyed, written_down
@@ -34,6 +34,7 @@ from puna.types import PunaError
 # OpenAI's paths last, for whatever else is under /v1 is refused in its words.
 ROUTES = [
     *native.routes,
+    *health.routes,
     *metrics.routes,
     *anthropic.routes,
     *responses.routes,

@@ -1,8 +1,15 @@
-"""One line in the log for each request, in the form of Ollama's."""
+"""Each request's id and its line in the log, which has the form of Ollama's.
+
+The id is the client's `x-request-id` if it has one, and goes back as that header. Whatever is logged on a
+request's way names it: see `puna.server.logged`.
+"""
 
 from __future__ import annotations
 
 import logging
+import re
+import secrets
+from contextvars import ContextVar
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -12,6 +19,12 @@ _log = logging.getLogger(__name__)
 _GONE = 499
 """The status of a request whose client went away before there was one, as nginx has it."""
 
+_ID = re.compile(rb"[\w.:/+=@-]{1,128}")
+"""What is taken over: nothing that could end a line or a header."""
+
+request_id: ContextVar[str] = ContextVar("request_id", default="")
+"""Of the request at hand."""
+
 
 class Log:
     """ASGI middleware."""
@@ -20,24 +33,54 @@ class Log:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or not _log.isEnabledFor(logging.INFO):
+        if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = perf_counter()
         status = _GONE
+        name = _given(scope["headers"]) or f"req_{secrets.token_hex(8)}".encode()
+        request_id.set(name.decode())
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
+                message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", name)]}
             await send(message)
 
         try:
             await self._app(scope, receive, sending)
         finally:
-            took = _duration(perf_counter() - began)
-            client = (scope.get("client") or ("",))[0]
-            _log.info('| %3d | %11s | %15s | %-7s "%s"', status, took, client, scope["method"], scope["path"])
+            _tell(scope, status, perf_counter() - began)
+
+
+def _given(headers: list[tuple[bytes, bytes]]) -> bytes:
+    given = next((value for name, value in headers if name == b"x-request-id"), b"")
+    return given if _ID.fullmatch(given) else b""
+
+
+def _tell(scope: Scope, status: int, seconds: float) -> None:
+    if not _log.isEnabledFor(logging.INFO):
+        return
+    facts = {
+        "status": status,
+        "seconds": round(seconds, 6),
+        "client": (scope.get("client") or ("",))[0],
+        "method": scope["method"],
+        # A path may hold line ends, which would forge lines.
+        "path": scope["path"].encode("unicode_escape").decode(),
+        "key": scope.get("caller", ""),
+    }
+    _log.info(
+        '| %3d | %11s | %15s | %-7s "%s"%s',
+        status,
+        _duration(seconds),
+        facts["client"],
+        facts["method"],
+        facts["path"],
+        f" key={facts['key']}" if facts["key"] else "",
+        extra={"facts": facts},
+    )
 
 
 def _duration(seconds: float) -> str:

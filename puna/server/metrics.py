@@ -27,6 +27,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from puna.access import caller
 from puna.inference import Observer, Summary
 from puna.scheduling import Scheduler
 from puna.server.paths import Path, paths
@@ -52,6 +53,15 @@ class Metrics(Observer):
         registry = self.registry = CollectorRegistry()
         self.requests = Counter(
             "puna_http_requests", "Requests answered.", ["method", "path", "status"], registry=registry
+        )
+        self.by_key = Counter(
+            "puna_key_requests", "Requests answered, by key.", ["key", "status"], registry=registry
+        )
+        self._key_tokens = Counter(
+            "puna_key_tokens",
+            "Tokens of prompts and answers, by key.",
+            ["key"],
+            registry=registry,
         )
         self.running = Gauge("puna_http_requests_running", "Requests being answered.", registry=registry)
         self._waiting = Gauge(
@@ -122,6 +132,7 @@ class Metrics(Observer):
         self._prompt.labels(model).inc(summary.prompt_tokens)
         self._cached.labels(model).inc(summary.cached_tokens)
         self._answer.labels(model).inc(summary.eval_tokens)
+        self._spent(summary.prompt_tokens + summary.eval_tokens)
         if first_ns:
             self._first.labels(model).observe(first_ns / 1e9)
         if summary.eval_ns:
@@ -129,6 +140,11 @@ class Metrics(Observer):
 
     def embedded(self, model: str, tokens: int) -> None:
         self._embedded.labels(model).inc(tokens)
+        self._spent(tokens)
+
+    def _spent(self, tokens: int) -> None:
+        if name := caller().name:
+            self._key_tokens.labels(name).inc(tokens)
 
 
 class _Models(Collector):
@@ -189,6 +205,8 @@ class Measured:
             metrics.running.dec()
             method = method if method in _METHODS else _OTHER
             metrics.requests.labels(method, path, status).inc()
+            if key := scope.get("caller"):
+                metrics.by_key.labels(key, status).inc()
 
     def _template(self, scope: Scope) -> str:
         if not self._paths:

@@ -138,7 +138,9 @@ class Remote:
             async with self._turns:
                 return await asyncio.wait_for(self._followed(_parsed(url), _PAGE), SECONDS)
         except (_Failed, _Exhausted, asyncio.TimeoutError) as error:
-            _log.info("nothing from %s: %s", url[:_SHOWN], str(error) or "it took too long")
+            # The query may hold what is nobody else's.
+            shown = url.partition("?")[0][:_SHOWN]
+            _log.info("nothing from %s: %s", shown, str(error) or "it took too long")
             where = "" if self._private else " at a public address"
             what = f"it must be a page or a text of at most {LARGEST >> 20} MB{where}"
             raise InvalidField("url", f'cannot fetch "{url[:_SHOWN]}": {what}') from None

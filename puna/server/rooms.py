@@ -37,6 +37,11 @@ class Rooms:
         self.pulls.close()
         await self.scheduler.drain()
 
+    @property
+    def stopping(self) -> bool:
+        """Requests that come now are refused."""
+        return self.scheduler.stopping
+
     async def close(self) -> None:
         """End every engine and every pull: who waits for one gets an error. May be called twice."""
         self.pulls.close()

@@ -11,11 +11,14 @@ from typing import TYPE_CHECKING, NoReturn
 
 from puna import __version__
 from puna.server.access import is_loopback
+from puna.server.logged import begin_log
 from puna.settings import Settings
 from puna.types import PunaError
 
 if TYPE_CHECKING:
     from uvicorn import Server
+
+_log = logging.getLogger(__name__)
 
 _FAREWELL = 5
 """Seconds that requests have to send their last line once the engines are closed."""
@@ -26,11 +29,7 @@ def serve(settings: Settings) -> None:
 
     A second signal does not wait for the answers. Exits with 1 when it cannot bind.
     """
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.DEBUG if settings.debug else logging.INFO,
-        format="%(asctime)s %(levelname)s %(message)s",
-    )
+    begin_log(debug=settings.debug, json=settings.log_json)
     listener = _bind(settings.host, settings.port)
     # uvicorn raises the signal that ended it again, for whoever set it before; this makes that a clean exit.
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -41,8 +40,8 @@ def serve(settings: Settings) -> None:
         sys.exit(f"Error: {error}")
     listener.listen(2048)
     for line in exposure(settings):
-        print(line, file=sys.stderr, flush=True)
-    print(f"Listening on {_address(listener)} (version {__version__})", file=sys.stderr, flush=True)
+        _log.warning(line)
+    _log.info("Listening on %s (version %s)", _address(listener), __version__)
     server.run(sockets=[listener])
 
 
@@ -54,9 +53,9 @@ def exposure(settings: Settings) -> list[str]:
     if not settings.open:
         shut = "Nobody may pull, create, copy, push or delete models; PUNA_OPEN=1 would let everybody."
     return [
-        "WARNING: Other machines reach this server, and it asks for no key: they all may use its models.",
-        f"WARNING: {shut}",
-        "WARNING: To ask for keys: puna keys create NAME --scope infer --scope manage "
+        "Other machines reach this server, and it asks for no key: they all may use its models.",
+        shut,
+        "To ask for keys: puna keys create NAME --scope infer --scope manage "
         f"(in a container: docker exec CONTAINER puna keys create …). They are kept in {settings.keys}.",
     ]
 

@@ -100,6 +100,12 @@ def test_what_a_key_cannot_have_is_refused(wrong: dict[str, object]):
         new_key("ann", **wrong)
 
 
+@pytest.mark.parametrize("name", ["", "x" * 101, "two\nlines", "\x1b[31m", "\0"])
+def test_a_name_can_be_shown_in_a_line(name: str):
+    with pytest.raises(BadRequest):
+        new_key(name)
+
+
 def test_an_owner_is_the_key_or_its_group():
     ann, bob = (new_key(name, share="team")[0] for name in ("ann", "bob"))
     alone, other = (new_key(name)[0] for name in ("ann", "bob"))

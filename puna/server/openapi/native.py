@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -33,6 +33,10 @@ _DIGEST = (("digest", "^sha256:[0-9a-f]{64}$"),)
 class Version(msgspec.Struct):
     version: str
     puna: str
+
+
+class Health(msgspec.Struct):
+    status: Literal["ok", "stopping"]
 
 
 class Tags(msgspec.Struct):
@@ -190,6 +194,8 @@ OPERATIONS = [
     _store("/api/delete", "Remove a model", DeleteBody, method="DELETE"),
     _get("/", _SERVER, "Whether the server runs", str, media=(TEXT,)),
     _get("/api/version", _SERVER, "Which versions the server has", Version),
+    _get("/healthz", _SERVER, "That the server runs", Health),
+    _get("/readyz", _SERVER, "Whether the server takes requests", Health, refusals=(503,)),
     _get("/metrics", _SERVER, "What the server does, for Prometheus", str, media=(TEXT,)),
     _get("/openapi.json", _SERVER, "This description", dict[str, Any]),
     _get("/docs", _SERVER, "This description as a page", str, media=("text/html",)),

@@ -1,0 +1,31 @@
+"""GET /healthz and /readyz, for whoever starts servers and sends them requests.
+
+Neither looks at a model or at the disk: both answer in the time of any small request.
+"""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from puna.server.errors import JSON
+from puna.server.rooms import rooms
+
+_OK = b'{"status":"ok"}'
+_STOPPING = b'{"status":"stopping"}'
+
+
+async def alive(request: Request) -> Response:
+    """The server runs: while it stops, too."""
+    return Response(_OK, media_type=JSON)
+
+
+async def ready(request: Request) -> Response:
+    """The server takes requests; 503 once it was told to stop."""
+    if rooms(request).stopping:
+        return Response(_STOPPING, 503, media_type=JSON)
+    return Response(_OK, media_type=JSON)
+
+
+routes = [Route("/healthz", alive), Route("/readyz", ready)]
