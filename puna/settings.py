@@ -105,6 +105,8 @@ class Settings:
     """OLLAMA_API_KEY: what a client shows to the server."""
     drain: float = 20.0
     """PUNA_DRAIN: seconds that answers may go on after the server was told to stop."""
+    registries: tuple[str, ...] = ("*",)
+    """PUNA_REGISTRIES: hosts that models may be fetched from and sent to; "*" stands for any text."""
     log_json: bool = False
     """PUNA_LOG=json: the log is JSON, an object a line."""
     kernels: str = ""
@@ -130,7 +132,7 @@ class Settings:
             models=Path(models).expanduser() if models else cls.models,
             keep_alive=_seconds(get("OLLAMA_KEEP_ALIVE"), cls.keep_alive),
             load_timeout=_seconds(get("OLLAMA_LOAD_TIMEOUT"), cls.load_timeout) or FOREVER,
-            origins=tuple(o.strip() for o in get("OLLAMA_ORIGINS").split(",") if o.strip()),
+            origins=_listed(get("OLLAMA_ORIGINS")),
             num_parallel=_count(get("OLLAMA_NUM_PARALLEL"), cls.num_parallel),
             max_loaded_models=_count(get("OLLAMA_MAX_LOADED_MODELS"), cls.max_loaded_models),
             max_queue=_count(get("OLLAMA_MAX_QUEUE"), cls.max_queue),
@@ -155,6 +157,7 @@ class Settings:
             open=_truth(get("PUNA_OPEN")),
             api_key=get("OLLAMA_API_KEY"),
             drain=_seconds(get("PUNA_DRAIN"), cls.drain),
+            registries=_listed(get("PUNA_REGISTRIES")) or cls.registries,
             log_json=get("PUNA_LOG").lower() == "json",
             kernels=get("PUNA_KERNELS"),
         )
@@ -199,6 +202,10 @@ def _seconds(text: str, default: float) -> float:
 
 def _count(text: str, default: int) -> int:
     return int(text) if text.isdigit() else default
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 def _truth(text: str) -> bool:

@@ -12,7 +12,7 @@ from puna.settings import Settings
 from puna.types import Devices, Progress, PunaError
 
 if TYPE_CHECKING:
-    from puna.library import Finding, Library, Name
+    from puna.library import Finding, Library, Name, Reach
 
 
 def doctor(fix: bool = False, *, insecure: bool = False) -> None:
@@ -22,7 +22,7 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
     """
     # Imports of rooms below: this command works on the store and the engine themselves, server or not.
     from puna.engine import find_devices, kernels
-    from puna.library import Library, check
+    from puna.library import Library, Reach, check
 
     print(f"kernels {kernels()}")
     _tell_devices(asyncio.run(find_devices()))
@@ -31,7 +31,8 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
     try:
         with Display() as display:
             findings = check(library, lambda step: _show(display, step, "checking"))
-        left = _repaired(library, findings, insecure) if fix else _told(findings)
+        reach = Reach(settings.registries)
+        left = _repaired(library, findings, insecure, reach) if fix else _told(findings)
     except PunaError as error:
         raise CommandFailed(str(error)) from error
     if not left:
@@ -57,14 +58,20 @@ def _told(findings: list[Finding]) -> int:
     return sum(finding.kind != "foreign" for finding in findings)
 
 
-def _repaired(library: Library, findings: list[Finding], insecure: bool) -> int:
+def _repaired(library: Library, findings: list[Finding], insecure: bool, reach: Reach) -> int:
     """Repair what can be, print what became of each, and return how many are left."""
     from puna.library import repair, restore
 
     with Display() as display:
 
         def pull(name: Name) -> None:
-            restore(library, name, lambda step: _show(display, step, step.status), insecure=insecure)
+            restore(
+                library,
+                name,
+                lambda step: _show(display, step, step.status),
+                insecure=insecure,
+                reach=reach,
+            )
 
         outcomes = repair(library, findings, pull)
     for outcome in outcomes:

@@ -3,6 +3,7 @@
 A `Library` finds, lists, writes and removes them; a `Model` is one of them; it never loads one.
 """
 
+from puna.library.addresses import is_public
 from puna.library.blobs import WrongDigest
 from puna.library.create import create
 from puna.library.doctor import Finding, Outcome, check, repair
@@ -14,12 +15,13 @@ from puna.library.metadata import Metadata, Skipped, TensorInfo
 from puna.library.model import Model, describe
 from puna.library.names import Name
 from puna.library.recipe import Recipe
-from puna.library.registry import USUAL, Pace, pull, push, restore
+from puna.library.registry import ANYWHERE, USUAL, Pace, Reach, pull, push, restore
 from puna.library.show import show
 from puna.library.starters import STARTERS, Starter, install, starter_for
 from puna.library.store import Library
 
 __all__ = [
+    "ANYWHERE",
     "STARTERS",
     "USUAL",
     "Finding",
@@ -30,6 +32,7 @@ __all__ = [
     "Name",
     "Outcome",
     "Pace",
+    "Reach",
     "Recipe",
     "Skipped",
     "Starter",
@@ -39,6 +42,7 @@ __all__ = [
     "create",
     "describe",
     "install",
+    "is_public",
     "locked",
     "make_folder",
     "pull",

@@ -14,7 +14,7 @@ from starlette.middleware import Middleware
 from puna.access import Keyring
 from puna.engine import start
 from puna.inference import Inference
-from puna.library import USUAL, Library
+from puna.library import USUAL, Library, Reach
 from puna.scheduling import Scheduler
 from puna.server import anthropic, health, metrics, native, openai, openapi, page, responses
 from puna.server.access import Access, is_loopback
@@ -60,7 +60,11 @@ def application(settings: Settings) -> Starlette:
         library,
         scheduler,
         Inference(library, scheduler, measured, go_first=settings.go_template),
-        Pulls(library, replace(USUAL, streams=settings.transfer_streams or USUAL.streams)),
+        Pulls(
+            library,
+            replace(USUAL, streams=settings.transfer_streams or USUAL.streams),
+            Reach(settings.registries),
+        ),
         remote,
         Web(remote, settings.search_url),
         settings.no_cloud,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-from puna.library import USUAL, Library, Name, Pace, pull, push
+from puna.library import ANYWHERE, USUAL, Library, Name, Pace, Reach, pull, push
 from puna.server.working import Work
 from puna.types import Progress, Stopping
 
@@ -19,9 +19,10 @@ class Pulls:
     pull has fetched by then is kept for the next one.
     """
 
-    def __init__(self, library: Library, pace: Pace = USUAL) -> None:
+    def __init__(self, library: Library, pace: Pace = USUAL, reach: Reach = ANYWHERE) -> None:
         self._library = library
         self._pace = pace
+        self._reach = reach
         self._running: dict[tuple[_Transfer, Name, bool], Work] = {}
         self._closed = False
 
@@ -49,7 +50,9 @@ class Pulls:
             title = f"{transfer.__name__} {key[1].display()}"
             running = self._running[key] = Work(
                 title,
-                lambda report: transfer(self._library, text, report, insecure=insecure, pace=self._pace),
+                lambda report: transfer(
+                    self._library, text, report, insecure=insecure, pace=self._pace, reach=self._reach
+                ),
             )
         try:
             async with aclosing(running.follow()) as steps:

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from puna import __version__
-from puna.server.addresses import is_public
+from puna.library import is_public
 from puna.types import BadRequest, InvalidField
 
 if TYPE_CHECKING:

@@ -316,3 +316,12 @@ async def test_a_push_is_followed_like_a_pull(store: Path):
     assert (await anext(steps)).status == "retrieving manifest"
     with pytest.raises(NotFound, match="model 'm:latest' not found"):
         await anext(steps)
+
+
+def test_a_registry_that_is_not_listed_is_refused(tmp_path: Path):
+    with serving(tmp_path / "models", PUNA_REGISTRIES="registry.example.com, hf.co") as server:
+        for path in ("/api/pull", "/api/push"):
+            body = {"model": "127.0.0.1:1/a/b", "insecure": True, "stream": False}
+            answer = httpx.post(f"{server.url}{path}", json=body, timeout=60)
+            assert answer.status_code == 403
+            assert "PUNA_REGISTRIES" in answer.json()["error"]

@@ -6,6 +6,7 @@
 from puna.library.registry.pace import USUAL, Pace
 from puna.library.registry.pull import pull
 from puna.library.registry.push import push
+from puna.library.registry.reach import ANYWHERE, Reach
 from puna.library.registry.restore import restore
 
-__all__ = ["USUAL", "Pace", "pull", "push", "restore"]
+__all__ = ["ANYWHERE", "USUAL", "Pace", "Reach", "pull", "push", "restore"]

@@ -14,6 +14,8 @@ from puna.types import PunaError
 
 _FIELD = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
 _NOTHING = base64.b64encode(hashlib.sha256(b"").hexdigest().encode()).decode()
+_ALSO = {"registry.ollama.ai": "ollama.com", "hf.co": "huggingface.co"}
+"""Registries whose tokens are to be had at another host of theirs."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,9 @@ class Challenge:
         return parts._replace(query=urlencode(sorted(fields, key=lambda field: field[0]))).geturl()
 
     def refuse_strangers(self, base: str) -> None:
-        """Raises PunaError when the realm is another host than the registry at `base`, or less private."""
+        """Raises PunaError when the realm is another's than the registry's at `base`, or less private."""
         realm, registry = urlsplit(self.realm), urlsplit(base)
-        if realm.netloc != registry.netloc:
+        if realm.netloc not in (registry.netloc, _ALSO.get(registry.netloc)):
             raise PunaError(f'realm host "{realm.netloc}" does not match original host "{registry.netloc}"')
         if realm.scheme not in ("https", registry.scheme):
             raise PunaError(f'realm "{self.realm}" is not reached over {registry.scheme}')

@@ -16,6 +16,7 @@ from puna.library.registry.challenge import Challenge, to_sign
 from puna.library.registry.errors import Refused, worth_another_try_at_once
 from puna.library.registry.key import default_key, signature
 from puna.library.registry.pace import Pace
+from puna.library.registry.reach import ANYWHERE, Reach, place
 from puna.library.registry.transport import Answer, Transport
 from puna.types import NotFound, PunaError
 
@@ -39,12 +40,17 @@ class _Token(msgspec.Struct):
 class Registry:
     """The registry at `base` (scheme, host and port). May be used from several threads."""
 
-    def __init__(self, base: str, key: Path | None, pace: Pace) -> None:
-        """`key` is who we are; None for the one that Ollama makes."""
+    def __init__(
+        self, base: str, key: Path | None, pace: Pace, reach: Reach = ANYWHERE, *, named: str = ""
+    ) -> None:
+        """`key` is who we are; None for the one that Ollama makes.
+
+        `named` is the host that a person named, if that is another one than the registry's.
+        """
         self.base = base
         self._key = key or default_key()
         self._pace = pace
-        self._transport = Transport(pace)
+        self._transport = Transport(pace, named or urlsplit(base).netloc, reach)
         self._token = ""
         self._renewing = threading.Lock()
 
@@ -161,6 +167,5 @@ class Registry:
         return found.token or found.access_token
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
-    parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+def _origin(url: str) -> tuple[str, str, int]:
+    return urlsplit(url).scheme, *place(url)

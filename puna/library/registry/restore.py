@@ -15,6 +15,7 @@ from puna.library.names import Name
 from puna.library.registry.errors import Unreachable
 from puna.library.registry.pace import USUAL, Pace
 from puna.library.registry.pull import pull
+from puna.library.registry.reach import ANYWHERE, Reach
 from puna.library.registry.repository import Repository, spelled
 from puna.library.starters import install, starter_for
 from puna.library.store import Library
@@ -32,6 +33,7 @@ def restore(
     insecure: bool = False,
     key: Path | None = None,
     pace: Pace = USUAL,
+    reach: Reach = ANYWHERE,
 ) -> None:
     """Fetch the blobs that a model misses; a starter model is made again.
 
@@ -40,12 +42,13 @@ def restore(
     Parameters and errors are those of `pull`.
     """
     found = library.resolve(name)
+    reach.check(found.host)
     if starter_for(found):
         install(library, found, report)
         return
     missing = _missing(library, found)
     if missing is None:
-        pull(library, found, report, insecure=insecure, key=key, pace=pace)
+        pull(library, found, report, insecure=insecure, key=key, pace=pace, reach=reach)
         return
 
     from puna.library.registry.client import Registry
@@ -54,7 +57,8 @@ def restore(
         failure: PunaError | None = None
         for source in _sources(layer, found):
             repository = Repository.of(source, insecure=insecure)
-            registry = Registry(repository.base, key, pace)
+            # Where a layer came from a manifest says, which may be another's.
+            registry = Registry(repository.base, key, pace, reach, named=found.host)
             try:
                 _fetch(library, registry, repository, layer, report, pace)
                 break

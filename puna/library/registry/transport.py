@@ -20,7 +20,9 @@ from urllib3 import exceptions
 
 from puna import __version__
 from puna.library.registry.errors import Interrupted, Silent, Unreachable
+from puna.library.registry.guarded import POOLS, check_host
 from puna.library.registry.pace import Pace
+from puna.library.registry.reach import Reach, place
 from puna.types import PunaError
 
 _MACHINE = f"{platform.machine()} {platform.system().lower()}"
@@ -79,9 +81,12 @@ class Answer:
 class Transport:
     """The connections of one pull or push. May be used from several threads."""
 
-    def __init__(self, pace: Pace) -> None:
+    def __init__(self, pace: Pace, named: str, reach: Reach) -> None:
+        """`named` is the host that a person chose; every other must be public, or among those in `reach`."""
         self._pace = pace
-        self._pools: dict[tuple[str, str], urllib3.PoolManager] = {}
+        self._named = named
+        self._reach = reach
+        self._pools: dict[tuple[str, str, bool], urllib3.PoolManager] = {}
         self._guard = threading.Lock()
 
     def send(
@@ -95,7 +100,8 @@ class Transport:
     ) -> Answer:
         """The answer to one request, whatever its status; redirects are answers, too.
 
-        `silence` is how many seconds may pass without a byte of it. Raises Unreachable, Interrupted.
+        `silence` is how many seconds may pass without a byte of it. Raises Unreachable, Interrupted, and
+        NotAllowed where this machine may not be led.
         """
         timeout = urllib3.Timeout(connect=self._pace.connect, read=silence or self._pace.stall)
         with _reading(url):
@@ -116,18 +122,24 @@ class Transport:
             pool.clear()
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        key = (urlsplit(url).scheme, _proxy(url))
+        trusted = place(url) == place(f"{urlsplit(url).scheme}://{self._named}") or self._reach.names(url)
+        key = (urlsplit(url).scheme, _proxy(url), trusted)
+        if key[1] and not trusted:
+            check_host(place(url)[0])
         with self._guard:
             if key not in self._pools:
                 self._pools[key] = self._made(*key)
             return self._pools[key]
 
-    def _made(self, scheme: str, proxy: str) -> urllib3.PoolManager:
+    def _made(self, scheme: str, proxy: str, trusted: bool) -> urllib3.PoolManager:
         settings: dict[str, Any] = {"maxsize": self._pace.streams, "retries": False}
         if scheme == "https":  # Reading the certificates takes longer than many a request.
             settings["ssl_context"] = _trust()
         if not proxy:
-            return urllib3.PoolManager(**settings)
+            manager = urllib3.PoolManager(**settings)
+            if not trusted:
+                manager.pool_classes_by_scheme = POOLS
+            return manager
         parts = urlsplit(proxy)
         login = f"{unquote(parts.username)}:{unquote(parts.password or '')}" if parts.username else None
         headers = urllib3.make_headers(proxy_basic_auth=login)

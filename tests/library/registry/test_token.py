@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key, l
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.library import Library, pull, push
+from puna.library import Library, Reach, pull, push
 from puna.library.registry import Pace
 from puna.library.registry.challenge import Challenge
 from puna.library.registry.key import signature
@@ -21,8 +21,10 @@ from tests.library.registry.conftest import MODEL, PACE, WEIGHTS, put
 from tests.registries import Asked, Fault, Line, line
 
 
-def fetch(library: Library, host: str, key: Path) -> None:
-    pull(library, f"{host}/{MODEL}", lambda step: None, insecure=True, key=key, pace=PACE)
+def fetch(library: Library, host: str, key: Path, *others: str) -> None:
+    """`others` are hosts that the registry may send to."""
+    reach = Reach(("*", *others))
+    pull(library, f"{host}/{MODEL}", lambda step: None, insecure=True, key=key, pace=PACE, reach=reach)
 
 
 def weights(library: Library, host: str) -> bytes:
@@ -117,7 +119,7 @@ def test_a_cdn_gets_no_token(hub: str, way: Line, library: Library, key: Path):
     way.gate = Gate()
     with line(hub) as cdn:
         way.elsewhere = lambda asked: f"http://{cdn.host}{asked.path}?signed"
-        fetch(library, way.host, key)
+        fetch(library, way.host, key, cdn.host)
         assert weights(library, way.host) == WEIGHTS
         assert way.sent() == 0
         assert cdn.blobs()
@@ -139,7 +141,7 @@ def test_an_address_that_expires_is_asked_for_again(hub: str, way: Line, library
     with line(hub) as cdn:
         way.elsewhere = address
         cdn.refused = expired
-        fetch(library, way.host, key)
+        fetch(library, way.host, key, cdn.host)
         assert weights(library, way.host) == WEIGHTS
         assert len({asked.path for asked in cdn.blobs()}) > 3
 
@@ -148,7 +150,7 @@ def test_a_cdn_that_breaks_is_resumed(hub: str, way: Line, library: Library, key
     with line(hub) as cdn:
         way.elsewhere = lambda asked: f"http://{cdn.host}{asked.path}"
         cdn.faults(Fault("end", after=500_000), Fault("stall", after=3))
-        fetch(library, way.host, key)
+        fetch(library, way.host, key, cdn.host)
         assert weights(library, way.host) == WEIGHTS
         assert cdn.sent() == len(WEIGHTS) + sum(
             layer.size for layer in library.open(f"{way.host}/{MODEL}").layers[1:]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puna.server.addresses import is_public
+from puna.library.addresses import is_public
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,44 @@
+"""What a manifest promises, measured before any of it is fetched: it is a stranger's word."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+
+from puna.library import manifests
+from puna.library.manifests import Layer
+from puna.library.store import Library
+from puna.types import PunaError
+
+MOST_LAYERS = 256
+LONGEST_TEXT = 64 << 20
+"""Bytes of a layer that is read as a whole: a template, a licence, messages with pictures."""
+
+_WEIGHTS = tuple(manifests.IMAGE + kind for kind in ("model", "projector", "adapter"))
+
+
+def refuse_too_much(library: Library, layers: Sequence[Layer]) -> None:
+    """Raises PunaError when there are too many layers, one is too large, or the disk cannot take them."""
+    if len(layers) > MOST_LAYERS:
+        raise PunaError(f"its manifest has {len(layers)} layers; {MOST_LAYERS} are the most")
+    needed: dict[str, int] = {}
+    for layer in layers:
+        if layer.size < 0:
+            raise PunaError(f"{layer.digest} has a size of {layer.size} bytes")
+        if layer.size > LONGEST_TEXT and not layer.media_type.startswith(_WEIGHTS):
+            kind = layer.media_type or "a layer without a type"
+            raise PunaError(f"{layer.digest} has {layer.size} bytes, which are too many for {kind}")
+        if not library.blob_path(layer.digest).exists():
+            needed[layer.digest] = layer.size - _fetched(library, layer)
+    folder = library.partial_blob(layers[0].digest).parent if layers else library.root
+    if sum(needed.values()) > shutil.disk_usage(folder).free:
+        raise PunaError(f"not enough disk space in {folder}: {sum(needed.values()) / 1e9:.1f} GB are needed")
+
+
+def _fetched(library: Library, layer: Layer) -> int:
+    """Bytes on the disk of what an earlier pull fetched of it."""
+    try:
+        state = library.partial_blob(layer.digest).stat()
+    except OSError:
+        return 0
+    return min(layer.size, getattr(state, "st_blocks", 0) * 512)
