@@ -84,6 +84,10 @@ class LoadFailed(PunaError):
     """The engine could not load a model: corrupt file, unknown architecture, not enough memory."""
 
 
+class DeviceFailed(LoadFailed):
+    """A model's engine could not be started where it was to be on a GPU: mostly for want of its memory."""
+
+
 class EngineGone(PunaError):
     """The engine process ended while it was working on a request."""
 
@@ -106,6 +110,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     num_batch: int = 512
     num_gpu: int = -1
     main_gpu: int | None = None
+    tensor_split: tuple[float, ...] = ()
+    n_cpu_moe: int = 0
+    override_tensor: tuple[str, ...] = ()
     use_mmap: bool | None = None
     num_thread: int = 0
 
@@ -144,21 +151,26 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 _INT64 = 1 << 63
 
-_OptionKind = Literal["integer", "float32", "boolean", "array"]
+_OptionKind = Literal["integer", "float32", "boolean", "array", "numbers"]
 _KIND_OF_ANNOTATION: dict[str, _OptionKind] = {
     "int": "integer",
     "int | None": "integer",
     "float": "float32",
     "bool | None": "boolean",
     "tuple[str, ...]": "array",
+    "tuple[float, ...]": "numbers",
 }
 _OPTION_KINDS: dict[str, _OptionKind] = {
     name: _KIND_OF_ANNOTATION[kind] for name, kind in Options.__annotations__.items()
 }
 
 
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
 def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    number = _is_number(value)
     if kind == "integer" and number and math.isfinite(value) and abs(value) < _INT64:
         return int(value)
     if kind == "float32" and number and math.isfinite(value):
@@ -169,7 +181,30 @@ def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
         if all(isinstance(item, str) for item in value):
             return tuple(value)
         raise BadRequest(f'option "{name}" must be of an array of strings', f"options.{name}")
+    if kind == "numbers" and isinstance(value, (list, tuple)) and all(map(_is_number, value)):
+        return tuple(map(float, value))
     raise BadRequest(f'option "{name}" must be of type {kind}', f"options.{name}")
+
+
+class Placed(msgspec.Struct, frozen=True, kw_only=True):
+    """Which devices an engine may use and what goes there; none of it is on the host alone."""
+
+    devices: tuple[str, ...] = ()
+    """Their names, in the order of the layers."""
+    split: tuple[int, ...] = ()
+    """Layers on each, the output counted as one; those before them are on the host."""
+    overrides: tuple[tuple[str, str], ...] = ()
+    """Patterns of tensors' names, and the device, or "CPU", where those tensors are."""
+
+    @property
+    def layers(self) -> int:
+        return sum(self.split)
+
+    @property
+    def last(self) -> str:
+        """The device with the output; "" if there is none."""
+        pairs = zip(self.devices, self.split, strict=True)
+        return next((name for name, layers in reversed([*pairs]) if layers), "")
 
 
 class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
@@ -192,6 +227,11 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     num_thread: int = 0
     num_gpu: int = -1
     main_gpu: int | None = None
+    tensor_split: tuple[float, ...] = ()
+    n_cpu_moe: int = 0
+    override_tensor: tuple[str, ...] = ()
+    """As the options that were asked for; `placed` is what came of them."""
+    placed: Placed = Placed()
     use_mmap: bool | None = None
     adapters: tuple[str, ...] = ()
     """LoRA adapters (GGUF files) laid over the weights, each at full strength."""
@@ -235,6 +275,8 @@ class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     """Bytes of weights, KV and compute buffers."""
     size_vram: int
+    devices: dict[str, int] = {}
+    """Bytes of `size_vram` on each device that is used."""
     n_embd: int
     vision: bool = False
     """It takes images."""

@@ -61,6 +61,8 @@ class Refused(msgspec.Struct, tag=True, array_like=True):
     """The model could not be loaded; the process ends."""
 
     message: str
+    on_device: bool = False
+    """It was to be on a GPU."""
 
 
 class Started(msgspec.Struct, tag=True, array_like=True):

@@ -39,6 +39,7 @@ from puna.types import (
     BadRequest,
     Begun,
     Delta,
+    DeviceFailed,
     Embeddings,
     EngineGone,
     EngineInfo,
@@ -104,6 +105,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
         self._answers: dict[int, asyncio.Queue[_Answer]] = {}
         self._encoder = msgspec.msgpack.Encoder()
         self._gone: str | None = None
+        self._on_device = False
 
     # What asyncio calls
 
@@ -127,7 +129,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
         """The process has ended and its pipes are read to their end."""
         self._gone = f"the engine {_ending(self._process.get_returncode() or 0)}"
         if not self._loaded.done():
-            self._loaded.set_result(Refused(f"unable to load model: {self._gone}"))
+            self._loaded.set_result(Refused(f"unable to load model: {self._gone}", self._on_device))
         for request, answers in self._answers.items():
             answers.put_nowait(Failed(request, self._gone))
         self._exited.set_result(None)
@@ -143,10 +145,11 @@ class EngineProcess(asyncio.SubprocessProtocol):
 
     async def greet(self, spec: LoadSpec) -> EngineInfo:
         """Hand over the spec and wait for the model. Raises LoadFailed."""
+        self._on_device = bool(spec.placed.devices)
         self._stdin.write(frame(msgspec.msgpack.encode(spec)))
         event = await self._loaded
         if isinstance(event, Refused):
-            raise LoadFailed(event.message)
+            raise DeviceFailed(event.message) if event.on_device else LoadFailed(event.message)
         return event.info
 
     @property

@@ -87,8 +87,7 @@ class Runner:
         model = self._model = Model(
             spec.path,
             adapters=spec.adapters,
-            num_gpu=spec.num_gpu,
-            main_gpu=spec.main_gpu,
+            placed=spec.placed,
             use_mmap=spec.use_mmap,
         )
         threads = spec.num_thread or _threads(model)
@@ -118,8 +117,8 @@ class Runner:
                 from puna.engine.libllama.vision import Projector
 
                 largest = max(1, most // _SHARE_OF_PICTURE)
-                use_gpu = spec.num_gpu != 0
-                projector = Projector(spec.projector, model, threads=threads, use_gpu=use_gpu, most=largest)
+                device = spec.placed.last
+                projector = Projector(spec.projector, model, threads=threads, device=device, most=largest)
                 n_batch = max(n_batch, projector.together)
                 sees, hears = projector.sees, projector.hears
                 if sees or hears:
@@ -139,11 +138,16 @@ class Runner:
         self._intake = Intake(model, gallery, num_ctx=num_ctx)
         self._preparation = Preparation(self._prepared, self._deliver)
         _warm_up(model, context)
+        devices = {name: model.buffers.on(name) for name in spec.placed.devices}
+        if spec.projector and devices:
+            devices[spec.placed.last] += model.buffers.projector
+        size_vram = sum(devices.values())
         self.info = EngineInfo(
             num_ctx=num_ctx,
             embedding=embedding,
-            size=psutil.Process().memory_info().rss,
-            size_vram=0,
+            size=_size(spec, model, size_vram),
+            size_vram=size_vram,
+            devices=devices,
             n_embd=model.n_embd,
             vision=sees,
             audio=hears,
@@ -254,6 +258,14 @@ def _threads(model: Model) -> int:
     return 1 if model.size < _TINY else psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
+def _size(spec: LoadSpec, model: Model, size_vram: int) -> int:
+    """Bytes, as Ollama counts them: of a model that is wholly on devices, what is there."""
+    if not spec.placed.devices:
+        return psutil.Process().memory_info().rss
+    wholly = spec.placed.layers > model.n_layer and not spec.placed.overrides
+    return size_vram if wholly else model.buffers.total
+
+
 def _warm_up(model: Model, context: Context) -> None:
     """One evaluation reads the weights from disk, so that the first request does not."""
     context.tokens[0] = max(model.bos, 0)
@@ -274,7 +286,7 @@ def main() -> None:
     try:
         runner = Runner(spec, output, embedding=spec.embedding)
     except PunaError as error:
-        output.send([Refused(str(error))])
+        output.send([Refused(str(error), on_device=bool(spec.placed.devices))])
         return
     output.send([Loaded(runner.info)])
     try:

@@ -5,25 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Iterable
 
+from puna.scheduling.choice import Learned
+from puna.scheduling.machine import Room, device_room
 from puna.scheduling.memory import Budget
+from puna.scheduling.placement import Machine
 from puna.scheduling.plan import Key
 from puna.scheduling.runner import Runner, State
 from puna.settings import Settings
-from puna.types import Engine, LoadFailed, LoadSpec
+from puna.types import Device, Engine, LoadFailed, LoadSpec
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Room:
-    """What one more runner may take: bytes now, bytes if it were alone, and how many more are allowed."""
-
-    now: int
-    alone: int
-    slots: float
 
 
 class Fleet:
@@ -45,6 +38,9 @@ class Fleet:
         self._failed = failed
         self._budget = Budget(settings.memory)
         self._events = 0
+        self.version = 0
+        """Grows when what runners hold has changed."""
+        self.learned = Learned()
 
     @property
     def excess(self) -> int:
@@ -55,37 +51,47 @@ class Fleet:
     def leases(self) -> int:
         return sum(runner.leases for runner in self.runners.values())
 
-    def room(self) -> Room:
+    def room(self, devices: Iterable[Device] = ()) -> Room:
         """What is left beside all that is in memory, closing runners included until they are gone."""
         held = [*self.runners.values(), *self._closing]
         arriving = sum(r.size for r in held if r.state is State.LOADING)
         now, alone = self._budget.room(sum(r.size for r in held), arriving)
-        return Room(now, alone, (self._settings.max_loaded_models or math.inf) - len(held))
+        here = [r for r in held if r.state is not State.LOADING]
+        coming = [r for r in held if r.state is State.LOADING]
+        free, most = device_room(devices, here, coming, self._settings)
+        slots = (self._settings.max_loaded_models or math.inf) - len(held)
+        return Room(Machine(now, free.devices), Machine(alone, most.devices), slots)
 
-    def make_room(self, size: int) -> set[Key]:
-        """Retire idle runners, least recently used first, for one of `size` bytes.
+    def make_room(self, room: Room, enough: Callable[[Room], bool], *, busy: bool = True) -> set[Key]:
+        """Retire idle runners, least recently used first, until the `room` that will be is `enough`.
 
-        Where those do not suffice, the keys of the busy ones that have to drain.
+        Where those do not suffice, the keys of the busy ones that have to drain; none with `busy` false.
         """
-        room = self.room()
-        bytes_soon = room.now + sum(r.size for r in self._closing)
-        slots_soon = room.slots + len(self._closing)
+        for runner in self._closing:
+            room = room.with_back(runner)
         draining = set()
-        ready = [r for r in self.runners.values() if r.state is State.READY]
+        ready = [r for r in self.runners.values() if r.state is State.READY and (busy or not r.leases)]
         for victim in sorted(ready, key=lambda r: (r.leases > 0, r.used)):
-            if size <= bytes_soon and slots_soon > 0:
+            if enough(room):
                 break
-            bytes_soon += victim.size
-            slots_soon += 1
+            room = room.with_back(victim)
             if victim.leases:
                 draining.add(victim.key)
             else:
                 self.retire(victim)
         return draining
 
+    def without_idle(self, room: Room) -> Room:
+        """The `room` when those that are closing, and all that are idle, have gone."""
+        idle = [r for r in self.runners.values() if r.state is State.READY and not r.leases]
+        for runner in (*self._closing, *idle):
+            room = room.with_back(runner)
+        return room
+
     def begin(self, runner: Runner) -> None:
         """Load a new runner. The load belongs to no request: whoever waits for it may leave."""
         self.runners[runner.key] = runner
+        self.version += 1
         runner.task = asyncio.get_running_loop().create_task(self._load(runner))
 
     def lend(self, runner: Runner, keep_alive: float) -> None:
@@ -139,12 +145,16 @@ class Fleet:
             self._fail(runner, LoadFailed(f"unable to load model: {error}"))
         else:
             runner.state = State.READY
+            self.version += 1
+            self.learned.note(runner.spec, runner.devices, runner.engine.info.devices)
+            runner.devices = runner.engine.info.devices
             self._changed()
             if runner.state is State.READY and not runner.leases:
                 self._idle(runner)
 
     def _fail(self, runner: Runner, error: LoadFailed) -> None:
         runner.state = State.CLOSED
+        self.version += 1
         del self.runners[runner.key]
         self._failed(runner, error)
         self._changed()
@@ -167,6 +177,7 @@ class Fleet:
             log.exception("closing %s", runner.spec.path)
         finally:
             self._closing.discard(runner)
+            self.version += 1
             self._changed()
 
     def _touch(self, runner: Runner) -> None:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-_PROCESS = 64 << 20  # an interpreter with libllama loaded, before any model
-_GALLERY = 256 << 20  # encoded pictures and sounds that an engine keeps
+PROCESS = 64 << 20  # an interpreter with libllama loaded, before any model
+GALLERY = 256 << 20  # encoded pictures and sounds that an engine keeps
 _PICTURES = 4  # of any size that fit in a context
 _MOST_PATCHES = 1 << 14
 _FRAMES = 1500  # of half a minute of sound, in an encoder like Whisper's
@@ -61,7 +61,7 @@ def estimate(
     return Footprint(
         weights=weights_size,
         kv_per_token=0 if encoder else sum(kv_heads) * _head_size(metadata, embedding) * _KV_BYTES,
-        compute=_PROCESS + batch * max(logits, layer) + parallel * _state(metadata, kv_heads),
+        compute=PROCESS + batch * max(logits, layer) + parallel * _state(metadata, kv_heads),
     )
 
 
@@ -76,7 +76,7 @@ def estimate_sight(projector: Metadata, size: int, num_ctx: int) -> int:
     # Where the size is for the projector to choose, a picture makes one token of four patches.
     patches = min(max(side**2, 4 * (num_ctx // _PICTURES)), _MOST_PATCHES)
     work = patches * _activations(projector, "vision") + _FRAMES * _activations(projector, "audio")
-    return size + work + _GALLERY
+    return size + work + GALLERY
 
 
 def _activations(projector: Metadata, sense: str) -> int:

@@ -18,7 +18,7 @@ HOST_BANDWIDTH = 40e9
 """Bytes a second. Only the ratio to a device's decides anything."""
 
 _HOP = 20e-6
-"""Seconds that a token takes from one memory's processor to another's."""
+"""Seconds that each processor with layers costs a token beside its work."""
 
 _MOST_LAYERS = 1024
 """No model has more; a file that claims to is not placed on devices."""
@@ -139,7 +139,7 @@ def arranged(
     """A placement with these layers on each device, whether it fits or not."""
     at = len(load.layers) - sum(split)
     apart = frozenset(experts_on_host)
-    host, seconds = load.host, 0.0
+    host, seconds = load.host, _HOP if at else 0.0
     for layer in load.layers[:at]:
         host += layer.total
         seconds += _read(layer, load.used) / HOST_BANDWIDTH
@@ -210,8 +210,9 @@ class _Search:
         ways: list[list[_Partial]] = [[] for _ in range(count + 1)]
         for first in firsts:
             host = self._load.host + self._total[first]
+            seconds = self._all_read[first] / HOST_BANDWIDTH + (_HOP if first else 0.0)
             if host <= self._machine.host:
-                ways[first].append(_Partial(self._all_read[first] / HOST_BANDWIDTH, host, (), ()))
+                ways[first].append(_Partial(seconds, host, (), ()))
         for device in self._machine.devices:
             ways = self._with(device, ways)
         if not ways[count]:

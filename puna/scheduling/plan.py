@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from puna.scheduling.memory import Footprint, Metadata, count, estimate, estimate_sight
+from puna.scheduling.tensors import Tensor
 from puna.settings import Settings
 from puna.types import LoadSpec, Options
 
@@ -51,6 +53,8 @@ class Facts:
     ranking: bool = False
     adapters: tuple[str, ...] = ()
     projector: Projector | None = None
+    tensors: Sequence[Tensor] = ()
+    """Of the weights' file; only where there are devices."""
 
     @property
     def key(self) -> Key:
@@ -82,6 +86,9 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
         num_thread=_threads(options),
         num_gpu=max(-1, options.num_gpu),
         main_gpu=options.main_gpu,
+        tensor_split=options.tensor_split,
+        n_cpu_moe=max(0, options.n_cpu_moe),
+        override_tensor=options.override_tensor,
         use_mmap=options.use_mmap,
         adapters=facts.adapters,
         projector=facts.projector.path if facts.projector else "",
@@ -121,6 +128,10 @@ def serves(spec: LoadSpec, facts: Facts, options: Options, settings: Settings) -
         context(facts, options, settings) <= spec.num_ctx
         and min(options.num_batch, spec.num_ctx) <= spec.num_batch
         and (options.num_gpu < 0 or options.num_gpu == spec.num_gpu)
+        and options.main_gpu in (None, spec.main_gpu)
+        and options.tensor_split in ((), spec.tensor_split)
+        and max(0, options.n_cpu_moe) in (0, spec.n_cpu_moe)
+        and options.override_tensor in ((), spec.override_tensor)
         and _threads(options) in (0, spec.num_thread)
         and (options.use_mmap is None or options.use_mmap == (spec.use_mmap is not False))
     )
@@ -133,6 +144,10 @@ def widened(options: Options, facts: Facts, settings: Settings, spec: LoadSpec) 
         num_ctx=max(context(facts, options, settings), spec.num_ctx),
         num_batch=max(options.num_batch, spec.num_batch),
         num_gpu=options.num_gpu if options.num_gpu >= 0 else spec.num_gpu,
+        main_gpu=spec.main_gpu if options.main_gpu is None else options.main_gpu,
+        tensor_split=options.tensor_split or spec.tensor_split,
+        n_cpu_moe=max(0, options.n_cpu_moe) or spec.n_cpu_moe,
+        override_tensor=options.override_tensor or spec.override_tensor,
         num_thread=_threads(options) or spec.num_thread,
         use_mmap=spec.use_mmap if options.use_mmap is None else options.use_mmap,
     )

@@ -29,7 +29,9 @@ class Runner:
     model: Model
     spec: LoadSpec
     size: int
-    """Bytes it takes, by estimate."""
+    """Bytes it takes of the host's memory, by estimate."""
+    devices: dict[str, int]
+    """Bytes it takes of each device: by estimate, and when it is loaded in truth."""
     keep_alive: float
     """Seconds it stays after its last lease: what the latest request asked for."""
     state: State = State.LOADING

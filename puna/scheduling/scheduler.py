@@ -17,12 +17,27 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from puna.scheduling.choice import Choice, choose, told
+from puna.scheduling.choice import check as check_options
 from puna.scheduling.fleet import Fleet
+from puna.scheduling.machine import Room, Watch
 from puna.scheduling.memory import human_size
-from puna.scheduling.plan import Facts, Key, Projector, footprint, key, plan, serves, widened
+from puna.scheduling.placement import Machine
+from puna.scheduling.plan import Facts, Key, Projector, key, serves, widened
 from puna.scheduling.runner import Runner, State
 from puna.settings import Settings
-from puna.types import Busy, Engine, EngineGone, LoadFailed, LoadSpec, Options, PunaError, Stopping
+from puna.types import (
+    Busy,
+    DeviceFailed,
+    Devices,
+    Engine,
+    EngineGone,
+    LoadFailed,
+    LoadSpec,
+    Options,
+    PunaError,
+    Stopping,
+)
 
 if TYPE_CHECKING:
     from puna.library import Model
@@ -31,6 +46,8 @@ log = logging.getLogger(__name__)
 
 _LONGEST = (2**63 - 1) / 1e9  # seconds in Go's longest duration: what "for ever" is shown as
 _QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
+_NOTICEABLE = 1.05
+"""A model that takes this many times as long for a token is slower."""
 
 
 @dataclass(frozen=True)
@@ -69,10 +86,17 @@ class Scheduler:
     """Loads, leases and unloads models on one event loop.
 
     `start` loads a model and raises LoadFailed when it cannot; it must clean up when it is cancelled.
+    `find` looks for the devices that models may be placed on, without it none is.
     """
 
-    def __init__(self, settings: Settings, start: Callable[[LoadSpec], Awaitable[Engine]]) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        start: Callable[[LoadSpec], Awaitable[Engine]],
+        find: Callable[[], Awaitable[Devices]] | None = None,
+    ) -> None:
         self._settings = settings
+        self._watch = Watch(find, changed=self._advance)
         self._fleet = Fleet(settings, start, changed=self._advance, failed=self._failed)
         self._waiting: list[_Request] = []
         self._draining: set[Key] = set()
@@ -109,6 +133,8 @@ class Scheduler:
             keep_alive=self._settings.keep_alive if keep_alive is None else keep_alive,
             granted=asyncio.get_running_loop().create_future(),
         )
+        if devices := self._watch.seen.devices:
+            check_options(options, [device.name for device in devices])
         if check and self._ready(request) is None:
             await check()
         runner = await self._acquire(request)
@@ -175,6 +201,7 @@ class Scheduler:
     async def close(self) -> None:
         """Refuse who waits, stop loads and end every engine, leased or not."""
         self._stopping = self._closed = True
+        self._watch.close()
         waiting, self._waiting = self._waiting, []
         for request in waiting:
             self._refuse(request, Stopping())
@@ -247,32 +274,63 @@ class Scheduler:
 
     def _place(self, request: _Request) -> bool:
         """Begin a load for `request`, or refuse it; False means that it waits for the room being made."""
-        room = self._fleet.room()
-        spec = plan(request.facts, request.wider or request.options, self._settings, room.now)
-        size = footprint(request.facts, spec).total(spec.pool)
-        if size <= room.now and room.slots > 0:
-            if request.options.num_ctx > spec.num_ctx:
-                asked, trained = request.options.num_ctx, spec.num_ctx
-                log.warning("requested context size too large for model: %d, trained on %d", asked, trained)
-            self._fleet.begin(Runner(request.model, spec, size, request.keep_alive))
+        if not self._watch.fresh(self._fleet.version):
+            return False
+        room = self._fleet.room(self._watch.seen.devices)
+        try:
+            now, best = self._chosen(request, room.now), self._chosen(request, room.alone)
+        except PunaError as error:
+            self._waiting.remove(request)
+            self._refuse(request, error)
             return True
-        if size <= room.alone:
-            self._draining |= self._fleet.make_room(size)
+        if now.fits and room.slots > 0:
+            if self._hastened(request, room, now):
+                return False
+            self._begin(request, now)
+            return True
+        if best.fits:
+            enough: Callable[[Room], bool] = lambda r: r.slots > 0 and self._chosen(request, r.now).fits  # noqa: E731
+            self._draining |= self._fleet.make_room(room, enough)
             return False
         if request.wider is not None:
             request.wider = None
             return self._place(request)
-        needs, has = human_size(size), human_size(room.alone)
         self._waiting.remove(request)
-        self._refuse(
-            request, PunaError(f"model requires more system memory ({needs}) than is available ({has})")
+        self._refuse(request, _no_place(best, room.alone))
+        return True
+
+    def _hastened(self, request: _Request, room: Room, now: Choice) -> bool:
+        """Whether idle models make way, because that lets this one be placed where it is faster."""
+        if not room.now.devices:
+            return False
+        could = self._chosen(request, self._fleet.without_idle(room).now).placement.seconds * _NOTICEABLE
+        if now.placement.seconds <= could:
+            return False
+        self._fleet.make_room(
+            room, lambda r: self._chosen(request, r.now).placement.seconds <= could, busy=False
         )
         return True
+
+    def _begin(self, request: _Request, choice: Choice) -> None:
+        spec, devices = choice.spec, choice.devices()
+        if request.options.num_ctx > spec.num_ctx:
+            asked, trained = request.options.num_ctx, spec.num_ctx
+            log.warning("requested context size too large for model: %d, trained on %d", asked, trained)
+        if self._watch.seen.devices:
+            log.info("placing %s: %s", request.model.name.display(), told(spec.placed, devices))
+        self._fleet.begin(Runner(request.model, spec, choice.host, devices, request.keep_alive))
+
+    def _chosen(self, request: _Request, machine: Machine) -> Choice:
+        wanted = request.wider or request.options
+        return choose(request.facts, wanted, self._settings, machine, self._fleet.learned)
 
     def _serves(self, runner: Runner, request: _Request) -> bool:
         return serves(runner.spec, request.facts, request.options, self._settings)
 
     def _failed(self, runner: Runner, error: LoadFailed) -> None:
+        if isinstance(error, DeviceFailed) and self._fleet.learned.refused(runner.key, runner.devices):
+            log.warning("%s; trying again with less on the GPUs", error)
+            return
         for request in [r for r in self._waiting if r.facts.key == runner.key]:
             self._waiting.remove(request)
             self._refuse(request, LoadFailed(str(error)))
@@ -280,6 +338,18 @@ class Scheduler:
     def _refuse(self, request: _Request, error: PunaError) -> None:
         if not request.granted.done():
             request.granted.set_exception(error)
+
+
+def _no_place(choice: Choice, machine: Machine) -> PunaError:
+    needs, has = human_size(choice.host), human_size(machine.host)
+    words = f"model requires more system memory ({needs}) than is available ({has})"
+    if needed := choice.devices():
+        free = sum(device.free for device in machine.devices)
+        words = (
+            f"model requires {human_size(sum(needed.values()))} of GPU memory ({human_size(free)} available)"
+        )
+        words += f" and {needs} of system memory ({has} available)"
+    return PunaError(words)
 
 
 def _facts(model: Model) -> Facts:
@@ -297,6 +367,7 @@ def _facts(model: Model) -> Facts:
         embedding="completion" not in model.capabilities(),
         ranking="rerank" in model.capabilities(),
         adapters=adapters,
+        tensors=model.metadata.tensors,
         projector=Projector(projector, projector_size, model.projector_metadata) if projector else None,
     )
 

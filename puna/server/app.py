@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from puna.access import Keyring
-from puna.engine import start
+from puna.engine import find_devices, start
 from puna.inference import Inference
 from puna.library import USUAL, Library, Reach
 from puna.scheduling import Scheduler
@@ -54,7 +54,7 @@ def application(settings: Settings) -> Starlette:
     keyring = Keyring(settings.keys)
     library = Library(settings.models, no_prune=settings.no_prune)
     measured = Metrics()
-    scheduler = Scheduler(settings, measured.loading(start))
+    scheduler = Scheduler(settings, measured.loading(start), find_devices)
     remote = Remote(private=settings.fetch_private)
     rooms = Rooms(
         library,

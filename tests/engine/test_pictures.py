@@ -93,7 +93,7 @@ class Studio:
         model = Model(str(path))
         self.n_vocab = model.n_vocab
         self.post: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        seer = Projector(str(projector), model, threads=1, use_gpu=False, most=1000)
+        seer = Projector(str(projector), model, threads=1, device="", most=1000)
         self.gallery = Gallery(seer, n_vocab=model.n_vocab, limit=limit, post=self.post.put)
 
     def see(self, image: Image) -> Picture:

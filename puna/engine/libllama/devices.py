@@ -43,6 +43,7 @@ _declare("ggml_backend_dev_count", ctypes.c_size_t)
 _declare("ggml_backend_dev_get", ctypes.c_void_p, ctypes.c_size_t)
 _declare("ggml_backend_dev_by_name", ctypes.c_void_p, ctypes.c_char_p)
 _declare("ggml_backend_dev_get_props", None, ctypes.c_void_p, ctypes.POINTER(_Properties))
+_declare("ggml_backend_dev_buffer_type", ctypes.c_void_p, ctypes.c_void_p)
 _declare("ggml_backend_dev_backend_reg", ctypes.c_void_p, ctypes.c_void_p)
 _declare("ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
 
@@ -74,6 +75,11 @@ def list_devices() -> list[Device]:
 def handle_of(name: str) -> int | None:
     """The `ggml_backend_dev_t` of the device called `name`; None if there is none."""
     return libggml.ggml_backend_dev_by_name(name.encode())
+
+
+def buffer_type(device: int) -> int:
+    """The `ggml_backend_buffer_type_t` of a device's own memory."""
+    return libggml.ggml_backend_dev_buffer_type(device)
 
 
 def _text(value: bytes | None) -> str:

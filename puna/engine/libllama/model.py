@@ -12,13 +12,25 @@ import llama_cpp as C
 import numpy as np
 
 from puna.engine.foreign import language_model
+from puna.engine.libllama.buffers import Buffers
+from puna.engine.libllama.devices import buffer_type, handle_of
 from puna.engine.libllama.kernels import start_kernels
 from puna.engine.libllama.log import NO_REASON, Log
 from puna.engine.wordpiece import Normalizer, WordPiece
-from puna.types import BadRequest, LoadFailed
+from puna.types import BadRequest, LoadFailed, Placed
 
 _WORDPIECE = C.LLAMA_VOCAB_TYPE_WPM
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+
+
+NOWHERE = Placed()
+"""On no device."""
+
+
+class _Override(ctypes.Structure):
+    """`llama_model_tensor_buft_override`."""
+
+    _fields_ = (("pattern", ctypes.c_char_p), ("type", ctypes.c_void_p))
 
 
 class Model:
@@ -29,17 +41,15 @@ class Model:
         path: str,
         *,
         adapters: Sequence[str] = (),
-        num_gpu: int = -1,
+        placed: Placed = NOWHERE,
         use_mmap: bool | None = None,
-        main_gpu: int | None = None,
     ) -> None:
         C.llama_backend_init()
-        log = self.log = Log()
+        self.buffers = Buffers()
+        log = self.log = Log(self.buffers.notice)
         start_kernels()
         params = C.llama_model_default_params()
-        params.n_gpu_layers = num_gpu
-        if main_gpu is not None:
-            params.main_gpu = main_gpu
+        kept = _put(params, placed)
         if use_mmap is False:
             params.load_mode = C.LLAMA_LOAD_MODE_NONE
         try:
@@ -47,6 +57,7 @@ class Model:
                 handle = C.llama_model_load_from_file(os.fsencode(readable), params)
         except OSError as error:
             raise LoadFailed(f"unable to load model: {error.strerror or error}") from error
+        del kept
         if not handle:
             raise LoadFailed(f"unable to load model: {log.last_error or NO_REASON}")
         self.handle = handle
@@ -58,6 +69,7 @@ class Model:
         self.n_embd = C.llama_model_n_embd_out(handle)
         self.n_embd_inp = C.llama_model_n_embd_inp(handle)
         self.n_ctx_train = C.llama_model_n_ctx_train(handle)
+        self.n_layer = C.llama_model_n_layer(handle)
         self.size = C.llama_model_size(handle)
         self.bos = cast(int, C.llama_vocab_bos(vocab))
         self.adds_bos = bool(C.llama_vocab_get_add_bos(vocab)) and self.bos >= 0
@@ -167,3 +179,24 @@ class Model:
 
     def close(self) -> None:
         C.llama_model_free(self.handle)
+
+
+def _put(params: C.llama_model_params, placed: Placed) -> object:
+    """Have libllama place a model so; what is returned must live until it is loaded. Raises LoadFailed."""
+    handles = [_device(name) for name in placed.devices]
+    devices = (ctypes.c_void_p * (len(handles) + 1))(*handles, None)
+    split = (ctypes.c_float * C.llama_max_devices())(*placed.split)
+    pairs = [(pattern.encode(), buffer_type(_device(name))) for pattern, name in placed.overrides]
+    overrides = (_Override * (len(pairs) + 1))(*pairs)
+    params.devices = cast(Any, ctypes.cast(devices, ctypes.c_void_p))
+    params.n_gpu_layers = placed.layers
+    params.tensor_split = split
+    params.tensor_buft_overrides = cast(Any, ctypes.cast(overrides, ctypes.c_void_p))
+    return devices, split, overrides
+
+
+def _device(name: str) -> int:
+    handle = handle_of(name)
+    if handle is None:
+        raise LoadFailed(f"unable to load model: there is no device {name}")
+    return handle

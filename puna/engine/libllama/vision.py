@@ -17,6 +17,7 @@ from llama_cpp import mtmd_cpp as M
 from numpy.typing import NDArray
 
 from puna.engine.foreign import projector
+from puna.engine.libllama.devices import handle_of
 from puna.engine.libllama.log import NO_REASON
 from puna.engine.libllama.model import Model
 from puna.engine.pictures import Medium
@@ -65,22 +66,23 @@ class Seen:
 class Projector:
     """A model's eyes and ears. `read` may run in one thread while `encode` does in another."""
 
-    def __init__(self, path: str, model: Model, *, threads: int, use_gpu: bool, most: int) -> None:
+    def __init__(self, path: str, model: Model, *, threads: int, device: str, most: int) -> None:
         """A picture takes at most `most` tokens where its size is for the projector to choose.
 
+        It is on the device of that name; "" is the CPU.
         Raises LoadFailed.
         """
         self._model = model
         self._path = path
         M.mtmd_helper_log_set(model.log.callback, ctypes.c_void_p())
         self._width = model.n_embd_inp
-        self.handle = self._load(threads, use_gpu, most=0)
+        self.handle = self._load(threads, device, most=0)
         self.sees = bool(M.mtmd_support_vision(self.handle))
         self._mrope = bool(M.mtmd_decode_use_mrope(self.handle))
         self.hears = bool(M.mtmd_support_audio(self.handle))
         if self.sees and sum(self._probe()) > most:
             M.mtmd_free(self.handle)
-            self.handle = self._load(threads, use_gpu, most=most)
+            self.handle = self._load(threads, device, most=most)
         self.together = 0 if not self.sees or self._causal() else max(self._probe())
         """Rows that must be evaluated in one batch, for they see one another; 0 when they do not."""
 
@@ -89,9 +91,10 @@ class Projector:
         """What libmtmd complained of last."""
         return self._model.log.last_error
 
-    def _load(self, threads: int, use_gpu: bool, *, most: int) -> M.mtmd_context_p:
+    def _load(self, threads: int, device: str, *, most: int) -> M.mtmd_context_p:
         params = M.mtmd_context_params_default()
-        params.use_gpu = use_gpu
+        params.use_gpu = bool(device)
+        params.device = cast(Any, handle_of(device))
         params.print_timings = False
         params.n_threads = threads
         params.image_max_tokens = most or -1

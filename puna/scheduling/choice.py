@@ -1,0 +1,244 @@
+"""What a model is loaded with and where: a plan of context and pool, and the placement of that."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from msgspec.structs import replace as replaced
+
+from puna.scheduling.memory import GALLERY, PROCESS, estimate, estimate_sight
+from puna.scheduling.placement import (
+    HOST_BANDWIDTH,
+    Load,
+    Machine,
+    Memory,
+    Placement,
+    divided,
+    on_host,
+    pin_experts,
+    place,
+    spread,
+)
+from puna.scheduling.plan import Facts, Key, footprint, plan
+from puna.scheduling.tensors import load_of, override
+from puna.settings import Settings
+from puna.types import BadRequest, Device, LoadSpec, Options, Placed
+
+_HOST = "CPU"
+"""What libllama calls the host where a tensor is to be put there."""
+
+_GPU, _INTEGRATED = 10 * HOST_BANDWIDTH, 2 * HOST_BANDWIDTH
+_AS_FAST = 1 + 1e-6
+_SMALLER = 0.8
+"""The part that a second try takes of what a device had no room for."""
+
+
+@dataclass
+class Learned:
+    """What engines taught about models: their true work buffers, and what a device had no room for."""
+
+    _work: dict[tuple[object, ...], int] = field(default_factory=dict)
+    _limits: dict[Key, dict[str, int]] = field(default_factory=dict)
+
+    def note(self, spec: LoadSpec, planned: Mapping[str, int], real: Mapping[str, int]) -> None:
+        """A model that was loaded as `spec` takes `real` bytes of the devices, and not `planned`."""
+        if real:
+            missed = max(size - planned.get(name, 0) for name, size in real.items())
+            self._work[_like(spec)] = self.missed(spec) + missed
+
+    def missed(self, spec: LoadSpec) -> int:
+        """Bytes on a device that an estimate for `spec` leaves out, or, negative, has too many."""
+        return self._work.get(_like(spec), 0)
+
+    def refused(self, key: Key, planned: Mapping[str, int]) -> bool:
+        """A device had no room for this; whether a smaller plan is to be tried."""
+        first = key not in self._limits
+        if first:
+            self._limits[key] = {name: int(_SMALLER * size) for name, size in planned.items()}
+        return first
+
+    def limited(self, key: Key, machine: Machine) -> Machine:
+        """The machine as far as this model may use it."""
+        limits = self._limits.get(key, {})
+        devices = (replace(d, free=min(d.free, limits.get(d.name, d.free))) for d in machine.devices)
+        return replace(machine, devices=tuple(devices))
+
+
+def _like(spec: LoadSpec) -> tuple[object, ...]:
+    """What decides how large a model's work buffers are."""
+    return (spec.path, spec.adapters, spec.projector, spec.pool, spec.num_batch, spec.parallel)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a model is to be loaded."""
+
+    spec: LoadSpec
+    placement: Placement
+    fits: bool
+    shared: int = 0
+    """Bytes of devices that are the host's, too."""
+
+    @property
+    def host(self) -> int:
+        """Bytes of the host's memory."""
+        return self.placement.host + self.shared
+
+    def devices(self) -> dict[str, int]:
+        """Bytes on each device that is used."""
+        pairs = zip(self.placement.devices, self.placement.split, strict=True)
+        return dict(zip(self.spec.placed.devices, (size for size, layers in pairs if layers), strict=False))
+
+
+def memory(device: Device, free: int) -> Memory:
+    """A device as a place for models, with `free` bytes."""
+    return Memory(device.name, max(0, free), _INTEGRATED if device.shared else _GPU, device.shared)
+
+
+def choose(
+    facts: Facts, options: Options, settings: Settings, machine: Machine, learned: Learned | None = None
+) -> Choice:
+    """The fastest way to load a model on `machine`, and whether it fits there.
+
+    The pool grows beyond what is needed only where that slows nothing. Raises BadRequest, naming the option,
+    for GPUs that are not there.
+    """
+    learned = learned or Learned()
+    if not machine.devices:
+        spec = plan(facts, options, settings, machine.host)
+        size = footprint(facts, spec).total(spec.pool)
+        return Choice(spec, Placement((), (), size, (), 0.0), size <= machine.host)
+    check(options, [device.name for device in machine.devices])
+    machine = _ordered(learned.limited(facts.key, machine), options)
+
+    def tried(available: int) -> tuple[LoadSpec, Load, Placement]:
+        spec = plan(facts, options, settings, available)
+        load = pin_experts(_load(facts, spec, learned), options.n_cpu_moe)
+        return spec, load, _placed(load, machine, options, settings)
+
+    spec, load, placement = tried(0)
+    if placement.fits(machine):
+        used = [d.free for d, size in zip(machine.devices, placement.split, strict=True) if size]
+        ample, load, larger = tried(sum(used) or machine.host)
+        if larger.fits(machine) and larger.seconds <= placement.seconds * _AS_FAST:
+            spec, placement = ample, larger
+    placed = _described(placement, machine, options, len(load.layers) - 1)
+    pairs = zip(machine.devices, placement.devices, strict=True)
+    shared = sum(size for device, size in pairs if device.shared)
+    return Choice(replaced(spec, placed=placed), placement, placement.fits(machine), shared)
+
+
+def check(options: Options, devices: Sequence[str]) -> None:
+    """Raises BadRequest for options that cannot be followed where there are GPUs of these names."""
+    there = len(devices)
+    words = f"this machine has {there} GPU{'s' * (there != 1)}"
+    if options.main_gpu is not None and options.main_gpu >= there:
+        raise _wrong("main_gpu", f"it is {options.main_gpu}, and {words}, counted from 0")
+    shares = options.tensor_split
+    if len(shares) > there:
+        raise _wrong("tensor_split", f"it is for {len(shares)} GPUs, and {words}")
+    if shares and not (all(0 <= share < math.inf for share in shares) and sum(shares) > 0):
+        raise _wrong("tensor_split", "it must have one number from 0 on for each GPU, not all 0")
+    names = {_HOST, *devices}
+    for rule in options.override_tensor:
+        pattern, name = _rule(rule)
+        if name not in names:
+            raise _wrong("override_tensor", f'"{name}" is not one of {", ".join(sorted(names))}')
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise _wrong("override_tensor", f'"{pattern}" is no regular expression: {error}') from None
+
+
+def _wrong(option: str, why: str) -> BadRequest:
+    return BadRequest(f'option "{option}" cannot be followed: {why}', f"options.{option}")
+
+
+def _rule(text: str) -> tuple[str, str]:
+    """The pattern and the name of a memory in "pattern=name" (llama.cpp's --override-tensor)."""
+    pattern, _, name = text.rpartition("=")
+    return pattern, name.strip()
+
+
+def _ordered(machine: Machine, options: Options) -> Machine:
+    """The devices in the order in which they are filled: the fastest, then the one with the most room.
+
+    The one that is asked for comes first; a division that is asked for is over them as they are listed.
+    """
+    devices = list(machine.devices)
+    if not options.tensor_split:
+        devices.sort(key=lambda device: (-device.bandwidth, -device.free))
+    if options.main_gpu is not None and options.main_gpu >= 0:
+        main = machine.devices[options.main_gpu]
+        devices.sort(key=lambda device: device.name != main.name)
+    return replace(machine, devices=tuple(devices))
+
+
+def _placed(load: Load, machine: Machine, options: Options, settings: Settings) -> Placement:
+    """The best placement for what was asked; what does not fit shows what would be needed."""
+    layers = min(options.num_gpu, len(load.layers)) if options.num_gpu >= 0 else None
+    shares = [*options.tensor_split, *[0.0] * len(machine.devices)][: len(machine.devices)]
+    if options.tensor_split:
+        return _most(lambda count: divided(load, machine, shares, count), load, machine, layers)
+    if settings.spread:
+        return _most(lambda count: spread(load, machine, count), load, machine, layers)
+    found = place(load, machine, layers)
+    if found or layers is None:
+        return found or on_host(load, machine)
+    return spread(load, machine, layers)
+
+
+def _most(way: Callable[[int], Placement], load: Load, machine: Machine, layers: int | None) -> Placement:
+    """`way` with as many layers as fit on devices, or with `layers` if that is given."""
+    if layers is not None:
+        return way(layers)
+    ways = (way(count) for count in range(len(load.layers), -1, -1))
+    return next((found for found in ways if found.fits(machine)), way(0))
+
+
+def _load(facts: Facts, spec: LoadSpec, learned: Learned) -> Load:
+    """What there is to place of a model that is loaded as `spec`."""
+    needs = estimate(
+        facts.metadata, facts.weights_size, spec.pool, num_batch=spec.num_batch, parallel=spec.parallel
+    )
+    work = needs.compute - PROCESS
+    host = PROCESS + spec.cache + work + max(0, facts.weights_size - sum(t.size for t in facts.tensors))
+    beside = 0
+    if projector := facts.projector:
+        beside = estimate_sight(projector.metadata, projector.size, spec.num_ctx) - GALLERY
+        host += GALLERY
+    on_host = [re.compile(pattern) for pattern, name in map(_rule, spec.override_tensor) if name == _HOST]
+    return load_of(
+        facts.tensors,
+        facts.metadata,
+        kv=needs.kv_per_token * spec.pool,
+        work=max(0, work + learned.missed(spec)),
+        host=host,
+        beside=beside,
+        pinned=lambda name: any(pattern.search(name) for pattern in on_host),
+    )
+
+
+def _described(placement: Placement, machine: Machine, options: Options, blocks: int) -> Placed:
+    """A placement as an engine is told of it; the model has so many blocks."""
+    used = {d.name: size for d, size in zip(machine.devices, placement.split, strict=True) if size}
+    if not used:
+        return Placed()
+    rules: list[tuple[str, str]] = list(map(_rule, options.override_tensor))
+    named = {name: 0 for _, name in rules if name != _HOST and name not in used}
+    there = range(blocks)[: max(0, options.n_cpu_moe)]
+    if apart := sorted({*there, *placement.experts_on_host}):
+        rules.append((override(apart), _HOST))
+    return Placed(devices=(*used, *named), split=(*used.values(), *named.values()), overrides=tuple(rules))
+
+
+def told(placed: Placed, sizes: Mapping[str, int]) -> str:
+    """A placement in words, for the log."""
+    parts = (
+        f"{count} layers on {name} ({sizes.get(name, 0) >> 20} MiB)"
+        for name, count in zip(placed.devices, placed.split, strict=True)
+    )
+    return ", ".join(parts) or "all on the CPU"

@@ -1,0 +1,102 @@
+"""What memory there is, of the host and of each device, beside what runners hold."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from puna.scheduling.choice import memory
+from puna.scheduling.placement import Machine
+from puna.settings import Settings
+from puna.types import Device, Devices
+
+_FRESH = 5.0
+"""Seconds after which other programs may have taken what was free on a device."""
+
+_RESERVE = 128 << 20
+"""Bytes of each device for what no plan counts: a driver's own, and its scratch memory."""
+
+
+class Holder(Protocol):
+    """What has memory, or is about to."""
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def devices(self) -> dict[str, int]: ...
+
+
+@dataclass(frozen=True)
+class Room:
+    """What one more runner may take now, if it were alone, and how many more are allowed."""
+
+    now: Machine
+    alone: Machine
+    slots: float
+
+    def with_back(self, held: Holder) -> Room:
+        """The room when a runner has gone."""
+        most = {device.name: device.free for device in self.alone.devices}
+        devices = tuple(
+            replace(d, free=min(most[d.name], d.free + held.devices.get(d.name, 0))) for d in self.now.devices
+        )
+        return Room(Machine(self.now.host + held.size, devices), self.alone, self.slots + 1)
+
+
+def device_room(
+    devices: Iterable[Device], there: Iterable[Holder], arriving: Iterable[Holder], settings: Settings
+) -> tuple[Machine, Machine]:
+    """Machines of devices alone: what is free on them now, and what would be without runners.
+
+    `there` is loaded, and missing from what devices report as free; `arriving` is not yet. A driver may
+    report all that there is as free: no more than that is counted on.
+    """
+    kept = settings.gpu_overhead + _RESERVE
+    now, alone = [], []
+    for device in devices:
+        loaded = sum(holder.devices.get(device.name, 0) for holder in there)
+        coming = sum(holder.devices.get(device.name, 0) for holder in arriving)
+        free = min(device.free - coming, device.total - coming - loaded)
+        now.append(memory(device, free - kept))
+        alone.append(memory(device, min(device.free + loaded, device.total) - kept))
+    return Machine(0, tuple(now)), Machine(0, tuple(alone))
+
+
+class Watch:
+    """The devices as they were last seen; looked at again before each load, in another process.
+
+    `changed` is called when they have been.
+    """
+
+    def __init__(self, find: Callable[[], Awaitable[Devices]] | None, changed: Callable[[], None]) -> None:
+        self.seen = Devices()
+        self._find = find
+        self._changed = changed
+        self._look: asyncio.Task[None] | None = None
+        self._version, self._at = -1, 0.0
+
+    def fresh(self, version: int) -> bool:
+        """Whether what was seen is true of the runners' `version`; if not, a look is taken."""
+        if self._find is None:
+            return True
+        loop = asyncio.get_running_loop()
+        if self._version == version and loop.time() - self._at < _FRESH:
+            return True
+        if self._look is None:
+            self._look = loop.create_task(self._see(self._find, version))
+        return False
+
+    async def _see(self, find: Callable[[], Awaitable[Devices]], version: int) -> None:
+        try:
+            self.seen = await find()
+        finally:
+            self._look = None
+        self._version, self._at = version, asyncio.get_running_loop().time()
+        self._changed()
+
+    def close(self) -> None:
+        if self._look is not None:
+            self._look.cancel()
