@@ -295,6 +295,8 @@ class Grammar(msgspec.Struct, frozen=True):
 
     source: str
     markers: tuple[str, ...] = ()
+    schema: str = ""
+    """The rule that is the schema of content; the other rules are of the tools."""
     strict: bool = True
     """An answer that cannot be held to it fails; otherwise it goes on freely."""
 

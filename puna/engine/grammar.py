@@ -66,7 +66,7 @@ class Grammars:
     def matcher(self, grammar: Grammar) -> Matcher:
         """A fresh state machine. Raises BadRequest saying what of the schema cannot be kept."""
         compiled = self._compiled(grammar)
-        return Matcher(compiled.deep_copy(), self._vocabulary.n_vocab, _field(grammar.source))
+        return Matcher(compiled.deep_copy(), self._vocabulary.n_vocab, _field(grammar))
 
     def _compile(self, grammar: Grammar) -> LLMatcher:
         from llguidance import LLMatcher, LLParserLimits
@@ -74,12 +74,12 @@ class Grammars:
         tokenizer = self._tokenizer or self._read_vocabulary()
         if len(grammar.source) > _LARGEST:
             problem = f"the JSON schemas in format and tools are longer than {_LARGEST >> 10} KB"
-            raise BadRequest(problem, _field(grammar.source))
+            raise BadRequest(problem, _field(grammar))
         source = "\n".join([grammar.source, *self._definitions(grammar)])
         limits = LLParserLimits(max_items_in_row=_MOST_WAYS, step_max_items=10 * _MOST_WAYS)
         compiled = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0, limits=limits)
         if compiled.is_error():
-            raise _explained(compiled.get_error(), source)
+            raise _explained(compiled.get_error(), source, grammar)
         return compiled
 
     def _read_vocabulary(self) -> LLTokenizer:
@@ -198,15 +198,16 @@ def _literal(text: str) -> str:
     return json.dumps(text, ensure_ascii=False)
 
 
-def _field(rules: str) -> str:
-    """Whose schema stands in these rules: those of content are named after it."""
-    return "schema" if "\nformat_" in f"\n{rules}" else "tools"
+def _field(grammar: Grammar) -> str:
+    """The field of a request that the grammar is made from, as BadRequest has it."""
+    return "schema" if grammar.schema else "tools"
 
 
-def _explained(error: str, source: str) -> BadRequest:
+def _explained(error: str, source: str, grammar: Grammar) -> BadRequest:
     """What is wrong, and with which field's schema."""
-    placed = _PLACED.match(error)
-    field = _field(source.splitlines()[int(placed[1]) - 1] if placed else source)
+    field, placed = _field(grammar), _PLACED.match(error)
+    if placed and not source.splitlines()[int(placed[1]) - 1].startswith(f"{grammar.schema}:"):
+        field = "tools"
     problem = _SHOWN.split(error[placed.end() if placed else 0 :])[0]
     if problem.startswith("panic"):
         problem = "it is too large"

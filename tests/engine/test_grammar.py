@@ -214,4 +214,4 @@ TANGLED = {
     ]
 }
 """2,744 ways to go on from the first brace: more than a content's schema may have, but a tool's may."""
-TOO_MUCH = Grammar(f"start: format_0\nformat_0: %json {json.dumps(TANGLED)}")
+TOO_MUCH = Grammar(f"start: format_0\nformat_0: %json {json.dumps(TANGLED)}", schema="format_0")

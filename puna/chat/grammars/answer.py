@@ -46,7 +46,7 @@ Notation = Callable[[Rules, list[Function], bool], Calls]
 
 def content(rules: Rules, schema: dict[str, Any]) -> str:
     # Who asks for no more than JSON means an object, as Ollama has it.
-    return rules.json("format", lowered(schema) or {"type": "object"})
+    return rules.content(lowered(schema) or {"type": "object"})
 
 
 def behind_markers(

@@ -30,6 +30,7 @@ class Rules:
         self._markers: list[str] = []
         self._rules: dict[str, str] = {}
         self._names: dict[str, str] = {}
+        self._schema = ""
 
     def marker(self, text: str) -> str:
         """`text`, as one token where the vocabulary has it."""
@@ -58,9 +59,13 @@ class Rules:
         """A terminal that is taken as soon as it is there, whatever else the text might be."""
         return self._named("head", "[lazy]", body)
 
+    def content(self, schema: Any) -> str:
+        """Content by JSON Schema. The grammar remembers the rule, to say whose schema is wrong."""
+        self._schema = self.json("format", schema)
+        return self._schema
+
     def json(self, stem: str, schema: Any, *, lenient: bool = False) -> str:
-        """A value by JSON Schema; `stem` is the field to name when it is wrong. With `lenient`,
-        unsupported keywords are ignored."""
+        """A value by JSON Schema. With `lenient`, unsupported keywords are ignored."""
         options: dict[str, Any] = {"whitespace_pattern": _SPACE}
         if lenient:
             options["lenient"] = True
@@ -82,7 +87,7 @@ class Rules:
 
     def grammar(self, start: str) -> Grammar:
         lines = [f"start: {start}", *(f"{name}: {body}" for name, body in self._rules.items()), _TERMINALS]
-        return Grammar("\n".join(lines), tuple(self._markers))
+        return Grammar("\n".join(lines), tuple(self._markers), self._schema)
 
     def _index(self, text: str) -> int:
         if text not in self._markers:
