@@ -28,9 +28,9 @@ from puna.chat.gotemplate.nodes import (
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.answer import Notation
 from puna.chat.grammars.objects import alone, bare, call, listed
+from puna.chat.parsing import Tagged, Tags
 from puna.chat.parsing.calls import bare_objects, json_calls
 from puna.chat.parsing.slips import SLIPS
-from puna.chat.parsing.tagged import Tagged, Tags
 from puna.types import BadRequest
 
 

@@ -11,9 +11,7 @@ from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import arguments, listed
 from puna.chat.grammars.rules import in_json
-from puna.chat.parsing.source import Malformed, Source, Step
-from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.tools import Tools
+from puna.chat.parsing import Malformed, Source, Step, Tagged, Tags, Tools
 from puna.chat.parsing.values import json_object
 
 OPEN, CLOSE = "<|tools_prefix|>", "<|tools_suffix|>"

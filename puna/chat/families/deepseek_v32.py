@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import behind_markers
+from puna.chat.parsing import Tagged, Tags
 from puna.chat.parsing.invoked import invocations
-from puna.chat.parsing.tagged import Tagged, Tags
 
 _PREFIX = "｜DSML｜"
 

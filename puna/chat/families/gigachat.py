@@ -10,11 +10,9 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import call
+from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
 from puna.chat.parsing.calls import bare_objects, named_call
 from puna.chat.parsing.slips import SLIPS
-from puna.chat.parsing.source import Source, Step
-from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.tools import Tools
 from puna.chat.parsing.values import json_value
 
 OPEN, SEPARATOR, ROLE = "<|function_call|>", "<|message_sep|>", "<|role_sep|>"

@@ -18,12 +18,10 @@ from puna.chat.grammars import Constraint, Function, Rules
 from puna.chat.grammars.answer import content
 from puna.chat.grammars.invoked import invoked
 from puna.chat.grammars.rules import literal, literals
+from puna.chat.parsing import Asked, Content, Malformed, Source, Step, Thinking, Tools
 from puna.chat.parsing.invoked import elements
 from puna.chat.parsing.markers import Markers, markers
-from puna.chat.parsing.parts import Content, Thinking
-from puna.chat.parsing.source import Kind, Malformed, Source, Step
-from puna.chat.parsing.tagged import Asked
-from puna.chat.parsing.tools import Tools
+from puna.chat.parsing.source import Kind
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.glimmer import glimmer
 from puna.types import Grammar
@@ -41,7 +39,7 @@ _BOUNDARIES_AND_CALLS = markers(*_ENDS, _START, _CALLS)
 @dataclass(frozen=True)
 class Glimmer:
     special: frozenset[str] = frozenset({_START, _MESSAGE, *_ENDS})
-    reasoning: str = ""
+    reasoning: str = "assistant to=self"
 
     def read(self, source: Source, asked: Asked) -> Step[None]:
         tools = asked.tools

@@ -8,8 +8,8 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import behind_markers, names
 from puna.chat.grammars.keyed import keyed
+from puna.chat.parsing import Tagged, Tags
 from puna.chat.parsing.keyed import KEY, KEY_END, VALUE, VALUE_END, keyed_calls
-from puna.chat.parsing.tagged import Tagged, Tags
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.glm import glm4_6, glm4_7, glm_ocr
 

@@ -15,11 +15,8 @@ from puna.chat.grammars import Constraint, Function, Rules
 from puna.chat.grammars.answer import content
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
+from puna.chat.parsing import Asked, Content, Malformed, Source, Step, Thinking, Tools
 from puna.chat.parsing.markers import markers
-from puna.chat.parsing.parts import Content, Thinking
-from puna.chat.parsing.source import Malformed, Source, Step
-from puna.chat.parsing.tagged import Asked
-from puna.chat.parsing.tools import Tools
 from puna.chat.parsing.values import json_object
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.harmony import harmony

@@ -11,11 +11,9 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import call
+from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
 from puna.chat.parsing.slips import SLIPS
-from puna.chat.parsing.source import Source, Step
-from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.tools import Tools
 from puna.chat.parsing.xml_functions import xml_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.qwen3_vl import instruct, thinking

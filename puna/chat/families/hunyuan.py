@@ -11,9 +11,9 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import call, listed
+from puna.chat.parsing import Tagged, Tags
 from puna.chat.parsing.calls import bare_objects, json_calls
 from puna.chat.parsing.slips import SLIPS
-from puna.chat.parsing.tagged import Tagged, Tags
 
 OPEN, CLOSE = "<tool_calls>", "</tool_calls>"
 

@@ -14,9 +14,7 @@ from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
-from puna.chat.parsing.source import Malformed, Source, Step
-from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.tools import Tools
+from puna.chat.parsing import Malformed, Source, Step, Tagged, Tags, Tools
 from puna.chat.parsing.values import json_object
 
 SECTION, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"

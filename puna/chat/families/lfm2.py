@@ -8,10 +8,8 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.python_calls import python_call
+from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
 from puna.chat.parsing.calls import bare_python_calls, json_calls, python_calls
-from puna.chat.parsing.source import Source, Step
-from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.tools import Tools
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.lfm2 import lfm2, lfm2_thinking
 

@@ -16,11 +16,9 @@ from puna.chat.grammars.objects import alone, arguments, call
 from puna.chat.grammars.objects import bare as bare_call
 from puna.chat.grammars.python_calls import keywords as call_keywords
 from puna.chat.grammars.rules import literal
+from puna.chat.parsing import Malformed, Reading, Source, Step, Tagged, Tools
 from puna.chat.parsing.calls import bare_objects, bare_python_calls, behind_brace, keywords, objects
 from puna.chat.parsing.slips import BARE
-from puna.chat.parsing.source import Malformed, Source, Step
-from puna.chat.parsing.tagged import Reading, Tagged
-from puna.chat.parsing.tools import Tools
 from puna.chat.parsing.values import json_object
 
 

@@ -9,10 +9,8 @@ from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names, objects
 from puna.chat.grammars.python_calls import closed_keywords, python_call
 from puna.chat.grammars.rules import literal
+from puna.chat.parsing import Source, Step, Tagged, Tools
 from puna.chat.parsing.calls import json_calls, python_calls
-from puna.chat.parsing.source import Source, Step
-from puna.chat.parsing.tagged import Tagged
-from puna.chat.parsing.tools import Tools
 
 from .llama3 import SLIPS, bare
 

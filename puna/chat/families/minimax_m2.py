@@ -10,8 +10,8 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.invoked import invoked
+from puna.chat.parsing import Tagged, Tags
 from puna.chat.parsing.invoked import invocations
-from puna.chat.parsing.tagged import Tagged, Tags
 
 OPEN, CLOSE = "<minimax:tool_call>", "</minimax:tool_call>"
 

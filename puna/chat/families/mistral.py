@@ -12,11 +12,9 @@ from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import arguments, call, listed
 from puna.chat.grammars.rules import literal
+from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
 from puna.chat.parsing.slips import BARE
-from puna.chat.parsing.source import Source, Step
-from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.tools import Tools
 from puna.chat.parsing.values import json_object
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.ministral import ministral

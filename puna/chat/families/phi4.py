@@ -9,11 +9,9 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import call
+from puna.chat.parsing import Malformed, Source, Step, Tagged, Tools
 from puna.chat.parsing.calls import bare_objects, json_calls, objects
 from puna.chat.parsing.slips import SLIPS
-from puna.chat.parsing.source import Malformed, Source, Step
-from puna.chat.parsing.tagged import Tagged
-from puna.chat.parsing.tools import Tools
 
 OPEN, CLOSE = "<|tool_call|>", "<|/tool_call|>"
 

@@ -1,10 +1,13 @@
-"""Models that write nothing but text."""
+"""Models that write nothing but text.
+
+Source: Ollama model/parsers/parsers.go, PassthroughParser.
+"""
 
 from __future__ import annotations
 
 from puna.chat.family import Family, Variant
 from puna.chat.grammars import behind_markers
-from puna.chat.parsing.tagged import Tagged
+from puna.chat.parsing import Tagged
 
 _FORMAT = Tagged()
 

@@ -10,9 +10,7 @@ from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.rules import literal
 from puna.chat.grammars.xml_functions import xml_functions
-from puna.chat.parsing.source import Source, Step
-from puna.chat.parsing.tagged import Tagged, Tags
-from puna.chat.parsing.tools import Tools
+from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
 from puna.chat.parsing.xml_functions import FUNCTION, elements, xml_calls
 
 OPEN, CLOSE = "<seed:tool_call>", "</seed:tool_call>"

@@ -5,8 +5,9 @@ the notations of calls that several families share.
 """
 
 from .parts import Called, Content, Parser, Part, Thinking
+from .source import Malformed, Source, Step
 from .stream import Format, Stream
-from .tagged import Asked, Tagged, Tags
+from .tagged import Asked, Reading, Tagged, Tags
 from .tools import Tools
 
 __all__ = [
@@ -14,8 +15,12 @@ __all__ = [
     "Called",
     "Content",
     "Format",
+    "Malformed",
     "Parser",
     "Part",
+    "Reading",
+    "Source",
+    "Step",
     "Stream",
     "Tagged",
     "Tags",
