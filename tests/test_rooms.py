@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "puna"
+ARCHITECTURE = (PACKAGE.parent / "docs" / "architecture.md").read_text(encoding="utf-8")
 
 BELOW = {
     "cli": set(),
@@ -111,6 +113,33 @@ def test_a_room_says_what_it_is_for_and_what_others_may_use(room: str):
 
 def test_every_folder_with_code_is_a_known_room():
     assert {path.partition("/")[0] for path in MODULES if "/" in path} <= set(BELOW)
+
+
+def room_imports() -> set[tuple[str, str]]:
+    """Which room imports from which."""
+    found: set[tuple[str, str]] = set()
+    for path in (path for path in MODULES if "/" in path):
+        own_room = path.partition("/")[0]
+        for wanted in imports(path, (PACKAGE / path).read_text()):
+            package, *parts = wanted.module.split(".")
+            target = parts[0] if parts else wanted.name
+            if package == "puna" and target in BELOW and target != own_room:
+                found.add((own_room, target))
+    return found
+
+
+def test_the_diagram_shows_the_imports_there_are():
+    drawn = ARCHITECTURE.split("```mermaid")[1].partition("```")[0]
+    edges = re.findall(r"^ +(\w+) -->(?:\|\w+\|)? (\w+)$", drawn, re.MULTILINE)
+    assert len(edges) == len(set(edges))
+    assert set(edges) == room_imports()
+
+
+def test_every_file_that_starts_a_thread_or_a_process_is_in_the_table():
+    starts = re.compile(r"\bThread\(|\bThreadPoolExecutor\(|\bPopen\(|subprocess\.run\(|subprocess_exec\(")
+    starting = {path for path in MODULES if starts.search((PACKAGE / path).read_text())}
+    table = ARCHITECTURE.partition("## Processes and threads")[2].partition("\n## ")[0]
+    assert set(re.findall(r"`puna/(\S+\.py)`", table)) == starting
 
 
 @pytest.mark.parametrize(

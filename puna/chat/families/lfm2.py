@@ -1,6 +1,6 @@
-"""_FORMAT: `<|tool_call_start|>[f(k='v'), g(n=1)]<|tool_call_end|>`, calls as Python writes them.
+"""LFM2: `<|tool_call_start|>[f(k='v'), g(n=1)]<|tool_call_end|>`, calls as Python writes them.
 
-Sources: Ollama model/parsers/lfm2.go; Liquid AI's _FORMAT chat template.
+Sources: Ollama model/parsers/lfm2.go; Liquid AI's LFM2 chat template.
 """
 
 from __future__ import annotations
