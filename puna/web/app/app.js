@@ -1,4 +1,5 @@
 /** The page: its two rooms, and what they share. */
+import { answered, begin as beginAnswer, stop } from "./answers.js";
 import { ask } from "./api.js";
 import { Chats } from "./chats.js";
 import { chats as kept, forget, fresh, keep } from "./keep.js";
@@ -13,6 +14,7 @@ function Page() {
   const [chats, setChats] = useState([]);
   const [chat, setChat] = useState(() => fresh(""));
   const [error, setError] = useState("");
+  const [unkept, setUnkept] = useState(false);
   const [, draw] = useState(0);
 
   async function refresh() {
@@ -27,7 +29,8 @@ function Page() {
   }
   const listed = () => kept().then(setChats, () => {});
   const changed = () => draw((count) => count + 1);
-  const open = (chosen) => { setChat(chosen); setRoom("talk"); location.hash = chosen.id; };
+  const current = ({ id }) => answered(id) ?? (id === chat.id ? chat : undefined);
+  const open = (chosen) => { setChat(current(chosen) ?? chosen); setRoom("talk"); location.hash = chosen.id; };
   const begin = () => open(fresh(chat.model || models[0]?.name || ""));
   useEffect(() => {
     speak(language());
@@ -40,16 +43,21 @@ function Page() {
   }, []);
   useEffect(() => { if (chat.messages.length) { location.hash = chat.id; listed(); } }, [chat.messages.length, chat.id]);
 
+  const save = (chosen) => keep(chosen).then(() => setUnkept(false), () => setUnkept(true));
+  const run = (chosen) => beginAnswer(chosen, save, changed).then(listed);
+
   async function rename(chosen) {
     const title = prompt(say("renameTo"), chosen.title);
     if (!title) return;
-    const named = chosen.id === chat.id ? chat : chosen;
+    const named = current(chosen) ?? chosen;
     named.title = title;
-    await keep(named);
+    await save(named);
     await listed();
   }
   async function remove(chosen) {
     if (!confirm(say("sureChat"))) return;
+    // The last thing an answer does is to keep its chat, so it must have ended.
+    await stop(chosen.id);
     await forget(chosen.id);
     if (chosen.id === chat.id) begin();
     await listed();
@@ -59,11 +67,12 @@ function Page() {
     <nav aria-label="Puna"><div class="tabs">${tab("talk")}${tab("models")}
         <button class="quiet" onClick=${() => { speak(language() === "zh" ? "en" : "zh"); changed(); }}>${say("language")}</button></div>
       <button class="new" onClick=${begin}>${say("newChat")}</button>
-      <${Chats} chats=${chats} current=${chat.id} open=${(chosen) => open(chosen.id === chat.id ? chat : chosen)} rename=${rename} remove=${remove} />
+      <${Chats} chats=${chats} current=${chat.id} open=${open} rename=${rename} remove=${remove} />
     </nav>
     <div class="room">${error && html`<p class="error" role="alert">${error}</p>`}
+      ${unkept && html`<p class="error" role="alert">${say("full")}</p>`}
       ${room === "talk"
-        ? html`<${Talk} key=${chat.id} chat=${chat} models=${models} changed=${changed} />`
+        ? html`<${Talk} key=${chat.id} chat=${chat} models=${models} running=${Boolean(answered(chat.id))} run=${run} save=${save} changed=${changed} />`
         : html`<${Models} models=${models} refresh=${refresh} />`}</div>
   </div>`;
 }

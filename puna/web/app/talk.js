@@ -1,35 +1,31 @@
 /** The talk: messages, what is typed, and the chat's settings. */
-import { answer } from "./answer.js";
-import { keep } from "./keep.js";
+import { stop } from "./answers.js";
+import { useFollow } from "./follow.js";
 import { Message } from "./message.js";
-import { html, useEffect, useRef, useState } from "./view.js";
+import { html, useEffect, useState } from "./view.js";
 import { say } from "./words.js";
 
-export function Talk({ chat, models, changed }) {
+export function Talk({ chat, models, running, run, save, changed }) {
   const [typed, setTyped] = useState("");
-  const [running, setRunning] = useState(null);
-  const [unkept, setUnkept] = useState(false);
-  const end = useRef(null);
-  const save = () => keep(chat).catch(() => setUnkept(true));
-  const set = (name) => (event) => { chat[name] = event.target.value; save(); changed(); };
+  const { place, growing, scrolled, toEnd } = useFollow();
+  function set(name) {
+    return (event) => {
+      chat[name] = event.target.value;
+      if (chat.messages.length) save(chat);
+      changed();
+    };
+  }
 
   useEffect(() => {
-    const stop = (event) => event.key === "Escape" && running?.abort();
-    addEventListener("keydown", stop);
-    return () => removeEventListener("keydown", stop);
-  }, [running]);
-  useEffect(() => end.current?.scrollIntoView({ block: "end" }), [chat.messages.length, chat.messages.at(-1)?.content]);
-  useEffect(() => () => running?.abort(), [running]);
+    const escape = (event) => event.key === "Escape" && stop(chat.id);
+    addEventListener("keydown", escape);
+    return () => removeEventListener("keydown", escape);
+  }, [chat.id]);
 
-  async function run() {
-    const control = new AbortController();
-    setRunning(control);
+  function ask() {
     chat.changed = Date.now();
-    await save();
-    await answer(chat, control.signal, changed);
-    setRunning(null);
-    await save();
-    changed();
+    toEnd();
+    run(chat);
   }
   function send(event) {
     event?.preventDefault();
@@ -38,11 +34,11 @@ export function Talk({ chat, models, changed }) {
     chat.messages.push({ role: "user", content });
     chat.title ||= content.slice(0, 60);
     setTyped("");
-    run();
+    ask();
   }
   function again() {
     chat.messages.pop();
-    run();
+    ask();
   }
   const key = (event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && send(event);
   const last = chat.messages.length - 1;
@@ -57,18 +53,16 @@ export function Talk({ chat, models, changed }) {
         <label>${say("temperature")}<input type="number" min="0" max="2" step="0.1" value=${chat.temperature} onInput=${set("temperature")} /></label>
       </div></details>
     </header>
-    <section class="messages" aria-label=${say("talk")}>
+    <section class="messages" aria-label=${say("talk")} tabIndex="0" ref=${place} onScroll=${scrolled}><div ref=${growing}>
       ${last < 0 && html`<div class="greeting"><h1>${say("greet")}</h1><p>${models.length ? say("private") : say("none")}</p></div>`}
       ${chat.messages.map((message, at) => html`<${Message} key=${at} message=${message}
         running=${running && at === last} again=${at === last && !running && again} />`)}
-      <div ref=${end}></div>
-    </section>
-    ${unkept && html`<p class="error" role="alert">${say("full")}</p>`}
+    </div></section>
     <form class="write" onSubmit=${send}>
       <textarea rows="2" aria-label=${say("message")} placeholder=${say("message")} value=${typed}
         onInput=${(event) => setTyped(event.target.value)} onKeyDown=${key}></textarea>
       ${running
-        ? html`<button type="button" onClick=${() => running.abort()}>${say("stop")}</button>`
+        ? html`<button type="button" onClick=${() => stop(chat.id)}>${say("stop")}</button>`
         : html`<button disabled=${!typed.trim() || !chat.model}>${say("send")}</button>`}
     </form>
   </main>`;

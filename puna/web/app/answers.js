@@ -1,0 +1,34 @@
+/** The answers being streamed. They belong to their chats, so they go on while the person looks elsewhere. */
+import { answer } from "./answer.js";
+
+/** @typedef {import("./keep.js").Chat} Chat */
+/** @type {Map<string, {chat: Chat, control: AbortController, ended: Promise<void>}>} */
+const running = new Map();
+// A reload in the middle of an answer loses this much at most.
+const SAVED_EVERY_MS = 2000;
+
+/** The chat being answered under this id, if one is: what the browser keeps of it is older. @returns {Chat | undefined} */
+export const answered = (id) => running.get(id)?.chat;
+
+/** Answers a chat until the model ends or `stop` is called, and keeps it. @param {Chat} chat */
+export function begin(chat, save, changed) {
+  const control = new AbortController();
+  const ended = (async () => {
+    await save(chat);
+    const saving = setInterval(() => save(chat), SAVED_EVERY_MS);
+    await answer(chat, control.signal, changed);
+    clearInterval(saving);
+    await save(chat);
+    running.delete(chat.id);
+    changed();
+  })();
+  running.set(chat.id, { chat, control, ended });
+  changed();
+  return ended;
+}
+
+/** Stops a chat's answer. Resolves once what there is of it is kept. @param {string} id */
+export async function stop(id) {
+  running.get(id)?.control.abort();
+  await running.get(id)?.ended;
+}

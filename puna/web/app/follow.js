@@ -1,0 +1,27 @@
+/** Keeps the end of a growing text in view, until the reader scrolls up. */
+import { useEffect, useRef } from "./view.js";
+
+// Positions are fractions of a pixel on some screens.
+const NEAR_PX = 2;
+
+/** What to give to the scrolling element and to the one that grows in it, and `toEnd()`, which follows again. */
+export function useFollow() {
+  const place = useRef(null);
+  const growing = useRef(null);
+  const state = useRef({ follows: true, top: 0 });
+  const atEnd = () => { if (state.current.follows) place.current?.scrollTo(0, place.current.scrollHeight); };
+
+  useEffect(() => {
+    const watch = new ResizeObserver(atEnd);
+    watch.observe(growing.current);
+    watch.observe(place.current);
+    return () => watch.disconnect();
+  }, []);
+  function scrolled(event) {
+    const { scrollTop, scrollHeight, clientHeight } = event.currentTarget;
+    if (scrollHeight - scrollTop - clientHeight <= NEAR_PX) state.current.follows = true;
+    else if (scrollTop < state.current.top) state.current.follows = false;
+    state.current.top = scrollTop;
+  }
+  return { place, growing, scrolled, toEnd: () => { state.current.follows = true; atEnd(); } };
+}

@@ -1,0 +1,97 @@
+"""What a person does while an answer comes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.running import Server, serving
+
+# A character a token, so that a fast model fills a page slowly.
+LINES = [*"A line of it.\n\n"]
+
+
+@pytest.fixture
+def server(store: Path) -> Iterator[Server]:
+    """One with room for an answer that outlasts a test."""
+    with serving(store, OLLAMA_CONTEXT_LENGTH="65536") as running:
+        yield running
+
+
+@pytest.fixture
+def endless(add_scripted: Callable[..., list[bytes]]) -> None:
+    add_scripted("endless", LINES, endless=True, context_length=131072)
+
+
+@pytest.fixture
+def begun(endless: None, page: Page) -> Page:
+    """The page in the middle of an answer that does not end."""
+    page.reload()
+    page.get_by_label("Message").fill("Begin?")
+    page.get_by_label("Message").press("Enter")
+    expect(page.locator("article.theirs")).to_contain_text("A line of it.")
+    return page
+
+
+def grows(page: Page, place: str = "article.theirs") -> bool:
+    """Whether the text in `place` gets longer within five seconds."""
+    before = len(page.locator(place).inner_text())
+    for _ in range(100):
+        if len(page.locator(place).inner_text()) > before:
+            return True
+        page.wait_for_timeout(50)
+    return False
+
+
+def test_an_answer_goes_on_while_its_reader_is_elsewhere(begun: Page):
+    begun.get_by_role("button", name="Models").click()
+    begun.get_by_role("button", name="Talk", exact=True).click()
+    expect(begun.get_by_role("button", name="Stop")).to_be_visible()
+    assert grows(begun)
+    begun.get_by_role("button", name="New chat").click()
+    expect(begun.get_by_role("button", name="Send")).to_be_visible()
+    begun.keyboard.press("Escape")
+    begun.get_by_role("button", name="Begin?", exact=True).click()
+    assert grows(begun)
+    begun.keyboard.press("Escape")
+    expect(begun.get_by_role("button", name="Send")).to_be_visible()
+    assert not grows(begun)
+
+
+def test_a_chat_deleted_while_it_is_answered_stays_deleted(begun: Page):
+    begun.once("dialog", lambda dialog: dialog.accept())
+    begun.get_by_role("button", name="Delete: Begin?").click()
+    expect(begun.locator(".chats li")).to_have_count(0)
+    begun.wait_for_timeout(2500)
+    begun.reload()
+    expect(begun.get_by_role("heading", name="What is on your mind?")).to_be_visible()
+    expect(begun.locator(".chats li")).to_have_count(0)
+
+
+def test_a_reload_in_the_middle_keeps_what_has_come(begun: Page):
+    begun.wait_for_timeout(2500)
+    begun.reload()
+    expect(begun.locator("article.theirs")).to_contain_text("A line of it.")
+
+
+def test_the_end_is_followed_until_the_reader_scrolls_up(begun: Page):
+    messages = begun.locator(".messages")
+    below = "place => place.scrollHeight - place.scrollTop - place.clientHeight"
+    while not messages.evaluate("place => place.scrollTop > 300"):
+        assert grows(begun)
+    assert messages.evaluate(below) <= 2
+    messages.hover()
+    begun.mouse.wheel(0, -200)
+    begun.wait_for_timeout(300)
+    read = messages.evaluate("place => place.scrollTop")
+    assert messages.evaluate(below) > 2
+    assert grows(begun)
+    assert messages.evaluate("place => place.scrollTop") == read
+    messages.evaluate("place => place.scrollTo(0, place.scrollHeight)")
+    begun.wait_for_timeout(100)
+    assert grows(begun)
+    assert messages.evaluate(below) <= 2
+    begun.keyboard.press("Escape")
