@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import chat, dialects, inference, kernels, library
+from benchmarks import chat, dialects, inference, kernels, library, memory
 
 PARTS = {
     "inference": inference.rows,
+    "memory": memory.rows,
     "kernels": kernels.rows,
     "chat": chat.rows,
     "dialects": dialects.rows,

@@ -113,6 +113,11 @@ class Weights:
             self._made[key] = quants.quantize(values, kind)
         self._writer.add_tensor(f"{name}.weight", self._made[key], raw_dtype=kind)
 
+    def kernel(self, name: str, channels: int, size: int) -> None:
+        """What a convolution over the last `size` tokens weighs them with, in each channel."""
+        values = self._random.standard_normal((channels, size), np.float32) * np.float32(size**-0.5)
+        self._writer.add_tensor(f"{name}.weight", values)
+
     def vector(self, name: str, size: int) -> None:
         self._writer.add_tensor(name, self._random.standard_normal(size, np.float32) * np.float32(0.1))
 

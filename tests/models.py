@@ -139,16 +139,27 @@ def shape_model(
 
 
 def sliding_window_model(
-    path: Path, *, window: int = 32, context_length: int = 4096, seed: int = 0, name: str = "window"
+    path: Path,
+    *,
+    layers: int = 2,
+    width: int = 64,
+    heads: int = 2,
+    kv_heads: int = 1,
+    ffn: int = 128,
+    vocab: int = 512,
+    window: int = 32,
+    context_length: int = 4096,
+    quantisation: Quantisation = F32,
+    seed: int = 0,
+    name: str = "window",
 ) -> None:
-    """Write a random `gemma2`: attention in block 0 sees only the last `window` tokens, in block 1 all."""
-    layers, width, heads, kv_heads, ffn, vocab = 2, 64, 2, 1, 128, 512
+    """Write a random `gemma2`: even blocks see only the last `window` tokens, odd ones all."""
     writer = model_writer(path, "gemma2", name, byte_vocabulary(vocab), CHATML, context_length)
     add_decoder(writer, layers, width, heads, kv_heads, width // heads, ffn)
     writer.add_sliding_window(window)
     writer.add_attn_logit_softcapping(50.0)
     writer.add_final_logit_softcapping(30.0)
-    weights = Weights(writer, seed, F32)
+    weights = Weights(writer, seed, quantisation)
     weights.matrix("token_embd", vocab, width)
     weights.norm("output_norm", width)
     for block in weights.blocks(layers, width, heads, kv_heads, ffn):
@@ -159,10 +170,18 @@ def sliding_window_model(
 
 
 def recurrent_model(
-    path: Path, *, context_length: int = 4096, seed: int = 0, name: str = "recurrent"
+    path: Path,
+    *,
+    layers: int = 2,
+    width: int = 64,
+    vocab: int = 512,
+    context_length: int = 4096,
+    quantisation: Quantisation = F32,
+    seed: int = 0,
+    name: str = "recurrent",
 ) -> None:
     """Write a random `mamba`: one state for each sequence, which cannot be cut back to an earlier token."""
-    layers, width, vocab, inner, state, kernel, rank = 2, 64, 512, 128, 16, 4, 4
+    inner, state, kernel, rank = 2 * width, 16, 4, max(4, width // 16)
     writer = model_writer(path, "mamba", name, byte_vocabulary(vocab), CHATML, context_length)
     writer.add_embedding_length(width)
     writer.add_block_count(layers)
@@ -173,13 +192,13 @@ def recurrent_model(
     writer.add_ssm_inner_size(inner)
     writer.add_ssm_state_size(state)
     writer.add_ssm_time_step_rank(rank)
-    weights = Weights(writer, seed, F32)
+    weights = Weights(writer, seed, quantisation)
     weights.embedding_and_output(vocab, width)
     weights.norm("output_norm", width)
     for block in (f"blk.{number}" for number in range(layers)):
         weights.norm(f"{block}.attn_norm", width)
         weights.matrix(f"{block}.ssm_in", 2 * inner, width)
-        weights.matrix(f"{block}.ssm_conv1d", inner, kernel)
+        weights.kernel(f"{block}.ssm_conv1d", inner, kernel)
         weights.vector(f"{block}.ssm_conv1d.bias", inner)
         weights.matrix(f"{block}.ssm_x", rank + 2 * state, inner)
         weights.matrix(f"{block}.ssm_dt", inner, rank)
@@ -188,6 +207,50 @@ def recurrent_model(
         writer.add_tensor(f"{block}.ssm_a", decay)
         writer.add_tensor(f"{block}.ssm_d", np.ones(inner, np.float32))
         weights.matrix(f"{block}.ssm_out", width, inner)
+    finish(writer)
+
+
+def hybrid_model(
+    path: Path,
+    *,
+    layers: int = 2,
+    width: int = 64,
+    heads: int = 2,
+    kv_heads: int = 1,
+    ffn: int = 128,
+    vocab: int = 512,
+    context_length: int = 4096,
+    quantisation: Quantisation = F32,
+    seed: int = 0,
+    name: str = "hybrid",
+) -> None:
+    """Write a random `lfm2`: a convolution over the last tokens in even blocks, attention in odd ones."""
+    writer = model_writer(path, "lfm2", name, byte_vocabulary(vocab), CHATML, context_length)
+    head_size, kernel = width // heads, 3
+    writer.add_embedding_length(width)
+    writer.add_block_count(layers)
+    writer.add_feed_forward_length(ffn)
+    writer.add_head_count(heads)
+    writer.add_head_count_kv([kv_heads * (number % 2) for number in range(layers)])
+    writer.add_rope_dimension_count(head_size)
+    writer.add_layer_norm_rms_eps(1e-5)
+    writer.add_vocab_size(vocab)
+    writer.add_shortconv_l_cache(kernel)
+    weights = Weights(writer, seed, quantisation)
+    weights.embedding_and_output(vocab, width)
+    weights.norm("token_embd_norm", width)
+    for number in range(layers):
+        block = f"blk.{number}"
+        if number % 2:
+            weights.attention(block, width, heads, kv_heads)
+            weights.norm(f"{block}.attn_q_norm", head_size, scale=3.0)
+            weights.norm(f"{block}.attn_k_norm", head_size)
+        else:
+            weights.norm(f"{block}.attn_norm", width)
+            weights.matrix(f"{block}.shortconv.in_proj", 3 * width, width)
+            weights.kernel(f"{block}.shortconv.conv", width, kernel)
+            weights.matrix(f"{block}.shortconv.out_proj", width, width)
+        weights.feed_forward(block, width, ffn)
     finish(writer)
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine import budget, logprobs
+from puna.engine import budget, logprobs, memory
 from puna.engine.grammar import Matcher
 from puna.engine.libllama import Context, Model
 from puna.engine.messages import Event, Finished, Started, Text, failed
@@ -48,7 +48,7 @@ class BatchLoop:
         """
         self._model = model
         self._context = context
-        self._cache = PrefixCache(context, slots=slots, cuttable=model.cuttable, limit=cache)
+        self._cache = PrefixCache(slots=slots, memory=memory.of(model, context), limit=cache)
         self._parallel = parallel
         self._emit = emit
         self._gallery = gallery
@@ -113,12 +113,13 @@ class BatchLoop:
                 continue
             prefix = Prefix() if sequence.reporting else self._cache.find(sequence)
             if prefix.promised - prefix.length >= WORTH_SHARING:
+                self._cache.await_prefix(prefix)
                 held.append(sequence)
             elif self._crowded(sequence, prefix):
                 held.append(sequence)
                 break
             else:
-                self._cache.begin(sequence, prefix.holder, prefix.length)
+                self._cache.begin(sequence, prefix)
                 if not sequence.answered:
                     self._begun(sequence)
         held.extend(self._waiting)
@@ -148,7 +149,7 @@ class BatchLoop:
         logits = repeat.prompt_logits
         assert logits is not None
         self._idle = False
-        self._cache.begin(sequence, repeat, len(sequence.tokens))
+        self._cache.begin(sequence, Prefix(repeat, len(sequence.tokens)))
         self._begun(sequence)
         if sequence.evaluated < len(sequence.tokens):
             return  # there was no room to bring it back: it is evaluated like any other
@@ -210,7 +211,7 @@ class BatchLoop:
         try:
             if sequence.reporting:
                 self._report(sequence, row - size + 1, row)
-            sequence.evaluated += size
+            self._cache.extend(sequence, size)
             logits = None if sequence.pending else self._context.logits(row)
         except NotNumbers as error:
             self._fail(sequence, error)

@@ -1,9 +1,9 @@
-"""Which tokens' KV lies where, and what of it a new prompt can share.
+"""Which sequences' tokens are in memory, and what of them a new prompt can share.
 
-A sequence is running (its KV in a slot of the pool), or retained after its end: still in its slot, saved
-outside the pool, or both. Cells that nobody decodes slow the others down, for attention looks at every
-cell's mask, so retained sequences leave the pool as soon as another request needs it; a saved one comes
-back by a memory copy, hundreds of times faster than evaluating it again.
+A sequence is running (in a slot of the pool), or retained after its end: still in its slot, saved outside
+the pool, or both. Cells that nobody decodes slow the others down, because attention looks at every cell's
+mask, so retained sequences leave the pool as soon as another request needs it; a saved one comes back by a
+memory copy, hundreds of times faster than evaluating it again.
 """
 
 from __future__ import annotations
@@ -16,14 +16,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.libllama import Context
+from puna.engine.memory import NO_SLOT, Held, Memory, Snapshot
 from puna.engine.prefix_tree import PrefixTree
-from puna.engine.sequence import NO_SLOT, Sequence
+from puna.engine.sequence import Sequence
 
 WORTH_SHARING = 32
 """Tokens that make a prefix worth waiting for, and worth the room or the copy of a longer sequence."""
 
 _MOST_SAVED = 256
+
+_MOST_SNAPSHOTS = 16
+"""Of one sequence whose memory is exact."""
+
+_NEAREST_STOP = 64
+"""Tokens before a prompt's end at which the first of its stops is."""
 
 _REMEMBERED_LOGITS = 8
 """Retained sequences that keep their prompt's last logits: a repeat of the prompt then needs no evaluation
@@ -32,15 +38,13 @@ and draws from the same numbers, so that a seed gives the same text again."""
 
 @dataclass(eq=False)
 class Retained:
-    """A finished sequence whose KV may serve later prompts."""
+    """A finished sequence that may serve later prompts."""
 
     key: int
     tokens: list[int]
     prompt_tokens: int
     prompt_logits: NDArray[np.float32] | None
-    slot: int
-    """NO_SLOT when it has left the pool."""
-    saved: NDArray[np.uint8] | None = None
+    held: Held
 
 
 @dataclass(frozen=True)
@@ -49,83 +53,96 @@ class Prefix:
 
     holder: Sequence | Retained | None = None
     length: int = 0
+    known: int = 0
+    """Tokens that it has in common with some sequence, whether they can be used or not."""
     promised: int = 0
-    """Tokens some running sequence will share once its own prefill got there, ≥ length."""
+    """Tokens that will be usable once the `promiser` has evaluated them, ≥ length."""
+    promiser: Sequence | None = None
 
 
 class PrefixCache:
     """Owns the context's memory: every change to what a slot holds goes through here."""
 
-    def __init__(self, context: Context, *, slots: int, cuttable: bool, limit: int) -> None:
-        """`limit`: bytes that saved sequences may take together."""
-        self._context = context
+    def __init__(self, *, slots: int, memory: Memory, limit: int) -> None:
+        """`limit`: bytes that saved sequences and snapshots may take together."""
+        self._memory = memory
         self._free = list(range(slots - 1, -1, -1))
         self._tree = PrefixTree()
-        self._cuttable = cuttable
         self._limit = limit
         self._keys = itertools.count()
         self.running: dict[int, Sequence] = {}
         self._retained: OrderedDict[int, Retained] = OrderedDict()
         """Least recently used first."""
 
+    # Finding
+
     def find(self, sequence: Sequence) -> Prefix:
         """The best prefix for a prompt; the last token, or the picture that ends it, is left to evaluate."""
         tokens = sequence.tokens
         longest = sequence.layout.whole(len(tokens) - 1)
-        best, promised = Prefix(), 0
+        holder, length, known, promised, promiser = None, 0, 0, 0, None
         for depth, keys in self._tree.matches(tokens):
-            reach = min(depth, longest)
+            known = min(depth, longest)
             for key in keys:
-                holder = self.running.get(key) or self._retained[key]
-                usable, planned = self._reach(holder, depth, reach)
-                promised = max(promised, planned)
-                if usable > best.length or (usable == best.length and _handier(holder, best.holder)):
-                    best = Prefix(holder if usable else None, usable)
-        return Prefix(best.holder, best.length, max(promised, best.length))
+                one = self.running.get(key) or self._retained[key]
+                usable = self._usable(one, known)
+                if usable > length or (usable == length and usable and _handier(one, holder)):
+                    holder, length = one, usable
+                if isinstance(one, Sequence) and one.pending > 1 and known > max(promised, one.evaluated):
+                    promised, promiser = known, one
+        return Prefix(holder, length, known, max(promised, length), promiser)
 
-    def _reach(self, holder: Sequence | Retained, depth: int, reach: int) -> tuple[int, int]:
-        """(tokens usable now, tokens usable once the holder's prompt is evaluated)"""
-        if isinstance(holder, Retained):
-            if not self._cuttable and not len(holder.tokens) == depth == reach:
-                return 0, 0  # such memory can only go on from its end
-            worth = reach >= WORTH_SHARING or 2 * reach >= len(holder.tokens)
-            return (reach, reach) if worth else (0, 0)
-        if not self._cuttable:
-            return 0, 0
-        usable = min(reach, holder.evaluated)
-        return usable, reach if holder.pending > 1 else usable
+    def _usable(self, holder: Sequence | Retained, known: int) -> int:
+        """How many of the `known` tokens that it has in common with a prompt a holder can give."""
+        usable = self._memory.reach(holder.held, known)
+        if isinstance(holder, Retained) and usable < WORTH_SHARING and 2 * usable < len(holder.tokens):
+            return 0
+        return usable
+
+    def await_prefix(self, prefix: Prefix) -> None:
+        """See to it that the promised part of a prefix will be usable."""
+        if self._memory.exact and prefix.promiser is not None:
+            prefix.promiser.stops.add(prefix.promised)
 
     def repeat_of(self, tokens: list[int]) -> Retained | None:
         """A finished sequence with exactly this prompt and its logits still known."""
-        if not self._cuttable:
-            return None
         for kept in reversed(self._retained.values()):
             if (
                 kept.prompt_logits is not None
                 and kept.prompt_tokens == len(tokens)
                 and kept.tokens[: kept.prompt_tokens] == tokens
+                and self._memory.reach(kept.held, len(tokens)) == len(tokens)
             ):
                 return kept
         return None
 
-    def begin(self, sequence: Sequence, holder: Sequence | Retained | None, length: int) -> None:
-        """Give `sequence` a slot that holds the first `length` tokens of `holder`.
+    # A sequence's way
+
+    def begin(self, sequence: Sequence, prefix: Prefix) -> None:
+        """Give `sequence` a slot that holds the first `prefix.length` tokens of `prefix.holder`.
 
         Afterwards sequence.evaluated says how many it really holds: a saved sequence may not fit.
         """
+        holder, length = prefix.holder, prefix.length
         if isinstance(holder, Retained) and length >= WORTH_SHARING:
             self._retained.move_to_end(holder.key)
         self._retire(holder)
-        if isinstance(holder, Retained) and holder.slot != NO_SLOT and self._consumes(holder, length):
-            sequence.slot = holder.slot
+        held = sequence.held = Held()
+        if isinstance(holder, Retained) and holder.held.slot != NO_SLOT and self._consumes(holder, length):
+            held.slot = holder.held.slot
             self._forget(holder)
         else:
             if not self._free:
                 self._leave_pool(next(kept for kept in self._in_pool() if kept is not holder), holder)
-            sequence.slot = self._free.pop()
-        own = holder is None or holder.slot in (NO_SLOT, sequence.slot)
-        sequence.evaluated = length if self._fill(sequence, holder, length) else 0
-        sequence.shared = 0 if own else sequence.evaluated
+            held.slot = self._free.pop()
+        own = holder is None or holder.held.slot in (NO_SLOT, held.slot)
+        place = sequence.layout.position
+        if holder is not None and length and self._memory.branch(holder.held, held.slot, length, place):
+            held.length = length
+            held.snapshots = holder.held.snapshots_to(length)
+        sequence.shared = 0 if own else held.length
+        if self._memory.exact:
+            self._foresee(sequence, prefix.known)
         sequence.key = next(self._keys)
         self.running[sequence.key] = sequence
         self._tree.insert(sequence.key, sequence.tokens)
@@ -134,63 +151,81 @@ class PrefixCache:
         """Whether nothing of worth stays behind when `holder` is cut to `length`: only an earlier answer."""
         return length >= min(len(holder.tokens), holder.prompt_tokens - 1)
 
-    def _fill(self, sequence: Sequence, holder: Sequence | Retained | None, length: int) -> bool:
-        """Make a sequence's slot hold the first `length` tokens of `holder`; False if it then holds none."""
-        if holder is None or not length:
-            return False
-        slot, positions = sequence.slot, sequence.layout.position(length)
-        if holder.slot == NO_SLOT:
-            assert isinstance(holder, Retained)
-            assert holder.saved is not None
-            if not self._context.restore(slot, holder.saved):
-                return False
-        elif holder.slot != slot:
-            self._context.share(holder.slot, slot, positions)
-        if self._cuttable:
-            self._context.cut(slot, positions)
-        return True
+    def _foresee(self, sequence: Sequence, known: int) -> None:
+        """Set the lengths at which later prompts are likely to part from this one.
+
+        Those are the prompt's end, for its repeat; where it parts from an earlier one; and distances from its
+        end that double, so that what a later one evaluates again is at most twice what it must.
+        """
+        begun, end = sequence.evaluated, len(sequence.tokens)
+        sequence.stops = {end}
+        distance = _NEAREST_STOP
+        while begun < end - distance:
+            sequence.stops.add(sequence.layout.whole(end - distance))
+            distance *= 2
+        if known - begun >= WORTH_SHARING:
+            sequence.stops.add(known)
+        if begun and all(s.length != begun for s in sequence.held.snapshots):
+            self._take_snapshot(sequence, begun)
+
+    def extend(self, sequence: Sequence, count: int) -> None:
+        """`count` more tokens of a running sequence are evaluated."""
+        held = sequence.held
+        before, held.length = held.length, held.length + count
+        for length in self._memory.points(sequence.stops, before, held.length):
+            self._take_snapshot(sequence, length)
+
+    def _take_snapshot(self, sequence: Sequence, length: int) -> None:
+        data = self._memory.snapshot(sequence.held, length, sequence.layout.position)
+        if self._make_space(data.nbytes):
+            snapshots = sequence.held.snapshots
+            snapshots.append(Snapshot(length, data))
+            if self._memory.exact and len(snapshots) > _MOST_SNAPSHOTS:
+                del snapshots[_least(snapshots)]
 
     def rewrite(self, sequence: Sequence, keep: int) -> None:
         """A running sequence's tokens have changed after the first `keep`: those are forgotten."""
-        keep = keep if self._cuttable else 0
-        self._context.cut(sequence.slot, sequence.layout.position(keep))
-        sequence.evaluated = keep
+        self._memory.cut(sequence.held, keep, sequence.layout.position)
+        sequence.stops.clear()
         self._tree.insert(sequence.key, sequence.tokens)
 
     def end(self, sequence: Sequence) -> None:
         """Retain what a running sequence has evaluated."""
         del self.running[sequence.key]
-        held = sequence.tokens[: sequence.evaluated]
-        intact = len(held) >= sequence.prompt_tokens and not sequence.shifted
+        held, sequence.held = sequence.held, Held()
+        tokens = sequence.tokens[: held.length]
+        intact = len(tokens) >= sequence.prompt_tokens and not sequence.shifted
         logits = sequence.prompt_logits if intact else None
-        kept = Retained(sequence.key, held, sequence.prompt_tokens, logits, sequence.slot)
-        sequence.slot = NO_SLOT
-        self._drop_covered(held)
-        self._tree.insert(kept.key, held)
+        kept = Retained(sequence.key, tokens, sequence.prompt_tokens, logits, held)
+        self._drop_covered(kept)
+        self._tree.insert(kept.key, tokens)
         self._retained[kept.key] = kept
         with_logits = [kept for kept in self._retained.values() if kept.prompt_logits is not None]
         for older in with_logits[:-_REMEMBERED_LOGITS]:
             older.prompt_logits = None
 
-    def _drop_covered(self, tokens: list[int]) -> None:
-        """Forget retained sequences that hold nothing that `tokens` does not: a chat's earlier turns."""
-        if not self._cuttable:
-            return
+    def _drop_covered(self, kept: Retained) -> None:
+        """Forget retained sequences that give nothing that `kept` does not: a chat's earlier turns."""
         for other in list(self._retained.values()):
-            if tokens[: len(other.tokens)] == other.tokens:
-                if other.slot != NO_SLOT:
-                    self._release(other)
+            length = len(other.tokens)
+            if kept.tokens[:length] == other.tokens and (
+                self._memory.reach(kept.held, length) > length - WORTH_SHARING
+            ):
+                if other.held.slot != NO_SLOT:
+                    self._release(other.held)
                 self._forget(other)
 
     def discard(self, sequence: Sequence) -> None:
         """Forget a running sequence with all it has evaluated."""
         del self.running[sequence.key]
         self._tree.remove(sequence.key)
-        self._release(sequence)
+        self._release(sequence.held)
+
+    # Room
 
     def save_one(self) -> bool:
         """Save one retained sequence that is only in the pool, while nobody waits; False if there is none."""
-        return any(kept.saved is None and self._save(kept) for kept in self._in_pool())
+        return any(kept.held.saved is None and self._save(kept) for kept in self._in_pool())
 
     def make_room(self) -> bool:
         """Send the least recently used retained sequence out of the pool; False if there is none."""
@@ -203,54 +238,77 @@ class PrefixCache:
     def _retire(self, spare: Sequence | Retained | None) -> None:
         """Send retained sequences but `spare` out of the pool, as far as they can be kept outside."""
         for kept in list(self._in_pool()):
-            if kept is not spare and (kept.saved is not None or self._save(kept, spare)):
-                self._release(kept)
+            if kept is not spare and (kept.held.saved is not None or self._save(kept, spare)):
+                self._release(kept.held)
 
     def _leave_pool(self, kept: Retained, spare: Sequence | Retained | None = None) -> None:
-        if kept.saved is None and not self._save(kept, spare):
+        if kept.held.saved is None and not self._save(kept, spare):
             self._forget(kept)
-        self._release(kept)
+        self._release(kept.held)
 
     def _save(self, kept: Retained, spare: Sequence | Retained | None = None) -> bool:
-        """Copy a retained sequence out of the pool, dropping the oldest saved ones but `spare` for it."""
-        size = self._context.saved_size(kept.slot)
-        saved = [other for other in self._retained.values() if other.saved is not None]
-        held = sum(other.saved.nbytes for other in saved if other.saved is not None)
-        dropped: list[Retained] = []
-        for other in saved:
-            if held + size <= self._limit and len(saved) - len(dropped) < _MOST_SAVED:
-                break
-            if other is not spare and other.saved is not None:
-                held -= other.saved.nbytes
-                dropped.append(other)
-        if held + size > self._limit:
+        """Copy a retained sequence out of the pool, dropping the oldest ones outside but `spare` for it."""
+        size = self._memory.saved_size(kept.held)
+        if not self._make_space(size, kept, spare):
             return False
-        for other in dropped:
-            other.saved = None
-            if other.slot == NO_SLOT:
-                self._forget(other)
-        kept.saved = self._context.save(kept.slot, size)
+        self._memory.save(kept.held, size)
+        return True
+
+    def _make_space(self, size: int, *spare: Sequence | Retained | None) -> bool:
+        """Whether `size` more bytes may lie outside the pool; the oldest that do but `spare` go for it."""
+        outside = [kept for kept in self._retained.values() if kept.held.saved is not None]
+        going = [kept for kept in outside if kept not in spare]
+        staying = [kept.held for kept in self._retained.values() if kept not in going]
+        staying += [sequence.held for sequence in self.running.values()]
+        if _bytes(staying) + size > self._limit:
+            return False
+        dropped = 0
+        while len(outside) - dropped >= _MOST_SAVED or (
+            _bytes(staying + [kept.held for kept in going[dropped:]]) + size > self._limit
+        ):
+            dropped += 1
+        for kept in going[:dropped]:
+            kept.held.saved, kept.held.snapshots = None, []
+            if kept.held.slot == NO_SLOT:
+                self._forget(kept)
         return True
 
     def _in_pool(self) -> Iterator[Retained]:
-        return (kept for kept in self._retained.values() if kept.slot != NO_SLOT)
+        return (kept for kept in self._retained.values() if kept.held.slot != NO_SLOT)
 
     def _forget(self, kept: Retained) -> None:
         del self._retained[kept.key]
         self._tree.remove(kept.key)
 
-    def _release(self, held: Sequence | Retained) -> None:
-        self._context.forget(held.slot)
+    def _release(self, held: Held) -> None:
+        self._memory.forget(held.slot)
         self._free.append(held.slot)
         held.slot = NO_SLOT
+
+
+def _bytes(all_held: list[Held]) -> int:
+    """What they take outside the pool; a snapshot that several share counts once."""
+    snapshots = {id(snapshot): snapshot.data.nbytes for held in all_held for snapshot in held.snapshots}
+    return sum(snapshots.values()) + sum(held.saved.nbytes for held in all_held if held.saved is not None)
+
+
+def _least(snapshots: list[Snapshot]) -> int:
+    """The one whose loss costs least: the gap that it leaves is small beside its distance from the end."""
+    end = snapshots[-1].length
+
+    def loss(place: int) -> float:
+        before = snapshots[place - 1].length if place else 0
+        return (snapshots[place + 1].length - before) / (end - before)
+
+    return min(range(len(snapshots) - 1), key=loss)
 
 
 def _handier(holder: Sequence | Retained, other: Sequence | Retained | None) -> bool:
     """Of two with equal prefixes, a running one costs nothing and one in the pool no copy."""
 
-    def cost(held: Sequence | Retained | None) -> int:
-        if isinstance(held, Sequence):
+    def cost(one: Sequence | Retained | None) -> int:
+        if isinstance(one, Sequence):
             return 0
-        return 3 if held is None else 2 if held.slot == NO_SLOT else 1
+        return 3 if one is None else 2 if one.held.slot == NO_SLOT else 1
 
     return cost(holder) < cost(other)

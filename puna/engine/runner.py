@@ -23,6 +23,7 @@ from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
 from puna.engine.libllama import Context, Model, max_sequences
 from puna.engine.loop import BatchLoop
+from puna.engine.memory import spare_slots
 from puna.engine.messages import (
     HEADER,
     Cancel,
@@ -110,7 +111,8 @@ class Runner:
             self._loop = Embedder(context, slots=slots, emit=self._events.append)
         else:
             retained = _RETAINED_SLOTS if not model.recurrent else spec.parallel
-            slots = min(spec.parallel + retained, max_sequences())
+            spare = spare_slots(model)
+            slots = min(spec.parallel + retained, max_sequences() - spare)
             parallel = min(spec.parallel, slots - 1) or 1
             n_batch = max(spec.num_batch, parallel + budget.TILE)
             if spec.projector:
@@ -124,7 +126,7 @@ class Runner:
                 if sees or hears:
                     post = self._inbox.put
                     gallery = Gallery(projector, n_vocab=model.n_vocab, limit=_GALLERY, post=post)
-            context = Context(model, n_ctx=spec.pool, n_batch=n_batch, n_seq=slots, threads=threads)
+            context = Context(model, n_ctx=spec.pool, n_batch=n_batch, n_seq=slots + spare, threads=threads)
             self._loop = BatchLoop(
                 model,
                 context,

@@ -11,11 +11,10 @@ from numpy.typing import NDArray
 from puna.engine.grammar import Matcher
 from puna.engine.libllama import Sampler
 from puna.engine.logprobs import Bias
+from puna.engine.memory import Held
 from puna.engine.pictures import TEXT, Layout, Medium
 from puna.engine.text import TextStream
 from puna.types import Ended, Finish, Job, TokenLogprob
-
-NO_SLOT = -1
 
 _MOST_REPEATS = 30
 """Tokens like the one before (Ollama llm/llama_server.go): with more an answer never ends by itself."""
@@ -46,9 +45,10 @@ class Sequence:
     """Its pictures and sounds, as the encoder takes them."""
     key: int = -1
     """Its name in the prefix cache while it runs."""
-    slot: int = NO_SLOT
-    evaluated: int = 0
-    """Tokens whose KV is in the pool, from the first on."""
+    held: Held = field(default_factory=Held)
+    """What of it is in memory."""
+    stops: set[int] = field(default_factory=set)
+    """Lengths at which its evaluation pauses for a snapshot."""
     cached_tokens: int = 0
     """Tokens of the prompt that were found evaluated."""
     shared: int = 0
@@ -79,14 +79,24 @@ class Sequence:
     prompt_logits: NDArray[np.float32] | None = None
 
     @property
+    def slot(self) -> int:
+        return self.held.slot
+
+    @property
+    def evaluated(self) -> int:
+        """Tokens that are in memory, from the first on."""
+        return self.held.length
+
+    @property
     def pending(self) -> int:
         """Tokens that wait for evaluation; exactly 1 while decoding."""
         return len(self.tokens) - self.evaluated
 
     @property
     def ready(self) -> int:
-        """Tokens of text that wait for evaluation, up to the next picture."""
-        return self.layout.text_end(self.evaluated, len(self.tokens)) - self.evaluated
+        """Tokens of text that wait for evaluation, up to the next picture or stop."""
+        end = self.layout.text_end(self.evaluated, len(self.tokens))
+        return min((stop for stop in self.stops if self.evaluated < stop < end), default=end) - self.evaluated
 
     @property
     def reporting(self) -> bool:

@@ -34,6 +34,8 @@ class Footprint:
     compute: int
     """Work buffers, the engine's process, the fixed state each sequence of a recurrent model has, and
     what finished sequences may take outside the pool."""
+    state: int = 0
+    """What one sequence of a recurrent model has, whatever its length."""
 
     def total(self, pool: int) -> int:
         """Bytes with `pool` KV cells."""
@@ -58,10 +60,12 @@ def estimate(
     if encoder or any(kv_heads):
         masks = 2 if count(metadata.arch("attention.sliding_window")) else 1
         layer += 2 * masks * num_ctx
+    state = _state(metadata, kv_heads)
     return Footprint(
         weights=weights_size,
         kv_per_token=0 if encoder else sum(kv_heads) * _head_size(metadata, embedding) * _KV_BYTES,
-        compute=PROCESS + batch * max(logits, layer) + parallel * _state(metadata, kv_heads),
+        compute=PROCESS + batch * max(logits, layer) + parallel * state,
+        state=state,
     )
 
 

@@ -20,7 +20,8 @@ _SMALLEST_CONTEXT = 4
 _KV_CONTEXTS = 4  # in the pool and outside it together
 _MOST_THREADS = 4 * (os.cpu_count() or 1)
 
-_STATES = 64 << 20  # bytes for states of recurrent models, which are small whatever the context
+_STATES = 64 << 20  # bytes for snapshots of recurrent models, at least
+_SNAPSHOTS = 32  # of a recurrent model's state, outside the pool
 _PAGE = 256  # libllama rounds the pool up to this
 
 
@@ -98,12 +99,13 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
     most = num_ctx * _KV_CONTEXTS
     needs = footprint(facts, replace(spec, pool=most))
     kv = needs.kv_per_token
+    snapshots = min(_SNAPSHOTS * needs.state, available // 8)
     if not kv:
-        return replace(spec, cache=_STATES)
-    left = min(available // 4, available - needs.total(0))
+        return replace(spec, cache=max(_STATES, snapshots))
+    left = min(available // 4, available - snapshots - needs.total(0))
     cells = max(num_ctx, min(most, left // kv))
     pool = num_ctx if spec.parallel == 1 else max(num_ctx, cells // 2 // _PAGE * _PAGE)
-    return replace(spec, pool=pool, cache=(cells - pool) * kv)
+    return replace(spec, pool=pool, cache=(cells - pool) * kv + snapshots)
 
 
 def _threads(options: Options) -> int:

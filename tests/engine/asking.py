@@ -37,7 +37,7 @@ class Answer:
             best = [step.top[0].logprob for step in steps]
             if max(best) - min(best) > NEAR:
                 return False
-            if len(steps) == 1 or steps[0].token != steps[1].token:
+            if len(steps) == 1 or steps[0].bytes != steps[1].bytes:
                 return best[0] - steps[0].top[1].logprob < NEAR
         return bool(self.logprobs)
 

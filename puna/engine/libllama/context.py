@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from puna.engine.libllama.model import Model
 from puna.types import LoadFailed, NotNumbers
 
+_PARTIAL = C.llama_state_seq_flags(C.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
+
 
 class Context:
     """A KV pool shared by numbered sequences, and the batch that feeds it.
@@ -55,6 +57,7 @@ class Context:
         C.llama_set_adapters_lora(handle, adapters, count, (ctypes.c_float * count)(*[1.0] * count))
         self.n_ctx = C.llama_n_ctx(handle)
         self.n_batch = n_batch
+        self.n_seq = n_seq
         self.pooling = C.llama_pooling_type(handle)
         self.ranks = self.pooling == C.LLAMA_POOLING_TYPE_RANK
         # None for models that keep nothing between evaluations; libllama accepts that.
@@ -154,9 +157,13 @@ class Context:
             raise NotNumbers
         return values
 
-    def share(self, source: int, target: int, length: int) -> None:
-        """Let `target` hold the first `length` positions of `source` too; nothing is copied."""
-        C.llama_memory_seq_cp(self._memory, source, target, 0, length)
+    def share(self, source: int, target: int, start: int, end: int) -> None:
+        """Let `target` hold positions `start` to `end` of `source` too; nothing is copied."""
+        C.llama_memory_seq_cp(self._memory, source, target, start, end)
+
+    def first_position(self, sequence: int) -> int:
+        """The first position of which a sequence still has all that its layers see; -1 if it has none."""
+        return C.llama_memory_seq_pos_min(self._memory, sequence)
 
     def cut(self, sequence: int, length: int) -> bool:
         """Forget all of a sequence after its first `length` positions; False if this memory cannot."""
@@ -180,6 +187,18 @@ class Context:
         return (
             C.llama_state_seq_set_data(self.handle, _bytes(data), data.nbytes, C.llama_seq_id(sequence)) > 0
         )
+
+    def snapshot(self, sequence: int) -> NDArray[np.uint8]:
+        """A copy of the part of a sequence that cannot be cut: its window, or its recurrent state."""
+        slot = C.llama_seq_id(sequence)
+        data = np.empty(C.llama_state_seq_get_size_ext(self.handle, slot, _PARTIAL), np.uint8)
+        C.llama_state_seq_get_data_ext(self.handle, _bytes(data), data.nbytes, slot, _PARTIAL)
+        return data
+
+    def restore_snapshot(self, sequence: int, data: NDArray[np.uint8]) -> bool:
+        """Put a snapshot in the place of that part; False if the pool has no room for it."""
+        slot = C.llama_seq_id(sequence)
+        return C.llama_state_seq_set_data_ext(self.handle, _bytes(data), data.nbytes, slot, _PARTIAL) > 0
 
     def clear(self) -> None:
         C.llama_memory_clear(self._memory, False)

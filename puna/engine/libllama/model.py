@@ -88,11 +88,6 @@ class Model:
         self.ids = np.arange(self.n_vocab, dtype=np.int32)
         self.candidates = np.zeros(self.n_vocab, _CANDIDATE)
 
-    @property
-    def cuttable(self) -> bool:
-        """Whether any tail of a sequence can be removed from memory and any head be shared."""
-        return not self.recurrent and self.n_swa == 0
-
     def _load_adapter(self, path: str) -> Any:
         """An adapter is freed with its model."""
         self.log.forget()

@@ -1,0 +1,32 @@
+"""What sequences hold in libllama's memory, behind one contract for every kind of model.
+
+`of` gives the kind for a model: Full (plain attention), Window (sliding-window attention) or State
+(recurrent and hybrid). They differ in one thing: to which lengths a sequence can be cut back.
+"""
+
+from __future__ import annotations
+
+from puna.engine.libllama import Context, Model
+from puna.engine.memory.full import Full
+from puna.engine.memory.held import NO_SLOT, Held, Snapshot
+from puna.engine.memory.state import State
+from puna.engine.memory.window import Window
+
+__all__ = ["NO_SLOT", "Held", "Memory", "Snapshot", "of", "spare_slots"]
+
+Memory = Full | Window | State
+
+_OPAQUE = ("deepseek4",)
+"""Architectures whose windowed memory is compressed: it can only be put back as it was."""
+
+
+def of(model: Model, context: Context) -> Memory:
+    """The memory of a context, whose last `spare_slots` slots belong to it."""
+    if model.recurrent or model.metadata("general.architecture") in _OPAQUE:
+        return State(context)
+    return Window(context, model.n_swa) if model.n_swa else Full(context)
+
+
+def spare_slots(model: Model) -> int:
+    """Slots that a context needs beside those of its sequences."""
+    return int(model.n_swa > 0)

@@ -1,0 +1,37 @@
+"""Recurrent and hybrid models: a sequence has one state, which says how it is and not how it was.
+
+The state is copied at points from which others are likely to go on: where a prompt ends, at distances
+from its end that double, where prompts were seen to part, and every so many tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from puna.engine.memory.full import Full, Place
+from puna.engine.memory.held import Held
+
+STRIDE = 256
+"""Tokens after which a snapshot is taken at the next end of a step."""
+
+
+class State(Full):
+    """Cut back by putting back a snapshot; what attention a hybrid model has is cut as in Full."""
+
+    exact = True
+
+    def reach(self, held: Held, wanted: int) -> int:
+        return held.length if held.length <= wanted else self._back(held, wanted)
+
+    def _back(self, held: Held, wanted: int) -> int:
+        return max((s.length for s in held.snapshots_to(wanted)), default=0)
+
+    def _trim(self, source: Held, slot: int, length: int, place: Place) -> bool:
+        snapshot = next((s for s in source.snapshots if s.length == length), None)
+        # First the state, then the rest: libllama cuts nothing where the state is ahead.
+        if snapshot is not None and not self._context.restore_snapshot(slot, snapshot.data):
+            return False
+        return self._context.cut(slot, place(length))
+
+    def points(self, stops: Collection[int], before: int, after: int) -> list[int]:
+        return [after] if after in stops or after // STRIDE > before // STRIDE else []

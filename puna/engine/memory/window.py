@@ -1,0 +1,82 @@
+"""Sliding-window attention: beside layers that see everything there are some that see the last tokens only.
+
+What has left the window is forgotten, so a sequence cannot go back on its own. A snapshot is one window's
+cells. One a window's length makes a chain without gaps: it gives the window before any token.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import NDArray
+
+from puna.engine.libllama import Context
+from puna.engine.memory.full import Full, Place
+from puna.engine.memory.held import NO_SLOT, Held, Snapshot
+
+
+class Window(Full):
+    """Cut as in Full, with the window before the cut put back. `window`: how many tokens it is long.
+
+    Positions are token numbers: no model has both windows and pictures in two dimensions.
+    """
+
+    def __init__(self, context: Context, window: int) -> None:
+        super().__init__(context)
+        self._window = window
+        self._spare = context.n_seq - 1
+
+    def reach(self, held: Held, wanted: int) -> int:
+        spans = [(max(0, s.length - self._window), s.length) for s in held.snapshots]
+        last = held.length - self._window if held.slot == NO_SLOT else self._context.first_position(held.slot)
+        spans.append((max(0, last), held.length))
+        best, begin, end = 0, 0, 0
+        for first, after in sorted(spans):
+            if first > end:
+                begin = first
+            end = max(end, after)
+            length = min(end, wanted)
+            if begin == 0 or length - begin >= self._window - 1:
+                best = max(best, length)
+        return best
+
+    def _trim(self, source: Held, slot: int, length: int, place: Place) -> bool:
+        # First the end: libllama takes cells that lie a window before a sequence's end for whatever comes.
+        self._context.cut(slot, place(length))
+        return self._complete(source.snapshots, slot, length)
+
+    def _complete(self, snapshots: list[Snapshot], slot: int, length: int) -> bool:
+        """Put back what the window before `length` lacks in `slot`, from its end to its beginning."""
+        context, least = self._context, max(0, length - self._window + 1)
+        first = context.first_position(slot)
+        if first < 0:
+            behind = next((s for s in snapshots if s.length >= length), None)
+            if behind is None or not context.restore_snapshot(slot, behind.data):
+                return False
+            context.cut(slot, length)
+            first = context.first_position(slot)
+        while first > least:
+            before = next((s for s in snapshots if s.length >= first), None)
+            if before is None or not context.restore_snapshot(self._spare, before.data):
+                return False
+            context.share(self._spare, slot, 0, first)
+            context.forget(self._spare)
+            reached = context.first_position(slot)
+            if reached >= first:
+                return False
+            first = reached
+        return True
+
+    def points(self, stops: Collection[int], before: int, after: int) -> list[int]:
+        window = self._window
+        return list(range((before // window + 1) * window, after + 1, window))
+
+    def snapshot(self, held: Held, length: int, place: Place) -> NDArray[np.uint8]:
+        if length == held.length:
+            return self._context.snapshot(held.slot)
+        # The window before an earlier token is complete until the next step.
+        self._context.share(held.slot, self._spare, 0, place(length))
+        data = self._context.snapshot(self._spare)
+        self._context.forget(self._spare)
+        return data

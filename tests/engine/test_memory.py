@@ -1,0 +1,202 @@
+"""What a sequence takes over from others is what it would have evaluated itself, in every kind of memory."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from puna.engine.intake import Intake
+from puna.engine.libllama import Context, Model
+from puna.engine.loop import BatchLoop
+from puna.engine.memory import spare_slots
+from puna.engine.messages import Event, Finished, Generate, Text
+from tests.engine.asking import Answer, ask, job, loaded
+from tests.models import hybrid_model, recurrent_model, shape_model, sliding_window_model
+
+KINDS: dict[str, Callable[[Path], None]] = {
+    "full": shape_model,
+    "window": sliding_window_model,
+    "recurrent": recurrent_model,
+    "hybrid": hybrid_model,
+}
+HEAD = "You are a careful assistant who answers in short sentences, and never says more than is asked. " * 8
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("kinds") / f"{request.param}.gguf"
+    KINDS[request.param](path)
+    return path
+
+
+class Asked:
+    """A model's batch loop, fed by hand."""
+
+    def __init__(self, path: Path, *, cache: int, pool: int, slots: int = 6) -> None:
+        self.model = Model(str(path))
+        self.context = Context(
+            self.model, n_ctx=pool, n_batch=96, n_seq=slots + spare_slots(self.model), threads=1
+        )
+        self.events: list[Event] = []
+        self.loop = BatchLoop(
+            self.model, self.context, slots=slots, parallel=slots - 2, cache=cache, emit=self.events.append
+        )
+        self.intake = Intake(self.model, None, num_ctx=min(512, pool))
+        self.count = 0
+
+    def submit(self, prompt: list[int], answer: int) -> int:
+        self.count += 1
+        asked = job(prompt, num_predict=answer, logprobs=2)
+        self.loop.submit(self.intake.sequence(Generate(self.count, asked)))
+        return self.count
+
+    def answers(self) -> Iterator[tuple[int, Answer]]:
+        """Those that are complete."""
+        for finished in [event for event in self.events if isinstance(event, Finished)]:
+            said = [e for e in self.events if isinstance(e, Text) and e.request == finished.request]
+            logprobs = [report for event in said for report in event.logprobs]
+            self.events[:] = [e for e in self.events if e not in said and e is not finished]
+            yield finished.request, Answer([event.text for event in said], logprobs, finished.finish)
+
+    def close(self) -> None:
+        self.context.close()
+        self.model.close()
+
+
+class Sharing(RuleBasedStateMachine):
+    """Prompts that begin as earlier ones did, on a crowded loop, beside each of them evaluated anew."""
+
+    path: Path
+
+    @initialize(cache=st.sampled_from([0, 60_000, 1 << 26]), pool=st.sampled_from([512, 2048]))
+    def load(self, cache: int, pool: int) -> None:
+        self.shared = Asked(self.path, cache=cache, pool=pool)
+        self.alone = Asked(self.path, cache=0, pool=512, slots=3)
+        self.prompts: dict[int, tuple[list[int], int]] = {}
+        self.texts: list[list[int]] = [[1]]
+
+    @rule(
+        data=st.data(),
+        new=st.lists(st.integers(3, 258), min_size=1, max_size=3),
+        times=st.sampled_from([1, 5, 40]),
+        answer=st.integers(1, 40),
+    )
+    def submit(self, data: st.DataObject, new: list[int], times: int, answer: int) -> None:
+        text = data.draw(st.sampled_from(self.texts))
+        kept = data.draw(st.integers(0, len(text)) | st.just(len(text)))
+        prompt = (text[:kept] + new * times)[-400:]
+        self.prompts[self.shared.submit(prompt, answer)] = prompt, answer
+
+    @rule(data=st.data())
+    def submit_again(self, data: st.DataObject) -> None:
+        if self.prompts:
+            prompt, answer = data.draw(st.sampled_from(list(self.prompts.values())))
+            self.prompts[self.shared.submit(prompt, answer)] = prompt, answer
+
+    @rule(steps=st.sampled_from([1, 3, 30, 300]))
+    def step(self, steps: int) -> None:
+        for _ in range(steps):
+            if self.shared.loop.busy:
+                self.shared.loop.step()
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        if self.prompts:
+            request = data.draw(st.sampled_from(list(self.prompts)))
+            self.shared.loop.cancel(request)
+
+    @rule()
+    def rest(self) -> None:
+        if not self.shared.loop.busy:
+            while self.shared.loop.rest():
+                pass
+
+    @invariant()
+    def answers_agree(self) -> None:
+        if not hasattr(self, "shared"):
+            return
+        for request, answer in self.shared.answers():
+            prompt, count = self.prompts[request]
+            self.texts.append(answer.finish.tokens)
+            assert answer.agrees(self.anew(prompt, count)), (prompt, count)
+
+    def anew(self, prompt: list[int], count: int) -> Answer:
+        """The answer of a loop whose memory is empty."""
+        alone = self.alone
+        alone.context.clear()
+        alone.loop = BatchLoop(
+            alone.model, alone.context, slots=3, parallel=1, cache=0, emit=alone.events.append
+        )
+        alone.submit(prompt, count)
+        while alone.loop.busy:
+            alone.loop.step()
+        return next(answer for _, answer in alone.answers())
+
+    def teardown(self) -> None:
+        if hasattr(self, "shared"):
+            self.step(3000)
+            self.answers_agree()
+            assert not self.shared.loop.busy
+            self.shared.close()
+            self.alone.close()
+
+
+def test_each_kind_shares_as_if_it_evaluated_everything_anew(path: Path) -> None:
+    machine = type("Machine", (Sharing,), {"path": path})
+    few = settings(
+        max_examples=12,
+        stateful_step_count=25,
+        deadline=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+    run_state_machine_as_test(machine, settings=few)
+
+
+async def test_a_repeat_evaluates_nothing(path: Path) -> None:
+    async with loaded(path, num_ctx=2048) as engine:
+        first = await ask(engine, HEAD, num_predict=8, logprobs=2)
+        for _ in range(2):
+            again = await ask(engine, HEAD, num_predict=8, logprobs=2)
+            assert again.finish.cached_tokens == again.finish.prompt_tokens
+            assert again.agrees(first)
+
+
+async def test_another_question_behind_the_same_head_evaluates_little_more(path: Path) -> None:
+    async with loaded(path, num_ctx=2048) as engine:
+        head = len(await engine.tokenize(HEAD))
+        await ask(engine, HEAD + "What is the first question?", num_predict=8)
+        other = await ask(engine, HEAD + "Is this another one, or not?", num_predict=8)
+        assert other.finish.cached_tokens >= head - 64
+        third = await ask(engine, HEAD + "Now they have parted here before.", num_predict=8)
+        assert third.finish.cached_tokens == head
+
+
+async def test_an_edited_message_and_the_next_turn_go_on_from_where_they_part(path: Path) -> None:
+    async with loaded(path, num_ctx=2048) as engine:
+        turns = HEAD
+        for number in range(3):
+            turns += f"\nQuestion {number}: what comes after {number}?\nAnswer:"
+            turn = await ask(engine, turns, num_predict=30)
+            edited = await ask(engine, turns.replace(f"after {number}?", f"before {number}?"), num_predict=5)
+            assert turn.finish.prompt_tokens - edited.finish.cached_tokens <= 130
+            context = turn.finish.tokens + await engine.tokenize("\nAnd then?", add_bos=False)
+            after = await ask(engine, context, num_predict=5)
+            assert after.finish.prompt_tokens - after.finish.cached_tokens <= 11 + 1
+            turns += f" number {number + 1}."
+
+
+async def test_clients_that_arrive_together_evaluate_their_head_once(path: Path) -> None:
+    async with loaded(path, num_ctx=2048) as engine:
+        head = len(await engine.tokenize(HEAD))
+        answers = await asyncio.gather(
+            *(ask(engine, f"{HEAD}{n} is the number", num_predict=8) for n in range(8))
+        )
+        cached = sorted(answer.finish.cached_tokens for answer in answers)
+        assert cached[0] == 0
+        assert cached[1:] == [head] * 7
