@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from gguf import GGMLQuantizationType
 
-from benchmarks.client import Stream, generate
+from benchmarks.client import Stream, stream
 from benchmarks.inference import words
 from benchmarks.table import Row, median
 from tests.models import hybrid_model, install, recurrent_model, shape_model, sliding_window_model
@@ -57,8 +57,14 @@ class Bench:
         self.port = port
         self.kind = kind
 
-    def ask(self, prompt: str, count: int = 1) -> Stream:
-        return generate(self.port, self.kind, prompt, num_predict=count, num_ctx=NUM_CTX, raw=True)
+    def ask(self, prompt: str, count: int = 1, context: Sequence[int] = ()) -> Stream:
+        body = {
+            "model": self.kind,
+            "prompt": prompt,
+            "context": list(context),
+            "options": {"temperature": 0, "num_predict": count, "num_ctx": NUM_CTX},
+        }
+        return stream(self.port, "/api/generate", body)
 
     def row(self, what: str, target: float, measure: Callable[[str, float], float]) -> Row:
         def once() -> float:
@@ -84,9 +90,7 @@ class Bench:
 
     def next_turn(self, prompt: str, cold: float) -> float:
         """The conversation so far, as ids, and a short question."""
-        context = self.ask(prompt, 40).last["context"]
-        body = {"context": context, "raw": False}
-        return generate(self.port, self.kind, "And?", num_predict=1, num_ctx=NUM_CTX, **body).first
+        return self.ask("And?", context=self.ask(prompt, 40).last["context"]).first
 
     def together(self, prompt: str, cold: float) -> float:
         shared = text(HEAD)
