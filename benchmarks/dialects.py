@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks import access
 from benchmarks.client import Stream, stream
 from benchmarks.table import Row
 from tests.models import install, scripted_model
@@ -107,7 +108,8 @@ def arrivals(answer: Stream, tokens: int) -> list[float]:
 
 
 def rows(first_rounds: int = 41, rounds: int = 11) -> Iterator[Row]:
-    """Every target of the dialects."""
+    """Every target of the dialects, and of the layer that all of them lie behind."""
+    yield from access.rows()
     with tempfile.TemporaryDirectory() as folder:
         gguf, store = Path(folder) / "model.gguf", Path(folder) / "models"
         scripted_model(gguf, SCRIPT, endless=True)

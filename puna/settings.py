@@ -105,6 +105,10 @@ class Settings:
     """OLLAMA_API_KEY: what a client shows to the server."""
     drain: float = 20.0
     """PUNA_DRAIN: seconds that answers may go on after the server was told to stop."""
+    tls_certificate: Path | None = None
+    """PUNA_TLS_CERT: a PEM file, the certificate before its chain; the server then speaks HTTPS alone."""
+    tls_key: Path | None = None
+    """PUNA_TLS_KEY: the certificate's key, if it is not in the same file."""
     registries: tuple[str, ...] = ("*",)
     """PUNA_REGISTRIES: hosts that models may be fetched from and sent to; "*" stands for any text."""
     log_json: bool = False
@@ -153,10 +157,12 @@ class Settings:
             integrated=_truth(igpu) if (igpu := get("OLLAMA_IGPU_ENABLE")) else None,
             vulkan=_truth(get("OLLAMA_VULKAN") or "1"),
             llm_library=get("OLLAMA_LLM_LIBRARY"),
-            keys=Path(get("PUNA_KEYS")).expanduser() if get("PUNA_KEYS") else cls.keys,
+            keys=_path(get("PUNA_KEYS")) or cls.keys,
             open=_truth(get("PUNA_OPEN")),
             api_key=get("OLLAMA_API_KEY"),
             drain=_seconds(get("PUNA_DRAIN"), cls.drain),
+            tls_certificate=_path(get("PUNA_TLS_CERT")),
+            tls_key=_path(get("PUNA_TLS_KEY")),
             registries=_listed(get("PUNA_REGISTRIES")) or cls.registries,
             log_json=get("PUNA_LOG").lower() == "json",
             kernels=get("PUNA_KERNELS"),
@@ -202,6 +208,10 @@ def _seconds(text: str, default: float) -> float:
 
 def _count(text: str, default: int) -> int:
     return int(text) if text.isdigit() else default
+
+
+def _path(text: str) -> Path | None:
+    return Path(text).expanduser() if text else None
 
 
 def _listed(text: str) -> tuple[str, ...]:

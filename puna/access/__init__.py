@@ -4,7 +4,7 @@
 request may see, and tell it what that took.
 """
 
-from puna.access.caller import Caller, admitted, caller
+from puna.access.caller import Caller, caller
 from puna.access.errors import AccessDenied, Forbidden, ModelForbidden, TooMany, Unauthorized
 from puna.access.key import Key, Scope, new_key
 from puna.access.keyfile import add_key, read_keys, remove_key
@@ -23,7 +23,6 @@ __all__ = [
     "Unauthorized",
     "Used",
     "add_key",
-    "admitted",
     "caller",
     "new_key",
     "read_keys",

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from puna.access.errors import TooMany
 from puna.access.key import Key
@@ -31,9 +30,8 @@ class Account:
         self.counted = Used()
         """What is not yet written down."""
 
-    @contextmanager
-    def admit(self, key: Key) -> Iterator[None]:
-        """One request, from here to its end. Raises TooMany; one that is refused does not count."""
+    def begin(self, key: Key) -> None:
+        """Count a request, which runs until `end`. Raises TooMany; one that is refused does not count."""
         now = self._clock()
         self._check_minute(key, now)
         self._check_day(key)
@@ -43,10 +41,10 @@ class Account:
             self._begun.append(now)
         self._running += 1
         self._count(0)
-        try:
-            yield
-        finally:
-            self._running -= 1
+
+    def end(self) -> None:
+        """A request that was begun has ended."""
+        self._running -= 1
 
     def spend(self, tokens: int) -> None:
         self._count(tokens)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 
 from puna.access.account import Account
@@ -13,11 +11,23 @@ from puna.library import Name
 
 
 class Caller:
-    """Whoever reaches a server that asks for no key; with one, the key's user."""
+    """Whoever reaches a server that asks for no key; with one, the key's user.
+
+    Within `with who:` it is `caller()`, also in tasks and threads begun there; then its request has ended.
+    """
 
     def __init__(self, key: Key | None = None, account: Account | None = None) -> None:
         self.key = key
         self._account = account
+
+    def __enter__(self) -> Caller:
+        self._before = _caller.set(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _caller.reset(self._before)
+        if self._account:
+            self._account.end()
 
     @property
     def name(self) -> str:
@@ -59,13 +69,3 @@ _caller: ContextVar[Caller] = ContextVar("caller", default=_ANYONE)
 def caller() -> Caller:
     """Who asks in the request at hand."""
     return _caller.get()
-
-
-@contextmanager
-def admitted(who: Caller) -> Iterator[None]:
-    """Within it, `caller()` is `who`; in the tasks and threads begun there, too."""
-    token = _caller.set(who)
-    try:
-        yield
-    finally:
-        _caller.reset(token)

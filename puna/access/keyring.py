@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -55,15 +53,14 @@ class Keyring:
             raise Unauthorized("your key has expired")
         return key
 
-    @contextmanager
-    def admit(self, key: Key) -> Iterator[Caller]:
-        """One request with `key`, from here to its end. Raises TooMany."""
+    def admit(self, key: Key) -> Caller:
+        """Who asks with `key`; the request counts as running until that is left. Raises TooMany."""
         account = self._accounts.get(key.id)
         if account is None:
             account = self._accounts[key.id] = Account()
             account.known = self._used.get(key.id, Used())
-        with account.admit(key):
-            yield Caller(key, account)
+        account.begin(key)
+        return Caller(key, account)
 
     async def save(self) -> None:
         """Write down what was used since the last time. Raises PunaError; then the next time does it."""

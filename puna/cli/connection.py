@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from puna.settings import Settings
 
 if TYPE_CHECKING:
+    from ssl import SSLContext
+
     from puna.cli.client import Client
 
 
@@ -68,11 +70,26 @@ def connect(settings: Settings | None = None) -> Iterator[Client]:
 
         try:
             # A proxy that the environment names for the world outside must not see talk with this machine.
-            client = Client(host=settings.url, trust_env=not is_local(settings))
+            client = Client(host=settings.url, trust_env=not is_local(settings), verify=_trust(settings))
         except (InvalidURL, ValueError):
             raise _no_address(settings) from None
         with client:
             yield client
+
+
+def _trust(settings: Settings) -> SSLContext | bool:
+    """Certificates of the system, or of SSL_CERT_FILE, on this machine too: it may serve over HTTPS."""
+    if settings.scheme != "https":
+        return True
+    import os
+    import ssl
+
+    import certifi
+
+    trust = ssl.create_default_context()
+    if "SSL_CERT_FILE" not in os.environ:
+        trust.load_verify_locations(certifi.where())
+    return trust
 
 
 def _no_address(settings: Settings) -> CommandFailed:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from puna.access import AccessDenied, Caller, Forbidden, Keyring, TooMany, admitted
+from puna.access import AccessDenied, Caller, Forbidden, Keyring, TooMany
 from puna.server.refusals import refuse
 from puna.server.scopes import manages, needed
 from puna.types import PunaError
@@ -42,18 +42,16 @@ class Keyed:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        with ExitStack() as held:
-            try:
-                who = self._admit(scope, held)
-            except AccessDenied as error:
-                await refuse(error, scope, receive, _telling(send, error))
-                return
-            scope["caller"] = who.name
-            held.enter_context(admitted(who))
+        try:
+            who = self._admit(scope)
+        except AccessDenied as error:
+            await refuse(error, scope, receive, _telling(send, error))
+            return
+        with who:
             await self._app(scope, receive, send)
 
-    def _admit(self, scope: Scope, held: ExitStack) -> Caller:
-        """Who asks; `held` ends with the request. Raises AccessDenied."""
+    def _admit(self, scope: Scope) -> Caller:
+        """Who asks. Raises AccessDenied."""
         path = scope["path"]
         wanted = needed(path)
         if wanted is None:
@@ -66,7 +64,7 @@ class Keyed:
         scope["caller"] = key.name
         if not key.has(wanted):
             raise Forbidden(f'your key "{key.name}" lacks the scope "{wanted}"')
-        return held.enter_context(self._keyring.admit(key))
+        return self._keyring.admit(key)
 
 
 def _secret(headers: list[tuple[bytes, bytes]]) -> str:

@@ -7,7 +7,7 @@ import os
 import signal
 import socket
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from puna import __version__
 from puna.server.access import is_loopback
@@ -41,7 +41,8 @@ def serve(settings: Settings) -> None:
     listener.listen(2048)
     for line in exposure(settings):
         _log.warning(line)
-    _log.info("Listening on %s (version %s)", _address(listener), __version__)
+    secure = " with TLS" if settings.tls_certificate else ""
+    _log.info("Listening on %s%s (version %s)", _address(listener), secure, __version__)
     server.run(sockets=[listener])
 
 
@@ -86,8 +87,13 @@ def _server(settings: Settings) -> Server:
     from puna.server.app import application
     from puna.server.ending import Ending
     from puna.server.protocol import Protocol
+    from puna.server.tls import Certificates
 
     app = application(settings)
+    tls: dict[str, Any] = {}
+    if settings.tls_certificate:
+        context = Certificates(settings.tls_certificate, settings.tls_key).context()
+        tls["ssl_context_factory"] = lambda *_: context
     return Ending(
         uvicorn.Config(
             app,
@@ -100,6 +106,7 @@ def _server(settings: Settings) -> Server:
             server_header=False,
             timeout_keep_alive=120,
             timeout_graceful_shutdown=_FAREWELL,
+            **tls,
         ),
         app.state.rooms,
         settings.drain,

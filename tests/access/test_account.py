@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
 import pytest
@@ -26,10 +27,19 @@ def account(clock: Clock) -> Account:
     return Account(clock, clock)
 
 
+@contextmanager
+def request(taken: Account, key: Key) -> Iterator[None]:
+    taken.begin(key)
+    try:
+        yield
+    finally:
+        taken.end()
+
+
 def ask(taken: Account, key: Key) -> int:
     """One request that ends at once: 0, or after how many seconds to come again."""
     try:
-        with taken.admit(key):
+        with request(taken, key):
             return 0
     except TooMany as error:
         return error.retry_after
@@ -69,16 +79,16 @@ def test_requests_at_once_are_counted_until_their_end():
     key, taken = new_key("ann", concurrent=2)[0], account(Clock())
     with ExitStack() as running:
         for _ in range(2):
-            running.enter_context(taken.admit(key))
+            running.enter_context(request(taken, key))
         with pytest.raises(TooMany) as refused:
-            running.enter_context(taken.admit(key))
+            running.enter_context(request(taken, key))
         assert refused.value.retry_after == 1
     assert not ask(taken, key)
 
 
 def test_a_request_that_fails_has_ended_too():
     key, taken = new_key("ann", concurrent=1)[0], account(Clock())
-    with pytest.raises(ValueError, match="broken"), taken.admit(key):
+    with pytest.raises(ValueError, match="broken"), request(taken, key):
         raise ValueError("broken")
     assert not ask(taken, key)
 

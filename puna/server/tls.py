@@ -1,0 +1,69 @@
+"""HTTPS from certificate files. When they change, the next connection has the new ones."""
+
+from __future__ import annotations
+
+import logging
+import os
+import ssl
+from pathlib import Path
+from typing import Any
+
+from puna.types import PunaError
+
+_log = logging.getLogger(__name__)
+
+_Stamp = tuple[tuple[int, int, int], ...]
+
+
+class Certificates:
+    """A certificate chain and its private key, both PEM, in one file or in two."""
+
+    def __init__(self, chain: Path, key: Path | None) -> None:
+        """Raises PunaError when they cannot be used."""
+        self._files = (chain, key or chain)
+        self._stamp = self._stamped()
+        self._context = self._read()
+
+    def context(self) -> ssl.SSLContext:
+        """What a server listens with."""
+        # It has a certificate itself, because ciphers may be chosen before the callback is asked.
+        listening = self._read()
+        listening.sni_callback = self._choose
+        return listening
+
+    def _choose(self, connection: Any, name: str | None, context: ssl.SSLContext) -> None:
+        """Asked in each handshake."""
+        self._refresh()
+        connection.context = self._context
+
+    def _refresh(self) -> None:
+        try:
+            stamp = self._stamped()
+            if stamp == self._stamp:
+                return
+            self._context = self._read()
+        except PunaError as error:
+            # Perhaps only one of the two is written yet: the next handshake looks again.
+            _log.warning("%s; the certificate read before stays in use", error)
+        else:
+            self._stamp = stamp
+            _log.info("the certificate in %s was read again", self._files[0])
+
+    def _stamped(self) -> _Stamp:
+        try:
+            states = [os.stat(file) for file in self._files]
+        except OSError as error:
+            raise PunaError(f"cannot read {error.filename}: {error.strerror}") from error
+        return tuple((state.st_ino, state.st_mtime_ns, state.st_size) for state in states)
+
+    def _read(self) -> ssl.SSLContext:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.set_alpn_protocols(["http/1.1"])
+        chain, key = self._files
+        try:
+            # Without a password here, OpenSSL would ask for one on the terminal.
+            context.load_cert_chain(chain, key, password="")
+        except (OSError, ssl.SSLError) as error:
+            reason = getattr(error, "reason", None) or error.strerror or str(error)
+            raise PunaError(f"cannot use the certificate {chain} with the key {key}: {reason}") from error
+        return context
