@@ -40,14 +40,14 @@ FORMATS: dict[str, str] = {
     "relative-json-pointer": f"(?:0|[1-9]{{1,8}})(?:#|{_POINTER})",
     "regex": rf"\^?(?:{_ATOM}[*+?]?)*\$?",
 }
-"""Formats that are held to patterns here, some to the plainer part of what they allow; RFC 3339 without leap
+"""Formats that patterns constrain here, some to the plainer part of what they allow; RFC 3339 without leap
 seconds and RFC 1123 without reserved labels, as validators have them."""
 
 KNOWN = {"ipv4", "ipv6", "uri"}
 """Formats that llguidance keeps."""
 
 
-def held_by(named: str) -> tuple[str, list[str]]:
+def pattern_of(named: str) -> tuple[str, list[str]]:
     """The format that llguidance is to keep, or "", and the pattern of one that is kept here."""
     if named in FORMATS:
         return "", [f"^(?:{FORMATS[named]})$"]

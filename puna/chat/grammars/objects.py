@@ -28,7 +28,7 @@ _SIMPLE = {
 """What an object's schema may say for its properties to be all there is to it."""
 
 _PLAIN = {"$comment", "default", "description", "examples", "title", "type"}
-"""What a string's schema may say that holds it to nothing."""
+"""What a string's schema may say that does not constrain it."""
 
 _HALVES = r"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPED = rf"u([0-9a-cA-CefEF][0-9a-fA-F]{{3}}|[dD][0-7][0-9a-fA-F]{{2}}|{_HALVES})"

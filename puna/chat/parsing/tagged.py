@@ -67,7 +67,7 @@ class Tagged:
     bare: Reading | None = None
     """A call without a marker, where content begins with a bracket."""
     slips: Mapping[str, Reading] = field(default_factory=dict)
-    """What these models write for a call by mistake. Unlike `calls`, no grammar takes hold of it."""
+    """What these models write for a call by mistake. Unlike `calls`, no grammar constrains it."""
     dropped: tuple[str, ...] = ()
     """Notation that is never content."""
     spaced: bool = False

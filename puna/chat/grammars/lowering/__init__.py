@@ -5,7 +5,7 @@ Every value of the lowered schema fits the original one; where the two cannot be
 
 from __future__ import annotations
 
-from .places import lowered
+from .lower import lowered
 from .references import UnsupportedKeyword
 
 __all__ = ["UnsupportedKeyword", "lowered"]

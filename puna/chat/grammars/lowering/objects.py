@@ -99,12 +99,12 @@ def _fits_any(name: str, names: list[Schema]) -> bool:
 
 
 def _fits(name: str, schema: Schema) -> bool:
-    held = [one for pattern in schema.get("patterns", ()) for one in expressions(pattern)]
-    held += [f"^(?:{FORMATS[one]})$" for one in schema.get("formats", ()) if one in FORMATS]
+    patterns = [one for pattern in schema.get("patterns", ()) for one in expressions(pattern)]
+    patterns += [f"^(?:{FORMATS[one]})$" for one in schema.get("formats", ()) if one in FORMATS]
     return (
         ("enum" not in schema or name in schema["enum"])
         and schema.get("minLength", 0) <= len(name) <= schema.get("maxLength", len(name))
-        and all(matches(one, name) for one in held)
+        and all(matches(one, name) for one in patterns)
     )
 
 

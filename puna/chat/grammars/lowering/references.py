@@ -34,7 +34,7 @@ _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 class Document:
     """A schema and what its references lead to.
 
-    `root` and `targets` are in one form: of draft 2020-12's keywords those that hold an instance to
+    `root` and `targets` are in one form: of draft 2020-12's keywords those that constrain an instance to
     something, with values of the right kind, and every reference a name in `targets`.
     """
 

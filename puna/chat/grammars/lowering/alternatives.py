@@ -8,7 +8,7 @@ from typing import Any
 
 from puna.chat.grammars.keywords import Schema
 
-from .apart import apart
+from .disjoint import disjoint
 from .merging import SILENT, both, merged
 from .negation import Unsayable, kinds_of, negated
 from .objects import names_of
@@ -36,7 +36,7 @@ UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 
 _MOST_WAYS = 128
 
-Way = list[Schema]
+Alternative = list[Schema]
 """Schemas that combine no others and must all hold."""
 
 
@@ -44,23 +44,23 @@ class TooMany(Exception):
     """There are more combinations of alternatives than are worth writing out."""
 
 
-class Ways:
+class Alternatives:
     """`targets`: what references lead to, by name."""
 
     def __init__(self, targets: dict[str, Any]) -> None:
         self._targets = targets
 
-    def of(self, schema: Any, passed: frozenset[str] = frozenset()) -> list[Way]:
+    def of(self, schema: Any, passed: frozenset[str] = frozenset()) -> list[Alternative]:
         """The ways to fit `schema`. Raises TooMany."""
         if isinstance(schema, bool):
             return [[]] if schema else []
-        ways: list[Way] = [[]]
+        ways: list[Alternative] = [[]]
         plain = {key: value for key, value in schema.items() if key not in (*IN_PLACE, *UNEVALUATED)}
         for key in schema:
             if plain and key in plain:
                 ways, plain = _combined(ways, [[plain]]), {}
             elif key in IN_PLACE:
-                for options in self._alternatives(key, schema, passed):
+                for options in self._options(key, schema, passed):
                     ways = _combined(ways, options)
         for key in UNEVALUATED:
             if key in schema:
@@ -80,11 +80,11 @@ class Ways:
             found *= self.number(self._targets[schema["$ref"]], passed | {schema["$ref"]})
         return found
 
-    def _alternatives(self, key: str, schema: Schema, passed: frozenset[str]) -> Iterable[list[Way]]:
+    def _options(self, key: str, schema: Schema, passed: frozenset[str]) -> Iterable[list[Alternative]]:
         """What a keyword asks for: of each item one way."""
         value = schema[key]
 
-        def ways(one: Any) -> list[Way]:
+        def ways(one: Any) -> list[Alternative]:
             return self.of(one, passed)
 
         if key == "$ref":
@@ -131,7 +131,8 @@ class Ways:
             others = [
                 other
                 for place, other in enumerate(options)
-                if place != at and not apart(self.expanded(one), self.expanded(other), self.expanded, closed)
+                if place != at
+                and not disjoint(self.expanded(one), self.expanded(other), self.expanded, closed)
             ]
             if others:
                 kinds = sorted({kind for way in self.expanded(one) for kind in kinds_of(way)})
@@ -149,7 +150,7 @@ class Ways:
             return [{}]
 
 
-def _combined(ways: list[Way], options: list[Way]) -> list[Way]:
+def _combined(ways: list[Alternative], options: list[Alternative]) -> list[Alternative]:
     if len(ways) * len(options) > _MOST_WAYS:
         raise TooMany
     return [[*one, *other] for one, other in product(ways, options)]
@@ -159,11 +160,11 @@ def _lacks(name: str) -> Schema:
     return {"properties": {name: False}}
 
 
-def _silent(ways: list[Way]) -> list[Way]:
+def _silent(ways: list[Alternative]) -> list[Alternative]:
     return [[{**part, SILENT: True} for part in way] for way in ways]
 
 
-def _unevaluated(key: str, value: Any, way: Way) -> list[Schema]:
+def _unevaluated(key: str, value: Any, way: Alternative) -> list[Schema]:
     """What holds for what no part of a way speaks of."""
     way = [part for part in way if SILENT not in part]
     if key == "unevaluatedItems":

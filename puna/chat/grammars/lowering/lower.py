@@ -9,9 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.chat.grammars.formats import held_by
+from puna.chat.grammars.formats import pattern_of
 from puna.chat.grammars.keywords import Schema
 
+from .alternatives import IN_PLACE, UNEVALUATED, Alternative, Alternatives, TooMany
 from .arrays import array
 from .ending import ends, pruned
 from .merging import both, expressions, merged
@@ -19,7 +20,6 @@ from .negation import kinds_of
 from .numbers import number
 from .objects import object_
 from .references import Document, UnsupportedKeyword, invalid
-from .ways import IN_PLACE, UNEVALUATED, TooMany, Way, Ways
 
 
 def lowered(schema: Schema) -> Any:
@@ -36,7 +36,7 @@ class Lowering:
     def __init__(self, schema: Schema) -> None:
         self._document = Document(schema)
         self._targets = self._document.targets
-        self._ways = Ways(self._targets)
+        self._options = Alternatives(self._targets)
         self._definitions: dict[str, Any] = {}
         self._under_way: dict[tuple[int, ...], str] = {}
 
@@ -60,7 +60,9 @@ class Lowering:
         if only == "allOf" and len(schema["allOf"]) == 1:
             return self.located(schema["allOf"][0])
         if only in ("anyOf", "oneOf"):
-            options = schema[only] if only == "anyOf" else self._ways.exclusive(schema["oneOf"], closed=True)
+            options = (
+                schema[only] if only == "anyOf" else self._options.exclusive(schema["oneOf"], closed=True)
+            )
             return _either([self.located(one) for one in options])
         # What is made of the same schemas within itself refers to itself.
         key = tuple(map(id, schema["allOf"])) if only == "allOf" else (id(schema),)
@@ -70,7 +72,7 @@ class Lowering:
             return {"$ref": f"#/$defs/{name}"}
         self._under_way[key] = ""
         try:
-            ways = self._ways.of(schema)
+            ways = self._options.of(schema)
             found = _either([self._joined(way) for way in ways])
         except TooMany:
             found = self._open(schema)
@@ -99,7 +101,7 @@ class Lowering:
 
     # What is written
 
-    def _joined(self, way: Way, *, closed: bool = True) -> Any:
+    def _joined(self, way: Alternative, *, closed: bool = True) -> Any:
         """One way as a schema without alternatives."""
         schema = merged(way) if way else {}
         if schema.get("type") == [] or schema.get("enum") == []:
@@ -114,12 +116,12 @@ class Lowering:
         if kinds & {"integer", "number"}:
             result |= number(schema, kinds)
         if "object" in kinds:
-            found = object_(schema, self.located, self._ways.expanded, further, closed=closed)
+            found = object_(schema, self.located, self._options.expanded, further, closed=closed)
             if found is None:
                 result["type"] = sorted(kinds - {"object"})
             result |= found or {}
         if "array" in kinds:
-            result |= array(schema, self.located, self._ways.expanded, self._ways.refused, further)
+            result |= array(schema, self.located, self._options.expanded, self._options.refused, further)
         if result.get("type") == [] or result.get("enum") == []:
             return False
         if any(one is False for one in further):
@@ -133,7 +135,7 @@ class Lowering:
         for pattern in schema.get("patterns", ()):
             patterns += expressions(pattern)
         for named in schema.get("formats", ()):
-            kept, said = held_by(named)
+            kept, said = pattern_of(named)
             patterns += said
             if kept and "format" not in result:
                 result["format"] = kept
@@ -146,7 +148,7 @@ class Lowering:
 
     def _open(self, schema: Schema) -> Any:
         """A schema of too many combinations: its alternatives as they are."""
-        if self._ways.number(schema) > _MOST_COMBINED:
+        if self._options.number(schema) > _MOST_COMBINED:
             raise TooMany
         for key in UNEVALUATED:
             if key in schema:
@@ -155,11 +157,13 @@ class Lowering:
         parts: list[Any] = [self._joined([plain], closed=False)] if plain else []
         for key in _COMBINING:
             if key in schema:
-                options = self._ways.exclusive(schema[key], closed=False) if key == "oneOf" else schema[key]
+                options = (
+                    self._options.exclusive(schema[key], closed=False) if key == "oneOf" else schema[key]
+                )
                 parts.append({"allOf" if key == "allOf" else "anyOf": [self._opened(one) for one in options]})
         rest = {key: one for key, one in schema.items() if key in IN_PLACE and key not in _COMBINING}
         if rest:
-            parts.append(_either([self._joined(way, closed=False) for way in self._ways.of(rest)]))
+            parts.append(_either([self._joined(way, closed=False) for way in self._options.of(rest)]))
         return both(parts)
 
     def _opened(self, schema: Any) -> Any:

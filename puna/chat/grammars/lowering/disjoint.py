@@ -13,29 +13,29 @@ _DEEP = 4
 _OPENS = {"additionalProperties", "patternProperties", "propertyNames"}
 
 
-def apart(
+def disjoint(
     one: list[Schema], other: list[Schema], expanded: Expanded, closed: bool, depth: int = _DEEP
 ) -> bool:
     """Whether no instance fits a schema of `one` and one of `other`; False also where that is not plain.
 
     Each is a schema's ways to fit. With `closed`, the objects of `one` have only properties that it names.
     """
-    return all(_apart(a, b, expanded, closed, depth) for a in one for b in other)
+    return all(_disjoint(a, b, expanded, closed, depth) for a in one for b in other)
 
 
-def _apart(one: Schema, other: Schema, expanded: Expanded, closed: bool, depth: int) -> bool:
+def _disjoint(one: Schema, other: Schema, expanded: Expanded, closed: bool, depth: int) -> bool:
     kinds = kinds_of(one) & kinds_of(other)
     if not kinds:
         return True
     if "enum" in one and "enum" in other:
         return not any(same(a, b) for a in one["enum"] for b in other["enum"])
-    return all(_apart_as(kind, one, other, expanded, closed, depth) for kind in kinds)
+    return all(_disjoint_as(kind, one, other, expanded, closed, depth) for kind in kinds)
 
 
-def _apart_as(kind: str, one: Schema, other: Schema, expanded: Expanded, closed: bool, depth: int) -> bool:
+def _disjoint_as(kind: str, one: Schema, other: Schema, expanded: Expanded, closed: bool, depth: int) -> bool:
     """The same for instances of one type."""
     if kind == "object":
-        return _objects_apart(one, other, expanded, closed, depth)
+        return _objects_disjoint(one, other, expanded, closed, depth)
     if kind in ("integer", "number"):
         return _beyond(one, other) or _beyond(other, one)
     if kind in ("string", "array"):
@@ -45,7 +45,7 @@ def _apart_as(kind: str, one: Schema, other: Schema, expanded: Expanded, closed:
     return False
 
 
-def _objects_apart(one: Schema, other: Schema, expanded: Expanded, closed: bool, depth: int) -> bool:
+def _objects_disjoint(one: Schema, other: Schema, expanded: Expanded, closed: bool, depth: int) -> bool:
     mine, others = one.get("properties", {}), other.get("properties", {})
     needed, wanted = one.get("required", ()), other.get("required", ())
     if closed and mine and not _OPENS & one.keys() and not {*mine, *needed}.issuperset(wanted):
@@ -54,7 +54,7 @@ def _objects_apart(one: Schema, other: Schema, expanded: Expanded, closed: bool,
         return False
     for name in (*needed, *wanted):
         a, b = mine.get(name, True), others.get(name, True)
-        if a is not True and b is not True and apart(expanded(a), expanded(b), expanded, False, depth - 1):
+        if a is not True and b is not True and disjoint(expanded(a), expanded(b), expanded, False, depth - 1):
             return True
     return False
 
