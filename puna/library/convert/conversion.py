@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from puna.library.convert.checkpoint import Checkpoint
-from puna.library.convert.families import FAMILIES, PROJECTORS
+from puna.library.convert.families import ARCHITECTURES, PROJECTORS
 from puna.library.convert.vocabulary import read_vocabulary
 from puna.library.convert.writing import Value, write
 from puna.types import BadRequest
@@ -17,10 +17,10 @@ def write_model(
 ) -> None:
     """See `puna.library.convert.convert`."""
     checkpoint = Checkpoint(folder)
-    family = FAMILIES.get(checkpoint.architecture)
-    if family is None:
+    planned = ARCHITECTURES.get(checkpoint.architecture)
+    if planned is None:
         raise BadRequest(f'unsupported architecture "{checkpoint.architecture}"')
-    plan = family(checkpoint)
+    plan = planned(checkpoint)
     size = plan.vocabulary_size
     general: dict[str, Value] = {"general.type": "model"}
     general |= {f"general.{key}": text for key, text in about.items()}
@@ -32,9 +32,9 @@ def write_model(
 def write_projector(folder: Path, target: Path, on_bytes: Callable[[int, int], None]) -> bool:
     """See `puna.library.convert.convert_projector`."""
     checkpoint = Checkpoint(folder)
-    family = PROJECTORS.get(checkpoint.architecture)
-    if family is None or not checkpoint.config.section("vision_config").values:
+    planned = PROJECTORS.get(checkpoint.architecture)
+    if planned is None or not checkpoint.config.section("vision_config").values:
         return False
-    plan = family(checkpoint)
+    plan = planned(checkpoint)
     write(target, plan.architecture, plan.values, plan.tensors, on_bytes)
     return True

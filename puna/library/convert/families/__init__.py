@@ -1,7 +1,7 @@
 """One module a model family: its hyperparameters and tensors under llama.cpp's names.
 
-By Hugging Face's class, `FAMILIES` makes of a checkpoint the `Plan` of a GGUF file, `PROJECTORS` that of the
-vision part.
+By the name in a config's `architectures`, `ARCHITECTURES` makes of a checkpoint the `Plan` of a GGUF file,
+`PROJECTORS` that of the vision part.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.families import bert, gemma, gptoss, llama, nomic, phi, qwen, vision
 from puna.library.convert.plan import Plan
 
-__all__ = ["FAMILIES", "PROJECTORS"]
+__all__ = ["ARCHITECTURES", "PROJECTORS"]
 
-FAMILIES: dict[str, Callable[[Checkpoint], Plan]] = {
+ARCHITECTURES: dict[str, Callable[[Checkpoint], Plan]] = {
     "LlamaForCausalLM": llama.plan,
     "MistralForCausalLM": llama.plan,
     "MixtralForCausalLM": llama.plan,
