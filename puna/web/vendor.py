@@ -32,6 +32,12 @@ def vendor(name: str, pin: dict[str, Any], folder: Path) -> None:
         (VENDORED / f"{name}.LICENSE").write_text(_member(package, "LICENSE"), encoding="utf-8")
 
 
+def sums() -> str:
+    """The hash of every vendored file, as `sha256sum` writes it: what was edited by hand is found."""
+    files = sorted(path for path in VENDORED.iterdir() if path.suffix in (".js", ".LICENSE"))
+    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
+
+
 def _member(package: tarfile.TarFile, path: str) -> str:
     file = package.extractfile(f"package/{path}")
     assert file
@@ -48,3 +54,4 @@ if __name__ == "__main__":
     for name, pin in json.loads((HERE / "pins.json").read_text()).items():
         with tempfile.TemporaryDirectory() as folder:
             vendor(name, pin, Path(folder))
+    (VENDORED / "SHA256SUMS").write_text(sums(), encoding="utf-8")
