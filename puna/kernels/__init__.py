@@ -1,4 +1,4 @@
-"""Native code: matrix products for CPUs, in place of libllama's own.
+"""Native code: matrix products and attention for CPUs, in place of libllama's own.
 
 It is compiled when Puna is installed, if there is a C++ compiler; `engine.libllama` loads it.
 Where it is missing or does not fit, libllama computes as it does anyway.

@@ -22,7 +22,16 @@ LIBRARY = Path(__file__).parent / "libpuna_kernels.so"
 FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-Wextra"]
 VARIANTS = {
     "avx2": ["-mavx2", "-mfma", "-mf16c"],
-    "avx512vnni": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mavx512vnni"],
+    "avx512vnni": [
+        "-mavx2",
+        "-mfma",
+        "-mf16c",
+        "-mavx512f",
+        "-mavx512bw",
+        "-mavx512dq",
+        "-mavx512vl",
+        "-mavx512vnni",
+    ],
 }
 """What a file in `variants` may use of the processor, beside what every x86-64 has."""
 

@@ -26,10 +26,11 @@ if sys.argv[2]:
 from puna.engine.libllama import Context, Model
 from puna.engine.libllama.kernels import start_kernels
 model = Model(sys.argv[1])
-context = Context(model, n_ctx=64, n_batch=64, n_seq=2, threads=2)
+threads, sizes = json.loads(sys.argv[3])
+context = Context(model, n_ctx=64, n_batch=64, n_seq=2, threads=threads)
 rows = []
-for size in (21, 1):
-    context.tokens[:size] = np.arange(300, 300 + size)
+for size in sizes:
+    context.tokens[:size] = np.arange(300 + len(rows), 300 + len(rows) + size)
     context.positions[:size] = np.arange(len(rows), len(rows) + size)
     context.wants_output[:size] = 1
     assert context.decode(size) == 0
@@ -38,9 +39,11 @@ print(json.dumps([start_kernels(), rows]))
 """
 
 
-def ask(model: Path, *, instead: str = "", **environment: str) -> tuple[str, NDArray[np.float64]]:
-    """What an engine says of its kernels, and logits of a prompt and of one token after it."""
-    command = [sys.executable, "-c", ASK, str(model), instead]
+def ask(
+    model: Path, *, instead: str = "", threads: int = 2, sizes: tuple[int, ...] = (21, 1), **environment: str
+) -> tuple[str, NDArray[np.float64]]:
+    """What an engine says of its kernels, and logits of a text that is evaluated in pieces of these sizes."""
+    command = [sys.executable, "-c", ASK, str(model), instead, json.dumps([threads, sizes])]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
     assert done.returncode == 0, done.stderr
     said, rows = json.loads(done.stdout)
@@ -67,6 +70,18 @@ def test_logits_are_those_of_libllama(model: Path):
     error = ((ours - theirs) ** 2).sum() / (theirs**2).sum()
     # Both round activations to 8 bits, each in its own way.
     assert 0 < error < 2e-3
+
+
+def test_logits_have_the_same_bits_however_a_text_is_cut_and_by_any_threads(model: Path):
+    assert library() is not None or not build()
+
+    said, whole = ask(model, PUNA_KERNELS="avx2")
+    _, cut = ask(model, PUNA_KERNELS="avx2", sizes=(5, 1, 1, 9, 6))
+    _, alone = ask(model, PUNA_KERNELS="avx2", threads=1, sizes=(1, 20, 1))
+
+    assert "attention" in said
+    assert (cut == whole).all()
+    assert (alone == whole).all()
 
 
 def test_another_ggml_works_without_them(tmp_path: Path):

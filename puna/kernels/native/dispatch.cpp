@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 
+#include "attention.h"
 #include "multiplication.h"
 #include "reference.h"
 
@@ -26,9 +27,9 @@ struct GgmlTeam final : Team {
 
 // An operation, as ggml calls it.
 struct Adapter final : TensorTraits {
-    std::unique_ptr<const Multiplication> operation;
+    std::unique_ptr<const Operation> operation;
 
-    explicit Adapter(const Kernel &kernel) : operation(new Multiplication(kernel)) {}
+    explicit Adapter(std::unique_ptr<const Operation> operation) : operation(std::move(operation)) {}
     bool work_size(int threads, const Tensor *op, size_t &size) override {
         size = operation->work_size(threads, *op) + 64;
         return true;
@@ -43,6 +44,7 @@ struct Adapter final : TensorTraits {
 
 // The types whose kernels passed their test.
 std::map<Type, std::unique_ptr<Adapter>> adapters;
+std::unique_ptr<Adapter> attention;
 
 Adapter *adapter_for(const Tensor &weights) {
     const auto found = adapters.find(weights.type);
@@ -57,6 +59,7 @@ struct Extra final : ExtraBufferType {
 
   private:
     static Adapter *of(const Tensor *op) {
+        if (op->op == Op::FLASH_ATTN_EXT) return attention && Attention::covers(*op) ? attention.get() : nullptr;
         const bool ours = op->src[0] && op->src[0]->buffer && op->src[0]->buffer->buft == buffer_type();
         return ours && Multiplication::covers(*op) ? adapter_for(*op->src[0]) : nullptr;
     }
@@ -110,9 +113,11 @@ std::string start(const char *wanted) {
         if (!kernel || !kernel->pays) continue;
         const bool right = agrees(*kernel);
         (right ? used : wrong) += " " + name_of(format.type);
-        if (right) adapters[format.type] = std::make_unique<Adapter>(*kernel);
+        if (right) adapters[format.type] = std::make_unique<Adapter>(std::make_unique<Multiplication>(*kernel));
     }
-    if (adapters.empty()) return "none computed right";
+    if (agrees(*best->attention)) attention = std::make_unique<Adapter>(std::make_unique<Attention>(*best->attention));
+    (attention ? used : wrong) += " attention";
+    if (adapters.empty() && !attention) return "none computed right";
     BufferType *type = buffer_type();
     type->device = ggml->registry_device(ggml->cpu_registry(), 0);
     auto &types = ggml->extra_buffer_types();
@@ -130,7 +135,7 @@ extern "C" __attribute__((visibility("default"))) int puna_kernels_start(void *l
     puna::ggml = puna::Ggml::find(libllama, said);
     if (puna::ggml) said = puna::start(wanted);
     std::snprintf(words, size, "%s", said.c_str());
-    return !puna::adapters.empty();
+    return !puna::adapters.empty() || puna::attention;
 }
 
 // The buffer type that weights go to, for tests of single ops.

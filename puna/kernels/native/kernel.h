@@ -1,9 +1,10 @@
-// What a variant for one family of processors offers: a kernel for each type of weights.
+// What a variant for one family of processors offers: a kernel for each type of weights, and one for attention.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "attention.h"
 #include "panel.h"
 
 namespace puna {
@@ -42,6 +43,7 @@ struct Variant {
     const char *name;
     bool (*runs_here)();
     const Kernel *(*kernel)(Type type); // null if the type is not covered
+    const AttentionKernel *attention;
 };
 
 // From the best down.

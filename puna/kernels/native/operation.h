@@ -7,13 +7,11 @@
 namespace puna {
 
 struct Operation {
+    virtual ~Operation() = default;
     // Bytes of memory that `compute` needs, shared by the threads.
     virtual size_t work_size(int threads, const Tensor &op) const = 0;
     // Called by every thread of the team. `work` is aligned to 64 bytes.
     virtual void compute(Team &team, uint8_t *work, const Tensor &op) const = 0;
-
-  protected:
-    ~Operation() = default;
 };
 
 } // namespace puna

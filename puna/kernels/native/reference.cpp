@@ -138,4 +138,132 @@ bool agrees(const Kernel &kernel) {
     return difference(problem.computed(kernel), problem.expected(kernel.activation_group)) < 1e-5;
 }
 
+namespace {
+
+Tensor tensor_of(Type type, size_t item, void *data, size_t row, int64_t a, int64_t b, int64_t c, int64_t d) {
+    Tensor t{};
+    t.type = type;
+    t.data = data;
+    const int64_t ne[] = {a, b, c, d};
+    std::copy(ne, ne + 4, t.ne);
+    t.nb[0] = item;
+    t.nb[1] = row;
+    for (int i = 2; i < 4; i++) t.nb[i] = t.nb[i - 1] * static_cast<size_t>(ne[i - 1]);
+    return t;
+}
+
+// Cells as libllama keeps them: all heads of a cell side by side.
+Tensor cells_of(Type type, std::vector<uint8_t> &memory, int64_t size, int64_t cells, int64_t heads, int64_t streams, Random &random) {
+    const CellFormat format = cell_format(type);
+    const auto bytes = static_cast<size_t>(format.bytes), row = static_cast<size_t>(size / format.block) * bytes;
+    memory.resize(row * static_cast<size_t>(cells * heads * streams));
+    for (uint8_t &byte : memory) byte = static_cast<uint8_t>(random.next() >> 11);
+    for (size_t at = 0; at < memory.size(); at += bytes) {
+        const float x = random.uniform();
+        if (type == Type::F32) std::memcpy(&memory[at], &x, 4);
+        // Numbers of about 1, scales of about 1/64.
+        else if (type == Type::BF16) put(&memory[at], static_cast<uint16_t>(0x3f00 + random.next() % 0x100 + (random.next() % 2 << 15)));
+        else put(&memory[at], static_cast<uint16_t>(scale(random) + (type == Type::F16 ? 0x1800 : 0)));
+    }
+    Tensor t = tensor_of(type, bytes, memory.data(), row * static_cast<size_t>(heads), size, cells, heads, streams);
+    t.nb[2] = row;
+    t.nb[3] = t.nb[1] * static_cast<size_t>(cells);
+    return t;
+}
+
+double number_of(const Tensor &t, int64_t at, int64_t cell, int64_t head, int64_t stream) {
+    const CellFormat format = cell_format(t.type);
+    const uint8_t *block = static_cast<const uint8_t *>(t.data) + static_cast<size_t>(cell) * t.nb[1] + static_cast<size_t>(head) * t.nb[2] +
+                           static_cast<size_t>(stream) * t.nb[3] + at / format.block * format.bytes;
+    float whole;
+    uint16_t half;
+    std::memcpy(&half, block, 2);
+    if (t.type == Type::F16) return half_to_float(half);
+    if (t.type == Type::BF16) return bfloat_to_float(half);
+    if (t.type == Type::Q8_0) return double{half_to_float(half)} * static_cast<int8_t>(block[2 + at % 32]);
+    if (t.type == Type::Q4_0) return double{half_to_float(half)} * ((block[2 + at % 16] >> (at % 32 < 16 ? 0 : 4) & 15) - 8);
+    std::memcpy(&whole, block, 4);
+    return whole;
+}
+
+} // namespace
+
+AttentionProblem::AttentionProblem(const Shape &s, uint32_t seed) : shape(s) {
+    Random random{seed * 2654435761U + 1};
+    q.resize(static_cast<size_t>(s.key_size * s.queries * s.heads * s.streams));
+    for (float &x : q) x = 2 * random.uniform();
+    for (int64_t head = 0; s.sinks && head < s.heads; head++) sinks.push_back(3 * random.uniform());
+    // Every query sees a run of cells, of which some are missing; the third sees none.
+    mask.assign(static_cast<size_t>(s.cells * s.queries * s.streams), 0xfc00);
+    for (int64_t row = 0; row < s.queries * s.streams; row++) {
+        const int64_t from = random.next() % static_cast<uint32_t>(s.cells), to = s.cells - random.next() % static_cast<uint32_t>(s.cells - from);
+        for (int64_t cell = from; cell < to && row != 2; cell++)
+            if (random.next() % 8) mask[static_cast<size_t>(row * s.cells + cell)] = s.bias > 0 ? static_cast<uint16_t>(0xbc00 + random.next() % 0x800) : 0;
+    }
+    out.resize(static_cast<size_t>(s.value_size * s.heads * s.queries * s.streams));
+    q_tensor = tensor_of(Type::F32, 4, q.data(), 4 * static_cast<size_t>(s.key_size), s.key_size, s.queries, s.heads, s.streams);
+    k_tensor = cells_of(s.keys, k, s.key_size, s.cells, s.kv_heads, s.streams, random);
+    v_tensor = cells_of(s.values, v, s.value_size, s.cells, s.kv_heads, s.streams, random);
+    mask_tensor = tensor_of(Type::F16, 2, mask.data(), 2 * static_cast<size_t>(s.cells), s.cells, s.queries, 1, s.streams);
+    sinks_tensor = tensor_of(Type::F32, 4, sinks.data(), 4 * static_cast<size_t>(s.heads), s.heads, 1, 1, 1);
+    op = tensor_of(Type::F32, 4, out.data(), 4 * static_cast<size_t>(s.value_size), s.value_size, s.heads, s.queries, s.streams);
+    op.op = Op::FLASH_ATTN_EXT;
+    const float parameters[] = {1 / std::sqrt(static_cast<float>(s.key_size)), s.bias, s.cap};
+    std::memcpy(op.op_params, parameters, sizeof parameters);
+    Tensor *sources[] = {&q_tensor, &k_tensor, &v_tensor, &mask_tensor, s.sinks ? &sinks_tensor : nullptr};
+    std::copy(sources, sources + 5, op.src);
+}
+
+std::vector<double> AttentionProblem::expected() const {
+    const Shape &s = shape;
+    std::vector<double> result, scores(static_cast<size_t>(s.cells)), sums(static_cast<size_t>(s.value_size));
+    const double power = std::exp2(std::floor(std::log2(static_cast<double>(s.heads))));
+    for (int64_t stream = 0; stream < s.streams; stream++)
+        for (int64_t query = 0; query < s.queries; query++)
+            for (int64_t head = 0; head < s.heads; head++) {
+                const double h = static_cast<double>(head);
+                const double exponent = h < power ? -s.bias / power * (h + 1) : -s.bias / 2 / power * (2 * (h - power) + 1);
+                const double slope = s.bias > 0 ? std::exp2(exponent) : 1;
+                const int64_t kv_head = head / (s.heads / s.kv_heads);
+                double most = s.sinks ? sinks[static_cast<size_t>(head)] : -1e30, weights = 0;
+                for (int64_t cell = 0; cell < s.cells; cell++) {
+                    double score = 0;
+                    for (int64_t i = 0; i < s.key_size; i++)
+                        score += double{q[static_cast<size_t>(i + s.key_size * (query + s.queries * (head + s.heads * stream)))]} * number_of(k_tensor, i, cell, kv_head, stream);
+                    score /= std::sqrt(static_cast<double>(s.key_size));
+                    if (s.cap != 0) score = s.cap * std::tanh(score / s.cap);
+                    score += slope * half_to_float(mask[static_cast<size_t>(cell + s.cells * (query + s.queries * stream))]);
+                    most = std::max(most, scores[static_cast<size_t>(cell)] = score);
+                }
+                if (s.sinks) weights = std::exp(sinks[static_cast<size_t>(head)] - most);
+                std::fill(sums.begin(), sums.end(), 0);
+                for (int64_t cell = 0; cell < s.cells; cell++) {
+                    const double weight = std::exp(scores[static_cast<size_t>(cell)] - most);
+                    weights += weight;
+                    for (int64_t i = 0; weight > 0 && i < s.value_size; i++) sums[static_cast<size_t>(i)] += weight * number_of(v_tensor, i, cell, kv_head, stream);
+                }
+                for (const double sum : sums) result.push_back(weights > 0 ? sum / weights : 0);
+            }
+    return result;
+}
+
+void AttentionProblem::compute(const AttentionKernel &kernel) {
+    struct Alone final : Team {
+        int64_t next = 1;
+        Alone() : Team(0, 1) {}
+        void barrier() override {}
+        void restart() override { next = 1; }
+        int64_t take() override { return next++; }
+    } team;
+    const Attention operation(kernel);
+    std::vector<uint8_t> memory(operation.work_size(1, op) + 64);
+    operation.compute(team, memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64, op);
+}
+
+bool agrees(const AttentionKernel &kernel) {
+    AttentionProblem problem({Type::F16, Type::F16, 24, 40, 5, 150, 4, 2, 1, 0, 0, false}, 1);
+    problem.compute(kernel);
+    return difference(problem.out, problem.expected()) < 1e-4;
+}
+
 } // namespace puna

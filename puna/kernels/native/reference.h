@@ -27,6 +27,28 @@ struct Problem {
 // The largest difference, as a part of the largest value.
 double difference(const std::vector<float> &computed, const std::vector<double> &expected);
 
+// A made-up FLASH_ATTN_EXT over memory of its own. Some queries see nothing of some tiles.
+struct AttentionProblem {
+    struct Shape {
+        Type keys, values;
+        int64_t key_size, value_size, queries, cells, heads, kv_heads, streams;
+        float bias, cap; // ALiBi's most, soft cap
+        bool sinks;
+    };
+    Shape shape;
+    std::vector<uint8_t> k, v;
+    std::vector<uint16_t> mask;
+    std::vector<float> q, sinks, out;
+    Tensor q_tensor{}, k_tensor{}, v_tensor{}, mask_tensor{}, sinks_tensor{}, op{};
+
+    AttentionProblem(const Shape &shape, uint32_t seed);
+    AttentionProblem(const AttentionProblem &) = delete;
+    std::vector<double> expected() const;
+    void compute(const AttentionKernel &kernel); // alone on one thread, into `out`
+};
+
+bool agrees(const AttentionKernel &kernel);
+
 // Whether a kernel's products are right, on a problem of a millisecond.
 bool agrees(const Kernel &kernel);
 

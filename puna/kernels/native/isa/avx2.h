@@ -10,6 +10,7 @@ namespace puna {
 struct Avx2 {
     static constexpr int lanes = 8;
     static constexpr int rows = 4; // of a tile
+    static constexpr int float_rows = 6; // of a tile of floats, two vectors wide
     // Products of 16 bits do half as much; libllama's own are as fast, and read less memory.
     static constexpr bool wide_pays = false;
     using Int = __m256i;
@@ -50,6 +51,17 @@ struct Avx2 {
     static Float mul(Float a, Float b) { return _mm256_mul_ps(a, b); }
     static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
     static Float fnma(Float a, Float b, Float c) { return _mm256_fnmadd_ps(a, b, c); }
+    // What is no number stays so, if it is the second.
+    static Float maxf(Float a, Float b) { return _mm256_max_ps(a, b); }
+    static Float div(Float a, Float b) { return _mm256_div_ps(a, b); }
+    static Float round(Float x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+    // 2^n of whole n from -127 (which gives zero) to 127.
+    static Float power(Float n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23)); }
+    static float largest(Float x) {
+        __m128 half = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
+        half = _mm_max_ps(half, _mm_movehl_ps(half, half));
+        return _mm_cvtss_f32(_mm_max_ss(half, _mm_shuffle_ps(half, half, 1)));
+    }
     static Float halves(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
     // Signed and unsigned bytes, a lane each.
     static Int signed_bytes(const void *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
@@ -67,9 +79,7 @@ struct Avx2 {
         const Float sign = _mm256_set1_ps(-0.0F);
         Float most = _mm256_andnot_ps(sign, _mm256_loadu_ps(x));
         for (int i = 8; i < 32; i += 8) most = _mm256_max_ps(most, _mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)));
-        __m128 half = _mm_max_ps(_mm256_castps256_ps128(most), _mm256_extractf128_ps(most, 1));
-        half = _mm_max_ps(half, _mm_movehl_ps(half, half));
-        return _mm_cvtss_f32(_mm_max_ss(half, _mm_shuffle_ps(half, half, 1)));
+        return largest(most);
     }
     // 32 floats times `scale`, rounded to the nearest whole number, as bytes. Returns the sums of the two halves.
     static void quantise32(const float *x, float scale, int8_t *q, int32_t sums[2]) {

@@ -10,6 +10,7 @@ namespace puna {
 struct Avx512 {
     static constexpr int lanes = 16;
     static constexpr int rows = 8; // of a tile
+    static constexpr int float_rows = 8; // of a tile of floats, two vectors wide
     static constexpr bool wide_pays = true;
     using Int = __m512i;
     using Float = __m512;
@@ -49,6 +50,13 @@ struct Avx512 {
     static Float mul(Float a, Float b) { return _mm512_mul_ps(a, b); }
     static Float fma(Float a, Float b, Float c) { return _mm512_fmadd_ps(a, b, c); }
     static Float fnma(Float a, Float b, Float c) { return _mm512_fnmadd_ps(a, b, c); }
+    // What is no number stays so, if it is the second.
+    static Float maxf(Float a, Float b) { return _mm512_max_ps(a, b); }
+    static Float div(Float a, Float b) { return _mm512_div_ps(a, b); }
+    static Float round(Float x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+    // 2^n of whole n from -127 (which gives zero) to 127.
+    static Float power(Float n) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23)); }
+    static float largest(Float x) { return _mm512_reduce_max_ps(x); }
     static Float halves(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
     // Signed and unsigned bytes, a lane each.
     static Int signed_bytes(const void *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))); }

@@ -1,3 +1,4 @@
+#include "../attend.h"
 #include "../gemm.h"
 #include "../isa/avx2.h"
 
@@ -11,6 +12,6 @@ bool runs_here() {
 } // namespace
 
 extern const Variant AVX2;
-const Variant AVX2{"avx2", runs_here, all_kernels<Avx2>};
+const Variant AVX2{"avx2", runs_here, all_kernels<Avx2>, &ATTENTION<Avx2>};
 
 } // namespace puna

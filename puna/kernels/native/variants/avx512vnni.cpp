@@ -1,3 +1,4 @@
+#include "../attend.h"
 #include "../gemm.h"
 #include "../isa/avx512.h"
 
@@ -12,6 +13,6 @@ bool runs_here() {
 } // namespace
 
 extern const Variant AVX512VNNI;
-const Variant AVX512VNNI{"avx512vnni", runs_here, all_kernels<Avx512>};
+const Variant AVX512VNNI{"avx512vnni", runs_here, all_kernels<Avx512>, &ATTENTION<Avx512>};
 
 } // namespace puna
