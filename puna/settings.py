@@ -103,6 +103,8 @@ class Settings:
     """PUNA_OPEN: without keys, others than this machine may manage models, too."""
     api_key: str = ""
     """OLLAMA_API_KEY: what a client shows to the server."""
+    watchdog: float = 30.0
+    """PUNA_WATCHDOG: seconds that an engine may hang before it is ended; inf for ever."""
     drain: float = 20.0
     """PUNA_DRAIN: seconds that answers may go on after the server was told to stop."""
     tls_certificate: Path | None = None
@@ -160,6 +162,7 @@ class Settings:
             keys=_path(get("PUNA_KEYS")) or cls.keys,
             open=_truth(get("PUNA_OPEN")),
             api_key=get("OLLAMA_API_KEY"),
+            watchdog=_seconds(get("PUNA_WATCHDOG"), cls.watchdog) or FOREVER,
             drain=_seconds(get("PUNA_DRAIN"), cls.drain),
             tls_certificate=_path(get("PUNA_TLS_CERT")),
             tls_key=_path(get("PUNA_TLS_KEY")),

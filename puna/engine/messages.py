@@ -12,8 +12,9 @@ import msgspec
 
 from puna.types import BadRequest, Begun, EngineInfo, Finish, Job, PromptTooLong, PunaError, TokenLogprob
 
-Fault = Literal["request", "length", "engine"]
-"""Whose it is that an answer failed: the request's, for one reason or for being too long; or the engine's."""
+Fault = Literal["request", "length", "engine", "gone"]
+"""Whose it is that an answer failed: the request's, for one reason or for being too long; or the engine's,
+which goes on or is gone."""
 
 
 class Generate(msgspec.Struct, tag=True, array_like=True):
@@ -50,11 +51,22 @@ class Cancel(msgspec.Struct, tag=True, array_like=True):
     request: int
 
 
+class Ping(msgspec.Struct, tag=True, array_like=True):
+    """Answered by a Pong between two steps."""
+
+
 Command = Generate | Embed | Rank | Tokenize | Detokenize | Cancel
+
+
+class Pong(msgspec.Struct, tag=True, array_like=True):
+    longest: float
+    """Seconds that a step takes at most, as far as it is known."""
 
 
 class Loaded(msgspec.Struct, tag=True, array_like=True):
     info: EngineInfo
+    longest: float
+    """As a Pong has it."""
 
 
 class Refused(msgspec.Struct, tag=True, array_like=True):
@@ -116,7 +128,7 @@ def failed(request: int, error: Exception) -> Failed:
     return Failed(request, str(error) if isinstance(error, PunaError) else f"{type(error).__name__}: {error}")
 
 
-Event = Loaded | Refused | Started | Text | Finished | Vectors | Tokens | PlainText | Failed
+Event = Loaded | Refused | Pong | Started | Text | Finished | Vectors | Tokens | PlainText | Failed
 
 HEADER = 4
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import logging
+import math
 import os
 import signal
 import sys
@@ -25,7 +27,9 @@ from puna.engine.messages import (
     Finished,
     Generate,
     Loaded,
+    Ping,
     PlainText,
+    Pong,
     Rank,
     Refused,
     Started,
@@ -35,6 +39,7 @@ from puna.engine.messages import (
     Vectors,
     frame,
 )
+from puna.engine.watchdog import Watchdog
 from puna.types import (
     BadRequest,
     Begun,
@@ -67,10 +72,16 @@ _ENOUGH_TO_EXIT = 5.0
 """Seconds a process may take to end after its input closed before it is killed."""
 
 
-async def start(spec: LoadSpec) -> EngineProcess:
-    """Start an engine process and wait until its model is loaded. Raises LoadFailed with the reason."""
+_log = logging.getLogger(__name__)
+
+
+async def start(spec: LoadSpec, *, patience: float = math.inf) -> EngineProcess:
+    """Start an engine process and wait until its model is loaded. Raises LoadFailed with the reason.
+
+    An engine that has work to do and hangs for `patience` seconds is ended.
+    """
     _, engine = await asyncio.get_running_loop().subprocess_exec(
-        EngineProcess,
+        lambda: EngineProcess(patience),
         sys.executable,
         "-m",
         "puna.engine",
@@ -96,7 +107,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
 
     info: EngineInfo
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float) -> None:
         loop = asyncio.get_running_loop()
         self._received = bytearray()
         self._loaded: asyncio.Future[Loaded | Refused] = loop.create_future()
@@ -106,6 +117,9 @@ class EngineProcess(asyncio.SubprocessProtocol):
         self._encoder = msgspec.msgpack.Encoder()
         self._gone: str | None = None
         self._on_device = False
+        self._watchdog = Watchdog(
+            patience, busy=lambda: bool(self._answers), ask=lambda: self._send(Ping()), hung=self._hung
+        )
 
     # What asyncio calls
 
@@ -122,22 +136,38 @@ class EngineProcess(asyncio.SubprocessProtocol):
                 return
             events = _decoder.decode(received[HEADER:end])
             del received[:end]
+            self._watchdog.heard()
             for event in events:
                 self._dispatch(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The process has ended and its pipes are read to their end."""
-        self._gone = f"the engine {_ending(self._process.get_returncode() or 0)}"
-        if not self._loaded.done():
-            self._loaded.set_result(Refused(f"unable to load model: {self._gone}", self._on_device))
-        for request, answers in self._answers.items():
-            answers.put_nowait(Failed(request, self._gone))
+        self._end(f"the engine {_ending(self._process.get_returncode() or 0)}")
         self._exited.set_result(None)
+
+    def _hung(self, seconds: float) -> None:
+        """Its requests do not wait until the process has ended, which may take a while, too."""
+        self._end(f"the engine hung for {seconds:.0f} s and was ended")
+        _log.error("%s (process %d)", self._gone, self.pid)
+        with contextlib.suppress(ProcessLookupError):
+            self._process.kill()
+
+    def _end(self, reason: str) -> None:
+        """Tell everybody once that the engine is of no more use."""
+        if self._gone is not None:
+            return
+        self._gone = reason
+        if not self._loaded.done():
+            self._loaded.set_result(Refused(f"unable to load model: {reason}", self._on_device))
+        for request, answers in self._answers.items():
+            answers.put_nowait(Failed(request, reason, "gone"))
 
     def _dispatch(self, event: Event) -> None:
         if isinstance(event, (Loaded, Refused)):
             if not self._loaded.done():  # Whoever waited may have given up.
                 self._loaded.set_result(event)
+        elif isinstance(event, Pong):
+            self._watchdog.longest = event.longest
         elif answers := self._answers.get(event.request):
             answers.put_nowait(event)
 
@@ -150,6 +180,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
         event = await self._loaded
         if isinstance(event, Refused):
             raise DeviceFailed(event.message) if event.on_device else LoadFailed(event.message)
+        self._watchdog.longest = event.longest
         return event.info
 
     @property
@@ -228,6 +259,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
         answers: asyncio.Queue[_Answer] = asyncio.Queue()
         self._answers[command.request] = answers
         self._send(command)
+        self._watchdog.watch()
         return answers
 
     async def _answer(self, command: Command) -> _Answer:
@@ -244,7 +276,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
         if self._gone is None:
             self._send(Cancel(request))
 
-    def _send(self, command: Command) -> None:
+    def _send(self, command: Command | Ping) -> None:
         self._stdin.write(frame(self._encoder.encode(command)))
 
 
@@ -257,7 +289,7 @@ def _failure(answer: _Answer) -> PunaError:
         return PromptTooLong(answer.message)
     if answer.fault == "request":
         return BadRequest(answer.message, answer.field)
-    return EngineGone(answer.message)
+    return EngineGone(answer.message) if answer.fault == "gone" else PunaError(answer.message)
 
 
 def _ending(status: int) -> str:

@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 import threading
+import time
 import traceback
 from functools import partial
 from typing import BinaryIO
@@ -33,7 +34,9 @@ from puna.engine.messages import (
     Event,
     Generate,
     Loaded,
+    Ping,
     PlainText,
+    Pong,
     Rank,
     Refused,
     Tokenize,
@@ -139,7 +142,9 @@ class Runner:
         num_ctx = min(most, context.n_ctx)
         self._intake = Intake(model, gallery, num_ctx=num_ctx)
         self._preparation = Preparation(self._prepared, self._deliver)
-        _warm_up(model, context)
+        # A token alone costs more than one among others.
+        self.longest = n_batch * _warm_up(model, context)
+        """Seconds that a step takes at most, as far as it is known."""
         devices = {name: model.buffers.on(name) for name in spec.placed.devices}
         if spec.projector and devices:
             devices[spec.placed.last] += model.buffers.projector
@@ -164,7 +169,9 @@ class Runner:
             while not self._inbox.empty():
                 self._inbox.get()()
             if self._loop.busy:
+                began = time.perf_counter()
                 self._loop.step()
+                self.longest = max(self.longest, time.perf_counter() - began)
             if self._events:
                 self._output.send(self._events)
                 self._events.clear()
@@ -189,10 +196,12 @@ class Runner:
         os._exit(0)
 
     def _take(self, commands: BinaryIO) -> None:
-        decoder = msgspec.msgpack.Decoder(Command)
+        decoder = msgspec.msgpack.Decoder(Command | Ping)
         while header := commands.read(HEADER):
             command = decoder.decode(commands.read(int.from_bytes(header, "little")))
-            if isinstance(command, Cancel):
+            if isinstance(command, Ping):
+                self._inbox.put(lambda: self._output.send([Pong(self.longest)]))
+            elif isinstance(command, Cancel):
                 # One that is still being prepared is not wanted any more; others are the loop's.
                 if not self._preparation.forget(command.request):
                     self._inbox.put(partial(self._loop.cancel, command.request))
@@ -268,13 +277,19 @@ def _size(spec: LoadSpec, model: Model, size_vram: int) -> int:
     return size_vram if wholly else model.buffers.total
 
 
-def _warm_up(model: Model, context: Context) -> None:
-    """One evaluation reads the weights from disk, so that the first request does not."""
+def _warm_up(model: Model, context: Context) -> float:
+    """One evaluation reads the weights from disk, so that the first request does not; seconds of another."""
     context.tokens[0] = max(model.bos, 0)
     context.positions[0] = context.sequences[0] = 0
     context.wants_output[0] = 1
     context.decode(1)
     context.clear()
+    began = time.perf_counter()
+    context.decode(1)
+    context.synchronize()
+    took = time.perf_counter() - began
+    context.clear()
+    return took
 
 
 def main() -> None:
@@ -290,7 +305,7 @@ def main() -> None:
     except PunaError as error:
         output.send([Refused(str(error), on_device=bool(spec.placed.devices))])
         return
-    output.send([Loaded(runner.info)])
+    output.send([Loaded(runner.info, runner.longest)])
     try:
         runner.serve(commands)
     except BaseException:

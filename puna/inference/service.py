@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from puna.access import caller
 from puna.inference.abilities import check_chat, check_embed, check_generate, check_senses
+from puna.inference.again import again, answered_again
 from puna.inference.ahead import Checked, check_ahead
 from puna.inference.answers import Reading
 from puna.inference.job import exchange_for, grammar_of, job_for, settled
@@ -76,6 +77,7 @@ class Inference:
         """Unload the model `name` as soon as the answers on it have ended."""
         await self._scheduler.unload(await self._open(name))
 
+    @again
     async def render(self, request: ChatRequest | GenerateRequest) -> Rendered:
         """The prompt that the model would get."""
         async with self._asked(request) as asked:
@@ -89,8 +91,11 @@ class Inference:
         """The answer to one prompt."""
         return self._answer(request)
 
-    async def _answer(self, given: ChatRequest | GenerateRequest) -> Answer:
-        started, trace = perf_counter_ns(), Trace(given.model)
+    def _answer(self, given: ChatRequest | GenerateRequest) -> Answer:
+        return answered_again(partial(self._attempt, given, perf_counter_ns()))
+
+    async def _attempt(self, given: ChatRequest | GenerateRequest, started: int) -> Answer:
+        trace = Trace(given.model)
         async with self._asked(given) as asked:
             request, model, lease = asked.request, asked.model, asked.lease
             trace.leased(lease.load_ns, asked.composed.text, len(asked.composed.images))
@@ -141,6 +146,7 @@ class Inference:
             made = await composed(request, model, lease.engine, options)
             yield _Asked(request, model, options, lease, made, checked)
 
+    @again
     async def rank(self, request: RankRequest) -> Ranking:
         """How well each document answers the query, in the documents' order."""
         model = await self._open(request.model, partial(check_rank, request))
@@ -155,6 +161,7 @@ class Inference:
         """Raises BadRequest, NotFound unless the model `name` reads images, or hears."""
         await self._open(name, partial(check_senses, name))
 
+    @again
     async def count(self, request: ChatRequest) -> int:
         """Tokens of the prompt that `chat` would make of `request`, however long; pictures by estimate."""
         async with self._asked(replace(request, truncate=False)) as asked:
@@ -162,6 +169,7 @@ class Inference:
             tokens = await asked.lease.engine.tokenize(made.text)
             return len(tokens) + PICTURE_TOKENS * len(made.images)
 
+    @again
     async def tokenize(
         self, name: str, text: str, *, add_special: bool = True, keep_alive: float | None = None
     ) -> list[int]:
@@ -169,6 +177,7 @@ class Inference:
         async with self._leased(name, keep_alive) as engine:
             return await engine.tokenize(text, add_bos=add_special)
 
+    @again
     async def detokenize(self, name: str, tokens: list[int], *, keep_alive: float | None = None) -> str:
         """The text of `tokens`, special tokens written out. Raises BadRequest for an id that is none."""
         async with self._leased(name, keep_alive) as engine:
@@ -180,6 +189,7 @@ class Inference:
         async with self._scheduler.lease(model, _options(model, {}), keep_alive) as lease:
             yield lease.engine
 
+    @again
     async def embed(self, request: EmbedRequest) -> Embedded:
         """Vectors for texts, each of length 1."""
         started = perf_counter_ns()

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
@@ -54,7 +55,8 @@ def application(settings: Settings) -> Starlette:
     keyring = Keyring(settings.keys)
     library = Library(settings.models, no_prune=settings.no_prune)
     measured = Metrics()
-    scheduler = Scheduler(settings, measured.loading(start), find_devices)
+    engines = partial(start, patience=settings.watchdog)
+    scheduler = Scheduler(settings, measured.loading(engines), find_devices)
     remote = Remote(private=settings.fetch_private)
     rooms = Rooms(
         library,

@@ -200,6 +200,10 @@ class Context:
         slot = C.llama_seq_id(sequence)
         return C.llama_state_seq_set_data_ext(self.handle, _bytes(data), data.nbytes, slot, _PARTIAL) > 0
 
+    def synchronize(self) -> None:
+        """Wait until what was begun is evaluated; devices go on after decode() has returned."""
+        C.llama_synchronize(self.handle)
+
     def clear(self) -> None:
         C.llama_memory_clear(self._memory, False)
 

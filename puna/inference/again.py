@@ -1,0 +1,55 @@
+"""Work whose engine ended is done once more on a new engine, unless its answer had begun."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from functools import wraps
+from typing import ParamSpec, TypeVar
+
+from puna.inference.requests import Answer
+from puna.types import Begun, EngineGone
+
+_log = logging.getLogger(__name__)
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def again(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+    """`work`, which is done once more if its engine ends under it."""
+
+    @wraps(work)
+    async def done(*args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await work(*args, **kwargs)
+        except EngineGone as error:
+            _tell(error)
+        return await work(*args, **kwargs)
+
+    return done
+
+
+async def answered_again(attempt: Callable[[], Answer]) -> Answer:
+    """The answer of `attempt`, or of a second one if the engine ends before a piece of the first has come."""
+    told = begun = False
+    try:
+        async with aclosing(attempt()) as items:
+            async for item in items:
+                told = True
+                begun = begun or not isinstance(item, Begun)
+                yield item
+        return
+    except EngineGone as error:
+        if begun:
+            raise
+        _tell(error)
+    async with aclosing(attempt()) as items:
+        async for item in items:
+            if not (told and isinstance(item, Begun)):
+                yield item
+
+
+def _tell(error: EngineGone) -> None:
+    _log.warning("%s; its request is run again", error)

@@ -1,0 +1,74 @@
+"""Finding a server's engines, and what it holds."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import psutil
+
+from tests.faults.dialects import Dialect
+from tests.running import Server
+
+
+def engines(server: Server, module: str = "puna.engine") -> list[psutil.Process]:
+    """The server's processes that run `module`, oldest first."""
+    found = psutil.Process(server.process.pid).children()
+    running = [child for child in found if module in _command(child)]
+    return sorted(running, key=lambda child: child.create_time())
+
+
+def _command(process: psutil.Process) -> list[str]:
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
+def until(happened: Callable[[], Any], seconds: float = 60) -> Any:
+    """What `happened` returns, once that is something."""
+    deadline = time.monotonic() + seconds
+    while not (found := happened()):
+        assert time.monotonic() < deadline, f"{happened} does not happen"
+        time.sleep(0.01)
+    return found
+
+
+def measure(server: Server, name: str) -> float:
+    """A figure of /metrics."""
+    lines = httpx.get(f"{server.url}/metrics", timeout=60).text.splitlines()
+    return next(float(line.split()[-1]) for line in lines if line.startswith(f"{name} "))
+
+
+def loaded(server: Server, model: str) -> psutil.Process:
+    """The engine of `model`, which is loaded now and stays; no other engine may be."""
+    asked = httpx.post(f"{server.url}/api/generate", json={"model": model, "keep_alive": -1}, timeout=120)
+    assert asked.status_code == 200, asked.text
+    (engine,) = engines(server)
+    return engine
+
+
+class Asked:
+    """A request that is answered in a thread."""
+
+    def __init__(self, server: Server, path: str, body: dict[str, Any]) -> None:
+        self._answer: httpx.Response | None = None
+        self._url, self._body = f"{server.url}{path}", body
+        self._thread = threading.Thread(target=self._ask)
+        self._thread.start()
+
+    @classmethod
+    def in_dialect(cls, server: Server, dialect: Dialect, model: str, *, stream: bool) -> Asked:
+        return cls(server, dialect.path, dialect.asked(model, 20, stream=stream))
+
+    def _ask(self) -> None:
+        self._answer = httpx.post(self._url, json=self._body, timeout=120)
+
+    @property
+    def answer(self) -> httpx.Response:
+        self._thread.join(timeout=120)
+        assert self._answer is not None
+        return self._answer
