@@ -339,6 +339,8 @@ class Job(msgspec.Struct, kw_only=True):
     """Only read the prompt: the answer is empty."""
     bias: dict[int, float] = {}
     """Added to the logits of these tokens."""
+    owner: str = ""
+    """Prefixes are shared between jobs of one owner only: how long a prompt takes tells nobody else of it."""
     media: tuple[Image | Sound, ...] = ()
     """One for each PICTURE marker in a text prompt, in order."""
 

@@ -107,7 +107,7 @@ class BatchLoop:
         while self._waiting and len(self._cache.running) < self._parallel:
             sequence = self._waiting.popleft()
             known = not (sequence.answered or sequence.reporting)
-            repeat = self._cache.repeat_of(sequence.tokens) if known else None
+            repeat = self._cache.repeat_of(sequence) if known else None
             if repeat is not None:
                 self._replay(sequence, repeat)
                 continue

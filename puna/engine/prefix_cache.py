@@ -45,6 +45,7 @@ class Retained:
     prompt_tokens: int
     prompt_logits: NDArray[np.float32] | None
     held: Held
+    owner: str
 
 
 @dataclass(frozen=True)
@@ -81,7 +82,7 @@ class PrefixCache:
         tokens = sequence.tokens
         longest = sequence.layout.whole(len(tokens) - 1)
         holder, length, known, promised, promiser = None, 0, 0, 0, None
-        for depth, keys in self._tree.matches(tokens):
+        for depth, keys in self._tree.matches(tokens, sequence.job.owner):
             known = min(depth, longest)
             for key in keys:
                 one = self.running.get(key) or self._retained[key]
@@ -104,11 +105,13 @@ class PrefixCache:
         if self._memory.exact and prefix.promiser is not None:
             prefix.promiser.stops.add(prefix.promised)
 
-    def repeat_of(self, tokens: list[int]) -> Retained | None:
+    def repeat_of(self, sequence: Sequence) -> Retained | None:
         """A finished sequence with exactly this prompt and its logits still known."""
+        tokens = sequence.tokens
         for kept in reversed(self._retained.values()):
             if (
                 kept.prompt_logits is not None
+                and kept.owner == sequence.job.owner
                 and kept.prompt_tokens == len(tokens)
                 and kept.tokens[: kept.prompt_tokens] == tokens
                 and self._memory.reach(kept.held, len(tokens)) == len(tokens)
@@ -145,7 +148,7 @@ class PrefixCache:
             self._foresee(sequence, prefix.known)
         sequence.key = next(self._keys)
         self.running[sequence.key] = sequence
-        self._tree.insert(sequence.key, sequence.tokens)
+        self._tree.insert(sequence.key, sequence.tokens, sequence.job.owner)
 
     def _consumes(self, holder: Retained, length: int) -> bool:
         """Whether nothing of worth stays behind when `holder` is cut to `length`: only an earlier answer."""
@@ -187,7 +190,7 @@ class PrefixCache:
         """A running sequence's tokens have changed after the first `keep`: those are forgotten."""
         self._memory.cut(sequence.held, keep, sequence.layout.position)
         sequence.stops.clear()
-        self._tree.insert(sequence.key, sequence.tokens)
+        self._tree.insert(sequence.key, sequence.tokens, sequence.job.owner)
 
     def end(self, sequence: Sequence) -> None:
         """Retain what a running sequence has evaluated."""
@@ -196,9 +199,9 @@ class PrefixCache:
         tokens = sequence.tokens[: held.length]
         intact = len(tokens) >= sequence.prompt_tokens and not sequence.shifted
         logits = sequence.prompt_logits if intact else None
-        kept = Retained(sequence.key, tokens, sequence.prompt_tokens, logits, held)
+        kept = Retained(sequence.key, tokens, sequence.prompt_tokens, logits, held, sequence.job.owner)
         self._drop_covered(kept)
-        self._tree.insert(kept.key, tokens)
+        self._tree.insert(kept.key, tokens, kept.owner)
         self._retained[kept.key] = kept
         with_logits = [kept for kept in self._retained.values() if kept.prompt_logits is not None]
         for older in with_logits[:-_REMEMBERED_LOGITS]:
@@ -208,8 +211,10 @@ class PrefixCache:
         """Forget retained sequences that give nothing that `kept` does not: a chat's earlier turns."""
         for other in list(self._retained.values()):
             length = len(other.tokens)
-            if kept.tokens[:length] == other.tokens and (
-                self._memory.reach(kept.held, length) > length - WORTH_SHARING
+            if (
+                other.owner == kept.owner
+                and kept.tokens[:length] == other.tokens
+                and (self._memory.reach(kept.held, length) > length - WORTH_SHARING)
             ):
                 if other.held.slot != NO_SLOT:
                     self._release(other.held)

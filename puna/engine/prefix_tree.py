@@ -6,6 +6,7 @@ Tokens are packed as int32 bytes, so that comparing runs of them is a memory com
 from __future__ import annotations
 
 from array import array
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
@@ -36,18 +37,25 @@ class _Node:
     """Sequences whose tokens pass through or end in this node."""
 
 
+_NOTHING = _Node(b"")
+
+
 class PrefixTree:
-    """Maps each held sequence id to its tokens. All operations cost O(tokens), not O(sequences)."""
+    """Maps each held sequence id to its tokens. All operations cost O(tokens), not O(sequences).
+
+    Each owner has a root of its own: what one holds is never found for another.
+    """
 
     def __init__(self) -> None:
-        self._root = _Node(b"")
-        self._held: dict[int, bytes] = {}
+        self._roots: defaultdict[str, _Node] = defaultdict(lambda: _Node(b""))
+        self._held: dict[int, tuple[str, bytes]] = {}
 
-    def insert(self, sequence: int, tokens: Sequence[int]) -> None:
-        """Record that `sequence` holds `tokens`, instead of whatever it held before."""
+    def insert(self, sequence: int, tokens: Sequence[int], owner: str = "") -> None:
+        """Record that `sequence`, which is `owner`'s, holds `tokens`, instead of whatever it held before."""
         self.remove(sequence)
-        rest = self._held[sequence] = pack(tokens)
-        node = self._root
+        rest = pack(tokens)
+        self._held[sequence] = owner, rest
+        node = self._roots[owner]
         while rest:
             child = node.children.get(rest[:_WIDTH])
             if child is None:
@@ -61,22 +69,24 @@ class PrefixTree:
 
     def remove(self, sequence: int) -> None:
         """Forget a sequence; nothing happens if it holds nothing."""
-        rest = self._held.pop(sequence, b"")
-        node = self._root
+        owner, rest = self._held.pop(sequence, ("", b""))
+        node = root = self._roots[owner]
         while rest:
             child = node.children[rest[:_WIDTH]]
             child.holders.discard(sequence)
             if not child.holders:
                 del node.children[rest[:_WIDTH]]
-                return
+                break
             node, rest = child, rest[len(child.run) :]
+        if not root.children:
+            del self._roots[owner]
 
-    def matches(self, tokens: Sequence[int]) -> Iterator[tuple[int, set[int]]]:
-        """(length, holders) for each depth at which `tokens` matches, shortest first.
+    def matches(self, tokens: Sequence[int], owner: str = "") -> Iterator[tuple[int, set[int]]]:
+        """(length, holders) for each depth at which `tokens` matches what is `owner`'s, shortest first.
 
         The last pair is the longest shared prefix; a holder may hold more than that.
         """
-        rest, depth, node = pack(tokens), 0, self._root
+        rest, depth, node = pack(tokens), 0, self._roots.get(owner, _NOTHING)
         while rest:
             child = node.children.get(rest[:_WIDTH])
             if child is None:

@@ -6,6 +6,7 @@ import asyncio
 
 from msgspec.structs import replace
 
+from puna.access import caller
 from puna.chat import PLAIN, Exchange
 from puna.inference.answers import Reading
 from puna.inference.form import form
@@ -71,6 +72,7 @@ def job_for(
         echo=single is not None and single.echo,
         silent=single is not None and single.silent,
         bias=request.bias,
+        owner=caller().owner,
         media=media,
     )
     return job, Reading(None if exchange.format is PLAIN.format else exchange.parser())

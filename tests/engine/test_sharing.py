@@ -183,3 +183,21 @@ async def test_memory_that_cannot_be_cut_goes_on_from_its_end(
         assert second.finish.cached_tokens == len(first.finish.tokens) - 1
         shifted = await ask(engine, "begin", num_ctx=64, num_predict=150)
         assert shifted.finish.eval_tokens == 150
+
+
+@pytest.mark.parametrize("other", ["", "bob"])
+async def test_what_one_owner_has_read_is_read_anew_for_another(shaped: Path, other: str) -> None:
+    async with loaded(shaped) as engine:
+        first = await ask(engine, SYSTEM, num_predict=5, owner="ann")
+        theirs = await ask(engine, SYSTEM, num_predict=5, owner=other)
+        assert first.finish.cached_tokens == theirs.finish.cached_tokens == 0
+        for owner in ("ann", other):
+            again = await ask(engine, SYSTEM, num_predict=5, owner=owner)
+            assert again.finish.cached_tokens == again.finish.prompt_tokens
+
+
+async def test_owners_that_ask_at_once_do_not_share(shaped: Path) -> None:
+    async with loaded(shaped) as engine:
+        asked = [ask(engine, SYSTEM, num_predict=5, owner=owner) for owner in ("ann", "bob", "ann", "bob")]
+        answers = await asyncio.gather(*asked)
+        assert [answer.finish.cached_tokens > 0 for answer in answers] == [False, False, True, True]

@@ -398,3 +398,18 @@ def test_two_users_at_once_are_not_taken_for_one_another(http: httpx.Client, mak
     for thread in threads:
         thread.join()
     assert wrong == []
+
+
+def test_a_prompt_that_another_key_sent_is_read_anew_unless_they_share(http: httpx.Client, make: Make):
+    def cached(headers: dict[str, str]) -> int:
+        body = {"model": "talker", "messages": [{"role": "user", "content": "the same long question " * 20}]}
+        answer = http.post("/v1/chat/completions", json=body, headers=headers)
+        return answer.json()["usage"]["prompt_tokens_details"]["cached_tokens"]
+
+    ann, bob = make(), make()
+    assert cached(ann) == 0
+    assert cached(bob) == 0
+    assert cached(ann) > 0
+    one, two = make(share="team"), make(share="team")
+    assert cached(one) == 0
+    assert cached(two) > 0
