@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from puna.types import BadRequest, Message, Options
+from puna.types import BadRequest, Message, Options, kv_cache_type
 
 
 class Written(str):
@@ -130,7 +130,7 @@ def parse(data: bytes) -> Modelfile:
     )
 
 
-def parameter(name: str, text: str) -> int | float | bool | list[str]:
+def parameter(name: str, text: str) -> int | float | bool | str | list[str]:
     """The value of a parameter from its text; one that may be given several times as a list of one.
 
     Raises BadRequest in Ollama's words (api/types.go, FormatParams).
@@ -138,6 +138,11 @@ def parameter(name: str, text: str) -> int | float | bool | list[str]:
     kind = Options.__annotations__.get(name)
     if kind is None:
         raise BadRequest(f"unknown parameter '{name}'")
+    if kind == "KVCacheType | None":
+        try:
+            return kv_cache_type(text)
+        except ValueError as error:
+            raise BadRequest(f"parameter '{name}' {error}") from None
     word, read = _READERS[kind]
     try:
         return read(text)

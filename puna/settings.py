@@ -10,6 +10,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from puna.types import KVCacheType, kv_cache_type
+
 _log = logging.getLogger(__name__)
 
 FOREVER = float("inf")
@@ -64,6 +66,10 @@ class Settings:
     max_queue: int = 512
     context_length: int = 0
     """0 means 4,096."""
+    kv_cache_type: KVCacheType = "f16"
+    """OLLAMA_KV_CACHE_TYPE: what KV caches are stored as, unless a request or the model says it."""
+    flash_attention: bool | None = None
+    """OLLAMA_FLASH_ATTENTION; None: where the model allows it."""
     debug: bool = False
     no_prune: bool = False
     no_history: bool = False
@@ -143,6 +149,8 @@ class Settings:
             max_loaded_models=_count(get("OLLAMA_MAX_LOADED_MODELS"), cls.max_loaded_models),
             max_queue=_count(get("OLLAMA_MAX_QUEUE"), cls.max_queue),
             context_length=_count(get("OLLAMA_CONTEXT_LENGTH"), cls.context_length),
+            kv_cache_type=_kv_cache_type(get("OLLAMA_KV_CACHE_TYPE")),
+            flash_attention=_truth(flash) if (flash := get("OLLAMA_FLASH_ATTENTION")) else None,
             debug=_truth(get("OLLAMA_DEBUG")),
             no_prune=_truth(get("OLLAMA_NOPRUNE")),
             no_history=_truth(get("OLLAMA_NOHISTORY")),
@@ -219,6 +227,14 @@ def _path(text: str) -> Path | None:
 
 def _listed(text: str) -> tuple[str, ...]:
     return tuple(word.strip() for word in text.split(",") if word.strip())
+
+
+def _kv_cache_type(text: str) -> KVCacheType:
+    try:
+        return kv_cache_type(text or Settings.kv_cache_type)
+    except ValueError as error:
+        _log.warning('OLLAMA_KV_CACHE_TYPE: "%s" %s; using %s', text, error, Settings.kv_cache_type)
+        return Settings.kv_cache_type
 
 
 def _truth(text: str) -> bool:

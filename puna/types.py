@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import AsyncGenerator, Callable, Sequence
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 import msgspec
 
@@ -99,6 +99,19 @@ class NotNumbers(PunaError):
         super().__init__("the model computed NaN or infinity: its weights are damaged or overflow")
 
 
+KVCacheType = Literal["f16", "bf16", "f32", "q8_0", "q4_0"]
+"""What the numbers of a KV cache are stored as (ggml.h, `ggml_type`)."""
+
+
+def kv_cache_type(text: str) -> KVCacheType:
+    """The KV cache type that `text` names, in either case. Raises ValueError with the list of them."""
+    known: tuple[KVCacheType, ...] = get_args(KVCacheType)
+    for one in known:
+        if one == text.lower():
+            return one
+    raise ValueError(f"must be one of {', '.join(known)}")
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Model options with Ollama's names and defaults (Ollama api/types.go, `Options` and `Runner`).
 
@@ -115,6 +128,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     override_tensor: tuple[str, ...] = ()
     use_mmap: bool | None = None
     num_thread: int = 0
+    kv_cache_type: KVCacheType | None = None
+    """Puna's own: None leaves it to the server's setting."""
 
     num_keep: int = 4
     seed: int = -1
@@ -151,7 +166,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 _INT64 = 1 << 63
 
-_OptionKind = Literal["integer", "float32", "boolean", "array", "numbers"]
+_OptionKind = Literal["integer", "float32", "boolean", "array", "numbers", "cache type"]
 _KIND_OF_ANNOTATION: dict[str, _OptionKind] = {
     "int": "integer",
     "int | None": "integer",
@@ -159,6 +174,7 @@ _KIND_OF_ANNOTATION: dict[str, _OptionKind] = {
     "bool | None": "boolean",
     "tuple[str, ...]": "array",
     "tuple[float, ...]": "numbers",
+    "KVCacheType | None": "cache type",
 }
 _OPTION_KINDS: dict[str, _OptionKind] = {
     name: _KIND_OF_ANNOTATION[kind] for name, kind in Options.__annotations__.items()
@@ -183,6 +199,11 @@ def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
         raise BadRequest(f'option "{name}" must be of an array of strings', f"options.{name}")
     if kind == "numbers" and isinstance(value, (list, tuple)) and all(map(_is_number, value)):
         return tuple(map(float, value))
+    if kind == "cache type":
+        try:
+            return kv_cache_type(str(value))
+        except ValueError as error:
+            raise BadRequest(f'option "{name}" {error}', f"options.{name}") from None
     raise BadRequest(f'option "{name}" must be of type {kind}', f"options.{name}")
 
 
@@ -233,6 +254,9 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     """As the options that were asked for; `placed` is what came of them."""
     placed: Placed = Placed()
     use_mmap: bool | None = None
+    kv_cache_type: KVCacheType = "f16"
+    flash_attention: bool | None = None
+    """None: where the model allows it."""
     adapters: tuple[str, ...] = ()
     """LoRA adapters (GGUF files) laid over the weights, each at full strength."""
     projector: str = ""

@@ -129,7 +129,15 @@ class Runner:
                 if sees or hears:
                     post = self._inbox.put
                     gallery = Gallery(projector, n_vocab=model.n_vocab, limit=_GALLERY, post=post)
-            context = Context(model, n_ctx=spec.pool, n_batch=n_batch, n_seq=slots + spare, threads=threads)
+            context = Context(
+                model,
+                n_ctx=spec.pool,
+                n_batch=n_batch,
+                n_seq=slots + spare,
+                threads=threads,
+                kv_cache_type=spec.kv_cache_type,
+                flash_attention=spec.flash_attention,
+            )
             self._loop = BatchLoop(
                 model,
                 context,

@@ -202,7 +202,13 @@ def _most(way: Callable[[int], Placement], load: Load, machine: Machine, layers:
 def _load(facts: Facts, spec: LoadSpec, learned: Learned) -> Load:
     """What there is to place of a model that is loaded as `spec`."""
     needs = estimate(
-        facts.metadata, facts.weights_size, spec.pool, num_batch=spec.num_batch, parallel=spec.parallel
+        facts.metadata,
+        facts.weights_size,
+        spec.pool,
+        num_batch=spec.num_batch,
+        parallel=spec.parallel,
+        kv_cache_type=spec.kv_cache_type,
+        flash_attention=spec.flash_attention,
     )
     work = needs.compute - PROCESS
     host = PROCESS + spec.cache + work + max(0, facts.weights_size - sum(t.size for t in facts.tensors))

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sized
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
+
+from puna.types import KVCacheType
 
 PROCESS = 64 << 20  # an interpreter with libllama loaded, before any model
 GALLERY = 256 << 20  # encoded pictures and sounds that an engine keeps
 _PICTURES = 4  # of any size that fit in a context
 _MOST_PATCHES = 1 << 14
 _FRAMES = 1500  # of half a minute of sound, in an encoder like Whisper's
-_KV_BYTES = 2  # f16
+_KV_BITS: dict[KVCacheType, float] = {"f16": 16, "bf16": 16, "f32": 32, "q8_0": 8.5, "q4_0": 4.5}
 _MOST_LAYERS = 4096  # a damaged file may claim any number
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -43,12 +46,20 @@ class Footprint:
 
 
 def estimate(
-    metadata: Metadata, weights_size: int, num_ctx: int, *, num_batch: int = 512, parallel: int = 1
+    metadata: Metadata,
+    weights_size: int,
+    num_ctx: int,
+    *,
+    num_batch: int = 512,
+    parallel: int = 1,
+    kv_cache_type: KVCacheType = "f16",
+    flash_attention: bool | None = None,
 ) -> Footprint:
     """What a model of `weights_size` bytes takes, for at most `num_ctx` KV cells and `parallel` sequences.
 
     The metadata keys are those of the GGUF specification. The work buffers are those that libllama
-    reserves with flash attention: the larger of a full batch of logits and one layer's activations.
+    reserves: the larger of a full batch of logits and one layer's activations, which without flash attention
+    have the scores of all heads among them.
     """
     embedding = count(metadata.arch("embedding_length"))
     kv_heads = _heads(metadata)
@@ -60,10 +71,13 @@ def estimate(
     if encoder or any(kv_heads):
         masks = 2 if count(metadata.arch("attention.sliding_window")) else 1
         layer += 2 * masks * num_ctx
+    if flash_attention is False and not encoder:
+        layer += 4 * (count(metadata.arch("attention.head_count")) + 1) * num_ctx
     state = _state(metadata, kv_heads)
+    numbers = sum(kv_heads) * sum(head_sizes(metadata))
     return Footprint(
         weights=weights_size,
-        kv_per_token=0 if encoder else sum(kv_heads) * _head_size(metadata, embedding) * _KV_BYTES,
+        kv_per_token=0 if encoder else math.ceil(numbers * _KV_BITS[kv_cache_type] / 8),
         compute=PROCESS + batch * max(logits, layer) + parallel * state,
         state=state,
     )
@@ -114,11 +128,15 @@ def kv_shares(metadata: Metadata, layers: int) -> list[float]:
     return [head / total for head in heads] if total else [1 / max(1, layers)] * layers
 
 
-def _head_size(metadata: Metadata, embedding: int) -> int:
-    """Numbers a KV head keeps for a token: its key and its value."""
-    default = embedding // max(1, count(metadata.arch("attention.head_count"), 1))
-    key = count(metadata.arch("attention.key_length"), default)
-    return key + count(metadata.arch("attention.value_length"), default)
+def head_sizes(metadata: Metadata) -> tuple[int, int]:
+    """Numbers a KV head keeps for a token: its key's and its value's; 0 where no layer has such heads."""
+    if not any(_heads(metadata)):
+        return 0, 0
+    heads = count(metadata.arch("attention.head_count"), 1)
+    default = count(metadata.arch("embedding_length")) // max(1, heads)
+    lengths = (metadata.arch(f"attention.{part}_length") for part in ("key", "value"))
+    key, value = (count(length, default) for length in lengths)
+    return key, value
 
 
 def _state(metadata: Metadata, kv_heads: list[int]) -> int:

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from puna.scheduling.memory import Footprint, Metadata, count, estimate, estimate_sight
+from puna.scheduling.memory import Footprint, Metadata, count, estimate, estimate_sight, head_sizes
 from puna.scheduling.tensors import Tensor
 from puna.settings import Settings
-from puna.types import LoadSpec, Options
+from puna.types import BadRequest, KVCacheType, LoadFailed, LoadSpec, Options
 
 _PARALLEL = 16  # more sequences than this gain little on a CPU
 _CONTEXT = 4096
@@ -22,6 +22,7 @@ _MOST_THREADS = 4 * (os.cpu_count() or 1)
 
 _STATES = 64 << 20  # bytes for snapshots of recurrent models, at least
 _SNAPSHOTS = 32  # of a recurrent model's state, outside the pool
+_BLOCK = 32  # numbers that quantised types store together
 _PAGE = 256  # libllama rounds the pool up to this
 
 
@@ -69,6 +70,32 @@ def context(facts: Facts, options: Options, settings: Settings) -> int:
     return max(_SMALLEST_CONTEXT, min(wanted, trained or wanted))
 
 
+def kv_cache_type(facts: Facts, options: Options, settings: Settings) -> KVCacheType:
+    """What a request's KV cache is stored as: asked for, or the setting; "f16" for a model that has none."""
+    return "f16" if facts.embedding else options.kv_cache_type or settings.kv_cache_type
+
+
+def check_kv_cache_type(facts: Facts, options: Options, settings: Settings) -> None:
+    """Raises BadRequest when the model cannot have the type that is asked for, LoadFailed if the setting's.
+
+    libllama quantises whole blocks, and only with flash attention (llama-context.cpp,
+    `llama_init_from_model`).
+    """
+    wanted = kv_cache_type(facts, options, settings)
+    if not wanted.startswith("q"):
+        return
+    sizes = head_sizes(facts.metadata)
+    if settings.flash_attention is False:
+        reason = "flash attention, which OLLAMA_FLASH_ATTENTION turns off"
+    elif any(size % _BLOCK for size in sizes):
+        reason = f"attention heads of a multiple of {_BLOCK}, and this model's have {max(sizes)}"
+    else:
+        return
+    if options.kv_cache_type:
+        raise BadRequest(f'option "kv_cache_type": {wanted} needs {reason}', "options.kv_cache_type")
+    raise LoadFailed(f"OLLAMA_KV_CACHE_TYPE={wanted} needs {reason}")
+
+
 def plan(facts: Facts, options: Options, settings: Settings, available: int) -> LoadSpec:
     """The best way to load a model into `available` bytes.
 
@@ -91,6 +118,8 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
         n_cpu_moe=max(0, options.n_cpu_moe),
         override_tensor=options.override_tensor,
         use_mmap=options.use_mmap,
+        kv_cache_type=kv_cache_type(facts, options, settings),
+        flash_attention=settings.flash_attention,
         adapters=facts.adapters,
         projector=facts.projector.path if facts.projector else "",
     )
@@ -116,7 +145,13 @@ def _threads(options: Options) -> int:
 def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
     """What a model takes when loaded as `spec` says."""
     needs = estimate(
-        facts.metadata, facts.weights_size, spec.pool, num_batch=spec.num_batch, parallel=spec.parallel
+        facts.metadata,
+        facts.weights_size,
+        spec.pool,
+        num_batch=spec.num_batch,
+        parallel=spec.parallel,
+        kv_cache_type=spec.kv_cache_type,
+        flash_attention=spec.flash_attention,
     )
     compute = needs.compute + spec.cache
     if projector := facts.projector:
@@ -136,6 +171,7 @@ def serves(spec: LoadSpec, facts: Facts, options: Options, settings: Settings) -
         and options.override_tensor in ((), spec.override_tensor)
         and _threads(options) in (0, spec.num_thread)
         and (options.use_mmap is None or options.use_mmap == (spec.use_mmap is not False))
+        and (not options.kv_cache_type or kv_cache_type(facts, options, settings) == spec.kv_cache_type)
     )
 
 
@@ -152,4 +188,5 @@ def widened(options: Options, facts: Facts, settings: Settings, spec: LoadSpec) 
         override_tensor=options.override_tensor or spec.override_tensor,
         num_thread=_threads(options) or spec.num_thread,
         use_mmap=spec.use_mmap if options.use_mmap is None else options.use_mmap,
+        kv_cache_type=options.kv_cache_type or spec.kv_cache_type,
     )

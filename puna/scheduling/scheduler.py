@@ -23,7 +23,7 @@ from puna.scheduling.fleet import Fleet
 from puna.scheduling.machine import Room, Watch
 from puna.scheduling.memory import human_size
 from puna.scheduling.placement import Machine
-from puna.scheduling.plan import Facts, Key, Projector, key, serves, widened
+from puna.scheduling.plan import Facts, Key, Projector, check_kv_cache_type, key, serves, widened
 from puna.scheduling.runner import Runner, State
 from puna.settings import Settings
 from puna.types import (
@@ -119,7 +119,8 @@ class Scheduler:
 
         `keep_alive` is seconds to stay loaded after the last lease: inf for ever, None the setting's. If it
         cannot be lent at once, `check` is awaited first: what that raises is raised before anything unloads.
-        Raises Busy when the queue is full, Stopping, LoadFailed, and PunaError when the model cannot fit.
+        Raises Busy when the queue is full, Stopping, LoadFailed, PunaError when the model cannot fit, and
+        BadRequest for a KV cache type that it cannot have.
         Who holds a lease must not ask for another: the second might wait for the first to end.
 
             async with scheduler.lease(model, options, None) as lease:
@@ -135,6 +136,7 @@ class Scheduler:
         )
         if devices := self._watch.seen.devices:
             check_options(options, [device.name for device in devices])
+        check_kv_cache_type(request.facts, options, self._settings)
         if check and self._ready(request) is None:
             await check()
         runner = await self._acquire(request)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from hypothesis import given, settings
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from puna.library import Metadata
 from puna.scheduling.plan import Facts, context, footprint, plan, serves, widened
 from puna.settings import Settings
-from puna.types import Options
+from puna.types import KVCacheType, Options
 
 GIB = 1 << 30
 SETTINGS = Settings()
@@ -67,6 +68,15 @@ def test_the_pool_shrinks_to_one_context_before_a_model_is_refused():
     assert plan(facts(), Options(), SETTINGS, -GIB).pool == 4096
 
 
+@pytest.mark.parametrize(("kind", "part"), [("q8_0", 17 / 32), ("q4_0", 9 / 32), ("f32", 2.0)])
+def test_the_kv_cache_is_planned_in_its_type(kind: KVCacheType, part: float):
+    """A smaller type leaves room for more of it, within the same quarter of the memory."""
+    fine = plan(facts(), Options(), SETTINGS, 64 * GIB)
+    spec = plan(facts(), Options(kv_cache_type=kind), SETTINGS, 64 * GIB)
+    assert (spec.pool, spec.cache) == (fine.pool, int(fine.cache * part))
+    assert plan(facts(), Options(), replace(SETTINGS, kv_cache_type=kind), 64 * GIB) == spec
+
+
 def test_one_sequence_at_a_time_needs_one_context():
     spec = plan(facts(), Options(), replace(SETTINGS, num_parallel=1), 64 * GIB)
     assert (spec.pool, spec.parallel) == (4096, 1)
@@ -101,6 +111,9 @@ def test_options_that_shape_a_load_are_passed_on():
         (Options(), Options(use_mmap=True), True),
         (Options(), Options(use_mmap=False), False),
         (Options(use_mmap=False), Options(), True),
+        (Options(kv_cache_type="q8_0"), Options(), True),
+        (Options(kv_cache_type="q8_0"), Options(kv_cache_type="f16"), False),
+        (Options(), Options(kv_cache_type="f16"), True),
         (Options(), Options(temperature=2.0, stop=("x",)), True),
     ],
 )
@@ -116,9 +129,16 @@ OPTIONS = st.builds(
     num_gpu=st.integers(-2, 99),
     num_thread=st.integers(-1, 64),
     use_mmap=st.sampled_from([None, True, False]),
+    kv_cache_type=st.sampled_from([None, *get_args(KVCacheType)]),
 )
 MODELS = st.builds(facts, st.sampled_from([0, 3, 512, 131072]), embedding=st.booleans())
-CONDITIONS = st.builds(Settings, context_length=st.integers(0, 200_000), num_parallel=st.integers(0, 40))
+CONDITIONS = st.builds(
+    Settings,
+    context_length=st.integers(0, 200_000),
+    num_parallel=st.integers(0, 40),
+    kv_cache_type=st.sampled_from(get_args(KVCacheType)),
+    flash_attention=st.sampled_from([None, True, False]),
+)
 ROOM = st.integers(-GIB, 256 * GIB)
 
 

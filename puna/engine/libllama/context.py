@@ -10,7 +10,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.libllama.model import Model
-from puna.types import LoadFailed, NotNumbers
+from puna.types import KVCacheType, LoadFailed, NotNumbers
+
+_TYPES: dict[KVCacheType, int] = {
+    "f16": C.GGML_TYPE_F16,
+    "bf16": 30,  # ggml.h, GGML_TYPE_BF16; llama_cpp does not name it
+    "f32": C.GGML_TYPE_F32,
+    "q8_0": C.GGML_TYPE_Q8_0,
+    "q4_0": C.GGML_TYPE_Q4_0,
+}
 
 _PARTIAL = C.llama_state_seq_flags(C.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
 
@@ -31,6 +39,8 @@ class Context:
         threads: int,
         embeddings: bool = False,
         ranking: bool = False,
+        kv_cache_type: KVCacheType = "f16",
+        flash_attention: bool | None = None,
     ) -> None:
         params = C.llama_context_default_params()
         params.n_ctx = n_ctx
@@ -41,7 +51,12 @@ class Context:
         params.n_threads_batch = threads
         params.kv_unified = True
         # Flash attention skips cells of other sequences, so that cached prefixes cost decoding nothing.
-        params.flash_attn_type = C.LLAMA_FLASH_ATTN_TYPE_AUTO
+        params.flash_attn_type = {
+            None: C.LLAMA_FLASH_ATTN_TYPE_AUTO,
+            True: C.LLAMA_FLASH_ATTN_TYPE_ENABLED,
+            False: C.LLAMA_FLASH_ATTN_TYPE_DISABLED,
+        }[flash_attention]
+        params.type_k = params.type_v = _TYPES[kv_cache_type]
         params.swa_full = False
         params.embeddings = embeddings
         if ranking:
@@ -50,7 +65,9 @@ class Context:
         params.no_perf = True
         handle = C.llama_init_from_model(model.handle, params)
         if not handle:
-            raise LoadFailed(f"unable to create a context of {n_ctx} tokens: {model.log.last_error}")
+            raise LoadFailed(
+                f"unable to create a context of {n_ctx} tokens in {kv_cache_type}: {model.log.last_error}"
+            )
         self.handle = handle
         count = len(model.adapters)
         adapters = (C.llama_adapter_lora_p_ctypes * count)(*model.adapters)
