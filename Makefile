@@ -2,6 +2,7 @@
 # make check   style, types and the tests that need no model: under a minute
 # make test    everything that must hold before a change goes in
 # make bench   speed and memory, as ratios measured side by side
+# make test-gpu   offload to a GPU, on a driver in software where there is none (the first time 20 min)
 # make lint    style and types only
 # make clean   remove what the others made (the starter models, too)
 #
@@ -10,7 +11,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run check test bench lint clean tools kernels chromium
+.PHONY: run check test-gpu test bench lint clean tools kernels chromium
 
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules
@@ -50,6 +51,10 @@ check: .venv/tests
 test: kernels lint $(CLIENTS)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(CHROMIUM)
 	$(BIN)/pytest
 
+# Besides: compiling libllama for Vulkan takes long, once a machine.
+test-gpu: .venv/tests
+	$(BIN)/python -m tests.gpu.software
+
 bench: kernels .venv/tests $(REGISTRY)
 	$(BIN)/python -m benchmarks
 
@@ -75,8 +80,17 @@ $(BIN)/python:
 		{ echo "The engine is compiled here and needs a C++ compiler (Debian: apt install build-essential)."; exit 1; }
 	@echo "Installing Puna. The first time, libllama is compiled for this processor: about 10 core-minutes,"
 	@echo "that is about $$(( (10 + $(JOBS) - 1) / $(JOBS) )) min on the $(JOBS) cores here. pip says 'still running' meanwhile."
+	CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(BIN)/python puna/engine/building.py
 	CMAKE_BUILD_PARALLEL_LEVEL=$(JOBS) $(BIN)/python -m pip install --disable-pip-version-check -e .
 	@touch $@
+
+# PUNA_BACKEND=cuda|hip|sycl|vulkan|metal|cpu: libllama is compiled anew when another one is asked for.
+ifneq ($(PUNA_BACKEND),)
+.venv/runs: .venv/backend-$(PUNA_BACKEND)
+.venv/backend-$(PUNA_BACKEND): | $(BIN)/python
+	@rm -f .venv/backend-*
+	@touch $@
+endif
 
 # The kernels as they are now; pip compiled those of the day it installed Puna.
 kernels: puna/kernels/libpuna_kernels.so

@@ -9,12 +9,15 @@ from typing import Any
 
 import pytest
 
+from puna.engine.devices import backends
 from puna.library import Library, Name
 from puna.library import install as install_starter
 from puna.library.packages import fetch, unpack
 from puna.library.starters import STARTERS as PACKAGED
 from tests.models import install, scripted_model
 from tests.running import Server, serving
+
+collect_ignore = [] if backends() else ["gpu"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 ORDER = ("library", "access", "chat", "engine", "scheduling", "inference", "server", "web", "cli", "clients")
