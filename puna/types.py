@@ -424,6 +424,8 @@ class Finish(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """The stop string that ended the answer."""
     encoded: int = 0
     """Pictures and sounds that the encoder ran for; the others were known."""
+    truncated: bool = False
+    """The middle of the prompt was cut out, because it did not fit in the context."""
 
 
 Texts = Sequence[str | list[int]]

@@ -63,6 +63,7 @@ class Intake:
             media=media,
             read=[self._first(job, tokens[0])] if job.echo else [],
             history=words,
+            truncated=last > 0,
         )
 
     def _first(self, job: Job, token: int) -> TokenLogprob:

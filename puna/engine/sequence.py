@@ -53,6 +53,8 @@ class Sequence:
     """Tokens of the prompt that were found evaluated."""
     shared: int = 0
     """Leading tokens whose cells another sequence held first."""
+    truncated: bool = False
+    """The middle of the prompt was cut out."""
     encoded: int = 0
     """Pictures that the encoder ran for."""
     waits_since: int = 0
@@ -173,5 +175,6 @@ class Sequence:
             eval_ns=self.last_token_at - self.answering_since if self.answered else 0,
             tokens=self.history,
             encoded=self.encoded,
+            truncated=self.truncated,
             stop=self.text.stopped,
         )

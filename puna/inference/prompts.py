@@ -48,6 +48,8 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     """The text of the prompt, or of its last part."""
     images: list[bytes] = []
     """Files, in the order of their places in the text."""
+    truncated: bool = False
+    """The oldest messages were left out, because they did not fit in the context."""
     last: Message | None = None
     """The conversation's last message; none when the answer is not a message."""
 
@@ -142,7 +144,8 @@ async def _fitted(
         text, kept = await fit(template, prompt, count, longest)
     else:
         text, kept = template.render(prompt), prompt.messages
-    return _placed(text, kept)
+    cut = len(kept) < len(prompt.messages)
+    return msgspec.structs.replace(_placed(text, kept), truncated=cut)
 
 
 def _placed(text: str, messages: list[Message]) -> Composed:

@@ -140,6 +140,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """Prompt and answer as token ids; empty after a raw prompt."""
     stop: str = ""
     """The stop string that ended the answer."""
+    truncated: bool = False
+    """Part of the prompt was left out, because it did not fit in the context."""
 
     @property
     def cut(self) -> bool:

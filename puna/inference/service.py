@@ -129,7 +129,14 @@ class Inference:
                             eval_ns=step.eval_ns,
                             context=[] if raw else step.tokens,
                             stop=step.stop,
+                            truncated=asked.composed.truncated or step.truncated,
                         )
+                        if summary.truncated:
+                            _log.warning(
+                                "the prompt for %s did not fit in its context and was cut to %d tokens",
+                                model.name.display(),
+                                summary.prompt_tokens,
+                            )
                         self._observer.answered(model.name.display(), summary, first_ns)
                         trace.ended(summary)
                         yield summary

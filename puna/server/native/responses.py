@@ -64,6 +64,8 @@ class _Answer(msgspec.Struct, kw_only=True):
     prompt_eval_duration: int | UnsetType = UNSET
     eval_count: int | UnsetType = UNSET
     eval_duration: int | UnsetType = UNSET
+    truncated: bool | UnsetType = UNSET
+    """Puna's own: part of the prompt was left out."""
 
 
 class ChatAnswer(_Answer, kw_only=True):
@@ -172,4 +174,5 @@ def ending(summary: Summary) -> dict[str, Any]:
         "prompt_eval_duration": summary.prompt_ns,
         "eval_count": summary.eval_tokens,
         "eval_duration": summary.eval_ns,
+        "truncated": summary.truncated or UNSET,
     }
