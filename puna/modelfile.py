@@ -130,7 +130,7 @@ def parse(data: bytes) -> Modelfile:
     )
 
 
-def parameter(name: str, text: str) -> int | float | bool | str | list[str]:
+def parameter(name: str, text: str) -> int | float | bool | str | list[str] | list[float]:
     """The value of a parameter from its text; one that may be given several times as a list of one.
 
     Raises BadRequest in Ollama's words (api/types.go, FormatParams).
@@ -300,10 +300,12 @@ def _truth(text: str) -> bool:
     raise ValueError(text)
 
 
-_READERS: dict[str, tuple[str, Callable[[str], int | float | bool | list[str]]]] = {
+_READERS: dict[str, tuple[str, Callable[[str], int | float | bool | list[str] | list[float]]]] = {
     "int": ("int", _integer),
     "int | None": ("int", _integer),
     "float": ("float", _number),
     "bool | None": ("bool", _truth),
     "tuple[str, ...]": ("string", lambda text: [text]),
+    # As llama.cpp's --tensor-split has it: 3,1.
+    "tuple[float, ...]": ("float", lambda text: [_number(part) for part in text.split(",")]),
 }

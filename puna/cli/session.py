@@ -6,6 +6,7 @@ import re
 from base64 import b64encode
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 from puna.cli.guide import PARAMETERS, SET
@@ -107,8 +108,9 @@ class Session:
             return PARAMETERS
         name, *values = words
         try:
-            value = parameter(name, values[0])
-            self.options[name] = list(values) if isinstance(value, list) else value
+            read = [parameter(name, value) for value in values]
+            several = [one for one in read if isinstance(one, list)]
+            self.options[name] = [*chain.from_iterable(several)] if several else read[0]
         except BadRequest as error:
             return f'Couldn\'t set parameter: "{error}"'
         return f"Set parameter '{name}' to '{', '.join(values)}'"
