@@ -36,7 +36,7 @@ class Session:
     capabilities: frozenset[str] = frozenset()
     examples: list[dict[str, Any]] = field(default_factory=list)
     """The conversation that the model itself begins with: its Modelfile's MESSAGE lines."""
-    options: dict[str, int | float | bool | str | list[str]] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     @property
