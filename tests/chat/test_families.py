@@ -85,7 +85,7 @@ def example() -> tuple[Family, written.Written]:
     file, _, row = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
     scope: dict[str, Any] = {}
     exec(file, scope)
-    return scope["FAMILY"], eval(row, vars(written))
+    return scope["FAMILY"], eval(row, dict(vars(written)))
 
 
 def test_the_pages_example_reads_and_constrains_its_calls():
