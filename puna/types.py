@@ -10,13 +10,9 @@ import msgspec
 
 
 class PunaError(Exception):
-    """An error whose message is meant for the person who asked; `status` is its HTTP status.
-
-    `retry_after` is in how many seconds it is worth asking again (RFC 9110, 10.2.3); 0 says nothing of it.
-    """
+    """An error whose message is meant for the person who asked; `status` is its HTTP status."""
 
     status = 500
-    retry_after = 0
 
 
 class BadRequest(PunaError):
