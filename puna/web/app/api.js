@@ -1,8 +1,9 @@
 /** Puna's public API, as any client could use it. */
+import { key, signIn } from "./signin.js";
 
 /** @returns {Promise<any>} the JSON of an answer; throws its error in words. */
 export async function ask(path, body, method = body ? "POST" : "GET") {
-  const answer = await fetch(path, { method, body: body && JSON.stringify(body) });
+  const answer = await request(path, { method, body: body && JSON.stringify(body) });
   const text = await answer.text();
   if (!answer.ok) throw new Error(reason(text));
   return text ? JSON.parse(text) : null;
@@ -10,7 +11,7 @@ export async function ask(path, body, method = body ? "POST" : "GET") {
 
 /** Each object of a streamed answer, as it comes. */
 export async function* stream(path, body, signal) {
-  const answer = await fetch(path, { method: "POST", body: JSON.stringify(body), signal });
+  const answer = await request(path, { method: "POST", body: JSON.stringify(body), signal });
   if (!answer.ok) throw new Error(reason(await answer.text()));
   const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
@@ -24,6 +25,15 @@ export async function* stream(path, body, signal) {
       yield part;
     }
     if (done) return;
+  }
+}
+
+/** An answer; where the server wants a key, the person is asked for it first. */
+async function request(path, options) {
+  for (;;) {
+    const sent = key();
+    const answer = await fetch(path, { ...options, headers: sent ? { Authorization: `Bearer ${sent}` } : {} });
+    if (answer.status !== 401 || !(await signIn(sent))) return answer;
   }
 }
 

@@ -4,6 +4,7 @@ import { ask } from "./api.js";
 import { Chats } from "./chats.js";
 import { chats as kept, forget, fresh, keep } from "./keep.js";
 import { Models } from "./models.js";
+import { key, signOut } from "./signin.js";
 import { Talk } from "./talk.js";
 import { html, render, useEffect, useState } from "./view.js";
 import { language, say, speak } from "./words.js";
@@ -23,8 +24,9 @@ function Page() {
       setModels(found);
       setChat((open) => { open.model ||= found[0]?.name ?? ""; return open; });
       setError("");
-    } catch {
-      setError(say("gone"));
+    } catch (failure) {
+      // A failed fetch is a TypeError; other errors are the server's own words.
+      setError(failure instanceof TypeError ? say("gone") : failure.message);
     }
   }
   const listed = () => kept().then(setChats, () => {});
@@ -65,7 +67,8 @@ function Page() {
   const tab = (name) => html`<button aria-current=${room === name ? "page" : undefined} onClick=${() => setRoom(name)}>${say(name)}</button>`;
   return html`<div class="frame">
     <nav aria-label="Puna"><div class="tabs">${tab("talk")}${tab("models")}
-        <button class="quiet" onClick=${() => { speak(language() === "zh" ? "en" : "zh"); changed(); }}>${say("language")}</button></div>
+        <button class="quiet" onClick=${() => { speak(language() === "zh" ? "en" : "zh"); changed(); }}>${say("language")}</button>
+        ${key() && html`<button class="quiet" onClick=${() => { signOut(); location.reload(); }}>${say("signOut")}</button>`}</div>
       <button class="new" onClick=${begin}>${say("newChat")}</button>
       <${Chats} chats=${chats} current=${chat.id} open=${open} rename=${rename} remove=${remove} />
     </nav>

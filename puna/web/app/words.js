@@ -11,6 +11,7 @@ const WORDS = {
     greet: "What is on your mind?", private: "Chats are kept in this browser only.",
     gone: "The server cannot be reached. Your chat is kept; try again.", ended: "The answer broke off.",
     full: "This browser keeps no more: the chat is lost when you leave.", language: "中文", first: "first token", chats: "Chats",
+    wantsKey: "This server asks for a key", signIn: "Sign in", signOut: "Sign out",
   },
   zh: {
     talk: "对话", models: "模型", newChat: "新对话", search: "搜索对话", send: "发送", stop: "停止",
@@ -23,6 +24,7 @@ const WORDS = {
     greet: "想聊些什么?", private: "对话只保存在此浏览器中。",
     gone: "无法连接服务器。对话已保留,请重试。", ended: "回答中断了。",
     full: "浏览器空间已满:离开后对话会丢失。", language: "English", first: "首个词元", chats: "对话列表",
+    wantsKey: "此服务器需要密钥", signIn: "登录", signOut: "退出登录",
   },
 };
 
