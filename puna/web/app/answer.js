@@ -1,11 +1,12 @@
 /** Streams one answer into a chat's last message. */
 import { stream } from "./api.js";
+import { sent } from "./give.js";
 import { say } from "./words.js";
 
 /** @param {import("./keep.js").Chat} chat @param {AbortSignal} signal @param {() => void} changed */
 export async function answer(chat, signal, changed) {
-  const sent = chat.messages.filter((message) => message.content).map(({ role, content }) => ({ role, content }));
-  if (chat.system) sent.unshift({ role: "system", content: chat.system });
+  const messages = chat.messages.filter(({ content, given }) => content || given).map(sent);
+  if (chat.system) messages.unshift({ role: "system", content: chat.system });
   const options = chat.temperature === "" ? {} : { temperature: Number(chat.temperature) };
   const message = { role: "assistant", content: "" };
   chat.messages.push(message);
@@ -14,7 +15,7 @@ export async function answer(chat, signal, changed) {
   const elapsed = () => (performance.now() - began) / 1000;
   let done = false;
   try {
-    for await (const part of stream("/api/chat", { model: chat.model, messages: sent, options }, signal)) {
+    for await (const part of stream("/api/chat", { model: chat.model, messages, options }, signal)) {
       const { thinking, content } = part.message ?? {};
       if (thinking || content) message.first ??= elapsed();
       if (thinking) message.thinking = (message.thinking ?? "") + thinking;

@@ -1,7 +1,8 @@
-/** The page: its two rooms, and what they share. */
+/** The page: its rooms, and what they share. */
 import { answered, begin as beginAnswer, stop } from "./answers.js";
 import { ask } from "./api.js";
 import { Chats } from "./chats.js";
+import { Compare } from "./compare.js";
 import { chats as kept, forget, fresh, keep } from "./keep.js";
 import { Models } from "./models.js";
 import { key, signOut } from "./signin.js";
@@ -56,6 +57,16 @@ function Page() {
     await save(named);
     await listed();
   }
+  async function pin(chosen) {
+    const open = current(chosen) ?? chosen;
+    open.pinned = !open.pinned;
+    await save(open);
+    await listed();
+  }
+  async function add(imported) {
+    for (const one of imported) await save(one);
+    await listed();
+  }
   async function remove(chosen) {
     if (!confirm(say("sureChat"))) return;
     // The last thing an answer does is to keep its chat, so it must have ended.
@@ -66,17 +77,17 @@ function Page() {
   }
   const tab = (name) => html`<button aria-current=${room === name ? "page" : undefined} onClick=${() => setRoom(name)}>${say(name)}</button>`;
   return html`<div class="frame">
-    <nav aria-label="Puna"><div class="tabs">${tab("talk")}${tab("models")}
+    <nav aria-label="Puna"><div class="tabs">${tab("talk")}${tab("models")}${tab("compare")}
         <button class="quiet" onClick=${() => { speak(language() === "zh" ? "en" : "zh"); changed(); }}>${say("language")}</button>
         ${key() && html`<button class="quiet" onClick=${() => { signOut(); location.reload(); }}>${say("signOut")}</button>`}</div>
       <button class="new" onClick=${begin}>${say("newChat")}</button>
-      <${Chats} chats=${chats} current=${chat.id} open=${open} rename=${rename} remove=${remove} />
+      <${Chats} chats=${chats} current=${chat.id} open=${open} pin=${pin} rename=${rename} remove=${remove} add=${add} />
     </nav>
     <div class="room">${error && html`<p class="error" role="alert">${error}</p>`}
       ${unkept && html`<p class="error" role="alert">${say("full")}</p>`}
       ${room === "talk"
         ? html`<${Talk} key=${chat.id} chat=${chat} models=${models} running=${Boolean(answered(chat.id))} run=${run} save=${save} changed=${changed} />`
-        : html`<${Models} models=${models} refresh=${refresh} />`}</div>
+        : room === "compare" ? html`<${Compare} models=${models} />` : html`<${Models} models=${models} refresh=${refresh} />`}</div>
   </div>`;
 }
 

@@ -2,9 +2,9 @@
 
 /**
  * @typedef {{role: "user" | "assistant", content: string, thinking?: string, thoughtFor?: number,
- *   rate?: number, first?: number, error?: string}} Message
+ *   rate?: number, first?: number, error?: string, given?: import("./give.js").Given[]}} Message
  * @typedef {{id: string, title: string, model: string, system: string, temperature: string, changed: number,
- *   messages: Message[]}} Chat
+ *   pinned?: boolean, messages: Message[]}} Chat
  */
 
 const opened = new Promise((resolve, reject) => {
@@ -23,9 +23,10 @@ async function within(mode, act) {
   });
 }
 
-/** @returns {Promise<Chat[]>} the latest first */
+/** @returns {Promise<Chat[]>} the pinned ones, then the others, the latest first */
 export const chats = async () =>
-  (await within("readonly", (store) => store.getAll())).sort((a, b) => b.changed - a.changed);
+  (await within("readonly", (store) => store.getAll())).sort(
+    (a, b) => Boolean(b.pinned) - Boolean(a.pinned) || b.changed - a.changed);
 /** @param {Chat} chat */
 export const keep = (chat) => within("readwrite", (store) => store.put(structuredClone(chat)));
 /** @param {string} id */

@@ -23,6 +23,14 @@ function Copy({ text }) {
   return html`<button class="quiet" onClick=${copy}>${say(done ? "copied" : "copy")}</button>`;
 }
 
+/** Files of a message, or of one being written. @param {{files: import("./give.js").Given[], drop?: (at: number) => void}} shown */
+export function Given({ files, drop }) {
+  return html`<ul class="given">${files.map(({ name, kind, type, data }, at) => html`<li>
+    ${kind === "vision" ? html`<img alt=${name} src=${`data:${type};base64,${data}`} />` : html`<span>${name}</span>`}
+    ${drop && html`<button type="button" class="quiet" aria-label=${`${say("remove")}: ${name}`} onClick=${() => drop(at)}>✕</button>`}
+  </li>`)}</ul>`;
+}
+
 /** @param {{message: import("./keep.js").Message, running: boolean, again?: () => void}} shown */
 export function Message({ message, running, again }) {
   const mine = message.role === "user";
@@ -31,7 +39,7 @@ export function Message({ message, running, again }) {
       <summary>${message.thoughtFor == null ? say("thinking") : `${say("thought")} ${message.thoughtFor.toFixed(1)} s`}</summary>
       <${Markdown} text=${message.thinking} />
     </details>`}
-    ${mine ? html`<div class="plain">${message.content}</div>` : html`<${Markdown} text=${message.content} />`}
+    ${mine ? html`<div class="plain">${message.given && html`<${Given} files=${message.given} />`}${message.content}</div>` : html`<${Markdown} text=${message.content} />`}
     ${running && html`<span class="waiting" aria-hidden="true"></span>`}
     ${message.error && html`<p class="error" role="alert">${message.error}</p>`}
     ${!mine && !running && html`<footer>

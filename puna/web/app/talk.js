@@ -1,12 +1,15 @@
 /** The talk: messages, what is typed, and the chat's settings. */
 import { stop } from "./answers.js";
 import { useFollow } from "./follow.js";
-import { Message } from "./message.js";
+import { read, refusal } from "./give.js";
+import { Given, Message } from "./message.js";
 import { html, useEffect, useState } from "./view.js";
 import { say } from "./words.js";
 
 export function Talk({ chat, models, running, run, save, changed }) {
   const [typed, setTyped] = useState("");
+  const [given, setGiven] = useState([]);
+  const [refused, setRefused] = useState("");
   const { place, growing, scrolled, toEnd } = useFollow();
   function set(name) {
     return (event) => {
@@ -27,13 +30,27 @@ export function Talk({ chat, models, running, run, save, changed }) {
     toEnd();
     run(chat);
   }
-  function send(event) {
+  async function give(files) {
+    const results = await Promise.allSettled(Array.from(files, (file) => read(file)));
+    setGiven((before) => [...before, ...results.flatMap(({ value }) => value ?? [])]);
+    setRefused(results.flatMap(({ reason }) => reason?.message ?? []).join(" "));
+  }
+  function take(event, files) {
+    if (!files.length) return;
+    event.preventDefault();
+    give(files);
+  }
+  async function send(event) {
     event?.preventDefault();
     const content = typed.trim();
-    if (!content || running || !chat.model) return;
-    chat.messages.push({ role: "user", content });
-    chat.title ||= content.slice(0, 60);
+    if (!ready || running) return;
+    const why = await refusal(given, chat.model, models).catch((error) => error.message);
+    setRefused(why);
+    if (why) return;
+    chat.messages.push({ role: "user", content, ...(given.length && { given }) });
+    chat.title ||= (content || given[0].name).slice(0, 60);
     setTyped("");
+    setGiven([]);
     ask();
   }
   function again() {
@@ -42,8 +59,10 @@ export function Talk({ chat, models, running, run, save, changed }) {
   }
   const key = (event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && send(event);
   const last = chat.messages.length - 1;
+  const ready = Boolean((typed.trim() || given.length) && chat.model);
 
-  return html`<main class="talk">
+  return html`<main class="talk" onDragOver=${(event) => event.preventDefault()}
+      onDrop=${(event) => take(event, event.dataTransfer.files)}>
     <header>
       <select aria-label=${say("model")} value=${chat.model} onChange=${set("model")}>
         ${models.map(({ name }) => html`<option value=${name} selected=${name === chat.model}>${name}</option>`)}
@@ -58,12 +77,17 @@ export function Talk({ chat, models, running, run, save, changed }) {
       ${chat.messages.map((message, at) => html`<${Message} key=${at} message=${message}
         running=${running && at === last} again=${at === last && !running && again} />`)}
     </div></section>
+    ${refused && html`<p class="error" role="alert">${refused}</p>`}
+    ${given.length > 0 && html`<div class="giving"><${Given} files=${given} drop=${(at) => setGiven(given.filter((_, one) => one !== at))} /></div>`}
     <form class="write" onSubmit=${send}>
+      <label class="attach" title=${say("attach")}>＋<input type="file" multiple aria-label=${say("attach")}
+        onChange=${(event) => { give(event.target.files); event.target.value = ""; }} /></label>
       <textarea rows="2" aria-label=${say("message")} placeholder=${say("message")} value=${typed}
-        onInput=${(event) => setTyped(event.target.value)} onKeyDown=${key}></textarea>
+        onInput=${(event) => setTyped(event.target.value)} onKeyDown=${key}
+        onPaste=${(event) => take(event, event.clipboardData.files)}></textarea>
       ${running
         ? html`<button type="button" onClick=${() => stop(chat.id)}>${say("stop")}</button>`
-        : html`<button disabled=${!typed.trim() || !chat.model}>${say("send")}</button>`}
+        : html`<button disabled=${!ready}>${say("send")}</button>`}
     </form>
   </main>`;
 }

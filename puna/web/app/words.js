@@ -11,6 +11,10 @@ const WORDS = {
     greet: "What is on your mind?", private: "Chats are kept in this browser only.",
     gone: "The server cannot be reached. Your chat is kept; try again.", ended: "The answer broke off.",
     full: "This browser keeps no more: the chat is lost when you leave.", language: "中文", first: "first token", chats: "Chats",
+    compare: "Compare", compareWhich: "Two or three models, asked one after another",
+    pin: "Pin", saveAs: "Save as Markdown", exportAll: "Export", importChats: "Import", noChats: "no chats of this page are in it",
+    attach: "Attach files", tooLarge: "larger than 20 MB", notText: "neither a picture, a sound nor text",
+    blind: "does not see pictures.", deaf: "does not hear.", couldTake: "These do:", noneCould: "No installed model does.",
     wantsKey: "This server asks for a key", signIn: "Sign in", signOut: "Sign out",
   },
   zh: {
@@ -24,6 +28,10 @@ const WORDS = {
     greet: "想聊些什么?", private: "对话只保存在此浏览器中。",
     gone: "无法连接服务器。对话已保留,请重试。", ended: "回答中断了。",
     full: "浏览器空间已满:离开后对话会丢失。", language: "English", first: "首个词元", chats: "对话列表",
+    compare: "比较", compareWhich: "两到三个模型,依次提问",
+    pin: "置顶", saveAs: "存为 Markdown", exportAll: "导出", importChats: "导入", noChats: "其中没有本页面的对话",
+    attach: "添加文件", tooLarge: "超过 20 MB", notText: "不是图片、声音或文本",
+    blind: "看不了图片。", deaf: "听不了声音。", couldTake: "这些模型可以:", noneCould: "没有已安装的模型可以。",
     wantsKey: "此服务器需要密钥", signIn: "登录", signOut: "退出登录",
   },
 };

@@ -1,0 +1,57 @@
+/** Files that are given with a message: pictures for models that see, sounds for those that hear, and texts. */
+import { ask } from "./api.js";
+import { say } from "./words.js";
+
+/** @typedef {{name: string, kind: "vision" | "audio" | "text", type: string, data: string}} Given
+ *  `data` is base64, or the text itself. */
+
+const LARGEST = 20 * 2 ** 20;
+const abilities = new Map();
+
+/** A file the person gave. Throws in words what cannot be given. @param {File} file @returns {Promise<Given>} */
+export async function read(file) {
+  if (file.size > LARGEST) throw new Error(`${file.name}: ${say("tooLarge")}`);
+  const kind = file.type.startsWith("image/") ? "vision" : file.type.startsWith("audio/") ? "audio" : "text";
+  if (kind !== "text") return { name: file.name, kind, type: file.type, data: await base64(file) };
+  try {
+    const data = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
+    if (data.includes("\0")) throw new TypeError();
+    return { name: file.name, kind, type: "text/plain", data };
+  } catch {
+    throw new Error(`${file.name}: ${say("notText")}`);
+  }
+}
+
+/** Why `model` cannot take these files, and which of `models` can; "" when it can.
+ * @param {Given[]} given @param {string} model @param {{name: string}[]} models */
+export async function refusal(given, model, models) {
+  for (const { name, kind } of given) {
+    if (kind === "text" || (await able(model)).includes(kind)) continue;
+    const found = [];
+    for (const other of models) if ((await able(other.name)).includes(kind)) found.push(other.name);
+    return `${name}: ${model} ${say(kind === "vision" ? "blind" : "deaf")} ${found.length ? `${say("couldTake")} ${found.join(", ")}` : say("noneCould")}`;
+  }
+  return "";
+}
+
+/** What is sent for a message: its texts stand before what was typed. @param {import("./keep.js").Message} message */
+export function sent({ role, content, given = [] }) {
+  const texts = given.filter(({ kind }) => kind === "text").map(({ name, data }) => `${name}:\n\n${data}\n\n`);
+  const images = given.filter(({ kind }) => kind !== "text").map(({ data }) => data);
+  return { role, content: texts.join("") + content, ...(images.length && { images }) };
+}
+
+async function able(model) {
+  if (!abilities.has(model)) abilities.set(model, (await ask("/api/show", { model })).capabilities ?? []);
+  return abilities.get(model);
+}
+
+async function base64(file) {
+  const url = await new Promise((resolve, reject) => {
+    const reader = new FileReader();
+    reader.onload = () => resolve(reader.result);
+    reader.onerror = () => reject(reader.error);
+    reader.readAsDataURL(file);
+  });
+  return url.slice(url.indexOf(",") + 1);
+}

@@ -1,0 +1,89 @@
+"""Chats that are pinned, saved as files and read back, on the page."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Page, expect
+
+
+@pytest.fixture
+def model(add_scripted: Callable[..., list[bytes]]) -> None:
+    add_scripted("talker", "An **answer**.")
+
+
+@pytest.fixture
+def talked(model: None, page: Page) -> Page:
+    """The page with two chats, the second one open."""
+    expect(page.get_by_label("Model").first).to_have_value("talker:latest")
+    for question in ("First question", "Second question"):
+        page.get_by_role("button", name="New chat").click()
+        page.get_by_label("Message").fill(question)
+        page.get_by_label("Message").press("Enter")
+        expect(page.get_by_role("button", name="Regenerate")).to_be_visible()
+        expect(page.locator(".chats li")).to_have_count(1 if question.startswith("First") else 2)
+    return page
+
+
+def titles(page: Page) -> list[str]:
+    return page.locator(".chats .title").all_inner_texts()
+
+
+def saved(page: Page, button: str, to: Path) -> str:
+    with page.expect_download() as download:
+        page.get_by_role("button", name=button, exact=True).click()
+    download.value.save_as(to)
+    return to.read_text(encoding="utf-8")
+
+
+def test_a_pinned_chat_stands_first(talked: Page):
+    assert titles(talked) == ["Second question", "First question"]
+    talked.get_by_role("button", name="Pin: First question").click()
+    expect(talked.locator(".chats .title").first).to_have_text("First question")
+    talked.reload()
+    expect(talked.locator(".chats .title").first).to_have_text("First question")
+    talked.get_by_role("button", name="Pin: First question").click()
+    expect(talked.locator(".chats .title").first).to_have_text("Second question")
+
+
+def test_a_chat_is_saved_to_be_read(talked: Page, tmp_path: Path):
+    text = saved(talked, "Save as Markdown: First question", tmp_path / "chat.md")
+    assert text.startswith("# First question\n")
+    assert "An **answer**." in text
+
+
+def test_exported_chats_come_back(talked: Page, tmp_path: Path):
+    file = tmp_path / "chats.json"
+    kept = json.loads(saved(talked, "Export", file))
+    assert {chat["title"] for chat in kept["chats"]} == {"First question", "Second question"}
+    talked.on("dialog", lambda dialog: dialog.accept())
+    for title in ("First question", "Second question"):
+        talked.get_by_role("button", name=f"Delete: {title}").click()
+    expect(talked.locator(".chats li")).to_have_count(0)
+    talked.get_by_label("Import").set_input_files(file)
+    expect(talked.locator(".chats li")).to_have_count(2)
+    talked.get_by_role("button", name="First question", exact=True).click()
+    expect(talked.locator(".markdown strong")).to_have_text("answer")
+
+
+BROKEN: list[Any] = [
+    "no JSON",
+    [],
+    {"puna": 2, "chats": []},
+    {"puna": 1, "chats": [{"title": "t"}]},
+    {"puna": 1, "chats": [{"title": "t", "model": "m", "system": "", "temperature": "", "changed": 1,
+                           "messages": [{"role": "system", "content": "x"}]}]},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content", BROKEN, ids=range(len(BROKEN)))
+def test_a_file_without_chats_is_refused_and_nothing_is_lost(talked: Page, tmp_path: Path, content: Any):
+    file = tmp_path / "other.json"
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    talked.get_by_label("Import").set_input_files(file)
+    expect(talked.get_by_role("alert")).to_contain_text("other.json")
+    expect(talked.locator(".chats li")).to_have_count(2)

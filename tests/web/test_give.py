@@ -1,0 +1,104 @@
+"""Files given with a message, on the page."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.hearing_models import install_with_projector
+from tests.running import Server
+from tests.vision_models import vision_model
+
+PICTURE = base64.b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+def picture(name: str = "dot.png") -> dict[str, object]:
+    return {"name": name, "mimeType": "image/png", "buffer": PICTURE}
+
+
+@pytest.fixture
+def models(store: Path, tmp_path: Path, add_scripted: Callable[..., list[bytes]]) -> None:
+    add_scripted("blind", "I read it.")
+    folder = tmp_path / "seeing"
+    folder.mkdir()
+    install_with_projector(store, "seeing", *vision_model(folder))
+
+
+@pytest.fixture
+def opened(models: None, page: Page) -> Page:
+    """The page, with both models there."""
+    return page
+
+
+def chosen(page: Page, model: str) -> None:
+    page.get_by_label("Model").first.select_option(f"{model}:latest")
+
+
+def test_a_picture_is_sent_to_a_model_that_sees(opened: Page):
+    chosen(opened, "seeing")
+    opened.get_by_label("Attach files").set_input_files([picture()])
+    expect(opened.get_by_role("img", name="dot.png")).to_be_visible()
+    opened.get_by_label("Message").fill("What is this?")
+    with opened.expect_request("**/api/chat") as asked:
+        opened.get_by_role("button", name="Send").click()
+    (message,) = asked.value.post_data_json["messages"]
+    assert message == {
+        "role": "user",
+        "content": "What is this?",
+        "images": [base64.b64encode(PICTURE).decode()],
+    }
+    assert (response := asked.value.response()) is not None
+    assert response.status == 200
+    opened.keyboard.press("Escape")
+
+
+def test_a_model_that_is_blind_refuses_a_picture_and_names_one_that_sees(opened: Page):
+    chosen(opened, "blind")
+    opened.get_by_label("Attach files").set_input_files([picture()])
+    opened.get_by_label("Message").fill("What is this?")
+    opened.get_by_role("button", name="Send").click()
+    expect(opened.get_by_role("alert")).to_contain_text("seeing:latest")
+    # What was written and given is still there.
+    expect(opened.get_by_label("Message")).to_have_value("What is this?")
+    opened.get_by_role("button", name="Delete: dot.png").click()
+    expect(opened.get_by_role("img", name="dot.png")).to_have_count(0)
+
+
+def test_a_text_stands_before_what_was_typed(opened: Page):
+    chosen(opened, "blind")
+    text = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Buy milk."}
+    opened.get_by_label("Attach files").set_input_files([text])
+    opened.get_by_label("Message").fill("Summarise.")
+    with opened.expect_request("**/api/chat") as asked:
+        opened.get_by_role("button", name="Send").click()
+    (message,) = asked.value.post_data_json["messages"]
+    assert message == {"role": "user", "content": "notes.txt:\n\nBuy milk.\n\nSummarise."}
+    expect(opened.get_by_text("I read it.")).to_be_visible()
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe\x00binary", b"nul\0"])
+def test_a_file_of_no_known_kind_is_refused(opened: Page, content: bytes):
+    odd = {"name": "odd.bin", "mimeType": "application/octet-stream", "buffer": content}
+    opened.get_by_label("Attach files").set_input_files([odd])
+    expect(opened.get_by_role("alert")).to_contain_text("odd.bin")
+    expect(opened.get_by_role("button", name="Send")).to_be_disabled()
+
+
+def test_a_picture_is_dropped_onto_the_page(opened: Page, server: Server):
+    opened.evaluate(
+        """([bytes]) => {
+            const given = new DataTransfer();
+            const content = Uint8Array.from(atob(bytes), (c) => c.charCodeAt(0));
+            given.items.add(new File([content], "drop.png", { type: "image/png" }));
+            const drop = { dataTransfer: given, bubbles: true, cancelable: true };
+            document.querySelector("main").dispatchEvent(new DragEvent("drop", drop));
+        }""",
+        [base64.b64encode(PICTURE).decode()],
+    )
+    expect(opened.get_by_role("img", name="drop.png")).to_be_visible()
