@@ -77,11 +77,11 @@ function Page() {
   }
   const tab = (name) => html`<button aria-current=${room === name ? "page" : undefined} onClick=${() => setRoom(name)}>${say(name)}</button>`;
   return html`<div class="frame">
-    <nav aria-label="Puna"><div class="tabs">${tab("talk")}${tab("models")}${tab("compare")}
-        <button class="quiet" onClick=${() => { speak(language() === "zh" ? "en" : "zh"); changed(); }}>${say("language")}</button>
-        ${key() && html`<button class="quiet" onClick=${() => { signOut(); location.reload(); }}>${say("signOut")}</button>`}</div>
+    <nav aria-label="Puna"><div class="tabs">${tab("talk")}${tab("models")}${tab("compare")}</div>
       <button class="new" onClick=${begin}>${say("newChat")}</button>
       <${Chats} chats=${chats} current=${chat.id} open=${open} pin=${pin} rename=${rename} remove=${remove} add=${add} />
+      <div class="files"><button class="quiet" onClick=${() => { speak(language() === "zh" ? "en" : "zh"); changed(); }}>${say("language")}</button>
+        ${key() && html`<button class="quiet" onClick=${() => { signOut(); location.reload(); }}>${say("signOut")}</button>`}</div>
     </nav>
     <div class="room">${error && html`<p class="error" role="alert">${error}</p>`}
       ${unkept && html`<p class="error" role="alert">${say("full")}</p>`}
