@@ -33,9 +33,7 @@ def unpacked() -> Path:
     shutil.rmtree(work, ignore_errors=True)
     for folder in ("lists/partial", "archives/partial", "own/archives/partial", "root"):
         (work / folder).mkdir(parents=True)
-    (work / "sources.list").write_text(
-        f"deb [signed-by={KEYRING}] http://deb.debian.org/debian trixie main\n"
-    )
+    (work / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} trixie main\n")
     newer = [f"Dir::Etc::sourcelist={work}/sources.list", "Dir::Etc::sourceparts=-"]
     newer += [f"Dir::State::lists={work}/lists", f"Dir::Cache={work}"]
     _apt(["update"], newer)
@@ -49,6 +47,13 @@ def unpacked() -> Path:
     (work / "root").rename(root)
     shutil.rmtree(work)
     return root / "usr"
+
+
+def _mirror() -> str:
+    """Where this system gets its packages from."""
+    targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    listed = subprocess.run(targets, check=True, capture_output=True, text=True).stdout.split()
+    return next(uri for uri in listed if "security" not in uri)
 
 
 def _apt(command: list[str], options: list[str], cwd: Path | None = None) -> None:
