@@ -14,7 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
-from puna.library import Library, Pace, pull, push
+from puna.library import Library, pull, push
 from puna.library.registry import journal
 from puna.server import pulls as module
 from puna.server.pulls import Pulls
@@ -197,7 +197,7 @@ def transferring(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
     """Stands in for the download, which is the library's to test."""
 
     def replace(work: Callable[[Report], None]) -> None:
-        def transfer(library: Library, name: str, report: Report, *, insecure: bool, pace: Pace) -> None:
+        def transfer(library: Library, name: str, report: Report, **given: object) -> None:
             work(report)
 
         monkeypatch.setattr(module, "pull", transfer)
