@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FilePayload, Page, Request, expect
 
 from tests.hearing_models import install_with_projector
 from tests.running import Server
@@ -18,8 +20,7 @@ PICTURE = base64.b64decode(
 )
 
 
-def picture(name: str = "dot.png") -> dict[str, object]:
-    return {"name": name, "mimeType": "image/png", "buffer": PICTURE}
+DOT: FilePayload = {"name": "dot.png", "mimeType": "image/png", "buffer": PICTURE}
 
 
 @pytest.fixture
@@ -36,18 +37,23 @@ def opened(models: None, page: Page) -> Page:
     return page
 
 
+def sent(request: Request) -> list[dict[str, Any]]:
+    """The messages of a request."""
+    return json.loads(request.post_data or "")["messages"]
+
+
 def chosen(page: Page, model: str) -> None:
     page.get_by_label("Model").first.select_option(f"{model}:latest")
 
 
 def test_a_picture_is_sent_to_a_model_that_sees(opened: Page):
     chosen(opened, "seeing")
-    opened.get_by_label("Attach files").set_input_files([picture()])
+    opened.get_by_label("Attach files").set_input_files([DOT])
     expect(opened.get_by_role("img", name="dot.png")).to_be_visible()
     opened.get_by_label("Message").fill("What is this?")
     with opened.expect_request("**/api/chat") as asked:
         opened.get_by_role("button", name="Send").click()
-    (message,) = asked.value.post_data_json["messages"]
+    (message,) = sent(asked.value)
     assert message == {
         "role": "user",
         "content": "What is this?",
@@ -60,7 +66,7 @@ def test_a_picture_is_sent_to_a_model_that_sees(opened: Page):
 
 def test_a_model_that_is_blind_refuses_a_picture_and_names_one_that_sees(opened: Page):
     chosen(opened, "blind")
-    opened.get_by_label("Attach files").set_input_files([picture()])
+    opened.get_by_label("Attach files").set_input_files([DOT])
     opened.get_by_label("Message").fill("What is this?")
     opened.get_by_role("button", name="Send").click()
     expect(opened.get_by_role("alert")).to_contain_text("seeing:latest")
@@ -72,19 +78,19 @@ def test_a_model_that_is_blind_refuses_a_picture_and_names_one_that_sees(opened:
 
 def test_a_text_stands_before_what_was_typed(opened: Page):
     chosen(opened, "blind")
-    text = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Buy milk."}
+    text: FilePayload = {"name": "notes.txt", "mimeType": "text/plain", "buffer": b"Buy milk."}
     opened.get_by_label("Attach files").set_input_files([text])
     opened.get_by_label("Message").fill("Summarise.")
     with opened.expect_request("**/api/chat") as asked:
         opened.get_by_role("button", name="Send").click()
-    (message,) = asked.value.post_data_json["messages"]
+    (message,) = sent(asked.value)
     assert message == {"role": "user", "content": "notes.txt:\n\nBuy milk.\n\nSummarise."}
     expect(opened.get_by_text("I read it.")).to_be_visible()
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00binary", b"nul\0"])
 def test_a_file_of_no_known_kind_is_refused(opened: Page, content: bytes):
-    odd = {"name": "odd.bin", "mimeType": "application/octet-stream", "buffer": content}
+    odd: FilePayload = {"name": "odd.bin", "mimeType": "application/octet-stream", "buffer": content}
     opened.get_by_label("Attach files").set_input_files([odd])
     expect(opened.get_by_role("alert")).to_contain_text("odd.bin")
     expect(opened.get_by_role("button", name="Send")).to_be_disabled()
