@@ -9,8 +9,10 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from puna.types import KVCacheType, kv_cache_type
+if TYPE_CHECKING:
+    from puna.types import KVCacheType
 
 _log = logging.getLogger(__name__)
 
@@ -230,8 +232,13 @@ def _listed(text: str) -> tuple[str, ...]:
 
 
 def _kv_cache_type(text: str) -> KVCacheType:
+    if not text:
+        return Settings.kv_cache_type
+    # Late: the command line's help does without msgspec.
+    from puna.types import kv_cache_type
+
     try:
-        return kv_cache_type(text or Settings.kv_cache_type)
+        return kv_cache_type(text)
     except ValueError as error:
         _log.warning('OLLAMA_KV_CACHE_TYPE: "%s" %s; using %s', text, error, Settings.kv_cache_type)
         return Settings.kv_cache_type

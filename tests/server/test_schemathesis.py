@@ -33,4 +33,4 @@ def test_answers_and_description_agree(tmp_path: Path):
         }
         ran = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
         assert ran.returncode == 0, f"{ran.stdout}\n{ran.stderr}"
-        assert "Tested: 3" in ran.stdout, ran.stdout  # thirty-odd operations
+        assert "Tested: 4" in ran.stdout, ran.stdout  # forty-odd operations
