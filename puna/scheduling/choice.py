@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from msgspec.structs import replace as replaced
 
-from puna.scheduling.memory import GALLERY, PROCESS, estimate, estimate_sight
+from puna.scheduling.memory import GALLERY, PROCESS, estimate_sight
 from puna.scheduling.placement import (
     HOST_BANDWIDTH,
     Load,
@@ -22,7 +22,7 @@ from puna.scheduling.placement import (
     place,
     spread,
 )
-from puna.scheduling.plan import Facts, Key, footprint, plan
+from puna.scheduling.plan import Facts, Key, footprint, needed, plan
 from puna.scheduling.tensors import load_of, override
 from puna.settings import Settings
 from puna.types import BadRequest, Device, LoadSpec, Options, Placed
@@ -201,15 +201,7 @@ def _most(way: Callable[[int], Placement], load: Load, machine: Machine, layers:
 
 def _load(facts: Facts, spec: LoadSpec, learned: Learned) -> Load:
     """What there is to place of a model that is loaded as `spec`."""
-    needs = estimate(
-        facts.metadata,
-        facts.weights_size,
-        spec.pool,
-        num_batch=spec.num_batch,
-        parallel=spec.parallel,
-        kv_cache_type=spec.kv_cache_type,
-        flash_attention=spec.flash_attention,
-    )
+    needs = needed(facts, spec)
     work = needs.compute - PROCESS
     host = PROCESS + spec.cache + work + max(0, facts.weights_size - sum(t.size for t in facts.tensors))
     beside = 0

@@ -142,9 +142,9 @@ def _threads(options: Options) -> int:
     return max(0, min(options.num_thread, _MOST_THREADS))
 
 
-def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
-    """What a model takes when loaded as `spec` says."""
-    needs = estimate(
+def needed(facts: Facts, spec: LoadSpec) -> Footprint:
+    """What the language model alone takes, without what is kept of finished sequences."""
+    return estimate(
         facts.metadata,
         facts.weights_size,
         spec.pool,
@@ -153,6 +153,11 @@ def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
         kv_cache_type=spec.kv_cache_type,
         flash_attention=spec.flash_attention,
     )
+
+
+def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
+    """What a model takes when loaded as `spec` says."""
+    needs = needed(facts, spec)
     compute = needs.compute + spec.cache
     if projector := facts.projector:
         compute += estimate_sight(projector.metadata, projector.size, spec.num_ctx)
