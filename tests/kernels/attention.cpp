@@ -40,14 +40,14 @@ void alone(const AttentionKernel &kernel, AttentionProblem &problem, int64_t que
         check(same(&out[static_cast<size_t>(stream * row)], &all[static_cast<size_t>((stream * s.queries + query) * row)], row), "other bits alone", s, query);
 }
 
-// The same cells, `apart` from each other and `from` the first, amid cells of others.
+// The same cells, `apart` from each other and `from` the first, amid cells of others that hold no numbers.
 void moved(const AttentionKernel &kernel, AttentionProblem &problem, int64_t from, int64_t apart, const std::vector<float> &all) {
     const auto &s = problem.shape;
     const int64_t cells = from + apart * s.cells + 3;
     std::vector<std::vector<uint8_t>> memories;
     Tensor tensors[2] = {problem.k_tensor, problem.v_tensor}, mask = problem.mask_tensor, op = problem.op;
     for (Tensor &t : tensors) {
-        std::vector<uint8_t> memory(t.nb[1] * static_cast<size_t>(cells), 0x31);
+        std::vector<uint8_t> memory(t.nb[1] * static_cast<size_t>(cells), 0xff);
         for (int64_t i = 0; i < s.cells; i++)
             std::memcpy(&memory[t.nb[1] * static_cast<size_t>(from + apart * i)], static_cast<char *>(t.data) + t.nb[1] * static_cast<size_t>(i), t.nb[1]);
         memories.push_back(std::move(memory));

@@ -410,6 +410,6 @@ def test_a_prompt_that_another_key_sent_is_read_anew_unless_they_share(http: htt
     assert cached(ann) == 0
     assert cached(bob) == 0
     assert cached(ann) > 0
-    one, two = make(share="team"), make(share="team")
+    one, two = make(share="pair"), make(share="pair")
     assert cached(one) == 0
     assert cached(two) > 0

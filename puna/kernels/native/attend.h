@@ -2,7 +2,8 @@
 //
 // Every row's sums are taken key by key. A row's largest score is kept as a whole power of two, so that to bring earlier
 // sums to a later one is exact; a masked key adds exactly nothing. So the bits of a row depend on what it sees, in the
-// order of the cells, and not on the tiles, on other rows, or on where the cells begin.
+// order of the cells, and not on the tiles, on other rows, or on where the cells begin. A masked cell that holds no
+// numbers (another sequence's, gone wrong) spoils that sum all the same: such rows are computed again without it.
 #pragma once
 
 #include "attention.h"
@@ -79,14 +80,37 @@ template <class I> class Attend {
         for (int64_t b = 0; b < p.bundles; b++) start(b);
         for (int64_t key = 0; key < k.ne[1]; key += KEYS) {
             const int count = static_cast<int>(k.ne[1] - key < KEYS ? k.ne[1] - key : KEYS);
-            look(key, count);
+            look(key, count, 0, p.queries);
             if (!seen_count_) continue;
             for (int64_t b = 0; b < p.bundles; b++) {
                 if (b == 0 || kv_head(b) != kv_head(b - 1)) read_cells(kv_head(b), key, count);
                 meet(b);
             }
         }
-        for (int64_t b = 0; b < p.bundles; b++) finish(b);
+        for (int64_t b = 0; b < p.bundles; b++) {
+            int wrong[ATTENTION_ROWS], count = 0;
+            for (int query = 0; query < p.queries; query++)
+                if (!finish(b, query)) wrong[count++] = query;
+            for (int i = 0; i < count; i++) again(b, wrong[i]);
+        }
+    }
+
+    // One query of a bundle, without what it does not see.
+    void again(int64_t bundle, int query) {
+        start(bundle);
+        for (int64_t key = 0; key < k.ne[1]; key += KEYS) {
+            const int count = static_cast<int>(k.ne[1] - key < KEYS ? k.ne[1] - key : KEYS);
+            look(key, count, query, query + 1);
+            if (!seen_count_) continue;
+            read_cells(kv_head(bundle), key, count);
+            for (int cell = 0; cell < KEYS; cell++) {
+                if (biases_[KEYS * query + cell] > LEAST) continue;
+                for (int64_t i = 0; i < at.key_size; i++) keys_[(cell / WIDTH * at.key_size + i) * WIDTH + cell % WIDTH] = 0;
+                for (int64_t i = 0; i < at.value_size; i++) values_[(i / WIDTH * KEYS + cell) * WIDTH + i % WIDTH] = 0;
+            }
+            meet(bundle);
+        }
+        finish(bundle, query);
     }
 
     static const uint8_t *at3(const Tensor &t, int64_t i1, int64_t i2, int64_t i3) {
@@ -117,11 +141,11 @@ template <class I> class Attend {
         }
     }
 
-    // Which queries see something of this tile, and the masks of these as floats. Keys that do not exist are masked.
-    void look(int64_t key, int count) {
+    // Which queries of some see something of this tile, and the masks of these as floats. Keys that do not exist are masked.
+    void look(int64_t key, int count, int64_t first, int64_t end) {
         const Tensor *mask = p.op.src[3];
         seen_count_ = 0;
-        for (int64_t query = 0; query < p.queries; query++) {
+        for (int64_t query = first; query < end; query++) {
             float *bias = biases_ + KEYS * query;
             alignas(64) uint16_t row[KEYS];
             for (int i = 0; i < KEYS; i++) row[i] = i < count ? 0 : 0xfc00;
@@ -272,15 +296,21 @@ template <class I> class Attend {
         return I::fma(I::broadcast(-2), I::div(one, I::addf(one, e)), one);
     }
 
-    void finish(int64_t bundle) const {
+    // Writes what a query's rows have come to; whether these are numbers.
+    bool finish(int64_t bundle, int64_t query) const {
         const State s = state(bundle);
-        for (int64_t row = 0; row < p.queries * heads(bundle); row++) {
-            const int64_t query = p.first_query + row / heads(bundle), head = first_head(bundle) + row % heads(bundle);
-            auto *out = reinterpret_cast<float *>(const_cast<uint8_t *>(at3(p.op, head, query, p.stream)));
+        float nothing = 0;
+        for (int64_t i = 0; i < heads(bundle); i++) {
+            const int64_t row = query * heads(bundle) + i;
+            auto *out = reinterpret_cast<float *>(const_cast<uint8_t *>(at3(p.op, first_head(bundle) + i, p.first_query + query, p.stream)));
             const float inverse = s.weights[row] == 0 ? 0 : 1 / s.weights[row];
             const float *sums = s.sums + at.value_size * row;
-            for (int64_t i = 0; i < v.ne[0]; i++) out[i] = inverse * sums[i];
+            for (int64_t j = 0; j < v.ne[0]; j++) {
+                out[j] = inverse * sums[j];
+                nothing += 0 * out[j];
+            }
         }
+        return nothing == 0;
     }
 };
 
