@@ -46,6 +46,14 @@ class Account:
         """A request that was begun has ended."""
         self._running -= 1
 
+    @property
+    def used(self) -> Used:
+        """All that the key was used for, written down or not."""
+        both = Used()
+        both.add(self.known)
+        both.add(self.counted)
+        return both
+
     def spend(self, tokens: int) -> None:
         self._count(tokens)
 

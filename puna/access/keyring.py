@@ -12,7 +12,7 @@ from puna.access.account import Account
 from puna.access.caller import Caller
 from puna.access.errors import Unauthorized
 from puna.access.key import Key, id_of
-from puna.access.keyfile import read_keys
+from puna.access.keyfile import add_key, read_keys, remove_key
 from puna.access.usage import Used, add_usage, read_usage, usage_path
 from puna.types import PunaError
 
@@ -55,12 +55,28 @@ class Keyring:
 
     def admit(self, key: Key) -> Caller:
         """Who asks with `key`; the request counts as running until that is left. Raises TooMany."""
-        account = self._accounts.get(key.id)
-        if account is None:
-            account = self._accounts[key.id] = Account()
-            account.known = self._used.get(key.id, Used())
+        account = self._account(key)
         account.begin(key)
         return Caller(key, account)
+
+    def _account(self, key: Key) -> Account:
+        if key.id not in self._accounts:
+            self._accounts[key.id] = Account()
+            self._accounts[key.id].known = self._used.get(key.id, Used())
+        return self._accounts[key.id]
+
+    def listed(self) -> list[tuple[Key, Used]]:
+        """Every key, and what it was used for."""
+        self._refresh()
+        return [(key, self._account(key).used) for key in list(self._keys.values())]
+
+    def add(self, key: Key) -> None:
+        """Write `key` into the file. Raises BadRequest when its name is taken, PunaError."""
+        add_key(self._path, key)
+
+    def remove(self, named: str) -> Key:
+        """Take the key with this name or id out of the file. Raises NotFound, PunaError."""
+        return remove_key(self._path, named)
 
     async def save(self) -> None:
         """Write down what was used since the last time. Raises PunaError; then the next time does it."""

@@ -69,6 +69,7 @@ def application(settings: Settings) -> Starlette:
         ),
         remote,
         Web(remote, settings.search_url),
+        keyring,
         settings.no_cloud,
     )
     measured.watch(scheduler)

@@ -23,6 +23,8 @@ CLOSED = (
     "make a key (puna keys create NAME --scope infer --scope manage), or set PUNA_OPEN=1"
 )
 
+FIRST = "the first key is made on the server's own machine: puna keys create NAME --scope admin"
+
 _OURS = "puna_"
 _WRITE_EVERY = 2.0
 """Seconds after which the use of keys is on disk."""
@@ -57,6 +59,8 @@ class Keyed:
         if wanted is None:
             return Caller()
         if not self._keyring.asks:
+            if wanted == "admin":
+                raise Forbidden(FIRST)
             if self._exposed and manages(path):
                 raise Forbidden(CLOSED)
             return Caller()

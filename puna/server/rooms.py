@@ -7,6 +7,7 @@ from functools import partial
 
 from starlette.requests import Request
 
+from puna.access import Keyring
 from puna.inference import Inference
 from puna.library import Library
 from puna.scheduling import Scheduler
@@ -25,6 +26,7 @@ class Rooms:
     pulls: Pulls
     remote: Remote
     web: Web
+    keyring: Keyring
     no_cloud: bool
     """OLLAMA_NO_CLOUD, which clients ask after."""
 

@@ -8,6 +8,7 @@ _PUBLIC = {"/", "/api/version", "/docs", "/openapi.json", "/healthz", "/readyz",
 """They tell nothing of models or of people; the page has to be there before it can ask for a key."""
 
 _MANAGEMENT = {"/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete"}
+_KEYS = "/api/keys"
 _METRICS = "/metrics"
 """It tells of all models and all users."""
 
@@ -16,6 +17,8 @@ def needed(path: str) -> Scope | None:
     """The scope that a request for `path` needs; None when anybody may ask for it."""
     if path in _PUBLIC or path.startswith("/ui/"):
         return None
+    if path == _KEYS or path.startswith(f"{_KEYS}/"):
+        return "admin"
     return "manage" if manages(path) or path == _METRICS else "infer"
 
 

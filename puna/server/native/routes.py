@@ -8,7 +8,7 @@ from starlette.routing import Route
 
 from puna import __version__
 from puna.server.errors import JSON
-from puna.server.native import account, rerank, tokens
+from puna.server.native import account, keys, rerank, tokens
 from puna.server.native.blobs import blob
 from puna.server.native.chat import chat
 from puna.server.native.create import create
@@ -37,6 +37,7 @@ routes = [
     *tokens.routes,
     *rerank.routes,
     *account.routes,
+    *keys.routes,
     Route("/", root),
     Route("/api/version", version),
     Route("/api/tags", tags),

@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from puna import __version__
-from puna.server.openapi.operation import EVENTS, JSON, REASONS, Operation
+from puna.server.openapi.operation import EVENTS, JSON, KEYED, REASONS, Operation
+from puna.server.scopes import needed
 
 _ABOUT = (
     "Ollama's API, and those of OpenAI and Anthropic, on your own machine. A stream is one JSON object a "
@@ -19,6 +20,11 @@ _MODULE = re.compile(rb"puna\.server\.(?:openapi\.(\w+)|(\w+)\.\w+)\.(?=\w+\")")
 """How msgspec tells two structs of one name apart: by their modules. The dialect's name suffices."""
 
 Schema = dict[str, Any]
+
+_SCHEMES: Schema = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "A key (puna keys create)"},
+    "header": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same key"},
+}
 
 
 def described(operations: Iterable[Operation]) -> bytes:
@@ -45,7 +51,7 @@ def described(operations: Iterable[Operation]) -> bytes:
         "info": {"title": "Puna", "version": __version__, "description": _ABOUT},
         "tags": [{"name": name} for name in dict.fromkeys(one.tag for one in operations)],
         "paths": paths,
-        "components": {"schemas": components},
+        "components": {"schemas": components, "securitySchemes": _SCHEMES},
     }
     return _MODULE.sub(rb"\1\2.", msgspec.json.encode(whole))
 
@@ -69,7 +75,11 @@ def _operation(one: Operation, schema: Callable[[Any], Schema]) -> dict[str, Any
     said["responses"] = {"200": _success(one, schema)}
     if one.created:
         said["responses"]["201"] = {"description": "It was made."}
-    for status in one.refusals:
+    scope = needed(one.path)
+    if scope:
+        # The empty one: a server without keys asks for none.
+        said["security"] = [{"bearer": [scope]}, {"header": [scope]}, {}]
+    for status in sorted({*one.refusals, *(KEYED if scope else ())}):
         refusal: dict[str, Any] = {"description": REASONS[status]}
         if one.error is not None:
             refusal["content"] = {JSON: {"schema": schema(one.error)}}

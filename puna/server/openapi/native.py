@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from puna.server.native.keys import KeyBody, KeyMade, KeysListed
 from puna.server.native.requests import (
     ChatBody,
     CopyBody,
@@ -25,7 +26,7 @@ from puna.server.native.tokens import DetokenizeAnswer, DetokenizeBody, Tokenize
 from puna.server.openapi.operation import EVENTS, JSON, NDJSON, RUN, STORED, TEXT, Operation
 from puna.types import Devices, Progress
 
-_RUN, _STORE, _SERVER = "Run models", "Models", "Server"
+_RUN, _STORE, _KEYS, _SERVER = "Run models", "Models", "Keys", "Server"
 _STREAMED = (NDJSON, EVENTS, JSON)
 _DIGEST = (("digest", "^sha256:[0-9a-f]{64}$"),)
 
@@ -192,6 +193,24 @@ OPERATIONS = [
     ),
     _store("/api/copy", "Give a model a second name", CopyBody, needs=("source", "destination")),
     _store("/api/delete", "Remove a model", DeleteBody, method="DELETE"),
+    _get("/api/keys", _KEYS, "Who may use the server", KeysListed),
+    Operation(
+        method="POST",
+        path="/api/keys",
+        tag=_KEYS,
+        summary="Make a key; its secret is told this once",
+        body=KeyBody,
+        answer=KeyMade,
+        refusals=(400, 413, 500),
+    ),
+    Operation(
+        method="DELETE",
+        path="/api/keys/{key}",
+        tag=_KEYS,
+        summary="Revoke the key with this name or id",
+        parameters=(("key", "^[^/]+$"),),
+        refusals=(404, 500),
+    ),
     _get("/", _SERVER, "Whether the server runs", str, media=(TEXT,)),
     _get("/api/version", _SERVER, "Which versions the server has", Version),
     _get("/healthz", _SERVER, "That the server runs", Health),

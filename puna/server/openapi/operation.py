@@ -15,16 +15,21 @@ EVENTS = "text/event-stream"
 
 REASONS = {
     400: "The request is wrong; the error names the field.",
-    401: "Nobody is signed in.",
+    401: "The server asks for a key, and got none that it knows; or nobody is signed in.",
+    403: "The key, or the server's settings, do not allow it.",
     404: "There is no such model.",
     409: "The file cannot be taken from where it lies; send it.",
     413: "The body is longer than 256 MB.",
+    429: "The key's limit is reached; Retry-After says until when.",
     500: "The server, the model's file or its engine failed.",
     501: "There is no search engine.",
     502: "The search engine failed.",
     503: "Too many requests wait already.",
     529: "Too many requests wait already.",
 }
+
+KEYED = (401, 403, 429)
+"""How a request may be refused for its key."""
 
 STORED = (400, 404, 413, 500)
 """How a request about models at rest may be refused."""

@@ -1,0 +1,106 @@
+"""GET, POST and DELETE under /api/keys: who may use this server. A key needs the scope `admin` for it."""
+
+from __future__ import annotations
+
+from asyncio import to_thread
+from datetime import datetime, timezone
+from typing import Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from puna.access import Key, Scope, Used, new_key
+from puna.server.body import converted, decoded
+from puna.server.errors import JSON
+from puna.server.native.responses import encode
+from puna.server.rooms import rooms
+from puna.types import BadRequest
+
+
+class KeyBody(msgspec.Struct, kw_only=True):
+    """A key to be made. What is left out, 0 or an empty list is no limit."""
+
+    name: str
+    scopes: list[Scope] = msgspec.field(default_factory=lambda: ["infer"])
+    models: list[str] = []
+    expires: datetime | None = None
+    requests_per_minute: int = 0
+    tokens_per_day: int = 0
+    concurrent: int = 0
+    share: str = ""
+
+
+class KeyListed(msgspec.Struct, kw_only=True):
+    """A key without its hash. Moments are RFC 3339."""
+
+    id: str
+    name: str
+    scopes: list[Scope]
+    models: list[str]
+    created: datetime
+    expires: datetime | None
+    requests_per_minute: int
+    tokens_per_day: int
+    concurrent: int
+    share: str
+    last_used: datetime | None
+    tokens_today: int
+
+
+class KeyMade(msgspec.Struct):
+    """`secret` is what a client sends. It is told this once."""
+
+    key: KeyListed
+    secret: str
+
+
+class KeysListed(msgspec.Struct):
+    keys: list[KeyListed]
+
+
+async def listed(request: Request) -> Response:
+    found = await to_thread(rooms(request).keyring.listed)
+    return Response(encode(KeysListed([_listed(key, used) for key, used in found])), media_type=JSON)
+
+
+async def create(request: Request) -> Response:
+    given = await decoded(request, dict[str, Any])
+    # Not ignored, as elsewhere: it may be a limit, misspelled.
+    for unknown in given.keys() - set(KeyBody.__struct_fields__):
+        raise BadRequest(f'unknown field "{unknown}"', unknown)
+    wanted = msgspec.structs.asdict(converted(given, KeyBody))
+    key, secret = new_key(wanted.pop("name"), **wanted)
+    await to_thread(rooms(request).keyring.add, key)
+    return Response(encode(KeyMade(_listed(key, Used()), secret)), media_type=JSON)
+
+
+async def revoke(request: Request) -> Response:
+    await to_thread(rooms(request).keyring.remove, request.path_params["key"])
+    return Response()
+
+
+def _listed(key: Key, used: Used) -> KeyListed:
+    now = datetime.now(timezone.utc)
+    return KeyListed(
+        id=key.id,
+        name=key.name,
+        scopes=list(key.scopes),
+        models=list(key.models),
+        created=key.created,
+        expires=key.expires,
+        requests_per_minute=key.requests_per_minute,
+        tokens_per_day=key.tokens_per_day,
+        concurrent=key.concurrent,
+        share=key.share,
+        last_used=datetime.fromtimestamp(used.last, timezone.utc) if used.last else None,
+        tokens_today=used.on(int(now.timestamp()) // 86_400),
+    )
+
+
+routes = [
+    Route("/api/keys", listed),
+    Route("/api/keys", create, methods=["POST"]),
+    Route("/api/keys/{key}", revoke, methods=["DELETE"]),
+]
