@@ -41,6 +41,8 @@ class Fleet:
         self.version = 0
         """Grows when what runners hold has changed."""
         self.learned = Learned()
+        self.died = 0
+        """Engines that were ready and ended by themselves."""
 
     @property
     def excess(self) -> int:
@@ -108,6 +110,7 @@ class Fleet:
     def retire(self, runner: Runner) -> asyncio.Task[None]:
         """Take a runner out of service and close its engine; the task ends when its memory is free."""
         runner.stop_timer()
+        self.died += runner.engine is not None and not runner.engine.alive
         runner.state = State.CLOSED
         del self.runners[runner.key]
         self._closing.add(runner)

@@ -185,6 +185,11 @@ class Scheduler:
         return len(self._waiting) + self._fleet.excess
 
     @property
+    def died(self) -> int:
+        """Engines that ended by themselves, after they were ready."""
+        return self._fleet.died
+
+    @property
     def stopping(self) -> bool:
         """Newcomers are refused."""
         return self._stopping

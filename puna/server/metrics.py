@@ -19,7 +19,7 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
-from prometheus_client.metrics_core import GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -148,7 +148,7 @@ class Metrics(Observer):
 
 
 class _Models(Collector):
-    """The models in memory at the moment of asking."""
+    """The models in memory at the moment of asking, and how many engines failed before."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
@@ -160,6 +160,8 @@ class _Models(Collector):
     def collect(self) -> Iterator[Metric]:
         loaded = self._scheduler.loaded()
         yield GaugeMetricFamily("puna_models_loaded", "Models in memory.", value=len(loaded))
+        died = self._scheduler.died
+        yield CounterMetricFamily("puna_engine_failures", "Engines that died or hung.", value=died)
         # A model that was made anew may be in memory beside what its name meant before.
         memory, accelerator = Sums[str](), Sums[str]()
         for entry in loaded:

@@ -55,6 +55,7 @@ def test_an_answer_that_had_begun_ends_with_one_error(server: Server, name: str,
 @pytest.mark.parametrize("name", DIALECTS)
 def test_an_answer_that_had_not_begun_is_run_again(server: Server, name: str, stream: bool):
     engine, dialect = loaded(server, "talker"), DIALECTS[name]
+    failures = measure(server, "puna_engine_failures_total")
     engine.suspend()
     asked = Asked.in_dialect(server, dialect, "talker", stream=stream)
     until(lambda: measure(server, "puna_http_requests_running"))
@@ -66,6 +67,7 @@ def test_an_answer_that_had_not_begun_is_run_again(server: Server, name: str, st
     assert "error" not in said.replace('"error":null', "")
     if name == "anthropic" and stream:
         assert said.count("event: message_start") == 1
+    assert measure(server, "puna_engine_failures_total") == failures + 1
     answered(server)
 
 

@@ -488,3 +488,22 @@ def test_the_description_says_where_a_key_is_asked_for(http: httpx.Client):
             asks = needed(path) is not None
             assert ("security" in operation) == asks
             assert ({"401", "403", "429"} <= set(operation["responses"])) == asks
+
+
+def test_the_metrics_count_by_key(keyed: Server, http: httpx.Client, make: Make):
+    admin = make(scopes=["manage"])
+
+    def counted() -> tuple[float, float, float]:
+        lines = http.get("/metrics", headers=admin).text.splitlines()
+        found = {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line[:1] != "#"}
+        answered = found.get('puna_key_requests_total{key="counted",status="200"}', 0)
+        refused = found.get('puna_key_requests_total{key="counted",status="403"}', 0)
+        return answered, refused, found.get('puna_key_tokens_total{key="counted"}', 0)
+
+    key, secret = new_key("counted", models=["talker"])
+    add_key(keyed.keys, key)
+    mine = {"authorization": f"Bearer {secret}"}
+    answer = ask(http, "ollama", mine).json()
+    assert ask(http, "ollama", mine, model="go").status_code == 403
+    assert ask(http, "ollama", {"authorization": "Bearer puna_counted_none"}).status_code == 401
+    assert counted() == (1, 1, answer["prompt_eval_count"] + answer["eval_count"])
