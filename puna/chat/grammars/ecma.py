@@ -26,6 +26,10 @@ _CONTROLS = {"f": 0x0C, "n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B}
 _CLASSES = {"d": DIGIT, "w": WORD, "s": SPACE}
 _PROPERTY = re.compile(r"\{(?:(?:General_Category|gc|Script|sc|Script_Extensions|scx)=)?[A-Za-z_0-9]+\}")
 _QUANTIFIER = re.compile(r"\{(\d+)(,?)(\d*)\}")
+# Python's way to name a group is common in schemas that Python programs write.
+_NAME = re.compile(r"\?P?<(?!\d)[\w$]+>")
+# A group that is counted, but for what looks like one behind a backslash or in a class.
+_GROUP = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|(\((?!\?)|\(\?P?<(?![=!]))", re.DOTALL)
 
 
 class InvalidPattern(ValueError):
@@ -87,7 +91,9 @@ class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
-        self._groups = len(re.findall(r"(?<!\\)\((?!\?)", text))
+        groups = [found for found in _GROUP.findall(text) if found]
+        self._groups = len(groups)
+        self._named = any("<" in group for group in groups)
 
     def whole(self) -> Alternatives:
         found = self._alternatives()
@@ -159,8 +165,7 @@ class _Parser:
         return self._closed()
 
     def _takes_name(self) -> bool:
-        # Python's way to name a group is common in schemas that Python programs write.
-        found = re.compile(r"\?P?<[A-Za-z_$][\w$]*>").match(self._text, self._at)
+        found = _NAME.match(self._text, self._at)
         if found:
             self._at = found.end()
         return found is not None
@@ -177,7 +182,7 @@ class _Parser:
         char = self._peek()
         if char in ("b", "B"):
             raise Unsupported("a word boundary")
-        if char == "k" and self._text.startswith("k<", self._at):
+        if char == "k" and self._named:
             raise Unsupported("a reference back")
         if char.isdigit() and char != "0":
             number = re.compile(r"\d+").match(self._text, self._at)
@@ -185,8 +190,8 @@ class _Parser:
                 raise Unsupported("a reference back")
         return self._escaped()
 
-    def _escaped(self) -> Chars:
-        """What is behind a backslash, in a class or not."""
+    def _escaped(self, *, in_class: bool = False) -> Chars:
+        """What is behind a backslash."""
         if self._at == len(self._text):
             raise InvalidPattern("a backslash at the end")
         char = self._next()
@@ -194,14 +199,11 @@ class _Parser:
             return Chars(_CLASSES[char.lower()], negated=char.isupper())
         if char in "pP" and (found := _PROPERTY.match(self._text, self._at)):
             self._at = found.end()
-            name = found[0][1:-1]
-            if name.startswith(("scx=", "Script_Extensions=")):
-                raise Unsupported("script extensions")
-            return Chars(properties=(f"\\{char}{{{name}}}",))
+            return Chars(properties=(f"\\{char}{found[0]}",))
         if char in _CONTROLS:
             return _one(_CONTROLS[char])
         if char == "c":
-            return self._control()
+            return self._control(in_class=in_class)
         if char == "x":
             return _one(self._hexadecimal(2, ord("x")))
         if char == "u":
@@ -210,9 +212,9 @@ class _Parser:
             return _one(self._octal(char))
         return _one(ord(char))
 
-    def _control(self) -> Chars:
+    def _control(self, *, in_class: bool) -> Chars:
         letter = self._peek()
-        if letter.isascii() and letter.isalpha():
+        if letter.isascii() and (letter.isalpha() or (in_class and (letter.isdigit() or letter == "_"))):
             self._at += 1
             return _one(ord(letter) % 32)
         self._at -= 1
@@ -281,7 +283,7 @@ class _Parser:
             return _one(ord(char))
         if self._takes("b"):
             return _one(0x08)
-        return self._escaped()
+        return self._escaped(in_class=True)
 
     # Reading
 

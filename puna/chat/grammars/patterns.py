@@ -37,13 +37,26 @@ _SYNTAX_IN_CLASS = set("\\]^[-&~")
 _SPELLED = {0x09: r"\t", 0x0A: r"\n", 0x0C: r"\f", 0x0D: r"\r"}
 _SURROGATES = (0xD800, 0xDFFF)
 
+# The properties of ECMA 262, tables 67 and 68, and scripts, as the grammar library knows them, too.
 _CATEGORY = re.compile(
-    "L[ultmoC]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cf]?|Letter|(Upper|Lower|Title)case_Letter|Mark"
-    "|Number|Decimal_Number|Punctuation|Symbol|Separator|Alphabetic|Uppercase|Lowercase|White_Space|Emoji"
+    "L[ultmoC]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cfno]?|Letter|Mark|Number|Punctuation|Symbol"
+    "|Separator|Other|(Upper|Lower|Title)case_Letter|(Cased|Modifier|Other)_Letter"
+    "|(Nonspacing|Spacing|Enclosing)_Mark|(Decimal|Letter|Other)_Number"
+    "|(Connector|Dash|Open|Close|Initial|Final|Other)_Punctuation|(Math|Currency|Modifier|Other)_Symbol"
+    "|(Space|Line|Paragraph)_Separator|Control|Format|Unassigned|Private_Use"
+)
+_BINARY = re.compile(
+    "Any|ASCII|Assigned|Alphabetic|ASCII_Hex_Digit|Hex_Digit|Cased|Case_Ignorable|Dash|Diacritic|Emoji"
+    "|Emoji_(Component|Modifier|Modifier_Base|Presentation)|Extended_Pictographic|X?ID_(Start|Continue)"
+    "|Ideographic|Unified_Ideograph|Lowercase|Uppercase|Math|Quotation_Mark"
+    "|Sentence_Terminal|Terminal_Punctuation|Variation_Selector|White_Space"
 )
 _SCRIPT = re.compile(
-    "(?:Script|sc)=(?:Latin|Greek|Cyrillic|Armenian|Hebrew|Arabic|Devanagari|Bengali|Tamil|Telugu|Thai|Georgian|Hangul"
-    "|Hiragana|Katakana|Bopomofo|Han|Khmer|Ethiopic|Mongolian)"
+    "(?:Script|sc|Script_Extensions|scx)=(?:Arabic|Armenian|Bengali|Bopomofo|Braille|Cherokee|Common|Coptic"
+    "|Cyrillic|Devanagari|Ethiopic|Georgian|Gothic|Greek|Gujarati|Gurmukhi|Han|Hangul|Hebrew|Hiragana"
+    "|Inherited|Javanese|Kannada|Katakana|Khmer|Lao|Latin|Malayalam|Mongolian|Myanmar|Oriya|Runic|Sinhala"
+    "|Syriac|Tamil|Telugu|Thaana|Thai|Tibetan|Tifinagh|Yi|Arab|Cyrl|Deva|Grek|Hang|Hani|Hebr|Hira|Kana|Latn"
+    "|Zinh|Zyyy)"
 )
 
 _ONLY = re.compile(r"\^?\[([^\]\\^]|\\.)((?:[^\]\\]|\\.)*)\][*+]?\$")
@@ -183,7 +196,8 @@ def _chars(chars: Chars) -> str:
     for one in chars.properties:
         name = one[3:-1]
         category = name.removeprefix("General_Category=").removeprefix("gc=")
-        if not (_CATEGORY.fullmatch(category) or _SCRIPT.fullmatch(name)):
+        known = _CATEGORY.fullmatch(category) or _BINARY.fullmatch(name) or _SCRIPT.fullmatch(name)
+        if not known:
             raise Unsupported(f"the Unicode property {name}")
     ranges = _without_surrogates(chars.ranges)
     if not ranges and not chars.properties:
