@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 from gguf import GGUFWriter
 
-from puna.library import Layer, Library, Name, describe, read_metadata
+from puna.gguf import read_metadata
+from puna.library import Layer, Library, Name, describe
 from tests.model_parts import F32, Weights, finish
 from tests.models import shape_model
 from tests.vision_models import WIDTH, add_sight

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from gguf import GGUFReader, GGUFWriter, PoolingType, TokenType
 
-from puna.library import Layer, Library, Name, describe, read_metadata
+from puna.gguf import read_metadata
+from puna.library import Layer, Library, Name, describe
 from tests.model_parts import (
     END,
     F32,

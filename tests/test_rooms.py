@@ -19,9 +19,10 @@ BELOW = {
     "inference": {"access", "chat", "scheduling", "engine", "library"},
     "chat": set(),
     "scheduling": {"engine", "library"},
-    "engine": {"kernels"},
+    "engine": {"kernels", "gguf"},
     "kernels": set(),
-    "library": set(),
+    "library": {"gguf"},
+    "gguf": set(),
     "access": {"library"},
     "web": set(),
 }
@@ -37,10 +38,7 @@ DOORS = {
 }
 """Imports the list does not allow but a program must begin with."""
 
-_NATIVE = (
-    *(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "engine/libllama").iterdir()),
-    "engine/foreign/header.py",
-)
+_NATIVE = tuple(path.relative_to(PACKAGE).as_posix() for path in (PACKAGE / "engine/libllama").iterdir())
 ONLY_IN = {"ctypes": _NATIVE, "llama_cpp": _NATIVE, "llguidance": ("engine/grammar.py",)}
 """Foreign packages and the files that may touch each."""
 

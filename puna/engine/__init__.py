@@ -3,7 +3,7 @@
 `start` launches such a process; what it returns satisfies `puna.types.Engine`.
 `check_grammar` refuses what no model could be held to. `quantize` stores weights in fewer bits, in a process
 of its own too. `kernels` says which native kernels are in use, `find_devices` which GPUs there are.
-Only `libllama` and `foreign/header.py` touch ctypes; heavy imports happen in the engine process alone.
+Only `libllama` touches ctypes; heavy imports happen in the engine process alone.
 """
 
 from puna.engine.checking import check_grammar

@@ -8,10 +8,8 @@ from puna.library.blobs import WrongDigest
 from puna.library.create import create
 from puna.library.doctor import Finding, Outcome, check, repair
 from puna.library.durable import make_folder, write_private, writing
-from puna.library.gguf import read_metadata
 from puna.library.lock import locked
 from puna.library.manifests import Layer
-from puna.library.metadata import Metadata, Skipped, TensorInfo
 from puna.library.model import Model, describe
 from puna.library.names import Name
 from puna.library.recipe import Recipe
@@ -27,16 +25,13 @@ __all__ = [
     "Finding",
     "Layer",
     "Library",
-    "Metadata",
     "Model",
     "Name",
     "Outcome",
     "Pace",
     "Reach",
     "Recipe",
-    "Skipped",
     "Starter",
-    "TensorInfo",
     "WrongDigest",
     "check",
     "create",
@@ -47,7 +42,6 @@ __all__ = [
     "make_folder",
     "pull",
     "push",
-    "read_metadata",
     "repair",
     "restore",
     "show",

@@ -9,9 +9,8 @@ from typing import Any
 
 import msgspec
 
-from puna.library.gguf import cached_metadata
+from puna.gguf import Metadata, cached_metadata
 from puna.library.manifests import IMAGE, Layer
-from puna.library.metadata import Metadata
 from puna.library.model import Model, describe
 from puna.library.names import Name
 from puna.library.parts import Part, PartBuilder, Quantize, quantized

@@ -11,8 +11,8 @@ from typing import Literal
 
 import msgspec
 
+from puna.gguf import read_metadata
 from puna.library import manifests
-from puna.library.gguf import read_metadata
 from puna.library.hashing import digest_of_file
 from puna.library.manifests import IMAGE, Layer
 from puna.library.names import Name

@@ -12,10 +12,9 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from puna.gguf import Metadata, cached_metadata
 from puna.library.blobs import Blobs
-from puna.library.gguf import cached_metadata
 from puna.library.manifests import IMAGE, Layer
-from puna.library.metadata import Metadata
 from puna.library.names import Name
 from puna.types import LoadFailed, Message
 

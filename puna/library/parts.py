@@ -9,9 +9,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from puna.gguf import Metadata, cached_metadata
 from puna.library.durable import writing
-from puna.library.gguf import cached_metadata
-from puna.library.metadata import Metadata
 from puna.library.split import Shard, merge, ordered, split_count, stem
 from puna.library.store import Library
 from puna.library.workplace import workplace

@@ -10,8 +10,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from puna.library.gguf import read_metadata
-from puna.library.metadata import Metadata, Skipped
+from puna.gguf import Metadata, Skipped, read_metadata
 from puna.library.model import Model
 from puna.modelfile import Modelfile, unparse
 from puna.types import BadRequest

@@ -6,22 +6,17 @@ Format: llama.cpp tools/gguf-split: the first part has the metadata, each has te
 
 from __future__ import annotations
 
-import mmap
 import re
-import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import NamedTuple
 
-from puna.library.gguf_bytes import METADATA_AT, after_string, entries, tensor_infos
-from puna.library.gguf_types import TENSOR_TYPES
-from puna.library.metadata import Metadata
+from puna.gguf import TYPE_NUMBERS, GGUFFile, Metadata, StoredTensor, write
 from puna.types import BadRequest
 
 _NAME = re.compile(r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf")
-_CHUNK = 1 << 20
-_ALIGNMENT = 32  # bytes; GGUF's default
-_TYPES = {kind.name: number for number, kind in TENSOR_TYPES.items()}
 
 
 class Shard(NamedTuple):
@@ -85,36 +80,25 @@ def merge(parts: Sequence[Shard], target: Path, on_bytes: Callable[[int, int], N
     """
     for part in parts:
         for tensor in part.metadata.tensors:
-            if tensor.type_name not in _TYPES:
+            if tensor.type_name not in TYPE_NUMBERS:
                 raise BadRequest(f"{part.name}: tensor {tensor.name} has an unknown type")
-    kept, alignment = _entries(parts[0])
-    tensors = [tensor for part in parts for tensor in part.metadata.tensors]
-    done, total = 0, sum(tensor.size for tensor in tensors)
-    with open(target, "xb") as out:
-        out.write(b"GGUF" + struct.pack("<IQQ", 3, len(tensors), len(kept)))
-        out.writelines(kept)
-        infos = ((tensor.name, tensor.shape, _TYPES[tensor.type_name], tensor.size) for tensor in tensors)
-        out.write(tensor_infos(infos, alignment))
-        for part in parts:
-            start = _data_start(part)
-            with open(part.path, "rb") as source:
-                for tensor in part.metadata.tensors:
-                    out.write(bytes(-out.tell() % alignment))
-                    source.seek(start + tensor.offset)
-                    for count in _copied(source, out, tensor.size):
-                        done += count
-                        on_bytes(done, total)
-        out.write(bytes(-out.tell() % alignment))
-
-
-def _copied(source: BinaryIO, out: BinaryIO, size: int) -> Iterator[int]:
-    while size:
-        piece = source.read(min(size, _CHUNK))
-        if not piece:
-            raise OSError("the file became shorter")
-        out.write(piece)
-        size -= len(piece)
-        yield len(piece)
+    with ExitStack() as stack:
+        files = [stack.enter_context(GGUFFile(part.path)) for part in parts]
+        first, about_split = files[0], _about_split(parts[0].metadata.architecture)
+        values = {key: value for key, value in first.values().items() if key not in about_split}
+        tensors = [
+            StoredTensor(
+                tensor.name,
+                tensor.shape,
+                TYPE_NUMBERS[tensor.type_name],
+                tensor.size,
+                partial(file.data, tensor),
+            )
+            for file in files
+            for tensor in file.metadata.tensors
+        ]
+        with open(target, "xb") as out:
+            write(out, values, tensors, first.metadata.alignment, on_bytes)
 
 
 def _number(metadata: Metadata, key: str) -> int | None:
@@ -122,24 +106,7 @@ def _number(metadata: Metadata, key: str) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _entries(shard: Shard) -> tuple[list[bytes], int]:
-    """The metadata entries as they lie in the file, those about the split left out, and the alignment."""
-    architecture = shard.metadata.architecture
-    about_split = {
-        f"{prefix}{key}".encode()
-        for prefix in ("", f"{architecture}.")
-        for key in ("split.no", "split.count", "split.tensors.count")
-    }
-    with open(shard.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as header:
-        kept = [header[entry.start : entry.end] for entry in entries(header) if entry.key not in about_split]
-    return kept, shard.metadata.get("general.alignment", _ALIGNMENT)
-
-
-def _data_start(shard: Shard) -> int:
-    """Where the tensor data begins: behind the header, aligned."""
-    with open(shard.path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as header:
-        at = max((entry.end for entry in entries(header)), default=METADATA_AT)
-        for tensor in shard.metadata.tensors:
-            at = after_string(header, at) + struct.calcsize(f"<I{len(tensor.shape)}QIQ")
-    alignment = shard.metadata.get("general.alignment", _ALIGNMENT)
-    return -(-at // alignment) * alignment
+def _about_split(architecture: str) -> set[str]:
+    """The keys that only say how the model was cut."""
+    keys = ("split.no", "split.count", "split.tensors.count")
+    return {prefix + key for prefix in ("", f"{architecture}.") for key in keys}

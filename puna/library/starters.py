@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from puna.gguf import read_metadata
 from puna.library import f16
 from puna.library.convert import convert
 from puna.library.durable import writing
-from puna.library.gguf import read_metadata
 from puna.library.manifests import IMAGE, Layer
 from puna.library.model import describe
 from puna.library.names import Name

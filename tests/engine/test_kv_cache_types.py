@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from puna.engine.libllama import Context, Model
-from puna.library import read_metadata
+from puna.gguf import read_metadata
 from puna.scheduling import estimate
 from puna.types import KVCacheType
 

@@ -13,7 +13,7 @@ import pytest
 from gguf import GGMLQuantizationType, GGUFReader, quants
 
 from puna.engine import quantization, quantize
-from puna.library import read_metadata
+from puna.gguf import read_metadata
 from puna.types import BadRequest, PunaError
 from tests.engine.asking import ask, loaded
 from tests.models import embedding_model, scripted_model, shape_model

@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from puna.library import Layer, Library, Model, Name, describe, read_metadata
+from puna.gguf import read_metadata
+from puna.library import Layer, Library, Model, Name, describe
 from tests.models import scripted_model
 
 IMAGE = "application/vnd.ollama.image."

@@ -5,7 +5,8 @@ import json
 import msgspec
 import pytest
 
-from puna.library import Layer, Library, Metadata, Model, Name, describe, show
+from puna.gguf import Metadata
+from puna.library import Layer, Library, Model, Name, describe, show
 from puna.library.model import human_number
 from puna.types import LoadFailed
 from tests.library.stores import IMAGE, manifest_path, put, put_real

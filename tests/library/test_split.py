@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gguf import GGUFReader
 
-from puna.library.gguf import read_metadata
+from puna.gguf import read_metadata
 from puna.library.split import Shard, merge, ordered, split_count, stem
 from puna.types import BadRequest
 from tests.library.split_files import split

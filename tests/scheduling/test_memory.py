@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puna.library import Metadata, Model
+from puna.gguf import Metadata
+from puna.library import Model
 from puna.scheduling import estimate, memory
 from puna.scheduling.memory import Budget, free_memory, human_size
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puna.library import Metadata
+from puna.gguf import Metadata
 from puna.scheduling.plan import Facts, context, footprint, plan, serves, widened
 from puna.settings import Settings
 from puna.types import KVCacheType, Options

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from puna.library import Layer, Library, Metadata, Name
+from puna.gguf import Metadata
+from puna.library import Layer, Library, Name
 from puna.scheduling import Scheduler
 from puna.scheduling.memory import estimate_sight
 from puna.settings import Settings

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from puna.library import Library, read_metadata
+from puna.gguf import read_metadata
+from puna.library import Library
 from puna.server.remote import Remote
 from tests.hearing_models import hearing_model, install_with_projector, ultravox_projector
 from tests.model_parts import FIRST_BYTE

@@ -11,11 +11,11 @@ from typing import Any, cast
 import llama_cpp as C
 import numpy as np
 
-from puna.engine.foreign import language_model
 from puna.engine.libllama.buffers import Buffers
 from puna.engine.libllama.devices import buffer_type, handle_of
 from puna.engine.libllama.kernels import start_kernels
 from puna.engine.libllama.log import NO_REASON, Log
+from puna.engine.ollama_gguf import language_model
 from puna.engine.wordpiece import Normalizer, WordPiece
 from puna.types import BadRequest, LoadFailed, Placed
 

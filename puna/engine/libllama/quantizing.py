@@ -5,12 +5,13 @@ from __future__ import annotations
 import ctypes
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import llama_cpp as C
 
-from puna.engine.foreign.header import Header
 from puna.engine.libllama.log import NO_REASON, Log
+from puna.gguf import read_metadata
 from puna.types import BadRequest, PunaError
 
 _ROWS_IN_MEMORY = 256 << 20  # bytes of a tensor that quantizing holds at once
@@ -21,17 +22,14 @@ _QUANTIZED = "quantization is only supported for F16, BF16 and F32 models"
 def quantize(source: str, target: str, kind: str, *, threads: int, notice: Callable[[str], None]) -> None:
     """Write the GGUF file `source` anew with its weights stored as `kind`, such as "Q4_K_M".
 
-    `notice` gets what libllama logs meanwhile. Raises BadRequest when the source is quantized already,
-    PunaError with libllama's reason otherwise.
+    `notice` gets what libllama logs meanwhile. Raises LoadFailed when the source is damaged,
+    BadRequest when it is quantized already, PunaError with libllama's reason otherwise.
     """
     C.llama_backend_init()
     log = Log(notice)
-    with Header(source) as header:
-        if not header.found:
-            raise PunaError(f"unable to load model {source}: {log.last_error or NO_REASON}")
-        # What the file says of its type may be missing or wrong; and libllama copies what is stored as asked.
-        if header.quantized:
-            raise BadRequest(_QUANTIZED)
+    # What the file says of its type may be missing or wrong; and libllama copies what is stored as asked.
+    if not read_metadata(Path(source)).precision:
+        raise BadRequest(_QUANTIZED)
     params = C.llama_model_quantize_default_params()
     params.ftype = C.LLAMA_FTYPE_ALL_F32 if kind == "F32" else getattr(C, f"LLAMA_FTYPE_MOSTLY_{kind}")
     params.nthread = threads

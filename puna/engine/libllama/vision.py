@@ -16,10 +16,10 @@ import numpy as np
 from llama_cpp import mtmd_cpp as M
 from numpy.typing import NDArray
 
-from puna.engine.foreign import projector
 from puna.engine.libllama.devices import handle_of
 from puna.engine.libllama.log import NO_REASON
 from puna.engine.libllama.model import Model
+from puna.engine.ollama_gguf import projector
 from puna.engine.pictures import Medium
 from puna.types import BadRequest, Image, LoadFailed, PunaError, Sound
 

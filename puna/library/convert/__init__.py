@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from puna.library.metadata import Metadata
+from puna.gguf import Metadata
 
 __all__ = ["convert", "convert_adapter", "convert_projector"]
 

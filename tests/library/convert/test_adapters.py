@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from puna.library import read_metadata
+from puna.gguf import read_metadata
 from puna.library.convert import convert, convert_adapter
 from puna.types import BadRequest
 from tests.library.convert.checkpoints import LAYERS, WIDTH, Weights, write_safetensors

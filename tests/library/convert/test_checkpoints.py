@@ -17,7 +17,7 @@ from gguf import GGUFReader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from puna.library import read_metadata
+from puna.gguf import read_metadata
 from puna.library.convert import convert
 from puna.types import BadRequest
 from tests.library.convert.checkpoints import BASE, decoder, write_checkpoint, write_safetensors

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from llama_cpp import mtmd_cpp
 
-from puna.library import read_metadata
+from puna.gguf import read_metadata
 from puna.library.convert import convert, convert_projector
 from puna.types import BadRequest
 from tests.library.convert.checkpoints import BASE, WIDTH, Maker, decoder, rounded, write_checkpoint

@@ -15,7 +15,7 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
-from puna.library import read_metadata
+from puna.gguf import read_metadata
 from puna.library.convert import convert
 from puna.library.convert.vocabulary.wordpiece import spelled
 from puna.types import BadRequest

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from puna.gguf import read_metadata
 from puna.library import Library
-from puna.library.gguf import read_metadata
 from puna.library.parts import PartBuilder
 from puna.types import BadRequest, Message
 from tests.library.create.making import adapter, blob, kinds, made, small_gguf, statuses

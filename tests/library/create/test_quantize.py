@@ -10,9 +10,9 @@ from gguf import GGMLQuantizationType
 from puna.engine import quantize as engine_quantize
 from puna.library import Library, Recipe, create
 from puna.types import BadRequest, Progress
-from tests.foreign_models import rewritten
 from tests.library.create.making import blob, made, unknown
 from tests.models import shape_model
+from tests.ollama_models import rewritten
 from tests.vision_models import vision_model
 
 

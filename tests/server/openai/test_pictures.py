@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 from puna.chat import PICTURE
-from puna.library import Layer, Library, Name, describe, read_metadata
+from puna.gguf import read_metadata
+from puna.library import Layer, Library, Name, describe
 from tests.running import Server, serving
 from tests.vision_models import vision_model
 

@@ -50,6 +50,8 @@ TENSOR_TYPES: dict[int, TensorType] = {
     41: TensorType("Q1_0", 128, 18),
 }
 
+TYPE_NUMBERS = {kind.name: number for number, kind in TENSOR_TYPES.items()}
+
 FILE_TYPES: dict[int, str] = {
     0: "F32",
     1: "F16",

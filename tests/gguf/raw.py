@@ -6,7 +6,7 @@ import struct
 from pathlib import Path
 from typing import Any
 
-from puna.library import Metadata, read_metadata
+from puna.gguf import Metadata, read_metadata
 
 MAGIC = b"GGUF"
 

@@ -15,9 +15,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from puna.library import read_metadata
+from puna.gguf import read_metadata
 from puna.types import LoadFailed
-from tests.library.gguf_bytes import ALIGNMENT, HUGE, MAGIC, entry, header, read, tensor, text
+from tests.gguf.raw import ALIGNMENT, HUGE, MAGIC, entry, header, read, tensor, text
 from tests.model_parts import finish
 from tests.models import embedding_model
 
@@ -185,7 +185,7 @@ GREEDY: dict[str, tuple[int, Callable[[int], bytes]]] = {
 """How many entries a header has, and each of them."""
 READ = """
 import pathlib, re, sys
-from puna.library import read_metadata
+from puna.gguf import read_metadata
 from puna.types import LoadFailed
 try:
     read_metadata(pathlib.Path(sys.argv[1]), verbose=sys.argv[2] == "True")

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from puna.library.gguf_types import FILE_TYPES, TENSOR_TYPES
+from puna.gguf.types import FILE_TYPES, TENSOR_TYPES
 
 _PLAIN_TYPES = {kind.name for kind in TENSOR_TYPES.values() if kind.block == 1}
 
@@ -34,12 +34,27 @@ class TensorInfo(msgspec.Struct, frozen=True):
     size: int
 
 
+class Entry(NamedTuple):
+    """Where in the file a metadata value lies: from its type to the next entry."""
+
+    start: int
+    end: int
+
+
 class Metadata(msgspec.Struct, frozen=True):
     """What a GGUF file says of itself. Long values are `Skipped` unless it was read with `verbose`."""
 
     values: dict[str, Any]
     tensors: list[TensorInfo]
     parameter_count: int
+    entries: dict[str, Entry] = {}
+    data_start: int = 0
+    """Where in the file the tensor data begin, in bytes."""
+
+    @property
+    def alignment(self) -> int:
+        """Bytes; every tensor's data begin at a multiple of it."""
+        return self.values.get("general.alignment", 32)
 
     @property
     def architecture(self) -> str:

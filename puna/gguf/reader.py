@@ -9,8 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from puna.library.gguf_types import TENSOR_TYPES
-from puna.library.metadata import Metadata, Skipped, TensorInfo
+from puna.gguf.metadata import Entry, Metadata, Skipped, TensorInfo
+from puna.gguf.types import TENSOR_TYPES
 from puna.types import LoadFailed
 
 # Far above any real file (the largest vocabularies make 20 MB headers): a forged one cannot exhaust us.
@@ -107,15 +107,21 @@ class _Reader:
         tensors, entries = self._number(_U64), self._number(_U64)
         if max(tensors, entries) > _MAX_ENTRIES:
             raise _Malformed(f"it claims {tensors} tensors and {entries} metadata entries")
-        values = {self._name(): self._value(self._number(_U32)) for _ in range(entries)}
+        values: dict[str, Any] = {}
+        spans: dict[str, Entry] = {}
+        for _ in range(entries):
+            key, start = self._name(), self._at
+            values[key] = self._value(self._number(_U32))
+            spans[key] = Entry(start, self._at)
         found = [self._tensor() for _ in range(tensors)]
-        self._check_data(found, values.get("general.alignment", 32))
+        data_start = self._check_data(found, values.get("general.alignment", 32))
         count = sum(math.prod(tensor.shape) for tensor in found)
         if count > _MAX_COUNT:
             raise _Malformed("its parameter count overflows")
-        return Metadata(values=values, tensors=found, parameter_count=count)
+        return Metadata(values, found, parameter_count=count, entries=spans, data_start=data_start)
 
-    def _check_data(self, tensors: list[TensorInfo], alignment: Any) -> None:
+    def _check_data(self, tensors: list[TensorInfo], alignment: Any) -> int:
+        """Where the tensor data begins; all of it is in the file."""
         if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
             raise _Malformed("its alignment is not a power of two")
         if self._at > self._file_size:
@@ -127,6 +133,7 @@ class _Reader:
                 raise _Malformed(
                     f"it is truncated: tensor {tensor.name!r} ends at byte {end} of {self._file_size}"
                 )
+        return start
 
     def _tensor(self) -> TensorInfo:
         name = self._name()

@@ -9,9 +9,8 @@ import gguf
 import numpy as np
 import pytest
 
-from puna.library import Skipped, read_metadata
-from puna.library.gguf_types import FILE_TYPES, TENSOR_TYPES
-from tests.library.gguf_bytes import entry, header, read, tensor, text
+from puna.gguf import FILE_TYPES, TENSOR_TYPES, Skipped, read_metadata
+from tests.gguf.raw import entry, header, read, tensor, text
 from tests.model_parts import finish
 from tests.models import shape_model
 

@@ -1,0 +1,97 @@
+"""GGUF files in the form Ollama's own converter gave them, read in the one libllama and libmtmd want.
+
+Models pulled from Ollama's library keep their projector inside, or have older names for things. Their
+files stay as they are: what is loaded is a copy in memory. A module for each family says what differs in it.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from puna.engine.ollama_gguf import gemma3, gptoss, llava, mistral3, qwen3vl, qwen25vl
+from puna.engine.ollama_gguf.edit import Edit, without
+from puna.engine.ollama_gguf.sight import INSIDE
+from puna.engine.ollama_gguf.writing import write_edited
+from puna.gguf import GGUFFile
+from puna.types import LoadFailed
+
+
+def _without_sight(file: GGUFFile) -> Edit | None:
+    tensors = without(file, *INSIDE)
+    return Edit(tensors) if len(tensors) < len(file.tensors) else None
+
+
+_TEXT: dict[str, Callable[[GGUFFile], Edit | None]] = {
+    "gemma3": gemma3.text,
+    "gptoss": gptoss.text,
+    "llama4": _without_sight,
+    "mistral3": mistral3.text,
+    "qwen25vl": qwen25vl.text,
+    "qwen3vl": qwen3vl.text,
+    "qwen3vlmoe": qwen3vl.text,
+}
+_INSIDE: dict[str, Callable[[GGUFFile], Edit | None]] = {"gemma3": gemma3.sight, "qwen25vl": qwen25vl.sight}
+_SIGHT = _INSIDE | {"clip": llava.sight}
+
+SEEING = tuple(_INSIDE)
+"""Architectures whose projector is read where it lies inside their file."""
+
+
+@contextmanager
+def language_model(path: str) -> Iterator[str]:
+    """The path of the file's language model as libllama reads it, good in the block.
+
+    Raises OSError, LoadFailed.
+    """
+    with GGUFFile(Path(path)) as file, _written(file, path, text(file)) as readable:
+        yield readable
+
+
+@contextmanager
+def projector(path: str) -> Iterator[str]:
+    """The path of the file's projector as libmtmd reads it, good in the block.
+
+    Raises OSError, LoadFailed.
+    """
+    with GGUFFile(Path(path)) as file, _written(file, path, sight(file)) as readable:
+        yield readable
+
+
+def text(file: GGUFFile) -> Edit | None:
+    """What has to change for libllama; None when nothing has. Raises LoadFailed when nobody knows what."""
+    architecture = file.metadata.get("general.architecture")
+    if isinstance(architecture, str) and architecture in _TEXT:
+        return _TEXT[architecture](file)
+    # A projector's own file has nothing else.
+    if "token_embd.weight" in file.tensors and _without_sight(file):
+        raise LoadFailed(
+            f'unable to load model: this "{architecture}" keeps its projector inside, '
+            "which is not supported; take a GGUF file that was made for llama.cpp"
+        )
+    return None
+
+
+def sight(file: GGUFFile) -> Edit | None:
+    """What has to change for libmtmd; None when nothing has, or nobody knows what."""
+    architecture = file.metadata.get("general.architecture")
+    return _SIGHT[architecture](file) if isinstance(architecture, str) and architecture in _SIGHT else None
+
+
+@contextmanager
+def _written(file: GGUFFile, path: str, edit: Edit | None) -> Iterator[str]:
+    if edit is None:
+        yield path
+    elif hasattr(os, "memfd_create"):
+        with os.fdopen(os.memfd_create("puna"), "wb") as out:
+            write_edited(file, edit, out)
+            out.flush()
+            yield f"/proc/self/fd/{out.fileno()}"
+    else:
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "model.gguf"), "xb") as out:
+                write_edited(file, edit, out)
+            yield out.name

@@ -1,0 +1,64 @@
+"""How a GGUF file has to be changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from puna.gguf import GGUFFile
+
+_MOST = (1 << 32) - 1
+
+
+@dataclass
+class Edit:
+    """A file that is made of another one."""
+
+    tensors: Mapping[str, str]
+    """Names in the other file by the new ones, in the order in which they are written."""
+    values: dict[str, bytes] = field(default_factory=dict)
+    """Encoded metadata values that are new or other than they were."""
+    inherits: bool = True
+    """It has all metadata of the other file."""
+    vocabulary: int | None = None
+    """How many of the tokens stay."""
+    widened: frozenset[str] = frozenset()
+    """Tensors, by their new names, that become F32."""
+
+
+def without(file: GGUFFile, *prefixes: str) -> dict[str, str]:
+    """The tensors whose names begin with none of `prefixes`, named as they are."""
+    return {name: name for name in file.tensors if not name.startswith(prefixes)}
+
+
+def copied(file: GGUFFile, keys: Mapping[str, str]) -> dict[str, bytes]:
+    """The values of the file by new keys, given with the old ones; missing ones are left out."""
+    found = {new: file.value(old) for new, old in keys.items()}
+    return {new: value for new, value in found.items() if value is not None}
+
+
+def renamed(file: GGUFFile, old: str, new: str) -> dict[str, bytes]:
+    """All values under keys that begin with `old`, under those that begin with `new`."""
+    keys = {new + key.removeprefix(old): key for key in file.metadata.values if key.startswith(old)}
+    return copied(file, keys)
+
+
+def number(file: GGUFFile, key: str, default: int = 0) -> int:
+    """A number from 0 to 2³² - 1; `default` when it is missing or something else."""
+    value = file.metadata.get(key)
+    return value if isinstance(value, int) and 0 <= value <= _MOST else default
+
+
+def numbers(file: GGUFFile, key: str) -> list[int]:
+    """A list of numbers from 0 to 2³¹ - 1; empty when it is missing or something else."""
+    value = file.metadata.get(key)
+    if not isinstance(value, list):
+        return []
+    return value if all(isinstance(item, int) and 0 <= item <= _MOST >> 1 for item in value) else []
+
+
+def columns_rows(file: GGUFFile, tensor: str) -> tuple[int, int]:
+    """The sizes of a matrix; zeros when it is missing."""
+    found = file.tensors.get(tensor)
+    columns, rows = (*found.shape, 1, 1)[:2] if found else (0, 0)
+    return min(columns, _MOST), min(rows, _MOST)

@@ -1,0 +1,15 @@
+"""LLaVA's projector from before projectors had kinds (file: Ollama llama/compat)."""
+
+from __future__ import annotations
+
+from puna.engine.ollama_gguf.edit import Edit, without
+from puna.gguf import GGUFFile, string
+
+
+def sight(file: GGUFFile) -> Edit | None:
+    kinds = ("clip.projector_type", "clip.vision.projector_type")
+    if not file.metadata.get("clip.has_vision_encoder") or any(
+        file.metadata.get(key) is not None for key in kinds
+    ):
+        return None
+    return Edit(without(file), {"clip.projector_type": string("mlp")})

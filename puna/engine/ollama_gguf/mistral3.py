@@ -1,0 +1,25 @@
+"""The language model of a Mistral 3 (file: Ollama llama/compat, handle_mistral3)."""
+
+from __future__ import annotations
+
+from puna.engine.ollama_gguf.edit import Edit, copied, without
+from puna.engine.ollama_gguf.sight import INSIDE
+from puna.gguf import GGUFFile, string
+
+_KEYS = {
+    "mistral3.rope.scaling.yarn_beta_fast": "mistral3.rope.scaling.beta_fast",
+    "mistral3.rope.scaling.yarn_beta_slow": "mistral3.rope.scaling.beta_slow",
+    "mistral3.rope.scaling.yarn_log_multiplier": "mistral3.rope.scaling.mscale_all_dim",
+    "mistral3.attention.temperature_scale": "mistral3.rope.scaling_beta",
+}
+_PRE = "tokenizer.ggml.pre"
+
+
+def text(file: GGUFFile) -> Edit | None:
+    tensors = without(file, *INSIDE)
+    values = copied(file, _KEYS)
+    if not values and len(tensors) == len(file.tensors):
+        return None
+    if file.metadata.get(_PRE) in (None, "", "default"):
+        values[_PRE] = string("tekken")
+    return Edit(tensors, values)

@@ -1,0 +1,52 @@
+"""Qwen 2.5 VL under Ollama's name for it (file: Ollama llama/compat, handle_qwen25vl and …_clip)."""
+
+from __future__ import annotations
+
+from puna.engine.ollama_gguf.edit import Edit, columns_rows, copied, number, numbers, renamed, without
+from puna.engine.ollama_gguf.sight import CLIP, INSIDE, sizes
+from puna.gguf import GGUFFile, f32, flag, i32, string, u32
+
+_NAMES = {
+    "v.merger.ln_q.weight": "v.post_ln.weight",
+    "v.merger.mlp.0.weight": "mm.0.weight",
+    "v.merger.mlp.0.bias": "mm.0.bias",
+    "v.merger.mlp.2.weight": "mm.2.weight",
+    "v.merger.mlp.2.bias": "mm.2.bias",
+    "v.patch_embd_0.weight": "v.patch_embd.weight",
+    "v.patch_embd_1.weight": "v.patch_embd.weight.1",
+}
+_WIDENED = frozenset({"v.patch_embd.weight", "v.patch_embd.weight.1"})
+_MEAN = f32((0.48145466, 0.4578275, 0.40821073))
+_STD = f32((0.26862954, 0.26130258, 0.27577711))
+
+
+def text(file: GGUFFile) -> Edit:
+    values = renamed(file, "qwen25vl.", "qwen2vl.") | {"general.architecture": string("qwen2vl")}
+    sections = numbers(file, "qwen25vl.rope.mrope_section")
+    if len(sections) >= 3:
+        values["qwen2vl.rope.dimension_sections"] = i32([*sections[:3], 0])
+    return Edit(without(file, *INSIDE), values)
+
+
+def sight(file: GGUFFile) -> Edit:
+    values = CLIP | sizes(file, "qwen25vl")
+    values |= copied(
+        file,
+        {
+            f"clip.vision.{size}": f"qwen25vl.vision.{size}"
+            for size in ("num_channels", "spatial_merge_size", "window_size")
+        },
+    )
+    if inner := columns_rows(file, "v.blk.0.ffn_up.weight")[1]:
+        values.setdefault("clip.vision.feed_forward_length", u32(inner))
+    first = next(iter(numbers(file, "qwen25vl.vision.fullatt_block_indexes")), 7)
+    values |= {
+        "clip.projector_type": string("qwen2.5vl_merger"),
+        "clip.use_silu": flag(True),
+        "clip.vision.n_wa_pattern": u32(first + 1),
+        "clip.vision.image_size": u32(number(file, "qwen25vl.vision.image_size", 560)),
+        "clip.vision.image_mean": _MEAN,
+        "clip.vision.image_std": _STD,
+    }
+    tensors = {_NAMES.get(old, old): old for old in file.tensors if old.startswith(INSIDE)}
+    return Edit(tensors, values, inherits=False, widened=_WIDENED)

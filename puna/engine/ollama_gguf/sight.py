@@ -1,0 +1,24 @@
+"""What projectors inside a model's file have in common."""
+
+from __future__ import annotations
+
+from puna.engine.ollama_gguf.edit import copied
+from puna.gguf import GGUFFile, flag, string
+
+INSIDE = ("v.", "mm.")
+"""What the names of a projector's tensors begin with."""
+
+CLIP: dict[str, bytes] = {
+    "general.architecture": string("clip"),
+    "general.type": string("mmproj"),
+    "clip.has_vision_encoder": flag(True),
+}
+
+_SIZES = ("block_count", "embedding_length", "feed_forward_length", "image_size", "patch_size")
+_SIZES += ("attention.head_count", "attention.layer_norm_epsilon")
+
+
+def sizes(file: GGUFFile, architecture: str) -> dict[str, bytes]:
+    """How large the projector in a file of `architecture` is, by libmtmd's keys."""
+    values = copied(file, {f"clip.vision.{size}": f"{architecture}.vision.{size}" for size in _SIZES})
+    return values | copied(file, {"clip.vision.projection_dim": f"{architecture}.embedding_length"})

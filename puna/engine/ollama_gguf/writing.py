@@ -1,0 +1,52 @@
+"""A GGUF file written as an `Edit` of another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from math import prod
+from typing import BinaryIO
+
+import numpy as np
+
+from puna.engine.ollama_gguf.edit import Edit
+from puna.gguf import TYPE_NUMBERS, GGUFFile, StoredTensor, TensorInfo, shortened, write
+from puna.types import LoadFailed
+
+_PIECE = 8 << 20
+_F32 = 0  # ggml_type
+_VOCABULARY = ("scores", "token_type", "tokens")
+
+
+def write_edited(file: GGUFFile, edit: Edit, out: BinaryIO) -> None:
+    """Raises OSError, and LoadFailed for a tensor whose type nobody knows the size of."""
+    values = (file.values() if edit.inherits else {}) | edit.values
+    values.pop("general.alignment", None)  # what is written has the default
+    if edit.vocabulary is not None:
+        for key in (f"tokenizer.ggml.{name}" for name in _VOCABULARY):
+            if key in values:
+                values[key] = shortened(values[key], edit.vocabulary)
+    write(out, values, [_stored(file, name, old, edit) for name, old in edit.tensors.items()])
+
+
+def _stored(file: GGUFFile, name: str, old: str, edit: Edit) -> StoredTensor:
+    tensor = file.tensors[old]
+    if tensor.type_name not in TYPE_NUMBERS:
+        raise LoadFailed(f"unable to load model: tensor {old} has an unknown type")
+    as_f32 = _AS_F32.get(tensor.type_name) if name in edit.widened else None
+    if as_f32 is None:
+        data = partial(file.data, tensor, _PIECE)
+        return StoredTensor(name, tensor.shape, TYPE_NUMBERS[tensor.type_name], tensor.size, data)
+    return StoredTensor(
+        name, tensor.shape, _F32, prod(tensor.shape) * 4, partial(_widened, file, tensor, as_f32)
+    )
+
+
+def _widened(file: GGUFFile, tensor: TensorInfo, as_f32: Callable[[bytes], bytes]) -> Iterator[bytes]:
+    return map(as_f32, file.data(tensor, _PIECE))
+
+
+_AS_F32: dict[str, Callable[[bytes], bytes]] = {
+    "F16": lambda data: np.frombuffer(data, "<f2").astype("<f4").tobytes(),
+    "BF16": lambda data: (np.frombuffer(data, "<u2").astype("<u4") << 16).tobytes(),
+}

@@ -1,0 +1,32 @@
+"""GGUF files (ggml/docs/gguf.md): their headers read, trusting nothing in them, and files written anew.
+
+`read_metadata` gives what a file says of itself; a `GGUFFile` is a file that another one is made of, `write`
+makes that. Nothing here knows what a model is for.
+"""
+
+from puna.gguf.file import GGUFFile
+from puna.gguf.metadata import Entry, Metadata, Skipped, TensorInfo
+from puna.gguf.reader import cached_metadata, read_metadata
+from puna.gguf.types import FILE_TYPES, TENSOR_TYPES, TYPE_NUMBERS
+from puna.gguf.writer import StoredTensor, f32, flag, i32, shortened, string, u32, write
+
+__all__ = [
+    "FILE_TYPES",
+    "TENSOR_TYPES",
+    "TYPE_NUMBERS",
+    "Entry",
+    "GGUFFile",
+    "Metadata",
+    "Skipped",
+    "StoredTensor",
+    "TensorInfo",
+    "cached_metadata",
+    "f32",
+    "flag",
+    "i32",
+    "read_metadata",
+    "shortened",
+    "string",
+    "u32",
+    "write",
+]

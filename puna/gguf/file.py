@@ -1,0 +1,49 @@
+"""A GGUF file that another one is made of: its metadata are the bytes they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from puna.gguf.metadata import Metadata, TensorInfo
+from puna.gguf.reader import read_metadata
+
+_PIECE = 1 << 20
+
+
+class GGUFFile:
+    """The file at `path`, open in a `with`. Raises LoadFailed when its header is damaged, OSError."""
+
+    def __init__(self, path: Path) -> None:
+        self.metadata: Metadata = read_metadata(path)
+        self.tensors: dict[str, TensorInfo] = {tensor.name: tensor for tensor in self.metadata.tensors}
+        self._file = path.open("rb")
+
+    def __enter__(self) -> GGUFFile:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def values(self) -> dict[str, bytes]:
+        """All metadata values, encoded."""
+        found = ((key, self.value(key)) for key in self.metadata.entries)
+        return {key: value for key, value in found if value is not None}
+
+    def value(self, key: str) -> bytes | None:
+        """A metadata value, encoded: its type, then the value. None when there is none."""
+        entry = self.metadata.entries.get(key)
+        return None if entry is None else self._bytes(entry.start, entry.end - entry.start)
+
+    def data(self, tensor: TensorInfo, piece: int = _PIECE) -> Iterator[bytes]:
+        """The tensor's data, `piece` bytes at a time. Raises OSError when the file became shorter."""
+        start = self.metadata.data_start + tensor.offset
+        for at in range(0, tensor.size, piece):
+            yield self._bytes(start + at, min(piece, tensor.size - at))
+
+    def _bytes(self, at: int, count: int) -> bytes:
+        self._file.seek(at)
+        found = self._file.read(count)
+        if len(found) < count:
+            raise OSError("the file became shorter")
+        return found
