@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any, NamedTuple
 
+from puna.chat.parsing.typed import pointed
 from puna.types import BadRequest
 
 from .keywords import TYPES, Schema
@@ -215,17 +216,6 @@ def resolved(schema: Any, root: Schema) -> Any:
             break
         schema = target
     return schema
-
-
-def pointed(root: Schema, reference: str) -> Any:
-    """What a reference within the document points to, or None."""
-    if reference != "#" and not reference.startswith("#/"):
-        return None
-    target: Any = root
-    for step in reference[2:].split("/") if len(reference) > 1 else ():
-        step = step.replace("~1", "/").replace("~0", "~")
-        target = target.get(step) if isinstance(target, dict) else None
-    return target
 
 
 def _leads_somewhere(root: Schema, reference: str) -> bool:

@@ -12,11 +12,11 @@ from puna.chat.parsing.typed import parameters, typed
 from .enclosed import Enclosed, writes
 from .objects import by_schema
 from .order import turns_of
+from .patterns import whole
 from .rules import Rules, in_json, literal, literals
 from .schemas import Function, Schema, closed, resolved, standing_alone
 from .structured import Style, Values
 
-_ANCHORED = re.compile(r"(\^?)((?:[^\\^$]|\\.|\[\^)*?)(\$?)", re.DOTALL)
 _COMBINED = re.compile(r'"(patternProperties|prefixItems|minProperties|maxProperties)":')
 _MISTAKEN = {
     "boolean": r"/\s*([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])\s*/",
@@ -202,21 +202,8 @@ def conditions(schema: Schema) -> list[str]:
         found.append(f"/(?s:.){{{least},{most}}}/")
     elif least:
         found.append(f"/(?s:.){{{least},}}/")
-    if isinstance(pattern := schema.get("pattern"), str) and (regex := _anchored(pattern)):
-        found.append(regex)
+    if isinstance(pattern := schema.get("pattern"), str):
+        found += ["/(?:%s)/" % one.replace("/", r"\/") for one in whole(pattern)]
+    for part in schema.get("allOf") or ():
+        found += conditions(part) if isinstance(part, dict) else []
     return found
-
-
-def _anchored(pattern: str) -> str:
-    """A pattern that may be found anywhere as one that the whole text matches; "" if that cannot be said."""
-    found = _ANCHORED.fullmatch(pattern)
-    if not found or re.search(r"\(\?(?!:)", pattern):
-        return ""
-    if (found[1] or found[3]) and re.search(r"\|(?![^(]*\))", pattern):
-        return ""
-    try:
-        re.compile(pattern)
-    except re.error:
-        return ""
-    body = re.sub(r"(?<!\\)/", r"\/", found[2]).replace("\n", r"\n")
-    return f"/{'' if found[1] else '(?s:.*)'}({body}){'' if found[3] else '(?s:.*)'}/"

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote
 
 from .values import json_value
 
@@ -130,7 +131,7 @@ def _named(schema: dict[str, Any]) -> list[Any] | None:
 def _all_of(schema: dict[str, Any], root: dict[str, Any]) -> list[Any]:
     """What holds beside a schema's own keywords."""
     parts = list(said) if isinstance(said := schema.get("allOf"), list) else []
-    if isinstance(reference := schema.get("$ref"), str) and (target := _pointed(root, reference)) is not None:
+    if isinstance(reference := schema.get("$ref"), str) and (target := pointed(root, reference)) is not None:
         parts.append(target)
     return parts
 
@@ -141,18 +142,28 @@ def _any_of(schema: dict[str, Any]) -> list[list[Any]]:
     return [*found, [schema[key] for key in _CONDITIONS if key in schema]]
 
 
-def _pointed(root: dict[str, Any], reference: str) -> Any:
-    """What a reference within the document points to, or None."""
-    if reference != "#" and not reference.startswith("#/"):
-        return None
-    target: Any = root
-    for step in reference[2:].split("/") if len(reference) > 1 else ():
+def pointed(root: Any, reference: str) -> Any:
+    """What a reference within the document leads to, or None: by a pointer, an anchor or an id."""
+    uri, _, fragment = reference.partition("#")
+    fragment = unquote(fragment)
+    target = _called(root, "$id", uri) if uri else root
+    if fragment and not fragment.startswith("/"):
+        return _called(target, "$anchor", fragment)
+    for step in fragment.split("/")[1:]:
         step = step.replace("~1", "/").replace("~0", "~")
         if isinstance(target, list) and step.isdecimal() and int(step) < len(target):
             target = target[int(step)]
         else:
             target = target.get(step) if isinstance(target, dict) else None
     return target
+
+
+def _called(schema: Any, key: str, name: str) -> Any:
+    """The part of a schema whose `key` is `name`, or None."""
+    parts = schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ()
+    if isinstance(schema, dict) and schema.get(key) == name:
+        return schema
+    return next((found for part in parts if (found := _called(part, key, name)) is not None), None)
 
 
 def _mapping(schema: dict[str, Any], key: str) -> dict[str, Any]:

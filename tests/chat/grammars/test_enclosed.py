@@ -13,6 +13,7 @@ from tests.chat.parsing.reading import called, parsed
 
 from .asked import held
 from .offered import tool
+from .test_patterns import WRITTEN
 from .walking import admitted
 
 Write = Callable[[list[Call]], str]
@@ -64,6 +65,25 @@ def test_the_tag_behind_a_value_may_be_missing(family: str):
 
 
 @each_family
+@pytest.mark.parametrize("pattern", [*WRITTEN, r"^\/[a-z/]+$|^$"])
+def test_values_are_held_to_patterns(family: str, pattern: str):
+    given = tool("f", {"s": {"type": "string", "pattern": pattern}}, "s")
+    fitting, others = WRITTEN.get(pattern, (["/a/b", ""], ["a/b", "/"]))
+    # A line break around a value may be layout, so none is admitted there where a value is held to anything.
+    assert all(holds(family, given, {"s": text}) for text in fitting if text.strip("\n") == text)
+    assert not any(holds(family, given, {"s": text}) for text in others)
+
+
+@each_family
+def test_all_that_is_said_of_a_text_holds(family: str):
+    parts = [{"type": "string", "minLength": 2}, {"pattern": "a"}, {"pattern": r"^(?=.*\p{Lu})", "maxLength": 4}]
+    given = tool("f", {"s": {"allOf": parts}}, "s")
+    assert holds(family, given, {"s": "aÉ"})
+    for text in ("a", "aé", "bÉ", "aaaaÉ"):
+        assert not holds(family, given, {"s": text}), text
+
+
+@each_family
 def test_arguments_of_which_there_are_several_kinds(family: str):
     one = {"type": "object", "properties": {"n": {"$ref": "#/$defs/n"}}, "required": ["n"]}
     other = {"type": "object", "properties": {"s": {"type": "string"}}, "required": ["s"]}
@@ -74,6 +94,15 @@ def test_arguments_of_which_there_are_several_kinds(family: str):
     assert not holds(family, given, {"n": "four"})
     assert not holds(family, given, {"n": 2})
     assert not holds(family, given, {})
+
+
+@each_family
+@pytest.mark.parametrize("reference", ["#/$defs/Only%3Cint%3E", "#whole", "Whole"])
+def test_references_of_every_kind(family: str, reference: str):
+    whole = {"$id": "Whole", "$anchor": "whole", "type": "integer"}
+    given = tool("f", {"n": {"$ref": reference}}, "n", **{"$defs": {"Only<int>": whole}})
+    assert holds(family, given, {"n": 4})
+    assert not holds(family, given, {"n": "four"})
 
 
 @each_family

@@ -44,6 +44,11 @@ def tool(schema: Any, **root: Any) -> Tools:
         ({"allOf": [{"$ref": "#/$defs/n"}], "description": "How many."}, "4", 4),
         ({"allOf": [{"type": ["integer", "string"]}, {"type": ["string", "null"]}]}, "4", "4"),
         ({"$ref": "#/$defs/a~1b"}, "[4]", [4]),
+        ({"$ref": "#/$defs/Map%3Cint%3E"}, '{"a": 4}', {"a": 4}),
+        ({"$ref": "#/$defs/Map%3Cint%3E/additionalProperties"}, "4", 4),
+        ({"$ref": "#text"}, "4", "4"),
+        ({"$ref": "Text"}, "4", "4"),
+        ({"$ref": "#nowhere"}, "4", 4),
         ({"oneOf": [{"$ref": "#/$defs/n"}, {"type": "string"}]}, "4", 4),
         ({"anyOf": [{"type": "string"}, {"type": "string", "maxLength": 3}]}, "4", "4"),
         ({"anyOf": [{"type": "integer"}, {}]}, '{"a": 1}', {"a": 1}),
@@ -62,7 +67,13 @@ def tool(schema: Any, **root: Any) -> Tools:
     ],
 )
 def test_text_is_given_the_schemas_type(schema: Any, text: str, value: Any):
-    definitions = {"n": {"type": "integer"}, "self": {"$ref": "#/$defs/self"}, "a/b": {"type": "array"}}
+    definitions = {
+        "n": {"type": "integer"},
+        "self": {"$ref": "#/$defs/self"},
+        "a/b": {"type": "array"},
+        "Map<int>": {"type": "object", "additionalProperties": {"type": "integer"}},
+        "t": {"$anchor": "text", "$id": "Text", "type": "string"},
+    }
     found = tool(schema, **{"$defs": definitions}).typed("f", "p", text)
     assert (found, type(found)) == (value, type(value))
 
