@@ -203,7 +203,7 @@ def conditions(schema: Schema) -> list[str]:
     elif least:
         found.append(f"/(?s:.){{{least},}}/")
     if isinstance(pattern := schema.get("pattern"), str):
-        found += ["/(?:%s)/" % one.replace("/", r"\/") for one in whole(pattern)]
+        found += [f"/(?:{slashed})/" for slashed in (one.replace("/", r"\/") for one in whole(pattern))]
     for part in schema.get("allOf") or ():
         found += conditions(part) if isinstance(part, dict) else []
     return found
