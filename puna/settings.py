@@ -76,6 +76,10 @@ class Settings:
     no_prune: bool = False
     no_history: bool = False
     """The interactive prompt keeps no history file."""
+    cache: int = 8 << 30
+    """PUNA_CACHE: bytes of prompts and answers that are kept on disk, evaluated; 0 keeps none."""
+    cache_dir: Path | None = None
+    """PUNA_CACHE_DIR: where they are kept; None: beside the models."""
     memory: int = 0
     """PUNA_MEMORY: bytes that models may take together; 0 means what the machine has free."""
     no_cloud: bool = False
@@ -132,6 +136,11 @@ class Settings:
         host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{self.path}"
 
+    @property
+    def cache_folder(self) -> Path:
+        """Where evaluated prompts and answers are kept on disk."""
+        return self.cache_dir or self.models.parent / "puna-cache"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Settings from the environment; a value that cannot be read counts as unset, as in Ollama."""
@@ -162,6 +171,8 @@ class Settings:
             transfer_streams=_count(get("OLLAMA_MAX_TRANSFER_STREAMS"), cls.transfer_streams),
             editor=get("OLLAMA_EDITOR"),
             search_url=get("PUNA_SEARCH_URL"),
+            cache=_count(get("PUNA_CACHE"), cls.cache),
+            cache_dir=_path(get("PUNA_CACHE_DIR")),
             memory=_count(get("PUNA_MEMORY"), cls.memory),
             fetch_private=_truth(get("PUNA_FETCH_PRIVATE")),
             spread=_truth(get("OLLAMA_SCHED_SPREAD")),

@@ -234,6 +234,10 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     """KV cells shared by all sequences, ≥ num_ctx."""
     cache: int = 0
     """Bytes that the KV of finished sequences may take outside the pool."""
+    disk: str = ""
+    """Folder in which it outlives the engine; empty: it does not."""
+    disk_limit: int = 0
+    """Bytes that the folder may take, all models together."""
     parallel: int
     """Most sequences decoded at once."""
     embedding: bool = False

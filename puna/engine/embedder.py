@@ -79,9 +79,12 @@ class Embedder:
     def busy(self) -> bool:
         return bool(self._waiting)
 
-    def rest(self) -> bool:
+    def rest(self, *, long: bool = False) -> bool:
         """There is nothing to prepare for later requests."""
         return False
+
+    def close(self) -> None:
+        """There is nothing to keep."""
 
     def submit(self, request: EmbedRequest) -> None:
         if not request.texts:

@@ -41,14 +41,15 @@ class BatchLoop:
         cache: int,
         emit: Callable[[Event], None],
         gallery: Gallery | None = None,
+        disk: memory.Disk | None = None,
     ) -> None:
         """`cache`: bytes of finished sequences that may be kept outside the pool.
 
-        `gallery`: what pictures are seen with, if the model sees.
+        `gallery`: what pictures are seen with, if the model sees. `disk`: where they outlive it.
         """
         self._model = model
         self._context = context
-        self._cache = PrefixCache(slots=slots, memory=memory.of(model, context), limit=cache)
+        self._cache = PrefixCache(slots=slots, memory=memory.of(model, context), limit=cache, disk=disk)
         self._parallel = parallel
         self._emit = emit
         self._gallery = gallery
@@ -94,9 +95,16 @@ class BatchLoop:
         if looked or rows:
             self._idle = False
 
-    def rest(self) -> bool:
-        """Do what helps later requests while there are none; False when nothing is left to do."""
-        return self._cache.save_one()
+    def rest(self, *, long: bool = False) -> bool:
+        """Do what helps later requests while there are none; False when nothing is left to do.
+
+        What takes the machine's time from others waits for a `long` rest.
+        """
+        return self._cache.save_one() or (long and self._cache.store_one())
+
+    def close(self) -> None:
+        """Nobody is left to answer: keep what was evaluated for the next engine."""
+        self._cache.close()
 
     def _admit(self) -> None:
         """Start waiting requests in order; one that waits for a prefix lets others pass, one that

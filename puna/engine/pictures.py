@@ -29,7 +29,6 @@ Key = tuple[bytes, int, int]
 """A picture's digest, which of its parts, and the part's rows."""
 
 _MOST_IDS = 2**31
-_MOST_NAMED = 1 << 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -122,8 +121,7 @@ class Gallery:
         """Least recently used first."""
         self._size = 0
         self._failures: dict[bytes, str] = {}
-        self._first_id = self._next_id = n_vocab
-        self._ids: dict[Key, int] = {}
+        self._first_id = n_vocab
         self.encoding = False
         self._orders: SimpleQueue[tuple[Medium, bytes]] = SimpleQueue()
         Thread(target=self._work, daemon=True).start()
@@ -135,7 +133,7 @@ class Gallery:
     def place(self, prompt: str, media: Sequence[Medium]) -> tuple[list[int], Layout]:
         """The prompt's tokens, with a number of its own for each row of each picture, and where those are.
 
-        The same picture has the same numbers each time, all beyond the vocabulary, so that what compares
+        A picture has the same numbers in every engine, all beyond the vocabulary, so that what compares
         tokens compares pictures too. Raises BadRequest when markers and media do not fit.
         """
         digests = [_digest(medium) for medium in media]
@@ -147,24 +145,17 @@ class Gallery:
                 continue
             key = (digests[part.medium], part.part, part.rows)
             pictures.append(Picture(len(tokens), key, part))
-            first = self._id(key)
-            tokens += range(first, first + part.rows)
+            tokens += self._ids(key)
         return tokens, Layout(pictures)
 
-    def _id(self, key: Key) -> int:
-        """The number of a part's first row."""
-        known = self._ids.get(key)
-        if known is not None:
-            return known
-        rows = key[2]
-        if self._next_id + rows > _MOST_IDS:
-            self._ids.clear()
-            self._next_id = self._first_id
-        if len(self._ids) >= _MOST_NAMED:
-            del self._ids[next(iter(self._ids))]
-        first = self._ids[key] = self._next_id
-        self._next_id += rows
-        return first
+    def _ids(self, key: Key) -> list[int]:
+        """A number for each row of a part, drawn from what it shows."""
+        digest, part, rows = key
+        data = hashlib.shake_128(b"%b %d %d" % (digest, part, rows)).digest(8 * rows)
+        ids = np.frombuffer(data, np.uint64) % np.uint64(_MOST_IDS - self._first_id) + np.uint64(
+            self._first_id
+        )
+        return ids.tolist()
 
     def vectors(self, picture: Picture) -> NDArray[np.float32] | None:
         """The rows of a picture; None if they are not known. Raises PunaError when the encoder failed."""

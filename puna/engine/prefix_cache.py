@@ -1,22 +1,25 @@
 """Which sequences' tokens are in memory, and what of them a new prompt can share.
 
 A sequence is running (in a slot of the pool), or retained after its end: still in its slot, saved outside
-the pool, or both. Cells that nobody decodes slow the others down, because attention looks at every cell's
-mask, so retained sequences leave the pool as soon as another request needs it; a saved one comes back by a
-memory copy, hundreds of times faster than evaluating it again.
+the pool, in a file, or in several of these. Cells that nobody decodes slow the others down, because attention
+looks at every cell's mask, so retained sequences leave the pool as soon as another request needs it; a saved
+one comes back by a memory copy, hundreds of times faster than evaluating it again. Those that have no room in
+memory go on in their files, which the next engine of the model finds.
 """
 
 from __future__ import annotations
 
 import itertools
+from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.memory import NO_SLOT, Held, Memory, Snapshot
+from puna.engine.memory import NO_SLOT, Contents, Disk, Held, Memory, Snapshot, owner_digest
 from puna.engine.prefix_tree import PrefixTree
 from puna.engine.sequence import Sequence
 
@@ -35,17 +38,20 @@ _REMEMBERED_LOGITS = 8
 """Retained sequences that keep their prompt's last logits: a repeat of the prompt then needs no evaluation
 and draws from the same numbers, so that a seed gives the same text again."""
 
+_READING = 32
+"""Reading a file of so many tokens takes at most as long as evaluating one."""
+
 
 @dataclass(eq=False)
 class Retained:
     """A finished sequence that may serve later prompts."""
 
     key: int
-    tokens: list[int]
     prompt_tokens: int
     prompt_logits: NDArray[np.float32] | None
     held: Held
     owner: str
+    """A digest of the job's."""
 
 
 @dataclass(frozen=True)
@@ -64,9 +70,10 @@ class Prefix:
 class PrefixCache:
     """Owns the context's memory: every change to what a slot holds goes through here."""
 
-    def __init__(self, *, slots: int, memory: Memory, limit: int) -> None:
-        """`limit`: bytes that saved sequences and snapshots may take together."""
+    def __init__(self, *, slots: int, memory: Memory, limit: int, disk: Disk | None = None) -> None:
+        """`limit`: bytes that saved sequences and snapshots may take together, `disk`: what outlives them."""
         self._memory = memory
+        self._disk = disk
         self._free = list(range(slots - 1, -1, -1))
         self._tree = PrefixTree()
         self._limit = limit
@@ -74,6 +81,12 @@ class PrefixCache:
         self.running: dict[int, Sequence] = {}
         self._retained: OrderedDict[int, Retained] = OrderedDict()
         """Least recently used first."""
+        for file, header in disk.found() if disk else ():
+            held = Held(length=len(header.tokens) // 4, file=file)
+            held.leave_memory()
+            kept = Retained(next(self._keys), header.prompt_tokens, None, held, header.owner)
+            self._retained[kept.key] = kept
+            self._tree.insert(kept.key, array("i", header.tokens), kept.owner)
 
     # Finding
 
@@ -81,14 +94,15 @@ class PrefixCache:
         """The best prefix for a prompt; the last token, or the picture that ends it, is left to evaluate."""
         tokens = sequence.tokens
         longest = sequence.layout.whole(len(tokens) - 1)
-        holder, length, known, promised, promiser = None, 0, 0, 0, None
-        for depth, keys in self._tree.matches(tokens, sequence.job.owner):
+        holder, length, most, known, promised, promiser = None, 0, 0, 0, 0, None
+        for depth, keys in self._tree.matches(tokens, owner_digest(sequence.job.owner)):
             known = min(depth, longest)
             for key in keys:
                 one = self.running.get(key) or self._retained[key]
                 usable = self._usable(one, known)
-                if usable > length or (usable == length and usable and _handier(one, holder)):
-                    holder, length = one, usable
+                saves = usable if one.held.at_hand else usable - one.held.length // _READING
+                if saves > most or (saves == most and usable and _handier(one, holder)):
+                    holder, length, most = one, usable, saves
                 if isinstance(one, Sequence) and one.pending > 1 and known > max(promised, one.evaluated):
                     promised, promiser = known, one
         return Prefix(holder, length, known, max(promised, length), promiser)
@@ -96,7 +110,7 @@ class PrefixCache:
     def _usable(self, holder: Sequence | Retained, known: int) -> int:
         """How many of the `known` tokens that it has in common with a prompt a holder can give."""
         usable = self._memory.reach(holder.held, known)
-        if isinstance(holder, Retained) and usable < WORTH_SHARING and 2 * usable < len(holder.tokens):
+        if isinstance(holder, Retained) and usable < WORTH_SHARING and 2 * usable < holder.held.length:
             return 0
         return usable
 
@@ -107,17 +121,22 @@ class PrefixCache:
 
     def repeat_of(self, sequence: Sequence) -> Retained | None:
         """A finished sequence with exactly this prompt and its logits still known."""
-        tokens = sequence.tokens
-        for kept in reversed(self._retained.values()):
-            if (
-                kept.prompt_logits is not None
-                and kept.owner == sequence.job.owner
-                and kept.prompt_tokens == len(tokens)
-                and kept.tokens[: kept.prompt_tokens] == tokens
-                and self._memory.reach(kept.held, len(tokens)) == len(tokens)
+        length = len(sequence.tokens)
+        matches = self._tree.matches(sequence.tokens, owner_digest(sequence.job.owner))
+        depth, keys = max(matches, key=itemgetter(0), default=(0, set[int]()))
+        if depth < length:
+            return None
+        for kept in (self._retained[key] for key in sorted(keys, reverse=True) if key in self._retained):
+            if kept.prompt_tokens == length == self._memory.reach(kept.held, length) and (
+                kept.prompt_logits is not None or self._read_with_logits(kept)
             ):
                 return kept
         return None
+
+    def _read_with_logits(self, kept: Retained) -> bool:
+        """Whether a file that has to be read in any case had the logits."""
+        file = kept.held.file
+        return not kept.held.at_hand and file is not None and file.logits and self._recall(kept)
 
     # A sequence's way
 
@@ -126,14 +145,17 @@ class PrefixCache:
 
         Afterwards sequence.evaluated says how many it really holds: a saved sequence may not fit.
         """
+        while isinstance(prefix.holder, Retained) and not self._recall(prefix.holder):
+            prefix = self.find(sequence)
         holder, length = prefix.holder, prefix.length
         if isinstance(holder, Retained) and length >= WORTH_SHARING:
             self._retained.move_to_end(holder.key)
         self._retire(holder)
         held = sequence.held = Held()
+        consumed = None
         if isinstance(holder, Retained) and holder.held.slot != NO_SLOT and self._consumes(holder, length):
+            consumed = holder
             held.slot = holder.held.slot
-            self._forget(holder)
         else:
             if not self._free:
                 self._leave_pool(next(kept for kept in self._in_pool() if kept is not holder), holder)
@@ -143,16 +165,40 @@ class PrefixCache:
         if holder is not None and length and self._memory.branch(holder.held, held.slot, length, place):
             held.length = length
             held.snapshots = holder.held.snapshots_to(length)
+        if consumed is not None:
+            consumed.held.slot = NO_SLOT
+            consumed.held.leave_memory()
+            if not consumed.held.on_disk:
+                held.replaces = consumed.held.replaces
+                self._forget(consumed)
+        elif isinstance(holder, Retained) and holder.held.on_disk and self._taken() > self._limit:
+            holder.held.leave_memory()
         sequence.shared = 0 if own else held.length
         if self._memory.exact:
             self._foresee(sequence, prefix.known)
         sequence.key = next(self._keys)
         self.running[sequence.key] = sequence
-        self._tree.insert(sequence.key, sequence.tokens, sequence.job.owner)
+        self._tree.insert(sequence.key, sequence.tokens, owner_digest(sequence.job.owner))
+
+    def _recall(self, kept: Retained) -> bool:
+        """See to it that what a retained sequence holds is at hand; False if its file was no good."""
+        held = kept.held
+        if held.at_hand:
+            return True
+        contents = self._disk.read(held.file) if self._disk and held.file else None
+        if contents is None:
+            if held.slot != NO_SLOT:
+                self._release(held)
+            self._forget(kept)
+            return False
+        self._make_space(contents.nbytes, kept)
+        held.saved, held.snapshots = contents.saved, contents.snapshots
+        kept.prompt_logits = contents.logits
+        return True
 
     def _consumes(self, holder: Retained, length: int) -> bool:
         """Whether nothing of worth stays behind when `holder` is cut to `length`: only an earlier answer."""
-        return length >= min(len(holder.tokens), holder.prompt_tokens - 1)
+        return length >= min(holder.held.length, holder.prompt_tokens - 1)
 
     def _foresee(self, sequence: Sequence, known: int) -> None:
         """Set the lengths at which later prompts are likely to part from this one.
@@ -190,32 +236,44 @@ class PrefixCache:
         """A running sequence's tokens have changed after the first `keep`: those are forgotten."""
         self._memory.cut(sequence.held, keep, sequence.layout.position)
         sequence.stops.clear()
-        self._tree.insert(sequence.key, sequence.tokens, sequence.job.owner)
+        self._tree.insert(sequence.key, sequence.tokens, owner_digest(sequence.job.owner))
 
     def end(self, sequence: Sequence) -> None:
         """Retain what a running sequence has evaluated."""
+        if not sequence.evaluated:
+            self.discard(sequence)
+            return
         del self.running[sequence.key]
         held, sequence.held = sequence.held, Held()
         tokens = sequence.tokens[: held.length]
         intact = len(tokens) >= sequence.prompt_tokens and not sequence.shifted
         logits = sequence.prompt_logits if intact else None
-        kept = Retained(sequence.key, tokens, sequence.prompt_tokens, logits, held, sequence.job.owner)
-        self._drop_covered(kept)
-        self._tree.insert(kept.key, tokens, kept.owner)
+        owner = owner_digest(sequence.job.owner)
+        kept = Retained(sequence.key, sequence.prompt_tokens, logits, held, owner)
+        self._tree.remove(kept.key)
+        self._drop_covered(kept, tokens)
+        self._tree.insert(kept.key, tokens, owner)
         self._retained[kept.key] = kept
         with_logits = [kept for kept in self._retained.values() if kept.prompt_logits is not None]
         for older in with_logits[:-_REMEMBERED_LOGITS]:
             older.prompt_logits = None
 
-    def _drop_covered(self, kept: Retained) -> None:
+    def _drop_covered(self, kept: Retained, tokens: list[int]) -> None:
         """Forget retained sequences that give nothing that `kept` does not: a chat's earlier turns."""
-        for other in list(self._retained.values()):
-            length = len(other.tokens)
-            if (
-                other.owner == kept.owner
-                and kept.tokens[:length] == other.tokens
-                and (self._memory.reach(kept.held, length) > length - WORTH_SHARING)
-            ):
+        covered = [
+            self._retained[key]
+            for depth, keys in self._tree.matches(tokens, kept.owner)
+            for key in keys
+            if key in self._retained and self._retained[key].held.length <= depth
+        ]
+        for other in covered:
+            length = other.held.length
+            if self._memory.reach(kept.held, length) > length - WORTH_SHARING:
+                kept.held.replaces += other.held.replaces
+                if other.held.on_disk and length == kept.held.length:
+                    kept.held.file = other.held.file
+                elif other.held.file is not None:
+                    kept.held.replaces.append(other.held.file)
                 if other.held.slot != NO_SLOT:
                     self._release(other.held)
                 self._forget(other)
@@ -225,12 +283,24 @@ class PrefixCache:
         del self.running[sequence.key]
         self._tree.remove(sequence.key)
         self._release(sequence.held)
+        sequence.held = Held()
 
     # Room
 
     def save_one(self) -> bool:
         """Save one retained sequence that is only in the pool, while nobody waits; False if there is none."""
-        return any(kept.held.saved is None and self._save(kept) for kept in self._in_pool())
+        return any(not kept.held.outside and self._save(kept) for kept in self._in_pool())
+
+    def store_one(self) -> bool:
+        """Begin to write one saved sequence to its file; False if there is none left."""
+        return any(self._store(kept) for kept in self._retained.values())
+
+    def close(self) -> None:
+        """Write all that is retained. Nothing may follow."""
+        if self._disk is not None:
+            while self.save_one() or self.store_one():
+                pass
+            self._disk.close()
 
     def make_room(self) -> bool:
         """Send the least recently used retained sequence out of the pool; False if there is none."""
@@ -243,27 +313,62 @@ class PrefixCache:
     def _retire(self, spare: Sequence | Retained | None) -> None:
         """Send retained sequences but `spare` out of the pool, as far as they can be kept outside."""
         for kept in list(self._in_pool()):
-            if kept is not spare and (kept.held.saved is not None or self._save(kept, spare)):
+            if kept is not spare and (kept.held.outside or self._save(kept, spare)):
                 self._release(kept.held)
 
     def _leave_pool(self, kept: Retained, spare: Sequence | Retained | None = None) -> None:
-        if kept.held.saved is None and not self._save(kept, spare):
+        if not (kept.held.outside or self._save(kept, spare)):
             self._forget(kept)
         self._release(kept.held)
 
     def _save(self, kept: Retained, spare: Sequence | Retained | None = None) -> bool:
-        """Copy a retained sequence out of the pool, dropping the oldest ones outside but `spare` for it."""
+        """Copy a retained sequence out of the pool, dropping the oldest ones outside but `spare` for it.
+
+        One that is too large for the room there goes to disk at once.
+        """
         size = self._memory.saved_size(kept.held)
-        if not self._make_space(size, kept, spare):
+        space = self._make_space(size, kept, spare)
+        if not (space or self._spills(kept, size)):
             return False
         self._memory.save(kept.held, size)
+        if not space:
+            self._leave_memory(kept)
         return True
+
+    def _store(self, kept: Retained) -> bool:
+        """Begin to write a saved sequence to its file; False if it has one, or is to have none."""
+        held = kept.held
+        if self._disk is None or held.saved is None or held.file or held.length < WORTH_SHARING:
+            return False
+        held.file = self._disk.store(
+            Contents(held.saved, held.snapshots, kept.prompt_logits),
+            owner=kept.owner,
+            tokens=self._tree.tokens(kept.key),
+            prompt_tokens=kept.prompt_tokens,
+            replaces=held.replaces,
+        )
+        held.replaces = []
+        return True
+
+    def _spills(self, kept: Retained, size: int) -> bool:
+        """Whether a sequence of `size` bytes can go on in its file alone."""
+        return self._disk is not None and kept.held.length >= WORTH_SHARING and self._disk.takes(size)
+
+    def _leave_memory(self, kept: Retained) -> None:
+        """Give up the copy in memory; what is then nowhere is forgotten."""
+        held = kept.held
+        if held.saved is not None and not held.file and self._spills(kept, held.saved.nbytes):
+            self._store(kept)
+        held.leave_memory()
+        if held.slot == NO_SLOT and not held.on_disk:
+            self._forget(kept)
 
     def _make_space(self, size: int, *spare: Sequence | Retained | None) -> bool:
         """Whether `size` more bytes may lie outside the pool; the oldest that do but `spare` go for it."""
         outside = [kept for kept in self._retained.values() if kept.held.saved is not None]
         going = [kept for kept in outside if kept not in spare]
-        staying = [kept.held for kept in self._retained.values() if kept not in going]
+        left = set(going)
+        staying = [kept.held for kept in self._retained.values() if kept not in left]
         staying += [sequence.held for sequence in self.running.values()]
         if _bytes(staying) + size > self._limit:
             return False
@@ -273,10 +378,12 @@ class PrefixCache:
         ):
             dropped += 1
         for kept in going[:dropped]:
-            kept.held.saved, kept.held.snapshots = None, []
-            if kept.held.slot == NO_SLOT:
-                self._forget(kept)
+            self._leave_memory(kept)
         return True
+
+    def _taken(self) -> int:
+        """Bytes outside the pool."""
+        return _bytes([one.held for one in (*self._retained.values(), *self.running.values())])
 
     def _in_pool(self) -> Iterator[Retained]:
         return (kept for kept in self._retained.values() if kept.held.slot != NO_SLOT)
@@ -309,11 +416,14 @@ def _least(snapshots: list[Snapshot]) -> int:
 
 
 def _handier(holder: Sequence | Retained, other: Sequence | Retained | None) -> bool:
-    """Of two with equal prefixes, a running one costs nothing and one in the pool no copy."""
+    """Of two with equal prefixes, a running one costs nothing, one in the pool no copy, one in memory no
+    reading."""
 
     def cost(one: Sequence | Retained | None) -> int:
         if isinstance(one, Sequence):
             return 0
-        return 3 if one is None else 2 if one.held.slot == NO_SLOT else 1
+        if one is None:
+            return 4
+        return 3 if not one.held.at_hand else 2 if one.held.slot == NO_SLOT else 1
 
     return cost(holder) < cost(other)

@@ -81,6 +81,10 @@ class PrefixTree:
         if not root.children:
             del self._roots[owner]
 
+    def tokens(self, sequence: int) -> bytes:
+        """The packed tokens that a sequence holds."""
+        return self._held[sequence][1]
+
     def matches(self, tokens: Sequence[int], owner: str = "") -> Iterator[tuple[int, set[int]]]:
         """(length, holders) for each depth at which `tokens` matches what is `owner`'s, shortest first.
 

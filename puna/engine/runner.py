@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from contextlib import suppress
 from functools import partial
 from typing import BinaryIO
 
@@ -22,6 +23,7 @@ import psutil
 from puna.engine import budget, embedder
 from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
+from puna.engine.kept import disk_of
 from puna.engine.libllama import Context, Model, max_sequences
 from puna.engine.loop import BatchLoop
 from puna.engine.memory import spare_slots
@@ -65,6 +67,12 @@ _SHARE_OF_PICTURE = 4
 _PAUSE = 0.02
 """Seconds without work after which nobody is likely to be just about to ask again."""
 
+_LONG_PAUSE = 1.0
+"""Seconds after which a conversation is likely to wait for its person: not one of an agent with its tools."""
+
+_FAREWELL = 4.0
+"""Seconds that an engine may take to write what the next one will want; the server waits a little longer."""
+
 
 class Output:
     """Writes frames of events; called from all threads."""
@@ -76,7 +84,8 @@ class Output:
 
     def send(self, events: list[Event]) -> None:
         data = frame(self._encoder.encode(events))
-        with self._lock:
+        # When the server has gone, the reader hears of it and ends the process.
+        with self._lock, suppress(BrokenPipeError):
             self._stream.write(data)
             self._stream.flush()
 
@@ -97,6 +106,8 @@ class Runner:
         threads = spec.num_thread or _threads(model)
         most = min(spec.num_ctx, model.n_ctx_train or spec.num_ctx)
         self._loop: BatchLoop | Embedder
+        self._keeps = False
+        """What was evaluated outlives the engine."""
         gallery: Gallery | None = None
         sees = hears = False
         if embedding:
@@ -138,6 +149,8 @@ class Runner:
                 kv_cache_type=spec.kv_cache_type,
                 flash_attention=spec.flash_attention,
             )
+            disk = disk_of(spec, model, context)
+            self._keeps = disk is not None
             self._loop = BatchLoop(
                 model,
                 context,
@@ -146,6 +159,7 @@ class Runner:
                 cache=spec.cache,
                 emit=self._events.append,
                 gallery=gallery,
+                disk=disk,
             )
         num_ctx = min(most, context.n_ctx)
         self._intake = Intake(model, gallery, num_ctx=num_ctx)
@@ -186,12 +200,13 @@ class Runner:
 
     def _wait(self) -> Work:
         """The next piece of work; a pause in the work is used for what makes later requests quicker."""
-        try:
-            return self._inbox.get(timeout=_PAUSE)
-        except queue.Empty:
-            while self._inbox.empty() and self._loop.rest():
-                pass
-            return self._inbox.get()
+        for pause, long in ((_PAUSE, False), (_LONG_PAUSE, True)):
+            try:
+                return self._inbox.get(timeout=pause)
+            except queue.Empty:
+                while self._inbox.empty() and self._loop.rest(long=long):
+                    pass
+        return self._inbox.get()
 
     def _read(self, commands: BinaryIO) -> None:
         try:
@@ -200,7 +215,14 @@ class Runner:
             # Without this thread every request would wait for ever.
             traceback.print_exc()
             os._exit(1)
-        # Nobody is left to answer: end at once, also in the middle of a step.
+        # Nobody is left to answer: what was evaluated is kept, but a long step is not waited for.
+        if self._keeps:
+            self._inbox.put(self._end)
+            time.sleep(_FAREWELL)
+        os._exit(0)
+
+    def _end(self) -> None:
+        self._loop.close()
         os._exit(0)
 
     def _take(self, commands: BinaryIO) -> None:

@@ -107,6 +107,8 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
         path=facts.path,
         num_ctx=(num_ctx := context(facts, options, settings)),
         pool=num_ctx,
+        disk=str(settings.cache_folder.absolute()),
+        disk_limit=settings.cache,
         parallel=min(_PARALLEL, settings.num_parallel or _PARALLEL),
         embedding=facts.embedding,
         ranking=facts.ranking,

@@ -53,8 +53,11 @@ async def loaded(
     embedding: bool = False,
     projector: Path | None = None,
     num_batch: int = 512,
+    disk: Path | None = None,
+    disk_limit: int = 1 << 30,
+    **fields: Any,
 ) -> AsyncIterator[EngineProcess]:
-    """An engine over the model at `path`, closed at the end."""
+    """An engine over the model at `path`, closed at the end. `fields` are more of the LoadSpec's."""
     spec = LoadSpec(
         path=str(path),
         num_ctx=num_ctx,
@@ -65,6 +68,9 @@ async def loaded(
         embedding=embedding,
         projector=str(projector or ""),
         num_batch=num_batch,
+        disk=str(disk or ""),
+        disk_limit=disk_limit,
+        **fields,
     )
     engine = await start(spec)
     try:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from puna.engine.intake import Intake
 from puna.engine.libllama import Context, Model
 from puna.engine.loop import BatchLoop
-from puna.engine.memory import spare_slots
+from puna.engine.memory import Disk, spare_slots
 from puna.engine.messages import Event, Finished, Generate, Text
 from tests.engine.asking import Answer, ask, job, loaded
 from tests.models import hybrid_model, recurrent_model, shape_model, sliding_window_model
@@ -38,17 +40,31 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 class Asked:
     """A model's batch loop, fed by hand."""
 
-    def __init__(self, path: Path, *, cache: int, pool: int, slots: int = 6) -> None:
+    def __init__(
+        self, path: Path, *, cache: int, pool: int, slots: int = 6, disk: Callable[[], Disk] | None = None
+    ) -> None:
+        self._slots, self._cache, self._disk = slots, cache, disk
         self.model = Model(str(path))
         self.context = Context(
             self.model, n_ctx=pool, n_batch=96, n_seq=slots + spare_slots(self.model), threads=1
         )
         self.events: list[Event] = []
-        self.loop = BatchLoop(
-            self.model, self.context, slots=slots, parallel=slots - 2, cache=cache, emit=self.events.append
-        )
+        self.start()
         self.intake = Intake(self.model, None, num_ctx=min(512, pool))
         self.count = 0
+
+    def start(self) -> None:
+        """Begin with an empty memory, and what is on disk."""
+        self.context.clear()
+        self.loop = BatchLoop(
+            self.model,
+            self.context,
+            slots=self._slots,
+            parallel=self._slots - 2,
+            cache=self._cache,
+            emit=self.events.append,
+            disk=self._disk and self._disk(),
+        )
 
     def submit(self, prompt: list[int], answer: int) -> int:
         self.count += 1
@@ -70,13 +86,20 @@ class Asked:
 
 
 class Sharing(RuleBasedStateMachine):
-    """Prompts that begin as earlier ones did, on a crowded loop, beside each of them evaluated anew."""
+    """Prompts that begin as earlier ones did, on a crowded loop that may start anew; each alone, too."""
 
     path: Path
 
-    @initialize(cache=st.sampled_from([0, 60_000, 1 << 26]), pool=st.sampled_from([512, 2048]))
-    def load(self, cache: int, pool: int) -> None:
-        self.shared = Asked(self.path, cache=cache, pool=pool)
+    @initialize(
+        cache=st.sampled_from([0, 60_000, 1 << 26]),
+        pool=st.sampled_from([512, 2048]),
+        limit=st.sampled_from([0, 200_000, 1 << 26]),
+    )
+    def load(self, cache: int, pool: int, limit: int) -> None:
+        self.folder = Path(tempfile.mkdtemp())
+        self.shared = Asked(
+            self.path, cache=cache, pool=pool, disk=lambda: Disk(self.folder, self.path.name, limit)
+        )
         self.alone = Asked(self.path, cache=0, pool=512, slots=3)
         self.prompts: dict[int, tuple[list[int], int]] = {}
         self.texts: list[list[int]] = [[1]]
@@ -111,11 +134,26 @@ class Sharing(RuleBasedStateMachine):
             request = data.draw(st.sampled_from(list(self.prompts)))
             self.shared.loop.cancel(request)
 
-    @rule()
-    def rest(self) -> None:
+    @rule(long=st.booleans())
+    def rest(self, long: bool) -> None:
         if not self.shared.loop.busy:
-            while self.shared.loop.rest():
+            while self.shared.loop.rest(long=long):
                 pass
+
+    @rule(orderly=st.booleans())
+    def start_anew(self, orderly: bool) -> None:
+        """After an engine that closed, or one that just ended; requests under way are lost."""
+        self.answers_agree()
+        if orderly:
+            self.shared.loop.close()
+        self.shared.start()
+
+    @rule(data=st.data())
+    def damage(self, data: st.DataObject) -> None:
+        for file in sorted(self.folder.rglob("*.kv"))[:1]:
+            content = bytearray(file.read_bytes())
+            content[data.draw(st.integers(0, len(content) - 1))] ^= 16
+            file.write_bytes(content)
 
     @invariant()
     def answers_agree(self) -> None:
@@ -145,6 +183,7 @@ class Sharing(RuleBasedStateMachine):
             assert not self.shared.loop.busy
             self.shared.close()
             self.alone.close()
+            shutil.rmtree(self.folder)
 
 
 def test_each_kind_shares_as_if_it_evaluated_everything_anew(path: Path) -> None:

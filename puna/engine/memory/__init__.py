@@ -1,18 +1,31 @@
 """What sequences hold in libllama's memory, behind one contract for every kind of model.
 
 `of` gives the kind for a model: Full (plain attention), Window (sliding-window attention) or State
-(recurrent and hybrid). They differ in one thing: to which lengths a sequence can be cut back.
+(recurrent and hybrid). They differ in one thing: to which lengths a sequence can be cut back. Disk keeps
+what was saved for the model's next engine.
 """
 
 from __future__ import annotations
 
 from puna.engine.libllama import Context, Model
+from puna.engine.memory.disk import Disk, owner_digest
 from puna.engine.memory.full import Full
 from puna.engine.memory.held import NO_SLOT, Held, Snapshot
+from puna.engine.memory.prefix_file import Contents
 from puna.engine.memory.state import State
 from puna.engine.memory.window import Window
 
-__all__ = ["NO_SLOT", "Held", "Memory", "Snapshot", "of", "spare_slots"]
+__all__ = [
+    "NO_SLOT",
+    "Contents",
+    "Disk",
+    "Held",
+    "Memory",
+    "Snapshot",
+    "of",
+    "owner_digest",
+    "spare_slots",
+]
 
 Memory = Full | Window | State
 
