@@ -77,10 +77,14 @@ class Grammars:
             raise BadRequest(problem, _field(grammar))
         source = "\n".join([grammar.source, *self._definitions(grammar)])
         limits = LLParserLimits(max_items_in_row=_MOST_WAYS, step_max_items=10 * _MOST_WAYS)
-        compiled = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0, limits=limits)
-        if compiled.is_error():
-            raise _explained(compiled.get_error(), source, grammar)
-        return compiled
+        while True:
+            compiled = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0, limits=limits)
+            if not compiled.is_error():
+                return compiled
+            looser = _looser(compiled.get_error(), source, grammar)
+            if looser is None:
+                raise _explained(compiled.get_error(), source, grammar)
+            source = looser
 
     def _read_vocabulary(self) -> LLTokenizer:
         from llguidance import LLTokenizer, TokenizerWrapper
@@ -203,10 +207,24 @@ def _field(grammar: Grammar) -> str:
     return "schema" if grammar.schema else "tools"
 
 
+def _looser(error: str, source: str, grammar: Grammar) -> str | None:
+    """The grammar with the value at fault held to its type alone; None if it is no value of a tool's call."""
+    placed, lines = _PLACED.match(error), source.split("\n")
+    name, json_schema, said = lines[int(placed[1]) - 1].partition(": %json ") if placed else ("", "", "")
+    if not json_schema or name == grammar.schema:
+        return None
+    schema = json.loads(said)
+    kept = {key: value for key, value in schema.items() if key in ("type", "x-guidance")}
+    if not placed or kept == schema:
+        return None
+    lines[int(placed[1]) - 1] = f"{name}{json_schema}{json.dumps(kept)}"
+    return "\n".join(lines)
+
+
 def _explained(error: str, source: str, grammar: Grammar) -> BadRequest:
     """What is wrong, and with which field's schema."""
     field, placed = _field(grammar), _PLACED.match(error)
-    if placed and not source.splitlines()[int(placed[1]) - 1].startswith(f"{grammar.schema}:"):
+    if placed and not source.split("\n")[int(placed[1]) - 1].startswith(f"{grammar.schema}:"):
         field = "tools"
     problem = _SHOWN.split(error[placed.end() if placed else 0 :])[0]
     if problem.startswith("panic"):

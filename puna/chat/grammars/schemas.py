@@ -26,7 +26,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10_000
+    return _is_number(value) and 0 <= value <= 10_000 and value == int(value)
 
 
 def _is_schema(value: Any) -> bool:
