@@ -35,8 +35,6 @@ def page(browser: Browser, server: Server) -> Iterator[Page]:
     opened.on("request", lambda request: asked.append(request.url))
     opened.on("pageerror", lambda error: failed.append(str(error)))
     opened.goto(f"{server.url}/ui")
-    # Until it knows the models there is nobody to send a message to.
-    opened.wait_for_load_state("networkidle")
     yield opened
     context.close()
     assert [url for url in asked if not url.startswith((server.url, "blob:", "data:"))] == []

@@ -1,37 +1,53 @@
-/** Streams one answer into a chat's last message. */
-import { stream } from "./api.js";
+/** Streams an answer into a chat's last message. */
+import { ask, stream } from "./api.js";
 import { sent } from "./give.js";
 import { say } from "./words.js";
 
-/** @param {import("./keep.js").Chat} chat @param {AbortSignal} signal @param {() => void} changed */
+/** The last message is the answer's: empty for a new one; what it holds already is continued.
+ * @param {import("./keep.js").Chat} chat @param {AbortSignal} signal @param {() => void} changed */
 export async function answer(chat, signal, changed) {
-  const messages = chat.messages.filter(({ content, given }) => content || given).map(sent);
-  if (chat.system) messages.unshift({ role: "system", content: chat.system });
-  const options = chat.temperature === "" ? {} : { temperature: Number(chat.temperature) };
-  const message = { role: "assistant", content: "" };
-  chat.messages.push(message);
+  const message = chat.messages.at(-1);
+  const before = message.content;
+  delete message.error;
+  delete message.ended;
   changed();
   const began = performance.now();
   const elapsed = () => (performance.now() - began) / 1000;
-  let done = false;
   try {
-    for await (const part of stream("/api/chat", { model: chat.model, messages, options }, signal)) {
-      const { thinking, content } = part.message ?? {};
-      if (thinking || content) message.first ??= elapsed();
+    for await (const part of stream("/api/chat", request(chat), signal)) {
+      const { thinking, content, tool_calls: calls } = part.message ?? {};
+      if (thinking || content || calls) message.first ??= elapsed();
       if (thinking) message.thinking = (message.thinking ?? "") + thinking;
+      if (calls) message.calls = [...(message.calls ?? []), ...calls];
       if (content) {
-        if (message.thinking) message.thoughtFor ??= elapsed() - message.first;
+        if (message.thinking && !before) message.thoughtFor ??= elapsed() - message.first;
         message.content += content;
       }
-      if (part.done) {
-        done = true;
-        message.rate = part.eval_duration ? part.eval_count / (part.eval_duration / 1e9) : undefined;
-      }
+      if (part.done) measured(message, part);
       changed();
     }
-    if (!done) message.error = say("ended");
+    if (!message.ended) message.error = say("ended");
+    message.window = await contextOf(chat.model);
   } catch (error) {
     if (error.name !== "AbortError") message.error = error instanceof TypeError ? say("gone") : error.message;
   }
   changed();
+}
+
+function request({ model, system, temperature, messages: held }) {
+  const messages = held.filter(({ content, given, calls }) => content || given || calls).map(sent);
+  if (system) messages.unshift({ role: "system", content: system });
+  return { model, messages, options: temperature === "" ? {} : { temperature: Number(temperature) } };
+}
+
+function measured(message, part) {
+  message.ended = part.done_reason ?? "stop";
+  message.rate = part.eval_duration ? part.eval_count / (part.eval_duration / 1e9) : undefined;
+  message.tokens = (part.prompt_eval_count ?? 0) + (part.eval_count ?? 0);
+}
+
+/** How many tokens the model's context holds; undefined where that is not known. */
+async function contextOf(model) {
+  const loaded = await ask("/api/ps").catch(() => ({ models: [] }));
+  return loaded.models.find(({ name }) => name === model)?.context_length;
 }

@@ -5,6 +5,7 @@ import { Chats } from "./chats.js";
 import { Compare } from "./compare.js";
 import { chats as kept, forget, fresh, keep } from "./keep.js";
 import { Models } from "./models.js";
+import { Palette } from "./palette.js";
 import { key, signOut } from "./signin.js";
 import { Talk } from "./talk.js";
 import { html, render, useEffect, useState } from "./view.js";
@@ -19,22 +20,27 @@ function Page() {
   const [unkept, setUnkept] = useState(false);
   const [, draw] = useState(0);
 
+  /** The models as they are now; none where the server does not say. */
   async function refresh() {
     try {
       const found = (await ask("/api/tags")).models;
       setModels(found);
       setChat((open) => { open.model ||= found[0]?.name ?? ""; return open; });
       setError("");
+      return found;
     } catch (failure) {
       // A failed fetch is a TypeError; other errors are the server's own words.
       setError(failure instanceof TypeError ? say("gone") : failure.message);
+      return [];
     }
   }
   const listed = () => kept().then(setChats, () => {});
   const changed = () => draw((count) => count + 1);
   const current = ({ id }) => answered(id) ?? (id === chat.id ? chat : undefined);
+  const inRoom = (name) => ({ name: say(name), act: () => setRoom(name) });
   const open = (chosen) => { setChat(current(chosen) ?? chosen); setRoom("talk"); location.hash = chosen.id; };
-  const begin = () => open(fresh(chat.model || models[0]?.name || ""));
+  const begin = () => open(fresh(installed(chat.model) ? chat.model : models[0]?.name ?? ""));
+  const installed = (wanted) => models.some(({ name }) => name === wanted);
   useEffect(() => {
     speak(language());
     refresh();
@@ -76,7 +82,11 @@ function Page() {
     await listed();
   }
   const tab = (name) => html`<button aria-current=${room === name ? "page" : undefined} onClick=${() => setRoom(name)}>${say(name)}</button>`;
-  return html`<div class="frame">
+  const choices = [
+    { name: say("newChat"), act: begin }, ...["talk", "models", "compare"].map(inRoom),
+    ...chats.map((one) => ({ name: one.title, act: () => open(one) })),
+  ];
+  return html`<div class="frame"><${Palette} choices=${choices} />
     <nav aria-label="Puna"><div class="tabs">${tab("talk")}${tab("models")}${tab("compare")}</div>
       <button class="new" onClick=${begin}>${say("newChat")}</button>
       <${Chats} chats=${chats} current=${chat.id} open=${open} pin=${pin} rename=${rename} remove=${remove} add=${add} />
@@ -86,7 +96,7 @@ function Page() {
     <div class="room">${error && html`<p class="error" role="alert">${error}</p>`}
       ${unkept && html`<p class="error" role="alert">${say("full")}</p>`}
       ${room === "talk"
-        ? html`<${Talk} key=${chat.id} chat=${chat} models=${models} running=${Boolean(answered(chat.id))} run=${run} save=${save} changed=${changed} />`
+        ? html`<${Talk} key=${chat.id} chat=${chat} models=${models} running=${Boolean(answered(chat.id))} run=${run} save=${save} changed=${changed} refresh=${refresh} />`
         : room === "compare" ? html`<${Compare} models=${models} />` : html`<${Models} models=${models} refresh=${refresh} />`}</div>
   </div>`;
 }

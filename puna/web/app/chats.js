@@ -1,10 +1,11 @@
 /** The list of chats: search, open, pin, rename, export, import, delete. */
+import { every } from "./branches.js";
 import { asJson, asMarkdown, download, fromJson } from "./files.js";
 import { html, useState } from "./view.js";
 import { say } from "./words.js";
 
 const holds = (chat, wanted) =>
-  [chat.title, ...chat.messages.map(({ content }) => content)].some((text) => text.toLowerCase().includes(wanted));
+  [chat.title, ...every(chat.messages).map(({ content }) => content)].some((text) => text.toLowerCase().includes(wanted));
 
 export function Chats({ chats, current, open, pin, rename, remove, add }) {
   const [error, setError] = useState("");

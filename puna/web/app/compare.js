@@ -24,7 +24,9 @@ export function Compare({ models }) {
     setChats(asked);
     // One after another: at once they would share the processor, and their speeds would mean nothing.
     for (const chat of asked) {
-      if (!running.signal.aborted) await answer(chat, running.signal, () => draw((count) => count + 1));
+      if (running.signal.aborted) break;
+      chat.messages.push({ role: "assistant", content: "" });
+      await answer(chat, running.signal, () => draw((count) => count + 1));
     }
     setControl(undefined);
   }

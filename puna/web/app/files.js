@@ -36,18 +36,36 @@ export function download(name, text, type) {
 
 const isChat = (chat) =>
   [chat?.title, chat?.model, chat?.system, chat?.temperature].every((text) => typeof text === "string") &&
-  Number.isFinite(chat.changed) && Array.isArray(chat.messages) && chat.messages.every(isMessage);
+  Number.isFinite(chat.changed) && isWay(chat.messages);
+
+const isText = (value) => value === undefined || typeof value === "string";
+const isNumber = (value) => value === undefined || typeof value === "number";
+const isList = (value, isOne) => value === undefined || (Array.isArray(value) && value.every(isOne));
+const isWay = (way) => Array.isArray(way) && way.every(isMessage);
 
 const isMessage = (message) =>
   ["user", "assistant"].includes(message?.role) && typeof message.content === "string" &&
-  [message.thinking, message.error].every((text) => ["undefined", "string"].includes(typeof text)) &&
-  [message.rate, message.first, message.thoughtFor].every((number) => ["undefined", "number"].includes(typeof number)) &&
-  (message.given === undefined || (Array.isArray(message.given) && message.given.every(isGiven)));
+  [message.thinking, message.error, message.ended].every(isText) &&
+  [message.rate, message.first, message.thoughtFor, message.tokens, message.window].every(isNumber) &&
+  isList(message.given, isGiven) && isList(message.calls, isCall) && isFork(message.fork);
 
 const isGiven = (given) =>
   ["vision", "audio", "text"].includes(given?.kind) &&
   [given.name, given.type, given.data].every((text) => typeof text === "string");
 
+const isCall = (call) =>
+  typeof call?.function?.name === "string" && ["undefined", "object"].includes(typeof call.function.arguments);
+
+/** The way shown is empty in its fork, and no other is. */
+const isFork = (fork) =>
+  fork === undefined || (Array.isArray(fork?.ways) && Boolean(fork.ways[fork.at]) &&
+    fork.ways.every((way, at) => isWay(way) && (at === fork.at) === (way.length === 0)));
+
+const FIELDS = ["role", "content", "thinking", "thoughtFor", "calls", "rate", "first", "tokens", "window", "error", "ended", "given"];
+
 /** Only what a message has: a file may hold anything besides. */
-const clean = ({ role, content, thinking, thoughtFor, rate, first, error, given }) =>
-  Object.fromEntries(Object.entries({ role, content, thinking, thoughtFor, rate, first, error, given }).filter(([, value]) => value !== undefined));
+function clean(message) {
+  const kept = Object.fromEntries(FIELDS.filter((name) => message[name] !== undefined).map((name) => [name, message[name]]));
+  const { fork } = message;
+  return fork ? { ...kept, fork: { at: fork.at, ways: fork.ways.map((way) => way.map(clean)) } } : kept;
+}

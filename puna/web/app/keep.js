@@ -1,8 +1,12 @@
 /** Chats, kept in this browser's IndexedDB. */
 
 /**
- * @typedef {{role: "user" | "assistant", content: string, thinking?: string, thoughtFor?: number,
- *   rate?: number, first?: number, error?: string, given?: import("./give.js").Given[]}} Message
+ * @typedef {{role: "user" | "assistant", content: string, given?: import("./give.js").Given[], fork?: Fork, thinking?: string,
+ *   thoughtFor?: number, calls?: import("./calls.js").Call[], error?: string, ended?: string, rate?: number, first?: number,
+ *   tokens?: number, window?: number}} Message
+ *   Of an answer: seconds it thought, why it ended, tokens a second, seconds to its first token, tokens in the context
+ *   after it and how many the context holds.
+ * @typedef {{at: number, ways: Message[][]}} Fork
  * @typedef {{id: string, title: string, model: string, system: string, temperature: string, changed: number,
  *   pinned?: boolean, messages: Message[]}} Chat
  */

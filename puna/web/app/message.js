@@ -1,4 +1,6 @@
-/** One message of a chat: its text, its thinking folded, what it cost. */
+/** One message of a chat: its text, its thinking folded, its calls, what it cost. */
+import { Calls } from "./calls.js";
+import { Edit } from "./edit.js";
 import { rendered } from "./markdown.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
@@ -31,22 +33,52 @@ export function Given({ files, drop }) {
   </li>`)}</ul>`;
 }
 
-/** @param {{message: import("./keep.js").Message, running: boolean, again?: () => void}} shown */
-export function Message({ message, running, again }) {
-  const mine = message.role === "user";
-  return html`<article class=${mine ? "mine" : "theirs"} aria-label=${mine ? say("you") : say("model")}>
-    ${message.thinking && html`<details class="thinking">
-      <summary>${message.thoughtFor == null ? say("thinking") : `${say("thought")} ${message.thoughtFor.toFixed(1)} s`}</summary>
-      <${Markdown} text=${message.thinking} />
-    </details>`}
-    ${mine ? html`<div class="plain">${message.given && html`<${Given} files=${message.given} />`}${message.content}</div>` : html`<${Markdown} text=${message.content} />`}
+function Branches({ fork, walk }) {
+  const last = fork.ways.length - 1;
+  return html`<span class="branches" role="group" aria-label=${say("branches")}>
+    <button class="quiet" aria-label=${say("earlier")} disabled=${!walk || fork.at === 0} onClick=${() => walk(-1)}>‹</button>
+    <small>${fork.at + 1} / ${last + 1}</small>
+    <button class="quiet" aria-label=${say("later")} disabled=${!walk || fork.at === last} onClick=${() => walk(1)}>›</button></span>`;
+}
+
+function Thinking({ text, seconds }) {
+  return html`<details class="thinking">
+    <summary>${seconds == null ? say("thinking") : `${say("thought")} ${seconds.toFixed(1)} s`}</summary>
+    <${Markdown} text=${text} />
+  </details>`;
+}
+
+function Mine({ message, editing, edit, resend, walk }) {
+  if (editing) return html`<${Edit} text=${message.content} send=${resend} cancel=${() => edit(false)} />`;
+  return html`<div class="plain">${message.given && html`<${Given} files=${message.given} />`}${message.content}</div>
+    <footer>
+      ${message.fork && html`<${Branches} fork=${message.fork} walk=${walk} />`}
+      ${edit && html`<button class="quiet" onClick=${() => edit(true)}>${say("edit")}</button>`}
+    </footer>`;
+}
+
+function Theirs({ message, running, again, goOn, walk }) {
+  return html`
+    ${message.thinking && html`<${Thinking} text=${message.thinking} seconds=${message.thoughtFor} />`}
+    <${Markdown} text=${message.content} />
+    ${message.calls && html`<${Calls} calls=${message.calls} />`}
     ${running && html`<span class="waiting" aria-hidden="true"></span>`}
     ${message.error && html`<p class="error" role="alert">${message.error}</p>`}
-    ${!mine && !running && html`<footer>
+    ${!running && html`<footer>
+      ${message.fork && html`<${Branches} fork=${message.fork} walk=${walk} />`}
       <${Copy} text=${message.content} />
       ${again && html`<button class="quiet" onClick=${again}>${say("again")}</button>`}
+      ${goOn && message.content && message.ended !== "stop" && html`<button class="quiet" onClick=${goOn}>${say("goOn")}</button>`}
       ${message.rate != null && html`<small>${message.rate.toFixed(1)} tok/s</small>`}
       ${message.first != null && html`<small>${say("first")} ${message.first.toFixed(2)} s</small>`}
-    </footer>`}
-  </article>`;
+    </footer>`}`;
+}
+
+/** What a person may do with it is left out where they may not.
+ * @param {{message: import("./keep.js").Message, running?: boolean, editing?: boolean, edit?: (on: boolean) => void,
+ *   resend?: (text: string) => void, again?: () => void, goOn?: () => void, walk?: (step: number) => void}} shown */
+export function Message(shown) {
+  const mine = shown.message.role === "user";
+  return html`<article class=${mine ? "mine" : "theirs"} aria-label=${say(mine ? "you" : "model")}>
+    <${mine ? Mine : Theirs} ...${shown} /></article>`;
 }

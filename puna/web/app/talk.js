@@ -1,15 +1,20 @@
 /** The talk: messages, what is typed, and the chat's settings. */
 import { stop } from "./answers.js";
+import { branch, walk } from "./branches.js";
+import { Fill } from "./fill.js";
 import { useFollow } from "./follow.js";
 import { read, refusal } from "./give.js";
 import { Given, Message } from "./message.js";
-import { html, useEffect, useState } from "./view.js";
+import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
-export function Talk({ chat, models, running, run, save, changed }) {
+export function Talk({ chat, models, running, run, save, changed, refresh }) {
   const [typed, setTyped] = useState("");
   const [given, setGiven] = useState([]);
   const [refused, setRefused] = useState("");
+  const [editing, setEditing] = useState(-1);
+  const [sending, setSending] = useState(false);
+  const writing = useRef(null);
   const { place, growing, scrolled, toEnd } = useFollow();
   function set(name) {
     return (event) => {
@@ -40,33 +45,69 @@ export function Talk({ chat, models, running, run, save, changed }) {
     event.preventDefault();
     give(files);
   }
+  /** Why this cannot be sent; "" when it can. The page may still be waiting for the list of models. */
+  async function hindrance() {
+    const known = models.length ? models : await refresh();
+    chat.model ||= known[0]?.name ?? "";
+    return chat.model ? refusal(given, chat.model, known) : say("none");
+  }
   async function send(event) {
     event?.preventDefault();
     const content = typed.trim();
-    if (!ready || running) return;
-    const why = await refusal(given, chat.model, models).catch((error) => error.message);
+    if (!ready || running || sending) return;
+    setSending(true);
+    const why = await hindrance().catch((error) => error.message);
+    setSending(false);
     setRefused(why);
     if (why) return;
-    chat.messages.push({ role: "user", content, ...(given.length && { given }) });
+    chat.messages.push({ role: "user", content, ...(given.length && { given }) }, blank());
     chat.title ||= (content || given[0].name).slice(0, 60);
     setTyped("");
     setGiven([]);
     ask();
   }
-  function again() {
-    chat.messages.pop();
+  function resend(at, content) {
+    const { given: kept } = chat.messages[at];
+    branch(chat, at, { role: "user", content, ...(kept && { given: kept }) });
+    chat.messages.push(blank());
+    edit(-1);
     ask();
   }
-  const key = (event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && send(event);
+  function again() {
+    branch(chat, last, blank());
+    ask();
+  }
+  function turn(at, step) {
+    walk(chat, at, step);
+    edit(-1);
+    save(chat);
+    changed();
+  }
+  function edit(at) {
+    setEditing(at);
+    if (at < 0) writing.current.focus();
+  }
+  function key(event) {
+    if (event.key === "Enter" && !event.shiftKey && !event.isComposing) send(event);
+    if (event.key === "ArrowUp" && !typed && !running) {
+      event.preventDefault();
+      edit(chat.messages.findLastIndex(({ role }) => role === "user"));
+    }
+  }
   const last = chat.messages.length - 1;
-  const ready = Boolean((typed.trim() || given.length) && chat.model);
+  const ready = Boolean(typed.trim() || given.length);
+  const acts = (at) => !running && {
+    edit: (on) => edit(on ? at : -1), resend: (text) => resend(at, text), walk: (step) => turn(at, step),
+    ...(at === last && { again, goOn: ask }),
+  };
 
   return html`<main class="talk" onDragOver=${(event) => event.preventDefault()}
       onDrop=${(event) => take(event, event.dataTransfer.files)}>
     <header>
       <select aria-label=${say("model")} value=${chat.model} onChange=${set("model")}>
-        ${models.map(({ name }) => html`<option value=${name} selected=${name === chat.model}>${name}</option>`)}
+        ${choices(models, chat.model).map(([name, label]) => html`<option value=${name} selected=${name === chat.model}>${label}</option>`)}
       </select>
+      <${Fill} message=${chat.messages.findLast(({ window }) => window)} />
       <details class="settings"><summary>${say("settings")}</summary><div>
         <label>${say("system")}<textarea rows="3" value=${chat.system} onInput=${set("system")}></textarea></label>
         <label>${say("temperature")}<input type="number" min="0" max="2" step="0.1" value=${chat.temperature} onInput=${set("temperature")} /></label>
@@ -75,19 +116,27 @@ export function Talk({ chat, models, running, run, save, changed }) {
     <section class="messages" aria-label=${say("talk")} tabIndex="0" ref=${place} onScroll=${scrolled}><div ref=${growing}>
       ${last < 0 && html`<div class="greeting"><h1>${say("greet")}</h1><p>${models.length ? say("private") : say("none")}</p></div>`}
       ${chat.messages.map((message, at) => html`<${Message} key=${at} message=${message}
-        running=${running && at === last} again=${at === last && !running && again} />`)}
+        running=${running && at === last} editing=${at === editing} ...${acts(at)} />`)}
     </div></section>
     ${refused && html`<p class="error" role="alert">${refused}</p>`}
     ${given.length > 0 && html`<div class="giving"><${Given} files=${given} drop=${(at) => setGiven(given.filter((_, one) => one !== at))} /></div>`}
     <form class="write" onSubmit=${send}>
       <label class="attach" title=${say("attach")}>＋<input type="file" multiple aria-label=${say("attach")}
         onChange=${(event) => { give(event.target.files); event.target.value = ""; }} /></label>
-      <textarea rows="2" aria-label=${say("message")} placeholder=${say("message")} value=${typed}
+      <textarea rows="2" aria-label=${say("message")} placeholder=${say("message")} value=${typed} ref=${writing} readOnly=${sending}
         onInput=${(event) => setTyped(event.target.value)} onKeyDown=${key}
         onPaste=${(event) => take(event, event.clipboardData.files)}></textarea>
       ${running
         ? html`<button type="button" onClick=${() => stop(chat.id)}>${say("stop")}</button>`
-        : html`<button disabled=${!ready}>${say("send")}</button>`}
+        : html`<button disabled=${!ready || sending}>${say("send")}</button>`}
     </form>
   </main>`;
 }
+
+const blank = () => ({ role: "assistant", content: "" });
+
+/** Names and labels to choose from; a chat's model that was removed meanwhile is still named. */
+const choices = (models, chosen) => [
+  ...(chosen && models.length && !models.some(({ name }) => name === chosen) ? [[chosen, `${chosen} (${say("missing")})`]] : []),
+  ...models.map(({ name }) => [name, name]),
+];
