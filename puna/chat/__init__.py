@@ -12,7 +12,7 @@ from .family import Family, Variant
 from .fit import fit
 from .jinja import jinja
 from .modelfile import go, plain
-from .parsing import Called, Content, Parser, Part, Thinking
+from .parsing import Called, Content, Parser, Part, Thought
 from .pictures import PICTURE, pictured
 from .preference import says_more
 from .prompt import Prompt, Template
@@ -30,7 +30,7 @@ __all__ = [
     "Part",
     "Prompt",
     "Template",
-    "Thinking",
+    "Thought",
     "Variant",
     "called_with",
     "can_call_tools",

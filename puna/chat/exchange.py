@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from puna.types import BadRequest, Grammar, Message
 
 from .grammars import Constraint, functions
-from .parsing import Asked, Format, Parser, Stream, Tools
+from .parsing import Expected, Format, FormatParser, Parser, Tools
 
 Choice = Literal["auto", "none", "required"]
 """Whether an answer may call tools, must not, or must."""
@@ -42,7 +42,7 @@ class Exchange(NamedTuple):
 
     def parser(self) -> Parser:
         """Reads one answer. Without tools there are no calls: what looks like one is content."""
-        return Stream(self.format, self._asked(self.think))
+        return FormatParser(self.format, self._asked(self.think))
 
     def grammar(self) -> Grammar | None:
         """What constrains the answer; None when it is free. A large schema takes a second.
@@ -67,5 +67,5 @@ class Exchange(NamedTuple):
         # A grammar for calls that nobody demands may be given up; one that was asked for may not.
         return grammar and replace(grammar, strict=self.schema is not None or required)
 
-    def _asked(self, think: bool | str | None) -> Asked:
-        return Asked(Tools(self.tools), think, self.prompt, self.last, self.choice == "required")
+    def _asked(self, think: bool | str | None) -> Expected:
+        return Expected(Tools(self.tools), think, self.prompt, self.last, self.choice == "required")

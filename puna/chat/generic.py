@@ -22,20 +22,20 @@ from puna.chat.gotemplate.nodes import (
     Operand,
     Pipeline,
     Sequence,
-    Text,
+    TextNode,
     Variable,
 )
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.answer import Notation
 from puna.chat.grammars.objects import alone, bare, call, listed
-from puna.chat.parsing import Tagged, Tags
+from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
 from puna.chat.parsing.slips import SLIPS
 from puna.types import BadRequest
 
 
 @dataclass(frozen=True)
-class Learned:
+class LearnedFormat:
     """What a Go template says of the answers it is made for."""
 
     marker: str = "{"
@@ -44,18 +44,18 @@ class Learned:
     """What encloses reasoning; empty when it does not show."""
 
 
-def learned(source: str) -> Learned:
+def learned(source: str) -> LearnedFormat:
     """Of a template in Go's language; of nothing, when it is none."""
     try:
         tree = parse(source, FUNCTIONS)[""]
     except (BadRequest, RecursionError):
-        return Learned()
+        return LearnedFormat()
     calls = _calls(tree)
     text = _first_text(calls.body) if calls else ""
     marker = (text or "").replace("\r\n", "\n").partition("{")[0].strip()
     if len(marker) > 1:
         marker = marker.removesuffix("[").rstrip()  # what the list begins with is read with it
-    return Learned(marker or "{", _tags(tree, within=False) or ("", ""))
+    return LearnedFormat(marker or "{", _tags(tree, within=False) or ("", ""))
 
 
 @lru_cache(maxsize=64)
@@ -84,8 +84,8 @@ def _notation(form: Tagged) -> Notation:
     return notation
 
 
-def _format(found: Learned) -> Tagged:
-    tags = Tags(*found.tags) if all(found.tags) else None
+def _format(found: LearnedFormat) -> Tagged:
+    tags = ThinkingTags(*found.tags) if all(found.tags) else None
     if tags and any(one.startswith(other) for one, other in _pairs(*found.tags)):
         tags = None
     if found.marker in ("{", "["):
@@ -137,7 +137,7 @@ def _calls(sequence: Sequence) -> Branch | None:
 def _first_text(sequence: Sequence) -> str | None:
     """The first text before anything is printed."""
     for statement in sequence:
-        if isinstance(statement, Text):
+        if isinstance(statement, TextNode):
             if statement.source.strip():
                 return statement.source
         elif isinstance(statement, Branch):
@@ -150,7 +150,7 @@ def _first_text(sequence: Sequence) -> str | None:
 
 def _tags(sequence: Sequence, *, within: bool) -> tuple[str, str] | None:
     """The texts at both ends of the innermost statements around .Thinking, in a loop over .Messages."""
-    texts = [statement for statement in sequence if not isinstance(statement, Text) or statement.source]
+    texts = [statement for statement in sequence if not isinstance(statement, TextNode) or statement.source]
     for statement in texts:
         if isinstance(statement, Branch):
             loops = statement.kind == "range" and "Messages" in _fields(statement.pipeline)
@@ -161,6 +161,6 @@ def _tags(sequence: Sequence, *, within: bool) -> tuple[str, str] | None:
                 return found
         elif within and isinstance(statement, Action) and "Thinking" in _fields(statement.pipeline):
             first, last = texts[0], texts[-1]
-            if isinstance(first, Text) and isinstance(last, Text):
+            if isinstance(first, TextNode) and isinstance(last, TextNode):
                 return first.source.strip(), last.source.strip()
     return None

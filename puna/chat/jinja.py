@@ -29,10 +29,10 @@ def jinja(source: str, *, bos: str, eos: str) -> Template:
     One that refuses a conversation, or fails on it, gets it once more as the strictest want it (`tidied`).
     A last message of the assistant's is left open, to be continued.
     """
-    from .sandbox import Refusal, bounded, compiled
+    from .sandbox import TemplateRefusal, bounded, compiled
 
     def refuse(reason: object) -> None:
-        raise Refusal(str(reason))
+        raise TemplateRefusal(str(reason))
 
     names = {
         "bos_token": bos,

@@ -8,7 +8,7 @@ from typing import Any
 
 from puna.types import BadRequest, Message
 
-from .gotemplate import FUNCTIONS, Call, Program, Trees, cut_after, names, parse, walk
+from .gotemplate import FUNCTIONS, Program, TemplateNode, Trees, cut_after, names, parse, walk
 from .pictures import pictured
 from .prompt import Prompt, Template
 from .records import AbsentList, JsonList, Tool, Turn
@@ -36,7 +36,7 @@ def plain() -> Template:
 def _made(source: str) -> _GoTemplate:
     trees = parse(source, FUNCTIONS)
     for statement in chain.from_iterable(map(walk, trees.values())):
-        if isinstance(statement, Call) and statement.pipeline is None:
+        if isinstance(statement, TemplateNode) and statement.pipeline is None:
             raise BadRequest("undefined template specified")
     read = frozenset(name.lower() for tree in trees.values() for name in names(tree))
     if not read & {"messages", "response"}:

@@ -27,7 +27,7 @@ class Given(list[Any]):
     """A list that templates may read and not change."""
 
 
-class Refusal(Exception):
+class TemplateRefusal(Exception):
     """The template called raise_exception: it does not take these messages."""
 
 
@@ -51,7 +51,7 @@ def bounded(template: Template, given: dict[str, Any]) -> str:
         with limits.budget():
             text = template.render(given)
             limits.limit(len(text))
-    except Refusal as refusal:
+    except TemplateRefusal as refusal:
         raise BadRequest(str(refusal)) from None
     except Exception as error:  # whatever Python raises for what a template does
         raise PunaError(f"template: {error}") from None

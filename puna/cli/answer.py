@@ -17,7 +17,7 @@ NARROWEST = 10
 _GREY, _BOLD, _DEFAULT = "\x1b[38;5;245m", "\x1b[1m", "\x1b[0m"
 
 
-class Answer:
+class AnswerPrinter:
     """Writes one answer to standard output; `thinking` and `text` are what has come so far."""
 
     def __init__(self, *, wrap: bool, hide_thinking: bool = False) -> None:

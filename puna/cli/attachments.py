@@ -25,7 +25,7 @@ _AUDIO = re.compile(rb"RIFF....WAVE|fLaC|ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]", re
 
 
 @dataclass(frozen=True)
-class Found:
+class NamedFile:
     """A file that `text[start:end]` names, quotation marks included."""
 
     start: int
@@ -33,9 +33,9 @@ class Found:
     path: Path
 
 
-def find_files(text: str) -> list[Found]:
+def find_files(text: str) -> list[NamedFile]:
     """The pictures and sounds that a text names. What names no file is text and nothing else."""
-    found: list[Found] = []
+    found: list[NamedFile] = []
     at = 0
     while start := _START.search(text, at):
         file = _file_at(text, at, start.start(), start.end())
@@ -59,7 +59,7 @@ def take_files(text: str) -> tuple[str, list[bytes]]:
     return (text.strip() if found else text), contents
 
 
-def _file_at(text: str, free: int, start: int, after: int) -> Found | None:
+def _file_at(text: str, free: int, start: int, after: int) -> NamedFile | None:
     """The file whose name starts at `start`: the shortest that exists, for names may hold spaces.
 
     The text before `free` belongs to others.
@@ -71,7 +71,7 @@ def _file_at(text: str, free: int, start: int, after: int) -> Found | None:
         if path:
             mark = text[start - 1 : start] if start > free else ""
             quoted = mark in ("'", '"') and text.startswith(mark, end.end())
-            return Found(start - quoted, end.end() + quoted, path)
+            return NamedFile(start - quoted, end.end() + quoted, path)
     return None
 
 

@@ -66,7 +66,7 @@ def create(
 
 
 @dataclass
-class Recipe:
+class CreateRequest:
     """A create request, and the files that it names but does not say the digests of yet."""
 
     request: dict[str, Any] = field(default_factory=dict)
@@ -92,7 +92,7 @@ def read_modelfile(file: str) -> tuple[str, bytes, Path]:
         raise CommandFailed(f"{path}: {error.strerror}") from None
 
 
-def gather(title: str, content: bytes, folder: Path) -> Recipe:
+def gather(title: str, content: bytes, folder: Path) -> CreateRequest:
     """What a Modelfile asks for. Raises CommandFailed naming the Modelfile and the line or path."""
     from puna.modelfile import parse
     from puna.types import BadRequest
@@ -103,7 +103,7 @@ def gather(title: str, content: bytes, folder: Path) -> Recipe:
         raise CommandFailed(title + str(error).removeprefix("Modelfile")) from None
     for warning in modelfile.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    recipe = Recipe(_request(modelfile))
+    recipe = CreateRequest(_request(modelfile))
     _resolve(recipe, title, folder, modelfile.sources)
     if modelfile.adapters:
         from puna.cli.sources import request_names
@@ -113,7 +113,7 @@ def gather(title: str, content: bytes, folder: Path) -> Recipe:
     return recipe
 
 
-def deliver(client: Client, recipe: Recipe, display: Display, *, in_place: bool) -> None:
+def deliver(client: Client, recipe: CreateRequest, display: Display, *, in_place: bool) -> None:
     """Hash the recipe's files, bring them to the server, and complete the request with their digests."""
     from puna.cli.blobs import digest_of, send, size_of
 
@@ -157,7 +157,7 @@ def _request(modelfile: Modelfile) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
-def _resolve(recipe: Recipe, title: str, folder: Path, sources: Iterable[str]) -> None:
+def _resolve(recipe: CreateRequest, title: str, folder: Path, sources: Iterable[str]) -> None:
     """Add what the FROM lines stand for: files where there are any, otherwise a model's name."""
     from puna.cli.sources import looks_like_path, request_names
 

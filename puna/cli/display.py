@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING
 
-from puna.cli.progress import Progress
+from puna.cli.progress import ProgressView
 
 if TYPE_CHECKING:
     from ollama import ProgressResponse
@@ -18,7 +18,7 @@ class Display:
     """Shows work while its `with` block lasts; the cursor is back however the block ends."""
 
     def __init__(self) -> None:
-        self._progress = Progress()
+        self._progress = ProgressView()
         self._draws = sys.stderr.isatty()
         self._screen: AbstractContextManager[object] = _live(self._progress) if self._draws else nullcontext()
 
@@ -45,7 +45,7 @@ class Display:
             self.feed(status, step.digest or "", step.total or 0, step.completed or 0, label=label(status))
 
 
-def _live(progress: Progress) -> AbstractContextManager[object]:
+def _live(progress: ProgressView) -> AbstractContextManager[object]:
     from rich.console import Console
     from rich.live import Live
     from rich.text import Text

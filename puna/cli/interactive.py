@@ -6,17 +6,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from puna.cli.answer import Answer, spinner
+from puna.cli.answer import AnswerPrinter, spinner
 from puna.cli.attachments import find_files, take_files
 from puna.cli.connection import CommandFailed, ModelMissing, plain_failures
 from puna.cli.guide import SHOW, guide
-from puna.cli.multiline import Entry, Multiline
+from puna.cli.multiline import Entered, Multiline
 from puna.cli.timing import summary
 from puna.cli.wrap import printable
 
 if TYPE_CHECKING:
     from puna.cli.client import Client
-    from puna.cli.prompt import Prompt
+    from puna.cli.prompt import LinePrompt
     from puna.cli.session import Session, Think
     from puna.settings import Settings
 
@@ -31,12 +31,12 @@ class Conversation:
 
     def hold(self) -> None:
         """Load the model, then take entries until the person leaves."""
-        from puna.cli.prompt import LineHistory, Prompt
+        from puna.cli.prompt import LineHistory, LinePrompt
 
         self._load(self._session.model, self._session.think)
         self._recall()
         history = LineHistory(Path.home() / ".ollama" / "history")
-        prompt, entries = Prompt(history, self._settings.editor), Multiline()
+        prompt, entries = LinePrompt(history, self._settings.editor), Multiline()
         staying = True
         while staying:
             history.enabled = self._session.history
@@ -45,7 +45,7 @@ class Conversation:
             except KeyboardInterrupt:
                 print()
 
-    def _turn(self, prompt: Prompt, entries: Multiline) -> bool:
+    def _turn(self, prompt: LinePrompt, entries: Multiline) -> bool:
         """Read a line and act on the entry that it completes. False when the person leaves."""
         try:
             line = prompt.read(more=entries.open is not None)
@@ -70,7 +70,7 @@ class Conversation:
             print(f"error: {failure}", file=sys.stderr)
         return True
 
-    def _act(self, entry: Entry) -> None:
+    def _act(self, entry: Entered) -> None:
         if entry.kind == "system":
             print(self._session.set_system(entry.text))
         elif entry.kind == "line" and entry.text.startswith("/") and not self._begins_with_file(entry.text):
@@ -87,7 +87,7 @@ class Conversation:
         asked: dict[str, Any] = {"role": "user", "content": text}
         if session.takes_files:
             asked["content"], asked["images"] = take_files(text)
-        answer = Answer(wrap=session.wrap, hide_thinking=session.hide_thinking)
+        answer = AnswerPrinter(wrap=session.wrap, hide_thinking=session.hide_thinking)
         try:
             last = answer.show(
                 self._client.chat(
@@ -167,7 +167,7 @@ class Conversation:
             if message["role"] == "user":
                 print(f">>> {printable(said)}")
             elif message["role"] == "assistant":
-                Answer(wrap=self._session.wrap).say(said)
+                AnswerPrinter(wrap=self._session.wrap).say(said)
                 print("\n")
 
     def _load(self, model: str, think: Think) -> None:

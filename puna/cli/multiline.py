@@ -11,7 +11,7 @@ _OPENING = re.compile(r'(?P<system>/set\s+system\s+)?"""')
 
 
 @dataclass(frozen=True)
-class Entry:
+class Entered:
     """What was entered. A "line" may be a command; a "message" never is; "system" is a system message."""
 
     kind: Literal["line", "message", "system"]
@@ -25,19 +25,19 @@ class Multiline:
         self.open: Literal["message", "system"] | None = None
         self._lines: list[str] = []
 
-    def feed(self, line: str) -> Entry | None:
+    def feed(self, line: str) -> Entered | None:
         """The entry that `line` completes; None when more lines belong to it."""
         if self.open is None:
             opening = _OPENING.match(line)
             if opening is None:
                 # A paste of several lines is one message, whatever it begins with.
-                return Entry("message" if "\n" in line else "line", line)
+                return Entered("message" if "\n" in line else "line", line)
             self.open = "system" if opening["system"] else "message"
             line = line[opening.end() :]
         self._lines.append(line.removesuffix(QUOTES))
         if not line.endswith(QUOTES):
             return None
-        entry = Entry(self.open, "\n".join(self._lines))
+        entry = Entered(self.open, "\n".join(self._lines))
         self.reset()
         return entry
 

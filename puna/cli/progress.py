@@ -55,7 +55,7 @@ class Bar:
         return f"{before} ▕{'█' * filled}{' ' * (room - filled)}▏ {after}"
 
 
-class Progress:
+class ProgressView:
     """Fed the messages of some work, keeps what is to be seen of them."""
 
     def __init__(self) -> None:

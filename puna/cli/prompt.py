@@ -49,7 +49,7 @@ class LineHistory(History):
         return [line.strip() for line in text.split("\n") if line.strip()]
 
 
-class Prompt:
+class LinePrompt:
     """Asks for lines on the terminal."""
 
     def __init__(self, history: LineHistory, editor: str = "") -> None:

@@ -116,7 +116,7 @@ def show_or_pull(client: Client, settings: Settings, model: str, *, insecure: bo
 
 def answer_once(client: Client, session: Session, prompt: str) -> None:
     """Print the answer to one prompt; an empty prompt only loads the model."""
-    from puna.cli.answer import Answer
+    from puna.cli.answer import AnswerPrinter
     from puna.cli.timing import summary
 
     files: list[bytes] = []
@@ -124,7 +124,7 @@ def answer_once(client: Client, session: Session, prompt: str) -> None:
         from puna.cli.attachments import take_files
 
         prompt, files = take_files(prompt)
-    answer = Answer(wrap=session.wrap, hide_thinking=session.hide_thinking)
+    answer = AnswerPrinter(wrap=session.wrap, hide_thinking=session.hide_thinking)
     try:
         last = answer.show(
             client.generate(

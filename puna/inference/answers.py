@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 
-from puna.chat import Called, Parser, Part, Thinking
+from puna.chat import Called, Parser, Part, Thought
 from puna.inference.reports import Reports, Unread
 from puna.inference.requests import Call, Piece
 from puna.types import Delta
@@ -38,7 +38,7 @@ class Reading:
 
     def _made(self, parts: list[Part]) -> list[Piece]:
         if parts:
-            if any(isinstance(part, Thinking) for part in parts):
+            if any(isinstance(part, Thought) for part in parts):
                 self.reasoning += self._unread
             self._unread = 0
         if not self._reports:
@@ -52,7 +52,7 @@ class Reading:
             index, self._calls = self._calls, self._calls + 1
             call = Call(id=_call_id(), index=index, name=part.name, arguments=part.arguments)
             return Piece(calls=(call,), logprobs=logprobs)
-        if isinstance(part, Thinking):
+        if isinstance(part, Thought):
             return Piece(thinking=part.text, logprobs=logprobs)
         return Piece(text=part.text, logprobs=logprobs)
 

@@ -9,7 +9,7 @@ from puna.chat import Family, can_call_tools, can_think, family_of, named, says_
 from puna.library import Model
 
 
-class Form(NamedTuple):
+class ChatForm(NamedTuple):
     family: Family
     template: str
     """What its prompts are made of, when that is a Go template."""
@@ -17,7 +17,7 @@ class Form(NamedTuple):
     thinking: bool
 
 
-def form(model: Model) -> Form:
+def form(model: Model) -> ChatForm:
     """The form of `model`. Raises LoadFailed."""
     config = model.config
     found = _form(
@@ -53,9 +53,9 @@ def capabilities(model: Model) -> list[str]:
 
 
 @lru_cache(maxsize=4096)
-def _form(name: str, go: str, jinja: str, architecture: str) -> Form:
+def _form(name: str, go: str, jinja: str, architecture: str) -> ChatForm:
     template = go or jinja
     family = family_of(name, template, architecture)
     if found := named(name):
-        return Form(family, go, found[1].tools, found[1].thinks)
-    return Form(family, go, can_call_tools(template), can_think(template) or family.always_thinks)
+        return ChatForm(family, go, found[1].tools, found[1].thinks)
+    return ChatForm(family, go, can_call_tools(template), can_think(template) or family.always_thinks)

@@ -13,7 +13,7 @@ from puna.gguf import Metadata, cached_metadata
 from puna.library.manifests import IMAGE, Layer
 from puna.library.model import Model, describe
 from puna.library.names import Name
-from puna.library.parts import Part, PartBuilder, Quantize, quantized
+from puna.library.parts import ModelPart, PartBuilder, Quantize, quantized
 from puna.library.recipe import Recipe
 from puna.library.store import Library
 from puna.types import BadRequest, Message, Progress, PunaError, Report
@@ -52,7 +52,7 @@ def create(
             items[at] = weights = quantized(weights, recipe.quantize, builder, quantize)
         config = _config(weights.metadata, base, recipe)
         with _BlobTransaction(library) as transaction:
-            layers = [transaction.part(item) if isinstance(item, Part) else item for item in items]
+            layers = [transaction.part(item) if isinstance(item, ModelPart) else item for item in items]
             parameters, detected = base.parameters if base else {}, dict[Layer, str]()
             if not base and (form := recognize(weights.metadata.chat_template)):
                 title, template, stop = form
@@ -69,23 +69,23 @@ def create(
     report(Progress(status="success"))
 
 
-def _inherited(library: Library, base: Model, made: ExitStack) -> list[Part | Layer]:
+def _inherited(library: Library, base: Model, made: ExitStack) -> list[ModelPart | Layer]:
     """What a model has of the one it is made from, pinned until the end of `made`."""
-    items: list[Part | Layer] = []
+    items: list[ModelPart | Layer] = []
     made.callback(library.unpin_blobs, [layer.digest for layer in base.layers])
     for layer in base.layers:
         library.pin_blob(layer.digest)
         source, path = base.name.display(), library.blob_path(layer.digest)
         if layer.media_type == _MODEL:
-            items.append(Part("model", path, cached_metadata(path), layer.digest, source))
+            items.append(ModelPart("model", path, cached_metadata(path), layer.digest, source))
         else:
             items.append(msgspec.structs.replace(layer, source=source))
     return items
 
 
-def _weights(items: Sequence[Part | Layer]) -> tuple[int, Part]:
+def _weights(items: Sequence[ModelPart | Layer]) -> tuple[int, ModelPart]:
     for at, item in enumerate(items):
-        if isinstance(item, Part) and item.kind == "model":
+        if isinstance(item, ModelPart) and item.kind == "model":
             return at, item
     raise BadRequest("no base model was found")
 
@@ -162,7 +162,7 @@ class _BlobTransaction:
             with suppress(PunaError):
                 self._library.discard_blobs(self._placed)
 
-    def part(self, part: Part) -> Layer:
+    def part(self, part: ModelPart) -> Layer:
         if part.digest:
             size = part.path.stat().st_size
             return Layer(IMAGE + part.kind, part.digest, size, part.source)

@@ -19,7 +19,7 @@ from puna.types import BadRequest, LoadFailed, Progress, Report
 _MAGIC = b"GGUF"
 
 
-class Part(NamedTuple):
+class ModelPart(NamedTuple):
     """A GGUF file that becomes a layer; without a `digest` it lies at a temporary path and is no blob yet."""
 
     kind: str
@@ -40,7 +40,7 @@ class PartBuilder:
     def temporary(self) -> Path:
         return self._made.enter_context(self.library.temporary())
 
-    def model(self, files: dict[str, str]) -> list[Part]:
+    def model(self, files: dict[str, str]) -> list[ModelPart]:
         """The parts among `files`, exactly one of them a model. Raises BadRequest naming the file."""
         if self._safetensors(files):
             return self._converted(files)
@@ -52,7 +52,7 @@ class PartBuilder:
             raise BadRequest("no base model was found")
         return parts
 
-    def adapters(self, files: dict[str, str], base: Metadata) -> list[Part]:
+    def adapters(self, files: dict[str, str], base: Metadata) -> list[ModelPart]:
         """The LoRA adapters for a model among `files`. Raises BadRequest naming the file."""
         if not files:
             return []
@@ -79,8 +79,8 @@ class PartBuilder:
         with open(self.library.blob_path(digest), "rb") as file:
             return file.read(len(_MAGIC)) == _MAGIC
 
-    def _ggufs(self, files: dict[str, str]) -> list[Part]:
-        whole: list[Part] = []
+    def _ggufs(self, files: dict[str, str]) -> list[ModelPart]:
+        whole: list[ModelPart] = []
         split: dict[str, list[Shard]] = {}
         for name, digest in files.items():
             self.report(Progress(status="parsing GGUF"))
@@ -92,18 +92,18 @@ class PartBuilder:
             if split_count(metadata) > 1:
                 split.setdefault(stem(shard), []).append(shard)
             else:
-                whole.append(Part(_kind(name, metadata), path, metadata, digest, name))
+                whole.append(ModelPart(_kind(name, metadata), path, metadata, digest, name))
         return whole + [self._merged(shards) for shards in split.values()]
 
-    def _merged(self, shards: list[Shard]) -> Part:
+    def _merged(self, shards: list[Shard]) -> ModelPart:
         parts, path = ordered(shards), self.temporary()
         with writing(self.library.root):
             merge(parts, path, _bar(self.report, "merging GGUF parts"))
         name = parts[0].name
         metadata = _read(name, path)
-        return Part(_kind(name, metadata), path, metadata, "", name)
+        return ModelPart(_kind(name, metadata), path, metadata, "", name)
 
-    def _converted(self, files: dict[str, str]) -> list[Part]:
+    def _converted(self, files: dict[str, str]) -> list[ModelPart]:
         from puna.library.convert import convert, convert_projector
 
         status, model, projector = "converting model", self.temporary(), self.temporary()
@@ -111,17 +111,17 @@ class PartBuilder:
         with self.laid_out(files) as folder:
             convert(folder, model, _bar(self.report, status))
             sees = convert_projector(folder, projector, _bar(self.report, status))
-        parts = [Part("model", model, cached_metadata(model))]
-        return [*parts, Part("projector", projector, cached_metadata(projector))] if sees else parts
+        parts = [ModelPart("model", model, cached_metadata(model))]
+        return [*parts, ModelPart("projector", projector, cached_metadata(projector))] if sees else parts
 
-    def _converted_adapter(self, files: dict[str, str], base: Metadata) -> Part:
+    def _converted_adapter(self, files: dict[str, str], base: Metadata) -> ModelPart:
         from puna.library.convert import convert_adapter
 
         status, path = "converting adapter", self.temporary()
         self.report(Progress(status=status))
         with self.laid_out(files) as folder:
             convert_adapter(folder, path, base, _bar(self.report, status))
-        return Part("adapter", path, cached_metadata(path))
+        return ModelPart("adapter", path, cached_metadata(path))
 
     @contextmanager
     def laid_out(self, files: dict[str, str]) -> Iterator[Path]:
@@ -141,7 +141,7 @@ class PartBuilder:
             yield folder
 
 
-def quantized(part: Part, kind: str, builder: PartBuilder, quantize: Quantize) -> Part:
+def quantized(part: ModelPart, kind: str, builder: PartBuilder, quantize: Quantize) -> ModelPart:
     """The model in `part` with its weights stored as `kind`. Raises BadRequest unless they are floats."""
     have = part.metadata.precision
     if not have:
@@ -164,7 +164,7 @@ def quantized(part: Part, kind: str, builder: PartBuilder, quantize: Quantize) -
     if not part.digest:
         part.path.unlink(missing_ok=True)  # Twice the disk is needed no longer.
     builder.report(Progress(status="verifying conversion"))
-    return Part(part.kind, path, cached_metadata(path))
+    return ModelPart(part.kind, path, cached_metadata(path))
 
 
 Quantize = Callable[[Path, Path, str, Callable[[int, int], None]], None]

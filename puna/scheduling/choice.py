@@ -37,7 +37,7 @@ _SMALLER = 0.8
 
 
 @dataclass
-class Learned:
+class LearnedSizes:
     """What engines taught about models: their true work buffers, and what a device had no room for."""
 
     _work: dict[tuple[object, ...], int] = field(default_factory=dict)
@@ -99,14 +99,14 @@ def memory(device: Device, free: int) -> Memory:
 
 
 def choose(
-    facts: Facts, options: Options, settings: Settings, machine: Machine, learned: Learned | None = None
+    facts: Facts, options: Options, settings: Settings, machine: Machine, learned: LearnedSizes | None = None
 ) -> Choice:
     """The fastest way to load a model on `machine`, and whether it fits there.
 
     The pool grows beyond what is needed only where that slows nothing. Raises BadRequest, naming the option,
     for GPUs that are not there.
     """
-    learned = learned or Learned()
+    learned = learned or LearnedSizes()
     if not machine.devices:
         spec = plan(facts, options, settings, machine.host)
         size = footprint(facts, spec).total(spec.pool)
@@ -199,7 +199,7 @@ def _most(way: Callable[[int], Placement], load: Load, machine: Machine, layers:
     return next((found for found in ways if found.fits(machine)), way(0))
 
 
-def _load(facts: Facts, spec: LoadSpec, learned: Learned) -> Load:
+def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
     """What there is to place of a model that is loaded as `spec`."""
     needs = needed(facts, spec)
     work = needs.compute - PROCESS

@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
 
-from puna.scheduling.choice import Learned
+from puna.scheduling.choice import LearnedSizes
 from puna.scheduling.machine import Room, device_room
 from puna.scheduling.memory import Budget
 from puna.scheduling.placement import Machine
@@ -40,7 +40,7 @@ class Fleet:
         self._events = 0
         self.version = 0
         """Grows when what runners hold has changed."""
-        self.learned = Learned()
+        self.learned = LearnedSizes()
         self.died = 0
         """Engines that were ready and ended by themselves."""
 

@@ -20,7 +20,7 @@ _MOST_LAYERS = 4096  # a damaged file may claim any number
 _CGROUP = Path("/sys/fs/cgroup")
 
 
-class Metadata(Protocol):
+class SizeFacts(Protocol):
     """The part of a GGUF file's metadata that sizes depend on; `arch(k)` is the key `<architecture>.k`."""
 
     def arch(self, key: str, default: Any = None) -> Any: ...
@@ -46,7 +46,7 @@ class Footprint:
 
 
 def estimate(
-    metadata: Metadata,
+    metadata: SizeFacts,
     weights_size: int,
     num_ctx: int,
     *,
@@ -83,7 +83,7 @@ def estimate(
     )
 
 
-def estimate_sight(projector: Metadata, size: int, num_ctx: int) -> int:
+def estimate_sight(projector: SizeFacts, size: int, num_ctx: int) -> int:
     """Bytes that a projector file of `size` bytes takes beside its model, for a context of `num_ctx` tokens.
 
     Beside the weights: the layers' activations for the largest picture and for a sound, which libmtmd
@@ -97,7 +97,7 @@ def estimate_sight(projector: Metadata, size: int, num_ctx: int) -> int:
     return size + work + GALLERY
 
 
-def _activations(projector: Metadata, sense: str) -> int:
+def _activations(projector: SizeFacts, sense: str) -> int:
     """Bytes of a layer for each patch of a picture or frame of a sound; 0 for a sense that there is not."""
     inner = count(projector.arch(f"{sense}.embedding_length"))
     return 4 * (count(projector.arch(f"{sense}.feed_forward_length")) + 6 * inner)
@@ -113,7 +113,7 @@ def count(value: Any, default: int = 0) -> int:
     return max(0, value) if isinstance(value, int) else default
 
 
-def _heads(metadata: Metadata) -> list[int]:
+def _heads(metadata: SizeFacts) -> list[int]:
     """KV heads of each layer; 0 for a recurrent layer."""
     heads = metadata.arch("attention.head_count_kv", metadata.arch("attention.head_count"))
     if isinstance(heads, (list, tuple)):
@@ -121,14 +121,14 @@ def _heads(metadata: Metadata) -> list[int]:
     return [count(heads)] * min(count(metadata.arch("block_count")), _MOST_LAYERS)
 
 
-def kv_shares(metadata: Metadata, layers: int) -> list[float]:
+def kv_shares(metadata: SizeFacts, layers: int) -> list[float]:
     """Which part of the KV cache each of `layers` layers has."""
     heads = [*_heads(metadata), *[0] * layers][:layers]
     total = sum(heads)
     return [head / total for head in heads] if total else [1 / max(1, layers)] * layers
 
 
-def head_sizes(metadata: Metadata) -> tuple[int, int]:
+def head_sizes(metadata: SizeFacts) -> tuple[int, int]:
     """Numbers a KV head keeps for a token: its key's and its value's; 0 where no layer has such heads."""
     if not any(_heads(metadata)):
         return 0, 0
@@ -139,7 +139,7 @@ def head_sizes(metadata: Metadata) -> tuple[int, int]:
     return key, value
 
 
-def _state(metadata: Metadata, kv_heads: list[int]) -> int:
+def _state(metadata: SizeFacts, kv_heads: list[int]) -> int:
     """Bytes of convolution and state-space state of one sequence (f32), 0 for a pure transformer."""
     inner = count(metadata.arch("ssm.inner_size"))
     width = count(metadata.arch("ssm.state_size"))
@@ -149,7 +149,7 @@ def _state(metadata: Metadata, kv_heads: list[int]) -> int:
     return 4 * recurrent * (convolution + inner * width)
 
 
-def _vocabulary(metadata: Metadata) -> int:
+def _vocabulary(metadata: SizeFacts) -> int:
     tokens = metadata.get("tokenizer.ggml.tokens")
     return count(metadata.arch("vocab_size")) or (len(tokens) if isinstance(tokens, Sized) else 0)
 

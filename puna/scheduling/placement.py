@@ -25,7 +25,7 @@ _MOST_LAYERS = 1024
 
 
 @dataclass(frozen=True)
-class Layer:
+class LayerSizes:
     """A block of a model, or its output; sizes in bytes."""
 
     weights: int
@@ -44,7 +44,7 @@ class Layer:
 class Load:
     """What is to be placed; sizes in bytes."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerSizes, ...]
     """In order; the last one is the output."""
     host: int
     """What is on the host in any case: token embeddings, the process, what is kept outside the pool."""
@@ -157,7 +157,7 @@ def arranged(
     return Placement(tuple(split), tuple(sorted(apart)), host, tuple(devices), seconds)
 
 
-def _read(layer: Layer, used: float) -> float:
+def _read(layer: LayerSizes, used: float) -> float:
     """Bytes of weights that one token reads."""
     return layer.weights + layer.pinned + used * layer.experts
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
-from puna.scheduling.memory import Footprint, Metadata, count, estimate, estimate_sight, head_sizes
-from puna.scheduling.tensors import Tensor
+from puna.scheduling.memory import Footprint, SizeFacts, count, estimate, estimate_sight, head_sizes
+from puna.scheduling.tensors import TensorFacts
 from puna.settings import Settings
 from puna.types import BadRequest, KVCacheType, LoadFailed, LoadSpec, Options
 
@@ -35,12 +35,12 @@ def key(weights: str, adapters: tuple[str, ...], projector: str) -> Key:
 
 
 @dataclass(frozen=True)
-class Projector:
+class ProjectorFile:
     """What turns pictures into embeddings; `size` in bytes."""
 
     path: str
     size: int
-    metadata: Metadata
+    metadata: SizeFacts
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Facts:
 
     path: str
     weights_size: int
-    metadata: Metadata
+    metadata: SizeFacts
     embedding: bool = False
     """It reads texts whole, into vectors or scores, and does not generate."""
     ranking: bool = False
     adapters: tuple[str, ...] = ()
-    projector: Projector | None = None
-    tensors: Sequence[Tensor] = ()
+    projector: ProjectorFile | None = None
+    tensors: Sequence[TensorFacts] = ()
     """Of the weights' file; only where there are devices."""
 
     @property

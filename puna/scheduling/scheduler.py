@@ -23,7 +23,7 @@ from puna.scheduling.fleet import Fleet
 from puna.scheduling.machine import Room, Watch
 from puna.scheduling.memory import human_size
 from puna.scheduling.placement import Machine
-from puna.scheduling.plan import Facts, Key, Projector, check_kv_cache_type, key, serves, widened
+from puna.scheduling.plan import Facts, Key, ProjectorFile, check_kv_cache_type, key, serves, widened
 from puna.scheduling.runner import Runner, State
 from puna.settings import Settings
 from puna.types import (
@@ -375,7 +375,7 @@ def _facts(model: Model) -> Facts:
         ranking="rerank" in model.capabilities(),
         adapters=adapters,
         tensors=model.metadata.tensors,
-        projector=Projector(projector, projector_size, model.projector_metadata) if projector else None,
+        projector=ProjectorFile(projector, projector_size, model.projector_metadata) if projector else None,
     )
 
 

@@ -6,8 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
-from puna.scheduling.memory import Metadata, count, kv_shares
-from puna.scheduling.placement import Layer, Load
+from puna.scheduling.memory import SizeFacts, count, kv_shares
+from puna.scheduling.placement import LayerSizes, Load
 
 EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 """In the names of routed experts' tensors; the same for Python's `re` and C++'s std::regex."""
@@ -18,7 +18,7 @@ _INPUT = ("token_embd.", "per_layer_token_embd.", "token_types.", "position_embd
 """What stays on the host in any case: rows are looked up there."""
 
 
-class Tensor(Protocol):
+class TensorFacts(Protocol):
     """A name and a size in bytes."""
 
     @property
@@ -29,8 +29,8 @@ class Tensor(Protocol):
 
 
 def load_of(
-    tensors: Sequence[Tensor],
-    metadata: Metadata,
+    tensors: Sequence[TensorFacts],
+    metadata: SizeFacts,
     *,
     kv: int,
     work: int,
@@ -63,8 +63,10 @@ def load_of(
         # The embeddings are the output, too, and the device with the output gets a copy of them.
         output += sum(tensor.size for tensor in tensors if tensor.name == "token_embd.weight")
     shares = kv_shares(metadata, size)
-    layers = [Layer(weights[i], experts[i], kv=int(kv * shares[i]), pinned=kept[i]) for i in range(size)]
-    return Load((*layers, Layer(output + beside)), host=host + embeddings, work=work, used=_used(metadata))
+    layers = [LayerSizes(weights[i], experts[i], kv=int(kv * shares[i]), pinned=kept[i]) for i in range(size)]
+    return Load(
+        (*layers, LayerSizes(output + beside)), host=host + embeddings, work=work, used=_used(metadata)
+    )
 
 
 def override(layers: Iterable[int]) -> str:
@@ -72,7 +74,7 @@ def override(layers: Iterable[int]) -> str:
     return rf"blk\.({'|'.join(map(str, layers))}){EXPERTS}"
 
 
-def _used(metadata: Metadata) -> float:
+def _used(metadata: SizeFacts) -> float:
     """The part of its routed experts that a token is evaluated with."""
     there = count(metadata.arch("expert_count"))
     return min(1.0, count(metadata.arch("expert_used_count")) / there) if there else 1.0

@@ -21,7 +21,7 @@ from puna.server import anthropic, health, metrics, native, openai, openapi, pag
 from puna.server.access import Access, is_loopback
 from puna.server.errors import HANDLERS
 from puna.server.keys import Keyed, written_down
-from puna.server.log import Log
+from puna.server.log import RequestLog
 from puna.server.metrics import Measured, Metrics
 from puna.server.pulls import Pulls
 from puna.server.recorded import Recorded
@@ -90,7 +90,7 @@ def application(settings: Settings) -> Starlette:
         middleware=[
             Middleware(Single),
             Middleware(Measured, metrics=measured),
-            Middleware(Log),
+            Middleware(RequestLog),
             Middleware(Access, origins=settings.origins, host=settings.host),
             Middleware(Keyed, keyring=keyring, exposed=not (settings.open or is_loopback(settings.host))),
             *([Middleware(Recorded)] if settings.log_requests else []),

@@ -40,7 +40,7 @@ def framing(request: Request) -> Framing:
     return EVENTS if "text/event-stream" in request.headers.get("accept", "") else NDJSON
 
 
-class Stream:
+class ObjectStream:
     """An ASGI answer of JSON objects, each sent the moment it is made.
 
     What goes wrong before the first object is raised, so that it gets its status; later it becomes the last

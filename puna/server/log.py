@@ -26,7 +26,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 """Of the request at hand."""
 
 
-class Log:
+class RequestLog:
     """ASGI middleware."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -18,12 +18,12 @@ def begin_log(*, debug: bool, json: bool) -> None:
     They log the URLs they ask for, and those of registries and pictures may be signed.
     """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(Json() if json else Text("%(asctime)s %(levelname)s %(message)s"))
+    handler.setFormatter(JsonLines() if json else TextLines("%(asctime)s %(levelname)s %(message)s"))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)
     logging.getLogger("puna").setLevel(logging.DEBUG if debug else logging.INFO)
 
 
-class Text(logging.Formatter):
+class TextLines(logging.Formatter):
     """Ends a line of a request with its id."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
@@ -32,7 +32,7 @@ class Text(logging.Formatter):
         return f"{line} [{name}]" if name else line
 
 
-class Json(logging.Formatter):
+class JsonLines(logging.Formatter):
     """`time` (UTC), `level` and `message`; `request` and `error` (a traceback) where there is one.
 
     A request's own line has `status`, `seconds`, `client`, `method`, `path` and `key` (its name) instead of a

@@ -51,7 +51,7 @@ _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"puna/{__version__}"}
 _TEXT = re.compile(r"text/|application/(?:xhtml\+xml|xml|json)")
 
 
-class Found(NamedTuple):
+class Fetched(NamedTuple):
     """What is at a URL, where redirects led, and its Content-Type."""
 
     content: bytes
@@ -132,7 +132,7 @@ class Remote:
                 _log.info("nothing from %s: %s", address.netloc.decode(), str(error) or "it took too long")
                 raise wrong(f'cannot fetch "{shown}": {self._rules()}') from None
 
-    async def page(self, url: str) -> Found:
+    async def page(self, url: str) -> Fetched:
         """The text at a URL. Raises BadRequest naming `url`, in the same words whatever went wrong."""
         try:
             async with self._turns:
@@ -152,7 +152,7 @@ class Remote:
             f"and come within {SECONDS:g} seconds"
         )
 
-    async def _followed(self, url: httpx.URL, wanted: _Wanted) -> Found:
+    async def _followed(self, url: httpx.URL, wanted: _Wanted) -> Fetched:
         import httpx
 
         for _ in range(REDIRECTS + 1):
@@ -160,12 +160,12 @@ class Remote:
                 found = await self._asked(url, wanted)
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 raise _Failed(repr(error)) from None
-            if isinstance(found, Found):
+            if isinstance(found, Fetched):
                 return found
             url = found
         raise _Failed(f"more than {REDIRECTS} redirects")
 
-    async def _asked(self, url: httpx.URL, wanted: _Wanted) -> Found | httpx.URL:
+    async def _asked(self, url: httpx.URL, wanted: _Wanted) -> Fetched | httpx.URL:
         """The file, or where it is said to be instead.
 
         Each question has a connection of its own, to the very address that was checked: nothing is looked up
@@ -205,7 +205,7 @@ class Remote:
             raise _Failed("its address is not public (PUNA_FETCH_PRIVATE)")
         return addresses[:_ADDRESSES]
 
-    async def _read(self, answer: httpx.Response, url: httpx.URL, wanted: _Wanted) -> Found | httpx.URL:
+    async def _read(self, answer: httpx.Response, url: httpx.URL, wanted: _Wanted) -> Fetched | httpx.URL:
         if answer.status_code in _MOVED and "location" in answer.headers:
             return _parsed(str(url.join(answer.headers["location"])))
         if answer.status_code != 200:
@@ -229,7 +229,7 @@ class Remote:
                 raise _Exhausted
         if not wanted.signature.match(file):
             raise _Failed("it is neither an image nor a sound")
-        return Found(bytes(file), str(url), kind)
+        return Fetched(bytes(file), str(url), kind)
 
 
 def _parsed(url: str) -> httpx.URL:

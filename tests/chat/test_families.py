@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from puna import chat
-from puna.chat import Called, Family, Thinking, families, family_of, named
+from puna.chat import Called, Family, Thought, families, family_of, named
 from puna.chat.families import FAMILIES
 from puna.types import Message
 from tests.chat.parsing import written
@@ -96,7 +96,7 @@ def test_the_pages_example_reads_and_constrains_its_calls():
     text = "Hm.".join(row.think) + row.calls([NOW, FORECAST])
     parser = exchange.parser()
     parts = [part for letter in text for part in parser.feed(letter)] + parser.finish()
-    assert "".join(part.text for part in parts if isinstance(part, Thinking)) == "Hm."
+    assert "".join(part.text for part in parts if isinstance(part, Thought)) == "Hm."
     assert [part for part in parts if isinstance(part, Called)] == [Called(*NOW), Called(*FORECAST)]
     grammar = exchange.grammar()
     assert grammar

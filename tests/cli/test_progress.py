@@ -2,13 +2,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from puna.cli.progress import Bar, Progress
+from puna.cli.progress import Bar, ProgressView
 
 DIGEST = "sha256:74701a8c35f6c8d9a4b91f3f3497643001d63e0c7a84e085bed452548fa88d45"
 
 
 def test_a_pull_as_ollama_shows_it():
-    progress = Progress()
+    progress = ProgressView()
     layer = "pulling 74701a8c35f6"
 
     def moves(completed: int, now: float) -> None:
@@ -34,7 +34,7 @@ def test_a_pull_as_ollama_shows_it():
 
 
 def test_each_step_is_announced_once():
-    progress = Progress()
+    progress = ProgressView()
     statuses = ["pulling manifest", "pulling a", "pulling a", "pulling a", "success"]
     digests = ["", "sha256:a", "sha256:a", "sha256:a", ""]
     begun = [progress.feed(s, d, 9, i, now=i) for i, (s, d) in enumerate(zip(statuses, digests, strict=True))]
@@ -42,7 +42,7 @@ def test_each_step_is_announced_once():
 
 
 def test_layers_that_move_side_by_side_are_announced_once():
-    progress = Progress()
+    progress = ProgressView()
     begun = [
         progress.feed(f"pulling {layer}", f"sha256:{layer}", 9, i, now=i) for i, layer in enumerate("ababab")
     ]

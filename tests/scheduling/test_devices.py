@@ -11,7 +11,7 @@ import pytest
 
 from puna.library import Model
 from puna.scheduling import Scheduler
-from puna.scheduling.choice import Choice, Learned, choose
+from puna.scheduling.choice import Choice, LearnedSizes, choose
 from puna.scheduling.machine import device_room
 from puna.scheduling.placement import Machine, Memory
 from puna.scheduling.plan import Facts
@@ -126,7 +126,7 @@ def test_what_no_device_holds_does_not_fit(model: Model):
 
 
 def test_a_limit_makes_the_next_plan_smaller(model: Model):
-    learned, where = Learned(), machine(300)
+    learned, where = LearnedSizes(), machine(300)
     first = choose(facts(model), Options(), Settings(), where, learned)
     assert learned.refused(facts(model).key, first.devices())
     second = choose(facts(model), Options(), Settings(), where, learned)
@@ -135,7 +135,7 @@ def test_a_limit_makes_the_next_plan_smaller(model: Model):
 
 
 def test_a_second_plan_is_what_the_first_engine_took(model: Model):
-    learned, where = Learned(), machine(900)
+    learned, where = LearnedSizes(), machine(900)
     first = choose(facts(model), Options(num_ctx=512), Settings(), where, learned)
     learned.note(first.spec, first.devices(), {"CUDA0": first.devices()["CUDA0"] + 77 * M})
     second = choose(facts(model), Options(num_ctx=512), Settings(), where, learned)

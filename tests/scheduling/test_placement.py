@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.scheduling.placement import (
-    Layer,
+    LayerSizes,
     Load,
     Machine,
     Memory,
@@ -37,7 +37,7 @@ def loads(
     most: int, experts: st.SearchStrategy[int] = SOME, *, pinned: bool = True
 ) -> st.SearchStrategy[Load]:
     small, kept = st.integers(0, 60), st.sampled_from([0, 0, 0, 9] if pinned else [0])
-    layers = st.lists(st.builds(Layer, small, experts, small, kept), min_size=1, max_size=most)
+    layers = st.lists(st.builds(LayerSizes, small, experts, small, kept), min_size=1, max_size=most)
     used = st.sampled_from([1.0, 0.5, 0.05])
     host, work = st.integers(0, 50), st.integers(0, 20)
     return st.builds(Load, layers.map(tuple), host=host, work=work, used=used)
@@ -294,4 +294,4 @@ def test_tied_embeddings_are_on_both_sides():
     ]
     load = load_of(tensors, Header({}), kv=10, work=0, host=0)
     assert load.host == 500
-    assert load.layers == (Layer(7, kv=10), Layer(501))
+    assert load.layers == (LayerSizes(7, kv=10), LayerSizes(501))

@@ -13,15 +13,15 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from puna.server.errors import HANDLERS
-from puna.server.framing import COMMENT, EVENTS, Stream, Whole, framing
+from puna.server.framing import COMMENT, EVENTS, ObjectStream, Whole, framing
 from puna.types import Busy, EngineGone
 
 Objects = Callable[[], AsyncGenerator[bytes, None]]
 
 
 def application(objects: Objects) -> Starlette:
-    async def stream(request: Request) -> Stream:
-        return Stream(objects(), framing(request))
+    async def stream(request: Request) -> ObjectStream:
+        return ObjectStream(objects(), framing(request))
 
     async def whole(request: Request) -> Whole:
         async def last() -> bytes:
@@ -117,7 +117,7 @@ async def test_comments_are_sent_in_silences():
         if sent.count(COMMENT) == 2:
             go.set()
 
-    await Stream(slow(), EVENTS, patience=0.001)({"type": "http"}, receive, send)
+    await ObjectStream(slow(), EVENTS, patience=0.001)({"type": "http"}, receive, send)
     assert sent[:3] == [b"200", COMMENT, COMMENT]
     assert [body for body in sent[3:] if body != COMMENT] == [
         b"data: {}\n\n", b'data: {"error":"the runner ended"}\n\n', b"",
@@ -137,7 +137,7 @@ async def test_what_fails_before_patience_ends_has_its_status():
         raise AssertionError("nothing is said")
 
     with pytest.raises(Busy):
-        await Stream(failing(), EVENTS, patience=1000.0)({"type": "http"}, receive, send)
+        await ObjectStream(failing(), EVENTS, patience=1000.0)({"type": "http"}, receive, send)
 
 
 @pytest.mark.parametrize(

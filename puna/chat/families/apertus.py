@@ -11,14 +11,14 @@ from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import arguments, listed
 from puna.chat.grammars.rules import in_json
-from puna.chat.parsing import Malformed, Source, Step, Tagged, Tags, Tools
+from puna.chat.parsing import Malformed, Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.values import json_object
 
 OPEN, CLOSE = "<|tools_prefix|>", "<|tools_suffix|>"
-_TAGS = Tags("<|inner_prefix|>", "<|inner_suffix|>", calls_end_it=True)
+_TAGS = ThinkingTags("<|inner_prefix|>", "<|inner_suffix|>", calls_end_it=True)
 
 
-def _calls(source: Source, tools: Tools) -> Step[None]:
+def _calls(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     yield from source.expect("[")
     separator = ","

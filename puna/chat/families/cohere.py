@@ -11,7 +11,7 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import call, listed
-from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
+from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import json_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.cohere import cohere
@@ -20,7 +20,7 @@ _tagged = json_calls("<|END_ACTION|>")
 _fenced = json_calls("```")
 
 
-def _action(source: Source, tools: Tools) -> Step[None]:
+def _action(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     yield from source.expect("```json")
     yield from _fenced(source, tools)
@@ -35,7 +35,7 @@ _NOTATION = (
 )
 
 _FORMAT = Tagged(
-    tags=Tags("<|START_THINKING|>", "<|END_THINKING|>"),
+    tags=ThinkingTags("<|START_THINKING|>", "<|END_THINKING|>"),
     calls={"<|START_ACTION|>": _tagged, "Action:": _action},
     dropped=_NOTATION,
     special=frozenset(

@@ -13,7 +13,7 @@ from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
-from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
+from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.values import json_object
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.cogito import cogito
@@ -33,13 +33,13 @@ _MISSPELLED = (
 _OUTPUTS = tuple(f"<｜tool▁output{plural}▁{end}｜>" for plural in ("", "s") for end in ("begin", "end"))
 
 
-def _calls(source: Source, tools: Tools) -> Step[None]:
+def _calls(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     yield from source.expect(_CALL)
     yield from _call(source, tools)
 
 
-def _call(source: Source, tools: Tools) -> Step[None]:
+def _call(source: Scanner, tools: Tools) -> Step[None]:
     while True:
         name = yield from source.word(r"\w.\-:/")
         yield from source.expect(_SEPARATOR)
@@ -61,7 +61,7 @@ def _call(source: Source, tools: Tools) -> Step[None]:
 
 
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>"),
+    tags=ThinkingTags("<think>", "</think>"),
     calls={_CALLS: _calls, _CALL: _call},
     slips=dict.fromkeys(_MISSPELLED, _calls),
     dropped=_OUTPUTS,

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import behind_markers
-from puna.chat.parsing import Tagged, Tags
+from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.invoked import invocations
 
 _PREFIX = "｜DSML｜"
 
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>", calls_end_it=True),
+    tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
     calls={
         f"<{_PREFIX}{outer}>": invocations(f"</{_PREFIX}{outer}>", _PREFIX)
         for outer in ("function_calls", "tool_calls")

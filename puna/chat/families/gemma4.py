@@ -8,7 +8,7 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import behind_markers, names
 from puna.chat.grammars import gemma_calls as written
-from puna.chat.parsing import Tagged, Tags
+from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.gemma_calls import gemma_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.gemma4 import large, small
@@ -16,7 +16,7 @@ from puna.chat.renderers.gemma4 import large, small
 _OPEN, _CLOSE, _QUOTE = "<|tool_call>", "<tool_call|>", '<|"|>'
 
 _FORMAT = Tagged(
-    tags=Tags("<|channel>", "<channel|>", name="thought\n", anywhere=True),
+    tags=ThinkingTags("<|channel>", "<channel|>", name="thought\n", anywhere=True),
     calls={_OPEN: gemma_calls(_CLOSE, _QUOTE)},
     dropped=("<channel|>",),
     special=frozenset({"<|channel>", "<channel|>", _OPEN, _CLOSE, "<|tool_response>", _QUOTE}),

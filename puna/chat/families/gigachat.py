@@ -10,7 +10,7 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import call
-from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
+from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, named_call
 from puna.chat.parsing.slips import SLIPS
 from puna.chat.parsing.values import json_value
@@ -18,12 +18,12 @@ from puna.chat.parsing.values import json_value
 OPEN, SEPARATOR, ROLE = "<|function_call|>", "<|message_sep|>", "<|role_sep|>"
 
 
-def _call(source: Source, tools: Tools) -> Step[None]:
+def _call(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     source.called(*named_call(json_value((yield from source.bracketed()))))
 
 
-def _message(source: Source, tools: Tools) -> Step[None]:
+def _message(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.choice("function call")):
         yield from source.expect(ROLE)
@@ -31,7 +31,7 @@ def _message(source: Source, tools: Tools) -> Step[None]:
 
 
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>"),
+    tags=ThinkingTags("<think>", "</think>"),
     calls={OPEN: _call, SEPARATOR: _message},
     bare=bare_objects,
     slips=SLIPS,

@@ -18,10 +18,10 @@ from puna.chat.grammars import Constraint, Function, Rules
 from puna.chat.grammars.answer import content
 from puna.chat.grammars.invoked import invoked
 from puna.chat.grammars.rules import literal, literals
-from puna.chat.parsing import Asked, Content, Malformed, Source, Step, Thinking, Tools
+from puna.chat.parsing import Content, Expected, Malformed, Scanner, Step, Thought, Tools
 from puna.chat.parsing.invoked import elements
 from puna.chat.parsing.markers import Markers, markers
-from puna.chat.parsing.source import Kind
+from puna.chat.parsing.scanner import Kind
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.glimmer import glimmer
 from puna.types import Grammar
@@ -41,7 +41,7 @@ class Glimmer:
     special: frozenset[str] = frozenset({_START, _MESSAGE, *_ENDS})
     reasoning: str = "assistant to=self"
 
-    def read(self, source: Source, asked: Asked) -> Step[None]:
+    def read(self, source: Scanner, asked: Expected) -> Step[None]:
         tools = asked.tools
         boundary, kind, until = _START, Content, _BOUNDARIES
         first = True
@@ -78,15 +78,15 @@ class Glimmer:
                     source.give_back_before(kind)
 
 
-def _body(recipient: str, asked: Asked) -> tuple[Kind, Markers | None]:
+def _body(recipient: str, asked: Expected) -> tuple[Kind, Markers | None]:
     """What a message to this recipient is, and what may end or interrupt it."""
     if recipient == "self":
-        return None if asked.think is False else Thinking, _BOUNDARIES
+        return None if asked.think is False else Thought, _BOUNDARIES
     addressed = _own_name(recipient, asked.tools) in asked.tools.names
     return Content, _BOUNDARIES_AND_CALLS if addressed else _BOUNDARIES
 
 
-def _header(source: Source) -> Step[str]:
+def _header(source: Scanner) -> Step[str]:
     """The recipient of a message, from behind its start; "" when it names none."""
     begun = source.holding
     yield from source.blank()
@@ -103,7 +103,7 @@ def _header(source: Source) -> Step[str]:
     return recipient
 
 
-def _alone(source: Source, tools: Tools) -> Step[str]:
+def _alone(source: Scanner, tools: Tools) -> Step[str]:
     """Calls that are all there is of a message to somebody else; what ends it, or "" when they are not."""
     found: list[tuple[str, dict[str, Any]]] = []
     try:
@@ -124,7 +124,7 @@ def _alone(source: Source, tools: Tools) -> Step[str]:
     return end
 
 
-def _calls(source: Source, tools: Tools, called: Callable[[str, dict[str, Any]], None]) -> Step[None]:
+def _calls(source: Scanner, tools: Tools, called: Callable[[str, dict[str, Any]], None]) -> Step[None]:
     """From behind the first tag; `called` for each."""
     source.certain = True
     yield from source.blank()
@@ -147,7 +147,7 @@ def _calls(source: Source, tools: Tools, called: Callable[[str, dict[str, Any]],
         yield from source.closer(_CALLS_END)
 
 
-def _name(source: Source) -> Step[tuple[str, bool]]:
+def _name(source: Scanner) -> Step[tuple[str, bool]]:
     """A function's name, and whether its first parameter has begun.
 
     These models may write `<|message|>` within the name, or for what ends it.

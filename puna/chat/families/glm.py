@@ -8,14 +8,14 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import behind_markers, names
 from puna.chat.grammars.keyed import keyed
-from puna.chat.parsing import Tagged, Tags
+from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.keyed import KEY, KEY_END, VALUE, VALUE_END, keyed_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.glm import glm4_6, glm4_7, glm_ocr
 
 SPECIAL = frozenset({"<think>", "</think>", "<tool_call>", "</tool_call>", KEY, KEY_END, VALUE, VALUE_END})
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>", calls_end_it=True),
+    tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
     calls={"<tool_call>": keyed_calls("</tool_call>")},
     special=SPECIAL,
 )

@@ -15,7 +15,7 @@ from puna.chat.grammars import Constraint, Function, Rules
 from puna.chat.grammars.answer import content
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
-from puna.chat.parsing import Asked, Content, Malformed, Source, Step, Thinking, Tools
+from puna.chat.parsing import Content, Expected, Malformed, Scanner, Step, Thought, Tools
 from puna.chat.parsing.markers import markers
 from puna.chat.parsing.values import json_object
 from puna.chat.renderers import Renderer
@@ -36,7 +36,7 @@ class Harmony:
     special: frozenset[str] = frozenset({*_ENDS, _START, _MESSAGE, _CHANNEL, "<|constrain|>"})
     reasoning: str = "<|channel|>analysis"
 
-    def read(self, source: Source, asked: Asked) -> Step[None]:
+    def read(self, source: Scanner, asked: Expected) -> Step[None]:
         header, message, body = _last_message(asked.prompt)
         boundary = "" if message and not any(end in body for end in _ENDS) else _START
         while True:
@@ -65,7 +65,7 @@ def _last_message(prompt: str) -> tuple[str, str, str]:
     return prompt.rpartition(_START)[2].partition(_MESSAGE) if _START in prompt else ("", "", "")
 
 
-def _header(source: Source, begun: str) -> Step[str]:
+def _header(source: Scanner, begun: str) -> Step[str]:
     """The rest of a message's header, its end taken too. Raises Malformed where it cannot be one."""
     begun = begun.removeprefix("assistant").strip()
     # Text without a header may be all there is.
@@ -84,7 +84,7 @@ def _header(source: Source, begun: str) -> Step[str]:
     return first + rest
 
 
-def _message(source: Source, tools: Tools, header: str) -> Step[str]:
+def _message(source: Scanner, tools: Tools, header: str) -> Step[str]:
     """A message's body; the marker behind it, or "" at the end."""
     # A header that names two channels means the last.
     channel = "".join(re.findall(r"<\|channel\|>\s*(\w+)", header)[-1:])
@@ -110,10 +110,10 @@ def _message(source: Source, tools: Tools, header: str) -> Step[str]:
         yield from source.skip()
         return (yield from source.choice(*_ENDS, _START, _CHANNEL)) or (yield from _text(source, Content))
     source.drop()
-    return (yield from _text(source, Thinking if channel == "analysis" else Content))
+    return (yield from _text(source, Thought if channel == "analysis" else Content))
 
 
-def _text(source: Source, kind: type[Content] | type[Thinking]) -> Step[str]:
+def _text(source: Scanner, kind: type[Content] | type[Thought]) -> Step[str]:
     """Text up to a boundary, white space and all."""
     boundary = yield from source.text(_BOUNDARIES, kind)
     if boundary:

@@ -11,7 +11,7 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import call
-from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
+from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
 from puna.chat.parsing.slips import SLIPS
 from puna.chat.parsing.xml_functions import xml_calls
@@ -21,7 +21,7 @@ from puna.chat.renderers.qwen3_vl import instruct, thinking
 _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
 
 
-def _call(source: Source, tools: Tools) -> Step[None]:
+def _call(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     # Models taught both notations mix them.
     if (yield from source.choice("<function=")):
@@ -32,7 +32,7 @@ def _call(source: Source, tools: Tools) -> Step[None]:
 
 
 FORMAT = Tagged(
-    tags=Tags("<think>", "</think>", calls_end_it=True),
+    tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
     calls={_OPEN: _call},
     bare=bare_objects,
     slips=SLIPS,

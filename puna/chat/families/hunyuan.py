@@ -11,14 +11,14 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import call, listed
-from puna.chat.parsing import Tagged, Tags
+from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
 from puna.chat.parsing.slips import SLIPS
 
 OPEN, CLOSE = "<tool_calls>", "</tool_calls>"
 
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>"),
+    tags=ThinkingTags("<think>", "</think>"),
     calls={OPEN: json_calls(CLOSE)},
     bare=bare_objects,
     slips=SLIPS,

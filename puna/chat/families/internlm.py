@@ -8,14 +8,14 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import call
-from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
+from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
 from puna.chat.parsing.slips import SLIPS
 
 OPEN, PLUGIN, CLOSE = "<|action_start|>", "<|plugin|>", "<|action_end|>"
 
 
-def _call(source: Source, tools: Tools) -> Step[None]:
+def _call(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     yield from source.expect(PLUGIN)
     yield from objects(source)
@@ -23,7 +23,7 @@ def _call(source: Source, tools: Tools) -> Step[None]:
 
 
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>"),
+    tags=ThinkingTags("<think>", "</think>"),
     calls={OPEN: _call},
     bare=bare_objects,
     slips=SLIPS,

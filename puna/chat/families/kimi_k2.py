@@ -14,7 +14,7 @@ from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
-from puna.chat.parsing import Malformed, Source, Step, Tagged, Tags, Tools
+from puna.chat.parsing import Malformed, Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.values import json_object
 
 SECTION, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
@@ -23,13 +23,13 @@ ARGUMENTS = "<|tool_call_argument_begin|>"
 _ID = re.compile(r"(?:functions\.)?(.+?)(?::\d+)?")
 
 
-def _section(source: Source, tools: Tools) -> Step[None]:
+def _section(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     yield from source.expect(CALL)
     yield from _calls(source, tools)
 
 
-def _calls(source: Source, tools: Tools) -> Step[None]:
+def _calls(source: Scanner, tools: Tools) -> Step[None]:
     while True:
         yield from source.blank()
         found = _ID.fullmatch((yield from source.word(r"\w.\-:/")))
@@ -47,7 +47,7 @@ def _calls(source: Source, tools: Tools) -> Step[None]:
 
 
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>", calls_end_it=True),
+    tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
     calls={SECTION: _section, CALL: _calls},
     special=frozenset({SECTION, SECTION_END, CALL, CALL_END, ARGUMENTS, "<think>", "</think>"}),
 )

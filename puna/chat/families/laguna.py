@@ -8,7 +8,7 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import behind_markers, names
 from puna.chat.grammars.keyed import keyed
-from puna.chat.parsing import Tagged, Tags
+from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects
 from puna.chat.parsing.keyed import keyed_calls
 from puna.chat.parsing.slips import BARE
@@ -18,7 +18,7 @@ from puna.chat.renderers.laguna import laguna, poolside_v1
 from .glm import SPECIAL
 
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>", anywhere=True, calls_end_it=True),
+    tags=ThinkingTags("<think>", "</think>", anywhere=True, calls_end_it=True),
     calls={"<tool_call>": keyed_calls("</tool_call>")},
     bare=bare_objects,
     slips={**BARE, "<user>": keyed_calls("</user>", declared=True)},

@@ -8,7 +8,7 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.python_calls import python_call
-from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
+from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_python_calls, json_calls, python_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.lfm2 import lfm2, lfm2_thinking
@@ -18,19 +18,19 @@ _python = python_calls(_END)
 _json = json_calls(_END)
 
 
-def _calls(source: Source, tools: Tools) -> Step[None]:
+def _calls(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     yield from (_json if (yield from source.ahead()) == "{" else _python)(source, tools)
 
 
-def _bare(source: Source, tools: Tools) -> Step[None]:
+def _bare(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.expect("[")
     yield from bare_python_calls(source, tools)
     yield from source.closer(_END)
 
 
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>"),
+    tags=ThinkingTags("<think>", "</think>"),
     calls={_START: _calls},
     bare=_bare,
     special=frozenset({"<think>", "</think>", _START, _END}),

@@ -16,13 +16,13 @@ from puna.chat.grammars.objects import alone, arguments, call
 from puna.chat.grammars.objects import bare as bare_call
 from puna.chat.grammars.python_calls import keywords as call_keywords
 from puna.chat.grammars.rules import literal
-from puna.chat.parsing import Malformed, Reading, Source, Step, Tagged, Tools
+from puna.chat.parsing import Malformed, Reading, Scanner, Step, Tagged, Tools
 from puna.chat.parsing.calls import bare_objects, bare_python_calls, behind_brace, keywords, objects
 from puna.chat.parsing.slips import BARE
 from puna.chat.parsing.values import json_object
 
 
-def _behind_python_tag(source: Source, tools: Tools) -> Step[None]:
+def _behind_python_tag(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.ahead()) == "{":
         yield from objects(source)
@@ -33,7 +33,7 @@ def _behind_python_tag(source: Source, tools: Tools) -> Step[None]:
     source.called(name.removesuffix(".call"), (yield from keywords(source)))
 
 
-def _function(source: Source, tools: Tools) -> Step[None]:
+def _function(source: Scanner, tools: Tools) -> Step[None]:
     name = yield from source.word(r"^<>\s")
     yield from source.expect(">")
     yield from source.blank()
@@ -41,7 +41,7 @@ def _function(source: Source, tools: Tools) -> Step[None]:
     yield from source.closer("</function>")
 
 
-def bare(source: Source, tools: Tools) -> Step[None]:
+def bare(source: Scanner, tools: Tools) -> Step[None]:
     """Objects, in a list or not, or a list of calls as Python writes them."""
     if (yield from source.choice("[")):
         yield from _in_brackets(source, tools)
@@ -49,7 +49,7 @@ def bare(source: Source, tools: Tools) -> Step[None]:
         yield from bare_objects(source, tools)
 
 
-def _in_brackets(source: Source, tools: Tools) -> Step[None]:
+def _in_brackets(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.choice("{")):
         yield from behind_brace(source, tools, source.called, "[")

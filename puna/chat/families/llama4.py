@@ -9,7 +9,7 @@ from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names, objects
 from puna.chat.grammars.python_calls import closed_keywords, python_call
 from puna.chat.grammars.rules import literal
-from puna.chat.parsing import Source, Step, Tagged, Tools
+from puna.chat.parsing import Scanner, Step, Tagged, Tools
 from puna.chat.parsing.calls import json_calls, python_calls
 
 from .llama3 import SLIPS, bare
@@ -19,7 +19,7 @@ _python = python_calls(_END)
 _json = json_calls(_END)
 
 
-def _calls(source: Source, tools: Tools) -> Step[None]:
+def _calls(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     yield from (_json if (yield from source.ahead()) == "{" else _python)(source, tools)
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.invoked import invoked
-from puna.chat.parsing import Tagged, Tags
+from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.invoked import invocations
 
 OPEN, CLOSE = "<minimax:tool_call>", "</minimax:tool_call>"
 
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>", calls_end_it=True),
+    tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
     calls={OPEN: invocations(CLOSE)},
     special=frozenset({OPEN, CLOSE, "<think>", "</think>"}),
 )

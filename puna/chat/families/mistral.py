@@ -12,7 +12,7 @@ from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import arguments, call, listed
 from puna.chat.grammars.rules import literal
-from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
+from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
 from puna.chat.parsing.slips import BARE
 from puna.chat.parsing.values import json_object
@@ -20,7 +20,7 @@ from puna.chat.renderers import Renderer
 from puna.chat.renderers.ministral import ministral
 
 
-def _calls(source: Source, tools: Tools) -> Step[None]:
+def _calls(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.ahead()) in ("[", "{"):
         yield from objects(source)
@@ -35,7 +35,7 @@ def _calls(source: Source, tools: Tools) -> Step[None]:
 
 
 _FORMAT = Tagged(
-    tags=Tags("[THINK]", "[/THINK]", anywhere=True),
+    tags=ThinkingTags("[THINK]", "[/THINK]", anywhere=True),
     calls={"[TOOL_CALLS]": _calls},
     bare=bare_objects,
     slips=BARE,

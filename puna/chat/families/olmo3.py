@@ -10,7 +10,7 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.python_calls import python_call
-from puna.chat.parsing import Tagged, Tags
+from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import python_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.olmo3 import olmo3, olmo3_1, olmo3_32b_think, olmo3_think
@@ -18,7 +18,7 @@ from puna.chat.renderers.olmo3 import olmo3, olmo3_1, olmo3_32b_think, olmo3_thi
 _OPEN, _CLOSE = "<function_calls>", "</function_calls>"
 
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>"),
+    tags=ThinkingTags("<think>", "</think>"),
     calls={_OPEN: python_calls(_CLOSE)},
     special=frozenset({_OPEN, _CLOSE, "<think>", "</think>"}),
 )

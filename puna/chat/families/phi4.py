@@ -9,14 +9,14 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.objects import call
-from puna.chat.parsing import Malformed, Source, Step, Tagged, Tools
+from puna.chat.parsing import Malformed, Scanner, Step, Tagged, Tools
 from puna.chat.parsing.calls import bare_objects, json_calls, objects
 from puna.chat.parsing.slips import SLIPS
 
 OPEN, CLOSE = "<|tool_call|>", "<|/tool_call|>"
 
 
-def _listed(source: Source, tools: Tools) -> Step[None]:
+def _listed(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.ahead()) != "[":
         raise Malformed

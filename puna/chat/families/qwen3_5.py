@@ -8,14 +8,14 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Rank, Variant
 from puna.chat.grammars import behind_markers, names
 from puna.chat.grammars.xml_functions import tagged_functions
-from puna.chat.parsing import Tagged, Tags
+from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.xml_functions import CALLS, FUNCTION
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.nemotron3 import nemotron3, nemotron3_5
 from puna.chat.renderers.qwen3_5 import ornith, qwen3_5, qwen3_8
 
 _FORMAT = Tagged(
-    tags=Tags("<think>", "</think>", calls_end_it=True),
+    tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
     calls=CALLS,
     special=frozenset({"<tool_call>", "</tool_call>", "<think>", "</think>"}),
 )

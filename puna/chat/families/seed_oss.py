@@ -10,21 +10,21 @@ from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
 from puna.chat.grammars.rules import literal
 from puna.chat.grammars.xml_functions import xml_functions
-from puna.chat.parsing import Source, Step, Tagged, Tags, Tools
+from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.xml_functions import FUNCTION, elements, xml_calls
 
 OPEN, CLOSE = "<seed:tool_call>", "</seed:tool_call>"
 _WRITTEN = elements(CLOSE)
 
 
-def _calls(source: Source, tools: Tools) -> Step[None]:
+def _calls(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     yield from source.expect(FUNCTION)
     yield from xml_calls(source, tools, _WRITTEN)
 
 
 _FORMAT = Tagged(
-    tags=Tags("<seed:think>", "</seed:think>"),
+    tags=ThinkingTags("<seed:think>", "</seed:think>"),
     calls={OPEN: _calls},
     special=frozenset({OPEN, CLOSE, "<seed:think>", "</seed:think>"}),
 )

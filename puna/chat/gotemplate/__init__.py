@@ -6,18 +6,18 @@ that take no arguments.
 
 from .evaluate import Program
 from .functions import FUNCTIONS
-from .nodes import Call, Sequence, cut_after, names, walk
+from .nodes import Sequence, TemplateNode, cut_after, names, walk
 from .parser import Trees, parse
 from .values import Absent, Printed, Struct, json_text
 
 __all__ = [
     "FUNCTIONS",
     "Absent",
-    "Call",
     "Printed",
     "Program",
     "Sequence",
     "Struct",
+    "TemplateNode",
     "Trees",
     "cut_after",
     "json_text",

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from puna.types import PunaError
 
-from .nodes import Action, Branch, Call, Jump, Sequence, Statement, Text
+from .nodes import Action, Branch, Jump, Sequence, Statement, TemplateNode, TextNode
 from .operate import Operations
 from .parser import Trees
 from .run import Run
@@ -63,7 +63,7 @@ class _Statements(Operations):
         return run_all
 
     def statement(self, node: Statement) -> Step:
-        if isinstance(node, Text):
+        if isinstance(node, TextNode):
             text = node.source
             return lambda run, dot: run.write(text)
         if isinstance(node, Action):
@@ -78,7 +78,7 @@ class _Statements(Operations):
         if isinstance(node, Jump):
             kind = node.kind
             return lambda run, dot: kind
-        if isinstance(node, Call):
+        if isinstance(node, TemplateNode):
             return self.call(node)
         return self.loop(node) if node.kind == "range" else self.choice(node)
 
@@ -129,7 +129,7 @@ class _Statements(Operations):
 
         return repeat
 
-    def call(self, node: Call) -> Step:
+    def call(self, node: TemplateNode) -> Step:
         name, templates, fail = node.name, self.templates, self.failure(node)
         value_of = self.pipeline(node.pipeline) if node.pipeline else lambda run, dot: None
 

@@ -7,7 +7,7 @@ from typing import Literal
 from . import literals
 from .cursor import Cursor
 from .lexer import Token, quote
-from .nodes import Chain, Command, Constant, Dot, Field, Function, Nil, Operand, Pipeline, Variable
+from .nodes import Chain, Command, Constant, Dot, Field, IdentifierNode, Nil, Operand, Pipeline, Variable
 
 _STARTS_OPERAND = frozenset(
     ["bool", "char", "dot", "field", "name", "number", "nil", "string", "variable", "("]
@@ -104,7 +104,7 @@ class Expressions(Cursor):
         if token.kind == "name":
             if text not in self.functions:
                 self.fail(f"function {quote(text)} not defined", at)
-            return Function(at, text, text)
+            return IdentifierNode(at, text, text)
         if token.kind == "dot":
             return Dot(at, text)
         if token.kind == "nil":

@@ -21,7 +21,7 @@ _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&"
 
 
 @dataclass(frozen=True)
-class Function:
+class Builtin:
     """A function and how many arguments it takes; `most` None is any number.
 
     The first `texts` of them must be strings; all when it is None.
@@ -128,28 +128,28 @@ def _yesterday(*_: Any) -> str:
     return (date.today() - timedelta(days=1)).isoformat()
 
 
-FUNCTIONS: dict[str, Function] = {
-    "and": Function(truth),
-    "or": Function(truth),
-    "not": Function(lambda value: not truth(value), 1, 1),
-    "len": Function(_length, 1, 1),
-    "index": Function(_index),
-    "slice": Function(_slice),
-    "call": Function(_call),
-    "eq": Function(equal),
-    "ne": Function(lambda a, b: not equal(a, b), 2, 2),
-    "lt": Function(less, 2, 2),
-    "le": Function(lambda a, b: less(a, b) or equal(a, b), 2, 2),
-    "gt": Function(lambda a, b: not less(a, b) and not equal(a, b), 2, 2),
-    "ge": Function(lambda a, b: not less(a, b), 2, 2),
-    "print": Function(lambda *values: sprint(values), 0),
-    "println": Function(lambda *values: " ".join(map(plain, values)) + "\n", 0),
-    "printf": Function(lambda pattern, *values: sprintf(pattern, values), texts=1),
-    "html": Function(lambda *values: _joined(*values).translate(_HTML), 0),
-    "js": Function(_js, 0),
-    "urlquery": Function(lambda *values: quote_plus(to_bytes(_joined(*values))), 0),
-    "json": Function(json_text, 1, 1),
-    "currentDate": Function(_today, 0, texts=None),
-    "yesterdayDate": Function(_yesterday, 0, texts=None),
-    "toTypeScriptType": Function(_type_script, 1, 1),
+FUNCTIONS: dict[str, Builtin] = {
+    "and": Builtin(truth),
+    "or": Builtin(truth),
+    "not": Builtin(lambda value: not truth(value), 1, 1),
+    "len": Builtin(_length, 1, 1),
+    "index": Builtin(_index),
+    "slice": Builtin(_slice),
+    "call": Builtin(_call),
+    "eq": Builtin(equal),
+    "ne": Builtin(lambda a, b: not equal(a, b), 2, 2),
+    "lt": Builtin(less, 2, 2),
+    "le": Builtin(lambda a, b: less(a, b) or equal(a, b), 2, 2),
+    "gt": Builtin(lambda a, b: not less(a, b) and not equal(a, b), 2, 2),
+    "ge": Builtin(lambda a, b: not less(a, b), 2, 2),
+    "print": Builtin(lambda *values: sprint(values), 0),
+    "println": Builtin(lambda *values: " ".join(map(plain, values)) + "\n", 0),
+    "printf": Builtin(lambda pattern, *values: sprintf(pattern, values), texts=1),
+    "html": Builtin(lambda *values: _joined(*values).translate(_HTML), 0),
+    "js": Builtin(_js, 0),
+    "urlquery": Builtin(lambda *values: quote_plus(to_bytes(_joined(*values))), 0),
+    "json": Builtin(json_text, 1, 1),
+    "currentDate": Builtin(_today, 0, texts=None),
+    "yesterdayDate": Builtin(_yesterday, 0, texts=None),
+    "toTypeScriptType": Builtin(_type_script, 1, 1),
 }

@@ -48,7 +48,7 @@ class Variable(Node):
 
 
 @dataclass(frozen=True)
-class Function(Node):
+class IdentifierNode(Node):
     """The name of a function."""
 
     name: str
@@ -78,11 +78,11 @@ class Pipeline(Node):
     assigns: bool = False
 
 
-Operand = Dot | Nil | Constant | Field | Variable | Function | Chain | Pipeline
+Operand = Dot | Nil | Constant | Field | Variable | IdentifierNode | Chain | Pipeline
 
 
 @dataclass(frozen=True)
-class Text(Node):
+class TextNode(Node):
     """Text outside actions; `source` is it."""
 
 
@@ -111,14 +111,14 @@ class Jump(Node):
 
 
 @dataclass(frozen=True)
-class Call(Node):
+class TemplateNode(Node):
     """`template "name" pipeline`"""
 
     name: str
     pipeline: Pipeline | None
 
 
-Statement = Text | Action | Branch | Jump | Call
+Statement = TextNode | Action | Branch | Jump | TemplateNode
 Sequence = tuple[Statement, ...]
 
 
@@ -134,7 +134,7 @@ def walk(sequence: Sequence) -> Iterator[Statement]:
 def names(sequence: Sequence) -> Iterator[str]:
     """Every field and variable name that a template uses, as written."""
     for statement in walk(sequence):
-        if isinstance(statement, (Action, Branch, Call)) and statement.pipeline:
+        if isinstance(statement, (Action, Branch, TemplateNode)) and statement.pipeline:
             yield from _names(statement.pipeline)
 
 

@@ -9,7 +9,19 @@ from puna.types import PunaError
 
 from .cursor import location
 from .functions import FUNCTIONS
-from .nodes import Chain, Command, Constant, Dot, Field, Function, Nil, Node, Operand, Pipeline, Variable
+from .nodes import (
+    Chain,
+    Command,
+    Constant,
+    Dot,
+    Field,
+    IdentifierNode,
+    Nil,
+    Node,
+    Operand,
+    Pipeline,
+    Variable,
+)
 from .run import Run
 from .values import Fault, Printed, Struct, truth, type_name
 
@@ -71,7 +83,7 @@ class Operations:
 
     def command(self, node: Command) -> Piped:
         first, arguments = node.operands[0], node.operands[1:]
-        if isinstance(first, Function):
+        if isinstance(first, IdentifierNode):
             return self.function(node, first, arguments)
         fail = self.failure(first)
         if isinstance(first, Nil):
@@ -95,7 +107,7 @@ class Operations:
 
         return evaluate
 
-    def function(self, node: Node, name: Function, operands: tuple[Operand, ...]) -> Piped:
+    def function(self, node: Node, name: IdentifierNode, operands: tuple[Operand, ...]) -> Piped:
         if name.name in ("and", "or"):
             return self.either(name, operands)
         function = FUNCTIONS[name.name]
@@ -126,7 +138,7 @@ class Operations:
 
         return apply
 
-    def either(self, name: Function, operands: tuple[Operand, ...]) -> Piped:
+    def either(self, name: IdentifierNode, operands: tuple[Operand, ...]) -> Piped:
         """`and` and `or`: the first argument that decides, those behind it left alone."""
         arguments, miscount = [self.operand(operand) for operand in operands], self.miscount(name, 1, None)
         deciding = name.name == "or"
@@ -145,7 +157,7 @@ class Operations:
 
         return decide
 
-    def miscount(self, name: Function, least: int, most: int | None) -> Callable[[int], NoReturn]:
+    def miscount(self, name: IdentifierNode, least: int, most: int | None) -> Callable[[int], NoReturn]:
         fail = self.failure(name)
         wanted = f"{least}" if least == most else f"at least {least}"
         return lambda count: fail(f"wrong number of args for {name.name}: want {wanted} got {count}")
@@ -189,7 +201,7 @@ class Operations:
             return self.field(node)
         if isinstance(node, Variable):
             return self.variable(node)
-        if isinstance(node, Function):
+        if isinstance(node, IdentifierNode):
             apply = self.function(node, node, ())
             return lambda run, dot: apply(run, dot, NOTHING)
         if isinstance(node, Chain):

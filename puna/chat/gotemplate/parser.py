@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from .expressions import Expressions
 from .lexer import Token, quote
-from .nodes import Action, Branch, Call, Jump, Pipeline, Sequence, Statement, Text
+from .nodes import Action, Branch, Jump, Pipeline, Sequence, Statement, TemplateNode, TextNode
 
 Trees = dict[str, Sequence]
 """Templates by name; the source's own is ""."""
@@ -82,7 +82,7 @@ class _Parser(Expressions):
     def statement(self) -> Statement | Token:
         token = self.take()
         if token.kind == "text":
-            return Text(token.at, token.text)
+            return TextNode(token.at, token.text)
         if token.kind != "open":
             self.unexpected(token, "input")
         self.action_start = token.at
@@ -140,7 +140,7 @@ class _Parser(Expressions):
             self.fail(f"{{{{{word.text}}}}} outside {{{{range}}}}", word.at)
         return Jump(word.at, word.text, cast(Literal["break", "continue"], word.text))
 
-    def call(self, word: Token) -> Call:
+    def call(self, word: Token) -> TemplateNode:
         name_token = self.take_solid()
         name = self.template_name(name_token, "template clause")
         pipeline = None
@@ -149,7 +149,7 @@ class _Parser(Expressions):
             pipeline = self.pipeline("template clause")
         return self.call_of(name, name_token, pipeline)
 
-    def block(self, word: Token) -> Call:
+    def block(self, word: Token) -> TemplateNode:
         name_token = self.take_solid()
         name = self.template_name(name_token, "block clause")
         pipeline = self.pipeline("block clause")
@@ -159,9 +159,9 @@ class _Parser(Expressions):
         self.add(name, body, name_token.at)
         return self.call_of(name, name_token, pipeline)
 
-    def call_of(self, name: str, name_token: Token, pipeline: Pipeline | None) -> Call:
+    def call_of(self, name: str, name_token: Token, pipeline: Pipeline | None) -> TemplateNode:
         shown = f"{quote(name)} {pipeline.source}" if pipeline else quote(name)
-        return Call(name_token.at, f"{{{{template {shown}}}}}", name, pipeline)
+        return TemplateNode(name_token.at, f"{{{{template {shown}}}}}", name, pipeline)
 
     def template_name(self, token: Token, context: str) -> str:
         if token.kind != "string":
@@ -170,4 +170,4 @@ class _Parser(Expressions):
 
 
 def _is_empty(body: Sequence) -> bool:
-    return all(isinstance(statement, Text) and not statement.source.strip() for statement in body)
+    return all(isinstance(statement, TextNode) and not statement.source.strip() for statement in body)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from puna.chat.parsing.tagged import Asked, Tagged
+from puna.chat.parsing.tagged import Expected, Tagged
 from puna.types import Grammar
 
 from .lowering import lowered
@@ -25,7 +25,7 @@ class Constraint(NamedTuple):
     """There may be several."""
     schema: dict[str, Any] | None
     """Content must fit it."""
-    asked: Asked
+    asked: Expected
 
 
 @dataclass(frozen=True)

@@ -60,7 +60,7 @@ class Anchor:
 class Look:
     """A lookahead; `source` is its body as it was written."""
 
-    body: Alternatives
+    body: Disjunction
     negative: bool
     source: str
 
@@ -73,16 +73,16 @@ class Repeat:
 
 
 @dataclass(frozen=True)
-class Alternatives:
+class Disjunction:
     """Each a sequence of items."""
 
     options: tuple[tuple[Item, ...], ...]
 
 
-Item = Chars | Anchor | Look | Repeat | Alternatives
+Item = Chars | Anchor | Look | Repeat | Disjunction
 
 
-def parse(pattern: str) -> Alternatives:
+def parse(pattern: str) -> Disjunction:
     """Raises InvalidPattern, Unsupported."""
     return _Parser(pattern).whole()
 
@@ -95,17 +95,17 @@ class _Parser:
         self._groups = len(groups)
         self._named = any("<" in group for group in groups)
 
-    def whole(self) -> Alternatives:
+    def whole(self) -> Disjunction:
         found = self._alternatives()
         if self._at < len(self._text):
             raise InvalidPattern('unmatched ")"')
         return found
 
-    def _alternatives(self) -> Alternatives:
+    def _alternatives(self) -> Disjunction:
         options = [self._sequence()]
         while self._takes("|"):
             options.append(self._sequence())
-        return Alternatives(tuple(options))
+        return Disjunction(tuple(options))
 
     def _sequence(self) -> tuple[Item, ...]:
         items: list[Item] = []
@@ -170,7 +170,7 @@ class _Parser:
             self._at = found.end()
         return found is not None
 
-    def _closed(self) -> Alternatives:
+    def _closed(self) -> Disjunction:
         body = self._alternatives()
         if not self._takes(")"):
             raise InvalidPattern('missing ")"')

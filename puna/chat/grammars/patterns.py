@@ -13,9 +13,9 @@ from functools import lru_cache
 
 from .ecma import (
     LAST,
-    Alternatives,
     Anchor,
     Chars,
+    Disjunction,
     InvalidPattern,
     Item,
     Look,
@@ -91,7 +91,7 @@ def whole(pattern: str) -> tuple[str, ...]:
             return tuple(conditions)
         # One that looks ahead from elsewhere may look from the beginning, too.
         items = (Anchor("^"), *rest)
-    return (*conditions, _found(Alternatives((items,))))
+    return (*conditions, _found(Disjunction((items,))))
 
 
 def anchored(pattern: str) -> list[str]:
@@ -119,7 +119,7 @@ def searched(pattern: str, text: str) -> bool:
 # From the tree to the text
 
 
-def _found(tree: Alternatives) -> str:
+def _found(tree: Disjunction) -> str:
     """The expression of all texts in which `tree` is found."""
     return _either(_option, [items for option in tree.options for items in _spread(option)])
 
@@ -128,7 +128,7 @@ def _spread(items: tuple[Item, ...]) -> list[tuple[Item, ...]]:
     """The sequence with the alternatives at its ends multiplied out, where these are anchored."""
     for at in dict.fromkeys((0, len(items) - 1)) if items else ():
         group = items[at]
-        if isinstance(group, Alternatives) and _is_anchored(group):
+        if isinstance(group, Disjunction) and _is_anchored(group):
             return [
                 spread
                 for option in group.options
@@ -138,7 +138,7 @@ def _spread(items: tuple[Item, ...]) -> list[tuple[Item, ...]]:
 
 
 def _is_anchored(item: Item) -> bool:
-    if isinstance(item, Alternatives):
+    if isinstance(item, Disjunction):
         return any(_is_anchored(one) for option in item.options for one in option)
     return isinstance(item, Anchor)
 
@@ -152,7 +152,7 @@ def _option(items: tuple[Item, ...]) -> str:
     before = "" if begins else _ANYTHING
     after = "" if ends < len(items) else _ANYTHING
     inner = items[begins:ends]
-    if not (before or after) and len(inner) == 1 and isinstance(inner[0], Alternatives):
+    if not (before or after) and len(inner) == 1 and isinstance(inner[0], Disjunction):
         return _either(_sequence, inner[0].options)
     return before + _sequence(inner) + after
 
@@ -175,7 +175,7 @@ def _sequence(items: tuple[Item, ...]) -> str:
 def _item(item: Item) -> str:
     if isinstance(item, Chars):
         return _chars(item)
-    if isinstance(item, Alternatives):
+    if isinstance(item, Disjunction):
         return f"(?:{_either(_sequence, item.options)})"
     if isinstance(item, Repeat):
         body = _item(item.body)

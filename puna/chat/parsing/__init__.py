@@ -4,26 +4,26 @@ A format reads answers (`Tagged` is the shape that most have); a `Stream` runs i
 the notations of calls that several families share.
 """
 
-from .parts import Called, Content, Parser, Part, Thinking
-from .source import Malformed, Source, Step
-from .stream import Format, Stream
-from .tagged import Asked, Reading, Tagged, Tags
+from .parts import Called, Content, Parser, Part, Thought
+from .scanner import Malformed, Scanner, Step
+from .stream import Format, FormatParser
+from .tagged import Expected, Reading, Tagged, ThinkingTags
 from .tools import Tools
 
 __all__ = [
-    "Asked",
     "Called",
     "Content",
+    "Expected",
     "Format",
+    "FormatParser",
     "Malformed",
     "Parser",
     "Part",
     "Reading",
-    "Source",
+    "Scanner",
     "Step",
-    "Stream",
     "Tagged",
-    "Tags",
-    "Thinking",
+    "ThinkingTags",
+    "Thought",
     "Tools",
 ]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from .source import Malformed, Source, Step
+from .scanner import Malformed, Scanner, Step
 from .tagged import Reading
 from .tools import Tools
 from .values import json_value, scalar
@@ -47,7 +47,7 @@ def named_call(value: Any) -> tuple[str, dict[str, Any]]:
 def json_calls(close: str = "") -> Reading:
     """Reads objects, one behind the other or in a list, and `close` behind them if it is there."""
 
-    def read(source: Source, tools: Tools) -> Step[None]:
+    def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from objects(source)
         if close:
             yield from source.closer(close)
@@ -55,7 +55,7 @@ def json_calls(close: str = "") -> Reading:
     return read
 
 
-def objects(source: Source) -> Step[None]:
+def objects(source: Scanner) -> Step[None]:
     """Calls as JSON objects, in a list or not."""
     source.certain = True
     yield from source.blank()
@@ -75,7 +75,7 @@ def objects(source: Source) -> Step[None]:
             return
 
 
-def bare_objects(source: Source, tools: Tools, called: Called | None = None) -> Step[None]:
+def bare_objects(source: Scanner, tools: Tools, called: Called | None = None) -> Step[None]:
     """The same without a marker: only what cannot be taken for an answer in JSON, a call to one of the tools.
 
     An object is given up as soon as its beginning is not that of a call. `called` for each, `Source.called`
@@ -91,7 +91,7 @@ def bare_objects(source: Source, tools: Tools, called: Called | None = None) -> 
     yield from behind_brace(source, tools, called or source.called, begun[0])
 
 
-def behind_brace(source: Source, tools: Tools, called: Called, begun: str = "{") -> Step[None]:
+def behind_brace(source: Scanner, tools: Tools, called: Called, begun: str = "{") -> Step[None]:
     """Bare objects from behind the first one's brace; `begun` is "[" if they are in a list."""
     while True:
         yield from source.blank()
@@ -126,7 +126,7 @@ def behind_brace(source: Source, tools: Tools, called: Called, begun: str = "{")
 def python_calls(close: str) -> Reading:
     """Reads `name(key=value, …)`, several one behind the other or in a list, and `close` if it is there."""
 
-    def read(source: Source, tools: Tools) -> Step[None]:
+    def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
         bracket = yield from source.choice("[")
         while True:
@@ -144,7 +144,7 @@ def python_calls(close: str) -> Reading:
     return read
 
 
-def bare_python_calls(source: Source, tools: Tools) -> Step[None]:
+def bare_python_calls(source: Scanner, tools: Tools) -> Step[None]:
     """Such a list without a marker, from behind its bracket: every name must be that of one of the tools."""
     while True:
         yield from source.blank()
@@ -158,7 +158,7 @@ def bare_python_calls(source: Source, tools: Tools) -> Step[None]:
             break
 
 
-def keywords(source: Source) -> Step[dict[str, Any]]:
+def keywords(source: Scanner) -> Step[dict[str, Any]]:
     """`(key=value, …)`, values as Python or JSON writes them."""
     text = yield from source.bracketed("\"'")
     if not text.startswith("("):

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from .source import Malformed, Source, Step
+from .scanner import Malformed, Scanner, Step
 
 
 class Argument(NamedTuple):
@@ -38,7 +38,7 @@ class Elements:
     """What stands around a value and is no part of it."""
 
     def arguments(
-        self, source: Source, declared: tuple[str, ...], begun: str = ""
+        self, source: Scanner, declared: tuple[str, ...], begun: str = ""
     ) -> Step[tuple[list[Argument], str]]:
         """A call's arguments up to its end, and the follower if that was taken, too.
 
@@ -53,7 +53,7 @@ class Elements:
             tag = following
         return found, follower
 
-    def _first(self, source: Source) -> Step[re.Match[str] | None]:
+    def _first(self, source: Scanner) -> Step[re.Match[str] | None]:
         yield from source.blank()
         found = yield from source.choice(self.opened, self.end)
         tag = (yield from self._rest(source)) if found == self.opened else None
@@ -61,13 +61,13 @@ class Elements:
             raise Malformed
         return tag
 
-    def _rest(self, source: Source) -> Step[re.Match[str] | None]:
+    def _rest(self, source: Scanner) -> Step[re.Match[str] | None]:
         """The rest of a parameter's tag, if it is one."""
         rest = yield from source.run(r"^<>\n")
         return self.tag.fullmatch(rest) if (yield from source.choice(">")) else None
 
     def _value(
-        self, source: Source, declared: tuple[str, ...]
+        self, source: Scanner, declared: tuple[str, ...]
     ) -> Step[tuple[str, re.Match[str] | None, str]]:
         """A value, the tag of the parameter behind it or None at the call's end, and a follower."""
         begin = source.mark
@@ -90,7 +90,7 @@ class Elements:
                 if follower or (source.ended and not (yield from source.ahead())):
                     return self._text(source, begin, stop, closed), None, follower
 
-    def _text(self, source: Source, begin: int, stop: int, closed: bool) -> str:
+    def _text(self, source: Scanner, begin: int, stop: int, closed: bool) -> str:
         """Without its closing tag, a line break behind a value is layout."""
         text = source.between(begin, stop)
         text = text if closed and not self.pad else text.removesuffix("\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from .source import Malformed, Source, Step
+from .scanner import Malformed, Scanner, Step
 from .tagged import Reading
 from .tools import Tools
 from .values import json_value, scalar
@@ -17,7 +17,7 @@ _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 def gemma_calls(close: str, quote: str) -> Reading:
     """Reads a call up to `close`; `quote` encloses strings."""
 
-    def read(source: Source, tools: Tools) -> Step[None]:
+    def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
         yield from source.expect("call:")
         name = (yield from source.word(r"^{}<>\n")).strip()

@@ -9,7 +9,7 @@ import re
 from typing import Any
 
 from .elements import Argument, Elements
-from .source import Malformed, Source, Step
+from .scanner import Malformed, Scanner, Step
 from .tagged import Reading
 from .tools import Tools
 from .values import json_value
@@ -28,7 +28,7 @@ def invocations(close: str, prefix: str = "") -> Reading:
     written = elements(close, prefix)
     _, invoke = written.followers
 
-    def read(source: Source, tools: Tools) -> Step[None]:
+    def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
         yield from source.expect(invoke)
         follower = invoke

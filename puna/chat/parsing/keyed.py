@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from .calls import bare_objects, objects
-from .source import Malformed, Source, Step
+from .scanner import Malformed, Scanner, Step
 from .tagged import Reading
 from .tools import Tools
 from .values import json_object
@@ -22,7 +22,7 @@ VALUE, VALUE_END = "<arg_value>", "</arg_value>"
 def keyed_calls(end: str, *, declared: bool = False) -> Reading:
     """Reads a call up to its closing tag; if `declared`, only one to a tool of the request."""
 
-    def read(source: Source, tools: Tools) -> Step[None]:
+    def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
         if (yield from source.ahead()) == "{":
             yield from (bare_objects(source, tools) if declared else objects(source))
@@ -41,7 +41,7 @@ def keyed_calls(end: str, *, declared: bool = False) -> Reading:
     return read
 
 
-def _arguments(source: Source, tools: Tools, name: str, end: str) -> Step[dict[str, Any]]:
+def _arguments(source: Scanner, tools: Tools, name: str, end: str) -> Step[dict[str, Any]]:
     found: dict[str, Any] = {}
     before, tag = yield from source.until(KEY, KEY_END, VALUE, end, or_end=True)
     while tag not in (end, ""):
@@ -69,7 +69,7 @@ def _arguments(source: Source, tools: Tools, name: str, end: str) -> Step[dict[s
     return found
 
 
-def _value(source: Source, declared: tuple[str, ...], end: str) -> Step[tuple[str, str]]:
+def _value(source: Scanner, declared: tuple[str, ...], end: str) -> Step[tuple[str, str]]:
     """A value and the tag behind it, also that of a key that began without one; "" at the answer's end.
 
     A value may have tags in it: its closing tag counts only where a key or the call's end comes behind it.

@@ -13,7 +13,7 @@ class Content(msgspec.Struct):
     text: str
 
 
-class Thinking(msgspec.Struct):
+class Thought(msgspec.Struct):
     """The model's reasoning, without its tags."""
 
     text: str
@@ -26,7 +26,7 @@ class Called(msgspec.Struct):
     arguments: dict[str, Any]
 
 
-Part = Content | Thinking | Called
+Part = Content | Thought | Called
 
 
 class Parser(Protocol):

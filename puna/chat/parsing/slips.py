@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from .calls import bare_objects, behind_brace
-from .source import Malformed, Source, Step
+from .scanner import Malformed, Scanner, Step
 from .tagged import Reading
 from .tools import Tools
 
@@ -23,7 +23,7 @@ _LANGUAGES = ("json", "tool_call")
 def in_tag(tag: str) -> Reading:
     """Objects from behind the tag `tag`."""
 
-    def read(source: Source, tools: Tools) -> Step[None]:
+    def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
         yield from bare_objects(source, tools)
         yield from source.closer(f"</{tag}>")
@@ -31,15 +31,15 @@ def in_tag(tag: str) -> Reading:
     return read
 
 
-def _object(source: Source, tools: Tools) -> Step[None]:
+def _object(source: Scanner, tools: Tools) -> Step[None]:
     yield from behind_brace(source, tools, source.called)
 
 
-def _list(source: Source, tools: Tools) -> Step[None]:
+def _list(source: Scanner, tools: Tools) -> Step[None]:
     yield from behind_brace(source, tools, source.called, "[")
 
 
-def _fenced(source: Source, tools: Tools) -> Step[None]:
+def _fenced(source: Scanner, tools: Tools) -> Step[None]:
     """A block of code that is calls and nothing else."""
     found: list[tuple[str, dict[str, Any]]] = []
     yield from source.choice(*_LANGUAGES)

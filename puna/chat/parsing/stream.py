@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from .parts import Part
-from .source import Source, Step
-from .tagged import Asked
+from .scanner import Scanner, Step
+from .tagged import Expected
 
 
 class Format(Protocol):
@@ -22,16 +22,16 @@ class Format(Protocol):
         """What begins reasoning; empty when nothing does."""
         ...
 
-    def read(self, source: Source, asked: Asked) -> Step[None]:
+    def read(self, source: Scanner, asked: Expected) -> Step[None]:
         """Read an answer to its end."""
         ...
 
 
-class Stream:
+class FormatParser:
     """One answer being read: a `Parser`."""
 
-    def __init__(self, format: Format, asked: Asked) -> None:
-        self.source = Source()
+    def __init__(self, format: Format, asked: Expected) -> None:
+        self.source = Scanner()
         self.source.owing = asked.required
         self._reading = format.read(self.source, asked)
         next(self._reading)

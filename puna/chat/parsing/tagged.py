@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from puna.types import Message
 
 from .markers import markers
-from .parts import Content, Thinking
-from .source import Kind, Source, Step
+from .parts import Content, Thought
+from .scanner import Kind, Scanner, Step
 from .tools import Tools
 
-Reading = Callable[[Source, Tools], Step[None]]
+Reading = Callable[[Scanner, Tools], Step[None]]
 """Reads calls from behind their marker: `Source.called` for each. Raises ValueError if it is none."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class Expected:
     """What a request says about its answer."""
 
     tools: Tools
@@ -35,7 +35,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Tags:
+class ThinkingTags:
     """What encloses reasoning."""
 
     open: str
@@ -47,7 +47,7 @@ class Tags:
     calls_end_it: bool = False
     """The model may call a tool without closing its reasoning."""
 
-    def opened(self, asked: Asked) -> bool:
+    def opened(self, asked: Expected) -> bool:
         """The prompt ends within reasoning."""
         if asked.continues:
             return False
@@ -62,7 +62,7 @@ class Tags:
 class Tagged:
     """A format of this shape. Calls are looked for when the request has tools."""
 
-    tags: Tags | None = None
+    tags: ThinkingTags | None = None
     calls: Mapping[str, Reading] = field(default_factory=dict)
     bare: Reading | None = None
     """A call without a marker, where content begins with a bracket."""
@@ -80,19 +80,19 @@ class Tagged:
         """What begins reasoning; empty when nothing does."""
         return self.tags.open + self.tags.name.rstrip() if self.tags else ""
 
-    def watched(self, asked: Asked) -> tuple[Tags | None, bool]:
+    def watched(self, asked: Expected) -> tuple[ThinkingTags | None, bool]:
         """The tags that are looked for, and whether the prompt ends within them."""
         tags = self.tags
         if tags is None:
             return None, False
         return tags, tags.opened(asked)
 
-    def read(self, source: Source, asked: Asked) -> Step[None]:
+    def read(self, source: Scanner, asked: Expected) -> Step[None]:
         tools = asked.tools
         calls = self.calls if tools.names else {}
         watched, opened = self.watched(asked)
         # What nobody wanted is dropped, unless the prompt itself began it.
-        reasoning: Kind = Thinking if opened or asked.think is not False else None
+        reasoning: Kind = Thought if opened or asked.think is not False else None
         begins = (watched.open,) if watched and watched.anywhere else ()
         slips = self.slips if tools.names else {}
         in_content = markers(*calls, *slips, *begins, *self.dropped)
@@ -151,7 +151,7 @@ def _is_tag(marker: str) -> bool:
     return not marker[0].isalnum()
 
 
-def _begin(source: Source, tags: Tags) -> Step[None]:
+def _begin(source: Scanner, tags: ThinkingTags) -> Step[None]:
     """From behind the opening tag, which may come again."""
     begun = tags.open
     while begun:
@@ -161,7 +161,9 @@ def _begin(source: Source, tags: Tags) -> Step[None]:
         begun = yield from source.choice(tags.open)
 
 
-def _call(source: Source, reading: Reading, tools: Tools, kind: Kind, *, certain: bool = False) -> Step[bool]:
+def _call(
+    source: Scanner, reading: Reading, tools: Tools, kind: Kind, *, certain: bool = False
+) -> Step[bool]:
     """Whether a call was read; what is no call is given back as `kind`. It is `certain` behind a marker."""
     before, source.certain = source.calls, certain
     try:

@@ -7,7 +7,7 @@ import re
 import sys
 from typing import Any
 
-from .source import Malformed
+from .scanner import Malformed
 
 _LONE = re.compile(r"\\u[dD][89a-fA-F]")
 _INT64 = 1 << 63

@@ -11,7 +11,7 @@ from typing import Literal
 
 from .calls import objects
 from .elements import Elements
-from .source import Source, Step
+from .scanner import Scanner, Step
 from .tagged import Reading
 from .tools import Tools
 
@@ -33,7 +33,7 @@ def elements(outer: str, pad: Literal["", "\n"] = "") -> Elements:
 TOOL_CALL = elements("</tool_call>", pad="\n")
 
 
-def xml_calls(source: Source, tools: Tools, written: Elements = TOOL_CALL) -> Step[None]:
+def xml_calls(source: Scanner, tools: Tools, written: Elements = TOOL_CALL) -> Step[None]:
     """Calls from behind `<function=`, and the outer tag's end."""
     follower = FUNCTION
     while follower == FUNCTION:
@@ -48,7 +48,7 @@ def xml_calls(source: Source, tools: Tools, written: Elements = TOOL_CALL) -> St
         yield from source.closer(written.followers[0])
 
 
-def _tagged(source: Source, tools: Tools) -> Step[None]:
+def _tagged(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.ahead()) == "{":
         yield from objects(source)
@@ -58,7 +58,7 @@ def _tagged(source: Source, tools: Tools) -> Step[None]:
         yield from xml_calls(source, tools)
 
 
-def _untagged(source: Source, tools: Tools) -> Step[None]:
+def _untagged(source: Scanner, tools: Tools) -> Step[None]:
     yield from xml_calls(source, tools)
 
 

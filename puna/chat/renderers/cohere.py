@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .reading import Call, Function, begun, calls, functions, led, steps, thinks
+from .reading import RenderedCall, RenderedFunction, begun, calls, functions, led, steps, thinks
 from .tool_json import spaced
 
 _START = "<|START_OF_TURN_TOKEN|>"
@@ -52,7 +52,7 @@ def cohere(prompt: Prompt) -> Iterator[str]:
         yield "" if thinks(prompt, default=True) else "<|END_THINKING|>"
 
 
-def _declared(function: Function) -> str:
+def _declared(function: RenderedFunction) -> str:
     return spaced(
         {
             "name": function.name,
@@ -67,7 +67,7 @@ def _thought(message: Message) -> str:
     return f"<|START_THINKING|>{message.thinking}<|END_THINKING|>" if message.thinking else ""
 
 
-def _actions(actions: list[Call], first: int) -> str:
+def _actions(actions: list[RenderedCall], first: int) -> str:
     return ",".join(
         f'\n\n    {{"tool_call_id": "{number}", "tool_name": "{call.name}", '
         f'"parameters": {spaced(call.arguments)}}}'

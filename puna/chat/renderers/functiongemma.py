@@ -11,7 +11,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from .gemma_values import by_name, written
-from .reading import Call, Function, calls, functions, kinds, led
+from .reading import RenderedCall, RenderedFunction, calls, functions, kinds, led
 
 _INTRODUCTION = "You can do function calling with the following functions:"
 _MARK = "<escape>"
@@ -30,7 +30,7 @@ def functiongemma(prompt: Prompt) -> Iterator[str]:
         yield from map(_declared, tools)
         yield _END
 
-    pending: list[Call] = []
+    pending: list[RenderedCall] = []
     responding = False
     for index, message in enumerate(messages):
         text = message.content.strip()
@@ -59,7 +59,7 @@ def _answered(messages: list[Message], index: int) -> bool:
     return index + 1 < len(messages) and messages[index + 1].role == "tool"
 
 
-def _declared(function: Function) -> str:
+def _declared(function: RenderedFunction) -> str:
     schema = function.parameters
     parts: list[str] = []
     if function.properties:
@@ -76,7 +76,7 @@ def _declared(function: Function) -> str:
     )
 
 
-def _properties(function: Function) -> Iterator[str]:
+def _properties(function: RenderedFunction) -> Iterator[str]:
     for name, schema in by_name(function.properties):
         kind = next(iter(kinds(schema)), "")
         described = written(schema.get("description") or "", _MARK)
@@ -84,5 +84,5 @@ def _properties(function: Function) -> Iterator[str]:
         yield f"{name}:{{description:{described}{typed}}}"
 
 
-def _called(call: Call) -> str:
+def _called(call: RenderedCall) -> str:
     return f"<start_function_call>call:{call.name}{written(call.arguments, _MARK)}<end_function_call>"

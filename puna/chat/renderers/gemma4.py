@@ -15,7 +15,7 @@ from puna.types import Message
 
 from .gemma4_schema import MARK, declared
 from .gemma_values import written
-from .reading import Call, calls, functions, last_index, led, pictured, thinks
+from .reading import RenderedCall, calls, functions, last_index, led, pictured, thinks
 
 _THOUGHT = re.compile(r"<\|channel>.*?(?:<channel\|>|\Z)", re.DOTALL)
 
@@ -75,7 +75,7 @@ def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
         yield f"<|turn>model\n{'' if thinking else unthinking}"
 
 
-def _response(message: Message, made: list[Call]) -> str:
+def _response(message: Message, made: list[RenderedCall]) -> str:
     names = (call.name for call in made if message.tool_call_id and call.id == message.tool_call_id)
     name = next(names, message.tool_name or "unknown")
     return f"<|tool_response>response:{name}{{value:{written(pictured(message), MARK)}}}<tool_response|>"

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from .gemma_values import by_name, written
-from .reading import Function, as_object, kinds
+from .reading import RenderedFunction, as_object, kinds
 
 MARK = '<|"|>'
 _STANDARD = ("description", "type", "properties", "required", "nullable")
 
 
-def declared(function: Function) -> str:
+def declared(function: RenderedFunction) -> str:
     """`declaration:name{description:…,parameters:{…}}`."""
     schema = function.parameters
     parts: list[str] = []

@@ -11,7 +11,7 @@ from datetime import date
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .reading import Call, Function, calls, functions, pictured
+from .reading import RenderedCall, RenderedFunction, calls, functions, pictured
 from .tool_json import spaced
 
 _CUTOFF = "2026-01-04"
@@ -85,7 +85,7 @@ def _message(header: str, text: str) -> str:
     return f"<|start|>{header}<|message|>{text}"
 
 
-def _system(text: str, tools: list[Function], strength: str) -> str:
+def _system(text: str, tools: list[RenderedFunction], strength: str) -> str:
     parts = [text]
     if "reasoning strength" not in text.lower():
         parts.append(f"Reasoning strength: {strength}.")
@@ -118,7 +118,7 @@ def _answer(message: Message, later: list[Message]) -> Iterator[str]:
         yield _message("assistant to=user", pictured(message)) + _TURN_END
 
 
-def _called(call: Call) -> str:
+def _called(call: RenderedCall) -> str:
     printed = {name: v if isinstance(v, str) else spaced(v) for name, v in call.arguments.items()}
     parameters = "".join(
         f'<atem:parameter name="{name}">{text}</atem:parameter>\n' for name, text in printed.items()

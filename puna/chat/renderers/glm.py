@@ -12,7 +12,7 @@ from typing import Any
 from puna.chat.prompt import Prompt, continued
 from puna.types import Message
 
-from .reading import Call, calls, last_index, pictured, steps, thinks
+from .reading import RenderedCall, calls, last_index, pictured, steps, thinks
 from .tool_json import bare, compact, spaced
 
 _TOOLS = """<|system|>
@@ -127,7 +127,7 @@ def _switch(question: Message, *, silent: bool) -> str:
     return "/nothink" if silent and not question.content.endswith("/nothink") else ""
 
 
-def _pairs(call: Call, *, ends: str = "") -> str:
+def _pairs(call: RenderedCall, *, ends: str = "") -> str:
     return "".join(
         f"<arg_key>{name}</arg_key>{ends}<arg_value>{bare(value)}</arg_value>{ends}"
         for name, value in call.arguments.items()

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .reading import Call, begun, calls, led, thinks
+from .reading import RenderedCall, begun, calls, led, thinks
 from .tool_json import spaced
 
 _BOS = "〈|EOS|〉"
@@ -101,7 +101,7 @@ def _listed(prompt: Prompt) -> str:
     return _TOOLS + "".join(f"{spaced(tool)}\n" for tool in prompt.tools or ()) + "</available_tools>"
 
 
-def _pairs(call: Call, *, ends: str = "") -> str:
+def _pairs(call: RenderedCall, *, ends: str = "") -> str:
     return "".join(
         f"<arg_key>{name}</arg_key>{ends}"
         f"<arg_value>{value if isinstance(value, str) else spaced(value)}</arg_value>{ends}"

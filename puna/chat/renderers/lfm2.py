@@ -11,7 +11,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import Call, begun, calls, last_index, led, pictured, thinks
+from .reading import RenderedCall, begun, calls, last_index, led, pictured, thinks
 from .tool_json import spaced
 
 
@@ -62,5 +62,5 @@ def _answer(message: Message, *, thinking: bool) -> str:
     return text
 
 
-def _called(call: Call) -> str:
+def _called(call: RenderedCall) -> str:
     return f"{call.name}({','.join(f'{name}={spaced(value)}' for name, value in call.arguments.items())})"

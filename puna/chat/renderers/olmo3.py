@@ -12,7 +12,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import Call, begun, calls
+from .reading import RenderedCall, begun, calls
 from .tool_json import compact, spaced
 
 _OLMO = (
@@ -85,5 +85,5 @@ def _parted(messages: list[Message]) -> tuple[Message | None, list[Message]]:
     return system, [message for message in messages if message.role != "system"]
 
 
-def _called(call: Call) -> str:
+def _called(call: RenderedCall) -> str:
     return f"{call.name}({', '.join(f'{name}={compact(value)}' for name, value in call.arguments.items())})"

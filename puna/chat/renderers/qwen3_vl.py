@@ -11,7 +11,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import Call, begun, calls, led, pictured, steps, thinks
+from .reading import RenderedCall, begun, calls, led, pictured, steps, thinks
 from .tool_json import spaced
 
 _TOOLS = """# Tools
@@ -84,5 +84,5 @@ def _answer(message: Message, *, thinking: bool, last: bool) -> str:
     return f"{thought}\n</think>\n\n{said.lstrip(_LINE)}" if said else thought
 
 
-def _called(call: Call) -> str:
+def _called(call: RenderedCall) -> str:
     return f'<tool_call>\n{{"name": "{call.name}", "arguments": {spaced(call.arguments)}}}\n</tool_call>'

@@ -12,7 +12,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 
-class Function(NamedTuple):
+class RenderedFunction(NamedTuple):
     """What a tool is called, does and takes; `parameters` is a JSON Schema."""
 
     name: str
@@ -24,7 +24,7 @@ class Function(NamedTuple):
         return {name: as_object(each) for name, each in as_object(self.parameters.get("properties")).items()}
 
 
-class Call(NamedTuple):
+class RenderedCall(NamedTuple):
     """A call the model made."""
 
     name: str
@@ -32,24 +32,24 @@ class Call(NamedTuple):
     id: str
 
 
-def functions(prompt: Prompt) -> list[Function]:
+def functions(prompt: Prompt) -> list[RenderedFunction]:
     return [_function(as_object(tool.get("function"))) for tool in prompt.tools or ()]
 
 
-def _function(given: dict[str, Any]) -> Function:
+def _function(given: dict[str, Any]) -> RenderedFunction:
     description = given.get("description") or ""
-    return Function(given.get("name") or "", description, as_object(given.get("parameters")))
+    return RenderedFunction(given.get("name") or "", description, as_object(given.get("parameters")))
 
 
-def calls(message: Message) -> list[Call]:
+def calls(message: Message) -> list[RenderedCall]:
     return [_call(given) for given in message.tool_calls]
 
 
-def _call(given: dict[str, Any]) -> Call:
+def _call(given: dict[str, Any]) -> RenderedCall:
     function = as_object(given.get("function"))
     call_id = given.get("id")
     name, made = function.get("name") or "", called_with(function.get("arguments"))
-    return Call(name, made, call_id if isinstance(call_id, str) else "")
+    return RenderedCall(name, made, call_id if isinstance(call_id, str) else "")
 
 
 def kinds(schema: dict[str, Any]) -> list[str]:

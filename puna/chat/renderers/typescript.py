@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .reading import Function, as_object, kinds, texts
+from .reading import RenderedFunction, as_object, kinds, texts
 from .tool_json import spaced
 
 _NAMES = {"integer": "number", "number": "number", "boolean": "boolean", "null": "null"}
 _LONGEST_ITEM = 50
 
 
-def namespace(name: str, functions: Iterable[Function]) -> str:
+def namespace(name: str, functions: Iterable[RenderedFunction]) -> str:
     """`namespace name { … }` with a type for each function."""
     declared = "".join(map(_declared, functions))
     return f"namespace {name} {{\n\n{declared}}} // namespace {name}"
 
 
-def _declared(function: Function) -> str:
+def _declared(function: RenderedFunction) -> str:
     properties = "".join(_properties(function.parameters))
     taken = f"(_: {{\n{properties}}})" if properties else "()"
     return f"// {function.description}\ntype {function.name} = {taken} => any;\n\n"

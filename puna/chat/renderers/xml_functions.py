@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from .reading import Call, Function
+from .reading import RenderedCall, RenderedFunction
 from .tool_json import bare, by_name
 
 HOW_TO_CALL = """
@@ -54,7 +54,7 @@ def _as_json_by_name(_: str, value: Any) -> str:
 
 
 def declared(
-    functions: Iterable[Function],
+    functions: Iterable[RenderedFunction],
     printed: Print = _as_json_by_name,
     *,
     first: tuple[str, ...] = ("type", "description"),
@@ -83,7 +83,7 @@ def _tags(schema: dict[str, Any], order: Iterable[str], printed: Print) -> str:
     )
 
 
-def called(call: Call, printed: Print = as_json) -> str:
+def called(call: RenderedCall, printed: Print = as_json) -> str:
     """One call in its tags."""
     parameters = "".join(
         f"<parameter={name}>\n{printed('', value)}\n</parameter>\n" for name, value in call.arguments.items()

@@ -15,7 +15,7 @@ from puna.library.durable import write, writing
 from puna.library.registry.errors import Interrupted, worth_another_try
 from puna.library.registry.journal import Journal
 from puna.library.registry.pace import Pace
-from puna.library.registry.source import Source
+from puna.library.registry.source import RemoteBlob
 from puna.library.registry.transport import Answer
 from puna.types import PunaError
 
@@ -35,7 +35,7 @@ class Halted(Exception):
 class Download:
     """The bytes of `source` that `journal` misses, into the file `data`, which has its full size already."""
 
-    def __init__(self, source: Source, data: Path, journal: Journal, pace: Pace) -> None:
+    def __init__(self, source: RemoteBlob, data: Path, journal: Journal, pace: Pace) -> None:
         self._source = source
         self._data = data
         self._journal = journal

@@ -18,7 +18,7 @@ from puna.library.registry.download import Download
 from puna.library.registry.journal import Journal
 from puna.library.registry.pace import Pace
 from puna.library.registry.repository import spelled
-from puna.library.registry.source import Source
+from puna.library.registry.source import RemoteBlob
 from puna.library.registry.watch import Teller, watch
 from puna.library.store import Library
 from puna.types import Progress, PunaError, Report
@@ -51,7 +51,7 @@ def obtain(library: Library, registry: Registry, url: str, layer: Layer, report:
             continue
         with mine:
             if not _there(library, digest, layer.size):
-                _fetch(library, Source(registry, url, digest, layer.size), mine, at, report, pace)
+                _fetch(library, RemoteBlob(registry, url, digest, layer.size), mine, at, report, pace)
             with suppress(OSError):  # Windows does not remove what is open; pruning does later.
                 positions.unlink()
     report(at(layer.size))
@@ -65,7 +65,12 @@ def _there(library: Library, digest: str, size: int) -> bool:
 
 
 def _fetch(
-    library: Library, source: Source, file: FileIO, at: Callable[[int], Progress], report: Report, pace: Pace
+    library: Library,
+    source: RemoteBlob,
+    file: FileIO,
+    at: Callable[[int], Progress],
+    report: Report,
+    pace: Pace,
 ) -> None:
     data = library.partial_blob(source.digest)
     with writing(data.parent):

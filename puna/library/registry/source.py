@@ -14,7 +14,7 @@ _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _EXPIRED = (401, 403, 404, 410)
 
 
-class Source:
+class RemoteBlob:
     """The blob `digest` of `size` bytes at `url`, which may send its readers elsewhere.
 
     Where that is is remembered until it is refused: such addresses are signed, and expire.

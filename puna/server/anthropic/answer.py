@@ -15,7 +15,7 @@ NOTHING = Begun(0, 0)
 """What is known of a prompt that has not been read."""
 
 
-class Asked(msgspec.Struct, frozen=True):
+class RequestFacts(msgspec.Struct, frozen=True):
     """What an answer needs to know of the request."""
 
     id: str
@@ -25,10 +25,10 @@ class Asked(msgspec.Struct, frozen=True):
     thinking_shown: bool
 
 
-def about(body: MessagesBody) -> Asked:
+def about(body: MessagesBody) -> RequestFacts:
     """What the answer to `body` needs to know, with a new id."""
     shown = body.thinking is None or body.thinking.display != "omitted"
-    return Asked(new_id("msg"), body.model, body.max_tokens, body.stop_sequences or [], shown)
+    return RequestFacts(new_id("msg"), body.model, body.max_tokens, body.stop_sequences or [], shown)
 
 
 async def unspoken(answer: Answer) -> Answer:
@@ -41,7 +41,7 @@ async def unspoken(answer: Answer) -> Answer:
                 yield msgspec.structs.replace(item, reason="length", eval_tokens=0)
 
 
-async def whole(asked: Asked, answer: Answer) -> bytes:
+async def whole(asked: RequestFacts, answer: Answer) -> bytes:
     """The JSON object of the answer."""
     content = _Content(asked)
     async with aclosing(answer):
@@ -56,7 +56,7 @@ async def whole(asked: Asked, answer: Answer) -> bytes:
     raise AssertionError("an answer ends with a summary")
 
 
-def head(asked: Asked, begun: Begun) -> dict[str, Any]:
+def head(asked: RequestFacts, begun: Begun) -> dict[str, Any]:
     """The message before its first word."""
     return {
         "id": asked.id,
@@ -70,7 +70,7 @@ def head(asked: Asked, begun: Begun) -> dict[str, Any]:
     }
 
 
-def ending(asked: Asked, summary: Summary, called: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def ending(asked: RequestFacts, summary: Summary, called: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Why the message ended, and what it took."""
     stop = summary.stop if summary.stop in asked.stops else ""
     if summary.cut:
@@ -107,7 +107,7 @@ def _usage(read: Begun | Summary, written: int) -> dict[str, Any]:
 class _Content:
     """The blocks of an answer, as they grow."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: RequestFacts) -> None:
         self._shown = asked.thinking_shown
         self._blocks: list[tuple[str, list[str]] | Call] = []
         self.called = False

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from puna.inference import ChatRequest, Think
 from puna.server.anthropic.conversation import conversation
 from puna.server.anthropic.requests import MessagesBody, PromptBody, ToolChoice, check
-from puna.server.anthropic.tools import Offer, offer
+from puna.server.anthropic.tools import ToolOffer, offer
 from puna.server.remote import Remote
 from puna.types import BadRequest
 
@@ -43,7 +43,7 @@ async def asked(body: PromptBody, remote: Remote) -> ChatRequest:
     )
 
 
-def _named(choice: ToolChoice, tools: Offer) -> str:
+def _named(choice: ToolChoice, tools: ToolOffer) -> str:
     """The one tool to call."""
     if choice.name in tools.missing:
         raise BadRequest(f'tool_choice: "{choice.name}" is a tool of Anthropic\'s servers, and not here')

@@ -7,7 +7,7 @@ from typing import Any, Literal
 import msgspec
 
 from puna.inference import Begun, Call, Piece, Summary
-from puna.server.anthropic.answer import Asked, ending, head, tool_use
+from puna.server.anthropic.answer import RequestFacts, ending, head, tool_use
 
 _encode = msgspec.json.Encoder().encode
 
@@ -21,7 +21,7 @@ Kind = Literal["text", "thinking"]
 class Events:
     """The events of one answer, in order. Each method returns those that follow from what it is told."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: RequestFacts) -> None:
         self._asked = asked
         self._open: Kind | None = None
         self._index = 0

@@ -19,7 +19,7 @@ from puna.server.anthropic.models import Spoken, model, models
 from puna.server.anthropic.requests import MessagesBody, PromptBody
 from puna.server.body import decoded
 from puna.server.errors import JSON
-from puna.server.framing import EVENTS, Framing, Stream, Whole
+from puna.server.framing import EVENTS, Framing, ObjectStream, Whole
 from puna.server.methods import Only
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE, attended
@@ -27,7 +27,7 @@ from puna.server.silence import PATIENCE, attended
 _FRAMING = Framing(EVENTS.content_type, b"", b"")
 
 
-async def messages(request: Request) -> Stream | Whole:
+async def messages(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, MessagesBody)
     here = rooms(request)
     answer = here.inference.chat(await asked(body, here.visit(body.model)))
@@ -37,7 +37,7 @@ async def messages(request: Request) -> Stream | Whole:
     if not body.stream:
         return Whole(whole(this, answer))
     name = request.scope["request_id"]
-    return Stream(streamed(answer, Events(this)), _FRAMING, lambda error: failed(line(error, name)))
+    return ObjectStream(streamed(answer, Events(this)), _FRAMING, lambda error: failed(line(error, name)))
 
 
 async def count_tokens(request: Request) -> Response:

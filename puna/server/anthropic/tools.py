@@ -11,14 +11,14 @@ from puna.server.anthropic.requests import Tool
 from puna.types import BadRequest
 
 
-class Offer(msgspec.Struct, frozen=True):
+class ToolOffer(msgspec.Struct, frozen=True):
     functions: list[dict[str, Any]]
     """What the model is told of."""
     missing: list[str]
     """Names of tools that Anthropic's own servers run, and nobody here."""
 
 
-def offer(tools: Sequence[Tool]) -> Offer:
+def offer(tools: Sequence[Tool]) -> ToolOffer:
     """What can be offered of `tools`. Raises BadRequest for one that cannot be called."""
     functions: list[dict[str, Any]] = []
     missing: list[str] = []
@@ -30,7 +30,7 @@ def offer(tools: Sequence[Tool]) -> Offer:
             missing.append(tool.name or tool.type)
     # A client may have one of its own by the same name.
     names = {function["function"]["name"] for function in functions}
-    return Offer(functions, [name for name in missing if name not in names])
+    return ToolOffer(functions, [name for name in missing if name not in names])
 
 
 _Form = tuple[str, dict[str, Any]]

@@ -10,12 +10,12 @@ from typing import Any, Literal
 from starlette.requests import Request
 
 from puna.inference import Answer, ChatRequest, GenerateRequest, Inference, Piece, Rendered, Summary
-from puna.server.framing import Stream, Whole, framing
+from puna.server.framing import ObjectStream, Whole, framing
 from puna.server.native.requests import TextBody
 from puna.server.native.responses import (
     ChatAnswer,
     GenerateAnswer,
-    Pieces,
+    ObjectTemplate,
     debug_info,
     encode,
     ending,
@@ -23,10 +23,10 @@ from puna.server.native.responses import (
 )
 
 
-class Form(ABC):
+class ObjectWriter(ABC):
     """How an endpoint writes its objects."""
 
-    def __init__(self, model: str, text: Pieces, *, context: bool = True) -> None:
+    def __init__(self, model: str, text: ObjectTemplate, *, context: bool = True) -> None:
         """`text` writes an object with nothing but text; with `context` the last one has it."""
         self._model = model
         self._text = text
@@ -64,8 +64,12 @@ class Form(ABC):
 
 
 def answered(
-    request: Request, inference: Inference, asked: ChatRequest | GenerateRequest, form: Form, body: TextBody
-) -> Stream | Whole:
+    request: Request,
+    inference: Inference,
+    asked: ChatRequest | GenerateRequest,
+    form: ObjectWriter,
+    body: TextBody,
+) -> ObjectStream | Whole:
     """What `body`, which asks for `asked`, is answered: as a stream, or as one object."""
     stream = body.stream is not False
     if asked.empty:
@@ -73,19 +77,19 @@ def answered(
     if body.debug_render_only:
         return _once(request, _rendered(inference, asked, form), stream=stream)
     answer = inference.chat(asked) if isinstance(asked, ChatRequest) else inference.generate(asked)
-    return Stream(streamed(answer, form), framing(request)) if stream else Whole(gathered(answer, form))
+    return ObjectStream(streamed(answer, form), framing(request)) if stream else Whole(gathered(answer, form))
 
 
-def _once(request: Request, work: Coroutine[Any, Any, bytes], *, stream: bool) -> Stream | Whole:
+def _once(request: Request, work: Coroutine[Any, Any, bytes], *, stream: bool) -> ObjectStream | Whole:
     """One object, by itself or as all that a stream has."""
 
     async def alone() -> AsyncGenerator[bytes, None]:
         yield await work
 
-    return Stream(alone(), framing(request)) if stream else Whole(work)
+    return ObjectStream(alone(), framing(request)) if stream else Whole(work)
 
 
-async def _loaded(inference: Inference, asked: ChatRequest | GenerateRequest, form: Form) -> bytes:
+async def _loaded(inference: Inference, asked: ChatRequest | GenerateRequest, form: ObjectWriter) -> bytes:
     """A request for no answer loads its model, or unloads it with `keep_alive` 0."""
     if asked.keep_alive == 0:
         await inference.unload(asked.model)
@@ -94,11 +98,11 @@ async def _loaded(inference: Inference, asked: ChatRequest | GenerateRequest, fo
     return form.done("load")
 
 
-async def _rendered(inference: Inference, asked: ChatRequest | GenerateRequest, form: Form) -> bytes:
+async def _rendered(inference: Inference, asked: ChatRequest | GenerateRequest, form: ObjectWriter) -> bytes:
     return form.rendered(await inference.render(asked))
 
 
-async def streamed(answer: Answer, form: Form) -> AsyncGenerator[bytes, None]:
+async def streamed(answer: Answer, form: ObjectWriter) -> AsyncGenerator[bytes, None]:
     """An object for each piece, then the last one, with nothing of the answer in it."""
     async with aclosing(answer):
         async for item in answer:
@@ -108,7 +112,7 @@ async def streamed(answer: Answer, form: Form) -> AsyncGenerator[bytes, None]:
                 yield form.ending(Piece(), item)
 
 
-async def gathered(answer: Answer, form: Form) -> bytes:
+async def gathered(answer: Answer, form: ObjectWriter) -> bytes:
     """The last object alone, with the whole answer."""
     pieces: list[Piece] = []
     async with aclosing(answer):

@@ -9,15 +9,15 @@ from starlette.requests import Request
 
 from puna.inference import ChatRequest, Piece
 from puna.server.body import decoded
-from puna.server.framing import Stream, Whole
-from puna.server.native.answering import Form, answered
+from puna.server.framing import ObjectStream, Whole
+from puna.server.native.answering import ObjectWriter, answered
 from puna.server.native.messages import choice, tools, turns
 from puna.server.native.requests import ChatBody
-from puna.server.native.responses import AnswerMessage, ChatAnswer, Pieces, logprobs, tool_calls
+from puna.server.native.responses import AnswerMessage, ChatAnswer, ObjectTemplate, logprobs, tool_calls
 from puna.server.rooms import rooms
 
 
-async def chat(request: Request) -> Stream | Whole:
+async def chat(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, ChatBody)
     opened = rooms(request)
     offered = tools(body.tools)
@@ -34,11 +34,11 @@ async def chat(request: Request) -> Stream | Whole:
     return answered(request, opened.inference, asked, form, body)
 
 
-class _Form(Form):
+class _Form(ObjectWriter):
     """A chat's objects: the answer is a message."""
 
     def __init__(self, model: str, *, context: bool) -> None:
-        text = Pieces(model, b'"message":{"role":"assistant","content":', b"}")
+        text = ObjectTemplate(model, b'"message":{"role":"assistant","content":', b"}")
         super().__init__(model, text, context=context)
 
     def answer(self, model: str, piece: Piece, **rest: Any) -> ChatAnswer:

@@ -15,7 +15,7 @@ from puna.engine import quantization, quantize
 from puna.library import Recipe
 from puna.library import create as make
 from puna.server.body import decoded
-from puna.server.framing import Stream, Whole
+from puna.server.framing import ObjectStream, Whole
 from puna.server.native.messages import turns
 from puna.server.native.requests import CreateBody
 from puna.server.native.steps import told
@@ -24,7 +24,7 @@ from puna.server.working import working
 from puna.types import BadRequest, Message, NotFound, Progress, PunaError
 
 
-async def create(request: Request) -> Stream | Whole:
+async def create(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, CreateBody)
     if body.draft_files:
         raise BadRequest("draft models are not supported")

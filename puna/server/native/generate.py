@@ -10,15 +10,15 @@ from starlette.requests import Request
 from puna.inference import GenerateRequest, Piece
 from puna.server.body import decoded
 from puna.server.content import unmarked
-from puna.server.framing import Stream, Whole
-from puna.server.native.answering import Form, answered
+from puna.server.framing import ObjectStream, Whole
+from puna.server.native.answering import ObjectWriter, answered
 from puna.server.native.messages import pictures
 from puna.server.native.requests import GenerateBody
-from puna.server.native.responses import GenerateAnswer, Pieces, logprobs
+from puna.server.native.responses import GenerateAnswer, ObjectTemplate, logprobs
 from puna.server.rooms import rooms
 
 
-async def generate(request: Request) -> Stream | Whole:
+async def generate(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, GenerateBody)
     opened = rooms(request)
     asked = GenerateRequest(
@@ -34,11 +34,11 @@ async def generate(request: Request) -> Stream | Whole:
     return answered(request, opened.inference, asked, _Form(asked.model), body)
 
 
-class _Form(Form):
+class _Form(ObjectWriter):
     """A completion's objects: the answer is a text."""
 
     def __init__(self, model: str) -> None:
-        super().__init__(model, Pieces(model, b'"response":', b""))
+        super().__init__(model, ObjectTemplate(model, b'"response":', b""))
 
     def answer(self, model: str, piece: Piece, **rest: Any) -> GenerateAnswer:
         return GenerateAnswer(

@@ -6,13 +6,13 @@ from starlette.requests import Request
 
 from puna.access import caller
 from puna.server.body import decoded
-from puna.server.framing import Stream, Whole
+from puna.server.framing import ObjectStream, Whole
 from puna.server.native.requests import TransferBody
 from puna.server.native.steps import told
 from puna.server.rooms import rooms
 
 
-async def pull(request: Request) -> Stream | Whole:
+async def pull(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, TransferBody)
     caller().check_model(body.named)
     progress = rooms(request).pulls.follow(body.named, insecure=body.insecure is True)

@@ -68,7 +68,7 @@ class _RunBody(_ModelBody, kw_only=True):
     keep_alive: float | str | None = None
 
 
-class Asked(TypedDict):
+class CommonFields(TypedDict):
     """What a chat and a completion ask of inference in the same words."""
 
     model: str
@@ -102,7 +102,7 @@ class TextBody(_RunBody, kw_only=True):
         return most if self.logprobs else None
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> CommonFields:
         """Raises BadRequest naming the field that is wrong."""
         return {
             "model": self.named,

@@ -110,7 +110,7 @@ class ModelLoaded(msgspec.Struct, kw_only=True):
     context_length: int
 
 
-class Pieces:
+class ObjectTemplate:
     """Makes the objects of one streamed answer: all but the time and the text is encoded once."""
 
     def __init__(self, model: str, before_text: bytes, after_text: bytes) -> None:

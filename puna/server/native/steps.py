@@ -7,14 +7,14 @@ from contextlib import aclosing
 
 from starlette.requests import Request
 
-from puna.server.framing import Stream, Whole, framing
+from puna.server.framing import ObjectStream, Whole, framing
 from puna.server.native.responses import encode
 from puna.types import Progress
 
 
-def told(request: Request, progress: AsyncGenerator[Progress, None], *, stream: bool) -> Stream | Whole:
+def told(request: Request, progress: AsyncGenerator[Progress, None], *, stream: bool) -> ObjectStream | Whole:
     """`progress` as the answer. It is closed when the client goes away."""
-    return Stream(_each(progress), framing(request)) if stream else Whole(_last(progress))
+    return ObjectStream(_each(progress), framing(request)) if stream else Whole(_last(progress))
 
 
 async def _each(progress: AsyncGenerator[Progress, None]) -> AsyncGenerator[bytes, None]:

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from puna.inference import Answer, Call, ChatRequest, Piece, Rendered, Summary
-from puna.server.framing import EVENTS, Stream, Whole
+from puna.server.framing import EVENTS, ObjectStream, Whole
 from puna.server.openai.answers import NOTHING, Told, gathered, said
 from puna.server.openai.body import asked
 from puna.server.openai.errors import line
 from puna.server.openai.messages import conversation
 from puna.server.openai.requests import ChatBody
 from puna.server.openai.responses import Identity, chat_logprobs, debug_info, encode, reason, usage
-from puna.server.openai.streams import Pieces, streamed
+from puna.server.openai.streams import ChunkTemplate, streamed
 from puna.server.remote import Remote
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
@@ -26,7 +26,7 @@ from puna.types import BadRequest, TokenLogprob
 _ROLE = b'"delta":{"role":"assistant","content":""}'
 
 
-async def chat(request: Request) -> Stream | Whole:
+async def chat(request: Request) -> ObjectStream | Whole:
     body = await asked(request, ChatBody)
     opened = rooms(request)
     # Before the messages, for their pictures may have to be fetched.
@@ -38,10 +38,10 @@ async def chat(request: Request) -> Stream | Whole:
     answers = [opened.inference.chat(replace(ask, options=each)) for each in options]
     if not body.stream:
         return Whole(_whole(identity, answers, body))
-    pieces = Pieces(identity, "chat.completion.chunk", len(answers), with_usage=body.with_usage)
+    pieces = ChunkTemplate(identity, "chat.completion.chunk", len(answers), with_usage=body.with_usage)
     deltas = _Deltas(pieces, legacy=body.legacy)
     chunks = streamed(answers, deltas, pieces, len(answers), with_usage=body.with_usage)
-    return Stream(chunks, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
+    return ObjectStream(chunks, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
 
 
 async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
@@ -71,7 +71,7 @@ async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
 class _Deltas:
     """An answer's pieces as deltas of a message."""
 
-    def __init__(self, pieces: Pieces, *, legacy: bool) -> None:
+    def __init__(self, pieces: ChunkTemplate, *, legacy: bool) -> None:
         self._chunk = pieces.chunk
         self._legacy = legacy
         self._called: set[int] = set()

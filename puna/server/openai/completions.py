@@ -11,19 +11,19 @@ from starlette.requests import Request
 
 from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, Summary
 from puna.server.content import unmarked
-from puna.server.framing import EVENTS, Stream, Whole
+from puna.server.framing import EVENTS, ObjectStream, Whole
 from puna.server.openai.answers import NOTHING, Told, gathered, said
 from puna.server.openai.body import asked, is_tokens, texts_or_tokens
 from puna.server.openai.errors import line
 from puna.server.openai.requests import CompletionBody
 from puna.server.openai.responses import Identity, TextLogprobs, debug_info, encode, reason, usage
-from puna.server.openai.streams import Pieces, streamed
+from puna.server.openai.streams import ChunkTemplate, streamed
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
 from puna.types import BadRequest, TokenLogprob
 
 
-async def completions(request: Request) -> Stream | Whole:
+async def completions(request: Request) -> ObjectStream | Whole:
     body = await asked(request, CompletionBody)
     inference = rooms(request).inference
     options = [body.options(index) for index in range(body.choices)]
@@ -36,10 +36,10 @@ async def completions(request: Request) -> Stream | Whole:
     answers = [inference.generate(ask) if not ask.empty else _nothing(inference.load(ask)) for ask in asks]
     if not body.stream:
         return Whole(_whole(identity, answers, echoes, body))
-    pieces = Pieces(identity, "text_completion", len(answers), with_usage=body.with_usage)
+    pieces = ChunkTemplate(identity, "text_completion", len(answers), with_usage=body.with_usage)
     wording = _Texts(pieces, echoes)
     chunks = streamed(answers, wording, pieces, body.choices, with_usage=body.with_usage)
-    return Stream(chunks, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
+    return ObjectStream(chunks, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
 
 
 async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateRequest]:
@@ -76,7 +76,7 @@ async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateR
 class _Texts:
     """An answer's pieces as text; reasoning has no place here."""
 
-    def __init__(self, pieces: Pieces, echoes: Sequence[str]) -> None:
+    def __init__(self, pieces: ChunkTemplate, echoes: Sequence[str]) -> None:
         self._chunk = pieces.chunk
         self._echoes = echoes
         self._logprobs = [TextLogprobs() for _ in echoes]

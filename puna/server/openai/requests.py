@@ -17,7 +17,7 @@ from puna.server.openai.parts import (
     StreamOptions,
     ToolBody,
 )
-from puna.server.openai.tools import Choice, chosen, tool
+from puna.server.openai.tools import ToolChoice, chosen, tool
 from puna.types import BadRequest
 
 _MOST = 2**63 - 1
@@ -178,7 +178,7 @@ class ChatBody(_TextBody, kw_only=True):
         """It speaks of functions and not of tools, as clients did at first, and wants to be answered so."""
         return bool(self.functions) and not self.tools
 
-    def choice(self) -> Choice:
+    def choice(self) -> ToolChoice:
         """The tools and the choice among them. Raises BadRequest."""
         if not self.legacy:
             return chosen(

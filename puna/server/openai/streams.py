@@ -14,7 +14,7 @@ from puna.types import TokenLogprob
 _DONE = b"[DONE]"
 
 
-class Pieces:
+class ChunkTemplate:
     """Makes the chunks of one stream: all but what is new in one is encoded once."""
 
     def __init__(self, identity: Identity, object: str, answers: int, *, with_usage: bool) -> None:
@@ -56,7 +56,7 @@ class Wording(Protocol):
 
 
 async def streamed(
-    answers: Sequence[Answer], wording: Wording, pieces: Pieces, choices: int, *, with_usage: bool
+    answers: Sequence[Answer], wording: Wording, pieces: ChunkTemplate, choices: int, *, with_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """The chunks of the answers, so many of them to each prompt, and what ends a stream."""
     begun = [False] * len(answers)

@@ -17,7 +17,7 @@ Tools = list[dict[str, Any]]
 _WAYS: dict[str, Way] = {"none": "none", "auto": "auto", "required": "required"}
 
 
-class Choice(msgspec.Struct, frozen=True):
+class ToolChoice(msgspec.Struct, frozen=True):
     """What `ChatRequest` is asked about tools, in its words."""
 
     tools: Tools
@@ -39,30 +39,30 @@ def tool(function: Function) -> dict[str, Any]:
     return {"type": "function", "function": said}
 
 
-def chosen(tools: Tools, wanted: str | dict[str, Any] | None) -> Choice:
+def chosen(tools: Tools, wanted: str | dict[str, Any] | None) -> ToolChoice:
     """The tools and the `tool_choice` among them. Raises BadRequest.
 
     Chat completions say {"type": "function", "function": {"name": …}} where responses say
     {"type": "function", "name": …}; either is understood.
     """
     if wanted is None:
-        return Choice(tools)
+        return ToolChoice(tools)
     if isinstance(wanted, str):
         if wanted not in _WAYS:
             raise _wrong(f'"{wanted}" is not one of {", ".join(_WAYS)}')
         if wanted == "required":
             _known([], tools)
-        return Choice(tools, _WAYS[wanted])
+        return ToolChoice(tools, _WAYS[wanted])
     kind = wanted.get("type")
     if kind in ("function", "custom"):
         name = _name(wanted)
         _known([name], tools)
-        return Choice(tools, "required", name)
+        return ToolChoice(tools, "required", name)
     if kind == "allowed_tools":
         allowed = _read(_flat(wanted), _Allowed)
         names = [_name(one) for one in allowed.tools]
         _known(names, tools)
-        return Choice([one for one in tools if one["function"]["name"] in names], allowed.mode)
+        return ToolChoice([one for one in tools if one["function"]["name"] in names], allowed.mode)
     raise _wrong(f'an object of type "{kind}" must be a function or allowed_tools')
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from puna.inference import Answer, ChatRequest, Piece, Summary, sound
 from puna.server.content import unmarked
 from puna.server.forms import form
-from puna.server.framing import EVENTS, Stream, Whole
+from puna.server.framing import EVENTS, ObjectStream, Whole
 from puna.server.openai.answers import Told, gathered
 from puna.server.openai.body import Body, permitted
 from puna.server.openai.errors import called, line
@@ -86,7 +86,7 @@ class DurationUsage(msgspec.Struct, tag_field="type", tag="duration"):
     seconds: int
 
 
-async def transcriptions(request: Request) -> Stream | Whole:
+async def transcriptions(request: Request) -> ObjectStream | Whole:
     body = permitted(await form(request, TranscriptionBody))
     called(request, body.name_of)
     model = body.named
@@ -105,7 +105,7 @@ async def transcriptions(request: Request) -> Stream | Whole:
     )
     answer = rooms(request).inference.chat(ask)
     if body.stream:
-        return Stream(_events(answer), EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
+        return ObjectStream(_events(answer), EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
     if wanted == "text":
         return Whole(_text(answer), _TEXT)
     more: dict[str, Any] = {}

@@ -27,14 +27,14 @@ LOGPROBS = "message.output_text.logprobs"
 """In `include`."""
 
 
-class Offer(NamedTuple):
+class FunctionOffer(NamedTuple):
     """The functions that the model is told of, and where in the request those are that stand elsewhere."""
 
     tools: Tools
     places: dict[str, Place]
 
 
-def offered(body: PromptBody) -> Offer:
+def offered(body: PromptBody) -> FunctionOffer:
     """What `body` has in `tools`, and in the items that hold some. Raises BadRequest."""
     lists = [("tools", body.tools or [])]
     if isinstance(body.input, list):
@@ -49,7 +49,7 @@ def offered(body: PromptBody) -> Offer:
         for number, given in enumerate(tools)
         for function, place in _tools(given, f"{where}[{number}]")
     }
-    return Offer(
+    return FunctionOffer(
         [tool(function) for function, _ in found.values()],
         {name: place for name, (_, place) in found.items() if place != Place("", name)},
     )

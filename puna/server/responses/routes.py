@@ -15,10 +15,10 @@ from puna.access import caller
 from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.body import decoded
 from puna.server.errors import JSON, sentence
-from puna.server.framing import COMMENT, EVENTS, Framing, Stream, Whole
+from puna.server.framing import COMMENT, EVENTS, Framing, ObjectStream, Whole
 from puna.server.methods import Only
 from puna.server.openai.errors import MIDDLEWARE, called
-from puna.server.responses.asking import Offer, asked, offered
+from puna.server.responses.asking import FunctionOffer, asked, offered
 from puna.server.responses.errors import invalid
 from puna.server.responses.events import Events
 from puna.server.responses.items import messages
@@ -38,7 +38,7 @@ SEALED = "reasoning.encrypted_content"
 _FRAMING = Framing(EVENTS.content_type, b"", b"")
 
 
-async def create(request: Request) -> Stream | Whole:
+async def create(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, ResponsesBody)
     offer, conversation = await _read(request, body)
     wanted = asked(body, conversation, offer.tools)
@@ -54,7 +54,9 @@ async def create(request: Request) -> Stream | Whole:
     answer = rooms(request).inference.chat(wanted)
     if not body.stream:
         return Whole(whole(answer, events, keep))
-    return Stream(streamed(answer, events, keep), _FRAMING, lambda error: events.failed(sentence(error)))
+    return ObjectStream(
+        streamed(answer, events, keep), _FRAMING, lambda error: events.failed(sentence(error))
+    )
 
 
 async def input_tokens(request: Request) -> Response:
@@ -112,7 +114,7 @@ async def whole(answer: Answer, events: Events, keep: Keep) -> bytes:
     return msgspec.json.encode(events.response)
 
 
-async def _read(request: Request, body: PromptBody) -> tuple[Offer, list[Message]]:
+async def _read(request: Request, body: PromptBody) -> tuple[FunctionOffer, list[Message]]:
     """The tools, and the messages without instructions. Raises BadRequest."""
     called(request, name_of)
     check(body)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from jsonschema import validate
 
-from puna.chat import Called, Content, Part, Thinking
+from puna.chat import Called, Content, Part, Thought
 from puna.chat.families import FAMILIES
 from puna.chat.parsing import Tagged
 from puna.types import Message
@@ -75,7 +75,7 @@ def begins(family: str, template: str) -> list[str]:
 def test_required_calls_and_nothing_else(family: str, template: str, spelled: str):
     for prompt in PROMPTS:
         for parts in answers(family, template, spelled, 6, choice="required", prompt=prompt):
-            calls = [part for part in parts if not isinstance(part, Thinking)]
+            calls = [part for part in parts if not isinstance(part, Thought)]
             assert calls
             assert all(isinstance(part, Called) for part in calls), parts
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.chat.parsing import Called, Content, Parser, Part, Thinking
+from puna.chat.parsing import Called, Content, Parser, Part, Thought
 from puna.types import Message
 from tests.chat.families import parser_for
 
@@ -82,4 +82,4 @@ def content(text: str) -> list[Part]:
 
 
 def thought(text: str) -> list[Part]:
-    return [Thinking(text)]
+    return [Thought(text)]

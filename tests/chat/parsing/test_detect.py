@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from puna.chat import can_call_tools, can_think, family_of
-from puna.chat.generic import Learned, learned
+from puna.chat.generic import LearnedFormat, learned
 from tests.chat.families import family as family_called
 from tests.chat.families import special_tokens
 
@@ -97,17 +97,17 @@ def test_what_a_template_can(template: str, tools: bool, thinks: bool):
 @pytest.mark.parametrize(
     ("template", "expected"),
     [
-        (GO, Learned()),
-        (GO_TOOLS % "", Learned("{")),
-        (GO_TOOLS % "[", Learned("[")),
-        (GO_TOOLS % "<call>\n{ ", Learned("<call>")),
-        (GO_TOOLS % "[CALL] ", Learned("[CALL]")),
-        (GO_THINKS, Learned("{", ("<think>", "</think>"))),
-        ("{{ range .Other }}<a>{{ .Thinking }}</a>{{ end }}", Learned()),
-        ("{{ broken", Learned()),
+        (GO, LearnedFormat()),
+        (GO_TOOLS % "", LearnedFormat("{")),
+        (GO_TOOLS % "[", LearnedFormat("[")),
+        (GO_TOOLS % "<call>\n{ ", LearnedFormat("<call>")),
+        (GO_TOOLS % "[CALL] ", LearnedFormat("[CALL]")),
+        (GO_THINKS, LearnedFormat("{", ("<think>", "</think>"))),
+        ("{{ range .Other }}<a>{{ .Thinking }}</a>{{ end }}", LearnedFormat()),
+        ("{{ broken", LearnedFormat()),
     ],
 )
-def test_notation_is_learnt_from_a_go_template(template: str, expected: Learned):
+def test_notation_is_learnt_from_a_go_template(template: str, expected: LearnedFormat):
     assert learned(template) == expected
 
 

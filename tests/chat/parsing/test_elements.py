@@ -11,7 +11,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from puna.chat.parsing import Called, Content
-from puna.chat.parsing.stream import Stream
+from puna.chat.parsing.stream import FormatParser
 
 from .notations import Call, atem, each, functions, glm, invoked, seed
 from .reading import called, fed, parsed, parser
@@ -148,6 +148,6 @@ def test_work_is_linear(family: str, tag: str):
     write, _ = FAMILIES[family]
     text = write([("write", {"path": "a", "text": f"{tag} \n" * 1500})])
     reading = parser(family, tools=TOOLS)
-    assert isinstance(reading, Stream)
+    assert isinstance(reading, FormatParser)
     assert len([part for part in fed(reading, *text) if isinstance(part, Called)]) == 1
     assert reading.source.work < 60 * len(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from puna.chat.parsing import Content, Thinking
+from puna.chat.parsing import Content, Thought
 
 from .notations import compact
 from .reading import NOW, called, content, parsed, thought
@@ -115,7 +115,7 @@ def test_glm_may_be_cut_within_the_last_tag(end: str):
 
 def test_glm_calls_within_its_reasoning():
     text = "hm\n<tool_call>now\n</tool_call>"
-    assert every_way("glm", text, prompt="<think>") == [Thinking("hm"), *called(NOW)]
+    assert every_way("glm", text, prompt="<think>") == [Thought("hm"), *called(NOW)]
 
 
 ATEM = '<atem:function_calls>\n<atem:invoke name="now">\n</atem:invoke>\n</atem:function_calls>'
@@ -180,7 +180,7 @@ def test_deepseek_says_what_is_text():
 
 def test_kimi_without_ends():
     text = "hm<|tool_call_begin|>functions.now:0<|tool_call_argument_begin|>{}"
-    assert every_way("kimi-k2", text, prompt="<think>") == [Thinking("hm"), *called(NOW)]
+    assert every_way("kimi-k2", text, prompt="<think>") == [Thought("hm"), *called(NOW)]
     again = "<|tool_call_begin|>forecast:1 <|tool_call_argument_begin|> " + compact(OSLO[1])
     assert every_way("kimi-k2", text.removeprefix("hm") + again) == called(NOW, OSLO)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from puna.chat.parsing import Content, Thinking
+from puna.chat.parsing import Content, Thought
 from puna.types import Message
 
 from .reading import NOW, called, parsed, thought
@@ -14,7 +14,7 @@ PROMPT = "<|im_start|>assistant\n<think>\n"
 
 def test_white_space_around_reasoning_is_notation():
     assert parsed("qwen3", "\n<think>\n\n hm \n hm\n\n</think>\n\n\nYes. \n") == [
-        Thinking("hm \n hm"),
+        Thought("hm \n hm"),
         Content("Yes. \n"),
     ]
 
@@ -26,7 +26,7 @@ def test_without_reasoning_white_space_is_kept():
 @pytest.mark.parametrize("answer", ["hm</think>Yes.", "\n<think>\nhm\n</think>\nYes."])
 def test_reasoning_that_the_prompt_began_may_begin_again(answer: str):
     for pieces in ([answer], [*answer]):
-        assert parsed("qwen3", *pieces, prompt=PROMPT) == [Thinking("hm"), Content("Yes.")]
+        assert parsed("qwen3", *pieces, prompt=PROMPT) == [Thought("hm"), Content("Yes.")]
 
 
 @pytest.mark.parametrize("prompt", ["<|im_start|>assistant\n", PROMPT, f"{PROMPT}\n</think>\n\n"])
@@ -44,7 +44,7 @@ def test_a_closing_tag_is_notation_only_at_the_beginning():
 
 def test_gemma_opens_and_closes_too_often():
     answer = "<|channel><|channel>thought\nhm<channel|>Yes.<channel|>"
-    assert parsed("gemma4", *answer) == [Thinking("hm"), Content("Yes.")]
+    assert parsed("gemma4", *answer) == [Thought("hm"), Content("Yes.")]
 
 
 def test_reasoning_that_never_ends_is_reasoning():
@@ -68,27 +68,27 @@ def test_an_answer_that_goes_on_is_content():
 def test_reasoning_that_goes_on_is_reasoning():
     last = Message(role="assistant", thinking="hm")
     parts = parsed("qwen3", " and hm</think>Yes.", prompt=f"{PROMPT}hm", last=last)
-    assert parts == [Thinking("and hm"), Content("Yes.")]
+    assert parts == [Thought("and hm"), Content("Yes.")]
 
 
 def test_tags_are_reasoning_only_at_the_beginning():
     assert parsed("qwen3", "The tags <think>x</think>.") == [Content("The tags <think>x</think>.")]
     assert parsed("ministral", "So: [THINK]x[/THINK] Yes.") == [
         Content("So:"),
-        Thinking("x"),
+        Thought("x"),
         Content(" Yes."),
     ]
 
 
 def test_a_call_ends_reasoning_where_models_forget_to():
     answer = 'hm\n<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
-    assert parsed("qwen3", *answer, prompt=PROMPT) == [Thinking("hm"), *called(NOW)]
+    assert parsed("qwen3", *answer, prompt=PROMPT) == [Thought("hm"), *called(NOW)]
     assert parsed("deepseek", answer, prompt=PROMPT) == thought(answer)
 
 
 def test_reasoning_about_calls_goes_on():
     answer = "With <tool_call> tags.</think>Yes."
-    assert parsed("qwen3", *answer, prompt=PROMPT) == [Thinking("With <tool_call> tags."), Content("Yes.")]
+    assert parsed("qwen3", *answer, prompt=PROMPT) == [Thought("With <tool_call> tags."), Content("Yes.")]
 
 
 @pytest.mark.parametrize(
@@ -103,7 +103,7 @@ def test_reasoning_about_calls_goes_on():
         (
             "harmony",
             "<|channel|>analysis<|message|>hm<|end|><|start|>assistant<|channel|>final<|message|>Yes.",
-            [Thinking("hm"), Content("Yes.")],
+            [Thought("hm"), Content("Yes.")],
         ),
     ],
 )
@@ -114,14 +114,14 @@ def test_reasoning_that_nobody_wanted(family: str, answer: str, parts: list):
 
 def test_reasoning_that_the_prompt_began_is_reasoning_though_nobody_wanted_it():
     parts = parsed("olmo3-think", "hm</think>Yes.", prompt="<|assistant|>\n<think>", think=False)
-    assert parts == [Thinking("hm"), Content("Yes.")]
+    assert parts == [Thought("hm"), Content("Yes.")]
 
 
 def test_gemma_goes_on_reasoning_after_a_tool():
     parts = parsed(
         "gemma4", "hm<channel|>Yes.", prompt="<tool_response|><|channel>thought\n", last=Message(role="tool")
     )
-    assert parts == [Thinking("hm"), Content("Yes.")]
+    assert parts == [Thought("hm"), Content("Yes.")]
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_harmony_goes_on_where_the_prompt_ends(prompt: str, answer: str):
 
 def test_harmony_forgets_ends_and_starts():
     answer = "<|channel|>analysis<|message|>hm <|channel|>final<|message|>Yes."
-    assert parsed("harmony", *answer) == [Thinking("hm "), Content("Yes.")]
+    assert parsed("harmony", *answer) == [Thought("hm "), Content("Yes.")]
 
 
 def test_tags_are_learnt_from_a_go_template():
@@ -149,4 +149,4 @@ def test_tags_are_learnt_from_a_go_template():
         "{{ .Content }}{{ end }}"
     )
     parts = parsed("generic", *"<reason>hm</reason>Yes.", template=template)
-    assert parts == [Thinking("hm"), Content("Yes.")]
+    assert parts == [Thought("hm"), Content("Yes.")]

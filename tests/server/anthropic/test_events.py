@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.inference import Answer, Begun, Call, Piece, Summary
-from puna.server.anthropic.answer import Asked, whole
+from puna.server.anthropic.answer import RequestFacts, whole
 from puna.server.anthropic.events import Events
 from puna.server.anthropic.routes import streamed
 from tests.server.anthropic.conftest import message
@@ -43,14 +43,14 @@ async def answer(said: list[Piece], end: Summary) -> Answer:
     yield end
 
 
-async def both(asked: Asked, said: list[Piece], end: Summary) -> tuple[dict[str, Any], dict[str, Any]]:
+async def both(asked: RequestFacts, said: list[Piece], end: Summary) -> tuple[dict[str, Any], dict[str, Any]]:
     stream = [event async for event in streamed(answer(said, end), Events(asked))]
     return json.loads(await whole(asked, answer(said, end))), message(named_events(b"".join(stream).decode()))
 
 
 @given(st.lists(pieces), summaries, st.booleans())
 def test_a_stream_tells_what_a_whole_answer_tells(said: list[Piece], end: Summary, shown: bool):
-    entire, built = asyncio.run(both(Asked("msg_1", "m", 5, ["END"], shown), said, end))
+    entire, built = asyncio.run(both(RequestFacts("msg_1", "m", 5, ["END"], shown), said, end))
     assert entire == built
     assert "".join(block.get("text", "") for block in entire["content"]) == "".join(p.text for p in said)
     inputs = [block["input"] for block in entire["content"] if block["type"] == "tool_use"]

@@ -40,7 +40,7 @@ Alternative = list[Schema]
 """Schemas that combine no others and must all hold."""
 
 
-class TooMany(Exception):
+class TooManyAlternatives(Exception):
     """There are more combinations of alternatives than are worth writing out."""
 
 
@@ -146,13 +146,13 @@ class Alternatives:
         """Its ways, each as one schema."""
         try:
             return [merged(way) if way else {} for way in self.of(schema)]
-        except TooMany:
+        except TooManyAlternatives:
             return [{}]
 
 
 def _combined(ways: list[Alternative], options: list[Alternative]) -> list[Alternative]:
     if len(ways) * len(options) > _MOST_WAYS:
-        raise TooMany
+        raise TooManyAlternatives
     return [[*one, *other] for one, other in product(ways, options)]
 
 

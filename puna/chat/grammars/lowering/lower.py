@@ -12,21 +12,21 @@ from typing import Any
 from puna.chat.grammars.formats import pattern_of
 from puna.chat.grammars.keywords import Schema
 
-from .alternatives import IN_PLACE, UNEVALUATED, Alternative, Alternatives, TooMany
+from .alternatives import IN_PLACE, UNEVALUATED, Alternative, Alternatives, TooManyAlternatives
 from .arrays import array
 from .ending import ends, pruned
 from .merging import both, expressions, merged
 from .negation import kinds_of
 from .numbers import number
 from .objects import object_
-from .references import Document, UnsupportedKeyword, invalid
+from .references import SchemaDocument, UnsupportedKeyword, invalid
 
 
 def lowered(schema: Schema) -> Any:
     """Raises BadRequest naming the keyword that cannot be kept, and for a schema that nothing fits."""
     try:
         return Lowering(schema).root()
-    except TooMany:
+    except TooManyAlternatives:
         raise invalid("it combines too many alternatives") from None
 
 
@@ -34,7 +34,7 @@ class Lowering:
     """One document on its way."""
 
     def __init__(self, schema: Schema) -> None:
-        self._document = Document(schema)
+        self._document = SchemaDocument(schema)
         self._targets = self._document.targets
         self._options = Alternatives(self._targets)
         self._definitions: dict[str, Any] = {}
@@ -74,7 +74,7 @@ class Lowering:
         try:
             ways = self._options.of(schema)
             found = _either([self._joined(way) for way in ways])
-        except TooMany:
+        except TooManyAlternatives:
             found = self._open(schema)
         if name := self._under_way.pop(key):
             self._definitions[name] = found
@@ -149,7 +149,7 @@ class Lowering:
     def _open(self, schema: Schema) -> Any:
         """A schema of too many combinations: its alternatives as they are."""
         if self._options.number(schema) > _MOST_COMBINED:
-            raise TooMany
+            raise TooManyAlternatives
         for key in UNEVALUATED:
             if key in schema:
                 raise UnsupportedKeyword(key, "there are so many alternatives beside it")

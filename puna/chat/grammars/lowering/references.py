@@ -31,7 +31,7 @@ _NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multi
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
-class Document:
+class SchemaDocument:
     """A schema and what its references lead to.
 
     `root` and `targets` are in one form: of draft 2020-12's keywords those that constrain an instance to

@@ -13,13 +13,13 @@ from itertools import zip_longest
 from typing import Any, TypeVar
 
 from .markers import Markers, markers
-from .parts import Called, Content, Part, Thinking
+from .parts import Called, Content, Part, Thought
 
 _T = TypeVar("_T")
 Step = Generator[None, None, _T]
 """A reading that pauses where it needs more text."""
 
-Kind = type[Content] | type[Thinking] | None
+Kind = type[Content] | type[Thought] | None
 """What a stretch of text is; None is what nobody shall see."""
 
 _BLANK = re.compile(r"\s*")
@@ -31,7 +31,7 @@ class Malformed(ValueError):
     """The text is not the call it began as."""
 
 
-class Source:
+class Scanner:
     """What was fed and not read yet, what was read and is held, and the parts that came of the rest."""
 
     def __init__(self) -> None:
