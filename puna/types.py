@@ -334,7 +334,7 @@ class Image(msgspec.Struct, frozen=True, tag=True):
 
 
 class Sound(msgspec.Struct, frozen=True, tag=True):
-    """A WAV, MP3 or FLAC file that is no longer than `seconds`, whatever the decoder makes of it."""
+    """A WAV file of 16 bits and one channel that is `seconds` long."""
 
     file: bytes
     seconds: float
