@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import chat, dialects, inference, kernels, library, memory
+from benchmarks import chat, dialects, drafts, inference, kernels, library, memory
 
 PARTS = {
     "inference": inference.rows,
     "memory": memory.rows,
+    "drafts": drafts.rows,
     "kernels": kernels.rows,
     "chat": chat.rows,
     "dialects": dialects.rows,

@@ -52,10 +52,7 @@ class Modelfile(msgspec.Struct, frozen=True, kw_only=True):
 
 
 IGNORED = frozenset(
-    {
-        *("penalize_newline", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock"),  # deprecated
-        "draft_num_predict",  # there are no draft models
-    }
+    {"penalize_newline", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock"}  # deprecated
 )
 """Parameters that Ollama takes, or took, and that have no effect in Puna."""
 

@@ -126,6 +126,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     num_thread: int = 0
     kv_cache_type: KVCacheType | None = None
     """Puna's own: None leaves it to the server's setting."""
+    draft_num_predict: int | None = None
+    """Most tokens of a draft, none at 0 or less; None leaves it to what pays."""
 
     num_keep: int = 4
     seed: int = -1
@@ -426,6 +428,10 @@ class Finish(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """Pictures and sounds that the encoder ran for; the others were known."""
     truncated: bool = False
     """The middle of the prompt was cut out, because it did not fit in the context."""
+    drafted: int = 0
+    """Tokens that were guessed and evaluated together with the one before."""
+    accepted: int = 0
+    """Those of them that came."""
 
 
 Texts = Sequence[str | list[int]]

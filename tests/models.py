@@ -16,6 +16,7 @@ from puna.library import Layer, Library, Name, describe
 from tests.model_parts import (
     END,
     F32,
+    FIRST_BYTE,
     Quantisation,
     Token,
     Weights,
@@ -54,6 +55,15 @@ def scripted_model(
     and items that came before are spelled as byte tokens. After the script comes the end token, or the
     script again if `endless`. A prompt may hold the script's words but must not end in one.
     """
+    vocabulary, follows, pieces = _scripted(script, control, endless=endless)
+    follower_model(path, vocabulary, follows, chat_template, name, context_length, metadata)
+    return pieces
+
+
+def _scripted(
+    script: str | Iterable[str | bytes], control: Collection[str] = (), *, endless: bool = False
+) -> tuple[list[Token], list[int], list[bytes]]:
+    """A vocabulary for `script`, which token follows each, and the script's pieces, one a token."""
     items = re.findall(r"\s*\S+|\s+$", script) if isinstance(script, str) else list(script)
     vocabulary = byte_vocabulary()
     start, pieces = len(vocabulary), []
@@ -74,8 +84,46 @@ def scripted_model(
     follows = [END] * start
     if pieces:
         follows = [start] * start + [*range(start + 1, len(vocabulary)), start if endless else END]
-    follower_model(path, vocabulary, follows, chat_template, name, context_length, metadata)
-    return pieces
+    return vocabulary, follows, pieces
+
+
+def scripted_shape_model(
+    path: Path,
+    script: str | Iterable[str | bytes],
+    *,
+    layers: int,
+    width: int,
+    heads: int,
+    kv_heads: int,
+    ffn: int,
+    quantisation: Quantisation,
+) -> None:
+    """Write a scripted model that takes as long as a `llama` of this shape: its blocks add nothing.
+
+    The script and the bytes are at most `width` tokens.
+    """
+    vocabulary, follows, _ = _scripted(script)
+    size = len(vocabulary)
+    embedding = np.eye(size, width, dtype=np.float32)
+    output = np.zeros((size, width), np.float32)
+    output[follows, np.arange(size)] = _CERTAIN
+    writer = model_writer(path, "llama", "scripted-shape", vocabulary, CHATML, 4096)
+    add_decoder(writer, layers, width, heads, kv_heads, width // heads, ffn)
+    weights = Weights(writer, 0, quantisation)
+    writer.add_tensor("token_embd.weight", embedding)
+    writer.add_tensor("output.weight", output)
+    weights.norm("output_norm", width)
+    for block in (f"blk.{number}" for number in range(layers)):
+        weights.norm(f"{block}.attn_norm", width)
+        weights.matrix(f"{block}.attn_q", width, width)
+        weights.matrix(f"{block}.attn_k", kv_heads * width // heads, width)
+        weights.matrix(f"{block}.attn_v", kv_heads * width // heads, width)
+        weights.matrix(f"{block}.attn_output", width, width, scale=0.0)
+        weights.norm(f"{block}.ffn_norm", width)
+        weights.matrix(f"{block}.ffn_gate", ffn, width)
+        weights.matrix(f"{block}.ffn_up", ffn, width)
+        weights.matrix(f"{block}.ffn_down", width, ffn, scale=0.0)
+    finish(writer)
 
 
 def follower_model(
@@ -92,11 +140,39 @@ def follower_model(
     A `llama` with one block that adds nothing: the embedding is the identity, the output matrix the table.
     """
     size = len(vocabulary)
+    output = np.zeros((size, size), np.float32)
+    output[follows, np.arange(size)] = _CERTAIN
+    _last_token_model(path, vocabulary, output, chat_template, name, context_length, metadata)
+
+
+def chance_model(path: Path, *, seed: int = 0, context_length: int = 4096) -> None:
+    """Write a model whose next token depends by chance on the last one alone, with a few likely ones.
+
+    Each logit is one product, so that batches of every shape give the same bits.
+    """
+    vocabulary = byte_vocabulary(320)
+    random = np.random.default_rng(seed)
+    output = random.standard_normal((len(vocabulary), len(vocabulary))).astype(np.float32) * np.float32(0.15)
+    output[:FIRST_BYTE] = 0
+    _last_token_model(path, vocabulary, output, CHATML, "chance", context_length, None)
+
+
+def _last_token_model(
+    path: Path,
+    vocabulary: list[Token],
+    table: np.ndarray,
+    chat_template: str | None,
+    name: str,
+    context_length: int,
+    metadata: Mapping[str, int | float | str | bool] | None,
+) -> None:
+    """`table[j, i]`: what makes token j come after token i."""
+    size = len(vocabulary)
     width = -(-size // 64) * 64
     embedding = np.zeros((size, width), np.float32)
     embedding[np.arange(size), np.arange(size)] = 1
     output = np.zeros((size, width), np.float32)
-    output[follows, np.arange(size)] = _CERTAIN
+    output[:, :size] = table
 
     writer = model_writer(path, "llama", name, vocabulary, chat_template, context_length)
     add_decoder(writer, layers=1, width=width, heads=1, kv_heads=1, head_size=64, ffn=64)

@@ -144,6 +144,11 @@ class Matcher:
     def accept(self, token: int) -> None:
         self._matcher.consume_token(token)
 
+    def forced(self) -> list[int]:
+        """Tokens of the text that must come next, as the vocabulary spells it; others may spell it, too."""
+        # The second call knows only what the first one found.
+        return self._matcher.compute_ff_tokens() if self._matcher.compute_ff_bytes() else []
+
     @property
     def finished(self) -> bool:
         """The answer is complete and nothing more may follow, or there is `trouble`."""

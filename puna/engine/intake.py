@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from puna.engine import budget
+from puna.engine.drafts import LONGEST, Drafter
 from puna.engine.grammar import Grammars, Matcher
 from puna.engine.libllama import Model, Sampler
 from puna.engine.logprobs import Bias
@@ -59,6 +60,7 @@ class Intake:
             text=TextStream(job.options.stop),
             visible=self._visible(job.visible),
             bias=bias,
+            drafter=_drafter(job, words),
             layout=layout,
             media=media,
             read=[self._first(job, tokens[0])] if job.echo else [],
@@ -110,3 +112,16 @@ class Intake:
         return {
             ids[0]: text.encode() for ids, text in tokens if len(ids) == 1 and not self._model.piece(ids[0])
         }
+
+
+def _drafter(job: Job, words: list[int]) -> Drafter | None:
+    """What guesses the answer's tokens, unless that is not wanted.
+
+    A seed asks for the same text again, and batches of other shapes may round otherwise: then drafts must be
+    asked for.
+    """
+    most = job.options.draft_num_predict
+    if most is None:
+        repeatable = job.options.seed >= 0 and job.options.temperature > 0
+        most = 0 if repeatable else LONGEST
+    return Drafter(words, most=most) if most > 0 else None

@@ -1,31 +1,31 @@
 """Continuous batching: every step evaluates one token of each answer and a chunk of the prompts that wait.
 
-The loop owns the context and runs on one thread. A step is: admit, fill the batch, decode, sample.
-When the pool is full, retained prefixes go first, then the youngest request starts over later.
+The loop owns the context and runs on one thread. A step is: admit, schedule a batch, evaluate it, advance.
 """
 
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine import budget, logprobs, memory
+from puna.engine.batch import Batch, Share
 from puna.engine.grammar import Matcher
 from puna.engine.libllama import Context, Model
 from puna.engine.messages import Event, Finished, Started, Text, failed
 from puna.engine.pictures import Gallery, Picture
-from puna.engine.prefix_cache import WORTH_SHARING, Prefix, PrefixCache, Retained
+from puna.engine.prefix_cache import PrefixCache, Retained
+from puna.engine.scheduler import Scheduler
 from puna.engine.sequence import Sequence
 from puna.types import Begun, Ended, NotNumbers, PromptTooLong, PunaError
 
 _NO_ROOM = 1
 
-_ROOM_TO_ANSWER = 128
-"""Cells that must be free beyond a prompt before it is let in beside others."""
+Outcome = Ended | PunaError | None
+"""What a token means for its answer: the end, for a reason; a failure; or that it goes on."""
 
 
 class BatchLoop:
@@ -50,25 +50,21 @@ class BatchLoop:
         self._model = model
         self._context = context
         self._cache = PrefixCache(slots=slots, memory=memory.of(model, context), limit=cache, disk=disk)
-        self._parallel = parallel
+        self._scheduler = Scheduler(context, self._cache, parallel=parallel)
         self._emit = emit
         self._gallery = gallery
-        self._waiting: deque[Sequence] = deque()
-        self._chunk = budget.Chunk(most=context.n_batch)
         self._idle = False
         """The last step found nothing to do."""
-        self._full = False
-        """A request had to leave the pool: nobody enters until one that runs has ended."""
 
     @property
     def busy(self) -> bool:
         """Whether a step would do anything: not while all wait for the encoder."""
         if self._idle and self._gallery is not None and self._gallery.encoding:
             return False
-        return bool(self._waiting or self._cache.running)
+        return self._scheduler.busy
 
     def submit(self, sequence: Sequence) -> None:
-        self._waiting.append(sequence)
+        self._scheduler.submit(sequence)
         self._idle = False
 
     def cancel(self, request: int) -> None:
@@ -78,21 +74,20 @@ class BatchLoop:
             if sequence.request == request:
                 self._leave(sequence)
                 return
-        for sequence in self._waiting:
-            if sequence.request == request:
-                self._waiting.remove(sequence)
-                sequence.sampler.close()
-                return
+        self._scheduler.withdraw(request)
 
     def step(self) -> None:
         """One round for all requests."""
         self._idle = True
-        self._admit()
+        for sequence, repeat in self._scheduler.admit():
+            self._begun(sequence)
+            if repeat is not None:
+                self._replay(sequence, repeat)
         looked = self._gallery is not None and self._look(self._gallery)
-        rows = self._fill()
-        if rows:
-            self._evaluate(rows)
-        if looked or rows:
+        batch = self._scheduler.schedule()
+        if batch.shares:
+            self._evaluate(batch)
+        if looked or batch.shares:
             self._idle = False
 
     def rest(self, *, long: bool = False) -> bool:
@@ -106,35 +101,10 @@ class BatchLoop:
         """Nobody is left to answer: keep what was evaluated for the next engine."""
         self._cache.close()
 
-    def _admit(self) -> None:
-        """Start waiting requests in order; one that waits for a prefix lets others pass, one that
-        waits for room does not."""
-        if self._full and self._cache.running:
-            return
-        held: deque[Sequence] = deque()
-        while self._waiting and len(self._cache.running) < self._parallel:
-            sequence = self._waiting.popleft()
-            known = not (sequence.answered or sequence.reporting)
-            repeat = self._cache.repeat_of(sequence) if known else None
-            if repeat is not None:
-                self._replay(sequence, repeat)
-                continue
-            prefix = Prefix() if sequence.reporting else self._cache.find(sequence)
-            if prefix.promised - prefix.length >= WORTH_SHARING:
-                self._cache.await_prefix(prefix)
-                held.append(sequence)
-            elif self._crowded(sequence, prefix):
-                held.append(sequence)
-                break
-            else:
-                self._cache.begin(sequence, prefix)
-                if not sequence.answered:
-                    self._begun(sequence)
-        held.extend(self._waiting)
-        self._waiting = held
-
     def _begun(self, sequence: Sequence) -> None:
         """Tell, once, how much of the prompt is to be evaluated."""
+        if sequence.answered:
+            return
         sequence.cached_tokens = sequence.evaluated
         if not (sequence.told or sequence.reporting):
             self._tell(sequence)
@@ -144,90 +114,73 @@ class BatchLoop:
         begun = Begun(sequence.prompt_tokens, sequence.cached_tokens, tuple(sequence.read))
         self._emit(Started(sequence.request, begun))
 
-    def _crowded(self, sequence: Sequence, prefix: Prefix) -> bool:
-        """Whether the running requests leave too little of the pool for this one's prompt."""
-        running = self._cache.running.values()
-        claimed = sum(len(other.tokens) - other.shared for other in running)
-        wanted = len(sequence.tokens) - prefix.length + _ROOM_TO_ANSWER
-        return bool(running) and claimed + wanted > self._context.n_ctx
-
     def _replay(self, sequence: Sequence, repeat: Retained) -> None:
         """Go on from the end of a prompt that was evaluated before, with the very same logits."""
-        started = time.perf_counter_ns()
-        logits = repeat.prompt_logits
-        assert logits is not None
         self._idle = False
-        self._cache.begin(sequence, Prefix(repeat, len(sequence.tokens)))
-        self._begun(sequence)
-        if sequence.evaluated < len(sequence.tokens):
-            return  # there was no room to bring it back: it is evaluated like any other
-        sequence.prompt_logits = logits
-        sequence.prompt_ns = time.perf_counter_ns() - started
-        self._sample(sequence, logits)
+        sequence.prompt_logits = repeat.prompt_logits
+        assert sequence.prompt_logits is not None
+        self._conclude(sequence, self._say(sequence, sequence.prompt_logits))
 
     # One step
 
-    def _fill(self) -> list[tuple[Sequence, int]]:
-        """Write the batch; returns each sequence with how many rows it got."""
-        running = self._cache.running.values()
-        decoding = [s for s in running if s.decoding]
-        prefilling = [s for s in running if not s.decoding]
-        room = self._context.n_batch - len(decoding)
-        chunk = min(room, self._chunk.size - len(decoding) % budget.TILE) if decoding else room
-        reportable = budget.reportable(sum(s.reporting for s in prefilling))
-        readable = [min(s.ready, reportable) if s.reporting else s.ready for s in prefilling]
-        shares = budget.share(readable, chunk)
-        rows = [(s, 1) for s in decoding] + [
-            (s, size) for s, size in zip(prefilling, shares, strict=True) if size
-        ]
-        at = 0
-        context = self._context
-        context.wants_output[: context.n_batch] = 0
-        for sequence, size in rows:
-            start, end = sequence.evaluated, sequence.evaluated + size
-            context.tokens[at : at + size] = sequence.tokens[start:end]
-            position = sequence.layout.position(start)
-            context.positions[at : at + size] = range(position, position + size)
-            context.sequences[at : at + size] = sequence.slot
-            at += size
-            if sequence.reporting:
-                context.wants_output[at - size : at] = 1
-            context.wants_output[at - 1] |= end == len(sequence.tokens)
-        return rows
-
-    def _evaluate(self, rows: list[tuple[Sequence, int]]) -> None:
+    def _evaluate(self, batch: Batch) -> None:
         started = time.perf_counter_ns()
-        status = self._context.decode(sum(size for _, size in rows))
+        status = self._decode(batch)
+        if status == _NO_ROOM and batch.drafted:
+            batch = self._scheduler.schedule(drafting=False)
+            status = self._decode(batch)
         if status == _NO_ROOM:
             self._make_room()
             return
         if status != 0:
-            for sequence, _ in rows:
-                self._fail(sequence, PunaError(f"libllama could not evaluate the batch (status {status})"))
+            for share in batch.shares:
+                self._fail(
+                    share.sequence, PunaError(f"libllama could not evaluate the batch (status {status})")
+                )
             return
         took = time.perf_counter_ns() - started
-        self._chunk.learn(sum(size for _, size in rows), took)
-        at = 0
-        for sequence, size in rows:
-            at += size
-            self._advance(sequence, size, at - 1, took)
+        self._scheduler.learn(batch, took)
+        row = 0
+        for share in batch.shares:
+            self._advance(share, row, took)
+            row += share.rows
 
-    def _advance(self, sequence: Sequence, size: int, row: int, took: int) -> None:
-        """`size` more tokens are evaluated, the last of them in row `row` of the batch."""
+    def _decode(self, batch: Batch) -> int:
+        batch.write(self._context)
+        return self._context.decode(batch.rows)
+
+    def _advance(self, share: Share, first: int, took: int) -> None:
+        """A share is evaluated, from row `first` of the batch on."""
+        sequence, size = share.sequence, share.size
         if not sequence.answered:
             sequence.prompt_ns += took
         try:
             if sequence.reporting:
-                self._report(sequence, row - size + 1, row)
-            self._cache.extend(sequence, size)
-            logits = None if sequence.pending else self._context.logits(row)
+                self._report(sequence, first, first + size - 1)
+            if size < sequence.pending:
+                self._cache.extend(sequence, size)
+                return
+            if not sequence.answered:
+                sequence.prompt_logits = self._context.logits(first + size - 1).copy()
+            accepted, ended = self._verify(sequence, share.draft, first + size - 1)
         except NotNumbers as error:
             self._fail(sequence, error)
             return
-        if logits is not None:
-            if not sequence.answered:
-                sequence.prompt_logits = logits.copy()
-            self._sample(sequence, logits)
+        self._cache.extend(sequence, size + accepted, excess=len(share.draft) - accepted)
+        self._conclude(sequence, ended)
+
+    def _verify(self, sequence: Sequence, draft: list[int], row: int) -> tuple[int, Outcome]:
+        """Draw the next tokens while each is the draft's; how many were, and why the answer ends.
+
+        Row `row` of the batch says what comes next, those behind it what comes after each token of the draft.
+        """
+        sequence.drafted += len(draft)
+        for accepted, token in enumerate(draft):
+            ended = self._say(sequence, self._context.logits(row + accepted))
+            if ended or sequence.tokens[-1] != token:
+                return accepted, ended
+            sequence.accepted += 1
+        return len(draft), self._say(sequence, self._context.logits(row + len(draft)))
 
     def _report(self, sequence: Sequence, first: int, last: int) -> None:
         """Rows `first` to `last` say how probable the next tokens of the prompt were."""
@@ -270,7 +223,8 @@ class BatchLoop:
             output=picture.end == len(sequence.tokens),
         )
         if status == 0:
-            self._advance(sequence, picture.seen.rows, row, time.perf_counter_ns() - started)
+            rows = picture.seen.rows
+            self._advance(Share(sequence, rows), row - rows + 1, time.perf_counter_ns() - started)
         elif status == _NO_ROOM:
             self._cache.rewrite(sequence, picture.start)
             self._make_room()
@@ -278,10 +232,10 @@ class BatchLoop:
             problem = f"libllama could not evaluate an image or a sound (status {status})"
             self._fail(sequence, PunaError(problem))
 
-    def _sample(self, sequence: Sequence, logits: NDArray[np.float32]) -> None:
+    def _say(self, sequence: Sequence, logits: NDArray[np.float32]) -> Outcome:
+        """Draw the next token and tell its text; why the answer ends with it, if it does."""
         if sequence.job.silent:
-            self._finish(sequence, "length")
-            return
+            return "length"
         if not sequence.answered:
             sequence.answering_since = time.perf_counter_ns()
         token = sequence.draw(logits)
@@ -295,28 +249,34 @@ class BatchLoop:
         elif text:
             self._emit(Text(sequence.request, text, sequence.unsaid()))
         if ends or sequence.text.stopped:
-            self._finish(sequence, "stop")
-        elif sequence.matcher is not None and sequence.matcher.finished:
-            self._end_of_grammar(sequence, sequence.matcher)
-        elif sequence.answered >= sequence.limit:
-            self._finish(sequence, "length")
-        elif sequence.stuck(plain):
-            self._finish(sequence, "repetition")
-        elif len(sequence.tokens) >= sequence.num_ctx:
-            self._shift(sequence)
+            return "stop"
+        if sequence.matcher is not None and sequence.matcher.finished:
+            return self._end_of_grammar(sequence, sequence.matcher)
+        if sequence.answered >= sequence.limit:
+            return "length"
+        return "repetition" if sequence.stuck(plain) else None
 
-    def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> None:
+    def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> Outcome:
         """Nothing may follow: the answer is complete, or its grammar has become more than can be kept."""
         trouble = matcher.trouble
         if trouble is None:
             if sequence.answered < sequence.limit:
                 # Only the end token may follow, so the model need not be asked.
                 sequence.take(self._model.eos)
-            self._finish(sequence, "stop")
-        elif sequence.job.grammar and sequence.job.grammar.strict:
-            self._fail(sequence, trouble)
-        else:
-            sequence.matcher = None
+            return "stop"
+        if sequence.job.grammar and sequence.job.grammar.strict:
+            return trouble
+        sequence.matcher = None
+        return None
+
+    def _conclude(self, sequence: Sequence, ended: Outcome) -> None:
+        """End an answer, or see to it that there is room to go on."""
+        if isinstance(ended, PunaError):
+            self._fail(sequence, ended)
+        elif ended:
+            self._finish(sequence, ended)
+        elif len(sequence.tokens) >= sequence.num_ctx:
+            self._shift(sequence)
 
     def _shift(self, sequence: Sequence) -> None:
         """Drop the older half of a full context and evaluate the newer half again.
@@ -344,24 +304,18 @@ class BatchLoop:
     def _fail(self, sequence: Sequence, error: PunaError) -> None:
         self._emit(failed(sequence.request, error))
         self._cache.discard(sequence)
-        sequence.sampler.close()
-        self._full = False
+        self._left(sequence)
 
     def _leave(self, sequence: Sequence) -> None:
         """End a running request; what it has evaluated stays for others."""
-        sequence.sampler.close()
         self._cache.end(sequence)
-        self._full = False
+        self._left(sequence)
+
+    def _left(self, sequence: Sequence) -> None:
+        sequence.sampler.close()
+        self._scheduler.ended(sequence)
 
     def _make_room(self) -> None:
-        """The pool is full: retained prefixes leave it, then the youngest request waits for its return."""
-        if self._cache.make_room():
-            return
-        youngest = next(reversed(self._cache.running.values()))
-        if len(self._cache.running) == 1:
-            self._fail(youngest, PromptTooLong(budget.TOO_LONG))
-            return
-        self._cache.end(youngest)
-        self._cache.make_room()
-        self._waiting.appendleft(youngest)
-        self._full = True
+        alone = self._scheduler.make_room()
+        if alone is not None:
+            self._fail(alone, PromptTooLong(budget.TOO_LONG))

@@ -217,10 +217,17 @@ class PrefixCache:
         if begun and all(s.length != begun for s in sequence.held.snapshots):
             self._take_snapshot(sequence, begun)
 
-    def extend(self, sequence: Sequence, count: int) -> None:
-        """`count` more tokens of a running sequence are evaluated."""
+    @property
+    def cuttable(self) -> bool:
+        """Whether the last tokens of a sequence can be forgotten anywhere, at little cost."""
+        return not self._memory.exact
+
+    def extend(self, sequence: Sequence, count: int, *, excess: int = 0) -> None:
+        """`count` more tokens of a running sequence are evaluated; `excess` behind them are forgotten."""
         held = sequence.held
         before, held.length = held.length, held.length + count
+        if excess:
+            self._memory.cut(held, held.length, sequence.layout.position)
         for length in self._memory.points(sequence.stops, before, held.length):
             self._take_snapshot(sequence, length)
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from puna.engine.drafts import Drafter, Text
 from puna.engine.grammar import Matcher
 from puna.engine.libllama import Sampler
 from puna.engine.logprobs import Bias
@@ -39,6 +40,12 @@ class Sequence:
     visible: dict[int, bytes] = field(default_factory=dict)
     """Control tokens that are written out, and as what."""
     bias: Bias | None = None
+    drafter: Drafter | None = None
+    """None if nothing is to be guessed."""
+    drafted: int = 0
+    """Tokens that were guessed and evaluated."""
+    accepted: int = 0
+    """Those of them that came."""
     layout: Layout = TEXT
     """Where in `tokens` pictures are."""
     media: tuple[Medium, ...] = ()
@@ -140,6 +147,19 @@ class Sequence:
         self.answered += 1
         self.tokens.append(token)
         self.history.append(token)
+        if self.drafter is not None:
+            self.drafter.take(token)
+
+    def draft(self, most: int, said: Text) -> tuple[list[int], list[float]]:
+        """At most `most` tokens that may come next, and how probably all up to each do.
+
+        `said`: what may be repeated beside the sequence itself.
+        """
+        room = min(most, self.limit - self.answered - 1, self.num_ctx - len(self.tokens) - 1)
+        if self.drafter is None or room <= 0:
+            return [], []
+        forced = self.matcher.forced() if self.matcher is not None else []
+        return self.drafter.draft(room, forced=forced, said=said)
 
     def piece(self, token: int, plain: bytes) -> str:
         """The text that is certain now that `token`, which stands for the bytes `plain`, has come."""
@@ -177,4 +197,6 @@ class Sequence:
             encoded=self.encoded,
             truncated=self.truncated,
             stop=self.text.stopped,
+            drafted=self.drafted,
+            accepted=self.accepted,
         )

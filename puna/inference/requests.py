@@ -142,6 +142,10 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The stop string that ended the answer."""
     truncated: bool = False
     """Part of the prompt was left out, because it did not fit in the context."""
+    drafted: int = 0
+    """Tokens that were guessed and evaluated together with the one before."""
+    accepted: int = 0
+    """Those of them that came."""
 
     @property
     def cut(self) -> bool:

@@ -130,6 +130,8 @@ class Inference:
                             context=[] if raw else step.tokens,
                             stop=step.stop,
                             truncated=asked.composed.truncated or step.truncated,
+                            drafted=step.drafted,
+                            accepted=step.accepted,
                         )
                         if summary.truncated:
                             _log.warning(

@@ -32,13 +32,16 @@ class Trace:
     def ended(self, summary: Summary) -> None:
         """The answer is complete."""
         self._line(
-            "ended (%s): prompt of %d tokens, %d of them known, evaluated in %.3f s; %d tokens in %.3f s",
+            "ended (%s): prompt of %d tokens, %d of them known, evaluated in %.3f s; %d tokens in %.3f s, "
+            "%d of %d drafted ones accepted",
             summary.reason,
             summary.prompt_tokens,
             summary.cached_tokens,
             summary.prompt_ns / 1e9,
             summary.eval_tokens,
             summary.eval_ns / 1e9,
+            summary.accepted,
+            summary.drafted,
         )
 
     def _line(self, text: str, *values: object) -> None:

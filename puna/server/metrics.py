@@ -93,6 +93,18 @@ class Metrics(Observer):
             ["model"],
             registry=registry,
         )
+        self._drafted = Counter(
+            "puna_drafted_tokens",
+            "Tokens of answers that were guessed and evaluated together.",
+            ["model"],
+            registry=registry,
+        )
+        self._accepted = Counter(
+            "puna_accepted_draft_tokens",
+            "The part of them that came.",
+            ["model"],
+            registry=registry,
+        )
         self._answer = Counter("puna_answer_tokens", "Tokens generated.", ["model"], registry=registry)
         self._embedded = Counter(
             "puna_embedded_tokens", "Tokens turned into vectors or ranked.", ["model"], registry=registry
@@ -132,6 +144,8 @@ class Metrics(Observer):
         self._prompt.labels(model).inc(summary.prompt_tokens)
         self._cached.labels(model).inc(summary.cached_tokens)
         self._answer.labels(model).inc(summary.eval_tokens)
+        self._drafted.labels(model).inc(summary.drafted)
+        self._accepted.labels(model).inc(summary.accepted)
         self._spent(summary.prompt_tokens + summary.eval_tokens)
         if first_ns:
             self._first.labels(model).observe(first_ns / 1e9)

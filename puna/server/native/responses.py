@@ -66,6 +66,10 @@ class _Answer(msgspec.Struct, kw_only=True):
     eval_duration: int | UnsetType = UNSET
     truncated: bool | UnsetType = UNSET
     """Puna's own: part of the prompt was left out."""
+    draft_n: int | UnsetType = UNSET
+    """Puna's own, named as in llama.cpp's server: tokens that were guessed and evaluated."""
+    draft_n_accepted: int | UnsetType = UNSET
+    """Those of them that came."""
 
 
 class ChatAnswer(_Answer, kw_only=True):
@@ -175,4 +179,6 @@ def ending(summary: Summary) -> dict[str, Any]:
         "eval_count": summary.eval_tokens,
         "eval_duration": summary.eval_ns,
         "truncated": summary.truncated or UNSET,
+        "draft_n": summary.drafted or UNSET,
+        "draft_n_accepted": summary.accepted if summary.drafted else UNSET,
     }

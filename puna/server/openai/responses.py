@@ -54,12 +54,19 @@ class Reasoned(msgspec.Struct):
     reasoning_tokens: int
 
 
+class Completed(Reasoned):
+    """Beside them, tokens that were guessed before they came, and guesses that did not come."""
+
+    accepted_prediction_tokens: int
+    rejected_prediction_tokens: int
+
+
 class Usage(msgspec.Struct):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
     prompt_tokens_details: Cached
-    completion_tokens_details: Reasoned
+    completion_tokens_details: Completed
 
 
 def usage(summaries: Sequence[Summary], choices: int) -> Usage:
@@ -72,7 +79,11 @@ def usage(summaries: Sequence[Summary], choices: int) -> Usage:
         told,
         asked + told,
         Cached(sum(summary.cached_tokens for summary in prompts)),
-        Reasoned(sum(summary.reasoning_tokens for summary in summaries)),
+        Completed(
+            sum(summary.reasoning_tokens for summary in summaries),
+            sum(summary.accepted for summary in summaries),
+            sum(summary.drafted - summary.accepted for summary in summaries),
+        ),
     )
 
 

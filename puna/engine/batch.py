@@ -1,0 +1,56 @@
+"""What a step evaluates: some tokens of each sequence, and drafts of what comes behind them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from puna.engine.libllama import Context
+from puna.engine.sequence import Sequence
+
+
+@dataclass(frozen=True, eq=False)
+class Share:
+    """One sequence's rows: `size` of its tokens, then those of its draft."""
+
+    sequence: Sequence
+    size: int
+    draft: list[int] = field(default_factory=list)
+
+    @property
+    def rows(self) -> int:
+        return self.size + len(self.draft)
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Shares in the order of their rows."""
+
+    shares: list[Share]
+
+    @property
+    def rows(self) -> int:
+        return sum(share.rows for share in self.shares)
+
+    @property
+    def drafted(self) -> bool:
+        return any(share.draft for share in self.shares)
+
+    def write(self, context: Context) -> None:
+        """Lay it down where libllama reads it.
+
+        Logits are wanted of each report, of a sequence's last token, and of its draft.
+        """
+        at = 0
+        context.wants_output[: self.rows] = 0
+        for share in self.shares:
+            sequence, start, rows = share.sequence, share.sequence.evaluated, share.rows
+            tokens = sequence.tokens[start : start + share.size]
+            position = sequence.layout.position(start)
+            context.tokens[at : at + rows] = tokens + share.draft
+            context.positions[at : at + rows] = range(position, position + rows)
+            context.sequences[at : at + rows] = sequence.slot
+            at += rows
+            if sequence.reporting:
+                context.wants_output[at - rows : at] = 1
+            if start + share.size == len(sequence.tokens):
+                context.wants_output[at - len(share.draft) - 1 : at] = 1

@@ -1,0 +1,96 @@
+"""What one sequence probably says next: what its grammar forces, or what followed the same tokens before."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from puna.engine.drafts.text import MOST, Text
+
+LONGEST = 31
+"""Tokens of a draft: 32 rows are evaluated nearly as efficiently as more, and text comes evenly."""
+
+_WEIGHT = 1 / 16
+"""Of a token among those that taught how often guesses are right."""
+
+
+class _Rate:
+    """How often guesses of one sort are right; they are foreseen until they were seen."""
+
+    def __init__(self, foreseen: float) -> None:
+        self.value = foreseen
+        self._seen = 2
+
+    def learn(self, right: bool) -> None:
+        self._seen += 1
+        self.value += max(_WEIGHT, 1 / self._seen) * (right - self.value)
+
+
+class Drafter:
+    """Guesses for one sequence. Guesses that are not evaluated are compared with what comes, too: so it is
+    always known whether evaluating them would pay."""
+
+    def __init__(self, tokens: Sequence[int], *, most: int) -> None:
+        """`tokens`: the prompt. `most`: how many tokens to guess at once."""
+        self.most = min(most, LONGEST)
+        self._own = Text(tokens)
+        self._source: Text | None = None
+        self._place = 0
+        self._alike = 0
+        """Tokens before `place` that are those of the sequence."""
+        self._forced: list[int] = []
+        self._by_likeness = [_Rate(0.5) for _ in range(MOST.bit_length() + 1)]
+        self._by_force = _Rate(0.8)
+
+    def take(self, token: int) -> None:
+        """`token` came: a lesson for what was guessed."""
+        if self._forced:
+            right = self._forced.pop(0) == token
+            self._by_force.learn(right)
+            if not right:
+                self._forced.clear()
+        if self._source is not None:
+            right = self._source.following(self._place, 1) == [token]
+            self._rate(self._alike).learn(right)
+            self._place += 1
+            self._alike += 1
+            if not right:
+                self._source = None
+        self._own.extend([token])
+
+    def draft(self, most: int, *, forced: Sequence[int], said: Text) -> tuple[list[int], list[float]]:
+        """At most `most` tokens that may come next, and how probably all up to each are right.
+
+        `forced`: tokens of text that the grammar leaves no choice of, but for its spelling.
+        `said`: what may be repeated beside the sequence itself.
+        """
+        most = min(most, self.most)
+        self._forced = list(forced)
+        by_force = self._chances([self._by_force] * min(most, len(forced)))
+        repeated = self._repeated(most, said)
+        rates = [self._rate(self._alike + ahead) for ahead in range(len(repeated))]
+        by_likeness = self._chances(rates)
+        if sum(by_force) > sum(by_likeness):
+            return self._forced[:most], by_force
+        return repeated, by_likeness
+
+    def _repeated(self, most: int, said: Text) -> list[int]:
+        if self._source is None or not self._source.following(self._place, 1):
+            self._look(said)
+        return self._source.following(self._place, most) if self._source is not None else []
+
+    def _look(self, said: Text) -> None:
+        self._source, tail = None, self._own.end(MOST)
+        for text in (self._own, said):
+            place, alike = text.find(tail)
+            if alike and (self._source is None or alike > self._alike):
+                self._source, self._place, self._alike = text, place, alike
+
+    def _rate(self, alike: int) -> _Rate:
+        return self._by_likeness[min(alike, MOST).bit_length()]
+
+    def _chances(self, rates: Sequence[_Rate]) -> list[float]:
+        chances, chance = [], 1.0
+        for rate in rates:
+            chance *= rate.value
+            chances.append(chance)
+        return chances

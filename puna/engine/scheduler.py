@@ -1,0 +1,160 @@
+"""Who runs, and what each step evaluates of whom.
+
+Prompts begin in the order they came in. A step takes one token of each answer, drafts where they pay, and a
+chunk of the prompts that wait. When the pool is full, retained prefixes go first, then the youngest request
+starts over later.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Iterator
+
+from puna.engine import budget
+from puna.engine.batch import Batch, Share
+from puna.engine.drafts import LONGEST, Costs, Said, worth
+from puna.engine.libllama import Context
+from puna.engine.prefix_cache import WORTH_SHARING, Prefix, PrefixCache, Retained
+from puna.engine.sequence import Sequence
+
+_ROOM_TO_ANSWER = 128
+"""Cells that must be free beyond a prompt before it is let in beside others."""
+
+
+class Scheduler:
+    """Decides; evaluates nothing."""
+
+    def __init__(self, context: Context, cache: PrefixCache, *, parallel: int) -> None:
+        self._context = context
+        self._cache = cache
+        self._parallel = parallel
+        self._waiting: deque[Sequence] = deque()
+        self._chunk = budget.Chunk(most=context.n_batch)
+        self._costs = Costs()
+        self._said = Said()
+        self._full = False
+        """A request had to leave the pool: nobody enters until one that runs has ended."""
+
+    @property
+    def busy(self) -> bool:
+        return bool(self._waiting or self._cache.running)
+
+    def submit(self, sequence: Sequence) -> None:
+        self._waiting.append(sequence)
+
+    def withdraw(self, request: int) -> None:
+        """Forget a request that waits."""
+        for sequence in self._waiting:
+            if sequence.request == request:
+                self._waiting.remove(sequence)
+                sequence.sampler.close()
+                return
+
+    # Admission
+
+    def admit(self) -> Iterator[tuple[Sequence, Retained | None]]:
+        """Start waiting requests in order; one that waits for a prefix lets others pass, one that waits for
+        room does not. With each comes the earlier request that it repeats, whose logits are known."""
+        if self._full and self._cache.running:
+            return
+        held: deque[Sequence] = deque()
+        while self._waiting and len(self._cache.running) < self._parallel:
+            sequence = self._waiting.popleft()
+            known = not (sequence.answered or sequence.reporting)
+            repeat = self._cache.repeat_of(sequence) if known else None
+            if repeat is not None:
+                started = time.perf_counter_ns()
+                self._cache.begin(sequence, Prefix(repeat, len(sequence.tokens)))
+                sequence.prompt_ns = time.perf_counter_ns() - started
+                # If there was no room to bring it back, it is evaluated like any other.
+                yield sequence, None if sequence.pending else repeat
+                continue
+            prefix = Prefix() if sequence.reporting else self._cache.find(sequence)
+            if prefix.promised - prefix.length >= WORTH_SHARING:
+                self._cache.await_prefix(prefix)
+                held.append(sequence)
+            elif self._crowded(sequence, prefix):
+                held.append(sequence)
+                break
+            else:
+                self._cache.begin(sequence, prefix)
+                yield sequence, None
+        held.extend(self._waiting)
+        self._waiting = held
+
+    def _crowded(self, sequence: Sequence, prefix: Prefix) -> bool:
+        """Whether the running requests leave too little of the pool for this one's prompt."""
+        running = self._cache.running.values()
+        claimed = sum(len(other.tokens) - other.shared for other in running)
+        wanted = len(sequence.tokens) - prefix.length + _ROOM_TO_ANSWER
+        return bool(running) and claimed + wanted > self._context.n_ctx
+
+    # A step
+
+    def schedule(self, *, drafting: bool = True) -> Batch:
+        """The next batch; without drafts, it takes the fewest cells."""
+        running = self._cache.running.values()
+        decoding = [s for s in running if s.decoding]
+        prefilling = [s for s in running if not s.decoding]
+        room = self._context.n_batch - len(decoding)
+        chunk = min(room, self._chunk.size - len(decoding) % budget.TILE) if decoding else room
+        reportable = budget.reportable(sum(s.reporting for s in prefilling))
+        readable = [min(s.ready, reportable) if s.reporting else s.ready for s in prefilling]
+        prompts = [
+            Share(sequence, size)
+            for sequence, size in zip(prefilling, budget.share(readable, chunk), strict=True)
+            if size
+        ]
+        if drafting and self._cache.cuttable:
+            answers = self._draft(decoding, sum(share.size for share in prompts))
+        else:
+            answers = [Share(sequence, 1) for sequence in decoding]
+        return Batch(answers + prompts)
+
+    def _draft(self, decoding: list[Sequence], others: int) -> list[Share]:
+        """A token of each answer, and drafts as far as they pay in a batch with `others` rows of prompts."""
+        shares: list[Share] = []
+        rows, tokens = others + len(decoding), float(len(decoding))
+        most = self._worthwhile(rows, tokens)
+        for sequence in decoding:
+            guessed, chances = sequence.draft(most, self._said.by(sequence.job.owner)) if most else ([], [])
+            length = worth(chances, self._costs, rows=rows, tokens=tokens)
+            shares.append(Share(sequence, 1, guessed[:length]))
+            if length:
+                rows += length
+                tokens += sum(chances[:length])
+                most = self._worthwhile(rows, tokens)
+        return shares
+
+    def _worthwhile(self, rows: int, tokens: float) -> int:
+        """How long a draft that is certainly right should be: where that is 0, none need be looked for."""
+        most = min(LONGEST, self._context.n_batch - rows)
+        return worth([1.0] * most, self._costs, rows=rows, tokens=tokens)
+
+    def learn(self, batch: Batch, took: int) -> None:
+        """A batch took so many nanoseconds."""
+        self._chunk.learn(batch.rows, took)
+        self._costs.learn(batch.rows, took)
+
+    def ended(self, sequence: Sequence) -> None:
+        """A request has left: others have room, and its answer may be said again."""
+        self._full = False
+        if sequence.answered:
+            self._said.add(sequence.job.owner, sequence.history[-sequence.answered :])
+
+    def make_room(self) -> Sequence | None:
+        """The pool is full: retained prefixes leave it, then the youngest request waits for its return.
+
+        A request that is alone and has no room is returned.
+        """
+        if self._cache.make_room():
+            return None
+        youngest = next(reversed(self._cache.running.values()))
+        if len(self._cache.running) == 1:
+            return youngest
+        self._cache.end(youngest)
+        self._cache.make_room()
+        self._waiting.appendleft(youngest)
+        self._full = True
+        return None

@@ -1,0 +1,416 @@
+"""What is guessed changes how fast an answer comes, and nothing else."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+import re
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from puna.engine import drafts, scheduler
+from puna.engine.drafts import Costs, Said, Text, worth
+from puna.engine.intake import Intake
+from puna.engine.libllama import Context, Model
+from puna.engine.loop import BatchLoop
+from puna.engine.memory import spare_slots
+from puna.engine.messages import Event, Failed, Finished, Generate
+from puna.engine.messages import Text as Said_
+from puna.types import Finish, Grammar, Job
+from tests.engine.asking import NEAR, ask, job, loaded, schema
+from tests.models import (
+    chance_model,
+    hybrid_model,
+    recurrent_model,
+    scripted_model,
+    shape_model,
+    sliding_window_model,
+)
+
+WORDS = [f"word{number}, " for number in range(60)]
+SCRIPT = "".join(WORDS)
+NOTHING: list[Sequence[int]] = []
+"""Known to nobody: no drafts."""
+FEW = settings(
+    max_examples=25,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every draft is evaluated, whatever it costs here."""
+    monkeypatch.setattr(scheduler, "worth", lambda chances, costs, **_: len(chances))
+
+
+class Guesser:
+    """Knows what an answer was, and errs at times."""
+
+    def __init__(self, known: Sequence[int], seed: int) -> None:
+        self._known = list(known)
+        self._random = random.Random(seed)
+        self.said: list[int] = []
+
+    def take(self, token: int) -> None:
+        self.said.append(token)
+
+    def draft(self, most: int, *, forced: Sequence[int], said: Text) -> tuple[list[int], list[float]]:
+        guessed = self._known[len(self.said) : len(self.said) + self._random.randint(0, most)]
+        if guessed and self._random.random() < 0.5:
+            guessed[self._random.randrange(len(guessed))] = self._random.randrange(3, 259)
+        return guessed, [1.0] * len(guessed)
+
+
+class Asked:
+    """A batch loop, fed by hand."""
+
+    def __init__(self, path: Path, *, slots: int = 6, pool: int = 2048) -> None:
+        self.model = Model(str(path))
+        self.context = Context(
+            self.model, n_ctx=pool, n_batch=96, n_seq=slots + spare_slots(self.model), threads=1
+        )
+        self.slots = slots
+        self.begin()
+
+    def begin(self) -> None:
+        """With nothing in memory."""
+        self.context.clear()
+        self.events: list[Event] = []
+        self.loop = BatchLoop(
+            self.model,
+            self.context,
+            slots=self.slots,
+            parallel=self.slots - 2,
+            cache=1 << 26,
+            emit=self.events.append,
+        )
+
+    def answers(
+        self,
+        jobs: Sequence[Job],
+        known: Sequence[Sequence[int]] | None = None,
+        *,
+        seed: int = 0,
+        cancel: tuple[int, int] | None = None,
+    ) -> list[list[Any]]:
+        """What comes of each of `jobs`: text, reports, and how it ended; `known` says what is guessed.
+
+        `cancel`: which of them is cancelled, after how many steps.
+        """
+        self.events.clear()
+        intake = Intake(self.model, None, num_ctx=512)
+        for number, one in enumerate(jobs):
+            sequence = intake.sequence(Generate(number, one))
+            if known is NOTHING:
+                sequence.drafter = None
+            elif known is not None:
+                sequence.drafter = Guesser(known[number], seed + number)  # type: ignore[assignment]
+            self.loop.submit(sequence)
+        self.steps = 0
+        while self.loop.busy:
+            self.loop.step()
+            self.steps += 1
+            if cancel and cancel[1] == self.steps:
+                self.loop.cancel(cancel[0])
+        return [list(self._outcome(number)) for number in range(len(jobs))]
+
+    def finish(self, one: Job) -> Finish:
+        """How the answer to one job ended."""
+        self.answers([one])
+        return next(event.finish for event in self.events if isinstance(event, Finished))
+
+    def _outcome(self, request: int) -> Iterator[Any]:
+        said = [e for e in self.events if isinstance(e, Said_) and e.request == request]
+        yield "".join(event.text for event in said)
+        yield [report for event in said for report in event.logprobs]
+        for event in self.events:
+            if isinstance(event, Finished) and event.request == request:
+                finish = event.finish
+                yield (finish.reason, finish.eval_tokens, finish.cached_tokens, finish.stop, finish.tokens)
+            elif isinstance(event, Failed) and event.request == request:
+                yield event.message
+
+    def close(self) -> None:
+        self.context.close()
+        self.model.close()
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Callable[[Path], Asked]]:
+    """Opens models, and closes all at the end: libllama logs through the one that was opened last."""
+    models: list[Asked] = []
+
+    def open_one(path: Path) -> Asked:
+        models.append(Asked(path))
+        return models[-1]
+
+    yield open_one
+    for asked in models:
+        asked.close()
+
+
+@pytest.fixture(scope="module")
+def chance(tmp_path_factory: pytest.TempPathFactory, opened: Callable[[Path], Asked]) -> Asked:
+    path = tmp_path_factory.mktemp("chance") / "chance.gguf"
+    chance_model(path)
+    return opened(path)
+
+
+SCHEMA = schema(
+    json.dumps(
+        {
+            "type": "object",
+            "properties": {
+                "a long name": {"type": "integer", "maximum": 99},
+                "kind": {"enum": ["alpha", "alpine"]},
+            },
+            "required": ["a long name", "kind"],
+        }
+    )
+)
+
+OPTIONS: dict[str, st.SearchStrategy[Any]] = {
+    "temperature": st.sampled_from([0.0, 0.7, 2.0]),
+    "seed": st.integers(0, 1000),
+    "num_predict": st.sampled_from([1, 2, 5, 40, -2]),
+    "top_k": st.sampled_from([0, 5, 40]),
+    "min_p": st.sampled_from([0.0, 0.05]),
+    "repeat_penalty": st.sampled_from([1.0, 1.3]),
+    "presence_penalty": st.sampled_from([0.0, 0.5]),
+    "repeat_last_n": st.sampled_from([-1, 0, 8, 64]),
+    "mirostat": st.sampled_from([0, 0, 1, 2]),
+    "stop": st.sampled_from([(), ("w1",), ("7 w", "9")]),
+    "logprobs": st.sampled_from([None, 0, 3]),
+    "bias": st.sampled_from([{}, {40: 5.0, 50: -5.0}]),
+    "grammar": st.sampled_from([None, None, SCHEMA]),
+    "num_ctx": st.sampled_from([24, 64, 512]),
+    "shift": st.booleans(),
+}
+PROMPTS = st.lists(st.integers(3, 300), min_size=1, max_size=60)
+
+
+@st.composite
+def jobs(draw: st.DrawFn) -> Job:
+    options = {name: draw(values) for name, values in OPTIONS.items()}
+    if options["num_predict"] == -2:
+        options["shift"] = False
+    return job(draw(PROMPTS), **options)
+
+
+@FEW
+@given(asked=st.lists(jobs(), min_size=1, max_size=3), after=PROMPTS, seed=st.integers(0, 99))
+def test_answers_are_those_without_drafts(
+    chance: Asked, eager: None, asked: list[Job], after: list[int], seed: int
+) -> None:
+    chance.begin()
+    plain = chance.answers(asked, NOTHING)
+    # What they have left in memory serves the next prompt as well.
+    turns = [job(outcome[-1][-1] + after, num_predict=8, logprobs=1) for outcome in plain]
+    next_plain = chance.answers(turns, NOTHING)
+    known = [outcome[-1][-1][-outcome[-1][1] :] for outcome in plain]
+    chance.begin()
+    assert chance.answers(asked, known, seed=seed) == plain
+    assert chance.answers(turns, [outcome[-1][-1][-8:] for outcome in next_plain], seed=seed) == next_plain
+
+
+@FEW
+@given(prompts=st.lists(PROMPTS, min_size=2, max_size=4), steps=st.integers(1, 12), seed=st.integers(0, 99))
+def test_a_cancelled_request_leaves_memory_that_is_true(
+    chance: Asked, eager: None, prompts: list[list[int]], steps: int, seed: int
+) -> None:
+    asked = [
+        job(prompt, num_predict=30, temperature=1.0, seed=number) for number, prompt in enumerate(prompts)
+    ]
+    chance.begin()
+    plain = chance.answers(asked, NOTHING)
+    known = [outcome[-1][-1][-30:] for outcome in plain]
+    chance.begin()
+    others = chance.answers(asked, known, seed=seed, cancel=(0, steps))
+    assert others[1:] == plain[1:]
+    again = chance.answers(asked, known, seed=seed)
+    assert [outcome[0] for outcome in again] == [outcome[0] for outcome in plain]
+
+
+@pytest.mark.parametrize("make", [shape_model, sliding_window_model])
+def test_memory_after_rejected_drafts_is_what_it_would_be(
+    tmp_path: Path, opened: Callable[[Path], Asked], make: Callable[[Path], None], eager: None
+) -> None:
+    make(tmp_path / "m.gguf")
+    asked = opened(tmp_path / "m.gguf")
+    for seed in range(6):
+        one = job([seed + 5, *range(10, 70)], num_predict=60, logprobs=2)
+        asked.begin()
+        (plain,) = asked.answers([one], NOTHING)
+        answer = plain[-1][-1][-60:]
+        turn = job([*plain[-1][-1][:-1], 9, 8, 7], num_predict=1, logprobs=2)
+        (next_plain,) = asked.answers([turn], NOTHING)
+        asked.begin()
+        (drafted,) = asked.answers([one], [answer], seed=seed)
+        same = [a.bytes == b.bytes for a, b in zip(plain[1], drafted[1], strict=True)]
+        assert all(same), same  # random weights, no near ties among these
+        (next_drafted,) = asked.answers([turn], NOTHING)
+        assert next_drafted[-1][2] == next_plain[-1][2]
+        assert abs(next_drafted[1][0].logprob - next_plain[1][0].logprob) < NEAR
+
+
+# What is guessed
+
+
+@pytest.fixture(scope="module")
+def scripted(tmp_path_factory: pytest.TempPathFactory, opened: Callable[[Path], Asked]) -> Asked:
+    path = tmp_path_factory.mktemp("models") / "scripted.gguf"
+    scripted_model(path, WORDS)
+    return opened(path)
+
+
+def test_an_answer_that_repeats_its_prompt_is_drafted(scripted: Asked, eager: None) -> None:
+    scripted.begin()
+    answer = scripted.finish(job(f"Say: {SCRIPT}Now!"))
+    assert answer.eval_tokens == len(WORDS) + 1
+    assert len(WORDS) - 10 < answer.accepted <= answer.drafted
+    assert scripted.steps < len(WORDS) // 2
+
+
+@pytest.mark.parametrize(("most", "steps"), [(0, len(WORDS)), (1, len(WORDS) // 2), (5, len(WORDS) // 6)])
+def test_an_option_bounds_drafts(scripted: Asked, eager: None, most: int, steps: int) -> None:
+    scripted.begin()
+    answer = scripted.finish(job(f"Say: {SCRIPT}Now!", draft_num_predict=most))
+    assert answer.eval_tokens == len(WORDS) + 1
+    assert bool(answer.drafted) == bool(most)
+    assert scripted.steps >= steps
+
+
+def test_a_seed_is_drafted_for_only_when_that_is_asked(scripted: Asked, eager: None) -> None:
+    scripted.begin()
+    prompt = f"Say: {SCRIPT}Now!"
+    assert scripted.finish(job(prompt, temperature=0.5, seed=1)).drafted == 0
+    assert scripted.finish(job(prompt, temperature=0.5, seed=1, draft_num_predict=8)).drafted
+    assert scripted.finish(job(prompt, temperature=0.5)).drafted
+    assert scripted.finish(job(prompt, temperature=0.0, seed=1)).drafted
+
+
+def test_what_was_said_is_guessed_for_its_own_key_alone(scripted: Asked, eager: None) -> None:
+    scripted.begin()
+    first = scripted.finish(job("Hello", owner="one"))
+    assert first.drafted == 0
+    assert scripted.finish(job("Good morning", owner="two")).drafted == 0
+    again = scripted.finish(job("Good evening", owner="one"))
+    assert again.accepted > 10
+    assert again.eval_tokens == first.eval_tokens
+
+
+@pytest.mark.parametrize("make", [recurrent_model, hybrid_model])
+def test_memory_that_cannot_be_cut_has_no_drafts(
+    tmp_path: Path, opened: Callable[[Path], Asked], make: Callable[[Path], None], eager: None
+) -> None:
+    make(tmp_path / "m.gguf")
+    asked = opened(tmp_path / "m.gguf")
+    assert asked.finish(job("abcdef" * 20, num_predict=30)).drafted == 0
+
+
+def test_what_a_grammar_forces_is_drafted(chance: Asked, eager: None) -> None:
+    held = Grammar('start: "One text that nobody can change, then " ("yes" | "no") " and as long an end."')
+    chance.begin()
+    plain = chance.answers([job("x", grammar=held, draft_num_predict=0, logprobs=2)])
+    steps = chance.steps
+    assert re.fullmatch("One text that nobody can change, then (yes|no) and .* end.", plain[0][0])
+    chance.begin()
+    assert chance.answers([job("x", grammar=held, logprobs=2)]) == plain
+    assert chance.steps < steps // 4
+
+
+def test_a_pool_without_room_for_a_draft_is_room_for_an_answer(
+    tmp_path: Path, opened: Callable[[Path], Asked], eager: None
+) -> None:
+    scripted_model(tmp_path / "m.gguf", WORDS)
+    asked = opened(tmp_path / "m.gguf")
+    asked.context.close()
+    asked.context = Context(asked.model, n_ctx=256, n_batch=96, n_seq=6, threads=1)
+    asked.begin()
+    prompts = [f"{number}{SCRIPT}!" for number in range(3)]
+    outcomes = asked.answers([job(prompt, num_ctx=256) for prompt in prompts])
+    assert [outcome[0] for outcome in outcomes] == [SCRIPT] * 3
+
+
+async def test_an_engine_drafts_by_itself(tmp_path: Path) -> None:
+    scripted_model(tmp_path / "m.gguf", WORDS)
+    async with loaded(tmp_path / "m.gguf") as engine:
+        for number in range(20):  # what pays is measured, and this machine may be busy
+            answers = await asyncio.gather(*(ask(engine, f"{number}{each}{SCRIPT}!") for each in "ab"))
+            assert [answer.text for answer in answers] == [SCRIPT] * 2
+            if any(answer.finish.accepted for answer in answers):
+                return
+    raise AssertionError("nothing was ever drafted")
+
+
+# The parts
+
+
+@given(text=st.lists(st.integers(0, 3), max_size=60), tail=st.lists(st.integers(0, 3), max_size=8))
+def test_the_place_that_is_found_is_the_one_most_alike(text: list[int], tail: list[int]) -> None:
+    import numpy as np
+
+    def alike(place: int) -> int:
+        count = 0
+        while count < min(place, len(tail)) and text[place - 1 - count] == tail[-1 - count]:
+            count += 1
+        return count
+
+    best = max(((alike(place), place) for place in range(1, len(text))), default=(0, 0))
+    place, count = Text(text).find(np.array(tail, np.int32))
+    if best[0] < 3:
+        assert (place, count) == (0, 0)
+    elif text.count(tail[-1]) < 32:
+        assert (count, place) == best
+
+
+def test_what_follows_goes_round_in_a_loop_but_never_into_another_answer() -> None:
+    text = Text([5, 1, 2, 3, 1, 2, 3])
+    assert text.following(4, 7) == [1, 2, 3, 1, 2, 3, 1]
+    said = Said()
+    said.add("me", [1, 2, 3])
+    said.add("me", [4, 5])
+    assert said.by("me").following(1, 9) == [2, 3]
+    assert len(said.by("you")) == 0
+
+
+def test_what_is_remembered_is_bounded() -> None:
+    said = Said()
+    for number in range(200):
+        said.add("me", [number] * 1000)
+    assert len(said.by("me")) < 60_000
+    for number in range(100):
+        said.add(str(number), [1, 2, 3])
+    assert len(said.by("me")) == 0
+
+
+def test_a_draft_is_as_long_as_pays() -> None:
+    flat, steep = Costs(), Costs()
+    for rows in (1, 2, 4, 8, 16, 32):
+        flat.learn(rows, 1000)
+        steep.learn(rows, 1000 * rows)
+    assert worth([0.9] * drafts.LONGEST, flat, rows=1, tokens=1) == drafts.LONGEST
+    assert worth([0.9] * drafts.LONGEST, steep, rows=1, tokens=1) == 0
+    assert worth([], flat, rows=1, tokens=1) == 0
+    some = Costs()
+    for rows, took in ((1, 1000), (4, 1100), (8, 1300), (16, 4000), (32, 8000)):
+        some.learn(rows, took)
+    assert worth([0.95**n for n in range(1, 32)], some, rows=1, tokens=1) == 7
+    assert worth([0.02] * 7, some, rows=1, tokens=1) == 0
+
+
+def test_a_cost_that_was_not_seen_for_long_is_tried_again() -> None:
+    costs = Costs()
+    costs.learn(1, 1000)
+    costs.learn(8, 1_000_000)
+    assert worth([1.0] * 7, costs, rows=1, tokens=1) == 0
+    for _ in range(1000):
+        costs.learn(1, 1000)
+    assert worth([1.0] * 7, costs, rows=1, tokens=1) == 7
