@@ -175,7 +175,7 @@ class Scanner:
                 self._before = "".join(self._held) + marker[: -len(marker.lstrip())]
                 return self._take(found.end())
             if self.ended:
-                self.give_back(kind)
+                self.give_back(None if self.lost else kind)
                 return ""
             yield
 
@@ -185,9 +185,10 @@ class Scanner:
 
     def skip(self) -> Step[None]:
         """White space that is dropped, with all that is held."""
-        space = yield from self._run(_BLANK)
+        yield from self._run(_BLANK)
+        held = "".join(self._held)
         self.drop()
-        self._behind = _wider(self._behind, space)
+        self._behind = _wider(self._behind, held[len(held.rstrip()) :])
 
     def word(self, characters: str) -> Step[str]:
         """The longest run of what the regular expression's class `characters` has, at least one."""

@@ -57,6 +57,15 @@ def test_text_before_and_behind_calls(written: Written):
     ]
 
 
+@each(lambda written: written.between and not written.text[0] and written.family not in MESSAGES)
+@pytest.mark.parametrize(("before", "behind"), [("\n", "\n\n"), ("\n\n", ""), ("\n", " "), ("\n", "\n")])
+def test_text_stands_apart_as_it_did_around_a_call(written: Written, before: str, behind: str):
+    parts = in_every_chunking(written, f"First:{before}{written.calls([NOW])}{behind}Done.")
+    gap = max(before, behind, key=lambda space: space.count("\n"))
+    said = "".join(part.text for part in parts if isinstance(part, Content))
+    assert (said, [part for part in parts if isinstance(part, Called)]) == (f"First:{gap}Done.", called(NOW))
+
+
 @each(lambda written: written.think)
 def test_reasoning_then_text_then_a_call(written: Written):
     assert written.think
@@ -98,6 +107,8 @@ def test_of_a_call_that_is_cut_nothing_is_text(written: Written):
     text = written.calls([FORECAST, NOW])
     for end in range(len(text)):
         required = parsed(written.family, text[:end], cut=True, required=True)
+        if written.family not in MESSAGES:
+            assert parsed(written.family, f" \n{text[:end]}", cut=True, required=True) == required
         assert required in ([], called(FORECAST), called(FORECAST, NOW)), text[:end]
         parts = parsed(written.family, text[:end], cut=True)
         assert parsed(written.family, *text[:end], cut=True) == parts
