@@ -489,14 +489,22 @@ class Engine(Protocol):
         ...
 
 
+class MediaFile(msgspec.Struct, frozen=True):
+    """The file of a picture or a sound."""
+
+    data: bytes
+    field: str = "images"
+    """The field of the request that it came in; a model's own messages have files that came in none."""
+
+
 class Message(msgspec.Struct, kw_only=True, omit_defaults=True):
     """One turn of a conversation (Ollama api/types.go, `Message`)."""
 
     role: str
     content: str = ""
     thinking: str = ""
-    images: list[bytes] = msgspec.field(default_factory=list)
-    """Files of pictures and sounds."""
+    images: list[MediaFile] = msgspec.field(default_factory=list)
+    """Pictures and sounds."""
     tool_calls: list[dict[str, Any]] = msgspec.field(default_factory=list)
     tool_name: str = ""
     tool_call_id: str = ""

@@ -183,7 +183,7 @@ class Turn(Struct):
             Role=message.role,
             Content=content,
             Thinking=message.thinking,
-            Images=list(message.images) or Absent(),
+            Images=[file.data for file in message.images] or Absent(),
             ToolCalls=[_call(given) for given in message.tool_calls] or Absent(),
             ToolName=message.tool_name,
             ToolCallID=message.tool_call_id,

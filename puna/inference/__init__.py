@@ -3,7 +3,6 @@
 Speaks no dialect: the server translates to and from the types exported here.
 """
 
-from puna.inference.attached import Attached
 from puna.inference.form import capabilities
 from puna.inference.observer import Observer
 from puna.inference.ranking import RankRequest
@@ -27,7 +26,6 @@ from puna.types import Begun
 
 __all__ = [
     "Answer",
-    "Attached",
     "Begun",
     "Call",
     "ChatRequest",

@@ -6,7 +6,7 @@ from puna.inference.form import capabilities
 from puna.inference.requests import ChatRequest, EmbedRequest, GenerateRequest
 from puna.inference.sounds import is_sound
 from puna.library import Model
-from puna.types import BadRequest
+from puna.types import BadRequest, MediaFile
 
 
 def check_chat(request: ChatRequest, model: Model) -> None:
@@ -52,8 +52,8 @@ def _check_text(abilities: list[str], request: ChatRequest | GenerateRequest, pu
         raise BadRequest(f'"{request.model}" does not support thinking', "think")
 
 
-def _check_media(model: Model, name: str, files: list[bytes], field: str) -> None:
-    sounds = sum(map(is_sound, files))
+def _check_media(model: Model, name: str, files: list[MediaFile], field: str) -> None:
+    sounds = sum(is_sound(file.data) for file in files)
     if sounds and "audio" not in capabilities(model):
         raise BadRequest(f'"{name}" does not support audio: it cannot hear sounds', field)
     if sounds < len(files):

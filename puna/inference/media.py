@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 
-from puna.inference.attached import field_of
 from puna.inference.pictures import decoded
 from puna.inference.sounds import LONGEST, is_sound, sound
-from puna.types import BadRequest, Image, Sound
+from puna.types import BadRequest, Image, MediaFile, Sound
 
 _MOST_PIXELS = 512 << 20
 """Bytes that the pictures of one request may take when they are decoded."""
@@ -20,7 +19,7 @@ class Media:
         self._decoded: dict[int, Image | Sound] = {}
         """By the identity of the file, which its request keeps."""
 
-    async def check(self, files: list[bytes]) -> None:
+    async def check(self, files: list[MediaFile]) -> None:
         """Decode the newest files, as many as one request may have. Raises BadRequest naming a damaged one.
 
         Older ones may be left out with their messages.
@@ -32,7 +31,7 @@ class Media:
             if pixels > _MOST_PIXELS:
                 return
 
-    async def taken(self, files: list[bytes]) -> tuple[Image | Sound, ...]:
+    async def taken(self, files: list[MediaFile]) -> tuple[Image | Sound, ...]:
         """The files, decoded. Raises BadRequest naming a damaged one, or when they are too much together."""
         media: list[Image | Sound] = []
         pixels, seconds = 0, 0.0
@@ -53,9 +52,9 @@ class Media:
                 )
         return tuple(media)
 
-    async def _one(self, file: bytes) -> Image | Sound:
+    async def _one(self, file: MediaFile) -> Image | Sound:
         known = self._decoded.get(id(file))
         if known is None:
-            read = sound if is_sound(file) else decoded
-            known = self._decoded[id(file)] = await asyncio.to_thread(read, file, field_of(file))
+            read = sound if is_sound(file.data) else decoded
+            known = self._decoded[id(file)] = await asyncio.to_thread(read, file.data, file.field)
         return known

@@ -12,7 +12,7 @@ from puna.chat import PICTURE, Prompt, Template, fit, go, jinja, pictured, plain
 from puna.inference.form import form
 from puna.inference.requests import ChatRequest, GenerateRequest
 from puna.library import Model
-from puna.types import BadRequest, Engine, Message, Options, PunaError
+from puna.types import BadRequest, Engine, MediaFile, Message, Options, PunaError
 
 # Metadata keys of fill-in-the-middle tokens, newest name first (llama.cpp, src/llama-vocab.cpp).
 _FILL = (
@@ -46,7 +46,7 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     """Text, or token ids when it is given so or continues an earlier answer's `context`."""
     text: str
     """The text of the prompt, or of its last part."""
-    images: list[bytes] = []
+    images: list[MediaFile] = []
     """Files, in the order of their places in the text."""
     truncated: bool = False
     """The oldest messages were left out, because they did not fit in the context."""

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.types import BadRequest, Begun, Ended, Message, Texts, TokenLogprob
+from puna.types import BadRequest, Begun, Ended, MediaFile, Message, Texts, TokenLogprob
 
 Think = bool | Literal["low", "medium", "high", "max"] | None
 
@@ -79,7 +79,7 @@ class GenerateRequest(_TextRequest, frozen=True, kw_only=True):
     """With `raw`: report the prompt's tokens in Begun, as `logprobs` has it for those of the answer."""
     silent: bool = False
     """Only read the prompt: the answer is empty."""
-    images: list[bytes] = []
+    images: list[MediaFile] = []
 
     @property
     def empty(self) -> bool:

@@ -124,7 +124,9 @@ def _without(layers: list[Layer], kind: str) -> list[Layer]:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    return {"role": message.role, "content": message.content, **msgspec.to_builtins(message)}
+    """A message as Ollama stores it: a picture is its file in base64."""
+    files = {"images": [file.data for file in message.images]} if message.images else {}
+    return {"role": message.role, "content": message.content, **msgspec.to_builtins(message), **files}
 
 
 def _json(value: Any) -> str:

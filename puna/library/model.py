@@ -16,7 +16,7 @@ from puna.gguf import Metadata, cached_metadata
 from puna.library.blobs import Blobs
 from puna.library.manifests import IMAGE, Layer
 from puna.library.names import Name
-from puna.types import LoadFailed, Message
+from puna.types import LoadFailed, MediaFile, Message
 
 _T = TypeVar("_T")
 
@@ -31,6 +31,23 @@ _LONGEST = 64 << 20
 """Bytes of a text; none is longer than a conversation with pictures."""
 
 _RANK = 4  # llama.h, LLAMA_POOLING_TYPE_RANK
+
+
+class _StoredMessage(msgspec.Struct, kw_only=True):
+    """A message as a store has it: a picture is its file in base64."""
+
+    role: str
+    content: str = ""
+    thinking: str = ""
+    images: list[bytes] = []
+    tool_calls: list[dict[str, Any]] = []
+    tool_name: str = ""
+    tool_call_id: str = ""
+
+    def message(self) -> Message:
+        values: dict[str, Any] = msgspec.structs.asdict(self)
+        values["images"] = [MediaFile(data) for data in self.images]
+        return Message(**values)
 
 
 @dataclass(frozen=True)
@@ -97,7 +114,7 @@ class Model:
     @cached_property
     def messages(self) -> list[Message]:
         """The conversation its maker begins with."""
-        return self._json("messages", list[Message], list)
+        return [stored.message() for stored in self._json("messages", list[_StoredMessage], list)]
 
     @property
     def metadata(self) -> Metadata:

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import msgspec
 
 from puna.chat import PICTURE
-from puna.inference import Attached, check_sound
+from puna.inference import check_sound
 from puna.server.encoded import from_base64, from_data_url, is_data_url
 from puna.server.remote import Remote
-from puna.types import InvalidField
+from puna.types import InvalidField, MediaFile
 
 _FETCHED = re.compile(r"https?://", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
@@ -28,7 +28,7 @@ class Url(msgspec.Struct, frozen=True):
     """It must be a sound."""
 
 
-async def assembled(parts: Sequence[str | bytes | Url], remote: Remote) -> tuple[str, list[bytes]]:
+async def assembled(parts: Sequence[str | MediaFile | Url], remote: Remote) -> tuple[str, list[MediaFile]]:
     """The text, with PICTURE where each picture or sound is, and their files in order.
 
     Texts that follow each other are lines of their own. Raises BadRequest when a file cannot be had.
@@ -48,7 +48,7 @@ def unmarked(text: str) -> str:
     return text.replace(PICTURE, f"{PICTURE[:-1]} {PICTURE[-1]}")
 
 
-def picture(text: str, field: str) -> bytes | Url:
+def picture(text: str, field: str) -> MediaFile | Url:
     """A picture as a string gives it: base64, a data: URL, or an http(s) URL that is still to be fetched.
 
     A sound will do as well. Raises BadRequest, which names `field`.
@@ -57,31 +57,31 @@ def picture(text: str, field: str) -> bytes | Url:
     if _FETCHED.match(text):
         return Url(text, field)
     if is_data_url(text):
-        return Attached(from_data_url(text, field), field)
+        return MediaFile(from_data_url(text, field), field)
     if _SCHEME.match(text):
         raise InvalidField(field, "only http, https and data URLs are read")
-    return Attached(from_base64(text, field), field)
+    return MediaFile(from_base64(text, field), field)
 
 
-def sound(text: str, field: str) -> bytes | Url:
+def sound(text: str, field: str) -> MediaFile | Url:
     """The same of a sound, and of nothing else."""
     found = picture(text, field)
     if isinstance(found, Url):
         return Url(found.url, field, sound=True)
-    check_sound(found, field)
+    check_sound(found.data, field)
     return found
 
 
-async def _files(media: Sequence[bytes | Url], remote: Remote) -> list[bytes]:
+async def _files(media: Sequence[MediaFile | Url], remote: Remote) -> list[MediaFile]:
     """All files, fetched side by side; the first that cannot be had ends the others' way."""
 
-    async def file(medium: bytes | Url) -> bytes:
+    async def file(medium: MediaFile | Url) -> MediaFile:
         if not isinstance(medium, Url):
             return medium
         fetched = await remote.fetched(medium.url, medium.field)
         if medium.sound:
             check_sound(fetched, medium.field)
-        return Attached(fetched, medium.field)
+        return MediaFile(fetched, medium.field)
 
     tasks = [asyncio.ensure_future(file(medium)) for medium in media]
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from puna.chat import Prompt, jinja
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, MediaFile, Message
 
 from .conversations import chat, tool_chat
 
@@ -110,7 +110,7 @@ def test_a_developers_message_is_the_systems_where_the_role_is_refused() -> None
 
 
 def test_content_in_parts_where_text_will_not_do() -> None:
-    picture = Message(role="user", content="What?", images=[b"1"])
+    picture = Message(role="user", content="What?", images=[MediaFile(b"1")])
     assert render(PARTS, chat("system: Be brief.", "user: Hi")) == "system:Be brief.;user:Hi;"
     assert render(PARTS, Prompt(messages=[picture])) == "user:<__media__>What?;"
 
@@ -124,7 +124,7 @@ def test_content_in_parts_where_text_will_not_do() -> None:
     ],
 )
 def test_pictures_stand_where_the_text_has_them_or_in_front(content: str, expected: str) -> None:
-    asked = Message(role="user", content=content, images=[b"1", b"2"])
+    asked = Message(role="user", content=content, images=[MediaFile(b"1"), MediaFile(b"2")])
     assert render(PAIRS, Prompt(messages=[asked])) == expected
 
 

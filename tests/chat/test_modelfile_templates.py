@@ -7,7 +7,7 @@ from datetime import date, timedelta
 import pytest
 
 from puna.chat import Prompt, go, plain
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, MediaFile, Message
 
 from .conversations import chat, tool_chat
 
@@ -201,7 +201,7 @@ def test_values_have_their_methods() -> None:
 
 
 def test_pictures_are_bytes_and_have_their_place_in_the_system_text_too() -> None:
-    shown = Message(role="system", content="See.", images=[b"12"])
+    shown = Message(role="system", content="See.", images=[MediaFile(b"12")])
     template = go(
         "{{ .System }}{{ range .Messages }}{{ .Images }}{{ json .Images }}{{ len .Images }}{{ end }}"
     )

@@ -12,14 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.chat import PICTURE
-from puna.inference import Attached
 from puna.server.content import Url, assembled, picture, sound, unmarked
 from puna.server.remote import Remote
-from puna.types import BadRequest
+from puna.types import BadRequest, MediaFile
 from tests.server.picture_hosts import PICTURE as FILE
 from tests.server.picture_hosts import answering, host
 
-A, B = b"first file", b"second file"
+A, B = MediaFile(b"first file", "a"), MediaFile(b"second file", "b")
 
 
 @pytest.mark.parametrize(
@@ -34,7 +33,9 @@ A, B = b"first file", b"second file"
         (["a", "b", A, "c", "d"], f"a\nb{PICTURE}c\nd", [A]),
     ],
 )
-async def test_pictures_stand_where_they_were_given(parts: list[str | bytes], text: str, files: list[bytes]):
+async def test_pictures_stand_where_they_were_given(
+    parts: list[str | MediaFile], text: str, files: list[MediaFile]
+):
     assert await assembled(parts, Remote()) == (text, files)
 
 
@@ -53,8 +54,7 @@ async def test_pictures_that_are_fetched_keep_their_order_whichever_comes_first(
         parts = [Url(slow.url, "slow"), "then", A, Url(fast.url, "fast")]
         text, files = await assembled(parts, Remote(private=True))
     assert text == f"{PICTURE}then{PICTURE * 2}"
-    assert files == [FILE + b"slow", A, FILE + b"fast"]
-    assert [file.field for file in files if isinstance(file, Attached)] == ["slow", "fast"]
+    assert files == [MediaFile(FILE + b"slow", "slow"), A, MediaFile(FILE + b"fast", "fast")]
 
 
 async def test_one_picture_that_cannot_be_had_ends_it_at_once():
@@ -75,14 +75,17 @@ async def test_one_picture_that_cannot_be_had_ends_it_at_once():
 async def test_what_must_be_a_sound_is_looked_at_when_it_has_come():
     with host(answering(body=b"fLaC" + bytes(50))) as flac, host(answering()) as png:
         heard = sound(flac.url, "data")
-        assert await assembled([heard], Remote(private=True)) == (PICTURE, [b"fLaC" + bytes(50)])
+        assert await assembled([heard], Remote(private=True)) == (
+            PICTURE,
+            [MediaFile(b"fLaC" + bytes(50), "data")],
+        )
         with pytest.raises(BadRequest, match=r'^invalid value for "data": it is not WAV, MP3 or FLAC audio$'):
             await assembled([sound(png.url, "data")], Remote(private=True))
 
 
 @given(st.lists(st.text(alphabet=PICTURE + " \n[img]", max_size=40) | st.just(PICTURE) | st.just(A)))
 @settings(deadline=None)
-async def test_nothing_that_a_person_writes_stands_for_a_picture(parts: list[str | bytes]):
+async def test_nothing_that_a_person_writes_stands_for_a_picture(parts: list[str | MediaFile]):
     text, files = await assembled(parts, Remote())
     assert text.count(PICTURE) == len(files) == parts.count(A)
 
@@ -100,11 +103,8 @@ def test_bytes_in_base64_come_back_however_they_are_wrapped(data: bytes):
     for encode in (base64.b64encode, base64.urlsafe_b64encode, base64.encodebytes):
         text = encode(data).decode()
         for given_text in (text, text.rstrip("=\n"), f"  {text}\r\n", "\n".join(text)):
-            assert picture(given_text, "images[0]") == data
-        assert picture(f"data:image/png;base64,{text}", "images[0]") == data
-    found = picture(base64.b64encode(data).decode(), "images[0]")
-    assert isinstance(found, Attached)
-    assert found.field == "images[0]"
+            assert picture(given_text, "images[0]") == MediaFile(data, "images[0]")
+        assert picture(f"data:image/png;base64,{text}", "images[0]") == MediaFile(data, "images[0]")
 
 
 @given(st.text().filter(lambda text: not text.lower().lstrip().startswith("http")))
@@ -116,7 +116,7 @@ def test_any_text_is_bytes_or_a_refusal_that_names_the_field(text: str):
         with pytest.raises(BadRequest, match=r'^invalid value for "messages\[2\]\.images\[0\]": '):
             picture(text, "messages[2].images[0]")
     else:
-        assert isinstance(found, bytes)
+        assert isinstance(found, MediaFile)
 
 
 @pytest.mark.parametrize("url", ["http://example.com/a.png", "HTTPS://example.com/a.png", " https://x/ "])
@@ -136,7 +136,7 @@ def test_a_url_is_left_to_be_fetched(url: str):
     ],
 )
 def test_a_data_url_holds_the_picture_itself(url: str):
-    assert picture(url, "images[0]") == FILE
+    assert picture(url, "images[0]") == MediaFile(FILE, "images[0]")
 
 
 @pytest.mark.parametrize(

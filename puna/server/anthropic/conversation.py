@@ -11,13 +11,13 @@ from puna.chat import called_with
 from puna.server.anthropic.requests import Block, PromptBody, Source
 from puna.server.content import Url, assembled, picture, unmarked
 from puna.server.remote import Remote
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, MediaFile, Message
 
 _FICKLE = "x-anthropic-billing-header:"
 """How a part of Claude Code's system prompt begins that differs from request to request: with it no prompt
 begins like the one before, and nothing of it is found in the cache."""
 
-Parts = list[str | bytes | Url]
+Parts = list[str | MediaFile | Url]
 
 
 async def conversation(body: PromptBody, missing: Sequence[str], remote: Remote) -> list[Message]:
@@ -150,7 +150,7 @@ def _parts(block: Block, place: str) -> Parts:
     raise _unreadable(block, place)
 
 
-def _image(source: Source, place: str) -> bytes | Url:
+def _image(source: Source, place: str) -> MediaFile | Url:
     given = {"base64": source.data, "url": source.url}.get(source.type)
     if not given:
         raise BadRequest(f'{place}.source: an image comes as "base64" with data, or as "url"')

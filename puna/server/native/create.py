@@ -66,8 +66,7 @@ def _recipe(body: CreateBody, messages: list[Message]) -> Recipe:
 
 def _stored(message: Message) -> Message:
     """A message as a store has it: places of pictures are written as Ollama reads them."""
-    files = [bytes(file) for file in message.images]
-    return msgspec.structs.replace(message, content=message.content.replace(PICTURE, "[img]"), images=files)
+    return msgspec.structs.replace(message, content=message.content.replace(PICTURE, "[img]"))
 
 
 async def _making(opened: Rooms, name: str, recipe: Recipe) -> AsyncGenerator[Progress, None]:

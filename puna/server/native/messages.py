@@ -10,7 +10,7 @@ from puna.server.content import Url, assembled, picture, sound
 from puna.server.fields import spelled
 from puna.server.native.requests import CallBody, MessageBody, Part
 from puna.server.remote import Remote
-from puna.types import BadRequest, InvalidField, Message
+from puna.types import BadRequest, InvalidField, MediaFile, Message
 
 Choice = Literal["auto", "none", "required"]
 
@@ -45,7 +45,7 @@ async def turn(body: MessageBody, field: str, remote: Remote) -> Message:
     )
 
 
-async def pictures(given: Sequence[str] | None, field: str, remote: Remote) -> list[bytes]:
+async def pictures(given: Sequence[str] | None, field: str, remote: Remote) -> list[MediaFile]:
     """The files of pictures and sounds in base64 or at a URL."""
     _, files = await assembled(
         [picture(text, f"{field}[{at}]") for at, text in enumerate(given or ())], remote
@@ -53,7 +53,7 @@ async def pictures(given: Sequence[str] | None, field: str, remote: Remote) -> l
     return files
 
 
-def _part(part: Part, field: str) -> str | bytes | Url:
+def _part(part: Part, field: str) -> str | MediaFile | Url:
     if part.type == "text":
         return part.text or ""
     if part.type in ("audio", "input_audio", "audio_url"):
@@ -68,7 +68,7 @@ def _part(part: Part, field: str) -> str | bytes | Url:
     return picture(source, f"{field}.url")
 
 
-def _sound(part: Part, field: str) -> bytes | Url:
+def _sound(part: Part, field: str) -> MediaFile | Url:
     source = part.data or part.url or part.input_audio or part.audio or part.audio_url
     if isinstance(source, dict):
         source = source.get("data") or source.get("url")

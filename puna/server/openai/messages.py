@@ -9,7 +9,7 @@ from puna.chat import called_with
 from puna.server.content import Url, assembled, picture, sound
 from puna.server.openai.parts import CallBody, MessageBody, PartBody
 from puna.server.remote import Remote
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, MediaFile, Message
 
 _ROLES = {"developer": "system", "function": "tool"}
 """OpenAI's roles by those that templates know. Any other is the template's to take, as in Ollama."""
@@ -51,19 +51,21 @@ async def _message(place: str, turn: MessageBody, names: dict[str, str], remote:
     )
 
 
-async def together(content: str | Sequence[PartBody], place: str, remote: Remote) -> tuple[str, list[bytes]]:
+async def together(
+    content: str | Sequence[PartBody], place: str, remote: Remote
+) -> tuple[str, list[MediaFile]]:
     """A content's text and files; it is at `place` in the request. Raises BadRequest, which names it."""
     return await assembled(contents(content, place), remote)
 
 
-def contents(content: str | Sequence[PartBody], place: str) -> list[str | bytes | Url]:
+def contents(content: str | Sequence[PartBody], place: str) -> list[str | MediaFile | Url]:
     """A content's parts; pictures may still be to be fetched. Raises BadRequest, which names the part."""
     if isinstance(content, str):
         return [content]
     return [_part(part, f"{place}[{index}]") for index, part in enumerate(content)]
 
 
-def _part(part: PartBody, place: str) -> str | bytes | Url:
+def _part(part: PartBody, place: str) -> str | MediaFile | Url:
     if part.type in _TEXTS and part.text is not None:
         return part.text
     if part.type == "refusal" and part.refusal is not None:

@@ -22,7 +22,7 @@ from puna.server.openai.errors import called, line
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, MediaFile, Message
 
 _TEXT = "text/plain; charset=utf-8"
 
@@ -98,7 +98,7 @@ async def transcriptions(request: Request) -> ObjectStream | Whole:
         model=model,
         messages=[
             Message(role="system", content=_task(body)),
-            Message(role="user", content=_QUESTION, images=[body.file]),
+            Message(role="user", content=_QUESTION, images=[MediaFile(body.file)]),
         ],
         think=False,
         options={"temperature": body.temperature or 0.0},

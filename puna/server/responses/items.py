@@ -168,5 +168,5 @@ def _text(item: Item, place: str) -> str:
 
 def weight(message: Message) -> int:
     """Bytes that a message takes, nearly."""
-    texts = len(message.content) + len(message.thinking) + sum(map(len, message.images))
+    texts = len(message.content) + len(message.thinking) + sum(len(file.data) for file in message.images)
     return texts + (len(msgspec.json.encode(message.tool_calls)) if message.tool_calls else 0)

@@ -6,7 +6,7 @@ from datetime import date
 from pathlib import Path
 
 from puna.chat import Prompt, renderer
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, MediaFile, Message
 from tests.chat.conversations import WEATHER, chat
 
 EXPECTED = Path(__file__).parent / "expected"
@@ -46,9 +46,9 @@ ASKED = {
     ),
     "pictures": Prompt(
         messages=[
-            Message(role="user", content="What is this?", images=[b"1", b"2"]),
+            Message(role="user", content="What is this?", images=[MediaFile(b"1"), MediaFile(b"2")]),
             Message(role="assistant", content="A cat and a dog."),
-            Message(role="user", content="And this?", images=[b"3"]),
+            Message(role="user", content="And this?", images=[MediaFile(b"3")]),
         ]
     ),
 }

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.chat import Prompt, renderer
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, MediaFile, Message
 from tests.chat.conversations import WEATHER, chat, tool_chat
 
 from .asked import ASKED, NAMES, expected, text
@@ -44,7 +44,7 @@ def test_what_it_reads_shows_in_its_text(name: str) -> None:
     assert "messages" in read
     told = msgspec.structs.replace(plain, tools=[WEATHER])
     assert ("tools" in read) == (text(name, told) != text(name, plain))
-    pictured = Prompt(messages=[Message(role="user", content="Hi", images=[b"1"])])
+    pictured = Prompt(messages=[Message(role="user", content="Hi", images=[MediaFile(b"1")])])
     assert ("images" in read) == (PICTURE in text(name, pictured))
     if "think" not in read:
         assert {text(name, chat("user: Hi", think=think)) for think in (True, False)} == {text(name, plain)}
@@ -120,7 +120,9 @@ def test_qwen3_coder_takes_the_first_system_message_that_says_something() -> Non
 
 
 def test_a_space_stands_between_a_picture_and_a_word() -> None:
-    asked = [Message(role="user", content=said, images=[b"1"]) for said in ("Look", "", "At [img]")]
+    asked = [
+        Message(role="user", content=said, images=[MediaFile(b"1")]) for said in ("Look", "", "At [img]")
+    ]
     assert (
         renderer("qwen3.5")
         .render(Prompt(messages=asked))
@@ -227,6 +229,9 @@ asked_with_pictures = st.lists(
 
 @given(st.sampled_from(NAMES), asked_with_pictures)
 def test_each_picture_has_one_place(name: str, turns: list[tuple[int, str]]) -> None:
-    asked = [Message(role="user", content=f"Look. {said}", images=[b"1"] * count) for count, said in turns]
+    asked = [
+        Message(role="user", content=f"Look. {said}", images=[MediaFile(b"1")] * count)
+        for count, said in turns
+    ]
     found = renderer(name).render(Prompt(messages=asked)).count(PICTURE)
     assert found == (sum(count for count, _ in turns) if "images" in renderer(name).names else 0)

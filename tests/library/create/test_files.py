@@ -11,7 +11,7 @@ import pytest
 from puna.gguf import read_metadata
 from puna.library import Library
 from puna.library.parts import PartBuilder
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, MediaFile, Message
 from tests.library.create.making import adapter, blob, kinds, made, small_gguf, statuses
 from tests.library.split_files import split
 from tests.models import shape_model
@@ -43,7 +43,10 @@ def test_texts_become_layers_as_ollama_writes_them(library: Library, gguf: Path)
         system="Be brief.",
         licenses=["MIT", "Apache"],
         parameters={"temperature": 1.0, "top_p": 0.5, "num_ctx": 10.0, "stop": ["<|a|>", "b"], "seed": None},
-        messages=[Message(role="user", content="hi & bye"), Message(role="assistant", images=[b"x"])],
+        messages=[
+            Message(role="user", content="hi & bye"),
+            Message(role="assistant", images=[MediaFile(b"x")]),
+        ],
         renderer="r",
         parser="p",
         requires="0.14.0",
@@ -61,7 +64,7 @@ def test_texts_become_layers_as_ollama_writes_them(library: Library, gguf: Path)
     ]
     assert [model.config[key] for key in ("renderer", "parser", "requires")] == ["r", "p", "0.14.0"]
     assert model.parameters["stop"] == ["<|a|>", "b"]
-    assert model.messages[1].images == [b"x"]
+    assert model.messages[1].images == [MediaFile(b"x")]
 
 
 @pytest.mark.parametrize(

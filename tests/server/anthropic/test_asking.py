@@ -14,7 +14,7 @@ from puna.server.anthropic.asking import asked
 from puna.server.anthropic.requests import MessagesBody
 from puna.server.body import decode
 from puna.server.remote import Remote
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, MediaFile, Message
 
 PNG = b"\x89PNG\r\n\x1a\n picture"
 PICTURED = {
@@ -77,7 +77,9 @@ async def test_a_summary_of_an_earlier_conversation_is_read():
 async def test_pictures_are_where_they_were():
     parts = [{"type": "text", "text": "See"}, PICTURED, {"type": "text", "text": "this"}]
     (turn,) = await messages(("user", parts))
-    assert turn == Message(role="user", content=f"See{PICTURE}this", images=[PNG])
+    assert turn == Message(
+        role="user", content=f"See{PICTURE}this", images=[MediaFile(PNG, "messages[0].content[1].source")]
+    )
 
 
 async def test_nobody_can_write_a_picture():
@@ -131,7 +133,13 @@ async def test_results_come_before_what_else_is_said_and_know_their_tool():
     said = {"type": "text", "text": "Go on."}
     turns = await messages(("user", "hi"), ("assistant", [USE]), ("user", [said, result, failed, silent]))
     assert turns[2:] == [
-        Message(role="tool", content=f"a{PICTURE}", images=[PNG], tool_name="look", tool_call_id="toolu_1"),
+        Message(
+            role="tool",
+            content=f"a{PICTURE}",
+            images=[MediaFile(PNG, "messages[2].content[1].content[1].source")],
+            tool_name="look",
+            tool_call_id="toolu_1",
+        ),
         Message(role="tool", content="Error:\nno such file", tool_call_id="toolu_2"),
         Message(role="tool", content="", tool_call_id="toolu_3"),
         Message(role="user", content="Go on."),

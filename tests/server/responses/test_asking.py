@@ -15,7 +15,7 @@ from puna.server.remote import Remote
 from puna.server.responses.asking import asked, offered
 from puna.server.responses.items import CUSTOM, messages, sealed
 from puna.server.responses.requests import ResponsesBody, check
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, MediaFile, Message
 
 PNG = b"\x89PNG\r\n\x1a\n picture"
 PICTURED = {
@@ -65,7 +65,9 @@ async def test_messages():
     assert found == [
         Message(role="system", content="Be brief."),
         Message(role="system", content="Be kind."),
-        Message(role="user", content=f"See{PICTURE}", images=[PNG]),
+        Message(
+            role="user", content=f"See{PICTURE}", images=[MediaFile(PNG, "input[2].content[1].image_url")]
+        ),
         Message(role="assistant", content="Yes."),
     ]
 
@@ -86,7 +88,13 @@ async def test_what_the_model_thought_said_and_called_is_one_turn():
     found = await turns({"role": "user", "content": "hi"}, reasoning, said, CALL, output)
     assert found[1:] == [
         Message(role="assistant", thinking="Hm.", content="I look.", tool_calls=[CALLED]),
-        Message(role="tool", content=f"a{PICTURE}", images=[PNG], tool_name="look", tool_call_id="call_1"),
+        Message(
+            role="tool",
+            content=f"a{PICTURE}",
+            images=[MediaFile(PNG, "input[4].output[1].image_url")],
+            tool_name="look",
+            tool_call_id="call_1",
+        ),
     ]
 
 

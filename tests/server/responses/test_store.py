@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from puna.server.responses.errors import Unknown, UnknownItem, UnknownPrevious
 from puna.server.responses.requests import REFERENCE, Item
 from puna.server.responses.store import Kept, Store
-from puna.types import Message
+from puna.types import MediaFile, Message
 
 
 def kept(size: int) -> Kept:
@@ -45,7 +45,7 @@ def test_the_ones_unused_for_longest_go_first():
 
 def test_messages_and_their_pictures_have_weight():
     store = Store(size=1000)
-    store.keep("a", Kept(b"", [Message(role="user", content="x" * 300, images=[b"y" * 300])]))
+    store.keep("a", Kept(b"", [Message(role="user", content="x" * 300, images=[MediaFile(b"y" * 300)])]))
     store.keep("b", kept(500))
     assert not found(store, "a")
 
