@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.shortlist import WIDTH, shortlist
+from puna.engine.shortlist import WIDTH, Peaks, shortlist
 
 COARSE = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 1.0])
 """Few values make many ties."""
@@ -12,7 +12,7 @@ COARSE = st.sampled_from([-np.inf, -1.0, 0.0, 0.5, 1.0])
 
 @st.composite
 def logits(draw: st.DrawFn) -> np.ndarray:
-    size = draw(st.integers(WIDTH, 4 * WIDTH + 7))
+    size = draw(st.integers(WIDTH, 9 * WIDTH + 7))
     values = np.random.default_rng(draw(st.integers(0, 2**32))).standard_normal(size).astype(np.float32)
     for place, value in draw(st.dictionaries(st.integers(0, size - 1), COARSE, max_size=20)).items():
         values[place] = value
@@ -25,8 +25,13 @@ def logits(draw: st.DrawFn) -> np.ndarray:
 def test_it_holds_the_highest_and_all_that_equal_them(values: np.ndarray, most: int):
     ids = shortlist(values, most)
     lowest = np.sort(values)[-most]
-    assert set(np.flatnonzero(values >= lowest)) <= set(ids)
+    assert set(np.flatnonzero((values >= lowest) & (values > -np.inf))) <= set(ids)
     assert len(set(ids)) == len(ids)
+
+
+@given(logits(), st.floats(-4, 4, width=32))
+def test_all_that_reach_a_bound_in_order(values: np.ndarray, bound: float):
+    assert Peaks(values).reaching(bound).tolist() == np.flatnonzero(values >= bound).tolist()
 
 
 def test_it_is_short():

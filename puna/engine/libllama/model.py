@@ -87,6 +87,7 @@ class Model:
         self._wordpiece = self._read_wordpiece() if C.llama_vocab_type(vocab) == _WORDPIECE else None
         self.ids = np.arange(self.n_vocab, dtype=np.int32)
         self.candidates = np.zeros(self.n_vocab, _CANDIDATE)
+        self.exponentials = np.zeros(self.n_vocab, np.float32)
 
     def _load_adapter(self, path: str) -> Any:
         """An adapter is freed with its model."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import llama_cpp as C
@@ -10,54 +12,69 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.libllama.model import Model
-from puna.engine.shortlist import WIDTH, shortlist
+from puna.engine.libllama.softmax import exponentials
+from puna.engine.penalties import Penalties
+from puna.engine.shortlist import WIDTH, Peaks, shortlist
 from puna.types import Options
+
+_NEAR = 6.0
+"""How far below the peak a nucleus is looked for first; such few tokens are soon sorted."""
+
+_ROUNDED = 1e-3
+"""How much lower min_p's bound is taken here, so that the chain decides on the last bit."""
+
+Ids = NDArray[np.intp] | NDArray[np.int32]
 
 
 class Sampler:
-    """One request's chain: penalties, truncation, temperature, and the draw."""
+    """One request's penalties, and its chain: truncation, temperature, and the draw.
+
+    A chain takes microseconds for a few hundred candidates and milliseconds for a vocabulary. So what its
+    first truncation would take out is taken out before, by the same rule.
+    """
 
     def __init__(self, model: Model, options: Options, *, context: int) -> None:
         self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
         # One array serves all: it is filled anew for each token, on the loop's thread.
         self._candidates = model.candidates
         self._ids = model.ids
+        self._exponentials = model.exponentials
         address = model.candidates.ctypes.data
         self._array: Any = C.llama_token_data_array(data=ctypes.cast(address, C.llama_token_data_p))
-        self._shortlisted = 0
-        last_n = context if options.repeat_last_n < 0 else min(options.repeat_last_n, context)
-        repeat, frequency, presence = (
-            options.repeat_penalty,
-            options.frequency_penalty,
-            options.presence_penalty,
-        )
-        self.penalised = last_n > 0 and (repeat != 1.0 or frequency != 0.0 or presence != 0.0)
-        self.greedy = options.temperature <= 0 and not self.penalised
+        self._options = options
+        self._penalties = Penalties(options, context=context)
+        self._cut: Callable[[NDArray[np.float32]], Ids] = self._all
+        self._sorted = False
+        """What `_cut` gives begins with the likeliest and falls."""
+        self.greedy = options.temperature <= 0
         seed = options.seed & 0xFFFFFFFF if options.seed >= 0 else C.LLAMA_DEFAULT_SEED
-        if self.penalised:
-            self._add(C.llama_sampler_init_penalties(model.n_vocab, last_n, repeat, frequency, presence))
-        if options.temperature <= 0:
-            self._add(C.llama_sampler_init_greedy())
-        elif options.mirostat == 1:
+        if self.greedy:
+            return
+        if options.mirostat in (1, 2):
             self._add(C.llama_sampler_init_temp(options.temperature))
             tau, eta = options.mirostat_tau, options.mirostat_eta
-            self._add(C.llama_sampler_init_mirostat(model.n_vocab, seed, tau, eta, 100))
-        elif options.mirostat == 2:
-            self._add(C.llama_sampler_init_temp(options.temperature))
-            self._add(C.llama_sampler_init_mirostat_v2(seed, options.mirostat_tau, options.mirostat_eta))
+            if options.mirostat == 1:
+                self._add(C.llama_sampler_init_mirostat(model.n_vocab, seed, tau, eta, 100))
+            else:
+                self._add(C.llama_sampler_init_mirostat_v2(seed, tau, eta))
         else:
-            if not self.penalised and 0 < options.top_k <= WIDTH <= model.n_vocab:
-                self._shortlisted = options.top_k
-            self._truncate(options)
+            self._truncate(options, model.n_vocab)
             self._add(C.llama_sampler_init_temp(options.temperature))
             self._add(C.llama_sampler_init_dist(seed))
 
-    def _truncate(self, options: Options) -> None:
+    def _truncate(self, options: Options, n_vocab: int) -> None:
+        typical = 0 < options.typical_p < 1
+        if 0 < options.top_k <= WIDTH <= n_vocab:
+            self._cut = self._highest
+        elif options.top_k <= 0 and not typical and options.top_p < 1:
+            self._cut, self._sorted = self._nucleus, True
+        elif options.top_k <= 0 and not typical and options.min_p > 0:
+            self._cut = self._near_peak
         if options.top_k > 0:
             self._add(C.llama_sampler_init_top_k(options.top_k))
-        if 0 < options.typical_p < 1:
+        if typical:
             self._add(C.llama_sampler_init_typical(options.typical_p, 1))
-        if options.top_p < 1:
+        if options.top_p < 1 and not self._sorted:
             self._add(C.llama_sampler_init_top_p(options.top_p, 1))
         if options.min_p > 0:
             self._add(C.llama_sampler_init_min_p(options.min_p, 1))
@@ -67,25 +84,58 @@ class Sampler:
 
     def accept(self, token: int) -> None:
         """Tell the penalties of a token that is part of the text."""
-        if self.penalised:
-            C.llama_sampler_accept(self._chain, token)
+        self._penalties.accept(token)
 
     def sample(self, logits: NDArray[np.float32]) -> int:
-        """Draw a token from `logits`, of which -inf marks what may not come; `accept` it if it is taken."""
+        """Draw a token from `logits`, of which -inf marks what may not come; `accept` it if it is taken.
+
+        While it draws, `logits` have the penalties in them.
+        """
+        if not self._penalties.active:
+            return self._draw(logits)
+        with self._penalties.over(logits):
+            return self._draw(logits)
+
+    def _draw(self, logits: NDArray[np.float32]) -> int:
         if self.greedy:
             return int(logits.argmax())
-        ids, values = self._ids, logits
-        if self._shortlisted:
-            # The chain begins with top-k: to hand it those few takes a third of the time.
-            ids = shortlist(logits, self._shortlisted)
-            values = logits[ids]
+        ids = self._cut(logits)
         candidates = self._candidates[: len(ids)]
         candidates["id"] = ids
-        candidates["logit"] = values
+        candidates["logit"] = logits if ids is self._ids else logits[ids]
         array = self._array
-        array.size, array.selected, array.sorted = len(ids), -1, False
+        array.size, array.selected, array.sorted = len(ids), -1, self._sorted
         C.llama_sampler_apply(self._chain, cast(Any, ctypes.byref(array)))
         return int(candidates["id"][array.selected])
+
+    # What the chain is to choose from
+
+    def _all(self, logits: NDArray[np.float32]) -> Ids:
+        return self._ids
+
+    def _highest(self, logits: NDArray[np.float32]) -> Ids:
+        return shortlist(logits, self._options.top_k)
+
+    def _near_peak(self, logits: NDArray[np.float32]) -> Ids:
+        peaks = Peaks(logits)
+        peak = float(peaks.highest)
+        return peaks.reaching(min(peak, peak + math.log(self._options.min_p) - _ROUNDED))
+
+    def _nucleus(self, logits: NDArray[np.float32]) -> Ids:
+        """The fewest tokens, likeliest first, that have top_p of the probability."""
+        peaks = Peaks(logits)
+        peak = float(peaks.highest)
+        _, whole = exponentials(logits, peak, self._exponentials)
+        mass = max(self._options.top_p, 0.0) * whole
+        ids = peaks.reaching(peak - _NEAR)
+        if exponentials(logits[ids], peak, self._exponentials)[1] < mass:
+            # All tokens below this together have less than what top_p leaves out.
+            bound = peak + math.log((whole - mass) / len(logits)) - _ROUNDED
+            ids = peaks.reaching(bound)
+        values = logits[ids]
+        order = np.argsort(-values)
+        found, _ = exponentials(values[order], peak, self._exponentials)
+        return ids[order[: np.searchsorted(found.cumsum(dtype=np.float64), mass) + 1]]
 
     def close(self) -> None:
         C.llama_sampler_free(self._chain)

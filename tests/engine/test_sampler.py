@@ -1,0 +1,163 @@
+"""What is drawn is what llama.cpp's plain chain draws over the whole vocabulary, token for token."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Iterator
+from typing import Any, cast
+
+import llama_cpp as C
+import numpy as np
+import pytest
+
+from puna.engine.libllama import Model, Sampler
+from puna.types import Options
+from tests.models import shape_model
+
+VOCAB = 8192
+CONTEXT = 256
+PENALTIES: list[dict[str, Any]] = [
+    {},
+    {"repeat_penalty": 1.3},
+    {"repeat_penalty": 0.7, "frequency_penalty": -0.3, "repeat_last_n": 5},
+    {"presence_penalty": 1.5, "repeat_last_n": -1},
+    {"frequency_penalty": 0.4, "repeat_last_n": 3},
+    {"repeat_penalty": 1.3, "repeat_last_n": 0},
+]
+TRUNCATIONS: list[dict[str, Any]] = [
+    {},
+    {"temperature": 0.0},
+    {"top_k": 1},
+    {"top_k": 200, "top_p": 1.0, "min_p": 0.05},
+    {"top_k": 2000},
+    {"top_k": 0, "top_p": 1.0, "min_p": 0.1},
+    {"top_k": 0, "top_p": 1.0, "min_p": 1.5},
+    {"top_k": 0, "top_p": 1.0},
+    {"top_k": 0, "typical_p": 0.5, "min_p": 0.1},
+    {"mirostat": 1},
+    {"mirostat": 2},
+]
+NUCLEI: list[dict[str, Any]] = [
+    {"top_k": 0},
+    {"top_k": 0, "top_p": 0.0},
+    {"top_k": 0, "top_p": 0.5, "min_p": 0.2},
+    {"top_k": 0, "top_p": 0.95, "temperature": 1.5},
+]
+
+
+class PlainChain:
+    """The same options in llama.cpp's own samplers, none of them helped."""
+
+    def __init__(self, options: Options) -> None:
+        chain = self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
+        o, add = options, C.llama_sampler_chain_add
+        last_n = CONTEXT if o.repeat_last_n < 0 else o.repeat_last_n
+        penalties = (o.repeat_penalty, o.frequency_penalty, o.presence_penalty)
+        add(chain, C.llama_sampler_init_penalties(VOCAB, last_n, *penalties))
+        if o.temperature <= 0:
+            add(chain, C.llama_sampler_init_greedy())
+        elif o.mirostat:
+            add(chain, C.llama_sampler_init_temp(o.temperature))
+            tau, eta = o.mirostat_tau, o.mirostat_eta
+            if o.mirostat == 1:
+                add(chain, C.llama_sampler_init_mirostat(VOCAB, o.seed, tau, eta, 100))
+            else:
+                add(chain, C.llama_sampler_init_mirostat_v2(o.seed, tau, eta))
+        else:
+            if o.top_k > 0:
+                add(chain, C.llama_sampler_init_top_k(o.top_k))
+            if o.typical_p < 1:
+                add(chain, C.llama_sampler_init_typical(o.typical_p, 1))
+            if o.top_p < 1:
+                add(chain, C.llama_sampler_init_top_p(o.top_p, 1))
+            if o.min_p > 0:
+                add(chain, C.llama_sampler_init_min_p(o.min_p, 1))
+            add(chain, C.llama_sampler_init_temp(o.temperature))
+            add(chain, C.llama_sampler_init_dist(o.seed))
+
+    def sample(self, logits: np.ndarray) -> int:
+        data = (C.llama_token_data * VOCAB)()
+        for token, logit in enumerate(logits.tolist()):
+            data[token].id, data[token].logit = token, logit
+        array: Any = C.llama_token_data_array(
+            data=ctypes.cast(data, C.llama_token_data_p), size=VOCAB, selected=-1, sorted=False
+        )
+        C.llama_sampler_apply(self._chain, cast(Any, ctypes.byref(array)))
+        return array.data[array.selected].id
+
+    def accept(self, token: int) -> None:
+        C.llama_sampler_accept(self._chain, token)
+
+    def close(self) -> None:
+        C.llama_sampler_free(self._chain)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    path = tmp_path_factory.mktemp("models") / "vocabulary.gguf"
+    shape_model(path, vocab=VOCAB, layers=1)
+    return Model(str(path))
+
+
+def steps(spread: float, count: int) -> Iterator[np.ndarray]:
+    """Logits whose peaks recur, so that penalties meet them; in every third most tokens may not come."""
+    random = np.random.default_rng(7)
+    often = random.integers(0, VOCAB, 12)
+    for step in range(count):
+        logits = (random.standard_normal(VOCAB) * spread).astype(np.float32)
+        logits[often] += np.float32(3 * spread)
+        if step % 3 == 2:
+            logits[random.random(VOCAB) < 0.9] = -np.inf
+        yield logits
+
+
+@pytest.mark.parametrize("spread", [0.1, 2.0, 12.0])
+@pytest.mark.parametrize("penalties", PENALTIES, ids=str)
+@pytest.mark.parametrize("truncation", TRUNCATIONS, ids=str)
+def test_the_same_tokens_as_the_plain_chain(
+    model: Model, truncation: dict[str, Any], penalties: dict[str, Any], spread: float
+):
+    compare(model, Options(seed=11, **truncation, **penalties), spread)
+
+
+@pytest.mark.parametrize("penalties", PENALTIES, ids=str)
+@pytest.mark.parametrize("truncation", NUCLEI, ids=str)
+def test_the_same_tokens_of_a_nucleus(model: Model, truncation: dict[str, Any], penalties: dict[str, Any]):
+    compare(model, Options(seed=11, **truncation, **penalties), spread=12.0)
+
+
+def compare(model: Model, options: Options, spread: float) -> None:
+    ours, plain = Sampler(model, options, context=CONTEXT), PlainChain(options)
+    for logits in steps(spread, 12):
+        before = logits.copy()
+        token = ours.sample(logits)
+        assert token == plain.sample(logits)
+        assert np.array_equal(logits, before)
+        ours.accept(token)
+        plain.accept(token)
+    ours.close()
+    plain.close()
+
+
+def test_a_nucleus_is_as_wide_as_its_sum_in_double_precision(model: Model):
+    """The plain chain adds in single precision, so a wide nucleus ends some tokens early or late there."""
+    sampler = Sampler(model, Options(seed=3, top_k=0, top_p=0.999, temperature=4.0), context=CONTEXT)
+    for logits in steps(2.0, 200):
+        likely = np.argsort(-logits)
+        chances = np.exp(logits[likely].astype(np.float64) - logits.max())
+        reached = int(np.searchsorted(chances.cumsum(), 0.999 * chances.sum()))
+        assert sampler.sample(logits) in likely[: reached + 2]
+    sampler.close()
+
+
+def test_a_window_forgets_what_has_left_it(model: Model):
+    options = Options(temperature=0, presence_penalty=1.0, repeat_last_n=2)
+    sampler = Sampler(model, options, context=CONTEXT)
+    logits = np.zeros(VOCAB, np.float32)
+    logits[[5, 6, 7]] = 0.9, 0.8, 0.7
+    drawn: list[int] = []
+    for _ in range(6):
+        drawn.append(sampler.sample(logits))
+        sampler.accept(drawn[-1])
+    sampler.close()
+    assert drawn == [5, 6, 7, 5, 6, 7]
