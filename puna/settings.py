@@ -117,6 +117,8 @@ class Settings:
     """OLLAMA_API_KEY: what a client shows to the server."""
     watchdog: float = 30.0
     """PUNA_WATCHDOG: seconds that an engine may hang before it is ended; inf for ever."""
+    standby: bool = True
+    """PUNA_STANDBY: an engine process without a model waits for the next load."""
     drain: float = 20.0
     """PUNA_DRAIN: seconds that answers may go on after the server was told to stop."""
     tls_certificate: Path | None = None
@@ -184,6 +186,7 @@ class Settings:
             open=_truth(get("PUNA_OPEN")),
             api_key=get("OLLAMA_API_KEY"),
             watchdog=_seconds(get("PUNA_WATCHDOG"), cls.watchdog) or FOREVER,
+            standby=_truth(get("PUNA_STANDBY") or "1"),
             drain=_seconds(get("PUNA_DRAIN"), cls.drain),
             tls_certificate=_path(get("PUNA_TLS_CERT")),
             tls_key=_path(get("PUNA_TLS_KEY")),

@@ -1,6 +1,7 @@
 """A process for each loaded model: libllama, the batch loop, the prefix tree, sampling, grammar, vectors.
 
-`start` launches such a process; what it returns satisfies `puna.types.Engine`.
+`start` launches such a process; what it returns satisfies `puna.types.Engine`. A `Starter` does so with one
+that it has made ready.
 `check_grammar` refuses what no model could be held to. `quantize` stores weights in fewer bits, in a process
 of its own too. `kernels` says which native kernels are in use, `find_devices` which GPUs there are.
 Only `libllama` touches ctypes; heavy imports happen in the engine process alone.
@@ -11,5 +12,15 @@ from puna.engine.devices import find_devices
 from puna.engine.kernels import kernels
 from puna.engine.process import EngineProcess, start
 from puna.engine.quantize import quantization, quantize
+from puna.engine.standby import Starter
 
-__all__ = ["EngineProcess", "check_grammar", "find_devices", "kernels", "quantization", "quantize", "start"]
+__all__ = [
+    "EngineProcess",
+    "Starter",
+    "check_grammar",
+    "find_devices",
+    "kernels",
+    "quantization",
+    "quantize",
+    "start",
+]

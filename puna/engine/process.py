@@ -80,6 +80,11 @@ async def start(spec: LoadSpec, *, patience: float = math.inf) -> EngineProcess:
 
     An engine that has work to do and hangs for `patience` seconds is ended.
     """
+    return await load(await spawn(patience), spec)
+
+
+async def spawn(patience: float) -> EngineProcess:
+    """An engine process without a model. Raises OSError."""
     _, engine = await asyncio.get_running_loop().subprocess_exec(
         lambda: EngineProcess(patience),
         sys.executable,
@@ -90,6 +95,11 @@ async def start(spec: LoadSpec, *, patience: float = math.inf) -> EngineProcess:
         # A terminal's Ctrl-C is the server's to handle; it ends its engines itself.
         start_new_session=True,
     )
+    return engine
+
+
+async def load(engine: EngineProcess, spec: LoadSpec) -> EngineProcess:
+    """Wait until the process has loaded its model; it is ended where that fails. Raises LoadFailed."""
     try:
         engine.info = await engine.greet(spec)
     except BaseException:

@@ -25,6 +25,7 @@ from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
 from puna.engine.kept import disk_of
 from puna.engine.libllama import Context, Model, max_sequences
+from puna.engine.libllama.kernels import start_kernels
 from puna.engine.loop import BatchLoop
 from puna.engine.memory import spare_slots
 from puna.engine.messages import (
@@ -322,14 +323,27 @@ def _warm_up(model: Model, context: Context) -> float:
     return took
 
 
+def _call(name: str) -> None:
+    """Show a name, of 15 bytes at most, in lists of processes where that is as simple as on Linux."""
+    with suppress(OSError), open("/proc/self/comm", "w") as own:
+        own.write(name)
+
+
 def main() -> None:
-    """Run as `python -m puna.engine`: the first frame on standard input is the LoadSpec."""
+    """Run as `python -m puna.engine`: the first frame on standard input is the LoadSpec.
+
+    Until it comes, the process stands by.
+    """
+    _call("puna-standby")
+    start_kernels()
     output = Output(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)  # whatever else prints must not disturb the frames
     commands = sys.stdin.buffer
-    spec = msgspec.msgpack.decode(
-        commands.read(int.from_bytes(commands.read(HEADER), "little")), type=LoadSpec
-    )
+    header = commands.read(HEADER)
+    if not header:
+        return  # The server has gone, or has no use for this process.
+    spec = msgspec.msgpack.decode(commands.read(int.from_bytes(header, "little")), type=LoadSpec)
+    _call("puna-engine")
     try:
         runner = Runner(spec, output, embedding=spec.embedding)
     except PunaError as error:

@@ -46,6 +46,9 @@ log = logging.getLogger(__name__)
 
 _LONGEST = (2**63 - 1) / 1e9  # seconds in Go's longest duration: what "for ever" is shown as
 _QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded"
+_PAUSE = 2.0
+"""Seconds without a request after which the next load may be prepared, which takes time from nobody then."""
+
 _NOTICEABLE = 1.05
 """A model that takes this many times as long for a token is slower."""
 
@@ -86,7 +89,8 @@ class Scheduler:
     """Loads, leases and unloads models on one event loop.
 
     `start` loads a model and raises LoadFailed when it cannot; it must clean up when it is cancelled.
-    `find` looks for the devices that models may be placed on, without it none is.
+    `find` looks for the devices that models may be placed on, without it none is. When the server is idle,
+    `prepare` is awaited: it makes the next load quicker.
     """
 
     def __init__(
@@ -94,10 +98,14 @@ class Scheduler:
         settings: Settings,
         start: Callable[[LoadSpec], Awaitable[Engine]],
         find: Callable[[], Awaitable[Devices]] | None = None,
+        prepare: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         self._settings = settings
         self._watch = Watch(find, changed=self._advance)
         self._fleet = Fleet(settings, start, changed=self._advance, failed=self._failed)
+        self._prepare = prepare
+        self._pause: asyncio.TimerHandle | None = None
+        self._preparing: asyncio.Task[None] | None = None
         self._waiting: list[_Request] = []
         self._draining: set[Key] = set()
         """Runners whose newcomers wait until the leases on it have ended."""
@@ -199,6 +207,18 @@ class Scheduler:
         """Requests that are being served, or wait for it."""
         return len(self._waiting) + self._fleet.leases
 
+    def rest(self) -> None:
+        """Nobody is served: if that lasts for a while, the next load is prepared."""
+        if self._prepare is None or self._stopping:
+            return
+        if self._pause is not None:
+            self._pause.cancel()
+        self._pause = asyncio.get_running_loop().call_later(_PAUSE, self._rested, self._prepare)
+
+    def _rested(self, prepare: Callable[[], Awaitable[None]]) -> None:
+        if not (self.unfinished or self._stopping):
+            self._preparing = asyncio.ensure_future(prepare())
+
     async def drain(self) -> None:
         """Refuse who comes from now on, and wait until all who came before are served."""
         self._stopping = True
@@ -209,6 +229,8 @@ class Scheduler:
         """Refuse who waits, stop loads and end every engine, leased or not."""
         self._stopping = self._closed = True
         self._watch.close()
+        if self._preparing is not None:
+            await asyncio.wait({self._preparing})
         waiting, self._waiting = self._waiting, []
         for request in waiting:
             self._refuse(request, Stopping())
@@ -276,8 +298,10 @@ class Scheduler:
             if placing:
                 # Who comes later must not take the room that this one waits for.
                 placing = self._place(request)
-        if self._stopping and not self.unfinished:
-            self._drained.set()
+        if not self.unfinished:
+            self.rest()
+            if self._stopping:
+                self._drained.set()
 
     def _place(self, request: _Request) -> bool:
         """Begin a load for `request`, or refuse it; False means that it waits for the room being made."""

@@ -7,13 +7,12 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
-from functools import partial
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from puna.access import Keyring
-from puna.engine import find_devices, start
+from puna.engine import Starter, find_devices
 from puna.inference import Inference
 from puna.library import USUAL, Library, Reach
 from puna.scheduling import Scheduler
@@ -55,11 +54,12 @@ def application(settings: Settings) -> Starlette:
     keyring = Keyring(settings.keys)
     library = Library(settings.models, no_prune=settings.no_prune)
     measured = Metrics()
-    engines = partial(start, patience=settings.watchdog)
-    scheduler = Scheduler(settings, measured.loading(engines), find_devices)
+    starter = Starter(patience=settings.watchdog, standby=settings.standby)
+    scheduler = Scheduler(settings, measured.loading(starter.start), find_devices, starter.prepare)
     remote = Remote(private=settings.fetch_private)
     rooms = Rooms(
         library,
+        starter,
         scheduler,
         Inference(library, scheduler, measured, go_first=settings.go_template),
         Pulls(
@@ -77,6 +77,7 @@ def application(settings: Settings) -> Starlette:
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         # Neither is waited for: the server answers from the first moment.
+        scheduler.rest()
         chores = asyncio.gather(rooms.inference.warm(), asyncio.to_thread(_prune, library))
         async with written_down(keyring):
             yield

@@ -8,6 +8,7 @@ from functools import partial
 from starlette.requests import Request
 
 from puna.access import Keyring
+from puna.engine import Starter
 from puna.inference import Inference
 from puna.library import Library
 from puna.scheduling import Scheduler
@@ -21,6 +22,7 @@ class Rooms:
     """The rooms below the server, opened for one model store."""
 
     library: Library
+    starter: Starter
     scheduler: Scheduler
     inference: Inference
     pulls: Pulls
@@ -48,6 +50,7 @@ class Rooms:
         """End every engine and every pull: who waits for one gets an error. May be called twice."""
         self.pulls.close()
         await self.scheduler.close()
+        await self.starter.close()
 
 
 def rooms(request: Request) -> Rooms:

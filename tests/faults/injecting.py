@@ -15,10 +15,18 @@ from tests.running import Server
 
 
 def engines(server: Server, module: str = "puna.engine") -> list[psutil.Process]:
-    """The server's processes that run `module`, oldest first."""
+    """The server's processes that run `module`, oldest first, but for one that stands by."""
     found = psutil.Process(server.process.pid).children()
-    running = [child for child in found if module in _command(child)]
+    running = [child for child in found if module in _command(child) and not standby(child)]
     return sorted(running, key=lambda child: child.create_time())
+
+
+def standby(process: psutil.Process) -> bool:
+    """Whether it waits for a model."""
+    try:
+        return process.name() == "puna-standby"
+    except psutil.Error:
+        return False
 
 
 def _command(process: psutil.Process) -> list[str]:

@@ -21,6 +21,8 @@ class Buffers:
 
     def notice(self, line: str) -> None:
         """Take note of a line of libllama's log, if it is about a buffer."""
+        if " size = " not in line and "model size:" not in line:
+            return  # Nearly all are about something else, and a model says thousands.
         if found := _PROJECTOR.search(line):
             self.projector = round(float(found[1]) * (1 << 20))
         elif found := _BUFFER.search(line):
