@@ -15,6 +15,8 @@ SHELL := /bin/bash
 
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules
+# What finds faults of accessibility in the page.
+AXE := tests/web/node_modules
 # Coding agents that `puna launch` starts.
 AGENTS := tests/agents/node_modules
 AIDER := .cache/aider
@@ -48,7 +50,7 @@ check: .venv/tests
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright puna benchmarks & types=$$!; \
 		$(BIN)/pytest -q $(UNIT) $(addprefix --ignore=tests/chat/,$(NOT_UNIT)); wait $$types
 
-test: kernels lint $(CLIENTS)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(CHROMIUM)
+test: kernels lint $(CLIENTS)/.package-lock.json $(AXE)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(CHROMIUM)
 	$(BIN)/pytest
 
 # Besides: compiling libllama for Vulkan takes long, once a machine.
@@ -64,7 +66,7 @@ lint: .venv/clients tools
 	PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright
 
 clean:
-	rm -rf puna/kernels/libpuna_kernels.so .venv .cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS) $(AGENTS)
+	rm -rf puna/kernels/libpuna_kernels.so .venv .cache .pytest_cache .ruff_cache .hypothesis $(CLIENTS) $(AXE) $(AGENTS)
 	find puna tests benchmarks -name __pycache__ -prune -exec rm -rf {} +
 
 # A virtual environment with a Python that is new enough.
@@ -115,6 +117,10 @@ tools:
 
 $(CLIENTS)/.package-lock.json: tests/clients/package.json tests/clients/package-lock.json | tools
 	npm ci --prefix tests/clients --no-audit --no-fund
+	@touch $@
+
+$(AXE)/.package-lock.json: tests/web/package.json tests/web/package-lock.json | tools
+	npm ci --prefix tests/web --no-audit --no-fund
 	@touch $@
 
 # Without a lock file: it would name binaries for every system, and not every registry has them all.

@@ -176,20 +176,3 @@ def test_the_page_says_how_full_the_context_is(page: Page):
     last = json.loads(answer.value.text().splitlines()[-1])
     held = last["prompt_eval_count"] + last["eval_count"]
     expect(page.locator(".fill")).to_have_attribute("title", f"{held} / 4096")
-
-
-def test_tool_calls_are_shown_as_calls(page: Page, add_scripted: Callable[..., list[bytes]]):
-    add_scripted("talker", "An answer.")
-    call = {"function": {"name": "weather", "arguments": {"city": "<b>Paris</b>", "days": 3}}}
-    parts = [
-        {"message": {"role": "assistant", "content": "", "tool_calls": [call]}, "done": False},
-        {"message": {"role": "assistant", "content": ""}, "done": True, "done_reason": "stop"},
-    ]
-    page.route(
-        "**/api/chat", lambda route: route.fulfill(body="".join(json.dumps(part) + "\n" for part in parts))
-    )
-    page.get_by_label("Message").fill("Weather?")
-    page.get_by_label("Message").press("Enter")
-    expect(page.get_by_role("list", name="Tool calls")).to_have_text('weather(city: "<b>Paris</b>", days: 3)')
-    page.reload()
-    expect(page.get_by_role("list", name="Tool calls")).to_contain_text("weather")

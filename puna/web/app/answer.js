@@ -1,6 +1,8 @@
 /** Streams an answer into a chat's last message. */
 import { ask, stream } from "./api.js";
 import { sent } from "./give.js";
+import { misfit } from "./schema.js";
+import { requested } from "./settings.js";
 import { say } from "./words.js";
 
 /** The last message is the answer's: empty for a new one; what it holds already is continued.
@@ -10,11 +12,13 @@ export async function answer(chat, signal, changed) {
   const before = message.content;
   delete message.error;
   delete message.ended;
+  delete message.misfit;
   changed();
   const began = performance.now();
   const elapsed = () => (performance.now() - began) / 1000;
   try {
-    for await (const part of stream("/api/chat", request(chat), signal)) {
+    const body = request(chat);
+    for await (const part of stream("/api/chat", body, signal)) {
       const { thinking, content, tool_calls: calls } = part.message ?? {};
       if (thinking || content || calls) message.first ??= elapsed();
       if (thinking) message.thinking = (message.thinking ?? "") + thinking;
@@ -27,6 +31,7 @@ export async function answer(chat, signal, changed) {
       changed();
     }
     if (!message.ended) message.error = say("ended");
+    if (body.format && message.content) message.misfit = checked(message.content, body.format);
     message.window = await contextOf(chat.model);
   } catch (error) {
     if (error.name !== "AbortError") message.error = error instanceof TypeError ? say("gone") : error.message;
@@ -34,10 +39,20 @@ export async function answer(chat, signal, changed) {
   changed();
 }
 
-function request({ model, system, temperature, messages: held }) {
-  const messages = held.filter(({ content, given, calls }) => content || given || calls).map(sent);
-  if (system) messages.unshift({ role: "system", content: system });
-  return { model, messages, options: temperature === "" ? {} : { temperature: Number(temperature) } };
+function request({ model, settings, messages: held }) {
+  const messages = held.filter(({ role, content, given, calls }) => role === "tool" || content || given || calls).map(sent);
+  if (settings.system) messages.unshift({ role: "system", content: settings.system });
+  return { model, messages, ...requested(settings) };
+}
+
+/** Where an answer does not fit what was asked for. */
+function checked(text, format) {
+  try {
+    const value = JSON.parse(text);
+    return format === "json" ? "" : misfit(value, format);
+  } catch {
+    return say("notJson");
+  }
 }
 
 function measured(message, part) {

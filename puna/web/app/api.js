@@ -28,16 +28,20 @@ export async function* stream(path, body, signal) {
   }
 }
 
+/** The headers of a request that the server asks a key for. */
+export const signed = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
+
 /** An answer; where the server wants a key, the person is asked for it first. */
 async function request(path, options) {
   for (;;) {
     const sent = key();
-    const answer = await fetch(path, { ...options, headers: sent ? { Authorization: `Bearer ${sent}` } : {} });
+    const answer = await fetch(path, { ...options, headers: signed() });
     if (answer.status !== 401 || !(await signIn(sent))) return answer;
   }
 }
 
-function reason(text) {
+/** What is wrong, of an answer that says so. @param {string} text */
+export function reason(text) {
   try {
     return JSON.parse(text).error ?? text;
   } catch {

@@ -1,9 +1,11 @@
 /** The page: its rooms, and what they share. */
 import { answered, begin as beginAnswer, stop } from "./answers.js";
 import { ask } from "./api.js";
+import { Appearance, appear } from "./appearance.js";
 import { Chats } from "./chats.js";
 import { Compare } from "./compare.js";
-import { chats as kept, forget, fresh, keep } from "./keep.js";
+import { asJson, download } from "./files.js";
+import { chats as kept, forget, fresh, keep, onElsewhere } from "./keep.js";
 import { Models } from "./models.js";
 import { Palette } from "./palette.js";
 import { key, signOut } from "./signin.js";
@@ -50,25 +52,37 @@ function Page() {
       if (last) setChat(last);
     }, () => {});
   }, []);
+  useEffect(() => onElsewhere(async (id) => {
+    const all = await kept();
+    setChats(all);
+    // An answer that comes here is newer than what another tab has kept of its chat.
+    if (!answered(id)) setChat((open) => (open.id === id && all.find((one) => one.id === id)) || open);
+  }), []);
   useEffect(() => { if (chat.messages.length) { location.hash = chat.id; listed(); } }, [chat.messages.length, chat.id]);
 
   const save = (chosen) => keep(chosen).then(() => setUnkept(false), () => setUnkept(true));
-  const run = (chosen) => beginAnswer(chosen, save, changed).then(listed);
+  async function run(chosen) {
+    await beginAnswer(chosen, save, changed);
+    await listed();
+    // Its model may be gone.
+    if (chosen.messages.at(-1)?.error) refresh();
+  }
 
-  async function rename(chosen) {
+  /** Changes a chat, which may be the one that is open or being answered. */
+  async function alter(chosen, what) {
+    const one = Object.assign(current(chosen) ?? chosen, what);
+    await save(one);
+    await listed();
+  }
+  function rename(chosen) {
     const title = prompt(say("renameTo"), chosen.title);
-    if (!title) return;
-    const named = current(chosen) ?? chosen;
-    named.title = title;
-    await save(named);
-    await listed();
+    if (title) alter(chosen, { title });
   }
-  async function pin(chosen) {
-    const open = current(chosen) ?? chosen;
-    open.pinned = !open.pinned;
-    await save(open);
-    await listed();
+  function move(chosen) {
+    const folder = prompt(say("folderName"), chosen.folder ?? "");
+    if (folder !== null) alter(chosen, { folder: folder.trim() });
   }
+  const pin = (chosen) => alter(chosen, { pinned: !chosen.pinned });
   async function add(imported) {
     for (const one of imported) await save(one);
     await listed();
@@ -89,16 +103,19 @@ function Page() {
   return html`<div class="frame"><${Palette} choices=${choices} />
     <nav aria-label="Puna"><div class="tabs">${tab("talk")}${tab("models")}${tab("compare")}</div>
       <button class="new" onClick=${begin}>${say("newChat")}</button>
-      <${Chats} chats=${chats} current=${chat.id} open=${open} pin=${pin} rename=${rename} remove=${remove} add=${add} />
+      <${Chats} chats=${chats} current=${chat.id} open=${open} pin=${pin} move=${move} rename=${rename} remove=${remove} add=${add} />
+      <${Appearance} />
       <div class="files"><button class="quiet" onClick=${() => { speak(language() === "zh" ? "en" : "zh"); changed(); }}>${say("language")}</button>
         ${key() && html`<button class="quiet" onClick=${() => { signOut(); location.reload(); }}>${say("signOut")}</button>`}</div>
     </nav>
     <div class="room">${error && html`<p class="error" role="alert">${error}</p>`}
-      ${unkept && html`<p class="error" role="alert">${say("full")}</p>`}
+      ${unkept && html`<p class="error" role="alert">${say("full")}
+        <button class="quiet" onClick=${() => download(`${chat.title}.json`, asJson([chat]), "application/json")}>${say("exportThis")}</button></p>`}
       ${room === "talk"
         ? html`<${Talk} key=${chat.id} chat=${chat} models=${models} running=${Boolean(answered(chat.id))} run=${run} save=${save} changed=${changed} refresh=${refresh} />`
-        : room === "compare" ? html`<${Compare} models=${models} />` : html`<${Models} models=${models} refresh=${refresh} />`}</div>
+        : room === "compare" ? html`<${Compare} models=${models} />` : html`<${Models} models=${models} refresh=${refresh} changed=${changed} />`}</div>
   </div>`;
 }
 
+appear();
 render(html`<${Page} />`, document.getElementById("page"));

@@ -1,12 +1,20 @@
-/** Tool calls of an answer, as calls: the tool's name and its arguments. */
-import { html } from "./view.js";
+/** Tool calls of an answer, as calls: the tool's name and its arguments, and their results. */
+import { html, useState } from "./view.js";
 import { say } from "./words.js";
 
 /** @typedef {{function: {name: string, arguments: Record<string, unknown>}}} Call */
 
-/** @param {{calls: Call[]}} shown */
-export function Calls({ calls }) {
-  return html`<ul class="calls" aria-label=${say("calls")}>${calls.map(({ function: { name, arguments: given } }) => html`<li>
-    <code><strong>${name}</strong>(${Object.entries(given ?? {}).map(([key, value], at) => html`${at > 0 && ", "}<span class="argument">${key}</span>: ${JSON.stringify(value)}`)})</code>
-  </li>`)}</ul>`;
+/** The person may play the tools: what they write is sent as the results.
+ * @param {{calls: Call[], reply?: (results: import("./keep.js").Message[]) => void}} shown */
+export function Calls({ calls, reply }) {
+  const [results, setResults] = useState([]);
+  function send(event) {
+    event.preventDefault();
+    reply(calls.map(({ function: { name } }, at) => ({ role: "tool", tool: name, content: results[at] ?? "" })));
+  }
+  const write = (at) => (event) => setResults(Object.assign([...results], { [at]: event.target.value }));
+  return html`<form onSubmit=${send}><ul class="calls" aria-label=${say("calls")}>${calls.map(({ function: { name, arguments: given } }, at) => html`<li>
+      <code><strong>${name}</strong>(${Object.entries(given ?? {}).map(([key, value], one) => html`${one > 0 && ", "}<span class="argument">${key}</span>: ${JSON.stringify(value)}`)})</code>
+      ${reply && html`<textarea rows="1" class="code" aria-label=${`${say("result")} ${name}`} placeholder=${say("result") + " " + name} value=${results[at] ?? ""} onInput=${write(at)}></textarea>`}
+    </li>`)}</ul>${reply && html`<button>${say("sendResults")}</button>`}</form>`;
 }

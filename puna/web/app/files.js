@@ -8,7 +8,7 @@ export const asJson = (chats) => JSON.stringify({ puna: 1, chats }, null, 2);
 
 /** @param {Chat} chat */
 export const asMarkdown = ({ title, model, messages }) =>
-  [`# ${title}`, ...messages.map(({ role, content }) => `## ${role === "user" ? say("you") : model}\n\n${content}`)].join("\n\n") + "\n";
+  [`# ${title}`, ...messages.map(({ role, content }) => `## ${{ user: say("you"), assistant: model, tool: say("tool") }[role]}\n\n${content}`)].join("\n\n") + "\n";
 
 /** The chats in an exported file, under new ids. Throws what is wrong, in words. @returns {Chat[]} */
 export function fromJson(text) {
@@ -19,9 +19,9 @@ export function fromJson(text) {
     throw new Error(say("noChats"));
   }
   if (file?.puna !== 1 || !Array.isArray(file.chats) || !file.chats.every(isChat)) throw new Error(say("noChats"));
-  return file.chats.map(({ title, model, system, temperature, changed, pinned, messages }) => ({
-    id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, title, model, system, temperature, changed,
-    pinned: pinned === true, messages: messages.map(clean),
+  return file.chats.map(({ title, model, settings = {}, changed, pinned, folder, messages }) => ({
+    id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, title, model, settings, changed,
+    pinned: pinned === true, ...(folder && { folder }), messages: messages.map(clean),
   }));
 }
 
@@ -34,18 +34,23 @@ export function download(name, text, type) {
   setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
 }
 
-const isChat = (chat) =>
-  [chat?.title, chat?.model, chat?.system, chat?.temperature].every((text) => typeof text === "string") &&
-  Number.isFinite(chat.changed) && isWay(chat.messages);
-
 const isText = (value) => value === undefined || typeof value === "string";
 const isNumber = (value) => value === undefined || typeof value === "number";
 const isList = (value, isOne) => value === undefined || (Array.isArray(value) && value.every(isOne));
+const isTexts = (value) => typeof value === "object" && value !== null && Object.values(value).every(isText);
 const isWay = (way) => Array.isArray(way) && way.every(isMessage);
 
+const isSettings = (settings) =>
+  settings === undefined || (isTexts({ ...settings, options: undefined }) && isTexts(settings?.options ?? {}));
+
+const isChat = (chat) =>
+  [chat?.title, chat?.model].every((text) => typeof text === "string") && isText(chat.folder) &&
+  isSettings(chat.settings) &&
+  Number.isFinite(chat.changed) && isWay(chat.messages);
+
 const isMessage = (message) =>
-  ["user", "assistant"].includes(message?.role) && typeof message.content === "string" &&
-  [message.thinking, message.error, message.ended].every(isText) &&
+  ["user", "assistant", "tool"].includes(message?.role) && typeof message.content === "string" &&
+  [message.thinking, message.error, message.ended, message.misfit, message.tool].every(isText) &&
   [message.rate, message.first, message.thoughtFor, message.tokens, message.window].every(isNumber) &&
   isList(message.given, isGiven) && isList(message.calls, isCall) && isFork(message.fork);
 
@@ -61,7 +66,7 @@ const isFork = (fork) =>
   fork === undefined || (Array.isArray(fork?.ways) && Boolean(fork.ways[fork.at]) &&
     fork.ways.every((way, at) => isWay(way) && (at === fork.at) === (way.length === 0)));
 
-const FIELDS = ["role", "content", "thinking", "thoughtFor", "calls", "rate", "first", "tokens", "window", "error", "ended", "given"];
+const FIELDS = ["role", "content", "thinking", "thoughtFor", "calls", "rate", "first", "tokens", "window", "error", "ended", "given", "misfit", "tool"];
 
 /** Only what a message has: a file may hold anything besides. */
 function clean(message) {

@@ -35,11 +35,12 @@ export async function refusal(given, model, models) {
 }
 
 /** What is sent for a message: its texts stand before what was typed. @param {import("./keep.js").Message} message */
-export function sent({ role, content, thinking, calls, given = [] }) {
+export function sent({ role, content, thinking, calls, tool, given = [] }) {
   const texts = given.filter(({ kind }) => kind === "text").map(({ name, data }) => `${name}:\n\n${data}\n\n`);
   const images = given.filter(({ kind }) => kind !== "text").map(({ data }) => data);
   return {
     role, content: texts.join("") + content, ...(images.length && { images }), ...(thinking && { thinking }), ...(calls && { tool_calls: calls }),
+    ...(tool && { tool_name: tool }),
   };
 }
 

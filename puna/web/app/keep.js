@@ -1,16 +1,17 @@
 /** Chats, kept in this browser's IndexedDB. */
 
 /**
- * @typedef {{role: "user" | "assistant", content: string, given?: import("./give.js").Given[], fork?: Fork, thinking?: string,
+ * @typedef {{role: "user" | "assistant" | "tool", content: string, given?: import("./give.js").Given[], fork?: Fork, thinking?: string,
  *   thoughtFor?: number, calls?: import("./calls.js").Call[], error?: string, ended?: string, rate?: number, first?: number,
- *   tokens?: number, window?: number}} Message
+ *   tokens?: number, window?: number, misfit?: string, tool?: string}} Message
  *   Of an answer: seconds it thought, why it ended, tokens a second, seconds to its first token, tokens in the context
- *   after it and how many the context holds.
+ *   after it and how many the context holds, and where it does not fit its schema ("": it does).
  * @typedef {{at: number, ways: Message[][]}} Fork
- * @typedef {{id: string, title: string, model: string, system: string, temperature: string, changed: number,
- *   pinned?: boolean, messages: Message[]}} Chat
+ * @typedef {{id: string, title: string, model: string, settings: import("./settings.js").Settings, changed: number,
+ *   pinned?: boolean, folder?: string, messages: Message[]}} Chat
  */
 
+const tabs = new BroadcastChannel("chats");
 const opened = new Promise((resolve, reject) => {
   const asked = indexedDB.open("puna", 1);
   asked.onupgradeneeded = () => asked.result.createObjectStore("chats", { keyPath: "id" });
@@ -31,13 +32,15 @@ async function within(mode, act) {
 export const chats = async () =>
   (await within("readonly", (store) => store.getAll())).sort(
     (a, b) => Boolean(b.pinned) - Boolean(a.pinned) || b.changed - a.changed);
-/** @param {Chat} chat */
-export const keep = (chat) => within("readwrite", (store) => store.put(structuredClone(chat)));
+/** The other tabs hear of it. @param {Chat} chat */
+export const keep = (chat) => within("readwrite", (store) => store.put(structuredClone(chat))).then(() => tabs.postMessage(chat.id));
 /** @param {string} id */
-export const forget = (id) => within("readwrite", (store) => store.delete(id));
+export const forget = (id) => within("readwrite", (store) => store.delete(id)).then(() => tabs.postMessage(id));
+/** Calls `changed` with the id of each chat that another tab keeps or forgets. @param {(id: string) => void} changed */
+export const onElsewhere = (changed) => tabs.addEventListener("message", ({ data }) => changed(data));
 
 /** @returns {Chat} */
 export const fresh = (model) => ({
   id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`,
-  title: "", model, system: "", temperature: "", changed: Date.now(), messages: [],
+  title: "", model, settings: {}, changed: Date.now(), messages: [],
 });

@@ -57,11 +57,11 @@ function Mine({ message, editing, edit, resend, walk }) {
     </footer>`;
 }
 
-function Theirs({ message, running, again, goOn, walk }) {
+function Theirs({ message, running, again, goOn, reply, walk }) {
   return html`
     ${message.thinking && html`<${Thinking} text=${message.thinking} seconds=${message.thoughtFor} />`}
     <${Markdown} text=${message.content} />
-    ${message.calls && html`<${Calls} calls=${message.calls} />`}
+    ${message.calls && html`<${Calls} calls=${message.calls} reply=${reply} />`}
     ${running && html`<span class="waiting" aria-hidden="true"></span>`}
     ${message.error && html`<p class="error" role="alert">${message.error}</p>`}
     ${!running && html`<footer>
@@ -69,16 +69,23 @@ function Theirs({ message, running, again, goOn, walk }) {
       <${Copy} text=${message.content} />
       ${again && html`<button class="quiet" onClick=${again}>${say("again")}</button>`}
       ${goOn && message.content && message.ended !== "stop" && html`<button class="quiet" onClick=${goOn}>${say("goOn")}</button>`}
+      ${message.misfit != null && html`<small class=${message.misfit ? "misfit" : ""}>${message.misfit ? `${say("misfit")} ${message.misfit}` : `✓ ${say("fits")}`}</small>`}
       ${message.rate != null && html`<small>${message.rate.toFixed(1)} tok/s</small>`}
       ${message.first != null && html`<small>${say("first")} ${message.first.toFixed(2)} s</small>`}
     </footer>`}`;
 }
 
+function Result({ message }) {
+  return html`<details class="thinking"><summary>${say("tool")}: ${message.tool}</summary><pre>${message.content}</pre></details>`;
+}
+
+const KINDS = { user: [Mine, "mine", "you"], assistant: [Theirs, "theirs", "model"], tool: [Result, "result", "tool"] };
+
 /** What a person may do with it is left out where they may not.
  * @param {{message: import("./keep.js").Message, running?: boolean, editing?: boolean, edit?: (on: boolean) => void,
- *   resend?: (text: string) => void, again?: () => void, goOn?: () => void, walk?: (step: number) => void}} shown */
+ *   resend?: (text: string) => void, again?: () => void, goOn?: () => void, walk?: (step: number) => void,
+ *   reply?: (results: import("./keep.js").Message[]) => void}} shown */
 export function Message(shown) {
-  const mine = shown.message.role === "user";
-  return html`<article class=${mine ? "mine" : "theirs"} aria-label=${say(mine ? "you" : "model")}>
-    <${mine ? Mine : Theirs} ...${shown} /></article>`;
+  const [Kind, style, label] = KINDS[shown.message.role];
+  return html`<article class=${style} aria-label=${say(label)}><${Kind} ...${shown} /></article>`;
 }

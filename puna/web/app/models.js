@@ -1,20 +1,27 @@
-/** The models: what is there and what is loaded; load, unload, copy, delete. */
+/** The models: what is there and what is loaded; load, unload, copy, delete, look into. */
 import { ask } from "./api.js";
-import { Pull } from "./pull.js";
+import { Create } from "./create.js";
+import { Details } from "./details.js";
+import { Pulls } from "./pull.js";
+import { size, time } from "./quantities.js";
 import { html, useEffect, useState } from "./view.js";
 import { say } from "./words.js";
 
-export const size = (bytes) =>
-  bytes >= 1e9 ? `${(bytes / 1e9).toFixed(1)} GB` : bytes >= 1e6 ? `${(bytes / 1e6).toFixed(0)} MB` : `${Math.ceil(bytes / 1e3)} kB`;
+const SEEN_EVERY_MS = 2000;
 
-export function Models({ models, refresh }) {
-  const [loaded, setLoaded] = useState([]);
+export function Models({ models, refresh, changed }) {
+  const [loaded, setLoaded] = useState({});
   const [abilities, setAbilities] = useState({});
   const [error, setError] = useState("");
   const [busy, setBusy] = useState("");
-  const seen = async () => setLoaded((await ask("/api/ps")).models.map(({ name }) => name));
+  const seen = async () => setLoaded(Object.fromEntries((await ask("/api/ps")).models.map((one) => [one.name, one])));
 
-  useEffect(() => { seen().catch((failure) => setError(failure.message)); }, []);
+  useEffect(() => {
+    const look = () => seen().then(() => {}, (failure) => setError(failure instanceof TypeError ? say("gone") : failure.message));
+    look();
+    const looking = setInterval(look, SEEN_EVERY_MS);
+    return () => clearInterval(looking);
+  }, []);
   useEffect(() => {
     models.forEach(({ name }) => ask("/api/show", { model: name }).then(
       ({ capabilities }) => setAbilities((known) => ({ ...known, [name]: capabilities ?? [] })), () => {}));
@@ -41,18 +48,26 @@ export function Models({ models, refresh }) {
     confirm(`${say("sureModel")} ${name}`) && act(name, () => ask("/api/delete", { model: name }, "DELETE"));
 
   return html`<main class="models"><h1>${say("models")}</h1>
-    <${Pull} done=${refresh} />
+    <${Pulls} done=${refresh} changed=${changed} />
+    <${Create} done=${refresh} />
     ${error && html`<p class="error" role="alert">${error}</p>`}
     ${!models.length && html`<p>${say("none")}</p>`}
-    <ul>${models.map((model) => html`<li key=${model.name} aria-busy=${busy === model.name}>
-      <div><strong>${model.name}</strong>${loaded.includes(model.name) && html`<span class="loaded">${say("loaded")}</span>`}
-        <small>${[size(model.size), model.details?.family, model.details?.parameter_size, ...(abilities[model.name] ?? [])].filter(Boolean).join(" · ")}</small></div>
+    <ul>${models.map(({ name, size: bytes, details }) => html`<li key=${name} aria-busy=${busy === name}>
+      <div><strong>${name}</strong>${loaded[name] && html`<span class="loaded">${memory(loaded[name])}</span>`}
+        <small>${[size(bytes), details?.family, details?.parameter_size, ...(abilities[name] ?? [])].filter(Boolean).join(" · ")}</small></div>
       <div class="acts">
-        ${loaded.includes(model.name)
-          ? html`<button class="quiet" disabled=${busy} onClick=${() => load(model.name, false)}>${say("unload")}</button>`
-          : html`<button class="quiet" disabled=${busy} onClick=${() => load(model.name, true)}>${say("load")}</button>`}
-        <button class="quiet" disabled=${busy} onClick=${() => copy(model.name)}>${say("copy")}</button>
-        <button class="quiet" disabled=${busy} onClick=${() => remove(model.name)}>${say("remove")}</button>
-      </div></li>`)}</ul>
+        ${loaded[name]
+          ? html`<button class="quiet" disabled=${busy} onClick=${() => load(name, false)}>${say("unload")}</button>`
+          : html`<button class="quiet" disabled=${busy} onClick=${() => load(name, true)}>${say("load")}</button>`}
+        <button class="quiet" disabled=${busy} onClick=${() => copy(name)}>${say("copy")}</button>
+        <button class="quiet" disabled=${busy} onClick=${() => remove(name)}>${say("remove")}</button>
+      </div><${Details} name=${name} /></li>`)}</ul>
   </main>`;
+}
+
+/** What a loaded model holds, and for how long yet. One that stays is given centuries. */
+function memory({ size: all, size_vram: device, expires_at: until }) {
+  const seconds = (Date.parse(until) - Date.now()) / 1000;
+  const left = seconds > 365 * 86400 ? say("stays") : `${say("unloadsIn")} ${time(seconds)}`;
+  return [say("loaded"), size(all), device > 0 && `${size(device)} GPU`, left].filter(Boolean).join(" · ");
 }

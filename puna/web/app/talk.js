@@ -5,6 +5,7 @@ import { Fill } from "./fill.js";
 import { useFollow } from "./follow.js";
 import { read, refusal } from "./give.js";
 import { Given, Message } from "./message.js";
+import { Settings } from "./panel.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
@@ -16,12 +17,10 @@ export function Talk({ chat, models, running, run, save, changed, refresh }) {
   const [sending, setSending] = useState(false);
   const writing = useRef(null);
   const { place, growing, scrolled, toEnd } = useFollow();
-  function set(name) {
-    return (event) => {
-      chat[name] = event.target.value;
-      if (chat.messages.length) save(chat);
-      changed();
-    };
+  function set(what) {
+    Object.assign(chat, what);
+    if (chat.messages.length) save(chat);
+    changed();
   }
 
   useEffect(() => {
@@ -73,6 +72,10 @@ export function Talk({ chat, models, running, run, save, changed, refresh }) {
     edit(-1);
     ask();
   }
+  function reply(results) {
+    chat.messages.push(...results, blank());
+    ask();
+  }
   function again() {
     branch(chat, last, blank());
     ask();
@@ -98,20 +101,17 @@ export function Talk({ chat, models, running, run, save, changed, refresh }) {
   const ready = Boolean(typed.trim() || given.length);
   const acts = (at) => !running && {
     edit: (on) => edit(on ? at : -1), resend: (text) => resend(at, text), walk: (step) => turn(at, step),
-    ...(at === last && { again, goOn: ask }),
+    ...(at === last && { again, goOn: ask, reply }),
   };
 
   return html`<main class="talk" onDragOver=${(event) => event.preventDefault()}
       onDrop=${(event) => take(event, event.dataTransfer.files)}>
     <header>
-      <select aria-label=${say("model")} value=${chat.model} onChange=${set("model")}>
+      <select aria-label=${say("model")} value=${chat.model} onChange=${(event) => set({ model: event.target.value })}>
         ${choices(models, chat.model).map(([name, label]) => html`<option value=${name} selected=${name === chat.model}>${label}</option>`)}
       </select>
       <${Fill} message=${chat.messages.findLast(({ window }) => window)} />
-      <details class="settings"><summary>${say("settings")}</summary><div>
-        <label>${say("system")}<textarea rows="3" value=${chat.system} onInput=${set("system")}></textarea></label>
-        <label>${say("temperature")}<input type="number" min="0" max="2" step="0.1" value=${chat.temperature} onInput=${set("temperature")} /></label>
-      </div></details>
+      <${Settings} settings=${chat.settings} set=${(settings) => set({ settings })} />
     </header>
     <section class="messages" aria-label=${say("talk")} tabIndex="0" ref=${place} onScroll=${scrolled}><div ref=${growing}>
       ${last < 0 && html`<div class="greeting"><h1>${say("greet")}</h1><p>${models.length ? say("private") : say("none")}</p></div>`}

@@ -1,0 +1,124 @@
+"""What goes wrong around the page is said in its place, and the chat is not lost."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.running import Server, serving
+
+
+@pytest.fixture
+def opened(add_scripted: Callable[..., list[bytes]], page: Page) -> Page:
+    add_scripted("talker", "An answer.")
+    add_scripted("endless", [*"A line of it.\n\n"], endless=True, context_length=131072)
+    page.reload()
+    expect(page.get_by_label("Model").first.locator("option")).to_have_count(2)
+    choose(page, "talker:latest")
+    return page
+
+
+@pytest.fixture
+def port() -> str:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        found = taken.getsockname()[1]
+    return f"127.0.0.1:{found}"
+
+
+def choose(page: Page, model: str) -> None:
+    page.get_by_label("Model").first.select_option(model)
+
+
+def say(page: Page, text: str) -> None:
+    page.get_by_label("Message").fill(text)
+    page.get_by_label("Message").press("Enter")
+
+
+def answered_again(page: Page) -> None:
+    page.get_by_role("button", name="Regenerate").click()
+    expect(page.locator("article.theirs").last).to_contain_text("An answer.")
+
+
+def test_a_server_that_is_started_again_in_the_middle(
+    browser: Browser, store: Path, add_scripted: Callable[..., list[bytes]], port: str
+):
+    add_scripted("endless", [*"A line of it.\n\n"], endless=True, context_length=131072)
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    with serving(store, OLLAMA_HOST=port, OLLAMA_CONTEXT_LENGTH="65536") as server:
+        page.goto(f"{server.url}/ui")
+        say(page, "Begin?")
+        expect(page.locator("article.theirs")).to_contain_text("A line of it.")
+        server.process.kill()
+        server.process.wait()
+        expect(page.locator("article").get_by_role("alert")).to_contain_text("cannot be reached")
+    with serving(store, OLLAMA_HOST=port, OLLAMA_CONTEXT_LENGTH="65536"):
+        before = page.locator("article.theirs .markdown").inner_text()
+        page.get_by_role("button", name="Continue").click()
+        expect(page.locator("article").get_by_role("alert")).to_have_count(0)
+        page.wait_for_function(
+            "length => document.querySelector('article.theirs .markdown').innerText.length > length",
+            arg=len(before),
+        )
+        page.keyboard.press("Escape")
+        expect(page.get_by_role("button", name="Send")).to_be_visible()
+        context.close()
+
+
+def test_a_page_that_is_offline_keeps_the_chat_and_goes_on_later(opened: Page):
+    say(opened, "First?")
+    expect(opened.locator("article.theirs")).to_contain_text("An answer.")
+    opened.context.set_offline(True)
+    say(opened, "Second?")
+    expect(opened.locator("article").get_by_role("alert")).to_contain_text("cannot be reached")
+    opened.context.set_offline(False)
+    answered_again(opened)
+    opened.reload()
+    expect(opened.locator("article.mine .plain")).to_have_text(["First?", "Second?"])
+
+
+def test_a_model_removed_meanwhile_is_named_and_another_answers(opened: Page, server: Server):
+    say(opened, "First?")
+    expect(opened.get_by_role("button", name="Regenerate")).to_be_visible()
+    httpx.request("DELETE", f"{server.url}/api/delete", json={"model": "talker"})
+    say(opened, "Second?")
+    expect(opened.locator("article").get_by_role("alert")).to_contain_text("talker")
+    expect(opened.get_by_label("Model").first.locator("option", has_text="not installed")).to_have_count(1)
+    choose(opened, "endless:latest")
+    opened.get_by_role("button", name="Regenerate").click()
+    expect(opened.locator("article.theirs").last).to_contain_text("A line of it.", timeout=30_000)
+    opened.keyboard.press("Escape")
+
+
+def test_a_browser_without_room_says_so_and_the_chat_is_saved_as_a_file(opened: Page, server: Server):
+    session = opened.context.new_cdp_session(opened)
+    session.send("Storage.overrideQuotaForOrigin", {"origin": server.url, "quotaSize": 1})
+    say(opened, "First?")
+    expect(opened.get_by_role("alert")).to_contain_text("no room")
+    expect(opened.locator("article.theirs")).to_contain_text("An answer.")
+    with opened.expect_download() as download:
+        opened.get_by_role("button", name="Save this chat").click()
+    assert "An answer." in Path(download.value.path()).read_text()
+
+
+def test_two_tabs_show_the_same_chats_and_lose_none(opened: Page):
+    say(opened, "First?")
+    expect(opened.get_by_role("button", name="Regenerate")).to_be_visible()
+    other = opened.context.new_page()
+    other.goto(opened.url)
+    expect(other.locator("article.mine .plain")).to_have_text(["First?"])
+    say(opened, "Second?")
+    expect(other.locator("article.mine .plain")).to_have_text(["First?", "Second?"])
+    expect(other.locator("article.theirs").last).to_contain_text("An answer.")
+    expect(opened.get_by_role("button", name="Regenerate")).to_be_visible()
+    say(other, "Third?")
+    expect(opened.locator("article.mine .plain")).to_have_text(["First?", "Second?", "Third?"])
+    expect(other.get_by_role("button", name="Regenerate")).to_be_visible()
+    opened.reload()
+    expect(opened.locator("article.mine .plain")).to_have_text(["First?", "Second?", "Third?"])
