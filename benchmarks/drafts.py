@@ -16,9 +16,9 @@ from tests.running import serving
 
 FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "drafts"
 NUM_CTX = 2048
-ROUNDS = 5
+ROUNDS = 3
 
-_PART = 280
+_PART = 150
 _FILE = [f"line_{number} " for number in range((1 + ROUNDS) * _PART + 1)]
 """What is edited, a token a word; each round has a part of its own, because what was said before is known."""
 

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine import budget, logprobs, memory
+from puna.engine.answering import Answering, Outcome
 from puna.engine.batch import Batch, Share
-from puna.engine.grammar import Matcher
 from puna.engine.libllama import Context, Model
 from puna.engine.messages import Event, Finished, Started, Text, failed
 from puna.engine.pictures import Gallery, Picture
@@ -23,9 +23,6 @@ from puna.engine.sequence import Sequence
 from puna.types import Begun, Ended, NotNumbers, PromptTooLong, PunaError
 
 _NO_ROOM = 1
-
-Outcome = Ended | PunaError | None
-"""What a token means for its answer: the end, for a reason; a failure; or that it goes on."""
 
 
 class BatchLoop:
@@ -53,6 +50,7 @@ class BatchLoop:
         self._scheduler = Scheduler(context, self._cache, parallel=parallel)
         self._emit = emit
         self._gallery = gallery
+        self._answering = Answering(model, emit)
         self._idle = False
         """The last step found nothing to do."""
 
@@ -119,7 +117,7 @@ class BatchLoop:
         self._idle = False
         sequence.prompt_logits = repeat.prompt_logits
         assert sequence.prompt_logits is not None
-        self._conclude(sequence, self._say(sequence, sequence.prompt_logits))
+        self._conclude(sequence, self._answering.say(sequence, sequence.prompt_logits))
 
     # One step
 
@@ -176,11 +174,11 @@ class BatchLoop:
         """
         sequence.drafted += len(draft)
         for accepted, token in enumerate(draft):
-            ended = self._say(sequence, self._context.logits(row + accepted))
+            ended = self._answering.say(sequence, self._context.logits(row + accepted))
             if ended or sequence.tokens[-1] != token:
                 return accepted, ended
             sequence.accepted += 1
-        return len(draft), self._say(sequence, self._context.logits(row + len(draft)))
+        return len(draft), self._answering.say(sequence, self._context.logits(row + len(draft)))
 
     def _report(self, sequence: Sequence, first: int, last: int) -> None:
         """Rows `first` to `last` say how probable the next tokens of the prompt were."""
@@ -231,43 +229,6 @@ class BatchLoop:
         else:
             problem = f"libllama could not evaluate an image or a sound (status {status})"
             self._fail(sequence, PunaError(problem))
-
-    def _say(self, sequence: Sequence, logits: NDArray[np.float32]) -> Outcome:
-        """Draw the next token and tell its text; why the answer ends with it, if it does."""
-        if sequence.job.silent:
-            return "length"
-        if not sequence.answered:
-            sequence.answering_since = time.perf_counter_ns()
-        token = sequence.draw(logits)
-        sequence.take(token)
-        ends, wanted = self._model.ends(token), sequence.job.logprobs
-        plain = self._model.piece(token)
-        text = "" if ends else sequence.piece(token, plain)
-        if wanted is not None and (not ends or sequence.job.echo):
-            spelled = logprobs.report(logits, token, wanted, self._model.spell)
-            self._emit(Text(sequence.request, text, sequence.unsaid(), (spelled,)))
-        elif text:
-            self._emit(Text(sequence.request, text, sequence.unsaid()))
-        if ends or sequence.text.stopped:
-            return "stop"
-        if sequence.matcher is not None and sequence.matcher.finished:
-            return self._end_of_grammar(sequence, sequence.matcher)
-        if sequence.answered >= sequence.limit:
-            return "length"
-        return "repetition" if sequence.stuck(plain) else None
-
-    def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> Outcome:
-        """Nothing may follow: the answer is complete, or its grammar has become more than can be kept."""
-        trouble = matcher.trouble
-        if trouble is None:
-            if sequence.answered < sequence.limit:
-                # Only the end token may follow, so the model need not be asked.
-                sequence.take(self._model.eos)
-            return "stop"
-        if sequence.job.grammar and sequence.job.grammar.strict:
-            return trouble
-        sequence.matcher = None
-        return None
 
     def _conclude(self, sequence: Sequence, ended: Outcome) -> None:
         """End an answer, or see to it that there is room to go on."""

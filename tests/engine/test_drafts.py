@@ -199,9 +199,7 @@ PROMPTS = st.lists(st.integers(3, 300), min_size=1, max_size=60)
 @st.composite
 def jobs(draw: st.DrawFn) -> Job:
     options = {name: draw(values) for name, values in OPTIONS.items()}
-    if options["num_predict"] == -2:
-        options["shift"] = False
-    return job(draw(PROMPTS), **options)
+    return job(draw(PROMPTS)[: options["num_ctx"] - 1], **options)
 
 
 @FEW

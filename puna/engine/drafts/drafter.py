@@ -12,6 +12,9 @@ LONGEST = 31
 _WEIGHT = 1 / 16
 """Of a token among those that taught how often guesses are right."""
 
+_FORESEEN = (0.0, 0.0, 0.3, 0.5, 0.7, 0.85)
+"""How often guesses are right behind so many tokens that are alike, by their number's bits (3, 4 to 7, …)."""
+
 
 class _Rate:
     """How often guesses of one sort are right; they are foreseen until they were seen."""
@@ -38,7 +41,7 @@ class Drafter:
         self._alike = 0
         """Tokens before `place` that are those of the sequence."""
         self._forced: list[int] = []
-        self._by_likeness = [_Rate(0.5) for _ in range(MOST.bit_length() + 1)]
+        self._by_likeness = [_Rate(foreseen) for foreseen in _FORESEEN]
         self._by_force = _Rate(0.8)
 
     def take(self, token: int) -> None:

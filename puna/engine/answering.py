@@ -1,0 +1,68 @@
+"""From logits to an answer's next token, its text, and whether the answer ends with it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from puna.engine import logprobs
+from puna.engine.grammar import Matcher
+from puna.engine.libllama import Model
+from puna.engine.messages import Event, Text
+from puna.engine.sequence import Sequence
+from puna.types import Ended, PunaError
+
+Outcome = Ended | PunaError | None
+"""What a token means for its answer: the end, for a reason; a failure; or that it goes on."""
+
+
+class Answering:
+    """Draws tokens and tells of them through `emit`; it does not touch memory."""
+
+    def __init__(self, model: Model, emit: Callable[[Event], None]) -> None:
+        self._model = model
+        self._emit = emit
+
+    def say(self, sequence: Sequence, logits: NDArray[np.float32]) -> Outcome:
+        """Draw the next token and tell its text; why the answer ends with it, if it does."""
+        if sequence.job.silent:
+            return "length"
+        if not sequence.answered:
+            sequence.answering_since = time.perf_counter_ns()
+        token = sequence.draw(logits)
+        sequence.take(token)
+        ends, plain = self._model.ends(token), self._model.piece(token)
+        self._tell(sequence, token, logits, "" if ends else sequence.piece(token, plain), ends=ends)
+        if ends or sequence.text.stopped:
+            return "stop"
+        if sequence.matcher is not None and sequence.matcher.finished:
+            return self._end_of_grammar(sequence, sequence.matcher)
+        if sequence.answered >= sequence.limit:
+            return "length"
+        return "repetition" if sequence.stuck(plain) else None
+
+    def _tell(
+        self, sequence: Sequence, token: int, logits: NDArray[np.float32], text: str, *, ends: bool
+    ) -> None:
+        wanted = sequence.job.logprobs
+        if wanted is not None and (not ends or sequence.job.echo):
+            spelled = logprobs.report(logits, token, wanted, self._model.spell)
+            self._emit(Text(sequence.request, text, sequence.unsaid(), (spelled,)))
+        elif text:
+            self._emit(Text(sequence.request, text, sequence.unsaid()))
+
+    def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> Outcome:
+        """Nothing may follow: the answer is complete, or its grammar has become more than can be kept."""
+        trouble = matcher.trouble
+        if trouble is None:
+            if sequence.answered < sequence.limit:
+                # Only the end token may follow, so the model need not be asked.
+                sequence.take(self._model.eos)
+            return "stop"
+        if sequence.job.grammar and sequence.job.grammar.strict:
+            return trouble
+        sequence.matcher = None
+        return None
