@@ -18,6 +18,16 @@ from .schemas import Function, Schema, closed, resolved, standing_alone
 from .structured import Style, Values
 
 _COMBINED = re.compile(r'"(patternProperties|prefixItems|minProperties|maxProperties)":')
+_LIMITS = {
+    "allOf",
+    "const",
+    "enum",
+    "exclusiveMaximum",
+    "exclusiveMinimum",
+    "maximum",
+    "minimum",
+    "multipleOf",
+}
 _MISTAKEN = {
     "boolean": r"/\s*([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])\s*/",
     "integer": r"/\s*[0-9\"-](?s:.*)/",
@@ -108,12 +118,12 @@ class Texts:
         for key in ("anyOf", "oneOf"):
             options = schema.get(key)
             if isinstance(options, list) and options:
-                kinds = {kind for one in options for kind in self._kinds(one)}
+                kinds = self._apart(options)
                 return [way for one in options for way in self._ways(name, one, named, tail, beside | kinds)]
         kinds = self._kinds(schema)
         if not kinds:
             return self._text({}, beside, named, tail)
-        ways = self._text(schema, beside | kinds, named, tail) if "string" in kinds else []
+        ways = self._text(schema, beside | self._apart([schema]), named, tail) if "string" in kinds else []
         for kind in ("boolean", "null"):
             if kind in kinds:
                 values = [True, False] if kind == "boolean" else [None]
@@ -146,6 +156,17 @@ class Texts:
         return {
             kind for key in ("anyOf", "oneOf") for one in schema.get(key) or () for kind in self._kinds(one)
         }
+
+    def _apart(self, options: list[Any]) -> set[str]:
+        """The types that the options allow, of which a string must not look like another's value.
+
+        Where any string and any number will do it may look like a number: `10px` begins as one.
+        """
+        kinds = {kind for one in options for kind in self._kinds(one)}
+        said = [one for option in options if isinstance(one := resolved(option, self._root), dict)]
+        if any(one.keys() & _LIMITS or conditions(one) for one in said):
+            return kinds
+        return {"any number" if kind in ("integer", "number") else kind for kind in kinds}
 
     def _constants(self, schema: Schema, values: list[Any], named: str, tail: str) -> list[str]:
         """Only what is read back as what it is."""

@@ -114,6 +114,26 @@ def test_parameters_of_any_type(family: str):
 
 
 @each_family
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": ["string", "integer"]},
+        {"type": ["number", "string", "null"]},
+        {"anyOf": [{"type": "number"}, {"type": "string"}]},
+        {"oneOf": [{"$ref": "#/$defs/n"}, {"type": "string"}, {"type": "boolean"}]},
+    ],
+)
+def test_a_string_may_begin_as_a_number(family: str, schema: dict[str, Any]):
+    given = tool("f", {"v": schema, "w": {"type": "string"}}, "v", **{"$defs": {"n": {"type": "integer"}}})
+    for value in ("2025-01-01", "10px", "-v", "007", 10, -3, "ten"):
+        assert holds(family, given, {"v": value, "w": "x"})
+        assert holds(family, given, {"w": "x", "v": value})
+    bounded = tool("f", {"v": {"anyOf": [{"type": "string"}, {"type": "integer", "minimum": 3}]}}, "v")
+    assert holds(family, bounded, {"v": 3})
+    assert not holds(family, bounded, {"v": 2})
+
+
+@each_family
 def test_very_many_parameters(family: str):
     given = tool(
         "many", {f"p{n}": {"type": "string"} for n in range(20)}, *(f"p{n}" for n in range(0, 20, 4))
