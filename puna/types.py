@@ -13,6 +13,8 @@ class PunaError(Exception):
     """An error whose message is meant for the person who asked; `status` is its HTTP status."""
 
     status = 500
+    retry_after = 0
+    """Seconds after which the same request may go well; 0 where nobody knows."""
 
 
 class BadRequest(PunaError):
@@ -65,6 +67,10 @@ class Busy(PunaError):
     """The queue is full (OLLAMA_MAX_QUEUE)."""
 
     status = 503
+
+    def __init__(self, message: str, retry_after: int = 1) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
 
 
 class Stopping(PunaError):
@@ -342,6 +348,14 @@ class Sound(msgspec.Struct, frozen=True, tag=True):
     seconds: float
 
 
+class Turn(msgspec.Struct, frozen=True):
+    """Who asks, and how urgently: what decides who is served next."""
+
+    user: str = ""
+    priority: int = 0
+    """Lower is earlier (vLLM, `priority`). Above 0 it waits for everybody's at 0."""
+
+
 class Job(msgspec.Struct, kw_only=True):
     """One text generation. `prompt` is text (special tokens in it are recognised) or token ids."""
 
@@ -367,6 +381,7 @@ class Job(msgspec.Struct, kw_only=True):
     """Added to the logits of these tokens."""
     owner: str = ""
     """Prefixes are shared between jobs of one owner only: how long a prompt takes tells nobody else of it."""
+    turn: Turn = Turn()
     media: tuple[Image | Sound, ...] = ()
     """One for each PICTURE marker in a text prompt, in order."""
 

@@ -16,8 +16,9 @@ class Caller:
     Within `with who:` it is `caller()`, also in tasks and threads begun there; then its request has ended.
     """
 
-    def __init__(self, key: Key | None = None, account: Account | None = None) -> None:
+    def __init__(self, key: Key | None = None, account: Account | None = None, address: str = "") -> None:
         self.key = key
+        self._address = address
         self._account = account
 
     def __enter__(self) -> Caller:
@@ -38,6 +39,11 @@ class Caller:
     def id(self) -> str:
         """The key's id; empty without one."""
         return self.key.id if self.key else ""
+
+    @property
+    def user(self) -> str:
+        """Whose requests these are, when users are served in turn: a key's, or else an address's."""
+        return self.key.id if self.key else self._address
 
     @property
     def owner(self) -> str:

@@ -4,6 +4,7 @@
 that it has made ready.
 `check_grammar` refuses what no model could be held to. `quantize` stores weights in fewer bits, in a process
 of its own too. `kernels` says which native kernels are in use, `find_devices` which GPUs there are.
+`order` says whose turn it is.
 Only `libllama` touches ctypes; heavy imports happen in the engine process alone.
 """
 
@@ -13,6 +14,7 @@ from puna.engine.kernels import kernels
 from puna.engine.process import EngineProcess, start
 from puna.engine.quantize import quantization, quantize
 from puna.engine.standby import Starter
+from puna.engine.turns import order
 
 __all__ = [
     "EngineProcess",
@@ -20,6 +22,7 @@ __all__ = [
     "check_grammar",
     "find_devices",
     "kernels",
+    "order",
     "quantization",
     "quantize",
     "start",

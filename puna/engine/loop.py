@@ -101,10 +101,10 @@ class BatchLoop:
 
     def _begun(self, sequence: Sequence) -> None:
         """Tell, once, how much of the prompt is to be evaluated."""
-        if sequence.answered:
+        if sequence.answered or sequence.told:
             return
         sequence.cached_tokens = sequence.evaluated
-        if not (sequence.told or sequence.reporting):
+        if not sequence.reporting:
             self._tell(sequence)
 
     def _tell(self, sequence: Sequence) -> None:

@@ -1,6 +1,6 @@
 """Who runs, and what each step evaluates of whom.
 
-Prompts begin in the order they came in. A step takes one token of each answer, drafts where they pay, and a
+Prompts begin in turn (`turns`). A step takes one token of each answer, drafts where they pay, and a
 chunk of the prompts that wait. When the pool is full, retained prefixes go first, then the youngest request
 starts over later.
 """
@@ -8,10 +8,9 @@ starts over later.
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterator
 
-from puna.engine import budget
+from puna.engine import budget, turns
 from puna.engine.batch import Batch, Share
 from puna.engine.drafts import LONGEST, Costs, Said, worth
 from puna.engine.libllama import Context
@@ -29,7 +28,8 @@ class Scheduler:
         self._context = context
         self._cache = cache
         self._parallel = parallel
-        self._waiting: deque[Sequence] = deque()
+        self._waiting: list[Sequence] = []
+        """Who came first in front."""
         self._chunk = budget.Chunk(most=context.n_batch)
         self._costs = Costs()
         self._said = Said()
@@ -54,17 +54,18 @@ class Scheduler:
     # Admission
 
     def admit(self) -> Iterator[tuple[Sequence, Retained | None]]:
-        """Start waiting requests in order; one that waits for a prefix lets others pass, one that waits for
+        """Start waiting requests in turn; one that waits for a prefix lets others pass, one that waits for
         room does not. With each comes the earlier request that it repeats, whose logits are known."""
-        if self._full and self._cache.running:
+        if not self._waiting or (self._full and self._cache.running):
             return
-        held: deque[Sequence] = deque()
-        while self._waiting and len(self._cache.running) < self._parallel:
-            sequence = self._waiting.popleft()
+        for sequence in self._in_turn():
+            if len(self._cache.running) >= self._parallel and not self._yielded(sequence):
+                break
             known = not (sequence.answered or sequence.reporting)
             repeat = self._cache.repeat_of(sequence) if known else None
             if repeat is not None:
                 started = time.perf_counter_ns()
+                self._waiting.remove(sequence)
                 self._cache.begin(sequence, Prefix(repeat, len(sequence.tokens)))
                 sequence.prompt_ns = time.perf_counter_ns() - started
                 # If there was no room to bring it back, it is evaluated like any other.
@@ -73,15 +74,34 @@ class Scheduler:
             prefix = Prefix() if sequence.reporting else self._cache.find(sequence)
             if prefix.promised - prefix.length >= WORTH_SHARING:
                 self._cache.await_prefix(prefix)
-                held.append(sequence)
             elif self._crowded(sequence, prefix):
-                held.append(sequence)
                 break
             else:
+                self._waiting.remove(sequence)
                 self._cache.begin(sequence, prefix)
                 yield sequence, None
-        held.extend(self._waiting)
-        self._waiting = held
+
+    def _in_turn(self) -> list[Sequence]:
+        running = [sequence.job.turn for sequence in self._cache.running.values()]
+        order = turns.order([sequence.job.turn for sequence in self._waiting], running)
+        return [self._waiting[at] for at in order]
+
+    def _yielded(self, newcomer: Sequence) -> bool:
+        """Whether a prompt gives up its place, because a user with nothing running waits with a shorter one.
+
+        It goes on later where it was, and keeps its place then.
+        """
+        user, running = newcomer.job.turn.user, self._cache.running.values()
+        if newcomer.yielded or any(sequence.job.turn.user == user for sequence in running):
+            return False
+        shorter = [s for s in running if not (s.answered or s.yielded) and s.pending > len(newcomer.tokens)]
+        longest = max(shorter, key=lambda sequence: sequence.pending, default=None)
+        if longest is None:
+            return False
+        longest.yielded = True
+        self._cache.end(longest)
+        self._waiting.insert(0, longest)
+        return True
 
     def _crowded(self, sequence: Sequence, prefix: Prefix) -> bool:
         """Whether the running requests leave too little of the pool for this one's prompt."""
@@ -101,11 +121,8 @@ class Scheduler:
         chunk = min(room, self._chunk.size - len(decoding) % budget.TILE) if decoding else room
         reportable = budget.reportable(sum(s.reporting for s in prefilling))
         readable = [min(s.ready, reportable) if s.reporting else s.ready for s in prefilling]
-        prompts = [
-            Share(sequence, size)
-            for sequence, size in zip(prefilling, budget.share(readable, chunk), strict=True)
-            if size
-        ]
+        sizes = turns.shares(readable, [s.job.turn.user for s in prefilling], chunk)
+        prompts = [Share(sequence, size) for sequence, size in zip(prefilling, sizes, strict=True) if size]
         if drafting and self._cache.cuttable:
             answers = self._draft(decoding, sum(share.size for share in prompts))
         else:
@@ -155,6 +172,6 @@ class Scheduler:
             return youngest
         self._cache.end(youngest)
         self._cache.make_room()
-        self._waiting.appendleft(youngest)
+        self._waiting.insert(0, youngest)
         self._full = True
         return None

@@ -18,6 +18,7 @@ from puna.inference.requests import (
     Rendered,
     Summary,
     Think,
+    priority,
     schema,
 )
 from puna.inference.service import Inference
@@ -42,6 +43,7 @@ __all__ = [
     "Think",
     "capabilities",
     "check_sound",
+    "priority",
     "schema",
     "sound",
 ]

@@ -13,7 +13,7 @@ from puna.inference.form import form
 from puna.inference.prompts import Composed
 from puna.inference.requests import ChatRequest, GenerateRequest
 from puna.library import Model
-from puna.types import Grammar, Image, Job, Options, Sound
+from puna.types import Grammar, Image, Job, Options, Sound, Turn
 
 
 def settled(request: ChatRequest | GenerateRequest, model: Model) -> ChatRequest | GenerateRequest:
@@ -73,6 +73,7 @@ def job_for(
         silent=single is not None and single.silent,
         bias=request.bias,
         owner=caller().owner,
+        turn=Turn(caller().user, request.priority),
         media=media,
     )
     return job, Reading(None if exchange.format is PLAIN.format else exchange.parser())

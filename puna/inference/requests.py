@@ -11,6 +11,9 @@ from puna.types import BadRequest, Begun, Ended, MediaFile, Message, Texts, Toke
 
 Think = bool | Literal["low", "medium", "high", "max"] | None
 
+_PRIORITIES = {"interactive": 0, "batch": 1}
+_LEAST_URGENT = 1 << 31
+
 
 class _Request(msgspec.Struct, frozen=True, kw_only=True):
     model: str
@@ -19,6 +22,8 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
     """Laid over the model's own parameters."""
     keep_alive: float | None = None
     """Seconds the model stays loaded after the answer; None takes the server's setting."""
+    priority: int = 0
+    """Lower is served earlier; above 0 after everybody's at 0."""
 
 
 class _TextRequest(_Request, frozen=True, kw_only=True):
@@ -179,3 +184,18 @@ def schema(format: Any) -> dict[str, Any] | None:
     if isinstance(format, dict):
         return format
     raise BadRequest('invalid format: expected "json" or a JSON schema')
+
+
+def priority(given: int | str | None, tier: str | None = None) -> int:
+    """A request's priority: a number (vLLM), "interactive" (0), "batch" (1), or OpenAI's tier "flex" (1).
+
+    Raises BadRequest for another word.
+    """
+    if given is None:
+        return 1 if tier == "flex" else 0
+    if isinstance(given, str):
+        if given not in _PRIORITIES:
+            known = ", ".join(_PRIORITIES)
+            raise BadRequest(f"priority must be a whole number, or one of {known}", "priority")
+        return _PRIORITIES[given]
+    return max(-_LEAST_URGENT, min(given, _LEAST_URGENT))

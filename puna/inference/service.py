@@ -35,7 +35,7 @@ from puna.inference.requests import (
 from puna.inference.trace import Trace
 from puna.library import Library, Model
 from puna.scheduling import Lease, Scheduler
-from puna.types import Begun, Delta, Engine, Finish, Job, Options, PromptTooLong, Ranking
+from puna.types import Begun, Delta, Engine, Finish, Job, Options, PromptTooLong, Ranking, Turn
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = Options()
@@ -70,7 +70,9 @@ class Inference:
     async def load(self, request: ChatRequest | GenerateRequest) -> None:
         """Load the model that could answer `request`."""
         model = await self._open(request.model, partial(_check, request))
-        async with self._scheduler.lease(model, _options(model, request.options), request.keep_alive):
+        async with self._scheduler.lease(
+            model, _options(model, request.options), request.keep_alive, turn=_turn(request)
+        ):
             pass
 
     async def unload(self, name: str) -> None:
@@ -150,8 +152,8 @@ class Inference:
         options = _options(model, request.options)
         request = settled(request, model)
         checked = Checked()
-        check = partial(check_ahead, request, model, checked)
-        async with self._scheduler.lease(model, options, request.keep_alive, check=check) as lease:
+        check, turn = partial(check_ahead, request, model, checked), _turn(request)
+        async with self._scheduler.lease(model, options, request.keep_alive, turn=turn, check=check) as lease:
             made = await composed(request, model, lease.engine, options)
             yield _Asked(request, model, options, lease, made, checked)
 
@@ -160,7 +162,7 @@ class Inference:
         """How well each document answers the query, in the documents' order."""
         model = await self._open(request.model, partial(check_rank, request))
         options = _options(model, request.options)
-        async with self._scheduler.lease(model, options, request.keep_alive) as lease:
+        async with self._scheduler.lease(model, options, request.keep_alive, turn=_turn(request)) as lease:
             ranking = await ranked(request, model, lease.engine)
             caller().spend(ranking.tokens)
             self._observer.embedded(model.name.display(), ranking.tokens)
@@ -195,7 +197,9 @@ class Inference:
     @asynccontextmanager
     async def _leased(self, name: str, keep_alive: float | None) -> AsyncGenerator[Engine, None]:
         model = await self._open(name)
-        async with self._scheduler.lease(model, _options(model, {}), keep_alive) as lease:
+        async with self._scheduler.lease(
+            model, _options(model, {}), keep_alive, turn=Turn(caller().user)
+        ) as lease:
             yield lease.engine
 
     @again
@@ -206,7 +210,7 @@ class Inference:
         options = _options(model, request.options)
         if request.texts and request.options.get("num_ctx") == 0:
             raise PromptTooLong("input after truncation exceeds maximum context length")
-        async with self._scheduler.lease(model, options, request.keep_alive) as lease:
+        async with self._scheduler.lease(model, options, request.keep_alive, turn=_turn(request)) as lease:
             if not request.texts:
                 return Embedded(vectors=[])
             result = await lease.engine.embed(request.texts, truncate=request.truncate, limit=options.num_ctx)
@@ -290,6 +294,10 @@ def _check(request: ChatRequest | GenerateRequest, model: Model) -> None:
         check_chat(request, model)
     else:
         check_generate(request, model)
+
+
+def _turn(request: ChatRequest | GenerateRequest | EmbedRequest | RankRequest) -> Turn:
+    return Turn(caller().user, request.priority)
 
 
 def _options(model: Model, given: dict[str, Any]) -> Options:

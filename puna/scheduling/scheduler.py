@@ -1,4 +1,4 @@
-"""Who gets which model when: a queue served in order of arrival.
+"""Who gets which model when: a queue whose users are served in turn.
 
 Every event (a request, a lease given back, a load or close that ended) ends in `_advance`, which walks the
 queue once and does all that can be done. Nothing waits on a condition or polls, and which runners drain is
@@ -17,11 +17,13 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
+from puna.engine import order
 from puna.scheduling.choice import Choice, choose, told
 from puna.scheduling.choice import check as check_options
 from puna.scheduling.fleet import Fleet
 from puna.scheduling.machine import Room, Watch
 from puna.scheduling.memory import human_size
+from puna.scheduling.pace import Pace
 from puna.scheduling.placement import Machine
 from puna.scheduling.plan import Facts, Key, ProjectorFile, check_kv_cache_type, key, serves, widened
 from puna.scheduling.runner import Runner, State
@@ -37,6 +39,7 @@ from puna.types import (
     Options,
     PunaError,
     Stopping,
+    Turn,
 )
 
 if TYPE_CHECKING:
@@ -79,6 +82,7 @@ class _Request:
     facts: Facts
     options: Options
     keep_alive: float
+    turn: Turn
     granted: asyncio.Future[Runner]
     """Resolves to a runner whose `leases` already counts this one."""
     wider: Options | None = None
@@ -107,6 +111,9 @@ class Scheduler:
         self._pause: asyncio.TimerHandle | None = None
         self._preparing: asyncio.Task[None] | None = None
         self._waiting: list[_Request] = []
+        self._served: list[Turn] = []
+        """Of each lease."""
+        self._pace = Pace()
         self._draining: set[Key] = set()
         """Runners whose newcomers wait until the leases on it have ended."""
         self._stopping = False
@@ -121,12 +128,14 @@ class Scheduler:
         options: Options,
         keep_alive: float | None,
         *,
+        turn: Turn = Turn(),  # noqa: B008
         check: Callable[[], Awaitable[None]] | None = None,
     ) -> AsyncIterator[Lease]:
         """Hold `model` in memory, loading it first if need be.
 
-        `keep_alive` is seconds to stay loaded after the last lease: inf for ever, None the setting's. If it
-        cannot be lent at once, `check` is awaited first: what that raises is raised before anything unloads.
+        `turn` says who asks, because users wait in turn. `keep_alive` is seconds to stay loaded after the
+        last lease: inf for ever, None the setting's. If it cannot be lent at once, `check` is awaited first:
+        what that raises is raised before anything unloads.
         Raises Busy when the queue is full, Stopping, LoadFailed, PunaError when the model cannot fit, and
         BadRequest for a KV cache type that it cannot have.
         Who holds a lease must not ask for another: the second might wait for the first to end.
@@ -140,6 +149,7 @@ class Scheduler:
             facts=_facts(model),
             options=options,
             keep_alive=self._settings.keep_alive if keep_alive is None else keep_alive,
+            turn=turn,
             granted=asyncio.get_running_loop().create_future(),
         )
         if devices := self._watch.seen.devices:
@@ -156,7 +166,7 @@ class Scheduler:
                 raise Stopping from None
             raise
         finally:
-            self._release(runner)
+            self._release(runner, request)
 
     async def unload(self, model: Model) -> None:
         """Unload `model` now or, without waiting for it here, as soon as the leases on it have ended."""
@@ -244,11 +254,11 @@ class Scheduler:
             # The queue's first counts as being served, not as waiting, as in Ollama.
             pending = max(0, len(self._waiting) - 1) + self._fleet.excess
             if runner.leases >= runner.spec.parallel and pending >= self._settings.max_queue:
-                raise Busy(_QUEUE_FULL)
-            self._fleet.lend(runner, request.keep_alive)
+                raise Busy(_QUEUE_FULL, self._pace.seconds(asyncio.get_running_loop().time()))
+            self._lend(runner, request)
             return runner
         if self._waiting and len(self._waiting) + self._fleet.excess > self._settings.max_queue:
-            raise Busy(_QUEUE_FULL)
+            raise Busy(_QUEUE_FULL, self._pace.seconds(asyncio.get_running_loop().time()))
         self._waiting.append(request)
         self._advance()
         try:
@@ -258,7 +268,7 @@ class Scheduler:
                 self._waiting.remove(request)
                 self._advance()
             elif not request.granted.cancelled() and request.granted.exception() is None:
-                self._release(request.granted.result())
+                self._release(request.granted.result(), request)
             raise
 
     def _ready(self, request: _Request) -> Runner | None:
@@ -268,16 +278,22 @@ class Scheduler:
             return None
         return runner if self._serves(runner, request) else None
 
-    def _release(self, runner: Runner) -> None:
+    def _lend(self, runner: Runner, request: _Request) -> None:
+        self._served.append(request.turn)
+        self._fleet.lend(runner, request.keep_alive)
+
+    def _release(self, runner: Runner, request: _Request) -> None:
+        self._served.remove(request.turn)
+        self._pace.ended(asyncio.get_running_loop().time())
         self._fleet.take_back(runner)
         self._advance()
 
     def _advance(self) -> None:
-        """Walk the queue in order of arrival: lend, load, make room. Only this decides."""
+        """Walk the queue in turn: lend, load, make room. Only this decides."""
         self._fleet.drop_dead()
         self._draining = set()
         placing = True
-        for request in list(self._waiting):
+        for request in [self._waiting[at] for at in order([r.turn for r in self._waiting], self._served)]:
             if request.granted.done():  # cancelled, and about to leave the queue
                 continue
             key = request.facts.key
@@ -287,7 +303,7 @@ class Scheduler:
                     continue
                 if self._serves(runner, request):
                     self._waiting.remove(request)
-                    self._fleet.lend(runner, request.keep_alive)
+                    self._lend(runner, request)
                     request.granted.set_result(runner)
                     continue
                 request.wider = widened(request.options, request.facts, self._settings, runner.spec)

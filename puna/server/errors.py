@@ -32,10 +32,16 @@ def line(error: Exception) -> bytes:
     return msgspec.json.encode({"error": sentence(error)})
 
 
+def headers(error: Exception) -> dict[str, str]:
+    """Headers of the answer that tells of `error`."""
+    seconds = error.retry_after if isinstance(error, PunaError) else 0
+    return {"retry-after": str(seconds)} if seconds else {}
+
+
 async def refused(request: Request, error: Exception) -> Response:
     """The answer to a request that ended in `error` before its first byte."""
     status = error.status if isinstance(error, PunaError) else 500
-    return Response(line(error), status, media_type=JSON)
+    return Response(line(error), status, headers(error), JSON)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from puna.access import AccessDenied, Caller, Forbidden, Keyring, TooMany
+from puna.access import AccessDenied, Caller, Forbidden, Keyring
 from puna.server.refusals import refuse
 from puna.server.scopes import manages, needed
 from puna.types import PunaError
@@ -56,14 +56,15 @@ class Keyed:
         """Who asks. Raises AccessDenied."""
         path = scope["path"]
         wanted = needed(path)
+        nobody = Caller(address=scope["client"][0] if scope.get("client") else "")
         if wanted is None:
-            return Caller()
+            return nobody
         if not self._keyring.asks:
             if wanted == "admin":
                 raise Forbidden(FIRST)
             if self._exposed and manages(path):
                 raise Forbidden(CLOSED)
-            return Caller()
+            return nobody
         key = self._keyring.find(_secret(scope["headers"]))
         scope["caller"] = key.name
         if not key.has(wanted):
@@ -95,8 +96,6 @@ def _telling(send: Send, error: AccessDenied) -> Send:
     extra: list[tuple[bytes, bytes]] = []
     if error.status == 401:
         extra.append((b"www-authenticate", b"Bearer"))
-    if isinstance(error, TooMany):
-        extra.append((b"retry-after", b"%d" % error.retry_after))
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

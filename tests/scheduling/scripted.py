@@ -24,6 +24,7 @@ from puna.types import (
     Options,
     Ranking,
     Texts,
+    Turn,
 )
 
 Models = dict[str, Model]
@@ -225,9 +226,13 @@ def room_for(models: int, model: Model) -> Settings:
 
 
 def ask(
-    scheduler: Scheduler, model: Model, options: Options = PLAIN, keep_alive: float | None = None
+    scheduler: Scheduler,
+    model: Model,
+    options: Options = PLAIN,
+    keep_alive: float | None = None,
+    turn: Turn = Turn(),  # noqa: B008
 ) -> Client:
-    return Client(scheduler.lease(model, options, keep_alive))
+    return Client(scheduler.lease(model, options, keep_alive, turn=turn))
 
 
 async def use(scheduler: Scheduler, model: Model, options: Options = PLAIN, keep_alive: float | None = None):

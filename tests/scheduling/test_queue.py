@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import asyncio
+
 from puna.scheduling import Scheduler
 from puna.settings import Settings
-from puna.types import Busy
+from puna.types import Busy, Turn
 from tests.scheduling.scripted import (
     Launcher,
     Models,
@@ -69,3 +71,43 @@ async def test_a_cancelled_waiter_leaves_the_queue(models: Models):
         assert client.waits
         await client.vanish()
     assert len(launcher.launches) == 1
+
+
+@virtual_time
+async def test_users_wait_in_turn(models: Models):
+    scheduler = Scheduler(Settings(max_loaded_models=2), Launcher())
+    held = ask(scheduler, models["a"], turn=Turn("ann"))
+    other = ask(scheduler, models["b"], turn=Turn("zoe"))
+    await settle()
+    # All three wait for a model's end. Ann came first, and has a request running.
+    batch = ask(scheduler, models["c"], turn=Turn("eve", 1), keep_alive=0)
+    again = ask(scheduler, models["c"], keep_alive=0, turn=Turn("ann"))
+    first = ask(scheduler, models["embedder"], keep_alive=0, turn=Turn("bob"))
+    await settle()
+    assert batch.waits
+    assert again.waits
+    await other.leave()
+    assert first.holds
+    assert again.waits
+    await first.leave()
+    assert again.holds
+    assert held.holds
+    await again.leave()
+
+
+@virtual_time
+async def test_who_is_refused_hears_when_the_queue_will_have_a_place(models: Models):
+    scheduler = Scheduler(Settings(max_queue=0, num_parallel=1), Launcher())
+    await use(scheduler, models["a"])
+    for _ in range(4):
+        client = ask(scheduler, models["a"])
+        await settle()
+        await asyncio.sleep(7)
+        await client.leave()
+    client = ask(scheduler, models["a"])
+    await settle()
+    refused = ask(scheduler, models["a"])
+    await settle()
+    error = refused.task.exception()
+    assert isinstance(error, Busy)
+    assert 5 <= error.retry_after <= 7

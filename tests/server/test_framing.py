@@ -67,7 +67,7 @@ async def test_one_object_with_its_length():
 @pytest.mark.parametrize("path", ["/stream", "/whole"])
 @pytest.mark.parametrize(
     ("error", "status", "text"),
-    [(Busy("server busy"), 503, "server busy"), (KeyError("secret"), 500, "internal error")],
+    [(Busy("server busy", 7), 503, "server busy"), (KeyError("secret"), 500, "internal error")],
 )
 async def test_what_fails_before_the_first_object_has_its_status(
     path: str, error: Exception, status: int, text: str
@@ -78,6 +78,7 @@ async def test_what_fails_before_the_first_object_has_its_status(
 
     answer = await get(failing, path)
     assert answer.status_code == status
+    assert answer.headers.get("retry-after") == ("7" if status == 503 else None)
     assert text in answer.json()["error"]
     assert "secret" not in answer.text
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from puna.server.anthropic.ids import new_id
-from puna.server.errors import JSON, abandoned, sentence
+from puna.server.errors import JSON, abandoned, headers, sentence
 from puna.types import BadRequest, PromptTooLong, PunaError
 
 _KINDS = {
@@ -66,7 +66,7 @@ async def refused(request: Request, error: Exception) -> Response:
     """The answer to a request that ended in `error` before its first byte."""
     status = _status(error)
     body = line(error, request.scope["request_id"])
-    return Response(body, _STATUSES.get(status, status), media_type=JSON)
+    return Response(body, _STATUSES.get(status, status), headers(error), JSON)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:

@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 import msgspec
 
-from puna.inference import Think, schema
+from puna.inference import Think, priority, schema
 from puna.server.fields import Fields
 from puna.settings import FOREVER, parse_duration
 from puna.types import BadRequest
@@ -76,6 +76,7 @@ class CommonFields(TypedDict):
     schema: dict[str, Any] | None
     options: dict[str, Any]
     keep_alive: float | None
+    priority: int
     truncate: bool
     shift: bool
     logprobs: int | None
@@ -84,6 +85,7 @@ class CommonFields(TypedDict):
 class TextBody(_RunBody, kw_only=True):
     """Of a chat or a completion."""
 
+    priority: int | str | None = None
     stream: bool | None = None
     format: Any = None
     think: bool | str | None = None
@@ -110,6 +112,7 @@ class TextBody(_RunBody, kw_only=True):
             "schema": schema(self.format),
             "options": self.options or {},
             "keep_alive": seconds(self.keep_alive),
+            "priority": priority(self.priority),
             "truncate": self.truncate is not False,
             "shift": self.shift is not False,
             "logprobs": self.reported,

@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 from starlette.requests import Request
 
-from puna.inference import Answer, Call, ChatRequest, Piece, Rendered, Summary
+from puna.inference import Answer, Call, ChatRequest, Piece, Rendered, Summary, priority
 from puna.server.framing import EVENTS, ObjectStream, Whole
 from puna.server.openai.answers import NOTHING, Told, gathered, said
 from puna.server.openai.body import asked
@@ -63,6 +63,7 @@ async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
         # What else asks for it speaks to the template, and one that cannot passes over that.
         think_if_able=not (body.reasoning or body.reasoning_effort),
         logprobs=body.likeliest(),
+        priority=priority(body.priority, body.service_tier),
         bias=body.bias(),
         messages=await conversation(body.messages, remote),
     )

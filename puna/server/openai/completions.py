@@ -9,7 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 from starlette.requests import Request
 
-from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, Summary
+from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, Summary, priority
 from puna.server.content import unmarked
 from puna.server.framing import EVENTS, ObjectStream, Whole
 from puna.server.openai.answers import NOTHING, Told, gathered, said
@@ -52,6 +52,7 @@ async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateR
         suffix=body.suffix or "",
         logprobs=body.likeliest(),
         bias=body.bias(),
+        priority=priority(body.priority, body.service_tier),
         # What is reported is what the model has read: without a template around it, and whole.
         raw=body.reports_prompt,
         echo=body.reports_prompt,

@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from puna.access import AccessDenied, ModelForbidden, TooMany
-from puna.server.errors import JSON, abandoned, sentence
+from puna.server.errors import JSON, abandoned, headers, sentence
 from puna.types import BadRequest, NotFound, PunaError
 
 Names = Callable[[str], str]
@@ -34,7 +34,8 @@ def line(error: Exception, names: Names = str) -> bytes:
 
 async def refused(request: Request, error: Exception) -> Response:
     """The answer to a request that ended in `error` before its first byte."""
-    return Response(line(error, request.scope.get("names", str)), _status(error), media_type=JSON)
+    body = line(error, request.scope.get("names", str))
+    return Response(body, _status(error), headers(error), JSON)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:

@@ -44,6 +44,10 @@ _EFFORTS: dict[str, Think] = {
 class _TextBody(Body, kw_only=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
+    priority: int | str | None = None
+    """As vLLM has it: lower is served earlier."""
+    service_tier: str | None = None
+    """"flex" is served after everybody else."""
     n: int | None = None
     seed: Seed | None = None
     stop: str | list[str] | None = None

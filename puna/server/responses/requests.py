@@ -78,6 +78,8 @@ class ResponsesBody(PromptBody, kw_only=True):
     stream: bool | None = None
     store: bool | None = None
     max_output_tokens: Limit | None = None
+    service_tier: str | None = None
+    """"flex" is served after everybody else."""
     temperature: float | None = None
     top_p: float | None = None
     top_logprobs: int | None = None
@@ -94,7 +96,7 @@ REFUSED = ("background", "conversation", "moderation", "prompt")
 IGNORED = (
     "access_programs", "background_options", "context_management", "image", "max_tool_calls",
     "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier",
-    "service_tier", "stream_options", "user",
+    "stream_options", "user",
 )  # fmt: skip
 """Fields that say nothing to a model on one's own machine."""
 

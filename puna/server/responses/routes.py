@@ -7,12 +7,13 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from puna.access import caller
-from puna.inference import Answer, Begun, Piece, Summary
+from puna.inference import Answer, Begun, Piece, Summary, priority
 from puna.server.body import decoded
 from puna.server.errors import JSON, sentence
 from puna.server.framing import COMMENT, EVENTS, Framing, ObjectStream, Whole
@@ -41,7 +42,8 @@ _FRAMING = Framing(EVENTS.content_type, b"", b"")
 async def create(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, ResponsesBody)
     offer, conversation = await _read(request, body)
-    wanted = asked(body, conversation, offer.tools)
+    urgency = priority(None, body.service_tier)
+    wanted = replace(asked(body, conversation, offer.tools), priority=urgency)
     events = Events(begun(body), encrypted=SEALED in (body.include or ()), places=offer.places)
     store = _store(request)
 

@@ -99,7 +99,7 @@ def test_clients_know_that_they_have_to_hold_a_conversation_themselves(claude: h
 @pytest.mark.parametrize(
     ("error", "status", "kind"),
     [
-        (Busy("server busy"), 529, "overloaded_error"),
+        (Busy("server busy", 7), 529, "overloaded_error"),
         (LoadFailed("no"), 500, "api_error"),
         (EngineGone("gone"), 500, "api_error"),
         (PunaError("no"), 500, "api_error"),
@@ -110,3 +110,4 @@ async def test_statuses(error: Exception, status: int, kind: str):
     answer = await refused(Request(scope), error)
     told = {"type": "error", "error": {"type": kind, "message": str(error)}, "request_id": "req_1"}
     assert (answer.status_code, msgspec.json.decode(answer.body)) == (status, told)
+    assert answer.headers.get("retry-after") == ("7" if status == 529 else None)

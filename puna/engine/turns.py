@@ -1,0 +1,38 @@
+"""Whose turn it is. Users are served one after another, each one's requests in the order they came."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from puna.engine import budget
+from puna.types import Turn
+
+
+def order(waiting: Sequence[Turn], running: Iterable[Turn]) -> list[int]:
+    """The places in `waiting`, who came first in front, in the order in which they are to be served.
+
+    A request is behind as many of its user's as run or are served before it. So whoever has fewest running
+    is next. A priority above 0 is behind all that have a lower one, whoever asks; below 0 it is in front of
+    its user's own only.
+    """
+    places = Counter(turn.user for turn in running)
+    keys: dict[int, tuple[int, int, int]] = {}
+    for at in sorted(range(len(waiting)), key=lambda at: (waiting[at].priority, at)):
+        turn = waiting[at]
+        keys[at] = max(turn.priority, 0), places[turn.user], at
+        places[turn.user] += 1
+    return sorted(keys, key=keys.__getitem__)
+
+
+def shares(wanted: Sequence[int], users: Sequence[str], tokens: int) -> list[int]:
+    """Split a step's `tokens` evenly among the users, and what a user gets among its sequences."""
+    by_user: dict[str, list[int]] = {}
+    for at, user in enumerate(users):
+        by_user.setdefault(user, []).append(at)
+    given = [0] * len(wanted)
+    sums = [sum(wanted[at] for at in each) for each in by_user.values()]
+    for each, part in zip(by_user.values(), budget.share(sums, tokens), strict=True):
+        for at, size in zip(each, budget.share([wanted[at] for at in each], part), strict=True):
+            given[at] = size
+    return given

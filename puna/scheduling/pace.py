@@ -1,0 +1,28 @@
+"""How fast requests are served, as far as one can see."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+
+_MOST = 600
+"""Seconds after which a client should look again, whatever happened."""
+
+
+class Pace:
+    """Told when requests end, says when the next one will. Moments in seconds of one clock."""
+
+    def __init__(self) -> None:
+        self._ends: deque[float] = deque(maxlen=16)
+
+    def ended(self, now: float) -> None:
+        self._ends.append(now)
+
+    def seconds(self, now: float) -> int:
+        """Until one more has ended, at the pace of the last ones: whole seconds, at least 1."""
+        if len(self._ends) < 2:
+            return 1
+        first, last = self._ends[0], self._ends[-1]
+        between = (last - first) / (len(self._ends) - 1)
+        # When nothing has ended for longer than usual, the pace is slower than it was.
+        return min(max(math.ceil(max(between, now - last)), 1), _MOST)
