@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import replace
 from functools import lru_cache
 
 from .ecma import (
@@ -36,6 +37,8 @@ _SYNTAX = set("\\^$.|?*+()[]{}")
 _SYNTAX_IN_CLASS = set("\\]^[-&~")
 _SPELLED = {0x09: r"\t", 0x0A: r"\n", 0x0C: r"\f", 0x0D: r"\r"}
 _SURROGATES = (0xD800, 0xDFFF)
+_LONGEST = 64
+"""Characters of what a text must not begin with."""
 
 # The properties of ECMA 262, tables 67 and 68, and scripts, as the grammar library knows them, too.
 _CATEGORY = re.compile(
@@ -59,9 +62,8 @@ _SCRIPT = re.compile(
     "|Zinh|Zyyy)"
 )
 
-_ONLY = re.compile(r"\^?\[([^\]\\^]|\\.)((?:[^\]\\]|\\.)*)\][*+]?\$")
+_ONLY = re.compile(r"\^?\[([^\]\\^]|\\.)((?:[^\]\\]|\\.)*)\]([*+])\$")
 _ONE = r"(?:\\[^\w\s]|[\w ,;:@/_-])"
-_BEGINS = re.compile(_ONE)
 _TWICE = re.compile(rf"\.\*({_ONE})\1")
 # Pydantic's decimals of so many digits.
 _DECIMAL = re.compile(r"\(\?=\[\\d\.\]\{1,(\d+)\}0\*\$\)\\d\{0,\d+\}\\\.\\d\{0,\d+\}0\*\$")
@@ -84,7 +86,7 @@ def whole(pattern: str) -> tuple[str, ...]:
     rest = list(items[1:] if items and items[0] == Anchor("^") else items)
     conditions: list[str] = []
     while rest and isinstance(look := rest[0], Look):
-        conditions += whole(_without(look.source) if look.negative else f"^(?:{look.source})")
+        conditions += _without(look) if look.negative else whole(f"^(?:{look.source})")
         rest.pop(0)
     if conditions:
         if not rest:
@@ -242,15 +244,36 @@ def _spelled(point: int, syntax: set[str]) -> str:
 # What looks ahead
 
 
-def _without(body: str) -> str:
-    """A pattern that is found where a text does not begin with `body`. Raises Unsupported."""
-    if only := _ONLY.fullmatch(body):
-        return f"[^{only[1]}{only[2]}]"
-    if _BEGINS.fullmatch(body):
-        return f"^(?:[^{_within(body)}]|$)"
-    if twice := _TWICE.fullmatch(body):
+def _without(look: Look) -> tuple[str, ...]:
+    """Expressions that must all match a text that does not begin with what `look` has. Raises Unsupported."""
+    if only := _ONLY.fullmatch(look.source):
+        return whole(f"[^{only[1]}{only[2]}]{'|^$' if only[3] == '+' else ''}")
+    if twice := _TWICE.fullmatch(look.source):
         one = twice[1]
-        return rf"^{one}?(?:[^{_within(one)}]+{one}?)*$"
+        return whole(rf"^{one}?(?:[^{_within(one)}]+{one}?)*$")
+    return tuple(map(_not_begun, look.body.options))
+
+
+def _not_begun(items: tuple[Item, ...]) -> str:
+    """The expression of all texts that do not begin with these characters, or are not them alone."""
+    whole_text = items[-1:] == (Anchor("$"),)
+    chars = [one for item in items[: len(items) - whole_text] for one in _one_by_one(item)]
+    if not 0 < len(chars) <= _LONGEST:
+        raise Unsupported("a negative lookahead")
+    rest = f"{_ANYTHING[:-1]}+" if whole_text else None
+    for one in reversed(chars):
+        ways = [] if rest is None else [_chars(one) + rest]
+        with suppress(_Never):
+            ways.append(_chars(replace(one, negated=not one.negated)) + _ANYTHING)
+        rest = f"(?:{'|'.join(ways)})?" if ways else ""
+    return rest or ""
+
+
+def _one_by_one(item: Item) -> list[Chars]:
+    if isinstance(item, Chars):
+        return [item]
+    if isinstance(item, Repeat) and item.least == item.most:
+        return _one_by_one(item.body) * item.least
     raise Unsupported("a negative lookahead")
 
 
