@@ -15,8 +15,15 @@ _log = logging.getLogger(__name__)
 
 JSON = "application/json; charset=utf-8"
 
+
 _UNEXPECTED = "internal error; the server's log has the details"
 _GIN = {404: "404 page not found", 405: "405 method not allowed"}
+
+
+class Error(msgspec.Struct):
+    """What a refusal says."""
+
+    error: str
 
 
 def sentence(error: Exception) -> str:
@@ -29,7 +36,7 @@ def sentence(error: Exception) -> str:
 
 def line(error: Exception) -> bytes:
     """The JSON object that tells of `error`."""
-    return msgspec.json.encode({"error": sentence(error)})
+    return msgspec.json.encode(Error(sentence(error)))
 
 
 def headers(error: Exception) -> dict[str, str]:

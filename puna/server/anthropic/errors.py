@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -26,6 +26,18 @@ _KINDS = {
 }
 _STATUSES = {503: 529}
 """Where Anthropic has a status of its own."""
+
+
+class Problem(msgspec.Struct, omit_defaults=True):
+    type: str
+    message: str
+    details: dict[str, str] = {}
+
+
+class Refusal(msgspec.Struct):
+    type: Literal["error"]
+    error: Problem
+    request_id: str
 
 
 class Unthreaded(BadRequest):
@@ -58,8 +70,8 @@ def line(error: Exception, request_id: str) -> bytes:
     if isinstance(error, PromptTooLong):
         # Agents know Anthropic's words for it, and shorten the conversation.
         message = f"prompt is too long: {message}"
-    details = {"details": {"error_code": error.code}} if isinstance(error, Unthreaded) else {}
-    return _told(_status(error), message, request_id, **details)
+    details = {"error_code": error.code} if isinstance(error, Unthreaded) else {}
+    return _told(_status(error), message, request_id, details)
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -89,7 +101,6 @@ def _status(error: Exception) -> int:
     return error.status if isinstance(error, PunaError) else 500
 
 
-def _told(status: int, message: str, request_id: str, **more: Any) -> bytes:
+def _told(status: int, message: str, request_id: str, details: dict[str, str] | None = None) -> bytes:
     kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
-    told = {"type": "error", "error": {"type": kind, "message": message, **more}, "request_id": request_id}
-    return msgspec.json.encode(told)
+    return msgspec.json.encode(Refusal("error", Problem(kind, message, details or {}), request_id))

@@ -40,11 +40,15 @@ async def messages(request: Request) -> ObjectStream | Whole:
     return ObjectStream(streamed(answer, Events(this)), _FRAMING, lambda error: failed(line(error, name)))
 
 
+class TokenCount(msgspec.Struct):
+    input_tokens: int
+
+
 async def count_tokens(request: Request) -> Response:
     body = await decoded(request, PromptBody)
     here = rooms(request)
     tokens = await here.inference.count(await asked(body, here.visit(body.model)))
-    return Response(msgspec.json.encode({"input_tokens": tokens}), media_type=JSON)
+    return Response(msgspec.json.encode(TokenCount(tokens)), media_type=JSON)
 
 
 async def streamed(answer: Answer, events: Events, patience: float = PATIENCE) -> AsyncGenerator[bytes, None]:

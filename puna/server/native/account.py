@@ -10,9 +10,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from puna.server.body import decoded
-from puna.server.errors import JSON
+from puna.server.errors import JSON, Error
 from puna.server.native.requests import WebFetchBody, WebSearchBody
-from puna.server.native.responses import encode
+from puna.server.native.responses import Cloud, CloudStatus, Recommendations, SearchResults, encode
 from puna.server.rooms import rooms
 from puna.types import BadRequest
 
@@ -22,21 +22,21 @@ _RESULTS = 5
 
 async def me(request: Request) -> Response:
     """Whom the server is signed in as: nobody."""
-    return Response(encode({"error": "unauthorized"}), 401, media_type=JSON)
+    return Response(encode(Error("unauthorized")), 401, media_type=JSON)
 
 
 async def sign_out(request: Request) -> Response:
-    return Response(encode({"error": "you are not currently signed in"}), 401, media_type=JSON)
+    return Response(encode(Error("you are not currently signed in")), 401, media_type=JSON)
 
 
 async def status(request: Request) -> Response:
     disabled = rooms(request).no_cloud
-    cloud = {"disabled": disabled, "source": "env" if disabled else "none"}
-    return Response(encode({"cloud": cloud}), media_type=JSON)
+    cloud = Cloud(disabled=disabled, source="env" if disabled else "none")
+    return Response(encode(CloudStatus(cloud)), media_type=JSON)
 
 
 async def recommendations(request: Request) -> Response:
-    return Response(encode({"recommendations": []}), media_type=JSON)
+    return Response(encode(Recommendations([])), media_type=JSON)
 
 
 async def web_search(request: Request) -> Response:
@@ -45,7 +45,7 @@ async def web_search(request: Request) -> Response:
         raise BadRequest("query is required", "query")
     count = min(max(body.max_results or _RESULTS, 1), _MOST_RESULTS)
     found = await rooms(request).web.search(body.query.strip(), count)
-    return Response(encode({"results": found}), media_type=JSON)
+    return Response(encode(SearchResults(found)), media_type=JSON)
 
 
 async def web_fetch(request: Request) -> Response:

@@ -8,7 +8,7 @@ from puna.inference import Embedded, EmbedRequest, Inference
 from puna.server.body import decoded
 from puna.server.framing import Whole
 from puna.server.native.requests import EmbedBody, EmbeddingsBody, seconds
-from puna.server.native.responses import EmbedAnswer, encode
+from puna.server.native.responses import EmbedAnswer, EmbeddingsAnswer, encode
 from puna.server.rooms import rooms
 from puna.types import NotFound
 
@@ -60,4 +60,4 @@ async def _answer(inference: Inference, ask: EmbedRequest) -> Embedded:
 
 async def _vector(inference: Inference, ask: EmbedRequest) -> bytes:
     answer = await _answer(inference, ask)
-    return encode({"embedding": answer.vectors[0] if answer.vectors else []})
+    return encode(EmbeddingsAnswer(answer.vectors[0] if answer.vectors else []))

@@ -16,7 +16,7 @@ from puna.library import show as described
 from puna.server.body import decoded
 from puna.server.errors import JSON
 from puna.server.native.requests import CopyBody, DeleteBody, ShowBody
-from puna.server.native.responses import ModelListed, ModelLoaded, encode
+from puna.server.native.responses import ModelListed, ModelLoaded, ModelsListed, ModelsLoaded, encode
 from puna.server.rooms import rooms
 from puna.types import LoadFailed, NotFound
 
@@ -26,7 +26,7 @@ _COPILOT = "GitHubCopilotChat/"
 
 async def tags(request: Request) -> Response:
     models = await to_thread(_listed, rooms(request).library)
-    return Response(encode({"models": models}), media_type=JSON)
+    return Response(encode(ModelsListed(models)), media_type=JSON)
 
 
 async def ps(request: Request) -> Response:
@@ -45,7 +45,7 @@ async def ps(request: Request) -> Response:
         for entry in loaded
         if caller().sees(entry.model.name)
     ]
-    return Response(encode({"models": models}), media_type=JSON)
+    return Response(encode(ModelsLoaded(models)), media_type=JSON)
 
 
 async def devices(request: Request) -> Response:

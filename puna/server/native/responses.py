@@ -182,3 +182,37 @@ def ending(summary: Summary) -> dict[str, Any]:
         "draft_n": summary.drafted or UNSET,
         "draft_n_accepted": summary.accepted if summary.drafted else UNSET,
     }
+
+
+class ModelsListed(msgspec.Struct):
+    models: list[ModelListed]
+
+
+class ModelsLoaded(msgspec.Struct):
+    models: list[ModelLoaded]
+
+
+class EmbeddingsAnswer(msgspec.Struct):
+    embedding: list[float]
+
+
+class Version(msgspec.Struct):
+    version: str
+    puna: str
+
+
+class Cloud(msgspec.Struct):
+    disabled: bool
+    source: str
+
+
+class CloudStatus(msgspec.Struct):
+    cloud: Cloud
+
+
+class Recommendations(msgspec.Struct):
+    recommendations: list[dict[str, Any]]
+
+
+class SearchResults(msgspec.Struct):
+    results: list[dict[str, str]]

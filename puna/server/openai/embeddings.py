@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import base64
 import struct
-from typing import Any, ClassVar
+from typing import ClassVar, Literal
 
+import msgspec
 from starlette.requests import Request
 
 from puna.inference import EmbedRequest, Inference
@@ -31,6 +32,24 @@ class EmbeddingBody(Body, kw_only=True):
         return super().name_of(field)
 
 
+class EmbeddingUsage(msgspec.Struct):
+    prompt_tokens: int
+    total_tokens: int
+
+
+class EmbeddingItem(msgspec.Struct):
+    object: Literal["embedding"]
+    embedding: list[float] | str
+    index: int
+
+
+class EmbeddingList(msgspec.Struct):
+    object: Literal["list"]
+    data: list[EmbeddingItem]
+    model: str
+    usage: EmbeddingUsage
+
+
 async def embeddings(request: Request) -> Whole:
     body = await asked(request, EmbeddingBody)
     model = body.named
@@ -48,12 +67,12 @@ async def embeddings(request: Request) -> Whole:
 
 async def _vectors(inference: Inference, ask: EmbedRequest, *, in_base64: bool) -> bytes:
     answer = await inference.embed(ask)
-    data: list[dict[str, Any]] = [
-        {"object": "embedding", "embedding": _base64(vector) if in_base64 else vector, "index": index}
+    data = [
+        EmbeddingItem("embedding", _base64(vector) if in_base64 else vector, index)
         for index, vector in enumerate(answer.vectors)
     ]
-    usage = {"prompt_tokens": answer.tokens, "total_tokens": answer.tokens}
-    return encode({"object": "list", "data": data, "model": ask.model, "usage": usage})
+    usage = EmbeddingUsage(answer.tokens, answer.tokens)
+    return encode(EmbeddingList("list", data, ask.model, usage))
 
 
 def _base64(vector: list[float]) -> str:

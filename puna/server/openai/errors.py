@@ -20,6 +20,17 @@ Names = Callable[[str], str]
 """What the dialect calls a field of inference's requests, by what that calls it."""
 
 
+class Problem(msgspec.Struct):
+    message: str
+    type: str
+    param: str | None
+    code: str | None
+
+
+class Refusal(msgspec.Struct):
+    error: Problem
+
+
 def called(request: Request, names: Names) -> None:
     """From here on what is refused is told of by the names that `request` has for its fields."""
     request.scope["names"] = names
@@ -81,5 +92,4 @@ def _told(
     usual = (
         "not_found_error" if status == 404 else "invalid_request_error" if status < 500 else "server_error"
     )
-    told = {"message": message, "type": kind or usual, "param": param, "code": code}
-    return msgspec.json.encode({"error": told})
+    return msgspec.json.encode(Refusal(Problem(message, kind or usual, param, code)))

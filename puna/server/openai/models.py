@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from asyncio import to_thread
-from typing import Any
+from typing import Literal
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,9 +16,21 @@ from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
 
 
+class ModelCard(msgspec.Struct):
+    id: str
+    object: Literal["model"]
+    created: int
+    owned_by: str
+
+
+class ModelList(msgspec.Struct):
+    object: Literal["list"]
+    data: list[ModelCard]
+
+
 async def models(request: Request) -> Response:
     data = await to_thread(_listed, rooms(request).library)
-    return Response(encode({"object": "list", "data": data}), media_type=JSON)
+    return Response(encode(ModelList("list", data)), media_type=JSON)
 
 
 async def model(request: Request) -> Response:
@@ -28,10 +41,10 @@ async def model(request: Request) -> Response:
     return Response(encode(_described(found, name)), media_type=JSON)
 
 
-def _listed(library: Library) -> list[dict[str, Any]]:
+def _listed(library: Library) -> list[ModelCard]:
     return [_described(model, model.name.display()) for model in library.list() if caller().sees(model.name)]
 
 
-def _described(model: Model, id: str) -> dict[str, Any]:
+def _described(model: Model, id: str) -> ModelCard:
     created = int(model.modified_at.timestamp())
-    return {"id": id, "object": "model", "created": created, "owned_by": model.name.namespace}
+    return ModelCard(id, "model", created, model.name.namespace)

@@ -6,22 +6,13 @@ from typing import Any, Literal
 
 import msgspec
 
+from puna.server.anthropic.errors import Refusal
 from puna.server.anthropic.requests import MessagesBody, PromptBody
+from puna.server.anthropic.routes import TokenCount
 from puna.server.openapi.operation import Operation
 
 _TAG = "Anthropic"
 _REFUSALS = (400, 404, 413, 500, 529)
-
-
-class Problem(msgspec.Struct):
-    type: str
-    message: str
-
-
-class Refusal(msgspec.Struct):
-    type: Literal["error"]
-    error: Problem
-    request_id: str
 
 
 class Message(msgspec.Struct, kw_only=True):
@@ -37,10 +28,6 @@ class Message(msgspec.Struct, kw_only=True):
 
 class Event(msgspec.Struct):
     type: str
-
-
-class Tokens(msgspec.Struct):
-    input_tokens: int
 
 
 def _post(path: str, summary: str, body: Any, answer: Any, event: Any = None) -> Operation:
@@ -59,5 +46,5 @@ def _post(path: str, summary: str, body: Any, answer: Any, event: Any = None) ->
 
 OPERATIONS = [
     _post("/v1/messages", "The next message of a conversation", MessagesBody, Message, Event),
-    _post("/v1/messages/count_tokens", "How long a prompt is", PromptBody, Tokens),
+    _post("/v1/messages/count_tokens", "How long a prompt is", PromptBody, TokenCount),
 ]

@@ -21,7 +21,18 @@ from puna.server.native.requests import (
     WebSearchBody,
 )
 from puna.server.native.rerank import PATHS, RerankAnswer, RerankBody
-from puna.server.native.responses import ChatAnswer, EmbedAnswer, GenerateAnswer, ModelListed, ModelLoaded
+from puna.server.native.responses import (
+    ChatAnswer,
+    CloudStatus,
+    EmbedAnswer,
+    EmbeddingsAnswer,
+    GenerateAnswer,
+    ModelsListed,
+    ModelsLoaded,
+    Recommendations,
+    SearchResults,
+    Version,
+)
 from puna.server.native.tokens import DetokenizeAnswer, DetokenizeBody, TokenizeAnswer, TokenizeBody
 from puna.server.openapi.operation import EVENTS, JSON, NDJSON, RUN, STORED, TEXT, Operation
 from puna.types import Devices, Progress
@@ -31,37 +42,8 @@ _STREAMED = (NDJSON, EVENTS, JSON)
 _DIGEST = (("digest", "^sha256:[0-9a-f]{64}$"),)
 
 
-class Version(msgspec.Struct):
-    version: str
-    puna: str
-
-
 class Health(msgspec.Struct):
     status: Literal["ok", "stopping"]
-
-
-class Tags(msgspec.Struct):
-    models: list[ModelListed]
-
-
-class Running(msgspec.Struct):
-    models: list[ModelLoaded]
-
-
-class Vector(msgspec.Struct):
-    embedding: list[float]
-
-
-class Cloud(msgspec.Struct):
-    cloud: dict[str, Any]
-
-
-class Recommendations(msgspec.Struct):
-    recommendations: list[dict[str, Any]]
-
-
-class SearchResults(msgspec.Struct):
-    results: list[dict[str, str]]
 
 
 class WebPage(msgspec.Struct):
@@ -120,7 +102,7 @@ _ACCOUNT = [
         refusals=(401,),
         parameters=(("key", "^[A-Za-z0-9_-]+$"),),
     ),
-    _get("/api/status", _SERVER, "Whether there is a cloud", Cloud),
+    _get("/api/status", _SERVER, "Whether there is a cloud", CloudStatus),
     _get("/api/experimental/model-recommendations", _SERVER, "Models to try", Recommendations),
     *(
         Operation(
@@ -155,7 +137,7 @@ OPERATIONS = [
     _run("/api/chat", "The next message of a conversation", ChatBody, ChatAnswer, media=_STREAMED),
     _run("/api/generate", "The answer to one prompt", GenerateBody, GenerateAnswer, media=_STREAMED),
     _run("/api/embed", "Vectors for texts", EmbedBody, EmbedAnswer),
-    _run("/api/embeddings", "A vector for one text; the older form", EmbeddingsBody, Vector),
+    _run("/api/embeddings", "A vector for one text; the older form", EmbeddingsBody, EmbeddingsAnswer),
     *(
         _run(
             path,
@@ -168,8 +150,8 @@ OPERATIONS = [
     ),
     _run("/api/tokenize", "A text as a model's token ids", TokenizeBody, TokenizeAnswer, takes=("text",)),
     _run("/api/detokenize", "The text of token ids", DetokenizeBody, DetokenizeAnswer, takes=("tokens",)),
-    _get("/api/tags", _STORE, "The models in the store", Tags, refusals=(500,)),
-    _get("/api/ps", _STORE, "The models in memory", Running, refusals=(500,)),
+    _get("/api/tags", _STORE, "The models in the store", ModelsListed, refusals=(500,)),
+    _get("/api/ps", _STORE, "The models in memory", ModelsLoaded, refusals=(500,)),
     _get("/api/devices", _STORE, "The GPUs, and what is free on them", Devices),
     _store("/api/show", "What a model is", ShowBody, answer=Shown),
     _store("/api/pull", "Fetch a model from a registry", TransferBody, **_WORK),

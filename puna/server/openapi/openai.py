@@ -6,32 +6,19 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.server.openai.embeddings import EmbeddingBody
+from puna.server.openai.embeddings import EmbeddingBody, EmbeddingList
+from puna.server.openai.errors import Refusal
+from puna.server.openai.models import ModelCard, ModelList
 from puna.server.openai.requests import ChatBody, CompletionBody
 from puna.server.openai.responses import Usage
 from puna.server.openai.transcriptions import DurationUsage, TokenUsage, TranscriptionBody
 from puna.server.openapi.operation import FORM, JSON, RUN, TEXT, Operation
 from puna.server.responses.reply import Usage as ResponseUsage
 from puna.server.responses.requests import PromptBody, ResponsesBody
+from puna.server.responses.routes import Deleted, InputTokens
 
 _TAG = "OpenAI"
 _ID = (("id", "^[^/]+$"),)
-
-
-class Problem(msgspec.Struct):
-    message: str
-    type: str
-    param: str | None
-    code: str | None
-
-
-class Refusal(msgspec.Struct):
-    error: Problem
-
-
-class EmbeddingUsage(msgspec.Struct):
-    prompt_tokens: int
-    total_tokens: int
 
 
 class Answer(msgspec.Struct, kw_only=True):
@@ -58,19 +45,6 @@ class Chunk(msgspec.Struct, kw_only=True):
     usage: Usage | None = None
 
 
-class Embedding(msgspec.Struct):
-    object: Literal["embedding"]
-    embedding: list[float] | str
-    index: int
-
-
-class Embeddings(msgspec.Struct):
-    object: Literal["list"]
-    data: list[Embedding]
-    model: str
-    usage: EmbeddingUsage
-
-
 class Transcript(msgspec.Struct):
     """The last three only when they are asked for, with verbose_json."""
 
@@ -90,18 +64,6 @@ class Spoken(msgspec.Struct):
     usage: TokenUsage | None = None
 
 
-class Model(msgspec.Struct):
-    id: str
-    object: Literal["model"]
-    created: int
-    owned_by: str
-
-
-class Models(msgspec.Struct):
-    object: Literal["list"]
-    data: list[Model]
-
-
 class Response(msgspec.Struct, kw_only=True):
     id: str
     object: Literal["response"]
@@ -116,17 +78,6 @@ class Response(msgspec.Struct, kw_only=True):
 class Event(msgspec.Struct):
     type: str
     sequence_number: int
-
-
-class Deleted(msgspec.Struct):
-    id: str
-    object: Literal["response"]
-    deleted: bool
-
-
-class InputTokens(msgspec.Struct):
-    object: Literal["response.input_tokens"]
-    input_tokens: int
 
 
 def _post(path: str, summary: str, **said: Any) -> Operation:
@@ -159,7 +110,7 @@ OPERATIONS = [
         "Vectors for texts",
         body=EmbeddingBody,
         needs=("model", "input"),
-        answer=Embeddings,
+        answer=EmbeddingList,
     ),
     _post(
         "/v1/audio/transcriptions",
@@ -175,14 +126,14 @@ OPERATIONS = [
         "GET",
         "/v1/models",
         "The models in the store",
-        answer=Models,
+        answer=ModelList,
         refusals=(500,),
     ),
     _other(
         "GET",
         "/v1/models/{model}",
         "A model in the store",
-        answer=Model,
+        answer=ModelCard,
         parameters=(("model", r"^[^\x00-\x1f]+$"),),
         refusals=(400, 404, 500),
     ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
+from puna.server.errors import Error
 
 JSON = "application/json"
 TEXT = "text/plain"
@@ -36,12 +36,6 @@ STORED = (400, 404, 413, 500)
 
 RUN = (400, 404, 413, 500, 503)
 """How a request that needs a model in memory may be refused."""
-
-
-class Error(msgspec.Struct):
-    """What a refusal says."""
-
-    error: str
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from typing import Literal
 
 import msgspec
 from msgspec.structs import replace
@@ -39,6 +40,17 @@ SEALED = "reasoning.encrypted_content"
 _FRAMING = Framing(EVENTS.content_type, b"", b"")
 
 
+class InputTokens(msgspec.Struct):
+    object: Literal["response.input_tokens"]
+    input_tokens: int
+
+
+class Deleted(msgspec.Struct):
+    id: str
+    object: Literal["response"]
+    deleted: bool
+
+
 async def create(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, ResponsesBody)
     offer, conversation = await _read(request, body)
@@ -66,7 +78,7 @@ async def input_tokens(request: Request) -> Response:
     offer, conversation = await _read(request, body)
     wanted = asked(body, conversation, offer.tools)
     tokens = await rooms(request).inference.count(wanted)
-    answer = {"object": "response.input_tokens", "input_tokens": tokens}
+    answer = InputTokens("response.input_tokens", tokens)
     return Response(msgspec.json.encode(answer), media_type=JSON)
 
 
@@ -79,7 +91,7 @@ async def retrieve(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     id = request.path_params["id"]
     _store(request).delete(id)
-    return Response(msgspec.json.encode({"id": id, "object": "response", "deleted": True}), media_type=JSON)
+    return Response(msgspec.json.encode(Deleted(id, "response", deleted=True)), media_type=JSON)
 
 
 async def streamed(
