@@ -10,6 +10,7 @@ import msgspec
 
 from puna.types import Message, PunaError
 
+from .noted import said_in_place
 from .prompt import Prompt, Template, continued
 from .shape import Shape, shape_of, tidied
 
@@ -26,7 +27,8 @@ _CUT = "\N{OBJECT REPLACEMENT CHARACTER}puna-cut\N{OBJECT REPLACEMENT CHARACTER}
 def jinja(source: str, *, bos: str, eos: str) -> Template:
     """A template in Jinja's language, in a sandbox. Raises BadRequest with the line of a syntax error.
 
-    One that refuses a conversation, or fails on it, gets it once more as the strictest want it (`tidied`).
+    One that refuses a conversation, or fails on it, gets it as the strictest want it (`tidied`): with later
+    system messages in their places, then with all in front.
     A last message of the assistant's is left open, to be continued.
     """
     from .sandbox import TemplateRefusal, bounded, compiled
@@ -60,13 +62,19 @@ class _JinjaTemplate:
         self._efforts = efforts
 
     def render(self, prompt: Prompt) -> str:
+        given = prompt.messages
         try:
             return self._rendered(prompt)
-        except PunaError:
-            messages = tidied(prompt.messages)
-            if messages == prompt.messages:
-                raise
-            return self._rendered(msgspec.structs.replace(prompt, messages=messages))
+        except PunaError as refusal:
+            refused = refusal
+        for messages in (tidied(said_in_place(given)), tidied(given)):
+            if messages != prompt.messages:
+                prompt = msgspec.structs.replace(prompt, messages=messages)
+                try:
+                    return self._rendered(prompt)
+                except PunaError as refusal:
+                    refused = refusal
+        raise refused
 
     def _rendered(self, prompt: Prompt) -> str:
         if prompt.add_generation_prompt and continued(prompt.messages):

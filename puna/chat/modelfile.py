@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any
 
 from puna.types import BadRequest, Message
 
 from .gotemplate import FUNCTIONS, Program, TemplateNode, Trees, cut_after, names, parse, walk
+from .noted import before_answers, stays_in_place
 from .pictures import pictured
 from .prompt import Prompt, Template
 from .records import AbsentList, JsonList, Tool, Turn
@@ -67,19 +68,27 @@ class _GoTemplate:
         }
         if prompt.prompt and prompt.suffix:
             return self._whole.execute({"Prompt": prompt.prompt, "Suffix": prompt.suffix, **common})
-        turns = _collated(prompt.messages)
         if "messages" not in self.names:
-            return self._turn_by_turn(turns, common)
-        system = "\n\n".join(pictured(message) for message in prompt.messages if message.role == "system")
+            return self._turn_by_turn(_collated(prompt.messages), common)
         tools = AbsentList() if prompt.tools is None else JsonList(map(Tool, prompt.tools))
-        return self._whole.execute(
-            {
-                "System": system,
-                "Messages": [Turn(message, content) for message, content in turns],
-                "Tools": tools,
-                **common,
-            }
-        )
+        leading = before_answers(prompt.messages) if self._in_place else prompt.messages
+        return self._conversation(prompt.messages, _system(leading), {"Tools": tools, **common})
+
+    @cached_property
+    def _in_place(self) -> bool:
+        """.Messages show system messages behind an answer, so .System, which stands in front, lacks them."""
+        common = {
+            "Tools": AbsentList(),
+            "Response": "",
+            "Think": False,
+            "ThinkLevel": "",
+            "IsThinkSet": False,
+        }
+        return stays_in_place(lambda messages: self._conversation(messages, "", common))
+
+    def _conversation(self, messages: list[Message], system: str, more: dict[str, Any]) -> str:
+        turns = [Turn(message, content) for message, content in _collated(messages)]
+        return self._whole.execute({"System": system, "Messages": turns, **more})
 
     def _turn_by_turn(self, turns: list[tuple[Message, str]], common: dict[str, Any]) -> str:
         """The template once for each exchange of system, prompt and response; the last one left open."""
@@ -98,6 +107,10 @@ class _GoTemplate:
             exchange[field] = content
         parts.append(self._open.execute({**common, **exchange}))
         return "".join(parts)
+
+
+def _system(messages: list[Message]) -> str:
+    return "\n\n".join(pictured(message) for message in messages if message.role == "system")
 
 
 def _collated(messages: list[Message]) -> list[tuple[Message, str]]:

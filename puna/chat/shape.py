@@ -13,6 +13,7 @@ import msgspec
 from puna.types import Message, PunaError
 
 from .earlier import called_with
+from .noted import LEADING, joined, said_in_place, stays_in_place
 from .pictures import pictured
 
 _NONE_CONTENT = re.compile(r"content['\"]?\]?\s+is\s+(?:not\s+)?none")
@@ -27,6 +28,8 @@ class Shape:
 
     system: bool = True
     """A system message shows in its text."""
+    in_place: bool = True
+    """A system message behind an answer does, behind that answer."""
     text: bool = True
     """Content may be text, not only a list of parts."""
     none: bool = False
@@ -37,7 +40,7 @@ class Shape:
     """What it takes for "no tools"."""
 
     def messages(self, given: Iterable[Message]) -> list[dict[str, Any]]:
-        messages = list(given)
+        messages = list(given) if self.in_place else said_in_place(given)
         return [self._turn(message) for message in (messages if self.system else without_system(messages))]
 
     def _turn(self, message: Message) -> dict[str, Any]:
@@ -78,7 +81,9 @@ def shape_of(source: str, render: Callable[[list[dict[str, Any]], list[Any] | No
     if shape is None:
         return plain
     system = shows(shape, Message(role="system", content=_NEEDLE), Message(role="user", content="Hi"))
-    shape = replace(shape, system=system)
+    fits = replace(shape, system=system)
+    in_place = system and stays_in_place(lambda turns: render(fits.messages(turns), fits.no_tools))
+    shape = replace(fits, in_place=in_place)
     if shape.none:
         call = Message(role="assistant", tool_calls=[{"id": "needle001", "function": {"name": _NEEDLE}}])
         answer = Message(role="tool", content="", tool_name=_NEEDLE, tool_call_id="needle001")
@@ -106,17 +111,16 @@ def tidied(messages: list[Message]) -> list[Message]:
     System messages, and a developer's, are one, in front; neighbours of one role are one; text beside calls
     is thinking; calls have ids of nine letters or digits, as Mistral's templates demand.
     """
-    leading = ("system", "developer")
-    systems = [message.content for message in messages if message.role in leading]
+    systems = [message.content for message in messages if message.role in LEADING]
     turns = [Message(role="system", content="\n\n".join(systems))] if systems else []
     for message in _identified(messages):
-        if message.role in leading:
+        if message.role in LEADING:
             continue
         if message.tool_calls and message.content and message.thinking:
             thinking = f"{message.thinking}\n\n{message.content}"
             message = msgspec.structs.replace(message, content="", thinking=thinking)
         if turns and _one_turn(turns[-1], message):
-            turns[-1] = _joined(turns[-1], message)
+            turns[-1] = joined(turns[-1], message)
         else:
             turns.append(message)
     return turns
@@ -146,18 +150,6 @@ def _one_turn(first: Message, second: Message) -> bool:
     if first.tool_calls or second.tool_calls:
         return False
     return first.role == second.role and first.role in ("user", "assistant")
-
-
-def _joined(first: Message, second: Message) -> Message:
-    def both(one: str, other: str) -> str:
-        return "\n\n".join(filter(None, [one, other]))
-
-    return Message(
-        role=first.role,
-        content=both(pictured(first), pictured(second)),
-        thinking=both(first.thinking, second.thinking),
-        images=[*first.images, *second.images],
-    )
 
 
 class _Arguments(dict[str, Any]):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cached_property
 
 import msgspec
 
+from puna.chat.noted import said_in_place, stays_in_place
 from puna.chat.prompt import Prompt
-from puna.types import BadRequest
+from puna.types import BadRequest, Message
 
 from .declared import ordered
 
@@ -19,7 +21,16 @@ class Renderer:
         self._write = write
         self.names = frozenset({"messages", *reads})
 
+    @cached_property
+    def _in_place(self) -> bool:
+        def text(messages: list[Message]) -> str:
+            return "".join(self._write(Prompt(messages=messages)))
+
+        return stays_in_place(text)
+
     def render(self, prompt: Prompt) -> str:
+        if not self._in_place:
+            prompt = msgspec.structs.replace(prompt, messages=said_in_place(prompt.messages))
         try:
             if prompt.tools:
                 prompt = msgspec.structs.replace(prompt, tools=[ordered(tool) for tool in prompt.tools])
