@@ -3,6 +3,7 @@
 # make test    everything that must hold before a change goes in
 # make bench   speed and memory, as ratios measured side by side
 # make test-gpu   offload to a GPU, on a driver in software where there is none (the first time 20 min)
+# make soak    many clients, many models and faults, for MINUTES=20
 # make lint    style and types only
 # make clean   remove what the others made (the starter models, too)
 #
@@ -11,7 +12,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run check test-gpu test bench lint clean tools kernels chromium
+.PHONY: run check test-gpu test soak bench lint clean tools kernels chromium
 
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules
@@ -56,6 +57,9 @@ test: kernels lint $(CLIENTS)/.package-lock.json $(AXE)/.package-lock.json $(AGE
 # Besides: compiling libllama for Vulkan takes long, once a machine.
 test-gpu: .venv/tests
 	$(BIN)/python -m tests.gpu.software
+
+soak: kernels .venv/tests
+	$(BIN)/python -m tests.soak $(or $(MINUTES),20)
 
 bench: kernels .venv/tests $(REGISTRY)
 	$(BIN)/python -m benchmarks
