@@ -4,6 +4,7 @@
 # make bench   speed and memory, as ratios measured side by side
 # make test-gpu   offload to a GPU, on a driver in software where there is none (the first time 20 min)
 # make soak    many clients, many models and faults, for MINUTES=20
+# make fuzz    what strangers send, mutated, for MINUTES=5
 # make lint    style and types only
 # make clean   remove what the others made (the starter models, too)
 #
@@ -12,7 +13,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run check test-gpu test soak bench lint clean tools kernels chromium
+.PHONY: run check test-gpu test soak fuzz bench lint clean tools kernels chromium
 
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules
@@ -60,6 +61,9 @@ test-gpu: .venv/tests
 
 soak: kernels .venv/tests
 	$(BIN)/python -m tests.soak $(or $(MINUTES),20)
+
+fuzz: .venv/tests
+	$(BIN)/python -m tests.fuzz $(or $(MINUTES),5)
 
 bench: kernels .venv/tests $(REGISTRY)
 	$(BIN)/python -m benchmarks

@@ -18,6 +18,7 @@ from puna.library import USUAL, Library, Reach
 from puna.scheduling import Scheduler
 from puna.server import anthropic, health, metrics, native, openai, openapi, page, responses
 from puna.server.access import Access, is_loopback
+from puna.server.departed import Departed
 from puna.server.errors import HANDLERS
 from puna.server.keys import Keyed, written_down
 from puna.server.log import RequestLog
@@ -89,6 +90,7 @@ def application(settings: Settings) -> Starlette:
         lifespan=lifespan,
         exception_handlers=HANDLERS,
         middleware=[
+            Middleware(Departed),
             Middleware(Single),
             Middleware(Measured, metrics=measured),
             Middleware(RequestLog),
