@@ -21,8 +21,9 @@ from benchmarks.client import Stream, generate, stream
 from benchmarks.inference import MODEL, NUM_CTX, STORE
 from benchmarks.table import Row, median
 from puna.chat import Prompt, Template, go, jinja, renderer
+from puna.gguf import read_metadata
 from puna.inference.answers import Reading
-from puna.library import Layer, Library, Name, describe, read_metadata
+from puna.library import Layer, Library, Name, describe
 from puna.library import install as install_starter
 from puna.types import Delta, Message
 from tests.chat.conversations import WEATHER

@@ -2,23 +2,36 @@
 
 from __future__ import annotations
 
-import itertools
+import shutil
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 from gguf import GGMLQuantizationType
 
 from benchmarks.client import Stream, stream
 from benchmarks.inference import words
-from benchmarks.table import Row, median
+from benchmarks.table import Row
 from tests.models import hybrid_model, install, recurrent_model, shape_model, sliding_window_model
 from tests.running import serving
 
 FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "memory"
 NUM_CTX = 4096
 HEAD, QUESTION = 1000, 60
+CLIENTS = 8
 ROUNDS = 3
+LONG, LONG_CTX = 10_000, 12_288
+
+TARGETS = {
+    "the same prompt again": 0.05,
+    f"another question behind {HEAD:,} tokens": 0.2,
+    "the last message edited": 0.15,
+    "the next turn": 0.1,
+    f"last of {CLIENTS} clients that share {HEAD:,} tokens": 1.3,
+}
+"""First tokens, of a cold prompt's."""
 
 _Q8 = GGMLQuantizationType.Q8_0
 
@@ -27,7 +40,15 @@ def _models() -> dict[str, Callable[[Path], None]]:
     """Some blocks of the shapes of Llama 3.2 1B, Gemma 3 1B, LFM2 350M and Mamba 130M."""
     return {
         "full": lambda path: shape_model(
-            path, layers=3, width=2048, heads=32, kv_heads=8, ffn=8192, vocab=4096, quantisation=_Q8
+            path,
+            layers=2,
+            width=2048,
+            heads=32,
+            kv_heads=8,
+            ffn=8192,
+            vocab=4096,
+            context_length=LONG_CTX,
+            quantisation=_Q8,
         ),
         "window": lambda path: sliding_window_model(
             path,
@@ -41,9 +62,9 @@ def _models() -> dict[str, Callable[[Path], None]]:
             quantisation=_Q8,
         ),
         "hybrid": lambda path: hybrid_model(
-            path, layers=10, width=1024, heads=16, kv_heads=8, ffn=4608, vocab=4096, quantisation=_Q8
+            path, layers=6, width=1024, heads=16, kv_heads=8, ffn=4608, vocab=4096, quantisation=_Q8
         ),
-        "recurrent": lambda path: recurrent_model(path, layers=24, width=768, vocab=4096, quantisation=_Q8),
+        "recurrent": lambda path: recurrent_model(path, layers=8, width=768, vocab=4096, quantisation=_Q8),
     }
 
 
@@ -57,58 +78,80 @@ class Bench:
         self.port = port
         self.kind = kind
 
-    def ask(self, prompt: str, count: int = 1, context: Sequence[int] = ()) -> Stream:
+    def ask(
+        self, prompt: str, count: int = 1, *, context: Sequence[int] = (), num_ctx: int = NUM_CTX
+    ) -> Stream:
         body = {
             "model": self.kind,
             "prompt": prompt,
             "context": list(context),
-            "options": {"temperature": 0, "num_predict": count, "num_ctx": NUM_CTX},
+            "options": {"temperature": 0, "num_predict": count, "num_ctx": num_ctx},
         }
         return stream(self.port, "/api/generate", body)
 
-    def row(self, what: str, target: float, measure: Callable[[str, float], float]) -> Row:
-        def once() -> float:
-            prompt = text(HEAD) + text(QUESTION)
-            cold = self.ask(prompt, 40).first
-            return measure(prompt, cold) / cold
-
-        return Row(f"{self.kind}: {what}, of cold", median(once, ROUNDS), target, more_is_better=False)
-
     def rows(self) -> Iterator[Row]:
-        head = slice(HEAD)
-        yield self.row("the same prompt again", 0.05, lambda prompt, cold: self.ask(prompt).first)
-        yield self.row(
-            "another question behind 1,000 tokens",
-            0.2,
-            lambda prompt, cold: self.ask(prompt[head] + text(QUESTION)).first,
-        )
-        yield self.row(
-            "the last message edited", 0.15, lambda prompt, cold: self.ask(prompt[:-30] + text(30)).first
-        )
-        yield self.row("the next turn", 0.1, self.next_turn)
-        yield self.row("last of 8 clients that share 1,000 tokens", 1.3, self.together)
+        rounds = [self.once() for _ in range(ROUNDS)]
+        for what, target in TARGETS.items():
+            measured = statistics.median(once[what] for once in rounds)
+            yield Row(f"{self.kind}: {what}, of cold", measured, target, more_is_better=False)
 
-    def next_turn(self, prompt: str, cold: float) -> float:
-        """The conversation so far, as ids, and a short question."""
-        return self.ask("And?", context=self.ask(prompt, 40).last["context"]).first
-
-    def together(self, prompt: str, cold: float) -> float:
+    def once(self) -> dict[str, float]:
+        """Each of TARGETS, measured behind one cold prompt."""
+        prompt = text(HEAD) + text(QUESTION)
+        cold = self.ask(prompt, 40)
+        context = cold.last["context"]
+        firsts = [
+            self.ask(prompt).first,
+            self.ask(prompt[:HEAD] + text(QUESTION)).first,
+            self.ask(prompt[:-30] + text(30)).first,
+            self.ask("And?", context=context).first,
+        ]
         shared = text(HEAD)
-        prompts = [shared + text(QUESTION) for _ in range(8)]
-        with ThreadPoolExecutor(8) as clients:
-            return max(one.first for one in clients.map(self.ask, prompts, itertools.repeat(1)))
+        with ThreadPoolExecutor(CLIENTS) as clients:
+            prompts = [shared + text(QUESTION) for _ in range(CLIENTS)]
+            firsts.append(max(one.first for one in clients.map(self.ask, prompts)))
+        return {what: first / cold.first for what, first in zip(TARGETS, firsts, strict=True)}
 
 
 def rows() -> Iterator[Row]:
     """Each kind in a server of its own."""
-    store = FOLDER / "models"
     for kind, make in _models().items():
-        path = FOLDER / f"{kind}.gguf"
-        if not path.exists():
-            FOLDER.mkdir(parents=True, exist_ok=True)
-            make(path)
-            install(store, kind, path, template="{{ .Prompt }}")
-        with serving(store, OLLAMA_CONTEXT_LENGTH=str(NUM_CTX)) as server:
+        store = _installed(kind, make)
+        with serving(store, OLLAMA_CONTEXT_LENGTH=str(NUM_CTX), PUNA_CACHE="0") as server:
             bench = Bench(server.port, kind)
             bench.ask(text(10))
             yield from bench.rows()
+    yield from kept()
+
+
+def kept() -> Iterator[Row]:
+    """A long chat whose engine is gone, then its server, too. Loading the model counts."""
+    kind, make = next(iter(_models().items()))
+    store = _installed(kind, make)
+    shutil.rmtree(FOLDER / "puna-cache", ignore_errors=True)
+    chat = text(LONG)
+    with serving(store) as server:
+        bench = Bench(server.port, kind)
+        bench.ask(text(10), num_ctx=LONG_CTX)
+        cold = bench.ask(chat, num_ctx=LONG_CTX).first
+        unload = {"model": kind, "keep_alive": 0}
+        httpx.post(f"{server.url}/api/generate", json=unload, timeout=60)
+        again = bench.ask(chat, num_ctx=LONG_CTX).first
+        yield Row(
+            f"{kind}: {LONG:,} tokens after an unload, of cold", again / cold, 0.05, more_is_better=False
+        )
+    with serving(store) as server:
+        again = Bench(server.port, kind).ask(chat, num_ctx=LONG_CTX).first
+        yield Row(
+            f"{kind}: {LONG:,} tokens after a restart, of cold", again / cold, 0.05, more_is_better=False
+        )
+
+
+def _installed(kind: str, make: Callable[[Path], None]) -> Path:
+    """A store that has a model of this kind."""
+    path, store = FOLDER / f"{kind}.gguf", FOLDER / "models"
+    if not path.exists():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        make(path)
+        install(store, kind, path, template="{{ .Prompt }}")
+    return store

@@ -17,7 +17,8 @@ from puna.engine.batch import Batch, Share
 from puna.engine.libllama import Context, Model
 from puna.engine.messages import Event, Finished, Started, Text, failed
 from puna.engine.pictures import Gallery, Picture
-from puna.engine.prefix_cache import PrefixCache, Retained
+from puna.engine.prefix_cache import PrefixCache
+from puna.engine.retained import Retained
 from puna.engine.scheduler import Scheduler
 from puna.engine.sequence import Sequence
 from puna.types import Begun, Ended, NotNumbers, PromptTooLong, PunaError

@@ -13,14 +13,11 @@ import itertools
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
 from operator import itemgetter
-
-import numpy as np
-from numpy.typing import NDArray
 
 from puna.engine.memory import NO_SLOT, Contents, Disk, Held, Memory, Snapshot, owner_digest
 from puna.engine.prefix_tree import PrefixTree
+from puna.engine.retained import Prefix, Retained, bytes_outside, cheapest, handier
 from puna.engine.sequence import Sequence
 
 WORTH_SHARING = 32
@@ -40,31 +37,6 @@ and draws from the same numbers, so that a seed gives the same text again."""
 
 _READING = 32
 """Reading a file of so many tokens takes at most as long as evaluating one."""
-
-
-@dataclass(eq=False)
-class Retained:
-    """A finished sequence that may serve later prompts."""
-
-    key: int
-    prompt_tokens: int
-    prompt_logits: NDArray[np.float32] | None
-    held: Held
-    owner: str
-    """A digest of the job's."""
-
-
-@dataclass(frozen=True)
-class Prefix:
-    """The longest usable prefix of a prompt: who holds it, and how long it will be once prefilled."""
-
-    holder: Sequence | Retained | None = None
-    length: int = 0
-    known: int = 0
-    """Tokens that it has in common with some sequence, whether they can be used or not."""
-    promised: int = 0
-    """Tokens that will be usable once the `promiser` has evaluated them, ≥ length."""
-    promiser: Sequence | None = None
 
 
 class PrefixCache:
@@ -101,7 +73,7 @@ class PrefixCache:
                 one = self.running.get(key) or self._retained[key]
                 usable = self._usable(one, known)
                 saves = usable if one.held.at_hand else usable - one.held.length // _READING
-                if saves > most or (saves == most and usable and _handier(one, holder)):
+                if saves > most or (saves == most and usable and handier(one, holder)):
                     holder, length, most = one, usable, saves
                 if isinstance(one, Sequence) and one.pending > 1 and known > max(promised, one.evaluated):
                     promised, promiser = known, one
@@ -237,7 +209,7 @@ class PrefixCache:
             snapshots = sequence.held.snapshots
             snapshots.append(Snapshot(length, data))
             if self._memory.exact and len(snapshots) > _MOST_SNAPSHOTS:
-                del snapshots[_least(snapshots)]
+                del snapshots[cheapest(snapshots)]
 
     def rewrite(self, sequence: Sequence, keep: int) -> None:
         """A running sequence's tokens have changed after the first `keep`: those are forgotten."""
@@ -359,12 +331,14 @@ class PrefixCache:
 
     def _spills(self, kept: Retained, size: int) -> bool:
         """Whether a sequence of `size` bytes can go on in its file alone."""
-        return self._disk is not None and kept.held.length >= WORTH_SHARING and self._disk.takes(size)
+        if self._disk is None or kept.held.file or kept.held.length < WORTH_SHARING:
+            return False
+        return self._disk.takes(size)
 
     def _leave_memory(self, kept: Retained) -> None:
         """Give up the copy in memory; what is then nowhere is forgotten."""
         held = kept.held
-        if held.saved is not None and not held.file and self._spills(kept, held.saved.nbytes):
+        if held.saved is not None and self._spills(kept, held.saved.nbytes):
             self._store(kept)
         held.leave_memory()
         if held.slot == NO_SLOT and not held.on_disk:
@@ -377,11 +351,11 @@ class PrefixCache:
         left = set(going)
         staying = [kept.held for kept in self._retained.values() if kept not in left]
         staying += [sequence.held for sequence in self.running.values()]
-        if _bytes(staying) + size > self._limit:
+        if bytes_outside(staying) + size > self._limit:
             return False
         dropped = 0
         while len(outside) - dropped >= _MOST_SAVED or (
-            _bytes(staying + [kept.held for kept in going[dropped:]]) + size > self._limit
+            bytes_outside(staying + [kept.held for kept in going[dropped:]]) + size > self._limit
         ):
             dropped += 1
         for kept in going[:dropped]:
@@ -390,7 +364,7 @@ class PrefixCache:
 
     def _taken(self) -> int:
         """Bytes outside the pool."""
-        return _bytes([one.held for one in (*self._retained.values(), *self.running.values())])
+        return bytes_outside([one.held for one in (*self._retained.values(), *self.running.values())])
 
     def _in_pool(self) -> Iterator[Retained]:
         return (kept for kept in self._retained.values() if kept.held.slot != NO_SLOT)
@@ -403,34 +377,3 @@ class PrefixCache:
         self._memory.forget(held.slot)
         self._free.append(held.slot)
         held.slot = NO_SLOT
-
-
-def _bytes(all_held: list[Held]) -> int:
-    """What they take outside the pool; a snapshot that several share counts once."""
-    snapshots = {id(snapshot): snapshot.data.nbytes for held in all_held for snapshot in held.snapshots}
-    return sum(snapshots.values()) + sum(held.saved.nbytes for held in all_held if held.saved is not None)
-
-
-def _least(snapshots: list[Snapshot]) -> int:
-    """The one whose loss costs least: the gap that it leaves is small beside its distance from the end."""
-    end = snapshots[-1].length
-
-    def loss(place: int) -> float:
-        before = snapshots[place - 1].length if place else 0
-        return (snapshots[place + 1].length - before) / (end - before)
-
-    return min(range(len(snapshots) - 1), key=loss)
-
-
-def _handier(holder: Sequence | Retained, other: Sequence | Retained | None) -> bool:
-    """Of two with equal prefixes, a running one costs nothing, one in the pool no copy, one in memory no
-    reading."""
-
-    def cost(one: Sequence | Retained | None) -> int:
-        if isinstance(one, Sequence):
-            return 0
-        if one is None:
-            return 4
-        return 3 if not one.held.at_hand else 2 if one.held.slot == NO_SLOT else 1
-
-    return cost(holder) < cost(other)

@@ -14,7 +14,8 @@ from puna.engine import budget, turns
 from puna.engine.batch import Batch, Share
 from puna.engine.drafts import LONGEST, Costs, Said, worth
 from puna.engine.libllama import Context
-from puna.engine.prefix_cache import WORTH_SHARING, Prefix, PrefixCache, Retained
+from puna.engine.prefix_cache import WORTH_SHARING, PrefixCache
+from puna.engine.retained import Prefix, Retained
 from puna.engine.sequence import Sequence
 
 _ROOM_TO_ANSWER = 128

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from puna.engine import EngineProcess
@@ -219,6 +220,17 @@ async def test_files_of_least_worth_go_first(shaped: Path, tmp_path: Path) -> No
     for prompt, kept in zip(prompts, [True, False, False, False, True], strict=True):
         answer = await asked(shaped, tmp_path, prompt, disk_limit=1)
         assert (answer.finish.cached_tokens > 0) == kept, prompt
+
+
+async def test_what_fits_nowhere_costs_no_rest(shaped: Path, tmp_path: Path) -> None:
+    """Neither memory nor disk takes it: the engine does not go on trying."""
+    async with loaded(shaped, cache=0, disk=tmp_path, disk_limit=1) as engine:
+        await ask(engine, PROMPT, num_predict=5)
+        await asyncio.sleep(2.5)
+        before = psutil.Process(engine.pid).cpu_times().user
+        await asyncio.sleep(1)
+        assert psutil.Process(engine.pid).cpu_times().user - before < 0.2
+    assert files(tmp_path) == []
 
 
 async def test_two_engines_of_a_model_share_a_folder(shaped: Path, tmp_path: Path) -> None:
