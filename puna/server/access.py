@@ -26,9 +26,10 @@ _REQUEST_HEADERS = (
     b"x-stainless-async,x-stainless-custom-poll-interval,x-stainless-helper-method,x-stainless-lang,"
     b"x-stainless-os,x-stainless-package-version,x-stainless-poll-helper,x-stainless-retry-count,"
     b"x-stainless-runtime,x-stainless-runtime-version,x-stainless-timeout,x-api-key,anthropic-version,"
-    b"anthropic-beta,anthropic-dangerous-direct-browser-access,x-stainless-helper,x-stainless-stream-helper"
+    b"anthropic-beta,anthropic-dangerous-direct-browser-access,x-stainless-helper,x-stainless-stream-helper,"
+    b"puna-num-ctx"
 )
-"""Ollama's, and those of Anthropic's client in a browser."""
+"""Ollama's, those of Anthropic's client in a browser, and Puna's own."""
 
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS"),

@@ -6,11 +6,12 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
 import msgspec
+from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from puna.inference import Answer, Begun, Piece, Summary
+from puna.inference import Answer, Begun, ChatRequest, Piece, Summary
 from puna.server.anthropic.answer import NOTHING, about, unspoken, whole
 from puna.server.anthropic.asking import asked
 from puna.server.anthropic.errors import MIDDLEWARE, line
@@ -18,6 +19,7 @@ from puna.server.anthropic.events import PING, Events, failed
 from puna.server.anthropic.models import Spoken, model, models
 from puna.server.anthropic.requests import MessagesBody, PromptBody
 from puna.server.body import decoded
+from puna.server.context import num_ctx
 from puna.server.errors import JSON
 from puna.server.framing import EVENTS, Framing, ObjectStream, Whole
 from puna.server.methods import Only
@@ -29,8 +31,7 @@ _FRAMING = Framing(EVENTS.content_type, b"", b"")
 
 async def messages(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, MessagesBody)
-    here = rooms(request)
-    answer = here.inference.chat(await asked(body, here.visit(body.model)))
+    answer = rooms(request).inference.chat(await _asked(request, body))
     if body.max_tokens == 0:
         answer = unspoken(answer)
     this = about(body)
@@ -40,14 +41,19 @@ async def messages(request: Request) -> ObjectStream | Whole:
     return ObjectStream(streamed(answer, Events(this)), _FRAMING, lambda error: failed(line(error, name)))
 
 
+async def _asked(request: Request, body: PromptBody) -> ChatRequest:
+    sized = num_ctx(request)
+    wanted = await asked(body, rooms(request).visit(body.model))
+    return replace(wanted, options=wanted.options | sized)
+
+
 class TokenCount(msgspec.Struct):
     input_tokens: int
 
 
 async def count_tokens(request: Request) -> Response:
     body = await decoded(request, PromptBody)
-    here = rooms(request)
-    tokens = await here.inference.count(await asked(body, here.visit(body.model)))
+    tokens = await rooms(request).inference.count(await _asked(request, body))
     return Response(msgspec.json.encode(TokenCount(tokens)), media_type=JSON)
 
 

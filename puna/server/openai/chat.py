@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from puna.inference import Answer, Call, ChatRequest, Piece, Rendered, Summary, priority
+from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, Whole
 from puna.server.openai.answers import NOTHING, Told, gathered, said
 from puna.server.openai.body import asked
@@ -30,7 +31,7 @@ async def chat(request: Request) -> ObjectStream | Whole:
     body = await asked(request, ChatBody)
     opened = rooms(request)
     # Before the messages, for their pictures may have to be fetched.
-    options = [body.options(index) for index in range(body.choices)]
+    options = [body.options(index) | num_ctx(request) for index in range(body.choices)]
     ask = await _ask(body, opened.visit(body.named))
     identity = Identity.new("chatcmpl", ask.model)
     if body.debug_render_only:

@@ -11,6 +11,7 @@ from starlette.requests import Request
 
 from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, Summary, priority
 from puna.server.content import unmarked
+from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, Whole
 from puna.server.openai.answers import NOTHING, Told, gathered, said
 from puna.server.openai.body import asked, is_tokens, texts_or_tokens
@@ -26,7 +27,7 @@ from puna.types import BadRequest, TokenLogprob
 async def completions(request: Request) -> ObjectStream | Whole:
     body = await asked(request, CompletionBody)
     inference = rooms(request).inference
-    options = [body.options(index) for index in range(body.choices)]
+    options = [body.options(index) | num_ctx(request) for index in range(body.choices)]
     asks = [ask for prompt in await _prompts(body, inference) for ask in [prompt] * len(options)]
     asks = [replace(ask, options=options[index % len(options)]) for index, ask in enumerate(asks)]
     echoes = [ask.prompt if body.echo else "" for ask in asks]

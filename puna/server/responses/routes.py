@@ -14,8 +14,9 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from puna.access import caller
-from puna.inference import Answer, Begun, Piece, Summary, priority
+from puna.inference import Answer, Begun, ChatRequest, Piece, Summary, priority
 from puna.server.body import decoded
+from puna.server.context import num_ctx
 from puna.server.errors import JSON, sentence
 from puna.server.framing import COMMENT, EVENTS, Framing, ObjectStream, Whole
 from puna.server.methods import Only
@@ -55,7 +56,7 @@ async def create(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, ResponsesBody)
     offer, conversation = await _read(request, body)
     urgency = priority(None, body.service_tier)
-    wanted = replace(asked(body, conversation, offer.tools), priority=urgency)
+    wanted = replace(_sized(request, asked(body, conversation, offer.tools)), priority=urgency)
     events = Events(begun(body), encrypted=SEALED in (body.include or ()), places=offer.places)
     store = _store(request)
 
@@ -73,10 +74,14 @@ async def create(request: Request) -> ObjectStream | Whole:
     )
 
 
+def _sized(request: Request, wanted: ChatRequest) -> ChatRequest:
+    return replace(wanted, options=wanted.options | num_ctx(request))
+
+
 async def input_tokens(request: Request) -> Response:
     body = await decoded(request, PromptBody)
     offer, conversation = await _read(request, body)
-    wanted = asked(body, conversation, offer.tools)
+    wanted = _sized(request, asked(body, conversation, offer.tools))
     tokens = await rooms(request).inference.count(wanted)
     answer = InputTokens("response.input_tokens", tokens)
     return Response(msgspec.json.encode(answer), media_type=JSON)

@@ -1,0 +1,20 @@
+"""The header that asks for a context, because requests of OpenAI's and Anthropic's have no field for it."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from puna.types import BadRequest
+
+HEADER = "puna-num-ctx"
+
+
+def num_ctx(request: Request) -> dict[str, int]:
+    """Ollama's option `num_ctx`, in tokens, if the request asks for it. Raises BadRequest."""
+    given = request.headers.get(HEADER)
+    if given is None:
+        return {}
+    # No option has more digits.
+    if not (given.isascii() and given.isdigit() and len(given) < 10 and int(given)):
+        raise BadRequest(f'the header {HEADER} must be a number of tokens, and is "{given}"', HEADER)
+    return {"num_ctx": int(given)}
