@@ -137,6 +137,7 @@ class BatchLoop:
                     share.sequence, PunaError(f"libllama could not evaluate the batch (status {status})")
                 )
             return
+        self._context.synchronize()
         took = time.perf_counter_ns() - started
         self._scheduler.learn(batch, took)
         row = 0

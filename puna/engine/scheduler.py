@@ -18,6 +18,9 @@ from puna.engine.prefix_cache import WORTH_SHARING, PrefixCache
 from puna.engine.retained import Prefix, Retained
 from puna.engine.sequence import Sequence
 
+_BESIDE_PROMPTS = 7
+"""Tokens of a draft while others wait for their prompt's evaluation."""
+
 _ROOM_TO_ANSWER = 128
 """Cells that must be free beyond a prompt before it is let in beside others."""
 
@@ -118,23 +121,24 @@ class Scheduler:
         running = self._cache.running.values()
         decoding = [s for s in running if s.decoding]
         prefilling = [s for s in running if not s.decoding]
-        room = self._context.n_batch - len(decoding)
-        chunk = min(room, self._chunk.size - len(decoding) % budget.TILE) if decoding else room
+        if drafting and self._cache.cuttable:
+            answers = self._draft(decoding, min(sum(s.ready for s in prefilling), self._chunk.size))
+        else:
+            answers = [Share(sequence, 1) for sequence in decoding]
+        rows = sum(share.rows for share in answers)
+        room = self._context.n_batch - rows
+        chunk = min(room, self._chunk.size - rows % budget.TILE) if decoding else room
         reportable = budget.reportable(sum(s.reporting for s in prefilling))
         readable = [min(s.ready, reportable) if s.reporting else s.ready for s in prefilling]
         sizes = turns.shares(readable, [s.job.turn.user for s in prefilling], chunk)
-        prompts = [Share(sequence, size) for sequence, size in zip(prefilling, sizes, strict=True) if size]
-        if drafting and self._cache.cuttable:
-            answers = self._draft(decoding, sum(share.size for share in prompts))
-        else:
-            answers = [Share(sequence, 1) for sequence in decoding]
-        return Batch(answers + prompts)
+        shares = zip(prefilling, sizes, strict=True)
+        return Batch(answers + [Share(sequence, size) for sequence, size in shares if size])
 
     def _draft(self, decoding: list[Sequence], others: int) -> list[Share]:
         """A token of each answer, and drafts as far as they pay in a batch with `others` rows of prompts."""
         shares: list[Share] = []
         rows, tokens = others + len(decoding), float(len(decoding))
-        most = self._worthwhile(rows, tokens)
+        most = self._worthwhile(rows, tokens, others)
         for sequence in decoding:
             guessed, chances = sequence.draft(most, self._said.by(sequence.job.owner)) if most else ([], [])
             length = worth(chances, self._costs, rows=rows, tokens=tokens)
@@ -142,12 +146,15 @@ class Scheduler:
             if length:
                 rows += length
                 tokens += sum(chances[:length])
-                most = self._worthwhile(rows, tokens)
+                most = self._worthwhile(rows, tokens, others)
         return shares
 
-    def _worthwhile(self, rows: int, tokens: float) -> int:
+    def _worthwhile(self, rows: int, tokens: float, others: int) -> int:
         """How long a draft that is certainly right should be: where that is 0, none need be looked for."""
-        most = min(LONGEST, self._context.n_batch - rows)
+        most = self._context.n_batch - rows
+        if others:
+            most = min(_BESIDE_PROMPTS, most + others - budget.TILE)
+        most = min(LONGEST, most)
         return worth([1.0] * most, self._costs, rows=rows, tokens=tokens)
 
     def learn(self, batch: Batch, took: int) -> None:

@@ -337,6 +337,16 @@ def test_a_pool_without_room_for_a_draft_is_room_for_an_answer(
     assert [outcome[0] for outcome in outcomes] == [SCRIPT] * 3
 
 
+def test_drafts_and_a_long_prompt_share_steps(scripted: Asked, eager: None) -> None:
+    scripted.begin()
+    drafted, plain = scripted.answers([job(f"Say: {SCRIPT}Now!"), job("x" * 450)])
+    assert drafted[0] == plain[0] == SCRIPT
+    beside = scripted.steps
+    scripted.begin()
+    scripted.answers([job(f"Say: {SCRIPT}Now!"), job("x" * 450)], NOTHING)
+    assert beside < scripted.steps
+
+
 async def test_an_engine_drafts_by_itself(tmp_path: Path) -> None:
     scripted_model(tmp_path / "m.gguf", WORDS)
     async with loaded(tmp_path / "m.gguf") as engine:
@@ -402,6 +412,14 @@ def test_a_draft_is_as_long_as_pays() -> None:
         some.learn(rows, took)
     assert worth([0.95**n for n in range(1, 32)], some, rows=1, tokens=1) == 7
     assert worth([0.02] * 7, some, rows=1, tokens=1) == 0
+
+
+def test_a_step_without_drafts_is_known_before_there_are_any() -> None:
+    costs = Costs()
+    costs.learn(200, 1_000_000)
+    assert worth([1.0] * 7, costs, rows=1, tokens=1) == 0
+    costs.learn(1, 20_000)
+    assert worth([1.0] * 7, costs, rows=1, tokens=1) == 7
 
 
 def test_a_cost_that_was_not_seen_for_long_is_tried_again() -> None:

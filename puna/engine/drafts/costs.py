@@ -30,7 +30,8 @@ class Costs:
     """How long steps take by how many rows they have, learned from those that were taken.
 
     Sizes up to the next power of two count as one. Between two that are known the time is taken to grow
-    evenly, and slowly beyond them: so a size that was never tried looks good enough to be tried.
+    evenly, and slowly beyond them: so a size that was never tried looks good enough to be tried. Below them
+    it is taken to shrink with the rows: so a step without drafts is known before there are any.
     """
 
     def __init__(self) -> None:
@@ -61,7 +62,7 @@ class Costs:
             return 0
         after = bisect_left(points, rows, key=lambda point: point.rows)
         if after == 0:
-            return points[0].took
+            return points[0].took * rows / points[0].rows
         if after == len(points):
             return points[-1].took + points[0].took * (rows - points[-1].rows) / _DOUBLING
         low, high = points[after - 1], points[after]
