@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
 from tests.running import Server
 
@@ -16,13 +16,17 @@ _FLAGS = (
 )
 
 
+def launched(playwright: Playwright) -> Browser:
+    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
+    return playwright.chromium.launch(executable_path=next(found), args=_FLAGS.split())
+
+
 @pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
-    found = filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome")))
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=next(found), args=_FLAGS.split())
-        yield launched
-        launched.close()
+        opened = launched(playwright)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

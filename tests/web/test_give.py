@@ -108,3 +108,45 @@ def test_a_picture_is_dropped_onto_the_page(opened: Page, server: Server):
         [base64.b64encode(PICTURE).decode()],
     )
     expect(opened.get_by_role("img", name="drop.png")).to_be_visible()
+
+
+def pdf(text: str) -> bytes:
+    """A PDF file with a page that says `text`; one with "" has a page without text."""
+    drawn = f"BT /F1 24 Tf 72 720 Td ({text}) Tj ET".encode() if text else b"0 0 10 10 re f"
+    parts = [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
+        b"<</Length %d>>stream\n%s\nendstream" % (len(drawn), drawn),
+        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+    ]
+    file, places = b"%PDF-1.4\n", []
+    for number, part in enumerate(parts, 1):
+        places.append(len(file))
+        file += b"%d 0 obj%s endobj\n" % (number, part)
+    table = b"".join(b"%010d 00000 n \n" % place for place in places)
+    end = b"trailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % len(file)
+    return file + b"xref\n0 6\n0000000000 65535 f \n" + table + end
+
+
+def test_the_text_of_a_pdf_file_is_sent(opened: Page):
+    chosen(opened, "blind")
+    loaded = "performance.getEntriesByType('resource').filter(({ name }) => name.includes('pdf')).length"
+    assert opened.evaluate(loaded) == 0
+    paper: FilePayload = {"name": "paper.pdf", "mimeType": "application/pdf", "buffer": pdf("Buy more milk.")}
+    opened.get_by_label("Attach files").set_input_files([paper])
+    expect(opened.get_by_text("paper.pdf")).to_be_visible()
+    opened.get_by_label("Message").fill("Summarise.")
+    with opened.expect_request("**/api/chat") as asked:
+        opened.get_by_role("button", name="Send").click()
+    (message,) = sent(asked.value)
+    assert message["content"] == "paper.pdf:\n\nBuy more milk.\n\nSummarise."
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(pdf(""), "pictures without text"), (b"%PDF-1.4 no", "cannot be read as a PDF")]
+)
+def test_a_pdf_file_without_text_is_refused(opened: Page, content: bytes, said: str):
+    odd: FilePayload = {"name": "odd.pdf", "mimeType": "application/pdf", "buffer": content}
+    opened.get_by_label("Attach files").set_input_files([odd])
+    expect(opened.get_by_role("alert")).to_contain_text(said)

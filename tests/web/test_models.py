@@ -93,6 +93,7 @@ def test_a_model_is_made_from_a_modelfile(opened: Page, server: Server):
         ("FROM ./other.gguf", "other.gguf"),
         ("FROM talker\nPARAMETER stop", "Line 2"),
         ("FROM talker\nMESSAGE robot x", "robot"),
+        ('FROM talker\n\nSYSTEM """x\n', "Line 3"),
         ("FROM talker\nPARAMETER temperature warm", "temperature"),
     ],
 )

@@ -10,7 +10,7 @@ import { Models } from "./models.js";
 import { Palette } from "./palette.js";
 import { key, signOut } from "./signin.js";
 import { Talk } from "./talk.js";
-import { html, render, useEffect, useState } from "./view.js";
+import { html, render, useEffect, useRef, useState } from "./view.js";
 import { language, say, speak } from "./words.js";
 
 function Page() {
@@ -38,6 +38,12 @@ function Page() {
   }
   const listed = () => kept().then(setChats, () => {});
   const changed = () => draw((count) => count + 1);
+  const drawn = useRef(0);
+  /** At most once a frame, however fast the tokens come. */
+  function streamed() {
+    cancelAnimationFrame(drawn.current);
+    drawn.current = requestAnimationFrame(changed);
+  }
   const current = ({ id }) => answered(id) ?? (id === chat.id ? chat : undefined);
   const inRoom = (name) => ({ name: say(name), act: () => setRoom(name) });
   const open = (chosen) => { setChat(current(chosen) ?? chosen); setRoom("talk"); location.hash = chosen.id; };
@@ -62,7 +68,7 @@ function Page() {
 
   const save = (chosen) => keep(chosen).then(() => setUnkept(false), () => setUnkept(true));
   async function run(chosen) {
-    await beginAnswer(chosen, save, changed);
+    await beginAnswer(chosen, save, streamed);
     await listed();
     // Its model may be gone.
     if (chosen.messages.at(-1)?.error) refresh();

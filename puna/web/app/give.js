@@ -1,4 +1,4 @@
-/** Files that are given with a message: pictures for models that see, sounds for those that hear, and texts. */
+/** Files that are given with a message: pictures for models that see, sounds for those that hear, and texts, of which PDF files hold some. */
 import { ask } from "./api.js";
 import { say } from "./words.js";
 
@@ -13,6 +13,7 @@ export async function read(file) {
   if (file.size > LARGEST) throw new Error(`${file.name}: ${say("tooLarge")}`);
   const kind = file.type.startsWith("image/") ? "vision" : file.type.startsWith("audio/") ? "audio" : "text";
   if (kind !== "text") return { name: file.name, kind, type: file.type, data: await base64(file) };
+  if (file.type === "application/pdf" || file.name.toLowerCase().endsWith(".pdf")) return pdf(file);
   try {
     const data = new TextDecoder("utf-8", { fatal: true }).decode(await file.arrayBuffer());
     if (data.includes("\0")) throw new TypeError();
@@ -42,6 +43,18 @@ export function sent({ role, content, thinking, calls, tool, given = [] }) {
     role, content: texts.join("") + content, ...(images.length && { images }), ...(thinking && { thinking }), ...(calls && { tool_calls: calls }),
     ...(tool && { tool_name: tool }),
   };
+}
+
+async function pdf(file) {
+  let data;
+  try {
+    const { textOf } = await import("./pdf.js");
+    data = await textOf(await file.arrayBuffer());
+  } catch (error) {
+    throw new Error(`${file.name}: ${error.name === "PasswordException" ? say("locked") : say("brokenPdf")}`);
+  }
+  if (!data) throw new Error(`${file.name}: ${say("noText")}`);
+  return { name: file.name, kind: "text", type: "text/plain", data };
 }
 
 async function able(model) {

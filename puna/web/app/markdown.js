@@ -1,7 +1,8 @@
 /** A model's markdown as a fragment in which nothing can run: parsed, then sanitised, then coloured. */
-import { marked } from "../vendored/marked.js";
+import { Marked } from "../vendored/marked.js";
 import purify from "../vendored/dompurify.js";
 import highlight from "../vendored/highlight.js";
+import { FORMULAS, set } from "./formulas.js";
 import { say } from "./words.js";
 
 const ALLOWED = {
@@ -11,18 +12,44 @@ const ALLOWED = {
   ALLOWED_URI_REGEXP: /^(?:https?|mailto):/i,
   RETURN_DOM_FRAGMENT: true,
 };
+const marked = new Marked({ extensions: FORMULAS });
+/** What each place shows: its blocks, their nodes, and the targets of links that they may use. */
+const shown = new WeakMap();
+
+/** Shows `text` in `place`. Blocks that are the same as before stay, so a growing text costs what its last block costs.
+ * @param {Element} place @param {string} text */
+export function draw(place, text) {
+  const tokens = marked.lexer(text);
+  const links = JSON.stringify(tokens.links);
+  const before = shown.get(place);
+  const known = before?.links === links ? before.blocks : [];
+  let same = 0;
+  while (same < known.length && same < tokens.length && known[same].raw === tokens[same].raw) same++;
+  if (!known.length) place.replaceChildren();
+  for (const { nodes } of known.slice(same)) nodes.forEach((node) => node.remove());
+  const blocks = known.slice(0, same);
+  for (const token of tokens.slice(same)) {
+    const fragment = safe(marked.parser([token]));
+    blocks.push({ raw: token.raw, nodes: [...fragment.childNodes] });
+    place.append(fragment);
+  }
+  shown.set(place, { links, blocks });
+}
 
 /** @param {string} text @returns {DocumentFragment} */
-export function rendered(text) {
-  const fragment = purify.sanitize(marked.parse(text, { async: false }), ALLOWED);
+export const rendered = (text) => safe(marked.parse(text, { async: false }));
+
+function safe(source) {
+  const fragment = purify.sanitize(source, ALLOWED);
   for (const link of fragment.querySelectorAll("a")) {
     link.target = "_blank";
     link.rel = "noopener noreferrer";
   }
   for (const each of fragment.querySelectorAll("[class]")) {
-    if (!/^language-[\w+-]+$/.test(each.className)) each.removeAttribute("class");
+    if (!/^(?:language-[\w+-]+|formula(?:-block)?)$/.test(each.className)) each.removeAttribute("class");
   }
   fragment.querySelectorAll("pre > code").forEach(colour);
+  fragment.querySelectorAll("code.formula, code.formula-block").forEach(set);
   return fragment;
 }
 

@@ -1,7 +1,7 @@
 /** One message of a chat: its text, its thinking folded, its calls, what it cost. */
 import { Calls } from "./calls.js";
 import { Edit } from "./edit.js";
-import { rendered } from "./markdown.js";
+import { draw } from "./markdown.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
@@ -9,7 +9,7 @@ function Markdown({ text }) {
   const place = useRef(null);
   // At most once a frame, however fast the tokens come.
   useEffect(() => {
-    const frame = requestAnimationFrame(() => place.current?.replaceChildren(rendered(text)));
+    const frame = requestAnimationFrame(() => place.current && draw(place.current, text));
     return () => cancelAnimationFrame(frame);
   }, [text]);
   return html`<div class="markdown" ref=${place}></div>`;

@@ -45,6 +45,7 @@ function* commands(text) {
     at += name[0].length;
     const found = WORD.exec(text.slice(at));
     at += found[0].length;
+    if (found[3]?.startsWith('"""')) throw new Error(`${say("line")} ${line}: ${say("unclosed")}`);
     const value = found[1] ?? found[2]?.replace(/\\(["\\])/g, "$1") ?? found[3].trim();
     yield { command, line, value: name[1] ? { name: name[1], value } : value };
   }

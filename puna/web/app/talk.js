@@ -1,5 +1,6 @@
 /** The talk: messages, what is typed, and the chat's settings. */
 import { stop } from "./answers.js";
+import { Blocks } from "./blocks.js";
 import { branch, walk } from "./branches.js";
 import { Fill } from "./fill.js";
 import { useFollow } from "./follow.js";
@@ -104,6 +105,9 @@ export function Talk({ chat, models, running, run, save, changed, refresh }) {
     ...(at === last && { again, goOn: ask, reply }),
   };
 
+  const shown = (at) => html`<${Message} key=${at} message=${chat.messages[at]} running=${running && at === last}
+    editing=${at === editing} ...${acts(at)} />`;
+
   return html`<main class="talk" onDragOver=${(event) => event.preventDefault()}
       onDrop=${(event) => take(event, event.dataTransfer.files)}>
     <header>
@@ -115,8 +119,7 @@ export function Talk({ chat, models, running, run, save, changed, refresh }) {
     </header>
     <section class="messages" aria-label=${say("talk")} tabIndex="0" ref=${place} onScroll=${scrolled}><div ref=${growing}>
       ${last < 0 && html`<div class="greeting"><h1>${say("greet")}</h1><p>${models.length ? say("private") : say("none")}</p></div>`}
-      ${chat.messages.map((message, at) => html`<${Message} key=${at} message=${message}
-        running=${running && at === last} editing=${at === editing} ...${acts(at)} />`)}
+      <${Blocks} count=${chat.messages.length} place=${place} draw=${shown} kept=${editing} />
     </div></section>
     ${refused && html`<p class="error" role="alert">${refused}</p>`}
     ${given.length > 0 && html`<div class="giving"><${Given} files=${given} drop=${(at) => setGiven(given.filter((_, one) => one !== at))} /></div>`}

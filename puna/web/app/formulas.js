@@ -1,0 +1,36 @@
+/** Formulas in markdown, $…$, $$…$$, \(…\) and \[…\], as MathML. Temml is loaded with the first one. */
+
+const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
+const INLINE = /^(?:\$\$([^$]+?)\$\$|\$(?![\s$])((?:\\.|[^$\\\n])+?)(?<!\s)\$(?!\d)|\\\(([\s\S]+?)\\\))/;
+const BLOCK = /^(?:\$\$([\s\S]+?)\$\$|\\\[([\s\S]+?)\\\])[ \t]*(?:\n|$)/;
+
+const extension = (name, level, pattern, start) => ({
+  name, level, start: (source) => { const at = source.search(start); return at < 0 ? undefined : at; },
+  tokenizer(source) {
+    const found = pattern.exec(source);
+    return found ? { type: name, raw: found[0], text: found.slice(1).find((text) => text !== undefined) } : undefined;
+  },
+  renderer({ text }) {
+    const code = `<code class="${name}">${escaped(text.trim())}</code>`;
+    return level === "block" ? `<p>${code}</p>` : code;
+  },
+});
+
+/** What marked is told. */
+export const FORMULAS = [extension("formula", "inline", INLINE, /\$|\\\(/), extension("formula-block", "block", BLOCK, /^(?:\$\$|\\\[)/m)];
+
+let temml;
+
+/** Puts MathML in the place of a formula's source; until Temml is there the source stands. @param {HTMLElement} code */
+export function set(code) {
+  if (temml) replace(code);
+  else import("../vendored/temml.js").then((loaded) => { temml = loaded.default; replace(code); }, () => {});
+}
+
+function replace(code) {
+  const place = document.createElement(code.className === "formula" ? "span" : "div");
+  place.className = code.className;
+  // Untrusted: no links, pictures, classes or styles of the model's.
+  temml.render(code.textContent, place, { displayMode: code.className !== "formula", throwOnError: false, trust: false, maxExpand: 200 });
+  code.replaceWith(place);
+}

@@ -1,0 +1,125 @@
+"""Long chats and fast answers: what is drawn stays little, and what is read stays in its place."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.running import Server
+
+MESSAGES = 10_000
+
+
+@pytest.fixture
+def model(add_scripted: Callable[..., list[bytes]]) -> None:
+    add_scripted("talker", "An answer.")
+
+
+@pytest.fixture
+def long(model: None, page: Page, tmp_path: Path) -> Page:
+    """The page with a chat of ten thousand messages, which are of different heights."""
+    messages = [
+        {"role": ("user", "assistant")[at % 2], "content": f"Message {at}.\n\n" + "Some text.\n\n" * (at % 7)}
+        for at in range(MESSAGES)
+    ]
+    chat = {"title": "Long", "model": "talker:latest", "settings": {}, "changed": 1, "messages": messages}
+    (tmp_path / "long.json").write_text(json.dumps({"puna": 1, "chats": [chat]}))
+    page.get_by_label("Import").set_input_files(tmp_path / "long.json")
+    page.get_by_role("button", name="Long", exact=True).click()
+    expect(page.get_by_text(f"Message {MESSAGES - 1}.")).to_be_in_viewport()
+    return page
+
+
+def test_of_a_long_chat_only_what_is_near_is_drawn(long: Page):
+    drawn = long.locator("article")
+    assert 0 < drawn.count() <= 200
+    long.locator(".messages").evaluate("place => place.scrollTo(0, 0)")
+    expect(long.get_by_text("Message 0.", exact=True)).to_be_in_viewport()
+    expect(long.get_by_text(f"Message {MESSAGES // 2}.")).to_have_count(0)
+    assert drawn.count() <= 200
+
+
+def test_a_long_chat_goes_on(long: Page):
+    long.get_by_label("Message").fill("And now?")
+    long.get_by_label("Message").press("Enter")
+    expect(long.locator("article.theirs").last).to_contain_text("An answer.")
+    expect(long.locator("article.theirs").last).to_be_in_viewport()
+    long.reload()
+    expect(long.get_by_text("And now?").last).to_be_in_viewport()
+
+
+def test_what_is_read_stays_in_its_place_while_blocks_are_drawn_above(long: Page):
+    """Scrolling up a little at a time meets every message in its order."""
+    place = long.locator(".messages")
+    place.hover()
+    number = """place => {
+        const articles = [...place.querySelectorAll("article")];
+        const first = articles.find((one) => one.getBoundingClientRect().bottom > 100);
+        return Number(/\\d+/.exec(first.innerText)[0]);
+    }"""
+    read = [place.evaluate(number)]
+    for _ in range(40):
+        top = place.evaluate("place => place.scrollTop")
+        long.mouse.wheel(0, -400)
+        long.wait_for_function("([top]) => document.querySelector('.messages').scrollTop !== top", arg=[top])
+        read.append(place.evaluate(number))
+    steps = [before - after for before, after in pairwise(read)]
+    assert all(0 <= step <= 12 for step in steps), read
+    assert read[-1] < read[0] - 20
+
+
+def test_an_answer_that_streams_moves_nothing_above_it(
+    browser: Browser, server: Server, add_scripted: Callable[..., list[bytes]]
+):
+    script = [
+        *("A paragraph with **bold** words.\n\n- one\n- two\n\n```\ncode\n```\n\n|a|b|\n|-|-|\n|1|2|\n\n" * 4)
+    ]
+    add_scripted("talker", script)
+    context = browser.new_context(locale="en-GB", viewport={"width": 1000, "height": 600})
+    page = context.new_page()
+    page.goto(f"{server.url}/ui")
+    page.evaluate(
+        """() => {
+            window.moved = [];
+            new PerformanceObserver((list) => list.getEntries().forEach((entry) => window.moved.push(
+                ...entry.sources.filter(({ node }) => node?.parentElement?.closest(".markdown"))
+                    .map(({ node, previousRect, currentRect }) =>
+                        [node.nodeName, previousRect.y, currentRect.y, previousRect.x, currentRect.x]))))
+                .observe({ type: "layout-shift", buffered: false });
+        }"""
+    )
+    page.get_by_label("Message").fill("Begin?")
+    page.get_by_label("Message").press("Enter")
+    expect(page.get_by_role("button", name="Regenerate")).to_be_visible(timeout=60_000)
+    assert page.evaluate("window.moved") == []
+    context.close()
+
+
+def test_a_growing_answer_keeps_the_blocks_it_has(page: Page):
+    kept = page.evaluate(
+        """async () => {
+            const base = document.querySelector("script[type=module]").src;
+            const { draw, rendered } = await import(new URL("markdown.js", base));
+            const text = "# One\\n\\nTwo [x].\\n\\n- a\\n- b\\n\\n```js\\nlet a;\\n```\\n\\n> q\\n\\n"
+                + "|a|\\n|-|\\n|1|\\n\\n[x]: https://e.com\\n";
+            const plain = (element) => element.textContent.replace(/\\s/g, "");
+            const place = document.createElement("div"), whole = document.createElement("div");
+            let heading;
+            const differing = [];
+            for (let end = 1; end <= text.length; end++) {
+                draw(place, text.slice(0, end));
+                whole.replaceChildren(rendered(text.slice(0, end)));
+                if (plain(place) !== plain(whole)) differing.push(end);
+                if (end === 20) heading = place.firstChild;
+                const anew = heading && place.firstChild !== heading;
+                if (anew && end < text.indexOf("[x]:")) differing.push(end);
+            }
+            return [differing, place.querySelectorAll("a").length];
+        }"""
+    )
+    assert kept == [[], 1]
