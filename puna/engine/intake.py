@@ -7,8 +7,8 @@ from puna.engine.drafts import LONGEST, Drafter
 from puna.engine.grammar import Grammars, Matcher
 from puna.engine.libllama import Model, Sampler
 from puna.engine.logprobs import Bias
+from puna.engine.media import TEXT, EncoderCache, Layout, Medium
 from puna.engine.messages import Generate
-from puna.engine.pictures import TEXT, Gallery, Layout, Medium
 from puna.engine.sequence import Sequence
 from puna.engine.text import TextStream
 from puna.types import BadRequest, Grammar, Job, PromptTooLong, TokenLogprob
@@ -17,9 +17,9 @@ from puna.types import BadRequest, Grammar, Job, PromptTooLong, TokenLogprob
 class Intake:
     """Takes jobs for one model. `num_ctx`: the longest sequence, in tokens."""
 
-    def __init__(self, model: Model, gallery: Gallery | None, *, num_ctx: int) -> None:
+    def __init__(self, model: Model, encoder_cache: EncoderCache | None, *, num_ctx: int) -> None:
         self._model = model
-        self._gallery = gallery
+        self._encoder_cache = encoder_cache
         self._grammars = Grammars(model)
         self._num_ctx = num_ctx
 
@@ -84,13 +84,13 @@ class Intake:
                 text = budget.worth_reading(prompt, job, num_ctx=num_ctx)
                 prompt = self.tokenize(text, add_bos=job.add_bos)
             return prompt, TEXT, ()
-        if self._gallery is None:
+        if self._encoder_cache is None:
             raise BadRequest("this model is missing data required for image and audio input", "images")
-        media = self._gallery.taken(job.media)
+        media = self._encoder_cache.taken(job.media)
         if not isinstance(prompt, str):
             # An earlier answer's context with a new picture behind it: markers are looked for in text.
             prompt = self._model.detokenize(prompt)
-        tokens, layout = self._gallery.place(prompt, media)
+        tokens, layout = self._encoder_cache.place(prompt, media)
         if job.add_bos and self._lacks_bos(tokens):
             tokens, layout = [self._model.bos, *tokens], layout.moved(1)
         return tokens, layout, media

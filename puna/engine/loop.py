@@ -15,8 +15,8 @@ from puna.engine import budget, logprobs, memory
 from puna.engine.answering import Answering, Outcome
 from puna.engine.batch import Batch, Share
 from puna.engine.libllama import Context, Model
+from puna.engine.media import EncoderCache, MediaSpan
 from puna.engine.messages import Event, Finished, Started, Text, failed
-from puna.engine.pictures import Gallery, Picture
 from puna.engine.prefix_cache import PrefixCache
 from puna.engine.retained import Retained
 from puna.engine.scheduler import Scheduler
@@ -38,19 +38,19 @@ class BatchLoop:
         parallel: int,
         cache: int,
         emit: Callable[[Event], None],
-        gallery: Gallery | None = None,
+        encoder_cache: EncoderCache | None = None,
         disk: memory.Disk | None = None,
     ) -> None:
         """`cache`: bytes of finished sequences that may be kept outside the pool.
 
-        `gallery`: what pictures are seen with, if the model sees. `disk`: where they outlive it.
+        `encoder_cache`: encodes pictures and sounds, if the model takes any. `disk`: where they outlive it.
         """
         self._model = model
         self._context = context
         self._cache = PrefixCache(slots=slots, memory=memory.of(model, context), limit=cache, disk=disk)
         self._scheduler = Scheduler(context, self._cache, parallel=parallel)
         self._emit = emit
-        self._gallery = gallery
+        self._encoder_cache = encoder_cache
         self._answering = Answering(model, emit)
         self._idle = False
         """The last step found nothing to do."""
@@ -58,7 +58,7 @@ class BatchLoop:
     @property
     def busy(self) -> bool:
         """Whether a step would do anything: not while all wait for the encoder."""
-        if self._idle and self._gallery is not None and self._gallery.encoding:
+        if self._idle and self._encoder_cache is not None and self._encoder_cache.encoding:
             return False
         return self._scheduler.busy
 
@@ -82,7 +82,7 @@ class BatchLoop:
             self._begun(sequence)
             if repeat is not None:
                 self._replay(sequence, repeat)
-        looked = self._gallery is not None and self._look(self._gallery)
+        looked = self._encoder_cache is not None and self._look(self._encoder_cache)
         batch = self._scheduler.schedule()
         if batch.shares:
             self._evaluate(batch)
@@ -192,41 +192,41 @@ class BatchLoop:
                 logits = self._context.logits(row)
                 sequence.read.append(logprobs.report(logits, tokens[place], wanted, spell))
 
-    def _look(self, gallery: Gallery) -> bool:
+    def _look(self, encoder_cache: EncoderCache) -> bool:
         """Keep the encoder at work, and evaluate one picture that it has seen; whether there was one."""
         for sequence in list(self._cache.running.values()):
-            for picture in sequence.layout.ahead(sequence.evaluated):
+            for span in sequence.layout.ahead(sequence.evaluated):
                 try:
-                    vectors = gallery.vectors(picture)
+                    vectors = encoder_cache.vectors(span)
                 except PunaError as error:
                     self._fail(sequence, error)
                     break
-                facing = picture.start == sequence.evaluated
+                facing = span.start == sequence.evaluated
                 if vectors is None:
-                    sequence.encoded += gallery.encode(sequence.media[picture.seen.medium], picture)
+                    sequence.encoded += encoder_cache.encode(sequence.media[span.chunk.medium], span)
                     if facing and not sequence.waits_since:
                         sequence.waits_since = time.perf_counter_ns()
                 elif facing:
-                    self._see(sequence, picture, vectors)
+                    self._see(sequence, span, vectors)
                     return True
         return False
 
-    def _see(self, sequence: Sequence, picture: Picture, vectors: NDArray[np.float32]) -> None:
+    def _see(self, sequence: Sequence, span: MediaSpan, vectors: NDArray[np.float32]) -> None:
         """Evaluate the rows of a picture in a step of their own."""
         started = sequence.waits_since or time.perf_counter_ns()
         sequence.waits_since = 0
         status, row = self._context.decode_rows(
             vectors,
-            picture.seen.places(sequence.layout.position(picture.start)),
+            span.chunk.places(sequence.layout.position(span.start)),
             sequence.slot,
-            causal=picture.seen.causal,
-            output=picture.end == len(sequence.tokens),
+            causal=span.chunk.causal,
+            output=span.end == len(sequence.tokens),
         )
         if status == 0:
-            rows = picture.seen.rows
+            rows = span.chunk.rows
             self._advance(Share(sequence, rows), row - rows + 1, time.perf_counter_ns() - started)
         elif status == _NO_ROOM:
-            self._cache.rewrite(sequence, picture.start)
+            self._cache.rewrite(sequence, span.start)
             self._make_room()
         else:
             problem = f"libllama could not evaluate an image or a sound (status {status})"

@@ -27,6 +27,7 @@ from puna.engine.kept import disk_of
 from puna.engine.libllama import Context, Model, max_sequences
 from puna.engine.libllama.kernels import start_kernels
 from puna.engine.loop import BatchLoop
+from puna.engine.media import EncoderCache
 from puna.engine.memory import spare_slots
 from puna.engine.messages import (
     HEADER,
@@ -47,7 +48,6 @@ from puna.engine.messages import (
     failed,
     frame,
 )
-from puna.engine.pictures import Gallery
 from puna.engine.preparation import Preparation, Work, is_long
 from puna.types import BadRequest, EngineInfo, LoadSpec, PunaError
 
@@ -59,7 +59,7 @@ _TINY = 16 << 20
 
 _EMBEDDING_BATCH = 2048
 
-_GALLERY = 256 << 20
+_ENCODED = 256 << 20
 """Bytes of encoded pictures and sounds that are kept for further questions about them."""
 
 _SHARE_OF_PICTURE = 4
@@ -109,7 +109,7 @@ class Runner:
         self._loop: BatchLoop | Embedder
         self._keeps = False
         """What was evaluated outlives the engine."""
-        gallery: Gallery | None = None
+        encoder_cache: EncoderCache | None = None
         sees = hears = False
         if embedding:
             slots = min(64, max_sequences())
@@ -140,7 +140,7 @@ class Runner:
                 sees, hears = projector.sees, projector.hears
                 if sees or hears:
                     post = self._inbox.put
-                    gallery = Gallery(projector, n_vocab=model.n_vocab, limit=_GALLERY, post=post)
+                    encoder_cache = EncoderCache(projector, n_vocab=model.n_vocab, limit=_ENCODED, post=post)
             context = Context(
                 model,
                 n_ctx=spec.pool,
@@ -159,11 +159,11 @@ class Runner:
                 parallel=parallel,
                 cache=spec.cache,
                 emit=self._events.append,
-                gallery=gallery,
+                encoder_cache=encoder_cache,
                 disk=disk,
             )
         num_ctx = min(most, context.n_ctx)
-        self._intake = Intake(model, gallery, num_ctx=num_ctx)
+        self._intake = Intake(model, encoder_cache, num_ctx=num_ctx)
         self._preparation = Preparation(self._prepared, self._deliver)
         # A token alone costs more than one among others.
         self.longest = n_batch * _warm_up(model, context)

@@ -12,8 +12,8 @@ from puna.engine.drafts import Drafter, Text
 from puna.engine.grammar import Matcher
 from puna.engine.libllama import Sampler
 from puna.engine.logprobs import Bias
+from puna.engine.media import TEXT, Layout, Medium
 from puna.engine.memory import Held
-from puna.engine.pictures import TEXT, Layout, Medium
 from puna.engine.text import TextStream
 from puna.types import Ended, Finish, Job, TokenLogprob
 

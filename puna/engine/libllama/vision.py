@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from puna.engine.libllama.devices import handle_of
 from puna.engine.libllama.log import NO_REASON
 from puna.engine.libllama.model import Model
+from puna.engine.media import Medium
 from puna.engine.ollama_gguf import projector
-from puna.engine.pictures import Medium
 from puna.types import BadRequest, Image, LoadFailed, PunaError, Sound
 
 MARKER: str = M.mtmd_default_marker().decode()
@@ -43,7 +43,7 @@ _SECTIONS = 4
 
 
 @dataclass(frozen=True, eq=False)
-class Seen:
+class MediaChunk:
     """A part of a picture or a sound as it stands in a prompt: the whole of it, a tile, or half a minute."""
 
     medium: int
@@ -105,6 +105,8 @@ class Projector:
                 handle = M.mtmd_init_from_file(os.fsencode(path), self._model.handle, params)
         except OSError as error:
             raise LoadFailed(f"unable to load projector {self._path}: {error.strerror or error}") from error
+        except LoadFailed as error:
+            raise LoadFailed(f"unable to load projector: {error}") from error
         if not handle:
             reason = _reason(log.first_error)
             if reason.startswith(_NO_ENCODER):
@@ -117,7 +119,11 @@ class Projector:
 
     def _probe(self) -> list[int]:
         """Rows of each part of the largest picture."""
-        return [part.rows for part in self._split(MARKER, [_empty(_PROBE, _PROBE)]) if isinstance(part, Seen)]
+        return [
+            part.rows
+            for part in self._split(MARKER, [_empty(_PROBE, _PROBE)])
+            if isinstance(part, MediaChunk)
+        ]
 
     def taken(self, given: Image | Sound) -> Medium:
         """A picture or a sound as `read` and `encode` want it. Raises BadRequest."""
@@ -145,7 +151,7 @@ class Projector:
         # What is no number in a file of floats would be none in the answer either.
         return np.clip(np.nan_to_num(samples), -1, 1)
 
-    def read(self, text: str, media: Sequence[Medium]) -> list[list[int] | Seen]:
+    def read(self, text: str, media: Sequence[Medium]) -> list[list[int] | MediaChunk]:
         """Tokens, pictures and sounds in the order they are to be evaluated; none is encoded yet.
 
         The texts that the family puts around a picture are among the tokens. Raises BadRequest when the
@@ -153,7 +159,7 @@ class Projector:
         """
         parts = self._split(text, [_outline(medium) for medium in media])
         for part in parts:
-            if isinstance(part, Seen) and not part.causal and part.rows > self.together:
+            if isinstance(part, MediaChunk) and not part.causal and part.rows > self.together:
                 image = media[part.medium]
                 assert isinstance(image, Image), "no family's sounds see themselves as a whole"
                 raise _wrong(f"an image of {image.width} x {image.height} is too narrow for this model")
@@ -172,23 +178,23 @@ class Projector:
         vectors: Any = M.mtmd_get_output_embd(self.handle)
         return np.ctypeslib.as_array(vectors, (rows, self._width)).copy()
 
-    def _split(self, text: str, bitmaps: list[Any]) -> list[list[int] | Seen]:
-        parts: list[list[int] | Seen] = []
+    def _split(self, text: str, bitmaps: list[Any]) -> list[list[int] | MediaChunk]:
+        parts: list[list[int] | MediaChunk] = []
         with _Chunks(self, text, bitmaps) as chunks:
-            seen: dict[int, int] = {}
+            counts: dict[int, int] = {}
             for chunk in chunks:
                 if _is_text(chunk):
                     parts.append(_tokens(chunk))
                     continue
                 medium = int(M.mtmd_input_chunk_get_id(chunk) or 0)
-                part = seen[medium] = seen.get(medium, -1) + 1
-                parts.append(self._seen(chunk, medium, part))
+                part = counts[medium] = counts.get(medium, -1) + 1
+                parts.append(self._described(chunk, medium, part))
         return parts
 
-    def _seen(self, chunk: M.mtmd_input_chunk_p, medium: int, part: int) -> Seen:
+    def _described(self, chunk: M.mtmd_input_chunk_p, medium: int, part: int) -> MediaChunk:
         rows = M.mtmd_input_chunk_get_n_tokens(chunk)
         base, after = (self._places(chunk, rows, position) for position in (0, 1))
-        return Seen(
+        return MediaChunk(
             medium=medium,
             part=part,
             rows=rows,

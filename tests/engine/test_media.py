@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.engine.libllama import Model
-from puna.engine.libllama.vision import Projector, Seen
-from puna.engine.pictures import TEXT, Gallery, Layout, Picture
+from puna.engine.libllama.vision import MediaChunk, Projector
+from puna.engine.media import TEXT, EncoderCache, Layout, MediaSpan
 from puna.types import BadRequest, Image
 from tests.vision_models import ROWS, WIDTH, vision_model
 
@@ -27,8 +27,8 @@ def layouts(draw: st.DrawFn) -> tuple[Layout, int]:
     at, pictures = draw(st.integers(0, 5)), []
     for number in range(draw(st.integers(0, 4))):
         rows = draw(st.integers(1, 9))
-        seen = Seen(number, 0, rows, draw(st.integers(1, rows)), True, NOWHERE, NOWHERE)
-        pictures.append(Picture(at, (b"", number, rows), seen))
+        seen = MediaChunk(number, 0, rows, draw(st.integers(1, rows)), True, NOWHERE, NOWHERE)
+        pictures.append(MediaSpan(at, (b"", number, rows), seen))
         at += rows + draw(st.integers(0, 5))
     return Layout(pictures), at + draw(st.integers(0, 5))
 
@@ -40,7 +40,7 @@ def test_positions_go_on_where_pictures_end(made: tuple[Layout, int]) -> None:
     while index <= length:
         assert layout.position(index) == position
         if picture := next((p for p in layout.ahead(index) if p.start == index), None):
-            index, position = picture.end, position + picture.seen.span
+            index, position = picture.end, position + picture.chunk.span
         else:
             index, position = index + 1, position + 1
 
@@ -56,12 +56,12 @@ def test_what_is_cut_out_splits_no_picture(made: tuple[Layout, int], data: st.Da
     assert layout.touched(*wide) == layout.touched(first, last)
     left = layout.without(*wide)
     tokens = list(range(length))
-    pieces = {picture.key: tokens[picture.start : picture.end] for picture in layout.pictures}
+    pieces = {picture.key: tokens[picture.start : picture.end] for picture in layout.spans}
     remaining = tokens[: wide[0]] + tokens[wide[1] :]
-    for picture in left.pictures:
+    for picture in left.spans:
         assert remaining[picture.start : picture.end] == pieces[picture.key]
-    gone = [p for p in layout.pictures if wide[0] <= p.start < wide[1]]
-    assert len(left.pictures) == len(layout.pictures) - len(gone)
+    gone = [p for p in layout.spans if wide[0] <= p.start < wide[1]]
+    assert len(left.spans) == len(layout.spans) - len(gone)
 
 
 @given(layouts(), st.data())
@@ -70,23 +70,23 @@ def test_a_prefix_ends_beside_pictures(made: tuple[Layout, int], data: st.DataOb
     index = data.draw(st.integers(0, length))
     whole = layout.whole(index)
     assert whole <= index
-    assert not any(p.start < whole < p.end for p in layout.pictures)
+    assert not any(p.start < whole < p.end for p in layout.spans)
     end = layout.text_end(whole, length)
     assert not layout.touched(whole, end)
-    assert end == length or any(p.start == end for p in layout.pictures)
+    assert end == length or any(p.start == end for p in layout.spans)
 
 
 @given(layouts())
 def test_the_words_are_what_is_no_picture(made: tuple[Layout, int]) -> None:
     layout, length = made
     words = layout.words(range(length))
-    assert len(words) == length - sum(p.seen.rows for p in layout.pictures)
-    assert not any(p.start <= word < p.end for p in layout.pictures for word in words)
+    assert len(words) == length - sum(p.chunk.rows for p in layout.spans)
+    assert not any(p.start <= word < p.end for p in layout.spans for word in words)
     assert TEXT.words(range(length)) == list(range(length))
 
 
 class Studio:
-    """A gallery over a real projector, and its encoder's answers."""
+    """A encoder_cache over a real projector, and its encoder's answers."""
 
     def __init__(self, folder: Path, limit: int) -> None:
         path, projector = vision_model(folder, tiles=True)
@@ -94,17 +94,17 @@ class Studio:
         self.n_vocab = model.n_vocab
         self.post: SimpleQueue[Callable[[], None]] = SimpleQueue()
         seer = Projector(str(projector), model, threads=1, device="", most=1000)
-        self.gallery = Gallery(seer, n_vocab=model.n_vocab, limit=limit, post=self.post.put)
+        self.encoder_cache = EncoderCache(seer, n_vocab=model.n_vocab, limit=limit, post=self.post.put)
 
-    def see(self, image: Image) -> Picture:
+    def see(self, image: Image) -> MediaSpan:
         """Let the encoder look at it and wait for that."""
-        _, layout = self.gallery.place(SIGHT, [image])
-        assert self.gallery.encode(image, layout.pictures[0])
-        assert self.gallery.encoding
-        assert not self.gallery.encode(image, layout.pictures[0])
+        _, layout = self.encoder_cache.place(SIGHT, [image])
+        assert self.encoder_cache.encode(image, layout.spans[0])
+        assert self.encoder_cache.encoding
+        assert not self.encoder_cache.encode(image, layout.spans[0])
         self.post.get()()
-        assert not self.gallery.encoding
-        return layout.pictures[0]
+        assert not self.encoder_cache.encoding
+        return layout.spans[0]
 
 
 def painted(value: int) -> Image:
@@ -113,36 +113,36 @@ def painted(value: int) -> Image:
 
 def test_the_same_picture_has_the_same_numbers(tmp_path: Path) -> None:
     studio = Studio(tmp_path, 1 << 20)
-    one, places = studio.gallery.place(f"a{SIGHT}b{SIGHT}", [painted(1), painted(2)])
-    two, _ = studio.gallery.place(f"xyz{SIGHT}", [painted(2)])
-    rows = [one[p.start : p.end] for p in places.pictures]
+    one, places = studio.encoder_cache.place(f"a{SIGHT}b{SIGHT}", [painted(1), painted(2)])
+    two, _ = studio.encoder_cache.place(f"xyz{SIGHT}", [painted(2)])
+    rows = [one[p.start : p.end] for p in places.spans]
     assert len(rows) == 10  # the whole and four tiles of each
     assert len({row for part in rows for row in part}) == 10 * ROWS
     assert min(map(min, rows)) >= studio.n_vocab
     assert two[-5 * ROWS :] == one[-5 * ROWS :]
     with pytest.raises(BadRequest, match="1 places for 2 images or sounds"):
-        studio.gallery.place(SIGHT, [painted(1)] * 2)
+        studio.encoder_cache.place(SIGHT, [painted(1)] * 2)
 
 
 def test_the_oldest_pictures_are_forgotten(tmp_path: Path) -> None:
     picture_size = 5 * ROWS * WIDTH * 4
-    gallery = (studio := Studio(tmp_path, 2 * picture_size)).gallery
+    encoder_cache = (studio := Studio(tmp_path, 2 * picture_size)).encoder_cache
     one, two = studio.see(painted(1)), studio.see(painted(2))
-    first = gallery.vectors(one)
+    first = encoder_cache.vectors(one)
     assert first is not None
     assert first.shape == (ROWS, WIDTH)
     three = studio.see(painted(3))
     # Of the first, one of five parts was used last; its other parts went with the oldest.
-    assert gallery.vectors(three) is not None
-    assert gallery.vectors(two) is None
+    assert encoder_cache.vectors(three) is not None
+    assert encoder_cache.vectors(two) is None
     studio.see(painted(4))
-    assert gallery.vectors(three) is not None
+    assert encoder_cache.vectors(three) is not None
 
 
 def test_one_picture_is_kept_however_large(tmp_path: Path) -> None:
     studio = Studio(tmp_path, 1)
     one = studio.see(painted(1))
-    assert studio.gallery.vectors(one) is not None
+    assert studio.encoder_cache.vectors(one) is not None
     two = studio.see(painted(2))
-    assert studio.gallery.vectors(one) is None
-    assert studio.gallery.vectors(two) is not None
+    assert studio.encoder_cache.vectors(one) is None
+    assert studio.encoder_cache.vectors(two) is not None

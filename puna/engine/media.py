@@ -1,6 +1,6 @@
-"""Pictures in prompts: where they stand, and what the projector made of them, kept for the next question.
+"""Media in prompts: where they stand, and what the projector made of them, kept for the next question.
 
-Sounds stand in prompts as pictures do, and what is said here of pictures is true of them.
+A medium is a picture or a sound; where this file says picture, the same is true of a sound.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from puna.types import Image, PunaError, Sound
 
 if TYPE_CHECKING:
-    from puna.engine.libllama.vision import Projector, Seen
+    from puna.engine.libllama.vision import MediaChunk, Projector
 
 Medium = Image | NDArray[np.float32]
 """A picture, or a sound's samples at the projector's rate, -1 to 1."""
@@ -32,16 +32,16 @@ _MOST_IDS = 2**31
 
 
 @dataclass(frozen=True, eq=False)
-class Picture:
+class MediaSpan:
     """A part of a picture at its place among a sequence's tokens."""
 
     start: int
     key: Key
-    seen: Seen
+    chunk: MediaChunk
 
     @property
     def end(self) -> int:
-        return self.start + self.seen.rows
+        return self.start + self.chunk.rows
 
 
 class Layout:
@@ -50,53 +50,53 @@ class Layout:
     A sequence is cut, shared and continued between pictures and inside text, never inside a picture.
     """
 
-    def __init__(self, pictures: Iterable[Picture] = ()) -> None:
-        self.pictures = tuple(pictures)
+    def __init__(self, spans: Iterable[MediaSpan] = ()) -> None:
+        self.spans = tuple(spans)
 
     def position(self, index: int) -> int:
         """The position of token `index`, which is in no picture or begins one."""
-        if not self.pictures:
+        if not self.spans:
             return index
-        return index - sum(p.seen.rows - p.seen.span for p in self.pictures if p.end <= index)
+        return index - sum(s.chunk.rows - s.chunk.span for s in self.spans if s.end <= index)
 
-    def ahead(self, index: int) -> list[Picture]:
+    def ahead(self, index: int) -> list[MediaSpan]:
         """The pictures that begin at `index` or behind it."""
-        return [p for p in self.pictures if p.start >= index]
+        return [s for s in self.spans if s.start >= index]
 
     def text_end(self, index: int, end: int) -> int:
         """Where the text that begins at `index` ends: at the next picture, or at `end`."""
-        return next((p.start for p in self.pictures if p.start >= index), end)
+        return next((s.start for s in self.spans if s.start >= index), end)
 
     def whole(self, index: int) -> int:
         """The most tokens, at most `index`, that end inside no picture."""
-        return next((p.start for p in self.pictures if p.start < index < p.end), index)
+        return next((s.start for s in self.spans if s.start < index < s.end), index)
 
     def widened(self, first: int, last: int) -> tuple[int, int]:
         """The range of tokens with all of each picture that it touches."""
-        return self.whole(first), next((p.end for p in self.pictures if p.start < last < p.end), last)
+        return self.whole(first), next((s.end for s in self.spans if s.start < last < s.end), last)
 
     def touched(self, first: int, last: int) -> bool:
         """Whether a range of tokens has any of a picture in it."""
-        return any(p.start < last and p.end > first for p in self.pictures)
+        return any(s.start < last and s.end > first for s in self.spans)
 
     def without(self, first: int, last: int) -> Layout:
         """What is left when a range that splits no picture is cut out."""
-        return Layout(p for p in self.pictures if p.end <= first).then(
-            Layout(p for p in self.pictures if p.start >= last).moved(first - last)
+        return Layout(s for s in self.spans if s.end <= first).then(
+            Layout(s for s in self.spans if s.start >= last).moved(first - last)
         )
 
     def moved(self, by: int) -> Layout:
-        return Layout(replace(p, start=p.start + by) for p in self.pictures) if self.pictures else self
+        return Layout(replace(s, start=s.start + by) for s in self.spans) if self.spans else self
 
     def then(self, other: Layout) -> Layout:
-        return Layout(self.pictures + other.pictures)
+        return Layout(self.spans + other.spans)
 
     def words(self, tokens: Sequence[int]) -> list[int]:
         """The tokens that are no rows of pictures."""
         kept, at = [], 0
-        for picture in self.pictures:
-            kept += tokens[at : picture.start]
-            at = picture.end
+        for span in self.spans:
+            kept += tokens[at : span.start]
+            at = span.end
         return kept + list(tokens[at:])
 
 
@@ -104,7 +104,7 @@ TEXT = Layout()
 """A sequence without pictures."""
 
 
-class Gallery:
+class EncoderCache:
     """The pictures one engine has seen, and the encoder, which works in a thread of its own.
 
     `place` may run in any thread; all else belongs to one, which `post` hands what the encoder has to say.
@@ -138,15 +138,15 @@ class Gallery:
         """
         digests = [_digest(medium) for medium in media]
         tokens: list[int] = []
-        pictures: list[Picture] = []
+        spans: list[MediaSpan] = []
         for part in self._projector.read(prompt, media):
             if isinstance(part, list):
                 tokens += part
                 continue
             key = (digests[part.medium], part.part, part.rows)
-            pictures.append(Picture(len(tokens), key, part))
+            spans.append(MediaSpan(len(tokens), key, part))
             tokens += self._ids(key)
-        return tokens, Layout(pictures)
+        return tokens, Layout(spans)
 
     def _ids(self, key: Key) -> list[int]:
         """A number for each row of a part, drawn from what it shows."""
@@ -157,23 +157,23 @@ class Gallery:
         )
         return ids.tolist()
 
-    def vectors(self, picture: Picture) -> NDArray[np.float32] | None:
+    def vectors(self, span: MediaSpan) -> NDArray[np.float32] | None:
         """The rows of a picture; None if they are not known. Raises PunaError when the encoder failed."""
-        failure = self._failures.pop(picture.key[0], None)
+        failure = self._failures.pop(span.key[0], None)
         if failure is not None:
             raise PunaError(failure)
-        found = self._known.get(picture.key)
+        found = self._known.get(span.key)
         if found is not None:
-            self._known.move_to_end(picture.key)
+            self._known.move_to_end(span.key)
         return found
 
-    def encode(self, medium: Medium, picture: Picture) -> bool:
-        """Let the encoder look at `medium`, of which `picture` is a part, unless it is at work; whether it
+    def encode(self, medium: Medium, span: MediaSpan) -> bool:
+        """Let the encoder look at `medium`, of which `span` is a part, unless it is at work; whether it
         does."""
         if self.encoding:
             return False
         self.encoding = True
-        self._orders.put((medium, picture.key[0]))
+        self._orders.put((medium, span.key[0]))
         return True
 
     def _work(self) -> None:
