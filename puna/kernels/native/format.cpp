@@ -47,107 +47,117 @@ void pairs_of_bits(const uint8_t *bytes, uint8_t *q) {
 }
 
 // Q4_K's and Q5_K's eight scales and mins of six bits in twelve bytes.
-void scales_and_mins(const uint8_t *bytes, Parts &parts) {
+void scales_and_mins(const uint8_t *bytes, Scales &scales) {
     for (int j = 0; j < 4; j++) {
-        parts.scale[j] = static_cast<int8_t>(bytes[j] & 63);
-        parts.min[j] = bytes[j + 4] & 63;
-        parts.scale[j + 4] = static_cast<int8_t>((bytes[j + 8] & 15) | (bytes[j] >> 6) << 4);
-        parts.min[j + 4] = static_cast<uint8_t>((bytes[j + 8] >> 4) | (bytes[j + 4] >> 6) << 4);
+        scales.scale[j] = static_cast<int8_t>(bytes[j] & 63);
+        scales.min[j] = bytes[j + 4] & 63;
+        scales.scale[j + 4] = static_cast<int8_t>((bytes[j + 8] & 15) | (bytes[j] >> 6) << 4);
+        scales.min[j + 4] = static_cast<uint8_t>((bytes[j + 8] >> 4) | (bytes[j + 4] >> 6) << 4);
     }
 }
 
-void q2_k(const uint8_t *block, Parts &parts) {
+void q2_k_scales(const uint8_t *bytes, Scales &scales) {
     for (int j = 0; j < 16; j++) {
-        parts.scale[j] = block[j] & 15;
-        parts.min[j] = block[j] >> 4;
+        scales.scale[j] = bytes[j] & 15;
+        scales.min[j] = bytes[j] >> 4;
     }
-    pairs_of_bits(block + 16, parts.q);
-    parts.d = half_at(block + 80);
-    parts.m = half_at(block + 82);
 }
 
-void q3_k(const uint8_t *block, Parts &parts) {
-    pairs_of_bits(block + 32, parts.q);
-    for (int j = 0; j < 8; j++)
-        for (int i = 0; i < 32; i++) parts.q[32 * j + i] |= (block[i] >> j & 1) << 2;
-    const uint8_t *scales = block + 96;
+void q3_k_scales(const uint8_t *bytes, Scales &scales) {
     for (int j = 0; j < 16; j++) {
-        const int low = j < 8 ? scales[j] & 15 : scales[j - 8] >> 4;
-        const int high = scales[8 + j % 4] >> (2 * (j / 4)) & 3;
-        parts.scale[j] = static_cast<int8_t>((low | high << 4) - 32);
+        const int low = j < 8 ? bytes[j] & 15 : bytes[j - 8] >> 4;
+        const int high = bytes[8 + j % 4] >> (2 * (j / 4)) & 3;
+        scales.scale[j] = static_cast<int8_t>((low | high << 4) - 32);
     }
-    parts.d = half_at(block + 108);
 }
 
-void q5_k(const uint8_t *block, Parts &parts) {
-    wide_nibbles(block + 48, parts.q);
+void iq4_xs_scales(const uint8_t *block, Scales &scales) {
+    const uint16_t high = half_at(block + 2);
+    for (int j = 0; j < 8; j++) {
+        const int low = block[4 + j / 2] >> (4 * (j % 2)) & 15;
+        scales.scale[j] = static_cast<int8_t>((low | (high >> (2 * j) & 3) << 4) - 32);
+    }
+}
+
+void q3_k(const uint8_t *block, uint8_t *q) {
+    pairs_of_bits(block + 32, q);
     for (int j = 0; j < 8; j++)
-        for (int i = 0; i < 32; i++) parts.q[32 * j + i] |= (block[16 + i] >> j & 1) << 4;
+        for (int i = 0; i < 32; i++) q[32 * j + i] |= (block[i] >> j & 1) << 2;
 }
 
-void q6_k(const uint8_t *block, Parts &parts) {
+void q5_k(const uint8_t *block, uint8_t *q) {
+    wide_nibbles(block + 48, q);
+    for (int j = 0; j < 8; j++)
+        for (int i = 0; i < 32; i++) q[32 * j + i] |= (block[16 + i] >> j & 1) << 4;
+}
+
+void q6_k(const uint8_t *block, uint8_t *q) {
     for (int n = 0; n < 2; n++)
         for (int j = 0; j < 4; j++)
             for (int i = 0; i < 32; i++) {
                 const uint8_t low = block[64 * n + 32 * (j % 2) + i] >> (j < 2 ? 0 : 4) & 15;
                 const uint8_t high = block[128 + 32 * n + i] >> (2 * j) & 3;
-                parts.q[128 * n + 32 * j + i] = static_cast<uint8_t>(low | high << 4);
+                q[128 * n + 32 * j + i] = static_cast<uint8_t>(low | high << 4);
             }
-    std::memcpy(parts.scale, block + 192, 16);
-    parts.d = half_at(block + 208);
 }
 
-void iq4_xs(const uint8_t *block, Parts &parts) {
-    const uint16_t high = half_at(block + 2);
-    for (int j = 0; j < 8; j++) {
-        const int low = block[4 + j / 2] >> (4 * (j % 2)) & 15;
-        parts.scale[j] = static_cast<int8_t>((low | (high >> (2 * j) & 3) << 4) - 32);
-        nibbles(block + 8 + 16 * j, parts.q + 32 * j);
+void read_numbers(Type type, const uint8_t *block, uint8_t *q) {
+    switch (type) {
+    case Type::Q4_0:
+    case Type::IQ4_NL: return nibbles(block + 2, q);
+    case Type::Q4_1: return nibbles(block + 4, q);
+    case Type::Q5_0: return nibbles(block + 6, q), fifth_bits(block + 2, q);
+    case Type::Q5_1: return nibbles(block + 8, q), fifth_bits(block + 4, q);
+    case Type::MXFP4: return nibbles(block + 1, q);
+    case Type::Q8_0:
+        for (int i = 0; i < 32; i++) q[i] = block[2 + i] ^ 0x80;
+        return;
+    case Type::IQ4_XS:
+        for (int j = 0; j < 8; j++) nibbles(block + 8 + 16 * j, q + 32 * j);
+        return;
+    case Type::Q2_K: return pairs_of_bits(block + 16, q);
+    case Type::Q3_K: return q3_k(block, q);
+    case Type::Q4_K: return wide_nibbles(block + 16, q);
+    case Type::Q5_K: return q5_k(block, q);
+    case Type::Q6_K: return q6_k(block, q);
+    default: return;
     }
 }
 
 } // namespace
 
-void take_apart(Type type, const uint8_t *block, Parts &parts) {
-    if (type != Type::MXFP4) parts.d = half_at(block);
+void read_scales(Type type, const uint8_t *block, Scales &scales) {
     switch (type) {
-    case Type::Q4_0:
-    case Type::IQ4_NL: nibbles(block + 2, parts.q); break;
+    case Type::MXFP4: scales.d = block[0]; return;
     case Type::Q4_1:
-        parts.m = half_at(block + 2);
-        nibbles(block + 4, parts.q);
-        break;
-    case Type::Q5_0:
-        nibbles(block + 6, parts.q);
-        fifth_bits(block + 2, parts.q);
-        break;
-    case Type::Q5_1:
-        parts.m = half_at(block + 2);
-        nibbles(block + 8, parts.q);
-        fifth_bits(block + 4, parts.q);
-        break;
-    case Type::Q8_0:
-        for (int i = 0; i < 32; i++) parts.q[i] = block[2 + i] ^ 0x80;
-        break;
-    case Type::MXFP4:
-        parts.d = block[0];
-        nibbles(block + 1, parts.q);
-        break;
-    case Type::IQ4_XS: iq4_xs(block, parts); break;
-    case Type::Q2_K: q2_k(block, parts); break;
-    case Type::Q3_K: q3_k(block, parts); break;
+    case Type::Q5_1: scales.m = half_at(block + 2); break;
     case Type::Q4_K:
     case Type::Q5_K:
-        parts.m = half_at(block + 2);
-        scales_and_mins(block + 4, parts);
-        if (type == Type::Q4_K)
-            wide_nibbles(block + 16, parts.q);
-        else
-            q5_k(block, parts);
+        scales.m = half_at(block + 2);
+        scales_and_mins(block + 4, scales);
         break;
-    case Type::Q6_K: q6_k(block, parts); break;
+    case Type::IQ4_XS: iq4_xs_scales(block, scales); break;
+    case Type::Q2_K:
+        q2_k_scales(block, scales);
+        scales.m = half_at(block + 82);
+        scales.d = half_at(block + 80);
+        return;
+    case Type::Q3_K:
+        q3_k_scales(block + 96, scales);
+        scales.d = half_at(block + 108);
+        return;
+    case Type::Q6_K:
+        std::memcpy(scales.scale, block + 192, 16);
+        scales.d = half_at(block + 208);
+        return;
     default: break;
     }
+    scales.d = half_at(block);
+}
+
+void take_apart(Type type, const uint8_t *block, Parts &parts) {
+    read_scales(type, block, parts);
+    read_numbers(type, block, parts.q);
 }
 
 float half_to_float(uint16_t bits) {

@@ -26,12 +26,16 @@ struct Format {
     int group;        // weights that share a scale
 };
 
-// A block taken apart. Scales are float16 bits, but MXFP4's, an exponent of two.
-struct Parts {
-    uint8_t q[256];
+// The scales of a block: float16 bits, but MXFP4's, an exponent of two.
+struct Scales {
     uint16_t d, m;
     int8_t scale[16];
     uint8_t min[16];
+};
+
+// A block taken apart.
+struct Parts : Scales {
+    uint8_t q[256];
 };
 
 inline constexpr Format FORMATS[] = {
@@ -59,6 +63,7 @@ constexpr const Format *format_of(Type type) {
     return nullptr;
 }
 
+void read_scales(Type type, const uint8_t *block, Scales &scales);
 void take_apart(Type type, const uint8_t *block, Parts &parts);
 
 // The values that TABLE types count in; MXFP4's are doubled, and its scales halved.

@@ -1,108 +1,142 @@
 #include "panel.h"
 
 #include <cstring>
+#include <iterator>
+#include <utility>
+
+#include "planes.h"
+
+// Elements of two vectors, by their number in both.
+#ifdef __clang__
+#define PUNA_MIX(V, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define PUNA_MIX(V, a, b, ...) __builtin_shuffle(a, b, V{__VA_ARGS__})
+#endif
 
 namespace puna {
 namespace {
 
-void put_half(uint8_t *out, int column, uint16_t value) { std::memcpy(out + 2 * column, &value, 2); }
+using Words = uint32_t __attribute__((vector_size(16)));
+using Halves = uint16_t __attribute__((vector_size(16)));
 
-constexpr int VECTOR = 4 * COLUMNS;
+constexpr uint8_t NOTHING[2 * SLICE] = {}; // what columns that miss are made of
 
-// `count` steps of 4 bytes, each to its own vector. `plane` begins at the column's 4 bytes.
-void put_steps(const uint8_t *bytes, int count, uint8_t *plane) {
-    for (int i = 0; i < count; i++) std::memcpy(plane + VECTOR * i, bytes + 4 * i, 4);
+// One block, or a slice of floats, of each column.
+using Sources = const uint8_t *[COLUMNS];
+
+template <class V> V load(const void *p) {
+    V value;
+    std::memcpy(&value, p, sizeof value);
+    return value;
 }
+template <class V> void store(void *p, V value) { std::memcpy(p, &value, sizeof value); }
 
-void put_four_bits(const uint8_t *q, uint8_t *plane) {
-    uint8_t packed[16];
-    for (int i = 0; i < 16; i++) packed[i] = static_cast<uint8_t>((q[i] & 15) | q[i + 16] << 4);
-    put_steps(packed, 4, plane);
-}
+Words low(Words a, Words b) { return PUNA_MIX(Words, a, b, 0, 4, 1, 5); }
+Words high(Words a, Words b) { return PUNA_MIX(Words, a, b, 2, 6, 3, 7); }
+Halves low(Halves a, Halves b) { return PUNA_MIX(Halves, a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
+Halves high(Halves a, Halves b) { return PUNA_MIX(Halves, a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
 
-// Two bits of each number, from `shift` on.
-void put_two_bits(const uint8_t *q, int shift, uint8_t *plane) {
-    uint8_t packed[8] = {};
-    for (int half = 0; half < 2; half++)
-        for (int s = 0; s < 4; s++)
-            for (int t = 0; t < 4; t++) packed[4 * half + t] |= static_cast<uint8_t>((q[16 * half + 4 * s + t] >> shift & 3) << (2 * s));
-    put_steps(packed, 2, plane);
-}
-
-// One bit of each number.
-void put_one_bit(const uint8_t *q, int bit, uint8_t *plane) {
-    uint8_t packed[4] = {};
-    for (int s = 0; s < 8; s++)
-        for (int t = 0; t < 4; t++) packed[t] |= static_cast<uint8_t>((q[4 * s + t] >> bit & 1) << s);
-    put_steps(packed, 1, plane);
-}
-
-// The numbers of 32 k of one column.
-void put_numbers(int bits, const uint8_t *q, uint8_t *planes) {
-    switch (bits) {
-    case 8: return put_steps(q, 8, planes);
-    case 2: return put_two_bits(q, 0, planes);
-    case 3: return put_two_bits(q, 0, planes), put_one_bit(q, 2, planes + 2 * VECTOR);
-    case 4: return put_four_bits(q, planes);
-    case 5: return put_four_bits(q, planes), put_one_bit(q, 4, planes + 4 * VECTOR);
-    default: return put_four_bits(q, planes), put_two_bits(q, 4, planes + 4 * VECTOR);
+// A square of vectors turned about its diagonal.
+template <class V, int N> void turn(V (&x)[N]) {
+    for (int stage = 1; stage < N; stage *= 2) {
+        V y[N];
+        for (int i = 0; i < N / 2; i++) {
+            y[2 * i] = low(x[i], x[i + N / 2]);
+            y[2 * i + 1] = high(x[i], x[i + N / 2]);
+        }
+        std::memcpy(x, y, sizeof x);
     }
 }
 
-// A block of 32.
-void pack_block(const Format &format, const Parts &parts, int column, uint8_t *header, uint8_t *numbers) {
-    if (format.type == Type::MXFP4)
-        header[column] = static_cast<uint8_t>(parts.d);
-    else
-        put_half(header, column, parts.d);
-    if (format.scaling == Scaling::MIN) put_half(header + 2 * COLUMNS, column, parts.m);
-    put_numbers(format.bits, parts.q, numbers + 4 * column);
+// The numbers of 32 k of all columns: each word of a column goes to a vector of its own.
+template <Type T> void pack_numbers(const Sources &blocks, int part, uint8_t *planes) {
+    constexpr int count = layout_of(T).numbers / (4 * COLUMNS);
+    alignas(16) uint32_t words[COLUMNS][8], turned[8][COLUMNS];
+    for (int column = 0; column < COLUMNS; column++) words_of<T>(blocks[column], part, words[column]);
+    for (int w = 0; w < count; w += 4)
+        for (int column = 0; column < COLUMNS; column += 4) {
+            Words x[4];
+            for (int i = 0; i < 4; i++) x[i] = load<Words>(words[column + i] + w);
+            turn(x);
+            for (int i = 0; i < 4; i++) store(turned[w + i] + column, x[i]);
+        }
+    std::memcpy(planes, turned, sizeof turned[0] * count);
 }
 
-// A block of 256.
-void pack_super(const Format &format, const Layout &layout, const Parts &parts, int column, uint8_t *slice) {
-    const int groups = SLICE / format.group;
-    const bool mins = format.scaling == Scaling::SUPER && format.offset == 0;
-    put_half(slice, column, parts.d);
-    uint8_t *scales = slice + 2 * COLUMNS;
-    if (mins) {
-        put_half(scales, column, parts.m);
-        scales += 2 * COLUMNS;
+// The scales of a block of 32.
+template <Type T> void pack_scales(const Sources &blocks, uint8_t *header) {
+    for (int column = 0; column < COLUMNS; column++) {
+        if (T == Type::MXFP4)
+            header[column] = *blocks[column];
+        else
+            std::memcpy(header + 2 * column, blocks[column], 2);
+        if (format_of(T)->scaling == Scaling::MIN) std::memcpy(header + 2 * (COLUMNS + column), blocks[column] + 2, 2);
     }
-    for (int j = 0; j < groups; j++) {
-        scales[COLUMNS * j + column] = static_cast<uint8_t>(parts.scale[j]);
-        if (mins) scales[COLUMNS * (groups + j) + column] = parts.min[j];
-    }
-    for (int b = 0; b < SLICE_BLOCKS; b++)
-        put_numbers(format.bits, parts.q + BLOCK * b, slice + layout.scales + layout.numbers * b + 4 * column);
 }
 
-void pack_floats(const uint8_t *row, int blocks, int column, uint8_t *slice) {
-    for (int k = 0; k < BLOCK * blocks; k++) std::memcpy(slice + 2 * (COLUMNS * k + column), row + 2 * k, 2);
+// The scales of a block of 256.
+template <Type T> void pack_super_scales(const Sources &blocks, uint8_t *header) {
+    constexpr int groups = SLICE / format_of(T)->group;
+    constexpr bool mins = format_of(T)->scaling == Scaling::SUPER && format_of(T)->offset == 0;
+    uint8_t *whole = header + (mins ? 4 : 2) * COLUMNS;
+    for (int column = 0; column < COLUMNS; column++) {
+        Scales scales;
+        read_scales(T, blocks[column], scales);
+        std::memcpy(header + 2 * column, &scales.d, 2);
+        if (mins) std::memcpy(header + 2 * (COLUMNS + column), &scales.m, 2);
+        for (int j = 0; j < groups; j++) {
+            whole[COLUMNS * j + column] = static_cast<uint8_t>(scales.scale[j]);
+            if (mins) whole[COLUMNS * (groups + j) + column] = scales.min[j];
+        }
+    }
+}
+
+void pack_floats(const Sources &rows, int blocks, uint8_t *slice) {
+    for (int k = 0; k < BLOCK * blocks; k += 8)
+        for (int column = 0; column < COLUMNS; column += 8) {
+            Halves x[8];
+            for (int i = 0; i < 8; i++) x[i] = load<Halves>(rows[column + i] + 2 * k);
+            turn(x);
+            for (int i = 0; i < 8; i++) store(slice + 2 * (COLUMNS * (k + i) + column), x[i]);
+        }
+}
+
+template <Type T> void pack_slice(const Sources &sources, int blocks, uint8_t *slice) {
+    constexpr Format format = *format_of(T);
+    constexpr Layout layout = layout_of(T);
+    uint8_t *planes = slice + layout.header(blocks);
+    if constexpr (format.scaling == Scaling::FLOAT) return pack_floats(sources, blocks, slice);
+    if constexpr (format.block == SLICE) pack_super_scales<T>(sources, slice);
+    for (int b = 0; b < blocks; b++) {
+        Sources here;
+        for (int column = 0; column < COLUMNS; column++) {
+            const bool missing = sources[column] == NOTHING;
+            here[column] = sources[column] + (format.block == SLICE || missing ? 0 : format.block_bytes * b);
+        }
+        if constexpr (format.block != SLICE) pack_scales<T>(here, slice + layout.scales * b);
+        pack_numbers<T>(here, b, planes + layout.numbers * b);
+    }
+}
+
+using PackSlice = void (*)(const Sources &, int, uint8_t *);
+
+template <size_t... i> PackSlice find_pack(Type type, std::index_sequence<i...>) {
+    PackSlice found = nullptr;
+    ((FORMATS[i].type == type ? found = pack_slice<FORMATS[i].type> : found), ...);
+    return found;
 }
 
 } // namespace
 
 void pack_panel(const Format &format, const uint8_t *rows, size_t stride, int columns, int64_t k, uint8_t *panel) {
     const Layout layout = layout_of(format.type);
-    Parts parts{};
-    if (columns < COLUMNS) std::memset(panel, 0, layout.panel(k / BLOCK));
+    const PackSlice pack = find_pack(format.type, std::make_index_sequence<std::size(FORMATS)>{});
     for (int64_t at = 0; at < k; at += SLICE) {
         const int blocks = static_cast<int>(k - at < SLICE ? (k - at) / BLOCK : SLICE_BLOCKS);
-        for (int column = 0; column < columns; column++) {
-            const uint8_t *source = rows + stride * column + at / format.block * format.block_bytes;
-            if (format.scaling == Scaling::FLOAT) {
-                pack_floats(source, blocks, column, panel);
-            } else if (format.block == SLICE) {
-                take_apart(format.type, source, parts);
-                pack_super(format, layout, parts, column, panel);
-            } else {
-                for (int b = 0; b < blocks; b++) {
-                    take_apart(format.type, source + format.block_bytes * b, parts);
-                    pack_block(format, parts, column, panel + layout.scales * b, panel + layout.header(blocks) + layout.numbers * b);
-                }
-            }
-        }
+        Sources sources;
+        for (int column = 0; column < COLUMNS; column++)
+            sources[column] = column < columns ? rows + stride * column + at / format.block * format.block_bytes : NOTHING;
+        pack(sources, blocks, panel);
         panel += layout.slice(blocks);
     }
 }
