@@ -121,6 +121,21 @@ void multiply_by_experts(const Kernel &kernel) {
     }
 }
 
+// A view of packed weights would be read in the wrong places.
+void refuse(const Kernel &kernel) {
+    const Problem problem(kernel.type, 256, 32, 1, 3);
+    std::vector<uint8_t> packed;
+    Tensor whole = weights_of(problem, 32, 1, packed), view = whole;
+    Tensor input = tensor(Type::F32, 4, nullptr, 256, 1), op = tensor(Type::F32, 4, nullptr, 32, 1);
+    op.op = Op::MUL_MAT;
+    op.src[1] = &input;
+    op.src[0] = &whole;
+    check(Multiplication::covers(op), "not covered", kernel, 256, 32, 1);
+    view.view_src = &whole;
+    op.src[0] = &view;
+    check(!Multiplication::covers(op), "covers a view of weights", kernel, 256, 32, 1);
+}
+
 } // namespace
 
 int main() {
@@ -133,6 +148,7 @@ int main() {
                 multiply(*kernel);
                 multiply_strided(*kernel);
                 multiply_by_experts(*kernel);
+                refuse(*kernel);
                 check(agrees(*kernel), "its own test", *kernel, 0, 0, 0);
             }
         std::printf("%s: %d kernels\n", VARIANTS[i]->name, kernels);

@@ -50,7 +50,10 @@ def ask(
     return said, np.array(rows)
 
 
-@pytest.fixture(scope="module", params=["Q4_0", "Q4_1", "Q5_0", "Q5_K_M", "Q4_K_M", "Q6_K", "Q3_K_M", "Q2_K"])
+KINDS = ["Q4_0", "Q4_1", "Q5_0", "Q5_K_M", "Q4_K_M", "Q6_K", "Q3_K_M", "Q2_K", "Q8_0", "IQ4_XS", "BF16"]
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("kernels")
     shape_model(folder / "whole.gguf", width=256, ffn=512, heads=4, kv_heads=2, quantisation=Quantisation.F16)

@@ -8,8 +8,8 @@
 namespace puna {
 
 // A scale for every 32. `sum` is what the type's offset or min is multiplied with.
-template <class Q> struct alignas(64) BlockRow {
-    Q q[SLICE];
+struct alignas(64) BlockRow {
+    int8_t q[SLICE];
     float d[SLICE_BLOCKS];
     union {
         int32_t start[SLICE_BLOCKS]; // minus the offset times the sum of the 32
@@ -31,18 +31,12 @@ struct alignas(64) FloatRow {
 // What brings numbers up to `magnitude` to -127..127.
 inline float quantum(float magnitude) { return magnitude > 1e-30F ? 127.0F / magnitude : 0.0F; }
 
-template <class I, class U, int OFFSET, bool MINS> void quantise_blocks(const float *x, int blocks, uint8_t *out) {
-    auto &row = *reinterpret_cast<BlockRow<typename U::Activation> *>(out);
+template <class I, int OFFSET, bool MINS> void quantise_blocks(const float *x, int blocks, uint8_t *out) {
+    auto &row = *reinterpret_cast<BlockRow *>(out);
     for (int b = 0; b < blocks; b++, x += BLOCK) {
         const float magnitude = I::magnitude32(x);
         int32_t sums[2];
-        if constexpr (sizeof(typename U::Activation) == 1) {
-            I::quantise32(x, quantum(magnitude), row.q + BLOCK * b, sums);
-        } else {
-            int8_t q[BLOCK];
-            I::quantise32(x, quantum(magnitude), q, sums);
-            U::spread(q, row.q + BLOCK * b);
-        }
+        I::quantise32(x, quantum(magnitude), row.q + BLOCK * b, sums);
         row.d[b] = magnitude / 127.0F;
         if constexpr (MINS)
             row.sum[b] = row.d[b] * static_cast<float>(sums[0] + sums[1]);

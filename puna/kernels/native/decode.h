@@ -2,20 +2,11 @@
 #pragma once
 
 #include <type_traits>
-#include <utility>
 
 #include "panel.h"
-
-#define PUNA_INLINE inline __attribute__((always_inline))
+#include "tile.h"
 
 namespace puna {
-
-template <class F, int... i> PUNA_INLINE void unroll(F f, std::integer_sequence<int, i...>) {
-    (f(std::integral_constant<int, i>{}), ...);
-}
-
-// f(0), f(1), ... f(N - 1), each with a constant.
-template <int N, class F> PUNA_INLINE void unroll(F f) { unroll(f, std::make_integer_sequence<int, N>{}); }
 
 // The unit that computes a type: numbers above six bits have no room for sums in 16.
 template <class I, Type T>

@@ -7,15 +7,13 @@
 
 #include "activation.h"
 #include "decode.h"
+#include "floats.h"
 #include "kernel.h"
+#include "tile.h"
 
 namespace puna {
 
-template <class I> constexpr int VECTORS = COLUMNS / I::lanes;
-template <class I, int R> using Ints = typename I::Int[R][VECTORS<I>];
-template <class I, int R> using Floats = typename I::Float[R][VECTORS<I>];
-
-// sums = the dot products of STEPS steps, as whole numbers of 32 bits or what `widen` makes them from.
+// sums = the dot products of STEPS steps, as whole numbers of 32 bits or what `widen` and `scaled` make these of.
 template <class I, class U, int R, int STEPS>
 PUNA_INLINE void dot(const uint8_t *w, const uint8_t *const (&a)[R], Ints<I, R> &sums) {
     unroll<STEPS>([&](auto step) {
@@ -23,17 +21,36 @@ PUNA_INLINE void dot(const uint8_t *w, const uint8_t *const (&a)[R], Ints<I, R> 
         for (int c = 0; c < VECTORS<I>; c++) v[c] = I::load(w + 64 * step + 4 * I::lanes * c);
         for (int r = 0; r < R; r++) {
             const typename I::Int x = I::broadcast4(a[r] + 4 * step);
-            for (int c = 0; c < VECTORS<I>; c++)
+            for (int c = 0; c < VECTORS<I>; c++) {
                 sums[r][c] = step == 0 ? U::product(v[c], x) : U::accumulate(sums[r][c], v[c], x);
+                I::settle(sums[r][c]);
+            }
         }
     });
 }
+
+// The same of so few steps that their weights stay in registers and each sum goes on at once, to take(r, c, sum).
+template <class I, class U, int R, int STEPS, class Take>
+PUNA_INLINE void short_dot(const uint8_t *w, const uint8_t *const (&a)[R], Take take) {
+    typename I::Int v[STEPS][VECTORS<I>];
+    for (int step = 0; step < STEPS; step++)
+        for (int c = 0; c < VECTORS<I>; c++) v[step][c] = I::load(w + 64 * step + 4 * I::lanes * c);
+    for (int r = 0; r < R; r++) {
+        typename I::Int sums[VECTORS<I>];
+        for (int step = 0; step < STEPS; step++) {
+            const typename I::Int x = I::broadcast4(a[r] + 4 * step);
+            for (int c = 0; c < VECTORS<I>; c++) sums[c] = step == 0 ? U::product(v[step][c], x) : U::accumulate(sums[c], v[step][c], x);
+        }
+        for (int c = 0; c < VECTORS<I>; c++) take(r, c, sums[c]);
+    }
+}
+
+constexpr int FEW_STEPS = 4;
 
 // Types with a scale for every 32 k.
 template <class I, Type T, int R>
 PUNA_INLINE void multiply_blocks(const Decoded<I, T> &w, int blocks, const uint8_t *const (&rows)[R], Floats<I, R> &out) {
     using U = UnitOf<I, T>;
-    using Activations = BlockRow<typename U::Activation>;
     constexpr int depth = U::depth(top_of<T>()) < U::steps ? U::depth(top_of<T>()) : U::steps;
     for (auto &row : out)
         for (auto &x : row) x = I::zerof();
@@ -42,17 +59,23 @@ PUNA_INLINE void multiply_blocks(const Decoded<I, T> &w, int blocks, const uint8
         const uint8_t *a[R];
         for (int r = 0; r < R; r++) a[r] = rows[r] + 4 * U::steps * b;
         Ints<I, R> total;
-        unroll<U::steps / depth>([&](auto part) {
-            Ints<I, R> sums;
-            const uint8_t *here[R];
-            for (int r = 0; r < R; r++) here[r] = a[r] + 4 * depth * part;
-            dot<I, U, R, depth>(numbers + 64 * depth * part, here, sums);
-            for (int r = 0; r < R; r++)
-                for (int c = 0; c < VECTORS<I>; c++)
-                    total[r][c] = part == 0 ? U::widen(sums[r][c]) : I::add(total[r][c], U::widen(sums[r][c]));
-        });
+        if constexpr (depth > FEW_STEPS) {
+            static_assert(depth == U::steps);
+            dot<I, U, R, depth>(numbers, a, total);
+            for (auto &row : total)
+                for (auto &x : row) x = U::widen(x);
+        } else {
+            unroll<U::steps / depth>([&](auto part) {
+                const uint8_t *here[R];
+                for (int r = 0; r < R; r++) here[r] = a[r] + 4 * depth * part;
+                short_dot<I, U, R, depth>(numbers + 64 * depth * part, here, [&](int r, int c, typename I::Int x) {
+                    total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
+                    I::settle(total[r][c]);
+                });
+            });
+        }
         for (int r = 0; r < R; r++) {
-            const auto &x = *reinterpret_cast<const Activations *>(rows[r]);
+            const auto &x = *reinterpret_cast<const BlockRow *>(rows[r]);
             const typename I::Float d = I::broadcast(x.d[b]);
             for (int c = 0; c < VECTORS<I>; c++) {
                 if constexpr (offset_of<I, T>() != 0) total[r][c] = I::add(total[r][c], I::broadcast4(x.start + b));
@@ -77,13 +100,19 @@ PUNA_INLINE void multiply_super(const Decoded<I, T> &w, const uint8_t *const (&r
     for (int j = 0; j < D::groups; j++) {
         unroll<steps / depth>([&](auto part) {
             const int at = steps * j + depth * part;
-            Ints<I, R> sums;
             const uint8_t *a[R];
             for (int r = 0; r < R; r++) a[r] = rows[r] + 4 * at;
-            dot<I, U, R, depth>(w.numbers + 64 * at, a, sums);
-            for (int c = 0; c < VECTORS<I>; c++) {
-                const typename I::Int scale = I::load(w.scale[j] + I::lanes * c);
-                for (int r = 0; r < R; r++) total[r][c] = I::add(total[r][c], U::scaled(sums[r][c], scale));
+            const auto take = [&](int r, int c, typename I::Int x) {
+                total[r][c] = I::add(total[r][c], U::scaled(x, I::load(w.scale[j] + I::lanes * c)));
+                I::settle(total[r][c]);
+            };
+            if constexpr (depth > FEW_STEPS) {
+                Ints<I, R> sums;
+                dot<I, U, R, depth>(w.numbers + 64 * at, a, sums);
+                for (int c = 0; c < VECTORS<I>; c++)
+                    for (int r = 0; r < R; r++) take(r, c, sums[r][c]);
+            } else {
+                short_dot<I, U, R, depth>(w.numbers + 64 * at, a, take);
             }
         });
     }
@@ -99,28 +128,10 @@ PUNA_INLINE void multiply_super(const Decoded<I, T> &w, const uint8_t *const (&r
     }
 }
 
-// Add a tile to its targets, or let it be their beginning. `columns`: how many of the 16 there are.
-template <class I, int R>
-PUNA_INLINE void deliver(const Floats<I, R> &out, const Row *rows, int64_t column, int64_t columns, bool first) {
-    for (int r = 0; r < R; r++) {
-        float *target = rows[r].target + column;
-        if (columns >= COLUMNS) {
-            for (int c = 0; c < VECTORS<I>; c++) {
-                float *at = target + I::lanes * c;
-                I::storef(at, first ? out[r][c] : I::addf(I::loadf(at), out[r][c]));
-            }
-        } else {
-            float values[COLUMNS];
-            for (int c = 0; c < VECTORS<I>; c++) I::storef(values + I::lanes * c, out[r][c]);
-            for (int64_t c = 0; c < columns; c++) target[c] = first ? values[c] : target[c] + values[c];
-        }
-    }
-}
-
 // One slice of one product.
 template <class I, Type T> class Sweep {
   public:
-    static constexpr int64_t row_bytes = Decoded<I, T>::super ? sizeof(SuperRow) : sizeof(BlockRow<typename UnitOf<I, T>::Activation>);
+    static constexpr int64_t row_bytes = Decoded<I, T>::super ? sizeof(SuperRow) : sizeof(BlockRow);
     static constexpr int panels = sizeof(Decoded<I, T>) > 8192 ? 2 : 4; // that lie decoded in the first cache at once
 
     static void multiply(const Product &p) {
@@ -180,15 +191,18 @@ template <class I, Type T> class Sweep {
 };
 
 template <class I, Type T> constexpr Kernel kernel() {
-    using U = UnitOf<I, T>;
-    using S = Sweep<I, T>;
     constexpr Format format = *format_of(T);
-    constexpr bool pays = std::is_same_v<U, typename I::Narrow> || I::wide_pays;
-    if constexpr (Decoded<I, T>::super)
-        return {T, pays, S::row_bytes, SLICE, COLUMNS * S::panels, quantise_super<I, format.group>, S::multiply};
-    else
-        return {T, pays, S::row_bytes, BLOCK, COLUMNS * S::panels,
-                quantise_blocks<I, U, offset_of<I, T>(), format.scaling == Scaling::MIN>, S::multiply};
+    if constexpr (format.scaling == Scaling::FLOAT) {
+        using S = FloatSweep<I, T>;
+        return {T, I::pays(T), S::row_bytes, 0, 4 * COLUMNS, copy_floats, S::multiply};
+    } else {
+        using S = Sweep<I, T>;
+        if constexpr (Decoded<I, T>::super)
+            return {T, I::pays(T), S::row_bytes, SLICE, COLUMNS * S::panels, quantise_super<I, format.group>, S::multiply};
+        else
+            return {T, I::pays(T), S::row_bytes, BLOCK, COLUMNS * S::panels,
+                    quantise_blocks<I, offset_of<I, T>(), format.scaling == Scaling::MIN>, S::multiply};
+    }
 }
 
 template <class I, Type... T> const Kernel *find_kernel(Type type) {
@@ -200,7 +214,7 @@ template <class I, Type... T> const Kernel *find_kernel(Type type) {
 
 template <class I> const Kernel *all_kernels(Type type) {
     return find_kernel<I, Type::Q4_0, Type::Q4_1, Type::Q5_0, Type::Q5_1, Type::Q8_0, Type::IQ4_NL, Type::IQ4_XS, Type::MXFP4, Type::Q2_K,
-                       Type::Q3_K, Type::Q4_K, Type::Q5_K, Type::Q6_K>(type);
+                       Type::Q3_K, Type::Q4_K, Type::Q5_K, Type::Q6_K, Type::F16, Type::BF16>(type);
 }
 
 } // namespace puna

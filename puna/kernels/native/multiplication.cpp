@@ -115,7 +115,7 @@ bool Multiplication::fits(const Tensor &weights) {
 
 bool Multiplication::covers(const Tensor &op) {
     const Tensor *weights = op.src[0], *input = op.src[1];
-    if (!weights || !input || op.type != Type::F32 || input->type != Type::F32 || op.nb[0] != sizeof(float)) return false;
+    if (!weights || weights->view_src || !input || op.type != Type::F32 || input->type != Type::F32 || op.nb[0] != sizeof(float)) return false;
     if (op.op == Op::MUL_MAT) return input->ne[2] % weights->ne[2] == 0;
     return op.op == Op::MUL_MAT_ID && op.src[2] && op.src[2]->type == Type::I32;
 }

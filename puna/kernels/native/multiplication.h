@@ -12,7 +12,7 @@ class Multiplication final : public Operation {
 
     // Whether weights of this shape can be packed.
     static bool fits(const Tensor &weights);
-    // Whether the op is one that `compute` can do with packed weights.
+    // Whether the op is one that `compute` can do with packed weights. A part of packed weights has no place of its own.
     static bool covers(const Tensor &op);
     // Bytes of packed weights.
     static size_t packed_size(const Tensor &weights);

@@ -5,19 +5,23 @@
 
 #include <cstdint>
 
+#include "../ggml.h"
+
 namespace puna {
 
 struct Avx2 {
     static constexpr int lanes = 8;
     static constexpr int rows = 4; // of a tile
     static constexpr int float_rows = 6; // of a tile of floats, two vectors wide
-    // Products of 16 bits do half as much; libllama's own are as fast, and read less memory.
-    static constexpr bool wide_pays = false;
+    // libllama's own products of F16 are as fast as the processor can add floats.
+    static constexpr bool pays(Type type) { return type != Type::F16; }
     using Int = __m256i;
     using Float = __m256;
 
     static Int load(const void *p) { return _mm256_loadu_si256(static_cast<const Int *>(p)); }
     static void store(void *p, Int x) { _mm256_storeu_si256(static_cast<Int *>(p), x); }
+    // The compiler has x in a register here. Left alone, GCC puts sums off to the end and keeps all products until then.
+    static void settle(Int &x) { asm("" : "+x"(x)); }
     static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T0); }
     static Int broadcast4(const void *p) { return _mm256_set1_epi32(*static_cast<const int32_t *>(p)); }
     static Int bytes(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
@@ -63,6 +67,10 @@ struct Avx2 {
         return _mm_cvtss_f32(_mm_max_ss(half, _mm_shuffle_ps(half, half, 1)));
     }
     static Float halves(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
+    // Floats of 16 bits with the exponent of 32.
+    static Float bfloats(const void *p) {
+        return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))), 16));
+    }
     // Signed and unsigned bytes, a lane each.
     static Int signed_bytes(const void *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
     static Int unsigned_bytes(const void *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
@@ -94,7 +102,6 @@ struct Avx2 {
 
     // Unsigned bytes of weights times signed bytes of activations: 4 k a lane and step.
     struct Narrow {
-        using Activation = int8_t;
         static constexpr int steps = 8;
         // Steps that fit in 16 bits when no weight is above `top` and no activation beyond 127.
         static constexpr int depth(int top) {
@@ -110,28 +117,17 @@ struct Avx2 {
         static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
     };
 
-    // Signed weights of 8 bits and activations as 16 bits: 2 k a lane and step, k 0 and 2, then 1 and 3 of each four.
+    // Signed weights of 8 bits: their magnitudes times activations with their signs. A pair fits in 16 bits, two do not.
     struct Wide {
-        using Activation = int16_t;
-        static constexpr int steps = 16;
+        static constexpr int steps = 8;
         static constexpr int lift = 0; // what is added to signed weights
         static constexpr int depth(int) { return steps; }
-        static Int product(Int w, Int a) { return _mm256_madd_epi16(w, a); }
-        static Int accumulate(Int sum, Int w, Int a) { return _mm256_add_epi32(sum, _mm256_madd_epi16(w, a)); }
+        static Int product(Int w, Int a) {
+            return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)), _mm256_set1_epi16(1));
+        }
+        static Int accumulate(Int sum, Int w, Int a) { return _mm256_add_epi32(sum, product(w, a)); }
         static Int widen(Int sum) { return sum; }
-        // x: signed bytes.
-        static void put(uint8_t *numbers, int step, int offset, Int x) {
-            store(numbers + 128 * step + offset, _mm256_srai_epi16(_mm256_slli_epi16(x, 8), 8));
-            store(numbers + 128 * step + 64 + offset, _mm256_srai_epi16(x, 8));
-        }
-        static void spread(const int8_t *q, int16_t *out) {
-            for (int i = 0; i < 32; i += 4) {
-                out[i] = q[i];
-                out[i + 1] = q[i + 2];
-                out[i + 2] = q[i + 1];
-                out[i + 3] = q[i + 3];
-            }
-        }
+        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
     };
 
   private:

@@ -5,18 +5,23 @@
 
 #include <cstdint>
 
+#include "../ggml.h"
+
 namespace puna {
 
 struct Avx512 {
     static constexpr int lanes = 16;
     static constexpr int rows = 8; // of a tile
     static constexpr int float_rows = 8; // of a tile of floats, two vectors wide
-    static constexpr bool wide_pays = true;
+    // Not measured: libllama may have a better product of BF16 where the processor has one.
+    static constexpr bool pays(Type type) { return type != Type::F16 && type != Type::BF16; }
     using Int = __m512i;
     using Float = __m512;
 
     static Int load(const void *p) { return _mm512_loadu_si512(p); }
     static void store(void *p, Int x) { _mm512_storeu_si512(p, x); }
+    // The compiler has x in a register here. Left alone, GCC puts sums off to the end and keeps all products until then.
+    static void settle(Int &x) { asm("" : "+v"(x)); }
     static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T0); }
     static Int broadcast4(const void *p) { return _mm512_set1_epi32(*static_cast<const int32_t *>(p)); }
     static Int bytes(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
@@ -58,6 +63,10 @@ struct Avx512 {
     static Float power(Float n) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23)); }
     static float largest(Float x) { return _mm512_reduce_max_ps(x); }
     static Float halves(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
+    // Floats of 16 bits with the exponent of 32.
+    static Float bfloats(const void *p) {
+        return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i *>(p))), 16));
+    }
     // Signed and unsigned bytes, a lane each.
     static Int signed_bytes(const void *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
     static Int unsigned_bytes(const void *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
@@ -84,7 +93,6 @@ struct Avx512 {
 
     // Unsigned bytes of weights times signed bytes of activations: 4 k a lane and step.
     struct Narrow {
-        using Activation = int8_t;
         static constexpr int steps = 8;
         static constexpr int depth(int) { return steps; }
         static Int product(Int w, Int a) { return _mm512_dpbusd_epi32(zero(), w, a); }
