@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,36 +15,58 @@ from gguf import GGMLQuantizationType as Quantisation
 from numpy.typing import NDArray
 
 from puna.engine.libllama import quantize
-from puna.kernels import build, library
+from puna.kernels import build, building, library
 from tests.models import shape_model
 
 ASK = """
-import ctypes, json, sys
+import ctypes, json, os, pathlib, sys
 import numpy as np
 import llama_cpp.llama_cpp as C
+from puna.kernels import building
 if sys.argv[2]:
     C._lib = ctypes.CDLL(sys.argv[2])
+if "LIBRARY" in os.environ:
+    building.LIBRARY = pathlib.Path(os.environ["LIBRARY"])
 from puna.engine.libllama import Context, Model
 from puna.engine.libllama.kernels import start_kernels
 model = Model(sys.argv[1])
-threads, sizes = json.loads(sys.argv[3])
-context = Context(model, n_ctx=64, n_batch=64, n_seq=2, threads=threads)
-rows = []
-for size in sizes:
-    context.tokens[:size] = np.arange(300 + len(rows), 300 + len(rows) + size)
-    context.positions[:size] = np.arange(len(rows), len(rows) + size)
-    context.wants_output[:size] = 1
-    assert context.decode(size) == 0
-    rows += [context.logits(row).tolist() for row in range(size)]
+threads, sizes, beside, cells, shared = json.loads(sys.argv[3])
+context = Context(model, n_ctx=1024, n_batch=512, n_seq=2 + beside, threads=threads, kv_cache_type=cells)
+before, rows, mine = beside // 2, [], 0
+for step, size in enumerate(sizes):
+    start, end = len(rows), len(rows) + size
+    if shared and start:
+        context.share(mine, 1, 0, start)
+        mine = 1
+    all = slice(0, size + beside)
+    context.tokens[all] = [*range(before), *range(300 + start, 300 + end), *range(before, beside)]
+    context.positions[all] = [*[step] * before, *range(start, end), *[step] * (beside - before)]
+    context.sequences[all] = [*range(2, 2 + before), *[mine] * size, *range(2 + before, 2 + beside)]
+    context.wants_output[all] = 1
+    assert context.decode(size + beside) == 0
+    rows += [context.logits(row).tolist() for row in range(before, before + size)]
 print(json.dumps([start_kernels(), rows]))
 """
 
 
 def ask(
-    model: Path, *, instead: str = "", threads: int = 2, sizes: tuple[int, ...] = (21, 1), **environment: str
+    model: Path,
+    *,
+    instead: str = "",
+    threads: int = 2,
+    sizes: tuple[int, ...] = (21, 1),
+    beside: int = 0,
+    cells: str = "f16",
+    shared: bool = False,
+    **environment: str,
 ) -> tuple[str, NDArray[np.float64]]:
-    """What an engine says of its kernels, and logits of a text that is evaluated in pieces of these sizes."""
-    command = [sys.executable, "-c", ASK, str(model), instead, json.dumps([threads, sizes])]
+    """What an engine says of its kernels, and logits of a text that is evaluated in pieces of these sizes.
+
+    beside: other sequences with a token in each piece's batch. cells: what K and V are stored as.
+    shared: the second piece is of another sequence, which has the first from the cache.
+    """
+    wanted = json.dumps([threads, sizes, beside, cells, shared])
+    command = [sys.executable, "-c", ASK, str(model), instead, wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
     assert done.returncode == 0, done.stderr
     said, rows = json.loads(done.stdout)
@@ -53,13 +76,17 @@ def ask(
 KINDS = ["Q4_0", "Q4_1", "Q5_0", "Q5_K_M", "Q4_K_M", "Q6_K", "Q3_K_M", "Q2_K", "Q8_0", "IQ4_XS", "BF16"]
 
 
+def stored_model(path: Path, kind: str) -> None:
+    whole = path.with_suffix(".whole")
+    shape_model(whole, width=256, ffn=512, heads=4, kv_heads=2, quantisation=Quantisation.F16)
+    quantize(str(whole), str(path), kind, threads=2, notice=lambda text: None)
+
+
 @pytest.fixture(scope="module", params=KINDS)
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("kernels")
-    shape_model(folder / "whole.gguf", width=256, ffn=512, heads=4, kv_heads=2, quantisation=Quantisation.F16)
-    stored = folder / "stored.gguf"
-    quantize(str(folder / "whole.gguf"), str(stored), request.param, threads=2, notice=lambda text: None)
-    return stored
+    path = tmp_path_factory.mktemp("kernels") / "model.gguf"
+    stored_model(path, request.param)
+    return path
 
 
 def test_logits_are_those_of_libllama(model: Path):
@@ -85,6 +112,61 @@ def test_logits_have_the_same_bits_however_a_text_is_cut_and_by_any_threads(mode
     assert "attention" in said
     assert (cut == whole).all()
     assert (alone == whole).all()
+
+
+def test_logits_have_the_same_bits_beside_other_sequences_and_after_a_cache_hit(model: Path):
+    assert library() is not None or not build()
+
+    _, alone = ask(model, PUNA_KERNELS="avx2")
+    _, beside = ask(model, PUNA_KERNELS="avx2", beside=16, sizes=(1, 2, 18, 1))
+    _, shared = ask(model, PUNA_KERNELS="avx2", beside=3, shared=True, sizes=(13, 9))
+
+    assert (beside == alone).all()
+    assert (shared == alone).all()
+
+
+@pytest.mark.parametrize("cells", ["q8_0", "q4_0"])
+def test_logits_over_quantised_cells(cells: str, tmp_path: Path):
+    assert library() is not None or not build()
+    model = tmp_path / "model.gguf"
+    stored_model(model, "Q4_K_M")
+
+    _, exact = ask(model, PUNA_KERNELS="avx2")
+    _, whole = ask(model, PUNA_KERNELS="avx2", cells=cells)
+    _, cut = ask(model, PUNA_KERNELS="avx2", cells=cells, beside=5, sizes=(5, 1, 10, 6), threads=1)
+    _, theirs = ask(model, PUNA_KERNELS="0", cells=cells)
+
+    assert (cut == whole).all()
+    assert (whole != exact).any()
+    # libllama rounds queries to 8 bits to meet such cells, the kernels do not.
+    assert ((whole - theirs) ** 2).sum() / (theirs**2).sum() < 1e-2
+
+
+WRONG = [("decode.h", "I::bytes(48)", "I::bytes(32)"), ("attention.h", "LOG2_E = 1.44", "LOG2_E = 1.54")]
+"""What makes the numbers of Q6_K wrong, and attention."""
+
+
+def test_what_computes_wrong_is_left_to_libllama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    sources = tmp_path / "native"
+    shutil.copytree(building.SOURCES, sources)
+    for name, right, wrong in WRONG:
+        text = (sources / name).read_text()
+        assert right in text
+        (sources / name).write_text(text.replace(right, wrong))
+    monkeypatch.setattr(building, "SOURCES", sources)
+    assert not build(tmp_path / "wrong.so")
+    model = tmp_path / "model.gguf"
+    stored_model(model, "Q6_K")
+
+    said, ours = ask(model, PUNA_KERNELS="avx2", LIBRARY=str(tmp_path / "wrong.so"))
+    _, theirs = ask(model, PUNA_KERNELS="0")
+
+    used, _, wrong = said.partition(";")
+    assert "q4_K" in used
+    assert "q6_K" in wrong
+    assert "attention" in wrong
+    # All that this model needs is libllama's own.
+    assert (ours == theirs).all()
 
 
 def test_another_ggml_works_without_them(tmp_path: Path):
