@@ -35,6 +35,13 @@ class Batch:
     def drafted(self) -> bool:
         return any(share.draft for share in self.shares)
 
+    def __str__(self) -> str:
+        """Its shape, for logs."""
+        prompts = [share.size for share in self.shares if not share.sequence.decoding]
+        drafts = sum(len(share.draft) for share in self.shares)
+        answers, read = len(self.shares) - len(prompts), sum(prompts)
+        return f"{answers} answers, {drafts} tokens of drafts, {read} tokens of {len(prompts)} prompts"
+
     def write(self, context: Context) -> None:
         """Lay it down where libllama reads it.
 

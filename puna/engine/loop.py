@@ -5,6 +5,7 @@ The loop owns the context and runs on one thread. A step is: admit, schedule a b
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 
@@ -24,6 +25,8 @@ from puna.engine.sequence import Sequence
 from puna.types import Begun, Ended, NotNumbers, PromptTooLong, PunaError
 
 _NO_ROOM = 1
+
+_log = logging.getLogger(__name__)
 
 
 class BatchLoop:
@@ -140,6 +143,7 @@ class BatchLoop:
         self._context.synchronize()
         took = time.perf_counter_ns() - started
         self._scheduler.learn(batch, took)
+        _log.debug("batch: %s; %.1f ms", batch, took / 1e6)
         row = 0
         for share in batch.shares:
             self._advance(share, row, took)

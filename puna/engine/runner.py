@@ -7,6 +7,7 @@ the server is gone and the process ends.
 
 from __future__ import annotations
 
+import logging
 import os
 import queue
 import sys
@@ -20,7 +21,7 @@ from typing import BinaryIO
 import msgspec
 import psutil
 
-from puna.engine import budget, embedder
+from puna.engine import budget, embedder, loop
 from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
 from puna.engine.kept import disk_of
@@ -49,6 +50,7 @@ from puna.engine.messages import (
     frame,
 )
 from puna.engine.preparation import Preparation, Work, is_long
+from puna.settings import Settings
 from puna.types import BadRequest, EngineInfo, LoadSpec, PunaError
 
 _RETAINED_SLOTS = 16
@@ -344,6 +346,10 @@ def main() -> None:
         return  # The server has gone, or has no use for this process.
     spec = msgspec.msgpack.decode(commands.read(int.from_bytes(header, "little")), type=LoadSpec)
     _call("puna-engine")
+    settings = Settings.from_environment()
+    if settings.debug and not settings.log_json:
+        logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
+        logging.getLogger(loop.__name__).setLevel(logging.DEBUG)
     try:
         runner = Runner(spec, output, embedding=spec.embedding)
     except PunaError as error:

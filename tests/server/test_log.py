@@ -68,6 +68,9 @@ def test_debugging_follows_a_request_by_its_id(filled: Path, path: str):
     with serving(filled, OLLAMA_DEBUG="1") as server:
         httpx.post(f"{server.url}{path}", json=CHAT, headers={"x-request-id": "followed"}, timeout=60)
         mine = [line for line in lines(server) if line.endswith("[followed]")]
+        engine = [line for line in lines(server) if " batch: " in line]
+    assert any("1 answers, " in line for line in engine)
+    assert any("tokens of 1 prompts" in line for line in engine)
     for told in ("ready after", "loading", "tokens of prompt", "cached", "ended by stop", f'"{path}"'):
         assert any(told in line for line in mine), told
 
