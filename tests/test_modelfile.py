@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.modelfile import Modelfile, parse, unparse
-from puna.types import BadRequest, Message
+from puna.types import BadRequest, MediaFile, Message
 
 COMMAND = "command must be one of"
 ROLE = 'message role must be one of "system", "user", or "assistant"'
@@ -252,7 +252,10 @@ def test_only_a_line_that_ends_in_three_quotation_marks_cannot_be_printed(text: 
         (Modelfile(sources=("m",), parameters={"stop": []}), "cannot hold these parameters"),
         (Modelfile(sources=("m",), parameters={"numa": True}), "unknown parameter 'numa'"),
         (Modelfile(sources=("m",), messages=(Message(role="tool", content="x"),)), "message role must be"),
-        (Modelfile(sources=("m",), messages=(Message(role="user", images=[b"x"]),)), "hold these messages"),
+        (
+            Modelfile(sources=("m",), messages=(Message(role="user", images=[MediaFile(b"x")]),)),
+            "hold these messages",
+        ),
     ],
 )
 def test_what_cannot_be_said_is_refused(modelfile: Modelfile, message: str):
