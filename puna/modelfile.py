@@ -17,7 +17,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from puna.types import BadRequest, Message, Options, kv_cache_type
+from puna.errors import BadRequest
+from puna.types import Message, Options, kv_cache_type
 
 
 class Written(str):

@@ -25,13 +25,14 @@ from starlette.requests import Request
 from puna import modelfile
 from puna.chat import Prompt, go, jinja
 from puna.chat.families import FAMILIES
+from puna.errors import PunaError
 from puna.gguf import read_metadata
 from puna.inference.pictures import decoded
 from puna.inference.sounds import sound
 from puna.server.body import decode
 from puna.server.forms import form
 from puna.server.native.requests import ChatBody
-from puna.types import Message, PunaError
+from puna.types import Message
 from tests.models import scripted_model
 
 SLOW = 20.0

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from puna.errors import BadRequest
 from puna.modelfile import Modelfile, parse, unparse
-from puna.types import BadRequest, MediaFile, Message
+from puna.types import MediaFile, Message
 
 COMMAND = "command must be one of"
 ROLE = 'message role must be one of "system", "user", or "assistant"'

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from puna.types import PunaError
+from puna.errors import PunaError
 
 
 class AccessDenied(PunaError):

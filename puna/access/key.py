@@ -12,8 +12,8 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from puna.errors import BadRequest, InvalidName
 from puna.library import Name
-from puna.types import BadRequest, InvalidName
 
 Scope = Literal["infer", "manage", "admin"]
 """`infer` uses models, `manage` changes them and reads the metrics, `admin` may do everything."""

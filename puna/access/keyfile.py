@@ -15,8 +15,8 @@ from typing import TypeVar
 import msgspec
 
 from puna.access.key import Key
+from puna.errors import BadRequest, NotFound, PunaError
 from puna.library import locked, make_folder, write_private, writing
-from puna.types import BadRequest, NotFound, PunaError
 
 FORMAT = 1
 

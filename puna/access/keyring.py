@@ -14,7 +14,7 @@ from puna.access.errors import Unauthorized
 from puna.access.key import Key, id_of
 from puna.access.keyfile import add_key, read_keys, remove_key
 from puna.access.usage import Used, add_usage, read_usage, usage_path
-from puna.types import PunaError
+from puna.errors import PunaError
 
 _log = logging.getLogger(__name__)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from puna.chat.gotemplate import FUNCTIONS, names, parse
-from puna.types import BadRequest
+from puna.errors import BadRequest
 
 from .families import FAMILIES, named
 from .family import Family

@@ -7,7 +7,8 @@ from typing import Any, Literal, NamedTuple
 
 from msgspec.structs import replace
 
-from puna.types import BadRequest, Grammar, Message
+from puna.errors import BadRequest
+from puna.types import Grammar, Message
 
 from .grammars import Constraint, functions
 from .parsing import Expected, Format, FormatParser, Parser, Tools

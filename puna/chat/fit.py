@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 
-from puna.types import BadRequest, Message
+from puna.errors import BadRequest
+from puna.types import Message
 
 from .pictures import PICTURE
 from .prompt import Prompt, Template

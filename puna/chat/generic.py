@@ -31,7 +31,7 @@ from puna.chat.grammars.objects import alone, bare, call, listed
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
 from puna.chat.parsing.slips import SLIPS
-from puna.types import BadRequest
+from puna.errors import BadRequest
 
 
 @dataclass(frozen=True)

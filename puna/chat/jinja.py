@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from puna.types import Message, PunaError
+from puna.errors import PunaError
+from puna.types import Message
 
 from .noted import said_in_place
 from .prompt import Prompt, Template, continued

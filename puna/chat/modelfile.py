@@ -6,7 +6,8 @@ from functools import cached_property, lru_cache
 from itertools import chain
 from typing import Any
 
-from puna.types import BadRequest, Message
+from puna.errors import BadRequest
+from puna.types import Message
 
 from .gotemplate import FUNCTIONS, Program, TemplateNode, Trees, cut_after, names, parse, walk
 from .noted import before_answers, stays_in_place

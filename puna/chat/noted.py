@@ -12,7 +12,8 @@ from itertools import takewhile
 
 import msgspec
 
-from puna.types import Message, PunaError
+from puna.errors import PunaError
+from puna.types import Message
 
 from .pictures import pictured
 

@@ -12,7 +12,8 @@ import re
 from functools import cache
 from typing import NamedTuple
 
-from puna.types import Message, PunaError
+from puna.errors import PunaError
+from puna.types import Message
 
 from .detect import can_call_tools, can_think
 from .jinja import jinja

@@ -14,7 +14,7 @@ from jinja2.runtime import Context
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 from jinja2.visitor import NodeTransformer
 
-from puna.types import BadRequest, PunaError
+from puna.errors import BadRequest, PunaError
 
 from . import limits
 

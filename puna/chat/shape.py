@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from puna.types import Message, PunaError
+from puna.errors import PunaError
+from puna.types import Message
 
 from .earlier import called_with
 from .noted import LEADING, joined, said_in_place, stays_in_place

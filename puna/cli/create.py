@@ -94,8 +94,8 @@ def read_modelfile(file: str) -> tuple[str, bytes, Path]:
 
 def gather(title: str, content: bytes, folder: Path) -> CreateRequest:
     """What a Modelfile asks for. Raises CommandFailed naming the Modelfile and the line or path."""
+    from puna.errors import BadRequest
     from puna.modelfile import parse
-    from puna.types import BadRequest
 
     try:
         modelfile = parse(content)

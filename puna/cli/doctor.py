@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 from puna.cli.connection import CommandFailed
 from puna.cli.display import Display
 from puna.cli.human import human_bytes
+from puna.errors import PunaError
 from puna.settings import Settings
-from puna.types import Devices, Progress, PunaError
+from puna.types import Devices, Progress
 
 if TYPE_CHECKING:
     from puna.library import Finding, Library, Name, Reach

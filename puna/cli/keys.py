@@ -158,7 +158,7 @@ def _moment(written: str) -> datetime:
 
 @contextmanager
 def _plainly() -> Iterator[None]:
-    from puna.types import PunaError
+    from puna.errors import PunaError
 
     try:
         yield

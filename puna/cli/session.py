@@ -10,8 +10,8 @@ from itertools import chain
 from typing import Any
 
 from puna.cli.guide import PARAMETERS, SET
+from puna.errors import BadRequest
 from puna.modelfile import parameter
-from puna.types import BadRequest
 
 _WORDS = re.compile(r'"([^"]*)"(?!\S)|(\S+)')
 """Words of a line; one in quotation marks may hold spaces."""

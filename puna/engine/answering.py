@@ -13,7 +13,8 @@ from puna.engine.grammar import Matcher
 from puna.engine.libllama import Model
 from puna.engine.messages import Event, Text
 from puna.engine.sequence import Sequence
-from puna.types import Ended, PunaError
+from puna.errors import PunaError
+from puna.types import Ended
 
 Outcome = Ended | PunaError | None
 """What a token means for its answer: the end, for a reason; a failure; or that it goes on."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from puna.types import Job, PromptTooLong
+from puna.errors import PromptTooLong
+from puna.types import Job
 
 TOO_LONG = "the input length exceeds the context length"
 

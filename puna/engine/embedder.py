@@ -13,7 +13,8 @@ from puna.engine.budget import TOO_LONG
 from puna.engine.libllama import Context, Model
 from puna.engine.messages import Event, Vectors, failed
 from puna.engine.pairs import pairs
-from puna.types import NotNumbers, PromptTooLong, PunaError, Texts
+from puna.errors import NotNumbers, PromptTooLong, PunaError
+from puna.types import Texts
 
 
 @dataclass(eq=False)

@@ -11,7 +11,8 @@ from puna.engine.media import TEXT, EncoderCache, Layout, Medium
 from puna.engine.messages import Generate
 from puna.engine.sequence import Sequence
 from puna.engine.text import TextStream
-from puna.types import BadRequest, Grammar, Job, PromptTooLong, TokenLogprob
+from puna.errors import BadRequest, PromptTooLong
+from puna.types import Grammar, Job, TokenLogprob
 
 
 class Intake:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.shortlist import WIDTH, shortlist
-from puna.types import BadRequest, TokenLogprob
+from puna.errors import BadRequest
+from puna.types import TokenLogprob
 
 
 class Bias:

@@ -22,7 +22,8 @@ from puna.engine.prefix_cache import PrefixCache
 from puna.engine.retained import Retained
 from puna.engine.scheduler import Scheduler
 from puna.engine.sequence import Sequence
-from puna.types import Begun, Ended, NotNumbers, PromptTooLong, PunaError
+from puna.errors import NotNumbers, PromptTooLong, PunaError
+from puna.types import Begun, Ended
 
 _NO_ROOM = 1
 

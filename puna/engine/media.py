@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.types import Image, PunaError, Sound
+from puna.errors import PunaError
+from puna.types import Image, Sound
 
 if TYPE_CHECKING:
     from puna.engine.libllama.vision import MediaChunk, Projector

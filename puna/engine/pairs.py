@@ -10,7 +10,7 @@ import re
 
 from puna.engine.budget import TOO_LONG
 from puna.engine.libllama import Model
-from puna.types import BadRequest, PromptTooLong
+from puna.errors import BadRequest, PromptTooLong
 
 _TEMPLATE = "tokenizer.chat_template.rerank"
 _PLACE = re.compile(r"\{(query|document)\}")

@@ -40,23 +40,8 @@ from puna.engine.messages import (
     frame,
 )
 from puna.engine.watchdog import Watchdog
-from puna.types import (
-    BadRequest,
-    Begun,
-    Delta,
-    DeviceFailed,
-    Embeddings,
-    EngineGone,
-    EngineInfo,
-    Finish,
-    Job,
-    LoadFailed,
-    LoadSpec,
-    PromptTooLong,
-    PunaError,
-    Ranking,
-    Texts,
-)
+from puna.errors import BadRequest, DeviceFailed, EngineGone, LoadFailed, PromptTooLong, PunaError
+from puna.types import Begun, Delta, Embeddings, EngineInfo, Finish, Job, LoadSpec, Ranking, Texts
 
 _Answer = Started | Text | Finished | Vectors | Tokens | PlainText | Failed
 

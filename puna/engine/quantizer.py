@@ -13,7 +13,7 @@ import sys
 import threading
 from pathlib import Path
 
-from puna.types import BadRequest, PunaError
+from puna.errors import BadRequest, PunaError
 
 _TENSOR = re.compile(r"\[ *(\d+)/ *(\d+)\] ")  # what libllama logs as it begins with a tensor
 

@@ -50,8 +50,9 @@ from puna.engine.messages import (
     frame,
 )
 from puna.engine.preparation import Preparation, Work, is_long
+from puna.errors import BadRequest, PunaError
 from puna.settings import Settings
-from puna.types import BadRequest, EngineInfo, LoadSpec, PunaError
+from puna.types import EngineInfo, LoadSpec
 
 _RETAINED_SLOTS = 16
 """Slots for finished sequences that are still in the pool, beside the running ones."""

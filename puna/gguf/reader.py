@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from puna.errors import LoadFailed
 from puna.gguf.metadata import Entry, Metadata, Skipped, TensorInfo
 from puna.gguf.types import TENSOR_TYPES
-from puna.types import LoadFailed
 
 # Far above any real file (the largest vocabularies make 20 MB headers): a forged one cannot exhaust us.
 _MAX_HEADER = 64 << 20

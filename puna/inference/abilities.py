@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from puna.errors import BadRequest
 from puna.inference.form import capabilities
 from puna.inference.requests import ChatRequest, EmbedRequest, GenerateRequest
 from puna.inference.sounds import is_sound
 from puna.library import Model
-from puna.types import BadRequest, MediaFile
+from puna.types import MediaFile
 
 
 def check_chat(request: ChatRequest, model: Model) -> None:

@@ -8,8 +8,9 @@ from contextlib import aclosing
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from puna.errors import EngineGone
 from puna.inference.requests import Answer
-from puna.types import Begun, EngineGone
+from puna.types import Begun
 
 _log = logging.getLogger(__name__)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 
+from puna.errors import BadRequest
 from puna.inference.pictures import decoded
 from puna.inference.sounds import LONGEST, is_sound, sound
-from puna.types import BadRequest, Image, MediaFile, Sound
+from puna.types import Image, MediaFile, Sound
 
 _MOST_PIXELS = 512 << 20
 """Bytes that the pictures of one request may take when they are decoded."""

@@ -8,7 +8,8 @@ from contextlib import nullcontext
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from puna.types import BadRequest, Image, InvalidField
+from puna.errors import BadRequest, InvalidField
+from puna.types import Image
 
 if TYPE_CHECKING:
     from PIL.Image import Image as Pixels

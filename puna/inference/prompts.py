@@ -9,10 +9,11 @@ from weakref import WeakKeyDictionary
 import msgspec
 
 from puna.chat import PICTURE, Prompt, Template, fit, go, jinja, pictured, plain, renderer, unthought
+from puna.errors import BadRequest, PunaError
 from puna.inference.form import form
 from puna.inference.requests import ChatRequest, GenerateRequest
 from puna.library import Model
-from puna.types import BadRequest, Engine, MediaFile, Message, Options, PunaError
+from puna.types import Engine, MediaFile, Message, Options
 
 # Metadata keys of fill-in-the-middle tokens, newest name first (llama.cpp, src/llama-vocab.cpp).
 _FILL = (

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from puna.errors import BadRequest
 from puna.inference.requests import _Request
 from puna.library import Model
-from puna.types import BadRequest, Engine, Ranking
+from puna.types import Engine, Ranking
 
 
 class RankRequest(_Request, frozen=True, kw_only=True):

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.types import BadRequest, Begun, Ended, MediaFile, Message, Texts, TokenLogprob
+from puna.errors import BadRequest
+from puna.types import Begun, Ended, MediaFile, Message, Texts, TokenLogprob
 
 Think = bool | Literal["low", "medium", "high", "max"] | None
 

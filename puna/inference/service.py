@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from msgspec.structs import replace
 
 from puna.access import caller
+from puna.errors import PromptTooLong
 from puna.inference.abilities import check_chat, check_embed, check_generate, check_senses
 from puna.inference.again import again, answered_again
 from puna.inference.ahead import Checked, check_ahead
@@ -35,7 +36,7 @@ from puna.inference.requests import (
 from puna.inference.trace import Trace
 from puna.library import Library, Model
 from puna.scheduling import Lease, Scheduler
-from puna.types import Begun, Delta, Engine, Finish, Job, Options, PromptTooLong, Ranking, Turn
+from puna.types import Begun, Delta, Engine, Finish, Job, Options, Ranking, Turn
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = Options()

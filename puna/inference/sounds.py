@@ -6,7 +6,8 @@ import re
 import wave
 from io import BytesIO
 
-from puna.types import BadRequest, InvalidField, Sound
+from puna.errors import BadRequest, InvalidField
+from puna.types import Sound
 
 LONGEST = 30 * 60
 """Seconds of sound in one request."""

@@ -14,10 +14,10 @@ from io import FileIO
 from pathlib import Path
 from typing import BinaryIO
 
+from puna.errors import BadRequest, NotFound, PunaError
 from puna.library.clone import linked, reflinked
 from puna.library.durable import aside, make_folder, move, sync, write, writing
 from puna.library.hashing import digest_of, digest_of_file
-from puna.types import BadRequest, NotFound, PunaError
 
 STALE = 3600.0
 """Seconds after which an unfinished file, or a blob no manifest names, is nobody's work in progress."""

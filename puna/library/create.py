@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from puna.errors import BadRequest, PunaError
 from puna.gguf import Metadata, cached_metadata
 from puna.library.manifests import IMAGE, Layer
 from puna.library.model import Model, describe
@@ -16,7 +17,7 @@ from puna.library.names import Name
 from puna.library.parts import ModelPart, PartBuilder, Quantize, quantized
 from puna.library.recipe import Recipe
 from puna.library.store import Library
-from puna.types import BadRequest, Message, Progress, PunaError, Report
+from puna.types import Message, Progress, Report
 
 _MODEL = IMAGE + "model"
 Recognize = Callable[[str], tuple[str, str, tuple[str, ...]] | None]

@@ -11,13 +11,14 @@ from typing import Literal
 
 import msgspec
 
+from puna.errors import InvalidName, LoadFailed, PunaError
 from puna.gguf import read_metadata
 from puna.library import manifests
 from puna.library.hashing import digest_of_file
 from puna.library.manifests import IMAGE, Layer
 from puna.library.names import Name
 from puna.library.store import Library
-from puna.types import InvalidName, LoadFailed, Progress, PunaError, Report
+from puna.types import Progress, Report
 
 _GGUF = {IMAGE + "model", IMAGE + "projector"}
 

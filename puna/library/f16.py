@@ -7,8 +7,8 @@ from functools import partial
 from math import prod
 from pathlib import Path
 
+from puna.errors import PunaError
 from puna.gguf import GGUFFile, StoredTensor, TensorInfo, u32, write
-from puna.types import PunaError
 
 MOSTLY_F16 = 1
 """`general.file_type` of a file whose matrices are F16 (llama.h, LLAMA_FTYPE_MOSTLY_F16)."""

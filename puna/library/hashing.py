@@ -7,8 +7,8 @@ from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 
+from puna.errors import PunaError
 from puna.library.durable import write
-from puna.types import PunaError
 
 _CHUNK = 1 << 20
 

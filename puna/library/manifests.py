@@ -10,9 +10,9 @@ from typing import Annotated
 
 import msgspec
 
+from puna.errors import InvalidName
 from puna.library.folders import Folders
 from puna.library.names import Name
-from puna.types import InvalidName
 
 MEDIA_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 READABLE = (MEDIA_TYPE, "application/vnd.oci.image.manifest.v1+json")

@@ -12,11 +12,12 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from puna.errors import LoadFailed
 from puna.gguf import Metadata, cached_metadata
 from puna.library.blobs import Blobs
 from puna.library.manifests import IMAGE, Layer
 from puna.library.names import Name
-from puna.types import LoadFailed, MediaFile, Message
+from puna.types import MediaFile, Message
 
 _T = TypeVar("_T")
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from puna.types import PunaError
+from puna.errors import PunaError
 
 _TIMEOUT = 15  # seconds a silent connection is waited for; pip then tries once more
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")

@@ -9,12 +9,13 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from puna.errors import BadRequest, LoadFailed
 from puna.gguf import Metadata, cached_metadata
 from puna.library.durable import writing
 from puna.library.split import Shard, merge, ordered, split_count, stem
 from puna.library.store import Library
 from puna.library.workplace import workplace
-from puna.types import BadRequest, LoadFailed, Progress, Report
+from puna.types import Progress, Report
 
 _MAGIC = b"GGUF"
 

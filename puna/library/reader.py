@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
+from puna.errors import LoadFailed
 from puna.library import manifests
 from puna.library.blobs import Blobs
 from puna.library.model import Model, text
 from puna.library.names import Name
-from puna.types import LoadFailed
 
 _Stamp = tuple[int, int, int]
 

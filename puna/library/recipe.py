@@ -8,8 +8,9 @@ from typing import Any
 
 import msgspec
 
+from puna.errors import BadRequest
 from puna.modelfile import IGNORED
-from puna.types import BadRequest, Message, Options
+from puna.types import Message, Options
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):

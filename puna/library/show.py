@@ -10,10 +10,10 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from puna.errors import BadRequest
 from puna.gguf import Metadata, Skipped, read_metadata
 from puna.library.model import Model
 from puna.modelfile import Modelfile, unparse
-from puna.types import BadRequest
 
 _SINGLE = struct.Struct("<f")
 _DEFAULT_TEMPLATE = "{{ .Prompt }}"

@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+from puna.errors import BadRequest
 from puna.gguf import TYPE_NUMBERS, GGUFFile, Metadata, StoredTensor, write
-from puna.types import BadRequest
 
 _NAME = re.compile(r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.gguf")
 

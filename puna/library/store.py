@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 
 import msgspec
 
+from puna.errors import BadRequest, InvalidName, LoadFailed, NotFound, PunaError
 from puna.library import manifests
 from puna.library.blobs import STALE, Blobs
 from puna.library.durable import aside, make_folder, move, sync_folder, write, writing
@@ -23,7 +24,6 @@ from puna.library.manifests import Layer
 from puna.library.model import Model
 from puna.library.names import Name
 from puna.library.reader import Reader
-from puna.types import BadRequest, InvalidName, LoadFailed, NotFound, PunaError
 
 log = logging.getLogger(__name__)
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from msgspec.structs import replace as replaced
 
+from puna.errors import BadRequest
 from puna.scheduling.memory import GALLERY, PROCESS, estimate_sight
 from puna.scheduling.placement import (
     HOST_BANDWIDTH,
@@ -25,7 +26,7 @@ from puna.scheduling.placement import (
 from puna.scheduling.plan import Facts, Key, footprint, needed, plan
 from puna.scheduling.tensors import load_of, override
 from puna.settings import Settings
-from puna.types import BadRequest, Device, LoadSpec, Options, Placed
+from puna.types import Device, LoadSpec, Options, Placed
 
 _HOST = "CPU"
 """What libllama calls the host where a tensor is to be put there."""

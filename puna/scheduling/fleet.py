@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
 
+from puna.errors import LoadFailed
 from puna.scheduling.choice import LearnedSizes
 from puna.scheduling.machine import Room, device_room
 from puna.scheduling.memory import Budget
@@ -14,7 +15,7 @@ from puna.scheduling.placement import Machine
 from puna.scheduling.plan import Key
 from puna.scheduling.runner import Runner, State
 from puna.settings import Settings
-from puna.types import Device, Engine, LoadFailed, LoadSpec
+from puna.types import Device, Engine, LoadSpec
 
 log = logging.getLogger(__name__)
 

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from msgspec.structs import replace
 
+from puna.errors import BadRequest, LoadFailed
 from puna.scheduling.memory import Footprint, SizeFacts, count, estimate, estimate_sight, head_sizes
 from puna.scheduling.tensors import TensorFacts
 from puna.settings import Settings
-from puna.types import BadRequest, KVCacheType, LoadFailed, LoadSpec, Options
+from puna.types import KVCacheType, LoadSpec, Options
 
 _PARALLEL = 16  # more sequences than this gain little on a CPU
 _CONTEXT = 4096

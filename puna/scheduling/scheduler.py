@@ -18,6 +18,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from puna.engine import order
+from puna.errors import Busy, DeviceFailed, EngineGone, LoadFailed, PunaError, Stopping
 from puna.scheduling.choice import Choice, choose, told
 from puna.scheduling.choice import check as check_options
 from puna.scheduling.fleet import Fleet
@@ -28,19 +29,7 @@ from puna.scheduling.placement import Machine
 from puna.scheduling.plan import Facts, Key, ProjectorFile, check_kv_cache_type, key, serves, widened
 from puna.scheduling.runner import Runner, State
 from puna.settings import Settings
-from puna.types import (
-    Busy,
-    DeviceFailed,
-    Devices,
-    Engine,
-    EngineGone,
-    LoadFailed,
-    LoadSpec,
-    Options,
-    PunaError,
-    Stopping,
-    Turn,
-)
+from puna.types import Devices, Engine, LoadSpec, Options, Turn
 
 if TYPE_CHECKING:
     from puna.library import Model

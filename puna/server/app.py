@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 
 from puna.access import Keyring
 from puna.engine import Starter, find_devices
+from puna.errors import PunaError
 from puna.inference import Inference
 from puna.library import USUAL, Library, Reach
 from puna.scheduling import Scheduler
@@ -30,7 +31,6 @@ from puna.server.rooms import Rooms
 from puna.server.slashes import Single, Trimmed
 from puna.server.web import Web
 from puna.settings import Settings
-from puna.types import PunaError
 
 # OpenAI's paths last, for whatever else is under /v1 is refused in its words.
 ROUTES = [

@@ -11,8 +11,8 @@ import msgspec
 from starlette.requests import Request
 
 from puna import gojson
+from puna.errors import BadRequest, InvalidField, PunaError
 from puna.server.fields import named
-from puna.types import BadRequest, InvalidField, PunaError
 
 LIMIT = 256 << 20
 """Bytes; room for several photographs in base64."""

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 import msgspec
 
 from puna.chat import PICTURE
+from puna.errors import InvalidField
 from puna.inference import check_sound
 from puna.server.encoded import from_base64, from_data_url, is_data_url
 from puna.server.remote import Remote
-from puna.types import InvalidField, MediaFile
+from puna.types import MediaFile
 
 _FETCHED = re.compile(r"https?://", re.IGNORECASE)
 _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
-from puna.types import BadRequest
+from puna.errors import BadRequest
 
 HEADER = "puna-num-ctx"
 

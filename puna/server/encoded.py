@@ -6,7 +6,7 @@ import base64
 import binascii
 from urllib.parse import unquote, unquote_to_bytes
 
-from puna.types import InvalidField
+from puna.errors import InvalidField
 
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 

@@ -9,7 +9,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
-from puna.types import PunaError
+from puna.errors import PunaError
 
 _log = logging.getLogger(__name__)
 

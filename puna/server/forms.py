@@ -8,8 +8,8 @@ from starlette.datastructures import UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
+from puna.errors import BadRequest
 from puna.server.body import LIMIT, chunks, converted
-from puna.types import BadRequest
 
 T = TypeVar("T")
 

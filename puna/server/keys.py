@@ -14,9 +14,9 @@ from contextlib import asynccontextmanager
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from puna.access import AccessDenied, Caller, Forbidden, Keyring
+from puna.errors import PunaError
 from puna.server.refusals import refuse
 from puna.server.scopes import manages, needed
-from puna.types import PunaError
 
 CLOSED = (
     "this server is reached from other machines and asks for no key, so nobody may change its models: "

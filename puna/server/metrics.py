@@ -28,10 +28,11 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from puna.access import caller
+from puna.errors import LoadFailed
 from puna.inference import Observer, Summary
 from puna.scheduling import Scheduler
 from puna.server.paths import Path, paths
-from puna.types import Engine, LoadFailed, LoadSpec
+from puna.types import Engine, LoadSpec
 
 _PATH = "/metrics"
 _METHODS = ("GET", "HEAD", "POST", "DELETE")

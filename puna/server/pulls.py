@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
+from puna.errors import Stopping
 from puna.library import ANYWHERE, USUAL, Library, Name, Pace, Reach, pull, push
 from puna.server.working import Work
-from puna.types import Progress, Stopping
+from puna.types import Progress
 
 _Transfer = Callable[..., None]
 

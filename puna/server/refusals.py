@@ -8,11 +8,11 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from puna.errors import PunaError
 from puna.server.anthropic.errors import MIDDLEWARE as ANTHROPIC
 from puna.server.errors import HANDLERS
 from puna.server.native.rerank import PATHS as RERANK
 from puna.server.openai.errors import MIDDLEWARE as OPENAI
-from puna.types import PunaError
 
 
 async def refuse(error: PunaError, scope: Scope, receive: Receive, send: Send) -> None:

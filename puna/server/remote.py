@@ -14,8 +14,8 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from puna import __version__
+from puna.errors import BadRequest, InvalidField
 from puna.library import is_public
-from puna.types import BadRequest, InvalidField
 
 if TYPE_CHECKING:
     import httpx

@@ -10,10 +10,10 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from puna import __version__
+from puna.errors import PunaError
 from puna.server.access import is_loopback
 from puna.server.logged import begin_log
 from puna.settings import Settings
-from puna.types import PunaError
 
 if TYPE_CHECKING:
     from uvicorn import Server

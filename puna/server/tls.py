@@ -8,7 +8,7 @@ import ssl
 from pathlib import Path
 from typing import Any
 
-from puna.types import PunaError
+from puna.errors import PunaError
 
 _log = logging.getLogger(__name__)
 

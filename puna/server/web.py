@@ -10,8 +10,8 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin
 
+from puna.errors import PunaError
 from puna.server.remote import Remote
-from puna.types import PunaError
 
 _SECONDS = 10.0
 _SILENT = {"script", "style", "noscript", "template", "svg", "head"}

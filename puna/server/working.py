@@ -9,7 +9,8 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 from threading import Event, Thread
 
-from puna.types import Progress, PunaError, Report
+from puna.errors import PunaError
+from puna.types import Progress, Report
 
 _log = logging.getLogger(__name__)
 

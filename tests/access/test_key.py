@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from puna.access import Scope, new_key
+from puna.errors import BadRequest
 from puna.library import Name
-from puna.types import BadRequest
 
 NOW = datetime(2026, 1, 2, tzinfo=timezone.utc)
 

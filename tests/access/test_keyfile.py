@@ -12,7 +12,7 @@ import pytest
 
 from puna.access import Keyring, Unauthorized, Used, add_key, new_key, read_keys, read_usage, remove_key
 from puna.access.usage import add_usage
-from puna.types import BadRequest, NotFound, PunaError
+from puna.errors import BadRequest, NotFound, PunaError
 
 FILE = Path(__file__).with_name("keys-1.json")
 """Written by the first version that had keys; every later one must read it."""

@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.chat import Prompt, Template, fit, go, jinja
-from puna.types import BadRequest, Message
+from puna.errors import BadRequest
+from puna.types import Message
 
 from .conversations import chat
 

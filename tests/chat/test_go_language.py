@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.chat.gotemplate import FUNCTIONS, Program, Struct, parse
-from puna.types import BadRequest, PunaError
+from puna.errors import BadRequest, PunaError
 
 TABLE = json.loads(Path(__file__).with_name("go_semantics.json").read_text("utf-8"))
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from puna.chat import Prompt, jinja
-from puna.types import BadRequest, MediaFile, Message
+from puna.errors import BadRequest
+from puna.types import MediaFile, Message
 
 from .conversations import chat, tool_chat
 

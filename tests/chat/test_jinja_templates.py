@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.chat import Prompt, jinja
-from puna.types import BadRequest, Message, PunaError
+from puna.errors import BadRequest, PunaError
+from puna.types import Message
 
 from .conversations import chat, tool_chat
 

@@ -7,7 +7,8 @@ from datetime import date, timedelta
 import pytest
 
 from puna.chat import Prompt, go, plain
-from puna.types import BadRequest, MediaFile, Message
+from puna.errors import BadRequest
+from puna.types import MediaFile, Message
 
 from .conversations import chat, tool_chat
 

@@ -13,7 +13,8 @@ import pytest
 from gguf import GGUFReader, GGUFWriter
 
 from puna.engine import EngineProcess, start
-from puna.types import LoadFailed, LoadSpec
+from puna.errors import LoadFailed
+from puna.types import LoadSpec
 from tests.engine.asking import ask
 from tests.models import decoder_embedding_model, shape_model
 

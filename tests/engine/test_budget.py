@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.engine.budget import Chunk, kept, older_half, share, surplus, worth_reading
-from puna.types import BadRequest, Job, Options
+from puna.errors import BadRequest
+from puna.types import Job, Options
 
 
 def job(**fields: bool | int) -> Job:

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from puna.engine import EngineProcess
-from puna.types import BadRequest, Begun, Delta, PromptTooLong, TokenLogprob
+from puna.errors import BadRequest, PromptTooLong
+from puna.types import Begun, Delta, TokenLogprob
 from tests.engine.asking import NEAR, ask, job, loaded
 from tests.models import recurrent_model, shape_model, sliding_window_model
 

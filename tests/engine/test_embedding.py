@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from puna.types import BadRequest
+from puna.errors import BadRequest
 from tests.engine.asking import ask, loaded
 from tests.models import decoder_embedding_model, embedding_model
 

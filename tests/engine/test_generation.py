@@ -12,7 +12,8 @@ import jsonschema
 import pytest
 
 from puna.engine import start
-from puna.types import BadRequest, Begun, Delta, EngineGone, LoadFailed, LoadSpec
+from puna.errors import BadRequest, EngineGone, LoadFailed
+from puna.types import Begun, Delta, LoadSpec
 from tests.engine.asking import ask, job, loaded, schema
 from tests.models import scripted_model
 

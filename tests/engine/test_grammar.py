@@ -14,7 +14,8 @@ from jsonschema import Draft202012Validator, validate
 from puna.chat import Called
 from puna.engine import grammar
 from puna.engine.grammar import Grammars
-from puna.types import BadRequest, Grammar, Job, Message, Options
+from puna.errors import BadRequest
+from puna.types import Grammar, Job, Message, Options
 from tests.chat.families import parser_for, special_tokens
 from tests.chat.grammars.asked import held
 from tests.chat.grammars.offered import NOW, TOOLS, tool

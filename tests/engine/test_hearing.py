@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from puna.engine import EngineProcess
-from puna.types import BadRequest, Delta, Image, Sound
+from puna.errors import BadRequest
+from puna.types import Delta, Image, Sound
 from tests.engine.asking import ask, job, loaded
 from tests.engine.seeing import next_logprobs
 from tests.hearing_models import ROWS, float_wav, hearing_model, silent_mp3, tone, wav

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from puna.engine.libllama import Model
 from puna.engine.libllama.vision import MediaChunk, Projector
 from puna.engine.media import TEXT, EncoderCache, Layout, MediaSpan
-from puna.types import BadRequest, Image
+from puna.errors import BadRequest
+from puna.types import Image
 from tests.vision_models import ROWS, WIDTH, vision_model
 
 SIGHT = "<__media__>"

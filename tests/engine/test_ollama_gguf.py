@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from puna.engine.ollama_gguf import SEEING, language_model, projector
+from puna.errors import LoadFailed
 from puna.gguf import Metadata, read_metadata
 from puna.library import Library, model, show
 from puna.library.convert import convert
-from puna.types import Image, LoadFailed
+from puna.types import Image
 from tests import ollama_models
 from tests.engine.asking import loaded
 from tests.engine.seeing import next_logprobs

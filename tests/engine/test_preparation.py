@@ -12,7 +12,8 @@ import pytest
 
 from puna.engine.messages import Command, Detokenize, Embed, Generate, Rank, Tokenize
 from puna.engine.preparation import Preparation, Work, is_long
-from puna.types import BadRequest, Begun, Delta, Finish, Grammar, Image, Job, Options
+from puna.errors import BadRequest
+from puna.types import Begun, Delta, Finish, Grammar, Image, Job, Options
 from tests.models import scripted_model
 
 from .asking import ask, job, loaded, schema

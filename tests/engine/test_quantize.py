@@ -13,8 +13,8 @@ import pytest
 from gguf import GGMLQuantizationType, GGUFReader, quants
 
 from puna.engine import quantization, quantize
+from puna.errors import BadRequest, PunaError
 from puna.gguf import read_metadata
-from puna.types import BadRequest, PunaError
 from tests.engine.asking import ask, loaded
 from tests.models import embedding_model, scripted_model, shape_model
 

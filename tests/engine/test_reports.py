@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from puna.types import BadRequest, Begun, Delta, Finish, TokenLogprob
+from puna.errors import BadRequest
+from puna.types import Begun, Delta, Finish, TokenLogprob
 from tests.engine.asking import ask, job, loaded
 from tests.models import scripted_model
 

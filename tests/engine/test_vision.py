@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from puna.engine import EngineProcess
-from puna.types import BadRequest, Delta, Image, LoadFailed
+from puna.errors import BadRequest, LoadFailed
+from puna.types import Delta, Image
 from tests.engine.asking import Answer, agree, ask, job, loaded
 from tests.engine.seeing import next_logprobs
 from tests.vision_models import ROWS, gemma3_model, llava_projector, qwen3vl_model, vision_model

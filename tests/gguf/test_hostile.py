@@ -15,8 +15,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from puna.errors import LoadFailed
 from puna.gguf import read_metadata
-from puna.types import LoadFailed
 from tests.gguf.raw import ALIGNMENT, HUGE, MAGIC, entry, header, read, tensor, text
 from tests.model_parts import finish
 from tests.models import embedding_model

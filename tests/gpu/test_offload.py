@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from puna.engine.libllama import Context, Model
 from puna.engine.process import start
-from puna.types import DeviceFailed, Finish, Job, LoadSpec, Options, Placed
+from puna.errors import DeviceFailed
+from puna.types import Finish, Job, LoadSpec, Options, Placed
 
 TOKENS = (3, 300, 17, 901, 44, 1200, 8, 77)
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image as pillow
 
+from puna.errors import BadRequest
 from puna.inference.pictures import PIXELS, decoded
-from puna.types import BadRequest
 from tests.inference.drawn import chunk, corners, file, png
 
 

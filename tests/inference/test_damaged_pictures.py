@@ -7,8 +7,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image as pillow
 
+from puna.errors import BadRequest
 from puna.inference.pictures import SIDE, decoded
-from puna.types import BadRequest
 from tests.inference.drawn import corners, file, png
 
 

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from puna.errors import BadRequest
 from puna.inference.sounds import LONGEST, check_sound, is_sound, sound
-from puna.types import BadRequest
 from tests.hearing_models import RATE, float_wav, silent_mp3, tone, wav
 
 FRAME = 1152 / 44_100

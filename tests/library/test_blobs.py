@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from puna.errors import BadRequest, PunaError
 from puna.library import Library
-from puna.types import BadRequest, PunaError
 from tests.library.stores import blob_name, blobs, digest_of, put
 
 forked = multiprocessing.get_context("fork")

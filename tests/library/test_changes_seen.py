@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from puna.errors import NotFound
 from puna.library import Library
-from puna.types import NotFound
 from tests.library.stores import displayed, manifest_path, put
 
 

@@ -16,9 +16,9 @@ from unittest import mock
 
 import pytest
 
+from puna.errors import PunaError
 from puna.library import Layer, Library, Name
 from puna.library.blobs import STALE
-from puna.types import PunaError
 from tests.library.stores import IMAGE, digest_of, layer, manifest_path, put
 
 KILLED = 9

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from puna.errors import NotFound, PunaError
 from puna.library import Finding, Library, Name, check, repair
-from puna.types import NotFound, Progress, PunaError
+from puna.types import Progress
 from tests.library.stores import blobs, layer, manifest_path, put, put_real
 
 

@@ -11,8 +11,8 @@ from gguf import GGMLQuantizationType, GGUFReader, GGUFWriter, quants
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from puna.errors import LoadFailed, PunaError
 from puna.library.f16 import to_f16
-from puna.types import LoadFailed, PunaError
 from tests.model_parts import finish
 
 TYPES = ["Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q8_0", "BF16", "F16", "F32"]

@@ -10,8 +10,8 @@ import tracemalloc
 
 import pytest
 
+from puna.errors import LoadFailed, PunaError
 from puna.library import Library, Name
-from puna.types import LoadFailed, PunaError
 from tests.library.stores import IMAGE, blobs, displayed, manifest_path, put
 
 GARBAGE = [b"", b"{", b"[]", b"null", b'{"schemaVersion": 2}', b"\xff\xfe", b'{"layers": 5}']

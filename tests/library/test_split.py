@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from gguf import GGUFReader
 
+from puna.errors import BadRequest
 from puna.gguf import read_metadata
 from puna.library.split import Shard, merge, ordered, split_count, stem
-from puna.types import BadRequest
 from tests.library.split_files import split
 from tests.model_parts import Quantisation
 from tests.models import shape_model

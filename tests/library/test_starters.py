@@ -13,12 +13,13 @@ import psutil
 import pytest
 from gguf import GGUFReader, GGUFWriter
 
+from puna.errors import NotFound, PunaError
 from puna.library import starters as module
 from puna.library.f16 import to_f16
 from puna.library.names import Name
 from puna.library.starters import STARTERS, Starter, install, starter_for
 from puna.library.store import Library
-from puna.types import NotFound, Progress, PunaError
+from puna.types import Progress
 from tests.library.libllama import loaded
 from tests.library.wheels import MEMBER, make_wheel
 from tests.model_parts import finish

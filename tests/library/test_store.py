@@ -8,8 +8,8 @@ import os
 
 import pytest
 
+from puna.errors import BadRequest, LoadFailed, NotFound, PunaError
 from puna.library import Layer, Library, Name
-from puna.types import BadRequest, LoadFailed, NotFound, PunaError
 from tests.library.stores import IMAGE, blobs, displayed, manifest_path, put
 
 

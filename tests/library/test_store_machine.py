@@ -10,8 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
 
+from puna.errors import NotFound
 from puna.library import Library, Name
-from puna.types import NotFound
 from tests.library.stores import put
 
 WORDS = st.sampled_from(["a", "b", "A", "x/a", "a:1", "h.io/x/a:1"])

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from puna.errors import InvalidName, NotFound, PunaError
 from puna.library import Library, Name
-from puna.types import InvalidName, NotFound, PunaError
 from tests.library.stores import displayed, layer, manifest_path, put
 
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import httpx
 import pytest
 
+from puna.errors import PunaError
 from puna.library import Library, Name
 from puna.library.lock import locked
-from puna.types import PunaError
 from tests.library.stores import blobs, manifest_path, put, put_real
 from tests.running import serving
 

@@ -9,23 +9,12 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from puna.errors import LoadFailed
 from puna.library import Model
 from puna.scheduling import Lease, Scheduler
 from puna.scheduling.plan import Facts, footprint, plan
 from puna.settings import Settings
-from puna.types import (
-    Delta,
-    Embeddings,
-    EngineInfo,
-    Finish,
-    Job,
-    LoadFailed,
-    LoadSpec,
-    Options,
-    Ranking,
-    Texts,
-    Turn,
-)
+from puna.types import Delta, Embeddings, EngineInfo, Finish, Job, LoadSpec, Options, Ranking, Texts, Turn
 
 Models = dict[str, Model]
 PLAIN = Options()

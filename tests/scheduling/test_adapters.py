@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from puna.errors import LoadFailed
 from puna.library import Layer, Library, Name
 from puna.scheduling import Scheduler
 from puna.settings import Settings
-from puna.types import LoadFailed
 from tests.models import install, shape_model
 from tests.scheduling.scripted import PLAIN, Launcher, ask, least, running, settle, use, virtual_time
 

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from puna.errors import BadRequest, DeviceFailed
 from puna.library import Model
 from puna.scheduling import Scheduler
 from puna.scheduling.choice import Choice, LearnedSizes, choose
@@ -16,7 +17,7 @@ from puna.scheduling.machine import device_room
 from puna.scheduling.placement import Machine, Memory
 from puna.scheduling.plan import Facts
 from puna.settings import FOREVER, Settings
-from puna.types import BadRequest, Device, DeviceFailed, Devices, LoadSpec, Options
+from puna.types import Device, Devices, LoadSpec, Options
 from tests.scheduling.scripted import (
     Launcher,
     Models,

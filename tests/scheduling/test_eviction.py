@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import pytest
 
+from puna.errors import PunaError
 from puna.scheduling import Scheduler
 from puna.settings import FOREVER, Settings
-from puna.types import Options, PunaError
+from puna.types import Options
 from tests.scheduling.scripted import (
     Launcher,
     Models,

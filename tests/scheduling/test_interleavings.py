@@ -17,11 +17,12 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
+from puna.errors import Busy, LoadFailed
 from puna.library import Model
 from puna.scheduling import Scheduler
 from puna.scheduling.plan import Facts, footprint
 from puna.settings import FOREVER, Settings
-from puna.types import Busy, LoadFailed, LoadSpec, Options
+from puna.types import LoadSpec, Options
 from tests.scheduling.scripted import Client, Launch, Launcher, ScriptedEngine, VirtualLoop, settle
 
 MEMORY = 180 << 20  # two models at the default context, or one at the largest

@@ -6,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from puna.errors import LoadFailed
 from puna.library import Library
 from puna.scheduling import Scheduler
 from puna.settings import Settings
-from puna.types import LoadFailed, LoadSpec
+from puna.types import LoadSpec
 from tests.models import install, shape_model
 from tests.scheduling.scripted import (
     PLAIN,

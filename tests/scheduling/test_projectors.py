@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from puna.errors import LoadFailed, PunaError
 from puna.gguf import Metadata
 from puna.library import Layer, Library, Name
 from puna.scheduling import Scheduler
 from puna.scheduling.memory import estimate_sight
 from puna.settings import Settings
-from puna.types import LoadFailed, Options, PunaError
+from puna.types import Options
 from tests.models import install, shape_model
 from tests.scheduling.scripted import PLAIN, Launcher, ask, least, running, settle, use, virtual_time
 from tests.vision_models import llava_projector

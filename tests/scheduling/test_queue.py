@@ -2,9 +2,10 @@ from __future__ import annotations
 
 import asyncio
 
+from puna.errors import Busy
 from puna.scheduling import Scheduler
 from puna.settings import Settings
-from puna.types import Busy, Turn
+from puna.types import Turn
 from tests.scheduling.scripted import (
     Launcher,
     Models,

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from puna.errors import BadRequest
 from puna.server.remote import Remote
-from puna.types import BadRequest
 
 CANNOT = "it must be a PNG, JPEG, WebP, GIF, WAV, MP3 or FLAC file of at most 20 MB"
 

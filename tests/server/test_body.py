@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from puna.errors import BadRequest
 from puna.server.anthropic.requests import MessagesBody
 from puna.server.body import decode
 from puna.server.native.requests import ChatBody, EmbedBody, GenerateBody
-from puna.types import BadRequest
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.chat import PICTURE
+from puna.errors import BadRequest
 from puna.server.content import Url, assembled, picture, sound, unmarked
 from puna.server.remote import Remote
-from puna.types import BadRequest, MediaFile
+from puna.types import MediaFile
 from tests.server.picture_hosts import PICTURE as FILE
 from tests.server.picture_hosts import answering, host
 

@@ -13,10 +13,11 @@ from typing import Any, cast
 import httpx
 import pytest
 
+from puna.errors import NotFound
 from puna.library import Library, Recipe
 from puna.server.native.create import _making
 from puna.server.rooms import Rooms
-from puna.types import NotFound, Progress
+from puna.types import Progress
 from tests.hearing_models import install_with_projector
 from tests.inference.drawn import corners, file
 from tests.library.create.making import small_gguf

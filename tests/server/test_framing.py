@@ -12,9 +12,9 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.routing import Route
 
+from puna.errors import Busy, EngineGone
 from puna.server.errors import HANDLERS
 from puna.server.framing import COMMENT, EVENTS, ObjectStream, Whole, framing
-from puna.types import Busy, EngineGone
 
 Objects = Callable[[], AsyncGenerator[bytes, None]]
 

@@ -14,12 +14,13 @@ from typing import Any
 import httpx
 import pytest
 
+from puna.errors import NotFound, PunaError
 from puna.library import Library, pull, push
 from puna.library.registry import journal
 from puna.server import pulls as module
 from puna.server.pulls import Pulls
 from puna.server.working import Abandoned
-from puna.types import NotFound, Progress, PunaError, Report
+from puna.types import Progress, Report
 from tests.library.registry.conftest import DIGEST, MODEL, PACE, SIZE, WEIGHTS, put
 from tests.registries import Fault, Line, line, registry
 from tests.running import Server, serving

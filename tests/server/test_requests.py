@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 
 from puna.chat import PICTURE
+from puna.errors import BadRequest
 from puna.inference import schema
 from puna.server.native.messages import choice, tools, turn
 from puna.server.native.requests import CallBody, CalledBody, ChatBody, MessageBody, Part, seconds, thinking
 from puna.server.remote import Remote
-from puna.types import BadRequest, Message
+from puna.types import Message
 
 
 @pytest.mark.parametrize(

@@ -7,8 +7,9 @@ from threading import Event
 
 import pytest
 
+from puna.errors import PunaError
 from puna.server.working import Abandoned, working
-from puna.types import Progress, PunaError, Report
+from puna.types import Progress, Report
 
 
 async def test_every_step_is_told_in_order():

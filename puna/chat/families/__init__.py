@@ -7,7 +7,7 @@ from pkgutil import iter_modules
 
 from puna.chat.family import Family, Variant
 from puna.chat.prompt import Template
-from puna.types import BadRequest
+from puna.errors import BadRequest
 
 FAMILIES: tuple[Family, ...] = tuple(
     import_module(f"{__name__}.{found.name}").FAMILY for found in iter_modules(__path__)

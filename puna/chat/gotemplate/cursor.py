@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import NoReturn
 
-from puna.types import BadRequest
+from puna.errors import BadRequest
 
 from .lexer import Token, tokens
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-from puna.types import PunaError
+from puna.errors import PunaError
 
 from .nodes import Action, Branch, Jump, Sequence, Statement, TemplateNode, TextNode
 from .operate import Operations

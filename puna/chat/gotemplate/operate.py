@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NoReturn
 
-from puna.types import PunaError
+from puna.errors import PunaError
 
 from .cursor import location
 from .functions import FUNCTIONS

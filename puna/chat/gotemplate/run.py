@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.types import PunaError
+from puna.errors import PunaError
 
 MOST_CHARACTERS = 4 << 20
 _BUDGET = 100_000

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
-from puna.types import BadRequest
+from puna.errors import BadRequest
 
 from .order import in_any_order
 from .rules import Rules, in_json, literals

@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 from puna.chat.parsing.typed import pointed
-from puna.types import BadRequest
+from puna.errors import BadRequest
 
 from .keywords import TYPES, Schema
 from .lowering import UnsupportedKeyword, lowered

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 import msgspec
 
 from puna.chat.prompt import Prompt
-from puna.types import BadRequest, Message
+from puna.errors import BadRequest
+from puna.types import Message
 
 from . import chatml
 from .qwen3_vl import last_question

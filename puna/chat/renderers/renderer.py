@@ -9,7 +9,8 @@ import msgspec
 
 from puna.chat.noted import said_in_place, stays_in_place
 from puna.chat.prompt import Prompt
-from puna.types import BadRequest, Message
+from puna.errors import BadRequest
+from puna.types import Message
 
 from .declared import ordered
 

@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.libllama.model import Model
-from puna.types import KVCacheType, LoadFailed, NotNumbers
+from puna.errors import LoadFailed, NotNumbers
+from puna.types import KVCacheType
 
 _TYPES: dict[KVCacheType, int] = {
     "f16": C.GGML_TYPE_F16,

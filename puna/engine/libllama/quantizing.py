@@ -11,8 +11,8 @@ from typing import Any, cast
 import llama_cpp as C
 
 from puna.engine.libllama.log import NO_REASON, Log
+from puna.errors import BadRequest, PunaError
 from puna.gguf import read_metadata
-from puna.types import BadRequest, PunaError
 
 _ROWS_IN_MEMORY = 256 << 20  # bytes of a tensor that quantizing holds at once
 _UNWRITABLE = ("basic_ios::clear: iostream error", "it cannot be written (is there room on the disk?)")

@@ -21,7 +21,8 @@ from puna.engine.libllama.log import NO_REASON
 from puna.engine.libllama.model import Model
 from puna.engine.media import Medium
 from puna.engine.ollama_gguf import projector
-from puna.types import BadRequest, Image, LoadFailed, PunaError, Sound
+from puna.errors import BadRequest, LoadFailed, PunaError
+from puna.types import Image, Sound
 
 MARKER: str = M.mtmd_default_marker().decode()
 """Stands for a picture or a sound in a prompt's text."""

@@ -16,8 +16,8 @@ from puna.engine.ollama_gguf import gemma3, gptoss, llava, mistral3, qwen3vl, qw
 from puna.engine.ollama_gguf.edit import Edit, without
 from puna.engine.ollama_gguf.sight import INSIDE
 from puna.engine.ollama_gguf.writing import write_edited
+from puna.errors import LoadFailed
 from puna.gguf import GGUFFile
-from puna.types import LoadFailed
 
 
 def _without_sight(file: GGUFFile) -> Edit | None:

@@ -10,8 +10,8 @@ from typing import BinaryIO
 import numpy as np
 
 from puna.engine.ollama_gguf.edit import Edit
+from puna.errors import LoadFailed
 from puna.gguf import TYPE_NUMBERS, GGUFFile, StoredTensor, TensorInfo, shortened, write
-from puna.types import LoadFailed
 
 _PIECE = 8 << 20
 _F32 = 0  # ggml_type

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from gguf import MODEL_ARCH_NAMES
 
+from puna.errors import BadRequest
 from puna.gguf import Metadata
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.config import Config
@@ -20,7 +21,6 @@ from puna.library.convert.plan import Names
 from puna.library.convert.safetensors import open_tensors
 from puna.library.convert.tensors import Tensor, decoded, permuted
 from puna.library.convert.writing import write
-from puna.types import BadRequest
 
 _PEFT = re.compile(r"(?P<module>.+)\.lora_(?:embedding_)?(?P<half>[AB])(?:\.default)?(?:\.weight)?")
 _MLX = re.compile(r"(?P<module>.+)\.lora_(?P<half>[ab])")

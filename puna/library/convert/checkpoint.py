@@ -5,10 +5,10 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
+from puna.errors import BadRequest
 from puna.library.convert.config import Config, read_config
 from puna.library.convert.safetensors import open_tensors
 from puna.library.convert.tensors import Tensor
-from puna.types import BadRequest
 
 _INDEX = "model.safetensors.index.json"
 

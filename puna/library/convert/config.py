@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from puna.types import BadRequest
+from puna.errors import BadRequest
 
 _MAX_FILE = 256 << 20  # bytes; the largest tokenizers are 35 MB
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.families import ARCHITECTURES, PROJECTORS
 from puna.library.convert.vocabulary import read_vocabulary
 from puna.library.convert.writing import Value, write
-from puna.types import BadRequest
 
 
 def write_model(

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from puna.errors import BadRequest
 from puna.library.convert.tensors import Array, Tensor
-from puna.types import BadRequest
 
 _BYTES = 16
 

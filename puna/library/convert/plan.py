@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 
 from gguf import MODEL_ARCH, MODEL_ARCH_NAMES, get_tensor_name_map
 
+from puna.errors import BadRequest
 from puna.library.convert.config import Config
 from puna.library.convert.tensors import Tensor
 from puna.library.convert.writing import Value
-from puna.types import BadRequest
 
 _MOST_LAYERS = 1000
 _SUFFIXES = (".weight", ".bias")

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.config import read_json
 from puna.library.convert.writing import Value
-from puna.types import BadRequest
 
 _MODES = {"mean_tokens": 1, "cls_token": 2, "lasttoken": 3}  # llama.h, llama_pooling_type
 _NAMED = {"mean": 1, "cls": 2, "lasttoken": 3}

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from puna.errors import BadRequest
 from puna.library.convert.tensors import Array, Tensor
-from puna.types import BadRequest
 
 _DTYPES = {
     "F64": "<f8",

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from puna.types import BadRequest
+from puna.errors import BadRequest
 
 Array = np.ndarray[Any, Any]
 

@@ -11,8 +11,8 @@ import numpy as np
 from gguf import GGMLQuantizationType as Kind
 from gguf import GGUFValueType, GGUFWriter, LlamaFileType
 
+from puna.errors import BadRequest
 from puna.library.convert.tensors import Array, Tensor, decoded
-from puna.types import BadRequest
 
 Value = str | bool | int | float | list[str] | list[bool] | list[int] | list[float]
 

@@ -10,7 +10,7 @@ import time
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
-from puna.types import PunaError
+from puna.errors import PunaError
 
 _FIELD = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
 _NOTHING = base64.b64encode(hashlib.sha256(b"").hexdigest().encode()).decode()

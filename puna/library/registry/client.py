@@ -12,13 +12,13 @@ from urllib.parse import urljoin, urlsplit
 
 import msgspec
 
+from puna.errors import NotFound, PunaError
 from puna.library.registry.challenge import Challenge, to_sign
 from puna.library.registry.errors import Refused, worth_another_try_at_once
 from puna.library.registry.key import default_key, signature
 from puna.library.registry.pace import Pace
 from puna.library.registry.reach import ANYWHERE, Reach, place
 from puna.library.registry.transport import Answer, Transport
-from puna.types import NotFound, PunaError
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10

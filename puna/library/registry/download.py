@@ -11,13 +11,13 @@ from collections.abc import Callable
 from io import FileIO
 from pathlib import Path
 
+from puna.errors import PunaError
 from puna.library.durable import write, writing
 from puna.library.registry.errors import Interrupted, worth_another_try
 from puna.library.registry.journal import Journal
 from puna.library.registry.pace import Pace
 from puna.library.registry.source import RemoteBlob
 from puna.library.registry.transport import Answer
-from puna.types import PunaError
 
 _log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 
+from puna.errors import PunaError
 from puna.library import manifests
 from puna.library.manifests import Layer
 from puna.library.store import Library
-from puna.types import PunaError
 
 MOST_LAYERS = 256
 LONGEST_TEXT = 64 << 20

@@ -10,6 +10,7 @@ from contextlib import suppress
 from io import FileIO
 from pathlib import Path
 
+from puna.errors import PunaError
 from puna.library.durable import writing
 from puna.library.manifests import Layer
 from puna.library.registry import journal
@@ -21,7 +22,7 @@ from puna.library.registry.repository import spelled
 from puna.library.registry.source import RemoteBlob
 from puna.library.registry.watch import Teller, watch
 from puna.library.store import Library
-from puna.types import Progress, PunaError, Report
+from puna.types import Progress, Report
 
 JOURNAL = ".journal"
 """What the journal's name has more than that of the data."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from puna.errors import LoadFailed, NotFound, PunaError
 from puna.library import manifests
 from puna.library.manifests import Layer, Manifest
 from puna.library.names import Name
@@ -17,7 +18,7 @@ from puna.library.registry.reach import ANYWHERE, Reach
 from puna.library.registry.repository import Repository, refuse_plain_http
 from puna.library.starters import install, starter_for
 from puna.library.store import Library
-from puna.types import LoadFailed, NotFound, Progress, PunaError, Report
+from puna.types import Progress, Report
 
 if TYPE_CHECKING:
     from puna.library.registry.client import Registry

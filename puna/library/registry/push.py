@@ -6,6 +6,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from puna.errors import InvalidName, PunaError
 from puna.library import manifests
 from puna.library.manifests import Layer
 from puna.library.names import Name
@@ -13,7 +14,7 @@ from puna.library.registry.pace import USUAL, Pace
 from puna.library.registry.reach import ANYWHERE, Reach
 from puna.library.registry.repository import Repository, refuse_plain_http, spelled
 from puna.library.store import Library
-from puna.types import InvalidName, Progress, PunaError, Report
+from puna.types import Progress, Report
 
 if TYPE_CHECKING:
     from puna.library.registry.client import Registry

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
-from puna.types import PunaError
+from puna.errors import PunaError
 
 
 class NotAllowed(PunaError):

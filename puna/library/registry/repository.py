@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from puna.errors import BadRequest
 from puna.library.names import Name
-from puna.types import BadRequest
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from puna.errors import InvalidName, NotFound, PunaError
 from puna.library import manifests
 from puna.library.manifests import Layer
 from puna.library.names import Name
@@ -19,7 +20,7 @@ from puna.library.registry.reach import ANYWHERE, Reach
 from puna.library.registry.repository import Repository, spelled
 from puna.library.starters import install, starter_for
 from puna.library.store import Library
-from puna.types import InvalidName, NotFound, PunaError, Report
+from puna.types import Report
 
 if TYPE_CHECKING:
     from puna.library.registry.client import Registry

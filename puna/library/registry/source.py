@@ -6,9 +6,9 @@ import re
 import threading
 from urllib.parse import urlsplit
 
+from puna.errors import PunaError
 from puna.library.registry.client import Registry
 from puna.library.registry.transport import Answer
-from puna.types import PunaError
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _EXPIRED = (401, 403, 404, 410)

@@ -19,11 +19,11 @@ import urllib3
 from urllib3 import exceptions
 
 from puna import __version__
+from puna.errors import PunaError
 from puna.library.registry.errors import Interrupted, Silent, Unreachable
 from puna.library.registry.guarded import POOLS, check_host
 from puna.library.registry.pace import Pace
 from puna.library.registry.reach import Reach, place
-from puna.types import PunaError
 
 _MACHINE = f"{platform.machine()} {platform.system().lower()}"
 _AGENT = f"puna/{__version__} ({_MACHINE}) Python/{platform.python_version()}"

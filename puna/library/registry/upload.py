@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from io import FileIO
 from urllib.parse import urlencode
 
+from puna.errors import NotFound, PunaError
 from puna.library.registry.client import Registry
 from puna.library.registry.download import Halted
 from puna.library.registry.errors import Refused, worth_another_try
 from puna.library.registry.pace import Pace
 from puna.library.registry.repository import Repository
 from puna.library.registry.transport import Answer
-from puna.types import NotFound, PunaError
 
 _PIECE = 128 << 10
 _BINARY = {"Content-Type": "application/octet-stream"}

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from puna.errors import BadRequest
 from puna.inference import ChatRequest, Think
 from puna.server.anthropic.conversation import conversation
 from puna.server.anthropic.requests import MessagesBody, PromptBody, ToolChoice, check
 from puna.server.anthropic.tools import ToolOffer, offer
 from puna.server.remote import Remote
-from puna.types import BadRequest
 
 _CHOICES: dict[str, Literal["auto", "required", "none"]] = {
     "auto": "auto",

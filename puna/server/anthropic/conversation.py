@@ -8,10 +8,11 @@ from typing import Any
 import msgspec
 
 from puna.chat import called_with
+from puna.errors import BadRequest
 from puna.server.anthropic.requests import Block, PromptBody, Source
 from puna.server.content import Url, assembled, picture, unmarked
 from puna.server.remote import Remote
-from puna.types import BadRequest, MediaFile, Message
+from puna.types import MediaFile, Message
 
 _FICKLE = "x-anthropic-billing-header:"
 """How a part of Claude Code's system prompt begins that differs from request to request: with it no prompt

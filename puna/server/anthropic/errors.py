@@ -12,9 +12,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from puna.errors import BadRequest, PromptTooLong, PunaError
 from puna.server.anthropic.ids import new_id
 from puna.server.errors import JSON, abandoned, headers, sentence
-from puna.types import BadRequest, PromptTooLong, PunaError
 
 _KINDS = {
     401: "authentication_error",

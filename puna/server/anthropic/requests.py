@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from puna.errors import BadRequest
 from puna.server.anthropic.errors import Unthreaded
 from puna.server.fields import Fields
-from puna.types import BadRequest
 
 
 class Source(Fields):

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
+from puna.errors import BadRequest
 from puna.server.anthropic.requests import Tool
-from puna.types import BadRequest
 
 
 class ToolOffer(msgspec.Struct, frozen=True):

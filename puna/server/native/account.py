@@ -9,12 +9,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from puna.errors import BadRequest
 from puna.server.body import decoded
 from puna.server.errors import JSON, Error
 from puna.server.native.requests import WebFetchBody, WebSearchBody
 from puna.server.native.responses import Cloud, CloudStatus, Recommendations, SearchResults, encode
 from puna.server.rooms import rooms
-from puna.types import BadRequest
 
 _MOST_RESULTS = 10
 _RESULTS = 5

@@ -12,10 +12,10 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from puna.errors import PunaError
 from puna.library import Library, WrongDigest
 from puna.server.access import is_loopback
 from puna.server.rooms import rooms
-from puna.types import PunaError
 
 LOCAL_PATH = "puna-local-path"
 """Header: where on this machine the file lies, percent-encoded. Then it is not sent but taken from there."""

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from puna.access import caller
 from puna.chat import PICTURE, go, names_by_architecture, recognized
 from puna.engine import quantization, quantize
+from puna.errors import BadRequest, NotFound, PunaError
 from puna.library import Recipe
 from puna.library import create as make
 from puna.server.body import decoded
@@ -21,7 +22,7 @@ from puna.server.native.requests import CreateBody
 from puna.server.native.steps import told
 from puna.server.rooms import Rooms, rooms
 from puna.server.working import working
-from puna.types import BadRequest, Message, NotFound, Progress, PunaError
+from puna.types import Message, Progress
 
 
 async def create(request: Request) -> ObjectStream | Whole:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from puna.errors import NotFound
 from puna.inference import Embedded, EmbedRequest, Inference
 from puna.server.body import decoded
 from puna.server.framing import Whole
 from puna.server.native.requests import EmbedBody, EmbeddingsBody, seconds
 from puna.server.native.responses import EmbedAnswer, EmbeddingsAnswer, encode
 from puna.server.rooms import rooms
-from puna.types import NotFound
 
 
 async def embed(request: Request) -> Whole:

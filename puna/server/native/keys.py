@@ -12,11 +12,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from puna.access import Key, Scope, Used, new_key
+from puna.errors import BadRequest
 from puna.server.body import converted, decoded
 from puna.server.errors import JSON
 from puna.server.native.responses import encode
 from puna.server.rooms import rooms
-from puna.types import BadRequest
 
 
 class KeyBody(msgspec.Struct, kw_only=True):

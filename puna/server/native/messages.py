@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from puna.chat import called_with
+from puna.errors import BadRequest, InvalidField
 from puna.server.content import Url, assembled, picture, sound
 from puna.server.fields import spelled
 from puna.server.native.requests import CallBody, MessageBody, Part
 from puna.server.remote import Remote
-from puna.types import BadRequest, InvalidField, MediaFile, Message
+from puna.types import MediaFile, Message
 
 Choice = Literal["auto", "none", "required"]
 

@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 from puna.access import caller
 from puna.engine import find_devices
+from puna.errors import LoadFailed, NotFound
 from puna.inference import capabilities
 from puna.library import Library, Model, Name
 from puna.library import show as described
@@ -18,7 +19,6 @@ from puna.server.errors import JSON
 from puna.server.native.requests import CopyBody, DeleteBody, ShowBody
 from puna.server.native.responses import ModelListed, ModelLoaded, ModelsListed, ModelsLoaded, encode
 from puna.server.rooms import rooms
-from puna.types import LoadFailed, NotFound
 
 _COPILOT = "GitHubCopilotChat/"
 """How the User-Agent of an editor begins that shows the `general.basename` of a model as its name."""

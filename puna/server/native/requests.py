@@ -6,10 +6,10 @@ from typing import Any, TypedDict
 
 import msgspec
 
+from puna.errors import BadRequest
 from puna.inference import Think, priority, schema
 from puna.server.fields import Fields
 from puna.settings import FOREVER, parse_duration
-from puna.types import BadRequest
 
 
 class Part(Fields):

@@ -10,6 +10,7 @@ from msgspec import UNSET, UnsetType
 from starlette.requests import Request
 from starlette.routing import Route
 
+from puna.errors import BadRequest
 from puna.inference import Inference, RankRequest
 from puna.server.body import decoded
 from puna.server.fields import Fields
@@ -18,7 +19,6 @@ from puna.server.methods import Only
 from puna.server.native.requests import _RunBody, seconds
 from puna.server.native.responses import encode
 from puna.server.rooms import rooms
-from puna.types import BadRequest
 
 
 class Document(Fields):

@@ -12,13 +12,13 @@ import msgspec
 from starlette.requests import Request
 from starlette.routing import Route
 
+from puna.errors import BadRequest
 from puna.inference import Inference
 from puna.server.body import decoded
 from puna.server.framing import Whole
 from puna.server.native.requests import _ModelBody, seconds
 from puna.server.native.responses import encode
 from puna.server.rooms import rooms
-from puna.types import BadRequest
 
 Token = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 

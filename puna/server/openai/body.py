@@ -7,10 +7,10 @@ from typing import Annotated, ClassVar, TypeVar
 import msgspec
 from starlette.requests import Request
 
+from puna.errors import BadRequest
 from puna.server.body import decoded
 from puna.server.fields import Fields
 from puna.server.openai.errors import called
-from puna.types import BadRequest
 
 Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 TextOrTokens = str | list[str | Token | list[Token]]

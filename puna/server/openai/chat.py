@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 from starlette.requests import Request
 
+from puna.errors import BadRequest
 from puna.inference import Answer, Call, ChatRequest, Piece, Rendered, Summary, priority
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, Whole
@@ -22,7 +23,7 @@ from puna.server.openai.streams import ChunkTemplate, streamed
 from puna.server.remote import Remote
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
-from puna.types import BadRequest, TokenLogprob
+from puna.types import TokenLogprob
 
 _ROLE = b'"delta":{"role":"assistant","content":""}'
 

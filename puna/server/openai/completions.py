@@ -9,6 +9,7 @@ from typing import Any
 from msgspec.structs import replace
 from starlette.requests import Request
 
+from puna.errors import BadRequest
 from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, Summary, priority
 from puna.server.content import unmarked
 from puna.server.context import num_ctx
@@ -21,7 +22,7 @@ from puna.server.openai.responses import Identity, TextLogprobs, debug_info, enc
 from puna.server.openai.streams import ChunkTemplate, streamed
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
-from puna.types import BadRequest, TokenLogprob
+from puna.types import TokenLogprob
 
 
 async def completions(request: Request) -> ObjectStream | Whole:

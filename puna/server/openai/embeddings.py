@@ -9,12 +9,12 @@ from typing import ClassVar, Literal
 import msgspec
 from starlette.requests import Request
 
+from puna.errors import BadRequest
 from puna.inference import EmbedRequest, Inference
 from puna.server.framing import Whole
 from puna.server.openai.body import Body, TextOrTokens, asked, is_tokens, texts_or_tokens
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
-from puna.types import BadRequest
 
 _FORMATS = ("float", "base64")
 

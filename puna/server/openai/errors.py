@@ -13,8 +13,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 
 from puna.access import AccessDenied, ModelForbidden, TooMany
+from puna.errors import BadRequest, NotFound, PunaError
 from puna.server.errors import JSON, abandoned, headers, sentence
-from puna.types import BadRequest, NotFound, PunaError
 
 Names = Callable[[str], str]
 """What the dialect calls a field of inference's requests, by what that calls it."""

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from puna.chat import called_with
+from puna.errors import BadRequest
 from puna.server.content import Url, assembled, picture, sound
 from puna.server.openai.parts import CallBody, MessageBody, PartBody
 from puna.server.remote import Remote
-from puna.types import BadRequest, MediaFile, Message
+from puna.types import MediaFile, Message
 
 _ROLES = {"developer": "system", "function": "tool"}
 """OpenAI's roles by those that templates know. Any other is the template's to take, as in Ollama."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, ClassVar
 
 import msgspec
 
+from puna.errors import BadRequest
 from puna.inference import Think
 from puna.server.openai.body import Body, TextOrTokens
 from puna.server.openai.parts import (
@@ -18,7 +19,6 @@ from puna.server.openai.parts import (
     ToolBody,
 )
 from puna.server.openai.tools import ToolChoice, chosen, tool
-from puna.types import BadRequest
 
 _MOST = 2**63 - 1
 Seed = Annotated[int, msgspec.Meta(ge=-_MOST - 1, le=_MOST)]

@@ -6,9 +6,9 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from puna.errors import BadRequest
 from puna.server.fields import Fields, named
 from puna.server.openai.parts import Function
-from puna.types import BadRequest
 
 Way = Literal["auto", "none", "required"]
 Tools = list[dict[str, Any]]

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar
 import msgspec
 from starlette.requests import Request
 
+from puna.errors import BadRequest
 from puna.inference import Answer, ChatRequest, Piece, Summary, sound
 from puna.server.content import unmarked
 from puna.server.forms import form
@@ -22,7 +23,7 @@ from puna.server.openai.errors import called, line
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
-from puna.types import BadRequest, MediaFile, Message
+from puna.types import MediaFile, Message
 
 _TEXT = "text/plain; charset=utf-8"
 

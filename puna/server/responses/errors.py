@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from puna.types import BadRequest, PunaError
+from puna.errors import BadRequest, PunaError
 
 
 def invalid(field: str, reason: str, code: str = "") -> BadRequest:

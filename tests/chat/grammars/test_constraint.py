@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from puna.types import BadRequest
+from puna.errors import BadRequest
 from tests.chat.families import special_tokens
 from tests.chat.parsing.reading import FORECAST as CALLED
 from tests.chat.parsing.reading import TOOLS as WRITTEN_TOOLS

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
 from puna.chat.grammars.lowering import lowered
-from puna.types import BadRequest, Grammar
+from puna.errors import BadRequest
+from puna.types import Grammar
 
 from . import asked
 from .walking import admitted, walk

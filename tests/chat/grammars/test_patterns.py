@@ -10,7 +10,7 @@ import pytest
 
 from puna.chat.grammars.ecma import InvalidPattern, Unsupported
 from puna.chat.grammars.patterns import anchored, sayable, searched, whole
-from puna.types import BadRequest
+from puna.errors import BadRequest
 
 from .asked import grammar
 from .walking import admitted

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from puna.chat.grammars.schemas import closed, functions, standing_alone
-from puna.types import BadRequest
+from puna.errors import BadRequest
 
 
 def test_objects_that_name_their_properties_get_no_others():

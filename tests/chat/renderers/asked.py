@@ -6,7 +6,8 @@ from datetime import date
 from pathlib import Path
 
 from puna.chat import Prompt, renderer
-from puna.types import BadRequest, MediaFile, Message
+from puna.errors import BadRequest
+from puna.types import MediaFile, Message
 from tests.chat.conversations import WEATHER, chat
 
 EXPECTED = Path(__file__).parent / "expected"

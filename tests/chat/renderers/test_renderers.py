@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.chat import Prompt, renderer
-from puna.types import BadRequest, MediaFile, Message
+from puna.errors import BadRequest
+from puna.types import MediaFile, Message
 from tests.chat.conversations import WEATHER, chat, tool_chat
 
 from .asked import ASKED, NAMES, expected, text

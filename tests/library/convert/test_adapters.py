@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from puna.errors import BadRequest
 from puna.gguf import read_metadata
 from puna.library.convert import convert, convert_adapter
-from puna.types import BadRequest
 from tests.library.convert.checkpoints import LAYERS, WIDTH, Weights, write_safetensors
 from tests.library.convert.reference import Decoder
 from tests.library.convert.test_families import CASES, make, nothing, tokens

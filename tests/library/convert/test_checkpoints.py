@@ -17,9 +17,9 @@ from gguf import GGUFReader
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from puna.errors import BadRequest
 from puna.gguf import read_metadata
 from puna.library.convert import convert
-from puna.types import BadRequest
 from tests.library.convert.checkpoints import BASE, decoder, write_checkpoint, write_safetensors
 from tests.library.convert.test_families import CASES, make, nothing
 from tests.library.convert.tokenizers_made import byte_level

@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 from llama_cpp import mtmd_cpp
 
+from puna.errors import BadRequest
 from puna.gguf import read_metadata
 from puna.library.convert import convert, convert_projector
-from puna.types import BadRequest
 from tests.library.convert.checkpoints import BASE, WIDTH, Maker, decoder, rounded, write_checkpoint
 from tests.library.convert.test_families import CASES, make, nothing
 from tests.library.convert.tokenizers_made import byte_level, sentencepiece

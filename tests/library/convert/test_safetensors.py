@@ -13,9 +13,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from puna.errors import BadRequest
 from puna.library.convert.safetensors import open_tensors
 from puna.library.convert.tensors import decoded
-from puna.types import BadRequest
 
 
 def write(path: Path, header: Any, data: bytes = b"") -> Path:

@@ -15,10 +15,10 @@ from tokenizers.normalizers import BertNormalizer
 from tokenizers.pre_tokenizers import BertPreTokenizer
 from tokenizers.processors import TemplateProcessing
 
+from puna.errors import BadRequest
 from puna.gguf import read_metadata
 from puna.library.convert import convert
 from puna.library.convert.vocabulary.wordpiece import spelled
-from puna.types import BadRequest
 from tests.library.bert_reference import NomicReference, Reference
 from tests.library.convert.checkpoints import Maker, write_safetensors
 from tests.library.libllama import loaded

@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
 
+from puna.errors import BadRequest
 from puna.library.convert import convert
-from puna.types import BadRequest
 from tests.library.convert.checkpoints import BASE, VOCABULARY, decoder, write_checkpoint
 from tests.library.convert.tokenizers_made import CUTTERS, TEXTS, byte_level, sentencepiece
 from tests.library.libllama import loaded

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from puna.errors import BadRequest
 from puna.gguf import read_metadata
 from puna.library import Library
 from puna.library.parts import PartBuilder
-from puna.types import BadRequest, MediaFile, Message
+from puna.types import MediaFile, Message
 from tests.library.create.making import adapter, blob, kinds, made, small_gguf, statuses
 from tests.library.split_files import split
 from tests.models import shape_model

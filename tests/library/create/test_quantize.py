@@ -8,8 +8,9 @@ import pytest
 from gguf import GGMLQuantizationType
 
 from puna.engine import quantize as engine_quantize
+from puna.errors import BadRequest
 from puna.library import Library, Recipe, create
-from puna.types import BadRequest, Progress
+from puna.types import Progress
 from tests.library.create.making import blob, made, unknown
 from tests.models import shape_model
 from tests.ollama_models import rewritten

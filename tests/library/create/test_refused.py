@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from puna.engine import quantize as engine_quantize
+from puna.errors import BadRequest, InvalidName, NotFound, PunaError
 from puna.library import Library, Model, Name, Recipe, create
-from puna.types import BadRequest, InvalidName, NotFound, Progress, PunaError
+from puna.types import Progress
 from tests.library.create.making import DIGEST, adapter, blob, contents, made, unknown
 from tests.library.split_files import split
 from tests.library.stores import digest_of, layer, put_real

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from puna.errors import PunaError
 from puna.library import Library, pull
-from puna.types import PunaError
 from tests.library.registry.conftest import MODEL, PACE, WEIGHTS
 from tests.library.registry.secure import made_certificate, tls, tunnel
 from tests.registries import Line

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from puna.errors import PunaError
 from puna.library import Library
 from puna.library.registry import journal
-from puna.types import PunaError
 from tests.library.registry.conftest import DIGEST, MEGABYTE, MODEL, SIZE, WEIGHTS
 from tests.library.registry.pulling import partial, pulled
 from tests.registries import Fault, Line

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
+from puna.errors import BadRequest, NotFound, PunaError
 from puna.library import Library, Name, pull, push
 from puna.library.manifests import IMAGE
-from puna.types import BadRequest, NotFound, PunaError
 from tests.library.registry.conftest import DIGEST, MEGABYTE, MODEL, PACE, SIZE, WEIGHTS, put
 from tests.library.registry.pulling import nothing_is_left, pulled
 from tests.registries import Fault, Line

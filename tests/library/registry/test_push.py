@@ -14,10 +14,11 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from puna.errors import NotFound, PunaError
 from puna.library import Layer, Library, Name, Reach, pull, push
 from puna.library.manifests import IMAGE
 from puna.library.registry import Pace
-from puna.types import NotFound, Progress, PunaError
+from puna.types import Progress
 from tests.library.registry.conftest import MEGABYTE, PACE, contents, put, statuses
 from tests.registries import Fault, Line
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
+from puna.errors import PunaError
 from puna.library import Layer, Library, Name, Reach, pull, push, restore
 from puna.library.manifests import IMAGE
 from puna.library.registry import guarded
 from puna.library.registry.challenge import Challenge
 from puna.library.registry.measure import LONGEST_TEXT, MOST_LAYERS, refuse_too_much
 from puna.library.registry.reach import ANYWHERE, NotAllowed, place
-from puna.types import PunaError
 from tests.gate import Gate
 from tests.library.registry.conftest import DIGEST, MODEL, PACE, put
 from tests.library.registry.pulling import nothing_is_left, pulled

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from puna.errors import NotFound, PunaError
 from puna.library import Layer, Library, Name, check, pull, push, repair, restore
 from puna.library.manifests import IMAGE
-from puna.types import NotFound, Progress, PunaError
+from puna.types import Progress
 from tests.library.registry.conftest import DIGEST, MODEL, PACE, SIZE, WEIGHTS, contents, put
 from tests.registries import Fault, Line
 

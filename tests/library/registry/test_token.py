@@ -11,11 +11,11 @@ from cryptography.hazmat.primitives.serialization import load_ssh_private_key, l
 from hypothesis import given
 from hypothesis import strategies as st
 
+from puna.errors import PunaError
 from puna.library import Library, Reach, pull, push
 from puna.library.registry import Pace
 from puna.library.registry.challenge import Challenge
 from puna.library.registry.key import signature
-from puna.types import PunaError
 from tests.gate import Gate
 from tests.library.registry.conftest import MODEL, PACE, WEIGHTS, put
 from tests.registries import Asked, Fault, Line, line

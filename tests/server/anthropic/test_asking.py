@@ -9,12 +9,13 @@ import msgspec
 import pytest
 
 from puna.chat import PICTURE
+from puna.errors import BadRequest
 from puna.inference import ChatRequest
 from puna.server.anthropic.asking import asked
 from puna.server.anthropic.requests import MessagesBody
 from puna.server.body import decode
 from puna.server.remote import Remote
-from puna.types import BadRequest, MediaFile, Message
+from puna.types import MediaFile, Message
 
 PNG = b"\x89PNG\r\n\x1a\n picture"
 PICTURED = {

@@ -10,11 +10,11 @@ import pytest
 from anthropic.types import message_count_tokens_params, message_create_params
 from anthropic.types.beta import message_create_params as beta_create_params
 
+from puna.errors import BadRequest
 from puna.server.anthropic.asking import asked
 from puna.server.anthropic.requests import IGNORED, REFUSED, MessagesBody
 from puna.server.body import decode
 from puna.server.remote import Remote
-from puna.types import BadRequest
 from tests.conftest import REPOSITORY
 
 _ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)

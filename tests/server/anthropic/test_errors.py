@@ -11,9 +11,9 @@ import msgspec
 import pytest
 from starlette.requests import Request
 
+from puna.errors import Busy, EngineGone, LoadFailed, PunaError
 from puna.server.anthropic.errors import refused
 from puna.server.body import LIMIT
-from puna.types import Busy, EngineGone, LoadFailed, PunaError
 from tests.running import Server
 
 HELLO = {"model": "talker", "max_tokens": 5, "messages": [{"role": "user", "content": "hello"}]}

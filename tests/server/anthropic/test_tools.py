@@ -8,12 +8,13 @@ import jsonschema
 import msgspec
 import pytest
 
+from puna.errors import BadRequest
 from puna.inference import ChatRequest
 from puna.server.anthropic.asking import asked
 from puna.server.anthropic.requests import MessagesBody
 from puna.server.body import decode
 from puna.server.remote import Remote
-from puna.types import BadRequest, Message
+from puna.types import Message
 
 USER = {"role": "user", "content": "hi"}
 SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 5}

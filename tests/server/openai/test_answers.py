@@ -7,9 +7,9 @@ from contextlib import aclosing
 
 import pytest
 
+from puna.errors import EngineGone
 from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.openai.answers import gathered, interleaved
-from puna.types import EngineGone
 
 END = Summary(reason="stop")
 

@@ -9,13 +9,14 @@ import msgspec
 import pytest
 
 from puna.chat import PICTURE
+from puna.errors import BadRequest
 from puna.inference import ChatRequest
 from puna.server.body import decode
 from puna.server.remote import Remote
 from puna.server.responses.asking import asked, offered
 from puna.server.responses.items import CUSTOM, messages, sealed
 from puna.server.responses.requests import ResponsesBody, check
-from puna.types import BadRequest, MediaFile, Message
+from puna.types import MediaFile, Message
 
 PNG = b"\x89PNG\r\n\x1a\n picture"
 PICTURED = {

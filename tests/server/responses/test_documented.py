@@ -15,13 +15,13 @@ from openai.types.responses import (
 )
 from typing_extensions import get_type_hints  # typing's keeps Required[…] before Python 3.11
 
+from puna.errors import BadRequest
 from puna.server.body import decode
 from puna.server.remote import Remote
 from puna.server.responses.asking import HOSTED, offered
 from puna.server.responses.items import HISTORY, messages
 from puna.server.responses.requests import IGNORED, REFUSED, Item, ResponsesBody, check
 from puna.server.responses.store import Kept, Store
-from puna.types import BadRequest
 from tests.conftest import REPOSITORY
 
 _ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)

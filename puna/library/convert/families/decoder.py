@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
+from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.config import Config
 from puna.library.convert.plan import layer_count
 from puna.library.convert.tensors import Tensor, stacked
 from puna.library.convert.writing import Value
-from puna.types import BadRequest
 
 _MOST_EXPERTS = 4096
 _EXPERT = re.compile(r"(?P<before>.+\.experts)\.(?P<number>\d{1,4})\.(?P<part>\w+)\.weight")

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 from gguf import MODEL_ARCH
 
+from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.families.decoder import hyperparameters, weights
 from puna.library.convert.mxfp4 import packed
 from puna.library.convert.plan import Names, Plan, layer_count
 from puna.library.convert.tensors import Tensor, sliced, transposed
-from puna.types import BadRequest
 
 _GATE_UP = ".experts.gate_up_proj"
 _DOWN = ".experts.down_proj"

@@ -8,12 +8,12 @@ from math import isqrt
 
 from gguf import MODEL_ARCH
 
+from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.config import Config
 from puna.library.convert.plan import Names, Plan
 from puna.library.convert.tensors import Tensor, plus_one
 from puna.library.convert.writing import Value
-from puna.types import BadRequest
 
 _MOST_LAYERS = 1000
 _FRAMES = 2

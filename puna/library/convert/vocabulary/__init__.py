@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
+from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.vocabulary import bytelevel, sentencepiece, wordpiece
 from puna.library.convert.vocabulary.special import add_special
 from puna.library.convert.vocabulary.tokens import Vocabulary
-from puna.types import BadRequest
 
 __all__ = ["Vocabulary", "read_vocabulary"]
 

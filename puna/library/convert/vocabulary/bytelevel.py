@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from puna.errors import BadRequest
 from puna.library.convert.config import Config
 from puna.library.convert.vocabulary.cutting import cutting
 from puna.library.convert.vocabulary.tokens import TokenType, Vocabulary, added, numbered
-from puna.types import BadRequest
 
 
 def is_byte_level(tokenizer: Config) -> bool:

@@ -9,8 +9,8 @@ import hashlib
 import re
 from typing import Any
 
+from puna.errors import BadRequest
 from puna.library.convert.config import Config
-from puna.types import BadRequest
 
 _SUFFIXES = "(?i:'s|'t|'re|'ve|'m|'ll|'d)"
 _SPACES = r"\s+(?!\S)|\s+"

@@ -8,11 +8,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 
+from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.config import Config
 from puna.library.convert.vocabulary.bytelevel import merges
 from puna.library.convert.vocabulary.tokens import TokenType, Vocabulary, added, numbered
-from puna.types import BadRequest
 
 _FILE = "tokenizer.model"
 _PIECES, _NORMALIZER = 1, 3  # fields of ModelProto

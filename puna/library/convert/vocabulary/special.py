@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from puna.errors import BadRequest
 from puna.library.convert.checkpoint import Checkpoint
 from puna.library.convert.config import Config
 from puna.library.convert.vocabulary.tokens import Vocabulary
-from puna.types import BadRequest
 
 _KEYS = {
     "bos": "bos",

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
 
+from puna.errors import BadRequest
 from puna.library.convert.config import Config
 from puna.library.convert.writing import Value
-from puna.types import BadRequest
 
 _ADDED_SCORE = -1000.0
 _MOST_TOKENS = 4_000_000
