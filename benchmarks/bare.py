@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 
-from puna.engine.libllama import Context, Model
+from puna.engine.libllama import Context, LlamaModel
 
 N_BATCH = 512
 
@@ -70,7 +70,7 @@ def bare(path: str, *, pool: int, **environment: str) -> Iterator[Bare]:
 
 class _Loop:
     def __init__(self, path: str, pool: int) -> None:
-        self.model = Model(path)
+        self.model = LlamaModel(path)
         threads = psutil.cpu_count(logical=False) or 1
         self.context = Context(self.model, n_ctx=pool, n_batch=N_BATCH, n_seq=64, threads=threads)
 

@@ -15,7 +15,7 @@ from .parsing import Format
 from .renderers import Renderer
 
 
-class Rank(IntEnum):
+class EvidenceRank(IntEnum):
     """How surely texts in a template show a family: the lowest rank in a template decides."""
 
     OWN = 0
@@ -35,7 +35,7 @@ class Evidence:
     """Texts that show a family when all of them are in a chat template, Go's or Jinja's."""
 
     texts: tuple[str, ...]
-    rank: Rank = Rank.OWN
+    rank: EvidenceRank = EvidenceRank.OWN
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ from puna.chat.gotemplate.nodes import (
     TextNode,
     Variable,
 )
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.answer import Notation
 from puna.chat.grammars.objects import alone, bare, call, listed
 from puna.chat.parsing import Tagged, ThinkingTags
@@ -69,7 +69,7 @@ def generic(template: str) -> Family:
 
 
 def _notation(form: Tagged) -> Notation:
-    def notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    def notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
         if not form.calls:
             return Calls(
                 {}, bare(rules, functions, parallel=parallel), alone(rules, functions, parallel=parallel)

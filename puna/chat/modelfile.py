@@ -13,7 +13,7 @@ from .gotemplate import FUNCTIONS, Program, TemplateNode, Trees, cut_after, name
 from .noted import before_answers, stays_in_place
 from .pictures import pictured
 from .prompt import Prompt, Template
-from .records import AbsentList, JsonList, Tool, Turn
+from .records import AbsentList, JsonList, ToolRecord, TurnRecord
 
 _RESPONSE = "{{ .Response }}"
 
@@ -71,7 +71,7 @@ class _GoTemplate:
             return self._whole.execute({"Prompt": prompt.prompt, "Suffix": prompt.suffix, **common})
         if "messages" not in self.names:
             return self._turn_by_turn(_collated(prompt.messages), common)
-        tools = AbsentList() if prompt.tools is None else JsonList(map(Tool, prompt.tools))
+        tools = AbsentList() if prompt.tools is None else JsonList(map(ToolRecord, prompt.tools))
         leading = before_answers(prompt.messages) if self._in_place else prompt.messages
         return self._conversation(prompt.messages, _system(leading), {"Tools": tools, **common})
 
@@ -88,7 +88,7 @@ class _GoTemplate:
         return stays_in_place(lambda messages: self._conversation(messages, "", common))
 
     def _conversation(self, messages: list[Message], system: str, more: dict[str, Any]) -> str:
-        turns = [Turn(message, content) for message, content in _collated(messages)]
+        turns = [TurnRecord(message, content) for message, content in _collated(messages)]
         return self._whole.execute({"System": system, "Messages": turns, **more})
 
     def _turn_by_turn(self, turns: list[tuple[Message, str]], common: dict[str, Any]) -> str:

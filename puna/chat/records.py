@@ -121,7 +121,7 @@ class _Json(Printed, Struct):
         }
 
 
-class Tool(_Json):
+class ToolRecord(_Json):
     """One tool that may be called."""
 
     go_type = "template.templateTool"
@@ -173,7 +173,7 @@ class Parameters(_Json):
         )
 
 
-class Turn(Struct):
+class TurnRecord(Struct):
     """A message; `content` is its text after messages of one role were put together."""
 
     go_type = "*template.templateMessage"
@@ -190,7 +190,7 @@ class Turn(Struct):
         )
 
 
-class ToolCall(Struct):
+class ToolCallRecord(Struct):
     """A call the model made."""
 
     go_type = "template.templateToolCall"
@@ -202,10 +202,10 @@ class CalledFunction(Struct):
     go_type = "template.templateToolCallFunction"
 
 
-def _call(call: dict[str, Any]) -> ToolCall:
+def _call(call: dict[str, Any]) -> ToolCallRecord:
     function = _as_object(call.get("function"))
     given = function.get("arguments")
-    return ToolCall(
+    return ToolCallRecord(
         ID=call.get("id") or "",
         Function=CalledFunction(
             Index=index if isinstance(index := function.get("index"), int) else 0,

@@ -13,12 +13,12 @@ from puna.engine.devices import find_devices
 from puna.engine.kernels import kernels
 from puna.engine.process import EngineProcess, start
 from puna.engine.quantize import quantization, quantize
-from puna.engine.standby import Starter
+from puna.engine.standby import EngineStarter
 from puna.engine.turns import order
 
 __all__ = [
     "EngineProcess",
-    "Starter",
+    "EngineStarter",
     "check_grammar",
     "find_devices",
     "kernels",

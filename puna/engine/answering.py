@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from puna.engine import logprobs
 from puna.engine.grammar import Matcher
-from puna.engine.libllama import Model
-from puna.engine.messages import Event, Text
+from puna.engine.libllama import LlamaModel
+from puna.engine.messages import AnswerText, Event
 from puna.engine.sequence import Sequence
 from puna.errors import PunaError
 from puna.types import Ended
@@ -23,7 +23,7 @@ Outcome = Ended | PunaError | None
 class Answering:
     """Draws tokens and tells of them through `emit`; it does not touch memory."""
 
-    def __init__(self, model: Model, emit: Callable[[Event], None]) -> None:
+    def __init__(self, model: LlamaModel, emit: Callable[[Event], None]) -> None:
         self._model = model
         self._emit = emit
 
@@ -51,9 +51,9 @@ class Answering:
         wanted = sequence.job.logprobs
         if wanted is not None and (not ends or sequence.job.echo):
             spelled = logprobs.report(logits, token, wanted, self._model.spell)
-            self._emit(Text(sequence.request, text, sequence.unsaid(), (spelled,)))
+            self._emit(AnswerText(sequence.request, text, sequence.unsaid(), (spelled,)))
         elif text:
-            self._emit(Text(sequence.request, text, sequence.unsaid()))
+            self._emit(AnswerText(sequence.request, text, sequence.unsaid()))
 
     def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> Outcome:
         """Nothing may follow: the answer is complete, or its grammar has become more than can be kept."""

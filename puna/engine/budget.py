@@ -86,7 +86,7 @@ def share(remaining: list[int], budget: int) -> list[int]:
     return given
 
 
-class Chunk:
+class PrefillChunk:
     """How many tokens a step may take that prompts and answers share: what is evaluated in 0.3 s.
 
     A token's cost depends on the machine, the model, and on how much text lies before it, so it is measured

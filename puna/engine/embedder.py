@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.budget import TOO_LONG
-from puna.engine.libllama import Context, Model
+from puna.engine.libllama import Context, LlamaModel
 from puna.engine.messages import Event, Vectors, failed
 from puna.engine.pairs import pairs
 from puna.errors import NotNumbers, PromptTooLong, PunaError
@@ -18,7 +18,7 @@ from puna.types import Texts
 
 
 @dataclass(eq=False)
-class EmbedRequest:
+class EmbedJob:
     """One request: its texts as tokens, and the rows of its answer as they come (a score is a row of one)."""
 
     request: int
@@ -28,7 +28,7 @@ class EmbedRequest:
     failed: bool = False
 
 
-def prepare(model: Model, request: int, texts: Texts, *, truncate: bool, limit: int) -> EmbedRequest:
+def prepare(model: LlamaModel, request: int, texts: Texts, *, truncate: bool, limit: int) -> EmbedJob:
     """Tokenise texts; token ids are taken as they are.
 
     One longer than `limit` tokens loses its end but keeps its closing token. Raises PromptTooLong when it may
@@ -50,15 +50,15 @@ def prepare(model: Model, request: int, texts: Texts, *, truncate: bool, limit: 
             closing = tokens[-1:] if around[-1:] == tokens[-1:] else []
             tokens = tokens[: limit - len(closing)] + closing
         prepared.append(tokens or [max(model.bos, 0)])
-    return EmbedRequest(request, prepared, np.zeros((len(texts), model.n_embd), np.float32))
+    return EmbedJob(request, prepared, np.zeros((len(texts), model.n_embd), np.float32))
 
 
 def prepare_pairs(
-    model: Model, request: int, query: str, documents: list[str], *, truncate: bool, limit: int
-) -> EmbedRequest:
+    model: LlamaModel, request: int, query: str, documents: list[str], *, truncate: bool, limit: int
+) -> EmbedJob:
     """Tokenise `query` with each document. Raises BadRequest as `pairs` does."""
     prepared = pairs(model, query, documents, truncate=truncate, limit=limit)
-    return EmbedRequest(request, prepared, np.zeros((len(documents), 1), np.float32))
+    return EmbedJob(request, prepared, np.zeros((len(documents), 1), np.float32))
 
 
 def relevance(labels: NDArray[np.float32]) -> float:
@@ -74,7 +74,7 @@ class Embedder:
         self._context = context
         self._slots = slots
         self._emit = emit
-        self._waiting: deque[tuple[EmbedRequest, int]] = deque()
+        self._waiting: deque[tuple[EmbedJob, int]] = deque()
 
     @property
     def busy(self) -> bool:
@@ -87,7 +87,7 @@ class Embedder:
     def close(self) -> None:
         """There is nothing to keep."""
 
-    def submit(self, request: EmbedRequest) -> None:
+    def submit(self, request: EmbedJob) -> None:
         if not request.texts:
             self._emit(Vectors(request.request, b"", request.rows.shape[1], 0))
         self._waiting.extend((request, index) for index in range(len(request.texts)))
@@ -124,13 +124,13 @@ class Embedder:
                 width = request.rows.shape[1]
                 self._emit(Vectors(request.request, request.rows.tobytes(), width, tokens))
 
-    def _fail(self, request: EmbedRequest, error: PunaError) -> None:
+    def _fail(self, request: EmbedJob, error: PunaError) -> None:
         request.failed = True
         self.cancel(request.request)
         self._emit(failed(request.request, error))
 
-    def _pack(self) -> tuple[list[tuple[EmbedRequest, int]], int]:
-        packed: list[tuple[EmbedRequest, int]] = []
+    def _pack(self) -> tuple[list[tuple[EmbedJob, int]], int]:
+        packed: list[tuple[EmbedJob, int]] = []
         at, context = 0, self._context
         while self._waiting and len(packed) < self._slots:
             request, index = self._waiting[0]

@@ -37,7 +37,7 @@ _PLACED = re.compile(r"at (\d+)\(\d+\): (?:failed to compile JSON schema: )?")
 _SHOWN = re.compile(r"\n +\d+ \| ")
 
 
-class Vocabulary(Protocol):
+class GrammarVocabulary(Protocol):
     """What of a model a grammar needs; `puna.engine.libllama.Model` is one."""
 
     n_vocab: int
@@ -58,7 +58,7 @@ class Vocabulary(Protocol):
 class Grammars:
     """Compiles grammars for one vocabulary; the first one costs about a second."""
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: GrammarVocabulary) -> None:
         self._vocabulary = vocabulary
         self._tokenizer: LLTokenizer | None = None
         self._control: dict[str, int] = {}
@@ -170,7 +170,7 @@ class _Spelled:
 
     bos_token_id: int | None = None
 
-    def __init__(self, vocabulary: Vocabulary) -> None:
+    def __init__(self, vocabulary: GrammarVocabulary) -> None:
         ids = range(vocabulary.n_vocab)
         self._vocabulary = vocabulary
         self.tokens: Sequence[bytes] = [vocabulary.spell(token) for token in ids]

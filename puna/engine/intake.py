@@ -5,7 +5,7 @@ from __future__ import annotations
 from puna.engine import budget
 from puna.engine.drafts import LONGEST, Drafter
 from puna.engine.grammar import Grammars, Matcher
-from puna.engine.libllama import Model, Sampler
+from puna.engine.libllama import LlamaModel, Sampler
 from puna.engine.logprobs import Bias
 from puna.engine.media import TEXT, EncoderCache, Layout, Medium
 from puna.engine.messages import Generate
@@ -18,7 +18,7 @@ from puna.types import Grammar, Job, TokenLogprob
 class Intake:
     """Takes jobs for one model. `num_ctx`: the longest sequence, in tokens."""
 
-    def __init__(self, model: Model, encoder_cache: EncoderCache | None, *, num_ctx: int) -> None:
+    def __init__(self, model: LlamaModel, encoder_cache: EncoderCache | None, *, num_ctx: int) -> None:
         self._model = model
         self._encoder_cache = encoder_cache
         self._grammars = Grammars(model)

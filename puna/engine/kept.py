@@ -7,14 +7,14 @@ import re
 from pathlib import Path
 
 from puna import __version__
-from puna.engine.libllama import Context, Model, build
+from puna.engine.libllama import Context, LlamaModel, build
 from puna.engine.memory import Disk
 from puna.types import LoadSpec
 
 _BLOB = re.compile(r"sha256-[0-9a-f]{64}")
 
 
-def disk_of(spec: LoadSpec, model: Model, context: Context) -> Disk | None:
+def disk_of(spec: LoadSpec, model: LlamaModel, context: Context) -> Disk | None:
     """The files of a model that is loaded as `spec` says; None where none are kept."""
     if not (spec.disk and spec.disk_limit):
         return None
@@ -38,7 +38,7 @@ def _content(path: str) -> str:
     return f"{os.path.realpath(path)} {state.st_size} {state.st_mtime_ns}"
 
 
-def _rope(model: Model, context: Context) -> str:
+def _rope(model: LlamaModel, context: Context) -> str:
     """Some models turn positions by other factors in a context that is longer than those they first saw."""
     architecture = model.metadata("general.architecture")
     trained = model.metadata(f"{architecture}.rope.scaling.original_context_length")

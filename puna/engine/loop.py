@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from puna.engine import budget, logprobs, memory
 from puna.engine.answering import Answering, Outcome
 from puna.engine.batch import Batch, Share
-from puna.engine.libllama import Context, Model
+from puna.engine.libllama import Context, LlamaModel
 from puna.engine.media import EncoderCache, MediaSpan
-from puna.engine.messages import Event, Finished, Started, Text, failed
+from puna.engine.messages import AnswerText, Event, Finished, Started, failed
 from puna.engine.prefix_cache import PrefixCache
 from puna.engine.retained import Retained
-from puna.engine.scheduler import Scheduler
+from puna.engine.scheduler import BatchScheduler
 from puna.engine.sequence import Sequence
 from puna.errors import NotNumbers, PromptTooLong, PunaError
 from puna.types import Begun, Ended
@@ -35,7 +35,7 @@ class BatchLoop:
 
     def __init__(
         self,
-        model: Model,
+        model: LlamaModel,
         context: Context,
         *,
         slots: int,
@@ -52,7 +52,7 @@ class BatchLoop:
         self._model = model
         self._context = context
         self._cache = PrefixCache(slots=slots, memory=memory.of(model, context), limit=cache, disk=disk)
-        self._scheduler = Scheduler(context, self._cache, parallel=parallel)
+        self._scheduler = BatchScheduler(context, self._cache, parallel=parallel)
         self._emit = emit
         self._encoder_cache = encoder_cache
         self._answering = Answering(model, emit)
@@ -265,7 +265,7 @@ class BatchLoop:
     def _finish(self, sequence: Sequence, reason: Ended) -> None:
         rest = sequence.text.finish()
         if rest:
-            self._emit(Text(sequence.request, rest, sequence.unsaid()))
+            self._emit(AnswerText(sequence.request, rest, sequence.unsaid()))
         self._emit(Finished(sequence.request, sequence.finish(reason)))
         self._leave(sequence)
 

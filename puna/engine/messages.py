@@ -70,7 +70,7 @@ class Loaded(msgspec.Struct, tag=True, array_like=True):
     """As a Pong has it."""
 
 
-class Refused(msgspec.Struct, tag=True, array_like=True):
+class LoadRefused(msgspec.Struct, tag=True, array_like=True):
     """The model could not be loaded; the process ends."""
 
     message: str
@@ -83,7 +83,7 @@ class Started(msgspec.Struct, tag=True, array_like=True):
     begun: Begun
 
 
-class Text(msgspec.Struct, tag=True, array_like=True):
+class AnswerText(msgspec.Struct, tag=True, array_like=True):
     request: int
     text: str
     tokens: int
@@ -103,7 +103,7 @@ class Vectors(msgspec.Struct, tag=True, array_like=True):
     tokens: int
 
 
-class Tokens(msgspec.Struct, tag=True, array_like=True):
+class TokenIds(msgspec.Struct, tag=True, array_like=True):
     request: int
     tokens: list[int]
 
@@ -129,7 +129,9 @@ def failed(request: int, error: Exception) -> Failed:
     return Failed(request, str(error) if isinstance(error, PunaError) else f"{type(error).__name__}: {error}")
 
 
-Event = Loaded | Refused | Pong | Started | Text | Finished | Vectors | Tokens | PlainText | Failed
+Event = (
+    Loaded | LoadRefused | Pong | Started | AnswerText | Finished | Vectors | TokenIds | PlainText | Failed
+)
 
 HEADER = 4
 

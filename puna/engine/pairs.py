@@ -9,14 +9,16 @@ from __future__ import annotations
 import re
 
 from puna.engine.budget import TOO_LONG
-from puna.engine.libllama import Model
+from puna.engine.libllama import LlamaModel
 from puna.errors import BadRequest, PromptTooLong
 
 _TEMPLATE = "tokenizer.chat_template.rerank"
 _PLACE = re.compile(r"\{(query|document)\}")
 
 
-def pairs(model: Model, query: str, documents: list[str], *, truncate: bool, limit: int) -> list[list[int]]:
+def pairs(
+    model: LlamaModel, query: str, documents: list[str], *, truncate: bool, limit: int
+) -> list[list[int]]:
     """The tokens of `query` with each document; a document loses its end where there are more than `limit`.
 
     Raises PromptTooLong when it may not be truncated, BadRequest when the query leaves no room for one.
@@ -39,7 +41,7 @@ def pairs(model: Model, query: str, documents: list[str], *, truncate: bool, lim
     return made
 
 
-def _pair(model: Model, template: str, query: str, words: list[int], document: str) -> list[int]:
+def _pair(model: LlamaModel, template: str, query: str, words: list[int], document: str) -> list[int]:
     if template:
         texts = {"query": query, "document": document}
         return model.tokenize(_PLACE.sub(lambda place: texts[place[1]], template), add_special=False)

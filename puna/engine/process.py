@@ -18,6 +18,7 @@ import msgspec
 
 from puna.engine.messages import (
     HEADER,
+    AnswerText,
     Cancel,
     Command,
     Detokenize,
@@ -27,15 +28,14 @@ from puna.engine.messages import (
     Finished,
     Generate,
     Loaded,
+    LoadRefused,
     Ping,
     PlainText,
     Pong,
     Rank,
-    Refused,
     Started,
-    Text,
+    TokenIds,
     Tokenize,
-    Tokens,
     Vectors,
     frame,
 )
@@ -43,7 +43,7 @@ from puna.engine.watchdog import Watchdog
 from puna.errors import BadRequest, DeviceFailed, EngineGone, LoadFailed, PromptTooLong, PunaError
 from puna.types import Begun, Delta, Embeddings, EngineInfo, Finish, Job, LoadSpec, Ranking, Texts
 
-_Answer = Started | Text | Finished | Vectors | Tokens | PlainText | Failed
+_Answer = Started | AnswerText | Finished | Vectors | TokenIds | PlainText | Failed
 
 _ENVIRONMENT = {
     # Saved prefixes are returned to the system when they are dropped, not kept by the allocator.
@@ -105,7 +105,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
     def __init__(self, patience: float) -> None:
         loop = asyncio.get_running_loop()
         self._received = bytearray()
-        self._loaded: asyncio.Future[Loaded | Refused] = loop.create_future()
+        self._loaded: asyncio.Future[Loaded | LoadRefused] = loop.create_future()
         self._exited: asyncio.Future[None] = loop.create_future()
         self._requests = itertools.count(1)
         self._answers: dict[int, asyncio.Queue[_Answer]] = {}
@@ -153,12 +153,12 @@ class EngineProcess(asyncio.SubprocessProtocol):
             return
         self._gone = reason
         if not self._loaded.done():
-            self._loaded.set_result(Refused(f"unable to load model: {reason}", self._on_device))
+            self._loaded.set_result(LoadRefused(f"unable to load model: {reason}", self._on_device))
         for request, answers in self._answers.items():
             answers.put_nowait(Failed(request, reason, "gone"))
 
     def _dispatch(self, event: Event) -> None:
-        if isinstance(event, (Loaded, Refused)):
+        if isinstance(event, (Loaded, LoadRefused)):
             if not self._loaded.done():  # Whoever waited may have given up.
                 self._loaded.set_result(event)
         elif isinstance(event, Pong):
@@ -173,7 +173,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
         self._on_device = bool(spec.placed.devices)
         self._stdin.write(frame(msgspec.msgpack.encode(spec)))
         event = await self._loaded
-        if isinstance(event, Refused):
+        if isinstance(event, LoadRefused):
             raise DeviceFailed(event.message) if event.on_device else LoadFailed(event.message)
         self._watchdog.longest = event.longest
         return event.info
@@ -193,7 +193,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
         try:
             while not ended:
                 answer = await answers.get()
-                if isinstance(answer, Text):
+                if isinstance(answer, AnswerText):
                     yield Delta(answer.text, answer.tokens, answer.logprobs)
                     continue
                 if isinstance(answer, Started):
@@ -225,7 +225,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
 
     async def tokenize(self, text: str, *, add_bos: bool = True) -> list[int]:
         answer = await self._answer(Tokenize(next(self._requests), text, add_bos))
-        if not isinstance(answer, Tokens):
+        if not isinstance(answer, TokenIds):
             raise _failure(answer)
         return answer.tokens
 

@@ -25,7 +25,7 @@ from puna.engine import budget, embedder, loop
 from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
 from puna.engine.kept import disk_of
-from puna.engine.libllama import Context, Model, max_sequences
+from puna.engine.libllama import Context, LlamaModel, max_sequences
 from puna.engine.libllama.kernels import start_kernels
 from puna.engine.loop import BatchLoop
 from puna.engine.media import EncoderCache
@@ -39,13 +39,13 @@ from puna.engine.messages import (
     Event,
     Generate,
     Loaded,
+    LoadRefused,
     Ping,
     PlainText,
     Pong,
     Rank,
-    Refused,
+    TokenIds,
     Tokenize,
-    Tokens,
     failed,
     frame,
 )
@@ -94,14 +94,14 @@ class Output:
             self._stream.flush()
 
 
-class Runner:
+class ModelRunner:
     """A loaded model and its loop."""
 
     def __init__(self, spec: LoadSpec, output: Output, *, embedding: bool) -> None:
         self._output = output
         self._events: list[Event] = []
         self._inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
-        model = self._model = Model(
+        model = self._model = LlamaModel(
             spec.path,
             adapters=spec.adapters,
             placed=spec.placed,
@@ -290,7 +290,7 @@ class Runner:
             return partial(loop.submit, made)
         if isinstance(command, Tokenize):
             tokens = self._intake.tokenize(command.text, add_bos=command.add_bos)
-            self._output.send([Tokens(command.request, tokens)])
+            self._output.send([TokenIds(command.request, tokens)])
         elif isinstance(command, Detokenize):
             self._model.check(command.tokens, "tokens")
             text = self._model.detokenize(command.tokens)
@@ -298,12 +298,12 @@ class Runner:
         return None
 
 
-def _threads(model: Model) -> int:
+def _threads(model: LlamaModel) -> int:
     """One for each core; one alone for a model whose layers take less time than threads need to meet."""
     return 1 if model.size < _TINY else psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
-def _size(spec: LoadSpec, model: Model, size_vram: int) -> int:
+def _size(spec: LoadSpec, model: LlamaModel, size_vram: int) -> int:
     """Bytes, as Ollama counts them: of a model that is wholly on devices, what is there."""
     if not spec.placed.devices:
         return psutil.Process().memory_info().rss
@@ -311,7 +311,7 @@ def _size(spec: LoadSpec, model: Model, size_vram: int) -> int:
     return size_vram if wholly else model.buffers.total
 
 
-def _warm_up(model: Model, context: Context) -> float:
+def _warm_up(model: LlamaModel, context: Context) -> float:
     """One evaluation reads the weights from disk, so that the first request does not; seconds of another."""
     context.tokens[0] = max(model.bos, 0)
     context.positions[0] = context.sequences[0] = 0
@@ -352,9 +352,9 @@ def main() -> None:
         logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
         logging.getLogger(loop.__name__).setLevel(logging.DEBUG)
     try:
-        runner = Runner(spec, output, embedding=spec.embedding)
+        runner = ModelRunner(spec, output, embedding=spec.embedding)
     except PunaError as error:
-        output.send([Refused(str(error), on_device=bool(spec.placed.devices))])
+        output.send([LoadRefused(str(error), on_device=bool(spec.placed.devices))])
         return
     output.send([Loaded(runner.info, runner.longest)])
     try:

@@ -25,7 +25,7 @@ _ROOM_TO_ANSWER = 128
 """Cells that must be free beyond a prompt before it is let in beside others."""
 
 
-class Scheduler:
+class BatchScheduler:
     """Decides; evaluates nothing."""
 
     def __init__(self, context: Context, cache: PrefixCache, *, parallel: int) -> None:
@@ -34,7 +34,7 @@ class Scheduler:
         self._parallel = parallel
         self._waiting: list[Sequence] = []
         """Who came first in front."""
-        self._chunk = budget.Chunk(most=context.n_batch)
+        self._chunk = budget.PrefillChunk(most=context.n_batch)
         self._costs = Costs()
         self._said = Said()
         self._full = False

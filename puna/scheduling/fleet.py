@@ -13,7 +13,7 @@ from puna.scheduling.machine import Room, device_room
 from puna.scheduling.memory import Budget
 from puna.scheduling.placement import Machine
 from puna.scheduling.plan import Key
-from puna.scheduling.runner import Runner, State
+from puna.scheduling.runner import Runner, RunnerState
 from puna.settings import Settings
 from puna.types import Device, Engine, LoadSpec
 
@@ -57,10 +57,10 @@ class Fleet:
     def room(self, devices: Iterable[Device] = ()) -> Room:
         """What is left beside all that is in memory, closing runners included until they are gone."""
         held = [*self.runners.values(), *self._closing]
-        arriving = sum(r.size for r in held if r.state is State.LOADING)
+        arriving = sum(r.size for r in held if r.state is RunnerState.LOADING)
         now, alone = self._budget.room(sum(r.size for r in held), arriving)
-        here = [r for r in held if r.state is not State.LOADING]
-        coming = [r for r in held if r.state is State.LOADING]
+        here = [r for r in held if r.state is not RunnerState.LOADING]
+        coming = [r for r in held if r.state is RunnerState.LOADING]
         free, most = device_room(devices, here, coming, self._settings)
         slots = (self._settings.max_loaded_models or math.inf) - len(held)
         return Room(Machine(now, free.devices), Machine(alone, most.devices), slots)
@@ -73,7 +73,7 @@ class Fleet:
         for runner in self._closing:
             room = room.with_back(runner)
         draining = set()
-        ready = [r for r in self.runners.values() if r.state is State.READY and (busy or not r.leases)]
+        ready = [r for r in self.runners.values() if r.state is RunnerState.READY and (busy or not r.leases)]
         for victim in sorted(ready, key=lambda r: (r.leases > 0, r.used)):
             if enough(room):
                 break
@@ -86,7 +86,7 @@ class Fleet:
 
     def without_idle(self, room: Room) -> Room:
         """The `room` when those that are closing, and all that are idle, have gone."""
-        idle = [r for r in self.runners.values() if r.state is State.READY and not r.leases]
+        idle = [r for r in self.runners.values() if r.state is RunnerState.READY and not r.leases]
         for runner in (*self._closing, *idle):
             room = room.with_back(runner)
         return room
@@ -112,7 +112,7 @@ class Fleet:
         """Take a runner out of service and close its engine; the task ends when its memory is free."""
         runner.stop_timer()
         self.died += runner.engine is not None and not runner.engine.alive
-        runner.state = State.CLOSED
+        runner.state = RunnerState.CLOSED
         del self.runners[runner.key]
         self._closing.add(runner)
         runner.task = asyncio.get_running_loop().create_task(self._end(runner))
@@ -126,7 +126,7 @@ class Fleet:
 
     async def close(self) -> None:
         """Stop loads and end every engine, leased or not."""
-        loads = [r.task for r in self.runners.values() if r.state is State.LOADING and r.task]
+        loads = [r.task for r in self.runners.values() if r.state is RunnerState.LOADING and r.task]
         for load in loads:
             load.cancel()
         await asyncio.gather(*loads, return_exceptions=True)
@@ -148,16 +148,16 @@ class Fleet:
             log.exception("loading %s", runner.spec.path)
             self._fail(runner, LoadFailed(f"unable to load model: {error}"))
         else:
-            runner.state = State.READY
+            runner.state = RunnerState.READY
             self.version += 1
             self.learned.note(runner.spec, runner.devices, runner.engine.info.devices)
             runner.devices = runner.engine.info.devices
             self._changed()
-            if runner.state is State.READY and not runner.leases:
+            if runner.state is RunnerState.READY and not runner.leases:
                 self._idle(runner)
 
     def _fail(self, runner: Runner, error: LoadFailed) -> None:
-        runner.state = State.CLOSED
+        runner.state = RunnerState.CLOSED
         self.version += 1
         del self.runners[runner.key]
         self._failed(runner, error)
@@ -165,7 +165,7 @@ class Fleet:
 
     def _idle(self, runner: Runner) -> None:
         """Start the countdown of a runner without leases, or end it at once."""
-        if runner.state is State.CLOSED or runner.engine is None:
+        if runner.state is RunnerState.CLOSED or runner.engine is None:
             return
         self._touch(runner)
         if runner.keep_alive <= 0 or not runner.engine.alive:

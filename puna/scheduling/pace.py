@@ -9,7 +9,7 @@ _MOST = 600
 """Seconds after which a client should look again, whatever happened."""
 
 
-class Pace:
+class ServingPace:
     """Told when requests end, says when the next one will. Moments in seconds of one clock."""
 
     def __init__(self) -> None:

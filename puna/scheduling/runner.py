@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from puna.library import Model
 
 
-class State(Enum):
+class RunnerState(Enum):
     """A runner's life. It drains while READY with newcomers held back, which is the queue's doing."""
 
     LOADING = auto()
@@ -34,7 +34,7 @@ class Runner:
     """Bytes it takes of each device: by estimate, and when it is loaded in truth."""
     keep_alive: float
     """Seconds it stays after its last lease: what the latest request asked for."""
-    state: State = State.LOADING
+    state: RunnerState = RunnerState.LOADING
     engine: Engine | None = None
     leases: int = 0
     used: int = 0

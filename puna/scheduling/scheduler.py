@@ -24,10 +24,10 @@ from puna.scheduling.choice import check as check_options
 from puna.scheduling.fleet import Fleet
 from puna.scheduling.machine import Room, Watch
 from puna.scheduling.memory import human_size
-from puna.scheduling.pace import Pace
+from puna.scheduling.pace import ServingPace
 from puna.scheduling.placement import Machine
 from puna.scheduling.plan import Facts, Key, ProjectorFile, check_kv_cache_type, key, serves, widened
-from puna.scheduling.runner import Runner, State
+from puna.scheduling.runner import Runner, RunnerState
 from puna.settings import Settings
 from puna.types import Devices, Engine, LoadSpec, Options, Turn
 
@@ -55,7 +55,7 @@ class Lease:
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedModel:
     """A model in memory; sizes in bytes, context in tokens."""
 
     model: Model
@@ -102,7 +102,7 @@ class Scheduler:
         self._waiting: list[_Request] = []
         self._served: list[Turn] = []
         """Of each lease."""
-        self._pace = Pace()
+        self._pace = ServingPace()
         self._draining: set[Key] = set()
         """Runners whose newcomers wait until the leases on it have ended."""
         self._stopping = False
@@ -163,10 +163,10 @@ class Scheduler:
         if runner is None:
             return
         runner.keep_alive = 0
-        if runner.state is State.READY and not runner.leases:
+        if runner.state is RunnerState.READY and not runner.leases:
             await asyncio.wait({self._fleet.retire(runner)})
 
-    def loaded(self) -> list[Loaded]:
+    def loaded(self) -> list[LoadedModel]:
         """The models in memory, the one that stays longest first."""
         now = asyncio.get_running_loop().time()
         wall = datetime.now().astimezone()
@@ -176,7 +176,7 @@ class Scheduler:
                 continue
             stays = runner.timer.when() - now if runner.timer else runner.keep_alive
             models.append(
-                Loaded(
+                LoadedModel(
                     model=runner.model,
                     size=runner.engine.info.size,
                     size_vram=runner.engine.info.size_vram,
@@ -288,7 +288,7 @@ class Scheduler:
             key = request.facts.key
             runner = self._fleet.runners.get(key)
             if runner is not None:
-                if runner.state is not State.READY or key in self._draining:
+                if runner.state is not RunnerState.READY or key in self._draining:
                     continue
                 if self._serves(runner, request):
                     self._waiting.remove(request)

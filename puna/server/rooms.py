@@ -8,7 +8,7 @@ from functools import partial
 from starlette.requests import Request
 
 from puna.access import Keyring
-from puna.engine import Starter
+from puna.engine import EngineStarter
 from puna.inference import Inference
 from puna.library import Library
 from puna.scheduling import Scheduler
@@ -22,7 +22,7 @@ class Rooms:
     """The rooms below the server, opened for one model store."""
 
     library: Library
-    starter: Starter
+    starter: EngineStarter
     scheduler: Scheduler
     inference: Inference
     pulls: Pulls

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.budget import Chunk, kept, older_half, share, surplus, worth_reading
+from puna.engine.budget import PrefillChunk, kept, older_half, share, surplus, worth_reading
 from puna.errors import BadRequest
 from puna.types import Job, Options
 
@@ -68,7 +68,7 @@ def test_shares_use_the_budget_and_favour_the_short(remaining: list[int], budget
 
 @given(st.integers(1, 600), st.lists(st.integers(1, 20_000_000), min_size=40, max_size=40))
 def test_a_chunk_stays_within_its_bounds(most: int, costs: list[int]) -> None:
-    chunk = Chunk(most=most)
+    chunk = PrefillChunk(most=most)
     for cost in costs:
         chunk.learn(chunk.size, chunk.size * cost)
         assert min(64, most) <= chunk.size <= most
@@ -78,7 +78,7 @@ def test_a_chunk_stays_within_its_bounds(most: int, costs: list[int]) -> None:
     ("cost", "size"), [(1_000, 512), (1_000_000, 256), (2_000_000, 128), (50_000_000, 64)]
 )
 def test_a_chunk_grows_and_shrinks_to_the_time_it_may_take(cost: int, size: int) -> None:
-    chunk = Chunk(most=512)
+    chunk = PrefillChunk(most=512)
     for _ in range(8):
         chunk.learn(chunk.size, chunk.size * 1_000)
     assert chunk.size == 512
@@ -88,7 +88,7 @@ def test_a_chunk_grows_and_shrinks_to_the_time_it_may_take(cost: int, size: int)
 
 
 def test_a_small_step_says_nothing_of_a_chunk() -> None:
-    chunk = Chunk(most=512)
+    chunk = PrefillChunk(most=512)
     chunk.learn(1, 1)
     assert chunk.size == 64
 

@@ -8,7 +8,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from puna.engine.libllama import Context, Model
+from puna.engine.libllama import Context, LlamaModel
 from puna.gguf import read_metadata
 from puna.scheduling import estimate
 from puna.types import KVCacheType
@@ -16,7 +16,7 @@ from puna.types import KVCacheType
 TYPES: tuple[KVCacheType, ...] = get_args(KVCacheType)
 
 
-def evaluated(model: Model, kind: KVCacheType, *, flash: bool | None = None) -> tuple[np.ndarray, int]:
+def evaluated(model: LlamaModel, kind: KVCacheType, *, flash: bool | None = None) -> tuple[np.ndarray, int]:
     """The last token's logits behind 256 tokens, and the bytes that 192 tokens more take when saved."""
     context = Context(
         model, n_ctx=512, n_batch=512, n_seq=1, threads=2, kv_cache_type=kind, flash_attention=flash
@@ -39,7 +39,7 @@ def evaluated(model: Model, kind: KVCacheType, *, flash: bool | None = None) -> 
 
 @pytest.mark.parametrize("kind", TYPES)
 def test_a_token_takes_the_bytes_that_were_estimated(shaped: Path, kind: KVCacheType):
-    _, size = evaluated(Model(str(shaped)), kind)
+    _, size = evaluated(LlamaModel(str(shaped)), kind)
     per_token = estimate(read_metadata(shaped), 0, 512, kv_cache_type=kind).kv_per_token
     told = size / 192
     # Beside its numbers a saved token has its position and its sequences.
@@ -51,7 +51,7 @@ def test_a_token_takes_the_bytes_that_were_estimated(shaped: Path, kind: KVCache
 def test_the_logits_are_the_models_as_far_as_the_type_is_fine(
     shaped: Path, kind: KVCacheType, flash: bool | None
 ):
-    model = Model(str(shaped))
+    model = LlamaModel(str(shaped))
     exact, _ = evaluated(model, "f32")
     found, _ = evaluated(model, kind, flash=flash)
     wrong = np.linalg.norm(found - exact) / np.linalg.norm(exact)
@@ -60,7 +60,7 @@ def test_the_logits_are_the_models_as_far_as_the_type_is_fine(
 
 @pytest.mark.parametrize("kind", ["f16", "bf16", "f32"])
 def test_without_flash_attention_the_logits_are_the_same(shaped: Path, kind: KVCacheType):
-    model = Model(str(shaped))
+    model = LlamaModel(str(shaped))
     exact, _ = evaluated(model, "f32")
     found, _ = evaluated(model, kind, flash=False)
     assert np.linalg.norm(found - exact) / np.linalg.norm(exact) < 0.03

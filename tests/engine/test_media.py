@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.libllama import Model
+from puna.engine.libllama import LlamaModel
 from puna.engine.libllama.vision import MediaChunk, Projector
 from puna.engine.media import TEXT, EncoderCache, Layout, MediaSpan
 from puna.errors import BadRequest
@@ -91,7 +91,7 @@ class Studio:
 
     def __init__(self, folder: Path, limit: int) -> None:
         path, projector = vision_model(folder, tiles=True)
-        model = Model(str(path))
+        model = LlamaModel(str(path))
         self.n_vocab = model.n_vocab
         self.post: SimpleQueue[Callable[[], None]] = SimpleQueue()
         seer = Projector(str(projector), model, threads=1, device="", most=1000)

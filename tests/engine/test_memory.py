@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
 from puna.engine.intake import Intake
-from puna.engine.libllama import Context, Model
+from puna.engine.libllama import Context, LlamaModel
 from puna.engine.loop import BatchLoop
 from puna.engine.memory import Disk, spare_slots
-from puna.engine.messages import Event, Finished, Generate, Text
+from puna.engine.messages import AnswerText, Event, Finished, Generate
 from tests.engine.asking import Answer, ask, job, loaded
 from tests.models import hybrid_model, recurrent_model, shape_model, sliding_window_model
 
@@ -44,7 +44,7 @@ class Asked:
         self, path: Path, *, cache: int, pool: int, slots: int = 6, disk: Callable[[], Disk] | None = None
     ) -> None:
         self._slots, self._cache, self._disk = slots, cache, disk
-        self.model = Model(str(path))
+        self.model = LlamaModel(str(path))
         self.context = Context(
             self.model, n_ctx=pool, n_batch=96, n_seq=slots + spare_slots(self.model), threads=1
         )
@@ -75,7 +75,7 @@ class Asked:
     def answers(self) -> Iterator[tuple[int, Answer]]:
         """Those that are complete."""
         for finished in [event for event in self.events if isinstance(event, Finished)]:
-            said = [e for e in self.events if isinstance(e, Text) and e.request == finished.request]
+            said = [e for e in self.events if isinstance(e, AnswerText) and e.request == finished.request]
             logprobs = [report for event in said for report in event.logprobs]
             self.events[:] = [e for e in self.events if e not in said and e is not finished]
             yield finished.request, Answer([event.text for event in said], logprobs, finished.finish)

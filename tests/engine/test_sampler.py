@@ -10,7 +10,7 @@ import llama_cpp as C
 import numpy as np
 import pytest
 
-from puna.engine.libllama import Model, Sampler
+from puna.engine.libllama import LlamaModel, Sampler
 from puna.types import Options
 from tests.models import shape_model
 
@@ -93,10 +93,10 @@ class PlainChain:
 
 
 @pytest.fixture(scope="module")
-def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+def model(tmp_path_factory: pytest.TempPathFactory) -> LlamaModel:
     path = tmp_path_factory.mktemp("models") / "vocabulary.gguf"
     shape_model(path, vocab=VOCAB, layers=1)
-    return Model(str(path))
+    return LlamaModel(str(path))
 
 
 def steps(spread: float, count: int) -> Iterator[np.ndarray]:
@@ -115,18 +115,20 @@ def steps(spread: float, count: int) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize("penalties", PENALTIES, ids=str)
 @pytest.mark.parametrize("truncation", TRUNCATIONS, ids=str)
 def test_the_same_tokens_as_the_plain_chain(
-    model: Model, truncation: dict[str, Any], penalties: dict[str, Any], spread: float
+    model: LlamaModel, truncation: dict[str, Any], penalties: dict[str, Any], spread: float
 ):
     compare(model, Options(seed=11, **truncation, **penalties), spread)
 
 
 @pytest.mark.parametrize("penalties", PENALTIES, ids=str)
 @pytest.mark.parametrize("truncation", NUCLEI, ids=str)
-def test_the_same_tokens_of_a_nucleus(model: Model, truncation: dict[str, Any], penalties: dict[str, Any]):
+def test_the_same_tokens_of_a_nucleus(
+    model: LlamaModel, truncation: dict[str, Any], penalties: dict[str, Any]
+):
     compare(model, Options(seed=11, **truncation, **penalties), spread=12.0)
 
 
-def compare(model: Model, options: Options, spread: float) -> None:
+def compare(model: LlamaModel, options: Options, spread: float) -> None:
     ours, plain = Sampler(model, options, context=CONTEXT), PlainChain(options)
     for logits in steps(spread, 12):
         before = logits.copy()
@@ -139,7 +141,7 @@ def compare(model: Model, options: Options, spread: float) -> None:
     plain.close()
 
 
-def test_a_nucleus_is_as_wide_as_its_sum_in_double_precision(model: Model):
+def test_a_nucleus_is_as_wide_as_its_sum_in_double_precision(model: LlamaModel):
     """The plain chain adds in single precision, so a wide nucleus ends some tokens early or late there."""
     sampler = Sampler(model, Options(seed=3, top_k=0, top_p=0.999, temperature=4.0), context=CONTEXT)
     for logits in steps(2.0, 200):
@@ -150,7 +152,7 @@ def test_a_nucleus_is_as_wide_as_its_sum_in_double_precision(model: Model):
     sampler.close()
 
 
-def test_a_window_forgets_what_has_left_it(model: Model):
+def test_a_window_forgets_what_has_left_it(model: LlamaModel):
     options = Options(temperature=0, presence_penalty=1.0, repeat_last_n=2)
     sampler = Sampler(model, options, context=CONTEXT)
     logits = np.zeros(VOCAB, np.float32)

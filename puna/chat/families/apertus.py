@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import arguments, listed
 from puna.chat.grammars.rules import in_json
 from puna.chat.parsing import Malformed, Scanner, Step, Tagged, ThinkingTags, Tools
@@ -46,7 +46,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     objects = [
         f'"{{" SPACE {in_json(one.name)} SPACE ":" SPACE {arguments(rules, one)} SPACE "}}"'
         for one in functions

@@ -8,8 +8,8 @@ Sources: Ollama model/parsers/cohere.go; Cohere's Command R and R7B prompt pages
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Rank, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call, listed
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import json_calls
@@ -44,7 +44,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     one = call(rules, functions, name="tool_name", keys=("parameters",), before="tool_call_id")
     body = listed(one, parallel=parallel)
     return Calls(
@@ -60,8 +60,8 @@ FAMILY = Family(
     variants=(Variant("cohere", tools=True, thinks=True, renderer=Renderer(cohere, "tools", "think")),),
     evidence=(
         Evidence(("<|START_ACTION|>",)),
-        Evidence(("Action:", "tool_name"), Rank.ADAPTED),
-        Evidence(("<|START_THINKING|>",), Rank.REASONING),
+        Evidence(("Action:", "tool_name"), EvidenceRank.ADAPTED),
+        Evidence(("<|START_THINKING|>",), EvidenceRank.REASONING),
     ),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),

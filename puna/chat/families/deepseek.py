@@ -9,8 +9,8 @@ Sources: Ollama model/parsers/deepseek3.go and cogito.go; the chat templates of 
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Rank, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
@@ -69,7 +69,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     separator = rules.marker(_SEPARATOR)
     bodies: list[str] = []
     for function in functions:
@@ -96,7 +96,7 @@ FAMILY = Family(
         Variant("deepseek3.1", tools=True, thinks=True, renderer=Renderer(deepseek3, "tools", "think")),
         Variant("cogito", tools=True, thinks=True, renderer=Renderer(cogito, "tools", "think")),
     ),
-    evidence=(Evidence((_CALLS,)), Evidence(("<｜Assistant｜>",), Rank.TURNS)),
+    evidence=(Evidence((_CALLS,)), Evidence(("<｜Assistant｜>",), EvidenceRank.TURNS)),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, _notation, names.PATH),
 )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import behind_markers, names
 
 from . import hermes
@@ -16,7 +16,7 @@ _FORMAT = replace(hermes.FORMAT, dropped=("<response>", "</response>"), spaced=T
 
 FAMILY = Family(
     variants=(Variant("ernie", tools=True, thinks=True),),
-    evidence=(Evidence(("<response>", "<tool_call>"), Rank.SHARED),),
+    evidence=(Evidence(("<response>", "<tool_call>"), EvidenceRank.SHARED),),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, hermes.notation, names.IN_JSON),
 )

@@ -8,7 +8,7 @@ Sources: the chat templates of ai-sage's models; vLLM's gigachat3 tool parser; l
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, named_call
@@ -39,7 +39,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     return Calls({OPEN: f"SPACE {call(rules, functions)}"})
 
 

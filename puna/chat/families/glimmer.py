@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Constraint, Function, Rules
+from puna.chat.grammars import Constraint, Rules, ToolFunction
 from puna.chat.grammars.answer import content
 from puna.chat.grammars.invoked import invoked
 from puna.chat.grammars.rules import literal, literals
@@ -229,7 +229,7 @@ def _free(rules: Rules, constraint: Constraint, calls: str) -> Grammar:
     return rules.grammar(f"({next_one})? ({following})* {last}")
 
 
-def _names(functions: list[Function]) -> str:
+def _names(functions: list[ToolFunction]) -> str:
     """The functions as recipients, their namespace before them or not."""
     return literals(
         name for one in functions for name in (one.name, f"{one.name.partition('.')[0]}.{one.name}")

@@ -5,7 +5,7 @@ Sources: Ollama model/parsers/glm46.go, glm47.go and glmocr.go; the chat templat
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import behind_markers, names
 from puna.chat.grammars.keyed import keyed
 from puna.chat.parsing import Tagged, ThinkingTags
@@ -28,7 +28,7 @@ FAMILY = Family(
         Variant("glm-4.7", tools=True, thinks=True, renderer=Renderer(glm4_7, "tools", "think")),
         Variant("glm-ocr", tools=True, renderer=Renderer(glm_ocr, "tools", "think", "images")),
     ),
-    evidence=(Evidence(("<arg_key>",), Rank.ADAPTED),),
+    evidence=(Evidence(("<arg_key>",), EvidenceRank.ADAPTED),),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, keyed, names.IDENTIFIER),
 )

@@ -8,8 +8,8 @@ common/chat.cpp.
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Rank, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call, listed
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
@@ -31,7 +31,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     one = call(rules, functions)
     many = listed(one, parallel=parallel)
     return Calls(
@@ -44,7 +44,7 @@ def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
 
 FAMILY = Family(
     variants=(Variant("granite", tools=True),),
-    evidence=(Evidence(("<|tool_call|>",), Rank.ADAPTED),),
+    evidence=(Evidence(("<|tool_call|>",), EvidenceRank.ADAPTED),),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
 )

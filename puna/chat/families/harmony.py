@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Constraint, Function, Rules
+from puna.chat.grammars import Constraint, Rules, ToolFunction
 from puna.chat.grammars.answer import content
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
@@ -184,7 +184,7 @@ def _constrain(constraint: Constraint) -> Grammar | None:
     return rules.grammar(f'({start} "assistant")? {messages}')
 
 
-def _recipient(rules: Rules, function: Function) -> str:
+def _recipient(rules: Rules, function: ToolFunction) -> str:
     """The recipient, before the channel or behind it."""
     channel = f'{rules.marker(_CHANNEL)} GAP ("commentary" | "analysis")'
     to = f'GAP "to=" ("functions.")? {literal(_shown_name(function.name))}'

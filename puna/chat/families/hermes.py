@@ -8,8 +8,8 @@ models.
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Rank, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
@@ -40,7 +40,7 @@ FORMAT = Tagged(
 )
 
 
-def notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     # Hermes 2 was taught the arguments first.
     one = call(rules, functions, turned=True)
     several = f" (GAP {one})*" if parallel else ""
@@ -61,8 +61,8 @@ FAMILY = Family(
         ),
     ),
     evidence=(
-        Evidence((_OPEN,), Rank.SHARED),
-        Evidence(("<think>", "<|im_start|>"), Rank.REASONING),
+        Evidence((_OPEN,), EvidenceRank.SHARED),
+        Evidence(("<think>", "<|im_start|>"), EvidenceRank.REASONING),
     ),
     format=FORMAT,
     constrain=behind_markers(FORMAT, notation, names.IN_JSON),

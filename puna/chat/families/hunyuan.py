@@ -8,8 +8,8 @@ tool parsers.
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Rank, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call, listed
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
@@ -28,14 +28,14 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     body = listed(call(rules, functions), parallel=parallel)
     return Calls({OPEN: f"SPACE {body} SPACE {rules.marker(CLOSE)}"})
 
 
 FAMILY = Family(
     variants=(Variant("hunyuan", tools=True, thinks=True),),
-    evidence=(Evidence((OPEN,), Rank.ADAPTED),),
+    evidence=(Evidence((OPEN,), EvidenceRank.ADAPTED),),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
 )

@@ -6,7 +6,7 @@ Sources: the chat templates of internlm's models; vLLM's internlm2 tool parser.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
@@ -31,7 +31,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     one = call(rules, functions, keys=("parameters", "arguments"))
     plugin, close = rules.marker(PLUGIN), rules.marker(CLOSE)
     return Calls({OPEN: f"GAP {plugin} GAP {one} GAP {close}"})

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Malformed, Scanner, Step, Tagged, ThinkingTags, Tools
@@ -53,7 +53,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     begin, end = rules.marker(CALL), rules.marker(CALL_END)
     given = rules.marker(ARGUMENTS)
     bodies = [

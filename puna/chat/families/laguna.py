@@ -5,7 +5,7 @@ Source: Ollama model/parsers/laguna.go.
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import behind_markers, names
 from puna.chat.grammars.keyed import keyed
 from puna.chat.parsing import Tagged, ThinkingTags
@@ -36,7 +36,7 @@ FAMILY = Family(
         ),
         Variant("poolside-v1", tools=True, thinks=True, renderer=Renderer(poolside_v1, "tools", "think")),
     ),
-    evidence=(Evidence(("<arg_key>", "<user>"), Rank.ADAPTED),),
+    evidence=(Evidence(("<arg_key>", "<user>"), EvidenceRank.ADAPTED),),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, keyed, names.IDENTIFIER),
 )

@@ -6,7 +6,7 @@ Sources: Ollama model/parsers/lfm2.go; Liquid AI's LFM2 chat template.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.python_calls import python_call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_python_calls, json_calls, python_calls
@@ -37,7 +37,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     call = python_call(rules, functions)
     more = f' (GAP "," GAP {call})*' if parallel else ""
     return Calls({_START: f'GAP "[" GAP {call}{more} GAP "]" GAP {rules.marker(_END)}'})

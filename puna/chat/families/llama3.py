@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 
-from puna.chat.family import Evidence, Family, Rank, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import alone, arguments, call
 from puna.chat.grammars.objects import bare as bare_call
 from puna.chat.grammars.python_calls import keywords as call_keywords
@@ -68,7 +68,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     one = call(rules, functions, keys=("parameters", "arguments"))
     several = f'{one} (GAP ";" GAP {one})*' if parallel else one
     coded = [
@@ -92,9 +92,9 @@ def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
 FAMILY = Family(
     variants=(Variant("llama3", tools=True),),
     evidence=(
-        Evidence(("<|python_tag|>",), Rank.TURNS),
-        Evidence(("<|start_header_id|>", '"parameters"'), Rank.TURNS),
-        Evidence(("<|start_header_id|>", '"arguments"'), Rank.TURNS),
+        Evidence(("<|python_tag|>",), EvidenceRank.TURNS),
+        Evidence(("<|start_header_id|>", '"parameters"'), EvidenceRank.TURNS),
+        Evidence(("<|start_header_id|>", '"arguments"'), EvidenceRank.TURNS),
     ),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, _notation, names.IDENTIFIER),

@@ -5,8 +5,8 @@ Sources: Meta's prompt format page for Llama 4; vLLM's llama4_pythonic tool pars
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Rank, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names, objects
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names, objects
 from puna.chat.grammars.python_calls import closed_keywords, python_call
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Scanner, Step, Tagged, Tools
@@ -32,7 +32,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     call = python_call(rules, functions)
     more = f' (GAP "," GAP {call})*' if parallel else ""
     end = f'{more} GAP "]"'
@@ -54,7 +54,7 @@ def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
 
 FAMILY = Family(
     variants=(Variant("llama4", tools=True),),
-    evidence=(Evidence(("<|header_start|>",), Rank.TURNS),),
+    evidence=(Evidence(("<|header_start|>",), EvidenceRank.TURNS),),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, _notation, names.IDENTIFIER),
 )

@@ -8,7 +8,7 @@ Sources: the chat template of MiniMaxAI's M2; vLLM's minimax_m2 tool parser; lla
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.invoked import invoked
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.invoked import invocations
@@ -22,7 +22,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     calls = invoked(
         rules,
         functions,

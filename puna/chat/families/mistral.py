@@ -8,8 +8,8 @@ Sources: Ollama model/parsers/ministral.go; mistral-common's instruct tokenizers
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Rank, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import arguments, call, listed
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
@@ -43,7 +43,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     one = call(rules, functions, before="id", after="id", turned=True)
     several = listed(one, parallel=parallel)
     given, number = rules.marker("[ARGS]"), f"{rules.marker('[CALL_ID]')} /[A-Za-z0-9]{{1,16}}/"
@@ -59,7 +59,7 @@ FAMILY = Family(
         Variant("mistral", tools=True),
         Variant("ministral", tools=True, renderer=Renderer(ministral, "tools", "think", "images")),
     ),
-    evidence=(Evidence(("[TOOL_CALLS]",)), Evidence(("[THINK]",), Rank.REASONING)),
+    evidence=(Evidence(("[TOOL_CALLS]",)), Evidence(("[THINK]",), EvidenceRank.REASONING)),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, _notation, names.PATH),
 )

@@ -6,7 +6,7 @@ Sources: the chat templates of nvidia's models; llama.cpp tests/test-chat.cpp.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call, listed
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
@@ -23,7 +23,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     body = listed(call(rules, functions), parallel=parallel)
     return Calls({OPEN: f"SPACE {body} SPACE {rules.marker(CLOSE)}"})
 

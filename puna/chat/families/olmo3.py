@@ -7,8 +7,8 @@ Sources: Ollama model/parsers/olmo3.go and olmo3_think.go; the chat templates of
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Rank, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.python_calls import python_call
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import python_calls
@@ -24,7 +24,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     call = python_call(rules, functions)
     more = f" (GAP {call})*" if parallel else ""
     return Calls({_OPEN: f"GAP {call}{more} GAP {rules.marker(_CLOSE)}"})
@@ -37,7 +37,7 @@ FAMILY = Family(
         Variant("olmo3-think", thinks=True, renderer=Renderer(olmo3_think, "think")),
         Variant("olmo3-32b-think", thinks=True, renderer=Renderer(olmo3_32b_think, "think")),
     ),
-    evidence=(Evidence((_OPEN,), Rank.ADAPTED),),
+    evidence=(Evidence((_OPEN,), EvidenceRank.ADAPTED),),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, _notation, names.IDENTIFIER),
 )

@@ -7,7 +7,7 @@ parser.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Malformed, Scanner, Step, Tagged, Tools
 from puna.chat.parsing.calls import bare_objects, json_calls, objects
@@ -31,7 +31,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     one = call(rules, functions)
     more = f' (SPACE "," SPACE {one})*' if parallel else ""
     many = f'SPACE {one}{more} SPACE "]"'

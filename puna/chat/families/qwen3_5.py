@@ -5,7 +5,7 @@ Sources: Ollama model/parsers/qwen35.go and nemotron3nano.go; llama.cpp common/c
 
 from __future__ import annotations
 
-from puna.chat.family import Evidence, Family, Rank, Variant
+from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import behind_markers, names
 from puna.chat.grammars.xml_functions import tagged_functions
 from puna.chat.parsing import Tagged, ThinkingTags
@@ -35,7 +35,7 @@ FAMILY = Family(
         ),
         Variant("nemotron-3.5-nano", tools=True, thinks=True, renderer=Renderer(nemotron3_5, *_READS)),
     ),
-    evidence=(Evidence((FUNCTION, "<think>"), Rank.ADAPTED),),
+    evidence=(Evidence((FUNCTION, "<think>"), EvidenceRank.ADAPTED),),
     format=_FORMAT,
     constrain=behind_markers(_FORMAT, tagged_functions, names.IN_TAGS),
 )

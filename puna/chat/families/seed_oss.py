@@ -7,7 +7,7 @@ tests/test-chat.cpp.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Function, Rules, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.rules import literal
 from puna.chat.grammars.xml_functions import xml_functions
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
@@ -30,7 +30,7 @@ _FORMAT = Tagged(
 )
 
 
-def _notation(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     return Calls({OPEN: f"GAP {literal(FUNCTION)} {xml_functions(rules, functions, _WRITTEN)}"})
 
 

@@ -12,13 +12,13 @@ from puna.types import Grammar
 
 from .lowering import lowered
 from .rules import Rules
-from .schemas import Function
+from .schemas import ToolFunction
 
 
 class Constraint(NamedTuple):
     """What a request asks of its answer."""
 
-    functions: list[Function]
+    functions: list[ToolFunction]
     required: bool
     """There must be a call."""
     parallel: bool
@@ -40,7 +40,7 @@ class Calls:
     """The same where no text may stand: it and a schema's content are both open until they part."""
 
 
-Notation = Callable[[Rules, list[Function], bool], Calls]
+Notation = Callable[[Rules, list[ToolFunction], bool], Calls]
 """Writes the calls of these functions, in one go several if the last argument is true."""
 
 

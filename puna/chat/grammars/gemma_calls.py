@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from .answer import Calls, Notation
 from .rules import Rules, literal, literals
-from .schemas import Function, Schema
+from .schemas import Schema, ToolFunction
 from .structured import Style, Values
 from .texts import conditions
 
@@ -29,7 +29,7 @@ def gemma_calls(open: str, close: str, quote: str) -> Notation:
     key = r"[^\s:\"'<>{}\[\],](?:[^:\"'<>{}\[\],\n]*[^\s:\"'<>{}\[\],])?"
     style = Style(string=string, constant=constant, keys=lambda name: (name,), writable=key, words=words)
 
-    def calls(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+    def calls(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
         bodies = [
             f"{literal(f'call:{function.name}')} {Values(rules, function, style).object()}"
             for function in functions

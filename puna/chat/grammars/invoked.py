@@ -8,13 +8,13 @@ from puna.chat.parsing.invoked import elements
 
 from .enclosed import ParameterTags
 from .rules import Rules, literal
-from .schemas import Function
+from .schemas import ToolFunction
 from .texts import Texts
 
 
 def invoked(
     rules: Rules,
-    functions: list[Function],
+    functions: list[ToolFunction],
     parallel: bool,
     *,
     close: str,

@@ -5,13 +5,13 @@ from __future__ import annotations
 from .answer import Calls
 from .enclosed import KeyTags
 from .rules import Rules, literal
-from .schemas import Function
+from .schemas import ToolFunction
 from .texts import Texts
 
 _END = "</tool_call>"
 
 
-def keyed(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def keyed(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     enclosed = KeyTags(
         rules,
         ("<arg_key>", "</arg_key>"),

@@ -10,7 +10,7 @@ from puna.errors import BadRequest
 
 from .order import in_any_order
 from .rules import Rules, in_json, literals
-from .schemas import Function, Schema, leniently_lowered, standing_alone
+from .schemas import Schema, ToolFunction, leniently_lowered, standing_alone
 
 _SIMPLE = {
     "$comment",
@@ -39,7 +39,7 @@ STRING = r'/"[^"\\\x00-\x1f]{0,64}"/'
 """A JSON string that needs no escapes: an id."""
 
 
-def arguments(rules: Rules, function: Function) -> str:
+def arguments(rules: Rules, function: ToolFunction) -> str:
     return _value(rules, function.parameters, function.parameters)
 
 
@@ -70,7 +70,7 @@ def by_schema(rules: Rules, schema: Any) -> str:
 
 def call(
     rules: Rules,
-    functions: Iterable[Function],
+    functions: Iterable[ToolFunction],
     *,
     name: str = "name",
     keys: tuple[str, ...] = ("arguments",),
@@ -102,7 +102,7 @@ def listed(call: str, *, parallel: bool) -> str:
     return f'"[" SPACE {call}{more} SPACE "]"'
 
 
-def bare(rules: Rules, functions: Iterable[Function], *, parallel: bool) -> str:
+def bare(rules: Rules, functions: Iterable[ToolFunction], *, parallel: bool) -> str:
     """Objects without a marker among text, from where they cannot be taken for anything else."""
     heads: list[str] = []
     calls: list[str] = []
@@ -119,7 +119,7 @@ def bare(rules: Rules, functions: Iterable[Function], *, parallel: bool) -> str:
     return f"{first} ({rules.any_of('bare', calls)})*"
 
 
-def alone(rules: Rules, functions: Iterable[Function], *, parallel: bool) -> str:
+def alone(rules: Rules, functions: Iterable[ToolFunction], *, parallel: bool) -> str:
     """Objects without a marker where no text may stand."""
     kind = r'("\"type\"" SPACE ":" SPACE "\"function\"" SPACE "," SPACE)?'
     bodies = [
@@ -130,7 +130,7 @@ def alone(rules: Rules, functions: Iterable[Function], *, parallel: bool) -> str
     return f'{first} (GAP (";" GAP)? {rules.any_of("alone", bodies)})*' if parallel else first
 
 
-def _given(rules: Rules, function: Function) -> str:
+def _given(rules: Rules, function: ToolFunction) -> str:
     """The arguments behind a function's name, and the object's end."""
     keys = literals(_key(key) for key in ("parameters", "arguments"))
     return f'"," SPACE {keys} SPACE ":" SPACE {arguments(rules, function)} SPACE "}}"'

@@ -6,25 +6,25 @@ import json
 import re
 
 from .rules import Rules, in_json, literal
-from .schemas import Function, Schema
+from .schemas import Schema, ToolFunction
 from .structured import Style, Values
 
 _QUOTED = r"/'([^'\\\x00-\x1f\x7f]|\\[\\'\"nrt])*'/"
 _LIMITS = ("minLength", "maxLength", "pattern", "format")
 
 
-def keywords(rules: Rules, function: Function) -> str:
+def keywords(rules: Rules, function: ToolFunction) -> str:
     """`(key=value, …)`."""
     return f'"(" {closed_keywords(rules, function)}'
 
 
-def closed_keywords(rules: Rules, function: Function) -> str:
+def closed_keywords(rules: Rules, function: ToolFunction) -> str:
     """The same from behind the bracket."""
     values = Values(rules, function, _PYTHON).keywords('"="', writable=r"""[^][(){},:=\s"']+""")
     return f'{values} ")"'
 
 
-def python_call(rules: Rules, functions: list[Function]) -> str:
+def python_call(rules: Rules, functions: list[ToolFunction]) -> str:
     """One call of one of the functions."""
     return rules.any_of("function", [f"{literal(one.name)} {keywords(rules, one)}" for one in functions])
 

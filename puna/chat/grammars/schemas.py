@@ -53,16 +53,16 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
 """What a keyword's value must be."""
 
 
-class Function(NamedTuple):
+class ToolFunction(NamedTuple):
     """A tool: its name and the schema of its arguments, ready for a grammar."""
 
     name: str
     parameters: Schema
 
 
-def functions(tools: list[dict[str, Any]]) -> list[Function]:
+def functions(tools: list[dict[str, Any]]) -> list[ToolFunction]:
     """Raises BadRequest, naming the field, where a tool's parameters are no schema of an object."""
-    found: dict[str, Function] = {}
+    found: dict[str, ToolFunction] = {}
     for number, tool in enumerate(tools):
         function = tool.get("function")
         if not isinstance(function, dict) or not isinstance(name := function.get("name"), str) or not name:
@@ -72,7 +72,7 @@ def functions(tools: list[dict[str, Any]]) -> list[Function]:
         if given is not None and not isinstance(given, dict):
             raise BadRequest(f"invalid {field}: expected a JSON schema of an object", "tools")
         try:
-            found[name] = Function(name, _arguments(given or {}, field))
+            found[name] = ToolFunction(name, _arguments(given or {}, field))
         except RecursionError:
             raise BadRequest(f"invalid {field}: it is nested too deeply", "tools") from None
     return list(found.values())

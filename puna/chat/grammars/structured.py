@@ -11,7 +11,7 @@ from typing import Any
 from .objects import by_schema
 from .order import in_any_order
 from .rules import Rules, literal, literals
-from .schemas import Function, Schema, resolved
+from .schemas import Schema, ToolFunction, resolved
 
 _KEY = "KEY"
 _OPEN_SCHEMAS = ({}, True)
@@ -38,7 +38,7 @@ class Style:
 class Values:
     """Writes values by the schemas of one function's parameters."""
 
-    def __init__(self, rules: Rules, function: Function, style: Style) -> None:
+    def __init__(self, rules: Rules, function: ToolFunction, style: Style) -> None:
         self._rules = rules
         self._root = function.parameters
         self._style = style

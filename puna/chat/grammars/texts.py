@@ -14,7 +14,7 @@ from .objects import by_schema
 from .order import turns_of
 from .patterns import whole
 from .rules import Rules, in_json, literal, literals
-from .schemas import Function, Schema, closed, resolved, standing_alone
+from .schemas import Schema, ToolFunction, closed, resolved, standing_alone
 from .structured import Style, Values
 
 _COMBINED = re.compile(r'"(patternProperties|prefixItems|minProperties|maxProperties)":')
@@ -62,7 +62,7 @@ def _in_json(terminators: str) -> Style:
 class Texts:
     """Writes the values of one function's parameters, and what is between them."""
 
-    def __init__(self, rules: Rules, function: Function, enclosed: Enclosed, tail: str) -> None:
+    def __init__(self, rules: Rules, function: ToolFunction, enclosed: Enclosed, tail: str) -> None:
         """`tail` is what follows the tag that ends a call."""
         self._rules = rules
         self._root = function.parameters
@@ -137,7 +137,7 @@ class Texts:
     def _json(self, schema: Schema) -> str:
         if set(schema["type"]) <= {"integer", "number"} or _COMBINED.search(json.dumps(schema)):
             return by_schema(self._rules, schema)
-        return Values(self._rules, Function("", schema), _in_json(literals(self._enclosed.tags))).value(
+        return Values(self._rules, ToolFunction("", schema), _in_json(literals(self._enclosed.tags))).value(
             schema
         )
 

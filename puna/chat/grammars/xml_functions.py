@@ -8,17 +8,17 @@ from puna.chat.parsing.xml_functions import FUNCTION, TOOL_CALL
 from .answer import Calls
 from .enclosed import ParameterTags
 from .rules import Rules, literal
-from .schemas import Function
+from .schemas import ToolFunction
 from .texts import Texts
 
 
-def tagged_functions(rules: Rules, functions: list[Function], parallel: bool) -> Calls:
+def tagged_functions(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     """Calls in `<tool_call>`, or without that tag."""
     call = xml_functions(rules, functions, TOOL_CALL)
     return Calls({"<tool_call>": f"GAP {literal(FUNCTION)} {call}", FUNCTION: call})
 
 
-def xml_functions(rules: Rules, functions: list[Function], written: Elements) -> str:
+def xml_functions(rules: Rules, functions: list[ToolFunction], written: Elements) -> str:
     """From behind `<function=` to the outer tag."""
     outer = written.followers[0]
     enclosed = ParameterTags(

@@ -5,6 +5,6 @@ A `Drafter` guesses for one sequence, `Said` is what others said before, `Costs`
 
 from puna.engine.drafts.costs import Costs, worth
 from puna.engine.drafts.drafter import LONGEST, Drafter
-from puna.engine.drafts.text import Said, Text
+from puna.engine.drafts.text import Said, TokenText
 
-__all__ = ["LONGEST", "Costs", "Drafter", "Said", "Text", "worth"]
+__all__ = ["LONGEST", "Costs", "Drafter", "Said", "TokenText", "worth"]

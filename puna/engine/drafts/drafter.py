@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from puna.engine.drafts.text import MOST, Text
+from puna.engine.drafts.text import MOST, TokenText
 
 LONGEST = 31
 """Tokens of a draft: 32 rows are evaluated nearly as efficiently as more, and text comes evenly."""
@@ -35,8 +35,8 @@ class Drafter:
     def __init__(self, tokens: Sequence[int], *, most: int) -> None:
         """`tokens`: the prompt. `most`: how many tokens to guess at once."""
         self.most = min(most, LONGEST)
-        self._own = Text(tokens)
-        self._source: Text | None = None
+        self._own = TokenText(tokens)
+        self._source: TokenText | None = None
         self._place = 0
         self._alike = 0
         """Tokens before `place` that are those of the sequence."""
@@ -60,7 +60,7 @@ class Drafter:
                 self._source = None
         self._own.extend([token])
 
-    def draft(self, most: int, *, forced: Sequence[int], said: Text) -> tuple[list[int], list[float]]:
+    def draft(self, most: int, *, forced: Sequence[int], said: TokenText) -> tuple[list[int], list[float]]:
         """At most `most` tokens that may come next, and how probably all up to each are right.
 
         `forced`: tokens of text that the grammar leaves no choice of, but for its spelling.
@@ -76,12 +76,12 @@ class Drafter:
             return self._forced[:most], by_force
         return repeated, by_likeness
 
-    def _repeated(self, most: int, said: Text) -> list[int]:
+    def _repeated(self, most: int, said: TokenText) -> list[int]:
         if self._source is None or not self._source.following(self._place, 1):
             self._look(said)
         return self._source.following(self._place, most) if self._source is not None else []
 
-    def _look(self, said: Text) -> None:
+    def _look(self, said: TokenText) -> None:
         self._source, tail = None, self._own.end(MOST)
         for text in (self._own, said):
             place, alike = text.find(tail)

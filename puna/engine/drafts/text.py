@@ -26,7 +26,7 @@ _REMEMBERED = 16_384
 _OWNERS = 32
 
 
-class Text:
+class TokenText:
     """Token ids that grow at the end."""
 
     def __init__(self, tokens: Sequence[int] = ()) -> None:
@@ -82,17 +82,17 @@ class Said:
     """The last answers, each owner's apart: nobody's text is guessed from another's."""
 
     def __init__(self) -> None:
-        self._texts: OrderedDict[str, Text] = OrderedDict()
+        self._texts: OrderedDict[str, TokenText] = OrderedDict()
 
     def add(self, owner: str, tokens: Sequence[int]) -> None:
-        text = self._texts.pop(owner, None) or Text()
+        text = self._texts.pop(owner, None) or TokenText()
         if len(text) > 2 * _REMEMBERED:
             # A new one: whoever is reading on in the old one may finish.
-            text = Text(text.end(_REMEMBERED).tolist())
+            text = TokenText(text.end(_REMEMBERED).tolist())
         text.extend([*tokens[-_REMEMBERED:], _BETWEEN])
         self._texts[owner] = text
         if len(self._texts) > _OWNERS:
             self._texts.popitem(last=False)
 
-    def by(self, owner: str) -> Text:
-        return self._texts.get(owner) or Text()
+    def by(self, owner: str) -> TokenText:
+        return self._texts.get(owner) or TokenText()

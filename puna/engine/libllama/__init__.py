@@ -6,8 +6,8 @@ float32 arrays that stay valid until the next decode.
 
 from puna.engine.libllama.build import build
 from puna.engine.libllama.context import Context, max_sequences
-from puna.engine.libllama.model import Model
+from puna.engine.libllama.model import LlamaModel
 from puna.engine.libllama.quantizing import quantize
 from puna.engine.libllama.sampler import Sampler
 
-__all__ = ["Context", "Model", "Sampler", "build", "max_sequences", "quantize"]
+__all__ = ["Context", "LlamaModel", "Sampler", "build", "max_sequences", "quantize"]

@@ -9,7 +9,7 @@ import llama_cpp as C
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.libllama.model import Model
+from puna.engine.libllama.model import LlamaModel
 from puna.errors import LoadFailed, NotNumbers
 from puna.types import KVCacheType
 
@@ -32,7 +32,7 @@ class Context:
 
     def __init__(
         self,
-        model: Model,
+        model: LlamaModel,
         *,
         n_ctx: int,
         n_batch: int,

@@ -34,7 +34,7 @@ class _Override(ctypes.Structure):
     _fields_ = (("pattern", ctypes.c_char_p), ("type", ctypes.c_void_p))
 
 
-class Model:
+class LlamaModel:
     """Weights and vocabulary of one GGUF file, and the LoRA adapters that its contexts lay over them."""
 
     def __init__(

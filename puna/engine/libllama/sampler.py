@@ -11,7 +11,7 @@ import llama_cpp as C
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.libllama.model import Model
+from puna.engine.libllama.model import LlamaModel
 from puna.engine.libllama.softmax import exponentials
 from puna.engine.penalties import Penalties
 from puna.engine.shortlist import WIDTH, Peaks, shortlist
@@ -33,7 +33,7 @@ class Sampler:
     first truncation would take out is taken out before, by the same rule.
     """
 
-    def __init__(self, model: Model, options: Options, *, context: int) -> None:
+    def __init__(self, model: LlamaModel, options: Options, *, context: int) -> None:
         self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
         # One array serves all: it is filled anew for each token, on the loop's thread.
         self._candidates = model.candidates

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from puna.engine.libllama.devices import handle_of
 from puna.engine.libllama.log import NO_REASON
-from puna.engine.libllama.model import Model
+from puna.engine.libllama.model import LlamaModel
 from puna.engine.media import Medium
 from puna.engine.ollama_gguf import projector
 from puna.errors import BadRequest, LoadFailed, PunaError
@@ -67,7 +67,7 @@ class MediaChunk:
 class Projector:
     """A model's eyes and ears. `read` may run in one thread while `encode` does in another."""
 
-    def __init__(self, path: str, model: Model, *, threads: int, device: str, most: int) -> None:
+    def __init__(self, path: str, model: LlamaModel, *, threads: int, device: str, most: int) -> None:
         """A picture takes at most `most` tokens where its size is for the projector to choose.
 
         It is on the device of that name; "" is the CPU.

@@ -7,7 +7,7 @@ what was saved for the model's next engine.
 
 from __future__ import annotations
 
-from puna.engine.libllama import Context, Model
+from puna.engine.libllama import Context, LlamaModel
 from puna.engine.memory.disk import Disk, owner_digest
 from puna.engine.memory.full import Full
 from puna.engine.memory.held import NO_SLOT, Held, Snapshot
@@ -33,13 +33,13 @@ _OPAQUE = ("deepseek4",)
 """Architectures whose windowed memory is compressed: it can only be put back as it was."""
 
 
-def of(model: Model, context: Context) -> Memory:
+def of(model: LlamaModel, context: Context) -> Memory:
     """The memory of a context, whose last `spare_slots` slots belong to it."""
     if model.recurrent or model.metadata("general.architecture") in _OPAQUE:
         return State(context)
     return Window(context, model.n_swa) if model.n_swa else Full(context)
 
 
-def spare_slots(model: Model) -> int:
+def spare_slots(model: LlamaModel) -> int:
     """Slots that a context needs beside those of its sequences."""
     return int(model.n_swa > 0)

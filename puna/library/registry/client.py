@@ -14,11 +14,11 @@ import msgspec
 
 from puna.errors import NotFound, PunaError
 from puna.library.registry.challenge import Challenge, to_sign
-from puna.library.registry.errors import Refused, worth_another_try_at_once
+from puna.library.registry.errors import RegistryRefused, worth_another_try_at_once
 from puna.library.registry.key import default_key, signature
 from puna.library.registry.pace import Pace
 from puna.library.registry.reach import ANYWHERE, Reach, place
-from puna.library.registry.transport import Answer, Transport
+from puna.library.registry.transport import HTTPAnswer, Transport
 
 _REDIRECTS = (301, 302, 303, 307, 308)
 _MOST_REDIRECTS = 10
@@ -63,7 +63,7 @@ class Registry:
         *,
         follow: bool = True,
         silence: float | None = None,
-    ) -> Answer:
+    ) -> HTTPAnswer:
         """The answer, whatever its status; with `follow`, after redirects. Its `url` is who gave it.
 
         The token, and what answers a 401, is for the registry alone. Raises Unreachable, Interrupted, Refused
@@ -78,7 +78,7 @@ class Registry:
             url = urljoin(url, location)
         raise PunaError(f"maximum redirects exceeded ({_MOST_REDIRECTS}) for {urlsplit(url).netloc}")
 
-    def checked(self, answer: Answer) -> Answer:
+    def checked(self, answer: HTTPAnswer) -> HTTPAnswer:
         """The same answer. Raises NotFound, or Refused for any other error status, with what it says."""
         if answer.status < 400:
             return answer
@@ -88,7 +88,7 @@ class Registry:
             raise NotFound("file does not exist")
         if "html" in answer.headers.get("Content-Type", ""):
             said = f"{urlsplit(answer.url).netloc} answered with a web page"
-        raise Refused(answer.status, f"{answer.status}: {said[:500]}")
+        raise RegistryRefused(answer.status, f"{answer.status}: {said[:500]}")
 
     def has(self, url: str) -> bool:
         """Whether there is something at `url`. Raises what `request` and `checked` raise."""
@@ -123,8 +123,8 @@ class Registry:
 
     def _authorised(
         self, method: str, url: str, headers: Mapping[str, str], body: Body | None, silence: float | None
-    ) -> Answer:
-        def send() -> Answer:
+    ) -> HTTPAnswer:
+        def send() -> HTTPAnswer:
             mine = {"Authorization": f"Bearer {token}"} if ours and token else {}
             return self._transport.send(method, url, {**headers, **mine}, body and body(), silence=silence)
 
@@ -136,12 +136,12 @@ class Registry:
         answer.close()
         challenge = Challenge.parse(answer.headers.get("WWW-Authenticate", ""))
         if challenge is None:
-            raise Refused(401, _DENIED)
+            raise RegistryRefused(401, _DENIED)
         token = self._renewed(challenge, token)
         answer = send()
         if answer.status == 401:
             answer.close()
-            raise Refused(401, _DENIED)
+            raise RegistryRefused(401, _DENIED)
         return answer
 
     def _renewed(self, challenge: Challenge, stale: str) -> str:

@@ -17,7 +17,7 @@ from puna.library.registry.errors import Interrupted, worth_another_try
 from puna.library.registry.journal import Journal
 from puna.library.registry.pace import Pace
 from puna.library.registry.source import RemoteBlob
-from puna.library.registry.transport import Answer
+from puna.library.registry.transport import HTTPAnswer
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Download:
         self._waiting = deque(missing)
         self._stop = threading.Event()
         self._error: Exception | None = None
-        self._open: set[Answer] = set()
+        self._open: set[HTTPAnswer] = set()
         self._guard = threading.Lock()
         self._writing = threading.Lock()
         self._ranges: bool | None = None
@@ -149,7 +149,7 @@ class Download:
                 self._open.discard(answer)
             answer.close()
 
-    def _store(self, file: FileIO, answer: Answer, at: int, begin: int, end: int) -> None:
+    def _store(self, file: FileIO, answer: HTTPAnswer, at: int, begin: int, end: int) -> None:
         """Store an answer that begins at position `at`: what is new in it of the parts `begin` to `end`.
 
         Raises Interrupted when it ends early, PunaError when it does not end where it should.

@@ -17,7 +17,7 @@ class Silent(Interrupted):
     """A connection that brought nothing for as long as we wait."""
 
 
-class Refused(PunaError):
+class RegistryRefused(PunaError):
     """An answer with an error status."""
 
     def __init__(self, code: int, message: str) -> None:
@@ -36,4 +36,6 @@ def worth_another_try_at_once(error: Exception) -> bool:
 
 
 def worth_another_try(error: Exception) -> bool:
-    return isinstance(error, Unreachable | Interrupted) or (isinstance(error, Refused) and error.passing)
+    return isinstance(error, Unreachable | Interrupted) or (
+        isinstance(error, RegistryRefused) and error.passing
+    )

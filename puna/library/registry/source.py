@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 
 from puna.errors import PunaError
 from puna.library.registry.client import Registry
-from puna.library.registry.transport import Answer
+from puna.library.registry.transport import HTTPAnswer
 
 _RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+|\*)")
 _EXPIRED = (401, 403, 404, 410)
@@ -28,7 +28,7 @@ class RemoteBlob:
         self._elsewhere = ""
         self._changing = threading.Lock()
 
-    def open(self, first: int, end: int) -> tuple[Answer, int]:
+    def open(self, first: int, end: int) -> tuple[HTTPAnswer, int]:
         """An answer with the bytes from `first` to `end`, and the position it begins at.
 
         That is 0 when the server does not do ranges. Raises what `Registry` raises, and PunaError when the
@@ -41,7 +41,7 @@ class RemoteBlob:
             answer.close()
             raise
 
-    def _ask(self, first: int, end: int) -> Answer:
+    def _ask(self, first: int, end: int) -> HTTPAnswer:
         # All of it is asked for without a range: the answer is then the same for every server.
         headers = {} if (first, end) == (0, self.size) else {"Range": f"bytes={first}-{end - 1}"}
         with self._changing:
@@ -56,7 +56,7 @@ class RemoteBlob:
             self._elsewhere = answer.url if answer.url != self._url and answer.status < 400 else ""
         return answer
 
-    def _begins(self, answer: Answer, first: int) -> int:
+    def _begins(self, answer: HTTPAnswer, first: int) -> int:
         if answer.status == 416:
             raise self.wrong_length("fewer bytes")
         self._registry.checked(answer)

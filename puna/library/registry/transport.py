@@ -32,7 +32,7 @@ _WORTH_READING = 64 << 10
 """Bytes that are read sooner than a new connection is made."""
 
 
-class Answer:
+class HTTPAnswer:
     """A response whose body is still to be read. Status and headers are there."""
 
     def __init__(self, url: str, response: urllib3.BaseHTTPResponse) -> None:
@@ -97,7 +97,7 @@ class Transport:
         body: bytes | Iterable[bytes] | None = None,
         *,
         silence: float | None = None,
-    ) -> Answer:
+    ) -> HTTPAnswer:
         """The answer to one request, whatever its status; redirects are answers, too.
 
         `silence` is how many seconds may pass without a byte of it. Raises Unreachable, Interrupted, and
@@ -115,7 +115,7 @@ class Transport:
                 preload_content=False,
                 decode_content=False,
             )
-        return Answer(url, response)
+        return HTTPAnswer(url, response)
 
     def close(self) -> None:
         for pool in list(self._pools.values()):

@@ -13,10 +13,10 @@ from urllib.parse import urlencode
 from puna.errors import NotFound, PunaError
 from puna.library.registry.client import Registry
 from puna.library.registry.download import Halted
-from puna.library.registry.errors import Refused, worth_another_try
+from puna.library.registry.errors import RegistryRefused, worth_another_try
 from puna.library.registry.pace import Pace
 from puna.library.registry.repository import Repository
-from puna.library.registry.transport import Answer
+from puna.library.registry.transport import HTTPAnswer
 
 _PIECE = 128 << 10
 _BINARY = {"Content-Type": "application/octet-stream"}
@@ -164,13 +164,13 @@ class Upload:
 
     def _begin_again(self, error: Exception) -> bool:
         """Whether a new upload may go where this one was refused: the registry lost or mistook its place."""
-        lost = isinstance(error, NotFound) or (isinstance(error, Refused) and error.code == 416)
+        lost = isinstance(error, NotFound) or (isinstance(error, RegistryRefused) and error.code == 416)
         if lost and self._url:
             self._url = ""
             return True
         return False
 
-    def _move(self, answer: Answer, below: str) -> None:
+    def _move(self, answer: HTTPAnswer, below: str) -> None:
         location = answer.headers.get("Docker-Upload-Location") or answer.headers.get("Location")
         if not location:
             raise PunaError(f"the registry did not say where to upload {self._digest}")

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from puna.errors import BadRequest
 from puna.inference import ChatRequest, Think
 from puna.server.anthropic.conversation import conversation
-from puna.server.anthropic.requests import MessagesBody, PromptBody, ToolChoice, check
+from puna.server.anthropic.requests import MessagesBody, PromptBody, ToolChoiceBody, check
 from puna.server.anthropic.tools import ToolOffer, offer
 from puna.server.remote import Remote
 
@@ -23,7 +23,7 @@ async def asked(body: PromptBody, remote: Remote) -> ChatRequest:
     """What `body` asks for. Raises BadRequest."""
     check(body)
     tools = offer(body.tools or ())
-    choice = body.tool_choice or ToolChoice(type="auto")
+    choice = body.tool_choice or ToolChoiceBody(type="auto")
     config = body.output_config
     form = (config and config.format) or body.output_format
     return ChatRequest(
@@ -43,7 +43,7 @@ async def asked(body: PromptBody, remote: Remote) -> ChatRequest:
     )
 
 
-def _named(choice: ToolChoice, tools: ToolOffer) -> str:
+def _named(choice: ToolChoiceBody, tools: ToolOffer) -> str:
     """The one tool to call."""
     if choice.name in tools.missing:
         raise BadRequest(f'tool_choice: "{choice.name}" is a tool of Anthropic\'s servers, and not here')

@@ -18,7 +18,7 @@ _TAIL = b"}}\n\n"
 Kind = Literal["text", "thinking"]
 
 
-class Events:
+class MessageEvents:
     """The events of one answer, in order. Each method returns those that follow from what it is told."""
 
     def __init__(self, asked: RequestFacts) -> None:

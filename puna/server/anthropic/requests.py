@@ -37,19 +37,19 @@ class Block(Fields, kw_only=True):
     is_error: bool | None = None
 
 
-class Turn(Fields):
+class TurnBody(Fields):
     role: Literal["user", "assistant", "system"]
     content: str | list[Block]
 
 
-class Tool(Fields, kw_only=True):
+class AnthropicTool(Fields, kw_only=True):
     name: str | None = None
     type: str | None = None
     description: str | None = None
     input_schema: dict[str, Any] | None = None
 
 
-class ToolChoice(Fields, kw_only=True):
+class ToolChoiceBody(Fields, kw_only=True):
     type: Literal["auto", "any", "tool", "none"]
     name: str | None = None
     disable_parallel_tool_use: bool | None = None
@@ -60,27 +60,27 @@ class Thinking(Fields, kw_only=True):
     display: Literal["summarized", "omitted"] | None = None
 
 
-class Format(Fields):
+class OutputFormat(Fields):
     type: Literal["json_schema"]
     schema: dict[str, Any]
 
 
 class OutputConfig(Fields):
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
-    format: Format | None = None
+    format: OutputFormat | None = None
 
 
 class PromptBody(Fields, kw_only=True):
     """What a prompt is made of: all that /v1/messages/count_tokens takes."""
 
     model: str
-    messages: list[Turn]
+    messages: list[TurnBody]
     system: str | list[Block] | None = None
-    tools: list[Tool] | None = None
-    tool_choice: ToolChoice | None = None
+    tools: list[AnthropicTool] | None = None
+    tool_choice: ToolChoiceBody | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
-    output_format: Format | None = None
+    output_format: OutputFormat | None = None
     """What `output_config.format` was called once."""
     container: Any = None
     mcp_servers: Any = None

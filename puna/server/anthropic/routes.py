@@ -15,7 +15,7 @@ from puna.inference import Answer, Begun, ChatRequest, Piece, Summary
 from puna.server.anthropic.answer import NOTHING, about, unspoken, whole
 from puna.server.anthropic.asking import asked
 from puna.server.anthropic.errors import MIDDLEWARE, line
-from puna.server.anthropic.events import PING, Events, failed
+from puna.server.anthropic.events import PING, MessageEvents, failed
 from puna.server.anthropic.models import Spoken, model, models
 from puna.server.anthropic.requests import MessagesBody, PromptBody
 from puna.server.body import decoded
@@ -38,7 +38,9 @@ async def messages(request: Request) -> ObjectStream | Whole:
     if not body.stream:
         return Whole(whole(this, answer))
     name = request.scope["request_id"]
-    return ObjectStream(streamed(answer, Events(this)), _FRAMING, lambda error: failed(line(error, name)))
+    return ObjectStream(
+        streamed(answer, MessageEvents(this)), _FRAMING, lambda error: failed(line(error, name))
+    )
 
 
 async def _asked(request: Request, body: PromptBody) -> ChatRequest:
@@ -57,7 +59,9 @@ async def count_tokens(request: Request) -> Response:
     return Response(msgspec.json.encode(TokenCount(tokens)), media_type=JSON)
 
 
-async def streamed(answer: Answer, events: Events, patience: float = PATIENCE) -> AsyncGenerator[bytes, None]:
+async def streamed(
+    answer: Answer, events: MessageEvents, patience: float = PATIENCE
+) -> AsyncGenerator[bytes, None]:
     """The events of the answer, and pings in its silences.
 
     The first comes with the first piece, so that a refusal still has its status, or when patience ends.

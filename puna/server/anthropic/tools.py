@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from puna.errors import BadRequest
-from puna.server.anthropic.requests import Tool
+from puna.server.anthropic.requests import AnthropicTool
 
 
 class ToolOffer(msgspec.Struct, frozen=True):
@@ -18,7 +18,7 @@ class ToolOffer(msgspec.Struct, frozen=True):
     """Names of tools that Anthropic's own servers run, and nobody here."""
 
 
-def offer(tools: Sequence[Tool]) -> ToolOffer:
+def offer(tools: Sequence[AnthropicTool]) -> ToolOffer:
     """What can be offered of `tools`. Raises BadRequest for one that cannot be called."""
     functions: list[dict[str, Any]] = []
     missing: list[str] = []
@@ -37,7 +37,7 @@ _Form = tuple[str, dict[str, Any]]
 """A description and a schema."""
 
 
-def _function(tool: Tool, known: _Form | None, place: str) -> dict[str, Any]:
+def _function(tool: AnthropicTool, known: _Form | None, place: str) -> dict[str, Any]:
     description, schema = known or (tool.description or "", tool.input_schema)
     if not tool.name or schema is None:
         raise BadRequest(f"{place}: a tool needs a name and an input_schema")

@@ -41,17 +41,17 @@ class Result(msgspec.Struct, kw_only=True):
     document: Document | UnsetType = UNSET
 
 
-class Usage(msgspec.Struct, kw_only=True):
+class RerankUsage(msgspec.Struct, kw_only=True):
     prompt_tokens: int
     total_tokens: int
 
 
-class Tokens(msgspec.Struct, kw_only=True):
+class RerankTokens(msgspec.Struct, kw_only=True):
     input_tokens: int
 
 
 class Meta(msgspec.Struct, kw_only=True):
-    tokens: Tokens
+    tokens: RerankTokens
 
 
 class RerankAnswer(msgspec.Struct, kw_only=True):
@@ -62,7 +62,7 @@ class RerankAnswer(msgspec.Struct, kw_only=True):
     object: str = "list"
     results: list[Result]
     """The most relevant first."""
-    usage: Usage
+    usage: RerankUsage
     meta: Meta
 
 
@@ -97,8 +97,8 @@ async def _ranked(inference: Inference, ask: RankRequest, count: int, with_docum
             id=f"rerank-{token_hex(12)}",
             model=ask.model,
             results=results,
-            usage=Usage(prompt_tokens=ranked.tokens, total_tokens=ranked.tokens),
-            meta=Meta(tokens=Tokens(input_tokens=ranked.tokens)),
+            usage=RerankUsage(prompt_tokens=ranked.tokens, total_tokens=ranked.tokens),
+            meta=Meta(tokens=RerankTokens(input_tokens=ranked.tokens)),
         )
     )
 

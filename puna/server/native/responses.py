@@ -17,7 +17,7 @@ from puna.types import TokenLogprob
 encode = msgspec.json.Encoder().encode
 
 
-class Function(msgspec.Struct, kw_only=True):
+class CalledFunction(msgspec.Struct, kw_only=True):
     index: int
     name: str
     arguments: dict[str, Any]
@@ -25,7 +25,7 @@ class Function(msgspec.Struct, kw_only=True):
 
 class ToolCall(msgspec.Struct, kw_only=True):
     id: str
-    function: Function
+    function: CalledFunction
 
 
 class Logprob(msgspec.Struct, kw_only=True):
@@ -136,7 +136,9 @@ def debug_info(rendered: Rendered) -> DebugInfo:
 
 def tool_calls(calls: Iterable[Call]) -> list[ToolCall] | UnsetType:
     made = [
-        ToolCall(id=call.id, function=Function(index=call.index, name=call.name, arguments=call.arguments))
+        ToolCall(
+            id=call.id, function=CalledFunction(index=call.index, name=call.name, arguments=call.arguments)
+        )
         for call in calls
     ]
     return made or UNSET

@@ -51,7 +51,7 @@ class MessageBody(Fields):
     name: str | None = None
 
 
-class Function(Fields):
+class FunctionBody(Fields):
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
@@ -61,7 +61,7 @@ class ToolBody(Fields):
     """A function; some clients write it without the layer between, as it is in responses."""
 
     type: str = "function"
-    function: Function | None = None
+    function: FunctionBody | None = None
     name: str | None = None
     description: str | None = None
     parameters: dict[str, Any] | None = None

@@ -11,7 +11,7 @@ from puna.errors import BadRequest
 from puna.inference import Think
 from puna.server.openai.body import Body, TextOrTokens
 from puna.server.openai.parts import (
-    Function,
+    FunctionBody,
     MessageBody,
     Reasoning,
     ResponseFormat,
@@ -143,7 +143,7 @@ class ChatBody(_TextBody, kw_only=True):
     parallel_tool_calls: bool | None = None
     modalities: list[str] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
-    functions: list[Function] | None = None
+    functions: list[FunctionBody] | None = None
     function_call: str | dict[str, Any] | None = None
 
     audio: Any = None
@@ -271,7 +271,7 @@ def _function(index: int, given: ToolBody) -> dict[str, Any]:
         return tool(given.function)
     if given.name is None:
         raise BadRequest("a tool needs a function", f"tools[{index}].function", "missing_required_parameter")
-    return tool(Function(given.name, given.description, given.parameters))
+    return tool(FunctionBody(given.name, given.description, given.parameters))
 
 
 def _at_least_one(param: str, limit: int | None) -> int | None:

@@ -8,7 +8,7 @@ import msgspec
 
 from puna.errors import BadRequest
 from puna.server.fields import Fields, named
-from puna.server.openai.parts import Function
+from puna.server.openai.parts import FunctionBody
 
 Way = Literal["auto", "none", "required"]
 Tools = list[dict[str, Any]]
@@ -30,7 +30,7 @@ class _Allowed(Fields):
     tools: list[dict[str, Any]]
 
 
-def tool(function: Function) -> dict[str, Any]:
+def tool(function: FunctionBody) -> dict[str, Any]:
     """A function as `ChatRequest` has it."""
     said: dict[str, Any] = {"name": function.name}
     if function.description:
@@ -67,7 +67,7 @@ def chosen(tools: Tools, wanted: str | dict[str, Any] | None) -> ToolChoice:
 
 
 def _name(given: dict[str, Any]) -> str:
-    return _read(_flat(given), Function).name
+    return _read(_flat(given), FunctionBody).name
 
 
 def _flat(given: dict[str, Any]) -> dict[str, Any]:

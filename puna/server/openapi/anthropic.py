@@ -15,7 +15,7 @@ _TAG = "Anthropic"
 _REFUSALS = (400, 404, 413, 500, 529)
 
 
-class Message(msgspec.Struct, kw_only=True):
+class MessageAnswer(msgspec.Struct, kw_only=True):
     id: str
     type: Literal["message"]
     role: Literal["assistant"]
@@ -26,7 +26,7 @@ class Message(msgspec.Struct, kw_only=True):
     usage: dict[str, Any]
 
 
-class Event(msgspec.Struct):
+class MessageEvent(msgspec.Struct):
     type: str
 
 
@@ -45,6 +45,6 @@ def _post(path: str, summary: str, body: Any, answer: Any, event: Any = None) ->
 
 
 OPERATIONS = [
-    _post("/v1/messages", "The next message of a conversation", MessagesBody, Message, Event),
+    _post("/v1/messages", "The next message of a conversation", MessagesBody, MessageAnswer, MessageEvent),
     _post("/v1/messages/count_tokens", "How long a prompt is", PromptBody, TokenCount),
 ]

@@ -13,7 +13,7 @@ from puna.server.openai.requests import ChatBody, CompletionBody
 from puna.server.openai.responses import Usage
 from puna.server.openai.transcriptions import DurationUsage, TokenUsage, TranscriptionBody
 from puna.server.openapi.operation import FORM, JSON, RUN, TEXT, Operation
-from puna.server.responses.reply import Usage as ResponseUsage
+from puna.server.responses.reply import ResponseUsage
 from puna.server.responses.requests import PromptBody, ResponsesBody
 from puna.server.responses.routes import Deleted, InputTokens
 
@@ -21,7 +21,7 @@ _TAG = "OpenAI"
 _ID = (("id", "^[^/]+$"),)
 
 
-class Answer(msgspec.Struct, kw_only=True):
+class CompletionAnswer(msgspec.Struct, kw_only=True):
     """Of chat completions and of completions; `object` says which."""
 
     id: str
@@ -33,7 +33,7 @@ class Answer(msgspec.Struct, kw_only=True):
     usage: Usage
 
 
-class Chunk(msgspec.Struct, kw_only=True):
+class CompletionChunk(msgspec.Struct, kw_only=True):
     """A part of an answer. The last event of a stream is [DONE]."""
 
     id: str
@@ -55,7 +55,7 @@ class Transcript(msgspec.Struct):
     duration: float | None = None
 
 
-class Spoken(msgspec.Struct):
+class TranscriptEvent(msgspec.Struct):
     """More of a transcript, or all of it."""
 
     type: Literal["transcript.text.delta", "transcript.text.done"]
@@ -75,7 +75,7 @@ class Response(msgspec.Struct, kw_only=True):
     usage: ResponseUsage | None = None
 
 
-class Event(msgspec.Struct):
+class ResponseEvent(msgspec.Struct):
     type: str
     sequence_number: int
 
@@ -94,16 +94,16 @@ OPERATIONS = [
         "The next message of a conversation",
         body=ChatBody,
         needs=("model", "messages"),
-        answer=Answer,
-        event=Chunk,
+        answer=CompletionAnswer,
+        event=CompletionChunk,
     ),
     _post(
         "/v1/completions",
         "The answer to one prompt, or to several",
         body=CompletionBody,
         needs=("model", "prompt"),
-        answer=Answer,
-        event=Chunk,
+        answer=CompletionAnswer,
+        event=CompletionChunk,
     ),
     _post(
         "/v1/embeddings",
@@ -120,7 +120,7 @@ OPERATIONS = [
         needs=("model", "file"),
         answer=Transcript | str,
         media=(JSON, TEXT),
-        event=Spoken,
+        event=TranscriptEvent,
     ),
     _other(
         "GET",
@@ -143,7 +143,7 @@ OPERATIONS = [
         body=ResponsesBody,
         needs=("model", "input"),
         answer=Response,
-        event=Event,
+        event=ResponseEvent,
     ),
     _post(
         "/v1/responses/input_tokens",

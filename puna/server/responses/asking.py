@@ -9,7 +9,7 @@ import msgspec
 from puna.inference import ChatRequest
 from puna.server.content import unmarked
 from puna.server.fields import Fields, named
-from puna.server.openai.parts import Function
+from puna.server.openai.parts import FunctionBody
 from puna.server.openai.requests import think
 from puna.server.openai.tools import Tools, chosen, tool
 from puna.server.responses.errors import invalid
@@ -122,7 +122,7 @@ class _Custom(Fields):
     format: _Format | None = None
 
 
-def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple[Function, Place]]:
+def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple[FunctionBody, Place]]:
     """The functions in one of `tools`: itself, those of a namespace, or none."""
     kind = given.get("type")
     if kind in HOSTED or (kind == SEARCH and given.get("execution") != "client"):
@@ -133,12 +133,12 @@ def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple
         return [one for at, each in inner for one in _tools(each, f"{place}.tools[{at}]", group.name)]
     if kind == "custom":
         custom = _read(place, given, _Custom)
-        function = Function(custom.name, _described(custom), CUSTOM)
+        function = FunctionBody(custom.name, _described(custom), CUSTOM)
     elif kind == SEARCH:
-        function = _read(place, {"name": SEARCH, **given}, Function)
+        function = _read(place, {"name": SEARCH, **given}, FunctionBody)
     elif kind == "function":
         nested = given.get("function")
-        function = _read(place, nested if isinstance(nested, dict) else given, Function)
+        function = _read(place, nested if isinstance(nested, dict) else given, FunctionBody)
     else:
         raise invalid(place, f'a tool of type "{kind}" is not supported', "unsupported_value")
     name = qualified(namespace, function.name)

@@ -58,7 +58,7 @@ class _Open(msgspec.Struct):
     logprobs: list[dict[str, Any]] = []
 
 
-class Events:
+class ResponseEvents:
     """The events of one answer. Each method returns those that follow from what it is told."""
 
     def __init__(

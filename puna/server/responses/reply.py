@@ -18,7 +18,7 @@ class InputDetails(msgspec.Struct):
     cache_write_tokens: int = 0
 
 
-class Usage(msgspec.Struct):
+class ResponseUsage(msgspec.Struct):
     input_tokens: int
     input_tokens_details: InputDetails
     output_tokens: int
@@ -81,7 +81,7 @@ def ended(response: dict[str, Any], output: list[Any], summary: Summary) -> dict
         "completed_at": None if cut else int(time.time()),
         "incomplete_details": {"reason": "max_output_tokens"} if cut else None,
         "output": output,
-        "usage": Usage(
+        "usage": ResponseUsage(
             summary.prompt_tokens,
             InputDetails(summary.cached_tokens),
             summary.eval_tokens,

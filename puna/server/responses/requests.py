@@ -40,12 +40,12 @@ class Item(Fields, kw_only=True):
         return self.type or ("message" if self.role else REFERENCE)
 
 
-class Reasoning(Fields, kw_only=True, omit_defaults=True):
+class ReasoningBody(Fields, kw_only=True, omit_defaults=True):
     effort: str | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
 
 
-class Format(Fields, kw_only=True, omit_defaults=True):
+class TextFormat(Fields, kw_only=True, omit_defaults=True):
     type: Literal["text", "json_object", "json_schema"]
     name: str | None = None
     description: str | None = None
@@ -53,8 +53,8 @@ class Format(Fields, kw_only=True, omit_defaults=True):
     strict: bool | None = None
 
 
-class Text(Fields, kw_only=True):
-    format: Format | None = None
+class TextConfig(Fields, kw_only=True):
+    format: TextFormat | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
@@ -68,8 +68,8 @@ class PromptBody(Fields, kw_only=True):
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
-    text: Text | None = None
-    reasoning: Reasoning | None = None
+    text: TextConfig | None = None
+    reasoning: ReasoningBody | None = None
     truncation: Literal["auto", "disabled"] | None = None
     conversation: Any = None
 

@@ -23,7 +23,7 @@ from puna.server.methods import Only
 from puna.server.openai.errors import MIDDLEWARE, called
 from puna.server.responses.asking import FunctionOffer, asked, offered
 from puna.server.responses.errors import invalid
-from puna.server.responses.events import Events
+from puna.server.responses.events import ResponseEvents
 from puna.server.responses.items import messages
 from puna.server.responses.reply import begun
 from puna.server.responses.requests import PromptBody, ResponsesBody, check, name_of
@@ -32,7 +32,7 @@ from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE, attended
 from puna.types import Message
 
-Keep = Callable[[Events], None]
+Keep = Callable[[ResponseEvents], None]
 """Called with an answer that has ended, before the client knows."""
 
 SEALED = "reasoning.encrypted_content"
@@ -57,10 +57,10 @@ async def create(request: Request) -> ObjectStream | Whole:
     offer, conversation = await _read(request, body)
     urgency = priority(None, body.service_tier)
     wanted = replace(_sized(request, asked(body, conversation, offer.tools)), priority=urgency)
-    events = Events(begun(body), encrypted=SEALED in (body.include or ()), places=offer.places)
+    events = ResponseEvents(begun(body), encrypted=SEALED in (body.include or ()), places=offer.places)
     store = _store(request)
 
-    def keep(events: Events) -> None:
+    def keep(events: ResponseEvents) -> None:
         if body.store is not False:
             items = [item["id"] for item in events.response["output"]]
             kept = Kept(msgspec.json.encode(events.response), [*conversation, events.message], items)
@@ -100,7 +100,7 @@ async def delete(request: Request) -> Response:
 
 
 async def streamed(
-    answer: Answer, events: Events, keep: Keep, patience: float = PATIENCE
+    answer: Answer, events: ResponseEvents, keep: Keep, patience: float = PATIENCE
 ) -> AsyncGenerator[bytes, None]:
     """The events of the answer, and something in its silences.
 
@@ -125,7 +125,7 @@ async def streamed(
                 yield told
 
 
-async def whole(answer: Answer, events: Events, keep: Keep) -> bytes:
+async def whole(answer: Answer, events: ResponseEvents, keep: Keep) -> bytes:
     """The Response object."""
     async with aclosing(streamed(answer, events, keep)) as told:
         async for _ in told:

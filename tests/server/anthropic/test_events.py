@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from puna.inference import Answer, Begun, Call, Piece, Summary
 from puna.server.anthropic.answer import RequestFacts, whole
-from puna.server.anthropic.events import Events
+from puna.server.anthropic.events import MessageEvents
 from puna.server.anthropic.routes import streamed
 from tests.server.anthropic.conftest import message
 from tests.server.events import named_events
@@ -44,7 +44,7 @@ async def answer(said: list[Piece], end: Summary) -> Answer:
 
 
 async def both(asked: RequestFacts, said: list[Piece], end: Summary) -> tuple[dict[str, Any], dict[str, Any]]:
-    stream = [event async for event in streamed(answer(said, end), Events(asked))]
+    stream = [event async for event in streamed(answer(said, end), MessageEvents(asked))]
     return json.loads(await whole(asked, answer(said, end))), message(named_events(b"".join(stream).decode()))
 
 
