@@ -186,7 +186,7 @@ GREEDY: dict[str, tuple[int, Callable[[int], bytes]]] = {
 READ = """
 import pathlib, re, sys
 from puna.gguf import read_metadata
-from puna.types import LoadFailed
+from puna.errors import LoadFailed
 try:
     read_metadata(pathlib.Path(sys.argv[1]), verbose=sys.argv[2] == "True")
 except LoadFailed as error:

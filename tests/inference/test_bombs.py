@@ -58,7 +58,7 @@ def test_a_bomb_is_refused(name: str):
 def test_a_bomb_is_refused_before_it_takes_memory():
     program = (
         "import resource, sys; from puna.inference.pictures import decoded\n"
-        "from puna.types import BadRequest\n"
+        "from puna.errors import BadRequest\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "def refuse(bomb):\n"
         "    try: decoded(bytes.fromhex(bomb))\n"

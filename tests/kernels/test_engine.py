@@ -27,9 +27,9 @@ if sys.argv[2]:
     C._lib = ctypes.CDLL(sys.argv[2])
 if "LIBRARY" in os.environ:
     building.LIBRARY = pathlib.Path(os.environ["LIBRARY"])
-from puna.engine.libllama import Context, Model
+from puna.engine.libllama import Context, LlamaModel
 from puna.engine.libllama.kernels import start_kernels
-model = Model(sys.argv[1])
+model = LlamaModel(sys.argv[1])
 threads, sizes, beside, cells, shared = json.loads(sys.argv[3])
 context = Context(model, n_ctx=1024, n_batch=512, n_seq=2 + beside, threads=threads, kv_cache_type=cells)
 before, rows, mine = beside // 2, [], 0
