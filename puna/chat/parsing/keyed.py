@@ -73,16 +73,24 @@ def _value(source: Scanner, declared: tuple[str, ...], end: str) -> Step[tuple[s
     """A value and the tag behind it, also that of a key that began without one; "" at the answer's end.
 
     A value may have tags in it: its closing tag counts only where a key or the call's end comes behind it.
+    The call's end counts without a closing tag only if none comes before the next call.
     """
-    begin = source.mark
+    begin, opening = source.mark, end.replace("</", "<")
+    ended: tuple[int, str] | None = None
     while True:
-        _, tag = yield from source.until(VALUE_END, KEY, end)
+        _, tag = yield from source.until(VALUE_END, opening if ended else KEY, end, or_end=bool(ended))
         text = partial(source.between, begin, source.mark - 1)
+        if ended and tag in ("", opening):
+            source.rewind(ended[0])
+            return ended[1], end
+        if tag == end:
+            ended = ended or (source.mark, text())
+            continue
         if tag != VALUE_END:
             return text(), tag
         yield from source.blank()
         tag = yield from source.choice(KEY, end, *(key + KEY_END for key in declared))
-        if not tag and source.ended:
+        if not tag and source.ended and not ended:
             if (yield from source.choice("</")):
                 yield from source.closer(end.removeprefix("</"))
             if not (yield from source.ahead()):

@@ -127,6 +127,13 @@ class Scanner:
         """What is held between two marks."""
         return "".join(self._held[begin:end])
 
+    def rewind(self, mark: int) -> None:
+        """What was taken since `mark` has yet to be read."""
+        again = "".join(self._held[mark:])
+        del self._held[mark:]
+        self._text, self._at = again + self._text[self._at :], 0
+        self.work += len(again)
+
     @property
     def lost(self) -> bool:
         """A call has begun that the cut leaves without its end."""

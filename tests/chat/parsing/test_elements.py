@@ -108,7 +108,8 @@ def test_the_tag_behind_a_value_may_be_missing(family: str):
 def test_a_call_is_out_before_the_next_begins(family: str):
     write, close = FAMILIES[family]
     whole = write([("write", {"path": "a", "text": "b"})])
-    for text in (whole, whole.replace(close, "")):
+    # Without its closing tag, GLM's value has ended for certain only at the next call.
+    for text in (whole,) if close == "</arg_value>" else (whole, whole.replace(close, "")):
         reading = parser(family, tools=TOOLS)
         parts = [part for letter in text for part in reading.feed(letter)]
         assert any(isinstance(part, Called) for part in parts)
@@ -151,3 +152,17 @@ def test_work_is_linear(family: str, tag: str):
     assert isinstance(reading, FormatParser)
     assert len([part for part in fed(reading, *text) if isinstance(part, Called)]) == 1
     assert reading.source.work < 60 * len(text)
+
+
+@pytest.mark.parametrize("family", ["glm", "laguna"])
+@pytest.mark.parametrize("behind", ["", "Done.", "and </tool_call> again"])
+def test_the_end_of_a_call_within_a_value_is_text(family: str, behind: str):
+    calls: list[Call] = [("write", {"text": "a </tool_call> b\n</tool_call>!"}), ("write", {"path": "p"})]
+    text = f"{FAMILIES[family][0](calls)}\n{behind}"
+    read_back = read(family, text)
+    assert [part for part in read_back if isinstance(part, Called)] == [Called(*call) for call in calls]
+    assert "".join(part.text for part in read_back if isinstance(part, Content)).strip() == behind
+    # Where a closing tag was left out it is the call's end.
+    first = read(family, text.replace("</arg_value>", ""))[0]
+    assert isinstance(first, Called)
+    assert first.arguments["text"] == "a "
