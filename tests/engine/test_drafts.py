@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from puna.engine import drafts, scheduler
-from puna.engine.drafts import AnswerText, Costs, Said, worth
+from puna.engine.drafts import Costs, Said, TokenText, worth
 from puna.engine.intake import Intake
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.loop import BatchLoop
@@ -61,7 +61,7 @@ class Guesser:
     def take(self, token: int) -> None:
         self.said.append(token)
 
-    def draft(self, most: int, *, forced: Sequence[int], said: AnswerText) -> tuple[list[int], list[float]]:
+    def draft(self, most: int, *, forced: Sequence[int], said: TokenText) -> tuple[list[int], list[float]]:
         guessed = self._known[len(self.said) : len(self.said) + self._random.randint(0, most)]
         if guessed and self._random.random() < 0.5:
             guessed[self._random.randrange(len(guessed))] = self._random.randrange(3, 259)
@@ -372,7 +372,7 @@ def test_the_place_that_is_found_is_the_one_most_alike(text: list[int], tail: li
         return count
 
     best = max(((alike(place), place) for place in range(1, len(text))), default=(0, 0))
-    place, count = AnswerText(text).find(np.array(tail, np.int32))
+    place, count = TokenText(text).find(np.array(tail, np.int32))
     if best[0] < 3:
         assert (place, count) == (0, 0)
     elif text.count(tail[-1]) < 32:
@@ -380,7 +380,7 @@ def test_the_place_that_is_found_is_the_one_most_alike(text: list[int], tail: li
 
 
 def test_what_follows_goes_round_in_a_loop_but_never_into_another_answer() -> None:
-    text = AnswerText([5, 1, 2, 3, 1, 2, 3])
+    text = TokenText([5, 1, 2, 3, 1, 2, 3])
     assert text.following(4, 7) == [1, 2, 3, 1, 2, 3, 1]
     said = Said()
     said.add("me", [1, 2, 3])
