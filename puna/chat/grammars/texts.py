@@ -30,6 +30,7 @@ _LIMITS = {
 }
 _MISTAKEN = {
     "boolean": r"/\s*([tT][rR][uU][eE]|[fF][aA][lL][sS][eE])\s*/",
+    "any number": r"/\s*\"(?s:.*)/",
     "integer": r"/\s*[0-9\"-](?s:.*)/",
     "object": r"/\s*[{\"](?s:.*)/",
     "array": r"/\s*[\[\"](?s:.*)/",

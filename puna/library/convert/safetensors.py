@@ -86,7 +86,8 @@ def _tensor(path: Path, name: str, offset: int, dtype: str, shape: tuple[int, ..
             raise BadRequest(f"cannot read {path.name}: {error.strerror}") from None
         if len(values) != count:
             raise _damaged(path, "it has been cut short")
-        return values.reshape(-1, *shape[1:])
+        # Not -1: beside an empty axis that could be any number.
+        return values.reshape(last - first, *shape[1:])
 
     return Tensor(name, shape, dtype, read)
 
