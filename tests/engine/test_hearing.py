@@ -55,7 +55,7 @@ def expected(model: Hearing, prompt: str, *given: Image | bytes) -> list[float]:
 
 
 def close(numbers: list[float]) -> Any:
-    return pytest.approx(numbers, abs=0.005, rel=0.001)
+    return pytest.approx(numbers, abs=0.01, rel=0.001)
 
 
 @pytest.mark.parametrize("sees", [False, True])

@@ -6,6 +6,7 @@ what it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -54,10 +55,11 @@ def _arguments(source: Scanner, tools: Tools, name: str, end: str) -> Step[dict[
         if tag == KEY_END:
             yield from source.blank()
             opened = yield from source.choice(VALUE)
-        text, tag = yield from _value(source, tools.parameters(name), end)
+        typed = partial(_typed, tools, name, key)
+        text, tag = yield from _value(source, tools.parameters(name), end, typed)
         if not (opened or text.strip()):
             raise Malformed
-        found[key] = tools.typed(name, key, text.removeprefix("\n").removesuffix("\n"))
+        found[key] = typed(text)
         before = ""
         if tag.endswith(KEY_END):
             before, tag = tag.removesuffix(KEY_END), KEY_END
@@ -69,11 +71,18 @@ def _arguments(source: Scanner, tools: Tools, name: str, end: str) -> Step[dict[
     return found
 
 
-def _value(source: Scanner, declared: tuple[str, ...], end: str) -> Step[tuple[str, str]]:
+def _typed(tools: Tools, name: str, key: str, text: str) -> Any:
+    return tools.typed(name, key, text.removeprefix("\n").removesuffix("\n"))
+
+
+def _value(
+    source: Scanner, declared: tuple[str, ...], end: str, typed: Callable[[str], Any]
+) -> Step[tuple[str, str]]:
     """A value and the tag behind it, also that of a key that began without one; "" at the answer's end.
 
     A value may have tags in it: its closing tag counts only where a key or the call's end comes behind it.
-    The call's end counts without a closing tag only if none comes before the next call.
+    The call's end counts without a closing tag if what is before it is no text, or else if no closing tag
+    comes before the next call.
     """
     begin, opening = source.mark, end.replace("</", "<")
     ended: tuple[int, str] | None = None
@@ -83,7 +92,7 @@ def _value(source: Scanner, declared: tuple[str, ...], end: str) -> Step[tuple[s
         if ended and tag in ("", opening):
             source.rewind(ended[0])
             return ended[1], end
-        if tag == end:
+        if tag == end and (ended or isinstance(typed(text()), str)):
             ended = ended or (source.mark, text())
             continue
         if tag != VALUE_END:
