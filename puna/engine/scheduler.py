@@ -63,7 +63,7 @@ class BatchScheduler:
         if not self._waiting or (self._full and self._cache.running):
             return
         for sequence in self._in_turn():
-            if len(self._cache.running) >= self._parallel and not self._yielded(sequence):
+            if len(self._cache.running) >= self._parallel and not self._preempts(sequence):
                 break
             known = not (sequence.answered or sequence.reporting)
             repeat = self._cache.repeat_of(sequence) if known else None
@@ -90,19 +90,25 @@ class BatchScheduler:
         order = turns.order([sequence.job.turn for sequence in self._waiting], running)
         return [self._waiting[at] for at in order]
 
-    def _yielded(self, newcomer: Sequence) -> bool:
+    def _preempts(self, newcomer: Sequence) -> bool:
         """Whether a prompt gives up its place, because a user with nothing running waits with a shorter one.
 
-        It goes on later where it was, and keeps its place then.
+        It goes on later where it was, and keeps its place then. A batch preempts batches only.
         """
-        user, running = newcomer.job.turn.user, self._cache.running.values()
-        if newcomer.yielded or any(sequence.job.turn.user == user for sequence in running):
+        turn, running = newcomer.job.turn, self._cache.running.values()
+        if newcomer.preempted or any(sequence.job.turn.user == turn.user for sequence in running):
             return False
-        shorter = [s for s in running if not (s.answered or s.yielded) and s.pending > len(newcomer.tokens)]
-        longest = max(shorter, key=lambda sequence: sequence.pending, default=None)
+        longer = [
+            sequence
+            for sequence in running
+            if not (sequence.answered or sequence.preempted)
+            and sequence.pending > len(newcomer.tokens)
+            and max(sequence.job.turn.priority, 0) >= turn.priority
+        ]
+        longest = max(longer, key=lambda sequence: sequence.pending, default=None)
         if longest is None:
             return False
-        longest.yielded = True
+        longest.preempted = True
         self._cache.end(longest)
         self._waiting.insert(0, longest)
         return True

@@ -71,7 +71,7 @@ class Sequence:
     """Of a prompt whose tokens are reported: the first, and those whose places are evaluated."""
     told: bool = False
     """Who asked knows how long the prompt is."""
-    yielded: bool = False
+    preempted: bool = False
     """It gave up its place once, and does not again."""
     answered: int = 0
     said: int = 0

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from tests.models import shape_model
+from tests.models import hybrid_model, recurrent_model, shape_model, sliding_window_model
 
 
 @pytest.fixture(scope="session")
@@ -14,4 +15,20 @@ def shaped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model with random weights."""
     path = tmp_path_factory.mktemp("models") / "shape.gguf"
     shape_model(path, width=128, heads=4, kv_heads=2)
+    return path
+
+
+KINDS: dict[str, Callable[[Path], None]] = {
+    "full": shape_model,
+    "window": sliding_window_model,
+    "recurrent": recurrent_model,
+    "hybrid": hybrid_model,
+}
+"""A model of each kind of memory."""
+
+
+@pytest.fixture(scope="module", params=KINDS)
+def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("kinds") / f"{request.param}.gguf"
+    KINDS[request.param](path)
     return path

@@ -15,23 +15,9 @@ import pytest
 from puna.engine import EngineProcess
 from tests.engine.asking import Answer, ask, loaded
 from tests.engine.test_vision import CAT, DOG, SIGHT
-from tests.models import hybrid_model, recurrent_model, shape_model, sliding_window_model
 from tests.vision_models import ROWS, vision_model
 
-KINDS: dict[str, Callable[[Path], None]] = {
-    "full": shape_model,
-    "window": sliding_window_model,
-    "recurrent": recurrent_model,
-    "hybrid": hybrid_model,
-}
 PROMPT = "You are a careful assistant who answers in short sentences. " * 6
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("kinds") / f"{request.param}.gguf"
-    KINDS[request.param](path)
-    return path
 
 
 def files(folder: Path) -> list[Path]:

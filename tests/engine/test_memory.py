@@ -8,7 +8,6 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -19,22 +18,8 @@ from puna.engine.loop import BatchLoop
 from puna.engine.memory import Disk, spare_slots
 from puna.engine.messages import AnswerText, Event, Finished, Generate
 from tests.engine.asking import Answer, ask, job, loaded
-from tests.models import hybrid_model, recurrent_model, shape_model, sliding_window_model
 
-KINDS: dict[str, Callable[[Path], None]] = {
-    "full": shape_model,
-    "window": sliding_window_model,
-    "recurrent": recurrent_model,
-    "hybrid": hybrid_model,
-}
 HEAD = "You are a careful assistant who answers in short sentences, and never says more than is asked. " * 8
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("kinds") / f"{request.param}.gguf"
-    KINDS[request.param](path)
-    return path
 
 
 class Asked:

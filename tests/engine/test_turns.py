@@ -54,14 +54,21 @@ def test_what_a_step_takes_is_split_by_user(wanted: list[tuple[int, str]], token
         assert got[user] >= min(asked[user], tokens // len(asked))
 
 
-async def _firsts(path: Path, parallel: int, asked: list[tuple[str, str]], together: int) -> list[int]:
-    """The requests in the order of their first tokens; the rest is asked once `together` of them run."""
+async def _firsts(
+    path: Path, parallel: int, asked: list[tuple[str, str]], together: int, priority: int = 0
+) -> list[int]:
+    """The requests in the order of their first tokens; the rest is asked once `together` of them run.
+
+    `priority` is that of the rest.
+    """
     firsts: list[int] = []
     async with loaded(path, num_ctx=2048, parallel=parallel) as engine:
 
         async def ask(number: int) -> Finish:
             user, prompt = asked[number]
-            wanted = job(prompt, num_predict=3, turn=Turn(user), owner=user)
+            wanted = job(
+                prompt, num_predict=3, turn=Turn(user, priority if number >= together else 0), owner=user
+            )
             async for step in engine.generate(wanted):
                 if isinstance(step, Delta) and number not in firsts:
                     firsts.append(number)
@@ -95,3 +102,9 @@ async def test_two_users_that_both_ask_at_length_are_both_served(shaped: Path) -
     asked = [("ab"[number % 2], prompt(number, 100 + 40 * number)) for number in range(6)]
     firsts = await _firsts(shaped, 1, asked, 1)
     assert sorted(firsts) == list(range(6))
+
+
+async def test_a_batch_takes_no_place_of_a_prompt_that_somebody_waits_for(shaped: Path) -> None:
+    asked = [("a", prompt(0, 250)), ("b", "A short question?")]
+    assert await _firsts(shaped, 1, asked, 1) == [1, 0]
+    assert await _firsts(shaped, 1, asked, 1, priority=1) == [0, 1]

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
 
+from puna.access import add_key, new_key
 from puna.gguf import read_metadata
 from puna.library import Library
 from puna.server.remote import Remote
 from tests.hearing_models import hearing_model, install_with_projector, ultravox_projector
 from tests.model_parts import FIRST_BYTE
 from tests.models import embedding_model, install, scripted_model
-from tests.running import Server, serving
+from tests.running import Server, keys_file, serving
 from tests.server.fetching import lookups
 from tests.vision_models import vision_model
 
@@ -112,3 +115,32 @@ def names() -> Iterator[dict[str, list[str]]]:
     known: dict[str, list[str]] = {}
     with lookups(known):
         yield known
+
+
+Make = Callable[..., dict[str, str]]
+"""Makes a key with these fields; the headers of who has it."""
+
+
+@pytest.fixture(scope="module")
+def keyed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server that asks for keys."""
+    folder = tmp_path_factory.mktemp("keyed")
+    store = folder / "models"
+    add_models(folder / "model.gguf", store)
+    add_key(keys_file(store), new_key("first")[0])
+    with serving(store) as server:
+        yield server
+
+
+@pytest.fixture
+def make(keyed: Server) -> Make:
+    made = 0
+
+    def make(**fields: Any) -> dict[str, str]:
+        nonlocal made
+        made += 1
+        key, secret = new_key(f"{time.monotonic_ns()}-{made}", **fields)
+        add_key(keyed.keys, key)
+        return {"authorization": f"Bearer {secret}"}
+
+    return make
