@@ -140,7 +140,7 @@ def doctor(
     insecure: Annotated[bool, typer.Option("--insecure", help="Use an insecure registry.")] = False,
 ) -> None:
     """Check every model on this machine."""
-    # Late, for it brings the library's types with it, which help can do without.
+    # Late, because it brings the library's types with it, which help can do without.
     from puna.cli.doctor import doctor
 
     doctor(fix, insecure=insecure)

@@ -60,7 +60,7 @@ def take_files(text: str) -> tuple[str, list[bytes]]:
 
 
 def _file_at(text: str, free: int, start: int, after: int) -> NamedFile | None:
-    """The file whose name starts at `start`: the shortest that exists, for names may hold spaces.
+    """The file whose name starts at `start`: the shortest that exists, because names may hold spaces.
 
     The text before `free` belongs to others.
     """

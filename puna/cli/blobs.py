@@ -43,7 +43,7 @@ def send(client: Client, path: Path, digest: str, report: Report, *, in_place: b
     """Make sure the server has the blob `digest`, the content of `path`.
 
     `in_place`: the server may be able to take the file where it lies. Any answer but yes means that the
-    bytes must travel, for the address can be a tunnel's, with another file system behind it.
+    bytes must travel: the address can be a tunnel's, with another file system behind it.
     Raises CommandFailed when the file became shorter since it was hashed or cannot be read, and the
     client's errors.
     """

@@ -56,7 +56,7 @@ def is_public(text: str) -> bool:
 
 
 def _near() -> Iterator[IPv4Network | IPv6Network]:
-    """This machine's addresses; in IPv6 its neighbours' too, for there a home's printer has a global one."""
+    """This machine's addresses; in IPv6 its neighbours' too: there a home's printer has a global one."""
     import psutil
 
     width = {socket.AF_INET: 32, socket.AF_INET6: 64}

@@ -293,7 +293,7 @@ class Library:
                 self._blobs.remove_unless_pinned(layer.digest)
 
     def _used(self) -> set[Path] | None:
-        """The blobs that manifests name; None while one of those cannot be read, for it may name any."""
+        """The blobs that manifests name; None while one of those cannot be read: it may name any."""
         digests = manifests.named(self._folders, self._manifests)
         return None if digests is None else set(map(self.blob_path, digests))
 

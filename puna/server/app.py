@@ -32,7 +32,7 @@ from puna.server.slashes import Single, Trimmed
 from puna.server.web import Web
 from puna.settings import Settings
 
-# OpenAI's paths last, for whatever else is under /v1 is refused in its words.
+# OpenAI's paths last: whatever else is under /v1 is refused in its words.
 ROUTES = [
     *native.routes,
     *health.routes,

@@ -1,6 +1,6 @@
 """JSON objects on the wire: one whole, or a stream of them as NDJSON lines or Server-Sent Events.
 
-Raw ASGI, for a streamed token passes here: no task, no queue and no response object for a piece.
+Raw ASGI, because each streamed token passes here: no task, no queue and no response object for a piece.
 """
 
 from __future__ import annotations

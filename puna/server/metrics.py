@@ -205,7 +205,7 @@ class Measured:
         if scope["type"] != "http" or scope["path"] == _PATH:
             await self._app(scope, receive, send)
             return
-        # Taken now, for a mount changes the scope on its way.
+        # Taken now, because a mount changes the scope on its way.
         path, method, status = self._template(scope), scope["method"], _GONE
         metrics = self._metrics
 

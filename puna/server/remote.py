@@ -74,7 +74,7 @@ _PAGE = _Wanted("text/html, text/*;q=0.9", _TEXT, re.compile(b""))
 
 
 class _Failed(Exception):
-    """Why there is no file: for the log alone, for a client could learn from it what it cannot reach."""
+    """Why there is no file. Only logged: a client could learn from it what it cannot reach."""
 
 
 class _Exhausted(Exception):
@@ -217,7 +217,7 @@ class Remote:
         if length.isdigit() and int(length) > LARGEST:
             raise _Failed("it is too large")
         file = bytearray()
-        # As it comes, for a compressed body may unfold without end: no picture or sound begins as one.
+        # As it comes, because a compressed body may unfold without end: no picture or sound begins as one.
         async for piece in answer.aiter_raw():
             file += piece
             self._bytes -= len(piece)

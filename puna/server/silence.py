@@ -19,7 +19,7 @@ _WAITING = 64
 async def attended(items: AsyncGenerator[T, None], seconds: float) -> AsyncGenerator[T | None, None]:
     """The items, and None after each `seconds` without one. Closing it closes `items`.
 
-    The items are made in a task of their own, for a wait that is given up would end what it waits for.
+    The items are made in a task of their own, because a wait that is given up ends what it waits for.
     """
     queue: asyncio.Queue[T | Exception | None] = asyncio.Queue(_WAITING)
     ended = StopAsyncIteration()

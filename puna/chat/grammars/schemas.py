@@ -169,7 +169,7 @@ def _combined(schema: Any, *, within: bool = False) -> Iterator[str]:
 
 
 def _workable(schema: Any, root: Schema) -> Any:
-    """A tool's schema without what is no JSON Schema, for a call is worth more than a keyword."""
+    """A tool's schema without what is no JSON Schema: a call is worth more than a keyword."""
     if isinstance(schema, list):
         return [_workable(one, root) for one in schema]
     if not isinstance(schema, dict):

@@ -85,7 +85,7 @@ class Projector:
             M.mtmd_free(self.handle)
             self.handle = self._load(threads, device, most=most)
         self.together = 0 if not self.sees or self._causal() else max(self._probe())
-        """Rows that must be evaluated in one batch, for they see one another; 0 when they do not."""
+        """Rows that must be evaluated in one batch, because they see one another; 0 when they do not."""
 
     @property
     def complaint(self) -> str:

@@ -122,7 +122,7 @@ async def _user(blocks: list[Block], place: str, names: dict[str, str], remote: 
 
 
 async def _result(block: Block, place: str, names: dict[str, str], remote: Remote) -> Message:
-    """What a tool answered. That it failed is told in words, for templates know no such field."""
+    """What a tool answered. That it failed is told in words, because templates know no such field."""
     if not block.tool_use_id:
         raise BadRequest(f"{place}: a tool_result block needs a tool_use_id")
     if isinstance(block.content, dict):

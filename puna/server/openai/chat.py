@@ -31,7 +31,7 @@ _ROLE = b'"delta":{"role":"assistant","content":""}'
 async def chat(request: Request) -> ObjectStream | Whole:
     body = await asked(request, ChatBody)
     opened = rooms(request)
-    # Before the messages, for their pictures may have to be fetched.
+    # Before the messages, because their pictures may have to be fetched.
     options = [body.options(index) | num_ctx(request) for index in range(body.choices)]
     ask = await _ask(body, opened.visit(body.named))
     identity = Identity.new("chatcmpl", ask.model)
