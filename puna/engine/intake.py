@@ -91,7 +91,7 @@ class Intake:
         if not isinstance(prompt, str):
             # An earlier answer's context with a new picture behind it: markers are looked for in text.
             prompt = self._model.detokenize(prompt)
-        tokens, layout = self._encoder_cache.place(prompt, media)
+        tokens, layout = self._encoder_cache.place(prompt, media, job.owner)
         if job.add_bos and self._lacks_bos(tokens):
             tokens, layout = [self._model.bos, *tokens], layout.moved(1)
         return tokens, layout, media

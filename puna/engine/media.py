@@ -131,13 +131,14 @@ class EncoderCache:
         """Pictures and sounds as the encoder takes them; sounds are decoded. Raises BadRequest."""
         return tuple(map(self._projector.taken, media))
 
-    def place(self, prompt: str, media: Sequence[Medium]) -> tuple[list[int], Layout]:
+    def place(self, prompt: str, media: Sequence[Medium], owner: str = "") -> tuple[list[int], Layout]:
         """The prompt's tokens, with a number of its own for each row of each picture, and where those are.
 
         A picture has the same numbers in every engine, all beyond the vocabulary, so that what compares
-        tokens compares pictures too. Raises BadRequest when markers and media do not fit.
+        tokens compares pictures too. Each owner has its own: nobody learns what another has sent. Raises
+        BadRequest when markers and media do not fit.
         """
-        digests = [_digest(medium) for medium in media]
+        digests = [_digest(medium, owner) for medium in media]
         tokens: list[int] = []
         spans: list[MediaSpan] = []
         for part in self._projector.read(prompt, media):
@@ -202,8 +203,9 @@ class EncoderCache:
             self._size -= self._known.popitem(last=False)[1].nbytes
 
 
-def _digest(medium: Medium) -> bytes:
+def _digest(medium: Medium, owner: str) -> bytes:
+    salt = hashlib.blake2b(owner.encode(), digest_size=16).digest()
     if not isinstance(medium, Image):
-        return hashlib.blake2b(medium.data, digest_size=16, key=b"sound").digest()
+        return hashlib.blake2b(medium.data, digest_size=16, key=b"sound", salt=salt).digest()
     size = medium.width.to_bytes(4, "little") + medium.height.to_bytes(4, "little")
-    return hashlib.blake2b(medium.rgb, digest_size=16, key=size).digest()
+    return hashlib.blake2b(medium.rgb, digest_size=16, key=size, salt=salt).digest()

@@ -134,6 +134,17 @@ async def test_a_picture_is_encoded_once(seeing: Callable[[str], Seeing]) -> Non
         assert other.finish.encoded == 1
 
 
+async def test_a_picture_that_another_key_sent_is_encoded_anew(seeing: Callable[[str], Seeing]) -> None:
+    model, projector = seeing("tiles")
+    async with loaded(model, projector=projector) as engine:
+
+        async def encoded(owner: str) -> int:
+            answer = await ask(engine, f"{SIGHT} What is it?", media=(CAT,), num_predict=1, owner=owner)
+            return answer.finish.encoded
+
+        assert [await encoded(owner) for owner in ("key a", "key b", "key a", "key b", "")] == [1, 1, 0, 0, 1]
+
+
 async def test_the_next_turn_evaluates_only_what_is_new(seeing: Callable[[str], Seeing]) -> None:
     model, projector = seeing("qwen3vl")
     turn = f"{SIGHT} What is it?"
