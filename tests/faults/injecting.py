@@ -15,18 +15,24 @@ from tests.running import Server
 
 
 def engines(server: Server, module: str = "puna.engine") -> list[psutil.Process]:
-    """The server's processes that run `module`, oldest first, but for one that stands by."""
+    """The server's processes that run `module`, oldest first. One without a model is no engine."""
     found = psutil.Process(server.process.pid).children()
-    running = [child for child in found if module in _command(child) and not standby(child)]
+    running = [child for child in found if module in _command(child)]
+    if module == "puna.engine":
+        running = [child for child in running if _name(child) == "puna-engine"]
     return sorted(running, key=lambda child: child.create_time())
 
 
 def standby(process: psutil.Process) -> bool:
     """Whether it waits for a model."""
+    return _name(process) == "puna-standby"
+
+
+def _name(process: psutil.Process) -> str:
     try:
-        return process.name() == "puna-standby"
+        return process.name()
     except psutil.Error:
-        return False
+        return ""
 
 
 def _command(process: psutil.Process) -> list[str]:
