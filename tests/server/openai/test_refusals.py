@@ -8,9 +8,9 @@ import socket
 from typing import Any
 
 import httpx
-import psutil
 import pytest
 
+from tests.faults.injecting import engines
 from tests.hearing_models import tone, wav
 from tests.running import Server, serving
 
@@ -223,7 +223,7 @@ def test_an_error_in_the_middle_of_a_stream_is_its_last_event(openai_server: Ser
         with http.stream("POST", f"/v1/{path}", json=body) as answer:
             received = answer.iter_text()
             text = next(received)
-            (engine,) = psutil.Process(server.process.pid).children()
+            (engine,) = engines(server)
             engine.kill()
             text += "".join(received)
         *chunks, last, nothing = text.split("\n\n")
