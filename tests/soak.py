@@ -28,7 +28,7 @@ import psutil
 from PIL import Image
 
 from puna.gguf import read_metadata
-from tests.faults.injecting import engines
+from tests.faults.injecting import processes
 from tests.hearing_models import install_with_projector
 from tests.models import embedding_model, install, scripted_model
 from tests.running import Server, serving
@@ -220,7 +220,7 @@ class Soak:
         while time.monotonic() + BETWEEN_FAULTS < self._end:
             await asyncio.sleep(BETWEEN_FAULTS)
             with contextlib.suppress(psutil.Error, IndexError):
-                victim = random.choice(engines(self._server))
+                victim = random.choice(processes(self._server))
                 self.found.faults += 1
                 victim.suspend() if self.found.faults % 3 == 0 else victim.kill()
 
@@ -249,7 +249,7 @@ def soak(folder: Path, seconds: float) -> Found:
                 return await Soak(server, http, seconds).run()
 
         found = asyncio.run(run())
-        assert len(engines(server)) <= LOADED + 1  # and the one that stands by
+        assert len(processes(server)) <= LOADED + 1  # and the one that stands by
         return found
 
 

@@ -14,13 +14,16 @@ from tests.faults.dialects import Dialect
 from tests.running import Server
 
 
-def engines(server: Server, module: str = "puna.engine") -> list[psutil.Process]:
-    """The server's processes that run `module`, oldest first. One without a model is no engine."""
+def processes(server: Server, module: str = "puna.engine") -> list[psutil.Process]:
+    """The server's processes that run `module`, oldest first."""
     found = psutil.Process(server.process.pid).children()
     running = [child for child in found if module in _command(child)]
-    if module == "puna.engine":
-        running = [child for child in running if _name(child) == "puna-engine"]
     return sorted(running, key=lambda child: child.create_time())
+
+
+def engines(server: Server) -> list[psutil.Process]:
+    """Those that have a model or are given one, oldest first."""
+    return [one for one in processes(server) if _name(one) == "puna-engine"]
 
 
 def standby(process: psutil.Process) -> bool:

@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.conftest import ANSWER
 from tests.faults.dialects import DIALECTS, objects
-from tests.faults.injecting import Asked, engines, loaded, measure, until
+from tests.faults.injecting import Asked, engines, loaded, measure, processes, until
 from tests.running import Server, serving
 
 ENDS = [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT]
@@ -83,9 +83,9 @@ def test_vectors_are_made_again(server: Server):
 
 
 def test_a_request_whose_engines_all_die_is_told_so(server: Server):
-    first = loaded(server, "talker")
-    first.suspend()
-    asked = Asked.in_dialect(server, DIALECTS["chat"], "talker", stream=False)
+    first = loaded(server, "endless")
+    body = DIALECTS["chat"].asked("endless", 1 << 30, stream=False)
+    asked = Asked(server, DIALECTS["chat"].path, body)
     until(lambda: measure(server, "puna_http_requests_running"))
     first.kill()
     second = until(lambda: [one for one in engines(server) if one.pid != first.pid])[0]
@@ -95,14 +95,14 @@ def test_a_request_whose_engines_all_die_is_told_so(server: Server):
     answered(server)
 
 
-def test_an_engine_that_dies_as_it_loads_is_told_of(server: Server):
-    httpx.post(f"{server.url}/api/generate", json={"model": "talker", "keep_alive": 0}, timeout=60)
-    until(lambda: not engines(server))
-    asked = Asked.in_dialect(server, DIALECTS["openai"], "talker", stream=True)
-    until(lambda: engines(server))[0].kill()
-    assert asked.answer.status_code == 500
-    assert "unable to load model" in DIALECTS["openai"].error(asked.answer.json())
-    answered(server)
+def test_an_engine_that_dies_as_it_loads_is_told_of(models: Path):
+    """Without a standby, which would have loaded it too soon for the test."""
+    with serving(models, PUNA_STANDBY="0") as server:
+        asked = Asked.in_dialect(server, DIALECTS["openai"], "talker", stream=True)
+        until(lambda: processes(server))[0].kill()
+        assert asked.answer.status_code == 500
+        assert "unable to load model" in DIALECTS["openai"].error(asked.answer.json())
+        answered(server)
 
 
 @pytest.mark.parametrize("name", ["chat", "openai", "anthropic"])

@@ -15,7 +15,7 @@ import pytest
 
 from tests.faults.conftest import ANSWER
 from tests.faults.dialects import DIALECTS
-from tests.faults.injecting import Asked, engines, loaded, measure, until
+from tests.faults.injecting import Asked, engines, loaded, measure, processes, until
 from tests.models import install, scripted_model, shape_model
 from tests.running import Server, serving
 
@@ -53,7 +53,7 @@ def test_a_quantiser_that_is_killed_leaves_nothing(server: Server, store: Path):
     before = files(store)
     body = {"model": "small", "from": "whole", "quantize": "q4_K_M", "stream": False}
     asked = Asked(server, "/api/create", body)
-    until(lambda: engines(server, "puna.engine.quantizer"))[0].kill()
+    until(lambda: processes(server, "puna.engine.quantizer"))[0].kill()
     assert asked.answer.status_code == 500
     assert "SIGKILL" in asked.answer.json()["error"]
     assert files(store) == before
