@@ -84,6 +84,7 @@ def test_vectors_are_made_again(server: Server):
 
 def test_a_request_whose_engines_all_die_is_told_so(server: Server):
     first = loaded(server, "endless")
+    first.suspend()
     body = DIALECTS["chat"].asked("endless", 1 << 30, stream=False)
     asked = Asked(server, DIALECTS["chat"].path, body)
     until(lambda: measure(server, "puna_http_requests_running"))
