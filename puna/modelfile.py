@@ -165,7 +165,9 @@ def unparse(modelfile: Modelfile) -> str:
             text = _argument("PARAMETER", value) if isinstance(value, str) else json.dumps(value)
             lines.append(f"PARAMETER {name} {text}")
     lines += [f"LICENSE {_argument('LICENSE', text)}" for text in modelfile.licenses]
-    lines += [f"MESSAGE {said.role} {_argument('MESSAGE', said.content)}" for said in modelfile.messages]
+    lines += [
+        f"MESSAGE {message.role} {_argument('MESSAGE', message.content)}" for message in modelfile.messages
+    ]
     text = "\n".join(lines) + "\n"
     # What has no form at all, such as a message with a picture or a parameter nobody knows, shows here.
     back = parse(text.encode("utf-8", "surrogatepass"))

@@ -14,7 +14,7 @@ from .jinja import jinja
 from .modelfile import go, plain
 from .parsing import Called, Content, Parser, Part, Thought
 from .pictures import PICTURE, pictured
-from .preference import says_more
+from .preference import tells_more
 from .prompt import Prompt, Template
 from .recognition import GoForm, recognized
 
@@ -45,6 +45,6 @@ __all__ = [
     "plain",
     "recognized",
     "renderer",
-    "says_more",
+    "tells_more",
     "unthought",
 ]

@@ -43,7 +43,7 @@ class Exchange(NamedTuple):
 
     def parser(self) -> Parser:
         """Reads one answer. Without tools there are no calls: what looks like one is content."""
-        return FormatParser(self.format, self._asked(self.think))
+        return FormatParser(self.format, self._expected(self.think))
 
     def grammar(self) -> Grammar | None:
         """What constrains the answer; None when it is free. A large schema takes a second.
@@ -58,15 +58,15 @@ class Exchange(NamedTuple):
             offered = [one for one in offered if one.name == self.name]
             if not offered:
                 raise BadRequest(f'invalid tool_choice: there is no tool "{self.name}"', "tool_choice")
-        asked = self._asked(False if self.think is None else self.think)
-        constraint = Constraint(offered, required, self.parallel, self.schema, asked)
+        expected = self._expected(False if self.think is None else self.think)
+        constraint = Constraint(offered, required, self.parallel, self.schema, expected)
         try:
             grammar = self.constrain(constraint)
         except RecursionError:
-            said, field = ("tools", "tools") if offered else ("format", "schema")
-            raise BadRequest(f"invalid JSON schema in {said}: it is nested too deeply", field) from None
+            where, field = ("tools", "tools") if offered else ("format", "schema")
+            raise BadRequest(f"invalid JSON schema in {where}: it is nested too deeply", field) from None
         # A grammar for calls that nobody demands may be given up; one that was asked for may not.
         return grammar and replace(grammar, strict=self.schema is not None or required)
 
-    def _asked(self, think: bool | str | None) -> Expected:
+    def _expected(self, think: bool | str | None) -> Expected:
         return Expected(Tools(self.tools), think, self.prompt, self.last, self.choice == "required")

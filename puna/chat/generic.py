@@ -30,7 +30,7 @@ from puna.chat.grammars.answer import Notation
 from puna.chat.grammars.objects import alone, bare, call, listed
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
-from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.lenient import LENIENT
 from puna.errors import BadRequest
 
 
@@ -63,7 +63,7 @@ def generic(template: str) -> Family:
     """The family of models with this template."""
     form = _format(learned(template))
     # Of a template in Jinja nothing is learned.
-    form = replace(form, slips=SLIPS) if "{%" in template else form
+    form = replace(form, lenient=LENIENT) if "{%" in template else form
     constrain = behind_markers(form, _notation(form), names.IN_JSON)
     return Family(variants=(), format=form, constrain=constrain)
 

@@ -11,7 +11,7 @@ import msgspec
 from puna.errors import PunaError
 from puna.types import Message
 
-from .noted import said_in_place
+from .noted import renders_in_place
 from .prompt import Prompt, Template, continued
 from .shape import Shape, shape_of, tidied
 
@@ -68,7 +68,7 @@ class _JinjaTemplate:
             return self._rendered(prompt)
         except PunaError as refusal:
             refused = refusal
-        for messages in (tidied(said_in_place(given)), tidied(given)):
+        for messages in (tidied(renders_in_place(given)), tidied(given)):
             if messages != prompt.messages:
                 prompt = msgspec.structs.replace(prompt, messages=messages)
                 try:

@@ -32,7 +32,7 @@ def stays_in_place(render: Callable[[list[Message]], str]) -> bool:
     return 0 <= text.find(_ANSWER) < text.find(_NOTE)
 
 
-def said_in_place(given: Iterable[Message]) -> list[Message]:
+def renders_in_place(given: Iterable[Message]) -> list[Message]:
     """System messages behind the first answer as the user's, one turn with those of the user beside them."""
     turns: list[Message] = []
     answered = noted = False

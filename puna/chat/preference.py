@@ -12,7 +12,7 @@ _TOOL_TURNS = ("tool_response", "tool_results", "ipython", "'tool'", '"tool"')
 
 
 @lru_cache(maxsize=4096)
-def says_more(jinja: str, go_template: str) -> bool:
+def tells_more(jinja: str, go_template: str) -> bool:
     """Whether the Jinja template has more abilities than the Go template, or alone shows tools' answers.
 
     One that takes calls but not their answers does not replace one that takes both.

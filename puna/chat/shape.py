@@ -14,7 +14,7 @@ from puna.errors import PunaError
 from puna.types import Message
 
 from .earlier import called_with
-from .noted import LEADING, joined, said_in_place, stays_in_place
+from .noted import LEADING, joined, renders_in_place, stays_in_place
 from .pictures import pictured
 
 _NONE_CONTENT = re.compile(r"content['\"]?\]?\s+is\s+(?:not\s+)?none")
@@ -41,7 +41,7 @@ class Shape:
     """What it takes for "no tools"."""
 
     def messages(self, given: Iterable[Message]) -> list[dict[str, Any]]:
-        messages = list(given) if self.in_place else said_in_place(given)
+        messages = list(given) if self.in_place else renders_in_place(given)
         return [self._turn(message) for message in (messages if self.system else without_system(messages))]
 
     def _turn(self, message: Message) -> dict[str, Any]:
@@ -75,10 +75,10 @@ def shape_of(source: str, render: Callable[[list[dict[str, Any]], list[Any] | No
         except PunaError:
             return False
 
-    asked = Message(role="user", content=_NEEDLE)
+    question = Message(role="user", content=_NEEDLE)
     plain = Shape(none=bool(_NONE_CONTENT.search(source)), thinking_parts=bool(_THINKING_PART.search(source)))
     likely = (plain, replace(plain, text=False), replace(plain, no_tools=[]))
-    shape = next((shape for shape in likely if shows(shape, asked)), None)
+    shape = next((shape for shape in likely if shows(shape, question)), None)
     if shape is None:
         return plain
     system = shows(shape, Message(role="system", content=_NEEDLE), Message(role="user", content="Hi"))
@@ -88,7 +88,7 @@ def shape_of(source: str, render: Callable[[list[dict[str, Any]], list[Any] | No
     if shape.none:
         call = Message(role="assistant", tool_calls=[{"id": "needle001", "function": {"name": _NEEDLE}}])
         answer = Message(role="tool", content="", tool_name=_NEEDLE, tool_call_id="needle001")
-        shape = replace(shape, none=shows(shape, asked, call, answer))
+        shape = replace(shape, none=shows(shape, question, call, answer))
     return shape
 
 
@@ -102,8 +102,8 @@ def without_system(messages: list[Message]) -> list[Message]:
     if first is None:
         return [Message(role="user", content="\n\n".join(texts)), *others]
     joined = "\n\n".join([*texts, others[first].content])
-    asked = msgspec.structs.replace(others[first], content=joined)
-    return [*others[:first], asked, *others[first + 1 :]]
+    question = msgspec.structs.replace(others[first], content=joined)
+    return [*others[:first], question, *others[first + 1 :]]
 
 
 def tidied(messages: list[Message]) -> list[Message]:

@@ -48,14 +48,14 @@ class AnswerPrinter:
                             self._write(thinking)
                     if text:
                         stop_spinner()
-                        self.say(text)
+                        self.write(text)
             finally:
                 if self._in_thoughts:
                     # Stopped before the first word of the answer: what is typed next must not be grey.
                     self._put(_DEFAULT if self._colours else "")
         return last
 
-    def say(self, text: str) -> None:
+    def write(self, text: str) -> None:
         """Write a piece of the answer itself."""
         self._close_thoughts()
         self.text += text

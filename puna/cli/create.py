@@ -152,7 +152,7 @@ def _request(modelfile: Modelfile) -> dict[str, Any]:
         },
         "parameters": modelfile.parameters,
         "license": list(modelfile.licenses),
-        "messages": [{"role": said.role, "content": said.content} for said in modelfile.messages],
+        "messages": [{"role": message.role, "content": message.content} for message in modelfile.messages],
     }
     return {name: value for name, value in given.items() if value}
 

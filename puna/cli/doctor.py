@@ -26,14 +26,14 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
     from puna.library import Library, Reach, check
 
     print(f"kernels {kernels()}")
-    _tell_devices(asyncio.run(find_devices()))
+    _print_devices(asyncio.run(find_devices()))
     settings = Settings.from_environment()
     library = Library(settings.models, no_prune=settings.no_prune)
     try:
         with Display() as display:
             findings = check(library, lambda step: _show(display, step, "checking"))
         reach = Reach(settings.registries)
-        left = _repaired(library, findings, insecure, reach) if fix else _told(findings)
+        left = _repaired(library, findings, insecure, reach) if fix else _report(findings)
     except PunaError as error:
         raise CommandFailed(str(error)) from error
     if not left:
@@ -43,7 +43,7 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
         raise CommandFailed(f"{left} problem{'s' * (left != 1)} in {settings.models}{hint}")
 
 
-def _tell_devices(found: Devices) -> None:
+def _print_devices(found: Devices) -> None:
     print(f"GPU backends {' '.join(found.backends) or 'none: libllama was compiled for the CPU alone'}")
     for device in found.devices:
         free, total = human_bytes(device.free), human_bytes(device.total)
@@ -52,7 +52,7 @@ def _tell_devices(found: Devices) -> None:
         print(found.problem)
 
 
-def _told(findings: list[Finding]) -> int:
+def _report(findings: list[Finding]) -> int:
     """Print each, and return how many are in the way of something."""
     for finding in findings:
         print(f"{finding.problem}{_room(finding)}")

@@ -77,5 +77,5 @@ def guide(topic: str, *, sees: bool = False, hears: bool = False) -> str:
     """
     topics = {"set": SET, "show": SHOW, "shortcut": SHORTCUTS, "shortcuts": SHORTCUTS}
     files = ", or ".join([_IMAGES] * sees + [_AUDIO] * hears)
-    told = f"Use /path/to/file to include {files}.\n" if files else ""
-    return topics.get(topic.removeprefix("/"), COMMANDS + told)
+    hint = f"Use /path/to/file to include {files}.\n" if files else ""
+    return topics.get(topic.removeprefix("/"), COMMANDS + hint)

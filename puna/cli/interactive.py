@@ -113,28 +113,28 @@ class Conversation:
         """Do what a line that begins with "/" says."""
         session = self._session
         command, *words = line.split()
-        told = f"Unknown command '{command}'. Type /? for help"
+        reply = f"Unknown command '{command}'. Type /? for help"
         if session.takes_files and Path(command).suffix:
-            told = f"Couldn't find file '{command}'"
+            reply = f"Couldn't find file '{command}'"
         if command == "/set":
-            told = session.set(line)
+            reply = session.set(line)
         elif command == "/show":
-            told = session.show(words[0], lambda: self._client.details(session.model)) if words else SHOW
+            reply = session.show(words[0], lambda: self._client.details(session.model)) if words else SHOW
         elif command == "/list":
             from puna.cli.models import models_table
 
-            told = models_table(self._client, words[0] if words else "")
+            reply = models_table(self._client, words[0] if words else "")
         elif command == "/load":
-            told = self._change_model(words[0]) if len(words) == 1 else "Usage:\n  /load <modelname>"
+            reply = self._change_model(words[0]) if len(words) == 1 else "Usage:\n  /load <modelname>"
         elif command == "/save":
-            told = self._save(words[0]) if len(words) == 1 else "Usage:\n  /save <modelname>"
+            reply = self._save(words[0]) if len(words) == 1 else "Usage:\n  /save <modelname>"
         elif command == "/clear":
             session.clear()
-            told = "Cleared session context"
+            reply = "Cleared session context"
         elif command in ("/?", "/help"):
-            told = guide(words[0] if words else "", sees=session.sees, hears=session.hears)
-        if told:
-            print(told)
+            reply = guide(words[0] if words else "", sees=session.sees, hears=session.hears)
+        if reply:
+            print(reply)
 
     def _change_model(self, model: str) -> str:
         session = self._session
@@ -163,11 +163,11 @@ class Conversation:
     def _recall(self) -> None:
         """Show the conversation that the model begins with, as if it had been held here."""
         for message in self._session.examples:
-            said = message.get("content") or ""
+            text = message.get("content") or ""
             if message["role"] == "user":
-                print(f">>> {printable(said)}")
+                print(f">>> {printable(text)}")
             elif message["role"] == "assistant":
-                AnswerPrinter(wrap=self._session.wrap).say(said)
+                AnswerPrinter(wrap=self._session.wrap).write(text)
                 print("\n")
 
     def _load(self, model: str, think: Think) -> None:

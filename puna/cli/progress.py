@@ -61,7 +61,7 @@ class ProgressView:
     def __init__(self) -> None:
         self._rows: list[str | Bar] = []
         self._bars: dict[str, Bar] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._shown: set[tuple[str, str]] = set()
         self._status = ""
         self._turning = False
 
@@ -88,8 +88,8 @@ class ProgressView:
                 self._rows.append(self._bars[key])
             self._bars[key].set(completed, now)
         # Layers move side by side: one that comes up again is not a new step.
-        begun = status if status and (key, status) not in self._told else None
-        self._told.add((key, status))
+        begun = status if status and (key, status) not in self._shown else None
+        self._shown.add((key, status))
         return begun
 
     def end(self) -> None:

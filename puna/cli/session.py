@@ -93,15 +93,15 @@ class Session:
         action = _SWITCHES.get(name)
         if action is None:
             return f"Unknown command '/set {name}'. Type /? for help"
-        attribute, value, told = action
+        attribute, value, reply = action
         setattr(self, attribute, value)
-        return told
+        return reply
 
     def _set_think(self, think: bool | str) -> str:
         self.think, self.think_chosen = think, True
         unable = f'warning: model "{self.model}" does not support thinking output\n'
-        told = f"Set 'think' mode to '{think}'." if isinstance(think, str) else "Set 'think' mode."
-        return unable * ("thinking" not in self.capabilities) + (told if think else "Set 'nothink' mode.")
+        reply = f"Set 'think' mode to '{think}'." if isinstance(think, str) else "Set 'think' mode."
+        return unable * ("thinking" not in self.capabilities) + (reply if think else "Set 'nothink' mode.")
 
     def _set_parameter(self, words: list[str]) -> str:
         if len(words) < 2:

@@ -27,7 +27,7 @@ class Answering:
         self._model = model
         self._emit = emit
 
-    def say(self, sequence: Sequence, logits: NDArray[np.float32]) -> Outcome:
+    def emit(self, sequence: Sequence, logits: NDArray[np.float32]) -> Outcome:
         """Draw the next token and tell its text; why the answer ends with it, if it does."""
         if sequence.job.silent:
             return "length"
@@ -36,7 +36,7 @@ class Answering:
         token = sequence.draw(logits)
         sequence.take(token)
         ends, plain = self._model.ends(token), self._model.piece(token)
-        self._tell(sequence, token, logits, "" if ends else sequence.piece(token, plain), ends=ends)
+        self._report(sequence, token, logits, "" if ends else sequence.piece(token, plain), ends=ends)
         if ends or sequence.text.stopped:
             return "stop"
         if sequence.matcher is not None and sequence.matcher.finished:
@@ -45,7 +45,7 @@ class Answering:
             return "length"
         return "repetition" if sequence.stuck(plain) else None
 
-    def _tell(
+    def _report(
         self, sequence: Sequence, token: int, logits: NDArray[np.float32], text: str, *, ends: bool
     ) -> None:
         wanted = sequence.job.logprobs

@@ -149,17 +149,17 @@ class Impossible(Exception):
 
 def chosen(host: Host) -> Build:
     """What to compile libllama for. Raises Impossible where PUNA_BACKEND asks for what cannot be."""
-    asked = host.environment.get("PUNA_BACKEND", "").strip().lower()
-    if asked == "cpu":
+    wanted = host.environment.get("PUNA_BACKEND", "").strip().lower()
+    if wanted == "cpu":
         return Build("cpu", "", "PUNA_BACKEND says so")
-    if asked:
-        backend = next((one for one in BACKENDS if one.name == asked), None)
+    if wanted:
+        backend = next((one for one in BACKENDS if one.name == wanted), None)
         if backend is None:
             names = ", ".join(one.name for one in BACKENDS)
-            raise Impossible(f"PUNA_BACKEND is {asked}, which is none of {names} and cpu")
+            raise Impossible(f"PUNA_BACKEND is {wanted}, which is none of {names} and cpu")
         if missing := backend.missing(host):
-            raise Impossible(f"PUNA_BACKEND is {asked}, which needs {missing}")
-        return Build(asked, backend.option, "PUNA_BACKEND says so")
+            raise Impossible(f"PUNA_BACKEND is {wanted}, which needs {missing}")
+        return Build(wanted, backend.option, "PUNA_BACKEND says so")
     better = []
     for backend in BACKENDS:
         if not backend.present(host):

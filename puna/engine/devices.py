@@ -87,11 +87,11 @@ async def _ask() -> bytes:
         start_new_session=True,
     )
     try:
-        said, complaints = await asyncio.wait_for(process.communicate(), _PATIENCE)
+        output, complaints = await asyncio.wait_for(process.communicate(), _PATIENCE)
     except BaseException:
         process.kill()  # and no wait: a driver that hangs may keep even a killed process
         raise
     if process.returncode:
         last = complaints.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise OSError(last or f"exit status {process.returncode}")
-    return said
+    return output

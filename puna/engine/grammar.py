@@ -216,10 +216,10 @@ def _field(grammar: Grammar) -> str:
 def _looser(error: str, source: str, grammar: Grammar) -> str | None:
     """The grammar with the value at fault held to its type alone; None if it is no value of a tool's call."""
     placed, lines = _PLACED.match(error), source.split("\n")
-    name, json_schema, said = lines[int(placed[1]) - 1].partition(": %json ") if placed else ("", "", "")
+    name, json_schema, text = lines[int(placed[1]) - 1].partition(": %json ") if placed else ("", "", "")
     if not json_schema or name == grammar.schema:
         return None
-    schema = json.loads(said)
+    schema = json.loads(text)
     kept = {key: value for key, value in schema.items() if key in ("type", "x-guidance")}
     if not placed or kept == schema:
         return None
@@ -237,5 +237,5 @@ def _explained(error: str, source: str, grammar: Grammar) -> BadRequest:
         problem = "it is too large"
     if problem.startswith("regex parse error"):
         problem = f"pattern: {' '.join(problem.split())}"
-    said = "format" if field == "schema" else field
-    return BadRequest(f"invalid JSON schema in {said}: {problem}", field)
+    place = "format" if field == "schema" else field
+    return BadRequest(f"invalid JSON schema in {place}: {problem}", field)

@@ -106,14 +106,14 @@ class BatchLoop:
 
     def _begun(self, sequence: Sequence) -> None:
         """Tell, once, how much of the prompt is to be evaluated."""
-        if sequence.answered or sequence.told:
+        if sequence.answered or sequence.announced:
             return
         sequence.cached_tokens = sequence.evaluated
         if not sequence.reporting:
-            self._tell(sequence)
+            self._announce(sequence)
 
-    def _tell(self, sequence: Sequence) -> None:
-        sequence.told = True
+    def _announce(self, sequence: Sequence) -> None:
+        sequence.announced = True
         begun = Begun(sequence.prompt_tokens, sequence.cached_tokens, tuple(sequence.read))
         self._emit(Started(sequence.request, begun))
 
@@ -122,7 +122,7 @@ class BatchLoop:
         self._idle = False
         sequence.prompt_logits = repeat.prompt_logits
         assert sequence.prompt_logits is not None
-        self._conclude(sequence, self._answering.say(sequence, sequence.prompt_logits))
+        self._conclude(sequence, self._answering.emit(sequence, sequence.prompt_logits))
 
     # One step
 
@@ -181,18 +181,18 @@ class BatchLoop:
         """
         sequence.drafted += len(draft)
         for accepted, token in enumerate(draft):
-            ended = self._answering.say(sequence, self._context.logits(row + accepted))
+            ended = self._answering.emit(sequence, self._context.logits(row + accepted))
             if ended or sequence.tokens[-1] != token:
                 return accepted, ended
             sequence.accepted += 1
-        return len(draft), self._answering.say(sequence, self._context.logits(row + len(draft)))
+        return len(draft), self._answering.emit(sequence, self._context.logits(row + len(draft)))
 
     def _report(self, sequence: Sequence, first: int, last: int) -> None:
         """Rows `first` to `last` say how probable the next tokens of the prompt were."""
         wanted, spell, tokens = sequence.job.logprobs or 0, self._model.spell, sequence.tokens
         for place, row in enumerate(range(first, last + 1), sequence.evaluated + 1):
             if place == len(tokens):
-                self._tell(sequence)
+                self._announce(sequence)
             elif place == len(sequence.read):  # not one that was reported before it had to leave the pool
                 logits = self._context.logits(row)
                 sequence.read.append(logprobs.report(logits, tokens[place], wanted, spell))

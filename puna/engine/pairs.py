@@ -48,5 +48,5 @@ def _pair(model: LlamaModel, template: str, query: str, words: list[int], docume
     begin = [model.bos] if model.adds_bos else []
     separator = [model.sep] if model.adds_sep else []
     end = [model.eos] if model.adds_eos else []
-    asked = model.tokenize(query, add_special=False, parse_special=False)
-    return [*begin, *asked, *end, *separator, *words, *(end or separator)]
+    question = model.tokenize(query, add_special=False, parse_special=False)
+    return [*begin, *question, *end, *separator, *words, *(end or separator)]

@@ -23,12 +23,12 @@ def main() -> None:
     output = os.dup(1)
     os.dup2(2, 1)  # whatever else prints must not disturb the lines
 
-    def say(*words: object) -> None:
+    def emit(*words: object) -> None:
         os.write(output, (" ".join(" ".join(map(str, words)).splitlines()) + "\n").encode())
 
     def notice(text: str) -> None:
         if begun := _TENSOR.match(text):
-            say("done", int(begun[1]) - 1, begun[2])
+            emit("done", int(begun[1]) - 1, begun[2])
 
     threading.Thread(target=_end_with_server, args=(Path(target),), daemon=True).start()
 
@@ -40,9 +40,9 @@ def main() -> None:
     try:
         quantize(source, target, kind, threads=threads, notice=notice)
     except BadRequest as error:
-        say("request", error)
+        emit("request", error)
     except PunaError as error:
-        say("failed", error)
+        emit("failed", error)
 
 
 def _end_with_server(target: Path) -> None:

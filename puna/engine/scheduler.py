@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from puna.engine import budget, turns
 from puna.engine.batch import Batch, Share
-from puna.engine.drafts import LONGEST, Costs, Said, worth
+from puna.engine.drafts import LONGEST, Costs, SharedTexts, worth
 from puna.engine.libllama import Context
 from puna.engine.prefix_cache import WORTH_SHARING, PrefixCache
 from puna.engine.retained import Prefix, Retained
@@ -36,7 +36,7 @@ class BatchScheduler:
         """Who came first in front."""
         self._chunk = budget.PrefillChunk(most=context.n_batch)
         self._costs = Costs()
-        self._said = Said()
+        self._shared_texts = SharedTexts()
         self._full = False
         """A request had to leave the pool: nobody enters until one that runs has ended."""
 
@@ -146,7 +146,9 @@ class BatchScheduler:
         rows, tokens = others + len(decoding), float(len(decoding))
         most = self._worthwhile(rows, tokens, others)
         for sequence in decoding:
-            guessed, chances = sequence.draft(most, self._said.by(sequence.job.owner)) if most else ([], [])
+            guessed, chances = (
+                sequence.draft(most, self._shared_texts.by(sequence.job.owner)) if most else ([], [])
+            )
             length = worth(chances, self._costs, rows=rows, tokens=tokens)
             shares.append(Share(sequence, 1, guessed[:length]))
             if length:
@@ -172,7 +174,7 @@ class BatchScheduler:
         """A request has left: others have room, and its answer may be said again."""
         self._full = False
         if sequence.answered:
-            self._said.add(sequence.job.owner, sequence.history[-sequence.answered :])
+            self._shared_texts.add(sequence.job.owner, sequence.history[-sequence.answered :])
 
     def make_room(self) -> Sequence | None:
         """The pool is full: retained prefixes leave it, then the youngest request waits for its return.

@@ -69,12 +69,12 @@ class Sequence:
     prompt_ns: int = 0
     read: list[TokenLogprob] = field(default_factory=list)
     """Of a prompt whose tokens are reported: the first, and those whose places are evaluated."""
-    told: bool = False
+    announced: bool = False
     """Who asked knows how long the prompt is."""
     preempted: bool = False
     """It gave up its place once, and does not again."""
     answered: int = 0
-    said: int = 0
+    reported: int = 0
     """Tokens of the answer that were counted in its pieces."""
     repeated: bytes = b""
     """The last token's text without white space around it."""
@@ -112,7 +112,7 @@ class Sequence:
     @property
     def reporting(self) -> bool:
         """Tokens of the prompt are still to be reported."""
-        return self.job.echo and not self.told
+        return self.job.echo and not self.announced
 
     @property
     def decoding(self) -> bool:
@@ -152,16 +152,16 @@ class Sequence:
         if self.drafter is not None:
             self.drafter.take(token)
 
-    def draft(self, most: int, said: TokenText) -> tuple[list[int], list[float]]:
+    def draft(self, most: int, shared: TokenText) -> tuple[list[int], list[float]]:
         """At most `most` tokens that may come next, and how probably all up to each do.
 
-        `said`: what may be repeated beside the sequence itself.
+        `shared`: what may be repeated beside the sequence itself.
         """
         room = min(most, self.limit - self.answered - 1, self.num_ctx - len(self.tokens) - 1)
         if self.drafter is None or room <= 0:
             return [], []
         forced = self.matcher.forced() if self.matcher is not None else []
-        return self.drafter.draft(room, forced=forced, said=said)
+        return self.drafter.draft(room, forced=forced, shared=shared)
 
     def piece(self, token: int, plain: bytes) -> str:
         """The text that is certain now that `token`, which stands for the bytes `plain`, has come."""
@@ -176,8 +176,8 @@ class Sequence:
 
     def unsaid(self) -> int:
         """Tokens of the answer since the last call."""
-        said, self.said = self.said, self.answered
-        return self.answered - said
+        reported, self.reported = self.reported, self.answered
+        return self.answered - reported
 
     def cut_out(self, first: int, last: int) -> int:
         """Forget a range of tokens and all of each picture that it touches; where what is left differs."""

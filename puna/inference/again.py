@@ -26,7 +26,7 @@ def again(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
         try:
             return await work(*args, **kwargs)
         except EngineGone as error:
-            _tell(error)
+            _log_retry(error)
         return await work(*args, **kwargs)
 
     return done
@@ -34,23 +34,23 @@ def again(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
 
 async def answered_again(attempt: Callable[[], Answer]) -> Answer:
     """The answer of `attempt`, or of a second one if the engine ends before a piece of the first has come."""
-    told = begun = False
+    announced = begun = False
     try:
         async with aclosing(attempt()) as items:
             async for item in items:
-                told = True
+                announced = True
                 begun = begun or not isinstance(item, Begun)
                 yield item
         return
     except EngineGone as error:
         if begun:
             raise
-        _tell(error)
+        _log_retry(error)
     async with aclosing(attempt()) as items:
         async for item in items:
-            if not (told and isinstance(item, Begun)):
+            if not (announced and isinstance(item, Begun)):
                 yield item
 
 
-def _tell(error: EngineGone) -> None:
+def _log_retry(error: EngineGone) -> None:
     _log.warning("%s; its request is run again", error)

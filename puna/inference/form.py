@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from puna.chat import Family, can_call_tools, can_think, family_of, named, says_more
+from puna.chat import Family, can_call_tools, can_think, family_of, named, tells_more
 from puna.library import Model
 
 
@@ -26,8 +26,10 @@ def form(model: Model) -> ChatForm:
         model.chat_template or "",
         model.architecture,
     )
-    said = config.get("capabilities") or ()
-    return found._replace(tools=found.tools or "tools" in said, thinking=found.thinking or "thinking" in said)
+    listed = config.get("capabilities") or ()
+    return found._replace(
+        tools=found.tools or "tools" in listed, thinking=found.thinking or "thinking" in listed
+    )
 
 
 def _go_template(model: Model) -> str:
@@ -37,7 +39,7 @@ def _go_template(model: Model) -> str:
         return go
     if model.go_first is None:
         chosen = model.config.get("renderer") or model.config.get("parser")
-        if chosen or family_of("", go, model.architecture).always_thinks or not says_more(jinja, go):
+        if chosen or family_of("", go, model.architecture).always_thinks or not tells_more(jinja, go):
             return go
     return ""
 

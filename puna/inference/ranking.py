@@ -27,6 +27,6 @@ async def ranked(request: RankRequest, model: Model, engine: Engine) -> Ranking:
     if "rerank" in model.capabilities():
         return await engine.rank(request.query, request.documents, truncate=request.truncate)
     found = await engine.embed([request.query, *request.documents], truncate=request.truncate)
-    asked, *vectors = found.vectors
-    scores = [sum(a * b for a, b in zip(asked, vector, strict=True)) for vector in vectors]
+    question, *vectors = found.vectors
+    scores = [sum(a * b for a, b in zip(question, vector, strict=True)) for vector in vectors]
     return Ranking(scores=scores, tokens=found.tokens)

@@ -83,8 +83,8 @@ class Inference:
     @again
     async def render(self, request: ChatRequest | GenerateRequest) -> Rendered:
         """The prompt that the model would get."""
-        async with self._asked(request) as asked:
-            return Rendered(asked.composed.text, len(asked.composed.images))
+        async with self._prepared(request) as prepared:
+            return Rendered(prepared.composed.text, len(prepared.composed.images))
 
     def chat(self, request: ChatRequest) -> Answer:
         """The next message of a conversation."""
@@ -99,13 +99,13 @@ class Inference:
 
     async def _attempt(self, given: ChatRequest | GenerateRequest, started: int) -> Answer:
         trace = Trace(given.model)
-        async with self._asked(given) as asked:
-            request, model, lease = asked.request, asked.model, asked.lease
-            trace.leased(lease.load_ns, asked.composed.text, len(asked.composed.images))
+        async with self._prepared(given) as prepared:
+            request, model, lease = prepared.request, prepared.model, prepared.lease
+            trace.leased(lease.load_ns, prepared.composed.text, len(prepared.composed.images))
             raw = isinstance(request, GenerateRequest) and request.raw
             waited, loading = (perf_counter_ns() - started) / 1e6, lease.load_ns / 1e6
             _log.debug("%s is ready after %.1f ms, %.1f of them loading", model.name, waited, loading)
-            job, reading = await asked.job()
+            job, reading = await prepared.job()
             first_ns = 0
             async with aclosing(_counted(lease.engine.generate(job))) as steps:
                 async for step in steps:
@@ -132,7 +132,7 @@ class Inference:
                             eval_ns=step.eval_ns,
                             context=[] if raw else step.tokens,
                             stop=step.stop,
-                            truncated=asked.composed.truncated or step.truncated,
+                            truncated=prepared.composed.truncated or step.truncated,
                             drafted=step.drafted,
                             accepted=step.accepted,
                         )
@@ -147,7 +147,7 @@ class Inference:
                         yield summary
 
     @asynccontextmanager
-    async def _asked(self, request: ChatRequest | GenerateRequest) -> AsyncGenerator[_Asked, None]:
+    async def _prepared(self, request: ChatRequest | GenerateRequest) -> AsyncGenerator[_Prepared, None]:
         """The model in memory, and the prompt. What can be refused without an engine is refused before."""
         model = await self._open(request.model, partial(_check, request))
         options = _options(model, request.options)
@@ -156,7 +156,7 @@ class Inference:
         check, turn = partial(check_ahead, request, model, checked), _turn(request)
         async with self._scheduler.lease(model, options, request.keep_alive, turn=turn, check=check) as lease:
             made = await composed(request, model, lease.engine, options)
-            yield _Asked(request, model, options, lease, made, checked)
+            yield _Prepared(request, model, options, lease, made, checked)
 
     @again
     async def rank(self, request: RankRequest) -> Ranking:
@@ -176,9 +176,9 @@ class Inference:
     @again
     async def count(self, request: ChatRequest) -> int:
         """Tokens of the prompt that `chat` would make of `request`, however long; pictures by estimate."""
-        async with self._asked(replace(request, truncate=False)) as asked:
-            made = asked.composed
-            tokens = await asked.lease.engine.tokenize(made.text)
+        async with self._prepared(replace(request, truncate=False)) as prepared:
+            made = prepared.composed
+            tokens = await prepared.lease.engine.tokenize(made.text)
             return len(tokens) + PICTURE_TOKENS * len(made.images)
 
     @again
@@ -240,7 +240,7 @@ class Inference:
         return await asyncio.to_thread(read)
 
 
-class _Asked(NamedTuple):
+class _Prepared(NamedTuple):
     """A request whose model is in memory."""
 
     request: ChatRequest | GenerateRequest

@@ -115,8 +115,8 @@ def _with_texts(
         options = {**parameters, **options}
         layers = [*_without(layers, "params"), transaction.text("params", _json(options))]
     if recipe.messages:
-        said = [_message(message) for message in recipe.messages]
-        layers = [*_without(layers, "messages"), transaction.text("messages", _json(said))]
+        messages = [_message(message) for message in recipe.messages]
+        layers = [*_without(layers, "messages"), transaction.text("messages", _json(messages))]
     return layers
 
 

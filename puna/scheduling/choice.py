@@ -234,7 +234,7 @@ def _described(placement: Placement, machine: Machine, options: Options, blocks:
     return Placed(devices=(*used, *named), split=(*used.values(), *named.values()), overrides=tuple(rules))
 
 
-def told(placed: Placed, sizes: Mapping[str, int]) -> str:
+def described(placed: Placed, sizes: Mapping[str, int]) -> str:
     """A placement in words, for the log."""
     parts = (
         f"{count} layers on {name} ({sizes.get(name, 0) >> 20} MiB)"

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from puna.engine import order
 from puna.errors import Busy, DeviceFailed, EngineGone, LoadFailed, PunaError, Stopping
-from puna.scheduling.choice import Choice, choose, told
+from puna.scheduling.choice import Choice, choose, described
 from puna.scheduling.choice import check as check_options
 from puna.scheduling.fleet import Fleet
 from puna.scheduling.machine import Room, Watch
@@ -350,10 +350,10 @@ class Scheduler:
     def _begin(self, request: _Request, choice: Choice) -> None:
         spec, devices = choice.spec, choice.devices()
         if request.options.num_ctx > spec.num_ctx:
-            asked, trained = request.options.num_ctx, spec.num_ctx
-            log.warning("requested context size too large for model: %d, trained on %d", asked, trained)
+            wanted, trained = request.options.num_ctx, spec.num_ctx
+            log.warning("requested context size too large for model: %d, trained on %d", wanted, trained)
         if self._watch.seen.devices:
-            log.info("placing %s: %s", request.model.name.display(), told(spec.placed, devices))
+            log.info("placing %s: %s", request.model.name.display(), described(spec.placed, devices))
         self._fleet.begin(Runner(request.model, spec, choice.host, devices, request.keep_alive))
 
     def _chosen(self, request: _Request, machine: Machine) -> Choice:

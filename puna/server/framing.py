@@ -67,7 +67,7 @@ class ObjectStream:
     async def _send(self, send: Send) -> bool:
         before, after = self._framing.before, self._framing.after
 
-        async def tell(item: bytes | None) -> None:
+        async def send_piece(item: bytes | None) -> None:
             body = COMMENT if item is None else before + item + after
             await send({"type": "http.response.body", "body": body, "more_body": True})
 
@@ -75,12 +75,12 @@ class ObjectStream:
             first = await anext(objects)
             headers = [(b"content-type", self._framing.content_type), (b"cache-control", b"no-cache")]
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            await tell(first)
+            await send_piece(first)
             try:
                 async for item in objects:
-                    await tell(item)
+                    await send_piece(item)
             except Exception as error:
-                await tell(self._failure(error))
+                await send_piece(self._failure(error))
         return True
 
 

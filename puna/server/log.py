@@ -51,7 +51,7 @@ class RequestLog:
         try:
             await self._app(scope, receive, sending)
         finally:
-            _tell(scope, status, perf_counter() - began)
+            _log_request(scope, status, perf_counter() - began)
 
 
 def _given(headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -59,7 +59,7 @@ def _given(headers: list[tuple[bytes, bytes]]) -> bytes:
     return given if _ID.fullmatch(given) else b""
 
 
-def _tell(scope: Scope, status: int, seconds: float) -> None:
+def _log_request(scope: Scope, status: int, seconds: float) -> None:
     if not _log.isEnabledFor(logging.INFO):
         return
     facts = {

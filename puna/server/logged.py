@@ -41,11 +41,11 @@ class JsonLines(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         moment = datetime.fromtimestamp(record.created, timezone.utc)
-        told: dict[str, Any] = {"time": moment.isoformat(timespec="milliseconds")}
-        told["level"] = record.levelname.lower()
+        fields: dict[str, Any] = {"time": moment.isoformat(timespec="milliseconds")}
+        fields["level"] = record.levelname.lower()
         if name := request_id.get():
-            told["request"] = name
-        told |= getattr(record, "facts", None) or {"message": record.getMessage()}
+            fields["request"] = name
+        fields |= getattr(record, "facts", None) or {"message": record.getMessage()}
         if record.exc_info:
-            told["error"] = self.formatException(record.exc_info)
-        return msgspec.json.encode(told).decode()
+            fields["error"] = self.formatException(record.exc_info)
+        return msgspec.json.encode(fields).decode()

@@ -230,8 +230,7 @@ class Measured:
             app = scope["app"]
             assert isinstance(app, Starlette)
             self._paths = list(paths(app.routes))
-        asked = scope["path"]
-        return next((path.template for path in self._paths if path.pattern.match(asked)), _OTHER)
+        return next((path.template for path in self._paths if path.pattern.match(scope["path"])), _OTHER)
 
 
 async def metrics(request: Request) -> Response:

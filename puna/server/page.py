@@ -50,11 +50,11 @@ def prefers_page(accept: str) -> bool:
         kind, *parameters = (part.strip().lower() for part in entry.split(";"))
         quality = next((value[2:] for value in parameters if value.startswith("q=")), "1")
         try:
-            asked = float(quality)
+            wanted = float(quality)
         except ValueError:
             continue
-        if asked > weight:
-            best, weight = kind, asked
+        if wanted > weight:
+            best, weight = kind, wanted
     return best == "text/html"
 
 

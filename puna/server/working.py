@@ -51,15 +51,15 @@ class Work:
         """
         follower = _Follower()
         if self._last:
-            follower.tell(self._last)
+            follower.send(self._last)
         self._followers.add(follower)
         try:
             while follower.steps or not self._ended.done():
                 while follower.steps:
                     yield follower.steps.popleft()
                 if not self._ended.done():
-                    await follower.told.wait()
-                    follower.told.clear()
+                    await follower.news.wait()
+                    follower.news.clear()
         finally:
             self._followers.discard(follower)
             if not self._followers:
@@ -75,7 +75,7 @@ class Work:
         def report(step: Progress) -> None:
             if self._abandoned.is_set():
                 raise Abandoned(f"{self._title}: nobody waits for it any more")
-            loop.call_soon_threadsafe(self._tell, step)
+            loop.call_soon_threadsafe(self._send, step)
 
         failure: Exception | None = None
         try:
@@ -86,10 +86,10 @@ class Work:
         with suppress(RuntimeError):  # The server stopped, and its loop with it.
             loop.call_soon_threadsafe(self._end, failure)
 
-    def _tell(self, step: Progress) -> None:
+    def _send(self, step: Progress) -> None:
         self._last = step
         for follower in self._followers:
-            follower.tell(step)
+            follower.send(step)
 
     def _end(self, error: Exception | None) -> None:
         if self._ended.done():
@@ -100,7 +100,7 @@ class Work:
         else:
             self._ended.set_result(None)
         for follower in self._followers:
-            follower.told.set()
+            follower.news.set()
 
 
 class _Follower:
@@ -108,10 +108,10 @@ class _Follower:
 
     def __init__(self) -> None:
         self.steps: deque[Progress] = deque()
-        self.told = asyncio.Event()
+        self.news = asyncio.Event()
 
-    def tell(self, step: Progress) -> None:
+    def send(self, step: Progress) -> None:
         if self.steps and step.total and self.steps[-1].status == step.status:
             self.steps.pop()
         self.steps.append(step)
-        self.told.set()
+        self.news.set()

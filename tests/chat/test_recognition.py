@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from puna.chat import Prompt, go, jinja, recognized, says_more
+from puna.chat import Prompt, go, jinja, recognized, tells_more
 from puna.types import Message
 
 TURN = "{% for m in messages %}"
@@ -115,5 +115,5 @@ GO_WITH_ANSWERS = GO_TOOLS + '{{ range .Messages }}{{ .ToolCalls }}{{ if eq .Rol
         (TOOLS, GO + "{{ .Suffix }}", False),
     ],
 )
-def test_the_template_that_says_more_is_asked(source: str, go_template: str, more: bool):
-    assert says_more(source, go_template) is more
+def test_the_template_that_tells_more_is_asked(source: str, go_template: str, more: bool):
+    assert tells_more(source, go_template) is more

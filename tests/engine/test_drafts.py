@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from puna.engine import drafts, scheduler
-from puna.engine.drafts import Costs, Said, TokenText, worth
+from puna.engine.drafts import Costs, SharedTexts, TokenText, worth
 from puna.engine.intake import Intake
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.loop import BatchLoop
@@ -56,13 +56,13 @@ class Guesser:
     def __init__(self, known: Sequence[int], seed: int) -> None:
         self._known = list(known)
         self._random = random.Random(seed)
-        self.said: list[int] = []
+        self.shared: list[int] = []
 
     def take(self, token: int) -> None:
-        self.said.append(token)
+        self.shared.append(token)
 
-    def draft(self, most: int, *, forced: Sequence[int], said: TokenText) -> tuple[list[int], list[float]]:
-        guessed = self._known[len(self.said) : len(self.said) + self._random.randint(0, most)]
+    def draft(self, most: int, *, forced: Sequence[int], shared: TokenText) -> tuple[list[int], list[float]]:
+        guessed = self._known[len(self.shared) : len(self.shared) + self._random.randint(0, most)]
         if guessed and self._random.random() < 0.5:
             guessed[self._random.randrange(len(guessed))] = self._random.randrange(3, 259)
         return guessed, [1.0] * len(guessed)
@@ -127,9 +127,9 @@ class Asked:
         return next(event.finish for event in self.events if isinstance(event, Finished))
 
     def _outcome(self, request: int) -> Iterator[Any]:
-        said = [e for e in self.events if isinstance(e, Said_) and e.request == request]
-        yield "".join(event.text for event in said)
-        yield [report for event in said for report in event.logprobs]
+        shared = [e for e in self.events if isinstance(e, Said_) and e.request == request]
+        yield "".join(event.text for event in shared)
+        yield [report for event in shared for report in event.logprobs]
         for event in self.events:
             if isinstance(event, Finished) and event.request == request:
                 finish = event.finish
@@ -382,21 +382,21 @@ def test_the_place_that_is_found_is_the_one_most_alike(text: list[int], tail: li
 def test_what_follows_goes_round_in_a_loop_but_never_into_another_answer() -> None:
     text = TokenText([5, 1, 2, 3, 1, 2, 3])
     assert text.following(4, 7) == [1, 2, 3, 1, 2, 3, 1]
-    said = Said()
-    said.add("me", [1, 2, 3])
-    said.add("me", [4, 5])
-    assert said.by("me").following(1, 9) == [2, 3]
-    assert len(said.by("you")) == 0
+    shared = SharedTexts()
+    shared.add("me", [1, 2, 3])
+    shared.add("me", [4, 5])
+    assert shared.by("me").following(1, 9) == [2, 3]
+    assert len(shared.by("you")) == 0
 
 
 def test_what_is_remembered_is_bounded() -> None:
-    said = Said()
+    shared = SharedTexts()
     for number in range(200):
-        said.add("me", [number] * 1000)
-    assert len(said.by("me")) < 60_000
+        shared.add("me", [number] * 1000)
+    assert len(shared.by("me")) < 60_000
     for number in range(100):
-        said.add(str(number), [1, 2, 3])
-    assert len(said.by("me")) == 0
+        shared.add(str(number), [1, 2, 3])
+    assert len(shared.by("me")) == 0
 
 
 def test_a_draft_is_as_long_as_pays() -> None:

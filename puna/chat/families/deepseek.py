@@ -63,7 +63,7 @@ def _call(source: Scanner, tools: Tools) -> Step[None]:
 _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>"),
     calls={_CALLS: _calls, _CALL: _call},
-    slips=dict.fromkeys(_MISSPELLED, _calls),
+    lenient=dict.fromkeys(_MISSPELLED, _calls),
     dropped=_OUTPUTS,
     special=frozenset({"<think>", "</think>", _CALLS, _CALLS_END, _CALL, _CALL_END, _SEPARATOR, *_OUTPUTS}),
 )

@@ -12,7 +12,7 @@ from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, named_call
-from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.lenient import LENIENT
 from puna.chat.parsing.values import json_value
 
 OPEN, SEPARATOR, ROLE = "<|function_call|>", "<|message_sep|>", "<|role_sep|>"
@@ -34,7 +34,7 @@ _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>"),
     calls={OPEN: _call, SEPARATOR: _message},
     bare=bare_objects,
-    slips=SLIPS,
+    lenient=LENIENT,
     special=frozenset({OPEN, SEPARATOR, ROLE}),
 )
 

@@ -41,8 +41,8 @@ class Glimmer:
     special: frozenset[str] = frozenset({_START, _MESSAGE, *_ENDS})
     reasoning: str = "assistant to=self"
 
-    def read(self, source: Scanner, asked: Expected) -> Step[None]:
-        tools = asked.tools
+    def read(self, source: Scanner, expected: Expected) -> Step[None]:
+        tools = expected.tools
         boundary, kind, until = _START, Content, _BOUNDARIES
         first = True
         while boundary:
@@ -55,7 +55,7 @@ class Glimmer:
                 finally:
                     source.certain = False
                 if recipient is not None:
-                    kind, until = _body(recipient, asked)
+                    kind, until = _body(recipient, expected)
             elif boundary == _CALLS:
                 recipient = None
                 try:
@@ -78,11 +78,11 @@ class Glimmer:
                     source.give_back_before(kind)
 
 
-def _body(recipient: str, asked: Expected) -> tuple[Kind, Markers | None]:
+def _body(recipient: str, expected: Expected) -> tuple[Kind, Markers | None]:
     """What a message to this recipient is, and what may end or interrupt it."""
     if recipient == "self":
-        return None if asked.think is False else Thought, _BOUNDARIES
-    addressed = _own_name(recipient, asked.tools) in asked.tools.names
+        return None if expected.think is False else Thought, _BOUNDARIES
+    addressed = _own_name(recipient, expected.tools) in expected.tools.names
     return Content, _BOUNDARIES_AND_CALLS if addressed else _BOUNDARIES
 
 

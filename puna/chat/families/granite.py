@@ -13,7 +13,7 @@ from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call, listed
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
-from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.lenient import LENIENT
 
 _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>"),
@@ -22,7 +22,7 @@ _FORMAT = Tagged(
         "<tool_call>": json_calls("</tool_call>"),
     },
     bare=bare_objects,
-    slips=SLIPS,
+    lenient=LENIENT,
     dropped=("<response>", "</response>"),
     spaced=True,
     special=frozenset(

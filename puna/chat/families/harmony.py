@@ -36,15 +36,15 @@ class Harmony:
     special: frozenset[str] = frozenset({*_ENDS, _START, _MESSAGE, _CHANNEL, "<|constrain|>"})
     reasoning: str = "<|channel|>analysis"
 
-    def read(self, source: Scanner, asked: Expected) -> Step[None]:
-        header, message, body = _last_message(asked.prompt)
+    def read(self, source: Scanner, expected: Expected) -> Step[None]:
+        header, message, body = _last_message(expected.prompt)
         boundary = "" if message and not any(end in body for end in _ENDS) else _START
         while True:
             try:
                 if boundary:
                     begun = _CHANNEL if boundary == _CHANNEL else header if not message else ""
                     header = begun + (yield from _header(source, begun))
-                boundary = yield from _message(source, asked.tools, header)
+                boundary = yield from _message(source, expected.tools, header)
             except (ValueError, RecursionError):
                 source.refuse(Content)
                 boundary = yield from _text(source, Content)
@@ -171,7 +171,7 @@ def _constrain(constraint: Constraint) -> Grammar | None:
         before.append(f"{final} {until_end}")
     messages = rules.rule("messages", f"(({' | '.join(before)}) {next_one})* ({' | '.join(goals)})")
 
-    header, begun, body = _last_message(constraint.asked.prompt)
+    header, begun, body = _last_message(constraint.expected.prompt)
     if begun and not any(end in body for end in _ENDS):
         ended = f"{until_end} {next_one} {messages}"
         if "<|channel|>analysis" in header or "to=" in header or required:

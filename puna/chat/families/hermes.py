@@ -13,7 +13,7 @@ from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
-from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.lenient import LENIENT
 from puna.chat.parsing.xml_functions import xml_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.qwen3_vl import instruct, thinking
@@ -35,7 +35,7 @@ FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
     calls={_OPEN: _call},
     bare=bare_objects,
-    slips=SLIPS,
+    lenient=LENIENT,
     special=frozenset({_OPEN, _CLOSE, "<think>", "</think>"}),
 )
 

@@ -13,7 +13,7 @@ from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call, listed
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
-from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.lenient import LENIENT
 
 OPEN, CLOSE = "<tool_calls>", "</tool_calls>"
 
@@ -21,7 +21,7 @@ _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>"),
     calls={OPEN: json_calls(CLOSE)},
     bare=bare_objects,
-    slips=SLIPS,
+    lenient=LENIENT,
     dropped=("<answer>", "</answer>"),
     spaced=True,
     special=frozenset({OPEN, CLOSE, "<think>", "</think>", "<answer>", "</answer>"}),

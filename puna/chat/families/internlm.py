@@ -10,7 +10,7 @@ from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
-from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.lenient import LENIENT
 
 OPEN, PLUGIN, CLOSE = "<|action_start|>", "<|plugin|>", "<|action_end|>"
 
@@ -26,7 +26,7 @@ _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>"),
     calls={OPEN: _call},
     bare=bare_objects,
-    slips=SLIPS,
+    lenient=LENIENT,
     special=frozenset({OPEN, PLUGIN, CLOSE, "<think>", "</think>"}),
 )
 

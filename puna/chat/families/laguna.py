@@ -11,7 +11,7 @@ from puna.chat.grammars.keyed import keyed
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects
 from puna.chat.parsing.keyed import keyed_calls
-from puna.chat.parsing.slips import BARE
+from puna.chat.parsing.lenient import BARE
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.laguna import laguna, poolside_v1
 
@@ -21,7 +21,7 @@ _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>", anywhere=True, calls_end_it=True),
     calls={"<tool_call>": keyed_calls("</tool_call>")},
     bare=bare_objects,
-    slips={**BARE, "<user>": keyed_calls("</user>", declared=True)},
+    lenient={**BARE, "<user>": keyed_calls("</user>", declared=True)},
     special=SPECIAL | {"<user>", "</user>"},
 )
 

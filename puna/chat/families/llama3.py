@@ -18,7 +18,7 @@ from puna.chat.grammars.python_calls import keywords as call_keywords
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Malformed, Reading, Scanner, Step, Tagged, Tools
 from puna.chat.parsing.calls import bare_objects, bare_python_calls, behind_brace, keywords, objects
-from puna.chat.parsing.slips import BARE
+from puna.chat.parsing.lenient import BARE
 from puna.chat.parsing.values import json_object
 
 
@@ -58,12 +58,12 @@ def _in_brackets(source: Scanner, tools: Tools) -> Step[None]:
 
 
 _LISTS: dict[str, Reading] = {" [": _in_brackets, "\n[": _in_brackets}
-SLIPS = {marker: reading for marker, reading in BARE.items() if "[" not in marker} | _LISTS
+LENIENT = {marker: reading for marker, reading in BARE.items() if "[" not in marker} | _LISTS
 
 _FORMAT = Tagged(
     calls={"<|python_tag|>": _behind_python_tag, "<function=": _function},
     bare=bare,
-    slips=SLIPS,
+    lenient=LENIENT,
     special=frozenset({"<|python_tag|>"}),
 )
 

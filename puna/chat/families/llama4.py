@@ -12,7 +12,7 @@ from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Scanner, Step, Tagged, Tools
 from puna.chat.parsing.calls import json_calls, python_calls
 
-from .llama3 import SLIPS, bare
+from .llama3 import LENIENT, bare
 
 _START, _END = "<|python_start|>", "<|python_end|>"
 _python = python_calls(_END)
@@ -27,7 +27,7 @@ def _calls(source: Scanner, tools: Tools) -> Step[None]:
 _FORMAT = Tagged(
     calls={_START: _calls},
     bare=bare,
-    slips=SLIPS,
+    lenient=LENIENT,
     special=frozenset({_START, _END}),
 )
 

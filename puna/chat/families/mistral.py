@@ -14,7 +14,7 @@ from puna.chat.grammars.objects import arguments, call, listed
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
-from puna.chat.parsing.slips import BARE
+from puna.chat.parsing.lenient import BARE
 from puna.chat.parsing.values import json_object
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.ministral import ministral
@@ -38,7 +38,7 @@ _FORMAT = Tagged(
     tags=ThinkingTags("[THINK]", "[/THINK]", anywhere=True),
     calls={"[TOOL_CALLS]": _calls},
     bare=bare_objects,
-    slips=BARE,
+    lenient=BARE,
     special=frozenset({"[TOOL_CALLS]", "[ARGS]", "[CALL_ID]", "[THINK]", "[/THINK]"}),
 )
 

@@ -11,7 +11,7 @@ from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Malformed, Scanner, Step, Tagged, Tools
 from puna.chat.parsing.calls import bare_objects, json_calls, objects
-from puna.chat.parsing.slips import SLIPS
+from puna.chat.parsing.lenient import LENIENT
 
 OPEN, CLOSE = "<|tool_call|>", "<|/tool_call|>"
 
@@ -26,7 +26,7 @@ def _listed(source: Scanner, tools: Tools) -> Step[None]:
 _FORMAT = Tagged(
     calls={"functools": _listed, OPEN: json_calls(CLOSE)},
     bare=bare_objects,
-    slips=SLIPS,
+    lenient=LENIENT,
     special=frozenset({OPEN, CLOSE}),
 )
 

@@ -25,7 +25,7 @@ class Constraint(NamedTuple):
     """There may be several."""
     schema: dict[str, Any] | None
     """Content must fit it."""
-    asked: Expected
+    expected: Expected
 
 
 @dataclass(frozen=True)
@@ -91,8 +91,8 @@ def _throughout(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint
     if calls.alone:
         goals.append(calls.alone)
     goal = rules.any_of("goal", goals)
-    tags, opened = form.watched(constraint.asked)
-    if tags is None or constraint.asked.continues or (constraint.asked.think is False and not opened):
+    tags, opened = form.watched(constraint.expected)
+    if tags is None or constraint.expected.continues or (constraint.expected.think is False and not opened):
         return rules.grammar(goal)
     within = tags.calls_end_it and bool(one)
     ways = [f"{rules.until(tags.close) if within else rules.through(tags.close)} GAP {goal}"]
@@ -106,7 +106,7 @@ def _throughout(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint
 
 def _calls_alone(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
     """Any text until a call's marker; from there on a call."""
-    tags, opened = form.watched(constraint.asked)
+    tags, opened = form.watched(constraint.expected)
     called = [f"{rules.until(marker)} {body}" for marker, body in calls.marked.items()]
     repeated, last = (called, ["text"]) if constraint.parallel else ([], ["text", *called])
     if tags is None:
@@ -127,7 +127,7 @@ def _calls_alone(rules: Rules, form: Tagged, calls: Calls, constraint: Constrain
     reasoning = rules.any_of("reasoning", ways)
     if opened:
         return rules.grammar(reasoning)
-    if tags.anywhere or constraint.asked.continues:
+    if tags.anywhere or constraint.expected.continues:
         return rules.grammar(beginning)
     return rules.grammar(f"{beginning} | {rules.until(tags.open, 'BLANK')} {reasoning}")
 
@@ -139,7 +139,7 @@ def _content(rules: Rules, repeated: list[str], last: list[str]) -> str:
 
 def _beginning(rules: Rules, calls: Calls, constraint: Constraint, text: str) -> str:
     """Content, which may begin with a bare call."""
-    if not calls.bare or constraint.asked.continues:
+    if not calls.bare or constraint.expected.continues:
         return text
     behind = text if constraint.parallel else ""
     return rules.any_of("beginning", [f"{calls.bare} {behind}", text])

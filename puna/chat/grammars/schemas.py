@@ -89,10 +89,10 @@ def _arguments(given: Schema, field: str) -> Schema:
     if not _COMBINATORS & schema.keys() and not schema.get("properties"):
         schema.setdefault("additionalProperties", False)
     with suppress(BadRequest):
-        said = leniently_lowered(schema)
+        held = leniently_lowered(schema)
         # Parameters that may be of several kinds are none that a notation can write one by one.
-        if said.get("properties") or not schema.get("properties"):
-            return said
+        if held.get("properties") or not schema.get("properties"):
+            return held
     return schema
 
 
@@ -198,11 +198,11 @@ def _workable(schema: Any, root: Schema) -> Any:
     return result
 
 
-def _types(said: Any) -> Any:
-    if isinstance(said, str):
-        return said.lower() if said.lower() in TYPES else None
-    if isinstance(said, list):
-        return [one for one in said if isinstance(one, str) and one in TYPES]
+def _types(given: Any) -> Any:
+    if isinstance(given, str):
+        return given.lower() if given.lower() in TYPES else None
+    if isinstance(given, list):
+        return [one for one in given if isinstance(one, str) and one in TYPES]
     return None
 
 

@@ -66,8 +66,8 @@ class Values:
         for key in ("anyOf", "oneOf"):
             if isinstance(options := schema.get(key), list) and options:
                 return self._rules.any_of("either", map(self.value, options))
-        said = schema.get("type")
-        kinds = [said] if isinstance(said, str) else said or (["object"] if "properties" in schema else [])
+        types = schema.get("type")
+        kinds = [types] if isinstance(types, str) else types or (["object"] if "properties" in schema else [])
         if not kinds:
             return self._anything()
         return self._rules.any_of("value", [self._of_kind(kind, schema) for kind in kinds])

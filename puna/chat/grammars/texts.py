@@ -147,11 +147,11 @@ class Texts:
         schema = resolved(schema, self._root)
         if not isinstance(schema, dict):
             return set()
-        said = schema.get("type")
-        if isinstance(said, str):
-            return {said}
-        if isinstance(said, list):
-            return set(said)
+        given = schema.get("type")
+        if isinstance(given, str):
+            return {given}
+        if isinstance(given, list):
+            return set(given)
         if "properties" in schema:
             return {"object"}
         return {
@@ -164,8 +164,8 @@ class Texts:
         Where any string and any number will do it may look like a number: `10px` begins as one.
         """
         kinds = {kind for one in options for kind in self._kinds(one)}
-        said = [one for option in options if isinstance(one := resolved(option, self._root), dict)]
-        if any(one.keys() & _LIMITS or conditions(one) for one in said):
+        given = [one for option in options if isinstance(one := resolved(option, self._root), dict)]
+        if any(one.keys() & _LIMITS or conditions(one) for one in given):
             return kinds
         return {"any number" if kind in ("integer", "number") else kind for kind in kinds}
 

@@ -22,7 +22,7 @@ class Format(Protocol):
         """What begins reasoning; empty when nothing does."""
         ...
 
-    def read(self, source: Scanner, asked: Expected) -> Step[None]:
+    def read(self, source: Scanner, expected: Expected) -> Step[None]:
         """Read an answer to its end."""
         ...
 
@@ -30,10 +30,10 @@ class Format(Protocol):
 class FormatParser:
     """One answer being read: a `Parser`."""
 
-    def __init__(self, format: Format, asked: Expected) -> None:
+    def __init__(self, format: Format, expected: Expected) -> None:
         self.source = Scanner()
-        self.source.owing = asked.required
-        self._reading = format.read(self.source, asked)
+        self.source.owing = expected.required
+        self._reading = format.read(self.source, expected)
         next(self._reading)
 
     def feed(self, text: str) -> list[Part]:

@@ -47,14 +47,16 @@ class ThinkingTags:
     calls_end_it: bool = False
     """The model may call a tool without closing its reasoning."""
 
-    def opened(self, asked: Expected) -> bool:
+    def opened(self, expected: Expected) -> bool:
         """The prompt ends within reasoning."""
-        if asked.continues:
+        if expected.continues:
             return False
-        prompt = asked.prompt.rstrip()
+        prompt = expected.prompt.rstrip()
         if prompt.endswith((self.open, (self.open + self.name).rstrip())):
             return True
-        reasons = asked.last is not None and asked.last.role == "assistant" and bool(asked.last.thinking)
+        reasons = (
+            expected.last is not None and expected.last.role == "assistant" and bool(expected.last.thinking)
+        )
         return reasons and prompt.rfind(self.open) > prompt.rfind(self.close)
 
 
@@ -66,7 +68,7 @@ class Tagged:
     calls: Mapping[str, Reading] = field(default_factory=dict)
     bare: Reading | None = None
     """A call without a marker, where content begins with a bracket."""
-    slips: Mapping[str, Reading] = field(default_factory=dict)
+    lenient: Mapping[str, Reading] = field(default_factory=dict)
     """What these models write for a call by mistake. Unlike `calls`, no grammar constrains it."""
     dropped: tuple[str, ...] = ()
     """Notation that is never content."""
@@ -80,28 +82,28 @@ class Tagged:
         """What begins reasoning; empty when nothing does."""
         return self.tags.open + self.tags.name.rstrip() if self.tags else ""
 
-    def watched(self, asked: Expected) -> tuple[ThinkingTags | None, bool]:
+    def watched(self, expected: Expected) -> tuple[ThinkingTags | None, bool]:
         """The tags that are looked for, and whether the prompt ends within them."""
         tags = self.tags
         if tags is None:
             return None, False
-        return tags, tags.opened(asked)
+        return tags, tags.opened(expected)
 
-    def read(self, source: Scanner, asked: Expected) -> Step[None]:
-        tools = asked.tools
+    def read(self, source: Scanner, expected: Expected) -> Step[None]:
+        tools = expected.tools
         calls = self.calls if tools.names else {}
-        watched, opened = self.watched(asked)
+        watched, opened = self.watched(expected)
         # What nobody wanted is dropped, unless the prompt itself began it.
-        reasoning: Kind = Thought if opened or asked.think is not False else None
+        reasoning: Kind = Thought if opened or expected.think is not False else None
         begins = (watched.open,) if watched and watched.anywhere else ()
-        slips = self.slips if tools.names else {}
-        in_content = markers(*calls, *slips, *begins, *self.dropped)
+        lenient = self.lenient if tools.names else {}
+        in_content = markers(*calls, *lenient, *begins, *self.dropped)
         in_reasoning = None
         if watched:
             in_reasoning = markers(watched.close, *(calls if watched.calls_end_it else ()))
 
         thinking = opened
-        if watched and not asked.continues:
+        if watched and not expected.continues:
             # A model may open or close its reasoning although the prompt did.
             yield from source.blank()
             begun = yield from source.choice(watched.open, watched.close)
@@ -112,7 +114,7 @@ class Tagged:
                 yield from source.skip()
             elif source.ended:
                 in_content = markers(watched.open, watched.close)  # the rest may be the beginning of one
-        bare = None if asked.continues or not tools.names else self.bare
+        bare = None if expected.continues or not tools.names else self.bare
         while True:
             if thinking:
                 marker = yield from source.text(in_reasoning, reasoning)
@@ -126,13 +128,13 @@ class Tagged:
             elif bare:
                 yield from source.blank()
                 if (yield from source.ahead()) in ("{", "["):
-                    yield from _call(source, bare, tools, Content, certain=asked.required)
+                    yield from _call(source, bare, tools, Content, certain=expected.required)
                 bare = None
                 continue
             else:
                 marker = yield from source.text(in_content, Content)
-                if marker in calls or marker in slips:
-                    reading = calls[marker] if marker in calls else slips[marker]
+                if marker in calls or marker in lenient:
+                    reading = calls[marker] if marker in calls else lenient[marker]
                     certain = marker in calls and _is_tag(marker)
                     yield from _call(source, reading, tools, Content, certain=certain)
                 elif marker in begins and watched:

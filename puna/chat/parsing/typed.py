@@ -96,7 +96,7 @@ def _kinds(schema: Any, root: dict[str, Any], depth: int) -> Types:
         return frozenset()
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return ANY
-    found = _said(schema.get("type"))
+    found = _types_in(schema.get("type"))
     if (values := _named(schema)) is not None:
         found &= frozenset().union(*map(types_of, values))
     for part in _all_of(schema, root):
@@ -107,8 +107,8 @@ def _kinds(schema: Any, root: dict[str, Any], depth: int) -> Types:
     return found
 
 
-def _said(said: Any) -> Types:
-    names = [said] if isinstance(said, str) else said if isinstance(said, list) else []
+def _types_in(given: Any) -> Types:
+    names = [given] if isinstance(given, str) else given if isinstance(given, list) else []
     types = {one.lower() for one in names if isinstance(one, str)}
     return frozenset(types | ({"integer"} if "number" in types else set())) & ANY or ANY
 
@@ -130,7 +130,7 @@ def _named(schema: dict[str, Any]) -> list[Any] | None:
 
 def _all_of(schema: dict[str, Any], root: dict[str, Any]) -> list[Any]:
     """What holds beside a schema's own keywords."""
-    parts = list(said) if isinstance(said := schema.get("allOf"), list) else []
+    parts = list(given) if isinstance(given := schema.get("allOf"), list) else []
     if isinstance(reference := schema.get("$ref"), str) and (target := pointed(root, reference)) is not None:
         parts.append(target)
     return parts
@@ -138,7 +138,7 @@ def _all_of(schema: dict[str, Any], root: dict[str, Any]) -> list[Any]:
 
 def _any_of(schema: dict[str, Any]) -> list[list[Any]]:
     """Those of which one holds."""
-    found = [said for key in _OPTIONS if isinstance(said := schema.get(key), list)]
+    found = [given for key in _OPTIONS if isinstance(given := schema.get(key), list)]
     return [*found, [schema[key] for key in _CONDITIONS if key in schema]]
 
 
@@ -167,7 +167,7 @@ def _called(schema: Any, key: str, name: str) -> Any:
 
 
 def _mapping(schema: dict[str, Any], key: str) -> dict[str, Any]:
-    return said if isinstance(said := schema.get(key), dict) else {}
+    return given if isinstance(given := schema.get(key), dict) else {}
 
 
 def _fits(pattern: str, name: str) -> bool:

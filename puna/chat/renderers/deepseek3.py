@@ -40,7 +40,7 @@ def deepseek3(prompt: Prompt) -> Iterator[str]:
             yield f"\n\nParameters: {compact(tool.parameters)}\n"
         yield _HOW_TO_CALL
 
-    asked = last_index(messages, "user")
+    question = last_index(messages, "user")
     before = ""
     for index, message in enumerate(messages):
         if message.role == "user":
@@ -50,7 +50,7 @@ def deepseek3(prompt: Prompt) -> Iterator[str]:
         elif message.role == "assistant":
             if before == "user":
                 yield "<｜Assistant｜>"
-                yield _thought(message, thinking=thinking and index > asked)
+                yield _thought(message, thinking=thinking and index > question)
             yield _answer(message, after_tool=before == "tool") + _END
         if message.role != "system":
             before = message.role

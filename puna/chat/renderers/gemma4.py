@@ -38,7 +38,7 @@ def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
         yield from (f"<|tool>{declared(function)}<tool|>" for function in functions(prompt))
         yield "<turn|>\n"
 
-    asked = last_index(messages, "user")
+    question = last_index(messages, "user")
     spoken = [(index, message) for index, message in enumerate(messages) if message.role != "tool"]
     before = ""
     answers: list[Message] = []
@@ -47,7 +47,7 @@ def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
         yield "" if role == "model" and before == "assistant" else f"<|turn>{role}\n"
         before = message.role
 
-        if role == "model" and message.thinking and index > asked:
+        if role == "model" and message.thinking and index > question:
             yield f"<|channel>thought\n{message.thinking}\n<channel|>"
         made = calls(message)
         yield "".join(
@@ -56,8 +56,8 @@ def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
         answers = list(takewhile(lambda each: each.role == "tool", messages[index + 1 :] if made else []))
         yield from (_response(each, made) for each in answers)
 
-        said = _THOUGHT.sub("", message.content) if role == "model" else message.content
-        text = pictured(message, said.strip())
+        text_and_calls = _THOUGHT.sub("", message.content) if role == "model" else message.content
+        text = pictured(message, text_and_calls.strip())
         yield text
         following = spoken[place + 1][1].role if place + 1 < len(spoken) else ""
         if made and not answers:

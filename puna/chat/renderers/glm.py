@@ -44,7 +44,7 @@ def glm4_6(prompt: Prompt) -> Iterator[str]:
     if prompt.tools:
         yield f"{_TOOLS}{_lines(map(compact, prompt.tools))}{_HOW_TO_CALL}\n" + "\n".join(_PAIRS)
 
-    asked = last_index(messages, "user")
+    question = last_index(messages, "user")
     for index, together in steps(messages):
         message = together[0]
         if message.role == "user":
@@ -54,7 +54,7 @@ def glm4_6(prompt: Prompt) -> Iterator[str]:
             yield "<|observation|>" + "".join(answers)
         elif message.role == "assistant":
             yield "<|assistant|>"
-            if index > asked:
+            if index > question:
                 yield f"\n<think>{message.thinking}</think>"
             if message.content:
                 yield f"\n{message.content}"

@@ -69,9 +69,9 @@ def _answer(message: Message, *, last: bool) -> str:
     made = "".join(
         f"<tool_call>{call.name}\n{_pairs(call, ends=_LINE)}</tool_call>\n" for call in calls(message)
     )
-    said = f"{text}\n" if text else ""
+    text_and_calls = f"{text}\n" if text else ""
     end = "" if last and (thought or text or made) else "</assistant>\n"
-    return f"{start}{said}{made}{end}"
+    return f"{start}{text_and_calls}{made}{end}"
 
 
 def poolside_v1(prompt: Prompt) -> Iterator[str]:

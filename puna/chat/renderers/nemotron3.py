@@ -40,7 +40,7 @@ def _write(prompt: Prompt, *, newer: bool) -> Iterator[str]:
         parts.append(f"# Tools\n\nYou have access to the following functions:\n\n{listed}{HOW_TO_CALL}")
     yield chatml.turn("system", "\n\n".join(filter(None, parts)))
 
-    asked = last_index(messages, "user")
+    question = last_index(messages, "user")
     for index, together in steps(messages):
         message = together[0]
         if message.role == "tool":
@@ -48,12 +48,12 @@ def _write(prompt: Prompt, *, newer: bool) -> Iterator[str]:
             # Tools' answers that nothing precedes open no turn.
             yield (f"{chatml.START}user\n" if index else "") + answers + chatml.END
         elif message.role == "assistant":
-            yield chatml.ANSWER + _answer(message, newer=newer, emptied=index < asked) + chatml.END
+            yield chatml.ANSWER + _answer(message, newer=newer, emptied=index < question) + chatml.END
         else:
             text = pictured(message)
             if not newer:
                 text = _without_switches(text).strip()
-            elif index == asked and prompt.think == "medium":
+            elif index == question and prompt.think == "medium":
                 text += "\n\n{reasoning effort: efficient}"
             yield chatml.turn(message.role, text)
     yield f"{chatml.ANSWER}<think>\n" if thinking else f"{chatml.ANSWER}{_NONE}"

@@ -48,8 +48,8 @@ def qwen3_8(prompt: Prompt) -> Iterator[str]:
     for message in instructions:
         if message.images:
             raise BadRequest(f"{message.role} message cannot contain images")
-    asked = last_question(others)
-    if asked < 0 or others[asked].role != "user":
+    question = last_question(others)
+    if question < 0 or others[question].role != "user":
         raise BadRequest("no user query found in messages" if prompt.messages else "no messages provided")
     if prompt.think not in _EFFORT:
         raise BadRequest(f'unsupported Qwen3.8 reasoning effort "{prompt.think}"')
@@ -74,7 +74,7 @@ def _write(
     elif system or effort:
         yield chatml.turn("system", "\n\n".join(filter(None, [effort, instructions])))
 
-    asked = last_question(messages)
+    question = last_question(messages)
     open_end = begun(messages)
     for index, together in steps(messages):
         message = together[0]
@@ -83,7 +83,7 @@ def _write(
         elif message.role != "assistant":
             yield chatml.turn(message.role, pictured(message).strip())
         else:
-            kept = keep_thinking or (thinking and index > asked)
+            kept = keep_thinking or (thinking and index > question)
             yield chatml.ANSWER + _answer(message, kept=kept, tagged=tagged)
             yield "" if open_end and index == len(messages) - 1 else chatml.END
     if not open_end:

@@ -59,7 +59,7 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
     elif system:
         yield chatml.turn("system", system.content)
 
-    asked = last_question(messages)
+    question = last_question(messages)
     open_end = begun(messages)
     for index, together in steps(messages):
         message = together[0]
@@ -69,7 +69,7 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
             yield chatml.turn(message.role, pictured(message))
         else:
             last = index == len(messages) - 1
-            yield chatml.ANSWER + _answer(message, thinking=thinking and index > asked, last=last)
+            yield chatml.ANSWER + _answer(message, thinking=thinking and index > question, last=last)
             yield "" if last and open_end else chatml.END
     if not open_end:
         yield f"{chatml.ANSWER}<think>\n" if thinking else chatml.ANSWER
@@ -77,11 +77,11 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
 
 def _answer(message: Message, *, thinking: bool, last: bool) -> str:
     text = pictured(message)
-    said = "\n".join([*([text] if text else []), *map(_called, calls(message))])
+    text_and_calls = "\n".join([*([text] if text else []), *map(_called, calls(message))])
     if not thinking or not (last or message.thinking):
-        return said
+        return text_and_calls
     thought = "<think>\n" + message.thinking.strip("\n")
-    return f"{thought}\n</think>\n\n{said.lstrip(_LINE)}" if said else thought
+    return f"{thought}\n</think>\n\n{text_and_calls.lstrip(_LINE)}" if text_and_calls else thought
 
 
 def _called(call: RenderedCall) -> str:

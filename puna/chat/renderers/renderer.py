@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from puna.chat.noted import said_in_place, stays_in_place
+from puna.chat.noted import renders_in_place, stays_in_place
 from puna.chat.prompt import Prompt
 from puna.errors import BadRequest
 from puna.types import Message
@@ -31,7 +31,7 @@ class Renderer:
 
     def render(self, prompt: Prompt) -> str:
         if not self._in_place:
-            prompt = msgspec.structs.replace(prompt, messages=said_in_place(prompt.messages))
+            prompt = msgspec.structs.replace(prompt, messages=renders_in_place(prompt.messages))
         try:
             if prompt.tools:
                 prompt = msgspec.structs.replace(prompt, tools=[ordered(tool) for tool in prompt.tools])

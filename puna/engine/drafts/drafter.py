@@ -60,30 +60,30 @@ class Drafter:
                 self._source = None
         self._own.extend([token])
 
-    def draft(self, most: int, *, forced: Sequence[int], said: TokenText) -> tuple[list[int], list[float]]:
+    def draft(self, most: int, *, forced: Sequence[int], shared: TokenText) -> tuple[list[int], list[float]]:
         """At most `most` tokens that may come next, and how probably all up to each are right.
 
         `forced`: tokens of text that the grammar leaves no choice of, but for its spelling.
-        `said`: what may be repeated beside the sequence itself.
+        `shared`: what may be repeated beside the sequence itself.
         """
         most = min(most, self.most)
         self._forced = list(forced)
         by_force = self._chances([self._by_force] * min(most, len(forced)))
-        repeated = self._repeated(most, said)
+        repeated = self._repeated(most, shared)
         rates = [self._rate(self._alike + ahead) for ahead in range(len(repeated))]
         by_likeness = self._chances(rates)
         if sum(by_force) > sum(by_likeness):
             return self._forced[:most], by_force
         return repeated, by_likeness
 
-    def _repeated(self, most: int, said: TokenText) -> list[int]:
+    def _repeated(self, most: int, shared: TokenText) -> list[int]:
         if self._source is None or not self._source.following(self._place, 1):
-            self._look(said)
+            self._look(shared)
         return self._source.following(self._place, most) if self._source is not None else []
 
-    def _look(self, said: TokenText) -> None:
+    def _look(self, shared: TokenText) -> None:
         self._source, tail = None, self._own.end(MOST)
-        for text in (self._own, said):
+        for text in (self._own, shared):
             place, alike = text.find(tail)
             if alike and (self._source is None or alike > self._alike):
                 self._source, self._place, self._alike = text, place, alike

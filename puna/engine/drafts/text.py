@@ -78,7 +78,7 @@ class TokenText:
         return np.resize(found, most).tolist()
 
 
-class Said:
+class SharedTexts:
     """The last answers, each owner's apart: nobody's text is guessed from another's."""
 
     def __init__(self) -> None:

@@ -40,10 +40,10 @@ def _start(path: str, wanted: str) -> str:
         native = ctypes.CDLL(path)
     except OSError as error:
         return f"off: {error}"
-    said = ctypes.create_string_buffer(_ROOM)
+    message = ctypes.create_string_buffer(_ROOM)
     libllama = ctypes.c_void_p(C._lib._handle)
-    runs = native.puna_kernels_start(libllama, wanted.encode(), said, ctypes.c_size_t(_ROOM))
-    words = said.value.decode()
+    runs = native.puna_kernels_start(libllama, wanted.encode(), message, ctypes.c_size_t(_ROOM))
+    words = message.value.decode()
     return words if runs else f"off: {words}"
 
 

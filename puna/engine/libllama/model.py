@@ -108,10 +108,10 @@ class LlamaModel:
         """What the file says of it; None if it says nothing."""
         key = "tokenizer.ggml.normalizer."
         texts = {field.name: self.metadata(key + field.name) for field in fields(Normalizer)}
-        said = {name: text == "true" for name, text in texts.items() if text}
+        flags = {name: text == "true" for name, text in texts.items() if text}
         # Accents go with capitals, unless it is said that they do not.
-        said.setdefault("strip_accents", said.get("lowercase", True))
-        return Normalizer(**said) if any(texts.values()) else None
+        flags.setdefault("strip_accents", flags.get("lowercase", True))
+        return Normalizer(**flags) if any(texts.values()) else None
 
     def metadata(self, key: str) -> str:
         """The text under a key of the file's metadata; empty when there is none."""

@@ -82,13 +82,13 @@ class Registry:
         """The same answer. Raises NotFound, or Refused for any other error status, with what it says."""
         if answer.status < 400:
             return answer
-        said = answer.all(_SHORT).decode(errors="replace").strip()
+        text = answer.all(_SHORT).decode(errors="replace").strip()
         answer.close()
         if answer.status == 404:
             raise NotFound("file does not exist")
         if "html" in answer.headers.get("Content-Type", ""):
-            said = f"{urlsplit(answer.url).netloc} answered with a web page"
-        raise RegistryRefused(answer.status, f"{answer.status}: {said[:500]}")
+            text = f"{urlsplit(answer.url).netloc} answered with a web page"
+        raise RegistryRefused(answer.status, f"{answer.status}: {text[:500]}")
 
     def has(self, url: str) -> bool:
         """Whether there is something at `url`. Raises what `request` and `checked` raise."""

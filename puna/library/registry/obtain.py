@@ -41,13 +41,13 @@ def obtain(library: Library, registry: Registry, url: str, layer: Layer, report:
     def at(completed: int) -> Progress:
         return Progress(f"pulling {digest[7:19]}", digest=digest, total=layer.size, completed=completed)
 
-    teller = Teller(report)
+    reporter = Teller(report)
     positions = library.partial_blob(digest, JOURNAL)
     while not _there(library, digest, layer.size):
         with writing(positions.parent):
             mine = journal.claim(positions)
         if mine is None:
-            teller.tell(at(journal.completed(positions)))
+            reporter.report(at(journal.completed(positions)))
             time.sleep(_LOOK_AGAIN)
             continue
         with mine:

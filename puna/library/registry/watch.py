@@ -20,13 +20,13 @@ class Teller:
 
     def __init__(self, report: Report) -> None:
         self._report = report
-        self._told: tuple[Progress, float] | None = None
+        self._reported: tuple[Progress, float] | None = None
 
-    def tell(self, step: Progress) -> None:
+    def report(self, step: Progress) -> None:
         """Raises what `report` raises."""
         now = time.monotonic()
-        if not self._told or self._told[0] != step or now - self._told[1] > _AT_LEAST_EVERY:
-            self._told = (step, now)
+        if not self._reported or self._reported[0] != step or now - self._reported[1] > _AT_LEAST_EVERY:
+            self._reported = (step, now)
             self._report(step)
 
 
@@ -49,10 +49,10 @@ def watch(
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
-    teller = Teller(report)
+    reporter = Teller(report)
     try:
         while not outcome.done():
-            teller.tell(state())
+            reporter.report(state())
             wait([outcome], timeout=_EVERY)
     except BaseException:
         halt()
@@ -60,4 +60,4 @@ def watch(
     finally:
         thread.join()
     outcome.result()
-    teller.tell(state())
+    reporter.report(state())

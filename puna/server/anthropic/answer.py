@@ -41,28 +41,28 @@ async def unspoken(answer: Answer) -> Answer:
                 yield msgspec.structs.replace(item, reason="length", eval_tokens=0)
 
 
-async def whole(asked: RequestFacts, answer: Answer) -> bytes:
+async def whole(facts: RequestFacts, answer: Answer) -> bytes:
     """The JSON object of the answer."""
-    content = _Content(asked)
+    content = _Content(facts)
     async with aclosing(answer):
         async for item in answer:
             if isinstance(item, Summary):
-                delta, usage = ending(asked, item, content.called)
+                delta, usage = ending(facts, item, content.called)
                 return msgspec.json.encode(
-                    {**head(asked, NOTHING), "content": content.blocks(), **delta, "usage": usage}
+                    {**head(facts, NOTHING), "content": content.blocks(), **delta, "usage": usage}
                 )
             if isinstance(item, Piece):
                 content.add(item)
     raise AssertionError("an answer ends with a summary")
 
 
-def head(asked: RequestFacts, begun: Begun) -> dict[str, Any]:
+def head(facts: RequestFacts, begun: Begun) -> dict[str, Any]:
     """The message before its first word."""
     return {
-        "id": asked.id,
+        "id": facts.id,
         "type": "message",
         "role": "assistant",
-        "model": asked.model,
+        "model": facts.model,
         "content": [],
         "stop_reason": None,
         "stop_sequence": None,
@@ -70,11 +70,11 @@ def head(asked: RequestFacts, begun: Begun) -> dict[str, Any]:
     }
 
 
-def ending(asked: RequestFacts, summary: Summary, called: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def ending(facts: RequestFacts, summary: Summary, called: bool) -> tuple[dict[str, Any], dict[str, Any]]:
     """Why the message ended, and what it took."""
-    stop = summary.stop if summary.stop in asked.stops else ""
+    stop = summary.stop if summary.stop in facts.stops else ""
     if summary.cut:
-        full = summary.reason == "length" and summary.eval_tokens < asked.max_tokens
+        full = summary.reason == "length" and summary.eval_tokens < facts.max_tokens
         reason = "model_context_window_exceeded" if full else "max_tokens"
     elif called:
         reason = "tool_use"
@@ -107,8 +107,8 @@ def _usage(read: Begun | Summary, written: int) -> dict[str, Any]:
 class _Content:
     """The blocks of an answer, as they grow."""
 
-    def __init__(self, asked: RequestFacts) -> None:
-        self._shown = asked.thinking_shown
+    def __init__(self, facts: RequestFacts) -> None:
+        self._shown = facts.thinking_shown
         self._blocks: list[tuple[str, list[str]] | Call] = []
         self.called = False
 

@@ -34,11 +34,11 @@ async def conversation(body: PromptBody, missing: Sequence[str], remote: Remote)
     for number, turn in enumerate(body.messages):
         place, blocks = f"messages[{number}].content", _blocks(turn.content)
         if turn.role == "system":
-            told = _system(blocks, place)
+            text = _system(blocks, place)
             if not messages:
-                system.append(told)
-            elif told:
-                messages.append(Message(role="system", content=told))
+                system.append(text)
+            elif text:
+                messages.append(Message(role="system", content=text))
         elif turn.role == "assistant":
             answers = _assistant(blocks, place)
             calls = [call for answer in answers for call in answer.tool_calls]
@@ -93,8 +93,8 @@ def _served(block: Block, place: str) -> Message:
     if isinstance(block.content, dict):
         text = msgspec.json.encode(block.content).decode()
     else:
-        told = _blocks(block.content or "")
-        text = "\n".join(inner.text or f"- {inner.title}: {inner.url}" for inner in told)
+        inner = _blocks(block.content or "")
+        text = "\n".join(one.text or f"- {one.title}: {one.url}" for one in inner)
     return Message(role="tool", content=unmarked(text), tool_call_id=block.tool_use_id)
 
 

@@ -71,7 +71,7 @@ def line(error: Exception, request_id: str) -> bytes:
         # Agents know Anthropic's words for it, and shorten the conversation.
         message = f"prompt is too long: {message}"
     details = {"error_code": error.code} if isinstance(error, Unthreaded) else {}
-    return _told(_status(error), message, request_id, details)
+    return _error_body(_status(error), message, request_id, details)
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -84,7 +84,7 @@ async def refused(request: Request, error: Exception) -> Response:
 async def unrouted(request: Request, error: Exception) -> Response:
     """The answer to an unknown path or a wrong method."""
     assert isinstance(error, HTTPException)
-    body = _told(error.status_code, error.detail, request.scope["request_id"])
+    body = _error_body(error.status_code, error.detail, request.scope["request_id"])
     return Response(body, error.status_code, error.headers, media_type=JSON)
 
 
@@ -101,6 +101,6 @@ def _status(error: Exception) -> int:
     return error.status if isinstance(error, PunaError) else 500
 
 
-def _told(status: int, message: str, request_id: str, details: dict[str, str] | None = None) -> bytes:
+def _error_body(status: int, message: str, request_id: str, details: dict[str, str] | None = None) -> bytes:
     kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
     return msgspec.json.encode(Refusal("error", Problem(kind, message, details or {}), request_id))

@@ -21,8 +21,8 @@ Kind = Literal["text", "thinking"]
 class MessageEvents:
     """The events of one answer, in order. Each method returns those that follow from what it is told."""
 
-    def __init__(self, asked: RequestFacts) -> None:
-        self._asked = asked
+    def __init__(self, facts: RequestFacts) -> None:
+        self._facts = facts
         self._open: Kind | None = None
         self._index = 0
         """Of the open block, or else of the next one."""
@@ -31,7 +31,7 @@ class MessageEvents:
         self._called = False
 
     def begin(self, begun: Begun) -> bytes:
-        return _event("message_start", {"message": head(self._asked, begun)}) + PING
+        return _event("message_start", {"message": head(self._facts, begun)}) + PING
 
     def piece(self, piece: Piece) -> bytes:
         """Empty when the piece holds nothing."""
@@ -45,12 +45,12 @@ class MessageEvents:
         return events
 
     def end(self, summary: Summary) -> bytes:
-        delta, usage = ending(self._asked, summary, self._called)
+        delta, usage = ending(self._facts, summary, self._called)
         return self._close() + _event("message_delta", {"delta": delta, "usage": usage}) + _STOPPED
 
     def _delta(self, kind: Kind, text: str) -> bytes:
         before = b"" if self._open == kind else self._close() + self._start(kind)
-        if kind == "thinking" and not self._asked.thinking_shown:
+        if kind == "thinking" and not self._facts.thinking_shown:
             return before
         return before + self._head + _encode(text) + _TAIL
 

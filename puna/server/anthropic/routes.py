@@ -13,7 +13,7 @@ from starlette.routing import Mount, Route
 
 from puna.inference import Answer, Begun, ChatRequest, Piece, Summary
 from puna.server.anthropic.answer import NOTHING, about, unspoken, whole
-from puna.server.anthropic.asking import asked
+from puna.server.anthropic.conversion import chat_request
 from puna.server.anthropic.errors import MIDDLEWARE, line
 from puna.server.anthropic.events import PING, MessageEvents, failed
 from puna.server.anthropic.models import Spoken, model, models
@@ -31,7 +31,7 @@ _FRAMING = Framing(EVENTS.content_type, b"", b"")
 
 async def messages(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, MessagesBody)
-    answer = rooms(request).inference.chat(await _asked(request, body))
+    answer = rooms(request).inference.chat(await _chat_request(request, body))
     if body.max_tokens == 0:
         answer = unspoken(answer)
     this = about(body)
@@ -43,9 +43,9 @@ async def messages(request: Request) -> ObjectStream | Whole:
     )
 
 
-async def _asked(request: Request, body: PromptBody) -> ChatRequest:
+async def _chat_request(request: Request, body: PromptBody) -> ChatRequest:
     sized = num_ctx(request)
-    wanted = await asked(body, rooms(request).visit(body.model))
+    wanted = await chat_request(body, rooms(request).visit(body.model))
     return replace(wanted, options=wanted.options | sized)
 
 
@@ -55,7 +55,7 @@ class TokenCount(msgspec.Struct):
 
 async def count_tokens(request: Request) -> Response:
     body = await decoded(request, PromptBody)
-    tokens = await rooms(request).inference.count(await _asked(request, body))
+    tokens = await rooms(request).inference.count(await _chat_request(request, body))
     return Response(msgspec.json.encode(TokenCount(tokens)), media_type=JSON)
 
 
@@ -76,14 +76,14 @@ async def streamed(
                 continue
             before = b"" if begun else events.begin(prompt)
             if isinstance(item, Piece):
-                told = before + events.piece(item)
+                event = before + events.piece(item)
             elif isinstance(item, Summary):
-                told = before + events.end(item)
+                event = before + events.end(item)
             else:
-                told = before or PING
+                event = before or PING
             begun = True
-            if told:
-                yield told
+            if event:
+                yield event
 
 
 # The path itself is no path below a mount, and what no route here takes would be refused in another dialect.

@@ -66,17 +66,17 @@ class ObjectWriter(ABC):
 def answered(
     request: Request,
     inference: Inference,
-    asked: ChatRequest | GenerateRequest,
+    wanted: ChatRequest | GenerateRequest,
     form: ObjectWriter,
     body: TextBody,
 ) -> ObjectStream | Whole:
-    """What `body`, which asks for `asked`, is answered: as a stream, or as one object."""
+    """What `body`, which asks for `wanted`, is answered: as a stream, or as one object."""
     stream = body.stream is not False
-    if asked.empty:
-        return _once(request, _loaded(inference, asked, form), stream=stream)
+    if wanted.empty:
+        return _once(request, _loaded(inference, wanted, form), stream=stream)
     if body.debug_render_only:
-        return _once(request, _rendered(inference, asked, form), stream=stream)
-    answer = inference.chat(asked) if isinstance(asked, ChatRequest) else inference.generate(asked)
+        return _once(request, _rendered(inference, wanted, form), stream=stream)
+    answer = inference.chat(wanted) if isinstance(wanted, ChatRequest) else inference.generate(wanted)
     return ObjectStream(streamed(answer, form), framing(request)) if stream else Whole(gathered(answer, form))
 
 
@@ -89,17 +89,17 @@ def _once(request: Request, work: Coroutine[Any, Any, bytes], *, stream: bool) -
     return ObjectStream(alone(), framing(request)) if stream else Whole(work)
 
 
-async def _loaded(inference: Inference, asked: ChatRequest | GenerateRequest, form: ObjectWriter) -> bytes:
+async def _loaded(inference: Inference, wanted: ChatRequest | GenerateRequest, form: ObjectWriter) -> bytes:
     """A request for no answer loads its model, or unloads it with `keep_alive` 0."""
-    if asked.keep_alive == 0:
-        await inference.unload(asked.model)
+    if wanted.keep_alive == 0:
+        await inference.unload(wanted.model)
         return form.done("unload")
-    await inference.load(asked)
+    await inference.load(wanted)
     return form.done("load")
 
 
-async def _rendered(inference: Inference, asked: ChatRequest | GenerateRequest, form: ObjectWriter) -> bytes:
-    return form.rendered(await inference.render(asked))
+async def _rendered(inference: Inference, wanted: ChatRequest | GenerateRequest, form: ObjectWriter) -> bytes:
+    return form.rendered(await inference.render(wanted))
 
 
 async def streamed(answer: Answer, form: ObjectWriter) -> AsyncGenerator[bytes, None]:

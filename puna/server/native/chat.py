@@ -22,16 +22,16 @@ async def chat(request: Request) -> ObjectStream | Whole:
     opened = rooms(request)
     offered = tools(body.tools)
     mode, name = choice(body.tool_choice, offered)
-    asked = ChatRequest(
-        **body.asked,
+    wanted = ChatRequest(
+        **body.common_fields,
         messages=await turns(body.messages or (), opened.visit(body.named)),
         tools=offered,
         tool_choice=mode,
         tool_name=name,
         parallel_calls=body.parallel_tool_calls is not False,
     )
-    form = _Form(asked.model, context=body.stream is False)
-    return answered(request, opened.inference, asked, form, body)
+    form = _Form(wanted.model, context=body.stream is False)
+    return answered(request, opened.inference, wanted, form, body)
 
 
 class _Form(ObjectWriter):
@@ -42,7 +42,7 @@ class _Form(ObjectWriter):
         super().__init__(model, text, context=context)
 
     def answer(self, model: str, piece: Piece, **rest: Any) -> ChatAnswer:
-        said = AnswerMessage(
+        output = AnswerMessage(
             content=piece.text, thinking=piece.thinking or UNSET, tool_calls=tool_calls(piece.calls)
         )
-        return ChatAnswer(model=model, said=said, logprobs=logprobs(piece.logprobs), **rest)
+        return ChatAnswer(model=model, output=output, logprobs=logprobs(piece.logprobs), **rest)

@@ -19,7 +19,7 @@ from puna.server.body import decoded
 from puna.server.framing import ObjectStream, Whole
 from puna.server.native.messages import turns
 from puna.server.native.requests import CreateBody
-from puna.server.native.steps import told
+from puna.server.native.steps import reported
 from puna.server.rooms import Rooms, rooms
 from puna.server.working import working
 from puna.types import Message, Progress
@@ -33,9 +33,9 @@ async def create(request: Request) -> ObjectStream | Whole:
     opened.library.resolve(name)
     for used in filter(None, (name, body.from_)):
         caller().check_model(used)
-    said = await turns(body.messages or (), opened.remote.visit())
-    recipe = _recipe(body, [_stored(message) for message in said])
-    return told(request, _making(opened, name, recipe), stream=body.stream is not False)
+    output = await turns(body.messages or (), opened.remote.visit())
+    recipe = _recipe(body, [_stored(message) for message in output])
+    return reported(request, _making(opened, name, recipe), stream=body.stream is not False)
 
 
 def _recipe(body: CreateBody, messages: list[Message]) -> Recipe:

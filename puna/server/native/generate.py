@@ -21,8 +21,8 @@ from puna.server.rooms import rooms
 async def generate(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, GenerateBody)
     opened = rooms(request)
-    asked = GenerateRequest(
-        **body.asked,
+    wanted = GenerateRequest(
+        **body.common_fields,
         prompt=unmarked(body.prompt or ""),
         suffix=unmarked(body.suffix or ""),
         system=unmarked(body.system or ""),
@@ -31,7 +31,7 @@ async def generate(request: Request) -> ObjectStream | Whole:
         raw=body.raw is True,
         images=await pictures(body.images, "images", opened.visit(body.named)),
     )
-    return answered(request, opened.inference, asked, _Form(asked.model), body)
+    return answered(request, opened.inference, wanted, _Form(wanted.model), body)
 
 
 class _Form(ObjectWriter):
@@ -43,7 +43,7 @@ class _Form(ObjectWriter):
     def answer(self, model: str, piece: Piece, **rest: Any) -> GenerateAnswer:
         return GenerateAnswer(
             model=model,
-            said=piece.text,
+            output=piece.text,
             thinking=piece.thinking or UNSET,
             logprobs=logprobs(piece.logprobs),
             **rest,

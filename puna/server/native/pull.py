@@ -8,7 +8,7 @@ from puna.access import caller
 from puna.server.body import decoded
 from puna.server.framing import ObjectStream, Whole
 from puna.server.native.requests import TransferBody
-from puna.server.native.steps import told
+from puna.server.native.steps import reported
 from puna.server.rooms import rooms
 
 
@@ -16,4 +16,4 @@ async def pull(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, TransferBody)
     caller().check_model(body.named)
     progress = rooms(request).pulls.follow(body.named, insecure=body.insecure is True)
-    return told(request, progress, stream=body.stream is not False)
+    return reported(request, progress, stream=body.stream is not False)

@@ -104,7 +104,7 @@ class TextBody(_RunBody, kw_only=True):
         return most if self.logprobs else None
 
     @property
-    def asked(self) -> CommonFields:
+    def common_fields(self) -> CommonFields:
         """Raises BadRequest naming the field that is wrong."""
         return {
             "model": self.named,

@@ -52,7 +52,7 @@ class _Answer(msgspec.Struct, kw_only=True):
 
     model: str
     created_at: str
-    said: Any
+    output: Any
     done: bool
     done_reason: str | UnsetType = UNSET
     debug_info: DebugInfo | UnsetType = msgspec.field(default=UNSET, name="_debug_info")
@@ -73,11 +73,11 @@ class _Answer(msgspec.Struct, kw_only=True):
 
 
 class ChatAnswer(_Answer, kw_only=True):
-    said: AnswerMessage = msgspec.field(name="message")
+    output: AnswerMessage = msgspec.field(name="message")
 
 
 class GenerateAnswer(_Answer, kw_only=True):
-    said: str = msgspec.field(name="response")
+    output: str = msgspec.field(name="response")
     thinking: str | UnsetType = UNSET
 
 

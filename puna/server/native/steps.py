@@ -12,7 +12,9 @@ from puna.server.native.responses import encode
 from puna.types import Progress
 
 
-def told(request: Request, progress: AsyncGenerator[Progress, None], *, stream: bool) -> ObjectStream | Whole:
+def reported(
+    request: Request, progress: AsyncGenerator[Progress, None], *, stream: bool
+) -> ObjectStream | Whole:
     """`progress` as the answer. It is closed when the client goes away."""
     return ObjectStream(_each(progress), framing(request)) if stream else Whole(_last(progress))
 

@@ -58,12 +58,12 @@ async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Placed, None]
         await asyncio.gather(*tasks, return_exceptions=True)
 
 
-def said(piece: Piece) -> Sequence[TokenLogprob]:
+def visible_logprobs(piece: Piece) -> Sequence[TokenLogprob]:
     """The log-probabilities of what is said to the person: not of reasoning, nor of calls."""
     return () if (piece.thinking or piece.calls) and not piece.text else piece.logprobs
 
 
-class Told(msgspec.Struct):
+class WholeAnswer(msgspec.Struct):
     """A whole answer."""
 
     pieces: list[Piece]
@@ -86,14 +86,14 @@ class Told(msgspec.Struct):
 
     @property
     def logprobs(self) -> list[TokenLogprob]:
-        return [token for piece in self.pieces for token in said(piece)]
+        return [token for piece in self.pieces for token in visible_logprobs(piece)]
 
 
-NOTHING = Told([], None, ())
+NOTHING = WholeAnswer([], None, ())
 """The answer where only the prompt is shown."""
 
 
-async def gathered(answers: Sequence[Answer]) -> list[Told]:
+async def gathered(answers: Sequence[Answer]) -> list[WholeAnswer]:
     """The answers, each whole, in order."""
     pieces: list[list[Piece]] = [[] for _ in answers]
     ends: dict[int, Summary] = {}
@@ -106,4 +106,4 @@ async def gathered(answers: Sequence[Answer]) -> list[Told]:
                 read[index] = item.read
             else:
                 ends[index] = item
-    return [Told(some, ends[index], read.get(index, ())) for index, some in enumerate(pieces)]
+    return [WholeAnswer(some, ends[index], read.get(index, ())) for index, some in enumerate(pieces)]

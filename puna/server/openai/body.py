@@ -41,7 +41,7 @@ class Body(Fields, kw_only=True):
 B = TypeVar("B", bound=Body)
 
 
-async def asked(request: Request, kind: type[B]) -> B:
+async def read_body(request: Request, kind: type[B]) -> B:
     """The request's body. Raises BadRequest when it is malformed, BadRequest for a field that is refused."""
     body = await decoded(request, kind)
     called(request, body.name_of)

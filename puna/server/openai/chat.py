@@ -13,8 +13,8 @@ from puna.errors import BadRequest
 from puna.inference import Answer, Call, ChatRequest, Piece, Rendered, Summary, priority
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, Whole
-from puna.server.openai.answers import NOTHING, Told, gathered, said
-from puna.server.openai.body import asked
+from puna.server.openai.answers import NOTHING, WholeAnswer, gathered, visible_logprobs
+from puna.server.openai.body import read_body
 from puna.server.openai.errors import line
 from puna.server.openai.messages import conversation
 from puna.server.openai.requests import ChatBody
@@ -29,7 +29,7 @@ _ROLE = b'"delta":{"role":"assistant","content":""}'
 
 
 async def chat(request: Request) -> ObjectStream | Whole:
-    body = await asked(request, ChatBody)
+    body = await read_body(request, ChatBody)
     opened = rooms(request)
     # Before the messages, because their pictures may have to be fetched.
     options = [body.options(index) | num_ctx(request) for index in range(body.choices)]
@@ -89,7 +89,7 @@ class _Deltas:
             text = encode(piece.thinking)
             both = b'"delta":{"reasoning":' + text + b',"reasoning_content":' + text + b"}"
             yield self._chunk(index, both)
-        logprobs = said(piece)
+        logprobs = visible_logprobs(piece)
         if piece.text or logprobs:
             logprobs = encode(chat_logprobs(logprobs)) if logprobs else b"null"
             yield self._chunk(index, b'"delta":{"content":' + encode(piece.text) + b"}", logprobs)
@@ -112,15 +112,15 @@ async def _rendered(identity: Identity, rendering: Awaitable[Rendered], body: Ch
     return encode({**completion, "_debug_info": debug_info(await rendering)})
 
 
-def _completion(identity: Identity, told: Sequence[Told], body: ChatBody) -> dict[str, Any]:
+def _completion(identity: Identity, answers: Sequence[WholeAnswer], body: ChatBody) -> dict[str, Any]:
     return {
         **identity.fields("chat.completion"),
-        "choices": [_choice(index, answer, body) for index, answer in enumerate(told)],
-        "usage": usage([answer.end for answer in told if answer.end], len(told)),
+        "choices": [_choice(index, answer, body) for index, answer in enumerate(answers)],
+        "usage": usage([answer.end for answer in answers if answer.end], len(answers)),
     }
 
 
-def _choice(index: int, answer: Told, body: ChatBody) -> dict[str, Any]:
+def _choice(index: int, answer: WholeAnswer, body: ChatBody) -> dict[str, Any]:
     text, calls, end = answer.text, answer.calls, answer.end
     message: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
     message["refusal"] = None

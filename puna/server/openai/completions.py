@@ -14,8 +14,8 @@ from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, 
 from puna.server.content import unmarked
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, Whole
-from puna.server.openai.answers import NOTHING, Told, gathered, said
-from puna.server.openai.body import asked, is_tokens, texts_or_tokens
+from puna.server.openai.answers import NOTHING, WholeAnswer, gathered, visible_logprobs
+from puna.server.openai.body import is_tokens, read_body, texts_or_tokens
 from puna.server.openai.errors import line
 from puna.server.openai.requests import CompletionBody
 from puna.server.openai.responses import Identity, TextLogprobs, debug_info, encode, reason, usage
@@ -26,7 +26,7 @@ from puna.types import TokenLogprob
 
 
 async def completions(request: Request) -> ObjectStream | Whole:
-    body = await asked(request, CompletionBody)
+    body = await read_body(request, CompletionBody)
     inference = rooms(request).inference
     options = [body.options(index) | num_ctx(request) for index in range(body.choices)]
     asks = [ask for prompt in await _prompts(body, inference) for ask in [prompt] * len(options)]
@@ -90,7 +90,7 @@ class _Texts:
             yield self._chunk(index, b'"text":' + encode(echo), logprobs)
 
     def piece(self, index: int, piece: Piece) -> Iterator[bytes]:
-        tokens = said(piece)
+        tokens = visible_logprobs(piece)
         if piece.text or tokens:
             logprobs = encode(self._logprobs[index].of(tokens)) if tokens else b"null"
             yield self._chunk(index, b'"text":' + encode(piece.text), logprobs)
@@ -99,7 +99,7 @@ class _Texts:
         return self._chunk(index, b'"text":""', reason=encode(reason(summary)))
 
 
-def _logprobs(answer: Told) -> dict[str, Any]:
+def _logprobs(answer: WholeAnswer) -> dict[str, Any]:
     return TextLogprobs().of([*answer.read, *answer.logprobs], opening=bool(answer.read))
 
 
@@ -123,7 +123,7 @@ async def _rendered(
 
 
 def _completion(
-    identity: Identity, told: Sequence[Told], echoes: Sequence[str], body: CompletionBody
+    identity: Identity, answers: Sequence[WholeAnswer], echoes: Sequence[str], body: CompletionBody
 ) -> dict[str, Any]:
     return {
         **identity.fields("text_completion"),
@@ -134,7 +134,7 @@ def _completion(
                 "logprobs": _logprobs(answer) if body.logprobs is not None else None,
                 "finish_reason": reason(answer.end) if answer.end else None,
             }
-            for index, (echo, answer) in enumerate(zip(echoes, told, strict=True))
+            for index, (echo, answer) in enumerate(zip(echoes, answers, strict=True))
         ],
-        "usage": usage([answer.end for answer in told if answer.end], body.choices),
+        "usage": usage([answer.end for answer in answers if answer.end], body.choices),
     }

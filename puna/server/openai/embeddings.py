@@ -12,7 +12,7 @@ from starlette.requests import Request
 from puna.errors import BadRequest
 from puna.inference import EmbedRequest, Inference
 from puna.server.framing import Whole
-from puna.server.openai.body import Body, TextOrTokens, asked, is_tokens, texts_or_tokens
+from puna.server.openai.body import Body, TextOrTokens, is_tokens, read_body, texts_or_tokens
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
 
@@ -51,7 +51,7 @@ class EmbeddingList(msgspec.Struct):
 
 
 async def embeddings(request: Request) -> Whole:
-    body = await asked(request, EmbeddingBody)
+    body = await read_body(request, EmbeddingBody)
     model = body.named
     inputs = texts_or_tokens("input", body.input)
     written = (body.encoding_format or "float").lower()

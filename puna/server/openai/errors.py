@@ -40,7 +40,7 @@ def line(error: Exception, names: Names = str) -> bytes:
     """The JSON object that tells of `error`."""
     param, code = _place(error, names)
     kind = error.counted if isinstance(error, TooMany) else ""
-    return _told(sentence(error), _status(error), param, code, kind)
+    return _error_body(sentence(error), _status(error), param, code, kind)
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -52,13 +52,13 @@ async def refused(request: Request, error: Exception) -> Response:
 async def unrouted(request: Request, error: Exception) -> Response:
     """The answer to an unknown path or a wrong method."""
     assert isinstance(error, HTTPException)
-    status, asked = error.status_code, f"{request.method} {request.url.path}"
+    status, route = error.status_code, f"{request.method} {request.url.path}"
     if status == 404:
-        body = _told(f"Unknown request URL: {asked}", status, code="unknown_url")
+        body = _error_body(f"Unknown request URL: {route}", status, code="unknown_url")
     elif status == 405:
-        body = _told(f"Method not allowed: {asked}", status, code="method_not_allowed")
+        body = _error_body(f"Method not allowed: {route}", status, code="method_not_allowed")
     else:
-        body = _told(error.detail, status)
+        body = _error_body(error.detail, status)
     return Response(body, status, error.headers, media_type=JSON)
 
 
@@ -86,7 +86,7 @@ def _status(error: Exception) -> int:
     return error.status if isinstance(error, PunaError) else 500
 
 
-def _told(
+def _error_body(
     message: str, status: int, param: str | None = None, code: str | None = None, kind: str = ""
 ) -> bytes:
     usual = (

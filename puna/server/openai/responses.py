@@ -72,12 +72,12 @@ class Usage(msgspec.Struct):
 def usage(summaries: Sequence[Summary], choices: int) -> Usage:
     """Tokens used by answers, of which so many in a row had the same prompt: it is counted once."""
     prompts = summaries[::choices]
-    asked = sum(summary.prompt_tokens for summary in prompts)
-    told = sum(summary.eval_tokens for summary in summaries)
+    prompt_tokens = sum(summary.prompt_tokens for summary in prompts)
+    answer_tokens = sum(summary.eval_tokens for summary in summaries)
     return Usage(
-        asked,
-        told,
-        asked + told,
+        prompt_tokens,
+        answer_tokens,
+        prompt_tokens + answer_tokens,
         Cached(sum(summary.cached_tokens for summary in prompts)),
         Completed(
             sum(summary.reasoning_tokens for summary in summaries),

@@ -32,11 +32,11 @@ class _Allowed(Fields):
 
 def tool(function: FunctionBody) -> dict[str, Any]:
     """A function as `ChatRequest` has it."""
-    said: dict[str, Any] = {"name": function.name}
+    described: dict[str, Any] = {"name": function.name}
     if function.description:
-        said["description"] = function.description
-    said["parameters"] = function.parameters or {"type": "object", "properties": {}}
-    return {"type": "function", "function": said}
+        described["description"] = function.description
+    described["parameters"] = function.parameters or {"type": "object", "properties": {}}
+    return {"type": "function", "function": described}
 
 
 def chosen(tools: Tools, wanted: str | dict[str, Any] | None) -> ToolChoice:
@@ -72,8 +72,8 @@ def _name(given: dict[str, Any]) -> str:
 
 def _flat(given: dict[str, Any]) -> dict[str, Any]:
     """What is said of a thing below its type's name, beside the type."""
-    said = given.get(str(given.get("type")))
-    return said if isinstance(said, dict) else given
+    described = given.get(str(given.get("type")))
+    return described if isinstance(described, dict) else given
 
 
 def _known(names: list[str], tools: Tools) -> None:

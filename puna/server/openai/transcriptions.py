@@ -17,7 +17,7 @@ from puna.inference import Answer, ChatRequest, Piece, Summary, sound
 from puna.server.content import unmarked
 from puna.server.forms import form
 from puna.server.framing import EVENTS, ObjectStream, Whole
-from puna.server.openai.answers import Told, gathered
+from puna.server.openai.answers import WholeAnswer, gathered
 from puna.server.openai.body import Body, permitted
 from puna.server.openai.errors import called, line
 from puna.server.openai.responses import encode
@@ -118,27 +118,27 @@ async def transcriptions(request: Request) -> ObjectStream | Whole:
 
 
 def _task(body: TranscriptionBody) -> str:
-    said = _TASK
+    task = _TASK
     if body.language:
-        said += f" The language spoken is {unmarked(body.language)}."
+        task += f" The language spoken is {unmarked(body.language)}."
     if body.prompt:
-        said += f" What is known of it: {unmarked(body.prompt)}"
-    return said
+        task += f" What is known of it: {unmarked(body.prompt)}"
+    return task
 
 
-async def _told(answer: Answer) -> Told:
-    (told,) = await gathered([answer])
-    return told
+async def _whole(answer: Answer) -> WholeAnswer:
+    (whole,) = await gathered([answer])
+    return whole
 
 
 async def _text(answer: Answer) -> bytes:
-    return (await _told(answer)).text.strip().encode()
+    return (await _whole(answer)).text.strip().encode()
 
 
 async def _object(answer: Answer, more: dict[str, Any]) -> bytes:
-    told = await _told(answer)
-    assert isinstance(told.end, Summary)
-    return encode({"text": told.text.strip(), "usage": _usage(told.end), **more})
+    whole = await _whole(answer)
+    assert isinstance(whole.end, Summary)
+    return encode({"text": whole.text.strip(), "usage": _usage(whole.end), **more})
 
 
 async def _events(answer: Answer) -> AsyncGenerator[bytes, None]:
@@ -160,5 +160,5 @@ async def _events(answer: Answer) -> AsyncGenerator[bytes, None]:
 
 
 def _usage(summary: Summary) -> TokenUsage:
-    asked, told = summary.prompt_tokens, summary.eval_tokens
-    return TokenUsage(asked, told, asked + told)
+    prompt_tokens, answer_tokens = summary.prompt_tokens, summary.eval_tokens
+    return TokenUsage(prompt_tokens, answer_tokens, prompt_tokens + answer_tokens)

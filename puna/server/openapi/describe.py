@@ -57,34 +57,34 @@ def described(operations: Iterable[Operation]) -> bytes:
 
 
 def _operation(one: Operation, schema: Callable[[Any], Schema]) -> dict[str, Any]:
-    said: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{one.method.lower()}{one.path}").strip("_"),
         "tags": [one.tag],
         "summary": one.summary,
     }
     if one.parameters:
-        said["parameters"] = [
+        fields["parameters"] = [
             {"name": name, "in": "path", "required": True, "schema": {"type": "string", "pattern": pattern}}
             for name, pattern in one.parameters
         ]
     if one.body is not None:
         body = _required(schema(one.body), one)
-        said["requestBody"] = {"required": True, "content": {one.body_media: {"schema": body}}}
+        fields["requestBody"] = {"required": True, "content": {one.body_media: {"schema": body}}}
     elif one.body_media != JSON:
-        said["requestBody"] = {"required": True, "content": {one.body_media: {}}}
-    said["responses"] = {"200": _success(one, schema)}
+        fields["requestBody"] = {"required": True, "content": {one.body_media: {}}}
+    fields["responses"] = {"200": _success(one, schema)}
     if one.created:
-        said["responses"]["201"] = {"description": "It was made."}
+        fields["responses"]["201"] = {"description": "It was made."}
     scope = needed(one.path)
     if scope:
         # The empty one: a server without keys asks for none.
-        said["security"] = [{"bearer": [scope]}, {"header": [scope]}, {}]
+        fields["security"] = [{"bearer": [scope]}, {"header": [scope]}, {}]
     for status in sorted({*one.refusals, *(KEYED if scope else ())}):
         refusal: dict[str, Any] = {"description": REASONS[status]}
         if one.error is not None:
             refusal["content"] = {JSON: {"schema": schema(one.error)}}
-        said["responses"][str(status)] = refusal
-    return said
+        fields["responses"][str(status)] = refusal
+    return fields
 
 
 def _required(body: Schema, one: Operation) -> Schema:

@@ -80,12 +80,12 @@ class ResponseEvent(msgspec.Struct):
     sequence_number: int
 
 
-def _post(path: str, summary: str, **said: Any) -> Operation:
-    return _other("POST", path, summary, refusals=RUN, **said)
+def _post(path: str, summary: str, **fields: Any) -> Operation:
+    return _other("POST", path, summary, refusals=RUN, **fields)
 
 
-def _other(method: str, path: str, summary: str, **said: Any) -> Operation:
-    return Operation(method=method, path=path, tag=_TAG, summary=summary, error=Refusal, **said)
+def _other(method: str, path: str, summary: str, **fields: Any) -> Operation:
+    return Operation(method=method, path=path, tag=_TAG, summary=summary, error=Refusal, **fields)
 
 
 OPERATIONS = [

@@ -189,10 +189,10 @@ class ResponseEvents:
         written = str(call.arguments.get(field, "")) if custom else _encode(call.arguments).decode()
         item |= {"name": place.name, field: ""} | ({"namespace": place.namespace} if place.namespace else {})
         where = {"item_id": item["id"], "output_index": len(self._output)}
-        told = f"response.{kind}_{field}"
+        name = f"response.{kind}_{field}"
         events = closed + self._added(item)
-        events += self._event(f"{told}.delta", {**where, "delta": written})
-        events += self._event(f"{told}.done", {**where, "name": item["name"], field: written})
+        events += self._event(f"{name}.delta", {**where, "delta": written})
+        events += self._event(f"{name}.done", {**where, "name": item["name"], field: written})
         return events + self._done({**item, "status": "completed", field: written})
 
     def _added(self, item: dict[str, Any]) -> bytes:

@@ -74,8 +74,8 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
             found.append(await _result(item, place, names, remote))
         elif kind == "message" and item.role == "assistant":
             answer = _answer(found)
-            said = _text(item, place)
-            answer.content += f"\n{said}" if answer.content and said else said
+            text = _text(item, place)
+            answer.content += f"\n{text}" if answer.content and text else text
         elif kind == "message" and item.role:
             content, images = await together(item.content or "", f"{place}.content", remote)
             role = "user" if item.role == "user" else "system"

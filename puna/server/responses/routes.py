@@ -21,7 +21,7 @@ from puna.server.errors import JSON, sentence
 from puna.server.framing import COMMENT, EVENTS, Framing, ObjectStream, Whole
 from puna.server.methods import Only
 from puna.server.openai.errors import MIDDLEWARE, called
-from puna.server.responses.asking import FunctionOffer, asked, offered
+from puna.server.responses.conversion import FunctionOffer, chat_request, offered
 from puna.server.responses.errors import invalid
 from puna.server.responses.events import ResponseEvents
 from puna.server.responses.items import messages
@@ -56,7 +56,7 @@ async def create(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, ResponsesBody)
     offer, conversation = await _read(request, body)
     urgency = priority(None, body.service_tier)
-    wanted = replace(_sized(request, asked(body, conversation, offer.tools)), priority=urgency)
+    wanted = replace(_sized(request, chat_request(body, conversation, offer.tools)), priority=urgency)
     events = ResponseEvents(begun(body), encrypted=SEALED in (body.include or ()), places=offer.places)
     store = _store(request)
 
@@ -81,7 +81,7 @@ def _sized(request: Request, wanted: ChatRequest) -> ChatRequest:
 async def input_tokens(request: Request) -> Response:
     body = await decoded(request, PromptBody)
     offer, conversation = await _read(request, body)
-    wanted = _sized(request, asked(body, conversation, offer.tools))
+    wanted = _sized(request, chat_request(body, conversation, offer.tools))
     tokens = await rooms(request).inference.count(wanted)
     answer = InputTokens("response.input_tokens", tokens)
     return Response(msgspec.json.encode(answer), media_type=JSON)
@@ -112,23 +112,23 @@ async def streamed(
         async for item in items:
             if isinstance(item, Begun):
                 continue
-            told = b"" if begun else events.begin()
+            event = b"" if begun else events.begin()
             if isinstance(item, Piece):
-                told += events.piece(item)
+                event += events.piece(item)
             elif isinstance(item, Summary):
-                told += events.end(item)
+                event += events.end(item)
                 keep(events)
             elif begun:
-                told = COMMENT if spoken else events.waiting()
+                event = COMMENT if spoken else events.waiting()
             begun, spoken = True, spoken or item is not None
-            if told:
-                yield told
+            if event:
+                yield event
 
 
 async def whole(answer: Answer, events: ResponseEvents, keep: Keep) -> bytes:
     """The Response object."""
-    async with aclosing(streamed(answer, events, keep)) as told:
-        async for _ in told:
+    async with aclosing(streamed(answer, events, keep)) as event:
+        async for _ in event:
             pass
     return msgspec.json.encode(events.response)
 
@@ -142,8 +142,8 @@ async def _read(request: Request, body: PromptBody) -> tuple[FunctionOffer, list
         body = msgspec.structs.replace(body, input=store.recalled(body.input))
     offer = offered(body)
     before = store.before(body.previous_response_id)
-    said = await messages(body.input or [], before, rooms(request).visit(body.model))
-    return offer, [*before, *said]
+    turns = await messages(body.input or [], before, rooms(request).visit(body.model))
+    return offer, [*before, *turns]
 
 
 def _store(request: Request) -> Store:

@@ -28,15 +28,15 @@ def fits(text: str, family: str = "hermes", **asked: Any) -> bool:
     return spelled.pop()
 
 
-SLIPS = (" all in one tag", " without the first tag")
+LENIENT = (" all in one tag", " without the first tag")
 """What is read and not written."""
 FREE = ("deepseek3.2",)
 """Families whose calls no grammar holds."""
-HELD = [one for one in WRITTEN if one.variant not in SLIPS and one.family not in FREE]
+HELD = [one for one in WRITTEN if one.variant not in LENIENT and one.family not in FREE]
 
 
 @pytest.mark.parametrize(
-    "written", [one for one in WRITTEN if one.variant not in SLIPS and one.family not in FREE], ids=str
+    "written", [one for one in WRITTEN if one.variant not in LENIENT and one.family not in FREE], ids=str
 )
 def test_each_family_may_write_its_calls_as_it_was_taught(written: Written):
     name, arguments = CALLED

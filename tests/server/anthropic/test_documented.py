@@ -11,7 +11,7 @@ from anthropic.types import message_count_tokens_params, message_create_params
 from anthropic.types.beta import message_create_params as beta_create_params
 
 from puna.errors import BadRequest
-from puna.server.anthropic.asking import asked
+from puna.server.anthropic.conversion import chat_request
 from puna.server.anthropic.requests import IGNORED, REFUSED, MessagesBody
 from puna.server.body import decode
 from puna.server.remote import Remote
@@ -56,7 +56,7 @@ def named(title: str, kind: str) -> set[str]:
 
 async def ask(**fields: Any) -> None:
     given = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], **fields}
-    await asked(decode(msgspec.json.encode(given), MessagesBody), Remote())
+    await chat_request(decode(msgspec.json.encode(given), MessagesBody), Remote())
 
 
 async def test_fields():

@@ -58,10 +58,10 @@ def test_an_answer(claude: httpx.Client):
 
 
 def test_input_tokens_are_those_that_were_not_in_the_cache(claude: httpx.Client):
-    asked = {"messages": [{"role": "user", "content": "something long enough " * 10}]}
-    count = {"model": "talker", **asked}
+    chat_request = {"messages": [{"role": "user", "content": "something long enough " * 10}]}
+    count = {"model": "talker", **chat_request}
     counted = claude.post("/v1/messages/count_tokens", json=count).json()
-    first, second = (ask(claude, **asked).json()["usage"] for _ in range(2))
+    first, second = (ask(claude, **chat_request).json()["usage"] for _ in range(2))
     for usage in (first, second):
         assert usage["input_tokens"] + usage["cache_read_input_tokens"] == counted["input_tokens"] > 100
     assert second["cache_read_input_tokens"] > first["cache_read_input_tokens"]

@@ -10,7 +10,7 @@ import pytest
 
 from puna.errors import BadRequest
 from puna.inference import ChatRequest
-from puna.server.anthropic.asking import asked
+from puna.server.anthropic.conversion import chat_request
 from puna.server.anthropic.requests import MessagesBody
 from puna.server.body import decode
 from puna.server.remote import Remote
@@ -24,7 +24,7 @@ async def request(
     *tools: dict[str, Any], messages: list[dict[str, Any]] | None = None, **fields: Any
 ) -> ChatRequest:
     given = {"model": "m", "max_tokens": 9, "messages": messages or [USER], "tools": tools, **fields}
-    return await asked(decode(msgspec.json.encode(given), MessagesBody), Remote())
+    return await chat_request(decode(msgspec.json.encode(given), MessagesBody), Remote())
 
 
 CALLS: list[tuple[str, str, dict[str, Any]]] = [

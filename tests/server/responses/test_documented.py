@@ -18,7 +18,7 @@ from typing_extensions import get_type_hints  # typing's keeps Required[…] bef
 from puna.errors import BadRequest
 from puna.server.body import decode
 from puna.server.remote import Remote
-from puna.server.responses.asking import HOSTED, offered
+from puna.server.responses.conversion import HOSTED, offered
 from puna.server.responses.items import HISTORY, messages
 from puna.server.responses.requests import IGNORED, REFUSED, Item, ResponsesBody, check
 from puna.server.responses.store import Kept, Store

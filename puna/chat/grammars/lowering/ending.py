@@ -74,8 +74,8 @@ def _ends(schema: Any, ending: set[str]) -> bool:
         return False
     if "allOf" in schema and not all(_ends(one, ending) for one in schema["allOf"]):
         return False
-    said = schema.get("type", ())
-    kinds = {said} if isinstance(said, str) else set(said)
+    types = schema.get("type", ())
+    kinds = {types} if isinstance(types, str) else set(types)
     if "enum" in schema or not kinds or kinds - {"object", "array"}:
         return True
     return ("object" in kinds and _object_ends(schema, ending)) or (

@@ -135,8 +135,8 @@ class Lowering:
         for pattern in schema.get("patterns", ()):
             patterns += expressions(pattern)
         for named in schema.get("formats", ()):
-            kept, said = pattern_of(named)
-            patterns += said
+            kept, written = pattern_of(named)
+            patterns += written
             if kept and "format" not in result:
                 result["format"] = kept
             elif kept:

@@ -57,10 +57,10 @@ def merged(parts: list[Schema]) -> Schema:
 
 def both(schemas: list[Any]) -> Any:
     """A schema that holds where all do."""
-    said = [one for one in schemas if one is not True and one != {}]
-    if any(one is False for one in said):
+    limiting = [one for one in schemas if one is not True and one != {}]
+    if any(one is False for one in limiting):
         return False
-    return {"allOf": said} if len(said) > 1 else said[0] if said else True
+    return {"allOf": limiting} if len(limiting) > 1 else limiting[0] if limiting else True
 
 
 def _listed(part: Schema) -> Schema:

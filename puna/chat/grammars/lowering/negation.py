@@ -47,8 +47,8 @@ def kinds_of(schema: Any) -> set[str]:
     """The types that a schema lets an instance be of, "integer" apart from other numbers."""
     if not isinstance(schema, dict):
         return set(TYPES) if schema else set()
-    said = schema.get("type", list(TYPES))
-    kinds = set([said] if isinstance(said, str) else said)
+    types = schema.get("type", list(TYPES))
+    kinds = set([types] if isinstance(types, str) else types)
     if "number" in kinds:
         kinds.add("integer")
     for key in ("enum", "const"):

@@ -90,8 +90,8 @@ def _named(
 
 
 def _kinds(schema: Schema) -> list[str]:
-    said = schema.get("type", "string")
-    return [said] if isinstance(said, str) else said
+    types = schema.get("type", "string")
+    return [types] if isinstance(types, str) else types
 
 
 def _fits_any(name: str, names: list[Schema]) -> bool:

@@ -53,32 +53,32 @@ class SchemaDocument:
         result: Schema = {}
         for key, value in schema.items():
             if key in _REFERENCES:
-                _said(key, value, isinstance(value, str), "a text")
+                _checked(key, value, isinstance(value, str), "a text")
                 reference = "#" if key == "$recursiveRef" else value
                 result.setdefault("$ref", self._name(reference, schema, key))
             elif key in _MAPS:
-                _said(key, value, isinstance(value, dict), "an object")
+                _checked(key, value, isinstance(value, dict), "an object")
                 result[key] = {name: self._read(one) for name, one in value.items()}
             elif key == "prefixItems" and isinstance(value, dict):
                 # llama.cpp takes one schema for all items here.
                 result.setdefault("items", self._read(value))
             elif key in _LISTS or (key == "items" and isinstance(value, list)):
                 filled = isinstance(value, list) and (bool(value) or key == "items")
-                _said(key, value, filled, "a list of schemas")
+                _checked(key, value, filled, "a list of schemas")
                 result["prefixItems" if key == "items" else key] = [self._read(one) for one in value]
             elif key == "dependencies":
-                _said(key, value, isinstance(value, dict), "an object")
+                _checked(key, value, isinstance(value, dict), "an object")
                 for name, one in value.items():
                     if isinstance(one, list):
-                        names = _said(key, one, _are_texts(one), "an object of schemas or lists of names")
+                        names = _checked(key, one, _are_texts(one), "an object of schemas or lists of names")
                         result.setdefault("dependentRequired", {})[name] = names
                     else:
                         result.setdefault("dependentSchemas", {})[name] = self._read(one)
             elif key in _SINGLE:
                 result[key] = self._read(value)
             elif key in _CHECKED:
-                says, wanted = _CHECKED[key]
-                _said(key, value, says(value), wanted)
+                holds, wanted = _CHECKED[key]
+                _checked(key, value, holds(value), wanted)
                 result[key] = int(value) if key in _SIZES else value
         if isinstance(schema.get("items"), list):
             result.pop("items", None)
@@ -86,9 +86,9 @@ class SchemaDocument:
                 result["items"] = self._read(schema["additionalItems"])
         for bound in ("Minimum", "Maximum"):
             # Draft 4 says with a boolean that the other bound is exclusive.
-            if isinstance(said := result.get(f"exclusive{bound}"), bool):
+            if isinstance(exclusive := result.get(f"exclusive{bound}"), bool):
                 del result[f"exclusive{bound}"]
-                if said and bound.lower() in result:
+                if exclusive and bound.lower() in result:
                     result[f"exclusive{bound}"] = result[bound.lower()]
         return result
 
@@ -186,7 +186,7 @@ def invalid(problem: str) -> BadRequest:
     return BadRequest(f"invalid JSON schema in format: {problem}", "schema")
 
 
-def _said(key: str, value: Any, right: bool, wanted: str) -> Any:
+def _checked(key: str, value: Any, right: bool, wanted: str) -> Any:
     if not right:
         raise invalid(f"{key} must be {wanted}, not {value!r:.40}")
     return value

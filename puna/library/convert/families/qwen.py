@@ -89,6 +89,6 @@ def _with_sight(plan: Plan, checkpoint: Checkpoint) -> Plan:
 
 def _check_routing(checkpoint: Checkpoint, *, normalised: bool) -> None:
     """libllama scales the chosen experts' shares to 1 for one architecture and never for the other."""
-    said = checkpoint.config.get("norm_topk_prob")
-    if isinstance(said, bool) and said != normalised:
-        raise checkpoint.config.wrong("norm_topk_prob", f"is {str(said).lower()}, which cannot be converted")
+    given = checkpoint.config.get("norm_topk_prob")
+    if isinstance(given, bool) and given != normalised:
+        raise checkpoint.config.wrong("norm_topk_prob", f"is {str(given).lower()}, which cannot be converted")

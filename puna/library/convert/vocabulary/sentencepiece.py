@@ -50,8 +50,8 @@ def read(checkpoint: Checkpoint, tokenizer: Config, size: int) -> Vocabulary:
     for at, text, special in _decoder(settings) + added(tokenizer, size):
         if at < size:
             vocabulary.add(at, text, special=special)
-    said = settings.get("add_prefix_space")
-    vocabulary.extra[_PREFIX_KEY] = said if isinstance(said, bool) else prefix
+    given = settings.get("add_prefix_space")
+    vocabulary.extra[_PREFIX_KEY] = given if isinstance(given, bool) else prefix
     return vocabulary
 
 

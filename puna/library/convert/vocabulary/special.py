@@ -51,10 +51,10 @@ def _add_surroundings(vocabulary: Vocabulary, settings: Config, tokenizer: Confi
     """tokenizer_config.json's word counts; without it, what tokenizer.json puts first and last does."""
     first, last = _template_ends(tokenizer)
     for name, there in (("bos", first), ("eos", last)):
-        said = settings.get(f"add_{name}_token")
-        if isinstance(said, bool) or there is not None:
+        given = settings.get(f"add_{name}_token")
+        if isinstance(given, bool) or there is not None:
             vocabulary.extra[f"tokenizer.ggml.add_{name}_token"] = (
-                said if isinstance(said, bool) else bool(there)
+                given if isinstance(given, bool) else bool(there)
             )
 
 

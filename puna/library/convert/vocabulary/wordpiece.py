@@ -79,13 +79,13 @@ def _add_normalizer(vocabulary: Vocabulary, checkpoint: Checkpoint, tokenizer: C
     given = (_normalizer(tokenizer) if tokenizer.values else {}) or {
         ours: settings.get(theirs) for ours, theirs in _SETTINGS.items()
     }
-    said = {name: value for name, value in given.items() if isinstance(value, bool)}
-    if "lowercase" in said:
-        said.setdefault("strip_accents", said["lowercase"])
+    given = {name: value for name, value in given.items() if isinstance(value, bool)}
+    if "lowercase" in given:
+        given.setdefault("strip_accents", given["lowercase"])
     for name in ("handle_chinese_chars", "clean_text"):
-        if said.get(name):
-            del said[name]
-    vocabulary.extra |= {f"tokenizer.ggml.normalizer.{name}": value for name, value in said.items()}
+        if given.get(name):
+            del given[name]
+    vocabulary.extra |= {f"tokenizer.ggml.normalizer.{name}": value for name, value in given.items()}
 
 
 def _normalizer(tokenizer: Config) -> dict[str, Any]:

@@ -19,7 +19,7 @@ _CHOICES: dict[str, Literal["auto", "required", "none"]] = {
 }
 
 
-async def asked(body: PromptBody, remote: Remote) -> ChatRequest:
+async def chat_request(body: PromptBody, remote: Remote) -> ChatRequest:
     """What `body` asks for. Raises BadRequest."""
     check(body)
     tools = offer(body.tools or ())

@@ -11,7 +11,7 @@ import pytest
 from puna.chat import PICTURE
 from puna.errors import BadRequest
 from puna.inference import ChatRequest
-from puna.server.anthropic.asking import asked
+from puna.server.anthropic.conversion import chat_request
 from puna.server.anthropic.requests import MessagesBody
 from puna.server.body import decode
 from puna.server.remote import Remote
@@ -28,7 +28,7 @@ USE = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "it"
 
 async def request(**fields: Any) -> ChatRequest:
     given = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], **fields}
-    return await asked(decode(msgspec.json.encode(given), MessagesBody), Remote())
+    return await chat_request(decode(msgspec.json.encode(given), MessagesBody), Remote())
 
 
 async def messages(*turns: tuple[str, Any], **fields: Any) -> list[Message]:

@@ -88,7 +88,7 @@ def test_nothing_is_a_slip_without_tools():
         assert every_way("hermes", text, tools=[]) == content(text)
 
 
-def test_a_template_of_no_family_in_jinja_knows_slips():
+def test_a_template_of_no_family_in_jinja_is_read_leniently():
     text, jinja = f"So: {OBJECT}", "{% for message in messages %}{{ message.content }}{% endfor %}"
     assert every_way("generic", text, template=jinja) == [Content("So:"), *called(NOW)]
     assert every_way("generic", text) == content(text)

@@ -13,7 +13,7 @@ from puna.errors import BadRequest
 from puna.inference import ChatRequest
 from puna.server.body import decode
 from puna.server.remote import Remote
-from puna.server.responses.asking import asked, offered
+from puna.server.responses.conversion import chat_request, offered
 from puna.server.responses.items import CUSTOM, messages, sealed
 from puna.server.responses.requests import ResponsesBody, check
 from puna.types import MediaFile, Message
@@ -41,7 +41,7 @@ def body(**fields: Any) -> ResponsesBody:
 def request(**fields: Any) -> ChatRequest:
     given = body(**fields)
     check(given)
-    return asked(given, [], offered(given).tools)
+    return chat_request(given, [], offered(given).tools)
 
 
 async def turns(*items: dict[str, Any], before: list[Message] | None = None) -> list[Message]:
@@ -144,13 +144,13 @@ async def test_reasoning_in_the_forms_it_comes_back_in(fields: dict[str, Any], t
 def test_instructions_come_first_and_are_not_the_conversations():
     given = body(instructions="Be brief.")
     conversation = [Message(role="user", content="hi")]
-    wanted = asked(given, conversation, [])
+    wanted = chat_request(given, conversation, [])
     assert wanted.messages == [Message(role="system", content="Be brief."), *conversation]
     assert len(conversation) == 1
 
 
 def test_nobody_can_write_a_picture():
-    assert PICTURE not in asked(body(instructions=PICTURE), [], []).messages[0].content
+    assert PICTURE not in chat_request(body(instructions=PICTURE), [], []).messages[0].content
 
 
 def test_tools():

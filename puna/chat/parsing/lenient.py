@@ -58,4 +58,4 @@ BARE: dict[str, Reading] = {
     **dict.fromkeys((" [{", "\n[{"), _list),
     "```": _fenced,
 }
-SLIPS: dict[str, Reading] = {**BARE, **{f"<{tag}>": in_tag(tag) for tag in _TAGS}}
+LENIENT: dict[str, Reading] = {**BARE, **{f"<{tag}>": in_tag(tag) for tag in _TAGS}}

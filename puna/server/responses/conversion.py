@@ -55,7 +55,7 @@ def offered(body: PromptBody) -> FunctionOffer:
     )
 
 
-def asked(body: PromptBody, messages: list[Message], tools: Tools) -> ChatRequest:
+def chat_request(body: PromptBody, messages: list[Message], tools: Tools) -> ChatRequest:
     """What `body` asks for, at the end of `messages`. Raises BadRequest."""
     choice = chosen(tools, body.tool_choice)
     if body.instructions:
@@ -148,10 +148,11 @@ def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple
 
 def _described(custom: _Custom) -> str:
     """What the model is told of a tool that takes text; that the text fits its grammar is up to the model."""
-    said = custom.description or ""
+    description = custom.description or ""
     if custom.format is None or not custom.format.definition:
-        return said
-    return f"{said}\n\nThe input is text of this {custom.format.syntax} grammar:\n{custom.format.definition}"
+        return description
+    form = custom.format
+    return f"{description}\n\nThe input is text of this {form.syntax} grammar:\n{form.definition}"
 
 
 T = TypeVar("T")
