@@ -36,6 +36,7 @@ class Download:
     """The bytes of `source` that `journal` misses, into the file `data`, which has its full size already."""
 
     def __init__(self, source: RemoteBlob, data: Path, journal: Journal, pace: Pace) -> None:
+        self.digest = ""
         self._source = source
         self._data = data
         self._journal = journal
@@ -43,7 +44,6 @@ class Download:
         missing = (index for index in range(len(journal.done)) if len(range(*journal.left(index))))
         self._waiting = deque(missing)
         self._stop = threading.Event()
-        self._error: Exception | None = None
         self._open: set[HTTPAnswer] = set()
         self._guard = threading.Lock()
         self._writing = threading.Lock()
@@ -52,37 +52,19 @@ class Download:
         self._known = threading.Event()
         self._finished = threading.Event()
 
-    def run(self) -> str:
-        """Fetch what is missing; the digest of the whole. What arrived stays when it does not succeed.
+    def work(self) -> list[Callable[[], None]]:
+        """What runs side by side, each in a thread of its own; at the end, `digest` is that of the whole.
 
-        Raises Halted, PunaError, and after too many failures in a row what the last one was.
+        What arrived stays when it does not succeed. Each raises Halted, PunaError, and the last failure after
+        too many in a row.
         """
-        digest: list[str] = []
         streams = min(self._pace.streams, len(self._waiting))
-        work = [lambda: digest.append(self._hash()), self._flush, *[self._fetch_parts] * min(1, streams)]
-        work += [self._help] * (streams - 1)
-        threads = [threading.Thread(target=self._guarded, args=(one,), daemon=True) for one in work]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        if self._error:
-            raise self._error
-        return digest[0]
+        first = [self._fetch_parts] * min(1, streams)
+        return [self._hash, self._flush, *first, *[self._help] * (streams - 1)]
 
     def halt(self) -> None:
-        """Make `run` end soon, with Halted. May be called from any thread."""
-        self._fail(Halted())
-
-    def _guarded(self, work: Callable[[], None]) -> None:
-        try:
-            work()
-        except Exception as error:
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
+        """Make all of `work` end soon, with Halted. May be called from any thread."""
         with self._guard:
-            self._error = self._error or error
             self._stop.set()
             self._known.set()
             self._finished.set()
@@ -182,8 +164,8 @@ class Download:
                     os.fsync(file.fileno())
                     flushed = now
 
-    def _hash(self) -> str:
-        """The digest of the file, read as far as it is there without a gap."""
+    def _hash(self) -> None:
+        """Read the file as far as it is there without a gap."""
         hasher, hashed = hashlib.sha256(), 0
         room = memoryview(bytearray(1 << 20))
         journal = self._journal
@@ -201,4 +183,4 @@ class Download:
                     hasher.update(room[:count])
                     hashed += count
         self._finished.set()
-        return f"sha256:{hasher.hexdigest()}"
+        self.digest = f"sha256:{hasher.hexdigest()}"

@@ -20,7 +20,7 @@ from puna.library.registry.journal import Journal
 from puna.library.registry.pace import Pace
 from puna.library.registry.repository import spelled
 from puna.library.registry.source import RemoteBlob
-from puna.library.registry.watch import Teller, watch
+from puna.library.registry.watch import Reporter, watch
 from puna.library.store import Library
 from puna.types import Progress, Report
 
@@ -41,7 +41,7 @@ def obtain(library: Library, registry: Registry, url: str, layer: Layer, report:
     def at(completed: int) -> Progress:
         return Progress(f"pulling {digest[7:19]}", digest=digest, total=layer.size, completed=completed)
 
-    reporter = Teller(report)
+    reporter = Reporter(report)
     positions = library.partial_blob(digest, JOURNAL)
     while not _there(library, digest, layer.size):
         with writing(positions.parent):
@@ -78,14 +78,13 @@ def _fetch(
         kept = _kept(data, source.size)
         positions = Journal.begin(file, source.size, pace.part, data=kept)
     download = Download(source, data, positions, pace)
-    found: list[str] = []
-    watch(lambda: found.append(download.run()), download.halt, lambda: at(positions.completed), report)
-    if found[0] != source.digest:
+    watch(download.work(), download.halt, lambda: at(positions.completed), report)
+    if download.digest != source.digest:
         with writing(data.parent):
             for path in (data, library.partial_blob(source.digest, JOURNAL)):
                 path.unlink(missing_ok=True)
         raise PunaError(
-            f"digest mismatch, file must be downloaded again: want {source.digest}, got {found[0]}"
+            f"digest mismatch, file must be downloaded again: want {source.digest}, got {download.digest}"
         )
     library.place_blob(data, source.digest)
 

@@ -90,7 +90,7 @@ def _send(
     with file:
         upload = Upload(registry, repository, digest, file, pace)
         source = _source(layer, name)
-        watch(lambda: upload.run(source), upload.halt, lambda: at(upload.sent), report)
+        watch([lambda: upload.run(source)], upload.halt, lambda: at(upload.sent), report)
 
 
 def _source(layer: Layer, name: Name) -> str:

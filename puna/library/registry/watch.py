@@ -1,11 +1,10 @@
-"""Work in a thread of its own while the caller's thread tells how far it is."""
+"""Work in threads of its own while the caller's thread reports how far it is."""
 
 from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Sequence
 
 from puna.types import Progress, Report
 
@@ -15,8 +14,8 @@ _AT_LEAST_EVERY = 0.5
 """Seconds between two reports of the same: who reports nothing cannot be cancelled."""
 
 
-class Teller:
-    """Passes the steps of one bar on to `report`, without what was just told."""
+class Reporter:
+    """Passes the steps of one bar on to `report`, without what was just reported."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -31,33 +30,40 @@ class Teller:
 
 
 def watch(
-    work: Callable[[], None], halt: Callable[[], None], state: Callable[[], Progress], report: Report
+    work: Sequence[Callable[[], None]],
+    halt: Callable[[], None],
+    state: Callable[[], Progress],
+    report: Report,
 ) -> None:
-    """Do `work`, reporting its `state` at the beginning, when it changed, now and then, and at the end.
+    """Do all of `work` side by side, reporting the `state` at the beginning, now and then, and at the end.
 
-    What `work` raises is raised. An error raised by `report` calls `halt`, which makes `work` end soon, and
-    is raised when it has.
+    The first error of any of it calls `halt`, which makes the rest end soon, and is raised when it has. So is
+    an error that `report` raises.
     """
-    outcome: Future[None] = Future()
+    errors: list[BaseException] = []
 
-    def run() -> None:
+    def run(one: Callable[[], None]) -> None:
         try:
-            work()
-            outcome.set_result(None)
+            one()
         except BaseException as error:
-            outcome.set_exception(error)
+            errors.append(error)
+            halt()
 
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-    reporter = Teller(report)
+    threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in work]
+    for thread in threads:
+        thread.start()
+    reporter = Reporter(report)
     try:
-        while not outcome.done():
-            reporter.report(state())
-            wait([outcome], timeout=_EVERY)
+        for thread in threads:
+            while thread.is_alive():
+                reporter.report(state())
+                thread.join(_EVERY)
     except BaseException:
         halt()
         raise
     finally:
-        thread.join()
-    outcome.result()
+        for thread in threads:
+            thread.join()
+    if errors:
+        raise errors[0]
     reporter.report(state())
