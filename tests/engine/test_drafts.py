@@ -20,8 +20,7 @@ from puna.engine.intake import Intake
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.loop import BatchLoop
 from puna.engine.memory import spare_slots
-from puna.engine.messages import AnswerText as Said_
-from puna.engine.messages import Event, Failed, Finished, Generate
+from puna.engine.messages import AnswerText, Event, Failed, Finished, Generate
 from puna.types import Finish, Grammar, Job
 from tests.engine.asking import NEAR, ask, job, loaded, schema
 from tests.models import (
@@ -127,7 +126,7 @@ class Asked:
         return next(event.finish for event in self.events if isinstance(event, Finished))
 
     def _outcome(self, request: int) -> Iterator[Any]:
-        shared = [e for e in self.events if isinstance(e, Said_) and e.request == request]
+        shared = [e for e in self.events if isinstance(e, AnswerText) and e.request == request]
         yield "".join(event.text for event in shared)
         yield [report for event in shared for report in event.logprobs]
         for event in self.events:
