@@ -105,20 +105,3 @@ def test_a_browser_without_room_says_so_and_the_chat_is_saved_as_a_file(opened: 
     with opened.expect_download() as download:
         opened.get_by_role("button", name="Save this chat").click()
     assert "An answer." in Path(download.value.path()).read_text()
-
-
-def test_two_tabs_show_the_same_chats_and_lose_none(opened: Page):
-    say(opened, "First?")
-    expect(opened.get_by_role("button", name="Regenerate")).to_be_visible()
-    other = opened.context.new_page()
-    other.goto(opened.url)
-    expect(other.locator("article.mine .plain")).to_have_text(["First?"])
-    say(opened, "Second?")
-    expect(other.locator("article.mine .plain")).to_have_text(["First?", "Second?"])
-    expect(other.locator("article.theirs").last).to_contain_text("An answer.")
-    expect(opened.get_by_role("button", name="Regenerate")).to_be_visible()
-    say(other, "Third?")
-    expect(opened.locator("article.mine .plain")).to_have_text(["First?", "Second?", "Third?"])
-    expect(other.get_by_role("button", name="Regenerate")).to_be_visible()
-    opened.reload()
-    expect(opened.locator("article.mine .plain")).to_have_text(["First?", "Second?", "Third?"])

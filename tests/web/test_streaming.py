@@ -85,9 +85,15 @@ def test_the_end_is_followed_until_the_reader_scrolls_up(begun: Page):
     assert messages.evaluate(below) <= 2
     messages.hover()
     begun.mouse.wheel(0, -200)
-    begun.wait_for_timeout(300)
+    begun.wait_for_function(f"({below})(document.querySelector('.messages')) > 2")
+    # A wheel's scrolling may be smooth.
+    begun.wait_for_function(
+        """() => new Promise((resolve) => {
+            const place = document.querySelector(".messages"), top = place.scrollTop;
+            setTimeout(() => resolve(place.scrollTop === top), 300);
+        })"""
+    )
     read = messages.evaluate("place => place.scrollTop")
-    assert messages.evaluate(below) > 2
     assert grows(begun)
     assert messages.evaluate("place => place.scrollTop") == read
     messages.evaluate("place => place.scrollTo(0, place.scrollHeight)")

@@ -9,11 +9,12 @@ import { say } from "./words.js";
  * @param {import("./keep.js").Chat} chat @param {AbortSignal} signal @param {() => void} changed */
 export async function answer(chat, signal, changed) {
   const message = chat.messages.at(-1);
+  const grown = () => { message.changed = Date.now(); changed(); };
   const before = message.content;
   delete message.error;
   delete message.ended;
   delete message.misfit;
-  changed();
+  grown();
   const began = performance.now();
   const elapsed = () => (performance.now() - began) / 1000;
   try {
@@ -28,7 +29,7 @@ export async function answer(chat, signal, changed) {
         message.content += content;
       }
       if (part.done) measured(message, part);
-      changed();
+      grown();
     }
     if (!message.ended) message.error = say("ended");
     if (body.format && message.content) message.misfit = checked(message.content, body.format);
@@ -36,7 +37,7 @@ export async function answer(chat, signal, changed) {
   } catch (error) {
     if (error.name !== "AbortError") message.error = error instanceof TypeError ? say("gone") : error.message;
   }
-  changed();
+  grown();
 }
 
 function request({ model, settings, messages: held }) {

@@ -1,14 +1,17 @@
 /** The answers being streamed. They belong to their chats, so they go on while the person looks elsewhere. */
 import { answer } from "./answer.js";
 
-/** @typedef {import("./keep.js").Chat} Chat */
-/** @type {Map<string, {chat: Chat, control: AbortController, ended: Promise<void>}>} */
+/** @typedef {import("./keep.js").Chat} Chat @typedef {import("./keep.js").Message} Message */
+/** @type {Map<string, {chat: Chat, message: Message, control: AbortController, ended: Promise<void>}>} */
 const running = new Map();
 // A reload in the middle of an answer loses this much at most.
 const SAVED_EVERY_MS = 2000;
 
 /** The chat being answered under this id, if one is: what the browser keeps of it is older. @returns {Chat | undefined} */
 export const answered = (id) => running.get(id)?.chat;
+
+/** The message that grows, which need not be its chat's last: another tab may have gone on. @returns {Message | undefined} */
+export const growing = (id) => running.get(id)?.message;
 
 /** Answers a chat until the model ends or `stop` is called, and keeps it. @param {Chat} chat */
 export function begin(chat, save, changed) {
@@ -22,7 +25,7 @@ export function begin(chat, save, changed) {
     running.delete(chat.id);
     changed();
   })();
-  running.set(chat.id, { chat, control, ended });
+  running.set(chat.id, { chat, message: chat.messages.at(-1), control, ended });
   changed();
   return ended;
 }

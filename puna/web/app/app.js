@@ -1,11 +1,13 @@
 /** The page: its rooms, and what they share. */
-import { answered, begin as beginAnswer, stop } from "./answers.js";
+import { answered, begin as beginAnswer, growing, stop } from "./answers.js";
 import { ask } from "./api.js";
 import { Appearance, appear } from "./appearance.js";
 import { Chats } from "./chats.js";
 import { Compare } from "./compare.js";
+import { Newer } from "./formats.js";
 import { asJson, download } from "./files.js";
 import { chats as kept, forget, fresh, keep, onElsewhere } from "./keep.js";
+import { take } from "./merge.js";
 import { Models } from "./models.js";
 import { Palette } from "./palette.js";
 import { key, signOut } from "./signin.js";
@@ -19,7 +21,8 @@ function Page() {
   const [chats, setChats] = useState([]);
   const [chat, setChat] = useState(() => fresh(""));
   const [error, setError] = useState("");
-  const [unkept, setUnkept] = useState(false);
+  const [unkept, setUnkept] = useState("");
+  const [newer, setNewer] = useState(false);
   const [, draw] = useState(0);
 
   /** The models as they are now; none where the server does not say. */
@@ -36,7 +39,18 @@ function Page() {
       return [];
     }
   }
-  const listed = () => kept().then(setChats, () => {});
+  /** The chats as they are kept now; undefined where the browser does not say. */
+  async function listed() {
+    try {
+      const { chats: all, newer: some } = await kept();
+      setChats(all);
+      setNewer(some);
+      return all;
+    } catch (failure) {
+      setNewer(failure instanceof Newer);
+      return undefined;
+    }
+  }
   const changed = () => draw((count) => count + 1);
   const drawn = useRef(0);
   /** At most once a frame, however fast the tokens come. */
@@ -52,21 +66,26 @@ function Page() {
   useEffect(() => {
     speak(language());
     refresh();
-    kept().then((all) => {
-      setChats(all);
-      const last = all.find(({ id }) => id === location.hash.slice(1));
+    listed().then((all) => {
+      const last = all?.find(({ id }) => id === location.hash.slice(1));
       if (last) setChat(last);
-    }, () => {});
+    });
   }, []);
+  const shown = useRef(chat);
+  shown.current = chat;
   useEffect(() => onElsewhere(async (id) => {
-    const all = await kept();
-    setChats(all);
-    // An answer that comes here is newer than what another tab has kept of its chat.
-    if (!answered(id)) setChat((open) => (open.id === id && all.find((one) => one.id === id)) || open);
+    const all = await listed();
+    if (!all) return;
+    const there = all.find((one) => one.id === id);
+    const here = answered(id) ?? (shown.current.id === id ? shown.current : undefined);
+    if (here && there) take(here, there);
+    else if (answered(id)) await drop(id);
+    changed();
   }), []);
   useEffect(() => { if (chat.messages.length) { location.hash = chat.id; listed(); } }, [chat.messages.length, chat.id]);
 
-  const save = (chosen) => keep(chosen).then(() => setUnkept(false), () => setUnkept(true));
+  const save = (chosen) => keep(chosen).then(
+    () => setUnkept(""), (failure) => setUnkept(failure instanceof Newer ? "newer" : "full"));
   async function run(chosen) {
     await beginAnswer(chosen, save, streamed);
     await listed();
@@ -95,10 +114,13 @@ function Page() {
   }
   async function remove(chosen) {
     if (!confirm(say("sureChat"))) return;
-    // The last thing an answer does is to keep its chat, so it must have ended.
-    await stop(chosen.id);
-    await forget(chosen.id);
+    await drop(chosen.id);
     if (chosen.id === chat.id) begin();
+  }
+  /** The last thing an answer does is to keep its chat, so it must have ended. */
+  async function drop(id) {
+    await stop(id);
+    await forget(id);
     await listed();
   }
   const tab = (name) => html`<button aria-current=${room === name ? "page" : undefined} onClick=${() => setRoom(name)}>${say(name)}</button>`;
@@ -110,15 +132,16 @@ function Page() {
     <nav aria-label="Puna"><div class="tabs">${tab("talk")}${tab("models")}${tab("compare")}</div>
       <button class="new" onClick=${begin}>${say("newChat")}</button>
       <${Chats} chats=${chats} current=${chat.id} open=${open} pin=${pin} move=${move} rename=${rename} remove=${remove} add=${add} />
+      ${newer && html`<p class="error">${say("newer")}</p>`}
       <${Appearance} />
       <div class="files"><button class="quiet" onClick=${() => { speak(language() === "zh" ? "en" : "zh"); changed(); }}>${say("language")}</button>
         ${key() && html`<button class="quiet" onClick=${() => { signOut(); location.reload(); }}>${say("signOut")}</button>`}</div>
     </nav>
     <div class="room">${error && html`<p class="error" role="alert">${error}</p>`}
-      ${unkept && html`<p class="error" role="alert">${say("full")}
+      ${unkept && html`<p class="error" role="alert">${say(unkept)}
         <button class="quiet" onClick=${() => download(`${chat.title}.json`, asJson([chat]), "application/json")}>${say("exportThis")}</button></p>`}
       ${room === "talk"
-        ? html`<${Talk} key=${chat.id} chat=${chat} models=${models} running=${Boolean(answered(chat.id))} run=${run} save=${save} changed=${changed} refresh=${refresh} />`
+        ? html`<${Talk} key=${chat.id} chat=${chat} models=${models} running=${growing(chat.id)} run=${run} save=${save} changed=${changed} refresh=${refresh} />`
         : room === "compare" ? html`<${Compare} models=${models} />` : html`<${Models} models=${models} refresh=${refresh} changed=${changed} />`}</div>
   </div>`;
 }

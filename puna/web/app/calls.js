@@ -1,4 +1,5 @@
 /** Tool calls of an answer, as calls: the tool's name and its arguments, and their results. */
+import { unique } from "./keep.js";
 import { html, useState } from "./view.js";
 import { say } from "./words.js";
 
@@ -10,7 +11,7 @@ export function Calls({ calls, reply }) {
   const [results, setResults] = useState([]);
   function send(event) {
     event.preventDefault();
-    reply(calls.map(({ function: { name } }, at) => ({ role: "tool", tool: name, content: results[at] ?? "" })));
+    reply(calls.map(({ function: { name } }, at) => ({ id: unique(), role: "tool", tool: name, content: results[at] ?? "" })));
   }
   const write = (at) => (event) => setResults(Object.assign([...results], { [at]: event.target.value }));
   return html`<form onSubmit=${send}><ul class="calls" aria-label=${say("calls")}>${calls.map(({ function: { name, arguments: given } }, at) => html`<li>

@@ -1,4 +1,6 @@
 /** Chats as files: JSON, to be imported again, and Markdown, to be read. */
+import { upgraded } from "./formats.js";
+import { unique } from "./keep.js";
 import { say } from "./words.js";
 
 /** @typedef {import("./keep.js").Chat} Chat */
@@ -18,9 +20,10 @@ export function fromJson(text) {
   } catch {
     throw new Error(say("noChats"));
   }
+  if (file?.puna > 1) throw new Error(say("newerFile"));
   if (file?.puna !== 1 || !Array.isArray(file.chats) || !file.chats.every(isChat)) throw new Error(say("noChats"));
-  return file.chats.map(({ title, model, settings = {}, changed, pinned, folder, messages }) => ({
-    id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`, title, model, settings, changed,
+  return file.chats.map(({ title, model, system, temperature, settings, changed, pinned, folder, messages }) => upgraded({
+    id: unique(), title, model, system, temperature, settings, changed,
     pinned: pinned === true, ...(folder && { folder }), messages: messages.map(clean),
   }));
 }
@@ -44,7 +47,7 @@ const isSettings = (settings) =>
   settings === undefined || (isTexts({ ...settings, options: undefined }) && isTexts(settings?.options ?? {}));
 
 const isChat = (chat) =>
-  [chat?.title, chat?.model].every((text) => typeof text === "string") && isText(chat.folder) &&
+  [chat?.title, chat?.model].every((text) => typeof text === "string") && [chat.folder, chat.system].every(isText) &&
   isSettings(chat.settings) &&
   Number.isFinite(chat.changed) && isWay(chat.messages);
 

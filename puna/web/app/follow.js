@@ -9,7 +9,12 @@ export function useFollow() {
   const place = useRef(null);
   const growing = useRef(null);
   const state = useRef({ follows: true, top: 0 });
-  const atEnd = () => { if (state.current.follows) place.current?.scrollTo(0, place.current.scrollHeight); };
+  function atEnd() {
+    if (!state.current.follows || !place.current) return;
+    place.current.scrollTo(0, place.current.scrollHeight);
+    // Whatever is above this from now on, the reader scrolled to.
+    state.current.top = place.current.scrollTop;
+  }
 
   useEffect(() => {
     const watch = new ResizeObserver(atEnd);

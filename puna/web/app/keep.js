@@ -1,14 +1,16 @@
 /** Chats, kept in this browser's IndexedDB. */
+import { FORMAT, Newer, isNewer, upgraded } from "./formats.js";
+import { merged } from "./merge.js";
 
 /**
- * @typedef {{role: "user" | "assistant" | "tool", content: string, given?: import("./give.js").Given[], fork?: Fork, thinking?: string,
+ * @typedef {{id: string, changed?: number, continues?: string, role: "user" | "assistant" | "tool", content: string, given?: import("./give.js").Given[], fork?: Fork, thinking?: string,
  *   thoughtFor?: number, calls?: import("./calls.js").Call[], error?: string, ended?: string, rate?: number, first?: number,
  *   tokens?: number, window?: number, misfit?: string, tool?: string}} Message
- *   Of an answer: seconds it thought, why it ended, tokens a second, seconds to its first token, tokens in the context
+ *   Of an answer: when it last grew, the id of the one that it continues, seconds it thought, why it ended, tokens a second, seconds to its first token, tokens in the context
  *   after it and how many the context holds, and where it does not fit its schema ("": it does).
  * @typedef {{at: number, ways: Message[][]}} Fork
  * @typedef {{id: string, title: string, model: string, settings: import("./settings.js").Settings, changed: number,
- *   pinned?: boolean, folder?: string, messages: Message[]}} Chat
+ *   format: number, pinned?: boolean, folder?: string, messages: Message[]}} Chat
  */
 
 const tabs = new BroadcastChannel("chats");
@@ -16,7 +18,7 @@ const opened = new Promise((resolve, reject) => {
   const asked = indexedDB.open("puna", 1);
   asked.onupgradeneeded = () => asked.result.createObjectStore("chats", { keyPath: "id" });
   asked.onsuccess = () => resolve(asked.result);
-  asked.onerror = () => reject(asked.error);
+  asked.onerror = () => reject(asked.error.name === "VersionError" ? new Newer() : asked.error);
 });
 
 async function within(mode, act) {
@@ -28,19 +30,34 @@ async function within(mode, act) {
   });
 }
 
-/** @returns {Promise<Chat[]>} the pinned ones, then the others, the latest first */
-export const chats = async () =>
-  (await within("readonly", (store) => store.getAll())).sort(
-    (a, b) => Boolean(b.pinned) - Boolean(a.pinned) || b.changed - a.changed);
-/** The other tabs hear of it. @param {Chat} chat */
-export const keep = (chat) => within("readwrite", (store) => store.put(structuredClone(chat))).then(() => tabs.postMessage(chat.id));
+/** The pinned ones, then the others, the latest first; and whether there are some that a newer page kept.
+ * @returns {Promise<{chats: Chat[], newer: boolean}>} */
+export async function chats() {
+  const kept = await within("readonly", (store) => store.getAll());
+  const known = kept.filter((one) => !isNewer(one)).map(upgraded);
+  known.sort((a, b) => Boolean(b.pinned) - Boolean(a.pinned) || b.changed - a.changed);
+  return { chats: known, newer: known.length < kept.length };
+}
+/** Adds it to what other tabs have kept of it; they hear of it. Throws Newer where it would overwrite a newer format.
+ * @param {Chat} chat */
+export async function keep(chat) {
+  const before = await within("readwrite", (store) => {
+    const asked = store.get(chat.id);
+    asked.onsuccess = () => isNewer(asked.result ?? {}) || store.put(joined(structuredClone(chat), asked.result));
+    return asked;
+  });
+  if (isNewer(before ?? {})) throw new Newer();
+  tabs.postMessage(chat.id);
+}
+const joined = (chat, kept) => (kept ? { ...chat, messages: merged(chat.messages, upgraded(kept).messages) } : chat);
 /** @param {string} id */
 export const forget = (id) => within("readwrite", (store) => store.delete(id)).then(() => tabs.postMessage(id));
 /** Calls `changed` with the id of each chat that another tab keeps or forgets. @param {(id: string) => void} changed */
 export const onElsewhere = (changed) => tabs.addEventListener("message", ({ data }) => changed(data));
 
+// Without TLS, only a page of this machine's has randomUUID.
+export const unique = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
 /** @returns {Chat} */
 export const fresh = (model) => ({
-  id: crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`,
-  title: "", model, settings: {}, changed: Date.now(), messages: [],
+  id: unique(), title: "", model, settings: {}, changed: Date.now(), format: FORMAT, messages: [],
 });

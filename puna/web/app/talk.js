@@ -5,6 +5,7 @@ import { branch, walk } from "./branches.js";
 import { Fill } from "./fill.js";
 import { useFollow } from "./follow.js";
 import { read, refusal } from "./give.js";
+import { unique } from "./keep.js";
 import { Given, Message } from "./message.js";
 import { Settings } from "./panel.js";
 import { html, useEffect, useRef, useState } from "./view.js";
@@ -60,7 +61,7 @@ export function Talk({ chat, models, running, run, save, changed, refresh }) {
     setSending(false);
     setRefused(why);
     if (why) return;
-    chat.messages.push({ role: "user", content, ...(given.length && { given }) }, blank());
+    chat.messages.push({ id: unique(), role: "user", content, ...(given.length && { given }) }, blank());
     chat.title ||= (content || given[0].name).slice(0, 60);
     setTyped("");
     setGiven([]);
@@ -68,13 +69,19 @@ export function Talk({ chat, models, running, run, save, changed, refresh }) {
   }
   function resend(at, content) {
     const { given: kept } = chat.messages[at];
-    branch(chat, at, { role: "user", content, ...(kept && { given: kept }) });
+    branch(chat, at, { id: unique(), role: "user", content, ...(kept && { given: kept }) });
     chat.messages.push(blank());
     edit(-1);
     ask();
   }
   function reply(results) {
     chat.messages.push(...results, blank());
+    ask();
+  }
+  /** Under another id, because another tab may continue it, too. */
+  function goOn() {
+    const stopped = chat.messages[last];
+    chat.messages[last] = { ...stopped, id: unique(), continues: stopped.id };
     ask();
   }
   function again() {
@@ -102,10 +109,10 @@ export function Talk({ chat, models, running, run, save, changed, refresh }) {
   const ready = Boolean(typed.trim() || given.length);
   const acts = (at) => !running && {
     edit: (on) => edit(on ? at : -1), resend: (text) => resend(at, text), walk: (step) => turn(at, step),
-    ...(at === last && { again, goOn: ask, reply }),
+    ...(at === last && { again, goOn, reply }),
   };
 
-  const shown = (at) => html`<${Message} key=${at} message=${chat.messages[at]} running=${running && at === last}
+  const shown = (at) => html`<${Message} key=${at} message=${chat.messages[at]} running=${chat.messages[at] === running}
     editing=${at === editing} ...${acts(at)} />`;
 
   return html`<main class="talk" onDragOver=${(event) => event.preventDefault()}
@@ -136,7 +143,7 @@ export function Talk({ chat, models, running, run, save, changed, refresh }) {
   </main>`;
 }
 
-const blank = () => ({ role: "assistant", content: "" });
+const blank = () => ({ id: unique(), role: "assistant", content: "" });
 
 /** Names and labels to choose from; a chat's model that was removed meanwhile is still named. */
 const choices = (models, chosen) => [

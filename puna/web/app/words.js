@@ -46,6 +46,8 @@ const WORDS = {
   saveAs: ["Save as Markdown", "存为 Markdown"],
   exportAll: ["Export", "导出"],
   importChats: ["Import", "导入"],
+  newer: ["A newer Puna has kept chats here. They stay, and open once this Puna is renewed.", "此处有较新版本的 Puna 保存的对话。它们会保留,更新 Puna 后即可打开。"],
+  newerFile: ["a newer Puna wrote it", "由较新版本的 Puna 写入"],
   noChats: ["no chats of this page are in it", "其中没有本页面的对话"],
   attach: ["Attach files", "添加文件"],
   tooLarge: ["larger than 20 MB", "超过 20 MB"],

@@ -1,0 +1,23 @@
+/**
+ * Chats as earlier pages kept them, as this page has them. A chat says its format; the first two have no number.
+ * 1: `system` and `temperature` beside the messages. 2: `settings`. 3: every message has an `id`.
+ */
+import { every } from "./branches.js";
+
+export const FORMAT = 3;
+
+/** Something that a newer page kept. It is neither shown nor changed here. */
+export class Newer extends Error {}
+
+export const isNewer = (kept) => (kept.format ?? 0) > FORMAT;
+
+/** Both tabs that open an old chat give its messages the same ids. @returns {import("./keep.js").Chat} */
+export function upgraded({ system, temperature, settings, ...kept }) {
+  const first = { ...(system && { system }), ...(temperature && { options: { temperature: String(temperature) } }) };
+  const chat = { title: "", model: "", changed: 0, messages: [], ...kept, settings: settings ?? first, format: FORMAT };
+  every(chat.messages).forEach((message, at) => {
+    message.id ??= String(at);
+    message.content ??= "";
+  });
+  return chat;
+}
