@@ -24,6 +24,8 @@ AGENTS := tests/agents/node_modules
 AIDER := .cache/aider
 # The registry that pull and push are tested against: the system's, or else one that is only unpacked.
 REGISTRY := $(if $(shell command -v docker-registry),,.cache/docker-registry)
+# What compiles the kernels for ARM and runs them in emulation: the system's, or else only unpacked; ARM itself needs neither.
+AARCH64 := $(if $(filter aarch64 arm64,$(shell uname -m))$(and $(shell command -v aarch64-linux-gnu-g++),$(shell command -v qemu-aarch64)),,.cache/aarch64)
 # The browser that the page is tested in.
 CHROMIUM := $(if $(shell command -v chromium || command -v chromium-browser || command -v google-chrome),,chromium)
 PYTHON ?= $(shell for p in python3.14 python3.13 python3.12 python3.11 python3.10 python3; do \
@@ -52,7 +54,7 @@ check: .venv/tests
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright puna benchmarks & types=$$!; \
 		$(BIN)/pytest -q $(UNIT) $(addprefix --ignore=tests/chat/,$(NOT_UNIT)); wait $$types
 
-test: kernels lint $(CLIENTS)/.package-lock.json $(AXE)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(CHROMIUM)
+test: kernels lint $(CLIENTS)/.package-lock.json $(AXE)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(AARCH64) $(CHROMIUM)
 	$(BIN)/pytest
 
 # Besides: compiling libllama for Vulkan takes long, once a machine.
@@ -151,6 +153,16 @@ $(AIDER)/installed: tests/agents/aider.txt
 		dpkg -x docker-registry_*.deb . && rm docker-registry_*.deb || \
 		{ echo "make test needs docker-registry, which pull and push are tested against" \
 		"(Debian: apt install docker-registry)."; exit 1; }
+	@mv $@.new $@
+
+.cache/aarch64:
+	@rm -rf $@.new && mkdir -p $@.new
+	@packages() { apt-cache depends --recurse --no-recommends --no-suggests --no-conflicts --no-breaks --no-replaces \
+			--no-enhances g++-aarch64-linux-gnu qemu-user | grep -E '^[^ <]*(aarch64-linux-gnu|arm64-cross|qemu-user$$|capstone|uring)'; }; \
+	cd $@.new && { apt-get -q download $$(packages) || { apt-get -q update && apt-get -q download $$(packages); }; } && \
+		for package in *.deb; do dpkg -x $$package . && rm $$package; done || \
+		{ echo "make test needs a compiler and an emulator for ARM, which the kernels are tested with" \
+		"(Debian: apt install g++-aarch64-linux-gnu qemu-user)."; exit 1; }
 	@mv $@.new $@
 
 chromium:

@@ -130,7 +130,7 @@ class Settings:
     log_json: bool = False
     """PUNA_LOG=json: the log is JSON, an object a line."""
     kernels: str = ""
-    """PUNA_KERNELS: "0" leaves all products to libllama; a variant's name ("avx2") keeps to it."""
+    """PUNA_KERNELS: "0" none, "weights" or "attention" alone, a variant's name ("avx2") keeps to it."""
 
     @property
     def url(self) -> str:

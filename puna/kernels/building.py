@@ -11,7 +11,6 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -20,20 +19,13 @@ LIBRARY = Path(__file__).parent / "libpuna_kernels.so"
 
 # Sums are not contracted: the compiler might do it in one tile and not in another, and bits would differ.
 FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-Wextra"]
+_AVX2 = ["-mavx2", "-mfma", "-mf16c"]
+_AVX512 = [f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "vnni")]
 VARIANTS = {
-    "avx2": ["-mavx2", "-mfma", "-mf16c"],
-    "avx512vnni": [
-        "-mavx2",
-        "-mfma",
-        "-mf16c",
-        "-mavx512f",
-        "-mavx512bw",
-        "-mavx512dq",
-        "-mavx512vl",
-        "-mavx512vnni",
-    ],
+    "x86_64": {"avx2": _AVX2, "avx512vnni": [*_AVX2, *_AVX512]},
+    "aarch64": {"neon": [], "neondot": ["-march=armv8.2-a+dotprod"]},
 }
-"""What a file in `variants` may use of the processor, beside what every x86-64 has."""
+"""For each family of processors: what a file in `variants` may use beside what all of the family have."""
 
 
 def library() -> Path | None:
@@ -43,24 +35,22 @@ def library() -> Path | None:
 
 def build(target: Path = LIBRARY, flags: list[str] = FLAGS) -> str:
     """Compile the native code into `target`. Returns why that was not possible, "" if it was."""
-    if platform.machine().lower() not in ("x86_64", "amd64") or sys.platform == "win32":
+    if family() not in VARIANTS or sys.platform == "win32":
         return f"there are none for {platform.machine()} on {sys.platform} yet"
     command = compiler()
     if command is None:
         return "there is no C++ compiler"
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / target.name
-        objects = {source: Path(folder) / f"{i}.o" for i, source in enumerate(sources())}
+        wanted = sources(family())
+        objects = [str(Path(folder) / f"{i}.o") for i in range(len(wanted))]
 
-        def compile_one(source: Path) -> str:
-            extra = VARIANTS[source.stem] if source.parent.name == "variants" else []
-            return _run([*command, *flags, *extra, "-c", str(source), "-o", str(objects[source])])
+        def compile_one(source: Path, target: str) -> str:
+            return _run([*command, *flags, *wanted[source], "-c", str(source), "-o", target])
 
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            wrong = next(filter(None, pool.map(compile_one, objects)), "")
-        wrong = wrong or _run(
-            [*command, *flags, "-shared", *map(str, objects.values()), "-o", str(made), "-pthread", "-ldl"]
-        )
+            wrong = next(filter(None, pool.map(compile_one, wanted, objects)), "")
+        wrong = wrong or _run([*command, *flags, "-shared", *objects, "-o", str(made), "-pthread", "-ldl"])
         if not wrong:
             # Not over a library that an engine has loaded.
             shutil.copy(made, target.with_suffix(".new"))
@@ -68,9 +58,16 @@ def build(target: Path = LIBRARY, flags: list[str] = FLAGS) -> str:
         return wrong
 
 
-def sources() -> Iterator[Path]:
-    """All files to compile."""
-    yield from sorted(SOURCES.rglob("*.cpp"))
+def family() -> str:
+    """This machine's family of processors, as `VARIANTS` spells it."""
+    machine = platform.machine().lower()
+    return {"amd64": "x86_64", "arm64": "aarch64"}.get(machine, machine)
+
+
+def sources(family: str) -> dict[Path, list[str]]:
+    """All files to compile for a family of processors, and the flags that each needs besides."""
+    variants = {SOURCES / "variants" / f"{name}.cpp": flags for name, flags in VARIANTS[family].items()}
+    return {**{path: [] for path in sorted(SOURCES.glob("*.cpp"))}, **variants}
 
 
 def compiler() -> list[str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -142,31 +143,62 @@ def test_logits_over_quantised_cells(cells: str, tmp_path: Path):
     assert ((whole - theirs) ** 2).sum() / (theirs**2).sum() < 1e-2
 
 
-WRONG = [("decode.h", "I::bytes(48)", "I::bytes(32)"), ("attention.h", "LOG2_E = 1.44", "LOG2_E = 1.54")]
+WRONG = {
+    "q6_K": ("decode.h", "I::bytes(48)", "I::bytes(32)"),
+    "attention": ("attention.h", "LOG2_E = 1.44", "LOG2_E = 1.54"),
+}
 """What makes the numbers of Q6_K wrong, and attention."""
 
 
-def test_what_computes_wrong_is_left_to_libllama(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+@pytest.mark.parametrize(("wrong", "rest"), [("q6_K", "attention"), ("attention", "weights")])
+def test_what_computes_wrong_is_left_to_libllama_alone(
+    wrong: str, rest: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     sources = tmp_path / "native"
     shutil.copytree(building.SOURCES, sources)
-    for name, right, wrong in WRONG:
-        text = (sources / name).read_text()
-        assert right in text
-        (sources / name).write_text(text.replace(right, wrong))
+    name, before, after = WRONG[wrong]
+    text = (sources / name).read_text()
+    assert before in text
+    (sources / name).write_text(text.replace(before, after))
     monkeypatch.setattr(building, "SOURCES", sources)
     assert not build(tmp_path / "wrong.so")
     model = tmp_path / "model.gguf"
     stored_model(model, "Q6_K")
 
     said, ours = ask(model, PUNA_KERNELS="avx2", LIBRARY=str(tmp_path / "wrong.so"))
-    _, theirs = ask(model, PUNA_KERNELS="0")
+    _, without = ask(model, PUNA_KERNELS=f"avx2,{rest}")
 
-    used, _, wrong = said.partition(";")
-    assert "q4_K" in used
-    assert "q6_K" in wrong
-    assert "attention" in wrong
-    # All that this model needs is libllama's own.
-    assert (ours == theirs).all()
+    used, _, unused = said.partition("; wrong, and not used: ")
+    assert unused == wrong
+    assert {"q4_K", "q6_K", "attention"} - {wrong} <= set(used.split())
+    assert (ours == without).all()
+
+
+def test_weights_and_attention_each_have_a_switch(tmp_path: Path):
+    assert library() is not None or not build()
+    model = tmp_path / "model.gguf"
+    stored_model(model, "Q4_K_M")
+
+    said, rows = {}, {}
+    for wanted in ("1", "0", "weights", "attention", "avx2, Attention"):
+        said[wanted], rows[wanted] = ask(model, PUNA_KERNELS=wanted)
+
+    assert said["weights"] + " attention" == said["1"]
+    assert said["attention"] == said["avx2, Attention"] == "avx2: attention"
+    assert (rows["attention"] == rows["avx2, Attention"]).all()
+    for one, other in itertools.combinations(("1", "0", "weights", "attention"), 2):
+        assert (rows[one] != rows[other]).any(), (one, other)
+
+
+def test_a_library_compiled_from_other_sources_stays_out(tmp_path: Path):
+    (tmp_path / "other.c").write_text("int puna_kernels(void) { return 1; }\n")
+    other = tmp_path / "other.so"
+    subprocess.run(["cc", "-shared", "-fPIC", tmp_path / "other.c", "-o", other], check=True)
+    shape_model(tmp_path / "model.gguf")
+
+    said, _ = ask(tmp_path / "model.gguf", LIBRARY=str(other))
+
+    assert said.startswith("off: ")
 
 
 def test_another_ggml_works_without_them(tmp_path: Path):

@@ -15,6 +15,7 @@ logger = logging.getLogger(__name__)
 
 _ROOM = 1024
 """Bytes for what the kernels say of themselves."""
+_PARTS = ("weights", "attention")
 
 
 @functools.cache
@@ -23,9 +24,9 @@ def start_kernels() -> str:
 
     Returns which are in use ("avx2: q4_0 q8_0"), or "off" and why.
     """
-    wanted = Settings.from_environment().kernels
+    wanted = Settings.from_environment().kernels.lower().replace(",", " ").split()
     path = library()
-    if wanted == "0":
+    if "0" in wanted:
         words = "off: PUNA_KERNELS is 0"
     elif path is None:
         words = "off: not compiled (`python -m puna.kernels` says why)"
@@ -35,14 +36,19 @@ def start_kernels() -> str:
     return words
 
 
-def _start(path: str, wanted: str) -> str:
+def _start(path: str, wanted: list[str]) -> str:
     try:
-        native = ctypes.CDLL(path)
+        use = ctypes.CDLL(path).puna_kernels_use
     except OSError as error:
         return f"off: {error}"
+    except AttributeError:
+        return "off: compiled from older sources (`python -m puna.kernels` compiles them again)"
     message = ctypes.create_string_buffer(_ROOM)
     libllama = ctypes.c_void_p(C._lib._handle)
-    runs = native.puna_kernels_start(libllama, wanted.encode(), message, ctypes.c_size_t(_ROOM))
+    parts = [part for part in _PARTS if part in wanted] or _PARTS
+    variant = " ".join(word for word in wanted if word not in (*_PARTS, "1")).encode()
+    which = ["weights" in parts, "attention" in parts]
+    runs = use(libllama, variant, *which, message, ctypes.c_size_t(_ROOM))
     words = message.value.decode()
     return words if runs else f"off: {words}"
 

@@ -7,8 +7,8 @@
 #pragma once
 
 #include "attention.h"
+#include "cells.h"
 #include "decode.h"
-#include "isa/cells.h"
 
 namespace puna {
 
@@ -173,11 +173,11 @@ template <class I> class Attend {
     // Keys in panels [number][WIDTH keys], values in panels [key][WIDTH numbers].
     void read_cells(int64_t head, int64_t key, int count) {
         with_type(k.type, [&](auto type) {
-            fill_tile<type(), true>(at3(k, key, head, p.stream), k.nb[1], count, KEYS, static_cast<int>(k.ne[0]),
+            fill_tile<typename I::Cells, type(), true>(at3(k, key, head, p.stream), k.nb[1], count, KEYS, static_cast<int>(k.ne[0]),
                                     [&](int i, int cell) { return keys_ + (cell / WIDTH * at.key_size + i) * WIDTH + cell % WIDTH; });
         });
         with_type(v.type, [&](auto type) {
-            fill_tile<type(), false>(at3(v, key, head, p.stream), v.nb[1], count, KEYS, static_cast<int>(v.ne[0]),
+            fill_tile<typename I::Cells, type(), false>(at3(v, key, head, p.stream), v.nb[1], count, KEYS, static_cast<int>(v.ne[0]),
                                      [&](int i, int cell) { return values_ + (i / WIDTH * KEYS + cell) * WIDTH + i % WIDTH; });
         });
     }

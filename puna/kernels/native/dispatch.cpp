@@ -103,20 +103,27 @@ BufferType *buffer_type() {
 
 std::string name_of(Type type) { return ggml->type_name(type); }
 
+std::string why_none(const std::string &wanted) {
+    if (!wanted.empty()) return "no variant " + wanted + " runs on this processor";
+    for (int i = 0; i < VARIANT_COUNT; i++)
+        if (VARIANTS[i]->runs_here()) return std::string("nobody has measured ") + VARIANTS[i]->name + " yet (PUNA_KERNELS=" + VARIANTS[i]->name + " uses it)";
+    return "none for this processor";
+}
+
 // Take into use what this processor can run and what computes right. Returns what to say of it.
-std::string start(const char *wanted) {
+std::string start(const char *wanted, bool weights, bool attends) {
     const Variant *best = variant(wanted);
-    if (!best) return *wanted ? std::string("no variant ") + wanted + " runs on this processor" : "none for this processor";
+    if (!best) return why_none(wanted);
     std::string used, wrong;
     for (const Format &format : FORMATS) {
-        const Kernel *kernel = best->kernel(format.type);
+        const Kernel *kernel = weights ? best->kernel(format.type) : nullptr;
         if (!kernel || !kernel->pays) continue;
         const bool right = agrees(*kernel);
         (right ? used : wrong) += " " + name_of(format.type);
         if (right) adapters[format.type] = std::make_unique<Adapter>(std::make_unique<Multiplication>(*kernel));
     }
-    if (agrees(*best->attention)) attention = std::make_unique<Adapter>(std::make_unique<Attention>(*best->attention));
-    (attention ? used : wrong) += " attention";
+    if (attends && agrees(*best->attention)) attention = std::make_unique<Adapter>(std::make_unique<Attention>(*best->attention));
+    if (attends) (attention ? used : wrong) += " attention";
     if (adapters.empty() && !attention) return "none computed right";
     BufferType *type = buffer_type();
     type->device = ggml->registry_device(ggml->cpu_registry(), 0);
@@ -129,11 +136,13 @@ std::string start(const char *wanted) {
 } // namespace puna
 
 // Let the kernels into `libllama`, the system's handle of the loaded library; to be called once, before the first model is loaded. `wanted`
-// names a variant, or is empty for the best. Returns whether they are in; `words` tells which, or why not.
-extern "C" __attribute__((visibility("default"))) int puna_kernels_start(void *libllama, const char *wanted, char *words, size_t size) {
+// names a variant, or is empty for the best; `weights` and `attends` say which kernels of it. Returns whether any are in; `words` tells
+// which, or why not.
+extern "C" __attribute__((visibility("default"))) int puna_kernels_use(void *libllama, const char *wanted, int weights, int attends, char *words,
+                                                                       size_t size) {
     std::string said;
     puna::ggml = puna::Ggml::find(libllama, said);
-    if (puna::ggml) said = puna::start(wanted);
+    if (puna::ggml) said = puna::start(wanted, weights, attends);
     std::snprintf(words, size, "%s", said.c_str());
     return !puna::adapters.empty() || puna::attention;
 }

@@ -32,7 +32,7 @@ template <class I, Type T> class FloatSweep {
 
   private:
     using Float = typename I::Float;
-    static constexpr int rows = 12 / VECTORS<I>; // 12 sums: with weights and an activation they fill 16 registers
+    static constexpr int rows = I::float_sums / VECTORS<I>;
     static constexpr int AHEAD = 2048;           // bytes of weights that are on their way
 
     struct Part {

@@ -41,6 +41,7 @@ struct Kernel {
 
 struct Variant {
     const char *name;
+    bool measured; // on a real processor; where not, it is used only when it is named
     bool (*runs_here)();
     const Kernel *(*kernel)(Type type); // null if the type is not covered
     const AttentionKernel *attention;
@@ -50,7 +51,7 @@ struct Variant {
 extern const Variant *const VARIANTS[];
 extern const int VARIANT_COUNT;
 
-// The variant of this name, or the best for this processor if the name is empty; null if there is none.
+// The variant of this name, or the best measured one for this processor if the name is empty; null if there is none.
 const Variant *variant(const char *name);
 
 } // namespace puna

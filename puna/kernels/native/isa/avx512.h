@@ -6,13 +6,16 @@
 #include <cstdint>
 
 #include "../ggml.h"
+#include "avx2_cells.h"
 
 namespace puna {
 
 struct Avx512 {
+    using Cells = Avx2Cells;
     static constexpr int lanes = 16;
     static constexpr int rows = 8; // of a tile
     static constexpr int float_rows = 8; // of a tile of floats, two vectors wide
+    static constexpr int float_sums = 12;
     // Not measured: libllama may have a better product of BF16 where the processor has one.
     static constexpr bool pays(Type type) { return type != Type::F16 && type != Type::BF16; }
     using Int = __m512i;

@@ -12,6 +12,6 @@ bool runs_here() {
 } // namespace
 
 extern const Variant AVX2;
-const Variant AVX2{"avx2", runs_here, all_kernels<Avx2>, &ATTENTION<Avx2>};
+const Variant AVX2{"avx2", true, runs_here, all_kernels<Avx2>, &ATTENTION<Avx2>};
 
 } // namespace puna

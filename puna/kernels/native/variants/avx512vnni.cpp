@@ -13,6 +13,6 @@ bool runs_here() {
 } // namespace
 
 extern const Variant AVX512VNNI;
-const Variant AVX512VNNI{"avx512vnni", runs_here, all_kernels<Avx512>, &ATTENTION<Avx512>};
+const Variant AVX512VNNI{"avx512vnni", true, runs_here, all_kernels<Avx512>, &ATTENTION<Avx512>};
 
 } // namespace puna

@@ -1,0 +1,158 @@
+// NEON, as every 64-bit ARM processor has it, and with dot products of bytes: vectors of 4 columns.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstdint>
+
+#include "../ggml.h"
+#include "neon_cells.h"
+
+namespace puna {
+
+// UNITS keeps apart what is compiled for different processors: the linker would take one copy for all.
+template <int UNITS> struct NeonVectors {
+    using Cells = NeonCells<UNITS>;
+    static constexpr int lanes = 4;
+    static constexpr int rows = 4; // of a tile
+    static constexpr int float_rows = 8; // of a tile of floats, two vectors wide
+    static constexpr int float_sums = 24; // with weights and an activation they fill 32 registers
+    static constexpr bool pays(Type) { return true; }
+    using Int = int32x4_t;
+    using Float = float32x4_t;
+
+    static Int load(const void *p) { return vreinterpretq_s32_u8(vld1q_u8(static_cast<const uint8_t *>(p))); }
+    static void store(void *p, Int x) { vst1q_u8(static_cast<uint8_t *>(p), vreinterpretq_u8_s32(x)); }
+    // The compiler has x in a register here.
+    static void settle(Int &x) { asm("" : "+w"(x)); }
+    static void prefetch(const void *p) { __builtin_prefetch(p); }
+    static Int broadcast4(const void *p) { return vld1q_dup_s32(static_cast<const int32_t *>(p)); }
+    static Int bytes(int x) { return vreinterpretq_s32_u8(vdupq_n_u8(static_cast<uint8_t>(x))); }
+    static Int both(Int a, Int b) { return vandq_s32(a, b); }
+    static Int either(Int a, Int b) { return vorrq_s32(a, b); }
+    static Int add(Int a, Int b) { return vaddq_s32(a, b); }
+    static Int zero() { return vdupq_n_s32(0); }
+    static Int flip_high(Int x) { return veorq_s32(x, bytes(0x80)); }
+    // The low 16 bits of each lane of `even`, and above them those of `odd`.
+    static Int side_by_side(Int even, Int odd) { return vsliq_n_s32(even, odd, 16); }
+    // Shift 16-bit lanes right, or left if N < 0.
+    template <int N> static Int shift(Int x) {
+        if constexpr (N > 0) return vreinterpretq_s32_u16(vshrq_n_u16(vreinterpretq_u16_s32(x), N));
+        if constexpr (N < 0) return vreinterpretq_s32_u16(vshlq_n_u16(vreinterpretq_u16_s32(x), -N));
+        return x;
+    }
+    static Int lookup(const void *table16, Int index) {
+        return vreinterpretq_s32_u8(vqtbl1q_u8(vld1q_u8(static_cast<const uint8_t *>(table16)), vreinterpretq_u8_s32(index)));
+    }
+    // Sums of products of pairs of 16 bits.
+    static Int pairs(Int a, Int b) {
+        const int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
+        return vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
+    }
+
+    static Float loadf(const float *p) { return vld1q_f32(p); }
+    static void storef(float *p, Float x) { vst1q_f32(p, x); }
+    static Float broadcast(float x) { return vdupq_n_f32(x); }
+    static Float to_float(Int x) { return vcvtq_f32_s32(x); }
+    static Float zerof() { return vdupq_n_f32(0); }
+    static Float addf(Float a, Float b) { return vaddq_f32(a, b); }
+    static Float mul(Float a, Float b) { return vmulq_f32(a, b); }
+    static Float fma(Float a, Float b, Float c) { return vfmaq_f32(c, a, b); }
+    static Float fnma(Float a, Float b, Float c) { return vfmsq_f32(c, a, b); }
+    // What is no number stays so.
+    static Float maxf(Float a, Float b) { return vmaxq_f32(a, b); }
+    static Float div(Float a, Float b) { return vdivq_f32(a, b); }
+    static Float round(Float x) { return vrndnq_f32(x); }
+    // 2^n of whole n from -127 (which gives zero) to 127.
+    static Float power(Float n) { return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23)); }
+    static float largest(Float x) { return vmaxvq_f32(x); }
+    static Float halves(const void *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(static_cast<const uint16_t *>(p)))); }
+    // Floats of 16 bits with the exponent of 32.
+    static Float bfloats(const void *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(static_cast<const uint16_t *>(p)), 16)); }
+    // Signed and unsigned bytes, a lane each.
+    static Int signed_bytes(const void *p) { return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(four(p))))); }
+    static Int unsigned_bytes(const void *p) { return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_s32(four(p)))))); }
+    // 2^(e - 128) of bytes e; the two smallest are subnormal.
+    static Float exponents(const void *p) {
+        const Int e = unsigned_bytes(p);
+        const Int normal = vshlq_n_s32(vsubq_s32(e, vdupq_n_s32(1)), 23);
+        const Int small = vshlq_s32(vdupq_n_s32(0x00200000), e);
+        return vreinterpretq_f32_s32(vbslq_s32(vcltq_s32(e, vdupq_n_s32(2)), small, normal));
+    }
+
+    // The largest magnitude of 32 floats.
+    static float magnitude32(const float *x) {
+        Float most = vabsq_f32(loadf(x));
+        for (int i = lanes; i < 32; i += lanes) most = vmaxq_f32(most, vabsq_f32(loadf(x + i)));
+        return largest(most);
+    }
+    // 32 floats times `scale`, rounded to the nearest whole number, as bytes. Returns the sums of the two halves.
+    static void quantise32(const float *x, float scale, int8_t *q, int32_t sums[2]) {
+        for (int half = 0; half < 2; half++) {
+            Int i[4];
+            for (int j = 0; j < 4; j++) i[j] = vcvtnq_s32_f32(vmulq_n_f32(loadf(x + 16 * half + 4 * j), scale));
+            sums[half] = vaddvq_s32(vaddq_s32(vaddq_s32(i[0], i[1]), vaddq_s32(i[2], i[3])));
+            const int16x8_t low = vqmovn_high_s32(vqmovn_s32(i[0]), i[1]), high = vqmovn_high_s32(vqmovn_s32(i[2]), i[3]);
+            vst1q_s8(q + 16 * half, vqmovn_high_s16(vqmovn_s16(low), high));
+        }
+    }
+
+  private:
+    static int32x2_t four(const void *p) { return vld1_dup_s32(static_cast<const int32_t *>(p)); }
+};
+
+// Products of bytes, summed in 16 bits.
+struct Neon : NeonVectors<0> {
+    // Weights of up to six bits times activations: 4 k a lane and step.
+    struct Narrow {
+        static constexpr int steps = 8;
+        // Steps that fit in 16 bits when no weight is above `top` and no activation beyond 127.
+        static constexpr int depth(int top) {
+            const int most = 32767 / (2 * 127 * top);
+            return most >= 8 ? 8 : most >= 4 ? 4 : most >= 2 ? 2 : 1;
+        }
+        static Int product(Int w, Int a) {
+            const int8x16_t x = vreinterpretq_s8_s32(w), y = vreinterpretq_s8_s32(a);
+            return vreinterpretq_s32_s16(vpaddq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(y)), vmull_high_s8(x, y)));
+        }
+        static Int accumulate(Int sum, Int w, Int a) {
+            return vreinterpretq_s32_s16(vaddq_s16(vreinterpretq_s16_s32(sum), vreinterpretq_s16_s32(product(w, a))));
+        }
+        static Int widen(Int sum) { return vpaddlq_s16(vreinterpretq_s16_s32(sum)); }
+        // A scale for each column, as `scaled` wants it.
+        static Int scale(Int x) { return x; }
+        static Int scaled(Int sum, Int scale) { return vmulq_s32(widen(sum), scale); }
+        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
+    };
+
+    // Signed weights of 8 bits: a pair of products fits in 16 bits, two do not.
+    struct Wide {
+        static constexpr int steps = 8;
+        static constexpr int lift = 0; // what is added to signed weights
+        static constexpr int depth(int) { return steps; }
+        static Int product(Int w, Int a) { return Narrow::widen(Narrow::product(w, a)); }
+        static Int accumulate(Int sum, Int w, Int a) { return vpadalq_s16(sum, vreinterpretq_s16_s32(Narrow::product(w, a))); }
+        static Int widen(Int sum) { return sum; }
+        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
+    };
+};
+
+#ifdef __ARM_FEATURE_DOTPROD
+// Four products of bytes added into 32 bits at once.
+struct NeonDot : NeonVectors<1> {
+    struct Narrow {
+        static constexpr int steps = 8;
+        static constexpr int lift = 0;
+        static constexpr int depth(int) { return steps; }
+        static Int product(Int w, Int a) { return accumulate(zero(), w, a); }
+        static Int accumulate(Int sum, Int w, Int a) { return vdotq_s32(sum, vreinterpretq_s8_s32(w), vreinterpretq_s8_s32(a)); }
+        static Int widen(Int sum) { return sum; }
+        static Int scale(Int x) { return x; }
+        static Int scaled(Int sum, Int scale) { return vmulq_s32(sum, scale); }
+        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
+    };
+    struct Wide : Narrow {};
+};
+#endif
+
+} // namespace puna

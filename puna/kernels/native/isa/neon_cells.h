@@ -1,0 +1,64 @@
+// Eight numbers of a cell, in two vectors of NEON.
+#pragma once
+
+#include <arm_neon.h>
+
+#include <cstdint>
+
+namespace puna {
+
+template <int UNITS> struct NeonCells {
+    struct Eight {
+        float32x4_t low, high;
+    };
+
+    static Eight zero() { return {vdupq_n_f32(0), vdupq_n_f32(0)}; }
+    static void store(float *p, Eight x) { vst1q_f32(p, x.low), vst1q_f32(p + 4, x.high); }
+    static void prefetch(const void *p) { __builtin_prefetch(p); }
+    static Eight floats(const void *p) {
+        const auto *x = static_cast<const float *>(p);
+        return {vld1q_f32(x), vld1q_f32(x + 4)};
+    }
+    static Eight halves(const void *p) {
+        const float16x8_t x = vreinterpretq_f16_u16(vld1q_u16(static_cast<const uint16_t *>(p)));
+        return {vcvt_f32_f16(vget_low_f16(x)), vcvt_high_f32_f16(x)};
+    }
+    static Eight bfloats(const void *p) {
+        const uint16x8_t x = vld1q_u16(static_cast<const uint16_t *>(p));
+        return {vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(x), 16)), vreinterpretq_f32_u32(vshll_high_n_u16(x, 16))};
+    }
+    static Eight signed_bytes(const void *p) { return whole(vld1_s8(static_cast<const int8_t *>(p))); }
+    // Low or high nibbles of eight bytes, less 8.
+    static Eight nibbles(const void *p, bool high) {
+        const uint8x8_t both = vld1_u8(static_cast<const uint8_t *>(p));
+        const uint8x8_t q = high ? vshr_n_u8(both, 4) : vand_u8(both, vdup_n_u8(15));
+        return whole(vsub_s8(vreinterpret_s8_u8(q), vdup_n_s8(8)));
+    }
+    // Times the float16 at `scale`.
+    static Eight scaled(Eight x, const void *scale) {
+        const float32x4_t d = vcvt_f32_f16(vreinterpret_f16_u16(vld1_dup_u16(static_cast<const uint16_t *>(scale))));
+        return {vmulq_f32(d, x.low), vmulq_f32(d, x.high)};
+    }
+
+    static void transpose(Eight (&x)[8]) {
+        float32x4_t corners[2][2][4];
+        for (int i = 0; i < 8; i++) corners[i / 4][0][i % 4] = x[i].low, corners[i / 4][1][i % 4] = x[i].high;
+        for (auto &half : corners)
+            for (auto &corner : half) transpose4(corner);
+        for (int i = 0; i < 8; i++) x[i] = {corners[0][i / 4][i % 4], corners[1][i / 4][i % 4]};
+    }
+
+  private:
+    static Eight whole(int8x8_t x) {
+        const int16x8_t wide = vmovl_s8(x);
+        return {vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide))), vcvtq_f32_s32(vmovl_high_s16(wide))};
+    }
+    static void transpose4(float32x4_t (&x)[4]) {
+        const float32x4_t a = vtrn1q_f32(x[0], x[1]), b = vtrn2q_f32(x[0], x[1]), c = vtrn1q_f32(x[2], x[3]), d = vtrn2q_f32(x[2], x[3]);
+        x[0] = low(a, c), x[1] = low(b, d), x[2] = high(a, c), x[3] = high(b, d);
+    }
+    static float32x4_t low(float32x4_t a, float32x4_t b) { return vreinterpretq_f32_f64(vtrn1q_f64(vreinterpretq_f64_f32(a), vreinterpretq_f64_f32(b))); }
+    static float32x4_t high(float32x4_t a, float32x4_t b) { return vreinterpretq_f32_f64(vtrn2q_f64(vreinterpretq_f64_f32(a), vreinterpretq_f64_f32(b))); }
+};
+
+} // namespace puna

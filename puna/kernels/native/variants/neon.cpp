@@ -1,0 +1,10 @@
+#include "../attend.h"
+#include "../gemm.h"
+#include "../isa/neon.h"
+
+namespace puna {
+
+extern const Variant NEON;
+const Variant NEON{"neon", false, [] { return true; }, all_kernels<Neon>, &ATTENTION<Neon>};
+
+} // namespace puna
