@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 from puna import __version__
@@ -14,8 +15,13 @@ from puna.types import LoadSpec
 _BLOB = re.compile(r"sha256-[0-9a-f]{64}")
 
 
-def disk_of(spec: LoadSpec, model: LlamaModel, context: Context) -> Disk | None:
-    """The files of a model that is loaded as `spec` says; None where none are kept."""
+def disk_of(
+    spec: LoadSpec, model: LlamaModel, context: Context, post: Callable[[Callable[[], None]], None]
+) -> Disk | None:
+    """The files of a model that is loaded as `spec` says; None where none are kept.
+
+    `post` brings what was read to the batch loop's thread.
+    """
     if not (spec.disk and spec.disk_limit):
         return None
     words = (
@@ -27,7 +33,7 @@ def disk_of(spec: LoadSpec, model: LlamaModel, context: Context) -> Disk | None:
         *spec.placed.devices,
         _rope(model, context),
     )
-    return Disk(Path(spec.disk), "\n".join(words), spec.disk_limit)
+    return Disk(Path(spec.disk), "\n".join(words), spec.disk_limit, post=post)
 
 
 def _content(path: str) -> str:

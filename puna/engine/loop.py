@@ -61,10 +61,14 @@ class BatchLoop:
 
     @property
     def busy(self) -> bool:
-        """Whether a step would do anything: not while all wait for the encoder."""
-        if self._idle and self._encoder_cache is not None and self._encoder_cache.encoding:
-            return False
-        return self._scheduler.busy
+        """Whether a step would do anything: not while all wait for the encoder or for files."""
+        return self._scheduler.busy and not (self._idle and self.waits and not self._cache.arrived)
+
+    @property
+    def waits(self) -> bool:
+        """Whether the encoder or a reader of files will bring something."""
+        encoding = self._encoder_cache is not None and self._encoder_cache.encoding
+        return encoding or self._cache.reading > 0
 
     def submit(self, sequence: Sequence) -> None:
         self._scheduler.submit(sequence)
@@ -81,7 +85,7 @@ class BatchLoop:
 
     def step(self) -> None:
         """One round for all requests."""
-        self._idle = True
+        self._idle, self._cache.arrived = True, False
         for sequence, repeat in self._scheduler.admit():
             self._begun(sequence)
             if repeat is not None:

@@ -1,7 +1,7 @@
 """Which sequences' tokens are in memory, and what of them a new prompt can share.
 
 A sequence is running (in a slot of the pool), or retained after its end: still in its slot, saved outside
-the pool, in a file, or in several of these. Cells that nobody decodes slow the others down, because attention
+the pool, in files, or in several of these. Cells that nobody decodes slow the others down, because attention
 looks at every cell's mask, so retained sequences leave the pool as soon as another request needs it; a saved
 one comes back by a memory copy, hundreds of times faster than evaluating it again. Those that have no room in
 memory go on in their files, which the next engine of the model finds.
@@ -13,9 +13,10 @@ import itertools
 from array import array
 from collections import OrderedDict
 from collections.abc import Iterator
+from functools import partial
 from operator import itemgetter
 
-from puna.engine.memory import NO_SLOT, Contents, Disk, Held, Memory, Snapshot, owner_digest
+from puna.engine.memory import NO_SLOT, Contents, Disk, File, Held, Memory, Snapshot, owner_digest
 from puna.engine.prefix_tree import PrefixTree
 from puna.engine.retained import Prefix, Retained, bytes_outside, cheapest, handier
 from puna.engine.sequence import Sequence
@@ -53,12 +54,24 @@ class PrefixCache:
         self.running: dict[int, Sequence] = {}
         self._retained: OrderedDict[int, Retained] = OrderedDict()
         """Least recently used first."""
-        for file, header in disk.found() if disk else ():
-            held = Held(length=len(header.tokens) // 4, file=file)
-            held.leave_memory()
-            kept = Retained(next(self._keys), header.prompt_tokens, None, held, header.owner)
+        self.reading = 0
+        """Sequences on their way from their files."""
+        self.arrived = False
+        """One is there that was not when a step began."""
+        if disk is not None:
+            self._take_over(disk)
+
+    def _take_over(self, disk: Disk) -> None:
+        """Retain what earlier engines have left in files."""
+        found = [
+            (Retained(next(self._keys), one.prompt_tokens, None, one.held, one.owner), array("i", one.tokens))
+            for one in disk.found()
+        ]
+        for kept, tokens in sorted(found, key=lambda pair: pair[0].held.length):
+            self._drop_covered(kept, tokens)
+            self._tree.insert(kept.key, tokens, kept.owner)
             self._retained[kept.key] = kept
-            self._tree.insert(kept.key, array("i", header.tokens), kept.owner)
+        self._retained = OrderedDict(sorted(self._retained.items()))
 
     # Finding
 
@@ -100,25 +113,53 @@ class PrefixCache:
             return None
         for kept in (self._retained[key] for key in sorted(keys, reverse=True) if key in self._retained):
             if kept.prompt_tokens == length == self._memory.reach(kept.held, length) and (
-                kept.prompt_logits is not None or self._read_with_logits(kept)
+                kept.prompt_logits is not None or self._logits_on_disk(kept)
             ):
                 return kept
         return None
 
-    def _read_with_logits(self, kept: Retained) -> bool:
-        """Whether a file that has to be read in any case had the logits."""
-        file = kept.held.file
-        return not kept.held.at_hand and file is not None and file.logits and self._recall(kept)
+    def _logits_on_disk(self, kept: Retained) -> bool:
+        """Whether files that have to be read in any case have the logits."""
+        held = kept.held
+        return not held.at_hand and held.on_disk and any(s.file and s.file.logits for s in held.segments[-1:])
+
+    def fetch(self, holder: Sequence | Retained | None) -> bool:
+        """Whether what a sequence holds is at hand; if not, its files are being read from now on."""
+        if not isinstance(holder, Retained) or holder.held.at_hand:
+            return True
+        if not holder.reading and self._disk is not None:
+            holder.reading = True
+            self.reading += 1
+            self._disk.read(holder.held.missing, partial(self._arrive, holder))
+        return False
+
+    def _arrive(self, kept: Retained, found: dict[File, Contents] | None) -> None:
+        """Files were read, or were no good."""
+        kept.reading = False
+        self.reading -= 1
+        self.arrived = True
+        held = kept.held
+        if kept.key not in self._retained or held.at_hand:
+            return
+        if found is not None:
+            self._make_space(sum(contents.nbytes for contents in found.values()), kept)
+            held.enter_memory(found)
+            last = held.segments[-1].file
+            if last in found:
+                kept.prompt_logits = found[last].logits
+        if not held.at_hand:
+            if held.slot != NO_SLOT:
+                self._release(held)
+            self._forget(kept)
 
     # A sequence's way
 
     def begin(self, sequence: Sequence, prefix: Prefix) -> None:
         """Give `sequence` a slot that holds the first `prefix.length` tokens of `prefix.holder`.
 
-        Afterwards sequence.evaluated says how many it really holds: a saved sequence may not fit.
+        That one is at hand. Afterwards sequence.evaluated says how many it really holds: a saved sequence may
+        not fit.
         """
-        while isinstance(prefix.holder, Retained) and not self._recall(prefix.holder):
-            prefix = self.find(sequence)
         holder, length = prefix.holder, prefix.length
         if isinstance(holder, Retained) and length >= WORTH_SHARING:
             self._retained.move_to_end(holder.key)
@@ -137,9 +178,10 @@ class PrefixCache:
         if holder is not None and length and self._memory.branch(holder.held, held.slot, length, place):
             held.length = length
             held.snapshots = holder.held.snapshots_to(length)
+            held.copied, held.segments = holder.held.copied, holder.held.segments
+            held.copy_to(length)
         if consumed is not None:
             consumed.held.slot = NO_SLOT
-            consumed.held.leave_memory()
             if not consumed.held.on_disk:
                 held.replaces = consumed.held.replaces
                 self._forget(consumed)
@@ -151,22 +193,6 @@ class PrefixCache:
         sequence.key = next(self._keys)
         self.running[sequence.key] = sequence
         self._tree.insert(sequence.key, sequence.tokens, owner_digest(sequence.job.owner))
-
-    def _recall(self, kept: Retained) -> bool:
-        """See to it that what a retained sequence holds is at hand; False if its file was no good."""
-        held = kept.held
-        if held.at_hand:
-            return True
-        contents = self._disk.read(held.file) if self._disk and held.file else None
-        if contents is None:
-            if held.slot != NO_SLOT:
-                self._release(held)
-            self._forget(kept)
-            return False
-        self._make_space(contents.nbytes, kept)
-        held.saved, held.snapshots = contents.saved, contents.snapshots
-        kept.prompt_logits = contents.logits
-        return True
 
     def _consumes(self, holder: Retained, length: int) -> bool:
         """Whether nothing of worth stays behind when `holder` is cut to `length`: only an earlier answer."""
@@ -224,6 +250,8 @@ class PrefixCache:
             return
         del self.running[sequence.key]
         held, sequence.held = sequence.held, Held()
+        held.place = sequence.layout.position
+        held.try_again()
         tokens = sequence.tokens[: held.length]
         intact = len(tokens) >= sequence.prompt_tokens and not sequence.shifted
         logits = sequence.prompt_logits if intact else None
@@ -237,7 +265,7 @@ class PrefixCache:
         for older in with_logits[:-_REMEMBERED_LOGITS]:
             older.prompt_logits = None
 
-    def _drop_covered(self, kept: Retained, tokens: list[int]) -> None:
+    def _drop_covered(self, kept: Retained, tokens: list[int] | array[int]) -> None:
         """Forget retained sequences that give nothing that `kept` does not: a chat's earlier turns."""
         covered = [
             self._retained[key]
@@ -249,10 +277,9 @@ class PrefixCache:
             length = other.held.length
             if self._memory.reach(kept.held, length) > length - WORTH_SHARING:
                 kept.held.replaces += other.held.replaces
-                if other.held.on_disk and length == kept.held.length:
-                    kept.held.file = other.held.file
-                elif other.held.file is not None:
-                    kept.held.replaces.append(other.held.file)
+                kept.held.replaces += [s.file for s in other.held.segments if s.file is not None]
+                if other.held.outside and length == kept.held.length and not kept.held.outside:
+                    kept.held.take_copies(other.held)
                 if other.held.slot != NO_SLOT:
                     self._release(other.held)
                 self._forget(other)
@@ -309,36 +336,55 @@ class PrefixCache:
         space = self._make_space(size, kept, spare)
         if not (space or self._spills(kept, size)):
             return False
-        self._memory.save(kept.held, size)
+        self._memory.save(kept.held, size, self._tree.tokens(kept.key))
         if not space:
             self._leave_memory(kept)
         return True
 
     def _store(self, kept: Retained) -> bool:
-        """Begin to write a saved sequence to its file; False if it has one, or is to have none."""
+        """Begin to write those segments of a saved sequence that have no file; False if there are none, or
+        are to be none."""
         held = kept.held
-        if self._disk is None or held.saved is None or held.file or held.length < WORTH_SHARING:
+        if not self._storable(held) or not held.saved:
             return False
-        held.file = self._disk.store(
-            Contents(held.saved, held.snapshots, kept.prompt_logits),
-            owner=kept.owner,
-            tokens=self._tree.tokens(kept.key),
-            prompt_tokens=kept.prompt_tokens,
-            replaces=held.replaces,
-        )
+        assert self._disk is not None
+        parent, replaces = None, self._unused(held.replaces)
+        for segment in held.segments:
+            if segment.file is None:
+                last = segment is held.segments[-1]
+                snapshots = [s for s in held.snapshots if segment.begin < s.length <= segment.end]
+                segment.file = self._disk.store(
+                    Contents(segment.data, snapshots, kept.prompt_logits if last else None),
+                    owner=kept.owner,
+                    parent=parent,
+                    begin=segment.begin,
+                    tokens=segment.tokens,
+                    prompt_tokens=kept.prompt_tokens,
+                    replaces=replaces if last else (),
+                )
+            parent = segment.file
         held.replaces = []
         return True
 
+    def _storable(self, held: Held) -> bool:
+        """Whether files are to be written of a sequence, once it is saved."""
+        gone = any(segment.file and segment.file.gone for segment in held.segments)
+        return self._disk is not None and held.length >= WORTH_SHARING and not (held.on_disk or gone)
+
+    def _unused(self, files: list[File]) -> list[File]:
+        """Those on which nothing that is known builds."""
+        helds = [one.held for one in (*self._retained.values(), *self.running.values())]
+        used = {id(file) for held in helds for s in held.segments if s.file for file in s.file.chain}
+        return [file for file in files if id(file) not in used]
+
     def _spills(self, kept: Retained, size: int) -> bool:
         """Whether a sequence of `size` bytes can go on in its file alone."""
-        if self._disk is None or kept.held.file or kept.held.length < WORTH_SHARING:
-            return False
-        return self._disk.takes(size)
+        return self._disk is not None and self._storable(kept.held) and self._disk.takes(size)
 
     def _leave_memory(self, kept: Retained) -> None:
         """Give up the copy in memory; what is then nowhere is forgotten."""
         held = kept.held
-        if held.saved is not None and self._spills(kept, held.saved.nbytes):
+        if held.saved and self._spills(kept, bytes_outside([held])):
             self._store(kept)
         held.leave_memory()
         if held.slot == NO_SLOT and not held.on_disk:
@@ -346,7 +392,10 @@ class PrefixCache:
 
     def _make_space(self, size: int, *spare: Sequence | Retained | None) -> bool:
         """Whether `size` more bytes may lie outside the pool; the oldest that do but `spare` go for it."""
-        outside = [kept for kept in self._retained.values() if kept.held.saved is not None]
+        if self._taken() + size > self._limit:
+            for sequence in self.running.values():
+                sequence.held.drop_copies()
+        outside = [kept for kept in self._retained.values() if kept.held.in_memory]
         going = [kept for kept in outside if kept not in spare]
         left = set(going)
         staying = [kept.held for kept in self._retained.values() if kept not in left]

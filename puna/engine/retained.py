@@ -21,6 +21,8 @@ class Retained:
     held: Held
     owner: str
     """A digest of the job's."""
+    reading: bool = False
+    """It is on its way from its files."""
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Prefix:
 
 
 def bytes_outside(all_held: list[Held]) -> int:
-    """What they take outside the pool; a snapshot that several share counts once."""
-    snapshots = {id(snapshot): snapshot.data.nbytes for held in all_held for snapshot in held.snapshots}
-    return sum(snapshots.values()) + sum(held.saved.nbytes for held in all_held if held.saved is not None)
+    """What they take outside the pool; what several share counts once."""
+    copies = (copy for held in all_held for copy in (*held.segments, *held.snapshots))
+    return sum({id(copy.data): copy.data.nbytes for copy in copies}.values())
 
 
 def cheapest(snapshots: list[Snapshot]) -> int:

@@ -153,7 +153,7 @@ class ModelRunner:
                 kv_cache_type=spec.kv_cache_type,
                 flash_attention=spec.flash_attention,
             )
-            disk = disk_of(spec, model, context)
+            disk = disk_of(spec, model, context, self._inbox.put)
             self._keeps = disk is not None
             self._loop = BatchLoop(
                 model,

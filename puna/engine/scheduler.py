@@ -58,8 +58,9 @@ class BatchScheduler:
     # Admission
 
     def admit(self) -> Iterator[tuple[Sequence, Retained | None]]:
-        """Start waiting requests in turn; one that waits for a prefix lets others pass, one that waits for
-        room does not. With each comes the earlier request that it repeats, whose logits are known."""
+        """Start waiting requests in turn; one that waits for a prefix or for files lets others pass, one that
+        waits for room does not. With each comes the earlier request that it repeats, if its logits are
+        known."""
         if not self._waiting or (self._full and self._cache.running):
             return
         for sequence in self._in_turn():
@@ -68,6 +69,8 @@ class BatchScheduler:
             known = not (sequence.answered or sequence.reporting)
             repeat = self._cache.repeat_of(sequence) if known else None
             if repeat is not None:
+                if not self._cache.fetch(repeat):
+                    continue
                 started = time.perf_counter_ns()
                 self._waiting.remove(sequence)
                 self._cache.begin(sequence, Prefix(repeat, len(sequence.tokens)))
@@ -80,7 +83,7 @@ class BatchScheduler:
                 self._cache.await_prefix(prefix)
             elif self._crowded(sequence, prefix):
                 break
-            else:
+            elif self._cache.fetch(prefix.holder):
                 self._waiting.remove(sequence)
                 self._cache.begin(sequence, prefix)
                 yield sequence, None

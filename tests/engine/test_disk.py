@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import stat
 from collections.abc import Callable
@@ -13,6 +14,8 @@ import psutil
 import pytest
 
 from puna.engine import EngineProcess
+from puna.engine.memory.disk_room import make_room
+from puna.engine.memory.prefix_file import count_use
 from tests.engine.asking import Answer, ask, loaded
 from tests.engine.test_vision import CAT, DOG, SIGHT
 from tests.vision_models import ROWS, vision_model
@@ -63,18 +66,51 @@ async def test_a_killed_engine_has_written_what_it_did_before_its_pause(path: Pa
     assert again.agrees(first)
 
 
-async def test_a_conversation_has_one_file(path: Path, tmp_path: Path) -> None:
+async def test_a_turn_writes_what_is_new(path: Path, tmp_path: Path) -> None:
+    """The sixth turn writes no more than the fourth, and what there is gives all of them back."""
     context: list[int] = []
-    async with loaded(path, num_ctx=2048, disk=tmp_path) as engine:
-        for number in range(3):
+    wrote: list[int] = []
+    async with loaded(path, num_ctx=4096, disk=tmp_path) as engine:
+        for number in range(6):
             question = await engine.tokenize(f"{PROMPT} Question {number}?", add_bos=not context)
-            context = (await ask(engine, context + question, num_predict=8)).finish.tokens
-            known = files(tmp_path)
-            while files(tmp_path) == known or len(files(tmp_path)) != 1:
+            before = {file: file.stat().st_ino for file in files(tmp_path)}
+            answer = await ask(engine, context + question, num_predict=8, logprobs=2)
+            context = answer.finish.tokens
+            while all(file in before for file in await written(tmp_path)):
                 await asyncio.sleep(0.05)
-        (file,) = files(tmp_path)
-    assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+            wrote.append(sum(f.stat().st_size for f in files(tmp_path) if before.get(f) != f.stat().st_ino))
+        for file in files(tmp_path):
+            assert stat.S_IMODE(file.parent.stat().st_mode) == 0o700
+            assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    assert wrote[5] <= 1.1 * wrote[3]
+    async with loaded(path, num_ctx=4096, disk=tmp_path) as engine:
+        again = await ask(engine, context[: answer.finish.prompt_tokens], num_predict=8, logprobs=2)
+        assert again.finish.cached_tokens == again.finish.prompt_tokens
+        assert again.agrees(answer)
+
+
+async def test_conversations_with_the_same_head_write_it_once(shaped: Path, tmp_path: Path) -> None:
+    sizes: list[int] = []
+    async with loaded(shaped, num_ctx=2048, disk=tmp_path) as engine:
+        for number in range(3):
+            await ask(engine, f"{PROMPT * 3}{number} is the question", num_predict=8)
+            sizes += [file.stat().st_size for file in await written(tmp_path, number + 1)]
+    assert sum(sizes[-3:]) < 1.5 * sizes[0]
+
+
+async def test_others_go_on_while_a_file_is_read(shaped: Path, tmp_path: Path) -> None:
+    """The file comes from somebody who takes a long time, and in the end gives nothing."""
+    first = await asked(shaped, tmp_path)
+    (file,) = files(tmp_path)
+    async with loaded(shaped, disk=tmp_path) as engine:
+        file.unlink()
+        os.mkfifo(file)
+        waiting = asyncio.create_task(ask(engine, PROMPT, num_predict=8, logprobs=2))
+        for number in range(3):
+            assert (await ask(engine, f"{number}" * 50, num_predict=20)).finish.eval_tokens == 20
+        assert not waiting.done()
+        await asyncio.to_thread(file.write_bytes, b"")
+        assert (await waiting).agrees(first)
 
 
 async def test_an_engine_that_loses_a_sequence_has_it_on_disk(shaped: Path, tmp_path: Path) -> None:
@@ -110,7 +146,7 @@ DAMAGES: dict[str, Callable[[bytes], bytes]] = {
     "its last byte": flip(-1),
     "its first byte": flip(0),
     "its version": flip(8),
-    "its header": flip(40),
+    "its header": flip(60),
     "the half of it": lambda data: data[: len(data) // 2],
     "a byte less": lambda data: data[:-1],
     "a byte more": lambda data: data + b"\0",
@@ -136,6 +172,25 @@ async def test_a_damaged_file_is_deleted_and_told_of_once(
     assert len(told) == 1
     again = await asked(shaped, tmp_path)
     assert again.finish.cached_tokens == again.finish.prompt_tokens
+
+
+@pytest.mark.parametrize("loss", ["damaged", "deleted"])
+async def test_what_builds_on_a_lost_file_goes_with_it(shaped: Path, tmp_path: Path, loss: str) -> None:
+    async with loaded(shaped, num_ctx=2048, disk=tmp_path) as engine:
+        first = await ask(engine, PROMPT, num_predict=8)
+        (begin,) = await written(tmp_path)
+        turn = first.finish.tokens + await engine.tokenize(PROMPT, add_bos=False)
+        second = await ask(engine, turn, num_predict=8, logprobs=2)
+        lost = await written(tmp_path, 2)
+    if loss == "damaged":
+        begin.write_bytes(DAMAGES["a byte of its numbers"](begin.read_bytes()))
+    else:
+        begin.unlink()
+    async with loaded(shaped, num_ctx=2048, disk=tmp_path) as engine:
+        again = await ask(engine, turn, num_predict=8, logprobs=2)
+        assert again.finish.cached_tokens == 0
+        assert again.agrees(second)
+        assert not any(file.exists() for file in lost)
 
 
 async def test_a_file_that_is_damaged_while_an_engine_runs(shaped: Path, tmp_path: Path) -> None:
@@ -206,6 +261,20 @@ async def test_files_of_least_worth_go_first(shaped: Path, tmp_path: Path) -> No
     for prompt, kept in zip(prompts, [True, False, False, False, True], strict=True):
         answer = await asked(shaped, tmp_path, prompt, disk_limit=1)
         assert (answer.finish.cached_tokens > 0) == kept, prompt
+
+
+async def test_what_others_build_on_goes_behind_them(shaped: Path, tmp_path: Path) -> None:
+    """A conversation's last turn goes first, however much it saves, and another's only file goes before."""
+    async with loaded(shaped, num_ctx=2048, disk=tmp_path) as engine:
+        first = await ask(engine, PROMPT, num_predict=8)
+        (begin,) = await written(tmp_path)
+        turn = first.finish.tokens + await engine.tokenize(PROMPT, add_bos=False)
+        await ask(engine, turn, num_predict=8)
+        (end,) = set(await written(tmp_path, 2)) - {begin}
+    for _ in range(9):
+        count_use(end)
+    assert make_room(end.parent.parent, 1, begin.stat().st_size + 1)
+    assert files(tmp_path) == [begin]
 
 
 async def test_what_fits_nowhere_costs_no_rest(shaped: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from queue import SimpleQueue
 
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
@@ -26,9 +27,16 @@ class Asked:
     """A model's batch loop, fed by hand."""
 
     def __init__(
-        self, path: Path, *, cache: int, pool: int, slots: int = 6, disk: Callable[[], Disk] | None = None
+        self,
+        path: Path,
+        *,
+        cache: int,
+        pool: int,
+        slots: int = 6,
+        disk: Callable[[Callable[[Callable[[], None]], None]], Disk] | None = None,
     ) -> None:
         self._slots, self._cache, self._disk = slots, cache, disk
+        self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self.model = LlamaModel(str(path))
         self.context = Context(
             self.model, n_ctx=pool, n_batch=96, n_seq=slots + spare_slots(self.model), threads=1
@@ -48,8 +56,20 @@ class Asked:
             parallel=self._slots - 2,
             cache=self._cache,
             emit=self.events.append,
-            disk=self._disk and self._disk(),
+            disk=self._disk and self._disk(self._inbox.put),
         )
+
+    def step(self) -> bool:
+        """One step, behind what has come meanwhile; False when all is done."""
+        while not self._inbox.empty():
+            self._inbox.get()()
+        if self.loop.busy:
+            self.loop.step()
+        elif self.loop.waits:
+            self._inbox.get()()
+        else:
+            return False
+        return True
 
     def submit(self, prompt: list[int], answer: int) -> int:
         self.count += 1
@@ -83,7 +103,10 @@ class Sharing(RuleBasedStateMachine):
     def load(self, cache: int, pool: int, limit: int) -> None:
         self.folder = Path(tempfile.mkdtemp())
         self.shared = Asked(
-            self.path, cache=cache, pool=pool, disk=lambda: Disk(self.folder, self.path.name, limit)
+            self.path,
+            cache=cache,
+            pool=pool,
+            disk=lambda post: Disk(self.folder, self.path.name, limit, post=post),
         )
         self.alone = Asked(self.path, cache=0, pool=512, slots=3)
         self.prompts: dict[int, tuple[list[int], int]] = {}
@@ -110,8 +133,7 @@ class Sharing(RuleBasedStateMachine):
     @rule(steps=st.sampled_from([1, 3, 30, 300]))
     def step(self, steps: int) -> None:
         for _ in range(steps):
-            if self.shared.loop.busy:
-                self.shared.loop.step()
+            self.shared.step()
 
     @rule(data=st.data())
     def cancel(self, data: st.DataObject) -> None:
@@ -157,13 +179,14 @@ class Sharing(RuleBasedStateMachine):
             alone.model, alone.context, slots=3, parallel=1, cache=0, emit=alone.events.append
         )
         alone.submit(prompt, count)
-        while alone.loop.busy:
-            alone.loop.step()
+        while alone.step():
+            pass
         return next(answer for _, answer in alone.answers())
 
     def teardown(self) -> None:
         if hasattr(self, "shared"):
-            self.step(3000)
+            while self.shared.step():
+                pass
             self.answers_agree()
             assert not self.shared.loop.busy
             self.shared.close()

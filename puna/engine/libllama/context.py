@@ -208,10 +208,14 @@ class Context:
 
     def snapshot(self, sequence: int) -> NDArray[np.uint8]:
         """A copy of the part of a sequence that cannot be cut: its window, or its recurrent state."""
+        data = np.empty(self.snapshot_size(sequence), np.uint8)
         slot = C.llama_seq_id(sequence)
-        data = np.empty(C.llama_state_seq_get_size_ext(self.handle, slot, _PARTIAL), np.uint8)
         C.llama_state_seq_get_data_ext(self.handle, _bytes(data), data.nbytes, slot, _PARTIAL)
         return data
+
+    def snapshot_size(self, sequence: int) -> int:
+        """Bytes that `snapshot` of a sequence takes."""
+        return C.llama_state_seq_get_size_ext(self.handle, C.llama_seq_id(sequence), _PARTIAL)
 
     def restore_snapshot(self, sequence: int, data: NDArray[np.uint8]) -> bool:
         """Put a snapshot in the place of that part; False if the pool has no room for it."""

@@ -83,7 +83,8 @@ class LlamaModel:
             C.llama_model_has_encoder(handle) and not C.llama_model_has_decoder(handle)
         )
         self.n_swa = C.llama_model_n_swa(handle)
-        self.recurrent = bool(C.llama_model_is_recurrent(handle) or C.llama_model_is_hybrid(handle))
+        self.hybrid = bool(C.llama_model_is_hybrid(handle))
+        self.recurrent = self.hybrid or bool(C.llama_model_is_recurrent(handle))
         self._pieces: dict[int, bytes] = {}
         self._wordpiece = self._read_wordpiece() if C.llama_vocab_type(vocab) == _WORDPIECE else None
         self.ids = np.arange(self.n_vocab, dtype=np.int32)

@@ -8,9 +8,9 @@ what was saved for the model's next engine.
 from __future__ import annotations
 
 from puna.engine.libllama import Context, LlamaModel
-from puna.engine.memory.disk import Disk, owner_digest
+from puna.engine.memory.disk import Disk, File, owner_digest
 from puna.engine.memory.full import Full
-from puna.engine.memory.held import NO_SLOT, Held, Snapshot
+from puna.engine.memory.held import NO_SLOT, Held, Segment, Snapshot
 from puna.engine.memory.prefix_file import Contents
 from puna.engine.memory.state import State
 from puna.engine.memory.window import Window
@@ -19,8 +19,10 @@ __all__ = [
     "NO_SLOT",
     "Contents",
     "Disk",
+    "File",
     "Held",
     "Memory",
+    "Segment",
     "Snapshot",
     "of",
     "owner_digest",
@@ -35,11 +37,12 @@ _OPAQUE = ("deepseek4",)
 
 def of(model: LlamaModel, context: Context) -> Memory:
     """The memory of a context, whose last `spare_slots` slots belong to it."""
-    if model.recurrent or model.metadata("general.architecture") in _OPAQUE:
-        return State(context)
+    opaque = model.metadata("general.architecture") in _OPAQUE
+    if model.recurrent or opaque:
+        return State(context, divisible=model.hybrid and not (opaque or model.n_swa))
     return Window(context, model.n_swa) if model.n_swa else Full(context)
 
 
 def spare_slots(model: LlamaModel) -> int:
     """Slots that a context needs beside those of its sequences."""
-    return int(model.n_swa > 0)
+    return int(model.hybrid or not model.recurrent)

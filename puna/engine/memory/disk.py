@@ -1,8 +1,10 @@
 """Saved sequences in files: they outlive the engine, and come back in the time of reading them.
 
 Each kind of numbers (model, adapters, types, build) has a folder of its own below the one that all engines
-share. A thread writes: aside, then renamed, so that a file is whole or not there. What the machine loses
-when it stops, the checksums tell. Files that nobody can use are deleted as they are found.
+share. A file has one segment of a sequence and names the one that it builds on, so that a longer conversation
+only writes what is new. A thread writes: aside, then renamed, so that a file is whole or not there. Another
+one reads. What the machine loses when it stops, the checksums tell. Files that nobody can use are deleted as
+they are found.
 """
 
 from __future__ import annotations
@@ -11,49 +13,34 @@ import functools
 import hashlib
 import logging
 import os
-import shutil
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
 from puna.engine.memory import prefix_file
+from puna.engine.memory.disk_room import FOLDER_NAME, PARTIAL, SUFFIX, make_room
+from puna.engine.memory.held import Held, Segment
 from puna.engine.memory.prefix_file import Contents, Header, Unusable
 
 _log = logging.getLogger(__name__)
 
-_SUFFIX = ".kv"
-_PARTIAL = ".partial"
-
-_ABANDONED = 3600.0
-"""Seconds after which nobody writes a partial file any more."""
-
-_MOST_FILES = 512
+_MOST_FILES = 4096
 """Of one model that an engine takes notice of, the latest used."""
-
-_FREE = 20
-"""One part in so many of the disk stays free, for others."""
-
-_DAY = 86400.0
 
 _MOST_WAITING = 256 << 20
 """Bytes that may wait for the writer, beside what the host keeps anyway."""
 
-_NAME = 32
-"""Hexadecimal digits."""
-
-_FOLDERS = "[0-9a-f]" * _NAME
-"""Whatever else somebody keeps beside them is not the cache's."""
-
 
 @dataclass(eq=False)
 class File:
-    """A sequence's copy on disk, or on its way there."""
+    """A segment's copy on disk, or on its way there."""
 
     path: Path
+    parent: File | None
     logits: bool
     """It has the logits at the prompt's end."""
     snapshots: tuple[int, ...]
@@ -63,25 +50,51 @@ class File:
     gone: bool = False
     """It could not be written or read, or is not wanted any more."""
 
+    @property
+    def chain(self) -> Iterator[File]:
+        """It and all that it builds on, to the first."""
+        file: File | None = self
+        while file is not None:
+            yield file
+            file = file.parent
+
+
+@dataclass(frozen=True, eq=False)
+class Found:
+    """A sequence in files."""
+
+    held: Held
+    tokens: bytes
+    prompt_tokens: int
+    owner: str
+
 
 @dataclass(frozen=True, eq=False)
 class _Order:
     """What the writer is to write."""
 
     file: File
-    owner: str
-    tokens: bytes
-    prompt_tokens: int
+    header: Header
     replaces: Sequence[File]
 
 
+@dataclass(frozen=True, eq=False)
+class _Wish:
+    """What the reader is to read, and who is told."""
+
+    files: Sequence[File]
+    then: Callable[[dict[File, Contents] | None], None]
+
+
 class Disk:
-    """The files of one kind of numbers. All methods are for one thread.
+    """The files of one kind of numbers. All methods are for one thread, to which `post` hands what was read.
 
     None raises: what the disk refuses is as if it had never been there.
     """
 
-    def __init__(self, folder: Path, model: str, limit: int) -> None:
+    def __init__(
+        self, folder: Path, model: str, limit: int, *, post: Callable[[Callable[[], None]], None]
+    ) -> None:
         """`folder` is what all engines share, `limit` the bytes that all files below it may take.
 
         `model`: what these numbers depend on, in words.
@@ -89,46 +102,94 @@ class Disk:
         self._folder = folder
         self._limit = limit
         self._model = _digest(model.encode())
-        self._own = folder / self._model[:_NAME]
+        self._own = folder / self._model[:FOLDER_NAME]
+        self._post = post
         self._orders: SimpleQueue[_Order | None] = SimpleQueue()
         self._ordered: list[File] = []
         self._writer: Thread | None = None
+        self._wishes: SimpleQueue[_Wish] = SimpleQueue()
+        self._reader: Thread | None = None
         self._failed = False
 
-    def found(self) -> Iterable[tuple[File, Header]]:
-        """The files of this model, least recently used first."""
-        paths = [(_used(path), path) for path in self._own.glob(f"*{_SUFFIX}")]
+    # Finding and reading
+
+    def found(self) -> Iterator[Found]:
+        """The sequences of this model, least recently used first. Those that lack a part are deleted."""
+        paths = [(_used(path), path) for path in self._own.glob(f"*{SUFFIX}")]
+        headers: dict[str, Header] = {}
         for _, path in sorted(paths)[-_MOST_FILES:]:
             try:
                 with open(path, "rb") as opened:
-                    header = prefix_file.read_header(opened)
-                self._check(path, header)
+                    headers[path.stem] = self._checked(path, prefix_file.read_header(opened))
             except (OSError, Unusable) as error:
                 _give_up(path, error)
-            else:
-                lengths = tuple(length for length, _ in header.snapshots)
-                yield File(path, bool(header.logits), lengths), header
+        segments: dict[str, Segment] = {}
+        for name, header in headers.items():
+            chain = _chain(name, headers)
+            if chain is None:
+                _unlink(self._own / f"{name}{SUFFIX}")
+                continue
+            held, tokens = Held(), b""
+            for each in chain:
+                part = headers[each]
+                segment = segments.get(each)
+                if segment is None:
+                    segment = segments[each] = self._segment(each, part, held.segments)
+                held.segments.append(segment)
+                tokens = tokens[: 4 * part.begin] + part.tokens
+            held.length = held.copied = len(tokens) // 4
+            held.leave_memory()
+            yield Found(held, tokens, header.prompt_tokens, header.owner)
 
-    def read(self, file: File) -> Contents | None:
-        """What a file holds; None if it is not there any more, or damaged."""
+    def _segment(self, name: str, header: Header, before: list[Segment]) -> Segment:
+        parent = before[-1].file if before else None
+        file = File(self._own / f"{name}{SUFFIX}", parent, bool(header.logits), _lengths(header))
+        return Segment(header.begin, header.tokens, file=file)
+
+    def read(self, files: Sequence[File], then: Callable[[dict[File, Contents] | None], None]) -> None:
+        """Read files that build on one another, and tell what they hold; None if one is damaged or not there
+        any more. Those behind that one are then deleted: nobody can use them."""
+        if self._reader is None:
+            self._reader = Thread(target=self._read, daemon=True)
+            self._reader.start()
+        self._wishes.put(_Wish(files, then))
+
+    def _read(self) -> None:
+        while True:
+            wish = self._wishes.get()
+            found: dict[File, Contents] = {}
+            for file in wish.files:
+                contents = self._contents(file)
+                if contents is None:
+                    break
+                found[file] = contents
+            whole = len(found) == len(wish.files)
+            for file in wish.files[-1].chain if whole and wish.files else ():
+                _count_use(file)
+            for file in wish.files[len(found) :]:
+                file.gone = True
+                _unlink(file.path)
+            self._post(partial(wish.then, found if whole else None))
+
+    def _contents(self, file: File) -> Contents | None:
         contents = file.contents
         if contents is not None or file.gone:
             return contents
         try:
             with open(file.path, "rb") as opened:
                 header, contents = prefix_file.read(opened)
-            self._check(file.path, header)
+            self._checked(file.path, header)
         except (OSError, Unusable) as error:
             _give_up(file.path, error)
-            file.gone = True
             return None
-        with suppress(OSError):
-            prefix_file.count_use(file.path)
         return contents
 
-    def _check(self, path: Path, header: Header) -> None:
-        if header.model != self._model or path.stem != _name(header.owner, header.tokens):
+    def _checked(self, path: Path, header: Header) -> Header:
+        if header.model != self._model or path.stem != header.name:
             raise Unusable("it is another's")
+        return header
+
+    # Writing
 
     def takes(self, size: int) -> bool:
         """Whether the writer keeps up, so that `size` bytes more may wait for it."""
@@ -142,17 +203,35 @@ class Disk:
         return not waiting or waiting + size <= _MOST_WAITING
 
     def store(
-        self, contents: Contents, *, owner: str, tokens: bytes, prompt_tokens: int, replaces: Sequence[File]
+        self,
+        contents: Contents,
+        *,
+        owner: str,
+        parent: File | None,
+        begin: int,
+        tokens: bytes,
+        prompt_tokens: int,
+        replaces: Sequence[File],
     ) -> File:
-        """Write a sequence as soon as may be, and then delete the files that it `replaces`."""
-        lengths = tuple(snapshot.length for snapshot in contents.snapshots)
-        path = self._own / f"{_name(owner, tokens)}{_SUFFIX}"
-        file = File(path, contents.logits is not None, lengths, contents)
+        """Write a segment as soon as may be, and then delete the files that it `replaces`."""
+        header = Header(
+            model=self._model,
+            owner=owner,
+            parent=parent.path.stem if parent else "",
+            begin=begin,
+            tokens=tokens,
+            prompt_tokens=prompt_tokens,
+            saved=contents.saved.nbytes,
+            snapshots=tuple((snapshot.length, snapshot.data.nbytes) for snapshot in contents.snapshots),
+            logits=0 if contents.logits is None else contents.logits.nbytes,
+        )
+        path = self._own / f"{header.name}{SUFFIX}"
+        file = File(path, parent, contents.logits is not None, _lengths(header), contents)
         if self._writer is None:
             self._writer = Thread(target=self._write, daemon=True)
             self._writer.start()
         self._ordered.append(file)
-        self._orders.put(_Order(file, owner, tokens, prompt_tokens, replaces))
+        self._orders.put(_Order(file, header, replaces))
         return file
 
     def close(self) -> None:
@@ -176,38 +255,46 @@ class Disk:
             file.contents = None
             if not file.gone:
                 for older in order.replaces:
-                    older.gone = True
                     if older.path != file.path:
+                        older.gone = True
                         _unlink(older.path)
 
     def _written(self, order: _Order, contents: Contents) -> bool:
-        """Whether there was room for a file. Raises OSError."""
-        path = order.file.path
+        """Whether there was room for a file, and what it builds on is there. Raises OSError."""
+        path, parent = order.file.path, order.file.parent
         for folder in (self._folder, self._own):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not make_room(self._folder, contents.nbytes + len(order.tokens), self._limit):
+        if parent is not None and (parent.gone or not parent.path.exists()):
+            parent.gone = True
             return False
-        used = max((prefix_file.uses_and_tokens(older.path)[0] for older in order.replaces), default=0)
-        aside = path.with_suffix(f".{os.getpid()}{_PARTIAL}")
+        size = contents.nbytes + len(order.header.tokens)
+        if not make_room(self._folder, size, self._limit, spare=parent and parent.path):
+            return False
+        used = max((prefix_file.worth(older.path).uses for older in order.replaces), default=0)
+        aside = path.with_suffix(f".{os.getpid()}{PARTIAL}")
         try:
             with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                prefix_file.write(
-                    file,
-                    contents,
-                    model=self._model,
-                    owner=order.owner,
-                    tokens=order.tokens,
-                    prompt_tokens=order.prompt_tokens,
-                    uses=used + 1,
-                )
+                prefix_file.write(file, order.header, contents, uses=used + 1)
             os.replace(aside, path)
         finally:
             _unlink(aside)
+        for before in parent.chain if parent else ():
+            _count_use(before)
         return True
 
 
-def _name(owner: str, tokens: bytes) -> str:
-    return _digest(owner.encode() + b"\n" + tokens)[:_NAME]
+def _lengths(header: Header) -> tuple[int, ...]:
+    return tuple(length for length, _ in header.snapshots)
+
+
+def _chain(name: str, headers: dict[str, Header]) -> list[str] | None:
+    """The segments up to this one, from the first on; None if one is missing."""
+    chain = [name]
+    while parent := headers[chain[-1]].parent:
+        if parent not in headers or parent in chain:
+            return None
+        chain.append(parent)
+    return chain[::-1]
 
 
 @functools.cache
@@ -216,37 +303,9 @@ def owner_digest(owner: str) -> str:
     return _digest(owner.encode()) if owner else ""
 
 
-def make_room(folder: Path, size: int, limit: int) -> bool:
-    """Whether `size` more bytes may lie below `folder`; the files of least worth go for it.
-
-    Raises OSError.
-    """
-    now = time.time()
-    files: list[tuple[Path, int, float]] = []
-    for path in folder.glob(f"{_FOLDERS}/*"):
-        with suppress(OSError):
-            state = path.stat()
-            if path.suffix == _PARTIAL and now - state.st_mtime > _ABANDONED:
-                path.unlink()
-            else:
-                files.append((path, state.st_size, state.st_mtime))
-    disk = shutil.disk_usage(folder)
-    taken = sum(size for _, size, _ in files)
-    limit = min(limit, taken + disk.free - disk.total // _FREE)
-    if size > limit:
-        return False
-    if taken + size > limit:
-        for _, path, its in sorted((_worth(*file, now), file[0], file[1]) for file in files):
-            if path.suffix == _SUFFIX and taken + size > limit:
-                _unlink(path)
-                taken -= its
-    return taken + size <= limit
-
-
-def _worth(path: Path, size: int, used: float, now: float) -> float:
-    """Tokens that a file saves times its uses, for each byte; half of it a day after the last one."""
-    uses, tokens = prefix_file.uses_and_tokens(path)
-    return uses * tokens / max(1, size) * 0.5 ** max(0.0, (now - used) / _DAY)
+def _count_use(file: File) -> None:
+    with suppress(OSError):
+        prefix_file.count_use(file.path)
 
 
 def _used(path: Path) -> float:

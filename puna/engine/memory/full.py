@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 
 import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.libllama import Context
-from puna.engine.memory.held import NO_SLOT, Held
+from puna.engine.memory.held import NO_SLOT, Held, Place, Segment
 
-Place = Callable[[int], int]
-"""The position of a token: its number among the tokens, but for pictures in two dimensions."""
+_LEAST = 256
+"""Tokens of which a copy consists at least, if it is not a sequence's last."""
 
 
 class Full:
@@ -20,8 +20,12 @@ class Full:
     exact = False
     """A sequence can only be cut where a snapshot was taken: where that will be must be foreseen."""
 
+    divisible = True
+    """A part of a sequence can be copied without what is before it."""
+
     def __init__(self, context: Context) -> None:
         self._context = context
+        self._spare = context.n_seq - 1
 
     def reach(self, held: Held, wanted: int) -> int:
         """The most tokens, at most `wanted`, that another sequence can begin with; 0 if there are none."""
@@ -32,17 +36,30 @@ class Full:
 
         `length` is within reach. False if there was no room: the slot is then empty.
         """
-        if self._bring(source, slot, place(length)) and self._trim(source, slot, length, place):
+        if self._bring(source, slot, length, place) and self._trim(source, slot, length, place):
             return True
         self.forget(slot)
         return False
 
-    def _bring(self, source: Held, slot: int, positions: int) -> bool:
+    def _bring(self, source: Held, slot: int, length: int, place: Place) -> bool:
         if source.slot == NO_SLOT:
-            assert source.saved is not None
-            return self._context.restore(slot, source.saved)
+            return self._restore(source, slot, length, place)
         if source.slot != slot:
-            self._context.share(source.slot, slot, 0, positions)
+            self._context.share(source.slot, slot, 0, place(length))
+        return True
+
+    def _restore(self, source: Held, slot: int, length: int, place: Place) -> bool:
+        """Put copies back into the pool, at least those of the first `length` tokens."""
+        segments = source.segments_to(length)
+        if len(segments) == 1:
+            return self._context.restore(slot, segments[0].data)
+        ends = [*(segment.begin for segment in segments[1:]), length]
+        for segment, end in zip(segments, ends, strict=True):
+            # libllama puts a copy in the place of all that a slot holds.
+            if not self._context.restore(self._spare, segment.data):
+                return False
+            self._context.share(self._spare, slot, place(segment.begin), place(end))
+            self._context.forget(self._spare)
         return True
 
     def _trim(self, source: Held, slot: int, length: int, place: Place) -> bool:
@@ -60,6 +77,7 @@ class Full:
             length = 0
         held.length = length
         held.snapshots = held.snapshots_to(length)
+        held.copy_to(length)
 
     def _back(self, held: Held, wanted: int) -> int:
         """`reach`, for a sequence whose end may not be what it was."""
@@ -75,11 +93,45 @@ class Full:
 
     def saved_size(self, held: Held) -> int:
         """Bytes that `save` takes."""
-        return self._context.saved_size(held.slot)
+        begin = self._uncopied(held)
+        size = self._context.saved_size(self._part(held, begin))
+        self._part_done(begin)
+        return size
 
-    def save(self, held: Held, size: int) -> None:
-        """Copy a sequence out of the pool; `size` is `saved_size`."""
-        held.saved = self._context.save(held.slot, size)
+    def save(self, held: Held, size: int, tokens: bytes) -> None:
+        """Copy out of the pool what no segment of a sequence has yet.
+
+        `size` is `saved_size`, `tokens` are all that it holds, in int32.
+        """
+        begin = self._uncopied(held)
+        data = self._context.save(self._part(held, begin), size)
+        self._part_done(begin)
+        again = [segment for segment in held.segments if segment.begin >= begin]
+        held.replaces += [segment.file for segment in again if segment.file is not None]
+        held.segments = [*held.segments_to(begin), Segment(begin, tokens[4 * begin :], data)]
+        held.copied = held.length
+
+    def _uncopied(self, held: Held) -> int:
+        """The first token to copy. Short segments are copied again, so that a long sequence has few."""
+        if not self.divisible:
+            return 0
+        begin = held.copied
+        for segment in reversed(held.segments):
+            if begin < held.length and begin - segment.begin >= _LEAST:
+                break
+            begin = segment.begin
+        return begin
+
+    def _part(self, held: Held, begin: int) -> int:
+        """A slot that holds the tokens of a sequence from `begin` on, until `_part_done`."""
+        if not begin:
+            return held.slot
+        self._context.share(held.slot, self._spare, held.place(begin), held.place(held.length))
+        return self._spare
+
+    def _part_done(self, begin: int) -> None:
+        if begin:
+            self._context.forget(self._spare)
 
     def forget(self, slot: int) -> None:
         """Empty a slot."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +11,14 @@ from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from puna.engine.memory.disk import File
+    from puna.engine.memory.prefix_file import Contents
 
 NO_SLOT = -1
 
 _ON_DISK = np.empty(0, np.uint8)
+
+Place = Callable[[int], int]
+"""The position of a token: its number among the tokens, but for pictures in two dimensions."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,40 +31,130 @@ class Snapshot:
 
 
 @dataclass(eq=False)
-class Held:
-    """The tokens of one sequence: in a slot of the pool, in a copy in memory, in a file, or in several."""
+class Segment:
+    """A copy of what a sequence holds of its tokens from `begin` to `end`, outside the pool.
 
-    slot: int = NO_SLOT
-    length: int = 0
-    """Tokens held, from the first on."""
-    saved: NDArray[np.uint8] | None = None
-    """The copy in memory, outside the pool."""
-    snapshots: list[Snapshot] = field(default_factory=list)
-    """Ascending by length. Sequences that begin alike share them."""
+    Sequences that begin alike share it. One that parts from the others within it uses it up to there.
+    """
+
+    begin: int
+    tokens: bytes
+    """int32, one for each token; a picture has one for each row."""
+    data: NDArray[np.uint8] = field(default_factory=lambda: _ON_DISK)
+    """Empty while it is only in its file."""
     file: File | None = None
-    """The copy on disk."""
-    replaces: list[File] = field(default_factory=list)
-    """Files of what it goes on from, to be deleted once it has one of its own."""
 
-    def snapshots_to(self, length: int) -> list[Snapshot]:
-        """Those that are true of the first `length` tokens alone."""
-        return [snapshot for snapshot in self.snapshots if snapshot.length <= length]
+    @property
+    def end(self) -> int:
+        return self.begin + len(self.tokens) // 4
 
     @property
     def on_disk(self) -> bool:
         return self.file is not None and not self.file.gone
 
+
+@dataclass(eq=False)
+class Held:
+    """The tokens of one sequence: in a slot of the pool, in copies in memory, in files, or in several."""
+
+    slot: int = NO_SLOT
+    length: int = 0
+    """Tokens held, from the first on."""
+    segments: list[Segment] = field(default_factory=list)
+    """Each is used up to where the next one begins, the last one up to `copied`."""
+    copied: int = 0
+    """Tokens that the segments hold, from the first on."""
+    snapshots: list[Snapshot] = field(default_factory=list)
+    """Ascending by length. Sequences that begin alike share them."""
+    place: Place = int
+    """Where its tokens are."""
+    replaces: list[File] = field(default_factory=list)
+    """Files of what it goes on from, to be deleted once it has its own."""
+
+    def snapshots_to(self, length: int) -> list[Snapshot]:
+        """Those that are true of the first `length` tokens alone."""
+        return [snapshot for snapshot in self.snapshots if snapshot.length <= length]
+
+    def segments_to(self, length: int) -> list[Segment]:
+        """Those that the first `length` tokens need."""
+        return [segment for segment in self.segments if segment.begin < length]
+
+    def copy_to(self, length: int) -> None:
+        """Forget the copies of what comes behind the first `length` tokens."""
+        self.copied = min(self.copied, length)
+        self.segments = self.segments_to(self.copied)
+
+    @property
+    def _copied(self) -> bool:
+        """Whether the segments hold all of it, as it is at its end."""
+        return bool(self.segments) and self.copied == self.length == self.segments[-1].end
+
+    @property
+    def saved(self) -> bool:
+        """Whether all of it is copied in memory."""
+        return self._copied and all(segment.data.size for segment in self.segments)
+
+    @property
+    def in_memory(self) -> bool:
+        """Whether some of it is copied in memory."""
+        return any(segment.data.size for segment in self.segments)
+
+    @property
+    def on_disk(self) -> bool:
+        return self._copied and all(segment.on_disk for segment in self.segments)
+
     @property
     def outside(self) -> bool:
         """Whether it can leave the pool and come back."""
-        return self.saved is not None or self.on_disk
+        return self._copied and all(segment.data.size or segment.on_disk for segment in self.segments)
 
     @property
     def at_hand(self) -> bool:
-        """Whether it can be used without reading its file."""
-        return (self.slot != NO_SLOT or self.saved is not None) and all(s.data.size for s in self.snapshots)
+        """Whether it can be used without reading its files."""
+        return (self.slot != NO_SLOT or self.saved) and all(s.data.size for s in self.snapshots)
+
+    def drop_copies(self) -> None:
+        """Give up the copies in memory, but for what files have of them."""
+        kept: list[Segment] = []
+        for segment in self.segments:
+            if not segment.on_disk:
+                self.copied = min(self.copied, segment.begin)
+                break
+            kept.append(replace(segment, data=_ON_DISK))
+        self.segments = kept
+
+    def take_copies(self, other: Held) -> None:
+        """Use those of another that holds the same."""
+        self.segments, self.copied, self.snapshots = other.segments, other.copied, other.snapshots
+
+    def try_again(self) -> None:
+        """Files that could not be written may be written now."""
+        for segment in self.segments:
+            if segment.data.size and not segment.on_disk:
+                segment.file = None
+
+    @property
+    def missing(self) -> list[File]:
+        """The files that must be read for it to be at hand."""
+        all_of_them = not all(snapshot.data.size for snapshot in self.snapshots)
+        return [s.file for s in self.segments if s.file is not None and (all_of_them or not s.data.size)]
+
+    def enter_memory(self, found: dict[File, Contents]) -> None:
+        """Take what was read of the segments' files."""
+        read = {s.length: s for contents in found.values() for s in contents.snapshots}
+        self.segments = [
+            replace(s, data=found[s.file].saved) if s.file in found and not s.data.size else s
+            for s in self.segments
+        ]
+        self.snapshots = [s if s.data.size else read.get(s.length, s) for s in self.snapshots]
 
     def leave_memory(self) -> None:
-        """Give up the copy in memory and the snapshots, but for what the file has of them."""
-        self.saved = None
-        self.snapshots = list(map(Snapshot, self.file.snapshots)) if self.file and not self.file.gone else []
+        """Give up the copies in memory and the snapshots, but for what files have of them."""
+        self.drop_copies()
+        ends = [*(segment.begin for segment in self.segments[1:]), self.copied]
+        self.snapshots = [
+            Snapshot(length)
+            for segment, end in zip(self.segments, ends, strict=False)
+            for length in (segment.file.snapshots if segment.file else ())
+            if length <= end
+        ]

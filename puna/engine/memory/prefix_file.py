@@ -1,19 +1,20 @@
-"""The format of a file that holds one sequence's memory, and with it all that decides who may use it.
+"""The format of a file that holds a segment of a sequence's memory, and all that decides who may use it.
 
-A fixed head (magic, version, bytes and CRC-32 of the header, uses, tokens), the header in MessagePack, then
-what the sequence holds: libllama's copy of it, its snapshots, and the logits at its prompt's end. The header
-has the contents' CRC-32. `uses` and `tokens` only say what a file is worth, so no CRC has them.
+A fixed head (magic, version, bytes and CRC-32 of the header, uses, tokens, parent), the header in
+MessagePack, then libllama's copy of the segment, its snapshots, and the logits at the prompt's end. The
+header has the contents' CRC-32. The head's last three only say what a file is worth, so no CRC has them.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,8 +23,10 @@ from numpy.typing import NDArray
 from puna.engine.memory.held import Snapshot
 
 _MAGIC = b"punakv\r\n"
-_VERSION = 1
-_HEAD = struct.Struct("<8s5I")
+_VERSION = 2
+_HEAD = struct.Struct("<8s5I16s")
+_NAME = 16
+"""Bytes."""
 _USES_AT = 20
 _USES = struct.Struct("<I")
 _MOST_USES = 2**32 - 1
@@ -41,14 +44,25 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """What made these numbers: another model's, or another build's, mean nothing here."""
     owner: str
     """A digest of whose prefix it is."""
+    parent: str
+    """The name of the segment that it builds on; empty for the first."""
+    begin: int
+    """Tokens before it, all of which the parent and its parents hold."""
     tokens: bytes
-    """int32, one for each token held."""
+    """int32, one for each token of the segment."""
     prompt_tokens: int
+    """Of the whole sequence."""
     saved: int
     snapshots: tuple[tuple[int, int], ...]
     """Tokens and size of each."""
     logits: int
-    checksum: int
+    checksum: int = 0
+
+    @property
+    def name(self) -> str:
+        """What it is called: a digest of all that the segment's numbers stand for, but for the model."""
+        words = f"{self.owner}\n{self.parent}\n{self.begin}\n".encode()
+        return hashlib.blake2b(words + self.tokens, digest_size=_NAME).hexdigest()
 
     @property
     def size(self) -> int:
@@ -57,7 +71,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
 @dataclass(frozen=True, eq=False)
 class Contents:
-    """What a sequence holds outside the pool."""
+    """A segment, with the snapshots within it."""
 
     saved: NDArray[np.uint8]
     snapshots: list[Snapshot] = field(default_factory=list)
@@ -76,35 +90,15 @@ class Contents:
         return sum(part.nbytes for part in self.parts())
 
 
-def write(
-    file: BinaryIO,
-    contents: Contents,
-    *,
-    model: str,
-    owner: str,
-    tokens: bytes,
-    prompt_tokens: int,
-    uses: int,
-) -> None:
-    """Write a whole file. Raises OSError."""
+def write(file: BinaryIO, header: Header, contents: Contents, *, uses: int) -> None:
+    """Write a whole file; the header's checksum is filled in. Raises OSError."""
     checksum = 0
     for part in contents.parts():
         checksum = zlib.crc32(part, checksum)
-    header = msgspec.msgpack.encode(
-        Header(
-            model=model,
-            owner=owner,
-            tokens=tokens,
-            prompt_tokens=prompt_tokens,
-            saved=contents.saved.nbytes,
-            snapshots=tuple((snapshot.length, snapshot.data.nbytes) for snapshot in contents.snapshots),
-            logits=0 if contents.logits is None else contents.logits.nbytes,
-            checksum=checksum,
-        )
-    )
-    uses = min(uses, _MOST_USES)
-    file.write(_HEAD.pack(_MAGIC, _VERSION, len(header), zlib.crc32(header), uses, len(tokens) // 4))
-    file.write(header)
+    encoded = msgspec.msgpack.encode(msgspec.structs.replace(header, checksum=checksum))
+    uses, tokens, parent = min(uses, _MOST_USES), len(header.tokens) // 4, bytes.fromhex(header.parent)
+    file.write(_HEAD.pack(_MAGIC, _VERSION, len(encoded), zlib.crc32(encoded), uses, tokens, parent))
+    file.write(encoded)
     for part in contents.parts():
         file.write(part)
 
@@ -114,7 +108,7 @@ def read_header(file: BinaryIO) -> Header:
     head = file.read(_HEAD.size)
     if len(head) < _HEAD.size:
         raise Unusable("it is cut off")
-    magic, version, size, checksum, _, _ = _HEAD.unpack(head)
+    magic, version, size, checksum, *_ = _HEAD.unpack(head)
     if magic != _MAGIC:
         raise Unusable("it is no file of this cache")
     if version != _VERSION:
@@ -163,11 +157,20 @@ def count_use(path: Path) -> None:
         file.write(_USES.pack(min(uses + 1, _MOST_USES)))
 
 
-def uses_and_tokens(path: Path) -> tuple[int, int]:
-    """How often a file was used, and how many tokens it holds; none for what cannot be read."""
+class Worth(NamedTuple):
+    """What the head says for a file."""
+
+    uses: int = 0
+    tokens: int = 0
+    parent: str = ""
+
+
+def worth(path: Path) -> Worth:
+    """How often a file was used, how many tokens it has, and on which it builds; none for what cannot be
+    read."""
     try:
         with open(path, "rb", buffering=0) as file:
-            magic, *_, uses, tokens = _HEAD.unpack(file.read(_HEAD.size))
+            magic, *_, uses, tokens, parent = _HEAD.unpack(file.read(_HEAD.size))
     except (OSError, struct.error):
-        return 0, 0
-    return (uses, tokens) if magic == _MAGIC else (0, 0)
+        return Worth()
+    return Worth(uses, tokens, parent.hex() if any(parent) else "") if magic == _MAGIC else Worth()

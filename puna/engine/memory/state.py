@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from puna.engine.memory.full import Full, Place
-from puna.engine.memory.held import Held
+from puna.engine.libllama import Context
+from puna.engine.memory.full import Full
+from puna.engine.memory.held import Held, Place
 
 STRIDE = 256
 """Tokens after which a snapshot is taken at the next end of a step."""
@@ -19,6 +20,10 @@ class State(Full):
     """Cut back by putting back a snapshot; what attention a hybrid model has is cut as in Full."""
 
     exact = True
+
+    def __init__(self, context: Context, *, divisible: bool) -> None:
+        super().__init__(context)
+        self.divisible = divisible
 
     def reach(self, held: Held, wanted: int) -> int:
         return held.length if held.length <= wanted else self._back(held, wanted)

@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.libllama import Context
-from puna.engine.memory.full import Full, Place
-from puna.engine.memory.held import NO_SLOT, Held, Snapshot
+from puna.engine.memory.full import Full
+from puna.engine.memory.held import NO_SLOT, Held, Place, Snapshot
 
 
 class Window(Full):
@@ -25,7 +25,6 @@ class Window(Full):
     def __init__(self, context: Context, window: int) -> None:
         super().__init__(context)
         self._window = window
-        self._spare = context.n_seq - 1
 
     def reach(self, held: Held, wanted: int) -> int:
         spans = [(max(0, s.length - self._window), s.length) for s in held.snapshots]
@@ -40,6 +39,16 @@ class Window(Full):
             if begin == 0 or length - begin >= self._window - 1:
                 best = max(best, length)
         return best
+
+    def _restore(self, source: Held, slot: int, length: int, place: Place) -> bool:
+        if not super()._restore(source, slot, length, place):
+            return False
+        if len(source.segments_to(length)) == 1:
+            return True
+        # Of several segments each brought the window before its own end: the one before `length` takes
+        # their place.
+        window = next((s for s in source.snapshots if s.length >= length), None)
+        return window is not None and self._context.restore_snapshot(slot, window.data)
 
     def _trim(self, source: Held, slot: int, length: int, place: Place) -> bool:
         # First the end: libllama takes cells that lie a window before a sequence's end for whatever comes.
@@ -67,6 +76,20 @@ class Window(Full):
                 return False
             first = reached
         return True
+
+    def saved_size(self, held: Held) -> int:
+        size = super().saved_size(held)
+        return size + self._context.snapshot_size(held.slot) if self._uncopied(held) else size
+
+    def save(self, held: Held, size: int, tokens: bytes) -> None:
+        if not self._uncopied(held):
+            super().save(held, size, tokens)
+            return
+        window = self._context.snapshot(held.slot)
+        super().save(held, size - window.nbytes, tokens)
+        # The windows at the ends of earlier copies are not needed beside the chain.
+        chain = [s for s in held.snapshots if s.length % self._window == 0 and s.length < held.length]
+        held.snapshots = [*chain, Snapshot(held.length, window)]
 
     def points(self, stops: Collection[int], before: int, after: int) -> list[int]:
         window = self._window
