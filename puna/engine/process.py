@@ -57,6 +57,9 @@ _ENOUGH_TO_EXIT = 5.0
 """Seconds a process may take to end after its input closed before it is killed."""
 
 
+_UNREAD = 32_768
+"""Pieces of an answer that wait to be read before it is ended."""
+
 _log = logging.getLogger(__name__)
 
 
@@ -164,7 +167,14 @@ class EngineProcess(asyncio.SubprocessProtocol):
         elif isinstance(event, Pong):
             self._watchdog.longest = event.longest
         elif answers := self._answers.get(event.request):
-            answers.put_nowait(event)
+            if answers.qsize() < _UNREAD:
+                answers.put_nowait(event)
+                return
+            # A client that reads nothing may not fill the memory, nor hold its place for ever.
+            self._answers.pop(event.request)
+            self._cancel(event.request)
+            problem = f"the answer was ended, because {_UNREAD} pieces of it were not read"
+            answers.put_nowait(Failed(event.request, problem, "engine"))
 
     # What an Engine does
 

@@ -21,6 +21,7 @@ from puna.inference.again import again, answered_again
 from puna.inference.ahead import Checked, check_ahead
 from puna.inference.answers import Reading
 from puna.inference.job import exchange_for, grammar_of, job_for, settled
+from puna.inference.metered import metered
 from puna.inference.observer import Observer
 from puna.inference.prompts import PICTURE_TOKENS, Composed, composed, warm
 from puna.inference.ranking import RankRequest, check_rank, ranked
@@ -36,7 +37,7 @@ from puna.inference.requests import (
 from puna.inference.trace import Trace
 from puna.library import Library, Model
 from puna.scheduling import Lease, Scheduler
-from puna.types import Begun, Delta, Engine, Finish, Job, Options, Ranking, Turn
+from puna.types import Begun, Delta, Engine, Job, Options, Ranking, Turn
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = Options()
@@ -103,18 +104,17 @@ class Inference:
             request, model, lease = prepared.request, prepared.model, prepared.lease
             trace.leased(lease.load_ns, prepared.composed.text, len(prepared.composed.images))
             raw = isinstance(request, GenerateRequest) and request.raw
-            waited, loading = (perf_counter_ns() - started) / 1e6, lease.load_ns / 1e6
-            _log.debug("%s is ready after %.1f ms, %.1f of them loading", model.name, waited, loading)
             job, reading = await prepared.job()
             first_ns = 0
-            async with aclosing(_counted(lease.engine.generate(job))) as steps:
+            async with aclosing(metered(lease.engine.generate(job))) as steps:
                 async for step in steps:
                     if isinstance(step, Begun):
+                        trace.known(step)
                         yield step
                     elif isinstance(step, Delta):
                         if not first_ns:
                             first_ns = perf_counter_ns() - started
-                            trace.begun()
+                            trace.spoke()
                         for piece in reading.pieces(step):
                             yield piece
                     else:
@@ -256,29 +256,6 @@ class _Prepared(NamedTuple):
         grammar = self.checked.grammar or await grammar_of(exchange)
         media = await self.checked.media.taken(self.composed.images)
         return job_for(self.request, self.options, self.composed, exchange, grammar, media)
-
-
-async def _counted(
-    steps: AsyncGenerator[Begun | Delta | Finish, None],
-) -> AsyncGenerator[Begun | Delta | Finish, None]:
-    """The steps, whose tokens the caller has spent, also when nobody waits for the end."""
-    who, spent = caller(), 0
-    try:
-        async with aclosing(steps):
-            async for step in steps:
-                if isinstance(step, Begun):
-                    spent = step.prompt_tokens
-                    _log.debug("%d tokens of prompt, %d of them cached", spent, step.cached_tokens)
-                elif isinstance(step, Delta):
-                    spent += step.tokens
-                else:
-                    spent = step.prompt_tokens + step.eval_tokens
-                    times = step.prompt_ns / 1e6, step.eval_ns / 1e6
-                    _log.debug("ended by %s: prompt %.1f ms, answer %.1f ms", step.reason, *times)
-                yield step
-    finally:
-        who.spend(spent)
-        _log.debug("%d tokens of prompt and answer together", spent)
 
 
 def shortened(vector: list[float], dimensions: int) -> list[float]:

@@ -7,6 +7,7 @@ import logging
 from time import perf_counter
 
 from puna.inference.requests import Summary
+from puna.types import Begun
 
 _log = logging.getLogger(__name__)
 _numbers = itertools.count(1)
@@ -18,25 +19,31 @@ class Trace:
     def __init__(self, model: str) -> None:
         self._number = next(_numbers)
         self._began = perf_counter()
-        self._line("asked of %s", model)
+        self._line("requested of %s", model)
 
     def leased(self, load_ns: int, prompt: str, images: int) -> None:
         """The model is in memory and the prompt is made."""
-        loaded = f"loaded in {load_ns / 1e9:.2f} s" if load_ns else "was loaded"
-        self._line("model %s; prompt of %d characters, %d pictures or sounds", loaded, len(prompt), images)
+        loading = load_ns / 1e9
+        self._line(
+            "model is ready, %.3f s of that loading; prompt of %d characters, %d pictures or sounds",
+            loading,
+            len(prompt),
+            images,
+        )
 
-    def begun(self) -> None:
+    def known(self, begun: Begun) -> None:
+        """The engine has the prompt."""
+        self._line("prompt of %d tokens, %d of them cached", begun.prompt_tokens, begun.cached_tokens)
+
+    def spoke(self) -> None:
         """The answer's first token has come."""
         self._line("first token")
 
     def ended(self, summary: Summary) -> None:
         """The answer is complete."""
         self._line(
-            "ended (%s): prompt of %d tokens, %d of them known, evaluated in %.3f s; %d tokens in %.3f s, "
-            "%d of %d drafted ones accepted",
+            "ended by %s: prompt evaluated in %.3f s; %d tokens in %.3f s, %d of %d drafted ones accepted",
             summary.reason,
-            summary.prompt_tokens,
-            summary.cached_tokens,
             summary.prompt_ns / 1e9,
             summary.eval_tokens,
             summary.eval_ns / 1e9,

@@ -71,7 +71,7 @@ def test_debugging_follows_a_request_by_its_id(filled: Path, path: str):
         engine = [line for line in lines(server) if " batch: " in line]
     assert any("1 answers, " in line for line in engine)
     assert any("tokens of 1 prompts" in line for line in engine)
-    for told in ("ready after", "loading", "tokens of prompt", "cached", "ended by stop", f'"{path}"'):
+    for told in ("is ready", "loading", " tokens, ", "cached", "first token", "ended by stop", f'"{path}"'):
         assert any(told in line for line in mine), told
 
 
