@@ -16,9 +16,11 @@ from puna.settings import Settings
 from puna.types import KVCacheType, LoadSpec, Options
 
 _PARALLEL = 16  # more sequences than this gain little on a CPU
-_CONTEXT = 4096
+_CONTEXTS = ((0, 4096), (23 << 30, 32768), (47 << 30, 262144))
+"""Tokens of a context that nobody asked for, from so many free bytes on (Ollama server/routes.go, Serve)."""
 _SMALLEST_CONTEXT = 4
 _KV_CONTEXTS = 4  # in the pool and outside it together
+_KV_LONG_CONTEXTS = 2  # the same, of a context that is long only because there is room
 _MOST_THREADS = 4 * (os.cpu_count() or 1)
 
 _STATES = 64 << 20  # bytes for snapshots of recurrent models, at least
@@ -65,8 +67,26 @@ class Facts:
 
 
 def context(facts: Facts, options: Options, settings: Settings) -> int:
-    """Tokens of context a request wants: asked for, or the default, within what the model was trained on."""
-    wanted = options.num_ctx or settings.context_length or _CONTEXT
+    """Tokens of context that a request needs: asked for, or the least default, at most the trained length."""
+    return _trained(facts, options.num_ctx or settings.context_length or _CONTEXTS[0][1])
+
+
+def long_contexts(facts: Facts, options: Options, settings: Settings, available: int) -> list[int]:
+    """Tokens of longer contexts that a model may have by itself in `available` bytes, the longest first.
+
+    A request, a model or a setting that names one has that one.
+    """
+    if facts.embedding or options.num_ctx or settings.context_length:
+        return []
+    most = _trained(facts, max(tokens for room, tokens in _CONTEXTS if available >= room or not room))
+    least, lengths = context(facts, options, settings), list[int]()
+    while most > least:
+        lengths.append(most)
+        most = 1 << (most - 1).bit_length() - 1
+    return lengths
+
+
+def _trained(facts: Facts, wanted: int) -> int:
     trained = count(facts.metadata.arch("context_length"))
     return max(_SMALLEST_CONTEXT, min(wanted, trained or wanted))
 
@@ -102,7 +122,8 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
 
     KV for several contexts where a quarter of the memory suffices for it, else as much as fits, and never
     less than one context: whether that fits is for the caller to see with `footprint`. Half of it is the
-    pool that answers are decoded in; the other half keeps finished ones, for the next turn.
+    pool that answers are decoded in; the other half keeps finished ones, for the next turn. A context that
+    nobody asked for is longer where that quarter holds it twice.
     """
     spec = LoadSpec(
         path=facts.path,
@@ -128,16 +149,27 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
     )
     if facts.embedding:
         return spec
-    most = num_ctx * _KV_CONTEXTS
-    needs = footprint(facts, replace(spec, pool=most))
-    kv = needs.kv_per_token
-    snapshots = min(_SNAPSHOTS * needs.state, available // 8)
+    for length in long_contexts(facts, options, settings, available):
+        longer = replace(spec, num_ctx=length, pool=length)
+        kv, _, left = _room(facts, replace(longer, pool=_KV_LONG_CONTEXTS * length), available)
+        if _KV_LONG_CONTEXTS * length * kv <= left:
+            spec, most = longer, _KV_LONG_CONTEXTS * length
+            break
+    else:
+        most = _KV_CONTEXTS * num_ctx
+    kv, snapshots, left = _room(facts, replace(spec, pool=most), available)
     if not kv:
         return replace(spec, cache=max(_STATES, snapshots))
-    left = min(available // 4, available - snapshots - needs.total(0))
-    cells = max(num_ctx, min(most, left // kv))
-    pool = num_ctx if spec.parallel == 1 else max(num_ctx, cells // 2 // _PAGE * _PAGE)
+    cells = max(spec.num_ctx, min(most, left // kv))
+    pool = spec.num_ctx if spec.parallel == 1 else max(spec.num_ctx, cells // 2 // _PAGE * _PAGE)
     return replace(spec, pool=pool, cache=(cells - pool) * kv + snapshots)
+
+
+def _room(facts: Facts, spec: LoadSpec, available: int) -> tuple[int, int, int]:
+    """Bytes of KV that a token takes, bytes for snapshots, and what is then left for KV of `available`."""
+    needs = footprint(facts, spec)
+    snapshots = min(_SNAPSHOTS * needs.state, available // 8)
+    return needs.kv_per_token, snapshots, min(available // 4, available - snapshots - needs.total(0))
 
 
 def _threads(options: Options) -> int:

@@ -168,3 +168,17 @@ async def test_several_models_load_side_by_side(models: Models):
         ask(scheduler, models[name])
     await settle()
     assert len([launch for launch in launcher.launches if launch.pending]) == 2
+
+
+@virtual_time
+async def test_a_context_grows_into_what_is_free_and_unloads_nobody_for_it(models: Models):
+    """With both loaded less is free than the longer context of the second would ask for."""
+    launcher = Launcher()
+    scheduler = Scheduler(Settings(memory=(23 << 30) + least(models["a"])), launcher)
+    for name in ("a", "b"):
+        await use(scheduler, models[name], keep_alive=FOREVER)
+    assert [launch.spec.num_ctx for launch in launcher.launches] == [32768, 4096]
+    assert set(running(scheduler)) == {"a", "b"}
+    await use(scheduler, models["b"], Options(num_ctx=8192), keep_alive=FOREVER)
+    await use(scheduler, models["b"], keep_alive=FOREVER)
+    assert [launch.spec.num_ctx for launch in launcher.launches] == [32768, 4096, 8192]

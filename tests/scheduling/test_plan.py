@@ -49,8 +49,50 @@ def test_the_context(asked: int, setting: int, trained: int, gets: int):
     assert context(facts(trained), Options(num_ctx=asked), settings) == gets
 
 
+@pytest.mark.parametrize(
+    ("free", "trained", "gets"),
+    [
+        (0, 131072, 4096),
+        (8 * GIB, 131072, 4096),
+        (22 * GIB, 131072, 4096),
+        (23 * GIB, 131072, 16384),  # a quarter has room for 47,104 tokens: twice 16,384
+        (40 * GIB, 131072, 32768),
+        (46 * GIB, 131072, 32768),
+        (47 * GIB, 131072, 32768),
+        (64 * GIB, 131072, 65536),
+        (256 * GIB, 131072, 131072),
+        (512 * GIB, 1 << 20, 262144),
+        (512 * GIB, 0, 262144),
+        (64 * GIB, 40960, 40960),
+        (64 * GIB, 50000, 50000),
+        (64 * GIB, 2048, 2048),
+    ],
+)
+def test_a_context_that_nobody_asked_for_grows_with_the_memory(free: int, trained: int, gets: int):
+    spec = plan(facts(trained), Options(), SETTINGS, free)
+    assert spec.num_ctx == gets
+    if gets > 4096:
+        needs = footprint(facts(trained), spec)
+        assert needs.total(spec.pool) <= free
+        assert needs.kv_per_token * spec.pool + spec.cache <= free // 4
+    assert serves(spec, facts(trained), Options(), SETTINGS)
+
+
+@pytest.mark.parametrize("free", [64 * GIB, 512 * GIB])
+def test_a_context_that_is_asked_for_does_not_grow(free: int):
+    assert plan(facts(), Options(num_ctx=4096), SETTINGS, free).num_ctx == 4096
+    assert plan(facts(), Options(num_ctx=2048), SETTINGS, free).num_ctx == 2048
+    assert plan(facts(), Options(), replace(SETTINGS, context_length=4096), free).num_ctx == 4096
+    assert plan(facts(512, embedding=True), Options(), SETTINGS, free).num_ctx == 512
+
+
+def test_a_model_that_was_loaded_with_less_serves_those_who_ask_for_nothing():
+    small = plan(facts(), Options(), SETTINGS, 6 * GIB)
+    assert serves(small, facts(), Options(), SETTINGS)
+
+
 def test_a_roomy_machine_gets_kv_for_four_contexts():
-    spec = plan(facts(), Options(), SETTINGS, 64 * GIB)
+    spec = plan(facts(), Options(num_ctx=4096), SETTINGS, 64 * GIB)
     assert (spec.num_ctx, spec.pool, spec.parallel) == (4096, 8192, 16)
     assert spec.cache == 8192 * 128 * 1024
 
@@ -71,14 +113,15 @@ def test_the_pool_shrinks_to_one_context_before_a_model_is_refused():
 @pytest.mark.parametrize(("kind", "part"), [("q8_0", 17 / 32), ("q4_0", 9 / 32), ("f32", 2.0)])
 def test_the_kv_cache_is_planned_in_its_type(kind: KVCacheType, part: float):
     """A smaller type leaves room for more of it, within the same quarter of the memory."""
-    fine = plan(facts(), Options(), SETTINGS, 64 * GIB)
-    spec = plan(facts(), Options(kv_cache_type=kind), SETTINGS, 64 * GIB)
+    asked = Options(num_ctx=4096)
+    fine = plan(facts(), asked, SETTINGS, 64 * GIB)
+    spec = plan(facts(), Options(num_ctx=4096, kv_cache_type=kind), SETTINGS, 64 * GIB)
     assert (spec.pool, spec.cache) == (fine.pool, int(fine.cache * part))
-    assert plan(facts(), Options(), replace(SETTINGS, kv_cache_type=kind), 64 * GIB) == spec
+    assert plan(facts(), asked, replace(SETTINGS, kv_cache_type=kind), 64 * GIB) == spec
 
 
 def test_one_sequence_at_a_time_needs_one_context():
-    spec = plan(facts(), Options(), replace(SETTINGS, num_parallel=1), 64 * GIB)
+    spec = plan(facts(), Options(num_ctx=4096), replace(SETTINGS, num_parallel=1), 64 * GIB)
     assert (spec.pool, spec.parallel) == (4096, 1)
     assert spec.cache == 3 * 4096 * 128 * 1024
     assert plan(facts(), Options(), replace(SETTINGS, num_parallel=3), 64 * GIB).parallel == 3
@@ -100,7 +143,7 @@ def test_options_that_shape_a_load_are_passed_on():
     [
         (Options(num_ctx=8192), Options(), True),
         (Options(num_ctx=8192), Options(num_ctx=100), True),
-        (Options(), Options(num_ctx=4097), False),
+        (Options(num_ctx=4096), Options(num_ctx=4097), False),
         (Options(num_ctx=200_000), Options(num_ctx=300_000), True),  # both are capped at the trained context
         (Options(), Options(num_batch=513), False),
         (Options(), Options(num_batch=511), True),
