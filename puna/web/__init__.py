@@ -15,6 +15,6 @@ PAGE = _HERE / "index.html"
 FILES = {
     path.relative_to(_HERE).as_posix(): path
     for folder in ("app", "vendored")
-    for path in sorted((_HERE / folder).iterdir())
-    if path.suffix in (".js", ".css", ".svg")
+    for path in sorted((_HERE / folder).rglob("*"))
+    if path.suffix in (".js", ".css", ".svg", ".bcmap")
 }

@@ -18,7 +18,10 @@ _MAP = re.compile(r"^//# sourceMappingURL=.*$", re.MULTILINE)
 
 
 def vendor(name: str, pin: dict[str, Any], folder: Path) -> None:
-    """Write one pin's files and licence. Raises SystemExit when the package is not the one pinned."""
+    """Write one pin's files, or all of its folder, and the licence.
+
+    Raises SystemExit when the package is not the one pinned.
+    """
     packed = subprocess.run(
         ["npm", "pack", "--silent", pin["package"]], cwd=folder, check=True, capture_output=True, text=True
     )
@@ -27,21 +30,34 @@ def vendor(name: str, pin: dict[str, Any], folder: Path) -> None:
     if found != pin["sha256"]:
         raise SystemExit(f"{pin['package']} has the hash {found}, not {pin['sha256']}")
     with tarfile.open(archive) as package:
-        for source, target in pin["files"].items():
-            (VENDORED / target).write_text(_for_the_page(_member(package, source)), encoding="utf-8")
-        (VENDORED / f"{name}.LICENSE").write_text(_member(package, "LICENSE"), encoding="utf-8")
+        for source, target in pin.get("files", {}).items():
+            text = _for_the_page(_member(package, source).decode())
+            (VENDORED / target).write_text(text, encoding="utf-8")
+        own = f"{pin['folder']}/" if "folder" in pin else ""
+        for source in _below(package, own):
+            (VENDORED / name).mkdir(exist_ok=True)
+            (VENDORED / name / Path(source).name).write_bytes(_member(package, source))
+        (VENDORED / f"{name}.LICENSE").write_bytes(_member(package, f"{own}LICENSE"))
+
+
+def _below(package: tarfile.TarFile, folder: str) -> list[str]:
+    """The files of a folder of the package, without its licence; none for ""."""
+    paths = [path.removeprefix("package/") for path in package.getnames()]
+    return [path for path in paths if folder and path.startswith(folder) and not path.endswith("LICENSE")]
 
 
 def sums() -> str:
     """The hash of every vendored file, as `sha256sum` writes it: what was edited by hand is found."""
-    files = sorted(path for path in VENDORED.iterdir() if path.suffix in (".js", ".LICENSE"))
-    return "".join(f"{hashlib.sha256(path.read_bytes()).hexdigest()}  {path.name}\n" for path in files)
+    files = sorted(path for path in VENDORED.rglob("*") if path.suffix in (".js", ".bcmap", ".LICENSE"))
+    names = [path.relative_to(VENDORED).as_posix() for path in files]
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+    return "".join(f"{found}  {name}\n" for found, name in zip(hashes, names, strict=True))
 
 
-def _member(package: tarfile.TarFile, path: str) -> str:
+def _member(package: tarfile.TarFile, path: str) -> bytes:
     file = package.extractfile(f"package/{path}")
     assert file
-    return file.read().decode()
+    return file.read()
 
 
 def _for_the_page(source: str) -> str:

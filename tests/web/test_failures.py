@@ -10,6 +10,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.models import scripted_model
 from tests.running import Server, serving
 
 
@@ -68,6 +69,37 @@ def test_a_server_that_is_started_again_in_the_middle(
         )
         page.keyboard.press("Escape")
         expect(page.get_by_role("button", name="Send")).to_be_visible()
+        context.close()
+
+
+def test_an_upload_that_a_restart_breaks_off_is_tried_again(
+    browser: Browser, store: Path, tmp_path: Path, add_scripted: Callable[..., list[bytes]], port: str
+):
+    add_scripted("talker", "An answer.")
+    scripted_model(tmp_path / "given.gguf", "I was given.")
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    network = context.new_cdp_session(page)
+    slow = {"offline": False, "latency": 0, "downloadThroughput": -1, "uploadThroughput": 50_000}
+    with serving(store, OLLAMA_HOST=port) as server:
+        page.goto(f"{server.url}/ui")
+        page.get_by_role("button", name="Models").click()
+        page.get_by_text("Create a model").click()
+        page.get_by_label("GGUF file").set_input_files(tmp_path / "given.gguf")
+        network.send("Network.emulateNetworkConditions", slow)
+        page.get_by_role("button", name="Create", exact=True).click()
+        expect(page.get_by_role("status")).to_have_text("Sending")
+        server.process.kill()
+        server.process.wait()
+        expect(page.get_by_role("alert").filter(has_text="broke off")).to_be_visible()
+    network.send("Network.emulateNetworkConditions", slow | {"uploadThroughput": -1})
+    with serving(store, OLLAMA_HOST=port) as server:
+        page.get_by_role("button", name="Create", exact=True).click()
+        expect(page.get_by_role("status")).to_have_text("The model is there.")
+        answer = httpx.post(
+            f"{server.url}/api/generate", json={"model": "given", "prompt": "?", "stream": False}
+        )
+        assert answer.json()["response"] == "I was given."
         context.close()
 
 

@@ -113,20 +113,26 @@ def test_a_picture_is_dropped_onto_the_page(opened: Page, server: Server):
 def pdf(text: str) -> bytes:
     """A PDF file with a page that says `text`; one with "" has a page without text."""
     drawn = f"BT /F1 24 Tf 72 720 Td ({text}) Tj ET".encode() if text else b"0 0 10 10 re f"
+    return pdf_file(drawn, b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>")
+
+
+def pdf_file(drawn: bytes, *fonts: bytes) -> bytes:
+    """A PDF file with one page, on which `drawn` is drawn. Its font /F1 is object 5, the first of `fonts`."""
     parts = [
         b"<</Type/Catalog/Pages 2 0 R>>",
         b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
         b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
         b"<</Length %d>>stream\n%s\nendstream" % (len(drawn), drawn),
-        b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        *fonts,
     ]
     file, places = b"%PDF-1.4\n", []
     for number, part in enumerate(parts, 1):
         places.append(len(file))
         file += b"%d 0 obj%s endobj\n" % (number, part)
     table = b"".join(b"%010d 00000 n \n" % place for place in places)
-    end = b"trailer<</Size 6/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % len(file)
-    return file + b"xref\n0 6\n0000000000 65535 f \n" + table + end
+    size = len(parts) + 1
+    end = b"trailer<</Size %d/Root 1 0 R>>\nstartxref\n%d\n%%%%EOF" % (size, len(file))
+    return file + b"xref\n0 %d\n0000000000 65535 f \n" % size + table + end
 
 
 def test_the_text_of_a_pdf_file_is_sent(opened: Page):
@@ -141,6 +147,38 @@ def test_the_text_of_a_pdf_file_is_sent(opened: Page):
         opened.get_by_role("button", name="Send").click()
     (message,) = sent(asked.value)
     assert message["content"] == "paper.pdf:\n\nBuy more milk.\n\nSummarise."
+
+
+# Python's name for the encoding, the font, the collection of its characters, and PDF's name for the encoding.
+CJK = [
+    ("gbk", b"STSong-Light", b"GB1", b"GBK-EUC-H", "再买一些牛奶。"),
+    ("big5", b"MSung-Light", b"CNS1", b"ETen-B5-H", "再買一些牛奶。"),
+    ("shift_jis", b"HeiseiMin-W3", b"Japan1", b"90ms-RKSJ-H", "牛乳をもっと買う。"),
+    ("cp949", b"HYSMyeongJo-Medium", b"Korea1", b"KSCms-UHC-H", "우유를 더 사세요."),
+    ("utf-16-be", b"STSong-Light", b"GB1", b"UniGB-UCS2-H", "再买一些牛奶。"),
+]
+
+
+@pytest.mark.parametrize(("coding", "font", "ordering", "encoding", "text"), CJK, ids=[one[3] for one in CJK])
+def test_a_pdf_file_whose_fonts_are_not_in_it_is_read(
+    opened: Page, coding: str, font: bytes, ordering: bytes, encoding: bytes, text: str
+):
+    file = pdf_file(
+        b"BT /F1 24 Tf 72 720 Td <%s> Tj ET" % text.encode(coding).hex().encode(),
+        b"<</Type/Font/Subtype/Type0/BaseFont/%s/Encoding/%s/DescendantFonts[6 0 R]>>" % (font, encoding),
+        b"<</Type/Font/Subtype/CIDFontType0/BaseFont/%s/FontDescriptor 7 0 R"
+        b"/CIDSystemInfo<</Registry(Adobe)/Ordering(%s)/Supplement 0>>>>" % (font, ordering),
+        b"<</Type/FontDescriptor/FontName/%s/Flags 4/FontBBox[0 0 1000 1000]/ItalicAngle 0"
+        b"/Ascent 880/Descent -120/CapHeight 700/StemV 80>>" % font,
+    )
+    chosen(opened, "blind")
+    paper: FilePayload = {"name": "paper.pdf", "mimeType": "application/pdf", "buffer": file}
+    opened.get_by_label("Attach files").set_input_files([paper])
+    expect(opened.get_by_text("paper.pdf")).to_be_visible()
+    with opened.expect_request("**/api/chat") as asked:
+        opened.get_by_role("button", name="Send").click()
+    (message,) = sent(asked.value)
+    assert message["content"] == f"paper.pdf:\n\n{text}\n\n"
 
 
 @pytest.mark.parametrize(

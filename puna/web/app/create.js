@@ -37,7 +37,7 @@ export function Create({ done }) {
       setState({ doing: say("made") });
       await done();
     } catch (failure) {
-      setState(failure.name === "AbortError" ? {} : { error: failure instanceof TypeError ? say("gone") : failure.message });
+      setState(failure.name === "AbortError" ? {} : { error: failure instanceof TypeError ? say("away") : failure.message });
     }
   }
   const drop = (event) => { event.preventDefault(); give(event.dataTransfer.files); };

@@ -17,7 +17,7 @@ export function Models({ models, refresh, changed }) {
   const seen = async () => setLoaded(Object.fromEntries((await ask("/api/ps")).models.map((one) => [one.name, one])));
 
   useEffect(() => {
-    const look = () => seen().then(() => {}, (failure) => setError(failure instanceof TypeError ? say("gone") : failure.message));
+    const look = () => seen().then(() => {}, (failure) => setError(failure instanceof TypeError ? say("away") : failure.message));
     look();
     const looking = setInterval(look, SEEN_EVERY_MS);
     return () => clearInterval(looking);

@@ -2,10 +2,12 @@
 import { GlobalWorkerOptions, getDocument } from "../vendored/pdf.js";
 
 GlobalWorkerOptions.workerSrc = new URL("../vendored/pdf.worker.js", import.meta.url).href;
+// What the codes of fonts that are not in the file stand for, as in many of China, Japan and Korea; fetched when one is met.
+const CMAPS = new URL("../vendored/cmaps/", import.meta.url).href;
 
 /** "" when its pages are pictures. Throws when it cannot be read. @param {ArrayBuffer} data @returns {Promise<string>} */
 export async function textOf(data) {
-  const task = getDocument({ data, isEvalSupported: false, useWasm: false });
+  const task = getDocument({ data, cMapUrl: CMAPS, isEvalSupported: false, useWasm: false });
   try {
     const file = await task.promise;
     const pages = [];

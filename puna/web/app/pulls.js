@@ -34,7 +34,7 @@ export async function pull(name, changed, done) {
     known.delete(name);
     done();
   } catch (error) {
-    if (error.name !== "AbortError") state.error = error instanceof TypeError ? say("gone") : error.message;
+    if (error.name !== "AbortError") state.error = error instanceof TypeError ? say("away") : error.message;
     delete state.control;
   }
   changed();

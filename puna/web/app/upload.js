@@ -2,10 +2,14 @@
 import { ask, reason, signed } from "./api.js";
 import { say } from "./words.js";
 
+/** What was computed is known when an upload that broke off is tried again. @type {WeakMap<File, string>} */
+const digests = new WeakMap();
+
 /** The file's digest, once the server has it. A file that it has is not sent again.
  * @param {File} file @param {AbortSignal} signal @param {(doing: string, part: number) => void} progress */
 export async function upload(file, signal, progress) {
-  const digest = `sha256:${await digestOf(file, signal, (part) => progress(say("reading"), part))}`;
+  if (!digests.has(file)) digests.set(file, await digestOf(file, signal, (part) => progress(say("reading"), part)));
+  const digest = `sha256:${digests.get(file)}`;
   const there = await ask(`/api/blobs/${digest}`, undefined, "HEAD").then(() => true, () => false);
   if (!there) await put(file, digest, signal, (part) => progress(say("sending"), part));
   return digest;
@@ -32,7 +36,7 @@ function put(file, digest, signal, progress) {
     signal.addEventListener("abort", () => { request.abort(); reject(signal.reason); });
     request.upload.onprogress = ({ loaded }) => progress(loaded / file.size);
     request.onload = () => (request.status < 300 ? resolve() : reject(new Error(reason(request.responseText))));
-    request.onerror = () => reject(new TypeError(say("gone")));
+    request.onerror = () => reject(new Error(say("brokeOff")));
     request.open("POST", `/api/blobs/${digest}`);
     for (const [name, value] of Object.entries(signed())) request.setRequestHeader(name, value);
     request.send(file);

@@ -34,6 +34,8 @@ const WORDS = {
   greet: ["What is on your mind?", "想聊些什么?"],
   private: ["Chats are kept in this browser only.", "对话只保存在此浏览器中。"],
   gone: ["The server cannot be reached. Your chat is kept; try again.", "无法连接服务器。对话已保留,请重试。"],
+  away: ["The server cannot be reached. Try again once it runs.", "无法连接服务器。请在其运行后重试。"],
+  brokeOff: ["The upload broke off. Press Create to send the file again.", "上传中断。请按“创建”重新上传文件。"],
   ended: ["The answer broke off.", "回答中断了。"],
   full: ["This browser has no room to keep the chat. Save it as a file, or delete others.", "浏览器空间已满,无法保存此对话。请将其存为文件,或删除其他对话。"],
   exportThis: ["Save this chat", "保存此对话"],
