@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain, pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 from msgspec.structs import replace
 
-from puna.chat import Prompt, Template, go, jinja, renderer
-from puna.types import Message
+from puna.chat import Prompt, Template, go, jinja, named, renderer
+from puna.errors import BadRequest
+from puna.types import MediaFile, Message
 
 from .conversations import ANSWER, CALL, WEATHER
 from .renderers.asked import NAMES
@@ -71,6 +74,55 @@ def test_every_family_goes_on_where_it_was(name: str, asked: str) -> None:
     think = True if "thoughts" in asked else None
     found = prompts(renderer(name), TURNS[asked], tools=tools, think=think)
     assert stable(found) == ((name, asked) not in FORGETTING)
+
+
+def once(name: str, answer: Message, then: Message, *, think: bool) -> bool:
+    """Whether the next turn's prompt begins with this one's and all of its answer, as the model said it."""
+    tools = [WEATHER] if answer.tool_calls else None
+    before, after = prompts(renderer(name), [[SYSTEM, FIRST], [answer, then]], tools=tools, think=think)
+    said = after[len(before) : after.find(then.content)]
+    return after.startswith(before) and all(text in said for text in (answer.thinking, answer.content))
+
+
+def from_turn_to_turn(name: str) -> tuple[str, str, str]:
+    """What becomes of an answer: one without reasoning, one with it, and a call with it."""
+    found = named(name)
+    assert found is not None
+    variant = found[1]
+    again = {True: "once", False: "again"}
+    return (
+        again[once(name, SAID, SECOND, think=False)],
+        again[once(name, THOUGHT, SECOND, think=True)] if variant.thinks else "",
+        again[once(name, THOUGHTFUL_CALL, RESULT, think=True)] if variant.thinks and variant.tools else "",
+    )
+
+
+def test_the_page_says_which_answers_are_evaluated_again() -> None:
+    """docs/chat.md has a row for each form, or for several that do the same."""
+    page = Path(__file__).parents[2].joinpath("docs", "chat.md").read_text()
+    rows = re.findall(
+        r"^\| (.+?) \| (once|again)? *\| (once|again)? *\| (once|again)? *\|$", page, re.MULTILINE
+    )
+    told = {name.strip("`"): tuple(words) for names, *words in rows for name in names.split(", ")}
+    assert told == {name: from_turn_to_turn(name) for name in NAMES}
+
+
+def test_the_same_day_and_tools_give_the_same_prompt() -> None:
+    """What a template says of the date, and the tools in front, are the next turn's too."""
+    source = "{{ strftime_now('%d %B %Y') }}{% for tool in tools or [] %}{{ tool.function.name }}{% endfor %}"
+    found = prompts(jinja(source + CHATML, bos="", eos=""), TURNS["questions"], tools=[WEATHER])
+    assert stable(found)
+    assert "get_weather<system>" in found[0]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_picture_stays_where_its_message_is(name: str) -> None:
+    seen = replace(FIRST, images=[MediaFile(b"1")])
+    try:
+        found = prompts(renderer(name), [[SYSTEM, seen], [SAID, SECOND], [MORE, THIRD]])
+    except BadRequest:  # it takes none
+        return
+    assert stable(found)
 
 
 @pytest.mark.parametrize("source", [CHATML, FIRST_ONLY, FRONT, GEMMA, PAIRS])
