@@ -1,8 +1,9 @@
 """Many clients for a long time, with a fault now and then: `python -m tests.soak MINUTES`, or `make soak`.
 
-Every model's answer is known, so a wrong one is seen. A fault is an engine that is killed or stopped. An
-answer that had begun on it may end with an error that says so; nothing else may go wrong. What the server
-takes is looked at every second: it may not grow after the first fifth of the time.
+Every model's answer is known, so a wrong one is seen. There is memory for half of the models. A fault is an
+engine that is killed or stopped, or a disk that is full for a while. An answer that had begun on the engine
+may end with an error that says so; nothing else may go wrong. What the server takes is looked at every
+second: it may not grow after the first fifth of the time.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import base64
 import contextlib
 import io
+import itertools
 import json
 import random
 import re
@@ -37,8 +39,12 @@ from tests.vision_models import llava_projector
 CLIENTS = 32
 BETWEEN_FAULTS = 20.0
 """Seconds."""
+MEMORY = 600 << 20
+"""Bytes for models: the one with pictures needs half of it."""
 LOADED = 3
 """Models in memory; there are twice as many."""
+FULL = 5.0
+"""Seconds for which the disk takes no file of more than a page."""
 
 _TEXT = "The sky is blue: é 😀."
 _CALL = '<tool_call>\n{"name": "look", "arguments": {"at": "sky"}}\n</tool_call>'
@@ -77,6 +83,8 @@ class Found:
     """Bytes of the server's process, second by second."""
     open_files: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
+    shared: list[int] = field(default_factory=list)
+    """Pieces of shared memory of the whole machine."""
 
     def growth(self, values: list[int]) -> float:
         """The largest of the last fifth beside the largest of the second, without which nothing is said."""
@@ -89,7 +97,8 @@ class Found:
             f"{self.faults} faults, {self.injected} answers cut by them, {self.refused} refused\n"
             f"{len(self.wrong)} wrong answers, {len(self.errors)} errors\n"
             f"resident {max(self.resident) >> 20} MB at most, grown x {self.growth(self.resident):.3f}; "
-            f"files x {self.growth(self.open_files):.2f}, threads x {self.growth(self.threads):.2f}"
+            f"files x {self.growth(self.open_files):.2f}, threads x {self.growth(self.threads):.2f}, "
+            f"shared memory {self.shared[0]} pieces before, {self.shared[-1]} after"
         )
 
 
@@ -216,13 +225,27 @@ class Soak:
         return None if all(answer.status_code == 200 for answer in answers) else answers[1].text
 
     async def _break(self) -> None:
-        """A fault now and then; every third is an engine that hangs."""
+        """A fault now and then: an engine is killed, one hangs, the disk is full."""
+        faults = itertools.cycle([self._kill, self._hang, self._fill])
         while time.monotonic() + BETWEEN_FAULTS < self._end:
             await asyncio.sleep(BETWEEN_FAULTS)
             with contextlib.suppress(psutil.Error, IndexError):
-                victim = random.choice(processes(self._server))
+                await next(faults)()
                 self.found.faults += 1
-                victim.suspend() if self.found.faults % 3 == 0 else victim.kill()
+
+    async def _kill(self) -> None:
+        random.choice(processes(self._server)).kill()
+
+    async def _hang(self) -> None:
+        random.choice(processes(self._server)).suspend()
+
+    async def _fill(self) -> None:
+        """No process of the server's can write a file that is worth anything."""
+        for most in (4096, psutil.RLIM_INFINITY):
+            for process in [psutil.Process(self._server.process.pid), *processes(self._server)]:
+                with contextlib.suppress(psutil.Error):
+                    process.rlimit(psutil.RLIMIT_FSIZE, (most, psutil.RLIM_INFINITY))
+            await asyncio.sleep(FULL if most == 4096 else 0)
 
     async def _watch(self) -> None:
         process = psutil.Process(self._server.process.pid)
@@ -230,6 +253,7 @@ class Soak:
             self.found.resident.append(process.memory_info().rss)
             self.found.open_files.append(process.num_fds())
             self.found.threads.append(process.num_threads())
+            self.found.shared.append(len(list(Path("/dev/shm").iterdir())))
             await asyncio.sleep(1)
 
 
@@ -241,11 +265,13 @@ def soak(folder: Path, seconds: float) -> Found:
     """What `seconds` of it come to. Afterwards nothing runs or waits, and no engine is left over."""
     store = folder / "models"
     make_models(folder, store)
-    with serving(store, OLLAMA_MAX_LOADED_MODELS=str(LOADED), PUNA_WATCHDOG="5") as server:
+    with serving(
+        store, OLLAMA_MAX_LOADED_MODELS=str(LOADED), PUNA_MEMORY=str(MEMORY), PUNA_WATCHDOG="5"
+    ) as server:
 
         async def run() -> Found:
-            limits = httpx.Limits(max_connections=None)
-            async with httpx.AsyncClient(base_url=server.url, timeout=300, limits=limits) as http:
+            unlimited = httpx.Limits(max_connections=None)
+            async with httpx.AsyncClient(base_url=server.url, timeout=300, limits=unlimited) as http:
                 return await Soak(server, http, seconds).run()
 
         found = asyncio.run(run())

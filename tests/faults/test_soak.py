@@ -15,3 +15,4 @@ def test_a_minute_of_everything_at_once(tmp_path: Path):
     assert min(found.asked.values()) > 0
     assert found.growth(found.open_files) < 1.5
     assert found.growth(found.threads) < 1.5
+    assert found.shared[-1] <= found.shared[0]
