@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import chat, dialects, drafts, inference, kernels, library, memory
+from benchmarks import access, chat, dialects, drafts, inference, kernels, library, memory, reliability
 
 PARTS = {
     "inference": inference.rows,
@@ -18,6 +18,8 @@ PARTS = {
     "chat": chat.rows,
     "dialects": dialects.rows,
     "library": library.rows,
+    "access": access.rows,
+    "reliability": reliability.rows,
 }
 
 
