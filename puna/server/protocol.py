@@ -1,4 +1,4 @@
-"""HTTP on the wire: uvicorn's, but for clients of HTTP/1.0, to which it would send chunks too."""
+"""HTTP on the wire: uvicorn's, which sends chunks to HTTP/1.0, too, and takes any number of Host headers."""
 
 from __future__ import annotations
 
@@ -9,9 +9,16 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 
 class Protocol(HttpToolsProtocol):
-    """Reads requests; one of HTTP/1.0 is answered by an `_Unchunked`."""
+    """Reads requests; one of HTTP/1.0 is answered by an `_Unchunked`.
+
+    One of HTTP/1.1 that does not name one host is answered with 400 (RFC 9112, 3.2).
+    """
 
     def on_headers_complete(self) -> None:
+        assert self.parser
+        hosts = sum(name == b"host" for name, _ in self.headers)
+        if hosts > 1 or (not hosts and self.parser.get_http_version() == "1.1"):
+            raise ValueError("a request names one host")
         super().on_headers_complete()
         if self.scope["http_version"] == "1.0":
             # Its task has not run yet.

@@ -111,6 +111,16 @@ def test_a_client_of_http_1_0_gets_no_chunks(
         assert last["done"] is True
 
 
+@pytest.mark.parametrize("method", ["GET", "HEAD", "POST"])
+@pytest.mark.parametrize("hosts", ["", "Host: localhost\r\nHost: localhost\r\n", "Host: a\r\nhost: b\r\n"])
+def test_a_request_of_http_1_1_names_one_host(native_server: Server, method: str, hosts: str):
+    with socket.create_connection(("127.0.0.1", native_server.port), timeout=60) as line:
+        line.sendall(f"{method} /api/tags HTTP/1.1\r\n{hosts}Content-Length: 0\r\n\r\n".encode())
+        answer = b"".join(iter(lambda: line.recv(1 << 16), b""))
+    assert answer.startswith(b"HTTP/1.1 400 ")
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
 @pytest.mark.parametrize("path", ["//api/chat", "/api//chat", "///api//chat", "//v1/chat/completions"])
 def test_slashes_in_a_row_are_one(http: httpx.Client, native_server: Server, path: str):
     body = {"model": "talker", "messages": [{"role": "user", "content": "Hi"}], "stream": False}

@@ -33,19 +33,20 @@ async def conversation(body: PromptBody, missing: Sequence[str], remote: Remote)
     names: dict[str, str] = {}
     for number, turn in enumerate(body.messages):
         place, blocks = f"messages[{number}].content", _blocks(turn.content)
-        if turn.role == "system":
+        role = (turn.role or "").lower()  # One that is not known is the template's to take, as in Ollama.
+        if role == "system":
             text = _system(blocks, place)
             if not messages:
                 system.append(text)
             elif text:
                 messages.append(Message(role="system", content=text))
-        elif turn.role == "assistant":
+        elif role == "assistant":
             answers = _assistant(blocks, place)
             calls = [call for answer in answers for call in answer.tool_calls]
             names |= {call["id"]: call["function"]["name"] for call in calls}
             messages += answers
         else:
-            messages += await _user(blocks, place, names, remote)
+            messages += await _told(role, blocks, place, names, remote)
     first = "\n\n".join(filter(None, system))
     return [Message(role="system", content=first), *messages] if first else messages
 
@@ -105,8 +106,10 @@ def _call(block: Block, index: int, place: str) -> dict[str, Any]:
     return {"id": block.id, "type": "function", "function": function}
 
 
-async def _user(blocks: list[Block], place: str, names: dict[str, str], remote: Remote) -> list[Message]:
-    """What the model is told: the results of its calls, then the rest."""
+async def _told(
+    role: str, blocks: list[Block], place: str, names: dict[str, str], remote: Remote
+) -> list[Message]:
+    """What the model is told by whoever has this `role`: the results of its calls, then the rest."""
     messages: list[Message] = []
     rest: Parts = []
     for number, block in enumerate(blocks):
@@ -117,7 +120,7 @@ async def _user(blocks: list[Block], place: str, names: dict[str, str], remote: 
             rest += _parts(block, where)
     if rest or not messages:
         text, images = await assembled(rest, remote)
-        messages.append(Message(role="user", content=text, images=images))
+        messages.append(Message(role=role, content=text, images=images))
     return messages
 
 

@@ -37,8 +37,8 @@ class Block(Fields, kw_only=True):
     is_error: bool | None = None
 
 
-class TurnBody(Fields):
-    role: Literal["user", "assistant", "system"]
+class TurnBody(Fields, kw_only=True):
+    role: str | None = None
     content: str | list[Block]
 
 

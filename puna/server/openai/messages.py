@@ -31,8 +31,7 @@ async def conversation(turns: Sequence[MessageBody], remote: Remote) -> list[Mes
 
 async def _message(place: str, turn: MessageBody, names: dict[str, str], remote: Remote) -> Message:
     """One turn; `names` are those of the functions that were called, by the calls' ids."""
-    role = (turn.role or "").lower()
-    role = _ROLES.get(role, role)
+    role = role_of(turn.role or "")
     content = turn.content
     if content is None:
         if role != "assistant":
@@ -50,6 +49,12 @@ async def _message(place: str, turn: MessageBody, names: dict[str, str], remote:
         tool_name=(turn.name or names.get(call_id, "")) if role == "tool" else "",
         tool_call_id=call_id,
     )
+
+
+def role_of(said: str) -> str:
+    """The role as templates have it."""
+    role = said.lower()
+    return _ROLES.get(role, role)
 
 
 async def together(

@@ -12,7 +12,7 @@ import msgspec
 from puna.chat import called_with
 from puna.inference import Call
 from puna.server.content import unmarked
-from puna.server.openai.messages import contents, together
+from puna.server.openai.messages import contents, role_of, together
 from puna.server.remote import Remote
 from puna.server.responses.errors import invalid
 from puna.server.responses.requests import Item
@@ -60,7 +60,7 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
     found: list[Message] = []
     for number, item in enumerate(given):
         place = f"input[{number}]"
-        kind = item.kind
+        kind, role = item.kind, role_of(item.role or "")
         if kind in HISTORY or (kind in SEARCHED and not item.call_id):
             continue
         if kind == "reasoning":
@@ -72,13 +72,12 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
             names[item.call_id or ""] = answer.tool_calls[-1]["function"]["name"]
         elif kind in ("function_call_output", "custom_tool_call_output", "tool_search_output"):
             found.append(await _result(item, place, names, remote))
-        elif kind == "message" and item.role == "assistant":
+        elif kind == "message" and role == "assistant":
             answer = _answer(found)
             text = _text(item, place)
             answer.content += f"\n{text}" if answer.content and text else text
-        elif kind == "message" and item.role:
+        elif kind == "message" and role:
             content, images = await together(item.content or "", f"{place}.content", remote)
-            role = "user" if item.role == "user" else "system"
             found.append(Message(role=role, content=content, images=images))
         elif kind not in ADDING:
             raise invalid(place, f'an item of type "{kind}" is not supported', "unsupported_value")

@@ -22,7 +22,7 @@ class Item(Fields, kw_only=True):
 
     type: str | None = None
     id: str | None = None
-    role: Literal["user", "assistant", "system", "developer"] | None = None
+    role: str | None = None
     content: str | list[PartBody] | None = None
     call_id: str | None = None
     name: str | None = None

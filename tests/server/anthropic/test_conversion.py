@@ -31,7 +31,7 @@ async def request(**fields: Any) -> ChatRequest:
     return await chat_request(decode(msgspec.json.encode(given), MessagesBody), Remote())
 
 
-async def messages(*turns: tuple[str, Any], **fields: Any) -> list[Message]:
+async def messages(*turns: tuple[str | None, Any], **fields: Any) -> list[Message]:
     given = [{"role": role, "content": content} for role, content in turns]
     return (await request(messages=given, **fields)).messages
 
@@ -54,6 +54,17 @@ async def test_system_blocks_are_paragraphs_without_the_one_that_changes_with_ev
 async def test_a_system_message_may_come_later():
     turns = await messages(("user", "hi"), ("system", "Now in French."), ("user", "bye"))
     assert [turn.role for turn in turns] == ["user", "system", "user"]
+
+
+async def test_any_role_is_the_templates_to_take():
+    result = [{"type": "tool_result", "tool_use_id": "toolu_1", "content": "yes"}]
+    turns = await messages(("control", "thinking"), ("Developer", result), ("USER", "hi"), (None, "ho"))
+    assert [(turn.role, turn.content) for turn in turns] == [
+        ("control", "thinking"),
+        ("tool", "yes"),
+        ("user", "hi"),
+        ("", "ho"),
+    ]
 
 
 async def test_one_that_only_changes_with_every_request_is_left_out():

@@ -54,7 +54,7 @@ def test_an_unknown_model(claude: httpx.Client, path: str, stream: bool):
         (b"{", "invalid JSON"),
         (b"{}", "missing required field"),
         (msgspec.json.encode({**HELLO, "max_tokens": None}), '"max_tokens"'),
-        (msgspec.json.encode({**HELLO, "messages": [{"role": "tool", "content": ""}]}), "messages[0].role"),
+        (msgspec.json.encode({**HELLO, "messages": [{"role": 1, "content": ""}]}), "messages[0].role"),
     ],
 )
 def test_a_wrong_body(claude: httpx.Client, body: bytes, words: str):

@@ -54,6 +54,12 @@ async def test_a_text_is_what_a_person_says():
     assert await messages("hi", [], Remote()) == [Message(role="user", content="hi")]
 
 
+async def test_any_role_is_the_templates_to_take():
+    roles = ("control", "Developer", "USER", "document 1", "Assistant", "function")
+    found = await turns(*({"role": role, "content": "hi"} for role in roles))
+    assert [turn.role for turn in found] == ["control", "system", "user", "document 1", "assistant", "tool"]
+
+
 async def test_messages():
     parts = [{"type": "input_text", "text": "See"}, PICTURED]
     answer = {"type": "output_text", "text": "Yes.", "annotations": []}
