@@ -135,7 +135,9 @@ def _calls(source: Scanner, tools: Tools, called: Callable[[str, dict[str, Any]]
         if name not in tools.names:
             raise Malformed
         tag = f'name="{(yield from source.until(">"))[0]}' if begun else ""
-        given, follower = yield from _WRITTEN.arguments(source, tools.parameters(name), tag)
+        given, follower = yield from _WRITTEN.arguments(
+            source, tools.parameters(name), tools.required(name), tag
+        )
         called(name, {(key := one.tag[1].strip()): tools.typed(name, key, one.text) for one in given})
         if not follower:
             yield from source.blank()

@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from puna.chat.parsing.elements import Elements
 
 from .rules import Rules, literal, literals
+
+
+class Then(NamedTuple):
+    """What may follow a value; "" is what may not."""
+
+    named: str
+    """A parameter from its name on."""
+    tail: str
+    """What is behind the call's end tag."""
+    unclosed: tuple[tuple[str, str], ...] = ()
+    """The parameters that have not come, each with its value: their tags end a value without its own."""
 
 
 class Enclosed(Protocol):
@@ -34,19 +45,15 @@ class Enclosed(Protocol):
         """The rest of a parameter's tag, from behind what `following` ends with up to its value."""
         ...
 
-    def terminators(self, names: Iterable[str]) -> str:
-        """What would end a value, and so cannot be in one: a regular expression of literals."""
+    def text(self, then: Then, declared: tuple[str, ...]) -> str:
+        """Any text, and what follows it. `declared` are all parameters."""
         ...
 
-    def text(self, inner: str, padded: bool, named: str, tail: str) -> list[str]:
-        """The ways to write a value that is `inner`, a terminal, and to go on.
-
-        `named` is a parameter from its name on, `tail` what is behind the call's end tag; "" may not come.
-        `padded`: only between pads.
-        """
+    def limited(self, inner: str, then: Then) -> list[str]:
+        """The ways to write a text that is `inner`, a terminal without tags, between pads, and to go on."""
         ...
 
-    def following(self, named: str, tail: str, *, close: bool) -> str:
+    def following(self, then: Then, *, close: bool) -> str:
         """The same from behind a value that shows its own end; with `close`, past its closing tag."""
         ...
 
@@ -74,30 +81,56 @@ class ParameterTags:
     def head(self, name: str) -> str:
         return literal(self.written(name))
 
-    def terminators(self, names: Iterable[str]) -> str:
-        tags = self.elements
+    def text(self, then: Then, declared: tuple[str, ...]) -> str:
+        rules, tags = self.rules, self.elements
         opened, end, close = literal(tags.opened), literal(tags.end), literal(tags.close)
-        declared = literals(tags.opened + self.written(name) for name in names)
-        return f"({close} BLANK ({opened} | {end}) | {declared} | {end} BLANK {literals(tags.followers)})"
+        ends = f"{close} BLANK ({opened} | {end}) | {end} BLANK {literals(tags.followers)}"
+        free = rules.terminal("FREETEXT", f"ANY & ~(ANY ({ends}) ANY)")
+        # A tag ends the text where its parameter may come; elsewhere it is text.
+        lines = [
+            f"{rules.head(f'{self._solid(free)} {literal(self._line(name))}')} {value}"
+            for name, value in then.unclosed
+        ]
+        return rules.any_of("text", [*self._closed(free, close, then), *lines])
 
-    def text(self, inner: str, padded: bool, named: str, tail: str) -> list[str]:
-        tags, pad = self.elements, f"{literal(self.pad)} " if padded and self.pad else ""
-        opened, end, close = literal(tags.opened), literal(tags.end), f"{pad}{literal(tags.close)} GAP"
-        ways: list[str] = []
-        if named:
-            head = self.rules.head(rf'{inner} ({close} | "\n") {opened}')
-            ways.append(f"{head} {named}")
-        if tail:
-            ways.append(f"{self.rules.head(f'{inner} {close} {end}')} {tail}")
-            ways.append(self.outer(self.rules.terminal("ENDED", rf'{inner} "\n"? {end} GAP')))
+    def limited(self, inner: str, then: Then) -> list[str]:
+        pad = f"{literal(self.pad)} " if self.pad else ""
+        inner = self.rules.terminal("PADDED", f"{pad}{inner}") if pad else inner
+        ways = self._closed(inner, f"{pad}{literal(self.elements.close)}", then)
+        if then.unclosed:
+            line = self.rules.head(f"{self._solid(inner)} {literal(self._line())}")
+            ways.append(f"{line} {_named(self, then)}")
         return ways
 
-    def following(self, named: str, tail: str, *, close: bool) -> str:
-        tags = self.elements
-        ways = [f"GAP {literal(tags.opened)} {named}"] if named else []
-        ways += [f"GAP {literal(tags.end)} {tail}"] if tail else []
-        before = f"(GAP {literal(tags.close)})? " if close else ""
-        return f"{before}({' | '.join(ways)})"
+    def following(self, then: Then, *, close: bool) -> str:
+        rules, tags = self.rules, self.elements
+        before = f"GAP {literal(tags.close)} GAP" if close else "GAP"
+        ways = [f"{rules.head(f'{before} {literal(tags.opened)}')} {then.named}"] if then.named else []
+        if then.tail:
+            ways.append(f"{rules.head(f'{before} {literal(tags.end)}')} {then.tail}")
+        if close and then.tail:
+            ways.append(f"{rules.head(f'GAP {literal(tags.end)}')} {then.tail}")
+        if close and then.unclosed:
+            ways.append(f"{rules.head(f'GAP {literal(self._line())}')} {_named(self, then)}")
+        return f"({' | '.join(ways)})"
+
+    def _closed(self, inner: str, close: str, then: Then) -> list[str]:
+        """A value that is `inner` up to its closing tag, or without one at the call's end."""
+        rules, tags = self.rules, self.elements
+        ways: list[str] = []
+        if then.named:
+            ways.append(f"{rules.head(f'{inner} {close} GAP {literal(tags.opened)}')} {then.named}")
+        if then.tail:
+            ways.append(f"{rules.head(f'{inner} {close} GAP {literal(tags.end)}')} {then.tail}")
+            ways.append(self.outer(rules.terminal("ENDED", rf'{inner} "\n"? {literal(tags.end)} GAP')))
+        return ways
+
+    def _line(self, name: str = "") -> str:
+        """A parameter's tag where the one before it is left out."""
+        return f"\n{self.elements.opened}{self.written(name) if name else ''}"
+
+    def _solid(self, inner: str) -> str:
+        return self.rules.terminal("SOLID", rf"{inner} & /(?s:.*)\S(?s:.*)/")
 
 
 @dataclass(frozen=True)
@@ -118,26 +151,57 @@ class KeyTags:
     def head(self, name: str) -> str:
         return f"{literal(name)} {self.rules.marker(self.key[1])} GAP {self.rules.marker(self.value[0])}"
 
-    def terminators(self, names: Iterable[str]) -> str:
-        # The closing tag may be in a value: see `text`.
-        unmarked = [f"{name}{self.key[1]}" for name in names]
-        return f"({literals([self.key[0], self.end, self.value[1]])} | {literals(unmarked)})"
-
-    def text(self, inner: str, padded: bool, named: str, tail: str) -> list[str]:
+    def text(self, then: Then, declared: tuple[str, ...]) -> str:
+        """A text is cut at every tag; what has come says whether that one ends it."""
         rules = self.rules
-        ways = [f"{rules.until(self.key[0], inner)} {named}"] if named else []
-        ways += [rules.until(self.end, inner)] if tail else []
-        closed = rules.until(self.value[1], inner)
-        if padded:
-            return [*ways, f"{closed} {self.following(named, tail, close=False)}"]
-        return [f"({closed})* ({' | '.join(ways)})"]
+        (key, key_end), (value, value_end) = self.key, self.value
+        plain = rules.without(*self.key, *self.value, self.end)
+        solid = rules.terminal("SOLID", f"{plain} & ~(BLANK {literals(['', *declared])} BLANK)")
+        text, begun, named, closed, further = map(
+            rules.reserve, ("text", "begun", "named", "closed", "further")
+        )
 
-    def following(self, named: str, tail: str, *, close: bool) -> str:
+        def cut(terminal: str, *, begins: str = begun, opens: bool = True) -> str:
+            within = (key_end, value) if opens else (key_end,)
+            ways = [f"{rules.any_of('within', [rules.until(tag, terminal) for tag in within])} {text}"]
+            ways += [f"{rules.until(key, terminal)} {begins}"] if begins else []
+            ways += [f"{rules.until(value_end, terminal)} {closed}"]
+            return " | ".join([*ways, *([rules.until(self.end, terminal)] if then.tail else [])])
+
+        left = dict(then.unclosed)
+        others = [name for name in declared if name not in left]
+        keys = [f"{rules.until(key_end, rules.terminal('NAME', literals(others)))} {text}"] if others else []
+        keys += [
+            f"{rules.until(key_end, rules.terminal('NAME', literal(name)))} "
+            f"({rules.until(value, 'BLANK')} {rest} | {named})"
+            for name, rest in left.items()
+        ]
+        rules.define(text, cut(plain))
+        rules.define(further, cut(solid))
+        rules.define(begun, " | ".join([*keys, cut("BLANK"), further]))
+        rules.define(named, f"{cut('BLANK', opens=False)} | {further}")
+        rules.define(closed, f"{cut('BLANK', begins=then.named)} | {further}")
+        return text
+
+    def limited(self, inner: str, then: Then) -> list[str]:
         rules = self.rules
-        ways = [f"GAP {rules.marker(self.key[0])} {named}"] if named else []
-        ways += [f"GAP {rules.marker(self.end)}"] if tail else []
-        before = f"(GAP {rules.marker(self.value[1])})? " if close else ""
-        return f"{before}({' | '.join(ways)})"
+        ways = [f"{rules.until(self.key[0], inner)} {_named(self, then)}"] if then.unclosed else []
+        ways += [rules.until(self.end, inner)] if then.tail else []
+        return [*ways, f"{rules.until(self.value[1], inner)} {self.following(then, close=False)}"]
+
+    def following(self, then: Then, *, close: bool) -> str:
+        rules = self.rules
+        before = f"GAP {rules.marker(self.value[1])} " if close else ""
+        key = f"GAP {rules.marker(self.key[0])}"
+        ways = [f"{before}{key} {then.named}"] if then.named else []
+        ways += [f"{key} {_named(self, then)}"] if close and then.unclosed else []
+        ways += [f"{f'({before})?' if close else ''} GAP {rules.marker(self.end)}"] if then.tail else []
+        return f"({' | '.join(ways)})"
+
+
+def _named(enclosed: Enclosed, then: Then) -> str:
+    """A parameter that has not come, from its name on."""
+    return f"({' | '.join(f'{enclosed.head(name)} {value}' for name, value in then.unclosed)})"
 
 
 def writes(enclosed: Enclosed, name: str) -> bool:

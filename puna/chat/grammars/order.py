@@ -37,6 +37,8 @@ class Turns(NamedTuple):
     following: Callable[[Hashable], list[tuple[str, Hashable]]]
     """What may come in a state, each with the state behind it."""
     may_end: Callable[[Hashable], bool]
+    again: frozenset[str] = frozenset()
+    """What may come though it has come."""
 
 
 def turns_of(items: list[Item]) -> Turns:
@@ -52,7 +54,7 @@ def turns_of(items: list[Item]) -> Turns:
         assert isinstance(left, frozenset)
         return [(item, left - {item} | again) for item, _ in items if item in left]
 
-    return Turns(every, following, lambda left: isinstance(left, frozenset) and not left & needed)
+    return Turns(every, following, lambda left: isinstance(left, frozenset) and not left & needed, again)
 
 
 def _kept(items: list[Item]) -> Turns:

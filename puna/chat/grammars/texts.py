@@ -9,7 +9,7 @@ from typing import Any
 
 from puna.chat.parsing.typed import parameters, typed
 
-from .enclosed import Enclosed, writes
+from .enclosed import Enclosed, Then, writes
 from .objects import by_schema
 from .order import turns_of
 from .patterns import whole
@@ -69,9 +69,8 @@ class Texts:
         self._root = function.parameters
         self._enclosed = enclosed
         self._tail = tail
-        names = dict.fromkeys(parameters(self._root, self._root))
-        self._terminators = enclosed.terminators(names) if names else ""
-        self._plain = f"~(ANY {self._terminators} ANY)"
+        self._declared = tuple(dict.fromkeys(parameters(self._root, self._root)))
+        self._free: dict[Then, str] = {}
 
     def call(self) -> str:
         """A call from behind its function's name, parameters in any order."""
@@ -86,6 +85,7 @@ class Texts:
         }
         turns = turns_of([(name, name in required) for name in named])
         heads: dict[Hashable, str] = {}
+        values: dict[tuple[str, Hashable], str] = {}
 
         def head(state: Hashable) -> str:
             """A parameter from its name on, and all that follows; "" when there is none left."""
@@ -98,41 +98,48 @@ class Texts:
             return heads[state]
 
         def value(name: str, state: Hashable) -> str:
-            tail = self._tail if turns.may_end(state) else ""
-            return self._rules.any_of("value", self._ways(name, named[name], head(state), tail))
+            """A parameter's value, and all that follows."""
+            if (name, state) not in values:
+                values[name, state] = rule = self._rules.reserve("value")
+                self._rules.define(rule, " | ".join(self._ways(name, named[name], behind(state))))
+            return values[name, state]
+
+        def behind(state: Hashable) -> Then:
+            left = [
+                (name, value(name, then)) for name, then in turns.following(state) if name not in turns.again
+            ]
+            return Then(head(state), self._tail if turns.may_end(state) else "", tuple(left))
 
         tail = self._tail if turns.may_end(turns.first) else ""
-        return self._enclosed.following(head(turns.first), tail, close=False)
+        return self._enclosed.following(Then(head(turns.first), tail), close=False)
 
-    def _ways(
-        self, name: str, schema: Any, named: str, tail: str, beside: frozenset[str] = frozenset()
-    ) -> list[str]:
+    def _ways(self, name: str, schema: Any, then: Then, beside: frozenset[str] = frozenset()) -> list[str]:
         """The ways to write a value and what follows it; `beside` are the types it may have elsewhere."""
         schema = resolved(schema, self._root)
         if not isinstance(schema, dict):
-            return self._text({}, beside, named, tail)
+            return self._text({}, beside, then)
         for key in ("enum", "const"):
             if key in schema:
                 values = schema[key] if key == "enum" else [schema[key]]
-                constants = self._constants(schema, values, named, tail)
-                return constants or self._text({}, beside, named, tail)
+                constants = self._constants(schema, values, then)
+                return constants or self._text({}, beside, then)
         for key in ("anyOf", "oneOf"):
             options = schema.get(key)
             if isinstance(options, list) and options:
                 kinds = self._apart(options)
-                return [way for one in options for way in self._ways(name, one, named, tail, beside | kinds)]
+                return [way for one in options for way in self._ways(name, one, then, beside | kinds)]
         kinds = self._kinds(schema)
         if not kinds:
-            return self._text({}, beside, named, tail)
-        ways = self._text(schema, beside | self._apart([schema]), named, tail) if "string" in kinds else []
+            return self._text({}, beside, then)
+        ways = self._text(schema, beside | self._apart([schema]), then) if "string" in kinds else []
         for kind in ("boolean", "null"):
             if kind in kinds:
                 values = [True, False] if kind == "boolean" else [None]
-                ways += self._constants(schema, values, named, tail)
+                ways += self._constants(schema, values, then)
         others = [kind for kind in ("object", "array", "integer", "number") if kind in kinds]
         if others:
             narrowed = standing_alone(closed({**schema, "type": others}), self._root)
-            ways.append(f"GAP {self._json(narrowed)} {self._enclosed.following(named, tail, close=True)}")
+            ways.append(f"GAP {self._json(narrowed)} {self._enclosed.following(then, close=True)}")
         return ways
 
     def _json(self, schema: Schema) -> str:
@@ -169,7 +176,7 @@ class Texts:
             return kinds
         return {"any number" if kind in ("integer", "number") else kind for kind in kinds}
 
-    def _constants(self, schema: Schema, values: list[Any], named: str, tail: str) -> list[str]:
+    def _constants(self, schema: Schema, values: list[Any], then: Then) -> list[str]:
         """Only what is read back as what it is."""
         texts = [
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values
@@ -179,9 +186,9 @@ class Texts:
             for value, text in zip(values, texts, strict=True)
             if typed(schema, self._root, text) == value and text.strip("\n") == text
         ]
-        return self._ended(literals(read), named, tail) if read else []
+        return self._ended(literals(read), then) if read else []
 
-    def _text(self, schema: Schema, beside: frozenset[str], named: str, tail: str) -> list[str]:
+    def _text(self, schema: Schema, beside: frozenset[str], then: Then) -> list[str]:
         """A string, which must not look like a value of the types `beside` it."""
         beside = beside - {"string"}
         limits = conditions(schema)
@@ -189,18 +196,16 @@ class Texts:
             mistaken = sorted({_MISTAKEN[kind] for kind in beside if kind in _MISTAKEN})
             limits += [f"~{one}" for one in (*mistaken, _NULL)]
         if not limits:
-            free = self._rules.terminal("FREETEXT", f"ANY & {self._plain}")
-            return self._enclosed.text(free, False, named, tail)
-        return self._ended(" & ".join(["ANY", *limits, r"~/\n(?s:.*)|(?s:.*)\n/"]), named, tail)
+            if then not in self._free:
+                self._free[then] = self._enclosed.text(then, self._declared)
+            return [self._free[then]]
+        return self._ended(" & ".join(["ANY", *limits, r"~/\n(?s:.*)|(?s:.*)\n/"]), then)
 
-    def _ended(self, body: str, named: str, tail: str) -> list[str]:
-        """A value that fits `body`, between pads."""
+    def _ended(self, body: str, then: Then) -> list[str]:
+        """A value that fits `body`."""
         # No tag at all: what else constrains a value and what may end it are too much to be kept together.
         inner = self._rules.terminal("INNER", f"{body} & ~(ANY {literals(self._enclosed.tags)} ANY)")
-        pad = self._enclosed.pad
-        if pad:
-            inner = self._rules.terminal("PADDED", f"{literal(pad)} {inner}")
-        return self._enclosed.text(inner, True, named, tail)
+        return self._enclosed.limited(inner, then)
 
 
 def _objects(schema: Any, root: Schema) -> list[Schema]:

@@ -1,23 +1,44 @@
 """Arguments as plain text between tags, for several families: `<parameter=k>v</parameter></function>`.
 
 A value may have tags in it. It ends at its closing tag only where another parameter or the call's end comes
-behind that. Models leave the closing tag out: so it ends at the tag of a parameter that the tool has, too,
-and at the call's end where what must follow that does.
+behind that. Models leave the closing tag out: so it ends, too, at the tag of a parameter of the tool's that
+nothing else gives, where that begins a line behind text or must be given; and at the call's end where what
+must follow that does.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, NamedTuple
 
-from .scanner import Malformed, Scanner, Step
+from .scanner import BLANK, Malformed, Scanner, Step
+
+_SOLID = re.compile(r"[\S\x1c-\x1f]")
 
 
 class Argument(NamedTuple):
     tag: re.Match[str]
     """The opening tag; its name is group 1."""
     text: str
+
+
+class _Found(NamedTuple):
+    """A parameter's tag within a call."""
+
+    tag: re.Match[str]
+    before: int
+    """Where the value before it ends."""
+    behind: int
+    """Where its own value begins."""
+    closed: bool
+    """The closing tag of the value before it is there."""
+
+    @property
+    def name(self) -> str:
+        return self.tag[1].strip()
 
 
 @dataclass(frozen=True)
@@ -38,60 +59,83 @@ class Elements:
     """What stands around a value and is no part of it."""
 
     def arguments(
-        self, source: Scanner, declared: tuple[str, ...], begun: str = ""
+        self, source: Scanner, declared: Collection[str], required: Collection[str], begun: str = ""
     ) -> Step[tuple[list[Argument], str]]:
         """A call's arguments up to its end, and the follower if that was taken, too.
 
-        `declared` are the tool's parameters; `begun` is a tag that was taken already. Raises Malformed.
+        `declared` are the tool's parameters, of which some are `required`; `begun` is a tag that was taken
+        already. Raises Malformed.
         """
-        found: list[Argument] = []
         tag = self.tag.fullmatch(begun) if begun else (yield from self._first(source))
-        follower = ""
-        while tag:
-            text, following, follower = yield from self._value(source, declared)
-            found.append(Argument(tag, text))
-            tag = following
-        return found, follower
+        if not tag:
+            return [], ""
+        text, closed, follower = yield from self._whole(source)
+        found = [_Found(tag, 0, 0, closed=True), *self._tags(text, tag[1].strip(), declared, required)]
+        ends = [*((one.before, one.closed) for one in found[1:]), (len(text), closed)]
+        given = [
+            Argument(one.tag, self._value(text[one.behind : end], closed=shut))
+            for one, (end, shut) in zip(found, ends, strict=True)
+        ]
+        return given, follower
 
     def _first(self, source: Scanner) -> Step[re.Match[str] | None]:
+        """The first parameter's tag; None at the end of a call that has none."""
         yield from source.blank()
         found = yield from source.choice(self.opened, self.end)
-        tag = (yield from self._rest(source)) if found == self.opened else None
-        if not tag and found != self.end:
+        if found == self.end:
+            return None
+        rest = (yield from source.run(r"^<>\n")) if found else ""
+        tag = self.tag.fullmatch(rest) if (yield from source.choice(">")) else None
+        if not tag:
             raise Malformed
         return tag
 
-    def _rest(self, source: Scanner) -> Step[re.Match[str] | None]:
-        """The rest of a parameter's tag, if it is one."""
-        rest = yield from source.run(r"^<>\n")
-        return self.tag.fullmatch(rest) if (yield from source.choice(">")) else None
-
-    def _value(
-        self, source: Scanner, declared: tuple[str, ...]
-    ) -> Step[tuple[str, re.Match[str] | None, str]]:
-        """A value, the tag of the parameter behind it or None at the call's end, and a follower."""
+    def _whole(self, source: Scanner) -> Step[tuple[str, bool, str]]:
+        """From the first value to the last, whether that has its closing tag, and the call's follower."""
         begin = source.mark
         while True:
-            _, found = yield from source.until(self.close, self.opened, self.end)
+            _, found = yield from source.until(self.close, self.end)
             stop = source.mark - 1
-            closed = found == self.close
-            if closed:
-                yield from source.blank()
-                found = yield from source.choice(self.opened, self.end)
-            if found == self.opened:
-                tag = yield from self._rest(source)
-                if tag and (closed or tag[1].strip() in declared):
-                    return self._text(source, begin, stop, closed), tag, ""
-            elif found == self.end:
-                if closed:
-                    return self._text(source, begin, stop, closed), None, ""
-                yield from source.blank()
-                follower = yield from source.choice(*self.followers)
-                if follower or (source.ended and not (yield from source.ahead())):
-                    return self._text(source, begin, stop, closed), None, follower
+            yield from source.blank()
+            if found == self.close:
+                if (yield from source.choice(self.end)):
+                    return source.between(begin, stop), True, ""
+                continue
+            follower = yield from source.choice(*self.followers)
+            if follower or (source.ended and not (yield from source.ahead())):
+                return source.between(begin, stop), False, follower
 
-    def _text(self, source: Scanner, begin: int, stop: int, closed: bool) -> str:
+    @cached_property
+    def _opening(self) -> re.Pattern[str]:
+        return re.compile(rf"({re.escape(self.close)}{BLANK})?{re.escape(self.opened)}([^<>\n]*)>")
+
+    def _tags(
+        self, text: str, first: str, declared: Collection[str], required: Collection[str]
+    ) -> list[_Found]:
+        """The tags in a call behind that of its first parameter which are no part of a value."""
+        every = [
+            _Found(tag, one.start(), one.end(), closed=bool(one[1]))
+            for one in self._opening.finditer(text)
+            if (tag := self.tag.fullmatch(one[2]))
+        ]
+        left = {name for name in declared if name != first} - {one.name for one in every if one.closed}
+        found: list[_Found] = []
+        begin = 0
+        for one in every:
+            if not one.closed:
+                begins_line = one.before > 0 and text[one.before - 1] == "\n"
+                if one.name not in left or not begins_line or not _SOLID.search(text, begin, one.before):
+                    continue
+                left.remove(one.name)
+            found.append(one)
+            begin = one.behind
+        for one in every:
+            if one.name in left and one.name in required:
+                left.remove(one.name)
+                found.append(one)
+        return sorted(found, key=lambda one: one.before)
+
+    def _value(self, text: str, *, closed: bool) -> str:
         """Without its closing tag, a line break behind a value is layout."""
-        text = source.between(begin, stop)
         text = text if closed and not self.pad else text.removesuffix("\n")
         return text.removeprefix(self.pad)

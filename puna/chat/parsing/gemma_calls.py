@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 from .scanner import Malformed, Scanner, Step
@@ -23,7 +24,11 @@ def gemma_calls(close: str, quote: str) -> Reading:
         name = (yield from source.word(r"^{}<>\n")).strip()
         if (yield from source.ahead()) != "{":
             raise Malformed
-        body, _ = yield from source.until(close, or_end=True)
+        body, tag = yield from source.until(close, or_end=True)
+        while tag and body.count(quote) % 2 and not body.rstrip().endswith("}"):
+            # The tag is part of a string.
+            more, following = yield from source.until(close, or_end=True)
+            body, tag = body + tag + more, following
         source.called(name, _Values(body, quote).whole())
         # Some of these models close a call twice, or begin the tool's answer themselves.
         noise = True
@@ -34,6 +39,19 @@ def gemma_calls(close: str, quote: str) -> Reading:
     return read
 
 
+@lru_cache
+def _followers(quote: str) -> dict[str, re.Pattern[str]]:
+    """A quote and what must be behind it if it ends a string, in an object and in a list."""
+    mark = re.escape(quote)
+    value = rf"({mark}|[\"'{{\[\d-]|true|false|null)"
+    key = rf"({mark}.*?{mark}|\"[^\"]*\"|[^\s:\"'<>{{}}\[\],]+)\s*:\s*{value}"
+    behind = r"\s*([,}\]]|$)"
+    return {
+        "}": re.compile(rf"{mark}\s*(,\s*{key}|,?\s*}}{behind})"),
+        "]": re.compile(rf"{mark}\s*(,\s*{value}|,?\s*\]{behind})"),
+    }
+
+
 class _Values:
     """`{key:value,…}` with nested lists and objects. Raises ValueError if it is anything else."""
 
@@ -41,6 +59,7 @@ class _Values:
         self._text = text.strip()
         self._quote = quote
         self._at = 0
+        self._follows = _followers(quote)
 
     def whole(self) -> dict[str, Any]:
         found = self._value(0)
@@ -48,7 +67,8 @@ class _Values:
             raise Malformed
         return found
 
-    def _value(self, depth: int) -> Any:
+    def _value(self, depth: int, within: str = "") -> Any:
+        """A value `within` what that bracket closes."""
         if depth > _DEEPEST:
             raise Malformed
         if self._take("{"):
@@ -57,7 +77,7 @@ class _Values:
                 key = self._string(":")
                 if not self._take(":"):
                     raise Malformed
-                found[key] = self._value(depth + 1)
+                found[key] = self._value(depth + 1, "}")
                 if not self._take(","):
                     self._close("}")
                     break
@@ -65,14 +85,14 @@ class _Values:
         if self._take("["):
             items: list[Any] = []
             while not self._take("]"):
-                items.append(self._value(depth + 1))
+                items.append(self._value(depth + 1, "]"))
                 if not self._take(","):
                     self._close("]")
                     break
             return items
-        quoted = self._text[self._at : self._at + 1] in ('"', "'") or self._text.startswith(
-            self._quote, self._at
-        )
+        if self._take(self._quote):
+            return self._up_to(self._quote, self._follows.get(within))
+        quoted = self._text[self._at : self._at + 1] in ('"', "'")
         text = self._string(",}]")
         return text if quoted else scalar(text)
 
@@ -90,10 +110,13 @@ class _Values:
         self._at = found.end()
         return found.group().strip()
 
-    def _up_to(self, quote: str) -> str:
+    def _up_to(self, quote: str, follows: re.Pattern[str] | None = None) -> str:
+        """A string, which may have its quote in it: it ends at the first one that `follows` stands behind."""
         end = self._text.find(quote, self._at)
         if end < 0:
             raise Malformed
+        found = follows.search(self._text, self._at) if follows else None
+        end = found.start() if found else end
         text, self._at = self._text[self._at : end], end + len(quote)
         return text
 

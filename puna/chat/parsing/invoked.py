@@ -36,7 +36,9 @@ def invocations(close: str, prefix: str = "") -> Reading:
             tag = _TAG.fullmatch((yield from source.until(">"))[0])
             if not tag or not (name := tag[1].strip()):
                 raise Malformed
-            given, follower = yield from written.arguments(source, tools.parameters(name))
+            given, follower = yield from written.arguments(
+                source, tools.parameters(name), tools.required(name)
+            )
             source.called(name, {one.tag[1].strip(): _typed(tools, name, one) for one in given})
             if not follower:
                 yield from source.blank()

@@ -6,7 +6,7 @@ what it is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -50,19 +50,17 @@ def _arguments(source: Scanner, tools: Tools, name: str, end: str) -> Step[dict[
             before, tag = yield from source.until(KEY_END, VALUE, end)
         if tag == end:
             raise Malformed
-        key = before.strip()
-        opened = tag
+        key, opened = before.strip(), tag == VALUE
         if tag == KEY_END:
             yield from source.blank()
-            opened = yield from source.choice(VALUE)
+            opened = bool((yield from source.choice(VALUE)))
         typed = partial(_typed, tools, name, key)
-        text, tag = yield from _value(source, tools.parameters(name), end, typed)
+        declared = tools.parameters(name)
+        left = [one for one in declared if one not in found and one != key]
+        text, before, tag = yield from _value(source, declared, left, end, typed)
         if not (opened or text.strip()):
             raise Malformed
         found[key] = typed(text)
-        before = ""
-        if tag.endswith(KEY_END):
-            before, tag = tag.removesuffix(KEY_END), KEY_END
     if before.strip():
         raise Malformed
     # At the answer's end only the outer tag may be missing, never an argument.
@@ -76,11 +74,13 @@ def _typed(tools: Tools, name: str, key: str, text: str) -> Any:
 
 
 def _value(
-    source: Scanner, declared: tuple[str, ...], end: str, typed: Callable[[str], Any]
-) -> Step[tuple[str, str]]:
-    """A value and the tag behind it, also that of a key that began without one; "" at the answer's end.
+    source: Scanner, declared: Sequence[str], left: Sequence[str], end: str, typed: Callable[[str], Any]
+) -> Step[tuple[str, str, str]]:
+    """A value, the key behind it if that came without its own tag or the value without one, and the tag
+    behind both; "" at the answer's end.
 
     A value may have tags in it: its closing tag counts only where a key or the call's end comes behind it.
+    A key counts without that tag if it is one of those `left` and opens its value.
     The call's end counts without a closing tag if what is before it is no text, or else if no closing tag
     comes before the next call.
     """
@@ -91,18 +91,35 @@ def _value(
         text = partial(source.between, begin, source.mark - 1)
         if ended and tag in ("", opening):
             source.rewind(ended[0])
-            return ended[1], end
+            return ended[1], "", end
         if tag == end and (ended or isinstance(typed(text()), str)):
             ended = ended or (source.mark, text())
-            continue
-        if tag != VALUE_END:
-            return text(), tag
+        elif tag == KEY:
+            if key := (yield from _key(source, left)):
+                return text(), key, VALUE
+        elif tag != VALUE_END:
+            return text(), "", tag
+        else:
+            yield from source.blank()
+            tag = yield from source.choice(KEY, end, *(key + KEY_END for key in declared))
+            if not tag and source.ended and not ended:
+                if (yield from source.choice("</")):
+                    yield from source.closer(end.removeprefix("</"))
+                if not (yield from source.ahead()):
+                    return text(), "", ""
+            elif tag.endswith(KEY_END):
+                return text(), tag.removesuffix(KEY_END), KEY_END
+            elif tag:
+                return text(), "", tag
+
+
+def _key(source: Scanner, names: Sequence[str]) -> Step[str]:
+    """One of these keys up to the value it opens, from behind its tag; "" if there is none."""
+    yield from source.blank()
+    key = (yield from source.choice(*names)) if names else ""
+    if not key:
+        return ""
+    yield from source.blank()
+    if (yield from source.choice(KEY_END)):
         yield from source.blank()
-        tag = yield from source.choice(KEY, end, *(key + KEY_END for key in declared))
-        if not tag and source.ended and not ended:
-            if (yield from source.choice("</")):
-                yield from source.closer(end.removeprefix("</"))
-            if not (yield from source.ahead()):
-                return text(), ""
-        elif tag:
-            return text(), tag
+    return key if (yield from source.choice(VALUE)) else ""

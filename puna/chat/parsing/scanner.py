@@ -22,7 +22,10 @@ Step = Generator[None, None, _T]
 Kind = type[Content] | type[Thought] | None
 """What a stretch of text is; None is what nobody shall see."""
 
-_BLANK = re.compile(r"\s*")
+BLANK = r"[^\S\x1c-\x1f]*"
+"""White space as a regular expression: what grammars and Unicode have as such, not all that Python has."""
+
+_BLANK = re.compile(BLANK)
 _PARTNER = {"{": "}", "[": "]", "(": ")"}
 _DEEPEST = 100
 

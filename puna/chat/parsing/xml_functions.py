@@ -39,7 +39,7 @@ def xml_calls(source: Scanner, tools: Tools, written: Elements = TOOL_CALL) -> S
     while follower == FUNCTION:
         name = yield from source.word(r"^<>\s")
         yield from source.expect(">")
-        given, follower = yield from written.arguments(source, tools.parameters(name))
+        given, follower = yield from written.arguments(source, tools.parameters(name), tools.required(name))
         source.called(name, {(key := one.tag[1]): tools.typed(name, key, one.text) for one in given})
         if not follower:
             yield from source.blank()

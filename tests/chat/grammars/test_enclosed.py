@@ -49,7 +49,12 @@ def holds(family: str, given: dict[str, Any], arguments: dict[str, Any], without
 
 @each_family
 @pytest.mark.parametrize(
-    "value", ["a <b> c", "<parameter>1</parameter>", "x</parameter> y", "</", "<function"]
+    "value",
+    [
+        *("a <b> c", "<parameter>1</parameter>", "x</parameter> y", "</", "<function"),
+        *("<parameter=path>", "a <parameter=text>\nb", '<parameter name="path">', "a <parameter=mode> b"),
+        *("<arg_key>", "<arg_key>path</arg_key>", "a</arg_value> <arg_value>b", "x</arg_key>"),
+    ],
 )
 def test_a_value_may_have_tags_in_it(family: str, value: str):
     assert holds(family, WRITE, {"path": value, "text": f"[{value}\n]", "mode": 4})

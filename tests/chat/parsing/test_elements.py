@@ -48,13 +48,19 @@ TAGS = [
     "<parameter>1</parameter>",
     "<parameter=",
     "<parameter=other>",
+    "<parameter=path>",
+    "<parameter=text>",
     '<parameter name="other">',
+    '<parameter name="path">',
     '<atem:parameter name="other">',
+    '<atem:parameter name="text">',
     "</function>",
     "</invoke>",
     "</atem:invoke>",
     "</arg_value>",
     "<arg_value>",
+    "<arg_key>",
+    "<arg_key>path</arg_key>",
     "</arg_key>",
     "<function=",
     "</",
@@ -63,6 +69,7 @@ TAGS = [
 
 FOLLOWS = re.compile(
     r"</(atem:)?parameter>\s*<(/function|/?(atem:)?invoke|(atem:)?parameter[= ])|</function>\s*<function="
+    r"|</arg_value>\s*(path|text)?<(/?arg_key)>"
 )
 """What follows a value in one of the families: of a value with that in it nobody can tell where it ends."""
 
@@ -79,8 +86,12 @@ def read(family: str, text: str) -> list[Any]:
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_value_may_have_tags_in_it(family: str, tag: str):
     write, _ = FAMILIES[family]
-    for value in (f"a {tag} b", f"{tag}\n{tag} b", f"a\n{tag}{tag} {tag}\nb"):
-        for arguments in ({"path": value, "text": "x"}, {"path": "x", "text": value, "mode": 4}):
+    for value in (tag, f"a {tag} b", f"{tag}\n{tag} b", f"a\n{tag}{tag} {tag}\nb"):
+        for arguments in (
+            {"path": value, "text": "x"},
+            {"path": "x", "text": value, "mode": 4},
+            {"text": value, "path": "x"},
+        ):
             assert read(family, write([("write", arguments)])) == called(("write", arguments)), value
 
 
@@ -102,6 +113,22 @@ def test_the_tag_behind_a_value_may_be_missing(family: str):
             read_text = {key: str(value).removesuffix("\n") for key, value in part.arguments.items()}
             assert read_text == {key: str(value) for key, value in arguments.items()}
             assert part.arguments["mode"] == 4
+
+
+@pytest.mark.parametrize(
+    ("inner", "arguments"),
+    [
+        ("path>\na\n<parameter=mode>\n4\n<parameter=text>\nb\n", {"path": "a", "mode": 4, "text": "b"}),
+        ("path>a<parameter=text>b", {"path": "a", "text": "b"}),
+        ("path>\n\n<parameter=text>\nb\n</parameter>", {"path": "", "text": "b"}),
+        ("text>\na <parameter=mode> b\n", {"text": "a <parameter=mode> b"}),
+        ("text>\n<parameter=mode>\n4\n", {"text": "<parameter=mode>\n4"}),
+        ("text>\na\n<parameter=mode>\n<parameter=mode>\n4\n", {"text": "a", "mode": "<parameter=mode>\n4"}),
+    ],
+)
+def test_where_the_tag_of_a_parameter_ends_a_value_without_its_own(inner: str, arguments: dict[str, Any]):
+    text = f"<tool_call>\n<function=write>\n<parameter={inner}</function>\n</tool_call>"
+    assert read("qwen3-coder", text) == called(("write", arguments))
 
 
 @each_family

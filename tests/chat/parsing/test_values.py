@@ -9,6 +9,7 @@ import pytest
 from puna.chat.parsing import Content
 from puna.chat.parsing.tools import Tools
 
+from .notations import gemma
 from .reading import called, parsed
 
 
@@ -168,6 +169,34 @@ def test_glm_leaves_tags_out():
 def test_gemma_closes_twice_and_answers_itself():
     answer = "<|tool_call>call:now{}<tool_call|><tool_call|>\n<|tool_response>Yes."
     assert parsed("gemma4", *answer) == [*called(("now", {})), Content("Yes.")]
+
+
+GEMMA = {
+    "gemma4": ("<|tool_call>", "<tool_call|>", '<|"|>'),
+    "functiongemma": ("<start_function_call>", "<end_function_call>", "<escape>"),
+}
+
+
+@pytest.mark.parametrize("family", GEMMA)
+@pytest.mark.parametrize(
+    "value", ["Q", "a Q b", "QQ", "Q,y", "Q}", "{Q}", "[QaQ]", "{a:QbQ}", "Q, and: x", "Q]", "C", "aCb"]
+)
+def test_a_gemma_string_may_have_its_quote_and_the_calls_end_in_it(family: str, value: str):
+    begin, end, quote = GEMMA[family]
+    text = value.replace("Q", quote).replace("C", end)
+    for arguments in (
+        {"zone": text, "days": 3, "extra": {"k": text, "z": text}},
+        {"extra": {"l": [text, "b", {"k": [text]}, 1]}, "zone": text},
+    ):
+        answer = f"{begin}call:forecast{gemma(quote)(arguments)}{end}"
+        assert parsed(family, *answer) == called(("forecast", arguments))
+
+
+@pytest.mark.parametrize("family", GEMMA)
+def test_a_broken_gemma_call_takes_no_other_with_it(family: str):
+    begin, end, _ = GEMMA[family]
+    broken = f"{begin}call:now{{zone}}{end}"
+    assert parsed(family, f"{broken}{begin}call:now{{}}{end}") == [Content(broken), *called(("now", {}))]
 
 
 def test_llamas_own_tools_are_called_by_name():
