@@ -155,7 +155,7 @@ def test_what_is_sent_before_the_models_are_known_is_answered(page: Page):
     page.reload()
     page.get_by_label("Message").fill("Early?")
     page.get_by_label("Message").press("Enter")
-    page.wait_for_function("document.querySelector('.write textarea').readOnly")
+    page.wait_for_function("() => document.querySelector('.write textarea').readOnly")
     for route in list(held):
         route.continue_()
     answered(page, 1)

@@ -159,7 +159,7 @@ CJK = [
 ]
 
 
-@pytest.mark.parametrize(("coding", "font", "ordering", "encoding", "text"), CJK, ids=[one[3] for one in CJK])
+@pytest.mark.parametrize(("coding", "font", "ordering", "encoding", "text"), CJK, ids=[one[0] for one in CJK])
 def test_a_pdf_file_whose_fonts_are_not_in_it_is_read(
     opened: Page, coding: str, font: bytes, ordering: bytes, encoding: bytes, text: str
 ):

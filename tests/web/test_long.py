@@ -73,7 +73,7 @@ def test_what_is_read_stays_in_its_place_while_blocks_are_drawn_above(long: Page
     assert read[-1] < read[0] - 20
 
 
-def test_an_answer_that_streams_moves_nothing_above_it(
+def test_an_answer_that_streams_is_drawn_once_a_frame_and_moves_nothing_above_it(
     browser: Browser, server: Server, add_scripted: Callable[..., list[bytes]]
 ):
     script = [
@@ -91,12 +91,22 @@ def test_an_answer_that_streams_moves_nothing_above_it(
                     .map(({ node, previousRect, currentRect }) =>
                         [node.nodeName, previousRect.y, currentRect.y, previousRect.x, currentRect.x]))))
                 .observe({ type: "layout-shift", buffered: false });
+            // The time of a timeline is that of the frame.
+            window.drawn = {};
+            new MutationObserver((list) => {
+                const now = document.timeline.currentTime;
+                if (!list.some(({ target }) => target.closest?.(".markdown"))) return;
+                window.drawn[now] = (window.drawn[now] ?? 0) + 1;
+            }).observe(document.querySelector(".messages"), { childList: true, subtree: true });
         }"""
     )
     page.get_by_label("Message").fill("Begin?")
     page.get_by_label("Message").press("Enter")
     expect(page.get_by_role("button", name="Regenerate")).to_be_visible(timeout=60_000)
     assert page.evaluate("window.moved") == []
+    drawn = page.evaluate("Object.values(window.drawn)")
+    assert len(drawn) > 5
+    assert max(drawn) == 1
     context.close()
 
 

@@ -85,7 +85,7 @@ def test_the_end_is_followed_until_the_reader_scrolls_up(begun: Page):
     assert messages.evaluate(below) <= 2
     messages.hover()
     begun.mouse.wheel(0, -200)
-    begun.wait_for_function(f"({below})(document.querySelector('.messages')) > 2")
+    begun.wait_for_function(f"() => ({below})(document.querySelector('.messages')) > 2")
     # A wheel's scrolling may be smooth.
     begun.wait_for_function(
         """() => new Promise((resolve) => {

@@ -18,6 +18,8 @@ import { language, say, speak } from "./words.js";
 function Page() {
   const [room, setRoom] = useState("talk");
   const [models, setModels] = useState([]);
+  const [none, setNone] = useState(false);
+  const [menu, setMenu] = useState(false);
   const [chats, setChats] = useState([]);
   const [chat, setChat] = useState(() => fresh(""));
   const [error, setError] = useState("");
@@ -30,6 +32,7 @@ function Page() {
     try {
       const found = (await ask("/api/tags")).models;
       setModels(found);
+      setNone(!found.length);
       setChat((open) => { open.model ||= found[0]?.name ?? ""; return open; });
       setError("");
       return found;
@@ -59,8 +62,10 @@ function Page() {
     drawn.current = requestAnimationFrame(changed);
   }
   const current = ({ id }) => answered(id) ?? (id === chat.id ? chat : undefined);
-  const inRoom = (name) => ({ name: say(name), act: () => setRoom(name) });
-  const open = (chosen) => { setChat(current(chosen) ?? chosen); setRoom("talk"); location.hash = chosen.id; };
+  const inRoom = (name) => ({ name: say(name), act: () => enter(name) });
+  /** In a narrow window the list of chats makes room for what is chosen. */
+  const enter = (name) => { setRoom(name); setMenu(false); };
+  const open = (chosen) => { setChat(current(chosen) ?? chosen); enter("talk"); location.hash = chosen.id; };
   const begin = () => open(fresh(installed(chat.model) ? chat.model : models[0]?.name ?? ""));
   const installed = (wanted) => models.some(({ name }) => name === wanted);
   useEffect(() => {
@@ -123,26 +128,28 @@ function Page() {
     await forget(id);
     await listed();
   }
-  const tab = (name) => html`<button aria-current=${room === name ? "page" : undefined} onClick=${() => setRoom(name)}>${say(name)}</button>`;
+  const tab = (name) => html`<button aria-current=${room === name ? "page" : undefined} onClick=${() => enter(name)}>${say(name)}</button>`;
   const choices = [
     { name: say("newChat"), act: begin }, ...["talk", "models", "compare"].map(inRoom),
     ...chats.map((one) => ({ name: one.title, act: () => open(one) })),
   ];
   return html`<div class="frame"><${Palette} choices=${choices} />
-    <nav aria-label="Puna"><div class="tabs">${tab("talk")}${tab("models")}${tab("compare")}</div>
+    <nav aria-label="Puna" class=${menu ? "open" : ""}><div class="tabs">${tab("talk")}${tab("models")}${tab("compare")}
+        <button class="quiet menu" aria-expanded=${menu} aria-label=${say("chats")} onClick=${() => setMenu(!menu)}>☰</button></div>
       <button class="new" onClick=${begin}>${say("newChat")}</button>
-      <${Chats} chats=${chats} current=${chat.id} open=${open} pin=${pin} move=${move} rename=${rename} remove=${remove} add=${add} />
+      <div class="list"><${Chats} chats=${chats} current=${chat.id} open=${open} pin=${pin} move=${move} rename=${rename} remove=${remove} add=${add} />
       ${newer && html`<p class="error">${say("newer")}</p>`}
       <${Appearance} />
       <div class="files"><button class="quiet" onClick=${() => { speak(language() === "zh" ? "en" : "zh"); changed(); }}>${say("language")}</button>
-        ${key() && html`<button class="quiet" onClick=${() => { signOut(); location.reload(); }}>${say("signOut")}</button>`}</div>
+        ${key() && html`<button class="quiet" onClick=${() => { signOut(); location.reload(); }}>${say("signOut")}</button>`}</div></div>
     </nav>
     <div class="room">${error && html`<p class="error" role="alert">${error}</p>`}
       ${unkept && html`<p class="error" role="alert">${say(unkept)}
         <button class="quiet" onClick=${() => download(`${chat.title}.json`, asJson([chat]), "application/json")}>${say("exportThis")}</button></p>`}
       ${room === "talk"
-        ? html`<${Talk} key=${chat.id} chat=${chat} models=${models} running=${growing(chat.id)} run=${run} save=${save} changed=${changed} refresh=${refresh} />`
-        : room === "compare" ? html`<${Compare} models=${models} />` : html`<${Models} models=${models} refresh=${refresh} changed=${changed} />`}</div>
+        ? html`<${Talk} key=${chat.id} chat=${chat} models=${models} running=${growing(chat.id)} run=${run} save=${save} changed=${changed} refresh=${refresh}
+            none=${none} pull=${() => enter("models")} />`
+        : room === "compare" ? html`<${Compare} models=${models} />` : html`<${Models} models=${models} none=${none} refresh=${refresh} changed=${changed} />`}</div>
   </div>`;
 }
 

@@ -32,7 +32,7 @@ export function Compare({ models }) {
   }
   const answers = chats.map(({ model, messages }) => ({ model, message: messages[1] }));
 
-  return html`<main class="compare">
+  return html`<main class="compare"><h1>${say("compare")}</h1>
     <form onSubmit=${run}>
       <fieldset><legend>${say("compareWhich")}</legend>${models.map(({ name }) => html`<label>
         <input type="checkbox" checked=${chosen.includes(name)} disabled=${!chosen.includes(name) && chosen.length === MOST}

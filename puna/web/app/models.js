@@ -9,7 +9,7 @@ import { say } from "./words.js";
 
 const SEEN_EVERY_MS = 2000;
 
-export function Models({ models, refresh, changed }) {
+export function Models({ models, none, refresh, changed }) {
   const [loaded, setLoaded] = useState({});
   const [abilities, setAbilities] = useState({});
   const [error, setError] = useState("");
@@ -48,10 +48,9 @@ export function Models({ models, refresh, changed }) {
     confirm(`${say("sureModel")} ${name}`) && act(name, () => ask("/api/delete", { model: name }, "DELETE"));
 
   return html`<main class="models"><h1>${say("models")}</h1>
-    <${Pulls} done=${refresh} changed=${changed} />
+    <${Pulls} done=${refresh} changed=${changed} none=${none} />
     <${Create} done=${refresh} />
     ${error && html`<p class="error" role="alert">${error}</p>`}
-    ${!models.length && html`<p>${say("none")}</p>`}
     <ul>${models.map(({ name, size: bytes, details }) => html`<li key=${name} aria-busy=${busy === name}>
       <div><strong>${name}</strong>${loaded[name] && html`<span class="loaded">${memory(loaded[name])}</span>`}
         <small>${[size(bytes), details?.family, details?.parameter_size, ...(abilities[name] ?? [])].filter(Boolean).join(" · ")}</small></div>

@@ -8,7 +8,7 @@ import { say } from "./words.js";
 export function Settings({ settings, set }) {
   const put = (name) => (event) => set({ ...settings, [name]: event.target.value });
   const wrong = settings.format?.trim() && wrongFormat(settings.format);
-  return html`<details class="settings"><summary>${say("settings")}</summary><div>
+  return html`<details class="settings" onKeyDown=${close}><summary>${say("settings")}</summary><div>
     <${Presets} settings=${settings} set=${set} />
     <label>${say("system")}<textarea rows="3" value=${settings.system ?? ""} onInput=${put("system")}></textarea></label>
     <label>${say("think")}<select value=${settings.think ?? ""} onChange=${put("think")}>
@@ -22,6 +22,15 @@ export function Settings({ settings, set }) {
       ${Object.entries(OPTIONS).map(([name, kind]) => html`<${Option} name=${name} kind=${kind} value=${settings.options?.[name] ?? ""}
         put=${(event) => set({ ...settings, options: { ...settings.options, [name]: event.target.value } })} />`)}
     </fieldset></div></details>`;
+}
+
+/** Esc closes the settings, and does not stop an answer. */
+function close(event) {
+  const panel = event.currentTarget;
+  if (event.key !== "Escape" || !panel.open) return;
+  event.stopPropagation();
+  panel.open = false;
+  panel.firstElementChild.focus();
 }
 
 function Option({ name, kind, value, put }) {

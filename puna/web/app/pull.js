@@ -4,7 +4,10 @@ import { size, time } from "./quantities.js";
 import { html, useState } from "./view.js";
 import { say } from "./words.js";
 
-export function Pulls({ done, changed }) {
+// For a person who knows no name yet.
+const FIRST = { "smollm2:135m": "tiny", "qwen3:0.6b": "thinks", "gemma3:4b": "sees" };
+
+export function Pulls({ done, changed, none }) {
   const [name, setName] = useState("");
   function begin(event) {
     event.preventDefault();
@@ -15,6 +18,8 @@ export function Pulls({ done, changed }) {
       <input aria-label=${say("pullName")} placeholder=${say("pullName")} value=${name} onInput=${(event) => setName(event.target.value)} />
       <button disabled=${!name.trim()}>${say("pull")}</button>
     </form>
+    ${none && html`<p class="first">${say("none")} ${say("beginWith")} ${Object.entries(FIRST).map(([one, what]) => html`
+      <button class="suggested" onClick=${() => pull(one, changed, done)}>${one} <small>${say(what)}</small></button>`)}</p>`}
     <ul class="pulls" aria-label=${say("pulls")}>${pulls().map((one) => html`<${Pull} key=${one.name} state=${one} done=${done} changed=${changed} />`)}</ul>`;
 }
 

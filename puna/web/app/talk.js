@@ -11,7 +11,7 @@ import { Settings } from "./panel.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
-export function Talk({ chat, models, running, run, save, changed, refresh }) {
+export function Talk({ chat, models, none, pull, running, run, save, changed, refresh }) {
   const [typed, setTyped] = useState("");
   const [given, setGiven] = useState([]);
   const [refused, setRefused] = useState("");
@@ -125,7 +125,8 @@ export function Talk({ chat, models, running, run, save, changed, refresh }) {
       <${Settings} settings=${chat.settings} set=${(settings) => set({ settings })} />
     </header>
     <section class="messages" aria-label=${say("talk")} tabIndex="0" ref=${place} onScroll=${scrolled}><div ref=${growing}>
-      ${last < 0 && html`<div class="greeting"><h1>${say("greet")}</h1><p>${models.length ? say("private") : say("none")}</p></div>`}
+      ${last < 0 && html`<div class="greeting"><h1>${say("greet")}</h1><p>${say(none ? "none" : "private")}</p>
+        ${none && html`<button onClick=${pull}>${say("pullOne")}</button>`}</div>`}
       <${Blocks} count=${chat.messages.length} place=${place} draw=${shown} kept=${editing} />
     </div></section>
     ${refused && html`<p class="error" role="alert">${refused}</p>`}
