@@ -33,6 +33,7 @@ TRUNCATIONS: list[dict[str, Any]] = [
     {"top_k": 0, "top_p": 1.0, "min_p": 0.1},
     {"top_k": 0, "top_p": 1.0, "min_p": 1.5},
     {"top_k": 0, "top_p": 1.0},
+    {"top_k": 0, "top_p": 1.0, "temperature": 2.5},
     {"top_k": 0, "typical_p": 0.5, "min_p": 0.1},
     {"mirostat": 1},
     {"mirostat": 2},
@@ -42,6 +43,7 @@ NUCLEI: list[dict[str, Any]] = [
     {"top_k": 0, "top_p": 0.0},
     {"top_k": 0, "top_p": 0.5, "min_p": 0.2},
     {"top_k": 0, "top_p": 0.95, "temperature": 1.5},
+    {"top_k": 0, "top_p": 0.6, "min_p": 0.0, "temperature": 0.3},
 ]
 
 

@@ -12,13 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.libllama.model import LlamaModel
-from puna.engine.libllama.softmax import exponentials
+from puna.engine.libllama.wide import WideDraw
 from puna.engine.penalties import Penalties
 from puna.engine.shortlist import WIDTH, Peaks, shortlist
 from puna.types import Options
-
-_NEAR = 6.0
-"""How far below the peak a nucleus is looked for first; such few tokens are soon sorted."""
 
 _ROUNDED = 1e-3
 """How much lower min_p's bound is taken here, so that the chain decides on the last bit."""
@@ -38,14 +35,13 @@ class Sampler:
         # One array serves all: it is filled anew for each token, on the loop's thread.
         self._candidates = model.candidates
         self._ids = model.ids
-        self._exponentials = model.exponentials
         address = model.candidates.ctypes.data
         self._array: Any = C.llama_token_data_array(data=ctypes.cast(address, C.llama_token_data_p))
         self._options = options
         self._penalties = Penalties(options, context=context)
         self._cut: Callable[[NDArray[np.float32]], Ids] = self._all
-        self._sorted = False
-        """What `_cut` gives begins with the likeliest and falls."""
+        self._wide: WideDraw | None = None
+        """Draws instead of the chain."""
         self.greedy = options.temperature <= 0
         seed = options.seed & 0xFFFFFFFF if options.seed >= 0 else C.LLAMA_DEFAULT_SEED
         if self.greedy:
@@ -57,6 +53,8 @@ class Sampler:
                 self._add(C.llama_sampler_init_mirostat(model.n_vocab, seed, tau, eta, 100))
             else:
                 self._add(C.llama_sampler_init_mirostat_v2(seed, tau, eta))
+        elif _is_wide(options):
+            self._wide = WideDraw(options, model.exponentials)
         else:
             self._truncate(options, model.n_vocab)
             self._add(C.llama_sampler_init_temp(options.temperature))
@@ -66,15 +64,13 @@ class Sampler:
         typical = 0 < options.typical_p < 1
         if 0 < options.top_k <= WIDTH <= n_vocab:
             self._cut = self._highest
-        elif options.top_k <= 0 and not typical and options.top_p < 1:
-            self._cut, self._sorted = self._nucleus, True
-        elif options.top_k <= 0 and not typical and options.min_p > 0:
+        elif options.top_k <= 0 and not typical:
             self._cut = self._near_peak
         if options.top_k > 0:
             self._add(C.llama_sampler_init_top_k(options.top_k))
         if typical:
             self._add(C.llama_sampler_init_typical(options.typical_p, 1))
-        if options.top_p < 1 and not self._sorted:
+        if options.top_p < 1:
             self._add(C.llama_sampler_init_top_p(options.top_p, 1))
         if options.min_p > 0:
             self._add(C.llama_sampler_init_min_p(options.min_p, 1))
@@ -99,12 +95,14 @@ class Sampler:
     def _draw(self, logits: NDArray[np.float32]) -> int:
         if self.greedy:
             return int(logits.argmax())
+        if self._wide is not None:
+            return self._wide.draw(logits)
         ids = self._cut(logits)
         candidates = self._candidates[: len(ids)]
         candidates["id"] = ids
         candidates["logit"] = logits if ids is self._ids else logits[ids]
         array = self._array
-        array.size, array.selected, array.sorted = len(ids), -1, self._sorted
+        array.size, array.selected, array.sorted = len(ids), -1, False
         C.llama_sampler_apply(self._chain, cast(Any, ctypes.byref(array)))
         return int(candidates["id"][array.selected])
 
@@ -121,21 +119,10 @@ class Sampler:
         peak = float(peaks.highest)
         return peaks.reaching(min(peak, peak + math.log(self._options.min_p) - _ROUNDED))
 
-    def _nucleus(self, logits: NDArray[np.float32]) -> Ids:
-        """The fewest tokens, likeliest first, that have top_p of the probability."""
-        peaks = Peaks(logits)
-        peak = float(peaks.highest)
-        _, whole = exponentials(logits, peak, self._exponentials)
-        mass = max(self._options.top_p, 0.0) * whole
-        ids = peaks.reaching(peak - _NEAR)
-        if exponentials(logits[ids], peak, self._exponentials)[1] < mass:
-            # All tokens below this together have less than what top_p leaves out.
-            bound = peak + math.log((whole - mass) / len(logits)) - _ROUNDED
-            ids = peaks.reaching(bound)
-        values = logits[ids]
-        order = np.argsort(-values)
-        found, _ = exponentials(values[order], peak, self._exponentials)
-        return ids[order[: np.searchsorted(found.cumsum(dtype=np.float64), mass) + 1]]
-
     def close(self) -> None:
         C.llama_sampler_free(self._chain)
+
+
+def _is_wide(options: Options) -> bool:
+    """Whether many tokens may be left to draw from: no top_k, and nothing else, makes them few."""
+    return options.top_k <= 0 and not 0 < options.typical_p < 1 and (options.top_p < 1 or options.min_p <= 0)
