@@ -8,7 +8,18 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import access, chat, dialects, drafts, inference, kernels, library, memory, reliability
+from benchmarks import (
+    access,
+    chat,
+    dialects,
+    drafts,
+    inference,
+    kernels,
+    library,
+    memory,
+    page,
+    reliability,
+)
 
 PARTS = {
     "inference": inference.rows,
@@ -18,6 +29,7 @@ PARTS = {
     "chat": chat.rows,
     "dialects": dialects.rows,
     "library": library.rows,
+    "page": page.rows,
     "access": access.rows,
     "reliability": reliability.rows,
 }

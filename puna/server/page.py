@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from puna.web import FILES, PAGE
+from puna.web import FILES, FIRST, PAGE
 
 _TYPES = {
     ".js": "text/javascript",
@@ -89,7 +89,9 @@ def _version() -> str:
 
 @cache
 def _page() -> _Packed:
-    return _pack(PAGE.read_bytes().replace(b"@VERSION@", _version().encode()), ".html")
+    links = "\n".join(f'<link rel="modulepreload" href="/ui/@VERSION@/{name}">' for name in FIRST)
+    text = PAGE.read_text(encoding="utf-8").replace("@MODULES@", links).replace("@VERSION@", _version())
+    return _pack(text.encode(), ".html")
 
 
 @cache

@@ -87,9 +87,10 @@ def test_an_answer_that_streams_is_drawn_once_a_frame_and_moves_nothing_above_it
         """() => {
             window.moved = [];
             new PerformanceObserver((list) => list.getEntries().forEach((entry) => window.moved.push(
-                ...entry.sources.filter(({ node }) => node?.parentElement?.closest(".markdown"))
+                ...entry.sources
+                    .filter(({ node }) => !entry.hadRecentInput || node?.parentElement?.closest(".markdown"))
                     .map(({ node, previousRect, currentRect }) =>
-                        [node.nodeName, previousRect.y, currentRect.y, previousRect.x, currentRect.x]))))
+                        [node?.nodeName, previousRect.y, currentRect.y, previousRect.x, currentRect.x]))))
                 .observe({ type: "layout-shift", buffered: false });
             // The time of a timeline is that of the frame.
             window.drawn = {};

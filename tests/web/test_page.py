@@ -32,6 +32,17 @@ HOSTILE = [
     "<noscript><p title='</noscript><img src=x onerror=window.hit=1>'>",
 ]
 
+IMPORTED = """async (first) => {
+    const found = new Set([first]);
+    for (const url of found) {
+        const text = await (await fetch(url)).text();
+        const imports = text.matchAll(/^\\s*(?:import|export)\\b[^;]*?from\\s*"([^"]+)"/gm);
+        for (const [, name] of imports) found.add(new URL(name, url).href);
+    }
+    return [...found].sort();
+}"""
+"""Every module that one imports, by itself or by others."""
+
 
 @pytest.fixture
 def model(add_scripted: Callable[..., list[bytes]]) -> None:
@@ -167,7 +178,14 @@ def test_programs_hear_that_it_runs_and_browsers_are_led_to_the_page(server: Ser
 def test_the_first_load_is_small_and_its_files_are_kept(page: Page, server: Server):
     urls: list[str] = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
     files = [url for url in urls if "/ui/" in url]
-    assert len(files) > 10
+    scripts = {url for url in files if url.endswith(".js")}
+    linked = page.evaluate(
+        "[...document.querySelectorAll('link[rel=modulepreload]')].map(({ href }) => href)"
+    )
+    assert len(scripts) > 10
+    # Each is asked for at once, and none that is not needed.
+    (first,) = (url for url in scripts if url.endswith("/app.js"))
+    assert page.evaluate(IMPORTED, first) == sorted(linked)
     wire = 0
     for url in [f"{server.url}/ui", *files]:
         with httpx.stream("GET", url, headers={"accept-encoding": "gzip"}) as answer:

@@ -62,7 +62,7 @@ function Theirs({ message, running, again, goOn, reply, walk }) {
     ${message.thinking && html`<${Thinking} text=${message.thinking} seconds=${message.thoughtFor} />`}
     <${Markdown} text=${message.content} />
     ${message.calls && html`<${Calls} calls=${message.calls} reply=${reply} />`}
-    ${running && html`<span class="waiting" aria-hidden="true"></span>`}
+    ${running && !message.content && html`<span class="waiting" aria-hidden="true"></span>`}
     ${message.error && html`<p class="error" role="alert">${message.error}</p>`}
     ${!running && html`<footer>
       ${message.fork && html`<${Branches} fork=${message.fork} walk=${walk} />`}
