@@ -18,6 +18,12 @@ _DEFINITIONS = ("$defs", "definitions")
 _OF_SCHEMAS = ("properties", "patternProperties", *_DEFINITIONS)
 _LISTED = ("anyOf", "prefixItems")
 
+_CHOICES = ("anyOf", "oneOf", "allOf")
+_MOST_WAYS = 24
+"""Ways to fit an object that are written one by one where it has properties of its own, too."""
+
+_DEEPEST = 16
+
 _DATA = ("enum", "const", "default", "examples", "required")
 
 
@@ -89,10 +95,7 @@ def _arguments(given: Schema, field: str) -> Schema:
     if not _COMBINATORS & schema.keys() and not schema.get("properties"):
         schema.setdefault("additionalProperties", False)
     with suppress(BadRequest):
-        held = leniently_lowered(schema)
-        # Parameters that may be of several kinds are none that a notation can write one by one.
-        if held.get("properties") or not schema.get("properties"):
-            return held
+        return leniently_lowered(schema)
     return schema
 
 
@@ -216,6 +219,33 @@ def resolved(schema: Any, root: Schema) -> Any:
             break
         schema = target
     return schema
+
+
+def ways(schema: Any, root: Schema, depth: int = 0) -> list[Schema]:
+    """The ways in which an object may be, each its properties and those of them that it must have.
+
+    Of choices that are too many none is kept.
+    """
+    schema = resolved(schema, root)
+    if not isinstance(schema, dict) or depth > _DEEPEST:
+        return [{}] if schema is True else []
+    found = [{key: one for key, one in schema.items() if key not in _CHOICES}]
+    parts = [schema[key] for key in ("anyOf", "oneOf") if key in schema]
+    for options in [*parts, *([one] for one in schema.get("allOf", ()))]:
+        chosen = [way for one in options for way in ways(one, root, depth + 1)]
+        if chosen and (len(found) * len(chosen) <= _MOST_WAYS or not schema.get("properties")):
+            found = [both for one in found for way in chosen if (both := _both(one, way))]
+    return found
+
+
+def _both(one: Schema, other: Schema) -> Schema | None:
+    """An object that is both, or None where it lacks what it must have."""
+    lacking = {name: False for name, kept in other.get("properties", {}).items() if kept is False}
+    properties = {**other.get("properties", {}), **one.get("properties", {}), **lacking}
+    required = list(dict.fromkeys([*one.get("required", ()), *other.get("required", ())]))
+    if any(properties.get(name) is False for name in required):
+        return None
+    return {**other, **one, "properties": properties, "required": required}
 
 
 def _leads_somewhere(root: Schema, reference: str) -> bool:

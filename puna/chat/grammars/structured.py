@@ -11,7 +11,7 @@ from typing import Any
 from .objects import by_schema
 from .order import in_any_order
 from .rules import Rules, literal, literals
-from .schemas import Schema, ToolFunction, resolved
+from .schemas import Schema, ToolFunction, resolved, ways
 
 _KEY = "KEY"
 _OPEN_SCHEMAS = ({}, True)
@@ -48,11 +48,14 @@ class Values:
 
     def keywords(self, colon: str, writable: str) -> str:
         """The function's arguments without braces, keys as they are."""
-        return self._pairs(resolved(self._root, self._root), lambda name: (name,), colon, writable)
+        return self._rules.any_of(
+            "keywords",
+            [self._pairs(way, lambda name: (name,), colon, writable) for way in ways(self._root, self._root)],
+        )
 
     def object(self) -> str:
         """The function's arguments."""
-        return self._object(resolved(self._root, self._root))
+        return self._object(self._root)
 
     def value(self, schema: Any) -> str:
         if isinstance(schema, dict) and isinstance(reference := schema.get("$ref"), str):
@@ -129,8 +132,11 @@ class Values:
 
     def _object(self, schema: Schema) -> str:
         style = self._style
-        pairs = self._pairs(schema, style.keys, self._colon, style.writable)
-        return self._bracketed("{}", pairs)
+        bodies = [
+            self._bracketed("{}", self._pairs(way, style.keys, self._colon, style.writable))
+            for way in ways(schema, self._root)
+        ]
+        return self._rules.any_of("object", bodies)
 
     def _pairs(
         self, schema: Schema, keys: Callable[[str], tuple[str, ...]], colon: str, writable: str

@@ -14,7 +14,7 @@ from .objects import by_schema
 from .order import turns_of
 from .patterns import whole
 from .rules import Rules, in_json, literal, literals
-from .schemas import Schema, ToolFunction, closed, resolved, standing_alone
+from .schemas import Schema, ToolFunction, closed, resolved, standing_alone, ways
 from .structured import Style, Values
 
 _COMBINED = re.compile(r'"(patternProperties|prefixItems|minProperties|maxProperties)":')
@@ -74,7 +74,7 @@ class Texts:
 
     def call(self) -> str:
         """A call from behind its function's name, parameters in any order."""
-        alternatives = [self._written(one) for one in _objects(self._root, self._root)]
+        alternatives = [self._written(one) for one in ways(self._root, self._root)]
         return self._rules.any_of("arguments", alternatives)
 
     def _written(self, schema: Schema) -> str:
@@ -206,18 +206,6 @@ class Texts:
         # No tag at all: what else constrains a value and what may end it are too much to be kept together.
         inner = self._rules.terminal("INNER", f"{body} & ~(ANY {literals(self._enclosed.tags)} ANY)")
         return self._enclosed.limited(inner, then)
-
-
-def _objects(schema: Any, root: Schema) -> list[Schema]:
-    """The ways that a function's arguments may be, each with its properties."""
-    schema = resolved(schema, root)
-    if not isinstance(schema, dict):
-        return []
-    if not schema.get("properties"):
-        for key in ("anyOf", "oneOf"):
-            if isinstance(options := schema.get(key), list) and options:
-                return [found for one in options for found in _objects(one, root)]
-    return [schema]
 
 
 def conditions(schema: Schema) -> list[str]:
