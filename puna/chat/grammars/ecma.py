@@ -58,11 +58,27 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Look:
-    """A lookahead; `source` is its body as it was written."""
+    """A lookahead, or a lookbehind if `behind`; `source` is its body as it was written."""
 
     body: Disjunction
     negative: bool
     source: str
+    behind: bool = False
+
+
+@dataclass(frozen=True)
+class Side:
+    """What may stand beside a place: these characters, and the edge of the text if `edge`."""
+
+    chars: tuple[Range, ...]
+    edge: bool
+
+
+@dataclass(frozen=True)
+class Near:
+    """A condition on what stands before and behind a place: one of `ways`; None is anything."""
+
+    ways: tuple[tuple[Side | None, Side | None], ...]
 
 
 @dataclass(frozen=True)
@@ -79,7 +95,7 @@ class Disjunction:
     options: tuple[tuple[Item, ...], ...]
 
 
-Item = Chars | Anchor | Look | Repeat | Disjunction
+Item = Chars | Anchor | Look | Near | Repeat | Disjunction
 
 
 def parse(pattern: str) -> Disjunction:
@@ -130,7 +146,7 @@ class _Parser:
         else:
             return item
         self._takes("?")  # Lazy or not, the same texts match.
-        if isinstance(item, (Anchor, Look)):
+        if isinstance(item, (Anchor, Look, Near)):
             raise Unsupported("a quantified assertion")
         return Repeat(item, least, most)
 
@@ -153,14 +169,14 @@ class _Parser:
     def _group(self) -> Item:
         if self._takes("?:") or self._takes_name():
             return self._closed()
-        for mark, negative in (("?=", False), ("?!", True)):
+        for mark in ("?=", "?!", "?<=", "?<!"):
             if self._takes(mark):
                 begin = self._at
                 body = self._closed()
-                return Look(body, negative, self._text[begin : self._at - 1])
+                return Look(body, mark[-1] == "!", self._text[begin : self._at - 1], behind="<" in mark)
         if self._text.startswith("?", self._at):
-            if re.match(r"\?(<[=!]|[ims]*(-[ims]*)?[:)])", self._text[self._at :]):
-                raise Unsupported("a lookbehind or flags")
+            if re.match(r"\?[ims]*(-[ims]*)?[:)]", self._text[self._at :]):
+                raise Unsupported("flags")
             raise InvalidPattern("an unknown kind of group")
         return self._closed()
 
@@ -178,10 +194,12 @@ class _Parser:
 
     # Escapes
 
-    def _escape(self) -> Chars:
+    def _escape(self) -> Item:
+        if self._takes("b"):
+            return Near(((_IN_WORD, _OUTSIDE), (_OUTSIDE, _IN_WORD)))
+        if self._takes("B"):
+            return Near(((_IN_WORD, _IN_WORD), (_OUTSIDE, _OUTSIDE)))
         char = self._peek()
-        if char in ("b", "B"):
-            raise Unsupported("a word boundary")
         if char == "k" and self._named:
             raise Unsupported("a reference back")
         if char.isdigit() and char != "0":
@@ -333,3 +351,6 @@ def complement(ranges: tuple[Range, ...]) -> tuple[Range, ...]:
             found.append((start, first - 1))
         start = last + 1
     return (*found, (start, LAST)) if start <= LAST else tuple(found)
+
+
+_IN_WORD, _OUTSIDE = Side(WORD, edge=False), Side(complement(WORD), edge=True)

@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 
+from .around import unconditional
 from .ecma import (
     LAST,
     Anchor,
@@ -80,20 +81,19 @@ def whole(pattern: str) -> tuple[str, ...]:
     # Python's anchors, which Python programs leave in their schemas.
     pattern = re.sub(r"^\\A", "^", re.sub(r"(?<!\\)\\[Zz]$", "$", pattern))
     tree = parse(pattern)
-    items, *others = tree.options
-    if others:
+    try:
         return (_found(tree),)
-    rest = list(items[1:] if items and items[0] == Anchor("^") else items)
+    except Unsupported:
+        items, *others = tree.options
+        rest = list(items[1:] if items and items[0] == Anchor("^") else items)
+        if others or not rest or not isinstance(rest[0], Look):
+            raise
     conditions: list[str] = []
-    while rest and isinstance(look := rest[0], Look):
+    while rest and isinstance(look := rest[0], Look) and not look.behind:
         conditions += _without(look) if look.negative else whole(f"^(?:{look.source})")
         rest.pop(0)
-    if conditions:
-        if not rest:
-            return tuple(conditions)
-        # One that looks ahead from elsewhere may look from the beginning, too.
-        items = (Anchor("^"), *rest)
-    return (*conditions, _found(Disjunction((items,))))
+    # One that looks ahead from elsewhere may look from the beginning, too.
+    return (*conditions, _found(Disjunction(((Anchor("^"), *rest),)))) if rest else tuple(conditions)
 
 
 def anchored(pattern: str) -> list[str]:
@@ -123,7 +123,8 @@ def searched(pattern: str, text: str) -> bool:
 
 def _found(tree: Disjunction) -> str:
     """The expression of all texts in which `tree` is found."""
-    return _either(_option, [items for option in tree.options for items in _spread(option)])
+    options = unconditional(tree.options)
+    return _either(_option, [items for option in options for items in _spread(option)])
 
 
 def _spread(items: tuple[Item, ...]) -> list[tuple[Item, ...]]:

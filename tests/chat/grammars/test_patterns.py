@@ -16,6 +16,7 @@ from .asked import grammar
 from .walking import admitted
 
 ALPHABET = "ab-z&[]{},.^$|09_ \n\r\t\u2028é\u00a0\\/~"
+ASSERTIONS = (r"\b", r"\B", "(?<=a)", "(?<![a-z])", "(?!b)", r"(?=\d)", r"(?<!\W)", "(?!a|b)")
 ENGINE = """
 const cases = JSON.parse(require("fs").readFileSync(0, "utf8"));
 const found = (pattern, flags, text) => {
@@ -65,6 +66,12 @@ WRITTEN = {
     r"(?=.*\d).{2,}": (["a1"], ["ab", "1"]),
     r"^(?!000|666|9\d{2})\d{3}$": (["123", "066", "899"], ["000", "666", "900", "12"]),
     r"^(?!admin$)(?!.$)[a-z]*$": (["admins", "user", "ad"], ["admin", "a"]),
+    r"\bword\b": (["word", "a word.", "word-s"], ["words", "sword", "_word"]),
+    r"^\b[a-z-]+\b$": (["a", "a-b", "ab"], ["-a", "a-", "-", ""]),
+    r"(^|\b)ab|cd\B": (["ab", " ab", "-abc", "cde"], ["cab", "cd"]),
+    r"(?<=\$)\d+(?!\d|\.)": (["$5", "a$12 "], ["5", "$a"]),
+    r"^a(?!b)[a-c]*(?<!c)$": (["a", "aa", "aca", "acb"], ["ab", "ac", "aac"]),
+    r"(?<![a-z])end(?=;)": (["end;", "1end;"], ["bend;", "end"]),
     r"^(?!_)[a-z_]+$": (["a_"], ["_a", ""]),
 }
 
@@ -103,10 +110,11 @@ def test_content_is_held_to_patterns(pattern: str):
         (r"(?<a>.)\1", Unsupported),
         (r"\2[(](a)(?:c)(?P<b>b)", Unsupported),
         (r"(?<a>.)\k<a>", Unsupported),
-        (r"\bword", Unsupported),
-        ("(?<=a)b", Unsupported),
+        (r"(\bword\s?)+", Unsupported),
+        (r"\p{L}\b", Unsupported),
+        ("a(?<=ab)c", Unsupported),
         ("(?i)a", Unsupported),
-        ("a(?!b)", Unsupported),
+        ("a(?!bc)", Unsupported),
         ("[]", Unsupported),
         (r"\p{Nonsense}", Unsupported),
     ],
@@ -123,7 +131,7 @@ def test_one_tool_s_pattern_does_not_let_the_others_go():
     parameters = {
         "type": "object",
         "properties": {
-            "word": {"type": "string", "pattern": r"\bword", "maxLength": 4},
+            "word": {"type": "string", "pattern": r"(\bword)+", "maxLength": 4},
             "count": {"type": "integer"},
         },
         "required": ["word", "count"],
@@ -176,6 +184,8 @@ def _pattern(draw: random.Random, depth: int) -> str:
 
 def _sequence(draw: random.Random, depth: int) -> str:
     items = [_piece(draw, depth) for _ in range(draw.randrange(1, 4))]
+    if draw.random() < 0.3:
+        items.insert(draw.randrange(len(items) + 1), draw.choice(ASSERTIONS))
     return draw.choice(("^", "", "")) + "".join(items) + draw.choice(("$", "", ""))
 
 

@@ -1,0 +1,126 @@
+"""Conditions on the characters around a place in a pattern, said by those characters themselves.
+
+These are word boundaries, and what looks one character ahead or back (ECMA-262 §22.2.1, Assertion).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .ecma import Anchor, Chars, Disjunction, Item, Look, Near, Range, Repeat, Side, Unsupported, complement
+
+_MOST = 64
+"""Sequences that come of one pattern."""
+_DEEPEST = 32
+
+Items = tuple[Item, ...]
+
+
+def unconditional(options: Iterable[Items]) -> list[Items]:
+    """Sequences without such conditions, of which one is found where one of `options` is.
+
+    Raises Unsupported.
+    """
+    found = [each for option in options for items in _multiplied(option) for each in _settled(items)]
+    if len(found) > _MOST:
+        raise Unsupported("so many assertions")
+    return found
+
+
+def _multiplied(items: Items) -> list[Items]:
+    """The sequence for every alternative of groups that have conditions in them."""
+    for at, group in enumerate(items):
+        if isinstance(group, Disjunction) and _has_condition(group):
+            return [
+                each
+                for option in group.options
+                for each in _multiplied((*items[:at], *option, *items[at + 1 :]))
+            ]
+    return [items]
+
+
+def _has_condition(item: Item) -> bool:
+    if isinstance(item, Disjunction):
+        return any(_has_condition(one) for option in item.options for one in option)
+    return isinstance(item, (Near, Look))
+
+
+def _settled(items: Items) -> list[Items]:
+    """The sequences that the last condition leaves, each without any."""
+    at = max((at for at, one in enumerate(items) if isinstance(one, (Near, Look))), default=None)
+    if at is None:
+        return [items]
+    condition, before, after = items[at], items[:at], items[at + 1 :]
+    if isinstance(condition, Look):
+        # At the pattern's own end it is found like the rest.
+        if not condition.negative and not (before if condition.behind else after):
+            return _settled((*before, condition.body, *after))
+        condition = _near(condition)
+    assert isinstance(condition, Near)
+    found: list[Items] = []
+    for left, right in condition.ways:
+        rests = _limited(after, right, back=False)
+        found += [
+            each
+            for one in _limited(before, left, back=True)
+            for rest in rests
+            for each in _settled((*one, *rest))
+        ]
+        if len(found) > _MOST:
+            raise Unsupported("so many assertions")
+    return found
+
+
+def _near(look: Look) -> Near:
+    """What looks at one character. Raises Unsupported for more."""
+    ranges: list[Range] = []
+    for option in look.body.options:
+        only = option[0] if len(option) == 1 else None
+        if not isinstance(only, Chars) or only.properties:
+            raise Unsupported("an assertion of more than one character within the pattern")
+        ranges += complement(only.ranges) if only.negated else only.ranges
+    side = Side(complement(tuple(ranges)) if look.negative else tuple(ranges), edge=look.negative)
+    return Near(((side, None) if look.behind else (None, side),))
+
+
+def _limited(items: Items, side: Side | None, *, back: bool, depth: int = 0) -> list[Items]:
+    """The sequences whose first character, or last if `back`, is one of `side`'s."""
+    if side is None:
+        return [items]
+    if depth > _DEEPEST:
+        raise Unsupported("an assertion beside so many repetitions")
+    edge = Anchor("^" if back else "$")
+    if not items:
+        return [(Chars(side.chars),), *([(edge,)] if side.edge else [])]
+    head, rest = (items[-1], items[:-1]) if back else (items[0], items[1:])
+
+    def joined(heads: Items, others: Items = rest) -> Items:
+        return (*others, *heads) if back else (*heads, *others)
+
+    def limited(heads: Items) -> list[Items]:
+        return _limited(joined(heads), side, back=back, depth=depth + 1)
+
+    if isinstance(head, Anchor):
+        if head != edge:
+            raise Unsupported("an assertion behind the end or before the beginning")
+        return [items] if side.edge else []
+    if isinstance(head, Chars):
+        kept = _common(head, side.chars)
+        return [joined((kept,))] if kept.ranges else []
+    if isinstance(head, Disjunction):
+        return [each for option in head.options for each in limited(option)]
+    if isinstance(head, Repeat):
+        found = limited(()) if head.least == 0 else []
+        if head.most == 0:
+            return found
+        fewer = Repeat(head.body, max(head.least - 1, 0), None if head.most is None else head.most - 1)
+        once = (head.body,) if fewer.most == 0 else (fewer, head.body) if back else (head.body, fewer)
+        return found + limited(once)
+    return [joined((head,), others) for others in _limited(rest, side, back=back, depth=depth + 1)]
+
+
+def _common(chars: Chars, ranges: tuple[Range, ...]) -> Chars:
+    if chars.properties:
+        raise Unsupported("a Unicode property beside an assertion")
+    own = chars.ranges if chars.negated else complement(chars.ranges)
+    return Chars(complement((*own, *complement(ranges))))
