@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import httpx
 from gguf import GGMLQuantizationType
 
 from benchmarks.client import stream
@@ -36,21 +37,18 @@ _SCHEMA: dict[str, Any] = {
 }
 
 
-def _model(name: str, script: Sequence[str]) -> None:
-    """The shape of Llama 3.2 1B with a small vocabulary."""
+_STORY = [f"word_{number} " for number in range(300)]
+
+_1B = {"layers": 16, "width": 2048, "heads": 32, "kv_heads": 8, "ffn": 8192}
+"""The shape of Llama 3.2 1B, and below that of SmolLM2 135M, with small vocabularies."""
+_135M = {"layers": 30, "width": 576, "heads": 9, "kv_heads": 3, "ffn": 1536}
+
+
+def _model(name: str, script: Sequence[str], shape: dict[str, int] = _1B) -> None:
     path = FOLDER / f"{name}.gguf"
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        scripted_shape_model(
-            path,
-            script,
-            layers=16,
-            width=2048,
-            heads=32,
-            kv_heads=8,
-            ffn=8192,
-            quantisation=GGMLQuantizationType.Q4_0,
-        )
+        scripted_shape_model(path, script, **shape, quantisation=GGMLQuantizationType.Q4_0)
         install(FOLDER / "models", name, path, template="{{ .Prompt }}")
 
 
@@ -104,3 +102,21 @@ def rows() -> Iterator[Row]:
             return held / bench.rate("Go!", most=0, keep_alive=0)
 
         yield Row("JSON held to a schema, of free text", median(once, 3), 1.0)
+    yield _beside_a_draft_model()
+
+
+def _beside_a_draft_model() -> Row:
+    """A 1B shape and a 135M one that says the same, of the 1B shape alone."""
+    _model("teller", _STORY)
+    _model("prompter", _STORY, _135M)
+    with serving(FOLDER / "models", OLLAMA_CONTEXT_LENGTH=str(NUM_CTX)) as server:
+        body = {"model": "prompted", "from": "teller", "draft": "prompter", "stream": False}
+        httpx.post(f"{server.url}/api/create", json=body).raise_for_status()
+        prompted, alone = Bench(server.port, "prompted"), Bench(server.port, "teller")
+
+        def once() -> float:
+            # Each loads the model anew: what was said before would be known.
+            fast = prompted.rate("Go!", keep_alive=0)
+            return fast / alone.rate("Go!", most=0, keep_alive=0)
+
+        return Row("a draft model that is right, of plain decode", median(once, ROUNDS), 2.0)

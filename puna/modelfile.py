@@ -39,6 +39,8 @@ class Modelfile(msgspec.Struct, frozen=True, kw_only=True):
     """FROM: names of models, paths of GGUF files or of folders; at least one. `Written`, if it was parsed."""
     adapters: tuple[str, ...] = ()
     """ADAPTER: paths of GGUF files or of folders. `Written`, if it was parsed."""
+    draft: str = ""
+    """DRAFT: the name of a model, the path of a GGUF file or of a folder. `Written`, if it was parsed."""
     template: str = ""
     system: str = ""
     renderer: str = ""
@@ -102,14 +104,18 @@ def parse(data: bytes) -> Modelfile:
             fields["parameters"][command.word] = read
         elif kind == "message":
             several["message"].append(Message(role=command.word, content=value))
-        elif kind in ("from", "adapter") and not value:
-            raise _wrong(command.line, f"{kind.upper()} names no {'model' if kind == 'from' else 'adapter'}")
+        elif kind in ("from", "adapter", "draft") and not value:
+            raise _wrong(
+                command.line, f"{kind.upper()} names no {'adapter' if kind == 'adapter' else 'model'}"
+            )
         elif kind in ("from", "adapter"):
             several[kind].append(Written(value, command.line))
         elif kind == "license":
             several[kind].append(value)
         elif kind == "draft":
-            raise _wrong(command.line, "DRAFT: draft models are not supported")
+            if kind in fields:
+                raise _wrong(command.line, "DRAFT: a model has one draft model")
+            fields[kind] = Written(value, command.line)
         elif kind == "requires":
             if not _VERSION.fullmatch(value):
                 raise _wrong(command.line, "requires must be a valid semver (e.g. 0.14.0)")
@@ -156,6 +162,8 @@ def unparse(modelfile: Modelfile) -> str:
     """
     lines = [f"FROM {_argument('FROM', source, bare=True)}" for source in modelfile.sources]
     lines += [f"ADAPTER {_argument('ADAPTER', path, bare=True)}" for path in modelfile.adapters]
+    if modelfile.draft:
+        lines.append(f"DRAFT {_argument('DRAFT', modelfile.draft, bare=True)}")
     for command in ("template", "system", "renderer", "parser", "requires"):
         if text := getattr(modelfile, command):
             bare = command not in ("template", "system")

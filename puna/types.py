@@ -176,6 +176,8 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     """None: where the model allows it."""
     adapters: tuple[str, ...] = ()
     """LoRA adapters (GGUF files) laid over the weights, each at full strength."""
+    draft: str = ""
+    """The GGUF file of a smaller model that guesses what this one says; empty when there is none."""
     projector: str = ""
     """The GGUF file that turns pictures and sounds into embeddings; empty when the model takes none."""
 

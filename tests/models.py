@@ -46,6 +46,7 @@ def scripted_model(
     context_length: int = 4096,
     control: Collection[str] = (),
     endless: bool = False,
+    astray: int = 0,
     metadata: Mapping[str, int | float | str | bool] | None = None,
 ) -> list[bytes]:
     """Write a model that answers every prompt with `script`; return the pieces, one a token.
@@ -53,9 +54,13 @@ def scripted_model(
     A `str` script is cut into words. An item is one user-defined token, so that an answer put back into a
     prompt gives the same tokens; one named in `control` is a control token. Bytes, single ASCII characters
     and items that came before are spelled as byte tokens. After the script comes the end token, or the
-    script again if `endless`. A prompt may hold the script's words but must not end in one.
+    script again if `endless`. Behind every `astray`-th token it begins anew: a draft model that is wrong. A
+    prompt may hold the script's words but must not end in one.
     """
     vocabulary, follows, pieces = _scripted(script, control, endless=endless)
+    if astray:
+        start = len(vocabulary) - len(pieces)
+        follows[start::astray] = [start] * len(follows[start::astray])
     follower_model(path, vocabulary, follows, chat_template, name, context_length, metadata)
     return pieces
 

@@ -140,7 +140,8 @@ def test_bytes_that_are_no_text_are_replaced():
         ("FROM m\nPARAMETER use_mmap yes", "Modelfile:2: invalid bool value [yes]"),
         ("FROM m\nREQUIRES new", "Modelfile:2: requires must be a valid semver (e.g. 0.14.0)"),
         ("FROM m\nREQUIRES 0.1-rc1", "Modelfile:2: requires must be a valid semver"),
-        ("FROM m\nDRAFT ./small", "Modelfile:2: DRAFT: draft models are not supported"),
+        ("FROM m\nDRAFT ", "Modelfile:2: DRAFT names no model"),
+        ("FROM m\nDRAFT a\nSYSTEM x\ndraft b", "Modelfile:4: DRAFT: a model has one draft model"),
     ],
 )
 def test_errors_name_the_line(text: str, message: str):
@@ -155,11 +156,12 @@ def test_versions(version: str):
 
 
 def test_paths_know_the_line_they_stand_on():
-    found = read('\nFROM "a"\nSYSTEM """two\nlines"""\nADAPTER b\nfrom c\n')
-    assert [(text, getattr(text, "line", 0)) for text in (*found.sources, *found.adapters)] == [
+    found = read('\nFROM "a"\nSYSTEM """two\nlines"""\nADAPTER b\nfrom c\nDraft ./d\n')
+    assert [(text, getattr(text, "line", 0)) for text in (*found.sources, *found.adapters, found.draft)] == [
         ("a", 2),
         ("c", 6),
         ("b", 5),
+        ("./d", 7),
     ]
 
 
@@ -203,6 +205,7 @@ modelfiles = st.builds(
     Modelfile,
     sources=st.lists(some, min_size=1, max_size=3).map(tuple),
     adapters=st.lists(some, max_size=2).map(tuple),
+    draft=some,
     template=words,
     system=words,
     renderer=words,
@@ -224,7 +227,7 @@ def test_what_is_printed_is_read_back(modelfile: Modelfile):
         text = None
     if text is None:
         texts = [*modelfile.sources, *modelfile.adapters, *modelfile.licenses, modelfile.template]
-        texts += [modelfile.system, modelfile.renderer, modelfile.parser]
+        texts += [modelfile.system, modelfile.renderer, modelfile.parser, modelfile.draft]
         texts += [said.content for said in modelfile.messages] + modelfile.parameters.get("stop", [])
         assert any(breaks_every_quotation(text) for text in texts)
     else:

@@ -47,6 +47,15 @@ def create(
             show_default=False,
         ),
     ] = "",
+    draft_quantize: Annotated[
+        str,
+        typer.Option(
+            "--draft-quantize",
+            metavar="LEVEL",
+            help="Quantize draft model to this level.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Create a model."""
     settings = Settings.from_environment()
@@ -55,6 +64,8 @@ def create(
     recipe.request["model"] = model
     if quantize:
         recipe.request["quantize"] = quantize
+    if draft_quantize:
+        recipe.request["draft_quantize"] = draft_quantize
     with connect(settings) as client:
         # A name that will be refused is better refused before gigabytes were hashed and sent for it.
         client.check_name(model)
@@ -71,7 +82,7 @@ class CreateRequest:
 
     request: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Path]] = field(default_factory=dict)
-    """For "files" and "adapters": the names that the request uses, and where they lie."""
+    """For "files", "adapters" and "draft_files": the names that the request uses, and where they lie."""
 
 
 def read_modelfile(file: str) -> tuple[str, bytes, Path]:
@@ -110,6 +121,8 @@ def gather(title: str, content: bytes, folder: Path) -> CreateRequest:
 
         files = (_files(_at(title, text), "ADAPTER", folder, text) for text in modelfile.adapters)
         recipe.files["adapters"] = request_names(itertools.chain.from_iterable(files))
+    if modelfile.draft:
+        _resolve_draft(recipe, title, folder, modelfile)
     return recipe
 
 
@@ -174,6 +187,21 @@ def _resolve(recipe: CreateRequest, title: str, folder: Path, sources: Iterable[
         recipe.files["files"] = request_names(files)
 
 
+def _resolve_draft(recipe: CreateRequest, title: str, folder: Path, modelfile: Modelfile) -> None:
+    """Add what the DRAFT line stands for: files where there are any, otherwise a model's name."""
+    from puna.cli.sources import looks_like_path, request_names
+
+    text, at = modelfile.draft, _at(title, modelfile.draft)
+    if not looks_like_path(text) and not _exists(at, _path(folder, text)):
+        recipe.request["draft"] = text
+        return
+    files = _files(at, "DRAFT", folder, text)
+    own = {path.resolve() for path in recipe.files.get("files", {}).values()}
+    if own & {path.resolve() for path in files}:
+        raise CommandFailed(f"{at}: DRAFT must not reference the same local path as FROM: {text}")
+    recipe.files["draft_files"] = request_names(files)
+
+
 def _at(title: str, text: str) -> str:
     """Where in the Modelfile `text` stands; there may be none, and then no line to name."""
     from puna.modelfile import Written
@@ -186,7 +214,7 @@ def _path(folder: Path, text: str) -> Path:
 
 
 def _files(at: str, command: str, folder: Path, text: str) -> list[Path]:
-    """The files that a path behind FROM or ADAPTER stands for. Raises CommandFailed, which begins `at`."""
+    """The files that a path in a Modelfile stands for. Raises CommandFailed, which begins `at`."""
     from puna.cli.sources import files_at
 
     path = _path(folder, text)

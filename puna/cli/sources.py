@@ -1,4 +1,4 @@
-"""The files that a FROM or ADAPTER path stands for (facts: Ollama parser/parser.go, filesForModel)."""
+"""The files that a FROM, ADAPTER or DRAFT path stands for (facts: Ollama parser/parser.go, filesForModel)."""
 
 from __future__ import annotations
 

@@ -21,7 +21,8 @@ from typing import BinaryIO
 import msgspec
 import psutil
 
-from puna.engine import budget, embedder, loop
+from puna.engine import budget, embedder, loop, memory
+from puna.engine.drafts import DraftModel, load_draft
 from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
 from puna.engine.kept import disk_of
@@ -29,7 +30,6 @@ from puna.engine.libllama import Context, LlamaModel, max_sequences
 from puna.engine.libllama.kernels import start_kernels
 from puna.engine.loop import BatchLoop
 from puna.engine.media import EncoderCache
-from puna.engine.memory import spare_slots
 from puna.engine.messages import (
     HEADER,
     Cancel,
@@ -113,6 +113,7 @@ class ModelRunner:
         self._keeps = False
         """What was evaluated outlives the engine."""
         encoder_cache: EncoderCache | None = None
+        draft_model: DraftModel | None = None
         sees = hears = False
         if embedding:
             slots = min(64, max_sequences())
@@ -129,7 +130,7 @@ class ModelRunner:
             self._loop = Embedder(context, slots=slots, emit=self._events.append)
         else:
             retained = _RETAINED_SLOTS if not model.recurrent else spec.parallel
-            spare = spare_slots(model)
+            spare = memory.spare_slots(model)
             slots = min(spec.parallel + retained, max_sequences() - spare)
             parallel = min(spec.parallel, slots - 1) or 1
             n_batch = max(spec.num_batch, parallel + budget.TILE)
@@ -153,6 +154,8 @@ class ModelRunner:
                 kv_cache_type=spec.kv_cache_type,
                 flash_attention=spec.flash_attention,
             )
+            if spec.draft and not memory.of(model, context).exact:
+                draft_model = load_draft(spec, model, slots=parallel, threads=threads)
             disk = disk_of(spec, model, context, self._inbox.put)
             self._keeps = disk is not None
             self._loop = BatchLoop(
@@ -164,6 +167,7 @@ class ModelRunner:
                 emit=self._events.append,
                 encoder_cache=encoder_cache,
                 disk=disk,
+                draft_model=draft_model,
             )
         num_ctx = min(most, context.n_ctx)
         self._intake = Intake(model, encoder_cache, num_ctx=num_ctx)
@@ -174,6 +178,8 @@ class ModelRunner:
         devices = {name: model.buffers.on(name) for name in spec.placed.devices}
         if spec.projector and devices:
             devices[spec.placed.last] += model.buffers.projector
+        if draft_model is not None and devices:
+            devices[spec.placed.last] += draft_model.model.buffers.on(spec.placed.last)
         size_vram = sum(devices.values())
         self.info = EngineInfo(
             num_ctx=num_ctx,

@@ -12,31 +12,35 @@ from collections.abc import Iterator
 
 from puna.engine import budget, turns
 from puna.engine.batch import Batch, Share
-from puna.engine.drafts import LONGEST, Costs, SharedTexts, worth
+from puna.engine.drafting import Drafting
+from puna.engine.drafts import DraftModel
 from puna.engine.libllama import Context
 from puna.engine.prefix_cache import WORTH_SHARING, PrefixCache
 from puna.engine.retained import Prefix, Retained
 from puna.engine.sequence import Sequence
-
-_BESIDE_PROMPTS = 7
-"""Tokens of a draft while others wait for their prompt's evaluation."""
 
 _ROOM_TO_ANSWER = 128
 """Cells that must be free beyond a prompt before it is let in beside others."""
 
 
 class BatchScheduler:
-    """Decides; evaluates nothing."""
+    """Decides; evaluates nothing, but for the draft model's guesses."""
 
-    def __init__(self, context: Context, cache: PrefixCache, *, parallel: int) -> None:
+    def __init__(
+        self,
+        context: Context,
+        cache: PrefixCache,
+        *,
+        parallel: int,
+        draft_model: DraftModel | None = None,
+    ) -> None:
         self._context = context
         self._cache = cache
         self._parallel = parallel
         self._waiting: list[Sequence] = []
         """Who came first in front."""
         self._chunk = budget.PrefillChunk(most=context.n_batch)
-        self._costs = Costs()
-        self._shared_texts = SharedTexts()
+        self._drafting = Drafting(draft_model, n_batch=context.n_batch)
         self._full = False
         """A request had to leave the pool: nobody enters until one that runs has ended."""
 
@@ -131,7 +135,7 @@ class BatchScheduler:
         decoding = [s for s in running if s.decoding]
         prefilling = [s for s in running if not s.decoding]
         if drafting and self._cache.cuttable:
-            answers = self._draft(decoding, min(sum(s.ready for s in prefilling), self._chunk.size))
+            answers = self._drafting.shares(decoding, min(sum(s.ready for s in prefilling), self._chunk.size))
         else:
             answers = [Share(sequence, 1) for sequence in decoding]
         rows = sum(share.rows for share in answers)
@@ -143,41 +147,15 @@ class BatchScheduler:
         shares = zip(prefilling, sizes, strict=True)
         return Batch(answers + [Share(sequence, size) for sequence, size in shares if size])
 
-    def _draft(self, decoding: list[Sequence], others: int) -> list[Share]:
-        """A token of each answer, and drafts as far as they pay in a batch with `others` rows of prompts."""
-        shares: list[Share] = []
-        rows, tokens = others + len(decoding), float(len(decoding))
-        most = self._worthwhile(rows, tokens, others)
-        for sequence in decoding:
-            guessed, chances = (
-                sequence.draft(most, self._shared_texts.by(sequence.job.owner)) if most else ([], [])
-            )
-            length = worth(chances, self._costs, rows=rows, tokens=tokens)
-            shares.append(Share(sequence, 1, guessed[:length]))
-            if length:
-                rows += length
-                tokens += sum(chances[:length])
-                most = self._worthwhile(rows, tokens, others)
-        return shares
-
-    def _worthwhile(self, rows: int, tokens: float, others: int) -> int:
-        """How long a draft that is certainly right should be: where that is 0, none need be looked for."""
-        most = self._context.n_batch - rows
-        if others:
-            most = min(_BESIDE_PROMPTS, most + others - budget.TILE)
-        most = min(LONGEST, most)
-        return worth([1.0] * most, self._costs, rows=rows, tokens=tokens)
-
     def learn(self, batch: Batch, took: int) -> None:
         """A batch took so many nanoseconds."""
         self._chunk.learn(batch.rows, took)
-        self._costs.learn(batch.rows, took)
+        self._drafting.learn(batch.rows, took)
 
     def ended(self, sequence: Sequence) -> None:
         """A request has left: others have room, and its answer may be said again."""
         self._full = False
-        if sequence.answered:
-            self._shared_texts.add(sequence.job.owner, sequence.history[-sequence.answered :])
+        self._drafting.ended(sequence)
 
     def make_room(self) -> Sequence | None:
         """The pool is full: retained prefixes leave it, then the youngest request waits for its return.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.drafts import Drafter, TokenText
+from puna.engine.drafts import Drafter, Guess, Question, TokenText
 from puna.engine.grammar import Matcher
 from puna.engine.libllama import Sampler
 from puna.engine.logprobs import Bias
@@ -157,11 +157,24 @@ class Sequence:
 
         `shared`: what may be repeated beside the sequence itself.
         """
-        room = min(most, self.limit - self.answered - 1, self.num_ctx - len(self.tokens) - 1)
-        if self.drafter is None or room <= 0:
+        room = self.room(most)
+        if self.drafter is None or not room:
             return [], []
         forced = self.matcher.forced() if self.matcher is not None else []
         return self.drafter.draft(room, forced=forced, shared=shared)
+
+    def room(self, most: int) -> int:
+        """How many tokens, at most `most`, the answer may have behind the next one."""
+        return max(0, min(most, self.limit - self.answered - 1, self.num_ctx - len(self.tokens) - 1))
+
+    def question(self, most: int, least: float) -> Question:
+        """What the draft model is asked; it sees no pictures."""
+        return Question(self.request, self.layout.words(self.tokens), most, least)
+
+    def hear(self, guess: Guess) -> list[float]:
+        """What the draft model says comes next; how probably all up to each token do."""
+        assert self.drafter is not None
+        return self.drafter.confidence.hear(guess.tokens, guess.probabilities)
 
     def piece(self, token: int, plain: bytes) -> str:
         """The text that is certain now that `token`, which stands for the bytes `plain`, has come."""

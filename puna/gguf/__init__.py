@@ -8,6 +8,7 @@ from puna.gguf.file import GGUFFile
 from puna.gguf.metadata import Entry, Metadata, Skipped, TensorInfo
 from puna.gguf.reader import cached_metadata, read_metadata
 from puna.gguf.types import FILE_TYPES, TENSOR_TYPES, TYPE_NUMBERS
+from puna.gguf.vocabulary import disagreement
 from puna.gguf.writer import StoredTensor, f32, flag, i32, shortened, string, u32, write
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "StoredTensor",
     "TensorInfo",
     "cached_metadata",
+    "disagreement",
     "f32",
     "flag",
     "i32",

@@ -11,6 +11,7 @@ import msgspec
 
 from puna.errors import BadRequest, PunaError
 from puna.gguf import Metadata, cached_metadata
+from puna.library.drafts import draft_of
 from puna.library.manifests import IMAGE, Layer
 from puna.library.model import Model, describe
 from puna.library.names import Name
@@ -20,10 +21,11 @@ from puna.library.store import Library
 from puna.types import Message, Progress, Report
 
 _MODEL = IMAGE + "model"
+_DRAFT = IMAGE + "draft"
 Recognize = Callable[[str], tuple[str, str, tuple[str, ...]] | None]
 """A Jinja chat template to its name, its Go form and its stop texts; None for an unknown one."""
 
-_INHERITED = ("renderer", "parser", "requires", "capabilities")
+_INHERITED = ("renderer", "parser", "requires", "capabilities", "draft")
 """Entries of the config that a model has from the one it is made from, unless it is given others."""
 
 
@@ -49,9 +51,14 @@ def create(
         items = _inherited(library, base, made) if base else builder.model(recipe.files or {})
         at, weights = _weights(items)
         items = [*items, *builder.adapters(recipe.adapters, weights.metadata)]
+        draft = draft_of(recipe, weights, builder, made, quantize)
+        if draft:
+            items = [*(item for item in items if _media_type(item) != _DRAFT), draft]
         if recipe.quantize:
             items[at] = weights = quantized(weights, recipe.quantize, builder, quantize)
         config = _config(weights.metadata, base, recipe)
+        if draft:
+            config["draft"] = {"model_format": "gguf", "architecture": draft.metadata.architecture}
         with _BlobTransaction(library) as transaction:
             layers = [transaction.part(item) if isinstance(item, ModelPart) else item for item in items]
             parameters, detected = base.parameters if base else {}, dict[Layer, str]()
@@ -82,6 +89,10 @@ def _inherited(library: Library, base: Model, made: ExitStack) -> list[ModelPart
         else:
             items.append(msgspec.structs.replace(layer, source=source))
     return items
+
+
+def _media_type(item: ModelPart | Layer) -> str:
+    return IMAGE + item.kind if isinstance(item, ModelPart) else item.media_type
 
 
 def _weights(items: Sequence[ModelPart | Layer]) -> tuple[int, ModelPart]:

@@ -20,7 +20,7 @@ from puna.library.names import Name
 from puna.library.store import Library
 from puna.types import Progress, Report
 
-_GGUF = {IMAGE + "model", IMAGE + "projector"}
+_GGUF = {IMAGE + "model", IMAGE + "projector", IMAGE + "draft"}
 
 Kind = Literal["manifest", "missing", "damaged", "header", "permission", "unused", "foreign"]
 _PULLED: set[Kind] = {"manifest", "missing", "damaged"}

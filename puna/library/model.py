@@ -17,6 +17,7 @@ from puna.gguf import Metadata, cached_metadata
 from puna.library.blobs import Blobs
 from puna.library.manifests import IMAGE, Layer
 from puna.library.names import Name
+from puna.library.purposes import reads_states, reads_whole
 from puna.types import MediaFile, Message
 
 _T = TypeVar("_T")
@@ -30,8 +31,6 @@ SEEING = ("gemma3", "qwen25vl")
 
 _LONGEST = 64 << 20
 """Bytes of a text; none is longer than a conversation with pictures."""
-
-_RANK = 4  # llama.h, LLAMA_POOLING_TYPE_RANK
 
 
 class _StoredMessage(msgspec.Struct, kw_only=True):
@@ -92,6 +91,28 @@ class Model:
     @property
     def adapters(self) -> tuple[Path, ...]:
         return self._paths("adapter")
+
+    @property
+    def drafts(self) -> tuple[Path, ...]:
+        """The GGUF files of draft models; the last one counts."""
+        return self._paths("draft")
+
+    @property
+    def draft(self) -> Path | None:
+        """A smaller model that guesses what this one says, unless it is of a kind that Puna cannot use."""
+        last = next(reversed(self.drafts), None)
+        # What is wrong with a file is for the engine to say.
+        with suppress(LoadFailed):
+            return last if last and not reads_states(self.draft_metadata) else None
+        return last
+
+    @property
+    def draft_metadata(self) -> Metadata:
+        """The header of `drafts`' last file."""
+        try:
+            return cached_metadata(self.drafts[-1])
+        except LoadFailed as error:
+            raise LoadFailed(f"draft model {self.drafts[-1]}: {error}") from None
 
     @cached_property
     def template(self) -> str | None:
@@ -169,12 +190,8 @@ class Model:
 
     @cached_property
     def _capabilities(self) -> tuple[str, ...]:
-        pooling = self.metadata.arch("pooling_type")
-        # Older files of rerankers have the classifier but do not say what it is for.
-        if pooling == _RANK or (pooling is None and _has_classifier(self.metadata)):
-            return ("rerank",)
-        if pooling is not None:
-            return ("embedding",)
+        if purpose := reads_whole(self.metadata):
+            return (purpose,)
         found = ["completion"]
         if any(key in self.metadata.values for key in _FILL_IN) or ".Suffix" in (self.template or ""):
             found.append("insert")
@@ -206,10 +223,6 @@ class Model:
 
 def _sees_itself(metadata: Metadata) -> bool:
     return metadata.architecture in SEEING and metadata.projector_inside
-
-
-def _has_classifier(metadata: Metadata) -> bool:
-    return any(tensor.name == "cls.output.weight" for tensor in metadata.tensors)
 
 
 def describe(metadata: Metadata) -> dict[str, Any]:

@@ -24,7 +24,7 @@ class ModelPart(NamedTuple):
     """A GGUF file that becomes a layer; without a `digest` it lies at a temporary path and is no blob yet."""
 
     kind: str
-    """"model", "projector" or "adapter"."""
+    """What its layer is called: "model", "projector", "adapter" or "draft"."""
     path: Path
     metadata: Metadata
     digest: str = ""

@@ -21,6 +21,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     files: dict[str, str] | None = None
     """Digests of blobs by the relative names of the files they were."""
     adapters: dict[str, str] = msgspec.field(default_factory=dict)
+    draft: str = ""
+    """A model in the library that is to guess what this one says; or `draft_files` are one."""
+    draft_files: dict[str, str] = msgspec.field(default_factory=dict)
+    draft_quantize: str = ""
+    """What the draft model's weights are to be stored as."""
     template: str = ""
     system: str = ""
     licenses: list[str] = msgspec.field(default_factory=list)
@@ -37,13 +42,17 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """Entries of the config that the weights do not say or say wrongly."""
 
     def __post_init__(self) -> None:
-        for name in (*(self.files or ()), *self.adapters):
+        for name in (*(self.files or ()), *self.adapters, *self.draft_files):
             if not _is_local(name):
                 raise BadRequest(f"file path must be relative: {json.dumps(name)}")
         if not self.base and self.files is None:
             raise BadRequest("neither 'from' or 'files' was specified")
         if not self.base and not self.files:
             raise BadRequest("no files provided to convert")
+        if self.draft and self.draft_files:
+            raise BadRequest("'draft' and 'draft_files' name two draft models", "draft")
+        if self.draft_quantize and not (self.draft or self.draft_files):
+            raise BadRequest("draft_quantize requires a DRAFT model", "draft_quantize")
         self.options()
         self.overrides()
 

@@ -36,6 +36,7 @@ def show(
     whole = Modelfile(
         sources=tuple(dict.fromkeys(map(str, (model.weights, *model.projectors)))),
         adapters=tuple(map(str, model.adapters)),
+        draft=str(next(reversed(model.drafts), "")),
         template=template,
         system=system,
         renderer=model.config.get("renderer", ""),
@@ -80,7 +81,10 @@ def modelfile(name: str, whole: Modelfile) -> str:
 
 
 def _heir(name: str, whole: Modelfile) -> Modelfile:
-    """What can be written of `whole` beside a FROM `name`, where licenses and adapters would come twice."""
+    """What can be written of `whole` beside a FROM `name`, where licenses and adapters would come twice.
+
+    The draft model, too, comes from there.
+    """
     heir = Modelfile(sources=(name,))
     for field in ("template", "system", "renderer", "parser", "requires", "parameters", "messages"):
         with suppress(BadRequest):

@@ -23,7 +23,7 @@ from puna.scheduling.placement import (
     place,
     spread,
 )
-from puna.scheduling.plan import Facts, Key, footprint, needed, plan
+from puna.scheduling.plan import Facts, Key, draft_size, footprint, needed, plan
 from puna.scheduling.tensors import load_of, override
 from puna.settings import Settings
 from puna.types import Device, LoadSpec, Options, Placed
@@ -70,7 +70,7 @@ class LearnedSizes:
 
 def _like(spec: LoadSpec) -> tuple[object, ...]:
     """What decides how large a model's work buffers are."""
-    return (spec.path, spec.adapters, spec.projector, spec.pool, spec.num_batch, spec.parallel)
+    return (spec.path, spec.adapters, spec.projector, spec.draft, spec.pool, spec.num_batch, spec.parallel)
 
 
 @dataclass(frozen=True)
@@ -209,6 +209,8 @@ def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
     if projector := facts.projector:
         beside = estimate_sight(projector.metadata, projector.size, spec.num_ctx) - GALLERY
         host += GALLERY
+    if facts.draft:
+        beside += draft_size(facts.draft, spec)
     on_host = [re.compile(pattern) for pattern, name in map(_rule, spec.override_tensor) if name == _HOST]
     return load_of(
         facts.tensors,

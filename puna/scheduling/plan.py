@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from puna.errors import BadRequest, LoadFailed
-from puna.scheduling.memory import Footprint, SizeFacts, count, estimate, estimate_sight, head_sizes
+from puna.scheduling.memory import PROCESS, Footprint, SizeFacts, count, estimate, estimate_sight, head_sizes
 from puna.scheduling.tensors import TensorFacts
 from puna.settings import Settings
 from puna.types import KVCacheType, LoadSpec, Options
@@ -33,17 +33,22 @@ Key = tuple[str, ...]
 """The files that make a model what it is: whoever asks for the same ones can share a runner."""
 
 
-def key(weights: str, adapters: tuple[str, ...], projector: str) -> Key:
-    return (weights, *adapters, projector) if projector else (weights, *adapters)
+def key(weights: str, adapters: tuple[str, ...], *beside: str) -> Key:
+    """`beside`: the projector and the draft model; "" for one that there is not."""
+    return (weights, *adapters, *filter(None, beside))
 
 
 @dataclass(frozen=True)
-class ProjectorFile:
-    """What turns pictures into embeddings; `size` in bytes."""
+class FileFacts:
+    """A GGUF file that a model is loaded with; `size` in bytes, 0 if it is counted elsewhere."""
 
     path: str
     size: int
     metadata: SizeFacts
+
+
+def _path(file: FileFacts | None) -> str:
+    return file.path if file else ""
 
 
 @dataclass(frozen=True)
@@ -57,13 +62,16 @@ class Facts:
     """It reads texts whole, into vectors or scores, and does not generate."""
     ranking: bool = False
     adapters: tuple[str, ...] = ()
-    projector: ProjectorFile | None = None
+    projector: FileFacts | None = None
+    """What turns pictures into embeddings."""
+    draft: FileFacts | None = None
+    """A smaller model that guesses what this one says."""
     tensors: Sequence[TensorFacts] = ()
     """Of the weights' file; only where there are devices."""
 
     @property
     def key(self) -> Key:
-        return key(self.path, self.adapters, self.projector.path if self.projector else "")
+        return key(self.path, self.adapters, _path(self.projector), _path(self.draft))
 
 
 def context(facts: Facts, options: Options, settings: Settings) -> int:
@@ -145,7 +153,8 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
         kv_cache_type=kv_cache_type(facts, options, settings),
         flash_attention=settings.flash_attention,
         adapters=facts.adapters,
-        projector=facts.projector.path if facts.projector else "",
+        projector=_path(facts.projector),
+        draft=_path(facts.draft),
     )
     if facts.embedding:
         return spec
@@ -196,7 +205,21 @@ def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
     compute = needs.compute + spec.cache
     if projector := facts.projector:
         compute += estimate_sight(projector.metadata, projector.size, spec.num_ctx)
+    if facts.draft:
+        compute += draft_size(facts.draft, spec)
     return dataclasses.replace(needs, compute=compute)
+
+
+def draft_size(draft: FileFacts, spec: LoadSpec) -> int:
+    """Bytes that a draft model takes beside its model: it has a context of its own, in f16."""
+    needs = estimate(
+        draft.metadata,
+        draft.size,
+        spec.num_ctx,
+        num_batch=spec.num_batch,
+        flash_attention=spec.flash_attention,
+    )
+    return needs.total(spec.num_ctx) - PROCESS
 
 
 def serves(spec: LoadSpec, facts: Facts, options: Options, settings: Settings) -> bool:

@@ -45,7 +45,7 @@ class Runner:
 
     @property
     def key(self) -> Key:
-        return key(self.spec.path, self.spec.adapters, self.spec.projector)
+        return key(self.spec.path, self.spec.adapters, self.spec.projector, self.spec.draft)
 
     def stop_timer(self) -> None:
         if self.timer is not None:

@@ -26,7 +26,7 @@ from puna.scheduling.machine import Room, Watch
 from puna.scheduling.memory import human_size
 from puna.scheduling.pace import ServingPace
 from puna.scheduling.placement import Machine
-from puna.scheduling.plan import Facts, Key, ProjectorFile, check_kv_cache_type, key, serves, widened
+from puna.scheduling.plan import Facts, FileFacts, Key, check_kv_cache_type, key, serves, widened
 from puna.scheduling.runner import Runner, RunnerState
 from puna.settings import Settings
 from puna.types import Devices, Engine, LoadSpec, Options, Turn
@@ -159,7 +159,8 @@ class Scheduler:
 
     async def unload(self, model: Model) -> None:
         """Unload `model` now or, without waiting for it here, as soon as the leases on it have ended."""
-        runner = self._fleet.runners.get(key(str(model.weights), _adapters(model), _projector(model)))
+        files = str(model.weights), _adapters(model), _projector(model), _draft(model)
+        runner = self._fleet.runners.get(key(*files))
         if runner is None:
             return
         runner.keep_alive = 0
@@ -389,11 +390,12 @@ def _no_place(choice: Choice, machine: Machine) -> PunaError:
 
 
 def _facts(model: Model) -> Facts:
-    adapters, projector = _adapters(model), _projector(model)
+    adapters, projector, draft = _adapters(model), _projector(model), _draft(model)
     try:
         size = sum(os.stat(file).st_size for file in (model.weights, *adapters))
         # One inside the file of the weights is counted with them.
         projector_size = os.stat(projector).st_size if projector not in ("", str(model.weights)) else 0
+        draft_size = os.stat(draft).st_size if draft else 0
     except OSError as error:
         raise LoadFailed(f"cannot read {error.filename}: {error.strerror}") from error
     return Facts(
@@ -404,12 +406,17 @@ def _facts(model: Model) -> Facts:
         ranking="rerank" in model.capabilities(),
         adapters=adapters,
         tensors=model.metadata.tensors,
-        projector=ProjectorFile(projector, projector_size, model.projector_metadata) if projector else None,
+        projector=FileFacts(projector, projector_size, model.projector_metadata) if projector else None,
+        draft=FileFacts(draft, draft_size, model.draft_metadata) if draft else None,
     )
 
 
 def _adapters(model: Model) -> tuple[str, ...]:
     return tuple(map(str, model.adapters))
+
+
+def _draft(model: Model) -> str:
+    return str(model.draft or "")
 
 
 def _projector(model: Model) -> str:

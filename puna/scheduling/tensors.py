@@ -41,8 +41,8 @@ def load_of(
     """What to place of a model with these tensors.
 
     kv: bytes of the whole pool, which layers share as their KV heads are. work: compute buffers. host: bytes
-    there beside the embeddings. beside: bytes that go where the output goes, a projector's. pinned: whether
-    the tensor of that name is to be on the host in any case.
+    there beside the embeddings. beside: bytes that go where the output goes, a projector's and a
+    draft model's. pinned: whether the tensor of that name is to be on the host in any case.
     """
     blocks = {tensor.name: int(found[1]) for tensor in tensors if (found := _BLOCK.match(tensor.name))}
     size = max(blocks.values(), default=-1) + 1

@@ -293,3 +293,39 @@ def test_ctrl_c_leaves_the_terminal_clean(ollama: Recorded, environment: dict[st
     assert re.findall(r"\x1b\[\?25[lh]", last)[-1:] == ["\x1b[?25h"]
     assert last.endswith("\n") or last.endswith("\x1b[?25h")
     assert ollama.hung_up.wait(timeout=10)
+
+
+def test_a_draft_is_a_file_where_there_is_one_and_else_a_name(puna: Puna, ollama: Recorded, folder: Path):
+    (folder / "model.gguf").write_bytes(b"GGUF model")
+    (folder / "small.gguf").write_bytes(b"GGUF draft")
+    (folder / "Modelfile").write_text("FROM llama3.2\nDRAFT ./small.gguf\n")
+    ended = puna("create", "filed", "--draft-quantize", "q4_0")
+    assert ended.status == 0, ended.err
+    (folder / "Modelfile").write_text("FROM ./model.gguf\nDRAFT small:135m\n")
+    ended = puna("create", "named")
+    assert ended.status == 0, ended.err
+    first, second = ollama.bodies("/api/create")
+    draft, model = {"small.gguf": digest(b"GGUF draft")}, {"model.gguf": digest(b"GGUF model")}
+    assert first == {"model": "filed", "from": "llama3.2", "draft_files": draft, "draft_quantize": "q4_0"}
+    assert second == {"model": "named", "files": model, "draft": "small:135m"}
+
+
+@pytest.mark.parametrize(
+    ("draft", "why"),
+    [
+        ("./model.gguf", "DRAFT must not reference the same local path as FROM: ./model.gguf"),
+        ("./nowhere.gguf", "DRAFT ./nowhere.gguf: no such file or folder"),
+        ("./notes.txt", "neither a GGUF file nor safetensors"),
+    ],
+)
+def test_a_draft_that_cannot_be_one_is_refused_with_its_line(
+    puna: Puna, ollama: Recorded, folder: Path, draft: str, why: str
+):
+    (folder / "model.gguf").write_bytes(b"GGUF model")
+    (folder / "notes.txt").write_text("nothing")
+    (folder / "Modelfile").write_text(f"FROM ./model.gguf\n\nDRAFT {draft}\n")
+    ended = puna("create", "mine")
+    assert ended.status == 1
+    assert "Modelfile:3: " in ended.err
+    assert why in ended.err
+    assert not ollama.bodies("/api/create")

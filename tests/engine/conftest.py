@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from puna.engine import drafting
+from tests.engine.looped import Asked
 from tests.models import hybrid_model, recurrent_model, shape_model, sliding_window_model
 
 
@@ -32,3 +34,24 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     path = tmp_path_factory.mktemp("kinds") / f"{request.param}.gguf"
     KINDS[request.param](path)
     return path
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every draft is evaluated, whatever it costs here."""
+    monkeypatch.setattr(drafting, "worth", lambda chances, costs, **_: len(chances))
+    monkeypatch.setattr(drafting, "promise", lambda chances, costs, **_: sum(chances))
+
+
+@pytest.fixture(scope="module")
+def opened() -> Iterator[Callable[[Path], Asked]]:
+    """Opens models, and closes all at the end: libllama logs through the one that was opened last."""
+    models: list[Asked] = []
+
+    def open_one(path: Path) -> Asked:
+        models.append(Asked(path))
+        return models[-1]
+
+    yield open_one
+    for asked in models:
+        asked.close()

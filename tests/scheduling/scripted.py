@@ -12,7 +12,7 @@ from typing import Any
 from puna.errors import LoadFailed
 from puna.library import Model
 from puna.scheduling import Lease, Scheduler
-from puna.scheduling.plan import Facts, footprint, plan
+from puna.scheduling.plan import Facts, FileFacts, footprint, plan
 from puna.settings import Settings
 from puna.types import Delta, Embeddings, EngineInfo, Finish, Job, LoadSpec, Options, Ranking, Texts, Turn
 
@@ -205,7 +205,10 @@ def least(model: Model, options: Options = PLAIN) -> int:
     """Bytes that a model needs at the least."""
     adapters = tuple(map(str, model.adapters))
     size = sum(file.stat().st_size for file in (model.weights, *model.adapters))
-    facts = Facts(str(model.weights), size, model.metadata, adapters=adapters)
+    draft = (
+        FileFacts(str(model.draft), model.draft.stat().st_size, model.draft_metadata) if model.draft else None
+    )
+    facts = Facts(str(model.weights), size, model.metadata, adapters=adapters, draft=draft)
     spec = plan(facts, options, Settings(), 0)
     return footprint(facts, spec).total(spec.pool)
 

@@ -139,7 +139,12 @@ def test_a_quantized_model_answers(client: httpx.Client, digest: str):
         ({"model": "x", "from": "base", "template": "{{ .Prompt"}, "template error: template: "),
         ({"model": "x", "from": "base", "quantize": "q9"}, "unsupported quantization type Q9"),
         ({"model": "x", "from": "base", "license": 1}, 'invalid value for "license"'),
-        ({"model": "x", "from": "base", "draft_files": {"d": MISSING}}, "draft models are not supported"),
+        ({"model": "x", "from": "base", "draft_files": {"d": MISSING}}, f"d: blob {MISSING} not found"),
+        ({"model": "x", "from": "base", "draft_files": {"../d": MISSING}}, "file path must be relative"),
+        ({"model": "x", "from": "base", "draft": "a", "draft_files": {"d": MISSING}}, "'draft' and 'draft_f"),
+        ({"model": "x", "from": "base", "draft": "../y"}, "invalid model name"),
+        ({"model": "x", "from": "base", "draft_quantize": "q4_0"}, "draft_quantize requires a DRAFT model"),
+        ({"model": "x", "from": "base", "draft": "base"}, "draft model 'base': it is the model itself"),
     ],
 )
 @pytest.mark.parametrize("stream", [True, False])

@@ -70,16 +70,22 @@ class Costs:
         return low.took + share * (high.took - low.took)
 
 
-def worth(chances: Sequence[float], costs: Costs, *, rows: int, tokens: float) -> int:
+def worth(chances: Sequence[float], costs: Costs, *, rows: int, tokens: float, each: float = 0.0) -> int:
     """How much of a draft to evaluate in a step that has `rows` rows and brings `tokens` tokens without it.
 
-    `chances[i]`: how probably the draft is right up to its i-th token. Most tokens a second are wanted.
+    `chances[i]`: how probably the draft is right up to its i-th token. `each`: nanoseconds that it takes to
+    guess one. Most tokens a second are wanted.
     """
-    best, length = _MARGIN * tokens / max(costs.of(rows), 1), 0
-    for size, chance in enumerate(chances, 1):
-        tokens += chance
+    best, length = _MARGIN * promise((), costs, rows=rows, tokens=tokens), 0
+    for size in range(1, len(chances) + 1):
         if size & (size + 1) == 0 or size == len(chances):
-            rate = tokens / max(costs.of(rows + size), 1)
+            rate = promise(chances[:size], costs, rows=rows, tokens=tokens, each=each)
             if rate > best:
                 best, length = rate, size
     return length
+
+
+def promise(chances: Sequence[float], costs: Costs, *, rows: int, tokens: float, each: float = 0.0) -> float:
+    """Tokens a nanosecond of a step that evaluates the whole draft; the arguments are those of `worth`."""
+    took = costs.of(rows + len(chances)) + each * len(chances)
+    return (tokens + sum(chances)) / max(took, 1)

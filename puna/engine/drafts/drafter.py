@@ -4,28 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from puna.engine.drafts.confidence import Confidence
+from puna.engine.drafts.rate import Rate, chances
 from puna.engine.drafts.text import MOST, TokenText
 
 LONGEST = 31
 """Tokens of a draft: 32 rows are evaluated nearly as efficiently as more, and text comes evenly."""
 
-_WEIGHT = 1 / 16
-"""Of a token among those that taught how often guesses are right."""
-
 _FORESEEN = (0.0, 0.0, 0.3, 0.5, 0.7, 0.85)
 """How often guesses are right behind so many tokens that are alike, by their number's bits (3, 4 to 7, …)."""
-
-
-class _Rate:
-    """How often guesses of one sort are right; they are foreseen until they were seen."""
-
-    def __init__(self, foreseen: float) -> None:
-        self.value = foreseen
-        self._seen = 2
-
-    def learn(self, right: bool) -> None:
-        self._seen += 1
-        self.value += max(_WEIGHT, 1 / self._seen) * (right - self.value)
 
 
 class Drafter:
@@ -41,8 +28,10 @@ class Drafter:
         self._alike = 0
         """Tokens before `place` that are those of the sequence."""
         self._forced: list[int] = []
-        self._by_likeness = [_Rate(foreseen) for foreseen in _FORESEEN]
-        self._by_force = _Rate(0.8)
+        self._by_likeness = [Rate(foreseen) for foreseen in _FORESEEN]
+        self._by_force = Rate(0.8)
+        self.confidence = Confidence()
+        """In the draft model, if there is one."""
 
     def take(self, token: int) -> None:
         """`token` came: a lesson for what was guessed."""
@@ -58,6 +47,7 @@ class Drafter:
             self._alike += 1
             if not right:
                 self._source = None
+        self.confidence.take(token)
         self._own.extend([token])
 
     def draft(self, most: int, *, forced: Sequence[int], shared: TokenText) -> tuple[list[int], list[float]]:
@@ -68,10 +58,9 @@ class Drafter:
         """
         most = min(most, self.most)
         self._forced = list(forced)
-        by_force = self._chances([self._by_force] * min(most, len(forced)))
+        by_force = chances([self._by_force] * min(most, len(forced)))
         repeated = self._repeated(most, shared)
-        rates = [self._rate(self._alike + ahead) for ahead in range(len(repeated))]
-        by_likeness = self._chances(rates)
+        by_likeness = chances(self._rate(self._alike + ahead) for ahead in range(len(repeated)))
         if sum(by_force) > sum(by_likeness):
             return self._forced[:most], by_force
         return repeated, by_likeness
@@ -88,12 +77,5 @@ class Drafter:
             if alike and (self._source is None or alike > self._alike):
                 self._source, self._place, self._alike = text, place, alike
 
-    def _rate(self, alike: int) -> _Rate:
+    def _rate(self, alike: int) -> Rate:
         return self._by_likeness[min(alike, MOST).bit_length()]
-
-    def _chances(self, rates: Sequence[_Rate]) -> list[float]:
-        chances, chance = [], 1.0
-        for rate in rates:
-            chance *= rate.value
-            chances.append(chance)
-        return chances

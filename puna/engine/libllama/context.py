@@ -42,7 +42,9 @@ class Context:
         ranking: bool = False,
         kv_cache_type: KVCacheType = "f16",
         flash_attention: bool | None = None,
+        swa_full: bool = False,
     ) -> None:
+        """`swa_full`: sliding windows forget nothing, so that every sequence can be cut anywhere."""
         params = C.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = n_batch
@@ -58,7 +60,7 @@ class Context:
             False: C.LLAMA_FLASH_ATTN_TYPE_DISABLED,
         }[flash_attention]
         params.type_k = params.type_v = _TYPES[kv_cache_type]
-        params.swa_full = False
+        params.swa_full = swa_full
         params.embeddings = embeddings
         if ranking:
             # Older files of rerankers do not say that they are.

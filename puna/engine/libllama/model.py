@@ -101,8 +101,7 @@ class LlamaModel:
         return adapter
 
     def _read_wordpiece(self) -> WordPiece:
-        texts = (C.llama_vocab_get_text(self.vocab, token) for token in range(self.n_vocab))
-        pieces = [(text or b"").decode("utf-8", "replace") for text in texts]
+        pieces = self.texts()
         return WordPiece(pieces, pieces.index("[UNK]") if "[UNK]" in pieces else 0, self._read_normalizer())
 
     def _read_normalizer(self) -> Normalizer | None:
@@ -159,6 +158,11 @@ class LlamaModel:
     def spell(self, token: int) -> bytes:
         """The bytes of a token as a person would write it, a control token's too."""
         return self._to_piece(token, special=True)
+
+    def texts(self) -> list[str]:
+        """The tokens of the vocabulary as its file spells them."""
+        texts = (C.llama_vocab_get_text(self.vocab, token) for token in range(self.n_vocab))
+        return [(text or b"").decode("utf-8", "replace") for text in texts]
 
     def check(self, tokens: Sequence[int], field: str) -> None:
         """Raises BadRequest, naming the place in `field`, for an id that is no token of this vocabulary."""

@@ -14,7 +14,7 @@ MOST_LAYERS = 256
 LONGEST_TEXT = 64 << 20
 """Bytes of a layer that is read as a whole: a template, a licence, messages with pictures."""
 
-_WEIGHTS = tuple(manifests.IMAGE + kind for kind in ("model", "projector", "adapter"))
+_WEIGHTS = tuple(manifests.IMAGE + kind for kind in ("model", "projector", "adapter", "draft"))
 
 
 def refuse_too_much(library: Library, layers: Sequence[Layer]) -> None:

@@ -27,11 +27,9 @@ from puna.types import Message, Progress
 
 async def create(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, CreateBody)
-    if body.draft_files:
-        raise BadRequest("draft models are not supported")
     opened, name = rooms(request), body.model or body.name or ""
     opened.library.resolve(name)
-    for used in filter(None, (name, body.from_)):
+    for used in filter(None, (name, body.from_, body.draft)):
         caller().check_model(used)
     output = await turns(body.messages or (), opened.remote.visit())
     recipe = _recipe(body, [_stored(message) for message in output])
@@ -46,11 +44,15 @@ def _recipe(body: CreateBody, messages: list[Message]) -> Recipe:
         except BadRequest as error:
             raise BadRequest(f"template error: {error}") from None
     kind = body.quantize or body.quantization
+    draft_kind = body.draft_quantize
     licenses = [body.license] if isinstance(body.license, str) else body.license or []
     return Recipe(
         base=body.from_ or "",
         files=body.files,
         adapters=body.adapters or {},
+        draft=body.draft or "",
+        draft_files=body.draft_files or {},
+        draft_quantize=quantization(draft_kind) if draft_kind else "",
         template=body.template or "",
         system=body.system or "",
         licenses=[text for text in licenses if text],

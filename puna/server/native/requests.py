@@ -174,7 +174,10 @@ class CreateBody(_ModelBody, kw_only=True):
     from_: str | None = msgspec.field(default=None, name="from")
     files: dict[str, str] | None = None
     adapters: dict[str, str] | None = None
+    draft: str | None = None
+    """A model that guesses what this one says. Ollama has only `draft_files`."""
     draft_files: dict[str, str] | None = None
+    draft_quantize: str | None = None
     template: str | None = None
     license: str | list[str] | None = None
     system: str | None = None

@@ -1,0 +1,101 @@
+"""What is evaluated of each answer in a step: its next token, and a draft as long as pays."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from puna.engine import budget
+from puna.engine.batch import Share
+from puna.engine.drafts import LONGEST, Costs, DraftModel, Question, SharedTexts, promise, worth
+from puna.engine.sequence import Sequence
+
+_BESIDE_PROMPTS = 7
+"""Tokens of a draft while others wait for their prompt's evaluation."""
+
+_Guess = tuple[list[int], list[float]]
+"""Tokens that may come next, and how probably all up to each do."""
+
+_NOTHING: _Guess = ([], [])
+
+
+class Drafting:
+    """Has guesses made and decides on them, from what steps cost and how often such guesses were right."""
+
+    def __init__(self, draft_model: DraftModel | None, *, n_batch: int) -> None:
+        """`n_batch`: most rows of a step."""
+        self._draft_model = draft_model
+        self._n_batch = n_batch
+        self._costs = Costs()
+        self._shared_texts = SharedTexts()
+
+    def learn(self, rows: int, took: int) -> None:
+        """A step of so many rows took so many nanoseconds."""
+        self._costs.learn(rows, took)
+
+    def ended(self, sequence: Sequence) -> None:
+        """What was answered may be said again."""
+        if sequence.answered:
+            self._shared_texts.add(sequence.job.owner, sequence.history[-sequence.answered :])
+
+    def shares(self, decoding: list[Sequence], others: int) -> list[Share]:
+        """A token of each answer, and drafts as far as they pay in a batch with `others` rows of prompts."""
+        shares: list[Share] = []
+        rows, tokens = others + len(decoding), float(len(decoding))
+        most = self._worthwhile(rows, tokens, others)
+        guesses = self._guesses(decoding, most, rows, tokens) if most else [_NOTHING] * len(decoding)
+        for sequence, (guessed, chances) in zip(decoding, guesses, strict=True):
+            length = worth(chances[:most], self._costs, rows=rows, tokens=tokens)
+            shares.append(Share(sequence, 1, guessed[:length]))
+            if length:
+                rows += length
+                tokens += sum(chances[:length])
+                most = self._worthwhile(rows, tokens, others)
+        return shares
+
+    def _worthwhile(self, rows: int, tokens: float, others: int) -> int:
+        """How long a draft that is certainly right should be: where that is 0, none need be looked for."""
+        most = self._n_batch - rows
+        if others:
+            most = min(_BESIDE_PROMPTS, most + others - budget.TILE)
+        most = min(LONGEST, most)
+        return worth([1.0] * most, self._costs, rows=rows, tokens=tokens)
+
+    def _guesses(self, decoding: list[Sequence], most: int, rows: int, tokens: float) -> list[_Guess]:
+        """What may come next in each answer: what its text or its grammar says, or the draft model."""
+        guesses = [sequence.draft(most, self._shared_texts.by(sequence.job.owner)) for sequence in decoding]
+        model = self._draft_model
+        if model is None or not decoding:
+            return guesses
+        each = model.costs.of(len(decoding)) / len(decoding)
+        least = each * tokens / max(self._costs.of(rows), 1)
+        asked: list[int] = []
+        questions: list[Question] = []
+        for at, (sequence, (_, chances)) in enumerate(zip(decoding, guesses, strict=True)):
+            if size := self._to_ask(sequence, chances, most, each, rows=rows, tokens=tokens):
+                asked.append(at)
+                questions.append(sequence.question(size, least))
+        for at, heard in zip(asked, model.guess(questions), strict=True):
+            chances = decoding[at].hear(heard)
+            if sum(chances) > sum(guesses[at][1]):
+                guesses[at] = heard.tokens, chances
+        return guesses
+
+    def _to_ask(
+        self, sequence: Sequence, chances: list[float], most: int, each: float, *, rows: int, tokens: float
+    ) -> int:
+        """How many tokens to ask the draft model for, which takes `each` nanoseconds for one.
+
+        `chances`: of a guess that took nothing.
+        """
+        drafter = sequence.drafter
+        if drafter is None:
+            return 0
+        room = sequence.room(min(most, drafter.most))
+        pays = partial(worth, costs=self._costs, rows=rows, tokens=tokens)
+        promises = partial(promise, costs=self._costs, rows=rows, tokens=tokens)
+        foreseen = drafter.confidence.foreseen(room)
+        size = pays(foreseen, each=each)
+        if not size:
+            return drafter.confidence.sample(pays([1.0] * room, each=each))
+        known = chances[: pays(chances)]
+        return size if promises(foreseen[:size], each=each) > promises(known) else 0

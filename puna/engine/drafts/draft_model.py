@@ -1,0 +1,198 @@
+"""A draft model: a small one of the same vocabulary, which is asked what comes next.
+
+It reads what is read and said, in a context of its own, and then says its likeliest token again and again.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import compress
+
+from puna.engine.budget import PrefillChunk, share
+from puna.engine.drafts.costs import Costs
+from puna.engine.libllama import Context, LlamaModel
+from puna.engine.libllama.softmax import exponentials
+from puna.errors import NotNumbers, PunaError
+
+_NO_ROOM = 1
+_NOBODY = -1
+
+_MISSING = 1 / 8
+"""Of a sliding window: so much may be gone. Guesses are worse for it, but all would have to be read again."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What comes behind `tokens`: at most `most` tokens, as long as they are right with a chance of `least`.
+
+    `key`: whose text it is; one who asks again has only what is new read.
+    """
+
+    key: int
+    tokens: list[int]
+    most: int
+    least: float = 0.0
+
+
+@dataclass(eq=False)
+class Guess:
+    """Tokens, and the probability of each behind those before it."""
+
+    tokens: list[int] = field(default_factory=list)
+    probabilities: list[float] = field(default_factory=list)
+    chance: float = 1.0
+    """That all of them are right."""
+
+
+@dataclass(eq=False)
+class _Slot:
+    number: int
+    key: int = _NOBODY
+    tokens: list[int] = field(default_factory=list)
+    used: int = 0
+    """The last round in which it was."""
+
+
+_Turn = tuple[Question, _Slot, Guess]
+
+
+class DraftModel:
+    """Guesses for all sequences together; none of its failures is theirs."""
+
+    def __init__(self, model: LlamaModel, context: Context, *, n_vocab: int) -> None:
+        """`context` can be cut anywhere and has a slot for each sequence that asks. `n_vocab`: tokens of the
+        model that it guesses for."""
+        self.costs = Costs()
+        self.model = model
+        self._context = context
+        self._n_vocab = min(n_vocab, model.n_vocab)
+        self._longest = min(context.n_ctx, model.n_ctx_train or context.n_ctx)
+        self._chunk = PrefillChunk(most=context.n_batch)
+        self._slots = [_Slot(number) for number in range(context.n_seq)]
+        self._round = 0
+        self._failed = False
+
+    def guess(self, questions: Sequence[Question]) -> list[Guess]:
+        """What comes next, for each; nothing for a text that it has yet to read, or cannot read."""
+        guesses = [Guess() for _ in questions]
+        if self._failed:
+            return guesses
+        try:
+            turns = self._turns(zip(questions, guesses, strict=True))
+            turns = self._read(turns) if turns else []
+            while turns:
+                rows = self._evaluate([(slot, guess.tokens[-1:]) for _, slot, guess in turns])
+                turns = self._say(turns, rows)
+        except (NotNumbers, PunaError) as error:
+            _log.warning("the draft model is not asked any more: %s", error)
+            self._failed = True
+        return guesses
+
+    def _turns(self, asked: Iterable[tuple[Question, Guess]]) -> list[_Turn]:
+        """Those whose texts fit in the context together, each with its slot."""
+        self._round += 1
+        room, turns = self._context.n_ctx, []
+        for question, guess in asked:
+            length = len(question.tokens) + question.most
+            if length > min(room, self._longest) or max(question.tokens) >= self.model.n_vocab:
+                continue
+            room -= length
+            turns.append((question, self._slot(question), guess))
+        return turns
+
+    def _slot(self, question: Question) -> _Slot:
+        """The slot that holds as much of a question's text as any does, and nothing else."""
+        slot = next((slot for slot in self._slots if slot.key == question.key), None)
+        source = slot or max(self._slots, key=lambda slot: _alike(slot.tokens, question.tokens))
+        # The last token's row is what says the next one.
+        alike = min(_alike(source.tokens, question.tokens), len(question.tokens) - 1)
+        length = alike if self._holds(source, alike) else 0
+        slot = slot or min(self._slots, key=lambda slot: slot.used)
+        if slot is source:
+            self._context.cut(slot.number, length)
+        else:
+            self._context.forget(slot.number)
+            self._context.share(source.number, slot.number, 0, length)
+        slot.key, slot.used, slot.tokens = question.key, self._round, source.tokens[:length]
+        return slot
+
+    def _holds(self, slot: _Slot, length: int) -> bool:
+        """Whether what sliding windows see behind the first `length` tokens is still there."""
+        seen = int((1 - _MISSING) * self.model.n_swa)
+        return not seen or self._context.first_position(slot.number) <= max(0, length - seen)
+
+    def _read(self, turns: list[_Turn]) -> list[_Turn]:
+        """Evaluate a chunk of what is new, and have those who are at the end of it say a token."""
+        missing = [len(question.tokens) - len(slot.tokens) for question, slot, _ in turns]
+        sizes = share(missing, self._chunk.size)
+        parts = [
+            (slot, question.tokens[len(slot.tokens) : len(slot.tokens) + size])
+            for (question, slot, _), size in zip(turns, sizes, strict=True)
+        ]
+        rows = self._evaluate(parts)
+        ready = [size == wanted for size, wanted in zip(sizes, missing, strict=True)]
+        return self._say(list(compress(turns, ready)), list(compress(rows, ready)))
+
+    def _say(self, turns: list[_Turn], rows: list[int]) -> list[_Turn]:
+        """Take the likeliest token of each row; who goes on."""
+        going = []
+        for turn, row in zip(turns, rows, strict=True):
+            question, _, guess = turn
+            logits = self._context.logits(row)[: self._n_vocab]
+            token = int(logits.argmax())
+            _, total = exponentials(logits, float(logits[token]), self.model.exponentials)
+            guess.tokens.append(token)
+            guess.probabilities.append(1 / total)
+            guess.chance /= total
+            ends = self.model.ends(token) or guess.chance < question.least
+            if len(guess.tokens) < question.most and not ends:
+                going.append(turn)
+        return going
+
+    def _evaluate(self, parts: Sequence[tuple[_Slot, list[int]]]) -> list[int]:
+        """Evaluate tokens behind those that each slot holds; the last row of each. Raises PunaError."""
+        context, at, last = self._context, 0, []
+        for slot, tokens in parts:
+            start, end = len(slot.tokens), at + len(tokens)
+            context.tokens[at:end] = tokens
+            context.positions[at:end] = range(start, start + len(tokens))
+            context.sequences[at:end] = slot.number
+            context.wants_output[at:end] = 0
+            context.wants_output[end - 1] = 1
+            last.append(end - 1)
+            at = end
+        started = time.perf_counter_ns()
+        while (status := context.decode(at)) == _NO_ROOM and self._make_room():
+            pass
+        if status:
+            raise PunaError(f"libllama could not evaluate its batch (status {status})")
+        context.synchronize()
+        took = time.perf_counter_ns() - started
+        self.costs.learn(at, took)
+        self._chunk.learn(at, took)
+        for slot, tokens in parts:
+            slot.tokens += tokens
+        return last
+
+    def _make_room(self) -> bool:
+        """Empty the slot that was not used for longest, but none of this round; False if there is none."""
+        others = [slot for slot in self._slots if slot.tokens and slot.used != self._round]
+        if not others:
+            return False
+        slot = min(others, key=lambda slot: slot.used)
+        self._context.forget(slot.number)
+        slot.key, slot.tokens = _NOBODY, []
+        return True
+
+
+def _alike(one: list[int], other: list[int]) -> int:
+    """With how many equal tokens both begin."""
+    most = min(len(one), len(other))
+    if one[:most] == other[:most]:
+        return most
+    return next(at for at in range(most) if one[at] != other[at])

@@ -1,0 +1,50 @@
+"""The draft model loaded beside the model that it guesses for."""
+
+from __future__ import annotations
+
+from puna.engine.budget import TILE
+from puna.engine.drafts.draft_model import DraftModel
+from puna.engine.libllama import Context, LlamaModel
+from puna.errors import LoadFailed
+from puna.gguf import disagreement
+from puna.types import LoadSpec, Placed
+
+_ALL_LAYERS = 1 << 10
+
+
+def load_draft(spec: LoadSpec, model: LlamaModel, *, slots: int, threads: int) -> DraftModel:
+    """The draft model of `spec`, for `slots` sequences of `model`.
+
+    It is where the model's output is. Raises LoadFailed for one that cannot be loaded, or cannot guess for
+    this model.
+    """
+    device = spec.placed.last
+    placed = Placed(devices=(device,), split=(_ALL_LAYERS,)) if device else Placed()
+    try:
+        draft = LlamaModel(spec.draft, placed=placed, use_mmap=spec.use_mmap)
+        problem = _problem(draft, model)
+        if problem:
+            draft.close()
+            raise LoadFailed(problem)
+        context = Context(
+            draft,
+            n_ctx=min(spec.num_ctx, draft.n_ctx_train or spec.num_ctx),
+            n_batch=max(spec.num_batch, TILE),
+            n_seq=slots,
+            threads=threads,
+            flash_attention=spec.flash_attention,
+            swa_full=True,
+        )
+    except LoadFailed as error:
+        raise LoadFailed(f"draft model {spec.draft}: {error}") from None
+    return DraftModel(draft, context, n_vocab=model.n_vocab)
+
+
+def _problem(draft: LlamaModel, model: LlamaModel) -> str:
+    """Why one model cannot guess for another; "" if it can."""
+    if draft.recurrent:
+        return "it is recurrent, and what it was wrong about cannot be forgotten"
+    architecture = draft.metadata("general.architecture")
+    if draft.has_encoder_only or draft.metadata(f"{architecture}.pooling_type"):
+        return "it does not generate text"
+    return disagreement(draft.texts(), model.texts())

@@ -1,0 +1,61 @@
+"""The draft model of a model: a smaller one that guesses what it says (facts: Ollama server/create.go)."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+from puna.errors import BadRequest, NotFound
+from puna.gguf import cached_metadata, disagreement, read_metadata
+from puna.library.manifests import IMAGE
+from puna.library.parts import ModelPart, PartBuilder, Quantize, quantized
+from puna.library.purposes import reads_states, reads_whole, recurrent
+from puna.library.recipe import Recipe
+
+_TOKENS = "tokenizer.ggml.tokens"
+
+
+def draft_of(
+    recipe: Recipe, model: ModelPart, builder: PartBuilder, made: ExitStack, quantize: Quantize
+) -> ModelPart | None:
+    """The draft model that a recipe names. Raises BadRequest, NotFound and InvalidName, naming it."""
+    if recipe.draft:
+        part = _installed(recipe.draft, builder, made)
+    elif recipe.draft_files:
+        parts = builder.model(recipe.draft_files)
+        part = next(part for part in parts if part.kind == "model")
+    else:
+        return None
+    if problem := _problem(part, model):
+        name = recipe.draft or ", ".join(recipe.draft_files)
+        raise BadRequest(f"draft model '{name}': {problem}", "draft" if recipe.draft else "draft_files")
+    if recipe.draft_quantize:
+        part = quantized(part, recipe.draft_quantize, builder, quantize)
+    return part._replace(kind="draft")
+
+
+def _installed(name: str, builder: PartBuilder, made: ExitStack) -> ModelPart:
+    library = builder.library
+    try:
+        model = library.open(name)
+    except NotFound:
+        raise NotFound(f"draft model '{name}' not found, try pulling it first") from None
+    weights = model.weights
+    digest = next(layer.digest for layer in model.layers if layer.media_type == IMAGE + "model")
+    library.pin_blob(digest)
+    made.callback(library.unpin_blobs, [digest])
+    return ModelPart("model", weights, cached_metadata(weights), digest, model.name.display())
+
+
+def _problem(draft: ModelPart, model: ModelPart) -> str:
+    """Why one model cannot guess for another; "" if it can."""
+    if draft.digest and draft.digest == model.digest:
+        return "it is the model itself"
+    if purpose := reads_whole(draft.metadata):
+        return f"it does not generate text, it is for {purpose}"
+    if reads_states(draft.metadata):
+        return f"a draft model of architecture {draft.metadata.architecture} is not supported"
+    for whose, part in (("its", draft), ("the model's", model)):
+        if recurrent(part.metadata):
+            return f"{whose} architecture, {part.metadata.architecture}, is recurrent: it cannot be cut back"
+    theirs, ours = (read_metadata(part.path, verbose=True).get(_TOKENS, []) for part in (draft, model))
+    return disagreement(theirs, ours)

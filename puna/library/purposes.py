@@ -1,0 +1,37 @@
+"""What the header of a GGUF file says a model is good for."""
+
+from __future__ import annotations
+
+from puna.gguf import Metadata
+
+_RANK = 4  # llama.h, LLAMA_POOLING_TYPE_RANK
+
+_HEADS = ("dflash", "eagle3", "gemma4-assistant")
+"""Architectures that go on from another model's inner states (llama.cpp src/llama-arch.cpp)."""
+
+_STATES = ("ssm.", "wkv.", "shortconv.", "kda.")
+"""Keys of layers with recurrent state (llama.cpp src/llama-arch.cpp)."""
+
+
+def reads_whole(metadata: Metadata) -> str:
+    """What a model that reads texts whole makes of them, "embedding" or "rerank"; "" for one that answers."""
+    pooling = metadata.arch("pooling_type")
+    # Older files of rerankers have the classifier but do not say what it is for.
+    if pooling == _RANK or (pooling is None and _has(metadata, "cls.output.weight")):
+        return "rerank"
+    return "" if pooling is None else "embedding"
+
+
+def reads_states(metadata: Metadata) -> bool:
+    """Whether it needs the inner states of another model, as heads that predict several tokens do."""
+    return metadata.architecture in _HEADS or not _has(metadata, "blk.0.")
+
+
+def recurrent(metadata: Metadata) -> bool:
+    """Whether some of its layers have a state that cannot be cut back to an earlier token."""
+    begins = tuple(f"{metadata.architecture}.{key}" for key in _STATES)
+    return any(key.startswith(begins) for key in metadata.values)
+
+
+def _has(metadata: Metadata, begins: str) -> bool:
+    return any(tensor.name.startswith(begins) for tensor in metadata.tensors)

@@ -1,0 +1,67 @@
+"""Models with a draft model: it is loaded beside the weights, and its memory is planned for."""
+
+from __future__ import annotations
+
+import pytest
+
+from puna.errors import LoadFailed
+from puna.library import Layer, Library, Name
+from puna.scheduling import Scheduler
+from puna.settings import Settings
+from puna.types import Options
+from tests.models import install, shape_model
+from tests.scheduling.scripted import Launcher, ask, least, running, settle, use, virtual_time
+
+MIB = 1 << 20
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
+    """`alone`, and the same weights with a draft model under `beside`."""
+    folder = tmp_path_factory.mktemp("drafts")
+    library = Library(folder / "models")
+    shape_model(folder / "weights", seed=1)
+    shape_model(folder / "draft", layers=8, width=256, heads=8, kv_heads=8)
+    install(library.root, "alone", folder / "weights")
+    install(library.root, "draft", folder / "draft")
+    draft = Layer("application/vnd.ollama.image.draft", *library.add_blob([(folder / "draft").read_bytes()]))
+    alone = library.open("alone")
+    library.write_manifest(Name.parse("beside"), alone.config, [*alone.layers, draft])
+    return library
+
+
+@virtual_time
+async def test_a_model_with_a_draft_is_another_than_the_same_weights_alone(library: Library):
+    launcher = Launcher()
+    scheduler = Scheduler(Settings(), launcher)
+    clients = [ask(scheduler, library.open(name)) for name in ("beside", "alone", "beside")]
+    await settle()
+    assert [launch.spec.draft for launch in launcher.launches] == [str(library.open("draft").weights), ""]
+    assert clients[0].engine is clients[2].engine
+    assert clients[0].engine is not clients[1].engine
+
+
+@virtual_time
+async def test_one_with_a_draft_is_unloaded_as_itself(library: Library):
+    scheduler = Scheduler(Settings(), Launcher())
+    await use(scheduler, beside := library.open("beside"))
+    await use(scheduler, library.open("alone"))
+    await scheduler.unload(beside)
+    assert running(scheduler) == ["alone"]
+
+
+def test_its_memory_is_planned_for(library: Library):
+    sizes = [least(library.open(name), Options(num_ctx=4096)) for name in ("alone", "beside")]
+    kv = 4096 * 8 * 8 * (2 * 32) * 2
+    draft = library.open("draft").weights.stat().st_size
+    assert draft + kv < sizes[1] - sizes[0] < draft + kv + 64 * MIB
+
+
+@virtual_time
+async def test_a_missing_draft_is_named(library: Library):
+    alone = library.open("alone")
+    gone = Layer("application/vnd.ollama.image.draft", *library.add_blob([b"GGUF"]))
+    library.write_manifest(Name.parse("gone"), alone.config, [*alone.layers, gone])
+    library.blob_path(gone.digest).unlink()
+    with pytest.raises(LoadFailed, match=f"{gone.digest} is missing"):
+        await use(Scheduler(Settings(), Launcher()), library.open("gone"))
