@@ -66,7 +66,8 @@ def test_a_cancelled_request_leaves_memory_that_is_true(
     known = [outcome[-1][-1][-30:] for outcome in plain]
     chance.begin()
     others = chance.answers(asked, known, seed=seed, cancel=(0, steps))
-    assert others[1:] == plain[1:]
+    # One whose twin is cancelled may find more of its prompt evaluated.
+    assert [outcome[:2] for outcome in others[1:]] == [outcome[:2] for outcome in plain[1:]]
     again = chance.answers(asked, known, seed=seed)
     assert [outcome[0] for outcome in again] == [outcome[0] for outcome in plain]
 
