@@ -15,6 +15,7 @@ from benchmarks import (
     drafts,
     inference,
     kernels,
+    kv_types,
     library,
     memory,
     page,
@@ -24,6 +25,7 @@ from benchmarks import (
 PARTS = {
     "inference": inference.rows,
     "memory": memory.rows,
+    "kv_types": kv_types.rows,
     "drafts": drafts.rows,
     "kernels": kernels.rows,
     "chat": chat.rows,
