@@ -74,6 +74,14 @@ def test_what_is_set_is_asked_for_and_only_that(opened: Page):
     expect(opened.get_by_label("top_k", exact=True)).to_have_value("7")
 
 
+def test_escape_closes_the_settings_and_keeps_them(opened: Page):
+    opened.get_by_label("System prompt").fill("Be brief.")
+    opened.get_by_label("System prompt").press("Escape")
+    expect(opened.get_by_label("System prompt")).to_be_hidden()
+    opened.keyboard.press("Enter")
+    expect(opened.get_by_label("System prompt")).to_have_value("Be brief.")
+
+
 def test_settings_are_saved_under_a_name_and_taken_from_there(opened: Page):
     opened.get_by_label("temperature", exact=True).fill("0.1")
     opened.once("dialog", lambda dialog: dialog.accept("Exact"))
