@@ -16,9 +16,10 @@ import pytest
 from puna.engine import EngineProcess
 from puna.engine.memory.disk_room import make_room
 from puna.engine.memory.prefix_file import count_use
+from puna.types import Image
 from tests.engine.asking import Answer, ask, loaded
 from tests.engine.test_vision import CAT, DOG, SIGHT
-from tests.vision_models import ROWS, vision_model
+from tests.vision_models import ROWS, gemma3_model, qwen3vl_model, vision_model
 
 PROMPT = "You are a careful assistant who answers in short sentences. " * 6
 
@@ -247,6 +248,29 @@ async def test_pictures_are_known_again(tmp_path: Path) -> None:
         assert again.finish.cached_tokens == again.finish.prompt_tokens
         assert again.finish.encoded == 0
         assert again.agrees(first)
+
+
+@pytest.mark.parametrize("make", [gemma3_model, qwen3vl_model])
+async def test_segments_meet_where_pictures_are(
+    tmp_path: Path, make: Callable[[Path], tuple[Path, Path]]
+) -> None:
+    """Behind a window, and with positions in two dimensions: the second turn goes on within a segment."""
+    model, projector = make(tmp_path)
+    disk, turn, images = tmp_path / "disk", "", list[Image]()
+    more = dict[str, Any](projector=projector, num_ctx=1024)
+    async with loaded(model, disk=disk, **more) as engine:
+        for number, image in enumerate((CAT, DOG)):
+            turn += f"{PROMPT[:270]}{SIGHT} Question {number}?"
+            images.append(image)
+            last = await ask(engine, turn, media=tuple(images), num_predict=4)
+            await written(disk, number + 1)
+    ends = [f"{turn}{PROMPT[:90]}", f"{turn.removesuffix(' Question 1?')} And this?"]
+    async with loaded(model, disk=disk, **more) as engine, loaded(model, **more) as alone:
+        for end in ends:
+            found = await ask(engine, end, media=tuple(images), num_predict=4, logprobs=2)
+            anew = await ask(alone, end, media=tuple(images), num_predict=4, logprobs=2)
+            assert found.finish.cached_tokens > 0.9 * last.finish.prompt_tokens
+            assert found.agrees(anew)
 
 
 async def test_files_of_least_worth_go_first(shaped: Path, tmp_path: Path) -> None:
