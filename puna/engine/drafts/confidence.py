@@ -47,8 +47,11 @@ class Confidence:
         return chances([self._overall] * most)
 
     def sample(self, most: int) -> int:
-        """How many tokens to ask for although they do not promise to pay: most of the time none."""
-        if self._silent < self._patience:
+        """How many tokens to ask for although they do not promise to pay: most of the time none.
+
+        `most`: how many would pay if they were right.
+        """
+        if not most or self._silent < self._patience:
             return 0
         self._patience = min(2 * self._patience, _PATIENCE[1])
         return min(_SAMPLE, most)
