@@ -156,6 +156,9 @@ def test_what_is_sent_before_the_models_are_known_is_answered(page: Page):
     page.get_by_label("Message").fill("Early?")
     page.get_by_label("Message").press("Enter")
     page.wait_for_function("() => document.querySelector('.write textarea').readOnly")
+    # The first asking, and the one that sending waits for.
+    while len(held) < 2:
+        page.wait_for_timeout(10)
     for route in list(held):
         route.continue_()
     answered(page, 1)
