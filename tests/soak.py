@@ -84,7 +84,7 @@ class Found:
     open_files: list[int] = field(default_factory=list)
     threads: list[int] = field(default_factory=list)
     shared: list[int] = field(default_factory=list)
-    """Pieces of shared memory of the whole machine."""
+    """Pieces of shared memory that the server and its engines have."""
 
     def growth(self, values: list[int]) -> float:
         """The largest of the last fifth beside the largest of the second, without which nothing is said."""
@@ -253,8 +253,14 @@ class Soak:
             self.found.resident.append(process.memory_info().rss)
             self.found.open_files.append(process.num_fds())
             self.found.threads.append(process.num_threads())
-            self.found.shared.append(len(list(Path("/dev/shm").iterdir())))
+            self.found.shared.append(sum(map(_shared, [process, *processes(self._server)])))
             await asyncio.sleep(1)
+
+
+def _shared(process: psutil.Process) -> int:
+    with contextlib.suppress(psutil.Error):
+        return sum(part.path.startswith(("/dev/shm/", "/SYSV")) for part in process.memory_maps())
+    return 0
 
 
 def _said(text: str) -> list[dict[str, str]]:
