@@ -169,7 +169,7 @@ class Sequence:
 
     def question(self, most: int, least: float) -> Question:
         """What the draft model is asked; it sees no pictures."""
-        return Question(self.request, self.layout.words(self.tokens), most, least)
+        return Question(self.request, self.layout.words(self.tokens), most, least, self.job.owner)
 
     def hear(self, guess: Guess) -> list[float]:
         """What the draft model says comes next; how probably all up to each token do."""

@@ -200,6 +200,16 @@ def test_it_says_what_it_would_say_of_the_text_alone(
                 break  # a near tie
 
 
+@pytest.mark.parametrize(("owner", "again"), [("ann", 1), ("bob", 60)])
+def test_it_reads_again_what_it_read_for_somebody_else(reader: Beside, owner: str, again: int) -> None:
+    model, read = reader.anew(), list[int]()
+    model.costs.learn = lambda rows, took: read.append(rows)
+    model.guess([Question(1, HEAD[:60], 1, owner="ann")])
+    read.clear()
+    model.guess([Question(2, HEAD[:60], 1, owner=owner)])
+    assert read == [again]
+
+
 @pytest.mark.parametrize("status", ["numbers", "tokens"])
 def test_a_draft_model_that_fails_is_no_failure(
     tmp_path: Path, opened: Callable[[Path], Asked], eager: None, status: str

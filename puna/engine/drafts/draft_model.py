@@ -30,13 +30,15 @@ _log = logging.getLogger(__name__)
 class Question:
     """What comes behind `tokens`: at most `most` tokens, as long as they are right with a chance of `least`.
 
-    `key`: whose text it is; one who asks again has only what is new read.
+    `key`: whose text it is; one who asks again has only what is new read. A text that another of the same
+    `owner` begins with is not read again, either.
     """
 
     key: int
     tokens: list[int]
     most: int
     least: float = 0.0
+    owner: str = ""
 
 
 @dataclass(eq=False)
@@ -53,6 +55,7 @@ class Guess:
 class _Slot:
     number: int
     key: int = _NOBODY
+    owner: str = ""
     tokens: list[int] = field(default_factory=list)
     used: int = 0
     """The last round in which it was."""
@@ -106,19 +109,24 @@ class DraftModel:
         return turns
 
     def _slot(self, question: Question) -> _Slot:
-        """The slot that holds as much of a question's text as any does, and nothing else."""
+        """The slot that holds as much of a question's text as any of its owner's does, and nothing else."""
+
+        def alike(slot: _Slot) -> int:
+            return _alike(slot.tokens, question.tokens) if slot.owner == question.owner else 0
+
         slot = next((slot for slot in self._slots if slot.key == question.key), None)
-        source = slot or max(self._slots, key=lambda slot: _alike(slot.tokens, question.tokens))
+        source = slot or max(self._slots, key=alike)
         # The last token's row is what says the next one.
-        alike = min(_alike(source.tokens, question.tokens), len(question.tokens) - 1)
-        length = alike if self._holds(source, alike) else 0
+        known = min(alike(source), len(question.tokens) - 1)
+        length = known if self._holds(source, known) else 0
         slot = slot or min(self._slots, key=lambda slot: slot.used)
         if slot is source:
             self._context.cut(slot.number, length)
         else:
             self._context.forget(slot.number)
             self._context.share(source.number, slot.number, 0, length)
-        slot.key, slot.used, slot.tokens = question.key, self._round, source.tokens[:length]
+        slot.key, slot.owner, slot.used = question.key, question.owner, self._round
+        slot.tokens = source.tokens[:length]
         return slot
 
     def _holds(self, slot: _Slot, length: int) -> bool:
