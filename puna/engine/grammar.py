@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _MOST_WAYS = 20_000
 """Ways in which an answer may be going on at any time; at some 20 of them a microsecond."""
 
-_LARGEST = 1 << 20
+_LARGEST = 2 << 20
 """Characters of a grammar: compiling holds other requests up."""
 
 _KEPT = 32

@@ -10,8 +10,11 @@ from .rules import Rules
 _MOST = 6
 """Arguments whose every order is written out: the rules double with each."""
 
+_MOST_TURNS = 5
+"""The same where each also says what may follow it: rules are then several times as long."""
+
 _FEW = 4
-"""The same where each also says what may follow it."""
+"""Arguments of which none comes again, there."""
 
 Item = tuple[str, bool]
 """What is written, and whether it must be."""
@@ -45,7 +48,7 @@ def turns_of(items: list[Item]) -> Turns:
     """The items in any order, as `in_any_order` has it: of more than a few, those that may be left out may
     come again."""
     needed = frozenset(item for item, must in items if must)
-    if len(items) > _MOST < len(needed):
+    if len(needed) > _MOST_TURNS:
         return _kept(items)
     every = frozenset(item for item, _ in items)
     again = every - needed if len(items) > _FEW else frozenset[str]()
