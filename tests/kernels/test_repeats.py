@@ -98,6 +98,7 @@ def test_an_answer_has_the_same_bits_behind_a_cache_with_drafts_and_in_other_pie
 def test_an_answer_has_the_same_bits_after_a_restart(
     way: str, folder: Path, tmp_path: Path, expected: dict[str, list[Any]]
 ):
+    metrics = ""
     for _ in range(2):
         with serving(folder / "models", PUNA_CACHE_DIR=str(tmp_path), OLLAMA_NUM_PARALLEL="17") as server:
             assert ask(server, **WAYS[way]) == expected[way]
