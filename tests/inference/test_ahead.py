@@ -67,7 +67,7 @@ WRONG = {
     "a sound that is too short": (chat("hearer", images=[SOUND]), 400),
     "a schema too deep": (chat("talker", format=DEEP), 400),
     "a schema that no answer fits": (
-        generate("talker", format={"type": "string", "pattern": "(?<=a)"}),
+        generate("talker", format={"type": "string", "pattern": r"(a)\1"}),
         400,
     ),
     "a tool whose parameters are no object": (chat("talker", tools=[TOOL]), 400),

@@ -28,7 +28,9 @@ def test_a_whole_answer(http: httpx.Client):
     assert answer.headers["content-type"] == "application/json; charset=utf-8"
     body = answer.json()
     assert list(body)[:5] == ["model", "created_at", "message", "done", "done_reason"]
-    assert set(body) == {"model", "created_at", "message", "done", "done_reason", "context"} | MEASURES
+    # Of drafts there is word where there were some.
+    named = set(body) - {"draft_n", "draft_n_accepted"}
+    assert named == {"model", "created_at", "message", "done", "done_reason", "context"} | MEASURES
     assert body["model"] == "talker"
     assert body["message"] == {"role": "assistant", "content": SCRIPT}
     assert body["done"] is True

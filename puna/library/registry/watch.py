@@ -49,10 +49,11 @@ def watch(
             errors.append(error)
             halt()
 
+    reporter = Reporter(report)
+    reporter.report(state())
     threads = [threading.Thread(target=run, args=(one,), daemon=True) for one in work]
     for thread in threads:
         thread.start()
-    reporter = Reporter(report)
     try:
         for thread in threads:
             while thread.is_alive():
