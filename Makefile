@@ -55,7 +55,7 @@ check: .venv/tests
 		$(BIN)/pytest -q $(UNIT) $(addprefix --ignore=tests/chat/,$(NOT_UNIT)); wait $$types
 
 test: kernels lint $(CLIENTS)/.package-lock.json $(AXE)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(AARCH64) $(CHROMIUM)
-	$(BIN)/pytest -n 2 --dist loadfile
+	$(BIN)/pytest
 
 # Besides: compiling libllama for Vulkan takes long, once a machine.
 test-gpu: .venv/tests

@@ -66,7 +66,7 @@ def _picture() -> str:
     return base64.b64encode(file.getvalue()).decode()
 
 
-_INJECTED = re.compile(r"SIGKILL|hung")
+_INJECTED = re.compile(r"SIGKILL|hung|timed out waiting for the model to load")
 
 
 @dataclass
@@ -272,7 +272,11 @@ def soak(folder: Path, seconds: float) -> Found:
     store = folder / "models"
     make_models(folder, store)
     with serving(
-        store, OLLAMA_MAX_LOADED_MODELS=str(LOADED), PUNA_MEMORY=str(MEMORY), PUNA_WATCHDOG="5"
+        store,
+        OLLAMA_MAX_LOADED_MODELS=str(LOADED),
+        PUNA_MEMORY=str(MEMORY),
+        OLLAMA_LOAD_TIMEOUT="20",
+        PUNA_WATCHDOG="5",
     ) as server:
 
         async def run() -> Found:
