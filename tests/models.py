@@ -448,6 +448,13 @@ def install(
     library.write_manifest(Name.parse(name), described, layers)
 
 
+def add_layer(library: Library, source: str, kind: str, file: Path, *, name: str) -> None:
+    """`name`: the model `source`, with `file` as one more layer of this kind."""
+    model = library.open(source)
+    layer = Layer(_IMAGE + kind, *library.add_blob([file.read_bytes()]))
+    library.write_manifest(Name.parse(name), model.config, [*model.layers, layer])
+
+
 def damage(path: Path, tensor: str, rows: slice = slice(None), value: float = np.nan) -> None:
     """Overwrite rows of a float32 tensor in a GGUF file."""
     reader = GGUFReader(path, "r+")

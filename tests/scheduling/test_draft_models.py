@@ -9,7 +9,7 @@ from puna.library import Layer, Library, Name
 from puna.scheduling import Scheduler
 from puna.settings import Settings
 from puna.types import Options
-from tests.models import install, shape_model
+from tests.models import add_layer, install, shape_model
 from tests.scheduling.scripted import Launcher, ask, least, running, settle, use, virtual_time
 
 MIB = 1 << 20
@@ -24,9 +24,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     shape_model(folder / "draft", layers=8, width=256, heads=8, kv_heads=8)
     install(library.root, "alone", folder / "weights")
     install(library.root, "draft", folder / "draft")
-    draft = Layer("application/vnd.ollama.image.draft", *library.add_blob([(folder / "draft").read_bytes()]))
-    alone = library.open("alone")
-    library.write_manifest(Name.parse("beside"), alone.config, [*alone.layers, draft])
+    add_layer(library, "alone", "draft", folder / "draft", name="beside")
     return library
 
 

@@ -13,7 +13,7 @@ from puna.scheduling import Scheduler
 from puna.scheduling.memory import estimate_sight
 from puna.settings import Settings
 from puna.types import Options
-from tests.models import install, shape_model
+from tests.models import add_layer, install, shape_model
 from tests.scheduling.scripted import PLAIN, Launcher, ask, least, running, settle, use, virtual_time
 from tests.vision_models import llava_projector
 
@@ -28,10 +28,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     shape_model(folder / "weights")
     install(library.root, "blind", folder / "weights")
     llava_projector(folder / "projector")
-    blind = library.open("blind")
-    blob = library.add_blob([(folder / "projector").read_bytes()])
-    projector = Layer("application/vnd.ollama.image.projector", *blob)
-    library.write_manifest(Name.parse("seeing"), blind.config, [*blind.layers, projector])
+    add_layer(library, "blind", "projector", folder / "projector", name="seeing")
     return library
 
 

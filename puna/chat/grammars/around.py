@@ -14,6 +14,7 @@ _MOST = 64
 _DEEPEST = 32
 
 Items = tuple[Item, ...]
+_CONDITIONS = (Near, Look)
 
 
 def unconditional(options: Iterable[Items]) -> list[Items]:
@@ -21,28 +22,35 @@ def unconditional(options: Iterable[Items]) -> list[Items]:
 
     Raises Unsupported.
     """
-    found = [each for option in options for items in _multiplied(option) for each in _settled(items)]
+    found = [
+        each for option in options for items in multiplied(option, _CONDITIONS) for each in _settled(items)
+    ]
     if len(found) > _MOST:
         raise Unsupported("so many assertions")
     return found
 
 
-def _multiplied(items: Items) -> list[Items]:
-    """The sequence for every alternative of groups that have conditions in them."""
-    for at, group in enumerate(items):
-        if isinstance(group, Disjunction) and _has_condition(group):
+def multiplied(items: Items, kinds: tuple[type[Item], ...], *, ends: bool = False) -> list[Items]:
+    """The sequence for every alternative of groups that have items of these `kinds` in them.
+
+    With `ends`, only groups at its ends count.
+    """
+    places = dict.fromkeys((0, len(items) - 1)) if ends and items else range(len(items))
+    for at in places:
+        group = items[at]
+        if isinstance(group, Disjunction) and _has(group, kinds):
             return [
                 each
                 for option in group.options
-                for each in _multiplied((*items[:at], *option, *items[at + 1 :]))
+                for each in multiplied((*items[:at], *option, *items[at + 1 :]), kinds, ends=ends)
             ]
     return [items]
 
 
-def _has_condition(item: Item) -> bool:
+def _has(item: Item, kinds: tuple[type[Item], ...]) -> bool:
     if isinstance(item, Disjunction):
-        return any(_has_condition(one) for option in item.options for one in option)
-    return isinstance(item, (Near, Look))
+        return any(_has(one, kinds) for option in item.options for one in option)
+    return isinstance(item, kinds)
 
 
 def _settled(items: Items) -> list[Items]:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import lru_cache
 
-from .around import unconditional
+from .around import multiplied, unconditional
 from .ecma import (
     LAST,
     Anchor,
@@ -124,26 +124,9 @@ def searched(pattern: str, text: str) -> bool:
 def _found(tree: Disjunction) -> str:
     """The expression of all texts in which `tree` is found."""
     options = unconditional(tree.options)
-    return _either(_option, [items for option in options for items in _spread(option)])
-
-
-def _spread(items: tuple[Item, ...]) -> list[tuple[Item, ...]]:
-    """The sequence with the alternatives at its ends multiplied out, where these are anchored."""
-    for at in dict.fromkeys((0, len(items) - 1)) if items else ():
-        group = items[at]
-        if isinstance(group, Disjunction) and _is_anchored(group):
-            return [
-                spread
-                for option in group.options
-                for spread in _spread((*items[:at], *option, *items[at + 1 :]))
-            ]
-    return [items]
-
-
-def _is_anchored(item: Item) -> bool:
-    if isinstance(item, Disjunction):
-        return any(_is_anchored(one) for option in item.options for one in option)
-    return isinstance(item, Anchor)
+    return _either(
+        _option, [items for option in options for items in multiplied(option, (Anchor,), ends=True)]
+    )
 
 
 def _option(items: tuple[Item, ...]) -> str:
