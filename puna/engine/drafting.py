@@ -6,7 +6,7 @@ from functools import partial
 
 from puna.engine import budget
 from puna.engine.batch import Share
-from puna.engine.drafts import LONGEST, Costs, DraftModel, Question, SharedTexts, promise, worth
+from puna.engine.drafts import LONGEST, Costs, DraftModel, ProposalRequest, SharedTexts, promise, worth
 from puna.engine.sequence import Sequence
 
 _BESIDE_PROMPTS = 7
@@ -68,19 +68,19 @@ class Drafting:
             return guesses
         each = model.costs.of(len(decoding)) / len(decoding)
         least = each * tokens / max(self._costs.of(rows), 1)
-        asked: list[int] = []
-        questions: list[Question] = []
+        places: list[int] = []
+        requests: list[ProposalRequest] = []
         for at, (sequence, (_, chances)) in enumerate(zip(decoding, guesses, strict=True)):
-            if size := self._to_ask(sequence, chances, most, each, rows=rows, tokens=tokens):
-                asked.append(at)
-                questions.append(sequence.question(size, least))
-        for at, heard in zip(asked, model.guess(questions), strict=True):
-            chances = decoding[at].hear(heard)
+            if size := self._to_propose(sequence, chances, most, each, rows=rows, tokens=tokens):
+                places.append(at)
+                requests.append(sequence.proposal_request(size, least))
+        for at, proposal in zip(places, model.propose(requests), strict=True):
+            chances = decoding[at].weigh(proposal)
             if sum(chances) > sum(guesses[at][1]):
-                guesses[at] = heard.tokens, chances
+                guesses[at] = proposal.tokens, chances
         return guesses
 
-    def _to_ask(
+    def _to_propose(
         self, sequence: Sequence, chances: list[float], most: int, each: float, *, rows: int, tokens: float
     ) -> int:
         """How many tokens to ask the draft model for, which takes `each` nanoseconds for one.

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.drafts import Drafter, Guess, Question, TokenText
+from puna.engine.drafts import Drafter, Proposal, ProposalRequest, TokenText
 from puna.engine.grammar import Matcher
 from puna.engine.libllama import Sampler
 from puna.engine.logprobs import Bias
@@ -167,14 +167,14 @@ class Sequence:
         """How many tokens, at most `most`, the answer may have behind the next one."""
         return max(0, min(most, self.limit - self.answered - 1, self.num_ctx - len(self.tokens) - 1))
 
-    def question(self, most: int, least: float) -> Question:
+    def proposal_request(self, most: int, least: float) -> ProposalRequest:
         """What the draft model is asked; it sees no pictures."""
-        return Question(self.request, self.layout.words(self.tokens), most, least, self.job.owner)
+        return ProposalRequest(self.request, self.layout.words(self.tokens), most, least, self.job.owner)
 
-    def hear(self, guess: Guess) -> list[float]:
+    def weigh(self, proposal: Proposal) -> list[float]:
         """What the draft model says comes next; how probably all up to each token do."""
         assert self.drafter is not None
-        return self.drafter.confidence.hear(guess.tokens, guess.probabilities)
+        return self.drafter.confidence.weigh(proposal.tokens, proposal.probabilities)
 
     def piece(self, token: int, plain: bytes) -> str:
         """The text that is certain now that `token`, which stands for the bytes `plain`, has come."""

@@ -20,6 +20,8 @@ from puna.engine.messages import AnswerText, Event, Failed, Finished, Generate
 from puna.types import Finish, Job
 from tests.engine.asking import job, schema
 
+WORDS = [f"word{number}, " for number in range(60)]
+SCRIPT = "".join(WORDS)
 NOTHING: list[Any] = []
 """Known to nobody: no drafts."""
 FEW = settings(

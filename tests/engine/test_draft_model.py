@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.drafts import Costs, DraftModel, Question, draft_model, worth
+from puna.engine.drafts import Costs, DraftModel, ProposalRequest, draft_model, worth
 from puna.engine.drafts.confidence import Confidence
 from puna.engine.libllama import Context, LlamaModel
 from puna.errors import LoadFailed
 from puna.types import Finish, Job
 from tests.engine.asking import NEAR, ask, job, loaded
-from tests.engine.looped import FEW, NOTHING, PROMPTS, Asked, jobs
+from tests.engine.looped import FEW, NOTHING, PROMPTS, SCRIPT, WORDS, Asked, jobs
 from tests.models import (
     chance_model,
     damage,
@@ -27,9 +27,6 @@ from tests.models import (
     shape_model,
     sliding_window_model,
 )
-
-WORDS = [f"word{number}, " for number in range(60)]
-SCRIPT = "".join(WORDS)
 
 
 class Beside:
@@ -139,7 +136,7 @@ def test_who_is_never_right_is_seldom_asked_until_that_changes() -> None:
             size = size or confidence.sample(most)
             if size:
                 count += 1
-                confidence.hear([5] * size, [0.9] * size)
+                confidence.weigh([5] * size, [0.9] * size)
             confidence.take(5 if right else 6)
         return count
 
@@ -179,19 +176,19 @@ def test_it_says_what_it_would_say_of_the_text_alone(
     model = reader.anew()
     asked, told = [], []
     for texts in rounds:
-        questions = [Question(key, HEAD[:start] + rest, 4) for key, start, rest in texts]
+        questions = [ProposalRequest(key, HEAD[:start] + rest, 4) for key, start, rest in texts]
         for _ in range(3):  # It reads a chunk at a time.
-            model.guess(questions)
+            model.propose(questions)
         asked += questions
-        told += model.guess(questions)
+        told += model.propose(questions)
     assert any(guess.tokens for guess in told)
     for question, guess in zip(asked, told, strict=True):
         if not guess.tokens:
             continue  # They did not fit together.
         model = reader.anew()
-        model.guess([question])
-        model.guess([question])
-        (alone,) = model.guess([question])
+        model.propose([question])
+        model.propose([question])
+        (alone,) = model.propose([question])
         for one, other, mine, its in zip(
             guess.tokens, alone.tokens, guess.probabilities, alone.probabilities, strict=True
         ):
@@ -204,9 +201,9 @@ def test_it_says_what_it_would_say_of_the_text_alone(
 def test_it_reads_again_what_it_read_for_somebody_else(reader: Beside, owner: str, again: int) -> None:
     model, read = reader.anew(), list[int]()
     model.costs.learn = lambda rows, took: read.append(rows)
-    model.guess([Question(1, HEAD[:60], 1, owner="ann")])
+    model.propose([ProposalRequest(1, HEAD[:60], 1, owner="ann")])
     read.clear()
-    model.guess([Question(2, HEAD[:60], 1, owner=owner)])
+    model.propose([ProposalRequest(2, HEAD[:60], 1, owner=owner)])
     assert read == [again]
 
 

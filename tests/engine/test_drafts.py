@@ -16,7 +16,7 @@ from puna.engine.drafts import Costs, SharedTexts, TokenText, worth
 from puna.engine.libllama import Context
 from puna.types import Grammar, Job
 from tests.engine.asking import NEAR, ask, job, loaded
-from tests.engine.looped import FEW, NOTHING, PROMPTS, Asked, jobs
+from tests.engine.looped import FEW, NOTHING, PROMPTS, SCRIPT, WORDS, Asked, jobs
 from tests.models import (
     chance_model,
     hybrid_model,
@@ -25,9 +25,6 @@ from tests.models import (
     shape_model,
     sliding_window_model,
 )
-
-WORDS = [f"word{number}, " for number in range(60)]
-SCRIPT = "".join(WORDS)
 
 
 @pytest.fixture(scope="module")

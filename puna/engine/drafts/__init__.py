@@ -5,7 +5,7 @@ for all of them, `Costs` tells how many guesses pay.
 """
 
 from puna.engine.drafts.costs import Costs, promise, worth
-from puna.engine.drafts.draft_model import DraftModel, Guess, Question
+from puna.engine.drafts.draft_model import DraftModel, Proposal, ProposalRequest
 from puna.engine.drafts.drafter import LONGEST, Drafter
 from puna.engine.drafts.loading import load_draft
 from puna.engine.drafts.text import SharedTexts, TokenText
@@ -15,8 +15,8 @@ __all__ = [
     "Costs",
     "DraftModel",
     "Drafter",
-    "Guess",
-    "Question",
+    "Proposal",
+    "ProposalRequest",
     "SharedTexts",
     "TokenText",
     "load_draft",

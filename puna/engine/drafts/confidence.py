@@ -26,21 +26,21 @@ class Confidence:
     def __init__(self) -> None:
         self._by_grade = [Rate((grade + 0.5) / _GRADES) for grade in range(_GRADES)]
         self._overall = Rate(0.7)
-        self._said: deque[tuple[int, Rate]] = deque()
+        self._proposed: deque[tuple[int, Rate]] = deque()
         """What it said comes next, as far as nothing else came."""
         self._silent, self._patience = 0, _PATIENCE[0]
 
     def take(self, token: int) -> None:
         """`token` came."""
         self._silent += 1
-        if self._said:
-            said, rate = self._said.popleft()
-            rate.learn(said == token)
-            self._overall.learn(said == token)
-            if said == token:
+        if self._proposed:
+            proposed, rate = self._proposed.popleft()
+            rate.learn(proposed == token)
+            self._overall.learn(proposed == token)
+            if proposed == token:
                 self._patience = _PATIENCE[0]
             else:
-                self._said.clear()
+                self._proposed.clear()
 
     def foreseen(self, most: int) -> list[float]:
         """How probably `most` tokens that it has yet to say will be right up to each."""
@@ -56,10 +56,10 @@ class Confidence:
         self._patience = min(2 * self._patience, _PATIENCE[1])
         return min(_SAMPLE, most)
 
-    def hear(self, tokens: Sequence[int], probabilities: Sequence[float]) -> list[float]:
+    def weigh(self, tokens: Sequence[int], probabilities: Sequence[float]) -> list[float]:
         """How probably the `tokens` that it says now are right up to each; it gave each a probability."""
         rates = [self._by_grade[min(int(p * _GRADES), _GRADES - 1)] for p in probabilities]
-        self._said = deque(zip(tokens, rates, strict=True))
+        self._proposed = deque(zip(tokens, rates, strict=True))
         if tokens:
             self._silent = 0
         return chances(rates)

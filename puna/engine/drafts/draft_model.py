@@ -27,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
-class Question:
+class ProposalRequest:
     """What comes behind `tokens`: at most `most` tokens, as long as they are right with a chance of `least`.
 
     `key`: whose text it is; one who asks again has only what is new read. A text that another of the same
@@ -42,7 +42,7 @@ class Question:
 
 
 @dataclass(eq=False)
-class Guess:
+class Proposal:
     """Tokens, and the probability of each behind those before it."""
 
     tokens: list[int] = field(default_factory=list)
@@ -61,7 +61,7 @@ class _Slot:
     """The last round in which it was."""
 
 
-_Turn = tuple[Question, _Slot, Guess]
+_Turn = tuple[ProposalRequest, _Slot, Proposal]
 
 
 class DraftModel:
@@ -80,44 +80,44 @@ class DraftModel:
         self._round = 0
         self._failed = False
 
-    def guess(self, questions: Sequence[Question]) -> list[Guess]:
+    def propose(self, requests: Sequence[ProposalRequest]) -> list[Proposal]:
         """What comes next, for each; nothing for a text that it has yet to read, or cannot read."""
-        guesses = [Guess() for _ in questions]
+        proposals = [Proposal() for _ in requests]
         if self._failed:
-            return guesses
+            return proposals
         try:
-            turns = self._turns(zip(questions, guesses, strict=True))
+            turns = self._turns(zip(requests, proposals, strict=True))
             turns = self._read(turns) if turns else []
             while turns:
-                rows = self._evaluate([(slot, guess.tokens[-1:]) for _, slot, guess in turns])
-                turns = self._say(turns, rows)
+                rows = self._evaluate([(slot, proposal.tokens[-1:]) for _, slot, proposal in turns])
+                turns = self._take_likeliest(turns, rows)
         except (NotNumbers, PunaError) as error:
             _log.warning("the draft model is not asked any more: %s", error)
             self._failed = True
-        return guesses
+        return proposals
 
-    def _turns(self, asked: Iterable[tuple[Question, Guess]]) -> list[_Turn]:
+    def _turns(self, given: Iterable[tuple[ProposalRequest, Proposal]]) -> list[_Turn]:
         """Those whose texts fit in the context together, each with its slot."""
         self._round += 1
         room, turns = self._context.n_ctx, []
-        for question, guess in asked:
-            length = len(question.tokens) + question.most
-            if length > min(room, self._longest) or max(question.tokens) >= self.model.n_vocab:
+        for request, proposal in given:
+            length = len(request.tokens) + request.most
+            if length > min(room, self._longest) or max(request.tokens) >= self.model.n_vocab:
                 continue
             room -= length
-            turns.append((question, self._slot(question), guess))
+            turns.append((request, self._slot(request), proposal))
         return turns
 
-    def _slot(self, question: Question) -> _Slot:
-        """The slot that holds as much of a question's text as any of its owner's does, and nothing else."""
+    def _slot(self, request: ProposalRequest) -> _Slot:
+        """The slot that holds as much of a request's text as any of its owner's does, and nothing else."""
 
         def alike(slot: _Slot) -> int:
-            return _alike(slot.tokens, question.tokens) if slot.owner == question.owner else 0
+            return _alike(slot.tokens, request.tokens) if slot.owner == request.owner else 0
 
-        slot = next((slot for slot in self._slots if slot.key == question.key), None)
+        slot = next((slot for slot in self._slots if slot.key == request.key), None)
         source = slot or max(self._slots, key=alike)
         # The last token's row is what says the next one.
-        known = min(alike(source), len(question.tokens) - 1)
+        known = min(alike(source), len(request.tokens) - 1)
         length = known if self._holds(source, known) else 0
         slot = slot or min(self._slots, key=lambda slot: slot.used)
         if slot is source:
@@ -125,7 +125,7 @@ class DraftModel:
         else:
             self._context.forget(slot.number)
             self._context.share(source.number, slot.number, 0, length)
-        slot.key, slot.owner, slot.used = question.key, question.owner, self._round
+        slot.key, slot.owner, slot.used = request.key, request.owner, self._round
         slot.tokens = source.tokens[:length]
         return slot
 
@@ -136,29 +136,29 @@ class DraftModel:
 
     def _read(self, turns: list[_Turn]) -> list[_Turn]:
         """Evaluate a chunk of what is new, and have those who are at the end of it say a token."""
-        missing = [len(question.tokens) - len(slot.tokens) for question, slot, _ in turns]
+        missing = [len(request.tokens) - len(slot.tokens) for request, slot, _ in turns]
         sizes = share(missing, self._chunk.size)
         parts = [
-            (slot, question.tokens[len(slot.tokens) : len(slot.tokens) + size])
-            for (question, slot, _), size in zip(turns, sizes, strict=True)
+            (slot, request.tokens[len(slot.tokens) : len(slot.tokens) + size])
+            for (request, slot, _), size in zip(turns, sizes, strict=True)
         ]
         rows = self._evaluate(parts)
         ready = [size == wanted for size, wanted in zip(sizes, missing, strict=True)]
-        return self._say(list(compress(turns, ready)), list(compress(rows, ready)))
+        return self._take_likeliest(list(compress(turns, ready)), list(compress(rows, ready)))
 
-    def _say(self, turns: list[_Turn], rows: list[int]) -> list[_Turn]:
+    def _take_likeliest(self, turns: list[_Turn], rows: list[int]) -> list[_Turn]:
         """Take the likeliest token of each row; who goes on."""
         going = []
         for turn, row in zip(turns, rows, strict=True):
-            question, _, guess = turn
+            request, _, proposal = turn
             logits = self._context.logits(row)[: self._n_vocab]
             token = int(logits.argmax())
             _, total = exponentials(logits, float(logits[token]), self.model.exponentials)
-            guess.tokens.append(token)
-            guess.probabilities.append(1 / total)
-            guess.chance /= total
-            ends = self.model.ends(token) or guess.chance < question.least
-            if len(guess.tokens) < question.most and not ends:
+            proposal.tokens.append(token)
+            proposal.probabilities.append(1 / total)
+            proposal.chance /= total
+            ends = self.model.ends(token) or proposal.chance < request.least
+            if len(proposal.tokens) < request.most and not ends:
                 going.append(turn)
         return going
 

@@ -70,7 +70,7 @@ class Found:
 
 
 @dataclass(frozen=True, eq=False)
-class _Order:
+class _WriteRequest:
     """What the writer is to write."""
 
     file: File
@@ -79,7 +79,7 @@ class _Order:
 
 
 @dataclass(frozen=True, eq=False)
-class _Wish:
+class _ReadRequest:
     """What the reader is to read, and who is told."""
 
     files: Sequence[File]
@@ -104,10 +104,10 @@ class Disk:
         self._model = _digest(model.encode())
         self._own = folder / self._model[:FOLDER_NAME]
         self._post = post
-        self._orders: SimpleQueue[_Order | None] = SimpleQueue()
+        self._writes: SimpleQueue[_WriteRequest | None] = SimpleQueue()
         self._ordered: list[File] = []
         self._writer: Thread | None = None
-        self._wishes: SimpleQueue[_Wish] = SimpleQueue()
+        self._reads: SimpleQueue[_ReadRequest] = SimpleQueue()
         self._reader: Thread | None = None
         self._failed = False
 
@@ -152,24 +152,24 @@ class Disk:
         if self._reader is None:
             self._reader = Thread(target=self._read, daemon=True)
             self._reader.start()
-        self._wishes.put(_Wish(files, then))
+        self._reads.put(_ReadRequest(files, then))
 
     def _read(self) -> None:
         while True:
-            wish = self._wishes.get()
+            request = self._reads.get()
             found: dict[File, Contents] = {}
-            for file in wish.files:
+            for file in request.files:
                 contents = self._contents(file)
                 if contents is None:
                     break
                 found[file] = contents
-            whole = len(found) == len(wish.files)
-            for file in wish.files[-1].chain if whole and wish.files else ():
+            whole = len(found) == len(request.files)
+            for file in request.files[-1].chain if whole and request.files else ():
                 _count_use(file)
-            for file in wish.files[len(found) :]:
+            for file in request.files[len(found) :]:
                 file.gone = True
                 _unlink(file.path)
-            self._post(partial(wish.then, found if whole else None))
+            self._post(partial(request.then, found if whole else None))
 
     def _contents(self, file: File) -> Contents | None:
         contents = file.contents
@@ -231,22 +231,22 @@ class Disk:
             self._writer = Thread(target=self._write, daemon=True)
             self._writer.start()
         self._ordered.append(file)
-        self._orders.put(_Order(file, header, replaces))
+        self._writes.put(_WriteRequest(file, header, replaces))
         return file
 
     def close(self) -> None:
         """Wait until all is written."""
         if self._writer is not None:
-            self._orders.put(None)
+            self._writes.put(None)
             self._writer.join()
             self._writer = None
 
     def _write(self) -> None:
-        while order := self._orders.get():
-            file = order.file
+        while request := self._writes.get():
+            file = request.file
             assert file.contents is not None
             try:
-                file.gone = not self._written(order, file.contents)
+                file.gone = not self._written(request, file.contents)
             except OSError as error:
                 file.gone = True
                 if not self._failed:
@@ -254,27 +254,27 @@ class Disk:
                 self._failed = True
             file.contents = None
             if not file.gone:
-                for older in order.replaces:
+                for older in request.replaces:
                     if older.path != file.path:
                         older.gone = True
                         _unlink(older.path)
 
-    def _written(self, order: _Order, contents: Contents) -> bool:
+    def _written(self, request: _WriteRequest, contents: Contents) -> bool:
         """Whether there was room for a file, and what it builds on is there. Raises OSError."""
-        path, parent = order.file.path, order.file.parent
+        path, parent = request.file.path, request.file.parent
         for folder in (self._folder, self._own):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if parent is not None and (parent.gone or not parent.path.exists()):
             parent.gone = True
             return False
-        size = contents.nbytes + len(order.header.tokens)
+        size = contents.nbytes + len(request.header.tokens)
         if not make_room(self._folder, size, self._limit, spare=parent and parent.path):
             return False
-        used = max((prefix_file.worth(older.path).uses for older in order.replaces), default=0)
+        used = max((prefix_file.worth(older.path).uses for older in request.replaces), default=0)
         aside = path.with_suffix(f".{os.getpid()}{PARTIAL}")
         try:
             with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                prefix_file.write(file, order.header, contents, uses=used + 1)
+                prefix_file.write(file, request.header, contents, uses=used + 1)
             os.replace(aside, path)
         finally:
             _unlink(aside)
