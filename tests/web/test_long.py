@@ -77,7 +77,7 @@ def test_an_answer_that_streams_is_drawn_once_a_frame_and_moves_nothing_above_it
     browser: Browser, server: Server, add_scripted: Callable[..., list[bytes]]
 ):
     script = [
-        *("A paragraph with **bold** words.\n\n- one\n- two\n\n```\ncode\n```\n\n|a|b|\n|-|-|\n|1|2|\n\n" * 4)
+        *("A paragraph with **bold** words.\n\n- one\n- two\n\n```\ncode\n```\n\n|a|b|\n|-|-|\n|1|2|\n\n" * 8)
     ]
     add_scripted("talker", script)
     context = browser.new_context(locale="en-GB", viewport={"width": 1000, "height": 600})
@@ -106,8 +106,7 @@ def test_an_answer_that_streams_is_drawn_once_a_frame_and_moves_nothing_above_it
     expect(page.get_by_role("button", name="Regenerate")).to_be_visible(timeout=60_000)
     assert page.evaluate("window.moved") == []
     drawn = page.evaluate("Object.values(window.drawn)")
-    assert len(drawn) > 5
-    assert max(drawn) == 1
+    assert set(drawn) == {1}
     context.close()
 
 
