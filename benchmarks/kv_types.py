@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from benchmarks.table import Row, median
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.libllama.kernels import start_kernels
-from puna.types import KVCacheType
+from puna.options import KVCacheType
 from tests.models import shape_model
 
 PATH = Path(__file__).resolve().parent.parent / ".cache" / "memory" / "kv.gguf"

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from puna.errors import BadRequest
-from puna.types import Message, Options, kv_cache_type
+from puna.options import Options, kv_cache_type
+from puna.types import Message
 
 
 class Written(str):
@@ -47,7 +48,7 @@ class Modelfile(msgspec.Struct, frozen=True, kw_only=True):
     parser: str = ""
     requires: str = ""
     parameters: dict[str, Any] = msgspec.field(default_factory=dict)
-    """Values in the types of `puna.types.Options`; one that may be given several times as a list."""
+    """Values in the types of `puna.options.Options`; one that may be given several times as a list."""
     licenses: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
     warnings: tuple[str, ...] = ()

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from puna.types import KVCacheType
+    from puna.options import KVCacheType
 
 _log = logging.getLogger(__name__)
 
@@ -249,7 +249,7 @@ def _kv_cache_type(text: str) -> KVCacheType:
     if not text:
         return Settings.kv_cache_type
     # Late: the command line's help does without msgspec.
-    from puna.types import kv_cache_type
+    from puna.options import kv_cache_type
 
     try:
         return kv_cache_type(text)

@@ -9,8 +9,9 @@ from puna.cli.connection import CommandFailed
 from puna.cli.display import Display
 from puna.cli.human import human_bytes
 from puna.errors import PunaError
+from puna.load import Devices
 from puna.settings import Settings
-from puna.types import Devices, Progress
+from puna.types import Progress
 
 if TYPE_CHECKING:
     from puna.library import Finding, Library, Name, Reach

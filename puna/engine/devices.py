@@ -9,8 +9,8 @@ from pathlib import Path
 
 import msgspec
 
+from puna.load import Device, Devices
 from puna.settings import Settings
-from puna.types import Device, Devices
 
 _PATIENCE = 60.0
 """Seconds that drivers have to answer: a card that sleeps takes some to wake."""

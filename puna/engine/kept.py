@@ -10,7 +10,7 @@ from pathlib import Path
 from puna import __version__
 from puna.engine.libllama import Context, LlamaModel, build
 from puna.engine.memory import Disk
-from puna.types import LoadSpec
+from puna.load import LoadSpec
 
 _BLOB = re.compile(r"sha256-[0-9a-f]{64}")
 

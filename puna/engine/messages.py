@@ -11,7 +11,8 @@ from typing import Literal
 import msgspec
 
 from puna.errors import BadRequest, PromptTooLong, PunaError
-from puna.types import Begun, EngineInfo, Finish, Job, TokenLogprob
+from puna.load import EngineInfo
+from puna.types import Begun, Finish, Job, TokenLogprob
 
 Fault = Literal["request", "length", "engine", "gone"]
 """Whose it is that an answer failed: the request's, for one reason or for being too long; or the engine's,

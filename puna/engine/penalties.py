@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.types import Options
+from puna.options import Options
 
 
 class Penalties:

@@ -41,7 +41,8 @@ from puna.engine.messages import (
 )
 from puna.engine.watchdog import Watchdog
 from puna.errors import BadRequest, DeviceFailed, EngineGone, LoadFailed, PromptTooLong, PunaError
-from puna.types import Begun, Delta, Embeddings, EngineInfo, Finish, Job, LoadSpec, Ranking, Texts
+from puna.load import EngineInfo, LoadSpec
+from puna.types import Begun, Delta, Embeddings, Finish, Job, Ranking, Texts
 
 _Answer = Started | AnswerText | Finished | Vectors | TokenIds | PlainText | Failed
 

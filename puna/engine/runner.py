@@ -51,8 +51,8 @@ from puna.engine.messages import (
 )
 from puna.engine.preparation import Preparation, Work, is_long
 from puna.errors import BadRequest, PunaError
+from puna.load import EngineInfo, LoadSpec
 from puna.settings import Settings
-from puna.types import EngineInfo, LoadSpec
 
 _RETAINED_SLOTS = 16
 """Slots for finished sequences that are still in the pool, beside the running ones."""

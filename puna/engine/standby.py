@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 
 from puna.engine.process import EngineProcess, load, spawn
-from puna.types import LoadSpec
+from puna.load import LoadSpec
 
 _log = logging.getLogger(__name__)
 

@@ -13,7 +13,8 @@ from puna.inference.form import form
 from puna.inference.prompts import Composed
 from puna.inference.requests import ChatRequest, GenerateRequest
 from puna.library import Model
-from puna.types import Grammar, Image, Job, Options, Sound, Turn
+from puna.options import Options
+from puna.types import Grammar, Image, Job, Sound, Turn
 
 
 def settled(request: ChatRequest | GenerateRequest, model: Model) -> ChatRequest | GenerateRequest:

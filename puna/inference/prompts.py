@@ -13,7 +13,8 @@ from puna.errors import BadRequest, PunaError
 from puna.inference.form import form
 from puna.inference.requests import ChatRequest, GenerateRequest
 from puna.library import Model
-from puna.types import Engine, MediaFile, Message, Options
+from puna.options import Options
+from puna.types import Engine, MediaFile, Message
 
 # Metadata keys of fill-in-the-middle tokens, newest name first (llama.cpp, src/llama-vocab.cpp).
 _FILL = (

@@ -36,8 +36,9 @@ from puna.inference.requests import (
 )
 from puna.inference.trace import Trace
 from puna.library import Library, Model
+from puna.options import Options
 from puna.scheduling import Lease, Scheduler
-from puna.types import Begun, Delta, Engine, Job, Options, Ranking, Turn
+from puna.types import Begun, Delta, Engine, Job, Ranking, Turn
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = Options()

@@ -10,7 +10,8 @@ import msgspec
 
 from puna.errors import BadRequest
 from puna.modelfile import IGNORED
-from puna.types import Message, Options
+from puna.options import Options
+from puna.types import Message
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):

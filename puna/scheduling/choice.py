@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from msgspec.structs import replace as replaced
 
 from puna.errors import BadRequest
+from puna.load import Device, LoadSpec, Placed
+from puna.options import Options
 from puna.scheduling.memory import GALLERY, PROCESS, estimate_sight
 from puna.scheduling.placement import (
     HOST_BANDWIDTH,
@@ -26,7 +28,6 @@ from puna.scheduling.placement import (
 from puna.scheduling.plan import Facts, Key, draft_size, footprint, needed, plan
 from puna.scheduling.tensors import load_of, override
 from puna.settings import Settings
-from puna.types import Device, LoadSpec, Options, Placed
 
 _HOST = "CPU"
 """What libllama calls the host where a tensor is to be put there."""

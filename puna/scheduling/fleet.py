@@ -8,6 +8,7 @@ import math
 from collections.abc import Awaitable, Callable, Iterable
 
 from puna.errors import LoadFailed
+from puna.load import Device, LoadSpec
 from puna.scheduling.choice import LearnedSizes
 from puna.scheduling.machine import Room, device_room
 from puna.scheduling.memory import Budget
@@ -15,7 +16,7 @@ from puna.scheduling.placement import Machine
 from puna.scheduling.plan import Key
 from puna.scheduling.runner import Runner, RunnerState
 from puna.settings import Settings
-from puna.types import Device, Engine, LoadSpec
+from puna.types import Engine
 
 log = logging.getLogger(__name__)
 

@@ -7,10 +7,10 @@ from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from puna.load import Device, Devices
 from puna.scheduling.choice import memory
 from puna.scheduling.placement import Machine
 from puna.settings import Settings
-from puna.types import Device, Devices
 
 _FRESH = 5.0
 """Seconds after which other programs may have taken what was free on a device."""

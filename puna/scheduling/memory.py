@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from puna.types import KVCacheType
+from puna.options import KVCacheType
 
 PROCESS = 64 << 20  # an interpreter with libllama loaded, before any model
 GALLERY = 256 << 20  # encoded pictures and sounds that an engine keeps

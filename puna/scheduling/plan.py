@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from msgspec.structs import replace
 
 from puna.errors import BadRequest, LoadFailed
+from puna.load import LoadSpec
+from puna.options import KVCacheType, Options
 from puna.scheduling.memory import PROCESS, Footprint, SizeFacts, count, estimate, estimate_sight, head_sizes
 from puna.scheduling.tensors import TensorFacts
 from puna.settings import Settings
-from puna.types import KVCacheType, LoadSpec, Options
 
 _PARALLEL = 16  # more sequences than this gain little on a CPU
 _CONTEXTS = ((0, 4096), (23 << 30, 32768), (47 << 30, 262144))

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import TYPE_CHECKING
 
+from puna.load import LoadSpec
 from puna.scheduling.plan import Key, key
-from puna.types import Engine, LoadSpec
+from puna.types import Engine
 
 if TYPE_CHECKING:
     from puna.library import Model

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING
 
 from puna.engine import order
 from puna.errors import Busy, DeviceFailed, EngineGone, LoadFailed, PunaError, Stopping
+from puna.load import Devices, LoadSpec
+from puna.options import Options
 from puna.scheduling.choice import Choice, choose, described
 from puna.scheduling.choice import check as check_options
 from puna.scheduling.fleet import Fleet
@@ -29,7 +31,7 @@ from puna.scheduling.placement import Machine
 from puna.scheduling.plan import Facts, FileFacts, Key, check_kv_cache_type, key, serves, widened
 from puna.scheduling.runner import Runner, RunnerState
 from puna.settings import Settings
-from puna.types import Devices, Engine, LoadSpec, Options, Turn
+from puna.types import Engine, Turn
 
 if TYPE_CHECKING:
     from puna.library import Model

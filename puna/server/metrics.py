@@ -30,9 +30,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from puna.access import caller
 from puna.errors import LoadFailed
 from puna.inference import Observer, Summary
+from puna.load import LoadSpec
 from puna.scheduling import Scheduler
 from puna.server.paths import Path, paths
-from puna.types import Engine, LoadSpec
+from puna.types import Engine
 
 _PATH = "/metrics"
 _METHODS = ("GET", "HEAD", "POST", "DELETE")

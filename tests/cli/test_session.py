@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from puna.cli.session import Session
-from puna.types import Options
+from puna.options import Options
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any, cast
 
 from puna.engine import EngineProcess, start
-from puna.types import Delta, Finish, Grammar, Job, LoadSpec, Options, TokenLogprob
+from puna.load import LoadSpec
+from puna.options import Options
+from puna.types import Delta, Finish, Grammar, Job, TokenLogprob
 from tests.chat.grammars.asked import held
 
 JOB_FIELDS = {*Job.__struct_fields__} - {"prompt", "options"}

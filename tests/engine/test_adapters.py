@@ -14,7 +14,7 @@ from gguf import GGUFReader, GGUFWriter
 
 from puna.engine import EngineProcess, start
 from puna.errors import LoadFailed
-from puna.types import LoadSpec
+from puna.load import LoadSpec
 from tests.engine.asking import ask
 from tests.models import decoder_embedding_model, shape_model
 

@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from puna.engine.budget import PrefillChunk, kept, older_half, share, surplus, worth_reading
 from puna.errors import BadRequest
-from puna.types import Job, Options
+from puna.options import Options
+from puna.types import Job
 
 
 def job(**fields: bool | int) -> Job:

@@ -9,8 +9,8 @@ import pytest
 
 from puna.engine import devices, find_devices
 from puna.engine.devices import admit
+from puna.load import Device
 from puna.settings import Settings
-from puna.types import Device
 
 
 def gpu(name: str, *, shared: bool = False, total: int = 8 << 30, id: str = "") -> Device:

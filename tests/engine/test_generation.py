@@ -13,7 +13,8 @@ import pytest
 
 from puna.engine import start
 from puna.errors import BadRequest, EngineGone, LoadFailed
-from puna.types import Begun, Delta, LoadSpec
+from puna.load import LoadSpec
+from puna.types import Begun, Delta
 from tests.engine.asking import ask, job, loaded, schema
 from tests.models import scripted_model
 

@@ -15,7 +15,8 @@ from puna.chat import Called
 from puna.engine import grammar
 from puna.engine.grammar import Grammars
 from puna.errors import BadRequest
-from puna.types import Grammar, Job, Message, Options
+from puna.options import Options
+from puna.types import Grammar, Job, Message
 from tests.chat.families import parser_for, special_tokens
 from tests.chat.grammars.asked import held
 from tests.chat.grammars.offered import NOW, TOOLS, tool

@@ -10,8 +10,8 @@ import pytest
 
 from puna.engine.libllama import Context, LlamaModel
 from puna.gguf import read_metadata
+from puna.options import KVCacheType
 from puna.scheduling import estimate
-from puna.types import KVCacheType
 
 TYPES: tuple[KVCacheType, ...] = get_args(KVCacheType)
 

@@ -13,7 +13,8 @@ import pytest
 from puna.engine.messages import Command, Detokenize, Embed, Generate, Rank, Tokenize
 from puna.engine.preparation import Preparation, Work, is_long
 from puna.errors import BadRequest
-from puna.types import Begun, Delta, Finish, Grammar, Image, Job, Options
+from puna.options import Options
+from puna.types import Begun, Delta, Finish, Grammar, Image, Job
 from tests.models import scripted_model
 
 from .asking import ask, job, loaded, schema

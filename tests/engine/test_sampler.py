@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from puna.engine.libllama import LlamaModel, Sampler
-from puna.types import Options
+from puna.options import Options
 from tests.models import shape_model
 
 VOCAB = 8192

@@ -14,7 +14,9 @@ from numpy.typing import NDArray
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.process import start
 from puna.errors import DeviceFailed
-from puna.types import Finish, Job, LoadSpec, Options, Placed
+from puna.load import LoadSpec, Placed
+from puna.options import Options
+from puna.types import Finish, Job
 
 TOKENS = (3, 300, 17, 901, 44, 1200, 8, 77)
 

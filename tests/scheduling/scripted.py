@@ -11,10 +11,12 @@ from typing import Any
 
 from puna.errors import LoadFailed
 from puna.library import Model
+from puna.load import EngineInfo, LoadSpec
+from puna.options import Options
 from puna.scheduling import Lease, Scheduler
 from puna.scheduling.plan import Facts, FileFacts, footprint, plan
 from puna.settings import Settings
-from puna.types import Delta, Embeddings, EngineInfo, Finish, Job, LoadSpec, Options, Ranking, Texts, Turn
+from puna.types import Delta, Embeddings, Finish, Job, Ranking, Texts, Turn
 
 Models = dict[str, Model]
 PLAIN = Options()

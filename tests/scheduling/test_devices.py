@@ -11,13 +11,14 @@ import pytest
 
 from puna.errors import BadRequest, DeviceFailed
 from puna.library import Model
+from puna.load import Device, Devices, LoadSpec
+from puna.options import Options
 from puna.scheduling import Scheduler
 from puna.scheduling.choice import Choice, LearnedSizes, choose
 from puna.scheduling.machine import device_room
 from puna.scheduling.placement import Machine, Memory
 from puna.scheduling.plan import Facts
 from puna.settings import FOREVER, Settings
-from puna.types import Device, Devices, LoadSpec, Options
 from tests.scheduling.scripted import (
     Launcher,
     Models,

@@ -6,9 +6,9 @@ import pytest
 
 from puna.errors import LoadFailed
 from puna.library import Layer, Library, Name
+from puna.options import Options
 from puna.scheduling import Scheduler
 from puna.settings import Settings
-from puna.types import Options
 from tests.models import add_layer, install, shape_model
 from tests.scheduling.scripted import Launcher, ask, least, running, settle, use, virtual_time
 

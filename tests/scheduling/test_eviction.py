@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from puna.errors import PunaError
+from puna.options import Options
 from puna.scheduling import Scheduler
 from puna.settings import FOREVER, Settings
-from puna.types import Options
 from tests.scheduling.scripted import (
     Launcher,
     Models,

@@ -19,10 +19,11 @@ from hypothesis.stateful import (
 
 from puna.errors import Busy, LoadFailed
 from puna.library import Model
+from puna.load import LoadSpec
+from puna.options import Options
 from puna.scheduling import Scheduler
 from puna.scheduling.plan import Facts, footprint
 from puna.settings import FOREVER, Settings
-from puna.types import LoadSpec, Options
 from tests.scheduling.scripted import Client, Launch, Launcher, ScriptedEngine, VirtualLoop, settle
 
 MEMORY = 180 << 20  # two models at the default context, or one at the largest

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 import pytest
 
+from puna.options import Options
 from puna.scheduling import Scheduler
 from puna.settings import FOREVER, Settings
-from puna.types import Options
 from tests.scheduling.scripted import (
     PLAIN,
     Launcher,

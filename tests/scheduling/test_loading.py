@@ -8,9 +8,9 @@ import pytest
 
 from puna.errors import LoadFailed
 from puna.library import Library
+from puna.load import LoadSpec
 from puna.scheduling import Scheduler
 from puna.settings import Settings
-from puna.types import LoadSpec
 from tests.models import install, shape_model
 from tests.scheduling.scripted import (
     PLAIN,

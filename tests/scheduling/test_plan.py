@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.gguf import Metadata
+from puna.options import KVCacheType, Options
 from puna.scheduling.plan import Facts, context, footprint, plan, serves, widened
 from puna.settings import Settings
-from puna.types import KVCacheType, Options
 
 GIB = 1 << 30
 SETTINGS = Settings()

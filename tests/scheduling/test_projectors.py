@@ -9,10 +9,10 @@ import pytest
 from puna.errors import LoadFailed, PunaError
 from puna.gguf import Metadata
 from puna.library import Layer, Library, Name
+from puna.options import Options
 from puna.scheduling import Scheduler
 from puna.scheduling.memory import estimate_sight
 from puna.settings import Settings
-from puna.types import Options
 from tests.models import add_layer, install, shape_model
 from tests.scheduling.scripted import PLAIN, Launcher, ask, least, running, settle, use, virtual_time
 from tests.vision_models import llava_projector

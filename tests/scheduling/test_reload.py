@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from puna.library import Model
+from puna.options import Options
 from puna.scheduling import Scheduler
 from puna.settings import Settings
-from puna.types import Options
 from tests.scheduling.scripted import (
     Client,
     Launcher,

@@ -11,7 +11,7 @@ import jsonschema
 import pytest
 from playwright.sync_api import Page, expect
 
-from puna.types import Options
+from puna.options import Options
 
 CALL = '<tool_call>\n{"name": "weather", "arguments": {"city": "Paris"}}\n</tool_call>'
 TOOLS_TEMPLATE = (

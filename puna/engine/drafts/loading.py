@@ -7,7 +7,7 @@ from puna.engine.drafts.draft_model import DraftModel
 from puna.engine.libllama import Context, LlamaModel
 from puna.errors import LoadFailed
 from puna.gguf import disagreement
-from puna.types import LoadSpec, Placed
+from puna.load import LoadSpec, Placed
 
 _ALL_LAYERS = 1 << 10
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from puna.engine.libllama.model import LlamaModel
 from puna.errors import LoadFailed, NotNumbers
-from puna.types import KVCacheType
+from puna.options import KVCacheType
 
 _TYPES: dict[KVCacheType, int] = {
     "f16": C.GGML_TYPE_F16,

@@ -12,7 +12,7 @@ import msgspec
 from llama_cpp._ggml import libggml
 
 from puna.engine.libllama.log import Log
-from puna.types import Device
+from puna.load import Device
 
 _GPU, _INTEGRATED = 1, 2
 """`ggml_backend_dev_type`."""

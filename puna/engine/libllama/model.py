@@ -18,7 +18,7 @@ from puna.engine.libllama.log import NO_REASON, Log
 from puna.engine.ollama_gguf import language_model
 from puna.engine.wordpiece import Normalizer, WordPiece
 from puna.errors import BadRequest, LoadFailed
-from puna.types import Placed
+from puna.load import Placed
 
 _WORDPIECE = C.LLAMA_VOCAB_TYPE_WPM
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])

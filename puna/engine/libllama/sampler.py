@@ -15,7 +15,7 @@ from puna.engine.libllama.model import LlamaModel
 from puna.engine.libllama.wide import WideDraw
 from puna.engine.penalties import Penalties
 from puna.engine.shortlist import WIDTH, Peaks, shortlist
-from puna.types import Options
+from puna.options import Options
 
 _ROUNDED = 1e-3
 """How much lower min_p's bound is taken here, so that the chain decides on the last bit."""

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from puna.engine.libllama.softmax import exponentials
 from puna.engine.shortlist import Peaks
-from puna.types import Options
+from puna.options import Options
 
 _NEAR = 6.0
 """How far below the peak a nucleus is looked for first; such few tokens are soon sorted."""

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from puna.load import Devices
 from puna.server.native.keys import KeyBody, KeyMade, KeysListed
 from puna.server.native.requests import (
     ChatBody,
@@ -35,7 +36,7 @@ from puna.server.native.responses import (
 )
 from puna.server.native.tokens import DetokenizeAnswer, DetokenizeBody, TokenizeAnswer, TokenizeBody
 from puna.server.openapi.operation import EVENTS, JSON, NDJSON, RUN, STORED, TEXT, Operation
-from puna.types import Devices, Progress
+from puna.types import Progress
 
 _RUN, _STORE, _KEYS, _SERVER = "Run models", "Models", "Keys", "Server"
 _STREAMED = (NDJSON, EVENTS, JSON)

@@ -1,0 +1,119 @@
+"""A model's options: names, defaults and types."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, get_args
+
+import msgspec
+
+from puna.errors import BadRequest
+
+KVCacheType = Literal["f16", "bf16", "f32", "q8_0", "q4_0"]
+"""What the numbers of a KV cache are stored as (ggml.h, `ggml_type`)."""
+
+
+def kv_cache_type(text: str) -> KVCacheType:
+    """The KV cache type that `text` names, in either case. Raises ValueError with the list of them."""
+    known: tuple[KVCacheType, ...] = get_args(KVCacheType)
+    for one in known:
+        if one == text.lower():
+            return one
+    raise ValueError(f"must be one of {', '.join(known)}")
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True):
+    """Model options with Ollama's names and defaults (Ollama api/types.go, `Options` and `Runner`).
+
+    `num_ctx` 0 means "not asked for": scheduling then chooses. Negative `seed` means random,
+    negative `num_predict` unlimited (-1) or "until the context is full" (-2).
+    """
+
+    num_ctx: int = 0
+    num_batch: int = 512
+    num_gpu: int = -1
+    main_gpu: int | None = None
+    tensor_split: tuple[float, ...] = ()
+    n_cpu_moe: int = 0
+    override_tensor: tuple[str, ...] = ()
+    use_mmap: bool | None = None
+    num_thread: int = 0
+    kv_cache_type: KVCacheType | None = None
+    """Puna's own: None leaves it to the server's setting."""
+    draft_num_predict: int | None = None
+    """Most tokens of a draft, none at 0 or less; None leaves it to what pays."""
+
+    num_keep: int = 4
+    seed: int = -1
+    num_predict: int = -1
+    top_k: int = 40
+    top_p: float = 0.9
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    repeat_last_n: int = 64
+    temperature: float = 0.8
+    repeat_penalty: float = 1.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    mirostat: int = 0
+    mirostat_tau: float = 5.0
+    mirostat_eta: float = 0.1
+    stop: tuple[str, ...] = ()
+
+    def merged(self, given: dict[str, Any]) -> tuple[Options, list[str]]:
+        """These options with `given` laid over them, and the names in `given` that are no option.
+
+        Raises BadRequest naming the option when a value has the wrong type. None leaves a default.
+        """
+        known: dict[str, Any] = {}
+        unknown: list[str] = []
+        for name, value in given.items():
+            kind = _OPTION_KINDS.get(name)
+            if kind is None:
+                unknown.append(name)
+            elif value is not None:
+                known[name] = _coerce(name, kind, value)
+        return msgspec.structs.replace(self, **known), unknown
+
+
+_INT64 = 1 << 63
+
+_OptionKind = Literal["integer", "float32", "boolean", "array", "numbers", "cache type"]
+_KIND_OF_ANNOTATION: dict[str, _OptionKind] = {
+    "int": "integer",
+    "int | None": "integer",
+    "float": "float32",
+    "bool | None": "boolean",
+    "tuple[str, ...]": "array",
+    "tuple[float, ...]": "numbers",
+    "KVCacheType | None": "cache type",
+}
+_OPTION_KINDS: dict[str, _OptionKind] = {
+    name: _KIND_OF_ANNOTATION[kind] for name, kind in Options.__annotations__.items()
+}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
+    number = _is_number(value)
+    if kind == "integer" and number and math.isfinite(value) and abs(value) < _INT64:
+        return int(value)
+    if kind == "float32" and number and math.isfinite(value):
+        return float(value)
+    if kind == "boolean" and isinstance(value, bool):
+        return value
+    if kind == "array" and isinstance(value, (list, tuple)):
+        if all(isinstance(item, str) for item in value):
+            return tuple(value)
+        raise BadRequest(f'option "{name}" must be of an array of strings', f"options.{name}")
+    if kind == "numbers" and isinstance(value, (list, tuple)) and all(map(_is_number, value)):
+        return tuple(map(float, value))
+    if kind == "cache type":
+        try:
+            return kv_cache_type(str(value))
+        except ValueError as error:
+            raise BadRequest(f'option "{name}" {error}', f"options.{name}") from None
+    raise BadRequest(f'option "{name}" must be of type {kind}', f"options.{name}")
