@@ -31,7 +31,7 @@ from puna.inference.pictures import decoded
 from puna.inference.sounds import sound
 from puna.server.body import decode
 from puna.server.forms import form
-from puna.server.native.requests import ChatBody
+from puna.server.native.requests import ChatRequest
 from puna.types import Message
 from tests.models import scripted_model
 
@@ -167,7 +167,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Target]]:
         "answers": (list(_ANSWERS), _parsed),
         "schemas": ([json.dumps(_SCHEMA).encode()], _lowered),
         "forms": ([_FORM], _form),
-        "bodies": ([json.dumps(chat).encode()], lambda data: decode(data, ChatBody)),
+        "bodies": ([json.dumps(chat).encode()], lambda data: decode(data, ChatRequest)),
         "pictures": ([_picture(kind) for kind in ("PNG", "JPEG", "WEBP", "GIF")], decoded),
         "sounds": ([_wav(), b"fLaC\x00\x00\x00\x22" + bytes(64), b"\xff\xfb\x90\x00" * 200], sound),
     }

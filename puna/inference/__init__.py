@@ -5,15 +5,15 @@ Speaks no dialect: the server translates to and from the types exported here.
 
 from puna.inference.form import capabilities
 from puna.inference.observer import Observer
-from puna.inference.ranking import RankRequest
+from puna.inference.ranking import RankInput
 from puna.inference.requests import (
     Answer,
+    AnswerEvent,
     Call,
-    ChatRequest,
+    ChatInput,
     Embedded,
-    EmbedRequest,
-    GenerateRequest,
-    Item,
+    EmbedInput,
+    GenerateInput,
     Piece,
     Rendered,
     Summary,
@@ -27,17 +27,17 @@ from puna.types import Begun
 
 __all__ = [
     "Answer",
+    "AnswerEvent",
     "Begun",
     "Call",
-    "ChatRequest",
-    "EmbedRequest",
+    "ChatInput",
+    "EmbedInput",
     "Embedded",
-    "GenerateRequest",
+    "GenerateInput",
     "Inference",
-    "Item",
     "Observer",
     "Piece",
-    "RankRequest",
+    "RankInput",
     "Rendered",
     "Summary",
     "Think",

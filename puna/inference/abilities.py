@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from puna.errors import BadRequest
 from puna.inference.form import capabilities
-from puna.inference.requests import ChatRequest, EmbedRequest, GenerateRequest
+from puna.inference.requests import ChatInput, EmbedInput, GenerateInput
 from puna.inference.sounds import is_sound
 from puna.library import Model
 from puna.types import MediaFile
 
 
-def check_chat(request: ChatRequest, model: Model) -> None:
+def check_chat(request: ChatInput, model: Model) -> None:
     """Raises BadRequest when `model` cannot answer `request`."""
     abilities = capabilities(model)
     _check_text(abilities, request, "chat")
@@ -20,7 +20,7 @@ def check_chat(request: ChatRequest, model: Model) -> None:
         raise BadRequest(f"{model.name} does not support tools", "tools")
 
 
-def check_generate(request: GenerateRequest, model: Model) -> None:
+def check_generate(request: GenerateInput, model: Model) -> None:
     """Raises BadRequest when `model` cannot answer `request` or its fields exclude each other."""
     if request.raw and (request.template or request.system or request.context):
         raise BadRequest("raw mode does not support template, system, or context")
@@ -31,7 +31,7 @@ def check_generate(request: GenerateRequest, model: Model) -> None:
         raise BadRequest(f"{model.name} does not support insert", "suffix")
 
 
-def check_embed(request: EmbedRequest, model: Model) -> None:
+def check_embed(request: EmbedInput, model: Model) -> None:
     """Raises BadRequest when `model` makes no vectors."""
     if "embedding" not in capabilities(model):
         raise BadRequest(f'"{request.model}" does not support embeddings', "model")
@@ -46,7 +46,7 @@ def check_senses(name: str, model: Model, field: str = "images") -> None:
         _check_sight(name, model, field)
 
 
-def _check_text(abilities: list[str], request: ChatRequest | GenerateRequest, purpose: str) -> None:
+def _check_text(abilities: list[str], request: ChatInput | GenerateInput, purpose: str) -> None:
     if "completion" not in abilities:
         raise BadRequest(f'"{request.model}" does not support {purpose}', "model")
     if request.think and "thinking" not in abilities and not request.think_if_able:

@@ -9,7 +9,7 @@ from puna.engine import check_grammar
 from puna.inference.job import exchange_for, grammar_of
 from puna.inference.media import Media
 from puna.inference.prompts import drafted
-from puna.inference.requests import ChatRequest, GenerateRequest
+from puna.inference.requests import ChatInput, GenerateInput
 from puna.library import Model
 from puna.types import Grammar
 
@@ -22,7 +22,7 @@ class Checked:
     media: Media = field(default_factory=Media)
 
 
-async def check_ahead(request: ChatRequest | GenerateRequest, model: Model, checked: Checked) -> None:
+async def check_ahead(request: ChatInput | GenerateInput, model: Model, checked: Checked) -> None:
     """Render, decode and constrain as far as that needs no engine. Raises what the request would end in."""
     draft = drafted(request, model)
     await checked.media.check(draft.images)

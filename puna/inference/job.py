@@ -11,27 +11,27 @@ from puna.chat import PLAIN, Exchange
 from puna.inference.answers import Reading
 from puna.inference.form import form
 from puna.inference.prompts import Composed
-from puna.inference.requests import ChatRequest, GenerateRequest
+from puna.inference.requests import ChatInput, GenerateInput
 from puna.library import Model
 from puna.options import Options
 from puna.types import Grammar, Image, Job, Sound, Turn
 
 
-def settled(request: ChatRequest | GenerateRequest, model: Model) -> ChatRequest | GenerateRequest:
+def settled(request: ChatInput | GenerateInput, model: Model) -> ChatInput | GenerateInput:
     """`request` with its `think` decided: a model that can think does, unless it was told not to."""
     if not form(model).thinking:
         return replace(request, think=None)
     return replace(request, think=True) if request.think is None else request
 
 
-def exchange_for(request: ChatRequest | GenerateRequest, model: Model, composed: Composed) -> Exchange:
+def exchange_for(request: ChatInput | GenerateInput, model: Model, composed: Composed) -> Exchange:
     """How the answer is constrained and read. `request` is settled.
 
     An answer that neither calls nor reasons is plain: its grammar must not admit a wrapper, because no parser
     removes it.
     """
     found = form(model)
-    chat = request if isinstance(request, ChatRequest) else None
+    chat = request if isinstance(request, ChatInput) else None
     tools = chat.offered if chat else []
     family = found.family if composed.last and (tools or found.thinking) else PLAIN
     return family.exchange(
@@ -53,7 +53,7 @@ async def grammar_of(exchange: Exchange) -> Grammar | None:
 
 
 def job_for(
-    request: ChatRequest | GenerateRequest,
+    request: ChatInput | GenerateInput,
     options: Options,
     composed: Composed,
     exchange: Exchange,
@@ -61,7 +61,7 @@ def job_for(
     media: tuple[Image | Sound, ...],
 ) -> tuple[Job, Reading]:
     """The engine's job and a reading of its answer."""
-    single = request if isinstance(request, GenerateRequest) else None
+    single = request if isinstance(request, GenerateInput) else None
     job = Job(
         prompt=composed.prompt,
         options=options,

@@ -11,7 +11,7 @@ import msgspec
 from puna.chat import PICTURE, Prompt, Template, fit, go, jinja, pictured, plain, renderer, unthought
 from puna.errors import BadRequest, PunaError
 from puna.inference.form import form
-from puna.inference.requests import ChatRequest, GenerateRequest
+from puna.inference.requests import ChatInput, GenerateInput
 from puna.library import Model
 from puna.options import Options
 from puna.types import Engine, MediaFile, Message
@@ -56,14 +56,14 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     """The conversation's last message; none when the answer is not a message."""
 
 
-def drafted(request: ChatRequest | GenerateRequest, model: Model) -> Composed:
+def drafted(request: ChatInput | GenerateInput, model: Model) -> Composed:
     """The prompt as far as it is known without an engine: whole, without the model's begin and end tokens.
 
     It ends as the prompt does that the engine gets. Raises what `composed` would.
     """
-    if isinstance(request, GenerateRequest) and request.raw:
+    if isinstance(request, GenerateInput) and request.raw:
         return _raw(request)
-    if isinstance(request, GenerateRequest) and request.suffix:
+    if isinstance(request, GenerateInput) and request.suffix:
         template = _gap(request, model)
         text = template.render(_sides(request)) if template else request.prompt + request.suffix
         return Composed(prompt=text, text=text)
@@ -73,36 +73,36 @@ def drafted(request: ChatRequest | GenerateRequest, model: Model) -> Composed:
 
 
 async def composed(
-    request: ChatRequest | GenerateRequest, model: Model, engine: Engine, options: Options
+    request: ChatInput | GenerateInput, model: Model, engine: Engine, options: Options
 ) -> Composed:
     """The prompt: a conversation without its oldest messages when it is longer than the context.
 
     Raises BadRequest when the template refuses it or has no place for its pictures.
     """
-    if isinstance(request, GenerateRequest) and request.raw:
+    if isinstance(request, GenerateInput) and request.raw:
         return _raw(request)
-    if isinstance(request, GenerateRequest) and request.suffix:
+    if isinstance(request, GenerateInput) and request.suffix:
         text = await _with_gap(request, model, engine)
         return Composed(prompt=text, text=text)
     bos = await _spelled(model, engine, "tokenizer.ggml.bos_token_id")
     eos = await _spelled(model, engine, "tokenizer.ggml.eos_token_id")
     template = _template(request, model, bos=bos, eos=eos)
     made = await _fitted(template, _conversation(request, model), request.truncate, engine, options)
-    if isinstance(request, ChatRequest) or not request.context:
+    if isinstance(request, ChatInput) or not request.context:
         return made
     tokens = [*request.context, *await engine.tokenize(made.text, add_bos=False)]
     return msgspec.structs.replace(made, prompt=tokens)
 
 
-def _raw(request: GenerateRequest) -> Composed:
+def _raw(request: GenerateInput) -> Composed:
     text = pictured(Message(role="user", content=request.prompt, images=request.images))
     prompt = text if request.tokens is None else request.tokens
     return Composed(prompt=prompt, text=text, images=request.images)
 
 
-def _conversation(request: ChatRequest | GenerateRequest, model: Model) -> Prompt:
+def _conversation(request: ChatInput | GenerateInput, model: Model) -> Prompt:
     """All that is said; a single prompt is a conversation of one turn."""
-    if isinstance(request, ChatRequest):
+    if isinstance(request, ChatInput):
         messages = [*model.messages, *request.messages]
         if form(model).thinking:
             messages = unthought(messages)
@@ -117,7 +117,7 @@ def _conversation(request: ChatRequest | GenerateRequest, model: Model) -> Promp
     return Prompt(messages=messages, think=request.think)
 
 
-async def _with_gap(request: GenerateRequest, model: Model, engine: Engine) -> str:
+async def _with_gap(request: GenerateInput, model: Model, engine: Engine) -> str:
     """The text on both sides of the gap that the model fills."""
     if template := _gap(request, model):
         return template.render(_sides(request))
@@ -125,13 +125,13 @@ async def _with_gap(request: GenerateRequest, model: Model, engine: Engine) -> s
     return f"{before}{request.prompt}{after}{request.suffix}{middle}"
 
 
-def _gap(request: GenerateRequest, model: Model) -> Template | None:
+def _gap(request: GenerateInput, model: Model) -> Template | None:
     """The template that marks a gap, unless tokens of the model's do."""
     template = _own(request.template) if request.template else _go(form(model).template)
     return template if request.template or "suffix" in template.names else None
 
 
-def _sides(request: GenerateRequest) -> Prompt:
+def _sides(request: GenerateInput) -> Prompt:
     return Prompt(prompt=request.prompt, suffix=request.suffix, think=request.think)
 
 
@@ -160,11 +160,9 @@ def _placed(text: str, messages: list[Message]) -> Composed:
     return Composed(prompt=text, text=text, images=images, last=messages[-1])
 
 
-def _template(
-    request: ChatRequest | GenerateRequest, model: Model, *, bos: str = "", eos: str = ""
-) -> Template:
+def _template(request: ChatInput | GenerateInput, model: Model, *, bos: str = "", eos: str = "") -> Template:
     """What the request brings, or what the model's maker chose, before what came with the weights."""
-    if isinstance(request, GenerateRequest) and request.template:
+    if isinstance(request, GenerateInput) and request.template:
         return _own(request.template)
     if named := model.config.get("renderer"):
         return renderer(_gemma4(model) if named == "gemma4" else named)

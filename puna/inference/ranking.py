@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from puna.errors import BadRequest
-from puna.inference.requests import _Request
+from puna.inference.requests import ModelInput
 from puna.library import Model
 from puna.types import Engine, Ranking
 
 
-class RankRequest(_Request, frozen=True, kw_only=True):
+class RankInput(ModelInput, frozen=True, kw_only=True):
     """Which of `documents` answer `query` best."""
 
     query: str
@@ -16,13 +16,13 @@ class RankRequest(_Request, frozen=True, kw_only=True):
     truncate: bool = True
 
 
-def check_rank(request: RankRequest, model: Model) -> None:
+def check_rank(request: RankInput, model: Model) -> None:
     """Raises BadRequest when `model` neither ranks nor makes vectors that can be compared."""
     if not {"rerank", "embedding"} & set(model.capabilities()):
         raise BadRequest(f'"{request.model}" does not support reranking')
 
 
-async def ranked(request: RankRequest, model: Model, engine: Engine) -> Ranking:
+async def ranked(request: RankInput, model: Model, engine: Engine) -> Ranking:
     """A score for each document, more is better: 0 to 1, or of vectors the cosine between them, -1 to 1."""
     if "rerank" in model.capabilities():
         return await engine.rank(request.query, request.documents, truncate=request.truncate)

@@ -16,7 +16,7 @@ _PRIORITIES = {"interactive": 0, "batch": 1}
 _LEAST_URGENT = 1 << 31
 
 
-class _Request(msgspec.Struct, frozen=True, kw_only=True):
+class ModelInput(msgspec.Struct, frozen=True, kw_only=True):
     model: str
     """The name as the person wrote it; errors and answers repeat it."""
     options: dict[str, Any] = {}
@@ -27,7 +27,7 @@ class _Request(msgspec.Struct, frozen=True, kw_only=True):
     """Lower is served earlier; above 0 after everybody's at 0."""
 
 
-class _TextRequest(_Request, frozen=True, kw_only=True):
+class _TextInput(ModelInput, frozen=True, kw_only=True):
     schema: dict[str, Any] | None = None
     """JSON Schema that the content must fit."""
     think: Think = None
@@ -42,7 +42,7 @@ class _TextRequest(_Request, frozen=True, kw_only=True):
     """Added to the logits of these tokens, by id."""
 
 
-class ChatRequest(_TextRequest, frozen=True, kw_only=True):
+class ChatInput(_TextInput, frozen=True, kw_only=True):
     """The next message of a conversation."""
 
     messages: list[Message]
@@ -66,7 +66,7 @@ class ChatRequest(_TextRequest, frozen=True, kw_only=True):
         return [] if self.tool_choice == "none" else self.tools
 
 
-class GenerateRequest(_TextRequest, frozen=True, kw_only=True):
+class GenerateInput(_TextInput, frozen=True, kw_only=True):
     """The answer to one prompt."""
 
     prompt: str = ""
@@ -93,7 +93,7 @@ class GenerateRequest(_TextRequest, frozen=True, kw_only=True):
         return not (self.prompt or self.tokens)
 
 
-class EmbedRequest(_Request, frozen=True, kw_only=True):
+class EmbedInput(ModelInput, frozen=True, kw_only=True):
     """Vectors for texts. No texts loads the model."""
 
     texts: Texts
@@ -159,8 +159,8 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
         return self.reason in ("length", "repetition")
 
 
-Item = Begun | Piece | Summary
-Answer = AsyncGenerator[Item, None]
+AnswerEvent = Begun | Piece | Summary
+Answer = AsyncGenerator[AnswerEvent, None]
 """Begun, any number of Piece, then one Summary. Closing it early cancels the answer within one step."""
 
 

@@ -24,13 +24,13 @@ from puna.inference.job import exchange_for, grammar_of, job_for, settled
 from puna.inference.metered import metered
 from puna.inference.observer import Observer
 from puna.inference.prompts import PICTURE_TOKENS, Composed, composed, warm
-from puna.inference.ranking import RankRequest, check_rank, ranked
+from puna.inference.ranking import RankInput, check_rank, ranked
 from puna.inference.requests import (
     Answer,
-    ChatRequest,
+    ChatInput,
     Embedded,
-    EmbedRequest,
-    GenerateRequest,
+    EmbedInput,
+    GenerateInput,
     Rendered,
     Summary,
 )
@@ -70,7 +70,7 @@ class Inference:
         """Do ahead what the first request would wait for."""
         await asyncio.to_thread(warm)
 
-    async def load(self, request: ChatRequest | GenerateRequest) -> None:
+    async def load(self, request: ChatInput | GenerateInput) -> None:
         """Load the model that could answer `request`."""
         model = await self._open(request.model, partial(_check, request))
         async with self._scheduler.lease(
@@ -83,28 +83,28 @@ class Inference:
         await self._scheduler.unload(await self._open(name))
 
     @again
-    async def render(self, request: ChatRequest | GenerateRequest) -> Rendered:
+    async def render(self, request: ChatInput | GenerateInput) -> Rendered:
         """The prompt that the model would get."""
         async with self._prepared(request) as prepared:
             return Rendered(prepared.composed.text, len(prepared.composed.images))
 
-    def chat(self, request: ChatRequest) -> Answer:
+    def chat(self, request: ChatInput) -> Answer:
         """The next message of a conversation."""
         return self._answer(request)
 
-    def generate(self, request: GenerateRequest) -> Answer:
+    def generate(self, request: GenerateInput) -> Answer:
         """The answer to one prompt."""
         return self._answer(request)
 
-    def _answer(self, given: ChatRequest | GenerateRequest) -> Answer:
+    def _answer(self, given: ChatInput | GenerateInput) -> Answer:
         return answered_again(partial(self._attempt, given, perf_counter_ns()))
 
-    async def _attempt(self, given: ChatRequest | GenerateRequest, started: int) -> Answer:
+    async def _attempt(self, given: ChatInput | GenerateInput, started: int) -> Answer:
         trace = Trace(given.model)
         async with self._prepared(given) as prepared:
             request, model, lease = prepared.request, prepared.model, prepared.lease
             trace.leased(lease.load_ns, prepared.composed.text, len(prepared.composed.images))
-            raw = isinstance(request, GenerateRequest) and request.raw
+            raw = isinstance(request, GenerateInput) and request.raw
             job, reading = await prepared.job()
             first_ns = 0
             async with aclosing(metered(lease.engine.generate(job))) as steps:
@@ -148,7 +148,7 @@ class Inference:
                         yield summary
 
     @asynccontextmanager
-    async def _prepared(self, request: ChatRequest | GenerateRequest) -> AsyncGenerator[_Prepared, None]:
+    async def _prepared(self, request: ChatInput | GenerateInput) -> AsyncGenerator[_Prepared, None]:
         """The model in memory, and the prompt. What can be refused without an engine is refused before."""
         model = await self._open(request.model, partial(_check, request))
         options = _options(model, request.options)
@@ -160,7 +160,7 @@ class Inference:
             yield _Prepared(request, model, options, lease, made, checked)
 
     @again
-    async def rank(self, request: RankRequest) -> Ranking:
+    async def rank(self, request: RankInput) -> Ranking:
         """How well each document answers the query, in the documents' order."""
         model = await self._open(request.model, partial(check_rank, request))
         options = _options(model, request.options)
@@ -175,7 +175,7 @@ class Inference:
         await self._open(name, partial(check_senses, name))
 
     @again
-    async def count(self, request: ChatRequest) -> int:
+    async def count(self, request: ChatInput) -> int:
         """Tokens of the prompt that `chat` would make of `request`, however long; pictures by estimate."""
         async with self._prepared(replace(request, truncate=False)) as prepared:
             made = prepared.composed
@@ -205,7 +205,7 @@ class Inference:
             yield lease.engine
 
     @again
-    async def embed(self, request: EmbedRequest) -> Embedded:
+    async def embed(self, request: EmbedInput) -> Embedded:
         """Vectors for texts, each of length 1."""
         started = perf_counter_ns()
         model = await self._open(request.model, partial(check_embed, request))
@@ -244,7 +244,7 @@ class Inference:
 class _Prepared(NamedTuple):
     """A request whose model is in memory."""
 
-    request: ChatRequest | GenerateRequest
+    request: ChatInput | GenerateInput
     model: Model
     options: Options
     lease: Lease
@@ -268,14 +268,14 @@ def shortened(vector: list[float], dimensions: int) -> list[float]:
     return [number / length for number in cut]
 
 
-def _check(request: ChatRequest | GenerateRequest, model: Model) -> None:
-    if isinstance(request, ChatRequest):
+def _check(request: ChatInput | GenerateInput, model: Model) -> None:
+    if isinstance(request, ChatInput):
         check_chat(request, model)
     else:
         check_generate(request, model)
 
 
-def _turn(request: ChatRequest | GenerateRequest | EmbedRequest | RankRequest) -> Turn:
+def _turn(request: ChatInput | GenerateInput | EmbedInput | RankInput) -> Turn:
     return Turn(caller().user, request.priority)
 
 

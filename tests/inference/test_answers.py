@@ -13,7 +13,7 @@ import pytest
 
 from puna.chat import Prompt, recognized, renderer
 from puna.engine import quantize, start
-from puna.inference import Begun, ChatRequest, GenerateRequest, Inference, Piece, Summary
+from puna.inference import Begun, ChatInput, GenerateInput, Inference, Piece, Summary
 from puna.library import Library, Recipe, create
 from puna.scheduling import Scheduler
 from puna.settings import Settings
@@ -35,8 +35,8 @@ async def inference(store: Path) -> AsyncIterator[tuple[Inference, Scheduler]]:
         await scheduler.close()
 
 
-async def prompt_of(model: Inference, request: ChatRequest | GenerateRequest) -> list[int]:
-    answer = model.chat(request) if isinstance(request, ChatRequest) else model.generate(request)
+async def prompt_of(model: Inference, request: ChatInput | GenerateInput) -> list[int]:
+    answer = model.chat(request) if isinstance(request, ChatInput) else model.generate(request)
     summary = [item async for item in answer][-1]
     assert isinstance(summary, Summary)
     return summary.context[: summary.prompt_tokens]
@@ -49,7 +49,7 @@ def tokens(text: str) -> list[int]:
 async def test_an_answer_is_pieces_and_then_one_summary(store: Path, add_scripted: Add):
     script = add_scripted("m", "one two three")
     async with inference(store) as (model, _):
-        *pieces, summary = [item async for item in model.chat(ChatRequest(model="m", messages=HELLO))]
+        *pieces, summary = [item async for item in model.chat(ChatInput(model="m", messages=HELLO))]
     assert [item.text for item in pieces if isinstance(item, Piece)] == [text.decode() for text in script]
     assert isinstance(summary, Summary)
     assert summary.reason == "stop"
@@ -59,7 +59,7 @@ async def test_an_answer_is_pieces_and_then_one_summary(store: Path, add_scripte
 async def test_closing_an_answer_gives_the_model_back(store: Path, add_scripted: Add):
     add_scripted("m", "on and ", endless=True)
     async with inference(store) as (model, scheduler):
-        answer = model.generate(GenerateRequest(model="m", prompt="go", keep_alive=0))
+        answer = model.generate(GenerateInput(model="m", prompt="go", keep_alive=0))
         assert isinstance(await anext(answer), Begun)
         assert isinstance(await anext(answer), Piece)
         (loaded,) = scheduler.loaded()
@@ -73,7 +73,7 @@ async def test_several_answers_at_once_load_a_model_once(store: Path, add_script
     async with inference(store) as (model, scheduler):
 
         async def text() -> str:
-            items = [item async for item in model.chat(ChatRequest(model="m", messages=HELLO))]
+            items = [item async for item in model.chat(ChatInput(model="m", messages=HELLO))]
             return "".join(item.text for item in items if isinstance(item, Piece))
 
         assert await asyncio.gather(*(text() for _ in range(8))) == ["one two three"] * 8
@@ -87,16 +87,16 @@ async def test_a_go_template_comes_before_the_files_own_and_the_requests_before_
     scripted_model(tmp_path / "m.gguf", "words", chat_template=jinja)
     install(store, "m", tmp_path / "m.gguf", template="G{{ .Prompt }}")
     async with inference(store) as (model, _):
-        chat = await prompt_of(model, ChatRequest(model="m", messages=HELLO))
+        chat = await prompt_of(model, ChatInput(model="m", messages=HELLO))
         assert chat == [BEGIN, *tokens("Ghello")]
-        asked = GenerateRequest(model="m", prompt="hello", template="R{{ .Prompt }}")
+        asked = GenerateInput(model="m", prompt="hello", template="R{{ .Prompt }}")
         assert await prompt_of(model, asked) == [BEGIN, *tokens("Rhello")]
 
 
 async def test_a_model_without_a_template_gets_the_plain_text(store: Path, add_scripted: Add):
     add_scripted("m", "words", chat_template=None)
     async with inference(store) as (model, _):
-        prompt = await prompt_of(model, GenerateRequest(model="m", prompt="hello"))
+        prompt = await prompt_of(model, GenerateInput(model="m", prompt="hello"))
         assert prompt == [BEGIN, *tokens("hello")]
 
 
@@ -106,7 +106,7 @@ async def test_a_requests_options_are_laid_over_the_models(
 ):
     scripted_model(tmp_path / "m.gguf", "one two three four")
     install(store, "m", tmp_path / "m.gguf", parameters={"num_predict": 2})
-    request = ChatRequest(model="m", messages=HELLO, options=given)
+    request = ChatInput(model="m", messages=HELLO, options=given)
     async with inference(store) as (model, _):
         summary = [item async for item in model.chat(request)][-1]
     assert isinstance(summary, Summary)
@@ -118,7 +118,7 @@ async def test_an_unknown_option_is_warned_of_once(
     store: Path, add_scripted: Add, caplog: pytest.LogCaptureFixture
 ):
     add_scripted("m", "words")
-    request = ChatRequest(model="m", messages=HELLO, options={"warp_factor": 9})
+    request = ChatInput(model="m", messages=HELLO, options={"warp_factor": 9})
     async with inference(store) as (model, _):
         with caplog.at_level(logging.WARNING, "puna.inference"):
             for _ in range(2):
@@ -137,7 +137,7 @@ async def test_a_model_that_names_a_renderer_is_asked_in_its_form(store: Path, a
         recognized,
     )
     async with inference(store) as (model, _):
-        asked = await prompt_of(model, ChatRequest(model="coder", messages=HELLO))
+        asked = await prompt_of(model, ChatInput(model="coder", messages=HELLO))
     expected = renderer("qwen3-coder").render(Prompt(messages=HELLO))
     text = bytes(token - FIRST_BYTE for token in asked if FIRST_BYTE <= token < FIRST_BYTE + 256).decode()
     assert text == expected
@@ -149,6 +149,6 @@ async def test_tokens_that_a_file_names_and_its_vocabulary_lacks_are_none(store:
     }
     add_scripted("m", "one", metadata=marks)
     async with inference(store) as (model, _):
-        assert await prompt_of(model, ChatRequest(model="m", messages=HELLO))
-        gap = await prompt_of(model, GenerateRequest(model="m", prompt="a", suffix="b"))
+        assert await prompt_of(model, ChatInput(model="m", messages=HELLO))
+        gap = await prompt_of(model, GenerateInput(model="m", prompt="a", suffix="b"))
     assert gap == [BEGIN, *tokens("ab")]

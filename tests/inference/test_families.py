@@ -12,7 +12,7 @@ import pytest
 
 from puna.chat import named
 from puna.engine import start
-from puna.inference import ChatRequest, Inference, Piece, Summary
+from puna.inference import ChatInput, Inference, Piece, Summary
 from puna.library import Library
 from puna.scheduling import Scheduler
 from puna.settings import Settings
@@ -50,7 +50,7 @@ def say(store: Path, tmp_path: Path) -> Say:
         try:
             inference = Inference(Library(store), scheduler)
             asked = {"model": "m", "messages": HELLO, "tools": TOOLS, **asked}
-            request = msgspec.convert(asked, ChatRequest)
+            request = msgspec.convert(asked, ChatInput)
             items = [item async for item in inference.chat(request)]
         finally:
             await scheduler.close()

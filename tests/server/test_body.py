@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.errors import BadRequest
-from puna.server.anthropic.requests import MessagesBody
+from puna.server.anthropic.requests import MessagesRequest
 from puna.server.body import decode
-from puna.server.native.requests import ChatBody, EmbedBody, GenerateBody
+from puna.server.native.requests import ChatRequest, EmbedRequest, GenerateRequest
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -51,7 +51,7 @@ JSON = st.recursive(
 )
 def test_a_body_that_cannot_be_read_is_refused_with_the_reason(body: bytes, message: str):
     with pytest.raises(BadRequest) as refusal:
-        decode(body, ChatBody)
+        decode(body, ChatRequest)
     assert message in str(refusal.value)
 
 
@@ -60,18 +60,20 @@ def test_a_deep_body_is_decoded_or_refused(depth: int):
     content = b'[{"type": "x", "content": ' * depth + b'""' + b"}]" * depth
     body = b'{"model": "m", "max_tokens": 1, "x": 1, "messages": [{"role": "user", "content": %s}]}'
     with suppress(BadRequest):
-        assert decode(body % content, MessagesBody).model == "m"
+        assert decode(body % content, MessagesRequest).model == "m"
 
 
 def test_unknown_fields_and_nulls_count_as_left_out():
-    nulls = dict.fromkeys(GenerateBody.__struct_fields__)
-    assert decode(json.dumps({**nulls, "logit_bias": {"7": 1}}).encode(), GenerateBody) == GenerateBody()
+    nulls = dict.fromkeys(GenerateRequest.__struct_fields__)
+    assert (
+        decode(json.dumps({**nulls, "logit_bias": {"7": 1}}).encode(), GenerateRequest) == GenerateRequest()
+    )
 
 
 @given(JSON)
 def test_any_json_is_decoded_or_refused(value: object):
     with suppress(BadRequest):
-        body = decode(json.dumps(value).encode(), EmbedBody)
+        body = decode(json.dumps(value).encode(), EmbedRequest)
         assert isinstance(value, dict)
         assert body.input == value.get("input")
 
@@ -79,7 +81,7 @@ def test_any_json_is_decoded_or_refused(value: object):
 @given(st.binary())
 def test_any_bytes_are_decoded_or_refused(body: bytes):
     with suppress(BadRequest):
-        assert isinstance(decode(body, ChatBody), ChatBody)
+        assert isinstance(decode(body, ChatRequest), ChatRequest)
 
 
 @pytest.mark.parametrize(
@@ -106,14 +108,14 @@ def test_any_bytes_are_decoded_or_refused(body: bytes):
     ],
 )
 def test_what_is_no_unicode_is_read_as_go_reads_it(written: bytes, read: str):
-    body = decode(b'{"prompt": "%s", "options": {"stop": ["%s"]}}' % (written, written), GenerateBody)
+    body = decode(b'{"prompt": "%s", "options": {"stop": ["%s"]}}' % (written, written), GenerateRequest)
     assert (body.prompt, body.options) == (read, {"stop": [read]})
 
 
 @pytest.mark.parametrize("after", [b" extra", b"}", b'{"model": "n"}', b"\n\nnull", b"\0", b"\xff", b"]]"])
 @pytest.mark.parametrize("before", [b"", b" \r\n\t"])
 def test_what_stands_behind_the_first_value_is_not_read(before: bytes, after: bytes):
-    assert decode(before + b'{"model": "m"}' + after, ChatBody).model == "m"
+    assert decode(before + b'{"model": "m"}' + after, ChatRequest).model == "m"
 
 
 def test_a_field_may_be_in_any_case():
@@ -123,7 +125,7 @@ def test_a_field_may_be_in_any_case():
     exact = b"""{"model": "m", "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}],
         "tool_calls": [{"function": {"name": "f", "arguments": {"City": "Paris"}}}]}], "stream": false,
         "options": {"Temperature": 1}, "format": {"Type": "object"}}"""
-    assert decode(written, ChatBody) == decode(exact, ChatBody)
+    assert decode(written, ChatRequest) == decode(exact, ChatRequest)
 
 
 @pytest.mark.parametrize(
@@ -135,10 +137,10 @@ def test_a_field_may_be_in_any_case():
     ],
 )
 def test_of_two_spellings_the_later_counts(written: bytes, model: str):
-    assert decode(written, ChatBody).model == model
+    assert decode(written, ChatRequest).model == model
 
 
-@given(st.sampled_from([ChatBody, GenerateBody, EmbedBody]), st.data())
+@given(st.sampled_from([ChatRequest, GenerateRequest, EmbedRequest]), st.data())
 def test_any_case_of_any_field_is_the_field(kind: type[Any], data: st.DataObject):
     names = [field.encode_name for field in msgspec.structs.fields(kind)]
     fields = dict.fromkeys(data.draw(st.lists(st.sampled_from(names), unique=True)))

@@ -73,10 +73,10 @@ def test_every_name_is_said_once_and_leads_somewhere(description: Description):
     text = json.dumps(description)
     schemas = description["components"]["schemas"]
     assert set(re.findall(r"#/components/schemas/([^\"]+)", text)) <= set(schemas)
-    assert "puna.server" not in text
+    # msgspec puts the module before a name that two structs have.
+    assert not [name for name in schemas if "." in name]
     operations = [one for methods in description["paths"].values() for one in methods.values()]
     assert len({one["operationId"] for one in operations}) == len(operations)
-    assert schemas["openai.Refusal"] != schemas["anthropic.Refusal"]
 
 
 @pytest.mark.parametrize("path", ASKED)

@@ -11,7 +11,15 @@ from puna.chat import PICTURE
 from puna.errors import BadRequest
 from puna.inference import schema
 from puna.server.native.messages import choice, tools, turn
-from puna.server.native.requests import CallBody, CalledBody, ChatBody, MessageBody, Part, seconds, thinking
+from puna.server.native.requests import (
+    ChatRequest,
+    ContentPart,
+    RequestFunction,
+    RequestMessage,
+    RequestToolCall,
+    seconds,
+    thinking,
+)
 from puna.server.remote import Remote
 from puna.types import Message
 
@@ -77,52 +85,54 @@ def test_any_other_format_is_refused(nonsense: object):
     assert str(refusal.value) == 'invalid format: expected "json" or a JSON schema'
 
 
-async def read(body: MessageBody) -> Message:
+async def read(body: RequestMessage) -> Message:
     return await turn(body, "messages[0]", Remote())
 
 
 async def test_text_parts_join():
-    parts = [Part(type="text", text="one"), Part(type="text", text="two")]
-    read_in = await read(MessageBody(role="USER", content=parts))
+    parts = [ContentPart(type="text", text="one"), ContentPart(type="text", text="two")]
+    read_in = await read(RequestMessage(role="USER", content=parts))
     assert (read_in.content, read_in.role) == ("one\ntwo", "user")
 
 
 @pytest.mark.parametrize(
     "part",
     [
-        Part(type="image", url="data:image/png;base64,QUJD"),
-        Part(type="image_url", image_url={"url": "data:image/png;base64,QUJD"}),
-        Part(type="image_url", image_url="QUJD"),
+        ContentPart(type="image", url="data:image/png;base64,QUJD"),
+        ContentPart(type="image_url", image_url={"url": "data:image/png;base64,QUJD"}),
+        ContentPart(type="image_url", image_url="QUJD"),
     ],
 )
-async def test_a_picture_is_where_it_stands_between_the_texts(part: Part):
-    parts = [Part(type="text", text="this?"), part, Part(type="text", text="or that?")]
-    turned = await read(MessageBody(role="user", content=parts))
+async def test_a_picture_is_where_it_stands_between_the_texts(part: ContentPart):
+    parts = [ContentPart(type="text", text="this?"), part, ContentPart(type="text", text="or that?")]
+    turned = await read(RequestMessage(role="user", content=parts))
     assert turned.content == f"this?{PICTURE}or that?"
     assert [file.data for file in turned.images] == [b"ABC"]
 
 
 async def test_pictures_beside_the_text_come_before_those_in_it():
-    body = MessageBody(role="user", content=[Part(type="image", url="data:,two")], images=["b25l"])
+    body = RequestMessage(role="user", content=[ContentPart(type="image", url="data:,two")], images=["b25l"])
     assert [file.data for file in (await read(body)).images] == [b"one", b"two"]
 
 
-@pytest.mark.parametrize("part", [Part(type="image"), Part(type="image", url="file:///etc/passwd")])
-async def test_a_picture_that_is_nowhere_is_refused_by_its_place(part: Part):
+@pytest.mark.parametrize(
+    "part", [ContentPart(type="image"), ContentPart(type="image", url="file:///etc/passwd")]
+)
+async def test_a_picture_that_is_nowhere_is_refused_by_its_place(part: ContentPart):
     with pytest.raises(BadRequest, match=r"messages\[0\]\.content\[0\]"):
-        await read(MessageBody(role="user", content=[part]))
+        await read(RequestMessage(role="user", content=[part]))
 
 
 @pytest.mark.parametrize(
     ("given", "role"), [("control", "control"), ("Document 1", "document 1"), ("USER", "user"), (None, "")]
 )
 async def test_any_role_is_the_templates(given: str | None, role: str):
-    assert (await read(MessageBody(role=given, content="x"))).role == role
+    assert (await read(RequestMessage(role=given, content="x"))).role == role
 
 
 async def test_an_unknown_part_is_named():
     with pytest.raises(BadRequest, match='invalid content part type "smell"'):
-        await read(MessageBody(role="user", content=[Part(type="smell")]))
+        await read(RequestMessage(role="user", content=[ContentPart(type="smell")]))
 
 
 @pytest.mark.parametrize(
@@ -147,15 +157,15 @@ async def test_an_unknown_part_is_named():
     ],
 )
 async def test_arguments_of_an_earlier_call_are_an_object(written: Any, arguments: dict[str, Any]):
-    call = CallBody(function=CalledBody(name="f", arguments=written))
-    turned = await read(MessageBody(role="assistant", tool_calls=[call]))
+    call = RequestToolCall(function=RequestFunction(name="f", arguments=written))
+    turned = await read(RequestMessage(role="assistant", tool_calls=[call]))
     assert turned.tool_calls == [{"function": {"name": "f", "arguments": arguments}}]
 
 
-@pytest.mark.parametrize("call", [CallBody(), CallBody(function=CalledBody(arguments={}))])
-async def test_a_call_of_nothing_is_refused_by_its_place(call: CallBody):
+@pytest.mark.parametrize("call", [RequestToolCall(), RequestToolCall(function=RequestFunction(arguments={}))])
+async def test_a_call_of_nothing_is_refused_by_its_place(call: RequestToolCall):
     with pytest.raises(BadRequest) as refusal:
-        await read(MessageBody(role="assistant", tool_calls=[call]))
+        await read(RequestMessage(role="assistant", tool_calls=[call]))
     assert '"messages[0].tool_calls[0]"' in str(refusal.value)
 
 
@@ -213,4 +223,4 @@ def test_nothing_can_be_required_without_tools():
 @pytest.mark.parametrize("most", [-1, 21])
 def test_as_many_likeliest_tokens_as_ollama_reports(most: int):
     with pytest.raises(BadRequest, match="top_logprobs must be between 0 and 20"):
-        _ = ChatBody(logprobs=True, top_logprobs=most).reported
+        _ = ChatRequest(logprobs=True, top_logprobs=most).reported

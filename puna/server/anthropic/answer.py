@@ -9,7 +9,7 @@ import msgspec
 
 from puna.inference import Answer, Begun, Call, Piece, Summary
 from puna.server.anthropic.ids import new_id
-from puna.server.anthropic.requests import MessagesBody
+from puna.server.anthropic.requests import MessagesRequest
 
 NOTHING = Begun(0, 0)
 """What is known of a prompt that has not been read."""
@@ -25,7 +25,7 @@ class RequestFacts(msgspec.Struct, frozen=True):
     thinking_shown: bool
 
 
-def about(body: MessagesBody) -> RequestFacts:
+def about(body: MessagesRequest) -> RequestFacts:
     """What the answer to `body` needs to know, with a new id."""
     shown = body.thinking is None or body.thinking.display != "omitted"
     return RequestFacts(new_id("msg"), body.model, body.max_tokens, body.stop_sequences or [], shown)

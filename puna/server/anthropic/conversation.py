@@ -9,7 +9,7 @@ import msgspec
 
 from puna.chat import called_with
 from puna.errors import BadRequest
-from puna.server.anthropic.requests import Block, PromptBody, Source
+from puna.server.anthropic.requests import Block, CountTokensRequest, Source
 from puna.server.content import Url, assembled, picture, unmarked
 from puna.server.remote import Remote
 from puna.types import MediaFile, Message
@@ -21,7 +21,7 @@ begins like the one before, and nothing of it is found in the cache."""
 Parts = list[str | MediaFile | Url]
 
 
-async def conversation(body: PromptBody, missing: Sequence[str], remote: Remote) -> list[Message]:
+async def conversation(body: CountTokensRequest, missing: Sequence[str], remote: Remote) -> list[Message]:
     """The system prompt and the messages, tool results as messages of their own.
 
     The model is told which tools are `missing`, so that it does not make up what they would have said.

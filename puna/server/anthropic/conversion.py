@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from puna.errors import BadRequest
-from puna.inference import ChatRequest, Think
+from puna.inference import ChatInput, Think
 from puna.server.anthropic.conversation import conversation
-from puna.server.anthropic.requests import MessagesBody, PromptBody, ToolChoiceBody, check
+from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest, ToolChoiceParam, check
 from puna.server.anthropic.tools import ToolOffer, offer
 from puna.server.remote import Remote
 
@@ -19,14 +19,14 @@ _CHOICES: dict[str, Literal["auto", "required", "none"]] = {
 }
 
 
-async def chat_request(body: PromptBody, remote: Remote) -> ChatRequest:
+async def chat_input(body: CountTokensRequest, remote: Remote) -> ChatInput:
     """What `body` asks for. Raises BadRequest."""
     check(body)
     tools = offer(body.tools or ())
-    choice = body.tool_choice or ToolChoiceBody(type="auto")
+    choice = body.tool_choice or ToolChoiceParam(type="auto")
     config = body.output_config
     form = (config and config.format) or body.output_format
-    return ChatRequest(
+    return ChatInput(
         model=body.model,
         messages=await conversation(body, tools.missing, remote),
         tools=tools.functions,
@@ -36,14 +36,14 @@ async def chat_request(body: PromptBody, remote: Remote) -> ChatRequest:
         schema=form.schema if form else None,
         think=_think(body),
         think_if_able=True,
-        options=_options(body) if isinstance(body, MessagesBody) else {},
+        options=_options(body) if isinstance(body, MessagesRequest) else {},
         # Agents shorten a conversation themselves when they are told that it is too long.
         truncate=False,
         shift=False,
     )
 
 
-def _named(choice: ToolChoiceBody, tools: ToolOffer) -> str:
+def _named(choice: ToolChoiceParam, tools: ToolOffer) -> str:
     """The one tool to call."""
     if choice.name in tools.missing:
         raise BadRequest(f'tool_choice: "{choice.name}" is a tool of Anthropic\'s servers, and not here')
@@ -56,7 +56,7 @@ def _named(choice: ToolChoiceBody, tools: ToolOffer) -> str:
     return choice.name or ""
 
 
-def _think(body: PromptBody) -> Think:
+def _think(body: CountTokensRequest) -> Think:
     """Only who asks for thinking gets it, as in Anthropic's API."""
     if body.thinking is None or body.thinking.type == "disabled":
         return False
@@ -64,7 +64,7 @@ def _think(body: PromptBody) -> Think:
     return "high" if effort == "xhigh" else effort or True
 
 
-def _options(body: MessagesBody) -> dict[str, Any]:
+def _options(body: MessagesRequest) -> dict[str, Any]:
     return {
         "num_predict": max(body.max_tokens, 1),
         "stop": body.stop_sequences or None,

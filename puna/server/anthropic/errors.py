@@ -28,15 +28,15 @@ _STATUSES = {503: 529}
 """Where Anthropic has a status of its own."""
 
 
-class Problem(msgspec.Struct, omit_defaults=True):
+class AnthropicError(msgspec.Struct, omit_defaults=True):
     type: str
     message: str
     details: dict[str, str] = {}
 
 
-class Refusal(msgspec.Struct):
+class AnthropicErrorResponse(msgspec.Struct):
     type: Literal["error"]
-    error: Problem
+    error: AnthropicError
     request_id: str
 
 
@@ -103,4 +103,6 @@ def _status(error: Exception) -> int:
 
 def _error_body(status: int, message: str, request_id: str, details: dict[str, str] | None = None) -> bytes:
     kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
-    return msgspec.json.encode(Refusal("error", Problem(kind, message, details or {}), request_id))
+    return msgspec.json.encode(
+        AnthropicErrorResponse("error", AnthropicError(kind, message, details or {}), request_id)
+    )

@@ -15,7 +15,7 @@ PING = b'event: ping\ndata: {"type":"ping"}\n\n'
 _STOPPED = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
 _TAIL = b"}}\n\n"
 
-Kind = Literal["text", "thinking"]
+BlockKind = Literal["text", "thinking"]
 
 
 class MessageEvents:
@@ -23,7 +23,7 @@ class MessageEvents:
 
     def __init__(self, facts: RequestFacts) -> None:
         self._facts = facts
-        self._open: Kind | None = None
+        self._open: BlockKind | None = None
         self._index = 0
         """Of the open block, or else of the next one."""
         self._head = b""
@@ -48,13 +48,13 @@ class MessageEvents:
         delta, usage = ending(self._facts, summary, self._called)
         return self._close() + _event("message_delta", {"delta": delta, "usage": usage}) + _STOPPED
 
-    def _delta(self, kind: Kind, text: str) -> bytes:
+    def _delta(self, kind: BlockKind, text: str) -> bytes:
         before = b"" if self._open == kind else self._close() + self._start(kind)
         if kind == "thinking" and not self._facts.thinking_shown:
             return before
         return before + self._head + _encode(text) + _TAIL
 
-    def _start(self, kind: Kind) -> bytes:
+    def _start(self, kind: BlockKind) -> bytes:
         self._open = kind
         self._head = (
             b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'

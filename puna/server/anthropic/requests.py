@@ -37,7 +37,7 @@ class Block(Fields, kw_only=True):
     is_error: bool | None = None
 
 
-class TurnBody(Fields, kw_only=True):
+class MessageParam(Fields, kw_only=True):
     role: str | None = None
     content: str | list[Block]
 
@@ -49,7 +49,7 @@ class AnthropicTool(Fields, kw_only=True):
     input_schema: dict[str, Any] | None = None
 
 
-class ToolChoiceBody(Fields, kw_only=True):
+class ToolChoiceParam(Fields, kw_only=True):
     type: Literal["auto", "any", "tool", "none"]
     name: str | None = None
     disable_parallel_tool_use: bool | None = None
@@ -70,14 +70,14 @@ class OutputConfig(Fields):
     format: OutputFormat | None = None
 
 
-class PromptBody(Fields, kw_only=True):
+class CountTokensRequest(Fields, kw_only=True):
     """What a prompt is made of: all that /v1/messages/count_tokens takes."""
 
     model: str
-    messages: list[TurnBody]
+    messages: list[MessageParam]
     system: str | list[Block] | None = None
     tools: list[AnthropicTool] | None = None
-    tool_choice: ToolChoiceBody | None = None
+    tool_choice: ToolChoiceParam | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
     output_format: OutputFormat | None = None
@@ -88,7 +88,7 @@ class PromptBody(Fields, kw_only=True):
     thread: Any = None
 
 
-class MessagesBody(PromptBody, kw_only=True):
+class MessagesRequest(CountTokensRequest, kw_only=True):
     max_tokens: int
     stop_sequences: list[str] | None = None
     stream: bool | None = None
@@ -107,7 +107,7 @@ IGNORED = (
 """Fields that say nothing to a model on one's own machine."""
 
 
-def check(body: PromptBody) -> None:
+def check(body: CountTokensRequest) -> None:
     """Raises BadRequest naming the field that is wrong or cannot be served."""
     for name in REFUSED:
         if getattr(body, name):
@@ -117,5 +117,5 @@ def check(body: PromptBody) -> None:
         raise BadRequest("model: must not be empty")
     if not body.messages:
         raise BadRequest("messages: at least one message is required")
-    if isinstance(body, MessagesBody) and body.max_tokens < 0:
+    if isinstance(body, MessagesRequest) and body.max_tokens < 0:
         raise BadRequest("max_tokens: must be 0 or more")

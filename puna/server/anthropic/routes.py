@@ -11,13 +11,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from puna.inference import Answer, Begun, ChatRequest, Piece, Summary
+from puna.inference import Answer, Begun, ChatInput, Piece, Summary
 from puna.server.anthropic.answer import NOTHING, about, unspoken, whole
-from puna.server.anthropic.conversion import chat_request
+from puna.server.anthropic.conversion import chat_input
 from puna.server.anthropic.errors import MIDDLEWARE, line
 from puna.server.anthropic.events import PING, MessageEvents, failed
 from puna.server.anthropic.models import Spoken, model, models
-from puna.server.anthropic.requests import MessagesBody, PromptBody
+from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest
 from puna.server.body import decoded
 from puna.server.context import num_ctx
 from puna.server.errors import JSON
@@ -30,8 +30,8 @@ _FRAMING = Framing(EVENTS.content_type, b"", b"")
 
 
 async def messages(request: Request) -> ObjectStream | Whole:
-    body = await decoded(request, MessagesBody)
-    answer = rooms(request).inference.chat(await _chat_request(request, body))
+    body = await decoded(request, MessagesRequest)
+    answer = rooms(request).inference.chat(await _chat_input(request, body))
     if body.max_tokens == 0:
         answer = unspoken(answer)
     this = about(body)
@@ -43,9 +43,9 @@ async def messages(request: Request) -> ObjectStream | Whole:
     )
 
 
-async def _chat_request(request: Request, body: PromptBody) -> ChatRequest:
+async def _chat_input(request: Request, body: CountTokensRequest) -> ChatInput:
     sized = num_ctx(request)
-    wanted = await chat_request(body, rooms(request).visit(body.model))
+    wanted = await chat_input(body, rooms(request).visit(body.model))
     return replace(wanted, options=wanted.options | sized)
 
 
@@ -54,8 +54,8 @@ class TokenCount(msgspec.Struct):
 
 
 async def count_tokens(request: Request) -> Response:
-    body = await decoded(request, PromptBody)
-    tokens = await rooms(request).inference.count(await _chat_request(request, body))
+    body = await decoded(request, CountTokensRequest)
+    tokens = await rooms(request).inference.count(await _chat_input(request, body))
     return Response(msgspec.json.encode(TokenCount(tokens)), media_type=JSON)
 
 

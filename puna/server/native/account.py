@@ -12,8 +12,8 @@ from starlette.routing import Route
 from puna.errors import BadRequest
 from puna.server.body import decoded
 from puna.server.errors import JSON, Error
-from puna.server.native.requests import WebFetchBody, WebSearchBody
-from puna.server.native.responses import Cloud, CloudStatus, Recommendations, SearchResults, encode
+from puna.server.native.requests import WebFetchRequest, WebSearchRequest
+from puna.server.native.responses import Cloud, CloudStatus, Recommendations, WebSearchResponse, encode
 from puna.server.rooms import rooms
 
 _MOST_RESULTS = 10
@@ -40,16 +40,16 @@ async def recommendations(request: Request) -> Response:
 
 
 async def web_search(request: Request) -> Response:
-    body = await decoded(request, WebSearchBody)
+    body = await decoded(request, WebSearchRequest)
     if not body.query.strip():
         raise BadRequest("query is required", "query")
     count = min(max(body.max_results or _RESULTS, 1), _MOST_RESULTS)
     found = await rooms(request).web.search(body.query.strip(), count)
-    return Response(encode(SearchResults(found)), media_type=JSON)
+    return Response(encode(WebSearchResponse(found)), media_type=JSON)
 
 
 async def web_fetch(request: Request) -> Response:
-    body = await decoded(request, WebFetchBody)
+    body = await decoded(request, WebFetchRequest)
     if not body.url.strip():
         raise BadRequest("url is required", "url")
     return Response(encode(await rooms(request).web.page(body.url.strip())), media_type=JSON)

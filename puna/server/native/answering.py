@@ -9,12 +9,12 @@ from typing import Any, Literal
 
 from starlette.requests import Request
 
-from puna.inference import Answer, ChatRequest, GenerateRequest, Inference, Piece, Rendered, Summary
+from puna.inference import Answer, ChatInput, GenerateInput, Inference, Piece, Rendered, Summary
 from puna.server.framing import ObjectStream, Whole, framing
-from puna.server.native.requests import TextBody
+from puna.server.native.requests import TextRequest
 from puna.server.native.responses import (
-    ChatAnswer,
-    GenerateAnswer,
+    ChatResponse,
+    GenerateResponse,
     ObjectTemplate,
     debug_info,
     encode,
@@ -33,7 +33,7 @@ class ObjectWriter(ABC):
         self._context = context
 
     @abstractmethod
-    def answer(self, model: str, piece: Piece, **rest: Any) -> ChatAnswer | GenerateAnswer:
+    def answer(self, model: str, piece: Piece, **rest: Any) -> ChatResponse | GenerateResponse:
         """An object with `piece` and the fields that both endpoints have in common."""
 
     def piece(self, piece: Piece) -> bytes:
@@ -59,16 +59,16 @@ class ObjectWriter(ABC):
         only.debug_info = debug_info(rendered)
         return encode(only)
 
-    def _open(self, piece: Piece) -> ChatAnswer | GenerateAnswer:
+    def _open(self, piece: Piece) -> ChatResponse | GenerateResponse:
         return self.answer(self._model, piece, created_at=now(), done=False)
 
 
 def answered(
     request: Request,
     inference: Inference,
-    wanted: ChatRequest | GenerateRequest,
+    wanted: ChatInput | GenerateInput,
     form: ObjectWriter,
-    body: TextBody,
+    body: TextRequest,
 ) -> ObjectStream | Whole:
     """What `body`, which asks for `wanted`, is answered: as a stream, or as one object."""
     stream = body.stream is not False
@@ -76,7 +76,7 @@ def answered(
         return _once(request, _loaded(inference, wanted, form), stream=stream)
     if body.debug_render_only:
         return _once(request, _rendered(inference, wanted, form), stream=stream)
-    answer = inference.chat(wanted) if isinstance(wanted, ChatRequest) else inference.generate(wanted)
+    answer = inference.chat(wanted) if isinstance(wanted, ChatInput) else inference.generate(wanted)
     return ObjectStream(streamed(answer, form), framing(request)) if stream else Whole(gathered(answer, form))
 
 
@@ -89,7 +89,7 @@ def _once(request: Request, work: Coroutine[Any, Any, bytes], *, stream: bool) -
     return ObjectStream(alone(), framing(request)) if stream else Whole(work)
 
 
-async def _loaded(inference: Inference, wanted: ChatRequest | GenerateRequest, form: ObjectWriter) -> bytes:
+async def _loaded(inference: Inference, wanted: ChatInput | GenerateInput, form: ObjectWriter) -> bytes:
     """A request for no answer loads its model, or unloads it with `keep_alive` 0."""
     if wanted.keep_alive == 0:
         await inference.unload(wanted.model)
@@ -98,7 +98,7 @@ async def _loaded(inference: Inference, wanted: ChatRequest | GenerateRequest, f
     return form.done("load")
 
 
-async def _rendered(inference: Inference, wanted: ChatRequest | GenerateRequest, form: ObjectWriter) -> bytes:
+async def _rendered(inference: Inference, wanted: ChatInput | GenerateInput, form: ObjectWriter) -> bytes:
     return form.rendered(await inference.render(wanted))
 
 

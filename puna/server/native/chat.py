@@ -7,22 +7,22 @@ from typing import Any
 from msgspec import UNSET
 from starlette.requests import Request
 
-from puna.inference import ChatRequest, Piece
+from puna.inference import ChatInput, Piece
 from puna.server.body import decoded
 from puna.server.framing import ObjectStream, Whole
 from puna.server.native.answering import ObjectWriter, answered
 from puna.server.native.messages import choice, tools, turns
-from puna.server.native.requests import ChatBody
-from puna.server.native.responses import AnswerMessage, ChatAnswer, ObjectTemplate, logprobs, tool_calls
+from puna.server.native.requests import ChatRequest
+from puna.server.native.responses import ChatResponse, ObjectTemplate, ResponseMessage, logprobs, tool_calls
 from puna.server.rooms import rooms
 
 
 async def chat(request: Request) -> ObjectStream | Whole:
-    body = await decoded(request, ChatBody)
+    body = await decoded(request, ChatRequest)
     opened = rooms(request)
     offered = tools(body.tools)
     mode, name = choice(body.tool_choice, offered)
-    wanted = ChatRequest(
+    wanted = ChatInput(
         **body.common_fields,
         messages=await turns(body.messages or (), opened.visit(body.named)),
         tools=offered,
@@ -30,19 +30,19 @@ async def chat(request: Request) -> ObjectStream | Whole:
         tool_name=name,
         parallel_calls=body.parallel_tool_calls is not False,
     )
-    form = _Form(wanted.model, context=body.stream is False)
+    form = _ChatWriter(wanted.model, context=body.stream is False)
     return answered(request, opened.inference, wanted, form, body)
 
 
-class _Form(ObjectWriter):
+class _ChatWriter(ObjectWriter):
     """A chat's objects: the answer is a message."""
 
     def __init__(self, model: str, *, context: bool) -> None:
         text = ObjectTemplate(model, b'"message":{"role":"assistant","content":', b"}")
         super().__init__(model, text, context=context)
 
-    def answer(self, model: str, piece: Piece, **rest: Any) -> ChatAnswer:
-        output = AnswerMessage(
+    def answer(self, model: str, piece: Piece, **rest: Any) -> ChatResponse:
+        output = ResponseMessage(
             content=piece.text, thinking=piece.thinking or UNSET, tool_calls=tool_calls(piece.calls)
         )
-        return ChatAnswer(model=model, output=output, logprobs=logprobs(piece.logprobs), **rest)
+        return ChatResponse(model=model, output=output, logprobs=logprobs(piece.logprobs), **rest)

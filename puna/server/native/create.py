@@ -18,7 +18,7 @@ from puna.library import create as make
 from puna.server.body import decoded
 from puna.server.framing import ObjectStream, Whole
 from puna.server.native.messages import turns
-from puna.server.native.requests import CreateBody
+from puna.server.native.requests import CreateRequest
 from puna.server.native.steps import reported
 from puna.server.rooms import Rooms, rooms
 from puna.server.working import working
@@ -26,7 +26,7 @@ from puna.types import Message, Progress
 
 
 async def create(request: Request) -> ObjectStream | Whole:
-    body = await decoded(request, CreateBody)
+    body = await decoded(request, CreateRequest)
     opened, name = rooms(request), body.model or body.name or ""
     opened.library.resolve(name)
     for used in filter(None, (name, body.from_, body.draft)):
@@ -36,7 +36,7 @@ async def create(request: Request) -> ObjectStream | Whole:
     return reported(request, _making(opened, name, recipe), stream=body.stream is not False)
 
 
-def _recipe(body: CreateBody, messages: list[Message]) -> Recipe:
+def _recipe(body: CreateRequest, messages: list[Message]) -> Recipe:
     """What the body asks for. Raises BadRequest."""
     if body.template:
         try:

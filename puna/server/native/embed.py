@@ -5,19 +5,19 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from puna.errors import NotFound
-from puna.inference import Embedded, EmbedRequest, Inference
+from puna.inference import Embedded, EmbedInput, Inference
 from puna.server.body import decoded
 from puna.server.framing import Whole
-from puna.server.native.requests import EmbedBody, EmbeddingsBody, seconds
-from puna.server.native.responses import EmbedAnswer, EmbeddingsAnswer, encode
+from puna.server.native.requests import EmbeddingRequest, EmbedRequest, seconds
+from puna.server.native.responses import EmbeddingResponse, EmbedResponse, encode
 from puna.server.rooms import rooms
 
 
 async def embed(request: Request) -> Whole:
-    body = await decoded(request, EmbedBody)
+    body = await decoded(request, EmbedRequest)
     # An empty text alone is no text, as in Ollama; in a list it is one.
     texts = body.input if isinstance(body.input, list) else [body.input] if body.input else []
-    ask = EmbedRequest(
+    ask = EmbedInput(
         model=body.named,
         texts=texts,
         truncate=body.truncate is not False,
@@ -29,8 +29,8 @@ async def embed(request: Request) -> Whole:
 
 
 async def embeddings(request: Request) -> Whole:
-    body = await decoded(request, EmbeddingsBody)
-    ask = EmbedRequest(
+    body = await decoded(request, EmbeddingRequest)
+    ask = EmbedInput(
         model=body.named,
         texts=[body.prompt] if body.prompt else [],
         truncate=False,
@@ -40,9 +40,9 @@ async def embeddings(request: Request) -> Whole:
     return Whole(_vector(rooms(request).inference, ask))
 
 
-async def _vectors(inference: Inference, ask: EmbedRequest) -> bytes:
+async def _vectors(inference: Inference, ask: EmbedInput) -> bytes:
     answer = await _answer(inference, ask)
-    body = EmbedAnswer(model=ask.model, embeddings=answer.vectors)
+    body = EmbedResponse(model=ask.model, embeddings=answer.vectors)
     if answer.vectors:
         body.total_duration = answer.total_ns
         body.load_duration = answer.load_ns
@@ -50,7 +50,7 @@ async def _vectors(inference: Inference, ask: EmbedRequest) -> bytes:
     return encode(body)
 
 
-async def _answer(inference: Inference, ask: EmbedRequest) -> Embedded:
+async def _answer(inference: Inference, ask: EmbedInput) -> Embedded:
     try:
         return await inference.embed(ask)
     except NotFound:
@@ -58,6 +58,6 @@ async def _answer(inference: Inference, ask: EmbedRequest) -> Embedded:
         raise NotFound(f'model "{ask.model}" not found, try pulling it first') from None
 
 
-async def _vector(inference: Inference, ask: EmbedRequest) -> bytes:
+async def _vector(inference: Inference, ask: EmbedInput) -> bytes:
     answer = await _answer(inference, ask)
-    return encode(EmbeddingsAnswer(answer.vectors[0] if answer.vectors else []))
+    return encode(EmbeddingResponse(answer.vectors[0] if answer.vectors else []))

@@ -7,21 +7,21 @@ from typing import Any
 from msgspec import UNSET
 from starlette.requests import Request
 
-from puna.inference import GenerateRequest, Piece
+from puna.inference import GenerateInput, Piece
 from puna.server.body import decoded
 from puna.server.content import unmarked
 from puna.server.framing import ObjectStream, Whole
 from puna.server.native.answering import ObjectWriter, answered
 from puna.server.native.messages import pictures
-from puna.server.native.requests import GenerateBody
-from puna.server.native.responses import GenerateAnswer, ObjectTemplate, logprobs
+from puna.server.native.requests import GenerateRequest
+from puna.server.native.responses import GenerateResponse, ObjectTemplate, logprobs
 from puna.server.rooms import rooms
 
 
 async def generate(request: Request) -> ObjectStream | Whole:
-    body = await decoded(request, GenerateBody)
+    body = await decoded(request, GenerateRequest)
     opened = rooms(request)
-    wanted = GenerateRequest(
+    wanted = GenerateInput(
         **body.common_fields,
         prompt=unmarked(body.prompt or ""),
         suffix=unmarked(body.suffix or ""),
@@ -31,17 +31,17 @@ async def generate(request: Request) -> ObjectStream | Whole:
         raw=body.raw is True,
         images=await pictures(body.images, "images", opened.visit(body.named)),
     )
-    return answered(request, opened.inference, wanted, _Form(wanted.model), body)
+    return answered(request, opened.inference, wanted, _GenerateWriter(wanted.model), body)
 
 
-class _Form(ObjectWriter):
+class _GenerateWriter(ObjectWriter):
     """A completion's objects: the answer is a text."""
 
     def __init__(self, model: str) -> None:
         super().__init__(model, ObjectTemplate(model, b'"response":', b""))
 
-    def answer(self, model: str, piece: Piece, **rest: Any) -> GenerateAnswer:
-        return GenerateAnswer(
+    def answer(self, model: str, piece: Piece, **rest: Any) -> GenerateResponse:
+        return GenerateResponse(
             model=model,
             output=piece.text,
             thinking=piece.thinking or UNSET,

@@ -19,7 +19,7 @@ from puna.server.native.responses import encode
 from puna.server.rooms import rooms
 
 
-class KeyBody(msgspec.Struct, kw_only=True):
+class KeyRequest(msgspec.Struct, kw_only=True):
     """A key to be made. What is left out, 0 or an empty list is no limit."""
 
     name: str
@@ -68,9 +68,9 @@ async def listed(request: Request) -> Response:
 async def create(request: Request) -> Response:
     given = await decoded(request, dict[str, Any])
     # Not ignored, as elsewhere: it may be a limit, misspelled.
-    for unknown in given.keys() - set(KeyBody.__struct_fields__):
+    for unknown in given.keys() - set(KeyRequest.__struct_fields__):
         raise BadRequest(f'unknown field "{unknown}"', unknown)
-    wanted = msgspec.structs.asdict(converted(given, KeyBody))
+    wanted = msgspec.structs.asdict(converted(given, KeyRequest))
     key, secret = new_key(wanted.pop("name"), **wanted)
     await to_thread(rooms(request).keyring.add, key)
     return Response(encode(KeyMade(_listed(key, Used()), secret)), media_type=JSON)

@@ -9,19 +9,19 @@ from puna.chat import called_with
 from puna.errors import BadRequest, InvalidField
 from puna.server.content import Url, assembled, picture, sound
 from puna.server.fields import spelled
-from puna.server.native.requests import CallBody, MessageBody, Part
+from puna.server.native.requests import ContentPart, RequestMessage, RequestToolCall
 from puna.server.remote import Remote
 from puna.types import MediaFile, Message
 
 Choice = Literal["auto", "none", "required"]
 
 
-async def turns(bodies: Sequence[MessageBody], remote: Remote) -> list[Message]:
+async def turns(bodies: Sequence[RequestMessage], remote: Remote) -> list[Message]:
     """Each turn with its role in lower case, its pictures and sounds in their places in the text."""
     return [await turn(body, f"messages[{place}]", remote) for place, body in enumerate(bodies)]
 
 
-async def turn(body: MessageBody, field: str, remote: Remote) -> Message:
+async def turn(body: RequestMessage, field: str, remote: Remote) -> Message:
     """The turn at `field` of a body."""
     given = body.content or ""
     parts = (
@@ -54,7 +54,7 @@ async def pictures(given: Sequence[str] | None, field: str, remote: Remote) -> l
     return files
 
 
-def _part(part: Part, field: str) -> str | MediaFile | Url:
+def _part(part: ContentPart, field: str) -> str | MediaFile | Url:
     if part.type == "text":
         return part.text or ""
     if part.type in ("audio", "input_audio", "audio_url"):
@@ -69,7 +69,7 @@ def _part(part: Part, field: str) -> str | MediaFile | Url:
     return picture(source, f"{field}.url")
 
 
-def _sound(part: Part, field: str) -> MediaFile | Url:
+def _sound(part: ContentPart, field: str) -> MediaFile | Url:
     source = part.data or part.url or part.input_audio or part.audio or part.audio_url
     if isinstance(source, dict):
         source = source.get("data") or source.get("url")
@@ -78,7 +78,7 @@ def _sound(part: Part, field: str) -> MediaFile | Url:
     return sound(source, f"{field}.{'url' if part.url or part.audio_url else 'data'}")
 
 
-def _call(call: CallBody, field: str) -> dict[str, Any]:
+def _call(call: RequestToolCall, field: str) -> dict[str, Any]:
     """A call of an earlier answer."""
     function = call.function
     if function is None or not isinstance(function.name, str):

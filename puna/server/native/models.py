@@ -16,8 +16,14 @@ from puna.library import Library, Model, Name
 from puna.library import show as described
 from puna.server.body import decoded
 from puna.server.errors import JSON
-from puna.server.native.requests import CopyBody, DeleteBody, ShowBody
-from puna.server.native.responses import ModelListed, ModelLoaded, ModelsListed, ModelsLoaded, encode
+from puna.server.native.requests import CopyRequest, DeleteRequest, ShowRequest
+from puna.server.native.responses import (
+    ListModelResponse,
+    ListResponse,
+    ProcessModelResponse,
+    ProcessResponse,
+    encode,
+)
 from puna.server.rooms import rooms
 
 _COPILOT = "GitHubCopilotChat/"
@@ -26,13 +32,13 @@ _COPILOT = "GitHubCopilotChat/"
 
 async def tags(request: Request) -> Response:
     models = await to_thread(_listed, rooms(request).library)
-    return Response(encode(ModelsListed(models)), media_type=JSON)
+    return Response(encode(ListResponse(models)), media_type=JSON)
 
 
 async def ps(request: Request) -> Response:
     loaded = rooms(request).scheduler.loaded()
     models = [
-        ModelLoaded(
+        ProcessModelResponse(
             name=entry.model.name.display(),
             model=entry.model.name.display(),
             size=entry.size,
@@ -45,7 +51,7 @@ async def ps(request: Request) -> Response:
         for entry in loaded
         if caller().sees(entry.model.name)
     ]
-    return Response(encode(ModelsLoaded(models)), media_type=JSON)
+    return Response(encode(ProcessResponse(models)), media_type=JSON)
 
 
 async def devices(request: Request) -> Response:
@@ -54,7 +60,7 @@ async def devices(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
-    body = await decoded(request, ShowBody)
+    body = await decoded(request, ShowRequest)
     library, named = rooms(request).library, body.named
     caller().check_model(named)
 
@@ -79,7 +85,7 @@ async def show(request: Request) -> Response:
 
 
 async def copy(request: Request) -> Response:
-    body = await decoded(request, CopyBody)
+    body = await decoded(request, CopyRequest)
     caller().check_model(body.source)
     caller().check_model(body.destination)
     await to_thread(rooms(request).library.copy, body.source, body.destination)
@@ -87,15 +93,15 @@ async def copy(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
-    body = await decoded(request, DeleteBody)
+    body = await decoded(request, DeleteRequest)
     caller().check_model(body.named)
     await to_thread(rooms(request).library.delete, body.named)
     return Response()
 
 
-def _listed(library: Library) -> list[ModelListed]:
+def _listed(library: Library) -> list[ListModelResponse]:
     return [
-        ModelListed(
+        ListModelResponse(
             name=model.name.display(),
             model=model.name.display(),
             modified_at=model.modified_at.isoformat(),

@@ -7,13 +7,13 @@ from starlette.requests import Request
 from puna.access import caller
 from puna.server.body import decoded
 from puna.server.framing import ObjectStream, Whole
-from puna.server.native.requests import TransferBody
+from puna.server.native.requests import TransferRequest
 from puna.server.native.steps import reported
 from puna.server.rooms import rooms
 
 
 async def push(request: Request) -> ObjectStream | Whole:
-    body = await decoded(request, TransferBody)
+    body = await decoded(request, TransferRequest)
     caller().check_model(body.named)
     progress = rooms(request).pulls.push(body.named, insecure=body.insecure is True)
     return reported(request, progress, stream=body.stream is not False)

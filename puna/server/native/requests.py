@@ -12,7 +12,7 @@ from puna.server.fields import Fields
 from puna.settings import FOREVER, parse_duration
 
 
-class Part(Fields):
+class ContentPart(Fields):
     """A piece of a message's content: text, an image, or a sound."""
 
     type: str
@@ -26,31 +26,31 @@ class Part(Fields):
     data: str | None = None
 
 
-class CalledBody(Fields):
+class RequestFunction(Fields):
     name: str | None = None
     arguments: Any = None
     """An object; some clients send it as JSON text."""
     index: int | None = None
 
 
-class CallBody(Fields):
+class RequestToolCall(Fields):
     """A call that the model made in an earlier answer."""
 
-    function: CalledBody | None = None
+    function: RequestFunction | None = None
     id: str | None = None
 
 
-class MessageBody(Fields):
+class RequestMessage(Fields):
     role: str | None = None
-    content: str | list[Part] | None = None
+    content: str | list[ContentPart] | None = None
     thinking: str | None = None
     images: list[str] | None = None
-    tool_calls: list[CallBody] | None = None
+    tool_calls: list[RequestToolCall] | None = None
     tool_name: str | None = None
     tool_call_id: str | None = None
 
 
-class _ModelBody(Fields, kw_only=True):
+class _ModelRequest(Fields, kw_only=True):
     model: str | None = None
     name: str | None = None
     """What `model` was called once."""
@@ -63,7 +63,7 @@ class _ModelBody(Fields, kw_only=True):
         raise BadRequest("model is required")
 
 
-class _RunBody(_ModelBody, kw_only=True):
+class _RunRequest(_ModelRequest, kw_only=True):
     options: dict[str, Any] | None = None
     keep_alive: float | str | None = None
 
@@ -82,7 +82,7 @@ class CommonFields(TypedDict):
     logprobs: int | None
 
 
-class TextBody(_RunBody, kw_only=True):
+class TextRequest(_RunRequest, kw_only=True):
     """Of a chat or a completion."""
 
     priority: int | str | None = None
@@ -119,14 +119,14 @@ class TextBody(_RunBody, kw_only=True):
         }
 
 
-class ChatBody(TextBody, kw_only=True):
-    messages: list[MessageBody] | None = None
+class ChatRequest(TextRequest, kw_only=True):
+    messages: list[RequestMessage] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
 
 
-class GenerateBody(TextBody, kw_only=True):
+class GenerateRequest(TextRequest, kw_only=True):
     prompt: str | None = None
     suffix: str | None = None
     system: str | None = None
@@ -136,40 +136,40 @@ class GenerateBody(TextBody, kw_only=True):
     images: list[str] | None = None
 
 
-class EmbedBody(_RunBody, kw_only=True):
+class EmbedRequest(_RunRequest, kw_only=True):
     input: str | list[str] | None = None
     truncate: bool | None = None
     dimensions: int | None = None
 
 
-class EmbeddingsBody(_RunBody, kw_only=True):
+class EmbeddingRequest(_RunRequest, kw_only=True):
     prompt: str | None = None
 
 
-class TransferBody(_ModelBody, kw_only=True):
+class TransferRequest(_ModelRequest, kw_only=True):
     """Of a pull or a push."""
 
     stream: bool | None = None
     insecure: bool | None = None
 
 
-class ShowBody(_ModelBody, kw_only=True):
+class ShowRequest(_ModelRequest, kw_only=True):
     verbose: bool | None = None
     system: str | None = None
     template: str | None = None
     options: dict[str, Any] | None = None
 
 
-class WebSearchBody(msgspec.Struct, kw_only=True):
+class WebSearchRequest(msgspec.Struct, kw_only=True):
     query: str = ""
     max_results: int | None = None
 
 
-class WebFetchBody(msgspec.Struct, kw_only=True):
+class WebFetchRequest(msgspec.Struct, kw_only=True):
     url: str = ""
 
 
-class CreateBody(_ModelBody, kw_only=True):
+class CreateRequest(_ModelRequest, kw_only=True):
     stream: bool | None = None
     from_: str | None = msgspec.field(default=None, name="from")
     files: dict[str, str] | None = None
@@ -182,7 +182,7 @@ class CreateBody(_ModelBody, kw_only=True):
     license: str | list[str] | None = None
     system: str | None = None
     parameters: dict[str, Any] | None = None
-    messages: list[MessageBody] | None = None
+    messages: list[RequestMessage] | None = None
     quantize: str | None = None
     quantization: str | None = None
     """What `quantize` was called once."""
@@ -192,11 +192,11 @@ class CreateBody(_ModelBody, kw_only=True):
     info: dict[str, Any] | None = None
 
 
-class DeleteBody(_ModelBody, kw_only=True):
+class DeleteRequest(_ModelRequest, kw_only=True):
     pass
 
 
-class CopyBody(Fields, kw_only=True):
+class CopyRequest(Fields, kw_only=True):
     source: str = ""
     destination: str = ""
 

@@ -11,12 +11,12 @@ from starlette.requests import Request
 from starlette.routing import Route
 
 from puna.errors import BadRequest
-from puna.inference import Inference, RankRequest
+from puna.inference import Inference, RankInput
 from puna.server.body import decoded
 from puna.server.fields import Fields
 from puna.server.framing import Whole
 from puna.server.methods import Only
-from puna.server.native.requests import _RunBody, seconds
+from puna.server.native.requests import _RunRequest, seconds
 from puna.server.native.responses import encode
 from puna.server.rooms import rooms
 
@@ -25,7 +25,7 @@ class Document(Fields):
     text: str
 
 
-class RerankBody(_RunBody, kw_only=True):
+class RerankRequest(_RunRequest, kw_only=True):
     query: str | None = None
     documents: list[str | Document] | None = None
     top_n: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -34,7 +34,7 @@ class RerankBody(_RunBody, kw_only=True):
     truncate: bool | None = None
 
 
-class Result(msgspec.Struct, kw_only=True):
+class RerankResult(msgspec.Struct, kw_only=True):
     index: int
     """The document's place in the request."""
     relevance_score: float
@@ -50,29 +50,29 @@ class RerankTokens(msgspec.Struct, kw_only=True):
     input_tokens: int
 
 
-class Meta(msgspec.Struct, kw_only=True):
+class RerankMeta(msgspec.Struct, kw_only=True):
     tokens: RerankTokens
 
 
-class RerankAnswer(msgspec.Struct, kw_only=True):
+class RerankResponse(msgspec.Struct, kw_only=True):
     """`usage` is where Jina says how much was read, `meta` where Cohere does."""
 
     id: str
     model: str
     object: str = "list"
-    results: list[Result]
+    results: list[RerankResult]
     """The most relevant first."""
     usage: RerankUsage
-    meta: Meta
+    meta: RerankMeta
 
 
 async def rerank(request: Request) -> Whole:
-    body = await decoded(request, RerankBody)
+    body = await decoded(request, RerankRequest)
     if not body.query:
         raise BadRequest("query is required")
     if not body.documents:
         raise BadRequest("documents is required: a list of texts, or of objects with a text")
-    ask = RankRequest(
+    ask = RankInput(
         model=body.named,
         query=body.query,
         documents=[_text(document) for document in body.documents],
@@ -84,21 +84,21 @@ async def rerank(request: Request) -> Whole:
     return Whole(_ranked(rooms(request).inference, ask, count, body.return_documents is True))
 
 
-async def _ranked(inference: Inference, ask: RankRequest, count: int, with_documents: bool) -> bytes:
+async def _ranked(inference: Inference, ask: RankInput, count: int, with_documents: bool) -> bytes:
     ranked = await inference.rank(ask)
     scores = ranked.scores
     best = sorted(range(len(scores)), key=lambda index: -scores[index])[:count]
-    results = [Result(index=index, relevance_score=scores[index]) for index in best]
+    results = [RerankResult(index=index, relevance_score=scores[index]) for index in best]
     if with_documents:
         for result in results:
             result.document = Document(ask.documents[result.index])
     return encode(
-        RerankAnswer(
+        RerankResponse(
             id=f"rerank-{token_hex(12)}",
             model=ask.model,
             results=results,
             usage=RerankUsage(prompt_tokens=ranked.tokens, total_tokens=ranked.tokens),
-            meta=Meta(tokens=RerankTokens(input_tokens=ranked.tokens)),
+            meta=RerankMeta(tokens=RerankTokens(input_tokens=ranked.tokens)),
         )
     )
 

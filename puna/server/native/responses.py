@@ -17,7 +17,7 @@ from puna.types import TokenLogprob
 encode = msgspec.json.Encoder().encode
 
 
-class CalledFunction(msgspec.Struct, kw_only=True):
+class ToolCallFunction(msgspec.Struct, kw_only=True):
     index: int
     name: str
     arguments: dict[str, Any]
@@ -25,7 +25,7 @@ class CalledFunction(msgspec.Struct, kw_only=True):
 
 class ToolCall(msgspec.Struct, kw_only=True):
     id: str
-    function: CalledFunction
+    function: ToolCallFunction
 
 
 class Logprob(msgspec.Struct, kw_only=True):
@@ -35,7 +35,7 @@ class Logprob(msgspec.Struct, kw_only=True):
     top_logprobs: list[Logprob] | UnsetType = UNSET
 
 
-class AnswerMessage(msgspec.Struct, kw_only=True):
+class ResponseMessage(msgspec.Struct, kw_only=True):
     role: str = "assistant"
     content: str
     thinking: str | UnsetType = UNSET
@@ -47,7 +47,7 @@ class DebugInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
     image_count: int = 0
 
 
-class _Answer(msgspec.Struct, kw_only=True):
+class _TextResponse(msgspec.Struct, kw_only=True):
     """What the answers of chat and generate have in common, in Ollama's order."""
 
     model: str
@@ -72,16 +72,16 @@ class _Answer(msgspec.Struct, kw_only=True):
     """Those of them that came."""
 
 
-class ChatAnswer(_Answer, kw_only=True):
-    output: AnswerMessage = msgspec.field(name="message")
+class ChatResponse(_TextResponse, kw_only=True):
+    output: ResponseMessage = msgspec.field(name="message")
 
 
-class GenerateAnswer(_Answer, kw_only=True):
+class GenerateResponse(_TextResponse, kw_only=True):
     output: str = msgspec.field(name="response")
     thinking: str | UnsetType = UNSET
 
 
-class EmbedAnswer(msgspec.Struct, kw_only=True):
+class EmbedResponse(msgspec.Struct, kw_only=True):
     model: str
     embeddings: list[list[float]]
     total_duration: int | UnsetType = UNSET
@@ -89,7 +89,7 @@ class EmbedAnswer(msgspec.Struct, kw_only=True):
     prompt_eval_count: int | UnsetType = UNSET
 
 
-class ModelListed(msgspec.Struct, kw_only=True):
+class ListModelResponse(msgspec.Struct, kw_only=True):
     """A line of /api/tags."""
 
     name: str
@@ -101,7 +101,7 @@ class ModelListed(msgspec.Struct, kw_only=True):
     capabilities: list[str]
 
 
-class ModelLoaded(msgspec.Struct, kw_only=True):
+class ProcessModelResponse(msgspec.Struct, kw_only=True):
     """A line of /api/ps."""
 
     name: str
@@ -137,7 +137,7 @@ def debug_info(rendered: Rendered) -> DebugInfo:
 def tool_calls(calls: Iterable[Call]) -> list[ToolCall] | UnsetType:
     made = [
         ToolCall(
-            id=call.id, function=CalledFunction(index=call.index, name=call.name, arguments=call.arguments)
+            id=call.id, function=ToolCallFunction(index=call.index, name=call.name, arguments=call.arguments)
         )
         for call in calls
     ]
@@ -186,19 +186,19 @@ def ending(summary: Summary) -> dict[str, Any]:
     }
 
 
-class ModelsListed(msgspec.Struct):
-    models: list[ModelListed]
+class ListResponse(msgspec.Struct):
+    models: list[ListModelResponse]
 
 
-class ModelsLoaded(msgspec.Struct):
-    models: list[ModelLoaded]
+class ProcessResponse(msgspec.Struct):
+    models: list[ProcessModelResponse]
 
 
-class EmbeddingsAnswer(msgspec.Struct):
+class EmbeddingResponse(msgspec.Struct):
     embedding: list[float]
 
 
-class Version(msgspec.Struct):
+class VersionResponse(msgspec.Struct):
     version: str
     puna: str
 
@@ -216,5 +216,5 @@ class Recommendations(msgspec.Struct):
     recommendations: list[dict[str, Any]]
 
 
-class SearchResults(msgspec.Struct):
+class WebSearchResponse(msgspec.Struct):
     results: list[dict[str, str]]

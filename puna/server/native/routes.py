@@ -17,7 +17,7 @@ from puna.server.native.generate import generate
 from puna.server.native.models import copy, delete, devices, ps, show, tags
 from puna.server.native.pull import pull
 from puna.server.native.push import push
-from puna.server.native.responses import Version, encode
+from puna.server.native.responses import VersionResponse, encode
 from puna.server.page import prefers_page
 from puna.settings import OLLAMA_LEVEL
 
@@ -30,7 +30,7 @@ async def root(request: Request) -> Response:
 
 
 async def version(request: Request) -> Response:
-    return Response(encode(Version(OLLAMA_LEVEL, __version__)), media_type=JSON)
+    return Response(encode(VersionResponse(OLLAMA_LEVEL, __version__)), media_type=JSON)
 
 
 routes = [

@@ -16,14 +16,14 @@ from puna.errors import BadRequest
 from puna.inference import Inference
 from puna.server.body import decoded
 from puna.server.framing import Whole
-from puna.server.native.requests import _ModelBody, seconds
+from puna.server.native.requests import _ModelRequest, seconds
 from puna.server.native.responses import encode
 from puna.server.rooms import rooms
 
 Token = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
-class TokenizeBody(_ModelBody, kw_only=True):
+class TokenizeRequest(_ModelRequest, kw_only=True):
     text: str | None = None
     content: str | None = None
     """The same as `text`."""
@@ -34,18 +34,18 @@ class TokenizeBody(_ModelBody, kw_only=True):
     keep_alive: float | str | None = None
 
 
-class DetokenizeBody(_ModelBody, kw_only=True):
+class DetokenizeRequest(_ModelRequest, kw_only=True):
     tokens: list[Token] | None = None
     keep_alive: float | str | None = None
 
 
-class TokenizeAnswer(msgspec.Struct, kw_only=True):
+class TokenizeResponse(msgspec.Struct, kw_only=True):
     model: str
     tokens: list[int]
     count: int
 
 
-class DetokenizeAnswer(msgspec.Struct, kw_only=True):
+class DetokenizeResponse(msgspec.Struct, kw_only=True):
     model: str
     text: str
     content: str
@@ -53,7 +53,7 @@ class DetokenizeAnswer(msgspec.Struct, kw_only=True):
 
 
 async def tokenize(request: Request) -> Whole:
-    body = await decoded(request, TokenizeBody)
+    body = await decoded(request, TokenizeRequest)
     text = next((given for given in (body.text, body.content, body.prompt) if given is not None), None)
     if text is None:
         raise BadRequest("text is required")
@@ -61,22 +61,22 @@ async def tokenize(request: Request) -> Whole:
 
 
 async def detokenize(request: Request) -> Whole:
-    body = await decoded(request, DetokenizeBody)
+    body = await decoded(request, DetokenizeRequest)
     if body.tokens is None:
         raise BadRequest("tokens is required")
     return Whole(_text(rooms(request).inference, body, body.named, body.tokens))
 
 
-async def _tokens(inference: Inference, body: TokenizeBody, model: str, text: str) -> bytes:
+async def _tokens(inference: Inference, body: TokenizeRequest, model: str, text: str) -> bytes:
     tokens = await inference.tokenize(
         model, text, add_special=body.add_special is True, keep_alive=seconds(body.keep_alive)
     )
-    return encode(TokenizeAnswer(model=model, tokens=tokens, count=len(tokens)))
+    return encode(TokenizeResponse(model=model, tokens=tokens, count=len(tokens)))
 
 
-async def _text(inference: Inference, body: DetokenizeBody, model: str, tokens: list[int]) -> bytes:
+async def _text(inference: Inference, body: DetokenizeRequest, model: str, tokens: list[int]) -> bytes:
     text = await inference.detokenize(model, tokens, keep_alive=seconds(body.keep_alive))
-    return encode(DetokenizeAnswer(model=model, text=text, content=text))
+    return encode(DetokenizeResponse(model=model, text=text, content=text))
 
 
 routes = [

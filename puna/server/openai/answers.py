@@ -8,16 +8,16 @@ from contextlib import aclosing
 
 import msgspec
 
-from puna.inference import Answer, Begun, Call, Item, Piece, Summary
+from puna.inference import Answer, AnswerEvent, Begun, Call, Piece, Summary
 from puna.types import TokenLogprob
 
-Placed = tuple[int, Item]
+Indexed = tuple[int, AnswerEvent]
 
 _AT_ONCE = 32
 """Answers of one request that are with the engine; the others wait here and not in the server's queue."""
 
 
-async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Placed, None]:
+async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Indexed, None]:
     """What the answers yield, each item with its answer's place, as it comes.
 
     The first error ends them all and is raised. Closing the iterator closes them all.
@@ -28,7 +28,7 @@ async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Placed, None]
                 yield 0, item
         return
     # Bounded, so that a client that reads slowly slows the answers down.
-    arrived: asyncio.Queue[Placed | Exception | None] = asyncio.Queue(2 * len(answers))
+    arrived: asyncio.Queue[Indexed | Exception | None] = asyncio.Queue(2 * len(answers))
     turn = asyncio.Semaphore(_AT_ONCE)
 
     async def follow(index: int, answer: Answer) -> None:

@@ -16,7 +16,7 @@ Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 TextOrTokens = str | list[str | Token | list[Token]]
 
 
-class Body(Fields, kw_only=True):
+class OpenAIRequest(Fields, kw_only=True):
     refused: ClassVar[dict[str, str]] = {}
     """Fields that are no use to answer without, and why they cannot be honoured."""
     names: ClassVar[dict[str, str]] = {"bias": "logit_bias"}
@@ -38,7 +38,7 @@ class Body(Fields, kw_only=True):
         raise BadRequest("model is required", "model", "missing_required_parameter")
 
 
-B = TypeVar("B", bound=Body)
+B = TypeVar("B", bound=OpenAIRequest)
 
 
 async def read_body(request: Request, kind: type[B]) -> B:

@@ -10,14 +10,14 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from puna.errors import BadRequest
-from puna.inference import Answer, Call, ChatRequest, Piece, Rendered, Summary, priority
+from puna.inference import Answer, Call, ChatInput, Piece, Rendered, Summary, priority
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, Whole
 from puna.server.openai.answers import NOTHING, WholeAnswer, gathered, visible_logprobs
 from puna.server.openai.body import read_body
 from puna.server.openai.errors import line
 from puna.server.openai.messages import conversation
-from puna.server.openai.requests import ChatBody
+from puna.server.openai.requests import ChatCompletionRequest
 from puna.server.openai.responses import Identity, chat_logprobs, debug_info, encode, reason, usage
 from puna.server.openai.streams import ChunkTemplate, streamed
 from puna.server.remote import Remote
@@ -29,7 +29,7 @@ _ROLE = b'"delta":{"role":"assistant","content":""}'
 
 
 async def chat(request: Request) -> ObjectStream | Whole:
-    body = await read_body(request, ChatBody)
+    body = await read_body(request, ChatCompletionRequest)
     opened = rooms(request)
     # Before the messages, because their pictures may have to be fetched.
     options = [body.options(index) | num_ctx(request) for index in range(body.choices)]
@@ -46,7 +46,7 @@ async def chat(request: Request) -> ObjectStream | Whole:
     return ObjectStream(chunks, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
 
 
-async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
+async def _ask(body: ChatCompletionRequest, remote: Remote) -> ChatInput:
     """What all answers have in common. Raises BadRequest."""
     model = body.named
     if not body.messages:
@@ -54,7 +54,7 @@ async def _ask(body: ChatBody, remote: Remote) -> ChatRequest:
     body.check_stream()
     body.check_modalities()
     choice = body.choice()
-    return ChatRequest(
+    return ChatInput(
         model=model,
         tools=choice.tools,
         tool_choice=choice.way,
@@ -103,16 +103,18 @@ class _Deltas:
         return self._chunk(index, b'"delta":{}', reason=encode(why))
 
 
-async def _whole(identity: Identity, answers: Sequence[Answer], body: ChatBody) -> bytes:
+async def _whole(identity: Identity, answers: Sequence[Answer], body: ChatCompletionRequest) -> bytes:
     return encode(_completion(identity, await gathered(answers), body))
 
 
-async def _rendered(identity: Identity, rendering: Awaitable[Rendered], body: ChatBody) -> bytes:
+async def _rendered(identity: Identity, rendering: Awaitable[Rendered], body: ChatCompletionRequest) -> bytes:
     completion = _completion(identity, [NOTHING] * body.choices, body)
     return encode({**completion, "_debug_info": debug_info(await rendering)})
 
 
-def _completion(identity: Identity, answers: Sequence[WholeAnswer], body: ChatBody) -> dict[str, Any]:
+def _completion(
+    identity: Identity, answers: Sequence[WholeAnswer], body: ChatCompletionRequest
+) -> dict[str, Any]:
     return {
         **identity.fields("chat.completion"),
         "choices": [_choice(index, answer, body) for index, answer in enumerate(answers)],
@@ -120,7 +122,7 @@ def _completion(identity: Identity, answers: Sequence[WholeAnswer], body: ChatBo
     }
 
 
-def _choice(index: int, answer: WholeAnswer, body: ChatBody) -> dict[str, Any]:
+def _choice(index: int, answer: WholeAnswer, body: ChatCompletionRequest) -> dict[str, Any]:
     text, calls, end = answer.text, answer.calls, answer.end
     message: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
     message["refusal"] = None

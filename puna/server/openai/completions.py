@@ -10,14 +10,14 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from puna.errors import BadRequest
-from puna.inference import Answer, GenerateRequest, Inference, Piece, Rendered, Summary, priority
+from puna.inference import Answer, GenerateInput, Inference, Piece, Rendered, Summary, priority
 from puna.server.content import unmarked
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, Whole
 from puna.server.openai.answers import NOTHING, WholeAnswer, gathered, visible_logprobs
 from puna.server.openai.body import is_tokens, read_body, texts_or_tokens
 from puna.server.openai.errors import line
-from puna.server.openai.requests import CompletionBody
+from puna.server.openai.requests import CompletionRequest
 from puna.server.openai.responses import Identity, TextLogprobs, debug_info, encode, reason, usage
 from puna.server.openai.streams import ChunkTemplate, streamed
 from puna.server.rooms import rooms
@@ -26,7 +26,7 @@ from puna.types import TokenLogprob
 
 
 async def completions(request: Request) -> ObjectStream | Whole:
-    body = await read_body(request, CompletionBody)
+    body = await read_body(request, CompletionRequest)
     inference = rooms(request).inference
     options = [body.options(index) | num_ctx(request) for index in range(body.choices)]
     asks = [ask for prompt in await _prompts(body, inference) for ask in [prompt] * len(options)]
@@ -44,12 +44,12 @@ async def completions(request: Request) -> ObjectStream | Whole:
     return ObjectStream(chunks, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
 
 
-async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateRequest]:
+async def _prompts(body: CompletionRequest, inference: Inference) -> list[GenerateInput]:
     """A request for each prompt. Raises BadRequest."""
     body.check_stream()
     body.check_best_of()
     body.check_suffix()
-    common = GenerateRequest(
+    common = GenerateInput(
         model=body.named,
         suffix=body.suffix or "",
         logprobs=body.likeliest(),
@@ -61,7 +61,7 @@ async def _prompts(body: CompletionBody, inference: Inference) -> list[GenerateR
         truncate=not body.reports_prompt,
         silent=body.silent,
     )
-    asks: list[GenerateRequest] = []
+    asks: list[GenerateInput] = []
     for number, prompt in enumerate(texts_or_tokens("prompt", body.prompt)):
         if isinstance(prompt, list):
             place = "prompt" if is_tokens(body.prompt) else f"prompt[{number}]"
@@ -110,20 +110,20 @@ async def _nothing(load: Awaitable[None]) -> Answer:
 
 
 async def _whole(
-    identity: Identity, answers: Sequence[Answer], echoes: Sequence[str], body: CompletionBody
+    identity: Identity, answers: Sequence[Answer], echoes: Sequence[str], body: CompletionRequest
 ) -> bytes:
     return encode(_completion(identity, await gathered(answers), echoes, body))
 
 
 async def _rendered(
-    identity: Identity, rendering: Awaitable[Rendered], echoes: Sequence[str], body: CompletionBody
+    identity: Identity, rendering: Awaitable[Rendered], echoes: Sequence[str], body: CompletionRequest
 ) -> bytes:
     completion = _completion(identity, [NOTHING] * len(echoes), echoes, body)
     return encode({**completion, "_debug_info": debug_info(await rendering)})
 
 
 def _completion(
-    identity: Identity, answers: Sequence[WholeAnswer], echoes: Sequence[str], body: CompletionBody
+    identity: Identity, answers: Sequence[WholeAnswer], echoes: Sequence[str], body: CompletionRequest
 ) -> dict[str, Any]:
     return {
         **identity.fields("text_completion"),

@@ -10,16 +10,16 @@ import msgspec
 from starlette.requests import Request
 
 from puna.errors import BadRequest
-from puna.inference import EmbedRequest, Inference
+from puna.inference import EmbedInput, Inference
 from puna.server.framing import Whole
-from puna.server.openai.body import Body, TextOrTokens, is_tokens, read_body, texts_or_tokens
+from puna.server.openai.body import OpenAIRequest, TextOrTokens, is_tokens, read_body, texts_or_tokens
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
 
 _FORMATS = ("float", "base64")
 
 
-class EmbeddingBody(Body, kw_only=True):
+class CreateEmbeddingRequest(OpenAIRequest, kw_only=True):
     names: ClassVar[dict[str, str]] = {"prompt": "input", "texts": "input"}
 
     input: TextOrTokens | None = None
@@ -51,7 +51,7 @@ class EmbeddingList(msgspec.Struct):
 
 
 async def embeddings(request: Request) -> Whole:
-    body = await read_body(request, EmbeddingBody)
+    body = await read_body(request, CreateEmbeddingRequest)
     model = body.named
     inputs = texts_or_tokens("input", body.input)
     written = (body.encoding_format or "float").lower()
@@ -61,11 +61,11 @@ async def embeddings(request: Request) -> Whole:
     if body.dimensions is not None and body.dimensions < 1:
         raise BadRequest(f"dimensions must be at least 1, not {body.dimensions}", "dimensions")
     inference = rooms(request).inference
-    ask = EmbedRequest(model=model, texts=inputs, dimensions=body.dimensions or 0)
+    ask = EmbedInput(model=model, texts=inputs, dimensions=body.dimensions or 0)
     return Whole(_vectors(inference, ask, in_base64=written == "base64"))
 
 
-async def _vectors(inference: Inference, ask: EmbedRequest, *, in_base64: bool) -> bytes:
+async def _vectors(inference: Inference, ask: EmbedInput, *, in_base64: bool) -> bytes:
     answer = await inference.embed(ask)
     data = [
         EmbeddingItem("embedding", _base64(vector) if in_base64 else vector, index)

@@ -20,15 +20,15 @@ Names = Callable[[str], str]
 """What the dialect calls a field of inference's requests, by what that calls it."""
 
 
-class Problem(msgspec.Struct):
+class ErrorInfo(msgspec.Struct):
     message: str
     type: str
     param: str | None
     code: str | None
 
 
-class Refusal(msgspec.Struct):
-    error: Problem
+class ErrorResponse(msgspec.Struct):
+    error: ErrorInfo
 
 
 def called(request: Request, names: Names) -> None:
@@ -92,4 +92,4 @@ def _error_body(
     usual = (
         "not_found_error" if status == 404 else "invalid_request_error" if status < 500 else "server_error"
     )
-    return msgspec.json.encode(Refusal(Problem(message, kind or usual, param, code)))
+    return msgspec.json.encode(ErrorResponse(ErrorInfo(message, kind or usual, param, code)))

@@ -8,7 +8,7 @@ from typing import Any
 from puna.chat import called_with
 from puna.errors import BadRequest
 from puna.server.content import Url, assembled, picture, sound
-from puna.server.openai.parts import CallBody, MessageBody, PartBody
+from puna.server.openai.parts import ChatCompletionMessageParam, ContentPartParam, ToolCallParam
 from puna.server.remote import Remote
 from puna.types import MediaFile, Message
 
@@ -19,7 +19,7 @@ _TEXTS = ("text", "input_text", "output_text")
 _PICTURES = ("image_url", "input_image")
 
 
-async def conversation(turns: Sequence[MessageBody], remote: Remote) -> list[Message]:
+async def conversation(turns: Sequence[ChatCompletionMessageParam], remote: Remote) -> list[Message]:
     """The messages; pictures that are named by an address are fetched. Raises BadRequest."""
     names: dict[str, str] = {}
     messages: list[Message] = []
@@ -29,7 +29,9 @@ async def conversation(turns: Sequence[MessageBody], remote: Remote) -> list[Mes
     return messages
 
 
-async def _message(place: str, turn: MessageBody, names: dict[str, str], remote: Remote) -> Message:
+async def _message(
+    place: str, turn: ChatCompletionMessageParam, names: dict[str, str], remote: Remote
+) -> Message:
     """One turn; `names` are those of the functions that were called, by the calls' ids."""
     role = role_of(turn.role or "")
     content = turn.content
@@ -39,7 +41,7 @@ async def _message(place: str, turn: MessageBody, names: dict[str, str], remote:
         content = turn.refusal or ""
     text, images = await together(content, f"{place}.content", remote)
     call_id = turn.tool_call_id or ""
-    calls = turn.tool_calls or ([CallBody(turn.function_call)] if turn.function_call else [])
+    calls = turn.tool_calls or ([ToolCallParam(turn.function_call)] if turn.function_call else [])
     return Message(
         role=role,
         content=text,
@@ -58,20 +60,20 @@ def role_of(said: str) -> str:
 
 
 async def together(
-    content: str | Sequence[PartBody], place: str, remote: Remote
+    content: str | Sequence[ContentPartParam], place: str, remote: Remote
 ) -> tuple[str, list[MediaFile]]:
     """A content's text and files; it is at `place` in the request. Raises BadRequest, which names it."""
     return await assembled(contents(content, place), remote)
 
 
-def contents(content: str | Sequence[PartBody], place: str) -> list[str | MediaFile | Url]:
+def contents(content: str | Sequence[ContentPartParam], place: str) -> list[str | MediaFile | Url]:
     """A content's parts; pictures may still be to be fetched. Raises BadRequest, which names the part."""
     if isinstance(content, str):
         return [content]
     return [_part(part, f"{place}[{index}]") for index, part in enumerate(content)]
 
 
-def _part(part: PartBody, place: str) -> str | MediaFile | Url:
+def _part(part: ContentPartParam, place: str) -> str | MediaFile | Url:
     if part.type in _TEXTS and part.text is not None:
         return part.text
     if part.type == "refusal" and part.refusal is not None:
@@ -88,7 +90,7 @@ def _part(part: PartBody, place: str) -> str | MediaFile | Url:
     raise BadRequest(message, f"{place}.type", "unsupported_value")
 
 
-def _call(index: int, call: CallBody) -> dict[str, Any]:
+def _call(index: int, call: ToolCallParam) -> dict[str, Any]:
     function = {
         "index": index,
         "name": call.function.name,

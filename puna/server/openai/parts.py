@@ -16,7 +16,7 @@ class InputAudio(Fields):
     format: str | None = None
 
 
-class PartBody(Fields):
+class ContentPartParam(Fields):
     """A piece of a message's content, in chat completions and in responses."""
 
     type: str
@@ -31,37 +31,37 @@ class FunctionCall(Fields):
     arguments: str | dict[str, Any] | None = None
 
 
-class CallBody(Fields):
+class ToolCallParam(Fields):
     """A call that the model made in an earlier answer."""
 
     function: FunctionCall
     id: str | None = None
 
 
-class MessageBody(Fields):
+class ChatCompletionMessageParam(Fields):
     role: str | None = None
-    content: str | list[PartBody] | None = None
+    content: str | list[ContentPartParam] | None = None
     refusal: str | None = None
     reasoning: str | None = None
     reasoning_content: str | None = None
-    tool_calls: list[CallBody] | None = None
+    tool_calls: list[ToolCallParam] | None = None
     function_call: FunctionCall | None = None
     """What `tool_calls` once was."""
     tool_call_id: str | None = None
     name: str | None = None
 
 
-class FunctionBody(Fields):
+class FunctionDefinition(Fields):
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
 
 
-class ToolBody(Fields):
+class ChatCompletionToolParam(Fields):
     """A function; some clients write it without the layer between, as it is in responses."""
 
     type: str = "function"
-    function: FunctionBody | None = None
+    function: FunctionDefinition | None = None
     name: str | None = None
     description: str | None = None
     parameters: dict[str, Any] | None = None

@@ -9,14 +9,14 @@ import msgspec
 
 from puna.errors import BadRequest
 from puna.inference import Think
-from puna.server.openai.body import Body, TextOrTokens
+from puna.server.openai.body import OpenAIRequest, TextOrTokens
 from puna.server.openai.parts import (
-    FunctionBody,
-    MessageBody,
+    ChatCompletionMessageParam,
+    ChatCompletionToolParam,
+    FunctionDefinition,
     Reasoning,
     ResponseFormat,
     StreamOptions,
-    ToolBody,
 )
 from puna.server.openai.tools import ToolChoice, chosen, tool
 
@@ -41,7 +41,7 @@ _EFFORTS: dict[str, Think] = {
 """reasoning_effort by Ollama's levels (openai/openai.go, thinkFromReasoningEffort)."""
 
 
-class _TextBody(Body, kw_only=True):
+class _TextRequest(OpenAIRequest, kw_only=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     priority: int | str | None = None
@@ -116,7 +116,7 @@ class _TextBody(Body, kw_only=True):
         return _at_least_one("max_tokens", self.max_tokens)
 
 
-class ChatBody(_TextBody, kw_only=True):
+class ChatCompletionRequest(_TextRequest, kw_only=True):
     refused: ClassVar[dict[str, str]] = {
         "audio": "audio cannot be generated",
         "moderation": "nothing here moderates",
@@ -131,19 +131,19 @@ class ChatBody(_TextBody, kw_only=True):
         "think": "reasoning_effort",
     }
 
-    messages: list[MessageBody] | None = None
+    messages: list[ChatCompletionMessageParam] | None = None
     max_completion_tokens: Limit | None = None
     response_format: ResponseFormat | None = None
     reasoning_effort: str | None = None
     reasoning: Reasoning | None = None
     logprobs: bool | None = None
     top_logprobs: int | None = None
-    tools: list[ToolBody] | None = None
+    tools: list[ChatCompletionToolParam] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     modalities: list[str] | None = None
     chat_template_kwargs: dict[str, Any] | None = None
-    functions: list[FunctionBody] | None = None
+    functions: list[FunctionDefinition] | None = None
     function_call: str | dict[str, Any] | None = None
 
     audio: Any = None
@@ -214,7 +214,7 @@ class ChatBody(_TextBody, kw_only=True):
         return super()._limit()
 
 
-class CompletionBody(_TextBody, kw_only=True):
+class CompletionRequest(_TextRequest, kw_only=True):
     names: ClassVar[dict[str, str]] = {"bias": "logit_bias", "context": "prompt"}
 
     prompt: TextOrTokens | None = None
@@ -263,7 +263,7 @@ def think(param: str, effort: str | None) -> Think:
     return _EFFORTS[effort]
 
 
-def _function(index: int, given: ToolBody) -> dict[str, Any]:
+def _function(index: int, given: ChatCompletionToolParam) -> dict[str, Any]:
     if given.type != "function":
         message = f'invalid tool type "{given.type}": only functions are supported'
         raise BadRequest(message, f"tools[{index}].type")
@@ -271,7 +271,7 @@ def _function(index: int, given: ToolBody) -> dict[str, Any]:
         return tool(given.function)
     if given.name is None:
         raise BadRequest("a tool needs a function", f"tools[{index}].function", "missing_required_parameter")
-    return tool(FunctionBody(given.name, given.description, given.parameters))
+    return tool(FunctionDefinition(given.name, given.description, given.parameters))
 
 
 def _at_least_one(param: str, limit: int | None) -> int | None:

@@ -42,7 +42,7 @@ class Identity(msgspec.Struct, frozen=True):
         }
 
 
-class Cached(msgspec.Struct):
+class PromptTokensDetails(msgspec.Struct):
     """Of a prompt's tokens."""
 
     cached_tokens: int
@@ -54,7 +54,7 @@ class Reasoned(msgspec.Struct):
     reasoning_tokens: int
 
 
-class Completed(Reasoned):
+class CompletionTokensDetails(Reasoned):
     """Beside them, tokens that were guessed before they came, and guesses that did not come."""
 
     accepted_prediction_tokens: int
@@ -65,8 +65,8 @@ class Usage(msgspec.Struct):
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int
-    prompt_tokens_details: Cached
-    completion_tokens_details: Completed
+    prompt_tokens_details: PromptTokensDetails
+    completion_tokens_details: CompletionTokensDetails
 
 
 def usage(summaries: Sequence[Summary], choices: int) -> Usage:
@@ -78,8 +78,8 @@ def usage(summaries: Sequence[Summary], choices: int) -> Usage:
         prompt_tokens,
         answer_tokens,
         prompt_tokens + answer_tokens,
-        Cached(sum(summary.cached_tokens for summary in prompts)),
-        Completed(
+        PromptTokensDetails(sum(summary.cached_tokens for summary in prompts)),
+        CompletionTokensDetails(
             sum(summary.reasoning_tokens for summary in summaries),
             sum(summary.accepted for summary in summaries),
             sum(summary.drafted - summary.accepted for summary in summaries),

@@ -8,17 +8,17 @@ import msgspec
 
 from puna.errors import BadRequest
 from puna.server.fields import Fields, named
-from puna.server.openai.parts import FunctionBody
+from puna.server.openai.parts import FunctionDefinition
 
 Way = Literal["auto", "none", "required"]
 Tools = list[dict[str, Any]]
-"""As `ChatRequest` has them."""
+"""As `ChatInput` has them."""
 
 _WAYS: dict[str, Way] = {"none": "none", "auto": "auto", "required": "required"}
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
-    """What `ChatRequest` is asked about tools, in its words."""
+    """What `ChatInput` is asked about tools, in its words."""
 
     tools: Tools
     way: Way = "auto"
@@ -30,8 +30,8 @@ class _Allowed(Fields):
     tools: list[dict[str, Any]]
 
 
-def tool(function: FunctionBody) -> dict[str, Any]:
-    """A function as `ChatRequest` has it."""
+def tool(function: FunctionDefinition) -> dict[str, Any]:
+    """A function as `ChatInput` has it."""
     described: dict[str, Any] = {"name": function.name}
     if function.description:
         described["description"] = function.description
@@ -67,7 +67,7 @@ def chosen(tools: Tools, wanted: str | dict[str, Any] | None) -> ToolChoice:
 
 
 def _name(given: dict[str, Any]) -> str:
-    return _read(_flat(given), FunctionBody).name
+    return _read(_flat(given), FunctionDefinition).name
 
 
 def _flat(given: dict[str, Any]) -> dict[str, Any]:

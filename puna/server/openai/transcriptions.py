@@ -13,12 +13,12 @@ import msgspec
 from starlette.requests import Request
 
 from puna.errors import BadRequest
-from puna.inference import Answer, ChatRequest, Piece, Summary, sound
+from puna.inference import Answer, ChatInput, Piece, Summary, sound
 from puna.server.content import unmarked
 from puna.server.forms import form
 from puna.server.framing import EVENTS, ObjectStream, Whole
 from puna.server.openai.answers import WholeAnswer, gathered
-from puna.server.openai.body import Body, permitted
+from puna.server.openai.body import OpenAIRequest, permitted
 from puna.server.openai.errors import called, line
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
@@ -38,7 +38,7 @@ _TASK = (
 _QUESTION = "Which words are spoken here?"
 
 
-class TranscriptionBody(Body, kw_only=True):
+class TranscriptionRequest(OpenAIRequest, kw_only=True):
     names: ClassVar[dict[str, str]] = {"messages[1].content": "file", "images": "file", "prompt": "file"}
 
     refused: ClassVar[dict[str, str]] = {
@@ -88,14 +88,14 @@ class DurationUsage(msgspec.Struct, tag_field="type", tag="duration"):
 
 
 async def transcriptions(request: Request) -> ObjectStream | Whole:
-    body = permitted(await form(request, TranscriptionBody))
+    body = permitted(await form(request, TranscriptionRequest))
     called(request, body.name_of)
     model = body.named
     if body.file is None:
         raise BadRequest("file is required", "file", "missing_required_parameter")
     wanted = body.form
     heard = await asyncio.to_thread(sound, body.file, "file")
-    ask = ChatRequest(
+    ask = ChatInput(
         model=model,
         messages=[
             Message(role="system", content=_task(body)),
@@ -117,7 +117,7 @@ async def transcriptions(request: Request) -> ObjectStream | Whole:
     return Whole(_object(answer, more))
 
 
-def _task(body: TranscriptionBody) -> str:
+def _task(body: TranscriptionRequest) -> str:
     task = _TASK
     if body.language:
         task += f" The language spoken is {unmarked(body.language)}."

@@ -6,8 +6,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.server.anthropic.errors import Refusal
-from puna.server.anthropic.requests import MessagesBody, PromptBody
+from puna.server.anthropic.errors import AnthropicErrorResponse
+from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest
 from puna.server.anthropic.routes import TokenCount
 from puna.server.openapi.operation import Operation
 
@@ -15,7 +15,7 @@ _TAG = "Anthropic"
 _REFUSALS = (400, 404, 413, 500, 529)
 
 
-class MessageAnswer(msgspec.Struct, kw_only=True):
+class MessageResponse(msgspec.Struct, kw_only=True):
     id: str
     type: Literal["message"]
     role: Literal["assistant"]
@@ -40,11 +40,13 @@ def _post(path: str, summary: str, body: Any, answer: Any, event: Any = None) ->
         answer=answer,
         event=event,
         refusals=_REFUSALS,
-        error=Refusal,
+        error=AnthropicErrorResponse,
     )
 
 
 OPERATIONS = [
-    _post("/v1/messages", "The next message of a conversation", MessagesBody, MessageAnswer, MessageEvent),
-    _post("/v1/messages/count_tokens", "How long a prompt is", PromptBody, TokenCount),
+    _post(
+        "/v1/messages", "The next message of a conversation", MessagesRequest, MessageResponse, MessageEvent
+    ),
+    _post("/v1/messages/count_tokens", "How long a prompt is", CountTokensRequest, TokenCount),
 ]

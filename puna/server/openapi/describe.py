@@ -16,8 +16,6 @@ _ABOUT = (
     "Ollama's API, and those of OpenAI and Anthropic, on your own machine. A stream is one JSON object a "
     "line, or an event each for a client that accepts text/event-stream. GET answers HEAD too."
 )
-_MODULE = re.compile(rb"puna\.server\.(?:openapi\.(\w+)|(\w+)\.\w+)\.(?=\w+\")")
-"""How msgspec tells two structs of one name apart: by their modules. The dialect's name suffices."""
 
 Schema = dict[str, Any]
 
@@ -53,7 +51,7 @@ def described(operations: Iterable[Operation]) -> bytes:
         "paths": paths,
         "components": {"schemas": components, "securitySchemes": _SCHEMES},
     }
-    return _MODULE.sub(rb"\1\2.", msgspec.json.encode(whole))
+    return msgspec.json.encode(whole)
 
 
 def _operation(one: Operation, schema: Callable[[Any], Schema]) -> dict[str, Any]:

@@ -7,34 +7,34 @@ from typing import Any, Literal
 import msgspec
 
 from puna.load import Devices
-from puna.server.native.keys import KeyBody, KeyMade, KeysListed
+from puna.server.native.keys import KeyMade, KeyRequest, KeysListed
 from puna.server.native.requests import (
-    ChatBody,
-    CopyBody,
-    CreateBody,
-    DeleteBody,
-    EmbedBody,
-    EmbeddingsBody,
-    GenerateBody,
-    ShowBody,
-    TransferBody,
-    WebFetchBody,
-    WebSearchBody,
+    ChatRequest,
+    CopyRequest,
+    CreateRequest,
+    DeleteRequest,
+    EmbeddingRequest,
+    EmbedRequest,
+    GenerateRequest,
+    ShowRequest,
+    TransferRequest,
+    WebFetchRequest,
+    WebSearchRequest,
 )
-from puna.server.native.rerank import PATHS, RerankAnswer, RerankBody
+from puna.server.native.rerank import PATHS, RerankRequest, RerankResponse
 from puna.server.native.responses import (
-    ChatAnswer,
+    ChatResponse,
     CloudStatus,
-    EmbedAnswer,
-    EmbeddingsAnswer,
-    GenerateAnswer,
-    ModelsListed,
-    ModelsLoaded,
+    EmbeddingResponse,
+    EmbedResponse,
+    GenerateResponse,
+    ListResponse,
+    ProcessResponse,
     Recommendations,
-    SearchResults,
-    Version,
+    VersionResponse,
+    WebSearchResponse,
 )
-from puna.server.native.tokens import DetokenizeAnswer, DetokenizeBody, TokenizeAnswer, TokenizeBody
+from puna.server.native.tokens import DetokenizeRequest, DetokenizeResponse, TokenizeRequest, TokenizeResponse
 from puna.server.openapi.operation import EVENTS, JSON, NDJSON, RUN, STORED, TEXT, Operation
 from puna.types import Progress
 
@@ -47,13 +47,13 @@ class Health(msgspec.Struct):
     status: Literal["ok", "stopping"]
 
 
-class WebPage(msgspec.Struct):
+class WebFetchResponse(msgspec.Struct):
     title: str
     content: str
     links: list[str]
 
 
-class Shown(msgspec.Struct, kw_only=True):
+class ShowResponse(msgspec.Struct, kw_only=True):
     """What is empty is left out."""
 
     modelfile: str
@@ -111,9 +111,9 @@ _ACCOUNT = [
             path=f"/api/{place}web_search",
             tag=_SERVER,
             summary="Search the web",
-            body=WebSearchBody,
+            body=WebSearchRequest,
             needs=("query",),
-            answer=SearchResults,
+            answer=WebSearchResponse,
             refusals=(400, 413, 501, 502),
         )
         for place in ("experimental/", "")
@@ -124,9 +124,9 @@ _ACCOUNT = [
             path=f"/api/{place}web_fetch",
             tag=_SERVER,
             summary="A page as text",
-            body=WebFetchBody,
+            body=WebFetchRequest,
             needs=("url",),
-            answer=WebPage,
+            answer=WebFetchResponse,
             refusals=(400, 413),
         )
         for place in ("experimental/", "")
@@ -135,29 +135,33 @@ _ACCOUNT = [
 
 OPERATIONS = [
     *_ACCOUNT,
-    _run("/api/chat", "The next message of a conversation", ChatBody, ChatAnswer, media=_STREAMED),
-    _run("/api/generate", "The answer to one prompt", GenerateBody, GenerateAnswer, media=_STREAMED),
-    _run("/api/embed", "Vectors for texts", EmbedBody, EmbedAnswer),
-    _run("/api/embeddings", "A vector for one text; the older form", EmbeddingsBody, EmbeddingsAnswer),
+    _run("/api/chat", "The next message of a conversation", ChatRequest, ChatResponse, media=_STREAMED),
+    _run("/api/generate", "The answer to one prompt", GenerateRequest, GenerateResponse, media=_STREAMED),
+    _run("/api/embed", "Vectors for texts", EmbedRequest, EmbedResponse),
+    _run("/api/embeddings", "A vector for one text; the older form", EmbeddingRequest, EmbeddingResponse),
     *(
         _run(
             path,
             "How well documents answer a query",
-            RerankBody,
-            RerankAnswer,
+            RerankRequest,
+            RerankResponse,
             needs=("model", "query", "documents"),
         )
         for path in PATHS
     ),
-    _run("/api/tokenize", "A text as a model's token ids", TokenizeBody, TokenizeAnswer, takes=("text",)),
-    _run("/api/detokenize", "The text of token ids", DetokenizeBody, DetokenizeAnswer, takes=("tokens",)),
-    _get("/api/tags", _STORE, "The models in the store", ModelsListed, refusals=(500,)),
-    _get("/api/ps", _STORE, "The models in memory", ModelsLoaded, refusals=(500,)),
+    _run(
+        "/api/tokenize", "A text as a model's token ids", TokenizeRequest, TokenizeResponse, takes=("text",)
+    ),
+    _run(
+        "/api/detokenize", "The text of token ids", DetokenizeRequest, DetokenizeResponse, takes=("tokens",)
+    ),
+    _get("/api/tags", _STORE, "The models in the store", ListResponse, refusals=(500,)),
+    _get("/api/ps", _STORE, "The models in memory", ProcessResponse, refusals=(500,)),
     _get("/api/devices", _STORE, "The GPUs, and what is free on them", Devices),
-    _store("/api/show", "What a model is", ShowBody, answer=Shown),
-    _store("/api/pull", "Fetch a model from a registry", TransferBody, **_WORK),
-    _store("/api/push", "Bring a model to a registry", TransferBody, **_WORK),
-    _store("/api/create", "Make a model", CreateBody, **_WORK),
+    _store("/api/show", "What a model is", ShowRequest, answer=ShowResponse),
+    _store("/api/pull", "Fetch a model from a registry", TransferRequest, **_WORK),
+    _store("/api/push", "Bring a model to a registry", TransferRequest, **_WORK),
+    _store("/api/create", "Make a model", CreateRequest, **_WORK),
     _store(
         "/api/blobs/{digest}",
         "Whether a file is there (200) or not (404)",
@@ -174,15 +178,15 @@ OPERATIONS = [
         created=True,
         refusals=(400, 409, 500),
     ),
-    _store("/api/copy", "Give a model a second name", CopyBody, needs=("source", "destination")),
-    _store("/api/delete", "Remove a model", DeleteBody, method="DELETE"),
+    _store("/api/copy", "Give a model a second name", CopyRequest, needs=("source", "destination")),
+    _store("/api/delete", "Remove a model", DeleteRequest, method="DELETE"),
     _get("/api/keys", _KEYS, "Who may use the server", KeysListed),
     Operation(
         method="POST",
         path="/api/keys",
         tag=_KEYS,
         summary="Make a key; its secret is told this once",
-        body=KeyBody,
+        body=KeyRequest,
         answer=KeyMade,
         refusals=(400, 413, 500),
     ),
@@ -195,7 +199,7 @@ OPERATIONS = [
         refusals=(404, 500),
     ),
     _get("/", _SERVER, "Whether the server runs", str, media=(TEXT,)),
-    _get("/api/version", _SERVER, "Which versions the server has", Version),
+    _get("/api/version", _SERVER, "Which versions the server has", VersionResponse),
     _get("/healthz", _SERVER, "That the server runs", Health),
     _get("/readyz", _SERVER, "Whether the server takes requests", Health, refusals=(503,)),
     _get("/metrics", _SERVER, "What the server does, for Prometheus", str, media=(TEXT,)),

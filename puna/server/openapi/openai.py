@@ -6,22 +6,22 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.server.openai.embeddings import EmbeddingBody, EmbeddingList
-from puna.server.openai.errors import Refusal
+from puna.server.openai.embeddings import CreateEmbeddingRequest, EmbeddingList
+from puna.server.openai.errors import ErrorResponse
 from puna.server.openai.models import ModelCard, ModelList
-from puna.server.openai.requests import ChatBody, CompletionBody
+from puna.server.openai.requests import ChatCompletionRequest, CompletionRequest
 from puna.server.openai.responses import Usage
-from puna.server.openai.transcriptions import DurationUsage, TokenUsage, TranscriptionBody
+from puna.server.openai.transcriptions import DurationUsage, TokenUsage, TranscriptionRequest
 from puna.server.openapi.operation import FORM, JSON, RUN, TEXT, Operation
 from puna.server.responses.reply import ResponseUsage
-from puna.server.responses.requests import PromptBody, ResponsesBody
+from puna.server.responses.requests import InputTokensRequest, ResponsesRequest
 from puna.server.responses.routes import Deleted, InputTokens
 
 _TAG = "OpenAI"
 _ID = (("id", "^[^/]+$"),)
 
 
-class CompletionAnswer(msgspec.Struct, kw_only=True):
+class CompletionResponse(msgspec.Struct, kw_only=True):
     """Of chat completions and of completions; `object` says which."""
 
     id: str
@@ -85,37 +85,37 @@ def _post(path: str, summary: str, **fields: Any) -> Operation:
 
 
 def _other(method: str, path: str, summary: str, **fields: Any) -> Operation:
-    return Operation(method=method, path=path, tag=_TAG, summary=summary, error=Refusal, **fields)
+    return Operation(method=method, path=path, tag=_TAG, summary=summary, error=ErrorResponse, **fields)
 
 
 OPERATIONS = [
     _post(
         "/v1/chat/completions",
         "The next message of a conversation",
-        body=ChatBody,
+        body=ChatCompletionRequest,
         needs=("model", "messages"),
-        answer=CompletionAnswer,
+        answer=CompletionResponse,
         event=CompletionChunk,
     ),
     _post(
         "/v1/completions",
         "The answer to one prompt, or to several",
-        body=CompletionBody,
+        body=CompletionRequest,
         needs=("model", "prompt"),
-        answer=CompletionAnswer,
+        answer=CompletionResponse,
         event=CompletionChunk,
     ),
     _post(
         "/v1/embeddings",
         "Vectors for texts",
-        body=EmbeddingBody,
+        body=CreateEmbeddingRequest,
         needs=("model", "input"),
         answer=EmbeddingList,
     ),
     _post(
         "/v1/audio/transcriptions",
         "The words that are spoken in a sound",
-        body=TranscriptionBody,
+        body=TranscriptionRequest,
         body_media=FORM,
         needs=("model", "file"),
         answer=Transcript | str,
@@ -140,7 +140,7 @@ OPERATIONS = [
     _post(
         "/v1/responses",
         "The next message of a conversation, which may be kept",
-        body=ResponsesBody,
+        body=ResponsesRequest,
         needs=("model", "input"),
         answer=Response,
         event=ResponseEvent,
@@ -148,7 +148,7 @@ OPERATIONS = [
     _post(
         "/v1/responses/input_tokens",
         "How long a prompt is",
-        body=PromptBody,
+        body=InputTokensRequest,
         needs=("model", "input"),
         answer=InputTokens,
     ),

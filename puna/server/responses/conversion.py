@@ -6,15 +6,15 @@ from typing import Any, NamedTuple, TypeVar
 
 import msgspec
 
-from puna.inference import ChatRequest
+from puna.inference import ChatInput
 from puna.server.content import unmarked
 from puna.server.fields import Fields, named
-from puna.server.openai.parts import FunctionBody
+from puna.server.openai.parts import FunctionDefinition
 from puna.server.openai.requests import think
 from puna.server.openai.tools import Tools, chosen, tool
 from puna.server.responses.errors import invalid
 from puna.server.responses.items import ADDING, CUSTOM, SEARCH, Place, qualified
-from puna.server.responses.requests import DEFAULT, PromptBody, ResponsesBody
+from puna.server.responses.requests import DEFAULT, InputTokensRequest, ResponsesRequest
 from puna.types import Message
 
 HOSTED = (
@@ -34,7 +34,7 @@ class FunctionOffer(NamedTuple):
     places: dict[str, Place]
 
 
-def offered(body: PromptBody) -> FunctionOffer:
+def offered(body: InputTokensRequest) -> FunctionOffer:
     """What `body` has in `tools`, and in the items that hold some. Raises BadRequest."""
     lists = [("tools", body.tools or [])]
     if isinstance(body.input, list):
@@ -55,12 +55,12 @@ def offered(body: PromptBody) -> FunctionOffer:
     )
 
 
-def chat_request(body: PromptBody, messages: list[Message], tools: Tools) -> ChatRequest:
+def chat_input(body: InputTokensRequest, messages: list[Message], tools: Tools) -> ChatInput:
     """What `body` asks for, at the end of `messages`. Raises BadRequest."""
     choice = chosen(tools, body.tool_choice)
     if body.instructions:
         messages = [Message(role="system", content=unmarked(body.instructions)), *messages]
-    return ChatRequest(
+    return ChatInput(
         model=body.model,
         messages=messages,
         tools=choice.tools,
@@ -76,7 +76,7 @@ def chat_request(body: PromptBody, messages: list[Message], tools: Tools) -> Cha
     )
 
 
-def _schema(body: PromptBody) -> dict[str, Any] | None:
+def _schema(body: InputTokensRequest) -> dict[str, Any] | None:
     form = body.text and body.text.format
     if not form or form.type == "text":
         return None
@@ -87,14 +87,14 @@ def _schema(body: PromptBody) -> dict[str, Any] | None:
     return form.schema
 
 
-def _logprobs(body: PromptBody) -> int | None:
-    if not isinstance(body, ResponsesBody):
+def _logprobs(body: InputTokensRequest) -> int | None:
+    if not isinstance(body, ResponsesRequest):
         return None
     return body.top_logprobs or (0 if LOGPROBS in (body.include or ()) else None)
 
 
-def _options(body: PromptBody) -> dict[str, Any]:
-    if not isinstance(body, ResponsesBody):
+def _options(body: InputTokensRequest) -> dict[str, Any]:
+    if not isinstance(body, ResponsesRequest):
         return {}
     return {
         "num_predict": body.max_output_tokens,
@@ -108,7 +108,7 @@ class _Namespace(Fields):
     tools: list[dict[str, Any]]
 
 
-class _Format(Fields):
+class _CustomFormat(Fields):
     type: str
     syntax: str = ""
     definition: str = ""
@@ -119,10 +119,10 @@ class _Custom(Fields):
 
     name: str
     description: str | None = None
-    format: _Format | None = None
+    format: _CustomFormat | None = None
 
 
-def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple[FunctionBody, Place]]:
+def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple[FunctionDefinition, Place]]:
     """The functions in one of `tools`: itself, those of a namespace, or none."""
     kind = given.get("type")
     if kind in HOSTED or (kind == SEARCH and given.get("execution") != "client"):
@@ -133,12 +133,12 @@ def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple
         return [one for at, each in inner for one in _tools(each, f"{place}.tools[{at}]", group.name)]
     if kind == "custom":
         custom = _read(place, given, _Custom)
-        function = FunctionBody(custom.name, _described(custom), CUSTOM)
+        function = FunctionDefinition(custom.name, _described(custom), CUSTOM)
     elif kind == SEARCH:
-        function = _read(place, {"name": SEARCH, **given}, FunctionBody)
+        function = _read(place, {"name": SEARCH, **given}, FunctionDefinition)
     elif kind == "function":
         nested = given.get("function")
-        function = _read(place, nested if isinstance(nested, dict) else given, FunctionBody)
+        function = _read(place, nested if isinstance(nested, dict) else given, FunctionDefinition)
     else:
         raise invalid(place, f'a tool of type "{kind}" is not supported', "unsupported_value")
     name = qualified(namespace, function.name)

@@ -10,7 +10,7 @@ import msgspec
 
 from puna.inference import Summary
 from puna.server.openai.responses import Reasoned
-from puna.server.responses.requests import DEFAULT, ResponsesBody
+from puna.server.responses.requests import DEFAULT, ResponsesRequest
 
 
 class InputDetails(msgspec.Struct):
@@ -31,7 +31,7 @@ def new_id(kind: str) -> str:
     return f"{kind}_{token_hex(24)}"
 
 
-def begun(body: ResponsesBody) -> dict[str, Any]:
+def begun(body: ResponsesRequest) -> dict[str, Any]:
     """The object before the first word."""
     text, reasoning = body.text, body.reasoning
     format = text.format if text and text.format else None

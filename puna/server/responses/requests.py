@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from puna.server.fields import Fields
-from puna.server.openai.parts import PartBody
+from puna.server.openai.parts import ContentPartParam
 from puna.server.openai.requests import Limit
 from puna.server.responses.errors import invalid
 
@@ -23,15 +23,15 @@ class Item(Fields, kw_only=True):
     type: str | None = None
     id: str | None = None
     role: str | None = None
-    content: str | list[PartBody] | None = None
+    content: str | list[ContentPartParam] | None = None
     call_id: str | None = None
     name: str | None = None
     namespace: str | None = None
     arguments: Any = None
     input: str | None = None
-    output: str | list[PartBody] | dict[str, Any] | None = None
+    output: str | list[ContentPartParam] | dict[str, Any] | None = None
     tools: list[dict[str, Any]] | None = None
-    summary: list[PartBody] | None = None
+    summary: list[ContentPartParam] | None = None
     encrypted_content: str | None = None
 
     @property
@@ -40,7 +40,7 @@ class Item(Fields, kw_only=True):
         return self.type or ("message" if self.role else REFERENCE)
 
 
-class ReasoningBody(Fields, kw_only=True, omit_defaults=True):
+class ReasoningParam(Fields, kw_only=True, omit_defaults=True):
     effort: str | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
 
@@ -58,7 +58,7 @@ class TextConfig(Fields, kw_only=True):
     verbosity: Literal["low", "medium", "high"] | None = None
 
 
-class PromptBody(Fields, kw_only=True):
+class InputTokensRequest(Fields, kw_only=True):
     """What a prompt is made of: all that /v1/responses/input_tokens takes."""
 
     model: str = ""
@@ -69,12 +69,12 @@ class PromptBody(Fields, kw_only=True):
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     text: TextConfig | None = None
-    reasoning: ReasoningBody | None = None
+    reasoning: ReasoningParam | None = None
     truncation: Literal["auto", "disabled"] | None = None
     conversation: Any = None
 
 
-class ResponsesBody(PromptBody, kw_only=True):
+class ResponsesRequest(InputTokensRequest, kw_only=True):
     stream: bool | None = None
     store: bool | None = None
     max_output_tokens: Limit | None = None
@@ -116,7 +116,7 @@ def name_of(field: str) -> str:
     return "input" if field.startswith(("messages", "images")) else _NAMES.get(field, field)
 
 
-def check(body: PromptBody) -> None:
+def check(body: InputTokensRequest) -> None:
     """Raises BadRequest naming the field that is wrong or cannot be served."""
     for name in REFUSED:
         if getattr(body, name, None):
@@ -125,7 +125,7 @@ def check(body: PromptBody) -> None:
         raise invalid("model", "must not be empty", "missing_required_parameter")
     if not body.input and not body.previous_response_id:
         raise invalid("input", "must not be empty", "missing_required_parameter")
-    if isinstance(body, ResponsesBody):
+    if isinstance(body, ResponsesRequest):
         if body.max_output_tokens is not None and body.max_output_tokens < 1:
             raise invalid("max_output_tokens", "must be 1 or more")
         if body.top_logprobs is not None and not 0 <= body.top_logprobs <= 20:

@@ -14,20 +14,20 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from puna.access import caller
-from puna.inference import Answer, Begun, ChatRequest, Piece, Summary, priority
+from puna.inference import Answer, Begun, ChatInput, Piece, Summary, priority
 from puna.server.body import decoded
 from puna.server.context import num_ctx
 from puna.server.errors import JSON, sentence
 from puna.server.framing import COMMENT, EVENTS, Framing, ObjectStream, Whole
 from puna.server.methods import Only
 from puna.server.openai.errors import MIDDLEWARE, called
-from puna.server.responses.conversion import FunctionOffer, chat_request, offered
+from puna.server.responses.conversion import FunctionOffer, chat_input, offered
 from puna.server.responses.errors import invalid
 from puna.server.responses.events import ResponseEvents
 from puna.server.responses.items import messages
 from puna.server.responses.reply import begun
-from puna.server.responses.requests import PromptBody, ResponsesBody, check, name_of
-from puna.server.responses.store import Kept, Store
+from puna.server.responses.requests import InputTokensRequest, ResponsesRequest, check, name_of
+from puna.server.responses.store import Store, StoredResponse
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE, attended
 from puna.types import Message
@@ -53,17 +53,19 @@ class Deleted(msgspec.Struct):
 
 
 async def create(request: Request) -> ObjectStream | Whole:
-    body = await decoded(request, ResponsesBody)
+    body = await decoded(request, ResponsesRequest)
     offer, conversation = await _read(request, body)
     urgency = priority(None, body.service_tier)
-    wanted = replace(_sized(request, chat_request(body, conversation, offer.tools)), priority=urgency)
+    wanted = replace(_sized(request, chat_input(body, conversation, offer.tools)), priority=urgency)
     events = ResponseEvents(begun(body), encrypted=SEALED in (body.include or ()), places=offer.places)
     store = _store(request)
 
     def keep(events: ResponseEvents) -> None:
         if body.store is not False:
             items = [item["id"] for item in events.response["output"]]
-            kept = Kept(msgspec.json.encode(events.response), [*conversation, events.message], items)
+            kept = StoredResponse(
+                msgspec.json.encode(events.response), [*conversation, events.message], items
+            )
             store.keep(events.response["id"], kept)
 
     answer = rooms(request).inference.chat(wanted)
@@ -74,14 +76,14 @@ async def create(request: Request) -> ObjectStream | Whole:
     )
 
 
-def _sized(request: Request, wanted: ChatRequest) -> ChatRequest:
+def _sized(request: Request, wanted: ChatInput) -> ChatInput:
     return replace(wanted, options=wanted.options | num_ctx(request))
 
 
 async def input_tokens(request: Request) -> Response:
-    body = await decoded(request, PromptBody)
+    body = await decoded(request, InputTokensRequest)
     offer, conversation = await _read(request, body)
-    wanted = _sized(request, chat_request(body, conversation, offer.tools))
+    wanted = _sized(request, chat_input(body, conversation, offer.tools))
     tokens = await rooms(request).inference.count(wanted)
     answer = InputTokens("response.input_tokens", tokens)
     return Response(msgspec.json.encode(answer), media_type=JSON)
@@ -133,7 +135,7 @@ async def whole(answer: Answer, events: ResponseEvents, keep: Keep) -> bytes:
     return msgspec.json.encode(events.response)
 
 
-async def _read(request: Request, body: PromptBody) -> tuple[FunctionOffer, list[Message]]:
+async def _read(request: Request, body: InputTokensRequest) -> tuple[FunctionOffer, list[Message]]:
     """The tools, and the messages without instructions. Raises BadRequest."""
     called(request, name_of)
     check(body)

@@ -17,7 +17,7 @@ SIZE = 64 << 20
 """Bytes. Messages that several answers share count for each."""
 
 
-class Kept(msgspec.Struct, frozen=True):
+class StoredResponse(msgspec.Struct, frozen=True):
     """An answer: its JSON object, and the conversation up to and with it, without instructions."""
 
     body: bytes
@@ -30,7 +30,7 @@ class Kept(msgspec.Struct, frozen=True):
         return len(self.body) + sum(map(weight, self.messages))
 
 
-class _Answer(msgspec.Struct):
+class _Output(msgspec.Struct):
     output: list[Item]
 
 
@@ -39,7 +39,7 @@ class Store:
 
     def __init__(self, count: int = COUNT, size: int = SIZE) -> None:
         self._most, self._largest = count, size
-        self._kept: OrderedDict[str, Kept] = OrderedDict()
+        self._kept: OrderedDict[str, StoredResponse] = OrderedDict()
         self._sizes: dict[str, int] = {}
         self._size = 0
         self._holders: dict[str, str] = {}
@@ -48,7 +48,7 @@ class Store:
     def __len__(self) -> int:
         return len(self._kept)
 
-    def keep(self, id: str, kept: Kept) -> None:
+    def keep(self, id: str, kept: StoredResponse) -> None:
         """One larger than the whole store is not kept."""
         if kept.size > self._largest:
             return
@@ -59,7 +59,7 @@ class Store:
         while len(self._kept) > self._most or self._size > self._largest:
             self._forget(next(iter(self._kept)))
 
-    def get(self, id: str) -> Kept:
+    def get(self, id: str) -> StoredResponse:
         """Raises Unknown."""
         if id not in self._kept:
             raise Unknown(id)
@@ -85,7 +85,7 @@ class Store:
     def _item(self, id: str, place: str) -> Item:
         if id not in self._holders:
             raise UnknownItem(place, id)
-        answer = decode(self.get(self._holders[id]).body, _Answer)
+        answer = decode(self.get(self._holders[id]).body, _Output)
         return next(item for item in answer.output if item.id == id)
 
     def delete(self, id: str) -> None:

@@ -10,9 +10,9 @@ import pytest
 
 from puna.chat import PICTURE
 from puna.errors import BadRequest
-from puna.inference import ChatRequest
-from puna.server.anthropic.conversion import chat_request
-from puna.server.anthropic.requests import MessagesBody
+from puna.inference import ChatInput
+from puna.server.anthropic.conversion import chat_input
+from puna.server.anthropic.requests import MessagesRequest
 from puna.server.body import decode
 from puna.server.remote import Remote
 from puna.types import MediaFile, Message
@@ -26,9 +26,9 @@ TOOL = {"name": "look", "description": "Looks.", "input_schema": {"type": "objec
 USE = {"type": "tool_use", "id": "toolu_1", "name": "look", "input": {"at": "it"}}
 
 
-async def request(**fields: Any) -> ChatRequest:
+async def request(**fields: Any) -> ChatInput:
     given = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], **fields}
-    return await chat_request(decode(msgspec.json.encode(given), MessagesBody), Remote())
+    return await chat_input(decode(msgspec.json.encode(given), MessagesRequest), Remote())
 
 
 async def messages(*turns: tuple[str | None, Any], **fields: Any) -> list[Message]:

@@ -11,8 +11,8 @@ from anthropic.types import message_count_tokens_params, message_create_params
 from anthropic.types.beta import message_create_params as beta_create_params
 
 from puna.errors import BadRequest
-from puna.server.anthropic.conversion import chat_request
-from puna.server.anthropic.requests import IGNORED, REFUSED, MessagesBody
+from puna.server.anthropic.conversion import chat_input
+from puna.server.anthropic.requests import IGNORED, REFUSED, MessagesRequest
 from puna.server.body import decode
 from puna.server.remote import Remote
 from tests.conftest import REPOSITORY
@@ -56,11 +56,11 @@ def named(title: str, kind: str) -> set[str]:
 
 async def ask(**fields: Any) -> None:
     given = {"model": "m", "max_tokens": 9, "messages": [{"role": "user", "content": "hi"}], **fields}
-    await chat_request(decode(msgspec.json.encode(given), MessagesBody), Remote())
+    await chat_input(decode(msgspec.json.encode(given), MessagesRequest), Remote())
 
 
 async def test_fields():
-    read = {field.encode_name for field in msgspec.structs.fields(MessagesBody)}
+    read = {field.encode_name for field in msgspec.structs.fields(MessagesRequest)}
     assert named("Fields", "supported") == read - set(REFUSED)
     assert named("Fields", "ignored") == set(IGNORED)
     assert named("Fields", "refused") == set(REFUSED)

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from puna.errors import BadRequest
-from puna.inference import ChatRequest
-from puna.server.anthropic.conversion import chat_request
-from puna.server.anthropic.requests import MessagesBody
+from puna.inference import ChatInput
+from puna.server.anthropic.conversion import chat_input
+from puna.server.anthropic.requests import MessagesRequest
 from puna.server.body import decode
 from puna.server.remote import Remote
 from puna.types import Message
@@ -22,9 +22,9 @@ SEARCH = {"type": "web_search_20250305", "name": "web_search", "max_uses": 5}
 
 async def request(
     *tools: dict[str, Any], messages: list[dict[str, Any]] | None = None, **fields: Any
-) -> ChatRequest:
+) -> ChatInput:
     given = {"model": "m", "max_tokens": 9, "messages": messages or [USER], "tools": tools, **fields}
-    return await chat_request(decode(msgspec.json.encode(given), MessagesBody), Remote())
+    return await chat_input(decode(msgspec.json.encode(given), MessagesRequest), Remote())
 
 
 CALLS: list[tuple[str, str, dict[str, Any]]] = [

@@ -12,19 +12,21 @@ from openai.types import completion_create_params, embedding_create_params
 from openai.types.audio import transcription_create_params
 from openai.types.chat import completion_create_params as chat_create_params
 
-from puna.server.openai.embeddings import EmbeddingBody
-from puna.server.openai.requests import ChatBody, CompletionBody
-from puna.server.openai.transcriptions import TranscriptionBody
+from puna.server.openai.embeddings import CreateEmbeddingRequest
+from puna.server.openai.requests import ChatCompletionRequest, CompletionRequest
+from puna.server.openai.transcriptions import TranscriptionRequest
 from tests.conftest import REPOSITORY
 from tests.hearing_models import tone, wav
 
 _ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)
 
-BODIES: dict[str, type[ChatBody | CompletionBody | EmbeddingBody | TranscriptionBody]] = {
-    "/v1/chat/completions": ChatBody,
-    "/v1/completions": CompletionBody,
-    "/v1/embeddings": EmbeddingBody,
-    "/v1/audio/transcriptions": TranscriptionBody,
+BODIES: dict[
+    str, type[ChatCompletionRequest | CompletionRequest | CreateEmbeddingRequest | TranscriptionRequest]
+] = {
+    "/v1/chat/completions": ChatCompletionRequest,
+    "/v1/completions": CompletionRequest,
+    "/v1/embeddings": CreateEmbeddingRequest,
+    "/v1/audio/transcriptions": TranscriptionRequest,
 }
 CLIENTS: dict[str, list[Any]] = {
     "/v1/chat/completions": [

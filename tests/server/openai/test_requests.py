@@ -8,13 +8,13 @@ import msgspec
 import pytest
 
 from puna.server.body import decode
-from puna.server.openai.requests import ChatBody
+from puna.server.openai.requests import ChatCompletionRequest
 
 PLAIN = {"temperature": 1.0, "top_p": 1.0}
 
 
 def options(choice: int = 0, **fields: Any) -> dict[str, Any]:
-    body = decode(msgspec.json.encode(fields), ChatBody)
+    body = decode(msgspec.json.encode(fields), ChatCompletionRequest)
     return {name: value for name, value in body.options(choice).items() if value is not None}
 
 

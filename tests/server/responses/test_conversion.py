@@ -10,12 +10,12 @@ import pytest
 
 from puna.chat import PICTURE
 from puna.errors import BadRequest
-from puna.inference import ChatRequest
+from puna.inference import ChatInput
 from puna.server.body import decode
 from puna.server.remote import Remote
-from puna.server.responses.conversion import chat_request, offered
+from puna.server.responses.conversion import chat_input, offered
 from puna.server.responses.items import CUSTOM, messages, sealed
-from puna.server.responses.requests import ResponsesBody, check
+from puna.server.responses.requests import ResponsesRequest, check
 from puna.types import MediaFile, Message
 
 PNG = b"\x89PNG\r\n\x1a\n picture"
@@ -34,14 +34,14 @@ CALLED = {
 }
 
 
-def body(**fields: Any) -> ResponsesBody:
-    return decode(msgspec.json.encode({"model": "m", "input": "hi", **fields}), ResponsesBody)
+def body(**fields: Any) -> ResponsesRequest:
+    return decode(msgspec.json.encode({"model": "m", "input": "hi", **fields}), ResponsesRequest)
 
 
-def request(**fields: Any) -> ChatRequest:
+def request(**fields: Any) -> ChatInput:
     given = body(**fields)
     check(given)
-    return chat_request(given, [], offered(given).tools)
+    return chat_input(given, [], offered(given).tools)
 
 
 async def turns(*items: dict[str, Any], before: list[Message] | None = None) -> list[Message]:
@@ -150,13 +150,13 @@ async def test_reasoning_in_the_forms_it_comes_back_in(fields: dict[str, Any], t
 def test_instructions_come_first_and_are_not_the_conversations():
     given = body(instructions="Be brief.")
     conversation = [Message(role="user", content="hi")]
-    wanted = chat_request(given, conversation, [])
+    wanted = chat_input(given, conversation, [])
     assert wanted.messages == [Message(role="system", content="Be brief."), *conversation]
     assert len(conversation) == 1
 
 
 def test_nobody_can_write_a_picture():
-    assert PICTURE not in chat_request(body(instructions=PICTURE), [], []).messages[0].content
+    assert PICTURE not in chat_input(body(instructions=PICTURE), [], []).messages[0].content
 
 
 def test_tools():

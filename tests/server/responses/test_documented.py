@@ -20,8 +20,8 @@ from puna.server.body import decode
 from puna.server.remote import Remote
 from puna.server.responses.conversion import HOSTED, offered
 from puna.server.responses.items import HISTORY, messages
-from puna.server.responses.requests import IGNORED, REFUSED, Item, ResponsesBody, check
-from puna.server.responses.store import Kept, Store
+from puna.server.responses.requests import IGNORED, REFUSED, Item, ResponsesRequest, check
+from puna.server.responses.store import Store, StoredResponse
 from tests.conftest import REPOSITORY
 
 _ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)
@@ -54,14 +54,14 @@ def named(title: str, kind: str) -> set[str]:
     return {name for name, said in table(title).items() if said == kind}
 
 
-def body(**fields: Any) -> ResponsesBody:
-    given = decode(msgspec.json.encode({"model": "m", "input": "hi", **fields}), ResponsesBody)
+def body(**fields: Any) -> ResponsesRequest:
+    given = decode(msgspec.json.encode({"model": "m", "input": "hi", **fields}), ResponsesRequest)
     check(given)
     return given
 
 
 def test_fields():
-    read = {field.encode_name for field in msgspec.structs.fields(ResponsesBody)}
+    read = {field.encode_name for field in msgspec.structs.fields(ResponsesRequest)}
     assert named("Fields", "supported") == read - set(REFUSED)
     assert named("Fields", "ignored") == set(IGNORED)
     assert named("Fields", "refused") == set(REFUSED)
@@ -79,7 +79,7 @@ def test_the_clients_fields_are_named(parameters: Any):
 
 
 def test_the_clients_fields_of_a_count_are_read():
-    read = {field.encode_name for field in msgspec.structs.fields(ResponsesBody)}
+    read = {field.encode_name for field in msgspec.structs.fields(ResponsesRequest)}
     assert set(input_token_count_params.InputTokenCountParams.__annotations__) - read == {"personality"}
 
 
@@ -115,7 +115,9 @@ async def test_items():
     store = Store()
     store.keep(
         "resp_1",
-        Kept(b'{"output": [{"type": "message", "id": "msg_1", "role": "assistant"}]}', [], ["msg_1"]),
+        StoredResponse(
+            b'{"output": [{"type": "message", "id": "msg_1", "role": "assistant"}]}', [], ["msg_1"]
+        ),
     )
     for kind, fields in _SAMPLES.items():
         (given,) = body(input=[{"type": kind, **fields}]).input or []

@@ -8,18 +8,18 @@ from hypothesis import strategies as st
 
 from puna.server.responses.errors import Unknown, UnknownItem, UnknownPrevious
 from puna.server.responses.requests import REFERENCE, Item
-from puna.server.responses.store import Kept, Store
+from puna.server.responses.store import Store, StoredResponse
 from puna.types import MediaFile, Message
 
 
-def kept(size: int) -> Kept:
-    return Kept(b"x" * size, [])
+def kept(size: int) -> StoredResponse:
+    return StoredResponse(b"x" * size, [])
 
 
 def test_what_is_kept_is_found():
     store = Store()
     messages = [Message(role="user", content="hi")]
-    store.keep("a", Kept(b"{}", messages))
+    store.keep("a", StoredResponse(b"{}", messages))
     assert store.get("a").body == b"{}"
     assert store.before("a") == messages
     assert store.before(None) == store.before("") == []
@@ -45,7 +45,9 @@ def test_the_ones_unused_for_longest_go_first():
 
 def test_messages_and_their_pictures_have_weight():
     store = Store(size=1000)
-    store.keep("a", Kept(b"", [Message(role="user", content="x" * 300, images=[MediaFile(b"y" * 300)])]))
+    store.keep(
+        "a", StoredResponse(b"", [Message(role="user", content="x" * 300, images=[MediaFile(b"y" * 300)])])
+    )
     store.keep("b", kept(500))
     assert not found(store, "a")
 
@@ -80,7 +82,7 @@ def test_references_are_the_items_they_mean_while_their_answer_is_kept():
     output = (
         b'{"output": [{"type": "reasoning", "id": "rs"}, {"type": "message", "id": "msg", "content": "hi"}]}'
     )
-    store.keep("a", Kept(output, [], ["rs", "msg"]))
+    store.keep("a", StoredResponse(output, [], ["rs", "msg"]))
     said = Item(role="user", content="hello")
     found = store.recalled([said, Item(type=REFERENCE, id="msg"), Item(id="rs")])
     assert [(item.kind, item.content) for item in found] == [
