@@ -4,7 +4,8 @@ A `Scheduler` lends loaded models to requests; `estimate` says what a model will
 Knows engines only by the `Engine` protocol, and decides everything on one event loop.
 """
 
+from puna.scheduling.fleet import LoadedModel
 from puna.scheduling.memory import Footprint, estimate
-from puna.scheduling.scheduler import Lease, LoadedModel, Scheduler
+from puna.scheduling.scheduler import Lease, Scheduler
 
 __all__ = ["Footprint", "Lease", "LoadedModel", "Scheduler", "estimate"]

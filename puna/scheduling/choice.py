@@ -12,6 +12,7 @@ from msgspec.structs import replace as replaced
 from puna.errors import BadRequest
 from puna.load import Device, LoadSpec, Placed
 from puna.options import Options
+from puna.scheduling.facts import Facts, Key
 from puna.scheduling.memory import GALLERY, PROCESS, estimate_sight
 from puna.scheduling.placement import (
     HOST_BANDWIDTH,
@@ -25,7 +26,7 @@ from puna.scheduling.placement import (
     place,
     spread,
 )
-from puna.scheduling.plan import Facts, Key, draft_size, footprint, needed, plan
+from puna.scheduling.plan import draft_size, footprint, needed, plan
 from puna.scheduling.tensors import load_of, override
 from puna.settings import Settings
 

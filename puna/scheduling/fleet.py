@@ -6,19 +6,38 @@ import asyncio
 import logging
 import math
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from puna.errors import LoadFailed
 from puna.load import Device, LoadSpec
 from puna.scheduling.choice import LearnedSizes
+from puna.scheduling.facts import Key
 from puna.scheduling.machine import Room, device_room
 from puna.scheduling.memory import Budget
 from puna.scheduling.placement import Machine
-from puna.scheduling.plan import Key
 from puna.scheduling.runner import Runner, RunnerState
 from puna.settings import Settings
 from puna.types import Engine
 
+if TYPE_CHECKING:
+    from puna.library import Model
+
 log = logging.getLogger(__name__)
+
+_LONGEST = (2**63 - 1) / 1e9  # seconds in Go's longest duration: what "for ever" is shown as
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A model in memory; sizes in bytes, context in tokens."""
+
+    model: Model
+    size: int
+    size_vram: int
+    expires_at: datetime
+    context_length: int
 
 
 class Fleet:
@@ -54,6 +73,26 @@ class Fleet:
     @property
     def leases(self) -> int:
         return sum(runner.leases for runner in self.runners.values())
+
+    def loaded(self) -> list[LoadedModel]:
+        """The models in memory, the one that stays longest first."""
+        now = asyncio.get_running_loop().time()
+        wall = datetime.now().astimezone()
+        models = []
+        for runner in self.runners.values():
+            if runner.engine is None or not runner.engine.alive:
+                continue
+            stays = runner.timer.when() - now if runner.timer else runner.keep_alive
+            models.append(
+                LoadedModel(
+                    model=runner.model,
+                    size=runner.engine.info.size,
+                    size_vram=runner.engine.info.size_vram,
+                    expires_at=wall + timedelta(seconds=min(stays, _LONGEST)),
+                    context_length=runner.engine.info.num_ctx,
+                )
+            )
+        return sorted(models, key=lambda m: m.expires_at, reverse=True)
 
     def room(self, devices: Iterable[Device] = ()) -> Room:
         """What is left beside all that is in memory, closing runners included until they are gone."""

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
 
 from msgspec.structs import replace
 
 from puna.errors import BadRequest, LoadFailed
 from puna.load import LoadSpec
 from puna.options import KVCacheType, Options
-from puna.scheduling.memory import PROCESS, Footprint, SizeFacts, count, estimate, estimate_sight, head_sizes
-from puna.scheduling.tensors import TensorFacts
+from puna.scheduling.facts import Facts, FileFacts
+from puna.scheduling.memory import PROCESS, Footprint, count, estimate, estimate_sight, head_sizes
 from puna.settings import Settings
 
 _PARALLEL = 16  # more sequences than this gain little on a CPU
@@ -28,51 +26,6 @@ _STATES = 64 << 20  # bytes for snapshots of recurrent models, at least
 _SNAPSHOTS = 32  # of a recurrent model's state, outside the pool
 _BLOCK = 32  # numbers that quantised types store together
 _PAGE = 256  # libllama rounds the pool up to this
-
-
-Key = tuple[str, ...]
-"""The files that make a model what it is: whoever asks for the same ones can share a runner."""
-
-
-def key(weights: str, adapters: tuple[str, ...], *beside: str) -> Key:
-    """`beside`: the projector and the draft model; "" for one that there is not."""
-    return (weights, *adapters, *filter(None, beside))
-
-
-@dataclass(frozen=True)
-class FileFacts:
-    """A GGUF file that a model is loaded with; `size` in bytes, 0 if it is counted elsewhere."""
-
-    path: str
-    size: int
-    metadata: SizeFacts
-
-
-def _path(file: FileFacts | None) -> str:
-    return file.path if file else ""
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a plan rests on about a model; `weights_size` in bytes, its adapters included."""
-
-    path: str
-    weights_size: int
-    metadata: SizeFacts
-    embedding: bool = False
-    """It reads texts whole, into vectors or scores, and does not generate."""
-    ranking: bool = False
-    adapters: tuple[str, ...] = ()
-    projector: FileFacts | None = None
-    """What turns pictures into embeddings."""
-    draft: FileFacts | None = None
-    """A smaller model that guesses what this one says."""
-    tensors: Sequence[TensorFacts] = ()
-    """Of the weights' file; only where there are devices."""
-
-    @property
-    def key(self) -> Key:
-        return key(self.path, self.adapters, _path(self.projector), _path(self.draft))
 
 
 def context(facts: Facts, options: Options, settings: Settings) -> int:
@@ -154,8 +107,8 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
         kv_cache_type=kv_cache_type(facts, options, settings),
         flash_attention=settings.flash_attention,
         adapters=facts.adapters,
-        projector=_path(facts.projector),
-        draft=_path(facts.draft),
+        projector=facts.projector.path if facts.projector else "",
+        draft=facts.draft.path if facts.draft else "",
     )
     if facts.embedding:
         return spec

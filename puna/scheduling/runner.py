@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from puna.load import LoadSpec
-from puna.scheduling.plan import Key, key
+from puna.scheduling.facts import Key, key
 from puna.types import Engine
 
 if TYPE_CHECKING:

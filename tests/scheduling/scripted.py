@@ -14,7 +14,8 @@ from puna.library import Model
 from puna.load import EngineInfo, LoadSpec
 from puna.options import Options
 from puna.scheduling import Lease, Scheduler
-from puna.scheduling.plan import Facts, FileFacts, footprint, plan
+from puna.scheduling.facts import Facts, FileFacts
+from puna.scheduling.plan import footprint, plan
 from puna.settings import Settings
 from puna.types import Delta, Embeddings, Finish, Job, Ranking, Texts, Turn
 

@@ -15,9 +15,9 @@ from puna.load import Device, Devices, LoadSpec
 from puna.options import Options
 from puna.scheduling import Scheduler
 from puna.scheduling.choice import Choice, LearnedSizes, choose
+from puna.scheduling.facts import Facts
 from puna.scheduling.machine import device_room
 from puna.scheduling.placement import Machine, Memory
-from puna.scheduling.plan import Facts
 from puna.settings import FOREVER, Settings
 from tests.scheduling.scripted import (
     Launcher,

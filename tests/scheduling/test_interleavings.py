@@ -22,7 +22,8 @@ from puna.library import Model
 from puna.load import LoadSpec
 from puna.options import Options
 from puna.scheduling import Scheduler
-from puna.scheduling.plan import Facts, footprint
+from puna.scheduling.facts import Facts
+from puna.scheduling.plan import footprint
 from puna.settings import FOREVER, Settings
 from tests.scheduling.scripted import Client, Launch, Launcher, ScriptedEngine, VirtualLoop, settle
 

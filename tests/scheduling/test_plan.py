@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from puna.gguf import Metadata
 from puna.options import KVCacheType, Options
-from puna.scheduling.plan import Facts, context, footprint, plan, serves, widened
+from puna.scheduling.facts import Facts
+from puna.scheduling.plan import context, footprint, plan, serves, widened
 from puna.settings import Settings
 
 GIB = 1 << 30

@@ -1,0 +1,99 @@
+"""What is known of a model before it is loaded: its files, their sizes and their headers."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from puna.errors import LoadFailed
+from puna.scheduling.memory import SizeFacts
+from puna.scheduling.tensors import TensorFacts
+
+if TYPE_CHECKING:
+    from puna.library import Model
+
+Key = tuple[str, ...]
+"""The files that make a model what it is: whoever asks for the same ones can share a runner."""
+
+
+def key(weights: str, adapters: tuple[str, ...], *beside: str) -> Key:
+    """`beside`: the projector and the draft model; "" for one that there is not."""
+    return (weights, *adapters, *filter(None, beside))
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """A GGUF file that a model is loaded with; `size` in bytes, 0 if it is counted elsewhere."""
+
+    path: str
+    size: int
+    metadata: SizeFacts
+
+
+def _path(file: FileFacts | None) -> str:
+    return file.path if file else ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a plan rests on about a model; `weights_size` in bytes, its adapters included."""
+
+    path: str
+    weights_size: int
+    metadata: SizeFacts
+    embedding: bool = False
+    """It reads texts whole, into vectors or scores, and does not generate."""
+    ranking: bool = False
+    adapters: tuple[str, ...] = ()
+    projector: FileFacts | None = None
+    """What turns pictures into embeddings."""
+    draft: FileFacts | None = None
+    """A smaller model that guesses what this one says."""
+    tensors: Sequence[TensorFacts] = ()
+    """Of the weights' file; only where there are devices."""
+
+    @property
+    def key(self) -> Key:
+        return key(self.path, self.adapters, _path(self.projector), _path(self.draft))
+
+
+def key_of(model: Model) -> Key:
+    """The key of the runner that `model` has, or would have."""
+    return key(str(model.weights), _adapters(model), _projector(model), _draft(model))
+
+
+def facts_of(model: Model) -> Facts:
+    """Raises LoadFailed when a file cannot be read."""
+    adapters, projector, draft = _adapters(model), _projector(model), _draft(model)
+    try:
+        size = sum(os.stat(file).st_size for file in (model.weights, *adapters))
+        # A projector inside the file of the weights is counted with them.
+        projector_size = os.stat(projector).st_size if projector not in ("", str(model.weights)) else 0
+        draft_size = os.stat(draft).st_size if draft else 0
+    except OSError as error:
+        raise LoadFailed(f"cannot read {error.filename}: {error.strerror}") from error
+    return Facts(
+        path=str(model.weights),
+        weights_size=size,
+        metadata=model.metadata,
+        embedding="completion" not in model.capabilities(),
+        ranking="rerank" in model.capabilities(),
+        adapters=adapters,
+        tensors=model.metadata.tensors,
+        projector=FileFacts(projector, projector_size, model.projector_metadata) if projector else None,
+        draft=FileFacts(draft, draft_size, model.draft_metadata) if draft else None,
+    )
+
+
+def _adapters(model: Model) -> tuple[str, ...]:
+    return tuple(map(str, model.adapters))
+
+
+def _draft(model: Model) -> str:
+    return str(model.draft or "")
+
+
+def _projector(model: Model) -> str:
+    return str(next(iter(model.projectors), ""))

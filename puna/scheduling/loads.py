@@ -1,0 +1,92 @@
+"""Loads for requests: begun where there is room, or room is made."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Set
+
+from puna.errors import PunaError
+from puna.scheduling.choice import Choice, choose, described
+from puna.scheduling.facts import Key
+from puna.scheduling.fleet import Fleet
+from puna.scheduling.machine import Room, Watch
+from puna.scheduling.memory import human_size
+from puna.scheduling.placement import Machine
+from puna.scheduling.queue import LeaseRequest
+from puna.scheduling.runner import Runner
+from puna.settings import Settings
+
+log = logging.getLogger(__name__)
+
+_NOTICEABLE = 1.05
+"""A model that takes this many times as long for a token is slower."""
+
+
+class Loads:
+    """Begins loads on the machine that `watch` sees, and evicts from `fleet` what is in their way."""
+
+    def __init__(self, settings: Settings, fleet: Fleet, watch: Watch) -> None:
+        self._settings = settings
+        self._fleet = fleet
+        self._watch = watch
+
+    def begin(self, request: LeaseRequest) -> Set[Key] | None:
+        """Begin the load for `request`.
+
+        When it has to wait, the keys of the runners that must drain first; None when the load has begun.
+        Raises PunaError when the model would not fit in an empty machine either.
+        """
+        if not self._watch.fresh(self._fleet.version):
+            return frozenset()
+        room = self._fleet.room(self._watch.seen.devices)
+        now, best = self._chosen(request, room.now), self._chosen(request, room.alone)
+        if now.fits and room.slots > 0:
+            if self._evicted_for_speed(request, room, now):
+                return frozenset()
+            self._load(request, now)
+            return None
+        if best.fits:
+            return self._fleet.make_room(
+                room, lambda made: made.slots > 0 and self._chosen(request, made.now).fits
+            )
+        if request.wider is not None:
+            request.wider = None
+            return self.begin(request)
+        raise _no_place(best, room.alone)
+
+    def _evicted_for_speed(self, request: LeaseRequest, room: Room, now: Choice) -> bool:
+        """Whether idle models make way, because that lets this one be placed where it is faster."""
+        if not room.now.devices:
+            return False
+        could = self._chosen(request, self._fleet.without_idle(room).now).placement.seconds * _NOTICEABLE
+        if now.placement.seconds <= could:
+            return False
+        self._fleet.make_room(
+            room, lambda made: self._chosen(request, made.now).placement.seconds <= could, busy=False
+        )
+        return True
+
+    def _load(self, request: LeaseRequest, choice: Choice) -> None:
+        spec, devices = choice.spec, choice.devices()
+        if request.options.num_ctx > spec.num_ctx:
+            wanted, trained = request.options.num_ctx, spec.num_ctx
+            log.warning("requested context size too large for model: %d, trained on %d", wanted, trained)
+        if self._watch.seen.devices:
+            log.info("placing %s: %s", request.model.name.display(), described(spec.placed, devices))
+        self._fleet.begin(Runner(request.model, spec, choice.host, devices, request.keep_alive))
+
+    def _chosen(self, request: LeaseRequest, machine: Machine) -> Choice:
+        wanted = request.wider or request.options
+        return choose(request.facts, wanted, self._settings, machine, self._fleet.learned)
+
+
+def _no_place(choice: Choice, machine: Machine) -> PunaError:
+    needs, has = human_size(choice.host), human_size(machine.host)
+    words = f"model requires more system memory ({needs}) than is available ({has})"
+    if needed := choice.devices():
+        free = sum(device.free for device in machine.devices)
+        words = (
+            f"model requires {human_size(sum(needed.values()))} of GPU memory ({human_size(free)} available)"
+        )
+        words += f" and {needs} of system memory ({has} available)"
+    return PunaError(words)

@@ -1,0 +1,76 @@
+"""The requests that wait for a model, in the order in which they are to be served."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from puna.engine import order
+from puna.errors import PunaError
+from puna.options import Options
+from puna.scheduling.facts import Facts, Key
+from puna.scheduling.runner import Runner
+from puna.types import Turn
+
+if TYPE_CHECKING:
+    from puna.library import Model
+
+
+@dataclass(eq=False)
+class LeaseRequest:
+    """A request for a lease."""
+
+    model: Model
+    facts: Facts
+    options: Options
+    keep_alive: float
+    turn: Turn
+    granted: asyncio.Future[Runner]
+    """Resolves to a runner whose `leases` already counts this one."""
+    wider: Options | None = None
+    """What to load for it, when a loaded model was too small."""
+
+
+class Queue:
+    """Users take turns: whoever has fewest requests running is next."""
+
+    def __init__(self) -> None:
+        self._waiting: list[LeaseRequest] = []
+        self._served: list[Turn] = []
+        """Of each lease."""
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    def add(self, request: LeaseRequest) -> None:
+        self._waiting.append(request)
+
+    def leave(self, request: LeaseRequest) -> bool:
+        """Take `request` out; whether it was waiting."""
+        if request not in self._waiting:
+            return False
+        self._waiting.remove(request)
+        return True
+
+    def in_order(self) -> list[LeaseRequest]:
+        """The next to be served first. Cancelled requests are about to leave by themselves."""
+        places = order([request.turn for request in self._waiting], self._served)
+        return [self._waiting[at] for at in places if not self._waiting[at].granted.done()]
+
+    def lent(self, request: LeaseRequest) -> None:
+        """It is being served."""
+        self._served.append(request.turn)
+
+    def returned(self, request: LeaseRequest) -> None:
+        self._served.remove(request.turn)
+
+    def refuse(self, request: LeaseRequest, error: PunaError) -> None:
+        self._waiting.remove(request)
+        if not request.granted.done():
+            request.granted.set_exception(error)
+
+    def refuse_all(self, error: PunaError, key: Key | None = None) -> None:
+        """All that wait; or those that wait for the model with this key."""
+        for request in [r for r in self._waiting if key in (None, r.facts.key)]:
+            self.refuse(request, error)
