@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import math
 from pathlib import Path
 from typing import Any
 
 from puna.errors import BadRequest
 
 _MAX_FILE = 256 << 20  # bytes; the largest tokenizers are 35 MB
+_LARGEST = (2 - 2**-23) * 2.0**127  # of F32, which is what GGUF stores
 
 
 class Config:
@@ -31,20 +31,18 @@ class Config:
         return value
 
     def number(self, *names: str, default: float | None = None) -> float:
-        """Raises BadRequest when it is neither there nor has a default, or is no finite number."""
+        """Raises BadRequest when it is neither there nor has a default, or is no number that F32 can hold."""
         value = self._value(names, default)
-        if type(value) not in (int, float) or not math.isfinite(value):
+        if not _is_number(value):
             raise self.wrong(self._named(names), "is no number")
         return float(value)
 
     def numbers(self, *names: str) -> list[float]:
-        """An array of finite numbers; empty when it is not there."""
+        """An array of numbers that F32 can hold; empty when it is not there."""
         value = self.get(*names)
         if value is None:
             return []
-        if not isinstance(value, list) or not all(
-            type(item) in (int, float) and math.isfinite(item) for item in value
-        ):
+        if not isinstance(value, list) or not all(map(_is_number, value)):
             raise self.wrong(self._named(names), "is no array of numbers")
         return [float(item) for item in value]
 
@@ -78,6 +76,10 @@ class Config:
         if value is None:
             raise BadRequest(f"{self.file} has no {names[0]}")
         return value
+
+
+def _is_number(value: Any) -> bool:
+    return type(value) in (int, float) and -_LARGEST <= value <= _LARGEST
 
 
 def read_json(path: Path) -> Any:

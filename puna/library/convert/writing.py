@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable, Iterator, Mapping
 from math import prod
 from pathlib import Path
@@ -59,7 +60,10 @@ def write(
                 name, tensor.shape, np.dtype(np.float32), _size(tensor, kinds[name]), kinds[name]
             )
         writer.write_header_to_file()
-        writer.write_kv_data_to_file()
+        try:
+            writer.write_kv_data_to_file()
+        except (OverflowError, struct.error) as error:  # a product of the configuration's numbers
+            raise BadRequest(f"the configuration has a number that GGUF cannot store: {error}") from None
         writer.write_ti_data_to_file()
     finally:
         writer.close()

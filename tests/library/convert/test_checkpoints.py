@@ -88,6 +88,8 @@ WRONG: dict[str, tuple[Callable[[Path], Any], str]] = {
     "rope factors": (config(rope_scaling={"rope_type": "llama3", "factor": 0}), "factors that make no sense"),
     "rope no object": (config(rope_scaling=[1]), "rope_scaling is no object"),
     "infinite": (config(rms_norm_eps=float("inf")), "rms_norm_eps is no number"),
+    "too large for F32": (config(rms_norm_eps=9e50), "rms_norm_eps is no number"),
+    "too large for any": (config(rms_norm_eps=10**400), "rms_norm_eps is no number"),
     "no shard": (lambda folder: (folder / SHARD).unlink(), f"{SHARD} is missing"),
     "outside": (index(x="../secret.safetensors"), "is no safetensors file"),
     "not in the shard": (index(x=SHARD), f"{SHARD} has no tensor x"),
