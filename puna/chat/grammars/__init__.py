@@ -6,7 +6,7 @@ stand the notations of calls that several families share.
 
 from . import names
 from .answer import Calls, Constraint, behind_markers
+from .functions import ToolFunction, functions
 from .rules import Rules
-from .schemas import ToolFunction, functions
 
 __all__ = ["Calls", "Constraint", "Rules", "ToolFunction", "behind_markers", "functions", "names"]

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 from puna.chat.parsing.tagged import Expected, Tagged
 from puna.types import Grammar
 
+from .functions import ToolFunction
 from .lowering import lowered
 from .rules import Rules
-from .schemas import ToolFunction
 
 
 class Constraint(NamedTuple):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from puna.chat.schema import Schema
+
 from .answer import Calls, Notation
+from .functions import ToolFunction
 from .rules import Rules, literal, literals
-from .schemas import Schema, ToolFunction
 from .structured import Style, Values
 from .texts import conditions
 

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from puna.chat.parsing.invoked import elements
 
 from .enclosed import ParameterTags
+from .functions import ToolFunction
 from .rules import Rules, literal
-from .schemas import ToolFunction
 from .texts import Texts
 
 

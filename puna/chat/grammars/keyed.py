@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from .answer import Calls
 from .enclosed import KeyTags
+from .functions import ToolFunction
 from .rules import Rules, literal
-from .schemas import ToolFunction
 from .texts import Texts
 
 _END = "</tool_call>"

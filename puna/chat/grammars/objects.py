@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import Any
 
+from puna.chat.schema import Schema, standing_alone
 from puna.errors import BadRequest
 
+from .functions import ToolFunction, leniently_lowered
 from .order import in_any_order
 from .rules import Rules, in_json, literals
-from .schemas import Schema, ToolFunction, leniently_lowered, standing_alone
 
 _SIMPLE = {
     "$comment",

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 
+from puna.chat.schema import Schema
+
+from .functions import ToolFunction
 from .rules import Rules, in_json, literal
-from .schemas import Schema, ToolFunction
 from .structured import Style, Values
 
 _QUOTED = r"/'([^'\\\x00-\x1f\x7f]|\\[\\'\"nrt])*'/"

@@ -8,10 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from puna.chat.schema import Schema, object_alternatives, resolved, targets_of
+
+from .functions import ToolFunction
 from .objects import by_schema
 from .order import in_any_order
 from .rules import Rules, literal, literals
-from .schemas import Schema, ToolFunction, resolved, ways
 
 _KEY = "KEY"
 _OPEN_SCHEMAS = ({}, True)
@@ -41,6 +43,7 @@ class Values:
     def __init__(self, rules: Rules, function: ToolFunction, style: Style) -> None:
         self._rules = rules
         self._root = function.parameters
+        self._targets = targets_of(self._root)
         self._style = style
         self._comma = f'{style.space} "," {style.space}'.strip()
         self._colon = f'{style.space} ":" {style.space}'.strip()
@@ -48,9 +51,9 @@ class Values:
 
     def keywords(self, colon: str, writable: str) -> str:
         """The function's arguments without braces, keys as they are."""
+        ways = object_alternatives(self._root, self._targets)
         return self._rules.any_of(
-            "keywords",
-            [self._pairs(way, lambda name: (name,), colon, writable) for way in ways(self._root, self._root)],
+            "keywords", [self._pairs(way, lambda name: (name,), colon, writable) for way in ways]
         )
 
     def object(self) -> str:
@@ -77,7 +80,7 @@ class Values:
 
     def _reference(self, reference: str, schema: Schema) -> str:
         if reference not in self._referred:
-            target = resolved({"$ref": reference}, self._root)
+            target = resolved({"$ref": reference}, self._targets)
             if isinstance(target, dict) and "$ref" in target:
                 return self._anything()
             self._referred[reference] = self._rules.reserve("referred")
@@ -134,7 +137,7 @@ class Values:
         style = self._style
         bodies = [
             self._bracketed("{}", self._pairs(way, style.keys, self._colon, style.writable))
-            for way in ways(schema, self._root)
+            for way in object_alternatives(schema, self._targets)
         ]
         return self._rules.any_of("object", bodies)
 

@@ -7,14 +7,15 @@ import re
 from collections.abc import Hashable
 from typing import Any
 
-from puna.chat.parsing.typed import parameters, typed
+from puna.chat.parsing.typed import typed
+from puna.chat.patterns import whole
+from puna.chat.schema import Schema, object_alternatives, parameters, resolved, standing_alone, targets_of
 
 from .enclosed import Enclosed, Then, writes
+from .functions import ToolFunction
 from .objects import by_schema
 from .order import turns_of
-from .patterns import whole
 from .rules import Rules, in_json, literal, literals
-from .schemas import Schema, ToolFunction, closed, resolved, standing_alone, ways
 from .structured import Style, Values
 
 _COMBINED = re.compile(r'"(patternProperties|prefixItems|minProperties|maxProperties)":')
@@ -67,14 +68,15 @@ class Texts:
         """`tail` is what follows the tag that ends a call."""
         self._rules = rules
         self._root = function.parameters
+        self._targets = targets_of(self._root)
         self._enclosed = enclosed
         self._tail = tail
-        self._declared = tuple(dict.fromkeys(parameters(self._root, self._root)))
+        self._declared = tuple(dict.fromkeys(parameters(self._root, self._targets)))
         self._free: dict[Then, str] = {}
 
     def call(self) -> str:
         """A call from behind its function's name, parameters in any order."""
-        alternatives = [self._written(one) for one in ways(self._root, self._root)]
+        alternatives = [self._written(one) for one in object_alternatives(self._root, self._targets)]
         return self._rules.any_of("arguments", alternatives)
 
     def _written(self, schema: Schema) -> str:
@@ -115,7 +117,7 @@ class Texts:
 
     def _ways(self, name: str, schema: Any, then: Then, beside: frozenset[str] = frozenset()) -> list[str]:
         """The ways to write a value and what follows it; `beside` are the types it may have elsewhere."""
-        schema = resolved(schema, self._root)
+        schema = resolved(schema, self._targets)
         if not isinstance(schema, dict):
             return self._text({}, beside, then)
         for key in ("enum", "const"):
@@ -138,7 +140,7 @@ class Texts:
                 ways += self._constants(schema, values, then)
         others = [kind for kind in ("object", "array", "integer", "number") if kind in kinds]
         if others:
-            narrowed = standing_alone(closed({**schema, "type": others}), self._root)
+            narrowed = standing_alone({**schema, "type": others}, self._root)
             ways.append(f"GAP {self._json(narrowed)} {self._enclosed.following(then, close=True)}")
         return ways
 
@@ -151,7 +153,7 @@ class Texts:
 
     def _kinds(self, schema: Any) -> set[str]:
         """The types that a schema allows; none when it does not say."""
-        schema = resolved(schema, self._root)
+        schema = resolved(schema, self._targets)
         if not isinstance(schema, dict):
             return set()
         given = schema.get("type")
@@ -171,7 +173,7 @@ class Texts:
         Where any string and any number will do it may look like a number: `10px` begins as one.
         """
         kinds = {kind for one in options for kind in self._kinds(one)}
-        given = [one for option in options if isinstance(one := resolved(option, self._root), dict)]
+        given = [one for option in options if isinstance(one := resolved(option, self._targets), dict)]
         if any(one.keys() & _LIMITS or conditions(one) for one in given):
             return kinds
         return {"any number" if kind in ("integer", "number") else kind for kind in kinds}
@@ -184,7 +186,7 @@ class Texts:
         read = [
             text
             for value, text in zip(values, texts, strict=True)
-            if typed(schema, self._root, text) == value and text.strip("\n") == text
+            if typed(schema, self._targets, text) == value and text.strip("\n") == text
         ]
         return self._ended(literals(read), then) if read else []
 

@@ -7,8 +7,8 @@ from puna.chat.parsing.xml_functions import FUNCTION, TOOL_CALL
 
 from .answer import Calls
 from .enclosed import ParameterTags
+from .functions import ToolFunction
 from .rules import Rules, literal
-from .schemas import ToolFunction
 from .texts import Texts
 
 

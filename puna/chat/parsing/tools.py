@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from .typed import parameter, parameters, typed
+from puna.chat.schema import SchemaDocument, parameter, parameters
+
+from .typed import typed
 
 
 class Tools:
@@ -12,25 +14,32 @@ class Tools:
 
     def __init__(self, tools: list[dict[str, Any]]) -> None:
         functions = [tool["function"] for tool in tools if isinstance(tool.get("function"), dict)]
-        self._schemas = {
-            function["name"]: parameters if isinstance(parameters := function.get("parameters"), dict) else {}
+        self._given = {
+            function["name"]: function.get("parameters")
             for function in functions
             if isinstance(function.get("name"), str) and function["name"]
         }
-        self.names = tuple(self._schemas)
+        self._read: dict[str, SchemaDocument] = {}
+        self.names = tuple(self._given)
 
     def required(self, tool: str) -> set[str]:
-        required = self._schemas.get(tool, {}).get("required")
-        return {name for name in required if isinstance(name, str)} if isinstance(required, list) else set()
+        root = self._schema(tool).root
+        return set(root.get("required", ()))
 
     def parameters(self, tool: str) -> tuple[str, ...]:
         """The names of a tool's parameters."""
-        schema = self._schemas.get(tool, {})
-        return tuple(dict.fromkeys(parameters(schema, schema)))
+        schema = self._schema(tool)
+        return tuple(dict.fromkeys(parameters(schema.root, schema.targets)))
 
     def typed(self, tool: str, name: str, text: str) -> Any:
         """The value that `text` is for a tool's parameter. An unknown one is text (Ollama
         model/parsers/qwen3coder.go, parseTypedToolValue)."""
-        root = self._schemas.get(tool, {})
-        schema = parameter(root, name, root)
-        return text if schema is None else typed(schema, root, text)
+        schema = self._schema(tool)
+        found = parameter(schema.root, name, schema.targets)
+        return text if found is None else typed(found, schema.targets, text)
+
+    def _schema(self, tool: str) -> SchemaDocument:
+        if tool not in self._read:
+            given = self._given.get(tool)
+            self._read[tool] = SchemaDocument(given if isinstance(given, dict) else {}, lenient=True)
+        return self._read[tool]

@@ -8,8 +8,7 @@ import subprocess
 
 import pytest
 
-from puna.chat.grammars.ecma import InvalidPattern, Unsupported
-from puna.chat.grammars.patterns import anchored, sayable, searched, whole
+from puna.chat.patterns import InvalidPattern, Unsupported, anchored, sayable, searched, whole
 from puna.errors import BadRequest
 
 from .asked import grammar

@@ -6,6 +6,5 @@ Every value of the lowered schema fits the original one; where the two cannot be
 from __future__ import annotations
 
 from .lower import lowered
-from .references import UnsupportedKeyword
 
-__all__ = ["UnsupportedKeyword", "lowered"]
+__all__ = ["lowered"]

@@ -6,13 +6,12 @@ from collections.abc import Iterable
 from itertools import product
 from typing import Any
 
-from puna.chat.grammars.keywords import Schema
+from puna.chat.schema import Schema, UnsupportedKeyword, invalid, own_kinds
 
 from .disjoint import disjoint
 from .merging import SILENT, both, merged
-from .negation import Unsayable, kinds_of, negated
+from .negation import Unsayable, negated
 from .objects import names_of
-from .references import UnsupportedKeyword, invalid
 
 _NOR = "nor"
 """What no instance may fit, for another option of a oneOf does."""
@@ -45,7 +44,7 @@ class TooManyAlternatives(Exception):
 
 
 class Alternatives:
-    """`targets`: what references lead to, by name."""
+    """`targets`: what references lead to."""
 
     def __init__(self, targets: dict[str, Any]) -> None:
         self._targets = targets
@@ -116,7 +115,7 @@ class Alternatives:
 
     def _not(self, value: Any, schema: Schema, key: str) -> Any:
         try:
-            return negated(value, self._targets, kinds_of(schema))
+            return negated(value, self._targets, own_kinds(schema))
         except Unsayable:
             raise UnsupportedKeyword(key, "what it does not admit is no schema") from None
 
@@ -135,7 +134,7 @@ class Alternatives:
                 and not disjoint(self.expanded(one), self.expanded(other), self.expanded, closed)
             ]
             if others:
-                kinds = sorted({kind for way in self.expanded(one) for kind in kinds_of(way)})
+                kinds = sorted({kind for way in self.expanded(one) for kind in own_kinds(way)})
                 refused = [{_NOR: other, "type": kinds} for other in others]
                 result.append(both([one, *refused]))
             else:

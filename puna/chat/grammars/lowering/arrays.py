@@ -6,12 +6,10 @@ from collections.abc import Callable
 from itertools import combinations, permutations
 from typing import Any
 
-from puna.chat.grammars.keywords import Schema
+from puna.chat.schema import Schema, UnsupportedKeyword, kind_of, own_kinds
 
 from .merging import both, same
-from .negation import kind_of, kinds_of
 from .objects import Expanded, Located
-from .references import UnsupportedKeyword
 
 _ANY_ORDER = 4
 """Values that may stand in every order where each may be there once; the ways grow with the factorial."""
@@ -86,7 +84,7 @@ def _values(items: Any, expanded: Expanded) -> list[Any] | None:
     """All values that items can have, if they can be listed."""
     found: list[Any] = []
     for way in expanded(items):
-        kinds = kinds_of(way)
+        kinds = own_kinds(way)
         if "enum" in way and way.keys() <= {"enum", "type"}:
             values = [value for value in way["enum"] if kind_of(value) in kinds]
         elif kinds <= {"boolean", "null"} and way.keys() <= {"type"}:
@@ -104,6 +102,6 @@ def _once(values: list[Any], least: int, most: int | None, schema: Schema) -> Sc
     chosen = permutations if len(values) <= _ANY_ORDER else combinations
     sizes = range(least, min(len(values), len(values) if most is None else most) + 1)
     arrays = [list(some) for size in sizes for some in chosen(values, size)]
-    others = sorted(kinds_of(schema) - {"array"})
+    others = sorted(own_kinds(schema) - {"array"})
     ways: list[Any] = [{"const": one} for one in arrays]
     return {"anyOf": [*ways, *([{"type": others}] if others else [])]}

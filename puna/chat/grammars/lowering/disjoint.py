@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from puna.chat.grammars.keywords import Schema
+from puna.chat.schema import Schema, own_kinds
 
 from .merging import same
-from .negation import kinds_of
 from .objects import Expanded
 
 _DEEP = 4
@@ -24,7 +23,7 @@ def disjoint(
 
 
 def _disjoint(one: Schema, other: Schema, expanded: Expanded, closed: bool, depth: int) -> bool:
-    kinds = kinds_of(one) & kinds_of(other)
+    kinds = own_kinds(one) & own_kinds(other)
     if not kinds:
         return True
     if "enum" in one and "enum" in other:

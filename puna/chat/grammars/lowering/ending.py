@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.chat.grammars.keywords import Schema
+from puna.chat.schema import Schema
 
 
 def ends(schema: Schema) -> bool:

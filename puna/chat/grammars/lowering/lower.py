@@ -10,16 +10,14 @@ from __future__ import annotations
 from typing import Any
 
 from puna.chat.grammars.formats import pattern_of
-from puna.chat.grammars.keywords import Schema
+from puna.chat.schema import Schema, SchemaDocument, UnsupportedKeyword, aimed, invalid, own_kinds
 
 from .alternatives import IN_PLACE, UNEVALUATED, Alternative, Alternatives, TooManyAlternatives
 from .arrays import array
 from .ending import ends, pruned
 from .merging import both, expressions, merged
-from .negation import kinds_of
 from .numbers import number
 from .objects import object_
-from .references import SchemaDocument, UnsupportedKeyword, invalid
 
 
 def lowered(schema: Schema) -> Any:
@@ -81,23 +79,15 @@ class Lowering:
             return {"$ref": f"#/$defs/{name}"}
         return found
 
-    def _referred(self, name: str) -> Any:
+    def _referred(self, reference: str) -> Any:
+        name = reference.rpartition("/")[2]
         if name not in self._definitions:
-            self._definitions[name] = True
-            self._definitions[name] = self.located(self._aimed(name))
-        return {"$ref": f"#/$defs/{name}"}
-
-    def _aimed(self, name: str) -> Any:
-        """What a reference leads to, through others that say nothing else."""
-        passed = {name}
-        target = self._targets[name]
-        while isinstance(target, dict) and target.keys() == {"$ref"}:
-            name = target["$ref"]
-            if name in passed:
+            target = aimed(reference, self._targets)
+            if target is None:
                 raise invalid("its $ref leads only to itself")
-            passed.add(name)
-            target = self._targets[name]
-        return target
+            self._definitions[name] = True
+            self._definitions[name] = self.located(target)
+        return {"$ref": reference}
 
     # What is written
 
@@ -108,7 +98,7 @@ class Lowering:
             return False
         if not schema.keys() & {"type", "enum"}:
             schema |= _meant(schema)
-        kinds = kinds_of(schema)
+        kinds = own_kinds(schema)
         result = {key: value for key, value in schema.items() if key not in _WRITTEN_APART}
         further: list[Any] = []
         if "string" in kinds:
@@ -116,7 +106,8 @@ class Lowering:
         if kinds & {"integer", "number"}:
             result |= number(schema, kinds)
         if "object" in kinds:
-            found = object_(schema, self.located, self._options.expanded, further, closed=closed)
+            closes = closed and any(map(_names, way))
+            found = object_(schema, self.located, self._options.expanded, further, closed=closes)
             if found is None:
                 result["type"] = sorted(kinds - {"object"})
             result |= found or {}
@@ -201,6 +192,12 @@ _WRITTEN_APART = {
     *_MEANT["object"],
     *_MEANT["array"],
 }
+
+
+def _names(part: Schema) -> bool:
+    """Whether it says what an object may have."""
+    named = (*part.get("properties", {}).values(), *part.get("patternProperties", {}).values())
+    return any(one is not False for one in named)
 
 
 def _meant(schema: Schema) -> Schema:

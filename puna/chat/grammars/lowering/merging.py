@@ -7,11 +7,8 @@ from fractions import Fraction
 from math import gcd, lcm
 from typing import Any
 
-from puna.chat.grammars.ecma import InvalidPattern, Unsupported
-from puna.chat.grammars.keywords import Schema
-from puna.chat.grammars.patterns import anchored, searched
-
-from .references import UnsupportedKeyword
+from puna.chat.patterns import InvalidPattern, Unsupported, anchored, searched
+from puna.chat.schema import Schema, UnsupportedKeyword
 
 _GREATEST = {
     "minimum",

@@ -8,17 +8,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 from typing import Any
 
-from puna.chat.grammars.keywords import TYPES, Schema
-
-_KINDS: list[tuple[str, Callable[[Any], bool]]] = [
-    ("null", lambda value: value is None),
-    ("boolean", lambda value: isinstance(value, bool)),
-    ("integer", lambda value: isinstance(value, int) or (isinstance(value, float) and value.is_integer())),
-    ("number", lambda value: isinstance(value, float)),
-    ("string", lambda value: isinstance(value, str)),
-    ("array", lambda value: isinstance(value, list)),
-    ("object", lambda value: isinstance(value, dict)),
-]
+from puna.chat.schema import TYPES, Schema, kind_of, own_kinds
 
 _SPELLED_OUT = 400
 """Characters of the texts that a pattern for all others is made of."""
@@ -36,26 +26,6 @@ _OF = {"Length": "string", "Items": "array", "Properties": "object"}
 
 class Unsayable(Exception):
     """Nothing of what a schema does not admit can be said."""
-
-
-def kind_of(value: Any) -> str:
-    """A JSON value's type; "integer" for whole numbers."""
-    return next(kind for kind, holds in _KINDS if holds(value))
-
-
-def kinds_of(schema: Any) -> set[str]:
-    """The types that a schema lets an instance be of, "integer" apart from other numbers."""
-    if not isinstance(schema, dict):
-        return set(TYPES) if schema else set()
-    types = schema.get("type", list(TYPES))
-    kinds = set([types] if isinstance(types, str) else types)
-    if "number" in kinds:
-        kinds.add("integer")
-    for key in ("enum", "const"):
-        if key in schema:
-            values = schema[key] if key == "enum" else [schema[key]]
-            kinds &= set(map(kind_of, values))
-    return kinds
 
 
 def negated(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, depth: int = 8) -> Any:
@@ -79,7 +49,7 @@ def negated(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, 
             ways += _violated(key, value, schema, kinds, targets, again)
         except Unsayable:
             whole = False
-    ways = [way for way in ways if way is True or (way is not False and kinds_of(way) & kinds)]
+    ways = [way for way in ways if way is True or (way is not False and own_kinds(way) & kinds)]
     if not ways and not whole:
         raise Unsayable
     return {"anyOf": ways} if ways else False

@@ -6,9 +6,7 @@ import math
 from fractions import Fraction
 from typing import Any
 
-from puna.chat.grammars.keywords import Schema
-
-from .references import UnsupportedKeyword
+from puna.chat.schema import Schema, UnsupportedKeyword
 
 _LARGEST = 2**53 - 1
 """To here every integer is a number of its own to all readers of JSON (RFC 8259 §6)."""

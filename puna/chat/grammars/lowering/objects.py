@@ -8,10 +8,9 @@ from math import comb
 from typing import Any
 
 from puna.chat.grammars.formats import FORMATS
-from puna.chat.grammars.keywords import Schema
+from puna.chat.schema import Schema, UnsupportedKeyword
 
 from .merging import both, expressions, matches
-from .references import UnsupportedKeyword
 
 _MOST_CHOICES = 64
 """Choices of properties that are written out, to have as many as there must be."""
@@ -33,7 +32,7 @@ def object_(
 ) -> Schema | None:
     """The keywords of objects, and into `further` what must hold beside them; None where no object fits.
 
-    With `closed`, an object that names properties has no others, where it does not say otherwise.
+    With `closed`, it has no properties that it does not name, where it does not say otherwise.
     """
     properties: Schema = dict(schema.get("properties", {}))
     patterns: Schema = schema.get("patternProperties", {})
@@ -42,8 +41,7 @@ def object_(
     for name in properties:
         found = [one for pattern, one in patterns.items() if matches(pattern, name)]
         properties[name] = both([properties[name], *found])
-    named = [one for one in (*properties.values(), *patterns.values()) if one is not False]
-    if closed and named and "additionalProperties" not in schema:
+    if closed and "additionalProperties" not in schema:
         for name in required:
             found = [one for pattern, one in patterns.items() if matches(pattern, name)]
             properties.setdefault(name, both(found))

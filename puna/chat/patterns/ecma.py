@@ -7,20 +7,27 @@ Sources: ECMA-262 §22.2.1 (Patterns) and Annex B §B.1.2, the leniency outside 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Literal
 
-LAST = 0x10FFFF
-Range = tuple[int, int]
-"""Code points from the first to the last."""
-
-DIGIT: tuple[Range, ...] = ((0x30, 0x39),)
-WORD: tuple[Range, ...] = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
-SPACE: tuple[Range, ...] = (
-    *((0x09, 0x0D), (0x20, 0x20), (0xA0, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A)),
-    *((0x2028, 0x2029), (0x202F, 0x202F), (0x205F, 0x205F), (0x3000, 0x3000), (0xFEFF, 0xFEFF)),
+from .tree import (
+    DIGIT,
+    LAST,
+    LINE_END,
+    SPACE,
+    WORD,
+    Anchor,
+    Chars,
+    Disjunction,
+    InvalidPattern,
+    Item,
+    Look,
+    Near,
+    Range,
+    Repeat,
+    Side,
+    Unsupported,
+    complement,
+    merged,
 )
-LINE_END: tuple[Range, ...] = ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029))
 
 _CONTROLS = {"f": 0x0C, "n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B}
 _CLASSES = {"d": DIGIT, "w": WORD, "s": SPACE}
@@ -30,72 +37,6 @@ _QUANTIFIER = re.compile(r"\{(\d+)(,?)(\d*)\}")
 _NAME = re.compile(r"\?P?<(?!\d)[\w$]+>")
 # A group that is counted, but for what looks like one behind a backslash or in a class.
 _GROUP = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|(\((?!\?)|\(\?P?<(?![=!]))", re.DOTALL)
-
-
-class InvalidPattern(ValueError):
-    """The text is no regular expression."""
-
-
-class Unsupported(ValueError):
-    """The expression is valid but no regular language in the sense of automata, or too odd to be one here."""
-
-
-@dataclass(frozen=True)
-class Chars:
-    """One character of a set. `properties` are Unicode properties as `\\p{…}` or `\\P{…}`."""
-
-    ranges: tuple[Range, ...] = ()
-    properties: tuple[str, ...] = ()
-    negated: bool = False
-
-
-@dataclass(frozen=True)
-class Anchor:
-    """The beginning or the end of the text."""
-
-    at: Literal["^", "$"]
-
-
-@dataclass(frozen=True)
-class Look:
-    """A lookahead, or a lookbehind if `behind`; `source` is its body as it was written."""
-
-    body: Disjunction
-    negative: bool
-    source: str
-    behind: bool = False
-
-
-@dataclass(frozen=True)
-class Side:
-    """What may stand beside a place: these characters, and the edge of the text if `edge`."""
-
-    chars: tuple[Range, ...]
-    edge: bool
-
-
-@dataclass(frozen=True)
-class Near:
-    """A condition on what stands before and behind a place: one of `ways`; None is anything."""
-
-    ways: tuple[tuple[Side | None, Side | None], ...]
-
-
-@dataclass(frozen=True)
-class Repeat:
-    body: Item
-    least: int
-    most: int | None
-
-
-@dataclass(frozen=True)
-class Disjunction:
-    """Each a sequence of items."""
-
-    options: tuple[tuple[Item, ...], ...]
-
-
-Item = Chars | Anchor | Look | Near | Repeat | Disjunction
 
 
 def parse(pattern: str) -> Disjunction:
@@ -329,28 +270,6 @@ def _point(chars: Chars) -> int | None:
         return None
     first, last = chars.ranges[0]
     return first if first == last else None
-
-
-def merged(ranges: list[Range] | tuple[Range, ...]) -> tuple[Range, ...]:
-    """The same characters in order, each once."""
-    found: list[Range] = []
-    for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = (found[-1][0], max(last, found[-1][1]))
-        else:
-            found.append((first, last))
-    return tuple(found)
-
-
-def complement(ranges: tuple[Range, ...]) -> tuple[Range, ...]:
-    """All other characters."""
-    found: list[Range] = []
-    start = 0
-    for first, last in merged(ranges):
-        if first > start:
-            found.append((start, first - 1))
-        start = last + 1
-    return (*found, (start, LAST)) if start <= LAST else tuple(found)
 
 
 _IN_WORD, _OUTSIDE = Side(WORD, edge=False), Side(complement(WORD), edge=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .ecma import Anchor, Chars, Disjunction, Item, Look, Near, Range, Repeat, Side, Unsupported, complement
+from .tree import Anchor, Chars, Disjunction, Item, Look, Near, Range, Repeat, Side, Unsupported, complement
 
 _MOST = 64
 """Sequences that come of one pattern."""

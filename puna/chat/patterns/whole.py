@@ -13,7 +13,8 @@ from dataclasses import replace
 from functools import lru_cache
 
 from .around import multiplied, unconditional
-from .ecma import (
+from .ecma import parse
+from .tree import (
     LAST,
     Anchor,
     Chars,
@@ -25,7 +26,6 @@ from .ecma import (
     Repeat,
     Unsupported,
     merged,
-    parse,
 )
 
 

@@ -1,0 +1,88 @@
+"""The tools of a request, whose arguments a grammar constrains."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any, NamedTuple
+
+from puna.chat.schema import Schema, SchemaDocument, UnsupportedKeyword, rebuilt
+from puna.errors import BadRequest
+
+from .lowering import lowered
+
+_SAYING = {"allOf", "anyOf", "oneOf", "$ref", "not", "if", "patternProperties", "required"}
+"""Keywords that may say of an object without `properties` what it has."""
+
+
+class ToolFunction(NamedTuple):
+    """A tool: its name and the schema of its arguments, ready for a grammar."""
+
+    name: str
+    parameters: Schema
+
+
+def functions(tools: list[dict[str, Any]]) -> list[ToolFunction]:
+    """Raises BadRequest, naming the field, where a tool's parameters are no schema of an object."""
+    found: dict[str, ToolFunction] = {}
+    for number, tool in enumerate(tools):
+        function = tool.get("function")
+        if not isinstance(function, dict) or not isinstance(name := function.get("name"), str) or not name:
+            continue
+        given = function.get("parameters")
+        field = f"tools[{number}].function.parameters"
+        if given is not None and not isinstance(given, dict):
+            raise BadRequest(f"invalid {field}: expected a JSON schema of an object", "tools")
+        try:
+            found[name] = ToolFunction(name, _arguments(given or {}, field))
+        except RecursionError:
+            raise BadRequest(f"invalid {field}: it is nested too deeply", "tools") from None
+    return list(found.values())
+
+
+def _arguments(given: Schema, field: str) -> Schema:
+    if not isinstance(given.get("properties") or {}, dict):
+        raise BadRequest(f"invalid {field}: its properties must be an object", "tools")
+    schema = SchemaDocument(given, lenient=True).whole()
+    kind = schema.get("type", "object")
+    if kind != "object" and not (isinstance(kind, list) and "object" in kind):
+        raise BadRequest(f'invalid {field}: its type must be "object"', "tools")
+    schema["type"] = "object"
+    if not _SAYING & schema.keys() and not schema.get("properties"):
+        schema.setdefault("additionalProperties", False)
+    with suppress(BadRequest):
+        return leniently_lowered(schema)
+    return leniently_lowered(_apart(schema))
+
+
+def _apart(schema: Schema) -> Schema:
+    """An object's schema of what can be kept of each property, whatever combines them."""
+    definitions = schema.get("$defs", {})
+
+    def kept(one: Any) -> Any:
+        with suppress(BadRequest):
+            leniently_lowered({"allOf": [one], "$defs": definitions})
+            return one
+        return True
+
+    properties = {name: kept(one) for name, one in schema.get("properties", {}).items()}
+    required = [name for name in schema.get("required", ()) if name in properties]
+    return {"type": "object", "properties": properties, "required": required, "$defs": definitions}
+
+
+def leniently_lowered(schema: Schema) -> Any:
+    """A schema in one form, lowered without the keywords that no grammar keeps. Raises BadRequest."""
+    while True:
+        try:
+            return lowered(schema)
+        except UnsupportedKeyword as fault:
+            less = _without(schema, fault.keyword)
+            if less == schema:
+                raise
+            schema = less
+
+
+def _without(schema: Any, keyword: str) -> Any:
+    if not isinstance(schema, dict):
+        return schema
+    kept = {key: value for key, value in schema.items() if key != keyword}
+    return rebuilt(kept, lambda one: _without(one, keyword))

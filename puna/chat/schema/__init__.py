@@ -1,0 +1,44 @@
+"""JSON Schema, read once: every draft in one form, its references found, and what it says of a value.
+
+Tools' parameters and `format` go through it before a grammar is made of them and a call is read by them.
+"""
+
+from __future__ import annotations
+
+from .alternatives import object_alternatives
+from .document import SchemaDocument, aimed
+from .errors import UnsupportedKeyword, invalid
+from .keywords import TYPES, Schema, rebuilt
+from .reading import (
+    Targets,
+    constants,
+    kind_of,
+    kinds,
+    own_kinds,
+    parameter,
+    parameters,
+    resolved,
+    standing_alone,
+    targets_of,
+)
+
+__all__ = [
+    "TYPES",
+    "Schema",
+    "SchemaDocument",
+    "Targets",
+    "UnsupportedKeyword",
+    "aimed",
+    "constants",
+    "invalid",
+    "kind_of",
+    "kinds",
+    "object_alternatives",
+    "own_kinds",
+    "parameter",
+    "parameters",
+    "rebuilt",
+    "resolved",
+    "standing_alone",
+    "targets_of",
+]

@@ -1,0 +1,38 @@
+"""The ways in which an object may be, for notations that write its properties one by one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .keywords import Schema
+from .reading import Targets, resolved
+
+_CHOICES = ("anyOf", "oneOf", "allOf")
+_MOST = 24
+"""Ways to fit an object that are written one by one where it has properties of its own, too."""
+
+_DEEPEST = 16
+
+
+def object_alternatives(schema: Any, targets: Targets, depth: int = 0) -> list[Schema]:
+    """Each its properties and those of them that it must have. Of choices that are too many none is kept."""
+    schema = resolved(schema, targets)
+    if not isinstance(schema, dict) or depth > _DEEPEST:
+        return [{}] if schema is True else []
+    found = [{key: one for key, one in schema.items() if key not in _CHOICES}]
+    parts = [schema[key] for key in ("anyOf", "oneOf") if key in schema]
+    for options in [*parts, *([one] for one in schema.get("allOf", ()))]:
+        chosen = [way for one in options for way in object_alternatives(one, targets, depth + 1)]
+        if chosen and (len(found) * len(chosen) <= _MOST or not schema.get("properties")):
+            found = [both for one in found for way in chosen if (both := _both(one, way))]
+    return found
+
+
+def _both(one: Schema, other: Schema) -> Schema | None:
+    """An object that is both, or None where it lacks what it must have."""
+    lacking = {name: False for name, kept in other.get("properties", {}).items() if kept is False}
+    properties = {**other.get("properties", {}), **one.get("properties", {}), **lacking}
+    required = list(dict.fromkeys([*one.get("required", ()), *other.get("required", ())]))
+    if any(properties.get(name) is False for name in required):
+        return None
+    return {**other, **one, "properties": properties, "required": required}

@@ -1,0 +1,17 @@
+"""What is wrong with a schema."""
+
+from __future__ import annotations
+
+from puna.errors import BadRequest
+
+
+class UnsupportedKeyword(BadRequest):
+    """No grammar can keep what `keyword` says here."""
+
+    def __init__(self, keyword: str, why: str) -> None:
+        super().__init__(f"invalid JSON schema in format: {keyword} cannot be kept: {why}", "schema")
+        self.keyword = keyword
+
+
+def invalid(problem: str) -> BadRequest:
+    return BadRequest(f"invalid JSON schema in format: {problem}", "schema")

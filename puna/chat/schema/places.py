@@ -1,0 +1,87 @@
+"""The places of a schema that references name: by a pointer (RFC 6901), an anchor or an `$id`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+from urllib.parse import unquote, urldefrag, urljoin
+
+from puna.errors import BadRequest
+
+from .errors import invalid
+from .keywords import DEFINITIONS, LISTS, MAPS, SINGLE, Schema
+
+
+class Places:
+    def __init__(self, root: Any, *, lenient: bool = False) -> None:
+        """Raises BadRequest for an `$id` that is no URI; with `lenient` it names nothing."""
+        self._lenient = lenient
+        self._places: dict[str, Any] = {}
+        self._bases: dict[int, str] = {}
+        self._dynamic: dict[str, Any] = {}
+        self._root = root
+        self._add(root, "")
+
+    def ambiguous(self, reference: str) -> bool:
+        """Whether it depends on the instance where a dynamic reference leads."""
+        return self._dynamic.get(_split("", reference)[1], 0) is None
+
+    def target(self, reference: str, within: Schema) -> tuple[bool, Any]:
+        """Whether there is such a place, and its schema."""
+        base = self._bases.get(id(within), "")
+        uri, fragment = _split(base, reference)
+        fragment = unquote(fragment)
+        if fragment and not fragment.startswith("/"):
+            place = self._places.get(f"{uri}#{fragment}", self._dynamic.get(fragment) if not uri else None)
+            return place is not None, place
+        place = self._places.get(uri, self._root if not uri else None)
+        for step in fragment.split("/")[1:]:
+            step = step.replace("~1", "/").replace("~0", "~")
+            if isinstance(place, list):
+                place = dict(zip(map(str, range(len(place))), place, strict=True)).get(step)
+            else:
+                place = place.get(step) if isinstance(place, dict) else None
+        return isinstance(place, (dict, bool)), place
+
+    def _add(self, schema: Any, base: str) -> None:
+        if not isinstance(schema, dict):
+            return
+        if isinstance(name := schema.get("$id", schema.get("id")), str):
+            base = self._identify(schema, name, base)
+        self._bases[id(schema)] = base
+        for key in ("$anchor", "$dynamicAnchor"):
+            if isinstance(name := schema.get(key), str):
+                self._places.setdefault(f"{base}#{name}", schema)
+                self._dynamic[name] = None if name in self._dynamic else schema
+        for part in _parts(schema):
+            self._add(part, base)
+
+    def _identify(self, schema: Schema, name: str, base: str) -> str:
+        """The base of what is within a schema called `name`."""
+        try:
+            uri, fragment = _split(base, name)
+        except BadRequest:
+            if self._lenient:
+                return base
+            raise
+        self._places.setdefault(f"{base}#{fragment}" if fragment else uri, schema)
+        return base if fragment else uri
+
+
+def _parts(schema: Schema) -> Iterator[Any]:
+    for key, value in schema.items():
+        if key in (*MAPS, *DEFINITIONS, "dependencies") and isinstance(value, dict):
+            yield from value.values()
+        elif isinstance(value, list) and key in (*LISTS, "items"):
+            yield from value
+        elif key in (*SINGLE, "additionalItems"):
+            yield value
+
+
+def _split(base: str, reference: str) -> tuple[str, str]:
+    """A reference as a whole URI without its fragment, and the fragment. Raises BadRequest."""
+    try:
+        found = urldefrag(urljoin(base, reference) if base else reference)
+    except ValueError as error:
+        raise invalid(f'"{reference:.80}" is no URI: {error}') from None
+    return found.url, found.fragment

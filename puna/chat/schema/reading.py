@@ -1,0 +1,140 @@
+"""What a schema in one form says of a value: its types, its constants, its properties.
+
+`targets` are what its references lead to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from puna.chat.patterns import InvalidPattern, Unsupported, searched
+
+from .keywords import TYPES, Schema
+
+Targets = dict[str, Any]
+
+_DEEPEST = 16
+_KINDS: list[tuple[str, Callable[[Any], bool]]] = [
+    ("null", lambda value: value is None),
+    ("boolean", lambda value: isinstance(value, bool)),
+    ("integer", lambda value: isinstance(value, int) or (isinstance(value, float) and value.is_integer())),
+    ("number", lambda value: isinstance(value, float)),
+    ("string", lambda value: isinstance(value, str)),
+    ("array", lambda value: isinstance(value, list)),
+    ("object", lambda value: isinstance(value, dict)),
+]
+
+
+def kind_of(value: Any) -> str:
+    """A JSON value's type; "integer" for whole numbers, however they are written."""
+    return next(kind for kind, holds in _KINDS if holds(value))
+
+
+def own_kinds(schema: Any) -> set[str]:
+    """The types that a schema's own keywords allow: "integer" with "number", all when they do not say."""
+    if not isinstance(schema, dict):
+        return set(TYPES) if schema else set()
+    types = schema.get("type", TYPES)
+    kinds = {types} if isinstance(types, str) else set(types)
+    if "number" in kinds:
+        kinds.add("integer")
+    if (values := _named(schema)) is not None:
+        kinds &= set(map(kind_of, values))
+    return kinds
+
+
+def kinds(schema: Any, targets: Targets, depth: int = 0) -> set[str]:
+    """The same with what the schemas that it combines allow."""
+    found = own_kinds(schema)
+    if not isinstance(schema, dict) or depth > _DEEPEST:
+        return found
+    for part in _all_of(schema, targets):
+        found &= kinds(part, targets, depth + 1)
+    for key in ("anyOf", "oneOf"):
+        if key in schema:
+            found &= set().union(*(kinds(one, targets, depth + 1) for one in schema[key]))
+    return found
+
+
+def constants(schema: Any, targets: Targets, depth: int = 0) -> Iterator[Any]:
+    """The values that a schema names."""
+    if not isinstance(schema, dict) or depth > _DEEPEST:
+        return
+    yield from _named(schema) or ()
+    for part in [*_all_of(schema, targets), *(one for options in _any_of(schema) for one in options)]:
+        yield from constants(part, targets, depth + 1)
+
+
+def parameter(schema: Any, name: str, targets: Targets, depth: int = 0) -> Any:
+    """The schema of an object's property, wherever an object's `schema` says it; None when it does not."""
+    if not isinstance(schema, dict) or depth > _DEEPEST:
+        return None
+    declared = schema.get("properties", {})
+    found = [declared[name]] if name in declared else []
+    if not found:
+        found = [one for pattern, one in schema.get("patternProperties", {}).items() if _fits(pattern, name)]
+
+    def within(part: Any) -> Any:
+        return parameter(part, name, targets, depth + 1)
+
+    found += [one for part in _all_of(schema, targets) if (one := within(part)) is not None]
+    for options in _any_of(schema):
+        ways = [one for part in options if (one := within(part)) is not None]
+        found += [{"anyOf": ways}] if ways else []
+    further = schema.get("additionalProperties")
+    if not found and isinstance(further, dict) and further:
+        return further
+    return found[0] if len(found) == 1 else {"allOf": found} if found else None
+
+
+def parameters(schema: Any, targets: Targets, depth: int = 0) -> Iterator[str]:
+    """The properties that an object's schema names; some may come twice."""
+    if isinstance(schema, dict) and depth <= _DEEPEST:
+        yield from schema.get("properties", {})
+        for part in [*_all_of(schema, targets), *(one for options in _any_of(schema) for one in options)]:
+            yield from parameters(part, targets, depth + 1)
+
+
+def resolved(schema: Any, targets: Targets) -> Any:
+    """What a schema that only refers to another refers to, or itself."""
+    passed: set[str] = set()
+    while isinstance(schema, dict) and "$ref" in schema and schema["$ref"] not in passed:
+        if any(key in schema for key in ("properties", "allOf", "enum")):
+            break
+        passed.add(schema["$ref"])
+        schema = targets[schema["$ref"]]
+    return schema
+
+
+def targets_of(root: Schema) -> Targets:
+    """What the references of a schema in one form lead to."""
+    return {f"#/$defs/{name}": one for name, one in root.get("$defs", {}).items()}
+
+
+def standing_alone(schema: Any, root: Schema) -> Any:
+    """A part of `root` as a schema of its own, whose references still lead somewhere."""
+    definitions = root.get("$defs")
+    return {**schema, "$defs": definitions} if definitions and "$ref" in str(schema) else schema
+
+
+def _named(schema: Schema) -> list[Any] | None:
+    return [schema["const"]] if "const" in schema else schema.get("enum")
+
+
+def _all_of(schema: Schema, targets: Targets) -> list[Any]:
+    """What holds beside a schema's own keywords."""
+    return [*schema.get("allOf", ()), *([targets[schema["$ref"]]] if "$ref" in schema else [])]
+
+
+def _any_of(schema: Schema) -> list[list[Any]]:
+    """Those of which one holds."""
+    found = [schema[key] for key in ("anyOf", "oneOf") if key in schema]
+    return [*found, [schema[key] for key in ("then", "else") if key in schema]]
+
+
+def _fits(pattern: str, name: str) -> bool:
+    try:
+        return searched(pattern, name)
+    except (InvalidPattern, Unsupported):
+        return False
