@@ -95,6 +95,17 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     """One sentence on why there are not more; empty if nothing is wrong."""
 
 
+class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
+    """What libllama foresees that a model takes beside its weights; sizes in bytes."""
+
+    cache: int
+    """KV cache and recurrent states, in all memories."""
+    devices: dict[str, int] = {}
+    """Work buffers on each device that is used."""
+    host: int
+    """Work buffers elsewhere."""
+
+
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
     """What a loaded engine says of itself."""
 

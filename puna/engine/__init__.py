@@ -3,8 +3,8 @@
 `start` launches such a process; what it returns satisfies `puna.types.Engine`. A `Starter` does so with one
 that it has made ready.
 `check_grammar` refuses what no model could be held to. `quantize` stores weights in fewer bits, in a process
-of its own too. `kernels` says which native kernels are in use, `find_devices` which GPUs there are.
-`order` says whose turn it is.
+of its own too. `kernels` says which native kernels are in use, `find_devices` which GPUs there are,
+`rehearse` what a load would take, `order` whose turn it is.
 Only `libllama` touches ctypes; heavy imports happen in the engine process alone.
 """
 
@@ -13,6 +13,7 @@ from puna.engine.devices import find_devices
 from puna.engine.kernels import kernels
 from puna.engine.process import EngineProcess, start
 from puna.engine.quantize import quantization, quantize
+from puna.engine.rehearsal import rehearse
 from puna.engine.standby import EngineStarter
 from puna.engine.turns import order
 
@@ -25,5 +26,6 @@ __all__ = [
     "order",
     "quantization",
     "quantize",
+    "rehearse",
     "start",
 ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import importlib.util
-import sys
 from pathlib import Path
 
 import msgspec
 
+from puna.engine.asking import ask
 from puna.load import Device, Devices
 from puna.settings import Settings
+
+_MODULE = "puna.engine.libllama.devices"
 
 _PATIENCE = 60.0
 """Seconds that drivers have to answer: a card that sleeps takes some to wake."""
@@ -37,7 +39,7 @@ async def find_devices() -> Devices:
     if not compiled:
         return Devices()
     try:
-        found = msgspec.json.decode(await _ask(), type=list[Device])
+        found = msgspec.json.decode(await ask(_MODULE, patience=_PATIENCE), type=list[Device])
     except (OSError, asyncio.TimeoutError, msgspec.DecodeError) as error:
         problem = f"the GPU driver cannot be asked for its devices: {str(error) or 'it does not answer'}"
         return Devices(backends=compiled, problem=problem)
@@ -73,25 +75,3 @@ def _objection(device: Device, settings: Settings) -> str:
         wants = library == "cuda" if settings.integrated is None else settings.integrated
         return "" if wants else "it is integrated (OLLAMA_IGPU_ENABLE=1 uses it)"
     return ""
-
-
-async def _ask() -> bytes:
-    """What `puna.engine.libllama.devices` says. Raises OSError, TimeoutError."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "puna.engine.libllama.devices",
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        start_new_session=True,
-    )
-    try:
-        output, complaints = await asyncio.wait_for(process.communicate(), _PATIENCE)
-    except BaseException:
-        process.kill()  # and no wait: a driver that hangs may keep even a killed process
-        raise
-    if process.returncode:
-        last = complaints.decode("utf-8", "replace").strip().rpartition("\n")[2]
-        raise OSError(last or f"exit status {process.returncode}")
-    return output

@@ -21,12 +21,12 @@ from typing import BinaryIO
 import msgspec
 import psutil
 
-from puna.engine import budget, embedder, loop, memory
+from puna.engine import embedder, loop, memory, opening
 from puna.engine.drafts import DraftModel, load_draft
 from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
 from puna.engine.kept import disk_of
-from puna.engine.libllama import Context, LlamaModel, max_sequences
+from puna.engine.libllama import Context, LlamaModel
 from puna.engine.libllama.kernels import start_kernels
 from puna.engine.loop import BatchLoop
 from puna.engine.media import EncoderCache
@@ -54,13 +54,8 @@ from puna.errors import BadRequest, PunaError
 from puna.load import EngineInfo, LoadSpec
 from puna.settings import Settings
 
-_RETAINED_SLOTS = 16
-"""Slots for finished sequences that are still in the pool, beside the running ones."""
-
 _TINY = 16 << 20
 """Bytes of weights."""
-
-_EMBEDDING_BATCH = 2048
 
 _ENCODED = 256 << 20
 """Bytes of encoded pictures and sounds that are kept for further questions about them."""
@@ -108,7 +103,7 @@ class ModelRunner:
             use_mmap=spec.use_mmap,
         )
         threads = spec.num_thread or _threads(model)
-        most = min(spec.num_ctx, model.n_ctx_train or spec.num_ctx)
+        most = opening.longest(spec, model)
         self._loop: BatchLoop | Embedder
         self._keeps = False
         """What was evaluated outlives the engine."""
@@ -116,53 +111,33 @@ class ModelRunner:
         draft_model: DraftModel | None = None
         sees = hears = False
         if embedding:
-            slots = min(64, max_sequences())
-            n_batch = max(most, min(_EMBEDDING_BATCH, spec.pool))
-            context = Context(
-                model,
-                n_ctx=n_batch,
-                n_batch=n_batch,
-                n_seq=slots,
-                threads=threads,
-                embeddings=True,
-                ranking=spec.ranking,
-            )
-            self._loop = Embedder(context, slots=slots, emit=self._events.append)
+            shape = opening.shape(spec, model)
+            context = opening.open_context(spec, model, shape, threads=threads)
+            self._loop = Embedder(context, slots=shape.slots, emit=self._events.append)
         else:
-            retained = _RETAINED_SLOTS if not model.recurrent else spec.parallel
-            spare = memory.spare_slots(model)
-            slots = min(spec.parallel + retained, max_sequences() - spare)
-            parallel = min(spec.parallel, slots - 1) or 1
-            n_batch = max(spec.num_batch, parallel + budget.TILE)
+            together = 0
             if spec.projector:
                 from puna.engine.libllama.vision import Projector
 
                 largest = max(1, most // _SHARE_OF_PICTURE)
                 device = spec.placed.last
                 projector = Projector(spec.projector, model, threads=threads, device=device, most=largest)
-                n_batch = max(n_batch, projector.together)
+                together = projector.together
                 sees, hears = projector.sees, projector.hears
                 if sees or hears:
                     post = self._inbox.put
                     encoder_cache = EncoderCache(projector, n_vocab=model.n_vocab, limit=_ENCODED, post=post)
-            context = Context(
-                model,
-                n_ctx=spec.pool,
-                n_batch=n_batch,
-                n_seq=slots + spare,
-                threads=threads,
-                kv_cache_type=spec.kv_cache_type,
-                flash_attention=spec.flash_attention,
-            )
+            shape = opening.shape(spec, model, together=together)
+            context = opening.open_context(spec, model, shape, threads=threads)
             if spec.draft and not memory.of(model, context).exact:
-                draft_model = load_draft(spec, model, slots=parallel, threads=threads)
+                draft_model = load_draft(spec, model, slots=shape.parallel, threads=threads)
             disk = disk_of(spec, model, context, self._inbox.put)
             self._keeps = disk is not None
             self._loop = BatchLoop(
                 model,
                 context,
-                slots=slots,
-                parallel=parallel,
+                slots=shape.slots,
+                parallel=shape.parallel,
                 cache=spec.cache,
                 emit=self._events.append,
                 encoder_cache=encoder_cache,
@@ -173,7 +148,7 @@ class ModelRunner:
         self._intake = Intake(model, encoder_cache, num_ctx=num_ctx)
         self._preparation = Preparation(self._prepared, self._deliver)
         # A token alone costs more than one among others.
-        self.longest = n_batch * _warm_up(model, context)
+        self.longest = shape.n_batch * _warm_up(model, context)
         """Seconds that a step takes at most, as far as it is known."""
         devices = {name: model.buffers.on(name) for name in spec.placed.devices}
         if spec.projector and devices:

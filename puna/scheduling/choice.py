@@ -5,14 +5,15 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as replaced
 
 from puna.errors import BadRequest
 from puna.load import Device, LoadSpec, Placed
 from puna.options import Options
-from puna.scheduling.facts import Facts, Key
+from puna.scheduling.facts import Facts
+from puna.scheduling.learned import LearnedSizes
 from puna.scheduling.memory import GALLERY, PROCESS, estimate_sight
 from puna.scheduling.placement import (
     HOST_BANDWIDTH,
@@ -30,49 +31,15 @@ from puna.scheduling.plan import draft_size, footprint, needed, plan
 from puna.scheduling.tensors import load_of, override
 from puna.settings import Settings
 
+_NOWHERE = Placed()
+
 _HOST = "CPU"
 """What libllama calls the host where a tensor is to be put there."""
 
 _GPU, _INTEGRATED = 10 * HOST_BANDWIDTH, 2 * HOST_BANDWIDTH
 _AS_FAST = 1 + 1e-6
-_SMALLER = 0.8
-"""The part that a second try takes of what a device had no room for."""
-
-
-@dataclass
-class LearnedSizes:
-    """What engines taught about models: their true work buffers, and what a device had no room for."""
-
-    _work: dict[tuple[object, ...], int] = field(default_factory=dict)
-    _limits: dict[Key, dict[str, int]] = field(default_factory=dict)
-
-    def note(self, spec: LoadSpec, planned: Mapping[str, int], real: Mapping[str, int]) -> None:
-        """A model that was loaded as `spec` takes `real` bytes of the devices, and not `planned`."""
-        if real:
-            missed = max(size - planned.get(name, 0) for name, size in real.items())
-            self._work[_like(spec)] = self.missed(spec) + missed
-
-    def missed(self, spec: LoadSpec) -> int:
-        """Bytes on a device that an estimate for `spec` leaves out, or, negative, has too many."""
-        return self._work.get(_like(spec), 0)
-
-    def refused(self, key: Key, planned: Mapping[str, int]) -> bool:
-        """A device had no room for this; whether a smaller plan is to be tried."""
-        first = key not in self._limits
-        if first:
-            self._limits[key] = {name: int(_SMALLER * size) for name, size in planned.items()}
-        return first
-
-    def limited(self, key: Key, machine: Machine) -> Machine:
-        """The machine as far as this model may use it."""
-        limits = self._limits.get(key, {})
-        devices = (replace(d, free=min(d.free, limits.get(d.name, d.free))) for d in machine.devices)
-        return replace(machine, devices=tuple(devices))
-
-
-def _like(spec: LoadSpec) -> tuple[object, ...]:
-    """What decides how large a model's work buffers are."""
-    return (spec.path, spec.adapters, spec.projector, spec.draft, spec.pool, spec.num_batch, spec.parallel)
+_ROOMY = 0.75
+"""The part of a memory up to which an estimate of what goes there need not be exact."""
 
 
 @dataclass(frozen=True)
@@ -84,6 +51,10 @@ class Choice:
     fits: bool
     shared: int = 0
     """Bytes of devices that are the host's, too."""
+    whole: bool = False
+    """All layers are on one device."""
+    wish: Placed = _NOWHERE
+    """What a dry run is of: this placement, or where it uses no device, all on the best one."""
 
     @property
     def host(self) -> int:
@@ -94,6 +65,21 @@ class Choice:
         """Bytes on each device that is used."""
         pairs = zip(self.placement.devices, self.placement.split, strict=True)
         return dict(zip(self.spec.placed.devices, (size for size, layers in pairs if layers), strict=False))
+
+    @property
+    def rehearsal(self) -> LoadSpec:
+        """What libllama's dry run is asked about: it takes no memory, so what does not fit can be tried."""
+        return replaced(self.spec, placed=self.wish)
+
+    def plain(self, machine: Machine) -> bool:
+        """Whether an estimate is good enough: exact sizes would not place it otherwise.
+
+        Without devices to choose from, they decide only whether it is refused.
+        """
+        if not machine.devices or not self.spec.num_gpu:
+            return self.fits
+        taken = self.devices()
+        return self.whole and all(taken.get(d.name, 0) <= _ROOMY * d.free for d in machine.devices)
 
 
 def memory(device: Device, free: int) -> Memory:
@@ -112,7 +98,7 @@ def choose(
     learned = learned or LearnedSizes()
     if not machine.devices:
         spec = plan(facts, options, settings, machine.host)
-        size = footprint(facts, spec).total(spec.pool)
+        size = _alone(facts, spec, learned)
         return Choice(spec, Placement((), (), size, (), 0.0), size <= machine.host)
     check(options, [device.name for device in machine.devices])
     machine = _ordered(learned.limited(facts.key, machine), options)
@@ -131,7 +117,10 @@ def choose(
     placed = _described(placement, machine, options, len(load.layers) - 1)
     pairs = zip(machine.devices, placement.devices, strict=True)
     shared = sum(size for device, size in pairs if device.shared)
-    return Choice(replaced(spec, placed=placed), placement, placement.fits(machine), shared)
+    layers = len(load.layers)
+    whole = max(placement.split) == layers and not placement.experts_on_host
+    wish = placed if placed.devices else Placed(devices=(machine.devices[0].name,), split=(layers,))
+    return Choice(replaced(spec, placed=placed), placement, placement.fits(machine), shared, whole, wish)
 
 
 def check(options: Options, devices: Sequence[str]) -> None:
@@ -202,11 +191,23 @@ def _most(way: Callable[[int], Placement], load: Load, machine: Machine, layers:
     return next((found for found in ways if found.fits(machine)), way(0))
 
 
+def _alone(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> int:
+    """Bytes of a model that is wholly on the host."""
+    size = footprint(facts, spec).total(spec.pool)
+    if found := learned.foreseen(spec):
+        needs = needed(facts, spec)
+        size += found.cache + found.host - (needs.total(spec.pool) - needs.weights - PROCESS)
+    return size
+
+
 def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
     """What there is to place of a model that is loaded as `spec`."""
     needs = needed(facts, spec)
-    work = needs.compute - PROCESS
-    host = PROCESS + spec.cache + work + max(0, facts.weights_size - sum(t.size for t in facts.tensors))
+    kv, work = needs.kv_per_token * spec.pool, needs.compute - PROCESS
+    there = work
+    if found := learned.foreseen(spec):
+        kv, work, there = found.cache, max(found.devices.values(), default=work), found.host
+    host = PROCESS + spec.cache + there + max(0, facts.weights_size - sum(t.size for t in facts.tensors))
     beside = 0
     if projector := facts.projector:
         beside = estimate_sight(projector.metadata, projector.size, spec.num_ctx) - GALLERY
@@ -217,7 +218,7 @@ def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
     return load_of(
         facts.tensors,
         facts.metadata,
-        kv=needs.kv_per_token * spec.pool,
+        kv=kv,
         work=max(0, work + learned.missed(spec)),
         host=host,
         beside=beside,

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from puna.errors import LoadFailed
 from puna.load import Device, LoadSpec
-from puna.scheduling.choice import LearnedSizes
 from puna.scheduling.facts import Key
+from puna.scheduling.learned import LearnedSizes
 from puna.scheduling.machine import Room, device_room
 from puna.scheduling.memory import Budget
 from puna.scheduling.placement import Machine

@@ -9,6 +9,7 @@ from puna.errors import PunaError
 from puna.scheduling.choice import Choice, choose, described
 from puna.scheduling.facts import Key
 from puna.scheduling.fleet import Fleet
+from puna.scheduling.learned import Rehearsals
 from puna.scheduling.machine import Room, Watch
 from puna.scheduling.memory import human_size
 from puna.scheduling.placement import Machine
@@ -25,10 +26,11 @@ _NOTICEABLE = 1.05
 class Loads:
     """Begins loads on the machine that `watch` sees, and evicts from `fleet` what is in their way."""
 
-    def __init__(self, settings: Settings, fleet: Fleet, watch: Watch) -> None:
+    def __init__(self, settings: Settings, fleet: Fleet, watch: Watch, rehearsals: Rehearsals) -> None:
         self._settings = settings
         self._fleet = fleet
         self._watch = watch
+        self._rehearsals = rehearsals
 
     def begin(self, request: LeaseRequest) -> Set[Key] | None:
         """Begin the load for `request`.
@@ -40,6 +42,9 @@ class Loads:
             return frozenset()
         room = self._fleet.room(self._watch.seen.devices)
         now, best = self._chosen(request, room.now), self._chosen(request, room.alone)
+        doubted = now if room.now.devices else best
+        if not doubted.plain(room.now) and not self._rehearsals.had(now.rehearsal):
+            return frozenset()
         if now.fits and room.slots > 0:
             if self._evicted_for_speed(request, room, now):
                 return frozenset()

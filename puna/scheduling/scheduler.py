@@ -16,12 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from puna.errors import Busy, DeviceFailed, EngineGone, LoadFailed, PunaError, Stopping
-from puna.load import Devices, LoadSpec
+from puna.load import Devices, LoadSpec, Rehearsal
 from puna.options import Options
 from puna.scheduling.choice import check as check_options
 from puna.scheduling.facts import Key, facts_of, key_of
 from puna.scheduling.fleet import Fleet, LoadedModel
 from puna.scheduling.idle import IdleWork
+from puna.scheduling.learned import Rehearsals
 from puna.scheduling.loads import Loads
 from puna.scheduling.machine import Watch
 from puna.scheduling.pace import ServingPace
@@ -53,7 +54,8 @@ class Scheduler:
 
     `start` loads a model and raises LoadFailed when it cannot; it must clean up when it is cancelled.
     `find` looks for the devices that models may be placed on, without it none is. When the server is idle,
-    `prepare` is awaited: it makes the next load quicker.
+    `prepare` is awaited: it makes the next load quicker. `rehearse` says what a load takes where an estimate
+    may decide wrongly.
     """
 
     def __init__(
@@ -62,11 +64,13 @@ class Scheduler:
         start: Callable[[LoadSpec], Awaitable[Engine]],
         find: Callable[[], Awaitable[Devices]] | None = None,
         prepare: Callable[[], Awaitable[None]] | None = None,
+        rehearse: Callable[[LoadSpec], Awaitable[Rehearsal | None]] | None = None,
     ) -> None:
         self._settings = settings
         self._watch = Watch(find, changed=self._advance)
         self._fleet = Fleet(settings, start, changed=self._advance, failed=self._failed)
-        self._loads = Loads(settings, self._fleet, self._watch)
+        self._rehearsals = Rehearsals(rehearse, self._fleet.learned, changed=self._advance)
+        self._loads = Loads(settings, self._fleet, self._watch, self._rehearsals)
         self._idle = IdleWork(prepare, lambda: self.unfinished > 0 or self._stopping) if prepare else None
         self._queue = Queue()
         self._pace = ServingPace()
@@ -172,6 +176,7 @@ class Scheduler:
         """Refuse who waits, stop loads and end every engine, leased or not."""
         self._stopping = self._closed = True
         self._watch.close()
+        self._rehearsals.close()
         if self._idle is not None:
             await self._idle.close()
         self._queue.refuse_all(Stopping())

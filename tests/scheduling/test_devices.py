@@ -2,33 +2,24 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 import pytest
 
-from puna.errors import BadRequest, DeviceFailed
+from puna.errors import BadRequest
 from puna.library import Model
-from puna.load import Device, Devices, LoadSpec
+from puna.load import Device
 from puna.options import Options
 from puna.scheduling import Scheduler
-from puna.scheduling.choice import Choice, LearnedSizes, choose
+from puna.scheduling.choice import Choice, choose
 from puna.scheduling.facts import Facts
+from puna.scheduling.learned import LearnedSizes
 from puna.scheduling.machine import device_room
 from puna.scheduling.placement import Machine, Memory
 from puna.settings import FOREVER, Settings
-from tests.scheduling.scripted import (
-    Launcher,
-    Models,
-    ScriptedEngine,
-    ask,
-    running,
-    settle,
-    use,
-    virtual_time,
-)
+from tests.scheduling.cards import Cards, Found, M
+from tests.scheduling.scripted import Models, ask, running, settle, use, virtual_time
 
 
 @pytest.fixture(scope="module")
@@ -39,10 +30,6 @@ def model(models: Models) -> Model:
 @pytest.fixture(scope="module")
 def others(models: Models) -> list[Model]:
     return [models["b"], models["c"]]
-
-
-M = 1 << 20
-RESERVE = 128 * M
 
 
 def facts(model: Model) -> Facts:
@@ -142,55 +129,6 @@ def test_a_second_plan_is_what_the_first_engine_took(model: Model):
     learned.note(first.spec, first.devices(), {"CUDA0": first.devices()["CUDA0"] + 77 * M})
     second = choose(facts(model), Options(num_ctx=512), Settings(), where, learned)
     assert second.devices()["CUDA0"] == first.devices()["CUDA0"] + 77 * M
-
-
-class Found:
-    """Is a Scheduler's `find`: devices whose free memory counts what engines on them take."""
-
-    def __init__(self, launcher: Cards, *totals: int) -> None:
-        self.launcher = launcher
-        self.totals = totals
-        self.asked = 0
-
-    async def __call__(self) -> Devices:
-        self.asked += 1
-        await asyncio.sleep(0)
-        devices = []
-        for i, total in enumerate(self.totals):
-            held = sum(e.info.devices.get(f"CUDA{i}", 0) for e in self.launcher.engines if not e.closed)
-            free = RESERVE + total - held
-            devices.append(
-                Device(
-                    name=f"CUDA{i}",
-                    description="a card",
-                    backend="CUDA",
-                    shared=False,
-                    total=RESERVE + total,
-                    free=free,
-                )
-            )
-        return Devices(backends=("cuda",), devices=tuple(devices))
-
-
-class Cards(Launcher):
-    """Engines that take `takes` bytes on each device they are placed on; the first `fails` do not start."""
-
-    takes = 30 * M
-    fails = 0
-
-    async def __call__(self, spec: LoadSpec) -> ScriptedEngine:
-        engine = await super().__call__(spec)
-        if self.fails:
-            self.fails -= 1
-            engine.closed = True
-            raise DeviceFailed("unable to load model: out of memory")
-        devices = dict.fromkeys(spec.placed.devices, self.takes)
-        engine.info = replace_info(engine, devices)
-        return engine
-
-
-def replace_info(engine: ScriptedEngine, devices: dict[str, int]) -> Any:
-    return msgspec.structs.replace(engine.info, devices=devices, size_vram=sum(devices.values()))
 
 
 @virtual_time

@@ -6,6 +6,7 @@ import re
 from collections import defaultdict
 
 _BUFFER = re.compile(r"(\w+): +(\S+) +(\S.*)buffer size = +([0-9.]+) MiB")
+_CACHE = re.compile(r"\w+: +size = +([0-9.]+) MiB \( *\d+ cells")
 _PROJECTOR = re.compile(r"load_hparams: model size: +([0-9.]+) MiB")
 _MEASURED_AGAIN = ("compute", "output")
 """Kinds that a context has one of for each memory: one that is made anew takes the place of the former."""
@@ -17,26 +18,44 @@ class Buffers:
     def __init__(self) -> None:
         self.projector = 0
         """Bytes of a projector's weights, wherever they are."""
-        self._sizes: defaultdict[tuple[str, str, str], float] = defaultdict(float)
+        self.cache = 0
+        """Bytes of KV caches and recurrent states, wherever they are; in a dry run, of what they would be."""
+        self._sizes: defaultdict[tuple[str, str, str], int] = defaultdict(int)
 
     def notice(self, line: str) -> None:
         """Take note of a line of libllama's log, if it is about a buffer."""
         if " size = " not in line and "model size:" not in line:
             return  # Nearly all are about something else, and a model says thousands.
         if found := _PROJECTOR.search(line):
-            self.projector = round(float(found[1]) * (1 << 20))
+            self.projector = _bytes(found[1])
+        elif found := _CACHE.search(line):
+            self.cache += _bytes(found[1])
         elif found := _BUFFER.search(line):
             function, memory, kind, size = found.groups()
             key = (function, memory, kind.strip())
             again = kind.strip() in _MEASURED_AGAIN
-            self._sizes[key] = float(size) * (1 << 20) + (0 if again else self._sizes[key])
+            self._sizes[key] = _bytes(size) + (0 if again else self._sizes[key])
 
-    def on(self, device: str) -> int:
-        """Bytes on the device of that name ("MTL0_Mapped" is on "MTL0", "CUDA_Host" on none)."""
-        return round(
-            sum(size for (_, memory, _), size in self._sizes.items() if f"{memory}_".startswith(f"{device}_"))
+    def on(self, device: str, *, work: bool = False) -> int:
+        """Bytes on the device of that name ("MTL0_Mapped" is on "MTL0", "CUDA_Host" on none).
+
+        `work`: of compute and output buffers alone.
+        """
+        return sum(
+            size
+            for (_, memory, kind), size in self._sizes.items()
+            if f"{memory}_".startswith(f"{device}_") and (kind in _MEASURED_AGAIN or not work)
         )
 
     @property
+    def work(self) -> int:
+        """Bytes of compute and output buffers in all memories."""
+        return sum(size for (_, _, kind), size in self._sizes.items() if kind in _MEASURED_AGAIN)
+
+    @property
     def total(self) -> int:
-        return round(sum(self._sizes.values())) + self.projector
+        return sum(self._sizes.values()) + self.projector
+
+
+def _bytes(mebibytes: str) -> int:
+    return round(float(mebibytes) * (1 << 20))

@@ -44,14 +44,17 @@ class LlamaModel:
         adapters: Sequence[str] = (),
         placed: Placed = NOWHERE,
         use_mmap: bool | None = None,
+        allocate: bool = True,
     ) -> None:
+        """Without `allocate` it is laid out only: what its contexts would take is in `buffers`."""
         C.llama_backend_init()
         self.buffers = Buffers()
         log = self.log = Log(self.buffers.notice)
         start_kernels()
         params = C.llama_model_default_params()
         kept = _put(params, placed)
-        if use_mmap is False:
+        params.no_alloc = not allocate
+        if use_mmap is False or not allocate:
             params.load_mode = C.LLAMA_LOAD_MODE_NONE
         try:
             with language_model(path) as readable:

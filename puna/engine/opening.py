@@ -1,0 +1,99 @@
+"""How large a context a model is opened with; run as a program, what that would take of the memories.
+
+As a program it is libllama's dry run (`no_alloc`), which lays out everything and allocates nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass
+
+import msgspec
+
+from puna.engine import budget, memory
+from puna.engine.libllama import Context, LlamaModel, max_sequences
+from puna.errors import PunaError
+from puna.load import LoadSpec, Rehearsal
+
+_RETAINED_SLOTS = 16
+"""Slots for finished sequences that are still in the pool, beside the running ones."""
+
+_EMBEDDING_SLOTS, _EMBEDDING_BATCH = 64, 2048
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Sequences and rows of a context."""
+
+    cells: int
+    """KV cells."""
+    slots: int
+    """Sequences that requests may have, finished ones included."""
+    parallel: int
+    """Sequences that are evaluated at once."""
+    spare: int
+    """Sequences that the model's kind of memory needs beside them."""
+    n_batch: int
+    """Most rows of one evaluation."""
+
+
+def longest(spec: LoadSpec, model: LlamaModel) -> int:
+    """Tokens of the longest sequence."""
+    return min(spec.num_ctx, model.n_ctx_train or spec.num_ctx)
+
+
+def shape(spec: LoadSpec, model: LlamaModel, *, together: int = 0) -> Shape:
+    """The shape of the context for `spec`; `together`: rows that a projector wants in one evaluation."""
+    if spec.embedding:
+        slots = min(_EMBEDDING_SLOTS, max_sequences())
+        n_batch = max(longest(spec, model), min(_EMBEDDING_BATCH, spec.pool))
+        return Shape(n_batch, slots, slots, 0, n_batch)
+    spare = memory.spare_slots(model)
+    retained = _RETAINED_SLOTS if not model.recurrent else spec.parallel
+    slots = min(spec.parallel + retained, max_sequences() - spare)
+    parallel = min(spec.parallel, slots - 1) or 1
+    n_batch = max(spec.num_batch, parallel + budget.TILE, together)
+    return Shape(spec.pool, slots, parallel, spare, n_batch)
+
+
+def open_context(spec: LoadSpec, model: LlamaModel, shape: Shape, *, threads: int) -> Context:
+    """A context of that shape. Raises LoadFailed."""
+    return Context(
+        model,
+        n_ctx=shape.cells,
+        n_batch=shape.n_batch,
+        n_seq=shape.slots + shape.spare,
+        threads=threads,
+        embeddings=spec.embedding,
+        ranking=spec.ranking,
+        kv_cache_type=spec.kv_cache_type,
+        flash_attention=None if spec.embedding else spec.flash_attention,
+    )
+
+
+def rehearsed(spec: LoadSpec) -> Rehearsal:
+    """What a load as `spec` would take. Raises LoadFailed."""
+    model = LlamaModel(spec.path, placed=spec.placed, allocate=False)
+    open_context(spec, model, shape(spec, model), threads=1)
+    buffers = model.buffers
+    devices = {name: buffers.on(name, work=True) for name in spec.placed.devices}
+    return Rehearsal(cache=buffers.cache, devices=devices, host=buffers.work - sum(devices.values()))
+
+
+def main() -> None:
+    """Run as `python -m puna.engine.opening`: reads a LoadSpec and writes a Rehearsal, both as JSON."""
+    answer = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # drivers print what they like
+    spec = msgspec.json.decode(sys.stdin.buffer.read(), type=LoadSpec)
+    try:
+        found = rehearsed(spec)
+    except PunaError as error:
+        sys.exit(str(error))
+    answer.write(msgspec.json.encode(found))
+    answer.close()
+    os._exit(0)  # nothing is left to be put away
+
+
+if __name__ == "__main__":
+    main()

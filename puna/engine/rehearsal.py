@@ -1,0 +1,28 @@
+"""What a load would take, by libllama's own dry run, in a process that ends at once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+
+import msgspec
+
+from puna.engine.asking import ask
+from puna.load import LoadSpec, Rehearsal
+
+_MODULE = "puna.engine.opening"
+
+_PATIENCE = 60.0
+"""Seconds: a large vocabulary takes a second, a card that sleeps some more."""
+
+_log = logging.getLogger(__name__)
+
+
+async def rehearse(spec: LoadSpec) -> Rehearsal | None:
+    """What libllama foresees for a load as `spec`; None where it cannot: the load itself will say why."""
+    try:
+        answer = await ask(_MODULE, msgspec.json.encode(spec), patience=_PATIENCE)
+        return msgspec.json.decode(answer, type=Rehearsal)
+    except (OSError, asyncio.TimeoutError, msgspec.DecodeError) as error:
+        _log.info("%s cannot be rehearsed: %s", spec.path, str(error) or "no answer")
+        return None

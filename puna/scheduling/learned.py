@@ -1,0 +1,111 @@
+"""What is known of models beyond estimates: what libllama foresaw, engines took, and devices refused."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field, replace
+
+from puna.load import LoadSpec, Rehearsal
+from puna.scheduling.facts import Key, key
+from puna.scheduling.placement import Machine
+
+_SMALLER = 0.8
+"""The part that a second try takes of what a device had no room for."""
+
+_MOST_REHEARSALS = 8
+"""Of one model: what free memory makes of its plan may change with every look at the devices."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class LearnedSizes:
+    """What was learned of models, as long as the server runs."""
+
+    _work: dict[tuple[object, ...], int] = field(default_factory=dict)
+    _rehearsals: dict[tuple[object, ...], Rehearsal] = field(default_factory=dict)
+    _limits: dict[Key, dict[str, int]] = field(default_factory=dict)
+
+    def foresee(self, spec: LoadSpec, found: Rehearsal) -> None:
+        """libllama has said what a load as `spec` takes: that replaces estimates, and their errors."""
+        self._rehearsals[_like(spec)] = found
+        self._work.pop(_like(spec), None)
+
+    def foreseen(self, spec: LoadSpec) -> Rehearsal | None:
+        """What libllama said of a load like `spec`, on whatever devices."""
+        return self._rehearsals.get(_like(spec))
+
+    def note(self, spec: LoadSpec, planned: Mapping[str, int], real: Mapping[str, int]) -> None:
+        """A model that was loaded as `spec` takes `real` bytes of the devices, and not `planned`."""
+        if real:
+            missed = max(size - planned.get(name, 0) for name, size in real.items())
+            self._work[_like(spec)] = self.missed(spec) + missed
+
+    def missed(self, spec: LoadSpec) -> int:
+        """Bytes on a device that an estimate for `spec` leaves out, or, negative, has too many."""
+        return self._work.get(_like(spec), 0)
+
+    def refused(self, key: Key, planned: Mapping[str, int]) -> bool:
+        """A device had no room for this; whether a smaller plan is to be tried, which is then kept to."""
+        first = bool(planned) and key not in self._limits
+        if first:
+            self._limits[key] = {name: int(_SMALLER * size) for name, size in planned.items()}
+        return first
+
+    def limited(self, key: Key, machine: Machine) -> Machine:
+        """The machine as far as this model may use it."""
+        limits = self._limits.get(key, {})
+        devices = (replace(d, free=min(d.free, limits.get(d.name, d.free))) for d in machine.devices)
+        return replace(machine, devices=tuple(devices))
+
+
+def _like(spec: LoadSpec) -> tuple[object, ...]:
+    """What decides how large a model's cache and work buffers are."""
+    files = (spec.path, spec.adapters, spec.projector, spec.draft)
+    return (*files, spec.pool, spec.num_batch, spec.parallel, spec.kv_cache_type)
+
+
+class Rehearsals:
+    """Dry runs, one at a time; each plan has one. `changed` is called when one has ended."""
+
+    def __init__(
+        self,
+        rehearse: Callable[[LoadSpec], Awaitable[Rehearsal | None]] | None,
+        learned: LearnedSizes,
+        changed: Callable[[], None],
+    ) -> None:
+        self._rehearse = rehearse
+        self._learned = learned
+        self._changed = changed
+        self._had: defaultdict[Key, set[LoadSpec]] = defaultdict(set)
+        self._task: asyncio.Task[None] | None = None
+
+    def had(self, spec: LoadSpec) -> bool:
+        """Whether all is known that a dry run of `spec` can tell; if not, one is begun."""
+        if self._rehearse is None:
+            return True
+        had = self._had[key(spec.path, spec.adapters, spec.projector, spec.draft)]
+        if self._task is None:
+            if spec in had or len(had) >= _MOST_REHEARSALS:
+                return True
+            had.add(spec)
+            self._task = asyncio.get_running_loop().create_task(self._run(self._rehearse, spec))
+        return False
+
+    async def _run(self, rehearse: Callable[[LoadSpec], Awaitable[Rehearsal | None]], spec: LoadSpec) -> None:
+        try:
+            if found := await rehearse(spec):
+                _log.info(
+                    "rehearsed %s: %d MiB of cache, work %s", spec.path, found.cache >> 20, found.devices
+                )
+                self._learned.foresee(spec, found)
+        finally:
+            self._task = None
+        self._changed()
+
+    def close(self) -> None:
+        if self._task is not None:
+            self._task.cancel()

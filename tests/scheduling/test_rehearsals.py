@@ -1,0 +1,151 @@
+"""Plans that libllama's dry run corrects before anything is loaded or unloaded."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from puna.engine import rehearse, start
+from puna.library import Library, Model
+from puna.load import LoadSpec, Rehearsal
+from puna.options import Options
+from puna.scheduling import Scheduler
+from puna.scheduling.learned import LearnedSizes, Rehearsals
+from puna.settings import FOREVER, Settings
+from tests.models import install, sliding_window_model
+from tests.scheduling.cards import Cards, Found, M
+from tests.scheduling.scripted import Models, ask, least, running, settle, use, virtual_time
+
+
+@pytest.fixture(scope="module")
+def model(models: Models) -> Model:
+    return models["a"]
+
+
+class Stage:
+    """Is a Scheduler's `rehearse`: every load takes so many bytes."""
+
+    def __init__(self, *, cache: int = 1 * M, work: int = 1 * M, silent: bool = False) -> None:
+        self.cache, self.work, self.silent = cache, work, silent
+        self.specs: list[LoadSpec] = []
+
+    async def __call__(self, spec: LoadSpec) -> Rehearsal | None:
+        self.specs.append(spec)
+        if self.silent:
+            return None
+        devices = dict.fromkeys(spec.placed.devices, self.work)
+        return Rehearsal(cache=self.cache, devices=devices, host=self.work)
+
+
+def scheduler_of(launcher: Cards, find: Found, stage: Stage) -> Scheduler:
+    return Scheduler(Settings(memory=8 << 30, keep_alive=FOREVER), launcher, find, rehearse=stage)
+
+
+@virtual_time
+async def test_where_there_is_room_nobody_waits_for_it(model: Model):
+    launcher, stage = Cards(), Stage()
+    scheduler = scheduler_of(launcher, Found(launcher, 8000 * M), stage)
+    await use(scheduler, model)
+    assert stage.specs == []
+    assert launcher.launches[0].spec.placed.layers == 3
+    await scheduler.close()
+
+
+@virtual_time
+async def test_a_model_that_takes_less_than_estimated_goes_to_the_device(model: Model):
+    launcher, stage = Cards(), Stage()
+    launcher.takes = 3 * M
+    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), stage)
+    await use(scheduler, model)
+    assert launcher.launches[0].spec.placed.layers == 3
+    plain = Scheduler(Settings(memory=8 << 30), Cards(), Found(launcher, 4 * M))
+    await use(plain, model)
+    assert running(plain) == [model.name.model]
+    await scheduler.close()
+    await plain.close()
+
+
+@virtual_time
+async def test_a_model_that_takes_more_than_estimated_is_placed_elsewhere_at_once(model: Model):
+    launcher, stage = Cards(), Stage(work=50 * M)
+    scheduler = scheduler_of(launcher, Found(launcher, 8 * M), stage)
+    await use(scheduler, model)
+    assert [launch.spec.placed.devices for launch in launcher.launches] == [()]
+    await scheduler.close()
+
+
+@virtual_time
+async def test_what_was_rehearsed_is_not_rehearsed_again(model: Model):
+    launcher, stage = Cards(), Stage()
+    launcher.takes = 3 * M
+    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), stage)
+    await use(scheduler, model, keep_alive=0)
+    await settle()
+    times = len(stage.specs)
+    await use(scheduler, model)
+    assert times == len(stage.specs) > 0
+    assert len(launcher.launches) == 2
+    await scheduler.close()
+
+
+@virtual_time
+async def test_one_that_says_nothing_keeps_nobody_from_loading(model: Model):
+    launcher, stage = Cards(), Stage(silent=True)
+    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), stage)
+    await use(scheduler, model)
+    assert running(scheduler) == [model.name.model]
+    await scheduler.close()
+
+
+@virtual_time
+async def test_a_plan_that_is_never_the_same_is_not_rehearsed_for_ever():
+    stage, plan = Stage(), LoadSpec(path="a", num_ctx=64, pool=64, parallel=1)
+    rehearsals = Rehearsals(stage, LearnedSizes(), lambda: None)
+    for pool in range(64, 128):
+        if rehearsals.had(replace(plan, pool=pool)):
+            break
+        await settle()
+    assert 0 < len(stage.specs) < 64
+    assert not rehearsals.had(replace(plan, path="another model"))
+    rehearsals.close()
+
+
+@virtual_time
+async def test_without_devices_only_a_refusal_is_made_sure_of(models: Models):
+    launcher, stage = Cards(), Stage(cache=0, work=0)
+    needs = least(models["a"])
+    scheduler = Scheduler(Settings(memory=needs, keep_alive=FOREVER), launcher, rehearse=stage)
+    await use(scheduler, models["a"])
+    await use(scheduler, models["b"])
+    assert stage.specs == []
+    await scheduler.close()
+    scheduler = Scheduler(Settings(memory=needs - M), launcher, rehearse=stage)
+    await use(scheduler, models["a"])
+    assert [spec.path for spec in stage.specs] == [str(models["a"].weights)]
+    await scheduler.close()
+
+
+@virtual_time
+async def test_a_model_that_truly_has_no_place_is_refused(model: Model):
+    stage = Stage(cache=100 * M)
+    scheduler = Scheduler(Settings(memory=100 * M), Cards(), rehearse=stage)
+    client = ask(scheduler, model, Options(num_ctx=32768))
+    await settle()
+    assert "than is available (100.0 MiB)" in client.error
+    await scheduler.close()
+
+
+async def test_a_model_with_windows_is_not_refused_for_what_it_does_not_take(tmp_path: Path):
+    sliding_window_model(
+        tmp_path / "window", layers=8, width=256, heads=4, kv_heads=4, context_length=32768, window=64
+    )
+    install(tmp_path / "models", "window", tmp_path / "window")
+    model = Library(tmp_path / "models").open("window")
+    options = Options(num_ctx=32768)
+    memory = least(model, options) - (64 << 20)
+    scheduler = Scheduler(Settings(memory=memory), start, rehearse=rehearse)
+    await use(scheduler, model, options)
+    assert running(scheduler) == ["window"]
+    await scheduler.close()
