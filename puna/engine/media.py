@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from queue import SimpleQueue
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from puna.engine.messages import reason
+from puna.engine.vital import start_thread
 from puna.errors import PunaError
 from puna.types import Image, Sound
 
@@ -125,7 +126,7 @@ class EncoderCache:
         self._first_id = n_vocab
         self.encoding = False
         self._orders: SimpleQueue[tuple[Medium, bytes]] = SimpleQueue()
-        Thread(target=self._work, daemon=True).start()
+        start_thread(self._work)
 
     def taken(self, media: Sequence[Image | Sound]) -> tuple[Medium, ...]:
         """Pictures and sounds as the encoder takes them; sounds are decoded. Raises BadRequest."""
@@ -184,7 +185,7 @@ class EncoderCache:
             try:
                 parts = self._projector.encode(medium)
             except Exception as error:
-                self._post(partial(self._fail, digest, str(error)))
+                self._post(partial(self._fail, digest, reason(error)))
             else:
                 self._post(partial(self._keep, digest, parts))
 

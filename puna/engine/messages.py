@@ -127,7 +127,14 @@ def failed(request: int, error: Exception) -> Failed:
     if isinstance(error, BadRequest):
         fault: Fault = "length" if isinstance(error, PromptTooLong) else "request"
         return Failed(request, str(error), fault, error.field)
-    return Failed(request, str(error) if isinstance(error, PunaError) else f"{type(error).__name__}: {error}")
+    return Failed(request, reason(error))
+
+
+def reason(error: Exception) -> str:
+    """What whoever asked is told of an error that the engine survives."""
+    if isinstance(error, MemoryError):
+        return "the engine ran out of memory"
+    return str(error) if isinstance(error, PunaError) else f"{type(error).__name__}: {error}"
 
 
 Event = (

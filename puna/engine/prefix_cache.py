@@ -230,7 +230,10 @@ class PrefixCache:
             self._take_snapshot(sequence, length)
 
     def _take_snapshot(self, sequence: Sequence, length: int) -> None:
-        data = self._memory.snapshot(sequence.held, length, sequence.layout.position)
+        try:
+            data = self._memory.snapshot(sequence.held, length, sequence.layout.position)
+        except MemoryError:
+            return
         if self._make_space(data.nbytes):
             snapshots = sequence.held.snapshots
             snapshots.append(Snapshot(length, data))
@@ -336,7 +339,10 @@ class PrefixCache:
         space = self._make_space(size, kept, spare)
         if not (space or self._spills(kept, size)):
             return False
-        self._memory.save(kept.held, size, self._tree.tokens(kept.key))
+        try:
+            self._memory.save(kept.held, size, self._tree.tokens(kept.key))
+        except MemoryError:
+            return False
         if not space:
             self._leave_memory(kept)
         return True

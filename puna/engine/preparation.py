@@ -6,13 +6,12 @@ every request and of every cancellation, waits for neither.
 
 from __future__ import annotations
 
-import os
-import traceback
 from collections.abc import Callable
 from queue import SimpleQueue
-from threading import Lock, Thread
+from threading import Lock
 
 from puna.engine.messages import Command, Detokenize, Embed, Generate, Rank, Tokenize
+from puna.engine.vital import start_thread
 
 _SHORT = 4096
 """Characters or tokens that are prepared in a millisecond or two: to hand them over is not worth it."""
@@ -36,7 +35,7 @@ class Preparation:
         self._commands: SimpleQueue[Command] = SimpleQueue()
         self._wanted: set[int] = set()
         self._lock = Lock()
-        Thread(target=self._work, daemon=True).start()
+        start_thread(self._work)
 
     def begin(self, command: Command) -> None:
         with self._lock:
@@ -51,13 +50,8 @@ class Preparation:
             return known
 
     def _work(self) -> None:
-        try:
-            while True:
-                self._run(self._commands.get())
-        except BaseException:
-            # Without this thread requests would wait for ever.
-            traceback.print_exc()
-            os._exit(1)
+        while True:
+            self._run(self._commands.get())
 
     def _run(self, command: Command) -> None:
         if command.request not in self._wanted:

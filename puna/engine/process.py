@@ -39,6 +39,7 @@ from puna.engine.messages import (
     Vectors,
     frame,
 )
+from puna.engine.vital import OUT_OF_MEMORY
 from puna.engine.watchdog import Watchdog
 from puna.errors import BadRequest, DeviceFailed, EngineGone, LoadFailed, PromptTooLong, PunaError
 from puna.load import EngineInfo, LoadSpec
@@ -60,6 +61,11 @@ _ENOUGH_TO_EXIT = 5.0
 
 _UNREAD = 32_768
 """Pieces of an answer that wait to be read before it is ended."""
+
+_HINTS = {
+    "SIGKILL": ", as the system does when memory runs out",
+    "SIGABRT": "; the log says why",
+}
 
 _log = logging.getLogger(__name__)
 
@@ -299,6 +305,9 @@ def _failure(answer: _Answer) -> PunaError:
 
 
 def _ending(status: int) -> str:
+    if status == OUT_OF_MEMORY:
+        return "ran out of memory"
     if status >= 0:
         return f"process ended unexpectedly (exit status {status})"
-    return f"process was ended by {signal.Signals(-status).name}"
+    name = signal.Signals(-status).name
+    return f"process was ended by {name}{_HINTS.get(name, '')}"

@@ -43,6 +43,8 @@ def main() -> None:
         emit("request", error)
     except PunaError as error:
         emit("failed", error)
+    except MemoryError:
+        emit("failed", "unable to quantize: out of memory")
 
 
 def _end_with_server(target: Path) -> None:

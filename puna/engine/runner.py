@@ -11,11 +11,10 @@ import logging
 import os
 import queue
 import sys
-import threading
 import time
-import traceback
 from contextlib import suppress
 from functools import partial
+from threading import Lock
 from typing import BinaryIO
 
 import msgspec
@@ -50,6 +49,7 @@ from puna.engine.messages import (
     frame,
 )
 from puna.engine.preparation import Preparation, Work, is_long
+from puna.engine.vital import start_thread, vital
 from puna.errors import BadRequest, PunaError
 from puna.load import EngineInfo, LoadSpec
 from puna.settings import Settings
@@ -79,7 +79,7 @@ class Output:
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
         self._encoder = msgspec.msgpack.Encoder()
-        self._lock = threading.Lock()
+        self._lock = Lock()
 
     def send(self, events: list[Event]) -> None:
         data = frame(self._encoder.encode(events))
@@ -169,7 +169,7 @@ class ModelRunner:
 
     def serve(self, commands: BinaryIO) -> None:
         """Work until the server goes away."""
-        threading.Thread(target=self._read, args=(commands,), daemon=True).start()
+        start_thread(partial(self._read, commands))
         while True:
             if not self._loop.busy:
                 self._wait()()
@@ -194,12 +194,7 @@ class ModelRunner:
         return self._inbox.get()
 
     def _read(self, commands: BinaryIO) -> None:
-        try:
-            self._take(commands)
-        except BaseException:
-            # Without this thread every request would wait for ever.
-            traceback.print_exc()
-            os._exit(1)
+        self._take(commands)
         # Nobody is left to answer: what was evaluated is kept, but a long step is not waited for.
         if self._keeps:
             self._inbox.put(self._end)
@@ -332,15 +327,12 @@ def main() -> None:
     if settings.debug and not settings.log_json:
         logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")
         logging.getLogger(loop.__name__).setLevel(logging.DEBUG)
-    try:
-        runner = ModelRunner(spec, output, embedding=spec.embedding)
-    except PunaError as error:
-        output.send([LoadRefused(str(error), on_device=bool(spec.placed.devices))])
-        return
-    output.send([Loaded(runner.info, runner.longest)])
-    try:
+    # The reader thread blocks on standard input, which an orderly interpreter exit would wait for.
+    with vital():
+        try:
+            runner = ModelRunner(spec, output, embedding=spec.embedding)
+        except PunaError as error:
+            output.send([LoadRefused(str(error), on_device=bool(spec.placed.devices))])
+            return
+        output.send([Loaded(runner.info, runner.longest)])
         runner.serve(commands)
-    except BaseException:
-        # The reader thread blocks on standard input, which an orderly interpreter exit would wait for.
-        traceback.print_exc()
-        os._exit(1)

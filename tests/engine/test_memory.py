@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import SimpleQueue
 
+import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from numpy.typing import NDArray
 
 from puna.engine.intake import Intake
 from puna.engine.libllama import Context, LlamaModel
@@ -21,6 +23,22 @@ from puna.engine.messages import AnswerText, Event, Finished, Generate
 from tests.engine.asking import Answer, ask, job, loaded
 
 HEAD = "You are a careful assistant who answers in short sentences, and never says more than is asked. " * 8
+
+
+class Starved(Context):
+    """One that may find no memory for copies."""
+
+    starved = False
+
+    def save(self, sequence: int, size: int) -> NDArray[np.uint8]:
+        if self.starved:
+            raise MemoryError
+        return super().save(sequence, size)
+
+    def snapshot(self, sequence: int) -> NDArray[np.uint8]:
+        if self.starved:
+            raise MemoryError
+        return super().snapshot(sequence)
 
 
 class Asked:
@@ -38,7 +56,7 @@ class Asked:
         self._slots, self._cache, self._disk = slots, cache, disk
         self._inbox: SimpleQueue[Callable[[], None]] = SimpleQueue()
         self.model = LlamaModel(str(path))
-        self.context = Context(
+        self.context = Starved(
             self.model, n_ctx=pool, n_batch=96, n_seq=slots + spare_slots(self.model), threads=1
         )
         self.events: list[Event] = []
@@ -154,6 +172,10 @@ class Sharing(RuleBasedStateMachine):
         if orderly:
             self.shared.loop.close()
         self.shared.start()
+
+    @rule(starved=st.booleans())
+    def starve(self, starved: bool) -> None:
+        self.shared.context.starved = starved
 
     @rule(data=st.data())
     def damage(self, data: st.DataObject) -> None:

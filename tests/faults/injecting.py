@@ -1,10 +1,14 @@
-"""Finding a server's engines, and what it holds."""
+"""Finding a server's engines, what it holds, and taking memory from them."""
 
 from __future__ import annotations
 
+import os
+import resource
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -89,3 +93,61 @@ class Asked:
         self._thread.join(timeout=120)
         assert self._answer is not None
         return self._answer
+
+
+def starve(process: psutil.Process, spare: int = 0) -> None:
+    """Let a process have `spare` bytes more than it has, as its system may (RLIMIT_AS)."""
+    process.rlimit(psutil.RLIMIT_AS, (process.memory_info().vms + spare, resource.RLIM_INFINITY))
+
+
+_CGROUPS = (
+    (Path("/sys/fs/cgroup"), "memory.max"),
+    (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),
+)
+"""Where groups with a limit of memory are made, in both versions of cgroups, and the file of the limit."""
+
+
+@contextmanager
+def _cgroup(root: Path, file: str) -> Iterator[Path | None]:
+    """A group whose processes are killed as soon as they take more; None where none can be made."""
+    group = root / f"puna-test-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError:
+        yield None
+        return
+    try:
+        if limited := (group / file).exists():
+            (group / file).write_text(str(1 << 16))
+        yield group if limited else None
+    finally:
+        until(lambda: _removed(group))
+
+
+def _removed(group: Path) -> bool:
+    """Whether it is gone; it goes when its processes have."""
+    with suppress(OSError):
+        group.rmdir()
+    return not group.exists()
+
+
+def _usable(place: tuple[Path, str]) -> bool:
+    with _cgroup(*place) as group:
+        return group is not None
+
+
+_PLACE = next(filter(_usable, _CGROUPS), None)
+SHORTAGES = ("RLIMIT_AS", *(["cgroup"] if _PLACE else []))
+"""How a process can be made short of memory here."""
+
+
+@contextmanager
+def shortage(kind: str) -> Iterator[Callable[[psutil.Process], None]]:
+    """What makes a process short of memory: allocating fails, or the system kills it."""
+    if kind == "RLIMIT_AS" or _PLACE is None:
+        yield starve
+        return
+    with _cgroup(*_PLACE) as group:
+        assert group
+        procs = group / "cgroup.procs"
+        yield lambda process: (procs.write_text(str(process.pid)), None)[1]

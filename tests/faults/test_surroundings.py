@@ -15,15 +15,16 @@ import pytest
 
 from tests.faults.conftest import ANSWER
 from tests.faults.dialects import DIALECTS
-from tests.faults.injecting import Asked, engines, loaded, measure, processes, until
+from tests.faults.injecting import SHORTAGES, Asked, engines, loaded, measure, processes, shortage, until
 from tests.models import install, scripted_model, shape_model
 from tests.running import Server, serving
 
 
-@pytest.fixture
-def store(tmp_path: Path) -> Path:
-    """A store that a test may spoil: it has `talker`, `endless` and `whole`, which can be quantised."""
-    gguf, store = tmp_path / "model.gguf", tmp_path / "models"
+@pytest.fixture(scope="module")
+def unspoilt(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with `talker`, `endless` and `whole`, which can be quantised."""
+    folder = tmp_path_factory.mktemp("surroundings")
+    gguf, store = folder / "model.gguf", folder / "models"
     scripted_model(gguf, ANSWER)
     install(store, "talker", gguf)
     scripted_model(gguf, "on and ", endless=True, context_length=8192)
@@ -31,6 +32,12 @@ def store(tmp_path: Path) -> Path:
     shape_model(gguf, layers=8, width=512, heads=8, kv_heads=8, ffn=2048, vocab=1024)
     install(store, "whole", gguf)
     return store
+
+
+@pytest.fixture
+def store(unspoilt: Path, tmp_path: Path) -> Path:
+    """One that a test may spoil."""
+    return Path(shutil.copytree(unspoilt, tmp_path / "models"))
 
 
 @pytest.fixture
@@ -49,13 +56,18 @@ def said(server: Server) -> str:
     return answer.json()["message"]["content"]
 
 
-def test_a_quantiser_that_is_killed_leaves_nothing(server: Server, store: Path):
+@pytest.mark.parametrize("kind", ["SIGKILL", *SHORTAGES])
+def test_a_quantiser_that_ends_early_leaves_nothing(server: Server, store: Path, kind: str):
     before = files(store)
     body = {"model": "small", "from": "whole", "quantize": "q4_K_M", "stream": False}
-    asked = Asked(server, "/api/create", body)
-    until(lambda: processes(server, "puna.engine.quantizer"))[0].kill()
-    assert asked.answer.status_code == 500
-    assert "SIGKILL" in asked.answer.json()["error"]
+    with shortage(kind) as inject:
+        asked = Asked(server, "/api/create", body)
+        process = until(lambda: processes(server, "puna.engine.quantizer"))[0]
+        process.kill() if kind == "SIGKILL" else inject(process)
+        assert asked.answer.status_code == 500
+    said = asked.answer.json()["error"]
+    assert "unable to quantize" in said
+    assert ("SIGKILL" in said) == (kind != "RLIMIT_AS")
     assert files(store) == before
     assert httpx.post(f"{server.url}/api/create", json=body, timeout=120).status_code == 200
 

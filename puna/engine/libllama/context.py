@@ -21,6 +21,9 @@ _TYPES: dict[KVCacheType, int] = {
     "q4_0": C.GGML_TYPE_Q4_0,
 }
 
+_NO_MEMORY = -2
+"""What llama_decode says where an allocation failed (llama-context.cpp)."""
+
 _PARTIAL = C.llama_state_seq_flags(C.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
 
 
@@ -107,12 +110,11 @@ class Context:
     def decode(self, count: int) -> int:
         """Evaluate the first `count` rows of the batch arrays.
 
-        0 done, 1 no room in the pool (nothing changed), anything else a fatal error.
+        0 done, 1 no room in the pool (nothing changed), anything else a fatal error. Raises MemoryError.
         """
         self._batch.n_tokens = count
-        if self._encode:
-            return C.llama_encode(self.handle, self._batch)
-        return C.llama_decode(self.handle, self._batch)
+        evaluate = C.llama_encode if self._encode else C.llama_decode
+        return _checked(evaluate(self.handle, self._batch))
 
     def decode_rows(
         self,
@@ -128,7 +130,7 @@ class Context:
         places: one position a row, or four for models that place rows in two dimensions (sections x rows).
         causal: rows see only those before them; if not, all have to fit in one batch. output: the last row's
         logits are wanted. The status is `decode`'s, but after "no room" a part may be evaluated; beside it
-        the row to ask `logits` for.
+        the row to ask `logits` for. Raises MemoryError.
         """
         status = last = 0
         C.llama_set_causal_attn(self.handle, causal)
@@ -146,7 +148,7 @@ class Context:
             batch.pos = _pointer(where, ctypes.c_int32)
             batch.n_seq_id, batch.seq_id = self._batch.n_seq_id, self._batch.seq_id
             batch.logits = self._batch.logits
-            status = C.llama_decode(self.handle, batch)
+            status = _checked(C.llama_decode(self.handle, batch))
             if status:
                 break
         C.llama_set_causal_attn(self.handle, True)
@@ -238,6 +240,12 @@ class Context:
 def max_sequences() -> int:
     """The most sequence ids libllama allows in one context."""
     return C.llama_max_parallel_sequences()
+
+
+def _checked(status: int) -> int:
+    if status == _NO_MEMORY:
+        raise MemoryError
+    return status
 
 
 def _pointer(array: NDArray[Any], kind: type[Any]) -> Any:

@@ -15,7 +15,10 @@ from puna.errors import BadRequest, PunaError
 from puna.gguf import read_metadata
 
 _ROWS_IN_MEMORY = 256 << 20  # bytes of a tensor that quantizing holds at once
-_UNWRITABLE = ("basic_ios::clear: iostream error", "it cannot be written (is there room on the disk?)")
+_PLAINLY = {
+    "basic_ios::clear: iostream error": "it cannot be written (is there room on the disk?)",
+    "std::bad_alloc": "out of memory",
+}
 _QUANTIZED = "quantization is only supported for F16, BF16 and F32 models"
 
 
@@ -37,5 +40,5 @@ def quantize(source: str, target: str, kind: str, *, threads: int, notice: Calla
     if C.llama_model_quantize(os.fsencode(source), os.fsencode(target), cast(Any, ctypes.byref(params))):
         reason = log.last_error.removeprefix("llama_model_quantize: failed to quantize: ")
         raise PunaError(
-            f"unable to quantize {source} to {target}: {reason.replace(*_UNWRITABLE) or NO_REASON}"
+            f"unable to quantize {source} to {target}: {_PLAINLY.get(reason, reason) or NO_REASON}"
         )

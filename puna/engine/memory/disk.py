@@ -25,6 +25,7 @@ from puna.engine.memory import prefix_file
 from puna.engine.memory.disk_room import FOLDER_NAME, PARTIAL, SUFFIX, make_room
 from puna.engine.memory.held import Held, Segment
 from puna.engine.memory.prefix_file import Contents, Header, Unusable
+from puna.engine.vital import start_thread
 
 _log = logging.getLogger(__name__)
 
@@ -150,8 +151,7 @@ class Disk:
         """Read files that build on one another, and tell what they hold; None if one is damaged or not there
         any more. Those behind that one are then deleted: nobody can use them."""
         if self._reader is None:
-            self._reader = Thread(target=self._read, daemon=True)
-            self._reader.start()
+            self._reader = start_thread(self._read)
         self._reads.put(_ReadRequest(files, then))
 
     def _read(self) -> None:
@@ -179,7 +179,7 @@ class Disk:
             with open(file.path, "rb") as opened:
                 header, contents = prefix_file.read(opened)
             self._checked(file.path, header)
-        except (OSError, Unusable) as error:
+        except (OSError, Unusable, MemoryError) as error:
             _give_up(file.path, error)
             return None
         return contents
@@ -228,8 +228,7 @@ class Disk:
         path = self._own / f"{header.name}{SUFFIX}"
         file = File(path, parent, contents.logits is not None, _lengths(header), contents)
         if self._writer is None:
-            self._writer = Thread(target=self._write, daemon=True)
-            self._writer.start()
+            self._writer = start_thread(self._write)
         self._ordered.append(file)
         self._writes.put(_WriteRequest(file, header, replaces))
         return file
@@ -247,10 +246,10 @@ class Disk:
             assert file.contents is not None
             try:
                 file.gone = not self._written(request, file.contents)
-            except OSError as error:
+            except (OSError, MemoryError) as error:
                 file.gone = True
                 if not self._failed:
-                    _log.warning("the prefix cache in %s stops growing: %s", self._folder, error.strerror)
+                    _log.warning("the prefix cache in %s stops growing: %s", self._folder, _reason(error))
                 self._failed = True
             file.contents = None
             if not file.gone:
@@ -315,13 +314,17 @@ def _used(path: Path) -> float:
         return 0.0
 
 
-def _give_up(path: Path, reason: OSError | Unusable) -> None:
+def _give_up(path: Path, reason: OSError | Unusable | MemoryError) -> None:
     """Delete a file that is no good. One that another engine has deleted is no news."""
     if isinstance(reason, Unusable):
         _log.warning("%s was deleted from the prefix cache: %s", path, reason)
         _unlink(path)
     elif not isinstance(reason, FileNotFoundError):
-        _log.warning("%s in the prefix cache cannot be read: %s", path, reason.strerror)
+        _log.warning("%s in the prefix cache cannot be read: %s", path, _reason(reason))
+
+
+def _reason(error: OSError | MemoryError) -> str | None:
+    return error.strerror if isinstance(error, OSError) else "out of memory"
 
 
 def _unlink(path: Path) -> None:

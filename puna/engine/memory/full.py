@@ -101,11 +101,14 @@ class Full:
     def save(self, held: Held, size: int, tokens: bytes) -> None:
         """Copy out of the pool what no segment of a sequence has yet.
 
-        `size` is `saved_size`, `tokens` are all that it holds, in int32.
+        `size` is `saved_size`, `tokens` are all that it holds, in int32. After a MemoryError nothing has
+        changed.
         """
         begin = self._uncopied(held)
-        data = self._context.save(self._part(held, begin), size)
-        self._part_done(begin)
+        try:
+            data = self._context.save(self._part(held, begin), size)
+        finally:
+            self._part_done(begin)
         again = [segment for segment in held.segments if segment.begin >= begin]
         held.replaces += [segment.file for segment in again if segment.file is not None]
         held.segments = [*held.segments_to(begin), Segment(begin, tokens[4 * begin :], data)]

@@ -100,6 +100,7 @@ class Window(Full):
             return self._context.snapshot(held.slot)
         # The window before an earlier token is complete until the next step.
         self._context.share(held.slot, self._spare, 0, place(length))
-        data = self._context.snapshot(self._spare)
-        self._context.forget(self._spare)
-        return data
+        try:
+            return self._context.snapshot(self._spare)
+        finally:
+            self._context.forget(self._spare)

@@ -1,0 +1,35 @@
+"""What an engine cannot do without: its failure ends the process, because requests would wait for ever."""
+
+from __future__ import annotations
+
+import errno
+import os
+import traceback
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Thread
+
+OUT_OF_MEMORY = errno.ENOMEM
+"""The exit status of an engine that ran out of memory."""
+
+
+@contextmanager
+def vital() -> Iterator[None]:
+    """An error inside ends the process, even where memory is too short to say what it was."""
+    try:
+        yield
+    except BaseException as error:
+        try:
+            traceback.print_exc()
+        finally:
+            os._exit(OUT_OF_MEMORY if isinstance(error, MemoryError) else 1)
+
+
+def start_thread(work: Callable[[], None]) -> Thread:
+    """Start a thread whose failure ends the process. Raises MemoryError where there is no room for one."""
+    thread = Thread(target=vital()(work), daemon=True)
+    try:
+        thread.start()
+    except RuntimeError as error:
+        raise MemoryError(str(error)) from error
+    return thread
