@@ -14,6 +14,7 @@ from functools import lru_cache
 
 from .around import multiplied, unconditional
 from .ecma import parse
+from .known import as_meant
 from .tree import (
     LAST,
     Anchor,
@@ -52,7 +53,7 @@ _CATEGORY = re.compile(
 _BINARY = re.compile(
     "Any|ASCII|Assigned|Alphabetic|ASCII_Hex_Digit|Hex_Digit|Cased|Case_Ignorable|Dash|Diacritic|Emoji"
     "|Emoji_(Component|Modifier|Modifier_Base|Presentation)|Extended_Pictographic|X?ID_(Start|Continue)"
-    "|Ideographic|Unified_Ideograph|Lowercase|Uppercase|Math|Quotation_Mark"
+    "|Ideographic|Unified_Ideograph|Lowercase|Uppercase|Math|Quotation_Mark|Regional_Indicator"
     "|Sentence_Terminal|Terminal_Punctuation|Variation_Selector|White_Space"
 )
 _SCRIPT = re.compile(
@@ -66,8 +67,6 @@ _SCRIPT = re.compile(
 _ONLY = re.compile(r"\^?\[([^\]\\^]|\\.)((?:[^\]\\]|\\.)*)\]([*+])\$")
 _ONE = r"(?:\\[^\w\s]|[\w ,;:@/_-])"
 _TWICE = re.compile(rf"\.\*({_ONE})\1")
-# Pydantic's decimals of so many digits.
-_DECIMAL = re.compile(r"\(\?=\[\\d\.\]\{1,(\d+)\}0\*\$\)\\d\{0,\d+\}\\\.\\d\{0,\d+\}0\*\$")
 
 
 @lru_cache(maxsize=1024)
@@ -77,10 +76,7 @@ def whole(pattern: str) -> tuple[str, ...]:
     Conditions that look ahead from the beginning are expressions of their own. Raises InvalidPattern for what
     is no pattern, Unsupported for one that no regular expression without assertions says.
     """
-    pattern = _DECIMAL.sub(lambda found: _digits(int(found[1])), pattern)
-    # Python's anchors, which Python programs leave in their schemas.
-    pattern = re.sub(r"^\\A", "^", re.sub(r"(?<!\\)\\[Zz]$", "$", pattern))
-    tree = parse(pattern)
+    tree = parse(as_meant(pattern))
     try:
         return (_found(tree),)
     except Unsupported:
@@ -259,12 +255,6 @@ def _one_by_one(item: Item) -> list[Chars]:
     if isinstance(item, Repeat) and item.least == item.most:
         return _one_by_one(item.body) * item.least
     raise Unsupported("a negative lookahead")
-
-
-def _digits(room: int) -> str:
-    """Digits with a point among them, no longer than `room` characters."""
-    most = (room - 1) // 2
-    return rf"\d{{0,{most}}}\.\d{{0,{room - 1 - most}}}$"
 
 
 def _within(one: str) -> str:

@@ -62,6 +62,10 @@ class SchemaDocument:
             except BadRequest:
                 if not self._lenient:
                     raise
+        if self._lenient and schema.get("nullable") is True and "type" in result:
+            # OpenAPI 3.0's way to say it.
+            types = result["type"]
+            result["type"] = [*([types] if isinstance(types, str) else types), "null"]
         for bound in ("Minimum", "Maximum"):
             # Draft 4 says with a boolean that the other bound is exclusive.
             if isinstance(exclusive := result.get(f"exclusive{bound}"), bool):

@@ -72,6 +72,15 @@ WRITTEN = {
     r"^a(?!b)[a-c]*(?<!c)$": (["a", "aa", "aca", "acb"], ["ab", "ac", "aac"]),
     r"(?<![a-z])end(?=;)": (["end;", "1end;"], ["bend;", "end"]),
     r"^(?!_)[a-z_]+$": (["a_"], ["_a", ""]),
+    # Zod 4's durations and emoji.
+    r"^P(?:(\d+W)|(?!.*W)(?=\d|T\d)(\d+Y)?(\d+M)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+([.,]\d+)?S)?)?)$": (
+        ["P2W", "P1Y2M3D", "P1M", "PT1H", "P1DT2M3.5S", "PT0,1S"],
+        ["P", "PT", "P1D2W", "P1DT", "P1H", "PT1D", "1D"],
+    ),
+    r"^(?=[\s\S]*[\p{Extended_Pictographic}\p{Regional_Indicator}])[\p{Emoji_Component}\p{Emoji}]+$": (
+        ["🇩🇪", "😀"],
+        ["a", "1", ""],
+    ),
 }
 
 

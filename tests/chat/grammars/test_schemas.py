@@ -115,15 +115,17 @@ def test_older_drafts_are_read_in_tools_too():
             "above": {"type": "integer", "minimum": 0, "exclusiveMinimum": True},
             "node": {"$ref": "node"},
             "either": {"type": ["Integer", "NULL"]},
+            "open": {"type": "string", "nullable": True},
         },
         "definitions": {"node": {"$id": "node", "type": "object", "properties": {"next": {"$ref": "node"}}}},
     }
-    pair, above, node, either = parameters(schema)["properties"].values()
+    pair, above, node, either, nullable = parameters(schema)["properties"].values()
     assert pair["prefixItems"] == [INT, {"type": "string"}]
     assert pair["items"] is False
     assert above["exclusiveMinimum"] == 0
     assert parameters(schema)["$defs"][node["$ref"].rpartition("/")[2]]["properties"] == {"next": node}
     assert either == {"type": ["integer", "null"]}
+    assert nullable == {"type": ["string", "null"]}
 
 
 @pytest.mark.parametrize(
