@@ -4,6 +4,7 @@ A `Library` finds, lists, writes and removes them; a `Model` is one of them; it 
 """
 
 from puna.library.addresses import is_public
+from puna.library.arriving import WrongOffset, arrived, receive
 from puna.library.blobs import WrongDigest
 from puna.library.create import create
 from puna.library.doctor import Finding, Outcome, check, repair
@@ -33,6 +34,8 @@ __all__ = [
     "Recipe",
     "StarterModel",
     "WrongDigest",
+    "WrongOffset",
+    "arrived",
     "check",
     "create",
     "describe",
@@ -42,6 +45,7 @@ __all__ = [
     "make_folder",
     "pull",
     "push",
+    "receive",
     "repair",
     "restore",
     "show",

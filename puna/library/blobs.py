@@ -96,7 +96,7 @@ class Blobs:
                     if on_bytes:
                         on_bytes(size)
                 digest = f"sha256:{hasher.hexdigest()}"
-                _expect(expected, digest)
+                expect_digest(expected, digest)
                 with writing(self.folder):
                     os.fsync(file.fileno())
             return self._keep(path, digest), size
@@ -149,7 +149,7 @@ class Blobs:
             after = os.fstat(file.fileno())
             if not shared and (before.st_mtime_ns, before.st_size) != (after.st_mtime_ns, size):
                 raise BadRequest(f"{source} changed while it was read")
-            _expect(expected, digest)
+            expect_digest(expected, digest)
             return self._keep(path, digest), size
 
     def pin(self, digest: str) -> bool:
@@ -273,7 +273,8 @@ def _written(path: Path) -> int:
         return 0
 
 
-def _expect(expected: str | None, digest: str) -> None:
+def expect_digest(expected: str | None, digest: str) -> None:
+    """Raise WrongDigest when a blob is not the one that was announced."""
     if expected and expected.replace("-", ":").lower() != digest:
         raise WrongDigest(f'digest mismatch, expected "{expected}", got "{digest}"')
 

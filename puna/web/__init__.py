@@ -7,11 +7,13 @@ the modules that a browser would otherwise find only one after another.
 
 from __future__ import annotations
 
-from pathlib import Path
+import re
+from pathlib import Path, PurePosixPath
 
 __all__ = ["FILES", "FIRST", "PAGE"]
 
 _HERE = Path(__file__).resolve().parent
+_IMPORT = re.compile(r'^(?:import|export)\b[^;]*?\bfrom\s*"([^"]+)"', re.MULTILINE)
 PAGE = _HERE / "index.html"
 FILES = {
     path.relative_to(_HERE).as_posix(): path
@@ -19,6 +21,17 @@ FILES = {
     for path in sorted((_HERE / folder).rglob("*"))
     if path.suffix in (".js", ".css", ".svg", ".bcmap")
 }
-# What is loaded once it is needed: formulas, PDF files, digests.
-_LATER = {"pdf.js", "pdf.worker.js", "temml.js", "sha256.js"}
-FIRST = [name for name, path in FILES.items() if path.suffix == ".js" and path.name not in _LATER]
+
+
+def _imported(first: str) -> list[str]:
+    """A module and those that it imports, by itself or by others. What it loads later is not among them."""
+    found = [first]
+    for name in found:
+        for target in _IMPORT.findall(FILES[name].read_text(encoding="utf-8")):
+            place = (_HERE / PurePosixPath(name).parent / target).resolve().relative_to(_HERE).as_posix()
+            if place not in found:
+                found.append(place)
+    return found
+
+
+FIRST = _imported("app/app.js")

@@ -20,6 +20,7 @@ from tests.running import Server, serving
 
 MISSING = "sha256:" + "0" * 64
 LOCAL = "Puna-Local-Path"
+OFFSET = "Upload-Offset"
 
 
 def digest_of(content: bytes) -> str:
@@ -101,6 +102,105 @@ def test_a_client_that_goes_away_leaves_nothing(content: bytes, server: Server):
     until(lambda: stored(server) != before)
     connection.close()
     until(lambda: stored(server) == before)
+
+
+def broken_off(server: Server, content: bytes) -> None:
+    """Send only a mebibyte of `content`: the server writes as much at once."""
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.putrequest("POST", at(digest_of(content)))
+    connection.putheader("Content-Length", str(len(content)))
+    connection.putheader(OFFSET, "0")
+    connection.endheaders(content[: 1 << 20])
+    until(lambda: arrived(httpx.head(server.url + at(digest_of(content)))) == 1 << 20)
+    connection.close()
+
+
+def arrived(answer: httpx.Response) -> int:
+    assert answer.status_code == 404
+    return int(answer.headers.get(OFFSET, 0))
+
+
+def resumed(client: httpx.Client, content: bytes, offset: int, rest: bytes) -> httpx.Response:
+    """The answer to the rest, once the server has noticed that the one before broke off."""
+    answers: list[httpx.Response] = []
+
+    def sent() -> bool:
+        answers.append(client.post(at(digest_of(content)), content=rest, headers={OFFSET: str(offset)}))
+        return "being sent" not in answers[-1].text
+
+    until(sent)
+    return answers[-1]
+
+
+def test_an_upload_goes_on_where_it_broke_off(content: bytes, server: Server, client: httpx.Client):
+    before = stored(server)
+    broken_off(server, content)
+    answer = resumed(client, content, 1 << 20, content[1 << 20 :])
+    assert (answer.status_code, answer.content) == (201, b"")
+    assert Library(server.models).blob_path(digest_of(content)).read_bytes() == content
+    assert len(stored(server) - before) == 1
+
+
+def test_an_upload_goes_on_after_the_server_was_killed(content: bytes, tmp_path: Path):
+    with serving(tmp_path / "models") as server:
+        broken_off(server, content)
+        server.process.kill()
+        server.process.wait()
+    with serving(tmp_path / "models") as server, httpx.Client(base_url=server.url, timeout=60) as client:
+        assert arrived(client.head(at(digest_of(content)))) == 1 << 20
+        assert resumed(client, content, 1 << 20, content[1 << 20 :]).status_code == 201
+        assert Library(server.models).blob_path(digest_of(content)).read_bytes() == content
+        assert len(stored(server)) == 1
+
+
+@pytest.mark.parametrize("offset", [0, (1 << 20) - 1, (1 << 20) + 1])
+def test_an_upload_that_goes_on_elsewhere_is_refused_and_kept(
+    content: bytes, server: Server, client: httpx.Client, offset: int
+):
+    broken_off(server, content)
+    answer = resumed(client, content, offset, content[offset:])
+    assert answer.status_code == 409
+    assert str(1 << 20) in answer.json()["error"]
+    assert resumed(client, content, 1 << 20, content[1 << 20 :]).status_code == 201
+
+
+def test_an_upload_whose_rest_is_of_another_file_is_not_kept(
+    content: bytes, server: Server, client: httpx.Client
+):
+    before = stored(server)
+    broken_off(server, content)
+    answer = resumed(client, content, 1 << 20, content[:5])
+    assert answer.status_code == 400
+    assert answer.json()["error"].startswith("digest mismatch")
+    assert arrived(client.head(at(digest_of(content)))) == 0
+    assert stored(server) == before
+
+
+def test_a_blob_that_is_being_sent_is_not_sent_by_another(
+    content: bytes, server: Server, client: httpx.Client
+):
+    connection = http.client.HTTPConnection("127.0.0.1", server.port)
+    connection.putrequest("POST", at(digest_of(content)))
+    connection.putheader("Content-Length", str(len(content)))
+    connection.putheader(OFFSET, "0")
+    connection.endheaders(content[: 1 << 20])
+    until(lambda: arrived(client.head(at(digest_of(content)))) == 1 << 20)
+    answer = client.post(at(digest_of(content)), content=content[1 << 20 :], headers={OFFSET: str(1 << 20)})
+    assert answer.status_code == 409
+    connection.send(content[1 << 20 :])
+    assert connection.getresponse().status == 201
+    connection.close()
+
+
+@pytest.mark.parametrize("offset", ["", "-1", "1.5", "x", "9" * 30])
+def test_an_offset_that_is_no_count_is_refused(
+    content: bytes, server: Server, client: httpx.Client, offset: str
+):
+    before = stored(server)
+    answer = client.post(at(digest_of(content)), content=content, headers={OFFSET: offset})
+    assert answer.status_code == 400
+    assert "Upload-Offset" in answer.json()["error"]
+    assert stored(server) == before
 
 
 def until(done: Callable[[], bool]) -> None:

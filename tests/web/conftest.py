@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, sync_playwright
 
-from tests.running import Server
+from tests.running import Server, serving
 
 _FLAGS = (
     "--no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
@@ -27,6 +29,30 @@ def browser() -> Iterator[Browser]:
         opened = launched(playwright)
         yield opened
         opened.close()
+
+
+@pytest.fixture(scope="package")
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The server of all tests, with room for an answer that outlasts one."""
+    with serving(tmp_path_factory.mktemp("web") / "my models", OLLAMA_CONTEXT_LENGTH="65536") as started:
+        yield started
+
+
+@pytest.fixture
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """An empty folder for models: that of `server` where a test has it."""
+    shared = "server" in request.fixturenames
+    return request.getfixturevalue("running").models if shared else tmp_path / "my models"
+
+
+@pytest.fixture
+def server(running: Server) -> Iterator[Server]:
+    """A running server over `store`, which has no models again at the end."""
+    yield running
+    for model in httpx.get(f"{running.url}/api/tags").json()["models"]:
+        name = {"model": model["name"]}
+        httpx.post(f"{running.url}/api/generate", json={**name, "keep_alive": 0, "stream": False})
+        httpx.request("DELETE", f"{running.url}/api/delete", json=name).raise_for_status()
 
 
 @pytest.fixture

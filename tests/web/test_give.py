@@ -110,21 +110,29 @@ def test_a_picture_is_dropped_onto_the_page(opened: Page, server: Server):
     expect(opened.get_by_role("img", name="drop.png")).to_be_visible()
 
 
-def pdf(text: str) -> bytes:
-    """A PDF file with a page that says `text`; one with "" has a page without text."""
-    drawn = f"BT /F1 24 Tf 72 720 Td ({text}) Tj ET".encode() if text else b"0 0 10 10 re f"
+def pdf(*texts: str) -> bytes:
+    """A PDF file whose pages say `texts`; for "" a page has a picture."""
+    drawn = [
+        f"BT /F1 24 Tf 72 720 Td ({text}) Tj ET".encode() if text else b"0 0 10 10 re f" for text in texts
+    ]
     return pdf_file(drawn, b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>")
 
 
-def pdf_file(drawn: bytes, *fonts: bytes) -> bytes:
-    """A PDF file with one page, on which `drawn` is drawn. Its font /F1 is object 5, the first of `fonts`."""
+def pdf_file(pages: list[bytes], *fonts: bytes) -> bytes:
+    """A PDF file on whose pages `pages` are drawn. Their font /F1 is object 3, the first of `fonts`."""
+    first = 3 + len(fonts)
+    kids = b" ".join(b"%d 0 R" % (first + 2 * at) for at in range(len(pages)))
     parts = [
         b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Kids[3 0 R]/Count 1>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents 4 0 R/Resources<</Font<</F1 5 0 R>>>>>>",
-        b"<</Length %d>>stream\n%s\nendstream" % (len(drawn), drawn),
+        b"<</Type/Pages/Kids[%s]/Count %d>>" % (kids, len(pages)),
         *fonts,
     ]
+    for drawn in pages:
+        parts += [
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 612 792]/Contents %d 0 R"
+            b"/Resources<</Font<</F1 3 0 R>>>>>>" % (len(parts) + 2),
+            b"<</Length %d>>stream\n%s\nendstream" % (len(drawn), drawn),
+        ]
     file, places = b"%PDF-1.4\n", []
     for number, part in enumerate(parts, 1):
         places.append(len(file))
@@ -149,6 +157,22 @@ def test_the_text_of_a_pdf_file_is_sent(opened: Page):
     assert message["content"] == "paper.pdf:\n\nBuy more milk.\n\nSummarise."
 
 
+def test_of_a_pdf_file_with_scanned_pages_the_others_are_sent(opened: Page):
+    chosen(opened, "blind")
+    content = pdf("One.", "", "Three.", "", "", "", "Seven.", "")
+    paper: FilePayload = {"name": "mixed.pdf", "mimeType": "application/pdf", "buffer": content}
+    opened.get_by_label("Attach files").set_input_files([paper])
+    expect(opened.locator(".giving .given")).to_contain_text("2, 4–6, 8")
+    with opened.expect_request("**/api/chat") as asked:
+        opened.get_by_role("button", name="Send").click()
+    (message,) = sent(asked.value)
+    assert message["content"].startswith("mixed.pdf:\n\nOne.\n\nThree.\n\nSeven.\n\n(")
+    assert "2, 4–6, 8)" in message["content"]
+    # Of the message it is said as long as the message is there.
+    opened.reload()
+    expect(opened.locator("article.mine .given")).to_contain_text("2, 4–6, 8")
+
+
 # Python's name for the encoding, the font, the collection of its characters, and PDF's name for the encoding.
 CJK = [
     ("gbk", b"STSong-Light", b"GB1", b"GBK-EUC-H", "再买一些牛奶。"),
@@ -164,9 +188,9 @@ def test_a_pdf_file_whose_fonts_are_not_in_it_is_read(
     opened: Page, coding: str, font: bytes, ordering: bytes, encoding: bytes, text: str
 ):
     file = pdf_file(
-        b"BT /F1 24 Tf 72 720 Td <%s> Tj ET" % text.encode(coding).hex().encode(),
-        b"<</Type/Font/Subtype/Type0/BaseFont/%s/Encoding/%s/DescendantFonts[6 0 R]>>" % (font, encoding),
-        b"<</Type/Font/Subtype/CIDFontType0/BaseFont/%s/FontDescriptor 7 0 R"
+        [b"BT /F1 24 Tf 72 720 Td <%s> Tj ET" % text.encode(coding).hex().encode()],
+        b"<</Type/Font/Subtype/Type0/BaseFont/%s/Encoding/%s/DescendantFonts[4 0 R]>>" % (font, encoding),
+        b"<</Type/Font/Subtype/CIDFontType0/BaseFont/%s/FontDescriptor 5 0 R"
         b"/CIDSystemInfo<</Registry(Adobe)/Ordering(%s)/Supplement 0>>>>" % (font, ordering),
         b"<</Type/FontDescriptor/FontName/%s/Flags 4/FontBBox[0 0 1000 1000]/ItalicAngle 0"
         b"/Ascent 880/Descent -120/CapHeight 700/StemV 80>>" % font,

@@ -127,6 +127,24 @@ def test_a_model_is_made_from_a_gguf_file_that_is_given(opened: Page, server: Se
     assert [one for one in sent if one.startswith("POST") and "/api/blobs/" in one] == []
 
 
+def test_of_a_file_only_what_the_server_lacks_is_sent(opened: Page, server: Server, tmp_path: Path):
+    path = tmp_path / "half.gguf"
+    scripted_model(path, "I was given.")
+    content = path.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    # What an upload that broke off has left.
+    Library(server.models).partial_blob(f"sha256:{digest}", "-upload").write_bytes(content[:100_000])
+    opened.get_by_text("Create a model").click()
+    opened.get_by_label("GGUF file").set_input_files(path)
+    with opened.expect_request(lambda one: one.method == "POST" and "/api/blobs/" in one.url) as sent:
+        opened.get_by_role("button", name="Create", exact=True).click()
+    expect(opened.get_by_role("status")).to_have_text("The model is there.")
+    assert sent.value.all_headers()["upload-offset"] == "100000"
+    assert int(sent.value.all_headers()["content-length"]) == len(content) - 100_000
+    answer = httpx.post(f"{server.url}/api/generate", json={"model": "half", "prompt": "?", "stream": False})
+    assert answer.json()["response"] == "I was given."
+
+
 def test_a_file_that_is_no_model_is_refused(opened: Page):
     odd: FilePayload = {"name": "odd.gguf", "mimeType": "", "buffer": b"no model at all"}
     opened.get_by_text("Create a model").click()

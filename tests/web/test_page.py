@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.running import Server
 
@@ -167,6 +167,56 @@ def test_it_fits_a_narrow_window_and_speaks_chinese(browser: Browser, server: Se
     context.close()
 
 
+@pytest.mark.usefixtures("model")
+def test_what_is_typed_before_the_script_is_there_is_kept_and_sent(browser: Browser, server: Server):
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    held: list[Route] = []
+    page.route("**/app/app.js", lambda route: held.append(route))
+    page.goto(f"{server.url}/ui", wait_until="commit")
+    box = page.locator(".write textarea")
+    expect(box).to_be_focused()
+    page.keyboard.type("Too early?")
+    page.evaluate("window.box = document.querySelector('.write textarea')")
+    for route in held:
+        route.continue_()
+    expect(page.get_by_role("button", name="Send")).to_be_enabled()
+    assert page.evaluate("window.box === document.activeElement")
+    page.keyboard.type(" No.")
+    page.keyboard.press("Enter")
+    expect(page.locator("article.mine .plain")).to_have_text("Too early? No.")
+    expect(page.locator("article.theirs")).to_contain_text("That is all.")
+    context.close()
+
+
+@pytest.mark.usefixtures("model")
+def test_what_is_written_and_not_sent_stays_while_the_person_looks_elsewhere(page: Page):
+    page.get_by_label("Message").fill("Half a question")
+    page.get_by_role("button", name="Models").click()
+    expect(page.get_by_label("Message")).to_have_count(0)
+    page.get_by_role("button", name="Talk", exact=True).click()
+    expect(page.get_by_label("Message")).to_have_value("Half a question")
+    say(page, "Whole?")
+    expect(page.get_by_label("Message")).to_have_value("")
+    page.get_by_role("button", name="New chat").click()
+    expect(page.locator("article")).to_have_count(0)
+    expect(page.get_by_label("Message")).to_have_value("")
+
+
+def test_a_view_that_cannot_be_loaded_says_so_and_opens_later(browser: Browser, server: Server):
+    context = browser.new_context(locale="en-GB")
+    page = context.new_page()
+    page.route("**/app/models.js", lambda route: route.abort())
+    page.goto(f"{server.url}/ui")
+    page.get_by_role("button", name="Models").click()
+    expect(page.get_by_role("alert")).to_contain_text("cannot be reached")
+    page.unroute("**/app/models.js")
+    page.get_by_role("button", name="Talk", exact=True).click()
+    page.get_by_role("button", name="Models").click()
+    expect(page.get_by_role("heading", name="Models")).to_be_visible()
+    context.close()
+
+
 def test_programs_hear_that_it_runs_and_browsers_are_led_to_the_page(server: Server):
     for accept in ("*/*", "application/json", "application/json, text/html;q=0.5", "text/html;q=0", ""):
         answer = httpx.get(server.url, headers={"accept": accept})
@@ -176,16 +226,22 @@ def test_programs_hear_that_it_runs_and_browsers_are_led_to_the_page(server: Ser
 
 
 def test_the_first_load_is_small_and_its_files_are_kept(page: Page, server: Server):
+    page.wait_for_load_state("networkidle")
     urls: list[str] = page.evaluate("performance.getEntriesByType('resource').map(({ name }) => name)")
     files = [url for url in urls if "/ui/" in url]
     scripts = {url for url in files if url.endswith(".js")}
     linked = page.evaluate(
         "[...document.querySelectorAll('link[rel=modulepreload]')].map(({ href }) => href)"
     )
-    assert len(scripts) > 10
-    # Each is asked for at once, and none that is not needed.
+    # What the page stands on is asked for at once, and the rest after it.
     (first,) = (url for url in scripts if url.endswith("/app.js"))
     assert page.evaluate(IMPORTED, first) == sorted(linked)
+    assert {url.rpartition("/")[2] for url in scripts.difference(linked)} >= {
+        "markdown.js",
+        "highlight.js",
+        "models.js",
+        "compare.js",
+    }
     wire = 0
     for url in [f"{server.url}/ui", *files]:
         with httpx.stream("GET", url, headers={"accept-encoding": "gzip"}) as answer:

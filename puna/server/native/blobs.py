@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from asyncio import to_thread
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import Future
@@ -12,13 +13,17 @@ from urllib.parse import unquote
 from starlette.requests import Request
 from starlette.responses import Response
 
-from puna.errors import PunaError
-from puna.library import Library, WrongDigest
+from puna.errors import BadRequest, PunaError
+from puna.library import Library, WrongDigest, arrived, receive
 from puna.server.access import is_loopback
 from puna.server.rooms import rooms
 
 LOCAL_PATH = "puna-local-path"
 """Header: where on this machine the file lies, percent-encoded. Then it is not sent but taken from there."""
+
+OFFSET = "upload-offset"
+"""Header: where in the file a body begins (tus.io, core protocol). When such a body breaks off, what came is
+kept, and HEAD says how much that is."""
 
 _PIECE = 1 << 20
 
@@ -34,15 +39,32 @@ async def blob(request: Request) -> Response:
     library, digest = rooms(request).library, request.path_params["digest"]
     there = await to_thread(library.pin_blob, digest)
     if request.method == "HEAD":
-        return Response(status_code=200 if there else 404)
+        return Response() if there else await _unfinished(library, digest)
     if there:
         return Response()
     if local := request.headers.get(LOCAL_PATH):
         await to_thread(_take, library, digest, _path(request, local))
     else:
+        offset = _offset(request)
         with _Pieces(request) as pieces:
-            await to_thread(library.add_blob, pieces, expected=digest)
+            if offset is None:
+                await to_thread(library.add_blob, pieces, expected=digest)
+            else:
+                await to_thread(receive, library, digest, offset, pieces)
     return Response(status_code=201)
+
+
+async def _unfinished(library: Library, digest: str) -> Response:
+    size = await to_thread(arrived, library, digest)
+    return Response(status_code=404, headers={OFFSET: str(size)} if size else {})
+
+
+def _offset(request: Request) -> int | None:
+    """The position that a body begins at; None for one that is the whole file. Raises BadRequest."""
+    written = request.headers.get(OFFSET)
+    if written is not None and not re.fullmatch("[0-9]{1,18}", written):
+        raise BadRequest(f'invalid header Upload-Offset: "{written}" is no count of bytes', "Upload-Offset")
+    return None if written is None else int(written)
 
 
 def _path(request: Request, written: str) -> Path:

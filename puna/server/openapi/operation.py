@@ -18,7 +18,7 @@ REASONS = {
     401: "The server asks for a key, and got none that it knows; or nobody is signed in.",
     403: "The key, or the server's settings, do not allow it.",
     404: "There is no such model.",
-    409: "The file cannot be taken from where it lies; send it.",
+    409: "The file cannot be taken from where it lies; send it. Or it does not go on where it ended.",
     413: "The body is longer than 256 MB.",
     429: "The key's limit is reached; Retry-After says until when.",
     500: "The server, the model's file or its engine failed.",

@@ -32,7 +32,7 @@ export async function* stream(path, body, signal) {
 export const signed = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
 
 /** An answer; where the server wants a key, the person is asked for it first. */
-async function request(path, options) {
+export async function request(path, options) {
   for (;;) {
     const sent = key();
     const answer = await fetch(path, { ...options, headers: signed() });

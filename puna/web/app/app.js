@@ -3,25 +3,28 @@ import { answered, begin as beginAnswer, growing, stop } from "./answers.js";
 import { ask } from "./api.js";
 import { Appearance, appear } from "./appearance.js";
 import { Chats } from "./chats.js";
-import { Compare } from "./compare.js";
+import { draft } from "./drafts.js";
 import { Newer } from "./formats.js";
 import { asJson, download } from "./files.js";
 import { chats as kept, forget, fresh, keep, onElsewhere } from "./keep.js";
+import { later } from "./later.js";
 import { take } from "./merge.js";
-import { Models } from "./models.js";
 import { Palette } from "./palette.js";
 import { key, signOut } from "./signin.js";
 import { Talk } from "./talk.js";
 import { html, render, useEffect, useRef, useState } from "./view.js";
 import { language, say, speak } from "./words.js";
 
-function Page() {
+const Compare = later(() => import("./compare.js").then((module) => module.Compare));
+const Models = later(() => import("./models.js").then((module) => module.Models));
+
+function Page({ first }) {
   const [room, setRoom] = useState("talk");
   const [models, setModels] = useState([]);
   const [none, setNone] = useState(false);
   const [menu, setMenu] = useState(false);
   const [chats, setChats] = useState([]);
-  const [chat, setChat] = useState(() => fresh(""));
+  const [chat, setChat] = useState(first);
   const [error, setError] = useState("");
   const [unkept, setUnkept] = useState("");
   const [newer, setNewer] = useState(false);
@@ -72,8 +75,9 @@ function Page() {
     speak(language());
     refresh();
     listed().then((all) => {
-      const last = all?.find(({ id }) => id === location.hash.slice(1));
-      if (last) setChat(last);
+      const last = all?.find(({ id }) => id === first.id);
+      if (answered(first.id)) take(first, last);
+      else if (last) setChat(last);
     });
   }, []);
   const shown = useRef(chat);
@@ -154,4 +158,9 @@ function Page() {
 }
 
 appear();
-render(html`<${Page} />`, document.getElementById("page"));
+// The chat that the address names; until it is found it is empty.
+const first = { ...fresh(""), ...(location.hash && { id: location.hash.slice(1) }) };
+const page = document.getElementById("page");
+draft(first.id).typed = page.querySelector("textarea").value;
+render(html`<${Page} first=${first} />`, page);
+performance.mark("interactive");

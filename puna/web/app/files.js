@@ -59,7 +59,7 @@ const isMessage = (message) =>
 
 const isGiven = (given) =>
   ["vision", "audio", "text"].includes(given?.kind) &&
-  [given.name, given.type, given.data].every((text) => typeof text === "string");
+  [given.name, given.type, given.data].every((text) => typeof text === "string") && isText(given.lacks);
 
 const isCall = (call) =>
   typeof call?.function?.name === "string" && ["undefined", "object"].includes(typeof call.function.arguments);

@@ -2,8 +2,8 @@
 import { ask } from "./api.js";
 import { say } from "./words.js";
 
-/** @typedef {{name: string, kind: "vision" | "audio" | "text", type: string, data: string}} Given
- *  `data` is base64, or the text itself. */
+/** @typedef {{name: string, kind: "vision" | "audio" | "text", type: string, data: string, lacks?: string}} Given
+ *  `data` is base64, or the text itself; `lacks` says what of the file is not in it. */
 
 const LARGEST = 20 * 2 ** 20;
 const abilities = new Map();
@@ -46,15 +46,29 @@ export function sent({ role, content, thinking, calls, tool, given = [] }) {
 }
 
 async function pdf(file) {
-  let data;
+  let found;
   try {
     const { textOf } = await import("./pdf.js");
-    data = await textOf(await file.arrayBuffer());
+    found = await textOf(await file.arrayBuffer());
   } catch (error) {
     throw new Error(`${file.name}: ${error.name === "PasswordException" ? say("locked") : say("brokenPdf")}`);
   }
-  if (!data) throw new Error(`${file.name}: ${say("noText")}`);
-  return { name: file.name, kind: "text", type: "text/plain", data };
+  const { text, without } = found;
+  if (!text) throw new Error(`${file.name}: ${say("noText")}`);
+  const lacks = without.length ? `${say("someNoText")} ${ranges(without)}` : undefined;
+  // The model is told, too, lest it take a part for the whole.
+  const data = lacks ? `${text}\n\n(${lacks})` : text;
+  return { name: file.name, kind: "text", type: "text/plain", data, ...(lacks && { lacks }) };
+}
+
+/** Rising numbers, as 1, 3–5. @param {number[]} numbers */
+function ranges(numbers) {
+  const found = [];
+  for (const number of numbers) {
+    if (found.at(-1)?.to === number - 1) found.at(-1).to = number;
+    else found.push({ from: number, to: number });
+  }
+  return found.map(({ from, to }) => (from === to ? `${from}` : `${from}–${to}`)).join(", ");
 }
 
 async function able(model) {

@@ -8,7 +8,8 @@ import { say } from "./words.js";
 export function Settings({ settings, set }) {
   const put = (name) => (event) => set({ ...settings, [name]: event.target.value });
   const wrong = settings.format?.trim() && wrongFormat(settings.format);
-  return html`<details class="settings" onKeyDown=${close}><summary>${say("settings")}</summary><div>
+  const [open, setOpen] = useState(false);
+  return html`<details class="settings" onKeyDown=${close} onToggle=${(event) => setOpen(event.currentTarget.open)}><summary>${say("settings")}</summary>${open && html`<div>
     <${Presets} settings=${settings} set=${set} />
     <label>${say("system")}<textarea rows="3" value=${settings.system ?? ""} onInput=${put("system")}></textarea></label>
     <label>${say("think")}<select value=${settings.think ?? ""} onChange=${put("think")}>
@@ -21,7 +22,7 @@ export function Settings({ settings, set }) {
     <fieldset class="options"><legend>${say("options")}</legend>
       ${Object.entries(OPTIONS).map(([name, kind]) => html`<${Option} name=${name} kind=${kind} value=${settings.options?.[name] ?? ""}
         put=${(event) => set({ ...settings, options: { ...settings.options, [name]: event.target.value } })} />`)}
-    </fieldset></div></details>`;
+    </fieldset></div>`}</details>`;
 }
 
 /** Esc closes the settings, and does not stop an answer. */

@@ -5,17 +5,21 @@ GlobalWorkerOptions.workerSrc = new URL("../vendored/pdf.worker.js", import.meta
 // What the codes of fonts that are not in the file stand for, as in many of China, Japan and Korea; fetched when one is met.
 const CMAPS = new URL("../vendored/cmaps/", import.meta.url).href;
 
-/** "" when its pages are pictures. Throws when it cannot be read. @param {ArrayBuffer} data @returns {Promise<string>} */
+/** Its text, and the numbers of the pages that have none. Throws when it cannot be read.
+ * @param {ArrayBuffer} data @returns {Promise<{text: string, without: number[]}>} */
 export async function textOf(data) {
   const task = getDocument({ data, cMapUrl: CMAPS, isEvalSupported: false, useWasm: false });
   try {
     const file = await task.promise;
     const pages = [];
+    const without = [];
     for (let number = 1; number <= file.numPages; number++) {
       const { items } = await (await file.getPage(number)).getTextContent();
-      pages.push(items.map(({ str, hasEOL }) => str + (hasEOL ? "\n" : "")).join(""));
+      const text = items.map(({ str, hasEOL }) => str + (hasEOL ? "\n" : "")).join("").trim();
+      if (text) pages.push(text);
+      else without.push(number);
     }
-    return pages.join("\n\n").trim();
+    return { text: pages.join("\n\n"), without };
   } finally {
     await task.destroy();
   }

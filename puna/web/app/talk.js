@@ -2,6 +2,7 @@
 import { stop } from "./answers.js";
 import { Blocks } from "./blocks.js";
 import { branch, walk } from "./branches.js";
+import { draft } from "./drafts.js";
 import { Fill } from "./fill.js";
 import { useFollow } from "./follow.js";
 import { read, refusal } from "./give.js";
@@ -12,13 +13,17 @@ import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
 export function Talk({ chat, models, none, pull, running, run, save, changed, refresh }) {
-  const [typed, setTyped] = useState("");
-  const [given, setGiven] = useState([]);
+  const written = draft(chat.id);
+  const { typed, given } = written;
   const [refused, setRefused] = useState("");
   const [editing, setEditing] = useState(-1);
   const [sending, setSending] = useState(false);
   const writing = useRef(null);
   const { place, growing, scrolled, toEnd } = useFollow();
+  function write(what) {
+    Object.assign(written, what);
+    changed();
+  }
   function set(what) {
     Object.assign(chat, what);
     if (chat.messages.length) save(chat);
@@ -38,7 +43,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
   }
   async function give(files) {
     const results = await Promise.allSettled(Array.from(files, (file) => read(file)));
-    setGiven((before) => [...before, ...results.flatMap(({ value }) => value ?? [])]);
+    write({ given: [...written.given, ...results.flatMap(({ value }) => value ?? [])] });
     setRefused(results.flatMap(({ reason }) => reason?.message ?? []).join(" "));
   }
   function take(event, files) {
@@ -63,8 +68,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
     if (why) return;
     chat.messages.push({ id: unique(), role: "user", content, ...(given.length && { given }) }, blank());
     chat.title ||= (content || given[0].name).slice(0, 60);
-    setTyped("");
-    setGiven([]);
+    write({ typed: "", given: [] });
     ask();
   }
   function resend(at, content) {
@@ -130,12 +134,12 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
       <${Blocks} count=${chat.messages.length} place=${place} draw=${shown} kept=${editing} />
     </div></section>
     ${refused && html`<p class="error" role="alert">${refused}</p>`}
-    ${given.length > 0 && html`<div class="giving"><${Given} files=${given} drop=${(at) => setGiven(given.filter((_, one) => one !== at))} /></div>`}
+    ${given.length > 0 && html`<div class="giving"><${Given} files=${given} drop=${(at) => write({ given: given.filter((_, one) => one !== at) })} /></div>`}
     <form class="write" onSubmit=${send}>
       <label class="attach" title=${say("attach")}>＋<input type="file" multiple aria-label=${say("attach")}
         onChange=${(event) => { give(event.target.files); event.target.value = ""; }} /></label>
       <textarea rows="2" aria-label=${say("message")} placeholder=${say("message")} value=${typed} ref=${writing} readOnly=${sending}
-        onInput=${(event) => setTyped(event.target.value)} onKeyDown=${key}
+        onInput=${(event) => write({ typed: event.target.value })} onKeyDown=${key}
         onPaste=${(event) => take(event, event.clipboardData.files)}></textarea>
       ${running
         ? html`<button type="button" onClick=${() => stop(chat.id)}>${say("stop")}</button>`
