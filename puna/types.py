@@ -123,14 +123,14 @@ class Finish(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     """The end of an answer. Durations in nanoseconds."""
 
     reason: Ended
-    prompt_tokens: int
+    prompt_tokens: int = 0
     """Tokens of the prompt, cached ones included."""
-    cached_tokens: int
+    cached_tokens: int = 0
     """Tokens of the prompt found in the KV cache and not evaluated again."""
-    prompt_ns: int
-    eval_tokens: int
-    eval_ns: int
-    tokens: list[int]
+    prompt_ns: int = 0
+    eval_tokens: int = 0
+    eval_ns: int = 0
+    tokens: list[int] = []
     """Prompt and answer as token ids: Ollama's `context`."""
     stop: str = ""
     """The stop string that ended the answer."""

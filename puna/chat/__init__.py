@@ -6,7 +6,7 @@ Nothing here does I/O; a template is made once and may be kept and shared.
 
 from .detect import can_call_tools, can_think, family_of
 from .earlier import called_with, unthought
-from .exchange import Exchange
+from .exchange import Exchange, ToolMode
 from .families import PLAIN, named, names_by_architecture, renderer
 from .family import Family, Variant
 from .fit import fit
@@ -31,6 +31,7 @@ __all__ = [
     "Prompt",
     "Template",
     "Thought",
+    "ToolMode",
     "Variant",
     "called_with",
     "can_call_tools",

@@ -13,7 +13,7 @@ from puna.types import Grammar, Message
 from .grammars import Constraint, functions
 from .parsing import Expected, Format, FormatParser, Parser, Tools
 
-Choice = Literal["auto", "none", "required"]
+ToolMode = Literal["auto", "none", "required"]
 """Whether an answer may call tools, must not, or must."""
 
 
@@ -25,7 +25,7 @@ class Exchange(NamedTuple):
     prompt: str
     last: Message | None
     tools: list[dict[str, Any]]
-    choice: Choice
+    choice: ToolMode
     name: str
     parallel: bool
     schema: dict[str, Any] | None

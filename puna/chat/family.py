@@ -9,7 +9,7 @@ from typing import Any
 
 from puna.types import Grammar, Message
 
-from .exchange import Choice, Exchange
+from .exchange import Exchange, ToolMode
 from .grammars import Constraint
 from .parsing import Format
 from .renderers import Renderer
@@ -76,7 +76,7 @@ class Family:
         last: Message | None,
         *,
         tools: list[dict[str, Any]],
-        choice: Choice = "auto",
+        choice: ToolMode = "auto",
         name: str = "",
         parallel: bool = True,
         schema: dict[str, Any] | None = None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 PIECE = 1 << 20
 """Bytes read at once: few enough to stay in the processor's cache until they are hashed."""
 
-Report = Callable[[int], None]
+ReportBytes = Callable[[int], None]
 """Told how many bytes of a file are done."""
 
 
@@ -28,7 +28,7 @@ def size_of(path: Path) -> int:
         return path.stat().st_size
 
 
-def digest_of(path: Path, report: Report) -> str:
+def digest_of(path: Path, report: ReportBytes) -> str:
     """The file's "sha256:<hex>". Raises CommandFailed when it cannot be read."""
     hashed, buffer, done = hashlib.sha256(), memoryview(bytearray(PIECE)), 0
     with readable(path), path.open("rb", buffering=0) as file:
@@ -39,7 +39,7 @@ def digest_of(path: Path, report: Report) -> str:
     return f"sha256:{hashed.hexdigest()}"
 
 
-def send(client: Client, path: Path, digest: str, report: Report, *, in_place: bool) -> None:
+def send(client: Client, path: Path, digest: str, report: ReportBytes, *, in_place: bool) -> None:
     """Make sure the server has the blob `digest`, the content of `path`.
 
     `in_place`: the server may be able to take the file where it lies. Any answer but yes means that the
@@ -54,7 +54,7 @@ def send(client: Client, path: Path, digest: str, report: Report, *, in_place: b
     report(size_of(path))
 
 
-def _pieces(path: Path, report: Report) -> Iterator[bytes]:
+def _pieces(path: Path, report: ReportBytes) -> Iterator[bytes]:
     size = left = size_of(path)
     with readable(path):
         file = path.open("rb", buffering=0)

@@ -17,7 +17,7 @@ from puna.cli.wrap import printable
 if TYPE_CHECKING:
     from puna.cli.client import Client
     from puna.cli.prompt import LinePrompt
-    from puna.cli.session import Session, Think
+    from puna.cli.session import Session, ThinkOption
     from puna.settings import Settings
 
 
@@ -170,6 +170,6 @@ class Conversation:
                 AnswerPrinter(wrap=self._session.wrap).write(text)
                 print("\n")
 
-    def _load(self, model: str, think: Think) -> None:
+    def _load(self, model: str, think: ThinkOption) -> None:
         with spinner():
             self._client.generate(model, keep_alive=self._session.keep_alive, think=think)

@@ -14,7 +14,7 @@ from puna.settings import Settings, parse_duration
 
 if TYPE_CHECKING:
     from puna.cli.client import Client
-    from puna.cli.session import Session, Think
+    from puna.cli.session import Session, ThinkOption
 
 
 class RunFlags(TyperCommand):
@@ -182,7 +182,7 @@ def parse_format(text: str) -> Any:
     return schema
 
 
-def parse_think(text: str) -> Think:
+def parse_think(text: str) -> ThinkOption:
     """What the API's `think` is for a `--think`; None when it was not given. Raises CommandFailed."""
     if text in ("true", "false", ""):
         return {"true": True, "false": False}.get(text)

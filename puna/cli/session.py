@@ -16,7 +16,7 @@ from puna.modelfile import parameter
 _WORDS = re.compile(r'"([^"]*)"(?!\S)|(\S+)')
 """Words of a line; one in quotation marks may hold spaces."""
 
-Think = bool | str | None
+ThinkOption = bool | str | None
 """The API's `think`: on or off, a level, or None for what the model does by itself."""
 
 
@@ -29,7 +29,7 @@ class Session:
     wrap: bool = True
     history: bool = True
     system: str = ""
-    think: Think = None
+    think: ThinkOption = None
     think_chosen: bool = False
     """The person said whether to think; otherwise models that can, do."""
     hide_thinking: bool = False

@@ -17,11 +17,11 @@ _LONGEST_STEP = 300_000_000
 """Nanoseconds that an answer may wait for its next token while somebody's prompt is evaluated."""
 
 
-Range = tuple[int, int]
+TokenRange = tuple[int, int]
 """The first of some tokens, and the first after them."""
 
 
-def surplus(length: int, job: Job, *, num_ctx: int, begins: bool) -> Range:
+def surplus(length: int, job: Job, *, num_ctx: int, begins: bool) -> TokenRange:
     """What to cut out of a prompt of `length` tokens so that it leaves room to answer in `num_ctx` tokens.
 
     The first `num_keep` tokens stay (and the begin token, if the prompt `begins` with one); then
@@ -50,7 +50,7 @@ def worth_reading(text: str, job: Job, *, num_ctx: int) -> str:
     return text[: _LONGEST_TOKENS * (kept(job, num_ctx, begins=True) + 1)] + text[-tail:]
 
 
-def older_half(length: int, job: Job, *, num_ctx: int, begins: bool) -> Range:
+def older_half(length: int, job: Job, *, num_ctx: int, begins: bool) -> TokenRange:
     """The older half of what `num_keep` does not protect in a full context of `length` tokens."""
     keep = kept(job, num_ctx, begins=begins)
     return keep, keep + max((length - keep) // 2, 1)

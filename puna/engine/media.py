@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 Medium = Image | NDArray[np.float32]
 """A picture, or a sound's samples at the projector's rate, -1 to 1."""
 
-Key = tuple[bytes, int, int]
+MediaKey = tuple[bytes, int, int]
 """A picture's digest, which of its parts, and the part's rows."""
 
 _MOST_IDS = 2**31
@@ -38,7 +38,7 @@ class MediaSpan:
     """A part of a picture at its place among a sequence's tokens."""
 
     start: int
-    key: Key
+    key: MediaKey
     chunk: MediaChunk
 
     @property
@@ -119,7 +119,7 @@ class EncoderCache:
         self._projector = projector
         self._limit = limit
         self._post = post
-        self._known: OrderedDict[Key, NDArray[np.float32]] = OrderedDict()
+        self._known: OrderedDict[MediaKey, NDArray[np.float32]] = OrderedDict()
         """Least recently used first."""
         self._size = 0
         self._failures: dict[bytes, str] = {}
@@ -151,7 +151,7 @@ class EncoderCache:
             tokens += self._ids(key)
         return tokens, Layout(spans)
 
-    def _ids(self, key: Key) -> list[int]:
+    def _ids(self, key: MediaKey) -> list[int]:
         """A number for each row of a part, drawn from what it shows."""
         digest, part, rows = key
         data = hashlib.shake_128(b"%b %d %d" % (digest, part, rows)).digest(8 * rows)

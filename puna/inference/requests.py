@@ -7,8 +7,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from puna.chat import ToolMode
 from puna.errors import BadRequest
-from puna.types import Begun, Ended, MediaFile, Message, Texts, TokenLogprob
+from puna.types import Begun, Finish, MediaFile, Message, Texts, TokenLogprob
 
 Think = bool | Literal["low", "medium", "high", "max"] | None
 
@@ -48,7 +49,7 @@ class ChatInput(_TextInput, frozen=True, kw_only=True):
     messages: list[Message]
     tools: list[dict[str, Any]] = []
     """In the API's shape: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
-    tool_choice: Literal["auto", "none", "required"] = "auto"
+    tool_choice: ToolMode = "auto"
     """Whether the model may, must not or must call a tool."""
     tool_name: str = ""
     """With "required": the one tool to call."""
@@ -128,30 +129,13 @@ class Rendered(msgspec.Struct, frozen=True):
     images: int
 
 
-class Summary(msgspec.Struct, frozen=True, kw_only=True):
-    """The end of an answer. Durations in nanoseconds."""
+class Summary(Finish, frozen=True, kw_only=True):
+    """The end of an answer: the engine's, and what came before and beside it. Durations in nanoseconds."""
 
-    reason: Ended
     total_ns: int = 0
     load_ns: int = 0
-    prompt_tokens: int = 0
-    """Tokens of the prompt, cached ones included."""
-    cached_tokens: int = 0
-    prompt_ns: int = 0
-    eval_tokens: int = 0
     reasoning_tokens: int = 0
     """Of the answer's tokens those that its reasoning took."""
-    eval_ns: int = 0
-    context: list[int] = []
-    """Prompt and answer as token ids; empty after a raw prompt."""
-    stop: str = ""
-    """The stop string that ended the answer."""
-    truncated: bool = False
-    """Part of the prompt was left out, because it did not fit in the context."""
-    drafted: int = 0
-    """Tokens that were guessed and evaluated together with the one before."""
-    accepted: int = 0
-    """Those of them that came."""
 
     @property
     def cut(self) -> bool:

@@ -12,7 +12,7 @@ from functools import lru_cache, partial
 from time import perf_counter_ns
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
+from msgspec.structs import asdict, replace
 
 from puna.access import caller
 from puna.errors import PromptTooLong
@@ -121,21 +121,15 @@ class Inference:
                     else:
                         for piece in reading.rest(cut=step.reason != "stop" or bool(step.stop)):
                             yield piece
+                        finish: dict[str, Any] = asdict(step)
+                        finish["truncated"] |= prepared.composed.truncated
+                        if raw:
+                            finish["tokens"] = []
                         summary = Summary(
-                            reason=step.reason,
+                            **finish,
                             total_ns=perf_counter_ns() - started,
                             load_ns=lease.load_ns,
-                            prompt_tokens=step.prompt_tokens,
-                            cached_tokens=step.cached_tokens,
-                            prompt_ns=step.prompt_ns,
-                            eval_tokens=step.eval_tokens,
                             reasoning_tokens=reading.reasoning,
-                            eval_ns=step.eval_ns,
-                            context=[] if raw else step.tokens,
-                            stop=step.stop,
-                            truncated=prepared.composed.truncated or step.truncated,
-                            drafted=step.drafted,
-                            accepted=step.accepted,
                         )
                         if summary.truncated:
                             _log.warning(

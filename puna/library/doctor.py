@@ -22,15 +22,15 @@ from puna.types import Progress, Report
 
 _GGUF = {IMAGE + "model", IMAGE + "projector", IMAGE + "draft"}
 
-Kind = Literal["manifest", "missing", "damaged", "header", "permission", "unused", "foreign"]
-_PULLED: set[Kind] = {"manifest", "missing", "damaged"}
+FindingKind = Literal["manifest", "missing", "damaged", "header", "permission", "unused", "foreign"]
+_PULLED: set[FindingKind] = {"manifest", "missing", "damaged"}
 """What pulling the model again mends."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """Something in a store that is not as it should be."""
 
-    kind: Kind
+    kind: FindingKind
     path: Path
     problem: str
     """For people; it names the model and the file or blob."""

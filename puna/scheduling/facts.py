@@ -14,11 +14,11 @@ from puna.scheduling.tensors import TensorFacts
 if TYPE_CHECKING:
     from puna.library import Model
 
-Key = tuple[str, ...]
+RunnerKey = tuple[str, ...]
 """The files that make a model what it is: whoever asks for the same ones can share a runner."""
 
 
-def key(weights: str, adapters: tuple[str, ...], *beside: str) -> Key:
+def key(weights: str, adapters: tuple[str, ...], *beside: str) -> RunnerKey:
     """`beside`: the projector and the draft model; "" for one that there is not."""
     return (weights, *adapters, *filter(None, beside))
 
@@ -55,11 +55,11 @@ class Facts:
     """Of the weights' file; only where there are devices."""
 
     @property
-    def key(self) -> Key:
+    def key(self) -> RunnerKey:
         return key(self.path, self.adapters, _path(self.projector), _path(self.draft))
 
 
-def key_of(model: Model) -> Key:
+def key_of(model: Model) -> RunnerKey:
     """The key of the runner that `model` has, or would have."""
     return key(str(model.weights), _adapters(model), _projector(model), _draft(model))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from puna.errors import LoadFailed
 from puna.load import Device, LoadSpec
-from puna.scheduling.facts import Key
+from puna.scheduling.facts import RunnerKey
 from puna.scheduling.learned import LearnedSizes
 from puna.scheduling.machine import Room, device_room
 from puna.scheduling.memory import Budget
@@ -50,7 +50,7 @@ class Fleet:
         changed: Callable[[], None],
         failed: Callable[[Runner, LoadFailed], None],
     ) -> None:
-        self.runners: dict[Key, Runner] = {}
+        self.runners: dict[RunnerKey, Runner] = {}
         """Loading or ready."""
         self._closing: set[Runner] = set()
         self._settings = settings
@@ -105,7 +105,7 @@ class Fleet:
         slots = (self._settings.max_loaded_models or math.inf) - len(held)
         return Room(Machine(now, free.devices), Machine(alone, most.devices), slots)
 
-    def make_room(self, room: Room, enough: Callable[[Room], bool], *, busy: bool = True) -> set[Key]:
+    def make_room(self, room: Room, enough: Callable[[Room], bool], *, busy: bool = True) -> set[RunnerKey]:
         """Retire idle runners, least recently used first, until the `room` that will be is `enough`.
 
         Where those do not suffice, the keys of the busy ones that have to drain; none with `busy` false.

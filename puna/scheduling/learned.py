@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from puna.load import LoadSpec, Rehearsal
-from puna.scheduling.facts import Key, key
+from puna.scheduling.facts import RunnerKey, key
 from puna.scheduling.placement import Machine
 
 _SMALLER = 0.8
@@ -27,7 +27,7 @@ class LearnedSizes:
 
     _work: dict[tuple[object, ...], int] = field(default_factory=dict)
     _rehearsals: dict[tuple[object, ...], Rehearsal] = field(default_factory=dict)
-    _limits: dict[Key, dict[str, int]] = field(default_factory=dict)
+    _limits: dict[RunnerKey, dict[str, int]] = field(default_factory=dict)
 
     def foresee(self, spec: LoadSpec, found: Rehearsal) -> None:
         """libllama has said what a load as `spec` takes: that replaces estimates, and their errors."""
@@ -48,14 +48,14 @@ class LearnedSizes:
         """Bytes on a device that an estimate for `spec` leaves out, or, negative, has too many."""
         return self._work.get(_like(spec), 0)
 
-    def refused(self, key: Key, planned: Mapping[str, int]) -> bool:
+    def refused(self, key: RunnerKey, planned: Mapping[str, int]) -> bool:
         """A device had no room for this; whether a smaller plan is to be tried, which is then kept to."""
         first = bool(planned) and key not in self._limits
         if first:
             self._limits[key] = {name: int(_SMALLER * size) for name, size in planned.items()}
         return first
 
-    def limited(self, key: Key, machine: Machine) -> Machine:
+    def limited(self, key: RunnerKey, machine: Machine) -> Machine:
         """The machine as far as this model may use it."""
         limits = self._limits.get(key, {})
         devices = (replace(d, free=min(d.free, limits.get(d.name, d.free))) for d in machine.devices)
@@ -80,7 +80,7 @@ class Rehearsals:
         self._rehearse = rehearse
         self._learned = learned
         self._changed = changed
-        self._had: defaultdict[Key, set[LoadSpec]] = defaultdict(set)
+        self._had: defaultdict[RunnerKey, set[LoadSpec]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
 
     def had(self, spec: LoadSpec) -> bool:

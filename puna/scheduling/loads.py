@@ -7,7 +7,7 @@ from collections.abc import Set
 
 from puna.errors import PunaError
 from puna.scheduling.choice import Choice, choose, described
-from puna.scheduling.facts import Key
+from puna.scheduling.facts import RunnerKey
 from puna.scheduling.fleet import Fleet
 from puna.scheduling.learned import Rehearsals
 from puna.scheduling.machine import Room, Watch
@@ -32,7 +32,7 @@ class Loads:
         self._watch = watch
         self._rehearsals = rehearsals
 
-    def begin(self, request: LeaseRequest) -> Set[Key] | None:
+    def begin(self, request: LeaseRequest) -> Set[RunnerKey] | None:
         """Begin the load for `request`.
 
         When it has to wait, the keys of the runners that must drain first; None when the load has begun.

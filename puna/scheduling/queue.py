@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from puna.engine import order
 from puna.errors import PunaError
 from puna.options import Options
-from puna.scheduling.facts import Facts, Key
+from puna.scheduling.facts import Facts, RunnerKey
 from puna.scheduling.runner import Runner
 from puna.types import Turn
 
@@ -70,7 +70,7 @@ class Queue:
         if not request.granted.done():
             request.granted.set_exception(error)
 
-    def refuse_all(self, error: PunaError, key: Key | None = None) -> None:
+    def refuse_all(self, error: PunaError, key: RunnerKey | None = None) -> None:
         """All that wait; or those that wait for the model with this key."""
         for request in [r for r in self._waiting if key in (None, r.facts.key)]:
             self.refuse(request, error)

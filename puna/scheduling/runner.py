@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from puna.load import LoadSpec
-from puna.scheduling.facts import Key, key
+from puna.scheduling.facts import RunnerKey, key
 from puna.types import Engine
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Runner:
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
 
     @property
-    def key(self) -> Key:
+    def key(self) -> RunnerKey:
         return key(self.spec.path, self.spec.adapters, self.spec.projector, self.spec.draft)
 
     def stop_timer(self) -> None:

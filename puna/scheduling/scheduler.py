@@ -19,7 +19,7 @@ from puna.errors import Busy, DeviceFailed, EngineGone, LoadFailed, PunaError, S
 from puna.load import Devices, LoadSpec, Rehearsal
 from puna.options import Options
 from puna.scheduling.choice import check as check_options
-from puna.scheduling.facts import Key, facts_of, key_of
+from puna.scheduling.facts import RunnerKey, facts_of, key_of
 from puna.scheduling.fleet import Fleet, LoadedModel
 from puna.scheduling.idle import IdleWork
 from puna.scheduling.learned import Rehearsals
@@ -74,7 +74,7 @@ class Scheduler:
         self._idle = IdleWork(prepare, lambda: self.unfinished > 0 or self._stopping) if prepare else None
         self._queue = Queue()
         self._pace = ServingPace()
-        self._draining: set[Key] = set()
+        self._draining: set[RunnerKey] = set()
         """Runners whose newcomers wait until the leases on it have ended."""
         self._stopping = False
         """Newcomers are refused."""

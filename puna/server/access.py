@@ -11,7 +11,9 @@ import socket
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv6Address, ip_address
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from puna.server.headers import with_headers
 
 _LOCAL_PAGES = tuple(
     f"{scheme}://{host}{port}"
@@ -62,7 +64,7 @@ class Access:
         elif scope["method"] == "OPTIONS":
             await _answer(send, 204, [*self._grant(origin), *_PREFLIGHT] if cross else [])
         elif cross:
-            await self._app(scope, receive, _with_headers(send, self._grant(origin)))
+            await self._app(scope, receive, with_headers(send, *self._grant(origin)))
         else:
             await self._app(scope, receive, send)
 
@@ -114,12 +116,3 @@ async def _answer(send: Send, status: int, headers: list[tuple[bytes, bytes]] | 
         headers.append((b"content-length", b"0"))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body"})
-
-
-def _with_headers(send: Send, extra: list[tuple[bytes, bytes]]) -> Send:
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", []), *extra]
-        await send(message)
-
-    return sending

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import inspect
+
+TokenId = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
 class Fields(msgspec.Struct, forbid_unknown_fields=True):

@@ -11,10 +11,11 @@ import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from puna.access import AccessDenied, Caller, Forbidden, Keyring
 from puna.errors import PunaError
+from puna.server.headers import with_headers
 from puna.server.refusals import refuse
 from puna.server.scopes import manages, needed
 
@@ -47,7 +48,9 @@ class Keyed:
         try:
             who = self._admit(scope)
         except AccessDenied as error:
-            await refuse(error, scope, receive, _telling(send, error))
+            if error.status == 401:
+                send = with_headers(send, (b"www-authenticate", b"Bearer"))
+            await refuse(error, scope, receive, send)
             return
         with who:
             await self._app(scope, receive, send)
@@ -89,20 +92,6 @@ def _secret(headers: list[tuple[bytes, bytes]]) -> str:
             return given
         found = found or given
     return found
-
-
-def _telling(send: Send, error: AccessDenied) -> Send:
-    """`send`, with the headers that belong to a refusal."""
-    extra: list[tuple[bytes, bytes]] = []
-    if error.status == 401:
-        extra.append((b"www-authenticate", b"Bearer"))
-
-    async def sending(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", ()), *extra]}
-        await send(message)
-
-    return sending
 
 
 @asynccontextmanager

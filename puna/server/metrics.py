@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter as Sums
 from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
 from time import perf_counter
 
 from prometheus_client import (
@@ -53,70 +54,30 @@ class Metrics(Observer):
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
-        self.requests = Counter(
-            "puna_http_requests", "Requests answered.", ["method", "path", "status"], registry=registry
-        )
-        self.by_key = Counter(
-            "puna_key_requests", "Requests answered, by key.", ["key", "status"], registry=registry
-        )
-        self._key_tokens = Counter(
-            "puna_key_tokens",
-            "Tokens of prompts and answers, by key.",
-            ["key"],
-            registry=registry,
-        )
-        self.running = Gauge("puna_http_requests_running", "Requests being answered.", registry=registry)
-        self._waiting = Gauge(
-            "puna_requests_waiting",
-            "Requests that wait for a model, or for a place in one that is loaded.",
-            registry=registry,
-        )
-        self._first = Histogram(
-            "puna_time_to_first_token_seconds",
-            "From a request to the first token of its answer, loading and waiting included.",
-            ["model"],
-            buckets=_SECONDS,
-            registry=registry,
-        )
-        self._rate = Histogram(
-            "puna_answer_tokens_per_second",
-            "Tokens generated a second, by answer.",
-            ["model"],
-            buckets=_RATES,
-            registry=registry,
-        )
-        self._answers = Counter("puna_answers", "Answers ended.", ["model", "reason"], registry=registry)
-        self._prompt = Counter(
-            "puna_prompt_tokens", "Tokens of prompts, cached ones included.", ["model"], registry=registry
-        )
-        self._cached = Counter(
-            "puna_cached_prompt_tokens",
-            "Tokens of prompts that were found in the KV cache.",
-            ["model"],
-            registry=registry,
-        )
-        self._drafted = Counter(
-            "puna_drafted_tokens",
-            "Tokens of answers that were guessed and evaluated together.",
-            ["model"],
-            registry=registry,
-        )
-        self._accepted = Counter(
-            "puna_accepted_draft_tokens",
-            "The part of them that came.",
-            ["model"],
-            registry=registry,
-        )
-        self._answer = Counter("puna_answer_tokens", "Tokens generated.", ["model"], registry=registry)
-        self._embedded = Counter(
-            "puna_embedded_tokens", "Tokens turned into vectors or ranked.", ["model"], registry=registry
-        )
-        self._loads = Histogram(
-            "puna_model_load_seconds", "Loading a model.", buckets=_SECONDS, registry=registry
-        )
-        self._failures = Counter(
-            "puna_model_load_failures", "Models that could not be loaded.", registry=registry
-        )
+        counter = partial(Counter, registry=registry)
+        gauge, histogram = partial(Gauge, registry=registry), partial(Histogram, registry=registry)
+        by_model = ["model"]
+        self.requests = counter("puna_http_requests", "Requests answered.", ["method", "path", "status"])
+        self.by_key = counter("puna_key_requests", "Requests answered, by key.", ["key", "status"])
+        self._key_tokens = counter("puna_key_tokens", "Tokens of prompts and answers, by key.", ["key"])
+        self.running = gauge("puna_http_requests_running", "Requests being answered.")
+        waiting = "Requests that wait for a model, or for a place in one that is loaded."
+        self._waiting = gauge("puna_requests_waiting", waiting)
+        first = "From a request to the first token of its answer, loading and waiting included."
+        self._first = histogram("puna_time_to_first_token_seconds", first, by_model, buckets=_SECONDS)
+        rate = "Tokens generated a second, by answer."
+        self._rate = histogram("puna_answer_tokens_per_second", rate, by_model, buckets=_RATES)
+        self._answers = counter("puna_answers", "Answers ended.", ["model", "reason"])
+        self._prompt = counter("puna_prompt_tokens", "Tokens of prompts, cached ones included.", by_model)
+        cached = "Tokens of prompts that were found in the KV cache."
+        self._cached = counter("puna_cached_prompt_tokens", cached, by_model)
+        drafted = "Tokens of answers that were guessed and evaluated together."
+        self._drafted = counter("puna_drafted_tokens", drafted, by_model)
+        self._accepted = counter("puna_accepted_draft_tokens", "The part of them that came.", by_model)
+        self._answer = counter("puna_answer_tokens", "Tokens generated.", by_model)
+        self._embedded = counter("puna_embedded_tokens", "Tokens turned into vectors or ranked.", by_model)
+        self._loads = histogram("puna_model_load_seconds", "Loading a model.", buckets=_SECONDS)
+        self._failures = counter("puna_model_load_failures", "Models that could not be loaded.")
         ProcessCollector(registry=registry)
 
     def watch(self, scheduler: Scheduler) -> None:

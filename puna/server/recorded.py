@@ -15,14 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _log = logging.getLogger(__name__)
 
 _PATHS = {
-    *(
-        "/api/generate",
-        "/api/chat",
-        "/v1/chat/completions",
-        "/v1/completions",
-        "/v1/responses",
-        "/v1/messages",
-    ),
+    *("/api/generate", "/api/chat"),
+    *("/v1/chat/completions", "/v1/completions", "/v1/responses", "/v1/messages"),
 }
 
 

@@ -12,7 +12,7 @@ from puna.errors import PunaError
 
 _log = logging.getLogger(__name__)
 
-_Stamp = tuple[tuple[int, int, int], ...]
+_Stamps = tuple[tuple[int, int, int], ...]
 
 
 class Certificates:
@@ -49,7 +49,7 @@ class Certificates:
             self._stamp = stamp
             _log.info("the certificate in %s was read again", self._files[0])
 
-    def _stamped(self) -> _Stamp:
+    def _stamped(self) -> _Stamps:
         try:
             states = [os.stat(file) for file in self._files]
         except OSError as error:

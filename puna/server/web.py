@@ -16,23 +16,9 @@ from puna.server.remote import Remote
 _SECONDS = 10.0
 _SILENT = {"script", "style", "noscript", "template", "svg", "head"}
 _BLOCKS = {
-    *(
-        "address",
-        "article",
-        "blockquote",
-        "br",
-        "div",
-        "dd",
-        "dt",
-        "figure",
-        "footer",
-        "h1",
-        "h2",
-        "h3",
-        "h4",
-        "h5",
-    ),
-    *("h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tr", "ul"),
+    *("address", "article", "blockquote", "br", "div", "dd", "dt", "figure", "footer", "h1", "h2", "h3"),
+    *("h4", "h5", "h6", "header", "hr", "li", "main", "nav", "ol", "p", "pre", "section", "table", "tr"),
+    "ul",
 }
 
 

@@ -39,7 +39,7 @@ async def prompt_of(model: Inference, request: ChatInput | GenerateInput) -> lis
     answer = model.chat(request) if isinstance(request, ChatInput) else model.generate(request)
     summary = [item async for item in answer][-1]
     assert isinstance(summary, Summary)
-    return summary.context[: summary.prompt_tokens]
+    return summary.tokens[: summary.prompt_tokens]
 
 
 def tokens(text: str) -> list[int]:

@@ -21,7 +21,7 @@ from puna.chat.grammars.rules import literal, literals
 from puna.chat.parsing import Content, Expected, Malformed, Scanner, Step, Thought, Tools
 from puna.chat.parsing.invoked import elements
 from puna.chat.parsing.markers import Markers, markers
-from puna.chat.parsing.scanner import Kind
+from puna.chat.parsing.scanner import PartKind
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.glimmer import glimmer
 from puna.types import Grammar
@@ -78,7 +78,7 @@ class Glimmer:
                     source.give_back_before(kind)
 
 
-def _body(recipient: str, expected: Expected) -> tuple[Kind, Markers | None]:
+def _body(recipient: str, expected: Expected) -> tuple[PartKind, Markers | None]:
     """What a message to this recipient is, and what may end or interrupt it."""
     if recipient == "self":
         return None if expected.think is False else Thought, _BOUNDARIES

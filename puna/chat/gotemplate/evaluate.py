@@ -16,14 +16,14 @@ from .values import Fault, Struct, plain, shown, truth
 _DEEPEST = 100
 
 Signal = Literal["break", "continue"] | None
-Step = Callable[[Run, Any], Signal]
+Exec = Callable[[Run, Any], Signal]
 
 
 class Program:
     """A template made ready to run. It keeps nothing between runs."""
 
     def __init__(self, source: str, trees: Trees) -> None:
-        self._templates: dict[str, Step] = {}
+        self._templates: dict[str, Exec] = {}
         for name, tree in trees.items():
             self._templates[name] = _Statements(source, name, self._templates).sequence(tree)
 
@@ -45,11 +45,11 @@ class Program:
 class _Statements(Operations):
     """Makes the closures of one template; `templates` holds those of all, by name."""
 
-    def __init__(self, source: str, name: str, templates: dict[str, Step]) -> None:
+    def __init__(self, source: str, name: str, templates: dict[str, Exec]) -> None:
         super().__init__(source, name)
         self.templates = templates
 
-    def sequence(self, statements: Sequence) -> Step:
+    def sequence(self, statements: Sequence) -> Exec:
         steps = [self.statement(statement) for statement in statements]
         if len(steps) == 1:
             return steps[0]
@@ -62,7 +62,7 @@ class _Statements(Operations):
 
         return run_all
 
-    def statement(self, node: Statement) -> Step:
+    def statement(self, node: Statement) -> Exec:
         if isinstance(node, TextNode):
             text = node.source
             return lambda run, dot: run.write(text)
@@ -82,7 +82,7 @@ class _Statements(Operations):
             return self.call(node)
         return self.loop(node) if node.kind == "range" else self.choice(node)
 
-    def choice(self, node: Branch) -> Step:
+    def choice(self, node: Branch) -> Exec:
         """`if`, and `with`, which moves the dot."""
         test, moves = self.pipeline(node.pipeline), node.kind == "with"
         body, otherwise = self.sequence(node.body), self.sequence(node.otherwise or ())
@@ -96,7 +96,7 @@ class _Statements(Operations):
 
         return choose
 
-    def loop(self, node: Branch) -> Step:
+    def loop(self, node: Branch) -> Exec:
         """`range`: one variable is the element, two are index and element."""
         names, assigns = node.pipeline.variables, node.pipeline.assigns
         value_of, fail = self.pipeline(node.pipeline), self.failure(node.pipeline.commands[-1].operands[0])
@@ -129,7 +129,7 @@ class _Statements(Operations):
 
         return repeat
 
-    def call(self, node: TemplateNode) -> Step:
+    def call(self, node: TemplateNode) -> Exec:
         name, templates, fail = node.name, self.templates, self.failure(node)
         value_of = self.pipeline(node.pipeline) if node.pipeline else lambda run, dot: None
 

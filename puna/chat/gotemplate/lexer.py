@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
-Kind = Literal[
+TokenKind = Literal[
     "text", "open", "close", "space", "word", "name", "field", "variable", "number", "char",
     "string", "bool", "dot", "nil", "(", ")", "|", "=", ":=", "other", "error", "eof",
 ]  # fmt: skip
@@ -25,14 +25,14 @@ _NUMBER = re.compile(
 _STRING = re.compile(r'"(?:[^"\\\n]|\\[^\n])*"')
 _RAW = re.compile(r"`[^`]*`")
 _CHAR = re.compile(r"'(?:[^'\\\n]|\\[^\n])*'")
-_MARKS: dict[str, Kind] = {"(": "(", ")": ")", "|": "|", "=": "="}
+_MARKS: dict[str, TokenKind] = {"(": "(", ")": ")", "|": "|", "=": "="}
 _ENDS_NAME = frozenset(" \t\r\n.,|:()")
 
 
 class Token(NamedTuple):
     """A lexical element; `text` is its source, or the message when `kind` is "error"."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     at: int
 

@@ -25,9 +25,9 @@ from .nodes import (
 from .run import Run
 from .values import Fault, Printed, Struct, truth, type_name
 
-Value = Callable[[Run, Any], Any]
+Evaluation = Callable[[Run, Any], Any]
 Piped = Callable[[Run, Any, Any], Any]
-"""Like Value, with what was piped in, or NOTHING."""
+"""Like Evaluation, with what was piped in, or NOTHING."""
 Fail = Callable[[object], NoReturn]
 
 NOTHING: Any = object()
@@ -49,7 +49,7 @@ class Operations:
 
         return fail
 
-    def pipeline(self, node: Pipeline) -> Value:
+    def pipeline(self, node: Pipeline) -> Evaluation:
         """The value of the last command, each one's being the last argument of the next."""
         only = node.commands[0].operands
         if len(node.commands) == 1 and len(only) == 1 and not isinstance(only[0], Nil):
@@ -64,7 +64,7 @@ class Operations:
 
         return self.bound(node, through)
 
-    def bound(self, node: Pipeline, value_of: Value) -> Value:
+    def bound(self, node: Pipeline, value_of: Evaluation) -> Evaluation:
         """`value_of`, which also declares or sets the pipeline's variable."""
         if not node.variables:
             return value_of
@@ -162,7 +162,7 @@ class Operations:
         wanted = f"{least}" if least == most else f"at least {least}"
         return lambda count: fail(f"wrong number of args for {name.name}: want {wanted} got {count}")
 
-    def text(self, node: Operand) -> Value:
+    def text(self, node: Operand) -> Evaluation:
         """An argument of a parameter that takes strings only."""
         if isinstance(node, (Constant, Nil)) and not (isinstance(node, Constant) and type(node.value) is str):
             fail = self.failure(node)
@@ -187,7 +187,7 @@ class Operations:
 
         return check
 
-    def operand(self, node: Operand) -> Value:
+    def operand(self, node: Operand) -> Evaluation:
         if isinstance(node, Dot):
             return lambda run, dot: dot
         if isinstance(node, Nil):
@@ -209,7 +209,7 @@ class Operations:
             return lambda run, dot: _follow(base(run, dot), path, fail)
         return self.pipeline(node)
 
-    def field(self, node: Field) -> Value:
+    def field(self, node: Field) -> Evaluation:
         path, name, fail = node.path, node.path[0], self.failure(node)
         if len(path) > 1:
             return lambda run, dot: _follow(dot, path, fail)
@@ -222,7 +222,7 @@ class Operations:
 
         return get
 
-    def variable(self, node: Variable) -> Value:
+    def variable(self, node: Variable) -> Evaluation:
         name, path, fail = node.name, node.path, self.failure(node)
 
         def look_up(run: Run, dot: Any) -> Any:

@@ -19,7 +19,7 @@ _T = TypeVar("_T")
 Step = Generator[None, None, _T]
 """A reading that pauses where it needs more text."""
 
-Kind = type[Content] | type[Thought] | None
+PartKind = type[Content] | type[Thought] | None
 """What a stretch of text is; None is what nobody shall see."""
 
 BLANK = r"[^\S\x1c-\x1f]*"
@@ -52,12 +52,12 @@ class Scanner:
         self._at = 0
         self._held: list[str] = []
         self._parts: list[Part] = []
-        self._kind: Kind = None
+        self._kind: PartKind = None
         self._before = ""
         """White space before the marker that ended text of `_kind`, while that is held."""
         self._behind = ""
         """White space behind notation that no text has followed yet."""
-        self._gaps: dict[Kind, str] = {}
+        self._gaps: dict[PartKind, str] = {}
         """For each kind of text there was: the white space between it and more of its kind."""
 
     def push(self, text: str) -> None:
@@ -82,7 +82,7 @@ class Scanner:
 
     # What becomes of what was read.
 
-    def emit(self, kind: Kind, text: str) -> None:
+    def emit(self, kind: PartKind, text: str) -> None:
         """Text; it stands apart from what there was of its kind as it did around the notation in between."""
         if not text:
             return
@@ -110,7 +110,7 @@ class Scanner:
         self._held.pop()
         self._before = ""
 
-    def give_back(self, kind: Kind) -> None:
+    def give_back(self, kind: PartKind) -> None:
         """What is held was no notation but text."""
         self.emit(kind, "".join(self._held))
         self._held.clear()
@@ -142,7 +142,7 @@ class Scanner:
         """A call has begun that the cut leaves without its end."""
         return self.ended and self.cut and (self.certain or self.owing)
 
-    def refuse(self, kind: Kind) -> None:
+    def refuse(self, kind: PartKind) -> None:
         """What is held was no call but text; of a call that was cut, nothing is text.
 
         White space alone is still held, because it may stand before a call.
@@ -153,7 +153,7 @@ class Scanner:
         elif any(not text.isspace() for text in self._held):
             self.give_back(kind)
 
-    def give_back_before(self, kind: Kind) -> None:
+    def give_back_before(self, kind: PartKind) -> None:
         """What is held is text, but for what was taken last."""
         last = self._held.pop()
         self.give_back(kind)
@@ -161,7 +161,7 @@ class Scanner:
 
     # Reading. Each takes what it names, and leaves what does not fit.
 
-    def text(self, until: Markers | None, kind: Kind) -> Step[str]:
+    def text(self, until: Markers | None, kind: PartKind) -> Step[str]:
         """Emit everything before a marker; the marker, or "" when the answer has ended.
 
         White space is emitted when something follows it that is no marker: before one it is held with it.

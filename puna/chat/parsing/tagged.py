@@ -9,7 +9,7 @@ from puna.types import Message
 
 from .markers import markers
 from .parts import Content, Thought
-from .scanner import Kind, Scanner, Step
+from .scanner import PartKind, Scanner, Step
 from .tools import Tools
 
 Reading = Callable[[Scanner, Tools], Step[None]]
@@ -94,7 +94,7 @@ class Tagged:
         calls = self.calls if tools.names else {}
         watched, opened = self.watched(expected)
         # What nobody wanted is dropped, unless the prompt itself began it.
-        reasoning: Kind = Thought if opened or expected.think is not False else None
+        reasoning: PartKind = Thought if opened or expected.think is not False else None
         begins = (watched.open,) if watched and watched.anywhere else ()
         lenient = self.lenient if tools.names else {}
         in_content = markers(*calls, *lenient, *begins, *self.dropped)
@@ -164,7 +164,7 @@ def _begin(source: Scanner, tags: ThinkingTags) -> Step[None]:
 
 
 def _call(
-    source: Scanner, reading: Reading, tools: Tools, kind: Kind, *, certain: bool = False
+    source: Scanner, reading: Reading, tools: Tools, kind: PartKind, *, certain: bool = False
 ) -> Step[bool]:
     """Whether a call was read; what is no call is given back as `kind`. It is `certain` behind a marker."""
     before, source.certain = source.calls, certain

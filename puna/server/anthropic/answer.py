@@ -8,8 +8,8 @@ from typing import Any
 import msgspec
 
 from puna.inference import Answer, Begun, Call, Piece, Summary
-from puna.server.anthropic.ids import new_id
 from puna.server.anthropic.requests import MessagesRequest
+from puna.server.ids import new_id
 
 NOTHING = Begun(0, 0)
 """What is known of a prompt that has not been read."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
+from puna.chat import ToolMode
 from puna.errors import BadRequest
 from puna.inference import ChatInput, Think
 from puna.server.anthropic.conversation import conversation
@@ -11,12 +12,7 @@ from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest, 
 from puna.server.anthropic.tools import ToolOffer, offer
 from puna.server.remote import Remote
 
-_CHOICES: dict[str, Literal["auto", "required", "none"]] = {
-    "auto": "auto",
-    "any": "required",
-    "tool": "required",
-    "none": "none",
-}
+_MODES: dict[str, ToolMode] = {"auto": "auto", "any": "required", "tool": "required", "none": "none"}
 
 
 async def chat_input(body: CountTokensRequest, remote: Remote) -> ChatInput:
@@ -30,7 +26,7 @@ async def chat_input(body: CountTokensRequest, remote: Remote) -> ChatInput:
         model=body.model,
         messages=await conversation(body, tools.missing, remote),
         tools=tools.functions,
-        tool_choice=_CHOICES[choice.type],
+        tool_choice=_MODES[choice.type],
         tool_name=_named(choice, tools),
         parallel_calls=not choice.disable_parallel_tool_use,
         schema=form.schema if form else None,

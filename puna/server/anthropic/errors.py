@@ -10,11 +10,12 @@ from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from puna.errors import BadRequest, PromptTooLong, PunaError
-from puna.server.anthropic.ids import new_id
 from puna.server.errors import JSON, abandoned, headers, sentence
+from puna.server.headers import with_headers
+from puna.server.ids import new_id
 
 _KINDS = {
     401: "authentication_error",
@@ -54,14 +55,7 @@ class Identified:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         name = scope["request_id"] = new_id("req")
-
-        async def sending(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = [*message.get("headers", ()), (b"request-id", name.encode())]
-                message = {**message, "headers": headers}
-            await send(message)
-
-        await self._app(scope, receive, sending)
+        await self._app(scope, receive, with_headers(send, (b"request-id", name.encode())))
 
 
 def line(error: Exception, request_id: str) -> bytes:

@@ -45,8 +45,8 @@ class ObjectWriter(ABC):
     def ending(self, rest: Piece, summary: Summary) -> bytes:
         """The last object, with what was not sent before it."""
         final = self.answer(self._model, rest, **ending(summary))
-        if self._context and summary.context:
-            final.context = summary.context
+        if self._context and summary.tokens:
+            final.context = summary.tokens
         return encode(final)
 
     def done(self, reason: Literal["load", "unload"]) -> bytes:

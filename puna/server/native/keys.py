@@ -37,8 +37,8 @@ class KeyListed(msgspec.Struct, kw_only=True):
 
     id: str
     name: str
-    scopes: list[Scope]
-    models: list[str]
+    scopes: tuple[Scope, ...]
+    models: tuple[str, ...]
     created: datetime
     expires: datetime | None
     requests_per_minute: int
@@ -83,17 +83,10 @@ async def revoke(request: Request) -> Response:
 
 def _listed(key: Key, used: Used) -> KeyListed:
     now = datetime.now(timezone.utc)
+    kept = msgspec.structs.asdict(key)
+    del kept["hash"]
     return KeyListed(
-        id=key.id,
-        name=key.name,
-        scopes=list(key.scopes),
-        models=list(key.models),
-        created=key.created,
-        expires=key.expires,
-        requests_per_minute=key.requests_per_minute,
-        tokens_per_day=key.tokens_per_day,
-        concurrent=key.concurrent,
-        share=key.share,
+        **kept,
         last_used=datetime.fromtimestamp(used.last, timezone.utc) if used.last else None,
         tokens_today=used.on(int(now.timestamp()) // 86_400),
     )

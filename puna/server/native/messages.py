@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
-from puna.chat import called_with
+from puna.chat import ToolMode, called_with
 from puna.errors import BadRequest, InvalidField
 from puna.server.content import Url, assembled, picture, sound
 from puna.server.fields import spelled
 from puna.server.native.requests import ContentPart, RequestMessage, RequestToolCall
 from puna.server.remote import Remote
 from puna.types import MediaFile, Message
-
-Choice = Literal["auto", "none", "required"]
 
 
 async def turns(bodies: Sequence[RequestMessage], remote: Remote) -> list[Message]:
@@ -110,7 +108,7 @@ def _tool(given: dict[str, Any]) -> dict[str, Any]:
     return tool
 
 
-def choice(wanted: Any, offered: list[dict[str, Any]]) -> tuple[Choice, str]:
+def choice(wanted: Any, offered: list[dict[str, Any]]) -> tuple[ToolMode, str]:
     """What `tool_choice` asks for: a mode, or a tool by its name, as text or in OpenAI's shape."""
     if wanted is None:
         return "auto", ""

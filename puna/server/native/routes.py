@@ -15,9 +15,8 @@ from puna.server.native.create import create
 from puna.server.native.embed import embed, embeddings
 from puna.server.native.generate import generate
 from puna.server.native.models import copy, delete, devices, ps, show, tags
-from puna.server.native.pull import pull
-from puna.server.native.push import push
 from puna.server.native.responses import VersionResponse, encode
+from puna.server.native.transfer import pull, push
 from puna.server.page import prefers_page
 from puna.settings import OLLAMA_LEVEL
 

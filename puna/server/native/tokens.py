@@ -6,8 +6,6 @@ Ollama has neither; the field names are those of its users' proposals (`text`), 
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
 from starlette.requests import Request
 from starlette.routing import Route
@@ -15,12 +13,11 @@ from starlette.routing import Route
 from puna.errors import BadRequest
 from puna.inference import Inference
 from puna.server.body import decoded
+from puna.server.fields import TokenId
 from puna.server.framing import Whole
 from puna.server.native.requests import _ModelRequest, seconds
 from puna.server.native.responses import encode
 from puna.server.rooms import rooms
-
-Token = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
 class TokenizeRequest(_ModelRequest, kw_only=True):
@@ -35,7 +32,7 @@ class TokenizeRequest(_ModelRequest, kw_only=True):
 
 
 class DetokenizeRequest(_ModelRequest, kw_only=True):
-    tokens: list[Token] | None = None
+    tokens: list[TokenId] | None = None
     keep_alive: float | str | None = None
 
 

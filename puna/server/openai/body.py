@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, TypeVar
+from typing import ClassVar, TypeVar
 
-import msgspec
 from starlette.requests import Request
 
 from puna.errors import BadRequest
 from puna.server.body import decoded
-from puna.server.fields import Fields
+from puna.server.fields import Fields, TokenId
 from puna.server.openai.errors import called
 
-Token = Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
-TextOrTokens = str | list[str | Token | list[Token]]
+TextOrTokens = str | list[str | TokenId | list[TokenId]]
 
 
 class OpenAIRequest(Fields, kw_only=True):

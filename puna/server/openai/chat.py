@@ -57,7 +57,7 @@ async def _ask(body: ChatCompletionRequest, remote: Remote) -> ChatInput:
     return ChatInput(
         model=model,
         tools=choice.tools,
-        tool_choice=choice.way,
+        tool_choice=choice.mode,
         tool_name=choice.name,
         parallel_calls=body.parallel_tool_calls is not False and not body.legacy,
         schema=body.schema(),

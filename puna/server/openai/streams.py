@@ -26,17 +26,8 @@ class ChunkTemplate:
 
     def chunk(self, index: int, fields: bytes, logprobs: bytes = b"null", reason: bytes = b"null") -> bytes:
         """More of one answer; `fields` are encoded, without braces."""
-        return b"".join(
-            (
-                self._before[index],
-                fields,
-                b',"logprobs":',
-                logprobs,
-                b',"finish_reason":',
-                reason,
-                self._after,
-            )
-        )
+        parts = (self._before[index], fields, logprobs, reason, self._after)
+        return b'%s%s,"logprobs":%s,"finish_reason":%s%s' % parts
 
     def usage(self, usage: Usage) -> bytes:
         """The chunk after the last answer's end."""

@@ -6,22 +6,22 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from puna.chat import ToolMode
 from puna.errors import BadRequest
 from puna.server.fields import Fields, named
 from puna.server.openai.parts import FunctionDefinition
 
-Way = Literal["auto", "none", "required"]
 Tools = list[dict[str, Any]]
 """As `ChatInput` has them."""
 
-_WAYS: dict[str, Way] = {"none": "none", "auto": "auto", "required": "required"}
+_MODES: dict[str, ToolMode] = {"none": "none", "auto": "auto", "required": "required"}
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
     """What `ChatInput` is asked about tools, in its words."""
 
     tools: Tools
-    way: Way = "auto"
+    mode: ToolMode = "auto"
     name: str = ""
 
 
@@ -48,11 +48,11 @@ def chosen(tools: Tools, wanted: str | dict[str, Any] | None) -> ToolChoice:
     if wanted is None:
         return ToolChoice(tools)
     if isinstance(wanted, str):
-        if wanted not in _WAYS:
-            raise _wrong(f'"{wanted}" is not one of {", ".join(_WAYS)}')
+        if wanted not in _MODES:
+            raise _wrong(f'"{wanted}" is not one of {", ".join(_MODES)}')
         if wanted == "required":
             _known([], tools)
-        return ToolChoice(tools, _WAYS[wanted])
+        return ToolChoice(tools, _MODES[wanted])
     kind = wanted.get("type")
     if kind in ("function", "custom"):
         name = _name(wanted)

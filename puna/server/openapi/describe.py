@@ -17,9 +17,9 @@ _ABOUT = (
     "line, or an event each for a client that accepts text/event-stream. GET answers HEAD too."
 )
 
-Schema = dict[str, Any]
+JsonObject = dict[str, Any]
 
-_SCHEMES: Schema = {
+_SCHEMES: JsonObject = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "A key (puna keys create)"},
     "header": {"type": "apiKey", "in": "header", "name": "x-api-key", "description": "The same key"},
 }
@@ -54,7 +54,7 @@ def described(operations: Iterable[Operation]) -> bytes:
     return msgspec.json.encode(whole)
 
 
-def _operation(one: Operation, schema: Callable[[Any], Schema]) -> dict[str, Any]:
+def _operation(one: Operation, schema: Callable[[Any], JsonObject]) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "operationId": re.sub(r"\W+", "_", f"{one.method.lower()}{one.path}").strip("_"),
         "tags": [one.tag],
@@ -85,17 +85,17 @@ def _operation(one: Operation, schema: Callable[[Any], Schema]) -> dict[str, Any
     return fields
 
 
-def _required(body: Schema, one: Operation) -> Schema:
+def _required(body: JsonObject, one: Operation) -> JsonObject:
     """The body's schema with the fields that only the code behind it asks for."""
     if not one.needs and not one.takes:
         return body
-    fields: Schema = {name: {"minLength": 1, "minItems": 1} for name in one.needs}
+    fields: JsonObject = {name: {"minLength": 1, "minItems": 1} for name in one.needs}
     there = {name: {"not": {"type": "null"}} for name in (*one.needs, *one.takes)}
     properties = {name: there[name] | fields.get(name, {}) for name in there}
     return {"allOf": [body, {"required": list(there), "properties": properties}]}
 
 
-def _success(one: Operation, schema: Callable[[Any], Schema]) -> dict[str, Any]:
+def _success(one: Operation, schema: Callable[[Any], JsonObject]) -> dict[str, Any]:
     if one.answer is None:
         return {"description": "Done."}
     content = {media: {"schema": schema(one.answer)} for media in one.media}

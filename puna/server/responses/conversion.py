@@ -64,7 +64,7 @@ def chat_input(body: InputTokensRequest, messages: list[Message], tools: Tools) 
         model=body.model,
         messages=messages,
         tools=choice.tools,
-        tool_choice=choice.way,
+        tool_choice=choice.mode,
         tool_name=choice.name,
         parallel_calls=body.parallel_tool_calls is not False,
         schema=_schema(body),

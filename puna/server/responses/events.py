@@ -7,8 +7,9 @@ from typing import Any, NamedTuple
 import msgspec
 
 from puna.inference import Call, Piece, Summary
+from puna.server.ids import new_id
 from puna.server.responses.items import Place, made, sealed
-from puna.server.responses.reply import broken, ended, new_id
+from puna.server.responses.reply import ID_SIZE, broken, ended
 from puna.types import Message, TokenLogprob
 
 _encode = msgspec.json.Encoder().encode
@@ -138,7 +139,7 @@ class ResponseEvents:
 
     def _start(self, shape: _Shape) -> bytes:
         name = f"{shape.texts}.delta"
-        id = new_id(shape.id)
+        id = new_id(shape.id, ID_SIZE)
         place = {"item_id": id, "output_index": len(self._output), shape.place: 0}
         head = f"event: {name}\ndata: ".encode() + _encode({"type": name, **place})[:-1] + b',"delta":'
         self._open = _Open(shape, id, head)
@@ -180,7 +181,8 @@ class ResponseEvents:
         self._calls.append(call)
         place = self._places.get(call.name) or Place("", call.name)
         kind, id, field = _CALLS[place.kind]
-        item: dict[str, Any] = {"id": new_id(id), "type": kind, "status": "in_progress", "call_id": call.id}
+        item: dict[str, Any] = {"id": new_id(id, ID_SIZE), "type": kind, "status": "in_progress"}
+        item["call_id"] = call.id
         if place.kind == "tool_search":
             item |= {"execution": "client", field: {}}
             done = {**item, "status": "completed", field: call.arguments}

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
-from secrets import token_hex
 from typing import Any
 
 import msgspec
 
 from puna.inference import Summary
+from puna.server.ids import new_id
 from puna.server.openai.responses import Reasoned
 from puna.server.responses.requests import DEFAULT, ResponsesRequest
+
+ID_SIZE = 24
+"""Bytes of an id, as in OpenAI's."""
 
 
 class InputDetails(msgspec.Struct):
@@ -26,17 +29,12 @@ class ResponseUsage(msgspec.Struct):
     total_tokens: int
 
 
-def new_id(kind: str) -> str:
-    """A name nothing else has, of OpenAI's form: `resp_`, `msg_`, `rs_` or `fc_`, and 48 hex digits."""
-    return f"{kind}_{token_hex(24)}"
-
-
 def begun(body: ResponsesRequest) -> dict[str, Any]:
     """The object before the first word."""
     text, reasoning = body.text, body.reasoning
     format = text.format if text and text.format else None
     return {
-        "id": new_id("resp"),
+        "id": new_id("resp", ID_SIZE),
         "object": "response",
         "created_at": int(time.time()),
         "status": "in_progress",

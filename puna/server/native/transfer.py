@@ -1,4 +1,4 @@
-"""POST /api/pull."""
+"""POST /api/pull and /api/push."""
 
 from __future__ import annotations
 
@@ -13,7 +13,18 @@ from puna.server.rooms import rooms
 
 
 async def pull(request: Request) -> ObjectStream | Whole:
-    body = await decoded(request, TransferRequest)
-    caller().check_model(body.named)
+    body = await _allowed(request)
     progress = rooms(request).pulls.follow(body.named, insecure=body.insecure is True)
     return reported(request, progress, stream=body.stream is not False)
+
+
+async def push(request: Request) -> ObjectStream | Whole:
+    body = await _allowed(request)
+    progress = rooms(request).pulls.push(body.named, insecure=body.insecure is True)
+    return reported(request, progress, stream=body.stream is not False)
+
+
+async def _allowed(request: Request) -> TransferRequest:
+    body = await decoded(request, TransferRequest)
+    caller().check_model(body.named)
+    return body
