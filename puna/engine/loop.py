@@ -152,6 +152,7 @@ class BatchLoop:
         took = time.perf_counter_ns() - started
         self._scheduler.learn(batch, took)
         _log.debug("batch: %s; %.1f ms", batch, took / 1e6)
+        batch.draw(self._context)
         row = 0
         for share in batch.shares:
             self._advance(share, row, took)
@@ -188,11 +189,15 @@ class BatchLoop:
         """
         sequence.drafted += len(draft)
         for accepted, token in enumerate(draft):
-            ended = self._answering.emit(sequence, self._context.logits(row + accepted))
+            ended = self._emit_row(sequence, row + accepted)
             if ended or sequence.tokens[-1] != token:
                 return accepted, ended
             sequence.accepted += 1
-        return len(draft), self._answering.emit(sequence, self._context.logits(row + len(draft)))
+        return len(draft), self._emit_row(sequence, row + len(draft))
+
+    def _emit_row(self, sequence: Sequence, row: int) -> Outcome:
+        known = sequence.sampler.drawn is not None
+        return self._answering.emit(sequence, self._context.logits(row, known=known))
 
     def _report(self, sequence: Sequence, first: int, last: int) -> None:
         """Rows `first` to `last` say how probable the next tokens of the prompt were."""

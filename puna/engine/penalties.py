@@ -29,6 +29,16 @@ class Penalties:
         self._counts = np.zeros(last_n, np.float32)
         self._places: dict[int, int] = {}
 
+    @property
+    def distinct(self) -> int:
+        """How many tokens are lowered: the first of `arrays`."""
+        return len(self._places)
+
+    @property
+    def arrays(self) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
+        """Tokens, and how often each came; they stay where they are."""
+        return self._ids, self._counts
+
     def accept(self, token: int) -> None:
         """Tell of a token that is part of the text."""
         if not self.active:

@@ -126,6 +126,11 @@ class Sequence:
             return wanted
         return self.num_ctx - self.prompt_tokens if wanted == -2 else 10 * self.num_ctx
 
+    @property
+    def free(self) -> bool:
+        """The next token is drawn from the model's own logits."""
+        return self.bias is None and not self.job.silent
+
     def draw(self, logits: NDArray[np.float32]) -> int:
         """The next token. One that the grammar refuses is drawn again from those that it allows: to ask of
         one token is cheaper than to ask which may come."""

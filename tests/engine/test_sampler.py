@@ -1,14 +1,18 @@
-"""What is drawn is what llama.cpp's plain chain draws over the whole vocabulary, token for token."""
+"""What is drawn is what llama.cpp's plain chain draws over the whole vocabulary, token for token: by native
+code, and by Python where there is none."""
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, cast
 
 import llama_cpp as C
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from puna.engine.libllama import LlamaModel, Sampler
 from puna.options import Options
@@ -78,12 +82,10 @@ class PlainChain:
             add(chain, C.llama_sampler_init_dist(o.seed))
 
     def sample(self, logits: np.ndarray) -> int:
-        data = (C.llama_token_data * VOCAB)()
-        for token, logit in enumerate(logits.tolist()):
-            data[token].id, data[token].logit = token, logit
-        array: Any = C.llama_token_data_array(
-            data=ctypes.cast(data, C.llama_token_data_p), size=VOCAB, selected=-1, sorted=False
-        )
+        data = np.zeros(VOCAB, [("id", np.int32), ("logit", np.float32), ("p", np.float32)])
+        data["id"], data["logit"] = np.arange(VOCAB), logits
+        pointer = ctypes.cast(data.ctypes.data, C.llama_token_data_p)
+        array: Any = C.llama_token_data_array(data=pointer, size=VOCAB, selected=-1, sorted=False)
         C.llama_sampler_apply(self._chain, cast(Any, ctypes.byref(array)))
         return array.data[array.selected].id
 
@@ -96,9 +98,22 @@ class PlainChain:
 
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> LlamaModel:
-    path = tmp_path_factory.mktemp("models") / "vocabulary.gguf"
-    shape_model(path, vocab=VOCAB, layers=1)
-    return LlamaModel(str(path))
+    return LlamaModel(str(vocabulary(tmp_path_factory)))
+
+
+@pytest.fixture(scope="module")
+def without(tmp_path_factory: pytest.TempPathFactory) -> LlamaModel:
+    """The same model as if nothing had been compiled."""
+    model = LlamaModel(str(vocabulary(tmp_path_factory)))
+    model.drawing = None
+    return model
+
+
+def vocabulary(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.getbasetemp() / "vocabulary.gguf"
+    if not path.exists():
+        shape_model(path, vocab=VOCAB, layers=1)
+    return path
 
 
 def steps(spread: float, count: int) -> Iterator[np.ndarray]:
@@ -117,41 +132,104 @@ def steps(spread: float, count: int) -> Iterator[np.ndarray]:
 @pytest.mark.parametrize("penalties", PENALTIES, ids=str)
 @pytest.mark.parametrize("truncation", TRUNCATIONS, ids=str)
 def test_the_same_tokens_as_the_plain_chain(
-    model: LlamaModel, truncation: dict[str, Any], penalties: dict[str, Any], spread: float
+    model: LlamaModel,
+    without: LlamaModel,
+    truncation: dict[str, Any],
+    penalties: dict[str, Any],
+    spread: float,
 ):
-    compare(model, Options(seed=11, **truncation, **penalties), spread)
+    compare([model, without], Options(seed=11, **truncation, **penalties), spread)
 
 
 @pytest.mark.parametrize("penalties", PENALTIES, ids=str)
 @pytest.mark.parametrize("truncation", NUCLEI, ids=str)
 def test_the_same_tokens_of_a_nucleus(
-    model: LlamaModel, truncation: dict[str, Any], penalties: dict[str, Any]
+    model: LlamaModel, without: LlamaModel, truncation: dict[str, Any], penalties: dict[str, Any]
 ):
-    compare(model, Options(seed=11, **truncation, **penalties), spread=12.0)
+    compare([model, without], Options(seed=11, **truncation, **penalties), spread=12.0)
 
 
-def compare(model: LlamaModel, options: Options, spread: float) -> None:
-    ours, plain = Sampler(model, options, context=CONTEXT), PlainChain(options)
+def compare(models: list[LlamaModel], options: Options, spread: float) -> None:
+    ours, plain = [Sampler(model, options, context=CONTEXT) for model in models], PlainChain(options)
     for logits in steps(spread, 12):
         before = logits.copy()
-        token = ours.sample(logits)
-        assert token == plain.sample(logits)
-        assert np.array_equal(logits, before)
-        ours.accept(token)
+        token = plain.sample(logits)
         plain.accept(token)
-    ours.close()
+        for sampler in ours:
+            assert sampler.sample(logits) == token
+            assert np.array_equal(logits, before)
+            sampler.accept(token)
+    for sampler in ours:
+        sampler.close()
     plain.close()
 
 
-def test_a_nucleus_is_as_wide_as_its_sum_in_double_precision(model: LlamaModel):
+def test_a_nucleus_is_as_wide_as_its_sum_in_double_precision(model: LlamaModel, without: LlamaModel):
     """The plain chain adds in single precision, so a wide nucleus ends some tokens early or late there."""
-    sampler = Sampler(model, Options(seed=3, top_k=0, top_p=0.999, temperature=4.0), context=CONTEXT)
+    options = Options(seed=3, top_k=0, top_p=0.999, temperature=4.0)
+    samplers = [Sampler(each, options, context=CONTEXT) for each in (model, without)]
     for logits in steps(2.0, 200):
         likely = np.argsort(-logits)
         chances = np.exp(logits[likely].astype(np.float64) - logits.max())
         reached = int(np.searchsorted(chances.cumsum(), 0.999 * chances.sum()))
-        assert sampler.sample(logits) in likely[: reached + 2]
-    sampler.close()
+        for sampler in samplers:
+            assert sampler.sample(logits) in likely[: reached + 2]
+    for sampler in samplers:
+        sampler.close()
+
+
+OPTIONS = st.fixed_dictionaries(
+    {
+        "temperature": st.sampled_from([0.0, 0.3, 1.0, 2.5]),
+        "top_k": st.sampled_from([0, 0, 1, 40, 600]),
+        "top_p": st.sampled_from([0.0, 0.5, 0.9, 0.999, 1.0]),
+        "min_p": st.sampled_from([0.0, 0.0, 0.05, 0.7]),
+        "mirostat": st.sampled_from([0, 0, 0, 1, 2]),
+        "typical_p": st.sampled_from([1.0, 1.0, 1.0, 0.6]),
+        "repeat_penalty": st.sampled_from([1.0, 1.3]),
+    }
+)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(st.tuples(OPTIONS, st.integers(0, 2**32), st.integers(0, 3)), min_size=1, max_size=9))
+def test_many_rows_at_once_are_as_each_alone(
+    model: LlamaModel, without: LlamaModel, rows: list[tuple[dict[str, Any], int, int]]
+):
+    """Whatever the logits: ties, tokens that may not come, and rows that are not numbers."""
+    assert model.drawing is not None, "the native code is not compiled"
+    together: list[Sampler] = []
+    alone: list[Sampler] = []
+    logits: list[np.ndarray] = []
+    for options, seed, kind in rows:
+        random = np.random.default_rng(seed)
+        together.append(Sampler(model, Options(seed=seed, **options), context=CONTEXT))
+        alone.append(Sampler(without, Options(seed=seed, **options), context=CONTEXT))
+        values = random.standard_normal(VOCAB).astype(np.float32) * np.float32(random.choice([0.1, 2, 9]))
+        if kind == 1:
+            values = np.round(values)
+        elif kind == 2:
+            values[random.random(VOCAB) < 0.999] = -np.inf
+            values[random.integers(VOCAB)] = 1
+        elif kind == 3:
+            values[random.integers(VOCAB)] = random.choice([np.nan, np.inf])
+        logits.append(values)
+    for _ in range(3):
+        draws = [
+            s.draws.ready(v.ctypes.data) for s, v in zip(together, logits, strict=True) if s.draws is not None
+        ]
+        model.drawing.draw(draws, 3)
+        for draw, native, python, values in zip(draws, together, alone, logits, strict=True):
+            if not np.isfinite(values.max()):
+                assert draw.token == -1
+                continue
+            token = python.sample(values)
+            # Of two that are as likely either may come.
+            assert values[draw.token] == values[token]
+            native.accept(token)
+            python.accept(token)
+    for sampler in together + alone:
+        sampler.close()
 
 
 def test_a_window_forgets_what_has_left_it(model: LlamaModel):

@@ -46,7 +46,7 @@ def native(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 # A row has the same bits in every batch and, in attention, wherever its cells lie.
-@pytest.mark.parametrize("name", ["products", "attention"])
+@pytest.mark.parametrize("name", ["products", "attention", "drawing"])
 def test_every_kernel_is_right_and_gives_the_same_bits(name: str, native: Native):
     ended = native.toolchain.run(native.program(name))
 

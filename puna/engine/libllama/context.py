@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from typing import Any
 
 import llama_cpp as C
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.libllama.model import LlamaModel
+from puna.engine.libllama.sampler import Sampler
 from puna.errors import LoadFailed, NotNumbers
 from puna.options import KVCacheType
 
@@ -85,6 +87,8 @@ class Context:
         self.ranks = self.pooling == C.LLAMA_POOLING_TYPE_RANK
         # None for models that keep nothing between evaluations; libllama accepts that.
         self._memory: Any = C.llama_get_memory(handle)
+        self._drawing = model.drawing
+        self._threads = threads
         self._logits_type = ctypes.c_float * model.n_vocab
         self._width = model.n_labels if self.ranks else model.n_embd
         self._encode = model.has_encoder_only
@@ -154,16 +158,34 @@ class Context:
         C.llama_set_causal_attn(self.handle, True)
         return status, last
 
-    def logits(self, row: int) -> NDArray[np.float32]:
-        """Logits of batch row `row`, which must have asked for output. Raises NotNumbers."""
-        pointer: Any = C.llama_get_logits_ith(self.handle, row)
+    def draw_ahead(self, places: Sequence[tuple[Sampler, int]]) -> None:
+        """Let each sampler draw its next token from a row of the batch, all of them together.
+
+        Where logits are not numbers nothing is drawn.
+        """
+        draws = [
+            sampler.draws.ready(self._address(row)) for sampler, row in places if sampler.draws is not None
+        ]
+        if self._drawing is None or not draws:
+            return
+        self._drawing.draw(draws, self._threads)
+        for (sampler, _), draw in zip(places, draws, strict=True):
+            sampler.drawn = draw.token if draw.token >= 0 else None
+
+    def logits(self, row: int, *, known: bool = False) -> NDArray[np.float32]:
+        """Logits of batch row `row`, which must have asked for output. Raises NotNumbers, unless they are
+        `known` to be numbers."""
         # From the address: np.ctypeslib.as_array takes 70 µs, a fiftieth of a small model's token.
-        logits: Any = self._logits_type.from_address(ctypes.addressof(pointer.contents))
+        logits: Any = self._logits_type.from_address(self._address(row))
         values = np.frombuffer(logits, np.float32)
         # The greatest is NaN if one of them is: one pass, 15 µs for the largest vocabularies.
-        if not np.isfinite(values.max()):
+        if not known and not np.isfinite(values.max()):
             raise NotNumbers
         return values
+
+    def _address(self, row: int) -> int:
+        pointer: Any = C.llama_get_logits_ith(self.handle, row)
+        return ctypes.addressof(pointer.contents)
 
     def embedding(self, sequence: int, row: int) -> NDArray[np.float32]:
         """The pooled vector of a sequence, or row `row`'s own when the model does not pool.

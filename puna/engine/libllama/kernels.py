@@ -19,12 +19,30 @@ _PARTS = ("weights", "attention")
 
 
 @functools.cache
+def native() -> ctypes.CDLL | None:
+    """The native code; None where there is none, or none is wanted."""
+    path = library()
+    if path is None or "0" in _wanted():
+        return None
+    try:
+        loaded = ctypes.CDLL(str(path))
+        _ = loaded.puna_kernels_use, loaded.puna_drawing_new
+    except (OSError, AttributeError):
+        return None
+    return loaded
+
+
+def _wanted() -> list[str]:
+    return Settings.from_environment().kernels.lower().replace(",", " ").split()
+
+
+@functools.cache
 def start_kernels() -> str:
     """Let the kernels into libllama, for all models that are loaded from now on.
 
     Returns which are in use ("avx2: q4_0 q8_0"), or "off" and why.
     """
-    wanted = Settings.from_environment().kernels.lower().replace(",", " ").split()
+    wanted = _wanted()
     path = library()
     if "0" in wanted:
         words = "off: PUNA_KERNELS is 0"

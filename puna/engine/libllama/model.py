@@ -13,6 +13,7 @@ import numpy as np
 
 from puna.engine.libllama.buffers import Buffers
 from puna.engine.libllama.devices import buffer_type, handle_of
+from puna.engine.libllama.drawing import drawing
 from puna.engine.libllama.kernels import start_kernels
 from puna.engine.libllama.log import NO_REASON, Log
 from puna.engine.ollama_gguf import language_model
@@ -93,6 +94,8 @@ class LlamaModel:
         self.ids = np.arange(self.n_vocab, dtype=np.int32)
         self.candidates = np.zeros(self.n_vocab, _CANDIDATE)
         self.exponentials = np.zeros(self.n_vocab, np.float32)
+        self.drawing = drawing(self.n_vocab)
+        """Draws tokens, in the place of Python."""
 
     def _load_adapter(self, path: str) -> Any:
         """An adapter is freed with its model."""
@@ -183,6 +186,8 @@ class LlamaModel:
         return bool(C.llama_vocab_is_eog(self.vocab, token))
 
     def close(self) -> None:
+        if self.drawing is not None:
+            self.drawing.close()
         C.llama_model_free(self.handle)
 
 

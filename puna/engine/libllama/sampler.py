@@ -11,6 +11,7 @@ import llama_cpp as C
 import numpy as np
 from numpy.typing import NDArray
 
+from puna.engine.libllama.drawing import Draws, Way
 from puna.engine.libllama.model import LlamaModel
 from puna.engine.libllama.wide import WideDraw
 from puna.engine.penalties import Penalties
@@ -42,7 +43,18 @@ class Sampler:
         self._cut: Callable[[NDArray[np.float32]], Ids] = self._all
         self._wide: WideDraw | None = None
         """Draws instead of the chain."""
+        self.draws: Draws | None = None
+        """Draws instead of both, in native code."""
+        self.drawn: int | None = None
+        """The token that was drawn ahead."""
         self.greedy = options.temperature <= 0
+        native, way = model.drawing, _way(options)
+        if native is None or way is Way.CHAIN:
+            self._make_chain(model, options)
+        if native is not None:
+            self.draws = Draws(native, way, options, self._penalties, self._chain)
+
+    def _make_chain(self, model: LlamaModel, options: Options) -> None:
         seed = options.seed & 0xFFFFFFFF if options.seed >= 0 else C.LLAMA_DEFAULT_SEED
         if self.greedy:
             return
@@ -87,6 +99,12 @@ class Sampler:
 
         While it draws, `logits` have the penalties in them.
         """
+        if self.drawn is not None:
+            token, self.drawn = self.drawn, None
+            return token
+        if self.draws is not None:
+            token = self.draws.one(logits.ctypes.data)
+            return token if token >= 0 else int(logits.argmax())
         if not self._penalties.active:
             return self._draw(logits)
         with self._penalties.over(logits):
@@ -120,9 +138,22 @@ class Sampler:
         return peaks.reaching(min(peak, peak + math.log(self._options.min_p) - _ROUNDED))
 
     def close(self) -> None:
+        if self.draws is not None:
+            self.draws.close()
         C.llama_sampler_free(self._chain)
 
 
 def _is_wide(options: Options) -> bool:
     """Whether many tokens may be left to draw from: no top_k, and nothing else, makes them few."""
     return options.top_k <= 0 and not 0 < options.typical_p < 1 and (options.top_p < 1 or options.min_p <= 0)
+
+
+def _way(options: Options) -> Way:
+    """What native code does for these options."""
+    if options.temperature <= 0:
+        return Way.GREEDY
+    if options.mirostat in (1, 2):
+        return Way.MIROSTAT if options.mirostat == 2 else Way.CHAIN
+    if options.top_k > 0 or 0 < options.typical_p < 1:
+        return Way.CHAIN
+    return Way.NUCLEUS if options.top_p < 1 else Way.ANY

@@ -1,10 +1,11 @@
-// What a variant for one family of processors offers: a kernel for each type of weights, and one for attention.
+// What a variant for one family of processors offers: a kernel for each type of weights, one for attention, and one for logits.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "attention.h"
+#include "logits.h"
 #include "panel.h"
 
 namespace puna {
@@ -45,6 +46,7 @@ struct Variant {
     bool (*runs_here)();
     const Kernel *(*kernel)(Type type); // null if the type is not covered
     const AttentionKernel *attention;
+    const LogitsKernel *logits;
 };
 
 // From the best down.

@@ -1,6 +1,7 @@
 #include "../attend.h"
 #include "../gemm.h"
 #include "../isa/avx2.h"
+#include "../scan.h"
 
 namespace puna {
 namespace {
@@ -12,6 +13,6 @@ bool runs_here() {
 } // namespace
 
 extern const Variant AVX2;
-const Variant AVX2{"avx2", true, runs_here, all_kernels<Avx2>, &ATTENTION<Avx2>};
+const Variant AVX2{"avx2", true, runs_here, all_kernels<Avx2>, &ATTENTION<Avx2>, &LOGITS};
 
 } // namespace puna

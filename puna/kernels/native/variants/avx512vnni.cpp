@@ -1,6 +1,7 @@
 #include "../attend.h"
 #include "../gemm.h"
 #include "../isa/avx512.h"
+#include "../scan.h"
 
 namespace puna {
 namespace {
@@ -13,6 +14,6 @@ bool runs_here() {
 } // namespace
 
 extern const Variant AVX512VNNI;
-const Variant AVX512VNNI{"avx512vnni", true, runs_here, all_kernels<Avx512>, &ATTENTION<Avx512>};
+const Variant AVX512VNNI{"avx512vnni", true, runs_here, all_kernels<Avx512>, &ATTENTION<Avx512>, &LOGITS};
 
 } // namespace puna

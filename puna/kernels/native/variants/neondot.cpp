@@ -1,6 +1,7 @@
 #include "../attend.h"
 #include "../gemm.h"
 #include "../isa/neon.h"
+#include "../scan.h"
 
 #ifdef __APPLE__
 #include <sys/sysctl.h>
@@ -25,6 +26,6 @@ bool runs_here() {
 } // namespace
 
 extern const Variant NEONDOT;
-const Variant NEONDOT{"neondot", false, runs_here, all_kernels<NeonDot>, &ATTENTION<NeonDot>};
+const Variant NEONDOT{"neondot", false, runs_here, all_kernels<NeonDot>, &ATTENTION<NeonDot>, &LOGITS};
 
 } // namespace puna
