@@ -1,4 +1,4 @@
-"""What an engine is loaded with, on which devices, and what came of it."""
+"""What an engine is loaded with, on which devices, and what it reports."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class EngineInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """What a loaded engine says of itself."""
+    """What a loaded engine reports."""
 
     num_ctx: int
     """Longest sequence a request may have, in tokens, after the model's own limit was applied."""

@@ -38,10 +38,7 @@ def check_embed(request: EmbedInput, model: Model) -> None:
 
 
 def check_senses(name: str, model: Model, field: str = "images") -> None:
-    """Raises BadRequest when `model`, called `name` by the request, neither reads images nor hears.
-
-    They would be in `field`.
-    """
+    """Raises BadRequest, which names `field`, when `model` takes neither images nor audio."""
     if "audio" not in capabilities(model):
         _check_sight(name, model, field)
 

@@ -1,4 +1,4 @@
-"""Work whose engine ended is done once more on a new engine, unless its answer had begun."""
+"""Retries work once when its engine dies, unless the answer has begun."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ T = TypeVar("T")
 
 
 def again(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
-    """`work`, which is done once more if its engine ends under it."""
+    """`work`, retried once if its engine dies."""
 
     @wraps(work)
     async def done(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -33,7 +33,7 @@ def again(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
 
 
 async def answered_again(attempt: Callable[[], Answer]) -> Answer:
-    """The answer of `attempt`, or of a second one if the engine ends before a piece of the first has come."""
+    """The answer of `attempt`; of a second one if the engine dies before the first piece."""
     announced = begun = False
     try:
         async with aclosing(attempt()) as items:

@@ -1,4 +1,4 @@
-"""What can be refused before a model is loaded, so that a wrong request unloads nobody's model."""
+"""Checks before a load, so that a wrong request evicts no model."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from puna.types import Grammar
 
 @dataclass
 class Checked:
-    """What of a request is known already."""
+    """What the checks have computed already."""
 
     grammar: Grammar | None = None
     media: Media = field(default_factory=Media)
 
 
 async def check_ahead(request: ChatInput | GenerateInput, model: Model, checked: Checked) -> None:
-    """Render, decode and constrain as far as that needs no engine. Raises what the request would end in."""
+    """Render, decode media and build the grammar, without an engine. Raises what the request would."""
     draft = drafted(request, model)
     await checked.media.check(draft.images)
     checked.grammar = await grammar_of(exchange_for(request, model, draft))

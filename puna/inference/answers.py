@@ -1,4 +1,4 @@
-"""An engine's text to the pieces of an answer."""
+"""Parses an engine's text into the pieces of an answer."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from puna.types import Delta
 
 
 class Reading:
-    """One answer, as it comes."""
+    """One answer in progress."""
 
     def __init__(self, parser: Parser | None) -> None:
         """Without `parser` all text is content."""
         self._parser = parser
         self._calls = 0
         self.reasoning = 0
-        """Tokens of reasoning so far, with the notation before it."""
+        """Reasoning tokens so far, tags included."""
         self._unread = 0
-        """Tokens whose text has not come out of the parser yet."""
+        """Tokens whose text the parser still holds."""
         self._reports = Unread()
-        """Of those tokens, if they were asked for."""
+        """Their log-probabilities, if requested."""
 
     def pieces(self, delta: Delta) -> list[Piece]:
         """What `delta` completes."""
@@ -33,7 +33,7 @@ class Reading:
         return self._made(self._parser.feed(delta.text))
 
     def rest(self, *, cut: bool = False) -> list[Piece]:
-        """What was held back when the answer ended, of itself or `cut`."""
+        """What the parser held back at the end of the answer, which may be `cut`."""
         return self._made(self._parser.finish(cut=cut)) if self._parser else []
 
     def _made(self, parts: list[Part]) -> list[Piece]:

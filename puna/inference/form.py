@@ -1,4 +1,4 @@
-"""How a model is spoken with: the family its answers are of, and what it can do in a conversation."""
+"""A model's family, template and chat capabilities."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from puna.library import Model
 class ChatForm(NamedTuple):
     family: Family
     template: str
-    """What its prompts are made of, when that is a Go template."""
+    """Its Go template, if prompts are rendered by one."""
     tools: bool
     thinking: bool
 
@@ -33,7 +33,7 @@ def form(model: Model) -> ChatForm:
 
 
 def _go_template(model: Model) -> str:
-    """The Go template that prompts are made of; "" where the Jinja template of the GGUF file is used."""
+    """The Go template to render with; "" where the GGUF file's Jinja template is used."""
     go, jinja = model.template or "", model.chat_template or ""
     if model.go_first or not (go and jinja):
         return go
@@ -45,7 +45,7 @@ def _go_template(model: Model) -> str:
 
 
 def capabilities(model: Model) -> list[str]:
-    """What a person can do with `model`, in Ollama's words (types/model/capability.go). Raises LoadFailed."""
+    """The capabilities of `model`, in Ollama's words (types/model/capability.go). Raises LoadFailed."""
     found = model.capabilities()
     if "completion" not in found:
         return found

@@ -1,4 +1,4 @@
-"""From a request and its prompt to what the engine is asked, and what reads its answer."""
+"""A request and its prompt converted to the engine's job and the answer's parser."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from puna.types import Grammar, Image, Job, Sound, Turn
 
 
 def settled(request: ChatInput | GenerateInput, model: Model) -> ChatInput | GenerateInput:
-    """`request` with its `think` decided: a model that can think does, unless it was told not to."""
+    """`request` with `think` resolved: a model that can think does so unless it is turned off."""
     if not form(model).thinking:
         return replace(request, think=None)
     return replace(request, think=True) if request.think is None else request
 
 
 def exchange_for(request: ChatInput | GenerateInput, model: Model, composed: Composed) -> Exchange:
-    """How the answer is constrained and read. `request` is settled.
+    """How the answer is constrained and parsed. `request` is settled.
 
     An answer that neither calls nor reasons is plain: its grammar must not admit a wrapper, because no parser
     removes it.
@@ -48,7 +48,7 @@ def exchange_for(request: ChatInput | GenerateInput, model: Model, composed: Com
 
 async def grammar_of(exchange: Exchange) -> Grammar | None:
     """What constrains the answer. Raises BadRequest for a schema that no grammar can keep."""
-    # In a thread, because a large schema takes a second to be put into rules.
+    # In a thread, because a large schema takes a second to lower.
     return await asyncio.to_thread(exchange.grammar) if exchange.constrained else None
 
 

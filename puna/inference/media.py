@@ -1,4 +1,4 @@
-"""The pictures and sounds of one request, as the engine takes them."""
+"""The images and audio of one request, decoded for the engine."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Media:
     async def check(self, files: list[MediaFile]) -> None:
         """Decode the newest files, as many as one request may have. Raises BadRequest naming a damaged one.
 
-        Older ones may be left out with their messages.
+        Older ones may be cut with their messages.
         """
         pixels = 0
         for file in reversed(files):

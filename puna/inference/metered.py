@@ -1,4 +1,4 @@
-"""The tokens that a request costs whoever makes it."""
+"""Counts the tokens that a request costs its caller."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from puna.types import Begun, Delta, Finish
 async def metered(
     steps: AsyncGenerator[Begun | Delta | Finish, None],
 ) -> AsyncGenerator[Begun | Delta | Finish, None]:
-    """The steps of an answer, whose tokens the caller spends, also when nobody waits for the end."""
+    """`steps`, whose tokens are charged to the caller, also when the answer is abandoned."""
     who, spent, answering = caller(), 0, False
     try:
         async with aclosing(steps):
@@ -27,7 +27,7 @@ async def metered(
                     spent = step.prompt_tokens + step.eval_tokens
                 yield step
     except EngineGone:
-        # Nothing came of the prompt: it is evaluated again, or the request fails.
+        # The prompt alone is not charged: it is evaluated again, or the request fails.
         spent *= answering
         raise
     finally:

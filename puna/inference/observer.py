@@ -1,4 +1,4 @@
-"""Who watches inference work: told once a request, never once a token."""
+"""Observes requests: called once a request, never once a token."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from puna.inference.requests import Summary
 
 
 class Observer:
-    """Takes notice of nothing. `model` is a model's full name, whatever the request called it."""
+    """Does nothing. `model` is the model's full name."""
 
     def answered(self, model: str, summary: Summary, first_ns: int) -> None:
         """An answer has ended. `first_ns`: from the request to the answer's first token, 0 if it had none."""

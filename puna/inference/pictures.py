@@ -1,4 +1,4 @@
-"""A picture's file as pixels: PNG, JPEG, WebP or GIF, known by what is in it and not by its name."""
+"""Decodes images: PNG, JPEG, WebP or GIF, recognised by content."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from PIL.ImageFile import ImageFile
 
 PIXELS = 64_000_000
-"""Most that a file may hold: a few kilobytes of PNG can unfold into gigabytes."""
+"""Maximum of a file: a few kilobytes of PNG can expand to gigabytes."""
 SIDE = 4096
-"""A longer side is scaled down to this many pixels; no projector looks closer."""
+"""Longer sides are scaled down to this many pixels; no projector uses more."""
 _SCANS = 100
 """Most passes over a progressive JPEG: encoders make about ten, and each costs as much as a whole picture."""
 _HEAD = 512
-"""Bytes looked at to tell what a file is."""
+"""Bytes that identify a file's type."""
 _LARGE = 16_000_000
 _alone = threading.Lock()
 """Held while more than _LARGE pixels are decoded: each may take 18 bytes (in a WebP)."""
@@ -141,7 +141,7 @@ def _opaque(pixels: Pixels) -> Pixels:
 def _orientation(picture: ImageFile) -> int:
     try:
         found = picture.getexif().get(_ORIENTATION)
-    except Exception:  # A picture is worth seeing even when what is said about it cannot be read.
+    except Exception:  # Broken EXIF data does not spoil the image.
         return 1
     return found if isinstance(found, int) else 1
 

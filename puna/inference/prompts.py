@@ -1,4 +1,4 @@
-"""From a request and a model to the text the engine is given."""
+"""Composes the prompt for a request and a model."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ _LARGE_GEMMA4 = 12_000_000_000
 """Parameters."""
 
 PICTURE_TOKENS = 768
-"""What a picture is taken to need when a conversation is cut (Ollama server/prompt.go)."""
+"""Tokens assumed for an image when a conversation is cut (Ollama server/prompt.go)."""
 
 _spellings: WeakKeyDictionary[Engine, dict[int, str]] = WeakKeyDictionary()
-"""Special tokens as text, known for as long as their engine lives."""
+"""Special tokens as text, cached per engine."""
 
 _jinja = lru_cache(maxsize=32)(jinja)
 _go = lru_cache(maxsize=32)(go)
 
 
 def warm() -> None:
-    """Import what the first prompt needs, so that it does not wait for it. Blocks for a tenth of a second."""
+    """Import what the first prompt needs. Blocks for a tenth of a second."""
     _jinja("", bos="", eos="")
 
 
 class Composed(msgspec.Struct, frozen=True, kw_only=True):
-    """What the engine is given."""
+    """A prompt for the engine."""
 
     prompt: str | list[int]
-    """Text, or token ids when it is given so or continues an earlier answer's `context`."""
+    """Text; token ids if given so, or with an earlier answer's `context`."""
     text: str
     """The text of the prompt, or of its last part."""
     images: list[MediaFile] = []
@@ -57,9 +57,9 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def drafted(request: ChatInput | GenerateInput, model: Model) -> Composed:
-    """The prompt as far as it is known without an engine: whole, without the model's begin and end tokens.
+    """The prompt as far as it is known without an engine: uncut, without begin and end tokens.
 
-    It ends as the prompt does that the engine gets. Raises what `composed` would.
+    Its end is that of the final prompt. Raises what `composed` would.
     """
     if isinstance(request, GenerateInput) and request.raw:
         return _raw(request)
@@ -75,7 +75,7 @@ def drafted(request: ChatInput | GenerateInput, model: Model) -> Composed:
 async def composed(
     request: ChatInput | GenerateInput, model: Model, engine: Engine, options: Options
 ) -> Composed:
-    """The prompt: a conversation without its oldest messages when it is longer than the context.
+    """The prompt. A conversation longer than the context loses its oldest messages.
 
     Raises BadRequest when the template refuses it or has no place for its pictures.
     """
@@ -101,7 +101,7 @@ def _raw(request: GenerateInput) -> Composed:
 
 
 def _conversation(request: ChatInput | GenerateInput, model: Model) -> Prompt:
-    """All that is said; a single prompt is a conversation of one turn."""
+    """The conversation; a single prompt is one of one turn."""
     if isinstance(request, ChatInput):
         messages = [*model.messages, *request.messages]
         if form(model).thinking:
@@ -118,7 +118,7 @@ def _conversation(request: ChatInput | GenerateInput, model: Model) -> Prompt:
 
 
 async def _with_gap(request: GenerateInput, model: Model, engine: Engine) -> str:
-    """The text on both sides of the gap that the model fills."""
+    """The prompt for fill-in-the-middle."""
     if template := _gap(request, model):
         return template.render(_sides(request))
     before, after, middle = [await _spelled(model, engine, *keys) for keys in _FILL]
@@ -126,7 +126,7 @@ async def _with_gap(request: GenerateInput, model: Model, engine: Engine) -> str
 
 
 def _gap(request: GenerateInput, model: Model) -> Template | None:
-    """The template that marks a gap, unless tokens of the model's do."""
+    """The template for fill-in-the-middle; None if the model's own tokens are used."""
     template = _own(request.template) if request.template else _go(form(model).template)
     return template if request.template or "suffix" in template.names else None
 
@@ -161,7 +161,7 @@ def _placed(text: str, messages: list[Message]) -> Composed:
 
 
 def _template(request: ChatInput | GenerateInput, model: Model, *, bos: str = "", eos: str = "") -> Template:
-    """What the request brings, or what the model's maker chose, before what came with the weights."""
+    """The request's template, else the model's renderer or Go template, else the GGUF file's."""
     if isinstance(request, GenerateInput) and request.template:
         return _own(request.template)
     if named := model.config.get("renderer"):
@@ -172,7 +172,7 @@ def _template(request: ChatInput | GenerateInput, model: Model, *, bos: str = ""
 
 
 class _Own(msgspec.Struct, frozen=True):
-    """A template that the request brings: what is wrong with it is the request's fault."""
+    """A request's own template, whose errors are BadRequest."""
 
     template: Template
 

@@ -1,4 +1,4 @@
-"""How well documents answer a query: a reranker's word, or how alike their vectors are."""
+"""Scores documents for a query: by a reranker, or by the cosine of embeddings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The reports of an answer's tokens, each given to the part of the answer whose text it is of."""
+"""Assigns the log-probabilities of tokens to the parts of an answer."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ Reports = tuple[TokenLogprob, ...]
 
 
 class Unread:
-    """Tokens that were reported and are of no part yet: notation, and text that a parser still holds."""
+    """Reported tokens that belong to no part yet: notation, and text that the parser still holds."""
 
     def __init__(self) -> None:
         self._tokens: list[TokenLogprob] = []
         self._text = bytearray()
         self._given = 0
-        """Bytes that the text begins with, of a token that was given to the part before."""
+        """Leading bytes of a token that was assigned to the previous part."""
         self._before: type[Part] | None = None
-        """What the last part was."""
+        """The last part's type."""
 
     def __bool__(self) -> bool:
         return bool(self._text)
@@ -32,7 +32,7 @@ class Unread:
     def shared(self, parts: Sequence[Part]) -> list[Reports]:
         """The reports of each part. A token that two parts share goes to the first.
 
-        What stands between the parts' texts is notation, which a call consists of.
+        Text between the parts is notation, which belongs to calls.
         """
         shares: list[Reports] = []
         taken, end, last = 0, self._given, 0
@@ -53,7 +53,7 @@ class Unread:
     def _places(self, parts: Sequence[Part]) -> list[tuple[int, int]]:
         """Where the parts' texts begin and end.
 
-        What goes on is looked for from the beginning; behind a tag, from the end; and a call is what is left.
+        A part that continues is found from the front, one behind a tag from the end; a call is the rest.
         """
         places: list[tuple[int, int]] = []
         end, called = len(self._text), False

@@ -1,4 +1,4 @@
-"""What inference is asked and what it answers, whichever API the question came through."""
+"""Inference's inputs and outputs, the same for every dialect."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _LEAST_URGENT = 1 << 31
 
 class ModelInput(msgspec.Struct, frozen=True, kw_only=True):
     model: str
-    """The name as the person wrote it; errors and answers repeat it."""
+    """The name as the client wrote it; errors and answers repeat it."""
     options: dict[str, Any] = {}
     """Laid over the model's own parameters."""
     keep_alive: float | None = None
@@ -32,9 +32,9 @@ class _TextInput(ModelInput, frozen=True, kw_only=True):
     schema: dict[str, Any] | None = None
     """JSON Schema that the content must fit."""
     think: Think = None
-    """Whether, or how much, to think; None lets a model think that can."""
+    """Whether, or how much, to think; None lets a capable model think."""
     think_if_able: bool = False
-    """`think` is a wish: a model that cannot think just answers."""
+    """`think` is ignored by a model that cannot think."""
     truncate: bool = True
     shift: bool = True
     logprobs: int | None = None
@@ -58,12 +58,12 @@ class ChatInput(_TextInput, frozen=True, kw_only=True):
 
     @property
     def empty(self) -> bool:
-        """There is nothing to answer."""
+        """No answer is requested."""
         return not self.messages
 
     @property
     def offered(self) -> list[dict[str, Any]]:
-        """The tools that the model is told of."""
+        """The tools in the prompt."""
         return [] if self.tool_choice == "none" else self.tools
 
 
@@ -72,7 +72,7 @@ class GenerateInput(_TextInput, frozen=True, kw_only=True):
 
     prompt: str = ""
     suffix: str = ""
-    """Text after the answer: the model fills in the middle."""
+    """Text after the answer (fill-in-the-middle)."""
     system: str = ""
     template: str = ""
     """A Go template in place of the model's own."""
@@ -85,7 +85,7 @@ class GenerateInput(_TextInput, frozen=True, kw_only=True):
     echo: bool = False
     """With `raw`: report the prompt's tokens in Begun, as `logprobs` has it for those of the answer."""
     silent: bool = False
-    """Only read the prompt: the answer is empty."""
+    """Only evaluate the prompt: the answer is empty."""
     images: list[MediaFile] = []
 
     @property
@@ -104,7 +104,7 @@ class EmbedInput(ModelInput, frozen=True, kw_only=True):
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
-    """A tool call of the model's, complete."""
+    """A complete tool call."""
 
     id: str
     index: int
@@ -114,7 +114,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Piece(msgspec.Struct, frozen=True, kw_only=True):
-    """Some more of the answer: text, reasoning, or calls; each may be empty."""
+    """A piece of the answer: text, reasoning and calls; each may be empty."""
 
     text: str = ""
     thinking: str = ""
@@ -135,11 +135,11 @@ class Summary(Finish, frozen=True, kw_only=True):
     total_ns: int = 0
     load_ns: int = 0
     reasoning_tokens: int = 0
-    """Of the answer's tokens those that its reasoning took."""
+    """Part of `eval_tokens`."""
 
     @property
     def cut(self) -> bool:
-        """The answer was ended before it was complete."""
+        """The answer is incomplete."""
         return self.reason in ("length", "repetition")
 
 

@@ -1,4 +1,4 @@
-"""The one place where a request meets a model: check, lease, compose, stream."""
+"""Serves a request with a model: check, lease, compose, stream."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Inference:
         self._observer = observer or Observer()
 
     async def warm(self) -> None:
-        """Do ahead what the first request would wait for."""
+        """Import ahead what the first request needs."""
         await asyncio.to_thread(warm)
 
     async def load(self, request: ChatInput | GenerateInput) -> None:
@@ -143,7 +143,7 @@ class Inference:
 
     @asynccontextmanager
     async def _prepared(self, request: ChatInput | GenerateInput) -> AsyncGenerator[_Prepared, None]:
-        """The model in memory, and the prompt. What can be refused without an engine is refused before."""
+        """The loaded model, and the prompt. What needs no engine is checked before the lease."""
         model = await self._open(request.model, partial(_check, request))
         options = _options(model, request.options)
         request = settled(request, model)
@@ -231,7 +231,7 @@ class Inference:
                 check(model)
             return model
 
-        # In a thread, for the first look at a model reads its GGUF header.
+        # In a thread, because the first read of a model parses its GGUF header.
         return await asyncio.to_thread(read)
 
 
@@ -246,7 +246,7 @@ class _Prepared(NamedTuple):
     checked: Checked
 
     async def job(self) -> tuple[Job, Reading]:
-        """What the engine is asked, and what reads its answer."""
+        """The engine's job, and the answer's parser."""
         exchange = exchange_for(self.request, self.model, self.composed)
         grammar = self.checked.grammar or await grammar_of(exchange)
         media = await self.checked.media.taken(self.composed.images)
@@ -285,5 +285,5 @@ def _options(model: Model, given: dict[str, Any]) -> Options:
 
 @lru_cache(maxsize=256)
 def _warn_of_option(name: str) -> None:
-    """Said once a name, not once a request."""
+    """Once a name, not once a request."""
     _log.warning('invalid option provided: "%s"', name)

@@ -1,4 +1,4 @@
-"""A sound's file as samples: WAV, MP3 or FLAC, decoded in pieces because a file may claim any length."""
+"""Decodes audio: WAV, MP3 or FLAC, in pieces because a file may claim any length."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _AT_ONCE = 1 << 16
 _WIDTH = 2
 """Bytes of a sample."""
 _UNKNOWN_LENGTH = 0x7FFF_0000
-"""A WAV file that was written into a pipe claims at least this many bytes."""
+"""WAV files from pipes claim at least this many bytes."""
 
 
 def is_sound(data: bytes) -> bool:
@@ -39,7 +39,7 @@ def is_sound(data: bytes) -> bool:
 
 
 def check_sound(data: bytes, field: str) -> None:
-    """Raises BadRequest, which names `field`, when a file is plainly no sound that can be read."""
+    """Raises BadRequest, which names `field`, unless a file looks like WAV, MP3 or FLAC."""
     _kind(data, field)
 
 

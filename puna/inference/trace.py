@@ -1,4 +1,4 @@
-"""One request's way through the rooms, a line each in the log of `OLLAMA_DEBUG=1`."""
+"""Debug lines of one request (`OLLAMA_DEBUG=1`)."""
 
 from __future__ import annotations
 

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from puna.library import Model
 
 RunnerKey = tuple[str, ...]
-"""The files that make a model what it is: whoever asks for the same ones can share a runner."""
+"""The files of a model. Requests for the same files share a runner."""
 
 
 def key(weights: str, adapters: tuple[str, ...], *beside: str) -> RunnerKey:
-    """`beside`: the projector and the draft model; "" for one that there is not."""
+    """`beside`: the projector and the draft model, "" if missing."""
     return (weights, *adapters, *filter(None, beside))
 
 
@@ -38,19 +38,19 @@ def _path(file: FileFacts | None) -> str:
 
 @dataclass(frozen=True)
 class Facts:
-    """What a plan rests on about a model; `weights_size` in bytes, its adapters included."""
+    """What planning needs to know of a model; `weights_size` in bytes, adapters included."""
 
     path: str
     weights_size: int
     metadata: SizeFacts
     embedding: bool = False
-    """It reads texts whole, into vectors or scores, and does not generate."""
+    """It embeds or ranks, and does not generate."""
     ranking: bool = False
     adapters: tuple[str, ...] = ()
     projector: FileFacts | None = None
-    """What turns pictures into embeddings."""
+    """Turns images into embeddings."""
     draft: FileFacts | None = None
-    """A smaller model that guesses what this one says."""
+    """The draft model."""
     tensors: Sequence[TensorFacts] = ()
     """Of the weights' file; only where there are devices."""
 

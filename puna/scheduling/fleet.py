@@ -1,4 +1,4 @@
-"""The runners in memory: started, lent, counted down and closed. It decides nothing about who gets which."""
+"""The runners: their loads, leases, keep-alive and closing. The scheduler decides who gets which."""
 
 from __future__ import annotations
 
@@ -60,10 +60,10 @@ class Fleet:
         self._budget = Budget(settings.memory)
         self._events = 0
         self.version = 0
-        """Grows when what runners hold has changed."""
+        """Incremented when the memory of runners changes."""
         self.learned = LearnedSizes()
         self.died = 0
-        """Engines that were ready and ended by themselves."""
+        """Engines that died after they were ready."""
 
     @property
     def excess(self) -> int:
@@ -95,7 +95,7 @@ class Fleet:
         return sorted(models, key=lambda m: m.expires_at, reverse=True)
 
     def room(self, devices: Iterable[Device] = ()) -> Room:
-        """What is left beside all that is in memory, closing runners included until they are gone."""
+        """The memory that is left; closing runners still count."""
         held = [*self.runners.values(), *self._closing]
         arriving = sum(r.size for r in held if r.state is RunnerState.LOADING)
         now, alone = self._budget.room(sum(r.size for r in held), arriving)
@@ -108,7 +108,7 @@ class Fleet:
     def make_room(self, room: Room, enough: Callable[[Room], bool], *, busy: bool = True) -> set[RunnerKey]:
         """Retire idle runners, least recently used first, until the `room` that will be is `enough`.
 
-        Where those do not suffice, the keys of the busy ones that have to drain; none with `busy` false.
+        Where those do not suffice, returns the keys of busy ones that must drain; none if `busy` is false.
         """
         for runner in self._closing:
             room = room.with_back(runner)
@@ -125,14 +125,14 @@ class Fleet:
         return draining
 
     def without_idle(self, room: Room) -> Room:
-        """The `room` when those that are closing, and all that are idle, have gone."""
+        """The `room` without closing and idle runners."""
         idle = [r for r in self.runners.values() if r.state is RunnerState.READY and not r.leases]
         for runner in (*self._closing, *idle):
             room = room.with_back(runner)
         return room
 
     def begin(self, runner: Runner) -> None:
-        """Load a new runner. The load belongs to no request: whoever waits for it may leave."""
+        """Load a new runner. The load belongs to no request, so waiting requests may leave."""
         self.runners[runner.key] = runner
         self.version += 1
         runner.task = asyncio.get_running_loop().create_task(self._load(runner))

@@ -1,4 +1,4 @@
-"""What is done while nobody is served: the next load is prepared, which takes time from nobody then."""
+"""Idle work: the next load is prepared while no request runs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _PAUSE = 2.0
 
 
 class IdleWork:
-    """Awaits `prepare` once after each pause that lasts; `busy` says whether somebody is served after all."""
+    """Awaits `prepare` after each pause, unless the server is `busy` again."""
 
     def __init__(self, prepare: Callable[[], Awaitable[None]], busy: Callable[[], bool]) -> None:
         self._prepare, self._busy = prepare, busy
@@ -18,7 +18,7 @@ class IdleWork:
         self._task: asyncio.Task[None] | None = None
 
     def rest(self) -> None:
-        """Nobody is served from now on."""
+        """The server is idle from now on."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._begin)

@@ -1,4 +1,4 @@
-"""What memory there is, of the host and of each device, beside what runners hold."""
+"""The memory of the host and of each device that runners leave free."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from puna.scheduling.placement import Machine
 from puna.settings import Settings
 
 _FRESH = 5.0
-"""Seconds after which other programs may have taken what was free on a device."""
+"""Seconds for which a device's free memory is trusted."""
 
 _RESERVE = 128 << 20
-"""Bytes of each device for what no plan counts: a driver's own, and its scratch memory."""
+"""Bytes of each device reserved for the driver."""
 
 
 class Holder(Protocol):
-    """What has memory, or is about to."""
+    """What has memory, or will."""
 
     @property
     def size(self) -> int: ...
@@ -38,7 +38,7 @@ class Room:
     slots: float
 
     def with_back(self, held: Holder) -> Room:
-        """The room when a runner has gone."""
+        """The room without this runner."""
         most = {device.name: device.free for device in self.alone.devices}
         devices = tuple(
             replace(d, free=min(most[d.name], d.free + held.devices.get(d.name, 0))) for d in self.now.devices
@@ -66,9 +66,9 @@ def device_room(
 
 
 class Watch:
-    """The devices as they were last seen; looked at again before each load, in another process.
+    """The devices, queried again before each load, in another process.
 
-    `changed` is called when they have been.
+    `changed` is called after each query.
     """
 
     def __init__(self, find: Callable[[], Awaitable[Devices]] | None, changed: Callable[[], None]) -> None:
@@ -79,7 +79,7 @@ class Watch:
         self._version, self._at = -1, 0.0
 
     def fresh(self, version: int) -> bool:
-        """Whether what was seen is true of the runners' `version`; if not, a look is taken."""
+        """Whether `seen` is current for the runners' `version`; if not, a query is started."""
         if self._find is None:
             return True
         loop = asyncio.get_running_loop()

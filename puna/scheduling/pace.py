@@ -1,4 +1,4 @@
-"""How fast requests are served, as far as one can see."""
+"""How fast requests are served: the estimate behind Retry-After."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import math
 from collections import deque
 
 _MOST = 600
-"""Seconds after which a client should look again, whatever happened."""
+"""Maximum of Retry-After, in seconds."""
 
 
 class ServingPace:
-    """Told when requests end, says when the next one will. Moments in seconds of one clock."""
+    """Estimates when the next request ends, from the last ones. Times in seconds of one clock."""
 
     def __init__(self) -> None:
         self._ends: deque[float] = deque(maxlen=16)
@@ -19,7 +19,7 @@ class ServingPace:
         self._ends.append(now)
 
     def seconds(self, now: float) -> int:
-        """Until one more has ended, at the pace of the last ones: whole seconds, at least 1."""
+        """Seconds until the next request ends: whole, at least 1."""
         if len(self._ends) < 2:
             return 1
         first, last = self._ends[0], self._ends[-1]

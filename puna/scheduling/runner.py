@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class RunnerState(Enum):
-    """A runner's life. It drains while READY with newcomers held back, which is the queue's doing."""
+    """A runner's life. A runner drains while READY: the queue holds new requests back."""
 
     LOADING = auto()
     READY = auto()
@@ -30,16 +30,16 @@ class Runner:
     model: Model
     spec: LoadSpec
     size: int
-    """Bytes it takes of the host's memory, by estimate."""
+    """Estimated bytes of host memory."""
     devices: dict[str, int]
-    """Bytes it takes of each device: by estimate, and when it is loaded in truth."""
+    """Bytes of each device: estimated, then as the engine reports."""
     keep_alive: float
-    """Seconds it stays after its last lease: what the latest request asked for."""
+    """Seconds it stays after its last lease, as the latest request set it."""
     state: RunnerState = RunnerState.LOADING
     engine: Engine | None = None
     leases: int = 0
     used: int = 0
-    """When it was last lent or went idle, as a count of such events."""
+    """Logical time when it was last lent or went idle."""
     task: asyncio.Task[None] | None = None
     """Its load, later its close."""
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)

@@ -53,8 +53,8 @@ class Scheduler:
     """Loads, leases and unloads models on one event loop.
 
     `start` loads a model and raises LoadFailed when it cannot; it must clean up when it is cancelled.
-    `find` looks for the devices that models may be placed on, without it none is. When the server is idle,
-    `prepare` is awaited: it makes the next load quicker. `rehearse` says what a load takes where an estimate
+    `find` lists the devices for placement; without it none is used. `prepare` is awaited when the server is
+    idle, to make the next load quicker. `rehearse` says what a load takes where an estimate
     may decide wrongly.
     """
 
@@ -75,9 +75,9 @@ class Scheduler:
         self._queue = Queue()
         self._pace = ServingPace()
         self._draining: set[RunnerKey] = set()
-        """Runners whose newcomers wait until the leases on it have ended."""
+        """Runners that take no new leases until theirs have ended."""
         self._stopping = False
-        """Newcomers are refused."""
+        """New requests are refused."""
         self._drained = asyncio.Event()
         self._closed = False
 
@@ -93,9 +93,9 @@ class Scheduler:
     ) -> AsyncIterator[Lease]:
         """Hold `model` in memory, loading it first if need be.
 
-        `turn` says who asks, because users wait in turn. `keep_alive` is seconds to stay loaded after the
-        last lease: inf for ever, None the setting's. If it cannot be lent at once, `check` is awaited first:
-        what that raises is raised before anything unloads.
+        `turn` names the user, because users take turns. `keep_alive` is seconds to stay loaded after the
+        last lease: inf for ever, None the setting's. If it cannot be lent at once, `check` is
+        awaited first, and what it raises is raised before anything unloads.
         Raises Busy when the queue is full, Stopping, LoadFailed, PunaError when the model cannot fit, and
         BadRequest for a KV cache type that it cannot have.
         Never acquire a second lease while holding one: they can deadlock.
@@ -148,7 +148,7 @@ class Scheduler:
 
     @property
     def died(self) -> int:
-        """Engines that ended by themselves, after they were ready."""
+        """Engines that died after they were ready."""
         return self._fleet.died
 
     @property
@@ -158,22 +158,22 @@ class Scheduler:
 
     @property
     def unfinished(self) -> int:
-        """Requests that are being served, or wait for it."""
+        """Requests that run or wait."""
         return len(self._queue) + self._fleet.leases
 
     def rest(self) -> None:
-        """Nobody is served: if that lasts for a while, the next load is prepared."""
+        """The server is idle: after a pause, the next load is prepared."""
         if self._idle is not None:
             self._idle.rest()
 
     async def drain(self) -> None:
-        """Refuse who comes from now on, and wait until all who came before are served."""
+        """Refuse new requests, and wait for all others to finish."""
         self._stopping = True
         self._advance()
         await self._drained.wait()
 
     async def close(self) -> None:
-        """Refuse who waits, stop loads and end every engine, leased or not."""
+        """Refuse waiting requests, stop loads and end every engine, leased or not."""
         self._stopping = self._closed = True
         self._watch.close()
         self._rehearsals.close()
@@ -187,7 +187,7 @@ class Scheduler:
             raise Stopping
         runner = self._ready(request)
         if runner is not None:
-            # The queue's first counts as being served, not as waiting, as in Ollama.
+            # As in Ollama, the first in the queue does not count as waiting.
             pending = max(0, len(self._queue) - 1) + self._fleet.excess
             if runner.leases >= runner.spec.parallel and pending >= self._settings.max_queue:
                 raise self._full()
@@ -210,7 +210,7 @@ class Scheduler:
         return Busy(_QUEUE_FULL, self._pace.seconds(asyncio.get_running_loop().time()))
 
     def _ready(self, request: LeaseRequest) -> Runner | None:
-        """The runner that can serve `request` at once."""
+        """The runner that can serve `request` now."""
         runner = self._fleet.runners.get(request.facts.key)
         if runner is None or runner.engine is None or not runner.engine.alive or runner.key in self._draining:
             return None
@@ -227,7 +227,7 @@ class Scheduler:
         self._advance()
 
     def _advance(self) -> None:
-        """Walk the queue in turn: lend, load, make room. Only this decides."""
+        """Walk the queue: lend, load, evict. Only this decides."""
         self._fleet.drop_dead()
         self._draining = set()
         placing = True
@@ -248,7 +248,7 @@ class Scheduler:
                     continue
                 self._fleet.retire(runner)
             if placing:
-                # Who comes later must not take the room that this one waits for.
+                # Later requests must not take the memory that this one waits for.
                 placing = self._load(request)
         if not self.unfinished:
             self.rest()

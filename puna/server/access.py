@@ -1,7 +1,7 @@
 """Who may talk to the server: browser origins (CORS) and, on a loopback address, the Host header.
 
 The rules are Ollama's (server/routes.go, allowedHostsMiddleware; envconfig, AllowedOrigins) and those of
-the CORS middleware it uses: a page from elsewhere gets 403 before anything is done for it.
+the CORS middleware it uses: a page of a foreign origin gets 403 before any work is done.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _PREFLIGHT = [
 
 
 class Access:
-    """ASGI middleware. `origins` are added to the ones allowed anyway; `host` is the address served on."""
+    """ASGI middleware. `origins` are added to the default ones; `host` is the address served on."""
 
     def __init__(self, app: ASGIApp, origins: Iterable[str], host: str) -> None:
         self._app = app
@@ -102,7 +102,7 @@ def _address(text: str) -> IPv4Address | IPv6Address | None:
         address = ip_address(text)
     except ValueError:
         return None
-    # A socket for both protocols shows clients of the older one so.
+    # A dual-stack socket shows IPv4 clients as IPv4-mapped addresses.
     return getattr(address, "ipv4_mapped", None) or address
 
 

@@ -48,9 +48,9 @@ _log = logging.getLogger(__name__)
 
 
 def application(settings: Settings) -> Starlette:
-    """The server for these settings. Its lifespan prunes the library and, at the end, closes the engines.
+    """The server for these settings. Its lifespan prunes the library first, and closes the engines last.
 
-    Raises PunaError when the keys file cannot be understood.
+    Raises PunaError when the keys file is malformed.
     """
     keyring = Keyring(settings.keys)
     library = Library(settings.models, no_prune=settings.no_prune)
@@ -77,7 +77,7 @@ def application(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        # Neither is waited for: the server answers from the first moment.
+        # Not awaited: the server answers at once.
         scheduler.rest()
         chores = asyncio.gather(rooms.inference.warm(), asyncio.to_thread(_prune, library))
         async with written_down(keyring):

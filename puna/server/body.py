@@ -60,7 +60,7 @@ def decode(body: bytes, kind: type[T]) -> T:
     try:
         return _decoder(kind).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass  # Perhaps only a name in another case, or text that is not quite Unicode.
+        pass  # Go reads more: names in another case, text that is not valid Unicode.
     try:
         given = gojson.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
@@ -69,7 +69,7 @@ def decode(body: bytes, kind: type[T]) -> T:
 
 
 def converted(given: Any, kind: type[T], *, strict: bool = True) -> T:
-    """Decoded JSON as `kind`; texts too, where numbers are wanted, unless `strict`. Raises BadRequest."""
+    """Decoded JSON as `kind`. Unless `strict`, a text is accepted as a number. Raises BadRequest."""
     try:
         return msgspec.convert(named(given, kind), kind, strict=strict)
     except msgspec.ValidationError as error:
@@ -84,7 +84,7 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
 
 
 def _refused(message: str) -> BadRequest:
-    """msgspec's message in the words of JSON, without the nulls that stand for "may be left out"."""
+    """msgspec's message with JSON's type names, without `| null` of optional fields."""
     message = message.replace(" | null`", "`")
     message = re.sub(r"\b(str|int|float|bool)\b", lambda found: _TYPE_NAMES[found[0]], message)
     place = _PLACE.fullmatch(message)

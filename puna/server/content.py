@@ -1,4 +1,4 @@
-"""A message's content as text, pictures and sounds, put together the same way for every dialect."""
+"""A message's content as text, images and audio, assembled the same way for every dialect."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ _SCHEME = re.compile(r"[a-z][a-z0-9+.-]*:", re.IGNORECASE)
 
 
 class Url(msgspec.Struct, frozen=True):
-    """A picture or a sound that is somewhere else."""
+    """An image or audio file at a URL."""
 
     url: str
     field: str
-    """Where the request names it."""
+    """The request's field."""
     sound: bool = False
     """It must be a sound."""
 
 
 async def assembled(parts: Sequence[str | MediaFile | Url], remote: Remote) -> tuple[str, list[MediaFile]]:
-    """The text, with PICTURE where each picture or sound is, and their files in order.
+    """The text, with PICTURE in the place of each file, and the files in order.
 
-    Texts that follow each other are lines of their own. Raises BadRequest when a file cannot be had.
+    Adjacent texts are joined by a newline. Raises BadRequest when a file cannot be fetched.
     """
     text, before = "", None
     for part in parts:
@@ -45,14 +45,14 @@ async def assembled(parts: Sequence[str | MediaFile | Url], remote: Remote) -> t
 
 
 def unmarked(text: str) -> str:
-    """A person's text in which nothing stands for a picture: a space breaks each PICTURE up."""
+    """A user's text without PICTURE markers: a space breaks each of them up."""
     return text.replace(PICTURE, f"{PICTURE[:-1]} {PICTURE[-1]}")
 
 
 def picture(text: str, field: str) -> MediaFile | Url:
-    """A picture as a string gives it: base64, a data: URL, or an http(s) URL that is still to be fetched.
+    """An image given as base64, as a data: URL, or as an http(s) URL that is fetched later.
 
-    A sound will do as well. Raises BadRequest, which names `field`.
+    Audio is accepted too. Raises BadRequest, which names `field`.
     """
     text = text.strip()
     if _FETCHED.match(text):
@@ -65,7 +65,7 @@ def picture(text: str, field: str) -> MediaFile | Url:
 
 
 def sound(text: str, field: str) -> MediaFile | Url:
-    """The same of a sound, and of nothing else."""
+    """Like `picture`, but only for audio."""
     found = picture(text, field)
     if isinstance(found, Url):
         return Url(found.url, field, sound=True)
@@ -74,7 +74,7 @@ def sound(text: str, field: str) -> MediaFile | Url:
 
 
 async def _files(media: Sequence[MediaFile | Url], remote: Remote) -> list[MediaFile]:
-    """All files, fetched side by side; the first that cannot be had ends the others' way."""
+    """All files, fetched concurrently; the first failure cancels the rest."""
 
     async def file(medium: MediaFile | Url) -> MediaFile:
         if not isinstance(medium, Url):

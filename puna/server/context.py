@@ -1,4 +1,4 @@
-"""The header that asks for a context, because requests of OpenAI's and Anthropic's have no field for it."""
+"""The header that sets `num_ctx`, because OpenAI's and Anthropic's requests have no field for it."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ HEADER = "puna-num-ctx"
 
 
 def num_ctx(request: Request) -> dict[str, int]:
-    """Ollama's option `num_ctx`, in tokens, if the request asks for it. Raises BadRequest."""
+    """Ollama's option `num_ctx`, in tokens, if the header is set. Raises BadRequest."""
     given = request.headers.get(HEADER)
     if given is None:
         return {}
-    # No option has more digits.
     if not (given.isascii() and given.isdigit() and len(given) < 10 and int(given)):
         raise BadRequest(f'the header {HEADER} must be a number of tokens, and is "{given}"', HEADER)
     return {"num_ctx": int(given)}

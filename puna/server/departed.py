@@ -1,4 +1,4 @@
-"""What is sent to a client that has closed its side is ignored."""
+"""Sending to a client that has disconnected is not an error."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class Departed:
-    """ASGI middleware: a connection that closed before uvicorn heard of it is no error.
+    """ASGI middleware: ignores sends to a connection that closed before uvicorn noticed.
 
-    uvicorn ignores what is sent once it knows; before that uvloop raises RuntimeError.
+    uvicorn ignores sends after it has noticed; before that uvloop raises RuntimeError.
     """
 
     def __init__(self, app: ASGIApp) -> None:

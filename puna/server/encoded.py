@@ -1,4 +1,4 @@
-"""Bytes written as text: base64 the way people really send it, and data: URLs (RFC 2397)."""
+"""Bytes in text: base64, decoded leniently, and data: URLs (RFC 2397)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _STANDARD = bytes.maketrans(b"-_", b"+/")
 
 
 def from_base64(text: str, field: str) -> bytes:
-    """The bytes; white space, missing padding and the URL-safe alphabet are forgiven. Raises BadRequest."""
+    """The bytes. White space, missing padding and the URL-safe alphabet are accepted. Raises BadRequest."""
     try:
         digits = text.encode("ascii").translate(_STANDARD, delete=b" \t\r\n\v\f").rstrip(b"=")
         return base64.b64decode(digits + b"=" * (-len(digits) % 4), validate=True)

@@ -1,4 +1,4 @@
-"""How a server ends: answers under way are finished, new ones are refused, and the wait has an end."""
+"""Graceful shutdown: requests under way finish within a time limit, new ones are refused."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _log = logging.getLogger(__name__)
 
 
 class Ending(uvicorn.Server):
-    """Ends at the first signal, within `patience` seconds; at the second at once.
+    """Stops within `patience` seconds of the first signal, and at once on the second.
 
-    The rooms are closed before connections are waited for, so that every open stream gets its last line.
+    The rooms close before connections are awaited, so that every open stream gets its last line.
     """
 
     def __init__(self, config: uvicorn.Config, rooms: Rooms, patience: float) -> None:
@@ -37,7 +37,7 @@ class Ending(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         if unfinished := self._rooms.scheduler.unfinished:
             _log.info("Stopping: %d requests are finished first; a second signal ends them", unfinished)
-        # Who comes meanwhile is told so, because the address is still listened on.
+        # The socket still accepts, so that new requests get a clear refusal.
         self._draining = asyncio.create_task(self._rooms.drain())
         await asyncio.wait({self._draining}, timeout=0 if self.force_exit else self._patience)
         self._draining.cancel()

@@ -1,4 +1,4 @@
-"""Errors as answers: a PunaError as {"error": …} with its status, the rest as gin words them."""
+"""Errors as responses: a PunaError as {"error": …} with its status, routing errors in gin's words."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ _GIN = {404: "404 page not found", 405: "405 method not allowed"}
 
 
 class Error(msgspec.Struct):
-    """What a refusal says."""
+    """The body of an error response."""
 
     error: str
 
 
 def sentence(error: Exception) -> str:
-    """What the person who asked is told about `error`; a surprise goes to the log instead."""
+    """The message for the client; an unexpected error goes to the log instead."""
     if isinstance(error, PunaError):
         return str(error)
     _log.error("unexpected error", exc_info=error)
@@ -35,30 +35,30 @@ def sentence(error: Exception) -> str:
 
 
 def line(error: Exception) -> bytes:
-    """The JSON object that tells of `error`."""
+    """The JSON object for `error`."""
     return msgspec.json.encode(Error(sentence(error)))
 
 
 def headers(error: Exception) -> dict[str, str]:
-    """Headers of the answer that tells of `error`."""
+    """Headers of the response for `error`."""
     seconds = error.retry_after if isinstance(error, PunaError) else 0
     return {"retry-after": str(seconds)} if seconds else {}
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """The answer to a request that ended in `error` before its first byte."""
+    """The response to a request that failed before its first byte."""
     status = error.status if isinstance(error, PunaError) else 500
     return Response(line(error), status, headers(error), JSON)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
-    """The answer to an unknown path or a wrong method."""
+    """The response to an unknown path or method."""
     assert isinstance(error, HTTPException)
     return PlainTextResponse(_GIN.get(error.status_code, error.detail), error.status_code, error.headers)
 
 
 async def abandoned(request: Request, error: Exception) -> Response:
-    """Nobody reads this: the client went away while it was sending."""
+    """Not read: the client disconnected while it was sending."""
     return Response(status_code=499)
 
 

@@ -14,20 +14,20 @@ TokenId = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 class Fields(msgspec.Struct, forbid_unknown_fields=True):
     """A JSON object in a request. Fields that it does not know are ignored: see `named`.
 
-    That decoding stops at them is how a name in another case is found, at no cost to bodies without one.
+    Decoding fails on them, and only then are names in another case looked for: other bodies pay nothing.
     """
 
 
 def named(value: Any, kind: Any) -> Any:
-    """`value`, which is to become a `kind`, with the names of its fields as `kind` spells them.
+    """`value` with its fields renamed to the spelling of `kind`.
 
-    Of two that spell one the later counts. Fields that are unknown are left out.
+    The last of several spellings wins. Unknown fields are left out.
     """
     return _named(value, _described(kind))
 
 
 def spelled(given: dict[str, Any], *names: str) -> dict[str, Any]:
-    """`given` with these names spelled so; all others are kept."""
+    """`given` with these names in this spelling; other fields are kept."""
     known = {name.casefold(): name for name in names}
     return {
         name if name in names else known.get(name.casefold(), name): value for name, value in given.items()

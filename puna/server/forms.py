@@ -20,13 +20,12 @@ _FIELDS = 100
 async def form(request: Request, kind: type[T]) -> T:
     """The fields as `kind`: texts, numbers and booleans as they are written, files as bytes.
 
-    A text that is empty is left out; a list is what has brackets behind its name. Raises BadRequest,
-    TooLarge.
+    Empty texts are left out. A name that ends in `[]` is a list. Raises BadRequest, TooLarge.
     """
     if not request.headers.get("content-type", "").lower().startswith(_MULTIPART):
         raise BadRequest(f"the request body must be {_MULTIPART}")
     parser = MultiPartParser(request.headers, chunks(request, LIMIT), max_files=_FIELDS, max_fields=_FIELDS)
-    # What somebody says is not for the disk.
+    # Uploads stay in memory: they are private.
     parser.spool_max_size = LIMIT
     fields: dict[str, Any] = {}
     try:

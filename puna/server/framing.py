@@ -1,4 +1,4 @@
-"""JSON objects on the wire: one whole, or a stream of them as NDJSON lines or Server-Sent Events.
+"""JSON responses: one object, or a stream as NDJSON or Server-Sent Events.
 
 Raw ASGI, because each streamed token passes here: no task, no queue and no response object for a piece.
 """
@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 class Framing(msgspec.Struct, frozen=True):
-    """How one JSON object after another is told apart."""
+    """How the objects of a stream are delimited."""
 
     content_type: bytes
     before: bytes
@@ -32,7 +32,7 @@ NDJSON = Framing(b"application/x-ndjson", b"", b"\n")
 EVENTS = Framing(b"text/event-stream", b"data: ", b"\n\n")
 
 COMMENT = b": still at it\n\n"
-"""Nothing, in a stream of events (HTML, 9.2.6): clients pass over it, and know that the server is there."""
+"""An SSE comment (HTML, 9.2.6), which clients ignore: it keeps the connection alive."""
 
 
 def framing(request: Request) -> Framing:
@@ -41,10 +41,10 @@ def framing(request: Request) -> Framing:
 
 
 class ObjectStream:
-    """An ASGI answer of JSON objects, each sent the moment it is made.
+    """An ASGI response that streams JSON objects, each sent as soon as it is made.
 
-    What goes wrong before the first object is raised, so that it gets its status; later it becomes the last
-    object, worded by `failure`. `objects` is closed when the client goes away.
+    An error before the first object is raised, so that it gets its status. A later one becomes the last
+    object, made by `failure`. `objects` is closed when the client disconnects.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class ObjectStream:
         *,
         patience: float | None = None,
     ) -> None:
-        """`patience`: seconds without an object after which a COMMENT is sent, with the status if need be."""
+        """`patience`: seconds without an object after which a COMMENT is sent."""
         self._objects = attended(objects, patience) if patience else objects
         self._framing = framing
         self._failure = failure
@@ -85,7 +85,7 @@ class ObjectStream:
 
 
 class Whole:
-    """An ASGI answer of one JSON object that takes a while; cancelled when the client goes away."""
+    """An ASGI response of one JSON object; its work is cancelled when the client disconnects."""
 
     def __init__(self, work: Coroutine[Any, Any, bytes], content_type: str = JSON) -> None:
         self._work = work
@@ -101,9 +101,9 @@ class Whole:
 
 
 async def _while_connected(receive: Receive, work: Coroutine[Any, Any, T]) -> T | None:
-    """What `work` returns, or None when the client went away first and `work` was cancelled.
+    """The result of `work`; None when the client disconnected first and `work` was cancelled.
 
-    `work` must not end the answer: receive() says "disconnect" for that too.
+    `work` must not finish the response: receive() returns "disconnect" after that, too.
     """
     worker = asyncio.current_task()
     assert worker is not None

@@ -1,6 +1,6 @@
-"""GET /healthz and /readyz, for whoever starts servers and sends them requests.
+"""GET /healthz and /readyz, for process managers and load balancers.
 
-Neither looks at a model or at the disk: both answer in the time of any small request.
+Neither touches a model or the disk.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Lets a request in by its key. What it may do is known from here on as `puna.access.caller()`.
+"""Authenticates a request by its key. Its caller is `puna.access.caller()` from here on.
 
-The page and the version are everybody's. Without a keys file so is the rest; but a server that other machines
-reach then lets nobody change its models, unless PUNA_OPEN says so.
+The page and the version need no key. Without a keys file nothing does, but a server that other machines reach
+then refuses changes of models, unless PUNA_OPEN is set.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FIRST = "the first key is made on the server's own machine: puna keys create NAM
 
 _OURS = "puna_"
 _WRITE_EVERY = 2.0
-"""Seconds after which the use of keys is on disk."""
+"""Seconds between two writes of the keys' usage."""
 
 _log = logging.getLogger(__name__)
 
@@ -56,7 +56,7 @@ class Keyed:
             await self._app(scope, receive, send)
 
     def _admit(self, scope: Scope) -> Caller:
-        """Who asks. Raises AccessDenied."""
+        """The caller. Raises AccessDenied."""
         path = scope["path"]
         wanted = needed(path)
         nobody = Caller(address=scope["client"][0] if scope.get("client") else "")
@@ -96,7 +96,7 @@ def _secret(headers: list[tuple[bytes, bytes]]) -> str:
 
 @asynccontextmanager
 async def written_down(keyring: Keyring) -> AsyncIterator[None]:
-    """Meanwhile, and at the end, what keys were used for is written down."""
+    """Saves the keys' usage at intervals, and at the end."""
 
     async def write() -> None:
         while True:

@@ -1,7 +1,7 @@
 """Each request's id and its line in the log, which has the form of Ollama's.
 
-The id is the client's `x-request-id` if it has one, and goes back as that header. Whatever is logged on a
-request's way names it: see `puna.server.logged`.
+The id is the client's `x-request-id` if it has one, and goes back as that header. Log lines of
+a request carry it: see `puna.server.logged`.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 _log = logging.getLogger(__name__)
 
 _GONE = 499
-"""The status of a request whose client went away before there was one, as nginx has it."""
+"""The status logged for a client that disconnected before there was one (nginx)."""
 
 _ID = re.compile(rb"[\w.:/+=@-]{1,128}")
-"""What is taken over: nothing that could end a line or a header."""
+"""Ids that are accepted: nothing that could end a line or a header."""
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""Of the request at hand."""
+"""The current request's."""
 
 
 class RequestLog:

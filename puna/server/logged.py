@@ -1,4 +1,4 @@
-"""How the log is written: text for people, or JSON, an object a line, for programs (PUNA_LOG=json)."""
+"""The log's format: text, or one JSON object a line (PUNA_LOG=json)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from puna.server.log import request_id
 
 
 def begin_log(*, debug: bool, json: bool) -> None:
-    """Write what Puna logs to stderr; what other packages log, only from warnings on.
+    """Log to stderr: Puna from INFO or DEBUG on, other packages from WARNING on.
 
-    They log the URLs they ask for, and those of registries and pictures may be signed.
+    Those log URLs at INFO, and URLs of registries and images may be signed.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if json else TextLines("%(asctime)s %(levelname)s %(message)s"))
@@ -24,7 +24,7 @@ def begin_log(*, debug: bool, json: bool) -> None:
 
 
 class TextLines(logging.Formatter):
-    """Ends a line of a request with its id."""
+    """Appends the request's id."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         line = super().formatMessage(record)

@@ -1,4 +1,4 @@
-"""Wrong methods of a path that stands before another dialect's mount."""
+"""405 for paths that are routed before another dialect's mount."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 
 class Only:
-    """ASGI: refuses a method the path does not take. The mount behind it would say there is no such path.
+    """ASGI: answers 405. Without it the mount behind the path would answer 404.
 
     Route(path, endpoint, methods=["POST"]), Route(path, Only("POST"), include_in_schema=False)
     """

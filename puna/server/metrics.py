@@ -1,7 +1,7 @@
-"""GET /metrics: what the server does, in Prometheus' text format.
+"""GET /metrics, in Prometheus' text format.
 
-A request costs a few counters when it ends, a token costs nothing. What can be asked for (queue, models in
-memory) is asked for when somebody looks.
+A request updates a few counters when it ends; a token costs nothing. The queue and the loaded models are read
+when the metrics are scraped.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ from puna.types import Engine
 _PATH = "/metrics"
 _METHODS = ("GET", "HEAD", "POST", "DELETE")
 _OTHER = "other"
-"""Stands for paths that are not served and rare methods: a client must not be able to make up labels."""
+"""The label of unknown paths and rare methods, because clients must not be able to create labels."""
 
 _GONE = 499
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _RATES = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 350, 500, 1000)
 
-# When a series began is of no use here and doubles the text.
+# The time a series was created is not needed, and doubles the text.
 disable_created_metrics()
 
 
@@ -81,7 +81,7 @@ class Metrics(Observer):
         ProcessCollector(registry=registry)
 
     def watch(self, scheduler: Scheduler) -> None:
-        """Tell of the queue and the models of `scheduler` too."""
+        """Export the queue and the loaded models of `scheduler`, too."""
         self._waiting.set_function(lambda: scheduler.waiting)
         self.registry.register(_Models(scheduler))
 
@@ -125,13 +125,13 @@ class Metrics(Observer):
 
 
 class _Models(Collector):
-    """The models in memory at the moment of asking, and how many engines failed before."""
+    """The loaded models, and how many engines have failed."""
 
     def __init__(self, scheduler: Scheduler) -> None:
         self._scheduler = scheduler
 
     def describe(self) -> Iterator[Metric]:
-        """Without this a registry would ask the scheduler when it is told of this collector."""
+        """Empty, so that registering does not call `collect`."""
         return iter(())
 
     def collect(self) -> Iterator[Metric]:
@@ -156,7 +156,7 @@ def _by_model(name: str, documentation: str, values: Sums[str]) -> Metric:
 
 
 class Measured:
-    """ASGI middleware that counts requests; those for the measures themselves are not counted."""
+    """ASGI middleware that counts requests, except those for the metrics."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""HTTP on the wire: uvicorn's, which sends chunks to HTTP/1.0, too, and takes any number of Host headers."""
+"""uvicorn's HTTP, corrected: no chunks to HTTP/1.0 clients, and exactly one Host header."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Protocol(HttpToolsProtocol):
 
 
 class _Unchunked(RequestResponseCycle):
-    """An answer whose body ends where its connection does (RFC 9112, 6.1 and 6.3)."""
+    """A response whose body ends with the connection (RFC 9112, 6.1 and 6.3)."""
 
     async def send(self, message: ASGISendEvent) -> None:
         if self.flow.write_paused and not self.disconnected:

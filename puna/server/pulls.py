@@ -1,4 +1,4 @@
-"""Pulls and pushes under way: whoever asks for one that is already running joins in."""
+"""Pulls and pushes; a second request for one that is running follows it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _Transfer = Callable[..., None]
 class Pulls:
     """The pulls into `library` and the pushes out of it.
 
-    One goes on while anybody follows it. When the last follower leaves it is cancelled, as in Ollama; what a
-    pull has fetched by then is kept for the next one.
+    One runs while it has followers, and is cancelled when the last leaves, as in Ollama. What a pull has
+    fetched by then is kept for the next.
     """
 
     def __init__(self, library: Library, pace: Pace = USUAL, reach: Reach = ANYWHERE) -> None:
@@ -36,7 +36,7 @@ class Pulls:
         return self._follow(push, name, insecure)
 
     def close(self) -> None:
-        """Send the followers away; the work ends at its next report, or with the process."""
+        """End every follower; the work ends at its next report, or with the process."""
         self._closed = True
         for running in self._running.values():
             running.stop(Stopping())

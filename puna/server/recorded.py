@@ -1,4 +1,4 @@
-"""Bodies of inference requests, kept on request (Ollama server/inference_request_log.go)."""
+"""Records the bodies of inference requests (Ollama server/inference_request_log.go)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PATHS = {
 
 
 class Recorded:
-    """ASGI middleware. Each body is a file in a new folder; a script beside it sends it again."""
+    """ASGI middleware. Each body is written to a new folder, with a script that sends it again."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""A request that is not let in, told so in the words of the dialect that it speaks."""
+"""Refused requests, answered in the dialect of their path."""
 
 from __future__ import annotations
 

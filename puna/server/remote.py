@@ -1,4 +1,4 @@
-"""Files and pages at URLs, fetched from public addresses. A refusal never tells what is at an address."""
+"""Fetches files and pages from public addresses. Errors never reveal what is at an address."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ _MEDIUM = re.compile(
     re.DOTALL,
 )
 _SIGNED = 12
-"""Bytes that tell what a file is."""
+"""Bytes that identify a file's type."""
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"puna/{__version__}"}
 _TEXT = re.compile(r"text/|application/(?:xhtml\+xml|xml|json)")
 
@@ -74,7 +74,7 @@ _PAGE = _Wanted("text/html, text/*;q=0.9", _TEXT, re.compile(b""))
 
 
 class _Failed(Exception):
-    """Why there is no file. Only logged: a client could learn from it what it cannot reach."""
+    """Why a fetch failed. Only logged, because it would tell a client about the network."""
 
 
 class _Exhausted(Exception):
@@ -82,9 +82,9 @@ class _Exhausted(Exception):
 
 
 class Remote:
-    """Fetches pictures and sounds for a server. With `private`, from addresses of its own network too.
+    """Fetches images and audio. With `private`, from addresses of its own network, too.
 
-    Proxies of the environment are not used: behind one, nobody could tell which address is asked.
+    Proxies of the environment are not used, because a proxy hides which address is asked.
     """
 
     def __init__(self, *, private: bool = False) -> None:
@@ -94,9 +94,9 @@ class Remote:
         self._allowed: Callable[[], Awaitable[None]] | None = None
 
     def visit(self, allowed: Callable[[], Awaitable[None]] | None = None) -> Remote:
-        """The same for one request, which may fetch FILES files of TOGETHER bytes.
+        """A copy for one request, with its own limits: FILES files, TOGETHER bytes.
 
-        `allowed` is asked before anything is fetched, and raises if it is for nothing.
+        `allowed` is awaited before each fetch, and raises when the model takes no media.
         """
         visit = copy.copy(self)
         visit._allowed = allowed
@@ -138,7 +138,7 @@ class Remote:
             async with self._turns:
                 return await asyncio.wait_for(self._followed(_parsed(url), _PAGE), SECONDS)
         except (_Failed, _Exhausted, asyncio.TimeoutError) as error:
-            # The query may hold what is nobody else's.
+            # The query may hold secrets.
             shown = url.partition("?")[0][:_SHOWN]
             _log.info("nothing from %s: %s", shown, str(error) or "it took too long")
             where = "" if self._private else " at a public address"
@@ -166,10 +166,10 @@ class Remote:
         raise _Failed(f"more than {REDIRECTS} redirects")
 
     async def _asked(self, url: httpx.URL, wanted: _Wanted) -> Fetched | httpx.URL:
-        """The file, or where it is said to be instead.
+        """The file, or where it redirects to.
 
-        Each question has a connection of its own, to the very address that was checked: nothing is looked up
-        again, and no cookie, credential or connection of another question is used.
+        Each request has its own connection, to the address that was checked: the name is not resolved again,
+        and no cookies, credentials or connections are shared.
         """
         import httpx
 
@@ -194,7 +194,7 @@ class Remote:
         raise _Failed(reason)
 
     async def _addresses(self, url: httpx.URL) -> list[str]:
-        """Where the URL's host is. One address that is not public spoils the rest."""
+        """The addresses of the URL's host. One that is not public refuses them all."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(url.raw_host.decode("ascii"), url.port, type=socket.SOCK_STREAM)

@@ -1,4 +1,4 @@
-"""What the request functions work with, made once by the application."""
+"""What request functions use, made once by the application."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ class Rooms:
     web: Web
     keyring: Keyring
     no_cloud: bool
-    """OLLAMA_NO_CLOUD, which clients ask after."""
+    """OLLAMA_NO_CLOUD, which clients query."""
 
     def visit(self, model: str) -> Remote:
-        """What fetches the pictures and sounds of a request to `model`, if that takes any."""
+        """Fetches the media of a request to `model`; refuses if that takes none."""
         return self.remote.visit(partial(self.inference.check_senses, model))
 
     async def drain(self) -> None:
-        """Let the answers under way end, and refuse new ones. Pulls end now: they go on where they were."""
+        """Refuse new requests and wait for those under way. Pulls end now, and can be resumed."""
         self.pulls.close()
         await self.scheduler.drain()
 
@@ -47,7 +47,7 @@ class Rooms:
         return self.scheduler.stopping
 
     async def close(self) -> None:
-        """End every engine and every pull: who waits for one gets an error. May be called twice."""
+        """End every engine and every pull; their requests get an error. May be called twice."""
         self.pulls.close()
         await self.scheduler.close()
         await self.starter.close()

@@ -1,16 +1,16 @@
-"""Which scope a path needs, and which paths change what is on this machine."""
+"""Which scope a path needs, and which paths change the models on this machine."""
 
 from __future__ import annotations
 
 from puna.access import Scope
 
 _PUBLIC = {"/", "/api/version", "/docs", "/openapi.json", "/healthz", "/readyz", "/ui"}
-"""They tell nothing of models or of people; the page has to be there before it can ask for a key."""
+"""They reveal nothing about models or users; the page must load before it can ask for a key."""
 
 _MANAGEMENT = {"/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete"}
 _KEYS = "/api/keys"
 _METRICS = "/metrics"
-"""It tells of all models and all users."""
+"""It shows all models and all users."""
 
 
 def needed(path: str) -> Scope | None:

@@ -21,17 +21,17 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _FAREWELL = 5
-"""Seconds that requests have to send their last line once the engines are closed."""
+"""Seconds for the last lines of requests, once the engines are closed."""
 
 
 def serve(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM, then let answers end and close the engines.
+    """Serve until SIGINT or SIGTERM, then finish requests and close the engines.
 
-    A second signal does not wait for the answers. Exits with 1 when it cannot bind.
+    A second signal does not wait. Exits with 1 when it cannot bind.
     """
     begin_log(debug=settings.debug, json=settings.log_json)
     listener = _bind(settings.host, settings.port)
-    # uvicorn raises the signal that ended it again, for whoever set it before; this makes that a clean exit.
+    # uvicorn raises the signal again after shutdown; this makes that a clean exit.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
     try:
@@ -47,7 +47,7 @@ def serve(settings: Settings) -> None:
 
 
 def exposure(settings: Settings) -> list[str]:
-    """What to say of a server that other machines reach and that asks for no key."""
+    """Warnings for a server that other machines reach and that asks for no key."""
     if is_loopback(settings.host) or settings.keys.exists():
         return []
     shut = "Because of PUNA_OPEN, they may also pull, create, copy, push and delete models."

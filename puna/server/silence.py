@@ -1,4 +1,4 @@
-"""Something to say while an answer is long in coming: a prompt that is read, a tool call that is written."""
+"""Keep-alive for answers with long silences: during prefill, or while a tool call is written."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from typing import TypeVar
 T = TypeVar("T")
 
 PATIENCE = 10.0
-"""Seconds without a word after which a client is told that the answer is on its way."""
+"""Seconds of silence after which something is sent."""
 
 _WAITING = 64
-"""Items made ahead of a client that reads slowly."""
+"""Items buffered for a client that reads slowly."""
 
 
 async def attended(items: AsyncGenerator[T, None], seconds: float) -> AsyncGenerator[T | None, None]:
     """The items, and None after each `seconds` without one. Closing it closes `items`.
 
-    The items are made in a task of their own, because a wait that is given up ends what it waits for.
+    The items are produced in their own task, because cancelling a wait would cancel the generator.
     """
     queue: asyncio.Queue[T | Exception | None] = asyncio.Queue(_WAITING)
     ended = StopAsyncIteration()

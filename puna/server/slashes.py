@@ -1,6 +1,6 @@
-"""Paths with a slash too many, which base URLs that end in one make.
+"""Superfluous slashes in paths, which base URLs that end in one produce.
 
-Two slashes count as one. One at the end is answered with a redirect, as by the router of Ollama's (gin).
+Repeated slashes count as one. A trailing one is redirected, as Ollama's router (gin) does.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _SLASHES = re.compile("/{2,}")
 
 
 class Single:
-    """ASGI middleware: reads several slashes in a row as one."""
+    """ASGI middleware: collapses repeated slashes."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -30,7 +30,7 @@ class Single:
 
 
 class Trimmed:
-    """ASGI middleware: sends a client that asks for `/path/` to `/path`, if there is one."""
+    """ASGI middleware: redirects `/path/` to `/path`, if there is one."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

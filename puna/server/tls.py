@@ -1,4 +1,4 @@
-"""HTTPS from certificate files. When they change, the next connection has the new ones."""
+"""HTTPS from certificate files, reloaded when they change."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ class Certificates:
 
     def context(self) -> ssl.SSLContext:
         """What a server listens with."""
-        # It has a certificate itself, because ciphers may be chosen before the callback is asked.
+        # It needs a certificate, because ciphers may be chosen before the callback runs.
         listening = self._read()
         listening.sni_callback = self._choose
         return listening
 
     def _choose(self, connection: Any, name: str | None, context: ssl.SSLContext) -> None:
-        """Asked in each handshake."""
+        """Called in each handshake."""
         self._refresh()
         connection.context = self._context
 
@@ -43,7 +43,7 @@ class Certificates:
                 return
             self._context = self._read()
         except PunaError as error:
-            # Perhaps only one of the two is written yet: the next handshake looks again.
+            # Only one of the two may be written yet: the next handshake tries again.
             _log.warning("%s; the certificate read before stays in use", error)
         else:
             self._stamp = stamp

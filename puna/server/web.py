@@ -1,4 +1,4 @@
-"""The web for models: search by a search engine of the person's own, and pages as text.
+"""The web for models: search by the user's own search engine, and pages as text.
 
 Sources: SearXNG docs/dev/search_api, Ollama api/types.go (WebSearchResponse, WebFetchResponse).
 """
@@ -23,7 +23,7 @@ _BLOCKS = {
 
 
 class NoSearchEngine(PunaError):
-    """Nobody told the server of a search engine."""
+    """No search engine is configured."""
 
     status = 501
 
@@ -34,7 +34,7 @@ class NoSearchEngine(PunaError):
 
 
 class SearchFailed(PunaError):
-    """The search engine did not answer as one."""
+    """The search engine did not answer, or not in JSON."""
 
     status = 502
 
@@ -71,7 +71,7 @@ class Web:
             ) from None
 
     async def page(self, url: str) -> dict[str, Any]:
-        """A page's `title`, `content` as text, and `links`. Raises BadRequest where there is none."""
+        """A page's `title`, `content` as text, and `links`. Raises BadRequest."""
         found = await self._remote.page(url)
         charset = re.search(r"charset=[\"']?([\w-]+)", found.kind)
         try:
@@ -87,7 +87,7 @@ class Web:
 
 
 class _Page(HTMLParser):
-    """A page's title, what a person reads of it, and where it links to."""
+    """A page's title, visible text and links."""
 
     def __init__(self, url: str) -> None:
         super().__init__(convert_charrefs=True)

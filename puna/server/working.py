@@ -1,4 +1,4 @@
-"""A long piece of blocking work: done in a thread, followed from the event loop by those who wait for it."""
+"""Long blocking work: done in a thread, followed from the event loop."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _log = logging.getLogger(__name__)
 
 
 class Abandoned(PunaError):
-    """Raised in the work, at its next report, when nobody follows it any more."""
+    """Raised in the work, at its next report, once it has no followers."""
 
 
 async def working(title: str, work: Callable[[Report], None]) -> AsyncGenerator[Progress, None]:
@@ -27,7 +27,7 @@ async def working(title: str, work: Callable[[Report], None]) -> AsyncGenerator[
 
 
 class Work:
-    """`work`, begun. It goes on while anybody follows it, and must be followed at once."""
+    """`work`, started. It runs while it has followers, and must be followed at once."""
 
     def __init__(self, title: str, work: Callable[[Report], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -47,7 +47,7 @@ class Work:
     async def follow(self) -> AsyncGenerator[Progress, None]:
         """The progress from now on, then whatever the work raised.
 
-        Of the steps of one bar that came while the follower was busy, only the newest is told.
+        A follower that was busy gets only the newest step of each bar.
         """
         follower = _Follower()
         if self._last:

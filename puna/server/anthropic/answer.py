@@ -1,4 +1,4 @@
-"""A whole answer of Anthropic's, and what a streamed one has in common with it."""
+"""A Messages response, and what a stream has in common with it."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from puna.server.anthropic.requests import MessagesRequest
 from puna.server.ids import new_id
 
 NOTHING = Begun(0, 0)
-"""What is known of a prompt that has not been read."""
+"""For a prompt that has not been evaluated."""
 
 
 class RequestFacts(msgspec.Struct, frozen=True):
-    """What an answer needs to know of the request."""
+    """What a response needs from its request."""
 
     id: str
     model: str
@@ -26,13 +26,13 @@ class RequestFacts(msgspec.Struct, frozen=True):
 
 
 def about(body: MessagesRequest) -> RequestFacts:
-    """What the answer to `body` needs to know, with a new id."""
+    """The facts of `body`, with a new message id."""
     shown = body.thinking is None or body.thinking.display != "omitted"
     return RequestFacts(new_id("msg"), body.model, body.max_tokens, body.stop_sequences or [], shown)
 
 
 async def unspoken(answer: Answer) -> Answer:
-    """An answer of which nothing is told: the prompt was only to be read into the cache."""
+    """The answer without text: the request only warms the cache (`max_tokens` 0)."""
     async with aclosing(answer):
         async for item in answer:
             if isinstance(item, Begun):
@@ -42,7 +42,7 @@ async def unspoken(answer: Answer) -> Answer:
 
 
 async def whole(facts: RequestFacts, answer: Answer) -> bytes:
-    """The JSON object of the answer."""
+    """The JSON response."""
     content = _Content(facts)
     async with aclosing(answer):
         async for item in answer:
@@ -57,7 +57,7 @@ async def whole(facts: RequestFacts, answer: Answer) -> bytes:
 
 
 def head(facts: RequestFacts, begun: Begun) -> dict[str, Any]:
-    """The message before its first word."""
+    """The message before its first token."""
     return {
         "id": facts.id,
         "type": "message",
@@ -71,7 +71,7 @@ def head(facts: RequestFacts, begun: Begun) -> dict[str, Any]:
 
 
 def ending(facts: RequestFacts, summary: Summary, called: bool) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Why the message ended, and what it took."""
+    """The stop reason, and the usage."""
     stop = summary.stop if summary.stop in facts.stops else ""
     if summary.cut:
         full = summary.reason == "length" and summary.eval_tokens < facts.max_tokens
@@ -86,7 +86,7 @@ def ending(facts: RequestFacts, summary: Summary, called: bool) -> tuple[dict[st
 
 
 def tool_use(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
-    """The block of a call, whose id is written as Anthropic's are."""
+    """A `tool_use` block, with an id in Anthropic's form."""
     return {
         "type": "tool_use",
         "id": f"toolu_{call.id.removeprefix('call_')}",
@@ -124,7 +124,7 @@ class _Content:
         return [_block(block) for block in self._blocks]
 
     def _text(self, kind: str) -> list[str]:
-        """The pieces of the last block, which is a new one unless it was of this kind."""
+        """The texts of the last block of this kind; a new block if the last is of another."""
         last = self._blocks[-1] if self._blocks else None
         if isinstance(last, tuple) and last[0] == kind:
             return last[1]

@@ -1,4 +1,4 @@
-"""Anthropic's messages as inference has them: blocks become text, images, reasoning, calls and results."""
+"""Anthropic's messages converted to inference's: blocks become text, images, reasoning, calls and results."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from puna.server.remote import Remote
 from puna.types import MediaFile, Message
 
 _FICKLE = "x-anthropic-billing-header:"
-"""How a part of Claude Code's system prompt begins that differs from request to request: with it no prompt
-begins like the one before, and nothing of it is found in the cache."""
+"""Prefix of a part of Claude Code's system prompt that changes with each request. It is dropped, because it
+would defeat the prefix cache."""
 
 Parts = list[str | MediaFile | Url]
 
@@ -24,7 +24,7 @@ Parts = list[str | MediaFile | Url]
 async def conversation(body: CountTokensRequest, missing: Sequence[str], remote: Remote) -> list[Message]:
     """The system prompt and the messages, tool results as messages of their own.
 
-    The model is told which tools are `missing`, so that it does not make up what they would have said.
+    The model is told which tools are `missing`, so that it does not invent their results.
     Raises BadRequest naming the place of what is wrong or cannot be read.
     """
     system = [_system(_blocks(body.system or ""), "system")]
@@ -33,7 +33,7 @@ async def conversation(body: CountTokensRequest, missing: Sequence[str], remote:
     names: dict[str, str] = {}
     for number, turn in enumerate(body.messages):
         place, blocks = f"messages[{number}].content", _blocks(turn.content)
-        role = (turn.role or "").lower()  # One that is not known is the template's to take, as in Ollama.
+        role = (turn.role or "").lower()  # Any role: templates decide which they know, as in Ollama.
         if role == "system":
             text = _system(blocks, place)
             if not messages:
@@ -65,7 +65,7 @@ def _system(blocks: list[Block], place: str) -> str:
 
 
 def _assistant(blocks: list[Block], place: str) -> list[Message]:
-    """The model's own turn; one message unless Anthropic's servers answered calls in the middle of it."""
+    """The assistant's turn: several messages when server-side tools answered in the middle of it."""
     messages = [Message(role="assistant")]
     for number, block in enumerate(blocks):
         where = f"{place}[{number}]"
@@ -88,7 +88,7 @@ def _assistant(blocks: list[Block], place: str) -> list[Message]:
 
 
 def _served(block: Block, place: str) -> Message:
-    """What a tool of Anthropic's servers answered."""
+    """The result of a server-side tool."""
     if not block.tool_use_id:
         raise BadRequest(f"{place}: a {block.type} block needs a tool_use_id")
     if isinstance(block.content, dict):
@@ -109,7 +109,7 @@ def _call(block: Block, index: int, place: str) -> dict[str, Any]:
 async def _told(
     role: str, blocks: list[Block], place: str, names: dict[str, str], remote: Remote
 ) -> list[Message]:
-    """What the model is told by whoever has this `role`: the results of its calls, then the rest."""
+    """A turn of another role: tool results first, then the rest."""
     messages: list[Message] = []
     rest: Parts = []
     for number, block in enumerate(blocks):
@@ -125,7 +125,7 @@ async def _told(
 
 
 async def _result(block: Block, place: str, names: dict[str, str], remote: Remote) -> Message:
-    """What a tool answered. That it failed is told in words, because templates know no such field."""
+    """A tool's result. A failure is put into words, because templates have no field for it."""
     if not block.tool_use_id:
         raise BadRequest(f"{place}: a tool_result block needs a tool_use_id")
     if isinstance(block.content, dict):

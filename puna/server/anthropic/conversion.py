@@ -1,4 +1,4 @@
-"""An Anthropic request as inference takes one: tools, reasoning, the answer's form, sampling."""
+"""An Anthropic request converted to inference's input."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _MODES: dict[str, ToolMode] = {"auto": "auto", "any": "required", "tool": "requi
 
 
 async def chat_input(body: CountTokensRequest, remote: Remote) -> ChatInput:
-    """What `body` asks for. Raises BadRequest."""
+    """`body` as inference's input. Raises BadRequest."""
     check(body)
     tools = offer(body.tools or ())
     choice = body.tool_choice or ToolChoiceParam(type="auto")
@@ -33,7 +33,7 @@ async def chat_input(body: CountTokensRequest, remote: Remote) -> ChatInput:
         think=_think(body),
         think_if_able=True,
         options=_options(body) if isinstance(body, MessagesRequest) else {},
-        # Agents shorten a conversation themselves when they are told that it is too long.
+        # Agents shorten a conversation themselves on an error.
         truncate=False,
         shift=False,
     )
@@ -53,7 +53,7 @@ def _named(choice: ToolChoiceParam, tools: ToolOffer) -> str:
 
 
 def _think(body: CountTokensRequest) -> Think:
-    """Only who asks for thinking gets it, as in Anthropic's API."""
+    """Thinking is off unless requested, as in Anthropic's API."""
     if body.thinking is None or body.thinking.type == "disabled":
         return False
     effort = body.output_config and body.output_config.effort

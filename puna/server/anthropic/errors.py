@@ -26,7 +26,7 @@ _KINDS = {
     503: "overloaded_error",
 }
 _STATUSES = {503: 529}
-"""Where Anthropic has a status of its own."""
+"""Statuses that Anthropic has in place of ours."""
 
 
 class AnthropicError(msgspec.Struct, omit_defaults=True):
@@ -42,13 +42,13 @@ class AnthropicErrorResponse(msgspec.Struct):
 
 
 class Unthreaded(BadRequest):
-    """The conversation was to be held here; clients know the code, and send the whole of it instead."""
+    """The client asked the server to keep the conversation. On this code, clients send it whole instead."""
 
     code = "thread_unsupported_request"
 
 
 class Identified:
-    """ASGI middleware: gives each request an id, which its answer tells in the header `request-id`."""
+    """ASGI middleware: gives each request an id, sent in the header `request-id`."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -59,24 +59,24 @@ class Identified:
 
 
 def line(error: Exception, request_id: str) -> bytes:
-    """The JSON object that tells of `error`."""
+    """The JSON object for `error`."""
     message = sentence(error)
     if isinstance(error, PromptTooLong):
-        # Agents know Anthropic's words for it, and shorten the conversation.
+        # Agents recognise Anthropic's wording, and shorten the conversation.
         message = f"prompt is too long: {message}"
     details = {"error_code": error.code} if isinstance(error, Unthreaded) else {}
     return _error_body(_status(error), message, request_id, details)
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """The answer to a request that ended in `error` before its first byte."""
+    """The response to a request that failed before its first byte."""
     status = _status(error)
     body = line(error, request.scope["request_id"])
     return Response(body, _STATUSES.get(status, status), headers(error), JSON)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
-    """The answer to an unknown path or a wrong method."""
+    """The response to an unknown path or method."""
     assert isinstance(error, HTTPException)
     body = _error_body(error.status_code, error.detail, request.scope["request_id"])
     return Response(body, error.status_code, error.headers, media_type=JSON)

@@ -1,4 +1,4 @@
-"""A streamed answer as Anthropic's Server-Sent Events: all but the text of a delta encoded once a block."""
+"""A streamed answer as Anthropic's events; everything but a delta's text is encoded once a block."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BlockKind = Literal["text", "thinking"]
 
 
 class MessageEvents:
-    """The events of one answer, in order. Each method returns those that follow from what it is told."""
+    """The events of one answer. Each method returns the events that follow from its argument."""
 
     def __init__(self, facts: RequestFacts) -> None:
         self._facts = facts
@@ -67,7 +67,7 @@ class MessageEvents:
         """The end of the open block, if there is one."""
         if self._open is None:
             return b""
-        # Nothing is signed, but clients take a thinking block without a signature for an unfinished one.
+        # Nothing is signed, but clients need a signature to end a thinking block.
         signed = self._signature() if self._open == "thinking" else b""
         self._open = None
         return signed + self._stop()
@@ -96,7 +96,7 @@ class MessageEvents:
 
 
 def failed(line: bytes) -> bytes:
-    """The event that ends a stream, from the JSON object that tells of the error."""
+    """The event that ends a stream, from the error's JSON."""
     return b"event: error\ndata: " + line + b"\n\n"
 
 

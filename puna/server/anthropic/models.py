@@ -18,7 +18,7 @@ from puna.server.rooms import rooms
 
 
 class Spoken(Route):
-    """A route that only requests with the header `anthropic-version` find."""
+    """A route for requests with the header `anthropic-version`."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
         if any(name == b"anthropic-version" for name, _ in scope.get("headers", ())):

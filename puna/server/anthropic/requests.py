@@ -1,4 +1,4 @@
-"""The bodies of Anthropic requests (the Messages API's reference). null is "left out"."""
+"""The bodies of Anthropic requests (Messages API reference). null means "left out"."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class OutputConfig(Fields):
 
 
 class CountTokensRequest(Fields, kw_only=True):
-    """What a prompt is made of: all that /v1/messages/count_tokens takes."""
+    """The fields that make the prompt: all that /v1/messages/count_tokens takes."""
 
     model: str
     messages: list[MessageParam]
@@ -81,7 +81,7 @@ class CountTokensRequest(Fields, kw_only=True):
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
     output_format: OutputFormat | None = None
-    """What `output_config.format` was called once."""
+    """The former name of `output_config.format`."""
     container: Any = None
     mcp_servers: Any = None
     compaction: Any = None
@@ -98,13 +98,13 @@ class MessagesRequest(CountTokensRequest, kw_only=True):
 
 
 REFUSED = ("container", "mcp_servers", "compaction", "thread")
-"""Fields without which the answer would not be what was asked for."""
+"""Fields that would change the answer and are not supported."""
 
 IGNORED = (
     "betas", "billing_policy", "cache_control", "context_management", "diagnostics", "fallback_credit_token",
     "fallbacks", "inference_geo", "metadata", "service_tier", "speed", "user_profile_id", "workspace_id",
 )  # fmt: skip
-"""Fields that say nothing to a model on one's own machine."""
+"""Fields without meaning on a local server."""
 
 
 def check(body: CountTokensRequest) -> None:

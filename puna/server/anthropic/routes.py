@@ -64,7 +64,8 @@ async def streamed(
 ) -> AsyncGenerator[bytes, None]:
     """The events of the answer, and pings in its silences.
 
-    The first comes with the first piece, so that a refusal still has its status, or when patience ends.
+    The first event waits for the first piece, so that a refusal still gets its status; but not longer than
+    `patience`.
     """
     begun = False
     prompt = NOTHING
@@ -86,7 +87,7 @@ async def streamed(
                 yield event
 
 
-# The path itself is no path below a mount, and what no route here takes would be refused in another dialect.
+# A mount does not match its own path; without `Only`, other methods would get another dialect's 404.
 routes = [
     Route("/v1/messages", messages, methods=["POST"], middleware=MIDDLEWARE),
     Route("/v1/messages", Only("POST"), middleware=MIDDLEWARE, include_in_schema=False),

@@ -1,4 +1,4 @@
-"""The tools of a request: those with a schema of their own, and those that Anthropic defines."""
+"""The tools of a request: those with a schema, and those that Anthropic defines."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from puna.server.anthropic.requests import AnthropicTool
 
 class ToolOffer(msgspec.Struct, frozen=True):
     functions: list[dict[str, Any]]
-    """What the model is told of."""
+    """Tools offered to the model."""
     missing: list[str]
-    """Names of tools that Anthropic's own servers run, and nobody here."""
+    """Names of server-side tools, which do not exist here."""
 
 
 def offer(tools: Sequence[AnthropicTool]) -> ToolOffer:
-    """What can be offered of `tools`. Raises BadRequest for one that cannot be called."""
+    """The tools that can be offered. Raises BadRequest for one that cannot be called."""
     functions: list[dict[str, Any]] = []
     missing: list[str] = []
     for number, tool in enumerate(tools):
@@ -28,7 +28,7 @@ def offer(tools: Sequence[AnthropicTool]) -> ToolOffer:
             functions.append(_function(tool, known, f"tools[{number}]"))
         elif not tool.type.startswith(_SEARCH):
             missing.append(tool.name or tool.type)
-    # A client may have one of its own by the same name.
+    # A client may define one with the same name.
     names = {function["function"]["name"] for function in functions}
     return ToolOffer(functions, [name for name in missing if name not in names])
 
@@ -94,7 +94,7 @@ _CLIENTS = {
         new_path=_text("For rename."),
     ),
 }
-"""Tools that the client runs, by the beginning of their types, which end in a date."""
+"""Tools that the client runs, by the prefix of their types, which end in a date."""
 
 _SEARCH = "tool_search_tool_"
-"""Finds tools that a model was not told of; here it is told of all."""
+"""Searches for deferred tools; here all tools are offered."""

@@ -1,6 +1,6 @@
-"""What an Ollama that nobody has signed in to says of accounts, cloud and web (Ollama server/routes.go).
+"""Accounts, cloud and web, as an Ollama without a signed-in user answers (Ollama server/routes.go).
 
-Puna has no cloud and no accounts. Web search goes to a search engine of the person's own.
+Puna has no cloud and no accounts. Web search uses the user's own search engine.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _RESULTS = 5
 
 
 async def me(request: Request) -> Response:
-    """Whom the server is signed in as: nobody."""
+    """No user is signed in."""
     return Response(encode(Error("unauthorized")), 401, media_type=JSON)
 
 
@@ -61,7 +61,7 @@ routes = [
     Route("/api/user/keys/{key}", sign_out, methods=["DELETE"]),
     Route("/api/status", status),
     Route("/api/experimental/model-recommendations", recommendations),
-    # The cloud has each without "experimental": clients that are told this address ask there.
+    # Ollama's cloud has each without "experimental", so clients pointed here use both.
     *(
         Route(path, web_search, methods=["POST"])
         for path in ("/api/experimental/web_search", "/api/web_search")

@@ -1,4 +1,4 @@
-"""An answer of inference as a stream of JSON objects or as one: what chat and generate share."""
+"""What chat and generate share: an answer as a stream of JSON objects, or as one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ObjectWriter(ABC):
     """How an endpoint writes its objects."""
 
     def __init__(self, model: str, text: ObjectTemplate, *, context: bool = True) -> None:
-        """`text` writes an object with nothing but text; with `context` the last one has it."""
+        """`text` writes objects that hold only text. With `context`, the last object has it."""
         self._model = model
         self._text = text
         self._context = context
@@ -43,7 +43,7 @@ class ObjectWriter(ABC):
         return self._text.piece(piece.text)
 
     def ending(self, rest: Piece, summary: Summary) -> bytes:
-        """The last object, with what was not sent before it."""
+        """The last object, with `rest`, which was not sent before."""
         final = self.answer(self._model, rest, **ending(summary))
         if self._context and summary.tokens:
             final.context = summary.tokens
@@ -70,7 +70,7 @@ def answered(
     form: ObjectWriter,
     body: TextRequest,
 ) -> ObjectStream | Whole:
-    """What `body`, which asks for `wanted`, is answered: as a stream, or as one object."""
+    """The response to `body`, read as `wanted`: a stream, or one object."""
     stream = body.stream is not False
     if wanted.empty:
         return _once(request, _loaded(inference, wanted, form), stream=stream)
@@ -81,7 +81,7 @@ def answered(
 
 
 def _once(request: Request, work: Coroutine[Any, Any, bytes], *, stream: bool) -> ObjectStream | Whole:
-    """One object, by itself or as all that a stream has."""
+    """One object, alone or as the only one of a stream."""
 
     async def alone() -> AsyncGenerator[bytes, None]:
         yield await work
@@ -90,7 +90,7 @@ def _once(request: Request, work: Coroutine[Any, Any, bytes], *, stream: bool) -
 
 
 async def _loaded(inference: Inference, wanted: ChatInput | GenerateInput, form: ObjectWriter) -> bytes:
-    """A request for no answer loads its model, or unloads it with `keep_alive` 0."""
+    """An empty request loads the model, or unloads it with `keep_alive` 0."""
     if wanted.keep_alive == 0:
         await inference.unload(wanted.model)
         return form.done("unload")
@@ -103,7 +103,7 @@ async def _rendered(inference: Inference, wanted: ChatInput | GenerateInput, for
 
 
 async def streamed(answer: Answer, form: ObjectWriter) -> AsyncGenerator[bytes, None]:
-    """An object for each piece, then the last one, with nothing of the answer in it."""
+    """An object for each piece, then the last one, without text."""
     async with aclosing(answer):
         async for item in answer:
             if isinstance(item, Piece):

@@ -19,7 +19,7 @@ from puna.server.access import is_loopback
 from puna.server.rooms import rooms
 
 LOCAL_PATH = "puna-local-path"
-"""Header: where on this machine the file lies, percent-encoded. Then it is not sent but taken from there."""
+"""Header: the file's path on this machine, percent-encoded. The server reads it from there."""
 
 OFFSET = "upload-offset"
 """Header: where in the file a body begins (tus.io, core protocol). When such a body breaks off, what came is
@@ -29,7 +29,7 @@ _PIECE = 1 << 20
 
 
 class NotTaken(PunaError):
-    """The file cannot be taken from where it lies; the client has to send it."""
+    """The file cannot be read in place; the client must upload it."""
 
     status = 409
 
@@ -70,7 +70,7 @@ def _offset(request: Request) -> int | None:
 def _path(request: Request, written: str) -> Path:
     """The path a client on this machine names. Raises NotTaken for any other client."""
     client = request.client
-    # Through a proxy on this machine others come from its address too.
+    # A proxy on this machine forwards requests of others from its address.
     forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via"))
     if client is None or not is_loopback(client.host) or forwarded:
         raise NotTaken("only a client on this machine can name a path")

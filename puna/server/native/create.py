@@ -37,7 +37,7 @@ async def create(request: Request) -> ObjectStream | Whole:
 
 
 def _recipe(body: CreateRequest, messages: list[Message]) -> Recipe:
-    """What the body asks for. Raises BadRequest."""
+    """The body as a recipe. Raises BadRequest."""
     if body.template:
         try:
             go(body.template)
@@ -68,12 +68,12 @@ def _recipe(body: CreateRequest, messages: list[Message]) -> Recipe:
 
 
 def _stored(message: Message) -> Message:
-    """A message as a store has it: places of pictures are written as Ollama reads them."""
+    """A message as it is stored, with Ollama's image markers."""
     return msgspec.structs.replace(message, content=message.content.replace(PICTURE, "[img]"))
 
 
 async def _making(opened: Rooms, name: str, recipe: Recipe) -> AsyncGenerator[Progress, None]:
-    """The progress of making a model, and before it of pulling the one it is made from if it is not here."""
+    """The progress of making a model, after pulling its base if that is missing."""
     library = opened.library
     if recipe.base:
         try:

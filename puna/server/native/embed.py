@@ -15,7 +15,7 @@ from puna.server.rooms import rooms
 
 async def embed(request: Request) -> Whole:
     body = await decoded(request, EmbedRequest)
-    # An empty text alone is no text, as in Ollama; in a list it is one.
+    # As in Ollama, an empty string means no text, but counts as one in a list.
     texts = body.input if isinstance(body.input, list) else [body.input] if body.input else []
     ask = EmbedInput(
         model=body.named,
@@ -54,7 +54,7 @@ async def _answer(inference: Inference, ask: EmbedInput) -> Embedded:
     try:
         return await inference.embed(ask)
     except NotFound:
-        # Here Ollama has words of its own (server/routes.go, handleScheduleError).
+        # Ollama words this one differently (server/routes.go, handleScheduleError).
         raise NotFound(f'model "{ask.model}" not found, try pulling it first') from None
 
 

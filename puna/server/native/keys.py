@@ -1,4 +1,4 @@
-"""GET, POST and DELETE under /api/keys: who may use this server. A key needs the scope `admin` for it."""
+"""GET, POST and DELETE under /api/keys: manage keys. Needs the scope `admin`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from puna.server.rooms import rooms
 
 
 class KeyRequest(msgspec.Struct, kw_only=True):
-    """A key to be made. What is left out, 0 or an empty list is no limit."""
+    """A key to create. 0, an empty list or a missing field means no limit."""
 
     name: str
     scopes: list[Scope] = msgspec.field(default_factory=lambda: ["infer"])
@@ -50,7 +50,7 @@ class KeyListed(msgspec.Struct, kw_only=True):
 
 
 class KeyMade(msgspec.Struct):
-    """`secret` is what a client sends. It is told this once."""
+    """`secret` is what a client sends. It is shown only here."""
 
     key: KeyListed
     secret: str
@@ -67,7 +67,7 @@ async def listed(request: Request) -> Response:
 
 async def create(request: Request) -> Response:
     given = await decoded(request, dict[str, Any])
-    # Not ignored, as elsewhere: it may be a limit, misspelled.
+    # Not ignored: it may be a misspelled limit.
     for unknown in given.keys() - set(KeyRequest.__struct_fields__):
         raise BadRequest(f'unknown field "{unknown}"', unknown)
     wanted = msgspec.structs.asdict(converted(given, KeyRequest))

@@ -1,4 +1,4 @@
-"""From the messages and tools in a native body to those of inference. Raises BadRequest naming the field."""
+"""Native messages and tools converted to inference's. Raises BadRequest naming the field."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from puna.types import MediaFile, Message
 
 
 async def turns(bodies: Sequence[RequestMessage], remote: Remote) -> list[Message]:
-    """Each turn with its role in lower case, its pictures and sounds in their places in the text."""
+    """The messages, with images and audio in their places in the text."""
     return [await turn(body, f"messages[{place}]", remote) for place, body in enumerate(bodies)]
 
 
@@ -30,11 +30,11 @@ async def turn(body: RequestMessage, field: str, remote: Remote) -> Message:
     content, placed = await assembled(parts, remote)
     images = await pictures(body.images, f"{field}.images", remote)
     return Message(
-        # Any role: it is the template's to take or refuse.
+        # Any role: templates decide which they know.
         role=(body.role or "").lower(),
         content=content,
         thinking=body.thinking or "",
-        # Those without a place in the text stand before it.
+        # Images without a place in the text come first.
         images=[*images, *placed],
         tool_calls=[
             _call(call, f"{field}.tool_calls[{at}]") for at, call in enumerate(body.tool_calls or ())
@@ -45,7 +45,7 @@ async def turn(body: RequestMessage, field: str, remote: Remote) -> Message:
 
 
 async def pictures(given: Sequence[str] | None, field: str, remote: Remote) -> list[MediaFile]:
-    """The files of pictures and sounds in base64 or at a URL."""
+    """Images and audio, given as base64 or by URL."""
     _, files = await assembled(
         [picture(text, f"{field}[{at}]") for at, text in enumerate(given or ())], remote
     )
@@ -87,7 +87,7 @@ def _call(call: RequestToolCall, field: str) -> dict[str, Any]:
 
 
 def tools(given: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
-    """Tools as they are, looked through: each has a name, and parameters that are an object."""
+    """The tools, checked: each has a name, and parameters that are an object."""
     offered = [_tool(tool) for tool in given or ()]
     for at, tool in enumerate(offered):
         function = tool.get("function")
@@ -109,7 +109,7 @@ def _tool(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def choice(wanted: Any, offered: list[dict[str, Any]]) -> tuple[ToolMode, str]:
-    """What `tool_choice` asks for: a mode, or a tool by its name, as text or in OpenAI's shape."""
+    """The mode of `tool_choice`, and the name of the one tool to call, if there is one."""
     if wanted is None:
         return "auto", ""
     if isinstance(wanted, dict):

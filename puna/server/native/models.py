@@ -1,4 +1,4 @@
-"""What is in the library and in memory: tags, ps, devices, show, copy and delete under /api."""
+"""tags, ps, devices, show, copy and delete under /api."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from puna.server.native.responses import (
 from puna.server.rooms import rooms
 
 _COPILOT = "GitHubCopilotChat/"
-"""How the User-Agent of an editor begins that shows the `general.basename` of a model as its name."""
+"""User-Agent prefix of an editor that displays `general.basename` as the model's name."""
 
 
 async def tags(request: Request) -> Response:
@@ -117,9 +117,9 @@ def _listed(library: Library) -> list[ListModelResponse]:
 
 
 def _read(model: Model) -> tuple[list[str], dict[str, int]]:
-    """What a model can do, and the lengths that only a list tells of.
+    """A model's capabilities, and the lengths that only lists show.
 
-    A damaged model is listed too; what is wrong with it is said when it is loaded.
+    A damaged model is listed, too; loading it reports the damage.
     """
     try:
         return capabilities(model), model.lengths

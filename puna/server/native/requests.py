@@ -1,4 +1,4 @@
-"""The bodies of native requests (Ollama api/types.go) and how their fields are read. null is "left out"."""
+"""The bodies of native requests (Ollama api/types.go). null means "left out"."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class RequestFunction(Fields):
 
 
 class RequestToolCall(Fields):
-    """A call that the model made in an earlier answer."""
+    """A tool call of an earlier answer."""
 
     function: RequestFunction | None = None
     id: str | None = None
@@ -53,7 +53,7 @@ class RequestMessage(Fields):
 class _ModelRequest(Fields, kw_only=True):
     model: str | None = None
     name: str | None = None
-    """What `model` was called once."""
+    """The former name of `model`."""
 
     @property
     def named(self) -> str:
@@ -69,7 +69,7 @@ class _RunRequest(_ModelRequest, kw_only=True):
 
 
 class CommonFields(TypedDict):
-    """What a chat and a completion ask of inference in the same words."""
+    """The fields that chat and generate pass to inference alike."""
 
     model: str
     think: Think
@@ -97,7 +97,7 @@ class TextRequest(_RunRequest, kw_only=True):
 
     @property
     def reported(self) -> int | None:
-        """How many likeliest tokens are to be reported beside each; None for no report. Raises BadRequest."""
+        """How many top log-probabilities to report for each token; None for no report. Raises BadRequest."""
         most = self.top_logprobs or 0
         if not 0 <= most <= 20:
             raise BadRequest("top_logprobs must be between 0 and 20")
@@ -175,7 +175,7 @@ class CreateRequest(_ModelRequest, kw_only=True):
     files: dict[str, str] | None = None
     adapters: dict[str, str] | None = None
     draft: str | None = None
-    """A model that guesses what this one says. Ollama has only `draft_files`."""
+    """A draft model. Ollama has only `draft_files`."""
     draft_files: dict[str, str] | None = None
     draft_quantize: str | None = None
     template: str | None = None
@@ -185,7 +185,7 @@ class CreateRequest(_ModelRequest, kw_only=True):
     messages: list[RequestMessage] | None = None
     quantize: str | None = None
     quantization: str | None = None
-    """What `quantize` was called once."""
+    """The former name of `quantize`."""
     renderer: str | None = None
     parser: str | None = None
     requires: str | None = None
@@ -202,7 +202,7 @@ class CopyRequest(Fields, kw_only=True):
 
 
 def seconds(keep_alive: float | str | None) -> float | None:
-    """How long a model stays: seconds, a duration such as "5m", negative for ever, None for the default.
+    """`keep_alive` in seconds: a number, a duration such as "5m", negative for ever, None for the default.
 
     Raises BadRequest with Go's wording.
     """
@@ -217,7 +217,7 @@ def seconds(keep_alive: float | str | None) -> float | None:
 
 
 def thinking(think: bool | str | None) -> Think:
-    """Whether, or how much, the model thinks. Raises BadRequest for an unknown level."""
+    """`think`, checked. Raises BadRequest for an unknown level."""
     if not isinstance(think, str) or think in ("low", "medium", "high", "max"):
         return think
     raise BadRequest(

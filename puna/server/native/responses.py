@@ -1,4 +1,4 @@
-"""The bodies of native answers (Ollama api/types.go): names, order, and what is left out when unset."""
+"""The bodies of native responses (Ollama api/types.go), in Ollama's order of fields."""
 
 from __future__ import annotations
 
@@ -67,9 +67,9 @@ class _TextResponse(msgspec.Struct, kw_only=True):
     truncated: bool | UnsetType = UNSET
     """Puna's own: part of the prompt was left out."""
     draft_n: int | UnsetType = UNSET
-    """Puna's own, named as in llama.cpp's server: tokens that were guessed and evaluated."""
+    """Puna's own, named as in llama.cpp's server: draft tokens evaluated."""
     draft_n_accepted: int | UnsetType = UNSET
-    """Those of them that came."""
+    """Draft tokens accepted."""
 
 
 class ChatResponse(_TextResponse, kw_only=True):
@@ -115,7 +115,7 @@ class ProcessModelResponse(msgspec.Struct, kw_only=True):
 
 
 class ObjectTemplate:
-    """Makes the objects of one streamed answer: all but the time and the text is encoded once."""
+    """Encodes the objects of one stream; everything but time and text is encoded once."""
 
     def __init__(self, model: str, before_text: bytes, after_text: bytes) -> None:
         self._head = b'{"model":' + encode(model) + b',"created_at":"'
@@ -128,7 +128,7 @@ class ObjectTemplate:
 
 
 def debug_info(rendered: Rendered) -> DebugInfo:
-    """The prompt with its pictures numbered, as Ollama writes it."""
+    """The prompt with numbered image markers, as Ollama writes it."""
     first, *rest = rendered.prompt.split(PICTURE)
     prompt = first + "".join(f"[img-{number}]{text}" for number, text in enumerate(rest))
     return DebugInfo(rendered_template=prompt, image_count=rendered.images)

@@ -1,4 +1,4 @@
-"""The answer to a request for long work: its steps as they come, or the last one alone."""
+"""The response to long work: its progress as a stream, or the last step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from puna.types import Progress
 def reported(
     request: Request, progress: AsyncGenerator[Progress, None], *, stream: bool
 ) -> ObjectStream | Whole:
-    """`progress` as the answer. It is closed when the client goes away."""
+    """`progress` as the response; closed when the client disconnects."""
     return ObjectStream(_each(progress), framing(request)) if stream else Whole(_last(progress))
 
 

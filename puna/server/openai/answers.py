@@ -1,4 +1,4 @@
-"""Several answers at once: as they come, or each whole."""
+"""Several answers of one request: interleaved, or gathered."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from puna.types import TokenLogprob
 Indexed = tuple[int, AnswerEvent]
 
 _AT_ONCE = 32
-"""Answers of one request that are with the engine; the others wait here and not in the server's queue."""
+"""Answers of one request that run at once; the others wait here, not in the server's queue."""
 
 
 async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Indexed, None]:
-    """What the answers yield, each item with its answer's place, as it comes.
+    """The answers' events as they come, each with its answer's index.
 
     The first error ends them all and is raised. Closing the iterator closes them all.
     """
@@ -59,7 +59,7 @@ async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Indexed, None
 
 
 def visible_logprobs(piece: Piece) -> Sequence[TokenLogprob]:
-    """The log-probabilities of what is said to the person: not of reasoning, nor of calls."""
+    """The log-probabilities of content: not of reasoning, nor of calls."""
     return () if (piece.thinking or piece.calls) and not piece.text else piece.logprobs
 
 
@@ -68,7 +68,7 @@ class WholeAnswer(msgspec.Struct):
 
     pieces: list[Piece]
     end: Summary | None
-    """None when nothing was asked of the model."""
+    """None for a rendered prompt."""
     read: Sequence[TokenLogprob]
     """The prompt's tokens, if they are reported."""
 
@@ -90,7 +90,7 @@ class WholeAnswer(msgspec.Struct):
 
 
 NOTHING = WholeAnswer([], None, ())
-"""The answer where only the prompt is shown."""
+"""For a request that only renders the prompt."""
 
 
 async def gathered(answers: Sequence[Answer]) -> list[WholeAnswer]:

@@ -1,4 +1,4 @@
-"""What the bodies of all OpenAI requests share. null is "left out"; unknown fields are ignored."""
+"""What all OpenAI request bodies share. null means "left out"; unknown fields are ignored."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ TextOrTokens = str | list[str | TokenId | list[TokenId]]
 
 class OpenAIRequest(Fields, kw_only=True):
     refused: ClassVar[dict[str, str]] = {}
-    """Fields that are no use to answer without, and why they cannot be honoured."""
+    """Unsupported fields that would change the answer, and why they are refused."""
     names: ClassVar[dict[str, str]] = {"bias": "logit_bias"}
-    """What inference's fields are called here, where they have another name."""
+    """Inference's field names that differ here."""
 
     model: str | None = None
 
     def name_of(self, field: str) -> str:
-        """What the request calls a `field` of inference's."""
+        """The request's name of inference's `field`."""
         field = field.removeprefix("options.").replace(".images", ".content")
         name, bracket, place = field.partition("[")
         return self.names.get(field) or self.names.get(name, name) + bracket + place
@@ -40,14 +40,14 @@ B = TypeVar("B", bound=OpenAIRequest)
 
 
 async def read_body(request: Request, kind: type[B]) -> B:
-    """The request's body. Raises BadRequest when it is malformed, BadRequest for a field that is refused."""
+    """The request's body. Raises BadRequest when it is malformed or has an unsupported field."""
     body = await decoded(request, kind)
     called(request, body.name_of)
     return permitted(body)
 
 
 def permitted(body: B) -> B:
-    """The body, if none of its fields is refused. Raises BadRequest."""
+    """The body, if all its fields are supported. Raises BadRequest."""
     for field, reason in body.refused.items():
         if getattr(body, field):
             raise BadRequest(f"{field} is not supported: {reason}", field, "unsupported_parameter")

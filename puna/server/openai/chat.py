@@ -31,7 +31,7 @@ _ROLE = b'"delta":{"role":"assistant","content":""}'
 async def chat(request: Request) -> ObjectStream | Whole:
     body = await read_body(request, ChatCompletionRequest)
     opened = rooms(request)
-    # Before the messages, because their pictures may have to be fetched.
+    # Checked before the messages, because their images may have to be fetched.
     options = [body.options(index) | num_ctx(request) for index in range(body.choices)]
     ask = await _ask(body, opened.visit(body.named))
     identity = Identity.new("chatcmpl", ask.model)
@@ -47,7 +47,7 @@ async def chat(request: Request) -> ObjectStream | Whole:
 
 
 async def _ask(body: ChatCompletionRequest, remote: Remote) -> ChatInput:
-    """What all answers have in common. Raises BadRequest."""
+    """The input that all choices share. Raises BadRequest."""
     model = body.named
     if not body.messages:
         raise BadRequest("[] is too short - 'messages'", "messages", "missing_required_parameter")
@@ -62,7 +62,7 @@ async def _ask(body: ChatCompletionRequest, remote: Remote) -> ChatInput:
         parallel_calls=body.parallel_tool_calls is not False and not body.legacy,
         schema=body.schema(),
         think=body.think(),
-        # What else asks for it speaks to the template, and one that cannot passes over that.
+        # `enable_thinking` is the template's: a model that cannot think ignores it.
         think_if_able=not (body.reasoning or body.reasoning_effort),
         logprobs=body.likeliest(),
         priority=priority(body.priority, body.service_tier),
@@ -84,7 +84,7 @@ class _Deltas:
         yield self._chunk(index, _ROLE)
 
     def piece(self, index: int, piece: Piece) -> Iterator[bytes]:
-        """Reasoning, text and calls apart, for clients that look at one of them."""
+        """Reasoning, text and calls in chunks of their own, because clients read one of them."""
         if piece.thinking:
             text = encode(piece.thinking)
             both = b'"delta":{"reasoning":' + text + b',"reasoning_content":' + text + b"}"
@@ -139,7 +139,7 @@ def _choice(index: int, answer: WholeAnswer, body: ChatCompletionRequest) -> dic
 
 
 def _called(calls: Sequence[Call], *, legacy: bool, numbered: bool = False) -> dict[str, Any]:
-    """The calls as a message or, with their numbers, a delta has them."""
+    """The calls as in a message or, `numbered`, in a delta."""
     if legacy:
         return {"function_call": _function(calls[0])}
     return {

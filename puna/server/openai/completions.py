@@ -55,7 +55,7 @@ async def _prompts(body: CompletionRequest, inference: Inference) -> list[Genera
         logprobs=body.likeliest(),
         bias=body.bias(),
         priority=priority(body.priority, body.service_tier),
-        # What is reported is what the model has read: without a template around it, and whole.
+        # Echoed log-probabilities are of the bare prompt, without a template, uncut.
         raw=body.reports_prompt,
         echo=body.reports_prompt,
         truncate=not body.reports_prompt,
@@ -69,7 +69,7 @@ async def _prompts(body: CompletionRequest, inference: Inference) -> list[Genera
                 text = await inference.detokenize(common.model, prompt)
             except BadRequest as error:
                 raise BadRequest(str(error), error.field.replace("tokens", place)) from None
-            # Token ids are the whole prompt: no template is put around what they say.
+            # Token ids are the whole prompt: no template is applied.
             asks.append(replace(common, prompt=unmarked(text), tokens=prompt, raw=True))
         else:
             asks.append(replace(common, prompt=unmarked(prompt)))

@@ -17,7 +17,7 @@ from puna.errors import BadRequest, NotFound, PunaError
 from puna.server.errors import JSON, abandoned, headers, sentence
 
 Names = Callable[[str], str]
-"""What the dialect calls a field of inference's requests, by what that calls it."""
+"""From inference's name of a field to the dialect's."""
 
 
 class ErrorInfo(msgspec.Struct):
@@ -32,25 +32,25 @@ class ErrorResponse(msgspec.Struct):
 
 
 def called(request: Request, names: Names) -> None:
-    """From here on what is refused is told of by the names that `request` has for its fields."""
+    """Errors of `request` name its fields by `names` from now on."""
     request.scope["names"] = names
 
 
 def line(error: Exception, names: Names = str) -> bytes:
-    """The JSON object that tells of `error`."""
+    """The JSON object for `error`."""
     param, code = _place(error, names)
     kind = error.counted if isinstance(error, TooMany) else ""
     return _error_body(sentence(error), _status(error), param, code, kind)
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """The answer to a request that ended in `error` before its first byte."""
+    """The response to a request that failed before its first byte."""
     body = line(error, request.scope.get("names", str))
     return Response(body, _status(error), headers(error), JSON)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
-    """The answer to an unknown path or a wrong method."""
+    """The response to an unknown path or method."""
     assert isinstance(error, HTTPException)
     status, route = error.status_code, f"{request.method} {request.url.path}"
     if status == 404:
@@ -72,7 +72,7 @@ MIDDLEWARE = [Middleware(ExceptionMiddleware, handlers=_HANDLERS)]
 
 
 def _place(error: Exception, names: Names) -> tuple[str | None, str | None]:
-    """The field that is wrong, and OpenAI's word for how."""
+    """OpenAI's `param` and `code`."""
     if isinstance(error, AccessDenied):
         return "model" if isinstance(error, ModelForbidden) else None, error.code
     if isinstance(error, NotFound):

@@ -1,4 +1,4 @@
-"""A conversation in OpenAI's shape to Puna's."""
+"""OpenAI's messages converted to inference's."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from puna.server.remote import Remote
 from puna.types import MediaFile, Message
 
 _ROLES = {"developer": "system", "function": "tool"}
-"""OpenAI's roles by those that templates know. Any other is the template's to take, as in Ollama."""
+"""OpenAI's roles as templates know them. Other roles are passed on, as in Ollama."""
 
 _TEXTS = ("text", "input_text", "output_text")
 _PICTURES = ("image_url", "input_image")
 
 
 async def conversation(turns: Sequence[ChatCompletionMessageParam], remote: Remote) -> list[Message]:
-    """The messages; pictures that are named by an address are fetched. Raises BadRequest."""
+    """The messages; images at URLs are fetched. Raises BadRequest."""
     names: dict[str, str] = {}
     messages: list[Message] = []
     for index, turn in enumerate(turns):

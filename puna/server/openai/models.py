@@ -34,7 +34,7 @@ async def models(request: Request) -> Response:
 
 
 async def model(request: Request) -> Response:
-    """One model, by the name that was asked for, which may hold slashes."""
+    """One model, by the name in the path, which may hold slashes."""
     name = request.path_params["model"]
     caller().check_model(name)
     found = await to_thread(rooms(request).library.open, name)

@@ -1,4 +1,4 @@
-"""What the fields of a chat are made of. null is "left out"; unknown fields are ignored."""
+"""The parts of chat fields. null means "left out"; unknown fields are ignored."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class FunctionCall(Fields):
 
 
 class ToolCallParam(Fields):
-    """A call that the model made in an earlier answer."""
+    """A tool call of an earlier answer."""
 
     function: FunctionCall
     id: str | None = None
@@ -46,7 +46,7 @@ class ChatCompletionMessageParam(Fields):
     reasoning_content: str | None = None
     tool_calls: list[ToolCallParam] | None = None
     function_call: FunctionCall | None = None
-    """What `tool_calls` once was."""
+    """The former form of `tool_calls`."""
     tool_call_id: str | None = None
     name: str | None = None
 
@@ -58,7 +58,7 @@ class FunctionDefinition(Fields):
 
 
 class ChatCompletionToolParam(Fields):
-    """A function; some clients write it without the layer between, as it is in responses."""
+    """A function; some clients leave out the nesting, as the Responses API does."""
 
     type: str = "function"
     function: FunctionDefinition | None = None
@@ -79,7 +79,7 @@ class ResponseFormat(Fields):
     type: str
     json_schema: JsonSchema | None = None
     schema: dict[str, Any] | None = None
-    """Of a json_object: how llama.cpp has it."""
+    """llama.cpp's: the schema of a json_object."""
 
 
 class Reasoning(Fields):

@@ -1,4 +1,4 @@
-"""The bodies of requests for text and their fields' meaning: chats and completions."""
+"""The bodies of chat completions and completions."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ class _TextRequest(OpenAIRequest, kw_only=True):
 
     @property
     def with_usage(self) -> bool:
-        """A stream ends with a chunk that says how many tokens were used."""
+        """The stream ends with a usage chunk."""
         return self.stream_options is not None and self.stream_options.include_usage is True
 
     def check_stream(self) -> None:
@@ -83,7 +83,7 @@ class _TextRequest(OpenAIRequest, kw_only=True):
             raise BadRequest("stream_options is only allowed when stream is true", "stream_options")
 
     def bias(self) -> dict[int, float]:
-        """What is added to tokens' logits. Raises BadRequest."""
+        """Logit biases by token id. Raises BadRequest."""
         for token, bias in (self.logit_bias or {}).items():
             if not _TOKEN.fullmatch(token):
                 raise BadRequest(f'logit_bias must be by token id, which "{token}" is not', "logit_bias")
@@ -179,7 +179,7 @@ class ChatCompletionRequest(_TextRequest, kw_only=True):
 
     @property
     def legacy(self) -> bool:
-        """It speaks of functions and not of tools, as clients did at first, and wants to be answered so."""
+        """It uses `functions`, the predecessor of `tools`, and is answered in kind."""
         return bool(self.functions) and not self.tools
 
     def choice(self) -> ToolChoice:
@@ -195,7 +195,7 @@ class ChatCompletionRequest(_TextRequest, kw_only=True):
         )
 
     def likeliest(self) -> int | None:
-        """How many likeliest tokens to report for each token; None for no report. Raises BadRequest."""
+        """How many top log-probabilities to report for each token; None for no report. Raises BadRequest."""
         if not self.logprobs:
             if self.top_logprobs:
                 raise BadRequest("top_logprobs is only allowed when logprobs is true", "top_logprobs")
@@ -203,7 +203,7 @@ class ChatCompletionRequest(_TextRequest, kw_only=True):
         return _likeliest("top_logprobs", self.top_logprobs or 0)
 
     def check_modalities(self) -> None:
-        """Raises BadRequest when the answer should be anything but text."""
+        """Raises BadRequest for any output but text."""
         for modality in self.modalities or ():
             if modality != "text":
                 raise BadRequest(f'invalid modality "{modality}": models here answer with text', "modalities")
@@ -236,11 +236,11 @@ class CompletionRequest(_TextRequest, kw_only=True):
 
     @property
     def silent(self) -> bool:
-        """Nothing is to be answered: the prompt is only read."""
+        """The prompt is only evaluated: the answer is empty."""
         return self.max_tokens == 0
 
     def check_suffix(self) -> None:
-        """Raises BadRequest when the prompt's probabilities are wanted of a text with a gap in it."""
+        """Raises BadRequest for echoed log-probabilities together with a suffix."""
         if self.suffix and self.reports_prompt:
             raise BadRequest("suffix and echo with logprobs exclude each other", "suffix")
 
@@ -248,13 +248,13 @@ class CompletionRequest(_TextRequest, kw_only=True):
         return None if self.silent else super()._limit()
 
     def check_best_of(self) -> None:
-        """Raises BadRequest when more answers should be made than given."""
+        """Raises BadRequest when best_of differs from n."""
         if self.best_of is not None and self.best_of != self.choices:
             raise BadRequest("best_of is not supported unless it equals n", "best_of")
 
 
 def think(param: str, effort: str | None) -> Think:
-    """How much to reason, by OpenAI's words and Ollama's. Raises BadRequest for any other."""
+    """`think` for an effort in OpenAI's or Ollama's words. Raises BadRequest for any other."""
     if not effort:
         return None
     if effort not in _EFFORTS:

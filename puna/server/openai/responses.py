@@ -1,4 +1,4 @@
-"""What the answers of several endpoints have in common: ids, token counts, log-probabilities."""
+"""What several endpoints' responses share: ids, usage, log-probabilities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ FINGERPRINT = "fp_puna"
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """What every object of one answer repeats."""
+    """The fields that every object of one response repeats."""
 
     id: str
     created: int
@@ -55,7 +55,7 @@ class Reasoned(msgspec.Struct):
 
 
 class CompletionTokensDetails(Reasoned):
-    """Beside them, tokens that were guessed before they came, and guesses that did not come."""
+    """With the draft tokens that were accepted and rejected."""
 
     accepted_prediction_tokens: int
     rejected_prediction_tokens: int
@@ -70,7 +70,7 @@ class Usage(msgspec.Struct):
 
 
 def usage(summaries: Sequence[Summary], choices: int) -> Usage:
-    """Tokens used by answers, of which so many in a row had the same prompt: it is counted once."""
+    """Usage of the answers. `choices` in a row share a prompt, which counts once."""
     prompts = summaries[::choices]
     prompt_tokens = sum(summary.prompt_tokens for summary in prompts)
     answer_tokens = sum(summary.eval_tokens for summary in summaries)
@@ -88,7 +88,7 @@ def usage(summaries: Sequence[Summary], choices: int) -> Usage:
 
 
 def reason(summary: Summary, *, called: bool = False, legacy: bool = False) -> str:
-    """Why the answer ended, in OpenAI's words; `legacy` for a request that spoke of functions."""
+    """OpenAI's `finish_reason`; `legacy` for a request with `functions`."""
     if summary.cut:
         return "length"
     if not called:
@@ -112,7 +112,7 @@ def _token(token: TokenLogprob) -> dict[str, Any]:
 
 
 class TextLogprobs:
-    """Log-probabilities in the shape of completions; remembers how far one answer's text has come.
+    """Log-probabilities in the shape of completions; tracks the text offset of one answer.
 
     `text_offset` counts characters, and a token that ends inside one begins where it does.
     """

@@ -15,13 +15,13 @@ _DONE = b"[DONE]"
 
 
 class ChunkTemplate:
-    """Makes the chunks of one stream: all but what is new in one is encoded once."""
+    """Encodes the chunks of one stream; what they share is encoded once."""
 
     def __init__(self, identity: Identity, object: str, answers: int, *, with_usage: bool) -> None:
         self._head = encode(identity.fields(object))[:-1]
         before = self._head + b',"choices":[{"index":'
         self._before = [before + encode(index) + b"," for index in range(answers)]
-        # In a stream that ends with the usage every other chunk says that it has none.
+        # With include_usage, all other chunks have `usage` null.
         self._after = b'}],"usage":null}' if with_usage else b"}]}"
 
     def chunk(self, index: int, fields: bytes, logprobs: bytes = b"null", reason: bytes = b"null") -> bytes:
@@ -35,7 +35,7 @@ class ChunkTemplate:
 
 
 class Wording(Protocol):
-    """How an endpoint words its answers as chunks, each named by its place."""
+    """How an endpoint writes its answers as chunks, by index."""
 
     def begin(self, index: int, read: Sequence[TokenLogprob]) -> Iterable[bytes]:
         """`read`: the tokens of the prompt, if they are reported."""
@@ -49,7 +49,7 @@ class Wording(Protocol):
 async def streamed(
     answers: Sequence[Answer], wording: Wording, pieces: ChunkTemplate, choices: int, *, with_usage: bool
 ) -> AsyncGenerator[bytes, None]:
-    """The chunks of the answers, so many of them to each prompt, and what ends a stream."""
+    """The chunks of the answers, `choices` to each prompt, then usage and [DONE]."""
     begun = [False] * len(answers)
     read: dict[int, Sequence[TokenLogprob]] = {}
     ends: dict[int, Summary] = {}

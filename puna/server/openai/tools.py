@@ -1,4 +1,4 @@
-"""The tools a model may call, and which of them it must: what chat completions and responses share."""
+"""Tools and `tool_choice`, for chat completions and responses."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MODES: dict[str, ToolMode] = {"none": "none", "auto": "auto", "required": "requ
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
-    """What `ChatInput` is asked about tools, in its words."""
+    """`ChatInput`'s fields for tools."""
 
     tools: Tools
     mode: ToolMode = "auto"
@@ -42,8 +42,8 @@ def tool(function: FunctionDefinition) -> dict[str, Any]:
 def chosen(tools: Tools, wanted: str | dict[str, Any] | None) -> ToolChoice:
     """The tools and the `tool_choice` among them. Raises BadRequest.
 
-    Chat completions say {"type": "function", "function": {"name": …}} where responses say
-    {"type": "function", "name": …}; either is understood.
+    Both shapes are accepted: chat completions' {"type": "function", "function": {"name": …}}, and responses'
+    {"type": "function", "name": …}.
     """
     if wanted is None:
         return ToolChoice(tools)
@@ -71,7 +71,7 @@ def _name(given: dict[str, Any]) -> str:
 
 
 def _flat(given: dict[str, Any]) -> dict[str, Any]:
-    """What is said of a thing below its type's name, beside the type."""
+    """The object nested under its type's name, if there is one."""
     described = given.get(str(given.get("type")))
     return described if isinstance(described, dict) else given
 

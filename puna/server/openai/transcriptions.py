@@ -1,4 +1,4 @@
-"""POST /v1/audio/transcriptions: a model that hears is asked for the words (Ollama openai/openai.go)."""
+"""POST /v1/audio/transcriptions: an audio model is asked to transcribe (Ollama openai/openai.go)."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class TranscriptionRequest(OpenAIRequest, kw_only=True):
 
     @property
     def form(self) -> str:
-        """How the transcript is to be told. Raises BadRequest."""
+        """The response format. Raises BadRequest."""
         wanted = self.response_format or "json"
         if wanted in _TIMED:
             raise BadRequest(
@@ -151,7 +151,7 @@ async def _events(answer: Answer) -> AsyncGenerator[bytes, None]:
                 yield encode(done)
             elif isinstance(item, Piece):
                 pending += item.text
-                # White space at either end is no part of what was said.
+                # White space at either end is not part of the transcript.
                 delta = pending.rstrip() if text else pending.strip()
                 if delta:
                     pending = pending[len(pending.rstrip()) :]

@@ -1,4 +1,4 @@
-"""A Responses request as inference takes one: tools, reasoning, the answer's form, sampling."""
+"""A Responses request converted to inference's input."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ HOSTED = (
     "code_interpreter", "file_search", "image_generation", "mcp", "programmatic_tool_calling", "web_search",
     "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11",
 )  # fmt: skip
-"""Tools that OpenAI's own servers run: the model is not told of them."""
+"""Hosted tools, which do not exist here and are not offered."""
 
 LOGPROBS = "message.output_text.logprobs"
 """In `include`."""
 
 
 class FunctionOffer(NamedTuple):
-    """The functions that the model is told of, and where in the request those are that stand elsewhere."""
+    """The functions offered, and the places of those that are not directly in `tools`."""
 
     tools: Tools
     places: dict[str, Place]
 
 
 def offered(body: InputTokensRequest) -> FunctionOffer:
-    """What `body` has in `tools`, and in the items that hold some. Raises BadRequest."""
+    """The functions in `tools` and in input items. Raises BadRequest."""
     lists = [("tools", body.tools or [])]
     if isinstance(body.input, list):
         lists += [
@@ -56,7 +56,7 @@ def offered(body: InputTokensRequest) -> FunctionOffer:
 
 
 def chat_input(body: InputTokensRequest, messages: list[Message], tools: Tools) -> ChatInput:
-    """What `body` asks for, at the end of `messages`. Raises BadRequest."""
+    """`body` as inference's input, with these messages. Raises BadRequest."""
     choice = chosen(tools, body.tool_choice)
     if body.instructions:
         messages = [Message(role="system", content=unmarked(body.instructions)), *messages]
@@ -115,7 +115,7 @@ class _CustomFormat(Fields):
 
 
 class _Custom(Fields):
-    """A tool that takes any text."""
+    """A custom tool, which takes free text."""
 
     name: str
     description: str | None = None
@@ -147,7 +147,7 @@ def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple
 
 
 def _described(custom: _Custom) -> str:
-    """What the model is told of a tool that takes text; that the text fits its grammar is up to the model."""
+    """The description of a custom tool. Its grammar is described, not enforced."""
     description = custom.description or ""
     if custom.format is None or not custom.format.definition:
         return description

@@ -1,4 +1,4 @@
-"""What only the Responses API refuses. Its errors have the shape of `puna.server.openai.errors`."""
+"""Errors of the Responses API alone. Their shape is that of `puna.server.openai.errors`."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from puna.errors import BadRequest, PunaError
 
 
 def invalid(field: str, reason: str, code: str = "") -> BadRequest:
-    """A field that is refused; the message begins with it."""
+    """An error for `field`, whose message begins with it."""
     return BadRequest(f"{field}: {reason}", field, code)
 
 
 class Unknown(PunaError):
-    """An answer that is not kept, or no more."""
+    """A response that is not stored."""
 
     status = 404
 
@@ -20,7 +20,7 @@ class Unknown(PunaError):
 
 
 class UnknownItem(BadRequest):
-    """An item that is of no kept answer, or no more."""
+    """An item of no stored response."""
 
     status = 404
     code = "item_not_found"
@@ -30,7 +30,7 @@ class UnknownItem(BadRequest):
 
 
 class UnknownPrevious(BadRequest):
-    """The answer to go on from is not kept, or no more."""
+    """The previous response is not stored."""
 
     code = "previous_response_not_found"
 

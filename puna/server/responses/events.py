@@ -1,4 +1,4 @@
-"""An answer as OpenAI's events, in its order: all but a delta's text and number is encoded once an item."""
+"""An answer as OpenAI's events; everything but a delta's text and number is encoded once an item."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class _Shape(NamedTuple):
-    """How an item of text is called."""
+    """The names in the events of a text item."""
 
     item: str
     id: str
@@ -37,7 +37,7 @@ _REASONING = _Shape(
     "response.reasoning_summary_part",
     "summary_index",
 )
-"""As a summary, word for word: there clients look for it, Ollama's among them."""
+"""Sent as the summary, unabridged, because clients read it there (Ollama's, too)."""
 
 
 _CALLS = {
@@ -45,11 +45,11 @@ _CALLS = {
     "custom": ("custom_tool_call", "ctc", "input"),
     "tool_search": ("tool_search_call", "tsc", "arguments"),
 }
-"""By kinds of tools: how the item of a call is called, how its id begins, the field that the model wrote."""
+"""By kind of tool: the call item's type, the prefix of its id, the field with the model's text."""
 
 
 class _Open(msgspec.Struct):
-    """The item that grows."""
+    """The item in progress."""
 
     shape: _Shape
     id: str
@@ -60,7 +60,7 @@ class _Open(msgspec.Struct):
 
 
 class ResponseEvents:
-    """The events of one answer. Each method returns those that follow from what it is told."""
+    """The events of one answer. Each method returns the events that follow from its argument."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class ResponseEvents:
         `tools`, by the names that the model calls them by."""
         self._places = places or {}
         self.response = response
-        """As it stands: whole after `end`."""
+        """The response so far; complete after `end`."""
         self._encrypted = encrypted
         self._number = 0
         self._output: list[dict[str, Any]] = []
@@ -86,7 +86,7 @@ class ResponseEvents:
         return self._event("response.created", {"response": self.response}) + self.waiting()
 
     def waiting(self) -> bytes:
-        """That the answer is on its way, once more: only before its first piece."""
+        """`response.in_progress` again, before the first piece."""
         return self._event("response.in_progress", {"response": self.response})
 
     def piece(self, piece: Piece) -> bytes:
@@ -115,7 +115,7 @@ class ResponseEvents:
 
     @property
     def message(self) -> Message:
-        """What was told, as the conversation goes on from it."""
+        """The answer as a message, for the next turn."""
         return Message(
             role="assistant",
             content="".join(self._text),

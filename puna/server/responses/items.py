@@ -1,4 +1,4 @@
-"""The items of a Responses request as inference has messages, and the kept answer as one."""
+"""Responses items converted to inference's messages."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ HISTORY = (
     "code_interpreter_call", "file_search_call", "image_generation_call", "mcp_call", "mcp_list_tools",
     "web_search_call",
 )  # fmt: skip
-"""What OpenAI's own tools did in an earlier answer; the message after it says what came of it."""
+"""Calls of hosted tools in earlier answers; the message after them has the result."""
 
 ADDING = ("additional_tools", "tool_search_output")
-"""Items that hold tools, which the model may call from there on."""
+"""Items that add tools."""
 
 SEARCH = "tool_search"
 SEARCHED = ("tool_search_call", "tool_search_output")
-"""Items of a search for tools; without a `call_id` OpenAI's own servers searched."""
+"""Items of a tool search; without a `call_id` the search was hosted."""
 
 CUSTOM: dict[str, Any] = {
     "type": "object",
@@ -52,7 +52,7 @@ class Place(NamedTuple):
 async def messages(given: str | list[Item], before: Sequence[Message], remote: Remote) -> list[Message]:
     """The messages of `given`, which follow on `before`. Raises BadRequest naming what cannot be read.
 
-    What the model thought, said and called in a row is one message.
+    Consecutive reasoning, text and calls of the model are one message.
     """
     if isinstance(given, str):
         return [Message(role="user", content=unmarked(given))]
@@ -101,12 +101,12 @@ def made(calls: Iterable[Call]) -> list[dict[str, Any]]:
 
 
 def sealed(thinking: str) -> str:
-    """Reasoning as `encrypted_content`, for clients that keep a conversation themselves. It hides nothing."""
+    """Reasoning as `encrypted_content`, for clients that keep the conversation. It is not encrypted."""
     return base64.b64encode(thinking.encode()).decode()
 
 
 def _answer(found: list[Message]) -> Message:
-    """The message that the model's next thought, word or call belongs to."""
+    """The assistant message in progress; a new one if the last is not the assistant's."""
     if not found or found[-1].role != "assistant":
         found.append(Message(role="assistant"))
     return found[-1]
@@ -140,7 +140,6 @@ async def _result(item: Item, place: str, names: dict[str, str], remote: Remote)
         raise invalid(place, f"a {item.type} needs a call_id")
     output = item.output if item.output is not None else ""
     if item.type == "tool_search_output":
-        # It is told of them as of all others.
         output = ", ".join(_names(item.tools or ())) or "no tools were found"
     if isinstance(output, dict):
         raise invalid(f"{place}.output", "must be text or a list of parts")
@@ -150,7 +149,7 @@ async def _result(item: Item, place: str, names: dict[str, str], remote: Remote)
 
 
 def _names(tools: Sequence[dict[str, Any]], namespace: str = "") -> Iterator[str]:
-    """What the model knows the functions in `tools` as."""
+    """The names of the functions in `tools`, as the model sees them."""
     for tool in tools:
         if tool.get("type") == "namespace":
             yield from _names(tool["tools"], tool["name"])
@@ -166,6 +165,6 @@ def _text(item: Item, place: str) -> str:
 
 
 def weight(message: Message) -> int:
-    """Bytes that a message takes, nearly."""
+    """Approximate bytes of a message."""
     texts = len(message.content) + len(message.thinking) + sum(len(file.data) for file in message.images)
     return texts + (len(msgspec.json.encode(message.tool_calls)) if message.tool_calls else 0)

@@ -1,4 +1,4 @@
-"""The Response object: what it repeats of the request, and what its end says."""
+"""The Response object."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ResponseUsage(msgspec.Struct):
 
 
 def begun(body: ResponsesRequest) -> dict[str, Any]:
-    """The object before the first word."""
+    """The object before the first token."""
     text, reasoning = body.text, body.reasoning
     format = text.format if text and text.format else None
     return {
@@ -90,6 +90,6 @@ def ended(response: dict[str, Any], output: list[Any], summary: Summary) -> dict
 
 
 def broken(response: dict[str, Any], output: list[Any], message: str) -> dict[str, Any]:
-    """The object of an answer that went wrong."""
+    """The object of a failed response."""
     error = {"code": "server_error", "message": message}
     return response | {"status": "failed", "output": output, "error": error}

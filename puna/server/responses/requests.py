@@ -1,4 +1,4 @@
-"""The bodies of Responses requests (the Responses API's reference). null is "left out"."""
+"""The bodies of Responses requests (Responses API reference). null means "left out"."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ DEFAULT = 1.0
 
 
 REFERENCE = "item_reference"
-"""An item that is an earlier answer's, and has only its id."""
+"""An item of an earlier response, given by id."""
 
 
 class Item(Fields, kw_only=True):
-    """A step of the conversation; which fields it has depends on its type."""
+    """An input item; its fields depend on its type."""
 
     type: str | None = None
     id: str | None = None
@@ -36,7 +36,7 @@ class Item(Fields, kw_only=True):
 
     @property
     def kind(self) -> str:
-        """Its type: the two that may be left out can be told apart."""
+        """Its type. Messages and references may leave it out."""
         return self.type or ("message" if self.role else REFERENCE)
 
 
@@ -59,7 +59,7 @@ class TextConfig(Fields, kw_only=True):
 
 
 class InputTokensRequest(Fields, kw_only=True):
-    """What a prompt is made of: all that /v1/responses/input_tokens takes."""
+    """The fields that make the prompt: all that /v1/responses/input_tokens takes."""
 
     model: str = ""
     input: str | list[Item] | None = None
@@ -91,14 +91,14 @@ class ResponsesRequest(InputTokensRequest, kw_only=True):
 
 
 REFUSED = ("background", "conversation", "moderation", "prompt")
-"""Fields without which the answer would not be what was asked for."""
+"""Fields that would change the answer and are not supported."""
 
 IGNORED = (
     "access_programs", "background_options", "context_management", "image", "max_tool_calls",
     "prompt_cache_key", "prompt_cache_options", "prompt_cache_retention", "safety_identifier",
     "stream_options", "user",
 )  # fmt: skip
-"""Fields that say nothing to a model on one's own machine."""
+"""Fields without meaning on a local server."""
 
 
 _NAMES = {
@@ -111,7 +111,7 @@ _NAMES = {
 
 
 def name_of(field: str) -> str:
-    """What a request calls a field of inference's. Its items make other messages than it has."""
+    """The request's name of inference's `field`. Items and messages do not match one to one."""
     field = field.removeprefix("options.")
     return "input" if field.startswith(("messages", "images")) else _NAMES.get(field, field)
 

@@ -33,7 +33,7 @@ from puna.server.silence import PATIENCE, attended
 from puna.types import Message
 
 Keep = Callable[[ResponseEvents], None]
-"""Called with an answer that has ended, before the client knows."""
+"""Called with a finished response, before the client gets its end."""
 
 SEALED = "reasoning.encrypted_content"
 """In `include`."""
@@ -104,10 +104,10 @@ async def delete(request: Request) -> Response:
 async def streamed(
     answer: Answer, events: ResponseEvents, keep: Keep, patience: float = PATIENCE
 ) -> AsyncGenerator[bytes, None]:
-    """The events of the answer, and something in its silences.
+    """The events of the answer, and keep-alives in its silences.
 
-    They begin with its first piece, so that a refusal still has its status, or when patience ends. Agents
-    look for events and not for comments; but one that repeats the state would undo what came before it.
+    The first event waits for the first piece, so that a refusal still gets its status; but not longer than
+    `patience`. Agents need events, not comments; but a state event after output would reset their state.
     """
     begun = spoken = False
     async with aclosing(attended(answer, patience)) as items:
@@ -149,14 +149,14 @@ async def _read(request: Request, body: InputTokensRequest) -> tuple[FunctionOff
 
 
 def _store(request: Request) -> Store:
-    """The answers that are kept for whoever asks: no other key finds them."""
+    """The caller's stored responses: no other key sees them."""
     state = request.app.state
     if not hasattr(state, "responses"):
         state.responses = defaultdict(Store)
     return state.responses[caller().id]
 
 
-# The path itself is no path below a mount, and what no route here takes would be refused in another dialect.
+# A mount does not match its own path; without `Only`, other methods would get another dialect's 404.
 routes = [
     Route("/v1/responses", create, methods=["POST"], middleware=MIDDLEWARE),
     Route("/v1/responses", Only("POST"), middleware=MIDDLEWARE, include_in_schema=False),

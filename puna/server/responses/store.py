@@ -1,4 +1,4 @@
-"""Answers that a later request may go on from, kept in memory up to a number and a size."""
+"""Stored responses, in memory, limited in number and size."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SIZE = 64 << 20
 
 
 class StoredResponse(msgspec.Struct, frozen=True):
-    """An answer: its JSON object, and the conversation up to and with it, without instructions."""
+    """A response's JSON, and the conversation up to and including it, without instructions."""
 
     body: bytes
     messages: list[Message]
@@ -35,7 +35,7 @@ class _Output(msgspec.Struct):
 
 
 class Store:
-    """Answers by id. The ones unused for longest go first."""
+    """Responses by id; the least recently used is evicted."""
 
     def __init__(self, count: int = COUNT, size: int = SIZE) -> None:
         self._most, self._largest = count, size
@@ -43,13 +43,13 @@ class Store:
         self._sizes: dict[str, int] = {}
         self._size = 0
         self._holders: dict[str, str] = {}
-        """Which answer an item is of."""
+        """The response of each item."""
 
     def __len__(self) -> int:
         return len(self._kept)
 
     def keep(self, id: str, kept: StoredResponse) -> None:
-        """One larger than the whole store is not kept."""
+        """A response larger than the store is not kept."""
         if kept.size > self._largest:
             return
         self._kept[id] = kept
@@ -67,7 +67,7 @@ class Store:
         return self._kept[id]
 
     def before(self, id: str | None) -> list[Message]:
-        """The conversation to go on from. Raises UnknownPrevious."""
+        """The conversation of the previous response. Raises UnknownPrevious."""
         if not id:
             return []
         try:
@@ -76,7 +76,7 @@ class Store:
             raise UnknownPrevious(id) from None
 
     def recalled(self, given: list[Item]) -> list[Item]:
-        """`given`, where references are the items that they mean. Raises UnknownItem."""
+        """`given` with references resolved. Raises UnknownItem."""
         return [
             self._item(item.id or "", f"input[{number}]") if item.kind == REFERENCE else item
             for number, item in enumerate(given)
