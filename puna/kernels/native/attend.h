@@ -1,73 +1,102 @@
-// Attention, written once for all processors: some queries of some heads go through all keys, a tile of 64 at a time.
+// Attention, written once for all processors: some queries of some heads go through all keys twice, a tile of 64 at a time.
 //
-// Every row's sums are taken key by key. A row's largest score is kept as a whole power of two, so that to bring earlier
-// sums to a later one is exact; a masked key adds exactly nothing. So the bits of a row depend on what it sees, in the
-// order of the cells, and not on the tiles, on other rows, or on where the cells begin. A masked cell that holds no
-// numbers (another sequence's, gone wrong) spoils that sum all the same: such rows are computed again without it.
+// The first time brings scores, and the largest of each row. The second time a row's weights are taken as whole numbers
+// against that largest, values as whole numbers against the largest of their cell, and sums are whole numbers, too. So
+// sums are exact, and a row's bits depend on what it sees alone: not on where cells lie or in which order, on tiles, or on
+// other rows.
+//
+// A cell's own exponent joins the score: weight * value = 2^score * 2^exponent * number. Of a weight's bits
+// 24 are used, in two parts, of a value's 13 and the sign: 64 products of a part fill 31 bits.
 #pragma once
+
+#include <cmath>
 
 #include "attention.h"
 #include "cells.h"
-#include "decode.h"
+#include "powers.h"
 
 namespace puna {
 
 template <class I> class Attend {
   public:
-    static size_t memory(int64_t key_size, int64_t value_size, int64_t queries, int64_t bundles, int64_t heads) {
-        return Memory(key_size, value_size, queries, bundles, heads).size;
-    }
-
+    static size_t memory(const AttentionSizes &sizes) { return Memory(sizes).size; }
     static void attend(const AttentionPiece &piece) { Attend(piece).run(); }
 
   private:
     using Float = typename I::Float;
-    static constexpr int KEYS = 64, WIDTH = 2 * I::lanes;
-    // Scores in powers of two. What is below LEAST is as good as masked.
-    static constexpr float LEAST = -1e6F, NOTHING = LEAST + 256;
+    using Int = typename I::Int;
+    static constexpr int KEYS = 64, PAIRS = KEYS / 2, WIDTH = 2 * I::lanes;
+    static constexpr int WEIGHT_BITS = 23, LOW_BITS = 12, VALUE_BITS = 13;
+    // Scores in powers of two. What is below LEAST is as good as masked; WRONG stands for what is no number.
+    static constexpr float LEAST = -1e6F, NOTHING = LEAST + 256, WRONG = 5e5F;
 
     struct Memory {
         int64_t key_size, value_size; // padded
-        int64_t rows;                 // of a bundle
-        size_t values, scores, biases, states, state, size;
+        int64_t rows, tiles;          // of a bundle
+        size_t values, biases, weights, exponents, seen, states, state, size;
+        size_t sums, most, most_brought, totals, scores; // of a state
 
-        Memory(int64_t k, int64_t v, int64_t queries, int64_t bundles, int64_t heads)
-            : key_size((k + 7) & ~int64_t{7}), value_size((v + WIDTH - 1) / WIDTH * WIDTH), rows(queries * heads) {
-            values = floats(KEYS * key_size);
-            scores = values + floats(KEYS * value_size);
-            biases = scores + floats(KEYS * rows);
-            states = biases + floats(KEYS * queries);
-            state = floats(key_size * rows) + floats(value_size * rows) + 2 * floats(rows);
-            size = states + state * static_cast<size_t>(bundles);
+        explicit Memory(const AttentionSizes &s)
+            : key_size((s.key_size + 7) & ~int64_t{7}), value_size((s.value_size + WIDTH - 1) / WIDTH * WIDTH), rows(s.queries * s.heads),
+              tiles((s.keys + KEYS - 1) / KEYS) {
+            values = room(KEYS * key_size, 4);
+            biases = values + room(PAIRS * value_size, 4);
+            weights = biases + room(KEYS * s.queries, 4);
+            exponents = weights + room(KEYS * rows, 4);
+            seen = exponents + room(KEYS * tiles * s.bundles, 4);
+            states = seen + room(tiles * s.queries, 1);
+            sums = room(key_size * rows, 4);
+            most = sums + room(value_size * rows, 8);
+            most_brought = most + room(I::lanes * rows, 4);
+            totals = most_brought + room(I::lanes * rows, 4);
+            scores = totals + room(I::lanes * rows, 8);
+            state = scores + room(KEYS * tiles * rows, 4);
+            size = states + state * static_cast<size_t>(s.bundles);
         }
-        static size_t floats(int64_t count) { return (sizeof(float) * static_cast<size_t>(count) + 63) & ~size_t{63}; }
+        static size_t room(int64_t count, size_t item) { return (item * static_cast<size_t>(count) + 63) & ~size_t{63}; }
     };
 
-    // What a bundle's rows have come to: sums of values and of weights, both to be multiplied with 2^most.
+    // Of a bundle's rows: queries, whole sums of values, the largest score and the largest that a value is multiplied
+    // with, whole sums of weights, and scores by tiles. `most` and `totals` have a number for each lane.
     struct State {
-        float *q, *sums, *most, *weights;
+        float *q;
+        int64_t *sums;
+        float *most, *most_brought;
+        int64_t *totals;
+        float *scores;
     };
 
     const AttentionPiece &p;
     const Tensor &q, &k, &v;
     const Memory at;
-    float *const keys_, *const values_, *const scores_, *const biases_;
+    float *const keys_;
+    int32_t *const values_;
+    float *const biases_;
+    int32_t *const weights_;
+    bool *const sees_; // by tiles and queries
     int seen_[ATTENTION_ROWS]; // the queries that see something of this tile
     int seen_count_ = 0;
 
     explicit Attend(const AttentionPiece &piece)
-        : p(piece), q(*p.op.src[0]), k(*p.op.src[1]), v(*p.op.src[2]), at(k.ne[0], v.ne[0], p.queries, p.bundles, p.heads), keys_(place(0)),
-          values_(place(at.values)), scores_(place(at.scores)), biases_(place(at.biases)) {}
+        : p(piece), q(*p.op.src[0]), k(*p.op.src[1]), v(*p.op.src[2]), at({k.ne[0], v.ne[0], k.ne[1], p.queries, p.bundles, p.heads}),
+          keys_(place<float>(0)), values_(place<int32_t>(at.values)), biases_(place<float>(at.biases)), weights_(place<int32_t>(at.weights)),
+          sees_(place<bool>(at.seen)) {}
 
-    float *place(size_t offset) const { return reinterpret_cast<float *>(p.memory + offset); }
+    template <class T> T *place(size_t offset) const { return reinterpret_cast<T *>(p.memory + offset); }
 
     State state(int64_t bundle) const {
-        const size_t from = at.states + at.state * static_cast<size_t>(bundle), sums = from + Memory::floats(at.key_size * at.rows);
-        const size_t most = sums + Memory::floats(at.value_size * at.rows);
-        return {place(from), place(sums), place(most), place(most + Memory::floats(at.rows))};
+        const size_t from = at.states + at.state * static_cast<size_t>(bundle);
+        return {place<float>(from), place<int64_t>(from + at.sums), place<float>(from + at.most), place<float>(from + at.most_brought),
+                place<int64_t>(from + at.totals), place<float>(from + at.scores)};
+    }
+    // The exponents of this tile's cells, kept at the first bundle of their head.
+    float *exponents(int64_t bundle, int64_t tile) const {
+        const int64_t first = kv_head(bundle) * p.parts - p.first_bundle;
+        return place<float>(at.exponents) + KEYS * (tile + at.tiles * (first > 0 ? first : 0));
     }
 
     int64_t kv_head(int64_t bundle) const { return (p.first_bundle + bundle) / p.parts; }
+    bool first_of_head(int64_t bundle) const { return bundle == 0 || kv_head(bundle) != kv_head(bundle - 1); }
     int64_t first_head(int64_t bundle) const {
         return kv_head(bundle) * (q.ne[2] / k.ne[2]) + (p.first_bundle + bundle) % p.parts * p.heads;
     }
@@ -78,39 +107,28 @@ template <class I> class Attend {
 
     void run() {
         for (int64_t b = 0; b < p.bundles; b++) start(b);
-        for (int64_t key = 0; key < k.ne[1]; key += KEYS) {
-            const int count = static_cast<int>(k.ne[1] - key < KEYS ? k.ne[1] - key : KEYS);
-            look(key, count, 0, p.queries);
-            if (!seen_count_) continue;
-            for (int64_t b = 0; b < p.bundles; b++) {
-                if (b == 0 || kv_head(b) != kv_head(b - 1)) read_cells(kv_head(b), key, count);
-                meet(b);
+        for (int64_t tile = 0; tile < at.tiles; tile++) {
+            look(tile);
+            for (int64_t b = 0; seen_count_ && b < p.bundles; b++) {
+                if (first_of_head(b)) read_keys(b, tile);
+                score(b, tile);
             }
         }
-        for (int64_t b = 0; b < p.bundles; b++) {
-            int wrong[ATTENTION_ROWS], count = 0;
-            for (int query = 0; query < p.queries; query++)
-                if (!finish(b, query)) wrong[count++] = query;
-            for (int i = 0; i < count; i++) again(b, wrong[i]);
+        for (int64_t b = 0; b < p.bundles; b++) settle(b);
+        for (int64_t tile = 0; tile < at.tiles; tile++) {
+            recall(tile);
+            for (int64_t b = 0; seen_count_ && b < p.bundles; b++) {
+                if (first_of_head(b)) read_values(b, tile);
+                add(b, tile);
+            }
         }
+        for (int64_t b = 0; b < p.bundles; b++)
+            for (int64_t row = 0; row < p.queries * heads(b); row++) finish(b, row);
     }
 
-    // One query of a bundle, without what it does not see.
-    void again(int64_t bundle, int query) {
-        start(bundle);
-        for (int64_t key = 0; key < k.ne[1]; key += KEYS) {
-            const int count = static_cast<int>(k.ne[1] - key < KEYS ? k.ne[1] - key : KEYS);
-            look(key, count, query, query + 1);
-            if (!seen_count_) continue;
-            read_cells(kv_head(bundle), key, count);
-            for (int cell = 0; cell < KEYS; cell++) {
-                if (biases_[KEYS * query + cell] > LEAST) continue;
-                for (int64_t i = 0; i < at.key_size; i++) keys_[(cell / WIDTH * at.key_size + i) * WIDTH + cell % WIDTH] = 0;
-                for (int64_t i = 0; i < at.value_size; i++) values_[(i / WIDTH * KEYS + cell) * WIDTH + i % WIDTH] = 0;
-            }
-            meet(bundle);
-        }
-        finish(bundle, query);
+    int cells_of(int64_t tile) const {
+        const int64_t left = k.ne[1] - KEYS * tile;
+        return static_cast<int>(left < KEYS ? left : KEYS);
     }
 
     static const uint8_t *at3(const Tensor &t, int64_t i1, int64_t i2, int64_t i3) {
@@ -118,75 +136,120 @@ template <class I> class Attend {
     }
 
     // A sink is a key before all others that brings no value.
+    float sink(int64_t bundle, int64_t row) const {
+        const Tensor *sinks = p.op.src[4];
+        return sinks ? static_cast<const float *>(sinks->data)[first_head(bundle) + row % heads(bundle)] * static_cast<float>(LOG2_E) : LEAST;
+    }
+
     void start(int64_t bundle) {
         const State s = state(bundle);
         const float factor = p.cap == 0 ? p.scale * static_cast<float>(LOG2_E) : p.scale / p.cap;
-        std::memset(s.q, 0, sizeof(float) * static_cast<size_t>(at.key_size * at.rows));
-        std::memset(s.sums, 0, sizeof(float) * static_cast<size_t>(at.value_size * at.rows));
+        std::memset(s.q, 0, sizeof *s.q * static_cast<size_t>(at.key_size * at.rows));
+        std::memset(s.sums, 0, sizeof *s.sums * static_cast<size_t>(at.value_size * at.rows));
+        std::memset(s.totals, 0, sizeof *s.totals * static_cast<size_t>(I::lanes * at.rows));
         for (int64_t row = 0; row < p.queries * heads(bundle); row++) {
             const int64_t head = first_head(bundle) + row % heads(bundle);
             const auto *x = reinterpret_cast<const float *>(at3(q, p.first_query + row / heads(bundle), head, p.stream));
             for (int64_t i = 0; i < q.ne[0]; i++) s.q[at.key_size * row + i] = factor * x[i];
-            s.most[row] = NOTHING;
-            s.weights[row] = 0;
-            if (!p.op.src[4]) continue;
-            alignas(64) float sink[I::lanes];
-            const float score = static_cast<const float *>(p.op.src[4]->data)[head] * static_cast<float>(LOG2_E);
-            const Float whole = I::round(I::broadcast(score));
-            I::storef(sink, whole);
-            if (!(sink[0] > NOTHING)) continue;
-            s.most[row] = sink[0];
-            I::storef(sink, power(I::broadcast(score), I::broadcast(sink[0])));
-            s.weights[row] = sink[0];
+            I::storef(s.most + I::lanes * row, I::maxf(I::broadcast(sink(bundle, row)), I::broadcast(NOTHING)));
+            I::storef(s.most_brought + I::lanes * row, I::broadcast(NOTHING));
         }
     }
 
-    // Which queries of some see something of this tile, and the masks of these as floats. Keys that do not exist are masked.
-    void look(int64_t key, int count, int64_t first, int64_t end) {
-        const Tensor *mask = p.op.src[3];
+    // Which queries see something of this tile, and the masks of these as floats. Keys that do not exist are masked.
+    void look(int64_t tile) {
+        const int count = cells_of(tile);
         seen_count_ = 0;
-        for (int64_t query = first; query < end; query++) {
-            float *bias = biases_ + KEYS * query;
+        for (int query = 0; query < p.queries; query++) {
             alignas(64) uint16_t row[KEYS];
-            for (int i = 0; i < KEYS; i++) row[i] = i < count ? 0 : 0xfc00;
-            if (mask) std::memcpy(row, at3(*mask, p.first_query + query, 0, p.stream % mask->ne[3]) + 2 * key, 2 * static_cast<size_t>(count));
-            Float most = I::broadcast(LEAST);
-            for (int i = 0; i < KEYS; i += I::lanes) {
-                const Float x = I::halves(row + i);
-                I::storef(bias + i, x);
-                most = I::maxf(most, x);
+            bool sees = read_mask(query, tile, count, row);
+            if (sees) {
+                float *bias = biases_ + KEYS * query;
+                Float most = I::broadcast(LEAST);
+                for (int i = 0; i < KEYS; i += I::lanes) {
+                    const Float x = I::halves(row + i);
+                    I::storef(bias + i, x);
+                    most = I::maxf(most, x);
+                }
+                sees = I::largest(most) > LEAST;
             }
-            if (I::largest(most) > LEAST) seen_[seen_count_++] = static_cast<int>(query);
+            if (sees) seen_[seen_count_++] = query;
+            sees_[p.queries * tile + query] = sees;
         }
     }
 
-    template <class F> static void with_type(Type type, F f) {
-        switch (type) {
-        case Type::F32: return f(std::integral_constant<Type, Type::F32>{});
-        case Type::F16: return f(std::integral_constant<Type, Type::F16>{});
-        case Type::BF16: return f(std::integral_constant<Type, Type::BF16>{});
-        case Type::Q8_0: return f(std::integral_constant<Type, Type::Q8_0>{});
-        default: return f(std::integral_constant<Type, Type::Q4_0>{});
+    // A query's mask of this tile. False if all of it is minus infinity.
+    bool read_mask(int query, int64_t tile, int count, uint16_t *row) const {
+        constexpr uint16_t masked = 0xfc00;
+        const Tensor *mask = p.op.src[3];
+        for (int i = 0; i < KEYS; i++) row[i] = i < count ? 0 : masked;
+        if (!mask) return true;
+        const uint8_t *from = at3(*mask, p.first_query + query, 0, p.stream % mask->ne[3]) + 2 * KEYS * tile;
+        if (count == KEYS) std::memcpy(row, from, 2 * KEYS);
+        else std::memcpy(row, from, 2 * static_cast<size_t>(count));
+        unsigned differ = 0;
+        for (int i = 0; i < KEYS; i++) differ |= row[i] ^ masked;
+        return differ != 0;
+    }
+
+    // What `look` saw of this tile.
+    void recall(int64_t tile) {
+        seen_count_ = 0;
+        for (int query = 0; query < p.queries; query++)
+            if (sees_[p.queries * tile + query]) seen_[seen_count_++] = query;
+    }
+
+    // f(the cells of a head from a tile's first on), which know their type.
+    template <class F> void with_cells(const Tensor &t, int64_t bundle, int64_t tile, F f) const {
+        const uint8_t *from = at3(t, KEYS * tile, kv_head(bundle), p.stream);
+        const int size = static_cast<int>(t.ne[0]);
+        using C = typename I::Cells;
+        switch (t.type) {
+        case Type::F32: return f(CellRows<C, Type::F32>{from, t.nb[1], size});
+        case Type::F16: return f(CellRows<C, Type::F16>{from, t.nb[1], size});
+        case Type::BF16: return f(CellRows<C, Type::BF16>{from, t.nb[1], size});
+        case Type::Q8_0: return f(CellRows<C, Type::Q8_0>{from, t.nb[1], size});
+        default: return f(CellRows<C, Type::Q4_0>{from, t.nb[1], size});
         }
     }
 
-    // Keys in panels [number][WIDTH keys], values in panels [key][WIDTH numbers].
-    void read_cells(int64_t head, int64_t key, int count) {
-        with_type(k.type, [&](auto type) {
-            fill_tile<typename I::Cells, type(), true>(at3(k, key, head, p.stream), k.nb[1], count, KEYS, static_cast<int>(k.ne[0]),
-                                    [&](int i, int cell) { return keys_ + (cell / WIDTH * at.key_size + i) * WIDTH + cell % WIDTH; });
+    // Keys in panels [number][WIDTH keys], and the exponents of their values.
+    void read_keys(int64_t bundle, int64_t tile) const {
+        const int count = cells_of(tile);
+        with_cells(k, bundle, tile, [&](const auto &cells) {
+            cells.turn(count, KEYS, [&](int i, int cell) { return keys_ + (cell / WIDTH * at.key_size + i) * WIDTH + cell % WIDTH; });
         });
-        with_type(v.type, [&](auto type) {
-            fill_tile<typename I::Cells, type(), false>(at3(v, key, head, p.stream), v.nb[1], count, KEYS, static_cast<int>(v.ne[0]),
-                                     [&](int i, int cell) { return values_ + (i / WIDTH * KEYS + cell) * WIDTH + i % WIDTH; });
+        float *exponent = exponents(bundle, tile);
+        with_cells(v, bundle, tile, [&](const auto &cells) {
+            for (int cell = 0; cell < KEYS; cell++) {
+                cells.prefetch(KEYS + cell);
+                exponent[cell] = cell < count ? cells.exponent(cell, WRONG) : LEAST_EXPONENT;
+            }
         });
     }
 
-    // A tile of rows by WIDTH: out = a * panel, or added to what is there.
-    template <int R, bool ADD> static PUNA_INLINE void multiply(const float *panel, int64_t depth, const float *const *a, float *const *out) {
+    // Values in panels [pair of cells][WIDTH numbers of both]. A cell's partner is one vector further.
+    void read_values(int64_t bundle, int64_t tile) const {
+        float scales[KEYS];
+        const float *exponent = exponents(bundle, tile);
+        for (int i = 0; i < KEYS; i += I::lanes) I::storef(scales + i, whole_power<I>(I::fma(I::broadcast(-1), I::loadf(exponent + i), I::broadcast(VALUE_BITS))));
+        with_cells(v, bundle, tile, [&](const auto &cells) {
+            for (int pair = 0; pair < PAIRS; pair++) {
+                const int first = pair / I::lanes * WIDTH + pair % I::lanes, second = first + I::lanes;
+                cells.prefetch(KEYS + first), cells.prefetch(KEYS + second);
+                const auto to = [&](int i) { return values_ + (i / WIDTH * PAIRS + pair) * WIDTH + i % WIDTH; };
+                // What does not exist has a weight of zero, so any number will do.
+                const int last = cells_of(tile) - 1;
+                cells.pair(first < last ? first : last, scales[first], second < last ? second : last, scales[second], to);
+            }
+        });
+    }
+
+    // Queries by WIDTH keys.
+    template <int R> static PUNA_INLINE void multiply(const float *panel, int64_t depth, const float *const *a, float *const *out) {
         Float sums[R][2];
         for (int r = 0; r < R; r++)
-            for (int c = 0; c < 2; c++) sums[r][c] = ADD ? I::loadf(out[r] + I::lanes * c) : I::zerof();
+            for (int c = 0; c < 2; c++) sums[r][c] = I::zerof();
         const float *rows[R];
         for (int r = 0; r < R; r++) rows[r] = a[r];
         for (int64_t i = 0; i < depth; i++) {
@@ -201,116 +264,138 @@ template <class I> class Attend {
             for (int c = 0; c < 2; c++) I::storef(out[r] + I::lanes * c, sums[r][c]);
     }
 
-    template <bool ADD> static void multiply_rows(const float *panel, int64_t depth, const float *const *a, float *const *out, int count) {
+    // Weights, high parts and then low ones, by WIDTH values: added to what is there.
+    template <int R> static PUNA_INLINE void multiply(const int32_t *panel, const int32_t *const *a, int64_t *const *out) {
+        Int high[R][2], low[R][2];
+        for (int r = 0; r < R; r++)
+            for (int c = 0; c < 2; c++) high[r][c] = low[r][c] = I::zero();
+        const int32_t *rows[R];
+        for (int r = 0; r < R; r++) rows[r] = a[r];
+        for (int i = 0; i < PAIRS; i++) {
+            const Int x = I::load(panel + WIDTH * i), y = I::load(panel + WIDTH * i + I::lanes);
+            unroll<R>([&](auto r) {
+                const Int w = I::broadcast4(rows[r] + i), rest = I::broadcast4(rows[r] + PAIRS + i);
+                high[r][0] = I::add(high[r][0], I::pairs(w, x));
+                high[r][1] = I::add(high[r][1], I::pairs(w, y));
+                low[r][0] = I::add(low[r][0], I::pairs(rest, x));
+                low[r][1] = I::add(low[r][1], I::pairs(rest, y));
+            });
+        }
+        for (int r = 0; r < R; r++)
+            for (int c = 0; c < 2; c++) I::add_wide(out[r] + I::lanes * c, high[r][c], low[r][c]);
+    }
+
+    // f(row, how many rows from there on, a constant) for tiles of at most MOST rows.
+    template <int MOST, class F> static void in_tiles(int count, F f) {
         int row = 0;
-        for (; row + I::float_rows <= count; row += I::float_rows) multiply<I::float_rows, ADD>(panel, depth, a + row, out + row);
-        for (; row + 4 <= count; row += 4) multiply<4, ADD>(panel, depth, a + row, out + row);
-        for (; row + 2 <= count; row += 2) multiply<2, ADD>(panel, depth, a + row, out + row);
-        for (; row < count; row++) multiply<1, ADD>(panel, depth, a + row, out + row);
+        for (; row + MOST <= count; row += MOST) f(row, std::integral_constant<int, MOST>{});
+        if constexpr (MOST > 4)
+            for (; row + 4 <= count; row += 4) f(row, std::integral_constant<int, 4>{});
+        if constexpr (MOST > 2)
+            for (; row + 2 <= count; row += 2) f(row, std::integral_constant<int, 2>{});
+        for (; row < count; row++) f(row, std::integral_constant<int, 1>{});
     }
 
-    // The rows of a bundle that see something meet the tile.
-    void meet(int64_t bundle) {
-        const State s = state(bundle);
+    // f(i, row of the bundle) for the rows that see something of this tile. Returns how many they are.
+    template <class F> int for_rows(int64_t bundle, F f) const {
         const int group = heads(bundle), count = seen_count_ * group;
-        int rows[ATTENTION_ROWS];
-        const float *from[ATTENTION_ROWS];
-        float *to[ATTENTION_ROWS];
-        for (int i = 0; i < count; i++) rows[i] = seen_[i / group] * group + i % group;
-
-        for (int i = 0; i < count; i++) from[i] = s.q + at.key_size * rows[i];
-        for (int panel = 0; panel < KEYS / WIDTH; panel++) {
-            for (int i = 0; i < count; i++) to[i] = scores_ + KEYS * i + WIDTH * panel;
-            multiply_rows<false>(keys_ + WIDTH * at.key_size * panel, at.key_size, from, to, count);
-        }
-        for (int i = 0; i < count; i++) weigh(s, rows[i], scores_ + KEYS * i, biases_ + KEYS * seen_[i / group], p.slopes[first_head(bundle) + i % group]);
-        add_weights(s, rows, count);
-
-        for (int i = 0; i < count; i++) from[i] = scores_ + KEYS * i;
-        for (int64_t panel = 0; panel < at.value_size; panel += WIDTH) {
-            for (int i = 0; i < count; i++) to[i] = s.sums + at.value_size * rows[i] + panel;
-            multiply_rows<true>(values_ + KEYS * panel, KEYS, from, to, count);
-        }
+        for (int i = 0; i < count; i++) f(i, seen_[i / group] * group + i % group);
+        return count;
     }
 
-    // Scores become weights: 2^(score - most).
-    void weigh(const State &s, int row, float *scores, const float *bias, float slope) const {
+    // The rows of a bundle that see something meet the tile's keys.
+    void score(int64_t bundle, int64_t tile) {
+        const State s = state(bundle);
+        const float *from[ATTENTION_ROWS];
+        float *to[ATTENTION_ROWS], *next[ATTENTION_ROWS];
+        const int count = for_rows(bundle, [&](int i, int row) {
+            from[i] = s.q + at.key_size * row;
+            to[i] = s.scores + KEYS * (at.rows * tile + row);
+        });
+        for (int panel = 0; panel < KEYS / WIDTH; panel++) {
+            for (int i = 0; i < count; i++) next[i] = to[i] + WIDTH * panel;
+            in_tiles<I::float_rows>(count, [&](int row, auto rows) { multiply<rows()>(keys_ + WIDTH * at.key_size * panel, at.key_size, from + row, next + row); });
+        }
+        for_rows(bundle, [&](int i, int row) { judge(s, row, to[i], exponents(bundle, tile), biases_ + KEYS * seen_[i / heads(bundle)], p.slopes[first_head(bundle) + i % heads(bundle)]); });
+    }
+
+    // Scores become what they are beside the mask; the largest ones are kept.
+    void judge(const State &s, int row, float *scores, const float *exponent, const float *bias, float slope) const {
         const Float per_bias = I::broadcast(slope * static_cast<float>(LOG2_E));
-        Float most = I::broadcast(LEAST);
+        Float most = I::loadf(s.most + I::lanes * row), brought = I::loadf(s.most_brought + I::lanes * row);
         for (int i = 0; i < KEYS; i += I::lanes) {
             Float x = I::loadf(scores + i);
-            if (p.cap != 0) x = I::mul(I::broadcast(p.cap * static_cast<float>(LOG2_E)), tanh(x));
-            x = I::maxf(I::broadcast(LEAST), I::fma(I::loadf(bias + i), per_bias, x));
+            if (p.cap != 0) x = I::mul(I::broadcast(p.cap * static_cast<float>(LOG2_E)), tanh<I>(x));
+            x = I::maxf(I::broadcast(LEAST), I::fma(I::loadf(bias + i), per_bias, I::minf(x, I::broadcast(WRONG))));
             I::storef(scores + i, x);
             most = I::maxf(most, x);
+            brought = I::maxf(brought, I::addf(x, I::loadf(exponent + i)));
         }
-        alignas(64) float whole[I::lanes];
-        I::storef(whole, I::round(I::broadcast(I::largest(most))));
-        if (whole[0] > s.most[row]) raise(s, row, whole[0]);
-        for (int i = 0; i < KEYS; i += I::lanes) I::storef(scores + i, power(I::loadf(scores + i), I::broadcast(s.most[row])));
+        I::storef(s.most + I::lanes * row, most);
+        I::storef(s.most_brought + I::lanes * row, brought);
     }
 
-    // Bring a row's sums to a larger `most`.
-    void raise(const State &s, int row, float most) const {
-        const Float factor = I::power(I::maxf(I::broadcast(-127), I::broadcast(s.most[row] - most)));
-        float *sums = s.sums + at.value_size * row;
-        for (int64_t i = 0; i < at.value_size; i += I::lanes) I::storef(sums + i, I::mul(factor, I::loadf(sums + i)));
-        alignas(64) float here[I::lanes];
-        I::storef(here, factor);
-        s.weights[row] *= here[0];
-        s.most[row] = most;
-    }
-
-    // Sums of weights, key by key; rows side by side, because each waits for itself.
-    void add_weights(const State &s, const int *rows, int count) const {
-        constexpr int together = 8;
-        for (int i = 0; i < count; i += together) {
-            float sums[together];
-            const int here = count - i < together ? count - i : together;
-            for (int r = 0; r < here; r++) sums[r] = s.weights[rows[i + r]];
-            const float *weights = scores_ + KEYS * i;
-            if (here == together)
-                for (int key = 0; key < KEYS; key++)
-                    for (int r = 0; r < together; r++) sums[r] += weights[KEYS * r + key];
-            else
-                for (int key = 0; key < KEYS; key++)
-                    for (int r = 0; r < here; r++) sums[r] += weights[KEYS * r + key];
-            for (int r = 0; r < here; r++) s.weights[rows[i + r]] = sums[r];
-        }
-    }
-
-    // 2^(x - n) for whole n, by 2^(x - round(x)) (Taylor's first seven terms) and an exact power.
-    static PUNA_INLINE Float power(Float x, Float n) {
-        const Float minus = I::broadcast(-1), whole = I::round(x), part = I::fma(minus, whole, x);
-        Float y = I::broadcast(1.5403530e-4F);
-        for (const float c : {1.3333558e-3F, 9.6181291e-3F, 5.5504109e-2F, 2.4022651e-1F, 6.9314718e-1F, 1.0F}) y = I::fma(y, part, I::broadcast(c));
-        return I::mul(y, I::power(I::maxf(I::broadcast(-127), I::fma(minus, n, whole))));
-    }
-
-    // 1 - 2 / (1 + e^2x); beyond 10 it is 1.
-    static PUNA_INLINE Float tanh(Float x) {
-        const Float minus = I::broadcast(-1), one = I::broadcast(1);
-        x = I::maxf(I::broadcast(-10), x);
-        x = I::mul(minus, I::maxf(I::broadcast(-10), I::mul(minus, x)));
-        const Float e = power(I::mul(x, I::broadcast(2 * static_cast<float>(LOG2_E))), I::zerof());
-        return I::fma(I::broadcast(-2), I::div(one, I::addf(one, e)), one);
-    }
-
-    // Writes what a query's rows have come to; whether these are numbers.
-    bool finish(int64_t bundle, int64_t query) const {
+    // All scores are known: the largest ones become whole.
+    void settle(int64_t bundle) const {
         const State s = state(bundle);
-        float nothing = 0;
-        for (int64_t i = 0; i < heads(bundle); i++) {
-            const int64_t row = query * heads(bundle) + i;
-            auto *out = reinterpret_cast<float *>(const_cast<uint8_t *>(at3(p.op, first_head(bundle) + i, p.first_query + query, p.stream)));
-            const float inverse = s.weights[row] == 0 ? 0 : 1 / s.weights[row];
-            const float *sums = s.sums + at.value_size * row;
-            for (int64_t j = 0; j < v.ne[0]; j++) {
-                out[j] = inverse * sums[j];
-                nothing += 0 * out[j];
-            }
+        for (int64_t row = 0; row < p.queries * heads(bundle); row++) {
+            for (float *most : {s.most + I::lanes * row, s.most_brought + I::lanes * row}) I::storef(most, I::round(I::broadcast(I::largest(I::loadf(most)))));
+            const Float score = I::broadcast(sink(bundle, row)), whole = I::round(score), most = I::loadf(s.most + I::lanes * row);
+            const Float weight = I::mul(power_of_part<I>(I::fma(I::broadcast(-1), whole, score)), weight_power(whole, most, WEIGHT_BITS));
+            alignas(64) int32_t weights[I::lanes];
+            I::store(weights, I::whole(weight));
+            s.totals[I::lanes * row] += weights[0];
         }
-        return nothing == 0;
+    }
+
+    // 2^(whole - most + bits)
+    static PUNA_INLINE Float weight_power(Float whole, Float most, int bits) {
+        return whole_power<I>(I::fma(I::broadcast(-1), most, I::addf(whole, I::broadcast(static_cast<float>(bits)))));
+    }
+
+    // The tile's values are added to the rows of a bundle that see something of it.
+    void add(int64_t bundle, int64_t tile) {
+        const State s = state(bundle);
+        const int32_t *from[ATTENTION_ROWS];
+        int64_t *to[ATTENTION_ROWS];
+        const int count = for_rows(bundle, [&](int i, int row) {
+            from[i] = weights_ + KEYS * i;
+            weigh(s, row, s.scores + KEYS * (at.rows * tile + row), exponents(bundle, tile), weights_ + KEYS * i);
+        });
+        for (int64_t panel = 0; panel < at.value_size; panel += WIDTH) {
+            for_rows(bundle, [&](int i, int row) { to[i] = s.sums + at.value_size * row + panel; });
+            in_tiles<2>(count, [&](int row, auto rows) { multiply<rows()>(values_ + PAIRS * panel, from + row, to + row); });
+        }
+    }
+
+    // Scores become weights: added up, and with the values' exponents in pairs of whole parts, the high ones first.
+    void weigh(const State &s, int row, const float *scores, const float *exponent, int32_t *weights) const {
+        const Float most = I::loadf(s.most + I::lanes * row), brought = I::loadf(s.most_brought + I::lanes * row);
+        Int total = I::zero();
+        for (int i = 0; i < KEYS; i += WIDTH) {
+            Int parts[2][2];
+            for (int half = 0; half < 2; half++) {
+                const int from = i + I::lanes * half;
+                const Float x = I::loadf(scores + from), whole = I::round(x), y = power_of_part<I>(I::fma(I::broadcast(-1), whole, x));
+                total = I::add(total, I::whole(I::mul(y, weight_power(whole, most, WEIGHT_BITS))));
+                const Float w = I::mul(y, weight_power(I::addf(whole, I::loadf(exponent + from)), brought, WEIGHT_BITS - LOW_BITS)), high = I::round(w);
+                parts[0][half] = I::whole(high);
+                parts[1][half] = I::whole(I::mul(I::broadcast(1 << LOW_BITS), I::fma(I::broadcast(-1), high, w)));
+            }
+            for (int part = 0; part < 2; part++) I::store(weights + PAIRS * part + i / 2, I::side_by_side(parts[part][0], parts[part][1]));
+        }
+        I::add_wide(s.totals + I::lanes * row, I::zero(), total);
+    }
+
+    void finish(int64_t bundle, int64_t row) const {
+        const State s = state(bundle);
+        int64_t total = 0;
+        for (int i = 0; i < I::lanes; i++) total += s.totals[I::lanes * row + i];
+        const float most = s.most[I::lanes * row], brought = s.most_brought[I::lanes * row];
+        double factor = total == 0 ? 0 : std::ldexp(1 / static_cast<double>(total), static_cast<int>(brought - most) - VALUE_BITS);
+        if (most > WRONG / 2 || brought > WRONG / 2) factor = NAN;
+        auto *out = reinterpret_cast<float *>(const_cast<uint8_t *>(at3(p.op, first_head(bundle) + row % heads(bundle), p.first_query + row / heads(bundle), p.stream)));
+        for (int64_t i = 0; i < v.ne[0]; i++) out[i] = static_cast<float>(factor * static_cast<double>(s.sums[at.value_size * row + i]));
     }
 };
 

@@ -9,8 +9,7 @@ namespace {
 
 constexpr int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// The op in pieces of queries and heads. Keys are not cut: a row's sums go through them in their order, whatever the
-// number of threads.
+// The op in pieces of queries and heads.
 struct Cut {
     int64_t parts, heads;
     int64_t queries, bundles; // of a piece
@@ -26,19 +25,21 @@ struct Cut {
         parts = few ? std::clamp(ceiling(threads, k.ne[2] * streams), least, group) : least;
         heads = ceiling(group, parts);
         parts = ceiling(group, heads);
-        queries = std::min(q.ne[1], ATTENTION_ROWS / heads);
+        // Behind long texts there are fewer rows, because each has a score for every key.
+        const int64_t most_rows = std::clamp<int64_t>(most_scores / k.ne[1], 32, ATTENTION_ROWS);
+        queries = std::clamp<int64_t>(most_rows / heads, 1, q.ne[1]);
         along = ceiling(q.ne[1], queries);
         // One stream of tokens reads the cells of several heads together, because they lie side by side.
-        bundles = few ? std::clamp<int64_t>(k.ne[2] * parts * streams / wanted, 1, most_bundles) : 1;
+        bundles = few ? std::clamp<int64_t>(std::min(k.ne[2] * parts * streams / wanted, most_scores / (k.ne[1] * queries * heads)), 1, most_bundles) : 1;
         across = ceiling(k.ne[2] * parts, bundles);
         slopes_size = (sizeof(float) * static_cast<size_t>(q.ne[2]) + 63) & ~size_t{63};
-        memory_size = kernel.memory(k.ne[0], v.ne[0], queries, bundles, heads);
+        memory_size = kernel.memory({k.ne[0], v.ne[0], k.ne[1], queries, bundles, heads});
     }
 
     int64_t pieces() const { return along * across * streams; }
 
   private:
-    static constexpr int64_t most_bundles = 8;
+    static constexpr int64_t most_bundles = 8, most_scores = 1 << 20;
 };
 
 float parameter(const Tensor &op, int index) {

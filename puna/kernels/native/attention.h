@@ -36,9 +36,13 @@ struct AttentionPiece {
     uint8_t *memory;     // aligned to 64 bytes
 };
 
+struct AttentionSizes {
+    int64_t key_size, value_size, keys, queries, bundles, heads;
+};
+
 struct AttentionKernel {
     // Bytes of a piece's memory.
-    size_t (*memory)(int64_t key_size, int64_t value_size, int64_t queries, int64_t bundles, int64_t heads);
+    size_t (*memory)(const AttentionSizes &sizes);
     void (*attend)(const AttentionPiece &piece);
 };
 

@@ -1,12 +1,15 @@
 // Cells of K and V as floats, eight at a time, in a processor's own vectors (`Cells` in `isa/`).
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
 #include "attention.h"
 
 namespace puna {
+
+constexpr int LEAST_EXPONENT = -100; // what is smaller is as good as zero
 
 // Numbers at..at+7 of a row; `at` is a multiple of 8.
 template <class C, Type T> inline typename C::Eight eight(const uint8_t *row, int at) {
@@ -28,31 +31,59 @@ template <class C, Type T> inline typename C::Eight last_of_eight(const uint8_t 
     return eight<C, T>(copy, 0);
 }
 
-// Fills a tile of `keys` (a multiple of 8) cells from `count` of them, `stride` bytes apart, `size` numbers each; what is
-// beyond is zero. `place(at, key)` is where the eight numbers from `at` of cell `key` go. TURNED: where number `at` of the
-// eight cells from `key` goes.
-template <class C, Type T, bool TURNED, class Place>
-inline void fill_tile(const uint8_t *cells, size_t stride, int64_t count, int keys, int size, Place place) {
-    constexpr CellFormat format = cell_format(T);
-    const auto read = [&](int key, int at) {
-        if (key >= count) return C::zero();
-        const uint8_t *row = cells + stride * static_cast<size_t>(key);
-        if constexpr (format.block == 1)
+// Some cells of one head, `stride` bytes apart, `size` numbers each.
+template <class C, Type T> struct CellRows {
+    const uint8_t *cells;
+    size_t stride;
+    int size;
+
+    typename C::Eight read(int cell, int at) const {
+        const uint8_t *row = cells + stride * static_cast<size_t>(cell);
+        if constexpr (cell_format(T).block == 1)
             if (at + 8 > size) return last_of_eight<C, T>(row, at, size - at);
         return eight<C, T>(row, at);
-    };
-    for (int key = 0; key < keys; key += 8) {
-        for (int i = 0; i < 8; i++) { // the same of the next tile
-            const auto next = reinterpret_cast<uintptr_t>(cells) + stride * static_cast<size_t>(keys + key + i);
-            for (int byte = 0; byte < size / format.block * format.bytes; byte += 64) C::prefetch(reinterpret_cast<const char *>(next) + byte);
-        }
-        for (int at = 0; at < size; at += 8) {
-            typename C::Eight x[8];
-            for (int i = 0; i < 8; i++) x[i] = read(key + i, at);
-            if constexpr (TURNED) C::transpose(x);
-            for (int i = 0; i < 8; i++) C::store(TURNED ? place(at + i, key) : place(at, key + i), x[i]);
+    }
+    void prefetch(int cell) const {
+        const auto row = reinterpret_cast<uintptr_t>(cells) + stride * static_cast<size_t>(cell);
+        constexpr CellFormat format = cell_format(T);
+        for (int byte = 0; byte < size / format.block * format.bytes; byte += 64) C::prefetch(reinterpret_cast<const char *>(row) + byte);
+    }
+
+    // Fills a tile of `cells` (a multiple of 8) from `count` of them; what is beyond is zero. `place(at, cell)` is where
+    // number `at` of the eight cells from `cell` goes.
+    template <class Place> void turn(int count, int cells, Place place) const {
+        for (int cell = 0; cell < cells; cell += 8) {
+            for (int i = 0; i < 8; i++) prefetch(cells + cell + i); // the same of the next tile
+            for (int at = 0; at < size; at += 8) {
+                typename C::Eight x[8];
+                for (int i = 0; i < 8; i++) x[i] = cell + i < count ? read(cell + i, at) : C::zero();
+                C::transpose(x);
+                for (int i = 0; i < 8; i++) C::store(place(at + i, cell), x[i]);
+            }
         }
     }
-}
+
+    // e, so that all numbers of a cell are below 2^e. `wrong` if it holds something that is no number.
+    float exponent(int cell, float wrong) const {
+        int e;
+        if constexpr (T == Type::F16) { // magnitudes are in the order of their bits
+            const auto *x = reinterpret_cast<const uint16_t *>(cells + stride * static_cast<size_t>(cell));
+            uint16_t most = 1 << 10;
+            for (int i = 0; i < size; i++) most = std::max<uint16_t>(most, x[i] & 0x7fff);
+            e = (most >> 10) - 14;
+            if (most >> 10 == 31) return wrong;
+        } else {
+            auto most = C::no_magnitude();
+            for (int at = 0; at < size; at += 8) most = C::magnitude(most, read(cell, at));
+            e = (C::largest(most) >> 23) - 126;
+        }
+        return e > 128 ? wrong : static_cast<float>(e < LEAST_EXPONENT ? LEAST_EXPONENT : e);
+    }
+
+    // Writes the numbers of two cells, each times its scale and rounded, in pairs of 16 bits: number `at` goes to place(at).
+    template <class Place> void pair(int first, float first_scale, int second, float second_scale, Place place) const {
+        for (int at = 0; at < size; at += 8) C::store_pairs(place(at), C::whole(read(first, at), first_scale), C::whole(read(second, at), second_scale));
+    }
+};
 
 } // namespace puna

@@ -60,6 +60,17 @@ struct Avx2 {
     static Float fnma(Float a, Float b, Float c) { return _mm256_fnmadd_ps(a, b, c); }
     // What is no number stays so, if it is the second.
     static Float maxf(Float a, Float b) { return _mm256_max_ps(a, b); }
+    static Float minf(Float a, Float b) { return _mm256_min_ps(a, b); } // the second if the first is no number
+    static Int whole(Float x) { return _mm256_cvtps_epi32(x); }
+    // Add high * 2^12 + low, lane by lane.
+    static void add_wide(int64_t *sums, Int high, Int low) {
+        const auto add4 = [](int64_t *at, __m128i h, __m128i l) {
+            const Int both = _mm256_add_epi64(_mm256_slli_epi64(_mm256_cvtepi32_epi64(h), 12), _mm256_cvtepi32_epi64(l));
+            store(at, _mm256_add_epi64(load(at), both));
+        };
+        add4(sums, _mm256_castsi256_si128(high), _mm256_castsi256_si128(low));
+        add4(sums + 4, _mm256_extracti128_si256(high, 1), _mm256_extracti128_si256(low, 1));
+    }
     static Float div(Float a, Float b) { return _mm256_div_ps(a, b); }
     static Float round(Float x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
     // 2^n of whole n from -127 (which gives zero) to 127.

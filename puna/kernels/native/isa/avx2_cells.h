@@ -33,6 +33,20 @@ struct Avx2Cells {
         return _mm256_mul_ps(_mm256_set1_ps(_cvtsh_ss(bits)), x);
     }
 
+    // Magnitudes as their bits, which are in the order of the numbers; what is no number is the largest.
+    static __m256i no_magnitude() { return _mm256_setzero_si256(); }
+    static __m256i magnitude(__m256i most, Eight x) { return _mm256_max_epi32(most, _mm256_and_si256(_mm256_castps_si256(x), _mm256_set1_epi32(0x7fffffff))); }
+    static int32_t largest(__m256i x) {
+        __m128i half = _mm_max_epi32(_mm256_castsi256_si128(x), _mm256_extracti128_si256(x, 1));
+        half = _mm_max_epi32(half, _mm_shuffle_epi32(half, 0x4e));
+        return _mm_cvtsi128_si32(_mm_max_epi32(half, _mm_shuffle_epi32(half, 0xb1)));
+    }
+    static __m256i whole(Eight x, float scale) { return _mm256_cvtps_epi32(_mm256_mul_ps(_mm256_set1_ps(scale), x)); }
+    // The low 16 bits of each lane of `even`, and above them those of `odd`.
+    static void store_pairs(int32_t *p, __m256i even, __m256i odd) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(p), _mm256_or_si256(_mm256_slli_epi32(odd, 16), _mm256_and_si256(even, _mm256_set1_epi32(0xffff))));
+    }
+
     static void transpose(Eight (&x)[8]) {
         Eight pairs[8], fours[8];
         for (int i = 0; i < 8; i += 2) {

@@ -60,6 +60,17 @@ struct Avx512 {
     static Float fnma(Float a, Float b, Float c) { return _mm512_fnmadd_ps(a, b, c); }
     // What is no number stays so, if it is the second.
     static Float maxf(Float a, Float b) { return _mm512_max_ps(a, b); }
+    static Float minf(Float a, Float b) { return _mm512_min_ps(a, b); } // the second if the first is no number
+    static Int whole(Float x) { return _mm512_cvtps_epi32(x); }
+    // Add high * 2^12 + low, lane by lane.
+    static void add_wide(int64_t *sums, Int high, Int low) {
+        const auto add8 = [](int64_t *at, __m256i h, __m256i l) {
+            const Int both = _mm512_add_epi64(_mm512_slli_epi64(_mm512_cvtepi32_epi64(h), 12), _mm512_cvtepi32_epi64(l));
+            store(at, _mm512_add_epi64(load(at), both));
+        };
+        add8(sums, _mm512_castsi512_si256(high), _mm512_castsi512_si256(low));
+        add8(sums + 8, _mm512_extracti64x4_epi64(high, 1), _mm512_extracti64x4_epi64(low, 1));
+    }
     static Float div(Float a, Float b) { return _mm512_div_ps(a, b); }
     static Float round(Float x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
     // 2^n of whole n from -127 (which gives zero) to 127.

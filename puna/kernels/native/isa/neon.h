@@ -61,6 +61,16 @@ template <int UNITS> struct NeonVectors {
     static Float fnma(Float a, Float b, Float c) { return vfmsq_f32(c, a, b); }
     // What is no number stays so.
     static Float maxf(Float a, Float b) { return vmaxq_f32(a, b); }
+    static Float minf(Float a, Float b) { return vminnmq_f32(a, b); } // the second if the first is no number
+    static Int whole(Float x) { return vcvtnq_s32_f32(x); }
+    // Add high * 2^12 + low, lane by lane.
+    static void add_wide(int64_t *sums, Int high, Int low) {
+        const auto add2 = [](int64_t *at, int32x2_t h, int32x2_t l) {
+            vst1q_s64(at, vaddq_s64(vld1q_s64(at), vaddq_s64(vshll_n_s32(h, 12), vmovl_s32(l))));
+        };
+        add2(sums, vget_low_s32(high), vget_low_s32(low));
+        add2(sums + 2, vget_high_s32(high), vget_high_s32(low));
+    }
     static Float div(Float a, Float b) { return vdivq_f32(a, b); }
     static Float round(Float x) { return vrndnq_f32(x); }
     // 2^n of whole n from -127 (which gives zero) to 127.

@@ -40,6 +40,22 @@ template <int UNITS> struct NeonCells {
         return {vmulq_f32(d, x.low), vmulq_f32(d, x.high)};
     }
 
+    // Magnitudes as their bits, which are in the order of the numbers; what is no number is the largest.
+    static int32x4_t no_magnitude() { return vdupq_n_s32(0); }
+    static int32x4_t magnitude(int32x4_t most, Eight x) {
+        const int32x4_t low = vreinterpretq_s32_f32(vabsq_f32(x.low)), high = vreinterpretq_s32_f32(vabsq_f32(x.high));
+        return vmaxq_s32(most, vmaxq_s32(low, high));
+    }
+    static int32_t largest(int32x4_t x) { return vmaxvq_s32(x); }
+    struct Whole {
+        int32x4_t low, high;
+    };
+    static Whole whole(Eight x, float scale) { return {vcvtnq_s32_f32(vmulq_n_f32(x.low, scale)), vcvtnq_s32_f32(vmulq_n_f32(x.high, scale))}; }
+    // The low 16 bits of each lane of `even`, and above them those of `odd`.
+    static void store_pairs(int32_t *p, Whole even, Whole odd) {
+        vst1q_s32(p, vsliq_n_s32(even.low, odd.low, 16)), vst1q_s32(p + 4, vsliq_n_s32(even.high, odd.high, 16));
+    }
+
     static void transpose(Eight (&x)[8]) {
         float32x4_t corners[2][2][4];
         for (int i = 0; i < 8; i++) corners[i / 4][0][i % 4] = x[i].low, corners[i / 4][1][i % 4] = x[i].high;
