@@ -43,6 +43,18 @@ IMPORTED = """async (first) => {
 }"""
 """Every module that one imports, by itself or by others."""
 
+SHIFTS = """() => new Promise((resolve) => {
+    const seen = [];
+    const place = ({ node, previousRect: from, currentRect: to }) => [node?.className, from.y, to.y];
+    const see = ({ sources }) => seen.push(sources.map(place));
+    new PerformanceObserver((list) => list.getEntries().forEach(see))
+        .observe({ type: "layout-shift", buffered: true });
+    const wait = (frames) =>
+        frames ? requestAnimationFrame(() => wait(frames - 1)) : setTimeout(resolve, 0, seen);
+    wait(3);
+})"""
+"""What has moved since the page was first drawn, and whence and whither."""
+
 
 @pytest.fixture
 def model(add_scripted: Callable[..., list[bytes]]) -> None:
@@ -190,6 +202,24 @@ def test_what_is_typed_before_the_script_is_there_is_kept_and_sent(browser: Brow
 
 
 @pytest.mark.usefixtures("model")
+@pytest.mark.parametrize("width", [1000, 360])
+def test_nothing_moves_when_the_script_takes_over(browser: Browser, server: Server, width: int):
+    context = browser.new_context(locale="en-GB", viewport={"width": width, "height": 640})
+    page = context.new_page()
+    held: list[Route] = []
+    page.route("**/app/app.js", lambda route: held.append(route))
+    page.goto(f"{server.url}/ui", wait_until="commit")
+    # The page without its script has been drawn.
+    page.wait_for_function("() => performance.getEntriesByName('first-contentful-paint').length")
+    for route in held:
+        route.continue_()
+    page.wait_for_load_state("networkidle")
+    shifts = page.evaluate(SHIFTS)
+    assert shifts == []
+    context.close()
+
+
+@pytest.mark.usefixtures("model")
 def test_what_is_written_and_not_sent_stays_while_the_person_looks_elsewhere(page: Page):
     page.get_by_label("Message").fill("Half a question")
     page.get_by_role("button", name="Models").click()
@@ -237,18 +267,21 @@ def test_the_first_load_is_small_and_its_files_are_kept(page: Page, server: Serv
     (first,) = (url for url in scripts if url.endswith("/app.js"))
     assert page.evaluate(IMPORTED, first) == sorted(linked)
     assert {url.rpartition("/")[2] for url in scripts.difference(linked)} >= {
-        "markdown.js",
-        "highlight.js",
-        "models.js",
+        "chats.js",
         "compare.js",
+        "markdown.js",
+        "models.js",
+        "palette.js",
+        "panel.js",
     }
     wire = 0
-    for url in [f"{server.url}/ui", *files]:
-        with httpx.stream("GET", url, headers={"accept-encoding": "gzip"}) as answer:
-            wire += len(b"".join(answer.iter_raw()))
-            assert "default-src 'none'" in answer.headers["content-security-policy"]
-            etag = answer.headers["etag"]
-            assert ("immutable" in answer.headers["cache-control"]) == (url in files)
-        assert httpx.get(url, headers={"if-none-match": etag}).status_code == 304
-    assert wire <= 150_000
-    assert httpx.get(f"{server.url}/ui/older/app/app.js").status_code == 404
+    with httpx.Client() as client:
+        for url in [f"{server.url}/ui", *files]:
+            with client.stream("GET", url, headers={"accept-encoding": "gzip"}) as answer:
+                wire += len(b"".join(answer.iter_raw()))
+                assert "default-src 'none'" in answer.headers["content-security-policy"]
+                etag = answer.headers["etag"]
+                assert ("immutable" in answer.headers["cache-control"]) == (url in files)
+            assert client.get(url, headers={"if-none-match": etag}).status_code == 304
+        assert wire <= 150_000
+        assert client.get(f"{server.url}/ui/older/app/app.js").status_code == 404

@@ -1,5 +1,5 @@
 /** The answers being streamed. They belong to their chats, so they go on while the person looks elsewhere. */
-import { answer } from "./answer.js";
+import { say } from "./words.js";
 
 /** @typedef {import("./keep.js").Chat} Chat @typedef {import("./keep.js").Message} Message */
 /** @type {Map<string, {chat: Chat, message: Message, control: AbortController, ended: Promise<void>}>} */
@@ -16,16 +16,22 @@ export const growing = (id) => running.get(id)?.message;
 /** Answers a chat until the model ends or `stop` is called, and keeps it. @param {Chat} chat */
 export function begin(chat, save, changed) {
   const control = new AbortController();
+  const message = chat.messages.at(-1);
   const ended = (async () => {
     await save(chat);
     const saving = setInterval(() => save(chat), SAVED_EVERY_MS);
-    await answer(chat, control.signal, changed);
+    try {
+      const { answer } = await import("./answer.js");
+      await answer(chat, control.signal, changed);
+    } catch {
+      message.error = say("gone");
+    }
     clearInterval(saving);
     await save(chat);
     running.delete(chat.id);
     changed();
   })();
-  running.set(chat.id, { chat, message: chat.messages.at(-1), control, ended });
+  running.set(chat.id, { chat, message, control, ended });
   changed();
   return ended;
 }

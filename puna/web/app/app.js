@@ -2,21 +2,20 @@
 import { answered, begin as beginAnswer, growing, stop } from "./answers.js";
 import { ask } from "./api.js";
 import { Appearance, appear } from "./appearance.js";
-import { Chats } from "./chats.js";
 import { draft } from "./drafts.js";
 import { Newer } from "./formats.js";
-import { asJson, download } from "./files.js";
 import { chats as kept, forget, fresh, keep, onElsewhere } from "./keep.js";
 import { later } from "./later.js";
 import { take } from "./merge.js";
-import { Palette } from "./palette.js";
 import { key, signOut } from "./signin.js";
 import { Talk } from "./talk.js";
 import { html, render, useEffect, useRef, useState } from "./view.js";
 import { language, say, speak } from "./words.js";
 
+const Chats = later(() => import("./chats.js").then((module) => module.Chats));
 const Compare = later(() => import("./compare.js").then((module) => module.Compare));
 const Models = later(() => import("./models.js").then((module) => module.Models));
+const Palette = later(() => import("./palette.js").then((module) => module.Palette));
 
 function Page({ first }) {
   const [room, setRoom] = useState("talk");
@@ -132,6 +131,10 @@ function Page({ first }) {
     await forget(id);
     await listed();
   }
+  async function saved(chosen) {
+    const { asJson, download } = await import("./files.js");
+    download(`${chosen.title}.json`, asJson([chosen]), "application/json");
+  }
   const tab = (name) => html`<button aria-current=${room === name ? "page" : undefined} onClick=${() => enter(name)}>${say(name)}</button>`;
   const choices = [
     { name: say("newChat"), act: begin }, ...["talk", "models", "compare"].map(inRoom),
@@ -149,7 +152,7 @@ function Page({ first }) {
     </nav>
     <div class="room">${error && html`<p class="error" role="alert">${error}</p>`}
       ${unkept && html`<p class="error" role="alert">${say(unkept)}
-        <button class="quiet" onClick=${() => download(`${chat.title}.json`, asJson([chat]), "application/json")}>${say("exportThis")}</button></p>`}
+        <button class="quiet" onClick=${() => saved(chat)}>${say("exportThis")}</button></p>`}
       ${room === "talk"
         ? html`<${Talk} key=${chat.id} chat=${chat} models=${models} running=${growing(chat.id)} run=${run} save=${save} changed=${changed} refresh=${refresh}
             none=${none} pull=${() => enter("models")} />`

@@ -9,9 +9,9 @@ export function later(load) {
   const loaded = () => load().then((found) => { View = found; });
   addEventListener("load", () => loaded().catch(() => {}));
   return function Later(shown) {
-    const [, draw] = useState(0);
+    const [there, setThere] = useState(Boolean(View));
     const [error, setError] = useState("");
-    useEffect(() => { if (!View) loaded().then(() => draw(1), () => setError(say("away"))); }, []);
-    return View ? html`<${View} ...${shown} />` : error && html`<p class="error" role="alert">${error}</p>`;
+    useEffect(() => { if (!there) loaded().then(() => setThere(true), () => setError(say("away"))); }, []);
+    return there ? html`<${View} ...${shown} />` : error && html`<p class="error" role="alert">${error}</p>`;
   };
 }

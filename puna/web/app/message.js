@@ -1,23 +1,18 @@
 /** One message of a chat: its text, its thinking folded, its calls, what it cost. */
 import { Calls } from "./calls.js";
 import { Edit } from "./edit.js";
+import { Given } from "./given.js";
+import { draw } from "./markdown.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
-/** Most of what is loaded, so it comes once the page can be used. */
-let markdown;
-const loaded = () => import("./markdown.js").then((module) => { markdown = module; });
-addEventListener("load", () => loaded().catch(() => {}));
-
 function Markdown({ text }) {
   const place = useRef(null);
-  const [there, setThere] = useState(Boolean(markdown));
-  useEffect(() => { if (!markdown) loaded().then(() => setThere(true), () => { place.current.textContent = text; }); }, []);
   // At most once a frame, however fast the tokens come.
   useEffect(() => {
-    const frame = requestAnimationFrame(() => place.current && markdown?.draw(place.current, text));
+    const frame = requestAnimationFrame(() => place.current && draw(place.current, text));
     return () => cancelAnimationFrame(frame);
-  }, [text, there]);
+  }, [text]);
   return html`<div class="markdown" ref=${place}></div>`;
 }
 
@@ -29,14 +24,6 @@ function Copy({ text }) {
     setTimeout(() => setDone(false), 1500);
   };
   return html`<button class="quiet" onClick=${copy}>${say(done ? "copied" : "copy")}</button>`;
-}
-
-/** Files of a message, or of one being written. @param {{files: import("./give.js").Given[], drop?: (at: number) => void}} shown */
-export function Given({ files, drop }) {
-  return html`<ul class="given">${files.map(({ name, kind, type, data, lacks }, at) => html`<li>
-    ${kind === "vision" ? html`<img alt=${name} src=${`data:${type};base64,${data}`} />` : html`<span>${name}${lacks && html`<br /><small>${lacks}</small>`}</span>`}
-    ${drop && html`<button type="button" class="quiet" aria-label=${`${say("remove")}: ${name}`} onClick=${() => drop(at)}>✕</button>`}
-  </li>`)}</ul>`;
 }
 
 function Branches({ fork, walk }) {

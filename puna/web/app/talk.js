@@ -1,16 +1,18 @@
 /** The talk: messages, what is typed, and the chat's settings. */
 import { stop } from "./answers.js";
-import { Blocks } from "./blocks.js";
 import { branch, walk } from "./branches.js";
 import { draft } from "./drafts.js";
 import { Fill } from "./fill.js";
 import { useFollow } from "./follow.js";
 import { read, refusal } from "./give.js";
+import { Given } from "./given.js";
 import { unique } from "./keep.js";
-import { Given, Message } from "./message.js";
-import { Settings } from "./panel.js";
+import { later } from "./later.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
+
+const Messages = later(() => import("./messages.js").then((module) => module.Messages));
+const Settings = later(() => import("./panel.js").then((module) => module.Settings));
 
 export function Talk({ chat, models, none, pull, running, run, save, changed, refresh }) {
   const written = draft(chat.id);
@@ -116,22 +118,19 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
     ...(at === last && { again, goOn, reply }),
   };
 
-  const shown = (at) => html`<${Message} key=${at} message=${chat.messages[at]} running=${chat.messages[at] === running}
-    editing=${at === editing} ...${acts(at)} />`;
-
   return html`<main class="talk" onDragOver=${(event) => event.preventDefault()}
       onDrop=${(event) => take(event, event.dataTransfer.files)}>
     <header>
-      <select aria-label=${say("model")} value=${chat.model} onChange=${(event) => set({ model: event.target.value })}>
+      ${!none && html`<select aria-label=${say("model")} value=${chat.model} onChange=${(event) => set({ model: event.target.value })}>
         ${choices(models, chat.model).map(([name, label]) => html`<option value=${name} selected=${name === chat.model}>${label}</option>`)}
-      </select>
+      </select>`}
       <${Fill} message=${chat.messages.findLast(({ window }) => window)} />
       <${Settings} settings=${chat.settings} set=${(settings) => set({ settings })} />
     </header>
     <section class="messages" aria-label=${say("talk")} tabIndex="0" ref=${place} onScroll=${scrolled}><div ref=${growing}>
       ${last < 0 && html`<div class="greeting"><h1>${say("greet")}</h1><p>${say(none ? "none" : "private")}</p>
         ${none && html`<button onClick=${pull}>${say("pullOne")}</button>`}</div>`}
-      <${Blocks} count=${chat.messages.length} place=${place} draw=${shown} kept=${editing} />
+      <${Messages} messages=${chat.messages} running=${running} editing=${editing} acts=${acts} place=${place} />
     </div></section>
     ${refused && html`<p class="error" role="alert">${refused}</p>`}
     ${given.length > 0 && html`<div class="giving"><${Given} files=${given} drop=${(at) => write({ given: given.filter((_, one) => one !== at) })} /></div>`}
