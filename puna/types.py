@@ -194,6 +194,11 @@ class Engine(Protocol):
     @property
     def alive(self) -> bool: ...
 
+    @property
+    def exhausted(self) -> bool:
+        """It has ended because a memory had no room for its work."""
+        ...
+
     async def close(self) -> None:
         """End the engine and return all its memory; requests still on it get EngineGone."""
         ...

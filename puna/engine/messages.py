@@ -79,6 +79,10 @@ class LoadRefused(msgspec.Struct, tag=True, array_like=True):
     """It was to be on a GPU."""
 
 
+class Starved(msgspec.Struct, tag=True, array_like=True):
+    """Memory was asked for and not found; if the engine ends now, that is why."""
+
+
 class Started(msgspec.Struct, tag=True, array_like=True):
     request: int
     begun: Begun
@@ -138,7 +142,17 @@ def reason(error: Exception) -> str:
 
 
 Event = (
-    Loaded | LoadRefused | Pong | Started | AnswerText | Finished | Vectors | TokenIds | PlainText | Failed
+    Loaded
+    | LoadRefused
+    | Pong
+    | Starved
+    | Started
+    | AnswerText
+    | Finished
+    | Vectors
+    | TokenIds
+    | PlainText
+    | Failed
 )
 
 HEADER = 4

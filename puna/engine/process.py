@@ -34,6 +34,7 @@ from puna.engine.messages import (
     Pong,
     Rank,
     Started,
+    Starved,
     TokenIds,
     Tokenize,
     Vectors,
@@ -122,6 +123,7 @@ class EngineProcess(asyncio.SubprocessProtocol):
         self._encoder = msgspec.msgpack.Encoder()
         self._gone: str | None = None
         self._on_device = False
+        self._starved = False
         self._watchdog = Watchdog(
             patience, busy=lambda: bool(self._answers), ask=lambda: self._send(Ping()), hung=self._hung
         )
@@ -147,7 +149,13 @@ class EngineProcess(asyncio.SubprocessProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """The process has ended and its pipes are read to their end."""
-        self._end(f"the engine {_ending(self._process.get_returncode() or 0)}")
+        status = self._process.get_returncode() or 0
+        ending = _ending(status)
+        if status == OUT_OF_MEMORY:
+            self._starved = True
+        elif self._starved:
+            ending = f"ran out of memory: its {ending}"
+        self._end(f"the engine {ending}")
         self._exited.set_result(None)
 
     def _hung(self, seconds: float) -> None:
@@ -171,6 +179,8 @@ class EngineProcess(asyncio.SubprocessProtocol):
         if isinstance(event, (Loaded, LoadRefused)):
             if not self._loaded.done():  # Whoever waited may have given up.
                 self._loaded.set_result(event)
+        elif isinstance(event, Starved):
+            self._starved = True
         elif isinstance(event, Pong):
             self._watchdog.longest = event.longest
         elif answers := self._answers.get(event.request):
@@ -198,6 +208,10 @@ class EngineProcess(asyncio.SubprocessProtocol):
     @property
     def alive(self) -> bool:
         return self._gone is None
+
+    @property
+    def exhausted(self) -> bool:
+        return self._starved and not self.alive
 
     @property
     def pid(self) -> int:

@@ -43,6 +43,7 @@ from puna.engine.messages import (
     PlainText,
     Pong,
     Rank,
+    Starved,
     TokenIds,
     Tokenize,
     failed,
@@ -145,6 +146,8 @@ class ModelRunner:
                 draft_model=draft_model,
             )
         num_ctx = min(most, context.n_ctx)
+        for log in (model.log, *([draft_model.model.log] if draft_model else [])):
+            log.starving = partial(output.send, [Starved()])
         self._intake = Intake(model, encoder_cache, num_ctx=num_ctx)
         self._preparation = Preparation(self._prepared, self._deliver)
         # A token alone costs more than one among others.

@@ -151,7 +151,10 @@ class Fleet:
     def retire(self, runner: Runner) -> asyncio.Task[None]:
         """Take a runner out of service and close its engine; the task ends when its memory is free."""
         runner.stop_timer()
-        self.died += runner.engine is not None and not runner.engine.alive
+        if runner.engine is not None and not runner.engine.alive:
+            self.died += 1
+            if runner.engine.exhausted and self.learned.refused(runner.key, runner.devices):
+                log.warning("%s ran out of memory; it gets less on the GPUs from now on", runner.spec.path)
         runner.state = RunnerState.CLOSED
         del self.runners[runner.key]
         self._closing.add(runner)

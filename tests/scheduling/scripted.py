@@ -91,6 +91,8 @@ class ScriptedEngine:
     def alive(self) -> bool:
         return not self.crashed and not self.closed
 
+    exhausted = False
+
     async def close(self) -> None:
         self.closed = True
         await self.may_close.wait()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 import logging
 import os
+import re
 from collections.abc import Callable
 
 import llama_cpp as C
@@ -13,6 +14,11 @@ logger = logging.getLogger(__name__)
 
 # Where ggml gives up it starts a debugger on itself first, and may wait for that for ever.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
+
+_STARVING = re.compile(
+    r"(?i)out of.{0,8} memory|OutOf\w*Memory|failed to allocate|memory allocation|insufficient memory"
+)
+"""What backends say when a memory has no room left (ggml-alloc.c, ggml-cuda.cu, ggml-vulkan.cpp)."""
 
 _ERROR_LEVELS = (3, 4)  # GGML_LOG_LEVEL_WARN, GGML_LOG_LEVEL_ERROR
 NO_REASON = "libllama gave no reason"
@@ -24,6 +30,8 @@ class Log:
     def __init__(self, notice: Callable[[str], None] | None = None) -> None:
         """`notice` is called with every other message."""
         self.first_error = self.last_error = ""
+        self.starving: Callable[[], None] = lambda: None
+        """Called when a memory had no room for something: what follows may end the process."""
         self._notice = notice
         self.callback = C.llama_log_callback(self._receive)
         C.llama_log_set(self.callback, ctypes.c_void_p(0))
@@ -37,6 +45,8 @@ class Log:
             message = text.decode("utf-8", "replace").strip()
             logger.log(logging.ERROR if level == 4 else logging.INFO, "%s", message)
             if level == 4:
+                if _STARVING.search(message):
+                    self.starving()
                 self.first_error = self.first_error or message
             if level == 4 and "failed to load model" not in message:
                 self.last_error = message
