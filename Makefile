@@ -64,7 +64,7 @@ test-gpu: .venv/tests
 soak: kernels .venv/tests
 	$(BIN)/python -m tests.soak $(or $(MINUTES),20)
 
-fuzz: .venv/tests
+fuzz: .venv/fuzz
 	$(BIN)/python -m tests.fuzz $(or $(MINUTES),5)
 
 bench: kernels .venv/tests $(REGISTRY)
@@ -112,6 +112,12 @@ puna/kernels/libpuna_kernels.so: $(shell find puna/kernels/native -type f) | .ve
 # What the tests need besides.
 .venv/tests: .venv/runs
 	$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
+	@touch $@
+
+# What guides the fuzzing, where there is a wheel of it: compiling it takes a Clang of its own.
+.venv/fuzz: .venv/tests
+	$(BIN)/python -m pip install --disable-pip-version-check --only-binary atheris -e '.[dev,fuzz]' || \
+		echo "Without atheris, fuzzing is not guided by what code it reaches."
 	@touch $@
 
 # The clients that are tried on Puna; they are large.

@@ -1,5 +1,7 @@
 """What strangers send, mutated: `make fuzz MINUTES=5`. Each crash becomes a test.
 
+Where atheris is installed, `tests.fuzz_guided` mutates by what code is covered, elsewhere `mutated` does.
+
 A reader may refuse what it is given with a PunaError, and nothing else; it takes no longer than SLOW for it.
 """
 
@@ -15,6 +17,7 @@ import tempfile
 import time
 import wave
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +36,7 @@ from puna.server.body import decode
 from puna.server.forms import form
 from puna.server.native.requests import ChatRequest
 from puna.types import Message
+from tests.fuzz_guided import guided
 from tests.models import scripted_model
 
 SLOW = 20.0
@@ -219,7 +223,12 @@ def _until(end: float) -> Iterator[int]:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        found = crashes(Path(folder), _until(time.monotonic() + 60 * float(sys.argv[1])))
+    given = 60 * float(sys.argv[1])
+    with tempfile.TemporaryDirectory() as temporary:
+        place = Path(temporary)
+        if find_spec("atheris"):
+            found = guided(targets(place), given)
+        else:
+            found = crashes(place, _until(time.monotonic() + given))
     print("\n".join(found) or "nothing found")
     sys.exit(bool(found))
