@@ -7,7 +7,7 @@ from puna.chat.schema import Schema
 from .answer import Calls, Notation
 from .functions import ToolFunction
 from .rules import Rules, literal, literals
-from .structured import Style, Values
+from .structured import Keys, Style, Values
 from .texts import conditions
 
 
@@ -29,7 +29,13 @@ def gemma_calls(open: str, close: str, quote: str) -> Notation:
 
     words = {word: literal(word) for word in ("true", "false", "null")}
     key = r"[^\s:\"'<>{}\[\],](?:[^:\"'<>{}\[\],\n]*[^\s:\"'<>{}\[\],])?"
-    style = Style(string=string, constant=constant, keys=lambda name: (name,), writable=key, words=words)
+
+    def free(rules: Rules, schema: Schema) -> str:
+        bare = rules.terminal("KEY", " & ".join([f"/{key}/", *conditions(schema)]))
+        return f"({bare} | {string(rules, schema)})"
+
+    keys = Keys(lambda name: (name,), key, free)
+    style = Style(string=string, constant=constant, keys=keys, words=words)
 
     def calls(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
         bodies = [

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 
 from puna.chat.schema import Schema
 
 from .functions import ToolFunction
 from .rules import Rules, in_json, literal
-from .structured import Style, Values
+from .structured import Keys, Style, Values
+from .texts import conditions
 
 _QUOTED = r"/'([^'\\\x00-\x1f\x7f]|\\[\\'\"nrt])*'/"
 _LIMITS = ("minLength", "maxLength", "pattern", "format")
@@ -22,7 +22,7 @@ def keywords(rules: Rules, function: ToolFunction) -> str:
 
 def closed_keywords(rules: Rules, function: ToolFunction) -> str:
     """The same from behind the bracket."""
-    values = Values(rules, function, _PYTHON).keywords('"="', writable=r"""[^][(){},:=\s"']+""")
+    values = Values(rules, function, _PYTHON).keywords('"="', _NAMES)
     return f'{values} ")"'
 
 
@@ -34,20 +34,26 @@ def python_call(rules: Rules, functions: list[ToolFunction]) -> str:
 def _string(rules: Rules, schema: Schema) -> str:
     limited = {key: schema[key] for key in _LIMITS if key in schema}
     text = rules.json("tools", {"type": "string", **limited}, lenient=True)
-    return text if limited else f"({text} | {_QUOTED})"
+    if "format" in limited:
+        return text
+    quoted = _QUOTED
+    if limited:
+        inner = rules.terminal("INNER", " & ".join([r"/[^'\\\x00-\x1f\x7f]*/", *conditions(schema)]))
+        quoted = rules.terminal("QUOTED", f'"\'" {inner} "\'"')
+    return f"({text} | {quoted})"
 
 
 def _constant(rules: Rules, text: str) -> str:
-    if re.fullmatch(r"[^'\"\\\x00-\x1f\x7f]*", text):
+    if text.isprintable() and "'" not in text:
         return f"({in_json(text)} | {literal(repr(text))})"
     return in_json(text)
 
 
+_NAMES = Keys(lambda name: (name,), r"""[^][(){},:=\s"']+""", lambda rules, schema: "WORD")
 _PYTHON = Style(
     string=_string,
     constant=_constant,
-    keys=lambda name: (json.dumps(name, ensure_ascii=False), repr(name)),
-    writable=r"(?s:.)*",
+    keys=Keys(lambda name: (json.dumps(name, ensure_ascii=False), repr(name)), r"(?s:.)*", _string),
     words={"true": '("True" | "true")', "false": '("False" | "false")', "null": '("None" | "null")'},
     space="SPACE",
 )

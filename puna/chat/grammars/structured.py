@@ -15,8 +15,19 @@ from .objects import by_schema
 from .order import in_any_order
 from .rules import Rules, literal, literals
 
-_KEY = "KEY"
 _OPEN_SCHEMAS = ({}, True)
+
+
+@dataclass(frozen=True)
+class Keys:
+    """How the names of pairs are written."""
+
+    written: Callable[[str], tuple[str, ...]]
+    """The ways to write one."""
+    writable: str
+    """Those that can be written at all, as a regular expression."""
+    free: Callable[[Rules, Schema], str]
+    """Any that fits a string's schema."""
 
 
 @dataclass(frozen=True)
@@ -27,10 +38,8 @@ class Style:
     """Any string by its schema."""
     constant: Callable[[Rules, str], str]
     """One string."""
-    keys: Callable[[str], tuple[str, ...]]
-    """The ways to write an object's key."""
-    writable: str
-    """The keys that can be written at all, as a regular expression."""
+    keys: Keys
+    """Of objects."""
     words: dict[str, str]
     """Of "true", "false" and "null"."""
     space: str = ""
@@ -49,12 +58,10 @@ class Values:
         self._colon = f'{style.space} ":" {style.space}'.strip()
         self._referred: dict[str, str] = {}
 
-    def keywords(self, colon: str, writable: str) -> str:
-        """The function's arguments without braces, keys as they are."""
+    def keywords(self, colon: str, keys: Keys) -> str:
+        """The function's arguments without braces."""
         ways = object_alternatives(self._root, self._targets)
-        return self._rules.any_of(
-            "keywords", [self._pairs(way, lambda name: (name,), colon, writable) for way in ways]
-        )
+        return self._rules.any_of("keywords", [self._pairs(way, keys, colon) for way in ways])
 
     def object(self) -> str:
         """The function's arguments."""
@@ -134,46 +141,38 @@ class Values:
         return self._bracketed("[]", end)
 
     def _object(self, schema: Schema) -> str:
-        style = self._style
         bodies = [
-            self._bracketed("{}", self._pairs(way, style.keys, self._colon, style.writable))
+            self._bracketed("{}", self._pairs(way, self._style.keys, self._colon))
             for way in object_alternatives(schema, self._targets)
         ]
         return self._rules.any_of("object", bodies)
 
-    def _pairs(
-        self, schema: Schema, keys: Callable[[str], tuple[str, ...]], colon: str, writable: str
-    ) -> str:
+    def _pairs(self, schema: Schema, keys: Keys, colon: str) -> str:
         properties = schema.get("properties") or {}
         required = schema.get("required") or []
-        comma = self._comma
         if not properties:
-            if schema.get("additionalProperties") is False:
-                return ""
-            pair = f"{self._name(keys)} {colon} {self.value(schema.get('additionalProperties', {}))}"
-            return f"({pair} ({comma} {pair})*)?"
+            patterns = schema.get("patternProperties") or {}
+            free = [(keys.free(self._rules, {"pattern": name}), one) for name, one in patterns.items()]
+            if not free and (further := schema.get("additionalProperties", {})) is not False:
+                free = [(keys.free(self._rules, {}), further)]
+            bodies = [f"{name} {colon} {self.value(one)}" for name, one in free if one is not False]
+            return self._listed(self._rules.any_of("pair", bodies)) if bodies else ""
         written = [
-            (self._rules.rule("pair", f"{literals(keys(name))} {colon} {self.value(one)}"), name in required)
+            (
+                self._rules.rule("pair", f"{literals(keys.written(name))} {colon} {self.value(one)}"),
+                name in required,
+            )
             for name, one in properties.items()
-            if one is not False and re.fullmatch(writable, name)
+            if one is not False and re.fullmatch(keys.writable, name)
         ]
-        return in_any_order(self._rules, written, comma)
+        return in_any_order(self._rules, written, self._comma)
+
+    def _listed(self, one: str) -> str:
+        return f"({one} ({self._comma} {one})*)?"
 
     def _bracketed(self, brackets: str, body: str) -> str:
         space = self._style.space
         return " ".join([literal(brackets[0]), space, body, space, literal(brackets[1])])
-
-    def _name(self, keys: Callable[[str], tuple[str, ...]]) -> str:
-        """A key that no schema names."""
-        ways: list[str] = []
-        for written in keys(_KEY):
-            before, _, after = written.partition(_KEY)
-            ways.append(
-                " ".join(
-                    [*([literal(before)] if before else []), "WORD", *([literal(after)] if after else [])]
-                )
-            )
-        return self._rules.any_of("key", ways)
 
     def _constant(self, value: Any) -> str:
         comma, style = self._comma, self._style
@@ -183,7 +182,7 @@ class Values:
             return f'"[" {f" {comma} ".join(map(self._constant, value))} "]"'
         if isinstance(value, dict):
             pairs = [
-                f"{literals(style.keys(name))} {self._colon} {self._constant(one)}"
+                f"{literals(style.keys.written(name))} {self._colon} {self._constant(one)}"
                 for name, one in value.items()
             ]
             return f'"{{" {f" {comma} ".join(pairs)} "}}"'
@@ -196,11 +195,7 @@ class Values:
             self._referred[""] = name = self._rules.reserve("anything")
             kinds = ("string", "number", "boolean", "null")
             plain = [self._of_kind(kind, {}) for kind in kinds]
-            pair = f"{self._name(self._style.keys)} {self._colon} {name}"
-            comma = self._comma
-            nested = [
-                self._bracketed("[]", f"({name} ({comma} {name})*)?"),
-                self._bracketed("{}", f"({pair} ({comma} {pair})*)?"),
-            ]
+            pair = f"{self._style.keys.free(self._rules, {})} {self._colon} {name}"
+            nested = [self._bracketed("[]", self._listed(name)), self._bracketed("{}", self._listed(pair))]
             self._rules.define(name, " | ".join([*plain, *nested]))
         return self._referred[""]

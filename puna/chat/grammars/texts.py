@@ -16,7 +16,7 @@ from .functions import ToolFunction
 from .objects import by_schema
 from .order import turns_of
 from .rules import Rules, in_json, literal, literals
-from .structured import Style, Values
+from .structured import Keys, Style, Values
 
 _COMBINED = re.compile(r'"(patternProperties|prefixItems|minProperties|maxProperties)":')
 _LIMITS = {
@@ -54,8 +54,7 @@ def _in_json(terminators: str) -> Style:
     return Style(
         string=string,
         constant=lambda _, text: in_json(text),
-        keys=lambda name: (json.dumps(name, ensure_ascii=False),),
-        writable=r"(?s:.)*",
+        keys=Keys(lambda name: (json.dumps(name, ensure_ascii=False),), r"(?s:.)*", string),
         words={word: literal(word) for word in ("true", "false", "null")},
         space="SPACE",
     )

@@ -39,6 +39,23 @@ def gemma_calls(close: str, quote: str) -> Reading:
     return read
 
 
+def unmarked(close: str, quote: str) -> Reading:
+    """Reads a call without its marker, from behind `call:`: of one of the request's tools, with what that
+    requires (vLLM vllm/tool_parsers/gemma4_utils.py)."""
+
+    def read(source: Scanner, tools: Tools) -> Step[None]:
+        name = (yield from source.choice(*(name + "{" for name in tools.names)))[:-1]
+        if not name:
+            raise Malformed
+        arguments = _Values("{" + (yield from source.bracketed(opened="{")), quote).whole()
+        if not tools.required(name) <= arguments.keys():
+            raise Malformed
+        source.called(name, arguments)
+        yield from source.closer(close)
+
+    return read
+
+
 @lru_cache
 def _followers(quote: str) -> dict[str, re.Pattern[str]]:
     """A quote and what must be behind it if it ends a string, in an object and in a list."""

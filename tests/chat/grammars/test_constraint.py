@@ -13,7 +13,7 @@ from tests.chat.parsing.reading import TOOLS as WRITTEN_TOOLS
 from tests.chat.parsing.written import WRITTEN, Written
 
 from .asked import grammar, held
-from .offered import TOOLS
+from .offered import TOOLS, tool
 from .walking import admitted
 
 CALL = '<tool_call>\n{"name": "now", "arguments": {}}\n</tool_call>'
@@ -244,6 +244,32 @@ def test_text_that_is_no_value_of_another_type_may_be_written(
     tools = [{"type": "function", "function": {"name": "say", "parameters": parameters}}]
     call = f"<tool_call>\n<function=say>\n<parameter=it>\n{text}\n</parameter>\n</function>\n</tool_call>"
     assert fits(call, "qwen3-coder", tools=tools) == read
+
+
+@pytest.mark.parametrize("written", HELD, ids=str)
+def test_an_object_s_own_names_may_be_any(written: Written):
+    text = {"type": "string"}
+    for schema in ({"type": "object"}, {"type": "object", "additionalProperties": text}, {}):
+        tools = [tool("send", {"headers": schema}, "headers")]
+        for name in ("Content-Type", "7", "a b"):
+            assert fits(written.calls([("send", {"headers": {name: "x"}})]), written.family, tools=tools)
+    for more in ({"patternProperties": {r"^[A-Z]-\d$": text}, "additionalProperties": False},
+                 {"propertyNames": {"pattern": r"^[A-Z]-\d$"}, "additionalProperties": text}):  # fmt: skip
+        tools = [tool("send", {"headers": {"type": "object", **more}}, "headers")]
+        for name, fitting in (("A-1", True), ("b", False)):
+            call = written.calls([("send", {"headers": {name: "x"}})])
+            assert fits(call, written.family, tools=tools) == fitting
+
+
+@pytest.mark.parametrize("family", ["lfm2", "olmo3", "llama4"])
+def test_python_s_strings_that_must_fit_have_either_quotes(family: str):
+    [written] = [one for one in WRITTEN if one.family == family and not one.variant]
+    properties = {"code": {"type": "string", "pattern": "^[A-Z]{2}$"}, "how": {"enum": ['x"y', "a\\b"]}}
+    tools = [tool("f", properties)]
+    for arguments, fitting in (({"code": "AB"}, True), ({"code": "ab"}, False), ({"how": 'x"y'}, True)):
+        call = written.calls([("f", arguments)])
+        assert fits(call, family, tools=tools) == fitting
+        assert fits(call.replace("'", '"'), family, tools=tools) == (fitting and "code" in arguments)
 
 
 UNKEPT: list[dict[str, Any]] = [

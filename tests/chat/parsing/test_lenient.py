@@ -60,6 +60,21 @@ def test_what_only_looks_like_a_call_is_content(family: str, text: str):
     assert every_way(family, text) == content(text)
 
 
+@pytest.mark.parametrize(("family", "quote"), [("gemma4", '<|"|>'), ("functiongemma", "<escape>")])
+def test_gemmas_calls_without_their_marker(family: str, quote: str):
+    later = f"call:forecast{{zone:{quote}Oslo{quote},extra:{{b:[1]}}}}"
+    read = called(("forecast", {"zone": "Oslo", "extra": {"b": [1]}}))
+    assert every_way(family, later) == read
+    assert every_way(family, f"I see.\n{later}\ncall:now{{}}") == [Content("I see."), *read, *called(NOW)]
+    for text in ("Who may call:forecast? now{}", "call:forecast{days:3}", "call:other{}", "Recall:now is it"):
+        assert every_way(family, text) == content(text)
+
+
+def test_gemma_4_calls_behind_its_thought():
+    text = '<|channel>thought\nOslo it is.<channel|>call:forecast{zone:<|"|>Oslo<|"|>}'
+    assert every_way("gemma4", text) == [Thought("Oslo it is."), *called(OSLO)]
+
+
 @pytest.mark.parametrize("tag", ["tools", "tool", "function_call", "json", "JSON"])
 def test_other_families_tags(tag: str):
     assert every_way("hermes", f"So: <{tag}>\n{LATER}\n</{tag}>\nDone.") == [
