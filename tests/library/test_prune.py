@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from puna.library import Library
+from puna.library import Library, arrived, receive
 from tests.library.stores import blob_name, blobs, digest_of, displayed, manifest_path, put
 
 
@@ -135,6 +136,25 @@ def test_a_download_stays_for_a_week_and_is_placed_when_it_is_whole(library: Lib
     assert blobs(library) == {blob_name(content)}
     with pytest.raises(ValueError, match="was not made in"):
         library.place_blob(library.root / "partial", digest_of(content))
+
+
+@pytest.mark.parametrize(("seconds", "left"), [(-60, 3), (60, 0)])
+def test_what_arrived_of_an_upload_stays_for_a_week(library: Library, seconds: int, left: int) -> None:
+    content = b"uploaded"
+
+    def broken() -> Iterator[bytes]:
+        yield content[:3]
+        raise ConnectionError
+
+    with pytest.raises(ConnectionError):
+        receive(library, digest_of(content), 0, broken())
+    (path,) = (library.root / "blobs").iterdir()
+    age(path, 7 * 24 * 3600 + seconds)
+    library.prune()
+    assert arrived(library, digest_of(content)) == left
+    receive(library, digest_of(content), left, [content[left:]])
+    assert library.blob_path(digest_of(content)).read_bytes() == content
+    assert blobs(library) == {blob_name(content)}
 
 
 def test_only_files_that_stores_have_are_pruned(library: Library) -> None:
