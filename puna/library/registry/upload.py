@@ -7,11 +7,12 @@ import os
 import re
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from io import FileIO
 from urllib.parse import urlencode
 
 from puna.errors import NotFound, PunaError
-from puna.library.registry.client import Registry
+from puna.library.registry.client import Body, Registry
 from puna.library.registry.download import Halted
 from puna.library.registry.errors import RegistryRefused, worth_another_try
 from puna.library.registry.pace import Pace
@@ -79,15 +80,12 @@ class Upload:
     def _mounted(self, source: str) -> bool:
         """Begin; whether that was all, for the registry had the blob in `source`."""
         url = self._repository.uploads(mount=self._digest, source=source)
-        answer = self._registry.request("POST", url, {"Content-Length": "0"}, follow=False)
-        try:
+        with closing(self._registry.request("POST", url, {"Content-Length": "0"}, follow=False)) as answer:
             self._registry.checked(answer)
             if answer.status == 201:
                 return True
             self._move(answer, url)
             self._sums = []
-        finally:
-            answer.close()
         return False
 
     def _send_chunk(self, first: int) -> int:
@@ -100,18 +98,11 @@ class Upload:
             "X-Redirect-Uploads": "1",
         }
         url = self._url
-        answer = self._registry.request(
-            "PATCH", url, headers, lambda: self._pieces(first, end), follow=False, silence=self._pace.commit
-        )
-        try:
-            self._registry.checked(answer)
+        with closing(self._send("PATCH", url, headers, lambda: self._pieces(first, end))) as answer:
             self._move(answer, url)
             if answer.status == 307:
-                self._send_elsewhere(
-                    self._registry.address(answer.headers.get("Location", ""), url), first, end
-                )
-        finally:
-            answer.close()
+                elsewhere = self._registry.address(answer.headers.get("Location", ""), url)
+                self._send_elsewhere(elsewhere, first, end)
         return end
 
     def _send_elsewhere(self, url: str, first: int, end: int) -> None:
@@ -120,43 +111,37 @@ class Upload:
         summed = hashlib.md5(usedforsecurity=False)
         for piece in self._pieces(first, end):
             summed.update(piece)
-        answer = self._registry.request(
-            "PUT", url, headers, lambda: self._pieces(first, end), follow=False, silence=self._pace.commit
-        )
-        try:
-            self._registry.checked(answer)
-        finally:
-            answer.close()
+        self._send("PUT", url, headers, lambda: self._pieces(first, end)).close()
         self._sums.append(summed.digest())
 
     def _commit(self) -> None:
         fields = {"digest": self._digest}
         if self._sums:
-            fields["etag"] = (
-                f"{hashlib.md5(b''.join(self._sums), usedforsecurity=False).hexdigest()}-{len(self._sums)}"
-            )
+            summed = hashlib.md5(b"".join(self._sums), usedforsecurity=False)
+            fields["etag"] = f"{summed.hexdigest()}-{len(self._sums)}"
         url = f"{self._url}{'&' if '?' in self._url else '?'}{urlencode(fields)}"
-        headers = {**_BINARY, "Content-Length": "0"}
-        answer = self._registry.request("PUT", url, headers, follow=False, silence=self._pace.commit)
+        self._send("PUT", url, {**_BINARY, "Content-Length": "0"}).close()
+
+    def _send(self, method: str, url: str, headers: dict[str, str], body: Body | None = None) -> HTTPAnswer:
+        """The answer, which may take as long as the registry verifies. Raises what `checked` raises."""
+        answer = self._registry.request(method, url, headers, body, follow=False, silence=self._pace.commit)
         try:
-            self._registry.checked(answer)
-        finally:
+            return self._registry.checked(answer)
+        except BaseException:
             answer.close()
+            raise
 
     def _received(self, done: int) -> int:
         """How many bytes the registry has of the upload that broke; a new one begins where it cannot say."""
         if not self._url or self._sums:
             return done
         try:
-            answer = self._registry.request("GET", self._url, follow=False)
-            try:
+            with closing(self._registry.request("GET", self._url, follow=False)) as answer:
                 self._registry.checked(answer)
                 found = _RECEIVED.fullmatch(answer.headers.get("Range", ""))
                 if answer.status == 204 and found:
                     self._move(answer, self._url)
                     return int(found[1]) + 1 if found[1] != "0" else 0
-            finally:
-                answer.close()
         except PunaError:
             pass
         self._url = ""

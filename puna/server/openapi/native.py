@@ -92,6 +92,13 @@ def _get(path: str, tag: str, summary: str, answer: Any, **more: Any) -> Operati
 _WORK: dict[str, Any] = {"answer": Progress, "media": _STREAMED}
 """Answered with its progress."""
 
+_SEARCH: dict[str, Any] = {
+    "body": WebSearchRequest,
+    "answer": WebSearchResponse,
+    "refusals": (400, 413, 501, 502),
+}
+_FETCH: dict[str, Any] = {"body": WebFetchRequest, "answer": WebFetchResponse, "refusals": (400, 413)}
+
 _ACCOUNT = [
     Operation(method="POST", path="/api/me", tag=_SERVER, summary="Whom it is signed in as", refusals=(401,)),
     Operation(method="POST", path="/api/signout", tag=_SERVER, summary="Sign out", refusals=(401,)),
@@ -107,27 +114,11 @@ _ACCOUNT = [
     _get("/api/experimental/model-recommendations", _SERVER, "Models to try", Recommendations),
     *(
         Operation(
-            method="POST",
-            path=f"/api/{place}web_search",
-            tag=_SERVER,
-            summary="Search the web",
-            body=WebSearchRequest,
-            needs=("query",),
-            answer=WebSearchResponse,
-            refusals=(400, 413, 501, 502),
+            method="POST", path=f"/api/{place}{name}", tag=_SERVER, summary=summary, needs=needs, **more
         )
-        for place in ("experimental/", "")
-    ),
-    *(
-        Operation(
-            method="POST",
-            path=f"/api/{place}web_fetch",
-            tag=_SERVER,
-            summary="A page as text",
-            body=WebFetchRequest,
-            needs=("url",),
-            answer=WebFetchResponse,
-            refusals=(400, 413),
+        for name, summary, needs, more in (
+            ("web_search", "Search the web", ("query",), _SEARCH | {"refusals": (400, 413, 501, 502)}),
+            ("web_fetch", "A page as text", ("url",), _FETCH),
         )
         for place in ("experimental/", "")
     ),

@@ -80,92 +80,76 @@ class ResponseEvent(msgspec.Struct):
     sequence_number: int
 
 
-def _post(path: str, summary: str, **fields: Any) -> Operation:
-    return _other("POST", path, summary, refusals=RUN, **fields)
+def _operation(
+    method: str, path: str, summary: str, body: Any = None, answer: Any = None, event: Any = None, **more: Any
+) -> Operation:
+    fields: dict[str, Any] = {"body": body, "answer": answer, "event": event, "error": ErrorResponse, **more}
+    return Operation(method=method, path=path, tag=_TAG, summary=summary, **fields)
 
 
-def _other(method: str, path: str, summary: str, **fields: Any) -> Operation:
-    return Operation(method=method, path=path, tag=_TAG, summary=summary, error=ErrorResponse, **fields)
+def _run(path: str, summary: str, *structs: Any, needs: tuple[str, ...], **more: Any) -> Operation:
+    """A request that needs a model in memory; `structs` are body, answer and event."""
+    return _operation("POST", path, summary, *structs, needs=("model", *needs), refusals=RUN, **more)
 
+
+_TEXT_COMPLETION = (CompletionResponse, CompletionChunk)
+_RESPONSE = "/v1/responses/{id}"
+_MODEL = (("model", r"^[^\x00-\x1f]+$"),)
 
 OPERATIONS = [
-    _post(
+    _run(
         "/v1/chat/completions",
         "The next message of a conversation",
-        body=ChatCompletionRequest,
-        needs=("model", "messages"),
-        answer=CompletionResponse,
-        event=CompletionChunk,
+        ChatCompletionRequest,
+        *_TEXT_COMPLETION,
+        needs=("messages",),
     ),
-    _post(
+    _run(
         "/v1/completions",
         "The answer to one prompt, or to several",
-        body=CompletionRequest,
-        needs=("model", "prompt"),
-        answer=CompletionResponse,
-        event=CompletionChunk,
+        CompletionRequest,
+        *_TEXT_COMPLETION,
+        needs=("prompt",),
     ),
-    _post(
-        "/v1/embeddings",
-        "Vectors for texts",
-        body=CreateEmbeddingRequest,
-        needs=("model", "input"),
-        answer=EmbeddingList,
-    ),
-    _post(
+    _run("/v1/embeddings", "Vectors for texts", CreateEmbeddingRequest, EmbeddingList, needs=("input",)),
+    _run(
         "/v1/audio/transcriptions",
         "The words that are spoken in a sound",
-        body=TranscriptionRequest,
+        TranscriptionRequest,
+        Transcript | str,
+        TranscriptEvent,
+        needs=("file",),
         body_media=FORM,
-        needs=("model", "file"),
-        answer=Transcript | str,
         media=(JSON, TEXT),
-        event=TranscriptEvent,
     ),
-    _other(
-        "GET",
-        "/v1/models",
-        "The models in the store",
-        answer=ModelList,
-        refusals=(500,),
-    ),
-    _other(
+    _operation("GET", "/v1/models", "The models in the store", answer=ModelList, refusals=(500,)),
+    _operation(
         "GET",
         "/v1/models/{model}",
         "A model in the store",
         answer=ModelCard,
-        parameters=(("model", r"^[^\x00-\x1f]+$"),),
+        parameters=_MODEL,
         refusals=(400, 404, 500),
     ),
-    _post(
+    _run(
         "/v1/responses",
         "The next message of a conversation, which may be kept",
-        body=ResponsesRequest,
-        needs=("model", "input"),
-        answer=Response,
-        event=ResponseEvent,
+        ResponsesRequest,
+        Response,
+        ResponseEvent,
+        needs=("input",),
     ),
-    _post(
+    _run(
         "/v1/responses/input_tokens",
         "How long a prompt is",
-        body=InputTokensRequest,
-        needs=("model", "input"),
-        answer=InputTokens,
+        InputTokensRequest,
+        InputTokens,
+        needs=("input",),
     ),
-    _other(
-        "GET",
-        "/v1/responses/{id}",
-        "An answer that was kept",
-        answer=Response,
-        parameters=_ID,
-        refusals=(400, 404),
+    _operation(
+        "GET", _RESPONSE, "An answer that was kept", answer=Response, parameters=_ID, refusals=(400, 404)
     ),
-    _other(
-        "DELETE",
-        "/v1/responses/{id}",
-        "Keep an answer no longer",
-        answer=Deleted,
-        parameters=_ID,
-        refusals=(404,),
+    _operation(
+        "DELETE", _RESPONSE, "Keep an answer no longer", answer=Deleted, parameters=_ID, refusals=(404,)
     ),
 ]
