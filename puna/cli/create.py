@@ -77,7 +77,7 @@ def create(
 
 
 @dataclass
-class CreateRequest:
+class PendingCreate:
     """A create request, and the files that it names but does not say the digests of yet."""
 
     request: dict[str, Any] = field(default_factory=dict)
@@ -103,7 +103,7 @@ def read_modelfile(file: str) -> tuple[str, bytes, Path]:
         raise CommandFailed(f"{path}: {error.strerror}") from None
 
 
-def gather(title: str, content: bytes, folder: Path) -> CreateRequest:
+def gather(title: str, content: bytes, folder: Path) -> PendingCreate:
     """What a Modelfile asks for. Raises CommandFailed naming the Modelfile and the line or path."""
     from puna.errors import BadRequest
     from puna.modelfile import parse
@@ -114,7 +114,7 @@ def gather(title: str, content: bytes, folder: Path) -> CreateRequest:
         raise CommandFailed(title + str(error).removeprefix("Modelfile")) from None
     for warning in modelfile.warnings:
         print(f"warning: {warning}", file=sys.stderr)
-    recipe = CreateRequest(_request(modelfile))
+    recipe = PendingCreate(_request(modelfile))
     _resolve(recipe, title, folder, modelfile.sources)
     if modelfile.adapters:
         from puna.cli.sources import request_names
@@ -126,7 +126,7 @@ def gather(title: str, content: bytes, folder: Path) -> CreateRequest:
     return recipe
 
 
-def deliver(client: Client, recipe: CreateRequest, display: Display, *, in_place: bool) -> None:
+def deliver(client: Client, recipe: PendingCreate, display: Display, *, in_place: bool) -> None:
     """Hash the recipe's files, bring them to the server, and complete the request with their digests."""
     from puna.cli.blobs import digest_of, send, size_of
 
@@ -170,7 +170,7 @@ def _request(modelfile: Modelfile) -> dict[str, Any]:
     return {name: value for name, value in given.items() if value}
 
 
-def _resolve(recipe: CreateRequest, title: str, folder: Path, sources: Iterable[str]) -> None:
+def _resolve(recipe: PendingCreate, title: str, folder: Path, sources: Iterable[str]) -> None:
     """Add what the FROM lines stand for: files where there are any, otherwise a model's name."""
     from puna.cli.sources import looks_like_path, request_names
 
@@ -187,7 +187,7 @@ def _resolve(recipe: CreateRequest, title: str, folder: Path, sources: Iterable[
         recipe.files["files"] = request_names(files)
 
 
-def _resolve_draft(recipe: CreateRequest, title: str, folder: Path, modelfile: Modelfile) -> None:
+def _resolve_draft(recipe: PendingCreate, title: str, folder: Path, modelfile: Modelfile) -> None:
     """Add what the DRAFT line stands for: files where there are any, otherwise a model's name."""
     from puna.cli.sources import looks_like_path, request_names
 
