@@ -117,7 +117,7 @@ _ACCOUNT = [
             method="POST", path=f"/api/{place}{name}", tag=_SERVER, summary=summary, needs=needs, **more
         )
         for name, summary, needs, more in (
-            ("web_search", "Search the web", ("query",), _SEARCH | {"refusals": (400, 413, 501, 502)}),
+            ("web_search", "Search the web", ("query",), _SEARCH),
             ("web_fetch", "A page as text", ("url",), _FETCH),
         )
         for place in ("experimental/", "")
