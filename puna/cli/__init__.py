@@ -1,7 +1,7 @@
-"""What a person types: the commands of `puna`, one module a command group.
+"""The commands of `puna`, a module for each group.
 
-Talks to the server over HTTP only, through the official `ollama` client; nothing heavy is imported
-before a command needs it. Exports `main`, the program itself.
+Talks to the server over HTTP only, through the official `ollama` client. Heavy imports are late, so that help
+is quick. Exports `main`.
 """
 
 from puna.cli.app import main

@@ -1,6 +1,6 @@
-"""Coding agents that `puna launch` starts, and how each is told of this server.
+"""Coding agents that `puna launch` starts, and how each is configured.
 
-Each takes its server from the environment or from its command line, so no file of the person's is touched.
+Each takes its server from the environment or its command line, so no file of the user's is changed.
 To add an agent: one value in `AGENTS` and one row in tests/agents.
 """
 

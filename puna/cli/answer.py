@@ -1,4 +1,4 @@
-"""An answer on its way to the screen: a spinner until the first word, then text as it comes."""
+"""Prints an answer as it streams: a spinner until the first token, then text."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from puna.cli.wrap import Wrapper, printable
 
 Reply = TypeVar("Reply")
 NARROWEST = 10
-"""Columns below which a terminal's lines are left to the terminal."""
+"""Columns below which lines are not wrapped."""
 
 _GREY, _BOLD, _DEFAULT = "\x1b[38;5;245m", "\x1b[1m", "\x1b[0m"
 
@@ -51,7 +51,7 @@ class AnswerPrinter:
                         self.write(text)
             finally:
                 if self._in_thoughts:
-                    # Stopped before the first word of the answer: what is typed next must not be grey.
+                    # Interrupted while thinking: what is typed next must not be grey.
                     self._put(_DEFAULT if self._colours else "")
         return last
 
@@ -79,7 +79,7 @@ class AnswerPrinter:
     def _write(self, text: str) -> None:
         columns = os.get_terminal_size(sys.stdout.fileno()).columns if self._terminal else 0
         if self._wrapper and columns > NARROWEST:
-            # The last column stays free: terminals disagree on where the cursor is after writing there.
+            # The last column stays free, because terminals differ in where they put the cursor after it.
             text = self._wrapper.feed(text, columns - 1)
         elif self._terminal:
             text = printable(text)
@@ -92,7 +92,7 @@ class AnswerPrinter:
 
 @contextmanager
 def spinner() -> Iterator[Callable[[], None]]:
-    """Something that turns while one waits, on a terminal only. Yields what ends it early."""
+    """A spinner, on a terminal only. Yields a function that stops it."""
     if not sys.stderr.isatty():
         yield lambda: None
         return

@@ -140,7 +140,7 @@ def doctor(
     insecure: Annotated[bool, typer.Option("--insecure", help="Use an insecure registry.")] = False,
 ) -> None:
     """Check every model on this machine."""
-    # Late, because it brings the library's types with it, which help can do without.
+    # Late, because it imports the library's types.
     from puna.cli.doctor import doctor
 
     doctor(fix, insecure=insecure)
@@ -163,7 +163,7 @@ def main() -> None:
         # Typer ends with 2 when the command was typed wrongly; Ollama ends with 1 for everything.
         status = 1 if end.code == 2 else end.code
     failure = flush() or failure
-    # Whoever reads only the beginning (`puna list | head -1`) wants to hear of nothing.
+    # A closed pipe (`puna list | head -1`) is no error.
     if failure and not isinstance(failure, BrokenPipeError):
         _failed((failure.strerror or str(failure)).lower())
     sys.exit(1 if failure else status)

@@ -1,4 +1,4 @@
-"""A server for those who typed `run` before `serve`: started in the background, outliving the command."""
+"""Starts a server in the background when `run` finds none."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from puna.cli.connection import CommandFailed, is_local, server_version
 from puna.settings import Settings
 
 PATIENCE = 10.0
-"""Seconds a new server may take until it listens."""
+"""Seconds that a new server has to start listening."""
 
 
 def ensure_server(settings: Settings) -> None:
@@ -49,7 +49,7 @@ def ensure_server(settings: Settings) -> None:
 def _wait(settings: Settings, server: subprocess.Popen[bytes], log: Path, start: int) -> None:
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
-        # The server is looked at before the address: another `run` may have won the race for it.
+        # The process is polled before the address, because another `run` may have won the race for it.
         ended = server.poll() is not None
         if server_version(settings) is not None:
             return

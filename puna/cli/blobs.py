@@ -1,4 +1,4 @@
-"""Files on their way into a server's store: hashed, and sent when the server lacks them."""
+"""Sends files to a server's store: hashed first, uploaded if missing there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from puna.cli.client import Client
 
 PIECE = 1 << 20
-"""Bytes read at once: few enough to stay in the processor's cache until they are hashed."""
+"""Bytes of a read: few enough to stay in the cache until they are hashed."""
 
 ReportBytes = Callable[[int], None]
 """Told how many bytes of a file are done."""

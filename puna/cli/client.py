@@ -1,4 +1,4 @@
-"""The official client, with what the command line needs and the client does not show."""
+"""The official client, with what it lacks for the command line."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Client(ollama.Client):
         return self._request_raw("GET", "/api/devices").json()
 
     def is_puna(self) -> bool:
-        """The server is a Puna, and not another program that answers this API."""
+        """Whether the server is Puna."""
         return "puna" in self._request_raw("GET", "/api/version").json()
 
     def has_blob(self, digest: str) -> bool:
-        """The server's store holds the blob "sha256:<hex>". A refusal has no words here; an upload's has."""
+        """Whether the server has the blob "sha256:<hex>". Errors count as no; an upload will explain them."""
         try:
             self._request_raw("HEAD", f"/api/blobs/{digest}")
         except ollama.ResponseError:
@@ -44,7 +44,7 @@ class Client(ollama.Client):
         return True
 
     def offer_blob(self, digest: str, quoted_path: str) -> bool:
-        """Let a Puna server on this machine take a file where it lies; False when it does not."""
+        """Let a local Puna server import a file in place; False when it does not."""
         try:
             self._request_raw("POST", f"/api/blobs/{digest}", headers={"Puna-Local-Path": quoted_path})
         except ollama.ResponseError:

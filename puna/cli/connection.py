@@ -1,4 +1,4 @@
-"""The way to the server: is it there, and what a failure on the way means to a person."""
+"""The connection to the server, and its failures as messages for the user."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ class CommandFailed(Exception):
 
 
 class ModelMissing(CommandFailed):
-    """The server has not got the model that was named."""
+    """The server does not have the model."""
 
 
 def server_version(settings: Settings, timeout: float = 2.0) -> str | None:
     """The version a server at `settings.url` gives itself; None when nothing answers in `timeout` seconds.
 
-    Anything that speaks HTTP counts as an answer, "" when it names no version. Kept on http.client, for
-    `--version` and the check before every `run` should not wait for the client package to be imported.
+    Anything that speaks HTTP counts, "" when it names no version. Uses http.client, because importing the
+    client package would slow down `--version` and every `run`.
     """
     import http.client
     import json
@@ -69,7 +69,7 @@ def connect(settings: Settings | None = None) -> Iterator[Client]:
         from puna.cli.client import Client
 
         try:
-            # A proxy that the environment names for the world outside must not see talk with this machine.
+            # Proxies of the environment are not used for this machine.
             client = Client(host=settings.url, trust_env=not is_local(settings), verify=_trust(settings))
         except (InvalidURL, ValueError):
             raise _no_address(settings) from None
@@ -78,7 +78,7 @@ def connect(settings: Settings | None = None) -> Iterator[Client]:
 
 
 def _trust(settings: Settings) -> SSLContext | bool:
-    """Certificates of the system, or of SSL_CERT_FILE, on this machine too: it may serve over HTTPS."""
+    """Certificates of the system, or of SSL_CERT_FILE."""
     if settings.scheme != "https":
         return True
     import os
@@ -97,7 +97,7 @@ def _no_address(settings: Settings) -> CommandFailed:
 
 
 def _official() -> ModuleType:
-    """The official client, which makes one for OLLAMA_HOST when it is imported, and fails if that is odd."""
+    """The official client. Importing it parses OLLAMA_HOST, which may fail."""
     import os
 
     host = os.environ.pop("OLLAMA_HOST", None)
@@ -111,7 +111,7 @@ def _official() -> ModuleType:
 
 @contextmanager
 def plain_failures(settings: Settings) -> Iterator[None]:
-    """Turns the client's errors into CommandFailed with words for a person, ModelMissing for a 404."""
+    """Turns the client's errors into CommandFailed, or ModelMissing for a 404."""
     import httpx
 
     ollama = _official()

@@ -67,7 +67,7 @@ def create(
     if draft_quantize:
         recipe.request["draft_quantize"] = draft_quantize
     with connect(settings) as client:
-        # A name that will be refused is better refused before gigabytes were hashed and sent for it.
+        # A wrong name is refused before gigabytes are hashed and sent.
         client.check_name(model)
         from puna.cli.display import Display
 
@@ -78,7 +78,7 @@ def create(
 
 @dataclass
 class PendingCreate:
-    """A create request, and the files that it names but does not say the digests of yet."""
+    """A create request, and the files whose digests it still lacks."""
 
     request: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Path]] = field(default_factory=dict)
@@ -86,7 +86,7 @@ class PendingCreate:
 
 
 def read_modelfile(file: str) -> tuple[str, bytes, Path]:
-    """What to call it in messages, its content, and the folder that its paths start from.
+    """Its title in messages, its content, and the folder of its relative paths.
 
     Without a Modelfile, a folder stands for itself, as in Ollama.
     """
@@ -127,7 +127,7 @@ def gather(title: str, content: bytes, folder: Path) -> PendingCreate:
 
 
 def deliver(client: Client, recipe: PendingCreate, display: Display, *, in_place: bool) -> None:
-    """Hash the recipe's files, bring them to the server, and complete the request with their digests."""
+    """Hash the files, send them, and add their digests to the request."""
     from puna.cli.blobs import digest_of, send, size_of
 
     paths = list(dict.fromkeys(path for named in recipe.files.values() for path in named.values()))
@@ -203,7 +203,7 @@ def _resolve_draft(recipe: PendingCreate, title: str, folder: Path, modelfile: M
 
 
 def _at(title: str, text: str) -> str:
-    """Where in the Modelfile `text` stands; there may be none, and then no line to name."""
+    """The title and line of `text`; the title alone without a Modelfile."""
     from puna.modelfile import Written
 
     return f"{title}:{text.line}" if isinstance(text, Written) and title != _NO_MODELFILE else title

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Display:
-    """Shows work while its `with` block lasts; the cursor is back however the block ends."""
+    """Shows progress during its `with` block; restores the cursor at the end."""
 
     def __init__(self) -> None:
         self._progress = ProgressView()

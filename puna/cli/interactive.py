@@ -1,4 +1,4 @@
-"""The interactive session of `puna run`: read, answer or obey, repeat."""
+"""The interactive session of `puna run`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Conversation:
-    """A person, a model, and what they have said."""
+    """A session with a model."""
 
     def __init__(self, client: Client, session: Session, settings: Settings) -> None:
         self._client = client
@@ -30,7 +30,7 @@ class Conversation:
         self._settings = settings
 
     def hold(self) -> None:
-        """Load the model, then take entries until the person leaves."""
+        """Load the model, then read entries until the user leaves."""
         from puna.cli.prompt import LineHistory, LinePrompt
 
         self._load(self._session.model, self._session.think)
@@ -46,7 +46,7 @@ class Conversation:
                 print()
 
     def _turn(self, prompt: LinePrompt, entries: Multiline) -> bool:
-        """Read a line and act on the entry that it completes. False when the person leaves."""
+        """Read a line and act on the entry that it completes. False when the user leaves."""
         try:
             line = prompt.read(more=entries.open is not None)
         except EOFError:
@@ -82,7 +82,7 @@ class Conversation:
         return self._session.takes_files and any(found.start == 0 for found in find_files(text))
 
     def _ask(self, text: str) -> None:
-        """Send a message and show the answer; what had come of one that was stopped stays remembered."""
+        """Send a message and show the answer; an interrupted answer stays in the history."""
         session = self._session
         asked: dict[str, Any] = {"role": "user", "content": text}
         if session.takes_files:
@@ -110,7 +110,7 @@ class Conversation:
             print(summary(last), file=sys.stderr)
 
     def _obey(self, line: str) -> None:
-        """Do what a line that begins with "/" says."""
+        """Run a slash command."""
         session = self._session
         command, *words = line.split()
         reply = f"Unknown command '{command}'. Type /? for help"

@@ -1,6 +1,6 @@
-"""`puna keys`: who may use the server of this machine, and how much.
+"""`puna keys`: manage this machine's keys.
 
-Works on the keys file itself, which a running server reads again by itself: so the first key needs no other.
+Works on the keys file, which a running server reloads: so the first key needs no other.
 """
 
 from __future__ import annotations

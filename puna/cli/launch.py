@@ -67,7 +67,7 @@ def start(agent: Agent, program: str, arguments: list[str], *, model: str, conte
 
 
 def _run(command: list[str], environment: dict[str, str]) -> int:
-    """Ctrl-C is the agent's to answer: this program waits for what becomes of it."""
+    """Run to the end; Ctrl-C is left to the agent."""
     process = subprocess.Popen(command, env=environment)
     while True:
         try:
@@ -102,7 +102,7 @@ def able_models(client: Client, capability: str) -> list[str]:
 def held(client: Client, settings: Settings, model: str, context: int) -> Iterator[int]:
     """Keep `model` loaded with room for `context` tokens, or what it was trained on; that length.
 
-    Agents do not say how much context they need, and a load on their own request would have the default.
+    Agents do not set `num_ctx`, so their own requests would load the default.
     """
     found = client.details(model)
     info = found.get("model_info") or {}
@@ -118,7 +118,7 @@ def held(client: Client, settings: Settings, model: str, context: int) -> Iterat
                 with plain_failures(settings):
                     client.generate(model, options={"num_ctx": length})
             except CommandFailed:
-                continue  # The agent meets the same trouble, and says so.
+                continue  # The agent gets the same error, and reports it.
 
     toucher = threading.Thread(target=touch, daemon=True)
     toucher.start()

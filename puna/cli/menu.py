@@ -1,4 +1,4 @@
-"""`puna` alone: what a person may want first, to choose from."""
+"""The menu of `puna` without a command."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def choose(question: str, options: list[tuple[str, str]]) -> str:
 
 
 def is_person() -> bool:
-    """Somebody sits at a terminal, so there is someone to ask."""
+    """Whether standard input and output are a terminal."""
     return sys.stdin is not None and sys.stdin.isatty() and sys.stdout is not None and sys.stdout.isatty()
 
 

@@ -56,7 +56,7 @@ class Bar:
 
 
 class ProgressView:
-    """Fed the messages of some work, keeps what is to be seen of them."""
+    """The visible lines of some work, fed with its messages."""
 
     def __init__(self) -> None:
         self._rows: list[str | Bar] = []

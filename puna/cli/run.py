@@ -1,4 +1,4 @@
-"""`puna run`: one answer, a vector, or a session, after the model has been fetched if need be."""
+"""`puna run`: one answer, an embedding, or a session; the model is pulled if missing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which addresses are the public internet's (IANA special-purpose registries; RFC 6890 and its updates)."""
+"""Which addresses are public (IANA special-purpose registries; RFC 6890 and its updates)."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _SPECIAL = [
     ),
 ]
 _GLOBAL = IPv6Network("2000::/3")
-"""What IPv6 assigns to the internet; loopback, IPv4-mapped, link-local, private and multicast lie outside."""
+"""Global unicast; loopback, IPv4-mapped, link-local, private and multicast lie outside."""
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is on the internet, and neither this machine's nor, in IPv6, its network's."""
+    """Whether an address is public, and neither this machine's nor, in IPv6, of its network."""
     address = ip_address(text)
     if isinstance(address, IPv6Address) and address in _NAT64:
         address = IPv4Address(int(address) & 0xFFFF_FFFF)
@@ -56,7 +56,7 @@ def is_public(text: str) -> bool:
 
 
 def _near() -> Iterator[IPv4Network | IPv6Network]:
-    """This machine's addresses; in IPv6 its neighbours' too: there a home's printer has a global one."""
+    """This machine's addresses; in IPv6 its whole network: local devices have global addresses there."""
     import psutil
 
     width = {socket.AF_INET: 32, socket.AF_INET6: 64}

@@ -20,9 +20,9 @@ from puna.library.durable import aside, make_folder, move, sync, write, writing
 from puna.library.hashing import digest_of, digest_of_file
 
 STALE = 3600.0
-"""Seconds after which an unfinished file, or a blob no manifest names, is nobody's work in progress."""
+"""Seconds after which an unfinished file, or a blob that no manifest names, is abandoned."""
 RESUMABLE = 7 * 24 * 3600.0
-"""Seconds for which a download that was broken off can be taken up again."""
+"""Seconds for which an interrupted download can be resumed."""
 
 _DIGEST = re.compile(r"sha256[:-]([0-9a-fA-F]{64})")
 _DOWNLOAD = re.compile(r"sha256-[0-9a-f]{64}-partial.*")
@@ -30,13 +30,13 @@ _CHUNK = 1 << 20
 
 
 class WrongDigest(BadRequest):
-    """A blob is not what it was said to be."""
+    """A blob does not have the expected digest."""
 
 
 class Blobs:
     """The blobs in one folder, which is made when the first is written.
 
-    `changing` is locked while a blob appears or is pinned, so that nothing removes it just then.
+    `changing` is locked while a blob appears or is pinned, so that it is not removed meanwhile.
     """
 
     def __init__(self, folder: Path, changing: Callable[[], AbstractContextManager[None]]) -> None:
@@ -44,7 +44,7 @@ class Blobs:
         self._changing = changing
         self._pinned: dict[Path, int] = {}
         self._made: dict[Path, int] = {}
-        """Blobs that were not there before, and when they were written: nobody has asked for them since."""
+        """New blobs that nothing has requested since, and when they were written."""
 
     def path(self, digest: str) -> Path:
         """Where the blob with this digest lies or would lie. Raises BadRequest unless "sha256:<64 hex>"."""
@@ -56,7 +56,7 @@ class Blobs:
         return old if old and old.exists() else self.folder / f"sha256-{number}"
 
     def temporary(self) -> AbstractContextManager[Path]:
-        """A path here for a file being made, removed at the end unless `adopt` took it."""
+        """A path for a temporary file, removed at the end unless `adopt` took it."""
         return aside(self.folder, "sha256-")
 
     def partial(self, digest: str, suffix: str = "") -> Path:
@@ -102,7 +102,7 @@ class Blobs:
             return self._keep(path, digest), size
 
     def adopt(self, path: Path) -> tuple[str, int]:
-        """Turn a file made at a `temporary` path into a blob; its digest and size. Raises PunaError."""
+        """Turn a `temporary` file into a blob; returns digest and size. Raises PunaError."""
         self._made_here(path)
         with writing(self.folder), open(path, "rb+", buffering=0) as file:
             digest, size = digest_of(file)
@@ -110,7 +110,7 @@ class Blobs:
         return self._keep(path, digest), size
 
     def place(self, path: Path, digest: str) -> None:
-        """Turn a file of this folder that was verified already into the blob `digest`. Raises PunaError."""
+        """Turn a verified file of this folder into the blob `digest`. Raises PunaError."""
         self._made_here(path)
         self.path(digest)
         with writing(self.folder), open(path, "rb+", buffering=0) as file:
@@ -120,10 +120,10 @@ class Blobs:
     def bring(
         self, source: Path, expected: str | None = None, on_bytes: Callable[[int], None] | None = None
     ) -> tuple[str, int]:
-        """Make a file of this machine a blob; its digest and size. It is copied only where it must be.
+        """Import a local file as a blob, without copying if possible; returns digest and size.
 
-        Where the file system can, the two share their blocks, else their inode: then who later writes into
-        the file damages the blob. `on_bytes` gets the bytes read so far. Raises NotFound, BadRequest when it
+        It is reflinked where the file system can, else hard-linked: then a later write to the file damages
+        the blob. `on_bytes` gets the bytes read so far. Raises NotFound, BadRequest when it
         is no file, changes while it is read or has another digest than `expected`, PunaError.
         """
         if expected:
@@ -132,7 +132,7 @@ class Blobs:
             before = os.fstat(file.fileno())
 
             def read(count: int) -> None:
-                if count > before.st_size:  # It may never end.
+                if count > before.st_size:  # It may be endless.
                     raise BadRequest(f"{source} changed while it was read")
                 if on_bytes:
                     on_bytes(count)
@@ -157,7 +157,7 @@ class Blobs:
         path = self.path(digest)
         if not path.is_file():
             return False
-        # Where nothing can be written, nothing is removed either.
+        # A read-only store removes nothing.
         with suppress(OSError, PunaError), self._changing():
             self._pin(path, path)
         return path.is_file()
@@ -171,7 +171,7 @@ class Blobs:
                     os.utime(path)
 
     def made(self, digest: str) -> bool:
-        """Whether this process made the blob, no manifest names it, and nobody has asked for it since."""
+        """Whether this process made the blob, and neither a manifest nor a request has named it since."""
         path = self.path(digest)
         return path in self._made and self._made[path] == _written(path)
 
@@ -190,7 +190,7 @@ class Blobs:
                 path.unlink()
 
     def rename(self) -> None:
-        """Give the blobs of an old store the names of today. Raises OSError."""
+        """Rename the blobs of an old store. Raises OSError."""
         for number, old in self._misnamed.items():
             if old.exists():
                 move(old, self.folder / f"sha256-{number}")
@@ -198,7 +198,7 @@ class Blobs:
     def unused(self, used: Collection[Path] | None) -> Iterator[tuple[Path, int]]:
         """Files older than `STALE`, and their sizes: unfinished ones, and blobs not `used` if that is given.
 
-        Downloads that can be taken up again count once they are older than `RESUMABLE`. Raises OSError.
+        Resumable downloads count once they are older than `RESUMABLE`. Raises OSError.
         """
         for entry in _files(self.folder):
             path = Path(entry.path)
@@ -214,7 +214,7 @@ class Blobs:
 
     @cached_property
     def _misnamed(self) -> dict[str, Path]:
-        """Blobs of a store older than today's names: "sha256:" before the number, or capitals in it."""
+        """Blobs with old names: "sha256:" or capital digits."""
         found: dict[str, Path] = {}
         with suppress(OSError):
             for entry in _files(self.folder):
@@ -228,7 +228,7 @@ class Blobs:
             raise ValueError(f"{path} was not made in {self.folder}")
 
     def _keep(self, path: Path, digest: str) -> str:
-        # Over one that is there too: what was just hashed is whole, the other may have been damaged.
+        # Replaces an existing one, which may be damaged: this one was just verified.
         target = self.path(digest)
         with self._changing(), writing(self.folder):
             self._pin(path, target)
@@ -238,12 +238,12 @@ class Blobs:
     def _pin(self, path: Path, blob: Path) -> None:
         """Pin the file at `path`, which is or will be `blob`. Raises OSError.
 
-        A time of writing in the future pins it, and every process sees that. A blob that is also a person's
-        file keeps its time; the change of its state keeps it from being pruned.
+        An mtime in the future pins it, visibly for every process. A hard-linked file keeps its mtime; its
+        ctime keeps it from being pruned.
         """
         state = path.stat()
         if state.st_nlink > 1 or path.is_symlink():
-            with suppress(OSError):  # Somebody else's, in a store for many.
+            with suppress(OSError):  # Another user's, in a shared store.
                 path.chmod(stat.S_IMODE(state.st_mode))
         else:
             now, before = time.time_ns(), _written(blob)
@@ -261,7 +261,7 @@ class Blobs:
 
 
 def touched(state: os.stat_result) -> float:
-    """When a blob was last written or pinned, in seconds. A person's own file keeps its times."""
+    """When a blob was last written or pinned, in seconds. Hard-linked files keep their mtime."""
     return state.st_ctime if state.st_nlink > 1 else state.st_mtime
 
 
@@ -274,14 +274,14 @@ def _written(path: Path) -> int:
 
 
 def expect_digest(expected: str | None, digest: str) -> None:
-    """Raise WrongDigest when a blob is not the one that was announced."""
+    """Raises WrongDigest when the digests differ."""
     if expected and expected.replace("-", ":").lower() != digest:
         raise WrongDigest(f'digest mismatch, expected "{expected}", got "{digest}"')
 
 
 def _readable(path: Path) -> FileIO:
     try:
-        if not stat.S_ISREG(path.stat().st_mode):  # Asked first: opening a pipe would wait for its other end.
+        if not stat.S_ISREG(path.stat().st_mode):  # Checked first, because opening a pipe blocks.
             raise BadRequest(f"{path} is not a regular file")
         return open(path, "rb", buffering=0)
     except FileNotFoundError:

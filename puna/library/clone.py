@@ -1,4 +1,4 @@
-"""A file given a second place on its disk: the blocks shared where the file system can, else the inode."""
+"""Clones a file without copying: by reflink where the file system can, else by hard link."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FICLONE = 0x40049409
 
 
 def reflinked(source: int, target: Path) -> bool:
-    """Whether `target` was made a copy of the open file `source` that takes no room of its own."""
+    """Whether `target` was made a reflink of the open file `source`."""
     if sys.platform != "linux":
         return False
     import fcntl
@@ -29,7 +29,7 @@ def reflinked(source: int, target: Path) -> bool:
 
 
 def linked(path: Path, source: int, target: Path) -> bool:
-    """Whether `target` was made a second name of the file at `path`, which is open as `source`."""
+    """Whether `target` was made a hard link to the file at `path`, which is open as `source`."""
     try:
         os.link(path.resolve(strict=True), target)
     except (OSError, RuntimeError):  # Another file system, one without links, or a file that is not ours.

@@ -26,7 +26,7 @@ Recognize = Callable[[str], tuple[str, str, tuple[str, ...]] | None]
 """A Jinja chat template to its name, its Go form and its stop texts; None for an unknown one."""
 
 _INHERITED = ("renderer", "parser", "requires", "capabilities", "draft")
-"""Entries of the config that a model has from the one it is made from, unless it is given others."""
+"""Entries of the config that are inherited from the base unless set."""
 
 
 def create(
@@ -40,8 +40,8 @@ def create(
     """Make the model `name` as `recipe` says, over the one there was. Blocks; may take minutes.
 
     A model made from files gets the Go form and the stop texts of its chat template, if `recognize` knows it.
-    The name changes last, when all blobs are there; whatever stops it before, an error raised in `report`
-    included, leaves the library as it was. Raises BadRequest naming what is wrong with the recipe or a
+    The manifest is written last; any earlier error, also one raised in `report`, leaves the library
+    unchanged. Raises BadRequest naming what is wrong with the recipe or a
     file, InvalidName, NotFound for an unknown base, PunaError.
     """
     name = library.resolve(name)
@@ -78,7 +78,7 @@ def create(
 
 
 def _inherited(library: Library, base: Model, made: ExitStack) -> list[ModelPart | Layer]:
-    """What a model has of the one it is made from, pinned until the end of `made`."""
+    """The layers of the base, pinned until the end of `made`."""
     items: list[ModelPart | Layer] = []
     made.callback(library.unpin_blobs, [layer.digest for layer in base.layers])
     for layer in base.layers:
@@ -115,7 +115,7 @@ def _config(metadata: Metadata, base: Model | None, recipe: Recipe) -> dict[str,
 def _with_texts(
     layers: list[Layer], recipe: Recipe, parameters: dict[str, Any], transaction: _BlobTransaction
 ) -> list[Layer]:
-    """The layers with those of the recipe: licenses join the ones there are, other texts replace them."""
+    """The layers with those of the recipe: licenses are added, other texts replaced."""
     texts = {"template": recipe.template, "system": recipe.system}
     for kind, text in texts.items():
         if text:
@@ -142,7 +142,7 @@ def _message(message: Message) -> dict[str, Any]:
 
 
 def _json(value: Any) -> str:
-    """JSON byte for byte as Go writes it, so that what Ollama has in a store is found there."""
+    """JSON byte for byte as Go writes it, so that blobs that Ollama stored have the same digest."""
     if isinstance(value, dict):
         value = {key: _number(entry) for key, entry in sorted(value.items())}
     text = msgspec.json.encode(value).decode()
@@ -161,7 +161,7 @@ def _number(value: Any) -> Any:
 
 
 class _BlobTransaction:
-    """Puts blobs into the library, and takes those that are new away again when an error ends the work."""
+    """Adds blobs to the library; removes the new ones when an error ends the work."""
 
     def __init__(self, library: Library) -> None:
         self._library = library

@@ -1,4 +1,4 @@
-"""Examines and repairs a store: its manifests, its blobs against their digests, and what else lies there."""
+"""Checks and repairs a store: manifests, blobs against their digests, and stray files."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ _GGUF = {IMAGE + "model", IMAGE + "projector", IMAGE + "draft"}
 
 FindingKind = Literal["manifest", "missing", "damaged", "header", "permission", "unused", "foreign"]
 _PULLED: set[FindingKind] = {"manifest", "missing", "damaged"}
-"""What pulling the model again mends."""
+"""Repaired by pulling the model again."""
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
-    """Something in a store that is not as it should be."""
+    """A problem in a store."""
 
     kind: FindingKind
     path: Path
     problem: str
-    """For people; it names the model and the file or blob."""
+    """A message that names the model and the file or blob."""
     models: tuple[Name, ...] = ()
-    """The models it keeps from working."""
+    """The models that it breaks."""
     size: int = 0
     """Bytes that removing an "unused" file frees."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What became of a finding. `note` says what was done, or what a person can do."""
+    """The result for a finding. `note` says what was done, or what the user can do."""
 
     finding: Finding
     fixed: bool
@@ -49,10 +49,10 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def check(library: Library, report: Report) -> list[Finding]:
-    """What is wrong in the store, damaged models first. Reads every blob that a model has; changes nothing.
+    """The problems of the store, damaged models first. Reads every blob of a model; changes nothing.
 
-    `report` gets the bytes of them all and those read so far. What no model needs counts once it is an hour
-    old, for until then it may be work in progress. Raises PunaError when the store cannot be looked through.
+    `report` gets the bytes in total and those read so far. Unused files count once they are an hour old,
+    because until then they may be in progress. Raises PunaError when the store cannot be read.
     """
     try:
         return list(_findings(library, report))
@@ -65,8 +65,8 @@ def repair(
 ) -> list[Outcome]:
     """Remove damaged blobs and what no model needs, make files readable, and `pull` the models that suffer.
 
-    What else holds a part of a model stays: a manifest that cannot be read is only ever replaced by `pull`,
-    and while there is one every blob stays. What fails, PunaErrors of `pull` among it, is in the notes.
+    An unreadable manifest is only replaced by `pull`, and while there is one, every blob stays. Failures,
+    also of `pull`, are in the notes.
     """
     found = list(findings)
     failures: dict[Path | Name, str] = {}
@@ -163,7 +163,7 @@ def _manifests(root: Path) -> Iterator[tuple[Path, Name | None]]:
 
 
 def _contents(blobs: list[_Blob], report: Report) -> Iterator[Finding]:
-    """What is wrong inside the blobs that can be read."""
+    """Problems inside the readable blobs."""
     total, before = sum(blob.path.stat().st_size for blob in blobs), 0
     for blob in blobs:
 
@@ -195,7 +195,7 @@ def _contents(blobs: list[_Blob], report: Report) -> Iterator[Finding]:
 
 
 def _prepare(finding: Finding) -> None:
-    """What is mended before models are pulled. Raises OSError, PunaError."""
+    """Repairs that come before pulls. Raises OSError, PunaError."""
     if finding.kind == "damaged" and digest_of_file(finding.path)[0] != _digest(finding.path):  # still
         finding.path.unlink()
     elif finding.kind == "permission":
@@ -238,7 +238,7 @@ def _digest(path: Path) -> str:
 
 
 def _readable(path: Path) -> bool:
-    """Whether we may read a file, and its owner may: the server is often somebody else."""
+    """Whether this user and the file's owner may read it: the server often runs as another user."""
     return os.access(path, os.R_OK) and bool(path.stat().st_mode & stat.S_IRUSR)
 
 

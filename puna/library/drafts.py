@@ -1,4 +1,4 @@
-"""The draft model of a model: a smaller one that guesses what it says (facts: Ollama server/create.go)."""
+"""The draft model of a model (Ollama server/create.go)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _installed(name: str, builder: PartBuilder, made: ExitStack) -> ModelPart:
 
 
 def _problem(draft: ModelPart, model: ModelPart) -> str:
-    """Why one model cannot guess for another; "" if it can."""
+    """Why one model cannot draft for another; "" if it can."""
     if draft.digest and draft.digest == model.digest:
         return "it is the model itself"
     if purpose := reads_whole(draft.metadata):

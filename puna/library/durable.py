@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whenever the machine stops: written aside, synced, renamed."""
+"""Atomic, durable writes: to a temporary file, synced, renamed."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from puna.errors import PunaError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _UNSYNCED = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EISDIR}
-"""What network file systems, and folders that may not be read, say to syncing one (PostgreSQL's fd.c)."""
+"""Ignored errors of fsync on folders: network file systems, unreadable folders (PostgreSQL's fd.c)."""
 
 
 @contextmanager
 def writing(folder: Path) -> Iterator[None]:
-    """Turns what the system says of a failed write below `folder` into a PunaError."""
+    """Turns an OSError of a write below `folder` into a PunaError."""
     try:
         yield
     except OSError as error:
@@ -29,7 +29,7 @@ def writing(folder: Path) -> Iterator[None]:
 
 @contextmanager
 def aside(folder: Path, prefix: str) -> Iterator[Path]:
-    """A path in `folder` for a file being made; whatever lies there at the end is removed.
+    """A path in `folder` for a temporary file, which is removed at the end.
 
     The name ends in "-partial", so it is no blob's name; nor a manifest's if `prefix` begins with ".".
     """
@@ -51,7 +51,7 @@ def write(file: int, content: bytes | memoryview) -> None:
 
 
 def write_private(path: Path, content: bytes) -> None:
-    """Replace what the file at `path` holds; its owner alone may read it. Raises PunaError."""
+    """Replace the file at `path`, readable by its owner alone. Raises PunaError."""
     with aside(path.parent, f".{path.name}-") as new, writing(path.parent):
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
@@ -63,19 +63,19 @@ def write_private(path: Path, content: bytes) -> None:
 
 
 def sync(path: Path) -> None:
-    """Make what a file holds last. Raises OSError."""
+    """fsync a file. Raises OSError."""
     with open(path, "rb+" if os.name == "nt" else "rb") as file:
         os.fsync(file.fileno())
 
 
 def move(source: Path, target: Path) -> None:
-    """Rename a file that is already on disk, lastingly. Raises OSError."""
+    """Rename a synced file durably. Raises OSError."""
     os.replace(source, target)
     sync_folder(target.parent)
 
 
 def make_folder(folder: Path) -> None:
-    """Create `folder` and what is missing above it, lastingly. Raises OSError."""
+    """Create `folder` and its parents durably. Raises OSError."""
     if folder.is_dir():
         return
     make_folder(folder.parent)
@@ -85,7 +85,7 @@ def make_folder(folder: Path) -> None:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make renames and removals in `folder` last, where the file system can. Raises OSError."""
+    """fsync a folder, where the file system can. Raises OSError."""
     if os.name == "nt":  # Windows cannot open a folder, and orders its own renames.
         return
     try:

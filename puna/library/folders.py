@@ -1,4 +1,4 @@
-"""What lies in folders, listed again only when they changed: asking that takes a quarter of the time."""
+"""Cached listings of folders, renewed when a folder's mtime changes; four times as fast as listing."""
 
 from __future__ import annotations
 
@@ -6,22 +6,22 @@ import os
 import time
 
 _SETTLED = 3_000_000_000
-"""Nanoseconds in which file systems may give two changes the same time (FAT: two seconds)."""
+"""Nanoseconds in which two changes may get the same mtime (FAT: two seconds)."""
 
 Entry = tuple[str, bool]
 """A name, and whether it is a file's."""
 
 
 class Folders:
-    """Remembers listings by path. For any number of threads."""
+    """Caches listings by path. Thread-safe."""
 
     def __init__(self) -> None:
         self._known: dict[str, tuple[tuple[int, int], list[Entry]]] = {}
 
     def entries(self, folder: str) -> list[Entry]:
-        """What is in `folder`; nothing when it is missing or no folder. Raises OSError if it is not ours.
+        """The entries of `folder`; none when it is missing or no folder. Raises OSError if it cannot be read.
 
-        A link that leads nowhere is no missing folder, nor a missing file: its disk may be away for now.
+        A dangling link counts as existing, because its disk may be unmounted for now.
         """
         try:
             state = os.stat(folder)

@@ -1,4 +1,4 @@
-"""SHA-256 of files, as fast as memory allows: a megabyte at a time into one buffer."""
+"""SHA-256 of files, a megabyte at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CHUNK = 1 << 20
 def digest_of(
     file: FileIO, on_bytes: Callable[[int], None] | None = None, copy: int | None = None
 ) -> tuple[str, int]:
-    """The digest and size of what is left of a file, which is also written to the open file `copy`.
+    """The digest and size of the rest of a file, which is also written to the open file `copy`.
 
     `on_bytes` gets the bytes read so far. Raises PunaError when it cannot be read, OSError of the copy.
     """

@@ -1,4 +1,4 @@
-"""The system's file locks, which end with the process that holds them."""
+"""File locks, released when the process ends."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pathlib import Path
 
 _LOOK_AGAIN = 0.01  # seconds
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
-"""What some network file systems say; a store there is safe within one process only."""
+"""Errors of file systems without locks; a store there is safe within one process only."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds the lock of the file at `path`, made if missing, once whoever has it is done. Raises OSError."""
+    """Holds the lock of the file at `path`, made if missing; waits for it. Raises OSError."""
     file = _opened(path)
     try:
         while not try_lock(file):
@@ -31,7 +31,7 @@ def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except PermissionError:
-        # Another user made it: who may read it may lock it. What may not be written, writing will say.
+        # Another user's: readable files can be locked. A store that is read-only fails on the first write.
         return os.open(path, os.O_RDONLY)
 
 

@@ -16,7 +16,7 @@ from puna.library.names import Name
 
 MEDIA_TYPE = "application/vnd.docker.distribution.manifest.v2+json"
 READABLE = (MEDIA_TYPE, "application/vnd.oci.image.manifest.v1+json")
-"""What manifests of models say they are; lists of manifests and artifacts of others are something else."""
+"""Media types of model manifests; others are indexes or foreign artifacts."""
 
 CONFIG = "application/vnd.docker.container.image.v1+json"
 IMAGE = "application/vnd.ollama.image."
@@ -59,9 +59,9 @@ decode = _decoder.decode
 
 
 def stored(folders: Folders, root: Path) -> Iterator[tuple[Name | None, str]]:
-    """Every name with a manifest below `root` and its path; what is not named like one is passed over.
+    """Every name with a manifest below `root`, and its path; other files are skipped.
 
-    A folder that is not ours to read has no name: what is in it is not known.
+    An unreadable folder is yielded without a name.
     """
     unreadable: list[str] = []
 
@@ -99,7 +99,7 @@ def named(folders: Folders, root: Path) -> set[str] | None:
 
 
 def spelled(folders: Folders, root: Path, name: Name) -> Name:
-    """`name` with each part's letters in the case in which it is stored below `root`, as far as it is."""
+    """`name` in the case in which it is stored below `root`, as far as it is stored."""
     _, parts = _spelled(folders, str(root), name.path().parts)
     return Name(*parts)
 

@@ -1,4 +1,4 @@
-"""A model at rest: what its manifest names, read when it is first asked for."""
+"""A model at rest: what its manifest names, read on first use."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ SEEING = ("gemma3", "qwen25vl")
 """Architectures whose projector the engine reads where it lies inside the file of the weights."""
 
 _LONGEST = 64 << 20
-"""Bytes of a text; none is longer than a conversation with pictures."""
+"""Maximum bytes of a text layer."""
 
 
 class _StoredMessage(msgspec.Struct, kw_only=True):
@@ -66,7 +66,7 @@ class Model:
     layers: tuple[Layer, ...]
     blobs: Blobs
     go_first: bool | None = None
-    """Its Go template comes before the Jinja template in its GGUF file. None: unless that says more."""
+    """The Go template is preferred to the GGUF file's Jinja template. None: unless that does more."""
 
     @property
     def weights(self) -> Path:
@@ -84,7 +84,7 @@ class Model:
         """
         weights, files = self._paths("model"), self._paths("projector")
         if len(weights) == 1 and not files:
-            with suppress(LoadFailed):  # What is wrong with it is for those to say who need it.
+            with suppress(LoadFailed):  # Damage is reported by whoever needs the projector.
                 return weights if _sees_itself(cached_metadata(weights[0])) else ()
         return (*weights[1:], *files)
 
@@ -99,9 +99,9 @@ class Model:
 
     @property
     def draft(self) -> Path | None:
-        """A smaller model that guesses what this one says, unless it is of a kind that Puna cannot use."""
+        """The draft model, unless it is of an unsupported kind."""
         last = next(reversed(self.drafts), None)
-        # What is wrong with a file is for the engine to say.
+        # Damage is reported by the engine.
         with suppress(LoadFailed):
             return last if last and not reads_states(self.draft_metadata) else None
         return last
@@ -130,12 +130,12 @@ class Model:
 
     @cached_property
     def parameters(self) -> dict[str, Any]:
-        """Options its maker chose, by Ollama's names."""
+        """The model's own options, by Ollama's names."""
         return self._json("params", dict[str, Any], dict)
 
     @cached_property
     def messages(self) -> list[Message]:
-        """The conversation its maker begins with."""
+        """The conversation that prompts begin with."""
         return [stored.message() for stored in self._json("messages", list[_StoredMessage], list)]
 
     @property
@@ -171,7 +171,7 @@ class Model:
     def _details(self) -> dict[str, Any]:
         config = self.config
         if config.get("file_type", "") in ("", "unknown") or not config.get("model_family"):
-            # A damaged model is still listed, and says what is wrong when it is loaded.
+            # A damaged model is still listed; loading it reports the damage.
             with suppress(LoadFailed):
                 config = {**config, **describe(self.metadata)}
         weights = self._layers("model")
@@ -185,7 +185,7 @@ class Model:
         }
 
     def capabilities(self) -> list[str]:
-        """What Puna can do with it, in Ollama's words (types/model/capability.go). Raises LoadFailed."""
+        """The capabilities, in Ollama's words (types/model/capability.go). Raises LoadFailed."""
         return list(self._capabilities)
 
     @cached_property
@@ -196,7 +196,7 @@ class Model:
         if any(key in self.metadata.values for key in _FILL_IN) or ".Suffix" in (self.template or ""):
             found.append("insert")
         if self.projectors:
-            # Without a word of hearing, a projector sees.
+            # A projector without audio keys is for images.
             hears = cached_metadata(self.projectors[0]).values.get("clip.has_audio_encoder")
             sees = cached_metadata(self.projectors[0]).values.get("clip.has_vision_encoder", not hears)
             found += ["vision"] * bool(sees) + ["audio"] * bool(hears)
@@ -248,7 +248,7 @@ def human_number(count: int) -> str:
 
 
 def text(path: Path) -> bytes:
-    """What a blob of text holds. Raises LoadFailed when it cannot be read, or is too long for one."""
+    """The content of a text blob. Raises LoadFailed when it cannot be read or is too long."""
     try:
         if path.stat().st_size > _LONGEST:
             raise LoadFailed(f"{path} is longer than {_LONGEST >> 20} MiB")

@@ -1,4 +1,4 @@
-"""The GGUF files a model is made of: found among the files of a recipe, merged or converted where need be."""
+"""The GGUF files of a model: found among a recipe's files, merged or converted if necessary."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class ModelPart(NamedTuple):
     """A GGUF file that becomes a layer; without a `digest` it lies at a temporary path and is no blob yet."""
 
     kind: str
-    """What its layer is called: "model", "projector", "adapter" or "draft"."""
+    """The layer's kind: "model", "projector", "adapter" or "draft"."""
     path: Path
     metadata: Metadata
     digest: str = ""
@@ -33,7 +33,7 @@ class ModelPart(NamedTuple):
 
 
 class PartBuilder:
-    """Where parts are made: what is not made a blob by the end of `made` is removed with it."""
+    """Builds parts; temporary files that did not become blobs are removed at the end of `made`."""
 
     def __init__(self, library: Library, report: Report, made: ExitStack) -> None:
         self.library, self.report, self._made = library, report, made
@@ -126,7 +126,7 @@ class PartBuilder:
 
     @contextmanager
     def laid_out(self, files: dict[str, str]) -> Iterator[Path]:
-        """A folder in which the blobs have their files' names."""
+        """A folder with the blobs under their file names."""
 
         def waiting() -> None:
             self.report(Progress(status="waiting for another model to be converted"))
@@ -169,7 +169,7 @@ def quantized(part: ModelPart, kind: str, builder: PartBuilder, quantize: Quanti
 
 
 Quantize = Callable[[Path, Path, str, Callable[[int, int], None]], None]
-"""Stores a model in fewer bits: source, target, kind, and what is called with work done and all work."""
+"""Quantizes: source, target, kind, and a callback with work done and total work."""
 
 _NO_DIGEST = "0" * 19
 """Ollama's; its clients draw a bar for each digest."""

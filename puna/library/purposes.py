@@ -1,4 +1,4 @@
-"""What the header of a GGUF file says a model is good for."""
+"""What a model is for, by its GGUF header."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ _STATES = ("ssm.", "wkv.", "shortconv.", "kda.")
 
 
 def reads_whole(metadata: Metadata) -> str:
-    """What a model that reads texts whole makes of them, "embedding" or "rerank"; "" for one that answers."""
+    """ "embedding" or "rerank" for a model that does not generate; else ""."""
     pooling = metadata.arch("pooling_type")
-    # Older files of rerankers have the classifier but do not say what it is for.
+    # Older files of rerankers have the classifier, but no pooling type.
     if pooling == _RANK or (pooling is None and _has(metadata, "cls.output.weight")):
         return "rerank"
     return "" if pooling is None else "embedding"
 
 
 def reads_states(metadata: Metadata) -> bool:
-    """Whether it needs the inner states of another model, as heads that predict several tokens do."""
+    """Whether it needs another model's hidden states, as multi-token prediction heads do."""
     return metadata.architecture in _HEADS or not _has(metadata, "blk.0.")
 
 

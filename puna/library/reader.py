@@ -1,4 +1,4 @@
-"""Models as their manifests say they are, each read again only when its manifest changed."""
+"""Reads models by their manifests, and caches them until the manifest changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _Stamp = tuple[int, int, int]
 
 
 class Reader:
-    """Remembers models by name. For any number of threads."""
+    """Caches models by name. Thread-safe."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs

@@ -1,4 +1,4 @@
-"""What a model is to be made of: the fields of Ollama's CreateRequest (api/types.go), checked."""
+"""What to make a model of: the fields of Ollama's CreateRequest (api/types.go), checked."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from puna.types import Message
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """A model to be made. Raises BadRequest, naming what is wrong, when one is built that cannot be made."""
+    """A model to make. Constructing an impossible one raises BadRequest, which names the problem."""
 
     base: str = ""
-    """The model it is made from, which has then to be in the library; `files` are not looked at."""
+    """The base model, which must be in the library; `files` are ignored then."""
     files: dict[str, str] | None = None
     """Digests of blobs by the relative names of the files they were."""
     adapters: dict[str, str] = msgspec.field(default_factory=dict)
     draft: str = ""
-    """A model in the library that is to guess what this one says; or `draft_files` are one."""
+    """A draft model in the library; or `draft_files` are one."""
     draft_files: dict[str, str] = msgspec.field(default_factory=dict)
     draft_quantize: str = ""
-    """What the draft model's weights are to be stored as."""
+    """Type of the draft model's weights."""
     template: str = ""
     system: str = ""
     licenses: list[str] = msgspec.field(default_factory=list)
     parameters: dict[str, Any] = msgspec.field(default_factory=dict)
     messages: list[Message] = msgspec.field(default_factory=list)
     quantize: str = ""
-    """What the weights are to be stored as, such as "Q4_K_M"; empty leaves them as they are."""
+    """Type of the weights, such as "Q4_K_M"; empty keeps theirs."""
     renderer: str = ""
     parser: str = ""
     names: dict[str, str] = msgspec.field(default_factory=dict)
     """By architecture: the renderer and parser of weights that come with neither, nor with a template."""
     requires: str = ""
     info: dict[str, Any] = msgspec.field(default_factory=dict)
-    """Entries of the config that the weights do not say or say wrongly."""
+    """Overrides of the config."""
 
     def __post_init__(self) -> None:
         for name in (*(self.files or ()), *self.adapters, *self.draft_files):

@@ -1,4 +1,4 @@
-"""What `/api/show` says of a model, in Ollama's form (server/routes.go, GetModelInfo)."""
+"""The response of `/api/show` (Ollama server/routes.go, GetModelInfo)."""
 
 from __future__ import annotations
 
@@ -69,8 +69,7 @@ def show(
 def modelfile(name: str, whole: Modelfile) -> str:
     """A Modelfile that makes the model `name` again.
 
-    A Modelfile cannot hold every text. A model with one it cannot hold is made from itself by name, so that
-    it has what is not written from there.
+    Some texts cannot be written in a Modelfile. Then it is FROM the model itself, which has them.
     """
     hint, reason = f"# To build a new Modelfile based on this, replace FROM with:\n# FROM {name}\n", ""
     try:

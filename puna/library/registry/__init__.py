@@ -1,6 +1,6 @@
-"""Registries: models fetched from and sent to servers of the OCI distribution protocol, as Ollama speaks it.
+"""Pulls and pushes models by the OCI distribution protocol, as Ollama speaks it.
 
-`pull`, `push` and `restore` block; they are called in a thread, and an error raised by `report` cancels them.
+`pull`, `push` and `restore` block, so call them in a thread. An error raised by `report` cancels them.
 """
 
 from puna.library.registry.pace import USUAL, Pace

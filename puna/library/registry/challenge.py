@@ -1,4 +1,4 @@
-"""What a registry asks for before it answers: `WWW-Authenticate: Bearer realm="…",service="…",scope="…"`."""
+"""A registry's authentication challenge: `WWW-Authenticate: Bearer realm="…",service="…",scope="…"`."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from puna.errors import PunaError
 _FIELD = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
 _NOTHING = base64.b64encode(hashlib.sha256(b"").hexdigest().encode()).decode()
 _ALSO = {"registry.ollama.ai": "ollama.com", "hf.co": "huggingface.co"}
-"""Registries whose tokens are to be had at another host of theirs."""
+"""Registries whose token realm is another host of theirs."""
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """Where a token is to be had (`realm`, a URL), and for what."""
+    """Where to get a token (`realm`, a URL), and for what."""
 
     realm: str
     service: str = ""
@@ -36,7 +36,7 @@ class Challenge:
         return cls(fields["realm"], fields.get("service", ""), fields.get("scope", ""))
 
     def url(self) -> str:
-        """Where to ask for the token: fresh each time, so that its signature is of no use to a listener."""
+        """The token URL, with a nonce against replay."""
         parts = urlsplit(self.realm)
         fields = [
             *parse_qsl(parts.query, keep_blank_values=True),
@@ -48,7 +48,7 @@ class Challenge:
         return parts._replace(query=urlencode(sorted(fields, key=lambda field: field[0]))).geturl()
 
     def refuse_strangers(self, base: str) -> None:
-        """Raises PunaError when the realm is another's than the registry's at `base`, or less private."""
+        """Raises PunaError when the realm is not the registry's at `base`, or falls back to HTTP."""
         realm, registry = urlsplit(self.realm), urlsplit(base)
         if realm.netloc not in (registry.netloc, _ALSO.get(registry.netloc)):
             raise PunaError(f'realm host "{realm.netloc}" does not match original host "{registry.netloc}"')

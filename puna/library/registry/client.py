@@ -1,4 +1,4 @@
-"""Requests to one registry: with a token when it asks for one, and through redirects without it."""
+"""A registry's client: authenticates on a challenge, and follows redirects without the token."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _DENIED = "unauthorized: access denied"
 T = TypeVar("T")
 
 Body = Callable[[], bytes | Iterable[bytes]]
-"""Makes the body of a request, which may have to be sent again."""
+"""Makes a request's body, anew for each retry."""
 
 
 class _Token(msgspec.Struct):
@@ -43,9 +43,9 @@ class Registry:
     def __init__(
         self, base: str, key: Path | None, pace: Pace, reach: Reach = ANYWHERE, *, named: str = ""
     ) -> None:
-        """`key` is who we are; None for the one that Ollama makes.
+        """`key` identifies the user; None for Ollama's.
 
-        `named` is the host that a person named, if that is another one than the registry's.
+        `named` is the host that the user named, if it is not the registry's.
         """
         self.base = base
         self._key = key or default_key()
@@ -64,10 +64,10 @@ class Registry:
         follow: bool = True,
         silence: float | None = None,
     ) -> HTTPAnswer:
-        """The answer, whatever its status; with `follow`, after redirects. Its `url` is who gave it.
+        """The answer, whatever its status; with `follow`, after redirects. Its `url` is the last one.
 
-        The token, and what answers a 401, is for the registry alone. Raises Unreachable, Interrupted, Refused
-        when the token that the registry gave does not please it, PunaError when none is to be had.
+        Only the registry itself gets the token. Raises Unreachable, Interrupted, RegistryRefused when the
+        token is rejected, PunaError when there is none.
         """
         for _ in range(_MOST_REDIRECTS + 1):
             answer = self._authorised(method, url, headers or {}, body, silence)
@@ -79,7 +79,7 @@ class Registry:
         raise PunaError(f"maximum redirects exceeded ({_MOST_REDIRECTS}) for {urlsplit(url).netloc}")
 
     def checked(self, answer: HTTPAnswer) -> HTTPAnswer:
-        """The same answer. Raises NotFound, or Refused for any other error status, with what it says."""
+        """`answer`. Raises NotFound, or RegistryRefused with its text for any other error status."""
         if answer.status < 400:
             return answer
         text = answer.all(_SHORT).decode(errors="replace").strip()
@@ -100,7 +100,7 @@ class Registry:
         return True
 
     def retry(self, ask: Callable[[], T]) -> T:
-        """What `ask` returns, asked again a few times while it raises what may pass soon."""
+        """The result of `ask`, retried a few times on transient errors."""
         for failures in range(1, _TRIES):
             try:
                 return ask()
@@ -113,7 +113,7 @@ class Registry:
     def address(self, location: str, below: str) -> str:
         """The URL in a Location header of an answer from `below`.
 
-        A registry behind a proxy may believe that it is reached over HTTP; the token still goes over HTTPS.
+        A registry behind a proxy may think it is reached over HTTP; HTTPS is kept.
         """
         url, base = urlsplit(urljoin(below, location)), urlsplit(self.base)
         return url._replace(scheme=base.scheme if url.netloc == base.netloc else url.scheme).geturl()
@@ -145,7 +145,7 @@ class Registry:
         return answer
 
     def _renewed(self, challenge: Challenge, stale: str) -> str:
-        """A token for what is asked for. Of threads that find one stale, only the first asks for another."""
+        """A token for the challenge. Only the first of several threads renews it."""
         with self._renewing:
             if self._token == stale:
                 self._token = self._ask(challenge)

@@ -1,4 +1,4 @@
-"""One blob on its way to the disk: parts fetched side by side, and hashed as they arrive."""
+"""Downloads a blob: parts are fetched concurrently and hashed as they arrive."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from puna.library.registry.transport import HTTPAnswer
 _log = logging.getLogger(__name__)
 
 _PIECE = 256 << 10
-"""Bytes read at once: more costs page faults for every piece, less costs calls (measured over loopback)."""
+"""Bytes of a read (measured over loopback)."""
 _FLUSHED = 32 << 20
-"""Bytes after which the disk is asked to write, looking every so many seconds."""
+"""Bytes between two fsyncs, checked every _FLUSH_EVERY seconds."""
 _FLUSH_EVERY = 0.2
 
 
 class Halted(Exception):
-    """Somebody called `halt`."""
+    """`halt` was called."""
 
 
 class Download:
@@ -48,15 +48,15 @@ class Download:
         self._guard = threading.Lock()
         self._writing = threading.Lock()
         self._ranges: bool | None = None
-        """Whether the server does ranges; None until the first answer."""
+        """Whether the server supports ranges; None until the first answer."""
         self._known = threading.Event()
         self._finished = threading.Event()
 
     def work(self) -> list[Callable[[], None]]:
-        """What runs side by side, each in a thread of its own; at the end, `digest` is that of the whole.
+        """The functions to run, each in its own thread; at the end, `digest` is set.
 
-        What arrived stays when it does not succeed. Each raises Halted, PunaError, and the last failure after
-        too many in a row.
+        On failure, what arrived is kept. Each raises Halted, PunaError, and the last of too many consecutive
+        failures.
         """
         streams = min(self._pace.streams, len(self._waiting))
         first = [self._fetch_parts] * min(1, streams)
@@ -74,7 +74,7 @@ class Download:
             self._journal.moved.notify_all()
 
     def _help(self) -> None:
-        """Fetch parts beside the first stream, once its answer says that the server does ranges."""
+        """Fetch parts, too, once the first answer shows that the server supports ranges."""
         self._known.wait()
         if self._ranges:
             self._fetch_parts()
@@ -91,7 +91,7 @@ class Download:
                 self._fetch_part(file, index)
 
     def _fetch_part(self, file: FileIO, index: int) -> None:
-        """Fetch what is left of a part, however often that takes. Raises Halted and what ends a transfer."""
+        """Fetch the rest of a part, with retries. Raises Halted and permanent errors."""
         failures = 0
         while len(range(*self._journal.left(index))):
             before = self._journal.completed
@@ -132,7 +132,7 @@ class Download:
             answer.close()
 
     def _store(self, file: FileIO, answer: HTTPAnswer, at: int, begin: int, end: int) -> None:
-        """Store an answer that begins at position `at`: what is new in it of the parts `begin` to `end`.
+        """Store the new bytes of an answer that begins at `at`, for the parts `begin` to `end`.
 
         Raises Interrupted when it ends early, PunaError when it does not end where it should.
         """
@@ -156,7 +156,7 @@ class Download:
             raise self._source.wrong_length("more")
 
     def _flush(self) -> None:
-        """Have the disk write while the network is read: then there is little left to wait for at the end."""
+        """fsync during the download, so that little is left at the end."""
         flushed = 0
         with writing(self._data.parent), open(self._data, "rb+", buffering=0) as file:
             while not self._finished.wait(_FLUSH_EVERY):
@@ -165,7 +165,7 @@ class Download:
                     flushed = now
 
     def _hash(self) -> None:
-        """Read the file as far as it is there without a gap."""
+        """Hash the file's contiguous prefix as it grows."""
         hasher, hashed = hashlib.sha256(), 0
         room = memoryview(bytearray(1 << 20))
         journal = self._journal

@@ -1,4 +1,4 @@
-"""What can go wrong on the way to a registry."""
+"""Errors of requests to registries."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ from puna.errors import PunaError
 
 
 class Unreachable(PunaError):
-    """No connection to the host; worth another try only if there was one before."""
+    """No connection to the host; retried only during a transfer."""
 
 
 class Interrupted(PunaError):
-    """A connection that ended or fell silent before its time; worth another try."""
+    """A connection that broke or stalled; retried."""
 
 
 class Silent(Interrupted):
-    """A connection that brought nothing for as long as we wait."""
+    """A connection that timed out."""
 
 
 class RegistryRefused(PunaError):
@@ -31,7 +31,7 @@ class RegistryRefused(PunaError):
 
 
 def worth_another_try_at_once(error: Exception) -> bool:
-    """For short requests, while somebody waits: what took long to fail is not tried again."""
+    """For short requests: errors that took long are not retried."""
     return worth_another_try(error) and not isinstance(error, Unreachable | Silent)
 
 

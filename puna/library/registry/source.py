@@ -1,4 +1,4 @@
-"""A blob in a registry as something that can be read from any position on."""
+"""A remote blob that can be read from any position."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _EXPIRED = (401, 403, 404, 410)
 
 
 class RemoteBlob:
-    """The blob `digest` of `size` bytes at `url`, which may send its readers elsewhere.
+    """The blob `digest` of `size` bytes at `url`, which may redirect.
 
-    Where that is is remembered until it is refused: such addresses are signed, and expire.
+    The target is cached until it is refused, because such URLs are signed and expire.
     """
 
     def __init__(self, registry: Registry, url: str, digest: str, size: int) -> None:
@@ -42,7 +42,7 @@ class RemoteBlob:
             raise
 
     def _ask(self, first: int, end: int) -> HTTPAnswer:
-        # All of it is asked for without a range: the answer is then the same for every server.
+        # The whole blob is requested without a range, which every server supports.
         headers = {} if (first, end) == (0, self.size) else {"Range": f"bytes={first}-{end - 1}"}
         with self._changing:
             elsewhere = self._elsewhere

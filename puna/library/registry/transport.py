@@ -1,4 +1,4 @@
-"""One HTTP request after another over kept connections. The only file that touches urllib3.
+"""HTTP over pooled connections.
 
 The proxies are those of the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) or of the system's settings.
 """
@@ -29,11 +29,11 @@ _MACHINE = f"{platform.machine()} {platform.system().lower()}"
 _AGENT = f"puna/{__version__} ({_MACHINE}) Python/{platform.python_version()}"
 
 _WORTH_READING = 64 << 10
-"""Bytes that are read sooner than a new connection is made."""
+"""Bytes worth draining to keep a connection."""
 
 
 class HTTPAnswer:
-    """A response whose body is still to be read. Status and headers are there."""
+    """A response with status and headers; its body is read later."""
 
     def __init__(self, url: str, response: urllib3.BaseHTTPResponse) -> None:
         self.url = url
@@ -43,7 +43,7 @@ class HTTPAnswer:
         self._broken = False
 
     def read(self, most: int) -> bytes:
-        """The next bytes, as many as there are now, at most `most`; none at the end. Raises Interrupted."""
+        """The next bytes that are available, at most `most`; b"" at the end. Raises Interrupted."""
         try:
             with _reading(self.url):
                 return self._response.read1(most, decode_content=False)
@@ -69,7 +69,7 @@ class HTTPAnswer:
             self._response.shutdown()
 
     def close(self) -> None:
-        """Done with it. Its connection serves the next request if what was not read is worth reading."""
+        """Close it. The connection is reused if the unread rest is short."""
         left = self._response.length_remaining
         with suppress(OSError, exceptions.HTTPError):
             if not self._broken and left is not None and left <= _WORTH_READING:
@@ -82,7 +82,7 @@ class Transport:
     """The connections of one pull or push. May be used from several threads."""
 
     def __init__(self, pace: Pace, named: str, reach: Reach) -> None:
-        """`named` is the host that a person chose; every other must be public, or among those in `reach`."""
+        """`named` is the user's host; any other must be public, or named in `reach`."""
         self._pace = pace
         self._named = named
         self._reach = reach
@@ -100,8 +100,8 @@ class Transport:
     ) -> HTTPAnswer:
         """The answer to one request, whatever its status; redirects are answers, too.
 
-        `silence` is how many seconds may pass without a byte of it. Raises Unreachable, Interrupted, and
-        NotAllowed where this machine may not be led.
+        `silence` is the read timeout in seconds. Raises Unreachable, Interrupted, and NotAllowed for a
+        private host.
         """
         timeout = urllib3.Timeout(connect=self._pace.connect, read=silence or self._pace.stall)
         with _reading(url):
@@ -169,7 +169,7 @@ def _proxy(url: str) -> str:
 
 @contextmanager
 def _reading(url: str) -> Iterator[None]:
-    """Turns what urllib3 says of a failure into an error that names the host and what to do."""
+    """Turns urllib3's errors into ones that name the host and what to do."""
     host = _host(url)
     try:
         yield

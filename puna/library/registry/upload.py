@@ -1,4 +1,4 @@
-"""One blob on its way to a registry: in chunks, one after another, taken up where a broken one ended."""
+"""Uploads a blob in sequential chunks, and resumes after a failure."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RECEIVED = re.compile(r"(?:bytes=)?0-(\d+)")
 
 
 class Upload:
-    """The blob `digest` in the open `file`, on its way into `repository`. `sent` is how far, in bytes."""
+    """Uploads the open `file` as the blob `digest` to `repository`. `sent` counts bytes."""
 
     def __init__(
         self, registry: Registry, repository: Repository, digest: str, file: FileIO, pace: Pace
@@ -47,9 +47,9 @@ class Upload:
         self._stop.set()
 
     def run(self, source: str = "") -> None:
-        """Bring the blob there, out of the registry's repository `source` if that has it.
+        """Upload the blob, or mount it from the repository `source` if that has it.
 
-        Raises Halted, PunaError, and after too many failures in a row what the last one was.
+        Raises Halted, PunaError, and the last of too many consecutive failures.
         """
         failures, farthest, done = 0, 0, 0
         while True:
@@ -78,7 +78,7 @@ class Upload:
         self.sent = self.size
 
     def _mounted(self, source: str) -> bool:
-        """Begin; whether that was all, for the registry had the blob in `source`."""
+        """Start the upload; True when the registry mounted the blob from `source`."""
         url = self._repository.uploads(mount=self._digest, source=source)
         with closing(self._registry.request("POST", url, {"Content-Length": "0"}, follow=False)) as answer:
             self._registry.checked(answer)
@@ -89,7 +89,7 @@ class Upload:
         return False
 
     def _send_chunk(self, first: int) -> int:
-        """Send the chunk that begins at position `first`; where the next one begins."""
+        """Send the chunk at position `first`; returns the next position."""
         end = min(self.size, first + self._pace.chunk)
         headers = {
             **_BINARY,
@@ -106,7 +106,7 @@ class Upload:
         return end
 
     def _send_elsewhere(self, url: str, first: int, end: int) -> None:
-        """Send a chunk where the registry wants it (registry.ollama.ai does this)."""
+        """Send a chunk to the URL that the registry redirects to (registry.ollama.ai does)."""
         headers = {**_BINARY, "Content-Length": str(end - first)}
         summed = hashlib.md5(usedforsecurity=False)
         for piece in self._pieces(first, end):
@@ -132,7 +132,7 @@ class Upload:
             raise
 
     def _received(self, done: int) -> int:
-        """How many bytes the registry has of the upload that broke; a new one begins where it cannot say."""
+        """How many bytes of the broken upload the registry has; 0, for a new upload, if it cannot say."""
         if not self._url or self._sums:
             return done
         try:
@@ -148,7 +148,7 @@ class Upload:
         return 0
 
     def _begin_again(self, error: Exception) -> bool:
-        """Whether a new upload may go where this one was refused: the registry lost or mistook its place."""
+        """Whether to restart the upload, because the registry lost it."""
         lost = isinstance(error, NotFound) or (isinstance(error, RegistryRefused) and error.code == 416)
         if lost and self._url:
             self._url = ""

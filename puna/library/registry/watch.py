@@ -1,4 +1,4 @@
-"""Work in threads of its own while the caller's thread reports how far it is."""
+"""Runs work in threads while the caller's thread reports progress."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from puna.types import Progress, Report
 
 _EVERY = 0.06
-"""Seconds between two looks, as in Ollama (server/download.go, `Wait`)."""
+"""Seconds between two polls, as in Ollama (server/download.go, `Wait`)."""
 _AT_LEAST_EVERY = 0.5
-"""Seconds between two reports of the same: who reports nothing cannot be cancelled."""
+"""Seconds between two reports without progress, because only a report can cancel."""
 
 
 class Reporter:
-    """Passes the steps of one bar on to `report`, without what was just reported."""
+    """Passes the steps of one bar on to `report`, without repetitions."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -35,10 +35,9 @@ def watch(
     state: Callable[[], Progress],
     report: Report,
 ) -> None:
-    """Do all of `work` side by side, reporting the `state` at the beginning, now and then, and at the end.
+    """Run all of `work` in threads, and report `state` at intervals.
 
-    The first error of any of it calls `halt`, which makes the rest end soon, and is raised when it has. So is
-    an error that `report` raises.
+    The first error, also one that `report` raises, calls `halt`, and is raised when all threads have ended.
     """
     errors: list[BaseException] = []
 
