@@ -3,6 +3,7 @@
 # make test    everything that must hold before a change goes in
 # make bench   speed and memory, as ratios measured side by side
 # make test-gpu   offload to a GPU, on a driver in software where there is none (the first time 20 min)
+# make device-check   a real GPU beside libllama alone on it, as JSON (about 8 min)
 # make soak    many clients, many models and faults, for MINUTES=20
 # make fuzz    what strangers send, mutated, for MINUTES=5
 # make lint    style and types only
@@ -13,7 +14,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run check test-gpu test soak fuzz bench lint clean tools kernels chromium
+.PHONY: run check test-gpu device-check test soak fuzz bench lint clean tools kernels chromium
 
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules
@@ -60,6 +61,10 @@ test: kernels lint $(CLIENTS)/.package-lock.json $(AXE)/.package-lock.json $(AGE
 # Besides: compiling libllama for Vulkan takes long, once a machine.
 test-gpu: .venv/tests
 	$(BIN)/python -m tests.gpu.software
+
+# With libllama as it was compiled here: PUNA_BACKEND=cuda make device-check compiles it for CUDA before.
+device-check: kernels .venv/tests
+	$(BIN)/python -m benchmarks.device
 
 soak: kernels .venv/tests
 	$(BIN)/python -m tests.soak $(or $(MINUTES),20)

@@ -18,8 +18,12 @@ from typing import Any
 import psutil
 
 from puna.engine.libllama import Context, LlamaModel
+from puna.load import Placed
 
 N_BATCH = 512
+
+_ALL = 999
+"""Layers: more than any model has."""
 
 REST = 0.1
 """Seconds before each turn of the two: the other's threads spin on for a while after their work."""
@@ -56,9 +60,9 @@ class Bare:
 
 
 @contextmanager
-def bare(path: str, *, pool: int, **environment: str) -> Iterator[Bare]:
-    """A bare libllama process over the model at `path` with `pool` KV cells."""
-    command = [sys.executable, "-m", "benchmarks.bare", path, str(pool)]
+def bare(path: str, *, pool: int, device: str = "", **environment: str) -> Iterator[Bare]:
+    """A bare libllama process over the model at `path` with `pool` KV cells, on `device` if that is given."""
+    command = [sys.executable, "-m", "benchmarks.bare", path, str(pool), device]
     process = subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | environment
     )
@@ -69,8 +73,9 @@ def bare(path: str, *, pool: int, **environment: str) -> Iterator[Bare]:
 
 
 class _Loop:
-    def __init__(self, path: str, pool: int) -> None:
-        self.model = LlamaModel(path)
+    def __init__(self, path: str, pool: int, device: str) -> None:
+        placed = Placed(devices=(device,), split=(_ALL,)) if device else Placed()
+        self.model = LlamaModel(path, placed=placed)
         threads = psutil.cpu_count(logical=False) or 1
         self.context = Context(self.model, n_ctx=pool, n_batch=N_BATCH, n_seq=64, threads=threads)
 
@@ -128,7 +133,7 @@ class _Loop:
 
 
 def main() -> None:
-    loop = _Loop(sys.argv[1], int(sys.argv[2]))
+    loop = _Loop(sys.argv[1], int(sys.argv[2]), sys.argv[3])
     loop.first("warm up")
     for line in sys.stdin:
         task = json.loads(line)

@@ -34,6 +34,7 @@ DOORS = {
     ("cli/doctor.py", "library"),
     ("cli/keys.py", "access"),
     ("cli/doctor.py", "engine"),
+    ("cli/doctor.py", "scheduling"),
     ("__main__.py", "cli"),
 }
 """Imports the list does not allow but a program must begin with."""

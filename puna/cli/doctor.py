@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from puna.cli.connection import CommandFailed
 from puna.cli.display import Display
 from puna.cli.human import human_bytes
 from puna.errors import PunaError
-from puna.load import Devices
+from puna.load import Device, Devices
 from puna.settings import Settings
 from puna.types import Progress
 
@@ -27,9 +28,12 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
     from puna.library import Library, Reach, check
 
     print(f"kernels {kernels()}")
-    _print_devices(asyncio.run(find_devices()))
+    found = asyncio.run(find_devices())
+    _print_devices(found)
     settings = Settings.from_environment()
     library = Library(settings.models, no_prune=settings.no_prune)
+    if found.devices:
+        _print_places(library, settings, found.devices)
     try:
         with Display() as display:
             findings = check(library, lambda step: _show(display, step, "checking"))
@@ -51,6 +55,14 @@ def _print_devices(found: Devices) -> None:
         print(f"{device.name} {device.description}: {free} of {total} free")
     if found.problem:
         print(found.problem)
+
+
+def _print_places(library: Library, settings: Settings, devices: Sequence[Device]) -> None:
+    """Where each model would go, if it were loaded now and alone."""
+    from puna.scheduling import forecast
+
+    for model in library.list():
+        print(f"{model.name.display()}: {forecast(model, settings, devices)}")
 
 
 def _report(findings: list[Finding]) -> int:

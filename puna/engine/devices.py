@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from puna.engine.asking import ask
+from puna.engine.building import Host, Impossible, chosen
 from puna.load import Device, Devices
 from puna.settings import Settings
 
@@ -37,7 +38,7 @@ async def find_devices() -> Devices:
     """The GPUs that may be used and their free memory now. Never raises: what goes wrong is the `problem`."""
     compiled = backends()
     if not compiled:
-        return Devices()
+        return Devices(problem=_unused())
     try:
         found = msgspec.json.decode(await ask(_MODULE, patience=_PATIENCE), type=list[Device])
     except (OSError, asyncio.TimeoutError, msgspec.DecodeError) as error:
@@ -46,6 +47,17 @@ async def find_devices() -> Devices:
     if not found:
         return Devices(backends=compiled, problem=f"the driver for {' and '.join(compiled)} shows no device")
     return admit(found, Settings.from_environment(), compiled)
+
+
+def _unused() -> str:
+    """Why a card that is here is not used, where libllama was compiled for none; "" if there is none."""
+    try:
+        build = chosen(Host())
+    except Impossible as error:
+        return str(error)
+    if build.backend != "cpu":
+        return f"{build.why}, but libllama was compiled without it: run python -m puna.engine.building"
+    return f"a GPU is here, but {' and '.join(build.better)}" if build.better else ""
 
 
 def admit(found: list[Device], settings: Settings, compiled: tuple[str, ...] = ()) -> Devices:

@@ -57,7 +57,7 @@ class Loads:
         if request.wider is not None:
             request.wider = None
             return self.begin(request)
-        raise _no_place(best, room.alone)
+        raise no_place(best, room.alone)
 
     def _evicted_for_speed(self, request: LeaseRequest, room: Room, now: Choice) -> bool:
         """Whether idle models make way, because that lets this one be placed where it is faster."""
@@ -85,7 +85,8 @@ class Loads:
         return choose(request.facts, wanted, self._settings, machine, self._fleet.learned)
 
 
-def _no_place(choice: Choice, machine: Machine) -> PunaError:
+def no_place(choice: Choice, machine: Machine) -> PunaError:
+    """What a person is told of a model that does not fit on `machine`."""
     needs, has = human_size(choice.host), human_size(machine.host)
     words = f"model requires more system memory ({needs}) than is available ({has})"
     if needed := choice.devices():

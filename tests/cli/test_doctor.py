@@ -10,9 +10,11 @@ import pexpect
 import pytest
 
 from puna.library import Library, push
+from puna.load import Device, Devices
 from tests.cli.conftest import Ended, Recorded
 from tests.library.registry.secure import made_certificate, tls
 from tests.library.stores import put_real
+from tests.models import install, shape_model
 from tests.registries import registry
 
 Puna = Callable[..., Ended]
@@ -124,3 +126,22 @@ def test_kernels_that_are_turned_off_are_off(
 ) -> None:
     monkeypatch.setenv("PUNA_KERNELS", "0")
     assert puna("doctor").out.startswith("kernels off: ")
+
+
+def test_with_a_gpu_it_says_where_each_model_would_go(
+    puna: Puna, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shape_model(tmp_path / "m")
+    install(tmp_path / "models", "m", tmp_path / "m")
+    monkeypatch.setenv("OLLAMA_MODELS", str(tmp_path / "models"))
+    card = Device(
+        name="CUDA0", description="a card", backend="CUDA", shared=False, total=8 << 30, free=8 << 30
+    )
+
+    async def find() -> Devices:
+        return Devices(backends=("cuda",), devices=(card,))
+
+    monkeypatch.setattr("puna.engine.find_devices", find)
+    assert re.search(
+        r"^m:latest: 3 layers on CUDA0 \(\d+ MiB\), context \d+$", puna("doctor").out, re.MULTILINE
+    )

@@ -8,9 +8,11 @@ from pathlib import Path
 import pytest
 
 from puna.engine import devices, find_devices
+from puna.engine.building import Host
 from puna.engine.devices import admit
 from puna.load import Device
 from puna.settings import Settings
+from tests.engine.test_building import NVIDIA, card, tool
 
 
 def gpu(name: str, *, shared: bool = False, total: int = 8 << 30, id: str = "") -> Device:
@@ -95,3 +97,28 @@ async def test_a_driver_that_fails_is_a_problem_and_no_error(
     found = await find_devices()
     assert found.devices == ()
     assert said in found.problem
+
+
+@pytest.mark.parametrize(
+    ("tools", "asked", "said"),
+    [
+        ([], "", "a GPU is here, but cuda needs nvcc"),
+        (["nvcc"], "", "a GPU for cuda is here, but libllama was compiled without it"),
+        (["nvcc"], "cpu", ""),
+        ([], "cuda", "PUNA_BACKEND is cuda, which needs nvcc"),
+        ([], "gpu", "none of metal, cuda"),
+    ],
+)
+async def test_a_card_that_nothing_is_compiled_for_is_told_of(
+    tools: list[str], asked: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    host = Host({"PATH": str(tmp_path / "bin"), "PUNA_BACKEND": asked}, tmp_path, "linux")
+    card(host, NVIDIA)
+    for name in tools:
+        tool(host, name)
+    monkeypatch.setattr(devices, "backends", tuple)
+    monkeypatch.setattr(devices, "Host", lambda: host)
+    found = await find_devices()
+    assert found.devices == ()
+    assert said in found.problem
+    assert bool(said) == bool(found.problem)
