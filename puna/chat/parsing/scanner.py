@@ -1,7 +1,7 @@
 """A model's text as its notations are read: piece by piece, each character once.
 
 Notations are written as generators that pause when they need text that has not come. What they take is held
-until it is settled: emitted as a call, dropped, or given back as the text it was because no call came of it.
+until it is settled.
 """
 
 from __future__ import annotations
@@ -9,18 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 from functools import lru_cache
-from itertools import zip_longest
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from .held import Held, PartKind
 from .markers import Markers, markers
-from .parts import Called, Content, Part, Thought
 
 _T = TypeVar("_T")
 Step = Generator[None, None, _T]
 """A reading that pauses where it needs more text."""
-
-PartKind = type[Content] | type[Thought] | None
-"""What a stretch of text is; None is what nobody shall see."""
 
 BLANK = r"[^\S\x1c-\x1f]*"
 """White space as a regular expression: what grammars and Unicode have as such, not all that Python has."""
@@ -34,101 +30,20 @@ class Malformed(ValueError):
     """The text is not the call it began as."""
 
 
-class Scanner:
-    """What was fed and not read yet, what was read and is held, and the parts that came of the rest."""
+class Scanner(Held):
+    """What was fed and not read yet, beside what was read."""
 
     def __init__(self) -> None:
-        self.ended = False
-        self.cut = False
-        """The answer was ended from outside: what it lacks would have come."""
-        self.certain = False
-        """What is being read is a call, complete or not."""
-        self.owing = False
-        """The answer must be a call."""
-        self.calls = 0
+        super().__init__()
         self.work = 0
         """Characters looked at, for tests of linearity."""
         self._text = ""
         self._at = 0
-        self._held: list[str] = []
-        self._parts: list[Part] = []
-        self._kind: PartKind = None
-        self._before = ""
-        """White space before the marker that ended text of `_kind`, while that is held."""
-        self._behind = ""
-        """White space behind notation that no text has followed yet."""
-        self._gaps: dict[PartKind, str] = {}
-        """For each kind of text there was: the white space between it and more of its kind."""
 
     def push(self, text: str) -> None:
         self._text = self._text[self._at :] + text
         self._at = 0
         self.work += len(self._text)
-
-    def parts(self) -> list[Part]:
-        """The parts since the last time, neighbouring text in one."""
-        found, self._parts = self._parts, []
-        merged: list[Part] = []
-        run: list[str] = []
-        for part, following in zip_longest(found, found[1:]):
-            if isinstance(part, Called):
-                merged.append(part)
-                continue
-            run.append(part.text)
-            if type(following) is not type(part):
-                merged.append(type(part)("".join(run)))
-                run.clear()
-        return merged
-
-    # What becomes of what was read.
-
-    def emit(self, kind: PartKind, text: str) -> None:
-        """Text; it stands apart from what there was of its kind as it did around the notation in between."""
-        if not text:
-            return
-        if kind is not None:
-            gap = _wider(self._gaps[kind], self._behind) if kind in self._gaps else ""
-            self._gaps[kind] = ""
-            self._parts.append(kind(gap + text))
-        self._behind = ""
-
-    def called(self, name: str, arguments: dict[str, Any]) -> None:
-        """What is held was this call."""
-        self._parts.append(Called(name, arguments))
-        self.calls += 1
-        self.drop()
-
-    def drop(self) -> None:
-        """What is held was notation."""
-        self._held.clear()
-        if self._kind in self._gaps:
-            self._gaps[self._kind] = _wider(self._gaps[self._kind], self._before)
-        self._before = ""
-
-    def drop_last(self) -> None:
-        """What was taken last was notation."""
-        self._held.pop()
-        self._before = ""
-
-    def give_back(self, kind: PartKind) -> None:
-        """What is held was no notation but text."""
-        self.emit(kind, "".join(self._held))
-        self._held.clear()
-        self._before = ""
-
-    @property
-    def holding(self) -> bool:
-        """Something was read that is not settled."""
-        return bool(self._held)
-
-    @property
-    def mark(self) -> int:
-        """A place in what is held."""
-        return len(self._held)
-
-    def between(self, begin: int, end: int) -> str:
-        """What is held between two marks."""
-        return "".join(self._held[begin:end])
 
     def rewind(self, mark: int) -> None:
         """What was taken since `mark` has yet to be read."""
@@ -136,11 +51,6 @@ class Scanner:
         del self._held[mark:]
         self._text, self._at = again + self._text[self._at :], 0
         self.work += len(again)
-
-    @property
-    def lost(self) -> bool:
-        """A call has begun that the cut leaves without its end."""
-        return self.ended and self.cut and (self.certain or self.owing)
 
     def refuse(self, kind: PartKind) -> None:
         """What is held was no call but text; of a call that was cut, nothing is text.
@@ -152,12 +62,6 @@ class Scanner:
             self.drop()
         elif any(not text.isspace() for text in self._held):
             self.give_back(kind)
-
-    def give_back_before(self, kind: PartKind) -> None:
-        """What is held is text, but for what was taken last."""
-        last = self._held.pop()
-        self.give_back(kind)
-        self._held.append(last)
 
     # Reading. Each takes what it names, and leaves what does not fit.
 
@@ -196,9 +100,7 @@ class Scanner:
     def skip(self) -> Step[None]:
         """White space that is dropped, with all that is held."""
         yield from self._run(_BLANK)
-        held = "".join(self._held)
-        self.drop()
-        self._behind = _wider(self._behind, held[len(held.rstrip()) :])
+        self.drop_blank()
 
     def word(self, characters: str) -> Step[str]:
         """The longest run of what the regular expression's class `characters` has, at least one."""
@@ -324,11 +226,6 @@ class Scanner:
             self._held.append(taken)
             self._at = end
         return taken
-
-
-def _wider(one: str, other: str) -> str:
-    """The white space that sets text further apart."""
-    return max(one, other, key=lambda space: (space.count("\n"), len(space)))
 
 
 @lru_cache(maxsize=16)

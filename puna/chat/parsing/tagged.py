@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from puna.types import Message
 
+from .held import PartKind
 from .markers import markers
 from .parts import Content, Thought
-from .scanner import PartKind, Scanner, Step
+from .scanner import Scanner, Step
 from .tools import Tools
 
 Reading = Callable[[Scanner, Tools], Step[None]]
