@@ -55,8 +55,14 @@ check: .venv/tests
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright puna benchmarks & types=$$!; \
 		$(BIN)/pytest -q $(UNIT) $(addprefix --ignore=tests/chat/,$(NOT_UNIT)); wait $$types
 
+# Tests that compute and start no server: they run beside those that wait for processes.
+COMPUTES := tests/chat tests/gguf tests/kernels
+
 test: kernels lint $(CLIENTS)/.package-lock.json $(AXE)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(AARCH64) $(CHROMIUM)
-	$(BIN)/pytest
+	@mkdir -p .cache; nice $(BIN)/pytest -q -p no:cacheprovider $(COMPUTES) > .cache/computes.txt 2>&1 & computes=$$!; \
+		trap "kill $$computes 2> /dev/null || true" EXIT; ended=0; \
+		$(BIN)/pytest $(addprefix --ignore=,$(COMPUTES)) || ended=$$?; \
+		wait $$computes || ended=$$?; cat .cache/computes.txt; exit $$ended
 
 # Besides: compiling libllama for Vulkan takes long, once a machine.
 test-gpu: .venv/tests
