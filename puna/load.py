@@ -95,7 +95,7 @@ class Devices(msgspec.Struct, frozen=True, kw_only=True):
     """One sentence on why there are not more; empty if nothing is wrong."""
 
 
-class Rehearsal(msgspec.Struct, frozen=True, kw_only=True):
+class DryRun(msgspec.Struct, frozen=True, kw_only=True):
     """What libllama foresees that a model takes beside its weights; sizes in bytes."""
 
     cache: int

@@ -14,7 +14,7 @@ import msgspec
 from puna.engine import budget, memory
 from puna.engine.libllama import Context, LlamaModel, max_sequences
 from puna.errors import PunaError
-from puna.load import LoadSpec, Rehearsal
+from puna.load import DryRun, LoadSpec
 
 _RETAINED_SLOTS = 16
 """Slots for finished sequences that are still in the pool, beside the running ones."""
@@ -72,22 +72,22 @@ def open_context(spec: LoadSpec, model: LlamaModel, shape: Shape, *, threads: in
     )
 
 
-def rehearsed(spec: LoadSpec) -> Rehearsal:
+def needs(spec: LoadSpec) -> DryRun:
     """What a load as `spec` would take. Raises LoadFailed."""
     model = LlamaModel(spec.path, placed=spec.placed, allocate=False)
     open_context(spec, model, shape(spec, model), threads=1)
     buffers = model.buffers
     devices = {name: buffers.on(name, work=True) for name in spec.placed.devices}
-    return Rehearsal(cache=buffers.cache, devices=devices, host=buffers.work - sum(devices.values()))
+    return DryRun(cache=buffers.cache, devices=devices, host=buffers.work - sum(devices.values()))
 
 
 def main() -> None:
-    """Run as `python -m puna.engine.opening`: reads a LoadSpec and writes a Rehearsal, both as JSON."""
+    """Run as `python -m puna.engine.opening`: reads a LoadSpec and writes a DryRun, both as JSON."""
     answer = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # drivers print what they like
     spec = msgspec.json.decode(sys.stdin.buffer.read(), type=LoadSpec)
     try:
-        found = rehearsed(spec)
+        found = needs(spec)
     except PunaError as error:
         sys.exit(str(error))
     answer.write(msgspec.json.encode(found))

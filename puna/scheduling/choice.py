@@ -67,7 +67,7 @@ class Choice:
         return dict(zip(self.spec.placed.devices, (size for size, layers in pairs if layers), strict=False))
 
     @property
-    def rehearsal(self) -> LoadSpec:
+    def tried(self) -> LoadSpec:
         """What libllama's dry run is asked about: it takes no memory, so what does not fit can be tried."""
         return replaced(self.spec, placed=self.wish)
 

@@ -8,14 +8,14 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from puna.load import LoadSpec, Rehearsal
+from puna.load import DryRun, LoadSpec
 from puna.scheduling.facts import RunnerKey, key
 from puna.scheduling.placement import Machine
 
 _SMALLER = 0.8
 """The part that a second try takes of what a device had no room for."""
 
-_MOST_REHEARSALS = 8
+_MOST_DRY_RUNS = 8
 """Of one model: what free memory makes of its plan may change with every look at the devices."""
 
 _log = logging.getLogger(__name__)
@@ -26,17 +26,17 @@ class LearnedSizes:
     """What was learned of models, as long as the server runs."""
 
     _work: dict[tuple[object, ...], int] = field(default_factory=dict)
-    _rehearsals: dict[tuple[object, ...], Rehearsal] = field(default_factory=dict)
+    _dry_runs: dict[tuple[object, ...], DryRun] = field(default_factory=dict)
     _limits: dict[RunnerKey, dict[str, int]] = field(default_factory=dict)
 
-    def foresee(self, spec: LoadSpec, found: Rehearsal) -> None:
+    def foresee(self, spec: LoadSpec, found: DryRun) -> None:
         """libllama has said what a load as `spec` takes: that replaces estimates, and their errors."""
-        self._rehearsals[_like(spec)] = found
+        self._dry_runs[_like(spec)] = found
         self._work.pop(_like(spec), None)
 
-    def foreseen(self, spec: LoadSpec) -> Rehearsal | None:
+    def foreseen(self, spec: LoadSpec) -> DryRun | None:
         """What libllama said of a load like `spec`, on whatever devices."""
-        return self._rehearsals.get(_like(spec))
+        return self._dry_runs.get(_like(spec))
 
     def note(self, spec: LoadSpec, planned: Mapping[str, int], real: Mapping[str, int]) -> None:
         """A model that was loaded as `spec` takes `real` bytes of the devices, and not `planned`."""
@@ -68,16 +68,16 @@ def _like(spec: LoadSpec) -> tuple[object, ...]:
     return (*files, spec.pool, spec.num_batch, spec.parallel, spec.kv_cache_type)
 
 
-class Rehearsals:
+class DryRuns:
     """Dry runs, one at a time; each plan has one. `changed` is called when one has ended."""
 
     def __init__(
         self,
-        rehearse: Callable[[LoadSpec], Awaitable[Rehearsal | None]] | None,
+        dry_run: Callable[[LoadSpec], Awaitable[DryRun | None]] | None,
         learned: LearnedSizes,
         changed: Callable[[], None],
     ) -> None:
-        self._rehearse = rehearse
+        self._dry_run = dry_run
         self._learned = learned
         self._changed = changed
         self._had: defaultdict[RunnerKey, set[LoadSpec]] = defaultdict(set)
@@ -85,21 +85,21 @@ class Rehearsals:
 
     def had(self, spec: LoadSpec) -> bool:
         """Whether all is known that a dry run of `spec` can tell; if not, one is begun."""
-        if self._rehearse is None:
+        if self._dry_run is None:
             return True
         had = self._had[key(spec.path, spec.adapters, spec.projector, spec.draft)]
         if self._task is None:
-            if spec in had or len(had) >= _MOST_REHEARSALS:
+            if spec in had or len(had) >= _MOST_DRY_RUNS:
                 return True
             had.add(spec)
-            self._task = asyncio.get_running_loop().create_task(self._run(self._rehearse, spec))
+            self._task = asyncio.get_running_loop().create_task(self._run(self._dry_run, spec))
         return False
 
-    async def _run(self, rehearse: Callable[[LoadSpec], Awaitable[Rehearsal | None]], spec: LoadSpec) -> None:
+    async def _run(self, dry_run: Callable[[LoadSpec], Awaitable[DryRun | None]], spec: LoadSpec) -> None:
         try:
-            if found := await rehearse(spec):
+            if found := await dry_run(spec):
                 _log.info(
-                    "rehearsed %s: %d MiB of cache, work %s", spec.path, found.cache >> 20, found.devices
+                    "dry run of %s: %d MiB of cache, work %s", spec.path, found.cache >> 20, found.devices
                 )
                 self._learned.foresee(spec, found)
         finally:

@@ -9,7 +9,7 @@ from puna.errors import PunaError
 from puna.scheduling.choice import Choice, choose, described
 from puna.scheduling.facts import RunnerKey
 from puna.scheduling.fleet import Fleet
-from puna.scheduling.learned import Rehearsals
+from puna.scheduling.learned import DryRuns
 from puna.scheduling.machine import Room, Watch
 from puna.scheduling.memory import human_size
 from puna.scheduling.placement import Machine
@@ -26,11 +26,11 @@ _NOTICEABLE = 1.05
 class Loads:
     """Begins loads on the machine that `watch` sees, and evicts from `fleet` what is in their way."""
 
-    def __init__(self, settings: Settings, fleet: Fleet, watch: Watch, rehearsals: Rehearsals) -> None:
+    def __init__(self, settings: Settings, fleet: Fleet, watch: Watch, dry_runs: DryRuns) -> None:
         self._settings = settings
         self._fleet = fleet
         self._watch = watch
-        self._rehearsals = rehearsals
+        self._dry_runs = dry_runs
 
     def begin(self, request: LeaseRequest) -> Set[RunnerKey] | None:
         """Begin the load for `request`.
@@ -43,7 +43,7 @@ class Loads:
         room = self._fleet.room(self._watch.seen.devices)
         now, best = self._chosen(request, room.now), self._chosen(request, room.alone)
         doubted = now if room.now.devices else best
-        if not doubted.plain(room.now) and not self._rehearsals.had(now.rehearsal):
+        if not doubted.plain(room.now) and not self._dry_runs.had(now.tried):
             return frozenset()
         if now.fits and room.slots > 0:
             if self._evicted_for_speed(request, room, now):

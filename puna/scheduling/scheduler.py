@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from puna.errors import Busy, DeviceFailed, EngineGone, LoadFailed, PunaError, Stopping
-from puna.load import Devices, LoadSpec, Rehearsal
+from puna.load import Devices, DryRun, LoadSpec
 from puna.options import Options
 from puna.scheduling.choice import check as check_options
 from puna.scheduling.facts import RunnerKey, facts_of, key_of
 from puna.scheduling.fleet import Fleet, LoadedModel
 from puna.scheduling.idle import IdleWork
-from puna.scheduling.learned import Rehearsals
+from puna.scheduling.learned import DryRuns
 from puna.scheduling.loads import Loads
 from puna.scheduling.machine import Watch
 from puna.scheduling.pace import ServingPace
@@ -54,7 +54,7 @@ class Scheduler:
 
     `start` loads a model and raises LoadFailed when it cannot; it must clean up when it is cancelled.
     `find` lists the devices for placement; without it none is used. `prepare` is awaited when the server is
-    idle, to make the next load quicker. `rehearse` says what a load takes where an estimate
+    idle, to make the next load quicker. `dry_run` says what a load takes where an estimate
     may decide wrongly.
     """
 
@@ -64,13 +64,13 @@ class Scheduler:
         start: Callable[[LoadSpec], Awaitable[Engine]],
         find: Callable[[], Awaitable[Devices]] | None = None,
         prepare: Callable[[], Awaitable[None]] | None = None,
-        rehearse: Callable[[LoadSpec], Awaitable[Rehearsal | None]] | None = None,
+        dry_run: Callable[[LoadSpec], Awaitable[DryRun | None]] | None = None,
     ) -> None:
         self._settings = settings
         self._watch = Watch(find, changed=self._advance)
         self._fleet = Fleet(settings, start, changed=self._advance, failed=self._failed)
-        self._rehearsals = Rehearsals(rehearse, self._fleet.learned, changed=self._advance)
-        self._loads = Loads(settings, self._fleet, self._watch, self._rehearsals)
+        self._dry_runs = DryRuns(dry_run, self._fleet.learned, changed=self._advance)
+        self._loads = Loads(settings, self._fleet, self._watch, self._dry_runs)
         self._idle = IdleWork(prepare, lambda: self.unfinished > 0 or self._stopping) if prepare else None
         self._queue = Queue()
         self._pace = ServingPace()
@@ -176,7 +176,7 @@ class Scheduler:
         """Refuse waiting requests, stop loads and end every engine, leased or not."""
         self._stopping = self._closed = True
         self._watch.close()
-        self._rehearsals.close()
+        self._dry_runs.close()
         if self._idle is not None:
             await self._idle.close()
         self._queue.refuse_all(Stopping())

@@ -12,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from puna.access import Keyring
-from puna.engine import EngineStarter, find_devices, rehearse
+from puna.engine import EngineStarter, dry_run, find_devices
 from puna.errors import PunaError
 from puna.inference import Inference
 from puna.library import USUAL, Library, Reach
@@ -56,7 +56,7 @@ def application(settings: Settings) -> Starlette:
     library = Library(settings.models, no_prune=settings.no_prune)
     measured = Metrics()
     starter = EngineStarter(patience=settings.watchdog, standby=settings.standby)
-    scheduler = Scheduler(settings, measured.loading(starter.start), find_devices, starter.prepare, rehearse)
+    scheduler = Scheduler(settings, measured.loading(starter.start), find_devices, starter.prepare, dry_run)
     remote = Remote(private=settings.fetch_private)
     rooms = Rooms(
         library,

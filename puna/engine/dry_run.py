@@ -8,7 +8,7 @@ import logging
 import msgspec
 
 from puna.engine.asking import ask
-from puna.load import LoadSpec, Rehearsal
+from puna.load import DryRun, LoadSpec
 
 _MODULE = "puna.engine.opening"
 
@@ -18,11 +18,11 @@ _PATIENCE = 60.0
 _log = logging.getLogger(__name__)
 
 
-async def rehearse(spec: LoadSpec) -> Rehearsal | None:
+async def dry_run(spec: LoadSpec) -> DryRun | None:
     """What libllama foresees for a load as `spec`; None where it cannot: the load itself will say why."""
     try:
         answer = await ask(_MODULE, msgspec.json.encode(spec), patience=_PATIENCE)
-        return msgspec.json.decode(answer, type=Rehearsal)
+        return msgspec.json.decode(answer, type=DryRun)
     except (OSError, asyncio.TimeoutError, msgspec.DecodeError) as error:
-        _log.info("%s cannot be rehearsed: %s", spec.path, str(error) or "no answer")
+        _log.info("%s has no dry run: %s", spec.path, str(error) or "no answer")
         return None

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from puna.engine import rehearse, start
+from puna.engine import dry_run, start
 from puna.library import Library, Model
-from puna.load import LoadSpec, Rehearsal
+from puna.load import DryRun, LoadSpec
 from puna.options import Options
 from puna.scheduling import Scheduler
-from puna.scheduling.learned import LearnedSizes, Rehearsals
+from puna.scheduling.learned import DryRuns, LearnedSizes
 from puna.settings import FOREVER, Settings
 from tests.models import install, sliding_window_model
 from tests.scheduling.cards import Cards, Found, M
@@ -25,22 +25,22 @@ def model(models: Models) -> Model:
 
 
 class Stage:
-    """Is a Scheduler's `rehearse`: every load takes so many bytes."""
+    """Is a Scheduler's `dry_run`: every load takes so many bytes."""
 
     def __init__(self, *, cache: int = 1 * M, work: int = 1 * M, silent: bool = False) -> None:
         self.cache, self.work, self.silent = cache, work, silent
         self.specs: list[LoadSpec] = []
 
-    async def __call__(self, spec: LoadSpec) -> Rehearsal | None:
+    async def __call__(self, spec: LoadSpec) -> DryRun | None:
         self.specs.append(spec)
         if self.silent:
             return None
         devices = dict.fromkeys(spec.placed.devices, self.work)
-        return Rehearsal(cache=self.cache, devices=devices, host=self.work)
+        return DryRun(cache=self.cache, devices=devices, host=self.work)
 
 
 def scheduler_of(launcher: Cards, find: Found, stage: Stage) -> Scheduler:
-    return Scheduler(Settings(memory=8 << 30, keep_alive=FOREVER), launcher, find, rehearse=stage)
+    return Scheduler(Settings(memory=8 << 30, keep_alive=FOREVER), launcher, find, dry_run=stage)
 
 
 @virtual_time
@@ -77,7 +77,7 @@ async def test_a_model_that_takes_more_than_estimated_is_placed_elsewhere_at_onc
 
 
 @virtual_time
-async def test_what_was_rehearsed_is_not_rehearsed_again(model: Model):
+async def test_no_plan_is_tried_twice(model: Model):
     launcher, stage = Cards(), Stage()
     launcher.takes = 3 * M
     scheduler = scheduler_of(launcher, Found(launcher, 4 * M), stage)
@@ -100,28 +100,28 @@ async def test_one_that_says_nothing_keeps_nobody_from_loading(model: Model):
 
 
 @virtual_time
-async def test_a_plan_that_is_never_the_same_is_not_rehearsed_for_ever():
+async def test_a_plan_that_is_never_the_same_is_not_tried_for_ever():
     stage, plan = Stage(), LoadSpec(path="a", num_ctx=64, pool=64, parallel=1)
-    rehearsals = Rehearsals(stage, LearnedSizes(), lambda: None)
+    dry_runs = DryRuns(stage, LearnedSizes(), lambda: None)
     for pool in range(64, 128):
-        if rehearsals.had(replace(plan, pool=pool)):
+        if dry_runs.had(replace(plan, pool=pool)):
             break
         await settle()
     assert 0 < len(stage.specs) < 64
-    assert not rehearsals.had(replace(plan, path="another model"))
-    rehearsals.close()
+    assert not dry_runs.had(replace(plan, path="another model"))
+    dry_runs.close()
 
 
 @virtual_time
 async def test_without_devices_only_a_refusal_is_made_sure_of(models: Models):
     launcher, stage = Cards(), Stage(cache=0, work=0)
     needs = least(models["a"])
-    scheduler = Scheduler(Settings(memory=needs, keep_alive=FOREVER), launcher, rehearse=stage)
+    scheduler = Scheduler(Settings(memory=needs, keep_alive=FOREVER), launcher, dry_run=stage)
     await use(scheduler, models["a"])
     await use(scheduler, models["b"])
     assert stage.specs == []
     await scheduler.close()
-    scheduler = Scheduler(Settings(memory=needs - M), launcher, rehearse=stage)
+    scheduler = Scheduler(Settings(memory=needs - M), launcher, dry_run=stage)
     await use(scheduler, models["a"])
     assert [spec.path for spec in stage.specs] == [str(models["a"].weights)]
     await scheduler.close()
@@ -130,7 +130,7 @@ async def test_without_devices_only_a_refusal_is_made_sure_of(models: Models):
 @virtual_time
 async def test_a_model_that_truly_has_no_place_is_refused(model: Model):
     stage = Stage(cache=100 * M)
-    scheduler = Scheduler(Settings(memory=100 * M), Cards(), rehearse=stage)
+    scheduler = Scheduler(Settings(memory=100 * M), Cards(), dry_run=stage)
     client = ask(scheduler, model, Options(num_ctx=32768))
     await settle()
     assert "than is available (100.0 MiB)" in client.error
@@ -145,7 +145,7 @@ async def test_a_model_with_windows_is_not_refused_for_what_it_does_not_take(tmp
     model = Library(tmp_path / "models").open("window")
     options = Options(num_ctx=32768)
     memory = least(model, options) - (64 << 20)
-    scheduler = Scheduler(Settings(memory=memory), start, rehearse=rehearse)
+    scheduler = Scheduler(Settings(memory=memory), start, dry_run=dry_run)
     await use(scheduler, model, options)
     assert running(scheduler) == ["window"]
     await scheduler.close()

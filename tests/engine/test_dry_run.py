@@ -12,7 +12,7 @@ import pytest
 from gguf import GGUFReader
 from msgspec.structs import replace
 
-from puna.engine import rehearse, start
+from puna.engine import dry_run, start
 from puna.load import LoadSpec, Placed
 from tests.models import embedding_model, hybrid_model, recurrent_model, shape_model, sliding_window_model
 
@@ -33,7 +33,7 @@ async def test_what_is_foreseen_is_what_the_engine_takes(make: Callable[..., Non
     spec = LoadSpec(
         path=str(path), num_ctx=1024, pool=2048, parallel=4, embedding=embedding, placed=ON_DEVICE
     )
-    found = await rehearse(spec)
+    found = await dry_run(spec)
     assert found is not None
     engine = await start(spec)
     await engine.close()
@@ -46,15 +46,15 @@ async def test_cache_types_and_pools_are_told_apart(tmp_path: Path):
     shape_model(path)
     small = LoadSpec(path=str(path), num_ctx=1024, pool=1024, parallel=4)
     specs = [small, replace(small, pool=4096), replace(small, pool=4096, kv_cache_type="q8_0")]
-    one, four, eighth = [found.cache for spec in specs if (found := await rehearse(spec))]
+    one, four, eighth = [found.cache for spec in specs if (found := await dry_run(spec))]
     assert four == 4 * one
     assert eighth == pytest.approx(four * 8.5 / 16, rel=0.01)
 
 
 @pytest.mark.parametrize("placed", [Placed(), Placed(devices=("no card",), split=(3,))])
-async def test_what_cannot_be_loaded_cannot_be_rehearsed(tmp_path: Path, placed: Placed):
+async def test_what_cannot_be_loaded_has_no_dry_run(tmp_path: Path, placed: Placed):
     path = tmp_path / "model.gguf"
     shape_model(path)
     if not placed.devices:
         path.write_bytes(path.read_bytes()[:1000])
-    assert await rehearse(LoadSpec(path=str(path), num_ctx=64, pool=64, parallel=1, placed=placed)) is None
+    assert await dry_run(LoadSpec(path=str(path), num_ctx=64, pool=64, parallel=1, placed=placed)) is None
