@@ -43,9 +43,9 @@ run: .venv/runs
 	@echo "  curl http://localhost:11434/api/tags"
 
 # Pure code: no Node, no network, no engine. The types are checked beside the tests, on another core.
-UNIT := tests/access tests/chat tests/scheduling/test_placement.py tests/test_documents.py tests/test_modelfile.py \
+UNIT := tests/access tests/chat tests/gguf tests/scheduling/test_placement.py tests/test_documents.py tests/test_modelfile.py \
 	tests/test_rooms.py tests/test_settings.py \
-	$(addprefix tests/library/test_,f16.py gguf.py model.py names.py split.py)
+	$(addprefix tests/library/test_,f16.py model.py names.py split.py)
 NOT_UNIT := grammars/test_patterns.py grammars/test_walks.py parsing/test_elements.py parsing/test_families.py \
 	parsing/test_stream.py
 
