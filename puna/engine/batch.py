@@ -42,7 +42,12 @@ class Batch:
         answers, read = len(self.shares) - len(prompts), sum(prompts)
         return f"{answers} answers, {drafts} tokens of drafts, {read} tokens of {len(prompts)} prompts"
 
-    def write(self, context: Context) -> None:
+    def evaluate(self, context: Context) -> int:
+        """Have libllama evaluate it; the status is `Context.decode`'s."""
+        self._write(context)
+        return context.decode(self.rows)
+
+    def _write(self, context: Context) -> None:
         """Lay it down where libllama reads it.
 
         Logits are wanted of each report, of a sequence's last token, and of its draft.

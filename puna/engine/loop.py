@@ -135,10 +135,10 @@ class BatchLoop:
 
     def _evaluate(self, batch: Batch) -> None:
         started = time.perf_counter_ns()
-        status = self._decode(batch)
+        status = batch.evaluate(self._context)
         if status == _NO_ROOM and batch.drafted:
             batch = self._scheduler.schedule(drafting=False)
-            status = self._decode(batch)
+            status = batch.evaluate(self._context)
         if status == _NO_ROOM:
             self._make_room()
             return
@@ -157,10 +157,6 @@ class BatchLoop:
         for share in batch.shares:
             self._advance(share, row, took)
             row += share.rows
-
-    def _decode(self, batch: Batch) -> int:
-        batch.write(self._context)
-        return self._context.decode(batch.rows)
 
     def _advance(self, share: Share, first: int, took: int) -> None:
         """A share is evaluated, from row `first` of the batch on."""

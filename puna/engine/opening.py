@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from dataclasses import dataclass
 
 import msgspec
+import psutil
 
 from puna.engine import budget, memory
 from puna.engine.libllama import Context, LlamaModel, max_sequences
@@ -20,6 +22,10 @@ _RETAINED_SLOTS = 16
 """Slots for finished sequences that are still in the pool, beside the running ones."""
 
 _EMBEDDING_SLOTS, _EMBEDDING_BATCH = 64, 2048
+
+
+_TINY = 16 << 20
+"""Bytes of weights."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +76,26 @@ def open_context(spec: LoadSpec, model: LlamaModel, shape: Shape, *, threads: in
         kv_cache_type=spec.kv_cache_type,
         flash_attention=None if spec.embedding else spec.flash_attention,
     )
+
+
+def threads(model: LlamaModel) -> int:
+    """One for each core; one alone for a model whose layers take less time than threads need to meet."""
+    return 1 if model.size < _TINY else psutil.cpu_count(logical=False) or os.cpu_count() or 1
+
+
+def warm_up(model: LlamaModel, context: Context) -> float:
+    """One evaluation reads the weights from disk, so that the first request does not; seconds of another."""
+    context.tokens[0] = max(model.bos, 0)
+    context.positions[0] = context.sequences[0] = 0
+    context.wants_output[0] = 1
+    context.decode(1)
+    context.clear()
+    began = time.perf_counter()
+    context.decode(1)
+    context.synchronize()
+    took = time.perf_counter() - began
+    context.clear()
+    return took
 
 
 def needs(spec: LoadSpec) -> DryRun:

@@ -14,7 +14,6 @@ import sys
 import time
 from contextlib import suppress
 from functools import partial
-from threading import Lock
 from typing import BinaryIO
 
 import msgspec
@@ -25,7 +24,7 @@ from puna.engine.drafts import DraftModel, load_draft
 from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
 from puna.engine.kept import disk_of
-from puna.engine.libllama import Context, LlamaModel
+from puna.engine.libllama import LlamaModel
 from puna.engine.libllama.kernels import start_kernels
 from puna.engine.loop import BatchLoop
 from puna.engine.media import EncoderCache
@@ -47,16 +46,13 @@ from puna.engine.messages import (
     TokenIds,
     Tokenize,
     failed,
-    frame,
 )
+from puna.engine.output import Output
 from puna.engine.preparation import Preparation, Work, is_long
 from puna.engine.vital import start_thread, vital
 from puna.errors import BadRequest, PunaError
 from puna.load import EngineInfo, LoadSpec
 from puna.settings import Settings
-
-_TINY = 16 << 20
-"""Bytes of weights."""
 
 _ENCODED = 256 << 20
 """Bytes of encoded pictures and sounds that are kept for further questions about them."""
@@ -74,22 +70,6 @@ _FAREWELL = 4.0
 """Seconds that an engine may take to write what the next one will want; the server waits a little longer."""
 
 
-class Output:
-    """Writes frames of events; called from all threads."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        self._encoder = msgspec.msgpack.Encoder()
-        self._lock = Lock()
-
-    def send(self, events: list[Event]) -> None:
-        data = frame(self._encoder.encode(events))
-        # When the server has gone, the reader hears of it and ends the process.
-        with self._lock, suppress(BrokenPipeError):
-            self._stream.write(data)
-            self._stream.flush()
-
-
 class ModelRunner:
     """A loaded model and its loop."""
 
@@ -103,7 +83,7 @@ class ModelRunner:
             placed=spec.placed,
             use_mmap=spec.use_mmap,
         )
-        threads = spec.num_thread or _threads(model)
+        threads = spec.num_thread or opening.threads(model)
         most = opening.longest(spec, model)
         self._loop: BatchLoop | Embedder
         self._keeps = False
@@ -151,7 +131,7 @@ class ModelRunner:
         self._intake = Intake(model, encoder_cache, num_ctx=num_ctx)
         self._preparation = Preparation(self._prepared, self._deliver)
         # A token alone costs more than one among others.
-        self.longest = shape.n_batch * _warm_up(model, context)
+        self.longest = shape.n_batch * opening.warm_up(model, context)
         """Seconds that a step takes at most, as far as it is known."""
         devices = {name: model.buffers.on(name) for name in spec.placed.devices}
         if spec.projector and devices:
@@ -277,32 +257,12 @@ class ModelRunner:
         return None
 
 
-def _threads(model: LlamaModel) -> int:
-    """One for each core; one alone for a model whose layers take less time than threads need to meet."""
-    return 1 if model.size < _TINY else psutil.cpu_count(logical=False) or os.cpu_count() or 1
-
-
 def _size(spec: LoadSpec, model: LlamaModel, size_vram: int) -> int:
     """Bytes, as Ollama counts them: of a model that is wholly on devices, what is there."""
     if not spec.placed.devices:
         return psutil.Process().memory_info().rss
     wholly = spec.placed.layers > model.n_layer and not spec.placed.overrides
     return size_vram if wholly else model.buffers.total
-
-
-def _warm_up(model: LlamaModel, context: Context) -> float:
-    """One evaluation reads the weights from disk, so that the first request does not; seconds of another."""
-    context.tokens[0] = max(model.bos, 0)
-    context.positions[0] = context.sequences[0] = 0
-    context.wants_output[0] = 1
-    context.decode(1)
-    context.clear()
-    began = time.perf_counter()
-    context.decode(1)
-    context.synchronize()
-    took = time.perf_counter() - began
-    context.clear()
-    return took
 
 
 def _call(name: str) -> None:

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <system_error>
 #include <thread>
 
 #include "kernel.h"
@@ -237,7 +238,11 @@ class Drawing {
             for (int row = next++; row < count; row = next++) drawer.draw(*rows[row]);
         };
         std::vector<std::thread> others;
-        for (int64_t i = 1; i < useful; i++) others.emplace_back(work, std::ref(*drawers_[static_cast<size_t>(i)]));
+        try {
+            for (int64_t i = 1; i < useful; i++) others.emplace_back(work, std::ref(*drawers_[static_cast<size_t>(i)]));
+        } catch (const std::system_error &) {
+            // The system gives no more threads: those that there are do it.
+        }
         work(*drawers_[0]);
         for (std::thread &other : others) other.join();
     }
