@@ -18,6 +18,7 @@ from puna.errors import BadRequest, NotFound, PunaError
 from puna.library.clone import linked, reflinked
 from puna.library.durable import aside, make_folder, move, sync, write, writing
 from puna.library.hashing import digest_of, digest_of_file
+from puna.library.lock import is_locked
 
 STALE = 3600.0
 """Seconds after which an unfinished file, or a blob that no manifest names, is abandoned."""
@@ -25,7 +26,7 @@ RESUMABLE = 7 * 24 * 3600.0
 """Seconds for which an interrupted download can be resumed."""
 
 _DIGEST = re.compile(r"sha256[:-]([0-9a-fA-F]{64})")
-_DOWNLOAD = re.compile(r"sha256-[0-9a-f]{64}-partial.*")
+_PARTIAL = re.compile(r"sha256-[0-9a-f]{64}-partial")
 _CHUNK = 1 << 20
 
 
@@ -198,7 +199,8 @@ class Blobs:
     def unused(self, used: Collection[Path] | None) -> Iterator[tuple[Path, int]]:
         """Files older than `STALE`, and their sizes: unfinished ones, and blobs not `used` if that is given.
 
-        Resumable downloads count once they are older than `RESUMABLE`. Raises OSError.
+        Resumable transfers count once they are older than `RESUMABLE` and no process works on them; without
+        `used` they stay, as blobs do. Raises OSError.
         """
         for entry in _files(self.folder):
             path = Path(entry.path)
@@ -206,11 +208,18 @@ class Blobs:
                 _DIGEST.fullmatch(entry.name) and (used is None or path in used)
             ):
                 continue
-            limit = RESUMABLE if _DOWNLOAD.fullmatch(entry.name) else STALE
+            transfer = _PARTIAL.match(entry.name)
+            if transfer and (used is None or self._is_under_way(transfer[0])):
+                continue
+            limit = RESUMABLE if transfer else STALE
             with suppress(FileNotFoundError):
                 state = entry.stat()
                 if time.time() - touched(state) > limit:
                     yield path, state.st_size
+
+    def _is_under_way(self, partial: str) -> bool:
+        """Whether a process has locked one of the files of a transfer. Raises OSError."""
+        return any(map(is_locked, self.folder.glob(f"{partial}*")))
 
     @cached_property
     def _misnamed(self) -> dict[str, Path]:

@@ -27,6 +27,18 @@ def locked(path: Path) -> Iterator[None]:
         os.close(file)
 
 
+def is_locked(path: Path) -> bool:
+    """Whether somebody holds the lock of the file at `path`, if there is one. Raises OSError."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except FileNotFoundError:
+        return False
+    try:
+        return not try_lock(file)
+    finally:
+        os.close(file)
+
+
 def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)

@@ -185,8 +185,9 @@ class Library:
     def prune(self) -> None:
         """Remove unfinished files and blobs of no model, an hour after they were last touched.
 
-        Downloads that can be taken up again stay for a week. With `no_prune`, or while a manifest cannot be
-        read, every blob stays. Raises PunaError when the store cannot be written to.
+        Transfers that can be taken up again stay for a week, and while a process is at work on them. With
+        `no_prune`, or while a manifest cannot be read, they and every blob stay. Raises PunaError when the
+        store cannot be written to.
         """
         if not self.root.is_dir():
             return

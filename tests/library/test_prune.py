@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from puna.library import Library, arrived, receive
+from puna.library.registry.journal import claim
 from tests.library.stores import blob_name, blobs, digest_of, displayed, manifest_path, put
 
 
@@ -155,6 +156,25 @@ def test_what_arrived_of_an_upload_stays_for_a_week(library: Library, seconds: i
     receive(library, digest_of(content), left, [content[left:]])
     assert library.blob_path(digest_of(content)).read_bytes() == content
     assert blobs(library) == {blob_name(content)}
+
+
+def test_a_download_stays_while_it_is_under_way_or_nothing_is_pruned(library: Library) -> None:
+    digest = digest_of(b"downloading")
+    data, positions = (library.partial_blob(digest, suffix) for suffix in ("", ".journal"))
+    data.write_bytes(b"down")
+    claimed = claim(positions)
+    assert claimed
+    for path in (data, positions):
+        os.utime(path, (0, 0))
+    with claimed:
+        library.prune()
+        assert data.exists()
+        assert positions.exists()
+    Library(library.root, no_prune=True).prune()
+    assert data.exists()
+    library.prune()
+    assert not data.exists()
+    assert not positions.exists()
 
 
 def test_only_files_that_stores_have_are_pruned(library: Library) -> None:
