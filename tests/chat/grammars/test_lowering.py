@@ -216,9 +216,23 @@ def test_what_is_said_otherwise_means_the_same(schema: Schema, right: list[Any],
 
 
 @pytest.mark.parametrize(
+    ("schema", "right", "wrong"),
+    [
+        ({"items": INT}, "[1, 2, 1]", '["a"]'),
+        ({"items": {"enum": list("abcdefghi")}, "minItems": 2}, '["a", "i"]', '["a"]'),
+        ({"prefixItems": [INT], "items": TEXT, "maxItems": 3}, '[1, "a"]', '[1, "a", "b", "c"]'),
+        ({"items": INT, "contains": {"const": 7}}, "[7, 1]", "[1, 2]"),
+    ],
+)
+def test_values_that_cannot_be_listed_may_repeat(schema: dict[str, Any], right: str, wrong: str):
+    grammar = held({"type": "array", "uniqueItems": True, **schema})
+    assert admitted(grammar, right)
+    assert not admitted(grammar, wrong)
+
+
+@pytest.mark.parametrize(
     ("schema", "named"),
     [
-        ({"type": "array", "items": TEXT, "uniqueItems": True}, "uniqueItems"),
         ({"type": "object", "additionalProperties": INT, "minProperties": 2}, "minProperties"),
         ({"type": "string", "not": {"pattern": "x"}}, "not"),
         ({"type": "string", "pattern": "^(a)\\1$"}, "pattern"),

@@ -37,12 +37,8 @@ def array(schema: Schema, located: Located, expanded: Expanded, refused: Not, fu
         most = _LONGEST
     if least > _LONGEST:
         raise UnsupportedKeyword("minItems", f"{least} are too many")
-    if schema.get("uniqueItems") and (most is None or most > 1):
-        if len(first) > 1 or (first and most != 1):
-            raise UnsupportedKeyword("uniqueItems", "there are prefixItems beside it")
-        found = _values(items, expanded)
-        if found is None:
-            raise UnsupportedKeyword("uniqueItems", "its items must be of an enum or booleans")
+    # Values that cannot be listed may repeat: who asks for a set makes one of the array.
+    if schema.get("uniqueItems") and not first and (found := _values(items, expanded)) is not None:
         further.append(_once(found, least, most, schema))
         return {}
     result: Schema = {}
@@ -81,7 +77,7 @@ def _containing(
 
 
 def _values(items: Any, expanded: Expanded) -> list[Any] | None:
-    """All values that items can have, if they can be listed."""
+    """All values that items can have, if they can be listed and are few."""
     found: list[Any] = []
     for way in expanded(items):
         kinds = own_kinds(way)
@@ -92,13 +88,11 @@ def _values(items: Any, expanded: Expanded) -> list[Any] | None:
         else:
             return None
         found += [value for value in values if not any(same(value, one) for one in found)]
-    return found
+    return found if len(found) <= _IN_ORDER else None
 
 
 def _once(values: list[Any], least: int, most: int | None, schema: Schema) -> Schema:
     """Arrays of these values, each at most once."""
-    if len(values) > _IN_ORDER:
-        raise UnsupportedKeyword("uniqueItems", f"of more than {_IN_ORDER} values there are too many arrays")
     chosen = permutations if len(values) <= _ANY_ORDER else combinations
     sizes = range(least, min(len(values), len(values) if most is None else most) + 1)
     arrays = [list(some) for size in sizes for some in chosen(values, size)]
