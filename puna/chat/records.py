@@ -129,11 +129,11 @@ class ToolRecord(_Json):
     omitted = frozenset(["Items"])
 
     def __init__(self, given: dict[str, Any]) -> None:
-        function = ToolFunction(_as_object(given.get("function")))
+        function = FunctionRecord(_as_object(given.get("function")))
         super().__init__(Type=given.get("type") or "", Items=as_go(given.get("items")), Function=function)
 
 
-class ToolFunction(_Json):
+class FunctionRecord(_Json):
     """What a tool is called and does."""
 
     go_type = "template.templateToolFunction"

@@ -29,7 +29,7 @@ _TINY = 16 << 20
 
 
 @dataclass(frozen=True)
-class Shape:
+class ContextShape:
     """Sequences and rows of a context."""
 
     cells: int
@@ -49,21 +49,21 @@ def longest(spec: LoadSpec, model: LlamaModel) -> int:
     return min(spec.num_ctx, model.n_ctx_train or spec.num_ctx)
 
 
-def shape(spec: LoadSpec, model: LlamaModel, *, together: int = 0) -> Shape:
+def shape(spec: LoadSpec, model: LlamaModel, *, together: int = 0) -> ContextShape:
     """The shape of the context for `spec`; `together`: rows that a projector wants in one evaluation."""
     if spec.embedding:
         slots = min(_EMBEDDING_SLOTS, max_sequences())
         n_batch = max(longest(spec, model), min(_EMBEDDING_BATCH, spec.pool))
-        return Shape(n_batch, slots, slots, 0, n_batch)
+        return ContextShape(n_batch, slots, slots, 0, n_batch)
     spare = memory.spare_slots(model)
     retained = _RETAINED_SLOTS if not model.recurrent else spec.parallel
     slots = min(spec.parallel + retained, max_sequences() - spare)
     parallel = min(spec.parallel, slots - 1) or 1
     n_batch = max(spec.num_batch, parallel + budget.TILE, together)
-    return Shape(spec.pool, slots, parallel, spare, n_batch)
+    return ContextShape(spec.pool, slots, parallel, spare, n_batch)
 
 
-def open_context(spec: LoadSpec, model: LlamaModel, shape: Shape, *, threads: int) -> Context:
+def open_context(spec: LoadSpec, model: LlamaModel, shape: ContextShape, *, threads: int) -> Context:
     """A context of that shape. Raises LoadFailed."""
     return Context(
         model,

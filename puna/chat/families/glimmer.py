@@ -19,9 +19,9 @@ from puna.chat.grammars.answer import content
 from puna.chat.grammars.invoked import invoked
 from puna.chat.grammars.rules import literal, literals
 from puna.chat.parsing import Content, Expected, Malformed, Scanner, Step, Thought, Tools
-from puna.chat.parsing.held import PartKind
 from puna.chat.parsing.invoked import elements
 from puna.chat.parsing.markers import Markers, markers
+from puna.chat.parsing.unsettled import PartKind
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.glimmer import glimmer
 from puna.types import Grammar

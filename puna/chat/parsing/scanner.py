@@ -11,8 +11,8 @@ from collections.abc import Generator
 from functools import lru_cache
 from typing import TypeVar
 
-from .held import Held, PartKind
 from .markers import Markers, markers
+from .unsettled import PartKind, Unsettled
 
 _T = TypeVar("_T")
 Step = Generator[None, None, _T]
@@ -30,7 +30,7 @@ class Malformed(ValueError):
     """The text is not the call it began as."""
 
 
-class Scanner(Held):
+class Scanner(Unsettled):
     """What was fed and not read yet, beside what was read."""
 
     def __init__(self) -> None:

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from puna.types import Message
 
-from .held import PartKind
 from .markers import markers
 from .parts import Content, Thought
 from .scanner import Scanner, Step
 from .tools import Tools
+from .unsettled import PartKind
 
 Reading = Callable[[Scanner, Tools], Step[None]]
 """Reads calls from behind their marker: `Source.called` for each. Raises ValueError if it is none."""

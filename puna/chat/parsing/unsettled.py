@@ -11,7 +11,7 @@ PartKind = type[Content] | type[Thought] | None
 """What a stretch of text is; None is what nobody shall see."""
 
 
-class Held:
+class Unsettled:
     """Text that was taken, and the parts that came of what was settled."""
 
     def __init__(self) -> None:
