@@ -17,6 +17,9 @@ from puna.engine.libllama.kernels import native
 from puna.engine.penalties import Penalties
 from puna.types import Options
 
+_CANDIDATES = (12, 32)
+"""Bytes of libllama's `llama_token_data` and `llama_token_data_array`, as `native/drawing.h` has them."""
+
 
 class Way(IntEnum):
     GREEDY = 0
@@ -65,12 +68,13 @@ class Drawing:
 
 
 def drawing(n_vocab: int) -> Drawing | None:
-    """None where there is no native code, or none for this processor."""
+    """None where there is no native code, or none for this processor or this libllama."""
     library = native()
-    if library is None:
+    sizes = ctypes.sizeof(C.llama_token_data), ctypes.sizeof(C.llama_token_data_array)
+    if library is None or sizes != _CANDIDATES:
         return None
     library.puna_drawing_new.restype = library.puna_sampler_new.restype = ctypes.c_void_p
-    apply = ctypes.cast(cast(Any, C.llama_cpp._lib).llama_sampler_apply, ctypes.c_void_p)
+    apply = ctypes.cast(cast(Any, C.llama_sampler_apply), ctypes.c_void_p)
     handle = library.puna_drawing_new(ctypes.c_int64(n_vocab), apply)
     return Drawing(library, handle) if handle else None
 
