@@ -43,11 +43,11 @@ run: .venv/runs
 	@echo "  curl http://localhost:11434/api/tags"
 
 # Pure code: no Node, no network, no engine. The types are checked beside the tests, on another core.
-UNIT := tests/access tests/chat tests/gguf tests/scheduling/test_placement.py tests/test_documents.py tests/test_modelfile.py \
-	tests/test_rooms.py tests/test_settings.py \
+UNIT := tests/access tests/chat tests/gguf/test_reader.py tests/gguf/test_writer.py tests/scheduling/test_placement.py \
+	$(addprefix tests/test_,documents.py modelfile.py rooms.py settings.py) \
 	$(addprefix tests/library/test_,f16.py model.py names.py split.py)
-NOT_UNIT := grammars/test_patterns.py grammars/test_walks.py parsing/test_elements.py parsing/test_families.py \
-	parsing/test_stream.py
+NOT_UNIT := $(addprefix grammars/test_,constraint.py enclosed.py patterns.py walks.py) \
+	$(addprefix parsing/test_,elements.py families.py stream.py)
 
 check: .venv/tests
 	$(BIN)/ruff check .
