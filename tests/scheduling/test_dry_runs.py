@@ -24,7 +24,7 @@ def model(models: Models) -> Model:
     return models["a"]
 
 
-class Stage:
+class FakeDryRun:
     """Is a Scheduler's `dry_run`: every load takes so many bytes."""
 
     def __init__(self, *, cache: int = 1 * M, work: int = 1 * M, silent: bool = False) -> None:
@@ -39,25 +39,25 @@ class Stage:
         return DryRun(cache=self.cache, devices=devices, host=self.work)
 
 
-def scheduler_of(launcher: Cards, find: Found, stage: Stage) -> Scheduler:
-    return Scheduler(Settings(memory=8 << 30, keep_alive=FOREVER), launcher, find, dry_run=stage)
+def scheduler_of(launcher: Cards, find: Found, fake: FakeDryRun) -> Scheduler:
+    return Scheduler(Settings(memory=8 << 30, keep_alive=FOREVER), launcher, find, dry_run=fake)
 
 
 @virtual_time
 async def test_where_there_is_room_nobody_waits_for_it(model: Model):
-    launcher, stage = Cards(), Stage()
-    scheduler = scheduler_of(launcher, Found(launcher, 8000 * M), stage)
+    launcher, fake = Cards(), FakeDryRun()
+    scheduler = scheduler_of(launcher, Found(launcher, 8000 * M), fake)
     await use(scheduler, model)
-    assert stage.specs == []
+    assert fake.specs == []
     assert launcher.launches[0].spec.placed.layers == 3
     await scheduler.close()
 
 
 @virtual_time
 async def test_a_model_that_takes_less_than_estimated_goes_to_the_device(model: Model):
-    launcher, stage = Cards(), Stage()
+    launcher, fake = Cards(), FakeDryRun()
     launcher.takes = 3 * M
-    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), stage)
+    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), fake)
     await use(scheduler, model)
     assert launcher.launches[0].spec.placed.layers == 3
     plain = Scheduler(Settings(memory=8 << 30), Cards(), Found(launcher, 4 * M))
@@ -69,8 +69,8 @@ async def test_a_model_that_takes_less_than_estimated_goes_to_the_device(model: 
 
 @virtual_time
 async def test_a_model_that_takes_more_than_estimated_is_placed_elsewhere_at_once(model: Model):
-    launcher, stage = Cards(), Stage(work=50 * M)
-    scheduler = scheduler_of(launcher, Found(launcher, 8 * M), stage)
+    launcher, fake = Cards(), FakeDryRun(work=50 * M)
+    scheduler = scheduler_of(launcher, Found(launcher, 8 * M), fake)
     await use(scheduler, model)
     assert [launch.spec.placed.devices for launch in launcher.launches] == [()]
     await scheduler.close()
@@ -78,22 +78,22 @@ async def test_a_model_that_takes_more_than_estimated_is_placed_elsewhere_at_onc
 
 @virtual_time
 async def test_no_plan_is_tried_twice(model: Model):
-    launcher, stage = Cards(), Stage()
+    launcher, fake = Cards(), FakeDryRun()
     launcher.takes = 3 * M
-    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), stage)
+    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), fake)
     await use(scheduler, model, keep_alive=0)
     await settle()
-    times = len(stage.specs)
+    times = len(fake.specs)
     await use(scheduler, model)
-    assert times == len(stage.specs) > 0
+    assert times == len(fake.specs) > 0
     assert len(launcher.launches) == 2
     await scheduler.close()
 
 
 @virtual_time
 async def test_one_that_says_nothing_keeps_nobody_from_loading(model: Model):
-    launcher, stage = Cards(), Stage(silent=True)
-    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), stage)
+    launcher, fake = Cards(), FakeDryRun(silent=True)
+    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), fake)
     await use(scheduler, model)
     assert running(scheduler) == [model.name.model]
     await scheduler.close()
@@ -101,36 +101,36 @@ async def test_one_that_says_nothing_keeps_nobody_from_loading(model: Model):
 
 @virtual_time
 async def test_a_plan_that_is_never_the_same_is_not_tried_for_ever():
-    stage, plan = Stage(), LoadSpec(path="a", num_ctx=64, pool=64, parallel=1)
-    dry_runs = DryRuns(stage, LearnedSizes(), lambda: None)
+    fake, plan = FakeDryRun(), LoadSpec(path="a", num_ctx=64, pool=64, parallel=1)
+    dry_runs = DryRuns(fake, LearnedSizes(), lambda: None)
     for pool in range(64, 128):
         if dry_runs.had(replace(plan, pool=pool)):
             break
         await settle()
-    assert 0 < len(stage.specs) < 64
+    assert 0 < len(fake.specs) < 64
     assert not dry_runs.had(replace(plan, path="another model"))
     dry_runs.close()
 
 
 @virtual_time
 async def test_without_devices_only_a_refusal_is_made_sure_of(models: Models):
-    launcher, stage = Cards(), Stage(cache=0, work=0)
+    launcher, fake = Cards(), FakeDryRun(cache=0, work=0)
     needs = least(models["a"])
-    scheduler = Scheduler(Settings(memory=needs, keep_alive=FOREVER), launcher, dry_run=stage)
+    scheduler = Scheduler(Settings(memory=needs, keep_alive=FOREVER), launcher, dry_run=fake)
     await use(scheduler, models["a"])
     await use(scheduler, models["b"])
-    assert stage.specs == []
+    assert fake.specs == []
     await scheduler.close()
-    scheduler = Scheduler(Settings(memory=needs - M), launcher, dry_run=stage)
+    scheduler = Scheduler(Settings(memory=needs - M), launcher, dry_run=fake)
     await use(scheduler, models["a"])
-    assert [spec.path for spec in stage.specs] == [str(models["a"].weights)]
+    assert [spec.path for spec in fake.specs] == [str(models["a"].weights)]
     await scheduler.close()
 
 
 @virtual_time
 async def test_a_model_that_truly_has_no_place_is_refused(model: Model):
-    stage = Stage(cache=100 * M)
-    scheduler = Scheduler(Settings(memory=100 * M), Cards(), dry_run=stage)
+    fake = FakeDryRun(cache=100 * M)
+    scheduler = Scheduler(Settings(memory=100 * M), Cards(), dry_run=fake)
     client = ask(scheduler, model, Options(num_ctx=32768))
     await settle()
     assert "than is available (100.0 MiB)" in client.error

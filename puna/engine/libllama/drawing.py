@@ -15,7 +15,7 @@ import llama_cpp as C
 
 from puna.engine.libllama.kernels import native
 from puna.engine.penalties import Penalties
-from puna.types import Options
+from puna.options import Options
 
 _CANDIDATES = (12, 32)
 """Bytes of libllama's `llama_token_data` and `llama_token_data_array`, as `native/drawing.h` has them."""
