@@ -16,13 +16,25 @@ from puna.types import Grammar, Job, TokenLogprob
 
 
 class Intake:
-    """Takes jobs for one model. `num_ctx`: the longest sequence, in tokens."""
+    """Takes jobs for one model."""
 
-    def __init__(self, model: LlamaModel, encoder_cache: EncoderCache | None, *, num_ctx: int) -> None:
+    def __init__(
+        self,
+        model: LlamaModel,
+        encoder_cache: EncoderCache | None,
+        *,
+        num_ctx: int,
+        batch_invariant: bool = False,
+    ) -> None:
+        """`num_ctx`: the longest sequence, in tokens.
+
+        `batch_invariant`: a sequence's logits have the same bits in any batch.
+        """
         self._model = model
         self._encoder_cache = encoder_cache
         self._grammars = Grammars(model)
         self._num_ctx = num_ctx
+        self._batch_invariant = batch_invariant
 
     def tokenize(self, text: str, *, add_bos: bool) -> list[int]:
         """Token ids of `text`, behind the model's begin token if it wants one and `add_bos`."""
@@ -61,7 +73,7 @@ class Intake:
             text=TextStream(job.options.stop),
             visible=self._visible(job.visible),
             bias=bias,
-            drafter=_drafter(job, words),
+            drafter=self._drafter(job, words),
             layout=layout,
             media=media,
             read=[self._first(job, tokens[0])] if job.echo else [],
@@ -114,15 +126,14 @@ class Intake:
             ids[0]: text.encode() for ids, text in tokens if len(ids) == 1 and not self._model.piece(ids[0])
         }
 
+    def _drafter(self, job: Job, words: list[int]) -> Drafter | None:
+        """What guesses the answer's tokens, unless that is not wanted.
 
-def _drafter(job: Job, words: list[int]) -> Drafter | None:
-    """What guesses the answer's tokens, unless that is not wanted.
-
-    A seed asks for the same text again, and batches of other shapes may round otherwise: then drafts must be
-    asked for.
-    """
-    most = job.options.draft_num_predict
-    if most is None:
-        repeatable = job.options.seed >= 0 and job.options.temperature > 0
-        most = 0 if repeatable else LONGEST
-    return Drafter(words, most=most) if most > 0 else None
+        A seed asks for the same text again. Where batches of another shape round differently, drafts must
+        then be asked for.
+        """
+        most = job.options.draft_num_predict
+        if most is None:
+            seeded = job.options.seed >= 0 and job.options.temperature > 0
+            most = 0 if seeded and not self._batch_invariant else LONGEST
+        return Drafter(words, most=most) if most > 0 else None

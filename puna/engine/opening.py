@@ -15,6 +15,7 @@ import psutil
 
 from puna.engine import budget, memory
 from puna.engine.libllama import Context, LlamaModel, max_sequences
+from puna.engine.libllama.kernels import covered
 from puna.errors import PunaError
 from puna.load import DryRun, LoadSpec
 
@@ -83,8 +84,12 @@ def threads(model: LlamaModel) -> int:
     return 1 if model.size < _TINY else psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
-def warm_up(model: LlamaModel, context: Context) -> float:
-    """One evaluation reads the weights from disk, so that the first request does not; seconds of another."""
+def warm_up(model: LlamaModel, context: Context) -> tuple[float, bool]:
+    """One evaluation reads the weights from disk, so that the first request does not.
+
+    Seconds of another, and whether our kernels computed all of it that the CPU did.
+    """
+    covered()  # What was evaluated before is another model's.
     context.tokens[0] = max(model.bos, 0)
     context.positions[0] = context.sequences[0] = 0
     context.wants_output[0] = 1
@@ -95,7 +100,7 @@ def warm_up(model: LlamaModel, context: Context) -> float:
     context.synchronize()
     took = time.perf_counter() - began
     context.clear()
-    return took
+    return took, covered()
 
 
 def needs(spec: LoadSpec) -> DryRun:

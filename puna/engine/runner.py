@@ -128,10 +128,12 @@ class ModelRunner:
         num_ctx = min(most, context.n_ctx)
         for log in (model.log, *([draft_model.model.log] if draft_model else [])):
             log.starving = partial(output.send, [Starved()])
-        self._intake = Intake(model, encoder_cache, num_ctx=num_ctx)
+        took, covered = opening.warm_up(model, context)
+        batch_invariant = covered and not spec.placed.devices
+        self._intake = Intake(model, encoder_cache, num_ctx=num_ctx, batch_invariant=batch_invariant)
         self._preparation = Preparation(self._prepared, self._deliver)
         # A token alone costs more than one among others.
-        self.longest = shape.n_batch * opening.warm_up(model, context)
+        self.longest = shape.n_batch * took
         """Seconds that a step takes at most, as far as it is known."""
         devices = {name: model.buffers.on(name) for name in spec.placed.devices}
         if spec.projector and devices:

@@ -63,8 +63,7 @@ def prompt(way: str) -> str:
     return f"{way}: {PASSAGE * 4}"
 
 
-def ask(server: Server, prompt: str, **options: Any) -> list[Any]:
-    """The answer's text and tokens, and how likely each was."""
+def tell(server: Server, prompt: str, **options: Any) -> dict[str, Any]:
     body: dict[str, Any] = {
         "model": "m",
         "prompt": prompt,
@@ -76,7 +75,12 @@ def ask(server: Server, prompt: str, **options: Any) -> list[Any]:
     }
     answer = httpx.post(f"{server.url}/api/generate", json=body, timeout=120)
     assert answer.status_code == 200, answer.text
-    told = answer.json()
+    return answer.json()
+
+
+def ask(server: Server, prompt: str, **options: Any) -> list[Any]:
+    """The answer's text and tokens, and how likely each was."""
+    told = tell(server, prompt, **options)
     return [told["response"], told["logprobs"]]
 
 
@@ -100,6 +104,19 @@ def test_an_answer_has_the_same_bits_behind_a_cache_and_with_drafts(
     assert ask(server, text, **options) == same
     # Guessed tokens are evaluated beside the one that is drawn.
     assert ask(server, text, draft_num_predict=16, **options) == same
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_a_seed_alone_has_drafts_and_the_same_bits(way: str, server: Server, expected: dict[str, list[Any]]):
+    accepted = 0
+    for _ in range(20):  # what pays is measured, and this machine may be busy
+        # What was said before is guessed.
+        told = tell(server, prompt(way), **WAYS[way])
+        assert [told["response"], told["logprobs"]] == expected[way]
+        accepted += told.get("draft_n_accepted", 0)
+        if accepted > LENGTH:
+            return
+    raise AssertionError("hardly anything was drafted")
 
 
 def test_answers_have_the_same_bits_beside_others(

@@ -26,7 +26,7 @@ def native() -> ctypes.CDLL | None:
         return None
     try:
         loaded = ctypes.CDLL(str(path))
-        _ = loaded.puna_kernels_use, loaded.puna_drawing_new
+        _ = loaded.puna_kernels_use, loaded.puna_kernels_covered, loaded.puna_drawing_new
     except (OSError, AttributeError):
         return None
     return loaded
@@ -52,6 +52,15 @@ def start_kernels() -> str:
         words = _start(str(path), wanted)
     logger.info("kernels: %s", words)
     return words
+
+
+def covered() -> bool:
+    """Whether the kernels computed all products and attention on the CPU since this was last asked.
+
+    A row's bits then depend on what it sees, not on the rows beside it.
+    """
+    loaded = native()
+    return loaded is not None and bool(loaded.puna_kernels_covered())
 
 
 def _start(path: str, wanted: list[str]) -> str:

@@ -1,4 +1,5 @@
 // The way into libllama: a buffer type for weights, and the ops that go through it.
+#include <atomic>
 #include <cstdio>
 #include <cstring>
 #include <map>
@@ -53,9 +54,20 @@ Adapter *adapter_for(const Tensor &weights) {
 
 BufferType *buffer_type();
 
+// Who computed products and attention since `puna_kernels_covered` was called: ours, libllama, or both.
+enum Computed { OURS = 1, THEIRS = 2 };
+std::atomic<int> computed;
+
 struct Extra final : ExtraBufferType {
     bool supports_op(Device *, const Tensor *op) override { return of(op) != nullptr; }
-    TensorTraits *get_tensor_traits(const Tensor *op) override { return of(op); }
+    // The CPU backend asks this of every op that it evaluates.
+    TensorTraits *get_tensor_traits(const Tensor *op) override {
+        Adapter *ours = of(op);
+        const int who = ours ? OURS : THEIRS;
+        const bool counts = ours || op->op == Op::MUL_MAT || op->op == Op::MUL_MAT_ID || op->op == Op::FLASH_ATTN_EXT;
+        if (counts && !(computed.load(std::memory_order_relaxed) & who)) computed.fetch_or(who, std::memory_order_relaxed);
+        return ours;
+    }
 
   private:
     static Adapter *of(const Tensor *op) {
@@ -146,6 +158,9 @@ extern "C" __attribute__((visibility("default"))) int puna_kernels_use(void *lib
     std::snprintf(words, size, "%s", said.c_str());
     return !puna::adapters.empty() || puna::attention;
 }
+
+// Whether the kernels computed all products and attention of the CPU backend since this was last called, and any.
+extern "C" __attribute__((visibility("default"))) int puna_kernels_covered() { return puna::computed.exchange(0) == puna::OURS; }
 
 // The buffer type that weights go to, for tests of single ops.
 extern "C" __attribute__((visibility("default"))) void *puna_kernels_buffer_type() { return puna::buffer_type(); }
