@@ -62,7 +62,7 @@ class Batch:
             context.positions[at : at + rows] = range(position, position + rows)
             context.sequences[at : at + rows] = sequence.slot
             at += rows
-            if sequence.reporting:
+            if sequence.scoring:
                 context.wants_output[at - rows : at] = 1
             if start + share.size == len(sequence.tokens):
                 context.wants_output[at - len(share.draft) - 1 : at] = 1

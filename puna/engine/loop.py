@@ -1,6 +1,6 @@
 """Continuous batching: every step evaluates one token of each answer and a chunk of the prompts that wait.
 
-The loop owns the context and runs on one thread. A step is: admit, schedule a batch, evaluate it, advance.
+The loop owns the context and runs on one thread. A step is: admit, schedule a batch, run it, advance.
 """
 
 from __future__ import annotations
@@ -12,19 +12,20 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine import budget, logprobs, memory
+from puna.engine import budget, memory
 from puna.engine.answering import Answering, Outcome
 from puna.engine.batch import Batch, Share
 from puna.engine.drafts import DraftModel
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.media import EncoderCache, MediaSpan
-from puna.engine.messages import AnswerText, Event, Finished, Started, failed
+from puna.engine.messages import AnswerText, Event, Finished, failed
 from puna.engine.prefix_cache import PrefixCache
 from puna.engine.retained import Retained
 from puna.engine.scheduler import BatchScheduler
+from puna.engine.scoring import Scoring
 from puna.engine.sequence import Sequence
 from puna.errors import NotNumbers, PromptTooLong, PunaError
-from puna.types import Begun, Ended
+from puna.types import Ended
 
 _NO_ROOM = 1
 
@@ -52,13 +53,13 @@ class BatchLoop:
         `encoder_cache`: encodes pictures and sounds, if the model takes any. `disk`: where they outlive it.
         `draft_model`: guesses what they say.
         """
-        self._model = model
         self._context = context
         self._cache = PrefixCache(slots=slots, memory=memory.of(model, context), limit=cache, disk=disk)
         self._scheduler = BatchScheduler(context, self._cache, parallel=parallel, draft_model=draft_model)
         self._emit = emit
         self._encoder_cache = encoder_cache
         self._answering = Answering(model, emit)
+        self._scoring = Scoring(model, context, emit)
         self._idle = False
         """The last step found nothing to do."""
 
@@ -89,16 +90,13 @@ class BatchLoop:
     def step(self) -> None:
         """One round for all requests."""
         self._idle, self._cache.arrived = True, False
-        for sequence, repeat in self._scheduler.admit():
-            self._begun(sequence)
-            if repeat is not None:
-                self._replay(sequence, repeat)
-        looked = self._encoder_cache is not None and self._look(self._encoder_cache)
+        self._admit()
+        if self._encoder_cache is not None and self._look(self._encoder_cache):
+            self._idle = False
         batch = self._scheduler.schedule()
         if batch.shares:
-            self._evaluate(batch)
-        if looked or batch.shares:
             self._idle = False
+            self._advance(*self._run(batch))
 
     def rest(self, *, long: bool = False) -> bool:
         """Do what helps later requests while there are none; False when nothing is left to do.
@@ -111,18 +109,13 @@ class BatchLoop:
         """Nobody is left to answer: keep what was evaluated for the next engine."""
         self._cache.close()
 
-    def _begun(self, sequence: Sequence) -> None:
-        """Tell, once, how much of the prompt is to be evaluated."""
-        if sequence.answered or sequence.announced:
-            return
-        sequence.cached_tokens = sequence.evaluated
-        if not sequence.reporting:
-            self._announce(sequence)
+    # One step
 
-    def _announce(self, sequence: Sequence) -> None:
-        sequence.announced = True
-        begun = Begun(sequence.prompt_tokens, sequence.cached_tokens, tuple(sequence.read))
-        self._emit(Started(sequence.request, begun))
+    def _admit(self) -> None:
+        for sequence, repeat in self._scheduler.admit():
+            self._scoring.begin(sequence)
+            if repeat is not None:
+                self._replay(sequence, repeat)
 
     def _replay(self, sequence: Sequence, repeat: Retained) -> None:
         """Go on from the end of a prompt that was evaluated before, with the very same logits."""
@@ -131,9 +124,8 @@ class BatchLoop:
         assert sequence.prompt_logits is not None
         self._conclude(sequence, self._answering.emit(sequence, sequence.prompt_logits))
 
-    # One step
-
-    def _evaluate(self, batch: Batch) -> None:
+    def _run(self, batch: Batch) -> tuple[Batch, int]:
+        """Evaluate a batch, or what of it has room: what was evaluated, and in how many nanoseconds."""
         started = time.perf_counter_ns()
         status = batch.evaluate(self._context)
         if status == _NO_ROOM and batch.drafted:
@@ -141,31 +133,34 @@ class BatchLoop:
             status = batch.evaluate(self._context)
         if status == _NO_ROOM:
             self._make_room()
-            return
-        if status != 0:
+        elif status:
+            error = PunaError(f"libllama could not evaluate the batch (status {status})")
             for share in batch.shares:
-                self._fail(
-                    share.sequence, PunaError(f"libllama could not evaluate the batch (status {status})")
-                )
-            return
+                self._fail(share.sequence, error)
+        if status:
+            return Batch([]), 0
         self._context.synchronize()
         took = time.perf_counter_ns() - started
         self._scheduler.learn(batch, took)
         _log.debug("batch: %s; %.1f ms", batch, took / 1e6)
+        return batch, took
+
+    def _advance(self, batch: Batch, took: int) -> None:
+        """Take each sequence as far as its share of the batch was evaluated."""
         batch.draw(self._context)
         row = 0
         for share in batch.shares:
-            self._advance(share, row, took)
+            self._take(share, row, took)
             row += share.rows
 
-    def _advance(self, share: Share, first: int, took: int) -> None:
+    def _take(self, share: Share, first: int, took: int) -> None:
         """A share is evaluated, from row `first` of the batch on."""
         sequence, size = share.sequence, share.size
         if not sequence.answered:
             sequence.prompt_ns += took
         try:
-            if sequence.reporting:
-                self._report(sequence, first, first + size - 1)
+            if sequence.scoring:
+                self._scoring.score(sequence, first, size)
             if size < sequence.pending:
                 self._cache.extend(sequence, size)
                 return
@@ -194,16 +189,6 @@ class BatchLoop:
     def _emit_row(self, sequence: Sequence, row: int) -> Outcome:
         known = sequence.sampler.drawn is not None
         return self._answering.emit(sequence, self._context.logits(row, known=known))
-
-    def _report(self, sequence: Sequence, first: int, last: int) -> None:
-        """Rows `first` to `last` say how probable the next tokens of the prompt were."""
-        wanted, spell, tokens = sequence.job.logprobs or 0, self._model.spell, sequence.tokens
-        for place, row in enumerate(range(first, last + 1), sequence.evaluated + 1):
-            if place == len(tokens):
-                self._announce(sequence)
-            elif place == len(sequence.read):  # not one that was reported before it had to leave the pool
-                logits = self._context.logits(row)
-                sequence.read.append(logprobs.report(logits, tokens[place], wanted, spell))
 
     def _look(self, encoder_cache: EncoderCache) -> bool:
         """Keep the encoder at work, and evaluate one picture that it has seen; whether there was one."""
@@ -237,7 +222,7 @@ class BatchLoop:
         )
         if status == 0:
             rows = span.chunk.rows
-            self._advance(Share(sequence, rows), row - rows + 1, time.perf_counter_ns() - started)
+            self._take(Share(sequence, rows), row - rows + 1, time.perf_counter_ns() - started)
         elif status == _NO_ROOM:
             self._cache.rewrite(sequence, span.start)
             self._make_room()

@@ -70,7 +70,7 @@ class BatchScheduler:
         for sequence in self._in_turn():
             if len(self._cache.running) >= self._parallel and not self._preempts(sequence):
                 break
-            known = not (sequence.answered or sequence.reporting)
+            known = not (sequence.answered or sequence.scoring)
             repeat = self._cache.repeat_of(sequence) if known else None
             if repeat is not None:
                 if not self._cache.fetch(repeat):
@@ -82,7 +82,7 @@ class BatchScheduler:
                 # If there was no room to bring it back, it is evaluated like any other.
                 yield sequence, None if sequence.pending else repeat
                 continue
-            prefix = Prefix() if sequence.reporting else self._cache.find(sequence)
+            prefix = Prefix() if sequence.scoring else self._cache.find(sequence)
             if prefix.promised - prefix.length >= WORTH_SHARING:
                 self._cache.await_prefix(prefix)
             elif self._crowded(sequence, prefix):
@@ -141,8 +141,8 @@ class BatchScheduler:
         rows = sum(share.rows for share in answers)
         room = self._context.n_batch - rows
         chunk = min(room, self._chunk.size - rows % budget.TILE) if decoding else room
-        reportable = budget.reportable(sum(s.reporting for s in prefilling))
-        readable = [min(s.ready, reportable) if s.reporting else s.ready for s in prefilling]
+        reportable = budget.reportable(sum(s.scoring for s in prefilling))
+        readable = [min(s.ready, reportable) if s.scoring else s.ready for s in prefilling]
         sizes = turns.shares(readable, [s.job.turn.user for s in prefilling], chunk)
         shares = zip(prefilling, sizes, strict=True)
         return Batch(answers + [Share(sequence, size) for sequence, size in shares if size])

@@ -110,8 +110,8 @@ class Sequence:
         return min((stop for stop in self.stops if self.evaluated < stop < end), default=end) - self.evaluated
 
     @property
-    def reporting(self) -> bool:
-        """Tokens of the prompt are still to be reported."""
+    def scoring(self) -> bool:
+        """Tokens of the prompt are still to be reported, with their probabilities."""
         return self.job.echo and not self.announced
 
     @property
