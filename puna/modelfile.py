@@ -312,6 +312,7 @@ def _truth(text: str) -> bool:
 _READERS: dict[str, tuple[str, Callable[[str], int | float | bool | list[str] | list[float]]]] = {
     "int": ("int", _integer),
     "int | None": ("int", _integer),
+    "Count": ("int", _integer),
     "float": ("float", _number),
     "bool | None": ("bool", _truth),
     "tuple[str, ...]": ("string", lambda text: [text]),

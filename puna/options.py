@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 
@@ -22,6 +22,9 @@ def kv_cache_type(text: str) -> KVCacheType:
     raise ValueError(f"must be one of {', '.join(known)}")
 
 
+Count = Annotated[int, "a number of things"]
+
+
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Model options with Ollama's names and defaults (Ollama api/types.go, `Options` and `Runner`).
 
@@ -36,6 +39,8 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     tensor_split: tuple[float, ...] = ()
     n_cpu_moe: int = 0
     override_tensor: tuple[str, ...] = ()
+    replicas: Count = 0
+    """Puna's own: engines, each on a GPU of its own; 0 leaves it to those that there are."""
     use_mmap: bool | None = None
     num_thread: int = 0
     kv_cache_type: KVCacheType | None = None
@@ -78,10 +83,11 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 
 _INT64 = 1 << 63
 
-_OptionKind = Literal["integer", "float32", "boolean", "array", "numbers", "cache type"]
+_OptionKind = Literal["integer", "count", "float32", "boolean", "array", "numbers", "cache type"]
 _KIND_OF_ANNOTATION: dict[str, _OptionKind] = {
     "int": "integer",
     "int | None": "integer",
+    "Count": "count",
     "float": "float32",
     "bool | None": "boolean",
     "tuple[str, ...]": "array",
@@ -101,6 +107,8 @@ def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
     number = _is_number(value)
     if kind == "integer" and number and math.isfinite(value) and abs(value) < _INT64:
         return int(value)
+    if kind == "count" and number and 0 <= value < _INT64:
+        return int(value)
     if kind == "float32" and number and math.isfinite(value):
         return float(value)
     if kind == "boolean" and isinstance(value, bool):
@@ -116,4 +124,5 @@ def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
             return kv_cache_type(str(value))
         except ValueError as error:
             raise BadRequest(f'option "{name}" {error}', f"options.{name}") from None
-    raise BadRequest(f'option "{name}" must be of type {kind}', f"options.{name}")
+    wanted = "of type integer, 0 or more" if kind == "count" else f"of type {kind}"
+    raise BadRequest(f'option "{name}" must be {wanted}', f"options.{name}")

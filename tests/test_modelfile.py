@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from puna.errors import BadRequest
 from puna.modelfile import Modelfile, parse, unparse
+from puna.options import Options
 from puna.types import MediaFile, Message
 
 COMMAND = "command must be one of"
@@ -173,6 +174,12 @@ def test_what_has_no_effect_is_passed_over_with_a_warning():
 
 def test_digits_may_be_parted_in_a_float():
     assert parse(b"FROM m\nPARAMETER top_p 1_0.2_5e-0_1").parameters == {"top_p": 1.025}
+
+
+@pytest.mark.parametrize("name", Options.__struct_fields__)
+def test_every_option_may_be_a_parameter(name: str):
+    text = "f16" if name == "kv_cache_type" else "1"
+    assert set(read(f"FROM m\nPARAMETER {name} {text}").parameters) == {name}
 
 
 def test_the_last_of_several_values_counts():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import msgspec
 from msgspec.structs import replace
 
 from puna.access import caller
@@ -78,3 +79,11 @@ def job_for(
         media=media,
     )
     return job, Reading(None if exchange.format is PLAIN.format else exchange.parser())
+
+
+def asked(request: ChatInput | GenerateInput) -> bytes:
+    """What is asked, and for whom: two requests that begin alike here have prompts that begin alike."""
+    if isinstance(request, ChatInput):
+        return msgspec.json.encode((caller().owner, request.offered, request.messages))
+    before = (request.system, request.template, request.context, request.tokens, request.images)
+    return msgspec.json.encode((caller().owner, *before, request.prompt))

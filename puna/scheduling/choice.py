@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 
 from msgspec.structs import replace as replaced
@@ -71,6 +71,10 @@ class Choice:
         """What libllama's dry run is asked about: it takes no memory, so what does not fit can be tried."""
         return replaced(self.spec, placed=self.wish)
 
+    def apart(self, taken: Set[str]) -> bool:
+        """Whether all of it fits on one device that is none of `taken`."""
+        return self.fits and self.whole and taken.isdisjoint(self.spec.placed.devices)
+
     def plain(self, machine: Machine) -> bool:
         """Whether an estimate is good enough: exact sizes would not place it otherwise.
 
@@ -129,7 +133,11 @@ def check(options: Options, devices: Sequence[str]) -> None:
     words = f"this machine has {there} GPU{'s' * (there != 1)}"
     if options.main_gpu is not None and options.main_gpu >= there:
         raise _wrong("main_gpu", f"it is {options.main_gpu}, and {words}, counted from 0")
+    if options.replicas > there:
+        raise _wrong("replicas", f"it is {options.replicas}, and {words}")
     shares = options.tensor_split
+    if shares and options.replicas > 1:
+        raise _wrong("replicas", "each would be on one GPU, and tensor_split divides the model")
     if len(shares) > there:
         raise _wrong("tensor_split", f"it is for {len(shares)} GPUs, and {words}")
     if shares and not (all(0 <= share < math.inf for share in shares) and sum(shares) > 0):
@@ -175,7 +183,7 @@ def _placed(load: Load, machine: Machine, options: Options, settings: Settings) 
     shares = [*options.tensor_split, *[0.0] * len(machine.devices)][: len(machine.devices)]
     if options.tensor_split:
         return _most(lambda count: divided(load, machine, shares, count), load, machine, layers)
-    if settings.spread:
+    if settings.spread and options.replicas <= 1:
         return _most(lambda count: spread(load, machine, count), load, machine, layers)
     found = place(load, machine, layers)
     if found or layers is None:

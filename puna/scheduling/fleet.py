@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from puna.errors import LoadFailed
-from puna.load import Device, LoadSpec
+from puna.load import Device, EngineInfo, LoadSpec
 from puna.scheduling.facts import RunnerKey
 from puna.scheduling.learned import LearnedSizes
 from puna.scheduling.machine import Room, device_room
@@ -38,10 +39,12 @@ class LoadedModel:
     size_vram: int
     expires_at: datetime
     context_length: int
+    replicas: int
+    """Engines; sizes are of them all."""
 
 
 class Fleet:
-    """At most one runner for the same files. Calls `changed` after a load or close that ended by itself."""
+    """Runners, one or more for the same files. Calls `changed` after a load or close that ended by itself."""
 
     def __init__(
         self,
@@ -50,7 +53,7 @@ class Fleet:
         changed: Callable[[], None],
         failed: Callable[[Runner, LoadFailed], None],
     ) -> None:
-        self.runners: dict[RunnerKey, Runner] = {}
+        self.runners: list[Runner] = []
         """Loading or ready."""
         self._closing: set[Runner] = set()
         self._settings = settings
@@ -68,35 +71,43 @@ class Fleet:
     @property
     def excess(self) -> int:
         """Leases beyond what the engines decode at once."""
-        return sum(max(0, r.leases - r.spec.parallel) for r in self.runners.values())
+        return sum(max(0, r.leases - r.spec.parallel) for r in self.runners)
 
     @property
     def leases(self) -> int:
-        return sum(runner.leases for runner in self.runners.values())
+        return sum(runner.leases for runner in self.runners)
+
+    def replicas(self, key: RunnerKey) -> list[Runner]:
+        """The runners of one model, the first one first."""
+        return [runner for runner in self.runners if runner.key == key]
 
     def loaded(self) -> list[LoadedModel]:
         """The models in memory, the one that stays longest first."""
         now = asyncio.get_running_loop().time()
         wall = datetime.now().astimezone()
+        alive: defaultdict[RunnerKey, list[tuple[Runner, EngineInfo]]] = defaultdict(list)
+        for runner in self.runners:
+            if runner.engine is not None and runner.engine.alive:
+                alive[runner.key].append((runner, runner.engine.info))
         models = []
-        for runner in self.runners.values():
-            if runner.engine is None or not runner.engine.alive:
-                continue
-            stays = runner.timer.when() - now if runner.timer else runner.keep_alive
+        for replicas in alive.values():
+            first, info = replicas[0]
+            stays = first.timer.when() - now if first.timer else first.keep_alive
             models.append(
                 LoadedModel(
-                    model=runner.model,
-                    size=runner.engine.info.size,
-                    size_vram=runner.engine.info.size_vram,
+                    model=first.model,
+                    size=sum(info.size for _, info in replicas),
+                    size_vram=sum(info.size_vram for _, info in replicas),
                     expires_at=wall + timedelta(seconds=min(stays, _LONGEST)),
-                    context_length=runner.engine.info.num_ctx,
+                    context_length=info.num_ctx,
+                    replicas=len(replicas),
                 )
             )
         return sorted(models, key=lambda m: m.expires_at, reverse=True)
 
     def room(self, devices: Iterable[Device] = ()) -> Room:
         """The memory that is left; closing runners still count."""
-        held = [*self.runners.values(), *self._closing]
+        held = [*self.runners, *self._closing]
         arriving = sum(r.size for r in held if r.state is RunnerState.LOADING)
         now, alone = self._budget.room(sum(r.size for r in held), arriving)
         here = [r for r in held if r.state is not RunnerState.LOADING]
@@ -105,48 +116,50 @@ class Fleet:
         slots = (self._settings.max_loaded_models or math.inf) - len(held)
         return Room(Machine(now, free.devices), Machine(alone, most.devices), slots)
 
-    def make_room(self, room: Room, enough: Callable[[Room], bool], *, busy: bool = True) -> set[RunnerKey]:
+    def make_room(self, room: Room, enough: Callable[[Room], bool], *, busy: bool = True) -> set[Runner]:
         """Retire idle runners, least recently used first, until the `room` that will be is `enough`.
 
-        Where those do not suffice, returns the keys of busy ones that must drain; none if `busy` is false.
+        Where those do not suffice, returns busy ones that must drain; none if `busy` is false.
         """
         for runner in self._closing:
             room = room.with_back(runner)
         draining = set()
-        ready = [r for r in self.runners.values() if r.state is RunnerState.READY and (busy or not r.leases)]
+        ready = [r for r in self.runners if r.state is RunnerState.READY and (busy or not r.leases)]
         for victim in sorted(ready, key=lambda r: (r.leases > 0, r.used)):
             if enough(room):
                 break
             room = room.with_back(victim)
             if victim.leases:
-                draining.add(victim.key)
+                draining.add(victim)
             else:
                 self.retire(victim)
         return draining
 
     def without_idle(self, room: Room) -> Room:
         """The `room` without closing and idle runners."""
-        idle = [r for r in self.runners.values() if r.state is RunnerState.READY and not r.leases]
+        idle = [r for r in self.runners if r.state is RunnerState.READY and not r.leases]
         for runner in (*self._closing, *idle):
             room = room.with_back(runner)
         return room
 
     def begin(self, runner: Runner) -> None:
         """Load a new runner. The load belongs to no request, so waiting requests may leave."""
-        self.runners[runner.key] = runner
+        self.runners.append(runner)
         self.version += 1
         runner.task = asyncio.get_running_loop().create_task(self._load(runner))
 
     def lend(self, runner: Runner, keep_alive: float) -> None:
-        runner.stop_timer()
+        for replica in self.replicas(runner.key):
+            replica.stop_timer()
+            replica.keep_alive = keep_alive
         runner.leases += 1
-        runner.keep_alive = keep_alive
         self._touch(runner)
 
     def take_back(self, runner: Runner) -> None:
         runner.leases -= 1
         if not runner.leases:
-            self._idle(runner)
+            self._touch(runner)
+            self._rest(runner.key)
 
     def retire(self, runner: Runner) -> asyncio.Task[None]:
         """Take a runner out of service and close its engine; the task ends when its memory is free."""
@@ -156,24 +169,24 @@ class Fleet:
             if runner.engine.exhausted and self.learned.refused(runner.key, runner.devices):
                 log.warning("%s ran out of memory; it gets less on the GPUs from now on", runner.spec.path)
         runner.state = RunnerState.CLOSED
-        del self.runners[runner.key]
+        self.runners.remove(runner)
         self._closing.add(runner)
         runner.task = asyncio.get_running_loop().create_task(self._end(runner))
         return runner.task
 
     def drop_dead(self) -> None:
         """Retire every runner whose engine has died, leased or not."""
-        for runner in list(self.runners.values()):
+        for runner in list(self.runners):
             if runner.engine is not None and not runner.engine.alive:
                 self.retire(runner)
 
     async def close(self) -> None:
         """Stop loads and end every engine, leased or not."""
-        loads = [r.task for r in self.runners.values() if r.state is RunnerState.LOADING and r.task]
+        loads = [r.task for r in self.runners if r.state is RunnerState.LOADING and r.task]
         for load in loads:
             load.cancel()
         await asyncio.gather(*loads, return_exceptions=True)
-        for runner in list(self.runners.values()):
+        for runner in list(self.runners):
             self.retire(runner)
         await asyncio.gather(*(r.task for r in self._closing if r.task), return_exceptions=True)
 
@@ -195,23 +208,29 @@ class Fleet:
             self.version += 1
             self.learned.note(runner.spec, runner.devices, runner.engine.info.devices)
             runner.devices = runner.engine.info.devices
+            self._touch(runner)
             self._changed()
-            if runner.state is RunnerState.READY and not runner.leases:
-                self._idle(runner)
+            self._rest(runner.key)
 
     def _fail(self, runner: Runner, error: LoadFailed) -> None:
         runner.state = RunnerState.CLOSED
         self.version += 1
-        del self.runners[runner.key]
+        self.runners.remove(runner)
         self._failed(runner, error)
         self._changed()
 
-    def _idle(self, runner: Runner) -> None:
-        """Start the countdown of a runner without leases, or end it at once."""
-        if runner.state is RunnerState.CLOSED or runner.engine is None:
+    def _rest(self, key: RunnerKey) -> None:
+        """Start the countdown of a model without leases, or end it at once; its replicas end together."""
+        replicas = self.replicas(key)
+        if any(runner.leases for runner in replicas):
             return
-        self._touch(runner)
-        if runner.keep_alive <= 0 or not runner.engine.alive:
+        for runner in replicas:
+            if runner.state is RunnerState.READY:
+                self._count_down(runner)
+
+    def _count_down(self, runner: Runner) -> None:
+        runner.stop_timer()
+        if runner.keep_alive <= 0 or not (runner.engine and runner.engine.alive):
             self.retire(runner)
         elif math.isfinite(runner.keep_alive):
             runner.timer = asyncio.get_running_loop().call_later(runner.keep_alive, self.retire, runner)

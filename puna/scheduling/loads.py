@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Set
+from collections.abc import Sequence, Set
 
 from puna.errors import PunaError
 from puna.scheduling.choice import Choice, choose, described
-from puna.scheduling.facts import RunnerKey
 from puna.scheduling.fleet import Fleet
 from puna.scheduling.learned import DryRuns
 from puna.scheduling.machine import Room, Watch
 from puna.scheduling.memory import human_size
 from puna.scheduling.placement import Machine
+from puna.scheduling.plan import widened
 from puna.scheduling.queue import LeaseRequest
 from puna.scheduling.runner import Runner
 from puna.settings import Settings
@@ -32,10 +32,10 @@ class Loads:
         self._watch = watch
         self._dry_runs = dry_runs
 
-    def begin(self, request: LeaseRequest) -> Set[RunnerKey] | None:
+    def begin(self, request: LeaseRequest) -> Set[Runner] | None:
         """Begin the load for `request`.
 
-        When it has to wait, the keys of the runners that must drain first; None when the load has begun.
+        When it has to wait, the runners that must drain first; None when the load has begun.
         Raises PunaError when the model would not fit in an empty machine either.
         """
         if not self._watch.fresh(self._fleet.version):
@@ -48,7 +48,7 @@ class Loads:
         if now.fits and room.slots > 0:
             if self._evicted_for_speed(request, room, now):
                 return frozenset()
-            self._load(request, now)
+            self._load(request, now, request.keep_alive)
             return None
         if best.fits:
             return self._fleet.make_room(
@@ -58,6 +58,25 @@ class Loads:
             request.wider = None
             return self.begin(request)
         raise no_place(best, room.alone)
+
+    def replicate(self, request: LeaseRequest, there: Sequence[Runner]) -> bool:
+        """Begin one more engine like `there`, on a device where none of them is, evicting nobody.
+
+        False if no such device has room for all of it; True when it has begun, or room is being looked for.
+        Raises PunaError when the options cannot be followed any more.
+        """
+        if not self._watch.fresh(self._fleet.version):
+            return True
+        taken = {name for runner in there for name in runner.spec.placed.devices}
+        room = self._fleet.room(self._watch.seen.devices)
+        machine = room.now.without(taken)
+        options = widened(request.options, request.facts, self._settings, there[0].spec)
+        choice = choose(request.facts, options, self._settings, machine, self._fleet.learned)
+        if room.slots < 1 or not choice.apart(taken):
+            return False
+        if choice.plain(machine) or self._dry_runs.had(choice.tried):
+            self._load(request, choice, there[0].keep_alive)
+        return True
 
     def _evicted_for_speed(self, request: LeaseRequest, room: Room, now: Choice) -> bool:
         """Whether idle models make way, because that lets this one be placed where it is faster."""
@@ -71,14 +90,14 @@ class Loads:
         )
         return True
 
-    def _load(self, request: LeaseRequest, choice: Choice) -> None:
+    def _load(self, request: LeaseRequest, choice: Choice, keep_alive: float) -> None:
         spec, devices = choice.spec, choice.devices()
         if request.options.num_ctx > spec.num_ctx:
             wanted, trained = request.options.num_ctx, spec.num_ctx
             log.warning("requested context size too large for model: %d, trained on %d", wanted, trained)
         if self._watch.seen.devices:
             log.info("placing %s: %s", request.model.name.display(), described(spec.placed, devices))
-        self._fleet.begin(Runner(request.model, spec, choice.host, devices, request.keep_alive))
+        self._fleet.begin(Runner(request.model, spec, choice.host, devices, keep_alive))
 
     def _chosen(self, request: LeaseRequest, machine: Machine) -> Choice:
         wanted = request.wider or request.options

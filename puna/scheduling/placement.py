@@ -9,7 +9,7 @@ So one device comes before several, several before experts on the host, those be
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import NamedTuple
@@ -71,6 +71,11 @@ class Machine:
 
     host: int
     devices: tuple[Memory, ...] = ()
+
+    def without(self, taken: Set[str]) -> Machine:
+        """The same, with no room on the devices of these names."""
+        devices = (replace(d, free=0) if d.name in taken else d for d in self.devices)
+        return replace(self, devices=tuple(devices))
 
 
 @dataclass(frozen=True)

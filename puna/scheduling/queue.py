@@ -10,6 +10,7 @@ from puna.engine import order
 from puna.errors import PunaError
 from puna.options import Options
 from puna.scheduling.facts import Facts, RunnerKey
+from puna.scheduling.routing import Blocks
 from puna.scheduling.runner import Runner
 from puna.types import Turn
 
@@ -28,6 +29,8 @@ class LeaseRequest:
     turn: Turn
     granted: asyncio.Future[Runner]
     """Resolves to a runner whose `leases` already counts this one."""
+    prompt: Blocks = ()
+    """What it asks, as far as it matters where it goes."""
     wider: Options | None = None
     """What to load for it, when a loaded model was too small."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from puna.load import LoadSpec
 from puna.scheduling.facts import RunnerKey, key
+from puna.scheduling.routing import Traffic
 from puna.types import Engine
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ class RunnerState(Enum):
 
 @dataclass(eq=False)
 class Runner:
-    """A model that is loading, loaded or closing."""
+    """A model that is loading, loaded or closing; one of its replicas, where it has several."""
 
     model: Model
     spec: LoadSpec
@@ -38,6 +39,7 @@ class Runner:
     state: RunnerState = RunnerState.LOADING
     engine: Engine | None = None
     leases: int = 0
+    traffic: Traffic = field(default_factory=Traffic, repr=False)
     used: int = 0
     """Logical time when it was last lent or went idle."""
     task: asyncio.Task[None] | None = None
@@ -47,6 +49,11 @@ class Runner:
     @property
     def key(self) -> RunnerKey:
         return key(self.spec.path, self.spec.adapters, self.spec.projector, self.spec.draft)
+
+    @property
+    def full(self) -> bool:
+        """It decodes as many sequences as it can at once."""
+        return self.leases >= self.spec.parallel
 
     def stop_timer(self) -> None:
         if self.timer is not None:

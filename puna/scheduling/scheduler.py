@@ -19,7 +19,7 @@ from puna.errors import Busy, DeviceFailed, EngineGone, LoadFailed, PunaError, S
 from puna.load import Devices, DryRun, LoadSpec
 from puna.options import Options
 from puna.scheduling.choice import check as check_options
-from puna.scheduling.facts import RunnerKey, facts_of, key_of
+from puna.scheduling.facts import facts_of, key_of
 from puna.scheduling.fleet import Fleet, LoadedModel
 from puna.scheduling.idle import IdleWork
 from puna.scheduling.learned import DryRuns
@@ -28,6 +28,8 @@ from puna.scheduling.machine import Watch
 from puna.scheduling.pace import ServingPace
 from puna.scheduling.plan import check_kv_cache_type, serves, widened
 from puna.scheduling.queue import LeaseRequest, Queue
+from puna.scheduling.replicas import Replicas
+from puna.scheduling.routing import best, blocks
 from puna.scheduling.runner import Runner, RunnerState
 from puna.settings import Settings
 from puna.types import Engine, Turn
@@ -71,10 +73,11 @@ class Scheduler:
         self._fleet = Fleet(settings, start, changed=self._advance, failed=self._failed)
         self._dry_runs = DryRuns(dry_run, self._fleet.learned, changed=self._advance)
         self._loads = Loads(settings, self._fleet, self._watch, self._dry_runs)
+        self._replicas = Replicas(self._fleet, self._loads)
         self._idle = IdleWork(prepare, lambda: self.unfinished > 0 or self._stopping) if prepare else None
         self._queue = Queue()
         self._pace = ServingPace()
-        self._draining: set[RunnerKey] = set()
+        self._draining: set[Runner] = set()
         """Runners that take no new leases until theirs have ended."""
         self._stopping = False
         """New requests are refused."""
@@ -90,12 +93,14 @@ class Scheduler:
         *,
         turn: Turn = Turn(),  # noqa: B008
         check: Callable[[], Awaitable[None]] | None = None,
+        prompt: Callable[[], bytes] = bytes,
     ) -> AsyncIterator[Lease]:
         """Hold `model` in memory, loading it first if need be.
 
         `turn` names the user, because users take turns. `keep_alive` is seconds to stay loaded after the
         last lease: inf for ever, None the setting's. If it cannot be lent at once, `check` is
-        awaited first, and what it raises is raised before anything unloads.
+        awaited first, and what it raises is raised before anything unloads. Of a model with replicas, the one
+        that has read most of `prompt` and has least to do is lent: two that begin alike must be asked alike.
         Raises Busy when the queue is full, Stopping, LoadFailed, PunaError when the model cannot fit, and
         BadRequest for a KV cache type that it cannot have.
         Never acquire a second lease while holding one: they can deadlock.
@@ -115,6 +120,8 @@ class Scheduler:
         if devices := self._watch.seen.devices:
             check_options(options, [device.name for device in devices])
         check_kv_cache_type(request.facts, options, self._settings)
+        if options.replicas > 1 or len(self._fleet.replicas(request.facts.key)) > 1:
+            request.prompt = blocks(prompt())
         if check and self._ready(request) is None:
             await check()
         runner = await self._acquire(request)
@@ -130,12 +137,13 @@ class Scheduler:
 
     async def unload(self, model: Model) -> None:
         """Unload `model` now or, without waiting for it here, as soon as the leases on it have ended."""
-        runner = self._fleet.runners.get(key_of(model))
-        if runner is None:
-            return
-        runner.keep_alive = 0
-        if runner.state is RunnerState.READY and not runner.leases:
-            await asyncio.wait({self._fleet.retire(runner)})
+        closing = set[asyncio.Task[None]]()
+        for runner in self._fleet.replicas(key_of(model)):
+            runner.keep_alive = 0
+            if runner.state is RunnerState.READY and not runner.leases:
+                closing.add(self._fleet.retire(runner))
+        if closing:
+            await asyncio.wait(closing)
 
     def loaded(self) -> list[LoadedModel]:
         """The models in memory, the one that stays longest first."""
@@ -189,9 +197,11 @@ class Scheduler:
         if runner is not None:
             # As in Ollama, the first in the queue does not count as waiting.
             pending = max(0, len(self._queue) - 1) + self._fleet.excess
-            if runner.leases >= runner.spec.parallel and pending >= self._settings.max_queue:
+            if runner.full and pending >= self._settings.max_queue:
                 raise self._full()
             self._lend(runner, request)
+            if not len(self._queue):
+                self._replicas.advance()
             return runner
         if len(self._queue) and self.waiting > self._settings.max_queue:
             raise self._full()
@@ -210,19 +220,27 @@ class Scheduler:
         return Busy(_QUEUE_FULL, self._pace.seconds(asyncio.get_running_loop().time()))
 
     def _ready(self, request: LeaseRequest) -> Runner | None:
-        """The runner that can serve `request` now."""
-        runner = self._fleet.runners.get(request.facts.key)
-        if runner is None or runner.engine is None or not runner.engine.alive or runner.key in self._draining:
-            return None
-        return runner if self._serves(runner, request) else None
+        """The runner that serves `request` best now."""
+        ready = [
+            runner
+            for runner in self._fleet.replicas(request.facts.key)
+            if runner.engine is not None
+            and runner.engine.alive
+            and runner not in self._draining
+            and self._serves(runner, request)
+        ]
+        return best(request.prompt, ready) if ready else None
 
     def _lend(self, runner: Runner, request: LeaseRequest) -> None:
         self._queue.lent(request)
         self._fleet.lend(runner, request.keep_alive)
+        runner.traffic.begin(request.prompt)
+        self._replicas.want(request)
 
     def _release(self, runner: Runner, request: LeaseRequest) -> None:
         self._queue.returned(request)
         self._pace.ended(asyncio.get_running_loop().time())
+        runner.traffic.end(request.prompt)
         self._fleet.take_back(runner)
         self._advance()
 
@@ -232,28 +250,33 @@ class Scheduler:
         self._draining = set()
         placing = True
         for request in self._queue.in_order():
-            key = request.facts.key
-            runner = self._fleet.runners.get(key)
-            if runner is not None:
-                if runner.state is not RunnerState.READY or key in self._draining:
-                    continue
-                if self._serves(runner, request):
-                    self._queue.leave(request)
-                    self._lend(runner, request)
-                    request.granted.set_result(runner)
-                    continue
-                request.wider = widened(request.options, request.facts, self._settings, runner.spec)
-                if runner.leases:
-                    self._draining.add(key)
-                    continue
-                self._fleet.retire(runner)
-            if placing:
+            if runner := self._ready(request):
+                self._queue.leave(request)
+                self._lend(runner, request)
+                request.granted.set_result(runner)
+            elif self._outgrown(request) and placing:
                 # Later requests must not take the memory that this one waits for.
                 placing = self._load(request)
+        if placing and not self._stopping:
+            self._replicas.advance()
         if not self.unfinished:
             self.rest()
             if self._stopping:
                 self._drained.set()
+
+    def _outgrown(self, request: LeaseRequest) -> bool:
+        """Whether `request` waits for a load. Engines of its model that cannot serve it end first."""
+        there = self._fleet.replicas(request.facts.key)
+        if any(runner.state is not RunnerState.READY or runner in self._draining for runner in there):
+            return False
+        wanted = request.options
+        for runner in there:
+            request.wider = wanted = widened(wanted, request.facts, self._settings, runner.spec)
+            if runner.leases:
+                self._draining.add(runner)
+            else:
+                self._fleet.retire(runner)
+        return not any(runner.leases for runner in there)
 
     def _load(self, request: LeaseRequest) -> bool:
         """Begin a load for `request`, or refuse it; False means that it waits for the room being made."""
@@ -272,4 +295,7 @@ class Scheduler:
         if isinstance(error, DeviceFailed) and self._fleet.learned.refused(runner.key, runner.devices):
             log.warning("%s; trying again with less on the GPUs", error)
             return
-        self._queue.refuse_all(LoadFailed(str(error)), runner.key)
+        if self._fleet.replicas(runner.key):
+            self._replicas.failed(runner.key, error)
+        else:
+            self._queue.refuse_all(LoadFailed(str(error)), runner.key)

@@ -140,12 +140,14 @@ class _Models(Collector):
         died = self._scheduler.died
         yield CounterMetricFamily("puna_engine_failures", "Engines that died or hung.", value=died)
         # A model that was made anew may be in memory beside what its name meant before.
-        memory, accelerator = Sums[str](), Sums[str]()
+        memory, accelerator, engines = Sums[str](), Sums[str](), Sums[str]()
         for entry in loaded:
             memory[entry.model.name.display()] += entry.size
             accelerator[entry.model.name.display()] += entry.size_vram
+            engines[entry.model.name.display()] += entry.replicas
         yield _by_model("puna_model_memory_bytes", "Memory that a loaded model takes.", memory)
         yield _by_model("puna_model_vram_bytes", "The part of it that is on accelerators.", accelerator)
+        yield _by_model("puna_model_engines", "Engines of a loaded model: its replicas.", engines)
 
 
 def _by_model(name: str, documentation: str, values: Sums[str]) -> Metric:

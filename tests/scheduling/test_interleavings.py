@@ -25,6 +25,7 @@ from puna.scheduling import Scheduler
 from puna.scheduling.facts import Facts
 from puna.scheduling.plan import footprint
 from puna.settings import FOREVER, Settings
+from tests.scheduling.cards import Cards, Found, M
 from tests.scheduling.scripted import Client, Launch, Launcher, ScriptedEngine, VirtualLoop, settle
 
 MEMORY = 180 << 20  # two models at the default context, or one at the largest
@@ -36,15 +37,19 @@ ANY = st.integers(0, 99)
 class Interleavings(RuleBasedStateMachine):
     models: ClassVar[dict[str, Model]]
     settings = Settings(memory=MEMORY, max_queue=3, num_parallel=2, keep_alive=50)
+    wishes = WISHES
 
     def __init__(self) -> None:
         super().__init__()
         self.by_path = {str(model.weights): model for model in self.models.values()}
         self.loop = VirtualLoop()
-        self.launcher = Launcher(held=True)
-        self.scheduler = Scheduler(self.settings, self.launcher)
+        self.launcher, self.scheduler = self.made()
         self.clients: list[tuple[Client, Options]] = []
         self.do(settle)
+
+    def made(self) -> tuple[Launcher, Scheduler]:
+        launcher = Launcher(held=True)
+        return launcher, Scheduler(self.settings, launcher)
 
     def do(self, step: Any, *args: Any) -> None:
         async def run() -> None:
@@ -82,10 +87,12 @@ class Interleavings(RuleBasedStateMachine):
 
     @rule(
         name=st.sampled_from(NAMES),
-        wish=st.sampled_from(WISHES),
+        choice=ANY,
         keep_alive=st.sampled_from([None, 0, 5, FOREVER]),
     )
-    def request(self, name: str, wish: Options, keep_alive: float | None):
+    def request(self, name: str, choice: int, keep_alive: float | None):
+        wish = self.wishes[choice % len(self.wishes)]
+
         def ask() -> None:
             lease = self.scheduler.lease(self.models[name], wish, keep_alive)
             self.clients.append((Client(lease), wish))
@@ -207,7 +214,30 @@ class OneAtATime(Interleavings):
     settings = replace(Interleavings.settings, max_loaded_models=1)
 
 
-@pytest.mark.parametrize(("machine", "examples"), [(Interleavings, 100), (OneAtATime, 40)])
+class Replicated(Interleavings):
+    """Two cards, each with room for one model or two."""
+
+    settings = replace(Interleavings.settings, memory=8 << 30)
+    wishes: ClassVar[list[Options]] = [*WISHES, Options(replicas=2), Options(replicas=2, num_ctx=512)]
+
+    def made(self) -> tuple[Launcher, Scheduler]:
+        launcher = Cards(held=True)
+        return launcher, Scheduler(self.settings, launcher, Found(launcher, 60 * M, 70 * M))
+
+    @invariant()
+    def a_model_loads_once_at_a_time(self):
+        """On each card; and once on the host, where it had no place on a card."""
+        specs = [launch.spec for launch in self.loading]
+        specs += [engine.spec for engine in self.in_memory if engine.alive]
+        places = Counter((spec.path, name) for spec in specs for name in spec.placed.devices or ("CPU",))
+        assert max(places.values(), default=0) <= 1
+
+    @invariant()
+    def the_budget_is_kept(self):
+        """What the engines' places show already."""
+
+
+@pytest.mark.parametrize(("machine", "examples"), [(Interleavings, 100), (OneAtATime, 40), (Replicated, 60)])
 def test_interleavings(machine: type[Interleavings], examples: int, models: dict[str, Model]):
     machine.models = models
     run_state_machine_as_test(

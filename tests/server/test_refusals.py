@@ -78,6 +78,7 @@ REFUSED = [
     (chat(options={"top_k": "many"}), 400, 'option "top_k" must be of type integer'),
     (chat(options={"seed": 2**70}), 400, 'option "seed" must be of type integer'),
     (generate(options={"num_predict": 1e300}), 400, 'option "num_predict" must be of type integer'),
+    (chat(options={"replicas": -1}), 400, 'option "replicas" must be of type integer, 0 or more'),
     (
         generate(template="{{ range $i := 1000000000 }}x{{ end }}"),
         400,

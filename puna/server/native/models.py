@@ -47,6 +47,7 @@ async def ps(request: Request) -> Response:
             expires_at=entry.expires_at.isoformat(),
             size_vram=entry.size_vram,
             context_length=entry.context_length,
+            replicas=entry.replicas,
         )
         for entry in loaded
         if caller().sees(entry.model.name)

@@ -101,7 +101,7 @@ class ListModelResponse(msgspec.Struct, kw_only=True):
     capabilities: list[str]
 
 
-class ProcessModelResponse(msgspec.Struct, kw_only=True):
+class ProcessModelResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     """A line of /api/ps."""
 
     name: str
@@ -112,6 +112,8 @@ class ProcessModelResponse(msgspec.Struct, kw_only=True):
     expires_at: str
     size_vram: int
     context_length: int
+    replicas: int = 1
+    """Puna's own: engines of this model, whose sizes are added up."""
 
 
 class ObjectTemplate:
