@@ -4,6 +4,7 @@
 # make bench   speed and memory, as ratios measured side by side
 # make test-gpu   offload to a GPU, on a driver in software where there is none (the first time 20 min)
 # make device-check   a real GPU beside libllama alone on it, as JSON (about 8 min)
+# make device-build   libllama for a GPU elsewhere, compiled without CUDA here (ARCH=90: Hopper)
 # make soak    many clients, many models and faults, for MINUTES=20
 # make fuzz    what strangers send, mutated, for MINUTES=5
 # make lint    style and types only
@@ -14,7 +15,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DELETE_ON_ERROR:
-.PHONY: run check test-gpu device-check test soak fuzz bench lint clean tools kernels chromium
+.PHONY: run check test-gpu device-build device-check test soak fuzz bench lint clean tools kernels chromium
 
 BIN := .venv/bin
 CLIENTS := tests/clients/node_modules
@@ -71,6 +72,9 @@ test-gpu: .venv/tests
 # With libllama as it was compiled here: PUNA_BACKEND=cuda make device-check compiles it for CUDA before.
 device-check: kernels .venv/tests
 	$(BIN)/python -m benchmarks.device
+
+device-build: .venv/tests
+	$(BIN)/python -m benchmarks.cuda $(ARCH)
 
 soak: kernels .venv/tests
 	$(BIN)/python -m tests.soak $(or $(MINUTES),20)

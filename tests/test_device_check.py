@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
+
+from benchmarks import cuda
+from puna.engine.building import Host, chosen, folder
 
 
 def test_the_check_of_a_device_measures_all_that_it_says():
@@ -17,3 +22,19 @@ def test_the_check_of_a_device_measures_all_that_it_says():
     assert found["puna"]["size_vram"] > 0
     assert set(found["ratios"]) == {"prefill", "decode", "streams"}
     assert all(ratio > 0 for ratio in found["ratios"].values())
+
+
+def test_a_toolkit_from_packages_is_one_that_libllama_is_compiled_with(tmp_path: Path):
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "lib").mkdir()
+    nvcc = tmp_path / "bin/nvcc"
+    nvcc.write_text("#!/bin/sh\necho release 13.0, V13.0.88\n")
+    nvcc.chmod(0o755)
+    for name in cuda.LIBRARIES:
+        (tmp_path / "lib" / f"lib{name}.so.13").write_text(name)
+    root = cuda.arranged(cuda.arranged(tmp_path))
+    assert [(root / "lib64" / f"lib{name}.so").read_text() for name in cuda.LIBRARIES] == [*cuda.LIBRARIES]
+    hosts = [Host(cuda.environment(root, card, {"PATH": os.defpath}), tmp_path) for card in ("90", "120")]
+    builds = [chosen(host) for host in hosts]
+    assert {build.backend for build in builds} == {"cuda"}
+    assert len({folder(build, "1.0", host) for build, host in zip(builds, hosts, strict=True)}) == 2

@@ -24,12 +24,12 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
     What a model misses is fetched from its registry, with `insecure` over HTTP.
     """
     # Imports of rooms below: this command works on the store and the engine themselves, server or not.
-    from puna.engine import find_devices, kernels
+    from puna.engine import drivers, find_devices, kernels
     from puna.library import Library, Reach, check
 
     print(f"kernels {kernels()}")
     found = asyncio.run(find_devices())
-    _print_devices(found)
+    _print_devices(found, drivers())
     settings = Settings.from_environment()
     library = Library(settings.models, no_prune=settings.no_prune)
     if found.devices:
@@ -48,8 +48,10 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
         raise CommandFailed(f"{left} problem{'s' * (left != 1)} in {settings.models}{hint}")
 
 
-def _print_devices(found: Devices) -> None:
+def _print_devices(found: Devices, drivers: Sequence[str]) -> None:
     print(f"GPU backends {' '.join(found.backends) or 'none: libllama was compiled for the CPU alone'}")
+    if drivers:
+        print(f"drivers {', '.join(drivers)}")
     for device in found.devices:
         free, total = human_bytes(device.free), human_bytes(device.total)
         print(f"{device.name} {device.description}: {free} of {total} free")

@@ -10,6 +10,7 @@ Only `libllama` touches ctypes; heavy imports happen in the engine process alone
 
 from puna.engine.checking import check_grammar
 from puna.engine.devices import find_devices
+from puna.engine.drivers import drivers
 from puna.engine.dry_run import dry_run
 from puna.engine.kernels import kernels
 from puna.engine.process import EngineProcess, start
@@ -21,6 +22,7 @@ __all__ = [
     "EngineProcess",
     "EngineStarter",
     "check_grammar",
+    "drivers",
     "dry_run",
     "find_devices",
     "kernels",

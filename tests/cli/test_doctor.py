@@ -142,6 +142,7 @@ def test_with_a_gpu_it_says_where_each_model_would_go(
         return Devices(backends=("cuda",), devices=(card,))
 
     monkeypatch.setattr("puna.engine.find_devices", find)
-    assert re.search(
-        r"^m:latest: 3 layers on CUDA0 \(\d+ MiB\), context \d+$", puna("doctor").out, re.MULTILINE
-    )
+    monkeypatch.setattr("puna.engine.drivers", lambda: ["NVIDIA 580.95.05"])
+    said = puna("doctor").out
+    assert re.search(r"^m:latest: 3 layers on CUDA0 \(\d+ MiB\), context \d+$", said, re.MULTILINE)
+    assert "drivers NVIDIA 580.95.05" in said.splitlines()

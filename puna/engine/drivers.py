@@ -1,0 +1,35 @@
+"""The versions of GPUs' drivers, as the system's files tell them."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_VERSION = re.compile(r"\b\d+(?:\.\d+)+\b")
+
+_FILES = {
+    "NVIDIA": ("sys/module/nvidia/version", "proc/driver/nvidia/version"),
+    "amdgpu": ("sys/module/amdgpu/version",),
+    "ROCm": ("opt/rocm/.info/version",),
+}
+"""Each is the first that can be read. amdgpu has one only where it is not the kernel's own."""
+
+
+def drivers(root: Path = Path("/")) -> list[str]:
+    """Each driver with its version: "NVIDIA 580.95.05". What cannot be read is left out."""
+    found = ((name, _version(root / file)) for name, files in _FILES.items() for file in files)
+    versions: dict[str, str] = {}
+    for name, version in found:
+        if version:
+            versions.setdefault(name, version)
+    return [f"{name} {version}" for name, version in versions.items()]
+
+
+def _version(file: Path) -> str:
+    """The first version in a file. In NVIDIA's that is the module's; a compiler's comes on a later line."""
+    try:
+        text = file.read_text(errors="replace")
+    except OSError:
+        return ""
+    found = _VERSION.search(text)
+    return found[0] if found else ""
