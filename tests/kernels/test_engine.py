@@ -30,8 +30,8 @@ if "LIBRARY" in os.environ:
     building.LIBRARY = pathlib.Path(os.environ["LIBRARY"])
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.libllama.kernels import start_kernels
-model = LlamaModel(sys.argv[1])
-threads, sizes, beside, cells, shared = json.loads(sys.argv[3])
+threads, sizes, beside, cells, shared, mapped = json.loads(sys.argv[3])
+model = LlamaModel(sys.argv[1], use_mmap=mapped)
 context = Context(model, n_ctx=1024, n_batch=512, n_seq=2 + beside, threads=threads, kv_cache_type=cells)
 before, rows, mine = beside // 2, [], 0
 for step, size in enumerate(sizes):
@@ -59,14 +59,16 @@ def ask(
     beside: int = 0,
     cells: str = "f16",
     shared: bool = False,
+    mapped: bool = True,
     **environment: str,
 ) -> tuple[str, NDArray[np.float64]]:
     """What an engine says of its kernels, and logits of a text that is evaluated in pieces of these sizes.
 
     beside: other sequences with a token in each piece's batch. cells: what K and V are stored as.
     shared: the second piece is of another sequence, which has the first from the cache.
+    mapped: the model's file is mapped, and not read.
     """
-    wanted = json.dumps([threads, sizes, beside, cells, shared])
+    wanted = json.dumps([threads, sizes, beside, cells, shared, mapped])
     command = [sys.executable, "-c", ASK, str(model), instead, wanted]
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ | environment)
     assert done.returncode == 0, done.stderr

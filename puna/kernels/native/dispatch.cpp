@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "attention.h"
+#include "mapping.h"
 #include "multiplication.h"
 #include "reference.h"
 
@@ -100,6 +101,7 @@ Buffer *alloc_buffer(BufferType *type, size_t size) {
     Buffer *buffer = ggml->alloc_buffer(ggml->cpu_buffer_type(), size);
     if (!buffer) return nullptr;
     ask_for_huge_pages(buffer, buffer->get_base(buffer));
+    note_mappings(); // libllama maps a file before it makes buffers
     buffer->buft = type;
     buffer->set_tensor = set_tensor;
     buffer->get_tensor = nullptr;

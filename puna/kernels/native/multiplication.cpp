@@ -5,10 +5,15 @@
 #include <thread>
 #include <vector>
 
+#include "mapping.h"
+
 namespace puna {
 namespace {
 
 constexpr int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
+// Bytes of panels after which the file's pages are released: all at the end would hold the largest tensor twice.
+constexpr size_t RELEASED_AT_ONCE = 4 << 20;
+
 constexpr size_t aligned(size_t size) { return (size + 63) & ~size_t{63}; }
 
 size_t panel_size(const Tensor &weights) { return layout_of(weights.type).panel(weights.ne[0] / BLOCK); }
@@ -126,12 +131,17 @@ void Multiplication::pack(const Tensor &weights, const uint8_t *data) {
     const Format &format = *format_of(weights.type);
     const size_t stride = static_cast<size_t>(weights.ne[0] / format.block * format.block_bytes);
     const int64_t panels = ceiling(weights.ne[1], COLUMNS), all = panels * weights.ne[2];
+    const size_t panel = panel_size(weights);
+    // The first of the file's rows that make panel i.
+    const auto rows_of = [&](int64_t i) { return data + stride * static_cast<size_t>(i / panels * weights.ne[1] + i % panels * COLUMNS); };
+    const int64_t stretch = std::max<int64_t>(1, static_cast<int64_t>(RELEASED_AT_ONCE / panel));
     const auto part = [&](int64_t from, int64_t to) {
-        for (int64_t i = from; i < to; i++) {
-            const int64_t column = i % panels * COLUMNS;
-            pack_panel(format, data + stride * static_cast<size_t>(i / panels * weights.ne[1] + column), stride,
-                       static_cast<int>(std::min<int64_t>(COLUMNS, weights.ne[1] - column)), weights.ne[0],
-                       static_cast<uint8_t *>(weights.data) + panel_size(weights) * static_cast<size_t>(i));
+        for (int64_t end; from < to; from = end) {
+            end = std::min(from + stretch, to);
+            for (int64_t i = from; i < end; i++)
+                pack_panel(format, rows_of(i), stride, static_cast<int>(std::min<int64_t>(COLUMNS, weights.ne[1] - i % panels * COLUMNS)),
+                           weights.ne[0], static_cast<uint8_t *>(weights.data) + panel * static_cast<size_t>(i));
+            release(rows_of(from), static_cast<size_t>(rows_of(end) - rows_of(from)));
         }
     };
     constexpr int64_t worth_a_thread = 1 << 18; // weights
