@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.engine import drafts
-from puna.engine.drafts import Costs, SharedTexts, TokenText, worth
+from puna.engine.drafts import Costs, Drafter, SharedTexts, TokenText, worth
 from puna.engine.libllama import Context
 from puna.types import Grammar, Job
 from tests.engine.asking import NEAR, ask, job, loaded
@@ -210,6 +210,25 @@ def test_the_place_that_is_found_is_the_one_most_alike(text: list[int], tail: li
         assert (place, count) == (0, 0)
     elif text.count(tail[-1]) < 32:
         assert (count, place) == best
+
+
+@given(start=st.integers(5, 30), removed=st.integers(0, 15), added=st.integers(0, 8))
+def test_a_text_is_followed_beyond_an_edit(start: int, removed: int, added: int) -> None:
+    source, nothing, guessed = [*range(100, 160)], TokenText(), [0]
+    drafter = Drafter([*source, 1], most=5)
+    end = start + removed
+    for token in (*source[:start], *range(200, 200 + added), source[end]):
+        drafter.take(token)
+        guessed, _ = drafter.draft(5, forced=[], shared=nothing)
+    assert guessed == source[end + 1 : end + 6]
+
+
+def test_a_text_that_is_another_is_not_followed() -> None:
+    drafter, nothing, guessed = Drafter([*range(100, 160)], most=5), TokenText(), [0]
+    for token in (*range(100, 110), *range(200, 220)):
+        drafter.take(token)
+        guessed, _ = drafter.draft(5, forced=[], shared=nothing)
+    assert guessed == []
 
 
 def test_what_follows_goes_round_in_a_loop_but_never_into_another_answer() -> None:

@@ -11,8 +11,14 @@ from puna.engine.drafts.text import MOST, TokenText
 LONGEST = 31
 """Tokens of a draft: 32 rows are evaluated nearly as efficiently as more, and text comes evenly."""
 
-_FORESEEN = (0.0, 0.0, 0.3, 0.5, 0.7, 0.85)
-"""How often guesses are right behind so many tokens that are alike, by their number's bits (3, 4 to 7, …)."""
+_FORESEEN = (0.3, 0.3, 0.3, 0.5, 0.7, 0.85)
+"""How often guesses are right behind so many tokens that are alike, by their number's bits (0, 1, 2, …)."""
+
+_REACH = 16
+"""Tokens of a source among which the text may come back to it: an edit is as long."""
+
+_PATIENCE = 8
+"""Tokens that may differ from a source before it is given up."""
 
 
 class Drafter:
@@ -27,8 +33,10 @@ class Drafter:
         self._place = 0
         self._alike = 0
         """Tokens before `place` that are those of the sequence."""
+        self._lost = 0
+        """Tokens since the text has left its source; 0 if it has not."""
         self._forced: list[int] = []
-        self._by_likeness = [Rate(foreseen) for foreseen in _FORESEEN]
+        self._by_likeness = [Rate(foreseen, seen=1) for foreseen in _FORESEEN]
         self._by_force = Rate(0.8)
         self.confidence = Confidence()
         """In the draft model, if there is one."""
@@ -44,9 +52,8 @@ class Drafter:
             right = self._source.following(self._place, 1) == [token]
             self._rate(self._alike).learn(right)
             self._place += 1
-            self._alike += 1
-            if not right:
-                self._source = None
+            self._alike = self._alike + 1 if right else 0
+            self._lost = 0 if right else self._lost + 1
         self.confidence.take(token)
         self._own.extend([token])
 
@@ -66,16 +73,33 @@ class Drafter:
         return repeated, by_likeness
 
     def _repeated(self, most: int, shared: TokenText) -> list[int]:
-        if self._source is None or not self._source.following(self._place, 1):
+        if self._source is None or self._lost or not self._source.following(self._place, 1):
             self._look(shared)
         return self._source.following(self._place, most) if self._source is not None else []
 
     def _look(self, shared: TokenText) -> None:
-        self._source, tail = None, self._own.end(MOST)
+        tail, found = self._own.end(MOST), 0
         for text in (self._own, shared):
             place, alike = text.find(tail)
-            if alike and (self._source is None or alike > self._alike):
-                self._source, self._place, self._alike = text, place, alike
+            if alike > found:
+                self._source, self._place, self._alike, found = text, place, alike, alike
+        if found:
+            self._lost = 0
+        elif self._source is not None and self._lost:
+            self._resume(self._source, int(tail[-1]))
+        else:
+            self._source = None
+
+    def _resume(self, source: TokenText, last: int) -> None:
+        """The text has left its source, as an edit does: go on behind its last token, if that stands near.
+
+        Until it does, each token is taken to stand for another.
+        """
+        place = source.behind(last, self._place - self._lost, _REACH)
+        if place:
+            self._place, self._alike, self._lost = place, 1, 0
+        elif self._lost > _PATIENCE:
+            self._source = None
 
     def _rate(self, alike: int) -> Rate:
         return self._by_likeness[min(alike, MOST).bit_length()]

@@ -11,9 +11,10 @@ _WEIGHT = 1 / 16
 class Rate:
     """How often guesses of one sort are right; they are foreseen until they were seen."""
 
-    def __init__(self, foreseen: float) -> None:
+    def __init__(self, foreseen: float, *, seen: int = 2) -> None:
+        """What is foreseen counts as much as `seen` guesses."""
         self.value = foreseen
-        self._seen = 2
+        self._seen = seen
 
     def learn(self, right: bool) -> None:
         self._seen += 1

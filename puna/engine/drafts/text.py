@@ -69,6 +69,14 @@ class TokenText:
         best = len(places) - 1 - int(lengths[::-1].argmax())
         return int(places[best]) + 1, int(lengths[best])
 
+    def behind(self, token: int, start: int, most: int) -> int:
+        """The place behind `token` where that stands first among the `most` tokens from `start` on.
+
+        0 if it does not, or nothing follows it.
+        """
+        found = np.flatnonzero(self._data[start : min(start + most, self._length - 1)] == token)
+        return start + int(found[0]) + 1 if len(found) else 0
+
     def following(self, place: int, most: int) -> list[int]:
         """At most `most` tokens from `place` on, and from there again where the text ends."""
         found = self._data[place : min(place + most, self._length)]
