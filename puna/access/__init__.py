@@ -1,7 +1,7 @@
-"""Who may ask a server for what: keys, their limits, and the file that holds them.
+"""Access control: keys, their limits, and the file that holds them.
 
-`Keyring` knows the keys of a file. `caller()` is who asks in the request at hand; rooms above ask it what a
-request may see, and tell it what that took.
+A `Keyring` holds the keys of a file. `caller()` is the caller of the current request. Rooms above ask it
+what the request may see, and report the tokens that it used.
 """
 
 from puna.access.caller import Caller, caller

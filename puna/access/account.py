@@ -1,4 +1,4 @@
-"""What one key has taken from this server, held against the key's limits."""
+"""Counts one key's use of this server, and enforces the key's limits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MINUTE = 60.0
 
 
 class Account:
-    """The count of one key. `clock` is seconds that never jump, `today` seconds since 1970."""
+    """The use of one key. `clock` returns monotonic seconds, `today` seconds since 1970."""
 
     def __init__(
         self, clock: Callable[[], float] = time.monotonic, today: Callable[[], float] = time.time
@@ -23,15 +23,15 @@ class Account:
         self._clock = clock
         self._today = today
         self._begun: deque[float] = deque()
-        """When the requests of the last minute began, if those are limited."""
+        """Start times of the last minute's requests, if their number is limited."""
         self._running = 0
         self.known = Used()
-        """What the file holds, of every server that shares it."""
+        """The use in the file, summed over the servers that share it."""
         self.counted = Used()
-        """What is not yet written down."""
+        """The use that is not yet in the file."""
 
     def begin(self, key: Key) -> None:
-        """Count a request, which runs until `end`. Raises TooMany; one that is refused does not count."""
+        """Count a request, which runs until `end`. Raises TooMany; a refused request does not count."""
         now = self._clock()
         self._check_minute(key, now)
         self._check_day(key)
@@ -43,12 +43,12 @@ class Account:
         self._count(0)
 
     def end(self) -> None:
-        """A request that was begun has ended."""
+        """End a request."""
         self._running -= 1
 
     @property
     def used(self) -> Used:
-        """All that the key was used for, written down or not."""
+        """The key's whole use, in the file or not."""
         both = Used()
         both.add(self.known)
         both.add(self.counted)
@@ -58,7 +58,7 @@ class Account:
         self._count(tokens)
 
     def taken(self) -> Used:
-        """What is not yet written down, for the one who writes it."""
+        """Take the use that is not yet in the file."""
         counted, self.counted = self.counted, Used()
         self.known.add(counted)
         return counted
@@ -74,7 +74,7 @@ class Account:
         while self._begun and self._begun[0] <= now - _MINUTE:
             self._begun.popleft()
         if len(self._begun) >= key.requests_per_minute:
-            # The limit may have been lowered: as many as there are above it must pass out of the minute.
+            # The limit may have been lowered: wait until enough requests are older than a minute.
             first = self._begun[len(self._begun) - key.requests_per_minute]
             wait = math.ceil(first + _MINUTE - now)
             raise TooMany(

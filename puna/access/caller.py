@@ -1,4 +1,4 @@
-"""Who asks. Known from the moment a request is let in, wherever in its task or its threads one looks."""
+"""The caller of the current request, known in its tasks and threads."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from puna.library import Name
 
 
 class Caller:
-    """Whoever reaches a server that asks for no key; with one, the key's user.
+    """Anybody, on a server without keys; otherwise the user of a key.
 
-    Within `with who:` it is `caller()`, also in tasks and threads begun there; then its request has ended.
+    Within `with who:` it is `caller()`, also in tasks and threads started there. Leaving ends its request.
     """
 
     def __init__(self, key: Key | None = None, account: Account | None = None, address: str = "") -> None:
@@ -42,16 +42,16 @@ class Caller:
 
     @property
     def user(self) -> str:
-        """Whose requests these are, when users are served in turn: a key's, or else an address's."""
+        """The user among whom turns are shared: of a key, else of an address."""
         return self.key.id if self.key else self._address
 
     @property
     def owner(self) -> str:
-        """Whose cached prefixes this caller may find: its own, or its group's; empty without a key."""
+        """Whose cached prefixes this caller may use: its own, or its group's; empty without a key."""
         return self.key.owner if self.key else ""
 
     def sees(self, model: Name) -> bool:
-        """Whether `model` is there for this caller."""
+        """Whether this caller may see `model`."""
         return self.key is None or self.key.allows(model)
 
     def check_model(self, written: str | Name) -> None:
@@ -63,7 +63,7 @@ class Caller:
             raise ModelForbidden(f'your key does not allow the model "{name.display()}"')
 
     def spend(self, tokens: int) -> None:
-        """Count tokens that were read or written for this caller."""
+        """Count tokens of prompts and answers for this caller."""
         if self._account:
             self._account.spend(tokens)
 
@@ -73,5 +73,5 @@ _caller: ContextVar[Caller] = ContextVar("caller", default=_ANYONE)
 
 
 def caller() -> Caller:
-    """Who asks in the request at hand."""
+    """The caller of the current request."""
     return _caller.get()

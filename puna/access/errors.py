@@ -1,4 +1,4 @@
-"""Why a request is not let in. Each dialect words them in its own shape."""
+"""Why a request is refused. Each dialect gives these errors its own shape."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from puna.errors import PunaError
 
 
 class AccessDenied(PunaError):
-    """`code` is OpenAI's word for the reason."""
+    """`code` is OpenAI's error code."""
 
     code = ""
 
 
 class Unauthorized(AccessDenied):
-    """There is no key with the request, or none that this server knows."""
+    """The request has no key, or one that this server does not know."""
 
     status = 401
     code = "invalid_api_key"
 
 
 class Forbidden(AccessDenied):
-    """The key lacks the scope; or nobody may do this here."""
+    """The key lacks the scope, or the server allows this to nobody."""
 
     status = 403
     code = "missing_scope"
@@ -32,7 +32,7 @@ class ModelForbidden(Forbidden):
 
 
 class TooMany(AccessDenied):
-    """The key's limit is reached: `counted` says of what, `retry_after` in how many seconds there is room."""
+    """The key's limit is reached: `counted` names what is limited, `retry_after` is in seconds."""
 
     status = 429
     code = "rate_limit_exceeded"

@@ -1,4 +1,4 @@
-"""A key: what a person shows to be let in, and what this server keeps of it."""
+"""A key: the secret that a client sends, and the record that the server keeps."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _LONGEST_NAME = 100
 
 
 class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A key as it is kept: its secret is only hashed. 0, an empty list or None means "no limit"."""
+    """A key's record: of its secret only the hash. 0, an empty list or None means "no limit"."""
 
     id: str
-    """Part of the secret, by which its hash is found."""
+    """Part of the secret, by which the record is found."""
     name: str
     hash: str
     """SHA-256 of the secret, in hex. It is 256 random bits, so a slow hash would protect nothing more."""
@@ -40,7 +40,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     expires: Moment | None = None
     requests_per_minute: Count = 0
     tokens_per_day: Count = 0
-    """Of prompts and answers together; a day is UTC's."""
+    """Tokens of prompts and answers together; days are UTC."""
     concurrent: Count = 0
     share: str = ""
     """Keys with the same word here share cached prefixes; others never do."""
@@ -56,7 +56,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
 
     @property
     def owner(self) -> str:
-        """Whose cached prefixes its requests may find."""
+        """Whose cached prefixes its requests may use."""
         return f"share {self.share}" if self.share else f"key {self.id}"
 
     def is_of(self, secret: str) -> bool:
@@ -78,7 +78,7 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
 
 
 def new_key(name: str, **limits: object) -> tuple[Key, str]:
-    """A key with these fields of `Key`, and its secret, which is kept nowhere. Raises BadRequest."""
+    """A key with these fields of `Key`, and its secret, which is not stored. Raises BadRequest."""
     id = secrets.token_hex(4)
     secret = f"{_MARK}_{id}_{secrets.token_urlsafe(32)}"
     made = {"id": id, "name": name, "hash": _hash(secret), "created": datetime.now(timezone.utc), **limits}
@@ -89,7 +89,7 @@ def new_key(name: str, **limits: object) -> tuple[Key, str]:
 
 
 def id_of(secret: str) -> str:
-    """The id in a secret; empty when it is no secret of ours."""
+    """The id in a secret; empty when Puna did not make it."""
     mark, _, rest = secret.partition("_")
     id, _, random = rest.partition("_")
     return id if mark == _MARK and random else ""
@@ -101,5 +101,5 @@ def _hash(secret: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _pattern(written: str) -> str:
-    """A name as it is displayed, in small letters; a pattern stays as it was written."""
+    """A name as it is displayed, in lower case; a pattern stays as written."""
     return written.lower() if "*" in written else Name.parse(written).display().lower()

@@ -1,8 +1,8 @@
-"""The keys file: JSON with a format number, readable by its owner alone.
+"""The keys file: JSON with a format number, readable only by its owner.
 
     {"format": 1, "keys": [{"id": "9f86d081", "name": "ann", "hash": "…", "created": "…"}]}
 
-A newer format is refused and left as it is. So is a field that this version does not know: it may be a limit.
+A newer format is refused, and the file left unchanged. So is an unknown field, because it may be a limit.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def read_keys(path: Path) -> list[Key]:
-    """The keys in the file; none when there is no file. Raises PunaError when it cannot be understood."""
+    """The keys in the file; none when there is no file. Raises PunaError when the file is invalid."""
     try:
         content = path.read_bytes()
     except FileNotFoundError:
@@ -42,7 +42,7 @@ def read_keys(path: Path) -> list[Key]:
 
 
 def add_key(path: Path, key: Key) -> None:
-    """Write `key` into the file, made if missing. Raises BadRequest when its name is taken, PunaError."""
+    """Add `key` to the file, created if missing. Raises BadRequest when its name is taken, PunaError."""
     with changing(path):
         keys = read_keys(path)
         if any(key.name == other.name for other in keys):
@@ -51,9 +51,9 @@ def add_key(path: Path, key: Key) -> None:
 
 
 def remove_key(path: Path, named: str) -> Key:
-    """Take the key with this name or id out of the file, and return it. Raises NotFound, PunaError.
+    """Remove the key with this name or id from the file, and return it. Raises NotFound, PunaError.
 
-    The file stays when its last key goes: a server must not open because a key was revoked.
+    The file stays when its last key goes: revoking a key must not open the server to everybody.
     """
     with changing(path):
         keys = read_keys(path)
@@ -68,7 +68,7 @@ Written = TypeVar("Written")
 
 
 def decode_file(path: Path, content: bytes, kind: type[Written], newest: int) -> Written:
-    """A file with a format number. Raises PunaError for a format above `newest`, and for what is none."""
+    """Decode a file with a format number. Raises PunaError for a format above `newest` or an invalid file."""
     try:
         found = msgspec.json.decode(content, type=_Format).format
         if found > newest:
@@ -80,7 +80,7 @@ def decode_file(path: Path, content: bytes, kind: type[Written], newest: int) ->
 
 @contextmanager
 def changing(path: Path) -> Iterator[None]:
-    """Held by one process at a time while it reads the file at `path` and writes it anew."""
+    """Lock the file at `path` for one process, which reads and replaces it."""
     with writing(path.parent):
         make_folder(path.parent)
         lock = locked(path.with_name(f"{path.name}.lock"))

@@ -1,4 +1,4 @@
-"""The keys that a server accepts: those of its file, as it is now."""
+"""The keys that a server accepts: those in its file, reloaded when it changes."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from puna.errors import PunaError
 _log = logging.getLogger(__name__)
 
 _Stamp = tuple[int, int, int]
-"""Of a file: its number, time and size, which change when it is replaced."""
+"""A file's inode, time and size, which change when it is replaced."""
 
 _HINT = "send a key as Authorization: Bearer or x-api-key; Ollama's clients take it from OLLAMA_API_KEY"
 
 
 class Keyring:
-    """Read again when the file changes, so that a key made or revoked counts from the next request on."""
+    """Reloads the file when it changes: a key made or revoked counts from the next request on."""
 
     def __init__(self, path: Path) -> None:
-        """Raises PunaError when there is a file that cannot be understood."""
+        """Raises PunaError when the file is invalid."""
         self._path = path
         self._stamp = _stamp(path)
         self._keys = {key.id: key for key in read_keys(path)}
@@ -38,7 +38,7 @@ class Keyring:
 
     @property
     def asks(self) -> bool:
-        """Whether a key is asked for: there is a file, or was one since the server started."""
+        """Whether requests need a key: the file exists, or has existed since the server started."""
         self._refresh()
         return self._asks
 
@@ -54,7 +54,7 @@ class Keyring:
         return key
 
     def admit(self, key: Key) -> Caller:
-        """Who asks with `key`; the request counts as running until that is left. Raises TooMany."""
+        """The caller with `key`; its request counts as running until the caller is left. Raises TooMany."""
         account = self._account(key)
         account.begin(key)
         return Caller(key, account)
@@ -66,20 +66,20 @@ class Keyring:
         return self._accounts[key.id]
 
     def listed(self) -> list[tuple[Key, Used]]:
-        """Every key, and what it was used for."""
+        """Every key and its use."""
         self._refresh()
         return [(key, self._account(key).used) for key in list(self._keys.values())]
 
     def add(self, key: Key) -> None:
-        """Write `key` into the file. Raises BadRequest when its name is taken, PunaError."""
+        """Add `key` to the file. Raises BadRequest when its name is taken, PunaError."""
         add_key(self._path, key)
 
     def remove(self, named: str) -> Key:
-        """Take the key with this name or id out of the file. Raises NotFound, PunaError."""
+        """Remove the key with this name or id from the file. Raises NotFound, PunaError."""
         return remove_key(self._path, named)
 
     async def save(self) -> None:
-        """Write down what was used since the last time. Raises PunaError; then the next time does it."""
+        """Save the use since the last call. After a PunaError, the next call saves it."""
         counted = {id: account.taken() for id, account in self._accounts.items() if account.counted.last}
         if not counted:
             return

@@ -1,8 +1,8 @@
-"""What keys were used for: when last, and how many tokens today. In a file beside the keys.
+"""The use of keys, in a file beside them: the last time, and today's tokens.
 
     {"format": 1, "used": {"9f86d081": {"last": 1790000000, "day": 20720, "tokens": 1234}}}
 
-Several servers may share the keys: each adds what it has counted since it last wrote.
+Several servers may share the keys: each adds its use since it last wrote.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ DAY = 86_400
 
 
 class Used(msgspec.Struct, omit_defaults=True):
-    """One key's use. `last` is in seconds since 1970; `day` in days since then, and UTC's."""
+    """One key's use. `last` is in seconds since 1970, `day` in UTC days since then."""
 
     last: int = 0
     day: int = 0
@@ -31,7 +31,7 @@ class Used(msgspec.Struct, omit_defaults=True):
         return self.tokens if self.day == day else 0
 
     def add(self, other: Used) -> None:
-        """Count `other`, too."""
+        """Add the use of `other`."""
         day = max(self.day, other.day)
         self.tokens = self.on(day) + other.on(day)
         self.day = day
@@ -44,12 +44,12 @@ class _File(msgspec.Struct):
 
 
 def usage_path(keys: Path) -> Path:
-    """Where the use of the keys in the file `keys` is written down."""
+    """The file with the use of the keys in the file `keys`."""
     return keys.with_name(f"{keys.stem}-usage.json")
 
 
 def read_usage(path: Path) -> dict[str, Used]:
-    """The use of each key, by its id. Raises PunaError when the file cannot be understood."""
+    """The use of each key, by its id. Raises PunaError when the file is invalid."""
     try:
         return decode_file(path, path.read_bytes(), _File, FORMAT).used
     except FileNotFoundError:
@@ -57,7 +57,7 @@ def read_usage(path: Path) -> dict[str, Used]:
 
 
 def add_usage(path: Path, counted: dict[str, Used], known: set[str]) -> dict[str, Used]:
-    """Add what was counted to the file; what it holds then. Of keys that are not `known` nothing is kept.
+    """Add counted use to the file, and return the sums. Keys that are not `known` are dropped.
 
     Raises PunaError.
     """

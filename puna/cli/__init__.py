@@ -1,7 +1,7 @@
-"""The commands of `puna`, a module for each group.
+"""The commands of `puna`: one module for each group.
 
-Talks to the server over HTTP only, through the official `ollama` client. Heavy imports are late, so that help
-is quick. Exports `main`.
+They talk to the server over HTTP only, through the official `ollama` client. Slow imports are deferred, so
+that help is quick. Exports `main`.
 """
 
 from puna.cli.app import main

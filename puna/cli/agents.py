@@ -1,6 +1,6 @@
-"""Coding agents that `puna launch` starts, and how each is configured.
+"""The coding agents that `puna launch` starts, and how each is configured.
 
-Each takes its server from the environment or its command line, so no file of the user's is changed.
+Each agent takes its server from the environment or the command line, so no file of the user's changes.
 To add an agent: one value in `AGENTS` and one row in tests/agents.
 """
 
@@ -11,12 +11,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 _PLACEHOLDER = "puna"
-"""Agents want a key; a server that asks for none accepts any."""
+"""Agents require a key; a server without keys accepts any."""
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What an agent is started with: environment variables, and arguments before the person's own."""
+    """What an agent is started with: environment variables, and arguments before the user's own."""
 
     environment: dict[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
@@ -63,7 +63,7 @@ def _codex(url: str, key: str, model: str, context: int) -> Setup:
 
 
 def _opencode(url: str, key: str, model: str, context: int) -> Setup:
-    """OpenCode, "Config": OPENCODE_CONFIG_CONTENT is laid over the person's own files."""
+    """OpenCode, "Config": OPENCODE_CONFIG_CONTENT overrides the user's own files."""
     limit = {"context": context, "output": context // 4}
     provider = {
         "npm": "@ai-sdk/openai-compatible",
@@ -89,7 +89,7 @@ def _qwen(url: str, key: str, model: str, context: int) -> Setup:
 def _aider(url: str, key: str, model: str, context: int) -> Setup:
     """Aider, "OpenAI compatible APIs"."""
     place = {"OPENAI_API_BASE": f"{url}/v1", "OPENAI_API_KEY": key or _PLACEHOLDER}
-    # Aider knows neither the length nor the price of a local model, and would ask the person about it.
+    # Without these, Aider asks the user for the context length and price of a model it does not know.
     return Setup(place, ("--model", f"openai/{model}", "--no-show-model-warnings"))
 
 

@@ -18,7 +18,7 @@ _GREY, _BOLD, _DEFAULT = "\x1b[38;5;245m", "\x1b[1m", "\x1b[0m"
 
 
 class AnswerPrinter:
-    """Writes one answer to standard output; `thinking` and `text` are what has come so far."""
+    """Writes one answer to standard output; `thinking` and `text` hold what has arrived so far."""
 
     def __init__(self, *, wrap: bool, hide_thinking: bool = False) -> None:
         self.thinking = ""
@@ -51,7 +51,7 @@ class AnswerPrinter:
                         self.write(text)
             finally:
                 if self._in_thoughts:
-                    # Interrupted while thinking: what is typed next must not be grey.
+                    # When thinking is interrupted, the next prompt must not be grey.
                     self._put(_DEFAULT if self._colours else "")
         return last
 

@@ -1,4 +1,4 @@
-"""Pictures and sounds named in a prompt: typed, quoted, or dropped there (Ollama interactive.go)."""
+"""Images and sounds that a prompt names: typed, quoted or dropped there (Ollama interactive.go)."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from urllib.parse import unquote
 from puna.cli.connection import CommandFailed
 
 LARGEST = 100 << 20
-"""Bytes a file may have, as in Ollama."""
+"""Maximum bytes of a file, as in Ollama."""
 _LONGEST, _MOST = 1024, 4
-"""Characters, and endings, looked at for the end of a path: a prompt may be a megabyte of slashes."""
+"""Limits on the search for a path's end, in characters and endings: a prompt may be a megabyte of slashes."""
 
 _START = re.compile(r"(?:file://|[A-Za-z]:(?=[/\\])|\.{1,2}(?=[/\\])|~(?=/))?[/\\]")
 _END = re.compile(r"\.(?:jpe?g|png|webp|gif|wav|mp3|flac)\b", re.IGNORECASE)
@@ -34,7 +34,7 @@ class NamedFile:
 
 
 def find_files(text: str) -> list[NamedFile]:
-    """The pictures and sounds that a text names. What names no file is text and nothing else."""
+    """The images and sounds that a text names. A path without a file is plain text."""
     found: list[NamedFile] = []
     at = 0
     while start := _START.search(text, at):
@@ -46,9 +46,9 @@ def find_files(text: str) -> list[NamedFile]:
 
 
 def take_files(text: str) -> tuple[str, list[bytes]]:
-    """The text without the names of files, and what is in the files, each announced on standard error.
+    """The text without the names of files, and the files' content. Announces each file on standard error.
 
-    Raises CommandFailed for a file that is there and cannot be used.
+    Raises CommandFailed for a file that exists but cannot be used.
     """
     found = find_files(text)
     contents = [_read(file.path) for file in found]
@@ -62,7 +62,7 @@ def take_files(text: str) -> tuple[str, list[bytes]]:
 def _file_at(text: str, free: int, start: int, after: int) -> NamedFile | None:
     """The file whose name starts at `start`: the shortest that exists, because names may hold spaces.
 
-    The text before `free` belongs to others.
+    The text before `free` belongs to other files.
     """
     line_end = text.find("\n", after)
     last = min(len(text) if line_end < 0 else line_end, start + _LONGEST)
@@ -76,7 +76,7 @@ def _file_at(text: str, free: int, start: int, after: int) -> NamedFile | None:
 
 
 def _existing(name: str) -> Path | None:
-    """The file that a name stands for, taken as it is or as a shell would."""
+    """The file that a name stands for, read literally or as a shell would."""
     readings = dict.fromkeys((name, _ESCAPED.sub(r"\1", name)))
     if name.startswith("file://"):
         readings = dict.fromkeys([unquote(name.removeprefix("file://"))])
@@ -86,7 +86,7 @@ def _existing(name: str) -> Path | None:
             if path.is_file():
                 return path
         except (OSError, ValueError):
-            continue  # Too long, or not a name at all.
+            continue  # The path is too long or invalid.
     return None
 
 

@@ -15,9 +15,9 @@ PATIENCE = 10.0
 
 
 def ensure_server(settings: Settings) -> None:
-    """Return once a server answers at `settings.url`, starting one there, and saying so, when none does.
+    """Return once a server answers at `settings.url`; if none does, start one and say so.
 
-    Raises CommandFailed when the address is another machine's or the new server does not come up.
+    Raises CommandFailed when the address is another machine's or the new server does not start.
     """
     if server_version(settings) is not None:
         return

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from puna.cli.client import Client
 
 PIECE = 1 << 20
-"""Bytes of a read: few enough to stay in the cache until they are hashed."""
+"""Bytes of a read, small enough to stay in the CPU cache until they are hashed."""
 
 ReportBytes = Callable[[int], None]
-"""Told how many bytes of a file are done."""
+"""Receives how many bytes of a file are done."""
 
 
 def size_of(path: Path) -> int:
@@ -42,10 +42,10 @@ def digest_of(path: Path, report: ReportBytes) -> str:
 def send(client: Client, path: Path, digest: str, report: ReportBytes, *, in_place: bool) -> None:
     """Make sure the server has the blob `digest`, the content of `path`.
 
-    `in_place`: the server may be able to take the file where it lies. Any answer but yes means that the
-    bytes must travel: the address can be a tunnel's, with another file system behind it.
-    Raises CommandFailed when the file became shorter since it was hashed or cannot be read, and the
-    client's errors.
+    `in_place`: the server may be able to import the file where it is. If it declines, the bytes are
+    uploaded: the address may be a tunnel to a machine with another file system.
+    Raises CommandFailed when the file cannot be read or shrank after it was hashed, and the client's
+    errors.
     """
     if not client.has_blob(digest) and not (
         in_place and client.offer_blob(digest, quote(os.fsencode(path.resolve())))

@@ -1,4 +1,4 @@
-"""The official client, with what it lacks for the command line."""
+"""What the official client lacks for the command line."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from ollama import ProgressResponse
 
 class Client(ollama.Client):
     def details(self, model: str, *, verbose: bool = False) -> dict[str, Any]:
-        """`/api/show` whole: the client's own `show` drops `system` and `tensors`. Raises ResponseError."""
+        """All of `/api/show`; the client's own `show` drops `system` and `tensors`. Raises ResponseError."""
         asked = {"model": model, "verbose": True} if verbose else {"model": model}
         return self._request_raw("POST", "/api/show", json=asked).json()
 
     def create_model(self, request: dict[str, Any]) -> Iterator[ProgressResponse]:
-        """`/api/create` with every field: the client's own `create` has no renderer, parser and requires."""
+        """`/api/create` with every field; the client's own `create` lacks renderer, parser and requires."""
         return self._request(ProgressResponse, "POST", "/api/create", json=request, stream=True)
 
     def check_name(self, model: str) -> None:
-        """Raises ResponseError for a name that no model can have; one that no model has yet is fine."""
+        """Raises ResponseError for an invalid model name. The model need not exist."""
         try:
             self.details(model)
         except ollama.ResponseError as error:
@@ -36,7 +36,7 @@ class Client(ollama.Client):
         return "puna" in self._request_raw("GET", "/api/version").json()
 
     def has_blob(self, digest: str) -> bool:
-        """Whether the server has the blob "sha256:<hex>". Errors count as no; an upload will explain them."""
+        """Whether the server has the blob "sha256:<hex>". Errors count as no; the upload will report them."""
         try:
             self._request_raw("HEAD", f"/api/blobs/{digest}")
         except ollama.ResponseError:

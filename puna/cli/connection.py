@@ -24,9 +24,9 @@ class ModelMissing(CommandFailed):
 
 
 def server_version(settings: Settings, timeout: float = 2.0) -> str | None:
-    """The version a server at `settings.url` gives itself; None when nothing answers in `timeout` seconds.
+    """The version that the server at `settings.url` reports; None when nothing answers in `timeout` seconds.
 
-    Anything that speaks HTTP counts, "" when it names no version. Uses http.client, because importing the
+    Any HTTP server counts; "" when it reports no version. Uses http.client, because importing the
     client package would slow down `--version` and every `run`.
     """
     import http.client
@@ -61,7 +61,7 @@ def is_local(settings: Settings) -> bool:
 
 @contextmanager
 def connect(settings: Settings | None = None) -> Iterator[Client]:
-    """A client for the server; every error of the conversation leaves as CommandFailed."""
+    """A client for the server; its errors become CommandFailed."""
     settings = settings or Settings.from_environment()
     with plain_failures(settings):
         from httpx import InvalidURL
@@ -69,7 +69,7 @@ def connect(settings: Settings | None = None) -> Iterator[Client]:
         from puna.cli.client import Client
 
         try:
-            # Proxies of the environment are not used for this machine.
+            # Local addresses bypass the environment's proxies.
             client = Client(host=settings.url, trust_env=not is_local(settings), verify=_trust(settings))
         except (InvalidURL, ValueError):
             raise _no_address(settings) from None
@@ -121,7 +121,7 @@ def plain_failures(settings: Settings) -> Iterator[None]:
         kind = ModelMissing if error.status_code == 404 else CommandFailed
         raise kind(error.error) from None
     except BrokenPipeError:
-        raise  # Not the server: whoever read our output has gone.
+        raise  # Our own output was closed; the server did not fail.
     except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout):
         hint = "is it running? start it with: puna serve" if is_local(settings) else "is it running there?"
         raise CommandFailed(f"could not connect to Puna at {settings.url}: {hint}") from None

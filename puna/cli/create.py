@@ -1,4 +1,4 @@
-"""`puna create`: a Modelfile read, its files hashed and sent, the model made by the server."""
+"""`puna create`: reads a Modelfile, hashes and sends its files, and lets the server create the model."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def create(
     if draft_quantize:
         recipe.request["draft_quantize"] = draft_quantize
     with connect(settings) as client:
-        # A wrong name is refused before gigabytes are hashed and sent.
+        # Check the name before hashing and sending gigabytes.
         client.check_name(model)
         from puna.cli.display import Display
 
@@ -78,15 +78,15 @@ def create(
 
 @dataclass
 class PendingCreate:
-    """A create request, and the files whose digests it still lacks."""
+    """A create request that still lacks the digests of its files."""
 
     request: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Path]] = field(default_factory=dict)
-    """For "files", "adapters" and "draft_files": the names that the request uses, and where they lie."""
+    """For "files", "adapters" and "draft_files": the path of each name that the request uses."""
 
 
 def read_modelfile(file: str) -> tuple[str, bytes, Path]:
-    """Its title in messages, its content, and the folder of its relative paths.
+    """Its title in messages, its content, and the folder that its paths are relative to.
 
     Without a Modelfile, a folder stands for itself, as in Ollama.
     """
@@ -157,7 +157,7 @@ def deliver(client: Client, recipe: PendingCreate, display: Display, *, in_place
 
 
 def _request(modelfile: Modelfile) -> dict[str, Any]:
-    """The fields of a create request that a Modelfile gives as they are."""
+    """The fields of a create request that come from the Modelfile unchanged."""
     given = {
         **{
             name: getattr(modelfile, name)
@@ -171,7 +171,7 @@ def _request(modelfile: Modelfile) -> dict[str, Any]:
 
 
 def _resolve(recipe: PendingCreate, title: str, folder: Path, sources: Iterable[str]) -> None:
-    """Add what the FROM lines stand for: files where there are any, otherwise a model's name."""
+    """Add the files of the FROM lines, or the base model's name if there are none."""
     from puna.cli.sources import looks_like_path, request_names
 
     files: list[Path] = []
@@ -188,7 +188,7 @@ def _resolve(recipe: PendingCreate, title: str, folder: Path, sources: Iterable[
 
 
 def _resolve_draft(recipe: PendingCreate, title: str, folder: Path, modelfile: Modelfile) -> None:
-    """Add what the DRAFT line stands for: files where there are any, otherwise a model's name."""
+    """Add the files of the DRAFT line, or the draft model's name if there are none."""
     from puna.cli.sources import looks_like_path, request_names
 
     text, at = modelfile.draft, _at(title, modelfile.draft)

@@ -1,4 +1,4 @@
-"""What `show` says of a model: sections in Ollama's order and form (Ollama cmd.go, showInfo)."""
+"""What `puna show` prints: sections in Ollama's order and form (Ollama cmd.go, showInfo)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from puna.cli.human import human_number
 
 
 def details_text(found: dict[str, Any], *, verbose: bool = False) -> str:
-    """The sections of an `/api/show` answer that have something in them."""
+    """The sections of an `/api/show` answer, without empty ones."""
     return "\n".join(
         f"  {title}\n{columns([['', *row] for row in rows])}\n"
         for title, rows in _sections(found, verbose)
@@ -80,7 +80,7 @@ def _value(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, list):
-        # A vocabulary has 49,000 entries: the first few, as many as fit in ten columns, tell what it is.
+        # A vocabulary has tens of thousands of entries: show those that fit in ten columns.
         shown, width = 0, 1
         for item in value:
             width += len(str(item)) + (2 if shown else 0)

@@ -33,13 +33,13 @@ class Display:
     def feed(
         self, status: str, key: str = "", total: int = 0, completed: int = 0, *, label: str = ""
     ) -> None:
-        """One message of the work, as `Progress.feed` takes it."""
+        """One message of the work, as in `ProgressView.feed`."""
         begun = self._progress.feed(status, key, total, completed, time.monotonic(), label)
         if begun and not self._draws:
             print(begun, file=sys.stderr, flush=True)
 
     def follow(self, steps: Iterable[ProgressResponse], label: Callable[[str], str] = str) -> None:
-        """Show what a server says of its work; `label` makes a bar's name from a status."""
+        """Show the server's progress; `label` turns a status into a bar's name."""
         for step in steps:
             status = step.status or ""
             self.feed(status, step.digest or "", step.total or 0, step.completed or 0, label=label(status))

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 
 def doctor(fix: bool = False, *, insecure: bool = False) -> None:
-    """Check the models on this machine; with `fix`, repair them. Fails while anything is wrong.
+    """Check the models on this machine; with `fix`, repair them. Exits with 1 while a problem remains.
 
-    What a model misses is fetched from its registry, with `insecure` over HTTP.
+    Missing blobs are fetched from the model's registry, with `insecure` over HTTP.
     """
     # Imports of rooms below: this command works on the store and the engine themselves, server or not.
     from puna.engine import drivers, find_devices, kernels
@@ -60,7 +60,7 @@ def _print_devices(found: Devices, drivers: Sequence[str]) -> None:
 
 
 def _print_places(library: Library, settings: Settings, devices: Sequence[Device]) -> None:
-    """Where each model would go, if it were loaded now and alone."""
+    """Print where each model would be placed if it were loaded now, alone."""
     from puna.scheduling import forecast
 
     for model in library.list():
@@ -68,14 +68,14 @@ def _print_places(library: Library, settings: Settings, devices: Sequence[Device
 
 
 def _report(findings: list[Finding]) -> int:
-    """Print each, and return how many are in the way of something."""
+    """Print each finding, and return how many break something."""
     for finding in findings:
         print(f"{finding.problem}{_room(finding)}")
     return sum(finding.kind != "foreign" for finding in findings)
 
 
 def _repaired(library: Library, findings: list[Finding], insecure: bool, reach: Reach) -> int:
-    """Repair what can be, print what became of each, and return how many are left."""
+    """Repair the findings, print each outcome, and return how many are left."""
     from puna.library import repair, restore
 
     with Display() as display:

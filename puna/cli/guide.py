@@ -71,9 +71,9 @@ PARAMETERS = """Available Parameters:
 
 
 def guide(topic: str, *, sees: bool = False, hears: bool = False) -> str:
-    """The text of "/? topic"; the commands when there is no such topic.
+    """The text of "/? topic"; the list of commands for an unknown topic.
 
-    `sees`, `hears`: the model takes pictures, sounds.
+    `sees`, `hears`: the model accepts images, sounds.
     """
     topics = {"set": SET, "show": SHOW, "shortcut": SHORTCUTS, "shortcuts": SHORTCUTS}
     files = ", or ".join([_IMAGES] * sees + [_AUDIO] * hears)

@@ -46,7 +46,7 @@ class Conversation:
                 print()
 
     def _turn(self, prompt: LinePrompt, entries: Multiline) -> bool:
-        """Read a line and act on the entry that it completes. False when the user leaves."""
+        """Read a line and act on the entry it completes. False when the user leaves."""
         try:
             line = prompt.read(more=entries.open is not None)
         except EOFError:
@@ -63,7 +63,7 @@ class Conversation:
         if entry.kind == "line" and entry.text.split()[0] in ("/bye", "/exit"):
             return False
         try:
-            # A failure ends the request it happened to; the session and its messages stay.
+            # A failed request does not end the session.
             with plain_failures(self._settings):
                 self._act(entry)
         except CommandFailed as failure:
@@ -82,7 +82,7 @@ class Conversation:
         return self._session.takes_files and any(found.start == 0 for found in find_files(text))
 
     def _ask(self, text: str) -> None:
-        """Send a message and show the answer; an interrupted answer stays in the history."""
+        """Send a message and print the answer; an interrupted answer stays in the history."""
         session = self._session
         asked: dict[str, Any] = {"role": "user", "content": text}
         if session.takes_files:
@@ -161,7 +161,7 @@ class Conversation:
         return f"Created new model '{name}'"
 
     def _recall(self) -> None:
-        """Show the conversation that the model begins with, as if it had been held here."""
+        """Print the conversation that the model begins with."""
         for message in self._session.examples:
             text = message.get("content") or ""
             if message["role"] == "user":

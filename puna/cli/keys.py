@@ -1,6 +1,6 @@
 """`puna keys`: manage this machine's keys.
 
-Works on the keys file, which a running server reloads: so the first key needs no other.
+It edits the keys file, which a running server reloads. So the first key needs no other key.
 """
 
 from __future__ import annotations
@@ -143,14 +143,14 @@ def _limits(key: Key, used: Used, now: datetime) -> str:
 
 
 def _moment(written: str) -> datetime:
-    """When a key ends: a duration from now, or a date. Raises CommandFailed."""
+    """When a key expires: a duration from now, or a date. Raises CommandFailed."""
     now = datetime.now(timezone.utc)
     try:
         if written[:-1].isdecimal() and written.endswith("d"):
             return now + timedelta(days=int(written[:-1]))
         if written[:1].isdecimal() and "-" not in written:
             return now + timedelta(seconds=parse_duration(written))
-        # A date without a zone is one of this machine's.
+        # A date without a zone is local time.
         return datetime.fromisoformat(written).astimezone(timezone.utc)
     except (ValueError, OverflowError):
         raise CommandFailed(f'cannot read "{written}" as 30d, 12h, or a date such as 2027-01-31') from None

@@ -1,4 +1,4 @@
-"""`puna launch`: start a coding agent that is set up for this server and a model."""
+"""`puna launch`: starts a coding agent on this server and a model."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from puna.cli.client import Client
 
 CONTEXT = 32_768
-"""Tokens that an agent is given by default: its instructions and tools alone take 10,000 and more."""
+"""Default context in tokens: an agent's instructions and tools alone take 10,000 and more."""
 
 _TOUCH = 60.0
-"""Seconds between two requests that keep the model loaded with that context."""
+"""Seconds between the requests that keep the model loaded."""
 
 
 def launch(
@@ -49,12 +49,12 @@ def launch(
 
 
 def missing(agent: Agent) -> str:
-    """What to tell a person who has not got `agent`."""
+    """How to install `agent`, for a user who lacks it."""
     return f"{agent.title} is not installed ({agent.program} is not on PATH); install it: {agent.install}"
 
 
 def start(agent: Agent, program: str, arguments: list[str], *, model: str, context: int = CONTEXT) -> int:
-    """Run an agent to its end; its exit status. Raises CommandFailed before it begins."""
+    """Run an agent; returns its exit status. Raises CommandFailed when it cannot start."""
     settings = Settings.from_environment()
     from puna.cli.background import ensure_server
 
@@ -67,7 +67,7 @@ def start(agent: Agent, program: str, arguments: list[str], *, model: str, conte
 
 
 def _run(command: list[str], environment: dict[str, str]) -> int:
-    """Run to the end; Ctrl-C is left to the agent."""
+    """Run until the end; Ctrl-C goes to the agent."""
     process = subprocess.Popen(command, env=environment)
     while True:
         try:
@@ -77,7 +77,7 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
 
 
 def choose_model(client: Client) -> str:
-    """The model an agent shall use: the only one that calls tools, or the person's choice."""
+    """The only model that calls tools, or the user's choice among several."""
     able = able_models(client, "tools")
     if not able:
         raise CommandFailed(
@@ -93,16 +93,16 @@ def choose_model(client: Client) -> str:
 
 
 def able_models(client: Client, capability: str) -> list[str]:
-    """Names of the server's models that have `capability`, the latest first."""
+    """Names of the server's models that have `capability`, newest first."""
     names = [found.model or "" for found in client.list().models]
     return [name for name in names if capability in (client.details(name).get("capabilities") or [])]
 
 
 @contextmanager
 def held(client: Client, settings: Settings, model: str, context: int) -> Iterator[int]:
-    """Keep `model` loaded with room for `context` tokens, or what it was trained on; that length.
+    """Keep `model` loaded with `context` tokens, at most its training length; yields the length.
 
-    Agents do not set `num_ctx`, so their own requests would load the default.
+    Agents do not set `num_ctx`, so their own requests would load the default context.
     """
     found = client.details(model)
     info = found.get("model_info") or {}
@@ -118,7 +118,7 @@ def held(client: Client, settings: Settings, model: str, context: int) -> Iterat
                 with plain_failures(settings):
                     client.generate(model, options={"num_ctx": length})
             except CommandFailed:
-                continue  # The agent gets the same error, and reports it.
+                continue  # The agent will get and report the same error.
 
     toucher = threading.Thread(target=touch, daemon=True)
     toucher.start()

@@ -1,4 +1,4 @@
-"""The menu of `puna` without a command."""
+"""The menu that `puna` shows without a command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ STARTER = "smollm2:135m"
 
 
 def choose(question: str, options: list[tuple[str, str]]) -> str:
-    """The value of the (value, label) that the person picks. Raises KeyboardInterrupt."""
+    """The value of the (value, label) that the user picks. Raises KeyboardInterrupt."""
     from prompt_toolkit.shortcuts import choice
 
     return choice(question, options=options)
@@ -29,7 +29,7 @@ def is_person() -> bool:
 
 
 def menu(help_text: str) -> None:
-    """Ask what to do, and do it; `help_text` is what `puna --help` prints."""
+    """Ask the user what to do, and do it; `help_text` is what `puna --help` prints."""
     wanted = choose(
         "What would you like to do?",
         [
@@ -66,7 +66,7 @@ def _talk(settings: Settings) -> None:
 
 
 def talkative(client: Client) -> list[str]:
-    """Names of the server's models that write text."""
+    """Names of the server's models that generate text."""
     from puna.cli.launch import able_models
 
     return able_models(client, "completion")

@@ -25,7 +25,7 @@ def list_models(
 
 
 def models_table(client: Client, beginning: str) -> str:
-    """The server's models whose names begin so."""
+    """The server's models whose names begin with the prefix."""
     now = datetime.now(timezone.utc)
     rows = [["NAME", "ID", "SIZE", "MODIFIED"]]
     for found in client.list().models:
@@ -73,7 +73,7 @@ def show(
     if not chosen:
         print(details_text(found, verbose=verbose))
     else:
-        # System messages and templates are data that a script reads back: no newline is added.
+        # Scripts read these back, so no newline is added.
         print(found.get(chosen[0], ""), end="" if chosen[0] in ("system", "template") else "\n")
 
 
@@ -96,7 +96,7 @@ def delete(
             with connect() as client:
                 client.generate(model=model, keep_alive=0)
         except ModelMissing:
-            pass  # What is not there is said by the removal itself.
+            pass  # A missing model is reported by the removal.
         except CommandFailed as failure:
             print(f"Warning: unable to stop model '{model}': {failure}", file=sys.stderr)
         with connect() as client:

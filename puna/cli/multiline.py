@@ -1,4 +1,4 @@
-"""Lines typed into messages: three quotation marks open and close a message of several lines."""
+"""Joins typed lines into messages: three quotation marks open and close a message of several lines."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ _OPENING = re.compile(r'(?P<system>/set\s+system\s+)?"""')
 
 @dataclass(frozen=True)
 class Entered:
-    """What was entered. A "line" may be a command; a "message" never is; "system" is a system message."""
+    """A complete entry. A "line" may be a command; a "message" never is; "system" is a system message."""
 
     kind: Literal["line", "message", "system"]
     text: str
 
 
 class Multiline:
-    """Fed one line at a time; `open` while a closing mark is awaited."""
+    """Takes one line at a time; `open` while the closing mark is missing."""
 
     def __init__(self) -> None:
         self.open: Literal["message", "system"] | None = None
@@ -30,7 +30,7 @@ class Multiline:
         if self.open is None:
             opening = _OPENING.match(line)
             if opening is None:
-                # A paste of several lines is one message, whatever it begins with.
+                # Several pasted lines are one message, even when they begin with a slash.
                 return Entered("message" if "\n" in line else "line", line)
             self.open = "system" if opening["system"] else "message"
             line = line[opening.end() :]
@@ -42,6 +42,6 @@ class Multiline:
         return entry
 
     def reset(self) -> None:
-        """Forget the lines of an entry that was not completed."""
+        """Forget an incomplete entry."""
         self.open = None
         self._lines.clear()

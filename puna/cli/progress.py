@@ -1,4 +1,4 @@
-"""The lines that show long work: a spinner for a step, a bar for what has a size (Ollama progress/*.go)."""
+"""Progress lines: a spinner for a step, a bar for a transfer of known size (Ollama progress/*.go)."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _SPINNER = "⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏"
 _WINDOW = 10.0
 """Seconds over which speed is measured."""
 _GRAIN = 0.1
-"""Seconds between two measurements; hashing reports a thousand times a second."""
+"""Minimum seconds between measurements; hashing reports a thousand times a second."""
 
 
 @dataclass
 class Bar:
-    """Something on its way. Sizes in bytes, moments in seconds of one clock."""
+    """One transfer. Sizes in bytes, moments in seconds of one clock."""
 
     label: str
     total: int
@@ -34,7 +34,7 @@ class Bar:
 
     @property
     def speed(self) -> float:
-        """Bytes per second over the last seconds; 0 when not known yet."""
+        """Bytes per second over the last seconds; 0 until known."""
         if len(self._samples) < 2:
             return 0.0
         (began, first), (ended, last) = self._samples[0], self._samples[-1]
@@ -56,7 +56,7 @@ class Bar:
 
 
 class ProgressView:
-    """The visible lines of some work, fed with its messages."""
+    """The visible lines of one operation, updated by its messages."""
 
     def __init__(self) -> None:
         self._rows: list[str | Bar] = []
@@ -68,10 +68,10 @@ class ProgressView:
     def feed(
         self, status: str, key: str, total: int, completed: int, now: float, label: str = ""
     ) -> str | None:
-        """Take in one message; returns its status when a step begins with it.
+        """Process one message; returns its status when it begins a step.
 
-        A message with a `key` (a digest, as a rule) moves that key's bar, which is called `label`, or
-        like the status.
+        A message with a `key` (usually a digest) updates the bar of that key. The bar's label is `label`,
+        or the status.
         """
         if not key:
             begun = status if status and status != self._status else None
@@ -81,23 +81,23 @@ class ProgressView:
                 self._turning = True
             return begun
         if completed:
-            # The first messages of a pull announce every layer at 0; a bar appears when its layer moves.
+            # A pull first announces every layer at 0; a bar appears when its layer moves.
             self._turning = False
             if key not in self._bars:
                 self._bars[key] = Bar(label or status, total, completed)
                 self._rows.append(self._bars[key])
             self._bars[key].set(completed, now)
-        # Layers move side by side: one that comes up again is not a new step.
+        # Layers are transferred concurrently: a layer reported again is not a new step.
         begun = status if status and (key, status) not in self._shown else None
         self._shown.add((key, status))
         return begun
 
     def end(self) -> None:
-        """Nothing more comes: no step is going on."""
+        """End the current step."""
         self._turning = False
 
     def lines(self, width: int, now: float) -> list[str]:
-        """What to show at the moment `now` on a terminal of `width` columns."""
+        """The lines at the moment `now` on a terminal of `width` columns."""
         lines = [row if isinstance(row, str) else row.line(width) for row in list(self._rows)]
         if self._turning:
             lines[-1] += f" {_SPINNER[int(now * 10) % len(_SPINNER)]}"

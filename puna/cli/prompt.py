@@ -12,11 +12,11 @@ from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
 from prompt_toolkit.styles import Style
 
 LIMIT = 100
-"""Lines kept, as many as Ollama keeps."""
+"""Maximum lines kept, as in Ollama."""
 
 
 class LineHistory(History):
-    """A file with one entry a line, the oldest first (Ollama readline/history.go)."""
+    """A file with one entry a line, oldest first (Ollama readline/history.go)."""
 
     def __init__(self, path: Path, *, enabled: bool = True) -> None:
         super().__init__()
@@ -24,13 +24,13 @@ class LineHistory(History):
         self._path = path
 
     def load_history_strings(self) -> Iterable[str]:
-        """The entries, the newest first."""
+        """The entries, newest first."""
         return reversed(self._entries())
 
     def store_string(self, string: str) -> None:
         if not self.enabled or not string.strip():
             return
-        # A reader finds the whole file or the one before it, never half of one.
+        # Replaced atomically, so that a concurrent reader never sees half a file.
         lines = [*self._entries(), " ".join(string.split("\n"))][-LIMIT:]
         unfinished = self._path.with_name(self._path.name + ".tmp")
         try:
@@ -39,7 +39,7 @@ class LineHistory(History):
                 file.write("".join(f"{line}\n" for line in lines).encode(errors="replace"))
             unfinished.replace(self._path)
         except OSError:
-            self.enabled = False  # A home that cannot be written to must not end the session.
+            self.enabled = False  # A read-only home must not end the session.
 
     def _entries(self) -> list[str]:
         try:
@@ -56,7 +56,7 @@ class LinePrompt:
         """`editor` composes a long prompt; otherwise VISUAL, or EDITOR."""
         if editor:
             os.environ["VISUAL"] = editor
-        # Where the cursor is matters only to menus; the terminal's answer could end up in what is typed.
+        # Only menus need the cursor's position; the terminal's reply could end up in the input.
         os.environ.setdefault("PROMPT_TOOLKIT_NO_CPR", "1")
         keys = KeyBindings()
 
@@ -79,5 +79,5 @@ class LinePrompt:
 
     @property
     def typed(self) -> str:
-        """What stood in the line when it was left."""
+        """The text of an abandoned line."""
         return self._session.default_buffer.text

@@ -30,7 +30,7 @@ def push(
 
 
 def address(model: str) -> str:
-    """Where a person finds a model that was pushed (Ollama cmd.go, PushHandler; types/model/name.go)."""
+    """The web address of a pushed model (Ollama cmd.go, PushHandler; types/model/name.go)."""
     tag_at = model.rfind(":")
     path, tag = (model[:tag_at], model[tag_at + 1 :]) if tag_at > model.rfind("/") else (model, "latest")
     host, namespace, name = ["", "", *path.rsplit("/", 2)][-3:]

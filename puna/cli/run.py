@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RunFlags(TyperCommand):
-    """Some flags take a value after "=" only, and mean true without one: what follows is the prompt."""
+    """Flags whose optional value comes after "=" only; without one they mean true. The prompt comes next."""
 
     _BARE = ("--think", "--truncate")
 
@@ -103,7 +103,7 @@ def run(
 
 
 def show_or_pull(client: Client, settings: Settings, model: str, *, insecure: bool) -> dict[str, Any]:
-    """What the server says of a model, which is pulled first when the server has not got it."""
+    """The server's details of a model, which is pulled first if it is missing."""
     try:
         with plain_failures(settings):
             return client.details(model)
@@ -170,7 +170,7 @@ def embedding(
 
 
 def parse_format(text: str) -> Any:
-    """What the API's `format` is for a `--format`: "json", a JSON schema, or None. Raises CommandFailed."""
+    """The API's `format` for a `--format`: "json", a JSON schema, or None. Raises CommandFailed."""
     if text in ("", "json"):
         return text or None
     try:
@@ -183,7 +183,7 @@ def parse_format(text: str) -> Any:
 
 
 def parse_think(text: str) -> ThinkOption:
-    """What the API's `think` is for a `--think`; None when it was not given. Raises CommandFailed."""
+    """The API's `think` for a `--think`; None without one. Raises CommandFailed."""
     if text in ("true", "false", ""):
         return {"true": True, "false": False}.get(text)
     if text not in ("high", "medium", "low", "max"):
@@ -194,7 +194,7 @@ def parse_think(text: str) -> ThinkOption:
 
 
 def parse_keepalive(text: str) -> str | None:
-    """A Go duration, checked before anything is asked of the server. Raises CommandFailed."""
+    """A Go duration, checked before the first request. Raises CommandFailed."""
     if not text:
         return None
     try:
@@ -212,5 +212,5 @@ def read_piped() -> str:
 
 
 def whole_text(text: str) -> str:
-    """The text without the half characters that a command line in another encoding leaves."""
+    """The text without the lone surrogates that a command line in another encoding leaves."""
     return text.encode(errors="surrogateescape").decode(errors="replace")

@@ -20,7 +20,7 @@ Environment variables:
 
 def serve() -> None:
     """Start the server."""
-    # The one import of the room below: this command is where the server begins.
+    # The only import of the server's code by the command line.
     from puna.server import serve as serve_http
     from puna.settings import Settings
 

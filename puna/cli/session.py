@@ -1,4 +1,4 @@
-"""An interactive session: what `/set` changes, and the messages so far."""
+"""The state of an interactive session: what `/set` changes, and the messages so far."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from puna.errors import BadRequest
 from puna.modelfile import parameter
 
 _WORDS = re.compile(r'"([^"]*)"(?!\S)|(\S+)')
-"""Words of a line; one in quotation marks may hold spaces."""
+"""The words of a line; one in quotation marks may contain spaces."""
 
 ThinkOption = bool | str | None
-"""The API's `think`: on or off, a level, or None for what the model does by itself."""
+"""The API's `think`: on or off, a level, or None for the model's default."""
 
 
 @dataclass
@@ -31,31 +31,31 @@ class Session:
     system: str = ""
     think: ThinkOption = None
     think_chosen: bool = False
-    """The person said whether to think; otherwise models that can, do."""
+    """The user chose whether to think; otherwise every model that can think does."""
     hide_thinking: bool = False
     capabilities: frozenset[str] = frozenset()
     examples: list[dict[str, Any]] = field(default_factory=list)
-    """The conversation that the model itself begins with: its Modelfile's MESSAGE lines."""
+    """The conversation that the model begins with: the MESSAGE lines of its Modelfile."""
     options: dict[str, Any] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def sees(self) -> bool:
-        """The model takes pictures."""
+        """The model accepts images."""
         return "vision" in self.capabilities
 
     @property
     def hears(self) -> bool:
-        """The model takes sounds."""
+        """The model accepts sounds."""
         return "audio" in self.capabilities
 
     @property
     def takes_files(self) -> bool:
-        """Files named in a message go with it; the server refuses those of the wrong kind."""
+        """Files named in a message are attached; the server refuses those of the wrong kind."""
         return self.sees or self.hears
 
     def meet(self, model: str, found: dict[str, Any]) -> None:
-        """Talk with `model` from here on; `found` is what the server says of it."""
+        """Switch to `model`; `found` is its `/api/show` answer."""
         self.model = model
         self.capabilities = frozenset(found.get("capabilities") or ())
         self.examples = found.get("messages") or []
@@ -67,7 +67,7 @@ class Session:
         self.messages = [{"role": "system", "content": self.system}] if self.system else []
 
     def set_system(self, text: str) -> str:
-        """A system message holds from here on: it replaces one that nothing was asked under yet."""
+        """Set the system message; it replaces a previous one that no question followed."""
         self.system = text
         if self.messages and self.messages[-1]["role"] == "system":
             self.messages.pop()
@@ -75,7 +75,7 @@ class Session:
         return "Set system message."
 
     def set(self, line: str) -> str:
-        """Do what a "/set …" line says; returns what to tell the person, "" for nothing."""
+        """Obey a "/set …" line; returns the message to print, "" for none."""
         _, name, rest = (*line.split(maxsplit=2), "", "")[:3]
         if not name:
             return SET
@@ -116,7 +116,7 @@ class Session:
         return f"Set parameter '{name}' to '{', '.join(values)}'"
 
     def create_request(self, name: str) -> dict[str, Any]:
-        """What makes a model of this session: the API's create request for `/save name`."""
+        """The API's create request for `/save name`."""
         request: dict[str, Any] = {"model": name, "from": self.model}
         if self.system:
             request["system"] = self.system
@@ -127,7 +127,7 @@ class Session:
         return request
 
     def show(self, part: str, details: Callable[[], dict[str, Any]]) -> str:
-        """The text of "/show part"; `details` asks the server what it knows of the model."""
+        """The text of "/show part"; `details` requests the model's details from the server."""
         found = details()
         if part == "info":
             from puna.cli.details import details_text
@@ -172,4 +172,4 @@ _SWITCHES: dict[str, tuple[str, object, str]] = {
     "quiet": ("verbose", False, "Set 'quiet' mode."),
     "noformat": ("format", None, "Disabled format."),
 }
-"""`/set` words that take no value: the attribute, what it becomes, what is said."""
+"""`/set` words without a value: the attribute, its new value, the message."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from puna.cli.connection import CommandFailed
 
 _WEIGHTS = ("model*.safetensors", "consolidated*.safetensors", "*.safetensors", "*.gguf")
-"""Where a folder's weights are; the first that matches anything counts, for some hold them twice."""
+"""Patterns of weights. Only the first that matches is used, because some folders hold them twice."""
 _PICKLED = ("*.bin", "*.pth", "*.pt")
 _CONFIGURATION = ("*.json", "*/*.json", "chat_template.jinja")
 _TOKENIZERS = ("tokenizer.model", "*/tokenizer.model")
@@ -21,9 +21,9 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def files_at(path: Path) -> list[Path]:
-    """A file and the other parts it was split into, or what a conversion needs of a folder.
+    """A file with the other parts of its split, or the files of a folder that a conversion needs.
 
-    Raises CommandFailed naming what cannot be used or read.
+    Raises CommandFailed naming the file that cannot be used or read.
     """
     with readable(path):
         files = list(_of_folder(path)) if path.is_dir() else _parts(path)
@@ -35,7 +35,7 @@ def files_at(path: Path) -> list[Path]:
                 begins = opened.read(len(_POINTER))
         if begins == _POINTER:
             raise CommandFailed(f"{file}: a Git LFS pointer, not the file itself; fetch it: git lfs pull")
-        # What is sent beside weights may be anything; weights of another kind are better refused at once.
+        # Other files may be anything, but weights of another format are refused at once.
         if (file == path or file.suffix == ".gguf") and not _is_weights(file, begins):
             raise CommandFailed(f"{file}: neither a GGUF file nor safetensors")
     return files
@@ -43,7 +43,7 @@ def files_at(path: Path) -> list[Path]:
 
 @contextmanager
 def readable(path: Path) -> Iterator[None]:
-    """Raises CommandFailed naming `path`, or the file the system names, when something cannot be read."""
+    """Raises CommandFailed naming the file that cannot be read."""
     try:
         yield
     except OSError as error:
@@ -55,7 +55,7 @@ def _is_weights(file: Path, begins: bytes) -> bool:
 
 
 def looks_like_path(text: str) -> bool:
-    """It can only have been meant as a path: no model is called so."""
+    """Whether it can only be a path: no model name looks like it."""
     return (
         text.startswith(("/", "./", "../", "~", "\\"))
         or text in (".", "..")
@@ -64,7 +64,7 @@ def looks_like_path(text: str) -> bool:
 
 
 def request_names(files: Iterable[Path]) -> dict[str, Path]:
-    """The files under the names a create request has for them: paths from their common folder."""
+    """The files under their names in a create request: paths relative to their common folder."""
     absolute = {Path(os.path.abspath(file)) for file in files}
     if not absolute:
         return {}
@@ -97,13 +97,13 @@ def _of_folder(folder: Path) -> Iterator[Path]:
     tokenizer = next(filter(None, (_matching(folder, pattern) for pattern in _TOKENIZERS)), [])
     root = folder.resolve()
     for file in dict.fromkeys(weights + configuration + tokenizer):
-        # A folder from elsewhere must not be able to send off other files of this machine.
+        # A downloaded folder must not be able to send other files of this machine.
         if not file.resolve().is_relative_to(root):
             raise CommandFailed(f"insecure path: {file} is a link out of its folder, to {file.resolve()}")
         yield file
 
 
 def _matching(folder: Path, pattern: str) -> list[Path]:
-    """The files there; what lies in hidden folders, such as a download's cache, is left out."""
+    """The matching files; hidden folders, such as a download's cache, are left out."""
     found = sorted(folder.glob(pattern))
     return [file for file in found if not any(p.startswith(".") for p in file.relative_to(folder).parts)]

@@ -1,4 +1,4 @@
-"""Standard input, output and error, whatever the program was started with."""
+"""Standard input, output and error, even when the program was started without them."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from io import TextIOWrapper
 
 
 def open_streams() -> None:
-    """Make each of the three usable: one that was closed leads nowhere, and no file takes its place."""
+    """Make each of the three usable: a closed one becomes the null device, so no file takes its number."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
         except OSError:
-            # The lowest free number, that is this one.
+            # open() takes the lowest free number, which is this one.
             os.open(os.devnull, os.O_RDWR)
         if getattr(sys, name) is None:
             stream = open(number, "r" if name == "stdin" else "w", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
     for stream in (sys.stdout, sys.stderr):
-        # Models write every script there is; a terminal that cannot show one must not end the answer.
+        # Models write any script; a terminal that cannot show it must not end the answer.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def flush() -> OSError | None:
-    """Write out what is left, so that the interpreter has nothing to say; the reason why nobody took it."""
+    """Flush the output, so that the interpreter reports nothing at exit; returns the error, if any."""
     failure = None
     for stream in (sys.stdout, sys.stderr):
         try:

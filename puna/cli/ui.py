@@ -1,4 +1,4 @@
-"""`puna ui`: the page, in the person's browser."""
+"""`puna ui`: opens the page in the user's browser."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def ui(
 
 
 def open_page(settings: Settings, *, browser: bool = True) -> None:
-    """See that a server answers, and show its page; the address is printed in any case."""
+    """Make sure that a server runs, and open its page; always prints the address."""
     from puna.cli.background import ensure_server
 
     ensure_server(settings)

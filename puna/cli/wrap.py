@@ -1,8 +1,8 @@
 """Word wrap for text that arrives in pieces.
 
-A word is shown as its letters come; when it passes the edge, the cursor goes back over it and the word
-is written again on the next line. Chinese, Japanese and Korean text breaks between any two characters
-but not before closing or after opening punctuation.
+A word is printed letter by letter. When it passes the edge, the cursor goes back over it and the word moves
+to the next line. Chinese, Japanese and Korean text breaks between any two characters, except before closing
+and after opening punctuation.
 """
 
 from __future__ import annotations
@@ -13,12 +13,12 @@ _TAB = 8
 
 
 def printable(text: str) -> str:
-    """The text without control characters: a model must not be able to steer the terminal."""
+    """The text without control characters, so that a model cannot control the terminal."""
     return "".join(ch for ch in text if ch in "\n\t" or (ch >= " " and not "\x7f" <= ch <= "\x9f"))
 
 
 class Wrapper:
-    """Turns pieces of text into what a terminal must be sent. Starts at the left edge."""
+    """Turns pieces of text into terminal output. Starts at the left edge."""
 
     def __init__(self) -> None:
         from rich.cells import get_character_cell_size
@@ -29,7 +29,7 @@ class Wrapper:
         self._before = " "
 
     def feed(self, text: str, width: int) -> str:
-        """What to write for `text` on lines of at most `width` columns; `width` may change between calls."""
+        """The output for `text` on lines of at most `width` columns; `width` may change between calls."""
         return "".join(self._character(ch, width) for ch in printable(text))
 
     def _character(self, ch: str, width: int) -> str:
@@ -38,7 +38,7 @@ class Wrapper:
             return ch
         cells = _TAB - self._column % _TAB if ch == "\t" else self._cells(ch)
         if cells == 0:
-            # A combining mark goes wherever the character before it went.
+            # A combining mark stays with the character before it.
             self._word += ch if self._word else ""
             return ch
         if ch in " \t" or self._may_break(ch, cells):
@@ -46,7 +46,7 @@ class Wrapper:
         self._before = ch
         if ch in " \t":
             if self._column + cells > width:
-                self._column = width  # The line break that must follow stands for this space.
+                self._column = width  # The line break that follows replaces this space.
                 return ""
             self._column += cells
             return ch
@@ -56,7 +56,7 @@ class Wrapper:
             self._column += cells
             return ch
         if back + cells > width:
-            word, back, self._word = "", 0, ch  # A word longer than a line is cut.
+            word, back, self._word = "", 0, ch  # A word longer than a line is broken.
         self._column = back + cells
         return (f"\x1b[{back}D\x1b[K" if back else "") + f"\n{word}{ch}"
 

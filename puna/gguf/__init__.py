@@ -1,7 +1,7 @@
-"""GGUF files (ggml/docs/gguf.md): their headers read, trusting nothing in them, and files written anew.
+"""Reads and writes GGUF files (ggml/docs/gguf.md). A reader trusts nothing in a header.
 
-`read_metadata` gives what a file says of itself; a `GGUFFile` is a file that another one is made of, `write`
-makes that. Nothing here knows what a model is for.
+`read_metadata` returns a file's header; `GGUFFile` is a file to copy from, and `write` makes a new one.
+Nothing here knows what a model is for.
 """
 
 from puna.gguf.file import GGUFFile

@@ -1,4 +1,4 @@
-"""A GGUF file that another one is made of: its metadata are the bytes they were."""
+"""A GGUF file to copy from: metadata values keep their encoded bytes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ class GGUFFile:
         return {key: value for key, value in found if value is not None}
 
     def value(self, key: str) -> bytes | None:
-        """A metadata value, encoded: its type, then the value. None when there is none."""
+        """A metadata value, encoded: its type, then the value. None when it is missing."""
         entry = self.metadata.entries.get(key)
         return None if entry is None else self._bytes(entry.start, entry.end - entry.start)
 
     def data(self, tensor: TensorInfo, piece: int = _PIECE) -> Iterator[bytes]:
-        """The tensor's data, `piece` bytes at a time. Raises OSError when the file became shorter."""
+        """The tensor's data, `piece` bytes at a time. Raises OSError when the file was truncated."""
         start = self.metadata.data_start + tensor.offset
         for at in range(0, tensor.size, piece):
             yield self._bytes(start + at, min(piece, tensor.size - at))

@@ -1,4 +1,4 @@
-"""What a GGUF file says of itself (ggml/docs/gguf.md)."""
+"""The header of a GGUF file (ggml/docs/gguf.md)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Skipped(msgspec.Struct, frozen=True):
 class TensorInfo(msgspec.Struct, frozen=True):
     """One tensor. `shape` in the file's order, `offset` from the start of the tensor data, `size` in bytes.
 
-    A type this table does not know (newer than ggml was then) is named "type N" and has size 0.
+    An unknown (newer) type is named "type N" and has size 0.
     """
 
     name: str
@@ -35,25 +35,25 @@ class TensorInfo(msgspec.Struct, frozen=True):
 
 
 class Entry(NamedTuple):
-    """Where in the file a metadata value lies: from its type to the next entry."""
+    """The position of a metadata value in the file: from its type to the next entry."""
 
     start: int
     end: int
 
 
 class Metadata(msgspec.Struct, frozen=True):
-    """What a GGUF file says of itself. Long values are `Skipped` unless it was read with `verbose`."""
+    """The header of a GGUF file. Long values are `Skipped` unless it was read with `verbose`."""
 
     values: dict[str, Any]
     tensors: list[TensorInfo]
     parameter_count: int
     entries: dict[str, Entry] = {}
     data_start: int = 0
-    """Where in the file the tensor data begin, in bytes."""
+    """The offset of the tensor data in the file, in bytes."""
 
     @property
     def alignment(self) -> int:
-        """Bytes; every tensor's data begin at a multiple of it."""
+        """Every tensor's data begins at a multiple of this many bytes."""
         return self.values.get("general.alignment", 32)
 
     @property
@@ -75,7 +75,7 @@ class Metadata(msgspec.Struct, frozen=True):
 
     @property
     def precision(self) -> str:
-        """What most weights are, "F32", "F16" or "BF16", whatever the file says; "" if any is quantized."""
+        """The type of most weights, by the tensors: "F32", "F16" or "BF16"; "" if any is quantized."""
         if any(tensor.type_name not in _PLAIN_TYPES for tensor in self.tensors):
             return ""
         sizes = dict.fromkeys(("F32", "F16", "BF16"), 0)
@@ -86,7 +86,7 @@ class Metadata(msgspec.Struct, frozen=True):
 
     @property
     def projector_inside(self) -> bool:
-        """It holds a language model and, as Ollama's own converter writes it, the projector beside that."""
+        """Whether it holds a language model and its projector, as Ollama's converter writes them."""
         names = [tensor.name for tensor in self.tensors]
         return "token_embd.weight" in names and any(name.startswith(("v.", "mm.")) for name in names)
 

@@ -13,7 +13,7 @@ from puna.errors import LoadFailed
 from puna.gguf.metadata import Entry, Metadata, Skipped, TensorInfo
 from puna.gguf.types import TENSOR_TYPES
 
-# Far above any real file (the largest vocabularies make 20 MB headers): a forged one cannot exhaust us.
+# Far above any real file (20 MB), so that a forged header cannot exhaust memory.
 _MAX_HEADER = 64 << 20
 _PIECE = 1 << 20
 _MAX_ENTRIES = 1 << 16
@@ -22,13 +22,13 @@ _MAX_DIMENSIONS = 4
 _MAX_COUNT = (1 << 63) - 1
 
 _KEPT = 1024
-"""Arrays up to this length are always read: those with a value for each layer, not those for each token."""
+"""Arrays up to this length are always read: those by layer, not those by token."""
 _LONG_TEXT, _LONGEST_TEXT, _LONGEST_NAME = 1 << 20, 16 << 20, 1 << 16
-"""Bytes of a text that is read only if asked for, of one that is never read, and of any name."""
+"""Bytes above which a text is read only on request, is never read, and of the longest name."""
 _ROOM, _ROOM_VERBOSE = 32 << 20, 160 << 20
-"""Bytes of memory that all that is read may take; the largest vocabulary there is takes 120 MB."""
+"""Maximum bytes of memory for all values; the largest known vocabulary takes 120 MB."""
 _NUMBER_ROOM, _TEXT_ROOM = 40, 88
-"""What CPython takes for a number in a list, and for a text beside its characters."""
+"""Bytes that CPython needs for a number in a list, and for a text beside its characters."""
 
 _CUT_SHORT = "it is truncated: the file ends inside its header"
 
@@ -50,9 +50,9 @@ _U32, _U64 = _SCALARS[4], _SCALARS[10]
 
 
 def read_metadata(path: Path, *, verbose: bool = False) -> Metadata:
-    """The header of the GGUF file at `path`, version 2 or 3; all its tensor data is in the file.
+    """The header of the GGUF file at `path`, version 2 or 3. Checks that all tensor data is in the file.
 
-    Raises LoadFailed, which names the file and what is wrong with it.
+    Raises LoadFailed naming the file and the problem.
     """
     try:
         with open(path, "rb") as file:
@@ -82,14 +82,14 @@ class _Malformed(Exception):
 
 
 class _Reader:
-    """Walks a header from front to back, with a piece of it in memory."""
+    """Reads a header from front to back, with a piece of it in memory."""
 
     def __init__(self, file: BinaryIO, verbose: bool) -> None:
         self._file = file
         self._file_size = os.fstat(file.fileno()).st_size
         self._piece = b""
         self._start = 0
-        """Where in the file `_piece` begins."""
+        """The offset of `_piece` in the file."""
         self._at = 0
         self._longest_kept = _MAX_ELEMENTS if verbose else _KEPT
         self._longest_text = _LONGEST_TEXT if verbose else _LONG_TEXT
@@ -121,7 +121,7 @@ class _Reader:
         return Metadata(values, found, parameter_count=count, entries=spans, data_start=data_start)
 
     def _check_data(self, tensors: list[TensorInfo], alignment: Any) -> int:
-        """Where the tensor data begins; all of it is in the file."""
+        """The offset of the tensor data. Checks that all of it is in the file."""
         if not isinstance(alignment, int) or alignment <= 0 or alignment & (alignment - 1):
             raise _Malformed("its alignment is not a power of two")
         if self._at > self._file_size:
@@ -177,7 +177,7 @@ class _Reader:
         return Skipped(length)
 
     def _skip_strings(self, count: int) -> None:
-        # The one loop that runs for each token of a vocabulary: local names, and no call but one.
+        # The hot loop, run for each token of a vocabulary: local names and a single call.
         piece, at, length_at = self._piece, self._at - self._start, _U64.unpack_from
         last = len(piece) - 8
         for _ in range(count):
@@ -228,7 +228,7 @@ class _Reader:
         return self._piece[start : start + count]
 
     def _need(self, count: int) -> None:
-        """Have the next `count` bytes in `_piece`, which then begins with them if it is read on."""
+        """Make sure that `_piece` holds the next `count` bytes; after a read, it begins with them."""
         kept = self._start + len(self._piece) - self._at
         if count <= kept:
             return
@@ -242,7 +242,7 @@ class _Reader:
             raise _Malformed(_CUT_SHORT)
 
     def _beyond(self, count: int) -> _Malformed | None:
-        """What is wrong if the next `count` bytes cannot all be in the header."""
+        """The error for a header that cannot hold the next `count` bytes."""
         end = self._at + count
         if end > self._file_size:
             return _Malformed(_CUT_SHORT)

@@ -1,4 +1,4 @@
-"""The numbers GGUF files use for types, as ggml defines them (ggml.h, llama.h): names and sizes."""
+"""The names and sizes of GGUF's tensor and value types (ggml.h, llama.h)."""
 
 from __future__ import annotations
 
@@ -89,4 +89,4 @@ FILE_TYPES: dict[int, str] = {
     39: "NVFP4",
     40: "Q1_0",
 }
-"""What a file is mostly stored as: `general.file_type`, Ollama's quantization level."""
+"""Ollama's quantization level for each `general.file_type`: the type of most tensors."""

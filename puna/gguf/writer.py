@@ -1,6 +1,6 @@
-"""GGUF files written from metadata values that are encoded already, and tensors that come in pieces.
+"""Writes GGUF files from encoded metadata values and from tensors in pieces.
 
-An encoded value is its type and the value, as both lie in a file.
+An encoded value is its type and the value, as in a file.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ _ARRAY_HEAD = struct.Struct("<IIQ")
 
 
 class StoredTensor(NamedTuple):
-    """A tensor to be written: `shape` in the file's order, `kind` ggml's number, `size` in bytes."""
+    """A tensor to write: `shape` in the file's order, `kind` ggml's number of its type, `size` in bytes."""
 
     name: str
     shape: tuple[int, ...]

@@ -1,6 +1,6 @@
-"""Models at rest: names, manifests and blobs in Ollama's layout, and what GGUF files say of themselves.
+"""Models at rest: names, manifests, blobs in Ollama's layout, and metadata of GGUF files.
 
-A `Library` finds, lists, writes and removes them; a `Model` is one of them; it never loads one.
+A `Library` finds, lists, writes and removes models; a `Model` is one of them. Nothing here loads a model.
 """
 
 from puna.library.addresses import is_public

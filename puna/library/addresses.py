@@ -12,7 +12,7 @@ _SPECIAL = [
         (
             "0.0.0.0/8",  # this network, unspecified
             "10.0.0.0/8",
-            "100.64.0.0/10",  # behind a provider's NAT; Alibaba's metadata
+            "100.64.0.0/10",  # shared behind a provider's NAT; Alibaba's metadata
             "127.0.0.0/8",
             "168.63.129.16/32",  # Azure's own services, on every virtual machine
             "169.254.0.0/16",  # link-local; the metadata of most clouds
@@ -44,7 +44,7 @@ _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is public, and neither this machine's nor, in IPv6, of its network."""
+    """Whether an address is public, and belongs neither to this machine nor, in IPv6, to its network."""
     address = ip_address(text)
     if isinstance(address, IPv6Address) and address in _NAT64:
         address = IPv4Address(int(address) & 0xFFFF_FFFF)
@@ -56,7 +56,7 @@ def is_public(text: str) -> bool:
 
 
 def _near() -> Iterator[IPv4Network | IPv6Network]:
-    """This machine's addresses; in IPv6 its whole network: local devices have global addresses there."""
+    """This machine's addresses; in IPv6 its whole network, because local devices have global addresses."""
     import psutil
 
     width = {socket.AF_INET: 32, socket.AF_INET6: 64}

@@ -1,6 +1,6 @@
-"""A file that is sent to the library and may break off: what has arrived is kept until all has.
+"""Resumable uploads to the library: an interrupted upload keeps the bytes that arrived.
 
-The sender asks how much is there and goes on from that offset, as in tus (tus.io, core protocol).
+The sender requests the offset and continues from it, as in tus (tus.io, core protocol).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _SUFFIX = "-upload"
 
 
 class WrongOffset(PunaError):
-    """What is sent does not begin where the last one ended."""
+    """The data does not begin at the end of what has arrived."""
 
     status = 409
 
 
 def arrived(library: Library, digest: str) -> int:
-    """How many bytes of an unfinished file are there. Raises BadRequest for what is no digest."""
-    if not library.blob_path(digest).parent.is_dir():  # Nor is it made for a question.
+    """How many bytes of an unfinished upload have arrived. Raises BadRequest for an invalid digest."""
+    if not library.blob_path(digest).parent.is_dir():  # A query must not create the file.
         return 0
     try:
         return library.partial_blob(digest, _SUFFIX).stat().st_size
@@ -37,10 +37,10 @@ def arrived(library: Library, digest: str) -> int:
 
 
 def receive(library: Library, digest: str, offset: int, source: Iterable[bytes]) -> None:
-    """Append what `source` yields to what is there, and make it the blob `digest`.
+    """Append what `source` yields to the upload, and turn it into the blob `digest`.
 
-    When `source` fails, what came stays. Raises WrongOffset, also while another sends this blob; WrongDigest,
-    after which nothing is there; PunaError.
+    When `source` fails, the received bytes stay. Raises WrongOffset, also while another client sends this
+    blob; WrongDigest, which deletes the upload; PunaError.
     """
     path = library.partial_blob(digest, _SUFFIX)
     with writing(path.parent):
@@ -66,7 +66,7 @@ def receive(library: Library, digest: str, offset: int, source: Iterable[bytes])
 
 
 def _is_at(path: Path, file: FileIO) -> bool:
-    """Whether an open file is still at `path`: who had its lock before may have made it the blob."""
+    """Whether an open file is still at `path`: the lock's last holder may have turned it into the blob."""
     try:
         return os.path.samestat(path.stat(), os.fstat(file.fileno()))
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Clones a file without copying: by reflink where the file system can, else by hard link."""
+"""Clones a file without copying it: by reflink where the file system supports that, else by hard link."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FICLONE = 0x40049409
 
 
 def reflinked(source: int, target: Path) -> bool:
-    """Whether `target` was made a reflink of the open file `source`."""
+    """Make `target` a reflink of the open file `source`; False if that is impossible."""
     if sys.platform != "linux":
         return False
     import fcntl
@@ -20,7 +20,7 @@ def reflinked(source: int, target: Path) -> bool:
     made = os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
     try:
         fcntl.ioctl(made, _FICLONE, source)
-    except OSError:  # Not on this file system, or not between these two.
+    except OSError:  # Unsupported by this file system, or between these two.
         os.unlink(target)
         return False
     finally:
@@ -29,10 +29,10 @@ def reflinked(source: int, target: Path) -> bool:
 
 
 def linked(path: Path, source: int, target: Path) -> bool:
-    """Whether `target` was made a hard link to the file at `path`, which is open as `source`."""
+    """Make `target` a hard link to the file at `path`, open as `source`; False if that is impossible."""
     try:
         os.link(path.resolve(strict=True), target)
-    except (OSError, RuntimeError):  # Another file system, one without links, or a file that is not ours.
+    except (OSError, RuntimeError):  # Another file system, one without links, or another user's file.
         return False
     if os.path.samestat(os.fstat(source), os.stat(target)):
         return True

@@ -1,4 +1,4 @@
-"""Makes a model from another one or from files (facts: Ollama server/create.go)."""
+"""Creates a model from another one or from files (facts: Ollama server/create.go)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from puna.types import Message, Progress, Report
 _MODEL = IMAGE + "model"
 _DRAFT = IMAGE + "draft"
 Recognize = Callable[[str], tuple[str, str, tuple[str, ...]] | None]
-"""A Jinja chat template to its name, its Go form and its stop texts; None for an unknown one."""
+"""Maps a Jinja chat template to its name, Go form and stop texts; None if it is unknown."""
 
 _INHERITED = ("renderer", "parser", "requires", "capabilities", "draft")
-"""Entries of the config that are inherited from the base unless set."""
+"""Config entries that are inherited from the base unless set."""
 
 
 def create(
@@ -37,12 +37,12 @@ def create(
     quantize: Quantize,
     recognize: Recognize,
 ) -> None:
-    """Make the model `name` as `recipe` says, over the one there was. Blocks; may take minutes.
+    """Create the model `name` from `recipe`, replacing an existing one. Blocks; may take minutes.
 
     A model made from files gets the Go form and the stop texts of its chat template, if `recognize` knows it.
     The manifest is written last; any earlier error, also one raised in `report`, leaves the library
-    unchanged. Raises BadRequest naming what is wrong with the recipe or a
-    file, InvalidName, NotFound for an unknown base, PunaError.
+    unchanged. Raises BadRequest naming the problem in the recipe or a file, InvalidName, NotFound for an
+    unknown base, PunaError.
     """
     name = library.resolve(name)
     base = library.open(recipe.base) if recipe.base else None
@@ -115,7 +115,7 @@ def _config(metadata: Metadata, base: Model | None, recipe: Recipe) -> dict[str,
 def _with_texts(
     layers: list[Layer], recipe: Recipe, parameters: dict[str, Any], transaction: _BlobTransaction
 ) -> list[Layer]:
-    """The layers with those of the recipe: licenses are added, other texts replaced."""
+    """The layers with the recipe's texts: licenses are added, other texts replaced."""
     texts = {"template": recipe.template, "system": recipe.system}
     for kind, text in texts.items():
         if text:
@@ -136,7 +136,7 @@ def _without(layers: list[Layer], kind: str) -> list[Layer]:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    """A message as Ollama stores it: a picture is its file in base64."""
+    """A message as Ollama stores it, images in base64."""
     files = {"images": [file.data for file in message.images]} if message.images else {}
     return {"role": message.role, "content": message.content, **msgspec.to_builtins(message), **files}
 
@@ -161,7 +161,7 @@ def _number(value: Any) -> Any:
 
 
 class _BlobTransaction:
-    """Adds blobs to the library; removes the new ones when an error ends the work."""
+    """Adds blobs to the library; removes the new ones on an error."""
 
     def __init__(self, library: Library) -> None:
         self._library = library

@@ -35,13 +35,13 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     problem: str
     """A message that names the model and the file or blob."""
     models: tuple[Name, ...] = ()
-    """The models that it breaks."""
+    """The affected models."""
     size: int = 0
-    """Bytes that removing an "unused" file frees."""
+    """Bytes freed by removing an "unused" file."""
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """The result for a finding. `note` says what was done, or what the user can do."""
+    """The result for a finding. `note` says what Puna did, or what the user can do."""
 
     finding: Finding
     fixed: bool
@@ -51,8 +51,8 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
 def check(library: Library, report: Report) -> list[Finding]:
     """The problems of the store, damaged models first. Reads every blob of a model; changes nothing.
 
-    `report` gets the bytes in total and those read so far. Unused files count once they are an hour old,
-    because until then they may be in progress. Raises PunaError when the store cannot be read.
+    `report` receives the total bytes and those read so far. Unused files count once they are an hour old,
+    because younger ones may be in progress. Raises PunaError when the store cannot be read.
     """
     try:
         return list(_findings(library, report))
@@ -63,10 +63,10 @@ def check(library: Library, report: Report) -> list[Finding]:
 def repair(
     library: Library, findings: Iterable[Finding], pull: Callable[[Name], None] | None = None
 ) -> list[Outcome]:
-    """Remove damaged blobs and what no model needs, make files readable, and `pull` the models that suffer.
+    """Remove damaged and unused blobs, make files readable, and `pull` the affected models.
 
-    An unreadable manifest is only replaced by `pull`, and while there is one, every blob stays. Failures,
-    also of `pull`, are in the notes.
+    Only `pull` replaces an unreadable manifest; while one exists, every blob stays. The notes have the
+    failures, also of `pull`.
     """
     found = list(findings)
     failures: dict[Path | Name, str] = {}
@@ -146,7 +146,7 @@ def _findings(library: Library, report: Report) -> Iterator[Finding]:
 
 
 def _manifests(root: Path) -> Iterator[tuple[Path, Name | None]]:
-    """Every file below `root`, with the name it is the manifest of if it lies where one does."""
+    """Every file below `root`, with the name of the model whose manifest it is, if its path is one."""
 
     def fail(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -173,7 +173,7 @@ def _contents(blobs: list[_Blob], report: Report) -> Iterator[Finding]:
         try:
             found, size = digest_of_file(blob.path, on_bytes)
         except (OSError, PunaError) as error:
-            if blob.path.exists():  # Else its model was removed meanwhile.
+            if blob.path.exists():  # Otherwise its model was removed meanwhile.
                 problem = f"{blob.title} cannot be read: {_reason(error)}"
                 yield Finding(kind="damaged", path=blob.path, problem=problem, models=blob.models)
             continue
@@ -195,7 +195,7 @@ def _contents(blobs: list[_Blob], report: Report) -> Iterator[Finding]:
 
 
 def _prepare(finding: Finding) -> None:
-    """Repairs that come before pulls. Raises OSError, PunaError."""
+    """Do the repairs that come before pulls. Raises OSError, PunaError."""
     if finding.kind == "damaged" and digest_of_file(finding.path)[0] != _digest(finding.path):  # still
         finding.path.unlink()
     elif finding.kind == "permission":
@@ -225,7 +225,7 @@ def _outcome(library: Library, finding: Finding, failures: dict[Path | Name, str
 
 
 def _whole(library: Library, name: Name) -> bool:
-    """Whether the model has all its blobs, in the sizes the manifest gives."""
+    """Whether the model has all its blobs, with the sizes in its manifest."""
     try:
         layers = manifests.decode((library.root / "manifests" / name.path()).read_bytes()).blobs
         return all(library.blob_path(layer.digest).stat().st_size == layer.size for layer in layers)
@@ -238,7 +238,7 @@ def _digest(path: Path) -> str:
 
 
 def _readable(path: Path) -> bool:
-    """Whether this user and the file's owner may read it: the server often runs as another user."""
+    """Whether this user and the file's owner can read it: the server often runs as another user."""
     return os.access(path, os.R_OK) and bool(path.stat().st_mode & stat.S_IRUSR)
 
 

@@ -17,7 +17,7 @@ _TOKENS = "tokenizer.ggml.tokens"
 def draft_of(
     recipe: Recipe, model: ModelPart, builder: PartBuilder, made: ExitStack, quantize: Quantize
 ) -> ModelPart | None:
-    """The draft model that a recipe names. Raises BadRequest, NotFound and InvalidName, naming it."""
+    """The draft model of a recipe. Raises BadRequest, NotFound and InvalidName, naming it."""
     if recipe.draft:
         part = _installed(recipe.draft, builder, made)
     elif recipe.draft_files:

@@ -31,7 +31,7 @@ def writing(folder: Path) -> Iterator[None]:
 def aside(folder: Path, prefix: str) -> Iterator[Path]:
     """A path in `folder` for a temporary file, which is removed at the end.
 
-    The name ends in "-partial", so it is no blob's name; nor a manifest's if `prefix` begins with ".".
+    The suffix "-partial" keeps it from being taken for a blob, and a `prefix` "." for a manifest.
     """
     with writing(folder):
         make_folder(folder)
@@ -79,13 +79,13 @@ def make_folder(folder: Path) -> None:
     if folder.is_dir():
         return
     make_folder(folder.parent)
-    with suppress(FileExistsError):  # Another process was quicker.
+    with suppress(FileExistsError):  # Another process created it first.
         os.mkdir(folder)
     sync_folder(folder.parent)
 
 
 def sync_folder(folder: Path) -> None:
-    """fsync a folder, where the file system can. Raises OSError."""
+    """fsync a folder, where the file system supports that. Raises OSError."""
     if os.name == "nt":  # Windows cannot open a folder, and orders its own renames.
         return
     try:

@@ -1,4 +1,4 @@
-"""A quantised GGUF file rewritten with its matrices as F16; metadata, names and order stay as they are."""
+"""Rewrites a quantised GGUF file with its matrices as F16; metadata, names and order stay."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _WEIGHTS_AT_ONCE = 1 << 20
 def to_f16(source: Path, target: Path, on_bytes: Callable[[int, int], None]) -> None:
     """Write `source` to `target` with every matrix as F16 and every vector as F32.
 
-    `on_bytes(done, total)` counts tensor bytes written; an error raised in it stops the work. Holds about
-    a million weights in memory at a time. Raises LoadFailed when the file is damaged, PunaError when it has
-    tensors that cannot be converted.
+    `on_bytes(done, total)` counts tensor bytes written; an error raised in it stops the work. Keeps about a
+    million weights in memory. Raises LoadFailed when the file is damaged, PunaError when a tensor cannot be
+    converted.
     """
     with GGUFFile(source) as file, target.open("wb") as out:
         values = file.values()

@@ -9,7 +9,7 @@ _SETTLED = 3_000_000_000
 """Nanoseconds in which two changes may get the same mtime (FAT: two seconds)."""
 
 Entry = tuple[str, bool]
-"""A name, and whether it is a file's."""
+"""A name, and whether it is a file."""
 
 
 class Folders:
@@ -19,9 +19,9 @@ class Folders:
         self._known: dict[str, tuple[tuple[int, int], list[Entry]]] = {}
 
     def entries(self, folder: str) -> list[Entry]:
-        """The entries of `folder`; none when it is missing or no folder. Raises OSError if it cannot be read.
+        """The entries of `folder`; empty when it is missing or no folder. Raises OSError if unreadable.
 
-        A dangling link counts as existing, because its disk may be unmounted for now.
+        A dangling link counts as existing, because its disk may be unmounted temporarily.
         """
         try:
             state = os.stat(folder)

@@ -12,12 +12,12 @@ from pathlib import Path
 
 _LOOK_AGAIN = 0.01  # seconds
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
-"""Errors of file systems without locks; a store there is safe within one process only."""
+"""Errors of file systems without locks, where only one process may use a store safely."""
 
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Holds the lock of the file at `path`, made if missing; waits for it. Raises OSError."""
+    """Hold the lock of the file at `path`, created if missing; waits for it. Raises OSError."""
     file = _opened(path)
     try:
         while not try_lock(file):
@@ -28,7 +28,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def is_locked(path: Path) -> bool:
-    """Whether somebody holds the lock of the file at `path`, if there is one. Raises OSError."""
+    """Whether the file at `path` exists and is locked. Raises OSError."""
     try:
         file = os.open(path, os.O_RDONLY)
     except FileNotFoundError:
@@ -43,7 +43,7 @@ def _opened(path: Path) -> int:
     try:
         return os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
     except PermissionError:
-        # Another user's: readable files can be locked. A store that is read-only fails on the first write.
+        # Another user's file can be locked if it is readable. A read-only store fails on the first write.
         return os.open(path, os.O_RDONLY)
 
 

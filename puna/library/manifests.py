@@ -20,13 +20,13 @@ READABLE = (MEDIA_TYPE, "application/vnd.oci.image.manifest.v1+json")
 
 CONFIG = "application/vnd.docker.container.image.v1+json"
 IMAGE = "application/vnd.ollama.image."
-"""What the media types of layers begin with; "model", "template", "params", … follow."""
+"""The prefix of layers' media types, before "model", "template", "params", …"""
 
 _FIELDS = {"media_type": "mediaType", "source": "from"}
 
 
 class Layer(msgspec.Struct, frozen=True, omit_defaults=True, rename=_FIELDS):
-    """A blob in a manifest. `digest` is "sha256:<hex>", `size` in bytes, `source` the model it came from."""
+    """A blob in a manifest. `digest` is "sha256:<hex>", `size` in bytes, `source` the model of origin."""
 
     media_type: str
     digest: Annotated[str, msgspec.Meta(pattern=r"^(sha256[:-][0-9a-fA-F]{64})?\Z")]
@@ -45,7 +45,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
     @property
     def blobs(self) -> tuple[Layer, ...]:
-        """Every blob it names: the config, if there is one, and the layers."""
+        """Every blob it names: the config, if any, and the layers."""
         return tuple(layer for layer in (self.config, *(self.layers or ())) if layer.digest)
 
 
@@ -85,7 +85,7 @@ def stored(folders: Folders, root: Path) -> Iterator[tuple[Name | None, str]]:
 
 
 def named(folders: Folders, root: Path) -> set[str] | None:
-    """The digests that the manifests below `root` name; None while one of those cannot be read."""
+    """The digests that the manifests below `root` name; None while one of them is unreadable."""
     digests: set[str] = set()
     for name, path in stored(folders, root):
         try:
@@ -93,19 +93,19 @@ def named(folders: Folders, root: Path) -> set[str] | None:
                 return None
             digests.update(layer.digest for layer in decode(Path(path).read_bytes()).blobs)
         except (OSError, msgspec.DecodeError):
-            if os.path.lexists(path):  # Else it was removed just now.
+            if os.path.lexists(path):  # Otherwise it was removed just now.
                 return None
     return digests
 
 
 def spelled(folders: Folders, root: Path, name: Name) -> Name:
-    """`name` in the case in which it is stored below `root`, as far as it is stored."""
+    """`name` in the case in which it is stored below `root`; parts that are not stored stay."""
     _, parts = _spelled(folders, str(root), name.path().parts)
     return Name(*parts)
 
 
 def _spelled(folders: Folders, folder: str, parts: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
-    """How many leading parts exist below `folder` in the best spelling, and that spelling."""
+    """The spelling of which most leading parts exist below `folder`, and their number."""
     best = (0, parts)
     if not parts:
         return best

@@ -1,4 +1,4 @@
-"""A model at rest: what its manifest names, read on first use."""
+"""A model at rest: the blobs of its manifest, read on first use."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from puna.types import MediaFile, Message
 
 _T = TypeVar("_T")
 
-# A vocabulary made for filling in the middle, by llama.cpp's name for it and by its older one.
+# Keys of a vocabulary made for fill-in-the-middle: llama.cpp's present and older names.
 _FILL_IN = ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id")
 
 
 SEEING = ("gemma3", "qwen25vl")
-"""Architectures whose projector the engine reads where it lies inside the file of the weights."""
+"""Architectures whose projector the engine can read from the file of the weights."""
 
 _LONGEST = 64 << 20
 """Maximum bytes of a text layer."""
 
 
 class _StoredMessage(msgspec.Struct, kw_only=True):
-    """A message as a store has it: a picture is its file in base64."""
+    """A stored message, with images in base64."""
 
     role: str
     content: str = ""
@@ -52,7 +52,7 @@ class _StoredMessage(msgspec.Struct, kw_only=True):
 
 @dataclass(frozen=True)
 class Model:
-    """One manifest of the library. `digest` is the SHA-256 of its file, `size` the bytes of all its blobs.
+    """One model of the library. `digest` is the SHA-256 of its manifest, `size` the bytes of all its blobs.
 
     Every property that reads a blob raises LoadFailed when the blob is missing or damaged.
     """
@@ -66,7 +66,7 @@ class Model:
     layers: tuple[Layer, ...]
     blobs: Blobs
     go_first: bool | None = None
-    """The Go template is preferred to the GGUF file's Jinja template. None: unless that does more."""
+    """Whether the Go template is preferred to the GGUF's Jinja template. None: unless that does more."""
 
     @property
     def weights(self) -> Path:
@@ -78,13 +78,13 @@ class Model:
 
     @property
     def projectors(self) -> tuple[Path, ...]:
-        """The GGUF files that turn images into embeddings, beside the weights or after them.
+        """The GGUF files that turn images into embeddings.
 
-        Models of Ollama's own converter may have theirs inside: then it is the file of the weights.
+        Ollama's own converter may put the projector into the file of the weights: then it is that file.
         """
         weights, files = self._paths("model"), self._paths("projector")
         if len(weights) == 1 and not files:
-            with suppress(LoadFailed):  # Damage is reported by whoever needs the projector.
+            with suppress(LoadFailed):  # Whoever needs the projector reports the damage.
                 return weights if _sees_itself(cached_metadata(weights[0])) else ()
         return (*weights[1:], *files)
 
@@ -94,14 +94,14 @@ class Model:
 
     @property
     def drafts(self) -> tuple[Path, ...]:
-        """The GGUF files of draft models; the last one counts."""
+        """The GGUF files of draft models; the last one is used."""
         return self._paths("draft")
 
     @property
     def draft(self) -> Path | None:
         """The draft model, unless it is of an unsupported kind."""
         last = next(reversed(self.drafts), None)
-        # Damage is reported by the engine.
+        # The engine reports the damage.
         with suppress(LoadFailed):
             return last if last and not reads_states(self.draft_metadata) else None
         return last
@@ -116,7 +116,7 @@ class Model:
 
     @cached_property
     def template(self) -> str | None:
-        """The Go template, if it has one."""
+        """The Go template, if any."""
         found = self._texts("template") or self._texts("prompt")
         return found[-1] if found else None
 
@@ -154,17 +154,17 @@ class Model:
 
     @cached_property
     def lengths(self) -> dict[str, int]:
-        """`context_length` and `embedding_length` in tokens and numbers, as far as the GGUF file says."""
+        """`context_length` (tokens) and `embedding_length` (numbers), if the GGUF file has them."""
         found = {name: self.metadata.arch(name) for name in ("context_length", "embedding_length")}
         return {name: length for name, length in found.items() if isinstance(length, int) and length}
 
     @cached_property
     def chat_template(self) -> str | None:
-        """The Jinja template in the GGUF file, if it has one."""
+        """The Jinja template in the GGUF file, if any."""
         return self.metadata.chat_template or None
 
     def details(self) -> dict[str, Any]:
-        """Ollama's ModelDetails (api/types.go). Asks the GGUF file only for what the config leaves out."""
+        """Ollama's ModelDetails (api/types.go). Reads the GGUF file only for what the config lacks."""
         return dict(self._details)
 
     @cached_property

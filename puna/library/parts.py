@@ -1,4 +1,4 @@
-"""The GGUF files of a model: found among a recipe's files, merged or converted if necessary."""
+"""The GGUF files of a model: taken from a recipe's files, merged or converted if necessary."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAGIC = b"GGUF"
 
 
 class ModelPart(NamedTuple):
-    """A GGUF file that becomes a layer; without a `digest` it lies at a temporary path and is no blob yet."""
+    """A GGUF file that becomes a layer. Without a `digest` it is a temporary file, and no blob yet."""
 
     kind: str
     """The layer's kind: "model", "projector", "adapter" or "draft"."""
@@ -29,11 +29,11 @@ class ModelPart(NamedTuple):
     metadata: Metadata
     digest: str = ""
     source: str = ""
-    """The name of the file it was, or of the model it comes from."""
+    """The name of its original file, or of the model of origin."""
 
 
 class PartBuilder:
-    """Builds parts; temporary files that did not become blobs are removed at the end of `made`."""
+    """Builds parts; at the end of `made`, temporary files that are no blobs are removed."""
 
     def __init__(self, library: Library, report: Report, made: ExitStack) -> None:
         self.library, self.report, self._made = library, report, made
@@ -66,7 +66,7 @@ class PartBuilder:
         return parts
 
     def _safetensors(self, files: dict[str, str]) -> bool:
-        """Whether `files` are safetensors, not GGUF. All blobs are pinned. Raises BadRequest for others."""
+        """Whether `files` are safetensors, not GGUF; pins all blobs. Raises BadRequest for other formats."""
         for name, digest in files.items():
             if not self.library.pin_blob(digest):
                 raise BadRequest(f"{name}: blob {digest} not found")
@@ -163,20 +163,20 @@ def quantized(part: ModelPart, kind: str, builder: PartBuilder, quantize: Quanti
 
     quantize(part.path, path, kind, on_progress)
     if not part.digest:
-        part.path.unlink(missing_ok=True)  # Twice the disk is needed no longer.
+        part.path.unlink(missing_ok=True)  # Free the unquantized copy now.
     builder.report(Progress(status="verifying conversion"))
     return ModelPart(part.kind, path, cached_metadata(path))
 
 
 Quantize = Callable[[Path, Path, str, Callable[[int, int], None]], None]
-"""Quantizes: source, target, kind, and a callback with work done and total work."""
+"""Quantizes a file: source, target, kind, and a callback with the work done and the total."""
 
 _NO_DIGEST = "0" * 19
-"""Ollama's; its clients draw a bar for each digest."""
+"""Ollama's wording; its clients draw a bar for each digest."""
 
 
 def _kind(name: str, metadata: Metadata) -> str:
-    """Which layer a GGUF file is (Ollama server/create.go, isProjectorGGUF). Raises BadRequest for none."""
+    """The layer's kind for a GGUF file (Ollama server/create.go, isProjectorGGUF). Raises BadRequest."""
     kind = metadata.get("general.type")
     if kind == "adapter":
         return "adapter"

@@ -1,4 +1,4 @@
-"""What a model is for, by its GGUF header."""
+"""What a model does, by its GGUF header."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from puna.gguf import Metadata
 _RANK = 4  # llama.h, LLAMA_POOLING_TYPE_RANK
 
 _HEADS = ("dflash", "eagle3", "gemma4-assistant")
-"""Architectures that go on from another model's inner states (llama.cpp src/llama-arch.cpp)."""
+"""Architectures that take another model's hidden states (llama.cpp src/llama-arch.cpp)."""
 
 _STATES = ("ssm.", "wkv.", "shortconv.", "kda.")
 """Keys of layers with recurrent state (llama.cpp src/llama-arch.cpp)."""
@@ -16,7 +16,7 @@ _STATES = ("ssm.", "wkv.", "shortconv.", "kda.")
 def reads_whole(metadata: Metadata) -> str:
     """ "embedding" or "rerank" for a model that does not generate; else ""."""
     pooling = metadata.arch("pooling_type")
-    # Older files of rerankers have the classifier, but no pooling type.
+    # Older reranker files have a classifier but no pooling type.
     if pooling == _RANK or (pooling is None and _has(metadata, "cls.output.weight")):
         return "rerank"
     return "" if pooling is None else "embedding"
@@ -28,7 +28,7 @@ def reads_states(metadata: Metadata) -> bool:
 
 
 def recurrent(metadata: Metadata) -> bool:
-    """Whether some of its layers have a state that cannot be cut back to an earlier token."""
+    """Whether some layers have a recurrent state, which cannot return to an earlier token."""
     begins = tuple(f"{metadata.architecture}.{key}" for key in _STATES)
     return any(key.startswith(begins) for key in metadata.values)
 

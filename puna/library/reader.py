@@ -28,7 +28,7 @@ class Reader:
         self._known: dict[Name, tuple[_Stamp, Model]] = {}
 
     def model(self, name: Name, path: str | Path) -> Model:
-        """The model of the manifest at `path`. Raises OSError when that cannot be read, LoadFailed."""
+        """The model of the manifest at `path`. Raises OSError when it cannot be read, LoadFailed."""
         state = os.stat(path)
         stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
         known = self._known.get(name)

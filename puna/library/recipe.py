@@ -1,4 +1,4 @@
-"""What to make a model of: the fields of Ollama's CreateRequest (api/types.go), checked."""
+"""The checked fields of Ollama's CreateRequest (api/types.go)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from puna.types import Message
 
 
 class Recipe(msgspec.Struct, frozen=True, kw_only=True):
-    """A model to make. Constructing an impossible one raises BadRequest, which names the problem."""
+    """A model to create. The constructor raises BadRequest naming the problem."""
 
     base: str = ""
-    """The base model, which must be in the library; `files` are ignored then."""
+    """The base model, which must be in the library; then `files` are ignored."""
     files: dict[str, str] | None = None
-    """Digests of blobs by the relative names of the files they were."""
+    """Digests of blobs by relative file names."""
     adapters: dict[str, str] = msgspec.field(default_factory=dict)
     draft: str = ""
-    """A draft model in the library; or `draft_files` are one."""
+    """A draft model in the library; `draft_files` is the alternative."""
     draft_files: dict[str, str] = msgspec.field(default_factory=dict)
     draft_quantize: str = ""
     """Type of the draft model's weights."""
@@ -37,7 +37,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     renderer: str = ""
     parser: str = ""
     names: dict[str, str] = msgspec.field(default_factory=dict)
-    """By architecture: the renderer and parser of weights that come with neither, nor with a template."""
+    """By architecture, the renderer and parser of weights that have neither, and no template."""
     requires: str = ""
     info: dict[str, Any] = msgspec.field(default_factory=dict)
     """Overrides of the config."""
@@ -58,7 +58,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         self.overrides()
 
     def options(self) -> dict[str, Any]:
-        """The parameters that have an effect, each in its type. Raises BadRequest naming another."""
+        """The parameters that are not ignored, typed. Raises BadRequest naming an unknown one."""
         given = {name: value for name, value in self.parameters.items() if name not in IGNORED}
         options, unknown = Options().merged(given)
         if unknown:
@@ -99,7 +99,7 @@ _TEXTS = {
 
 
 def _is_local(name: str) -> bool:
-    """Whether a file of this name lies inside whatever folder it is put into, on every system."""
+    """Whether this relative name cannot leave a folder, on any system."""
     parts = name.split("/")
     inside = all(part not in ("", ".", "..") for part in parts)
     return inside and "\0" not in name and "\\" not in name and not PureWindowsPath(name).drive

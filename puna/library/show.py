@@ -29,7 +29,7 @@ def show(
 ) -> dict[str, Any]:
     """The body of an answer to `/api/show`; `verbose` adds long arrays. Raises LoadFailed.
 
-    `system`, `template` and `parameters` are shown in place of the model's own, parameters in the Modelfile.
+    `system`, `template` and `parameters` replace the model's own, the parameters in the Modelfile only.
     """
     metadata = read_metadata(model.weights, verbose=True) if verbose else model.metadata
     system, template = system or model.system, template or model.template or ""
@@ -67,9 +67,9 @@ def show(
 
 
 def modelfile(name: str, whole: Modelfile) -> str:
-    """A Modelfile that makes the model `name` again.
+    """A Modelfile that recreates the model `name`.
 
-    Some texts cannot be written in a Modelfile. Then it is FROM the model itself, which has them.
+    Some texts cannot be written in a Modelfile. Then it says FROM the model itself, which has them.
     """
     hint, reason = f"# To build a new Modelfile based on this, replace FROM with:\n# FROM {name}\n", ""
     try:
@@ -80,9 +80,9 @@ def modelfile(name: str, whole: Modelfile) -> str:
 
 
 def _heir(name: str, whole: Modelfile) -> Modelfile:
-    """What can be written of `whole` beside a FROM `name`, where licenses and adapters would come twice.
+    """The lines of `whole` that may stand beside FROM `name`, which brings the licenses and adapters.
 
-    The draft model, too, comes from there.
+    The draft model also comes from `name`.
     """
     heir = Modelfile(sources=(name,))
     for field in ("template", "system", "renderer", "parser", "requires", "parameters", "messages"):
@@ -94,7 +94,7 @@ def _heir(name: str, whole: Modelfile) -> Modelfile:
 
 
 def _parameters(model: Model) -> list[tuple[str, Any]]:
-    """Each parameter, and each value of one that has several."""
+    """Each parameter, once for each of its values."""
     return [
         (key, value)
         for key, given in model.parameters.items()
@@ -115,7 +115,7 @@ def _info(metadata: Metadata) -> dict[str, Any]:
 
 
 def _value(value: Any) -> Any:
-    """A value as Go's encoder has it: null for a skipped array, the shortest decimal of a 32-bit float."""
+    """A value as Go encodes it: null for a skipped array, the shortest decimal of a 32-bit float."""
     if isinstance(value, Skipped):
         return None
     if isinstance(value, list):
@@ -124,7 +124,7 @@ def _value(value: Any) -> Any:
 
 
 def _shortest(number: float) -> float:
-    """The shortest decimal that is the same 32-bit float; a number that is none stays as it is."""
+    """The shortest decimal of a 32-bit float; other numbers stay unchanged."""
     try:
         (single,) = _SINGLE.unpack(_SINGLE.pack(number))
     except OverflowError:

@@ -1,7 +1,7 @@
-"""A GGUF file cut into several by llama.cpp's gguf-split, made one again.
+"""Merges a GGUF file that llama.cpp's gguf-split split into several.
 
-Format: llama.cpp tools/gguf-split: the first part has the metadata, each has tensors of its own, and
-`split.no`, `split.count` and `split.tensors.count` say what belongs together.
+Format: llama.cpp tools/gguf-split. The first part has the metadata, each has tensors of its own;
+`split.no`, `split.count` and `split.tensors.count` connect them.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _NAME = re.compile(r"(?P<stem>.*)-(?P<number>[0-9]{5})-of-(?P<count>[0-9]{5})\.g
 
 
 class Shard(NamedTuple):
-    """One of the files. `name` is what its maker calls it."""
+    """One of the files. `name` is its original name."""
 
     name: str
     path: Path
@@ -28,12 +28,12 @@ class Shard(NamedTuple):
 
 
 def split_count(metadata: Metadata) -> int:
-    """How many files the model was cut into; 1 when it is whole."""
+    """How many files the model was split into; 1 when it is whole."""
     return max(_number(metadata, "split.count") or 1, 1)
 
 
 def stem(shard: Shard) -> str:
-    """What the names of all its parts begin with. Raises BadRequest when name and header disagree."""
+    """The common prefix of its parts' names. Raises BadRequest when name and header disagree."""
     named = _NAME.fullmatch(shard.name)
     if named is None:
         raise BadRequest(f'split GGUF "{shard.name}" must use llama.cpp split filename pattern')
@@ -54,7 +54,7 @@ def stem(shard: Shard) -> str:
 
 
 def ordered(shards: Sequence[Shard]) -> list[Shard]:
-    """The parts of one model, first to last. Raises BadRequest when one is missing or twice there."""
+    """The parts of one model in order. Raises BadRequest when one is missing or duplicate."""
     first = shards[0]
     count = split_count(first.metadata)
     if count != len(shards):
@@ -73,10 +73,10 @@ def ordered(shards: Sequence[Shard]) -> list[Shard]:
 
 
 def merge(parts: Sequence[Shard], target: Path, on_bytes: Callable[[int, int], None]) -> None:
-    """Write the model whose `ordered` parts these are to `target`, a mebibyte at a time.
+    """Write the model of these `ordered` parts to `target`, a mebibyte at a time.
 
     `on_bytes(done, total)` counts tensor bytes; an error raised in it stops the work. Raises BadRequest for
-    a tensor of a type nobody knows the size of, OSError.
+    a tensor of unknown type, OSError.
     """
     for part in parts:
         for tensor in part.metadata.tensors:
@@ -107,6 +107,6 @@ def _number(metadata: Metadata, key: str) -> int | None:
 
 
 def _about_split(architecture: str) -> set[str]:
-    """The keys that only say how the model was cut."""
+    """The keys that only describe the split."""
     keys = ("split.no", "split.count", "split.tensors.count")
     return {prefix + key for prefix in ("", f"{architecture}.") for key in keys}

@@ -1,6 +1,6 @@
-"""The starter models: real models made from packages, for a machine that reaches only a package index.
+"""Starter models: real models made from packages, for machines that reach only a package index.
 
-Each is stored as the public library has it: layers, parameters and F16 weights.
+Each is stored as in the public library: layers, parameters and F16 weights.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ from puna.library.workplace import workplace
 from puna.types import Progress, Report
 
 _Convert = Callable[[Path, Path, Callable[[int, int], None]], None]
-"""`convert(folder, target, on_bytes)` makes the GGUF file `target` of the wheel's members below `folder`."""
+"""`convert(folder, target, on_bytes)` makes the GGUF file `target` of the wheel's members in `folder`."""
 
 _APACHE_2 = Path(__file__).with_name("apache-2.0.txt")
 
 
 @dataclass(frozen=True)
 class StarterModel:
-    """A model that `install` can make. The first of `names` is the one it is known by."""
+    """A model that `install` can make. The first of `names` is its main name."""
 
     names: tuple[str, ...]
     wheel: Wheel
     members: tuple[str, ...]
-    """What of the wheel is needed."""
+    """The needed files of the wheel."""
     convert: _Convert
     parameters: dict[str, Any]
     template: str = ""
-    """For programs that render Go templates; the GGUF file has the same as Jinja."""
+    """For programs that render Go templates; the GGUF file has the same template in Jinja."""
     system: str = ""
 
 
@@ -72,8 +72,8 @@ STARTERS = (
         convert=_convert_smollm2,
         parameters={
             "stop": ["<|im_start|>", "<|im_end|>"],
-            # So small a model is sensible only where it is surest. At its makers' temperature, 0.2, it named
-            # France's capital wrongly 2 times of 4. The penalty ends verse that would go round for ever.
+            # So small a model needs greedy sampling: at its makers' temperature, 0.2, it got France's
+            # capital wrong in 2 of 4 answers. The penalty ends verse that would repeat for ever.
             "temperature": 0,
             "frequency_penalty": 0.15,
             "repeat_last_n": 128,
@@ -82,7 +82,7 @@ STARTERS = (
             "{{- range .Messages }}<|im_start|>{{ .Role }}\n{{ .Content }}<|im_end|>\n{{ end }}"
             "<|im_start|>assistant\n"
         ),
-        # Word for word what the GGUF file's own template says when a conversation has no system message.
+        # The GGUF template's own default system message, word for word.
         system="You are a helpful AI assistant named SmolLM, trained by Hugging Face",
     ),
     StarterModel(
@@ -95,13 +95,13 @@ STARTERS = (
         ),
         members=tuple(f"{_MINILM}/{file}" for file in _MINILM_FILES),
         convert=_convert_minilm,
-        parameters={"num_ctx": 256},  # the length it was trained on; it has positions for 512
+        parameters={"num_ctx": 256},  # its training length; it has positions for 512
     ),
 )
 
 
 def starter_for(name: Name) -> StarterModel | None:
-    """The starter model of this name, if there is one; only names of the public library have one."""
+    """The starter model of this name, if any; all have names of the public library."""
     wanted = str(name).lower()
     return next((one for one in STARTERS if wanted in {str(Name.parse(text)) for text in one.names}), None)
 
@@ -109,9 +109,9 @@ def starter_for(name: Name) -> StarterModel | None:
 def install(library: Library, name: Name, report: Report) -> None:
     """Put the starter model `name` into the library, unless it is there whole. Blocks; may take minutes.
 
-    Several processes may do it at once: one works, the others wait for it. Whatever stops it, an error raised
-    in `report` included, the library stays as it was and nothing is left behind; what a kill leaves, the
-    next call removes. Raises NotFound for any other name, PunaError when it does not succeed.
+    Several processes may call it at once: one works, the others wait. After an error, also one raised in
+    `report`, the library is unchanged and no file is left; the next call removes the files of a killed one.
+    Raises NotFound for another name, PunaError when it fails.
     """
     starter = starter_for(name)
     if starter is None:
@@ -134,7 +134,7 @@ def install(library: Library, name: Name, report: Report) -> None:
 
 
 def _there(library: Library, name: Name, starter: StarterModel) -> bool:
-    """Whether the library has the model whole, if need be after copying it from another of its names."""
+    """Whether the library has the complete model, if necessary copied from another of its names."""
     for known in (name, *(Name.parse(text) for text in starter.names)):
         with suppress(NotFound, LoadFailed):
             library.open(known)
@@ -167,7 +167,7 @@ def _make(library: Library, name: Name, starter: StarterModel, folder: Path, rep
     report(Progress(status="verifying sha256 digest"))
     config = describe(read_metadata(model))
     with library.temporary() as path:
-        # Made in `folder`, so that a kill while it is made leaves it where the next call removes it.
+        # Made in `folder`, where the next call removes it if this process is killed.
         model.replace(path)
         layers = [Layer(IMAGE + "model", *library.adopt_blob(path))]
     texts = {

@@ -1,4 +1,4 @@
-"""A folder that one process at a time works in, and that is empty again whatever became of the last one."""
+"""A working folder for one process at a time, always empty at the start."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _LOOK_AGAIN = 0.2  # seconds
 
 @contextmanager
 def workplace(root: Path, title: str, waiting: Callable[[], None]) -> Iterator[Path]:
-    """An empty folder `.<title>` in `root`, removed at the end; what a killed process left there goes first.
+    """An empty folder `.<title>` in `root`, removed at the end; a killed process's files are removed first.
 
-    While another process or thread has it, `waiting` is called five times a second; an error it raises ends
-    the wait. The lock is the system's, so it ends with the process that holds it. Raises OSError.
+    While another process or thread holds it, `waiting` is called five times a second; an error it raises ends
+    the wait. The lock is the system's, so it ends with its process. Raises OSError.
     """
     make_folder(root)
     folder = root / f".{title}"

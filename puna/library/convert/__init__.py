@@ -1,6 +1,6 @@
-"""Hugging Face folders (config.json, tokenizer, safetensors) and PEFT adapters, written as GGUF files.
+"""Converts Hugging Face folders (config.json, tokenizer, safetensors) and PEFT adapters to GGUF files.
 
-One module a family in `families`; `checkpoint` reads, `tensors` reshapes, `writing` writes, a part at a time.
+`families` has one module per family; `checkpoint` reads, `tensors` reshapes and `writing` writes, in parts.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ def convert(
     on_bytes: Callable[[int, int], None],
     about: Mapping[str, str] = MappingProxyType({}),
 ) -> None:
-    """Write the language model in `folder` to `target`; matrices are F16, or BF16 if they are that already.
+    """Write the language model in `folder` to `target`. Matrices become F16, or stay BF16.
 
-    `on_bytes(done, total)` counts tensor bytes written, and an error raised in it stops the work; `about`
-    holds `general.…` strings such as name and license. Memory stays below 1.5 times the largest tensor.
-    Raises BadRequest, which names the file and what is wrong with it; what is written by then stays.
+    `on_bytes(done, total)` counts tensor bytes written; an error raised in it stops the work. `about` holds
+    `general.…` strings such as name and license. Memory stays below 1.5 times the largest tensor.
+    Raises BadRequest naming the file and the problem; a partial `target` may remain.
     """
     from puna.library.convert.conversion import write_model
 
@@ -32,7 +32,7 @@ def convert(
 
 
 def convert_projector(folder: Path, target: Path, on_bytes: Callable[[int, int], None]) -> bool:
-    """Write the vision part of the model in `folder` to `target`; False, and nothing written, if it has none.
+    """Write the vision part of the model in `folder` to `target`; False, without a file, if it has none.
 
     Raises BadRequest as `convert` does.
     """

@@ -1,6 +1,6 @@
-"""LoRA adapters as PEFT writes them (adapter_config.json, adapter_model.safetensors), or MLX.
+"""LoRA adapters in PEFT's files (adapter_config.json, adapter_model.safetensors) or MLX's.
 
-What llama.cpp adds to a weight W is alpha / rank · B·A; its files: convert_lora_to_gguf.py.
+llama.cpp adds alpha / rank · B·A to a weight W; for its files see convert_lora_to_gguf.py.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def _halves(folder: Path) -> Iterator[tuple[str, dict[str, Tensor]]]:
 
 
 def _alpha(config: Config, rank: int) -> float:
-    """What llama.cpp divides by the rank."""
+    """The alpha that llama.cpp divides by the rank."""
     mlx = config.section("lora_parameters")
     if mlx.get("scale") is not None:
         return mlx.number("scale") * rank
@@ -88,13 +88,13 @@ def _tensors(
             b = _scaled(b, own / whole)
         if base.architecture == "llama" and name.endswith(("attn_q.weight", "attn_k.weight")):
             b = permuted(b, _heads(base, name))
-        # Rows of this one are looked up by token.
+        # Rows of the embedding are looked up by token.
         yield f"{name}.lora_a", _turned(a) if name == "token_embd.weight" else a
         yield f"{name}.lora_b", b
 
 
 def _own_alpha(special: Config, module: str) -> float | None:
-    """The alpha of a module that has one of its own: keys are the ends of module names."""
+    """The alpha of a module that overrides it: keys are suffixes of module names."""
     for key in special.values:
         if module == key or module.endswith(f".{key}"):
             return special.number(key)
@@ -119,7 +119,7 @@ def _heads(base: Metadata, name: str) -> int:
 
 
 def _turned(tensor: Tensor) -> Tensor:
-    """Rows as columns. Adapters are small: all of it is read for each part."""
+    """The transposed tensor. Adapters are small, so each part reads all of it."""
     rows, columns = tensor.shape
     return replace(
         tensor,

@@ -1,4 +1,4 @@
-"""A model's folder as Hugging Face lays it out: config.json, tokenizer, weights in one file or in shards."""
+"""A model's folder in Hugging Face's layout: config.json, tokenizer, weights in one file or in shards."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _INDEX = "model.safetensors.index.json"
 
 
 class Checkpoint:
-    """The files of `folder`, each read when first asked for. What is wrong with them is a BadRequest."""
+    """The files of `folder`, each read on first use. Raises BadRequest for invalid ones."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -23,12 +23,12 @@ class Checkpoint:
         return (self.folder / name).is_file()
 
     def json(self, name: str) -> Config:
-        """The object in the file `name`; an empty one when there is no such file."""
+        """The object in the file `name`; an empty one when the file is missing."""
         return read_config(self.folder / name) if self.has(name) else Config({}, name)
 
     @cached_property
     def config(self) -> Config:
-        """config.json, with what a model of several parts says of its text part on top."""
+        """config.json, overlaid with the text part's section of a multi-part model."""
         config = read_config(self.folder / "config.json")
         return config.section("text_config").over(config)
 
@@ -42,7 +42,7 @@ class Checkpoint:
 
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
-        """All weights by name, whatever file they are in."""
+        """All weights by name, from all files."""
         found: dict[str, Tensor] = {}
         for path in self._files():
             for name, tensor in open_tensors(path).items():
@@ -56,7 +56,7 @@ class Checkpoint:
             return self._shards()
         if self.has("model.safetensors"):
             return [self.folder / "model.safetensors"]
-        # "consolidated…" is the same weights again, in the form of their maker's own programs.
+        # "consolidated…" holds the same weights again, in the maker's own format.
         files = [
             path for path in self.folder.glob("*.safetensors") if not path.name.startswith("consolidated")
         ]

@@ -1,4 +1,4 @@
-"""The JSON files of a checkpoint, asked value by value; a value that is missing or wrong names its file."""
+"""The JSON files of a checkpoint. Errors about a missing or invalid value name its file."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 from puna.errors import BadRequest
 
 _MAX_FILE = 256 << 20  # bytes; the largest tokenizers are 35 MB
-_LARGEST = (2 - 2**-23) * 2.0**127  # of F32, which is what GGUF stores
+_LARGEST = (2 - 2**-23) * 2.0**127  # of F32, which GGUF stores
 
 
 class Config:
-    """A JSON object of `file`. Null counts as absent; of several names the first that is there is taken."""
+    """A JSON object of `file`. Null counts as absent; of several names the first present one is used."""
 
     def __init__(self, values: dict[str, Any], file: str) -> None:
         self.values, self.file = values, file
@@ -22,7 +22,7 @@ class Config:
         return next((self.values[name] for name in names if self.values.get(name) is not None), None)
 
     def integer(self, *names: str, default: int | None = None, least: int = 1, most: int = 2**31 - 1) -> int:
-        """Raises BadRequest when it is not there and has no default, or is no whole number in range."""
+        """Raises BadRequest when it is missing without a default, or is no integer in range."""
         value = self._value(names, default)
         if isinstance(value, float) and value.is_integer():
             value = int(value)
@@ -31,14 +31,14 @@ class Config:
         return value
 
     def number(self, *names: str, default: float | None = None) -> float:
-        """Raises BadRequest when it is neither there nor has a default, or is no number that F32 can hold."""
+        """Raises BadRequest when it is missing without a default, or is no number that F32 can hold."""
         value = self._value(names, default)
         if not _is_number(value):
             raise self.wrong(self._named(names), "is no number")
         return float(value)
 
     def numbers(self, *names: str) -> list[float]:
-        """An array of numbers that F32 can hold; empty when it is not there."""
+        """An array of numbers that F32 can hold; empty when it is missing."""
         value = self.get(*names)
         if value is None:
             return []
@@ -53,14 +53,14 @@ class Config:
         return value
 
     def section(self, *names: str) -> Config:
-        """The object of this name; an empty one when it is not there."""
+        """The object of this name; an empty one when it is missing."""
         value = self.get(*names)
         if value is not None and not isinstance(value, dict):
             raise self.wrong(self._named(names), "is no object")
         return Config(value or {}, self.file)
 
     def over(self, other: Config) -> Config:
-        """These values, and those of `other` that are not there."""
+        """These values, with missing ones from `other`."""
         return Config({**other.values, **self.values}, self.file)
 
     def wrong(self, name: str, what: str) -> BadRequest:
@@ -83,7 +83,7 @@ def _is_number(value: Any) -> bool:
 
 
 def read_json(path: Path) -> Any:
-    """The JSON in `path`. Raises BadRequest, which names the file."""
+    """The JSON in `path`. Raises BadRequest naming the file."""
     try:
         if path.stat().st_size > _MAX_FILE:
             raise BadRequest(f"cannot read {path.name}: it is too large")
@@ -94,7 +94,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_config(path: Path) -> Config:
-    """The JSON object in `path`. Raises BadRequest, which names the file."""
+    """The JSON object in `path`. Raises BadRequest naming the file."""
     value = read_json(path)
     if not isinstance(value, dict):
         raise BadRequest(f"cannot read {path.name}: not an object")

@@ -1,4 +1,4 @@
-"""From a folder to a GGUF file: the family says what is in it, the tokenizer is read, all is written."""
+"""From a folder to a GGUF file: the family plans its content, the tokenizer is read, the writer writes."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Matrices of 4-bit numbers with a scale for 32 of them (OCP Microscaling formats), as GPT-OSS is published.
+"""Matrices of 4-bit numbers with one scale for each 32 (OCP Microscaling formats), as in GPT-OSS.
 
-Hugging Face keeps `blocks` (…, 16 bytes, two numbers in each, the first in its low half) beside `scales`;
-ggml puts a block's scale before its bytes, and in byte i numbers i and i + 16 (ggml-common.h, block_mxfp4).
+Hugging Face stores `blocks` (…, 16 bytes of two numbers, the first in the low half) beside `scales`. ggml
+puts a block's scale before its bytes, with numbers i and i + 16 in byte i (ggml-common.h, block_mxfp4).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _BYTES = 16
 
 
 def packed(blocks: Tensor, scales: Tensor) -> Tensor:
-    """The stack of matrices (experts, rows, columns) that `blocks` and `scales` are the parts of."""
+    """The stack of matrices (experts, rows, columns) made from `blocks` and `scales`."""
     if (
         len(blocks.shape) != 4
         or blocks.shape[3] != _BYTES

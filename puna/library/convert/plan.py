@@ -1,4 +1,4 @@
-"""What a GGUF file will hold, and the names llama.cpp has for tensors (gguf's table of them)."""
+"""The planned content of a GGUF file, and llama.cpp's tensor names (from gguf's table)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SUFFIXES = (".weight", ".bias")
 
 @dataclass
 class Plan:
-    """A file of `architecture`. Keys of `values` that are not whole are the architecture's own."""
+    """A file of `architecture`. Keys of `values` without a known prefix belong to the architecture."""
 
     architecture: str
     values: dict[str, Value] = field(default_factory=dict)
@@ -26,7 +26,7 @@ class Plan:
 
     @property
     def vocabulary_size(self) -> int:
-        """Rows of the token embedding. Raises BadRequest when there is none."""
+        """Rows of the token embedding. Raises BadRequest when it is missing."""
         if "token_embd.weight" not in self.tensors:
             raise BadRequest("the safetensors files have no token embedding")
         return self.tensors["token_embd.weight"].rows
@@ -41,7 +41,7 @@ class Names:
         self._known = get_tensor_name_map(arch, layers)
 
     def of(self, name: str) -> str:
-        """The name for Hugging Face's `name`. Raises BadRequest when the architecture has no such."""
+        """The name for Hugging Face's `name`. Raises BadRequest when the architecture lacks it."""
         found = self._known.get_name(name, _SUFFIXES)
         if found is None:
             raise BadRequest(
@@ -50,7 +50,7 @@ class Names:
         return found
 
     def apply(self, tensors: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
-        """`tensors` under llama.cpp's names. Raises BadRequest if one is empty, unknown, double, missing."""
+        """`tensors` by llama.cpp's names. Raises BadRequest if one is empty, unknown, double or missing."""
         found: dict[str, Tensor] = {}
         for name, tensor in tensors:
             if 0 in tensor.shape:
@@ -62,7 +62,7 @@ class Names:
         return found
 
     def _check_whole(self, found: dict[str, Tensor]) -> None:
-        """Every layer has what any has, or libllama does not load it: a shard may be missing."""
+        """Check that all layers have the same tensors, which libllama requires: a shard may be missing."""
         blocks: dict[str, set[str]] = {}
         for name in found:
             if name.startswith(f"{self._blocks}."):

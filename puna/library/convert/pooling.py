@@ -1,4 +1,4 @@
-"""How a sentence's vector is made of its tokens': sentence-transformers' modules.json and Pooling module."""
+"""How a sentence's vector is pooled: sentence-transformers' modules.json and Pooling module."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _USUAL = "1_Pooling"
 
 
 def pooling(checkpoint: Checkpoint) -> dict[str, Value]:
-    """The pooling type, if the folder has a Pooling module. Raises BadRequest if llama.cpp has no such."""
+    """The pooling type, if the folder has a Pooling module. Raises BadRequest if llama.cpp lacks it."""
     config = checkpoint.json(f"{_folder(checkpoint)}/config.json")
     if not config.values:
         return {}
@@ -26,7 +26,7 @@ def pooling(checkpoint: Checkpoint) -> dict[str, Value]:
 
 
 def _folder(checkpoint: Checkpoint) -> str:
-    """The Pooling module's folder, which must lie in the model's."""
+    """The Pooling module's folder, which must be inside the model's."""
     modules = read_json(checkpoint.folder / "modules.json") if checkpoint.has("modules.json") else []
     for module in modules if isinstance(modules, list) else []:
         if isinstance(module, dict) and str(module.get("type")).endswith("Pooling"):

@@ -33,15 +33,15 @@ _DTYPES = {
     "U8": "u1",
     "BOOL": "u1",
 }
-"""How each type is stored, as NumPy writes it."""
+"""The NumPy type of each stored type."""
 _MAX_HEADER = 100_000_000  # the reference implementation's limit, in bytes
 _MAX_AXES = 8
 
 
 def open_tensors(path: Path) -> dict[str, Tensor]:
-    """Each tensor by its name; nothing is read before it is used. A number on its own has the shape (1,).
+    """Each tensor by its name, read only when used. A scalar has the shape (1,).
 
-    Raises BadRequest when the header does not describe exactly the bytes that follow it.
+    Raises BadRequest unless the header describes exactly the bytes that follow it.
     """
     try:
         size = path.stat().st_size
@@ -86,14 +86,14 @@ def _tensor(path: Path, name: str, offset: int, dtype: str, shape: tuple[int, ..
             raise BadRequest(f"cannot read {path.name}: {error.strerror}") from None
         if len(values) != count:
             raise _damaged(path, "it has been cut short")
-        # Not -1: beside an empty axis that could be any number.
+        # Not -1, which is ambiguous beside an empty axis.
         return values.reshape(last - first, *shape[1:])
 
     return Tensor(name, shape, dtype, read)
 
 
 def _span(path: Path, name: str, entry: Any, size: int) -> tuple[int, int, str, tuple[int, ...]]:
-    """Start, end, type and shape of a header entry, checked against each other and `size`."""
+    """Start, end, type and shape of a header entry, checked against one another and `size`."""
     try:
         dtype, shape, (start, end) = entry["dtype"], tuple(entry["shape"]), entry["data_offsets"]
         if len(shape) > _MAX_AXES:

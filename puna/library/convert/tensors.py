@@ -1,4 +1,4 @@
-"""Tensors that are read only when they are written, and the ways a family rearranges them."""
+"""Lazy tensors, read when they are written, and the families' rearrangements of them."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor of `shape`; `read(first, last)` gives those rows of its first axis, as they are stored."""
+    """A tensor of `shape`; `read(first, last)` returns those rows of its first axis, as stored."""
 
     name: str
-    """What its file calls it, for messages."""
+    """Its name in the file, for messages."""
     shape: tuple[int, ...]
     dtype: str
     """A safetensors type: "F32", "F16", "BF16" (read as uint16), "U8" …; or "MXFP4", rows of whole blocks."""
@@ -32,20 +32,20 @@ class Tensor:
 
 
 def decoded(values: Array, dtype: str) -> Array:
-    """Stored numbers as F32, or as they are when NumPy can calculate with them."""
+    """Stored numbers as F32, or unchanged when NumPy can calculate with them."""
     if dtype == "BF16":
         return (values.astype(np.uint32) << 16).view(np.float32)
     return values
 
 
 def constant(name: str, values: Sequence[float]) -> Tensor:
-    """A vector that the checkpoint does not hold."""
+    """A vector that is not in the checkpoint."""
     array = np.asarray(values, np.float32)
     return Tensor(name, array.shape, "F32", lambda first, last: array[first:last])
 
 
 def plus_one(tensor: Tensor) -> Tensor:
-    """Gemma's norms scale by 1 + weight."""
+    """The weight + 1, by which Gemma's norms scale."""
 
     def read(first: int, last: int) -> Array:
         return decoded(tensor.read(first, last), tensor.dtype).astype(np.float32) + 1
@@ -69,7 +69,7 @@ def permuted(tensor: Tensor, heads: int) -> Tensor:
 
 
 def stacked(tensors: Sequence[Tensor]) -> Tensor:
-    """One tensor with a new first axis, a row of it for each of `tensors`."""
+    """One tensor with a new first axis, over `tensors`."""
     first_one = tensors[0]
     for tensor in tensors:
         if (tensor.shape, tensor.dtype) != (first_one.shape, first_one.dtype):

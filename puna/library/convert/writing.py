@@ -1,4 +1,4 @@
-"""The GGUF file: metadata through the gguf package, weights a few megabytes at a time (ggml/docs/gguf.md)."""
+"""Writes the GGUF file: metadata through the gguf package, weights a few megabytes at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _CONVERTIBLE = ("F64", "F32", "F16", "BF16", "MXFP4")
 _WHOLE = ("general.", "tokenizer.", "adapter.")
 _MXFP4_BLOCK, _MXFP4_BYTES = 32, 17
 
-# libllama adds these to activations, routes by them, or reads them as F32 whatever the file's type is.
+# libllama adds these to activations, routes by them, or always reads them as F32.
 _ALWAYS_F32 = (
     "_norm.weight",
     "ffn_gate_inp.weight",
@@ -42,20 +42,20 @@ def write(
     tensors: Mapping[str, Tensor],
     on_bytes: Callable[[int, int], None],
 ) -> None:
-    """Write `target`. Keys of `values` that do not begin as those in _WHOLE are the architecture's own.
+    """Write `target`. Keys of `values` without a prefix in _WHOLE belong to the architecture.
 
-    Raises BadRequest when a tensor's numbers cannot be stored as they should be.
+    Raises BadRequest when a tensor's numbers do not fit its type.
     """
     kinds = {name: _kind(name, tensor) for name, tensor in tensors.items()}
     writer = GGUFWriter(target, architecture)
     try:
         writer.add_file_type(_file_type(kinds))
-        # The tokenizer last: Ollama looks no further for what a model is.
+        # The tokenizer comes last, because Ollama stops reading there.
         for key, value in sorted(values.items(), key=lambda item: item[0].startswith("tokenizer.")):
             _add(writer, key if key.startswith(_WHOLE) else f"{architecture}.{key}", value)
         writer.add_quantization_version(2)
         for name, tensor in tensors.items():
-            # F32 here only keeps the writer from changing the shape; the type is the last argument.
+            # F32 only keeps the writer from changing the shape; the type is the last argument.
             writer.add_tensor_info(
                 name, tensor.shape, np.dtype(np.float32), _size(tensor, kinds[name]), kinds[name]
             )
@@ -78,7 +78,7 @@ def write(
 
 
 def _kind(name: str, tensor: Tensor) -> Kind:
-    """What a tensor is stored as: vectors and some matrices F32, others F16, or BF16 if they are that."""
+    """A tensor's stored type: vectors and some matrices F32, others F16, or BF16 if they are BF16."""
     if tensor.dtype not in _CONVERTIBLE:
         raise BadRequest(f"tensor {tensor.name} has the type {tensor.dtype}, which cannot be converted")
     if tensor.dtype == "MXFP4":
@@ -105,7 +105,7 @@ def _size(tensor: Tensor, kind: Kind) -> int:
 
 
 def _parts(tensor: Tensor) -> Iterator[Array]:
-    """The tensor's rows, as many at a time as hold about a million weights."""
+    """The tensor's rows in parts of about a million weights."""
     fit = _WEIGHTS_AT_ONCE // max(1, prod(tensor.shape[1:]))
     rows = max(1, fit // tensor.step) * tensor.step
     for first in range(0, tensor.rows, rows):
@@ -133,6 +133,6 @@ def _add(writer: GGUFWriter, key: str, value: Any) -> None:
     elif isinstance(value, str):
         writer.add_key_value(
             key, value, GGUFValueType.STRING
-        )  # an empty one too, which add_string leaves out
+        )  # also when empty: add_string would leave it out
     else:
         writer.add_array(key, value)

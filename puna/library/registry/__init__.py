@@ -1,4 +1,4 @@
-"""Pulls and pushes models by the OCI distribution protocol, as Ollama speaks it.
+"""Pulls and pushes models by the OCI distribution protocol, as Ollama does.
 
 `pull`, `push` and `restore` block, so call them in a thread. An error raised by `report` cancels them.
 """

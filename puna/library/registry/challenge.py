@@ -15,12 +15,12 @@ from puna.errors import PunaError
 _FIELD = re.compile(r'(\w+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s,]+))')
 _NOTHING = base64.b64encode(hashlib.sha256(b"").hexdigest().encode()).decode()
 _ALSO = {"registry.ollama.ai": "ollama.com", "hf.co": "huggingface.co"}
-"""Registries whose token realm is another host of theirs."""
+"""Registries whose token realm is on another of their hosts."""
 
 
 @dataclass(frozen=True)
 class Challenge:
-    """Where to get a token (`realm`, a URL), and for what."""
+    """Where to get a token (`realm`, a URL), and its service and scope."""
 
     realm: str
     service: str = ""
@@ -28,7 +28,7 @@ class Challenge:
 
     @classmethod
     def parse(cls, header: str) -> Challenge | None:
-        """The challenge in a header; None when it asks for something other than a token."""
+        """The challenge in a header; None when it requires something other than a token."""
         scheme, _, rest = header.strip().partition(" ")
         fields = {found[1].lower(): found[2] or found[3] or "" for found in _FIELD.finditer(rest)}
         if scheme.lower() != "bearer" or not fields.get("realm"):
@@ -57,5 +57,5 @@ class Challenge:
 
 
 def to_sign(url: str) -> bytes:
-    """What is signed for a token (Ollama server/auth.go): method, URL, and the digest of the empty body."""
+    """The text to sign for a token (Ollama server/auth.go): method, URL, and the digest of the empty body."""
     return f"GET,{url},{_NOTHING}".encode()

@@ -29,7 +29,7 @@ _DENIED = "unauthorized: access denied"
 T = TypeVar("T")
 
 Body = Callable[[], bytes | Iterable[bytes]]
-"""Makes a request's body, anew for each retry."""
+"""Makes a request's body, once for each try."""
 
 
 class _Token(msgspec.Struct):
@@ -43,7 +43,7 @@ class Registry:
     def __init__(
         self, base: str, key: Path | None, pace: Pace, reach: Reach = ANYWHERE, *, named: str = ""
     ) -> None:
-        """`key` identifies the user; None for Ollama's.
+        """`key` identifies the user; None for Ollama's key.
 
         `named` is the host that the user named, if it is not the registry's.
         """
@@ -64,10 +64,10 @@ class Registry:
         follow: bool = True,
         silence: float | None = None,
     ) -> HTTPAnswer:
-        """The answer, whatever its status; with `follow`, after redirects. Its `url` is the last one.
+        """The answer, of any status; with `follow`, after redirects. Its `url` is the last one.
 
-        Only the registry itself gets the token. Raises Unreachable, Interrupted, RegistryRefused when the
-        token is rejected, PunaError when there is none.
+        Only the registry itself receives the token. Raises Unreachable, Interrupted, RegistryRefused when the
+        token is rejected, PunaError when none can be had.
         """
         for _ in range(_MOST_REDIRECTS + 1):
             answer = self._authorised(method, url, headers or {}, body, silence)
@@ -79,7 +79,7 @@ class Registry:
         raise PunaError(f"maximum redirects exceeded ({_MOST_REDIRECTS}) for {urlsplit(url).netloc}")
 
     def checked(self, answer: HTTPAnswer) -> HTTPAnswer:
-        """`answer`. Raises NotFound, or RegistryRefused with its text for any other error status."""
+        """`answer`. Raises NotFound, or RegistryRefused with its message for another error status."""
         if answer.status < 400:
             return answer
         text = answer.all(_SHORT).decode(errors="replace").strip()
@@ -91,7 +91,7 @@ class Registry:
         raise RegistryRefused(answer.status, f"{answer.status}: {text[:500]}")
 
     def has(self, url: str) -> bool:
-        """Whether there is something at `url`. Raises what `request` and `checked` raise."""
+        """Whether `url` exists. Raises the errors of `request` and `checked`."""
         with closing(self.request("HEAD", url)) as answer:
             try:
                 self.checked(answer)
@@ -113,7 +113,7 @@ class Registry:
     def address(self, location: str, below: str) -> str:
         """The URL in a Location header of an answer from `below`.
 
-        A registry behind a proxy may think it is reached over HTTP; HTTPS is kept.
+        A registry behind a proxy may redirect to HTTP; HTTPS is kept.
         """
         url, base = urlsplit(urljoin(below, location)), urlsplit(self.base)
         return url._replace(scheme=base.scheme if url.netloc == base.netloc else url.scheme).geturl()

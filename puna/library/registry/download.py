@@ -1,4 +1,4 @@
-"""Downloads a blob: parts are fetched concurrently and hashed as they arrive."""
+"""Downloads a blob: fetches parts concurrently and hashes them as they arrive."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Halted(Exception):
 
 
 class Download:
-    """The bytes of `source` that `journal` misses, into the file `data`, which has its full size already."""
+    """Downloads the bytes of `source` that `journal` lacks into the file `data`, already at full size."""
 
     def __init__(self, source: RemoteBlob, data: Path, journal: Journal, pace: Pace) -> None:
         self.digest = ""
@@ -53,17 +53,17 @@ class Download:
         self._finished = threading.Event()
 
     def work(self) -> list[Callable[[], None]]:
-        """The functions to run, each in its own thread; at the end, `digest` is set.
+        """The functions to run, one thread each; they set `digest` at the end.
 
-        On failure, what arrived is kept. Each raises Halted, PunaError, and the last of too many consecutive
-        failures.
+        On failure, arrived bytes are kept. Each function raises Halted, PunaError, or the last of too many
+        consecutive failures.
         """
         streams = min(self._pace.streams, len(self._waiting))
         first = [self._fetch_parts] * min(1, streams)
         return [self._hash, self._flush, *first, *[self._help] * (streams - 1)]
 
     def halt(self) -> None:
-        """Make all of `work` end soon, with Halted. May be called from any thread."""
+        """Stop all of `work` soon, with Halted. May be called from any thread."""
         with self._guard:
             self._stop.set()
             self._known.set()
@@ -74,7 +74,7 @@ class Download:
             self._journal.moved.notify_all()
 
     def _help(self) -> None:
-        """Fetch parts, too, once the first answer shows that the server supports ranges."""
+        """Join in fetching once the first answer shows that the server supports ranges."""
         self._known.wait()
         if self._ranges:
             self._fetch_parts()
@@ -91,7 +91,7 @@ class Download:
                 self._fetch_part(file, index)
 
     def _fetch_part(self, file: FileIO, index: int) -> None:
-        """Fetch the rest of a part, with retries. Raises Halted and permanent errors."""
+        """Fetch the rest of a part, with retries. Raises Halted, and permanent errors."""
         failures = 0
         while len(range(*self._journal.left(index))):
             before = self._journal.completed
@@ -125,16 +125,16 @@ class Download:
             elif self._ranges:
                 raise Interrupted("the server did ranges before, and no longer does")
             else:
-                self._store(file, answer, at, 0, len(self._journal.done))  # the only stream there is
+                self._store(file, answer, at, 0, len(self._journal.done))  # the only stream
         finally:
             with self._guard:
                 self._open.discard(answer)
             answer.close()
 
     def _store(self, file: FileIO, answer: HTTPAnswer, at: int, begin: int, end: int) -> None:
-        """Store the new bytes of an answer that begins at `at`, for the parts `begin` to `end`.
+        """Store the new bytes of an answer that begins at `at`, of the parts `begin` to `end`.
 
-        Raises Interrupted when it ends early, PunaError when it does not end where it should.
+        Raises Interrupted when it ends early, PunaError when it is too long.
         """
         for index in range(begin, end):
             stop = self._journal.extent(index)[1]
@@ -147,7 +147,7 @@ class Download:
                 new = piece[max(0, self._journal.left(index)[0] - at) :]
                 at += len(piece)
                 if new:
-                    # One at a time: the system would let them wait for each other anyway, and spin meanwhile.
+                    # One write at a time: the system serialises them anyway, and would spin.
                     with writing(self._data.parent), self._writing:
                         file.seek(at - len(new))
                         write(file.fileno(), new)
@@ -156,7 +156,7 @@ class Download:
             raise self._source.wrong_length("more")
 
     def _flush(self) -> None:
-        """fsync during the download, so that little is left at the end."""
+        """Call fsync during the download, so that little is left at the end."""
         flushed = 0
         with writing(self._data.parent), open(self._data, "rb+", buffering=0) as file:
             while not self._finished.wait(_FLUSH_EVERY):

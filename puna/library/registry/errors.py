@@ -1,4 +1,4 @@
-"""Errors of requests to registries."""
+"""Errors of registry requests."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from puna.errors import PunaError
 
 
 class Unreachable(PunaError):
-    """No connection to the host; retried only during a transfer."""
+    """The host cannot be reached; retried only during a transfer."""
 
 
 class Interrupted(PunaError):
-    """A connection that broke or stalled; retried."""
+    """The connection broke or stalled; retried."""
 
 
 class Silent(Interrupted):
-    """A connection that timed out."""
+    """The connection timed out."""
 
 
 class RegistryRefused(PunaError):
-    """An answer with an error status."""
+    """The answer has an error status."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -31,7 +31,7 @@ class RegistryRefused(PunaError):
 
 
 def worth_another_try_at_once(error: Exception) -> bool:
-    """For short requests: errors that took long are not retried."""
+    """Whether to retry a short request: not after an error that took long."""
     return worth_another_try(error) and not isinstance(error, Unreachable | Silent)
 
 

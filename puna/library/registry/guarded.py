@@ -1,4 +1,4 @@
-"""urllib3 connections to public addresses only, resolved once and checked."""
+"""urllib3 connections to public addresses only; each name is resolved once, and checked."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from puna.library.registry.reach import NotAllowed
 
 class _Public(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        """Raises NotAllowed when one of the host's addresses is not public: it could be taken next."""
+        """Raises NotAllowed when one of the host's addresses is not public: it could be used next."""
         name = self._dns_host
         try:
             known = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
@@ -33,7 +33,7 @@ class _Public(HTTPConnection):
             self._dns_host = addresses[-1]
             return super()._new_conn()
         finally:
-            # TLS checks the name.
+            # TLS verifies the name.
             self._dns_host = name
 
 
@@ -54,9 +54,9 @@ POOLS = {"http": _Pool, "https": _PoolTLS}
 
 
 def check_host(name: str) -> None:
-    """Raises NotAllowed when `name` is known here to have an address that is not public.
+    """Raises NotAllowed when `name` resolves here to an address that is not public.
 
-    For a host that a proxy resolves: it may know names that are unknown here.
+    For a host that a proxy resolves: the proxy may know names that are unknown here.
     """
     try:
         known = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
@@ -66,7 +66,7 @@ def check_host(name: str) -> None:
 
 
 def refuse_private(name: str, addresses: list[str]) -> None:
-    """Raises NotAllowed unless all addresses of the host `name` are public."""
+    """Raises NotAllowed unless all addresses of `name` are public."""
     for address in addresses:
         if not is_public(address):
             raise NotAllowed(

@@ -1,9 +1,9 @@
-"""The journal of a download: how far each part is, in a file beside the data.
+"""The journal of a download: a file beside the data, with the progress of each part.
 
-The file is 16 bytes that name the format, the size of the blob and the size of a part, then for each part how
+The file has 16 bytes that name the format, the size of the blob, the size of a part, then for each part how
 many of its bytes are in the data file; numbers are 8 bytes, little-endian. A position is written after its
-bytes, so whatever ends the process, what the journal calls done is done. It also carries the lock: who holds
-it downloads, others read the positions to follow.
+bytes, so the journal is right whenever the process ends. The file is also the lock: its holder downloads, and
+others follow by reading the positions.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ class Journal:
         self.part = part
         self.done = done
         self.moved = threading.Condition()
-        """Told of every megabyte and every part that is whole; its lock guards the positions."""
+        """Notified of every megabyte and every complete part; its lock guards the positions."""
         self._file = file
         self._whole = 0
 
     @classmethod
     def begin(cls, file: FileIO, size: int, part: int, *, data: bool) -> Journal:
-        """The journal in an open file, taken up where it stands if it is of the same blob and has its `data`.
+        """The journal in an open file, resumed if it is of the same blob and its `data` exists.
 
         `size` and `part` in bytes; an old journal keeps its own part size. Raises OSError.
         """
@@ -52,16 +52,16 @@ class Journal:
         return journal
 
     def extent(self, index: int) -> tuple[int, int]:
-        """Where a part begins and ends."""
+        """The start and end of a part in the blob."""
         return index * self.part, min(self.size, (index + 1) * self.part)
 
     def left(self, index: int) -> tuple[int, int]:
-        """What of a part is still to be fetched: from where to where."""
+        """The range of a part that is still to fetch."""
         start, end = self.extent(index)
         return start + self.done[index], end
 
     def advance(self, index: int, count: int) -> None:
-        """`count` more bytes of a part are in the data file. Raises OSError."""
+        """Record `count` more bytes of a part in the data file. Raises OSError."""
         with self.moved:
             self.done[index] += count
             self._file.seek(_HEAD.size + index * _NUMBER.size)
@@ -74,17 +74,17 @@ class Journal:
         return sum(self.done)
 
     def prefix(self) -> int:
-        """How many bytes are there from the beginning on without a gap. For one thread."""
+        """How many bytes from the beginning are there without a gap. For one thread."""
         while self._whole < len(self.done) and self.left(self._whole)[0] == self.extent(self._whole)[1]:
             self._whole += 1
         return self.left(self._whole)[0] if self._whole < len(self.done) else self.size
 
 
 def claim(path: Path) -> FileIO | None:
-    """The journal's file, locked, made if missing; None while another has it. Raises OSError."""
+    """The journal's file, locked, created if missing; None while another holds the lock. Raises OSError."""
     file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644), "r+")
     try:
-        # The one who had the lock may have finished, and removed the file that was opened here.
+        # The lock's last holder may have finished and removed the file that was opened here.
         if try_lock(file.fileno()) and os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
             return file
     except FileNotFoundError:
@@ -97,7 +97,7 @@ def claim(path: Path) -> FileIO | None:
 
 
 def completed(path: Path) -> int:
-    """How many bytes somebody else's download has; 0 while that is not known."""
+    """How many bytes another process's download has; 0 until known."""
     try:
         with open(path, "rb", buffering=0) as file:
             found = _positions(_content(file))
@@ -112,7 +112,7 @@ def _content(file: FileIO) -> bytes:
 
 
 def _positions(content: bytes) -> tuple[int, int, list[int]] | None:
-    """Size, part size and positions in a journal; None when it is none or contradicts itself."""
+    """The size, part size and positions in a journal; None when it is invalid or contradicts itself."""
     if len(content) < _HEAD.size:
         return None
     name, size, part = _HEAD.unpack_from(content)

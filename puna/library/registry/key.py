@@ -1,4 +1,4 @@
-"""The ed25519 key that registries know a person by: `~/.ollama/id_ed25519`, in OpenSSH's format."""
+"""The ed25519 key that identifies a user to registries: `~/.ollama/id_ed25519`, in OpenSSH's format."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def default_key() -> Path:
 def signature(path: Path, content: bytes) -> str:
     """`<public key>:<signature>` of `content`, both in base64 (Ollama auth/auth.go, `Sign`).
 
-    The key is made if it is missing. Raises PunaError naming the file when that fails or it is no such key.
+    A missing key is created. Raises PunaError naming the file when that fails or the key is of another kind.
     """
     try:
         if not path.exists():
@@ -46,9 +46,7 @@ def _make(path: Path) -> None:
     try:
         with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(private)
-        os.link(
-            aside, path
-        )  # Unlike a rename, this cannot take the place of a key another process just made.
+        os.link(aside, path)  # Unlike a rename, a link cannot replace a key that another process just made.
     except FileExistsError:
         return
     finally:

@@ -1,4 +1,4 @@
-"""Checks the sizes in a manifest before anything is fetched: it is untrusted input."""
+"""Checks the sizes in a manifest, which is untrusted input, before anything is fetched."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WEIGHTS = tuple(manifests.IMAGE + kind for kind in ("model", "projector", "adap
 
 
 def refuse_too_much(library: Library, layers: Sequence[Layer]) -> None:
-    """Raises PunaError when there are too many layers, one is too large, or the disk cannot take them."""
+    """Raises PunaError when there are too many layers, one is too large, or the disk is too small."""
     if len(layers) > MOST_LAYERS:
         raise PunaError(f"its manifest has {len(layers)} layers; {MOST_LAYERS} are the most")
     needed: dict[str, int] = {}

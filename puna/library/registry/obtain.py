@@ -33,8 +33,8 @@ _LOOK_AGAIN = 0.1  # seconds
 def obtain(library: Library, registry: Registry, url: str, layer: Layer, report: Report, pace: Pace) -> None:
     """Ensure that the blob of `layer`, at `url`, is in the library and verified. Raises PunaError.
 
-    Until then its data are in a partial blob, and the positions in a journal beside it. Both are kept on
-    failure, unless the digest is wrong.
+    Until then, a partial blob has the data, and a journal beside it the positions. Both stay after a failure,
+    unless the digest is wrong.
     """
     digest = spelled(layer.digest)
 
@@ -53,7 +53,7 @@ def obtain(library: Library, registry: Registry, url: str, layer: Layer, report:
         with mine:
             if not _there(library, digest, layer.size):
                 _fetch(library, RemoteBlob(registry, url, digest, layer.size), mine, at, report, pace)
-            with suppress(OSError):  # Windows does not remove what is open; pruning does later.
+            with suppress(OSError):  # Windows cannot remove an open file; pruning removes it later.
                 positions.unlink()
     report(at(layer.size))
 
@@ -90,9 +90,9 @@ def _fetch(
 
 
 def _kept(data: Path, size: int) -> bool:
-    """Whether there are data of an earlier download; allocates the file if not.
+    """Whether data of an earlier download exists; if not, allocates the file.
 
-    Raises OSError, and PunaError when the disk cannot take what is missing.
+    Raises OSError, and PunaError when the disk has no room for the rest.
     """
     with open(os.open(data, os.O_RDWR | os.O_CREAT, 0o644), "rb+", buffering=0) as file:
         state = os.fstat(file.fileno())

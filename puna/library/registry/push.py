@@ -30,7 +30,7 @@ def push(
     pace: Pace = USUAL,
     reach: Reach = ANYWHERE,
 ) -> None:
-    """Send a model to the registry in its name; existing blobs are not sent.
+    """Send a model to the registry in its name; blobs that it has are not sent.
 
     Parameters and errors are those of `pull`.
     """
@@ -40,7 +40,7 @@ def push(
     reach.check(found.host)
     repository = Repository.of(found, insecure=insecure)
     model = library.open(found)
-    # Sent as it is: re-encoded, it would have another digest.
+    # Sent unchanged, because re-encoding would change its digest.
     content = Path(f"{library.root}/manifests/{found.path()}").read_bytes()
     manifest = manifests.decode(content)
 
@@ -94,7 +94,7 @@ def _send(
 
 
 def _source(layer: Layer, name: Name) -> str:
-    """The repository of the same registry to mount a layer from; "" if there is none."""
+    """The repository of the same registry to mount a layer from; "" for none."""
     try:
         source = Name.parse(layer.source) if layer.source else name
     except InvalidName:

@@ -1,8 +1,8 @@
-"""Which registries may be contacted, and where they may redirect.
+"""Limits which registries may be contacted, and where they may redirect.
 
-A registry that the user names may be anywhere. The hosts it chooses itself (redirects, uploads, token realms)
-must be public; otherwise a registry could make this machine send requests into its private network (SSRF).
-Every request is checked here.
+A registry that the user names may be anywhere. Hosts that it chooses (redirects, uploads, token realms) must
+be public; otherwise a registry could send requests into this machine's private network (SSRF). Every request
+is checked here.
 """
 
 from __future__ import annotations
@@ -15,27 +15,27 @@ from puna.errors import PunaError
 
 
 class NotAllowed(PunaError):
-    """The registry, or a host that it names, may not be asked."""
+    """The registry, or a host that it names, may not be contacted."""
 
     status = 403
 
 
 @dataclass(frozen=True)
 class Reach:
-    """`registries`: hosts, with their port if it is not the usual one; "*" stands for any text.
+    """`registries`: hosts, with their port if it is not the default; "*" matches any text.
 
-    One without "*" may also be a target of redirects, wherever it is.
+    One without "*" may also be a target of redirects, even in a private network.
     """
 
     registries: tuple[str, ...] = ("*",)
 
     def check(self, host: str) -> None:
-        """Raises NotAllowed unless models may be fetched from and sent to the registry at `host`."""
+        """Raises NotAllowed unless the registry at `host` may be used."""
         if not any(fnmatchcase(host.lower(), allowed.lower()) for allowed in self.registries):
             raise NotAllowed(f"{host} is not among the registries that this server may use (PUNA_REGISTRIES)")
 
     def names(self, url: str) -> bool:
-        """Whether the host of `url` is written out among the registries."""
+        """Whether the registries name the host of `url` without "*"."""
         return any("*" not in allowed and place(url) == place(f"//{allowed}") for allowed in self.registries)
 
 
@@ -43,7 +43,7 @@ ANYWHERE = Reach()
 
 
 def place(url: str) -> tuple[str, int]:
-    """The host that a URL leads to, and its port. Raises PunaError for a port that is none."""
+    """The host and port of a URL. Raises PunaError for an invalid port."""
     try:
         parts = urlsplit(url)
         return parts.hostname or "", parts.port or {"http": 80}.get(parts.scheme, 443)

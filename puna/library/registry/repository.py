@@ -1,4 +1,4 @@
-"""Where a registry keeps a model: the endpoints of the OCI distribution protocol."""
+"""The endpoints of one model in the OCI distribution protocol."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ class Repository:
 
     @classmethod
     def of(cls, name: Name, *, insecure: bool) -> Repository:
-        """The repository that `name` names, reached over HTTPS, or with `insecure` over HTTP as in Ollama."""
+        """The repository of `name`, over HTTPS, or with `insecure` over HTTP as in Ollama."""
         return cls(
             f"{'http' if insecure else 'https'}://{name.host}", f"{name.namespace}/{name.model}", name.tag
         )
@@ -31,17 +31,17 @@ class Repository:
         return f"{self.base}/v2/{self.path}/blobs/{spelled(digest)}"
 
     def uploads(self, *, mount: str = "", source: str = "") -> str:
-        """Where an upload begins. The blob `mount` is taken from the repository `source` if it has it."""
+        """Where an upload starts. The blob `mount` is taken from the repository `source` if that has it."""
         query = f"?{urlencode({'mount': mount, 'from': source})}" if source else ""
         return f"{self.base}/v2/{self.path}/blobs/uploads/{query}"
 
 
 def spelled(digest: str) -> str:
-    """A digest as registries write it: old manifests have "-" for ":", and capitals."""
+    """A digest as registries write it; old manifests have "-" for ":", and capitals."""
     return digest.replace("-", ":").lower()
 
 
 def refuse_plain_http(written: str | Name, *, insecure: bool) -> None:
-    """Raises BadRequest for a name that asks for HTTP ("http://…") where that is not allowed."""
+    """Raises BadRequest for a name that requests HTTP ("http://…") where that is not allowed."""
     if isinstance(written, str) and written.startswith("http://") and not insecure:
         raise BadRequest("insecure protocol http")

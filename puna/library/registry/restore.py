@@ -1,4 +1,4 @@
-"""Restores a damaged model: fetches its missing blobs from where they came."""
+"""Restores a damaged model: fetches its missing blobs from their origin."""
 
 from __future__ import annotations
 
@@ -36,10 +36,10 @@ def restore(
     pace: Pace = USUAL,
     reach: Reach = ANYWHERE,
 ) -> None:
-    """Fetch the missing blobs of a model; a starter model is made again.
+    """Fetch the missing blobs of a model; a starter model is rebuilt.
 
-    The manifest is kept, because a model made here may share its name with one in a registry. Only an
-    unreadable or contradictory manifest is pulled again with its blobs.
+    The manifest stays, because a model made here may share its name with one in a registry. Only an
+    unreadable or contradictory manifest is pulled again, with its blobs.
     Parameters and errors are those of `pull`.
     """
     found = library.resolve(name)
@@ -88,7 +88,7 @@ def _missing(library: Library, name: Name) -> list[Layer] | None:
 
 
 def _sources(layer: Layer, name: Name) -> Iterator[Name]:
-    """The repositories that may have a layer: that of its source, and its own."""
+    """The repositories that may have a layer: its source's and its own."""
     if layer.source:
         with suppress(InvalidName):
             yield Name.parse(layer.source)
@@ -101,7 +101,7 @@ def _fetch(
     from puna.library.registry.obtain import obtain
 
     url = repository.blob(layer.digest)
-    # Checked first, because a download retries for long.
+    # Checked first, because a download retries for minutes.
     if not registry.retry(lambda: registry.has(url)):
         raise NotFound(f"{repository.base}/v2/{repository.path} has no {spelled(layer.digest)}")
     obtain(library, registry, url, layer, report, pace)

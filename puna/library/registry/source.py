@@ -17,7 +17,7 @@ _EXPIRED = (401, 403, 404, 410)
 class RemoteBlob:
     """The blob `digest` of `size` bytes at `url`, which may redirect.
 
-    The target is cached until it is refused, because such URLs are signed and expire.
+    The target is cached until it is refused: such URLs are signed, and expire.
     """
 
     def __init__(self, registry: Registry, url: str, digest: str, size: int) -> None:
@@ -29,10 +29,10 @@ class RemoteBlob:
         self._changing = threading.Lock()
 
     def open(self, first: int, end: int) -> tuple[HTTPAnswer, int]:
-        """An answer with the bytes from `first` to `end`, and the position it begins at.
+        """An answer with the bytes from `first` to `end`, and the position where it begins.
 
-        That is 0 when the server does not do ranges. Raises what `Registry` raises, and PunaError when the
-        answer cannot be this blob.
+        The position is 0 when the server does not support ranges. Raises the errors of `Registry`, and
+        PunaError when the answer cannot be this blob.
         """
         answer = self._ask(first, end)
         try:
@@ -42,7 +42,7 @@ class RemoteBlob:
             raise
 
     def _ask(self, first: int, end: int) -> HTTPAnswer:
-        # The whole blob is requested without a range, which every server supports.
+        # Every server supports a request for the whole blob without a range.
         headers = {} if (first, end) == (0, self.size) else {"Range": f"bytes={first}-{end - 1}"}
         with self._changing:
             elsewhere = self._elsewhere

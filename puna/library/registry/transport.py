@@ -1,6 +1,6 @@
 """HTTP over pooled connections.
 
-The proxies are those of the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) or of the system's settings.
+Proxies come from the environment (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) or the system's settings.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _MACHINE = f"{platform.machine()} {platform.system().lower()}"
 _AGENT = f"puna/{__version__} ({_MACHINE}) Python/{platform.python_version()}"
 
 _WORTH_READING = 64 << 10
-"""Bytes worth draining to keep a connection."""
+"""Most bytes worth reading to reuse a connection."""
 
 
 class HTTPAnswer:
-    """A response with status and headers; its body is read later."""
+    """A response's status and headers; its body is read later."""
 
     def __init__(self, url: str, response: urllib3.BaseHTTPResponse) -> None:
         self.url = url
@@ -64,12 +64,12 @@ class HTTPAnswer:
         return bytes(body)
 
     def wake(self) -> None:
-        """Make a thread that waits in `read` stop waiting. May be called from any thread."""
-        with suppress(Exception):  # It may have ended meanwhile, in many ways.
+        """Wake a thread that waits in `read`. May be called from any thread."""
+        with suppress(Exception):  # The connection may have ended meanwhile, in many ways.
             self._response.shutdown()
 
     def close(self) -> None:
-        """Close it. The connection is reused if the unread rest is short."""
+        """Close the answer. The connection is reused if the unread rest is short."""
         left = self._response.length_remaining
         with suppress(OSError, exceptions.HTTPError):
             if not self._broken and left is not None and left <= _WORTH_READING:
@@ -82,7 +82,7 @@ class Transport:
     """The connections of one pull or push. May be used from several threads."""
 
     def __init__(self, pace: Pace, named: str, reach: Reach) -> None:
-        """`named` is the user's host; any other must be public, or named in `reach`."""
+        """`named` is the user's host; others must be public, or named in `reach`."""
         self._pace = pace
         self._named = named
         self._reach = reach
@@ -98,7 +98,7 @@ class Transport:
         *,
         silence: float | None = None,
     ) -> HTTPAnswer:
-        """The answer to one request, whatever its status; redirects are answers, too.
+        """The answer to one request, of any status; redirects are answers, too.
 
         `silence` is the read timeout in seconds. Raises Unreachable, Interrupted, and NotAllowed for a
         private host.
@@ -133,7 +133,7 @@ class Transport:
 
     def _made(self, scheme: str, proxy: str, trusted: bool) -> urllib3.PoolManager:
         settings: dict[str, Any] = {"maxsize": self._pace.streams, "retries": False}
-        if scheme == "https":  # Reading the certificates takes longer than many a request.
+        if scheme == "https":  # Loading the certificates takes longer than many a request.
             settings["ssl_context"] = _trust()
         if not proxy:
             manager = urllib3.PoolManager(**settings)
@@ -150,7 +150,7 @@ class Transport:
 
 
 def _trust() -> ssl.SSLContext:
-    """The certificates of the system, and those of certifi: not every Python knows its system's."""
+    """The certificates of the system and of certifi, because not every Python finds its system's."""
     trust = ssl.create_default_context()
     with suppress(OSError):
         trust.load_verify_locations(certifi.where())
@@ -158,7 +158,7 @@ def _trust() -> ssl.SSLContext:
 
 
 def _proxy(url: str) -> str:
-    """The URL of the proxy for `url`; empty where there is none."""
+    """The URL of the proxy for `url`; empty for none."""
     parts = urlsplit(url)
     found = getproxies()
     proxy = found.get(parts.scheme) or found.get("all") or ""
@@ -169,7 +169,7 @@ def _proxy(url: str) -> str:
 
 @contextmanager
 def _reading(url: str) -> Iterator[None]:
-    """Turns urllib3's errors into ones that name the host and what to do."""
+    """Turns urllib3's errors into ones that name the host and the remedy."""
     host = _host(url)
     try:
         yield

@@ -40,16 +40,16 @@ class Upload:
         self._stop = threading.Event()
         self._url = ""
         self._sums: list[bytes] = []
-        """MD5 of each chunk that the registry had sent to its own storage."""
+        """MD5 of each chunk that the registry redirected to its storage."""
 
     def halt(self) -> None:
-        """Make `run` end soon, with Halted. May be called from any thread."""
+        """Stop `run` soon, with Halted. May be called from any thread."""
         self._stop.set()
 
     def run(self, source: str = "") -> None:
-        """Upload the blob, or mount it from the repository `source` if that has it.
+        """Upload the blob, or have it mounted from the repository `source` if that has it.
 
-        Raises Halted, PunaError, and the last of too many consecutive failures.
+        Raises Halted, PunaError, or the last of too many consecutive failures.
         """
         failures, farthest, done = 0, 0, 0
         while True:
@@ -78,7 +78,7 @@ class Upload:
         self.sent = self.size
 
     def _mounted(self, source: str) -> bool:
-        """Start the upload; True when the registry mounted the blob from `source`."""
+        """Start the upload; True if the registry mounted the blob from `source` instead."""
         url = self._repository.uploads(mount=self._digest, source=source)
         with closing(self._registry.request("POST", url, {"Content-Length": "0"}, follow=False)) as answer:
             self._registry.checked(answer)
@@ -123,7 +123,7 @@ class Upload:
         self._send("PUT", url, {**_BINARY, "Content-Length": "0"}).close()
 
     def _send(self, method: str, url: str, headers: dict[str, str], body: Body | None = None) -> HTTPAnswer:
-        """The answer, which may take as long as the registry verifies. Raises what `checked` raises."""
+        """The answer, which may have to wait for the registry's verification. Raises as `checked` does."""
         answer = self._registry.request(method, url, headers, body, follow=False, silence=self._pace.commit)
         try:
             return self._registry.checked(answer)
@@ -132,7 +132,7 @@ class Upload:
             raise
 
     def _received(self, done: int) -> int:
-        """How many bytes of the broken upload the registry has; 0, for a new upload, if it cannot say."""
+        """How many bytes of the interrupted upload the registry has; 0 (start again) if it cannot say."""
         if not self._url or self._sums:
             return done
         try:
@@ -148,7 +148,7 @@ class Upload:
         return 0
 
     def _begin_again(self, error: Exception) -> bool:
-        """Whether to restart the upload, because the registry lost it."""
+        """Whether to restart the upload because the registry lost it."""
         lost = isinstance(error, NotFound) or (isinstance(error, RegistryRefused) and error.code == 416)
         if lost and self._url:
             self._url = ""

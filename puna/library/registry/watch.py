@@ -1,4 +1,4 @@
-"""Runs work in threads while the caller's thread reports progress."""
+"""Runs functions in threads while the caller's thread reports progress."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from puna.types import Progress, Report
 _EVERY = 0.06
 """Seconds between two polls, as in Ollama (server/download.go, `Wait`)."""
 _AT_LEAST_EVERY = 0.5
-"""Seconds between two reports without progress, because only a report can cancel."""
+"""Seconds between two reports without progress: only a report can cancel."""
 
 
 class Reporter:
-    """Passes the steps of one bar on to `report`, without repetitions."""
+    """Passes the steps of one bar to `report`, without repetitions."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
         self._reported: tuple[Progress, float] | None = None
 
     def report(self, step: Progress) -> None:
-        """Raises what `report` raises."""
+        """Report a new step. Raises the errors of `report`."""
         now = time.monotonic()
         if not self._reported or self._reported[0] != step or now - self._reported[1] > _AT_LEAST_EVERY:
             self._reported = (step, now)
@@ -35,9 +35,9 @@ def watch(
     state: Callable[[], Progress],
     report: Report,
 ) -> None:
-    """Run all of `work` in threads, and report `state` at intervals.
+    """Run all of `work` in threads, and report `state` periodically.
 
-    The first error, also one that `report` raises, calls `halt`, and is raised when all threads have ended.
+    The first error, also one of `report`, calls `halt`, and is raised when all threads have ended.
     """
     errors: list[BaseException] = []
 

@@ -5,7 +5,7 @@ import { misfit } from "./schema.js";
 import { requested } from "./settings.js";
 import { say } from "./words.js";
 
-/** The last message is the answer's: empty for a new one; what it holds already is continued.
+/** Fills the chat's last message, which is empty for a new answer; text in it is continued.
  * @param {import("./keep.js").Chat} chat @param {AbortSignal} signal @param {() => void} changed */
 export async function answer(chat, signal, changed) {
   const message = chat.messages.at(-1);
@@ -46,7 +46,7 @@ function request({ model, settings, messages: held }) {
   return { model, messages, ...requested(settings) };
 }
 
-/** Where an answer does not fit what was asked for. */
+/** The place where an answer does not fit the requested format. */
 function checked(text, format) {
   try {
     const value = JSON.parse(text);
@@ -62,7 +62,7 @@ function measured(message, part) {
   message.tokens = (part.prompt_eval_count ?? 0) + (part.eval_count ?? 0);
 }
 
-/** How many tokens the model's context holds; undefined where that is not known. */
+/** The model's context in tokens; undefined if unknown. */
 async function contextOf(model) {
   const loaded = await ask("/api/ps").catch(() => ({ models: [] }));
   return loaded.models.find(({ name }) => name === model)?.context_length;

@@ -1,19 +1,19 @@
-/** The answers being streamed. They belong to their chats, so they go on while the person looks elsewhere. */
+/** The answers being streamed. Each belongs to its chat, so it continues while the user views another one. */
 import { say } from "./words.js";
 
 /** @typedef {import("./keep.js").Chat} Chat @typedef {import("./keep.js").Message} Message */
 /** @type {Map<string, {chat: Chat, message: Message, control: AbortController, ended: Promise<void>}>} */
 const running = new Map();
-// A reload in the middle of an answer loses this much at most.
+// A reload in the middle of an answer loses at most this much.
 const SAVED_EVERY_MS = 2000;
 
-/** The chat being answered under this id, if one is: what the browser keeps of it is older. @returns {Chat | undefined} */
+/** The chat of this id if it is being answered: newer than the stored one. @returns {Chat | undefined} */
 export const answered = (id) => running.get(id)?.chat;
 
-/** The message that grows, which need not be its chat's last: another tab may have gone on. @returns {Message | undefined} */
+/** The message being streamed. Not always the chat's last: another tab may have continued it. @returns {Message | undefined} */
 export const growing = (id) => running.get(id)?.message;
 
-/** Answers a chat until the model ends or `stop` is called, and keeps it. @param {Chat} chat */
+/** Answers a chat until the model ends or `stop` is called, then stores it. @param {Chat} chat */
 export function begin(chat, save, changed) {
   const control = new AbortController();
   const message = chat.messages.at(-1);
@@ -36,7 +36,7 @@ export function begin(chat, save, changed) {
   return ended;
 }
 
-/** Stops a chat's answer. Resolves once what there is of it is kept. @param {string} id */
+/** Stops a chat's answer. Resolves once the partial answer is stored. @param {string} id */
 export async function stop(id) {
   running.get(id)?.control.abort();
   await running.get(id)?.ended;

@@ -1,7 +1,7 @@
-/** Puna's public API, as any client could use it. */
+/** A client of Puna's public API. */
 import { key, signIn } from "./signin.js";
 
-/** @returns {Promise<any>} the JSON of an answer; throws its error in words. */
+/** @returns {Promise<any>} the JSON of an answer; throws an Error with its message. */
 export async function ask(path, body, method = body ? "POST" : "GET") {
   const answer = await request(path, { method, body: body && JSON.stringify(body) });
   const text = await answer.text();
@@ -9,7 +9,7 @@ export async function ask(path, body, method = body ? "POST" : "GET") {
   return text ? JSON.parse(text) : null;
 }
 
-/** Each object of a streamed answer, as it comes. */
+/** Yields each object of a streamed answer. */
 export async function* stream(path, body, signal) {
   const answer = await request(path, { method: "POST", body: JSON.stringify(body), signal });
   if (!answer.ok) throw new Error(reason(await answer.text()));
@@ -28,10 +28,10 @@ export async function* stream(path, body, signal) {
   }
 }
 
-/** The headers of a request that the server asks a key for. */
+/** The headers of a request, with the key if there is one. */
 export const signed = () => (key() ? { Authorization: `Bearer ${key()}` } : {});
 
-/** An answer; where the server wants a key, the person is asked for it first. */
+/** Sends a request; if the server requires a key, asks the user for it and tries again. */
 export async function request(path, options) {
   for (;;) {
     const sent = key();
@@ -40,7 +40,7 @@ export async function request(path, options) {
   }
 }
 
-/** What is wrong, of an answer that says so. @param {string} text */
+/** The error message in an answer's body. @param {string} text */
 export function reason(text) {
   try {
     return JSON.parse(text).error ?? text;

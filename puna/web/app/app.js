@@ -1,4 +1,4 @@
-/** The page: its rooms, and what they share. */
+/** The page: its rooms and their shared state. */
 import { answered, begin as beginAnswer, growing, stop } from "./answers.js";
 import { ask } from "./api.js";
 import { Appearance, appear } from "./appearance.js";
@@ -29,7 +29,7 @@ function Page({ first }) {
   const [newer, setNewer] = useState(false);
   const [, draw] = useState(0);
 
-  /** The models as they are now; none where the server does not say. */
+  /** Reloads the models; none when the server fails. */
   async function refresh() {
     try {
       const found = (await ask("/api/tags")).models;
@@ -39,12 +39,12 @@ function Page({ first }) {
       setError("");
       return found;
     } catch (failure) {
-      // A failed fetch is a TypeError; other errors are the server's own words.
+      // A failed fetch is a TypeError; other errors have the server's message.
       setError(failure instanceof TypeError ? say("gone") : failure.message);
       return [];
     }
   }
-  /** The chats as they are kept now; undefined where the browser does not say. */
+  /** Reloads the stored chats; undefined when the browser fails. */
   async function listed() {
     try {
       const { chats: all, newer: some } = await kept();
@@ -65,7 +65,7 @@ function Page({ first }) {
   }
   const current = ({ id }) => answered(id) ?? (id === chat.id ? chat : undefined);
   const inRoom = (name) => ({ name: say(name), act: () => enter(name) });
-  /** In a narrow window the list of chats makes room for what is chosen. */
+  /** In a narrow window, a choice closes the list of chats. */
   const enter = (name) => { setRoom(name); setMenu(false); };
   const open = (chosen) => { setChat(current(chosen) ?? chosen); enter("talk"); location.hash = chosen.id; };
   const begin = () => open(fresh(installed(chat.model) ? chat.model : models[0]?.name ?? ""));
@@ -97,11 +97,11 @@ function Page({ first }) {
   async function run(chosen) {
     await beginAnswer(chosen, save, streamed);
     await listed();
-    // Its model may be gone.
+    // Its model may have been deleted.
     if (chosen.messages.at(-1)?.error) refresh();
   }
 
-  /** Changes a chat, which may be the one that is open or being answered. */
+  /** Changes a chat, which may be open or being answered. */
   async function alter(chosen, what) {
     const one = Object.assign(current(chosen) ?? chosen, what);
     await save(one);
@@ -125,7 +125,7 @@ function Page({ first }) {
     await drop(chosen.id);
     if (chosen.id === chat.id) begin();
   }
-  /** The last thing an answer does is to keep its chat, so it must have ended. */
+  /** An answer stores its chat when it ends, so stop it before forgetting the chat. */
   async function drop(id) {
     await stop(id);
     await forget(id);
@@ -161,7 +161,7 @@ function Page({ first }) {
 }
 
 appear();
-// The chat that the address names; until it is found it is empty.
+// The chat that the address names; empty until it is loaded.
 const first = { ...fresh(""), ...(location.hash && { id: location.hash.slice(1) }) };
 const page = document.getElementById("page");
 draft(first.id).typed = page.querySelector("textarea").value;

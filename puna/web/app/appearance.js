@@ -1,4 +1,4 @@
-/** Theme and size of the page: as the system has them, until the person chooses. */
+/** Theme and size of the page: the system's, until the user chooses. */
 import { html, useState } from "./view.js";
 import { say } from "./words.js";
 
@@ -6,7 +6,7 @@ const CHOICES = { theme: ["asSystem", "light", "dark"], size: ["small", "medium"
 const FIRST = { theme: "asSystem", size: "medium" };
 const chosen = (name) => localStorage.getItem(name) ?? FIRST[name];
 
-/** The style sheet reads them from the page's root. */
+/** Sets them on the root element, where the style sheet reads them. */
 export function appear() {
   for (const name of Object.keys(CHOICES)) document.documentElement.dataset[name] = chosen(name);
 }

@@ -1,13 +1,13 @@
-/** A long list: only its blocks near the window are drawn, and the others keep their height. */
+/** A long list: only blocks near the window are drawn; the others keep their height. */
 import { html, useEffect, useRef, useState } from "./view.js";
 
 const SIZE = 20;
 const NEAR = "1500px 0px";
-// What a block that was never drawn is taken for; the browser keeps what is read in its place when it turns out otherwise.
+// The assumed height of a block that was never drawn. The browser's scroll anchoring corrects a wrong guess.
 const GUESS_PX = 2400;
 
 /** @param {{count: number, place: {current: Element}, draw: (at: number) => unknown, kept: number}} shown
- *  `kept` is an index that is drawn wherever it is. */
+ *  `kept` is an index that is always drawn. */
 export function Blocks({ count, place, draw, kept }) {
   const last = Math.ceil(count / SIZE) - 1;
   return Array.from({ length: last + 1 }, (_, at) => html`<${Block} key=${at} begin=${at * SIZE} end=${Math.min(count, (at + 1) * SIZE)}

@@ -1,11 +1,11 @@
-/** Tool calls of an answer, as calls: the tool's name and its arguments, and their results. */
+/** An answer's tool calls: each tool's name, its arguments and its result. */
 import { unique } from "./keep.js";
 import { html, useState } from "./view.js";
 import { say } from "./words.js";
 
 /** @typedef {{function: {name: string, arguments: Record<string, unknown>}}} Call */
 
-/** The person may play the tools: what they write is sent as the results.
+/** The user may act as the tools: their text is sent as the results.
  * @param {{calls: Call[], reply?: (results: import("./keep.js").Message[]) => void}} shown */
 export function Calls({ calls, reply }) {
   const [results, setResults] = useState([]);

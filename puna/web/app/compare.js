@@ -22,7 +22,7 @@ export function Compare({ models }) {
     const asked = chosen.map((model) => ({ ...fresh(model), messages: [{ role: "user", content: typed.trim() }] }));
     setControl(running);
     setChats(asked);
-    // One after another: at once they would share the processor, and their speeds would mean nothing.
+    // One after another: concurrent answers would share the processor and distort their speeds.
     for (const chat of asked) {
       if (running.signal.aborted) break;
       chat.messages.push({ role: "assistant", content: "" });
@@ -50,7 +50,7 @@ export function Compare({ models }) {
   </main>`;
 }
 
-/** Bars of tokens a second, of the answers that are complete. */
+/** A bar of tokens a second for each complete answer. */
 function Speeds({ answers }) {
   const done = answers.filter(({ message }) => message?.rate != null);
   if (!done.length) return null;

@@ -1,4 +1,4 @@
-/** Makes a model: from a Modelfile edited here, and from a GGUF file that is dropped. */
+/** Creates a model from a Modelfile that is edited here, or a dropped GGUF file. */
 import { stream } from "./api.js";
 import { fields } from "./modelfile.js";
 import { upload } from "./upload.js";
@@ -18,7 +18,7 @@ export function Create({ done }) {
     const added = [...given];
     if (!added.length) return;
     setFiles((before) => [...before.filter((old) => !added.some(({ name: one }) => one === old.name)), ...added]);
-    // The first file takes the place of an empty FROM.
+    // The first file fills an empty FROM.
     setText((before) => before.replace(/^FROM[ \t]*$/m, `FROM ${added[0].name}`));
     setName((before) => before || added[0].name.replace(/\.gguf$/i, "").toLowerCase().replace(/[^a-z0-9._-]+/g, "-"));
   }
@@ -27,7 +27,7 @@ export function Create({ done }) {
     const running = new AbortController();
     const tell = (now, how) => setState({ control: running, doing: now, part: how });
     try {
-      // What is wrong in the text is said before a large file is sent.
+      // Check the text before sending a large file.
       fields(text, Object.fromEntries(files.map((file) => [file.name, "given"])));
       const digests = {};
       for (const file of files) digests[file.name] = await upload(file, running.signal, tell);

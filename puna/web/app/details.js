@@ -1,4 +1,4 @@
-/** What a model is made of: its template, parameters, system prompt and licence, asked for when looked at. */
+/** A model's template, parameters, system prompt and licence, requested when opened. */
 import { ask } from "./api.js";
 import { html, useState } from "./view.js";
 import { say } from "./words.js";

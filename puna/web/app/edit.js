@@ -1,4 +1,4 @@
-/** A message of the person's, being written anew in its place. */
+/** A user's message being edited in place. */
 import { html, useLayoutEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 

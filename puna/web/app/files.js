@@ -1,4 +1,4 @@
-/** Chats as files: JSON, to be imported again, and Markdown, to be read. */
+/** Exports chats as JSON, which can be imported again, and as Markdown for reading. */
 import { upgraded } from "./formats.js";
 import { unique } from "./keep.js";
 import { say } from "./words.js";
@@ -12,7 +12,7 @@ export const asJson = (chats) => JSON.stringify({ puna: 1, chats }, null, 2);
 export const asMarkdown = ({ title, model, messages }) =>
   [`# ${title}`, ...messages.map(({ role, content }) => `## ${{ user: say("you"), assistant: model, tool: say("tool") }[role]}\n\n${content}`)].join("\n\n") + "\n";
 
-/** The chats in an exported file, under new ids. Throws what is wrong, in words. @returns {Chat[]} */
+/** The chats in an exported file, under new ids. Throws an Error with a message for the user. @returns {Chat[]} */
 export function fromJson(text) {
   let file;
   try {
@@ -28,7 +28,7 @@ export function fromJson(text) {
   }));
 }
 
-/** Gives the person a file to keep. */
+/** Downloads a file to the user's machine. */
 export function download(name, text, type) {
   const link = document.createElement("a");
   link.href = URL.createObjectURL(new Blob([text], { type }));
@@ -64,14 +64,14 @@ const isGiven = (given) =>
 const isCall = (call) =>
   typeof call?.function?.name === "string" && ["undefined", "object"].includes(typeof call.function.arguments);
 
-/** The way shown is empty in its fork, and no other is. */
+/** Whether only the visible branch is empty in its fork. */
 const isFork = (fork) =>
   fork === undefined || (Array.isArray(fork?.ways) && Boolean(fork.ways[fork.at]) &&
     fork.ways.every((way, at) => isWay(way) && (at === fork.at) === (way.length === 0)));
 
 const FIELDS = ["role", "content", "thinking", "thoughtFor", "calls", "rate", "first", "tokens", "window", "error", "ended", "given", "misfit", "tool"];
 
-/** Only what a message has: a file may hold anything besides. */
+/** A message's known fields only, because a file may hold anything. */
 function clean(message) {
   const kept = Object.fromEntries(FIELDS.filter((name) => message[name] !== undefined).map((name) => [name, message[name]]));
   const { fork } = message;

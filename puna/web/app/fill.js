@@ -1,4 +1,4 @@
-/** How full the context is, after an answer. */
+/** Shows how full the context is after an answer. */
 import { html } from "./view.js";
 import { say } from "./words.js";
 

@@ -4,7 +4,7 @@ import { useEffect, useRef } from "./view.js";
 // Positions are fractions of a pixel on some screens.
 const NEAR_PX = 2;
 
-/** What to give to the scrolling element and to the one that grows in it, and `toEnd()`, which follows again. */
+/** Refs for the scrolling element and the growing one in it, and `toEnd()`, which follows again. */
 export function useFollow() {
   const place = useRef(null);
   const growing = useRef(null);
@@ -12,7 +12,7 @@ export function useFollow() {
   function atEnd() {
     if (!state.current.follows || !place.current) return;
     place.current.scrollTo(0, place.current.scrollHeight);
-    // Whatever is above this from now on, the reader scrolled to.
+    // From now on, a position above this means that the reader scrolled.
     state.current.top = place.current.scrollTop;
   }
 

@@ -1,17 +1,17 @@
 /**
- * Chats as earlier pages kept them, as this page has them. A chat says its format; the first two have no number.
+ * Upgrades chats that earlier pages stored. A chat has its format's number, except in the first two.
  * 1: `system` and `temperature` beside the messages. 2: `settings`. 3: every message has an `id`.
  */
 import { every } from "./branches.js";
 
 export const FORMAT = 3;
 
-/** Something that a newer page kept. It is neither shown nor changed here. */
+/** Data stored by a newer page. This page neither shows nor changes it. */
 export class Newer extends Error {}
 
 export const isNewer = (kept) => (kept.format ?? 0) > FORMAT;
 
-/** Both tabs that open an old chat give its messages the same ids. @returns {import("./keep.js").Chat} */
+/** Upgrades a chat. Two tabs that open an old chat give its messages the same ids. @returns {import("./keep.js").Chat} */
 export function upgraded({ system, temperature, settings, ...kept }) {
   const first = { ...(system && { system }), ...(temperature && { options: { temperature: String(temperature) } }) };
   const chat = { title: "", model: "", changed: 0, messages: [], ...kept, settings: settings ?? first, format: FORMAT };

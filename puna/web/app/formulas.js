@@ -1,4 +1,4 @@
-/** Formulas in markdown, $…$, $$…$$, \(…\) and \[…\], as MathML. Temml is loaded with the first one. */
+/** Renders formulas in Markdown, $…$, $$…$$, \(…\) and \[…\], as MathML. The first one loads Temml. */
 
 const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
 const INLINE = /^(?:\$\$([^$]+?)\$\$|\$(?![\s$])((?:\\.|[^$\\\n])+?)(?<!\s)\$(?!\d)|\\\(([\s\S]+?)\\\))/;
@@ -16,12 +16,12 @@ const extension = (name, level, pattern, start) => ({
   },
 });
 
-/** What marked is told. */
+/** The extension for marked. */
 export const FORMULAS = [extension("formula", "inline", INLINE, /\$|\\\(/), extension("formula-block", "block", BLOCK, /^(?:\$\$|\\\[)/m)];
 
 let temml;
 
-/** Puts MathML in the place of a formula's source; until Temml is there the source stands. @param {HTMLElement} code */
+/** Replaces a formula's source by MathML; the source stays until Temml is loaded. @param {HTMLElement} code */
 export function set(code) {
   if (temml) replace(code);
   else import("../vendored/temml.js").then((loaded) => { temml = loaded.default; replace(code); }, () => {});
@@ -30,7 +30,7 @@ export function set(code) {
 function replace(code) {
   const place = document.createElement(code.className === "formula" ? "span" : "div");
   place.className = code.className;
-  // Untrusted: no links, pictures, classes or styles of the model's.
+  // Untrusted: no links, images, classes or styles from the model.
   temml.render(code.textContent, place, { displayMode: code.className !== "formula", throwOnError: false, trust: false, maxExpand: 200 });
   code.replaceWith(place);
 }

@@ -1,14 +1,14 @@
-/** Files that are given with a message: pictures for models that see, sounds for those that hear, and texts, of which PDF files hold some. */
+/** Files attached to a message: images and sounds for models that accept them, and text, also from PDF files. */
 import { ask } from "./api.js";
 import { say } from "./words.js";
 
 /** @typedef {{name: string, kind: "vision" | "audio" | "text", type: string, data: string, lacks?: string}} Given
- *  `data` is base64, or the text itself; `lacks` says what of the file is not in it. */
+ *  `data` is base64 or the text; `lacks` says what of the file is missing. */
 
 const LARGEST = 20 * 2 ** 20;
 const abilities = new Map();
 
-/** A file the person gave. Throws in words what cannot be given. @param {File} file @returns {Promise<Given>} */
+/** Reads a file. Throws an Error with a message for the user when it cannot be attached. @param {File} file @returns {Promise<Given>} */
 export async function read(file) {
   if (file.size > LARGEST) throw new Error(`${file.name}: ${say("tooLarge")}`);
   const kind = file.type.startsWith("image/") ? "vision" : file.type.startsWith("audio/") ? "audio" : "text";
@@ -23,7 +23,7 @@ export async function read(file) {
   }
 }
 
-/** Why `model` cannot take these files, and which of `models` can; "" when it can.
+/** Why `model` does not accept these files, and which of `models` does; "" when it does.
  * @param {Given[]} given @param {string} model @param {{name: string}[]} models */
 export async function refusal(given, model, models) {
   for (const { name, kind } of given) {
@@ -35,7 +35,7 @@ export async function refusal(given, model, models) {
   return "";
 }
 
-/** What is sent for a message: its texts stand before what was typed. @param {import("./keep.js").Message} message */
+/** The message as sent: attached text comes before the typed text. @param {import("./keep.js").Message} message */
 export function sent({ role, content, thinking, calls, tool, given = [] }) {
   const texts = given.filter(({ kind }) => kind === "text").map(({ name, data }) => `${name}:\n\n${data}\n\n`);
   const images = given.filter(({ kind }) => kind !== "text").map(({ data }) => data);
@@ -56,12 +56,12 @@ async function pdf(file) {
   const { text, without } = found;
   if (!text) throw new Error(`${file.name}: ${say("noText")}`);
   const lacks = without.length ? `${say("someNoText")} ${ranges(without)}` : undefined;
-  // The model is told, too, lest it take a part for the whole.
+  // Tell the model, too, that a part is missing.
   const data = lacks ? `${text}\n\n(${lacks})` : text;
   return { name: file.name, kind: "text", type: "text/plain", data, ...(lacks && { lacks }) };
 }
 
-/** Rising numbers, as 1, 3–5. @param {number[]} numbers */
+/** Rising numbers as ranges: "1, 3–5". @param {number[]} numbers */
 function ranges(numbers) {
   const found = [];
   for (const number of numbers) {

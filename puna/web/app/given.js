@@ -1,4 +1,4 @@
-/** Files of a message, or of one being written. */
+/** The attached files of a message or of a draft. */
 import { html } from "./view.js";
 import { say } from "./words.js";
 

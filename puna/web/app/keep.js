@@ -1,4 +1,4 @@
-/** Chats, kept in this browser's IndexedDB. */
+/** Stores chats in this browser's IndexedDB. */
 import { FORMAT, Newer, isNewer, upgraded } from "./formats.js";
 import { merged } from "./merge.js";
 
@@ -30,7 +30,7 @@ async function within(mode, act) {
   });
 }
 
-/** The pinned ones, then the others, the latest first; and whether there are some that a newer page kept.
+/** Pinned chats, then the others, newest first; and whether a newer page stored some.
  * @returns {Promise<{chats: Chat[], newer: boolean}>} */
 export async function chats() {
   const kept = await within("readonly", (store) => store.getAll());
@@ -38,7 +38,7 @@ export async function chats() {
   known.sort((a, b) => Boolean(b.pinned) - Boolean(a.pinned) || b.changed - a.changed);
   return { chats: known, newer: known.length < kept.length };
 }
-/** Adds it to what other tabs have kept of it; they hear of it. Throws Newer where it would overwrite a newer format.
+/** Merges it with other tabs' versions, stores it and notifies them. Throws Newer rather than overwrite a newer format.
  * @param {Chat} chat */
 export async function keep(chat) {
   const before = await within("readwrite", (store) => {
@@ -52,10 +52,10 @@ export async function keep(chat) {
 const joined = (chat, kept) => (kept ? { ...chat, messages: merged(chat.messages, upgraded(kept).messages) } : chat);
 /** @param {string} id */
 export const forget = (id) => within("readwrite", (store) => store.delete(id)).then(() => tabs.postMessage(id));
-/** Calls `changed` with the id of each chat that another tab keeps or forgets. @param {(id: string) => void} changed */
+/** Calls `changed` with the id of each chat that another tab stores or forgets. @param {(id: string) => void} changed */
 export const onElsewhere = (changed) => tabs.addEventListener("message", ({ data }) => changed(data));
 
-// Without TLS, only a page of this machine's has randomUUID.
+// Without TLS, only pages from localhost have randomUUID.
 export const unique = () => crypto.randomUUID?.() ?? `${Date.now()}-${Math.random()}`;
 /** @returns {Chat} */
 export const fresh = (model) => ({

@@ -1,8 +1,8 @@
-/** Views that are loaded once the page can be used, or when they are looked at before. */
+/** Views that are loaded after the page is usable, or when first opened. */
 import { html, useEffect, useState } from "./view.js";
 import { say } from "./words.js";
 
-/** The view that `load` finds; until then it is empty, or says that the server is gone.
+/** The view that `load` imports; until then it is empty, or says that the server is gone.
  * @param {() => Promise<Function>} load */
 export function later(load) {
   let View;

@@ -1,4 +1,4 @@
-/** A model's markdown as a fragment in which nothing can run: parsed, then sanitised, then coloured. */
+/** Renders a model's Markdown safely: parsed, sanitised, then highlighted. */
 import { Marked } from "../vendored/marked.js";
 import purify from "../vendored/dompurify.js";
 import highlight from "../vendored/highlight.js";
@@ -13,10 +13,10 @@ const ALLOWED = {
   RETURN_DOM_FRAGMENT: true,
 };
 const marked = new Marked({ extensions: FORMULAS });
-/** What each place shows: its blocks, their nodes, and the targets of links that they may use. */
+/** The content of each place: its blocks, their nodes, and the link targets that they may use. */
 const shown = new WeakMap();
 
-/** Shows `text` in `place`. Blocks that are the same as before stay, so a growing text costs what its last block costs.
+/** Shows `text` in `place`. Unchanged blocks stay, so a growing text costs only its last block.
  * @param {Element} place @param {string} text */
 export function draw(place, text) {
   const tokens = marked.lexer(text);

@@ -1,14 +1,14 @@
-/** Two tabs' versions of one chat as one: what either has is there, on branches where they part. */
+/** Merges two tabs' versions of a chat: it keeps all messages of both, on branches where they differ. */
 
 /** @typedef {import("./keep.js").Chat} Chat @typedef {import("./keep.js").Message} Message */
 
-/** Takes into a chat what another tab kept of it. @param {Chat} chat @param {Chat} kept */
+/** Merges another tab's version into a chat. @param {Chat} chat @param {Chat} kept */
 export function take(chat, kept) {
   Object.assign(chat, { ...kept, messages: merged(chat.messages, kept.messages) });
 }
 
-/** `mine` with what only `theirs` has. It shows what `mine` shows, and goes on with theirs where that ends.
- * Its messages stay the same objects, because an answer may be streaming into one.
+/** Adds to `mine` what only `theirs` has. The visible branch stays `mine`, continued by theirs where it ends.
+ * Messages stay the same objects, because an answer may be streaming into one.
  * @param {Message[]} mine @param {Message[]} theirs @returns {Message[]} */
 export function merged(mine, theirs) {
   let place = { list: theirs, from: 0 };
@@ -30,7 +30,7 @@ export function merged(mine, theirs) {
   return whole.concat(place.list.slice(place.from));
 }
 
-/** Where the branches begin that fork at a place. */
+/** The starts of all branches that fork at a place. */
 function waysAt({ list, from }) {
   if (!list[from]) return [];
   const { fork } = list[from];
@@ -44,5 +44,5 @@ function add(ways, [{ fork, ...head }, ...rest]) {
   else ways[known] = merged(ways[known], way);
 }
 
-/** An answer that is continued takes the place of the one that had stopped. */
+/** A continued answer replaces the stopped one. */
 const isSame = (one, other) => one.id === other.id || one.continues === other.id || other.continues === one.id;

@@ -1,4 +1,4 @@
-/** One message of a chat: its text, its thinking folded, its calls, what it cost. */
+/** One message of a chat: its text, folded thinking, calls and figures. */
 import { Calls } from "./calls.js";
 import { Edit } from "./edit.js";
 import { Given } from "./given.js";
@@ -74,7 +74,7 @@ function Result({ message }) {
 
 const KINDS = { user: [Mine, "mine", "you"], assistant: [Theirs, "theirs", "model"], tool: [Result, "result", "tool"] };
 
-/** What a person may do with it is left out where they may not.
+/** A callback is left out where its action is not allowed.
  * @param {{message: import("./keep.js").Message, running?: boolean, editing?: boolean, edit?: (on: boolean) => void,
  *   resend?: (text: string) => void, again?: () => void, goOn?: () => void, walk?: (step: number) => void,
  *   reply?: (results: import("./keep.js").Message[]) => void}} shown */

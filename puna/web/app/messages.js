@@ -4,7 +4,7 @@ import { Message } from "./message.js";
 import { html } from "./view.js";
 
 /** @param {{messages: import("./keep.js").Message[], running?: import("./keep.js").Message, editing: number,
- *   acts: (at: number) => object, place: {current: Element}}} shown `acts` is what may be done with a message */
+ *   acts: (at: number) => object, place: {current: Element}}} shown `acts` returns a message's actions */
 export function Messages({ messages, running, editing, acts, place }) {
   const draw = (at) => html`<${Message} key=${at} message=${messages[at]} running=${messages[at] === running}
     editing=${at === editing} ...${acts(at)} />`;

@@ -1,4 +1,4 @@
-/** A Modelfile as the fields of POST /api/create (Ollama docs, modelfile.md and api.md, Create a Model). */
+/** Turns a Modelfile into the fields of POST /api/create (Ollama docs, modelfile.md; api.md, Create a Model). */
 import { say } from "./words.js";
 
 const WORD = /^[ \t]*(?:"""([\s\S]*?)"""|"((?:[^"\\\n]|\\.)*)"|([^\n]*))[ \t]*(?:\n|$)/;
@@ -6,8 +6,8 @@ const WORD = /^[ \t]*(?:"""([\s\S]*?)"""|"((?:[^"\\\n]|\\.)*)"|([^\n]*))[ \t]*(?
 const TEXTS = ["TEMPLATE", "SYSTEM", "RENDERER", "PARSER", "REQUIRES"];
 const IS_FILE = /^[./~]|\.(?:gguf|safetensors|bin)$/i;
 
-/** `files` are the digests of files given, by their names: FROM and ADAPTER may name one.
- * Throws in words what is wrong. @param {string} text @param {Record<string, string>} files */
+/** `files` maps names of attached files to digests; FROM and ADAPTER may name one.
+ * Throws an Error with a message for the user. @param {string} text @param {Record<string, string>} files */
 export function fields(text, files) {
   const body = {};
   for (const { command, value, line } of commands(text.replaceAll("\r\n", "\n"))) {
@@ -40,7 +40,7 @@ function* commands(text) {
     const line = lineAt(at);
     const command = head[1].toUpperCase();
     at += head[0].length;
-    // What precedes the value of a PARAMETER or MESSAGE may be followed by quotes, too.
+    // The value after a PARAMETER's name or a MESSAGE's role may also be quoted.
     const name = ["PARAMETER", "MESSAGE"].includes(command) ? (/^[ \t]+(\S+)/.exec(text.slice(at)) ?? [""]) : [""];
     at += name[0].length;
     const found = WORD.exec(text.slice(at));

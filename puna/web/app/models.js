@@ -1,4 +1,4 @@
-/** The models: what is there and what is loaded; load, unload, copy, delete, look into. */
+/** The stored and loaded models: load, unload, copy, delete, show. */
 import { ask } from "./api.js";
 import { Create } from "./create.js";
 import { Details } from "./details.js";
@@ -64,7 +64,7 @@ export function Models({ models, none, refresh, changed }) {
   </main>`;
 }
 
-/** What a loaded model holds, and for how long yet. One that stays is given centuries. */
+/** A loaded model's memory and remaining time. One that stays for ever expires in centuries. */
 function memory({ size: all, size_vram: device, expires_at: until }) {
   const seconds = (Date.parse(until) - Date.now()) / 1000;
   const left = seconds > 365 * 86400 ? say("stays") : `${say("unloadsIn")} ${time(seconds)}`;

@@ -1,8 +1,8 @@
-/** Ctrl/Cmd+K: every room and chat by the keyboard. */
+/** Ctrl/Cmd+K: opens any room or chat by keyboard. */
 import { html, useEffect, useLayoutEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
-// More than are read at a glance are found by typing.
+// A short list reads at a glance; typing finds the rest.
 const MOST = 12;
 
 /** @param {{choices: {name: string, act: () => void}[]}} shown */
@@ -32,7 +32,7 @@ export function Palette({ choices }) {
     choice.act();
   }
   function key(event) {
-    // Esc closes this, and does not stop an answer.
+    // Esc closes this without stopping an answer.
     event.stopPropagation();
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && found.length) { event.preventDefault(); setAt((at + step + found.length) % found.length); }

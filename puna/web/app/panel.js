@@ -1,4 +1,4 @@
-/** A chat's settings, to be changed, saved under a name and taken from there. */
+/** Edits a chat's settings, saves them as presets and loads presets. */
 import { keepPreset, presets } from "./presets.js";
 import { OPTIONS, THINK, wrongFormat } from "./settings.js";
 import { html, useState } from "./view.js";
@@ -25,7 +25,7 @@ export function Settings({ settings, set }) {
     </fieldset></div>`}</details>`;
 }
 
-/** Esc closes the settings, and does not stop an answer. */
+/** Esc closes the settings without stopping an answer. */
 function close(event) {
   const panel = event.currentTarget;
   if (event.key !== "Escape" || !panel.open) return;

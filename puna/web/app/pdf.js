@@ -1,8 +1,8 @@
-/** The text of a PDF file, by pdf.js, which is loaded with the first one. */
+/** Extracts the text of PDF files with pdf.js, which the first file loads. */
 import { GlobalWorkerOptions, getDocument } from "../vendored/pdf.js";
 
 GlobalWorkerOptions.workerSrc = new URL("../vendored/pdf.worker.js", import.meta.url).href;
-// What the codes of fonts that are not in the file stand for, as in many of China, Japan and Korea; fetched when one is met.
+// Character maps for fonts that are not in the file, common in Chinese, Japanese and Korean ones; fetched when needed.
 const CMAPS = new URL("../vendored/cmaps/", import.meta.url).href;
 
 /** Its text, and the numbers of the pages that have none. Throws when it cannot be read.

@@ -1,4 +1,4 @@
-/** Settings saved under a name, in this browser. */
+/** Named settings, stored in this browser. */
 
 /** @typedef {import("./settings.js").Settings} Settings */
 const NAME = "presets";
@@ -6,5 +6,5 @@ const NAME = "presets";
 /** @returns {Record<string, Settings>} */
 export const presets = () => JSON.parse(localStorage.getItem(NAME) ?? "{}");
 
-/** @param {string} name @param {Settings | undefined} settings none forgets it */
+/** @param {string} name @param {Settings | undefined} settings undefined deletes the preset */
 export const keepPreset = (name, settings) => localStorage.setItem(NAME, JSON.stringify({ ...presets(), [name]: settings }));

@@ -1,10 +1,10 @@
-/** Pulls by name, several at once: speed and time left, cancelled and resumed. */
+/** Pulls models by name, several at once, with speed, time left, cancel and resume. */
 import { cancel, dismiss, pull, pulls } from "./pulls.js";
 import { size, time } from "./quantities.js";
 import { html, useState } from "./view.js";
 import { say } from "./words.js";
 
-// For a person who knows no name yet.
+// Suggestions for a new user.
 const FIRST = { "smollm2:135m": "tiny", "qwen3:0.6b": "thinks", "gemma3:4b": "sees" };
 
 export function Pulls({ done, changed, none }) {

@@ -1,4 +1,4 @@
-/** The pulls going on, each with its speed. They go on while the person looks elsewhere; what is fetched stays. */
+/** The running pulls, each with its speed. They continue while the user is elsewhere; fetched bytes stay. */
 import { stream } from "./api.js";
 import { say } from "./words.js";
 
@@ -6,7 +6,7 @@ import { say } from "./words.js";
  *   error?: string}} Pull bytes, and bytes a second; without `control` it has stopped. */
 /** @type {Map<string, Pull>} */
 const known = new Map();
-// A speed is that of the last seconds: a pull continued does not count what it had.
+// Speed covers the last seconds only, so a resumed pull does not count earlier bytes.
 const WINDOW_MS = 5000;
 
 export const pulls = () => [...known.values()];
@@ -15,7 +15,7 @@ export const cancel = (name) => known.get(name)?.control?.abort();
 /** @param {string} name */
 export const dismiss = (name) => known.delete(name);
 
-/** Pulls a model, or goes on with it. @param {string} name @param {() => void} changed @param {() => void} done */
+/** Pulls a model, or resumes its pull. @param {string} name @param {() => void} changed @param {() => void} done */
 export async function pull(name, changed, done) {
   if (known.get(name)?.control) return;
   const state = { name, status: "", completed: 0, total: 0, rate: 0, control: new AbortController() };
@@ -40,7 +40,7 @@ export async function pull(name, changed, done) {
   changed();
 }
 
-/** Bytes a second over the last seconds, told how many there are now. */
+/** Bytes a second over the last seconds, given the current count. */
 function meter() {
   const seen = [];
   return (completed) => {

@@ -1,4 +1,4 @@
-/** JSON Schema (2020-12), as far as answers are checked against one. Other keywords are ignored. */
+/** The subset of JSON Schema (2020-12) that answers are checked against. Other keywords are ignored. */
 import { say } from "./words.js";
 
 const TYPES = {
@@ -13,10 +13,10 @@ const sorted = (value) => {
   if (Array.isArray(value)) return value.map(sorted);
   return isObject(value) ? Object.keys(value).sort().map((name) => [name, sorted(value[name])]) : value;
 };
-// Letters as people count them, not halves of one.
+// Code points, not UTF-16 units.
 const letters = (text) => [...text].length;
 
-/** Each keyword with the values it is about, and whether one holds. */
+/** For each keyword, the values it applies to and its check. */
 const LIMITS = {
   minimum: [TYPES.number, (value, limit) => value >= limit], maximum: [TYPES.number, (value, limit) => value <= limit],
   exclusiveMinimum: [TYPES.number, (value, limit) => value > limit], exclusiveMaximum: [TYPES.number, (value, limit) => value < limit],
@@ -77,7 +77,7 @@ function referred(reference, root) {
   return steps.reduce((part, step) => part?.[decodeURIComponent(step).replaceAll("~1", "/").replaceAll("~0", "~")], root);
 }
 
-/** Where and why this is no schema; "" when it is one. @param {any} schema */
+/** Where and why `schema` is invalid; "" when it is valid. @param {any} schema */
 export function wrongSchema(schema, root = schema, at = "$") {
   if (typeof schema === "boolean") return "";
   if (!isObject(schema)) return `${at}: ${say("otherJson")}`;

@@ -1,9 +1,9 @@
-/** The settings of a chat: every option of the API, as the person wrote it, and what is asked of the server for it. */
+/** A chat's settings: every option of the API as the user typed it, and the request's fields for them. */
 import { wrongSchema } from "./schema.js";
 import { say } from "./words.js";
 
 /** @typedef {{system?: string, think?: string, keep_alive?: string, format?: string, tools?: string,
- *   options?: Record<string, string>}} Settings what is unset or "" is the server's default */
+ *   options?: Record<string, string>}} Settings unset or "" means the server's default */
 
 /** The options and their kinds (docs/api.md, Options). */
 export const OPTIONS = {
@@ -16,7 +16,7 @@ export const OPTIONS = {
 };
 export const THINK = ["true", "false", "low", "medium", "high"];
 
-/** The fields of a request. Throws in words what is wrong. @param {Settings} settings */
+/** The fields of a request. Throws an Error with a message for the user. @param {Settings} settings */
 export function requested(settings) {
   const { think, keep_alive: keep, format, tools, options = {} } = settings;
   const chosen = Object.entries(OPTIONS).filter(([name]) => options[name]?.trim());
@@ -29,7 +29,7 @@ export function requested(settings) {
   };
 }
 
-/** Why `text` is no format of an answer; "" when it is one. @param {string} text */
+/** Why `text` is no valid format; "" when it is one. @param {string} text */
 export function wrongFormat(text) {
   try {
     schemaOf(text);
@@ -39,7 +39,7 @@ export function wrongFormat(text) {
   }
 }
 
-/** "json", or a schema. Throws in words what is wrong with it. @param {string} text */
+/** "json" or a schema. Throws an Error with a message for the user. @param {string} text */
 export function schemaOf(text) {
   if (["json", '"json"'].includes(text.trim())) return "json";
   const schema = json(text, "JSON Schema", (read) => typeof read === "object" && read && !Array.isArray(read));

@@ -1,4 +1,4 @@
-/** A worker: the SHA-256 of a file (FIPS 180-4), read in pieces. crypto.subtle wants the whole file in memory. */
+/** A worker that hashes a file in pieces by SHA-256 (FIPS 180-4). crypto.subtle needs the whole file in memory. */
 
 const PIECE = 4 * 2 ** 20;
 const primes = [];
@@ -10,7 +10,7 @@ const state = Int32Array.from(primes.slice(0, 8), (prime) => bits(Math.sqrt(prim
 const words = new Int32Array(64);
 const right = (word, by) => (word >>> by) | (word << (32 - by));
 
-/** Takes one block of 64 bytes in. @param {DataView} view */
+/** Processes one block of 64 bytes. @param {DataView} view */
 function block(view, at) {
   for (let i = 0; i < 16; i++) words[i] = view.getInt32(at + 4 * i);
   for (let i = 16; i < 64; i++) {

@@ -1,4 +1,4 @@
-/** The key of a server that wants one: asked for once, and kept in this browser. */
+/** The server's key: requested from the user once, and stored in this browser. */
 import { say } from "./words.js";
 
 const NAME = "key";
@@ -9,7 +9,7 @@ export const key = () => localStorage.getItem(NAME) ?? "";
 
 export const signOut = () => localStorage.removeItem(NAME);
 
-/** Ask for another key than the one that was refused. @returns {Promise<boolean>} whether there is one. */
+/** Asks for another key than the refused one. @returns {Promise<boolean>} whether there is one. */
 export async function signIn(refused) {
   if (key() !== refused) return true;
   asking ??= dialog().finally(() => { asking = undefined; });

@@ -1,4 +1,4 @@
-/** The talk: messages, what is typed, and the chat's settings. */
+/** An open chat: its messages, the input and the settings. */
 import { stop } from "./answers.js";
 import { branch, walk } from "./branches.js";
 import { draft } from "./drafts.js";
@@ -84,7 +84,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
     chat.messages.push(...results, blank());
     ask();
   }
-  /** Under another id, because another tab may continue it, too. */
+  /** Continues an answer under a new id, because another tab may continue it, too. */
   function goOn() {
     const stopped = chat.messages[last];
     chat.messages[last] = { ...stopped, id: unique(), continues: stopped.id };
@@ -149,7 +149,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
 
 const blank = () => ({ id: unique(), role: "assistant", content: "" });
 
-/** Names and labels to choose from; a chat's model that was removed meanwhile is still named. */
+/** Names and labels of the models; includes the chat's model even if it was removed. */
 const choices = (models, chosen) => [
   ...(chosen && models.length && !models.some(({ name }) => name === chosen) ? [[chosen, `${chosen} (${say("missing")})`]] : []),
   ...models.map(({ name }) => [name, name]),

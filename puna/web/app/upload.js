@@ -1,11 +1,11 @@
-/** Gives the server a file as a blob, under its digest. */
+/** Uploads a file to the server as a blob. */
 import { reason, request, signed } from "./api.js";
 import { say } from "./words.js";
 
-/** What was computed is known when an upload that broke off is tried again. @type {WeakMap<File, string>} */
+/** Digests already computed, for retries of interrupted uploads. @type {WeakMap<File, string>} */
 const digests = new WeakMap();
 
-/** The file's digest, once the server has it. What the server has of it is not sent again.
+/** Uploads the file and returns its digest. Bytes that the server has are not sent again.
  * @param {File} file @param {AbortSignal} signal @param {(doing: string, part: number) => void} progress */
 export async function upload(file, signal, progress) {
   if (!digests.has(file)) digests.set(file, await digestOf(file, signal, (part) => progress(say("reading"), part)));
@@ -30,7 +30,7 @@ function digestOf(file, signal, progress) {
   }).finally(() => worker.terminate());
 }
 
-/** By XMLHttpRequest, because fetch does not say how much it has sent. */
+/** Uses XMLHttpRequest, because fetch does not report upload progress. */
 function put(file, digest, offset, signal, progress) {
   const sent = new XMLHttpRequest();
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** What every view is written with: Preact's elements by htm, and its hooks. */
+/** What views are written with: Preact by htm, and its hooks. */
 import { h, render } from "../vendored/preact.js";
 import htm from "../vendored/htm.js";
 

@@ -1,4 +1,4 @@
-/** What the page says, in English and Chinese: in the browser's language until the person chooses another. */
+/** The page's texts in English and Chinese; the browser's language is the default. */
 /** @type {Record<string, [string, string]>} */
 const WORDS = {
   talk: ["Talk", "对话"],

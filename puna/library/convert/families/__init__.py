@@ -1,7 +1,7 @@
-"""One module a model family: its hyperparameters and tensors under llama.cpp's names.
+"""The convertible model families, one module each: hyperparameters and tensors under llama.cpp's names.
 
-By the name in a config's `architectures`, `ARCHITECTURES` makes of a checkpoint the `Plan` of a GGUF file,
-`PROJECTORS` that of the vision part.
+`ARCHITECTURES` maps a name in a config's `architectures` to a function from a checkpoint to the `Plan` of a
+GGUF file; `PROJECTORS` does so for the vision part.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from puna.library.convert.pooling import pooling
 from puna.library.convert.tensors import Tensor
 
 _UNUSED = ("embeddings.position_ids", "pooler.", "cls.")
-"""What turns text into a vector needs none of these."""
+"""Tensors that embedding does not need."""
 
 
 def plan(checkpoint: Checkpoint) -> Plan:
@@ -32,7 +32,7 @@ def plan(checkpoint: Checkpoint) -> Plan:
 
 
 def _tensors(checkpoint: Checkpoint) -> Iterator[tuple[str, Tensor]]:
-    """Tensors as BertModel names them: those of one inside another model, or of old TensorFlow names, too."""
+    """Tensors under BertModel's names, also when the checkpoint has a prefix or old TensorFlow names."""
     for name, tensor in checkpoint.tensors.items():
         plain = name.removeprefix("bert.")
         if plain.startswith(_UNUSED):

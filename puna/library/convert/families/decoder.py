@@ -21,7 +21,7 @@ _BUFFERS = (".rotary_emb.inv_freq", ".attention.bias", ".attention.masked_bias")
 
 
 def weights(checkpoint: Checkpoint) -> Iterator[tuple[str, Tensor]]:
-    """The language model's tensors, named as in one that is nothing else; no buffers, nothing that sees."""
+    """The language model's tensors under a text-only model's names, without buffers and vision."""
     for name, tensor in checkpoint.tensors.items():
         if name.endswith(_BUFFERS) or "vision" in name or "visual" in name or "projector" in name:
             continue
@@ -30,7 +30,7 @@ def weights(checkpoint: Checkpoint) -> Iterator[tuple[str, Tensor]]:
 
 
 def hyperparameters(config: Config) -> dict[str, Value]:
-    """Sizes, norms, rotary positions and experts, as far as config.json has them. Raises BadRequest."""
+    """The sizes, norms, rotary positions and experts that config.json has. Raises BadRequest."""
     heads = config.integer("num_attention_heads")
     values: dict[str, Value] = {
         "block_count": layer_count(config),
@@ -56,7 +56,7 @@ def head_size(config: Config) -> int:
 
 
 def rope(config: Config) -> Config:
-    """Rotary parameters in one object, wherever a version of transformers keeps them."""
+    """Rotary parameters in one object, from the places of every version of transformers."""
     found = config.section("rope_parameters", "rope_scaling")
     whole = found.section("full_attention") if "full_attention" in found.values else found
     outer = {key: config.values.get(key) for key in ("rope_theta", "partial_rotary_factor")}
@@ -71,7 +71,7 @@ def rope_type(config: Config) -> str:
 
 
 def rotary(config: Config) -> dict[str, Value]:
-    """Base frequency and scaling. Raises BadRequest for a scaling that llama.cpp does not know."""
+    """Base frequency and scaling. Raises BadRequest for a scaling that llama.cpp lacks."""
     parameters, kind = rope(config), rope_type(config)
     values: dict[str, Value] = {}
     if parameters.get("rope_theta") is not None:
@@ -95,7 +95,7 @@ def rotary(config: Config) -> dict[str, Value]:
 
 
 def experts(tensors: Mapping[str, Tensor], count: int) -> Iterator[tuple[str, Tensor]]:
-    """`tensors` with each layer's experts, which are tensors of their own, as one stack.
+    """`tensors` with each layer's separate experts stacked into one tensor.
 
     Raises BadRequest when one of `count` experts is missing.
     """

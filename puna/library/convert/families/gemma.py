@@ -1,4 +1,4 @@
-"""Gemma 1, 2 and 3; of a Gemma 3 that sees, the language model."""
+"""Gemma 1, 2 and 3; of a multimodal Gemma 3 the language model."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from puna.library.convert.tensors import plus_one
 from puna.library.convert.writing import Value
 
 _LARGEST = {MODEL_ARCH.GEMMA2: 46, MODEL_ARCH.GEMMA3: 62}
-"""Layers of the 27B models, whose attention libllama scales by width over heads and not by head size."""
+"""Layer counts of the 27B models: libllama scales their attention by width over heads, not by head size."""
 
-# What transformers' Gemma3TextConfig has where config.json says nothing.
+# Defaults of transformers' Gemma3TextConfig.
 _GEMMA3: dict[str, Value] = {
     "max_position_embeddings": 131072,
     "num_attention_heads": 8,
@@ -65,13 +65,13 @@ def _plan(checkpoint: Checkpoint, config: Config, arch: MODEL_ARCH, values: Mapp
     tensors = {
         name: plus_one(tensor) if name.endswith("norm.weight") else tensor
         for name, tensor in weights(checkpoint)
-        if name != "lm_head.weight"  # a copy of the embedding, where some programs have written one
+        if name != "lm_head.weight"  # a copy of the embedding, which some programs write
     }
     return Plan(names.architecture, hyperparameters(config) | dict(values), names.apply(tensors.items()))
 
 
 def _windowed(config: Config) -> list[bool]:
-    """Whether each layer sees only a window."""
+    """Whether each layer attends only to a window."""
     layers = layer_count(config)
     kinds = config.get("layer_types")
     if isinstance(kinds, list) and len(kinds) == layers:

@@ -1,4 +1,4 @@
-"""GPT-OSS: experts in MXFP4 as they are published, or in BF16; gate and up in alternating rows."""
+"""GPT-OSS: experts in MXFP4 as published, or in BF16; gate and up in alternating rows."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def _tensors(found: dict[str, Tensor]) -> Iterator[tuple[str, Tensor]]:
 
 
 def _halves(base: str, suffix: str, *parts: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """The even rows are the gate's; a tensor's blocks and scales are cut alike."""
+    """The even rows are the gate's; blocks and scales are split alike."""
     for at, name in enumerate(("gate_proj", "up_proj")):
         cut = [sliced(part, slice(at, None, 2)) for part in parts]
         yield f"{base}{name}.{suffix}", cut[0] if len(cut) == 1 else packed(*cut)

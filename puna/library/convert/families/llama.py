@@ -33,7 +33,7 @@ def plan(checkpoint: Checkpoint) -> Plan:
 
 
 def rotated(name: str, tensor: Tensor, config: Config) -> Tensor:
-    """Queries and keys in the order this architecture rotates them in, other tensors as they are."""
+    """Queries and keys in this architecture's order of rotation, other tensors unchanged."""
     heads = config.integer("num_attention_heads")
     if name.endswith((".q_proj.weight", ".q_proj.bias")):
         return permuted(tensor, heads)
@@ -43,7 +43,7 @@ def rotated(name: str, tensor: Tensor, config: Config) -> Tensor:
 
 
 def slowed(config: Config) -> list[float]:
-    """By what Llama 3.1 divides each frequency (transformers, modeling_rope_utils, llama3)."""
+    """The divisor of each frequency in Llama 3.1 (transformers, modeling_rope_utils, llama3)."""
     parameters, size = rope(config), head_size(config)
     factor = parameters.number("factor", default=8.0)
     low = parameters.number("low_freq_factor", default=1.0)
@@ -66,7 +66,7 @@ def slowed(config: Config) -> list[float]:
 
 
 def _stacked(tensors: dict[str, Tensor], config: Config) -> Iterator[tuple[str, Tensor]]:
-    """Mixtral's experts in one; other models have none."""
+    """Mixtral's experts as one tensor; other models have none."""
     if config.get("num_local_experts") is None:
         yield from tensors.items()
     else:

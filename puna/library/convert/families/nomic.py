@@ -10,7 +10,7 @@ from puna.library.convert.plan import Names, Plan, layer_count
 from puna.library.convert.pooling import pooling
 
 _TRAINED, _STRETCHED = 2048, 8192
-"""Positions it was trained on, and those config.json promises with a scaling that llama.cpp does not have."""
+"""Positions it was trained on, and those of config.json, which need a scaling that llama.cpp lacks."""
 
 _EXPECTED = {
     "prenorm": False,
@@ -49,7 +49,7 @@ def plan(checkpoint: Checkpoint) -> Plan:
 
 
 def _check(config: Config) -> None:
-    """llama.cpp knows one form of it. Raises BadRequest for another, the one with experts among them."""
+    """llama.cpp has one variant. Raises BadRequest for others, such as the one with experts."""
     if config.get("moe_every_n_layers"):
         raise config.wrong("moe_every_n_layers", "is set; a NomicBertModel with experts cannot be converted")
     for name, value in _EXPECTED.items():

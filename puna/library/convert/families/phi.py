@@ -1,4 +1,4 @@
-"""Phi 3, 3.5 and 4: queries, keys and values in one tensor, gate and up in one, as llama.cpp has them too."""
+"""Phi 3, 3.5 and 4: queries, keys and values in one tensor, gate and up in one, as in llama.cpp."""
 
 from __future__ import annotations
 

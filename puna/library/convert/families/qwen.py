@@ -1,4 +1,4 @@
-"""Qwen 2, 2.5 and 3, dense and with experts, and the language model of Qwen 3 VL."""
+"""Qwen 2, 2.5 and 3, dense or with experts, and the language model of Qwen 3 VL."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def _plan(checkpoint: Checkpoint, arch: MODEL_ARCH) -> Plan:
 
 
 def _unfused(tensors: dict[str, Tensor], width: int) -> Iterator[tuple[str, Tensor]]:
-    """Experts that are one tensor already, gate and up in one; Qwen 3 VL has inputs before outputs there."""
+    """Splits experts that are one tensor with gate and up fused; Qwen 3 VL's have inputs before outputs."""
     for name, tensor in tensors.items():
         plain = name.removesuffix(".weight")
         base, _, part = plain.rpartition(".")
@@ -79,7 +79,7 @@ def _unfused(tensors: dict[str, Tensor], width: int) -> Iterator[tuple[str, Tens
 
 
 def _with_sight(plan: Plan, checkpoint: Checkpoint) -> Plan:
-    """Positions of three kinds, and how many layers take in what the vision part saw on its way."""
+    """Three kinds of positions, and how many layers add the vision part's intermediate features."""
     sections = [int(part) for part in rope(checkpoint.config).numbers("mrope_section")][:4]
     plan.values["rope.dimension_sections"] = sections + [0] * (4 - len(sections))
     deep = checkpoint.config.section("vision_config").numbers("deepstack_visual_indexes")
@@ -88,7 +88,7 @@ def _with_sight(plan: Plan, checkpoint: Checkpoint) -> Plan:
 
 
 def _check_routing(checkpoint: Checkpoint, *, normalised: bool) -> None:
-    """libllama scales the chosen experts' shares to 1 for one architecture and never for the other."""
+    """libllama normalises the selected experts' weights for one architecture and never for the other."""
     given = checkpoint.config.get("norm_topk_prob")
     if isinstance(given, bool) and given != normalised:
         raise checkpoint.config.wrong("norm_topk_prob", f"is {str(given).lower()}, which cannot be converted")

@@ -1,4 +1,4 @@
-"""The vision part of Gemma 3 and Qwen 3 VL, as llama.cpp's "clip" files hold it (tools/mtmd/clip-impl.h)."""
+"""The vision part of Gemma 3 and Qwen 3 VL in llama.cpp's "clip" format (tools/mtmd/clip-impl.h)."""
 
 from __future__ import annotations
 
@@ -86,12 +86,12 @@ def _gemma3(checkpoint: Checkpoint) -> Iterator[tuple[str, Tensor]]:
         plain = name.removeprefix("model.").replace("_weight", ".weight")
         if not plain.startswith(("multi_modal_projector.", "vision_tower.")) or "vision_model.head." in plain:
             continue
-        # Of its norms only the projector's is Gemma's own; the others are SigLIP's.
+        # Only the projector's norm is Gemma's (1 + weight); the others are SigLIP's.
         yield plain, plus_one(tensor) if plain.endswith("soft_emb_norm.weight") else tensor
 
 
 def _qwen3vl(checkpoint: Checkpoint, deep: list[int]) -> Iterator[tuple[str, Tensor]]:
-    """Tensors under names that gguf's table knows, or under llama.cpp's own where it does not."""
+    """Tensors under gguf's names, or under llama.cpp's where gguf's table lacks them."""
     for name, tensor in checkpoint.tensors.items():
         plain = name.removeprefix("model.")
         if not plain.startswith("visual."):
@@ -115,7 +115,7 @@ def _qwen3vl(checkpoint: Checkpoint, deep: list[int]) -> Iterator[tuple[str, Ten
 
 
 def _frames(tensor: Tensor) -> Iterator[tuple[str, Tensor]]:
-    """The patch embedding of two frames of a film as one of each."""
+    """The patch embedding of two video frames, split into one for each."""
     if len(tensor.shape) != 5 or tensor.shape[2] != _FRAMES:
         raise BadRequest(
             f"tensor {tensor.name} has the shape {list(tensor.shape)}, not that for {_FRAMES} frames"

@@ -1,6 +1,6 @@
-"""Tokenizers: byte-level BPE, SentencePiece and WordPiece, llama.cpp's "gpt2", "llama" and "bert".
+"""Tokenizers: byte-level BPE, SentencePiece and WordPiece, in llama.cpp "gpt2", "llama" and "bert".
 
-`read_vocabulary` finds out which of them a checkpoint has.
+`read_vocabulary` detects which of them a checkpoint has.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ __all__ = ["Vocabulary", "read_vocabulary"]
 def read_vocabulary(checkpoint: Checkpoint, size: int) -> Vocabulary:
     """The tokenizer of `checkpoint` for a model whose embedding has `size` rows.
 
-    tokenizer.json says what it is if it is there; SentencePiece's own file has what that leaves out.
-    Raises BadRequest, which names the file, for one that llama.cpp has no equal of.
+    tokenizer.json decides if it exists; SentencePiece's own file adds what that lacks.
+    Raises BadRequest naming the file, for a tokenizer that llama.cpp lacks.
     """
     tokenizer = checkpoint.json("tokenizer.json")
     model = tokenizer.section("model")

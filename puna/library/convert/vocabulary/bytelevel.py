@@ -1,4 +1,4 @@
-"""Byte-level BPE (GPT-2's): tokenizer.json has tokens, merges and how text is cut before they apply."""
+"""Byte-level BPE (GPT-2's): tokenizer.json has the tokens, the merges and the pre-tokenizer."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def read(tokenizer: Config, size: int) -> Vocabulary:
 
 
 def merges(model: Config) -> list[tuple[str, str]]:
-    """The pairs that are merged, in order of rank, from either form they are written in."""
+    """The pairs to merge, in order of rank, from either spelling."""
     found: list[tuple[str, str]] = []
     entries: Any = model.get("merges")
     if not isinstance(entries, list) or not entries:
@@ -46,5 +46,5 @@ def merges(model: Config) -> list[tuple[str, str]]:
 
 
 def _joinable(part: str) -> str:
-    """A space would separate the pair; GPT-2's alphabet has another sign for it."""
+    """The part without spaces, which separate a pair: GPT-2's alphabet writes them as "Ġ"."""
     return part.replace(" ", "Ġ")

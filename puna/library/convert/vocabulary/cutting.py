@@ -1,6 +1,6 @@
-"""llama.cpp's name for how a byte-level BPE cuts text before it merges: `tokenizer.ggml.pre`.
+"""llama.cpp's name for the pre-tokenizer of a byte-level BPE: `tokenizer.ggml.pre`.
 
-Found by comparing tokenizer.json's pre_tokenizer with what llama.cpp's src/llama-vocab.cpp does by each name.
+Found by comparing tokenizer.json's pre_tokenizer with the expressions in llama.cpp's src/llama-vocab.cpp.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _PATHS = r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|" + _SPACES
 
 
 def _cased(suffix: str) -> str:
-    """Words cut where lower case turns to upper case."""
+    """Splits words where lower case turns to upper case."""
     parts = (
         r"[^\r\n\p{L}\p{N}]?" + _UPPER + more + suffix for more in ("*" + _LOWER + "+", "+" + _LOWER + "*")
     )
@@ -29,7 +29,7 @@ def _cased(suffix: str) -> str:
 
 
 _BYTES = "ByteLevel"
-"""GPT-2's own expression, which the step of that name applies unless told not to."""
+"""GPT-2's own expression, which the step of that name applies by default."""
 
 _NAMES: dict[tuple[str, ...], str] = {
     (_BYTES,): "gpt-2",
@@ -54,14 +54,14 @@ _DIGESTS = {
     "03df5c5863ad70781dcfdef491ead25140f895fe8010964be0daefe27be32b02": "deepseek-llm",
     "21cde974d587f0d54dc8d56b183cc1e6239600172035c68fbd6d4b9f8da0576e": "deepseek-coder",
 }
-"""Names by the SHA-256 of the expressions, of two that fill a page (Ollama's convert/tokenizer.go)."""
+"""Names by the SHA-256 of two very long expressions (Ollama's convert/tokenizer.go)."""
 
 _MERGED_WHOLE = {"llama-bpe": "dbrx"}
-"""A word that is a token itself is not merged under the first name, and is under the second."""
+"""Under the first name, a word that is a token itself is not merged; under the second it is."""
 
 
 def cutting(tokenizer: Config) -> str:
-    """The name for `tokenizer`. Raises BadRequest when llama.cpp has none: text would be cut wrongly."""
+    """The name for `tokenizer`. Raises BadRequest when llama.cpp has none: it would split text wrongly."""
     steps = tuple(_steps(tokenizer))
     expressions = "".join(step for step in steps if step not in ("Digits", _BYTES))
     plain = tuple(_plain(step) for step in steps)
@@ -74,7 +74,7 @@ def cutting(tokenizer: Config) -> str:
 
 
 def _steps(tokenizer: Config) -> list[str]:
-    """What cuts, in order: expressions, and the names of other steps."""
+    """The splitting steps in order: expressions, and the names of other steps."""
     top = tokenizer.section("pre_tokenizer").values
     parts: Any = top.get("pretokenizers") if top.get("type") == "Sequence" else [top] if top else []
     found: list[str] = []
@@ -94,12 +94,12 @@ def _steps(tokenizer: Config) -> list[str]:
 
 
 def _keeps_all(part: dict[str, Any]) -> bool:
-    """Whether matches become pieces: found and set apart, or all else (nothing is left) thrown away."""
+    """Whether matches become pieces: isolated, or with all else (nothing) removed."""
     return part.get("behavior") == ("Removed" if part.get("invert") else "Isolated")
 
 
 def _plain(expression: str) -> str:
-    """An expression without what changes its speed and not its matches."""
+    """An expression without constructs that change its speed but not its matches."""
     return (
         expression.replace("?+", "?")
         .replace("++", "+")

@@ -1,4 +1,4 @@
-"""SentencePiece: its own file (a protocol buffer) or, without that, the tokenizer.json that was made of it.
+"""SentencePiece: its own file (a protocol buffer) or, without that, the tokenizer.json made from it.
 
 Format: google/sentencepiece, src/sentencepiece_model.proto; protobuf.dev, "Encoding".
 """
@@ -24,7 +24,7 @@ _PREFIX_KEY = "tokenizer.ggml.add_space_prefix"
 
 
 def read(checkpoint: Checkpoint, tokenizer: Config, size: int) -> Vocabulary:
-    """The vocabulary in tokenizer.model and what other files add to it. Raises BadRequest."""
+    """The vocabulary in tokenizer.model with the additions of other files. Raises BadRequest."""
     vocabulary = Vocabulary("llama", _FILE)
     prefix = True
     raw = (checkpoint.folder / _FILE).read_bytes()
@@ -58,7 +58,7 @@ def read(checkpoint: Checkpoint, tokenizer: Config, size: int) -> Vocabulary:
 def read_bpe(tokenizer: Config, size: int) -> Vocabulary:
     """The vocabulary in a tokenizer.json of SentencePiece's kind ("▁" for spaces, bytes as "<0x0A>").
 
-    llama.cpp merges by the score of what comes out: the rank of the first merge that gives it, negated.
+    llama.cpp merges by the score of the result: the negated rank of the first merge that produces it.
     """
     model = tokenizer.section("model")
     ranks: dict[str, float] = {}
@@ -92,7 +92,7 @@ def _put_piece(vocabulary: Vocabulary, at: int, raw: bytes) -> None:
 
 
 def _decoder(settings: Config) -> list[tuple[int, str, bool]]:
-    """Id, text and whether it is special, of the tokens in tokenizer_config.json's added_tokens_decoder."""
+    """The id, text and "special" of each token in tokenizer_config.json's added_tokens_decoder."""
     try:
         return [
             (int(at), str(entry["content"]), bool(entry.get("special")))
@@ -104,7 +104,7 @@ def _decoder(settings: Config) -> list[tuple[int, str, bool]]:
 
 
 def _prefixed(tokenizer: Config) -> bool:
-    """Whether a space is put before text: by a normalizer or by the step that makes spaces "▁"."""
+    """Whether a space is put before text: by a normalizer, or by the step that turns spaces into "▁"."""
     normalizer, cutter = tokenizer.section("normalizer").values, tokenizer.section("pre_tokenizer").values
     parts = [normalizer, cutter]
     for part in (normalizer.get("normalizers"), cutter.get("pretokenizers")):
@@ -125,7 +125,7 @@ def _is_byte(text: str) -> bool:
 
 
 def _fields(raw: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Number and value of each field of a message. Raises ValueError when it is none."""
+    """The number and value of each field of a message. Raises ValueError for an invalid one."""
     at = 0
     while at < len(raw):
         key, at = _varint(raw, at)

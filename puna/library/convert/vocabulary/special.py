@@ -22,7 +22,7 @@ _TEMPLATE = "tokenizer.chat_template"
 
 
 def add_special(vocabulary: Vocabulary, checkpoint: Checkpoint, tokenizer: Config) -> None:
-    """Add the ids, whether text is put between begin and end tokens, and the template. Raises BadRequest."""
+    """Add the ids, whether to add begin and end tokens, and the template. Raises BadRequest."""
     settings = checkpoint.json("tokenizer_config.json")
     if vocabulary.model != "bert":
         _add_ids(vocabulary, checkpoint, settings)
@@ -48,7 +48,7 @@ def _add_ids(vocabulary: Vocabulary, checkpoint: Checkpoint, settings: Config) -
 
 
 def _add_surroundings(vocabulary: Vocabulary, settings: Config, tokenizer: Config) -> None:
-    """tokenizer_config.json's word counts; without it, what tokenizer.json puts first and last does."""
+    """tokenizer_config.json decides; without it, the tokens that tokenizer.json adds first and last."""
     first, last = _template_ends(tokenizer)
     for name, there in (("bos", first), ("eos", last)):
         given = settings.get(f"add_{name}_token")
@@ -59,7 +59,7 @@ def _add_surroundings(vocabulary: Vocabulary, settings: Config, tokenizer: Confi
 
 
 def _template_ends(tokenizer: Config) -> tuple[bool | None, bool | None]:
-    """Whether the post-processor begins and ends a text with a special token; None if it does not say."""
+    """Whether the post-processor adds a special token before and after a text; None if it does not say."""
     top = tokenizer.section("post_processor").values
     inner = top.get("processors")
     for part in inner if isinstance(inner, list) else [top]:
@@ -72,7 +72,7 @@ def _template_ends(tokenizer: Config) -> tuple[bool | None, bool | None]:
 
 
 def _add_template(vocabulary: Vocabulary, checkpoint: Checkpoint, settings: Config) -> None:
-    """From chat_template.jinja, else tokenizer_config.json, else chat_template.json; it may be several."""
+    """From chat_template.jinja, else tokenizer_config.json, else chat_template.json; there may be several."""
     template: Any = None
     if checkpoint.has("chat_template.jinja"):
         try:
@@ -98,7 +98,7 @@ def _add_template(vocabulary: Vocabulary, checkpoint: Checkpoint, settings: Conf
 
 
 def _text(value: Any) -> str:
-    """A token written as its text, or as an object with that in it."""
+    """The text of a token that is written as text, or as an object with it."""
     content = value.get("content") if isinstance(value, dict) else value
     return content if isinstance(content, str) else ""
 

@@ -1,4 +1,4 @@
-"""A list of tokens with their scores and types, as GGUF holds it (ggml/docs/gguf.md, "Tokenizer")."""
+"""A list of tokens with scores and types, as in GGUF (ggml/docs/gguf.md, "Tokenizer")."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class TokenType(IntEnum):
 
 @dataclass
 class Vocabulary:
-    """Tokens by id, of `model` "gpt2", "llama" or "bert". `file` is where they come from, for messages."""
+    """Tokens by id, of `model` "gpt2", "llama" or "bert". `file` is their source, for messages."""
 
     model: str
     file: str
@@ -37,29 +37,29 @@ class Vocabulary:
     scores: list[float] = field(default_factory=list)
     merges: list[str] = field(default_factory=list)
     extra: dict[str, Value] = field(default_factory=dict)
-    """More values, by whole keys."""
+    """Further values, by full keys."""
 
     def put(self, at: int, text: str, kind: TokenType, score: float = 0.0) -> None:
-        """Set token `at`, growing the list with unused ones up to it."""
+        """Set token `at`; pads the list with unused tokens up to it."""
         self.fill(at + 1)
         self.tokens[at], self.types[at], self.scores[at] = text, kind, score
 
     def fill(self, size: int) -> None:
-        """Grow to `size` with tokens that no text has: embeddings are often padded to a round number."""
+        """Pad to `size` with unused tokens: embeddings are often padded to a round number."""
         for at in range(len(self.tokens), size):
             self.tokens.append(f"[PAD{at}]")
             self.types.append(TokenType.UNUSED)
             self.scores.append(_ADDED_SCORE)
 
     def add(self, at: int, text: str, *, special: bool) -> None:
-        """Put a token that was added after training; a user-defined one is found in text as it is."""
+        """Add a token that was added after training; a user-defined one matches text literally."""
         if special or _looks_special(text):
             self.put(at, text, TokenType.CONTROL, _ADDED_SCORE)
         else:
             self.put(at, text.replace("▁", " "), TokenType.USER_DEFINED, _ADDED_SCORE)
 
     def values(self) -> dict[str, Value]:
-        """The metadata. Raises BadRequest when two tokens have one text, which libllama does not survive."""
+        """The metadata. Raises BadRequest when two tokens have the same text, which crashes libllama."""
         if len(set(self.tokens)) < len(self.tokens):
             seen: set[str] = set()
             twice = next(text for text in self.tokens if text in seen or seen.add(text))
@@ -82,7 +82,7 @@ class Vocabulary:
 
 
 def numbered(file: str, entries: Any, size: int) -> list[tuple[int, str]]:
-    """`entries`, a map of texts to ids below `size`, by id. Raises BadRequest."""
+    """The texts of `entries`, a map of texts to ids below `size`, by id. Raises BadRequest."""
     if not isinstance(entries, dict) or not entries:
         raise BadRequest(f"{file} has no vocabulary")
     for text, at in entries.items():
@@ -92,7 +92,7 @@ def numbered(file: str, entries: Any, size: int) -> list[tuple[int, str]]:
 
 
 def added(tokenizer: Config, size: int) -> list[tuple[int, str, bool]]:
-    """Id, text and whether it is special, of tokenizer.json's added tokens that the model has a row for."""
+    """The id, text and "special" of those of tokenizer.json's added tokens that the model has a row for."""
     entries = tokenizer.get("added_tokens") or []
     found: list[tuple[int, str, bool]] = []
     try:
@@ -108,7 +108,7 @@ def added(tokenizer: Config, size: int) -> list[tuple[int, str, bool]]:
 
 
 def _looks_special(text: str) -> bool:
-    """Whether an added token is a control token though its file does not say so (llama.cpp's converter)."""
+    """Whether an added token is a control token that its file does not mark (llama.cpp's converter)."""
     return (
         text in ("<pad>", "<mask>", "<2mass>", "[@BOS@]", "<start_of_turn>", "<end_of_turn>")
         or (text.startswith("<|") and text.endswith("|>"))

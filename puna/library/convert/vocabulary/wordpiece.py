@@ -1,4 +1,4 @@
-"""WordPiece (BERT's), from vocab.txt or tokenizer.json; spelling of tokens: llama.cpp's WPM vocabulary."""
+"""WordPiece (BERT's), from vocab.txt or tokenizer.json; tokens are spelled as in llama.cpp's WPM."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from puna.library.convert.vocabulary.tokens import TokenType, Vocabulary, added,
 
 SPECIAL = {"pad": "[PAD]", "unk": "[UNK]", "bos": "[CLS]", "eos": "[SEP]", "sep": "[SEP]", "mask": "[MASK]"}
 _STEPS = ("Lowercase", "StripAccents", "NFD")
-"""Steps of a tokenizer.json's normalizer that WordPiece can be told to do; it cuts accents off after NFD."""
+"""Normalizer steps of tokenizer.json that WordPiece can be set to do; it strips accents after NFD."""
 _SETTINGS = {
     "lowercase": "do_lower_case",
     "strip_accents": "strip_accents",
     "handle_chinese_chars": "tokenize_chinese_chars",
 }
-"""What tokenizer_config.json calls them."""
+"""Their names in tokenizer_config.json."""
 
 
 def read(checkpoint: Checkpoint, tokenizer: Config, size: int) -> Vocabulary:
@@ -70,10 +70,10 @@ def _lines(checkpoint: Checkpoint) -> dict[str, int]:
 
 
 def _add_normalizer(vocabulary: Vocabulary, checkpoint: Checkpoint, tokenizer: Config) -> None:
-    """What becomes of a text before it is cut: tokenizer.json's word, else tokenizer_config.json's.
+    """Add how text is normalised, from tokenizer.json, else from tokenizer_config.json.
 
-    libllama knows the first two of the keys, and takes BERT to be uncased without them; the others are
-    Puna's own, and only there when they are not what every BERT has done.
+    libllama reads the first two keys, and assumes an uncased BERT without them. The others are Puna's own,
+    written only when they differ from BERT's defaults.
     """
     settings = checkpoint.json("tokenizer_config.json")
     given = (_normalizer(tokenizer) if tokenizer.values else {}) or {
@@ -89,7 +89,7 @@ def _add_normalizer(vocabulary: Vocabulary, checkpoint: Checkpoint, tokenizer: C
 
 
 def _normalizer(tokenizer: Config) -> dict[str, Any]:
-    """BertNormalizer's settings, or the same of the steps it may be written as. Raises BadRequest."""
+    """BertNormalizer's settings, or those of equivalent steps. Raises BadRequest."""
     top = tokenizer.section("normalizer").values
     if top.get("type") == "BertNormalizer":
         return top
