@@ -1,7 +1,7 @@
-"""Messages to prompt text, by a model's Jinja or Go template or a named renderer, cut to fit a context; and
-its answer's text back to content, thinking and tool calls.
+"""Renders messages to prompt text that fits a context; parses answers to content, thinking and tool calls.
 
-Nothing here does I/O; a template is made once and may be kept and shared.
+Prompts come from a model's Jinja or Go template, or a named renderer. Nothing here does I/O; a template may
+be kept and shared.
 """
 
 from .detect import can_call_tools, can_think, family_of

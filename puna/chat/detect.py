@@ -1,4 +1,4 @@
-"""Which family a model is of, and what its template shows it can do."""
+"""Detects a model's family, and the abilities that its template shows."""
 
 from __future__ import annotations
 
@@ -15,16 +15,15 @@ _EVIDENCE = sorted(
     ((evidence, family) for family in FAMILIES for evidence in family.evidence),
     key=lambda one: (one[0].rank, -len(one[0].texts)),
 )
-"""The surest first; of two as sure, that of more texts."""
+"""The strongest evidence first; of equals, the one with more texts."""
 
-# These alone mean little: other models' templates have them, too.
+# Weak evidence, because other models' templates have them, too.
 _REASONS = {family.format.reasoning for family in FAMILIES} - {"", "<think>"} | {"enable_thinking"}
 _JINJA_CODE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 
 
 def family_of(name: str, template: str, architecture: str) -> Family:
-    """The family of a model: of its PARSER or RENDERER, else what its chat template shows, else one learned
-    from the template.
+    """The family of a model: by its PARSER or RENDERER, else its chat template, else learned from that.
 
     `template` is Jinja or Go; `architecture` is the GGUF's `general.architecture`.
     """
@@ -40,14 +39,14 @@ def family_of(name: str, template: str, architecture: str) -> Family:
 
 
 def can_call_tools(template: str) -> bool:
-    """The template shows the model its tools."""
+    """Whether the template shows the model its tools."""
     if (go := _go_names(template)) is not None:
         return "tools" in go
     return any(re.search(r"\b(tools|tool_calls?)\b", code) for code in _JINJA_CODE.findall(template))
 
 
 def can_think(template: str) -> bool:
-    """The template tells reasoning from the answer, or turns it on."""
+    """Whether the template separates reasoning from the answer, or switches it on."""
     if "<|channel|>analysis" in template:
         return True
     if (go := _go_names(template)) is not None:
@@ -60,7 +59,7 @@ def can_think(template: str) -> bool:
 
 
 def _go_names(template: str) -> frozenset[str] | None:
-    """The names a template in Go's language reads, in lower case; None for one in Jinja's."""
+    """The names that a Go template reads, in lower case; None for a Jinja template."""
     if "{%" in template or "{#" in template:
         return None
     try:

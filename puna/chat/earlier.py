@@ -1,4 +1,4 @@
-"""Turns that are over, as a model that thinks should see them again."""
+"""Earlier turns, as a thinking model should see them again."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from puna import gojson
 from puna.types import Message
 
 _WHOLE = "arguments"
-"""What a call's arguments are called that are no object."""
+"""The name of the argument that holds arguments which are no object."""
 
 _OPEN, _CLOSE = "<think>", "</think>"
 
 
 def unthought(messages: Sequence[Message]) -> list[Message]:
-    """The messages; those of the model before the last question without reasoning that begins their text.
+    """The messages, without leading reasoning in the model's answers before the last question.
 
-    Clients that do not know of `thinking` send it back so (Ollama server/routes.go, filterThinkTags).
+    Clients that do not know `thinking` send it back in the text (Ollama server/routes.go, filterThinkTags).
     """
     last = max((at for at, message in enumerate(messages) if message.role == "user"), default=0)
     return [
@@ -33,8 +33,8 @@ def unthought(messages: Sequence[Message]) -> list[Message]:
 def called_with(given: Any) -> dict[str, Any]:
     """The arguments of an earlier call: an object, or JSON text of one.
 
-    What a model wrote that is neither (cut off, a list, no JSON) is the one argument of an object, because
-    templates and renderers take the object apart.
+    Anything else (cut off, a list, no JSON) becomes the only argument of an object, because templates and
+    renderers read an object's entries.
     """
     if isinstance(given, str):
         with suppress(msgspec.DecodeError, RecursionError):

@@ -1,4 +1,4 @@
-"""One prompt and its answer, as a family writes them."""
+"""One prompt and its answer, in a family's format."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from .grammars import Constraint, functions
 from .parsing import Expected, Format, FormatParser, Parser, Tools
 
 ToolMode = Literal["auto", "none", "required"]
-"""Whether an answer may call tools, must not, or must."""
+"""Whether an answer may, must not, or must call tools."""
 
 
 class Exchange(NamedTuple):
-    """What `Family.exchange` was asked."""
+    """The arguments of `Family.exchange`, and what follows from them."""
 
     format: Format
     constrain: Callable[[Constraint], Grammar | None]
@@ -33,24 +33,24 @@ class Exchange(NamedTuple):
 
     @property
     def visible(self) -> frozenset[str]:
-        """The control tokens that must be written out in the answer for its format to be seen."""
+        """The control tokens that must be visible in the answer's text for its format to be parsed."""
         return self.format.special
 
     @property
     def constrained(self) -> bool:
-        """The answer may have a grammar."""
+        """Whether the answer may need a grammar."""
         return bool(self.tools) or self.schema is not None
 
     def parser(self) -> Parser:
-        """Reads one answer. Without tools there are no calls: what looks like one is content."""
+        """Parses one answer. Without tools, anything that looks like a call is content."""
         return FormatParser(self.format, self._expected(self.think))
 
     def grammar(self) -> Grammar | None:
-        """What constrains the answer; None when it is free. A large schema takes a second.
+        """The grammar of the answer; None when it is unconstrained. A large schema takes a second.
 
         A call is constrained to its tool's `parameters` from its marker on; reasoning is free. Raises
-        BadRequest naming the field for a tool whose parameters are no schema of an object, for a name that
-        no tool has and for a schema that no grammar can keep.
+        BadRequest naming the field: for parameters that are no schema of an object, an unknown tool, or a
+        schema that no grammar can express.
         """
         required = self.choice == "required"
         offered = functions(self.tools)
@@ -65,7 +65,7 @@ class Exchange(NamedTuple):
         except RecursionError:
             where, field = ("tools", "tools") if offered else ("format", "schema")
             raise BadRequest(f"invalid JSON schema in {where}: it is nested too deeply", field) from None
-        # A grammar for calls that nobody demands may be given up; one that was asked for may not.
+        # Optional calls may lose their grammar; a required call or a requested schema may not.
         return grammar and replace(grammar, strict=self.schema is not None or required)
 
     def _expected(self, think: bool | str | None) -> Expected:

@@ -1,4 +1,4 @@
-"""What a model family is: the one value that each file of `puna/chat/families` has."""
+"""The type of a model family: each file of `puna/chat/families` has one value of it."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from .renderers import Renderer
 
 
 class EvidenceRank(IntEnum):
-    """How surely texts in a template show a family: the lowest rank in a template decides."""
+    """How strong a text in a template is as evidence for a family: the lowest rank decides."""
 
     OWN = 0
     """A marker of calls that only this family writes."""
     ADAPTED = 1
-    """A marker like another family's, or what this one adds to it."""
+    """A marker that another family shares, or this family's addition to one."""
     SHARED = 2
     """A marker of calls that many families write."""
     TURNS = 3
-    """How turns are written; no call shows."""
+    """The format of turns; no call shows."""
     REASONING = 4
-    """How reasoning is written; no call shows."""
+    """The format of reasoning; no call shows."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """Texts that show a family when all of them are in a chat template, Go's or Jinja's."""
+    """Texts that identify a family when a chat template, Go or Jinja, has all of them."""
 
     texts: tuple[str, ...]
     rank: EvidenceRank = EvidenceRank.OWN
@@ -40,35 +40,35 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Variant:
-    """A name that a Modelfile's PARSER or RENDERER may give, and what models of that name can do."""
+    """A name for a Modelfile's PARSER or RENDERER, and the abilities of models with it."""
 
     name: str
     tools: bool = False
     """They call tools."""
     thinks: bool = False
-    """They reason before they answer, or can be told to."""
+    """They reason before they answer, or can be asked to."""
     renderer: Renderer | None = None
-    """Writes their prompts; None where their template is the only source."""
+    """Writes their prompts; None if only their template can."""
     architectures: tuple[str, ...] = ()
-    """GGUF architectures that are created under this name when nobody names another (Ollama
+    """GGUF architectures whose new models get this name by default (Ollama
     server/create.go)."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Family:
-    """Models that write their answers in one format."""
+    """Models that share one answer format."""
 
     variants: tuple[Variant, ...]
     format: Format
-    """Reads an answer."""
+    """Parses an answer."""
     constrain: Callable[[Constraint], Grammar | None]
-    """Writes the grammar of an answer; what it admits is what `format` reads."""
+    """Writes the grammar of an answer, which must match what `format` parses."""
     evidence: tuple[Evidence, ...] = ()
-    """What in a template shows the family."""
+    """Texts in a template that show the family."""
     architectures: tuple[str, ...] = ()
-    """GGUF architectures whose models are all of this family, whatever their template shows."""
+    """GGUF architectures that are always of this family, regardless of their template."""
     always_thinks: bool = False
-    """Its models reason even where their template does not show it."""
+    """Its models reason even if their template does not show it."""
 
     def exchange(
         self,
@@ -82,11 +82,11 @@ class Family:
         schema: dict[str, Any] | None = None,
         think: bool | str | None = None,
     ) -> Exchange:
-        """How the answer to `prompt` is constrained and read; `last` is the conversation's last message.
+        """How to constrain and parse the answer to `prompt`; `last` is the conversation's last message.
 
-        `choice` "required" demands a call, of the tool `name` if there is one; "none" forbids calls.
-        `parallel` allows several. Content must fit `schema`. `think` is None for a model that cannot: no
-        grammar has a place for its reasoning, yet reasoning that comes is read.
+        `choice` "required" forces a call, of the tool `name` if given; "none" forbids calls. `parallel`
+        allows several. Content must fit `schema`. `think` is None for a model that cannot think: no grammar
+        allows reasoning then, but reasoning in the answer is still parsed.
         """
         offered = tools if choice != "none" else []
         return Exchange(

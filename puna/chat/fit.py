@@ -1,4 +1,4 @@
-"""The rule by which a conversation is cut to the context (Ollama server/prompt.go, chatPrompt)."""
+"""Cuts a conversation to the context (Ollama server/prompt.go, chatPrompt)."""
 
 from __future__ import annotations
 
@@ -13,23 +13,22 @@ from .pictures import PICTURE
 from .prompt import Prompt, Template
 
 _LONGEST = 24
-"""Bytes that the tokens of no real text have on average: longer ones need not be counted to be too long."""
+"""No real text has more bytes per token on average, so longer texts are too long without counting."""
 
 
 async def fit(
     template: Template, prompt: Prompt, count: Callable[[str], Awaitable[int]], num_ctx: int
 ) -> tuple[str, list[Message]]:
-    """The text of `prompt` with its oldest messages left out until it has at most `num_ctx` tokens, and the
-    messages that are in it.
+    """The text of `prompt` in at most `num_ctx` tokens, without its oldest messages; and the remaining ones.
 
-    System messages and the last message always stay, even when they alone are longer. `count` gives a text's
-    tokens; it is asked once when everything fits, and never when the text has fewer bytes than `num_ctx` or
-    so many that it cannot fit.
+    System messages and the last message always stay, even when they are too long. `count` counts a text's
+    tokens. It is called once when everything fits, and never for a text of fewer bytes than `num_ctx` or of
+    too many to fit.
     """
     text = template.render(prompt)
     if await _fits(text, count, num_ctx):
         return text, prompt.messages
-    # Too much stays when messages before `low` go; those before `high` may go whatever is left.
+    # Dropping messages before `low` is not enough; before `high` it is, or no more can go.
     low, high, shortest = 0, max(0, len(prompt.messages) - 1), None
     while high - low > 1:
         middle = (low + high) // 2
@@ -45,14 +44,14 @@ async def _fits(text: str, count: Callable[[str], Awaitable[int]], num_ctx: int)
     size = len(text.encode())
     if size > _LONGEST * num_ctx:
         return False
-    # A token is at least one byte, and one more may be the model's begin token.
+    # A token has at least one byte; the model's begin token may add one.
     return (size < num_ctx and PICTURE not in text) or await count(text) <= num_ctx
 
 
 def _without(template: Template, prompt: Prompt, start: int) -> tuple[str, list[Message]]:
-    """The text without the messages before `start`, system messages excepted, and the messages in it.
+    """The text without the messages before `start` (system messages stay), and the remaining messages.
 
-    Some templates refuse a conversation that begins with an answer: then more are left out.
+    Some templates refuse a conversation that begins with an answer: then it drops more.
     """
     messages = prompt.messages
     while True:

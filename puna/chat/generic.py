@@ -1,7 +1,7 @@
-"""Models with a template that no family fits.
+"""Models whose template matches no family.
 
-The marker of their calls and the tags of their reasoning are what the template puts around `.ToolCalls` and
-`.Thinking`. Without a marker, a call is a bare JSON object.
+Their call marker and reasoning tags are the texts that the template puts around `.ToolCalls` and `.Thinking`.
+Without a marker, a call is a bare JSON object.
 
 Sources: Ollama tools/template.go, tools/tools.go and thinking/template.go.
 """
@@ -36,16 +36,16 @@ from puna.errors import BadRequest
 
 @dataclass(frozen=True)
 class LearnedFormat:
-    """What a Go template says of the answers it is made for."""
+    """The answer format that a Go template implies."""
 
     marker: str = "{"
-    """What calls begin with; a bracket when there is nothing else."""
+    """The text before calls; a bracket if there is no other."""
     tags: tuple[str, str] = ("", "")
-    """What encloses reasoning; empty when it does not show."""
+    """The tags around reasoning; empty if unknown."""
 
 
 def learned(source: str) -> LearnedFormat:
-    """Of a template in Go's language; of nothing, when it is none."""
+    """The format in a Go template; an empty one for other templates."""
     try:
         tree = parse(source, FUNCTIONS)[""]
     except (BadRequest, RecursionError):
@@ -54,7 +54,7 @@ def learned(source: str) -> LearnedFormat:
     text = _first_text(calls.body) if calls else ""
     marker = (text or "").replace("\r\n", "\n").partition("{")[0].strip()
     if len(marker) > 1:
-        marker = marker.removesuffix("[").rstrip()  # what the list begins with is read with it
+        marker = marker.removesuffix("[").rstrip()  # the list's bracket is part of the call
     return LearnedFormat(marker or "{", _tags(tree, within=False) or ("", ""))
 
 
@@ -62,7 +62,7 @@ def learned(source: str) -> LearnedFormat:
 def generic(template: str) -> Family:
     """The family of models with this template."""
     form = _format(learned(template))
-    # Of a template in Jinja nothing is learned.
+    # Jinja templates are not analysed.
     form = replace(form, lenient=LENIENT) if "{%" in template else form
     constrain = behind_markers(form, _notation(form), names.IN_JSON)
     return Family(variants=(), format=form, constrain=constrain)
@@ -98,7 +98,7 @@ def _format(found: LearnedFormat) -> Tagged:
 
 
 def _closing(marker: str) -> str:
-    """A marker may be of several words; what closes it is its own tag's end."""
+    """The closing tag of a marker, which may have several words."""
     return re.sub(r"^([<\[]\|?)", r"\1/", marker) if re.fullmatch(r"[<\[]\S+[>\]]", marker) else ""
 
 
@@ -107,7 +107,7 @@ def _pairs(*texts: str) -> list[tuple[str, str]]:
 
 
 def _fields(operand: Operand) -> set[str]:
-    """The fields that an operand, or the commands of a pipeline, name themselves."""
+    """The fields that an operand, or the commands of a pipeline, name directly."""
     if isinstance(operand, (Field, Variable)):
         return set(operand.path)
     if isinstance(operand, Pipeline):
@@ -123,7 +123,7 @@ def _own_fields(pipeline: Pipeline) -> set[str]:
 
 
 def _calls(sequence: Sequence) -> Branch | None:
-    """The first `if` that asks for .ToolCalls."""
+    """The first `if` that tests .ToolCalls."""
     for statement in sequence:
         if not isinstance(statement, Branch):
             continue
@@ -135,7 +135,7 @@ def _calls(sequence: Sequence) -> Branch | None:
 
 
 def _first_text(sequence: Sequence) -> str | None:
-    """The first text before anything is printed."""
+    """The first text before any printed value."""
     for statement in sequence:
         if isinstance(statement, TextNode):
             if statement.source.strip():

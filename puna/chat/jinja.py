@@ -1,4 +1,4 @@
-"""A GGUF's own chat template: Jinja, with the names that Hugging Face's transformers gives it."""
+"""A GGUF's own chat template: Jinja, with the variables of Hugging Face's transformers."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
     from jinja2 import Template as Compiled
 
 _EFFORT = re.compile(r"""(['"])(none|max)\1""", re.IGNORECASE)
-"""Levels of reasoning that only some templates know: they compare with them."""
+"""Levels of reasoning that only some templates know; those compare with them."""
 
 _CUT = "\N{OBJECT REPLACEMENT CHARACTER}puna-cut\N{OBJECT REPLACEMENT CHARACTER}"
-"""Stands behind the last message when the model is to go on with it; the text is cut there."""
+"""Appended to a last message that the model is to continue; the text is cut there."""
 
 
 def jinja(source: str, *, bos: str, eos: str) -> Template:
-    """A template in Jinja's language, in a sandbox. Raises BadRequest with the line of a syntax error.
+    """A Jinja template in a sandbox. Raises BadRequest with the line of a syntax error.
 
-    One that refuses a conversation, or fails on it, gets it as the strictest want it (`tidied`): with later
-    system messages in their places, then with all in front.
-    A last message of the assistant's is left open, to be continued.
+    If the template refuses a conversation or fails on it, it gets the strictest form (`tidied`): first with
+    later system messages in place, then with all in front.
+    A last message of the assistant stays open, to be continued.
     """
     from .sandbox import TemplateRefusal, bounded, compiled
 
@@ -104,7 +104,7 @@ class _JinjaTemplate:
         return bounded(self._template, given)
 
     def _effort(self, think: bool | str) -> str | None:
-        """The level of reasoning in words the template knows; None leaves it to the template."""
+        """The level of reasoning in the template's words; None leaves it to the template."""
         level = think if isinstance(think, str) else None if think else "none"
         if level == "max" and level not in self._efforts:
             return "high"

@@ -1,7 +1,7 @@
-"""What keeps a Jinja template's values small and its work finite.
+"""Bounds the values and the work of a Jinja template.
 
-A rendering has a budget: a turn of a loop takes a unit, a call four, 64 characters or 8 items made one.
-What would make a huge value in one step is refused beforehand.
+A rendering has a budget: a loop's turn costs one unit, a call four, 64 new characters or 8 new items one.
+An operation that would make a huge value in one step is refused first.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 MOST_CHARACTERS = 4 << 20
 _BUDGET = 100_000
 _GREATEST = 1_000_000
-"""The greatest number that may say how often or how wide."""
+"""The greatest count or width that a template may give."""
 
 _WIDE_FIELD = re.compile(r"\d{6,}|%[-+# 0]*\*|\.\*")
 
@@ -24,12 +24,12 @@ _left: ContextVar[list[int] | None] = ContextVar("units left to the rendering th
 
 
 class TooMuch(Exception):
-    """The template wants more than any chat template needs."""
+    """The template needs more than any chat template should."""
 
 
 @contextmanager
 def budget() -> Iterator[None]:
-    """Inside, templates can spend as much as one rendering may."""
+    """Start a rendering's budget for the templates inside the block."""
     token = _left.set([_BUDGET])
     try:
         yield
@@ -47,7 +47,7 @@ def spend(units: int) -> None:
 
 
 def made(value: Any) -> Any:
-    """`value`, paid for by its size."""
+    """`value`, charged by its size."""
     if isinstance(value, str):
         spend(len(value) >> 6)
     elif isinstance(value, (list, tuple, range, dict, set, bytes)):
@@ -58,7 +58,7 @@ def made(value: Any) -> Any:
 
 
 def printable(value: Any) -> Any:
-    """`value`, paid for, if it prints as bounded text. What is held many times counts each time."""
+    """`value`, charged, if its text is bounded. A shared value counts each time it occurs."""
     if isinstance(value, str):
         limit(len(value))
         return made(value)
@@ -77,13 +77,13 @@ def printable(value: Any) -> Any:
 
 
 def limit(size: int) -> None:
-    """Raises TooMuch when a value of so many characters or items is too much."""
+    """Raises TooMuch for too many characters or items."""
     if size > MOST_CHARACTERS:
         raise TooMuch(f"a value is longer than {MOST_CHARACTERS}")
 
 
 def binary(operator: str, left: Any, right: Any) -> None:
-    """Raises TooMuch when `left operator right` is too much."""
+    """Raises TooMuch when `left operator right` would be too large."""
     if operator == "*":
         for many, times in ((left, right), (right, left)):
             if isinstance(many, (str, list, tuple)) and isinstance(times, int):
@@ -95,7 +95,7 @@ def binary(operator: str, left: Any, right: Any) -> None:
 
 
 def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Raises TooMuch when calling `function`, perhaps a string's method, is too much."""
+    """Raises TooMuch when a call of `function`, perhaps a string's method, would make too much."""
     spend(4)
     method = getattr(function, "__wrapped__", function)  # the sandbox wraps str.format
     owner, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
@@ -114,7 +114,7 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
 
 
 def guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter `name`, refused when it is too much, and paid for."""
+    """The filter `name`, with its result bounded and charged."""
     skipped = 1 if hasattr(function, "jinja_pass_arg") else 0
     check = _CHECKS.get(name)
 
@@ -173,7 +173,7 @@ def _to_json(value: Any, *_: Any, indent: Any = None, **__: Any) -> None:
 
 
 _COUNTING = frozenset(["batch", "indent", "round", "slice", "truncate"])
-"""Filters whose arguments say how often or how wide."""
+"""Filters with a count or a width as argument."""
 
 _CHECKS: dict[str, Callable[..., None]] = {
     **dict.fromkeys(("capitalize", "e", "escape", "lower", "safe", "string", "title"), _text),

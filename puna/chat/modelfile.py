@@ -1,4 +1,4 @@
-"""A Modelfile's TEMPLATE: a Go template given the values that Ollama gives it (template/template.go)."""
+"""A Modelfile's TEMPLATE: a Go template with Ollama's values (template/template.go)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _RESPONSE = "{{ .Response }}"
 def go(source: str) -> Template:
     """A template in Go's language. Raises BadRequest `template: :line:column: …`.
 
-    One that reads neither .Messages nor .Response has .Response put behind it.
+    A template that reads neither .Messages nor .Response gets .Response appended.
     """
     try:
         return _made(source)
@@ -31,7 +31,7 @@ def go(source: str) -> Template:
 
 @lru_cache(maxsize=1)
 def plain() -> Template:
-    """What a model without a template gets: the prompt as it is."""
+    """The template of a model without one: the prompt unchanged."""
     return go("{{ .Prompt }}")
 
 
@@ -51,7 +51,7 @@ class _GoTemplate:
     def __init__(self, source: str, trees: Trees, read: frozenset[str]) -> None:
         self.names = read
         self._whole = Program(source, trees)
-        # The last turn ends where the model's answer begins.
+        # Cut the last turn where the model's answer begins.
         self._open = Program(source, trees | {"": cut_after(trees[""], "Response")[0]})
 
     def render(self, prompt: Prompt) -> str:
@@ -77,7 +77,7 @@ class _GoTemplate:
 
     @cached_property
     def _in_place(self) -> bool:
-        """.Messages show system messages behind an answer, so .System, which stands in front, lacks them."""
+        """.Messages has the system messages behind an answer, so .System, which comes first, lacks them."""
         common = {
             "Tools": AbsentList(),
             "Response": "",
@@ -92,7 +92,7 @@ class _GoTemplate:
         return self._whole.execute({"System": system, "Messages": turns, **more})
 
     def _turn_by_turn(self, turns: list[tuple[Message, str]], common: dict[str, Any]) -> str:
-        """The template once for each exchange of system, prompt and response; the last one left open."""
+        """Render the template for each exchange of system, prompt and response; the last one stays open."""
         parts: list[str] = []
         place = {"system": "System", "user": "Prompt", "assistant": "Response"}
         order = list(place.values())
@@ -101,7 +101,7 @@ class _GoTemplate:
             field = place.get(message.role)
             if field is None:
                 continue
-            # A system text or prompt that comes behind what follows it in an exchange begins the next one.
+            # A system text or prompt behind a later part of the exchange begins the next exchange.
             if any(exchange[later] for later in order[order.index(field) + 1 :]):
                 parts.append(self._whole.execute({**common, **exchange}))
                 exchange = dict.fromkeys(order, "")
@@ -115,7 +115,7 @@ def _system(messages: list[Message]) -> str:
 
 
 def _collated(messages: list[Message]) -> list[tuple[Message, str]]:
-    """The messages and their text, neighbours of one role made one; tools' answers stay apart."""
+    """The messages and their text, with neighbours of one role merged; tools' answers stay separate."""
     turns: list[tuple[Message, str]] = []
     for message in messages:
         if turns and turns[-1][0].role == message.role != "tool":

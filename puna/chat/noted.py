@@ -1,8 +1,8 @@
-"""System messages in the middle of a conversation, which agents put there for a note ("tokens left: 900").
+"""System messages in the middle of a conversation, where agents put notes ("tokens left: 900").
 
-What was evaluated of a prompt is used again as far as the next prompt begins like it. So these messages stay
-where they are: as such where a template says them there, else as text of the user's. Those before the first
-answer are the template's to place, because every later turn has them, too.
+The prefix cache serves a prompt that begins like an earlier one. So these messages stay in place: as system
+messages if the template renders them there, else as the user's text. The template places those before the
+first answer, because every later turn has them, too.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _ANSWER, _NOTE = "puna-answer", "puna-note"
 
 
 def stays_in_place(render: Callable[[list[Message]], str]) -> bool:
-    """Whether a system message behind an answer shows there, found out by rendering one."""
+    """Whether the template renders a system message behind an answer there, tested by rendering one."""
     turns = (("user", "Hi"), ("assistant", _ANSWER), ("system", _NOTE), ("user", "Hi"))
     try:
         text = render([Message(role=role, content=content) for role, content in turns])
@@ -33,7 +33,7 @@ def stays_in_place(render: Callable[[list[Message]], str]) -> bool:
 
 
 def renders_in_place(given: Iterable[Message]) -> list[Message]:
-    """System messages behind the first answer as the user's, one turn with those of the user beside them."""
+    """System messages behind the first answer as the user's, merged with neighbouring user messages."""
     turns: list[Message] = []
     answered = noted = False
     for message in given:
@@ -51,12 +51,12 @@ def renders_in_place(given: Iterable[Message]) -> list[Message]:
 
 
 def before_answers(messages: list[Message]) -> list[Message]:
-    """The messages before the model's first."""
+    """The messages before the model's first answer."""
     return list(takewhile(lambda message: message.role != "assistant", messages))
 
 
 def joined(first: Message, second: Message) -> Message:
-    """Two turns of one role as one."""
+    """Two turns of one role merged."""
 
     def both(one: str, other: str) -> str:
         return "\n\n".join(filter(None, [one, other]))

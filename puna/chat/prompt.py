@@ -1,4 +1,4 @@
-"""What is rendered, and what renders it."""
+"""Prompts and the templates that render them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
     tools: list[dict[str, Any]] | None = None
     """Tools in the API's shape: `{"type": "function", "function": {...}}`."""
     think: bool | str | None = None
-    """Whether to think, or how much: "low", "medium", "high". None leaves it to the template."""
+    """Whether or how much to think: "low", "medium", "high". None leaves it to the template."""
     add_generation_prompt: bool = True
-    """End where the assistant's turn begins. Go templates and named renderers decide this themselves."""
+    """Open the assistant's turn at the end. Go templates and named renderers decide this themselves."""
     prompt: str = ""
     """The text before the gap, when there is a `suffix`."""
     suffix: str = ""
@@ -38,7 +38,7 @@ class Template(Protocol):
 
 
 def continued(messages: list[Message]) -> bool:
-    """Whether the model is to go on with the last message: an answer that was begun and calls nothing."""
+    """Whether the model is to continue the last message: a begun answer without calls."""
     if not messages or messages[-1].role != "assistant" or messages[-1].tool_calls:
         return False
     return bool(messages[-1].content or messages[-1].thinking)

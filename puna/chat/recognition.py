@@ -1,8 +1,8 @@
-"""Recognizes a GGUF's Jinja chat template by what it writes, and names the Go template that says the same.
+"""Recognizes a GGUF's Jinja chat template by its output, and names the equivalent Go template.
 
-Ollama compares texts (template/template.go, Named). Here both templates render one conversation, so a default
-system message or another layout does not matter. A template that shows tools or reasoning is left as it is,
-because its Go form could not say as much.
+Ollama compares the templates' texts (template/template.go, Named). Here both render one conversation, so a
+default system message or another layout does not matter. Templates with tools or reasoning are not
+recognized, because the Go form would lack these.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _SYSTEM_FIRST = """\
 {{- range .Messages }}
 {{- if eq .Role "system" }}{{ $system = .Content }}
 {{- else if eq .Role "user" }}"""
-"""Opens a template whose system message stands in the user's turn, as `$system`."""
+"""The beginning of a template that puts the system message into the user's turn, as `$system`."""
 
 _GEMMA = f"""\
 {_SYSTEM_FIRST}<start_of_turn>user
@@ -238,7 +238,7 @@ Destination: user
 )
 
 _ALSO = {"gemma3-instruct": "<start_of_image>", "llama2-chat": "<<SYS>>"}
-"""What the Jinja template of a form has besides, where another form writes the same turns."""
+"""A further text of a form's Jinja template, where another form writes the same turns."""
 
 _WITH_TOOLS = {
     "e10ca381b1ccc5cf9db52e371f3b6651576caee0a630b452e2816b2d404d4b65": "llama3-instruct",
@@ -246,7 +246,7 @@ _WITH_TOOLS = {
 """SHA-256 of templates with tools that Ollama recognizes (Llama 3.1's)."""
 
 _ENDS = re.compile(r"\s|<s>|</s>|<\|endoftext\|>|<\|EOT\|>")
-"""Left out of the comparison: templates take the tokens that end a turn from the vocabulary."""
+"""Ignored in the comparison, because templates take end-of-turn tokens from the vocabulary."""
 
 _PROBE = Prompt(
     messages=[
@@ -258,7 +258,7 @@ _PROBE = Prompt(
 
 
 def recognized(source: str) -> GoForm | None:
-    """The Go form of the Jinja template `source`; None when it is no known one."""
+    """The Go form of the Jinja template `source`; None for an unknown one."""
     by_name = {form.name: form for form in _FORMS}
     if name := _WITH_TOOLS.get(hashlib.sha256(source.encode()).hexdigest()):
         return by_name[name]
@@ -271,7 +271,7 @@ def recognized(source: str) -> GoForm | None:
     found = [
         form
         for form, turns in zip(_FORMS, _turns(), strict=True)
-        # A default system message may stand before them.
+        # A default system message may come before them.
         if written.endswith(turns) and _ALSO.get(form.name, "") in source
     ]
     return max(found, key=lambda form: form.name in _ALSO, default=None)

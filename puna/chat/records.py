@@ -11,14 +11,14 @@ from .gotemplate import Absent, Printed, Struct, json_text
 
 
 class JsonMap(Printed, dict[str, Any]):
-    """A map that prints as JSON: a call's arguments, a tool's properties."""
+    """A map that prints as JSON, for a call's arguments and a tool's properties."""
 
     def __str__(self) -> str:
         return json_text(self)
 
 
 class AbsentMap(JsonMap):
-    """A map that is nil: it prints as an empty one, and is `null` in JSON."""
+    """A nil map: it prints as an empty one, and is `null` in JSON."""
 
     def __str__(self) -> str:
         return "{}"
@@ -36,7 +36,7 @@ class JsonList(Printed, list[Any]):
 
 
 class AbsentList(JsonList, Absent):
-    """A slice that is nil."""
+    """A nil slice."""
 
 
 class Object(Struct):
@@ -44,7 +44,7 @@ class Object(Struct):
 
 
 class Property(Struct):
-    """api.ToolProperty; `given` is the JSON Schema it is made from."""
+    """api.ToolProperty; `given` is its JSON Schema."""
 
     go_type = "api.ToolProperty"
     methods = {"ToTypeScriptType": lambda self: self.type_script()}  # noqa: RUF012
@@ -71,7 +71,7 @@ class Property(Struct):
         }
 
     def type_script(self) -> str:
-        """The type as TypeScript writes it."""
+        """The type in TypeScript."""
         if self["AnyOf"]:
             return " | ".join(each.type_script() for each in self["AnyOf"])
         return " | ".join(_TYPE_SCRIPT.get(kind, "any") for kind in self["Type"]) or "any"
@@ -104,7 +104,7 @@ _TYPE_SCRIPT = {
 
 
 class _Json(Printed, Struct):
-    """A struct that prints as JSON under `wire_names`; `omitted` fields only when they are set."""
+    """A struct that prints as JSON under `wire_names`; `omitted` fields print only when set."""
 
     wire_names: dict[str, str]
     omitted: frozenset[str] = frozenset()
@@ -122,7 +122,7 @@ class _Json(Printed, Struct):
 
 
 class ToolRecord(_Json):
-    """One tool that may be called."""
+    """A tool."""
 
     go_type = "template.templateTool"
     wire_names = {"Type": "type", "Items": "items", "Function": "function"}  # noqa: RUF012
@@ -134,7 +134,7 @@ class ToolRecord(_Json):
 
 
 class FunctionRecord(_Json):
-    """What a tool is called and does."""
+    """A tool's name and description."""
 
     go_type = "template.templateToolFunction"
     wire_names = {"Name": "name", "Description": "description", "Parameters": "parameters"}  # noqa: RUF012
@@ -148,7 +148,7 @@ class FunctionRecord(_Json):
 
 
 class Parameters(_Json):
-    """What a tool takes."""
+    """A tool's parameters."""
 
     go_type = "template.templateToolFunctionParameters"
     wire_names = {  # noqa: RUF012
@@ -174,7 +174,7 @@ class Parameters(_Json):
 
 
 class TurnRecord(Struct):
-    """A message; `content` is its text after messages of one role were put together."""
+    """A message; `content` is its text after messages of one role were merged."""
 
     go_type = "*template.templateMessage"
 
@@ -197,7 +197,7 @@ class ToolCallRecord(Struct):
 
 
 class CalledFunction(Struct):
-    """Which function, with what."""
+    """A function's name and arguments."""
 
     go_type = "template.templateToolCallFunction"
 
@@ -216,7 +216,7 @@ def _call(call: dict[str, Any]) -> ToolCallRecord:
 
 
 def as_go(value: Any) -> Any:
-    """A JSON value as Go decodes one: every number a float64."""
+    """A JSON value as Go decodes it, with every number a float64."""
     if isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(value, list):

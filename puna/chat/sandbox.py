@@ -1,4 +1,4 @@
-"""Jinja that reaches nothing of Python's and always ends, for templates come from strangers."""
+"""A Jinja sandbox: templates are untrusted, so they cannot reach Python and always end."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from . import limits
 
 _LEFT_OUT = ("center", "filesizeformat", "forceescape", "pprint", "random", "striptags", "urlize")
 _LEFT_OUT += ("wordwrap", "xmlattr")
-"""Filters that make text grow and that no chat template uses."""
+"""Forbidden filters: they grow text, and no chat template uses them."""
 
 
 class Given(list[Any]):
-    """A list that templates may read and not change."""
+    """A read-only list for templates."""
 
 
 class TemplateRefusal(Exception):
-    """The template called raise_exception: it does not take these messages."""
+    """The template called raise_exception to refuse these messages."""
 
 
 def compiled(source: str, names: dict[str, Any]) -> tuple[Template, frozenset[str]]:
@@ -40,20 +40,20 @@ def compiled(source: str, names: dict[str, Any]) -> tuple[Template, frozenset[st
         code = environment.compile(_Metered().visit(tree))
     except TemplateSyntaxError as error:
         raise BadRequest(f"template: line {error.lineno}: {error.message}") from None
-    except Exception as error:  # nested too deeply for Python's own compiler, numbers it does not read, …
+    except Exception as error:  # nesting or numbers that Python's compiler does not accept, …
         raise BadRequest(f"template: {error}") from None
     return Template.from_code(environment, code, environment.make_globals(names)), read
 
 
 def bounded(template: Template, given: dict[str, Any]) -> str:
-    """The template's text. Raises BadRequest with what raise_exception was given, PunaError for all else."""
+    """The template's text. Raises BadRequest with raise_exception's message, PunaError for other errors."""
     try:
         with limits.budget():
             text = template.render(given)
             limits.limit(len(text))
     except TemplateRefusal as refusal:
         raise BadRequest(str(refusal)) from None
-    except Exception as error:  # whatever Python raises for what a template does
+    except Exception as error:  # a template can raise any exception of Python's
         raise PunaError(f"template: {error}") from None
     return text
 
@@ -70,7 +70,7 @@ def _printable(_: Context, value: Any) -> Any:
 
 
 class _Metered(NodeTransformer):
-    """Makes loops and macros pay for each turn and the text it holds, and `~` for what it joins."""
+    """Charges loops and macros for each turn and its text, and `~` for the joined text."""
 
     def visit_For(self, node: nodes.For) -> nodes.For:
         price = _price(node)
@@ -99,7 +99,7 @@ def _price(node: nodes.Node) -> nodes.Filter:
 
 
 class _Generation(Extension):
-    """`{% generation %}…{% endgeneration %}` marks an answer for training; here it is only text."""
+    """`{% generation %}…{% endgeneration %}` marks an answer for training; here it has no effect."""
 
     tags = {"generation"}  # noqa: RUF012
 
@@ -112,7 +112,7 @@ class _Environment(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset(["+", "*", "%", "**"])
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
-        # Kimi's templates keep messages in a list of their own.
+        # Kimi's templates build a list of messages.
         if type(obj) is list and attr in ("append", "pop"):
             return True
         return super().is_safe_attribute(obj, attr, value)

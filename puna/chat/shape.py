@@ -1,4 +1,4 @@
-"""Messages as Jinja chat templates want them: OpenAI's shape, and what one template accepts of it."""
+"""Shapes messages for Jinja chat templates: OpenAI's shape, reduced to what a template accepts."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ _NEEDLE = "puna-needle"
 
 @dataclass(frozen=True)
 class Shape:
-    """What a template accepts."""
+    """The message forms that a template accepts."""
 
     system: bool = True
-    """A system message shows in its text."""
+    """It renders a system message."""
     in_place: bool = True
-    """A system message behind an answer does, behind that answer."""
+    """It renders a system message behind an answer in that place."""
     text: bool = True
-    """Content may be text, not only a list of parts."""
+    """It accepts content as text, not only as a list of parts."""
     none: bool = False
-    """It expects content to be none where there are only calls."""
+    """It expects content to be none beside calls."""
     thinking_parts: bool = False
-    """It takes thinking as a part of the content."""
+    """It accepts thinking as a part of the content."""
     no_tools: list[Any] | None = None
-    """What it takes for "no tools"."""
+    """Its value for "no tools"."""
 
     def messages(self, given: Iterable[Message]) -> list[dict[str, Any]]:
         messages = list(given) if self.in_place else renders_in_place(given)
@@ -67,7 +67,7 @@ class Shape:
 
 
 def shape_of(source: str, render: Callable[[list[dict[str, Any]], list[Any] | None], str]) -> Shape:
-    """What a template accepts, found out by rendering a word in each place and looking for it."""
+    """The forms that a template accepts, found by rendering a word in each place and searching for it."""
 
     def shows(shape: Shape, *messages: Message) -> bool:
         try:
@@ -93,7 +93,7 @@ def shape_of(source: str, render: Callable[[list[dict[str, Any]], list[Any] | No
 
 
 def without_system(messages: list[Message]) -> list[Message]:
-    """The system messages' text put before the first user's, for templates that know no such role."""
+    """Moves system messages into the first user message, for templates without the role."""
     texts = [message.content for message in messages if message.role == "system"]
     others = [message for message in messages if message.role != "system"]
     if not texts:
@@ -107,10 +107,10 @@ def without_system(messages: list[Message]) -> list[Message]:
 
 
 def tidied(messages: list[Message]) -> list[Message]:
-    """The conversation as the strictest templates want it.
+    """The conversation in the form that the strictest templates require.
 
-    System messages, and a developer's, are one, in front; neighbours of one role are one; text beside calls
-    is thinking; calls have ids of nine letters or digits, as Mistral's templates demand.
+    System and developer messages become one, in front; neighbours of one role merge; text beside calls
+    becomes thinking; calls get ids of nine letters or digits, which Mistral's templates require.
     """
     systems = [message.content for message in messages if message.role in LEADING]
     turns = [Message(role="system", content="\n\n".join(systems))] if systems else []
@@ -128,7 +128,7 @@ def tidied(messages: list[Message]) -> list[Message]:
 
 
 def _identified(messages: Iterable[Message]) -> Iterator[Message]:
-    """The messages with ids of nine letters or digits; an answer without an id is to the next call."""
+    """The messages with ids of nine letters or digits; an answer without an id belongs to the next call."""
     count, open_calls = 0, list[tuple[str, str]]()
     for message in messages:
         if message.tool_calls:
@@ -154,7 +154,7 @@ def _one_turn(first: Message, second: Message) -> bool:
 
 
 class _Arguments(dict[str, Any]):
-    """A call's arguments: an object to templates that take it apart, JSON text to those that print it."""
+    """A call's arguments: an object to templates that read its entries, JSON text to those that print it."""
 
     def __str__(self) -> str:
         return json.dumps(self, ensure_ascii=False)

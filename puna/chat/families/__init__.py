@@ -1,4 +1,4 @@
-"""Every model family, one a file, found by looking into this folder. docs/families.md says how to add one."""
+"""All model families, one per file of this folder. docs/families.md shows how to add one."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _BY_NAME = {variant.name: (family, variant) for family in FAMILIES for variant i
 
 
 PLAIN = _BY_NAME["plain"][0]
-"""Answers that are content and nothing else."""
+"""Answers that are only content."""
 
 
 def named(name: str) -> tuple[Family, Variant] | None:
-    """The family and the variant that a PARSER or a RENDERER of this name means."""
+    """The family and variant of a PARSER or RENDERER name."""
     return _BY_NAME.get(name)
 
 
 def renderer(name: str) -> Template:
-    """The renderer that a Modelfile names. Raises BadRequest for a name that is none."""
+    """The renderer that a Modelfile names. Raises BadRequest for an unknown name."""
     found = named(name)
     if found is None or found[1].renderer is None:
         raise BadRequest(f'unknown renderer "{name}"')
@@ -33,5 +33,5 @@ def renderer(name: str) -> Template:
 
 
 def names_by_architecture() -> dict[str, str]:
-    """For each GGUF architecture that has one: the PARSER and RENDERER of a model made without either."""
+    """By GGUF architecture, the PARSER and RENDERER of models created without either."""
     return {one: variant.name for _, variant in _BY_NAME.values() for one in variant.architectures}

@@ -50,7 +50,7 @@ def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Ca
     return Calls(
         {
             "<|START_ACTION|>": f"SPACE {body} SPACE {rules.marker('<|END_ACTION|>')}",
-            # "Action:" alone may be a word of the text.
+            # "Action:" alone may also occur in text.
             "Action: ```json": f'SPACE {body} SPACE "```"',
         }
     )

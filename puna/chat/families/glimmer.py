@@ -1,8 +1,8 @@
 """Glimmer: messages with recipients, `<|start|>assistant to=self<|message|>…<|eom|>`.
 
-To itself the model reasons. A call is
+Reasoning is a message to itself. A call is
 `<atem:function_calls><atem:invoke name="f"><atem:parameter name="k">v</atem:parameter>…` in a message to the
-tool. Models get the recipient wrong: a message to somebody else that is nothing but a call is one, too.
+tool. Models mistake the recipient: a message to another one that is only a call is a call, too.
 
 Source: Ollama model/parsers/glimmer.go.
 """
@@ -79,7 +79,7 @@ class Glimmer:
 
 
 def _body(recipient: str, expected: Expected) -> tuple[PartKind, Markers | None]:
-    """What a message to this recipient is, and what may end or interrupt it."""
+    """The kind of a message to this recipient, and what may end or interrupt it."""
     if recipient == "self":
         return None if expected.think is False else Thought, _BOUNDARIES
     addressed = _own_name(recipient, expected.tools) in expected.tools.names
@@ -87,7 +87,7 @@ def _body(recipient: str, expected: Expected) -> tuple[PartKind, Markers | None]
 
 
 def _header(source: Scanner) -> Step[str]:
-    """The recipient of a message, from behind its start; "" when it names none."""
+    """The recipient of a message, read from behind its start; "" for none."""
     begun = source.holding
     yield from source.blank()
     source.certain = bool((yield from source.choice(_START))) or begun
@@ -104,7 +104,7 @@ def _header(source: Scanner) -> Step[str]:
 
 
 def _alone(source: Scanner, tools: Tools) -> Step[str]:
-    """Calls that are all there is of a message to somebody else; what ends it, or "" when they are not."""
+    """Reads calls that are the whole message to another recipient; returns its end, or "" if they are not."""
     found: list[tuple[str, dict[str, Any]]] = []
     try:
         yield from source.blank()
@@ -125,7 +125,7 @@ def _alone(source: Scanner, tools: Tools) -> Step[str]:
 
 
 def _calls(source: Scanner, tools: Tools, called: Callable[[str, dict[str, Any]], None]) -> Step[None]:
-    """From behind the first tag; `called` for each."""
+    """Reads calls from behind the first tag; `called` for each."""
     source.certain = True
     yield from source.blank()
     yield from source.expect(_INVOKE)
@@ -150,9 +150,9 @@ def _calls(source: Scanner, tools: Tools, called: Callable[[str, dict[str, Any]]
 
 
 def _name(source: Scanner) -> Step[tuple[str, bool]]:
-    """A function's name, and whether its first parameter has begun.
+    """Reads a function's name, and whether its first parameter has begun.
 
-    These models may write `<|message|>` within the name, or for what ends it.
+    These models may write `<|message|>` within the name, or instead of its end.
     """
     name = ""
     while True:
@@ -165,7 +165,7 @@ def _name(source: Scanner) -> Step[tuple[str, bool]]:
 
 
 def _own_name(name: str, tools: Tools) -> str:
-    """The tool's name without the namespace that these models may put before it."""
+    """The tool's name without the namespace that these models may prefix."""
     namespace, _, rest = name.partition(".")
     if name not in tools.names and rest in tools.names and rest.partition(".")[0] == namespace:
         return rest
@@ -204,7 +204,7 @@ def _constrain(constraint: Constraint) -> Grammar | None:
 
 
 def _free(rules: Rules, constraint: Constraint, calls: str) -> Grammar:
-    """Messages of any text; one to a tool is a call, and one that begins as a call is nothing else."""
+    """Messages of any text. A message to a tool, or one that begins with a call, must be a call."""
     boundaries = literals((_START, *_ENDS))
     text = rules.terminal("APART", f"ANY & ~(ANY {boundaries} ANY)")
     plain = rules.terminal("PLAIN", f"{text} & ~(BLANK {literal(_CALLS)} ANY)")
@@ -232,7 +232,7 @@ def _free(rules: Rules, constraint: Constraint, calls: str) -> Grammar:
 
 
 def _names(functions: list[ToolFunction]) -> str:
-    """The functions as recipients, their namespace before them or not."""
+    """The functions as recipients, with or without their namespace."""
     return literals(
         name for one in functions for name in (one.name, f"{one.name.partition('.')[0]}.{one.name}")
     )

@@ -31,7 +31,7 @@ _BOUNDARIES = markers(*_ENDS, _START, _CHANNEL)
 
 @dataclass(frozen=True)
 class Harmony:
-    """Calls are calls whether or not the request has tools, for nothing else is addressed to a recipient."""
+    """A message to a recipient is always a call, even when the request has no tools."""
 
     special: frozenset[str] = frozenset({*_ENDS, _START, _MESSAGE, _CHANNEL, "<|constrain|>"})
     reasoning: str = "<|channel|>analysis"
@@ -61,14 +61,14 @@ class Harmony:
 
 
 def _last_message(prompt: str) -> tuple[str, str, str]:
-    """The prompt's last message: what there is of its header, the header's end, and its body."""
+    """The prompt's last message: its partial header, the header's end, and its body."""
     return prompt.rpartition(_START)[2].partition(_MESSAGE) if _START in prompt else ("", "", "")
 
 
 def _header(source: Scanner, begun: str) -> Step[str]:
-    """The rest of a message's header, its end taken too. Raises Malformed where it cannot be one."""
+    """Reads the rest of a message's header and its end. Raises Malformed for anything else."""
     begun = begun.removeprefix("assistant").strip()
-    # Text without a header may be all there is.
+    # The answer may be text without any header.
     source.certain = bool(begun) or source.holding or (yield from source.ahead()) == "<"
     if begun:
         return (yield from source.until(_MESSAGE))[0]
@@ -85,8 +85,8 @@ def _header(source: Scanner, begun: str) -> Step[str]:
 
 
 def _message(source: Scanner, tools: Tools, header: str) -> Step[str]:
-    """A message's body; the marker behind it, or "" at the end."""
-    # A header that names two channels means the last.
+    """Reads a message's body; returns the marker behind it, or "" at the end."""
+    # If a header names two channels, the last counts.
     channel = "".join(re.findall(r"<\|channel\|>\s*(\w+)", header)[-1:])
     recipient = re.search(r"to=([^\s<]+)", header)
     if recipient and recipient[1] != "assistant" and channel != "final":
@@ -96,11 +96,11 @@ def _message(source: Scanner, tools: Tools, header: str) -> Step[str]:
         if (yield from source.ahead()) == "{":
             source.called(name, json_object((yield from source.bracketed())))
         elif not recipient[1].startswith("functions.") and name not in tools.names:
-            # To a tool of the model's own, which nobody runs.
+            # For a built-in tool of the model, which nobody runs.
             source.drop()
             return (yield from _text(source, Content))
         else:
-            # A call without arguments may have no body; at the answer's end it may also be cut short.
+            # A call without arguments may have no body, or be cut short at the answer's end.
             end = yield from source.choice(*_ENDS)
             ended = source.ended and not source.cut
             if not end and (not ended or tools.required(name) or (yield from source.ahead())):
@@ -114,7 +114,7 @@ def _message(source: Scanner, tools: Tools, header: str) -> Step[str]:
 
 
 def _text(source: Scanner, kind: type[Content] | type[Thought]) -> Step[str]:
-    """Text up to a boundary, white space and all."""
+    """Reads text up to a boundary, including white space."""
     boundary = yield from source.text(_BOUNDARIES, kind)
     if boundary:
         source.give_back_before(kind)
@@ -122,7 +122,7 @@ def _text(source: Scanner, kind: type[Content] | type[Thought]) -> Step[str]:
 
 
 def _own_name(name: str, tools: Tools) -> str:
-    """The tool's name for one that the model may have made an identifier of."""
+    """The tool's name for a name that the model may have turned into an identifier."""
     if name in tools.names:
         return name
     for own in tools.names:
@@ -139,7 +139,7 @@ def _shown_name(name: str) -> str:
 
 
 def _constrain(constraint: Constraint) -> Grammar | None:
-    """Messages in the order these models write them: reasoning and notices, then the answer or calls."""
+    """Messages in these models' order: reasoning and notices, then the answer or calls."""
     functions, schema, required = constraint.functions, constraint.schema, constraint.required
     if not functions and schema is None:
         return None
@@ -185,7 +185,7 @@ def _constrain(constraint: Constraint) -> Grammar | None:
 
 
 def _recipient(rules: Rules, function: ToolFunction) -> str:
-    """The recipient, before the channel or behind it."""
+    """The recipient, before or behind the channel."""
     channel = f'{rules.marker(_CHANNEL)} GAP ("commentary" | "analysis")'
     to = f'GAP "to=" ("functions.")? {literal(_shown_name(function.name))}'
     return f"GAP ({channel} {to} | {to} {channel})"

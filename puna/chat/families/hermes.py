@@ -23,7 +23,7 @@ _OPEN, _CLOSE = "<tool_call>", "</tool_call>"
 
 def _call(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
-    # Models taught both notations mix them.
+    # Models that learned both notations mix them.
     if (yield from source.choice("<function=")):
         yield from xml_calls(source, tools)
     else:
@@ -41,7 +41,7 @@ FORMAT = Tagged(
 
 
 def notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
-    # Hermes 2 was taught the arguments first.
+    # Hermes 2 writes the arguments first.
     one = call(rules, functions, turned=True)
     several = f" (GAP {one})*" if parallel else ""
     return Calls({_OPEN: f"SPACE {one}{several} SPACE {rules.marker(_CLOSE)}"})

@@ -1,7 +1,7 @@
 """Kimi K2 and Linear: `<|tool_call_begin|>functions.f:0<|tool_call_argument_begin|>{…}<|tool_call_end|>`.
 
-All calls are within `<|tool_calls_section_begin|>…<|tool_calls_section_end|>`; these models leave out all but
-what begins a call and its arguments.
+All calls are within `<|tool_calls_section_begin|>…<|tool_calls_section_end|>`. These models may omit every
+tag except those that begin a call and its arguments.
 
 Sources: Moonshot AI's tool call guide for Kimi K2; vLLM's kimi_k2 tool parser; llama.cpp tests/test-chat.cpp.
 """
@@ -63,7 +63,7 @@ def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Ca
     call = rules.any_of("function", bodies)
     more = f" (GAP {begin} GAP {call} GAP {end})*" if parallel else ""
     section_end = rules.marker(SECTION_END)
-    # Without a section these models also leave out what ends a call.
+    # Without a section these models also omit the end of a call.
     loose = f" (GAP ({end} GAP)? {begin} GAP {call})*" if parallel else ""
     return Calls(
         {

@@ -42,7 +42,7 @@ def _function(source: Scanner, tools: Tools) -> Step[None]:
 
 
 def bare(source: Scanner, tools: Tools) -> Step[None]:
-    """Objects, in a list or not, or a list of calls as Python writes them."""
+    """Reads objects, in a list or not, or a list of calls as Python writes them."""
     if (yield from source.choice("[")):
         yield from _in_brackets(source, tools)
     else:

@@ -36,7 +36,7 @@ def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Ca
     more = f' (SPACE "," SPACE {one})*' if parallel else ""
     many = f'SPACE {one}{more} SPACE "]"'
     tagged = f'SPACE ({one} | "[" {many}) (SPACE {rules.marker(CLOSE)})?'
-    # The word alone may be one of the text.
+    # The bare word may also occur in text.
     return Calls({"functools[": many, OPEN: tagged})
 
 

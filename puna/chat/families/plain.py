@@ -1,4 +1,4 @@
-"""Models that write nothing but text.
+"""Models that write only text.
 
 Source: Ollama model/parsers/parsers.go, PassthroughParser.
 """

@@ -1,7 +1,7 @@
-"""Go's text/template for Python values: `parse` makes trees, `Program` runs them within bounds.
+"""Go's text/template for Python values: `parse` makes trees, `Program` runs them within limits.
 
-The language is the one of https://pkg.go.dev/text/template, with Ollama's functions; values may have methods
-that take no arguments.
+The language is https://pkg.go.dev/text/template with Ollama's functions; values may have methods without
+arguments.
 """
 
 from .evaluate import Program

@@ -1,4 +1,4 @@
-"""`eq` and `lt`: values of one basic kind compare, others are an error."""
+"""`eq` and `lt`: values of one basic kind compare, other pairs are an error."""
 
 from __future__ import annotations
 

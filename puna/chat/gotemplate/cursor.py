@@ -1,4 +1,4 @@
-"""A place in the tokens of a template, and errors that say where it is."""
+"""A position in a template's tokens, and errors that name it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def location(source: str, at: int) -> str:
 
 
 class Cursor:
-    """Walks the tokens of `source`; knows the variables in scope and how deep the grammar has nested."""
+    """Walks the tokens of `source`; tracks the variables in scope and the nesting depth."""
 
     def __init__(self, source: str, functions: Collection[str]) -> None:
         self.source = source

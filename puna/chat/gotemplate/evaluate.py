@@ -1,4 +1,4 @@
-"""Trees to closures, and the closures to text: what each statement of the language does."""
+"""Compiles trees to closures, which write text: one function for each kind of statement."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Exec = Callable[[Run, Any], Signal]
 
 
 class Program:
-    """A template made ready to run. It keeps nothing between runs."""
+    """A compiled template. It has no state between runs."""
 
     def __init__(self, source: str, trees: Trees) -> None:
         self._templates: dict[str, Exec] = {}
@@ -37,13 +37,13 @@ class Program:
         text = "".join(run.out)
         try:
             text.encode()
-        except UnicodeEncodeError:  # half a character, cut by `slice`
+        except UnicodeEncodeError:  # part of a character, cut by `slice`
             text = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         return text
 
 
 class _Statements(Operations):
-    """Makes the closures of one template; `templates` holds those of all, by name."""
+    """Compiles one template; `templates` holds the closures of all, by name."""
 
     def __init__(self, source: str, name: str, templates: dict[str, Exec]) -> None:
         super().__init__(source, name)
@@ -83,7 +83,7 @@ class _Statements(Operations):
         return self.loop(node) if node.kind == "range" else self.choice(node)
 
     def choice(self, node: Branch) -> Exec:
-        """`if`, and `with`, which moves the dot."""
+        """`if`, and `with`, which sets the dot."""
         test, moves = self.pipeline(node.pipeline), node.kind == "with"
         body, otherwise = self.sequence(node.body), self.sequence(node.otherwise or ())
 

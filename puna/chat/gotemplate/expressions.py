@@ -1,4 +1,4 @@
-"""Tokens to pipelines, commands and operands."""
+"""Parses tokens to pipelines, commands and operands."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _STARTS_OPERAND = frozenset(
 
 
 class Expressions(Cursor):
-    """What stands inside an action."""
+    """Parses the inside of an action."""
 
     def pipeline(self, context: str, end: Literal["close", ")"] = "close") -> Pipeline:
         self.deeper(self.peek().at)
@@ -38,7 +38,7 @@ class Expressions(Cursor):
         return Pipeline(start, source, tuple(commands), variables, assigns)
 
     def declarations(self, context: str) -> tuple[tuple[str, ...], bool]:
-        """The variables that a pipeline declares (`:=`) or sets (`=`), which is said by the second value."""
+        """The variables of a pipeline, and whether it sets (`=`) rather than declares (`:=`) them."""
         found: list[str] = []
         while True:
             self.skip_space()

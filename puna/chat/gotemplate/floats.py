@@ -31,7 +31,7 @@ def float_text(spec: Spec, verb: str, value: float) -> str:
 def _unsigned(verb: str, value: float, precision: int | None) -> str:
     if verb == "b":
         fraction, exponent = math.frexp(value)
-        if value == 0 or exponent < -1021:  # what has less than 53 digits
+        if value == 0 or exponent < -1021:  # numbers with less than 53 digits
             return f"{int(math.ldexp(value, 1074))}p-1074"
         return f"{int(math.ldexp(fraction, 53))}p{exponent - 53:+d}"
     if verb in "xX":
@@ -63,7 +63,7 @@ def _hexadecimal(value: float, precision: int | None) -> str:
 
 
 def _with_point(text: str, verb: str, precision: int | None) -> str:
-    """`text` with a point, and with the zeros behind it that the shortest form left out."""
+    """`text` with a point, and with the trailing zeros that the shortest form omits."""
     missing = (6 if precision is None else precision) if verb in "gGx" else 0
     mark = next((c for c in ("pP" if verb in "xX" else "eE") if c in text), "")
     number, _, exponent = text.partition(mark) if mark else (text, "", "")

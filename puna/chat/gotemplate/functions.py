@@ -1,6 +1,6 @@
 """The functions of Go's text/template, and Ollama's own (template/template.go, `funcs`).
 
-`and` and `or` are here for their names only: their arguments are evaluated one at a time.
+`and` and `or` are listed only by name: their arguments are evaluated lazily elsewhere.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&"
 
 @dataclass(frozen=True)
 class Builtin:
-    """A function and how many arguments it takes; `most` None is any number.
+    """A function and its number of arguments; `most` None means any number.
 
-    The first `texts` of them must be strings; all when it is None.
+    The first `texts` arguments must be strings; all if it is None.
     """
 
     run: Callable[..., Any]
@@ -105,7 +105,7 @@ def _call(function: Any = None, *_: Any) -> NoReturn:
 
 
 def _joined(*values: Any) -> str:
-    """The arguments as the escaping functions take them."""
+    """The arguments as one string, for the escaping functions."""
     if len(values) == 1 and isinstance(values[0], str):
         return values[0]
     return sprint(["<no value>" if value is None else value for value in values])

@@ -1,4 +1,4 @@
-"""Template source to tokens, with the trimming of white space that `{{-` and `-}}` ask for."""
+"""Splits template source into tokens; trims white space at `{{-` and `-}}`."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def _printable(character: str) -> str:
 
 
 def tokens(source: str) -> Iterator[Token]:
-    """The tokens of `source`, the last of them "eof" or "error"."""
+    """The tokens of `source`; the last is "eof" or "error"."""
     at, skip_blank = 0, False
     while True:
         start = at
@@ -159,7 +159,7 @@ def _quoted(source: str, at: int, mark: str) -> Token:
 
 
 def _numeral(source: str, at: int) -> Token:
-    """A number; another behind its sign is the imaginary part of a complex one."""
+    """A number; a second number with a sign is the imaginary part of a complex one."""
     end = _number_end(source, at)
     if source[end : end + 1] in ("+", "-"):
         end = _number_end(source, end)

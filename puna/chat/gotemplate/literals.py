@@ -1,4 +1,4 @@
-"""Go's literals: numbers, characters and strings, as https://go.dev/ref/spec writes them."""
+"""Go's literals: numbers, characters and strings (https://go.dev/ref/spec)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _COMPLEX = re.compile(r"([+-]?[^+-]*[^eEpP+-])([+-].+)i")
 
 
 def number(text: str) -> int | float | complex:
-    """The value of a numeric literal: an int, a float if it has a point or an exponent, complex if an i.
+    """The value of a numeric literal: int, float (with a point or an exponent) or complex (with an i).
 
     Raises ValueError with Go's wording.
     """
@@ -36,7 +36,7 @@ def number(text: str) -> int | float | complex:
 
 
 def _in_range(text: str, value: int) -> int:
-    # Only a number without a sign may need all 64 bits.
+    # Only an unsigned number may need all 64 bits.
     if -(1 << 63) <= value < 1 << (63 if text[0] in "+-" else 64):
         return value
     reason = "illegal number syntax" if text.lstrip("+-0")[0] in "xXoObB" else "integer overflow"
@@ -92,7 +92,7 @@ def _unescape(body: str, *, other_mark: str) -> str:
         if simple and simple != other_mark:
             return _SIMPLE[simple]
         if two_hex or octal:
-            # A byte; those above ASCII wait as lone surrogates until whole characters are put together.
+            # A byte; one above ASCII stays a lone surrogate until its whole character is assembled.
             return bytes([int(two_hex, 16) if two_hex else int(octal, 8)]).decode("utf-8", "surrogateescape")
         code = int(four_hex or eight_hex or "110000", 16)
         if code > 0x10FFFF or 0xD800 <= code < 0xE000:

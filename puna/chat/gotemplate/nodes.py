@@ -1,4 +1,4 @@
-"""The tree of a parsed template, and the questions Ollama asks of one."""
+"""The tree of a parsed template, and Ollama's queries on it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 @dataclass(frozen=True)
 class Node:
-    """`at` is where errors point to in the source; `source` is the node's text for them."""
+    """`at` is the position in the source for errors; `source` is the node's text in them."""
 
     at: int
     source: str
@@ -123,7 +123,7 @@ Sequence = tuple[Statement, ...]
 
 
 def walk(sequence: Sequence) -> Iterator[Statement]:
-    """Every statement of a template, those inside others too."""
+    """Every statement of a template, including nested ones."""
     for statement in sequence:
         yield statement
         if isinstance(statement, Branch):
@@ -154,7 +154,7 @@ def _names(operand: Operand) -> Iterator[str]:
 
 
 def cut_after(sequence: Sequence, name: str) -> tuple[Sequence, bool]:
-    """The template up to and with the first action that prints the field `name`, and whether there is one."""
+    """The template through the first action that prints the field `name`; whether there is one."""
     kept: list[Statement] = []
     for statement in sequence:
         found = False

@@ -1,4 +1,4 @@
-"""Pipelines, commands and operands to closures. A closure takes the run and the dot and gives a value."""
+"""Compiles pipelines, commands and operands to closures from the run and the dot to a value."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from .values import Fault, Printed, Struct, truth, type_name
 
 Evaluation = Callable[[Run, Any], Any]
 Piped = Callable[[Run, Any, Any], Any]
-"""Like Evaluation, with what was piped in, or NOTHING."""
+"""Like Evaluation, with the piped value, or NOTHING."""
 Fail = Callable[[object], NoReturn]
 
 NOTHING: Any = object()
 
 
 class Operations:
-    """Makes the closures of one template, called `name`, out of `source`."""
+    """Compiles the expressions of the template `name` with text `source`."""
 
     def __init__(self, source: str, name: str) -> None:
         self.source = source
         self.name = name
 
     def failure(self, node: Node) -> Fail:
-        """What to call with the reason when `node` cannot be executed."""
+        """A function to call with the reason when `node` cannot be executed."""
 
         def fail(message: object) -> NoReturn:
             place = f'template: :{location(self.source, node.at)}: executing "{self.name}" at <{node.source}>'
@@ -50,7 +50,7 @@ class Operations:
         return fail
 
     def pipeline(self, node: Pipeline) -> Evaluation:
-        """The value of the last command, each one's being the last argument of the next."""
+        """The value of the last command; each command's value is the last argument of the next."""
         only = node.commands[0].operands
         if len(node.commands) == 1 and len(only) == 1 and not isinstance(only[0], Nil):
             return self.bound(node, self.operand(only[0]))
@@ -65,7 +65,7 @@ class Operations:
         return self.bound(node, through)
 
     def bound(self, node: Pipeline, value_of: Evaluation) -> Evaluation:
-        """`value_of`, which also declares or sets the pipeline's variable."""
+        """`value_of`, extended to declare or set the pipeline's variable."""
         if not node.variables:
             return value_of
         name, assigns = node.variables[0], node.assigns
@@ -139,7 +139,7 @@ class Operations:
         return apply
 
     def either(self, name: IdentifierNode, operands: tuple[Operand, ...]) -> Piped:
-        """`and` and `or`: the first argument that decides, those behind it left alone."""
+        """`and` and `or`: the first deciding argument; later ones are not evaluated."""
         arguments, miscount = [self.operand(operand) for operand in operands], self.miscount(name, 1, None)
         deciding = name.name == "or"
 
@@ -163,7 +163,7 @@ class Operations:
         return lambda count: fail(f"wrong number of args for {name.name}: want {wanted} got {count}")
 
     def text(self, node: Operand) -> Evaluation:
-        """An argument of a parameter that takes strings only."""
+        """An argument for a parameter that accepts only strings."""
         if isinstance(node, (Constant, Nil)) and not (isinstance(node, Constant) and type(node.value) is str):
             fail = self.failure(node)
             reason = "cannot assign nil to string"
@@ -175,7 +175,7 @@ class Operations:
         return lambda run, dot: check(value_of(run, dot))
 
     def checked(self, node: Node, nil: str) -> Callable[[Any], str]:
-        """What hands a string on and refuses all else, nil with the reason `nil`."""
+        """A check that passes strings and refuses other values, nil with the reason `nil`."""
         fail = self.failure(node)
 
         def check(value: Any) -> str:

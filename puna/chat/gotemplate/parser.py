@@ -1,4 +1,4 @@
-"""Template source to trees, with Go's grammar and its wording for errors."""
+"""Parses template source to trees, with Go's grammar and error messages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .lexer import Token, quote
 from .nodes import Action, Branch, Jump, Pipeline, Sequence, Statement, TemplateNode, TextNode
 
 Trees = dict[str, Sequence]
-"""Templates by name; the source's own is ""."""
+"""Templates by name; the main one is ""."""
 
 
 def parse(source: str, functions: Collection[str]) -> Trees:
@@ -44,7 +44,7 @@ class _Parser(Expressions):
         return self.trees
 
     def add(self, name: str, body: Sequence, at: int) -> None:
-        """Keep a template; one of nothing but white space never replaces another."""
+        """Add a template; one of only white space never replaces another."""
         if not _is_empty(body) and not _is_empty(self.trees.get(name, ())):
             self.fail(f"template: multiple definition of template {quote(name)}", at)
         if name not in self.trees or not _is_empty(body):
@@ -60,7 +60,7 @@ class _Parser(Expressions):
         self.add(name, body, name_token.at)
 
     def apart(self) -> tuple[Sequence, Token]:
-        """A template's body, which sees none of the variables and loops around it."""
+        """A template's body, which does not see the surrounding variables and loops."""
         variables, loops, self.variables, self.loops = self.variables, self.loops, ["$"], 0
         try:
             return self.body()
@@ -68,7 +68,7 @@ class _Parser(Expressions):
             self.variables, self.loops = variables, loops
 
     def body(self) -> tuple[Sequence, Token]:
-        """Statements up to an `end` or `else`, and that word's token."""
+        """Statements up to an `end` or `else`, and its token."""
         self.deeper(self.peek().at)
         found: list[Statement] = []
         while self.peek().kind != "eof":

@@ -16,7 +16,7 @@ _WIDEST = 1_000_000
 
 
 def sprint(values: Sequence[Any]) -> str:
-    """The values one behind the other, a space between two of which neither is a string."""
+    """The values in a row, with a space between two of which neither is a string."""
     parts: list[str] = []
     for index, value in enumerate(values):
         if index and not isinstance(value, str) and not isinstance(values[index - 1], str):
@@ -26,7 +26,7 @@ def sprint(values: Sequence[Any]) -> str:
 
 
 def sprintf(pattern: str, values: Sequence[Any]) -> str:
-    """`pattern` filled with `values`; what does not fit is said in the text, as `%!d(string=a)`.
+    """`pattern` filled with `values`; errors appear in the text, as `%!d(string=a)`.
 
     Raises Fault for a field wider than a million.
     """
@@ -34,13 +34,13 @@ def sprintf(pattern: str, values: Sequence[Any]) -> str:
 
 
 class _Filling:
-    """A place in the pattern, and which value is next."""
+    """A position in the pattern, and the index of the next value."""
 
     def __init__(self, pattern: str, values: Sequence[Any]) -> None:
         self.pattern, self.values = pattern, values
         self.at = self.next = 0
         self.chosen = False
-        """A directive named its value by number."""
+        """A directive gave its value's number."""
         self.parts: list[str] = []
 
     def text(self) -> str:
@@ -58,7 +58,7 @@ class _Filling:
         return "".join(self.parts)
 
     def directive(self) -> None:
-        """One directive; a number in brackets names the value of what stands directly behind it."""
+        """One directive; a number in brackets selects the value for what follows it directly."""
         flags = self.matched(_FLAGS)
         numbered, good = self.index()
         if self.taken("*"):
@@ -95,7 +95,7 @@ class _Filling:
         return formatted(spec, verb, self.values[self.next - 1])
 
     def index(self) -> tuple[bool, bool]:
-        """Whether a value's number stands here, and whether it is no wrong one."""
+        """Whether a value's number comes here, and whether it is valid."""
         if not self.pattern.startswith("[", self.at):
             return False, True
         self.chosen = True

@@ -13,7 +13,7 @@ _BUDGET = 100_000
 class Run:
     """The text so far, the variables in scope, and what is left of the budget.
 
-    A turn of a loop and a call of a template cost one unit, text that a function makes one for 64 characters.
+    A loop's turn and a template call cost one unit each; text made by functions costs one for 64 characters.
     """
 
     def __init__(self, dot: Any) -> None:
@@ -24,7 +24,7 @@ class Run:
         self.depth = 0
 
     def write(self, text: str) -> None:
-        """Put `text` behind what there is. Raises PunaError beyond MOST_CHARACTERS."""
+        """Append `text`. Raises PunaError beyond MOST_CHARACTERS."""
         self.out.append(text)
         self.size += len(text)
         if self.size > MOST_CHARACTERS:
@@ -37,7 +37,7 @@ class Run:
             raise PunaError("template: the template takes too many steps")
 
     def assign(self, name: str, value: Any) -> bool:
-        """Set the innermost variable of this name; false when none is in scope."""
+        """Set the innermost variable of this name; False when none is in scope."""
         for index in range(len(self.variables) - 1, -1, -1):
             if self.variables[index][0] == name:
                 self.variables[index] = (name, value)

@@ -1,7 +1,7 @@
-"""Go's view of Python values: truth, type names, and the text that %v and encoding/json make of them.
+"""Go's view of Python values: truth, type names, and the text of %v and encoding/json.
 
-None is nil, dict a map[string]any, list a slice, int an int, float a float64, bytes a []byte; a str that
-holds part of a character keeps its bytes as surrogateescape does.
+None is nil, dict a map[string]any, list a slice, int an int, float a float64, bytes a []byte. A str with
+part of a character keeps its bytes as surrogateescape does.
 """
 
 from __future__ import annotations
@@ -18,42 +18,42 @@ _JSON_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", 
 
 
 class Fault(Exception):
-    """A template asked for what its values do not give; the message is Go's."""
+    """An operation that its values do not support; the message is Go's."""
 
 
 Methods = dict[str, Callable[[Any], Any]]
-"""What a template may call on a value; none of them takes arguments."""
+"""The methods that a template may call on a value, without arguments."""
 
 
 class Struct(dict[str, Any]):
-    """A Go struct: its fields in order, and no others."""
+    """A Go struct: exactly its fields, in order."""
 
     go_type = "struct"
     methods: Methods = {}  # noqa: RUF012
 
     @property
     def wire(self) -> dict[str, Any]:
-        """What encoding/json writes for it, in order."""
+        """The value that encoding/json writes for it, in order."""
         return self
 
 
 class Printed:
-    """A value with a String method: it prints as `str` of it."""
+    """A value with a String method, which is `str`."""
 
     methods: Methods = {"String": str}  # noqa: RUF012
 
     @property
     def wire(self) -> Any:
-        """What encoding/json writes for it."""
+        """The value that encoding/json writes for it."""
         return self
 
 
 class Absent(list[Any]):
-    """A slice that is nil: empty, but `null` in JSON."""
+    """A nil slice: empty, but `null` in JSON."""
 
 
 def truth(value: Any) -> bool:
-    """Whether `if` takes it: structs always, others unless empty, zero or nil."""
+    """Whether `if` takes it as true: structs always, other values unless empty, zero or nil."""
     return True if isinstance(value, Struct) else bool(value)
 
 
@@ -118,7 +118,7 @@ def plain(value: Any, *, named: bool = False) -> str:
 
 
 def shortest(value: float, *, json: bool = False) -> str:
-    """The fewest digits that give `value` back, with an exponent where %v (or encoding/json) has one."""
+    """The shortest digits of `value`, with an exponent where %v (or encoding/json) has one."""
     if value != value or value in (float("inf"), float("-inf")):
         return "NaN" if value != value else "+Inf" if value > 0 else "-Inf"
     sign, digits, exponent = Decimal(repr(value)).as_tuple()
@@ -129,7 +129,7 @@ def shortest(value: float, *, json: bool = False) -> str:
     if lowest <= power <= highest:
         return minus + _positional(figures, power)
     mantissa = figures[0] + ("." + figures[1:] if figures[1:] else "")
-    # JSON drops the exponent's leading zero, and only a negative one's.
+    # JSON drops the leading zero of a negative exponent only.
     width = 1 if json and power < 0 else 2
     return f"{minus}{mantissa}e{'-' if power < 0 else '+'}{abs(power):0{width}d}"
 
@@ -142,7 +142,7 @@ def _positional(figures: str, power: int) -> str:
 
 
 def json_text(value: Any) -> str:
-    """What encoding/json's Marshal writes: sorted maps, HTML characters escaped."""
+    """The output of encoding/json's Marshal: sorted maps, HTML characters escaped."""
     if isinstance(value, str):
         return '"' + _JSON_SPECIAL.sub(_json_escape, value) + '"'
     if value is None or isinstance(value, Absent):

@@ -1,4 +1,4 @@
-"""A value as one directive of printf writes it (https://pkg.go.dev/fmt, Printing)."""
+"""Formats a value by one directive of printf (https://pkg.go.dev/fmt, Printing)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _REPLACEMENT = 0xFFFD
 
 @dataclass(frozen=True)
 class Spec:
-    """A directive's flags, width and precision; `named` and `literal` are what %+v and %#v ask for."""
+    """A directive's flags, width and precision; `named` and `literal` are set by %+v and %#v."""
 
     left: bool = False
     plus: bool = False
@@ -31,7 +31,7 @@ class Spec:
 
     @classmethod
     def of(cls, flags: str, width: int | None, precision: int | None, verb: str) -> Spec:
-        """From the flags as written; a negative width is one of a field aligned to the left."""
+        """From the flags as written; a negative width means left alignment."""
         width = width or 0
         return cls(
             left="-" in flags or width < 0,
@@ -46,7 +46,7 @@ class Spec:
         )
 
     def pad(self, text: str) -> str:
-        """`text` made as wide as asked for."""
+        """`text` padded to the width."""
         if self.left:
             return text.ljust(self.width)
         return text.rjust(self.width, "0" if self.zero else " ")
@@ -56,7 +56,7 @@ class Spec:
 
 
 def formatted(spec: Spec, verb: str, value: Any, *, inside: bool = False) -> str:
-    """`value` under `verb`; `inside` a list, map or struct nil is `<nil>` whatever the verb."""
+    """`value` under `verb`; `inside` a list, map or struct, nil is always `<nil>`."""
     if value is None:
         return _nil(spec, verb, inside=inside)
     if verb == "T" and not inside:
@@ -85,7 +85,7 @@ def _nil(spec: Spec, verb: str, *, inside: bool) -> str:
 
 
 def _together(spec: Spec, verb: str, value: Any) -> str:
-    """A list, map or struct: every part of it under `verb`."""
+    """A list, map or struct, with every part under `verb`."""
 
     def parts() -> Any:
         if isinstance(value, (list, bytes)):

@@ -1,7 +1,7 @@
-"""What constrains an answer: a JSON Schema its content, the tools' own schemas its calls.
+"""Grammars of answers: content is constrained to a JSON Schema, calls to the tools' schemas.
 
-What a grammar admits is what a family's format reads. Beside the shape of most answers (`behind_markers`)
-stand the notations of calls that several families share.
+A grammar admits what the family's format parses. `behind_markers` is the shape of most answers; other
+modules are call notations that several families share.
 """
 
 from . import names

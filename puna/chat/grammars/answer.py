@@ -1,4 +1,4 @@
-"""The shape of most answers: text, reasoning between two tags, and calls that begin with a marker."""
+"""The grammar of most answers: text, reasoning between two tags, and calls behind a marker."""
 
 from __future__ import annotations
 
@@ -16,46 +16,46 @@ from .rules import Rules
 
 
 class Constraint(NamedTuple):
-    """What a request asks of its answer."""
+    """A request's constraints on its answer."""
 
     functions: list[ToolFunction]
     required: bool
-    """There must be a call."""
+    """A call is required."""
     parallel: bool
-    """There may be several."""
+    """Several calls are allowed."""
     schema: dict[str, Any] | None
-    """Content must fit it."""
+    """Content must fit this schema."""
     expected: Expected
 
 
 @dataclass(frozen=True)
 class Calls:
-    """A family's notation of calls, each with the rules it needs."""
+    """A family's call notation, as rules."""
 
     marked: Mapping[str, str]
-    """What is behind each marker."""
+    """The rule behind each marker."""
     bare: str = ""
-    """A call without a marker among text: it begins with a head, a terminal that text cannot win against."""
+    """A call without a marker within text: it begins with a head, a terminal that wins over text."""
     alone: str = ""
-    """The same where no text may stand: it and a schema's content are both open until they part."""
+    """The same where text is not allowed: it and a schema's content are both open until they differ."""
 
 
 Notation = Callable[[Rules, list[ToolFunction], bool], Calls]
-"""Writes the calls of these functions, in one go several if the last argument is true."""
+"""Writes calls of these functions, several in a row if the last argument is true."""
 
 
 def content(rules: Rules, schema: dict[str, Any]) -> str:
-    # Who asks for no more than JSON means an object, as Ollama has it.
+    # Plain "json" means an object, as in Ollama.
     return rules.content(lowered(schema) or {"type": "object"})
 
 
 def behind_markers(
     form: Tagged, notation: Notation | None = None, names: str = r"(?s:.*)"
 ) -> Callable[[Constraint], Grammar | None]:
-    """Constrains answers of `form`, whose calls `notation` writes; without one only content is constrained.
+    """Constrains answers of `form`, with calls in `notation`; without one, constrains only content.
 
-    `names` is a regular expression: functions whose names do not match it cannot be written, so they are not
-    offered.
+    `names` is a regular expression. The notation cannot write functions with other names, so the grammar
+    leaves them out.
     """
 
     def constrain(constraint: Constraint) -> Grammar | None:
@@ -76,7 +76,7 @@ def behind_markers(
 
 
 def _throughout(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
-    """Reasoning if there is any, then nothing but what must come."""
+    """Optional reasoning, then only the required part."""
     goals: list[str] = []
     if constraint.schema is not None and not constraint.required:
         dropped = " | ".join(map(rules.marker, form.dropped))
@@ -105,7 +105,7 @@ def _throughout(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint
 
 
 def _calls_alone(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
-    """Any text until a call's marker; from there on a call."""
+    """Any text up to a call's marker, then a call."""
     tags, opened = form.watched(constraint.expected)
     called = [f"{rules.until(marker)} {body}" for marker, body in calls.marked.items()]
     repeated, last = (called, ["text"]) if constraint.parallel else ([], ["text", *called])

@@ -1,4 +1,4 @@
-"""What ends a value between tags and begins the next one, as `puna.chat.parsing` reads it."""
+"""The grammar between values in tags, as `puna.chat.parsing` parses it: what ends one and begins the next."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from .rules import Rules, literal, literals
 
 
 class Then(NamedTuple):
-    """What may follow a value; "" is what may not."""
+    """The rules that may follow a value; "" if not allowed."""
 
     named: str
-    """A parameter from its name on."""
+    """A parameter, from its name on."""
     tail: str
-    """What is behind the call's end tag."""
+    """The rest behind the call's end tag."""
     unclosed: tuple[tuple[str, str], ...] = ()
-    """The parameters that have not come, each with its value: their tags end a value without its own."""
+    """The missing parameters with their values: their tags end a value that lacks its own closing tag."""
 
 
 class Enclosed(Protocol):
-    """How a family writes a call's parameters."""
+    """A family's notation for a call's parameters."""
 
     @property
     def pad(self) -> str:
-        """What stands on both sides of a value and is no part of it."""
+        """The layout around a value, which is no part of it."""
         ...
 
     @property
@@ -38,36 +38,36 @@ class Enclosed(Protocol):
 
     @property
     def writable(self) -> str:
-        """The names that can be written, as a regular expression."""
+        """The names that the notation can write, as a regular expression."""
         ...
 
     def head(self, name: str) -> str:
-        """The rest of a parameter's tag, from behind what `following` ends with up to its value."""
+        """The rest of a parameter's tag: from the end of `following` to the value."""
         ...
 
     def text(self, then: Then, declared: tuple[str, ...]) -> str:
-        """Any text, and what follows it. `declared` are all parameters."""
+        """Any text, and what may follow it. `declared` are all parameters."""
         ...
 
     def limited(self, inner: str, then: Then) -> list[str]:
-        """The ways to write a text that is `inner`, a terminal without tags, between pads, and to go on."""
+        """The ways to write `inner`, a terminal without tags, between pads, and to continue."""
         ...
 
     def following(self, then: Then, *, close: bool) -> str:
-        """The same from behind a value that shows its own end; with `close`, past its closing tag."""
+        """The continuation behind a value with a visible end; with `close`, past its closing tag."""
         ...
 
 
 @dataclass(frozen=True)
 class ParameterTags:
-    """`<parameter=k>v</parameter>…</function>`, whose tags are no tokens."""
+    """`<parameter=k>v</parameter>…</function>`, with tags that are no tokens."""
 
     rules: Rules
     elements: Elements
     written: Callable[[str], str]
     """The rest of the opening tag for a name."""
     outer: Callable[[str], str]
-    """The tag behind the call, behind a terminal."""
+    """The tag behind the call, for use behind a terminal."""
     writable: str
 
     @property
@@ -86,7 +86,7 @@ class ParameterTags:
         opened, end, close = literal(tags.opened), literal(tags.end), literal(tags.close)
         ends = f"{close} BLANK ({opened} | {end}) | {end} BLANK {literals(tags.followers)}"
         free = rules.terminal("FREETEXT", f"ANY & ~(ANY ({ends}) ANY)")
-        # A tag ends the text where its parameter may come; elsewhere it is text.
+        # A tag ends the text where its parameter is allowed; elsewhere it is text.
         lines = [
             f"{rules.head(f'{self._solid(free)} {literal(self._line(name))}')} {value}"
             for name, value in then.unclosed
@@ -115,7 +115,7 @@ class ParameterTags:
         return f"({' | '.join(ways)})"
 
     def _closed(self, inner: str, close: str, then: Then) -> list[str]:
-        """A value that is `inner` up to its closing tag, or without one at the call's end."""
+        """The value `inner` up to its closing tag, or without one at the call's end."""
         rules, tags = self.rules, self.elements
         ways: list[str] = []
         if then.named:
@@ -126,7 +126,7 @@ class ParameterTags:
         return ways
 
     def _line(self, name: str = "") -> str:
-        """A parameter's tag where the one before it is left out."""
+        """A parameter's tag where the previous closing tag is missing."""
         return f"\n{self.elements.opened}{self.written(name) if name else ''}"
 
     def _solid(self, inner: str) -> str:
@@ -135,7 +135,7 @@ class ParameterTags:
 
 @dataclass(frozen=True)
 class KeyTags:
-    """`<arg_key>k</arg_key><arg_value>v</arg_value>…</tool_call>`, whose tags may be tokens."""
+    """`<arg_key>k</arg_key><arg_value>v</arg_value>…</tool_call>`, with tags that may be tokens."""
 
     rules: Rules
     key: tuple[str, str]
@@ -152,7 +152,7 @@ class KeyTags:
         return f"{literal(name)} {self.rules.marker(self.key[1])} GAP {self.rules.marker(self.value[0])}"
 
     def text(self, then: Then, declared: tuple[str, ...]) -> str:
-        """A text is cut at every tag; what has come says whether that one ends it."""
+        """The text is split at every tag; the state says whether that tag ends it."""
         rules = self.rules
         (key, key_end), (value, value_end) = self.key, self.value
         plain = rules.without(*self.key, *self.value, self.end)
@@ -200,7 +200,7 @@ class KeyTags:
 
 
 def _named(enclosed: Enclosed, then: Then) -> str:
-    """A parameter that has not come, from its name on."""
+    """A missing parameter, from its name on."""
     return f"({' | '.join(f'{enclosed.head(name)} {value}' for name, value in then.unclosed)})"
 
 

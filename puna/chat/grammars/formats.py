@@ -1,4 +1,4 @@
-"""Formats of strings as regular expressions."""
+"""String formats as regular expressions."""
 
 from __future__ import annotations
 
@@ -40,15 +40,15 @@ FORMATS: dict[str, str] = {
     "relative-json-pointer": f"(?:0|[1-9]{{1,8}})(?:#|{_POINTER})",
     "regex": rf"\^?(?:{_ATOM}[*+?]?)*\$?",
 }
-"""Formats that patterns constrain here, some to the plainer part of what they allow; RFC 3339 without leap
-seconds and RFC 1123 without reserved labels, as validators have them."""
+"""Formats with a pattern here, some only for their common part: RFC 3339 without leap seconds and RFC 1123
+without reserved labels, as in validators."""
 
 KNOWN = {"ipv4", "ipv6", "uri"}
-"""Formats that llguidance keeps."""
+"""Formats that llguidance supports."""
 
 
 def pattern_of(named: str) -> tuple[str, list[str]]:
-    """The format that llguidance is to keep, or "", and the pattern of one that is kept here."""
+    """The format to leave to llguidance, or "", and the pattern of a format handled here."""
     if named in FORMATS:
         return "", [f"^(?:{FORMATS[named]})$"]
     return (named if named in KNOWN else ""), []

@@ -1,4 +1,4 @@
-"""The tools of a request, whose arguments a grammar constrains."""
+"""A request's tools, for grammars that constrain their arguments."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from puna.errors import BadRequest
 from .lowering import lowered
 
 _SAYING = {"allOf", "anyOf", "oneOf", "$ref", "not", "if", "patternProperties", "required"}
-"""Keywords that may say of an object without `properties` what it has."""
+"""Keywords that may describe an object without `properties`."""
 
 
 class ToolFunction(NamedTuple):
@@ -22,7 +22,7 @@ class ToolFunction(NamedTuple):
 
 
 def functions(tools: list[dict[str, Any]]) -> list[ToolFunction]:
-    """Raises BadRequest, naming the field, where a tool's parameters are no schema of an object."""
+    """The tools as functions. Raises BadRequest naming the field, for parameters that describe no object."""
     found: dict[str, ToolFunction] = {}
     for number, tool in enumerate(tools):
         function = tool.get("function")
@@ -55,7 +55,7 @@ def _arguments(given: Schema, field: str) -> Schema:
 
 
 def _apart(schema: Schema) -> Schema:
-    """An object's schema of what can be kept of each property, whatever combines them."""
+    """An object's schema with each property lowered on its own, without the keywords that combine them."""
     definitions = schema.get("$defs", {})
 
     def kept(one: Any) -> Any:
@@ -70,7 +70,7 @@ def _apart(schema: Schema) -> Schema:
 
 
 def leniently_lowered(schema: Schema) -> Any:
-    """A schema in one form, lowered without the keywords that no grammar keeps. Raises BadRequest."""
+    """A normalised schema, lowered without unsupported keywords. Raises BadRequest."""
     while True:
         try:
             return lowered(schema)

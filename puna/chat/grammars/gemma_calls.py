@@ -15,7 +15,7 @@ def gemma_calls(open: str, close: str, quote: str) -> Notation:
     """Calls between two tags; `quote` encloses strings."""
 
     def string(rules: Rules, schema: Schema) -> str:
-        # The closing tag ends a call, also within a string.
+        # The closing tag ends a call even within a string.
         limits = [*conditions(schema), f"~(ANY {literals([quote, close])} ANY)"]
         inner = rules.terminal("STRING", " & ".join(["ANY", *limits]))
         return f"{rules.marker(quote)} {rules.until(quote, inner)}"

@@ -22,9 +22,9 @@ def invoked(
     last: str,
     prefix: str = "",
 ) -> str:
-    """Calls, whose tags' names begin with `prefix`, up to the tag `close`.
+    """Calls with `prefix` in their tags' names, up to the tag `close`.
 
-    `last` is that tag as a rule; `outer` writes it behind a terminal.
+    `last` is that tag as a rule; `outer` is for use behind a terminal.
     """
     enclosed = ParameterTags(
         rules,

@@ -1,4 +1,4 @@
-"""The names of functions that notations can write, as regular expressions."""
+"""The function names that notations can write, as regular expressions."""
 
 from __future__ import annotations
 

@@ -26,15 +26,15 @@ _SIMPLE = {
     "title",
     "type",
 }
-"""What an object's schema may say for its properties to be all there is to it."""
+"""Keywords of an object's schema beside which its properties are its only constraints."""
 
 _PLAIN = {"$comment", "default", "description", "examples", "title", "type"}
-"""What a string's schema may say that does not constrain it."""
+"""Keywords of a string's schema that do not constrain it."""
 
 _HALVES = r"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPED = rf"u([0-9a-cA-CefEF][0-9a-fA-F]{{3}}|[dD][0-7][0-9a-fA-F]{{2}}|{_HALVES})"
 _ANY_STRING = rf'/"([^"\\\x00-\x1f\x7f]|\\(["\\\/bfnrt]|{_ESCAPED}))*"/'
-"""A JSON string. llguidance's own takes \\u for control characters alone; models escape other letters too."""
+"""A JSON string. llguidance's own takes \\u for control characters only; models escape other letters too."""
 
 STRING = r'/"[^"\\\x00-\x1f]{0,64}"/'
 """A JSON string that needs no escapes: an id."""
@@ -45,7 +45,7 @@ def arguments(rules: Rules, function: ToolFunction) -> str:
 
 
 def _value(rules: Rules, schema: Any, root: Schema) -> str:
-    """A value; an object that has just the properties it names may have them in any order."""
+    """A value; an object with only its named properties may have them in any order."""
     if isinstance(schema, dict) and schema.get("type") == "string" and schema.keys() <= _PLAIN:
         return rules.terminal("STRING", _ANY_STRING)
     properties: Schema = (schema.get("properties") or {}) if isinstance(schema, dict) else {}
@@ -63,7 +63,7 @@ def _value(rules: Rules, schema: Any, root: Schema) -> str:
 
 
 def by_schema(rules: Rules, schema: Any) -> str:
-    """A JSON value by a tool's schema; keywords that no grammar keeps are ignored: a call is worth more."""
+    """A JSON value by a tool's schema. Unsupported keywords are ignored, because a call matters more."""
     with suppress(BadRequest):
         schema = leniently_lowered(schema)
     return rules.json("tools", schema, lenient=True)
@@ -81,8 +81,8 @@ def call(
 ) -> str:
     """One object that calls one of the functions, whose arguments are under one of `keys`.
 
-    With `turned` the arguments may come first. `before` and `after` are the keys of further strings that may
-    stand there.
+    With `turned` the arguments may come first. `before` and `after` are keys of further strings that are
+    allowed there.
     """
     bodies: list[str] = []
     for function in functions:
@@ -104,7 +104,7 @@ def listed(call: str, *, parallel: bool) -> str:
 
 
 def bare(rules: Rules, functions: Iterable[ToolFunction], *, parallel: bool) -> str:
-    """Objects without a marker among text, from where they cannot be taken for anything else."""
+    """Objects without a marker within text, from where they are unambiguous."""
     heads: list[str] = []
     calls: list[str] = []
     for function in functions:
@@ -112,7 +112,7 @@ def bare(rules: Rules, functions: Iterable[ToolFunction], *, parallel: bool) -> 
         head = f"{begin} {in_json(function.name)}"
         rest = f"SPACE {_given(rules, function)}"
         heads.append(f"{rules.head('BLANK ' + head)} {rest}")
-        # One terminal with what is before it: text may follow, and begins with white space, too.
+        # One terminal with the part before it, because text may follow that also begins with white space.
         calls.append(f"""{rules.head('GAP (";" GAP)? ' + head)} {rest}""")
     first = rules.any_of("bare", heads)
     if not parallel:
@@ -121,7 +121,7 @@ def bare(rules: Rules, functions: Iterable[ToolFunction], *, parallel: bool) -> 
 
 
 def alone(rules: Rules, functions: Iterable[ToolFunction], *, parallel: bool) -> str:
-    """Objects without a marker where no text may stand."""
+    """Objects without a marker where text is not allowed."""
     kind = r'("\"type\"" SPACE ":" SPACE "\"function\"" SPACE "," SPACE)?'
     bodies = [
         rf'"{{" SPACE {kind} "\"name\"" SPACE ":" SPACE {in_json(one.name)} SPACE {_given(rules, one)}'

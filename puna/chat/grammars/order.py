@@ -1,4 +1,4 @@
-"""Arguments in the order the model likes: each once, and all there that must be."""
+"""Arguments in any order: each once, and all required ones present."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from typing import NamedTuple
 from .rules import Rules
 
 _MOST = 6
-"""Arguments whose every order is written out: the rules double with each."""
+"""Most arguments whose orders are all written out: each doubles the rules."""
 
 _MOST_TURNS = 5
-"""The same where each also says what may follow it: rules are then several times as long."""
+"""The same limit for `Turns`, whose rules are several times as long."""
 
 _FEW = 4
-"""Arguments of which none comes again, there."""
+"""Most arguments of which none may repeat, in `Turns`."""
 
 Item = tuple[str, bool]
-"""What is written, and whether it must be."""
+"""The rule of an item, and whether it is required."""
 
 
 def in_any_order(rules: Rules, items: list[Item], separator: str = "") -> str:
     """The items in any order.
 
-    Of many, those that may be left out may also come again; of very many that must come, the order is kept.
+    Beyond the limit, optional items may repeat; very many required items keep their order.
     """
     needed = [item for item, must in items if must]
     if len(items) <= _MOST:
@@ -34,19 +34,18 @@ def in_any_order(rules: Rules, items: list[Item], separator: str = "") -> str:
 
 
 class Turns(NamedTuple):
-    """The same order, for notations in which what follows is not apart from what was: states and steps."""
+    """Any order as states and steps, for notations in which an item and the next one share text."""
 
     first: Hashable
     following: Callable[[Hashable], list[tuple[str, Hashable]]]
-    """What may come in a state, each with the state behind it."""
+    """The items allowed in a state, each with the next state."""
     may_end: Callable[[Hashable], bool]
     again: frozenset[str] = frozenset()
-    """What may come though it has come."""
+    """The items that may repeat."""
 
 
 def turns_of(items: list[Item]) -> Turns:
-    """The items in any order, as `in_any_order` has it: of more than a few, those that may be left out may
-    come again."""
+    """The items in any order, as in `in_any_order`: beyond a few, optional ones may repeat."""
     needed = frozenset(item for item, must in items if must)
     if len(needed) > _MOST_TURNS:
         return _kept(items)
@@ -61,7 +60,7 @@ def turns_of(items: list[Item]) -> Turns:
 
 
 def _kept(items: list[Item]) -> Turns:
-    """In the order they are in."""
+    """The items in their given order."""
 
     def following(at: Hashable) -> list[tuple[str, Hashable]]:
         assert isinstance(at, int)
@@ -79,7 +78,7 @@ def _first(rules: Rules, items: frozenset[Item], separator: str) -> str:
     known: dict[frozenset[Item], str] = {}
 
     def further(left: frozenset[Item]) -> str:
-        """What may follow when something has come."""
+        """The rest after some items."""
         if left and left not in known:
             ways = [f"{separator} {item[0]} {further(left - {item})}" for item in sorted(left)]
             known[left] = rules.rule("further", _optional(ways, left))
@@ -112,8 +111,8 @@ def _repeated(rules: Rules, optional: list[str], needed: frozenset[str], separat
 
 
 def _in_order(rules: Rules, items: list[Item], separator: str) -> str:
-    behind = ""  # what may follow when something stands before it
-    beginning = ""  # what may stand first
+    behind = ""  # the rest, if an item precedes it
+    beginning = ""  # the beginnings
     for item, must in reversed(items):
         following = f"{item} {behind}".strip()
         beginning = following if must else f"({following} | {beginning})" if beginning else f"({following})?"

@@ -1,4 +1,4 @@
-"""A grammar being written, in llguidance's Lark (its docs/syntax.md)."""
+"""Writes a grammar in llguidance's Lark (its docs/syntax.md)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 from puna.types import Grammar
 
-# Free white space lets a small model pad for ever; one blank or an indented line is all JSON needs.
+# With free white space a small model may pad for ever; JSON needs only one blank or an indented line.
 _SPACE = r"( |\n[ \t]{0,32})?"
 _TERMINALS = rf"""SPACE: /{_SPACE}/
 BLANK: /\s*/
@@ -20,10 +20,10 @@ WORD: /[A-Za-z_][A-Za-z0-9_]{{0,63}}/
 
 
 class Rules:
-    """Rules and the markers they name. The same body is written once, whoever asks for it.
+    """Rules and their markers. Equal bodies share one rule.
 
-    SPACE is white space within JSON, GAP that between a notation's parts, FREE what JSON allows,
-    BLANK any, ANY any text.
+    White space: SPACE within JSON, GAP between a notation's parts, FREE as in JSON, BLANK any. ANY is any
+    text.
     """
 
     def __init__(self) -> None:
@@ -33,39 +33,39 @@ class Rules:
         self._schema = ""
 
     def marker(self, text: str) -> str:
-        """`text`, as one token where the vocabulary has it."""
+        """`text`, as one token if the vocabulary has it."""
         return f"marker_{self._index(text)}"
 
     def until(self, text: str, terminal: str = "") -> str:
-        """Any text, or that of a terminal, and the marker at whose first appearance it ends."""
+        """Any text (or a terminal's), up to and including the first appearance of the marker."""
         return f"until_{self._index(text)}" + (f"_{terminal.lower()}" if terminal else "")
 
     def through(self, text: str) -> str:
-        """The same, where the other markers are text too."""
+        """`until`, where other markers count as text."""
         return f"through_{self._index(text)}"
 
     def rule(self, stem: str, body: str) -> str:
         return self._named(stem, "", body)
 
     def terminal(self, stem: str, body: str) -> str:
-        """A regular expression made of literals and terminals; `stem` is in capitals."""
+        """A terminal from literals, regular expressions and terminals; `stem` is in capitals."""
         return self._named(stem, "", body)
 
     def without(self, *texts: str) -> str:
-        """The terminal of any text that has none of these in it."""
+        """A terminal for any text that contains none of these."""
         return self.terminal("WITHOUT", f"ANY & ~(ANY {literals(texts)} ANY)")
 
     def head(self, body: str) -> str:
-        """A terminal that is taken as soon as it is there, whatever else the text might be."""
+        """A terminal that wins as soon as it matches, even where text could continue."""
         return self._named("head", "[lazy]", body)
 
     def content(self, schema: Any) -> str:
-        """Content by JSON Schema. The grammar remembers the rule, to say whose schema is wrong."""
+        """Content by JSON Schema. The grammar records the rule, to name the schema in errors."""
         self._schema = self.json("format", schema)
         return self._schema
 
     def json(self, stem: str, schema: Any, *, lenient: bool = False) -> str:
-        """A value by JSON Schema. With `lenient`, unsupported keywords are ignored."""
+        """A value by JSON Schema. `lenient` ignores unsupported keywords."""
         options: dict[str, Any] = {"whitespace_pattern": _SPACE}
         if lenient:
             options["lenient"] = True

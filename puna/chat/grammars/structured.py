@@ -1,4 +1,4 @@
-"""Arguments in notations of their own that build values as JSON does: of objects, lists, strings, numbers."""
+"""Arguments in notations that build values like JSON, of objects, lists, strings and numbers."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ _OPEN_SCHEMAS = ({}, True)
 
 @dataclass(frozen=True)
 class Keys:
-    """How the names of pairs are written."""
+    """The notation of keys."""
 
     written: Callable[[str], tuple[str, ...]]
-    """The ways to write one."""
+    """The ways to write a key."""
     writable: str
-    """Those that can be written at all, as a regular expression."""
+    """The keys that can be written, as a regular expression."""
     free: Callable[[Rules, Schema], str]
-    """Any that fits a string's schema."""
+    """Any key that fits a string's schema."""
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a notation writes what JSON writes otherwise. Bodies are Lark."""
+    """The differences of a notation from JSON. Bodies are Lark."""
 
     string: Callable[[Rules, Schema], str]
-    """Any string by its schema."""
+    """A string by its schema."""
     constant: Callable[[Rules, str], str]
     """One string."""
     keys: Keys
@@ -43,7 +43,7 @@ class Style:
     words: dict[str, str]
     """Of "true", "false" and "null"."""
     space: str = ""
-    """What may stand within brackets and around what separates."""
+    """The white space within brackets and around separators."""
 
 
 class Values:
@@ -127,7 +127,7 @@ class Values:
         return self._bracketed("[]", items if least else f"({items})?")
 
     def _tuple(self, first: list[Any], items: Any, least: int, most: int | None) -> str:
-        """A list whose first places have schemas of their own, built from its end on."""
+        """A list whose first places have schemas of their own, built from its end."""
         end = ""
         if items is not False and (most is None or most > len(first)):
             counts = f"{{{max(least - len(first), 0)},{'' if most is None else most - len(first)}}}"

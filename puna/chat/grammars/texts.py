@@ -1,4 +1,4 @@
-"""Arguments written as plain text between tags, which the tool's schema gives a type."""
+"""Arguments as plain text between tags, typed by the tool's schema."""
 
 from __future__ import annotations
 
@@ -36,13 +36,13 @@ _MISTAKEN = {
     "object": r"/\s*[{\"](?s:.*)/",
     "array": r"/\s*[\[\"](?s:.*)/",
 }
-"""Text that is, or begins as, a value of another type, where that may stand in a string's place."""
+"""Text that is, or begins like, a value of another type that is allowed in a string's place."""
 _MISTAKEN["number"] = _MISTAKEN["integer"]
 _NULL = r"/\s*[nN][uU][lL][lL]\s*/"
 
 
 def _in_json(terminators: str) -> Style:
-    """JSON whose strings contain none of `terminators`, because the reader does not look for quotes."""
+    """JSON whose strings contain none of `terminators`, because the parser ignores quotes."""
 
     def string(rules: Rules, schema: Schema) -> str:
         limits = conditions(schema)
@@ -61,10 +61,10 @@ def _in_json(terminators: str) -> Style:
 
 
 class Texts:
-    """Writes the values of one function's parameters, and what is between them."""
+    """Writes the values of one function's parameters, and the tags between them."""
 
     def __init__(self, rules: Rules, function: ToolFunction, enclosed: Enclosed, tail: str) -> None:
-        """`tail` is what follows the tag that ends a call."""
+        """`tail` follows the end tag of a call."""
         self._rules = rules
         self._root = function.parameters
         self._targets = targets_of(self._root)
@@ -74,7 +74,7 @@ class Texts:
         self._free: dict[Then, str] = {}
 
     def call(self) -> str:
-        """A call from behind its function's name, parameters in any order."""
+        """A call from behind its function's name, with parameters in any order."""
         alternatives = [self._written(one) for one in object_alternatives(self._root, self._targets)]
         return self._rules.any_of("arguments", alternatives)
 
@@ -89,7 +89,7 @@ class Texts:
         values: dict[tuple[str, Hashable], str] = {}
 
         def head(state: Hashable) -> str:
-            """A parameter from its name on, and all that follows; "" when there is none left."""
+            """A parameter from its name on, and the rest; "" when none is left."""
             if state not in heads:
                 ways = turns.following(state)
                 heads[state] = self._rules.reserve("named") if ways else ""
@@ -99,7 +99,7 @@ class Texts:
             return heads[state]
 
         def value(name: str, state: Hashable) -> str:
-            """A parameter's value, and all that follows."""
+            """A parameter's value, and the rest."""
             if (name, state) not in values:
                 values[name, state] = rule = self._rules.reserve("value")
                 self._rules.define(rule, " | ".join(self._ways(name, named[name], behind(state))))
@@ -115,7 +115,7 @@ class Texts:
         return self._enclosed.following(Then(head(turns.first), tail), close=False)
 
     def _ways(self, name: str, schema: Any, then: Then, beside: frozenset[str] = frozenset()) -> list[str]:
-        """The ways to write a value and what follows it; `beside` are the types it may have elsewhere."""
+        """The ways to write a value and the rest; `beside` are the types of its other options."""
         schema = resolved(schema, self._targets)
         if not isinstance(schema, dict):
             return self._text({}, beside, then)
@@ -151,7 +151,7 @@ class Texts:
         )
 
     def _kinds(self, schema: Any) -> set[str]:
-        """The types that a schema allows; none when it does not say."""
+        """The types that a schema allows; empty if unknown."""
         schema = resolved(schema, self._targets)
         if not isinstance(schema, dict):
             return set()
@@ -167,9 +167,9 @@ class Texts:
         }
 
     def _apart(self, options: list[Any]) -> set[str]:
-        """The types that the options allow, of which a string must not look like another's value.
+        """The types of the options: a string must not look like a value of another one.
 
-        Where any string and any number will do it may look like a number: `10px` begins as one.
+        If any string and any number are allowed, a string may look like a number: `10px` begins like one.
         """
         kinds = {kind for one in options for kind in self._kinds(one)}
         given = [one for option in options if isinstance(one := resolved(option, self._targets), dict)]
@@ -178,7 +178,7 @@ class Texts:
         return {"any number" if kind in ("integer", "number") else kind for kind in kinds}
 
     def _constants(self, schema: Schema, values: list[Any], then: Then) -> list[str]:
-        """Only what is read back as what it is."""
+        """The constants that the parser reads back unchanged."""
         texts = [
             value if isinstance(value, str) else json.dumps(value, ensure_ascii=False) for value in values
         ]
@@ -190,7 +190,7 @@ class Texts:
         return self._ended(literals(read), then) if read else []
 
     def _text(self, schema: Schema, beside: frozenset[str], then: Then) -> list[str]:
-        """A string, which must not look like a value of the types `beside` it."""
+        """A string that does not look like a value of the types `beside`."""
         beside = beside - {"string"}
         limits = conditions(schema)
         if beside:
@@ -204,13 +204,13 @@ class Texts:
 
     def _ended(self, body: str, then: Then) -> list[str]:
         """A value that fits `body`."""
-        # No tag at all: what else constrains a value and what may end it are too much to be kept together.
+        # No tags inside: a grammar cannot combine the value's constraints with all its possible ends.
         inner = self._rules.terminal("INNER", f"{body} & ~(ANY {literals(self._enclosed.tags)} ANY)")
         return self._enclosed.limited(inner, then)
 
 
 def conditions(schema: Schema) -> list[str]:
-    """What a schema says of a string's length and characters, as regular expressions that must all hold."""
+    """A schema's constraints on a string, as regular expressions that must all hold."""
     found: list[str] = []
     least, most = schema.get("minLength"), schema.get("maxLength")
     least = least if isinstance(least, int) else 0

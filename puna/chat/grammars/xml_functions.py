@@ -19,7 +19,7 @@ def tagged_functions(rules: Rules, functions: list[ToolFunction], parallel: bool
 
 
 def xml_functions(rules: Rules, functions: list[ToolFunction], written: Elements) -> str:
-    """From behind `<function=` to the outer tag."""
+    """Calls from behind `<function=` to the outer tag."""
     outer = written.followers[0]
     enclosed = ParameterTags(
         rules,

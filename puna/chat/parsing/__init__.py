@@ -1,7 +1,7 @@
-"""A model's answer to content, reasoning and tool calls: pure, in any chunking, each character read once.
+"""Parses a model's answer to content, reasoning and tool calls: pure, in any chunking, in linear time.
 
-A format reads answers (`Tagged` is the shape that most have); a `Stream` runs it over one. Beside them stand
-the notations of calls that several families share.
+A format parses answers (most are a `Tagged`); a `FormatParser` runs it over one answer. The other modules are
+call notations that several families share.
 """
 
 from .parts import Called, Content, Parser, Part, Thought

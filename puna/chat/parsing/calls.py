@@ -1,4 +1,4 @@
-"""Calls as JSON objects and as Python's calls, the two notations that many families share."""
+"""Calls as JSON objects and as Python calls, which many families share."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .tools import Tools
 from .values import json_value, scalar
 
 Called = Callable[[str, dict[str, Any]], None]
-"""Takes a call's name and arguments; `Source.called` is one."""
+"""Receives a call's name and arguments, as `Scanner.called` does."""
 
 _NAMES = ("name", "tool_name", "function")
 _ARGUMENTS = ("arguments", "parameters")
@@ -21,7 +21,7 @@ _BESIDES = {"id", "type", "index", "tool_call_id"}
 
 
 def named_call(value: Any) -> tuple[str, dict[str, Any]]:
-    """The name and arguments in a call's object, whatever its keys are called. Raises Malformed."""
+    """The name and arguments in a call's object, under any known keys. Raises Malformed."""
     if not isinstance(value, dict):
         raise Malformed
     if isinstance(inner := value.get("function"), dict):
@@ -45,7 +45,7 @@ def named_call(value: Any) -> tuple[str, dict[str, Any]]:
 
 
 def json_calls(close: str = "") -> Reading:
-    """Reads objects, one behind the other or in a list, and `close` behind them if it is there."""
+    """Reads objects, in a row or in a list, and an optional `close` behind them."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from objects(source)
@@ -70,18 +70,18 @@ def objects(source: Scanner) -> Step[None]:
             return
         source.drop()
         yield from source.blank()
-        # What separates may also end.
+        # A separator may also be the end.
         if separator == ";" and (yield from source.ahead()) != "{":
             return
 
 
 def bare_objects(source: Scanner, tools: Tools, called: Called | None = None) -> Step[None]:
-    """The same without a marker: only what cannot be taken for an answer in JSON, a call to one of the tools.
+    """`objects` without a marker: only calls to one of the tools, which cannot be an answer in JSON.
 
-    An object is given up as soon as its beginning is not that of a call. `called` for each, `Source.called`
-    without.
+    An object is given up as soon as its beginning cannot be a call's. `called` gets each call, by default
+    `Scanner.called`.
     """
-    # A bracket that may begin another notation's marker is left.
+    # A bracket may also begin another notation's marker.
     begun = yield from source.choice("{", "[{", "[ {", "[\n")
     if not begun:
         raise Malformed
@@ -92,7 +92,7 @@ def bare_objects(source: Scanner, tools: Tools, called: Called | None = None) ->
 
 
 def behind_brace(source: Scanner, tools: Tools, called: Called, begun: str = "{") -> Step[None]:
-    """Bare objects from behind the first one's brace; `begun` is "[" if they are in a list."""
+    """Reads bare objects from behind the first brace; `begun` is "[" in a list."""
     while True:
         yield from source.blank()
         key = yield from source.choice(
@@ -124,7 +124,7 @@ def behind_brace(source: Scanner, tools: Tools, called: Called, begun: str = "{"
 
 
 def python_calls(close: str) -> Reading:
-    """Reads `name(key=value, …)`, several one behind the other or in a list, and `close` if it is there."""
+    """Reads `name(key=value, …)`, several in a row or in a list, and an optional `close`."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
@@ -145,7 +145,7 @@ def python_calls(close: str) -> Reading:
 
 
 def bare_python_calls(source: Scanner, tools: Tools) -> Step[None]:
-    """Such a list without a marker, from behind its bracket: every name must be that of one of the tools."""
+    """Reads such a list without a marker, from behind its bracket: every name must be a tool's."""
     while True:
         yield from source.blank()
         name = yield from source.word(r"\w.\-")
@@ -159,7 +159,7 @@ def bare_python_calls(source: Scanner, tools: Tools) -> Step[None]:
 
 
 def keywords(source: Scanner) -> Step[dict[str, Any]]:
-    """`(key=value, …)`, values as Python or JSON writes them."""
+    """Reads `(key=value, …)`, with values of Python or JSON."""
     text = yield from source.bracketed("\"'")
     if not text.startswith("("):
         raise Malformed
@@ -175,7 +175,7 @@ _ESCAPED = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "\n": ""}
 
 
 class _Literals:
-    """A complete `(…)` of keyword arguments. Raises ValueError for anything else."""
+    """Parses a complete `(…)` of keyword arguments. Raises ValueError for anything else."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -256,5 +256,5 @@ def _unescaped(text: str) -> str:
         return chr(int(code[1:], 16)) if len(code) > 1 else _ESCAPED.get(code, code)
 
     text = _ESCAPE.sub(plain, text)
-    # Characters beyond the first plane may come as two halves; a half alone cannot be sent on.
+    # Join surrogate pairs; a lone surrogate cannot be encoded.
     return text.encode("utf-16", "surrogatepass").decode("utf-16")

@@ -1,9 +1,8 @@
 """Arguments as plain text between tags, for several families: `<parameter=k>v</parameter></function>`.
 
-A value may have tags in it. It ends at its closing tag only where another parameter or the call's end comes
-behind that. Models leave the closing tag out: so it ends, too, at the tag of a parameter of the tool's that
-nothing else gives, where that begins a line behind text or must be given; and at the call's end where what
-must follow that does.
+A value may contain tags. Its closing tag ends it only before another parameter or the call's end. Models omit
+closing tags, so two more places end a value: the tag of a missing parameter of the tool, if that begins a
+line behind text or is required; and the call's end tag, if the text that must follow it does.
 """
 
 from __future__ import annotations
@@ -26,15 +25,15 @@ class Argument(NamedTuple):
 
 
 class _Found(NamedTuple):
-    """A parameter's tag within a call."""
+    """A parameter's tag in a call."""
 
     tag: re.Match[str]
     before: int
-    """Where the value before it ends."""
+    """The end of the value before it."""
     behind: int
-    """Where its own value begins."""
+    """The start of its value."""
     closed: bool
-    """The closing tag of the value before it is there."""
+    """Whether the value before it has its closing tag."""
 
     @property
     def name(self) -> str:
@@ -46,25 +45,25 @@ class Elements:
     """A family's tags."""
 
     opened: str
-    """What a parameter's tag begins with."""
+    """The beginning of a parameter's tag."""
     tag: re.Pattern[str]
-    """The rest of it up to its `>`, with the parameter's name as group 1."""
+    """The rest of the tag up to its `>`, with the parameter's name as group 1."""
     close: str
     """The tag behind a value."""
     end: str
     """The tag behind a call's last parameter."""
     followers: tuple[str, ...]
-    """The tags of which one is behind a call, unless the answer ends with it."""
+    """The tags one of which follows a call, unless the answer ends."""
     pad: Literal["", "\n"] = ""
-    """What stands around a value and is no part of it."""
+    """The layout around a value, which is no part of it."""
 
     def arguments(
         self, source: Scanner, declared: Collection[str], required: Collection[str], begun: str = ""
     ) -> Step[tuple[list[Argument], str]]:
-        """A call's arguments up to its end, and the follower if that was taken, too.
+        """Reads a call's arguments up to its end; returns them, and the follower if it was taken.
 
-        `declared` are the tool's parameters, of which some are `required`; `begun` is a tag that was taken
-        already. Raises Malformed.
+        `declared` are the tool's parameters, some of them `required`; `begun` is a tag already taken. Raises
+        Malformed.
         """
         tag = self.tag.fullmatch(begun) if begun else (yield from self._first(source))
         if not tag:
@@ -79,7 +78,7 @@ class Elements:
         return given, follower
 
     def _first(self, source: Scanner) -> Step[re.Match[str] | None]:
-        """The first parameter's tag; None at the end of a call that has none."""
+        """The first parameter's tag; None at the end of a call without parameters."""
         yield from source.blank()
         found = yield from source.choice(self.opened, self.end)
         if found == self.end:
@@ -91,7 +90,7 @@ class Elements:
         return tag
 
     def _whole(self, source: Scanner) -> Step[tuple[str, bool, str]]:
-        """From the first value to the last, whether that has its closing tag, and the call's follower."""
+        """The text from the first value to the last, whether that has its closing tag, and the follower."""
         begin = source.mark
         while True:
             _, found = yield from source.until(self.close, self.end)
@@ -112,7 +111,7 @@ class Elements:
     def _tags(
         self, text: str, first: str, declared: Collection[str], required: Collection[str]
     ) -> list[_Found]:
-        """The tags in a call behind that of its first parameter which are no part of a value."""
+        """The parameters' tags behind the first one, without those inside values."""
         every = [
             _Found(tag, one.start(), one.end(), closed=bool(one[1]))
             for one in self._opening.finditer(text)
@@ -136,6 +135,6 @@ class Elements:
         return sorted(found, key=lambda one: one.before)
 
     def _value(self, text: str, *, closed: bool) -> str:
-        """Without its closing tag, a line break behind a value is layout."""
+        """A value's text. Without a closing tag, a line break behind it is layout."""
         text = text if closed and not self.pad else text.removesuffix("\n")
         return text.removeprefix(self.pad)

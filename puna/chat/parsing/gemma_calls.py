@@ -1,4 +1,4 @@
-"""Calls as Gemma writes them: `call:name{key:value,…}`, strings between marks of their own."""
+"""Calls as Gemma writes them: `call:name{key:value,…}`, with strings between special marks."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def gemma_calls(close: str, quote: str) -> Reading:
             raise Malformed
         body, tag = yield from source.until(close, or_end=True)
         while tag and body.count(quote) % 2 and not body.rstrip().endswith("}"):
-            # The tag is part of a string.
+            # The tag is inside a string.
             more, following = yield from source.until(close, or_end=True)
             body, tag = body + tag + more, following
         source.called(name, _Values(body, quote).whole())
-        # Some of these models close a call twice, or begin the tool's answer themselves.
+        # Some models close a call twice, or begin the tool's answer themselves.
         noise = True
         while noise:
             yield from source.blank()
@@ -40,8 +40,8 @@ def gemma_calls(close: str, quote: str) -> Reading:
 
 
 def unmarked(close: str, quote: str) -> Reading:
-    """Reads a call without its marker, from behind `call:`: of one of the request's tools, with what that
-    requires (vLLM vllm/tool_parsers/gemma4_utils.py)."""
+    """Reads a call without its marker, from behind `call:`, to a tool of the request with its required
+    arguments (vLLM vllm/tool_parsers/gemma4_utils.py)."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
         name = (yield from source.choice(*(name + "{" for name in tools.names)))[:-1]
@@ -58,7 +58,7 @@ def unmarked(close: str, quote: str) -> Reading:
 
 @lru_cache
 def _followers(quote: str) -> dict[str, re.Pattern[str]]:
-    """A quote and what must be behind it if it ends a string, in an object and in a list."""
+    """A quote, and what follows it at a string's end in an object and in a list."""
     mark = re.escape(quote)
     value = rf"({mark}|[\"'{{\[\d-]|true|false|null)"
     key = rf"({mark}.*?{mark}|\"[^\"]*\"|[^\s:\"'<>{{}}\[\],]+)\s*:\s*{value}"
@@ -70,7 +70,7 @@ def _followers(quote: str) -> dict[str, re.Pattern[str]]:
 
 
 class _Values:
-    """`{key:value,…}` with nested lists and objects. Raises ValueError if it is anything else."""
+    """Parses `{key:value,…}` with nested lists and objects. Raises ValueError for anything else."""
 
     def __init__(self, text: str, quote: str) -> None:
         self._text = text.strip()
@@ -85,7 +85,7 @@ class _Values:
         return found
 
     def _value(self, depth: int, within: str = "") -> Any:
-        """A value `within` what that bracket closes."""
+        """A value inside the bracket that `within` closes."""
         if depth > _DEEPEST:
             raise Malformed
         if self._take("{"):
@@ -128,7 +128,7 @@ class _Values:
         return found.group().strip()
 
     def _up_to(self, quote: str, follows: re.Pattern[str] | None = None) -> str:
-        """A string, which may have its quote in it: it ends at the first one that `follows` stands behind."""
+        """A string, which may contain its quote: it ends at the first quote that `follows` comes behind."""
         end = self._text.find(quote, self._at)
         if end < 0:
             raise Malformed

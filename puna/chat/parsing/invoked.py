@@ -1,6 +1,6 @@
-"""Calls in XML, in the notation that several families share.
+"""Calls in an XML notation that several families share.
 
-`<invoke name="f"><parameter name="k">v</parameter>…</invoke>`, with a prefix to the tags' names or without.
+`<invoke name="f"><parameter name="k">v</parameter>…</invoke>`, with or without a prefix of the tags' names.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def elements(outer: str, prefix: str = "") -> Elements:
 
 
 def invocations(close: str, prefix: str = "") -> Reading:
-    """Reads one call or more, whose tags' names begin with `prefix`, and `close` if it is there."""
+    """Reads calls with `prefix` in their tags' names, and an optional `close`."""
     written = elements(close, prefix)
     _, invoke = written.followers
 
@@ -50,7 +50,7 @@ def invocations(close: str, prefix: str = "") -> Reading:
 
 
 def _typed(tools: Tools, name: str, argument: Argument) -> Any:
-    """DeepSeek says of a value whether it is text; else the tool's schema gives it a type."""
+    """A typed value. DeepSeek marks text values; otherwise the tool's schema decides."""
     (key, is_text), text = argument.tag.groups(""), argument.text
     if is_text == "true":
         return text

@@ -1,7 +1,6 @@
 """Calls as GLM writes them: `f<arg_key>k</arg_key><arg_value>v</arg_value>…` up to a closing tag.
 
-Values are plain text that the tool's schema gives a type. Models leave tags out; what is in between tells
-what it is.
+Values are plain text, typed by the tool's schema. Models omit tags; the text between them shows what it is.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ VALUE, VALUE_END = "<arg_value>", "</arg_value>"
 
 
 def keyed_calls(end: str, *, declared: bool = False) -> Reading:
-    """Reads a call up to its closing tag; if `declared`, only one to a tool of the request."""
+    """Reads a call up to its closing tag; with `declared`, only one to a tool of the request."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
@@ -63,7 +62,7 @@ def _arguments(source: Scanner, tools: Tools, name: str, end: str) -> Step[dict[
         found[key] = typed(text)
     if before.strip():
         raise Malformed
-    # At the answer's end only the outer tag may be missing, never an argument.
+    # At the answer's end the outer tag may be missing, but no argument.
     if not tag and (source.cut or name not in tools.names or not tools.required(name) <= found.keys()):
         raise Malformed
     return found
@@ -76,13 +75,12 @@ def _typed(tools: Tools, name: str, key: str, text: str) -> Any:
 def _value(
     source: Scanner, declared: Sequence[str], left: Sequence[str], end: str, typed: Callable[[str], Any]
 ) -> Step[tuple[str, str, str]]:
-    """A value, the key behind it if that came without its own tag or the value without one, and the tag
-    behind both; "" at the answer's end.
+    """Reads a value; the next key, if that or the value lacks its tag; and the tag behind both, "" at the
+    answer's end.
 
-    A value may have tags in it: its closing tag counts only where a key or the call's end comes behind it.
-    A key counts without that tag if it is one of those `left` and opens its value.
-    The call's end counts without a closing tag if what is before it is no text, or else if no closing tag
-    comes before the next call.
+    A value may contain tags: its closing tag counts only before a key or the call's end. A key counts without
+    its tag if it is in `left` and opens its value. The call's end counts without a closing tag if the value
+    before it is no text, or if no closing tag comes before the next call.
     """
     begin, opening = source.mark, end.replace("</", "<")
     ended: tuple[int, str] | None = None
@@ -114,7 +112,7 @@ def _value(
 
 
 def _key(source: Scanner, names: Sequence[str]) -> Step[str]:
-    """One of these keys up to the value it opens, from behind its tag; "" if there is none."""
+    """Reads one of these keys up to its value, from behind its tag; "" for none."""
     yield from source.blank()
     key = (yield from source.choice(*names)) if names else ""
     if not key:

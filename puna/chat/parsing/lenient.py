@@ -1,9 +1,9 @@
-"""Calls in JSON that a model writes without its family's marker, or with another's.
+"""JSON calls without the family's marker, or with another family's.
 
-Small models, quantised ones and those taught several notations do so. In text all that counts is an object
-which names one of the request's tools and has what that tool requires.
+Small or quantised models, and those trained on several notations, write them. In text only an object counts
+that names a tool of the request and has its required arguments.
 
-Sources: what llama.cpp reads for Hermes (common/chat.cpp up to the parsers of 2026), vLLM's llama3_json and
+Sources: llama.cpp's Hermes parser (common/chat.cpp up to the parsers of 2026), vLLM's llama3_json and
 xlam tool parsers, Ollama model/parsers/laguna.go.
 """
 
@@ -21,7 +21,7 @@ _LANGUAGES = ("json", "tool_call")
 
 
 def in_tag(tag: str) -> Reading:
-    """Objects from behind the tag `tag`."""
+    """Reads objects from behind the tag `tag`."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
@@ -40,7 +40,7 @@ def _list(source: Scanner, tools: Tools) -> Step[None]:
 
 
 def _fenced(source: Scanner, tools: Tools) -> Step[None]:
-    """A block of code that is calls and nothing else."""
+    """Reads a code block that contains only calls."""
     found: list[tuple[str, dict[str, Any]]] = []
     yield from source.choice(*_LANGUAGES)
     yield from source.blank()
@@ -52,7 +52,7 @@ def _fenced(source: Scanner, tools: Tools) -> Step[None]:
         source.called(name, arguments)
 
 
-# A brace counts at the beginning of a word: elsewhere it is part of something larger.
+# A brace counts only at the beginning of a word; elsewhere it is part of something larger.
 BARE: dict[str, Reading] = {
     **dict.fromkeys((" {", "\n{"), _object),
     **dict.fromkeys((" [{", "\n[{"), _list),

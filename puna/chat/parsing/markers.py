@@ -7,7 +7,7 @@ from functools import lru_cache
 
 
 class Markers:
-    """Texts to look for; none may begin another, or where the text is cut would decide which is found."""
+    """Texts to search for. None may be a prefix of another, or the result would depend on the chunking."""
 
     def __init__(self, texts: tuple[str, ...]) -> None:
         self.search = re.compile("|".join(map(re.escape, texts))).search
@@ -19,7 +19,7 @@ class Markers:
             raise ValueError(f"one marker begins another: {texts}")
 
     def safe(self, text: str, at: int) -> int:
-        """Where the end of `text`, looked at from `at`, may be the beginning of a marker."""
+        """The position from `at` where the end of `text` may begin a marker."""
         start = max(at, len(text) - self._longest + 1)
         while found := self._first(text, start):
             if text[found.start() :] in self._beginnings:
@@ -28,7 +28,7 @@ class Markers:
         return len(text)
 
     def begun(self, text: str, at: int, *, surely: bool) -> int:
-        """Where the end of `text` is the beginning of a marker; if `surely`, a third of a tag or more."""
+        """The position where the end of `text` begins a marker; if `surely`, a third of a tag or more."""
         start = self.safe(text, at)
         begun = text[start:]
         sure = begun[:1] in ("<", "[") and any(
@@ -39,5 +39,5 @@ class Markers:
 
 @lru_cache(maxsize=256)
 def markers(*texts: str) -> Markers | None:
-    """The markers, or None when there are none."""
+    """The markers; None for no texts."""
     return Markers(texts) if texts else None

@@ -1,4 +1,4 @@
-"""What an answer is made of, and what takes it apart."""
+"""The parts of an answer, and the parser's interface."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import msgspec
 
 
 class Content(msgspec.Struct):
-    """Text for the person who asked."""
+    """Text for the user."""
 
     text: str
 
@@ -20,7 +20,7 @@ class Thought(msgspec.Struct):
 
 
 class Called(msgspec.Struct):
-    """A complete tool call; arguments are in the model's order."""
+    """A complete tool call, with arguments in the model's order."""
 
     name: str
     arguments: dict[str, Any]
@@ -30,16 +30,16 @@ Part = Content | Thought | Called
 
 
 class Parser(Protocol):
-    """Takes one answer apart. The pieces it is fed in only decide where the parts' text is cut."""
+    """Parses one answer. Chunking affects only where the parts' text is split."""
 
     def feed(self, text: str) -> list[Part]:
         """The parts that `text` completes. Never raises."""
         ...
 
     def finish(self, *, cut: bool = False) -> list[Part]:
-        """What was held back when the answer ended.
+        """The parts that were held back when the answer ended.
 
-        A call that is not complete comes out as text, or not at all if the answer was `cut` (by a limit or a
-        stop string): it would have become a call.
+        An incomplete call becomes text. If the answer was `cut` (by a limit or a stop string), it is dropped,
+        because it would have become a call.
         """
         ...

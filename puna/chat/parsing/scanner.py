@@ -1,7 +1,7 @@
-"""A model's text as its notations are read: piece by piece, each character once.
+"""Scans a model's text in chunks, each character once.
 
-Notations are written as generators that pause when they need text that has not come. What they take is held
-until it is settled.
+Notations are generators that pause when they need more text. The text they take is held until its kind is
+settled.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from .unsettled import PartKind, Unsettled
 
 _T = TypeVar("_T")
 Step = Generator[None, None, _T]
-"""A reading that pauses where it needs more text."""
+"""A generator that pauses when it needs more text."""
 
 BLANK = r"[^\S\x1c-\x1f]*"
-"""White space as a regular expression: what grammars and Unicode have as such, not all that Python has."""
+"""White space as a regular expression, as in grammars and Unicode; Python's class has more."""
 
 _BLANK = re.compile(BLANK)
 _PARTNER = {"{": "}", "[": "]", "(": ")"}
@@ -27,16 +27,16 @@ _DEEPEST = 100
 
 
 class Malformed(ValueError):
-    """The text is not the call it began as."""
+    """The text is not the call that it began as."""
 
 
 class Scanner(Unsettled):
-    """What was fed and not read yet, beside what was read."""
+    """The unread text, beside the text that was read."""
 
     def __init__(self) -> None:
         super().__init__()
         self.work = 0
-        """Characters looked at, for tests of linearity."""
+        """Characters scanned, for tests of linearity."""
         self._text = ""
         self._at = 0
 
@@ -46,16 +46,16 @@ class Scanner(Unsettled):
         self.work += len(self._text)
 
     def rewind(self, mark: int) -> None:
-        """What was taken since `mark` has yet to be read."""
+        """Unread the text taken since `mark`."""
         again = "".join(self._held[mark:])
         del self._held[mark:]
         self._text, self._at = again + self._text[self._at :], 0
         self.work += len(again)
 
     def refuse(self, kind: PartKind) -> None:
-        """What is held was no call but text; of a call that was cut, nothing is text.
+        """Give the held text back as text; drop it if the answer was cut within a call.
 
-        White space alone is still held, because it may stand before a call.
+        White space alone stays held, because a call may follow.
         """
         if self.lost:
             self._take(len(self._text))
@@ -63,12 +63,12 @@ class Scanner(Unsettled):
         elif any(not text.isspace() for text in self._held):
             self.give_back(kind)
 
-    # Reading. Each takes what it names, and leaves what does not fit.
+    # Reading. Each method takes what it names, and leaves the rest.
 
     def text(self, until: Markers | None, kind: PartKind) -> Step[str]:
-        """Emit everything before a marker; the marker, or "" when the answer has ended.
+        """Emit everything before a marker; returns the marker, or "" at the answer's end.
 
-        White space is emitted when something follows it that is no marker: before one it is held with it.
+        White space is emitted once other text follows it; before a marker it is held with that.
         """
         self._kind = kind
         while True:
@@ -94,22 +94,22 @@ class Scanner(Unsettled):
             yield
 
     def blank(self) -> Step[None]:
-        """White space, if there is any."""
+        """Optional white space."""
         yield from self._run(_BLANK)
 
     def skip(self) -> Step[None]:
-        """White space that is dropped, with all that is held."""
+        """Drop white space and all held text."""
         yield from self._run(_BLANK)
         self.drop_blank()
 
     def word(self, characters: str) -> Step[str]:
-        """The longest run of what the regular expression's class `characters` has, at least one."""
+        """The longest non-empty run of the regular expression's class `characters`."""
         if word := (yield from self.run(characters)):
             return word
         raise Malformed
 
     def run(self, characters: str) -> Step[str]:
-        """The longest run of what the regular expression's class `characters` has."""
+        """The longest run of the regular expression's class `characters`."""
         return (yield from self._run(_run_of(characters)))
 
     def choice(self, *literals: str) -> Step[str]:
@@ -134,7 +134,7 @@ class Scanner(Unsettled):
             raise Malformed
 
     def closer(self, literal: str) -> Step[None]:
-        """White space and `literal` if they come next, or as much of it as there is when the answer ends."""
+        """Optional white space and `literal`, which may be cut at the answer's end."""
         yield from self.blank()
         if (
             not (yield from self.choice(literal))
@@ -144,7 +144,7 @@ class Scanner(Unsettled):
             self._take(len(self._text))
 
     def ahead(self) -> Step[str]:
-        """The next character, not taken; "" at the end."""
+        """The next character, without taking it; "" at the end."""
         while self._at == len(self._text):
             if self.ended:
                 return ""
@@ -152,7 +152,7 @@ class Scanner(Unsettled):
         return self._text[self._at]
 
     def until(self, *texts: str, or_end: bool = False) -> Step[tuple[str, str]]:
-        """Everything before one of `texts`, and which it was: "" at the answer's end, if that will do."""
+        """The text before one of `texts`, and which one: "" at the answer's end, if that is allowed."""
         finder = markers(*texts)
         assert finder
         mark = len(self._held)
@@ -170,9 +170,9 @@ class Scanner(Unsettled):
             yield
 
     def bracketed(self, quotes: str = '"', *, opened: str = "") -> Step[str]:
-        """A bracket, its partner and all between, where brackets in quotes do not count.
+        """A bracket, its partner and all between; brackets in quotes do not count.
 
-        With `opened`, that bracket was taken already and the text is what follows it.
+        With `opened`, the bracket was already taken, and the result begins behind it.
         """
         mark = len(self._held)
         closers = [_PARTNER[opened]] if opened else []
@@ -230,7 +230,7 @@ class Scanner(Unsettled):
 
 @lru_cache(maxsize=16)
 def _special(quotes: str, inside: bool) -> re.Pattern[str]:
-    """What matters outside quotes, or inside the one given."""
+    """The significant characters outside quotes, or inside the given quote."""
     return re.compile(f"[{quotes}\\\\]" if inside else rf"[][{{}}(){quotes}]")
 
 

@@ -1,4 +1,4 @@
-"""Runs a format's reading over an answer."""
+"""Runs a format over an answer."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ from .tagged import Expected
 
 
 class Format(Protocol):
-    """How a family's models write; immutable."""
+    """A family's answer format; immutable."""
 
     @property
     def special(self) -> frozenset[str]:
-        """Control tokens that must be written out for the format to be seen."""
+        """Control tokens that must be visible in the text for the format to be parsed."""
         ...
 
     @property
     def reasoning(self) -> str:
-        """What begins reasoning; empty when nothing does."""
+        """The tag that begins reasoning; empty for none."""
         ...
 
     def read(self, source: Scanner, expected: Expected) -> Step[None]:
-        """Read an answer to its end."""
+        """Parse an answer to its end."""
         ...
 
 
 class FormatParser:
-    """One answer being read: a `Parser`."""
+    """A `Parser` of one answer."""
 
     def __init__(self, format: Format, expected: Expected) -> None:
         self.source = Scanner()

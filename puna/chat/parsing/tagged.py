@@ -1,4 +1,4 @@
-"""The shape most formats share: text, reasoning between two tags, and calls that begin with a marker."""
+"""The shape of most formats: text, reasoning between two tags, and calls behind markers."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from .tools import Tools
 from .unsettled import PartKind
 
 Reading = Callable[[Scanner, Tools], Step[None]]
-"""Reads calls from behind their marker: `Source.called` for each. Raises ValueError if it is none."""
+"""Reads calls from behind their marker: `Scanner.called` for each. Raises ValueError for anything else."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a request says about its answer."""
+    """What a request implies about its answer."""
 
     tools: Tools
     think: bool | str | None
     prompt: str
-    """The prompt's text, at whose end the answer begins."""
+    """The prompt's text, which the answer continues."""
     last: Message | None
-    """The conversation's last message: the answer continues it when it is the assistant's."""
+    """The conversation's last message; if it is the assistant's, the answer continues it."""
     required: bool = False
     """The answer must call a tool."""
 
@@ -37,19 +37,19 @@ class Expected:
 
 @dataclass(frozen=True)
 class ThinkingTags:
-    """What encloses reasoning."""
+    """The tags around reasoning."""
 
     open: str
     close: str
     name: str = ""
-    """What may follow the opening tag and is no reasoning."""
+    """Text behind the opening tag that is no reasoning."""
     anywhere: bool = False
-    """Reasoning may begin within the answer, not only at its beginning."""
+    """Reasoning may also begin within the answer."""
     calls_end_it: bool = False
     """The model may call a tool without closing its reasoning."""
 
     def opened(self, expected: Expected) -> bool:
-        """The prompt ends within reasoning."""
+        """Whether the prompt ends within reasoning."""
         if expected.continues:
             return False
         prompt = expected.prompt.rstrip()
@@ -63,18 +63,18 @@ class ThinkingTags:
 
 @dataclass(frozen=True)
 class Tagged:
-    """A format of this shape. Calls are looked for when the request has tools."""
+    """A format of this shape. It searches for calls when the request has tools."""
 
     tags: ThinkingTags | None = None
     calls: Mapping[str, Reading] = field(default_factory=dict)
     bare: Reading | None = None
-    """A call without a marker, where content begins with a bracket."""
+    """A call without a marker, if content begins with a bracket."""
     lenient: Mapping[str, Reading] = field(default_factory=dict)
-    """What these models write for a call by mistake. Unlike `calls`, no grammar constrains it."""
+    """Wrong call notations of these models. Unlike `calls`, no grammar has them."""
     dropped: tuple[str, ...] = ()
     """Notation that is never content."""
     spaced: bool = False
-    """White space at what is dropped is notation, too."""
+    """White space around dropped text is dropped, too."""
     special: frozenset[str] = frozenset()
     """Control tokens that must be written out for the format to be seen."""
 
@@ -84,7 +84,7 @@ class Tagged:
         return self.tags.open + self.tags.name.rstrip() if self.tags else ""
 
     def watched(self, expected: Expected) -> tuple[ThinkingTags | None, bool]:
-        """The tags that are looked for, and whether the prompt ends within them."""
+        """The reasoning tags to search for, and whether the prompt ends within them."""
         tags = self.tags
         if tags is None:
             return None, False
@@ -94,7 +94,7 @@ class Tagged:
         tools = expected.tools
         calls = self.calls if tools.names else {}
         watched, opened = self.watched(expected)
-        # What nobody wanted is dropped, unless the prompt itself began it.
+        # Drop reasoning that was not requested, unless the prompt began it.
         reasoning: PartKind = Thought if opened or expected.think is not False else None
         begins = (watched.open,) if watched and watched.anywhere else ()
         lenient = self.lenient if tools.names else {}
@@ -105,7 +105,7 @@ class Tagged:
 
         thinking = opened
         if watched and not expected.continues:
-            # A model may open or close its reasoning although the prompt did.
+            # A model may repeat the tag that the prompt already has.
             yield from source.blank()
             begun = yield from source.choice(watched.open, watched.close)
             thinking = begun == watched.open or (opened and not begun)
@@ -114,7 +114,7 @@ class Tagged:
             elif begun:
                 yield from source.skip()
             elif source.ended:
-                in_content = markers(watched.open, watched.close)  # the rest may be the beginning of one
+                in_content = markers(watched.open, watched.close)  # the rest may begin a tag
         bare = None if expected.continues or not tools.names else self.bare
         while True:
             if thinking:
@@ -150,12 +150,12 @@ class Tagged:
 
 
 def _is_tag(marker: str) -> bool:
-    """The marker is no word that text may have, too."""
+    """Whether the marker is a tag, not a word that may occur in text."""
     return not marker[0].isalnum()
 
 
 def _begin(source: Scanner, tags: ThinkingTags) -> Step[None]:
-    """From behind the opening tag, which may come again."""
+    """Reads from behind the opening tag, which may be repeated."""
     begun = tags.open
     while begun:
         if tags.name:
@@ -167,7 +167,7 @@ def _begin(source: Scanner, tags: ThinkingTags) -> Step[None]:
 def _call(
     source: Scanner, reading: Reading, tools: Tools, kind: PartKind, *, certain: bool = False
 ) -> Step[bool]:
-    """Whether a call was read; what is no call is given back as `kind`. It is `certain` behind a marker."""
+    """Read a call; if it is none, give the text back as `kind`. It is `certain` behind a marker."""
     before, source.certain = source.calls, certain
     try:
         yield from reading(source, tools)

@@ -1,4 +1,4 @@
-"""The tools of a request, as answers are read with them."""
+"""The tools of a request, for parsing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .typed import typed
 
 
 class Tools:
-    """What parsing asks of the tools in a request: their names and their parameters."""
+    """The names and parameters of a request's tools."""
 
     def __init__(self, tools: list[dict[str, Any]]) -> None:
         functions = [tool["function"] for tool in tools if isinstance(tool.get("function"), dict)]
@@ -32,7 +32,7 @@ class Tools:
         return tuple(dict.fromkeys(parameters(schema.root, schema.targets)))
 
     def typed(self, tool: str, name: str, text: str) -> Any:
-        """The value that `text` is for a tool's parameter. An unknown one is text (Ollama
+        """`text` as a value of a tool's parameter. An unknown parameter's value is text (Ollama
         model/parsers/qwen3coder.go, parseTypedToolValue)."""
         schema = self._schema(tool)
         found = parameter(schema.root, name, schema.targets)

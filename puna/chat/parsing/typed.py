@@ -1,4 +1,4 @@
-"""The value that text is by a JSON Schema: what parsers read by, and what grammars write for."""
+"""Converts text to a value by a JSON Schema. Parsers use it, and grammars write text for it."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from .values import json_value
 
 
 def typed(schema: Any, targets: Targets, text: str) -> Any:
-    """The value that `text` is by `schema`; text if none fits.
+    """`text` as a value of `schema`; as text if it fits no other type.
 
-    A string's text is the string. Where a schema allows more, text that is JSON of a type it allows is that
-    value: so is any JSON where it says no type.
+    If the schema allows only strings, the text is the string. If it allows more, text that is JSON of an
+    allowed type is that value; without a type, so is any JSON.
     Sources: Ollama model/parsers/qwen3coder.go, parseValue; llama.cpp common/json-schema-to-grammar.cpp,
     resolves_to_string.
     """

@@ -1,4 +1,4 @@
-"""Values as models write them: JSON, and Python's literals."""
+"""Values as models write them: JSON and Python literals."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _INT64 = 1 << 63
 
 
 def json_value(text: str) -> Any:
-    """The value of JSON text; line breaks in strings are let pass. Raises ValueError, RecursionError."""
+    """The value of JSON text; strings may contain line breaks. Raises ValueError, RecursionError."""
     value = _DECODER.decode(text)
     if _LONE.search(text):
-        json.dumps(value, ensure_ascii=False).encode()  # half a character cannot be sent on
+        json.dumps(value, ensure_ascii=False).encode()  # a lone surrogate cannot be encoded
     return value
 
 
@@ -36,7 +36,7 @@ def _integer(digits: str) -> int | float:
 
 
 def _finite(text: str) -> float:
-    """The number; one too large for a float is the largest there is."""
+    """The number, or the largest float if it is too large."""
     return max(-sys.float_info.max, min(sys.float_info.max, float(text)))
 
 
@@ -50,7 +50,7 @@ _SCALARS = {"true": True, "True": True, "false": False, "False": False, "null": 
 
 
 def scalar(text: str) -> Any:
-    """A bare word: a number, a truth value, nothing, or else the text itself."""
+    """The value of a bare word: a number, a truth value, nothing, or the text itself."""
     if text in _SCALARS:
         return _SCALARS[text]
     try:

@@ -1,7 +1,7 @@
 """Calls as `<function=f><parameter=k>v</parameter></function>`, as Qwen3-Coder and others write them.
 
-It is in `<tool_call>` tags, of which the first may be missing. Values are plain text that the tool's schema
-gives a type.
+A call is in `<tool_call>` tags, the first of which may be missing. Values are plain text, typed by the tool's
+schema.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ TOOL_CALL = elements("</tool_call>", pad="\n")
 
 
 def xml_calls(source: Scanner, tools: Tools, written: Elements = TOOL_CALL) -> Step[None]:
-    """Calls from behind `<function=`, and the outer tag's end."""
+    """Reads calls from behind `<function=`, and the outer closing tag."""
     follower = FUNCTION
     while follower == FUNCTION:
         name = yield from source.word(r"^<>\s")

@@ -1,4 +1,4 @@
-"""JSON Schema's patterns, ECMA 262's regular expressions, as expressions that a grammar can follow."""
+"""Translates JSON Schema's patterns (ECMA 262) to regular expressions that a grammar supports."""
 
 from __future__ import annotations
 

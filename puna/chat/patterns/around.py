@@ -1,6 +1,6 @@
-"""Conditions on the characters around a place in a pattern, said by those characters themselves.
+"""Replaces conditions on neighbouring characters by constraints on these characters.
 
-These are word boundaries, and what looks one character ahead or back (ECMA-262 §22.2.1, Assertion).
+These are word boundaries, and lookarounds of one character (ECMA-262 §22.2.1, Assertion).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from .tree import Anchor, Chars, Disjunction, Item, Look, Near, Range, Repeat, Side, Unsupported, complement
 
 _MOST = 64
-"""Sequences that come of one pattern."""
+"""Most sequences made from one pattern."""
 _DEEPEST = 32
 
 Items = tuple[Item, ...]
@@ -18,7 +18,7 @@ _CONDITIONS = (Near, Look)
 
 
 def unconditional(options: Iterable[Items]) -> list[Items]:
-    """Sequences without such conditions, of which one is found where one of `options` is.
+    """Equivalent sequences without such conditions: one of them matches where one of `options` does.
 
     Raises Unsupported.
     """
@@ -31,9 +31,9 @@ def unconditional(options: Iterable[Items]) -> list[Items]:
 
 
 def multiplied(items: Items, kinds: tuple[type[Item], ...], *, ends: bool = False) -> list[Items]:
-    """The sequence for every alternative of groups that have items of these `kinds` in them.
+    """The sequence for every alternative of the groups that contain items of these `kinds`.
 
-    With `ends`, only groups at its ends count.
+    With `ends`, only for groups at its ends.
     """
     places = dict.fromkeys((0, len(items) - 1)) if ends and items else range(len(items))
     for at in places:
@@ -54,13 +54,13 @@ def _has(item: Item, kinds: tuple[type[Item], ...]) -> bool:
 
 
 def _settled(items: Items) -> list[Items]:
-    """The sequences that the last condition leaves, each without any."""
+    """The sequences that satisfy the last condition, without conditions."""
     at = max((at for at, one in enumerate(items) if isinstance(one, (Near, Look))), default=None)
     if at is None:
         return [items]
     condition, before, after = items[at], items[:at], items[at + 1 :]
     if isinstance(condition, Look):
-        # At the pattern's own end it is found like the rest.
+        # At the pattern's own end, it is part of the search.
         if not condition.negative and not (before if condition.behind else after):
             return _settled((*before, condition.body, *after))
         condition = _near(condition)
@@ -80,7 +80,7 @@ def _settled(items: Items) -> list[Items]:
 
 
 def _near(look: Look) -> Near:
-    """What looks at one character. Raises Unsupported for more."""
+    """The condition of a lookaround of one character. Raises Unsupported for longer ones."""
     ranges: list[Range] = []
     for option in look.body.options:
         only = option[0] if len(option) == 1 else None
@@ -92,7 +92,7 @@ def _near(look: Look) -> Near:
 
 
 def _limited(items: Items, side: Side | None, *, back: bool, depth: int = 0) -> list[Items]:
-    """The sequences whose first character, or last if `back`, is one of `side`'s."""
+    """The sequences whose first character (last, if `back`) is in `side`."""
     if side is None:
         return [items]
     if depth > _DEEPEST:

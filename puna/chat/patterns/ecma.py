@@ -1,7 +1,7 @@
-"""Regular expressions of ECMA 262, the dialect of JSON Schema's `pattern`, as a tree.
+"""Parses ECMA 262 regular expressions, the dialect of JSON Schema's `pattern`, to a tree.
 
 Sources: ECMA-262 §22.2.1 (Patterns) and Annex B §B.1.2, the leniency outside Unicode mode.
-`\\u{…}` and `\\p{…}` mean what they do in Unicode mode, as validators have it.
+`\\u{…}` and `\\p{…}` have their Unicode-mode meaning, as in validators.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _CONTROLS = {"f": 0x0C, "n": 0x0A, "r": 0x0D, "t": 0x09, "v": 0x0B}
 _CLASSES = {"d": DIGIT, "w": WORD, "s": SPACE}
 _PROPERTY = re.compile(r"\{(?:(?:General_Category|gc|Script|sc|Script_Extensions|scx)=)?[A-Za-z_0-9]+\}")
 _QUANTIFIER = re.compile(r"\{(\d+)(,?)(\d*)\}")
-# Python's way to name a group is common in schemas that Python programs write.
+# Python's named groups are common in schemas that Python programs write.
 _NAME = re.compile(r"\?P?<(?!\d)[\w$]+>")
-# A group that is counted, but for what looks like one behind a backslash or in a class.
+# A capturing group, or text that looks like one behind a backslash or in a class.
 _GROUP = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|(\((?!\?)|\(\?P?<(?![=!]))", re.DOTALL)
 
 
@@ -86,7 +86,7 @@ class _Parser:
                 raise InvalidPattern(f"the quantifier {found[0]} is out of order")
         else:
             return item
-        self._takes("?")  # Lazy or not, the same texts match.
+        self._takes("?")  # Lazy or not, it matches the same texts.
         if isinstance(item, (Anchor, Look, Near)):
             raise Unsupported("a quantified assertion")
         return Repeat(item, least, most)
@@ -150,7 +150,7 @@ class _Parser:
         return self._escaped()
 
     def _escaped(self, *, in_class: bool = False) -> Chars:
-        """What is behind a backslash."""
+        """The item behind a backslash."""
         if self._at == len(self._text):
             raise InvalidPattern("a backslash at the end")
         char = self._next()
@@ -222,7 +222,7 @@ class _Parser:
                 self._at += 1
                 last = self._member()
                 low, high = _point(first), _point(last)
-                if low is None or high is None:  # Annex B: the hyphen is one
+                if low is None or high is None:  # Annex B: the hyphen is literal
                     add(_one(ord("-")))
                     add(first)
                     add(last)
@@ -265,7 +265,7 @@ def _one(point: int) -> Chars:
 
 
 def _point(chars: Chars) -> int | None:
-    """The one character of a set that has just one."""
+    """The only character of a set of one."""
     if chars.negated or chars.properties or len(chars.ranges) != 1:
         return None
     first, last = chars.ranges[0]

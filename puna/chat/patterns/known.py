@@ -1,10 +1,10 @@
-"""Patterns that schema libraries write and no grammar can follow as they are, said so that one can."""
+"""Replaces patterns of schema libraries that no grammar supports by equivalent ones."""
 
 from __future__ import annotations
 
 import re
 
-# Pydantic's decimals of so many digits.
+# Pydantic's decimals with a number of digits.
 _DECIMAL = re.compile(r"\(\?=\[\\d\.\]\{1,(\d+)\}0\*\$\)\\d\{0,\d+\}\\\.\\d\{0,\d+\}0\*\$")
 
 _DAYS = r"(?:\d+Y(?:\d+M)?(?:\d+D)?|\d+M(?:\d+D)?|\d+D)"
@@ -20,13 +20,13 @@ _EQUAL = {
 
 
 def as_meant(pattern: str) -> str:
-    """The pattern in ECMA's dialect, without what looks ahead in patterns that are known."""
+    """The pattern in ECMA's dialect, with known lookaheads replaced."""
     pattern = _DECIMAL.sub(lambda found: _digits(int(found[1])), _EQUAL.get(pattern, pattern))
-    # Python's anchors, which Python programs leave in their schemas.
+    # Python programs leave Python's anchors in their schemas.
     return re.sub(r"^\\A", "^", re.sub(r"(?<!\\)\\[Zz]$", "$", pattern))
 
 
 def _digits(room: int) -> str:
-    """Digits with a point among them, no longer than `room` characters."""
+    """Digits with a point among them, at most `room` characters."""
     most = (room - 1) // 2
     return rf"\d{{0,{most}}}\.\d{{0,{room - 1 - most}}}$"

@@ -1,4 +1,4 @@
-"""Regular expressions as trees of sets of characters.
+"""The tree of a regular expression, over sets of characters.
 
 Code points are ranges, sorted and apart where a function says so.
 """
@@ -10,7 +10,7 @@ from typing import Literal
 
 LAST = 0x10FFFF
 Range = tuple[int, int]
-"""Code points from the first to the last."""
+"""Ranges of code points, both ends included."""
 
 DIGIT: tuple[Range, ...] = ((0x30, 0x39),)
 WORD: tuple[Range, ...] = ((0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
@@ -22,11 +22,11 @@ LINE_END: tuple[Range, ...] = ((0x0A, 0x0A), (0x0D, 0x0D), (0x2028, 0x2029))
 
 
 class InvalidPattern(ValueError):
-    """The text is no regular expression."""
+    """The text is not a regular expression."""
 
 
 class Unsupported(ValueError):
-    """The expression is valid but no regular language in the sense of automata, or too odd to be one here."""
+    """The expression is valid, but no regular language, or not supported here."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Anchor:
 
 @dataclass(frozen=True)
 class Look:
-    """A lookahead, or a lookbehind if `behind`; `source` is its body as it was written."""
+    """A lookahead, or a lookbehind if `behind`; `source` is its body as written."""
 
     body: Disjunction
     negative: bool
@@ -57,7 +57,7 @@ class Look:
 
 @dataclass(frozen=True)
 class Side:
-    """What may stand beside a place: these characters, and the edge of the text if `edge`."""
+    """The characters allowed beside a position, and the text's edge if `edge`."""
 
     chars: tuple[Range, ...]
     edge: bool
@@ -65,7 +65,7 @@ class Side:
 
 @dataclass(frozen=True)
 class Near:
-    """A condition on what stands before and behind a place: one of `ways`; None is anything."""
+    """A condition on both sides of a position: one of `ways`; None allows anything."""
 
     ways: tuple[tuple[Side | None, Side | None], ...]
 
@@ -88,7 +88,7 @@ Item = Chars | Anchor | Look | Near | Repeat | Disjunction
 
 
 def merged(ranges: list[Range] | tuple[Range, ...]) -> tuple[Range, ...]:
-    """The same characters in order, each once."""
+    """The ranges sorted, without overlaps."""
     found: list[Range] = []
     for first, last in sorted(ranges):
         if found and first <= found[-1][1] + 1:

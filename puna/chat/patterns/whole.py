@@ -1,7 +1,7 @@
-"""Patterns of strings as regular expressions that a grammar can follow.
+"""Turns string patterns into regular expressions that a grammar supports.
 
-A pattern is ECMA's and is found anywhere in a text. A grammar follows an expression that matches the whole
-text and looks neither around nor back. It is written in what Rust, Python and ECMA read alike.
+A pattern is in ECMA's dialect and matches anywhere in a text. A grammar needs an expression of the whole
+text, without lookarounds and backreferences. The output means the same to Rust, Python and ECMA.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from .tree import (
 
 
 class _Never(Unsupported):
-    """No text matches it, which no expression says."""
+    """No text matches it, and no expression says that."""
 
 
 _ANYTHING = r"[\d\D]*"
@@ -40,9 +40,9 @@ _SYNTAX_IN_CLASS = set("\\]^[-&~")
 _SPELLED = {0x09: r"\t", 0x0A: r"\n", 0x0C: r"\f", 0x0D: r"\r"}
 _SURROGATES = (0xD800, 0xDFFF)
 _LONGEST = 64
-"""Characters of what a text must not begin with."""
+"""Most characters of a forbidden beginning."""
 
-# The properties of ECMA 262, tables 67 and 68, and scripts, as the grammar library knows them, too.
+# The properties of ECMA 262, tables 67 and 68, and scripts, which the grammar library also knows.
 _CATEGORY = re.compile(
     "L[ultmoC]?|M[nce]?|N[dlo]?|P[cdseifo]?|S[mcko]?|Z[slp]?|C[cfno]?|Letter|Mark|Number|Punctuation|Symbol"
     "|Separator|Other|(Upper|Lower|Title)case_Letter|(Cased|Modifier|Other)_Letter"
@@ -71,10 +71,10 @@ _TWICE = re.compile(rf"\.\*({_ONE})\1")
 
 @lru_cache(maxsize=1024)
 def whole(pattern: str) -> tuple[str, ...]:
-    """Regular expressions that must all match the whole of a text in which `pattern` is to be found.
+    """Regular expressions that must all match a whole text, so that it contains `pattern`.
 
-    Conditions that look ahead from the beginning are expressions of their own. Raises InvalidPattern for what
-    is no pattern, Unsupported for one that no regular expression without assertions says.
+    Lookaheads at the beginning become expressions of their own. Raises InvalidPattern for an invalid pattern,
+    Unsupported for one that needs assertions.
     """
     tree = parse(as_meant(pattern))
     try:
@@ -88,17 +88,17 @@ def whole(pattern: str) -> tuple[str, ...]:
     while rest and isinstance(look := rest[0], Look) and not look.behind:
         conditions += _without(look) if look.negative else whole(f"^(?:{look.source})")
         rest.pop(0)
-    # One that looks ahead from elsewhere may look from the beginning, too.
+    # A lookahead elsewhere may also apply at the beginning.
     return (*conditions, _found(Disjunction(((Anchor("^"), *rest),)))) if rest else tuple(conditions)
 
 
 def anchored(pattern: str) -> list[str]:
-    """The same as patterns, which JSON Schema searches for. Raises InvalidPattern, Unsupported."""
+    """`whole` as patterns that JSON Schema can search for. Raises InvalidPattern, Unsupported."""
     return [f"^(?:{one})$" for one in whole(pattern)]
 
 
 def sayable(pattern: str) -> bool:
-    """Whether a grammar can follow `pattern`."""
+    """Whether a grammar supports `pattern`."""
     try:
         whole(pattern)
     except (InvalidPattern, Unsupported, RecursionError):
@@ -118,7 +118,7 @@ def searched(pattern: str, text: str) -> bool:
 
 
 def _found(tree: Disjunction) -> str:
-    """The expression of all texts in which `tree` is found."""
+    """The expression of all texts that contain `tree`."""
     options = unconditional(tree.options)
     return _either(
         _option, [items for option in options for items in multiplied(option, (Anchor,), ends=True)]
@@ -140,7 +140,7 @@ def _option(items: tuple[Item, ...]) -> str:
 
 
 def _either(written: Callable[[tuple[Item, ...]], str], options: Iterable[tuple[Item, ...]]) -> str:
-    """Those of the options that some text matches."""
+    """The options that some text matches."""
     found: list[str] = []
     for option in options:
         with suppress(_Never):
@@ -197,7 +197,7 @@ def _chars(chars: Chars) -> str:
 
 
 def _without_surrogates(ranges: tuple[Range, ...]) -> tuple[Range, ...]:
-    """The ranges without what is no character in UTF-8."""
+    """The ranges without surrogates, which UTF-8 cannot encode."""
     first, last = _SURROGATES
     found: list[Range] = []
     for low, high in merged(ranges):
@@ -225,7 +225,7 @@ def _spelled(point: int, syntax: set[str]) -> str:
 
 
 def _without(look: Look) -> tuple[str, ...]:
-    """Expressions that must all match a text that does not begin with what `look` has. Raises Unsupported."""
+    """Expressions that must all match a text that does not begin with `look`'s body. Raises Unsupported."""
     if only := _ONLY.fullmatch(look.source):
         return whole(f"[^{only[1]}{only[2]}]{'|^$' if only[3] == '+' else ''}")
     if twice := _TWICE.fullmatch(look.source):
@@ -235,7 +235,7 @@ def _without(look: Look) -> tuple[str, ...]:
 
 
 def _not_begun(items: tuple[Item, ...]) -> str:
-    """The expression of all texts that do not begin with these characters, or are not them alone."""
+    """The expression of all texts that do not begin with (or do not equal) these characters."""
     whole_text = items[-1:] == (Anchor("$"),)
     chars = [one for item in items[: len(items) - whole_text] for one in _one_by_one(item)]
     if not 0 < len(chars) <= _LONGEST:

@@ -1,13 +1,11 @@
-"""Prompts of the families whose models may come without a template: one module a prompt's text, its source in
-the docstring.
+"""Prompts of families whose models may lack a template: one module each, with its source in the docstring.
 
-The texts are those that Ollama makes. They end where the assistant's turn begins, or with its begun answer in
-the families that Ollama lets go on with one.
+The texts are Ollama's. They end at the beginning of the assistant's turn, or with its begun answer in the
+families where Ollama continues one.
 
-Unlike Ollama's, they keep what a tool's schema says beyond Ollama's fields, and a call's arguments in the
-order and the form in which they came (what the model wrote is then found in the KV cache again), and write
-JSON without escapes for HTML, as the models were trained on it.
-System messages behind an answer stay in their place (`chat/noted.py`).
+They differ from Ollama's in four points. They keep all keywords of a tool's schema. They keep the order and
+form of a call's arguments, so that the prefix cache finds the model's own text. They write JSON without HTML
+escapes, as in training. System messages behind an answer stay in place (`chat/noted.py`).
 """
 
 from .renderer import Renderer

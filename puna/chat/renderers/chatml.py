@@ -14,6 +14,6 @@ def turn(role: str, text: str) -> str:
 
 
 def tool_responses(texts: Iterable[str]) -> str:
-    """Tools' answers as Qwen puts them: in one turn of the user."""
+    """Tools' answers in Qwen's form: one turn of the user."""
     answers = "".join(f"\n<tool_response>\n{text}\n</tool_response>" for text in texts)
     return f"{START}user{answers}{END}"

@@ -1,4 +1,4 @@
-"""Cogito v2.1: DeepSeek's tokens, thinking asked for in the system message.
+"""Cogito v2.1: DeepSeek's tokens; the system message requests thinking.
 
 Source: the chat template of deepcogito/cogito-671b-v2.1.
 """

@@ -1,4 +1,4 @@
-"""Cohere's Command A and North: text, thinking, actions and results each between their own tokens.
+"""Cohere's Command A and North: text, thinking, actions and results, each between its own tokens.
 
 Source: the chat template of CohereLabs/North-Mini-Code-1.0. Calls are numbered through the conversation.
 """

@@ -1,6 +1,6 @@
 """Tools with their keys in the order in which Ollama prints them (api/types.go, Tool and ToolProperty).
 
-What Ollama knows no field for, such as a default or a bound, stands behind: there it is left out.
+Keywords that Ollama drops, such as a default or a bound, come last.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PROPERTY = ("anyOf", "type", "items", "description", "enum", "properties", "req
 
 
 def ordered(tool: dict[str, Any]) -> dict[str, Any]:
-    """A tool as Ollama would print it; what it must have and does not is empty."""
+    """A tool as Ollama prints it; missing required fields are empty."""
     function = as_object(tool.get("function"))
     parameters = as_object(function.get("parameters"))
     properties = parameters.get("properties")
@@ -54,7 +54,7 @@ def _property(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kept(given: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """These keys' values, but for those that Ollama leaves out. What it has no fields for goes by name."""
+    """The values of these keys, without those that Ollama omits; then other keys, sorted by name."""
     kept: dict[str, Any] = {}
     for key in keys:
         value = given.get(key)

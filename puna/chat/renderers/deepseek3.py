@@ -54,7 +54,7 @@ def deepseek3(prompt: Prompt) -> Iterator[str]:
             yield _answer(message, after_tool=before == "tool") + _END
         if message.role != "system":
             before = message.role
-    # After a tool's output the model goes on by itself.
+    # After a tool's output, the model continues without a new turn.
     if before == "user":
         yield "<｜Assistant｜><think>" if thinking else "<｜Assistant｜></think>"
 

@@ -1,7 +1,7 @@
 """Gemma 4: `<|turn>` marks, thinking in a channel, calls and their responses inside the model's turn.
 
 Source: the chat templates of google/gemma-4-E2B-it (small) and google/gemma-4-31B-it (large). They differ
-in one thing: the large ones are given an empty thinking channel when they are not to think.
+in one point: large ones get an empty thinking channel when they must not think.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
             yield "<turn|>\n"
 
     if not answers and spoken and spoken[-1][1].tool_calls:
-        return  # the model's turn stands where a response is to come
+        return  # the model's turn is open where a response follows
     if answers:
         yield "<|channel>thought\n" if thinking else ""
     else:

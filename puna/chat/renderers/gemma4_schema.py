@@ -57,7 +57,7 @@ def _fields(schema: dict[str, Any]) -> Iterator[str]:
 
 
 def _items(items: dict[str, Any]) -> Iterator[str]:
-    """What an array holds: each key of its schema, in order."""
+    """The schema of an array's items: each key, in order."""
     for key, value in by_name(items):
         if key == "properties":
             yield "properties:{" + _properties(as_object(value)) + "}"
@@ -69,16 +69,16 @@ def _items(items: dict[str, Any]) -> Iterator[str]:
 
 
 def _type(schema: dict[str, Any]) -> str:
-    """The type in capitals, empty if none is given.
+    """The type in capitals; empty if there is none.
 
-    Several stand in one string, as the template happens to print a list.
+    Several types become one string, because the template prints the list.
     """
     names = [name.upper() for name in kinds(schema) or _alternatives(schema)]
     return written(str(names) if len(names) > 1 else names[0], MARK) if names else ""
 
 
 def _alternatives(schema: dict[str, Any]) -> list[str]:
-    """The types of an `anyOf` that tells nothing but types."""
+    """The types of an `anyOf` of bare types."""
     union = schema.get("anyOf")
     branches = [as_object(branch) for branch in union] if isinstance(union, list) else []
     if any(set(branch) != {"type"} for branch in branches):

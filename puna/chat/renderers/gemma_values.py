@@ -1,4 +1,4 @@
-"""Values as Gemma writes them: like JSON, keys in order, strings between marks of their own."""
+"""Values in Gemma's notation: like JSON, with sorted keys, and strings between special marks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Muse Glimmer: messages with a recipient, functions called in `<atem:…>` tags.
+"""Muse Glimmer: messages with a recipient, and calls in `<atem:…>` tags.
 
 Source: the chat template that Ollama and llama.cpp ship for the model (muse-glimmer.jinja).
 """
@@ -100,7 +100,7 @@ def _system(text: str, tools: list[RenderedFunction], strength: str) -> str:
 
 
 def _in_its_words(text: str) -> str:
-    """A system message that says "effort" where the model knows "strength"."""
+    """Replaces "effort" by the model's own word "strength" in a system message."""
     for word in ("Reasoning effort", "Reasoning Effort", "reasoning effort", "REASONING EFFORT"):
         strength = "STRENGTH" if word.isupper() else "Strength" if "E" in word else "strength"
         text = text.replace(word, f"{word[:9]} {strength}")

@@ -123,7 +123,7 @@ def _tools_on_one_line(tools: list[dict[str, Any]] | None) -> Iterator[str]:
 
 
 def _switch(question: Message, *, silent: bool) -> str:
-    """What tells the model not to think about a question."""
+    """The text that tells the model not to think about a question."""
     return "/nothink" if silent and not question.content.endswith("/nothink") else ""
 
 

@@ -65,14 +65,14 @@ def _message(header: str, text: str) -> str:
 
 
 def _effort(prompt: Prompt) -> str:
-    """How much to reason; these models always do, and know no more than "high"."""
+    """The level of reasoning; these models always reason, at most "high"."""
     if isinstance(prompt.think, str):
         return "high" if prompt.think == "max" else prompt.think
     return "medium"
 
 
 def _last_conclusion(messages: list[Message]) -> int:
-    """Where the last answer is that calls nothing."""
+    """The index of the last answer without calls."""
     concluding = [message if not message.tool_calls else Message(role="caller") for message in messages]
     return last_index(concluding, "assistant")
 

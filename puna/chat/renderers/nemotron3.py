@@ -45,7 +45,7 @@ def _write(prompt: Prompt, *, newer: bool) -> Iterator[str]:
         message = together[0]
         if message.role == "tool":
             answers = "".join(f"<tool_response>\n{pictured(each)}\n</tool_response>\n" for each in together)
-            # Tools' answers that nothing precedes open no turn.
+            # Tools' answers without a preceding message open no turn.
             yield (f"{chatml.START}user\n" if index else "") + answers + chatml.END
         elif message.role == "assistant":
             yield chatml.ANSWER + _answer(message, newer=newer, emptied=index < question) + chatml.END
@@ -76,7 +76,7 @@ def _answer(message: Message, *, newer: bool, emptied: bool) -> str:
 
 
 def _thinking(prompt: Prompt) -> bool:
-    """What the request says, unless a message says otherwise; the last one that does counts."""
+    """The request's setting, unless a message overrides it; the last override counts."""
     thinking = thinks(prompt, default=True)
     for message in prompt.messages:
         if message.role in ("user", "system"):
@@ -93,7 +93,7 @@ def _without_switches(text: str) -> str:
 
 
 def _printed(key: str, value: Any) -> str:
-    """Objects and lists as JSON, all else, and the names of several types, as Python prints them."""
+    """Objects and lists as JSON; other values, and lists of types, as Python prints them."""
     if isinstance(value, str):
         return value.strip() if key == "description" else value
     return (

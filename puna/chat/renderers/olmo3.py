@@ -1,7 +1,7 @@
 """Ai2's Olmo 3: ChatML, tools' answers from the "environment", calls as Python calls.
 
 Source: the chat templates of allenai/Olmo-3-7B-Instruct, Olmo-3.1-32B-Instruct, Olmo-3-7B-Think and
-Olmo-3-32B-Think. The Think models know no tools and always think; only the first system message counts.
+Olmo-3-32B-Think. The Think models have no tools and always think; only the first system message counts.
 """
 
 from __future__ import annotations

@@ -41,7 +41,7 @@ def thinking(prompt: Prompt) -> Iterator[str]:
 
 
 def last_question(messages: list[Message]) -> int:
-    """Where the user last asked; what Qwen's users say for a tool is no question."""
+    """The index of the user's last question; a tool's answer in a user turn is no question."""
     for index in range(len(messages) - 1, -1, -1):
         text = messages[index].content.strip()
         answers = text.startswith("<tool_response>") and text.endswith("</tool_response>")

@@ -1,4 +1,4 @@
-"""A prompt's messages, tools and calls as the families read them."""
+"""A prompt's messages, tools and calls in the form that renderers need."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from puna.types import Message
 
 
 class RenderedFunction(NamedTuple):
-    """What a tool is called, does and takes; `parameters` is a JSON Schema."""
+    """A tool's name, description and parameters (a JSON Schema)."""
 
     name: str
     description: str
@@ -59,7 +59,7 @@ def kinds(schema: dict[str, Any]) -> list[str]:
 
 
 def texts(value: Any) -> list[str]:
-    """The strings in a list; nothing of what is no list."""
+    """The strings in a list; empty for other values."""
     return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
 
 
@@ -68,34 +68,34 @@ def as_object(value: Any) -> dict[str, Any]:
 
 
 def pictured(message: Message, text: str | None = None) -> str:
-    """The message's text, or this one, with its pictures, and a space behind those that stand in front."""
+    """The message's text, or the given one, with its images, and a space behind those in front."""
     return pictures.pictured(message, text, gap=" ")
 
 
 def thinks(prompt: Prompt, *, default: bool) -> bool:
-    """Whether the answer begins with thinking."""
+    """Whether the answer is to begin with thinking."""
     return default if prompt.think is None else bool(prompt.think)
 
 
 def led(messages: list[Message], *roles: str) -> tuple[Message | None, list[Message]]:
-    """The first message, when it has one of these roles, and the others."""
+    """The first message, if it has one of these roles, and the others."""
     if messages and messages[0].role in (roles or ("system",)):
         return messages[0], messages[1:]
     return None, messages
 
 
 def begun(messages: list[Message]) -> bool:
-    """Whether the last message is an answer, for the families in which the model goes on with it."""
+    """Whether the last message is an answer, for families whose models continue it."""
     return bool(messages) and messages[-1].role == "assistant"
 
 
 def last_index(messages: list[Message], role: str) -> int:
-    """Where the last message of `role` is; -1 when there is none."""
+    """The index of the last message of `role`; -1 if there is none."""
     return max((index for index, message in enumerate(messages) if message.role == role), default=-1)
 
 
 def steps(messages: Iterable[Message]) -> Iterator[tuple[int, list[Message]]]:
-    """The messages one by one, tools' answers that follow one another together, each with its index."""
+    """The messages with their indices; consecutive tools' answers are one step."""
     numbered = enumerate(messages)
     for role, run in groupby(numbered, key=lambda each: each[1].role):
         together = list(run)

@@ -1,4 +1,4 @@
-"""What every named renderer is: a function from a prompt to the pieces of its text."""
+"""The type of named renderers: a function from a prompt to the pieces of its text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .declared import ordered
 
 
 class Renderer:
-    """A Template whose text `write` makes; besides the messages it reads what `reads` names."""
+    """A Template whose text `write` makes. `reads` names its variables beside the messages."""
 
     def __init__(self, write: Callable[[Prompt], Iterable[str]], *reads: str) -> None:
         self._write = write

@@ -1,4 +1,4 @@
-"""JSON as the families print it."""
+"""JSON in the forms that the families use."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def spaced(value: Any) -> str:
-    """`{"a": 1, "b": [2, 3]}`: what `tojson` is in a Hugging Face chat template."""
+    """`{"a": 1, "b": [2, 3]}`, as `tojson` in a Hugging Face chat template."""
     return json.dumps(value, ensure_ascii=False)
 
 
@@ -17,12 +17,12 @@ def compact(value: Any) -> str:
 
 
 def bare(value: Any) -> str:
-    """Text as it is, anything else as compact JSON."""
+    """Text unchanged, other values as compact JSON."""
     return value if isinstance(value, str) else compact(value)
 
 
 def by_name(value: Any) -> Any:
-    """`value` with every object's keys in order."""
+    """`value` with every object's keys sorted."""
     if isinstance(value, dict):
         return {key: by_name(value[key]) for key in sorted(value)}
     return [by_name(each) for each in value] if isinstance(value, list) else value

@@ -41,7 +41,7 @@ def _default(schema: dict[str, Any]) -> str:
 
 
 def typescript(schema: dict[str, Any]) -> str:
-    """The type: `string`, `"a" | "b"`, `number[]`, `{ … }`, `any` for what it cannot say."""
+    """The type: `string`, `"a" | "b"`, `number[]`, `{ … }`, or `any` if there is no equivalent."""
     union = schema.get("oneOf") or schema.get("anyOf")
     if isinstance(union, list):
         types = [typescript(as_object(each)) for each in union]

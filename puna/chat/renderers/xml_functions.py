@@ -40,16 +40,16 @@ not tell the user about function calls
 </IMPORTANT>"""
 
 Print = Callable[[str, Any], str]
-"""How a value is printed, given its key."""
+"""Prints a value, given its key."""
 
 
 def as_json(_: str, value: Any) -> str:
-    """What Qwen prints."""
+    """Qwen's form."""
     return bare(value)
 
 
 def _as_json_by_name(_: str, value: Any) -> str:
-    """The same, with what is inside a schema in the order of its names, as Ollama has it."""
+    """Qwen's form with the keys inside a schema sorted, as in Ollama."""
     return bare(by_name(value))
 
 
@@ -60,7 +60,7 @@ def declared(
     first: tuple[str, ...] = ("type", "description"),
     last: tuple[str, ...] = (),
 ) -> Iterator[str]:
-    """`<tools>` with all functions; a property's keys begin with `first`, the parameters' end with `last`."""
+    """`<tools>` with all functions; `first` are a property's first keys, `last` the parameters' last ones."""
     yield "<tools>"
     for function in functions:
         yield f"\n<function>\n<name>{function.name}</name>"

@@ -1,6 +1,6 @@
-"""JSON Schema, read once: every draft in one form, its references found, and what it says of a value.
+"""Reads JSON Schemas: normalises every draft, resolves references, and answers queries about values.
 
-Tools' parameters and `format` go through it before a grammar is made of them and a call is read by them.
+Grammars and parsers use tools' parameters and `format` in this form.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ways in which an object may be, for notations that write its properties one by one."""
+"""The alternatives of an object, for notations that write its properties one by one."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from .reading import Targets, resolved
 
 _CHOICES = ("anyOf", "oneOf", "allOf")
 _MOST = 24
-"""Ways to fit an object that are written one by one where it has properties of its own, too."""
+"""Most alternatives to write out for an object that also has properties of its own."""
 
 _DEEPEST = 16
 
 
 def object_alternatives(schema: Any, targets: Targets, depth: int = 0) -> list[Schema]:
-    """Each its properties and those of them that it must have. Of choices that are too many none is kept."""
+    """Each alternative's properties, and the required ones. Too many choices are all dropped."""
     schema = resolved(schema, targets)
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return [{}] if schema is True else []
@@ -29,7 +29,7 @@ def object_alternatives(schema: Any, targets: Targets, depth: int = 0) -> list[S
 
 
 def _both(one: Schema, other: Schema) -> Schema | None:
-    """An object that is both, or None where it lacks what it must have."""
+    """The combination of both, or None if it lacks a required property."""
     lacking = {name: False for name, kept in other.get("properties", {}).items() if kept is False}
     properties = {**other.get("properties", {}), **one.get("properties", {}), **lacking}
     required = list(dict.fromkeys([*one.get("required", ()), *other.get("required", ())]))

@@ -1,6 +1,6 @@
-"""JSON Schemas of every draft in one form: keywords checked, old spellings made new, references found.
+"""Normalises JSON Schemas of every draft: checks keywords, updates old spellings, resolves references.
 
-The form has, of draft 2020-12's keywords, those that constrain an instance, with values of the right kind.
+The normal form has those keywords of draft 2020-12 that constrain an instance, with values of the right type.
 Every `$ref` in it is `#/$defs/<name>`, a definition of its root.
 """
 
@@ -23,17 +23,17 @@ _NUMBERS = ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multi
 _REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 _LARGEST_SIZE = 10_000
-"""A tool's longer lengths are not counted."""
+"""Longer lengths in a tool's schema are ignored."""
 
 
 class SchemaDocument:
-    """A schema in the one form, `root`, and what its references lead to, by reference.
+    """A normalised schema `root`, and the targets of its references.
 
-    With `lenient`, as for a tool, what is wrong is left out: a call is worth more than a keyword.
+    `lenient`, for tools, drops invalid keywords, because a call matters more.
     """
 
     def __init__(self, schema: Any, *, lenient: bool = False) -> None:
-        """Raises BadRequest naming the keyword that is wrong."""
+        """Raises BadRequest naming the invalid keyword."""
         self._places = Places(schema, lenient=lenient)
         self._lenient = lenient
         self._names: dict[int, str] = {}
@@ -44,7 +44,7 @@ class SchemaDocument:
             self.targets |= dict.fromkeys(endless, True)
 
     def whole(self) -> Any:
-        """The root with all that its references lead to."""
+        """The root with the targets of its references."""
         definitions = {name.rpartition("/")[2]: one for name, one in self.targets.items()}
         if isinstance(self.root, bool) or not definitions:
             return self.root
@@ -63,11 +63,11 @@ class SchemaDocument:
                 if not self._lenient:
                     raise
         if self._lenient and schema.get("nullable") is True and "type" in result:
-            # OpenAPI 3.0's way to say it.
+            # OpenAPI 3.0's spelling.
             types = result["type"]
             result["type"] = [*([types] if isinstance(types, str) else types), "null"]
         for bound in ("Minimum", "Maximum"):
-            # Draft 4 says with a boolean that the other bound is exclusive.
+            # In draft 4, a boolean makes the other bound exclusive.
             if isinstance(exclusive := result.get(f"exclusive{bound}"), bool):
                 del result[f"exclusive{bound}"]
                 if exclusive and bound.lower() in result:
@@ -75,7 +75,7 @@ class SchemaDocument:
         return result
 
     def _add(self, result: Schema, key: str, value: Any, schema: Schema) -> None:
-        """Read one keyword of `schema` into `result`."""
+        """Normalise one keyword of `schema` into `result`."""
         if key in _REFERENCES:
             _checked(key, value, isinstance(value, str), "a text")
             reference = "#" if key == "$recursiveRef" else value
@@ -88,7 +88,7 @@ class SchemaDocument:
                 if not (self._lenient and key == "patternProperties" and not sayable(name))
             }
         elif key == "prefixItems" and isinstance(value, dict):
-            # llama.cpp takes one schema for all items here.
+            # llama.cpp accepts one schema for all items here.
             result.setdefault("items", self._read(value))
         elif key in LISTS or (key == "items" and isinstance(value, list)):
             filled = isinstance(value, list) and (bool(value) or key == "items")
@@ -125,7 +125,7 @@ class SchemaDocument:
                 result.setdefault("dependentSchemas", {})[name] = self._read(one)
 
     def _pattern(self, result: Schema, pattern: Any) -> None:
-        """One that a grammar can follow; what it looks ahead for must hold besides."""
+        """A supported pattern; its lookaheads become further constraints."""
         if isinstance(pattern, str) and sayable(pattern):
             *others, result["pattern"] = anchored(pattern)
             if others:
@@ -145,7 +145,7 @@ class SchemaDocument:
 
 
 def aimed(reference: str, targets: dict[str, Any]) -> Any:
-    """What a reference leads to, through others that say nothing else; None where it is only itself again."""
+    """The target of a reference, through references to references; None for a cycle."""
     passed: set[str] = set()
     target: Any = {"$ref": reference}
     while isinstance(target, dict) and target.keys() == {"$ref"}:
@@ -201,11 +201,11 @@ _CHECKED: dict[str, tuple[Callable[[Any], bool], str]] = {
     "uniqueItems": (lambda value: isinstance(value, bool), "true or false"),
     **dict.fromkeys(("pattern", "format"), (lambda value: isinstance(value, str), "a text")),
 }
-"""What a keyword's value must be."""
+"""The type of each keyword's value."""
 
 
 def _without_mistakes(key: str, value: Any) -> Any:
-    """A tool's value of a keyword as it was probably meant; None where it says nothing."""
+    """A tool's value of a keyword, corrected if the mistake is obvious; None if it means nothing."""
     if key == "type":
         types = [value] if isinstance(value, str) else value if isinstance(value, list) else []
         kept = [one.lower() for one in types if isinstance(one, str) and one.lower() in TYPES]

@@ -1,4 +1,4 @@
-"""What is wrong with a schema."""
+"""Errors in schemas."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from puna.errors import BadRequest
 
 
 class UnsupportedKeyword(BadRequest):
-    """No grammar can keep what `keyword` says here."""
+    """No grammar supports `keyword` here."""
 
     def __init__(self, keyword: str, why: str) -> None:
         super().__init__(f"invalid JSON schema in format: {keyword} cannot be kept: {why}", "schema")

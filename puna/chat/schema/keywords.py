@@ -1,4 +1,4 @@
-"""A JSON Schema as it was decoded, and which of its keywords hold schemas."""
+"""The type of a decoded JSON Schema, and its keywords that contain schemas."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DEFINITIONS = ("$defs", "definitions")
 
 
 def rebuilt(schema: Schema, change: Callable[[Any], Any]) -> Schema:
-    """A schema in one form (see `document`) with each of its parts changed."""
+    """A normalised schema (see `document`) with each subschema changed."""
     result: Schema = {}
     for key, value in schema.items():
         if key in MAPS or key in DEFINITIONS:

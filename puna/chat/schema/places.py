@@ -1,4 +1,4 @@
-"""The places of a schema that references name: by a pointer (RFC 6901), an anchor or an `$id`."""
+"""Resolves references within a schema: pointers (RFC 6901), anchors and `$id`s."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .keywords import DEFINITIONS, LISTS, MAPS, SINGLE, Schema
 
 class Places:
     def __init__(self, root: Any, *, lenient: bool = False) -> None:
-        """Raises BadRequest for an `$id` that is no URI; with `lenient` it names nothing."""
+        """Raises BadRequest for an `$id` that is no URI; `lenient` ignores it."""
         self._lenient = lenient
         self._places: dict[str, Any] = {}
         self._bases: dict[int, str] = {}
@@ -23,11 +23,11 @@ class Places:
         self._add(root, "")
 
     def ambiguous(self, reference: str) -> bool:
-        """Whether it depends on the instance where a dynamic reference leads."""
+        """Whether the target of a dynamic reference depends on the instance."""
         return self._dynamic.get(_split("", reference)[1], 0) is None
 
     def target(self, reference: str, within: Schema) -> tuple[bool, Any]:
-        """Whether there is such a place, and its schema."""
+        """Whether the target exists, and its schema."""
         base = self._bases.get(id(within), "")
         uri, fragment = _split(base, reference)
         fragment = unquote(fragment)
@@ -57,7 +57,7 @@ class Places:
             self._add(part, base)
 
     def _identify(self, schema: Schema, name: str, base: str) -> str:
-        """The base of what is within a schema called `name`."""
+        """The base URI inside a schema called `name`."""
         try:
             uri, fragment = _split(base, name)
         except BadRequest:
@@ -79,7 +79,7 @@ def _parts(schema: Schema) -> Iterator[Any]:
 
 
 def _split(base: str, reference: str) -> tuple[str, str]:
-    """A reference as a whole URI without its fragment, and the fragment. Raises BadRequest."""
+    """A reference as a full URI without its fragment, and the fragment. Raises BadRequest."""
     try:
         found = urldefrag(urljoin(base, reference) if base else reference)
     except ValueError as error:

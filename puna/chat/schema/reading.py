@@ -1,6 +1,6 @@
-"""What a schema in one form says of a value: its types, its constants, its properties.
+"""Queries on a normalised schema: types, constants and properties.
 
-`targets` are what its references lead to.
+`targets` are the targets of its references.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ _KINDS: list[tuple[str, Callable[[Any], bool]]] = [
 
 
 def kind_of(value: Any) -> str:
-    """A JSON value's type; "integer" for whole numbers, however they are written."""
+    """A JSON value's type; "integer" for whole numbers, also when written as floats."""
     return next(kind for kind, holds in _KINDS if holds(value))
 
 
 def own_kinds(schema: Any) -> set[str]:
-    """The types that a schema's own keywords allow: "integer" with "number", all when they do not say."""
+    """The types that a schema's own keywords allow: "number" includes "integer"; without a type, all."""
     if not isinstance(schema, dict):
         return set(TYPES) if schema else set()
     types = schema.get("type", TYPES)
@@ -45,7 +45,7 @@ def own_kinds(schema: Any) -> set[str]:
 
 
 def kinds(schema: Any, targets: Targets, depth: int = 0) -> set[str]:
-    """The same with what the schemas that it combines allow."""
+    """`own_kinds`, restricted by the schemas that it combines."""
     found = own_kinds(schema)
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return found
@@ -58,7 +58,7 @@ def kinds(schema: Any, targets: Targets, depth: int = 0) -> set[str]:
 
 
 def constants(schema: Any, targets: Targets, depth: int = 0) -> Iterator[Any]:
-    """The values that a schema names."""
+    """The values that a schema lists."""
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return
     yield from _named(schema) or ()
@@ -67,7 +67,7 @@ def constants(schema: Any, targets: Targets, depth: int = 0) -> Iterator[Any]:
 
 
 def parameter(schema: Any, name: str, targets: Targets, depth: int = 0) -> Any:
-    """The schema of an object's property, wherever an object's `schema` says it; None when it does not."""
+    """The schema of an object's property, from anywhere in the object's `schema`; None if there is none."""
     if not isinstance(schema, dict) or depth > _DEEPEST:
         return None
     declared = schema.get("properties", {})
@@ -89,7 +89,7 @@ def parameter(schema: Any, name: str, targets: Targets, depth: int = 0) -> Any:
 
 
 def parameters(schema: Any, targets: Targets, depth: int = 0) -> Iterator[str]:
-    """The properties that an object's schema names; some may come twice."""
+    """The properties that an object's schema names, perhaps with repetitions."""
     if isinstance(schema, dict) and depth <= _DEEPEST:
         yield from schema.get("properties", {})
         for part in [*_all_of(schema, targets), *(one for options in _any_of(schema) for one in options)]:
@@ -97,7 +97,7 @@ def parameters(schema: Any, targets: Targets, depth: int = 0) -> Iterator[str]:
 
 
 def resolved(schema: Any, targets: Targets) -> Any:
-    """What a schema that only refers to another refers to, or itself."""
+    """The target of a schema that is only a reference, or the schema itself."""
     passed: set[str] = set()
     while isinstance(schema, dict) and "$ref" in schema and schema["$ref"] not in passed:
         if any(key in schema for key in ("properties", "allOf", "enum")):
@@ -108,12 +108,12 @@ def resolved(schema: Any, targets: Targets) -> Any:
 
 
 def targets_of(root: Schema) -> Targets:
-    """What the references of a schema in one form lead to."""
+    """The targets of a normalised schema's references."""
     return {f"#/$defs/{name}": one for name, one in root.get("$defs", {}).items()}
 
 
 def standing_alone(schema: Any, root: Schema) -> Any:
-    """A part of `root` as a schema of its own, whose references still lead somewhere."""
+    """A part of `root` as a separate schema with the definitions that it needs."""
     definitions = root.get("$defs")
     return {**schema, "$defs": definitions} if definitions and "$ref" in str(schema) else schema
 
@@ -123,12 +123,12 @@ def _named(schema: Schema) -> list[Any] | None:
 
 
 def _all_of(schema: Schema, targets: Targets) -> list[Any]:
-    """What holds beside a schema's own keywords."""
+    """The schemas that must all hold beside a schema's own keywords."""
     return [*schema.get("allOf", ()), *([targets[schema["$ref"]]] if "$ref" in schema else [])]
 
 
 def _any_of(schema: Schema) -> list[list[Any]]:
-    """Those of which one holds."""
+    """The schemas of which one must hold."""
     found = [schema[key] for key in ("anyOf", "oneOf") if key in schema]
     return [*found, [schema[key] for key in ("then", "else") if key in schema]]
 

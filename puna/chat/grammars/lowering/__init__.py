@@ -1,6 +1,6 @@
-"""JSON Schema as llguidance keeps it: what it cannot say is said by what it can.
+"""Lowers JSON Schema to the keywords that llguidance supports; expresses others through these.
 
-Every value of the lowered schema fits the original one; where the two cannot be the same it admits less.
+Every value of the lowered schema fits the original. Where the two cannot be equal, it admits less.
 """
 
 from __future__ import annotations

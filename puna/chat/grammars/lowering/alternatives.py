@@ -1,4 +1,4 @@
-"""The ways in which an instance may fit a schema, each without alternatives: of those a grammar is made."""
+"""Splits a schema into its alternatives: the ways to fit it, each without alternatives of its own."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .negation import Unsayable, negated
 from .objects import names_of
 
 _NOR = "nor"
-"""What no instance may fit, for another option of a oneOf does."""
+"""A schema that instances must not fit, because it belongs to another option of a oneOf."""
 
 IN_PLACE = (
     _NOR,
@@ -29,28 +29,28 @@ IN_PLACE = (
     "dependentRequired",
     "dependentSchemas",
 )
-"""Keywords whose schemas speak of the same instance."""
+"""Keywords whose schemas apply to the same instance."""
 
 UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 
 _MOST_WAYS = 128
 
 Alternative = list[Schema]
-"""Schemas that combine no others and must all hold."""
+"""Schemas without combinators that must all hold."""
 
 
 class TooManyAlternatives(Exception):
-    """There are more combinations of alternatives than are worth writing out."""
+    """The alternatives have too many combinations to write out."""
 
 
 class Alternatives:
-    """`targets`: what references lead to."""
+    """`targets`: the schemas that references name."""
 
     def __init__(self, targets: dict[str, Any]) -> None:
         self._targets = targets
 
     def of(self, schema: Any, passed: frozenset[str] = frozenset()) -> list[Alternative]:
-        """The ways to fit `schema`. Raises TooMany."""
+        """The alternatives of `schema`. Raises TooMany."""
         if isinstance(schema, bool):
             return [[]] if schema else []
         ways: list[Alternative] = [[]]
@@ -67,7 +67,7 @@ class Alternatives:
         return ways
 
     def number(self, schema: Any, passed: frozenset[str] = frozenset()) -> int:
-        """About how many ways there are to fit."""
+        """About how many alternatives there are."""
         if not isinstance(schema, dict) or schema.get("$ref") in passed:
             return 1
         found = 1
@@ -80,7 +80,7 @@ class Alternatives:
         return found
 
     def _options(self, key: str, schema: Schema, passed: frozenset[str]) -> Iterable[list[Alternative]]:
-        """What a keyword asks for: of each item one way."""
+        """The alternatives of a keyword: one of each item's."""
         value = schema[key]
 
         def ways(one: Any) -> list[Alternative]:
@@ -123,8 +123,8 @@ class Alternatives:
         return self._not(value, {}, key)
 
     def exclusive(self, options: list[Any], *, closed: bool) -> list[Any]:
-        """Options of which no instance of one fits another; with `closed` their objects have no more
-        properties than they name."""
+        """Makes options exclusive: no instance fits two of them. With `closed`, their objects have only the
+        properties that they name."""
         result: list[Any] = []
         for at, one in enumerate(options):
             others = [
@@ -142,7 +142,7 @@ class Alternatives:
         return [one for one in result if one is not False]
 
     def expanded(self, schema: Any) -> list[Schema]:
-        """Its ways, each as one schema."""
+        """Its alternatives, each as one schema."""
         try:
             return [merged(way) if way else {} for way in self.of(schema)]
         except TooManyAlternatives:
@@ -164,7 +164,7 @@ def _silent(ways: list[Alternative]) -> list[Alternative]:
 
 
 def _unevaluated(key: str, value: Any, way: Alternative) -> list[Schema]:
-    """What holds for what no part of a way speaks of."""
+    """The schema for properties or items that no part of an alternative names."""
     way = [part for part in way if SILENT not in part]
     if key == "unevaluatedItems":
         if any("items" in part for part in way):

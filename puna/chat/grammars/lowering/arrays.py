@@ -1,4 +1,4 @@
-"""Arrays on their way to a grammar: what they contain, and that it is there once."""
+"""Lowers arrays: `contains` and `uniqueItems`."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ from .merging import both, same
 from .objects import Expanded, Located
 
 _ANY_ORDER = 4
-"""Values that may stand in every order where each may be there once; the ways grow with the factorial."""
+"""Most unique values to allow in any order: the number of orders is factorial."""
 
 _IN_ORDER = 8
-"""Values that may be there once in the schema's order."""
+"""Most unique values to allow in the schema's order."""
 
 _LONGEST = 1000
-"""Items that are counted."""
+"""Most items to count."""
 
 Not = Callable[[Any, str], Any]
-"""What a schema does not admit; raises BadRequest naming the keyword."""
+"""Negates a schema; raises BadRequest naming the keyword."""
 
 
 def array(schema: Schema, located: Located, expanded: Expanded, refused: Not, further: list[Any]) -> Schema:
-    """The keywords of arrays, and into `further` what must hold beside them."""
+    """Lowers the keywords of arrays; adds further constraints to `further`."""
     first = list(schema.get("prefixItems", ()))
     items = schema.get("items", True)
     least, most = schema.get("minItems", 0), schema.get("maxItems")
@@ -37,7 +37,7 @@ def array(schema: Schema, located: Located, expanded: Expanded, refused: Not, fu
         most = _LONGEST
     if least > _LONGEST:
         raise UnsupportedKeyword("minItems", f"{least} are too many")
-    # Values that cannot be listed may repeat: who asks for a set makes one of the array.
+    # Values that cannot be listed may repeat: a client that wants a set makes one of the array.
     if schema.get("uniqueItems") and not first and (found := _values(items, expanded)) is not None:
         further.append(_once(found, least, most, schema))
         return {}
@@ -56,7 +56,7 @@ def array(schema: Schema, located: Located, expanded: Expanded, refused: Not, fu
 def _containing(
     schema: Schema, first: list[Any], items: Any, least: int, refused: Not
 ) -> tuple[list[Any], Any, int]:
-    """What it must contain comes first, behind the places that have schemas of their own."""
+    """The required items come first, behind the places with schemas of their own."""
     wanted = schema["contains"]
     fewest, most = schema.get("minContains", 1), schema.get("maxContains")
     if fewest > _LONGEST:
@@ -77,7 +77,7 @@ def _containing(
 
 
 def _values(items: Any, expanded: Expanded) -> list[Any] | None:
-    """All values that items can have, if they can be listed and are few."""
+    """All possible values of the items, if they are listed and few."""
     found: list[Any] = []
     for way in expanded(items):
         kinds = own_kinds(way)

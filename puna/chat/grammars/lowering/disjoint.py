@@ -1,4 +1,4 @@
-"""Whether two schemas have no instance in common, as far as that is plain to see."""
+"""Decides whether two schemas have no common instance, in simple cases."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ _OPENS = {"additionalProperties", "patternProperties", "propertyNames"}
 def disjoint(
     one: list[Schema], other: list[Schema], expanded: Expanded, closed: bool, depth: int = _DEEP
 ) -> bool:
-    """Whether no instance fits a schema of `one` and one of `other`; False also where that is not plain.
+    """Whether no instance fits a schema of `one` and one of `other`; False if that is unknown.
 
-    Each is a schema's ways to fit. With `closed`, the objects of `one` have only properties that it names.
+    Each is a list of alternatives. With `closed`, objects of `one` have only the properties that it names.
     """
     return all(_disjoint(a, b, expanded, closed, depth) for a in one for b in other)
 
@@ -32,7 +32,7 @@ def _disjoint(one: Schema, other: Schema, expanded: Expanded, closed: bool, dept
 
 
 def _disjoint_as(kind: str, one: Schema, other: Schema, expanded: Expanded, closed: bool, depth: int) -> bool:
-    """The same for instances of one type."""
+    """`disjoint` for instances of one type."""
     if kind == "object":
         return _objects_disjoint(one, other, expanded, closed, depth)
     if kind in ("integer", "number"):

@@ -1,4 +1,4 @@
-"""Whether a value that fits a schema can come to an end: one that must hold itself without end cannot."""
+"""Finds schemas that no finite value fits, because a value would have to contain itself without end."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def ends(schema: Schema) -> bool:
 
 
 def _ending(definitions: dict[str, Any]) -> set[str]:
-    """Those of the definitions that some finite value fits."""
+    """The definitions that some finite value fits."""
     ending: set[str] = set()
     while found := [name for name, one in definitions.items() if name not in ending and _ends(one, ending)]:
         ending.update(found)
@@ -21,7 +21,7 @@ def _ending(definitions: dict[str, Any]) -> set[str]:
 
 
 def pruned(schema: Schema) -> Schema:
-    """A lowered schema without what no value fits: a sampler would begin it and find no end."""
+    """A lowered schema without parts that no value fits: a sampler would enter them and never leave."""
     definitions: dict[str, Any] = schema.get("$defs", {})
     ending = _ending(definitions)
     if len(ending) == len(definitions) and "$ref" not in str(schema):
@@ -50,7 +50,7 @@ def _pruned(schema: Any, ending: set[str]) -> Any:
         result["allOf"] = [_pruned(one, ending) for one in schema["allOf"]]
     first = [_pruned(one, ending) for one in schema.get("prefixItems", ())]
     if False in first:
-        # What stands behind a place that nothing fits is never reached.
+        # Items behind an impossible one are never reached.
         result["maxItems"] = min(schema.get("maxItems", len(first)), first.index(False))
         first = first[: first.index(False)]
     if first:
@@ -65,7 +65,7 @@ def _pruned(schema: Any, ending: set[str]) -> Any:
 
 
 def _ends(schema: Any, ending: set[str]) -> bool:
-    """The same, when the definitions `ending` are known to end."""
+    """`ends`, given that the definitions `ending` end."""
     if not isinstance(schema, dict):
         return bool(schema)
     if "$ref" in schema and schema["$ref"].rpartition("/")[2] not in ending:

@@ -1,8 +1,8 @@
-"""JSON Schema as llguidance keeps it: what it cannot say is said by what it can.
+"""Lowers JSON Schema to the keywords that llguidance supports; expresses others through these.
 
-Every value of the lowered schema fits the original one; where the two cannot be the same it admits less. What
-an object's schema does not name is not invented: any further property would fit, small models know no end of
-them, and Ollama's grammars do not let it.
+Every value of the lowered schema fits the original. Where the two cannot be equal, it admits less. Objects
+get no properties beyond the named ones, as in Ollama's grammars: any property would fit, and small models
+would never stop adding them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .objects import object_
 
 
 def lowered(schema: Schema) -> Any:
-    """Raises BadRequest naming the keyword that cannot be kept, and for a schema that nothing fits."""
+    """Lower a schema. Raises BadRequest naming an unsupported keyword, and for a schema that nothing fits."""
     try:
         return Lowering(schema).root()
     except TooManyAlternatives:
@@ -29,7 +29,7 @@ def lowered(schema: Schema) -> Any:
 
 
 class Lowering:
-    """One document on its way."""
+    """The lowering of one document."""
 
     def __init__(self, schema: Schema) -> None:
         self._document = SchemaDocument(schema)
@@ -62,7 +62,7 @@ class Lowering:
                 schema[only] if only == "anyOf" else self._options.exclusive(schema["oneOf"], closed=True)
             )
             return _either([self.located(one) for one in options])
-        # What is made of the same schemas within itself refers to itself.
+        # A schema made from the same schemas within itself refers to itself.
         key = tuple(map(id, schema["allOf"])) if only == "allOf" else (id(schema),)
         if key in self._under_way:
             name = self._under_way[key] = self._under_way[key] or f"within{len(self._definitions)}"
@@ -89,10 +89,10 @@ class Lowering:
             self._definitions[name] = self.located(target)
         return {"$ref": reference}
 
-    # What is written
+    # Lowered schemas
 
     def _joined(self, way: Alternative, *, closed: bool = True) -> Any:
-        """One way as a schema without alternatives."""
+        """One alternative as a schema."""
         schema = merged(way) if way else {}
         if schema.get("type") == [] or schema.get("enum") == []:
             return False
@@ -120,7 +120,7 @@ class Lowering:
         return {**result, "allOf": further} if further else result or True
 
     def _strings(self, schema: Schema, further: list[Any]) -> Schema:
-        """Its patterns and formats; beyond one of each they are further schemas."""
+        """Its patterns and formats; more than one of each become further schemas."""
         patterns: list[str] = []
         result: Schema = {}
         for pattern in schema.get("patterns", ()):
@@ -138,7 +138,7 @@ class Lowering:
         return result
 
     def _open(self, schema: Schema) -> Any:
-        """A schema of too many combinations: its alternatives as they are."""
+        """A schema with too many combinations: its alternatives, not combined."""
         if self._options.number(schema) > _MOST_COMBINED:
             raise TooManyAlternatives
         for key in UNEVALUATED:
@@ -164,7 +164,7 @@ class Lowering:
 
 
 _MOST_COMBINED = 1000
-"""Combinations of alternatives that a grammar can follow: each costs at every token."""
+"""Most combinations of alternatives in a grammar, because each costs time at every token."""
 
 _COMBINING = ("allOf", "anyOf", "oneOf")
 
@@ -182,7 +182,7 @@ _MEANT = {
     "string": {"patterns", "formats", "minLength", "maxLength"},
     "number": {"minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf"},
 }
-"""Keywords that speak of one type, whose absence from a schema is mostly an oversight."""
+"""Keywords of one type. A schema with one of them that lacks `type` most often means that type."""
 
 _WRITTEN_APART = {
     "patterns",
@@ -195,13 +195,13 @@ _WRITTEN_APART = {
 
 
 def _names(part: Schema) -> bool:
-    """Whether it says what an object may have."""
+    """Whether it describes an object's properties."""
     named = (*part.get("properties", {}).values(), *part.get("patternProperties", {}).values())
     return any(one is not False for one in named)
 
 
 def _meant(schema: Schema) -> Schema:
-    """The type that a schema without one speaks of."""
+    """The type that a schema without `type` means."""
     kind = next((kind for kind, keywords in _MEANT.items() if keywords & schema.keys()), "")
     return {"type": kind} if kind else {}
 

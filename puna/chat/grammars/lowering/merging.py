@@ -1,4 +1,4 @@
-"""Several schemas that must all hold as one, keyword by keyword."""
+"""Merges schemas that must all hold into one, keyword by keyword."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _OF_OBJECTS = {"properties", "patternProperties", "additionalProperties"}
 _OF_ARRAYS = {"prefixItems", "items"}
 
 SILENT = "silent"
-"""The keyword of a schema that must hold without its properties and items counting as evaluated."""
+"""Our keyword for a schema that must hold, but whose properties and items do not count as evaluated."""
 
 
 def merged(parts: list[Schema]) -> Schema:
-    """One schema for all of `parts`, none of which combines others. Its own parts may be `allOf`.
+    """One schema for all of `parts`, which have no combinators. Its subschemas may be `allOf`.
 
-    Patterns and formats of more than one are a list under `patterns` and `formats`.
-    Raises BadRequest where two keywords cannot be said as one.
+    Patterns and formats are lists under `patterns` and `formats`. Raises BadRequest where two keywords cannot
+    be merged.
     """
     parts = [_listed(part) for part in parts]
     if len(parts) == 1:
@@ -53,7 +53,7 @@ def merged(parts: list[Schema]) -> Schema:
 
 
 def both(schemas: list[Any]) -> Any:
-    """A schema that holds where all do."""
+    """A schema that holds where all of them hold."""
     limiting = [one for one in schemas if one is not True and one != {}]
     if any(one is False for one in limiting):
         return False
@@ -111,7 +111,7 @@ def _one(key: str, values: list[Any]) -> Any:
 
 
 def _multiple(values: list[Any]) -> float:
-    """What the multiples of all are multiples of."""
+    """The least common multiple of all."""
     fractions = [Fraction(str(value)) for value in values]
     common = Fraction(
         lcm(*(one.numerator for one in fractions)), gcd(*(one.denominator for one in fractions))
@@ -151,7 +151,7 @@ def _further(part: Schema) -> Any:
 
 
 def _of_name(part: Schema, name: str) -> Any:
-    """What a part says of one property."""
+    """A part's schema for one property."""
     if name in (properties := part.get("properties", {})):
         return properties[name]
     found = [one for pattern, one in part.get("patternProperties", {}).items() if matches(pattern, name)]
@@ -159,7 +159,7 @@ def _of_name(part: Schema, name: str) -> Any:
 
 
 def matches(pattern: str, text: str) -> bool:
-    """Whether a pattern is found in a text. Raises BadRequest naming one that cannot be kept."""
+    """Whether a pattern is found in a text. Raises BadRequest naming an unsupported pattern."""
     try:
         return searched(pattern, text)
     except (InvalidPattern, Unsupported) as error:
@@ -167,7 +167,7 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def expressions(pattern: str) -> list[str]:
-    """Patterns that a grammar can follow and that must all hold. Raises BadRequest as `matches` does."""
+    """The pattern as supported patterns that must all hold. Raises BadRequest as `matches` does."""
     try:
         return anchored(pattern)
     except (InvalidPattern, Unsupported) as error:

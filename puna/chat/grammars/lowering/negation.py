@@ -1,4 +1,4 @@
-"""What a schema does not admit, as a schema: exactly that, or a part of it where no schema can say all."""
+"""Negates a schema: exactly, or as a subset where no schema can express all of the negation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from puna.chat.schema import TYPES, Schema, kind_of, own_kinds
 
 _SPELLED_OUT = 400
-"""Characters of the texts that a pattern for all others is made of."""
+"""Most characters of texts for which a pattern of all other texts is made."""
 
 _BEYOND: dict[str, tuple[str, str]] = {
     "minimum": ("number", "exclusiveMaximum"),
@@ -25,13 +25,13 @@ _OF = {"Length": "string", "Items": "array", "Properties": "object"}
 
 
 class Unsayable(Exception):
-    """Nothing of what a schema does not admit can be said."""
+    """No part of the negation can be expressed."""
 
 
 def negated(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, depth: int = 8) -> Any:
-    """A schema of what `schema` does not admit, among instances of `kinds`.
+    """A schema of instances of `kinds` that `schema` does not admit.
 
-    Raises Unsayable where that is something, but none of it can be said.
+    Raises Unsayable if there are some, but no schema can express any of them.
     """
     if isinstance(schema, bool):
         return not schema
@@ -63,7 +63,7 @@ def _violated(
     targets: dict[str, Any],
     again: Callable[..., Any],
 ) -> list[Any]:
-    """Schemas of instances that do not keep this keyword."""
+    """Schemas of instances that violate this keyword."""
     if key == "type":
         allowed = {value} if isinstance(value, str) else set(value)
         others = TYPES - allowed - ({"number"} if "integer" in allowed else set())
@@ -104,7 +104,7 @@ def _violated(
 
 
 def _others(values: list[Any], kinds: set[str]) -> list[Any]:
-    """Schemas of instances that are none of these values."""
+    """Schemas of instances other than these values."""
     taken = set(map(kind_of, values))
     rest = TYPES - taken - {"array", "object"} & taken
     if taken & {"integer", "number"}:
@@ -131,7 +131,7 @@ def _others(values: list[Any], kinds: set[str]) -> list[Any]:
 
 
 def other_than(texts: Iterable[str]) -> str:
-    """A regular expression of every text that is none of these."""
+    """A regular expression for every text other than these."""
     tails: dict[str, list[str]] = {}
     ended = False
     for text in texts:

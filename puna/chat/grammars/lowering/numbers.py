@@ -1,4 +1,4 @@
-"""Numbers on their way to a grammar: bounds that it can count to, multiples that arithmetic agrees on."""
+"""Lowers numbers: bounds that a grammar supports, and multiples that survive floating-point division."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from typing import Any
 from puna.chat.schema import Schema, UnsupportedKeyword
 
 _LARGEST = 2**53 - 1
-"""To here every integer is a number of its own to all readers of JSON (RFC 8259 §6)."""
+"""Up to here all JSON parsers tell integers apart (RFC 8259 §6)."""
 
 _MOST_MULTIPLES = 1000
 
 _BOUNDS = {"minimum": 1, "exclusiveMinimum": 1, "maximum": -1, "exclusiveMaximum": -1}
-"""Of each bound, on which side of it numbers are."""
+"""For each bound, the side of it that is allowed."""
 
 
 def number(schema: Schema, kinds: set[str]) -> Schema:
-    """Keywords of numbers that replace the schema's own; `kinds`: the types that it allows."""
+    """The number keywords that replace the schema's own; `kinds`: the types that it allows."""
     result: Schema = {}
     for key, side in _BOUNDS.items():
         if key in schema and abs(schema[key]) > _LARGEST:
@@ -37,8 +37,8 @@ def number(schema: Schema, kinds: set[str]) -> Schema:
 def _multiples(step: float, schema: Schema) -> list[Any] | None:
     """The multiples within a schema's bounds, if they are few.
 
-    Binary numbers are not exact: 0.59 is a multiple of 0.01, and 0.59 / 0.01 is not whole. Readers that
-    divide refuse such a multiple, so it is left out.
+    Binary numbers are not exact: 0.59 is a multiple of 0.01, but 0.59 / 0.01 is not whole. Validators that
+    divide refuse such a multiple, so it is omitted.
     """
     lows = [schema[key] for key in ("minimum", "exclusiveMinimum") if key in schema]
     highs = [schema[key] for key in ("maximum", "exclusiveMaximum") if key in schema]

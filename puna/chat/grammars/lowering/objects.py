@@ -1,4 +1,4 @@
-"""Objects on their way to a grammar: which properties there may be, and how many."""
+"""Lowers objects: which properties are allowed, and how many."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from puna.chat.schema import Schema, UnsupportedKeyword
 from .merging import both, expressions, matches
 
 _MOST_CHOICES = 64
-"""Choices of properties that are written out, to have as many as there must be."""
+"""Most choices of properties to write out, to enforce a number of properties."""
 
 Located = Callable[[Any], Any]
 """The schema of a place in an instance."""
 
 Expanded = Callable[[Any], list[Schema]]
-"""A schema's ways to fit, each without alternatives."""
+"""A schema's alternatives."""
 
 
 def names_of(way: list[Schema]) -> list[str]:
@@ -30,9 +30,9 @@ def names_of(way: list[Schema]) -> list[str]:
 def object_(
     schema: Schema, located: Located, expanded: Expanded, further: list[Any], *, closed: bool
 ) -> Schema | None:
-    """The keywords of objects, and into `further` what must hold beside them; None where no object fits.
+    """Lowers the keywords of objects; adds further constraints to `further`. None if no object fits.
 
-    With `closed`, it has no properties that it does not name, where it does not say otherwise.
+    With `closed`, it has only the properties that it names, unless it says otherwise.
     """
     properties: Schema = dict(schema.get("properties", {}))
     patterns: Schema = schema.get("patternProperties", {})
@@ -69,7 +69,7 @@ def object_(
 def _named(
     names: list[Schema], properties: Schema, patterns: Schema, additional: Any, required: list[str]
 ) -> tuple[Schema, Schema, Any]:
-    """Properties whose names fit one of the schemas `names`."""
+    """The properties whose names fit one of the schemas `names`."""
     names = [one for one in names if "string" in _kinds(one)]
     if any(not one.keys() - {"type"} for one in names):
         return properties, patterns, additional
@@ -114,7 +114,7 @@ def _name(pattern: str) -> str:
 
 
 def _pattern(names: Schema) -> str:
-    """One pattern for all that names must be."""
+    """One pattern for all constraints on names."""
     patterns = [one for pattern in names.get("patterns", ()) for one in expressions(pattern)]
     patterns += [f"^(?:{FORMATS[one]})$" for one in names.get("formats", ()) if one in FORMATS]
     if "minLength" in names or "maxLength" in names:
@@ -126,7 +126,7 @@ def _pattern(names: Schema) -> str:
 
 
 def _count(bounds: Schema, result: Schema, needed: list[str], further: list[Any]) -> bool:
-    """Keep minProperties and maxProperties; False if no object can. `needed` are the required properties."""
+    """Apply minProperties and maxProperties; False if no object fits. `needed` are required properties."""
     properties: Schema = result.get("properties", {})
     optional = [name for name, one in properties.items() if one is not False and name not in needed]
     more = bool(result.get("patternProperties")) or result.get("additionalProperties", True) is not False
@@ -135,7 +135,7 @@ def _count(bounds: Schema, result: Schema, needed: list[str], further: list[Any]
     if most is not None and (most < 0 or least > most):
         return False
     if more and optional and most is not None:
-        # How many there are is told of those with names.
+        # Only named properties can be counted.
         result.pop("patternProperties", None)
         result["additionalProperties"] = more = False
     if more and least > len(optional):
@@ -154,14 +154,14 @@ def _count(bounds: Schema, result: Schema, needed: list[str], further: list[Any]
 
 
 def _chosen(optional: list[str], least: int, most: int | None) -> Schema:
-    """At least so many of these properties, at most so many."""
+    """Between so many and so many of these properties."""
     if most is None or most >= len(optional):
         if comb(len(optional), least) > _MOST_CHOICES:
             return {"required": optional[:least]}
         return {"anyOf": [{"required": list(some)} for some in combinations(optional, least)]}
     choices = (some for size in range(most, least - 1, -1) for some in combinations(optional, size))
     if comb(len(optional), most) <= _MOST_CHOICES:
-        # Whoever may have these may have fewer.
+        # An alternative that allows these properties also allows fewer.
         choices = combinations(optional, most)
         ways = [{"properties": {name: False for name in optional if name not in some}} for some in choices]
         if not least:
