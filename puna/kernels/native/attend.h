@@ -25,7 +25,7 @@ template <class I> class Attend {
   private:
     using Float = typename I::Float;
     using Int = typename I::Int;
-    static constexpr int KEYS = 64, PAIRS = KEYS / 2, WIDTH = 2 * I::lanes;
+    static constexpr int KEYS = TILE_KEYS, PAIRS = KEYS / 2, WIDTH = 2 * I::lanes;
     static constexpr int WEIGHT_BITS = 23, LOW_BITS = 12, VALUE_BITS = 13;
     // Scores in powers of two. What is below LEAST is as good as masked; WRONG stands for what is no number.
     static constexpr float LEAST = -1e6F, NOTHING = LEAST + 256, WRONG = 5e5F;
@@ -33,7 +33,7 @@ template <class I> class Attend {
     struct Memory {
         int64_t key_size, value_size; // padded
         int64_t rows, tiles;          // of a bundle
-        size_t values, biases, weights, exponents, seen, states, state, size;
+        size_t values, biases, weights, exponents, states, state, size;
         size_t sums, most, most_brought, totals, scores; // of a state
 
         explicit Memory(const AttentionSizes &s)
@@ -43,8 +43,7 @@ template <class I> class Attend {
             biases = values + room(PAIRS * value_size, 4);
             weights = biases + room(KEYS * s.queries, 4);
             exponents = weights + room(KEYS * rows, 4);
-            seen = exponents + room(KEYS * tiles * s.bundles, 4);
-            states = seen + room(tiles * s.queries, 1);
+            states = exponents + room(KEYS * tiles * s.bundles, 4);
             sums = room(key_size * rows, 4);
             most = sums + room(value_size * rows, 8);
             most_brought = most + room(I::lanes * rows, 4);
@@ -73,14 +72,12 @@ template <class I> class Attend {
     int32_t *const values_;
     float *const biases_;
     int32_t *const weights_;
-    bool *const sees_; // by tiles and queries
     int seen_[ATTENTION_ROWS]; // the queries that see something of this tile
     int seen_count_ = 0;
 
     explicit Attend(const AttentionPiece &piece)
         : p(piece), q(*p.op.src[0]), k(*p.op.src[1]), v(*p.op.src[2]), at({k.ne[0], v.ne[0], k.ne[1], p.queries, p.bundles, p.heads}),
-          keys_(place<float>(0)), values_(place<int32_t>(at.values)), biases_(place<float>(at.biases)), weights_(place<int32_t>(at.weights)),
-          sees_(place<bool>(at.seen)) {}
+          keys_(place<float>(0)), values_(place<int32_t>(at.values)), biases_(place<float>(at.biases)), weights_(place<int32_t>(at.weights)) {}
 
     template <class T> T *place(size_t offset) const { return reinterpret_cast<T *>(p.memory + offset); }
 
@@ -108,7 +105,8 @@ template <class I> class Attend {
     void run() {
         for (int64_t b = 0; b < p.bundles; b++) start(b);
         for (int64_t tile = 0; tile < at.tiles; tile++) {
-            look(tile);
+            find(tile);
+            read_masks(tile);
             for (int64_t b = 0; seen_count_ && b < p.bundles; b++) {
                 if (first_of_head(b)) read_keys(b, tile);
                 score(b, tile);
@@ -116,7 +114,7 @@ template <class I> class Attend {
         }
         for (int64_t b = 0; b < p.bundles; b++) settle(b);
         for (int64_t tile = 0; tile < at.tiles; tile++) {
-            recall(tile);
+            find(tile);
             for (int64_t b = 0; seen_count_ && b < p.bundles; b++) {
                 if (first_of_head(b)) read_values(b, tile);
                 add(b, tile);
@@ -156,47 +154,24 @@ template <class I> class Attend {
         }
     }
 
-    // Which queries see something of this tile, and the masks of these as floats. Keys that do not exist are masked.
-    void look(int64_t tile) {
-        const int count = cells_of(tile);
-        seen_count_ = 0;
-        for (int query = 0; query < p.queries; query++) {
-            alignas(64) uint16_t row[KEYS];
-            bool sees = read_mask(query, tile, count, row);
-            if (sees) {
-                float *bias = biases_ + KEYS * query;
-                Float most = I::broadcast(LEAST);
-                for (int i = 0; i < KEYS; i += I::lanes) {
-                    const Float x = I::halves(row + i);
-                    I::storef(bias + i, x);
-                    most = I::maxf(most, x);
-                }
-                sees = I::largest(most) > LEAST;
-            }
-            if (sees) seen_[seen_count_++] = query;
-            sees_[p.queries * tile + query] = sees;
-        }
-    }
-
-    // A query's mask of this tile. False if all of it is minus infinity.
-    bool read_mask(int query, int64_t tile, int count, uint16_t *row) const {
-        constexpr uint16_t masked = 0xfc00;
-        const Tensor *mask = p.op.src[3];
-        for (int i = 0; i < KEYS; i++) row[i] = i < count ? 0 : masked;
-        if (!mask) return true;
-        const uint8_t *from = at3(*mask, p.first_query + query, 0, p.stream % mask->ne[3]) + 2 * KEYS * tile;
-        if (count == KEYS) std::memcpy(row, from, 2 * KEYS);
-        else std::memcpy(row, from, 2 * static_cast<size_t>(count));
-        unsigned differ = 0;
-        for (int i = 0; i < KEYS; i++) differ |= row[i] ^ masked;
-        return differ != 0;
-    }
-
-    // What `look` saw of this tile.
-    void recall(int64_t tile) {
+    // The queries that see something of this tile.
+    void find(int64_t tile) {
+        const bool *sees = p.sight.tile(p.stream, tile, p.first_query);
         seen_count_ = 0;
         for (int query = 0; query < p.queries; query++)
-            if (sees_[p.queries * tile + query]) seen_[seen_count_++] = query;
+            if (sees[query]) seen_[seen_count_++] = query;
+    }
+
+    // Their masks of this tile, as floats. Keys that do not exist are masked.
+    void read_masks(int64_t tile) const {
+        const Tensor *mask = p.op.src[3];
+        const auto count = static_cast<size_t>(cells_of(tile));
+        for (int n = 0; n < seen_count_; n++) {
+            alignas(64) uint16_t row[KEYS];
+            for (size_t i = 0; i < KEYS; i++) row[i] = i < count ? 0 : 0xfc00;
+            if (mask) std::memcpy(row, at3(*mask, p.first_query + seen_[n], 0, p.stream % mask->ne[3]) + 2 * KEYS * tile, 2 * count);
+            for (int i = 0; i < KEYS; i += I::lanes) I::storef(biases_ + KEYS * seen_[n] + i, I::halves(row + i));
+        }
     }
 
     // f(the cells of a head from a tile's first on), which know their type.

@@ -8,13 +8,14 @@ namespace puna {
 namespace {
 
 constexpr int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
+constexpr size_t aligned(size_t size) { return (size + 63) & ~size_t{63}; }
 
 // The op in pieces of queries and heads.
 struct Cut {
     int64_t parts, heads;
     int64_t queries, bundles; // of a piece
     int64_t along, across, streams;
-    size_t slopes_size, memory_size;
+    size_t slopes_size, sight_size, memory_size;
 
     Cut(const Tensor &op, const AttentionKernel &kernel, int threads) {
         const Tensor &q = *op.src[0], &k = *op.src[1], &v = *op.src[2];
@@ -32,7 +33,8 @@ struct Cut {
         // One stream of tokens reads the cells of several heads together, because they lie side by side.
         bundles = few ? std::clamp<int64_t>(std::min(k.ne[2] * parts * streams / wanted, most_scores / (k.ne[1] * queries * heads)), 1, most_bundles) : 1;
         across = ceiling(k.ne[2] * parts, bundles);
-        slopes_size = (sizeof(float) * static_cast<size_t>(q.ne[2]) + 63) & ~size_t{63};
+        slopes_size = aligned(sizeof(float) * static_cast<size_t>(q.ne[2]));
+        sight_size = aligned(Sight::size(op));
         memory_size = kernel.memory({k.ne[0], v.ne[0], k.ne[1], queries, bundles, heads});
     }
 
@@ -77,13 +79,16 @@ bool Attention::covers(const Tensor &op) {
 
 size_t Attention::work_size(int threads, const Tensor &op) const {
     const Cut cut(op, kernel_, threads);
-    return cut.slopes_size + cut.memory_size * static_cast<size_t>(threads);
+    return cut.slopes_size + cut.sight_size + cut.memory_size * static_cast<size_t>(threads);
 }
 
 void Attention::compute(Team &team, uint8_t *work, const Tensor &op) const {
     const Cut cut(op, kernel_, team.size);
     const Tensor &q = *op.src[0], &k = *op.src[1];
     auto *slopes = reinterpret_cast<float *>(work);
+    const Sight sight(op, work + cut.slopes_size);
+    uint8_t *memory = work + cut.slopes_size + cut.sight_size + cut.memory_size * static_cast<size_t>(team.index);
+    sight.look(team);
     if (team.index == 0) {
         for (int64_t head = 0; head < q.ne[2]; head++) slopes[head] = slope(parameter(op, 1), q.ne[2], head);
         team.restart();
@@ -92,9 +97,8 @@ void Attention::compute(Team &team, uint8_t *work, const Tensor &op) const {
     share(team, cut.pieces(), [&](int64_t i) {
         // The last queries see most and come first, so that no thread is left with them.
         const int64_t query = (cut.along - 1 - i / (cut.across * cut.streams)) * cut.queries, bundle = i % cut.across * cut.bundles;
-        kernel_.attend({op, i / cut.across % cut.streams, query, std::min(cut.queries, q.ne[1] - query), bundle,
-                        std::min(cut.bundles, k.ne[2] * cut.parts - bundle), cut.parts, cut.heads, parameter(op, 0), parameter(op, 2), slopes,
-                        work + cut.slopes_size + cut.memory_size * static_cast<size_t>(team.index)});
+        kernel_.attend({op, sight, i / cut.across % cut.streams, query, std::min(cut.queries, q.ne[1] - query), bundle,
+                        std::min(cut.bundles, k.ne[2] * cut.parts - bundle), cut.parts, cut.heads, parameter(op, 0), parameter(op, 2), slopes, memory});
     });
 }
 

@@ -1,0 +1,40 @@
+#include "sight.h"
+
+#include <algorithm>
+
+namespace puna {
+namespace {
+
+constexpr uint16_t MASKED = 0xfc00; // minus infinity
+
+int64_t tiles_of(const Tensor &op) { return (op.src[1]->ne[1] + TILE_KEYS - 1) / TILE_KEYS; }
+int64_t streams_of(const Tensor &op) { return op.src[3] ? op.src[3]->ne[3] : 1; }
+
+} // namespace
+
+Sight::Sight(const Tensor &op, void *memory)
+    : mask_(op.src[3]), keys_(op.src[1]->ne[1]), tiles_(tiles_of(op)), queries_(op.src[0]->ne[1]), streams_(streams_of(op)),
+      seen_(static_cast<bool *>(memory)) {}
+
+size_t Sight::size(const Tensor &op) { return static_cast<size_t>(tiles_of(op) * op.src[0]->ne[1] * streams_of(op)); }
+
+void Sight::look(const Team &team) const {
+    split(team, queries_ * streams_, [&](int64_t from, int64_t to) {
+        for (int64_t i = from; i < to; i++)
+            for (int64_t tile = 0; tile < tiles_; tile++)
+                seen_[i % queries_ + queries_ * (tile + tiles_ * (i / queries_))] = !mask_ || sees(i / queries_, i % queries_, tile);
+    });
+}
+
+bool Sight::sees(int64_t stream, int64_t query, int64_t tile) const {
+    const auto *row = reinterpret_cast<const uint16_t *>(static_cast<const uint8_t *>(mask_->data) + mask_->nb[1] * static_cast<size_t>(query) +
+                                                         mask_->nb[3] * static_cast<size_t>(stream)) + TILE_KEYS * tile;
+    unsigned differ = 0;
+    if (TILE_KEYS * (tile + 1) <= keys_)
+        for (int i = 0; i < TILE_KEYS; i++) differ |= row[i] ^ MASKED;
+    else
+        for (int i = 0; i < keys_ - TILE_KEYS * tile; i++) differ |= row[i] ^ MASKED;
+    return differ != 0;
+}
+
+} // namespace puna
