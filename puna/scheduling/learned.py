@@ -50,9 +50,10 @@ class LearnedSizes:
 
     def refused(self, key: RunnerKey, planned: Mapping[str, int]) -> bool:
         """A device had no room for this; whether a smaller plan is to be tried, which is then kept to."""
-        first = bool(planned) and key not in self._limits
+        limits = self._limits.setdefault(key, {})
+        first = not planned.keys() <= limits.keys()
         if first:
-            self._limits[key] = {name: int(_SMALLER * size) for name, size in planned.items()}
+            limits.update((name, int(_SMALLER * size)) for name, size in planned.items())
         return first
 
     def limited(self, key: RunnerKey, machine: Machine) -> Machine:

@@ -19,6 +19,7 @@ from puna.inference import ChatInput, Inference, Summary
 from puna.library import Library
 from puna.load import Device, Devices, LoadSpec, Placed
 from puna.scheduling import Scheduler
+from puna.server.metrics import Metrics
 from puna.settings import FOREVER, Settings
 from puna.types import Engine, Message
 from tests.models import install, shape_model
@@ -98,9 +99,16 @@ async def test_each_conversation_goes_on_where_it_was_read_and_elsewhere_when_th
     assert set(kept) == {True, False}
 
 
-async def test_unload_ends_both(host: Host):
+async def test_both_are_one_model_until_it_is_unloaded(host: Host):
     await host.ask(conversation("cats"))
     await host.both()
+    metrics = Metrics()
+    metrics.watch(host.scheduler)
+    labels = {"model": "m:latest"}
+    assert metrics.registry.get_sample_value("puna_models_loaded") == 1
+    assert metrics.registry.get_sample_value("puna_model_engines", labels) == 2
+    size = sum(engine.info.size for engine in host.engines.values())
+    assert metrics.registry.get_sample_value("puna_model_memory_bytes", labels) == size
     await host.inference.unload("m")
     assert host.scheduler.loaded() == []
     assert not any(engine.alive for engine in host.engines.values())

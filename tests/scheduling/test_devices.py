@@ -123,6 +123,14 @@ def test_a_limit_makes_the_next_plan_smaller(model: Model):
     assert not learned.refused(facts(model).key, second.devices())
 
 
+def test_each_device_has_a_limit_of_its_own(model: Model):
+    learned, where = LearnedSizes(), machine(300, 400)
+    assert learned.refused(facts(model).key, {"CUDA1": 100 * M})
+    assert learned.refused(facts(model).key, {"CUDA0": 50 * M})
+    assert not learned.refused(facts(model).key, {"CUDA0": 40 * M, "CUDA1": 80 * M})
+    assert [device.free for device in learned.limited(facts(model).key, where).devices] == [40 * M, 80 * M]
+
+
 def test_a_second_plan_is_what_the_first_engine_took(model: Model):
     learned, where = LearnedSizes(), machine(900)
     first = choose(facts(model), Options(num_ctx=512), Settings(), where, learned)
