@@ -75,7 +75,7 @@ def decode_file(path: Path, content: bytes, kind: type[Written], newest: int) ->
             raise PunaError(f"{path} has format {found}, and this Puna reads none above {newest}")
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise PunaError(f"{path} cannot be understood: {error}") from None
+        raise PunaError(f"{path} cannot be decoded: {error}") from None
 
 
 @contextmanager

@@ -99,14 +99,14 @@ class Keyring:
             return
         self._stamp = stamp
         if stamp is None:
-            _log.warning("%s is gone: no key is accepted any more; start anew to ask for none", self._path)
+            _log.warning("%s is gone, so no key is accepted; restart the server to serve without", self._path)
             self._keys = {}
             return
         self._asks = True
         try:
             self._keys = {key.id: key for key in read_keys(self._path)}
         except PunaError as error:
-            _log.error("%s; the keys read before stay accepted", error)
+            _log.error("%s; the keys read before stay valid", error)
 
 
 def _stamp(path: Path) -> _Stamp | None:

@@ -63,7 +63,7 @@ def _pieces(path: Path, report: ReportBytes) -> Iterator[bytes]:
             with readable(path):
                 piece = file.read(min(PIECE, left))
             if not piece:
-                raise CommandFailed(f"{path}: became shorter while it was sent")
+                raise CommandFailed(f"{path}: shrank while it was sent")
             left -= len(piece)
             yield piece
             report(size - left)

@@ -81,7 +81,7 @@ def create(
         )
         path = Settings.from_environment().keys
         add_key(path, key)
-    print(f"puna: the key {name} is in {path}; keep what follows, it is not shown again", file=sys.stderr)
+    print(f"puna: the key {name} is in {path}; save it, because it is not shown again", file=sys.stderr)
     print(secret)
 
 

@@ -31,12 +31,12 @@ def launch(
     agent: Annotated[str, typer.Argument(metavar=f"[{'|'.join(AGENTS)}]", show_default=False)],
     arguments: Annotated[
         list[str] | None,
-        typer.Argument(help='What the agent is given besides, behind "--".', show_default=False),
+        typer.Argument(help='Further arguments for the agent, behind "--".', show_default=False),
     ] = None,
     model: Annotated[
         str, typer.Option("--model", "-m", help="The model to use; otherwise you choose.", show_default=False)
     ] = "",
-    context: Annotated[int, typer.Option(min=1, help="Tokens of context to hold for the agent.")] = CONTEXT,
+    context: Annotated[int, typer.Option(min=1, help="Tokens of context for the agent.")] = CONTEXT,
 ) -> None:
     """Start a coding agent on a model of this server, without touching the agent's own configuration."""
     known = AGENTS.get(agent)

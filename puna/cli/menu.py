@@ -79,7 +79,7 @@ def _pull(settings: Settings) -> None:
     from puna.cli.pull import pull_model
 
     ensure_server(settings)
-    name = prompt("Which model? ", placeholder="qwen3:0.6b, gemma3, or any name a registry has").strip()
+    name = prompt("Which model? ", placeholder="qwen3:0.6b, gemma3, or any name in a registry").strip()
     if not name:
         raise CommandFailed("no model was named")
     with connect(settings) as client:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 def list_models(
-    name: Annotated[str, typer.Argument(help="Only models whose name begins so.", show_default=False)] = "",
+    name: Annotated[str, typer.Argument(help="Only models whose names begin so.", show_default=False)] = "",
 ) -> None:
     """List models."""
     with connect() as client:

@@ -13,7 +13,7 @@ from puna.cli.human import human_bytes, human_time
 
 
 def list_running(
-    name: Annotated[str, typer.Argument(help="Only models whose name begins so.", show_default=False)] = "",
+    name: Annotated[str, typer.Argument(help="Only models whose names begin so.", show_default=False)] = "",
     devices: Annotated[bool, typer.Option("--devices", help="List the GPUs instead.")] = False,
 ) -> None:
     """List running models."""

@@ -208,7 +208,8 @@ def _outcome(library: Library, finding: Finding, failures: dict[Path | Name, str
         return Outcome(finding=finding, fixed=True, note="left alone")
     if finding.kind == "header":
         command = _commands("rm", finding.models)
-        return Outcome(finding=finding, fixed=False, note=f"it was made so: {command}, then get it elsewhere")
+        note = f"the file was damaged before it was stored: {command}, then get it elsewhere"
+        return Outcome(finding=finding, fixed=False, note=note)
     if finding.kind == "permission":
         return Outcome(finding=finding, fixed=not failure, note=failure or "made readable")
     if finding.kind == "unused":

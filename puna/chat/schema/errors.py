@@ -9,7 +9,7 @@ class UnsupportedKeyword(BadRequest):
     """No grammar supports `keyword` here."""
 
     def __init__(self, keyword: str, why: str) -> None:
-        super().__init__(f"invalid JSON schema in format: {keyword} cannot be kept: {why}", "schema")
+        super().__init__(f"invalid JSON schema in format: {keyword} is not supported: {why}", "schema")
         self.keyword = keyword
 
 

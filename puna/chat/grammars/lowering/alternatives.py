@@ -117,7 +117,7 @@ class Alternatives:
         try:
             return negated(value, self._targets, own_kinds(schema))
         except Unsayable:
-            raise UnsupportedKeyword(key, "what it does not admit is no schema") from None
+            raise UnsupportedKeyword(key, "its negation cannot be expressed") from None
 
     def refused(self, value: Any, key: str) -> Any:
         return self._not(value, {}, key)

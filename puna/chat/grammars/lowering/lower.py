@@ -143,7 +143,7 @@ class Lowering:
             raise TooManyAlternatives
         for key in UNEVALUATED:
             if key in schema:
-                raise UnsupportedKeyword(key, "there are so many alternatives beside it")
+                raise UnsupportedKeyword(key, "it stands beside too many alternatives")
         plain = {key: value for key, value in schema.items() if key not in IN_PLACE}
         parts: list[Any] = [self._joined([plain], closed=False)] if plain else []
         for key in _COMBINING:

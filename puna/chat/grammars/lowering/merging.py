@@ -107,7 +107,7 @@ def _one(key: str, values: list[Any]) -> Any:
         return _multiple(values)
     if len({json.dumps(value, sort_keys=True) for value in values}) == 1:
         return values[0]
-    raise UnsupportedKeyword(key, "several schemas that must all hold say it")
+    raise UnsupportedKeyword(key, "several combined schemas have it")
 
 
 def _multiple(values: list[Any]) -> float:

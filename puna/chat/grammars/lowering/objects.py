@@ -121,7 +121,7 @@ def _pattern(names: Schema) -> str:
         most = names.get("maxLength", "")
         patterns.append(rf"^[\d\D]{{{names.get('minLength', 0)},{most}}}$")
     if len(patterns) != 1 or names.keys() - {"type", "patterns", "formats", "minLength", "maxLength"}:
-        raise UnsupportedKeyword("propertyNames", "it must say one pattern, a length or an enum")
+        raise UnsupportedKeyword("propertyNames", "it must be one pattern, a length or an enum")
     return patterns[0]
 
 
@@ -142,7 +142,7 @@ def _count(bounds: Schema, result: Schema, needed: list[str], further: list[Any]
         needed += optional
         least -= len(optional)
         if least > 1:
-            raise UnsupportedKeyword("minProperties", "nothing keeps properties without names apart")
+            raise UnsupportedKeyword("minProperties", "properties without names cannot be counted")
         result["minProperties"] = len(needed) + least
     elif least > len(optional):
         return False
