@@ -12,13 +12,13 @@ from __future__ import annotations
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 
 from puna.errors import BadRequest
-from puna.options import Options, kv_cache_type
+from puna.options import IGNORED, parameter
 from puna.types import Message
 
 
@@ -55,11 +55,6 @@ class Modelfile(msgspec.Struct, frozen=True, kw_only=True):
     """What was read and is of no effect."""
 
 
-IGNORED = frozenset(
-    {"penalize_newline", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock"}  # deprecated
-)
-"""Parameters that Ollama takes, or took, and that have no effect in Puna."""
-
 _ROLES = ("system", "user", "assistant")
 _COMMANDS = (
     *("from", "license", "template", "system", "adapter", "draft"),
@@ -79,8 +74,6 @@ _VERSION = re.compile(
     r"(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?)",
     re.ASCII,
 )
-_DIGITS = r"\d(?:_?\d)*"
-_FLOAT = re.compile(rf"[+-]?({_DIGITS}\.?({_DIGITS})?|\.{_DIGITS})([eE][+-]?{_DIGITS})?", re.ASCII)
 
 
 def parse(data: bytes) -> Modelfile:
@@ -133,26 +126,6 @@ def parse(data: bytes) -> Modelfile:
         warnings=tuple(several["warning"]),
         **fields,
     )
-
-
-def parameter(name: str, text: str) -> int | float | bool | str | list[str] | list[float]:
-    """The value of a parameter from its text; one that may be given several times as a list of one.
-
-    Raises BadRequest in Ollama's words (api/types.go, FormatParams).
-    """
-    kind = Options.__annotations__.get(name)
-    if kind is None:
-        raise BadRequest(f"unknown parameter '{name}'")
-    if kind == "KVCacheType | None":
-        try:
-            return kv_cache_type(text)
-        except ValueError as error:
-            raise BadRequest(f"parameter '{name}' {error}") from None
-    word, read = _READERS[kind]
-    try:
-        return read(text)
-    except (ValueError, OverflowError):
-        raise BadRequest(f"invalid {word} value [{text}]") from None
 
 
 def unparse(modelfile: Modelfile) -> str:
@@ -286,36 +259,3 @@ def _argument(command: str, text: str, *, bare: bool = False) -> str:
         if _read_argument(spelled + "\n", 0) == (text, len(spelled)):
             return spelled
     raise BadRequest(f'a Modelfile cannot hold this {command}: a line in it ends in """')
-
-
-def _integer(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]+", text) or not -(1 << 63) <= int(text) < 1 << 63:
-        raise ValueError(text)
-    return int(text)
-
-
-def _number(text: str) -> float:
-    # Its range is a float32's; JSON has no word for what is not finite.
-    if not _FLOAT.fullmatch(text) or abs(float(text)) > 3.4e38:
-        raise ValueError(text)
-    return float(text)
-
-
-def _truth(text: str) -> bool:
-    if text in ("1", "t", "T", "TRUE", "true", "True"):
-        return True
-    if text in ("0", "f", "F", "FALSE", "false", "False"):
-        return False
-    raise ValueError(text)
-
-
-_READERS: dict[str, tuple[str, Callable[[str], int | float | bool | list[str] | list[float]]]] = {
-    "int": ("int", _integer),
-    "int | None": ("int", _integer),
-    "Count": ("int", _integer),
-    "float": ("float", _number),
-    "bool | None": ("bool", _truth),
-    "tuple[str, ...]": ("string", lambda text: [text]),
-    # As llama.cpp's --tensor-split has it: 3,1.
-    "tuple[float, ...]": ("float", lambda text: [_number(part) for part in text.split(",")]),
-}

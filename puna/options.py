@@ -1,8 +1,10 @@
-"""A model's options: names, defaults and types."""
+"""A model's options: names, defaults and types, and their values from JSON or from text."""
 
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Callable
 from typing import Annotated, Any, Literal, get_args
 
 import msgspec
@@ -81,6 +83,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, **known), unknown
 
 
+IGNORED = frozenset(
+    {"penalize_newline", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock"}  # deprecated
+)
+"""Parameters that Ollama takes, or took, and that have no effect in Puna."""
+
+_DIGITS = r"\d(?:_?\d)*"
+_FLOAT = re.compile(rf"[+-]?({_DIGITS}\.?({_DIGITS})?|\.{_DIGITS})([eE][+-]?{_DIGITS})?", re.ASCII)
 _INT64 = 1 << 63
 
 _OptionKind = Literal["integer", "count", "float32", "boolean", "array", "numbers", "cache type"]
@@ -97,6 +106,26 @@ _KIND_OF_ANNOTATION: dict[str, _OptionKind] = {
 _OPTION_KINDS: dict[str, _OptionKind] = {
     name: _KIND_OF_ANNOTATION[kind] for name, kind in Options.__annotations__.items()
 }
+
+
+def parameter(name: str, text: str) -> int | float | bool | str | list[str] | list[float]:
+    """The value of a parameter from its text; one that may be given several times as a list of one.
+
+    Raises BadRequest in Ollama's words (api/types.go, FormatParams).
+    """
+    kind = _OPTION_KINDS.get(name)
+    if kind is None:
+        raise BadRequest(f"unknown parameter '{name}'")
+    if kind == "cache type":
+        try:
+            return kv_cache_type(text)
+        except ValueError as error:
+            raise BadRequest(f"parameter '{name}' {error}") from None
+    word, read = _READERS[kind]
+    try:
+        return read(text)
+    except (ValueError, OverflowError):
+        raise BadRequest(f"invalid {word} value [{text}]") from None
 
 
 def _is_number(value: Any) -> bool:
@@ -126,3 +155,35 @@ def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
             raise BadRequest(f'option "{name}" {error}', f"options.{name}") from None
     wanted = "of type integer, 0 or more" if kind == "count" else f"of type {kind}"
     raise BadRequest(f'option "{name}" must be {wanted}', f"options.{name}")
+
+
+def _integer(text: str) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]+", text) or not -(1 << 63) <= int(text) < 1 << 63:
+        raise ValueError(text)
+    return int(text)
+
+
+def _number(text: str) -> float:
+    # Its range is a float32's; JSON has no word for what is not finite.
+    if not _FLOAT.fullmatch(text) or abs(float(text)) > 3.4e38:
+        raise ValueError(text)
+    return float(text)
+
+
+def _truth(text: str) -> bool:
+    if text in ("1", "t", "T", "TRUE", "true", "True"):
+        return True
+    if text in ("0", "f", "F", "FALSE", "false", "False"):
+        return False
+    raise ValueError(text)
+
+
+_READERS: dict[str, tuple[str, Callable[[str], int | float | bool | list[str] | list[float]]]] = {
+    "integer": ("int", _integer),
+    "count": ("int", _integer),
+    "float32": ("float", _number),
+    "boolean": ("bool", _truth),
+    "array": ("string", lambda text: [text]),
+    # As llama.cpp's --tensor-split has it: 3,1.
+    "numbers": ("float", lambda text: [_number(part) for part in text.split(",")]),
+}

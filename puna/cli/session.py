@@ -11,7 +11,7 @@ from typing import Any
 
 from puna.cli.guide import PARAMETERS, SET
 from puna.errors import BadRequest
-from puna.modelfile import parameter
+from puna.options import parameter
 
 _WORDS = re.compile(r'"([^"]*)"(?!\S)|(\S+)')
 """The words of a line; one in quotation marks may contain spaces."""

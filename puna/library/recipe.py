@@ -9,8 +9,7 @@ from typing import Any
 import msgspec
 
 from puna.errors import BadRequest
-from puna.modelfile import IGNORED
-from puna.options import Options
+from puna.options import IGNORED, Options
 from puna.types import Message
 
 
