@@ -114,6 +114,24 @@ def test_every_folder_with_code_is_a_known_room():
     assert {path.partition("/")[0] for path in MODULES if "/" in path} <= set(BELOW)
 
 
+def class_names(source: str) -> Iterator[str]:
+    """The classes of a module, and its names for types."""
+    tree = ast.parse(source)
+    yield from (node.name for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    for node in tree.body:
+        for target in node.targets if isinstance(node, ast.Assign) else ():
+            if isinstance(target, ast.Name) and re.fullmatch(r"_?[A-Z][a-z]\w*", target.id):
+                yield target.id
+
+
+def test_a_class_name_means_one_thing():
+    places: dict[str, list[str]] = {}
+    for path in MODULES:
+        for name in class_names((PACKAGE / path).read_text()):
+            places.setdefault(name, []).append(path)
+    assert {name: paths for name, paths in places.items() if len(paths) > 1} == {}
+
+
 def room_imports() -> set[tuple[str, str]]:
     """Which room imports from which."""
     found: set[tuple[str, str]] = set()

@@ -25,7 +25,7 @@ class _Format(msgspec.Struct):
     format: int
 
 
-class _File(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _KeyFile(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     format: int
     keys: list[Key]
 
@@ -38,7 +38,7 @@ def read_keys(path: Path) -> list[Key]:
         return []
     except OSError as error:
         raise PunaError(f"cannot read the keys in {path}: {error.strerror}") from error
-    return decode_file(path, content, _File, FORMAT).keys
+    return decode_file(path, content, _KeyFile, FORMAT).keys
 
 
 def add_key(path: Path, key: Key) -> None:
@@ -64,10 +64,10 @@ def remove_key(path: Path, named: str) -> Key:
     raise NotFound(f'there is no key named "{named}"')
 
 
-Written = TypeVar("Written")
+Stored = TypeVar("Stored")
 
 
-def decode_file(path: Path, content: bytes, kind: type[Written], newest: int) -> Written:
+def decode_file(path: Path, content: bytes, kind: type[Stored], newest: int) -> Stored:
     """Decode a file with a format number. Raises PunaError for a format above `newest` or an invalid file."""
     try:
         found = msgspec.json.decode(content, type=_Format).format
@@ -89,5 +89,5 @@ def changing(path: Path) -> Iterator[None]:
 
 
 def _write(path: Path, keys: list[Key]) -> None:
-    content = msgspec.json.encode(_File(FORMAT, keys))
+    content = msgspec.json.encode(_KeyFile(FORMAT, keys))
     write_private(path, msgspec.json.format(content, indent=2) + b"\n")

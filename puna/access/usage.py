@@ -38,7 +38,7 @@ class Used(msgspec.Struct, omit_defaults=True):
         self.last = max(self.last, other.last)
 
 
-class _File(msgspec.Struct):
+class _UsageFile(msgspec.Struct):
     format: int
     used: dict[str, Used]
 
@@ -51,7 +51,7 @@ def usage_path(keys: Path) -> Path:
 def read_usage(path: Path) -> dict[str, Used]:
     """The use of each key, by its id. Raises PunaError when the file is invalid."""
     try:
-        return decode_file(path, path.read_bytes(), _File, FORMAT).used
+        return decode_file(path, path.read_bytes(), _UsageFile, FORMAT).used
     except FileNotFoundError:
         return {}
 
@@ -66,5 +66,5 @@ def add_usage(path: Path, counted: dict[str, Used], known: set[str]) -> dict[str
         for id, entry in counted.items():
             if id in known:
                 used.setdefault(id, Used()).add(entry)
-        write_private(path, msgspec.json.encode(_File(FORMAT, used)))
+        write_private(path, msgspec.json.encode(_UsageFile(FORMAT, used)))
         return used

@@ -17,11 +17,11 @@ from puna.chat.gotemplate import FUNCTIONS, parse
 from puna.chat.gotemplate.nodes import (
     Action,
     Branch,
-    Command,
+    CommandNode,
     Field,
     Operand,
     Pipeline,
-    Sequence,
+    Statements,
     TextNode,
     Variable,
 )
@@ -117,12 +117,12 @@ def _fields(operand: Operand) -> set[str]:
 
 
 def _own_fields(pipeline: Pipeline) -> set[str]:
-    commands: tuple[Command, ...] = pipeline.commands
+    commands: tuple[CommandNode, ...] = pipeline.commands
     operands = [one for command in commands for one in command.operands if isinstance(one, (Field, Variable))]
     return set().union(*map(_fields, operands)) if operands else set()
 
 
-def _calls(sequence: Sequence) -> Branch | None:
+def _calls(sequence: Statements) -> Branch | None:
     """The first `if` that tests .ToolCalls."""
     for statement in sequence:
         if not isinstance(statement, Branch):
@@ -134,7 +134,7 @@ def _calls(sequence: Sequence) -> Branch | None:
     return None
 
 
-def _first_text(sequence: Sequence) -> str | None:
+def _first_text(sequence: Statements) -> str | None:
     """The first text before any printed value."""
     for statement in sequence:
         if isinstance(statement, TextNode):
@@ -148,7 +148,7 @@ def _first_text(sequence: Sequence) -> str | None:
     return None
 
 
-def _tags(sequence: Sequence, *, within: bool) -> tuple[str, str] | None:
+def _tags(sequence: Statements, *, within: bool) -> tuple[str, str] | None:
     """The texts at both ends of the innermost statements around .Thinking, in a loop over .Messages."""
     texts = [statement for statement in sequence if not isinstance(statement, TextNode) or statement.source]
     for statement in texts:

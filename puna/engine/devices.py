@@ -8,8 +8,8 @@ from pathlib import Path
 
 import msgspec
 
-from puna.engine.asking import ask
 from puna.engine.building import Host, Impossible, chosen
+from puna.engine.one_shot import run_once
 from puna.load import Device, Devices
 from puna.settings import Settings
 
@@ -40,7 +40,7 @@ async def find_devices() -> Devices:
     if not compiled:
         return Devices(problem=_unused())
     try:
-        found = msgspec.json.decode(await ask(_MODULE, patience=_PATIENCE), type=list[Device])
+        found = msgspec.json.decode(await run_once(_MODULE, patience=_PATIENCE), type=list[Device])
     except (OSError, asyncio.TimeoutError, msgspec.DecodeError) as error:
         problem = f"the GPU driver cannot be asked for its devices: {str(error) or 'it does not answer'}"
         return Devices(backends=compiled, problem=problem)

@@ -7,7 +7,7 @@ import logging
 
 import msgspec
 
-from puna.engine.asking import ask
+from puna.engine.one_shot import run_once
 from puna.load import DryRun, LoadSpec
 
 _MODULE = "puna.engine.opening"
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 async def dry_run(spec: LoadSpec) -> DryRun | None:
     """What libllama foresees for a load as `spec`; None where it cannot: the load itself will say why."""
     try:
-        answer = await ask(_MODULE, msgspec.json.encode(spec), patience=_PATIENCE)
+        answer = await run_once(_MODULE, msgspec.json.encode(spec), patience=_PATIENCE)
         return msgspec.json.decode(answer, type=DryRun)
     except (OSError, asyncio.TimeoutError, msgspec.DecodeError) as error:
         _log.info("%s has no dry run: %s", spec.path, str(error) or "no answer")

@@ -7,7 +7,7 @@ from puna.library.addresses import is_public
 from puna.library.arriving import WrongOffset, arrived, receive
 from puna.library.blobs import WrongDigest
 from puna.library.create import create
-from puna.library.doctor import Finding, Outcome, check, repair
+from puna.library.doctor import Finding, Repair, check, repair
 from puna.library.durable import make_folder, write_private, writing
 from puna.library.lock import locked
 from puna.library.manifests import Layer
@@ -28,10 +28,10 @@ __all__ = [
     "Library",
     "Model",
     "Name",
-    "Outcome",
     "Pace",
     "Reach",
     "Recipe",
+    "Repair",
     "StarterModel",
     "WrongDigest",
     "WrongOffset",

@@ -8,7 +8,7 @@ import time
 _SETTLED = 3_000_000_000
 """Nanoseconds in which two changes may get the same mtime (FAT: two seconds)."""
 
-Entry = tuple[str, bool]
+FolderEntry = tuple[str, bool]
 """A name, and whether it is a file."""
 
 
@@ -16,9 +16,9 @@ class Folders:
     """Caches listings by path. Thread-safe."""
 
     def __init__(self) -> None:
-        self._known: dict[str, tuple[tuple[int, int], list[Entry]]] = {}
+        self._known: dict[str, tuple[tuple[int, int], list[FolderEntry]]] = {}
 
-    def entries(self, folder: str) -> list[Entry]:
+    def entries(self, folder: str) -> list[FolderEntry]:
         """The entries of `folder`; empty when it is missing or no folder. Raises OSError if unreadable.
 
         A dangling link counts as existing, because its disk may be unmounted temporarily.

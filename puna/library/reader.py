@@ -17,15 +17,13 @@ from puna.library.blobs import Blobs
 from puna.library.model import Model, text
 from puna.library.names import Name
 
-_Stamp = tuple[int, int, int]
-
 
 class Reader:
     """Caches models by name. Thread-safe."""
 
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
-        self._known: dict[Name, tuple[_Stamp, Model]] = {}
+        self._known: dict[Name, tuple[tuple[int, int, int], Model]] = {}
 
     def model(self, name: Name, path: str | Path) -> Model:
         """The model of the manifest at `path`. Raises OSError when it cannot be read, LoadFailed."""

@@ -7,7 +7,7 @@ from contextlib import aclosing
 
 from puna.errors import Stopping
 from puna.library import ANYWHERE, USUAL, Library, Name, Pace, Reach, pull, push
-from puna.server.working import Work
+from puna.server.working import FollowedWork
 from puna.types import Progress
 
 _Transfer = Callable[..., None]
@@ -24,7 +24,7 @@ class Pulls:
         self._library = library
         self._pace = pace
         self._reach = reach
-        self._running: dict[tuple[_Transfer, Name, bool], Work] = {}
+        self._running: dict[tuple[_Transfer, Name, bool], FollowedWork] = {}
         self._closed = False
 
     def follow(self, name: str, *, insecure: bool = False) -> AsyncGenerator[Progress, None]:
@@ -49,7 +49,7 @@ class Pulls:
         running = self._running.get(key)
         if running is None or running.over:
             title = f"{transfer.__name__} {key[1].display()}"
-            running = self._running[key] = Work(
+            running = self._running[key] = FollowedWork(
                 title,
                 lambda report: transfer(
                     self._library, text, report, insecure=insecure, pace=self._pace, reach=self._reach

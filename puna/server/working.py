@@ -21,12 +21,12 @@ class Abandoned(PunaError):
 
 async def working(title: str, work: Callable[[Report], None]) -> AsyncGenerator[Progress, None]:
     """The progress of `work`, then whatever it raised. Closed, it ends the work at its next report."""
-    async with aclosing(Work(title, work).follow()) as steps:
+    async with aclosing(FollowedWork(title, work).follow()) as steps:
         async for step in steps:
             yield step
 
 
-class Work:
+class FollowedWork:
     """`work`, started. It runs while it has followers, and must be followed at once."""
 
     def __init__(self, title: str, work: Callable[[Report], None]) -> None:

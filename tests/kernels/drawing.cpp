@@ -29,15 +29,17 @@ Plain plain(const std::vector<float> &x, const DrawOptions &o, double mu) {
     std::vector<int32_t> &order = made.order;
     order.resize(x.size());
     std::iota(order.begin(), order.end(), 0);
-    if (o.way != Way::ANY) std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return x[a] > x[b]; });
+    if (o.method != SamplingMethod::MIN_P) std::stable_sort(order.begin(), order.end(), [&](int32_t a, int32_t b) { return x[a] > x[b]; });
     double whole = 0, sum = 0;
-    for (const int32_t i : order) whole += exponential(i, o.way == Way::MIROSTAT ? o.temperature : 1);
+    for (const int32_t i : order) whole += exponential(i, o.method == SamplingMethod::MIROSTAT ? o.temperature : 1);
     std::vector<int32_t> kept;
     for (const int32_t i : order) {
-        const double chance = exponential(i, o.way == Way::MIROSTAT ? o.temperature : 1) / whole;
+        const double chance = exponential(i, o.method == SamplingMethod::MIROSTAT ? o.temperature : 1) / whole;
         const bool near = o.min_p <= 0 || x[i] >= std::min(peak, peak + std::log(o.min_p));
-        const bool left = o.way == Way::ANY ? near : o.way == Way::MIROSTAT ? -std::log2(chance) <= mu : near && sum < o.top_p;
-        if (left || (kept.empty() && o.way != Way::ANY)) kept.push_back(i);
+        const bool left = o.method == SamplingMethod::MIN_P      ? near
+                          : o.method == SamplingMethod::MIROSTAT ? -std::log2(chance) <= mu
+                                                                 : near && sum < o.top_p;
+        if (left || (kept.empty() && o.method != SamplingMethod::MIN_P)) kept.push_back(i);
         sum += chance;
     }
     order = kept;
@@ -68,10 +70,11 @@ int wrong(const LogitsKernel &kernel) {
     std::mt19937 random(1);
     int found = 0;
     for (const size_t n : {1, 7, 64, 257, 1000, 40001})
-        for (const Way way : {Way::GREEDY, Way::ANY, Way::NUCLEUS, Way::MIROSTAT})
+        for (const SamplingMethod method :
+             {SamplingMethod::GREEDY, SamplingMethod::MIN_P, SamplingMethod::NUCLEUS, SamplingMethod::MIROSTAT})
             for (int kind = 0; kind < 4; kind++) {
-                DrawOptions o{way, 0, kind % 2 ? 0.9F : 0.5F, kind == 2 ? 0.02F : 0, kind ? 0.8F : 1.5F, 5, 0.1F, 1, 0, 0, 11, nullptr};
-                if (way == Way::MIROSTAT) o.min_p = 0;
+                DrawOptions o{method, 0, kind % 2 ? 0.9F : 0.5F, kind == 2 ? 0.02F : 0, kind ? 0.8F : 1.5F, 5, 0.1F, 1, 0, 0, 11, nullptr};
+                if (method == SamplingMethod::MIROSTAT) o.min_p = 0;
                 Sampler sampler(o), numbers(o);
                 Drawer drawer(kernel, static_cast<int64_t>(n), nullptr);
                 for (int step = 0; step < 4; step++) {
@@ -79,12 +82,12 @@ int wrong(const LogitsKernel &kernel) {
                     DrawRow row{&sampler, x.data(), nullptr, nullptr, 0, 0};
                     const double mu = sampler.mu();
                     drawer.draw(row);
-                    if (way == Way::GREEDY) {
+                    if (method == SamplingMethod::GREEDY) {
                         found += row.token != std::max_element(x.begin(), x.end()) - x.begin();
                         continue;
                     }
                     const Plain should = plain(x, o, mu);
-                    const double uniform = way == Way::MIROSTAT && should.order.size() == 1 ? 0 : numbers.uniform();
+                    const double uniform = method == SamplingMethod::MIROSTAT && should.order.size() == 1 ? 0 : numbers.uniform();
                     found += !fits(should, uniform, row.token);
                 }
                 std::vector<float> x = logits(random, n, kind);

@@ -16,7 +16,7 @@ from puna.chat.grammars.objects import alone, arguments, call
 from puna.chat.grammars.objects import bare as bare_call
 from puna.chat.grammars.python_calls import keywords as call_keywords
 from puna.chat.grammars.rules import literal
-from puna.chat.parsing import Malformed, Reading, Scanner, Step, Tagged, Tools
+from puna.chat.parsing import CallReader, Malformed, Scanner, Step, Tagged, Tools
 from puna.chat.parsing.calls import bare_objects, bare_python_calls, behind_brace, keywords, objects
 from puna.chat.parsing.lenient import BARE
 from puna.chat.parsing.values import json_object
@@ -57,7 +57,7 @@ def _in_brackets(source: Scanner, tools: Tools) -> Step[None]:
         yield from bare_python_calls(source, tools)
 
 
-_LISTS: dict[str, Reading] = {" [": _in_brackets, "\n[": _in_brackets}
+_LISTS: dict[str, CallReader] = {" [": _in_brackets, "\n[": _in_brackets}
 LENIENT = {marker: reading for marker, reading in BARE.items() if "[" not in marker} | _LISTS
 
 _FORMAT = Tagged(

@@ -6,7 +6,7 @@ arguments.
 
 from .evaluate import Program
 from .functions import FUNCTIONS
-from .nodes import Sequence, TemplateNode, cut_after, names, walk
+from .nodes import Statements, TemplateNode, cut_after, names, walk
 from .parser import Trees, parse
 from .values import Absent, Printed, Struct, json_text
 
@@ -15,7 +15,7 @@ __all__ = [
     "Absent",
     "Printed",
     "Program",
-    "Sequence",
+    "Statements",
     "Struct",
     "TemplateNode",
     "Trees",

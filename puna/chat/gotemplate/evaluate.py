@@ -7,11 +7,11 @@ from typing import Any, Literal
 
 from puna.errors import PunaError
 
-from .nodes import Action, Branch, Jump, Sequence, Statement, TemplateNode, TextNode
+from .nodes import Action, Branch, Jump, Statement, Statements, TemplateNode, TextNode
 from .operate import Operations
 from .parser import Trees
 from .run import Run
-from .values import Fault, Struct, plain, shown, truth
+from .values import ExecError, Struct, plain, shown, truth
 
 _DEEPEST = 100
 
@@ -49,7 +49,7 @@ class _Statements(Operations):
         super().__init__(source, name)
         self.templates = templates
 
-    def sequence(self, statements: Sequence) -> Exec:
+    def sequence(self, statements: Statements) -> Exec:
         steps = [self.statement(statement) for statement in statements]
         if len(steps) == 1:
             return steps[0]
@@ -108,7 +108,7 @@ class _Statements(Operations):
             mark = len(run.variables)
             try:
                 pairs = _pairs(value, len(names))
-            except Fault as fault:
+            except ExecError as fault:
                 fail(fault)
             turned, signal = False, None
             for pair in pairs:
@@ -151,7 +151,7 @@ class _Statements(Operations):
 
 
 def _pairs(value: Any, variables: int) -> Iterable[tuple[Any, Any]]:
-    """The (index, element) pairs that `range` goes through. Raises Fault."""
+    """The (index, element) pairs that `range` goes through. Raises ExecError."""
     if value is None:
         return ()
     if isinstance(value, (list, bytes)):
@@ -160,6 +160,6 @@ def _pairs(value: Any, variables: int) -> Iterable[tuple[Any, Any]]:
         return sorted(value.items())
     if isinstance(value, int) and not isinstance(value, bool):
         if variables > 1:
-            raise Fault(f"can't use {value} to iterate over more than one variable")
+            raise ExecError(f"can't use {value} to iterate over more than one variable")
         return zip(range(value), range(value), strict=True)
-    raise Fault(f"range can't iterate over {plain(value)}")
+    raise ExecError(f"range can't iterate over {plain(value)}")

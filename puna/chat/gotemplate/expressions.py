@@ -7,7 +7,7 @@ from typing import Literal
 from . import literals
 from .cursor import Cursor
 from .lexer import Token, quote
-from .nodes import Chain, Command, Constant, Dot, Field, IdentifierNode, Nil, Operand, Pipeline, Variable
+from .nodes import Chain, CommandNode, Constant, Dot, Field, IdentifierNode, Nil, Operand, Pipeline, Variable
 
 _STARTS_OPERAND = frozenset(
     ["bool", "char", "dot", "field", "name", "number", "nil", "string", "variable", "("]
@@ -22,7 +22,7 @@ class Expressions(Cursor):
         self.skip_space()
         start = self.peek().at
         variables, assigns = self.declarations(context)
-        commands: list[Command] = []
+        commands: list[CommandNode] = []
         while (token := self.take_solid()).kind != end:
             if token.kind not in _STARTS_OPERAND:
                 self.unexpected(token, context)
@@ -61,7 +61,7 @@ class Expressions(Cursor):
             if self.peek().kind not in ("variable", "close", ")"):
                 self.fail("range can only initialize variables", self.peek().at)
 
-    def command(self) -> Command:
+    def command(self) -> CommandNode:
         start = self.peek().at
         operands: list[Operand] = []
         while True:
@@ -79,7 +79,7 @@ class Expressions(Cursor):
                 self.unexpected(token, "operand")
             if not operands:
                 self.fail("empty command", token.at)
-            return Command(start, self.source[start:end].rstrip(), tuple(operands))
+            return CommandNode(start, self.source[start:end].rstrip(), tuple(operands))
 
     def operand(self) -> Operand | None:
         start = self.peek()

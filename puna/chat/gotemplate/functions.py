@@ -14,7 +14,7 @@ from urllib.parse import quote_plus
 
 from .compare import equal, less
 from .printf import sprint, sprintf
-from .values import Fault, Struct, from_bytes, json_text, plain, to_bytes, truth, type_name
+from .values import ExecError, Struct, from_bytes, json_text, plain, to_bytes, truth, type_name
 
 _HTML = str.maketrans({"\0": "\ufffd", '"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;"})
 _JS = {"\\": "\\\\", "'": "\\'", '"': '\\"', "<": "\\u003C", ">": "\\u003E", "&": "\\u0026", "=": "\\u003D"}
@@ -37,71 +37,71 @@ def _length(value: Any) -> int:
     if isinstance(value, str):
         return len(to_bytes(value))
     if value is None:
-        raise Fault("len of nil pointer")
+        raise ExecError("len of nil pointer")
     if isinstance(value, (list, dict, bytes)) and not isinstance(value, Struct):
         return len(value)
-    raise Fault(f"len of type {type_name(value)}")
+    raise ExecError(f"len of type {type_name(value)}")
 
 
 def _index(value: Any, *keys: Any) -> Any:
     if value is None:
-        raise Fault("index of untyped nil")
+        raise ExecError("index of untyped nil")
     for key in keys:
         if isinstance(value, (list, str, bytes)):
             items = to_bytes(value) if isinstance(value, str) else value
             at = _position(key, "index slice/array")
             if not 0 <= at < len(items):
-                raise Fault(f"index out of range: {at}")
+                raise ExecError(f"index out of range: {at}")
             value = items[at]
         elif isinstance(value, dict) and not isinstance(value, Struct):
             if not isinstance(key, str):
                 is_what = (
                     "is nil; should be of type" if key is None else f"has type {type_name(key)}; should be"
                 )
-                raise Fault(f"value {is_what} string")
+                raise ExecError(f"value {is_what} string")
             value = value.get(key)
         elif value is None:
-            raise Fault("index of nil pointer")
+            raise ExecError("index of nil pointer")
         else:
-            raise Fault(f"can't index item of type {type_name(value)}")
+            raise ExecError(f"can't index item of type {type_name(value)}")
     return value
 
 
 def _position(key: Any, doing: str) -> int:
     if isinstance(key, bool) or not isinstance(key, int):
-        raise Fault(f"cannot {doing} with {f'type {type_name(key)}' if key is not None else 'nil'}")
+        raise ExecError(f"cannot {doing} with {f'type {type_name(key)}' if key is not None else 'nil'}")
     return key
 
 
 def _slice(value: Any, *ends: Any) -> Any:
     if value is None:
-        raise Fault("slice of untyped nil")
+        raise ExecError("slice of untyped nil")
     if len(ends) > 3:
-        raise Fault(f"too many slice indexes: {len(ends)}")
+        raise ExecError(f"too many slice indexes: {len(ends)}")
     if isinstance(value, str):
         if len(ends) == 3:
-            raise Fault("cannot 3-index slice a string")
+            raise ExecError("cannot 3-index slice a string")
         items: Any = to_bytes(value)
     elif isinstance(value, (list, bytes)):
         items = value
     else:
-        raise Fault(f"can't slice item of type {type_name(value)}")
+        raise ExecError(f"can't slice item of type {type_name(value)}")
     bounds = [0, len(items), len(items)]
     for place, end in enumerate(ends):
         bounds[place] = _position(end, "index slice/array")
         if not 0 <= bounds[place] <= len(items):
-            raise Fault(f"index out of range: {bounds[place]}")
+            raise ExecError(f"index out of range: {bounds[place]}")
     for low, high in pairwise(bounds):
         if low > high:
-            raise Fault(f"invalid slice index: {low} > {high}")
+            raise ExecError(f"invalid slice index: {low} > {high}")
     cut = items[bounds[0] : bounds[1]]
     return from_bytes(cut) if isinstance(value, str) else cut
 
 
 def _call(function: Any = None, *_: Any) -> NoReturn:
     if function is None:
-        raise Fault("call of nil")
-    raise Fault(f"non-function value of type {type_name(function)}")
+        raise ExecError("call of nil")
+    raise ExecError(f"non-function value of type {type_name(function)}")
 
 
 def _joined(*values: Any) -> str:

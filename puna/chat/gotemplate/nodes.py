@@ -63,7 +63,7 @@ class Chain(Node):
 
 
 @dataclass(frozen=True)
-class Command(Node):
+class CommandNode(Node):
     """An operand, or a function and its arguments."""
 
     operands: tuple[Operand, ...]
@@ -73,7 +73,7 @@ class Command(Node):
 class Pipeline(Node):
     """Commands joined by `|`; `variables` are declared, or with `assigns` set, to its value."""
 
-    commands: tuple[Command, ...]
+    commands: tuple[CommandNode, ...]
     variables: tuple[str, ...] = ()
     assigns: bool = False
 
@@ -99,8 +99,8 @@ class Branch(Node):
 
     kind: Literal["if", "with", "range"]
     pipeline: Pipeline
-    body: Sequence
-    otherwise: Sequence | None
+    body: Statements
+    otherwise: Statements | None
 
 
 @dataclass(frozen=True)
@@ -119,10 +119,10 @@ class TemplateNode(Node):
 
 
 Statement = TextNode | Action | Branch | Jump | TemplateNode
-Sequence = tuple[Statement, ...]
+Statements = tuple[Statement, ...]
 
 
-def walk(sequence: Sequence) -> Iterator[Statement]:
+def walk(sequence: Statements) -> Iterator[Statement]:
     """Every statement of a template, including nested ones."""
     for statement in sequence:
         yield statement
@@ -131,7 +131,7 @@ def walk(sequence: Sequence) -> Iterator[Statement]:
             yield from walk(statement.otherwise or ())
 
 
-def names(sequence: Sequence) -> Iterator[str]:
+def names(sequence: Statements) -> Iterator[str]:
     """Every field and variable name that a template uses, as written."""
     for statement in walk(sequence):
         if isinstance(statement, (Action, Branch, TemplateNode)) and statement.pipeline:
@@ -153,7 +153,7 @@ def _names(operand: Operand) -> Iterator[str]:
                 yield from _names(inner)
 
 
-def cut_after(sequence: Sequence, name: str) -> tuple[Sequence, bool]:
+def cut_after(sequence: Statements, name: str) -> tuple[Statements, bool]:
     """The template through the first action that prints the field `name`; whether there is one."""
     kept: list[Statement] = []
     for statement in sequence:

@@ -11,7 +11,7 @@ from .cursor import location
 from .functions import FUNCTIONS
 from .nodes import (
     Chain,
-    Command,
+    CommandNode,
     Constant,
     Dot,
     Field,
@@ -23,7 +23,7 @@ from .nodes import (
     Variable,
 )
 from .run import Run
-from .values import Fault, Printed, Struct, truth, type_name
+from .values import ExecError, Printed, Struct, truth, type_name
 
 Evaluation = Callable[[Run, Any], Any]
 Piped = Callable[[Run, Any, Any], Any]
@@ -81,7 +81,7 @@ class Operations:
 
         return bind
 
-    def command(self, node: Command) -> Piped:
+    def command(self, node: CommandNode) -> Piped:
         first, arguments = node.operands[0], node.operands[1:]
         if isinstance(first, IdentifierNode):
             return self.function(node, first, arguments)
@@ -130,7 +130,7 @@ class Operations:
                 values.append(check(piped) if check else piped)
             try:
                 result = call(*values)
-            except Fault as fault:
+            except ExecError as fault:
                 fail(f"error calling {name.name}: {fault}")
             if type(result) is str:
                 run.spend(len(result) >> 6)

@@ -7,18 +7,18 @@ from typing import Literal, cast
 
 from .expressions import Expressions
 from .lexer import Token, quote
-from .nodes import Action, Branch, Jump, Pipeline, Sequence, Statement, TemplateNode, TextNode
+from .nodes import Action, Branch, Jump, Pipeline, Statement, Statements, TemplateNode, TextNode
 
-Trees = dict[str, Sequence]
+Trees = dict[str, Statements]
 """Templates by name; the main one is ""."""
 
 
 def parse(source: str, functions: Collection[str]) -> Trees:
     """The templates in `source`. Raises BadRequest `template: :line:column: …`, columns from 0 in bytes."""
-    return _Parser(source, functions).whole()
+    return _TemplateParser(source, functions).whole()
 
 
-class _Parser(Expressions):
+class _TemplateParser(Expressions):
     """Statements: text, actions, and the control structures around them."""
 
     def __init__(self, source: str, functions: Collection[str]) -> None:
@@ -43,7 +43,7 @@ class _Parser(Expressions):
         self.add("", tuple(found), 0)
         return self.trees
 
-    def add(self, name: str, body: Sequence, at: int) -> None:
+    def add(self, name: str, body: Statements, at: int) -> None:
         """Add a template; one of only white space never replaces another."""
         if not _is_empty(body) and not _is_empty(self.trees.get(name, ())):
             self.fail(f"template: multiple definition of template {quote(name)}", at)
@@ -59,7 +59,7 @@ class _Parser(Expressions):
             self.fail(f"unexpected {{{{{ending.text}}}}} in define clause", ending.at)
         self.add(name, body, name_token.at)
 
-    def apart(self) -> tuple[Sequence, Token]:
+    def apart(self) -> tuple[Statements, Token]:
         """A template's body, which does not see the surrounding variables and loops."""
         variables, loops, self.variables, self.loops = self.variables, self.loops, ["$"], 0
         try:
@@ -67,7 +67,7 @@ class _Parser(Expressions):
         finally:
             self.variables, self.loops = variables, loops
 
-    def body(self) -> tuple[Sequence, Token]:
+    def body(self) -> tuple[Statements, Token]:
         """Statements up to an `end` or `else`, and its token."""
         self.deeper(self.peek().at)
         found: list[Statement] = []
@@ -120,7 +120,7 @@ class _Parser(Expressions):
         self.loops += kind == "range"
         body, ending = self.body()
         self.loops -= kind == "range"
-        otherwise: Sequence | None = None
+        otherwise: Statements | None = None
         if ending.text == "else":
             following = self.peek()
             if kind != "range" and following[:2] == ("word", kind):
@@ -169,5 +169,5 @@ class _Parser(Expressions):
         return self.unquoted(token)
 
 
-def _is_empty(body: Sequence) -> bool:
+def _is_empty(body: Statements) -> bool:
     return all(isinstance(statement, TextNode) and not statement.source.strip() for statement in body)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from .values import Fault, plain, type_name
+from .values import ExecError, plain, type_name
 from .verbs import Spec, formatted
 
 _FLAGS = re.compile(r"[-+# 0]*")
@@ -28,7 +28,7 @@ def sprint(values: Sequence[Any]) -> str:
 def sprintf(pattern: str, values: Sequence[Any]) -> str:
     """`pattern` filled with `values`; errors appear in the text, as `%!d(string=a)`.
 
-    Raises Fault for a field wider than a million.
+    Raises ExecError for a field wider than a million.
     """
     return _Filling(pattern, values).text()
 
@@ -123,7 +123,7 @@ class _Filling:
     def number(self, what: str) -> int | None:
         digits = self.matched(_DIGITS)
         if len(digits) > 7 or int(digits or "0") > _WIDEST:
-            raise Fault(f"{what} {digits} is too large")
+            raise ExecError(f"{what} {digits} is too large")
         return int(digits) if digits else None
 
     def matched(self, pattern: re.Pattern[str]) -> str:

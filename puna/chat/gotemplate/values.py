@@ -17,7 +17,7 @@ _JSON_SPECIAL = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029\ud800-\udfff]')
 _JSON_SHORT = {'"': '\\"', "\\": "\\\\", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 
 
-class Fault(Exception):
+class ExecError(Exception):
     """An operation that its values do not support; the message is Go's."""
 
 

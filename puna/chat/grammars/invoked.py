@@ -9,7 +9,7 @@ from puna.chat.parsing.invoked import elements
 from .enclosed import ParameterTags
 from .functions import ToolFunction
 from .rules import Rules, literal
-from .texts import Texts
+from .texts import Arguments
 
 
 def invoked(
@@ -36,7 +36,7 @@ def invoked(
     calls = rules.reserve("invoked")
     tail = rules.rule("tail", f"GAP {last} | GAP {calls}" if parallel else f"GAP {last}")
     bodies = [
-        f"""{literal(f'<{prefix}invoke name="{one.name}">')} {Texts(rules, one, enclosed, tail).call()}"""
+        f"""{literal(f'<{prefix}invoke name="{one.name}">')} {Arguments(rules, one, enclosed, tail).call()}"""
         for one in functions
     ]
     rules.define(calls, " | ".join(bodies))

@@ -6,7 +6,7 @@ from .answer import Calls
 from .enclosed import KeyTags
 from .functions import ToolFunction
 from .rules import Rules, literal
-from .texts import Texts
+from .texts import Arguments
 
 _END = "</tool_call>"
 
@@ -19,5 +19,5 @@ def keyed(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
         _END,
         writable=r"[^<>\s](?:[^<>\n]*[^<>\s])?",
     )
-    bodies = [f"{literal(one.name)} {Texts(rules, one, enclosed, _END).call()}" for one in functions]
+    bodies = [f"{literal(one.name)} {Arguments(rules, one, enclosed, _END).call()}" for one in functions]
     return Calls({"<tool_call>": f"GAP {rules.any_of('function', bodies)}"} if bodies else {})

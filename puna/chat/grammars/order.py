@@ -16,11 +16,11 @@ _MOST_TURNS = 5
 _FEW = 4
 """Most arguments of which none may repeat, in `Turns`."""
 
-Item = tuple[str, bool]
+Member = tuple[str, bool]
 """The rule of an item, and whether it is required."""
 
 
-def in_any_order(rules: Rules, items: list[Item], separator: str = "") -> str:
+def in_any_order(rules: Rules, items: list[Member], separator: str = "") -> str:
     """The items in any order.
 
     Beyond the limit, optional items may repeat; very many required items keep their order.
@@ -44,7 +44,7 @@ class Turns(NamedTuple):
     """The items that may repeat."""
 
 
-def turns_of(items: list[Item]) -> Turns:
+def turns_of(items: list[Member]) -> Turns:
     """The items in any order, as in `in_any_order`: beyond a few, optional ones may repeat."""
     needed = frozenset(item for item, must in items if must)
     if len(needed) > _MOST_TURNS:
@@ -59,7 +59,7 @@ def turns_of(items: list[Item]) -> Turns:
     return Turns(every, following, lambda left: isinstance(left, frozenset) and not left & needed, again)
 
 
-def _kept(items: list[Item]) -> Turns:
+def _kept(items: list[Member]) -> Turns:
     """The items in their given order."""
 
     def following(at: Hashable) -> list[tuple[str, Hashable]]:
@@ -74,10 +74,10 @@ def _kept(items: list[Item]) -> Turns:
     return Turns(0, following, lambda at: isinstance(at, int) and not any(must for _, must in items[at:]))
 
 
-def _first(rules: Rules, items: frozenset[Item], separator: str) -> str:
-    known: dict[frozenset[Item], str] = {}
+def _first(rules: Rules, items: frozenset[Member], separator: str) -> str:
+    known: dict[frozenset[Member], str] = {}
 
-    def further(left: frozenset[Item]) -> str:
+    def further(left: frozenset[Member]) -> str:
         """The rest after some items."""
         if left and left not in known:
             ways = [f"{separator} {item[0]} {further(left - {item})}" for item in sorted(left)]
@@ -88,7 +88,7 @@ def _first(rules: Rules, items: frozenset[Item], separator: str) -> str:
     return _optional(ways, items)
 
 
-def _optional(ways: list[str], items: frozenset[Item]) -> str:
+def _optional(ways: list[str], items: frozenset[Member]) -> str:
     if not ways:
         return ""
     return f"({' | '.join(ways)})" + ("" if any(must for _, must in items) else "?")
@@ -110,7 +110,7 @@ def _repeated(rules: Rules, optional: list[str], needed: frozenset[str], separat
     return f"({' | '.join(ways)}){'' if needed else '?'}"
 
 
-def _in_order(rules: Rules, items: list[Item], separator: str) -> str:
+def _in_order(rules: Rules, items: list[Member], separator: str) -> str:
     behind = ""  # the rest, if an item precedes it
     beginning = ""  # the beginnings
     for item, must in reversed(items):

@@ -60,7 +60,7 @@ def _in_json(terminators: str) -> Style:
     )
 
 
-class Texts:
+class Arguments:
     """Writes the values of one function's parameters, and the tags between them."""
 
     def __init__(self, rules: Rules, function: ToolFunction, enclosed: Enclosed, tail: str) -> None:

@@ -9,7 +9,7 @@ from .answer import Calls
 from .enclosed import ParameterTags
 from .functions import ToolFunction
 from .rules import Rules, literal
-from .texts import Texts
+from .texts import Arguments
 
 
 def tagged_functions(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
@@ -31,5 +31,5 @@ def xml_functions(rules: Rules, functions: list[ToolFunction], written: Elements
     tail = f"GAP {rules.marker(outer)}"
     return rules.any_of(
         "function",
-        [f"{literal(one.name + '>')} {Texts(rules, one, enclosed, tail).call()}" for one in functions],
+        [f"{literal(one.name + '>')} {Arguments(rules, one, enclosed, tail).call()}" for one in functions],
     )

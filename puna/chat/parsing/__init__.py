@@ -7,10 +7,11 @@ call notations that several families share.
 from .parts import Called, Content, Parser, Part, Thought
 from .scanner import Malformed, Scanner, Step
 from .stream import Format, FormatParser
-from .tagged import Expected, Reading, Tagged, ThinkingTags
+from .tagged import CallReader, Expected, Tagged, ThinkingTags
 from .tools import Tools
 
 __all__ = [
+    "CallReader",
     "Called",
     "Content",
     "Expected",
@@ -19,7 +20,6 @@ __all__ = [
     "Malformed",
     "Parser",
     "Part",
-    "Reading",
     "Scanner",
     "Step",
     "Tagged",

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from typing import Any
 
 from .scanner import Malformed, Scanner, Step
-from .tagged import Reading
+from .tagged import CallReader
 from .tools import Tools
 from .values import json_value, scalar
 
-Called = Callable[[str, dict[str, Any]], None]
+OnCall = Callable[[str, dict[str, Any]], None]
 """Receives a call's name and arguments, as `Scanner.called` does."""
 
 _NAMES = ("name", "tool_name", "function")
@@ -44,7 +44,7 @@ def named_call(value: Any) -> tuple[str, dict[str, Any]]:
     return name.strip(), arguments
 
 
-def json_calls(close: str = "") -> Reading:
+def json_calls(close: str = "") -> CallReader:
     """Reads objects, in a row or in a list, and an optional `close` behind them."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
@@ -75,7 +75,7 @@ def objects(source: Scanner) -> Step[None]:
             return
 
 
-def bare_objects(source: Scanner, tools: Tools, called: Called | None = None) -> Step[None]:
+def bare_objects(source: Scanner, tools: Tools, called: OnCall | None = None) -> Step[None]:
     """`objects` without a marker: only calls to one of the tools, which cannot be an answer in JSON.
 
     An object is given up as soon as its beginning cannot be a call's. `called` gets each call, by default
@@ -91,7 +91,7 @@ def bare_objects(source: Scanner, tools: Tools, called: Called | None = None) ->
     yield from behind_brace(source, tools, called or source.called, begun[0])
 
 
-def behind_brace(source: Scanner, tools: Tools, called: Called, begun: str = "{") -> Step[None]:
+def behind_brace(source: Scanner, tools: Tools, called: OnCall, begun: str = "{") -> Step[None]:
     """Reads bare objects from behind the first brace; `begun` is "[" in a list."""
     while True:
         yield from source.blank()
@@ -123,7 +123,7 @@ def behind_brace(source: Scanner, tools: Tools, called: Called, begun: str = "{"
         yield from source.expect("{")
 
 
-def python_calls(close: str) -> Reading:
+def python_calls(close: str) -> CallReader:
     """Reads `name(key=value, …)`, several in a row or in a list, and an optional `close`."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:

@@ -7,7 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from .scanner import Malformed, Scanner, Step
-from .tagged import Reading
+from .tagged import CallReader
 from .tools import Tools
 from .values import json_value, scalar
 
@@ -15,7 +15,7 @@ _DEEPEST = 100
 _JSON_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
-def gemma_calls(close: str, quote: str) -> Reading:
+def gemma_calls(close: str, quote: str) -> CallReader:
     """Reads a call up to `close`; `quote` encloses strings."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
@@ -39,7 +39,7 @@ def gemma_calls(close: str, quote: str) -> Reading:
     return read
 
 
-def unmarked(close: str, quote: str) -> Reading:
+def unmarked(close: str, quote: str) -> CallReader:
     """Reads a call without its marker, from behind `call:`, to a tool of the request with its required
     arguments (vLLM vllm/tool_parsers/gemma4_utils.py)."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from .elements import Argument, Elements
 from .scanner import Malformed, Scanner, Step
-from .tagged import Reading
+from .tagged import CallReader
 from .tools import Tools
 from .values import json_value
 
@@ -23,7 +23,7 @@ def elements(outer: str, prefix: str = "") -> Elements:
     return Elements(f"<{parameter}", _TAG, f"</{parameter}>", f"</{invoke}>", (outer, f"<{invoke}"))
 
 
-def invocations(close: str, prefix: str = "") -> Reading:
+def invocations(close: str, prefix: str = "") -> CallReader:
     """Reads calls with `prefix` in their tags' names, and an optional `close`."""
     written = elements(close, prefix)
     _, invoke = written.followers

@@ -11,7 +11,7 @@ from typing import Any
 
 from .calls import bare_objects, objects
 from .scanner import Malformed, Scanner, Step
-from .tagged import Reading
+from .tagged import CallReader
 from .tools import Tools
 from .values import json_object
 
@@ -19,7 +19,7 @@ KEY, KEY_END = "<arg_key>", "</arg_key>"
 VALUE, VALUE_END = "<arg_value>", "</arg_value>"
 
 
-def keyed_calls(end: str, *, declared: bool = False) -> Reading:
+def keyed_calls(end: str, *, declared: bool = False) -> CallReader:
     """Reads a call up to its closing tag; with `declared`, only one to a tool of the request."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:

@@ -13,14 +13,14 @@ from typing import Any
 
 from .calls import bare_objects, behind_brace
 from .scanner import Malformed, Scanner, Step
-from .tagged import Reading
+from .tagged import CallReader
 from .tools import Tools
 
 _TAGS = ("tools", "tool", "function_call", "json", "JSON")
 _LANGUAGES = ("json", "tool_call")
 
 
-def in_tag(tag: str) -> Reading:
+def in_tag(tag: str) -> CallReader:
     """Reads objects from behind the tag `tag`."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
@@ -53,9 +53,9 @@ def _fenced(source: Scanner, tools: Tools) -> Step[None]:
 
 
 # A brace counts only at the beginning of a word; elsewhere it is part of something larger.
-BARE: dict[str, Reading] = {
+BARE: dict[str, CallReader] = {
     **dict.fromkeys((" {", "\n{"), _object),
     **dict.fromkeys((" [{", "\n[{"), _list),
     "```": _fenced,
 }
-LENIENT: dict[str, Reading] = {**BARE, **{f"<{tag}>": in_tag(tag) for tag in _TAGS}}
+LENIENT: dict[str, CallReader] = {**BARE, **{f"<{tag}>": in_tag(tag) for tag in _TAGS}}

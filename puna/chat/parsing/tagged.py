@@ -13,7 +13,7 @@ from .scanner import Scanner, Step
 from .tools import Tools
 from .unsettled import PartKind
 
-Reading = Callable[[Scanner, Tools], Step[None]]
+CallReader = Callable[[Scanner, Tools], Step[None]]
 """Reads calls from behind their marker: `Scanner.called` for each. Raises ValueError for anything else."""
 
 
@@ -66,10 +66,10 @@ class Tagged:
     """A format of this shape. It searches for calls when the request has tools."""
 
     tags: ThinkingTags | None = None
-    calls: Mapping[str, Reading] = field(default_factory=dict)
-    bare: Reading | None = None
+    calls: Mapping[str, CallReader] = field(default_factory=dict)
+    bare: CallReader | None = None
     """A call without a marker, if content begins with a bracket."""
-    lenient: Mapping[str, Reading] = field(default_factory=dict)
+    lenient: Mapping[str, CallReader] = field(default_factory=dict)
     """Wrong call notations of these models. Unlike `calls`, no grammar has them."""
     dropped: tuple[str, ...] = ()
     """Notation that is never content."""
@@ -165,7 +165,7 @@ def _begin(source: Scanner, tags: ThinkingTags) -> Step[None]:
 
 
 def _call(
-    source: Scanner, reading: Reading, tools: Tools, kind: PartKind, *, certain: bool = False
+    source: Scanner, reading: CallReader, tools: Tools, kind: PartKind, *, certain: bool = False
 ) -> Step[bool]:
     """Read a call; if it is none, give the text back as `kind`. It is `certain` behind a marker."""
     before, source.certain = source.calls, certain

@@ -12,7 +12,7 @@ from typing import Literal
 from .calls import objects
 from .elements import Elements
 from .scanner import Scanner, Step
-from .tagged import Reading
+from .tagged import CallReader
 from .tools import Tools
 
 FUNCTION = "<function="
@@ -62,4 +62,4 @@ def _untagged(source: Scanner, tools: Tools) -> Step[None]:
     yield from xml_calls(source, tools)
 
 
-CALLS: dict[str, Reading] = {"<tool_call>": _tagged, FUNCTION: _untagged}
+CALLS: dict[str, CallReader] = {"<tool_call>": _tagged, FUNCTION: _untagged}

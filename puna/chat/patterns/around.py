@@ -7,17 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .tree import Anchor, Chars, Disjunction, Item, Look, Near, Range, Repeat, Side, Unsupported, complement
+from .tree import Anchor, Chars, Disjunction, Look, Near, Range, Repeat, Side, Term, Unsupported, complement
 
 _MOST = 64
 """Most sequences made from one pattern."""
 _DEEPEST = 32
 
-Items = tuple[Item, ...]
+Terms = tuple[Term, ...]
 _CONDITIONS = (Near, Look)
 
 
-def unconditional(options: Iterable[Items]) -> list[Items]:
+def unconditional(options: Iterable[Terms]) -> list[Terms]:
     """Equivalent sequences without such conditions: one of them matches where one of `options` does.
 
     Raises Unsupported.
@@ -30,7 +30,7 @@ def unconditional(options: Iterable[Items]) -> list[Items]:
     return found
 
 
-def multiplied(items: Items, kinds: tuple[type[Item], ...], *, ends: bool = False) -> list[Items]:
+def multiplied(items: Terms, kinds: tuple[type[Term], ...], *, ends: bool = False) -> list[Terms]:
     """The sequence for every alternative of the groups that contain items of these `kinds`.
 
     With `ends`, only for groups at its ends.
@@ -47,13 +47,13 @@ def multiplied(items: Items, kinds: tuple[type[Item], ...], *, ends: bool = Fals
     return [items]
 
 
-def _has(item: Item, kinds: tuple[type[Item], ...]) -> bool:
+def _has(item: Term, kinds: tuple[type[Term], ...]) -> bool:
     if isinstance(item, Disjunction):
         return any(_has(one, kinds) for option in item.options for one in option)
     return isinstance(item, kinds)
 
 
-def _settled(items: Items) -> list[Items]:
+def _settled(items: Terms) -> list[Terms]:
     """The sequences that satisfy the last condition, without conditions."""
     at = max((at for at, one in enumerate(items) if isinstance(one, (Near, Look))), default=None)
     if at is None:
@@ -65,7 +65,7 @@ def _settled(items: Items) -> list[Items]:
             return _settled((*before, condition.body, *after))
         condition = _near(condition)
     assert isinstance(condition, Near)
-    found: list[Items] = []
+    found: list[Terms] = []
     for left, right in condition.ways:
         rests = _limited(after, right, back=False)
         found += [
@@ -91,7 +91,7 @@ def _near(look: Look) -> Near:
     return Near(((side, None) if look.behind else (None, side),))
 
 
-def _limited(items: Items, side: Side | None, *, back: bool, depth: int = 0) -> list[Items]:
+def _limited(items: Terms, side: Side | None, *, back: bool, depth: int = 0) -> list[Terms]:
     """The sequences whose first character (last, if `back`) is in `side`."""
     if side is None:
         return [items]
@@ -102,10 +102,10 @@ def _limited(items: Items, side: Side | None, *, back: bool, depth: int = 0) -> 
         return [(Chars(side.chars),), *([(edge,)] if side.edge else [])]
     head, rest = (items[-1], items[:-1]) if back else (items[0], items[1:])
 
-    def joined(heads: Items, others: Items = rest) -> Items:
+    def joined(heads: Terms, others: Terms = rest) -> Terms:
         return (*others, *heads) if back else (*heads, *others)
 
-    def limited(heads: Items) -> list[Items]:
+    def limited(heads: Terms) -> list[Terms]:
         return _limited(joined(heads), side, back=back, depth=depth + 1)
 
     if isinstance(head, Anchor):

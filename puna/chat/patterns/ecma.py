@@ -18,12 +18,12 @@ from .tree import (
     Chars,
     Disjunction,
     InvalidPattern,
-    Item,
     Look,
     Near,
     Range,
     Repeat,
     Side,
+    Term,
     Unsupported,
     complement,
     merged,
@@ -41,10 +41,10 @@ _GROUP = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|(\((?!\?)|\(\?P?<(?![=!]))", re.D
 
 def parse(pattern: str) -> Disjunction:
     """Raises InvalidPattern, Unsupported."""
-    return _Parser(pattern).whole()
+    return _PatternParser(pattern).whole()
 
 
-class _Parser:
+class _PatternParser:
     def __init__(self, text: str) -> None:
         self._text = text
         self._at = 0
@@ -64,13 +64,13 @@ class _Parser:
             options.append(self._sequence())
         return Disjunction(tuple(options))
 
-    def _sequence(self) -> tuple[Item, ...]:
-        items: list[Item] = []
+    def _sequence(self) -> tuple[Term, ...]:
+        items: list[Term] = []
         while self._at < len(self._text) and self._text[self._at] not in "|)":
             items.append(self._quantified(self._atom()))
         return tuple(items)
 
-    def _quantified(self, item: Item) -> Item:
+    def _quantified(self, item: Term) -> Term:
         least, most = 1, 1
         if self._takes("*"):
             least, most = 0, None
@@ -91,7 +91,7 @@ class _Parser:
             raise Unsupported("a quantified assertion")
         return Repeat(item, least, most)
 
-    def _atom(self) -> Item:
+    def _atom(self) -> Term:
         char = self._next()
         if char == "(":
             return self._group()
@@ -107,7 +107,7 @@ class _Parser:
             raise InvalidPattern(f'nothing to repeat before "{char}"')
         return _one(ord(char))
 
-    def _group(self) -> Item:
+    def _group(self) -> Term:
         if self._takes("?:") or self._takes_name():
             return self._closed()
         for mark in ("?=", "?!", "?<=", "?<!"):
@@ -135,7 +135,7 @@ class _Parser:
 
     # Escapes
 
-    def _escape(self) -> Item:
+    def _escape(self) -> Term:
         if self._takes("b"):
             return Near(((_IN_WORD, _OUTSIDE), (_OUTSIDE, _IN_WORD)))
         if self._takes("B"):

@@ -72,7 +72,7 @@ class Near:
 
 @dataclass(frozen=True)
 class Repeat:
-    body: Item
+    body: Term
     least: int
     most: int | None
 
@@ -81,10 +81,10 @@ class Repeat:
 class Disjunction:
     """Each a sequence of items."""
 
-    options: tuple[tuple[Item, ...], ...]
+    options: tuple[tuple[Term, ...], ...]
 
 
-Item = Chars | Anchor | Look | Near | Repeat | Disjunction
+Term = Chars | Anchor | Look | Near | Repeat | Disjunction
 
 
 def merged(ranges: list[Range] | tuple[Range, ...]) -> tuple[Range, ...]:

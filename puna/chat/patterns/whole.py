@@ -21,10 +21,10 @@ from .tree import (
     Chars,
     Disjunction,
     InvalidPattern,
-    Item,
     Look,
     Range,
     Repeat,
+    Term,
     Unsupported,
     merged,
 )
@@ -125,7 +125,7 @@ def _found(tree: Disjunction) -> str:
     )
 
 
-def _option(items: tuple[Item, ...]) -> str:
+def _option(items: tuple[Term, ...]) -> str:
     begins, ends = 0, len(items)
     while begins < ends and items[begins] == Anchor("^"):
         begins += 1
@@ -139,7 +139,7 @@ def _option(items: tuple[Item, ...]) -> str:
     return before + _sequence(inner) + after
 
 
-def _either(written: Callable[[tuple[Item, ...]], str], options: Iterable[tuple[Item, ...]]) -> str:
+def _either(written: Callable[[tuple[Term, ...]], str], options: Iterable[tuple[Term, ...]]) -> str:
     """The options that some text matches."""
     found: list[str] = []
     for option in options:
@@ -150,11 +150,11 @@ def _either(written: Callable[[tuple[Item, ...]], str], options: Iterable[tuple[
     return "|".join(dict.fromkeys(found))
 
 
-def _sequence(items: tuple[Item, ...]) -> str:
+def _sequence(items: tuple[Term, ...]) -> str:
     return "".join(map(_item, items))
 
 
-def _item(item: Item) -> str:
+def _item(item: Term) -> str:
     if isinstance(item, Chars):
         return _chars(item)
     if isinstance(item, Disjunction):
@@ -234,7 +234,7 @@ def _without(look: Look) -> tuple[str, ...]:
     return tuple(map(_not_begun, look.body.options))
 
 
-def _not_begun(items: tuple[Item, ...]) -> str:
+def _not_begun(items: tuple[Term, ...]) -> str:
     """The expression of all texts that do not begin with (or do not equal) these characters."""
     whole_text = items[-1:] == (Anchor("$"),)
     chars = [one for item in items[: len(items) - whole_text] for one in _one_by_one(item)]
@@ -249,7 +249,7 @@ def _not_begun(items: tuple[Item, ...]) -> str:
     return rest or ""
 
 
-def _one_by_one(item: Item) -> list[Chars]:
+def _one_by_one(item: Term) -> list[Chars]:
     if isinstance(item, Chars):
         return [item]
     if isinstance(item, Repeat) and item.least == item.most:

@@ -21,17 +21,17 @@ _CANDIDATES = (12, 32)
 """Bytes of libllama's `llama_token_data` and `llama_token_data_array`, as `native/drawing.h` has them."""
 
 
-class Way(IntEnum):
+class SamplingMethod(IntEnum):
     GREEDY = 0
     CHAIN = 1
-    ANY = 2
+    MIN_P = 2
     NUCLEUS = 3
     MIROSTAT = 4
 
 
 class _Options(ctypes.Structure):
     _fields_ = (
-        ("way", ctypes.c_int32),
+        ("method", ctypes.c_int32),
         ("top_k", ctypes.c_int32),
         *((name, ctypes.c_float) for name in ("top_p", "min_p", "temperature", "tau", "eta")),
         *((name, ctypes.c_float) for name in ("repeat", "frequency", "presence")),
@@ -83,12 +83,12 @@ class Draws:
     """One request's draws. `logits` is the address of what the next is drawn from."""
 
     def __init__(
-        self, drawing: Drawing, way: Way, options: Options, penalties: Penalties, chain: Any
+        self, drawing: Drawing, method: SamplingMethod, options: Options, penalties: Penalties, chain: Any
     ) -> None:
         seed = options.seed & 0xFFFFFFFF if options.seed >= 0 else secrets.randbits(32)
         o = options
         given = _Options(
-            way,
+            method,
             0 if o.mirostat else max(0, min(o.top_k, 1 << 30)),
             *(o.top_p, o.min_p, o.temperature, o.mirostat_tau, o.mirostat_eta),
             *(o.repeat_penalty, o.frequency_penalty, o.presence_penalty),

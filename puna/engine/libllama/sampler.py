@@ -11,7 +11,7 @@ import llama_cpp as C
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.libllama.drawing import Draws, Way
+from puna.engine.libllama.drawing import Draws, SamplingMethod
 from puna.engine.libllama.model import LlamaModel
 from puna.engine.libllama.wide import WideDraw
 from puna.engine.penalties import Penalties
@@ -48,11 +48,11 @@ class Sampler:
         self.drawn: int | None = None
         """The token that was drawn ahead."""
         self.greedy = options.temperature <= 0
-        native, way = model.drawing, _way(options)
-        if native is None or way is Way.CHAIN:
+        native, method = model.drawing, _method(options)
+        if native is None or method is SamplingMethod.CHAIN:
             self._make_chain(model, options)
         if native is not None:
-            self.draws = Draws(native, way, options, self._penalties, self._chain)
+            self.draws = Draws(native, method, options, self._penalties, self._chain)
 
     def _make_chain(self, model: LlamaModel, options: Options) -> None:
         seed = options.seed & 0xFFFFFFFF if options.seed >= 0 else C.LLAMA_DEFAULT_SEED
@@ -148,12 +148,12 @@ def _is_wide(options: Options) -> bool:
     return options.top_k <= 0 and not 0 < options.typical_p < 1 and (options.top_p < 1 or options.min_p <= 0)
 
 
-def _way(options: Options) -> Way:
+def _method(options: Options) -> SamplingMethod:
     """What native code does for these options."""
     if options.temperature <= 0:
-        return Way.GREEDY
+        return SamplingMethod.GREEDY
     if options.mirostat in (1, 2):
-        return Way.MIROSTAT if options.mirostat == 2 else Way.CHAIN
+        return SamplingMethod.MIROSTAT if options.mirostat == 2 else SamplingMethod.CHAIN
     if options.top_k > 0 or 0 < options.typical_p < 1:
-        return Way.CHAIN
-    return Way.NUCLEUS if options.top_p < 1 else Way.ANY
+        return SamplingMethod.CHAIN
+    return SamplingMethod.NUCLEUS if options.top_p < 1 else SamplingMethod.MIN_P

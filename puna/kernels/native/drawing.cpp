@@ -76,11 +76,11 @@ void Drawer::draw(DrawRow &row) {
 }
 
 int32_t Drawer::pick(Sampler &sampler, const float *logits) {
-    switch (sampler.options.way) {
-    case Way::CHAIN: return chained(sampler.options, logits);
-    case Way::ANY: return any(sampler, logits);
-    case Way::NUCLEUS: return nucleus(sampler, logits);
-    case Way::MIROSTAT: return mirostat(sampler, logits);
+    switch (sampler.options.method) {
+    case SamplingMethod::CHAIN: return chained(sampler.options, logits);
+    case SamplingMethod::MIN_P: return min_p(sampler, logits);
+    case SamplingMethod::NUCLEUS: return nucleus(sampler, logits);
+    case SamplingMethod::MIROSTAT: return mirostat(sampler, logits);
     default: return highest(logits);
     }
 }
@@ -117,7 +117,7 @@ int32_t Drawer::chained(const DrawOptions &options, const float *logits) {
     return array.data[array.selected].id;
 }
 
-int32_t Drawer::any(Sampler &sampler, const float *logits) {
+int32_t Drawer::min_p(Sampler &sampler, const float *logits) {
     const DrawOptions &options = sampler.options;
     const float low = options.min_p > 0 ? std::min(peak_, peak_ + std::log(options.min_p)) : -GREATEST;
     const Weighing how{peak_, sharpness(options), low};

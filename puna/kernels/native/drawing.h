@@ -22,16 +22,16 @@ struct Candidates {
 };
 using Apply = void (*)(void *chain, Candidates *candidates);
 
-enum class Way : int32_t {
+enum class SamplingMethod : int32_t {
     GREEDY,
     CHAIN,   // libllama's samplers choose from the highest logits
-    ANY,     // of all tokens that min_p leaves, in the order of their ids
+    MIN_P,   // of all tokens that min_p leaves, in the order of their ids
     NUCLEUS, // of the likeliest that top_p and min_p leave, likeliest first
     MIROSTAT // the second version, from likeliest to least likely
 };
 
 struct DrawOptions {
-    Way way;
+    SamplingMethod method;
     int32_t top_k; // of CHAIN: how many of the highest it chooses from; 0: it is given all
     float top_p, min_p, temperature, tau, eta;
     float repeat, frequency, presence;
@@ -85,7 +85,7 @@ class Drawer {
     int32_t pick(Sampler &sampler, const float *logits);
     int32_t highest(const float *logits) const;
     int32_t chained(const DrawOptions &options, const float *logits);
-    int32_t any(Sampler &sampler, const float *logits);
+    int32_t min_p(Sampler &sampler, const float *logits);
     int32_t nucleus(Sampler &sampler, const float *logits);
     int32_t mirostat(Sampler &sampler, const float *logits);
     // The logits that are at least `low`; of no size if they are many.

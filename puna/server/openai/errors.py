@@ -16,7 +16,7 @@ from puna.access import AccessDenied, ModelForbidden, TooMany
 from puna.errors import BadRequest, NotFound, PunaError
 from puna.server.errors import JSON, abandoned, headers, sentence
 
-Names = Callable[[str], str]
+FieldNames = Callable[[str], str]
 """From inference's name of a field to the dialect's."""
 
 
@@ -31,12 +31,12 @@ class ErrorResponse(msgspec.Struct):
     error: ErrorInfo
 
 
-def called(request: Request, names: Names) -> None:
+def called(request: Request, names: FieldNames) -> None:
     """Errors of `request` name its fields by `names` from now on."""
     request.scope["names"] = names
 
 
-def line(error: Exception, names: Names = str) -> bytes:
+def line(error: Exception, names: FieldNames = str) -> bytes:
     """The JSON object for `error`."""
     param, code = _place(error, names)
     kind = error.counted if isinstance(error, TooMany) else ""
@@ -71,7 +71,7 @@ _HANDLERS: Any = {
 MIDDLEWARE = [Middleware(ExceptionMiddleware, handlers=_HANDLERS)]
 
 
-def _place(error: Exception, names: Names) -> tuple[str | None, str | None]:
+def _place(error: Exception, names: FieldNames) -> tuple[str | None, str | None]:
     """OpenAI's `param` and `code`."""
     if isinstance(error, AccessDenied):
         return "model" if isinstance(error, ModelForbidden) else None, error.code

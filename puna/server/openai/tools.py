@@ -11,16 +11,13 @@ from puna.errors import BadRequest
 from puna.server.fields import Fields, named
 from puna.server.openai.parts import FunctionDefinition
 
-Tools = list[dict[str, Any]]
-"""As `ChatInput` has them."""
-
 _MODES: dict[str, ToolMode] = {"none": "none", "auto": "auto", "required": "required"}
 
 
 class ToolChoice(msgspec.Struct, frozen=True):
     """`ChatInput`'s fields for tools."""
 
-    tools: Tools
+    tools: list[dict[str, Any]]
     mode: ToolMode = "auto"
     name: str = ""
 
@@ -39,7 +36,7 @@ def tool(function: FunctionDefinition) -> dict[str, Any]:
     return {"type": "function", "function": described}
 
 
-def chosen(tools: Tools, wanted: str | dict[str, Any] | None) -> ToolChoice:
+def chosen(tools: list[dict[str, Any]], wanted: str | dict[str, Any] | None) -> ToolChoice:
     """The tools and the `tool_choice` among them. Raises BadRequest.
 
     Both shapes are accepted: chat completions' {"type": "function", "function": {"name": …}}, and responses'
@@ -76,7 +73,7 @@ def _flat(given: dict[str, Any]) -> dict[str, Any]:
     return described if isinstance(described, dict) else given
 
 
-def _known(names: list[str], tools: Tools) -> None:
+def _known(names: list[str], tools: list[dict[str, Any]]) -> None:
     if not tools:
         raise _wrong("it is only allowed when tools are given")
     known = {one["function"]["name"] for one in tools}

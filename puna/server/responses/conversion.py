@@ -11,7 +11,7 @@ from puna.server.content import unmarked
 from puna.server.fields import Fields, named
 from puna.server.openai.parts import FunctionDefinition
 from puna.server.openai.requests import think
-from puna.server.openai.tools import Tools, chosen, tool
+from puna.server.openai.tools import chosen, tool
 from puna.server.responses.errors import invalid
 from puna.server.responses.items import ADDING, CUSTOM, SEARCH, Place, qualified
 from puna.server.responses.requests import DEFAULT, InputTokensRequest, ResponsesRequest
@@ -30,7 +30,7 @@ LOGPROBS = "message.output_text.logprobs"
 class FunctionOffer(NamedTuple):
     """The functions offered, and the places of those that are not directly in `tools`."""
 
-    tools: Tools
+    tools: list[dict[str, Any]]
     places: dict[str, Place]
 
 
@@ -55,7 +55,7 @@ def offered(body: InputTokensRequest) -> FunctionOffer:
     )
 
 
-def chat_input(body: InputTokensRequest, messages: list[Message], tools: Tools) -> ChatInput:
+def chat_input(body: InputTokensRequest, messages: list[Message], tools: list[dict[str, Any]]) -> ChatInput:
     """`body` as inference's input, with these messages. Raises BadRequest."""
     choice = chosen(tools, body.tool_choice)
     if body.instructions:

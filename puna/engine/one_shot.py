@@ -1,4 +1,4 @@
-"""A question for a process that ends with its answer: the server holds nothing that it took."""
+"""A process that answers once and ends: the server keeps nothing that the process allocated."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import asyncio
 import sys
 
 
-async def ask(module: str, question: bytes = b"", *, patience: float) -> bytes:
-    """What `python -m module` prints when it reads `question`, within `patience` seconds.
+async def run_once(module: str, request: bytes = b"", *, patience: float) -> bytes:
+    """What `python -m module` prints when it reads `request`, within `patience` seconds.
 
-    Raises OSError with its last complaint if it fails, TimeoutError if it does not answer.
+    Raises OSError with the last line of its standard error if it fails, TimeoutError if it does not answer.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -21,11 +21,11 @@ async def ask(module: str, question: bytes = b"", *, patience: float) -> bytes:
         start_new_session=True,
     )
     try:
-        output, complaints = await asyncio.wait_for(process.communicate(question), patience)
+        output, errors = await asyncio.wait_for(process.communicate(request), patience)
     except BaseException:
         process.kill()  # and no wait: a driver that hangs may keep even a killed process
         raise
     if process.returncode:
-        last = complaints.decode("utf-8", "replace").strip().rpartition("\n")[2]
+        last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]
         raise OSError(last or f"exit status {process.returncode}")
     return output
