@@ -20,7 +20,7 @@ from puna.engine.libllama import Context, LlamaModel
 from puna.engine.media import EncoderCache, MediaSpan
 from puna.engine.messages import AnswerText, Event, Finished, failed
 from puna.engine.prefix_cache import PrefixCache
-from puna.engine.retained import Retained
+from puna.engine.prefix_index import Retained
 from puna.engine.scheduler import BatchScheduler
 from puna.engine.scoring import Scoring
 from puna.engine.sequence import Sequence
@@ -66,13 +66,13 @@ class BatchLoop:
     @property
     def busy(self) -> bool:
         """Whether a step would do anything: not while all wait for the encoder or for files."""
-        return self._scheduler.busy and not (self._idle and self.waits and not self._cache.arrived)
+        return self._scheduler.busy and not (self._idle and self.waits and not self._cache.offload.arrived)
 
     @property
     def waits(self) -> bool:
         """Whether the encoder or a reader of files will bring something."""
         encoding = self._encoder_cache is not None and self._encoder_cache.encoding
-        return encoding or self._cache.reading > 0
+        return encoding or self._cache.offload.reading > 0
 
     def submit(self, sequence: Sequence) -> None:
         self._scheduler.submit(sequence)
@@ -89,7 +89,7 @@ class BatchLoop:
 
     def step(self) -> None:
         """One round for all requests."""
-        self._idle, self._cache.arrived = True, False
+        self._idle, self._cache.offload.arrived = True, False
         self._admit()
         if self._encoder_cache is not None and self._look(self._encoder_cache):
             self._idle = False
@@ -103,11 +103,11 @@ class BatchLoop:
 
         What takes the machine's time from others waits for a `long` rest.
         """
-        return self._cache.save_one() or (long and self._cache.store_one())
+        return self._cache.offload.save_one() or (long and self._cache.offload.store_one())
 
     def close(self) -> None:
         """Nobody is left to answer: keep what was evaluated for the next engine."""
-        self._cache.close()
+        self._cache.offload.close()
 
     # One step
 

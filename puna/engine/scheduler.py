@@ -15,8 +15,8 @@ from puna.engine.batch import Batch, Share
 from puna.engine.drafting import Drafting
 from puna.engine.drafts import DraftModel
 from puna.engine.libllama import Context
-from puna.engine.prefix_cache import WORTH_SHARING, PrefixCache
-from puna.engine.retained import Prefix, Retained
+from puna.engine.prefix_cache import PrefixCache
+from puna.engine.prefix_index import WORTH_SHARING, Prefix, Retained
 from puna.engine.sequence import Sequence
 
 _ROOM_TO_ANSWER = 128
@@ -71,9 +71,9 @@ class BatchScheduler:
             if len(self._cache.running) >= self._parallel and not self._preempts(sequence):
                 break
             known = not (sequence.answered or sequence.scoring)
-            repeat = self._cache.repeat_of(sequence) if known else None
+            repeat = self._cache.index.repeat_of(sequence) if known else None
             if repeat is not None:
-                if not self._cache.fetch(repeat):
+                if not self._cache.offload.fetch(repeat):
                     continue
                 started = time.perf_counter_ns()
                 self._waiting.remove(sequence)
@@ -82,12 +82,12 @@ class BatchScheduler:
                 # If there was no room to bring it back, it is evaluated like any other.
                 yield sequence, None if sequence.pending else repeat
                 continue
-            prefix = Prefix() if sequence.scoring else self._cache.find(sequence)
+            prefix = Prefix() if sequence.scoring else self._cache.index.find(sequence)
             if prefix.promised - prefix.length >= WORTH_SHARING:
                 self._cache.await_prefix(prefix)
             elif self._crowded(sequence, prefix):
                 break
-            elif self._cache.fetch(prefix.holder):
+            elif self._cache.offload.fetch(prefix.holder):
                 self._waiting.remove(sequence)
                 self._cache.begin(sequence, prefix)
                 yield sequence, None
@@ -162,13 +162,13 @@ class BatchScheduler:
 
         A request that is alone and has no room is returned.
         """
-        if self._cache.make_room():
+        if self._cache.offload.make_room():
             return None
         youngest = next(reversed(self._cache.running.values()))
         if len(self._cache.running) == 1:
             return youngest
         self._cache.end(youngest)
-        self._cache.make_room()
+        self._cache.offload.make_room()
         self._waiting.insert(0, youngest)
         self._full = True
         return None

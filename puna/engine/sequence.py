@@ -13,7 +13,7 @@ from puna.engine.grammar import Matcher
 from puna.engine.libllama import Sampler
 from puna.engine.logprobs import Bias
 from puna.engine.media import TEXT, Layout, Medium
-from puna.engine.memory import Held
+from puna.engine.memory import SequenceMemory
 from puna.engine.text import TextStream
 from puna.types import Ended, Finish, Job, TokenLogprob
 
@@ -52,7 +52,7 @@ class Sequence:
     """Its pictures and sounds, as the encoder takes them."""
     key: int = -1
     """Its name in the prefix cache while it runs."""
-    held: Held = field(default_factory=Held)
+    held: SequenceMemory = field(default_factory=SequenceMemory)
     """What of it is in memory."""
     stops: set[int] = field(default_factory=set)
     """Lengths at which its evaluation pauses for a snapshot."""

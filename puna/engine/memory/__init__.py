@@ -10,32 +10,32 @@ from __future__ import annotations
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.memory.disk import Disk, File, owner_digest
 from puna.engine.memory.full import Full
-from puna.engine.memory.held import NO_SLOT, Held, Segment, Snapshot
 from puna.engine.memory.prefix_file import Contents
+from puna.engine.memory.sequence_memory import NO_SLOT, Segment, SequenceMemory, Snapshot
 from puna.engine.memory.state import State
 from puna.engine.memory.window import Window
 
 __all__ = [
     "NO_SLOT",
     "Contents",
+    "ContextMemory",
     "Disk",
     "File",
-    "Held",
-    "Memory",
     "Segment",
+    "SequenceMemory",
     "Snapshot",
     "of",
     "owner_digest",
     "spare_slots",
 ]
 
-Memory = Full | Window | State
+ContextMemory = Full | Window | State
 
 _OPAQUE = ("deepseek4",)
 """Architectures whose windowed memory is compressed: it can only be put back as it was."""
 
 
-def of(model: LlamaModel, context: Context) -> Memory:
+def of(model: LlamaModel, context: Context) -> ContextMemory:
     """The memory of a context, whose last `spare_slots` slots belong to it."""
     opaque = model.metadata("general.architecture") in _OPAQUE
     if model.recurrent or opaque:

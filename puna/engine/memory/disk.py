@@ -23,8 +23,8 @@ from threading import Thread
 
 from puna.engine.memory import prefix_file
 from puna.engine.memory.disk_room import FOLDER_NAME, PARTIAL, SUFFIX, make_room
-from puna.engine.memory.held import Held, Segment
 from puna.engine.memory.prefix_file import Contents, Header, Unusable
+from puna.engine.memory.sequence_memory import Segment, SequenceMemory
 from puna.engine.vital import start_thread
 
 _log = logging.getLogger(__name__)
@@ -64,7 +64,7 @@ class File:
 class Found:
     """A sequence in files."""
 
-    held: Held
+    held: SequenceMemory
     tokens: bytes
     prompt_tokens: int
     owner: str
@@ -130,7 +130,7 @@ class Disk:
             if chain is None:
                 _unlink(self._own / f"{name}{SUFFIX}")
                 continue
-            held, tokens = Held(), b""
+            held, tokens = SequenceMemory(), b""
             for each in chain:
                 part = headers[each]
                 segment = segments.get(each)

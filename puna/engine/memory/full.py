@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.libllama import Context
-from puna.engine.memory.held import NO_SLOT, Held, Place, Segment
+from puna.engine.memory.sequence_memory import NO_SLOT, PositionOf, Segment, SequenceMemory
 
 _LEAST = 256
 """Tokens of which a copy consists at least, if it is not a sequence's last."""
@@ -27,11 +27,11 @@ class Full:
         self._context = context
         self._spare = context.n_seq - 1
 
-    def reach(self, held: Held, wanted: int) -> int:
+    def reach(self, held: SequenceMemory, wanted: int) -> int:
         """The most tokens, at most `wanted`, that another sequence can begin with; 0 if there are none."""
         return min(wanted, held.length)
 
-    def branch(self, source: Held, slot: int, length: int, place: Place) -> bool:
+    def branch(self, source: SequenceMemory, slot: int, length: int, place: PositionOf) -> bool:
         """Make `slot`, which is empty or the source's own, hold the first `length` tokens of `source`.
 
         `length` is within reach. False if there was no room: the slot is then empty.
@@ -41,14 +41,14 @@ class Full:
         self.forget(slot)
         return False
 
-    def _bring(self, source: Held, slot: int, length: int, place: Place) -> bool:
+    def _bring(self, source: SequenceMemory, slot: int, length: int, place: PositionOf) -> bool:
         if source.slot == NO_SLOT:
             return self._restore(source, slot, length, place)
         if source.slot != slot:
             self._context.share(source.slot, slot, 0, place(length))
         return True
 
-    def _restore(self, source: Held, slot: int, length: int, place: Place) -> bool:
+    def _restore(self, source: SequenceMemory, slot: int, length: int, place: PositionOf) -> bool:
         """Put copies back into the pool, at least those of the first `length` tokens."""
         segments = source.segments_to(length)
         if len(segments) == 1:
@@ -62,11 +62,11 @@ class Full:
             self._context.forget(self._spare)
         return True
 
-    def _trim(self, source: Held, slot: int, length: int, place: Place) -> bool:
+    def _trim(self, source: SequenceMemory, slot: int, length: int, place: PositionOf) -> bool:
         """Cut what came from `source` to `length`; False if what that takes found no room."""
         return self._context.cut(slot, place(length))
 
-    def cut(self, held: Held, wanted: int, place: Place) -> None:
+    def cut(self, held: SequenceMemory, wanted: int, place: PositionOf) -> None:
         """Cut a sequence in the pool back to `wanted` tokens, or to fewer where that is out of reach.
 
         libllama may meanwhile have evaluated some tokens beyond `held.length`.
@@ -79,7 +79,7 @@ class Full:
         held.snapshots = held.snapshots_to(length)
         held.copy_to(length)
 
-    def _back(self, held: Held, wanted: int) -> int:
+    def _back(self, held: SequenceMemory, wanted: int) -> int:
         """`reach`, for a sequence whose end may not be what it was."""
         return self.reach(held, wanted)
 
@@ -87,18 +87,18 @@ class Full:
         """Lengths at which snapshots are due now that `before` tokens became `after`."""
         return []
 
-    def snapshot(self, held: Held, length: int, place: Place) -> NDArray[np.uint8]:
+    def snapshot(self, held: SequenceMemory, length: int, place: PositionOf) -> NDArray[np.uint8]:
         """What `cut` and `branch` will need to come back to `length`, one of `points`."""
         return self._context.snapshot(held.slot)
 
-    def saved_size(self, held: Held) -> int:
+    def saved_size(self, held: SequenceMemory) -> int:
         """Bytes that `save` takes."""
         begin = self._uncopied(held)
         size = self._context.saved_size(self._part(held, begin))
         self._part_done(begin)
         return size
 
-    def save(self, held: Held, size: int, tokens: bytes) -> None:
+    def save(self, held: SequenceMemory, size: int, tokens: bytes) -> None:
         """Copy out of the pool what no segment of a sequence has yet.
 
         `size` is `saved_size`, `tokens` are all that it holds, in int32. After a MemoryError nothing has
@@ -114,7 +114,7 @@ class Full:
         held.segments = [*held.segments_to(begin), Segment(begin, tokens[4 * begin :], data)]
         held.copied = held.length
 
-    def _uncopied(self, held: Held) -> int:
+    def _uncopied(self, held: SequenceMemory) -> int:
         """The first token to copy. Short segments are copied again, so that a long sequence has few."""
         if not self.divisible:
             return 0
@@ -125,7 +125,7 @@ class Full:
             begin = segment.begin
         return begin
 
-    def _part(self, held: Held, begin: int) -> int:
+    def _part(self, held: SequenceMemory, begin: int) -> int:
         """A slot that holds the tokens of a sequence from `begin` on, until `_part_done`."""
         if not begin:
             return held.slot

@@ -20,7 +20,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.memory.held import Snapshot
+from puna.engine.memory.sequence_memory import Snapshot
 
 _MAGIC = b"punakv\r\n"
 _VERSION = 2

@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from puna.engine.libllama import Context
 from puna.engine.memory.full import Full
-from puna.engine.memory.held import Held, Place
+from puna.engine.memory.sequence_memory import PositionOf, SequenceMemory
 
 STRIDE = 256
 """Tokens after which a snapshot is taken at the next end of a step."""
@@ -25,13 +25,13 @@ class State(Full):
         super().__init__(context)
         self.divisible = divisible
 
-    def reach(self, held: Held, wanted: int) -> int:
+    def reach(self, held: SequenceMemory, wanted: int) -> int:
         return held.length if held.length <= wanted else self._back(held, wanted)
 
-    def _back(self, held: Held, wanted: int) -> int:
+    def _back(self, held: SequenceMemory, wanted: int) -> int:
         return max((s.length for s in held.snapshots_to(wanted)), default=0)
 
-    def _trim(self, source: Held, slot: int, length: int, place: Place) -> bool:
+    def _trim(self, source: SequenceMemory, slot: int, length: int, place: PositionOf) -> bool:
         snapshot = next((s for s in source.snapshots if s.length == length), None)
         # First the state, then the rest: libllama cuts nothing where the state is ahead.
         if snapshot is not None and not self._context.restore_snapshot(slot, snapshot.data):

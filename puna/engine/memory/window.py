@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from puna.engine.libllama import Context
 from puna.engine.memory.full import Full
-from puna.engine.memory.held import NO_SLOT, Held, Place, Snapshot
+from puna.engine.memory.sequence_memory import NO_SLOT, PositionOf, SequenceMemory, Snapshot
 
 
 class Window(Full):
@@ -26,7 +26,7 @@ class Window(Full):
         super().__init__(context)
         self._window = window
 
-    def reach(self, held: Held, wanted: int) -> int:
+    def reach(self, held: SequenceMemory, wanted: int) -> int:
         spans = [(max(0, s.length - self._window), s.length) for s in held.snapshots]
         last = held.length - self._window if held.slot == NO_SLOT else self._context.first_position(held.slot)
         spans.append((max(0, last), held.length))
@@ -40,7 +40,7 @@ class Window(Full):
                 best = max(best, length)
         return best
 
-    def _restore(self, source: Held, slot: int, length: int, place: Place) -> bool:
+    def _restore(self, source: SequenceMemory, slot: int, length: int, place: PositionOf) -> bool:
         if not super()._restore(source, slot, length, place):
             return False
         if len(source.segments_to(length)) == 1:
@@ -50,7 +50,7 @@ class Window(Full):
         window = next((s for s in source.snapshots if s.length >= length), None)
         return window is not None and self._context.restore_snapshot(slot, window.data)
 
-    def _trim(self, source: Held, slot: int, length: int, place: Place) -> bool:
+    def _trim(self, source: SequenceMemory, slot: int, length: int, place: PositionOf) -> bool:
         # First the end: libllama takes cells that lie a window before a sequence's end for whatever comes.
         self._context.cut(slot, place(length))
         return self._complete(source.snapshots, slot, length)
@@ -77,11 +77,11 @@ class Window(Full):
             first = reached
         return True
 
-    def saved_size(self, held: Held) -> int:
+    def saved_size(self, held: SequenceMemory) -> int:
         size = super().saved_size(held)
         return size + self._context.snapshot_size(held.slot) if self._uncopied(held) else size
 
-    def save(self, held: Held, size: int, tokens: bytes) -> None:
+    def save(self, held: SequenceMemory, size: int, tokens: bytes) -> None:
         if not self._uncopied(held):
             super().save(held, size, tokens)
             return
@@ -95,7 +95,7 @@ class Window(Full):
         window = self._window
         return list(range((before // window + 1) * window, after + 1, window))
 
-    def snapshot(self, held: Held, length: int, place: Place) -> NDArray[np.uint8]:
+    def snapshot(self, held: SequenceMemory, length: int, place: PositionOf) -> NDArray[np.uint8]:
         if length == held.length:
             return self._context.snapshot(held.slot)
         # The window before an earlier token is complete until the next step.

@@ -17,7 +17,7 @@ NO_SLOT = -1
 
 _ON_DISK = np.empty(0, np.uint8)
 
-Place = Callable[[int], int]
+PositionOf = Callable[[int], int]
 """The position of a token: its number among the tokens, but for pictures in two dimensions."""
 
 
@@ -54,7 +54,7 @@ class Segment:
 
 
 @dataclass(eq=False)
-class Held:
+class SequenceMemory:
     """The tokens of one sequence: in a slot of the pool, in copies in memory, in files, or in several."""
 
     slot: int = NO_SLOT
@@ -66,7 +66,7 @@ class Held:
     """Tokens that the segments hold, from the first on."""
     snapshots: list[Snapshot] = field(default_factory=list)
     """Ascending by length. Sequences that begin alike share them."""
-    place: Place = int
+    place: PositionOf = int
     """Where its tokens are."""
     replaces: list[File] = field(default_factory=list)
     """Files of what it goes on from, to be deleted once it has its own."""
@@ -123,7 +123,7 @@ class Held:
             kept.append(replace(segment, data=_ON_DISK))
         self.segments = kept
 
-    def take_copies(self, other: Held) -> None:
+    def take_copies(self, other: SequenceMemory) -> None:
         """Use those of another that holds the same."""
         self.segments, self.copied, self.snapshots = other.segments, other.copied, other.snapshots
 
