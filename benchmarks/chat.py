@@ -281,7 +281,7 @@ def _add_seer(store: Path, folder: Path) -> None:
     model, projector = qwen3vl_model(folder)
     for kind, path in (("model", model), ("projector", projector)):
         with path.open("rb") as file:
-            layers.append(Layer(f"application/vnd.ollama.image.{kind}", *library.add_blob(file)))
+            layers.append(Layer(f"application/vnd.ollama.image.{kind}", *library.blobs.add(file)))
     library.write_manifest(Name.parse("seer"), describe(read_metadata(model)), layers)
 
 

@@ -84,7 +84,7 @@ def pulling(folder: Path) -> Iterator[Row]:
 def _published(folder: Path, hub: str) -> str:
     """The digest of the weights of the model `me/big`, pushed to the registry."""
     library = Library(folder / "source")
-    weights = library.add_blob(os.urandom(MEGABYTE) for _ in range(SIZE // MEGABYTE))
+    weights = library.blobs.add(os.urandom(MEGABYTE) for _ in range(SIZE // MEGABYTE))
     name = Name.parse(f"{hub}/me/big")
     library.write_manifest(name, {"model_format": "gguf"}, [Layer(MODEL, *weights)])
     push(library, name, lambda step: None, insecure=True)

@@ -87,7 +87,7 @@ def install_with_projector(store: Path, name: str, model: Path, projector: Path)
     layers: list[Layer] = []
     for kind, path in (("model", model), ("projector", projector)):
         with path.open("rb") as file:
-            layers.append(Layer(_IMAGE + kind, *library.add_blob(file)))
+            layers.append(Layer(_IMAGE + kind, *library.blobs.add(file)))
     library.write_manifest(Name.parse(name), describe(read_metadata(model)), layers)
 
 

@@ -440,10 +440,10 @@ def install(
         "params": json.dumps(dict(parameters)) if parameters else None,
     }
     with gguf_path.open("rb") as file:
-        layers = [Layer(_IMAGE + "model", *library.add_blob(file))]
+        layers = [Layer(_IMAGE + "model", *library.blobs.add(file))]
     for kind, text in texts.items():
         if text is not None:
-            layers.append(Layer(_IMAGE + kind, *library.add_blob([text.encode()])))
+            layers.append(Layer(_IMAGE + kind, *library.blobs.add([text.encode()])))
     described = describe(read_metadata(gguf_path)) | dict(config or {})
     library.write_manifest(Name.parse(name), described, layers)
 
@@ -451,7 +451,7 @@ def install(
 def add_layer(library: Library, source: str, kind: str, file: Path, *, name: str) -> None:
     """`name`: the model `source`, with `file` as one more layer of this kind."""
     model = library.open(source)
-    layer = Layer(_IMAGE + kind, *library.add_blob([file.read_bytes()]))
+    layer = Layer(_IMAGE + kind, *library.blobs.add([file.read_bytes()]))
     library.write_manifest(Name.parse(name), model.config, [*model.layers, layer])
 
 

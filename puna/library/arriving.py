@@ -28,10 +28,10 @@ class WrongOffset(PunaError):
 
 def arrived(library: Library, digest: str) -> int:
     """How many bytes of an unfinished upload have arrived. Raises BadRequest for an invalid digest."""
-    if not library.blob_path(digest).parent.is_dir():  # A query must not create the file.
+    if not library.blobs.path(digest).parent.is_dir():  # A query must not create the file.
         return 0
     try:
-        return library.partial_blob(digest, _SUFFIX).stat().st_size
+        return library.blobs.partial(digest, _SUFFIX).stat().st_size
     except FileNotFoundError:
         return 0
 
@@ -42,7 +42,7 @@ def receive(library: Library, digest: str, offset: int, source: Iterable[bytes])
     When `source` fails, the received bytes stay. Raises WrongOffset, also while another client sends this
     blob; WrongDigest, which deletes the upload; PunaError.
     """
-    path = library.partial_blob(digest, _SUFFIX)
+    path = library.blobs.partial(digest, _SUFFIX)
     with writing(path.parent):
         opened = open(os.open(path, os.O_RDWR | os.O_CREAT, 0o644), "rb+", buffering=0)  # noqa: SIM115 - closed below
     with opened as file:
@@ -62,7 +62,7 @@ def receive(library: Library, digest: str, offset: int, source: Iterable[bytes])
         except PunaError:
             path.unlink()
             raise
-        library.place_blob(path, found)
+        library.blobs.place(path, found)
 
 
 def _is_at(path: Path, file: FileIO) -> bool:

@@ -19,9 +19,8 @@ from puna.library.clone import linked, reflinked
 from puna.library.durable import aside, make_folder, move, sync, write, writing
 from puna.library.hashing import digest_of, digest_of_file
 from puna.library.lock import is_locked
+from puna.library.pins import STALE, Pins, is_pinned, touched
 
-STALE = 3600.0
-"""Seconds after which an unfinished file, or a blob that no manifest names, is abandoned."""
 RESUMABLE = 7 * 24 * 3600.0
 """Seconds for which an interrupted download can be resumed."""
 
@@ -43,9 +42,7 @@ class Blobs:
     def __init__(self, folder: Path, changing: Callable[[], AbstractContextManager[None]]) -> None:
         self.folder = folder
         self._changing = changing
-        self._pinned: dict[Path, int] = {}
-        self._made: dict[Path, int] = {}
-        """New blobs that nothing has requested since, and when they were written."""
+        self._pins = Pins()
 
     def path(self, digest: str) -> Path:
         """Where the blob with this digest lies or would lie. Raises BadRequest unless "sha256:<64 hex>"."""
@@ -118,7 +115,7 @@ class Blobs:
             os.fsync(file.fileno())
         self._keep(path, digest)
 
-    def bring(
+    def import_file(
         self, source: Path, expected: str | None = None, on_bytes: Callable[[int], None] | None = None
     ) -> tuple[str, int]:
         """Import a local file as a blob, without copying if possible; returns digest and size.
@@ -154,27 +151,27 @@ class Blobs:
             return self._keep(path, digest), size
 
     def pin(self, digest: str) -> bool:
-        """Whether the blob is there. It then stays for an hour, or until it is unpinned. See `_pin`."""
+        """Whether the blob is there. It then stays for an hour, or until a manifest names it.
+
+        Until then, removing models does not remove it, in this process or another. New blobs are pinned from
+        the first. A blob that is also a user's file (`import_file`) is safe from pruning only.
+        """
         path = self.path(digest)
         if not path.is_file():
             return False
         # A read-only store removes nothing.
         with suppress(OSError, PunaError), self._changing():
-            self._pin(path, path)
+            self._pins.add(path, path)
         return path.is_file()
 
     def unpin(self, digests: Iterable[str]) -> None:
         """Unpin the blobs that only this process pinned, because a manifest names them now."""
         for path in map(self.path, digests):
-            self._made.pop(path, None)
-            with suppress(OSError):
-                if self._pinned.pop(path, None) == path.stat().st_mtime_ns:
-                    os.utime(path)
+            self._pins.remove(path)
 
     def made(self, digest: str) -> bool:
         """Whether this process made the blob, and neither a manifest nor a request has named it since."""
-        path = self.path(digest)
-        return path in self._made and self._made[path] == _written(path)
+        return self._pins.made(self.path(digest))
 
     def discard(self, digest: str) -> None:
         """Remove the blob if it is `made`, while `changing`. Raises PunaError."""
@@ -186,8 +183,7 @@ class Blobs:
         """Remove a blob that no manifest names, if it is there, while `changing`. Raises PunaError."""
         path = self.path(digest)
         with writing(self.folder), suppress(FileNotFoundError):
-            state = path.lstat()
-            if state.st_nlink > 1 or state.st_mtime <= time.time():
+            if not is_pinned(path.lstat()):
                 path.unlink()
 
     def rename(self) -> None:
@@ -240,46 +236,9 @@ class Blobs:
         # Replaces an existing one, which may be damaged: this one was just verified.
         target = self.path(digest)
         with self._changing(), writing(self.folder):
-            self._pin(path, target)
+            self._pins.add(path, target)
             move(path, target)
         return digest
-
-    def _pin(self, path: Path, blob: Path) -> None:
-        """Pin the file at `path`, which is or will be `blob`. Raises OSError.
-
-        An mtime in the future pins it, visibly for every process. A hard-linked file keeps its mtime; its
-        ctime keeps it from being pruned.
-        """
-        state = path.stat()
-        if state.st_nlink > 1 or path.is_symlink():
-            with suppress(OSError):  # Another user's, in a shared store.
-                path.chmod(stat.S_IMODE(state.st_mode))
-        else:
-            now, before = time.time_ns(), _written(blob)
-            until = now + int(STALE * 1e9)
-            os.utime(path, ns=(until, until))
-            stamp = path.stat().st_mtime_ns
-            if before:
-                self._made.pop(blob, None)
-            else:
-                self._made[blob] = stamp
-            if before <= now or before == self._pinned.get(blob):
-                self._pinned[blob] = stamp
-            else:
-                self._pinned.pop(blob, None)  # Another process pinned it: unpinning would be for both.
-
-
-def touched(state: os.stat_result) -> float:
-    """When a blob was last written or pinned, in seconds. Hard-linked files keep their mtime."""
-    return state.st_ctime if state.st_nlink > 1 else state.st_mtime
-
-
-def _written(path: Path) -> int:
-    """When a file was last written, in nanoseconds; 0 when it is not there. Raises OSError."""
-    try:
-        return path.stat().st_mtime_ns
-    except FileNotFoundError:
-        return 0
 
 
 def expect_digest(expected: str | None, digest: str) -> None:

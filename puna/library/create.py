@@ -82,8 +82,8 @@ def _inherited(library: Library, base: Model, made: ExitStack) -> list[ModelPart
     items: list[ModelPart | Layer] = []
     made.callback(library.unpin_blobs, [layer.digest for layer in base.layers])
     for layer in base.layers:
-        library.pin_blob(layer.digest)
-        source, path = base.name.display(), library.blob_path(layer.digest)
+        library.blobs.pin(layer.digest)
+        source, path = base.name.display(), library.blobs.path(layer.digest)
         if layer.media_type == _MODEL:
             items.append(ModelPart("model", path, cached_metadata(path), layer.digest, source))
         else:
@@ -180,16 +180,16 @@ class _BlobTransaction:
         if part.digest:
             size = part.path.stat().st_size
             return Layer(IMAGE + part.kind, part.digest, size, part.source)
-        digest, size = self._library.adopt_blob(part.path)
+        digest, size = self._library.blobs.adopt(part.path)
         self._placed.append(digest)
         return Layer(IMAGE + part.kind, digest, size, part.source)
 
     def text(self, kind: str, text: str) -> Layer:
         if text not in self._texts:
-            self._texts[text] = self._library.add_blob([text.encode()])
+            self._texts[text] = self._library.blobs.add([text.encode()])
             self._placed.append(self._texts[text][0])
         return Layer(IMAGE + kind, *self._texts[text])
 
     def status(self, layer: Layer) -> str:
-        new = layer.digest in self._placed and self._library.made_blob(layer.digest)
+        new = layer.digest in self._placed and self._library.blobs.made(layer.digest)
         return f"{'creating new' if new else 'using existing'} layer {layer.digest}"

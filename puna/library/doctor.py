@@ -121,7 +121,7 @@ def _findings(library: Library, report: Report) -> Iterator[Finding]:
                 yield Finding(kind="manifest", path=path, problem=problem, models=(name,))
                 continue
             for layer in layers:
-                where = library.blob_path(layer.digest)
+                where = library.blobs.path(layer.digest)
                 blobs.setdefault(where, _Blob(where)).uses.append((name, layer))
     there: list[_Blob] = []
     for blob in blobs.values():
@@ -229,7 +229,7 @@ def _whole(library: Library, name: Name) -> bool:
     """Whether the model has all its blobs, with the sizes in its manifest."""
     try:
         layers = manifests.decode((library.root / "manifests" / name.path()).read_bytes()).blobs
-        return all(library.blob_path(layer.digest).stat().st_size == layer.size for layer in layers)
+        return all(library.blobs.path(layer.digest).stat().st_size == layer.size for layer in layers)
     except (OSError, msgspec.DecodeError):
         return False
 

@@ -41,7 +41,7 @@ def _installed(name: str, builder: PartBuilder, made: ExitStack) -> ModelPart:
         raise NotFound(f"draft model '{name}' not found, try pulling it first") from None
     weights = model.weights
     digest = next(layer.digest for layer in model.layers if layer.media_type == IMAGE + "model")
-    library.pin_blob(digest)
+    library.blobs.pin(digest)
     made.callback(library.unpin_blobs, [digest])
     return ModelPart("model", weights, cached_metadata(weights), digest, model.name.display())
 

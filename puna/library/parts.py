@@ -39,7 +39,7 @@ class PartBuilder:
         self.library, self.report, self._made = library, report, made
 
     def temporary(self) -> Path:
-        return self._made.enter_context(self.library.temporary())
+        return self._made.enter_context(self.library.blobs.temporary())
 
     def model(self, files: dict[str, str]) -> list[ModelPart]:
         """The parts among `files`, exactly one of them a model. Raises BadRequest naming the file."""
@@ -68,7 +68,7 @@ class PartBuilder:
     def _safetensors(self, files: dict[str, str]) -> bool:
         """Whether `files` are safetensors, not GGUF; pins all blobs. Raises BadRequest for other formats."""
         for name, digest in files.items():
-            if not self.library.pin_blob(digest):
+            if not self.library.blobs.pin(digest):
                 raise BadRequest(f"{name}: blob {digest} not found")
         if any(name.endswith(".safetensors") for name in files):
             return True
@@ -77,7 +77,7 @@ class PartBuilder:
         raise BadRequest(f"unknown type: neither safetensors nor GGUF: {', '.join(files)}")
 
     def _is_gguf(self, digest: str) -> bool:
-        with open(self.library.blob_path(digest), "rb") as file:
+        with open(self.library.blobs.path(digest), "rb") as file:
             return file.read(len(_MAGIC)) == _MAGIC
 
     def _ggufs(self, files: dict[str, str]) -> list[ModelPart]:
@@ -87,7 +87,7 @@ class PartBuilder:
             self.report(Progress(status="parsing GGUF"))
             if not self._is_gguf(digest):
                 raise BadRequest(f"{name}: supplied file was not in GGUF format")
-            path = self.library.blob_path(digest)
+            path = self.library.blobs.path(digest)
             metadata = _read(name, path)
             shard = Shard(name, path, metadata)
             if split_count(metadata) > 1:
@@ -136,7 +136,7 @@ class PartBuilder:
                 path = folder / name
                 try:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    _link(self.library.blob_path(digest), path)
+                    _link(self.library.blobs.path(digest), path)
                 except (FileExistsError, NotADirectoryError):
                     raise BadRequest(f"{name}: a file and a folder have the same name") from None
             yield folder

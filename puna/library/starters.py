@@ -166,10 +166,10 @@ def _make(library: Library, name: Name, starter: StarterModel, folder: Path, rep
     starter.convert(folder, model, converted)
     report(Progress(status="verifying sha256 digest"))
     config = describe(read_metadata(model))
-    with library.temporary() as path:
+    with library.blobs.temporary() as path:
         # Made in `folder`, where the next call removes it if this process is killed.
         model.replace(path)
-        layers = [Layer(IMAGE + "model", *library.adopt_blob(path))]
+        layers = [Layer(IMAGE + "model", *library.blobs.adopt(path))]
     texts = {
         "template": starter.template,
         "system": starter.system,
@@ -178,7 +178,7 @@ def _make(library: Library, name: Name, starter: StarterModel, folder: Path, rep
     }
     for kind, text in texts.items():
         if text:
-            layers.append(Layer(IMAGE + kind, *library.add_blob([text.encode()])))
+            layers.append(Layer(IMAGE + kind, *library.blobs.add([text.encode()])))
     config["rootfs"] = {"type": "layers", "diff_ids": [layer.digest for layer in layers]}
     report(Progress(status="writing manifest"))
     library.write_manifest(name, config, layers)

@@ -7,22 +7,23 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import msgspec
 
 from puna.errors import BadRequest, InvalidName, LoadFailed, NotFound, PunaError
 from puna.library import manifests
-from puna.library.blobs import STALE, Blobs
+from puna.library.blobs import Blobs
 from puna.library.durable import aside, make_folder, move, sync_folder, write, writing
 from puna.library.folders import Folders
 from puna.library.lock import locked
 from puna.library.manifests import Layer
 from puna.library.model import Model
 from puna.library.names import Name
+from puna.library.pins import STALE
 from puna.library.reader import Reader
 
 log = logging.getLogger(__name__)
@@ -42,10 +43,10 @@ class Library:
         self.root = root
         self._no_prune = no_prune
         self._mine = threading.Lock()
-        self._blobs = Blobs(root / "blobs", self._changing)
+        self.blobs = Blobs(root / "blobs", self._changing)
         self._manifests = root / "manifests"
         self._folders = Folders()
-        self._reader = Reader(self._blobs)
+        self._reader = Reader(self.blobs)
 
     def resolve(self, name: str | Name) -> Name:
         """The whole name, each part in the case it is stored in if it is stored. Raises InvalidName."""
@@ -60,7 +61,7 @@ class Library:
         except OSError as error:
             raise _unread(error, _not_found(name)) from None
         for layer in model.layers:
-            if not self.blob_path(layer.digest).is_file():
+            if not self.blobs.path(layer.digest).is_file():
                 raise LoadFailed(f"model '{found.display()}' is damaged: {layer.digest} is missing")
         return model
 
@@ -97,71 +98,20 @@ class Library:
             self._unlink(found)
             self._release(content)
 
-    def blob_path(self, digest: str) -> Path:
-        """Where the blob with this digest lies or would lie. Raises BadRequest unless "sha256:<64 hex>"."""
-        return self._blobs.path(digest)
-
-    def add_blob(
-        self,
-        source: BinaryIO | Iterable[bytes],
-        *,
-        expected: str | None = None,
-        on_bytes: Callable[[int], None] | None = None,
-    ) -> tuple[str, int]:
-        """Store what `source` yields; its digest and size. See `Blobs.add`."""
-        return self._blobs.add(source, expected=expected, on_bytes=on_bytes)
-
-    def adopt_blob(self, path: Path) -> tuple[str, int]:
-        """Turn a file made at a `temporary` path into a blob; its digest and size."""
-        return self._blobs.adopt(path)
-
-    def temporary(self) -> AbstractContextManager[Path]:
-        """A path for a file being made, removed at the end unless `adopt_blob` took it."""
-        return self._blobs.temporary()
-
-    def place_blob(self, path: Path, digest: str) -> None:
-        """Turn a file of the blobs' folder, such as a `partial_blob`, into the blob it was verified to be."""
-        self._blobs.place(path, digest)
-
-    def partial_blob(self, digest: str, suffix: str = "") -> Path:
-        """Where a download of this blob grows, `suffix` telling files of one download apart.
-
-        Its folder is there. `prune` leaves it for a week after it was last written to. Raises BadRequest.
-        """
-        return self._blobs.partial(digest, suffix)
-
-    def import_blob(
-        self, path: Path, expected: str | None = None, on_bytes: Callable[[int], None] | None = None
-    ) -> tuple[str, int]:
-        """Make a file of this machine a blob, without copying it where that can be. See `Blobs.bring`."""
-        return self._blobs.bring(path, expected, on_bytes)
-
-    def pin_blob(self, digest: str) -> bool:
-        """Whether the blob is there; it then stays for an hour, or until `write_manifest` names it.
-
-        Until then, removing models does not remove it, in this process or another. New blobs are pinned
-        from the first. A blob that is also a person's file (`import_blob`) is safe from pruning only.
-        """
-        return self._blobs.pin(digest)
-
     def unpin_blobs(self, digests: Iterable[str]) -> None:
         """Unpin these blobs, unless another process has pinned them too."""
         with suppress(PunaError), self._changing():  # Where nothing can be written, nothing is pinned.
-            self._blobs.unpin(digests)
-
-    def made_blob(self, digest: str) -> bool:
-        """Whether this process made the blob, no model has it yet, and nobody has asked for it since."""
-        return self._blobs.made(digest)
+            self.blobs.unpin(digests)
 
     def discard_blobs(self, digests: Iterable[str]) -> None:
-        """Remove those of these blobs that are still as `made_blob` says. Raises PunaError."""
+        """Remove those of these blobs that are still as `Blobs.made` says. Raises PunaError."""
         with self._changing():
             for digest in digests:
-                self._blobs.discard(digest)
+                self.blobs.discard(digest)
 
     def write_manifest(self, name: Name, config: dict[str, Any], layers: Sequence[Layer]) -> None:
         """Make `name` the model of these blobs, which are all there. Raises PunaError when one is not."""
-        digest, size = self.add_blob([msgspec.json.encode(config) + b"\n"])
+        digest, size = self.blobs.add([msgspec.json.encode(config) + b"\n"])
         try:
             self._write(name, manifests.encode(Layer(manifests.CONFIG, digest, size), layers))
         except PunaError:
@@ -192,13 +142,13 @@ class Library:
         if not self.root.is_dir():
             return
         with self._changing(), writing(self.root):
-            self._blobs.rename()
+            self.blobs.rename()
             for path, _ in self.unused():
                 path.unlink(missing_ok=True)
 
     def unused(self) -> builtins.list[tuple[Path, int]]:
         """The files that `prune` would remove, and their sizes in bytes. Raises OSError."""
-        found = list(self._blobs.unused(None if self._no_prune else self._used()))
+        found = list(self.blobs.unused(None if self._no_prune else self._used()))
         for path in self._manifests.glob(".*-partial"):
             with suppress(FileNotFoundError):
                 state = path.stat()
@@ -255,13 +205,13 @@ class Library:
             else:
                 self._put(path, old)
             raise
-        self._blobs.unpin(layer.digest for layer in named)
+        self.blobs.unpin(layer.digest for layer in named)
         if old is not None and old != content and not self._no_prune:
             self._release(old)
 
     def _check(self, named: Iterable[Layer]) -> None:
         for layer in named:
-            if not self.blob_path(layer.digest).is_file():
+            if not self.blobs.path(layer.digest).is_file():
                 raise PunaError(f"blob {layer.digest} is missing")
 
     def _put(self, target: Path, content: bytes) -> None:
@@ -290,13 +240,13 @@ class Library:
             return  # `prune` finds what it had.
         used = self._used()
         for layer in mine:
-            if used is not None and self.blob_path(layer.digest) not in used:
-                self._blobs.remove_unless_pinned(layer.digest)
+            if used is not None and self.blobs.path(layer.digest) not in used:
+                self.blobs.remove_unless_pinned(layer.digest)
 
     def _used(self) -> set[Path] | None:
         """The blobs that manifests name; None while one of those cannot be read: it may name any."""
         digests = manifests.named(self._folders, self._manifests)
-        return None if digests is None else set(map(self.blob_path, digests))
+        return None if digests is None else set(map(self.blobs.path, digests))
 
     def _resolve_for_copy(self, part: str, name: str) -> Name:
         try:

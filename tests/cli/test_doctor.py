@@ -32,7 +32,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
 
 def ail(library: Library) -> Path:
     model = put_real(library, UNREACHABLE, system="shared", template="its own")
-    path = library.blob_path(model.layers[-1].digest)
+    path = library.blobs.path(model.layers[-1].digest)
     path.write_bytes(b"it's own")
     return path
 
@@ -76,8 +76,8 @@ def test_repairing_removes_what_is_damaged_and_says_how_it_comes_back(puna: Puna
 
 
 def test_repairing_frees_room(puna: Puna, library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
-    digest, _ = library.add_blob([b"x" * 1500])
-    os.utime(library.blob_path(digest), (0, 0))
+    digest, _ = library.blobs.add([b"x" * 1500])
+    os.utime(library.blobs.path(digest), (0, 0))
     (library.root / "blobs" / "notes").write_text("mine")
     monkeypatch.setenv("OLLAMA_NOPRUNE", "1")
     assert puna("doctor").status == 0
@@ -87,7 +87,7 @@ def test_repairing_frees_room(puna: Puna, library: Library, monkeypatch: pytest.
     assert f"blob {digest} is of no model (1.5 KB)\n  removed\n" in ended.out
     assert ended.out.endswith(f"  left alone\nno problems left in {library.root}\n")
     assert ended.status == 0
-    assert not library.blob_path(digest).exists()
+    assert not library.blobs.path(digest).exists()
     assert library.open("whole").system == "shared"
 
 
@@ -108,7 +108,7 @@ def test_repairing_fetches_what_is_lost_from_the_registry_that_the_name_says(
     with registry(tmp_path / "registry") as hub, tls(hub, certificate) as host:
         model = put_real(library, f"{host}/me/ailing", system="shared", template="its own")
         push(library, str(model.name), lambda step: None)
-        path = library.blob_path(model.layers[-1].digest)
+        path = library.blobs.path(model.layers[-1].digest)
         path.write_bytes(b"it's own")
         ended = puna("doctor", "--fix")
     assert (ended.status, path.read_bytes()) == (0, b"its own")

@@ -70,7 +70,7 @@ def test_a_model_goes_to_a_registry_and_comes_back_the_same(server: Server, fold
         text, known = said(server, name), digest(server, name)
         assert text
         library = Library(server.models)
-        paths = [library.blob_path(layer.digest) for layer in library.open(name).layers]
+        paths = [library.blobs.path(layer.digest) for layer in library.open(name).layers]
         blobs = {path: path.read_bytes() for path in paths}
         pushed = puna(server, "push", "--insecure", name)
         assert pushed.returncode == 0, pushed.stderr

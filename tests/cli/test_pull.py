@@ -69,7 +69,7 @@ def test_ctrl_c_ends_a_pull_and_the_next_one_goes_on(server: Server, way: Line):
     child.close()
     assert child.exitstatus == 130
     assert "Traceback" not in (child.before or "")
-    kept = journal.completed(Library(server.models).partial_blob(DIGEST, ".journal"))
+    kept = journal.completed(Library(server.models).blobs.partial(DIGEST, ".journal"))
     assert kept == 1_000_000
     way.fault = lambda asked: None
     way.asked.clear()

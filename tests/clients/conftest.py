@@ -55,7 +55,7 @@ def guide_models(starters: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
     chat = library.open("smollm2:135m")
     brief = b'{"num_predict": %d, "temperature": 0}' % ANSWER_TOKENS
-    params = Layer("application/vnd.ollama.image.params", *library.add_blob([brief]))
+    params = Layer("application/vnd.ollama.image.params", *library.blobs.add([brief]))
     others = [layer for layer in chat.layers if not layer.media_type.endswith(".params")]
     library.write_manifest(Name.parse("qwen3"), chat.config, [*others, params])
 

@@ -45,7 +45,7 @@ def learned(guide_server: Server, tmp_path_factory: pytest.TempPathFactory) -> N
     library = Library(guide_server.models)
     model = library.open("langchain")
     llava_projector(gguf, width=model.metadata.arch("embedding_length"))
-    sight = Layer("application/vnd.ollama.image.projector", *library.add_blob([gguf.read_bytes()]))
+    sight = Layer("application/vnd.ollama.image.projector", *library.blobs.add([gguf.read_bytes()]))
     library.write_manifest(Name.parse("langchain"), model.config, [*model.layers, sight])
 
 

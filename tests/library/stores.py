@@ -15,7 +15,7 @@ IMAGE = "application/vnd.ollama.image."
 
 
 def layer(library: Library, kind: str, content: bytes) -> Layer:
-    return Layer(IMAGE + kind, *library.add_blob([content]))
+    return Layer(IMAGE + kind, *library.blobs.add([content]))
 
 
 def put(library: Library, name: str, content: bytes = b"weights", **texts: str) -> Model:
@@ -28,10 +28,10 @@ def put(library: Library, name: str, content: bytes = b"weights", **texts: str) 
 
 def put_real(library: Library, name: str, **parts: Any) -> Model:
     """A scripted model with metadata `metadata`; other parts become layers, what is not text as JSON."""
-    with library.temporary() as path:
+    with library.blobs.temporary() as path:
         scripted_model(path, "hello", metadata=parts.pop("metadata", None))
         config = describe(read_metadata(path))
-        layers = [Layer(IMAGE + "model", *library.adopt_blob(path))]
+        layers = [Layer(IMAGE + "model", *library.blobs.adopt(path))]
     for kind, part in parts.items():
         content = part if isinstance(part, str) else json.dumps(part)
         layers.append(layer(library, kind, content.encode()))

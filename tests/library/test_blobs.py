@@ -26,11 +26,11 @@ forked = multiprocessing.get_context("fork")
 def test_a_blob_is_named_by_what_it_holds(library: Library, wrap: Callable) -> None:
     pieces = [b"a" * 1_500_000, b"", b"b" * 7]
     seen: list[int] = []
-    digest, size = library.add_blob(wrap(pieces), on_bytes=seen.append)
+    digest, size = library.blobs.add(wrap(pieces), on_bytes=seen.append)
     content = b"".join(pieces)
     assert (digest, size) == (digest_of(content), len(content))
-    assert library.blob_path(digest) == library.root / "blobs" / digest.replace(":", "-")
-    assert library.blob_path(digest).read_bytes() == content
+    assert library.blobs.path(digest) == library.root / "blobs" / digest.replace(":", "-")
+    assert library.blobs.path(digest).read_bytes() == content
     assert seen == sorted(seen)
     assert seen[-1] == size
     assert blobs(library) == {digest.replace(":", "-")}
@@ -45,7 +45,7 @@ def test_nothing_is_created_before_something_is_written(library: Library) -> Non
 @given(st.text(max_size=80) | st.from_regex(r"sha256[:-][0-9a-f]{60,68}|md5:[0-9a-f]{64}"))
 def test_only_digests_become_paths(text: str) -> None:
     try:
-        path = Library(Path("/models")).blob_path(text)
+        path = Library(Path("/models")).blobs.path(text)
     except BadRequest:
         return
     assert path.parent == Path("/models/blobs")
@@ -55,18 +55,18 @@ def test_only_digests_become_paths(text: str) -> None:
 @pytest.mark.parametrize("text", ["sha256:../../x", "sha256:" + "g" * 64, "sha256:" + "a" * 64 + "\n", ""])
 def test_what_is_no_digest_is_refused(library: Library, text: str) -> None:
     with pytest.raises(BadRequest, match="invalid digest format"):
-        library.blob_path(text)
+        library.blobs.path(text)
 
 
 def test_either_separator_and_case_name_the_same_blob(library: Library) -> None:
-    assert library.blob_path("sha256:" + "AB" * 32) == library.blob_path("sha256-" + "ab" * 32)
+    assert library.blobs.path("sha256:" + "AB" * 32) == library.blobs.path("sha256-" + "ab" * 32)
 
 
 def test_another_digest_than_expected_leaves_nothing(library: Library) -> None:
     with pytest.raises(BadRequest, match="digest mismatch"):
-        library.add_blob([b"content"], expected=digest_of(b"other"))
+        library.blobs.add([b"content"], expected=digest_of(b"other"))
     assert blobs(library) == set()
-    library.add_blob([b"content"], expected=blob_name(b"content"))
+    library.blobs.add([b"content"], expected=blob_name(b"content"))
     assert blobs(library) == {blob_name(b"content")}
 
 
@@ -79,7 +79,7 @@ def test_a_source_that_fails_leaves_nothing_and_keeps_its_error(
         raise error
 
     with pytest.raises(type(error)) as caught:
-        library.add_blob(source())
+        library.blobs.add(source())
     assert caught.value is error
     assert blobs(library) == set()
 
@@ -89,7 +89,7 @@ def test_a_source_that_fails_leaves_nothing_and_keeps_its_error(
 def test_a_failing_disk_leaves_nothing(
     library: Library, monkeypatch: pytest.MonkeyPatch, call: str, number: int
 ) -> None:
-    library.add_blob([b"before"])
+    library.blobs.add([b"before"])
 
     def fail(*_: object) -> int:
         raise OSError(number, os.strerror(number))
@@ -98,14 +98,14 @@ def test_a_failing_disk_leaves_nothing(
         patch.setattr(os, call, fail)
         reason = "cannot write to" if number == errno.EIO else "not enough disk space"
         with pytest.raises(PunaError, match=reason):
-            library.add_blob([b"content"])
+            library.blobs.add([b"content"])
     assert blobs(library) == {blob_name(b"before")}
 
 
 def _fill(root: Path) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
     try:
-        Library(root).add_blob([b"x" * 60_000] * 3)
+        Library(root).blobs.add([b"x" * 60_000] * 3)
     except PunaError as error:
         os._exit(7 if "not enough disk space" in str(error) else 8)
 
@@ -123,7 +123,7 @@ def test_a_store_that_cannot_be_made_says_so(tmp_path: Path) -> None:
     library = Library(tmp_path / "file" / "models")
     assert library.list() == []
     with pytest.raises(PunaError, match="cannot write to"):
-        library.add_blob([b"content"])
+        library.blobs.add([b"content"])
 
 
 def _add_in_step(root: Path, barrier: Barrier) -> None:
@@ -132,7 +132,7 @@ def _add_in_step(root: Path, barrier: Barrier) -> None:
             barrier.wait(timeout=30)
             yield piece
 
-    assert Library(root).add_blob(source()) == (digest_of(b"onetwothree"), 11)
+    assert Library(root).blobs.add(source()) == (digest_of(b"onetwothree"), 11)
 
 
 def test_two_processes_write_the_same_blob_at_once(library: Library) -> None:
@@ -147,29 +147,29 @@ def test_two_processes_write_the_same_blob_at_once(library: Library) -> None:
 
 
 def test_a_damaged_blob_is_replaced_by_a_whole_one(library: Library) -> None:
-    digest, _ = library.add_blob([b"content"])
-    library.blob_path(digest).write_bytes(b"damaged")
-    library.add_blob([b"content"])
-    assert library.blob_path(digest).read_bytes() == b"content"
+    digest, _ = library.blobs.add([b"content"])
+    library.blobs.path(digest).write_bytes(b"damaged")
+    library.blobs.add([b"content"])
+    assert library.blobs.path(digest).read_bytes() == b"content"
 
 
 def test_a_file_made_in_the_store_is_adopted(library: Library) -> None:
-    with library.temporary() as path:
+    with library.blobs.temporary() as path:
         path.write_bytes(b"made")
-        digest, size = library.adopt_blob(path)
+        digest, size = library.blobs.adopt(path)
     assert (digest, size) == (digest_of(b"made"), 4)
     assert blobs(library) == {digest.replace(":", "-")}
 
 
 def test_a_file_not_adopted_is_removed_and_never_looks_like_a_blob(library: Library) -> None:
-    with library.temporary() as path:
+    with library.blobs.temporary() as path:
         path.write_bytes(b"made")
         with pytest.raises(BadRequest):
-            library.blob_path(path.name)
+            library.blobs.path(path.name)
     assert blobs(library) == set()
 
     def make() -> None:
-        with library.temporary() as path:
+        with library.blobs.temporary() as path:
             path.write_bytes(b"made")
             raise ZeroDivisionError
 
@@ -182,7 +182,7 @@ def test_a_file_from_elsewhere_is_not_adopted(library: Library, tmp_path: Path) 
     mine = tmp_path / "mine.gguf"
     mine.write_bytes(b"precious")
     with pytest.raises(ValueError, match="was not made in"):
-        library.adopt_blob(mine)
+        library.blobs.adopt(mine)
     assert mine.read_bytes() == b"precious"
 
 
@@ -191,7 +191,7 @@ def test_of_a_blob_that_is_a_link_the_file_is_left_as_it_is(library: Library, tm
     model.weights.rename(file)
     model.weights.symlink_to(file)
     os.utime(file, (1, 1))
-    assert library.pin_blob(model.layers[0].digest)
+    assert library.blobs.pin(model.layers[0].digest)
     library.copy("model", "copy")
     library.prune()
     assert library.open("copy").weights.read_bytes() == b"weights"

@@ -36,28 +36,28 @@ def begin(root: Path) -> None:
     put(library, "kept", b"kept weights", system="shared")
     put(library, "replaced", b"old weights", system="old")
     put(library, "deleted", b"deleted weights", system="shared")
-    orphan, _ = library.add_blob([b"orphan"])
-    os.utime(library.blob_path(orphan), (0, 0))
+    orphan, _ = library.blobs.add([b"orphan"])
+    os.utime(library.blobs.path(orphan), (0, 0))
 
 
 def change(root: Path) -> None:
     library = Library(root)
-    with library.temporary() as path:
+    with library.blobs.temporary() as path:
         path.write_bytes(b"new weights")
-        library.adopt_blob(path)
+        library.blobs.adopt(path)
     put(library, "replaced", b"new weights", system="new")
     put(library, "new.host/someone/added", b"new weights", system="new")
     library.copy("kept", "copied")
     library.delete("deleted")
     source = root.with_suffix(".gguf")
     source.write_bytes(b"imported weights")
-    imported = Layer(IMAGE + "model", *library.import_blob(source))
+    imported = Layer(IMAGE + "model", *library.blobs.import_file(source))
     library.write_manifest(Name.parse("imported"), CONFIG, [imported, layer(library, "system", b"shared")])
     for content in (b"pulled weights", b"pulled"):
         digest = digest_of(content)
-        partial = library.partial_blob(digest)
+        partial = library.blobs.partial(digest)
         partial.write_bytes(content)
-        library.place_blob(partial, digest)
+        library.blobs.place(partial, digest)
     library.write_manifest_bytes(Name.parse("pulled"), manifest())
     library.prune()
     library.copy("pulled", "copied")
@@ -92,7 +92,7 @@ def check(root: Path, *, finished: bool) -> None:
     if finished:
         assert set(found) == made
         assert found["copied"] == pulled
-        assert not library.blob_path(digest_of(b"orphan")).exists()
+        assert not library.blobs.path(digest_of(b"orphan")).exists()
 
 
 def counted(stop_at: int, after: bool) -> None:

@@ -37,7 +37,7 @@ def snapshot(library: Library) -> dict[Path, tuple[bytes, float]]:
 
 def blob_of(library: Library, name: str, kind: str) -> Path:
     (found,) = [part for part in library.open(name).layers if part.media_type.endswith(kind)]
-    return library.blob_path(found.digest)
+    return library.blobs.path(found.digest)
 
 
 def damaged_template(library: Library) -> Path:
@@ -56,7 +56,7 @@ def missing_config(library: Library) -> Path:
     manifest = json.loads(manifest_path(library, "ailing").read_bytes())
     manifest["config"]["digest"] = f"sha256:{'0' * 64}"
     manifest_path(library, "ailing").write_text(json.dumps(manifest))
-    return library.blob_path(manifest["config"]["digest"])
+    return library.blobs.path(manifest["config"]["digest"])
 
 
 def unreadable_manifest(library: Library) -> Path:
@@ -129,7 +129,7 @@ def test_what_can_be_pulled_is_well_again(library: Library, sickness: str) -> No
     def pull(name: Name) -> None:
         pulled.append(name)
         for part in content.values():
-            library.add_blob([part])
+            library.blobs.add([part])
         library.write_manifest_bytes(name, manifest)
 
     (outcome,) = repair(library, examined(library), pull)
@@ -175,7 +175,7 @@ def test_one_pull_mends_all_that_share_a_blob(library: Library) -> None:
 
     def pull(name: Name) -> None:
         pulled.append(name)
-        library.add_blob([b"its own"])
+        library.blobs.add([b"its own"])
 
     (outcome,) = repair(library, [finding], pull)
     assert outcome.fixed
@@ -186,7 +186,7 @@ def test_one_pull_mends_all_that_share_a_blob(library: Library) -> None:
 def test_a_blob_that_was_mended_meanwhile_is_not_removed(library: Library) -> None:
     path = damaged_template(library)
     findings = examined(library)
-    library.add_blob([b"its own"])
+    library.blobs.add([b"its own"])
     (outcome,) = repair(library, findings, refuse)
     assert outcome.fixed
     assert path.read_bytes() == b"its own"
@@ -205,18 +205,18 @@ def test_weights_that_no_engine_reads_are_found(library: Library) -> None:
 
 
 def test_what_nobody_needs_is_removed_after_an_hour(library: Library) -> None:
-    orphan, size = library.add_blob([b"orphan"])
+    orphan, size = library.blobs.add([b"orphan"])
     leftover = library.root / "blobs" / "sha256-01234567-partial"
     leftover.write_bytes(b"half")
     unwritten = library.root / "manifests" / ".01234567-partial"
     unwritten.write_bytes(b"{")
     assert examined(library) == []
-    for path in (library.blob_path(orphan), leftover, unwritten):
+    for path in (library.blobs.path(orphan), leftover, unwritten):
         os.utime(path, (0, 0))
     findings = examined(library)
     assert {finding.kind for finding in findings} == {"unused"}
     assert {finding.path: finding.size for finding in findings} == {
-        library.blob_path(orphan): size,
+        library.blobs.path(orphan): size,
         leftover: 4,
         unwritten: 1,
     }
@@ -286,8 +286,8 @@ def test_a_disk_that_cannot_be_read_is_no_reason_to_remove_anything(
 
 
 def test_a_model_that_is_being_made_is_left_to_its_maker(library: Library) -> None:
-    library.partial_blob(f"sha256:{'1' * 64}").write_bytes(b"half")
-    with library.temporary() as path:
+    library.blobs.partial(f"sha256:{'1' * 64}").write_bytes(b"half")
+    with library.blobs.temporary() as path:
         path.write_bytes(b"half")
         layer(library, "model", b"no manifest yet")
         before = blobs(library)

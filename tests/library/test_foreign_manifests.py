@@ -130,7 +130,7 @@ def old_store(library: Library) -> Library:
     for layer_, spelling in ((weights, "sha256:{}"), (system, "sha256-{}"), (config, "sha256:{}")):
         number = layer_["digest"].removeprefix("sha256:")
         old = number if layer_ is config else number.upper()
-        library.blob_path(layer_["digest"]).rename(library.root / "blobs" / spelling.format(old))
+        library.blobs.path(layer_["digest"]).rename(library.root / "blobs" / spelling.format(old))
         layer_["digest"] = f"sha256:{old}"
         layer_["annotations"] = {"unknown": None}
     manifest["config"]["urls"] = []
@@ -168,7 +168,7 @@ def test_a_store_with_the_blobs_names_of_old_can_be_cleared_as_it_is(old_store: 
 def test_a_config_that_says_nothing_is_enough(library: Library, content: bytes) -> None:
     put(library, "model")
     manifest = json.loads(manifest_path(library, "model").read_bytes())
-    digest, size = library.add_blob([content])
+    digest, size = library.blobs.add([content])
     manifest["config"] |= {"digest": digest, "size": size}
     manifest_path(library, "model").write_text(json.dumps(manifest))
     assert displayed(library) == ["model:latest"]
@@ -184,7 +184,7 @@ def test_a_text_as_long_as_weights_is_not_read(library: Library, caplog: pytest.
         manifest = json.loads(manifest_path(library, part).read_bytes())
         named = manifest["config"] if part == "config" else manifest["layers"][1]
         named["digest"] = f"sha256:{len(part):064}"
-        os.truncate(os.open(library.blob_path(named["digest"]), os.O_CREAT | os.O_WRONLY), 1 << 30)
+        os.truncate(os.open(library.blobs.path(named["digest"]), os.O_CREAT | os.O_WRONLY), 1 << 30)
         manifest_path(library, part).write_text(json.dumps(manifest))
     tracemalloc.start()
     with caplog.at_level(logging.WARNING):

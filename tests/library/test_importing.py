@@ -34,8 +34,8 @@ def test_a_file_of_this_machine_becomes_a_blob(
         monkeypatch.setattr(os, "link", elsewhere)
         monkeypatch.setattr("puna.library.blobs.reflinked", lambda *_: False)
     content, seen, before = source.read_bytes(), [], source.stat()
-    digest, size = library.import_blob(source, expected=digest_of(content), on_bytes=seen.append)
-    blob = library.blob_path(digest)
+    digest, size = library.blobs.import_file(source, expected=digest_of(content), on_bytes=seen.append)
+    blob = library.blobs.path(digest)
     assert (digest, size) == (digest_of(content), len(content))
     assert blob.read_bytes() == source.read_bytes() == content
     assert blobs(library) == {blob.name}
@@ -50,24 +50,24 @@ def test_a_file_of_this_machine_becomes_a_blob(
 
 def test_importing_takes_no_second_room_on_the_disk(library: Library, source: Path) -> None:
     before = os.statvfs(source.parent).f_bfree
-    digest, size = library.import_blob(source)
-    blob = library.blob_path(digest)
+    digest, size = library.blobs.import_file(source)
+    blob = library.blobs.path(digest)
     taken = (before - os.statvfs(source.parent).f_bfree) * os.statvfs(source.parent).f_frsize
     assert blob.samefile(source) or taken < size
 
 
 def test_importing_a_blob_of_the_store_itself_changes_nothing(library: Library) -> None:
-    digest, size = library.add_blob([b"content"])
-    assert library.import_blob(library.blob_path(digest)) == (digest, size)
-    assert library.blob_path(digest).read_bytes() == b"content"
+    digest, size = library.blobs.add([b"content"])
+    assert library.blobs.import_file(library.blobs.path(digest)) == (digest, size)
+    assert library.blobs.path(digest).read_bytes() == b"content"
     assert blobs(library) == {digest.replace(":", "-")}
 
 
 def test_importing_follows_a_link_to_the_file(library: Library, source: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(source)
-    digest, _ = library.import_blob(tmp_path / "link")
-    assert not library.blob_path(digest).is_symlink()
-    assert library.blob_path(digest).read_bytes() == source.read_bytes()
+    digest, _ = library.blobs.import_file(tmp_path / "link")
+    assert not library.blobs.path(digest).is_symlink()
+    assert library.blobs.path(digest).read_bytes() == source.read_bytes()
 
 
 def test_what_cannot_be_imported_is_named(library: Library, source: Path, tmp_path: Path) -> None:
@@ -82,11 +82,11 @@ def test_what_cannot_be_imported_is_named(library: Library, source: Path, tmp_pa
         (tmp_path / "nul\0", BadRequest),
     ):
         with pytest.raises(error, match=re.escape(str(path))):
-            library.import_blob(path)
+            library.blobs.import_file(path)
     with pytest.raises(BadRequest, match="digest mismatch"):
-        library.import_blob(source, expected=digest_of(b"other"))
+        library.blobs.import_file(source, expected=digest_of(b"other"))
     with pytest.raises(BadRequest, match="invalid digest format"):
-        library.import_blob(source, expected="md5:1")
+        library.blobs.import_file(source, expected="md5:1")
     assert not library.root.exists() or blobs(library) == set()
 
 
@@ -109,7 +109,7 @@ def test_a_file_that_changes_while_it_is_read_is_refused(
                 file.write(b"changed")
 
     with pytest.raises(BadRequest, match=rf"{source} changed while it was read"):
-        library.import_blob(source, on_bytes=meddle)
+        library.blobs.import_file(source, on_bytes=meddle)
     assert blobs(library) == set()
 
 
@@ -118,6 +118,6 @@ def test_reading_a_large_file_takes_little_memory(library: Library, tmp_path: Pa
     with open(big, "wb") as file:
         file.truncate(300 << 20)
     tracemalloc.start()
-    library.import_blob(big)
+    library.blobs.import_file(big)
     assert tracemalloc.get_traced_memory()[1] < 8 << 20
     tracemalloc.stop()

@@ -17,9 +17,9 @@ GO = "{{ if .System }}{{ .System }}{{ end }}{{ .Prompt }}"
 
 @pytest.fixture
 def embedder(library: Library) -> Model:
-    with library.temporary() as path:
+    with library.blobs.temporary() as path:
         embedding_model(path)
-        weights = Layer(IMAGE + "model", *library.adopt_blob(path))
+        weights = Layer(IMAGE + "model", *library.blobs.adopt(path))
     library.write_manifest(Name.parse("embedder"), {}, [weights])
     return library.open("embedder")
 
@@ -66,7 +66,7 @@ def test_details_that_the_config_lacks_come_from_the_file(embedder: Model) -> No
 
 def test_a_damaged_file_is_listed_but_not_opened_up(library: Library) -> None:
     library.write_manifest(
-        Name.parse("model"), {}, [Layer(IMAGE + "model", *library.add_blob([b"GGUF and nothing else"]))]
+        Name.parse("model"), {}, [Layer(IMAGE + "model", *library.blobs.add([b"GGUF and nothing else"]))]
     )
     (model,) = library.list()
     assert model.details()["family"] == ""

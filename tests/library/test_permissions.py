@@ -56,7 +56,7 @@ def test_nothing_can_be_written_and_nothing_is_lost(library: Library) -> None:
         for change in (
             lambda: fresh.delete("open"),
             lambda: fresh.copy("open", "mine"),
-            lambda: fresh.add_blob([b"new"]),
+            lambda: fresh.blobs.add([b"new"]),
             lambda: fresh.write_manifest(Name.parse("new"), {}, fresh.open("open").layers),
         ):
             with pytest.raises(PunaError, match="cannot write to"):

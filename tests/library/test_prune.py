@@ -17,18 +17,18 @@ from tests.library.stores import blob_name, blobs, digest_of, displayed, manifes
 
 def test_pruning_keeps_every_blob_while_a_manifest_cannot_be_read(library: Library) -> None:
     model = put(library, "model")
-    orphan, _ = library.add_blob([b"orphan"])
+    orphan, _ = library.blobs.add([b"orphan"])
     stray = library.root / "manifests" / ".0123-partial"
     stray.write_text("")
-    for path in (model.weights, library.blob_path(orphan), stray):
+    for path in (model.weights, library.blobs.path(orphan), stray):
         os.utime(path, (0, 0))
     manifest_path(library, "model:bad").write_text("{")
     library.prune()
-    assert library.blob_path(orphan).exists()
+    assert library.blobs.path(orphan).exists()
     assert not stray.exists()
     library.delete("model:bad")
     library.prune()
-    assert not library.blob_path(orphan).exists()
+    assert not library.blobs.path(orphan).exists()
     assert library.open("model").weights.exists()
 
 
@@ -36,7 +36,7 @@ def test_noprune_keeps_what_replacing_leaves_but_not_what_removing_does(library:
     keeping = Library(library.root, no_prune=True)
     put(keeping, "model", b"old")
     put(keeping, "model", b"new")
-    old = keeping.blob_path(digest_of(b"old"))
+    old = keeping.blobs.path(digest_of(b"old"))
     for path in library.root.glob("blobs/*"):
         os.utime(path, (0, 0))
     keeping.prune()
@@ -82,25 +82,25 @@ def test_pruning_keeps_every_blob_while_a_folder_cannot_be_read(
 
 
 def test_pruning_takes_only_what_nobody_has_touched_for_an_hour(library: Library) -> None:
-    fresh, _ = library.add_blob([b"fresh"])
-    stale, _ = library.add_blob([b"stale"])
-    with library.temporary() as path:
+    fresh, _ = library.blobs.add([b"fresh"])
+    stale, _ = library.blobs.add([b"stale"])
+    with library.blobs.temporary() as path:
         path.write_bytes(b"")
         leftover, working = path.with_name("sha256-123-partial"), path
         leftover.write_bytes(b"")
         foreign = path.with_name("notes")
         foreign.mkdir()
         long_ago = time.time() - 3700
-        for old in (library.blob_path(stale), leftover):
+        for old in (library.blobs.path(stale), leftover):
             os.utime(old, (long_ago, long_ago))
 
         Library(library.root, no_prune=True).prune()
-        assert library.blob_path(stale).exists()
+        assert library.blobs.path(stale).exists()
         assert not leftover.exists()
         library.prune()
 
-        assert not library.blob_path(stale).exists()
-        assert library.blob_path(fresh).exists()
+        assert not library.blobs.path(stale).exists()
+        assert library.blobs.path(fresh).exists()
         assert working.exists()
         assert foreign.exists()
 
@@ -109,9 +109,9 @@ def test_an_imported_blob_is_nobody_s_leftover_however_old_the_file(library: Lib
     source = tmp_path / "mine.gguf"
     source.write_bytes(b"precious")
     os.utime(source, (1, 1))
-    digest, _ = library.import_blob(source)
+    digest, _ = library.blobs.import_file(source)
     library.prune()
-    assert library.blob_path(digest).exists()
+    assert library.blobs.path(digest).exists()
     source.unlink()
     library.prune()
     assert blobs(library) == set()
@@ -124,19 +124,19 @@ def age(path: Path, seconds: float) -> None:
 
 def test_a_download_stays_for_a_week_and_is_placed_when_it_is_whole(library: Library) -> None:
     content = b"downloaded"
-    partial, state = (library.partial_blob(digest_of(content), suffix) for suffix in ("", ".json"))
+    partial, state = (library.blobs.partial(digest_of(content), suffix) for suffix in ("", ".json"))
     week = 7 * 24 * 3600
     for path in (partial, state):
         path.write_bytes(content)
         age(path, week - 60)
     library.prune()
-    library.place_blob(partial, digest_of(content))
-    assert library.blob_path(digest_of(content)).read_bytes() == content
+    library.blobs.place(partial, digest_of(content))
+    assert library.blobs.path(digest_of(content)).read_bytes() == content
     age(state, week + 60)
     library.prune()
     assert blobs(library) == {blob_name(content)}
     with pytest.raises(ValueError, match="was not made in"):
-        library.place_blob(library.root / "partial", digest_of(content))
+        library.blobs.place(library.root / "partial", digest_of(content))
 
 
 @pytest.mark.parametrize(("seconds", "left"), [(-60, 3), (60, 0)])
@@ -154,13 +154,13 @@ def test_what_arrived_of_an_upload_stays_for_a_week(library: Library, seconds: i
     library.prune()
     assert arrived(library, digest_of(content)) == left
     receive(library, digest_of(content), left, [content[left:]])
-    assert library.blob_path(digest_of(content)).read_bytes() == content
+    assert library.blobs.path(digest_of(content)).read_bytes() == content
     assert blobs(library) == {blob_name(content)}
 
 
 def test_a_download_stays_while_it_is_under_way_or_nothing_is_pruned(library: Library) -> None:
     digest = digest_of(b"downloading")
-    data, positions = (library.partial_blob(digest, suffix) for suffix in ("", ".journal"))
+    data, positions = (library.blobs.partial(digest, suffix) for suffix in ("", ".journal"))
     data.write_bytes(b"down")
     claimed = claim(positions)
     assert claimed
@@ -178,7 +178,7 @@ def test_a_download_stays_while_it_is_under_way_or_nothing_is_pruned(library: Li
 
 
 def test_only_files_that_stores_have_are_pruned(library: Library) -> None:
-    library.add_blob([b"x"])
+    library.blobs.add([b"x"])
     foreign = library.root / "blobs" / "thesis.txt"
     foreign.write_text("")
     os.utime(foreign, (0, 0))

@@ -112,7 +112,7 @@ def test_a_model_made_of_another_and_both_removed_leave_nothing(library: Library
     for order in (("base", "made"), ("made", "base")):
         base = put(library, "base")
         for part in base.layers:
-            assert library.pin_blob(part.digest)
+            assert library.blobs.pin(part.digest)
         library.write_manifest(Name.parse("made"), {"made": True}, base.layers)
         for name in order:
             library.delete(name)

@@ -69,7 +69,7 @@ class Shelves(RuleBasedStateMachine):
             found = {str(model.name).lower(): model.weights.read_bytes() for model in library.list()}
             assert found == self.expected
         named = {
-            self.library.blob_path(digest).name
+            self.library.blobs.path(digest).name
             for path in self.library.root.glob("manifests/*/*/*/*")
             for digest in [part["digest"] for part in self._parts(path)]
         }

@@ -61,7 +61,7 @@ def test_a_blob_that_is_held_outlives_its_model(tmp_path: Path) -> None:
     model = put(library, "first", system="not held")
     content = manifest_path(library, "first").read_bytes()
     other = Library(tmp_path)
-    assert other.pin_blob(model.layers[0].digest)
+    assert other.blobs.pin(model.layers[0].digest)
     library.delete("first")
     assert model.weights.exists()
     assert blobs(library) == {model.weights.name}
@@ -195,7 +195,7 @@ def test_what_another_process_replaced_is_shown_at_once(servers: Servers) -> Non
 def test_a_server_prunes_when_it_starts_unless_told_not_to(tmp_path: Path, setting: dict[str, str]) -> None:
     library = Library(tmp_path)
     put(library, "model")
-    orphan, _ = library.add_blob([b"orphan"])
+    orphan, _ = library.blobs.add([b"orphan"])
     leftover = tmp_path / "blobs" / "sha256-0123-partial"
     leftover.write_bytes(b"")
     for path in tmp_path.glob("blobs/*"):
@@ -205,5 +205,5 @@ def test_a_server_prunes_when_it_starts_unless_told_not_to(tmp_path: Path, setti
         while leftover.exists() and time.monotonic() < until:
             time.sleep(0.02)
     assert not leftover.exists()
-    assert library.blob_path(orphan).exists() == bool(setting)
+    assert library.blobs.path(orphan).exists() == bool(setting)
     assert library.open("model").weights.read_bytes() == b"weights"

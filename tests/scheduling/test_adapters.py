@@ -25,7 +25,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
     install(library.root, "plain", folder / "weights")
     plain = library.open("plain")
     x, y = (
-        Layer("application/vnd.ollama.image.adapter", *library.add_blob([letter * ADAPTER_SIZE]))
+        Layer("application/vnd.ollama.image.adapter", *library.blobs.add([letter * ADAPTER_SIZE]))
         for letter in (b"x", b"y")
     )
     for name, adapters in {"one": [x], "same": [x], "other": [y], "both": [x, y]}.items():
@@ -79,7 +79,7 @@ async def test_adapters_count_as_weights(library: Library):
 @virtual_time
 async def test_a_missing_adapter_is_named(library: Library):
     plain = library.open("plain")
-    lost = Layer("application/vnd.ollama.image.adapter", *library.add_blob([b"soon gone"]))
+    lost = Layer("application/vnd.ollama.image.adapter", *library.blobs.add([b"soon gone"]))
     library.write_manifest(Name.parse("lost"), plain.config, [*plain.layers, lost])
     (path,) = library.open("lost").adapters
     path.unlink()

@@ -58,8 +58,8 @@ def test_its_memory_is_planned_for(library: Library):
 @virtual_time
 async def test_a_missing_draft_is_named(library: Library):
     alone = library.open("alone")
-    gone = Layer("application/vnd.ollama.image.draft", *library.add_blob([b"GGUF"]))
+    gone = Layer("application/vnd.ollama.image.draft", *library.blobs.add([b"GGUF"]))
     library.write_manifest(Name.parse("gone"), alone.config, [*alone.layers, gone])
-    library.blob_path(gone.digest).unlink()
+    library.blobs.path(gone.digest).unlink()
     with pytest.raises(LoadFailed, match=f"{gone.digest} is missing"):
         await use(Scheduler(Settings(), Launcher()), library.open("gone"))

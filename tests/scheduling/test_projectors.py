@@ -92,7 +92,7 @@ def test_the_work_for_a_sound_is_what_libmtmd_takes():
 @virtual_time
 async def test_a_missing_projector_is_named(library: Library):
     seeing = library.open("seeing")
-    gone = Layer("application/vnd.ollama.image.projector", *library.add_blob([b"soon gone"]))
+    gone = Layer("application/vnd.ollama.image.projector", *library.blobs.add([b"soon gone"]))
     library.write_manifest(Name.parse("lost"), seeing.config, [*seeing.layers[:-1], gone])
     path: Path = library.open("lost").projectors[0]
     path.unlink()

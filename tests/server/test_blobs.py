@@ -61,14 +61,14 @@ def test_a_blob_is_sent_once(content: bytes, server: Server, client: httpx.Clien
     assert (answer.status_code, answer.content) == (201, b"")
     assert client.head(at(digest)).status_code == 200
     assert client.post(at(digest), content=content).status_code == 200
-    assert Library(server.models).blob_path(digest).read_bytes() == content
+    assert Library(server.models).blobs.path(digest).read_bytes() == content
     assert len(stored(server) - before) == 1
 
 
 def test_a_blob_in_pieces_of_any_size(content: bytes, server: Server, client: httpx.Client):
     pieces = [content[:1], content[1 : 1 << 20], content[1 << 20 :]]
     assert client.post(at(digest_of(content)), content=iter(pieces)).status_code == 201
-    assert Library(server.models).blob_path(digest_of(content)).read_bytes() == content
+    assert Library(server.models).blobs.path(digest_of(content)).read_bytes() == content
 
 
 def test_nothing_is_a_blob_too(client: httpx.Client):
@@ -137,7 +137,7 @@ def test_an_upload_goes_on_where_it_broke_off(content: bytes, server: Server, cl
     broken_off(server, content)
     answer = resumed(client, content, 1 << 20, content[1 << 20 :])
     assert (answer.status_code, answer.content) == (201, b"")
-    assert Library(server.models).blob_path(digest_of(content)).read_bytes() == content
+    assert Library(server.models).blobs.path(digest_of(content)).read_bytes() == content
     assert len(stored(server) - before) == 1
 
 
@@ -149,7 +149,7 @@ def test_an_upload_goes_on_after_the_server_was_killed(content: bytes, tmp_path:
     with serving(tmp_path / "models") as server, httpx.Client(base_url=server.url, timeout=60) as client:
         assert arrived(client.head(at(digest_of(content)))) == 1 << 20
         assert resumed(client, content, 1 << 20, content[1 << 20 :]).status_code == 201
-        assert Library(server.models).blob_path(digest_of(content)).read_bytes() == content
+        assert Library(server.models).blobs.path(digest_of(content)).read_bytes() == content
         assert len(stored(server)) == 1
 
 
@@ -237,7 +237,7 @@ def test_a_client_on_this_machine_can_name_a_path(
     digest = digest_of(content)
     answer = client.post(at(digest), headers={LOCAL: quote(str(path))})
     assert (answer.status_code, answer.content) == (201, b"")
-    assert Library(server.models).blob_path(digest).read_bytes() == content
+    assert Library(server.models).blobs.path(digest).read_bytes() == content
     assert client.post(at(digest), headers={LOCAL: quote(str(path))}).status_code == 200
 
 

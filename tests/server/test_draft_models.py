@@ -189,8 +189,8 @@ def test_a_stored_draft_of_a_kind_that_is_not_used_is_no_hindrance(
     small_gguf(tmp_path / "head.gguf", "dflash", dflash__block_count=1)
     big = library.open("big")
     with (tmp_path / "head.gguf").open("rb") as file:
-        head = type(big.layers[0])("application/vnd.ollama.image.draft", *library.add_blob(file))
+        head = type(big.layers[0])("application/vnd.ollama.image.draft", *library.blobs.add(file))
     library.write_manifest(big.name.parse("pulled"), big.config, [*big.layers, head])
     assert answered(client, "pulled")["response"] == SCRIPT
     shown = client.post("/api/show", json={"model": "pulled"}).json()
-    assert f"DRAFT {library.blob_path(head.digest)}" in shown["modelfile"]
+    assert f"DRAFT {library.blobs.path(head.digest)}" in shown["modelfile"]

@@ -66,7 +66,7 @@ def until(steps: Iterator[dict[str, Any]], completed: int) -> None:
 
 
 def positions(server: Server) -> int:
-    return journal.completed(Library(server.models).partial_blob(DIGEST, ".journal"))
+    return journal.completed(Library(server.models).blobs.partial(DIGEST, ".journal"))
 
 
 def test_a_model_that_is_there_is_pulled_at_once(starter_server: Server):
@@ -131,7 +131,7 @@ def test_a_pull_goes_on_after_the_server_was_killed(store: Path, way: Line):
         assert last(server, way.host) == {"status": "success"}
     # Not a byte that was on disk came again.
     assert way.sent() == SIZE - kept + SMALL
-    assert Library(store).blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert Library(store).blobs.path(DIGEST).read_bytes() == WEIGHTS
 
 
 def test_a_client_that_leaves_leaves_the_pull_to_those_who_stay(server: Server, way: Line):
@@ -156,7 +156,7 @@ def test_when_the_last_client_leaves_the_pull_ends_and_is_taken_up_later(server:
     with pulling(server, way.host) as steps:
         until(steps, 400_000)
     library = Library(server.models)
-    path = library.partial_blob(DIGEST, ".journal")
+    path = library.blobs.partial(DIGEST, ".journal")
     file = None
     while file is None:  # until the pull has let go of it
         file = journal.claim(path)

@@ -48,7 +48,7 @@ def test_a_model_that_was_pushed_removed_and_pulled_answers_as_before(
         assert {**done, "completed": layer.size} in steps
     gone = httpx.request("DELETE", f"{server.url}/api/delete", json={"model": name})
     assert gone.status_code == 200
-    assert not Library(server.models).blob_path(layers[0].digest).exists()
+    assert not Library(server.models).blobs.path(layers[0].digest).exists()
     assert told("pull")[-1] == {"status": "success"}
     assert manifest() == written
     assert answer() == before == "Once upon a time."

@@ -51,10 +51,10 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     store = folder / "models"
     scripted_model(folder / "model.gguf", "served all the same")
     install(store, "talker", folder / "model.gguf", system="Briefly.")
-    orphan, _ = Library(store).add_blob([b"orphan"])
+    orphan, _ = Library(store).blobs.add([b"orphan"])
     leftover = store / "blobs" / "sha256-0123-partial"
     leftover.write_bytes(b"")
-    for path in (leftover, Library(store).blob_path(orphan)):
+    for path in (leftover, Library(store).blobs.path(orphan)):
         os.utime(path, (0, 0))
     return store
 

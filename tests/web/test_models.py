@@ -142,7 +142,7 @@ def test_of_a_file_only_what_the_server_lacks_is_sent(opened: Page, server: Serv
     content = path.read_bytes()
     digest = hashlib.sha256(content).hexdigest()
     # What an upload that broke off has left.
-    Library(server.models).partial_blob(f"sha256:{digest}", "-upload").write_bytes(content[:100_000])
+    Library(server.models).blobs.partial(f"sha256:{digest}", "-upload").write_bytes(content[:100_000])
     opened.get_by_text("Create a model").click()
     opened.get_by_label("GGUF file").set_input_files(path)
     with opened.expect_request(lambda one: one.method == "POST" and "/api/blobs/" in one.url) as sent:

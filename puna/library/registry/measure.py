@@ -28,9 +28,9 @@ def refuse_too_much(library: Library, layers: Sequence[Layer]) -> None:
         if layer.size > LONGEST_TEXT and not layer.media_type.startswith(_WEIGHTS):
             kind = layer.media_type or "a layer without a type"
             raise PunaError(f"{layer.digest} has {layer.size} bytes, which are too many for {kind}")
-        if not library.blob_path(layer.digest).exists():
+        if not library.blobs.path(layer.digest).exists():
             needed[layer.digest] = layer.size - _fetched(library, layer)
-    folder = library.partial_blob(layers[0].digest).parent if layers else library.root
+    folder = library.blobs.partial(layers[0].digest).parent if layers else library.root
     if sum(needed.values()) > shutil.disk_usage(folder).free:
         raise PunaError(f"not enough disk space in {folder}: {sum(needed.values()) / 1e9:.1f} GB are needed")
 
@@ -38,7 +38,7 @@ def refuse_too_much(library: Library, layers: Sequence[Layer]) -> None:
 def _fetched(library: Library, layer: Layer) -> int:
     """Bytes on disk from an earlier pull."""
     try:
-        state = library.partial_blob(layer.digest).stat()
+        state = library.blobs.partial(layer.digest).stat()
     except OSError:
         return 0
     return min(layer.size, getattr(state, "st_blocks", 0) * 512)

@@ -42,7 +42,7 @@ def obtain(library: Library, registry: Registry, url: str, layer: Layer, report:
         return Progress(f"pulling {digest[7:19]}", digest=digest, total=layer.size, completed=completed)
 
     reporter = Reporter(report)
-    positions = library.partial_blob(digest, JOURNAL)
+    positions = library.blobs.partial(digest, JOURNAL)
     while not _there(library, digest, layer.size):
         with writing(positions.parent):
             mine = journal.claim(positions)
@@ -60,7 +60,7 @@ def obtain(library: Library, registry: Registry, url: str, layer: Layer, report:
 
 def _there(library: Library, digest: str, size: int) -> bool:
     try:
-        return library.blob_path(digest).stat().st_size == size and library.pin_blob(digest)
+        return library.blobs.path(digest).stat().st_size == size and library.blobs.pin(digest)
     except OSError:
         return False
 
@@ -73,7 +73,7 @@ def _fetch(
     report: Report,
     pace: Pace,
 ) -> None:
-    data = library.partial_blob(source.digest)
+    data = library.blobs.partial(source.digest)
     with writing(data.parent):
         kept = _kept(data, source.size)
         positions = Journal.begin(file, source.size, pace.part, data=kept)
@@ -81,12 +81,12 @@ def _fetch(
     watch(download.work(), download.halt, lambda: at(positions.completed), report)
     if download.digest != source.digest:
         with writing(data.parent):
-            for path in (data, library.partial_blob(source.digest, JOURNAL)):
+            for path in (data, library.blobs.partial(source.digest, JOURNAL)):
                 path.unlink(missing_ok=True)
         raise PunaError(
             f"digest mismatch, file must be downloaded again: want {source.digest}, got {download.digest}"
         )
-    library.place_blob(data, source.digest)
+    library.blobs.place(data, source.digest)
 
 
 def _kept(data: Path, size: int) -> bool:

@@ -73,7 +73,7 @@ def pull(
     report(Progress("writing manifest"))
     before = _blobs(library, found)
     library.write_manifest_bytes(found, content)
-    if any(not library.blob_path(digest).exists() for digest in before):
+    if any(not library.blobs.path(digest).exists() for digest in before):
         report(Progress("removing unused layers"))
     report(Progress("success"))
 

@@ -84,7 +84,7 @@ def _send(
         report(at(layer.size))
         return
     try:
-        file = open(library.blob_path(digest), "rb", buffering=0)  # noqa: SIM115 - closed below
+        file = open(library.blobs.path(digest), "rb", buffering=0)  # noqa: SIM115 - closed below
     except OSError as error:
         raise PunaError(f"cannot read {digest}: {error.strerror}") from error
     with file:

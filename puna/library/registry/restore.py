@@ -80,7 +80,7 @@ def _missing(library: Library, name: Name) -> list[Layer] | None:
         return None
     for layer in blobs:
         try:
-            if library.blob_path(layer.digest).stat().st_size != layer.size:
+            if library.blobs.path(layer.digest).stat().st_size != layer.size:
                 return None
         except OSError:
             missing.append(layer)

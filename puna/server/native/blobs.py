@@ -37,7 +37,7 @@ class NotTaken(PunaError):
 async def blob(request: Request) -> Response:
     """Whether there is such a blob (HEAD), or a new one (POST): 201, or 200 when it was there."""
     library, digest = rooms(request).library, request.path_params["digest"]
-    there = await to_thread(library.pin_blob, digest)
+    there = await to_thread(library.blobs.pin, digest)
     if request.method == "HEAD":
         return Response() if there else await _unfinished(library, digest)
     if there:
@@ -48,7 +48,7 @@ async def blob(request: Request) -> Response:
         offset = _offset(request)
         with _Pieces(request) as pieces:
             if offset is None:
-                await to_thread(library.add_blob, pieces, expected=digest)
+                await to_thread(library.blobs.add, pieces, expected=digest)
             else:
                 await to_thread(receive, library, digest, offset, pieces)
     return Response(status_code=201)
@@ -83,7 +83,7 @@ def _path(request: Request, written: str) -> Path:
 def _take(library: Library, digest: str, path: Path) -> None:
     # Its digest shows that the client could read the file too.
     try:
-        library.import_blob(path, expected=digest)
+        library.blobs.import_file(path, expected=digest)
     except WrongDigest:
         raise
     except PunaError as error:

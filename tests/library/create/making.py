@@ -21,7 +21,7 @@ def unknown(source: str) -> None:
 
 
 def blob(library: Library, path: Path) -> str:
-    return library.import_blob(path)[0]
+    return library.blobs.import_file(path)[0]
 
 
 def made(library: Library, name: str = "made", **recipe: Any) -> Model:

@@ -51,7 +51,7 @@ def test_a_model_may_be_made_from_itself(library: Library, base: Model):
 
 def test_the_config_blob_is_json_on_a_line(library: Library, base: Model):
     manifest = json.loads((library.root / "manifests/registry.ollama.ai/library/base/latest").read_bytes())
-    content = library.blob_path(manifest["config"]["digest"]).read_bytes()
+    content = library.blobs.path(manifest["config"]["digest"]).read_bytes()
     assert json.loads(content) == base.config
 
 

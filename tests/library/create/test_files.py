@@ -53,7 +53,7 @@ def test_texts_become_layers_as_ollama_writes_them(library: Library, gguf: Path)
         requires="0.14.0",
     )
     assert kinds(model) == ["model", "template", "system", "license", "license", "params", "messages"]
-    texts = [library.blob_path(layer.digest).read_text() for layer in model.layers[1:]]
+    texts = [library.blobs.path(layer.digest).read_text() for layer in model.layers[1:]]
     assert texts == [
         "{{ .Prompt }}",
         "Be brief.",
@@ -85,7 +85,7 @@ def test_texts_become_layers_as_ollama_writes_them(library: Library, gguf: Path)
 def test_numbers_are_written_as_go_writes_them(library: Library, gguf: Path, number: float, written: str):
     """What Go's json.Marshal gives for each, so that Ollama and Puna have the same blob."""
     model = made(library, files={"m": blob(library, gguf)}, parameters={"min_p": number})
-    assert library.blob_path(model.layers[-1].digest).read_text() == f'{{"min_p":{written}}}\n'
+    assert library.blobs.path(model.layers[-1].digest).read_text() == f'{{"min_p":{written}}}\n'
 
 
 def test_files_are_told_apart_by_what_they_say_they_are(library: Library, gguf: Path, tmp_path: Path):
@@ -177,12 +177,12 @@ def test_files_lie_under_their_names_while_they_are_converted(library: Library, 
     with ExitStack() as made:
         builder = PartBuilder(library, lambda step: None, made)
         digests = {
-            name: library.add_blob([name.encode()])[0] for name in ("config.json", "a/b/model.safetensors")
+            name: library.blobs.add([name.encode()])[0] for name in ("config.json", "a/b/model.safetensors")
         }
         with builder.laid_out(digests) as folder:
             assert {name: (folder / name).read_text() for name in digests} == {name: name for name in digests}
         assert not folder.exists()
-        assert library.blob_path(digests["config.json"]).read_text() == "config.json"
+        assert library.blobs.path(digests["config.json"]).read_text() == "config.json"
         with (
             pytest.raises(BadRequest, match="a/b: a file and a folder have the same name"),
             builder.laid_out({"a": digests["config.json"], "a/b": digests["config.json"]}),

@@ -84,7 +84,7 @@ def test_a_bad_file_is_named_and_changes_nothing(
     with pytest.raises(BadRequest) as error:
         made(library, files={name: digest})
     assert str(error.value).startswith(message)
-    library.blob_path(digest).unlink()
+    library.blobs.path(digest).unlink()
     assert contents(library) == before
 
 
@@ -122,7 +122,7 @@ def test_leaving_at_any_step_but_the_last_changes_nothing(library: Library, tmp_
     recipe = Recipe(files=parts, system="new", licenses=["L", "new"], parameters={"seed": 1})
     count = steps_of(library, recipe)
     for digest in parts.values():
-        library.pin_blob(digest)
+        library.blobs.pin(digest)
     before = contents(library)
     for last in range(count - 1):
         told: list[Progress] = []
@@ -155,7 +155,7 @@ def test_leaving_takes_no_blob_that_somebody_else_needs(
     with pytest.raises(Left):
         create(library, "made", recipe, report, engine_quantize, unknown)
     assert shared
-    assert not library.blob_path(digest_of(b"alone")).exists()
+    assert not library.blobs.path(digest_of(b"alone")).exists()
     other.write_manifest(Name.parse("other"), {}, [*base.layers, shared])
     assert other.open("other").system == "said by both"
 
@@ -182,7 +182,7 @@ def test_a_failed_quantization_changes_nothing(library: Library, gguf: Path):
 
 def test_safetensors_without_a_config_are_refused_and_change_nothing(library: Library, tmp_path: Path):
     put_real(library, "made")
-    digest = library.add_blob([b"\x02\0\0\0\0\0\0\0{}"])[0]
+    digest = library.blobs.add([b"\x02\0\0\0\0\0\0\0{}"])[0]
     before, told = contents(library), list[Progress]()
     with pytest.raises(BadRequest, match=r"config\.json"):
         create(

@@ -26,9 +26,9 @@ MODEL = "library/x:latest"
 def put(library: Library, name: str, weights: bytes = WEIGHTS) -> None:
     """A model with these weights; what they hold matters to nobody here."""
     layers = [
-        Layer(IMAGE + "model", *library.add_blob([weights])),
-        Layer(IMAGE + "template", *library.add_blob([b"{{ .Prompt }}"])),
-        Layer(IMAGE + "system", *library.add_blob([b""])),
+        Layer(IMAGE + "model", *library.blobs.add([weights])),
+        Layer(IMAGE + "template", *library.blobs.add([b"{{ .Prompt }}"])),
+        Layer(IMAGE + "system", *library.blobs.add([b""])),
     ]
     library.write_manifest(Name.parse(name), {"model_format": "gguf"}, layers)
 
@@ -38,7 +38,7 @@ def contents(library: Library, name: str) -> dict[str, bytes]:
     found = library.resolve(name)
     manifest = Path(f"{library.root}/manifests/{found.path()}").read_bytes()
     blobs = {
-        layer.digest: library.blob_path(layer.digest).read_bytes() for layer in library.open(name).layers
+        layer.digest: library.blobs.path(layer.digest).read_bytes() for layer in library.open(name).layers
     }
     return {"manifest": manifest, **blobs}
 

@@ -33,7 +33,7 @@ def pulled(
 
 
 def partial(library: Library, suffix: str = "") -> Path:
-    return library.partial_blob(DIGEST, suffix)
+    return library.blobs.partial(DIGEST, suffix)
 
 
 def nothing_is_left(library: Library) -> bool:

@@ -35,7 +35,7 @@ def test_a_model_comes_as_it_was_pushed_and_is_announced_in_ollamas_words(
     weights = [step for step in steps if step.digest == DIGEST]
     assert weights[-1] == Progress(f"pulling {DIGEST[7:19]}", digest=DIGEST, total=SIZE, completed=SIZE)
     assert [step.completed for step in weights] == sorted(step.completed for step in weights)
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
     source = Library(tmp_path / "source")
     put(source, f"{way.host}/{MODEL}")
     assert contents(library, name) == contents(source, name)
@@ -54,9 +54,9 @@ def test_what_is_there_is_not_fetched_again(way: Line, library: Library, key: Pa
 
 def test_a_blob_of_the_wrong_size_is_fetched_again(way: Line, library: Library, key: Path):
     pulled(library, way.host, key)
-    library.blob_path(DIGEST).write_bytes(b"damaged")
+    library.blobs.path(DIGEST).write_bytes(b"damaged")
     pulled(library, way.host, key)
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
 
 
 def test_layers_that_only_the_old_model_had_are_removed(
@@ -71,13 +71,13 @@ def test_layers_that_only_the_old_model_had_are_removed(
         steps = pulled(library, hub, key, "library/changing")
         removing.append("removing unused layers" in [step.status for step in steps])
     assert removing == [False, True]
-    assert not library.blob_path(f"sha256:{hashlib.sha256(b'old').hexdigest()}").exists()
+    assert not library.blobs.path(f"sha256:{hashlib.sha256(b'old').hexdigest()}").exists()
 
 
 def test_an_empty_blob_needs_no_request(way: Line, library: Library, key: Path):
     pulled(library, way.host, key)
     empty = f"sha256:{hashlib.sha256(b'').hexdigest()}"
-    assert library.blob_path(empty).read_bytes() == b""
+    assert library.blobs.path(empty).read_bytes() == b""
     assert not [asked for asked in way.blobs() if empty in asked.path]
 
 
@@ -99,4 +99,4 @@ def test_a_layer_names_its_digest_in_any_spelling(hub: str, library: Library, ke
         Repository(f"http://{hub}", "library/x", "latest"),
     )
     obtain(library, registry, repository.blob(layer.digest), layer, lambda step: None, PACE)
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS

@@ -19,7 +19,7 @@ from tests.registries import Fault, Line
 def test_a_broken_line_costs_no_byte_twice(way: Line, library: Library, key: Path, kind: Any):
     way.faults(Fault(kind, after=300_000), Fault(kind, after=700_001), Fault(kind, after=0))
     pulled(library, way.host, key)
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
     small = (
         sum(layer.size for layer in library.open(f"{way.host}/{MODEL}").layers)
         - SIZE
@@ -34,7 +34,7 @@ def test_a_line_that_breaks_again_and_again_is_used_as_long_as_it_brings_somethi
 ):
     way.fault = lambda asked: Fault("end", after=200_000) if asked.blob else None
     pulled(library, way.host, key)
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
     assert len(way.blobs()) > 15
 
 
@@ -54,13 +54,13 @@ def test_a_line_that_brings_nothing_is_given_up_and_taken_up_later(way: Line, li
     weights = [asked for asked in way.blobs() if DIGEST in asked.path]
     assert sum(asked.sent for asked in weights) == SIZE - kept
     assert next(step.completed for step in steps if step.digest == DIGEST) == kept
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
 
 
 def test_errors_of_the_server_pass(way: Line, library: Library, key: Path):
     way.faults(Fault("status", status=500), Fault("status", status=503), Fault("status", status=429))
     pulled(library, way.host, key)
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize("fault", [Fault("status", status=502), Fault("cut")], ids=str)
@@ -71,7 +71,7 @@ def test_a_manifest_is_asked_for_again_when_that_may_help(
     way.fault = lambda asked: left.pop() if left and "/manifests/" in asked.path else None
     pulled(library, way.host, key)
     assert not left
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,7 @@ def test_a_hub_that_gives_no_manifest_is_not_asked_for_long(
 def test_a_server_without_ranges_sends_everything_in_one_answer(way: Line, library: Library, key: Path):
     way.fault = lambda asked: Fault("unranged")
     pulled(library, way.host, key)
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
     assert len([asked for asked in way.blobs() if DIGEST in asked.path]) == 1
 
 
@@ -103,7 +103,7 @@ def test_a_server_without_ranges_is_followed_past_what_is_there(way: Line, libra
     way.fault = lambda asked: Fault("unranged")
     steps = pulled(library, way.host, key)
     assert next(step.completed for step in steps if step.digest == DIGEST) == kept == 1_500_000
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize(

@@ -25,14 +25,14 @@ def test_an_error_in_the_report_cancels_and_what_arrived_is_kept(way: Line, libr
     with pytest.raises(KeyboardInterrupt):
         pulled(library, way.host, key, report=report, stall=60)
     assert journal.completed(partial(library, ".journal")) >= 500_000
-    assert not library.blob_path(DIGEST).exists()
+    assert not library.blobs.path(DIGEST).exists()
 
 
 def test_a_journal_of_something_else_is_not_believed(way: Line, library: Library, key: Path):
     partial(library).write_bytes(bytes(SIZE))
     partial(library, ".journal").write_bytes(b"puna-partial-1\n\0" + b"\xff" * 48)
     pulled(library, way.host, key)
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
 
 
 def test_two_pulls_of_one_blob_fetch_it_once(way: Line, library: Library, key: Path):
@@ -87,5 +87,5 @@ def test_who_waits_takes_over_when_the_other_is_cancelled(way: Line, library: Li
     pulled(Library(library.root), way.host, key, report=second_report)
     first.join()
     assert followed[0] == arriving
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
     assert sum(asked.sent for asked in way.blobs() if DIGEST in asked.path) == SIZE

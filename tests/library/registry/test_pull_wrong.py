@@ -25,7 +25,7 @@ def test_a_wrong_digest_is_named_and_nothing_stays(way: Line, library: Library, 
         pulled(library, way.host, key)
     assert nothing_is_left(library)
     pulled(library, way.host, key)
-    assert library.blob_path(DIGEST).read_bytes() == WEIGHTS
+    assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS
 
 
 @pytest.mark.parametrize("kind", ["endless", "longer"])
@@ -34,7 +34,7 @@ def test_a_body_without_an_end_is_refused(way: Line, library: Library, key: Path
     with pytest.raises(PunaError, match=f"wrong length of {DIGEST}"):
         pulled(library, way.host, key)
     assert library.list() == []
-    assert not library.blob_path(DIGEST).exists()
+    assert not library.blobs.path(DIGEST).exists()
 
 
 def test_a_web_page_is_no_blob(way: Line, library: Library, key: Path):
@@ -112,7 +112,7 @@ def test_a_manifest_with_the_wrong_size_changes_nothing(
     ):
         pulled(library, hub, key, "library/lying")
     assert library.list() == []
-    assert not library.blob_path(DIGEST).exists()
+    assert not library.blobs.path(DIGEST).exists()
 
 
 class _answering:

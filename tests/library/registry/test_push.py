@@ -68,7 +68,7 @@ def test_a_model_that_was_pushed_and_removed_comes_back_byte_for_byte(
     ]
 
     library.delete(name)
-    assert not library.blob_path(digest(weights)).exists()
+    assert not library.blobs.path(digest(weights)).exists()
     fetch(library, name, key)
     assert contents(library, name) == before
     elsewhere = Library(tmp_path / "another machine")
@@ -104,7 +104,7 @@ def test_a_layer_of_another_registry_is_sent(
     way: Line, library: Library, key: Path, weights: bytes, host: str
 ):
     name = Name.parse(f"{way.host}/me/foreign")
-    found, size = library.add_blob([weights])
+    found, size = library.blobs.add([weights])
     library.write_manifest(name, {}, [Layer(IMAGE + "model", found, size, f"{host}/me/base")])
     pushed(library, str(name), key)
     assert not [asked for asked in way.asked if "mount" in asked.path]

@@ -133,7 +133,7 @@ def test_a_layer_of_a_strange_manifest_is_not_restored_from_inside(
     mine = Name.parse(f"{way.host}/library/strange")
     source = Layer(IMAGE + "model", weights.digest, weights.size, f"{inside.host}/library/x")
     library.write_manifest(mine, {"model_format": "gguf"}, [source])
-    library.blob_path(DIGEST).unlink()
+    library.blobs.path(DIGEST).unlink()
     with pytest.raises(NotAllowed):
         restore(library, mine, lambda step: None, insecure=True, key=key, pace=PACE)
     assert inside.asked == []

@@ -36,7 +36,7 @@ def name(way: Line, library: Library, key: Path) -> str:
 
 def test_only_what_is_missing_is_fetched(way: Line, library: Library, key: Path, name: str):
     before = contents(library, name)
-    library.blob_path(DIGEST).unlink()
+    library.blobs.path(DIGEST).unlink()
     steps = restored(library, name, key)
     assert contents(library, name) == before
     assert steps[-1] == Progress(f"pulling {DIGEST[7:19]}", digest=DIGEST, total=SIZE, completed=SIZE)
@@ -64,23 +64,23 @@ def test_a_model_made_here_keeps_its_manifest(way: Line, library: Library, key: 
     """Another model has its name in the registry; its weights come from the one it was made of."""
     weights, *_ = library.open(name).layers
     mine = Name.parse(f"{way.host}/library/mine")
-    system = Layer(IMAGE + "system", *library.add_blob([b"My own words."]))
+    system = Layer(IMAGE + "system", *library.blobs.add([b"My own words."]))
     model = Layer(weights.media_type, weights.digest, weights.size, name)
     library.write_manifest(mine, {"model_format": "gguf"}, [model, system])
     before = contents(library, str(mine))
     other = Library(library.root.parent / "other")
     put(other, str(mine), b"something else")
     push(other, str(mine), lambda step: None, insecure=True, key=key, pace=PACE)
-    library.blob_path(DIGEST).unlink()
+    library.blobs.path(DIGEST).unlink()
     restored(library, str(mine), key)
     assert contents(library, str(mine)) == before
 
 
 def test_a_blob_that_no_registry_has_is_named(way: Line, library: Library, key: Path, name: str):
-    lost, size = library.add_blob([random.randbytes(100)])
+    lost, size = library.blobs.add([random.randbytes(100)])
     mine = Name.parse(f"{way.host}/library/mine")
     library.write_manifest(mine, {"model_format": "gguf"}, [Layer(IMAGE + "model", lost, size, name)])
-    library.blob_path(lost).unlink()
+    library.blobs.path(lost).unlink()
     with pytest.raises(NotFound, match=f"http://{way.host}/v2/library/x has no {lost}"):
         restored(library, str(mine), key)
     assert {asked.path for asked in way.asked} == {
@@ -90,15 +90,15 @@ def test_a_blob_that_no_registry_has_is_named(way: Line, library: Library, key: 
 
 def test_a_registry_that_is_not_there_is_given_up_at_once(library: Library, key: Path):
     put(library, "127.0.0.1:9/library/x")
-    library.blob_path(DIGEST).unlink()
+    library.blobs.path(DIGEST).unlink()
     with pytest.raises(PunaError, match=r"cannot reach 127\.0\.0\.1:9"):
         restored(library, "127.0.0.1:9/library/x", key)
 
 
 def test_a_doctor_mends_damage_of_every_kind(way: Line, library: Library, key: Path, name: str):
     before = contents(library, name)
-    library.blob_path(DIGEST).write_bytes(bytes(SIZE))
-    library.blob_path(library.open(name).layers[1].digest).unlink()
+    library.blobs.path(DIGEST).write_bytes(bytes(SIZE))
+    library.blobs.path(library.open(name).layers[1].digest).unlink()
     findings = check(library, lambda step: None)
     assert {finding.kind for finding in findings} == {"damaged", "missing"}
     outcomes = repair(library, findings, lambda found: mend(library, found, key))
@@ -109,10 +109,10 @@ def test_a_doctor_mends_damage_of_every_kind(way: Line, library: Library, key: P
 
 
 def test_a_doctor_takes_no_wrong_bytes_for_the_lost_ones(way: Line, library: Library, key: Path, name: str):
-    library.blob_path(DIGEST).write_bytes(WEIGHTS[:-1] + b"?")
+    library.blobs.path(DIGEST).write_bytes(WEIGHTS[:-1] + b"?")
     way.fault = lambda asked: Fault("corrupt", after=5) if asked.blob else None
     findings = check(library, lambda step: None)
     (outcome,) = repair(library, findings, lambda found: mend(library, found, key))
     assert not outcome.fixed
     assert outcome.note.startswith("removed; digest mismatch, file must be downloaded again")
-    assert not library.blob_path(DIGEST).exists()
+    assert not library.blobs.path(DIGEST).exists()

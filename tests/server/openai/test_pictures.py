@@ -38,7 +38,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     model, projector = vision_model(folder)
     for kind, path in (("model", model), ("projector", projector)):
         with path.open("rb") as file:
-            layers.append(Layer(f"application/vnd.ollama.image.{kind}", *library.add_blob(file)))
+            layers.append(Layer(f"application/vnd.ollama.image.{kind}", *library.blobs.add(file)))
     library.write_manifest(Name.parse("seer"), describe(read_metadata(model)), layers)
     with serving(folder / "models", PUNA_FETCH_PRIVATE="1") as running:
         yield running

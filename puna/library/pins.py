@@ -1,0 +1,76 @@
+"""Pins: a new blob that no manifest names yet has an mtime in the future, so that nothing removes it.
+
+Every process of Puna that works on the store sees that.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from contextlib import suppress
+from pathlib import Path
+
+STALE = 3600.0
+"""Seconds after which an unfinished file, or a blob that no manifest names, is abandoned."""
+
+
+class Pins:
+    """The blobs that this process pinned, and those that it made."""
+
+    def __init__(self) -> None:
+        self._pinned: dict[Path, int] = {}
+        self._made: dict[Path, int] = {}
+        """New blobs that nothing has requested since, and when they were written."""
+
+    def add(self, path: Path, blob: Path) -> None:
+        """Pin the file at `path`, which is or will be `blob`. Raises OSError.
+
+        A hard-linked file keeps its mtime; its ctime keeps it from being pruned.
+        """
+        state = path.stat()
+        if state.st_nlink > 1 or path.is_symlink():
+            with suppress(OSError):  # Another user's, in a shared store.
+                path.chmod(stat.S_IMODE(state.st_mode))
+        else:
+            now, before = time.time_ns(), _written(blob)
+            until = now + int(STALE * 1e9)
+            os.utime(path, ns=(until, until))
+            stamp = path.stat().st_mtime_ns
+            if before:
+                self._made.pop(blob, None)
+            else:
+                self._made[blob] = stamp
+            if before <= now or before == self._pinned.get(blob):
+                self._pinned[blob] = stamp
+            else:
+                self._pinned.pop(blob, None)  # Another process pinned it: unpinning would be for both.
+
+    def remove(self, blob: Path) -> None:
+        """Unpin a blob, unless another process has pinned it too."""
+        self._made.pop(blob, None)
+        with suppress(OSError):
+            if self._pinned.pop(blob, None) == blob.stat().st_mtime_ns:
+                os.utime(blob)
+
+    def made(self, blob: Path) -> bool:
+        """Whether this process made the blob, and neither a manifest nor a request has named it since."""
+        return blob in self._made and self._made[blob] == _written(blob)
+
+
+def is_pinned(state: os.stat_result) -> bool:
+    """Whether removing a model leaves a blob that no other model has. Hard-linked files are never pinned."""
+    return state.st_nlink == 1 and state.st_mtime > time.time()
+
+
+def touched(state: os.stat_result) -> float:
+    """When a blob was last written or pinned, in seconds. Hard-linked files keep their mtime."""
+    return state.st_ctime if state.st_nlink > 1 else state.st_mtime
+
+
+def _written(path: Path) -> int:
+    """When a file was last written, in nanoseconds; 0 when it is not there. Raises OSError."""
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
