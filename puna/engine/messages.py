@@ -141,19 +141,10 @@ def reason(error: Exception) -> str:
     return str(error) if isinstance(error, PunaError) else f"{type(error).__name__}: {error}"
 
 
-Event = (
-    Loaded
-    | LoadRefused
-    | Pong
-    | Starved
-    | Started
-    | AnswerText
-    | Finished
-    | Vectors
-    | TokenIds
-    | PlainText
-    | Failed
-)
+EngineAnswer = Started | AnswerText | Finished | Vectors | TokenIds | PlainText | Failed
+"""An Event of one request."""
+
+Event = Loaded | LoadRefused | Pong | Starved | EngineAnswer
 
 HEADER = 4
 

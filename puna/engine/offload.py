@@ -169,7 +169,7 @@ class Offload:
         if self._disk is not None:
             while self.save_one() or self.store_one():
                 pass
-            self._disk.close()
+            self._disk.writer.close()
 
     def _store(self, kept: Retained) -> bool:
         """Begin to write those segments of a saved sequence that have no file; False if there are none, or
@@ -209,7 +209,7 @@ class Offload:
 
     def _spills(self, kept: Retained, size: int) -> bool:
         """Whether a sequence of `size` bytes can go on in its file alone."""
-        return self._disk is not None and self._storable(kept.held) and self._disk.takes(size)
+        return self._disk is not None and self._storable(kept.held) and self._disk.writer.takes(size)
 
 
 def _bytes_outside(all_held: list[SequenceMemory]) -> int:

@@ -8,9 +8,10 @@ what was saved for the model's next engine.
 from __future__ import annotations
 
 from puna.engine.libllama import Context, LlamaModel
-from puna.engine.memory.disk import Disk, File, owner_digest
+from puna.engine.memory.disk import Disk, owner_digest
 from puna.engine.memory.full import Full
 from puna.engine.memory.prefix_file import Contents
+from puna.engine.memory.segment_file import File
 from puna.engine.memory.sequence_memory import NO_SLOT, Segment, SequenceMemory, Snapshot
 from puna.engine.memory.state import State
 from puna.engine.memory.window import Window

@@ -2,9 +2,8 @@
 
 Each kind of numbers (model, adapters, types, build) has a folder of its own below the one that all engines
 share. A file has one segment of a sequence and names the one that it builds on, so that a longer conversation
-only writes what is new. A thread writes: aside, then renamed, so that a file is whole or not there. Another
-one reads. What the machine loses when it stops, the checksums tell. Files that nobody can use are deleted as
-they are found.
+only writes what is new. One thread writes, another one reads. Checksums tell what the machine lost when it
+stopped. Files that nobody can use are deleted as they are found.
 """
 
 from __future__ import annotations
@@ -12,9 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import logging
-import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,8 +19,10 @@ from queue import SimpleQueue
 from threading import Thread
 
 from puna.engine.memory import prefix_file
-from puna.engine.memory.disk_room import FOLDER_NAME, PARTIAL, SUFFIX, make_room
+from puna.engine.memory.disk_room import FOLDER_NAME, SUFFIX
 from puna.engine.memory.prefix_file import Contents, Header, Unusable
+from puna.engine.memory.segment_file import File, reason, unlink
+from puna.engine.memory.segment_writer import SegmentWriter
 from puna.engine.memory.sequence_memory import Segment, SequenceMemory
 from puna.engine.vital import start_thread
 
@@ -31,33 +30,6 @@ _log = logging.getLogger(__name__)
 
 _MOST_FILES = 4096
 """Of one model that an engine takes notice of, the latest used."""
-
-_MOST_WAITING = 256 << 20
-"""Bytes that may wait for the writer, beside what the host keeps anyway."""
-
-
-@dataclass(eq=False)
-class File:
-    """A segment's copy on disk, or on its way there."""
-
-    path: Path
-    parent: File | None
-    logits: bool
-    """It has the logits at the prompt's end."""
-    snapshots: tuple[int, ...]
-    """Their lengths, in tokens."""
-    contents: Contents | None = None
-    """Until it is written."""
-    gone: bool = False
-    """It could not be written or read, or is not wanted any more."""
-
-    @property
-    def chain(self) -> Iterator[File]:
-        """It and all that it builds on, to the first."""
-        file: File | None = self
-        while file is not None:
-            yield file
-            file = file.parent
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,15 +40,6 @@ class Found:
     tokens: bytes
     prompt_tokens: int
     owner: str
-
-
-@dataclass(frozen=True, eq=False)
-class _WriteRequest:
-    """What the writer is to write."""
-
-    file: File
-    header: Header
-    replaces: Sequence[File]
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,19 +63,12 @@ class Disk:
 
         `model`: what these numbers depend on, in words.
         """
-        self._folder = folder
-        self._limit = limit
         self._model = _digest(model.encode())
         self._own = folder / self._model[:FOLDER_NAME]
         self._post = post
-        self._writes: SimpleQueue[_WriteRequest | None] = SimpleQueue()
-        self._ordered: list[File] = []
-        self._writer: Thread | None = None
+        self.writer = SegmentWriter(folder, limit)
         self._reads: SimpleQueue[_ReadRequest] = SimpleQueue()
         self._reader: Thread | None = None
-        self._failed = False
-
-    # Finding and reading
 
     def found(self) -> Iterator[Found]:
         """The sequences of this model, least recently used first. Those that lack a part are deleted."""
@@ -128,7 +84,7 @@ class Disk:
         for name, header in headers.items():
             chain = _chain(name, headers)
             if chain is None:
-                _unlink(self._own / f"{name}{SUFFIX}")
+                unlink(self._own / f"{name}{SUFFIX}")
                 continue
             held, tokens = SequenceMemory(), b""
             for each in chain:
@@ -165,10 +121,10 @@ class Disk:
                 found[file] = contents
             whole = len(found) == len(request.files)
             for file in request.files[-1].chain if whole and request.files else ():
-                _count_use(file)
+                file.count_use()
             for file in request.files[len(found) :]:
                 file.gone = True
-                _unlink(file.path)
+                unlink(file.path)
             self._post(partial(request.then, found if whole else None))
 
     def _contents(self, file: File) -> Contents | None:
@@ -188,19 +144,6 @@ class Disk:
         if header.model != self._model or path.stem != header.name:
             raise Unusable("it is another's")
         return header
-
-    # Writing
-
-    def takes(self, size: int) -> bool:
-        """Whether the writer keeps up, so that `size` bytes more may wait for it."""
-        waiting = 0
-        for file in list(self._ordered):
-            contents = file.contents
-            if contents is None:
-                self._ordered.remove(file)
-            else:
-                waiting += contents.nbytes
-        return not waiting or waiting + size <= _MOST_WAITING
 
     def store(
         self,
@@ -227,59 +170,8 @@ class Disk:
         )
         path = self._own / f"{header.name}{SUFFIX}"
         file = File(path, parent, contents.logits is not None, _lengths(header), contents)
-        if self._writer is None:
-            self._writer = start_thread(self._write)
-        self._ordered.append(file)
-        self._writes.put(_WriteRequest(file, header, replaces))
+        self.writer.write(file, header, replaces)
         return file
-
-    def close(self) -> None:
-        """Wait until all is written."""
-        if self._writer is not None:
-            self._writes.put(None)
-            self._writer.join()
-            self._writer = None
-
-    def _write(self) -> None:
-        while request := self._writes.get():
-            file = request.file
-            assert file.contents is not None
-            try:
-                file.gone = not self._written(request, file.contents)
-            except (OSError, MemoryError) as error:
-                file.gone = True
-                if not self._failed:
-                    _log.warning("the prefix cache in %s stops growing: %s", self._folder, _reason(error))
-                self._failed = True
-            file.contents = None
-            if not file.gone:
-                for older in request.replaces:
-                    if older.path != file.path:
-                        older.gone = True
-                        _unlink(older.path)
-
-    def _written(self, request: _WriteRequest, contents: Contents) -> bool:
-        """Whether there was room for a file, and what it builds on is there. Raises OSError."""
-        path, parent = request.file.path, request.file.parent
-        for folder in (self._folder, self._own):
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if parent is not None and (parent.gone or not parent.path.exists()):
-            parent.gone = True
-            return False
-        size = contents.nbytes + len(request.header.tokens)
-        if not make_room(self._folder, size, self._limit, spare=parent and parent.path):
-            return False
-        used = max((prefix_file.worth(older.path).uses for older in request.replaces), default=0)
-        aside = path.with_suffix(f".{os.getpid()}{PARTIAL}")
-        try:
-            with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                prefix_file.write(file, request.header, contents, uses=used + 1)
-            os.replace(aside, path)
-        finally:
-            _unlink(aside)
-        for before in parent.chain if parent else ():
-            _count_use(before)
-        return True
 
 
 def _lengths(header: Header) -> tuple[int, ...]:
@@ -302,11 +194,6 @@ def owner_digest(owner: str) -> str:
     return _digest(owner.encode()) if owner else ""
 
 
-def _count_use(file: File) -> None:
-    with suppress(OSError):
-        prefix_file.count_use(file.path)
-
-
 def _used(path: Path) -> float:
     try:
         return path.stat().st_mtime
@@ -314,22 +201,13 @@ def _used(path: Path) -> float:
         return 0.0
 
 
-def _give_up(path: Path, reason: OSError | Unusable | MemoryError) -> None:
+def _give_up(path: Path, error: OSError | Unusable | MemoryError) -> None:
     """Delete a file that is no good. One that another engine has deleted is no news."""
-    if isinstance(reason, Unusable):
-        _log.warning("%s was deleted from the prefix cache: %s", path, reason)
-        _unlink(path)
-    elif not isinstance(reason, FileNotFoundError):
-        _log.warning("%s in the prefix cache cannot be read: %s", path, _reason(reason))
-
-
-def _reason(error: OSError | MemoryError) -> str | None:
-    return error.strerror if isinstance(error, OSError) else "out of memory"
-
-
-def _unlink(path: Path) -> None:
-    with suppress(OSError):
-        path.unlink()
+    if isinstance(error, Unusable):
+        _log.warning("%s was deleted from the prefix cache: %s", path, error)
+        unlink(path)
+    elif not isinstance(error, FileNotFoundError):
+        _log.warning("%s in the prefix cache cannot be read: %s", path, reason(error))
 
 
 def _digest(data: bytes) -> str:

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
-    from puna.engine.memory.disk import File
     from puna.engine.memory.prefix_file import Contents
+    from puna.engine.memory.segment_file import File
 
 NO_SLOT = -1
 

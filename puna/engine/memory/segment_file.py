@@ -1,0 +1,52 @@
+"""A segment's file, whether it is written already or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from puna.engine.memory import prefix_file
+
+if TYPE_CHECKING:
+    from puna.engine.memory.prefix_file import Contents
+
+
+@dataclass(eq=False)
+class File:
+    """A segment's copy on disk, or on its way there."""
+
+    path: Path
+    parent: File | None
+    logits: bool
+    """It has the logits at the prompt's end."""
+    snapshots: tuple[int, ...]
+    """Their lengths, in tokens."""
+    contents: Contents | None = None
+    """Until it is written."""
+    gone: bool = False
+    """It could not be written or read, or is not wanted any more."""
+
+    @property
+    def chain(self) -> Iterator[File]:
+        """It and all that it builds on, to the first."""
+        file: File | None = self
+        while file is not None:
+            yield file
+            file = file.parent
+
+    def count_use(self) -> None:
+        """It served once more, if it is there."""
+        with suppress(OSError):
+            prefix_file.count_use(self.path)
+
+
+def reason(error: OSError | MemoryError) -> str | None:
+    return error.strerror if isinstance(error, OSError) else "out of memory"
+
+
+def unlink(path: Path) -> None:
+    with suppress(OSError):
+        path.unlink()

@@ -1,0 +1,110 @@
+"""Writes saved segments to files, in a thread: aside, then renamed, so that a file is whole or not there."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+
+from puna.engine.memory import prefix_file
+from puna.engine.memory.disk_room import PARTIAL, make_room
+from puna.engine.memory.prefix_file import Contents, Header
+from puna.engine.memory.segment_file import File, reason, unlink
+from puna.engine.vital import start_thread
+
+_log = logging.getLogger(__name__)
+
+_MOST_WAITING = 256 << 20
+"""Bytes that may wait for the writer, beside what the host keeps anyway."""
+
+
+@dataclass(frozen=True, eq=False)
+class _WriteRequest:
+    """What the writer is to write."""
+
+    file: File
+    header: Header
+    replaces: Sequence[File]
+
+
+class SegmentWriter:
+    """Its thread starts with the first segment. Methods are for one other thread, and none raises."""
+
+    def __init__(self, folder: Path, limit: int) -> None:
+        """`limit`: bytes that all files below `folder` may take."""
+        self._folder = folder
+        self._limit = limit
+        self._writes: SimpleQueue[_WriteRequest | None] = SimpleQueue()
+        self._waiting: list[File] = []
+        self._thread: Thread | None = None
+        self._failed = False
+
+    def takes(self, size: int) -> bool:
+        """Whether it keeps up, so that `size` bytes more may wait for it."""
+        size_waiting = 0
+        for file in list(self._waiting):
+            contents = file.contents
+            if contents is None:
+                self._waiting.remove(file)
+            else:
+                size_waiting += contents.nbytes
+        return not size_waiting or size_waiting + size <= _MOST_WAITING
+
+    def write(self, file: File, header: Header, replaces: Sequence[File]) -> None:
+        """Write a file as soon as may be, and then delete the files that it `replaces`."""
+        if self._thread is None:
+            self._thread = start_thread(self._run)
+        self._waiting.append(file)
+        self._writes.put(_WriteRequest(file, header, replaces))
+
+    def close(self) -> None:
+        """Wait until all is written."""
+        if self._thread is not None:
+            self._writes.put(None)
+            self._thread.join()
+            self._thread = None
+
+    def _run(self) -> None:
+        while request := self._writes.get():
+            file = request.file
+            assert file.contents is not None
+            try:
+                file.gone = not self._written(request, file.contents)
+            except (OSError, MemoryError) as error:
+                file.gone = True
+                if not self._failed:
+                    _log.warning("the prefix cache in %s stops growing: %s", self._folder, reason(error))
+                self._failed = True
+            file.contents = None
+            if not file.gone:
+                for older in request.replaces:
+                    if older.path != file.path:
+                        older.gone = True
+                        unlink(older.path)
+
+    def _written(self, request: _WriteRequest, contents: Contents) -> bool:
+        """Whether there was room for a file, and what it builds on is there. Raises OSError."""
+        path, parent = request.file.path, request.file.parent
+        for folder in (self._folder, path.parent):
+            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if parent is not None and (parent.gone or not parent.path.exists()):
+            parent.gone = True
+            return False
+        size = contents.nbytes + len(request.header.tokens)
+        if not make_room(self._folder, size, self._limit, spare=parent and parent.path):
+            return False
+        used = max((prefix_file.worth(older.path).uses for older in request.replaces), default=0)
+        aside = path.with_suffix(f".{os.getpid()}{PARTIAL}")
+        try:
+            with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+                prefix_file.write(file, request.header, contents, uses=used + 1)
+            os.replace(aside, path)
+        finally:
+            unlink(aside)
+        for before in parent.chain if parent else ():
+            before.count_use()
+        return True
