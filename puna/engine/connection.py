@@ -47,8 +47,8 @@ _decoder = msgspec.msgpack.Decoder(list[Event])
 class EngineConnection(asyncio.SubprocessProtocol):
     """One engine process, and the requests it works on.
 
-    Events are taken from the pipe as they come, without a stream and a task between, because every token comes
-    this way.
+    Every token comes this way, so events are taken from the pipe as they come, without a stream and a task
+    between.
     """
 
     def __init__(self, patience: float) -> None:

@@ -19,38 +19,38 @@ Fault = Literal["request", "length", "engine", "gone"]
 which goes on or is gone."""
 
 
-class Generate(msgspec.Struct, tag=True, array_like=True):
+class _OfRequest(msgspec.Struct, tag=True, array_like=True):
     request: int
+    """Its number: the same in a command and in the events that answer it."""
+
+
+class Generate(_OfRequest):
     job: Job
 
 
-class Embed(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class Embed(_OfRequest):
     texts: list[str | list[int]]
     truncate: bool
     limit: int
 
 
-class Rank(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class Rank(_OfRequest):
     query: str
     documents: list[str]
     truncate: bool
 
 
-class Tokenize(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class Tokenize(_OfRequest):
     text: str
     add_bos: bool
 
 
-class Detokenize(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class Detokenize(_OfRequest):
     tokens: list[int]
 
 
-class Cancel(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class Cancel(_OfRequest):
+    """The server waits for no more of the answer."""
 
 
 class Ping(msgspec.Struct, tag=True, array_like=True):
@@ -83,43 +83,36 @@ class Starved(msgspec.Struct, tag=True, array_like=True):
     """Memory was asked for and not found; if the engine ends now, that is why."""
 
 
-class Started(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class Started(_OfRequest):
     begun: Begun
 
 
-class AnswerText(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class AnswerText(_OfRequest):
     text: str
     tokens: int
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
-class Finished(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class Finished(_OfRequest):
     finish: Finish
 
 
-class Vectors(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class Vectors(_OfRequest):
     data: bytes
     """float32, row after row."""
     width: int
     tokens: int
 
 
-class TokenIds(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class TokenIds(_OfRequest):
     tokens: list[int]
 
 
-class PlainText(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class PlainText(_OfRequest):
     text: str
 
 
-class Failed(msgspec.Struct, tag=True, array_like=True):
-    request: int
+class Failed(_OfRequest):
     message: str
     fault: Fault = "engine"
     field: str = ""

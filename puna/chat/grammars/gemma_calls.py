@@ -7,7 +7,7 @@ from puna.chat.schema import Schema
 from .answer import Calls, Notation
 from .functions import ToolFunction
 from .rules import Rules, literal, literals
-from .structured import Keys, Style, Values
+from .structured import Keys, Values, ValueSyntax
 from .texts import conditions
 
 
@@ -35,11 +35,11 @@ def gemma_calls(open: str, close: str, quote: str) -> Notation:
         return f"({bare} | {string(rules, schema)})"
 
     keys = Keys(lambda name: (name,), key, free)
-    style = Style(string=string, constant=constant, keys=keys, words=words)
+    syntax = ValueSyntax(string=string, constant=constant, keys=keys, words=words)
 
     def calls(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
         bodies = [
-            f"{literal(f'call:{function.name}')} {Values(rules, function, style).object()}"
+            f"{literal(f'call:{function.name}')} {Values(rules, function, syntax).object()}"
             for function in functions
         ]
         return Calls({open: f"{rules.any_of('function', bodies)} {rules.marker(close)}"})

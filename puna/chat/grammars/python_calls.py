@@ -8,7 +8,7 @@ from puna.chat.schema import Schema
 
 from .functions import ToolFunction
 from .rules import Rules, in_json, literal
-from .structured import Keys, Style, Values
+from .structured import Keys, Values, ValueSyntax
 from .texts import conditions
 
 _QUOTED = r"/'([^'\\\x00-\x1f\x7f]|\\[\\'\"nrt])*'/"
@@ -50,7 +50,7 @@ def _constant(rules: Rules, text: str) -> str:
 
 
 _NAMES = Keys(lambda name: (name,), r"""[^][(){},:=\s"']+""", lambda rules, schema: "WORD")
-_PYTHON = Style(
+_PYTHON = ValueSyntax(
     string=_string,
     constant=_constant,
     keys=Keys(lambda name: (json.dumps(name, ensure_ascii=False), repr(name)), r"(?s:.)*", _string),

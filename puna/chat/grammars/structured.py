@@ -31,7 +31,7 @@ class Keys:
 
 
 @dataclass(frozen=True)
-class Style:
+class ValueSyntax:
     """The differences of a notation from JSON. Bodies are Lark."""
 
     string: Callable[[Rules, Schema], str]
@@ -49,13 +49,13 @@ class Style:
 class Values:
     """Writes values by the schemas of one function's parameters."""
 
-    def __init__(self, rules: Rules, function: ToolFunction, style: Style) -> None:
+    def __init__(self, rules: Rules, function: ToolFunction, syntax: ValueSyntax) -> None:
         self._rules = rules
         self._root = function.parameters
         self._targets = targets_of(self._root)
-        self._style = style
-        self._comma = f'{style.space} "," {style.space}'.strip()
-        self._colon = f'{style.space} ":" {style.space}'.strip()
+        self._syntax = syntax
+        self._comma = f'{syntax.space} "," {syntax.space}'.strip()
+        self._colon = f'{syntax.space} ":" {syntax.space}'.strip()
         self._referred: dict[str, str] = {}
 
     def keywords(self, colon: str, keys: Keys) -> str:
@@ -95,9 +95,9 @@ class Values:
         return self._referred[reference]
 
     def _of_kind(self, kind: str, schema: Schema) -> str:
-        words = self._style.words
+        words = self._syntax.words
         if kind == "string":
-            return self._style.string(self._rules, schema)
+            return self._syntax.string(self._rules, schema)
         if kind == "boolean":
             return f"({words['true']} | {words['false']})"
         if kind == "null":
@@ -142,7 +142,7 @@ class Values:
 
     def _object(self, schema: Schema) -> str:
         bodies = [
-            self._bracketed("{}", self._pairs(way, self._style.keys, self._colon))
+            self._bracketed("{}", self._pairs(way, self._syntax.keys, self._colon))
             for way in object_alternatives(schema, self._targets)
         ]
         return self._rules.any_of("object", bodies)
@@ -171,23 +171,23 @@ class Values:
         return f"({one} ({self._comma} {one})*)?"
 
     def _bracketed(self, brackets: str, body: str) -> str:
-        space = self._style.space
+        space = self._syntax.space
         return " ".join([literal(brackets[0]), space, body, space, literal(brackets[1])])
 
     def _constant(self, value: Any) -> str:
-        comma, style = self._comma, self._style
+        comma, syntax = self._comma, self._syntax
         if isinstance(value, str):
-            return style.constant(self._rules, value)
+            return syntax.constant(self._rules, value)
         if isinstance(value, list):
             return f'"[" {f" {comma} ".join(map(self._constant, value))} "]"'
         if isinstance(value, dict):
             pairs = [
-                f"{literals(style.keys.written(name))} {self._colon} {self._constant(one)}"
+                f"{literals(syntax.keys.written(name))} {self._colon} {self._constant(one)}"
                 for name, one in value.items()
             ]
             return f'"{{" {f" {comma} ".join(pairs)} "}}"'
         text = json.dumps(value)
-        return style.words.get(text, literal(text))
+        return syntax.words.get(text, literal(text))
 
     def _anything(self) -> str:
         """Any value; lists and objects of any."""
@@ -195,7 +195,7 @@ class Values:
             self._referred[""] = name = self._rules.reserve("anything")
             kinds = ("string", "number", "boolean", "null")
             plain = [self._of_kind(kind, {}) for kind in kinds]
-            pair = f"{self._style.keys.free(self._rules, {})} {self._colon} {name}"
+            pair = f"{self._syntax.keys.free(self._rules, {})} {self._colon} {name}"
             nested = [self._bracketed("[]", self._listed(name)), self._bracketed("{}", self._listed(pair))]
             self._rules.define(name, " | ".join([*plain, *nested]))
         return self._referred[""]

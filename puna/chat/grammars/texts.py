@@ -16,7 +16,7 @@ from .functions import ToolFunction
 from .objects import by_schema
 from .order import turns_of
 from .rules import Rules, in_json, literal, literals
-from .structured import Keys, Style, Values
+from .structured import Keys, Values, ValueSyntax
 
 _COMBINED = re.compile(r'"(patternProperties|prefixItems|minProperties|maxProperties)":')
 _LIMITS = {
@@ -41,7 +41,7 @@ _MISTAKEN["number"] = _MISTAKEN["integer"]
 _NULL = r"/\s*[nN][uU][lL][lL]\s*/"
 
 
-def _in_json(terminators: str) -> Style:
+def _in_json(terminators: str) -> ValueSyntax:
     """JSON whose strings contain none of `terminators`, because the parser ignores quotes."""
 
     def string(rules: Rules, schema: Schema) -> str:
@@ -51,7 +51,7 @@ def _in_json(terminators: str) -> Style:
         inner = rules.terminal("INNER", f"({body}) & ~(ANY {terminators} ANY)")
         return rules.terminal("QUOTED", rf'"\"" {inner} "\""')
 
-    return Style(
+    return ValueSyntax(
         string=string,
         constant=lambda _, text: in_json(text),
         keys=Keys(lambda name: (json.dumps(name, ensure_ascii=False),), r"(?s:.)*", string),

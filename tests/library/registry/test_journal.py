@@ -6,7 +6,7 @@ from io import FileIO
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.library.registry import journal
@@ -46,6 +46,7 @@ def test_it_begins_anew_for_another_size_or_without_data(tmp_path: Path, size: i
     assert completed(path) == 0
 
 
+@settings(deadline=None)
 @given(st.binary(max_size=80))
 def test_nonsense_is_nothing(content: bytes):
     assert journal._positions(content) is None
@@ -55,6 +56,7 @@ def test_nonsense_is_nothing(content: bytes):
         assert all(0 <= number <= min(part, size - index * part) for index, number in enumerate(done))
 
 
+@settings(deadline=None)
 @given(st.integers(0, 10_000), st.integers(1, 700), st.data())
 def test_the_prefix_is_what_is_there_without_a_gap(size: int, part: int, data: st.DataObject):
     class Nowhere(FileIO):
