@@ -19,7 +19,7 @@ Scope = Literal["infer", "manage", "admin"]
 """`infer` uses models, `manage` changes them and reads the metrics, `admin` may do everything."""
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-Count = Annotated[int, msgspec.Meta(ge=0)]
+Quota = Annotated[int, msgspec.Meta(ge=0)]
 
 _MARK = "puna"
 _LONGEST_NAME = 100
@@ -38,10 +38,10 @@ class Key(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, forbid_
     models: tuple[str, ...] = ()
     """Names, or patterns of the names that `puna list` shows: "qwen3:*"."""
     expires: Moment | None = None
-    requests_per_minute: Count = 0
-    tokens_per_day: Count = 0
+    requests_per_minute: Quota = 0
+    tokens_per_day: Quota = 0
     """Tokens of prompts and answers together; days are UTC."""
-    concurrent: Count = 0
+    concurrent: Quota = 0
     share: str = ""
     """Keys with the same word here share cached prefixes; others never do."""
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from puna.engine import process
+from puna.engine import connection
 from puna.errors import PunaError
 from tests.engine.asking import ask, job, loaded
 from tests.models import scripted_model
@@ -16,7 +16,7 @@ from tests.models import scripted_model
 def test_an_answer_that_nobody_reads_is_ended_and_frees_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(process, "_UNREAD", 50)
+    monkeypatch.setattr(connection, "_UNREAD", 50)
     scripted_model(tmp_path / "model.gguf", "on and ", endless=True)
 
     async def run() -> None:
