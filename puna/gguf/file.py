@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from puna.gguf.metadata import Metadata, TensorInfo
-from puna.gguf.reader import read_metadata
+from puna.gguf.reader import cached_metadata
 
 _PIECE = 1 << 20
 
@@ -15,7 +15,7 @@ class GGUFFile:
     """The file at `path`, open in a `with`. Raises LoadFailed when its header is damaged, OSError."""
 
     def __init__(self, path: Path) -> None:
-        self.metadata: Metadata = read_metadata(path)
+        self.metadata: Metadata = cached_metadata(path)
         self.tensors: dict[str, TensorInfo] = {tensor.name: tensor for tensor in self.metadata.tensors}
         self._file = path.open("rb")
 

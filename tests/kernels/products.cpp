@@ -138,7 +138,42 @@ void refuse(const Kernel &kernel) {
 
 } // namespace
 
+// A panel's columns as floats: the file's numbers, to the last bit.
+void read_back(const Format &format) {
+    for (const int64_t k : {format.block + 0, 3 * format.block, 512}) {
+        const Problem problem(format.type, k, 21, 1, static_cast<uint32_t>(k));
+        const auto panels = problem.packed();
+        const size_t panel = layout_of(format.type).panel(k / BLOCK);
+        std::vector<float> row(static_cast<size_t>(k));
+        Parts parts{};
+        for (int column = 0; column < problem.columns; column++) {
+            unpack_column(format, panels.data() + panel * static_cast<size_t>(column / COLUMNS), column % COLUMNS, k, row.data());
+            const uint8_t *file = problem.weights.data() + problem.weight_stride() * static_cast<size_t>(column);
+            for (int64_t i = 0; i < k; i++) {
+                const uint8_t *block = file + i / format.block * format.block_bytes;
+                const auto within = static_cast<int>(i % format.block);
+                double value;
+                if (format.scaling == Scaling::FLOAT) {
+                    uint16_t bits;
+                    std::memcpy(&bits, block + 2 * within, sizeof bits);
+                    const uint32_t wide = uint32_t{bits} << 16;
+                    float bfloat;
+                    std::memcpy(&bfloat, &wide, sizeof bfloat);
+                    value = format.type == Type::F16 ? half_to_float(bits) : bfloat;
+                } else {
+                    take_apart(format.type, block, parts);
+                    value = value_of(format, parts, within);
+                }
+                if (row[static_cast<size_t>(i)] == static_cast<float>(value)) continue;
+                faults++;
+                return void(std::printf("read back: type %d, column %d, k %ld\n", static_cast<int>(format.type), column, static_cast<long>(i)));
+            }
+        }
+    }
+}
+
 int main() {
+    for (const Format &format : FORMATS) read_back(format);
     for (int i = 0; i < VARIANT_COUNT; i++) {
         if (!VARIANTS[i]->runs_here()) continue;
         int kernels = 0;

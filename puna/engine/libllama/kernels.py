@@ -63,6 +63,12 @@ def covered() -> bool:
     return loaded is not None and bool(loaded.puna_kernels_covered())
 
 
+def tie_embeddings(tied: bool) -> None:
+    """Say whether the next model to be loaded has one matrix for embeddings and output, to be packed once."""
+    if (loaded := native()) is not None:
+        loaded.puna_kernels_tie(tied)
+
+
 def _start(path: str, wanted: list[str]) -> str:
     try:
         use = ctypes.CDLL(path).puna_kernels_use

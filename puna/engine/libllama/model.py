@@ -6,6 +6,7 @@ import ctypes
 import os
 from collections.abc import Sequence
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, cast
 
 import llama_cpp as C
@@ -14,11 +15,12 @@ import numpy as np
 from puna.engine.libllama.buffers import Buffers
 from puna.engine.libllama.devices import buffer_type, handle_of
 from puna.engine.libllama.drawing import drawing
-from puna.engine.libllama.kernels import start_kernels
+from puna.engine.libllama.kernels import start_kernels, tie_embeddings
 from puna.engine.libllama.log import NO_REASON, Log
 from puna.engine.ollama_gguf import language_model
 from puna.engine.wordpiece import Normalizer, WordPiece
 from puna.errors import BadRequest, LoadFailed
+from puna.gguf import cached_metadata
 from puna.load import Placed
 
 _WORDPIECE = C.LLAMA_VOCAB_TYPE_WPM
@@ -59,6 +61,8 @@ class LlamaModel:
             params.load_mode = C.LLAMA_LOAD_MODE_NONE
         try:
             with language_model(path) as readable:
+                # A dry run has no weights to read rows of, and a device has an output of its own.
+                tie_embeddings(allocate and not placed.devices and _ties_output(path))
                 handle = C.llama_model_load_from_file(os.fsencode(readable), params)
         except OSError as error:
             raise LoadFailed(f"unable to load model: {error.strerror or error}") from error
@@ -189,6 +193,11 @@ class LlamaModel:
         if self.drawing is not None:
             self.drawing.close()
         C.llama_model_free(self.handle)
+
+
+def _ties_output(path: str) -> bool:
+    """Whether the file's matrix of embeddings is its output too."""
+    return all(tensor.name != "output.weight" for tensor in cached_metadata(Path(path)).tensors)
 
 
 def _put(params: C.llama_model_params, placed: Placed) -> object:

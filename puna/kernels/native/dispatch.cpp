@@ -9,6 +9,7 @@
 #include "mapping.h"
 #include "multiplication.h"
 #include "reference.h"
+#include "rows.h"
 
 #ifdef __linux__
 #include <sys/mman.h>
@@ -47,6 +48,13 @@ struct Adapter final : TensorTraits {
 // The types whose kernels passed their test.
 std::map<Type, std::unique_ptr<Adapter>> adapters;
 std::unique_ptr<Adapter> attention;
+Adapter rows(std::make_unique<Rows>());
+
+// Whether the model that is loaded has one matrix for embeddings and output.
+bool tied;
+
+// libllama asks with an empty buffer, before it makes one, where a tensor should go: embeddings stay in the file unless they are the output too.
+bool belongs_here(const Tensor &embeddings) { return embeddings.buffer->size > 0 || (tied && std::strcmp(embeddings.name, "token_embd.weight") == 0); }
 
 Adapter *adapter_for(const Tensor &weights) {
     const auto found = adapters.find(weights.type);
@@ -74,7 +82,9 @@ struct Extra final : ExtraBufferType {
     static Adapter *of(const Tensor *op) {
         if (op->op == Op::FLASH_ATTN_EXT) return attention && Attention::covers(*op) ? attention.get() : nullptr;
         const bool ours = op->src[0] && op->src[0]->buffer && op->src[0]->buffer->buft == buffer_type();
-        return ours && Multiplication::covers(*op) ? adapter_for(*op->src[0]) : nullptr;
+        if (!ours) return nullptr;
+        if (op->op == Op::GET_ROWS) return Rows::covers(*op) && adapter_for(*op->src[0]) && belongs_here(*op->src[0]) ? &rows : nullptr;
+        return Multiplication::covers(*op) ? adapter_for(*op->src[0]) : nullptr;
     }
 };
 
@@ -163,6 +173,9 @@ extern "C" __attribute__((visibility("default"))) int puna_kernels_use(void *lib
 
 // Whether the kernels computed all products and attention of the CPU backend since this was last called, and any.
 extern "C" __attribute__((visibility("default"))) int puna_kernels_covered() { return puna::computed.exchange(0) == puna::OURS; }
+
+// Whether the model that is loaded next has one matrix for embeddings and output, which then is in memory once.
+extern "C" __attribute__((visibility("default"))) void puna_kernels_tie(int tied) { puna::tied = tied; }
 
 // The buffer type that weights go to, for tests of single ops.
 extern "C" __attribute__((visibility("default"))) void *puna_kernels_buffer_type() { return puna::buffer_type(); }

@@ -58,4 +58,7 @@ constexpr Layout layout_of(Type type) {
 // Fill one panel from `columns` (1..16) rows of a file's tensor, `stride` bytes apart; columns that miss are zero.
 void pack_panel(const Format &format, const uint8_t *rows, size_t stride, int columns, int64_t k, uint8_t *panel);
 
+// One of those rows again, as `k` floats: to the last bit what libllama makes of its bytes.
+void unpack_column(const Format &format, const uint8_t *panel, int column, int64_t k, float *out);
+
 } // namespace puna

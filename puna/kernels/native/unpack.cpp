@@ -1,0 +1,91 @@
+// A column of a panel as floats: what `panel.cpp` did, backwards.
+#include <algorithm>
+#include <cstring>
+
+#include "panel.h"
+
+namespace puna {
+namespace {
+
+uint16_t half_at(const uint8_t *halves, int column) {
+    uint16_t bits;
+    std::memcpy(&bits, halves + 2 * column, sizeof bits);
+    return bits;
+}
+
+// 32 numbers of a column out of its planes.
+void read_numbers(int bits, const uint8_t *planes, int column, uint8_t *q) {
+    std::fill(q, q + BLOCK, uint8_t{0});
+    for (int done = 0, width; done < bits; done += width, planes += 4 * COLUMNS * width) {
+        width = bits - done >= 8 ? 8 : bits - done >= 4 ? 4 : bits - done >= 2 ? 2 : 1;
+        for (int i = 0; i < width; i++)
+            for (int s = 0; s < 8 / width; s++) {
+                const int step = width == 4 ? i + 4 * s : 8 / width * i + s;
+                for (int t = 0; t < 4; t++)
+                    q[4 * step + t] |= (planes[4 * (COLUMNS * i + column) + t] >> (width * s) & ((1 << width) - 1)) << done;
+            }
+    }
+}
+
+// A weight is scale * number + addend, rounded once, because scale * number is exact or nothing is added: -0 changes no number.
+struct Line {
+    float scale, addend;
+};
+
+Line line_of_block(const Format &format, const uint8_t *header, int column) {
+    if (format.type == Type::MXFP4) return {exponent_to_float(header[column]), -0.0F};
+    const float m = format.scaling == Scaling::MIN ? half_to_float(half_at(header + 2 * COLUMNS, column)) : -0.0F;
+    return {half_to_float(half_at(header, column)), m};
+}
+
+Line line_of_group(const Format &format, const uint8_t *header, int group, int column) {
+    const bool mins = format.scaling == Scaling::SUPER && format.offset == 0;
+    const uint8_t *whole = header + (mins ? 4 : 2) * COLUMNS;
+    const float scale = half_to_float(half_at(header, column)) * static_cast<int8_t>(whole[COLUMNS * group + column]);
+    if (!mins) return {scale, -0.0F};
+    return {scale, -(half_to_float(half_at(header + 2 * COLUMNS, column)) * whole[COLUMNS * (SLICE / format.group + group) + column])};
+}
+
+float float_of(Type type, uint16_t bits) {
+    if (type == Type::F16) return half_to_float(bits);
+    const uint32_t wide = uint32_t{bits} << 16;
+    float value;
+    std::memcpy(&value, &wide, sizeof value);
+    return value;
+}
+
+int number_of(const Format &format, uint8_t q) {
+    if (format.scaling == Scaling::TABLE) return (format.type == Type::MXFP4 ? MXFP4_VALUES : IQ4_VALUES)[q];
+    return q - format.offset;
+}
+
+void unpack_slice(const Format &format, const uint8_t *slice, int blocks, int column, float *out) {
+    const Layout layout = layout_of(format.type);
+    for (int b = 0; b < blocks; b++) {
+        const uint8_t *planes = slice + layout.header(blocks) + layout.numbers * b;
+        float *here = out + BLOCK * b;
+        if (format.scaling == Scaling::FLOAT) {
+            for (int k = 0; k < BLOCK; k++) here[k] = float_of(format.type, half_at(planes + 2 * COLUMNS * k, column));
+            continue;
+        }
+        uint8_t q[BLOCK];
+        read_numbers(format.bits, planes, column, q);
+        for (int at = 0; at < BLOCK; at += format.group) {
+            const Line line = layout.super ? line_of_group(format, slice, (BLOCK * b + at) / format.group, column)
+                                           : line_of_block(format, slice + layout.scales * b, column);
+            for (int k = at; k < at + format.group; k++) here[k] = line.scale * static_cast<float>(number_of(format, q[k])) + line.addend;
+        }
+    }
+}
+
+} // namespace
+
+void unpack_column(const Format &format, const uint8_t *panel, int column, int64_t k, float *out) {
+    for (int64_t at = 0; at < k; at += SLICE) {
+        const int blocks = static_cast<int>(std::min<int64_t>(SLICE, k - at) / BLOCK);
+        unpack_slice(format, panel, blocks, column, out + at);
+        panel += layout_of(format.type).slice(blocks);
+    }
+}
+
+} // namespace puna
