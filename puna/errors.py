@@ -1,22 +1,21 @@
-"""What a person is told when something cannot be done, and with which HTTP status."""
+"""The errors that users see, with their HTTP statuses."""
 
 from __future__ import annotations
 
 
 class PunaError(Exception):
-    """An error whose message is meant for the person who asked; `status` is its HTTP status."""
+    """An error with a message for the user; `status` is its HTTP status."""
 
     status = 500
     retry_after = 0
-    """Seconds after which the same request may go well; 0 where nobody knows."""
+    """Seconds after which the same request may succeed; 0 if unknown."""
 
 
 class BadRequest(PunaError):
     """The request itself is wrong; the message names the field or option.
 
-    `field` is what the request calls it, or what inference's requests do (`tools`, `messages[0].images`,
-    `options.seed`): each dialect has a table of its own names for those. `code` is OpenAI's word for what is
-    wrong with it.
+    `field` is its name in the request, or in inference's requests (`tools`, `messages[0].images`,
+    `options.seed`): each dialect has a table of its own names for these. `code` is OpenAI's error code.
     """
 
     status = 400
@@ -29,7 +28,7 @@ class BadRequest(PunaError):
 
 
 class InvalidField(BadRequest):
-    """A field has a value that it cannot have; `field` is what the request itself calls it."""
+    """A field has an invalid value; `field` is its name in the request."""
 
     def __init__(self, field: str, what: str) -> None:
         super().__init__(f'invalid value for "{field}": {what}', field)
@@ -43,7 +42,7 @@ class InvalidName(BadRequest):
 
 
 class PromptTooLong(BadRequest):
-    """What is to be read does not fit in the context, and may not be cut."""
+    """The prompt does not fit in the context, and may not be cut."""
 
     code = "context_length_exceeded"
 
@@ -52,7 +51,7 @@ class PromptTooLong(BadRequest):
 
 
 class NotFound(PunaError):
-    """A model, blob or path that is not there."""
+    """A model, blob or path does not exist."""
 
     status = 404
 
@@ -68,7 +67,7 @@ class Busy(PunaError):
 
 
 class Stopping(PunaError):
-    """The server was told to stop."""
+    """The server is stopping."""
 
     status = 503
 
@@ -81,11 +80,11 @@ class LoadFailed(PunaError):
 
 
 class DeviceFailed(LoadFailed):
-    """A model's engine could not be started where it was to be on a GPU: mostly for want of its memory."""
+    """A model's engine could not be started on a GPU, mostly because its memory is full."""
 
 
 class EngineGone(PunaError):
-    """The engine process ended while it was working on a request."""
+    """The engine process ended during a request."""
 
 
 class NotNumbers(PunaError):

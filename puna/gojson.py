@@ -1,7 +1,7 @@
-"""JSON as Go's encoding/json reads it: the clients of Ollama were written against that.
+"""Parses JSON like Go's encoding/json, which Ollama's clients rely on.
 
-What is no Unicode is U+FFFD in it: a byte that is not UTF-8, and half of a surrogate pair, which JavaScript
-makes when it cuts a text inside an emoji. What stands behind the first value is not read.
+Invalid Unicode becomes U+FFFD: bytes that are not UTF-8, and lone surrogates, which JavaScript makes when it
+cuts a text inside an emoji. Text behind the first value is ignored.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SPACE = " \t\r\n"
 
 
 def decode(text: bytes) -> Any:
-    """The first value in `text`. Raises msgspec.DecodeError with what is wrong, RecursionError."""
+    """The first value in `text`. Raises msgspec.DecodeError naming the problem, RecursionError."""
     try:
         return msgspec.json.decode(text)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -36,7 +36,7 @@ def decode(text: bytes) -> Any:
 
 
 def mended(text: bytes) -> bytes:
-    """JSON text with U+FFFD for what is no Unicode."""
+    """JSON text with U+FFFD for invalid Unicode."""
     valid = text.decode("utf-8", _EACH_BYTE).encode()
     return _ESCAPE.sub(lambda found: rb"\ufffd" if found["half"] else found[0], valid)
 

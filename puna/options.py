@@ -12,7 +12,7 @@ import msgspec
 from puna.errors import BadRequest
 
 KVCacheType = Literal["f16", "bf16", "f32", "q8_0", "q4_0"]
-"""What the numbers of a KV cache are stored as (ggml.h, `ggml_type`)."""
+"""The types of a KV cache's numbers (ggml.h, `ggml_type`)."""
 
 
 def kv_cache_type(text: str) -> KVCacheType:
@@ -48,7 +48,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     kv_cache_type: KVCacheType | None = None
     """Puna's own: None leaves it to the server's setting."""
     draft_num_predict: int | None = None
-    """Most tokens of a draft, none at 0 or less; None leaves it to what pays."""
+    """Most tokens of a draft, none at 0 or less; None leaves it to measured gain."""
 
     num_keep: int = 4
     seed: int = -1
@@ -68,7 +68,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
 
     def merged(self, given: dict[str, Any]) -> tuple[Options, list[str]]:
-        """These options with `given` laid over them, and the names in `given` that are no option.
+        """These options, overridden by `given`, and the unknown names in `given`.
 
         Raises BadRequest naming the option when a value has the wrong type. None leaves a default.
         """

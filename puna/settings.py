@@ -49,14 +49,14 @@ def parse_duration(text: str) -> float:
 
 @dataclass(frozen=True)
 class Settings:
-    """What the environment asks for. Durations in seconds, sizes in tokens or bytes."""
+    """The settings of the environment. Durations in seconds, sizes in tokens or bytes."""
 
     host: str = "127.0.0.1"
-    """Where to serve; empty for every address of this machine."""
+    """The address to serve on; empty for all addresses of this machine."""
     port: int = _PORT
     scheme: str = "http"
     path: str = ""
-    """Where below its address a client finds the server, behind a proxy: "/ollama"."""
+    """The path of the server below its address, behind a proxy: "/ollama"."""
     models: Path = Path.home() / ".ollama" / "models"
     keep_alive: float = 300.0
     load_timeout: float = 300.0
@@ -69,7 +69,7 @@ class Settings:
     context_length: int = 0
     """0 means 4,096."""
     kv_cache_type: KVCacheType = "f16"
-    """OLLAMA_KV_CACHE_TYPE: what KV caches are stored as, unless a request or the model says it."""
+    """OLLAMA_KV_CACHE_TYPE: the type of KV caches, unless a request or the model sets it."""
     flash_attention: bool | None = None
     """OLLAMA_FLASH_ATTENTION; None: where the model allows it."""
     debug: bool = False
@@ -87,65 +87,65 @@ class Settings:
     go_template: bool | None = None
     """OLLAMA_GO_TEMPLATE: a model's Go template comes before the Jinja template in its GGUF file.
 
-    None: unless the Jinja template says more.
+    None: unless the Jinja template can do more.
     """
     log_requests: bool = False
-    """OLLAMA_DEBUG_LOG_REQUESTS: bodies of inference requests are kept in a folder."""
+    """OLLAMA_DEBUG_LOG_REQUESTS: store the bodies of inference requests in a folder."""
     transfer_streams: int = 0
     """OLLAMA_MAX_TRANSFER_STREAMS: connections of a pull or a push; 0 lets Puna choose."""
     editor: str = ""
-    """OLLAMA_EDITOR: what composes a prompt, before VISUAL and EDITOR."""
+    """OLLAMA_EDITOR: the editor for prompts, before VISUAL and EDITOR."""
     search_url: str = ""
     """PUNA_SEARCH_URL: a SearXNG server, for web search."""
     fetch_private: bool = False
-    """PUNA_FETCH_PRIVATE: pictures at URLs may come from this machine and its network too."""
+    """PUNA_FETCH_PRIVATE: URLs of images may lead to this machine and its network."""
     spread: bool = False
-    """OLLAMA_SCHED_SPREAD: a model is split over all GPUs, also where one has room for it."""
+    """OLLAMA_SCHED_SPREAD: split every model over all GPUs, even if one has room for it."""
     gpu_overhead: int = 0
     """OLLAMA_GPU_OVERHEAD: bytes of each GPU that stay free."""
     integrated: bool | None = None
     """OLLAMA_IGPU_ENABLE: whether integrated GPUs are used; None leaves it to their kind."""
     vulkan: bool = True
-    """OLLAMA_VULKAN: whether GPUs that are reached through Vulkan are used."""
+    """OLLAMA_VULKAN: whether GPUs are used through Vulkan."""
     llm_library: str = ""
     """OLLAMA_LLM_LIBRARY: the only backend that is used ("cuda_v13" is CUDA's, "cpu" is none)."""
     keys: Path = Path.home() / ".ollama" / "puna-keys.json"
-    """PUNA_KEYS: the file of the keys that the server asks for; it asks for none when there is no file."""
+    """PUNA_KEYS: the file of the server's keys; without the file, requests need no key."""
     open: bool = False
-    """PUNA_OPEN: without keys, others than this machine may manage models, too."""
+    """PUNA_OPEN: without keys, other machines may also manage models."""
     api_key: str = ""
-    """OLLAMA_API_KEY: what a client shows to the server."""
+    """OLLAMA_API_KEY: the key that a client sends to the server."""
     watchdog: float = 30.0
     """PUNA_WATCHDOG: seconds that an engine may hang before it is ended; inf for ever."""
     standby: bool = True
     """PUNA_STANDBY: an engine process without a model waits for the next load."""
     drain: float = 20.0
-    """PUNA_DRAIN: seconds that answers may go on after the server was told to stop."""
+    """PUNA_DRAIN: seconds that answers may continue while the server stops."""
     tls_certificate: Path | None = None
-    """PUNA_TLS_CERT: a PEM file, the certificate before its chain; the server then speaks HTTPS alone."""
+    """PUNA_TLS_CERT: a PEM file, the certificate before its chain; the server then serves HTTPS only."""
     tls_key: Path | None = None
     """PUNA_TLS_KEY: the certificate's key, if it is not in the same file."""
     registries: tuple[str, ...] = ("*",)
-    """PUNA_REGISTRIES: hosts that models may be fetched from and sent to; "*" stands for any text."""
+    """PUNA_REGISTRIES: hosts that models may be fetched from and sent to; "*" matches any text."""
     log_json: bool = False
-    """PUNA_LOG=json: the log is JSON, an object a line."""
+    """PUNA_LOG=json: the log is JSON, one object per line."""
     kernels: str = ""
     """PUNA_KERNELS: "0" none, "weights" or "attention" alone, a variant's name ("avx2") keeps to it."""
 
     @property
     def url(self) -> str:
-        """Where a client reaches the server: every address is reached over loopback."""
+        """The URL for clients on this machine; loopback stands for "all addresses"."""
         host = {"": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.host, self.host)
         return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{self.port}{self.path}"
 
     @property
     def cache_folder(self) -> Path:
-        """Where evaluated prompts and answers are kept on disk."""
+        """The folder of evaluated prompts and answers."""
         return self.cache_dir or self.models.parent / "puna-cache"
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Settings from the environment; a value that cannot be read counts as unset, as in Ollama."""
+        """Settings from the environment; an invalid value counts as unset, as in Ollama."""
         get = lambda name: environment.get(name, "").strip().strip("\"'").strip()  # noqa: E731
         scheme, host, port, path = _parse_host(get("OLLAMA_HOST"))
         models = get("OLLAMA_MODELS")
@@ -209,7 +209,7 @@ def _parse_host(text: str) -> tuple[str, str, int, str]:
     else:
         host, port = rest.strip("[]") or Settings.host, default
     if ":" in host:
-        # Late: few addresses need it, and every command reads the settings.
+        # Imported late: every command reads the settings, but few addresses need it.
         from ipaddress import ip_address
 
         with suppress(ValueError):
@@ -248,7 +248,7 @@ def _listed(text: str) -> tuple[str, ...]:
 def _kv_cache_type(text: str) -> KVCacheType:
     if not text:
         return Settings.kv_cache_type
-    # Late: the command line's help does without msgspec.
+    # Imported late: the command line's help does not need msgspec.
     from puna.options import kv_cache_type
 
     try:

@@ -1,4 +1,4 @@
-"""What rooms say to each other: conversations, what an engine is asked and answers, progress."""
+"""The types that cross rooms: conversations, jobs and answers of engines, progress."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from puna.options import Options
 
 
 class Grammar(msgspec.Struct, frozen=True):
-    """What the sampler is held to, in llguidance's Lark.
+    """The grammar that constrains the sampler, in llguidance's Lark.
 
     `markers` are texts that a vocabulary may have as a token of their own. For each the engine defines
     `marker_0` (the first marker), `until_0` (any text that ends with it), `through_0` (the same, where the
@@ -23,13 +23,13 @@ class Grammar(msgspec.Struct, frozen=True):
     source: str
     markers: tuple[str, ...] = ()
     schema: str = ""
-    """The rule that is the schema of content; the other rules are of the tools."""
+    """The rule of the content's schema; the other rules belong to tools."""
     strict: bool = True
-    """An answer that cannot be held to it fails; otherwise it goes on freely."""
+    """If the grammar cannot continue, the answer fails; otherwise it continues without the grammar."""
 
 
 class Image(msgspec.Struct, frozen=True, tag=True):
-    """A picture ready for a projector: `rgb` is height x width x 3 bytes, row after row from the top."""
+    """A decoded image: `rgb` is height x width x 3 bytes, row by row from the top."""
 
     width: int
     height: int
@@ -44,11 +44,11 @@ class Sound(msgspec.Struct, frozen=True, tag=True):
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """Who asks, and how urgently: what decides who is served next."""
+    """The user and priority of a request, which decide who is served next."""
 
     user: str = ""
     priority: int = 0
-    """Lower is earlier (vLLM, `priority`). Above 0 it waits for everybody's at 0."""
+    """Lower is earlier (vLLM, `priority`). Above 0, it waits until nobody at 0 waits."""
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -64,18 +64,18 @@ class Job(msgspec.Struct, kw_only=True):
     shift: bool = True
     """Drop the older half when the context fills during generation instead of stopping."""
     visible: tuple[str, ...] = ()
-    """Control tokens, as text, that are written out in the answer instead of standing for nothing."""
+    """Control tokens, as text, that appear in the answer; others are hidden."""
     logprobs: int | None = None
-    """How many of the likeliest tokens to report for each place beside the one taken; None for no report."""
+    """How many of the likeliest tokens to report at each place, beside the drawn one; None for no report."""
     echo: bool = False
-    """Report the tokens of the prompt, which has no media, and the one that ends the answer, too. Nothing is
-    taken from the KV cache."""
+    """Also report the tokens of the prompt (without media) and the one that ends the answer. The prefix cache
+    is not used."""
     silent: bool = False
-    """Only read the prompt: the answer is empty."""
+    """Only evaluate the prompt: the answer is empty."""
     bias: dict[int, float] = {}
     """Added to the logits of these tokens."""
     owner: str = ""
-    """Prefixes are shared between jobs of one owner only: how long a prompt takes tells nobody else of it."""
+    """Only jobs of one owner share prefixes, so that timing reveals nothing to others."""
     turn: Turn = Turn()
     media: tuple[Image | Sound, ...] = ()
     """One for each PICTURE marker in a text prompt, in order."""
@@ -95,12 +95,12 @@ class Begun(msgspec.Struct, frozen=True, tag=True):
     """The prompt is about to be evaluated; or has been, if its tokens are reported."""
 
     prompt_tokens: int
-    """Tokens of the prompt, cached ones included."""
+    """Tokens of the prompt, including cached ones."""
     cached_tokens: int
     """Tokens of the prompt found in the KV cache."""
     read: tuple[TokenLogprob, ...] = ()
-    """The prompt's tokens, if they are reported. The first one's probability (1) says nothing, for nothing
-    comes before it; and a begin token that was put there has no bytes."""
+    """The prompt's tokens, if reported. The first one has probability 1, because nothing precedes it. An
+    added begin token has no bytes."""
 
 
 class Delta(msgspec.Struct, frozen=True, tag=True):
@@ -111,7 +111,7 @@ class Delta(msgspec.Struct, frozen=True, tag=True):
 
     text: str
     tokens: int
-    """How many tokens came since the last piece, this one's among them."""
+    """Tokens since the last piece, including this one's."""
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
@@ -124,9 +124,9 @@ class Finish(msgspec.Struct, frozen=True, tag=True, kw_only=True):
 
     reason: Ended
     prompt_tokens: int = 0
-    """Tokens of the prompt, cached ones included."""
+    """Tokens of the prompt, including cached ones."""
     cached_tokens: int = 0
-    """Tokens of the prompt found in the KV cache and not evaluated again."""
+    """Tokens of the prompt found in the KV cache, and so not evaluated."""
     prompt_ns: int = 0
     eval_tokens: int = 0
     eval_ns: int = 0
@@ -135,17 +135,17 @@ class Finish(msgspec.Struct, frozen=True, tag=True, kw_only=True):
     stop: str = ""
     """The stop string that ended the answer."""
     encoded: int = 0
-    """Pictures and sounds that the encoder ran for; the others were known."""
+    """Images and sounds that were encoded; others were in the encoder cache."""
     truncated: bool = False
-    """The middle of the prompt was cut out, because it did not fit in the context."""
+    """The middle of the prompt was cut out because it did not fit in the context."""
     drafted: int = 0
-    """Tokens that were guessed and evaluated together with the one before."""
+    """Drafted tokens that were evaluated."""
     accepted: int = 0
-    """Those of them that came."""
+    """Those of them that were accepted."""
 
 
 Texts = Sequence[str | list[int]]
-"""Texts, and token ids that the model gets as they are."""
+"""Texts, or token ids that the model gets unchanged."""
 
 
 class Embeddings(msgspec.Struct, frozen=True, kw_only=True):
@@ -176,8 +176,8 @@ class Engine(Protocol):
     async def embed(self, texts: Texts, *, truncate: bool, limit: int = 0) -> Embeddings:
         """Vectors for `texts`, each of at most `limit` tokens; 0 is the context's length.
 
-        Raises BadRequest when a text is too long and `truncate` is false, or nothing of it would be left; and
-        for an id that is no token, naming `texts[i][j]`.
+        Raises BadRequest when a text is too long and `truncate` is false, or when truncation would leave
+        nothing; and for an id that is no token, naming `texts[i][j]`.
         """
         ...
 
@@ -196,7 +196,7 @@ class Engine(Protocol):
 
     @property
     def exhausted(self) -> bool:
-        """It has ended because a memory had no room for its work."""
+        """Whether it ended because a memory was full."""
         ...
 
     async def close(self) -> None:
@@ -209,7 +209,7 @@ class MediaFile(msgspec.Struct, frozen=True):
 
     data: bytes
     field: str = "images"
-    """The field of the request that it came in; a model's own messages have files that came in none."""
+    """The request's field that it came in; empty for a file of a model's own messages."""
 
 
 class Message(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -235,4 +235,4 @@ class Progress(msgspec.Struct, omit_defaults=True):
 
 
 Report = Callable[[Progress], None]
-"""Called from any thread with each step of a long piece of work."""
+"""Called from any thread with each step of long work."""

@@ -1,8 +1,8 @@
-"""The page: static files, and the libraries they stand on (pins.json, `python -m puna.web.vendor`).
+"""The page: static files, and their libraries (pins.json, `python -m puna.web.vendor`).
 
-`FILES` is every file that a browser may ask for, by its path; `PAGE` is the page itself, in which
-`@VERSION@` stands for the folder that the files are asked for under, and `@MODULES@` for links to `FIRST`,
-the modules that a browser would otherwise find only one after another.
+`FILES` is every file that a browser may request, by its path; `PAGE` is the page itself. In it, `@VERSION@`
+stands for the files' folder, and `@MODULES@` for links to `FIRST`, the modules that a browser would otherwise
+discover one by one.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ FILES = {
 
 
 def _imported(first: str) -> list[str]:
-    """A module and those that it imports, by itself or by others. What it loads later is not among them."""
+    """A module and all that it imports, directly or not, without modules that it loads later."""
     found = [first]
     for name in found:
         for target in _IMPORT.findall(FILES[name].read_text(encoding="utf-8")):

@@ -1,4 +1,4 @@
-"""`python -m puna.web.vendor`: fetches the page's libraries as pins.json names them, with their licences."""
+"""`python -m puna.web.vendor`: fetches the page's libraries, pinned in pins.json, with their licences."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _below(package: tarfile.TarFile, folder: str) -> list[str]:
 
 
 def sums() -> str:
-    """The hash of every vendored file, as `sha256sum` writes it: what was edited by hand is found."""
+    """The hash of every vendored file, in `sha256sum`'s form, which reveals edits by hand."""
     files = sorted(path for path in VENDORED.rglob("*") if path.suffix in (".js", ".bcmap", ".LICENSE"))
     names = [path.relative_to(VENDORED).as_posix() for path in files]
     hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
@@ -61,7 +61,7 @@ def _member(package: tarfile.TarFile, path: str) -> bytes:
 
 
 def _for_the_page(source: str) -> str:
-    """Bare names of modules become files: an import map would be an inline script, which the page forbids."""
+    """Replaces bare module names by files: an import map would be an inline script, which is forbidden."""
     return _MAP.sub("", _BARE.sub(r'\1"./\2.js"', source))
 
 
