@@ -8,6 +8,7 @@
 #include "attention.h"
 #include "mapping.h"
 #include "multiplication.h"
+#include "pages.h"
 #include "reference.h"
 #include "rows.h"
 
@@ -125,6 +126,26 @@ BufferType *buffer_type() {
     return &type;
 }
 
+// A KV cache is most of what a small model's load takes when each of its pages is a fault.
+void clear(Buffer *buffer, uint8_t value) {
+    auto *base = static_cast<uint8_t *>(buffer->get_base(buffer));
+    if (value)
+        std::memset(base, value, buffer->size);
+    else
+        zero(base, buffer->size);
+}
+
+// Let the CPU's own buffers be cleared so.
+void clear_by_pages() {
+    static BufferType *type = ggml->cpu_buffer_type();
+    static auto *const alloc = type->alloc_buffer;
+    type->alloc_buffer = [](BufferType *own, size_t size) {
+        Buffer *buffer = alloc(own, size);
+        if (buffer) buffer->clear = clear;
+        return buffer;
+    };
+}
+
 std::string name_of(Type type) { return ggml->type_name(type); }
 
 std::string why_none(const std::string &wanted) {
@@ -149,6 +170,7 @@ std::string start(const char *wanted, bool weights, bool attends) {
     if (attends && agrees(*best->attention)) attention = std::make_unique<Adapter>(std::make_unique<Attention>(*best->attention));
     if (attends) (attention ? used : wrong) += " attention";
     if (adapters.empty() && !attention) return "none computed right";
+    clear_by_pages();
     BufferType *type = buffer_type();
     type->device = ggml->registry_device(ggml->cpu_registry(), 0);
     auto &types = ggml->extra_buffer_types();
