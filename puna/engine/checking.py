@@ -1,4 +1,4 @@
-"""A grammar checked where there is no vocabulary yet."""
+"""Checks a grammar before a vocabulary is loaded."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ if TYPE_CHECKING:
 
 
 def check_grammar(grammar: Grammar) -> None:
-    """Raises BadRequest when no model could be held to it. The first call takes a tenth of a second."""
+    """Raises BadRequest when no model can follow the grammar. The first call takes a tenth of a second."""
     _grammars().matcher(grammar)
 
 
 @lru_cache(maxsize=1)
 def _grammars() -> Grammars:
-    # Late: the server starts without NumPy and the grammar library.
+    # Imported late: the server starts without NumPy and the grammar library.
     from puna.engine.grammar import Grammars
 
     return Grammars(_Bytes())
 
 
 class _Bytes:
-    """The smallest vocabulary: the bytes, and a token that ends."""
+    """The smallest vocabulary: the bytes, and an end token."""
 
     n_vocab = 257
 

@@ -1,4 +1,4 @@
-"""Text to vectors, or pairs of texts to scores: what waits is packed into as few evaluations as fit."""
+"""Embeds texts, or scores pairs of texts: packs waiting ones into as few evaluations as possible."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from puna.types import Texts
 
 @dataclass(eq=False)
 class EmbedJob:
-    """One request: its texts as tokens, and the rows of its answer as they come (a score is a row of one)."""
+    """One request: its texts as tokens, and the finished rows of its answer (a score is a row of one)."""
 
     request: int
     texts: list[list[int]]
@@ -29,10 +29,10 @@ class EmbedJob:
 
 
 def prepare(model: LlamaModel, request: int, texts: Texts, *, truncate: bool, limit: int) -> EmbedJob:
-    """Tokenise texts; token ids are taken as they are.
+    """Tokenise texts; token ids stay unchanged.
 
-    One longer than `limit` tokens loses its end but keeps its closing token. Raises PromptTooLong when it may
-    not be truncated, or when nothing of it would be left; BadRequest for an id that is no token.
+    A text longer than `limit` tokens loses its end but keeps its closing token. Raises PromptTooLong when it
+    may not be truncated, or when truncation would leave nothing; BadRequest for an id that is no token.
     """
     prepared = []
     around = model.tokenize("", add_special=True)
@@ -62,12 +62,12 @@ def prepare_pairs(
 
 
 def relevance(labels: NDArray[np.float32]) -> float:
-    """How well a pair fits, 0 to 1, from what a reranker says: one logit, or probabilities, "yes" first."""
+    """A pair's score, 0 to 1, from a reranker's output: one logit, or probabilities with "yes" first."""
     return float(labels[0]) if len(labels) > 1 else float(1 / (1 + np.exp(-labels[0])))
 
 
 class Embedder:
-    """The batch loop of a model that embeds or ranks. `emit` gets each finished request."""
+    """The batch loop of a model that embeds or ranks. `emit` receives each finished request."""
 
     def __init__(self, context: Context, *, slots: int, emit: Callable[[Event], None]) -> None:
         self.ranks = context.ranks

@@ -1,7 +1,7 @@
-"""What the sampler is held to: a grammar becomes, token by token, a mask over the logits (llguidance).
+"""Constrains the sampler: a grammar becomes a mask over the logits, token by token (llguidance).
 
-A vocabulary's control tokens are no text to llguidance: they come where a grammar names them, and in free
-text. All other tokens are the text they stand for, however a marker is spelled with them.
+To llguidance, control tokens are no text: they are allowed where a grammar names them, and in free text.
+Other tokens are their text, in any spelling of a marker.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
 _MOST_WAYS = 20_000
-"""Ways in which an answer may be going on at any time; at some 20 of them a microsecond."""
+"""Most parallel parses of an answer; 20 of them cost about a microsecond."""
 
 _LARGEST = 2 << 20
-"""Characters of a grammar: compiling holds other requests up."""
+"""Most characters of a grammar, because compiling delays other requests."""
 
 _KEPT = 32
-"""Compiled grammars that are kept."""
+"""Most compiled grammars in the cache."""
 
 _NAMED = re.compile(r"\buntil_(\d+)_([a-z]+(?:_\d+)?)\b")
 _TERMINAL = re.compile(r"^([A-Z]+(?:_\d+)?):", re.MULTILINE)
@@ -38,12 +38,12 @@ _SHOWN = re.compile(r"\n +\d+ \| ")
 
 
 class GrammarVocabulary(Protocol):
-    """What of a model a grammar needs; `puna.engine.libllama.Model` is one."""
+    """The part of a model that grammars need; `puna.engine.libllama.Model` has it."""
 
     n_vocab: int
 
     def spell(self, token: int) -> bytes:
-        """The bytes of a token as a person would write it, a control token's too."""
+        """The bytes of a token as a user would write it, including control tokens."""
         ...
 
     def piece(self, token: int) -> bytes:
@@ -65,7 +65,7 @@ class Grammars:
         self._compiled = lru_cache(maxsize=_KEPT)(self._compile)
 
     def matcher(self, grammar: Grammar) -> Matcher:
-        """A fresh state machine. Raises BadRequest saying what of the schema cannot be kept."""
+        """A new state machine. Raises BadRequest naming what the grammar does not support."""
         compiled = self._compiled(grammar)
         return Matcher(compiled.deep_copy(), self._vocabulary.n_vocab, _field(grammar))
 
@@ -96,10 +96,10 @@ class Grammars:
         return self._tokenizer
 
     def _definitions(self, grammar: Grammar) -> Iterator[str]:
-        """The rules that the grammar's source leaves to the vocabulary."""
+        """The rules that depend on the vocabulary."""
         control = self._control
         others = _ranges(token for text, token in control.items() if text not in grammar.markers)
-        # Else only one spelling of text without an alternative would pass, and not always one of that text.
+        # Otherwise only one tokenisation of forced text would pass, and not always a right one.
         yield '%llguidance {"no_forcing": true}'
         yield "TEXT: /(?s:.*)/"
         yield f"text: {_passing(others)} TEXT"
@@ -123,17 +123,17 @@ class Grammars:
 
 
 class Matcher:
-    """Where one answer stands in its grammar."""
+    """The state of one answer in its grammar."""
 
     def __init__(self, matcher: LLMatcher, n_vocab: int, field: str) -> None:
-        """`field`: what of a request the grammar is made from, as BadRequest has it."""
+        """`field`: the request's field that the grammar comes from, for BadRequest."""
         self._matcher = matcher
         self._n_vocab = n_vocab
         self._field = field
         self._mask = np.zeros((n_vocab + 31) // 32, np.int32)
 
     def allows(self, token: int) -> bool:
-        """Whether `token` may come next; if so, it has come."""
+        """Whether `token` may come next; if so, consume it."""
         return self._matcher.try_consume_tokens([token]) == 1
 
     def constrain(self, logits: NDArray[np.float32]) -> None:
@@ -146,18 +146,18 @@ class Matcher:
         self._matcher.consume_token(token)
 
     def forced(self) -> list[int]:
-        """Tokens of the text that must come next, as the vocabulary spells it; others may spell it, too."""
-        # The second call knows only what the first one found.
+        """The tokens of the text that must come next; others may spell it, too."""
+        # The second call uses the result of the first.
         return self._matcher.compute_ff_tokens() if self._matcher.compute_ff_bytes() else []
 
     @property
     def finished(self) -> bool:
-        """The answer is complete and nothing more may follow, or there is `trouble`."""
+        """Whether the answer is complete and nothing may follow, or there is `trouble`."""
         return self._matcher.is_stopped()
 
     @property
     def trouble(self) -> BadRequest | None:
-        """Why the grammar cannot be kept any longer; None while it can, and when the answer is complete."""
+        """Why the grammar cannot continue; None if it can, or if the answer is complete."""
         if not self._matcher.is_error():
             return None
         reason = self._matcher.get_error().splitlines()[0]
@@ -166,7 +166,7 @@ class Matcher:
 
 
 class _Spelled:
-    """A vocabulary as llguidance reads it."""
+    """A vocabulary in llguidance's form."""
 
     bos_token_id: int | None = None
 
@@ -190,12 +190,12 @@ class _Spelled:
 
 
 def _passing(control: str) -> str:
-    """Text up to control tokens of these, any number of times."""
+    """Text with any number of these control tokens."""
     return f"(TEXT <[{control}]>)*" if control else ""
 
 
 def _ranges(tokens: Iterable[int]) -> str:
-    """Token ids as llguidance lists them: `3-7,9-9`."""
+    """Token ids in llguidance's form: `3-7,9-9`."""
     runs: list[str] = []
     counted = zip(count(), sorted(tokens), strict=False)
     for _, run in groupby(counted, lambda pair: pair[1] - pair[0]):
@@ -209,12 +209,12 @@ def _literal(text: str) -> str:
 
 
 def _field(grammar: Grammar) -> str:
-    """The field of a request that the grammar is made from, as BadRequest has it."""
+    """The request's field that the grammar comes from, for BadRequest."""
     return "schema" if grammar.schema else "tools"
 
 
 def _looser(error: str, source: str, grammar: Grammar) -> str | None:
-    """The grammar with the value at fault held to its type alone; None if it is no value of a tool's call."""
+    """The grammar with the faulty value constrained only to its type; None outside tools' calls."""
     placed, lines = _PLACED.match(error), source.split("\n")
     name, json_schema, text = lines[int(placed[1]) - 1].partition(": %json ") if placed else ("", "", "")
     if not json_schema or name == grammar.schema:
@@ -228,7 +228,7 @@ def _looser(error: str, source: str, grammar: Grammar) -> str | None:
 
 
 def _explained(error: str, source: str, grammar: Grammar) -> BadRequest:
-    """What is wrong, and with which field's schema."""
+    """The problem, and the field of its schema."""
     field, placed = _field(grammar), _PLACED.match(error)
     if placed and not source.split("\n")[int(placed[1]) - 1].startswith(f"{grammar.schema}:"):
         field = "tools"

@@ -1,4 +1,4 @@
-"""What the logits say of a token: its probability, the likeliest in its place; and a request's bias."""
+"""Log-probabilities from logits, and a request's logit bias."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ class Bias:
 def report(logits: NDArray[np.float32], token: int, most: int, spell: Callable[[int], bytes]) -> TokenLogprob:
     """The log-probability of `token` under the softmax of `logits`, and the `most` likeliest tokens'.
 
-    `spell` gives a token's bytes, those of control tokens too.
+    `spell` returns a token's bytes, also of control tokens.
     """
     peak = logits.max()
     total = float(peak) + float(np.log(np.exp(logits - peak).sum()))
 
     def of(one: int) -> TokenLogprob:
         data = spell(one)
-        # JSON has no -inf; what cannot come at all is as good as this.
+        # JSON has no -inf; this stands for an impossible token.
         logprob = max(float(logits[one]) - total, -9999.0)
         return TokenLogprob(data.decode("utf-8", "replace"), logprob, list(data))
 

@@ -1,6 +1,6 @@
-"""A query and a document as the one text that a reranker reads.
+"""Joins a query and a document to the text that a reranker reads.
 
-The form is the one its GGUF file writes down (`tokenizer.chat_template.rerank`, llama.cpp), else the one of
+The form comes from the GGUF file (`tokenizer.chat_template.rerank`, llama.cpp); otherwise it is that of
 Hugging Face's tokenizers for pairs: begin, query, separator, document, end.
 """
 
@@ -19,7 +19,7 @@ _PLACE = re.compile(r"\{(query|document)\}")
 def pairs(
     model: LlamaModel, query: str, documents: list[str], *, truncate: bool, limit: int
 ) -> list[list[int]]:
-    """The tokens of `query` with each document; a document loses its end where there are more than `limit`.
+    """The tokens of `query` with each document; a document loses its end if there are more than `limit`.
 
     Raises PromptTooLong when it may not be truncated, BadRequest when the query leaves no room for one.
     """
@@ -33,7 +33,7 @@ def pairs(
             if not truncate:
                 raise PromptTooLong(TOO_LONG)
             words = words[: max(0, len(words) - over)]
-            # Cut text may be spelled with other tokens than it had as a part of the whole.
+            # Truncated text may have other tokens than it had within the whole.
             tokens = _pair(model, template, query, words, model.detokenize(words))
             if len(tokens) > limit:
                 raise BadRequest("the query leaves no room for a document in the context", "query")

@@ -1,4 +1,4 @@
-"""What lowers the logits of tokens that came lately: repeat, frequency and presence penalty."""
+"""Repeat, frequency and presence penalties: they lower the logits of recent tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from puna.options import Options
 
 
 class Penalties:
-    """The arithmetic of llama.cpp's `penalties` sampler, done on the tokens of the window alone."""
+    """The arithmetic of llama.cpp's `penalties` sampler, only on the window's tokens."""
 
     def __init__(self, options: Options, *, context: int) -> None:
         """`context`: the window's length, in tokens, where `repeat_last_n` is negative, and its greatest."""
@@ -40,7 +40,7 @@ class Penalties:
         return self._ids, self._counts
 
     def accept(self, token: int) -> None:
-        """Tell of a token that is part of the text."""
+        """Record a token of the text."""
         if not self.active:
             return
         if len(self._window) == self._last_n:

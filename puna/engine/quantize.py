@@ -1,4 +1,4 @@
-"""The server's end of quantizing a model, which runs in a process of its own (`puna.engine.quantizer`)."""
+"""The server's side of quantizing a model in a separate process (`puna.engine.quantizer`)."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ _KINDS = (
     *("F32", "F16", "BF16", "Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1"),
     *("Q2_K", "Q3_K_S", "Q3_K_M", "Q3_K_L", "Q4_K_S", "Q4_K_M", "Q5_K_S", "Q5_K_M", "Q6_K"),
 )
-"""All that Ollama's `-q` takes or took that needs no importance matrix."""
+"""The present and former types of Ollama's `-q` that need no importance matrix."""
 
 
 def quantization(kind: str) -> str:
-    """The name of a quantization as files have it: "q4_K_M" is "Q4_K_M". Raises BadRequest if it is none."""
+    """A quantization's name in files: "q4_K_M" is "Q4_K_M". Raises BadRequest for an unknown one."""
     name = kind.upper()
     if name == "Q4_K":
         return "Q4_K_M"
@@ -31,13 +31,13 @@ def quantization(kind: str) -> str:
 def quantize(source: Path, target: Path, kind: str, on_progress: Callable[[int, int], None]) -> None:
     """Write the GGUF file `source` to `target` with its weights stored as `kind`, such as "q4_K_M".
 
-    `on_progress(done, total)` counts tensors; an error it raises ends the work. Whatever ends it early,
-    no `target` is left. Raises BadRequest for an unknown `kind` and for a source that is quantized already,
-    PunaError with libllama's reason otherwise.
+    `on_progress(done, total)` counts tensors; an error it raises ends the work. After any failure, `target`
+    does not exist. Raises BadRequest for an unknown `kind` or a source that is already quantized, PunaError
+    with libllama's reason otherwise.
     """
     process = subprocess.Popen(
         [sys.executable, "-m", "puna.engine.quantizer", str(source), str(target), quantization(kind)],
-        stdin=subprocess.PIPE,  # when it closes, the process ends: with this one, however that ends
+        stdin=subprocess.PIPE,  # the process ends when this closes, also when this process is killed
         stdout=subprocess.PIPE,
         encoding="utf-8",
         errors="replace",
@@ -55,7 +55,7 @@ def quantize(source: Path, target: Path, kind: str, on_progress: Callable[[int, 
 
 
 def _follow(process: subprocess.Popen[str], on_progress: Callable[[int, int], None]) -> None:
-    """Read what the process says to its end."""
+    """Read the process's output to its end."""
     assert process.stdout is not None
     total = 0
     for line in process.stdout:

@@ -1,7 +1,7 @@
 """The quantizing process: `python -m puna.engine.quantizer SOURCE TARGET KIND`.
 
-On standard output, a line each: "done 12 272" counts tensors; "request" or "failed" and a reason end it.
-Standard error gets libllama's complaints. When standard input closes, nobody wants the target any more.
+Standard output has one line per event: "done 12 272" counts tensors; "request" or "failed" ends it.
+Standard error has libllama's messages. When standard input closes, the work is cancelled.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from pathlib import Path
 
 from puna.errors import BadRequest, PunaError
 
-_TENSOR = re.compile(r"\[ *(\d+)/ *(\d+)\] ")  # what libllama logs as it begins with a tensor
+_TENSOR = re.compile(r"\[ *(\d+)/ *(\d+)\] ")  # libllama logs this at the beginning of a tensor
 
 
 def main() -> None:
     source, target, kind = sys.argv[1:]
     output = os.dup(1)
-    os.dup2(2, 1)  # whatever else prints must not disturb the lines
+    os.dup2(2, 1)  # other output must not mix with the lines
 
     def emit(*words: object) -> None:
         os.write(output, (" ".join(" ".join(map(str, words)).splitlines()) + "\n").encode())

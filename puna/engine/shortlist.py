@@ -1,4 +1,4 @@
-"""The highest logits without a look at each: what truncation keeps, found at memory speed."""
+"""Finds the highest logits, which truncation keeps, at memory speed."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 WIDTH = 512
-"""Most tokens that can be asked for, and fewest that a vocabulary must have."""
+"""The most tokens to find, and the smallest vocabulary."""
 
 _COLUMNS = 4 * WIDTH
-"""Accumulators that fit beside the logits in the first cache."""
+"""The number of accumulators that fit beside the logits in the L1 cache."""
 
 _FEW = 256
-"""Columns that are sooner looked through than the whole."""
+"""The most columns that are faster to search than the whole."""
 
 
 class Peaks:
-    """The logits as a table of columns, and each column's peak: one pass tells where the high ones are."""
+    """The logits as a table of columns, with each column's peak: one pass locates the high ones."""
 
     def __init__(self, logits: NDArray[np.float32]) -> None:
         """`logits`: at least one, all numbers or -inf."""
@@ -33,7 +33,7 @@ class Peaks:
         return np.partition(peaks, WIDTH - most)[WIDTH - most]
 
     def reaching(self, bound: np.float32 | float) -> NDArray[np.intp]:
-        """Ids, ascending, of the tokens whose logit is at least `bound`, but for those that may not come."""
+        """Ascending ids of the tokens whose logit is at least `bound`, without forbidden ones."""
         logits = self._logits
         if bound == -np.inf:
             return np.flatnonzero(logits > bound)
@@ -46,9 +46,9 @@ class Peaks:
 
 
 def shortlist(logits: NDArray[np.float32], most: int) -> NDArray[np.intp]:
-    """Ids, ascending, of all tokens whose logit is among the `most` highest, and of a few more.
+    """Ascending ids of the tokens with the `most` highest logits, and a few more.
 
-    Tokens of -inf are left out. Where logits are not numbers all may be taken; none never.
+    Tokens of -inf are omitted. If logits are NaN it may return all tokens, but never none.
     """
     peaks = Peaks(logits)
     ids = peaks.reaching(peaks.bound(most))

@@ -1,4 +1,4 @@
-"""From token bytes to text that may be shown: whole characters only, and never part of a stop string."""
+"""Turns token bytes into text to emit: whole characters only, and never part of a stop string."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 
 class TextStream:
-    """Feeds on token bytes, gives out text. `stopped` becomes the first stop string that comes."""
+    """Takes token bytes, returns text. `stopped` becomes the first stop string that appears."""
 
     def __init__(self, stops: Sequence[str] = ()) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
@@ -17,7 +17,7 @@ class TextStream:
         self.stopped = ""
 
     def feed(self, piece: bytes) -> str:
-        """Text that is now certain; what follows a stop string is dropped with it."""
+        """The text that is now certain; a stop string and all behind it are dropped."""
         text = self._decoder.decode(piece)
         if not self._stops:
             return text
@@ -34,7 +34,7 @@ class TextStream:
         return text[: len(text) - keep]
 
     def finish(self) -> str:
-        """What was held back, at the end of the answer; an unfinished character is dropped."""
+        """The held-back text at the end of the answer; an incomplete character is dropped."""
         held, self._held = self._held, ""
         return "" if self.stopped else held
 

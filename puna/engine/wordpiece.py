@@ -1,7 +1,7 @@
 """WordPiece, the tokenizer of BERT models, as Hugging Face's BertTokenizer defines it.
 
-libllama has one too, but it drops vowel signs and Hangul letters as if they were accents: Korean, Hindi and
-Bengali texts got vectors that had little to do with them.
+libllama's own drops vowel signs and Hangul letters as if they were accents, so its vectors of Korean, Hindi
+and Bengali texts are wrong.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _WORD_START = "▁"
-"""How a GGUF vocabulary marks a piece that begins a word; other pieces go on with one."""
+"""The mark of a GGUF vocabulary at a piece that begins a word; other pieces continue one."""
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _LONGEST_WORD = 100
@@ -30,23 +30,23 @@ _CJK = (
 
 @dataclass(frozen=True)
 class Normalizer:
-    """What becomes of a text first, step by step: the settings of Hugging Face's BertNormalizer."""
+    """The normalisation of text: the settings of Hugging Face's BertNormalizer."""
 
     lowercase: bool = True
     strip_accents: bool = True
     clean_text: bool = True
-    """Control characters vanish; every kind of blank is one."""
+    """Control characters are dropped; every kind of blank becomes a space."""
     handle_chinese_chars: bool = True
-    """Chinese characters are words of their own."""
+    """Each Chinese character is a word."""
 
 
 class WordPiece:
     """Text to token ids, without the begin and end tokens."""
 
     def __init__(self, pieces: Sequence[str], unknown: int, normalizer: Normalizer | None = None) -> None:
-        """`pieces`: the vocabulary as it stands in a GGUF file; `unknown`: the id of [UNK].
+        """`pieces`: the vocabulary as in a GGUF file; `unknown`: the id of [UNK].
 
-        Without a `normalizer`, because the file names none, the vocabulary tells whether capitals count.
+        If the file has no `normalizer`, the vocabulary shows whether it is cased.
         """
         self._ids = {piece: token for token, piece in enumerate(pieces)}
         self._unknown = unknown
@@ -57,7 +57,7 @@ class WordPiece:
 
     def encode(self, text: str) -> list[int]:
         tokens: list[int] = []
-        # Split by a pattern with one group: what matched stands at the odd places.
+        # A split by a pattern with one group has the matches at odd indices.
         for place, part in enumerate(self._special.split(text)):
             if place % 2:
                 tokens.append(self._ids[part])
@@ -67,7 +67,7 @@ class WordPiece:
         return tokens
 
     def _encode_word(self, word: str) -> list[int]:
-        """The longest piece first, again and again; a word with a part that is in no piece is unknown."""
+        """The longest matching piece, repeatedly; a word with a part in no piece is unknown."""
         if len(word) > _LONGEST_WORD:
             return [self._unknown]
         tokens: list[int] = []
@@ -93,7 +93,7 @@ def words(text: str, normalizer: Normalizer) -> list[str]:
         decomposed = unicodedata.normalize("NFD", text)
         text = "".join(c for c in decomposed if unicodedata.category(c) != "Mn")
     if normalizer.lowercase:
-        text = text.replace("Σ", "σ").lower()  # one that ends a word too, which Python knows better
+        text = text.replace("Σ", "σ").lower()  # also at the end of a word, where Python writes another letter
     found: list[str] = []
     for chunk in text.split():
         word = ""

@@ -1,7 +1,7 @@
-"""GGUF files in the form Ollama's own converter gave them, read in the one libllama and libmtmd want.
+"""Adapts GGUF files of Ollama's own converter to the form that libllama and libmtmd need.
 
-Models pulled from Ollama's library keep their projector inside, or have older names for things. Their
-files stay as they are: what is loaded is a copy in memory. A module for each family says what differs in it.
+Models from Ollama's library may have their projector inside, or use older names. Their files stay unchanged:
+the engine loads a copy in memory. Each module describes the differences of one family.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ _INSIDE: dict[str, Callable[[GGUFFile], Edit | None]] = {"gemma3": gemma3.sight,
 _SIGHT = _INSIDE | {"clip": llava.sight}
 
 SEEING = tuple(_INSIDE)
-"""Architectures whose projector is read where it lies inside their file."""
+"""Architectures whose projector can be read from the model's file."""
 
 
 @contextmanager
 def language_model(path: str) -> Iterator[str]:
-    """The path of the file's language model as libllama reads it, good in the block.
+    """The path of the language model in libllama's form, valid within the block.
 
     Raises OSError, LoadFailed.
     """
@@ -53,7 +53,7 @@ def language_model(path: str) -> Iterator[str]:
 
 @contextmanager
 def projector(path: str) -> Iterator[str]:
-    """The path of the file's projector as libmtmd reads it, good in the block.
+    """The path of the projector in libmtmd's form, valid within the block.
 
     Raises OSError, LoadFailed.
     """
@@ -62,11 +62,11 @@ def projector(path: str) -> Iterator[str]:
 
 
 def text(file: GGUFFile) -> Edit | None:
-    """What has to change for libllama; None when nothing has. Raises LoadFailed when nobody knows what."""
+    """The changes for libllama; None if none are needed. Raises LoadFailed for an unsupported form."""
     architecture = file.metadata.get("general.architecture")
     if isinstance(architecture, str) and architecture in _TEXT:
         return _TEXT[architecture](file)
-    # A projector's own file has nothing else.
+    # A separate projector file has nothing else.
     if "token_embd.weight" in file.tensors and _without_sight(file):
         raise LoadFailed(
             f'unable to load model: this "{architecture}" keeps its projector inside, '
@@ -76,7 +76,7 @@ def text(file: GGUFFile) -> Edit | None:
 
 
 def sight(file: GGUFFile) -> Edit | None:
-    """What has to change for libmtmd; None when nothing has, or nobody knows what."""
+    """The changes for libmtmd; None if none are needed or the form is unsupported."""
     architecture = file.metadata.get("general.architecture")
     return _SIGHT[architecture](file) if isinstance(architecture, str) and architecture in _SIGHT else None
 

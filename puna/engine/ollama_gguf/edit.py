@@ -1,4 +1,4 @@
-"""How a GGUF file has to be changed."""
+"""The changes to a GGUF file."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ _MOST = (1 << 32) - 1
 
 @dataclass
 class Edit:
-    """A file that is made of another one."""
+    """A file made from another one."""
 
     tensors: Mapping[str, str]
-    """Names in the other file by the new ones, in the order in which they are written."""
+    """Names in the source by new names, in the order of writing."""
     values: dict[str, bytes] = field(default_factory=dict)
-    """Encoded metadata values that are new or other than they were."""
+    """New or changed metadata values, encoded."""
     inherits: bool = True
-    """It has all metadata of the other file."""
+    """It keeps all metadata of the source."""
     vocabulary: int | None = None
-    """How many of the tokens stay."""
+    """The number of tokens to keep."""
     widened: frozenset[str] = frozenset()
-    """Tensors, by their new names, that become F32."""
+    """Tensors, by new names, to convert to F32."""
 
 
 def without(file: GGUFFile, *prefixes: str) -> dict[str, str]:
-    """The tensors whose names begin with none of `prefixes`, named as they are."""
+    """The tensors whose names begin with none of `prefixes`, under their own names."""
     return {name: name for name in file.tensors if not name.startswith(prefixes)}
 
 
 def copied(file: GGUFFile, keys: Mapping[str, str]) -> dict[str, bytes]:
-    """The values of the file by new keys, given with the old ones; missing ones are left out."""
+    """The file's values under new keys (new to old); missing ones are omitted."""
     found = {new: file.value(old) for new, old in keys.items()}
     return {new: value for new, value in found.items() if value is not None}
 
 
 def renamed(file: GGUFFile, old: str, new: str) -> dict[str, bytes]:
-    """All values under keys that begin with `old`, under those that begin with `new`."""
+    """All values with the prefix `old`, under the prefix `new`."""
     keys = {new + key.removeprefix(old): key for key in file.metadata.values if key.startswith(old)}
     return copied(file, keys)
 

@@ -19,7 +19,7 @@ _DEFAULTS: dict[str, bytes] = {
     "gemma3.rope.freq_base_swa": f32(10_000.0),
 }
 _LONG = 131072
-"""Context of those whose positions are scaled: all but the 1B."""
+"""Context of the models with scaled positions: all but the 1B."""
 
 _HALF = f32((0.5, 0.5, 0.5))
 _NAMES = {

@@ -1,4 +1,4 @@
-"""LLaVA's projector from before projectors had kinds (file: Ollama llama/compat)."""
+"""LLaVA's projector from before projectors had types (file: Ollama llama/compat)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What projectors inside a model's file have in common."""
+"""Common parts of projectors inside a model's file."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from puna.engine.ollama_gguf.edit import copied
 from puna.gguf import GGUFFile, flag, string
 
 INSIDE = ("v.", "mm.")
-"""What the names of a projector's tensors begin with."""
+"""Prefixes of a projector's tensor names."""
 
 CLIP: dict[str, bytes] = {
     "general.architecture": string("clip"),
@@ -19,6 +19,6 @@ _SIZES += ("attention.head_count", "attention.layer_norm_epsilon")
 
 
 def sizes(file: GGUFFile, architecture: str) -> dict[str, bytes]:
-    """How large the projector in a file of `architecture` is, by libmtmd's keys."""
+    """The sizes of the projector in a file of `architecture`, under libmtmd's keys."""
     values = copied(file, {f"clip.vision.{size}": f"{architecture}.vision.{size}" for size in _SIZES})
     return values | copied(file, {"clip.vision.projection_dim": f"{architecture}.embedding_length"})

@@ -1,4 +1,4 @@
-"""A GGUF file written as an `Edit` of another one."""
+"""Writes a GGUF file as an `Edit` of another one."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _VOCABULARY = ("scores", "token_type", "tokens")
 
 
 def write_edited(file: GGUFFile, edit: Edit, out: BinaryIO) -> None:
-    """Raises OSError, and LoadFailed for a tensor whose type nobody knows the size of."""
+    """Write the file. Raises OSError, and LoadFailed for a tensor of unknown type."""
     values = (file.values() if edit.inherits else {}) | edit.values
-    values.pop("general.alignment", None)  # what is written has the default
+    values.pop("general.alignment", None)  # the written file has the default
     if edit.vocabulary is not None:
         for key in (f"tokenizer.ggml.{name}" for name in _VOCABULARY):
             if key in values:
