@@ -238,7 +238,7 @@ def grammars(rounds: int = 9) -> Iterator[Row]:
                 return median(once, rounds)
 
             schema = against("Write the contents of a long novel about the sea.", format=SCHEMA)
-            yield Row("decode held to a JSON schema, of free", schema, 0.9)
+            yield Row("decode constrained to a JSON schema, of free", schema, 0.9)
             offered = against("Write a long story about the sea.", tools=TOOLS)
             yield Row("decode of text with tools offered, of without", offered, 0.9)
 

@@ -55,7 +55,7 @@ def storing(folder: Path) -> Iterator[Row]:
             return limit / (time.perf_counter() - started)
 
         yield Row("a local GGUF into the store, of sha256sum", median(once), 0.9)
-        yield Row("server's most memory meanwhile", _peak(server), 150, "MB", more_is_better=False)
+        yield Row("peak memory of the server meanwhile", _peak(server), 150, "MB", more_is_better=False)
 
 
 def pulling(folder: Path) -> Iterator[Row]:
@@ -78,7 +78,7 @@ def pulling(folder: Path) -> Iterator[Row]:
             return limit / taken
 
         yield Row("a pull over loopback, of curl", median(once), 0.8)
-        yield Row("server's most memory meanwhile", _peak(server), 150, "MB", more_is_better=False)
+        yield Row("peak memory of the server meanwhile", _peak(server), 150, "MB", more_is_better=False)
 
 
 def _published(folder: Path, hub: str) -> str:

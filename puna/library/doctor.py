@@ -208,7 +208,7 @@ def _outcome(library: Library, finding: Finding, failures: dict[Path | Name, str
         return Repair(finding=finding, fixed=True, note="left alone")
     if finding.kind == "header":
         command = _commands("rm", finding.models)
-        note = f"the file was damaged before it was stored: {command}, then get it elsewhere"
+        note = f"the file was stored like this: {command}, then get it elsewhere"
         return Repair(finding=finding, fixed=False, note=note)
     if finding.kind == "permission":
         return Repair(finding=finding, fixed=not failure, note=failure or "made readable")

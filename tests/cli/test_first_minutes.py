@@ -40,7 +40,6 @@ def test_the_starter_answers_sensibly_every_time(
     assert all(expected in one for one in answers), answers
 
 
-def test_the_starters_verse_ends(server: Server):
-    verse = ollama.Client(server.url).generate("smollm2:135m", "Write a short poem about the sea.")
-    assert verse.done_reason == "stop"
-    assert (verse.eval_count or 0) < 400
+def test_what_the_starter_writes_ends(server: Server):
+    answer = ollama.Client(server.url).generate("smollm2:135m", "Tell me a story about a dragon.")
+    assert 100 < (answer.eval_count or 0) <= 1024
