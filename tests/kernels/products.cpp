@@ -46,18 +46,19 @@ std::vector<int64_t> lengths(const Kernel &kernel) {
     return {32, 256, 288, 576};
 }
 
-// 1 to 40 rows, by 1 to 3 threads: right, and each row to the last bit what it is alone.
+// 1 to 100 rows, by 1 to 3 threads: right, and each row to the last bit what it is alone.
 void multiply(const Kernel &kernel) {
+    constexpr int64_t most = 100;
     const Multiplication operation(kernel);
     for (const int64_t k : lengths(kernel))
         for (const int64_t columns : {16, 37, 130}) {
-            const Problem problem(kernel.type, k, columns, 40, static_cast<uint32_t>(k + columns));
+            const Problem problem(kernel.type, k, columns, most, static_cast<uint32_t>(k + columns));
             const auto expected = problem.expected(kernel.activation_group);
             const auto alone = problem.computed(kernel);
-            check(difference(alone, expected) < 1e-5, "wrong product", kernel, k, columns, 40);
+            check(difference(alone, expected) < 1e-5, "wrong product", kernel, k, columns, most);
             std::vector<uint8_t> packed;
             Tensor weights = weights_of(problem, columns, 1, packed);
-            for (int64_t rows = 1; rows <= 40; rows += rows < 10 ? 1 : 6) {
+            for (int64_t rows = 1; rows <= most; rows += rows < 10 ? 1 : rows < 40 ? 6 : 30) {
                 const int threads = static_cast<int>(1 + rows % 3);
                 std::vector<float> x(problem.activations.begin(), problem.activations.begin() + rows * k), out(static_cast<size_t>(rows * columns));
                 Tensor input = tensor(Type::F32, 4, x.data(), k, rows);

@@ -194,7 +194,7 @@ template <class I, Type T> constexpr Kernel kernel() {
     constexpr Format format = *format_of(T);
     if constexpr (format.scaling == Scaling::FLOAT) {
         using S = FloatSweep<I, T>;
-        return {T, I::pays(T), S::row_bytes, 0, 4 * COLUMNS, copy_floats, S::multiply};
+        return {T, I::pays(T), S::row_bytes, 0, COLUMNS * FLOAT_PANELS, copy_floats, S::multiply};
     } else {
         using S = Sweep<I, T>;
         if constexpr (Decoded<I, T>::super)

@@ -20,21 +20,26 @@ template <class I> constexpr int VECTORS = COLUMNS / I::lanes;
 template <class I, int R> using Ints = typename I::Int[R][VECTORS<I>];
 template <class I, int R> using Floats = typename I::Float[R][VECTORS<I>];
 
+// f(row, vector) for all of a tile, each with two constants. Loops would keep the tile in memory.
+template <class I, int R, class F> PUNA_INLINE void for_tile(F f) {
+    unroll<R>([&](auto r) __attribute__((always_inline)) { unroll<VECTORS<I>>([&](auto c) __attribute__((always_inline)) { f(r, c); }); });
+}
+
 // Add a tile to its targets, or let it be their beginning. `columns`: how many of the 16 there are.
 template <class I, int R>
 PUNA_INLINE void deliver(const Floats<I, R> &out, const Row *rows, int64_t column, int64_t columns, bool first) {
+    if (columns >= COLUMNS) {
+        for_tile<I, R>([&](auto r, auto c) __attribute__((always_inline)) {
+            float *at = rows[r].target + column + I::lanes * c;
+            I::storef(at, first ? out[r][c] : I::addf(I::loadf(at), out[r][c]));
+        });
+        return;
+    }
+    float values[R][COLUMNS];
+    for_tile<I, R>([&](auto r, auto c) __attribute__((always_inline)) { I::storef(values[r] + I::lanes * c, out[r][c]); });
     for (int r = 0; r < R; r++) {
         float *target = rows[r].target + column;
-        if (columns >= COLUMNS) {
-            for (int c = 0; c < VECTORS<I>; c++) {
-                float *at = target + I::lanes * c;
-                I::storef(at, first ? out[r][c] : I::addf(I::loadf(at), out[r][c]));
-            }
-        } else {
-            float values[COLUMNS];
-            for (int c = 0; c < VECTORS<I>; c++) I::storef(values + I::lanes * c, out[r][c]);
-            for (int64_t c = 0; c < columns; c++) target[c] = first ? values[c] : target[c] + values[c];
-        }
+        for (int64_t c = 0; c < columns; c++) target[c] = first ? values[r][c] : target[c] + values[r][c];
     }
 }
 
