@@ -46,8 +46,8 @@ app = typer.Typer(
 )
 
 
-def _print_version(asked: bool) -> None:
-    if not asked:
+def _print_version(wanted: bool) -> None:
+    if not wanted:
         return
     found = server_version(Settings.from_environment())
     if found is None:

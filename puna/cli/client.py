@@ -12,8 +12,8 @@ from ollama import ProgressResponse
 class Client(ollama.Client):
     def details(self, model: str, *, verbose: bool = False) -> dict[str, Any]:
         """All of `/api/show`; the client's own `show` drops `system` and `tensors`. Raises ResponseError."""
-        asked = {"model": model, "verbose": True} if verbose else {"model": model}
-        return self._request_raw("POST", "/api/show", json=asked).json()
+        body = {"model": model, "verbose": True} if verbose else {"model": model}
+        return self._request_raw("POST", "/api/show", json=body).json()
 
     def create_model(self, request: dict[str, Any]) -> Iterator[ProgressResponse]:
         """`/api/create` with every field; the client's own `create` lacks renderer, parser and requires."""

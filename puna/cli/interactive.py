@@ -84,15 +84,15 @@ class Conversation:
     def _ask(self, text: str) -> None:
         """Send a message and print the answer; an interrupted answer stays in the history."""
         session = self._session
-        asked: dict[str, Any] = {"role": "user", "content": text}
+        message: dict[str, Any] = {"role": "user", "content": text}
         if session.takes_files:
-            asked["content"], asked["images"] = take_files(text)
+            message["content"], message["images"] = take_files(text)
         answer = AnswerPrinter(wrap=session.wrap, hide_thinking=session.hide_thinking)
         try:
             last = answer.show(
                 self._client.chat(
                     session.model,
-                    [*session.messages, asked],
+                    [*session.messages, message],
                     think=session.think,
                     format=session.format,
                     options=session.options or None,
@@ -104,7 +104,7 @@ class Conversation:
         finally:
             if answer.text:
                 answered = {"role": "assistant", "content": answer.text, "thinking": answer.thinking}
-                session.messages += [asked, {name: value for name, value in answered.items() if value}]
+                session.messages += [message, {name: value for name, value in answered.items() if value}]
         print("\n")
         if session.verbose and last is not None:
             print(summary(last), file=sys.stderr)

@@ -51,9 +51,9 @@ class Answering:
         wanted = sequence.job.logprobs
         if wanted is not None and (not ends or sequence.job.echo):
             spelled = logprobs.report(logits, token, wanted, self._model.spell)
-            self._emit(AnswerText(sequence.request, text, sequence.unsaid(), (spelled,)))
+            self._emit(AnswerText(sequence.request, text, sequence.newly_reported(), (spelled,)))
         elif text:
-            self._emit(AnswerText(sequence.request, text, sequence.unsaid()))
+            self._emit(AnswerText(sequence.request, text, sequence.newly_reported()))
 
     def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> Outcome:
         """Nothing may follow: the answer is complete, or its grammar has become more than can be kept."""

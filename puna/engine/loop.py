@@ -258,7 +258,7 @@ class BatchLoop:
     def _finish(self, sequence: Sequence, reason: Ended) -> None:
         rest = sequence.text.finish()
         if rest:
-            self._emit(AnswerText(sequence.request, rest, sequence.unsaid()))
+            self._emit(AnswerText(sequence.request, rest, sequence.newly_reported()))
         self._emit(Finished(sequence.request, sequence.finish(reason)))
         self._leave(sequence)
 

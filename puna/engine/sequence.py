@@ -192,7 +192,7 @@ class Sequence:
         self.repeated = text
         return self.repeats > _MOST_REPEATS
 
-    def unsaid(self) -> int:
+    def newly_reported(self) -> int:
         """Tokens of the answer since the last call."""
         reported, self.reported = self.reported, self.answered
         return self.answered - reported

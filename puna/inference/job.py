@@ -81,8 +81,8 @@ def job_for(
     return job, Reading(None if exchange.format is PLAIN.format else exchange.parser())
 
 
-def asked(request: ChatInput | GenerateInput) -> bytes:
-    """What is asked, and for whom: two requests that begin alike here have prompts that begin alike."""
+def routing_key(request: ChatInput | GenerateInput) -> bytes:
+    """Bytes to route by: requests with a common beginning here have prompts with a common prefix."""
     if isinstance(request, ChatInput):
         return msgspec.json.encode((caller().owner, request.offered, request.messages))
     before = (request.system, request.template, request.context, request.tokens, request.images)

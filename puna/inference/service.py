@@ -20,7 +20,7 @@ from puna.inference.abilities import check_chat, check_embed, check_generate, ch
 from puna.inference.again import again, answered_again
 from puna.inference.ahead import Checked, check_ahead
 from puna.inference.answers import Reading
-from puna.inference.job import asked, exchange_for, grammar_of, job_for, settled
+from puna.inference.job import exchange_for, grammar_of, job_for, routing_key, settled
 from puna.inference.metered import metered
 from puna.inference.observer import Observer
 from puna.inference.prompts import PICTURE_TOKENS, Composed, composed, warm
@@ -150,7 +150,7 @@ class Inference:
         checked = Checked()
         check, turn = partial(check_ahead, request, model, checked), _turn(request)
         async with self._scheduler.lease(
-            model, options, request.keep_alive, turn=turn, check=check, prompt=partial(asked, request)
+            model, options, request.keep_alive, turn=turn, check=check, prompt=partial(routing_key, request)
         ) as lease:
             made = await composed(request, model, lease.engine, options)
             yield _Prepared(request, model, options, lease, made, checked)

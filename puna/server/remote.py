@@ -157,7 +157,7 @@ class Remote:
 
         for _ in range(REDIRECTS + 1):
             try:
-                found = await self._asked(url, wanted)
+                found = await self._fetch_once(url, wanted)
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
                 raise _Failed(repr(error)) from None
             if isinstance(found, Fetched):
@@ -165,7 +165,7 @@ class Remote:
             url = found
         raise _Failed(f"more than {REDIRECTS} redirects")
 
-    async def _asked(self, url: httpx.URL, wanted: _Wanted) -> Fetched | httpx.URL:
+    async def _fetch_once(self, url: httpx.URL, wanted: _Wanted) -> Fetched | httpx.URL:
         """The file, or where it redirects to.
 
         Each request has its own connection, to the address that was checked: the name is not resolved again,

@@ -46,7 +46,7 @@ async def conversation(body: CountTokensRequest, missing: Sequence[str], remote:
             names |= {call["id"]: call["function"]["name"] for call in calls}
             messages += answers
         else:
-            messages += await _told(role, blocks, place, names, remote)
+            messages += await _other_turn(role, blocks, place, names, remote)
     first = "\n\n".join(filter(None, system))
     return [Message(role="system", content=first), *messages] if first else messages
 
@@ -106,7 +106,7 @@ def _call(block: Block, index: int, place: str) -> dict[str, Any]:
     return {"id": block.id, "type": "function", "function": function}
 
 
-async def _told(
+async def _other_turn(
     role: str, blocks: list[Block], place: str, names: dict[str, str], remote: Remote
 ) -> list[Message]:
     """A turn of another role: tool results first, then the rest."""
