@@ -26,7 +26,12 @@ def native() -> ctypes.CDLL | None:
         return None
     try:
         loaded = ctypes.CDLL(str(path))
-        _ = loaded.puna_kernels_use, loaded.puna_kernels_covered, loaded.puna_drawing_new
+        _ = (
+            loaded.puna_kernels_use,
+            loaded.puna_kernels_covered,
+            loaded.puna_kernels_tie,
+            loaded.puna_drawing_new,
+        )
     except (OSError, AttributeError):
         return None
     return loaded
