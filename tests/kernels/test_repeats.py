@@ -36,7 +36,9 @@ def stored(folder: Path, name: str) -> None:
         sliding_window_model(whole, window=40, quantisation=Quantisation.F16, **shape)
     else:
         shape_model(whole, quantisation=Quantisation.F16, **shape)
-    quantize(str(whole), str(path), MODELS[name], threads=2, notice=lambda text: None)
+    # Floats are libllama's where it is faster, as with AVX-512; its bits change with the batch.
+    kind = "Q8_0" if name == "BF16" and "bf16" not in kernels().split() else MODELS[name]
+    quantize(str(whole), str(path), kind, threads=2, notice=lambda text: None)
     install(folder / "models", "m", path)
 
 

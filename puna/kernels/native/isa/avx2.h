@@ -16,8 +16,7 @@ struct Avx2 {
     static constexpr int rows = 4; // of a tile
     static constexpr int float_rows = 6; // of a tile of floats, two vectors wide
     static constexpr int float_sums = 12; // with weights and an activation they fill 16 registers
-    // libllama's own products of F16 are as fast as the processor can add floats.
-    static constexpr bool pays(Type type) { return type != Type::F16; }
+    static constexpr bool pays(Type) { return true; }
     using Int = __m256i;
     using Float = __m256;
 
