@@ -1,10 +1,9 @@
 """A process for each loaded model: libllama, the batch loop, the prefix tree, sampling, grammar, vectors.
 
-`start` launches such a process; what it returns satisfies `puna.types.Engine`. A `Starter` does so with one
-that it has made ready.
-`check_grammar` refuses what no model could be held to. `quantize` stores weights in fewer bits, in a process
-of its own too. `kernels` says which native kernels are in use, `find_devices` which GPUs there are,
-`dry_run` what a load would take, `order` whose turn it is.
+`start` starts such a process and returns a `puna.types.Engine`. A `Starter` does so with a standby process.
+`check_grammar` refuses grammars that no model could follow. `quantize` stores weights in fewer bits, in a
+process of its own. `kernels` reports the native kernels in use, `find_devices` the GPUs, `dry_run` the memory
+that a load would take, and `order` whose turn it is.
 Only `libllama` touches ctypes; heavy imports happen in the engine process alone.
 """
 

@@ -17,18 +17,18 @@ from puna.errors import PunaError
 from puna.types import Ended
 
 Outcome = Ended | PunaError | None
-"""What a token means for its answer: the end, for a reason; a failure; or that it goes on."""
+"""What a token means for its answer: an end with a reason, a failure, or None to go on."""
 
 
 class Answering:
-    """Draws tokens and tells of them through `emit`; it does not touch memory."""
+    """Draws tokens and reports them through `emit`; it does not touch memory."""
 
     def __init__(self, model: LlamaModel, emit: Callable[[Event], None]) -> None:
         self._model = model
         self._emit = emit
 
     def emit(self, sequence: Sequence, logits: NDArray[np.float32]) -> Outcome:
-        """Draw the next token and tell its text; why the answer ends with it, if it does."""
+        """Draw the next token and report its text; returns why the answer ends, if it does."""
         if sequence.job.silent:
             return "length"
         if not sequence.answered:
@@ -56,11 +56,11 @@ class Answering:
             self._emit(AnswerText(sequence.request, text, sequence.newly_reported()))
 
     def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> Outcome:
-        """Nothing may follow: the answer is complete, or its grammar has become more than can be kept."""
+        """Nothing may follow: the answer is complete, or its grammar has grown too large."""
         trouble = matcher.trouble
         if trouble is None:
             if sequence.answered < sequence.limit:
-                # Only the end token may follow, so the model need not be asked.
+                # Only the end token may follow, so no evaluation is needed.
                 sequence.take(self._model.eos)
             return "stop"
         if sequence.job.grammar and sequence.job.grammar.strict:

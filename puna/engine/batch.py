@@ -1,4 +1,4 @@
-"""What a step evaluates: some tokens of each sequence, and drafts of what comes behind them."""
+"""What a step evaluates: some tokens of each sequence, and the drafts after them."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ class Batch:
         return f"{answers} answers, {drafts} tokens of drafts, {read} tokens of {len(prompts)} prompts"
 
     def evaluate(self, context: Context) -> int:
-        """Have libllama evaluate it; the status is `Context.decode`'s."""
+        """Evaluate it; the status is `Context.decode`'s."""
         self._write(context)
         return context.decode(self.rows)
 
     def _write(self, context: Context) -> None:
-        """Lay it down where libllama reads it.
+        """Write it into libllama's batch.
 
-        Logits are wanted of each report, of a sequence's last token, and of its draft.
+        Logits are requested for reports, for a sequence's last token, and for its draft.
         """
         at = 0
         context.wants_output[: self.rows] = 0
@@ -68,7 +68,7 @@ class Batch:
                 context.wants_output[at - len(share.draft) - 1 : at] = 1
 
     def draw(self, context: Context) -> None:
-        """Have all tokens drawn that come next, now that it is evaluated: together, which is quicker."""
+        """Draw all next tokens of an evaluated batch together, which is faster."""
         row = 0
         places: list[tuple[Sampler, int]] = []
         for share in self.shares:

@@ -11,10 +11,10 @@ TILE = 64
 """Rows that libllama's attention takes together; fewer take nearly as long (docs/performance.md)."""
 
 _LONGEST_TOKENS = 24
-"""Characters that the tokens of no real text have on average."""
+"""More characters a token than any real text has on average."""
 
 _LONGEST_STEP = 300_000_000
-"""Nanoseconds that an answer may wait for its next token while somebody's prompt is evaluated."""
+"""Nanoseconds that an answer may wait for its next token during another prompt's evaluation."""
 
 
 TokenRange = tuple[int, int]
@@ -38,7 +38,7 @@ def surplus(length: int, job: Job, *, num_ctx: int, begins: bool) -> TokenRange:
 
 
 def worth_reading(text: str, job: Job, *, num_ctx: int) -> str:
-    """`text` without the middle that `surplus` would cut out: not to read it saves seconds where it is huge.
+    """`text` without the middle that `surplus` would cut out, to save seconds of tokenizing a huge text.
 
     Raises PromptTooLong when the job forbids cutting.
     """
@@ -75,8 +75,8 @@ def reportable(prompts: int) -> int:
 def share(remaining: list[int], budget: int) -> list[int]:
     """Split `budget` prompt tokens among sequences that still need `remaining`, evenly.
 
-    What a short prompt does not use goes to the longer ones, so that a short prompt is never
-    stuck behind a long one.
+    What a short prompt leaves goes to the longer ones, so that a short prompt never waits for a
+    long one.
     """
     given = [0] * len(remaining)
     order = sorted(range(len(remaining)), key=remaining.__getitem__)
@@ -87,10 +87,9 @@ def share(remaining: list[int], budget: int) -> list[int]:
 
 
 class PrefillChunk:
-    """How many tokens a step may take that prompts and answers share: what is evaluated in 0.3 s.
+    """How many tokens a step shared by prompts and answers may have: as many as 0.3 s evaluates.
 
-    A token's cost depends on the machine, the model, and on how much text lies before it, so it is measured
-    as the prompt goes on.
+    A token's cost depends on the machine, the model and the text before it, so it is measured continually.
     """
 
     def __init__(self, *, most: int) -> None:

@@ -1,9 +1,9 @@
-"""Compiling libllama for what this machine has: for `make run`, and `python -m puna.engine.building`.
+"""Compiles libllama for this machine's hardware: for `make run` and `python -m puna.engine.building`.
 
 Nothing but Python's own library is imported, because `make run` does this before anything is installed.
 
-pip's cache of wheels does not know what a wheel was compiled for. So a build for a GPU never comes from there
-or goes there: it has a folder of its own, named by all that decides what it is.
+pip's wheel cache ignores compile options. So a GPU build bypasses it and has a folder of its own, named by
+all options and versions that shape it.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ _VULKAN = (1, 3, 272)
 
 @dataclass(frozen=True)
 class Host:
-    """A machine as far as it decides what is compiled."""
+    """The facts of a machine that decide what is compiled."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     root: Path = Path("/")
     system: str = sys.platform
 
     def program(self, name: str, *places: str) -> Path | None:
-        """Where a program is: on the PATH, or else in one of `places`."""
+        """The path of a program, on the PATH or in one of `places`."""
         found = shutil.which(name, path=self.environment.get("PATH", os.defpath))
         candidates = [Path(found)] if found else [self.root / place / name for place in places]
         return next((path for path in candidates if path.exists()), None)
@@ -47,7 +47,7 @@ class Host:
         return {path.read_text().strip() for path in found}
 
     def prefixes(self) -> Iterator[Path]:
-        """Where headers and CMake's packages may be."""
+        """Folders where headers and CMake's packages may be."""
         named = [self.environment.get("VULKAN_SDK", "")]
         named += self.environment.get("CMAKE_PREFIX_PATH", "").split(os.pathsep)
         yield from (Path(name) for name in named if name)
@@ -62,7 +62,7 @@ class Backend:
     option: str
     present: Callable[[Host], bool]
     missing: Callable[[Host], str]
-    """What there has to be besides, in words; "" if nothing."""
+    """What is missing, in words; "" if nothing."""
 
 
 def _no_metal(host: Host) -> str:
@@ -128,7 +128,7 @@ BACKENDS = (
 
 
 def _nvidia(host: Host) -> bool:
-    """A card that a container was given shows its driver alone."""
+    """In a container, a GPU shows only its driver."""
     return (host.root / "proc/driver/nvidia/version").exists()
 
 
@@ -140,15 +140,15 @@ class Build:
     option: str
     why: str
     better: tuple[str, ...] = ()
-    """What would have to be there for what is better, in words."""
+    """What a better backend would need, in words."""
 
 
 class Impossible(Exception):
-    """What was asked for cannot be compiled here."""
+    """The requested backend cannot be compiled here."""
 
 
 def chosen(host: Host) -> Build:
-    """What to compile libllama for. Raises Impossible where PUNA_BACKEND asks for what cannot be."""
+    """What to compile libllama for. Raises Impossible if PUNA_BACKEND requests what cannot be compiled."""
     wanted = host.environment.get("PUNA_BACKEND", "").strip().lower()
     if wanted == "cpu":
         return Build("cpu", "", "PUNA_BACKEND says so")
@@ -172,7 +172,7 @@ def chosen(host: Host) -> Build:
 
 
 def folder(build: Build, version: str, host: Host) -> Path:
-    """Where the wheel of a build is kept: another one for all that would make it another."""
+    """The folder of a build's wheel: one for each combination of options and versions."""
     parts = [
         version,
         build.option,
@@ -197,7 +197,7 @@ def _toolkit(build: Build, host: Host) -> str:
 
 
 def wheel(build: Build, version: str, host: Host) -> Path:
-    """The wheel of a build for a GPU, compiled if it is not kept. Raises CalledProcessError."""
+    """The wheel of a GPU build, compiled unless it is there. Raises CalledProcessError."""
     kept = folder(build, version, host)
     if found := next(kept.glob("*.whl"), None):
         print(f"It was compiled before: {found}", flush=True)
@@ -233,7 +233,7 @@ def version() -> str:
 
 
 def install(build: Build, version: str, host: Host) -> None:
-    """Have that build installed; nothing is done if it is. Raises CalledProcessError, Impossible."""
+    """Install that build unless it is installed. Raises CalledProcessError, Impossible."""
     gpu = {one.name for one in BACKENDS}
     have = installed()
     if have and have & gpu == {build.backend} & gpu:
@@ -253,7 +253,7 @@ def _pip(command: list[str], environment: Mapping[str, str]) -> None:
 
 
 def main() -> None:
-    """Install libllama as it is best here; says what was chosen, why, and what is missing for better."""
+    """Install the best libllama for this machine; prints the choice, why, and what a better one needs."""
     host = Host()
     try:
         build = chosen(host)

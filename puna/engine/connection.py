@@ -1,4 +1,4 @@
-"""The pipes of an engine process: requests go in, their answers come out, and its end ends all of them."""
+"""The pipes of an engine process: requests go in, events come out; its end fails all open requests."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _ENOUGH_TO_EXIT = 5.0
 """Seconds a process may take to end after its input closed before it is killed."""
 
 _UNREAD = 32_768
-"""Pieces of an answer that wait to be read before it is ended."""
+"""Unread pieces of an answer after which it is cancelled."""
 
 _HINTS = {
     "SIGKILL": ", as the system does when memory runs out",
@@ -47,8 +47,7 @@ _decoder = msgspec.msgpack.Decoder(list[Event])
 class EngineConnection(asyncio.SubprocessProtocol):
     """One engine process, and the requests it works on.
 
-    Every token comes this way, so events are taken from the pipe as they come, without a stream and a task
-    between.
+    Every token passes here, so events are read straight from the pipe, without a stream or a task between.
     """
 
     def __init__(self, patience: float) -> None:
@@ -104,7 +103,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
             self._process.kill()
 
     def _end(self, reason: str) -> None:
-        """Tell everybody once that the engine is of no more use."""
+        """Fail all requests once: the engine is unusable."""
         if self._gone is not None:
             return
         self._gone = reason
@@ -115,7 +114,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
 
     def _dispatch(self, event: Event) -> None:
         if isinstance(event, (Loaded, LoadRefused)):
-            if not self._loaded.done():  # Whoever waited may have given up.
+            if not self._loaded.done():  # The waiter may have given up.
                 self._loaded.set_result(event)
         elif isinstance(event, Starved):
             self._starved = True
@@ -125,7 +124,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
             if answers.qsize() < _UNREAD:
                 answers.put_nowait(event)
                 return
-            # A client that reads nothing may not fill the memory, nor hold its place for ever.
+            # A client that reads nothing must not fill memory or keep its slot for ever.
             self._answers.pop(event.request)
             self._cancel(event.request)
             problem = f"the answer was ended, because {_UNREAD} pieces of it were not read"
@@ -144,13 +143,13 @@ class EngineConnection(asyncio.SubprocessProtocol):
         return self._process.get_pid()
 
     async def close(self) -> None:
-        """Close the process's input, which ends it, and wait until its memory is returned."""
+        """Close the process's input, which ends it, and wait until its memory is free."""
         self._stdin.close()
         await asyncio.wait({self._exited}, timeout=_ENOUGH_TO_EXIT)
         await self.kill()
 
     async def kill(self) -> None:
-        """End the process, if it has not ended yet, and wait for that."""
+        """Kill the process unless it has ended, and wait for its end."""
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         await asyncio.wait({self._exited})

@@ -1,4 +1,4 @@
-"""The GPUs of this machine, asked for in a process that ends at once: the server holds nothing on them."""
+"""The GPUs of this machine, listed by a one-shot process, so that the server holds nothing on them."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from puna.settings import Settings
 _MODULE = "puna.engine.libllama.devices"
 
 _PATIENCE = 60.0
-"""Seconds that drivers have to answer: a card that sleeps takes some to wake."""
+"""Seconds that drivers have to answer: a sleeping GPU takes some to wake."""
 
 _GPU_BACKENDS = ("cuda", "hip", "metal", "vulkan", "sycl", "musa", "cann", "opencl")
-"""Those of ggml's backends that are for GPUs, by the names of their libraries."""
+"""ggml's GPU backends, by their libraries' names."""
 
 _LIBRARY_NAMES = {"rocm": "hip", "mtl": "metal"}
-"""What a library is called where a device's backend, or a setting, has another name for it."""
+"""Library names of backends that devices or settings call otherwise."""
 
 
 def backends() -> tuple[str, ...]:
@@ -35,7 +35,7 @@ def backends() -> tuple[str, ...]:
 
 
 async def find_devices() -> Devices:
-    """The GPUs that may be used and their free memory now. Never raises: what goes wrong is the `problem`."""
+    """The usable GPUs and their free memory now. Never raises: an error is the `problem`."""
     compiled = backends()
     if not compiled:
         return Devices(problem=_unused())
@@ -50,7 +50,7 @@ async def find_devices() -> Devices:
 
 
 def _unused() -> str:
-    """Why a card that is here is not used, where libllama was compiled for none; "" if there is none."""
+    """Why a GPU is not used when libllama was compiled for none; "" if there is no GPU."""
     try:
         build = chosen(Host())
     except Impossible as error:
@@ -61,7 +61,7 @@ def _unused() -> str:
 
 
 def admit(found: list[Device], settings: Settings, compiled: tuple[str, ...] = ()) -> Devices:
-    """Those of the devices that settings allow; a card that two backends show counts once."""
+    """The devices that settings allow; a GPU that two backends show counts once."""
     admitted: list[Device] = []
     problems: list[str] = []
     for device in found:
@@ -82,7 +82,7 @@ def _objection(device: Device, settings: Settings) -> str:
         return f"OLLAMA_LLM_LIBRARY is {settings.llm_library}"
     if library == "vulkan" and not settings.vulkan:
         return "OLLAMA_VULKAN is off"
-    # As Ollama: those of NVIDIA's boards count unasked, others are hardly faster than the CPU beside them.
+    # As in Ollama: NVIDIA's integrated GPUs count by default; others are hardly faster than the CPU.
     if device.shared and library != "metal":
         wants = library == "cuda" if settings.integrated is None else settings.integrated
         return "" if wants else "it is integrated (OLLAMA_IGPU_ENABLE=1 uses it)"

@@ -1,4 +1,4 @@
-"""What is evaluated of each answer in a step: its next token, and a draft as long as pays."""
+"""Decides what a step evaluates of each answer: its next token, and as long a draft as pays."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from puna.engine.drafts import LONGEST, Costs, DraftModel, ProposalRequest, Shar
 from puna.engine.sequence import Sequence
 
 _BESIDE_PROMPTS = 7
-"""Tokens of a draft while others wait for their prompt's evaluation."""
+"""Longest draft while prompts wait for evaluation."""
 
 _Guess = tuple[list[int], list[float]]
-"""Tokens that may come next, and how probably all up to each do."""
+"""Likely next tokens, and the probability that all are right, up to each."""
 
 _NOTHING: _Guess = ([], [])
 
 
 class Drafting:
-    """Has guesses made and decides on them, from what steps cost and how often such guesses were right."""
+    """Gets drafts and decides their length, by measured costs of steps and rates of acceptance."""
 
     def __init__(self, draft_model: DraftModel | None, *, n_batch: int) -> None:
         """`n_batch`: most rows of a step."""
@@ -33,7 +33,7 @@ class Drafting:
         self._costs.learn(rows, took)
 
     def ended(self, sequence: Sequence) -> None:
-        """What was answered may be said again."""
+        """Keep a finished answer, because later ones may repeat it."""
         if sequence.answered:
             self._shared_texts.add(sequence.job.owner, sequence.history[-sequence.answered :])
 
@@ -53,7 +53,7 @@ class Drafting:
         return shares
 
     def _worthwhile(self, rows: int, tokens: float, others: int) -> int:
-        """How long a draft that is certainly right should be: where that is 0, none need be looked for."""
+        """The best length of a draft that is surely right; at 0 none is looked for."""
         most = self._n_batch - rows
         if others:
             most = min(_BESIDE_PROMPTS, most + others - budget.TILE)
@@ -61,7 +61,7 @@ class Drafting:
         return worth([1.0] * most, self._costs, rows=rows, tokens=tokens)
 
     def _guesses(self, decoding: list[Sequence], most: int, rows: int, tokens: float) -> list[_Guess]:
-        """What may come next in each answer: what its text or its grammar says, or the draft model."""
+        """A draft for each answer: from its text, its grammar or the draft model."""
         guesses = [sequence.draft(most, self._shared_texts.by(sequence.job.owner)) for sequence in decoding]
         model = self._draft_model
         if model is None or not decoding:
@@ -83,9 +83,9 @@ class Drafting:
     def _to_propose(
         self, sequence: Sequence, chances: list[float], most: int, each: float, *, rows: int, tokens: float
     ) -> int:
-        """How many tokens to ask the draft model for, which takes `each` nanoseconds for one.
+        """Tokens to request from the draft model, which takes `each` nanoseconds for one.
 
-        `chances`: of a guess that took nothing.
+        `chances`: of the draft that costs nothing.
         """
         drafter = sequence.drafter
         if drafter is None:

@@ -1,4 +1,4 @@
-"""The versions of GPUs' drivers, as the system's files tell them."""
+"""The versions of GPU drivers, read from the system's files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _FILES = {
     "amdgpu": ("sys/module/amdgpu/version",),
     "ROCm": ("opt/rocm/.info/version",),
 }
-"""Each is the first that can be read. amdgpu has one only where it is not the kernel's own."""
+"""The first readable file counts. amdgpu has a version only when it is not the kernel's own."""
 
 
 def drivers(root: Path = Path("/")) -> list[str]:
-    """Each driver with its version: "NVIDIA 580.95.05". What cannot be read is left out."""
+    """Each driver with its version: "NVIDIA 580.95.05". Unreadable ones are left out."""
     found = ((name, _version(root / file)) for name, files in _FILES.items() for file in files)
     versions: dict[str, str] = {}
     for name, version in found:

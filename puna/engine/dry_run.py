@@ -1,4 +1,4 @@
-"""What a load would take, by libllama's own dry run, in a process that ends at once."""
+"""The memory that a load would take, by libllama's dry run in a one-shot process."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from puna.load import DryRun, LoadSpec
 _MODULE = "puna.engine.opening"
 
 _PATIENCE = 60.0
-"""Seconds: a large vocabulary takes a second, a card that sleeps some more."""
+"""Seconds: a large vocabulary takes one, a sleeping GPU some more."""
 
 _log = logging.getLogger(__name__)
 
 
 async def dry_run(spec: LoadSpec) -> DryRun | None:
-    """What libllama foresees for a load as `spec`; None where it cannot: the load itself will say why."""
+    """libllama's estimate for a load of `spec`; None if it fails: the load itself will say why."""
     try:
         answer = await run_once(_MODULE, msgspec.json.encode(spec), patience=_PATIENCE)
         return msgspec.json.decode(answer, type=DryRun)

@@ -82,7 +82,7 @@ class Intake:
         )
 
     def _first(self, job: Job, token: int) -> TokenLogprob:
-        """The report of a prompt's first token, which has no bytes if it was put there."""
+        """The report of a prompt's first token; the added begin token has no bytes."""
         spelled = self._model.spell(token)
         text = spelled.decode("utf-8", "replace")
         given = not isinstance(job.prompt, str) or job.prompt.startswith(text)
@@ -120,14 +120,14 @@ class Intake:
             return None
 
     def _visible(self, texts: tuple[str, ...]) -> dict[int, bytes]:
-        """Those of `texts` that this vocabulary has as control tokens."""
+        """The `texts` that are control tokens of this vocabulary."""
         tokens = ((self._model.tokenize(text, add_special=False), text) for text in texts)
         return {
             ids[0]: text.encode() for ids, text in tokens if len(ids) == 1 and not self._model.piece(ids[0])
         }
 
     def _drafter(self, job: Job, words: list[int]) -> Drafter | None:
-        """What guesses the answer's tokens, unless that is not wanted.
+        """The answer's drafter, unless drafts are off.
 
         A seed asks for the same text again. Where batches of another shape round differently, drafts must
         then be asked for.

@@ -1,4 +1,4 @@
-"""Which numbers on disk are a loaded model's own: what they depend on, said in words."""
+"""Which saved files belong to a loaded model: text that names all that their numbers depend on."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ _BLOB = re.compile(r"sha256-[0-9a-f]{64}")
 def disk_of(
     spec: LoadSpec, model: LlamaModel, context: Context, post: Callable[[Callable[[], None]], None]
 ) -> Disk | None:
-    """The files of a model that is loaded as `spec` says; None where none are kept.
+    """The files of a model loaded by `spec`; None where none are kept.
 
-    `post` brings what was read to the batch loop's thread.
+    `post` hands what was read to the batch loop's thread.
     """
     if not (spec.disk and spec.disk_limit):
         return None
@@ -37,7 +37,7 @@ def disk_of(
 
 
 def _content(path: str) -> str:
-    """What a file holds: a blob is called by its digest, any other is known by its place and time."""
+    """A file's identity: a blob's digest, any other file's path and time."""
     if _BLOB.fullmatch(name := os.path.basename(path)):
         return name
     state = os.stat(path)
@@ -45,7 +45,7 @@ def _content(path: str) -> str:
 
 
 def _rope(model: LlamaModel, context: Context) -> str:
-    """Some models turn positions by other factors in a context that is longer than those they first saw."""
+    """Some models use other RoPE factors in a context longer than their original one."""
     architecture = model.metadata("general.architecture")
     trained = model.metadata(f"{architecture}.rope.scaling.original_context_length")
     return "long" if trained.isdigit() and context.n_ctx > int(trained) else "short"

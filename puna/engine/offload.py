@@ -1,9 +1,8 @@
 """Where retained sequences lie: in a slot of the pool, copied into memory outside it, or in files.
 
-Cells that nobody decodes slow the others down, because attention looks at every cell's mask. So retained
-sequences leave the pool as soon as another request needs it. A saved one comes back by a memory copy,
-hundreds of times faster than evaluating it again. Those that have no room in memory go on in their files,
-which the model's next engine finds.
+Attention looks at every cell's mask, so idle cells slow the others down. Retained sequences therefore leave
+the pool as soon as another request needs it. A saved one returns by a memory copy, hundreds of times faster
+than evaluating it again. Those without room in memory stay in files, which the model's next engine finds.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Offload:
         self.reading = 0
         """Sequences whose files are being read."""
         self.arrived = False
-        """One was read since a step began."""
+        """Whether one was read since the step began."""
 
     # Slots of the pool
 
@@ -50,7 +49,7 @@ class Offload:
         held.slot = NO_SLOT
 
     def make_room(self) -> bool:
-        """Send the least recently used retained sequence out of the pool; False if there is none."""
+        """Move the least recently used retained sequence out of the pool; False if there is none."""
         kept = next(self._in_pool(), None)
         if kept is None:
             return False
@@ -58,7 +57,7 @@ class Offload:
         return True
 
     def clear_pool(self, spare: Sequence | Retained | None) -> None:
-        """Send retained sequences but `spare` out of the pool, as far as they can be kept outside."""
+        """Move retained sequences except `spare` out of the pool, as far as they can be kept outside."""
         for kept in list(self._in_pool()):
             if kept is not spare and (kept.held.outside or self._save(kept, spare)):
                 self.release(kept.held)
@@ -74,13 +73,13 @@ class Offload:
     # Copies in memory
 
     def save_one(self) -> bool:
-        """Save one retained sequence that is only in the pool, while nobody waits; False if there is none."""
+        """Save one retained sequence that is only in the pool; False if there is none. For idle times."""
         return any(not kept.held.outside and self._save(kept) for kept in self._in_pool())
 
     def _save(self, kept: Retained, spare: Sequence | Retained | None = None) -> bool:
         """Copy a retained sequence out of the pool, dropping the oldest ones outside but `spare` for it.
 
-        One that is too large for the room there goes to disk at once.
+        One that is too large for memory goes to disk at once.
         """
         size = self._memory.saved_size(kept.held)
         space = self.make_space(size, kept, spare)
@@ -95,7 +94,7 @@ class Offload:
         return True
 
     def make_space(self, size: int, *spare: Sequence | Retained | None) -> bool:
-        """Whether `size` more bytes may lie outside the pool; the oldest that do but `spare` go for it."""
+        """Whether `size` more bytes fit outside the pool, after dropping the oldest there except `spare`."""
         if _bytes_outside(self._index.memories) + size > self._limit:
             for sequence in self._index.running.values():
                 sequence.held.drop_copies()
@@ -117,11 +116,11 @@ class Offload:
 
     @property
     def full(self) -> bool:
-        """Whether more lies outside the pool than may."""
+        """Whether the bytes outside the pool exceed the limit."""
         return _bytes_outside(self._index.memories) > self._limit
 
     def _leave_memory(self, kept: Retained) -> None:
-        """Give up the copy in memory; what is then nowhere is forgotten."""
+        """Drop the copy in memory; a sequence that is then nowhere is forgotten."""
         held = kept.held
         if held.saved and self._spills(kept, _bytes_outside([held])):
             self._store(kept)
@@ -132,7 +131,7 @@ class Offload:
     # Files
 
     def fetch(self, holder: Sequence | Retained | None) -> bool:
-        """Whether what a sequence holds is at hand; if not, its files are being read from now on."""
+        """Whether a sequence is at hand; if not, start reading its files."""
         if not isinstance(holder, Retained) or holder.held.at_hand:
             return True
         if not holder.reading and self._disk is not None:
@@ -142,7 +141,7 @@ class Offload:
         return False
 
     def _arrive(self, kept: Retained, found: dict[File, Contents] | None) -> None:
-        """Files were read, or were no good."""
+        """Files were read, or were unusable."""
         kept.reading = False
         self.reading -= 1
         self.arrived = True
@@ -161,19 +160,19 @@ class Offload:
             self._index.forget(kept)
 
     def store_one(self) -> bool:
-        """Begin to write one saved sequence to its file; False if there is none left."""
+        """Start writing one saved sequence to its file; False if there is none left."""
         return any(self._store(kept) for kept in self._index.retained.values())
 
     def close(self) -> None:
-        """Write all that is retained. Nothing may follow."""
+        """Write all that is retained. No call may follow."""
         if self._disk is not None:
             while self.save_one() or self.store_one():
                 pass
             self._disk.writer.close()
 
     def _store(self, kept: Retained) -> bool:
-        """Begin to write those segments of a saved sequence that have no file; False if there are none, or
-        are to be none."""
+        """Start writing a saved sequence's segments that have no file; False if there are none, or it is not
+        to be stored."""
         held = kept.held
         if not self._storable(held) or not held.saved:
             return False
@@ -197,22 +196,22 @@ class Offload:
         return True
 
     def _storable(self, held: SequenceMemory) -> bool:
-        """Whether files are to be written of a sequence, once it is saved."""
+        """Whether a sequence is to be written to files once it is saved."""
         gone = any(segment.file and segment.file.gone for segment in held.segments)
         return self._disk is not None and held.length >= WORTH_SHARING and not (held.on_disk or gone)
 
     def _unused(self, files: list[File]) -> list[File]:
-        """Those on which nothing that is known builds."""
+        """Files on which no known segment builds."""
         segments = [segment for held in self._index.memories for segment in held.segments]
         used = {id(file) for segment in segments if segment.file for file in segment.file.chain}
         return [file for file in files if id(file) not in used]
 
     def _spills(self, kept: Retained, size: int) -> bool:
-        """Whether a sequence of `size` bytes can go on in its file alone."""
+        """Whether a sequence of `size` bytes can be kept in its file alone."""
         return self._disk is not None and self._storable(kept.held) and self._disk.writer.takes(size)
 
 
 def _bytes_outside(all_held: list[SequenceMemory]) -> int:
-    """What they take outside the pool; what several share counts once."""
+    """Bytes that they take outside the pool; shared ones count once."""
     copies = (copy for held in all_held for copy in (*held.segments, *held.snapshots))
     return sum({id(copy.data): copy.data.nbytes for copy in copies}.values())

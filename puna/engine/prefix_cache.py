@@ -1,4 +1,4 @@
-"""The prefix cache: a new prompt begins with what memory holds of the sequences before it and beside it."""
+"""The prefix cache: a new prompt starts from the tokens that it shares with other sequences."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from puna.engine.prefix_index import WORTH_SHARING, Prefix, PrefixIndex, Retaine
 from puna.engine.sequence import Sequence
 
 _MOST_SNAPSHOTS = 16
-"""Of one sequence whose memory is exact."""
+"""Most snapshots of one sequence that can only be cut at snapshots."""
 
 _NEAREST_STOP = 64
-"""Tokens before a prompt's end at which the first of its stops is."""
+"""Tokens between a prompt's end and the nearest snapshot before it."""
 
 _REMEMBERED_LOGITS = 8
 """Retained sequences that keep their prompt's last logits: a repeat of the prompt then needs no evaluation
@@ -25,7 +25,7 @@ class PrefixCache:
     """Owns the context's memory: every change to what a slot holds goes through here."""
 
     def __init__(self, *, slots: int, memory: ContextMemory, limit: int, disk: Disk | None = None) -> None:
-        """`limit`: bytes that saved sequences and snapshots may take together, `disk`: what outlives them."""
+        """`limit`: bytes that saved sequences and snapshots may take together. `disk`: outlives them."""
         self._memory = memory
         self.index = PrefixIndex(memory)
         self.running = self.index.running
@@ -34,7 +34,7 @@ class PrefixCache:
             self._take_over(disk)
 
     def _take_over(self, disk: Disk) -> None:
-        """Retain what earlier engines have left in files."""
+        """Index the files that earlier engines left."""
         found = [(self.index.next_key(), one) for one in disk.found()]
         for key, one in sorted(found, key=lambda pair: pair[1].held.length):
             kept = Retained(key, one.prompt_tokens, None, one.held, one.owner)
@@ -44,14 +44,14 @@ class PrefixCache:
         self.index.retained = OrderedDict(sorted(self.index.retained.items()))
 
     def await_prefix(self, prefix: Prefix) -> None:
-        """See to it that the promised part of a prefix will be usable."""
+        """Make sure that the promised part of a prefix will be usable."""
         if self._memory.exact and prefix.promiser is not None:
             prefix.promiser.stops.add(prefix.promised)
 
     def begin(self, sequence: Sequence, prefix: Prefix) -> None:
         """Give `sequence` a slot that holds the first `prefix.length` tokens of `prefix.holder`.
 
-        That one is at hand. Afterwards sequence.evaluated says how many it really holds: a saved sequence may
+        The holder is at hand. sequence.evaluated is then what the slot really holds: a saved sequence may
         not fit.
         """
         holder, length = prefix.holder, prefix.length
@@ -85,14 +85,14 @@ class PrefixCache:
         self.index.run(sequence)
 
     def _consumes(self, holder: Retained, length: int) -> bool:
-        """Whether nothing of worth stays behind when `holder` is cut to `length`: only an earlier answer."""
+        """Whether cutting `holder` to `length` loses nothing but an earlier answer."""
         return length >= min(holder.held.length, holder.prompt_tokens - 1)
 
     def _foresee(self, sequence: Sequence, known: int) -> None:
-        """Set the lengths at which later prompts are likely to part from this one.
+        """Set the lengths at which later prompts are likely to differ from this one.
 
-        Those are the prompt's end, for its repeat; where it parts from an earlier one; and distances from its
-        end that double, so that what a later one evaluates again is at most twice what it must.
+        They are the prompt's end, for its repeat; where it differs from an earlier prompt; and doubling
+        distances before its end, so that a later prompt evaluates at most twice what it must.
         """
         begun, end = sequence.evaluated, len(sequence.tokens)
         sequence.stops = {end}
@@ -111,7 +111,7 @@ class PrefixCache:
         return not self._memory.exact
 
     def extend(self, sequence: Sequence, count: int, *, excess: int = 0) -> None:
-        """`count` more tokens of a running sequence are evaluated; `excess` behind them are forgotten."""
+        """`count` more tokens of a running sequence were evaluated; the `excess` after them are dropped."""
         held = sequence.held
         before, held.length = held.length, held.length + count
         if excess:
@@ -131,13 +131,13 @@ class PrefixCache:
                 del snapshots[_cheapest(snapshots)]
 
     def rewrite(self, sequence: Sequence, keep: int) -> None:
-        """A running sequence's tokens have changed after the first `keep`: those are forgotten."""
+        """Drop a running sequence's tokens after the first `keep`, because they have changed."""
         self._memory.cut(sequence.held, keep, sequence.layout.position)
         sequence.stops.clear()
         self.index.update(sequence)
 
     def end(self, sequence: Sequence) -> None:
-        """Retain what a running sequence has evaluated."""
+        """Retain what a sequence has evaluated after it ends."""
         if not sequence.evaluated:
             self.discard(sequence)
             return
@@ -157,7 +157,7 @@ class PrefixCache:
             older.prompt_logits = None
 
     def _drop_covered(self, kept: Retained, tokens: list[int] | array[int]) -> None:
-        """Forget retained sequences that give nothing that `kept` does not: a chat's earlier turns."""
+        """Drop retained sequences that `kept` covers: a chat's earlier turns."""
         for other in self.index.covered(kept, tokens):
             length = other.held.length
             if self._memory.reach(kept.held, length) > length - WORTH_SHARING:
@@ -170,7 +170,7 @@ class PrefixCache:
                 self.index.forget(other)
 
     def discard(self, sequence: Sequence) -> None:
-        """Forget a running sequence with all it has evaluated."""
+        """Drop a running sequence and all that it has evaluated."""
         self.index.forget(sequence)
         self.offload.release(sequence.held)
         sequence.held = SequenceMemory()

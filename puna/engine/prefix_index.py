@@ -16,10 +16,10 @@ from puna.engine.prefix_tree import PrefixTree
 from puna.engine.sequence import Sequence
 
 WORTH_SHARING = 32
-"""Tokens that make a prefix worth waiting for, and worth the room or the copy of a longer sequence."""
+"""Fewest tokens of a prefix that is worth waiting for, or worth copying a longer sequence."""
 
 _READING = 32
-"""Reading a file of so many tokens takes at most as long as evaluating one."""
+"""Tokens that are read from a file in the time that evaluating one takes."""
 
 
 @dataclass(eq=False)
@@ -33,7 +33,7 @@ class Retained:
     owner: str
     """A digest of the job's."""
     reading: bool = False
-    """It is on its way from its files."""
+    """Its files are being read."""
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Prefix:
     holder: Sequence | Retained | None = None
     length: int = 0
     known: int = 0
-    """Tokens that it has in common with some sequence, whether they can be used or not."""
+    """Tokens in common with some sequence, usable or not."""
     promised: int = 0
     """Tokens that will be usable once the `promiser` has evaluated them, ≥ length."""
     promiser: Sequence | None = None
 
 
 class PrefixIndex:
-    """All sequences whose tokens are in memory or in files, found by those tokens. It moves nothing."""
+    """Finds sequences in memory or in files by their tokens. It moves nothing."""
 
     def __init__(self, memory: ContextMemory) -> None:
         self._memory = memory
@@ -62,14 +62,14 @@ class PrefixIndex:
 
     @property
     def memories(self) -> list[SequenceMemory]:
-        """What each of them holds."""
+        """What each sequence holds."""
         return [one.held for one in (*self.retained.values(), *self.running.values())]
 
     def next_key(self) -> int:
         return next(self._keys)
 
     def run(self, sequence: Sequence) -> None:
-        """Add a sequence that runs from now on."""
+        """Add a running sequence."""
         sequence.key = self.next_key()
         self.running[sequence.key] = sequence
         self.update(sequence)
@@ -79,7 +79,7 @@ class PrefixIndex:
         self._tree.insert(sequence.key, sequence.tokens, owner_digest(sequence.job.owner))
 
     def retain(self, kept: Retained, tokens: list[int] | array[int]) -> None:
-        """Add a finished sequence, the latest used."""
+        """Add a finished sequence as the most recently used."""
         self._tree.insert(kept.key, tokens, kept.owner)
         self.retained[kept.key] = kept
 
@@ -118,7 +118,7 @@ class PrefixIndex:
         return Prefix(holder, length, known, max(promised, length), promiser)
 
     def _usable(self, holder: Sequence | Retained, known: int) -> int:
-        """How many of the `known` tokens that it has in common with a prompt a holder can give."""
+        """How many of the `known` tokens in common with a prompt a holder can provide."""
         usable = self._memory.reach(holder.held, known)
         if isinstance(holder, Retained) and usable < WORTH_SHARING and 2 * usable < holder.held.length:
             return 0
@@ -139,14 +139,14 @@ class PrefixIndex:
         return None
 
     def _logits_on_disk(self, kept: Retained) -> bool:
-        """Whether files that have to be read in any case have the logits."""
+        """Whether the logits are in files that must be read anyway."""
         held = kept.held
         return not held.at_hand and held.on_disk and any(s.file and s.file.logits for s in held.segments[-1:])
 
 
 def _handier(holder: Sequence | Retained, other: Sequence | Retained | None) -> bool:
-    """Of two with equal prefixes, a running one costs nothing, one in the pool no copy, one in memory no
-    reading."""
+    """Ranks holders of equal prefixes: a running one is free, then one in the pool (no copy), then one in
+    memory (no reading)."""
 
     def cost(one: Sequence | Retained | None) -> int:
         if isinstance(one, Sequence):

@@ -1,8 +1,8 @@
-"""The engine process: commands from standard input, events to standard output, one model between them.
+"""The engine process of one model: commands come in by standard input, events go out by standard output.
 
-A reader thread takes commands, answers what needs only the vocabulary, and prepares the rest, but for what
-takes long, which has a thread of its own; the main thread runs the batch loop. When standard input closes,
-the server is gone and the process ends.
+A reader thread takes commands, answers those that need only the vocabulary, and prepares the others. Long
+preparation has a thread of its own. The main thread runs the batch loop. When standard input closes, the
+server is gone and the process ends.
 """
 
 from __future__ import annotations
@@ -55,19 +55,19 @@ from puna.load import EngineInfo, LoadSpec
 from puna.settings import Settings
 
 _ENCODED = 256 << 20
-"""Bytes of encoded pictures and sounds that are kept for further questions about them."""
+"""Most bytes of encoded pictures and sounds, kept for further questions about them."""
 
 _SHARE_OF_PICTURE = 4
 """A picture of a size that the projector may choose takes at most this part of the context."""
 
 _PAUSE = 0.02
-"""Seconds without work after which nobody is likely to be just about to ask again."""
+"""Seconds without work after which another request is unlikely to come at once."""
 
 _LONG_PAUSE = 1.0
-"""Seconds after which a conversation is likely to wait for its person: not one of an agent with its tools."""
+"""Seconds after which a conversation probably waits for a person, not for an agent's tools."""
 
 _FAREWELL = 4.0
-"""Seconds that an engine may take to write what the next one will want; the server waits a little longer."""
+"""Seconds that an engine may take to write files for the next one; the server waits a little longer."""
 
 
 class ModelRunner:
@@ -134,7 +134,7 @@ class ModelRunner:
         self._preparation = Preparation(self._prepared, self._deliver)
         # A token alone costs more than one among others.
         self.longest = shape.n_batch * took
-        """Seconds that a step takes at most, as far as it is known."""
+        """The longest step so far, in seconds."""
         devices = {name: model.buffers.on(name) for name in spec.placed.devices}
         if spec.projector and devices:
             devices[spec.placed.last] += model.buffers.projector
@@ -169,7 +169,7 @@ class ModelRunner:
                 self._events.clear()
 
     def _wait(self) -> Work:
-        """The next piece of work; a pause in the work is used for what makes later requests quicker."""
+        """The next piece of work; idle time is used for what makes later requests faster."""
         for pause, long in ((_PAUSE, False), (_LONG_PAUSE, True)):
             try:
                 return self._inbox.get(timeout=pause)
@@ -180,7 +180,7 @@ class ModelRunner:
 
     def _read(self, commands: BinaryIO) -> None:
         self._take(commands)
-        # Nobody is left to answer: what was evaluated is kept, but a long step is not waited for.
+        # No client is left: save what was evaluated, but do not wait for a long step.
         if self._keeps:
             self._inbox.put(self._end)
             time.sleep(_FAREWELL)
@@ -197,7 +197,7 @@ class ModelRunner:
             if isinstance(command, Ping):
                 self._inbox.put(lambda: self._output.send([Pong(self.longest)]))
             elif isinstance(command, Cancel):
-                # One that is still being prepared is not wanted any more; others are the loop's.
+                # A request still in preparation is dropped there; others are the loop's.
                 if not self._preparation.forget(command.request):
                     self._inbox.put(partial(self._loop.cancel, command.request))
             elif is_long(command):
@@ -213,7 +213,7 @@ class ModelRunner:
         self._inbox.put(work if wanted else undone)
 
     def _prepared(self, command: Command) -> Work | None:
-        """What the loop is to do for a command; None where that is nothing."""
+        """The loop's work for a command; None if there is none."""
         try:
             return self._work(command)
         except Exception as error:
@@ -260,7 +260,7 @@ class ModelRunner:
 
 
 def _size(spec: LoadSpec, model: LlamaModel, size_vram: int) -> int:
-    """Bytes, as Ollama counts them: of a model that is wholly on devices, what is there."""
+    """Bytes as Ollama counts them: for a model wholly on devices, the devices' share."""
     if not spec.placed.devices:
         return psutil.Process().memory_info().rss
     wholly = spec.placed.layers > model.n_layer and not spec.placed.overrides
@@ -268,7 +268,7 @@ def _size(spec: LoadSpec, model: LlamaModel, size_vram: int) -> int:
 
 
 def _call(name: str) -> None:
-    """Show a name, of 15 bytes at most, in lists of processes where that is as simple as on Linux."""
+    """Show a name of at most 15 bytes in process lists, on Linux."""
     with suppress(OSError), open("/proc/self/comm", "w") as own:
         own.write(name)
 
@@ -281,11 +281,11 @@ def main() -> None:
     _call("puna-standby")
     start_kernels()
     output = Output(os.fdopen(os.dup(1), "wb"))
-    os.dup2(2, 1)  # whatever else prints must not disturb the frames
+    os.dup2(2, 1)  # Other prints must not disturb the frames.
     commands = sys.stdin.buffer
     header = commands.read(HEADER)
     if not header:
-        return  # The server has gone, or has no use for this process.
+        return  # The server has gone, or does not need this process.
     spec = msgspec.msgpack.decode(commands.read(int.from_bytes(header, "little")), type=LoadSpec)
     _call("puna-engine")
     settings = Settings.from_environment()

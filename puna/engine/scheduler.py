@@ -1,8 +1,8 @@
-"""Who runs, and what each step evaluates of whom.
+"""Decides which sequences run, and what each step evaluates.
 
-Prompts begin in turn (`turns`). A step takes one token of each answer, drafts where they pay, and a
-chunk of the prompts that wait. When the pool is full, retained prefixes go first, then the youngest request
-starts over later.
+Prompts begin in turn (`turns`). A step takes one token of each answer, drafts where they pay, and a chunk
+of the waiting prompts. When the pool is full, retained prefixes leave first; then the youngest request is
+preempted.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from puna.engine.prefix_index import WORTH_SHARING, Prefix, Retained
 from puna.engine.sequence import Sequence
 
 _ROOM_TO_ANSWER = 128
-"""Cells that must be free beyond a prompt before it is let in beside others."""
+"""Cells that must be free beyond a prompt before it is admitted beside others."""
 
 
 class BatchScheduler:
-    """Decides; evaluates nothing, but for the draft model's guesses."""
+    """Evaluates nothing itself, except the draft model's drafts."""
 
     def __init__(
         self,
@@ -38,11 +38,11 @@ class BatchScheduler:
         self._cache = cache
         self._parallel = parallel
         self._waiting: list[Sequence] = []
-        """Who came first in front."""
+        """In order of arrival."""
         self._chunk = budget.PrefillChunk(most=context.n_batch)
         self._drafting = Drafting(draft_model, n_batch=context.n_batch)
         self._full = False
-        """A request had to leave the pool: nobody enters until one that runs has ended."""
+        """A request was preempted: none is admitted until a running one has ended."""
 
     @property
     def busy(self) -> bool:
@@ -52,7 +52,7 @@ class BatchScheduler:
         self._waiting.append(sequence)
 
     def withdraw(self, request: int) -> None:
-        """Forget a request that waits."""
+        """Drop a waiting request."""
         for sequence in self._waiting:
             if sequence.request == request:
                 self._waiting.remove(sequence)
@@ -62,9 +62,9 @@ class BatchScheduler:
     # Admission
 
     def admit(self) -> Iterator[tuple[Sequence, Retained | None]]:
-        """Start waiting requests in turn; one that waits for a prefix or for files lets others pass, one that
-        waits for room does not. With each comes the earlier request that it repeats, if its logits are
-        known."""
+        """Admit waiting requests in turn, each with the earlier request that it repeats, if logits are known.
+
+        A request that waits for a prefix or for files lets others pass; one that waits for room does not."""
         if not self._waiting or (self._full and self._cache.running):
             return
         for sequence in self._in_turn():
@@ -79,7 +79,7 @@ class BatchScheduler:
                 self._waiting.remove(sequence)
                 self._cache.begin(sequence, Prefix(repeat, len(sequence.tokens)))
                 sequence.prompt_ns = time.perf_counter_ns() - started
-                # If there was no room to bring it back, it is evaluated like any other.
+                # Without room to restore it, the prompt is evaluated.
                 yield sequence, None if sequence.pending else repeat
                 continue
             prefix = Prefix() if sequence.scoring else self._cache.index.find(sequence)
@@ -98,9 +98,9 @@ class BatchScheduler:
         return [self._waiting[at] for at in order]
 
     def _preempts(self, newcomer: Sequence) -> bool:
-        """Whether a prompt gives up its place, because a user with nothing running waits with a shorter one.
+        """Whether a prompt is preempted because a user with nothing running waits with a shorter one.
 
-        It goes on later where it was, and keeps its place then. A batch preempts batches only.
+        It resumes later where it was, and is not preempted again. Batch requests preempt only their like.
         """
         turn, running = newcomer.job.turn, self._cache.running.values()
         if newcomer.preempted or any(sequence.job.turn.user == turn.user for sequence in running):
@@ -153,14 +153,14 @@ class BatchScheduler:
         self._drafting.learn(batch.rows, took)
 
     def ended(self, sequence: Sequence) -> None:
-        """A request has left: others have room, and its answer may be said again."""
+        """A request has ended: others have room, and later answers may repeat its text."""
         self._full = False
         self._drafting.ended(sequence)
 
     def make_room(self) -> Sequence | None:
-        """The pool is full: retained prefixes leave it, then the youngest request waits for its return.
+        """Make room in a full pool: retained prefixes leave it, then the youngest request is preempted.
 
-        A request that is alone and has no room is returned.
+        Returns a request that runs alone and still has no room.
         """
         if self._cache.offload.make_room():
             return None

@@ -12,7 +12,7 @@ from puna.types import Begun
 
 
 class Scoring:
-    """Reads what a batch has evaluated, and tells of it through `emit`; it does not touch memory."""
+    """Reports through `emit` what a batch has evaluated; it does not touch memory."""
 
     def __init__(self, model: LlamaModel, context: Context, emit: Callable[[Event], None]) -> None:
         self._model = model
@@ -20,7 +20,7 @@ class Scoring:
         self._emit = emit
 
     def begin(self, sequence: Sequence) -> None:
-        """Tell, once, how much of the prompt is to be evaluated; of one that is scored at its end."""
+        """Report once how much of the prompt is to be evaluated; a scored prompt reports it at its end."""
         if sequence.answered or sequence.announced:
             return
         sequence.cached_tokens = sequence.evaluated
@@ -33,7 +33,7 @@ class Scoring:
         for row, place in enumerate(range(sequence.evaluated + 1, sequence.evaluated + size + 1), first):
             if place == len(tokens):
                 self._announce(sequence)
-            elif place == len(sequence.read):  # not one that was scored before it had to leave the pool
+            elif place == len(sequence.read):  # not one that was scored before it was preempted
                 logits = self._context.logits(row)
                 sequence.read.append(logprobs.report(logits, tokens[place], wanted, self._model.spell))
 

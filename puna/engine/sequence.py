@@ -18,7 +18,7 @@ from puna.engine.text import TextStream
 from puna.types import Ended, Finish, Job, TokenLogprob
 
 _MOST_REPEATS = 30
-"""Tokens like the one before (Ollama llm/llama_server.go): with more an answer never ends by itself."""
+"""Most repeats of one token (Ollama llm/llama_server.go): after more, an answer never ends by itself."""
 
 
 @dataclass(eq=False)
@@ -38,14 +38,14 @@ class Sequence:
     matcher: Matcher | None
     text: TextStream
     visible: dict[int, bytes] = field(default_factory=dict)
-    """Control tokens that are written out, and as what."""
+    """Control tokens that are written out, with their text."""
     bias: Bias | None = None
     drafter: Drafter | None = None
-    """None if nothing is to be guessed."""
+    """None if drafts are off."""
     drafted: int = 0
-    """Tokens that were guessed and evaluated."""
+    """Drafted tokens that were evaluated."""
     accepted: int = 0
-    """Those of them that came."""
+    """Drafted tokens that were accepted."""
     layout: Layout = TEXT
     """Where in `tokens` pictures are."""
     media: tuple[Medium, ...] = ()
@@ -53,38 +53,38 @@ class Sequence:
     key: int = -1
     """Its name in the prefix cache while it runs."""
     held: SequenceMemory = field(default_factory=SequenceMemory)
-    """What of it is in memory."""
+    """What memory holds of it."""
     stops: set[int] = field(default_factory=set)
     """Lengths at which its evaluation pauses for a snapshot."""
     cached_tokens: int = 0
-    """Tokens of the prompt that were found evaluated."""
+    """Tokens of the prompt that the prefix cache had."""
     shared: int = 0
-    """Leading tokens whose cells another sequence held first."""
+    """Leading tokens whose cells are shared with another sequence."""
     truncated: bool = False
     """The middle of the prompt was cut out."""
     encoded: int = 0
     """Pictures that the encoder ran for."""
     waits_since: int = 0
-    """When it came to a picture that the encoder has yet to look at; 0 if it waits for none."""
+    """Since when it waits for the encoder, in ns; 0 if it does not."""
     prompt_ns: int = 0
     read: list[TokenLogprob] = field(default_factory=list)
     """Of a prompt whose tokens are reported: the first, and those whose places are evaluated."""
     announced: bool = False
-    """Who asked knows how long the prompt is."""
+    """The prompt's length was reported."""
     preempted: bool = False
-    """It gave up its place once, and does not again."""
+    """It was preempted once, and is not again."""
     answered: int = 0
     reported: int = 0
-    """Tokens of the answer that were counted in its pieces."""
+    """Tokens of the answer reported so far."""
     repeated: bytes = b""
     """The last token's text without white space around it."""
     repeats: int = 0
-    """How many tokens of the same text came right behind one another."""
+    """Consecutive tokens of the same text."""
     answering_since: int = 0
-    """When the prompt was evaluated."""
+    """When the prompt's evaluation ended."""
     last_token_at: int = 0
     history: list[int] = field(default_factory=list)
-    """Prompt and answer in full, whatever was shifted out, without pictures."""
+    """Prompt and answer in full, with shifted-out tokens, without pictures."""
     shifted: bool = False
     """Part of the prompt or the answer is no longer in `tokens`."""
     prompt_logits: NDArray[np.float32] | None = None
@@ -132,8 +132,8 @@ class Sequence:
         return self.bias is None and not self.job.silent
 
     def draw(self, logits: NDArray[np.float32]) -> int:
-        """The next token. One that the grammar refuses is drawn again from those that it allows: to ask of
-        one token is cheaper than to ask which may come."""
+        """Draw the next token. If the grammar refuses it, draw from the allowed ones: checking one token
+        is cheaper than computing the mask."""
         if self.bias is not None:
             logits = self.bias.added(logits)
         token = self.sampler.sample(logits)
@@ -158,9 +158,9 @@ class Sequence:
             self.drafter.take(token)
 
     def draft(self, most: int, shared: TokenText) -> tuple[list[int], list[float]]:
-        """At most `most` tokens that may come next, and how probably all up to each do.
+        """At most `most` likely next tokens, and the probability that all are right, up to each.
 
-        `shared`: what may be repeated beside the sequence itself.
+        `shared`: texts that may be repeated besides the sequence itself.
         """
         room = self.room(most)
         if self.drafter is None or not room:
@@ -173,20 +173,20 @@ class Sequence:
         return max(0, min(most, self.limit - self.answered - 1, self.num_ctx - len(self.tokens) - 1))
 
     def proposal_request(self, most: int, least: float) -> ProposalRequest:
-        """What the draft model is asked; it sees no pictures."""
+        """The request to the draft model, which sees no pictures."""
         return ProposalRequest(self.request, self.layout.words(self.tokens), most, least, self.job.owner)
 
     def weigh(self, proposal: Proposal) -> list[float]:
-        """What the draft model says comes next; how probably all up to each token do."""
+        """Use the draft model's tokens; the probability that all are right, up to each."""
         assert self.drafter is not None
         return self.drafter.confidence.weigh(proposal.tokens, proposal.probabilities)
 
     def piece(self, token: int, plain: bytes) -> str:
-        """The text that is certain now that `token`, which stands for the bytes `plain`, has come."""
+        """The text that is complete after `token`, whose bytes are `plain`."""
         return self.text.feed(self.visible.get(token, plain))
 
     def stuck(self, plain: bytes) -> bool:
-        """Whether the answer only repeats its last token, which stands for the bytes `plain`."""
+        """Whether the answer only repeats its last token, whose bytes are `plain`."""
         text = plain.strip()
         self.repeats = self.repeats + 1 if text == self.repeated and self.answered > 1 else 0
         self.repeated = text
@@ -198,7 +198,7 @@ class Sequence:
         return self.answered - reported
 
     def cut_out(self, first: int, last: int) -> int:
-        """Forget a range of tokens and all of each picture that it touches; where what is left differs."""
+        """Drop a range of tokens, with every picture that it touches; returns the first changed index."""
         first, last = self.layout.widened(first, last)
         self.tokens = self.tokens[:first] + self.tokens[last:]
         self.layout = self.layout.without(first, last)

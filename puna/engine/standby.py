@@ -1,6 +1,6 @@
-"""Starts engines, and has a process ready in which the next one begins.
+"""Starts engines, and keeps a standby process for the next one.
 
-An interpreter with libllama imported is half of a small model's load, so one waits, with no model in it.
+Importing libllama is half of a small model's load, so a process without a model waits.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class EngineStarter:
-    """Starts engines; a process is made ready when `prepare` is called."""
+    """Starts engines; `prepare` starts a standby process."""
 
     def __init__(self, *, patience: float, standby: bool) -> None:
         """`patience` as `puna.engine.start` has it. Without `standby`, no process waits."""
@@ -23,14 +23,14 @@ class EngineStarter:
         self._ready: EngineProcess | None = None
 
     async def start(self, spec: LoadSpec) -> EngineProcess:
-        """Load a model, in the process that waits if there is one. Raises LoadFailed with the reason."""
+        """Load a model, in the standby process if there is one. Raises LoadFailed with the reason."""
         engine, self._ready = self._ready, None
         if engine is None or not engine.alive:
             engine = await spawn(self._patience)
         return await load(engine, spec)
 
     async def prepare(self) -> None:
-        """See to it that a process waits."""
+        """Make sure that a standby process exists."""
         if not self._wanted or (self._ready and self._ready.alive):
             return
         try:
@@ -44,7 +44,7 @@ class EngineStarter:
             await engine.kill()
 
     async def close(self) -> None:
-        """End the process that waits; no more is made."""
+        """End the standby process and start no more."""
         self._wanted = False
         engine, self._ready = self._ready, None
         if engine is not None:

@@ -1,4 +1,4 @@
-"""Turns token bytes into text to emit: whole characters only, and never part of a stop string."""
+"""Turns token bytes into text: whole characters, and never part of a stop string."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TextStream:
         self.stopped = ""
 
     def feed(self, piece: bytes) -> str:
-        """The text that is now certain; a stop string and all behind it are dropped."""
+        """The text that can be emitted now, without a stop string and what follows it."""
         text = self._decoder.decode(piece)
         if not self._stops:
             return text

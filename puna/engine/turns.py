@@ -1,4 +1,4 @@
-"""Whose turn it is. Users are served one after another, each one's requests in the order they came."""
+"""Whose turn it is. Users are served in rotation, each one's requests in order of arrival."""
 
 from __future__ import annotations
 
@@ -10,11 +10,10 @@ from puna.types import Turn
 
 
 def order(waiting: Sequence[Turn], running: Iterable[Turn]) -> list[int]:
-    """The places in `waiting`, who came first in front, in the order in which they are to be served.
+    """The indices of `waiting`, which is in order of arrival, in the order of service.
 
-    A request is behind as many of its user's as run or are served before it. So whoever has fewest running
-    is next. A priority above 0 is behind all that have a lower one, whoever asks; below 0 it is in front of
-    its user's own only.
+    The user with the fewest running requests is next. A priority above 0 comes after all lower ones of any
+    user. A priority below 0 comes only before its user's own.
     """
     places = Counter(turn.user for turn in running)
     keys: dict[int, tuple[int, int, int]] = {}

@@ -1,4 +1,4 @@
-"""What an engine cannot do without: its failure ends the process, because requests would wait for ever."""
+"""Vital code of an engine: its failure ends the process, because requests would wait for ever."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OUT_OF_MEMORY = errno.ENOMEM
 
 @contextmanager
 def vital() -> Iterator[None]:
-    """An error inside ends the process, even where memory is too short to say what it was."""
+    """An error inside ends the process, even when memory is too short to report it."""
     try:
         yield
     except BaseException as error:

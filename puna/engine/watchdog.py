@@ -1,4 +1,4 @@
-"""Notices an engine that hangs: it has work to do, and does not react."""
+"""Notices an engine that hangs: it has work to do and does not respond."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ _TICK = 1.0
 """Seconds."""
 
 _SLACK = 4
-"""An engine may be silent for so many times its longest step: a row costs more behind a long text."""
+"""Longest steps that an engine may be silent, because a row costs more behind a long text."""
 
 
 class Watchdog:
-    """Asks a silent engine once a second for a word, which it gives between two steps.
+    """Pings a silent engine once a second; the engine answers between two steps.
 
-    So neither a long prompt nor a slow machine is a hang, because the engine says how long a step may take.
-    Silence is counted in the server's own ticks, so that a machine which slept does not count as silent.
+    The engine reports how long a step may take, so a long prompt or a slow machine is no hang. Silence is
+    counted in the server's own ticks, so a suspended machine does not count as silent.
     """
 
     def __init__(
@@ -27,12 +27,12 @@ class Watchdog:
         ask: Callable[[], None],
         hung: Callable[[float], None],
     ) -> None:
-        """`patience`: seconds of silence that are no hang, at the least; inf watches nothing.
+        """`patience`: fewest seconds of silence that count as a hang; inf turns the watch off.
 
-        `busy` says whether a word is due. `hung` gets the seconds after which the watch has ended.
+        `busy`: whether an answer is due. `hung` is called once with the limit in seconds.
         """
         self.longest = 0.0
-        """Seconds that a step of the engine takes at most, as far as it is known."""
+        """The engine's longest step so far, in seconds."""
         self._patience = patience
         self._busy, self._ask, self._hung = busy, ask, hung
         self._silent = 0

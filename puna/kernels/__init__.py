@@ -1,7 +1,7 @@
-"""Native code for CPUs: matrix products and attention in place of libllama's own, and the drawing of tokens.
+"""Native code for CPUs: matrix products, attention and token sampling in place of libllama's own.
 
 It is compiled when Puna is installed, if there is a C++ compiler; `engine.libllama` loads it.
-Where it is missing or does not fit, libllama computes as it does anyway, and Python draws.
+Where it is missing or does not fit, libllama computes and Python draws.
 """
 
 from puna.kernels.building import build, library

@@ -14,7 +14,7 @@ from puna.load import Device, LoadSpec, Placed
 from puna.options import Options
 from puna.scheduling.facts import Facts
 from puna.scheduling.learned import LearnedSizes
-from puna.scheduling.memory import GALLERY, PROCESS, estimate_sight
+from puna.scheduling.memory import ENCODER_CACHE, PROCESS, estimate_sight
 from puna.scheduling.placement import (
     HOST_BANDWIDTH,
     Load,
@@ -218,8 +218,8 @@ def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
     host = PROCESS + spec.cache + there + max(0, facts.weights_size - sum(t.size for t in facts.tensors))
     beside = 0
     if projector := facts.projector:
-        beside = estimate_sight(projector.metadata, projector.size, spec.num_ctx) - GALLERY
-        host += GALLERY
+        beside = estimate_sight(projector.metadata, projector.size, spec.num_ctx) - ENCODER_CACHE
+        host += ENCODER_CACHE
     if facts.draft:
         beside += draft_size(facts.draft, spec)
     on_host = [re.compile(pattern) for pattern, name in map(_rule, spec.override_tensor) if name == _HOST]

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from puna.options import KVCacheType
 
 PROCESS = 64 << 20  # an interpreter with libllama loaded, before any model
-GALLERY = 256 << 20  # encoded pictures and sounds that an engine keeps
+ENCODER_CACHE = 256 << 20  # encoded pictures and sounds that an engine keeps
 _PICTURES = 4  # of any size that fit in a context
 _MOST_PATCHES = 1 << 14
 _FRAMES = 1500  # of half a minute of sound, in an encoder like Whisper's
@@ -94,7 +94,7 @@ def estimate_sight(projector: SizeFacts, size: int, num_ctx: int) -> int:
     # Where the size is for the projector to choose, a picture makes one token of four patches.
     patches = min(max(side**2, 4 * (num_ctx // _PICTURES)), _MOST_PATCHES)
     work = patches * _activations(projector, "vision") + _FRAMES * _activations(projector, "audio")
-    return size + work + GALLERY
+    return size + work + ENCODER_CACHE
 
 
 def _activations(projector: SizeFacts, sense: str) -> int:

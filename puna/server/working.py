@@ -104,7 +104,7 @@ class FollowedWork:
 
 
 class _Follower:
-    """What one client has still to be told."""
+    """What one client has not received yet."""
 
     def __init__(self) -> None:
         self.steps: deque[Progress] = deque()

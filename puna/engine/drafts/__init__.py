@@ -1,7 +1,7 @@
-"""Speculation: tokens that probably come next are evaluated in one batch, and kept as far as they are drawn.
+"""Speculation: likely next tokens are evaluated in one batch, and kept as long as the draws agree.
 
-A `Drafter` guesses for one sequence, `SharedTexts` holds earlier answers, a `DraftModel` guesses
-for all of them, `Costs` tells how many guesses pay.
+A `Drafter` drafts for one sequence, `SharedTexts` holds earlier answers, a `DraftModel` drafts for all
+sequences, and `Costs` decides how long a draft may be.
 """
 
 from puna.engine.drafts.costs import Costs, promise, worth

@@ -8,30 +8,30 @@ from collections.abc import Sequence
 from puna.engine.drafts.rate import Rate, chances
 
 _GRADES = 8
-"""Of certainty: the draft model's own probability of what it says, in equal parts."""
+"""Equal bins of the draft model's own probability."""
 
 _SAMPLE = 3
-"""Tokens that are asked for to see whether it pays again."""
+"""Tokens of a probe, which shows whether drafts pay again."""
 
 _PATIENCE = (64, 1024)
-"""Tokens from one such sample to the next, at first and at most."""
+"""Tokens between two probes, at first and at most."""
 
 
 class Confidence:
-    """How often the draft model was right in one answer, by how certain it was.
+    """How often the draft model was right in one answer, by its own probability.
 
-    What it says is compared with what comes, whether that was evaluated or not.
+    Every drafted token is compared with the answer's, whether it was evaluated or not.
     """
 
     def __init__(self) -> None:
         self._by_grade = [Rate((grade + 0.5) / _GRADES) for grade in range(_GRADES)]
         self._overall = Rate(0.7)
         self._proposed: deque[tuple[int, Rate]] = deque()
-        """What it said comes next, as far as nothing else came."""
+        """The drafted tokens that are not contradicted yet."""
         self._silent, self._patience = 0, _PATIENCE[0]
 
     def take(self, token: int) -> None:
-        """`token` came."""
+        """`token` was drawn."""
         self._silent += 1
         if self._proposed:
             proposed, rate = self._proposed.popleft()
@@ -43,11 +43,11 @@ class Confidence:
                 self._proposed.clear()
 
     def foreseen(self, most: int) -> list[float]:
-        """How probably `most` tokens that it has yet to say will be right up to each."""
+        """The probability that all of the next `most` drafted tokens are right, up to each."""
         return chances([self._overall] * most)
 
     def sample(self, most: int) -> int:
-        """How many tokens to ask for although they do not promise to pay: most of the time none.
+        """Tokens to draft as a probe although they do not promise to pay; usually 0.
 
         `most`: how many would pay if they were right.
         """
@@ -57,7 +57,7 @@ class Confidence:
         return min(_SAMPLE, most)
 
     def weigh(self, tokens: Sequence[int], probabilities: Sequence[float]) -> list[float]:
-        """How probably the `tokens` that it says now are right up to each; it gave each a probability."""
+        """The probability that all `tokens` of a draft are right, up to each, from the model's own."""
         rates = [self._by_grade[min(int(p * _GRADES), _GRADES - 1)] for p in probabilities]
         self._proposed = deque(zip(tokens, rates, strict=True))
         if tokens:

@@ -1,4 +1,4 @@
-"""Whether a draft pays: what a step of so many rows takes, and what it brings."""
+"""Whether a draft pays: the time of a step by its rows, and the tokens that it yields."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _WEIGHT = 0.25
-"""Of a new measurement."""
+"""Weight of a new measurement."""
 
 _BELIEVED = 500
-"""Steps after which a size that was not used is taken for unknown: what it cost may have changed."""
+"""Steps after which the cost of an unused size counts as unknown, because it may have changed."""
 
 _DOUBLING = 16
-"""Rows that are taken to double the time of a step of one, until it is known."""
+"""Rows assumed to double the time of a one-row step, until measured."""
 
 _MARGIN = 1.03
-"""How much more a draft must promise than its absence: it is drawn and looked for, too."""
+"""How much more a draft must yield than none, because finding and drawing it costs time too."""
 
 
 @dataclass
@@ -27,11 +27,11 @@ class _Point:
 
 
 class Costs:
-    """How long steps take by how many rows they have, learned from those that were taken.
+    """The time of a step by its rows, learned from measured steps.
 
-    Sizes up to the next power of two count as one. Between two that are known the time is taken to grow
-    evenly, and slowly beyond them: so a size that was never tried looks good enough to be tried. Below them
-    it is taken to shrink with the rows: so a step without drafts is known before there are any.
+    Sizes up to the next power of two count as one. Between two measured sizes the time is interpolated.
+    Beyond them it grows slowly, so that a size never tried is tried. Below them it shrinks with the rows, so
+    that the cost of a step without drafts is known at once.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Costs:
         self._steps = 0
 
     def learn(self, rows: int, took: int) -> None:
-        """A step of `rows` rows took so many nanoseconds."""
+        """Learn that a step of `rows` rows took `nanoseconds`."""
         self._steps += 1
         size = (rows - 1).bit_length()
         point = self._points.get(size)
@@ -71,10 +71,10 @@ class Costs:
 
 
 def worth(chances: Sequence[float], costs: Costs, *, rows: int, tokens: float, each: float = 0.0) -> int:
-    """How much of a draft to evaluate in a step that has `rows` rows and brings `tokens` tokens without it.
+    """How many drafted tokens maximise tokens a second, beside `rows` rows and `tokens` tokens.
 
-    `chances[i]`: how probably the draft is right up to its i-th token. `each`: nanoseconds that it takes to
-    guess one. Most tokens a second are wanted.
+    `chances[i]`: the probability that the draft is right up to its i-th token. `each`: nanoseconds to draft
+    one.
     """
     best, length = _MARGIN * promise((), costs, rows=rows, tokens=tokens), 0
     for size in range(1, len(chances) + 1):

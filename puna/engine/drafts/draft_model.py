@@ -1,6 +1,6 @@
-"""A draft model: a small one of the same vocabulary, which is asked what comes next.
+"""A draft model: a small model of the same vocabulary that predicts the next tokens.
 
-It reads what is read and said, in a context of its own, and then says its likeliest token again and again.
+It evaluates prompt and answer in a context of its own, and then decodes greedily.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ _NO_ROOM = 1
 _NOBODY = -1
 
 _MISSING = 1 / 8
-"""Of a sliding window: so much may be gone. Guesses are worse for it, but all would have to be read again."""
+"""Part of a sliding window that may be missing: drafts get worse, but nothing is evaluated again."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, eq=False)
 class ProposalRequest:
-    """What comes behind `tokens`: at most `most` tokens, as long as they are right with a chance of `least`.
+    """A request for at most `most` tokens after `tokens`, each right with a probability of at least `least`.
 
-    `key`: whose text it is; one who asks again has only what is new read. A text that another of the same
-    `owner` begins with is not read again, either.
+    `key` names the sequence: only its new tokens are evaluated. A prefix shared with a sequence of the same
+    `owner` is not evaluated again either.
     """
 
     key: int
@@ -43,12 +43,12 @@ class ProposalRequest:
 
 @dataclass(eq=False)
 class Proposal:
-    """Tokens, and the probability of each behind those before it."""
+    """Tokens, and the probability of each given those before it."""
 
     tokens: list[int] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
     chance: float = 1.0
-    """That all of them are right."""
+    """The probability that all are right."""
 
 
 @dataclass(eq=False)
@@ -58,18 +58,18 @@ class _Slot:
     owner: str = ""
     tokens: list[int] = field(default_factory=list)
     used: int = 0
-    """The last round in which it was."""
+    """The last round that used it."""
 
 
 _Turn = tuple[ProposalRequest, _Slot, Proposal]
 
 
 class DraftModel:
-    """Guesses for all sequences together; none of its failures is theirs."""
+    """Drafts for all sequences together; its failures never fail a sequence."""
 
     def __init__(self, model: LlamaModel, context: Context, *, n_vocab: int) -> None:
-        """`context` can be cut anywhere and has a slot for each sequence that asks. `n_vocab`: tokens of the
-        model that it guesses for."""
+        """`context` can be cut anywhere and has a slot for each sequence. `n_vocab`: tokens of the target
+        model."""
         self.costs = Costs()
         self.model = model
         self._context = context
@@ -81,7 +81,7 @@ class DraftModel:
         self._failed = False
 
     def propose(self, requests: Sequence[ProposalRequest]) -> list[Proposal]:
-        """What comes next, for each; nothing for a text that it has yet to read, or cannot read."""
+        """A draft for each; empty for a text that is not evaluated yet, or cannot be."""
         proposals = [Proposal() for _ in requests]
         if self._failed:
             return proposals
@@ -116,7 +116,7 @@ class DraftModel:
 
         slot = next((slot for slot in self._slots if slot.key == request.key), None)
         source = slot or max(self._slots, key=alike)
-        # The last token's row is what says the next one.
+        # The last token's row predicts the next one.
         known = min(alike(source), len(request.tokens) - 1)
         length = known if self._holds(source, known) else 0
         slot = slot or min(self._slots, key=lambda slot: slot.used)
@@ -130,12 +130,12 @@ class DraftModel:
         return slot
 
     def _holds(self, slot: _Slot, length: int) -> bool:
-        """Whether what sliding windows see behind the first `length` tokens is still there."""
+        """Whether the cells that sliding windows need after the first `length` tokens are still there."""
         seen = int((1 - _MISSING) * self.model.n_swa)
         return not seen or self._context.first_position(slot.number) <= max(0, length - seen)
 
     def _read(self, turns: list[_Turn]) -> list[_Turn]:
-        """Evaluate a chunk of what is new, and have those who are at the end of it say a token."""
+        """Evaluate a chunk of the new tokens, and decode one token for each text that is now whole."""
         missing = [len(request.tokens) - len(slot.tokens) for request, slot, _ in turns]
         sizes = share(missing, self._chunk.size)
         parts = [
@@ -147,7 +147,7 @@ class DraftModel:
         return self._take_likeliest(list(compress(turns, ready)), list(compress(rows, ready)))
 
     def _take_likeliest(self, turns: list[_Turn], rows: list[int]) -> list[_Turn]:
-        """Take the likeliest token of each row; who goes on."""
+        """Take the likeliest token of each row; returns the requests that go on."""
         going = []
         for turn, row in zip(turns, rows, strict=True):
             request, _, proposal = turn
@@ -163,7 +163,7 @@ class DraftModel:
         return going
 
     def _evaluate(self, parts: Sequence[tuple[_Slot, list[int]]]) -> list[int]:
-        """Evaluate tokens behind those that each slot holds; the last row of each. Raises PunaError."""
+        """Append tokens to each slot and evaluate them; returns each slot's last row. Raises PunaError."""
         context, at, last = self._context, 0, []
         for slot, tokens in parts:
             start, end = len(slot.tokens), at + len(tokens)
@@ -188,7 +188,7 @@ class DraftModel:
         return last
 
     def _make_room(self) -> bool:
-        """Empty the slot that was not used for longest, but none of this round; False if there is none."""
+        """Empty the least recently used slot, but none of this round's; False if there is none."""
         others = [slot for slot in self._slots if slot.tokens and slot.used != self._round]
         if not others:
             return False
@@ -199,7 +199,7 @@ class DraftModel:
 
 
 def _alike(one: list[int], other: list[int]) -> int:
-    """With how many equal tokens both begin."""
+    """Length of the common prefix."""
     most = min(len(one), len(other))
     if one[:most] == other[:most]:
         return most

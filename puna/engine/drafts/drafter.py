@@ -1,4 +1,4 @@
-"""What one sequence probably says next: what its grammar forces, or what followed the same tokens before."""
+"""Drafts for one sequence: what its grammar forces, or what followed the same tokens before."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from puna.engine.drafts.rate import Rate, chances
 from puna.engine.drafts.text import MOST, TokenText
 
 LONGEST = 31
-"""Tokens of a draft: 32 rows are evaluated nearly as efficiently as more, and text comes evenly."""
+"""Most tokens of a draft: more rows are hardly more efficient, and text would come in bursts."""
 
 _FORESEEN = (0.3, 0.3, 0.3, 0.5, 0.7, 0.85)
-"""How often guesses are right behind so many tokens that are alike, by their number's bits (0, 1, 2, …)."""
+"""Prior probability that a draft is right, by the bit length of its matching tokens (0, 1, 2, …)."""
 
 _REACH = 16
 """Tokens of a source among which the text may come back to it: an edit is as long."""
@@ -22,11 +22,11 @@ _PATIENCE = 8
 
 
 class Drafter:
-    """Guesses for one sequence. Guesses that are not evaluated are compared with what comes, too: so it is
-    always known whether evaluating them would pay."""
+    """Drafts for one sequence. Those not evaluated are compared with the answer too, so it is always
+    known whether evaluating them would pay."""
 
     def __init__(self, tokens: Sequence[int], *, most: int) -> None:
-        """`tokens`: the prompt. `most`: how many tokens to guess at once."""
+        """`tokens`: the prompt. `most`: longest draft."""
         self.most = min(most, LONGEST)
         self._own = TokenText(tokens)
         self._source: TokenText | None = None
@@ -42,7 +42,7 @@ class Drafter:
         """In the draft model, if there is one."""
 
     def take(self, token: int) -> None:
-        """`token` came: a lesson for what was guessed."""
+        """Learn from `token`, which was drawn, whether the draft was right."""
         if self._forced:
             right = self._forced.pop(0) == token
             self._by_force.learn(right)
@@ -58,10 +58,10 @@ class Drafter:
         self._own.extend([token])
 
     def draft(self, most: int, *, forced: Sequence[int], shared: TokenText) -> tuple[list[int], list[float]]:
-        """At most `most` tokens that may come next, and how probably all up to each are right.
+        """At most `most` likely next tokens, and the probability that all are right, up to each.
 
-        `forced`: tokens of text that the grammar leaves no choice of, but for its spelling.
-        `shared`: what may be repeated beside the sequence itself.
+        `forced`: tokens of text that the grammar forces, up to its tokenization.
+        `shared`: texts that may be repeated besides the sequence itself.
         """
         most = min(most, self.most)
         self._forced = list(forced)

@@ -1,4 +1,4 @@
-"""The draft model loaded beside the model that it guesses for."""
+"""Loads the draft model beside its target model."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ _ALL_LAYERS = 1 << 10
 def load_draft(spec: LoadSpec, model: LlamaModel, *, slots: int, threads: int) -> DraftModel:
     """The draft model of `spec`, for `slots` sequences of `model`.
 
-    It is where the model's output is. Raises LoadFailed for one that cannot be loaded, or cannot guess for
-    this model.
+    It is placed where the model's output is. Raises LoadFailed for one that cannot be loaded or has another
+    vocabulary.
     """
     device = spec.placed.last
     placed = Placed(devices=(device,), split=(_ALL_LAYERS,)) if device else Placed()
@@ -41,7 +41,7 @@ def load_draft(spec: LoadSpec, model: LlamaModel, *, slots: int, threads: int) -
 
 
 def _problem(draft: LlamaModel, model: LlamaModel) -> str:
-    """Why one model cannot guess for another; "" if it can."""
+    """Why one model cannot draft for another; "" if it can."""
     if draft.recurrent:
         return "it is recurrent, and what it was wrong about cannot be forgotten"
     architecture = draft.metadata("general.architecture")

@@ -1,18 +1,18 @@
-"""How often guesses of one sort come true."""
+"""How often drafts of one kind are right."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
 _WEIGHT = 1 / 16
-"""Of a token among those that taught how often guesses are right."""
+"""Weight of a new token in the measured rate."""
 
 
 class Rate:
-    """How often guesses of one sort are right; they are foreseen until they were seen."""
+    """The rate at which drafts of one kind are right: a prior until it is measured."""
 
     def __init__(self, foreseen: float, *, seen: int = 2) -> None:
-        """What is foreseen counts as much as `seen` guesses."""
+        """The prior counts as much as `seen` drafts."""
         self.value = foreseen
         self._seen = seen
 
@@ -22,7 +22,7 @@ class Rate:
 
 
 def chances(rates: Iterable[Rate]) -> list[float]:
-    """How probably all guesses up to each are right."""
+    """The probability that all drafted tokens are right, up to each."""
     found, chance = [], 1.0
     for rate in rates:
         chance *= rate.value

@@ -1,4 +1,4 @@
-"""Where the last tokens of a text stood before. A plain search: it needs no index that must be kept true."""
+"""Finds earlier places of a text's last tokens, by a plain search that needs no index."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST = 3
-"""Tokens that must be alike before a place says anything about what follows."""
+"""Fewest matching tokens before a place predicts what follows."""
 
 MOST = 16
-"""Tokens that are compared; longer likeness says no more."""
+"""Most tokens that are compared; longer matches predict no better."""
 
 _PLACES = 32
-"""Places that are compared, the last ones first."""
+"""Most places that are compared, the last ones first."""
 
 _BETWEEN = -1
 """Stands between two answers: no token."""
 
 _REMEMBERED = 16_384
-"""Tokens of answers that are kept for each owner."""
+"""Most tokens of answers kept for each owner."""
 
 _OWNERS = 32
 
@@ -87,7 +87,7 @@ class TokenText:
 
 
 class SharedTexts:
-    """The last answers, each owner's apart: nobody's text is guessed from another's."""
+    """The last answers, apart for each owner: drafts never come from another owner's text."""
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, TokenText] = OrderedDict()
@@ -95,7 +95,7 @@ class SharedTexts:
     def add(self, owner: str, tokens: Sequence[int]) -> None:
         text = self._texts.pop(owner, None) or TokenText()
         if len(text) > 2 * _REMEMBERED:
-            # A new one: whoever is reading on in the old one may finish.
+            # A new one, because a sequence may still be reading in the old one.
             text = TokenText(text.end(_REMEMBERED).tolist())
         text.extend([*tokens[-_REMEMBERED:], _BETWEEN])
         self._texts[owner] = text

@@ -1,4 +1,4 @@
-"""What libllama's buffers take, as it says when it makes them; its API does not tell."""
+"""Sizes of libllama's buffers, read from its log, because its API does not give them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _BUFFER = re.compile(r"(\w+): +(\S+) +(\S.*)buffer size = +([0-9.]+) MiB")
 _CACHE = re.compile(r"\w+: +size = +([0-9.]+) MiB \( *\d+ cells")
 _PROJECTOR = re.compile(r"load_hparams: model size: +([0-9.]+) MiB")
 _MEASURED_AGAIN = ("compute", "output")
-"""Kinds that a context has one of for each memory: one that is made anew takes the place of the former."""
+"""Kinds that a context has once for each memory: a new one replaces the former."""
 
 
 class Buffers:
@@ -19,13 +19,13 @@ class Buffers:
         self.projector = 0
         """Bytes of a projector's weights, wherever they are."""
         self.cache = 0
-        """Bytes of KV caches and recurrent states, wherever they are; in a dry run, of what they would be."""
+        """Bytes of KV caches and recurrent states, wherever they are; in a dry run, their planned size."""
         self._sizes: defaultdict[tuple[str, str, str], int] = defaultdict(int)
 
     def notice(self, line: str) -> None:
-        """Take note of a line of libllama's log, if it is about a buffer."""
+        """Read a line of libllama's log, if it is about a buffer."""
         if " size = " not in line and "model size:" not in line:
-            return  # Nearly all are about something else, and a model says thousands.
+            return  # Nearly all of a load's thousands of lines are about something else.
         if found := _PROJECTOR.search(line):
             self.projector = _bytes(found[1])
         elif found := _CACHE.search(line):

@@ -1,4 +1,4 @@
-"""Which libllama this is, and what computes in it."""
+"""Identifies libllama's build and its backends."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ from puna.engine.libllama.kernels import start_kernels
 
 
 def build() -> str:
-    """Numbers that another build has computed differ from ours."""
+    """A digest of the build, because another build computes other numbers."""
     return f"llama-cpp-python {C.__version__}; {C.llama_print_system_info().decode()}; {start_kernels()}"

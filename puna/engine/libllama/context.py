@@ -24,7 +24,7 @@ _TYPES: dict[KVCacheType, int] = {
 }
 
 _NO_MEMORY = -2
-"""What llama_decode says where an allocation failed (llama-context.cpp)."""
+"""llama_decode's status after a failed allocation (llama-context.cpp)."""
 
 _PARTIAL = C.llama_state_seq_flags(C.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
 
@@ -68,7 +68,7 @@ class Context:
         params.swa_full = swa_full
         params.embeddings = embeddings
         if ranking:
-            # Older files of rerankers do not say that they are.
+            # Older rerankers' files lack the pooling type.
             params.pooling_type = C.LLAMA_POOLING_TYPE_RANK
         params.no_perf = True
         handle = C.llama_init_from_model(model.handle, params)
@@ -129,7 +129,7 @@ class Context:
         causal: bool,
         output: bool,
     ) -> tuple[int, int]:
-        """Evaluate `vectors` (rows x n_embd_inp) of one sequence where tokens would stand otherwise.
+        """Evaluate `vectors` (rows x n_embd_inp) of one sequence in place of tokens.
 
         places: one position a row, or four for models that place rows in two dimensions (sections x rows).
         causal: rows see only those before them; if not, all have to fit in one batch. output: the last row's
@@ -159,9 +159,9 @@ class Context:
         return status, last
 
     def draw_ahead(self, places: Sequence[tuple[Sampler, int]]) -> None:
-        """Let each sampler draw its next token from a row of the batch, all of them together.
+        """Let all samplers draw their next tokens together, each from its row of the batch.
 
-        Where logits are not numbers nothing is drawn.
+        A row with logits that are not numbers draws nothing.
         """
         draws = [
             sampler.draws.ready(self._address(row)) for sampler, row in places if sampler.draws is not None
@@ -206,11 +206,11 @@ class Context:
         C.llama_memory_seq_cp(self._memory, source, target, start, end)
 
     def first_position(self, sequence: int) -> int:
-        """The first position of which a sequence still has all that its layers see; -1 if it has none."""
+        """The first position from which a sequence's cells are complete in all layers; -1 if none."""
         return C.llama_memory_seq_pos_min(self._memory, sequence)
 
     def cut(self, sequence: int, length: int) -> bool:
-        """Forget all of a sequence after its first `length` positions; False if this memory cannot."""
+        """Cut a sequence to its first `length` positions; False if this memory cannot."""
         return bool(C.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
     def forget(self, sequence: int) -> None:
@@ -244,12 +244,12 @@ class Context:
         return C.llama_state_seq_get_size_ext(self.handle, C.llama_seq_id(sequence), _PARTIAL)
 
     def restore_snapshot(self, sequence: int, data: NDArray[np.uint8]) -> bool:
-        """Put a snapshot in the place of that part; False if the pool has no room for it."""
+        """Restore a snapshot of that part; False if the pool has no room for it."""
         slot = C.llama_seq_id(sequence)
         return C.llama_state_seq_set_data_ext(self.handle, _bytes(data), data.nbytes, slot, _PARTIAL) > 0
 
     def synchronize(self) -> None:
-        """Wait until what was begun is evaluated; devices go on after decode() has returned."""
+        """Wait for the evaluation: devices go on after decode() has returned."""
         C.llama_synchronize(self.handle)
 
     def clear(self) -> None:

@@ -59,7 +59,7 @@ class Drawing:
         self._handle = ctypes.c_void_p(handle)
 
     def draw(self, draws: Sequence[Draws], threads: int) -> None:
-        """Draw a token for each, which `token` then has."""
+        """Draw a token for each sampler, into its `token`."""
         rows = (ctypes.c_void_p * len(draws))(*[draw.address for draw in draws])
         self.library.puna_drawing_draw(self._handle, rows, len(draws), threads)
 
@@ -109,7 +109,7 @@ class Draws:
 
     @property
     def token(self) -> int:
-        """What was drawn; -1 if a logit was not a number, or none was finite."""
+        """The drawn token; -1 if a logit was not a number, or none was finite."""
         return self._row.token
 
     def one(self, logits: int) -> int:

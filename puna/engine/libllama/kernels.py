@@ -1,4 +1,4 @@
-"""Our kernels, let into libllama."""
+"""Puts our kernels into libllama."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from puna.settings import Settings
 logger = logging.getLogger(__name__)
 
 _ROOM = 1024
-"""Bytes for what the kernels say of themselves."""
+"""Bytes of the kernels' description."""
 _PARTS = ("weights", "attention")
 
 
@@ -43,7 +43,7 @@ def _wanted() -> list[str]:
 
 @functools.cache
 def start_kernels() -> str:
-    """Let the kernels into libllama, for all models that are loaded from now on.
+    """Put the kernels into libllama, for all models loaded from now on.
 
     Returns which are in use ("avx2: q4_0 q8_0"), or "off" and why.
     """
@@ -69,7 +69,7 @@ def covered() -> bool:
 
 
 def tie_embeddings(tied: bool) -> None:
-    """Say whether the next model to be loaded has one matrix for embeddings and output, to be packed once."""
+    """Set whether the next model has one matrix for embeddings and output, to be packed once."""
     if (loaded := native()) is not None:
         loaded.puna_kernels_tie(tied)
 

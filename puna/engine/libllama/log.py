@@ -1,4 +1,4 @@
-"""What libllama says while it works, and why it gave up."""
+"""libllama's log, and why a call failed."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ import llama_cpp as C
 
 logger = logging.getLogger(__name__)
 
-# Where ggml gives up it starts a debugger on itself first, and may wait for that for ever.
+# Before ggml aborts it starts a debugger on itself, and may wait for that for ever.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
 _STARVING = re.compile(
     r"(?i)out of.{0,8} memory|OutOf\w*Memory|failed to allocate|memory allocation|insufficient memory"
 )
-"""What backends say when a memory has no room left (ggml-alloc.c, ggml-cuda.cu, ggml-vulkan.cpp)."""
+"""Backends' messages when a memory is full (ggml-alloc.c, ggml-cuda.cu, ggml-vulkan.cpp)."""
 
 _ERROR_LEVELS = (3, 4)  # GGML_LOG_LEVEL_WARN, GGML_LOG_LEVEL_ERROR
 NO_REASON = "libllama gave no reason"
 
 
 class Log:
-    """Keeps libllama's last complaint, which explains a failed load, and passes complaints on."""
+    """Keeps libllama's errors, which explain a failed load, and passes other messages on."""
 
     def __init__(self, notice: Callable[[str], None] | None = None) -> None:
         """`notice` is called with every other message."""
         self.first_error = self.last_error = ""
         self.starving: Callable[[], None] = lambda: None
-        """Called when a memory had no room for something: what follows may end the process."""
+        """Called when an allocation failed: the process may end next."""
         self._notice = notice
         self.callback = C.llama_log_callback(self._receive)
         C.llama_log_set(self.callback, ctypes.c_void_p(0))
 
     def forget(self) -> None:
-        """What is complained of from now on has a cause of its own."""
+        """Forget earlier errors: later ones have another cause."""
         self.first_error = self.last_error = ""
 
     def _receive(self, level: int, text: bytes, _: ctypes.c_void_p) -> None:

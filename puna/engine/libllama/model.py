@@ -99,7 +99,7 @@ class LlamaModel:
         self.candidates = np.zeros(self.n_vocab, _CANDIDATE)
         self.exponentials = np.zeros(self.n_vocab, np.float32)
         self.drawing = drawing(self.n_vocab)
-        """Draws tokens, in the place of Python."""
+        """Draws tokens natively."""
 
     def _load_adapter(self, path: str) -> Any:
         """An adapter is freed with its model."""
@@ -115,11 +115,11 @@ class LlamaModel:
         return WordPiece(pieces, pieces.index("[UNK]") if "[UNK]" in pieces else 0, self._read_normalizer())
 
     def _read_normalizer(self) -> Normalizer | None:
-        """What the file says of it; None if it says nothing."""
+        """The file's value; None if it has none."""
         key = "tokenizer.ggml.normalizer."
         texts = {field.name: self.metadata(key + field.name) for field in fields(Normalizer)}
         flags = {name: text == "true" for name, text in texts.items() if text}
-        # Accents go with capitals, unless it is said that they do not.
+        # Lowercasing strips accents too, unless the file says otherwise.
         flags.setdefault("strip_accents", flags.get("lowercase", True))
         return Normalizer(**flags) if any(texts.values()) else None
 
@@ -166,7 +166,7 @@ class LlamaModel:
             size = -written
 
     def spell(self, token: int) -> bytes:
-        """The bytes of a token as a person would write it, a control token's too."""
+        """The bytes of a token as text, a control token's too."""
         return self._to_piece(token, special=True)
 
     def texts(self) -> list[str]:
@@ -196,12 +196,12 @@ class LlamaModel:
 
 
 def _ties_output(path: str) -> bool:
-    """Whether the file's matrix of embeddings is its output too."""
+    """Whether the file's embedding matrix is its output matrix too."""
     return all(tensor.name != "output.weight" for tensor in cached_metadata(Path(path)).tensors)
 
 
 def _put(params: C.llama_model_params, placed: Placed) -> object:
-    """Have libllama place a model so; what is returned must live until it is loaded. Raises LoadFailed."""
+    """Set a model's placement; keep the returned objects until it is loaded. Raises LoadFailed."""
     handles = [_device(name) for name in placed.devices]
     devices = (ctypes.c_void_p * (len(handles) + 1))(*handles, None)
     split = (ctypes.c_float * C.llama_max_devices())(*placed.split)

@@ -1,4 +1,4 @@
-"""Weights stored in fewer bits."""
+"""Stores weights in fewer bits."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _QUANTIZED = "quantization is only supported for F16, BF16 and F32 models"
 
 
 def quantize(source: str, target: str, kind: str, *, threads: int, notice: Callable[[str], None]) -> None:
-    """Write the GGUF file `source` anew with its weights stored as `kind`, such as "Q4_K_M".
+    """Write a copy of the GGUF file `source` with weights of `kind`, for example "Q4_K_M".
 
-    `notice` gets what libllama logs meanwhile. Raises LoadFailed when the source is damaged,
+    `notice` gets libllama's log lines. Raises LoadFailed when the source is damaged,
     BadRequest when it is quantized already, PunaError with libllama's reason otherwise.
     """
     C.llama_backend_init()
     log = Log(notice)
-    # What the file says of its type may be missing or wrong; and libllama copies what is stored as asked.
+    # The file's type may be missing or wrong, and libllama copies tensors that already have the wanted type.
     if not read_metadata(Path(source)).precision:
         raise BadRequest(_QUANTIZED)
     params = C.llama_model_quantize_default_params()

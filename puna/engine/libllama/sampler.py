@@ -1,4 +1,4 @@
-"""How one answer's tokens are drawn."""
+"""Draws one answer's tokens."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from puna.engine.shortlist import WIDTH, Peaks, shortlist
 from puna.options import Options
 
 _ROUNDED = 1e-3
-"""How much lower min_p's bound is taken here, so that the chain decides on the last bit."""
+"""How much lower min_p's bound is here, so that the chain decides border cases."""
 
 Ids = NDArray[np.intp] | NDArray[np.int32]
 
@@ -27,13 +27,13 @@ Ids = NDArray[np.intp] | NDArray[np.int32]
 class Sampler:
     """One request's penalties, and its chain: truncation, temperature, and the draw.
 
-    A chain takes microseconds for a few hundred candidates and milliseconds for a vocabulary. So what its
-    first truncation would take out is taken out before, by the same rule.
+    A chain takes microseconds for a few hundred candidates and milliseconds for a vocabulary. So candidates
+    that its first truncation would remove are removed before, by the same rule.
     """
 
     def __init__(self, model: LlamaModel, options: Options, *, context: int) -> None:
         self._chain = C.llama_sampler_chain_init(C.llama_sampler_chain_default_params())
-        # One array serves all: it is filled anew for each token, on the loop's thread.
+        # All samplers share one array: it is refilled for each token, on the loop's thread.
         self._candidates = model.candidates
         self._ids = model.ids
         address = model.candidates.ctypes.data
@@ -91,13 +91,13 @@ class Sampler:
         C.llama_sampler_chain_add(self._chain, sampler)
 
     def accept(self, token: int) -> None:
-        """Tell the penalties of a token that is part of the text."""
+        """Count a token of the text for the penalties."""
         self._penalties.accept(token)
 
     def sample(self, logits: NDArray[np.float32]) -> int:
-        """Draw a token from `logits`, of which -inf marks what may not come; `accept` it if it is taken.
+        """Draw a token from `logits`, where -inf marks forbidden tokens; `accept` the token if it is used.
 
-        While it draws, `logits` have the penalties in them.
+        During the call, `logits` include the penalties.
         """
         if self.drawn is not None:
             token, self.drawn = self.drawn, None
@@ -124,7 +124,7 @@ class Sampler:
         C.llama_sampler_apply(self._chain, cast(Any, ctypes.byref(array)))
         return int(candidates["id"][array.selected])
 
-    # What the chain is to choose from
+    # The chain's candidates
 
     def _all(self, logits: NDArray[np.float32]) -> Ids:
         return self._ids
@@ -144,12 +144,12 @@ class Sampler:
 
 
 def _is_wide(options: Options) -> bool:
-    """Whether many tokens may be left to draw from: no top_k, and nothing else, makes them few."""
+    """Whether many candidates may remain: neither top_k nor another option makes them few."""
     return options.top_k <= 0 and not 0 < options.typical_p < 1 and (options.top_p < 1 or options.min_p <= 0)
 
 
 def _method(options: Options) -> SamplingMethod:
-    """What native code does for these options."""
+    """The native sampling method for these options."""
     if options.temperature <= 0:
         return SamplingMethod.GREEDY
     if options.mirostat in (1, 2):

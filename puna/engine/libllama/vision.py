@@ -1,7 +1,6 @@
 """libmtmd, libllama's multimodal library, which turns pictures and sounds into embeddings.
 
-A projector turns a picture or a sound into rows of embeddings that stand in a prompt where tokens stand
-otherwise.
+A projector turns a picture or a sound into rows of embeddings, which a prompt has in place of tokens.
 """
 
 from __future__ import annotations
@@ -28,16 +27,16 @@ MARKER: str = M.mtmd_default_marker().decode()
 """Stands for a picture or a sound in a prompt's text."""
 
 MISSING = "this model is missing data required for"
-"""Begins what is said of a picture to one that does not see, and of a sound to one that does not hear."""
+"""Prefixes of the errors for a picture without vision and a sound without hearing."""
 
 _PROBE = 4096
-"""Side of a picture, in pixels, that takes as many rows as any does."""
+"""Side in pixels of a picture that takes the most rows."""
 
 _NO_ENCODER = "Failed to load CLIP model"
-"""libmtmd's only words about a GGUF file that holds something else."""
+"""libmtmd's only message about a GGUF file that is no projector."""
 
 _FEWEST_SAMPLES = 2
-"""libmtmd ends the process over less."""
+"""Fewest pixels; with less, libmtmd ends the process."""
 
 _SECTIONS = 4
 """Numbers that M-RoPE places a row with: time, row, column, and one to spare."""
@@ -65,7 +64,7 @@ class MediaChunk:
 
 
 class Projector:
-    """A model's eyes and ears. `read` may run in one thread while `encode` does in another."""
+    """A model's projector. `read` may run in one thread while `encode` runs in another."""
 
     def __init__(self, path: str, model: LlamaModel, *, threads: int, device: str, most: int) -> None:
         """A picture takes at most `most` tokens where its size is for the projector to choose.
@@ -89,7 +88,7 @@ class Projector:
 
     @property
     def complaint(self) -> str:
-        """What libmtmd complained of last."""
+        """libmtmd's last error."""
         return self._model.log.last_error
 
     def _load(self, threads: int, device: str, *, most: int) -> M.mtmd_context_p:
@@ -223,7 +222,7 @@ def _wrong(problem: str) -> BadRequest:
 
 
 class _Chunks:
-    """What libmtmd makes of a prompt, for the time of a `with`; the bitmaps go with it."""
+    """libmtmd's chunks of a prompt, during a `with`; the bitmaps are freed with them."""
 
     def __init__(self, projector: Projector, text: str, bitmaps: list[Any]) -> None:
         markers = text.count(MARKER)
@@ -269,7 +268,7 @@ def _bitmap(medium: Medium) -> Any:
 
 
 def _outline(medium: Medium) -> Any:
-    """A bitmap of its size without what is in it, which is all that libmtmd needs to count the rows."""
+    """An empty bitmap of the same size, enough for libmtmd to count rows."""
     if isinstance(medium, Image):
         return _empty(medium.width, medium.height)
     return M.mtmd_bitmap_init_from_audio(len(medium), cast(Any, None))
@@ -294,6 +293,6 @@ def _tokens(chunk: M.mtmd_input_chunk_p) -> list[int]:
 
 
 def _reason(complaint: str) -> str:
-    """libmtmd's complaint without the functions' names before it and the hint behind."""
+    """libmtmd's message without function names before it and the hint after it."""
     first = complaint.partition("\n")[0]
     return first.rpartition("error: " if "error: " in first else ": ")[2].strip() or NO_REASON

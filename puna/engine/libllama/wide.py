@@ -1,7 +1,7 @@
 """Draws from a whole vocabulary, or from the large part of it that has `top_p` of the probability.
 
-What comes is what llama.cpp's chain draws (top_p, min_p, temperature, dist). The chain sorts tokens; here
-only their logits are sorted, which processors do many times faster, and the drawn one is looked up.
+The result equals llama.cpp's chain (top_p, min_p, temperature, dist). The chain sorts tokens. Here only
+logits are sorted, which is many times faster, and the drawn one is looked up.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from puna.engine.shortlist import Peaks
 from puna.options import Options
 
 _NEAR = 6.0
-"""How far below the peak a nucleus is looked for first; such few tokens are soon sorted."""
+"""How far below the peak a nucleus is searched first: few tokens are sorted fast."""
 
 _ROUNDED = 1e-3
 """How much lower the bound of a nucleus is taken, because sums round."""
 
 _BLOCK = 256
-"""Weights whose sum is taken before it is known whether the place is among them."""
+"""Weights that are summed at once to find the drawn place."""
 
 
 class WideDraw:

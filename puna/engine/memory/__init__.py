@@ -1,8 +1,8 @@
 """What sequences hold in libllama's memory, behind one contract for every kind of model.
 
 `of` gives the kind for a model: Full (plain attention), Window (sliding-window attention) or State
-(recurrent and hybrid). They differ in one thing: to which lengths a sequence can be cut back. Disk keeps
-what was saved for the model's next engine.
+(recurrent and hybrid). They differ only in the lengths to which a sequence can be cut back. Disk keeps
+saved sequences for the model's next engine.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ __all__ = [
 ContextMemory = Full | Window | State
 
 _OPAQUE = ("deepseek4",)
-"""Architectures whose windowed memory is compressed: it can only be put back as it was."""
+"""Architectures that compress windowed memory: a snapshot restores it only unchanged."""
 
 
 def of(model: LlamaModel, context: Context) -> ContextMemory:

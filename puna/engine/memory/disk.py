@@ -1,9 +1,9 @@
 """Saved sequences in files: they outlive the engine, and come back in the time of reading them.
 
-Each kind of numbers (model, adapters, types, build) has a folder of its own below the one that all engines
-share. A file has one segment of a sequence and names the one that it builds on, so that a longer conversation
-only writes what is new. One thread writes, another one reads. Checksums tell what the machine lost when it
-stopped. Files that nobody can use are deleted as they are found.
+All engines share one folder. Each combination of model, adapters, types and build has a subfolder. A file
+holds one segment of a sequence and names its parent segment, so a longer conversation writes only what is
+new. One thread writes, another reads. Checksums find files that a crash of the machine damaged. Unusable
+files are deleted when they are found.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from puna.engine.vital import start_thread
 _log = logging.getLogger(__name__)
 
 _MOST_FILES = 4096
-"""Of one model that an engine takes notice of, the latest used."""
+"""Most files of one model that an engine indexes; the most recently used come first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,24 +44,24 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class _ReadRequest:
-    """What the reader is to read, and who is told."""
+    """Files to read, and the sequence that waits for them."""
 
     files: Sequence[File]
     then: Callable[[dict[File, Contents] | None], None]
 
 
 class Disk:
-    """The files of one kind of numbers. All methods are for one thread, to which `post` hands what was read.
+    """The files of one subfolder. Call all methods from one thread; `post` hands that thread what was read.
 
-    None raises: what the disk refuses is as if it had never been there.
+    No method raises. A file that cannot be read or written counts as absent.
     """
 
     def __init__(
         self, folder: Path, model: str, limit: int, *, post: Callable[[Callable[[], None]], None]
     ) -> None:
-        """`folder` is what all engines share, `limit` the bytes that all files below it may take.
+        """`folder`: shared by all engines. `limit`: bytes that all files below it may take.
 
-        `model`: what these numbers depend on, in words.
+        `model`: text that names all that the saved numbers depend on.
         """
         self._model = _digest(model.encode())
         self._own = folder / self._model[:FOLDER_NAME]
@@ -71,7 +71,7 @@ class Disk:
         self._reader: Thread | None = None
 
     def found(self) -> Iterator[Found]:
-        """The sequences of this model, least recently used first. Those that lack a part are deleted."""
+        """The sequences of this model, least recently used first. Incomplete ones are deleted."""
         paths = [(_used(path), path) for path in self._own.glob(f"*{SUFFIX}")]
         headers: dict[str, Header] = {}
         for _, path in sorted(paths)[-_MOST_FILES:]:
@@ -104,8 +104,9 @@ class Disk:
         return Segment(header.begin, header.tokens, file=file)
 
     def read(self, files: Sequence[File], then: Callable[[dict[File, Contents] | None], None]) -> None:
-        """Read files that build on one another, and tell what they hold; None if one is damaged or not there
-        any more. Those behind that one are then deleted: nobody can use them."""
+        """Read a chain of files, and post their contents; None if one is damaged or missing.
+
+        The files after that one in the chain are then deleted, because nothing can use them."""
         if self._reader is None:
             self._reader = start_thread(self._read)
         self._reads.put(_ReadRequest(files, then))
@@ -156,7 +157,7 @@ class Disk:
         prompt_tokens: int,
         replaces: Sequence[File],
     ) -> File:
-        """Write a segment as soon as may be, and then delete the files that it `replaces`."""
+        """Queue a segment to be written; afterwards delete the files that it `replaces`."""
         header = Header(
             model=self._model,
             owner=owner,
@@ -179,7 +180,7 @@ def _lengths(header: Header) -> tuple[int, ...]:
 
 
 def _chain(name: str, headers: dict[str, Header]) -> list[str] | None:
-    """The segments up to this one, from the first on; None if one is missing."""
+    """The chain of segments that ends with this one, first to last; None if one is missing."""
     chain = [name]
     while parent := headers[chain[-1]].parent:
         if parent not in headers or parent in chain:
@@ -190,7 +191,7 @@ def _chain(name: str, headers: dict[str, Header]) -> list[str] | None:
 
 @functools.cache
 def owner_digest(owner: str) -> str:
-    """What files call an owner: a key's id is nobody else's business."""
+    """The owner as files name it: a digest, so that a key's id is not readable."""
     return _digest(owner.encode()) if owner else ""
 
 
@@ -202,7 +203,7 @@ def _used(path: Path) -> float:
 
 
 def _give_up(path: Path, error: OSError | Unusable | MemoryError) -> None:
-    """Delete a file that is no good. One that another engine has deleted is no news."""
+    """Delete an unusable file. It is no error if another engine has deleted it."""
     if isinstance(error, Unusable):
         _log.warning("%s was deleted from the prefix cache: %s", path, error)
         unlink(path)

@@ -1,4 +1,4 @@
-"""Which files of the prefix cache go when there is no room for another."""
+"""Which files of the prefix cache are deleted to make room for another."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ SUFFIX = ".kv"
 PARTIAL = ".partial"
 
 FOLDER_NAME = 32
-"""Hexadecimal digits of the name of a folder."""
+"""Hexadecimal digits of a subfolder's name."""
 
 _FOLDERS = "[0-9a-f]" * FOLDER_NAME
-"""Whatever else somebody keeps beside them is not the cache's."""
+"""Other files in the folder do not belong to the cache and stay."""
 
 _ABANDONED = 3600.0
-"""Seconds after which nobody writes a partial file any more."""
+"""Seconds after which a partial file counts as abandoned."""
 
 _FREE = 20
-"""One part in so many of the disk stays free, for others."""
+"""One part in this many of the disk stays free for other programs."""
 
 _DAY = 86400.0
 
 
 def make_room(folder: Path, size: int, limit: int, *, spare: Path | None = None) -> bool:
-    """Whether `size` more bytes may lie below `folder`; the files of least worth go for it, but not `spare`.
+    """Whether `size` more bytes fit below `folder`, after deleting the files of least worth except `spare`.
 
-    A file on which another builds goes after that one. Raises OSError.
+    A file is deleted after those that build on it. Raises OSError.
     """
     now = time.time()
     files: dict[Path, tuple[int, float]] = {}
@@ -62,7 +62,7 @@ def make_room(folder: Path, size: int, limit: int, *, spare: Path | None = None)
 def _least_first(files: dict[Path, tuple[int, float]], now: float) -> Iterator[Path]:
     """Files by their worth, each behind those that build on it. `files`: bytes, and the time of the last use.
 
-    The worth is the tokens that a file saves times its uses, for each byte; half of it a day after the last.
+    Worth is tokens saved × uses per byte; it halves each day after the last use.
     """
     worths: dict[Path, float] = {}
     parents: dict[Path, Path] = {}

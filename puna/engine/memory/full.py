@@ -11,17 +11,17 @@ from puna.engine.libllama import Context
 from puna.engine.memory.sequence_memory import NO_SLOT, PositionOf, Segment, SequenceMemory
 
 _LEAST = 256
-"""Tokens of which a copy consists at least, if it is not a sequence's last."""
+"""Fewest tokens of a copy that is not a sequence's last."""
 
 
 class Full:
-    """The contract, and the kind for which all of it is simple. Lengths are in tokens."""
+    """The contract, and its simplest kind. Lengths are in tokens."""
 
     exact = False
-    """A sequence can only be cut where a snapshot was taken: where that will be must be foreseen."""
+    """Whether a sequence can be cut only where a snapshot was taken, so that cuts must be planned."""
 
     divisible = True
-    """A part of a sequence can be copied without what is before it."""
+    """Whether a part of a sequence can be copied without the tokens before it."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
@@ -49,13 +49,13 @@ class Full:
         return True
 
     def _restore(self, source: SequenceMemory, slot: int, length: int, place: PositionOf) -> bool:
-        """Put copies back into the pool, at least those of the first `length` tokens."""
+        """Restore copies into the pool, at least those of the first `length` tokens."""
         segments = source.segments_to(length)
         if len(segments) == 1:
             return self._context.restore(slot, segments[0].data)
         ends = [*(segment.begin for segment in segments[1:]), length]
         for segment, end in zip(segments, ends, strict=True):
-            # libllama puts a copy in the place of all that a slot holds.
+            # libllama replaces a slot's whole content by a copy.
             if not self._context.restore(self._spare, segment.data):
                 return False
             self._context.share(self._spare, slot, place(segment.begin), place(end))
@@ -63,7 +63,7 @@ class Full:
         return True
 
     def _trim(self, source: SequenceMemory, slot: int, length: int, place: PositionOf) -> bool:
-        """Cut what came from `source` to `length`; False if what that takes found no room."""
+        """Cut what came from `source` to `length`; False if there was no room."""
         return self._context.cut(slot, place(length))
 
     def cut(self, held: SequenceMemory, wanted: int, place: PositionOf) -> None:
@@ -80,15 +80,15 @@ class Full:
         held.copy_to(length)
 
     def _back(self, held: SequenceMemory, wanted: int) -> int:
-        """`reach`, for a sequence whose end may not be what it was."""
+        """`reach`, for a sequence whose last tokens may have changed."""
         return self.reach(held, wanted)
 
     def points(self, stops: Collection[int], before: int, after: int) -> list[int]:
-        """Lengths at which snapshots are due now that `before` tokens became `after`."""
+        """Lengths at which snapshots are due when a sequence grows from `before` to `after` tokens."""
         return []
 
     def snapshot(self, held: SequenceMemory, length: int, place: PositionOf) -> NDArray[np.uint8]:
-        """What `cut` and `branch` will need to come back to `length`, one of `points`."""
+        """The snapshot that `cut` and `branch` will need to return to `length`, one of `points`."""
         return self._context.snapshot(held.slot)
 
     def saved_size(self, held: SequenceMemory) -> int:
@@ -99,10 +99,10 @@ class Full:
         return size
 
     def save(self, held: SequenceMemory, size: int, tokens: bytes) -> None:
-        """Copy out of the pool what no segment of a sequence has yet.
+        """Copy tokens that no segment has yet out of the pool.
 
-        `size` is `saved_size`, `tokens` are all that it holds, in int32. After a MemoryError nothing has
-        changed.
+        `size` is `saved_size`; `tokens` are all that the sequence holds, in int32. A MemoryError changes
+        nothing.
         """
         begin = self._uncopied(held)
         try:

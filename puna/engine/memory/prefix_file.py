@@ -1,4 +1,4 @@
-"""The format of a file that holds a segment of a sequence's memory, and all that decides who may use it.
+"""The format of a segment's file: its content, and the header that decides who may use it.
 
 A fixed head (magic, version, bytes and CRC-32 of the header, uses, tokens, parent), the header in
 MessagePack, then libllama's copy of the segment, its snapshots, and the logits at the prompt's end. The
@@ -34,16 +34,16 @@ _LARGEST_HEADER = 1 << 28
 
 
 class Unusable(Exception):
-    """A file that nothing can be read from, and why."""
+    """A file cannot be read; the message says why."""
 
 
 class Header(msgspec.Struct, frozen=True, kw_only=True):
-    """What a file says of its contents; sizes in bytes."""
+    """Describes a file's contents; sizes in bytes."""
 
     model: str
-    """What made these numbers: another model's, or another build's, mean nothing here."""
+    """The model and build that computed it; others cannot use it."""
     owner: str
-    """A digest of whose prefix it is."""
+    """A digest of the prefix's owner."""
     parent: str
     """The name of the segment that it builds on; empty for the first."""
     begin: int
@@ -60,7 +60,7 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def name(self) -> str:
-        """What it is called: a digest of all that the segment's numbers stand for, but for the model."""
+        """The file's name: a digest of everything but the model that determines its numbers."""
         words = f"{self.owner}\n{self.parent}\n{self.begin}\n".encode()
         return hashlib.blake2b(words + self.tokens, digest_size=_NAME).hexdigest()
 
@@ -104,7 +104,7 @@ def write(file: BinaryIO, header: Header, contents: Contents, *, uses: int) -> N
 
 
 def read_header(file: BinaryIO) -> Header:
-    """The header of a file that is whole, as far as its size tells. Raises Unusable, OSError."""
+    """The header of a file whose size is right. Raises Unusable, OSError."""
     head = file.read(_HEAD.size)
     if len(head) < _HEAD.size:
         raise Unusable("it is cut off")
@@ -126,7 +126,7 @@ def read_header(file: BinaryIO) -> Header:
 
 
 def read(file: BinaryIO) -> tuple[Header, Contents]:
-    """All of a file. Raises Unusable, OSError."""
+    """A whole file. Raises Unusable, OSError."""
     header = read_header(file)
     checksum = 0
 
@@ -149,7 +149,7 @@ def read(file: BinaryIO) -> tuple[Header, Contents]:
 
 
 def count_use(path: Path) -> None:
-    """One more has been served by a file, which is now the latest used. Raises OSError."""
+    """Count one more use of a file, which is now the most recently used. Raises OSError."""
     with open(path, "r+b", buffering=0) as file:
         file.seek(_USES_AT)
         (uses,) = _USES.unpack(file.read(_USES.size))
@@ -158,7 +158,7 @@ def count_use(path: Path) -> None:
 
 
 class Worth(NamedTuple):
-    """What the head says for a file."""
+    """A file's head."""
 
     uses: int = 0
     tokens: int = 0
@@ -166,8 +166,7 @@ class Worth(NamedTuple):
 
 
 def worth(path: Path) -> Worth:
-    """How often a file was used, how many tokens it has, and on which it builds; none for what cannot be
-    read."""
+    """A file's uses, tokens and parent; none if it cannot be read."""
     try:
         with open(path, "rb", buffering=0) as file:
             magic, *_, uses, tokens, parent = _HEAD.unpack(file.read(_HEAD.size))

@@ -1,4 +1,4 @@
-"""A segment's file, whether it is written already or not."""
+"""A segment's file, written or still to be written."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class File:
-    """A segment's copy on disk, or on its way there."""
+    """A segment's copy on disk, or queued for it."""
 
     path: Path
     parent: File | None
@@ -27,7 +27,7 @@ class File:
     contents: Contents | None = None
     """Until it is written."""
     gone: bool = False
-    """It could not be written or read, or is not wanted any more."""
+    """It could not be written or read, or is no longer wanted."""
 
     @property
     def chain(self) -> Iterator[File]:
@@ -38,7 +38,7 @@ class File:
             file = file.parent
 
     def count_use(self) -> None:
-        """It served once more, if it is there."""
+        """Count one more use, if the file is there."""
         with suppress(OSError):
             prefix_file.count_use(self.path)
 

@@ -1,4 +1,4 @@
-"""Writes saved segments to files, in a thread: aside, then renamed, so that a file is whole or not there."""
+"""Writes segments to files in a thread: to a partial file, then renamed, so a file is whole or absent."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from puna.engine.vital import start_thread
 _log = logging.getLogger(__name__)
 
 _MOST_WAITING = 256 << 20
-"""Bytes that may wait for the writer, beside what the host keeps anyway."""
+"""Bytes that may wait for the writer, above what memory keeps anyway."""
 
 
 @dataclass(frozen=True, eq=False)
 class _WriteRequest:
-    """What the writer is to write."""
+    """A segment to be written."""
 
     file: File
     header: Header
@@ -32,7 +32,7 @@ class _WriteRequest:
 
 
 class SegmentWriter:
-    """Its thread starts with the first segment. Methods are for one other thread, and none raises."""
+    """Its thread starts with the first segment. Call the methods from one other thread; none raises."""
 
     def __init__(self, folder: Path, limit: int) -> None:
         """`limit`: bytes that all files below `folder` may take."""
@@ -44,7 +44,7 @@ class SegmentWriter:
         self._failed = False
 
     def takes(self, size: int) -> bool:
-        """Whether it keeps up, so that `size` bytes more may wait for it."""
+        """Whether `size` more bytes may wait for it."""
         size_waiting = 0
         for file in list(self._waiting):
             contents = file.contents
@@ -55,7 +55,7 @@ class SegmentWriter:
         return not size_waiting or size_waiting + size <= _MOST_WAITING
 
     def write(self, file: File, header: Header, replaces: Sequence[File]) -> None:
-        """Write a file as soon as may be, and then delete the files that it `replaces`."""
+        """Queue a file to be written; afterwards delete the files that it `replaces`."""
         if self._thread is None:
             self._thread = start_thread(self._run)
         self._waiting.append(file)
@@ -87,7 +87,7 @@ class SegmentWriter:
                         unlink(older.path)
 
     def _written(self, request: _WriteRequest, contents: Contents) -> bool:
-        """Whether there was room for a file, and what it builds on is there. Raises OSError."""
+        """Whether there was room for a file and its parent is there. Raises OSError."""
         path, parent = request.file.path, request.file.parent
         for folder in (self._folder, path.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)

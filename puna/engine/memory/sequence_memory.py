@@ -1,4 +1,4 @@
-"""What memory holds of one sequence, and where."""
+"""Where the tokens of one sequence are held."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ NO_SLOT = -1
 _ON_DISK = np.empty(0, np.uint8)
 
 PositionOf = Callable[[int], int]
-"""The position of a token: its number among the tokens, but for pictures in two dimensions."""
+"""The position of a token: its index, except in pictures with two-dimensional positions."""
 
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """What must be put back to cut a sequence to its first `length` tokens."""
+    """State to restore to cut a sequence to its first `length` tokens."""
 
     length: int
     data: NDArray[np.uint8] = field(default_factory=lambda: _ON_DISK)
@@ -34,7 +34,7 @@ class Snapshot:
 class Segment:
     """A copy of what a sequence holds of its tokens from `begin` to `end`, outside the pool.
 
-    Sequences that begin alike share it. One that parts from the others within it uses it up to there.
+    Sequences with a common prefix share it. One that differs within it uses it up to there.
     """
 
     begin: int
@@ -65,14 +65,14 @@ class SequenceMemory:
     copied: int = 0
     """Tokens that the segments hold, from the first on."""
     snapshots: list[Snapshot] = field(default_factory=list)
-    """Ascending by length. Sequences that begin alike share them."""
+    """Ascending by length. Sequences with a common prefix share them."""
     place: PositionOf = int
     """Where its tokens are."""
     replaces: list[File] = field(default_factory=list)
-    """Files of what it goes on from, to be deleted once it has its own."""
+    """Files of the sequence that it continues, to be deleted once it has its own."""
 
     def snapshots_to(self, length: int) -> list[Snapshot]:
-        """Those that are true of the first `length` tokens alone."""
+        """Segments that lie within the first `length` tokens."""
         return [snapshot for snapshot in self.snapshots if snapshot.length <= length]
 
     def segments_to(self, length: int) -> list[Segment]:
@@ -80,13 +80,13 @@ class SequenceMemory:
         return [segment for segment in self.segments if segment.begin < length]
 
     def copy_to(self, length: int) -> None:
-        """Forget the copies of what comes behind the first `length` tokens."""
+        """Drop the copies of tokens after the first `length`."""
         self.copied = min(self.copied, length)
         self.segments = self.segments_to(self.copied)
 
     @property
     def _copied(self) -> bool:
-        """Whether the segments hold all of it, as it is at its end."""
+        """Whether the segments hold the whole sequence."""
         return bool(self.segments) and self.copied == self.length == self.segments[-1].end
 
     @property
@@ -114,7 +114,7 @@ class SequenceMemory:
         return (self.slot != NO_SLOT or self.saved) and all(s.data.size for s in self.snapshots)
 
     def drop_copies(self) -> None:
-        """Give up the copies in memory, but for what files have of them."""
+        """Drop the copies in memory; files keep theirs."""
         kept: list[Segment] = []
         for segment in self.segments:
             if not segment.on_disk:
@@ -124,7 +124,7 @@ class SequenceMemory:
         self.segments = kept
 
     def take_copies(self, other: SequenceMemory) -> None:
-        """Use those of another that holds the same."""
+        """Use the copies of another that holds the same tokens."""
         self.segments, self.copied, self.snapshots = other.segments, other.copied, other.snapshots
 
     def try_again(self) -> None:
@@ -140,7 +140,7 @@ class SequenceMemory:
         return [s.file for s in self.segments if s.file is not None and (all_of_them or not s.data.size)]
 
     def enter_memory(self, found: dict[File, Contents]) -> None:
-        """Take what was read of the segments' files."""
+        """Take over what was read from the segments' files."""
         read = {s.length: s for contents in found.values() for s in contents.snapshots}
         self.segments = [
             replace(s, data=found[s.file].saved) if s.file in found and not s.data.size else s
@@ -149,7 +149,7 @@ class SequenceMemory:
         self.snapshots = [s if s.data.size else read.get(s.length, s) for s in self.snapshots]
 
     def leave_memory(self) -> None:
-        """Give up the copies in memory and the snapshots, but for what files have of them."""
+        """Drop the copies in memory and the snapshots; files keep theirs."""
         self.drop_copies()
         ends = [*(segment.begin for segment in self.segments[1:]), self.copied]
         self.snapshots = [

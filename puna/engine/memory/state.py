@@ -1,7 +1,7 @@
-"""Recurrent and hybrid models: a sequence has one state, which says how it is and not how it was.
+"""Recurrent and hybrid models: a sequence has one state, of its last token only.
 
-The state is copied at points from which others are likely to go on: where a prompt ends, at distances
-from its end that double, where prompts were seen to part, and every so many tokens.
+Snapshots are taken where later prompts are likely to continue: at a prompt's end, at doubling distances
+before it, where prompts were seen to differ, and at regular intervals.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ STRIDE = 256
 
 
 class State(Full):
-    """Cut back by putting back a snapshot; what attention a hybrid model has is cut as in Full."""
+    """Cuts back by restoring a snapshot. A hybrid model's attention is cut as in Full."""
 
     exact = True
 

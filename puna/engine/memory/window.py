@@ -1,7 +1,7 @@
-"""Sliding-window attention: beside layers that see everything there are some that see the last tokens only.
+"""Sliding-window attention: some layers see all tokens, others only the last ones.
 
-What has left the window is forgotten, so a sequence cannot go back on its own. A snapshot is one window's
-cells. One a window's length makes a chain without gaps: it gives the window before any token.
+Tokens that leave the window are forgotten, so a sequence cannot be cut without help. A snapshot is one
+window's cells. A snapshot every window length gives the window before any token.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from puna.engine.memory.sequence_memory import NO_SLOT, PositionOf, SequenceMemo
 
 
 class Window(Full):
-    """Cut as in Full, with the window before the cut put back. `window`: how many tokens it is long.
+    """Cuts as in Full, and restores the window before the cut. `window`: its length in tokens.
 
     Positions are token numbers: no model has both windows and pictures in two dimensions.
     """
@@ -56,7 +56,7 @@ class Window(Full):
         return self._complete(source.snapshots, slot, length)
 
     def _complete(self, snapshots: list[Snapshot], slot: int, length: int) -> bool:
-        """Put back what the window before `length` lacks in `slot`, from its end to its beginning."""
+        """Restore the missing cells of the window before `length` in `slot`, from its end to its start."""
         context, least = self._context, max(0, length - self._window + 1)
         first = context.first_position(slot)
         if first < 0:
