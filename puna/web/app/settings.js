@@ -11,8 +11,8 @@ export const OPTIONS = {
   num_predict: "integer", stop: "lines", repeat_penalty: "number", repeat_last_n: "integer", presence_penalty: "number",
   frequency_penalty: "number", mirostat: "integer", mirostat_tau: "number", mirostat_eta: "number", num_ctx: "integer",
   num_keep: "integer", num_batch: "integer", num_thread: "integer", num_gpu: "integer", main_gpu: "integer",
-  tensor_split: "numbers", override_tensor: "lines", n_cpu_moe: "integer", use_mmap: "boolean", kv_cache_type: "text",
-  draft_num_predict: "integer",
+  tensor_split: "numbers", override_tensor: "lines", n_cpu_moe: "integer", replicas: "integer", use_mmap: "boolean",
+  kv_cache_type: "text", draft_num_predict: "integer",
 };
 export const THINK = ["true", "false", "low", "medium", "high"];
 
