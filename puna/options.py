@@ -24,7 +24,7 @@ def kv_cache_type(text: str) -> KVCacheType:
     raise ValueError(f"must be one of {', '.join(known)}")
 
 
-Count = Annotated[int, "0 or more"]
+Count = Annotated[int, msgspec.Meta(ge=0)]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True):

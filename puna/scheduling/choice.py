@@ -71,8 +71,8 @@ class Choice:
         """What libllama's dry run is asked about: it takes no memory, so what does not fit can be tried."""
         return replaced(self.spec, placed=self.wish)
 
-    def apart(self, taken: Set[str]) -> bool:
-        """Whether all of it fits on one device that is none of `taken`."""
+    def fits_outside(self, taken: Set[str]) -> bool:
+        """Whether all of it fits on one device that is not in `taken`."""
         return self.fits and self.whole and taken.isdisjoint(self.spec.placed.devices)
 
     def plain(self, machine: Machine) -> bool:

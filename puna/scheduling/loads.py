@@ -72,7 +72,7 @@ class Loads:
         machine = room.now.without(taken)
         options = widened(request.options, request.facts, self._settings, there[0].spec)
         choice = choose(request.facts, options, self._settings, machine, self._fleet.learned)
-        if room.slots < 1 or not choice.apart(taken):
+        if room.slots < 1 or not choice.fits_outside(taken):
             return False
         if choice.plain(machine) or self._dry_runs.had(choice.tried):
             self._load(request, choice, there[0].keep_alive)

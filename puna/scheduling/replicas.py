@@ -21,37 +21,34 @@ class Replicas:
         self._fleet = fleet
         self._loads = loads
         self._wanted: dict[RunnerKey, LeaseRequest] = {}
-        self._no_room: dict[RunnerKey, int] = {}
-        """Version of the fleet for which a model has no more: it is not tried again before that changes."""
-        self._failed: set[RunnerKey] = set()
-        """Models that get no more as long as the server runs."""
+        self._complete: dict[RunnerKey, int] = {}
+        """Version of the fleet at which a model could have no more: it is tried again when that changes."""
 
     def want(self, request: LeaseRequest) -> None:
         """A request whose model is loaded is about to be served."""
         key = request.facts.key
-        if request.options.replicas > len(self._fleet.replicas(key)) and key not in self._failed:
+        if request.options.replicas > len(self._fleet.replicas(key)):
             self._wanted[key] = request
 
     def advance(self) -> None:
         """Begin what there is room for."""
         for key, request in list(self._wanted.items()):
-            if not self._goes_on(request):
+            if not self._begin_more(request):
                 del self._wanted[key]
 
     def failed(self, key: RunnerKey, error: LoadFailed) -> None:
         """A further engine could not be loaded; the others serve."""
         _log.warning("%s has no further replica: %s", key[0], error)
-        self._failed.add(key)
-        self._wanted.pop(key, None)
+        self._complete[key] = self._fleet.version
 
-    def _goes_on(self, request: LeaseRequest) -> bool:
-        """Whether more may begin for `request` when it is known what room there is."""
+    def _begin_more(self, request: LeaseRequest) -> bool:
+        """Whether to go on later, when the room on devices is known."""
         key = request.facts.key
         while 0 < len(there := self._fleet.replicas(key)) < request.options.replicas:
-            if self._no_room.get(key) == self._fleet.version:
+            if self._complete.get(key) == self._fleet.version:
                 return False
             if not self._begun(request, there):
-                self._no_room[key] = self._fleet.version
+                self._complete[key] = self._fleet.version
                 return False
             if len(there) == len(self._fleet.replicas(key)):
                 return True

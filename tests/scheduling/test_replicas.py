@@ -65,6 +65,16 @@ async def loaded(scheduler: Scheduler, model: Model, options: Options = TWO) -> 
     await settle()
 
 
+async def one_of_two(model: Model) -> tuple[Cards, Scheduler, Client]:
+    """The first engine serves a client while the second one loads."""
+    launcher, scheduler = machine(300, 300, held=True)
+    client = ask(scheduler, model)
+    await settle()
+    launcher.launches[0].succeed()
+    await settle()
+    return launcher, scheduler, client
+
+
 @virtual_time
 async def test_the_first_one_serves_while_the_others_load(model: Model):
     launcher, scheduler = machine(300, 400, 350, held=True)
@@ -155,11 +165,7 @@ async def test_unload_ends_them_all_and_one_that_is_used_after_its_answer(model:
 
 @virtual_time
 async def test_one_that_loads_as_its_model_is_unloaded_ends_too(model: Model):
-    launcher, scheduler = machine(300, 300, held=True)
-    client = ask(scheduler, model)
-    await settle()
-    launcher.launches[0].succeed()
-    await settle()
+    launcher, scheduler, client = await one_of_two(model)
     await scheduler.unload(model)
     await client.leave()
     launcher.launches[1].succeed()
@@ -212,18 +218,23 @@ async def test_one_that_dies_is_replaced_by_a_later_request(model: Model):
 
 
 @virtual_time
-async def test_one_that_cannot_load_leaves_the_others_and_is_not_tried_again(model: Model):
-    launcher, scheduler = machine(300, 300, held=True)
-    client = ask(scheduler, model)
-    await settle()
-    launcher.launches[0].succeed()
-    await settle()
+async def test_one_that_cannot_load_leaves_the_others_and_is_not_tried_again_at_once(model: Model):
+    launcher, scheduler, client = await one_of_two(model)
     launcher.launches[1].fail("no such thing")
     await settle()
     assert client.holds
     await client.leave()
     await loaded(scheduler, model)
     assert len(launcher.launches) == 2
+    # A load of another engine is a reason to try again.
+    await scheduler.unload(model)
+    client = ask(scheduler, model)
+    await settle()
+    launcher.launches[2].succeed()
+    await settle()
+    assert len(launcher.launches) == 4
+    launcher.launches[3].fail("no such thing")
+    await client.leave()
     await scheduler.close()
 
 

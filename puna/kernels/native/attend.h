@@ -156,7 +156,7 @@ template <class I> class Attend {
 
     // The queries that see something of this tile.
     void find(int64_t tile) {
-        const bool *sees = p.sight.tile(p.stream, tile, p.first_query);
+        const bool *sees = p.tile_mask.tile(p.stream, tile, p.first_query);
         seen_count_ = 0;
         for (int query = 0; query < p.queries; query++)
             if (sees[query]) seen_[seen_count_++] = query;

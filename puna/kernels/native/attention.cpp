@@ -15,7 +15,7 @@ struct Cut {
     int64_t parts, heads;
     int64_t queries, bundles; // of a piece
     int64_t along, across, streams;
-    size_t slopes_size, sight_size, memory_size;
+    size_t slopes_size, mask_size, memory_size;
 
     Cut(const Tensor &op, const AttentionKernel &kernel, int threads) {
         const Tensor &q = *op.src[0], &k = *op.src[1], &v = *op.src[2];
@@ -34,7 +34,7 @@ struct Cut {
         bundles = few ? std::clamp<int64_t>(std::min(k.ne[2] * parts * streams / wanted, most_scores / (k.ne[1] * queries * heads)), 1, most_bundles) : 1;
         across = ceiling(k.ne[2] * parts, bundles);
         slopes_size = aligned(sizeof(float) * static_cast<size_t>(q.ne[2]));
-        sight_size = aligned(Sight::size(op));
+        mask_size = aligned(TileMask::size(op));
         memory_size = kernel.memory({k.ne[0], v.ne[0], k.ne[1], queries, bundles, heads});
     }
 
@@ -79,16 +79,16 @@ bool Attention::covers(const Tensor &op) {
 
 size_t Attention::work_size(int threads, const Tensor &op) const {
     const Cut cut(op, kernel_, threads);
-    return cut.slopes_size + cut.sight_size + cut.memory_size * static_cast<size_t>(threads);
+    return cut.slopes_size + cut.mask_size + cut.memory_size * static_cast<size_t>(threads);
 }
 
 void Attention::compute(Team &team, uint8_t *work, const Tensor &op) const {
     const Cut cut(op, kernel_, team.size);
     const Tensor &q = *op.src[0], &k = *op.src[1];
     auto *slopes = reinterpret_cast<float *>(work);
-    const Sight sight(op, work + cut.slopes_size);
-    uint8_t *memory = work + cut.slopes_size + cut.sight_size + cut.memory_size * static_cast<size_t>(team.index);
-    sight.look(team);
+    const TileMask tile_mask(op, work + cut.slopes_size);
+    uint8_t *memory = work + cut.slopes_size + cut.mask_size + cut.memory_size * static_cast<size_t>(team.index);
+    tile_mask.read(team);
     if (team.index == 0) {
         for (int64_t head = 0; head < q.ne[2]; head++) slopes[head] = slope(parameter(op, 1), q.ne[2], head);
         team.restart();
@@ -97,7 +97,7 @@ void Attention::compute(Team &team, uint8_t *work, const Tensor &op) const {
     share(team, cut.pieces(), [&](int64_t i) {
         // The last queries see most and come first, so that no thread is left with them.
         const int64_t query = (cut.along - 1 - i / (cut.across * cut.streams)) * cut.queries, bundle = i % cut.across * cut.bundles;
-        kernel_.attend({op, sight, i / cut.across % cut.streams, query, std::min(cut.queries, q.ne[1] - query), bundle,
+        kernel_.attend({op, tile_mask, i / cut.across % cut.streams, query, std::min(cut.queries, q.ne[1] - query), bundle,
                         std::min(cut.bundles, k.ne[2] * cut.parts - bundle), cut.parts, cut.heads, parameter(op, 0), parameter(op, 2), slopes, memory});
     });
 }

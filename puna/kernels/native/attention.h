@@ -2,7 +2,7 @@
 #pragma once
 
 #include "operation.h"
-#include "sight.h"
+#include "tile_mask.h"
 
 namespace puna {
 
@@ -27,7 +27,7 @@ constexpr double LOG2_E = 1.4426950408889634;
 // What one thread computes at one go. A bundle is some query heads that share a head of K and V.
 struct AttentionPiece {
     const Tensor &op;
-    const Sight &sight;
+    const TileMask &tile_mask;
     int64_t stream;
     int64_t first_query, queries;
     int64_t first_bundle, bundles;

@@ -10,7 +10,7 @@
 #include "multiplication.h"
 #include "pages.h"
 #include "reference.h"
-#include "rows.h"
+#include "get_rows.h"
 
 #ifdef __linux__
 #include <sys/mman.h>
@@ -49,7 +49,7 @@ struct Adapter final : TensorTraits {
 // The types whose kernels passed their test.
 std::map<Type, std::unique_ptr<Adapter>> adapters;
 std::unique_ptr<Adapter> attention;
-Adapter rows(std::make_unique<Rows>());
+Adapter get_rows(std::make_unique<GetRows>());
 
 // Whether the model that is loaded has one matrix for embeddings and output.
 bool tied;
@@ -84,7 +84,7 @@ struct Extra final : ExtraBufferType {
         if (op->op == Op::FLASH_ATTN_EXT) return attention && Attention::covers(*op) ? attention.get() : nullptr;
         const bool ours = op->src[0] && op->src[0]->buffer && op->src[0]->buffer->buft == buffer_type();
         if (!ours) return nullptr;
-        if (op->op == Op::GET_ROWS) return Rows::covers(*op) && adapter_for(*op->src[0]) && belongs_here(*op->src[0]) ? &rows : nullptr;
+        if (op->op == Op::GET_ROWS) return GetRows::covers(*op) && adapter_for(*op->src[0]) && belongs_here(*op->src[0]) ? &get_rows : nullptr;
         return Multiplication::covers(*op) ? adapter_for(*op->src[0]) : nullptr;
     }
 };

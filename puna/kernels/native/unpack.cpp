@@ -28,17 +28,17 @@ void read_numbers(int bits, const uint8_t *planes, int column, uint8_t *q) {
 }
 
 // A weight is scale * number + addend, rounded once, because scale * number is exact or nothing is added: -0 changes no number.
-struct Line {
+struct Affine {
     float scale, addend;
 };
 
-Line line_of_block(const Format &format, const uint8_t *header, int column) {
+Affine affine_of_block(const Format &format, const uint8_t *header, int column) {
     if (format.type == Type::MXFP4) return {exponent_to_float(header[column]), -0.0F};
     const float m = format.scaling == Scaling::MIN ? half_to_float(half_at(header + 2 * COLUMNS, column)) : -0.0F;
     return {half_to_float(half_at(header, column)), m};
 }
 
-Line line_of_group(const Format &format, const uint8_t *header, int group, int column) {
+Affine affine_of_group(const Format &format, const uint8_t *header, int group, int column) {
     const bool mins = format.scaling == Scaling::SUPER && format.offset == 0;
     const uint8_t *whole = header + (mins ? 4 : 2) * COLUMNS;
     const float scale = half_to_float(half_at(header, column)) * static_cast<int8_t>(whole[COLUMNS * group + column]);
@@ -71,9 +71,9 @@ void unpack_slice(const Format &format, const uint8_t *slice, int blocks, int co
         uint8_t q[BLOCK];
         read_numbers(format.bits, planes, column, q);
         for (int at = 0; at < BLOCK; at += format.group) {
-            const Line line = layout.super ? line_of_group(format, slice, (BLOCK * b + at) / format.group, column)
-                                           : line_of_block(format, slice + layout.scales * b, column);
-            for (int k = at; k < at + format.group; k++) here[k] = line.scale * static_cast<float>(number_of(format, q[k])) + line.addend;
+            const Affine affine = layout.super ? affine_of_group(format, slice, (BLOCK * b + at) / format.group, column)
+                                           : affine_of_block(format, slice + layout.scales * b, column);
+            for (int k = at; k < at + format.group; k++) here[k] = affine.scale * static_cast<float>(number_of(format, q[k])) + affine.addend;
         }
     }
 }

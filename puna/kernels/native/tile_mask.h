@@ -7,14 +7,14 @@ namespace puna {
 
 constexpr int TILE_KEYS = 64;
 
-class Sight {
+class TileMask {
   public:
     // `memory`: `size(op)` bytes that the threads share.
-    Sight(const Tensor &op, void *memory);
+    TileMask(const Tensor &op, void *memory);
 
     static size_t size(const Tensor &op);
     // One thread's share of reading the mask. `tile` is valid once all threads have done theirs.
-    void look(const Team &team) const;
+    void read(const Team &team) const;
     // Of a tile: a flag for each query from `query` on.
     const bool *tile(int64_t stream, int64_t tile, int64_t query) const {
         return seen_ + query + queries_ * (tile + tiles_ * (stream % streams_));

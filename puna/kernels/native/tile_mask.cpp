@@ -1,4 +1,4 @@
-#include "sight.h"
+#include "tile_mask.h"
 
 #include <algorithm>
 
@@ -12,13 +12,13 @@ int64_t streams_of(const Tensor &op) { return op.src[3] ? op.src[3]->ne[3] : 1; 
 
 } // namespace
 
-Sight::Sight(const Tensor &op, void *memory)
+TileMask::TileMask(const Tensor &op, void *memory)
     : mask_(op.src[3]), keys_(op.src[1]->ne[1]), tiles_(tiles_of(op)), queries_(op.src[0]->ne[1]), streams_(streams_of(op)),
       seen_(static_cast<bool *>(memory)) {}
 
-size_t Sight::size(const Tensor &op) { return static_cast<size_t>(tiles_of(op) * op.src[0]->ne[1] * streams_of(op)); }
+size_t TileMask::size(const Tensor &op) { return static_cast<size_t>(tiles_of(op) * op.src[0]->ne[1] * streams_of(op)); }
 
-void Sight::look(const Team &team) const {
+void TileMask::read(const Team &team) const {
     split(team, queries_ * streams_, [&](int64_t from, int64_t to) {
         for (int64_t i = from; i < to; i++)
             for (int64_t tile = 0; tile < tiles_; tile++)
@@ -26,7 +26,7 @@ void Sight::look(const Team &team) const {
     });
 }
 
-bool Sight::sees(int64_t stream, int64_t query, int64_t tile) const {
+bool TileMask::sees(int64_t stream, int64_t query, int64_t tile) const {
     const auto *row = reinterpret_cast<const uint16_t *>(static_cast<const uint8_t *>(mask_->data) + mask_->nb[1] * static_cast<size_t>(query) +
                                                          mask_->nb[3] * static_cast<size_t>(stream)) + TILE_KEYS * tile;
     unsigned differ = 0;

@@ -1,4 +1,4 @@
-#include "rows.h"
+#include "get_rows.h"
 
 #include <cstring>
 
@@ -6,15 +6,15 @@
 
 namespace puna {
 
-bool Rows::covers(const Tensor &op) {
+bool GetRows::covers(const Tensor &op) {
     const Tensor *weights = op.src[0], *ids = op.src[1];
     return weights && !weights->view_src && weights->ne[2] == 1 && ids && ids->type == Type::I32 && ids->ne[1] * ids->ne[2] * ids->ne[3] == 1 &&
            op.type == Type::F32 && op.nb[0] == sizeof(float);
 }
 
-size_t Rows::work_size(int, const Tensor &) const { return 0; }
+size_t GetRows::work_size(int, const Tensor &) const { return 0; }
 
-void Rows::compute(Team &team, uint8_t *, const Tensor &op) const {
+void GetRows::compute(Team &team, uint8_t *, const Tensor &op) const {
     const Tensor &weights = *op.src[0], &ids = *op.src[1];
     const Format &format = *format_of(weights.type);
     const size_t panel = layout_of(weights.type).panel(weights.ne[0] / BLOCK);

@@ -5,7 +5,7 @@
 
 namespace puna {
 
-class Rows final : public Operation {
+class GetRows final : public Operation {
   public:
     // Whether the op is one that `compute` can do with packed weights that `Multiplication::fits`.
     static bool covers(const Tensor &op);
