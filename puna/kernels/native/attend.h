@@ -11,7 +11,7 @@
 
 #include <cmath>
 
-#include "attention.h"
+#include "attention_tile.h"
 #include "cells.h"
 #include "powers.h"
 
@@ -19,55 +19,20 @@ namespace puna {
 
 template <class I> class Attend {
   public:
-    static size_t memory(const AttentionSizes &sizes) { return Memory(sizes).size; }
+    static size_t memory(const AttentionSizes &sizes) { return AttentionMemory<I>(sizes).size; }
     static void attend(const AttentionPiece &piece) { Attend(piece).run(); }
 
   private:
     using Float = typename I::Float;
     using Int = typename I::Int;
-    static constexpr int KEYS = TILE_KEYS, PAIRS = KEYS / 2, WIDTH = 2 * I::lanes;
+    static constexpr int KEYS = TILE_KEYS, PAIRS = KEYS / 2, WIDTH = ATTENTION_WIDTH<I>;
     static constexpr int WEIGHT_BITS = 23, LOW_BITS = 12, VALUE_BITS = 13;
     // Scores in powers of two. What is below LEAST is as good as masked; WRONG stands for what is no number.
     static constexpr float LEAST = -1e6F, NOTHING = LEAST + 256, WRONG = 5e5F;
 
-    struct Memory {
-        int64_t key_size, value_size; // padded
-        int64_t rows, tiles;          // of a bundle
-        size_t values, biases, weights, exponents, states, state, size;
-        size_t sums, most, most_brought, totals, scores; // of a state
-
-        explicit Memory(const AttentionSizes &s)
-            : key_size((s.key_size + 7) & ~int64_t{7}), value_size((s.value_size + WIDTH - 1) / WIDTH * WIDTH), rows(s.queries * s.heads),
-              tiles((s.keys + KEYS - 1) / KEYS) {
-            values = room(KEYS * key_size, 4);
-            biases = values + room(PAIRS * value_size, 4);
-            weights = biases + room(KEYS * s.queries, 4);
-            exponents = weights + room(KEYS * rows, 4);
-            states = exponents + room(KEYS * tiles * s.bundles, 4);
-            sums = room(key_size * rows, 4);
-            most = sums + room(value_size * rows, 8);
-            most_brought = most + room(I::lanes * rows, 4);
-            totals = most_brought + room(I::lanes * rows, 4);
-            scores = totals + room(I::lanes * rows, 8);
-            state = scores + room(KEYS * tiles * rows, 4);
-            size = states + state * static_cast<size_t>(s.bundles);
-        }
-        static size_t room(int64_t count, size_t item) { return (item * static_cast<size_t>(count) + 63) & ~size_t{63}; }
-    };
-
-    // Of a bundle's rows: queries, whole sums of values, the largest score and the largest that a value is multiplied
-    // with, whole sums of weights, and scores by tiles. `most` and `totals` have a number for each lane.
-    struct State {
-        float *q;
-        int64_t *sums;
-        float *most, *most_brought;
-        int64_t *totals;
-        float *scores;
-    };
-
     const AttentionPiece &p;
     const Tensor &q, &k, &v;
-    const Memory at;
+    const AttentionMemory<I> at;
     float *const keys_;
     int32_t *const values_;
     float *const biases_;
@@ -81,7 +46,7 @@ template <class I> class Attend {
 
     template <class T> T *place(size_t offset) const { return reinterpret_cast<T *>(p.memory + offset); }
 
-    State state(int64_t bundle) const {
+    AttentionState state(int64_t bundle) const {
         const size_t from = at.states + at.state * static_cast<size_t>(bundle);
         return {place<float>(from), place<int64_t>(from + at.sums), place<float>(from + at.most), place<float>(from + at.most_brought),
                 place<int64_t>(from + at.totals), place<float>(from + at.scores)};
@@ -140,7 +105,7 @@ template <class I> class Attend {
     }
 
     void start(int64_t bundle) {
-        const State s = state(bundle);
+        const AttentionState s = state(bundle);
         const float factor = p.cap == 0 ? p.scale * static_cast<float>(LOG2_E) : p.scale / p.cap;
         std::memset(s.q, 0, sizeof *s.q * static_cast<size_t>(at.key_size * at.rows));
         std::memset(s.sums, 0, sizeof *s.sums * static_cast<size_t>(at.value_size * at.rows));
@@ -220,57 +185,6 @@ template <class I> class Attend {
         });
     }
 
-    // Queries by WIDTH keys.
-    template <int R> static PUNA_INLINE void multiply(const float *panel, int64_t depth, const float *const *a, float *const *out) {
-        Float sums[R][2];
-        for (int r = 0; r < R; r++)
-            for (int c = 0; c < 2; c++) sums[r][c] = I::zerof();
-        const float *rows[R];
-        for (int r = 0; r < R; r++) rows[r] = a[r];
-        for (int64_t i = 0; i < depth; i++) {
-            const Float x = I::loadf(panel + WIDTH * i), y = I::loadf(panel + WIDTH * i + I::lanes);
-            unroll<R>([&](auto r) {
-                const Float w = I::broadcast(rows[r][i]);
-                sums[r][0] = I::fma(w, x, sums[r][0]);
-                sums[r][1] = I::fma(w, y, sums[r][1]);
-            });
-        }
-        for (int r = 0; r < R; r++)
-            for (int c = 0; c < 2; c++) I::storef(out[r] + I::lanes * c, sums[r][c]);
-    }
-
-    // Weights, high parts and then low ones, by WIDTH values: added to what is there.
-    template <int R> static PUNA_INLINE void multiply(const int32_t *panel, const int32_t *const *a, int64_t *const *out) {
-        Int high[R][2], low[R][2];
-        for (int r = 0; r < R; r++)
-            for (int c = 0; c < 2; c++) high[r][c] = low[r][c] = I::zero();
-        const int32_t *rows[R];
-        for (int r = 0; r < R; r++) rows[r] = a[r];
-        for (int i = 0; i < PAIRS; i++) {
-            const Int x = I::load(panel + WIDTH * i), y = I::load(panel + WIDTH * i + I::lanes);
-            unroll<R>([&](auto r) {
-                const Int w = I::broadcast4(rows[r] + i), rest = I::broadcast4(rows[r] + PAIRS + i);
-                high[r][0] = I::add(high[r][0], I::pairs(w, x));
-                high[r][1] = I::add(high[r][1], I::pairs(w, y));
-                low[r][0] = I::add(low[r][0], I::pairs(rest, x));
-                low[r][1] = I::add(low[r][1], I::pairs(rest, y));
-            });
-        }
-        for (int r = 0; r < R; r++)
-            for (int c = 0; c < 2; c++) I::add_wide(out[r] + I::lanes * c, high[r][c], low[r][c]);
-    }
-
-    // f(row, how many rows from there on, a constant) for tiles of at most MOST rows.
-    template <int MOST, class F> static void in_tiles(int count, F f) {
-        int row = 0;
-        for (; row + MOST <= count; row += MOST) f(row, std::integral_constant<int, MOST>{});
-        if constexpr (MOST > 4)
-            for (; row + 4 <= count; row += 4) f(row, std::integral_constant<int, 4>{});
-        if constexpr (MOST > 2)
-            for (; row + 2 <= count; row += 2) f(row, std::integral_constant<int, 2>{});
-        for (; row < count; row++) f(row, std::integral_constant<int, 1>{});
-    }
-
     // f(i, row of the bundle) for the rows that see something of this tile. Returns how many they are.
     template <class F> int for_rows(int64_t bundle, F f) const {
         const int group = heads(bundle), count = seen_count_ * group;
@@ -280,7 +194,7 @@ template <class I> class Attend {
 
     // The rows of a bundle that see something meet the tile's keys.
     void score(int64_t bundle, int64_t tile) {
-        const State s = state(bundle);
+        const AttentionState s = state(bundle);
         const float *from[ATTENTION_ROWS];
         float *to[ATTENTION_ROWS], *next[ATTENTION_ROWS];
         const int count = for_rows(bundle, [&](int i, int row) {
@@ -289,13 +203,13 @@ template <class I> class Attend {
         });
         for (int panel = 0; panel < KEYS / WIDTH; panel++) {
             for (int i = 0; i < count; i++) next[i] = to[i] + WIDTH * panel;
-            in_tiles<I::float_rows>(count, [&](int row, auto rows) { multiply<rows()>(keys_ + WIDTH * at.key_size * panel, at.key_size, from + row, next + row); });
+            in_tiles<I::float_rows>(count, [&](int row, auto rows) { multiply_keys<I, rows()>(keys_ + WIDTH * at.key_size * panel, at.key_size, from + row, next + row); });
         }
         for_rows(bundle, [&](int i, int row) { judge(s, row, to[i], exponents(bundle, tile), biases_ + KEYS * seen_[i / heads(bundle)], p.slopes[first_head(bundle) + i % heads(bundle)]); });
     }
 
     // Scores become what they are beside the mask; the largest ones are kept.
-    void judge(const State &s, int row, float *scores, const float *exponent, const float *bias, float slope) const {
+    void judge(const AttentionState &s, int row, float *scores, const float *exponent, const float *bias, float slope) const {
         const Float per_bias = I::broadcast(slope * static_cast<float>(LOG2_E));
         Float most = I::loadf(s.most + I::lanes * row), brought = I::loadf(s.most_brought + I::lanes * row);
         for (int i = 0; i < KEYS; i += I::lanes) {
@@ -312,7 +226,7 @@ template <class I> class Attend {
 
     // All scores are known: the largest ones become whole.
     void settle(int64_t bundle) const {
-        const State s = state(bundle);
+        const AttentionState s = state(bundle);
         for (int64_t row = 0; row < p.queries * heads(bundle); row++) {
             for (float *most : {s.most + I::lanes * row, s.most_brought + I::lanes * row}) I::storef(most, I::round(I::broadcast(I::largest(I::loadf(most)))));
             const Float score = I::broadcast(sink(bundle, row)), whole = I::round(score), most = I::loadf(s.most + I::lanes * row);
@@ -330,7 +244,7 @@ template <class I> class Attend {
 
     // The tile's values are added to the rows of a bundle that see something of it.
     void add(int64_t bundle, int64_t tile) {
-        const State s = state(bundle);
+        const AttentionState s = state(bundle);
         const int32_t *from[ATTENTION_ROWS];
         int64_t *to[ATTENTION_ROWS];
         const int count = for_rows(bundle, [&](int i, int row) {
@@ -339,12 +253,12 @@ template <class I> class Attend {
         });
         for (int64_t panel = 0; panel < at.value_size; panel += WIDTH) {
             for_rows(bundle, [&](int i, int row) { to[i] = s.sums + at.value_size * row + panel; });
-            in_tiles<2>(count, [&](int row, auto rows) { multiply<rows()>(values_ + PAIRS * panel, from + row, to + row); });
+            in_tiles<2>(count, [&](int row, auto rows) { multiply_values<I, rows()>(values_ + PAIRS * panel, from + row, to + row); });
         }
     }
 
     // Scores become weights: added up, and with the values' exponents in pairs of whole parts, the high ones first.
-    void weigh(const State &s, int row, const float *scores, const float *exponent, int32_t *weights) const {
+    void weigh(const AttentionState &s, int row, const float *scores, const float *exponent, int32_t *weights) const {
         const Float most = I::loadf(s.most + I::lanes * row), brought = I::loadf(s.most_brought + I::lanes * row);
         Int total = I::zero();
         for (int i = 0; i < KEYS; i += WIDTH) {
@@ -363,7 +277,7 @@ template <class I> class Attend {
     }
 
     void finish(int64_t bundle, int64_t row) const {
-        const State s = state(bundle);
+        const AttentionState s = state(bundle);
         int64_t total = 0;
         for (int i = 0; i < I::lanes; i++) total += s.totals[I::lanes * row + i];
         const float most = s.most[I::lanes * row], brought = s.most_brought[I::lanes * row];

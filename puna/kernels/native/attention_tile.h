@@ -1,0 +1,62 @@
+// Tiles of attention in registers: some rows by two vectors of keys, or of values.
+#pragma once
+
+#include "attention_memory.h"
+#include "tile.h"
+
+namespace puna {
+
+// Queries by WIDTH keys.
+template <class I, int R> PUNA_INLINE void multiply_keys(const float *panel, int64_t depth, const float *const *a, float *const *out) {
+    constexpr int WIDTH = ATTENTION_WIDTH<I>;
+    typename I::Float sums[R][2];
+    for (int r = 0; r < R; r++)
+        for (int c = 0; c < 2; c++) sums[r][c] = I::zerof();
+    const float *rows[R];
+    for (int r = 0; r < R; r++) rows[r] = a[r];
+    for (int64_t i = 0; i < depth; i++) {
+        const auto x = I::loadf(panel + WIDTH * i), y = I::loadf(panel + WIDTH * i + I::lanes);
+        unroll<R>([&](auto r) {
+            const auto w = I::broadcast(rows[r][i]);
+            sums[r][0] = I::fma(w, x, sums[r][0]);
+            sums[r][1] = I::fma(w, y, sums[r][1]);
+        });
+    }
+    for (int r = 0; r < R; r++)
+        for (int c = 0; c < 2; c++) I::storef(out[r] + I::lanes * c, sums[r][c]);
+}
+
+// Weights, high parts and then low ones, by WIDTH values: added to what is there.
+template <class I, int R> PUNA_INLINE void multiply_values(const int32_t *panel, const int32_t *const *a, int64_t *const *out) {
+    constexpr int WIDTH = ATTENTION_WIDTH<I>, PAIRS = TILE_KEYS / 2;
+    typename I::Int high[R][2], low[R][2];
+    for (int r = 0; r < R; r++)
+        for (int c = 0; c < 2; c++) high[r][c] = low[r][c] = I::zero();
+    const int32_t *rows[R];
+    for (int r = 0; r < R; r++) rows[r] = a[r];
+    for (int i = 0; i < PAIRS; i++) {
+        const auto x = I::load(panel + WIDTH * i), y = I::load(panel + WIDTH * i + I::lanes);
+        unroll<R>([&](auto r) {
+            const auto w = I::broadcast4(rows[r] + i), rest = I::broadcast4(rows[r] + PAIRS + i);
+            high[r][0] = I::add(high[r][0], I::pairs(w, x));
+            high[r][1] = I::add(high[r][1], I::pairs(w, y));
+            low[r][0] = I::add(low[r][0], I::pairs(rest, x));
+            low[r][1] = I::add(low[r][1], I::pairs(rest, y));
+        });
+    }
+    for (int r = 0; r < R; r++)
+        for (int c = 0; c < 2; c++) I::add_wide(out[r] + I::lanes * c, high[r][c], low[r][c]);
+}
+
+// f(row, how many rows from there on, a constant) for tiles of at most MOST rows.
+template <int MOST, class F> void in_tiles(int count, F f) {
+    int row = 0;
+    for (; row + MOST <= count; row += MOST) f(row, std::integral_constant<int, MOST>{});
+    if constexpr (MOST > 4)
+        for (; row + 4 <= count; row += 4) f(row, std::integral_constant<int, 4>{});
+    if constexpr (MOST > 2)
+        for (; row + 2 <= count; row += 2) f(row, std::integral_constant<int, 2>{});
+    for (; row < count; row++) f(row, std::integral_constant<int, 1>{});
+}
+
+} // namespace puna
