@@ -42,6 +42,10 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     """Folder in which this KV outlives the engine; empty for none."""
     disk_limit: int = 0
     """Most bytes in the folder, for all models together."""
+    repack: str = ""
+    """Folder in which packed weights outlive the engine; empty for none."""
+    repack_limit: int = 0
+    """Most bytes in that folder, for all models together."""
     parallel: int
     """Most sequences decoded at once."""
     embedding: bool = False

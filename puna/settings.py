@@ -80,6 +80,8 @@ class Settings:
     """PUNA_CACHE: bytes of prompts and answers that are kept on disk, evaluated; 0 keeps none."""
     cache_dir: Path | None = None
     """PUNA_CACHE_DIR: where they are kept; None: beside the models."""
+    repack_cache: int = 8 << 30
+    """PUNA_REPACK_CACHE: bytes of weights that are kept on disk as the kernels read them; 0 keeps none."""
     memory: int = 0
     """PUNA_MEMORY: bytes that models may take together; 0 means what the machine has free."""
     no_cloud: bool = False
@@ -175,6 +177,7 @@ class Settings:
             search_url=get("PUNA_SEARCH_URL"),
             cache=_count(get("PUNA_CACHE"), cls.cache),
             cache_dir=_path(get("PUNA_CACHE_DIR")),
+            repack_cache=_count(get("PUNA_REPACK_CACHE"), cls.repack_cache),
             memory=_count(get("PUNA_MEMORY"), cls.memory),
             fetch_private=_truth(get("PUNA_FETCH_PRIVATE")),
             spread=_truth(get("OLLAMA_SCHED_SPREAD")),

@@ -27,7 +27,7 @@ def disk_of(
     words = (
         __version__,
         build(),
-        *(_content(path) for path in (spec.path, *spec.adapters, spec.projector) if path),
+        *(content_of(path) for path in (spec.path, *spec.adapters, spec.projector) if path),
         spec.kv_cache_type,
         str(spec.flash_attention),
         *spec.placed.devices,
@@ -36,7 +36,7 @@ def disk_of(
     return Disk(Path(spec.disk), "\n".join(words), spec.disk_limit, post=post)
 
 
-def _content(path: str) -> str:
+def content_of(path: str) -> str:
     """A file's identity: a blob's digest, any other file's path and time."""
     if _BLOB.fullmatch(name := os.path.basename(path)):
         return name

@@ -49,6 +49,7 @@ from puna.engine.messages import (
 )
 from puna.engine.output import Output
 from puna.engine.preparation import Preparation, Work, is_long
+from puna.engine.repack_cache import RepackCache
 from puna.engine.vital import start_thread, vital
 from puna.errors import BadRequest, PunaError
 from puna.load import EngineInfo, LoadSpec
@@ -77,9 +78,11 @@ class ModelRunner:
         self._output = output
         self._events: list[Event] = []
         self._inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
+        self._repack_cache = RepackCache(spec)
         model = self._model = LlamaModel(
             spec.path,
             adapters=spec.adapters,
+            repack_file=self._repack_cache.file,
             placed=spec.placed,
             use_mmap=spec.use_mmap,
         )
@@ -126,7 +129,8 @@ class ModelRunner:
                 draft_model=draft_model,
             )
         num_ctx = min(most, context.n_ctx)
-        for log in (model.log, *([draft_model.model.log] if draft_model else [])):
+        self._models = [model, *([draft_model.model] if draft_model else [])]
+        for log in (each.log for each in self._models):
             log.starving = partial(output.send, [Starved()])
         took, covered = opening.warm_up(model, context)
         batch_invariant = covered and not spec.placed.devices
@@ -155,6 +159,7 @@ class ModelRunner:
     def serve(self, commands: BinaryIO) -> None:
         """Work until the server goes away."""
         start_thread(partial(self._read, commands))
+        self._repack_cache.settle(*self._models)
         while True:
             if not self._loop.busy:
                 self._wait()()
@@ -176,6 +181,7 @@ class ModelRunner:
             except queue.Empty:
                 while self._inbox.empty() and self._loop.rest(long=long):
                     pass
+        self._repack_cache.idle()
         return self._inbox.get()
 
     def _read(self, commands: BinaryIO) -> None:

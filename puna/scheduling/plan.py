@@ -93,6 +93,8 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
         pool=num_ctx,
         disk=str(settings.cache_folder.absolute()),
         disk_limit=settings.cache,
+        repack=str((settings.cache_folder / "packed").absolute()),
+        repack_limit=settings.repack_cache,
         parallel=min(_PARALLEL, settings.num_parallel or _PARALLEL),
         embedding=facts.embedding,
         ranking=facts.ranking,

@@ -30,6 +30,7 @@ def native() -> ctypes.CDLL | None:
             loaded.puna_kernels_use,
             loaded.puna_kernels_covered,
             loaded.puna_kernels_tie,
+            loaded.puna_repack_begin,
             loaded.puna_drawing_new,
         )
     except (OSError, AttributeError):

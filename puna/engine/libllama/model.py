@@ -17,6 +17,7 @@ from puna.engine.libllama.devices import buffer_type, handle_of
 from puna.engine.libllama.drawing import drawing
 from puna.engine.libllama.kernels import start_kernels, tie_embeddings
 from puna.engine.libllama.log import NO_REASON, Log
+from puna.engine.libllama.packed_weights import packing
 from puna.engine.ollama_gguf import language_model
 from puna.engine.wordpiece import Normalizer, WordPiece
 from puna.errors import BadRequest, LoadFailed
@@ -46,10 +47,14 @@ class LlamaModel:
         *,
         adapters: Sequence[str] = (),
         placed: Placed = NOWHERE,
+        repack_file: Path | None = None,
         use_mmap: bool | None = None,
         allocate: bool = True,
     ) -> None:
-        """Without `allocate` it is laid out only: what its contexts would take is in `buffers`."""
+        """`repack_file`: has the packed weights, if it is there and fits.
+
+        Without `allocate` the model is laid out only: what its contexts would take is in `buffers`.
+        """
         C.llama_backend_init()
         self.buffers = Buffers()
         log = self.log = Log(self.buffers.notice)
@@ -60,7 +65,7 @@ class LlamaModel:
         if use_mmap is False or not allocate:
             params.load_mode = C.LLAMA_LOAD_MODE_NONE
         try:
-            with language_model(path) as readable:
+            with language_model(path) as readable, packing(repack_file) as packed:
                 # A dry run has no weights to read rows of, and a device has an output of its own.
                 tie_embeddings(allocate and not placed.devices and _ties_output(path))
                 handle = C.llama_model_load_from_file(os.fsencode(readable), params)
@@ -70,6 +75,8 @@ class LlamaModel:
         if not handle:
             raise LoadFailed(f"unable to load model: {log.last_error or NO_REASON}")
         self.handle = handle
+        self.packed = packed[0] if packed else None
+        """The weights that our kernels have; None if they have none."""
         self.adapters = [self._load_adapter(adapter) for adapter in adapters]
         vocab = C.llama_model_get_vocab(handle)
         assert vocab is not None

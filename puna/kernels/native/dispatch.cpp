@@ -8,13 +8,10 @@
 #include "attention.h"
 #include "mapping.h"
 #include "multiplication.h"
+#include "packed_weights.h"
 #include "pages.h"
 #include "reference.h"
 #include "get_rows.h"
-
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 
 namespace puna {
 namespace {
@@ -94,29 +91,39 @@ size_t get_alignment(BufferType *) { return 64; }
 size_t get_alloc_size(BufferType *, const Tensor *weights) {
     return Multiplication::fits(*weights) ? Multiplication::packed_size(*weights) : weights->nb[3] * static_cast<size_t>(weights->ne[3]);
 }
-void set_tensor(Buffer *, Tensor *weights, const void *data, size_t, size_t) {
-    Multiplication::pack(*weights, static_cast<const uint8_t *>(data));
+
+// The model that is loaded: the file that its weights may be in, packed, and its memory.
+std::string repack_file;
+PackedWeights *loading;
+
+// Whose memory a buffer's is.
+std::map<Buffer *, std::unique_ptr<PackedWeights>> weights_of;
+
+void set_tensor(Buffer *buffer, Tensor *weights, const void *data, size_t, size_t) {
+    if (weights_of.at(buffer)->take(*weights, get_alloc_size(nullptr, weights)))
+        release(data, weights->nb[3] * static_cast<size_t>(weights->ne[3]));
+    else
+        Multiplication::pack(*weights, static_cast<const uint8_t *>(data));
 }
 
-// Huge pages spare a walk through the page table for every 4 KB of weights.
-void ask_for_huge_pages([[maybe_unused]] const Buffer *buffer, [[maybe_unused]] void *base) {
-#ifdef __linux__
-    constexpr uintptr_t page = 2 << 20;
-    const auto from = (reinterpret_cast<uintptr_t>(base) + page - 1) / page * page;
-    const auto to = (reinterpret_cast<uintptr_t>(base) + buffer->size) / page * page;
-    if (to > from) madvise(reinterpret_cast<void *>(from), to - from, MADV_HUGEPAGE);
-#endif
+void free_buffer(Buffer *buffer) {
+    if (weights_of[buffer].get() == loading) loading = nullptr;
+    weights_of.erase(buffer);
 }
 
 Buffer *alloc_buffer(BufferType *type, size_t size) {
-    Buffer *buffer = ggml->alloc_buffer(ggml->cpu_buffer_type(), size);
+    std::unique_ptr<PackedWeights> weights(PackedWeights::make(size, loading ? "" : repack_file.c_str()));
+    if (!weights) return nullptr;
+    Buffer *buffer = ggml->buffer_from_ptr(weights->memory(), size);
     if (!buffer) return nullptr;
-    ask_for_huge_pages(buffer, buffer->get_base(buffer));
     note_mappings(); // libllama maps a file before it makes buffers
     buffer->buft = type;
+    buffer->free_buffer = free_buffer;
     buffer->set_tensor = set_tensor;
     buffer->get_tensor = nullptr;
     buffer->cpy_tensor = nullptr;
+    loading = weights.get();
+    weights_of[buffer] = std::move(weights);
     return buffer;
 }
 
@@ -198,6 +205,25 @@ extern "C" __attribute__((visibility("default"))) int puna_kernels_covered() { r
 
 // Whether the model that is loaded next has one matrix for embeddings and output, which then is in memory once.
 extern "C" __attribute__((visibility("default"))) void puna_kernels_tie(int tied) { puna::tied = tied; }
+
+// A load begins, whose weights may be in this file, packed; an empty path stands for no file.
+extern "C" __attribute__((visibility("default"))) void puna_repack_begin(const char *path) {
+    puna::repack_file = path;
+    puna::loading = nullptr;
+}
+
+// It is done: its weights, null if we have none of them, what became of the file (RepackFile), and their bytes.
+extern "C" __attribute__((visibility("default"))) puna::PackedWeights *puna_repack_end(int *file, size_t *size) {
+    puna::PackedWeights *loaded = puna::loading;
+    *file = static_cast<int>(loaded ? loaded->file() : puna::RepackFile::NONE);
+    *size = loaded ? loaded->size() : 0;
+    puna::repack_file.clear();
+    return loaded;
+}
+
+// Of PackedWeights, until the model is freed.
+extern "C" __attribute__((visibility("default"))) void puna_repack_use_huge_pages(puna::PackedWeights *weights) { weights->use_huge_pages(); }
+extern "C" __attribute__((visibility("default"))) int puna_repack_write(puna::PackedWeights *weights, const char *path) { return weights->write(path); }
 
 // The buffer type that weights go to, for tests of single ops.
 extern "C" __attribute__((visibility("default"))) void *puna_kernels_buffer_type() { return puna::buffer_type(); }

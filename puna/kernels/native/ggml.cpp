@@ -46,6 +46,7 @@ bool bind_all(Ggml &ggml, Probe &probe, void *libllama, std::string &reason) {
            find(ggml.cpu_registry, "ggml_backend_cpu_reg") &
            find(ggml.registry_device, "ggml_backend_reg_dev_get") &
            find(ggml.alloc_buffer, "ggml_backend_buft_alloc_buffer") &
+           find(ggml.buffer_from_ptr, "ggml_backend_cpu_buffer_from_ptr") &
            find(ggml.free_buffer, "ggml_backend_buffer_free") &
            find(ggml.buffer_size, "ggml_backend_buffer_get_size") &
            find(ggml.barrier, "ggml_barrier") &

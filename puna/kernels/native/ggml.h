@@ -98,6 +98,7 @@ struct Ggml {
     Registry *(*cpu_registry)();
     Device *(*registry_device)(Registry *, size_t);
     Buffer *(*alloc_buffer)(BufferType *, size_t);
+    Buffer *(*buffer_from_ptr)(void *, size_t);
     void (*free_buffer)(Buffer *);
     size_t (*buffer_size)(Buffer *);
     void (*barrier)(Threadpool *);

@@ -1,0 +1,129 @@
+"""Packed weights in files: a model's second load maps them instead of packing them again."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import shutil
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+
+from puna import __version__
+from puna.engine.kept import content_of
+from puna.engine.libllama import LlamaModel, build
+from puna.engine.libllama.packed_weights import PackedWeights, RepackFile
+from puna.engine.vital import start_thread
+from puna.kernels import library
+from puna.load import LoadSpec
+
+_log = logging.getLogger(__name__)
+
+_LEAST = 64 << 20
+"""Bytes of weights; fewer are packed as fast as a file is found."""
+
+_SUFFIX, _PARTIAL = ".packed", ".partial"
+
+_ABANDONED = 3600.0
+"""Seconds after which a partial file counts as abandoned."""
+
+_FREE = 20
+"""One part in this many of the disk stays free for other programs."""
+
+
+class RepackCache:
+    """A model's file, in a folder that all engines share. A file that fails counts as absent."""
+
+    def __init__(self, spec: LoadSpec) -> None:
+        self._folder, self._limit = Path(spec.repack), spec.repack_limit
+        self._idle = threading.Event()
+        self.file = _file(spec)
+        """None if none is wanted."""
+
+    def settle(self, *models: LlamaModel) -> None:
+        """In a thread of low priority, see to loaded models' huge pages, and to the first one's file."""
+        if weights := [model.packed for model in models if model.packed is not None]:
+            start_thread(partial(self._settle, weights, models[0].packed))
+
+    def idle(self) -> None:
+        """The engine has nothing to do now: a file may be written."""
+        self._idle.set()
+
+    def _settle(self, weights: Sequence[PackedWeights], first: PackedWeights | None) -> None:
+        if sys.platform == "linux":  # Elsewhere a thread has no priority of its own.
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+        for each in weights:
+            each.use_huge_pages()
+        if first is None or self.file is None:
+            return
+        try:
+            self._keep(first, self.file)
+        except OSError as error:
+            reason = error.strerror or error
+            _log.warning("the repack cache in %s cannot be used: %s", self._folder, reason)
+
+    def _keep(self, weights: PackedWeights, file: Path) -> None:
+        """See to it that there is a file, and that it counts as used. Raises OSError."""
+        if weights.file is RepackFile.UNUSABLE:
+            _log.warning("%s was deleted from the repack cache: it is damaged", file)
+            file.unlink(missing_ok=True)
+        elif weights.file is not RepackFile.NONE:
+            os.utime(file)
+            return
+        self._idle.wait()
+        if weights.size >= _LEAST and _make_room(self._folder, weights.size, self._limit):
+            _write(weights, file)
+
+
+def _file(spec: LoadSpec) -> Path | None:
+    """A path whose name says all that the file's bytes depend on."""
+    native = library()
+    if not (spec.repack and spec.repack_limit and native):
+        return None
+    words = (__version__, build(), _digest(native.read_bytes()), content_of(spec.path), str(spec.placed))
+    return Path(spec.repack) / (_digest("\n".join(words).encode()) + _SUFFIX)
+
+
+def _write(weights: PackedWeights, file: Path) -> None:
+    """Write a file that is whole or absent. Raises OSError."""
+    aside = file.with_suffix(f".{os.getpid()}{_PARTIAL}")
+    try:
+        weights.write(aside)
+        aside.replace(file)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def _make_room(folder: Path, size: int, limit: int) -> bool:
+    """Whether `size` more bytes fit, after deleting the least recently used files. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    files = {path: path.stat() for path in _files(folder)}
+    disk = shutil.disk_usage(folder)
+    taken = sum(state.st_size for state in files.values())
+    limit = min(limit, taken + disk.free - disk.total // _FREE)
+    if size > limit:
+        return False
+    for path in sorted(files, key=lambda path: files[path].st_mtime):
+        if taken + size <= limit:
+            break
+        path.unlink(missing_ok=True)
+        taken -= files[path].st_size
+    return True
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    """The whole files; abandoned partial ones are deleted."""
+    for path in folder.glob(f"*{_PARTIAL}"):
+        with suppress(OSError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
+    yield from folder.glob(f"*{_SUFFIX}")
+
+
+def _digest(data: bytes) -> str:
+    return hashlib.blake2b(data, digest_size=32).hexdigest()
