@@ -6,19 +6,16 @@ import hashlib
 import logging
 import os
 import shutil
-import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 from puna import __version__
 from puna.engine.kept import content_of
-from puna.engine.libllama import LlamaModel, build
+from puna.engine.libllama import build
 from puna.engine.libllama.packed_weights import PackedWeights, RepackFile
-from puna.engine.vital import start_thread
 from puna.kernels import library
 from puna.load import LoadSpec
 
@@ -41,41 +38,30 @@ class RepackCache:
 
     def __init__(self, spec: LoadSpec) -> None:
         self._folder, self._limit = Path(spec.repack), spec.repack_limit
-        self._idle = threading.Event()
+        self.idle = threading.Event()
+        """Set once the engine has nothing to do: a file may be written."""
         self.file = _file(spec)
         """None if none is wanted."""
 
-    def settle(self, *models: LlamaModel) -> None:
-        """In a thread of low priority, see to loaded models' huge pages, and to the first one's file."""
-        if weights := [model.packed for model in models if model.packed is not None]:
-            start_thread(partial(self._settle, weights, models[0].packed))
-
-    def idle(self) -> None:
-        """The engine has nothing to do now: a file may be written."""
-        self._idle.set()
-
-    def _settle(self, weights: Sequence[PackedWeights], first: PackedWeights | None) -> None:
-        if sys.platform == "linux":  # Elsewhere a thread has no priority of its own.
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-        for each in weights:
-            each.use_huge_pages()
-        if first is None or self.file is None:
+    def keep(self, weights: PackedWeights) -> None:
+        """See to it that there is a file of these weights; writing one waits until the engine is idle."""
+        if self.file is None:
             return
         try:
-            self._keep(first, self.file)
+            self._keep(weights, self.file)
         except OSError as error:
             reason = error.strerror or error
             _log.warning("the repack cache in %s cannot be used: %s", self._folder, reason)
 
     def _keep(self, weights: PackedWeights, file: Path) -> None:
-        """See to it that there is a file, and that it counts as used. Raises OSError."""
+        """Raises OSError."""
         if weights.file is RepackFile.UNUSABLE:
             _log.warning("%s was deleted from the repack cache: it is damaged", file)
             file.unlink(missing_ok=True)
         elif weights.file is not RepackFile.NONE:
             os.utime(file)
             return
-        self._idle.wait()
+        self.idle.wait()
         if weights.size >= _LEAST and _make_room(self._folder, weights.size, self._limit):
             _write(weights, file)
 

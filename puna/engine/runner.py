@@ -25,7 +25,7 @@ from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
 from puna.engine.kept import disk_of
 from puna.engine.libllama import LlamaModel
-from puna.engine.libllama.kernels import start_kernels
+from puna.engine.libllama.kernels import pages_to_come, start_kernels
 from puna.engine.loop import BatchLoop
 from puna.engine.media import EncoderCache
 from puna.engine.messages import (
@@ -50,6 +50,7 @@ from puna.engine.messages import (
 from puna.engine.output import Output
 from puna.engine.preparation import Preparation, Work, is_long
 from puna.engine.repack_cache import RepackCache
+from puna.engine.settling import settle
 from puna.engine.vital import start_thread, vital
 from puna.errors import BadRequest, PunaError
 from puna.load import EngineInfo, LoadSpec
@@ -159,7 +160,7 @@ class ModelRunner:
     def serve(self, commands: BinaryIO) -> None:
         """Work until the server goes away."""
         start_thread(partial(self._read, commands))
-        self._repack_cache.settle(*self._models)
+        start_thread(partial(settle, self._models, self._repack_cache))
         while True:
             if not self._loop.busy:
                 self._wait()()
@@ -181,7 +182,7 @@ class ModelRunner:
             except queue.Empty:
                 while self._inbox.empty() and self._loop.rest(long=long):
                     pass
-        self._repack_cache.idle()
+        self._repack_cache.idle.set()
         return self._inbox.get()
 
     def _read(self, commands: BinaryIO) -> None:
@@ -268,7 +269,7 @@ class ModelRunner:
 def _size(spec: LoadSpec, model: LlamaModel, size_vram: int) -> int:
     """Bytes as Ollama counts them: for a model wholly on devices, the devices' share."""
     if not spec.placed.devices:
-        return psutil.Process().memory_info().rss
+        return psutil.Process().memory_info().rss + pages_to_come()
     wholly = spec.placed.layers > model.n_layer and not spec.placed.overrides
     return size_vram if wholly else model.buffers.total
 

@@ -1,4 +1,4 @@
-"""The CPU's buffers are cleared by pages: to zeros that are in memory, or to any other byte."""
+"""The CPU's buffers are cleared by pages: to zeros that come into memory later, or to any other byte."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from puna.engine.libllama.kernels import start_kernels
+from puna.engine.libllama.kernels import bring_pages, pages_to_come, start_kernels
 from puna.kernels import build, library
 
 POINTER = ctypes.c_void_p
@@ -55,9 +55,14 @@ def test_a_buffer_is_cleared_from_its_first_byte_to_its_last(buffer: Buffer):
     assert not buffer.bytes.any()
 
 
-def test_zeros_are_in_memory(buffer: Buffer):
+def test_zeros_come_into_memory_later_and_are_counted(buffer: Buffer):
     process = psutil.Process()
+    bring_pages()
     before = process.memory_info().rss
     buffer.clear(0)
-    # What a context takes is known when its model is loaded, not when its cells are used.
+    assert process.memory_info().rss + pages_to_come() - before > 0.9 * buffer.size - (2 << 20)
+    buffer.bytes[buffer.size // 2] = 1
+    bring_pages()
+    assert not pages_to_come()
     assert process.memory_info().rss - before > 0.9 * buffer.size - (2 << 20)
+    assert np.count_nonzero(buffer.bytes) == 1

@@ -31,6 +31,7 @@ def native() -> ctypes.CDLL | None:
             loaded.puna_kernels_covered,
             loaded.puna_kernels_tie,
             loaded.puna_repack_begin,
+            loaded.puna_pages_bring,
             loaded.puna_drawing_new,
         )
     except (OSError, AttributeError):
@@ -67,6 +68,21 @@ def covered() -> bool:
     """
     loaded = native()
     return loaded is not None and bool(loaded.puna_kernels_covered())
+
+
+def pages_to_come() -> int:
+    """Bytes of large buffers that are zeros, and come into memory when they are used or by `bring_pages`."""
+    loaded = native()
+    if loaded is None:
+        return 0
+    loaded.puna_pages_to_come.restype = ctypes.c_size_t
+    return loaded.puna_pages_to_come()
+
+
+def bring_pages() -> None:
+    """Bring the pages of those buffers into memory; any thread may evaluate meanwhile."""
+    if (loaded := native()) is not None:
+        loaded.puna_pages_bring()
 
 
 def tie_embeddings(tied: bool) -> None:

@@ -133,7 +133,7 @@ BufferType *buffer_type() {
     return &type;
 }
 
-// A KV cache is most of what a small model's load takes when each of its pages is a fault.
+// A KV cache is most of what a small model's load takes when all its pages come into memory at once.
 void clear(Buffer *buffer, uint8_t value) {
     auto *base = static_cast<uint8_t *>(buffer->get_base(buffer));
     if (value)
@@ -205,6 +205,10 @@ extern "C" __attribute__((visibility("default"))) int puna_kernels_covered() { r
 
 // Whether the model that is loaded next has one matrix for embeddings and output, which then is in memory once.
 extern "C" __attribute__((visibility("default"))) void puna_kernels_tie(int tied) { puna::tied = tied; }
+
+// Bytes of buffers whose pages come into memory later, and a call that brings them.
+extern "C" __attribute__((visibility("default"))) size_t puna_pages_to_come() { return puna::pages_to_come(); }
+extern "C" __attribute__((visibility("default"))) void puna_pages_bring() { puna::bring_pages(); }
 
 // A load begins, whose weights may be in this file, packed; an empty path stands for no file.
 extern "C" __attribute__((visibility("default"))) void puna_repack_begin(const char *path) {

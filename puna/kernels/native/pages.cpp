@@ -2,7 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
-#include <thread>
+#include <mutex>
+#include <utility>
 #include <vector>
 
 #ifdef __linux__
@@ -13,12 +14,19 @@
 namespace puna {
 namespace {
 
-void zero_part(uint8_t *from, size_t size) {
+std::mutex mutex;
+std::vector<std::pair<uint8_t *, size_t>> to_come;
+
+// Drop whole pages, which then come back as zeros. Returns whether that is done.
+bool drop([[maybe_unused]] uint8_t *from, [[maybe_unused]] size_t size) {
 #if defined(__linux__) && defined(MADV_POPULATE_WRITE)
-    // What is dropped comes back as zeros.
-    if (!madvise(from, size, MADV_DONTNEED) && !madvise(from, size, MADV_POPULATE_WRITE)) return;
+    if (madvise(from, size, MADV_DONTNEED)) return false;
+    const std::lock_guard lock(mutex);
+    to_come.emplace_back(from, size);
+    return true;
+#else
+    return false;
 #endif
-    std::memset(from, 0, size);
 }
 
 size_t page_size() {
@@ -32,22 +40,35 @@ size_t page_size() {
 } // namespace
 
 void zero(uint8_t *from, size_t size) {
-    constexpr size_t worth_a_thread = 32 << 20;
+    constexpr size_t worth_it = 32 << 20;
     const size_t page = page_size(), before = (page - reinterpret_cast<uintptr_t>(from) % page) % page;
-    if (size < worth_a_thread) {
+    const size_t whole = size < worth_it ? 0 : (size - before) / page * page;
+    if (!whole || !drop(from + before, whole)) {
         std::memset(from, 0, size);
         return;
     }
-    uint8_t *const first = from + before;
-    const size_t pages = (size - before) / page;
     std::memset(from, 0, before);
-    std::memset(first + pages * page, 0, size - before - pages * page);
-    const size_t count = std::clamp<size_t>(size / worth_a_thread, 1, std::max(1U, std::thread::hardware_concurrency()));
-    std::vector<std::thread> threads;
-    const auto part = [&](size_t i) { zero_part(first + pages * i / count * page, (pages * (i + 1) / count - pages * i / count) * page); };
-    for (size_t i = 1; i < count; i++) threads.emplace_back(part, i);
-    part(0);
-    for (std::thread &thread : threads) thread.join();
+    std::memset(from + before + whole, 0, size - before - whole);
+}
+
+size_t pages_to_come() {
+    const std::lock_guard lock(mutex);
+    size_t sum = 0;
+    for (const auto &[from, size] : to_come) sum += size;
+    return sum;
+}
+
+void bring_pages() {
+    std::vector<std::pair<uint8_t *, size_t>> all;
+    {
+        const std::lock_guard lock(mutex);
+        all.swap(to_come);
+    }
+#if defined(__linux__) && defined(MADV_POPULATE_WRITE)
+    constexpr size_t step = 4 << 20; // an evaluation that needs a page waits no longer than this takes
+    for (const auto &[from, size] : all)
+        for (size_t at = 0; at < size; at += step) madvise(from + at, std::min(step, size - at), MADV_POPULATE_WRITE);
+#endif
 }
 
 } // namespace puna

@@ -1,4 +1,4 @@
-// Memory that is filled with zeros by the system, a range at a time, instead of a fault for each page.
+// Zeros for large buffers, whose pages come into memory later: when they are first used, or when there is time.
 #pragma once
 
 #include <cstddef>
@@ -6,7 +6,12 @@
 
 namespace puna {
 
-// Make `size` bytes zero and resident. They lie in private memory that nobody else uses meanwhile.
 void zero(uint8_t *from, size_t size);
+
+// Bytes that `zero` left to come later.
+size_t pages_to_come();
+
+// Bring them into memory now. Others may use them meanwhile.
+void bring_pages();
 
 } // namespace puna

@@ -1,0 +1,28 @@
+"""What a load leaves for later, so that its first token comes sooner."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Sequence
+
+from puna.engine.libllama import LlamaModel
+from puna.engine.libllama.kernels import bring_pages
+from puna.engine.repack_cache import RepackCache
+
+_FIRST_ANSWERS = 2.0
+"""Seconds after a load in which a busy engine is left alone: getting memory can hold up a whole machine."""
+
+
+def settle(models: Sequence[LlamaModel], repack_cache: RepackCache) -> None:
+    """For a thread of its own, which gets a low priority. The first model has the file in the cache."""
+    repack_cache.idle.wait(_FIRST_ANSWERS)
+    if sys.platform == "linux":  # Elsewhere a thread has no priority of its own.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
+    bring_pages()
+    for model in models:
+        if model.packed is not None:
+            model.packed.use_huge_pages()
+    if models[0].packed is not None:
+        repack_cache.keep(models[0].packed)
