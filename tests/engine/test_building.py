@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from puna.engine import building
 from puna.engine.building import Build, Host, Impossible, chosen, folder, wheel
+from tests.gpu.software import UNAVAILABLE
 
 NVIDIA, AMD, INTEL, VIRTUAL = "0x10de", "0x1002", "0x8086", "0x1af4"
 
@@ -208,3 +210,16 @@ def test_a_build_that_is_for_something_else_is_found_out(host: Host, monkeypatch
 def test_what_is_installed_here_is_known():
     assert "cpu" in building.installed()
     assert "base" not in building.installed()
+
+
+@pytest.mark.parametrize("broken", [True, False])
+def test_without_debians_packages_there_is_no_gpu_in_software(tmp_path: Path, broken: bool):
+    if broken:
+        program = tmp_path / "apt-get"
+        program.write_text("#!/bin/sh\nexit 100\n")
+        program.chmod(0o700)
+    environment = {"PATH": str(tmp_path), "HOME": str(tmp_path)}
+    command = [sys.executable, "-m", "tests.gpu.software"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == UNAVAILABLE
+    assert "apt-get" in done.stderr

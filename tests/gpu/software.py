@@ -18,6 +18,9 @@ from pathlib import Path
 
 from puna.engine import building
 
+UNAVAILABLE = 77
+"""The exit status where the packages cannot be had, as Automake has it for a test that cannot be run."""
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "puna" / "software-gpu"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 HEADERS = ("libvulkan-dev", "spirv-headers")
@@ -98,8 +101,13 @@ def compiled(given: dict[str, str]) -> Path:
 
 
 def main() -> None:
-    """Get what is missing, then run the tests with it."""
-    given = environment(unpacked())
+    """Get what is missing, then run the tests. Without Debian's packages, exits with `UNAVAILABLE`."""
+    try:
+        usr = unpacked()
+    except (OSError, subprocess.CalledProcessError, StopIteration) as error:
+        print(f"There is no GPU in software: Debian's packages cannot be had ({error!r}).", file=sys.stderr)
+        sys.exit(UNAVAILABLE)
+    given = environment(usr)
     site = compiled(given)
     command = [sys.executable, "-m", "pytest", "tests/gpu", *sys.argv[1:]]
     os.execve(sys.executable, command, given | {"PYTHONPATH": str(site)})
