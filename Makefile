@@ -56,8 +56,8 @@ check: .venv/tests
 	@PYRIGHT_PYTHON_IGNORE_WARNINGS=1 $(BIN)/pyright puna benchmarks & types=$$!; \
 		$(BIN)/pytest -q $(UNIT) $(addprefix --ignore=tests/chat/,$(NOT_UNIT)); wait $$types
 
-# Tests that compute and start no server: they run beside those that wait for servers.
-COMPUTES := $(addprefix tests/,chat engine gguf inference kernels)
+# These run beside the others, with which they share no port; each half takes about as long.
+COMPUTES := $(addprefix tests/,chat engine gguf inference kernels library scheduling)
 
 test: kernels lint $(CLIENTS)/.package-lock.json $(AXE)/.package-lock.json $(AGENTS)/.package-lock.json $(AIDER)/installed $(REGISTRY) $(AARCH64) $(CHROMIUM)
 	@mkdir -p .cache; nice $(BIN)/pytest -q -p no:cacheprovider $(COMPUTES) > .cache/computes.txt 2>&1 & computes=$$!; \

@@ -46,31 +46,38 @@ std::vector<int64_t> lengths(const Kernel &kernel) {
     return {32, 256, 288, 576};
 }
 
+// Every length with some columns, and more shapes of columns with one length each: not all with all, which takes minutes.
+std::vector<std::pair<int64_t, int64_t>> shapes(const Kernel &kernel) {
+    const std::vector<int64_t> all = lengths(kernel);
+    std::vector<std::pair<int64_t, int64_t>> shapes{{all.back(), 16}, {all[all.size() / 2 - 1], 130}};
+    for (const int64_t k : all) shapes.emplace_back(k, 37);
+    return shapes;
+}
+
 // 1 to 100 rows, by 1 to 3 threads: right, and each row to the last bit what it is alone.
 void multiply(const Kernel &kernel) {
     constexpr int64_t most = 100;
     const Multiplication operation(kernel);
-    for (const int64_t k : lengths(kernel))
-        for (const int64_t columns : {16, 37, 130}) {
-            const Problem problem(kernel.type, k, columns, most, static_cast<uint32_t>(k + columns));
-            const auto expected = problem.expected(kernel.activation_group);
-            const auto alone = problem.computed(kernel);
-            check(difference(alone, expected) < 1e-5, "wrong product", kernel, k, columns, most);
-            std::vector<uint8_t> packed;
-            Tensor weights = weights_of(problem, columns, 1, packed);
-            for (int64_t rows = 1; rows <= most; rows += rows < 10 ? 1 : rows < 40 ? 6 : 30) {
-                const int threads = static_cast<int>(1 + rows % 3);
-                std::vector<float> x(problem.activations.begin(), problem.activations.begin() + rows * k), out(static_cast<size_t>(rows * columns));
-                Tensor input = tensor(Type::F32, 4, x.data(), k, rows);
-                Tensor op = tensor(Type::F32, 4, out.data(), columns, rows);
-                op.op = Op::MUL_MAT;
-                op.src[0] = &weights;
-                op.src[1] = &input;
-                check(Multiplication::covers(op), "not covered", kernel, k, columns, rows);
-                run(operation, op, threads);
-                check(std::memcmp(out.data(), alone.data(), out.size() * 4) == 0, "other bits in a batch", kernel, k, columns, rows);
-            }
+    for (const auto &[k, columns] : shapes(kernel)) {
+        const Problem problem(kernel.type, k, columns, most, static_cast<uint32_t>(k + columns));
+        const auto expected = problem.expected(kernel.activation_group);
+        const auto alone = problem.computed(kernel);
+        check(difference(alone, expected) < 1e-5, "wrong product", kernel, k, columns, most);
+        std::vector<uint8_t> packed;
+        Tensor weights = weights_of(problem, columns, 1, packed);
+        for (int64_t rows = 1; rows <= most; rows += rows < 10 ? 1 : rows < 40 ? 6 : 30) {
+            const int threads = static_cast<int>(1 + rows % 3);
+            std::vector<float> x(problem.activations.begin(), problem.activations.begin() + rows * k), out(static_cast<size_t>(rows * columns));
+            Tensor input = tensor(Type::F32, 4, x.data(), k, rows);
+            Tensor op = tensor(Type::F32, 4, out.data(), columns, rows);
+            op.op = Op::MUL_MAT;
+            op.src[0] = &weights;
+            op.src[1] = &input;
+            check(Multiplication::covers(op), "not covered", kernel, k, columns, rows);
+            run(operation, op, threads);
+            check(std::memcmp(out.data(), alone.data(), out.size() * 4) == 0, "other bits in a batch", kernel, k, columns, rows);
         }
+    }
 }
 
 // Rows with gaps between them, and activations that are apart.

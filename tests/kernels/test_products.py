@@ -11,7 +11,7 @@ import pytest
 from puna.kernels.building import FLAGS, SOURCES, VARIANTS, sources
 from tests.kernels.toolchains import Toolchain, toolchains
 
-SANITIZED = [*FLAGS, "-O1", "-g1", "-fno-sanitize-recover=all", f"-I{SOURCES}"]
+SANITIZED = [*FLAGS, "-O1", "-g1", "-fno-sanitize-recover=all", "-DPUNA_INLINE=inline", f"-I{SOURCES}"]
 NOT_ALONE = ("dispatch", "ggml")
 """The way into libllama, which the programs do without."""
 

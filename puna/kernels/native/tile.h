@@ -5,7 +5,9 @@
 
 #include "kernel.h"
 
+#ifndef PUNA_INLINE // Under sanitizers, inlining everything makes compiling slow.
 #define PUNA_INLINE inline __attribute__((always_inline))
+#endif
 
 namespace puna {
 
