@@ -14,13 +14,15 @@
 namespace puna {
 
 // sums = the dot products of STEPS steps, as whole numbers of 32 bits or what `widen` and `scaled` make these of.
+// The activations are `at` bytes behind `rows`.
 template <class I, class U, int R, int STEPS>
-PUNA_INLINE void dot(const uint8_t *w, const uint8_t *const (&a)[R], Ints<I, R> &sums) {
-    unroll<STEPS>([&](auto step) {
+PUNA_INLINE void dot(const uint8_t *w, const uint8_t *const (&rows)[R], int64_t at, Ints<I, R> &sums) {
+    if constexpr (U::template tiles<R, STEPS>) return U::template tile<STEPS>(w, rows, at, sums);
+    unroll<STEPS>([&](auto step) __attribute__((always_inline)) {
         typename I::Int v[VECTORS<I>];
         for (int c = 0; c < VECTORS<I>; c++) v[c] = I::load(w + 64 * step + 4 * I::lanes * c);
         for (int r = 0; r < R; r++) {
-            const typename I::Int x = I::broadcast4(a[r] + 4 * step);
+            const typename I::Int x = I::broadcast4(rows[r] + at + 4 * step);
             for (int c = 0; c < VECTORS<I>; c++) {
                 sums[r][c] = step == 0 ? U::product(v[c], x) : U::accumulate(sums[r][c], v[c], x);
                 I::settle(sums[r][c]);
@@ -31,21 +33,30 @@ PUNA_INLINE void dot(const uint8_t *w, const uint8_t *const (&a)[R], Ints<I, R> 
 
 // The same of so few steps that their weights stay in registers and each sum goes on at once, to take(r, c, sum).
 template <class I, class U, int R, int STEPS, class Take>
-PUNA_INLINE void short_dot(const uint8_t *w, const uint8_t *const (&a)[R], Take take) {
+PUNA_INLINE void short_dot(const uint8_t *w, const uint8_t *const (&rows)[R], int64_t at, Take take) {
     typename I::Int v[STEPS][VECTORS<I>];
     for (int step = 0; step < STEPS; step++)
         for (int c = 0; c < VECTORS<I>; c++) v[step][c] = I::load(w + 64 * step + 4 * I::lanes * c);
     for (int r = 0; r < R; r++) {
         typename I::Int sums[VECTORS<I>];
         for (int step = 0; step < STEPS; step++) {
-            const typename I::Int x = I::broadcast4(a[r] + 4 * step);
+            const typename I::Int x = I::broadcast4(rows[r] + at + 4 * step);
             for (int c = 0; c < VECTORS<I>; c++) sums[c] = step == 0 ? U::product(v[step][c], x) : U::accumulate(sums[c], v[step][c], x);
         }
         for (int c = 0; c < VECTORS<I>; c++) take(r, c, sums[c]);
     }
 }
 
-constexpr int FEW_STEPS = 4;
+// Let all sums of STEPS steps go to take(r, c, sum), in the way that suits so many.
+template <class I, class U, int R, int STEPS, class Take>
+PUNA_INLINE void each_dot(const uint8_t *w, const uint8_t *const (&rows)[R], int64_t at, Take take) {
+    constexpr int few = 4;
+    if constexpr (STEPS <= few && !U::template tiles<R, STEPS>) return short_dot<I, U, R, STEPS>(w, rows, at, take);
+    Ints<I, R> sums;
+    dot<I, U, R, STEPS>(w, rows, at, sums);
+    for (int c = 0; c < VECTORS<I>; c++)
+        for (int r = 0; r < R; r++) take(r, c, sums[r][c]);
+}
 
 // Types with a scale for every 32 k.
 template <class I, Type T, int R>
@@ -55,25 +66,14 @@ PUNA_INLINE void multiply_blocks(const Decoded<I, T> &w, int blocks, const uint8
     for (auto &row : out)
         for (auto &x : row) x = I::zerof();
     for (int b = 0; b < blocks; b++) {
-        const uint8_t *numbers = w.numbers + 64 * U::steps * b;
-        const uint8_t *a[R];
-        for (int r = 0; r < R; r++) a[r] = rows[r] + 4 * U::steps * b;
         Ints<I, R> total;
-        if constexpr (depth > FEW_STEPS) {
-            static_assert(depth == U::steps);
-            dot<I, U, R, depth>(numbers, a, total);
-            for (auto &row : total)
-                for (auto &x : row) x = U::widen(x);
-        } else {
-            unroll<U::steps / depth>([&](auto part) {
-                const uint8_t *here[R];
-                for (int r = 0; r < R; r++) here[r] = a[r] + 4 * depth * part;
-                short_dot<I, U, R, depth>(numbers + 64 * depth * part, here, [&](int r, int c, typename I::Int x) {
-                    total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
-                    I::settle(total[r][c]);
-                });
+        unroll<U::steps / depth>([&](auto part) __attribute__((always_inline)) {
+            const int64_t at = U::steps * b + depth * part;
+            each_dot<I, U, R, depth>(w.numbers + 64 * at, rows, 4 * at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
+                total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
+                I::settle(total[r][c]);
             });
-        }
+        });
         for (int r = 0; r < R; r++) {
             const auto &x = *reinterpret_cast<const BlockRow *>(rows[r]);
             const typename I::Float d = I::broadcast(x.d[b]);
@@ -98,22 +98,12 @@ PUNA_INLINE void multiply_super(const Decoded<I, T> &w, const uint8_t *const (&r
     for (auto &row : total)
         for (auto &x : row) x = I::zero();
     for (int j = 0; j < D::groups; j++) {
-        unroll<steps / depth>([&](auto part) {
-            const int at = steps * j + depth * part;
-            const uint8_t *a[R];
-            for (int r = 0; r < R; r++) a[r] = rows[r] + 4 * at;
-            const auto take = [&](int r, int c, typename I::Int x) {
+        unroll<steps / depth>([&](auto part) __attribute__((always_inline)) {
+            const int64_t at = steps * j + depth * part;
+            each_dot<I, U, R, depth>(w.numbers + 64 * at, rows, 4 * at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
                 total[r][c] = I::add(total[r][c], U::scaled(x, I::load(w.scale[j] + I::lanes * c)));
                 I::settle(total[r][c]);
-            };
-            if constexpr (depth > FEW_STEPS) {
-                Ints<I, R> sums;
-                dot<I, U, R, depth>(w.numbers + 64 * at, a, sums);
-                for (int c = 0; c < VECTORS<I>; c++)
-                    for (int r = 0; r < R; r++) take(r, c, sums[r][c]);
-            } else {
-                short_dot<I, U, R, depth>(w.numbers + 64 * at, a, take);
-            }
+            });
         });
     }
     for (int r = 0; r < R; r++) {

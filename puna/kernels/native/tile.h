@@ -27,6 +27,11 @@ template <class I, int R, class F> PUNA_INLINE void for_tile(F f) {
     unroll<R>([&](auto r) __attribute__((always_inline)) { unroll<VECTORS<I>>([&](auto c) __attribute__((always_inline)) { f(r, c); }); });
 }
 
+// A unit whose inner loop is the compiler's, for any R rows and STEPS steps.
+struct CompiledTiles {
+    template <int R, int STEPS> static constexpr bool tiles = false;
+};
+
 // Add a tile to its targets, or let it be their beginning. `columns`: how many of the 16 there are.
 template <class I, int R>
 PUNA_INLINE void deliver(const Floats<I, R> &out, const Row *rows, int64_t column, int64_t columns, bool first) {

@@ -6,7 +6,9 @@
 #include <cstdint>
 
 #include "../ggml.h"
+#include "../tile.h"
 #include "avx2_cells.h"
+#include "avx2_dot.h"
 
 namespace puna {
 
@@ -115,6 +117,10 @@ struct Avx2 {
 
     // Unsigned bytes of weights times signed bytes of activations: 4 k a lane and step.
     struct Narrow {
+        template <int R, int STEPS> static constexpr bool tiles = R == Avx2::rows && (STEPS == 4 || STEPS == 8);
+        template <int STEPS> static PUNA_INLINE void tile(const uint8_t *w, const uint8_t *const (&rows)[4], int64_t at, Int (&sums)[4][2]) {
+            avx2_dot<STEPS>(w, rows, at, sums);
+        }
         static constexpr int steps = 8;
         // Steps that fit in 16 bits when no weight is above `top` and no activation beyond 127.
         static constexpr int depth(int top) {
@@ -132,6 +138,10 @@ struct Avx2 {
 
     // Signed weights of 8 bits: their magnitudes times activations with their signs. A pair fits in 16 bits, two do not.
     struct Wide {
+        template <int R, int STEPS> static constexpr bool tiles = R == Avx2::rows && STEPS == 8;
+        template <int STEPS> static PUNA_INLINE void tile(const uint8_t *w, const uint8_t *const (&rows)[4], int64_t at, Int (&sums)[4][2]) {
+            avx2_wide_dot(w, rows, at, sums);
+        }
         static constexpr int steps = 8;
         static constexpr int lift = 0; // what is added to signed weights
         static constexpr int depth(int) { return steps; }

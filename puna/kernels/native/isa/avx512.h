@@ -106,7 +106,7 @@ struct Avx512 {
     }
 
     // Unsigned bytes of weights times signed bytes of activations: 4 k a lane and step.
-    struct Narrow {
+    struct Narrow : CompiledTiles {
         static constexpr int steps = 8;
         static constexpr int depth(int) { return steps; }
         static Int product(Int w, Int a) { return _mm512_dpbusd_epi32(zero(), w, a); }

@@ -114,7 +114,7 @@ template <int UNITS> struct NeonVectors {
 // Products of bytes, summed in 16 bits.
 struct Neon : NeonVectors<0> {
     // Weights of up to six bits times activations: 4 k a lane and step.
-    struct Narrow {
+    struct Narrow : CompiledTiles {
         static constexpr int steps = 8;
         // Steps that fit in 16 bits when no weight is above `top` and no activation beyond 127.
         static constexpr int depth(int top) {
@@ -136,7 +136,7 @@ struct Neon : NeonVectors<0> {
     };
 
     // Signed weights of 8 bits: a pair of products fits in 16 bits, two do not.
-    struct Wide {
+    struct Wide : CompiledTiles {
         static constexpr int steps = 8;
         static constexpr int lift = 0; // what is added to signed weights
         static constexpr int depth(int) { return steps; }
@@ -150,7 +150,7 @@ struct Neon : NeonVectors<0> {
 #ifdef __ARM_FEATURE_DOTPROD
 // Four products of bytes added into 32 bits at once.
 struct NeonDot : NeonVectors<1> {
-    struct Narrow {
+    struct Narrow : CompiledTiles {
         static constexpr int steps = 8;
         static constexpr int lift = 0;
         static constexpr int depth(int) { return steps; }
