@@ -113,6 +113,14 @@ class Weights:
             self._made[key] = quants.quantize(values, kind)
         self._writer.add_tensor(f"{name}.weight", self._made[key], raw_dtype=kind)
 
+    def experts(self, name: str, count: int, rows: int, columns: int) -> None:
+        """So many matrices; they share their numbers, each times another factor."""
+        values = self._random.standard_normal((rows, columns), np.float32) * np.float32(columns**-0.5)
+        stack = np.stack([values * np.float32(0.5 + 1.5 * i / count) for i in range(count)])
+        self._writer.add_tensor(
+            f"{name}.weight", quants.quantize(stack, self._quantisation), raw_dtype=self._quantisation
+        )
+
     def kernel(self, name: str, channels: int, size: int) -> None:
         """What a convolution over the last `size` tokens weighs them with, in each channel."""
         values = self._random.standard_normal((channels, size), np.float32) * np.float32(size**-0.5)

@@ -220,6 +220,38 @@ def shape_model(
     finish(writer)
 
 
+def mixture_model(
+    path: Path,
+    *,
+    experts: int = 8,
+    used: int = 2,
+    layers: int = 2,
+    width: int = 64,
+    heads: int = 2,
+    kv_heads: int = 1,
+    ffn: int = 128,
+    vocab: int = 512,
+    quantisation: Quantisation = F32,
+    seed: int = 0,
+) -> None:
+    """Write a random `llama` whose blocks have experts; the router is F32, as in files of real models."""
+    writer = model_writer(path, "llama", "mixture", byte_vocabulary(vocab), CHATML, 4096)
+    add_decoder(writer, layers, width, heads, kv_heads, width // heads, ffn)
+    writer.add_expert_count(experts)
+    writer.add_expert_used_count(used)
+    weights, router = Weights(writer, seed, quantisation), Weights(writer, seed, F32)
+    weights.embedding_and_output(vocab, width)
+    weights.norm("output_norm", width)
+    for block in (f"blk.{number}" for number in range(layers)):
+        weights.attention(block, width, heads, kv_heads)
+        weights.norm(f"{block}.ffn_norm", width)
+        router.matrix(f"{block}.ffn_gate_inp", experts, width)
+        weights.experts(f"{block}.ffn_gate_exps", experts, ffn, width)
+        weights.experts(f"{block}.ffn_up_exps", experts, ffn, width)
+        weights.experts(f"{block}.ffn_down_exps", experts, width, ffn)
+    finish(writer)
+
+
 def sliding_window_model(
     path: Path,
     *,

@@ -162,12 +162,7 @@ void read_back(const Format &format) {
                 const auto within = static_cast<int>(i % format.block);
                 double value;
                 if (format.scaling == Scaling::FLOAT) {
-                    uint16_t bits;
-                    std::memcpy(&bits, block + 2 * within, sizeof bits);
-                    const uint32_t wide = uint32_t{bits} << 16;
-                    float bfloat;
-                    std::memcpy(&bfloat, &wide, sizeof bfloat);
-                    value = format.type == Type::F16 ? half_to_float(bits) : bfloat;
+                    value = float_at(format.type, block + format.bits / 8 * within);
                 } else {
                     take_apart(format.type, block, parts);
                     value = value_of(format, parts, within);

@@ -13,7 +13,7 @@ from puna.engine.libllama import Context, LlamaModel, quantize
 from puna.engine.libllama.kernels import start_kernels
 from puna.kernels import build, library
 from tests.engine.test_adapters import lora
-from tests.models import shape_model, sliding_window_model
+from tests.models import mixture_model, shape_model, sliding_window_model
 
 
 def covered(path: Path, adapter: Path | None = None, **options: Any) -> bool:
@@ -62,6 +62,18 @@ def test_so_are_sliding_windows(tmp_path: Path):
     path = tmp_path / "window.gguf"
     sliding_window_model(path, window=40, quantisation=Quantisation.Q8_0)
     assert covered(path)
+
+
+@pytest.mark.parametrize("experts", [8, 24])
+def test_so_are_mixtures_with_their_routers(tmp_path: Path, experts: int):
+    path = tmp_path / "mixture.gguf"
+    mixture_model(path, experts=experts, quantisation=Quantisation.Q8_0)
+    assert covered(path)
+
+
+def test_so_are_weights_of_32_bits(tmp_path: Path):
+    shape_model(tmp_path / "f32.gguf")
+    assert covered(tmp_path / "f32.gguf")
 
 
 def test_what_libllama_computes_is_seen(whole: Path, tmp_path: Path):

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from puna.engine.libllama import quantize
 from puna.kernels import build, building, library
-from tests.models import shape_model
+from tests.models import mixture_model, shape_model
 
 ASK = """
 import ctypes, json, os, pathlib, sys
@@ -85,11 +85,14 @@ KINDS = ["Q4_0", "Q4_1", "Q5_0", "Q5_K_M", "Q4_K_M", "Q6_K", "Q3_K_M", "Q2_K", "
 
 def stored_model(path: Path, kind: str) -> None:
     whole = path.with_suffix(".whole")
+    if kind == "mixture":
+        mixture_model(path, width=256, ffn=512, heads=4, kv_heads=2, quantisation=Quantisation.Q8_0)
+        return
     shape_model(whole, width=256, ffn=512, heads=4, kv_heads=2, quantisation=Quantisation.F16)
     quantize(str(whole), str(path), kind, threads=2, notice=lambda text: None)
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(scope="module", params=[*KINDS, "mixture"])
 def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("kernels") / "model.gguf"
     stored_model(path, request.param)

@@ -1,4 +1,4 @@
-// Products with weights of 16 bits: these are made 32-bit floats, activations stay as they are. A row's sums are taken in
+// Products with weights that are floats: these of 16 bits are made 32-bit ones, activations stay as they are. A row's sums are taken in
 // the order of k, a slice at a time, so they do not depend on the tile.
 #pragma once
 
@@ -19,6 +19,7 @@ template <class I, Type T> class FloatSweep {
   private:
     using Float = typename I::Float;
     static constexpr int rows = I::float_sums / VECTORS<I>;
+    static constexpr int bytes = format_of(T)->bits / 8; // of a weight
     static constexpr int AHEAD = 2048; // bytes of weights that are on their way
     static constexpr int64_t FEW = 24, BLOCK_ROWS = 8 * rows;
 
@@ -67,13 +68,16 @@ template <class I, Type T> class FloatSweep {
         }
     }
 
-    static PUNA_INLINE Float weights(const uint8_t *p) { return T == Type::F16 ? I::halves(p) : I::bfloats(p); }
+    static PUNA_INLINE Float weights(const uint8_t *p) {
+        if constexpr (T == Type::F32) return I::loadf(reinterpret_cast<const float *>(p));
+        return T == Type::F16 ? I::halves(p) : I::bfloats(p);
+    }
     static PUNA_INLINE Float weights(const float *p) { return I::loadf(p); }
 
     static void widen(const uint8_t *slice, int count, float *out) {
         for (int i = 0; i < count; i += I::lanes) {
-            I::prefetch(slice + 2 * i + AHEAD);
-            I::storef(out + i, weights(slice + 2 * i));
+            I::prefetch(slice + bytes * i + AHEAD);
+            I::storef(out + i, weights(slice + bytes * i));
         }
     }
 
@@ -95,17 +99,15 @@ template <class I, Type T> class FloatSweep {
     }
 
     template <int R, class W> static void tile(const Part &part, const W *w, const Row *rows) {
-        constexpr int scale = sizeof(W) == 1 ? 2 : 1; // of W in a weight
+        constexpr bool stored = sizeof(W) == 1;
+        constexpr int scale = stored ? bytes : 1; // of W in a weight
         const float *a[R];
         for (int r = 0; r < R; r++) a[r] = reinterpret_cast<const float *>(part.activations + row_bytes * rows[r].source);
         for (int r = 0; r < R; r++) I::prefetch(rows[r].target + part.column);
         Floats<I, R> out;
         for_tile<I, R>([&](auto r, auto c) __attribute__((always_inline)) { out[r][c] = I::zerof(); });
         for (int k = 0; k < part.size; k += 4, w += 4 * scale * COLUMNS) {
-            if constexpr (scale == 2) {
-                I::prefetch(w + AHEAD);
-                I::prefetch(w + AHEAD + 64);
-            }
+            if constexpr (stored) unroll<bytes>([&](auto line) __attribute__((always_inline)) { I::prefetch(w + AHEAD + 64 * line); });
             unroll<4>([&](auto step) __attribute__((always_inline)) {
                 Float v[VECTORS<I>];
                 unroll<VECTORS<I>>([&](auto c) __attribute__((always_inline)) { v[c] = weights(w + scale * (COLUMNS * step + I::lanes * c)); });

@@ -172,6 +172,18 @@ float half_to_float(uint16_t bits) {
     return sign ? -value : value;
 }
 
+float float_at(Type type, const uint8_t *bytes) {
+    if (type == Type::F16) return half_to_float(half_at(bytes));
+    uint32_t bits = 0;
+    if (type == Type::F32)
+        std::memcpy(&bits, bytes, sizeof bits);
+    else
+        bits = uint32_t{half_at(bytes)} << 16;
+    float value;
+    std::memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 float exponent_to_float(uint8_t e) { return std::ldexp(1.0F, e - 128); }
 
 double value_of(const Format &format, const Parts &parts, int k) {

@@ -54,6 +54,7 @@ inline constexpr Format FORMATS[] = {
     {Type::Q6_K, Scaling::SUPER, 6, 32, 256, 210, 16},
     {Type::F16, Scaling::FLOAT, 16, 0, 32, 64, 32},
     {Type::BF16, Scaling::FLOAT, 16, 0, 32, 64, 32},
+    {Type::F32, Scaling::FLOAT, 32, 0, 32, 128, 32},
 };
 
 // Null if the type is not ours.
@@ -71,6 +72,8 @@ extern const int8_t IQ4_VALUES[16];
 extern const int8_t MXFP4_VALUES[16];
 
 float half_to_float(uint16_t bits);
+// A number of a FLOAT type.
+float float_at(Type type, const uint8_t *bytes);
 float exponent_to_float(uint8_t e); // 2^(e - 128), MXFP4's halved scale
 
 // The weight at `k` of a block, in the plainest way.

@@ -204,7 +204,7 @@ template <class I, Type... T> const Kernel *find_kernel(Type type) {
 
 template <class I> const Kernel *all_kernels(Type type) {
     return find_kernel<I, Type::Q4_0, Type::Q4_1, Type::Q5_0, Type::Q5_1, Type::Q8_0, Type::IQ4_NL, Type::IQ4_XS, Type::MXFP4, Type::Q2_K,
-                       Type::Q3_K, Type::Q4_K, Type::Q5_K, Type::Q6_K, Type::F16, Type::BF16>(type);
+                       Type::Q3_K, Type::Q4_K, Type::Q5_K, Type::Q6_K, Type::F16, Type::BF16, Type::F32>(type);
 }
 
 } // namespace puna

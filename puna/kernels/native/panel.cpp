@@ -19,7 +19,7 @@ namespace {
 using Words = uint32_t __attribute__((vector_size(16)));
 using Halves = uint16_t __attribute__((vector_size(16)));
 
-constexpr uint8_t NOTHING[2 * SLICE] = {}; // what columns that miss are made of
+constexpr uint8_t NOTHING[sizeof(float) * SLICE] = {}; // what columns that miss are made of
 
 // One block, or a slice of floats, of each column.
 using Sources = const uint8_t *[COLUMNS];
@@ -91,13 +91,15 @@ template <Type T> void pack_super_scales(const Sources &blocks, uint8_t *header)
     }
 }
 
-void pack_floats(const Sources &rows, int blocks, uint8_t *slice) {
-    for (int k = 0; k < BLOCK * blocks; k += 8)
-        for (int column = 0; column < COLUMNS; column += 8) {
-            Halves x[8];
-            for (int i = 0; i < 8; i++) x[i] = load<Halves>(rows[column + i] + 2 * k);
+// V: as many numbers as a square has rows.
+template <class V, int N> void pack_floats(const Sources &rows, int blocks, uint8_t *slice) {
+    constexpr int bytes = sizeof(V) / N;
+    for (int k = 0; k < BLOCK * blocks; k += N)
+        for (int column = 0; column < COLUMNS; column += N) {
+            V x[N];
+            for (int i = 0; i < N; i++) x[i] = load<V>(rows[column + i] + bytes * k);
             turn(x);
-            for (int i = 0; i < 8; i++) store(slice + 2 * (COLUMNS * (k + i) + column), x[i]);
+            for (int i = 0; i < N; i++) store(slice + bytes * (COLUMNS * (k + i) + column), x[i]);
         }
 }
 
@@ -105,7 +107,8 @@ template <Type T> void pack_slice(const Sources &sources, int blocks, uint8_t *s
     constexpr Format format = *format_of(T);
     constexpr Layout layout = layout_of(T);
     uint8_t *planes = slice + layout.header(blocks);
-    if constexpr (format.scaling == Scaling::FLOAT) return pack_floats(sources, blocks, slice);
+    if constexpr (T == Type::F32) return pack_floats<Words, 4>(sources, blocks, slice);
+    if constexpr (format.scaling == Scaling::FLOAT) return pack_floats<Halves, 8>(sources, blocks, slice);
     if constexpr (format.block == SLICE) pack_super_scales<T>(sources, slice);
     for (int b = 0; b < blocks; b++) {
         Sources here;

@@ -51,7 +51,8 @@ constexpr Layout layout_of(Type type) {
     case Type::Q4_K: return {64 + 2 * 8 * 16, true, 256};
     case Type::Q5_K: return {64 + 2 * 8 * 16, true, 320};
     case Type::Q6_K: return {32 + 16 * 16, true, 384};
-    default: return {0, false, 1024}; // floats of 16 bits: [k][column]
+    case Type::F32: return {0, false, 2048}; // floats: [k][column]
+    default: return {0, false, 1024};
     }
 }
 

@@ -36,6 +36,12 @@ void make_scales(const Format &format, uint8_t *block, Random &random) {
     case Type::F16:
         for (int i = 0; i < 32; i++) put(block + 2 * i, scale(random));
         break;
+    case Type::F32:
+        for (int i = 0; i < 32; i++) {
+            const float x = random.uniform() / 64;
+            std::memcpy(block + 4 * i, &x, sizeof x);
+        }
+        break;
     case Type::BF16:
         for (int i = 0; i < 32; i++) put(block + 2 * i, static_cast<uint16_t>(0x3c00 + random.next() % 0x100 + (random.next() % 2 << 15)));
         break;
@@ -43,13 +49,6 @@ void make_scales(const Format &format, uint8_t *block, Random &random) {
         put(block, scale(random));
         if (format.scaling == Scaling::MIN || format.scaling == Scaling::SUPER) put(block + 2, scale(random));
     }
-}
-
-float bfloat_to_float(uint16_t bits) {
-    const uint32_t wide = uint32_t{bits} << 16;
-    float value;
-    std::memcpy(&value, &wide, 4);
-    return value;
 }
 
 } // namespace
@@ -88,10 +87,7 @@ std::vector<double> Problem::expected(int group) const {
         for (int64_t at = 0; at < k; at += format->block) {
             const uint8_t *block = weights.data() + weight_stride() * static_cast<size_t>(c) + at / format->block * format->block_bytes;
             if (format->scaling == Scaling::FLOAT) {
-                uint16_t bits[BLOCK];
-                std::memcpy(bits, block, sizeof bits);
-                for (int i = 0; i < BLOCK; i++)
-                    w[static_cast<size_t>(at + i)] = format->type == Type::F16 ? half_to_float(bits[i]) : bfloat_to_float(bits[i]);
+                for (int i = 0; i < BLOCK; i++) w[static_cast<size_t>(at + i)] = float_at(format->type, block + format->bits / 8 * i);
             } else {
                 take_apart(format->type, block, parts);
                 for (int i = 0; i < format->block; i++) w[static_cast<size_t>(at + i)] = value_of(*format, parts, i);
@@ -175,15 +171,11 @@ double number_of(const Tensor &t, int64_t at, int64_t cell, int64_t head, int64_
     const CellFormat format = cell_format(t.type);
     const uint8_t *block = static_cast<const uint8_t *>(t.data) + static_cast<size_t>(cell) * t.nb[1] + static_cast<size_t>(head) * t.nb[2] +
                            static_cast<size_t>(stream) * t.nb[3] + at / format.block * format.bytes;
-    float whole;
+    if (format.block == 1) return float_at(t.type, block);
     uint16_t half;
     std::memcpy(&half, block, 2);
-    if (t.type == Type::F16) return half_to_float(half);
-    if (t.type == Type::BF16) return bfloat_to_float(half);
     if (t.type == Type::Q8_0) return double{half_to_float(half)} * static_cast<int8_t>(block[2 + at % 32]);
-    if (t.type == Type::Q4_0) return double{half_to_float(half)} * ((block[2 + at % 16] >> (at % 32 < 16 ? 0 : 4) & 15) - 8);
-    std::memcpy(&whole, block, 4);
-    return whole;
+    return double{half_to_float(half)} * ((block[2 + at % 16] >> (at % 32 < 16 ? 0 : 4) & 15) - 8);
 }
 
 } // namespace

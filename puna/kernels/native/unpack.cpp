@@ -46,14 +46,6 @@ Affine affine_of_group(const Format &format, const uint8_t *header, int group, i
     return {scale, -(half_to_float(half_at(header + 2 * COLUMNS, column)) * whole[COLUMNS * (SLICE / format.group + group) + column])};
 }
 
-float float_of(Type type, uint16_t bits) {
-    if (type == Type::F16) return half_to_float(bits);
-    const uint32_t wide = uint32_t{bits} << 16;
-    float value;
-    std::memcpy(&value, &wide, sizeof value);
-    return value;
-}
-
 int number_of(const Format &format, uint8_t q) {
     if (format.scaling == Scaling::TABLE) return (format.type == Type::MXFP4 ? MXFP4_VALUES : IQ4_VALUES)[q];
     return q - format.offset;
@@ -65,7 +57,7 @@ void unpack_slice(const Format &format, const uint8_t *slice, int blocks, int co
         const uint8_t *planes = slice + layout.header(blocks) + layout.numbers * b;
         float *here = out + BLOCK * b;
         if (format.scaling == Scaling::FLOAT) {
-            for (int k = 0; k < BLOCK; k++) here[k] = float_of(format.type, half_at(planes + 2 * COLUMNS * k, column));
+            for (int k = 0; k < BLOCK; k++) here[k] = float_at(format.type, planes + layout.numbers / BLOCK * k + format.bits / 8 * column);
             continue;
         }
         uint8_t q[BLOCK];
