@@ -19,7 +19,8 @@ from typing import BinaryIO
 import msgspec
 import psutil
 
-from puna.engine import embedder, loop, memory, opening
+from puna.engine import loop, memory, opening
+from puna.engine.commands import Commands
 from puna.engine.drafts import DraftModel, load_draft
 from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
@@ -32,19 +33,12 @@ from puna.engine.messages import (
     HEADER,
     Cancel,
     Command,
-    Detokenize,
-    Embed,
     Event,
-    Generate,
     Loaded,
     LoadRefused,
     Ping,
-    PlainText,
     Pong,
-    Rank,
     Starved,
-    TokenIds,
-    Tokenize,
     failed,
 )
 from puna.engine.output import Output
@@ -52,7 +46,7 @@ from puna.engine.preparation import Preparation, Work, is_long
 from puna.engine.repack_cache import RepackCache
 from puna.engine.settling import settle
 from puna.engine.vital import start_thread, vital
-from puna.errors import BadRequest, PunaError
+from puna.errors import PunaError
 from puna.load import EngineInfo, LoadSpec
 from puna.settings import Settings
 
@@ -80,7 +74,7 @@ class ModelRunner:
         self._events: list[Event] = []
         self._inbox: queue.SimpleQueue[Work] = queue.SimpleQueue()
         self._repack_cache = RepackCache(spec)
-        model = self._model = LlamaModel(
+        model = LlamaModel(
             spec.path,
             adapters=spec.adapters,
             repack_file=self._repack_cache.file,
@@ -135,7 +129,8 @@ class ModelRunner:
             log.starving = partial(output.send, [Starved()])
         took, covered = opening.warm_up(model, context)
         batch_invariant = covered and not spec.placed.devices
-        self._intake = Intake(model, encoder_cache, num_ctx=num_ctx, batch_invariant=batch_invariant)
+        intake = Intake(model, encoder_cache, num_ctx=num_ctx, batch_invariant=batch_invariant)
+        self._commands = Commands(self._loop, model, intake, output, num_ctx=num_ctx)
         self._preparation = Preparation(self._prepared, self._deliver)
         # A token alone costs more than one among others.
         self.longest = shape.n_batch * took
@@ -222,47 +217,9 @@ class ModelRunner:
     def _prepared(self, command: Command) -> Work | None:
         """The loop's work for a command; None if there is none."""
         try:
-            return self._work(command)
+            return self._commands.work(command)
         except Exception as error:
             self._output.send([failed(command.request, error)])
-        return None
-
-    def _work(self, command: Command) -> Work | None:
-        loop = self._loop
-        if isinstance(command, Generate):
-            if not isinstance(loop, BatchLoop):
-                raise BadRequest("this model turns text into vectors and cannot generate")
-            return partial(loop.submit, self._intake.sequence(command))
-        if isinstance(command, Embed):
-            if not isinstance(loop, Embedder) or loop.ranks:
-                raise BadRequest("this model does not turn text into vectors")
-            texts = embedder.prepare(
-                self._model,
-                command.request,
-                command.texts,
-                truncate=command.truncate,
-                limit=min(command.limit or self.info.num_ctx, self.info.num_ctx),
-            )
-            return partial(loop.submit, texts)
-        if isinstance(command, Rank):
-            if not isinstance(loop, Embedder) or not loop.ranks:
-                raise BadRequest("this model does not rank documents")
-            made = embedder.prepare_pairs(
-                self._model,
-                command.request,
-                command.query,
-                command.documents,
-                truncate=command.truncate,
-                limit=self.info.num_ctx,
-            )
-            return partial(loop.submit, made)
-        if isinstance(command, Tokenize):
-            tokens = self._intake.tokenize(command.text, add_bos=command.add_bos)
-            self._output.send([TokenIds(command.request, tokens)])
-        elif isinstance(command, Detokenize):
-            self._model.check(command.tokens, "tokens")
-            text = self._model.detokenize(command.tokens)
-            self._output.send([PlainText(command.request, text)])
         return None
 
 
