@@ -26,6 +26,9 @@ _LEAST = 64 << 20
 
 _SUFFIX, _PARTIAL = ".packed", ".partial"
 
+_BLOB, _HEX = "sha256-", 64
+"""How a blob's file name begins, and the digits that follow."""
+
 _ABANDONED = 3600.0
 """Seconds after which a partial file counts as abandoned."""
 
@@ -38,6 +41,7 @@ class RepackCache:
 
     def __init__(self, spec: LoadSpec) -> None:
         self._folder, self._limit = Path(spec.repack), spec.repack_limit
+        self._models = Path(spec.path).parent
         self.idle = threading.Event()
         """Set once the engine has nothing to do: a file may be written."""
         self.file = _file(spec)
@@ -55,6 +59,9 @@ class RepackCache:
 
     def _keep(self, weights: PackedWeights, file: Path) -> None:
         """Raises OSError."""
+        for path in self._folder.glob(f"{_BLOB}*{_SUFFIX}"):
+            if not (self._models / path.name[: len(_BLOB) + _HEX]).exists():
+                path.unlink(missing_ok=True)  # Its model was deleted.
         if weights.file is RepackFile.UNUSABLE:
             _log.warning("%s was deleted from the repack cache: it is damaged", file)
             file.unlink(missing_ok=True)
@@ -67,12 +74,12 @@ class RepackCache:
 
 
 def _file(spec: LoadSpec) -> Path | None:
-    """A path whose name says all that the file's bytes depend on."""
+    """A path that begins with the model's file name, and says all that the packed bytes depend on."""
     native = library()
     if not (spec.repack and spec.repack_limit and native):
         return None
     words = (__version__, build(), _digest(native.read_bytes()), content_of(spec.path), str(spec.placed))
-    return Path(spec.repack) / (_digest("\n".join(words).encode()) + _SUFFIX)
+    return Path(spec.repack) / f"{Path(spec.path).name}-{_digest(chr(10).join(words).encode())}{_SUFFIX}"
 
 
 def _write(weights: PackedWeights, file: Path) -> None:
@@ -112,4 +119,4 @@ def _files(folder: Path) -> Iterator[Path]:
 
 
 def _digest(data: bytes) -> str:
-    return hashlib.blake2b(data, digest_size=32).hexdigest()
+    return hashlib.blake2b(data, digest_size=16).hexdigest()

@@ -158,6 +158,20 @@ async def test_the_least_recently_used_file_makes_room(
     assert whole(folder) == sorted([file, newer])
 
 
+async def test_the_file_of_a_deleted_model_goes(model: Path, tmp_path: Path) -> None:
+    blobs, packed = tmp_path / "blobs", tmp_path / "packed"
+    blob, deleted = (blobs / f"sha256-{digit * 64}" for digit in "ab")
+    for path in (blobs, packed):
+        path.mkdir()
+    blob.hardlink_to(model)
+    orphan = packed / f"{deleted.name}-0.packed"
+    orphan.touch()
+    async with loaded(blob, repack=str(packed), repack_limit=LIMIT):
+        while orphan.exists() or not whole(packed):
+            await asyncio.sleep(0.05)
+    assert [file.name[: len(blob.name)] for file in whole(packed)] == [blob.name]
+
+
 async def test_a_disk_that_takes_no_more_leaves_no_trace(
     model: Path, first: tuple[Answer, Path], tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
