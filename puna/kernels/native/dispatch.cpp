@@ -54,8 +54,11 @@ bool tied;
 // libllama asks with an empty buffer, before it makes one, where a tensor should go: embeddings stay in the file unless they are the output too.
 bool belongs_here(const Tensor &embeddings) { return embeddings.buffer->size > 0 || (tied && std::strcmp(embeddings.name, "token_embd.weight") == 0); }
 
+// Of matrices in F32 only a mixture's routers are ours. libllama reshapes some others (RWKV's), which packed weights do not stand.
+bool is_wanted(const Tensor &weights) { return weights.type != Type::F32 || std::strstr(weights.name, ".ffn_gate_inp"); }
+
 Adapter *adapter_for(const Tensor &weights) {
-    const auto found = adapters.find(weights.type);
+    const auto found = is_wanted(weights) ? adapters.find(weights.type) : adapters.end();
     return found != adapters.end() && Multiplication::fits(weights) ? found->second.get() : nullptr;
 }
 

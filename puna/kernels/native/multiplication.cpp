@@ -115,7 +115,8 @@ int64_t group_by_expert(const Plan &plan, Row *rows, Group *groups) {
 
 bool Multiplication::fits(const Tensor &weights) {
     const Format *format = format_of(weights.type);
-    return format && weights.ne[0] % format->block == 0 && weights.ne[1] >= COLUMNS / 2 && weights.ne[3] == 1;
+    const int64_t least = weights.type == Type::F32 ? 1 : COLUMNS; // a router of few experts is small even where most columns are empty
+    return format && weights.ne[0] % format->block == 0 && weights.ne[1] >= least && weights.ne[3] == 1;
 }
 
 bool Multiplication::covers(const Tensor &op) {

@@ -16,7 +16,7 @@ struct Avx512 {
     static constexpr int rows = 8; // of a tile
     static constexpr int float_rows = 8; // of a tile of floats, two vectors wide
     static constexpr int float_sums = 12;
-    // Not measured: libllama may have a better product of BF16 where the processor has one.
+    // Not measured: libllama may have a better product of BF16 where the processor has one. F32 is only small routers.
     static constexpr bool pays(Type type) { return type != Type::F16 && type != Type::BF16; }
     using Int = __m512i;
     using Float = __m512;
