@@ -4,7 +4,9 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 #include <memory>
+#include <string>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -76,6 +78,13 @@ void ask_for_huge_pages([[maybe_unused]] uint8_t *memory, [[maybe_unused]] size_
 #ifdef __linux__
     madvise(memory, size / HUGE_PAGE * HUGE_PAGE, MADV_HUGEPAGE);
 #endif
+}
+
+// Whether the system gives huge pages to who asks for them.
+bool has_huge_pages() {
+    std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
+    std::string modes;
+    return std::getline(file, modes) && modes.find("[never]") == std::string::npos;
 }
 
 // Whether the first huge page takes long: a hypervisor that takes free memory back gives it again slowly.
@@ -157,7 +166,7 @@ bool PackedWeights::take(const Tensor &weights, size_t size) {
 void PackedWeights::use_huge_pages() {
 #ifdef __linux__
     constexpr size_t step = 16 * HUGE_PAGE; // each step stays a mapping of its own, and a process has 65,530
-    if (!small_pages_) return;
+    if (!small_pages_ || !has_huge_pages()) return;
     for (size_t at = 0; at + HUGE_PAGE <= size_; at += step) {
         const size_t part = std::min(step, (size_ - at) / HUGE_PAGE * HUGE_PAGE);
         uint8_t *const fresh = reserve(part);
