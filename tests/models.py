@@ -231,14 +231,22 @@ def mixture_model(
     kv_heads: int = 1,
     ffn: int = 128,
     vocab: int = 512,
+    shared: bool = False,
     quantisation: Quantisation = F32,
     seed: int = 0,
 ) -> None:
-    """Write a random `llama` whose blocks have experts; the router is F32, as in files of real models."""
-    writer = model_writer(path, "llama", "mixture", byte_vocabulary(vocab), CHATML, 4096)
+    """Write a random `qwen2moe` whose blocks have experts and a shared one, or a `llama` without that.
+
+    Routers are F32, as in files of real models.
+    """
+    family = "qwen2moe" if shared else "llama"
+    writer = model_writer(path, family, "mixture", byte_vocabulary(vocab), CHATML, 4096)
     add_decoder(writer, layers, width, heads, kv_heads, width // heads, ffn)
     writer.add_expert_count(experts)
     writer.add_expert_used_count(used)
+    if shared:
+        writer.add_expert_feed_forward_length(ffn)
+        writer.add_expert_shared_feed_forward_length(ffn)
     weights, router = Weights(writer, seed, quantisation), Weights(writer, seed, F32)
     weights.embedding_and_output(vocab, width)
     weights.norm("output_norm", width)
@@ -249,6 +257,11 @@ def mixture_model(
         weights.experts(f"{block}.ffn_gate_exps", experts, ffn, width)
         weights.experts(f"{block}.ffn_up_exps", experts, ffn, width)
         weights.experts(f"{block}.ffn_down_exps", experts, width, ffn)
+        if shared:
+            router.vector(f"{block}.ffn_gate_inp_shexp.weight", width)
+            weights.matrix(f"{block}.ffn_gate_shexp", ffn, width)
+            weights.matrix(f"{block}.ffn_up_shexp", ffn, width)
+            weights.matrix(f"{block}.ffn_down_shexp", width, ffn)
     finish(writer)
 
 

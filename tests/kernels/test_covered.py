@@ -64,10 +64,10 @@ def test_so_are_sliding_windows(tmp_path: Path):
     assert covered(path)
 
 
-@pytest.mark.parametrize("experts", [4, 8, 24])
-def test_so_are_mixtures_with_their_routers(tmp_path: Path, experts: int):
+@pytest.mark.parametrize(("experts", "shared"), [(4, False), (24, False), (8, True)])
+def test_so_are_mixtures_with_their_routers(tmp_path: Path, experts: int, shared: bool):
     path = tmp_path / "mixture.gguf"
-    mixture_model(path, experts=experts, quantisation=Quantisation.Q8_0)
+    mixture_model(path, experts=experts, shared=shared, quantisation=Quantisation.Q8_0)
     assert covered(path)
 
 
