@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from puna.engine.devices import backends
 from puna.library import Library, Name
@@ -18,6 +19,10 @@ from puna.library.packages import fetch, unpack
 from puna.library.starters import STARTERS as PACKAGED
 from tests.models import install, scripted_model
 from tests.running import Server, serving
+
+# How long an example takes depends on what else the machine does.
+settings.register_profile("puna", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("puna")
 
 collect_ignore = [] if backends() else ["gpu"]
 

@@ -80,7 +80,7 @@ def test_a_long_prompt_is_not_searched_for_ever():
     assert find_files("/x.png" * 20_000) == []
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([*"./~ab \\'\"\n:%", ".png", "./a.png"]), max_size=40).map("".join))
 def test_any_text_is_read_and_nothing_but_names_goes(folder: Path, text: str):
     left = text

@@ -24,7 +24,9 @@ from tests.engine.asking import job, schema
 NUM_CTX = 64
 BEYOND = 1_000_000
 """No token of any model here."""
-CASES = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+CASES = settings(
+    deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+)
 UNREADABLE = Grammar(source="start: (")
 
 

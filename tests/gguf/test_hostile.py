@@ -105,7 +105,11 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     return path.read_bytes()
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=300,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
 @given(data=st.data(), verbose=st.booleans())
 def test_damage_never_does_worse_than_fail(
     path: Path, small: bytes, data: st.DataObject, verbose: bool
@@ -123,7 +127,11 @@ def test_damage_never_does_worse_than_fail(
     assert all(found.offset + found.size <= len(damaged) for found in metadata.tensors)
 
 
-@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=200,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
 @given(tensors=st.integers(0, 2**64 - 1), entries=st.integers(0, 2**64 - 1), rest=st.binary(max_size=200))
 def test_noise_after_the_magic_never_does_worse_than_fail(
     path: Path, tensors: int, entries: int, rest: bytes
@@ -161,7 +169,11 @@ def headers(draw: st.DrawFn) -> bytes:
     return content + bytes(draw(st.integers(0, 200)))
 
 
-@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=500,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
 @given(content=headers(), verbose=st.booleans())
 def test_counts_offsets_and_lengths_that_lie_never_do_worse_than_fail(
     path: Path, content: bytes, verbose: bool

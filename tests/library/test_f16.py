@@ -120,7 +120,11 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> bytes:
 
 
 @given(share=st.floats(0, 0.99))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=30)
+@settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+    max_examples=30,
+)
 def test_a_truncated_source_is_refused(source: bytes, tmp_path: Path, share: float):
     (tmp_path / "cut").write_bytes(source[: int(len(source) * share)])
     with pytest.raises(LoadFailed):

@@ -172,7 +172,11 @@ JSON = st.recursive(
         max_size=2,
     )
 )
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 def test_any_config_gives_a_file_or_a_clear_error(folder: Path, changed: dict[str, Any]):
     before = (folder / "config.json").read_text()
     config(**changed)(folder)

@@ -99,7 +99,7 @@ def test_a_file_shorter_than_its_header_is_refused(tmp_path: Path, content: byte
 
 
 @given(content=st.binary(max_size=64) | st.binary(max_size=64).map(lambda b: struct.pack("<Q", len(b)) + b))
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture], deadline=None)
 def test_any_bytes_give_tensors_or_a_clear_error(tmp_path: Path, content: bytes):
     (tmp_path / "t").write_bytes(content)
     with suppress(BadRequest):
@@ -122,7 +122,11 @@ HEADERS = st.dictionaries(
 
 
 @given(header=HEADERS, data=st.binary(max_size=40))
-@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(
+    max_examples=300,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+)
 def test_any_header_gives_what_can_be_read_or_a_clear_error(tmp_path: Path, header: Any, data: bytes):
     with suppress(BadRequest):
         tensors = open_tensors(write(tmp_path / "t", header, data))

@@ -96,7 +96,11 @@ def test_sentencepiece_cuts_as_the_tokenizers_package_does(folder: Path, prefix:
 
 
 @given(text=st.text(st.sampled_from(string.printable + "".join(TEXTS)), max_size=40))
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 def test_any_text_is_cut_alike(any_text: Callable[[str], tuple[list[int], list[int]]], text: str):
     ours, theirs = any_text(text)
     assert ours == theirs
@@ -229,7 +233,11 @@ def test_a_tokenizer_that_cannot_be_had_is_an_error_that_names_the_file(folder: 
 
 
 @given(content=st.binary(max_size=80))
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=100,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
 def test_any_bytes_as_a_sentencepiece_file_are_a_clear_error(tmp_path: Path, content: bytes):
     from puna.library.convert.checkpoint import Checkpoint
     from puna.library.convert.vocabulary import read_vocabulary

@@ -79,7 +79,11 @@ recipes = st.fixed_dictionaries(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=60)
+@settings(
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+    deadline=None,
+    max_examples=60,
+)
 @given(recipe=recipes)
 def test_the_modelfile_that_is_shown_makes_the_model_again(tmp_path: Path, recipe: dict[str, Any]):
     library = Library(tmp_path / "my models")
