@@ -135,6 +135,11 @@ class EngineConnection(asyncio.SubprocessProtocol):
         return self._gone is None
 
     @property
+    def takes_commands(self) -> bool:
+        """It lives, as far as its pipe tells: a pipe breaks before the process's end is known."""
+        return self.alive and not self._stdin.is_closing()
+
+    @property
     def exhausted(self) -> bool:
         return self._starved and not self.alive
 
@@ -179,7 +184,12 @@ class EngineConnection(asyncio.SubprocessProtocol):
             self._send(Cancel(request))
 
     def _send(self, command: Command | Ping) -> None:
-        self._stdin.write(frame(self._encoder.encode(command)))
+        self._write(self._encoder.encode(command))
+
+    def _write(self, message: bytes) -> None:
+        """Hand over a message, unless the process has just ended: its end answers all that wait."""
+        if not self._stdin.is_closing():
+            self._stdin.write(frame(message))
 
 
 def _ending(status: int) -> str:

@@ -29,7 +29,6 @@ from puna.engine.messages import (
     TokenIds,
     Tokenize,
     Vectors,
-    frame,
 )
 from puna.errors import BadRequest, DeviceFailed, EngineGone, LoadFailed, PromptTooLong, PunaError
 from puna.load import EngineInfo, LoadSpec
@@ -87,7 +86,7 @@ class EngineProcess(EngineConnection):
     async def greet(self, spec: LoadSpec) -> EngineInfo:
         """Hand over the spec and wait for the model. Raises LoadFailed."""
         self._on_device = bool(spec.placed.devices)
-        self._stdin.write(frame(msgspec.msgpack.encode(spec)))
+        self._write(msgspec.msgpack.encode(spec))
         event = await self._loaded
         if isinstance(event, LoadRefused):
             raise DeviceFailed(event.message) if event.on_device else LoadFailed(event.message)

@@ -25,13 +25,13 @@ class EngineStarter:
     async def start(self, spec: LoadSpec) -> EngineProcess:
         """Load a model, in the standby process if there is one. Raises LoadFailed with the reason."""
         engine, self._ready = self._ready, None
-        if engine is None or not engine.alive:
+        if engine is None or not engine.takes_commands:
             engine = await spawn(self._patience)
         return await load(engine, spec)
 
     async def prepare(self) -> None:
         """Make sure that a standby process exists."""
-        if not self._wanted or (self._ready and self._ready.alive):
+        if not self._wanted or (self._ready and self._ready.takes_commands):
             return
         try:
             engine = await spawn(self._patience)

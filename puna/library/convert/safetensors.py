@@ -36,6 +36,7 @@ _DTYPES = {
 """The NumPy type of each stored type."""
 _MAX_HEADER = 100_000_000  # the reference implementation's limit, in bytes
 _MAX_AXES = 8
+_MAX_NUMBERS = 1 << 48  # more than any disk holds, and less than NumPy counts
 
 
 def open_tensors(path: Path) -> dict[str, Tensor]:
@@ -104,7 +105,9 @@ def _span(path: Path, name: str, entry: Any, size: int) -> tuple[int, int, str, 
         raise _damaged(path, f"tensor {name} is not described") from None
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise BadRequest(f"{path.name}: tensor {name} has the type {dtype}, which cannot be converted")
-    if end > size or end - start != prod(shape) * np.dtype(_DTYPES[dtype]).itemsize:
+    fits = end - start == prod(shape) * np.dtype(_DTYPES[dtype]).itemsize
+    # With an empty axis any other is of no size.
+    if end > size or not fits or prod(filter(None, shape)) > _MAX_NUMBERS:
         raise _damaged(path, f"tensor {name} does not fit")
     return start, end, dtype, shape
 

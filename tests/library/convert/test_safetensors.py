@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from puna.errors import BadRequest
@@ -121,6 +121,7 @@ HEADERS = st.dictionaries(
 )
 
 
+@example(header={"t": {"dtype": "F32", "shape": [2**62, 0], "data_offsets": [0, 0]}}, data=b"")
 @given(header=HEADERS, data=st.binary(max_size=40))
 @settings(
     max_examples=300,
