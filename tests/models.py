@@ -57,7 +57,7 @@ def scripted_model(
     script again if `endless`. Behind every `astray`-th token it begins anew: a draft model that is wrong. A
     prompt may hold the script's words but must not end in one.
     """
-    vocabulary, follows, pieces = _scripted(script, control, endless=endless)
+    vocabulary, follows, pieces = scripted_vocabulary(script, control, endless=endless)
     if astray:
         start = len(vocabulary) - len(pieces)
         follows[start::astray] = [start] * len(follows[start::astray])
@@ -65,7 +65,7 @@ def scripted_model(
     return pieces
 
 
-def _scripted(
+def scripted_vocabulary(
     script: str | Iterable[str | bytes], control: Collection[str] = (), *, endless: bool = False
 ) -> tuple[list[Token], list[int], list[bytes]]:
     """A vocabulary for `script`, which token follows each, and the script's pieces, one a token."""
@@ -107,7 +107,7 @@ def scripted_shape_model(
 
     The script and the bytes are at most `width` tokens.
     """
-    vocabulary, follows, _ = _scripted(script)
+    vocabulary, follows, _ = scripted_vocabulary(script)
     size = len(vocabulary)
     embedding = np.eye(size, width, dtype=np.float32)
     output = np.zeros((size, width), np.float32)

@@ -5,8 +5,17 @@ from __future__ import annotations
 from functools import partial
 
 from puna.engine import budget
-from puna.engine.batch import Share
-from puna.engine.drafts import LONGEST, Costs, DraftModel, ProposalRequest, SharedTexts, promise, worth
+from puna.engine.batch import Batch, Share
+from puna.engine.drafts import (
+    LONGEST,
+    Costs,
+    EvaluatedRows,
+    ProposalRequest,
+    Proposer,
+    SharedTexts,
+    promise,
+    worth,
+)
 from puna.engine.sequence import Sequence
 
 _BESIDE_PROMPTS = 7
@@ -21,16 +30,25 @@ _NOTHING: _Guess = ([], [])
 class Drafting:
     """Gets drafts and decides their length, by measured costs of steps and rates of acceptance."""
 
-    def __init__(self, draft_model: DraftModel | None, *, n_batch: int) -> None:
+    def __init__(self, proposer: Proposer | None, *, n_batch: int) -> None:
         """`n_batch`: most rows of a step."""
-        self._draft_model = draft_model
+        self._proposer = proposer
         self._n_batch = n_batch
         self._costs = Costs()
         self._shared_texts = SharedTexts()
 
-    def learn(self, rows: int, took: int) -> None:
-        """A step of so many rows took so many nanoseconds."""
-        self._costs.learn(rows, took)
+    def learn(self, batch: Batch, took: int) -> None:
+        """A batch took so many nanoseconds. Its hidden states are still there."""
+        self._costs.learn(batch.rows, took)
+        if self._proposer is None:
+            return
+        parts: list[EvaluatedRows] = []
+        first = 0
+        for share in batch.shares:
+            if share.sequence.follows:
+                parts.append(share.sequence.evaluated_rows(first, share.size, share.draft))
+            first += share.rows
+        self._proposer.follow(parts)
 
     def ended(self, sequence: Sequence) -> None:
         """Keep a finished answer, because later ones may repeat it."""
@@ -61,12 +79,12 @@ class Drafting:
         return worth([1.0] * most, self._costs, rows=rows, tokens=tokens)
 
     def _guesses(self, decoding: list[Sequence], most: int, rows: int, tokens: float) -> list[_Guess]:
-        """A draft for each answer: from its text, its grammar or the draft model."""
+        """A draft for each answer: from its text, its grammar or the model that drafts."""
         guesses = [sequence.draft(most, self._shared_texts.by(sequence.job.owner)) for sequence in decoding]
-        model = self._draft_model
-        if model is None or not decoding:
+        proposer = self._proposer
+        if proposer is None or not decoding:
             return guesses
-        each = model.costs.of(len(decoding)) / len(decoding)
+        each = proposer.costs.of(len(decoding)) / len(decoding)
         least = each * tokens / max(self._costs.of(rows), 1)
         places: list[int] = []
         requests: list[ProposalRequest] = []
@@ -74,7 +92,7 @@ class Drafting:
             if size := self._to_propose(sequence, chances, most, each, rows=rows, tokens=tokens):
                 places.append(at)
                 requests.append(sequence.proposal_request(size, least))
-        for at, proposal in zip(places, model.propose(requests), strict=True):
+        for at, proposal in zip(places, proposer.propose(requests), strict=True):
             chances = decoding[at].weigh(proposal)
             if sum(chances) > sum(guesses[at][1]):
                 guesses[at] = proposal.tokens, chances
@@ -83,7 +101,7 @@ class Drafting:
     def _to_propose(
         self, sequence: Sequence, chances: list[float], most: int, each: float, *, rows: int, tokens: float
     ) -> int:
-        """Tokens to request from the draft model, which takes `each` nanoseconds for one.
+        """Tokens to request from what proposes, which takes `each` nanoseconds for one.
 
         `chances`: of the draft that costs nothing.
         """

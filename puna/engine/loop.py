@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from puna.engine import budget, memory
 from puna.engine.answering import Answering, Outcome
 from puna.engine.batch import Batch, Share
-from puna.engine.drafts import DraftModel
+from puna.engine.drafts import Proposer
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.media import EncoderCache, MediaSpan
 from puna.engine.messages import AnswerText, Event, Finished, failed
@@ -46,16 +46,16 @@ class BatchLoop:
         emit: Callable[[Event], None],
         encoder_cache: EncoderCache | None = None,
         disk: memory.Disk | None = None,
-        draft_model: DraftModel | None = None,
+        proposer: Proposer | None = None,
     ) -> None:
         """`cache`: bytes of finished sequences that may be kept outside the pool.
 
         `encoder_cache`: encodes pictures and sounds, if the model takes any. `disk`: where they outlive it.
-        `draft_model`: guesses what they say.
+        `proposer`: guesses what they say.
         """
         self._context = context
         self._cache = PrefixCache(slots=slots, memory=memory.of(model, context), limit=cache, disk=disk)
-        self._scheduler = BatchScheduler(context, self._cache, parallel=parallel, draft_model=draft_model)
+        self._scheduler = BatchScheduler(context, self._cache, parallel=parallel, proposer=proposer)
         self._emit = emit
         self._encoder_cache = encoder_cache
         self._answering = Answering(model, emit)

@@ -14,6 +14,7 @@ import msgspec
 import psutil
 
 from puna.engine import budget, memory
+from puna.engine.drafts import has_head, open_head
 from puna.engine.libllama import Context, LlamaModel, max_sequences
 from puna.engine.libllama.kernels import covered
 from puna.errors import PunaError
@@ -105,8 +106,11 @@ def warm_up(model: LlamaModel, context: Context) -> tuple[float, bool]:
 
 def needs(spec: LoadSpec) -> DryRun:
     """What a load as `spec` would take. Raises LoadFailed."""
-    model = LlamaModel(spec.path, placed=spec.placed, allocate=False)
-    open_context(spec, model, shape(spec, model), threads=1)
+    mtp = has_head(spec)
+    model = LlamaModel(spec.path, placed=spec.placed, allocate=False, mtp=mtp)
+    context = open_context(spec, model, shape(spec, model), threads=1)
+    if mtp:
+        open_head(spec, model, context, threads=1)
     buffers = model.buffers
     devices = {name: buffers.on(name, work=True) for name in spec.placed.devices}
     return DryRun(cache=buffers.cache, devices=devices, host=buffers.work - sum(devices.values()))

@@ -21,7 +21,7 @@ import psutil
 
 from puna.engine import loop, memory, opening
 from puna.engine.commands import Commands
-from puna.engine.drafts import DraftModel, load_draft
+from puna.engine.drafts import MtpHead, Proposer, has_head, load_draft, open_head
 from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
 from puna.engine.kept import disk_of
@@ -80,6 +80,7 @@ class ModelRunner:
             repack_file=self._repack_cache.file,
             placed=spec.placed,
             use_mmap=spec.use_mmap,
+            mtp=(mtp := has_head(spec)),
         )
         threads = spec.num_thread or opening.threads(model)
         most = opening.longest(spec, model)
@@ -87,7 +88,7 @@ class ModelRunner:
         self._keeps = False
         """What was evaluated outlives the engine."""
         encoder_cache: EncoderCache | None = None
-        draft_model: DraftModel | None = None
+        proposer: Proposer | None = None
         sees = hears = False
         if embedding:
             shape = opening.shape(spec, model)
@@ -109,7 +110,9 @@ class ModelRunner:
             shape = opening.shape(spec, model, together=together)
             context = opening.open_context(spec, model, shape, threads=threads)
             if spec.draft and not memory.of(model, context).exact:
-                draft_model = load_draft(spec, model, slots=shape.parallel, threads=threads)
+                proposer = load_draft(spec, model, slots=shape.parallel, threads=threads)
+            elif mtp:
+                proposer = MtpHead(model, context, open_head(spec, model, context, threads=threads))
             disk = disk_of(spec, model, context, self._inbox.put)
             self._keeps = disk is not None
             self._loop = BatchLoop(
@@ -121,10 +124,11 @@ class ModelRunner:
                 emit=self._events.append,
                 encoder_cache=encoder_cache,
                 disk=disk,
-                draft_model=draft_model,
+                proposer=proposer,
             )
         num_ctx = min(most, context.n_ctx)
-        self._models = [model, *([draft_model.model] if draft_model else [])]
+        draft_model = proposer.model if proposer and proposer.model is not model else None
+        self._models = [model, *([draft_model] if draft_model else [])]
         for log in (each.log for each in self._models):
             log.starving = partial(output.send, [Starved()])
         took, covered = opening.warm_up(model, context)
@@ -139,7 +143,7 @@ class ModelRunner:
         if spec.projector and devices:
             devices[spec.placed.last] += model.buffers.projector
         if draft_model is not None and devices:
-            devices[spec.placed.last] += draft_model.model.buffers.on(spec.placed.last)
+            devices[spec.placed.last] += draft_model.buffers.on(spec.placed.last)
         size_vram = sum(devices.values())
         self.info = EngineInfo(
             num_ctx=num_ctx,

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from puna.engine import budget, turns
 from puna.engine.batch import Batch, Share
 from puna.engine.drafting import Drafting
-from puna.engine.drafts import DraftModel
+from puna.engine.drafts import Proposer
 from puna.engine.libllama import Context
 from puna.engine.prefix_cache import PrefixCache
 from puna.engine.prefix_index import WORTH_SHARING, Prefix, Retained
@@ -24,7 +24,7 @@ _ROOM_TO_ANSWER = 128
 
 
 class BatchScheduler:
-    """Evaluates nothing itself, except the draft model's drafts."""
+    """Evaluates nothing itself, except drafts."""
 
     def __init__(
         self,
@@ -32,7 +32,7 @@ class BatchScheduler:
         cache: PrefixCache,
         *,
         parallel: int,
-        draft_model: DraftModel | None = None,
+        proposer: Proposer | None = None,
     ) -> None:
         self._context = context
         self._cache = cache
@@ -40,7 +40,7 @@ class BatchScheduler:
         self._waiting: list[Sequence] = []
         """In order of arrival."""
         self._chunk = budget.PrefillChunk(most=context.n_batch)
-        self._drafting = Drafting(draft_model, n_batch=context.n_batch)
+        self._drafting = Drafting(proposer, n_batch=context.n_batch)
         self._full = False
         """A request was preempted: none is admitted until a running one has ended."""
 
@@ -150,7 +150,7 @@ class BatchScheduler:
     def learn(self, batch: Batch, took: int) -> None:
         """A batch took so many nanoseconds."""
         self._chunk.learn(batch.rows, took)
-        self._drafting.learn(batch.rows, took)
+        self._drafting.learn(batch, took)
 
     def ended(self, sequence: Sequence) -> None:
         """A request has ended: others have room, and later answers may repeat its text."""

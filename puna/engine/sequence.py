@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.drafts import Drafter, Proposal, ProposalRequest, TokenText
+from puna.engine.drafts import Drafter, EvaluatedRows, Proposal, ProposalRequest, TokenText
 from puna.engine.grammar import Matcher
 from puna.engine.libllama import Sampler
 from puna.engine.logprobs import Bias
@@ -172,8 +172,18 @@ class Sequence:
         """How many tokens, at most `most`, the answer may have behind the next one."""
         return max(0, min(most, self.limit - self.answered - 1, self.num_ctx - len(self.tokens) - 1))
 
+    @property
+    def follows(self) -> bool:
+        """Whether an MTP layer follows its evaluation: it sees no pictures."""
+        return self.drafter is not None and not self.layout.spans
+
+    def evaluated_rows(self, first: int, size: int, draft: list[int]) -> EvaluatedRows:
+        """What a batch evaluated of it, from its row `first` on: `size` tokens and a draft."""
+        start = self.evaluated
+        return EvaluatedRows(self.request, self.job.owner, self.tokens, start, start + size, draft, first)
+
     def proposal_request(self, most: int, least: float) -> ProposalRequest:
-        """The request to the draft model, which sees no pictures."""
+        """The request to the model that drafts, which sees no pictures."""
         return ProposalRequest(self.request, self.layout.words(self.tokens), most, least, self.job.owner)
 
     def weigh(self, proposal: Proposal) -> list[float]:

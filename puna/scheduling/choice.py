@@ -27,7 +27,7 @@ from puna.scheduling.placement import (
     place,
     spread,
 )
-from puna.scheduling.plan import draft_size, footprint, needed, plan
+from puna.scheduling.plan import drafter_size, footprint, needed, plan
 from puna.scheduling.tensors import load_of, override
 from puna.settings import Settings
 
@@ -220,8 +220,7 @@ def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
     if projector := facts.projector:
         beside = estimate_sight(projector.metadata, projector.size, spec.num_ctx) - ENCODER_CACHE
         host += ENCODER_CACHE
-    if facts.draft:
-        beside += draft_size(facts.draft, spec)
+    beside += drafter_size(facts, spec)
     on_host = [re.compile(pattern) for pattern, name in map(_rule, spec.override_tensor) if name == _HOST]
     return load_of(
         facts.tensors,

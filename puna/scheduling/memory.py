@@ -16,6 +16,7 @@ _PICTURES = 4  # of any size that fit in a context
 _MOST_PATCHES = 1 << 14
 _FRAMES = 1500  # of half a minute of sound, in an encoder like Whisper's
 _KV_BITS: dict[KVCacheType, float] = {"f16": 16, "bf16": 16, "f32": 32, "q8_0": 8.5, "q4_0": 4.5}
+_HEAD_OUTPUTS = 64  # rows of an MTP layer that have logits (engine/drafts/loading.py)
 _MOST_LAYERS = 4096  # a damaged file may claim any number
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -67,12 +68,8 @@ def estimate(
     encoder = metadata.arch("attention.causal", True) is False
     batch = max(num_batch, num_ctx) if encoder else num_batch
     logits = 0 if encoder else 4 * (_vocabulary(metadata) + 2 * embedding)
-    layer = 4 * (3 * count(metadata.arch("feed_forward_length")) + 4 * embedding)
-    if encoder or any(kv_heads):
-        masks = 2 if count(metadata.arch("attention.sliding_window")) else 1
-        layer += 2 * masks * num_ctx
-    if flash_attention is False and not encoder:
-        layer += 4 * (count(metadata.arch("attention.head_count")) + 1) * num_ctx
+    attends, scores = encoder or any(kv_heads), flash_attention is False and not encoder
+    layer = _layer(metadata, num_ctx, attends=attends, scores=scores)
     state = _state(metadata, kv_heads)
     numbers = sum(kv_heads) * sum(head_sizes(metadata))
     return Footprint(
@@ -81,6 +78,31 @@ def estimate(
         compute=PROCESS + batch * max(logits, layer) + parallel * state,
         state=state,
     )
+
+
+def estimate_head(metadata: SizeFacts, num_ctx: int, *, num_batch: int, flash_attention: bool | None) -> int:
+    """Bytes that a model's MTP layer takes to draft, 0 without one, beside its weights and its KV cache.
+
+    Those are the file's last layers', which `estimate` counts among the others.
+    """
+    if not count(metadata.arch("nextn_predict_layers")):
+        return 0
+    states = 4 * 2 * count(metadata.arch("embedding_length"))
+    logits = _HEAD_OUTPUTS * 4 * _vocabulary(metadata)
+    layer = _layer(metadata, num_ctx, attends=True, scores=flash_attention is False)
+    return logits + num_batch * (states + layer)
+
+
+def _layer(metadata: SizeFacts, num_ctx: int, *, attends: bool, scores: bool) -> int:
+    """Bytes of one layer's activations for a token, with its mask if it attends, with all heads' scores."""
+    embedding = count(metadata.arch("embedding_length"))
+    size = 4 * (3 * count(metadata.arch("feed_forward_length")) + 4 * embedding)
+    if attends:
+        masks = 2 if count(metadata.arch("attention.sliding_window")) else 1
+        size += 2 * masks * num_ctx
+    if scores:
+        size += 4 * (count(metadata.arch("attention.head_count")) + 1) * num_ctx
+    return size
 
 
 def estimate_sight(projector: SizeFacts, size: int, num_ctx: int) -> int:

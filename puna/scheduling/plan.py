@@ -11,7 +11,15 @@ from puna.errors import BadRequest, LoadFailed
 from puna.load import LoadSpec
 from puna.options import KVCacheType, Options
 from puna.scheduling.facts import Facts, FileFacts
-from puna.scheduling.memory import PROCESS, Footprint, count, estimate, estimate_sight, head_sizes
+from puna.scheduling.memory import (
+    PROCESS,
+    Footprint,
+    count,
+    estimate,
+    estimate_head,
+    estimate_sight,
+    head_sizes,
+)
 from puna.settings import Settings
 
 _PARALLEL = 16  # more sequences than this gain little on a CPU
@@ -161,9 +169,19 @@ def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
     compute = needs.compute + spec.cache
     if projector := facts.projector:
         compute += estimate_sight(projector.metadata, projector.size, spec.num_ctx)
-    if facts.draft:
-        compute += draft_size(facts.draft, spec)
+    compute += drafter_size(facts, spec)
     return dataclasses.replace(needs, compute=compute)
+
+
+def drafter_size(facts: Facts, spec: LoadSpec) -> int:
+    """Bytes that what drafts for a model takes beside it: its draft model, else its own MTP layer."""
+    if facts.draft:
+        return draft_size(facts.draft, spec)
+    if facts.embedding:
+        return 0
+    return estimate_head(
+        facts.metadata, spec.pool, num_batch=spec.num_batch, flash_attention=spec.flash_attention
+    )
 
 
 def draft_size(draft: FileFacts, spec: LoadSpec) -> int:

@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
-from puna.engine.drafts import DraftModel, TokenText
+from puna.engine.drafts import Proposer, TokenText
 from puna.engine.intake import Intake
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.loop import BatchLoop
@@ -52,11 +52,12 @@ class Guesser:
 class Asked:
     """A batch loop, fed by hand."""
 
-    draft_model: DraftModel | None = None
+    proposer: Proposer | None = None
     """What guesses from the next `begin` on."""
 
-    def __init__(self, path: Path, *, slots: int = 6, pool: int = 2048) -> None:
-        self.model = LlamaModel(str(path))
+    def __init__(self, path: Path, *, slots: int = 6, pool: int = 2048, mtp: bool = False) -> None:
+        """`mtp`: with its MTP layer, which drafts only as `proposer`."""
+        self.model = LlamaModel(str(path), mtp=mtp)
         self.context = Context(
             self.model, n_ctx=pool, n_batch=96, n_seq=slots + spare_slots(self.model), threads=1
         )
@@ -74,7 +75,7 @@ class Asked:
             parallel=self.slots - 2,
             cache=1 << 26,
             emit=self.events.append,
-            draft_model=self.draft_model,
+            proposer=self.proposer,
         )
 
     def answers(
@@ -109,7 +110,11 @@ class Asked:
     def finish(self, one: Job) -> Finish:
         """How the answer to one job ended."""
         self.answers([one])
-        return next(event.finish for event in self.events if isinstance(event, Finished))
+        return self.finishes()[0]
+
+    def finishes(self) -> list[Finish]:
+        """How the last answers ended, in the order of their ends."""
+        return [event.finish for event in self.events if isinstance(event, Finished)]
 
     def _outcome(self, request: int) -> Iterator[Any]:
         shared = [e for e in self.events if isinstance(e, AnswerText) and e.request == request]

@@ -80,12 +80,12 @@ def beside(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def test_answers_are_those_without_a_draft_model(
     chance: Asked, beside: Beside, eager: None, asked: list[Job], after: list[int]
 ) -> None:
-    chance.draft_model = None
+    chance.proposer = None
     chance.begin()
     plain = chance.answers(asked, NOTHING)
     turns = [job(outcome[-1][-1] + after, num_predict=8, logprobs=1) for outcome in plain]
     next_plain = chance.answers(turns, NOTHING)
-    chance.draft_model = beside.anew()
+    chance.proposer = beside.anew()
     chance.begin()
     assert chance.answers(asked) == plain
     assert chance.answers(turns) == next_plain
@@ -94,7 +94,7 @@ def test_answers_are_those_without_a_draft_model(
 def taken(asked: Asked, draft: Path, **options: Any) -> tuple[Finish, int]:
     """How an answer ended that `draft` guessed at, and in how many steps it came."""
     beside = Beside(draft, n_vocab=400)
-    asked.draft_model = beside.anew()
+    asked.proposer = beside.anew()
     asked.begin()
     finish = asked.finish(job("Go!", **options))
     assert asked.model.detokenize(finish.tokens).removesuffix("</s>").endswith(SCRIPT)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from puna.engine import dry_run
 from puna.errors import LoadFailed
 from puna.library import Layer, Library, Name
 from puna.options import Options
 from puna.scheduling import Scheduler
+from puna.scheduling.facts import facts_of
+from puna.scheduling.memory import PROCESS
+from puna.scheduling.plan import footprint, plan
 from puna.settings import Settings
 from tests.models import add_layer, install, shape_model
+from tests.mtp_models import random_mtp_model
 from tests.scheduling.scripted import Launcher, ask, least, running, settle, use, virtual_time
 
 MIB = 1 << 20
@@ -53,6 +60,19 @@ def test_its_memory_is_planned_for(library: Library):
     kv = 4096 * 8 * 8 * (2 * 32) * 2
     draft = library.open("draft").weights.stat().st_size
     assert draft + kv < sizes[1] - sizes[0] < draft + kv + 64 * MIB
+
+
+async def test_the_memory_of_an_mtp_layer_is_planned_for(library: Library, tmp_path: Path):
+    random_mtp_model(tmp_path / "m.gguf")
+    install(library.root, "mtp", tmp_path / "m.gguf")
+    facts = facts_of(library.open("mtp"))
+    spec = plan(facts, Options(num_ctx=4096), Settings(), 1 << 34)
+    found = await dry_run(spec)
+    assert found is not None
+    needs = footprint(facts, spec)
+    assert found.cache <= needs.kv_per_token * spec.pool <= 1.1 * found.cache
+    work = needs.compute - PROCESS - spec.cache
+    assert found.host <= work <= found.host + 16 * MIB
 
 
 @virtual_time

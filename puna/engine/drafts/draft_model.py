@@ -13,8 +13,9 @@ from itertools import compress
 
 from puna.engine.budget import PrefillChunk, share
 from puna.engine.drafts.costs import Costs
+from puna.engine.drafts.proposal import EvaluatedRows, Proposal, ProposalRequest
+from puna.engine.drafts.text import alike
 from puna.engine.libllama import Context, LlamaModel
-from puna.engine.libllama.softmax import exponentials
 from puna.errors import NotNumbers, PunaError
 
 _NO_ROOM = 1
@@ -24,31 +25,6 @@ _MISSING = 1 / 8
 """Part of a sliding window that may be missing: drafts get worse, but nothing is evaluated again."""
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, eq=False)
-class ProposalRequest:
-    """A request for at most `most` tokens after `tokens`, each right with a probability of at least `least`.
-
-    `key` names the sequence: only its new tokens are evaluated. A prefix shared with a sequence of the same
-    `owner` is not evaluated again either.
-    """
-
-    key: int
-    tokens: list[int]
-    most: int
-    least: float = 0.0
-    owner: str = ""
-
-
-@dataclass(eq=False)
-class Proposal:
-    """Tokens, and the probability of each given those before it."""
-
-    tokens: list[int] = field(default_factory=list)
-    probabilities: list[float] = field(default_factory=list)
-    chance: float = 1.0
-    """The probability that all are right."""
 
 
 @dataclass(eq=False)
@@ -79,6 +55,9 @@ class DraftModel:
         self._slots = [_Slot(number) for number in range(context.n_seq)]
         self._round = 0
         self._failed = False
+
+    def follow(self, parts: Sequence[EvaluatedRows]) -> None:
+        """It reads the text itself, when it is asked."""
 
     def propose(self, requests: Sequence[ProposalRequest]) -> list[Proposal]:
         """A draft for each; empty for a text that is not evaluated yet, or cannot be."""
@@ -111,13 +90,13 @@ class DraftModel:
     def _slot(self, request: ProposalRequest) -> _Slot:
         """The slot that holds as much of a request's text as any of its owner's does, and nothing else."""
 
-        def alike(slot: _Slot) -> int:
-            return _alike(slot.tokens, request.tokens) if slot.owner == request.owner else 0
+        def known_to(slot: _Slot) -> int:
+            return alike(slot.tokens, request.tokens) if slot.owner == request.owner else 0
 
         slot = next((slot for slot in self._slots if slot.key == request.key), None)
-        source = slot or max(self._slots, key=alike)
+        source = slot or max(self._slots, key=known_to)
         # The last token's row predicts the next one.
-        known = min(alike(source), len(request.tokens) - 1)
+        known = min(known_to(source), len(request.tokens) - 1)
         length = known if self._holds(source, known) else 0
         slot = slot or min(self._slots, key=lambda slot: slot.used)
         if slot is source:
@@ -151,14 +130,7 @@ class DraftModel:
         going = []
         for turn, row in zip(turns, rows, strict=True):
             request, _, proposal = turn
-            logits = self._context.logits(row)[: self._n_vocab]
-            token = int(logits.argmax())
-            _, total = exponentials(logits, float(logits[token]), self.model.exponentials)
-            proposal.tokens.append(token)
-            proposal.probabilities.append(1 / total)
-            proposal.chance /= total
-            ends = self.model.ends(token) or proposal.chance < request.least
-            if len(proposal.tokens) < request.most and not ends:
+            if proposal.extend(request, self._context.logits(row)[: self._n_vocab], self.model):
                 going.append(turn)
         return going
 
@@ -196,11 +168,3 @@ class DraftModel:
         self._context.forget(slot.number)
         slot.key, slot.tokens = _NOBODY, []
         return True
-
-
-def _alike(one: list[int], other: list[int]) -> int:
-    """Length of the common prefix."""
-    most = min(len(one), len(other))
-    if one[:most] == other[:most]:
-        return most
-    return next(at for at in range(most) if one[at] != other[at])

@@ -1,15 +1,24 @@
-"""Loads the draft model beside its target model."""
+"""Opens what drafts beside a model: its draft model, or its own MTP layer."""
 
 from __future__ import annotations
+
+import logging
+from pathlib import Path
 
 from puna.engine.budget import TILE
 from puna.engine.drafts.draft_model import DraftModel
 from puna.engine.libllama import Context, LlamaModel
+from puna.engine.libllama.mtp import HeadContext, obstacle
 from puna.errors import LoadFailed
-from puna.gguf import disagreement
+from puna.gguf import cached_metadata, disagreement
 from puna.load import LoadSpec, Placed
 
 _ALL_LAYERS = 1 << 10
+
+_OUTPUTS = 64
+"""Rows of an MTP layer's batch that may want outputs: room for all answers, and what waits of them."""
+
+_log = logging.getLogger(__name__)
 
 
 def load_draft(spec: LoadSpec, model: LlamaModel, *, slots: int, threads: int) -> DraftModel:
@@ -48,3 +57,28 @@ def _problem(draft: LlamaModel, model: LlamaModel) -> str:
     if draft.has_encoder_only or draft.metadata(f"{architecture}.pooling_type"):
         return "it does not generate text"
     return disagreement(draft.texts(), model.texts())
+
+
+def has_head(spec: LoadSpec) -> bool:
+    """Whether the model's own MTP layer drafts: a draft model goes before it."""
+    if spec.embedding or spec.draft:
+        return False
+    problem = obstacle(cached_metadata(Path(spec.path)))
+    if problem:
+        _log.warning("the MTP layer of %s is not used: %s", spec.path, problem)
+    return problem == ""
+
+
+def open_head(spec: LoadSpec, model: LlamaModel, target: Context, *, threads: int) -> HeadContext:
+    """A context for the MTP layer of `model`, which was loaded with it. Raises LoadFailed."""
+    model.buffers.keep()
+    return HeadContext(
+        model,
+        n_ctx=target.n_ctx,
+        n_batch=target.n_batch,
+        n_seq=target.n_seq,
+        n_outputs=max(_OUTPUTS, target.n_seq),
+        threads=threads,
+        kv_cache_type=spec.kv_cache_type,
+        flash_attention=spec.flash_attention,
+    )

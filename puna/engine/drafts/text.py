@@ -104,3 +104,11 @@ class SharedTexts:
 
     def by(self, owner: str) -> TokenText:
         return self._texts.get(owner) or TokenText()
+
+
+def alike(one: Sequence[int], other: Sequence[int]) -> int:
+    """Length of the common prefix."""
+    most = min(len(one), len(other))
+    if one[:most] == other[:most]:
+        return most
+    return next(at for at in range(most) if one[at] != other[at])

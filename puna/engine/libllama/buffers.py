@@ -11,6 +11,8 @@ _PROJECTOR = re.compile(r"load_hparams: model size: +([0-9.]+) MiB")
 _MEASURED_AGAIN = ("compute", "output")
 """Kinds that a context has once for each memory: a new one replaces the former."""
 
+_KEPT = "kept "
+
 
 class Buffers:
     """Bytes of each memory that has buffers: "CUDA0", "CPU_Mapped", "Vulkan_Host"."""
@@ -35,6 +37,13 @@ class Buffers:
             key = (function, memory, kind.strip())
             again = kind.strip() in _MEASURED_AGAIN
             self._sizes[key] = _bytes(size) + (0 if again else self._sizes[key])
+
+    def keep(self) -> None:
+        """Another context comes: what was measured so far is not measured again."""
+        for function, memory, kind in list(self._sizes):
+            if kind in _MEASURED_AGAIN and not function.startswith(_KEPT):
+                size = self._sizes.pop((function, memory, kind))
+                self._sizes[_KEPT + function, memory, kind] += size
 
     def on(self, device: str, *, work: bool = False) -> int:
         """Bytes on the device of that name ("MTL0_Mapped" is on "MTL0", "CUDA_Host" on none).

@@ -48,8 +48,12 @@ class Context:
         kv_cache_type: KVCacheType = "f16",
         flash_attention: bool | None = None,
         swa_full: bool = False,
+        head_outputs: int = 0,
     ) -> None:
-        """`swa_full`: sliding windows forget nothing, so that every sequence can be cut anywhere."""
+        """`swa_full`: sliding windows forget nothing, so that every sequence can be cut anywhere.
+
+        `head_outputs`: for the model's MTP layer alone, with outputs of at most so many rows of a batch.
+        """
         params = C.llama_context_default_params()
         params.n_ctx = n_ctx
         params.n_batch = n_batch
@@ -70,6 +74,9 @@ class Context:
         if ranking:
             # Older rerankers' files lack the pooling type.
             params.pooling_type = C.LLAMA_POOLING_TYPE_RANK
+        if head_outputs:
+            params.ctx_type = C.LLAMA_CONTEXT_TYPE_MTP
+            params.n_outputs_max = head_outputs
         params.no_perf = True
         handle = C.llama_init_from_model(model.handle, params)
         if not handle:
@@ -90,7 +97,8 @@ class Context:
         self._drawing = model.drawing
         self._threads = threads
         self._logits_type = ctypes.c_float * model.n_vocab
-        self._width = model.n_labels if self.ranks else model.n_embd
+        self.width = model.n_labels if self.ranks else model.n_embd
+        """Numbers of an embedding, or of a hidden state."""
         self._encode = model.has_encoder_only
         self._make_batch(n_batch)
 
@@ -196,7 +204,7 @@ class Context:
             pointer = C.llama_get_embeddings_ith(self.handle, row)
         else:
             pointer = C.llama_get_embeddings_seq(self.handle, sequence)
-        values = np.ctypeslib.as_array(pointer, (self._width,))
+        values = np.ctypeslib.as_array(pointer, (self.width,))
         if not np.isfinite(values).all():
             raise NotNumbers
         return values

@@ -50,8 +50,9 @@ class LlamaModel:
         repack_file: Path | None = None,
         use_mmap: bool | None = None,
         allocate: bool = True,
+        mtp: bool = False,
     ) -> None:
-        """`repack_file`: has the packed weights, if it is there and fits.
+        """`repack_file`: has the packed weights, if it is there and fits. `mtp`: with its MTP layer.
 
         Without `allocate` the model is laid out only: what its contexts would take is in `buffers`.
         """
@@ -62,6 +63,7 @@ class LlamaModel:
         params = C.llama_model_default_params()
         kept = _put(params, placed)
         params.no_alloc = not allocate
+        params.load_mtp = mtp
         if use_mmap is False or not allocate:
             params.load_mode = C.LLAMA_LOAD_MODE_NONE
         try:
