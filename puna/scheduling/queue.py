@@ -31,6 +31,8 @@ class LeaseRequest:
     """Resolves to a runner whose `leases` already counts this one."""
     prompt: Blocks = ()
     """What it asks, as far as it matters where it goes."""
+    work: int = 0
+    """Blocks that it counts for where it went."""
     wider: Options | None = None
     """What to load for it, when a loaded model was too small."""
 

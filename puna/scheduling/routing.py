@@ -40,24 +40,30 @@ class Traffic:
         """In the order of their last use."""
         self._underway = 0
 
-    def begin(self, prompt: Blocks) -> None:
-        """It gets this prompt."""
-        self._underway += len(prompt) + ANSWER
+    def begin(self, prompt: Blocks) -> int:
+        """It gets this prompt; the blocks of work that this is, which are given back at its `end`."""
+        work = self._unread(prompt) + ANSWER
+        self._underway += work
         # From the end, so that beginnings, which other prompts share, are forgotten last.
         for block in reversed(prompt):
             self._read.pop(block, None)
             self._read[block] = None
         while len(self._read) > _REMEMBERED:
             del self._read[next(iter(self._read))]
+        return work
 
-    def end(self, prompt: Blocks) -> None:
-        """The answer to this prompt has ended."""
-        self._underway -= len(prompt) + ANSWER
+    def end(self, work: int) -> None:
+        """The answer to a prompt that was so much work has ended."""
+        self._underway -= work
 
     def left(self, prompt: Blocks) -> int:
         """Blocks of work with this prompt: what is under way, and what of the prompt has not been read."""
-        known = next((at for at, block in enumerate(prompt) if block not in self._read), len(prompt))
-        return self._underway + len(prompt) - known
+        return self._underway + self._unread(prompt)
+
+    def _unread(self, prompt: Blocks) -> int:
+        return len(prompt) - next(
+            (at for at, block in enumerate(prompt) if block not in self._read), len(prompt)
+        )
 
 
 class Replica(Protocol):

@@ -233,13 +233,13 @@ class Scheduler:
     def _lend(self, runner: Runner, request: LeaseRequest) -> None:
         self._queue.lent(request)
         self._fleet.lend(runner, request.keep_alive)
-        runner.traffic.begin(request.prompt)
+        request.work = runner.traffic.begin(request.prompt)
         self._replicas.want(request)
 
     def _release(self, runner: Runner, request: LeaseRequest) -> None:
         self._queue.returned(request)
         self._pace.ended(asyncio.get_running_loop().time())
-        runner.traffic.end(request.prompt)
+        runner.traffic.end(request.work)
         self._fleet.take_back(runner)
         self._advance()
 

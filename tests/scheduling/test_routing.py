@@ -30,16 +30,16 @@ class Stand:
         return self.leases >= 2
 
 
-def send(prompt: Blocks, stands: list[Stand], now: int = 0) -> Stand:
+def send(prompt: Blocks, stands: list[Stand], now: int = 0) -> tuple[Stand, int]:
+    """Where it went, and the work that it is there."""
     went = best(prompt, stands)
-    went.traffic.begin(prompt)
     went.leases += 1
     went.used = now
-    return went
+    return went, went.traffic.begin(prompt)
 
 
-def end(prompt: Blocks, stand: Stand) -> None:
-    stand.traffic.end(prompt)
+def end(stand: Stand, work: int) -> None:
+    stand.traffic.end(work)
     stand.leases -= 1
 
 
@@ -65,8 +65,8 @@ def test_among_idle_replicas_the_longest_known_beginning_decides(
     stands = [Stand() for _ in range(replicas)]
     read: list[list[Blocks]] = [[] for _ in stands]
     for now, other in enumerate(earlier):
-        went = send(other, stands, now)
-        end(other, went)
+        went, work = send(other, stands, now)
+        end(went, work)
         read[next(i for i, stand in enumerate(stands) if stand is went)].append(other)
     known = [max((common(prompt, other) for other in each), default=0) for each in read]
     went = best(prompt, stands)
@@ -78,16 +78,15 @@ def test_none_waits_while_another_is_free_and_none_has_much_more_to_do(
     steps: list[tuple[Blocks, bool]], replicas: int
 ):
     stands = [Stand() for _ in range(replicas)]
-    under_way: list[tuple[Blocks, Stand]] = []
+    under_way: list[tuple[Stand, int]] = []
     for now, (prompt, ends) in enumerate(steps):
         if ends and under_way:
             end(*under_way.pop(0))
             continue
         full = [stand.full for stand in stands]
         work = [stand.traffic.left(()) for stand in stands]
-        went = send(prompt, stands, now)
-        at = next(i for i, stand in enumerate(stands) if stand is went)
-        under_way.append((prompt, went))
+        under_way.append(send(prompt, stands, now))
+        at = next(i for i, stand in enumerate(stands) if stand is under_way[-1][0])
         assert not full[at] or all(full)
         others = [work[i] for i in range(replicas) if full[i] == full[at]]
         assert work[at] <= min(others) + len(prompt)
@@ -96,41 +95,48 @@ def test_none_waits_while_another_is_free_and_none_has_much_more_to_do(
 @given(st.lists(PROMPTS, max_size=30))
 def test_what_has_ended_weighs_nothing(prompts: list[Blocks]):
     traffic = Traffic()
-    for prompt in prompts:
-        traffic.begin(prompt)
-    for prompt in prompts:
-        traffic.end(prompt)
+    for work in [traffic.begin(prompt) for prompt in prompts]:
+        traffic.end(work)
     assert traffic.left(()) == 0
     assert all(traffic.left(prompt) == 0 for prompt in prompts)
 
 
 def test_strangers_are_divided_evenly():
     stands = [Stand() for _ in range(3)]
-    counted = Counter(id(send(blocks(bytes([i]) * 10 * BLOCK), stands, i)) for i in range(6))
+    counted = Counter(id(send(blocks(bytes([i]) * 10 * BLOCK), stands, i)[0]) for i in range(6))
     assert sorted(counted.values()) == [2, 2, 2]
 
 
 def test_a_beginning_is_left_where_it_was_read_when_that_saves_less_than_it_waits():
     stands = [Stand(), Stand()]
     short, long = blocks(b"a" * ANSWER * BLOCK), blocks(b"b" * 8 * ANSWER * BLOCK)
-    first = [send(prompt, stands) for prompt in (short, long)]
-    assert first[0] is not first[1]
-    assert best(long, stands) is first[1]
-    end(short, first[0])
-    assert best(short, stands) is first[0]
-    first[0].traffic.begin(long)
-    first[0].traffic.begin(long)
-    assert best(short, stands) is first[1]
+    (first, work), (second, _) = [send(prompt, stands) for prompt in (short, long)]
+    assert first is not second
+    assert best(long, stands) is second
+    end(first, work)
+    assert best(short, stands) is first
+    for other in b"cd":
+        first.traffic.begin(blocks(bytes([other]) * 8 * ANSWER * BLOCK))
+    assert best(short, stands) is second
+
+
+def test_conversations_that_go_on_at_once_go_on_where_they_were_read():
+    stands = [Stand(), Stand()]
+    prompts = [blocks(bytes([i]) * 2 * ANSWER * BLOCK) for i in range(4)]
+    began = [send(prompt, stands, now) for now, prompt in enumerate(prompts)]
+    for stand, work in began:
+        end(stand, work)
+    # Two of one engine after the other, so that one must wait beside the other, not its own prompt.
+    order = [0, 2, 1, 3]
+    assert began[0][0] is began[2][0] is not began[1][0]
+    assert all(send(prompts[at], stands, 4)[0] is began[at][0] for at in order)
 
 
 def test_old_beginnings_are_forgotten():
     traffic = Traffic()
     old = blocks(b"old" * BLOCK)
-    traffic.begin(old)
-    traffic.end(old)
+    traffic.end(traffic.begin(old))
     for i in range(20):
-        prompt = blocks(bytes([i]) * (1 << 20))
-        traffic.begin(prompt)
-        traffic.end(prompt)
+        traffic.end(traffic.begin(blocks(bytes([i]) * (1 << 20))))
     assert traffic.left(old) == len(old)
     assert traffic.left(blocks(bytes([19]) * (1 << 20))) == 0
