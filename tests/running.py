@@ -53,8 +53,10 @@ def keys_file(models: Path) -> Path:
 
 
 @contextmanager
-def serving(models: Path, **settings: str) -> Iterator[Server]:
+def serving(models: Path, *, program: str = "puna", **settings: str) -> Iterator[Server]:
     """`puna serve` on a free port over the store in `models`; `settings` are environment variables.
+
+    `program` is the module that is run, where it is not Puna itself but something around it.
 
     At the end it is asked to stop, and must do so cleanly and leave no process behind. A test that ends
     the process itself is not asked to have done it cleanly.
@@ -64,7 +66,7 @@ def serving(models: Path, **settings: str) -> Iterator[Server]:
     }
     own = {"OLLAMA_HOST": "127.0.0.1:0", "OLLAMA_MODELS": str(models), "PUNA_KEYS": str(keys_file(models))}
     environment = inherited | own | settings
-    command = [sys.executable, "-m", "puna", "serve"]
+    command = [sys.executable, "-m", program, "serve"]
     process = subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
     server = Server("", models, process)
     listening = threading.Event()
