@@ -34,14 +34,17 @@ def unpacked() -> Path:
         return root / "usr"
     work = CACHE / "work"
     shutil.rmtree(work, ignore_errors=True)
-    for folder in ("lists/partial", "archives/partial", "own/archives/partial", "root"):
-        (work / folder).mkdir(parents=True)
-    (work / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror()} trixie main\n")
+    for folder in ("lists", "archives", "own/lists", "own/archives"):
+        (work / folder / "partial").mkdir(parents=True)
+    (work / "root").mkdir()
+    # The lists of this system's packages, too: a new machine has none yet.
+    own = [f"Dir::State::lists={work}/own/lists", f"Dir::Cache={work}/own", "Debug::NoLocking=1"]
+    _apt(["update"], own)
+    (work / "sources.list").write_text(f"deb [signed-by={KEYRING}] {_mirror(own)} trixie main\n")
     newer = [f"Dir::Etc::sourcelist={work}/sources.list", "Dir::Etc::sourceparts=-"]
     newer += [f"Dir::State::lists={work}/lists", f"Dir::Cache={work}"]
     _apt(["update"], newer)
     _apt(["download", *HEADERS], newer, cwd=work)
-    own = [f"Dir::Cache={work}/own", "Debug::NoLocking=1"]
     # What is installed is left out, and is there already.
     install = ["install", "--yes", "--download-only", "--no-install-recommends", "--reinstall", *TOOLS]
     _apt(install, own)
@@ -52,16 +55,19 @@ def unpacked() -> Path:
     return root / "usr"
 
 
-def _mirror() -> str:
+def _mirror(options: list[str]) -> str:
     """Where this system gets its packages from."""
-    targets = ["apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
+    targets = ["apt-get", *_flags(options), "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages"]
     listed = subprocess.run(targets, check=True, capture_output=True, text=True).stdout.split()
     return next(uri for uri in listed if "security" not in uri)
 
 
 def _apt(command: list[str], options: list[str], cwd: Path | None = None) -> None:
-    flags = [word for option in options for word in ("-o", option)]
-    subprocess.run(["apt-get", "-q", *flags, *command], check=True, cwd=cwd)
+    subprocess.run(["apt-get", "-q", *_flags(options), *command], check=True, cwd=cwd)
+
+
+def _flags(options: list[str]) -> list[str]:
+    return [word for option in options for word in ("-o", option)]
 
 
 def environment(usr: Path) -> dict[str, str]:
