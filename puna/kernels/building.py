@@ -22,7 +22,11 @@ FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off
 _AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 _AVX512 = [f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "vnni")]
 VARIANTS = {
-    "x86_64": {"avx2": _AVX2, "avx512vnni": [*_AVX2, *_AVX512]},
+    "x86_64": {
+        "avx2": _AVX2,
+        "avx512vnni": [*_AVX2, *_AVX512],
+        "avx512bf16": [*_AVX2, *_AVX512, "-mavx512bf16"],
+    },
     "aarch64": {"neon": [], "neondot": ["-march=armv8.2-a+dotprod"]},
 }
 """For each family of processors: what a file in `variants` may use beside what all of the family have."""

@@ -60,7 +60,7 @@ void multiply(const Kernel &kernel) {
     const Multiplication operation(kernel);
     for (const auto &[k, columns] : shapes(kernel)) {
         const Problem problem(kernel.type, k, columns, most, static_cast<uint32_t>(k + columns));
-        const auto expected = problem.expected(kernel.activation_group);
+        const auto expected = problem.expected(kernel.activations);
         const auto alone = problem.computed(kernel);
         check(difference(alone, expected) < 1e-5, "wrong product", kernel, k, columns, most);
         std::vector<uint8_t> packed;

@@ -1,8 +1,6 @@
 // Activations as the kernels read them: each row a slice of 256 k in one piece, so that any rows make a tile.
 #pragma once
 
-#include <cstring>
-
 #include "panel.h"
 
 namespace puna {
@@ -26,6 +24,11 @@ struct alignas(64) SuperRow {
 
 struct alignas(64) FloatRow {
     float x[SLICE];
+};
+
+// Floats of 16 bits with the exponent of 32.
+struct alignas(64) BfloatRow {
+    uint16_t x[SLICE];
 };
 
 // What brings numbers up to `magnitude` to -127..127.
@@ -64,7 +67,5 @@ template <class I, int GROUP> void quantise_super(const float *x, int blocks, ui
         }
     }
 }
-
-inline void copy_floats(const float *x, int blocks, uint8_t *out) { std::memcpy(out, x, sizeof(float) * BLOCK * blocks); }
 
 } // namespace puna

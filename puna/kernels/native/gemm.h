@@ -13,18 +13,30 @@
 
 namespace puna {
 
-// sums = the dot products of STEPS steps, as whole numbers of 32 bits or what `widen` and `scaled` make these of.
-// The activations are `at` bytes behind `rows`.
-template <class I, class U, int R, int STEPS>
-PUNA_INLINE void dot(const uint8_t *w, const uint8_t *const (&rows)[R], int64_t at, Ints<I, R> &sums) {
-    if constexpr (U::template tiles<R, STEPS>) return U::template tile<STEPS>(w, rows, at, sums);
+// A tile's numbers and activations: `step` steps of 4 k into the slice.
+template <class I, Type T, int R, int P> struct TileAt {
+    const Decoded<I, T> *w; // P panels
+    const uint8_t *const (&rows)[R];
+    int64_t step;
+
+    PUNA_INLINE typename I::Int weights(int ahead, int c) const {
+        return I::load(w[c / VECTORS<I>].numbers + 64 * (step + ahead) + 4 * I::lanes * (c % VECTORS<I>));
+    }
+    PUNA_INLINE typename I::Int activations(int ahead, int r) const { return I::broadcast4(rows[r] + 4 * (step + ahead)); }
+};
+
+// sums = the dot products of STEPS steps, as whole numbers of 32 bits or what `widen` and `scaled` make these of; added to them if MORE.
+template <class I, Type T, int R, int P, int STEPS, bool MORE = false>
+PUNA_INLINE void dot(const TileAt<I, T, R, P> &at, Ints<I, R, P> &sums) {
+    using U = UnitOf<I, T>;
+    if constexpr (P == 1 && !MORE && U::template tiles<R, STEPS>) return U::template tile<STEPS>(at.w->numbers + 64 * at.step, at.rows, 4 * at.step, sums);
     unroll<STEPS>([&](auto step) __attribute__((always_inline)) {
-        typename I::Int v[VECTORS<I>];
-        for (int c = 0; c < VECTORS<I>; c++) v[c] = I::load(w + 64 * step + 4 * I::lanes * c);
+        typename I::Int v[P * VECTORS<I>];
+        for (int c = 0; c < P * VECTORS<I>; c++) v[c] = at.weights(step, c);
         for (int r = 0; r < R; r++) {
-            const typename I::Int x = I::broadcast4(rows[r] + at + 4 * step);
-            for (int c = 0; c < VECTORS<I>; c++) {
-                sums[r][c] = step == 0 ? U::product(v[c], x) : U::accumulate(sums[r][c], v[c], x);
+            const typename I::Int x = at.activations(step, r);
+            for (int c = 0; c < P * VECTORS<I>; c++) {
+                sums[r][c] = step == 0 && !MORE ? U::product(v[c], x) : U::accumulate(sums[r][c], v[c], x);
                 I::settle(sums[r][c]);
             }
         }
@@ -32,88 +44,101 @@ PUNA_INLINE void dot(const uint8_t *w, const uint8_t *const (&rows)[R], int64_t 
 }
 
 // The same of so few steps that their weights stay in registers and each sum goes on at once, to take(r, c, sum).
-template <class I, class U, int R, int STEPS, class Take>
-PUNA_INLINE void short_dot(const uint8_t *w, const uint8_t *const (&rows)[R], int64_t at, Take take) {
-    typename I::Int v[STEPS][VECTORS<I>];
+template <class I, Type T, int R, int P, int STEPS, class Take>
+PUNA_INLINE void short_dot(const TileAt<I, T, R, P> &at, Take take) {
+    using U = UnitOf<I, T>;
+    typename I::Int v[STEPS][P * VECTORS<I>];
     for (int step = 0; step < STEPS; step++)
-        for (int c = 0; c < VECTORS<I>; c++) v[step][c] = I::load(w + 64 * step + 4 * I::lanes * c);
+        for (int c = 0; c < P * VECTORS<I>; c++) v[step][c] = at.weights(step, c);
     for (int r = 0; r < R; r++) {
-        typename I::Int sums[VECTORS<I>];
+        typename I::Int sums[P * VECTORS<I>];
         for (int step = 0; step < STEPS; step++) {
-            const typename I::Int x = I::broadcast4(rows[r] + at + 4 * step);
-            for (int c = 0; c < VECTORS<I>; c++) sums[c] = step == 0 ? U::product(v[step][c], x) : U::accumulate(sums[c], v[step][c], x);
+            const typename I::Int x = at.activations(step, r);
+            for (int c = 0; c < P * VECTORS<I>; c++) sums[c] = step == 0 ? U::product(v[step][c], x) : U::accumulate(sums[c], v[step][c], x);
         }
-        for (int c = 0; c < VECTORS<I>; c++) take(r, c, sums[c]);
+        for (int c = 0; c < P * VECTORS<I>; c++) take(r, c, sums[c]);
     }
 }
 
 // Let all sums of STEPS steps go to take(r, c, sum), in the way that suits so many.
-template <class I, class U, int R, int STEPS, class Take>
-PUNA_INLINE void each_dot(const uint8_t *w, const uint8_t *const (&rows)[R], int64_t at, Take take) {
+template <class I, Type T, int R, int P, int STEPS, class Take>
+PUNA_INLINE void each_dot(const TileAt<I, T, R, P> &at, Take take) {
     constexpr int few = 4;
-    if constexpr (STEPS <= few && !U::template tiles<R, STEPS>) return short_dot<I, U, R, STEPS>(w, rows, at, take);
-    Ints<I, R> sums;
-    dot<I, U, R, STEPS>(w, rows, at, sums);
-    for (int c = 0; c < VECTORS<I>; c++)
+    if constexpr (STEPS <= few && !(P == 1 && UnitOf<I, T>::template tiles<R, STEPS>)) return short_dot<I, T, R, P, STEPS>(at, take);
+    Ints<I, R, P> sums;
+    dot<I, T, R, P, STEPS>(at, sums);
+    for (int c = 0; c < P * VECTORS<I>; c++)
         for (int r = 0; r < R; r++) take(r, c, sums[r][c]);
 }
 
+// A vector of scales: those of the tile's vector c.
+template <class I, class S> PUNA_INLINE const S *scales_at(const S (&scales)[COLUMNS], int c) { return scales + I::lanes * (c % VECTORS<I>); }
+
 // Types with a scale for every 32 k.
-template <class I, Type T, int R>
-PUNA_INLINE void multiply_blocks(const Decoded<I, T> &w, int blocks, const uint8_t *const (&rows)[R], Floats<I, R> &out) {
+template <class I, Type T, int R, int P>
+PUNA_INLINE void multiply_blocks(const Decoded<I, T> *w, int blocks, const uint8_t *const (&rows)[R], Floats<I, R, P> &out) {
     using U = UnitOf<I, T>;
     constexpr int depth = U::depth(top_of<T>()) < U::steps ? U::depth(top_of<T>()) : U::steps;
+    constexpr bool offset = offset_of<I, T>() != 0, started = offset && U::whole; // sums can begin with what the offset takes away
     for (auto &row : out)
         for (auto &x : row) x = I::zerof();
     for (int b = 0; b < blocks; b++) {
-        Ints<I, R> total;
-        unroll<U::steps / depth>([&](auto part) __attribute__((always_inline)) {
-            const int64_t at = U::steps * b + depth * part;
-            each_dot<I, U, R, depth>(w.numbers + 64 * at, rows, 4 * at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
-                total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
-                I::settle(total[r][c]);
+        const TileAt<I, T, R, P> at{w, rows, U::steps * b};
+        Ints<I, R, P> total;
+        const auto start = [&](int r) __attribute__((always_inline)) { return I::broadcast4(reinterpret_cast<const BlockRow *>(rows[r])->start + b); };
+        if constexpr (started) {
+            for (int r = 0; r < R; r++)
+                for (auto &sum : total[r]) sum = start(r);
+            dot<I, T, R, P, U::steps, true>(at, total);
+        } else {
+            unroll<U::steps / depth>([&](auto part) __attribute__((always_inline)) {
+                each_dot<I, T, R, P, depth>({w, rows, at.step + depth * part}, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
+                    total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
+                    I::settle(total[r][c]);
+                });
             });
-        });
+        }
         for (int r = 0; r < R; r++) {
             const auto &x = *reinterpret_cast<const BlockRow *>(rows[r]);
             const typename I::Float d = I::broadcast(x.d[b]);
-            for (int c = 0; c < VECTORS<I>; c++) {
-                if constexpr (offset_of<I, T>() != 0) total[r][c] = I::add(total[r][c], I::broadcast4(x.start + b));
-                out[r][c] = I::fma(I::to_float(total[r][c]), I::mul(d, I::loadf(w.d[b] + I::lanes * c)), out[r][c]);
-                if constexpr (Decoded<I, T>::mins)
-                    out[r][c] = I::fma(I::broadcast(x.sum[b]), I::loadf(w.m[b] + I::lanes * c), out[r][c]);
+            for (int c = 0; c < P * VECTORS<I>; c++) {
+                const Decoded<I, T> &panel = w[c / VECTORS<I>];
+                if constexpr (offset && !started) total[r][c] = I::add(total[r][c], start(r));
+                out[r][c] = I::fma(I::to_float(total[r][c]), I::mul(d, I::loadf(scales_at<I>(panel.d[b], c))), out[r][c]);
+                if constexpr (Decoded<I, T>::mins) out[r][c] = I::fma(I::broadcast(x.sum[b]), I::loadf(scales_at<I>(panel.m[b], c)), out[r][c]);
             }
         }
     }
 }
 
 // Types with whole scales below one for 256 k.
-template <class I, Type T, int R>
-PUNA_INLINE void multiply_super(const Decoded<I, T> &w, const uint8_t *const (&rows)[R], Floats<I, R> &out) {
+template <class I, Type T, int R, int P>
+PUNA_INLINE void multiply_super(const Decoded<I, T> *w, const uint8_t *const (&rows)[R], Floats<I, R, P> &out) {
     using U = UnitOf<I, T>;
     using D = Decoded<I, T>;
     constexpr int steps = D::format.group / 4;
     constexpr int depth = U::depth(top_of<T>()) < steps ? U::depth(top_of<T>()) : steps;
-    Ints<I, R> total;
+    Ints<I, R, P> total;
     for (auto &row : total)
         for (auto &x : row) x = I::zero();
     for (int j = 0; j < D::groups; j++) {
         unroll<steps / depth>([&](auto part) __attribute__((always_inline)) {
-            const int64_t at = steps * j + depth * part;
-            each_dot<I, U, R, depth>(w.numbers + 64 * at, rows, 4 * at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
-                total[r][c] = I::add(total[r][c], U::scaled(x, I::load(w.scale[j] + I::lanes * c)));
+            const TileAt<I, T, R, P> at{w, rows, steps * j + depth * part};
+            each_dot<I, T, R, P, depth>(at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
+                total[r][c] = I::add(total[r][c], U::scaled(x, I::load(scales_at<I>(w[c / VECTORS<I>].scale[j], c))));
                 I::settle(total[r][c]);
             });
         });
     }
     for (int r = 0; r < R; r++) {
         const auto &x = *reinterpret_cast<const SuperRow *>(rows[r]);
-        for (int c = 0; c < VECTORS<I>; c++) {
+        for (int c = 0; c < P * VECTORS<I>; c++) {
+            const D &panel = w[c / VECTORS<I>];
             typename I::Int least = I::zero();
             for (int j = 0; j < D::groups / 2; j++)
-                least = I::add(least, I::pairs(I::load(w.min[j] + I::lanes * c), I::broadcast4(x.sums + 2 * j)));
-            const typename I::Float sum = I::mul(I::to_float(total[r][c]), I::loadf(w.d[0] + I::lanes * c));
-            out[r][c] = I::mul(I::broadcast(x.d), I::fnma(I::to_float(least), I::loadf(w.m[0] + I::lanes * c), sum));
+                least = I::add(least, I::pairs(I::load(scales_at<I>(panel.min[j], c)), I::broadcast4(x.sums + 2 * j)));
+            const typename I::Float sum = I::mul(I::to_float(total[r][c]), I::loadf(scales_at<I>(panel.d[0], c)));
+            out[r][c] = I::mul(I::broadcast(x.d), I::fnma(I::to_float(least), I::loadf(scales_at<I>(panel.m[0], c)), sum));
         }
     }
 }
@@ -128,8 +153,8 @@ template <class I, Type T> class Sweep {
         Decoded<I, T> decoded[panels];
         constexpr Layout layout = layout_of(T);
         const size_t panel_bytes = layout.panel(p.blocks);
-        // Few rows are bound by memory: panel after panel, the weights are one stream.
-        const int64_t together = COLUMNS * (p.row_count > FEW ? panels : 1);
+        // Few rows are bound by memory: then the weights are one stream, or a tile's.
+        const int64_t together = COLUMNS * (p.row_count > FEW ? panels : I::panels);
         for (int64_t column = 0; column < p.columns; column += together) {
             const uint8_t *slice = p.panels + panel_bytes * (column / COLUMNS);
             const uint8_t *activations = p.activations;
@@ -139,7 +164,7 @@ template <class I, Type T> class Sweep {
                 for (int64_t n = 0; COLUMNS * n < width; n++) decoded[n].read(slice + panel_bytes * n, blocks);
                 const Part part{decoded, blocks, activations, p.first_column + column, width, block == 0};
                 int64_t at = 0;
-                for (; at + I::rows <= p.row_count; at += I::rows) tile<I::rows>(part, p.rows + at);
+                for (; at + I::rows <= p.row_count; at += I::rows) tiles<I::rows>(part, p.rows + at);
                 rest<I::rows / 2>(part, p.rows + at, p.row_count - at);
                 slice += layout.slice(blocks);
                 activations += p.slice_stride;
@@ -160,37 +185,41 @@ template <class I, Type T> class Sweep {
 
     template <int R> static void rest(const Part &part, const Row *rows, int64_t count) {
         if (count & R) {
-            tile<R>(part, rows);
+            tiles<R>(part, rows);
             rows += R;
         }
         if constexpr (R > 1) rest<R / 2>(part, rows, count);
     }
 
-    template <int R> static void tile(const Part &part, const Row *rows) {
+    template <int R> static void tiles(const Part &part, const Row *rows) {
         const uint8_t *a[R];
         for (int r = 0; r < R; r++) a[r] = part.activations + row_bytes * rows[r].source;
-        for (int64_t n = 0; COLUMNS * n < part.width; n++) {
-            Floats<I, R> out;
-            if constexpr (Decoded<I, T>::super)
-                multiply_super<I, T, R>(part.decoded[n], a, out);
-            else
-                multiply_blocks<I, T, R>(part.decoded[n], part.blocks, a, out);
-            deliver<I, R>(out, rows, part.column + COLUMNS * n, part.width - COLUMNS * n, part.first);
-        }
+        int64_t n = 0;
+        for (; COLUMNS * (n + I::panels - 1) < part.width; n += I::panels) tile<R, I::panels>(part, n, a, rows);
+        if constexpr (I::panels > 1)
+            for (; COLUMNS * n < part.width; n++) tile<R, 1>(part, n, a, rows);
+    }
+
+    template <int R, int P> static PUNA_INLINE void tile(const Part &part, int64_t n, const uint8_t *const (&a)[R], const Row *rows) {
+        Floats<I, R, P> out;
+        if constexpr (Decoded<I, T>::super)
+            multiply_super<I, T, R, P>(part.decoded + n, a, out);
+        else
+            multiply_blocks<I, T, R, P>(part.decoded + n, part.blocks, a, out);
+        deliver<I, R, P>(out, rows, part.column + COLUMNS * n, part.width - COLUMNS * n, part.first);
     }
 };
 
 template <class I, Type T> constexpr Kernel kernel() {
     constexpr Format format = *format_of(T);
     if constexpr (format.scaling == Scaling::FLOAT) {
-        using S = FloatSweep<I, T>;
-        return {T, I::pays(T), S::row_bytes, 0, COLUMNS * FLOAT_PANELS, copy_floats, S::multiply};
+        return FloatSweep<I, T>::kernel();
     } else {
         using S = Sweep<I, T>;
         if constexpr (Decoded<I, T>::super)
-            return {T, I::pays(T), S::row_bytes, SLICE, COLUMNS * S::panels, quantise_super<I, format.group>, S::multiply};
+            return {T, I::pays(T), S::row_bytes, Activations::SLICES, COLUMNS * S::panels, quantise_super<I, format.group>, S::multiply};
         else
-            return {T, I::pays(T), S::row_bytes, BLOCK, COLUMNS * S::panels,
+            return {T, I::pays(T), S::row_bytes, Activations::BLOCKS, COLUMNS * S::panels,
                     quantise_blocks<I, offset_of<I, T>(), format.scaling == Scaling::MIN>, S::multiply};
     }
 }

@@ -28,11 +28,14 @@ struct Product {
     int64_t row_count;
 };
 
+// What activations become: floats, floats of 16 bits with the exponent of 32 (as the weights they meet), or bytes with a scale for so many.
+enum class Activations { FLOAT = 0, BFLOAT = 1, BLOCKS = 32, SLICES = 256 };
+
 struct Kernel {
     Type type;
     bool pays;             // whether it was measured to be faster than libllama's own
     size_t row_bytes;      // quantised activations of a row in a slice
-    int activation_group;  // activations that share a scale; 0: they stay floats
+    Activations activations;
     int64_t chunk_columns; // columns of a product that leave room in the cache for the activations
     // Quantise a row's `blocks` (1..8) of 32 activations.
     void (*quantise)(const float *x, int blocks, uint8_t *row);

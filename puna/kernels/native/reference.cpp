@@ -21,6 +21,15 @@ struct Random {
 // float16 of about 1/64, with either sign.
 uint16_t scale(Random &random) { return static_cast<uint16_t>(0x2000 + random.next() % 0x800 + (random.next() % 2 << 15)); }
 
+// The nearest float whose lower 16 bits are zero; of two the one whose last bit is.
+float bfloat(float x) {
+    uint32_t bits;
+    std::memcpy(&bits, &x, sizeof bits);
+    bits = (bits + 0x7fff + (bits >> 16 & 1)) & 0xffff0000;
+    std::memcpy(&x, &bits, sizeof bits);
+    return x;
+}
+
 void put(uint8_t *at, uint16_t value) { std::memcpy(at, &value, 2); }
 
 // Any bytes are numbers; scales have to be finite.
@@ -71,8 +80,11 @@ std::vector<uint8_t> Problem::packed() const {
     return out;
 }
 
-std::vector<double> Problem::expected(int group) const {
+std::vector<double> Problem::expected(Activations become) const {
     std::vector<double> x(activations.begin(), activations.end());
+    if (become == Activations::BFLOAT)
+        for (double &value : x) value = bfloat(static_cast<float>(value));
+    const int group = become == Activations::BLOCKS || become == Activations::SLICES ? static_cast<int>(become) : 0;
     for (int64_t row = 0; group && row < rows; row++)
         for (int64_t at = 0; at < k; at += group) {
             const auto from = x.begin() + row * k + at, to = from + std::min<int64_t>(group, k - at);
@@ -87,7 +99,10 @@ std::vector<double> Problem::expected(int group) const {
         for (int64_t at = 0; at < k; at += format->block) {
             const uint8_t *block = weights.data() + weight_stride() * static_cast<size_t>(c) + at / format->block * format->block_bytes;
             if (format->scaling == Scaling::FLOAT) {
-                for (int i = 0; i < BLOCK; i++) w[static_cast<size_t>(at + i)] = float_at(format->type, block + format->bits / 8 * i);
+                for (int i = 0; i < BLOCK; i++) {
+                    const float weight = float_at(format->type, block + format->bits / 8 * i);
+                    w[static_cast<size_t>(at + i)] = become == Activations::BFLOAT ? bfloat(weight) : weight;
+                }
             } else {
                 take_apart(format->type, block, parts);
                 for (int i = 0; i < format->block; i++) w[static_cast<size_t>(at + i)] = value_of(*format, parts, i);
@@ -131,7 +146,7 @@ double difference(const std::vector<float> &computed, const std::vector<double> 
 
 bool agrees(const Kernel &kernel) {
     const Problem problem(kernel.type, 2 * SLICE, COLUMNS + 3, 7, 1);
-    return difference(problem.computed(kernel), problem.expected(kernel.activation_group)) < 1e-5;
+    return difference(problem.computed(kernel), problem.expected(kernel.activations)) < 1e-5;
 }
 
 namespace {

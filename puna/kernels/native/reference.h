@@ -18,8 +18,8 @@ struct Problem {
 
     size_t weight_stride() const { return static_cast<size_t>(k / format->block * format->block_bytes); }
     std::vector<uint8_t> packed() const;
-    // rows x columns, in double precision, of activations that were quantised in groups of `group` (0: not at all).
-    std::vector<double> expected(int group) const;
+    // rows x columns, in double precision, of activations that became what a kernel makes of them.
+    std::vector<double> expected(Activations become) const;
     // rows x columns by a kernel, alone on one thread.
     std::vector<float> computed(const Kernel &kernel) const;
 };

@@ -1,4 +1,4 @@
-// A tile of a product in registers: some rows by the 16 columns of a panel.
+// A tile of a product in registers: some rows by the columns of one panel or, where registers suffice, two.
 #pragma once
 
 #include <utility>
@@ -18,32 +18,33 @@ template <class F, int... i> PUNA_INLINE void unroll(F f, std::integer_sequence<
 // f(0), f(1), ... f(N - 1), each with a constant.
 template <int N, class F> PUNA_INLINE void unroll(F f) { unroll(f, std::make_integer_sequence<int, N>{}); }
 
-template <class I> constexpr int VECTORS = COLUMNS / I::lanes;
-template <class I, int R> using Ints = typename I::Int[R][VECTORS<I>];
-template <class I, int R> using Floats = typename I::Float[R][VECTORS<I>];
+template <class I> constexpr int VECTORS = COLUMNS / I::lanes; // of a panel
+template <class I, int R, int P> using Ints = typename I::Int[R][P * VECTORS<I>];
+template <class I, int R, int P> using Floats = typename I::Float[R][P * VECTORS<I>];
 
-// f(row, vector) for all of a tile, each with two constants. Loops would keep the tile in memory.
-template <class I, int R, class F> PUNA_INLINE void for_tile(F f) {
-    unroll<R>([&](auto r) __attribute__((always_inline)) { unroll<VECTORS<I>>([&](auto c) __attribute__((always_inline)) { f(r, c); }); });
+// f(row, vector) for a tile of R rows by P panels, each with two constants. Loops would keep the tile in memory.
+template <class I, int R, int P, class F> PUNA_INLINE void for_tile(F f) {
+    unroll<R>([&](auto r) __attribute__((always_inline)) { unroll<P * VECTORS<I>>([&](auto c) __attribute__((always_inline)) { f(r, c); }); });
 }
 
 // A unit whose inner loop is the compiler's, for any R rows and STEPS steps.
 struct CompiledTiles {
+    static constexpr bool whole = false; // whether sums are of 32 bits from the start
     template <int R, int STEPS> static constexpr bool tiles = false;
 };
 
-// Add a tile to its targets, or let it be their beginning. `columns`: how many of the 16 there are.
-template <class I, int R>
-PUNA_INLINE void deliver(const Floats<I, R> &out, const Row *rows, int64_t column, int64_t columns, bool first) {
-    if (columns >= COLUMNS) {
-        for_tile<I, R>([&](auto r, auto c) __attribute__((always_inline)) {
+// Add a tile to its targets, or let it be their beginning. `columns`: how many of the tile's there are.
+template <class I, int R, int P>
+PUNA_INLINE void deliver(const Floats<I, R, P> &out, const Row *rows, int64_t column, int64_t columns, bool first) {
+    if (columns >= P * COLUMNS) {
+        for_tile<I, R, P>([&](auto r, auto c) __attribute__((always_inline)) {
             float *at = rows[r].target + column + I::lanes * c;
             I::storef(at, first ? out[r][c] : I::addf(I::loadf(at), out[r][c]));
         });
         return;
     }
-    float values[R][COLUMNS];
-    for_tile<I, R>([&](auto r, auto c) __attribute__((always_inline)) { I::storef(values[r] + I::lanes * c, out[r][c]); });
+    float values[R][P * COLUMNS];
+    for_tile<I, R, P>([&](auto r, auto c) __attribute__((always_inline)) { I::storef(values[r] + I::lanes * c, out[r][c]); });
     for (int r = 0; r < R; r++) {
         float *target = rows[r].target + column;
         for (int64_t c = 0; c < columns; c++) target[c] = first ? values[r][c] : target[c] + values[r][c];

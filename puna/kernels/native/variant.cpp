@@ -5,8 +5,8 @@
 namespace puna {
 
 #ifdef __x86_64__
-extern const Variant AVX512VNNI, AVX2;
-const Variant *const VARIANTS[] = {&AVX512VNNI, &AVX2};
+extern const Variant AVX512BF16, AVX512VNNI, AVX2;
+const Variant *const VARIANTS[] = {&AVX512BF16, &AVX512VNNI, &AVX2};
 #elif defined __aarch64__
 extern const Variant NEONDOT, NEON;
 const Variant *const VARIANTS[] = {&NEONDOT, &NEON};

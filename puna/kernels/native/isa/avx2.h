@@ -15,7 +15,7 @@ namespace puna {
 struct Avx2 {
     using Cells = Avx2Cells;
     static constexpr int lanes = 8;
-    static constexpr int rows = 4; // of a tile
+    static constexpr int rows = 4, panels = 1; // of a tile
     static constexpr int float_rows = 6; // of a tile of floats, two vectors wide
     static constexpr int float_sums = 12; // with weights and an activation they fill 16 registers
     static constexpr bool pays(Type) { return true; }
@@ -117,6 +117,7 @@ struct Avx2 {
 
     // Unsigned bytes of weights times signed bytes of activations: 4 k a lane and step.
     struct Narrow {
+        static constexpr bool whole = false;
         template <int R, int STEPS> static constexpr bool tiles = R == Avx2::rows && (STEPS == 4 || STEPS == 8);
         template <int STEPS> static PUNA_INLINE void tile(const uint8_t *w, const uint8_t *const (&rows)[4], int64_t at, Int (&sums)[4][2]) {
             avx2_dot<STEPS>(w, rows, at, sums);
@@ -138,6 +139,7 @@ struct Avx2 {
 
     // Signed weights of 8 bits: their magnitudes times activations with their signs. A pair fits in 16 bits, two do not.
     struct Wide {
+        static constexpr bool whole = false;
         template <int R, int STEPS> static constexpr bool tiles = R == Avx2::rows && STEPS == 8;
         template <int STEPS> static PUNA_INLINE void tile(const uint8_t *w, const uint8_t *const (&rows)[4], int64_t at, Int (&sums)[4][2]) {
             avx2_wide_dot(w, rows, at, sums);

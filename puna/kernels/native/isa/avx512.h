@@ -13,9 +13,9 @@ namespace puna {
 struct Avx512 {
     using Cells = Avx2Cells;
     static constexpr int lanes = 16;
-    static constexpr int rows = 8; // of a tile
+    static constexpr int rows = 4, panels = 2; // of a tile
     static constexpr int float_rows = 8; // of a tile of floats, two vectors wide
-    static constexpr int float_sums = 12;
+    static constexpr int float_sums = 16; // of 12 to 24 the fastest
     // Not measured: libllama may have a better product of BF16 where the processor has one. F32 is only small routers.
     static constexpr bool pays(Type type) { return type != Type::F16 && type != Type::BF16; }
     using Int = __m512i;
@@ -107,6 +107,7 @@ struct Avx512 {
 
     // Unsigned bytes of weights times signed bytes of activations: 4 k a lane and step.
     struct Narrow : CompiledTiles {
+        static constexpr bool whole = true;
         static constexpr int steps = 8;
         static constexpr int depth(int) { return steps; }
         static Int product(Int w, Int a) { return _mm512_dpbusd_epi32(zero(), w, a); }

@@ -14,7 +14,7 @@ namespace puna {
 template <int UNITS> struct NeonVectors {
     using Cells = NeonCells<UNITS>;
     static constexpr int lanes = 4;
-    static constexpr int rows = 4; // of a tile
+    static constexpr int rows = 4, panels = 1; // of a tile
     static constexpr int float_rows = 8; // of a tile of floats, two vectors wide
     static constexpr int float_sums = 24; // with weights and an activation they fill 32 registers
     static constexpr bool pays(Type) { return true; }
