@@ -28,6 +28,9 @@ WAYS: dict[str, dict[str, Any]] = {
     "min_p 0.05 alone": {"top_k": 0, "top_p": 1.0, "min_p": 0.05},
     "everything": {"top_k": 0, "top_p": 1.0},
     "top_p 0.9 alone, 34,000 tokens": {"top_k": 0, "top_p": 0.9},
+    "typical_p 0.5 alone": {"top_k": 0, "top_p": 1.0, "typical_p": 0.5},
+    "typical_p 0.9, top_p 0.9": {"top_k": 0, "typical_p": 0.9},
+    "mirostat 1": {"mirostat": 1},
     "mirostat 2": {"mirostat": 2},
 }
 

@@ -9,34 +9,26 @@ import ctypes
 import secrets
 from collections.abc import Sequence
 from enum import IntEnum
-from typing import Any, cast
-
-import llama_cpp as C
 
 from puna.engine.libllama.kernels import native
 from puna.engine.penalties import Penalties
 from puna.options import Options
 
-_CANDIDATES = (12, 32)
-"""Bytes of libllama's `llama_token_data` and `llama_token_data_array`, as `native/drawing.h` has them."""
-
 
 class SamplingMethod(IntEnum):
     GREEDY = 0
-    CHAIN = 1
-    MIN_P = 2
-    NUCLEUS = 3
-    MIROSTAT = 4
+    TRUNCATION = 1
+    MIROSTAT = 2
+    MIROSTAT_2 = 3
 
 
 class _Options(ctypes.Structure):
     _fields_ = (
         ("method", ctypes.c_int32),
         ("top_k", ctypes.c_int32),
-        *((name, ctypes.c_float) for name in ("top_p", "min_p", "temperature", "tau", "eta")),
+        *((name, ctypes.c_float) for name in ("typical_p", "top_p", "min_p", "temperature", "tau", "eta")),
         *((name, ctypes.c_float) for name in ("repeat", "frequency", "presence")),
         ("seed", ctypes.c_uint32),
-        ("chain", ctypes.c_void_p),
     )
 
 
@@ -68,32 +60,28 @@ class Drawing:
 
 
 def drawing(n_vocab: int) -> Drawing | None:
-    """None where there is no native code, or none for this processor or this libllama."""
+    """None where there is no native code, or none for this processor."""
     library = native()
-    sizes = ctypes.sizeof(C.llama_token_data), ctypes.sizeof(C.llama_token_data_array)
-    if library is None or sizes != _CANDIDATES:
+    if library is None:
         return None
     library.puna_drawing_new.restype = library.puna_sampler_new.restype = ctypes.c_void_p
-    apply = ctypes.cast(cast(Any, C.llama_sampler_apply), ctypes.c_void_p)
-    handle = library.puna_drawing_new(ctypes.c_int64(n_vocab), apply)
+    handle = library.puna_drawing_new(ctypes.c_int64(n_vocab))
     return Drawing(library, handle) if handle else None
 
 
 class Draws:
     """One request's draws. `logits` is the address of what the next is drawn from."""
 
-    def __init__(
-        self, drawing: Drawing, method: SamplingMethod, options: Options, penalties: Penalties, chain: Any
-    ) -> None:
+    def __init__(self, drawing: Drawing, options: Options, penalties: Penalties) -> None:
         seed = options.seed & 0xFFFFFFFF if options.seed >= 0 else secrets.randbits(32)
         o = options
         given = _Options(
-            method,
-            0 if o.mirostat else max(0, min(o.top_k, 1 << 30)),
+            _method(o),
+            max(0, min(o.top_k, 1 << 30)),
+            o.typical_p if 0 < o.typical_p < 1 else 1,
             *(o.top_p, o.min_p, o.temperature, o.mirostat_tau, o.mirostat_eta),
             *(o.repeat_penalty, o.frequency_penalty, o.presence_penalty),
             seed,
-            ctypes.cast(chain, ctypes.c_void_p),
         )
         self._drawing = drawing
         self._penalties = penalties
@@ -119,3 +107,10 @@ class Draws:
 
     def close(self) -> None:
         self._drawing.library.puna_sampler_free(self._sampler)
+
+
+def _method(options: Options) -> SamplingMethod:
+    if options.temperature <= 0:
+        return SamplingMethod.GREEDY
+    mirostat = {1: SamplingMethod.MIROSTAT, 2: SamplingMethod.MIROSTAT_2}
+    return mirostat.get(options.mirostat, SamplingMethod.TRUNCATION)

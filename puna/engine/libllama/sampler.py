@@ -11,7 +11,7 @@ import llama_cpp as C
 import numpy as np
 from numpy.typing import NDArray
 
-from puna.engine.libllama.drawing import Draws, SamplingMethod
+from puna.engine.libllama.drawing import Draws
 from puna.engine.libllama.model import LlamaModel
 from puna.engine.libllama.wide import WideDraw
 from puna.engine.penalties import Penalties
@@ -20,6 +20,10 @@ from puna.options import Options
 
 _ROUNDED = 1e-3
 """How much lower min_p's bound is here, so that the chain decides border cases."""
+
+_LEAST = 100.0
+"""How far below the peak a token still has a probability in single precision. Of one that has none
+libllama's typical_p takes the logarithm, and then keeps tokens at random."""
 
 Ids = NDArray[np.intp] | NDArray[np.int32]
 
@@ -48,11 +52,10 @@ class Sampler:
         self.drawn: int | None = None
         """The token that was drawn ahead."""
         self.greedy = options.temperature <= 0
-        native, method = model.drawing, _method(options)
-        if native is None or method is SamplingMethod.CHAIN:
+        if model.drawing is None:
             self._make_chain(model, options)
-        if native is not None:
-            self.draws = Draws(native, method, options, self._penalties, self._chain)
+        else:
+            self.draws = Draws(model.drawing, options, self._penalties)
 
     def _make_chain(self, model: LlamaModel, options: Options) -> None:
         seed = options.seed & 0xFFFFFFFF if options.seed >= 0 else C.LLAMA_DEFAULT_SEED
@@ -76,8 +79,8 @@ class Sampler:
         typical = 0 < options.typical_p < 1
         if 0 < options.top_k <= WIDTH <= n_vocab:
             self._cut = self._highest
-        elif options.top_k <= 0 and not typical:
-            self._cut = self._near_peak
+        elif options.top_k <= 0:
+            self._cut = self._possible if typical else self._near_peak
         if options.top_k > 0:
             self._add(C.llama_sampler_init_top_k(options.top_k))
         if typical:
@@ -137,6 +140,9 @@ class Sampler:
         peak = float(peaks.highest)
         return peaks.reaching(min(peak, peak + math.log(self._options.min_p) - _ROUNDED))
 
+    def _possible(self, logits: NDArray[np.float32]) -> Ids:
+        return np.flatnonzero(logits >= logits.max() - _LEAST)
+
     def close(self) -> None:
         if self.draws is not None:
             self.draws.close()
@@ -146,14 +152,3 @@ class Sampler:
 def _is_wide(options: Options) -> bool:
     """Whether many candidates may remain: neither top_k nor another option makes them few."""
     return options.top_k <= 0 and not 0 < options.typical_p < 1 and (options.top_p < 1 or options.min_p <= 0)
-
-
-def _method(options: Options) -> SamplingMethod:
-    """The native sampling method for these options."""
-    if options.temperature <= 0:
-        return SamplingMethod.GREEDY
-    if options.mirostat in (1, 2):
-        return SamplingMethod.MIROSTAT if options.mirostat == 2 else SamplingMethod.CHAIN
-    if options.top_k > 0 or 0 < options.typical_p < 1:
-        return SamplingMethod.CHAIN
-    return SamplingMethod.NUCLEUS if options.top_p < 1 else SamplingMethod.MIN_P

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 #include <random>
 #include <vector>
 
@@ -9,34 +10,20 @@
 
 namespace puna {
 
-// libllama's `llama_token_data` and `llama_token_data_array` (llama.h).
-struct Candidate {
-    int32_t id;
-    float logit, p;
-};
-struct Candidates {
-    Candidate *data;
-    size_t size;
-    int64_t selected;
-    bool sorted;
-};
-using Apply = void (*)(void *chain, Candidates *candidates);
-
 enum class SamplingMethod : int32_t {
     GREEDY,
-    CHAIN,   // libllama's samplers choose from the highest logits
-    MIN_P,   // of all tokens that min_p leaves, in the order of their ids
-    NUCLEUS, // of the likeliest that top_p and min_p leave, likeliest first
-    MIROSTAT // the second version, from likeliest to least likely
+    TRUNCATION, // of what top_k, typical_p, top_p and min_p leave
+    MIROSTAT,
+    MIROSTAT_2
 };
 
 struct DrawOptions {
     SamplingMethod method;
-    int32_t top_k; // of CHAIN: how many of the highest it chooses from; 0: it is given all
+    int32_t top_k;   // 0: all
+    float typical_p; // 1: all
     float top_p, min_p, temperature, tau, eta;
     float repeat, frequency, presence;
     uint32_t seed;
-    void *chain;
 };
 
 // One request's draws. Its random numbers are those of llama.cpp for the same seed.
@@ -67,45 +54,72 @@ struct DrawRow {
 // What one thread needs to draw.
 class Drawer {
   public:
-    Drawer(const LogitsKernel &kernel, int64_t n_vocab, Apply apply);
+    Drawer(const LogitsKernel &kernel, int64_t n_vocab);
     void draw(DrawRow &row);
 
   private:
-    // Logits of which some may be drawn, and what they are called; in order where `ids` is null.
+    // Logits of which some may be drawn, those that are at least `low`, in the order of their ids: all of a row, or some
+    // of them, in `values_`.
     struct Field {
         const float *logits;
         int64_t size;
-        const int32_t *ids;
+        float peak, low; // `peak` is the greatest
+        bool all;
     };
-    struct Place {
+    // Something is looked for by distance from a centre, and probably between these.
+    struct Bracket {
+        float near, far;
+    };
+    struct Found {
+        float logit, other, weight;
+        int64_t before; // of the same logit
+        // Of the same logit behind it, and of the `other` that is as near on the other side.
+        int64_t surplus, other_surplus;
+        bool there;
+    };
+    struct Drawn {
         int32_t token;
         double chance; // among those that might have come
     };
 
     int32_t pick(Sampler &sampler, const float *logits);
     int32_t highest(const float *logits) const;
-    int32_t chained(const DrawOptions &options, const float *logits);
-    int32_t min_p(Sampler &sampler, const float *logits);
-    int32_t nucleus(Sampler &sampler, const float *logits);
+    int32_t truncated(Sampler &sampler, const float *logits);
+    int32_t by_id(Sampler &sampler, const float *logits, float low);
     int32_t mirostat(Sampler &sampler, const float *logits);
-    // The logits that are at least `low`; of no size if they are many.
-    Field near(const float *logits, float low);
-    // Draw from the likeliest tokens, likeliest first: of those that are at least `low`, as many as have `part` of
-    // the sum of all exponentials, which is `whole`; 0 if that is not known.
-    Place likeliest(Sampler &sampler, const Field &field, float low, double part, double whole);
-    // Put the members of a bin in order, and their weights into `weighed_`.
-    size_t order(const Field &field, const Bins &bins, size_t bin);
-    void weigh(const Weighing &how, size_t count);
+    int32_t mirostat_2(Sampler &sampler, const float *logits);
+    int64_t mirostat_count(const Sampler &sampler, const float *logits);
+    // Draw one. They are ordered by how near they are to the centre, here and below; of two that are as near the likelier
+    // comes first, then that of the lower id.
+    Drawn draw(Sampler &sampler, const float *logits, const Field &field, float centre);
+    int32_t token(const float *logits, float logit, int64_t before) const;
+
+    // What there is to draw from. Of these fields only the latest is there.
+    Field all(const float *logits) const { return {logits, n_, peak_, -std::numeric_limits<float>::max(), true}; }
+    Field likeliest(const float *logits, int64_t count);
+    Field typical(const Field &field, float part, float &centre);
+    Field nucleus(const Field &field, float part, float low);
+    Field within(const Field &field, const Ring &ring);
+    // The first ones that have as much weight as is wanted of the total; none is further than `end`.
+    Field first(const Field &field, float centre, const Weighing &how, double total, double wanted);
+    Field first(const Field &field, float centre, const Weighing &how, double wanted, Bracket bracket, float end);
+    void drop_last(Field &field, float logit, int64_t count);
+    bool few(float low) const;
+
+    // Where the first that have as much weight end. With `last`, what is beyond the bracket does not count.
+    Found find(const Field &field, float centre, const Weighing &how, double wanted, const Bracket &bracket, bool last);
+    // Where to look for that, by a sample.
+    Bracket bracket(const Field &field, float centre, const Weighing &how, double total, double wanted, float end);
+    void take_sample(const float *logits, int64_t size);
     double sum(const float *logits, int64_t n, const Weighing &how);
 
     const LogitsKernel &kernel_;
     const int64_t n_;
-    const Apply apply_;
     float peak_ = 0;
-    std::vector<float> peaks_, sums_, values_, weights_, chances_; // of blocks, blocks, near logits, bins, bins
-    std::vector<float> ordered_, weighed_;                         // a bin's members
-    std::vector<int32_t> ids_, members_;
-    std::vector<Candidate> candidates_;
+    std::vector<float> peaks_, sums_, scratch_;  // of blocks
+    std::vector<float> values_, inner_, sample_; // of a field, of what is in a bracket, of some of it
+    std::vector<float> weights_;                 // of bins
+    std::vector<float> members_, weighed_;       // of a bin
 };
 
 } // namespace puna

@@ -1,5 +1,5 @@
-// Passes over a vocabulary's logits, from which tokens are drawn. Written with vectors of eight that every compiler
-// makes of what the processor has. Sums are taken in an order that the numbers alone decide.
+// Passes over a vocabulary's logits, from which tokens are drawn. Written with vectors that every compiler makes of what the
+// processor has. Sums are taken in an order that the numbers alone decide.
 #pragma once
 
 #include <cstdint>
@@ -8,31 +8,43 @@ namespace puna {
 
 constexpr int64_t PEAK_BLOCK = 64; // logits of which the greatest is noted
 constexpr int64_t SUM_BLOCK = 256; // logits whose weights are summed
+constexpr int64_t SPARE = 16;      // numbers that passes may write behind what they found
 
 // exp((x - peak) * sharpness) of all logits that are at least `low`, which is more than -inf; 0 of others.
 struct Weighing {
     float peak, sharpness, low;
 };
 
-// Intervals of logits of the same width, from the peak down to `low`. What is below it weighs nothing, and is in one of the last.
-struct Bins {
-    static constexpr int count = 2048, all = count + 8;
-    float peak, scale, low;
+// Logits that are from `near` to `far` away from a centre, and at least `low`, which is more than -inf.
+struct Ring {
+    float centre, near, far, low;
 };
 
+// Intervals of distances from a centre, of the same width, from `near` on. What is further than all is in one of the last.
+struct Bins {
+    static constexpr int count = 1024, all = count + 8;
+    float centre, near, scale;
+};
+
+// What says how is given by value, so that it stays in registers.
 struct LogitsKernel {
     // The greatest of each block; false if one is not a number.
     bool (*peaks)(const float *x, int64_t n, float *peaks);
-    void (*weigh)(const float *x, int64_t n, const Weighing &how, float *weights);
+    void (*weigh)(const float *x, int64_t n, Weighing how, float *weights);
     // The weights' sum in each block.
-    void (*sums)(const float *x, int64_t n, const Weighing &how, float *sums);
-    // Places of logits that are at least `low`, in order. At most `room`; more than that if there are more.
-    int64_t (*gather)(const float *x, int64_t n, const float *peaks, float low, int32_t *places, int64_t room);
-    // Places of the logits in one bin, in order.
-    int64_t (*members)(const float *x, int64_t n, const Bins &bins, int bin, int32_t *places);
-    // Add each logit's weight to its bin, and, where `chances` is given, its exponential. Returns the
-    // sum of all exponentials, of those below `low` too; 0 without `chances`.
-    double (*spread)(const float *x, int64_t n, const Bins &bins, float sharpness, float *weights, float *chances);
+    void (*sums)(const float *x, int64_t n, Weighing how, float *sums);
+    // The weights' sum, and that of weights times (x - peak) * sharpness.
+    void (*moments)(const float *x, int64_t n, Weighing how, double &sum, double &weighted);
+    // Logits in a ring, in order. They may be written over what they are read from. With `peaks`, blocks are left out by them.
+    int64_t (*gather)(const float *x, int64_t n, const float *peaks, Ring ring, float *found);
+    // The sum of the weights of what is nearer than a ring.
+    double (*nearer)(const float *x, int64_t n, Weighing how, Ring ring);
+    // The logits in one bin, in order.
+    int64_t (*members)(const float *x, int64_t n, Bins bins, int bin, float *found);
+    // Where a logit is that is there, and has been there so often before.
+    int64_t (*place)(const float *x, int64_t n, const float *peaks, float value, int64_t before);
+    // Add each logit's weight to its bin.
+    void (*spread)(const float *x, int64_t n, Bins bins, Weighing how, float *weights);
 };
 
 } // namespace puna

@@ -12,7 +12,14 @@
 namespace puna {
 namespace {
 
+// Sums have 16 parts, however many a vector has.
+constexpr int PARTS = 16;
+#ifdef __AVX512F__
+constexpr int LANES = 16;
+#else
 constexpr int LANES = 8;
+#endif
+constexpr int SUMMANDS = PARTS / LANES;
 using Numbers = float __attribute__((vector_size(4 * LANES)));
 using Wholes = int32_t __attribute__((vector_size(4 * LANES)));
 constexpr float NONE = -__builtin_inff();
@@ -20,31 +27,74 @@ constexpr float LEAST = -__FLT_MAX__; // of numbers that are not -inf
 
 PUNA_INLINE void load(Numbers &to, const float *from) { __builtin_memcpy(&to, from, sizeof to); }
 PUNA_INLINE void store(float *to, const Numbers &from) { __builtin_memcpy(to, &from, sizeof from); }
+PUNA_INLINE Numbers all(float x) { return Numbers{} + x; }
 
-// f(place, 8 logits) for all, in order; the last are filled up with -inf.
-template <class F> PUNA_INLINE void each(const float *x, int64_t from, int64_t to, F f) {
+// f(place, logits, which of the vectors that have 16 together) for all, in order; the last are filled up with -inf.
+template <class F> PUNA_INLINE void each_of_16(const float *x, int64_t from, int64_t to, F f) {
     Numbers v;
-    for (; from + LANES <= to; from += LANES) {
-        load(v, x + from);
-        f(from, v);
+    if (from + PARTS <= to) {
+        unroll<SUMMANDS>([&](auto part) __attribute__((always_inline)) {
+            load(v, x + from + LANES * part);
+            f(from + LANES * part, v, part);
+        });
+        return;
     }
-    if (from < to) {
-        v = Numbers{} + NONE;
-        __builtin_memcpy(&v, x + from, sizeof(float) * static_cast<size_t>(to - from));
-        f(from, v);
-    }
+    float rest[PARTS];
+    for (float &one : rest) one = NONE;
+    __builtin_memcpy(rest, x + from, sizeof(float) * static_cast<size_t>(to - from));
+    unroll<SUMMANDS>([&](auto part) __attribute__((always_inline)) {
+        load(v, rest + LANES * part);
+        if (from + LANES * part < to) f(from + LANES * part, v, part);
+    });
+}
+template <class F> PUNA_INLINE void each(const float *x, int64_t from, int64_t to, F f) {
+    for (; from + PARTS <= to; from += PARTS) each_of_16(x, from, from + PARTS, f);
+    if (from < to) each_of_16(x, from, to, f);
 }
 
-PUNA_INLINE float largest(const Numbers &v) {
-    float most = v[0];
-    for (int i = 1; i < LANES; i++) most = v[i] > most ? v[i] : most;
-    return most;
+// block(first, each), where each(f) is as above, for all blocks of SIZE.
+template <int SIZE, class F> PUNA_INLINE void each_block(const float *x, int64_t n, F block) {
+    int64_t at = 0;
+    for (; at + SIZE <= n; at += SIZE)
+        block(at, [&](auto f) __attribute__((always_inline)) {
+            unroll<SIZE / PARTS>([&](auto i) __attribute__((always_inline)) { each_of_16(x, at + PARTS * i, at + PARTS * i + PARTS, f); });
+        });
+    if (at < n) block(at, [&](auto f) __attribute__((always_inline)) { each(x, at, n, f); });
 }
 
-PUNA_INLINE float total(const Numbers &v) { return ((v[0] + v[4]) + (v[2] + v[6])) + ((v[1] + v[5]) + (v[3] + v[7])); }
+#ifdef __AVX512F__
+
+using Mask = __mmask16;
+PUNA_INLINE __m512 vector(const Numbers &v) { return reinterpret_cast<__m512>(v); }
+PUNA_INLINE Mask at_least(const Numbers &a, const Numbers &b) { return _mm512_cmp_ps_mask(vector(a), vector(b), _CMP_GE_OQ); }
+PUNA_INLINE Mask same(const Wholes &a, int b) { return _mm512_cmpeq_epi32_mask(reinterpret_cast<__m512i>(a), _mm512_set1_epi32(b)); }
+PUNA_INLINE Mask not_numbers(const Numbers &v) { return _mm512_cmp_ps_mask(vector(v), vector(v), _CMP_UNORD_Q); }
+PUNA_INLINE unsigned set_lanes(Mask mask) { return mask; }
+PUNA_INLINE Numbers where(Mask mask, const Numbers &v) { return reinterpret_cast<Numbers>(_mm512_maskz_mov_ps(mask, vector(v))); }
+// The second where the first is no number.
+PUNA_INLINE Numbers greater(const Numbers &a, const Numbers &b) { return reinterpret_cast<Numbers>(_mm512_max_ps(vector(a), vector(b))); }
+PUNA_INLINE Numbers fused(const Numbers &a, const Numbers &b, const Numbers &c) {
+    return reinterpret_cast<Numbers>(_mm512_fmadd_ps(vector(a), vector(b), vector(c)));
+}
+PUNA_INLINE float largest(const Numbers &v) { return _mm512_reduce_max_ps(vector(v)); }
+
+// Write the lanes that are set, and more behind them; how many there are.
+PUNA_INLINE int64_t keep(Mask lanes, const Numbers &v, float *to) {
+    _mm512_storeu_ps(to, _mm512_maskz_compress_ps(lanes, vector(v)));
+    return __builtin_popcount(lanes);
+}
+
+#else
+
+using Mask = Wholes;
+PUNA_INLINE Mask at_least(const Numbers &a, const Numbers &b) { return a >= b; }
+PUNA_INLINE Mask same(const Wholes &a, int b) { return a == b; }
+PUNA_INLINE Mask not_numbers(const Numbers &v) { return v != v; }
+PUNA_INLINE Numbers where(const Mask &mask, const Numbers &v) { return reinterpret_cast<Numbers>(reinterpret_cast<Wholes>(v) & mask); }
+PUNA_INLINE Numbers greater(const Numbers &a, const Numbers &b) { return a > b ? a : b; }
 
 // A bit for each lane that is set.
-PUNA_INLINE unsigned set_lanes(const Wholes &mask) {
+PUNA_INLINE unsigned set_lanes(const Mask &mask) {
 #ifdef __AVX2__
     return static_cast<unsigned>(_mm256_movemask_ps(reinterpret_cast<__m256>(mask)));
 #else
@@ -52,12 +102,6 @@ PUNA_INLINE unsigned set_lanes(const Wholes &mask) {
     for (int i = 0; i < LANES; i++) bits |= (static_cast<unsigned>(mask[i]) & 1U) << i;
     return bits;
 #endif
-}
-
-// Write the places of the lanes that are set.
-PUNA_INLINE int64_t note(unsigned lanes, int64_t first, int32_t *places, int64_t count) {
-    for (; lanes; lanes &= lanes - 1) places[count++] = static_cast<int32_t>(first) + __builtin_ctz(lanes);
-    return count;
 }
 
 // a * b + c
@@ -68,12 +112,65 @@ PUNA_INLINE Numbers fused(const Numbers &a, const Numbers &b, const Numbers &c) 
     return a * b + c;
 #endif
 }
-PUNA_INLINE Numbers all(float x) { return Numbers{} + x; }
+
+PUNA_INLINE float largest(const Numbers &v) {
+    float most = v[0];
+    for (int i = 1; i < LANES; i++) most = v[i] > most ? v[i] : most;
+    return most;
+}
+
+#ifdef __AVX2__
+
+// For each set of lanes, which they are.
+struct LaneLists {
+    uint64_t lanes[256];
+
+    constexpr LaneLists() : lanes{} {
+        for (unsigned set = 0; set < 256; set++) {
+            int count = 0;
+            for (unsigned lane = 0; lane < 8; lane++)
+                if (set >> lane & 1) lanes[set] |= static_cast<uint64_t>(lane) << 8 * count++;
+        }
+    }
+};
+constexpr LaneLists LANE_LISTS;
+
+// Write the lanes that are set, and more behind them; how many there are.
+PUNA_INLINE int64_t keep(const Mask &mask, const Numbers &v, float *to) {
+    const unsigned set = set_lanes(mask);
+    const __m256i from = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(&LANE_LISTS.lanes[set])));
+    _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), _mm256_permutevar8x32_epi32(reinterpret_cast<__m256i>(v), from));
+    return __builtin_popcount(set);
+}
+
+#else
+
+PUNA_INLINE int64_t keep(const Mask &mask, const Numbers &v, float *to) {
+    int64_t count = 0;
+    for (unsigned set = set_lanes(mask); set; set &= set - 1) to[count++] = v[__builtin_ctz(set)];
+    return count;
+}
+
+#endif
+
+#endif
+
+// 16 sums that are added up in the end.
+struct Sums {
+    Numbers parts[SUMMANDS]{};
+
+    float total() const {
+        float p[PARTS];
+        __builtin_memcpy(p, parts, sizeof p);
+        for (int i = 0; i < PARTS / 2; i++) p[i] += p[i + PARTS / 2];
+        return ((p[0] + p[4]) + (p[2] + p[6])) + ((p[1] + p[5]) + (p[3] + p[7]));
+    }
+};
 
 // e^y for y <= 0, to the last bit or two (the polynomial of Cephes' expf); some 1e-38 where it is less.
 PUNA_INLINE void exponential(Numbers &y) {
     constexpr float least = -87.0F, magic = 12582912.0F; // 1.5 * 2^23: what is added to it is rounded
-    y = y > least ? y : all(least);
+    y = greater(y, all(least));
     const Numbers shifted = fused(y, all(1.44269504F), all(magic));
     const Numbers n = shifted - magic;
     const Numbers f = fused(n, all(2.12194440e-4F), fused(n, all(-0.693359375F), y));
@@ -89,102 +186,131 @@ PUNA_INLINE void exponential(Numbers &y) {
 PUNA_INLINE Numbers weight(const Numbers &v, const Weighing &how) {
     Numbers y = (v - how.peak) * how.sharpness;
     exponential(y);
-    return v >= how.low ? y : Numbers{};
+    return where(at_least(v, all(how.low)), y);
+}
+
+PUNA_INLINE Numbers distance(const Numbers &v, float centre) {
+    return reinterpret_cast<Numbers>(reinterpret_cast<Wholes>(v - centre) & 0x7fffffff);
 }
 
 bool find_peaks(const float *x, int64_t n, float *peaks) {
-    Wholes wrong{};
-    for (int64_t at = 0; at < n; at += PEAK_BLOCK) {
-        Numbers most = Numbers{} + NONE;
-        each(x, at, at + PEAK_BLOCK < n ? at + PEAK_BLOCK : n, [&](int64_t, const Numbers &v) {
-            most = v > most ? v : most;
-            wrong |= v != v;
+    Mask wrong{};
+    each_block<PEAK_BLOCK>(x, n, [&](int64_t, auto each) __attribute__((always_inline)) {
+        Numbers most = all(NONE);
+        each([&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) {
+            most = greater(v, most);
+            wrong |= not_numbers(v);
         });
         *peaks++ = largest(most);
-    }
+    });
     return !set_lanes(wrong);
 }
 
-void weigh(const float *x, int64_t n, const Weighing &how, float *weights) {
-    each(x, 0, n, [&](int64_t at, const Numbers &v) {
+void weigh(const float *x, int64_t n, Weighing how, float *weights) {
+    each(x, 0, n, [&](int64_t at, const Numbers &v, auto) __attribute__((always_inline)) {
         const Numbers w = weight(v, how);
         __builtin_memcpy(weights + at, &w, sizeof(float) * static_cast<size_t>(n - at < LANES ? n - at : LANES));
     });
 }
 
-void sum_weights(const float *x, int64_t n, const Weighing &how, float *sums) {
-    for (int64_t at = 0; at < n; at += SUM_BLOCK) {
-        Numbers sum{};
-        each(x, at, at + SUM_BLOCK < n ? at + SUM_BLOCK : n, [&](int64_t, const Numbers &v) { sum += weight(v, how); });
-        *sums++ = total(sum);
-    }
+// f(first, end) for each block.
+template <class F> PUNA_INLINE void blocks(int64_t n, F f) {
+    for (int64_t at = 0; at < n; at += SUM_BLOCK) f(at, at + SUM_BLOCK < n ? at + SUM_BLOCK : n);
 }
 
-int64_t gather(const float *x, int64_t n, const float *peaks, float low, int32_t *places, int64_t room) {
+void sum_weights(const float *x, int64_t n, Weighing how, float *sums) {
+    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        Sums sum;
+        each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) { sum.parts[part] += weight(v, how); });
+        *sums++ = sum.total();
+    });
+}
+
+void find_moments(const float *x, int64_t n, Weighing how, double &whole, double &weighted) {
+    whole = weighted = 0;
+    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        Sums sum, products;
+        each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) {
+            const Numbers w = weight(v, how);
+            sum.parts[part] += w;
+            products.parts[part] += w * greater((v - how.peak) * how.sharpness, all(-87.0F));
+        });
+        whole += sum.total();
+        weighted += products.total();
+    });
+}
+
+PUNA_INLINE Mask inside(const Numbers &v, const Ring &ring) {
+    const Numbers away = distance(v, ring.centre);
+    return at_least(away, all(ring.near)) & at_least(all(ring.far), away) & at_least(v, all(ring.low));
+}
+
+int64_t gather(const float *x, int64_t n, const float *peaks, Ring ring, float *found) {
     int64_t count = 0;
-    for (int64_t at = 0; at < n; at += PEAK_BLOCK) {
-        if (peaks[at / PEAK_BLOCK] < low) continue;
-        if (count + PEAK_BLOCK > room) return room + 1;
-        each(x, at, at + PEAK_BLOCK < n ? at + PEAK_BLOCK : n,
-             [&](int64_t first, const Numbers &v) { count = note(set_lanes(v >= low), first, places, count); });
-    }
-    return count;
-}
-
-PUNA_INLINE Wholes bin_of(const Numbers &v, const Bins &bins) {
-    const Numbers at = (bins.peak - v) * bins.scale;
-    // One bin for each lane, because adding to one again and again is slow.
-    constexpr float end = Bins::count;
-    constexpr Numbers last{end, end + 1, end + 2, end + 3, end + 4, end + 5, end + 6, end + 7};
-    return __builtin_convertvector(at < last ? at : last, Wholes);
-}
-
-int64_t find_members(const float *x, int64_t n, const Bins &bins, int bin, int32_t *places) {
-    int64_t count = 0;
-    each(x, 0, n, [&](int64_t first, const Numbers &v) {
-        const Wholes inside = (bin_of(v, bins) == bin) & (v >= bins.low);
-        count = note(set_lanes(inside), first, places, count);
+    each_block<PEAK_BLOCK>(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
+        if (peaks && (peaks[first / PEAK_BLOCK] < ring.low || ring.centre - peaks[first / PEAK_BLOCK] > ring.far)) return;
+        each([&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) { count += keep(inside(v, ring), v, found + count); });
     });
     return count;
 }
 
-template <bool CHANCES, bool SAME>
-PUNA_INLINE double spread_as(const float *x, int64_t n, const Bins &bins, float sharpness, float *weights, float *chances) {
-    const Weighing plain{bins.peak, 1, LEAST}, sharp{bins.peak, sharpness, bins.low};
-    alignas(32) float w[SUM_BLOCK], p[SUM_BLOCK];
-    alignas(32) int32_t which[SUM_BLOCK];
+double sum_nearer(const float *x, int64_t n, Weighing how, Ring ring) {
     double whole = 0;
-    for (int64_t at = 0; at < n; at += SUM_BLOCK) {
-        const int64_t size = n - at < SUM_BLOCK ? n - at : SUM_BLOCK;
-        Numbers sum{};
-        each(x + at, 0, size, [&](int64_t place, const Numbers &v) {
-            if constexpr (CHANCES) {
-                const Numbers all = weight(v, plain);
-                sum += all;
-                store(p + place, v >= bins.low ? all : Numbers{});
-            }
-            if constexpr (!SAME) store(w + place, weight(v, sharp));
-            const Wholes bin = bin_of(v, bins);
-            __builtin_memcpy(which + place, &bin, sizeof bin);
+    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        Sums sum;
+        each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) {
+            const Numbers w = weight(v, how);
+            sum.parts[part] += where(static_cast<Mask>(~at_least(distance(v, ring.centre), all(ring.near))), w);
         });
-        whole += total(sum);
-        for (int64_t i = 0; i < size; i++) {
-            if constexpr (CHANCES) chances[which[i]] += p[i];
-            if constexpr (!SAME) weights[which[i]] += w[i];
-        }
-    }
-    if constexpr (SAME)
-        for (int i = 0; i < Bins::all; i++) weights[i] += chances[i];
+        whole += sum.total();
+    });
     return whole;
 }
 
-double spread(const float *x, int64_t n, const Bins &bins, float sharpness, float *weights, float *chances) {
-    if (!chances) return spread_as<false, false>(x, n, bins, sharpness, weights, chances);
-    if (sharpness == 1) return spread_as<true, true>(x, n, bins, sharpness, weights, chances);
-    return spread_as<true, false>(x, n, bins, sharpness, weights, chances);
+PUNA_INLINE Wholes bin_of(const Numbers &v, const Bins &bins) {
+    const Numbers at = (distance(v, bins.centre) - bins.near) * bins.scale;
+    // One bin for each of eight lanes, because adding to one again and again is slow.
+    Numbers last;
+    for (int i = 0; i < LANES; i++) last[i] = Bins::count + (i & 7);
+    return __builtin_convertvector(at < last ? at : last, Wholes);
 }
 
-constexpr LogitsKernel LOGITS{find_peaks, weigh, sum_weights, gather, find_members, spread};
+int64_t find_members(const float *x, int64_t n, Bins bins, int bin, float *found) {
+    int64_t count = 0;
+    each(x, 0, n, [&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) {
+        const Mask lanes = same(bin_of(v, bins), bin) & at_least(v, all(LEAST));
+        if (set_lanes(lanes)) count += keep(lanes, v, found + count);
+    });
+    return count;
+}
+
+int64_t find_place(const float *x, int64_t n, const float *peaks, float value, int64_t before) {
+    for (int64_t at = 0; at < n; at += PEAK_BLOCK) {
+        if (peaks[at / PEAK_BLOCK] < value) continue;
+        int64_t place = -1;
+        each(x, at, at + PEAK_BLOCK < n ? at + PEAK_BLOCK : n, [&](int64_t first, const Numbers &v, auto) __attribute__((always_inline)) {
+            for (unsigned lanes = set_lanes(at_least(v, all(value)) & at_least(all(value), v)); lanes; lanes &= lanes - 1)
+                if (!before--) place = first + __builtin_ctz(lanes);
+        });
+        if (place >= 0) return place;
+    }
+    return -1;
+}
+
+void spread(const float *x, int64_t n, Bins bins, Weighing how, float *weights) {
+    alignas(64) float w[SUM_BLOCK];
+    alignas(64) int32_t which[SUM_BLOCK];
+    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        each(x + from, 0, to - from, [&](int64_t place, const Numbers &v, auto) __attribute__((always_inline)) {
+            store(w + place, weight(v, how));
+            const Wholes bin = bin_of(v, bins);
+            __builtin_memcpy(which + place, &bin, sizeof bin);
+        });
+        for (int64_t i = 0; i < to - from; i++) weights[which[i]] += w[i];
+    });
+}
+
+constexpr LogitsKernel LOGITS{find_peaks, weigh, sum_weights, find_moments, gather, sum_nearer, find_members, find_place, spread};
 
 } // namespace
 } // namespace puna
