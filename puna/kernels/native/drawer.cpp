@@ -10,10 +10,13 @@ namespace {
 constexpr float INFINITE = std::numeric_limits<float>::infinity(), GREATEST = std::numeric_limits<float>::max();
 constexpr float NEAR = 6;          // how far below the peak tokens are looked for first
 constexpr size_t MANY = 256;       // peaks
+constexpr size_t PROBES = 64;      // of them that tell how far they are apart
+constexpr float NARROW = 1e-6F;    // what rounding may hide
 constexpr int64_t LARGE = 8192;    // logits of which a sample is looked at first
 constexpr int64_t SAMPLE = 4096;   // of so many
-constexpr int SAMPLE_BINS = 512;   // in so many bins
-constexpr double SURE = 4;         // standard deviations
+constexpr int64_t TOGETHER = 16;   // of which so many are neighbours
+constexpr int SAMPLE_BINS = 512, FIRST_BIN = Bins::count - SAMPLE_BINS; // in so many bins
+constexpr double SURE = 3;         // standard deviations
 constexpr float NOTHING = 88;      // e^-88 is nothing beside 1
 constexpr int64_t ESTIMATE = 100;  // tokens from which Mirostat estimates
 
@@ -46,6 +49,14 @@ float least(const DrawOptions &options, float peak) {
     return options.min_p > 0 ? std::min(peak, peak + std::log(options.min_p)) : -GREATEST;
 }
 
+// How sharp the exponentials are whose sum over all logits is needed; -1 if it is not.
+float surveyed(const DrawOptions &options) {
+    if (options.method == SamplingMethod::GREEDY) return -1;
+    if (options.method != SamplingMethod::TRUNCATION) return sharpness(options);
+    if (options.top_k || options.typical_p < 1) return -1;
+    return options.top_p < 1 ? 1 : options.min_p > 0 ? -1 : sharpness(options);
+}
+
 // How many tokens llama.cpp keeps for a number of them that need not be one.
 int64_t whole(float count, int64_t all) {
     // Its cast depends on the processor.
@@ -75,15 +86,24 @@ struct Reached {
 
 Drawer::Drawer(const LogitsKernel &kernel, int64_t n_vocab)
     : kernel_(kernel), n_(n_vocab), peaks_(static_cast<size_t>((n_vocab + PEAK_BLOCK - 1) / PEAK_BLOCK)),
-      sums_(static_cast<size_t>((n_vocab + SUM_BLOCK - 1) / SUM_BLOCK)), values_(static_cast<size_t>(n_vocab + SPARE)),
-      inner_(values_.size()), sample_(SAMPLE), weights_(Bins::all), members_(values_.size()), weighed_(values_.size()) {}
+      sums_(static_cast<size_t>((n_vocab + SUM_BLOCK - 1) / SUM_BLOCK)), tops_(sums_.size()), values_(static_cast<size_t>(n_vocab + SPARE)),
+      inner_(values_.size()), sample_(SAMPLE), weights_(Bins::all), known_(Bins::all), squares_(Bins::all), members_(values_.size()), weighed_(values_.size()) {}
 
 void Drawer::draw(DrawRow &row) {
     const Lowered lowered(row);
     row.token = -1;
-    if (!kernel_.peaks(row.logits, n_, peaks_.data())) return;
-    peak_ = *std::max_element(peaks_.begin(), peaks_.end());
-    if (std::isfinite(peak_)) row.token = pick(*row.sampler, row.logits);
+    const float sharp = surveyed(row.sampler->options);
+    peak_ = sharp >= 0 ? kernel_.survey(row.logits, n_, sharp, peaks_.data(), tops_.data(), sums_.data())
+                      : kernel_.peaks(row.logits, n_, peaks_.data());
+    if (!std::isfinite(peak_)) return;
+    if (sharp >= 0) {
+        whole_ = 0;
+        for (size_t i = 0; i < sums_.size(); i++) {
+            sums_[i] *= std::exp((tops_[i] - peak_) * sharp);
+            whole_ += static_cast<double>(sums_[i]);
+        }
+    }
+    row.token = pick(*row.sampler, row.logits);
 }
 
 int32_t Drawer::pick(Sampler &sampler, const float *logits) {
@@ -102,7 +122,7 @@ int32_t Drawer::highest(const float *logits) const {
 
 int32_t Drawer::truncated(Sampler &sampler, const float *logits) {
     const DrawOptions &options = sampler.options;
-    if (!options.top_k && options.typical_p >= 1 && options.top_p >= 1) return by_id(sampler, logits, least(options, peak_));
+    if (!options.top_k && options.typical_p >= 1 && options.top_p >= 1) return by_id(sampler, logits);
     Field field = options.top_k ? likeliest(logits, options.top_k) : all(logits);
     float centre = peak_;
     if (options.typical_p < 1) field = typical(field, options.typical_p, centre);
@@ -114,9 +134,10 @@ int32_t Drawer::truncated(Sampler &sampler, const float *logits) {
     return draw(sampler, logits, field, centre).token;
 }
 
-int32_t Drawer::by_id(Sampler &sampler, const float *logits, float low) {
-    const Weighing how{peak_, sharpness(sampler.options), low};
-    const double wanted = sampler.uniform() * sum(logits, n_, how);
+int32_t Drawer::by_id(Sampler &sampler, const float *logits) {
+    const DrawOptions &options = sampler.options;
+    const Weighing how{peak_, sharpness(options), least(options, peak_)};
+    const double wanted = sampler.uniform() * (options.min_p > 0 ? sum(logits, n_, how) : whole_);
     const Reached block(sums_.data(), sums_.size(), wanted, 0);
     const int64_t first = SUM_BLOCK * static_cast<int64_t>(block.place), size = std::min(SUM_BLOCK, n_ - first);
     float weights[SUM_BLOCK];
@@ -135,7 +156,7 @@ int32_t Drawer::mirostat(Sampler &sampler, const float *logits) {
 int64_t Drawer::mirostat_count(const Sampler &sampler, const float *logits) {
     // In single precision, in llama.cpp's steps: the count is sensitive.
     const float temperature = sampler.options.temperature;
-    const auto whole_sum = static_cast<float>(sum(logits, n_, {peak_, sharpness(sampler.options), -GREATEST}));
+    const auto whole_sum = static_cast<float>(whole_);
     const Field field = likeliest(logits, ESTIMATE);
     std::vector<float> chances(field.logits, field.logits + field.size);
     std::sort(chances.begin(), chances.end(), std::greater<>());
@@ -153,9 +174,8 @@ int64_t Drawer::mirostat_count(const Sampler &sampler, const float *logits) {
 }
 
 int32_t Drawer::mirostat_2(Sampler &sampler, const float *logits) {
-    const Weighing how{peak_, sharpness(sampler.options), -GREATEST};
     // Left are the tokens of which -log2(chance) is at most mu, and the likeliest.
-    const double below = (std::log(sum(logits, n_, how)) - static_cast<double>(sampler.mu()) * std::log(2.0)) / static_cast<double>(how.sharpness);
+    const double below = (std::log(whole_) - static_cast<double>(sampler.mu()) * std::log(2.0)) / static_cast<double>(sharpness(sampler.options));
     const float low = std::max(std::min(peak_, static_cast<float>(static_cast<double>(peak_) + below)), -GREATEST);
     const Field field = within(all(logits), {peak_, 0, INFINITE, low});
     // Of one, llama.cpp draws none.
@@ -169,15 +189,7 @@ Drawer::Field Drawer::likeliest(const float *logits, int64_t count) {
     float low = -GREATEST;
     Bracket bracket{0, INFINITE};
     if (most <= peaks_.size()) {
-        // Peaks are logits themselves, so at least as many reach the lowest of the highest peaks, and few more do.
-        // Some blocks together are soon put in order.
-        std::vector<float> &ordered = scratch_;
-        const size_t columns = std::min(peaks_.size(), std::max(8 * most, MANY));
-        ordered.assign(peaks_.begin(), peaks_.begin() + static_cast<long>(columns));
-        for (size_t from = columns; from < peaks_.size(); from += columns)
-            for (size_t i = 0; i < std::min(columns, peaks_.size() - from); i++) ordered[i] = std::max(ordered[i], peaks_[from + i]);
-        std::nth_element(ordered.begin(), ordered.begin() + static_cast<long>(most) - 1, ordered.end(), std::greater<>());
-        low = std::max(ordered[most - 1], -GREATEST);
+        low = reached_by(most);
     } else if (n_ > LARGE && count < n_) {
         take_sample(logits, n_);
         const double part = static_cast<double>(count) / static_cast<double>(n_);
@@ -196,6 +208,26 @@ Drawer::Field Drawer::likeliest(const float *logits, int64_t count) {
     return first(field, peak_, {peak_, 0, -GREATEST}, static_cast<double>(count), bracket, INFINITE);
 }
 
+float Drawer::reached_by(size_t blocks) {
+    // Peaks are logits themselves, so at least as many logits reach it, and few more do.
+    float range = 0;
+    for (size_t i = 0; i < PROBES; i++) {
+        const float away = peak_ - peaks_[i * peaks_.size() / PROBES];
+        if (away < INFINITE) range = std::max(range, away);
+    }
+    if (range > 0) {
+        const float scale = Bins::count / range;
+        std::fill(weights_.begin(), weights_.end(), 0.0F);
+        kernel_.spread(peaks_.data(), static_cast<int64_t>(peaks_.size()), {peak_, 0, scale}, {peak_, 0, -GREATEST}, weights_.data());
+        const Reached bin(weights_.data(), Bins::count, static_cast<double>(blocks), 0);
+        if (bin.enough) return peak_ - static_cast<float>(bin.place + 1) / scale - NARROW * std::abs(peak_);
+    }
+    scratch_ = peaks_;
+    const auto last = scratch_.begin() + static_cast<long>(blocks) - 1;
+    std::nth_element(scratch_.begin(), last, scratch_.end(), std::greater<>());
+    return std::max(*last, -GREATEST);
+}
+
 Drawer::Field Drawer::typical(const Field &field, float part, float &centre) {
     // Typical is what is as surprising as the average: that orders tokens by how near their logit is to the average logit.
     const Weighing how{field.peak, 1, field.low};
@@ -205,14 +237,13 @@ Drawer::Field Drawer::typical(const Field &field, float part, float &centre) {
     // llama.cpp wants more than that part.
     Field kept = first(field, centre, how, whole, std::nextafter(static_cast<double>(part) * whole, std::numeric_limits<double>::infinity()));
     scratch_.resize(peaks_.size());
-    kernel_.peaks(kept.logits, kept.size, scratch_.data());
-    kept.peak = *std::max_element(scratch_.begin(), scratch_.begin() + static_cast<long>((kept.size + PEAK_BLOCK - 1) / PEAK_BLOCK));
+    kept.peak = kernel_.peaks(kept.logits, kept.size, scratch_.data());
     return kept;
 }
 
 Drawer::Field Drawer::nucleus(const Field &field, float part, float low) {
     const Weighing how{field.peak, 1, field.low};
-    const double whole = sum(field.logits, field.size, how), wanted = static_cast<double>(part) * whole;
+    const double whole = field.all ? whole_ : sum(field.logits, field.size, how), wanted = static_cast<double>(part) * whole;
     const float close = std::max(low, peak_ - NEAR);
     if (field.all && few(close)) {
         const Field near = within(field, {peak_, 0, INFINITE, close});
@@ -230,7 +261,7 @@ Drawer::Field Drawer::first(const Field &field, float centre, const Weighing &ho
         const double low = static_cast<double>(how.peak) + std::log(rest / static_cast<double>(n_)) - 1e-3;
         end = std::max(static_cast<double>(centre) - low, 1e-3 + static_cast<double>(how.peak - centre));
     }
-    return first(field, centre, how, wanted, bracket(field, centre, how, total, wanted, static_cast<float>(end)), static_cast<float>(end));
+    return first(field, centre, how, wanted, bracket(field, centre, how, {rest, 0}, static_cast<float>(end)), static_cast<float>(end));
 }
 
 Drawer::Field Drawer::first(const Field &field, float centre, const Weighing &how, double wanted, Bracket bracket, float end) {
@@ -238,7 +269,7 @@ Drawer::Field Drawer::first(const Field &field, float centre, const Weighing &ho
     Found found{};
     for (; !found.there; bracket = {0, end}) {
         if (field.all) some = within(field, {centre, 0, bracket.far, field.low});
-        found = find(some, centre, how, wanted, bracket, bracket.far >= end);
+        found = find(some, centre, how, {wanted, 0}, bracket, bracket.far >= end);
     }
     if (centre >= field.peak) some.low = found.logit;
     else some = within(some, {centre, 0, std::abs(found.logit - centre), some.low});
@@ -267,46 +298,64 @@ bool Drawer::few(float low) const {
 
 Drawer::Drawn Drawer::draw(Sampler &sampler, const float *logits, const Field &field, float centre) {
     const Weighing how{field.peak, sharpness(sampler.options), field.low};
-    const double total = sum(field.logits, field.size, how), wanted = sampler.uniform() * total;
+    const Wanted wanted{0, sampler.uniform()};
     const float end = std::max(std::abs(field.peak - centre) + NOTHING / how.sharpness, 1e-6F);
-    const Bracket likely = bracket(field, centre, how, total, wanted, end);
+    const Bracket likely = bracket(field, centre, how, {0, 1 - wanted.share}, end);
     Found found = find(field, centre, how, wanted, likely, likely.far >= end);
     if (!found.there) found = find(field, centre, how, wanted, {0, end}, true);
-    return {token(logits, found.logit, found.before), static_cast<double>(found.weight) / total};
+    return {token(logits, found.logit, found.before), found.chance};
 }
 
 int32_t Drawer::token(const float *logits, float logit, int64_t before) const {
     return static_cast<int32_t>(kernel_.place(logits, n_, peaks_.data(), logit, before));
 }
 
-Drawer::Bracket Drawer::bracket(const Field &field, float centre, const Weighing &how, double total, double wanted, float end) {
+Drawer::Bracket Drawer::bracket(const Field &field, float centre, const Weighing &how, const Wanted &rest, float end) {
     Bracket found{0, end};
     if (field.size <= LARGE || !(end < INFINITE)) return found;
+    // The last bins up to the end; what is beyond is in those behind them.
+    const Bins bins{centre, -FIRST_BIN * (end / SAMPLE_BINS), SAMPLE_BINS / end};
     take_sample(field.logits, field.size);
-    const Bins bins{centre, 0, SAMPLE_BINS / end};
+    std::fill(known_.begin(), known_.end(), 0.0F);
+    const bool two_sided = centre < field.peak;
+    if (two_sided && field.all) {
+        // The greatest may be on both sides of the border. They weigh too much for a sample, and are few.
+        const Field greatest = within(field, {field.peak, 0, INFINITE, reached_by(std::min(MANY, peaks_.size()))});
+        kernel_.spread(greatest.logits, greatest.size, bins, how, known_.data());
+        for (float &logit : sample_) logit = logit >= greatest.low ? -GREATEST : logit;
+    }
     std::fill(weights_.begin(), weights_.end(), 0.0F);
     kernel_.spread(sample_.data(), SAMPLE, bins, how, weights_.data());
-    // Where weights are small their sum is the surer one: far away, or, if the greatest are somewhere in the middle, near.
-    const bool inwards = centre >= field.peak;
     const double each = static_cast<double>(field.size) / SAMPLE, width = static_cast<double>(end) / SAMPLE_BINS, sharp = static_cast<double>(how.sharpness);
-    const double step = std::exp(width * sharp), aim = inwards ? total - wanted : wanted;
-    double sum = 0, squares = 0, heaviest = std::exp(static_cast<double>(centre - field.peak - (inwards ? end : 0)) * sharp);
-    const auto add = [&](int bin) {
-        const double weight = each * static_cast<double>(weights_[static_cast<size_t>(bin)]);
-        sum += weight;
-        squares += weight * each * heaviest;
-    };
-    if (inwards)
-        for (int bin = SAMPLE_BINS; bin < Bins::all; bin++) add(bin);
-    for (int i = 0; i < SAMPLE_BINS; i++) {
-        const int bin = inwards ? SAMPLE_BINS - 1 - i : i;
-        heaviest = std::min(1.0, heaviest * step);
-        add(bin);
-        const double doubt = SURE * SURE * (squares + each * each * heaviest * heaviest), off = aim - sum;
-        const auto edge = static_cast<float>(width * (inwards ? bin : bin + 1));
-        if (off > 0 && off * off >= doubt) (inwards ? found.far : found.near) = edge;
+    // Squares of a bin's weights: on one side they are as great as those at its edge.
+    const double step = std::exp(width * sharp);
+    double edge_weight = std::exp(static_cast<double>(centre - field.peak - end) * sharp);
+    std::fill(squares_.begin(), squares_.end(), 0.0F);
+    if (two_sided) kernel_.spread(sample_.data(), SAMPLE, bins, {how.peak, 2 * how.sharpness, how.low}, squares_.data());
+    else
+        for (int bin = Bins::all; bin-- > FIRST_BIN;) {
+            if (bin < Bins::count) edge_weight = std::min(1.0, edge_weight * step);
+            squares_[static_cast<size_t>(bin)] = weights_[static_cast<size_t>(bin)] * static_cast<float>(edge_weight);
+        }
+    double all = 0, all_squares = 0, sum = 0, squares = 0;
+    for (size_t bin = FIRST_BIN; bin < weights_.size(); bin++) {
+        all += each * static_cast<double>(weights_[bin]) + static_cast<double>(known_[bin]);
+        all_squares += each * each * static_cast<double>(squares_[bin]);
+    }
+    // From far away, because weights are smallest there.
+    double another = each * std::exp(static_cast<double>(centre - field.peak - end) * sharp); // one more than were seen
+    for (int at = Bins::all; at-- > FIRST_BIN;) {
+        const auto bin = static_cast<size_t>(at);
+        sum += each * static_cast<double>(weights_[bin]) + static_cast<double>(known_[bin]);
+        squares += each * each * static_cast<double>(squares_[bin]);
+        if (at >= Bins::count) continue;
+        another *= step;
+        const double off = rest.weight + rest.share * all - sum;
+        const double doubt = SURE * SURE * (squares + another * another + rest.share * rest.share * all_squares);
+        const auto edge = static_cast<float>(width * (at - FIRST_BIN));
+        if (off > 0 && off * off >= doubt) found.far = edge;
         if (off < 0 && off * off >= doubt) {
-            (inwards ? found.near : found.far) = edge;
+            found.near = edge;
             break;
         }
     }
@@ -314,20 +363,20 @@ Drawer::Bracket Drawer::bracket(const Field &field, float centre, const Weighing
 }
 
 void Drawer::take_sample(const float *logits, int64_t size) {
-    for (int64_t i = 0; i < SAMPLE; i++) sample_[static_cast<size_t>(i)] = logits[i * size / SAMPLE];
+    for (int64_t i = 0; i < SAMPLE; i += TOGETHER) std::copy_n(logits + i * size / SAMPLE, TOGETHER, &sample_[static_cast<size_t>(i)]);
 }
 
-Drawer::Found Drawer::find(const Field &field, float centre, const Weighing &how, double wanted, const Bracket &bracket, bool last) {
+Drawer::Found Drawer::find(const Field &field, float centre, const Weighing &how, const Wanted &wanted, const Bracket &bracket, bool last) {
     const float *logits = field.logits;
     int64_t size = field.size;
-    double before = 0;
-    if (bracket.near > 0) {
-        const Ring ring{centre, bracket.near, bracket.far, how.low};
-        before = kernel_.nearer(logits, size, how, ring);
-        if (before > 0 && before >= wanted) return {};
-        size = kernel_.gather(logits, size, nullptr, ring, inner_.data());
+    Divided divided{};
+    if (bracket.near > 0 || (wanted.share > 0 && size > LARGE)) {
+        divided = kernel_.divide(logits, size, how, {centre, bracket.near, bracket.far, how.low}, inner_.data());
         logits = inner_.data();
-    }
+        size = divided.count;
+    } else if (wanted.share > 0) divided.all = sum(logits, size, how);
+    const double before = divided.nearer, weight = wanted.weight + wanted.share * divided.all;
+    if (before > 0 && before >= weight) return {};
     const auto away = [&](float logit) { return std::abs(logit - centre); };
     float far = bracket.far;
     if (far == INFINITE) {
@@ -338,15 +387,15 @@ Drawer::Found Drawer::find(const Field &field, float centre, const Weighing &how
     const Bins bins{centre, bracket.near, width > 0 ? Bins::count / width : 0};
     std::fill(weights_.begin(), weights_.end(), 0.0F);
     kernel_.spread(logits, size, bins, how, weights_.data());
-    const Reached bin(weights_.data(), weights_.size(), wanted, before);
+    const Reached bin(weights_.data(), weights_.size(), weight, before);
     if (!size || !(bin.enough || last)) return {};
     const int64_t count = kernel_.members(logits, size, bins, static_cast<int>(bin.place), members_.data());
     const auto first = members_.begin(), end = first + count;
     const auto in_order = [&](float a, float b) { return away(a) != away(b) ? away(a) < away(b) : a > b; };
     if (!std::is_sorted(first, end, in_order)) std::sort(first, end, in_order);
     kernel_.weigh(members_.data(), count, how, weighed_.data());
-    const auto at = static_cast<int64_t>(Reached(weighed_.data(), static_cast<size_t>(count), wanted, bin.before).place);
-    Found found{first[at], first[at], weighed_[static_cast<size_t>(at)], 0, 0, 0, true};
+    const auto at = static_cast<int64_t>(Reached(weighed_.data(), static_cast<size_t>(count), weight, bin.before).place);
+    Found found{first[at], first[at], static_cast<double>(weighed_[static_cast<size_t>(at)]) / divided.all, 0, 0, 0, true};
     while (at > found.before && first[at - found.before - 1] == found.logit) found.before++;
     for (int64_t i = at + 1; i < count && away(first[i]) == away(found.logit); i++) {
         if (first[i] == found.logit) found.surplus++;

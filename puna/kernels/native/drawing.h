@@ -71,7 +71,8 @@ class Drawer {
         float near, far;
     };
     struct Found {
-        float logit, other, weight;
+        float logit, other;
+        double chance; // what part of all it weighs
         int64_t before; // of the same logit
         // Of the same logit behind it, and of the `other` that is as near on the other side.
         int64_t surplus, other_surplus;
@@ -85,7 +86,7 @@ class Drawer {
     int32_t pick(Sampler &sampler, const float *logits);
     int32_t highest(const float *logits) const;
     int32_t truncated(Sampler &sampler, const float *logits);
-    int32_t by_id(Sampler &sampler, const float *logits, float low);
+    int32_t by_id(Sampler &sampler, const float *logits);
     int32_t mirostat(Sampler &sampler, const float *logits);
     int32_t mirostat_2(Sampler &sampler, const float *logits);
     int64_t mirostat_count(const Sampler &sampler, const float *logits);
@@ -105,20 +106,27 @@ class Drawer {
     Field first(const Field &field, float centre, const Weighing &how, double wanted, Bracket bracket, float end);
     void drop_last(Field &field, float logit, int64_t count);
     bool few(float low) const;
+    // A logit that the peaks of so many blocks reach, and few more.
+    float reached_by(size_t blocks);
 
-    // Where the first that have as much weight end. With `last`, what is beyond the bracket does not count.
-    Found find(const Field &field, float centre, const Weighing &how, double wanted, const Bracket &bracket, bool last);
-    // Where to look for that, by a sample.
-    Bracket bracket(const Field &field, float centre, const Weighing &how, double total, double wanted, float end);
+    // Where the first end that have as much weight as is wanted: so much, and such a share of all. With `last`, what is beyond
+    // the bracket does not count.
+    struct Wanted {
+        double weight, share;
+    };
+    Found find(const Field &field, float centre, const Weighing &how, const Wanted &wanted, const Bracket &bracket, bool last);
+    // Where to look for that, by a sample, if so much is not wanted.
+    Bracket bracket(const Field &field, float centre, const Weighing &how, const Wanted &rest, float end);
     void take_sample(const float *logits, int64_t size);
     double sum(const float *logits, int64_t n, const Weighing &how);
 
     const LogitsKernel &kernel_;
     const int64_t n_;
     float peak_ = 0;
-    std::vector<float> peaks_, sums_, scratch_;  // of blocks
+    double whole_ = 0; // the sum of all exponentials, where it was surveyed
+    std::vector<float> peaks_, sums_, tops_, scratch_; // of blocks
     std::vector<float> values_, inner_, sample_; // of a field, of what is in a bracket, of some of it
-    std::vector<float> weights_;                 // of bins
+    std::vector<float> weights_, known_, squares_; // of bins
     std::vector<float> members_, weighed_;       // of a bin
 };
 

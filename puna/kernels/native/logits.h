@@ -7,7 +7,7 @@
 namespace puna {
 
 constexpr int64_t PEAK_BLOCK = 64; // logits of which the greatest is noted
-constexpr int64_t SUM_BLOCK = 256; // logits whose weights are summed
+constexpr int64_t SUM_BLOCK = 1024; // logits whose weights are summed
 constexpr int64_t SPARE = 16;      // numbers that passes may write behind what they found
 
 // exp((x - peak) * sharpness) of all logits that are at least `low`, which is more than -inf; 0 of others.
@@ -20,6 +20,11 @@ struct Ring {
     float centre, near, far, low;
 };
 
+struct Divided {
+    double nearer, all; // what is nearer than a ring weighs, and what all weigh
+    int64_t count;      // of those in it
+};
+
 // Intervals of distances from a centre, of the same width, from `near` on. What is further than all is in one of the last.
 struct Bins {
     static constexpr int count = 1024, all = count + 8;
@@ -28,8 +33,10 @@ struct Bins {
 
 // What says how is given by value, so that it stays in registers.
 struct LogitsKernel {
-    // The greatest of each block; false if one is not a number.
-    bool (*peaks)(const float *x, int64_t n, float *peaks);
+    // The greatest of each block, and of all; what is not a number if one is not.
+    float (*peaks)(const float *x, int64_t n, float *peaks);
+    // That, and for each block of sums its greatest, and the sum of exp((x - that) * sharpness). Memory is waited for once.
+    float (*survey)(const float *x, int64_t n, float sharpness, float *peaks, float *tops, float *sums);
     void (*weigh)(const float *x, int64_t n, Weighing how, float *weights);
     // The weights' sum in each block.
     void (*sums)(const float *x, int64_t n, Weighing how, float *sums);
@@ -37,8 +44,8 @@ struct LogitsKernel {
     void (*moments)(const float *x, int64_t n, Weighing how, double &sum, double &weighted);
     // Logits in a ring, in order. They may be written over what they are read from. With `peaks`, blocks are left out by them.
     int64_t (*gather)(const float *x, int64_t n, const float *peaks, Ring ring, float *found);
-    // The sum of the weights of what is nearer than a ring.
-    double (*nearer)(const float *x, int64_t n, Weighing how, Ring ring);
+    // The logits in a ring, in order, and sums of weights.
+    Divided (*divide)(const float *x, int64_t n, Weighing how, Ring ring, float *found);
     // The logits in one bin, in order.
     int64_t (*members)(const float *x, int64_t n, Bins bins, int bin, float *found);
     // Where a logit is that is there, and has been there so often before.

@@ -19,6 +19,7 @@ constexpr int LANES = 16;
 #else
 constexpr int LANES = 8;
 #endif
+constexpr int64_t AHEAD = 1024, LINE = 16; // logits: how far ahead memory is asked for, and how many come together
 constexpr int SUMMANDS = PARTS / LANES;
 using Numbers = float __attribute__((vector_size(4 * LANES)));
 using Wholes = int32_t __attribute__((vector_size(4 * LANES)));
@@ -81,7 +82,7 @@ PUNA_INLINE float largest(const Numbers &v) { return _mm512_reduce_max_ps(vector
 // Write the lanes that are set, and more behind them; how many there are.
 PUNA_INLINE int64_t keep(Mask lanes, const Numbers &v, float *to) {
     _mm512_storeu_ps(to, _mm512_maskz_compress_ps(lanes, vector(v)));
-    return __builtin_popcount(lanes);
+    return _mm_popcnt_u32(_cvtmask16_u32(lanes)); // of 32 bits, because writing half a register waits for the other
 }
 
 #else
@@ -178,9 +179,13 @@ PUNA_INLINE void exponential(Numbers &y) {
     // Pairs, so that the processor need not wait for one sum after the other.
     const Numbers high = fused(fused(f, all(1.9875691500e-4F), all(1.3981999507e-3F)), square, fused(f, all(8.3334519073e-3F), all(4.1665795894e-2F)));
     const Numbers p = fused(fused(high, square, fused(f, all(1.6666665459e-1F), all(5.0000001201e-1F))), square, f + 1.0F);
+#ifdef __AVX512F__
+    y = reinterpret_cast<Numbers>(_mm512_scalef_ps(vector(p), vector(n)));
+#else
     // The low bits of `shifted` are n.
     const Wholes power = (reinterpret_cast<Wholes>(shifted) << 23) + (127 << 23);
     y = p * reinterpret_cast<Numbers>(power);
+#endif
 }
 
 PUNA_INLINE Numbers weight(const Numbers &v, const Weighing &how) {
@@ -193,17 +198,19 @@ PUNA_INLINE Numbers distance(const Numbers &v, float centre) {
     return reinterpret_cast<Numbers>(reinterpret_cast<Wholes>(v - centre) & 0x7fffffff);
 }
 
-bool find_peaks(const float *x, int64_t n, float *peaks) {
+float find_peaks(const float *x, int64_t n, float *peaks) {
     Mask wrong{};
+    Numbers greatest = all(NONE);
     each_block<PEAK_BLOCK>(x, n, [&](int64_t, auto each) __attribute__((always_inline)) {
         Numbers most = all(NONE);
         each([&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) {
             most = greater(v, most);
             wrong |= not_numbers(v);
         });
+        greatest = greater(most, greatest);
         *peaks++ = largest(most);
     });
-    return !set_lanes(wrong);
+    return set_lanes(wrong) ? __builtin_nanf("") : largest(greatest);
 }
 
 void weigh(const float *x, int64_t n, Weighing how, float *weights) {
@@ -226,6 +233,23 @@ void sum_weights(const float *x, int64_t n, Weighing how, float *sums) {
     });
 }
 
+float survey(const float *x, int64_t n, float sharpness, float *peaks, float *tops, float *sums) {
+    float greatest = NONE;
+    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        const float top = find_peaks(x + from, to - from, peaks + from / PEAK_BLOCK);
+        const Weighing how{top, sharpness, LEAST};
+        Sums sum;
+        each(x, from, to, [&](int64_t at, const Numbers &v, auto part) __attribute__((always_inline)) {
+            __builtin_prefetch(x + at + AHEAD);
+            sum.parts[part] += weight(v, how);
+        });
+        *tops++ = top;
+        *sums++ = sum.total();
+        if (!(top <= greatest)) greatest = greatest == greatest ? top : greatest;
+    });
+    return greatest;
+}
+
 void find_moments(const float *x, int64_t n, Weighing how, double &whole, double &weighted) {
     whole = weighted = 0;
     blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
@@ -240,31 +264,54 @@ void find_moments(const float *x, int64_t n, Weighing how, double &whole, double
     });
 }
 
+// Distances as whole numbers have the same order, and one comparison finds what is between two.
 PUNA_INLINE Mask inside(const Numbers &v, const Ring &ring) {
     const Numbers away = distance(v, ring.centre);
-    return at_least(away, all(ring.near)) & at_least(all(ring.far), away) & at_least(v, all(ring.low));
+#ifdef __AVX512F__
+    const __m512i near = reinterpret_cast<__m512i>(all(ring.near)), far = reinterpret_cast<__m512i>(all(ring.far));
+    const __m512i beyond = _mm512_sub_epi32(reinterpret_cast<__m512i>(away), near);
+    return _mm512_cmple_epu32_mask(beyond, _mm512_sub_epi32(far, near));
+#else
+    return at_least(away, all(ring.near)) & at_least(all(ring.far), away);
+#endif
 }
 
-int64_t gather(const float *x, int64_t n, const float *peaks, Ring ring, float *found) {
+template <class F> PUNA_INLINE int64_t gather_those(const float *x, int64_t n, const float *peaks, const Ring &ring, float *found, F wanted) {
     int64_t count = 0;
     each_block<PEAK_BLOCK>(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
         if (peaks && (peaks[first / PEAK_BLOCK] < ring.low || ring.centre - peaks[first / PEAK_BLOCK] > ring.far)) return;
-        each([&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) { count += keep(inside(v, ring), v, found + count); });
+        for (int64_t line = 0; line < PEAK_BLOCK; line += LINE) __builtin_prefetch(x + first + AHEAD + line);
+        each([&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) { count += keep(wanted(v), v, found + count); });
     });
     return count;
 }
 
-double sum_nearer(const float *x, int64_t n, Weighing how, Ring ring) {
-    double whole = 0;
-    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
-        Sums sum;
-        each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) {
-            const Numbers w = weight(v, how);
-            sum.parts[part] += where(static_cast<Mask>(~at_least(distance(v, ring.centre), all(ring.near))), w);
+int64_t gather(const float *x, int64_t n, const float *peaks, Ring ring, float *found) {
+    if (ring.near <= 0 && ring.far > -LEAST)
+        return gather_those(x, n, peaks, ring, found, [&](const Numbers &v) __attribute__((always_inline)) { return at_least(v, all(ring.low)); });
+    if (ring.low <= LEAST && ring.far <= -LEAST)
+        return gather_those(x, n, peaks, ring, found, [&](const Numbers &v) __attribute__((always_inline)) { return inside(v, ring); });
+    return gather_those(x, n, peaks, ring, found, [&](const Numbers &v) __attribute__((always_inline)) { return static_cast<Mask>(inside(v, ring) & at_least(v, all(ring.low))); });
+}
+
+Divided divide(const float *x, int64_t n, Weighing how, Ring ring, float *found) {
+    Divided divided{};
+    const auto add = [&](auto those) __attribute__((always_inline)) {
+        blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+            Sums nearer, sum;
+            each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) {
+                const Numbers w = weight(v, how);
+                sum.parts[part] += w;
+                nearer.parts[part] += where(static_cast<Mask>(~at_least(distance(v, ring.centre), all(ring.near))), w);
+                divided.count += keep(those(v), v, found + divided.count);
+            });
+            divided.nearer += nearer.total();
+            divided.all += sum.total();
         });
-        whole += sum.total();
-    });
-    return whole;
+    };
+    if (ring.low <= LEAST && ring.far <= -LEAST) add([&](const Numbers &v) __attribute__((always_inline)) { return inside(v, ring); });
+    else add([&](const Numbers &v) __attribute__((always_inline)) { return static_cast<Mask>(inside(v, ring) & at_least(v, all(ring.low))); });
+    return divided;
 }
 
 PUNA_INLINE Wholes bin_of(const Numbers &v, const Bins &bins) {
@@ -310,7 +357,7 @@ void spread(const float *x, int64_t n, Bins bins, Weighing how, float *weights) 
     });
 }
 
-constexpr LogitsKernel LOGITS{find_peaks, weigh, sum_weights, find_moments, gather, sum_nearer, find_members, find_place, spread};
+constexpr LogitsKernel LOGITS{find_peaks, survey, weigh, sum_weights, find_moments, gather, divide, find_members, find_place, spread};
 
 } // namespace
 } // namespace puna
