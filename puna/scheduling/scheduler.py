@@ -192,6 +192,8 @@ class Scheduler:
     async def _acquire(self, request: LeaseRequest) -> Runner:
         if self._stopping:
             raise Stopping
+        # Before the replicas are counted.
+        self._fleet.drop_dead()
         runner = self._ready(request)
         if runner is not None:
             # As in Ollama, the first in the queue does not count as waiting.

@@ -218,6 +218,16 @@ async def test_one_that_dies_is_replaced_by_a_later_request(model: Model):
 
 
 @virtual_time
+async def test_one_that_died_is_replaced_by_the_next_request_for_it(model: Model):
+    launcher, scheduler = machine(300, 300)
+    await loaded(scheduler, model)
+    alive(launcher)[0].crashed = True
+    await loaded(scheduler, model)
+    assert len(alive(launcher)) == 2
+    await scheduler.close()
+
+
+@virtual_time
 async def test_one_that_cannot_load_leaves_the_others_and_is_not_tried_again_at_once(model: Model):
     launcher, scheduler, client = await one_of_two(model)
     launcher.launches[1].fail("no such thing")
