@@ -2,7 +2,7 @@
 # make check   style, types and the tests that need no model: under a minute
 # make test    everything that must hold before a change goes in
 # make bench   speed and memory, as ratios measured side by side
-# make test-gpu   offload to a GPU, on a driver in software where there is none (the first time 20 min)
+# make test-gpu   offload to a GPU, on a driver in software where there is none (the first time 12 min)
 # make device-check   a real GPU beside libllama alone on it, as JSON (about 8 min)
 # make device-build   libllama for a GPU elsewhere, compiled without CUDA here (ARCH=90: Hopper)
 # make soak    many clients, many models and faults, for MINUTES=20
