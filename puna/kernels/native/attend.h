@@ -230,16 +230,16 @@ template <class I> class Attend {
         for (int64_t row = 0; row < p.queries * heads(bundle); row++) {
             for (float *most : {s.most + I::lanes * row, s.most_brought + I::lanes * row}) I::storef(most, I::round(I::broadcast(I::largest(I::loadf(most)))));
             const Float score = I::broadcast(sink(bundle, row)), whole = I::round(score), most = I::loadf(s.most + I::lanes * row);
-            const Float weight = I::mul(power_of_part<I>(I::fma(I::broadcast(-1), whole, score)), weight_power(whole, most, WEIGHT_BITS));
+            const Float own = weight(power_of_part<I>(I::fma(I::broadcast(-1), whole, score)), whole, most, WEIGHT_BITS);
             alignas(64) int32_t weights[I::lanes];
-            I::store(weights, I::whole(weight));
+            I::store(weights, I::whole(own));
             s.totals[I::lanes * row] += weights[0];
         }
     }
 
-    // 2^(whole - most + bits)
-    static PUNA_INLINE Float weight_power(Float whole, Float most, int bits) {
-        return whole_power<I>(I::fma(I::broadcast(-1), most, I::addf(whole, I::broadcast(static_cast<float>(bits)))));
+    // y * 2^(whole - most + bits)
+    static PUNA_INLINE Float weight(Float y, Float whole, Float most, int bits) {
+        return I::times_power(y, I::fma(I::broadcast(-1), most, I::addf(whole, I::broadcast(static_cast<float>(bits)))));
     }
 
     // The tile's values are added to the rows of a bundle that see something of it.
@@ -253,7 +253,7 @@ template <class I> class Attend {
         });
         for (int64_t panel = 0; panel < at.value_size; panel += WIDTH) {
             for_rows(bundle, [&](int i, int row) { to[i] = s.sums + at.value_size * row + panel; });
-            in_tiles<2>(count, [&](int row, auto rows) { multiply_values<I, rows()>(values_ + PAIRS * panel, from + row, to + row); });
+            in_tiles<I::pair_rows>(count, [&](int row, auto rows) { multiply_values<I, rows()>(values_ + PAIRS * panel, from + row, to + row); });
         }
     }
 
@@ -266,8 +266,8 @@ template <class I> class Attend {
             for (int half = 0; half < 2; half++) {
                 const int from = i + I::lanes * half;
                 const Float x = I::loadf(scores + from), whole = I::round(x), y = power_of_part<I>(I::fma(I::broadcast(-1), whole, x));
-                total = I::add(total, I::whole(I::mul(y, weight_power(whole, most, WEIGHT_BITS))));
-                const Float w = I::mul(y, weight_power(I::addf(whole, I::loadf(exponent + from)), brought, WEIGHT_BITS - LOW_BITS)), high = I::round(w);
+                total = I::add(total, I::whole(weight(y, whole, most, WEIGHT_BITS)));
+                const Float w = weight(y, I::addf(whole, I::loadf(exponent + from)), brought, WEIGHT_BITS - LOW_BITS), high = I::round(w);
                 parts[0][half] = I::whole(high);
                 parts[1][half] = I::whole(I::mul(I::broadcast(1 << LOW_BITS), I::fma(I::broadcast(-1), high, w)));
             }

@@ -18,7 +18,7 @@ template <class I> struct AttentionMemory {
     size_t sums, most, most_brought, totals, scores; // of a state
 
     explicit AttentionMemory(const AttentionSizes &s)
-        : key_size((s.key_size + 7) & ~int64_t{7}), value_size((s.value_size + WIDTH - 1) / WIDTH * WIDTH), rows(s.queries * s.heads),
+        : key_size((s.key_size + 15) & ~int64_t{15}), value_size((s.value_size + WIDTH - 1) / WIDTH * WIDTH), rows(s.queries * s.heads),
           tiles((s.keys + KEYS - 1) / KEYS) {
         values = room(KEYS * key_size, 4);
         biases = values + room(PAIRS * value_size, 4);

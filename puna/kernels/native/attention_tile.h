@@ -30,22 +30,28 @@ template <class I, int R> PUNA_INLINE void multiply_keys(const float *panel, int
 template <class I, int R> PUNA_INLINE void multiply_values(const int32_t *panel, const int32_t *const *a, int64_t *const *out) {
     constexpr int WIDTH = ATTENTION_WIDTH<I>, PAIRS = TILE_KEYS / 2;
     typename I::Int high[R][2], low[R][2];
-    for (int r = 0; r < R; r++)
-        for (int c = 0; c < 2; c++) high[r][c] = low[r][c] = I::zero();
     const int32_t *rows[R];
-    for (int r = 0; r < R; r++) rows[r] = a[r];
+    unroll<R>([&](auto r) __attribute__((always_inline)) {
+        unroll<2>([&](auto c) __attribute__((always_inline)) { high[r][c] = low[r][c] = I::zero(); });
+        rows[r] = a[r];
+    });
+    const auto add = [](auto &sum, const auto &a, const auto &b) __attribute__((always_inline)) {
+        sum = I::add_pairs(sum, a, b);
+        I::settle(sum);
+    };
     for (int i = 0; i < PAIRS; i++) {
         const auto x = I::load(panel + WIDTH * i), y = I::load(panel + WIDTH * i + I::lanes);
-        unroll<R>([&](auto r) {
+        unroll<R>([&](auto r) __attribute__((always_inline)) {
             const auto w = I::broadcast4(rows[r] + i), rest = I::broadcast4(rows[r] + PAIRS + i);
-            high[r][0] = I::add(high[r][0], I::pairs(w, x));
-            high[r][1] = I::add(high[r][1], I::pairs(w, y));
-            low[r][0] = I::add(low[r][0], I::pairs(rest, x));
-            low[r][1] = I::add(low[r][1], I::pairs(rest, y));
+            add(high[r][0], w, x);
+            add(high[r][1], w, y);
+            add(low[r][0], rest, x);
+            add(low[r][1], rest, y);
         });
     }
-    for (int r = 0; r < R; r++)
-        for (int c = 0; c < 2; c++) I::add_wide(out[r] + I::lanes * c, high[r][c], low[r][c]);
+    unroll<R>([&](auto r) __attribute__((always_inline)) {
+        unroll<2>([&](auto c) __attribute__((always_inline)) { I::add_wide(out[r] + I::lanes * c, high[r][c], low[r][c]); });
+    });
 }
 
 // f(row, how many rows from there on, a constant) for tiles of at most MOST rows.

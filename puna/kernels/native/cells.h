@@ -1,4 +1,4 @@
-// Cells of K and V as floats, eight at a time, in a processor's own vectors (`Cells` in `isa/`).
+// Cells of K and V as floats, 8 or 16 at a time (`C::count`), in a processor's own vectors (`Cells` in `isa/`).
 #pragma once
 
 #include <algorithm>
@@ -11,8 +11,8 @@ namespace puna {
 
 constexpr int LEAST_EXPONENT = -100; // what is smaller is as good as zero
 
-// Numbers at..at+7 of a row; `at` is a multiple of 8.
-template <class C, Type T> inline typename C::Eight eight(const uint8_t *row, int at) {
+// Some numbers of a row; `at` is a multiple of how many they are.
+template <class C, Type T> inline typename C::Numbers numbers(const uint8_t *row, int at) {
     constexpr CellFormat format = cell_format(T);
     const uint8_t *block = row + at / format.block * format.bytes;
     if constexpr (T == Type::F32) return C::floats(block);
@@ -23,12 +23,12 @@ template <class C, Type T> inline typename C::Eight eight(const uint8_t *row, in
     if constexpr (T == Type::Q4_0) return C::scaled(C::nibbles(block + 2 + at % 16, at % 32 >= 16), block);
 }
 
-// The last numbers of a row whose size is no multiple of 8, and zeros. Only for types without blocks.
-template <class C, Type T> inline typename C::Eight last_of_eight(const uint8_t *row, int at, int count) {
+// The last numbers of a row whose size is no multiple of that, and zeros. Only for types without blocks.
+template <class C, Type T> inline typename C::Numbers last_numbers(const uint8_t *row, int at, int count) {
     constexpr size_t bytes = cell_format(T).bytes;
-    uint8_t copy[8 * bytes] = {};
+    uint8_t copy[C::count * bytes] = {};
     std::memcpy(copy, row + bytes * static_cast<size_t>(at), bytes * static_cast<size_t>(count));
-    return eight<C, T>(copy, 0);
+    return numbers<C, T>(copy, 0);
 }
 
 // Some cells of one head, `stride` bytes apart, `size` numbers each.
@@ -37,11 +37,11 @@ template <class C, Type T> struct CellRows {
     size_t stride;
     int size;
 
-    typename C::Eight read(int cell, int at) const {
+    typename C::Numbers read(int cell, int at) const {
         const uint8_t *row = cells + stride * static_cast<size_t>(cell);
         if constexpr (cell_format(T).block == 1)
-            if (at + 8 > size) return last_of_eight<C, T>(row, at, size - at);
-        return eight<C, T>(row, at);
+            if (at + C::count > size) return last_numbers<C, T>(row, at, size - at);
+        return numbers<C, T>(row, at);
     }
     void prefetch(int cell) const {
         const auto row = reinterpret_cast<uintptr_t>(cells) + stride * static_cast<size_t>(cell);
@@ -49,16 +49,16 @@ template <class C, Type T> struct CellRows {
         for (int byte = 0; byte < size / format.block * format.bytes; byte += 64) C::prefetch(reinterpret_cast<const char *>(row) + byte);
     }
 
-    // Fills a tile of `cells` (a multiple of 8) from `count` of them; what is beyond is zero. `place(at, cell)` is where
-    // number `at` of the eight cells from `cell` goes.
+    // Fills a tile of `cells` (a multiple of 16) from `count` of them; what is beyond is zero. `place(at, cell)` is where
+    // number `at` of the cells from `cell` goes.
     template <class Place> void turn(int count, int cells, Place place) const {
-        for (int cell = 0; cell < cells; cell += 8) {
-            for (int i = 0; i < 8; i++) prefetch(cells + cell + i); // the same of the next tile
-            for (int at = 0; at < size; at += 8) {
-                typename C::Eight x[8];
-                for (int i = 0; i < 8; i++) x[i] = cell + i < count ? read(cell + i, at) : C::zero();
+        for (int cell = 0; cell < cells; cell += C::count) {
+            for (int i = 0; i < C::count; i++) prefetch(cells + cell + i); // the same of the next tile
+            for (int at = 0; at < size; at += C::count) {
+                typename C::Numbers x[C::count];
+                for (int i = 0; i < C::count; i++) x[i] = cell + i < count ? read(cell + i, at) : C::zero();
                 C::transpose(x);
-                for (int i = 0; i < 8; i++) C::store(place(at + i, cell), x[i]);
+                for (int i = 0; i < C::count; i++) C::store(place(at + i, cell), x[i]);
             }
         }
     }
@@ -67,14 +67,12 @@ template <class C, Type T> struct CellRows {
     float exponent(int cell, float wrong) const {
         int e;
         if constexpr (T == Type::F16) { // magnitudes are in the order of their bits
-            const auto *x = reinterpret_cast<const uint16_t *>(cells + stride * static_cast<size_t>(cell));
-            uint16_t most = 1 << 10;
-            for (int i = 0; i < size; i++) most = std::max<uint16_t>(most, x[i] & 0x7fff);
-            e = (most >> 10) - 14;
+            const uint16_t most = C::largest_half(reinterpret_cast<const uint16_t *>(cells + stride * static_cast<size_t>(cell)), size);
             if (most >> 10 == 31) return wrong;
+            e = std::max(most >> 10, 1) - 14;
         } else {
             auto most = C::no_magnitude();
-            for (int at = 0; at < size; at += 8) most = C::magnitude(most, read(cell, at));
+            for (int at = 0; at < size; at += C::count) most = C::magnitude(most, read(cell, at));
             e = (C::largest(most) >> 23) - 126;
         }
         return e > 128 ? wrong : static_cast<float>(e < LEAST_EXPONENT ? LEAST_EXPONENT : e);
@@ -82,7 +80,7 @@ template <class C, Type T> struct CellRows {
 
     // Writes the numbers of two cells, each times its scale and rounded, in pairs of 16 bits: number `at` goes to place(at).
     template <class Place> void pair(int first, float first_scale, int second, float second_scale, Place place) const {
-        for (int at = 0; at < size; at += 8) C::store_pairs(place(at), C::whole(read(first, at), first_scale), C::whole(read(second, at), second_scale));
+        for (int at = 0; at < size; at += C::count) C::store_pairs(place(at), C::whole(read(first, at), first_scale), C::whole(read(second, at), second_scale));
     }
 };
 

@@ -136,7 +136,7 @@ PUNA_INLINE void multiply_super(const Decoded<I, T> *w, const uint8_t *const (&r
             const D &panel = w[c / VECTORS<I>];
             typename I::Int least = I::zero();
             for (int j = 0; j < D::groups / 2; j++)
-                least = I::add(least, I::pairs(I::load(scales_at<I>(panel.min[j], c)), I::broadcast4(x.sums + 2 * j)));
+                least = I::add_pairs(least, I::load(scales_at<I>(panel.min[j], c)), I::broadcast4(x.sums + 2 * j));
             const typename I::Float sum = I::mul(I::to_float(total[r][c]), I::loadf(scales_at<I>(panel.d[0], c)));
             out[r][c] = I::mul(I::broadcast(x.d), I::fnma(I::to_float(least), I::loadf(scales_at<I>(panel.m[0], c)), sum));
         }
@@ -153,8 +153,8 @@ template <class I, Type T> class Sweep {
         Decoded<I, T> decoded[panels];
         constexpr Layout layout = layout_of(T);
         const size_t panel_bytes = layout.panel(p.blocks);
-        // Few rows are bound by memory: then the weights are one stream, or a tile's.
-        const int64_t together = COLUMNS * (p.row_count > FEW ? panels : I::panels);
+        // Few rows are bound by memory: panel after panel, the weights are one stream.
+        const int64_t together = COLUMNS * (p.row_count > FEW ? panels : 1);
         for (int64_t column = 0; column < p.columns; column += together) {
             const uint8_t *slice = p.panels + panel_bytes * (column / COLUMNS);
             const uint8_t *activations = p.activations;

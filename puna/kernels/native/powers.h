@@ -12,8 +12,8 @@ template <class I> PUNA_INLINE typename I::Float power_of_part(typename I::Float
     return y;
 }
 
-// 2^n for whole n up to 127; zero from -127 down.
-template <class I> PUNA_INLINE typename I::Float whole_power(typename I::Float n) { return I::power(I::maxf(I::broadcast(-127), n)); }
+// 2^n for whole n up to 127; next to nothing, or zero, from -127 down.
+template <class I> PUNA_INLINE typename I::Float whole_power(typename I::Float n) { return I::times_power(I::broadcast(1), n); }
 
 // 1 - 2 / (1 + e^2x); beyond 10 it is 1.
 template <class I> typename I::Float tanh(typename I::Float x) {
@@ -21,7 +21,7 @@ template <class I> typename I::Float tanh(typename I::Float x) {
     x = I::maxf(I::broadcast(-10), x);
     x = I::mul(minus, I::maxf(I::broadcast(-10), I::mul(minus, x)));
     const auto twice = I::mul(x, I::broadcast(2 * 1.44269504F)), whole = I::round(twice);
-    const auto e = I::mul(power_of_part<I>(I::fma(minus, whole, twice)), whole_power<I>(whole));
+    const auto e = I::times_power(power_of_part<I>(I::fma(minus, whole, twice)), whole);
     return I::fma(I::broadcast(-2), I::div(one, I::addf(one, e)), one);
 }
 

@@ -16,7 +16,7 @@ struct Avx2 {
     using Cells = Avx2Cells;
     static constexpr int lanes = 8;
     static constexpr int rows = 4, panels = 1; // of a tile
-    static constexpr int float_rows = 6; // of a tile of floats, two vectors wide
+    static constexpr int float_rows = 6, pair_rows = 2; // of a tile of floats, or of pairs of 16 bits, two vectors wide
     static constexpr int float_sums = 12; // with weights and an activation they fill 16 registers
     static constexpr bool pays(Type) { return true; }
     using Int = __m256i;
@@ -47,8 +47,8 @@ struct Avx2 {
     static Int lookup(const void *table16, Int index) {
         return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i *>(table16))), index);
     }
-    // Sums of products of pairs of 16 bits.
-    static Int pairs(Int a, Int b) { return _mm256_madd_epi16(a, b); }
+    // Products of pairs of 16 bits, added.
+    static Int add_pairs(Int sum, Int a, Int b) { return add(sum, _mm256_madd_epi16(a, b)); }
 
     static Float loadf(const float *p) { return _mm256_loadu_ps(p); }
     static void storef(float *p, Float x) { _mm256_storeu_ps(p, x); }
@@ -76,6 +76,7 @@ struct Avx2 {
     static Float round(Float x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
     // 2^n of whole n from -127 (which gives zero) to 127.
     static Float power(Float n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23)); }
+    static Float times_power(Float x, Float n) { return mul(x, power(maxf(broadcast(-127), n))); }
     static float largest(Float x) {
         __m128 half = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
         half = _mm_max_ps(half, _mm_movehl_ps(half, half));

@@ -6,15 +6,15 @@
 #include <cstdint>
 
 #include "../ggml.h"
-#include "avx2_cells.h"
+#include "avx512_cells.h"
 
 namespace puna {
 
 struct Avx512 {
-    using Cells = Avx2Cells;
+    using Cells = Avx512Cells;
     static constexpr int lanes = 16;
     static constexpr int rows = 4, panels = 2; // of a tile
-    static constexpr int float_rows = 8; // of a tile of floats, two vectors wide
+    static constexpr int float_rows = 8, pair_rows = 4; // of a tile of floats, or of pairs of 16 bits, two vectors wide
     static constexpr int float_sums = 16; // of 12 to 24 the fastest
     // Not measured: libllama may have a better product of BF16 where the processor has one. F32 is only small routers.
     static constexpr bool pays(Type type) { return type != Type::F16 && type != Type::BF16; }
@@ -46,8 +46,8 @@ struct Avx512 {
     static Int lookup(const void *table16, Int index) {
         return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i *>(table16))), index);
     }
-    // Sums of products of pairs of 16 bits.
-    static Int pairs(Int a, Int b) { return _mm512_madd_epi16(a, b); }
+    // Products of pairs of 16 bits, added.
+    static Int add_pairs(Int sum, Int a, Int b) { return _mm512_dpwssd_epi32(sum, a, b); }
 
     static Float loadf(const float *p) { return _mm512_loadu_ps(p); }
     static void storef(float *p, Float x) { _mm512_storeu_ps(p, x); }
@@ -73,8 +73,8 @@ struct Avx512 {
     }
     static Float div(Float a, Float b) { return _mm512_div_ps(a, b); }
     static Float round(Float x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-    // 2^n of whole n from -127 (which gives zero) to 127.
-    static Float power(Float n) { return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127)), 23)); }
+    // x * 2^n of whole n
+    static Float times_power(Float x, Float n) { return _mm512_scalef_ps(x, n); }
     static float largest(Float x) { return _mm512_reduce_max_ps(x); }
     static Float halves(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
     // Floats of 16 bits with the exponent of 32.

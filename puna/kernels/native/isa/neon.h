@@ -15,7 +15,7 @@ template <int UNITS> struct NeonVectors {
     using Cells = NeonCells<UNITS>;
     static constexpr int lanes = 4;
     static constexpr int rows = 4, panels = 1; // of a tile
-    static constexpr int float_rows = 8; // of a tile of floats, two vectors wide
+    static constexpr int float_rows = 8, pair_rows = 2; // of a tile of floats, or of pairs of 16 bits, two vectors wide
     static constexpr int float_sums = 24; // with weights and an activation they fill 32 registers
     static constexpr bool pays(Type) { return true; }
     using Int = int32x4_t;
@@ -44,10 +44,10 @@ template <int UNITS> struct NeonVectors {
     static Int lookup(const void *table16, Int index) {
         return vreinterpretq_s32_u8(vqtbl1q_u8(vld1q_u8(static_cast<const uint8_t *>(table16)), vreinterpretq_u8_s32(index)));
     }
-    // Sums of products of pairs of 16 bits.
-    static Int pairs(Int a, Int b) {
+    // Products of pairs of 16 bits, added.
+    static Int add_pairs(Int sum, Int a, Int b) {
         const int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
-        return vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y));
+        return add(sum, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y)));
     }
 
     static Float loadf(const float *p) { return vld1q_f32(p); }
@@ -75,6 +75,7 @@ template <int UNITS> struct NeonVectors {
     static Float round(Float x) { return vrndnq_f32(x); }
     // 2^n of whole n from -127 (which gives zero) to 127.
     static Float power(Float n) { return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23)); }
+    static Float times_power(Float x, Float n) { return mul(x, power(maxf(broadcast(-127), n))); }
     static float largest(Float x) { return vmaxvq_f32(x); }
     static Float halves(const void *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(static_cast<const uint16_t *>(p)))); }
     // Floats of 16 bits with the exponent of 32.

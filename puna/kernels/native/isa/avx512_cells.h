@@ -1,0 +1,80 @@
+// Sixteen numbers of a cell.
+#pragma once
+
+#include <immintrin.h>
+
+#include <cstdint>
+#include <cstring>
+
+namespace puna {
+
+struct Avx512Cells {
+    using Numbers = __m512;
+    static constexpr int count = 16;
+
+    static Numbers zero() { return _mm512_setzero_ps(); }
+    static void store(float *p, Numbers x) { _mm512_storeu_ps(p, x); }
+    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T0); }
+    static Numbers floats(const void *p) { return _mm512_loadu_ps(p); }
+    static Numbers halves(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
+    static Numbers bfloats(const void *p) {
+        return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i *>(p))), 16));
+    }
+    static Numbers signed_bytes(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p)))); }
+    // Low or high nibbles of 16 bytes, less 8.
+    static Numbers nibbles(const void *p, bool high) {
+        const __m128i both = _mm_loadu_si128(static_cast<const __m128i *>(p));
+        const __m128i q = _mm_and_si128(high ? _mm_srli_epi16(both, 4) : both, _mm_set1_epi8(15));
+        return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(q), _mm512_set1_epi32(8)));
+    }
+    // Times the float16 at `scale`.
+    static Numbers scaled(Numbers x, const void *scale) {
+        uint16_t bits;
+        std::memcpy(&bits, scale, sizeof bits);
+        return _mm512_mul_ps(_mm512_set1_ps(_cvtsh_ss(bits)), x);
+    }
+
+    // The largest magnitude of some float16, as its bits.
+    static uint16_t largest_half(const uint16_t *x, int size) {
+        __m512i most = _mm512_setzero_si512();
+        for (int i = 0; i < size; i += 32) {
+            const __mmask32 there = size - i >= 32 ? ~__mmask32{0} : (__mmask32{1} << (size - i)) - 1;
+            most = _mm512_max_epu16(most, _mm512_and_si512(_mm512_maskz_loadu_epi16(there, x + i), _mm512_set1_epi16(0x7fff)));
+        }
+        const __m256i half = _mm256_max_epu16(_mm512_castsi512_si256(most), _mm512_extracti64x4_epi64(most, 1));
+        const __m128i eight = _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
+        // There is an instruction for the least of eight.
+        return static_cast<uint16_t>(~_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(eight, _mm_set1_epi16(-1)))));
+    }
+    // Magnitudes as their bits, which are in the order of the numbers; what is no number is the largest.
+    static __m512i no_magnitude() { return _mm512_setzero_si512(); }
+    static __m512i magnitude(__m512i most, Numbers x) { return _mm512_max_epi32(most, _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff))); }
+    static int32_t largest(__m512i x) { return _mm512_reduce_max_epi32(x); }
+    static __m512i whole(Numbers x, float scale) { return _mm512_cvtps_epi32(_mm512_mul_ps(_mm512_set1_ps(scale), x)); }
+    // The low 16 bits of each lane of `even`, and above them those of `odd`.
+    static void store_pairs(int32_t *p, __m512i even, __m512i odd) { _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16))); }
+
+    // Pairs of rows, then fours of them; then quarters of a row are sorted.
+    static void transpose(Numbers (&x)[16]) {
+        Numbers pairs[16], fours[16];
+        for (int i = 0; i < 16; i += 2) {
+            pairs[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
+            pairs[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
+        }
+        for (int i = 0; i < 16; i += 4)
+            for (int j = 0; j < 2; j++) {
+                fours[i + 2 * j] = _mm512_shuffle_ps(pairs[i + j], pairs[i + 2 + j], 0x44);
+                fours[i + 2 * j + 1] = _mm512_shuffle_ps(pairs[i + j], pairs[i + 2 + j], 0xee);
+            }
+        for (int j = 0; j < 4; j++) {
+            const Numbers even = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0x88), odd = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0xdd);
+            const Numbers more_even = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0x88), more_odd = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0xdd);
+            x[j] = _mm512_shuffle_f32x4(even, more_even, 0x88);
+            x[4 + j] = _mm512_shuffle_f32x4(odd, more_odd, 0x88);
+            x[8 + j] = _mm512_shuffle_f32x4(even, more_even, 0xdd);
+            x[12 + j] = _mm512_shuffle_f32x4(odd, more_odd, 0xdd);
+        }
+    }
+};
+
+} // namespace puna
