@@ -41,7 +41,8 @@ class Answer:
                 return False
             if len(steps) == 1 or steps[0].bytes != steps[1].bytes:
                 return best[0] - steps[0].top[1].logprob < NEAR
-        return bool(self.logprobs)
+        # An answer that ended at once has said nothing.
+        return bool(self.logprobs) or (self.finish.tokens == other.finish.tokens and not self.text)
 
 
 @asynccontextmanager
