@@ -42,12 +42,14 @@ def scripted_mtp_model(
     astray: int = 0,
     without: Collection[str] = (),
     family: Family = "glm4moe",
+    sections: Sequence[int] = (),
 ) -> None:
     """Write a scripted model whose MTP layer knows the script too.
 
     Its layer `reads` the last token and says the next, or the hidden state of the token before that and
     says the one after the next, which is right for the first token of a draft alone. Behind every
     `astray`-th token it is wrong. `without`: tensors of the layer that are left out.
+    `sections`: how many pairs of a head turn with each dimension of a position, as for pictures.
     """
     vocabulary, follows, pieces = scripted_vocabulary(script)
     said = np.asarray(follows)
@@ -56,7 +58,7 @@ def scripted_mtp_model(
     if astray:
         start = len(vocabulary) - len(pieces)
         said[start::astray] = start
-    _last_token_model(path, vocabulary, _table(follows), _table(said), reads, without, family)
+    _last_token_model(path, vocabulary, _table(follows), _table(said), reads, without, family, sections)
 
 
 def chance_mtp_model(path: Path, *, reads: Reads = "token", alike: float = 1.0) -> None:
@@ -83,6 +85,7 @@ def _last_token_model(
     reads: Reads,
     without: Collection[str] = (),
     family: Family = "glm4moe",
+    sections: Sequence[int] = (),
 ) -> None:
     """`table[j, i]`: what makes token j come after token i; `said`: what makes the layer say so."""
     size = len(vocabulary)
@@ -90,6 +93,8 @@ def _last_token_model(
     fusion = np.zeros((width, 2 * width), np.float32)
     fusion[:, width * (reads == "state") :][:, :width] = np.eye(width)
     writer = _writer(path, family, vocabulary, width, head_size=64)
+    if sections:
+        writer.add_rope_dimension_sections(sections)
     writer.add_tensor("token_embd.weight", np.eye(size, width, dtype=np.float32))
     writer.add_tensor("output.weight", _padded(table, width))
     weights = Weights(writer, 0, F32)

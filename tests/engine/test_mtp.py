@@ -320,6 +320,20 @@ async def test_a_file_without_the_layer_it_names_is_served_as_before(tmp_path: P
         assert answer.finish.drafted == 0
 
 
+async def test_a_layer_whose_graph_would_end_the_process_is_left_out(tmp_path: Path) -> None:
+    """GLM-4.5V places pictures in two dimensions, and libllama's graph of the layer knows of one."""
+    path = tmp_path / "m.gguf"
+    scripted_mtp_model(path, WORDS, sections=[8, 12, 12, 0])
+    assert (
+        obstacle(read_metadata(path))
+        == "it is not made for positions of several dimensions, which the model has"
+    )
+    async with loaded(path) as engine:
+        answer = await ask(engine, "Go", draft_num_predict=4)
+        assert answer.text == SCRIPT
+        assert answer.finish.drafted == 0
+
+
 async def test_a_layer_of_which_a_part_is_missing_is_refused_by_name(tmp_path: Path) -> None:
     scripted_mtp_model(tmp_path / "m.gguf", WORDS, without=["nextn.hnorm"])
     with pytest.raises(LoadFailed, match=rf"{HEAD}\.nextn\.hnorm\.weight"):

@@ -26,10 +26,16 @@ _SET_STATES = "_Z26llama_set_embeddings_nextnP13llama_contextbb"
 _GET_STATE = "_Z30llama_get_embeddings_nextn_ithP13llama_contexti"
 """float * llama_get_embeddings_nextn_ith(llama_context *, int32_t i)"""
 
-_GRAPHS = {"glm4moe": (), "deepseek2": ("attn_q_a", "attn_k_b")}
+_GRAPHS = {"glm4moe": ("ffn_gate_inp",), "deepseek2": ("ffn_gate_inp", "attn_q_a", "attn_k_b")}
 """Architectures whose layers were seen to draft, and tensors that their graphs want but a load does not.
 
 Those of recurrent and hybrid models are of no use, because no draft is verified there."""
+
+_BEYOND = {
+    "rope.dimension_sections": "positions of several dimensions",
+    "attention.temperature_scale": "scaled attention",
+}
+"""Keys of a file for what those graphs cannot do, although the trunk's can."""
 
 
 def obstacle(metadata: Metadata) -> str | None:
@@ -42,6 +48,10 @@ def obstacle(metadata: Metadata) -> str | None:
         return f"{metadata.architecture} is not an architecture whose MTP layer is used"
     if layers > 1:
         return f"it has {layers} of them, and {metadata.architecture} is used with one"
+    for key, ability in _BEYOND.items():
+        value = metadata.arch(key)
+        if any(value) if isinstance(value, list) else value:
+            return f"it is not made for {ability}, which the model has"
     if _calls() is None:
         return "this build of libllama does not hand over hidden states"
     block = f"blk.{metadata.arch('block_count', 0) - 1}"
