@@ -35,8 +35,9 @@ struct Bins {
 struct LogitsKernel {
     // The greatest of each block, and of all; what is not a number if one is not.
     float (*peaks)(const float *x, int64_t n, float *peaks);
-    // That, and for each block of sums its greatest, and the sum of exp((x - that) * sharpness). Memory is waited for once.
-    float (*survey)(const float *x, int64_t n, float sharpness, float *peaks, float *tops, float *sums);
+    // That, and for each block of sums its greatest, and the sum of exp((x - that) * sharpness); and the sum of
+    // that times (x - that) * sharpness, where `products` are asked for. Memory is waited for once.
+    float (*survey)(const float *x, int64_t n, float sharpness, float *peaks, float *tops, float *sums, float *products);
     void (*weigh)(const float *x, int64_t n, Weighing how, float *weights);
     // The weights' sum in each block.
     void (*sums)(const float *x, int64_t n, Weighing how, float *sums);

@@ -26,6 +26,8 @@ using Wholes = int32_t __attribute__((vector_size(4 * LANES)));
 constexpr float NONE = -__builtin_inff();
 constexpr float LEAST = -__FLT_MAX__; // of numbers that are not -inf
 
+constexpr float LOWEST = -87; // of exponents: what is less counts as much
+
 PUNA_INLINE void load(Numbers &to, const float *from) { __builtin_memcpy(&to, from, sizeof to); }
 PUNA_INLINE void store(float *to, const Numbers &from) { __builtin_memcpy(to, &from, sizeof from); }
 PUNA_INLINE Numbers all(float x) { return Numbers{} + x; }
@@ -170,8 +172,8 @@ struct Sums {
 
 // e^y for y <= 0, to the last bit or two (the polynomial of Cephes' expf); some 1e-38 where it is less.
 PUNA_INLINE void exponential(Numbers &y) {
-    constexpr float least = -87.0F, magic = 12582912.0F; // 1.5 * 2^23: what is added to it is rounded
-    y = greater(y, all(least));
+    constexpr float magic = 12582912.0F; // 1.5 * 2^23: what is added to it is rounded
+    y = greater(y, all(LOWEST));
     const Numbers shifted = fused(y, all(1.44269504F), all(magic));
     const Numbers n = shifted - magic;
     const Numbers f = fused(n, all(2.12194440e-4F), fused(n, all(-0.693359375F), y));
@@ -233,21 +235,30 @@ void sum_weights(const float *x, int64_t n, Weighing how, float *sums) {
     });
 }
 
-float survey(const float *x, int64_t n, float sharpness, float *peaks, float *tops, float *sums) {
+template <bool PRODUCTS>
+PUNA_INLINE float survey_as(const float *x, int64_t n, float sharpness, float *peaks, float *tops, float *sums, float *products) {
     float greatest = NONE;
     blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
         const float top = find_peaks(x + from, to - from, peaks + from / PEAK_BLOCK);
         const Weighing how{top, sharpness, LEAST};
-        Sums sum;
+        Sums sum, product;
         each(x, from, to, [&](int64_t at, const Numbers &v, auto part) __attribute__((always_inline)) {
             __builtin_prefetch(x + at + AHEAD);
-            sum.parts[part] += weight(v, how);
+            const Numbers w = weight(v, how);
+            sum.parts[part] += w;
+            if constexpr (PRODUCTS) product.parts[part] += w * greater((v - top) * sharpness, all(LOWEST));
         });
         *tops++ = top;
         *sums++ = sum.total();
+        if constexpr (PRODUCTS) *products++ = product.total();
         if (!(top <= greatest)) greatest = greatest == greatest ? top : greatest;
     });
     return greatest;
+}
+
+float survey(const float *x, int64_t n, float sharpness, float *peaks, float *tops, float *sums, float *products) {
+    return products ? survey_as<true>(x, n, sharpness, peaks, tops, sums, products)
+                    : survey_as<false>(x, n, sharpness, peaks, tops, sums, products);
 }
 
 void find_moments(const float *x, int64_t n, Weighing how, double &whole, double &weighted) {
@@ -257,7 +268,7 @@ void find_moments(const float *x, int64_t n, Weighing how, double &whole, double
         each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) {
             const Numbers w = weight(v, how);
             sum.parts[part] += w;
-            products.parts[part] += w * greater((v - how.peak) * how.sharpness, all(-87.0F));
+            products.parts[part] += w * greater((v - how.peak) * how.sharpness, all(LOWEST));
         });
         whole += sum.total();
         weighted += products.total();
@@ -276,7 +287,8 @@ PUNA_INLINE Mask inside(const Numbers &v, const Ring &ring) {
 #endif
 }
 
-template <class F> PUNA_INLINE int64_t gather_those(const float *x, int64_t n, const float *peaks, const Ring &ring, float *found, F wanted) {
+template <class F>
+PUNA_INLINE int64_t gather_those(const float *x, int64_t n, const float *peaks, const Ring &ring, float *found, F wanted) {
     int64_t count = 0;
     each_block<PEAK_BLOCK>(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
         if (peaks && (peaks[first / PEAK_BLOCK] < ring.low || ring.centre - peaks[first / PEAK_BLOCK] > ring.far)) return;
@@ -287,11 +299,12 @@ template <class F> PUNA_INLINE int64_t gather_those(const float *x, int64_t n, c
 }
 
 int64_t gather(const float *x, int64_t n, const float *peaks, Ring ring, float *found) {
-    if (ring.near <= 0 && ring.far > -LEAST)
-        return gather_those(x, n, peaks, ring, found, [&](const Numbers &v) __attribute__((always_inline)) { return at_least(v, all(ring.low)); });
-    if (ring.low <= LEAST && ring.far <= -LEAST)
-        return gather_those(x, n, peaks, ring, found, [&](const Numbers &v) __attribute__((always_inline)) { return inside(v, ring); });
-    return gather_those(x, n, peaks, ring, found, [&](const Numbers &v) __attribute__((always_inline)) { return static_cast<Mask>(inside(v, ring) & at_least(v, all(ring.low))); });
+    const auto all_from = [&](const Numbers &v) __attribute__((always_inline)) { return at_least(v, all(ring.low)); };
+    const auto all_between = [&](const Numbers &v) __attribute__((always_inline)) { return inside(v, ring); };
+    const auto both = [&](const Numbers &v) __attribute__((always_inline)) { return static_cast<Mask>(all_from(v) & all_between(v)); };
+    if (ring.near <= 0 && ring.far > -LEAST) return gather_those(x, n, peaks, ring, found, all_from);
+    if (ring.low <= LEAST && ring.far <= -LEAST) return gather_those(x, n, peaks, ring, found, all_between);
+    return gather_those(x, n, peaks, ring, found, both);
 }
 
 Divided divide(const float *x, int64_t n, Weighing how, Ring ring, float *found) {
