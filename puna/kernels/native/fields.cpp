@@ -10,7 +10,7 @@ namespace {
 constexpr size_t MANY = 256;                                            // peaks
 constexpr size_t PROBES = 64;                                           // of them that tell how far they are apart
 constexpr float NARROW = 1e-6F;                                         // what rounding may hide
-constexpr int64_t LARGE = 8192;                                         // logits of which a sample is looked at first
+constexpr int64_t LARGE = 8192;                                        // logits of which a sample is looked at first
 constexpr int64_t SAMPLE = 4096;                                        // of so many
 constexpr int64_t TOGETHER = 16;                                        // of which so many are neighbours
 constexpr int SAMPLE_BINS = 512, FIRST_BIN = Bins::count - SAMPLE_BINS; // in so many bins
@@ -91,7 +91,8 @@ int32_t Fields::reached_by_id(const Weighing &how, double share, bool summed) {
 }
 
 Found Fields::reached(const Field &field, float centre, const Weighing &how, double share) {
-    const float end = std::max(std::abs(field.peak - centre) + NOTHING / how.sharpness, NARROW);
+    const float up = std::abs(field.peak - centre), known = std::min(field.far, std::max(up, centre - field.low));
+    const float end = std::max(std::min(up + NOTHING / how.sharpness, known), NARROW);
     const Bracket likely = bracket(field, centre, how, {0, 1 - share}, end);
     Border border = find(field, centre, how, {0, share}, likely, likely.far >= end);
     if (!border.there) border = find(field, centre, how, {0, share}, {0, end}, true);
@@ -166,8 +167,13 @@ Field Fields::first(const Field &field, float centre, const Weighing &how, doubl
         border = find(some, centre, how, {wanted, 0}, bracket, bracket.far >= end);
     }
     const float logit = border.found.logit;
-    if (centre >= field.peak) some.low = logit;
-    else some = within(some, {centre, 0, std::abs(logit - centre), some.low});
+    if (centre >= field.peak) {
+        some.low = logit;
+        some.far = INFINITE;
+    } else {
+        some = within(some, {centre, 0, std::abs(logit - centre), some.low});
+        some.far = std::abs(logit - centre);
+    }
     drop_last(some, logit, border.surplus);
     drop_last(some, border.other, border.other_surplus);
     return some;
@@ -183,7 +189,7 @@ void Fields::drop_last(Field &field, float logit, int64_t count) {
 
 Field Fields::within(const Field &field, const Ring &ring) {
     const int64_t size = kernel_.gather(field.logits, field.size, field.all ? peaks_.data() : nullptr, ring, values_.data());
-    return {values_.data(), size, field.peak, ring.low, false};
+    return {values_.data(), size, field.peak, ring.low, INFINITE, false};
 }
 
 bool Fields::few(float low) const {

@@ -17,6 +17,7 @@ struct Field {
     const float *logits;
     int64_t size;
     float peak, low; // `peak` is the greatest
+    float far;       // none is further from what they were ordered by
     bool all;
 };
 
@@ -41,7 +42,7 @@ class Fields {
     // The average logit, and the sum of weights. Of all it is the one that was asked for.
     float average(const Field &field, const Weighing &how, double &whole);
 
-    Field all() const { return {row_, n_, peak_, -GREATEST, true}; }
+    Field all() const { return {row_, n_, peak_, -GREATEST, INFINITE, true}; }
     Field likeliest(int64_t count);
     Field within(const Field &field, const Ring &ring);
     // The first that together weigh as much as is wanted of the total, at least one.

@@ -19,7 +19,7 @@ constexpr int LANES = 16;
 #else
 constexpr int LANES = 8;
 #endif
-constexpr int64_t AHEAD = 1024, LINE = 16; // logits: how far ahead memory is asked for, and how many come together
+constexpr int64_t AHEAD = 2048, LINE = 16; // logits: how far ahead memory is asked for, and how many come together
 constexpr int SUMMANDS = PARTS / LANES;
 using Numbers = float __attribute__((vector_size(4 * LANES)));
 using Wholes = int32_t __attribute__((vector_size(4 * LANES)));
@@ -200,10 +200,16 @@ PUNA_INLINE Numbers distance(const Numbers &v, float centre) {
     return reinterpret_cast<Numbers>(reinterpret_cast<Wholes>(v - centre) & 0x7fffffff);
 }
 
+// Ask for the memory of a later block.
+PUNA_INLINE void ask(const float *block) {
+    for (int64_t line = 0; line < PEAK_BLOCK; line += LINE) __builtin_prefetch(block + AHEAD + line);
+}
+
 float find_peaks(const float *x, int64_t n, float *peaks) {
     Mask wrong{};
     Numbers greatest = all(NONE);
-    each_block<PEAK_BLOCK>(x, n, [&](int64_t, auto each) __attribute__((always_inline)) {
+    each_block<PEAK_BLOCK>(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
+        ask(x + first);
         Numbers most = all(NONE);
         each([&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) {
             most = greater(v, most);
@@ -242,8 +248,7 @@ PUNA_INLINE float survey_as(const float *x, int64_t n, float sharpness, float *p
         const float top = find_peaks(x + from, to - from, peaks + from / PEAK_BLOCK);
         const Weighing how{top, sharpness, LEAST};
         Sums sum, product;
-        each(x, from, to, [&](int64_t at, const Numbers &v, auto part) __attribute__((always_inline)) {
-            __builtin_prefetch(x + at + AHEAD);
+        each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) {
             const Numbers w = weight(v, how);
             sum.parts[part] += w;
             if constexpr (PRODUCTS) product.parts[part] += w * greater((v - top) * sharpness, all(LOWEST));
@@ -292,7 +297,7 @@ PUNA_INLINE int64_t gather_those(const float *x, int64_t n, const float *peaks, 
     int64_t count = 0;
     each_block<PEAK_BLOCK>(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
         if (peaks && (peaks[first / PEAK_BLOCK] < ring.low || ring.centre - peaks[first / PEAK_BLOCK] > ring.far)) return;
-        for (int64_t line = 0; line < PEAK_BLOCK; line += LINE) __builtin_prefetch(x + first + AHEAD + line);
+        ask(x + first);
         each([&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) { count += keep(wanted(v), v, found + count); });
     });
     return count;
