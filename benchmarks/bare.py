@@ -76,6 +76,8 @@ class _Loop:
     def __init__(self, path: str, pool: int, device: str) -> None:
         placed = Placed(devices=(device,), split=(_ALL,)) if device else Placed()
         self.model = LlamaModel(path, placed=placed)
+        if self.model.packed is not None:
+            self.model.packed.use_huge_pages()  # as an engine does when it has nothing else to do
         threads = psutil.cpu_count(logical=False) or 1
         self.context = Context(self.model, n_ctx=pool, n_batch=N_BATCH, n_seq=64, threads=threads)
 
