@@ -163,9 +163,10 @@ template <class I, Type T> class Sweep {
                 const int64_t width = p.columns - column < together ? p.columns - column : together;
                 for (int64_t n = 0; COLUMNS * n < width; n++) decoded[n].read(slice + panel_bytes * n, blocks);
                 const Part part{decoded, blocks, activations, p.first_column + column, width, block == 0};
-                int64_t at = 0;
-                for (; at + I::rows <= p.row_count; at += I::rows) tiles<I::rows>(part, p.rows + at);
-                rest<I::rows / 2>(part, p.rows + at, p.row_count - at);
+                if (together == COLUMNS)
+                    meet<1, I::rows * I::panels>(part, p.rows, p.row_count);
+                else
+                    meet<I::panels, I::rows>(part, p.rows, p.row_count);
                 slice += layout.slice(blocks);
                 activations += p.slice_stride;
             }
@@ -183,20 +184,19 @@ template <class I, Type T> class Sweep {
         bool first;
     };
 
-    template <int R> static void rest(const Part &part, const Row *rows, int64_t count) {
-        if (count & R) {
-            tiles<R>(part, rows);
-            rows += R;
-        }
-        if constexpr (R > 1) rest<R / 2>(part, rows, count);
+    // All rows meet the part, in tiles of up to R rows by P panels.
+    template <int P, int R> static void meet(const Part &part, const Row *rows, int64_t count) {
+        for (; count >= R; rows += R, count -= R) tiles<P, R>(part, rows);
+        if constexpr (R > 1)
+            if (count) meet<P, R / 2>(part, rows, count);
     }
 
-    template <int R> static void tiles(const Part &part, const Row *rows) {
+    template <int P, int R> static void tiles(const Part &part, const Row *rows) {
         const uint8_t *a[R];
         for (int r = 0; r < R; r++) a[r] = part.activations + row_bytes * rows[r].source;
         int64_t n = 0;
-        for (; COLUMNS * (n + I::panels - 1) < part.width; n += I::panels) tile<R, I::panels>(part, n, a, rows);
-        if constexpr (I::panels > 1)
+        for (; COLUMNS * (n + P - 1) < part.width; n += P) tile<R, P>(part, n, a, rows);
+        if constexpr (P > 1)
             for (; COLUMNS * n < part.width; n++) tile<R, 1>(part, n, a, rows);
     }
 
