@@ -23,6 +23,8 @@ def loaded(
     llama_cpp.llama_backend_init()
     model_parameters = llama_cpp.llama_model_default_params()
     model_parameters.n_gpu_layers = 0
+    # Nor Puna's kernels, which an earlier test may have put in.
+    model_parameters.use_extra_bufts = False
     model = llama_cpp.llama_model_load_from_file(str(path).encode(), model_parameters)
     assert model, f"libllama does not load {path}"
     parameters = llama_cpp.llama_context_default_params()

@@ -1,4 +1,5 @@
-// A slice of a panel, spread out in the cache: numbers as the dot products want them, scales as vectors.
+// A slice of a panel as a tile reads it: scales as vectors, and numbers spread out in the cache as the dot products want them, or, for
+// few rows, where they are.
 #pragma once
 
 #include <type_traits>
@@ -22,14 +23,13 @@ template <class I, Type T> constexpr int offset_of() {
 // The largest number that the unit sees.
 template <Type T> constexpr int top_of() { return T == Type::MXFP4 ? 24 : (1 << format_of(T)->bits) - 1; }
 
-template <class I, Type T> struct Decoded {
+template <class I, Type T> struct SliceScales {
     static constexpr Format format = *format_of(T);
     using Unit = UnitOf<I, T>;
     static constexpr bool super = format.scaling == Scaling::SUPER;
     static constexpr bool mins = format.scaling == Scaling::MIN;
     static constexpr int groups = SLICE / format.group;
 
-    alignas(64) uint8_t numbers[SLICE_BLOCKS * Unit::steps * 64];
     alignas(64) float d[super ? 1 : SLICE_BLOCKS][COLUMNS];
     alignas(64) float m[super || mins ? (super ? 1 : SLICE_BLOCKS) : 1][COLUMNS];
     // SUPER: a scale for each group, and mins of two groups side by side in 16 bits each.
@@ -37,52 +37,13 @@ template <class I, Type T> struct Decoded {
     alignas(64) int32_t min[super ? groups / 2 : 1][COLUMNS];
 
     void read(const uint8_t *slice, int blocks) {
-        constexpr Layout layout = layout_of(T);
-        const uint8_t *planes = slice + layout.header(blocks);
-        for (size_t line = 0; line < layout.slice(blocks); line += 64) I::prefetch(slice + line + AHEAD);
-        for (int b = 0; b < blocks; b++)
-            for (int v = 0; v < COLUMNS; v += I::lanes) read_numbers(planes + layout.numbers * b + 4 * v, numbers + Unit::steps * 64 * b, 4 * v);
+        for (size_t line = 0; line < layout_of(T).slice(blocks); line += 64) I::prefetch(slice + line + AHEAD);
         for (int v = 0; v < COLUMNS; v += I::lanes) read_scales(slice, blocks, v);
     }
 
   private:
     using Int = typename I::Int;
     static constexpr int AHEAD = 4096; // bytes of weights that are on their way while a slice is computed
-
-    static PUNA_INLINE void read_numbers(const uint8_t *planes, uint8_t *out, int at) {
-        unroll<8>([&](auto step) {
-            Int x = low_bits<step>(planes);
-            if constexpr (format.bits == 5 || format.bits == 3) {
-                constexpr int place = format.bits - 1;
-                const Int bits = I::load(planes + (format.bits == 5 ? 256 : 128));
-                x = I::either(x, I::both(I::template shift<step - place>(bits), I::bytes(1 << place)));
-            } else if constexpr (format.bits == 6) {
-                const Int bits = I::load(planes + 256 + 64 * (step / 4));
-                x = I::either(x, I::both(I::template shift<2 * (step % 4) - 4>(bits), I::bytes(48)));
-            }
-            if constexpr (format.scaling == Scaling::TABLE) x = I::lookup(table(), x);
-            if constexpr (format.bits == 8 && I::Wide::lift == 0) x = I::flip_high(x);
-            Unit::put(out, step, at, x);
-        });
-    }
-
-    template <int step> static PUNA_INLINE Int low_bits(const uint8_t *planes) {
-        if constexpr (format.bits == 8) return I::load(planes + 64 * step);
-        if constexpr (format.bits < 4) return I::both(I::template shift<2 * (step % 4)>(I::load(planes + 64 * (step / 4))), I::bytes(3));
-        return I::both(I::template shift<(step < 4 ? 0 : 4)>(I::load(planes + 64 * (step % 4))), I::bytes(15));
-    }
-
-    static const uint8_t *table() {
-        struct Table {
-            uint8_t values[16];
-            Table() {
-                for (int i = 0; i < 16; i++)
-                    values[i] = static_cast<uint8_t>((T == Type::MXFP4 ? MXFP4_VALUES : IQ4_VALUES)[i] + offset_of<I, T>());
-            }
-        };
-        static const Table made;
-        return made.values;
-    }
 
     PUNA_INLINE void read_scales(const uint8_t *slice, int blocks, int v) {
         if constexpr (super)
@@ -111,6 +72,76 @@ template <class I, Type T> struct Decoded {
             const Int odd = own_mins ? I::unsigned_bytes(least + COLUMNS * (j + 1)) : I::signed_bytes(scales + COLUMNS * (j + 1));
             I::store(min[j / 2] + v, I::side_by_side(even, odd));
         }
+    }
+};
+
+// The numbers of one step out of a block's planes, in the order that suits them.
+template <class I, Type T> struct Numbers {
+    using Int = typename I::Int;
+    static constexpr Format format = *format_of(T);
+
+    template <int step> static PUNA_INLINE Int of(const uint8_t *planes) {
+        Int x = low_bits<step>(planes);
+        if constexpr (format.bits == 5 || format.bits == 3) {
+            constexpr int place = format.bits - 1;
+            const Int bits = I::load(planes + (format.bits == 5 ? 256 : 128));
+            x = I::either(x, I::both(I::template shift<step - place>(bits), I::bytes(1 << place)));
+        } else if constexpr (format.bits == 6) {
+            const Int bits = I::load(planes + 256 + 64 * (step / 4));
+            x = I::either(x, I::both(I::template shift<2 * (step % 4) - 4>(bits), I::bytes(48)));
+        }
+        if constexpr (format.scaling == Scaling::TABLE) x = I::lookup(table(), x);
+        if constexpr (format.bits == 8 && I::Wide::lift == 0) x = I::flip_high(x);
+        return x;
+    }
+
+  private:
+    template <int step> static PUNA_INLINE Int low_bits(const uint8_t *planes) {
+        if constexpr (format.bits == 8) return I::load(planes + 64 * step);
+        if constexpr (format.bits < 4) return I::both(I::template shift<2 * (step % 4)>(I::load(planes + 64 * (step / 4))), I::bytes(3));
+        return I::both(I::template shift<(step < 4 ? 0 : 4)>(I::load(planes + 64 * (step % 4))), I::bytes(15));
+    }
+
+    static const uint8_t *table() {
+        struct Table {
+            uint8_t values[16];
+            Table() {
+                for (int i = 0; i < 16; i++)
+                    values[i] = static_cast<uint8_t>((T == Type::MXFP4 ? MXFP4_VALUES : IQ4_VALUES)[i] + offset_of<I, T>());
+            }
+        };
+        static const Table made;
+        return made.values;
+    }
+};
+
+template <class I, Type T> struct Decoded : SliceScales<I, T> {
+    using Unit = UnitOf<I, T>;
+    alignas(64) uint8_t numbers[SLICE_BLOCKS * Unit::steps * 64];
+
+    void read(const uint8_t *slice, int blocks) {
+        constexpr Layout layout = layout_of(T);
+        SliceScales<I, T>::read(slice, blocks);
+        const uint8_t *planes = slice + layout.header(blocks);
+        for (int b = 0; b < blocks; b++, planes += layout.numbers)
+            for (int v = 0; v < 4 * COLUMNS; v += 4 * I::lanes)
+                unroll<8>([&](auto step) { Unit::put(numbers + Unit::steps * 64 * b, step, v, Numbers<I, T>::template of<step>(planes + v)); });
+    }
+    template <int step> PUNA_INLINE typename I::Int weights(int64_t block, int at) const {
+        return I::load(numbers + 64 * (Unit::steps * block + step) + at);
+    }
+};
+
+// For processors whose products want numbers just as they come.
+template <class I, Type T> struct Stored : SliceScales<I, T> {
+    const uint8_t *planes;
+
+    void read(const uint8_t *slice, int blocks) {
+        planes = slice + layout_of(T).header(blocks);
+        SliceScales<I, T>::read(slice, blocks);
+    }
+    template <int step> PUNA_INLINE typename I::Int weights(int64_t block, int at) const {
+        return Numbers<I, T>::template of<step>(planes + layout_of(T).numbers * block + at);
     }
 };
 

@@ -13,28 +13,29 @@
 
 namespace puna {
 
-// A tile's numbers and activations: `step` steps of 4 k into the slice.
-template <class I, Type T, int R, int P> struct TileAt {
-    const Decoded<I, T> *w; // P panels
+// A tile's numbers and activations from a block of 32 k on, whose steps are of 4 k. D: decoded panels, or stored ones.
+template <class I, class D, int R, int P> struct TileAt {
+    const D *w; // P panels
     const uint8_t *const (&rows)[R];
-    int64_t step;
+    int64_t block;
 
-    PUNA_INLINE typename I::Int weights(int ahead, int c) const {
-        return I::load(w[c / VECTORS<I>].numbers + 64 * (step + ahead) + 4 * I::lanes * (c % VECTORS<I>));
+    template <int step> PUNA_INLINE typename I::Int weights(int c) const {
+        return w[c / VECTORS<I>].template weights<step>(block, 4 * I::lanes * (c % VECTORS<I>));
     }
-    PUNA_INLINE typename I::Int activations(int ahead, int r) const { return I::broadcast4(rows[r] + 4 * (step + ahead)); }
+    PUNA_INLINE typename I::Int activations(int step, int r) const { return I::broadcast4(rows[r] + BLOCK * block + 4 * step); }
 };
 
 // sums = the dot products of STEPS steps, as whole numbers of 32 bits or what `widen` and `scaled` make these of; added to them if MORE.
-template <class I, Type T, int R, int P, int STEPS, bool MORE = false>
-PUNA_INLINE void dot(const TileAt<I, T, R, P> &at, Ints<I, R, P> &sums) {
-    using U = UnitOf<I, T>;
-    if constexpr (P == 1 && !MORE && U::template tiles<R, STEPS>) return U::template tile<STEPS>(at.w->numbers + 64 * at.step, at.rows, 4 * at.step, sums);
+template <class I, int FIRST, int STEPS, bool MORE = false, class D, int R, int P>
+PUNA_INLINE void dot(const TileAt<I, D, R, P> &at, Ints<I, R, P> &sums) {
+    using U = typename D::Unit;
+    if constexpr (P == 1 && !MORE && U::template tiles<R, STEPS>)
+        return U::template tile<STEPS>(at.w->numbers + 64 * (U::steps * at.block + FIRST), at.rows, BLOCK * at.block + 4 * FIRST, sums);
     unroll<STEPS>([&](auto step) __attribute__((always_inline)) {
         typename I::Int v[P * VECTORS<I>];
-        for (int c = 0; c < P * VECTORS<I>; c++) v[c] = at.weights(step, c);
+        for (int c = 0; c < P * VECTORS<I>; c++) v[c] = at.template weights<FIRST + step>(c);
         for (int r = 0; r < R; r++) {
-            const typename I::Int x = at.activations(step, r);
+            const typename I::Int x = at.activations(FIRST + step, r);
             for (int c = 0; c < P * VECTORS<I>; c++) {
                 sums[r][c] = step == 0 && !MORE ? U::product(v[c], x) : U::accumulate(sums[r][c], v[c], x);
                 I::settle(sums[r][c]);
@@ -44,16 +45,17 @@ PUNA_INLINE void dot(const TileAt<I, T, R, P> &at, Ints<I, R, P> &sums) {
 }
 
 // The same of so few steps that their weights stay in registers and each sum goes on at once, to take(r, c, sum).
-template <class I, Type T, int R, int P, int STEPS, class Take>
-PUNA_INLINE void short_dot(const TileAt<I, T, R, P> &at, Take take) {
-    using U = UnitOf<I, T>;
+template <class I, int FIRST, int STEPS, class D, int R, int P, class Take>
+PUNA_INLINE void short_dot(const TileAt<I, D, R, P> &at, Take take) {
+    using U = typename D::Unit;
     typename I::Int v[STEPS][P * VECTORS<I>];
-    for (int step = 0; step < STEPS; step++)
-        for (int c = 0; c < P * VECTORS<I>; c++) v[step][c] = at.weights(step, c);
+    unroll<STEPS>([&](auto step) __attribute__((always_inline)) {
+        for (int c = 0; c < P * VECTORS<I>; c++) v[step][c] = at.template weights<FIRST + step>(c);
+    });
     for (int r = 0; r < R; r++) {
         typename I::Int sums[P * VECTORS<I>];
         for (int step = 0; step < STEPS; step++) {
-            const typename I::Int x = at.activations(step, r);
+            const typename I::Int x = at.activations(FIRST + step, r);
             for (int c = 0; c < P * VECTORS<I>; c++) sums[c] = step == 0 ? U::product(v[step][c], x) : U::accumulate(sums[c], v[step][c], x);
         }
         for (int c = 0; c < P * VECTORS<I>; c++) take(r, c, sums[c]);
@@ -61,12 +63,12 @@ PUNA_INLINE void short_dot(const TileAt<I, T, R, P> &at, Take take) {
 }
 
 // Let all sums of STEPS steps go to take(r, c, sum), in the way that suits so many.
-template <class I, Type T, int R, int P, int STEPS, class Take>
-PUNA_INLINE void each_dot(const TileAt<I, T, R, P> &at, Take take) {
+template <class I, int FIRST, int STEPS, class D, int R, int P, class Take>
+PUNA_INLINE void each_dot(const TileAt<I, D, R, P> &at, Take take) {
     constexpr int few = 4;
-    if constexpr (STEPS <= few && !(P == 1 && UnitOf<I, T>::template tiles<R, STEPS>)) return short_dot<I, T, R, P, STEPS>(at, take);
+    if constexpr (STEPS <= few && !(P == 1 && D::Unit::template tiles<R, STEPS>)) return short_dot<I, FIRST, STEPS>(at, take);
     Ints<I, R, P> sums;
-    dot<I, T, R, P, STEPS>(at, sums);
+    dot<I, FIRST, STEPS>(at, sums);
     for (int c = 0; c < P * VECTORS<I>; c++)
         for (int r = 0; r < R; r++) take(r, c, sums[r][c]);
 }
@@ -75,24 +77,24 @@ PUNA_INLINE void each_dot(const TileAt<I, T, R, P> &at, Take take) {
 template <class I, class S> PUNA_INLINE const S *scales_at(const S (&scales)[COLUMNS], int c) { return scales + I::lanes * (c % VECTORS<I>); }
 
 // Types with a scale for every 32 k.
-template <class I, Type T, int R, int P>
-PUNA_INLINE void multiply_blocks(const Decoded<I, T> *w, int blocks, const uint8_t *const (&rows)[R], Floats<I, R, P> &out) {
-    using U = UnitOf<I, T>;
+template <class I, Type T, class D, int R, int P>
+PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&rows)[R], Floats<I, R, P> &out) {
+    using U = typename D::Unit;
     constexpr int depth = U::depth(top_of<T>()) < U::steps ? U::depth(top_of<T>()) : U::steps;
     constexpr bool offset = offset_of<I, T>() != 0, started = offset && U::whole; // sums can begin with what the offset takes away
     for (auto &row : out)
         for (auto &x : row) x = I::zerof();
     for (int b = 0; b < blocks; b++) {
-        const TileAt<I, T, R, P> at{w, rows, U::steps * b};
+        const TileAt<I, D, R, P> at{w, rows, b};
         Ints<I, R, P> total;
         const auto start = [&](int r) __attribute__((always_inline)) { return I::broadcast4(reinterpret_cast<const BlockRow *>(rows[r])->start + b); };
         if constexpr (started) {
             for (int r = 0; r < R; r++)
                 for (auto &sum : total[r]) sum = start(r);
-            dot<I, T, R, P, U::steps, true>(at, total);
+            dot<I, 0, U::steps, true>(at, total);
         } else {
             unroll<U::steps / depth>([&](auto part) __attribute__((always_inline)) {
-                each_dot<I, T, R, P, depth>({w, rows, at.step + depth * part}, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
+                each_dot<I, depth * part, depth>(at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
                     total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
                     I::settle(total[r][c]);
                 });
@@ -102,34 +104,32 @@ PUNA_INLINE void multiply_blocks(const Decoded<I, T> *w, int blocks, const uint8
             const auto &x = *reinterpret_cast<const BlockRow *>(rows[r]);
             const typename I::Float d = I::broadcast(x.d[b]);
             for (int c = 0; c < P * VECTORS<I>; c++) {
-                const Decoded<I, T> &panel = w[c / VECTORS<I>];
+                const D &panel = w[c / VECTORS<I>];
                 if constexpr (offset && !started) total[r][c] = I::add(total[r][c], start(r));
                 out[r][c] = I::fma(I::to_float(total[r][c]), I::mul(d, I::loadf(scales_at<I>(panel.d[b], c))), out[r][c]);
-                if constexpr (Decoded<I, T>::mins) out[r][c] = I::fma(I::broadcast(x.sum[b]), I::loadf(scales_at<I>(panel.m[b], c)), out[r][c]);
+                if constexpr (D::mins) out[r][c] = I::fma(I::broadcast(x.sum[b]), I::loadf(scales_at<I>(panel.m[b], c)), out[r][c]);
             }
         }
     }
 }
 
 // Types with whole scales below one for 256 k.
-template <class I, Type T, int R, int P>
-PUNA_INLINE void multiply_super(const Decoded<I, T> *w, const uint8_t *const (&rows)[R], Floats<I, R, P> &out) {
-    using U = UnitOf<I, T>;
-    using D = Decoded<I, T>;
-    constexpr int steps = D::format.group / 4;
-    constexpr int depth = U::depth(top_of<T>()) < steps ? U::depth(top_of<T>()) : steps;
+template <class I, class D, int R, int P, int TOP>
+PUNA_INLINE void multiply_super(const D *w, const uint8_t *const (&rows)[R], Floats<I, R, P> &out) {
+    using U = typename D::Unit;
+    constexpr int steps = D::format.group / 4, groups = U::steps / steps; // of a group, of a block
+    constexpr int depth = U::depth(TOP) < steps ? U::depth(TOP) : steps;
     Ints<I, R, P> total;
     for (auto &row : total)
         for (auto &x : row) x = I::zero();
-    for (int j = 0; j < D::groups; j++) {
-        unroll<steps / depth>([&](auto part) __attribute__((always_inline)) {
-            const TileAt<I, T, R, P> at{w, rows, steps * j + depth * part};
-            each_dot<I, T, R, P, depth>(at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
+    for (int b = 0; b < SLICE_BLOCKS; b++)
+        unroll<U::steps / depth>([&](auto part) __attribute__((always_inline)) {
+            const int j = groups * b + depth * part / steps;
+            each_dot<I, depth * part, depth>(TileAt<I, D, R, P>{w, rows, b}, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
                 total[r][c] = I::add(total[r][c], U::scaled(x, I::load(scales_at<I>(w[c / VECTORS<I>].scale[j], c))));
                 I::settle(total[r][c]);
             });
         });
-    }
     for (int r = 0; r < R; r++) {
         const auto &x = *reinterpret_cast<const SuperRow *>(rows[r]);
         for (int c = 0; c < P * VECTORS<I>; c++) {
@@ -149,49 +149,50 @@ template <class I, Type T> class Sweep {
     static constexpr int64_t row_bytes = Decoded<I, T>::super ? sizeof(SuperRow) : sizeof(BlockRow);
     static constexpr int panels = sizeof(Decoded<I, T>) > 8192 ? 2 : 4; // that lie decoded in the first cache at once
 
+    // Few rows are bound by memory: panel after panel, the weights are one stream.
     static void multiply(const Product &p) {
-        Decoded<I, T> decoded[panels];
-        constexpr Layout layout = layout_of(T);
-        const size_t panel_bytes = layout.panel(p.blocks);
-        // Few rows are bound by memory: panel after panel, the weights are one stream.
-        const int64_t together = COLUMNS * (p.row_count > FEW ? panels : 1);
-        for (int64_t column = 0; column < p.columns; column += together) {
-            const uint8_t *slice = p.panels + panel_bytes * (column / COLUMNS);
-            const uint8_t *activations = p.activations;
-            for (int64_t block = 0; block < p.blocks; block += SLICE_BLOCKS) {
-                const int blocks = static_cast<int>(p.blocks - block < SLICE_BLOCKS ? p.blocks - block : SLICE_BLOCKS);
-                const int64_t width = p.columns - column < together ? p.columns - column : together;
-                for (int64_t n = 0; COLUMNS * n < width; n++) decoded[n].read(slice + panel_bytes * n, blocks);
-                const Part part{decoded, blocks, activations, p.first_column + column, width, block == 0};
-                if (together == COLUMNS)
-                    meet<1, I::rows * I::panels>(part, p.rows, p.row_count);
-                else
-                    meet<I::panels, I::rows>(part, p.rows, p.row_count);
-                slice += layout.slice(blocks);
-                activations += p.slice_stride;
-            }
-        }
+        using Few = std::conditional_t<I::reads_stored, Stored<I, T>, Decoded<I, T>>;
+        p.row_count > FEW ? multiply<Decoded<I, T>, panels, I::panels, I::rows>(p) : multiply<Few, 1, 1, I::rows * I::panels>(p);
     }
 
   private:
     static constexpr int64_t FEW = 8;
 
-    struct Part {
-        const Decoded<I, T> *decoded;
+    template <class D> struct Part {
+        const D *panels;
         int blocks;
         const uint8_t *activations;
         int64_t column, width;
         bool first;
     };
 
-    // All rows meet the part, in tiles of up to R rows by P panels.
-    template <int P, int R> static void meet(const Part &part, const Row *rows, int64_t count) {
+    // By slices of TOGETHER panels, in tiles of up to R rows by P panels.
+    template <class D, int TOGETHER, int P, int R> static void multiply(const Product &p) {
+        D read[TOGETHER];
+        constexpr Layout layout = layout_of(T);
+        const size_t panel_bytes = layout.panel(p.blocks);
+        constexpr int64_t together = COLUMNS * TOGETHER;
+        for (int64_t column = 0; column < p.columns; column += together) {
+            const uint8_t *slice = p.panels + panel_bytes * (column / COLUMNS);
+            const uint8_t *activations = p.activations;
+            for (int64_t block = 0; block < p.blocks; block += SLICE_BLOCKS) {
+                const int blocks = static_cast<int>(p.blocks - block < SLICE_BLOCKS ? p.blocks - block : SLICE_BLOCKS);
+                const int64_t width = p.columns - column < together ? p.columns - column : together;
+                for (int64_t n = 0; COLUMNS * n < width; n++) read[n].read(slice + panel_bytes * n, blocks);
+                meet<P, R>(Part<D>{read, blocks, activations, p.first_column + column, width, block == 0}, p.rows, p.row_count);
+                slice += layout.slice(blocks);
+                activations += p.slice_stride;
+            }
+        }
+    }
+
+    template <int P, int R, class D> static void meet(const Part<D> &part, const Row *rows, int64_t count) {
         for (; count >= R; rows += R, count -= R) tiles<P, R>(part, rows);
         if constexpr (R > 1)
             if (count) meet<P, R / 2>(part, rows, count);
     }
 
-    template <int P, int R> static void tiles(const Part &part, const Row *rows) {
+    template <int P, int R, class D> static void tiles(const Part<D> &part, const Row *rows) {
         const uint8_t *a[R];
         for (int r = 0; r < R; r++) a[r] = part.activations + row_bytes * rows[r].source;
         int64_t n = 0;
@@ -200,12 +201,12 @@ template <class I, Type T> class Sweep {
             for (; COLUMNS * n < part.width; n++) tile<R, 1>(part, n, a, rows);
     }
 
-    template <int R, int P> static PUNA_INLINE void tile(const Part &part, int64_t n, const uint8_t *const (&a)[R], const Row *rows) {
+    template <int R, int P, class D> static PUNA_INLINE void tile(const Part<D> &part, int64_t n, const uint8_t *const (&a)[R], const Row *rows) {
         Floats<I, R, P> out;
-        if constexpr (Decoded<I, T>::super)
-            multiply_super<I, T, R, P>(part.decoded + n, a, out);
+        if constexpr (D::super)
+            multiply_super<I, D, R, P, top_of<T>()>(part.panels + n, a, out);
         else
-            multiply_blocks<I, T, R, P>(part.decoded + n, part.blocks, a, out);
+            multiply_blocks<I, T, D, R, P>(part.panels + n, part.blocks, a, out);
         deliver<I, R, P>(out, rows, part.column + COLUMNS * n, part.width - COLUMNS * n, part.first);
     }
 };

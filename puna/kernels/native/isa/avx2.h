@@ -16,6 +16,7 @@ struct Avx2 {
     using Cells = Avx2Cells;
     static constexpr int lanes = 8;
     static constexpr int rows = 4, panels = 1; // of a tile
+    static constexpr bool reads_stored = false; // few rows meet numbers that were not decoded before
     static constexpr int float_rows = 6, pair_rows = 2; // of a tile of floats, or of pairs of 16 bits, two vectors wide
     static constexpr int float_sums = 12; // with weights and an activation they fill 16 registers
     static constexpr bool pays(Type) { return true; }

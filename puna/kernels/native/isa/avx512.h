@@ -14,6 +14,7 @@ struct Avx512 {
     using Cells = Avx512Cells;
     static constexpr int lanes = 16;
     static constexpr int rows = 4, panels = 2; // of a tile
+    static constexpr bool reads_stored = true; // few rows meet numbers that were not decoded before
     static constexpr int float_rows = 8, pair_rows = 4; // of a tile of floats, or of pairs of 16 bits, two vectors wide
     static constexpr int float_sums = 16; // of 12 to 24 the fastest
     // Not measured: libllama may have a better product of BF16 where the processor has one. F32 is only small routers.

@@ -15,6 +15,7 @@ template <int UNITS> struct NeonVectors {
     using Cells = NeonCells<UNITS>;
     static constexpr int lanes = 4;
     static constexpr int rows = 4, panels = 1; // of a tile
+    static constexpr bool reads_stored = false; // few rows meet numbers that were not decoded before
     static constexpr int float_rows = 8, pair_rows = 2; // of a tile of floats, or of pairs of 16 bits, two vectors wide
     static constexpr int float_sums = 24; // with weights and an activation they fill 32 registers
     static constexpr bool pays(Type) { return true; }
