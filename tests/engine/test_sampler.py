@@ -11,7 +11,7 @@ from typing import Any, cast
 import llama_cpp as C
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from puna.engine.libllama import LlamaModel, Sampler
@@ -217,8 +217,12 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
+TYPICAL_OF_MANY = {"temperature": 0.3, "top_k": 600, "typical_p": 0.6, "repeat_penalty": 1.3}
+
+
 @settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(OPTIONS, st.integers(0, 2**32), st.integers(0, 3)), min_size=1, max_size=9))
+@example([(dict.fromkeys(("top_p", "min_p", "mirostat"), 0) | TYPICAL_OF_MANY, 20, 2)])
 def test_many_rows_at_once_are_as_each_alone(
     model: LlamaModel, without: LlamaModel, rows: list[tuple[dict[str, Any], int, int]]
 ):

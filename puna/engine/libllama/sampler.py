@@ -79,8 +79,10 @@ class Sampler:
         typical = 0 < options.typical_p < 1
         if 0 < options.top_k <= WIDTH <= n_vocab:
             self._cut = self._highest
+        elif typical:  # libllama's entropy is not a number where a token has no probability
+            self._cut = self._possible
         elif options.top_k <= 0:
-            self._cut = self._possible if typical else self._near_peak
+            self._cut = self._near_peak
         if options.top_k > 0:
             self._add(C.llama_sampler_init_top_k(options.top_k))
         if typical:
