@@ -229,6 +229,22 @@ def test_weights_and_attention_each_have_a_switch(tmp_path: Path):
         assert (rows[one] != rows[other]).any(), (one, other)
 
 
+def test_a_compiler_that_does_not_know_the_newest_instructions_makes_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    older = tmp_path / "older-c++"
+    newest = "*' -mavx512bf16 '*) echo unknown >&2; exit 1"
+    older.write_text(f'#!/bin/sh\ncase " $* " in {newest};; esac\nexec c++ "$@"\n')
+    older.chmod(0o755)
+    monkeypatch.setenv("CXX", str(older))
+    assert not build(tmp_path / "older.so", [*building.FLAGS, "-O0"])
+    shape_model(tmp_path / "model.gguf")
+
+    said, _ = ask(tmp_path / "model.gguf", LIBRARY=str(tmp_path / "older.so"))
+
+    assert said.partition(":")[0] in ("avx2", "avx512vnni")
+
+
 def test_a_library_compiled_from_other_sources_stays_out(tmp_path: Path):
     (tmp_path / "other.c").write_text("int puna_kernels(void) { return 1; }\n")
     other = tmp_path / "other.so"

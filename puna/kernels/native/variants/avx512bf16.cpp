@@ -1,3 +1,7 @@
+#include "../kernel.h"
+
+#ifdef __AVX512BF16__
+
 #include "../isa/avx512bf16.h"
 
 namespace puna {
@@ -19,3 +23,14 @@ const Kernel *kernel(Type type) {
 const Variant AVX512BF16{"avx512bf16", true, runs_here, kernel, AVX512VNNI.attention, AVX512VNNI.logits};
 
 } // namespace puna
+
+#else // a compiler that does not know these instructions
+
+namespace puna {
+
+extern const Variant AVX512BF16;
+const Variant AVX512BF16{"avx512bf16", true, [] { return false; }, nullptr, nullptr, nullptr};
+
+} // namespace puna
+
+#endif
