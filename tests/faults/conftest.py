@@ -14,7 +14,7 @@ def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """`endless` goes on and on; `talker` says ANSWER; `slow` takes seconds to read. No test changes them."""
     folder = tmp_path_factory.mktemp("faults")
     gguf, store = folder / "model.gguf", folder / "models"
-    scripted_model(gguf, "on and ", endless=True, context_length=8192)
+    scripted_model(gguf, "on and ", endless=True, context_length=1 << 17)
     install(store, "endless", gguf)
     scripted_model(gguf, ANSWER)
     install(store, "talker", gguf)
