@@ -6,6 +6,9 @@ import msgspec
 
 from puna.options import KVCacheType
 
+HEAD_OUTPUTS = 64
+"""Rows of an MTP layer's batch that may want outputs: room for all answers, and what waits of them."""
+
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
     """The devices that an engine may use, and what goes there; without devices all is on the host."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from puna.load import HEAD_OUTPUTS
 from puna.options import KVCacheType
 
 PROCESS = 64 << 20  # an interpreter with libllama loaded, before any model
@@ -16,7 +17,6 @@ _PICTURES = 4  # of any size that fit in a context
 _MOST_PATCHES = 1 << 14
 _FRAMES = 1500  # of half a minute of sound, in an encoder like Whisper's
 _KV_BITS: dict[KVCacheType, float] = {"f16": 16, "bf16": 16, "f32": 32, "q8_0": 8.5, "q4_0": 4.5}
-_HEAD_OUTPUTS = 64  # rows of an MTP layer that have logits (engine/drafts/loading.py)
 _MOST_LAYERS = 4096  # a damaged file may claim any number
 _CGROUP = Path("/sys/fs/cgroup")
 
@@ -88,7 +88,7 @@ def estimate_head(metadata: SizeFacts, num_ctx: int, *, num_batch: int, flash_at
     if not count(metadata.arch("nextn_predict_layers")):
         return 0
     states = 4 * 2 * count(metadata.arch("embedding_length"))
-    logits = _HEAD_OUTPUTS * 4 * _vocabulary(metadata)
+    logits = HEAD_OUTPUTS * 4 * _vocabulary(metadata)
     layer = _layer(metadata, num_ctx, attends=True, scores=flash_attention is False)
     return logits + num_batch * (states + layer)
 

@@ -6,19 +6,18 @@ It evaluates prompt and answer in a context of its own, and then decodes greedil
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import compress
 
 from puna.engine.budget import PrefillChunk, share
 from puna.engine.drafts.costs import Costs
+from puna.engine.drafts.decoding import decode
 from puna.engine.drafts.proposal import EvaluatedRows, Proposal, ProposalRequest
 from puna.engine.drafts.text import alike
 from puna.engine.libllama import Context, LlamaModel
 from puna.errors import NotNumbers, PunaError
 
-_NO_ROOM = 1
 _NOBODY = -1
 
 _MISSING = 1 / 8
@@ -146,13 +145,7 @@ class DraftModel:
             context.wants_output[end - 1] = 1
             last.append(end - 1)
             at = end
-        started = time.perf_counter_ns()
-        while (status := context.decode(at)) == _NO_ROOM and self._make_room():
-            pass
-        if status:
-            raise PunaError(f"libllama could not evaluate its batch (status {status})")
-        context.synchronize()
-        took = time.perf_counter_ns() - started
+        took = decode(context, at, self._make_room)
         self.costs.learn(at, took)
         self._chunk.learn(at, took)
         for slot, tokens in parts:

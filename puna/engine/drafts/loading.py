@@ -11,12 +11,9 @@ from puna.engine.libllama import Context, LlamaModel
 from puna.engine.libllama.mtp import HeadContext, obstacle
 from puna.errors import LoadFailed
 from puna.gguf import cached_metadata, disagreement
-from puna.load import LoadSpec, Placed
+from puna.load import HEAD_OUTPUTS, LoadSpec, Placed
 
 _ALL_LAYERS = 1 << 10
-
-_OUTPUTS = 64
-"""Rows of an MTP layer's batch that may want outputs: room for all answers, and what waits of them."""
 
 _log = logging.getLogger(__name__)
 
@@ -77,7 +74,7 @@ def open_head(spec: LoadSpec, model: LlamaModel, target: Context, *, threads: in
         n_ctx=target.n_ctx,
         n_batch=target.n_batch,
         n_seq=target.n_seq,
-        n_outputs=max(_OUTPUTS, target.n_seq),
+        n_outputs=max(HEAD_OUTPUTS, target.n_seq),
         threads=threads,
         kv_cache_type=spec.kv_cache_type,
         flash_attention=spec.flash_attention,

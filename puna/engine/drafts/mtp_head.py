@@ -7,7 +7,6 @@ further by its own hidden states. Its context has the cells of its model's, in s
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -15,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from puna.engine.drafts.costs import Costs
+from puna.engine.drafts.decoding import decode
 from puna.engine.drafts.proposal import EvaluatedRows, Proposal, ProposalRequest
 from puna.engine.drafts.text import alike
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.libllama.mtp import HeadContext, reveal_states, state
 from puna.errors import NotNumbers, PunaError
 
-_NO_ROOM = 1
 _NOBODY = -1
 
 _MOST_WAITING = 48
@@ -253,14 +252,9 @@ class MtpHead:
             last.append(end - 1)
             at = end
         context.wants_output[:at] = outputs
-        started = time.perf_counter_ns()
-        while (status := context.decode(at)) == _NO_ROOM and self._make_room():
-            pass
-        if status:
-            raise PunaError(f"libllama could not evaluate its batch (status {status})")
-        context.synchronize()
+        took = decode(context, at, self._make_room)
         if outputs:
-            self.costs.learn(at, time.perf_counter_ns() - started)
+            self.costs.learn(at, took)
         return last
 
     def _make_room(self) -> bool:
