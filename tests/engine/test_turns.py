@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 from collections import Counter
 from pathlib import Path
 
@@ -57,12 +59,13 @@ def test_what_a_step_takes_is_split_by_user(wanted: list[tuple[int, str]], token
 async def _firsts(
     path: Path, parallel: int, asked: list[tuple[str, str]], together: int, priority: int = 0
 ) -> list[int]:
-    """The requests in the order of their first tokens; the rest is asked once `together` of them run.
+    """The requests in the order of their first tokens.
 
-    `priority` is that of the rest.
+    `priority` is that of all but the first `together`. The engine stands still until all are on their way,
+    and then reads little in a step, so that none of the first is over before the last arrives.
     """
     firsts: list[int] = []
-    async with loaded(path, num_ctx=2048, parallel=parallel) as engine:
+    async with loaded(path, num_ctx=2048, parallel=parallel, num_batch=64) as engine:
 
         async def ask(number: int) -> Finish:
             user, prompt = asked[number]
@@ -76,10 +79,10 @@ async def _firsts(
                     return step
             raise AssertionError("no end")
 
-        tasks = [asyncio.create_task(ask(number)) for number in range(together)]
-        await asyncio.sleep(0)
-        await engine.tokenize("the engine has read what came before this")
-        tasks += [asyncio.create_task(ask(number)) for number in range(together, len(asked))]
+        os.kill(engine.pid, signal.SIGSTOP)
+        tasks = [asyncio.create_task(ask(number)) for number in range(len(asked))]
+        await asyncio.sleep(0.01)
+        os.kill(engine.pid, signal.SIGCONT)
         ends = await asyncio.gather(*tasks)
         assert all(end.eval_tokens == 3 for end in ends)
         # What a prompt that gave up its place had read of itself is not known from before.
