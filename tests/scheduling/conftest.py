@@ -1,3 +1,5 @@
+"""The models of these tests."""
+
 from __future__ import annotations
 
 import pytest

@@ -17,7 +17,7 @@ from puna.scheduling import Lease, Scheduler
 from puna.scheduling.facts import Facts, FileFacts
 from puna.scheduling.plan import footprint, plan
 from puna.settings import Settings
-from puna.types import Delta, Embeddings, Finish, Job, Ranking, Texts, Turn
+from puna.types import Delta, Embeddings, Finish, Job, Ranking, Texts
 
 Models = dict[str, Model]
 PLAIN = Options()
@@ -227,9 +227,22 @@ def ask(
     model: Model,
     options: Options = PLAIN,
     keep_alive: float | None = None,
-    turn: Turn = Turn(),  # noqa: B008
+    **more: Any,
 ) -> Client:
-    return Client(scheduler.lease(model, options, keep_alive, turn=turn))
+    """A request; `more` goes to `Scheduler.lease`."""
+    return Client(scheduler.lease(model, options, keep_alive, **more))
+
+
+async def asked(scheduler: Scheduler, model: Model, options: Options = PLAIN, **more: Any) -> Client:
+    """`ask`, and whatever follows from it at once."""
+    client = ask(scheduler, model, options, **more)
+    await settle()
+    return client
+
+
+def started(settings: Settings = Settings(), *, held: bool = False) -> tuple[Launcher, Scheduler]:  # noqa: B008
+    launcher = Launcher(held=held)
+    return launcher, Scheduler(settings, launcher)
 
 
 async def use(scheduler: Scheduler, model: Model, options: Options = PLAIN, keep_alive: float | None = None):

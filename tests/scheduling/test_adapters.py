@@ -11,7 +11,7 @@ from puna.library import Layer, Library, Name
 from puna.scheduling import Scheduler
 from puna.settings import Settings
 from tests.models import install, shape_model
-from tests.scheduling.scripted import PLAIN, Launcher, ask, least, running, settle, use, virtual_time
+from tests.scheduling.scripted import PLAIN, Launcher, ask, least, running, settle, started, use, virtual_time
 
 ADAPTER_SIZE = 48 << 20
 
@@ -45,8 +45,7 @@ async def test_the_engine_is_given_the_adapters_in_their_order(library: Library)
 
 @virtual_time
 async def test_only_models_with_the_same_adapters_share_an_engine(library: Library):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started()
     names = ["plain", "one", "other", "both", "same"]
     clients = {name: ask(scheduler, library.open(name)) for name in names}
     await settle()
@@ -57,8 +56,7 @@ async def test_only_models_with_the_same_adapters_share_an_engine(library: Libra
 
 @virtual_time
 async def test_unloading_one_leaves_the_others(library: Library):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    _, scheduler = started()
     for name in ("plain", "one", "other"):
         await use(scheduler, library.open(name))
     await scheduler.unload(library.open("same"))
@@ -69,8 +67,7 @@ async def test_unloading_one_leaves_the_others(library: Library):
 async def test_adapters_count_as_weights(library: Library):
     plain, both = least(library.open("plain")), least(library.open("both"))
     assert both - plain == 2 * ADAPTER_SIZE
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(memory=plain + both - 1), launcher)
+    _, scheduler = started(Settings(memory=plain + both - 1))
     await use(scheduler, library.open("plain"))
     await use(scheduler, library.open("both"))
     assert running(scheduler) == ["both"]

@@ -9,17 +9,15 @@ import pytest
 
 from puna.errors import BadRequest
 from puna.library import Model
-from puna.load import Device
 from puna.options import Options
-from puna.scheduling import Scheduler
 from puna.scheduling.choice import Choice, choose
 from puna.scheduling.facts import Facts
 from puna.scheduling.learned import LearnedSizes
 from puna.scheduling.machine import device_room
 from puna.scheduling.placement import Machine, Memory
-from puna.settings import FOREVER, Settings
-from tests.scheduling.cards import Cards, Found, M
-from tests.scheduling.scripted import Models, ask, running, settle, use, virtual_time
+from puna.settings import Settings
+from tests.scheduling.cards import M, card, on_cards
+from tests.scheduling.scripted import Models, asked, running, use, virtual_time
 
 
 @pytest.fixture(scope="module")
@@ -141,118 +139,93 @@ def test_a_second_plan_is_what_the_first_engine_took(model: Model):
 
 @virtual_time
 async def test_devices_are_looked_at_before_each_load(model: Model, others: list[Model]):
-    launcher = Cards()
-    found = Found(launcher, 500 * M)
-    scheduler = Scheduler(Settings(memory=8 << 30), launcher, found)
+    launcher, scheduler = on_cards(500)
     await use(scheduler, model)
     await use(scheduler, model)
-    assert found.asked == 1
+    assert launcher.looks == 1
     await use(scheduler, others[0])
-    assert found.asked == 2
+    assert launcher.looks == 2
     assert [launch.spec.placed.devices for launch in launcher.launches] == [("CUDA0",), ("CUDA0",)]
     assert [entry.size_vram for entry in scheduler.loaded()] == [30 * M, 30 * M]
-    await scheduler.close()
 
 
 @virtual_time
 async def test_idle_models_make_way_for_one_that_would_be_slower(model: Model, others: list[Model]):
-    launcher = Cards()
-    scheduler = Scheduler(Settings(memory=8 << 30, keep_alive=FOREVER), launcher, Found(launcher, 33 * M))
+    launcher, scheduler = on_cards(33)
     await use(scheduler, model)
     await use(scheduler, others[0])
     assert running(scheduler) == [others[0].name.model]
     assert launcher.launches[-1].spec.placed.layers == 3
-    await scheduler.close()
 
 
 @virtual_time
 async def test_busy_models_stay_where_another_has_any_place(model: Model, others: list[Model]):
-    launcher = Cards()
-    scheduler = Scheduler(Settings(memory=8 << 30, keep_alive=FOREVER), launcher, Found(launcher, 33 * M))
-    first = ask(scheduler, model)
-    await settle()
-    second = ask(scheduler, others[0])
-    await settle()
+    launcher, scheduler = on_cards(33)
+    first = await asked(scheduler, model)
+    second = await asked(scheduler, others[0])
     assert first.holds
     assert second.holds
     assert [launch.spec.placed.layers for launch in launcher.launches] == [3, 0]
     await first.leave()
     await second.leave()
-    await scheduler.close()
 
 
 @virtual_time
 async def test_two_cards_hold_two_models(model: Model, others: list[Model]):
-    launcher = Cards()
-    found = Found(launcher, 33 * M, 33 * M)
-    scheduler = Scheduler(Settings(memory=8 << 30, keep_alive=FOREVER), launcher, found)
+    launcher, scheduler = on_cards(33, 33)
     await use(scheduler, model)
     await use(scheduler, others[0])
     assert {launch.spec.placed.devices for launch in launcher.launches} == {("CUDA0",), ("CUDA1",)}
     assert len(running(scheduler)) == 2
-    await scheduler.close()
 
 
 @virtual_time
 async def test_a_load_that_fails_on_a_device_is_tried_once_with_less(model: Model):
-    launcher = Cards()
+    launcher, scheduler = on_cards(500)
     launcher.fails = 1
-    scheduler = Scheduler(Settings(memory=8 << 30), launcher, Found(launcher, 500 * M))
     await use(scheduler, model)
     first, second = (launch.spec for launch in launcher.launches)
     assert second.pool < first.pool or second.placed.layers < first.placed.layers
-    await scheduler.close()
 
 
 @virtual_time
 async def test_one_that_fails_again_is_refused(model: Model):
-    launcher = Cards()
+    launcher, scheduler = on_cards(500)
     launcher.fails = 5
-    scheduler = Scheduler(Settings(memory=8 << 30), launcher, Found(launcher, 500 * M))
-    client = ask(scheduler, model)
-    await settle()
+    client = await asked(scheduler, model)
     assert "out of memory" in client.error
     assert len(launcher.launches) == 2
-    await scheduler.close()
 
 
 @virtual_time
 async def test_no_place_is_told_with_the_numbers(model: Model):
-    launcher = Cards()
-    scheduler = Scheduler(Settings(memory=8 << 30), launcher, Found(launcher, 1 * M))
-    client = ask(scheduler, model, Options(num_gpu=99))
-    await settle()
+    launcher, scheduler = on_cards(1)
+    client = await asked(scheduler, model, Options(num_gpu=99))
     assert "of GPU memory (1.0 MiB available)" in client.error
     assert launcher.launches == []
-    await scheduler.close()
 
 
 @virtual_time
 async def test_an_option_that_cannot_be_followed_unloads_nobody(model: Model):
-    launcher = Cards()
-    scheduler = Scheduler(Settings(memory=8 << 30, keep_alive=FOREVER), launcher, Found(launcher, 500 * M))
+    _, scheduler = on_cards(500)
     await use(scheduler, model)
-    client = ask(scheduler, model, Options(main_gpu=3))
-    await settle()
+    client = await asked(scheduler, model, Options(main_gpu=3))
     assert "this machine has 1 GPU," in client.error
     assert running(scheduler) == [model.name.model]
-    await scheduler.close()
 
 
 @virtual_time
 async def test_devices_that_are_gone_are_not_used(model: Model, others: list[Model]):
-    launcher = Cards()
-    found = Found(launcher, 500 * M)
-    scheduler = Scheduler(Settings(memory=8 << 30), launcher, found)
+    launcher, scheduler = on_cards(500)
     await use(scheduler, model)
-    found.totals = ()
+    launcher.sizes = ()
     await use(scheduler, others[0])
     assert launcher.launches[-1].spec.placed.devices == ()
-    await scheduler.close()
 
 
 def test_overhead_stays_free():
-    card = Device(name="CUDA0", description="", backend="CUDA", shared=False, total=900 * M, free=800 * M)
-    plain, kept = (device_room([card], [], [], s)[0] for s in (Settings(), Settings(gpu_overhead=100 * M)))
+    plain, kept = (
+        device_room([card(900, 100 * M)], [], [], s)[0] for s in (Settings(), Settings(gpu_overhead=100 * M))
+    )
     assert plain.devices[0].free - kept.devices[0].free == 100 * M
     assert replace(plain.devices[0], free=0) == replace(kept.devices[0], free=0)

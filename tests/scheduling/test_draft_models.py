@@ -17,7 +17,7 @@ from puna.scheduling.plan import footprint, plan
 from puna.settings import Settings
 from tests.models import add_layer, install, shape_model
 from tests.mtp_models import random_mtp_model
-from tests.scheduling.scripted import Launcher, ask, least, running, settle, use, virtual_time
+from tests.scheduling.scripted import Launcher, ask, least, running, settle, started, use, virtual_time
 
 MIB = 1 << 20
 
@@ -37,8 +37,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 @virtual_time
 async def test_a_model_with_a_draft_is_another_than_the_same_weights_alone(library: Library):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started()
     clients = [ask(scheduler, library.open(name)) for name in ("beside", "alone", "beside")]
     await settle()
     assert [launch.spec.draft for launch in launcher.launches] == [str(library.open("draft").weights), ""]

@@ -15,8 +15,8 @@ from puna.scheduling import Scheduler
 from puna.scheduling.learned import DryRuns, LearnedSizes
 from puna.settings import FOREVER, Settings
 from tests.models import install, sliding_window_model
-from tests.scheduling.cards import Cards, Found, M
-from tests.scheduling.scripted import Models, ask, least, running, settle, use, virtual_time
+from tests.scheduling.cards import M, on_cards
+from tests.scheduling.scripted import Launcher, Models, asked, least, running, settle, use, virtual_time
 
 
 @pytest.fixture(scope="module")
@@ -39,64 +39,49 @@ class FakeDryRun:
         return DryRun(cache=self.cache, devices=devices, host=self.work)
 
 
-def scheduler_of(launcher: Cards, find: Found, fake: FakeDryRun) -> Scheduler:
-    return Scheduler(Settings(memory=8 << 30, keep_alive=FOREVER), launcher, find, dry_run=fake)
-
-
 @virtual_time
 async def test_where_there_is_room_nobody_waits_for_it(model: Model):
-    launcher, fake = Cards(), FakeDryRun()
-    scheduler = scheduler_of(launcher, Found(launcher, 8000 * M), fake)
+    launcher, scheduler = on_cards(8000, dry_run=(fake := FakeDryRun()))
     await use(scheduler, model)
     assert fake.specs == []
     assert launcher.launches[0].spec.placed.layers == 3
-    await scheduler.close()
 
 
 @virtual_time
 async def test_a_model_that_takes_less_than_estimated_goes_to_the_device(model: Model):
-    launcher, fake = Cards(), FakeDryRun()
+    launcher, scheduler = on_cards(4, dry_run=FakeDryRun())
     launcher.takes = 3 * M
-    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), fake)
     await use(scheduler, model)
     assert launcher.launches[0].spec.placed.layers == 3
-    plain = Scheduler(Settings(memory=8 << 30), Cards(), Found(launcher, 4 * M))
+    _, plain = on_cards(4)
     await use(plain, model)
     assert running(plain) == [model.name.model]
-    await scheduler.close()
-    await plain.close()
 
 
 @virtual_time
 async def test_a_model_that_takes_more_than_estimated_is_placed_elsewhere_at_once(model: Model):
-    launcher, fake = Cards(), FakeDryRun(work=50 * M)
-    scheduler = scheduler_of(launcher, Found(launcher, 8 * M), fake)
+    launcher, scheduler = on_cards(8, dry_run=FakeDryRun(work=50 * M))
     await use(scheduler, model)
     assert [launch.spec.placed.devices for launch in launcher.launches] == [()]
-    await scheduler.close()
 
 
 @virtual_time
 async def test_no_plan_is_tried_twice(model: Model):
-    launcher, fake = Cards(), FakeDryRun()
+    launcher, scheduler = on_cards(4, dry_run=(fake := FakeDryRun()))
     launcher.takes = 3 * M
-    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), fake)
     await use(scheduler, model, keep_alive=0)
     await settle()
     times = len(fake.specs)
     await use(scheduler, model)
     assert times == len(fake.specs) > 0
     assert len(launcher.launches) == 2
-    await scheduler.close()
 
 
 @virtual_time
 async def test_one_that_says_nothing_keeps_nobody_from_loading(model: Model):
-    launcher, fake = Cards(), FakeDryRun(silent=True)
-    scheduler = scheduler_of(launcher, Found(launcher, 4 * M), fake)
+    _, scheduler = on_cards(4, dry_run=FakeDryRun(silent=True))
     await use(scheduler, model)
     assert running(scheduler) == [model.name.model]
-    await scheduler.close()
 
 
 @virtual_time
@@ -114,7 +99,7 @@ async def test_a_plan_that_is_never_the_same_is_not_tried_for_ever():
 
 @virtual_time
 async def test_without_devices_only_a_refusal_is_made_sure_of(models: Models):
-    launcher, fake = Cards(), FakeDryRun(cache=0, work=0)
+    launcher, fake = Launcher(), FakeDryRun(cache=0, work=0)
     needs = least(models["a"])
     scheduler = Scheduler(Settings(memory=needs, keep_alive=FOREVER), launcher, dry_run=fake)
     await use(scheduler, models["a"])
@@ -124,17 +109,13 @@ async def test_without_devices_only_a_refusal_is_made_sure_of(models: Models):
     scheduler = Scheduler(Settings(memory=needs - M), launcher, dry_run=fake)
     await use(scheduler, models["a"])
     assert [spec.path for spec in fake.specs] == [str(models["a"].weights)]
-    await scheduler.close()
 
 
 @virtual_time
 async def test_a_model_that_truly_has_no_place_is_refused(model: Model):
-    fake = FakeDryRun(cache=100 * M)
-    scheduler = Scheduler(Settings(memory=100 * M), Cards(), dry_run=fake)
-    client = ask(scheduler, model, Options(num_ctx=32768))
-    await settle()
+    scheduler = Scheduler(Settings(memory=100 * M), Launcher(), dry_run=FakeDryRun(cache=100 * M))
+    client = await asked(scheduler, model, Options(num_ctx=32768))
     assert "than is available (100.0 MiB)" in client.error
-    await scheduler.close()
 
 
 async def test_a_model_with_windows_is_not_refused_for_what_it_does_not_take(tmp_path: Path):

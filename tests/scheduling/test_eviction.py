@@ -1,3 +1,5 @@
+"""Who makes room for whom, and who waits for it."""
+
 from __future__ import annotations
 
 import pytest
@@ -10,10 +12,12 @@ from tests.scheduling.scripted import (
     Launcher,
     Models,
     ask,
+    asked,
     least,
     room_for,
     running,
     settle,
+    started,
     use,
     virtual_time,
 )
@@ -21,8 +25,7 @@ from tests.scheduling.scripted import (
 
 @virtual_time
 async def test_the_least_recently_used_idle_model_makes_room(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(room_for(2, models["a"]), launcher)
+    _, scheduler = started(room_for(2, models["a"]))
     await use(scheduler, models["a"])
     await use(scheduler, models["b"], keep_alive=FOREVER)
     await use(scheduler, models["a"])
@@ -32,12 +35,10 @@ async def test_the_least_recently_used_idle_model_makes_room(models: Models):
 
 @virtual_time
 async def test_a_load_waits_until_the_memory_is_free_indeed(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(room_for(1, models["a"]), launcher)
+    launcher, scheduler = started(room_for(1, models["a"]))
     await use(scheduler, models["a"])
     launcher.engines[0].may_close.clear()
-    client = ask(scheduler, models["b"])
-    await settle()
+    client = await asked(scheduler, models["b"])
     assert launcher.engines[0].closed
     assert len(launcher.launches) == 1
     launcher.engines[0].may_close.set()
@@ -47,13 +48,11 @@ async def test_a_load_waits_until_the_memory_is_free_indeed(models: Models):
 
 @virtual_time
 async def test_memory_on_its_way_back_counts_before_another_model_is_unloaded(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(room_for(2, models["a"]), launcher)
+    launcher, scheduler = started(room_for(2, models["a"]))
     await use(scheduler, models["a"])
     launcher.engines[0].may_close.clear()
     await use(scheduler, models["b"])
-    client = ask(scheduler, models["c"])
-    await settle()
+    client = await asked(scheduler, models["c"])
     ask(scheduler, models["also-a"])
     await settle()
     assert client.waits
@@ -65,13 +64,11 @@ async def test_memory_on_its_way_back_counts_before_another_model_is_unloaded(mo
 
 @virtual_time
 async def test_with_nothing_idle_a_request_waits_for_a_lease_to_end(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(room_for(1, models["a"]), launcher)
+    launcher, scheduler = started(room_for(1, models["a"]))
     streams = [ask(scheduler, models["a"]) for _ in range(2)]
     await settle()
     other = ask(scheduler, models["b"])
-    newcomer = ask(scheduler, models["a"])
-    await settle()
+    newcomer = await asked(scheduler, models["a"])
     assert other.waits
     assert newcomer.waits, "a's stream of requests would otherwise keep b out for ever"
     await streams[0].leave()
@@ -88,13 +85,11 @@ async def test_with_nothing_idle_a_request_waits_for_a_lease_to_end(models: Mode
 
 @virtual_time
 async def test_models_that_need_not_leave_go_on_serving_newcomers(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(room_for(2, models["a"]), launcher)
+    _, scheduler = started(room_for(2, models["a"]))
     a, b = ask(scheduler, models["a"]), ask(scheduler, models["b"])
     await settle()
     third = ask(scheduler, models["c"])
-    on_b = ask(scheduler, models["b"])
-    await settle()
+    on_b = await asked(scheduler, models["b"])
     assert third.waits
     assert on_b.engine is b.engine, "only a, the least recently used, has to drain"
     await a.leave()
@@ -107,11 +102,9 @@ async def test_who_comes_later_does_not_take_the_room_another_waits_for(models: 
     memory = least(models["a"]) + least(models["c"]) + 2**20
     assert least(models["b"], big) < memory < least(models["a"]) + least(models["b"], big)
     scheduler = Scheduler(Settings(memory=memory, num_parallel=1), Launcher())
-    holder = ask(scheduler, models["a"])
-    await settle()
+    holder = await asked(scheduler, models["a"])
     waiting = ask(scheduler, models["b"], big)
-    small = ask(scheduler, models["c"])
-    await settle()
+    small = await asked(scheduler, models["c"])
     assert waiting.waits
     assert small.waits
     await holder.leave()
@@ -127,8 +120,7 @@ async def test_those_behind_move_up_when_who_waits_for_room_goes_away(models: Mo
     # The first takes a quarter of the memory for finished answers besides.
     memory = (least(models["a"]) + least(models["c"])) * 4 // 3 + 2**20
     scheduler = Scheduler(Settings(memory=memory, num_parallel=1), Launcher())
-    holder = ask(scheduler, models["a"])
-    await settle()
+    holder = await asked(scheduler, models["a"])
     waiting, small = ask(scheduler, models["b"], big), ask(scheduler, models["c"])
     await settle()
     assert small.waits
@@ -162,8 +154,7 @@ async def test_the_number_of_models_may_be_bounded(models: Models):
 
 @virtual_time
 async def test_several_models_load_side_by_side(models: Models):
-    launcher = Launcher(held=True)
-    scheduler = Scheduler(Settings(memory=10 * least(models["a"])), launcher)
+    launcher, scheduler = started(Settings(memory=10 * least(models["a"])), held=True)
     for name in ("a", "b"):
         ask(scheduler, models[name])
     await settle()
@@ -173,8 +164,7 @@ async def test_several_models_load_side_by_side(models: Models):
 @virtual_time
 async def test_a_context_grows_into_what_is_free_and_unloads_nobody_for_it(models: Models):
     """With both loaded less is free than the longer context of the second would ask for."""
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(memory=(23 << 30) + least(models["a"])), launcher)
+    launcher, scheduler = started(Settings(memory=(23 << 30) + least(models["a"])))
     for name in ("a", "b"):
         await use(scheduler, models[name], keep_alive=FOREVER)
     assert [launch.spec.num_ctx for launch in launcher.launches] == [32768, 4096]

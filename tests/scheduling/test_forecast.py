@@ -8,15 +8,14 @@ from typing import Any
 import pytest
 
 from puna.library import Library
-from puna.load import Device
-from puna.scheduling import Scheduler, forecast
+from puna.scheduling import forecast
 from puna.scheduling.choice import described
 from puna.settings import Settings
 from tests.models import install, shape_model
-from tests.scheduling.cards import RESERVE, Cards, Found, M
+from tests.scheduling.cards import HOST, card, on_cards
 from tests.scheduling.scripted import Models, use, virtual_time
 
-SETTINGS = Settings(memory=8 << 30)
+SETTINGS = Settings(memory=HOST)
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +23,6 @@ def shaped(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("forecast") / "m"
     shape_model(path)
     return path
-
-
-def card(free: int) -> Device:
-    total = RESERVE + free * M
-    return Device(name="CUDA0", description="", backend="CUDA", shared=False, total=total, free=total)
 
 
 def told(shaped: Path, free: int, **parameters: Any) -> str:
@@ -41,14 +35,12 @@ def told(shaped: Path, free: int, **parameters: Any) -> str:
 @virtual_time
 async def test_it_is_where_the_model_then_goes(models: Models):
     for free in (500, 1):
-        launcher = Cards()
-        scheduler = Scheduler(SETTINGS, launcher, Found(launcher, free * M))
+        launcher, scheduler = on_cards(free)
         await use(scheduler, models["a"])
         spec = launcher.launches[0].spec
         where = forecast(models["a"], SETTINGS, [card(free)])
         assert where.startswith(described(spec.placed, {}).partition(" (")[0])
         assert where.endswith(f"context {spec.num_ctx}")
-        await scheduler.close()
 
 
 def test_a_models_own_parameters_count(shaped: Path):

@@ -25,7 +25,7 @@ from puna.scheduling import Scheduler
 from puna.scheduling.facts import Facts
 from puna.scheduling.plan import footprint
 from puna.settings import FOREVER, Settings
-from tests.scheduling.cards import Cards, Found, M
+from tests.scheduling.cards import HOST, Cards
 from tests.scheduling.scripted import Client, Launch, Launcher, ScriptedEngine, VirtualLoop, settle
 
 MEMORY = 180 << 20  # two models at the default context, or one at the largest
@@ -217,12 +217,12 @@ class OneAtATime(Interleavings):
 class Replicated(Interleavings):
     """Two cards, each with room for one model or two."""
 
-    settings = replace(Interleavings.settings, memory=8 << 30)
+    settings = replace(Interleavings.settings, memory=HOST)
     wishes: ClassVar[list[Options]] = [*WISHES, Options(replicas=2), Options(replicas=2, num_ctx=512)]
 
     def made(self) -> tuple[Launcher, Scheduler]:
-        launcher = Cards(held=True)
-        return launcher, Scheduler(self.settings, launcher, Found(launcher, 60 * M, 70 * M))
+        cards = Cards(60, 70, held=True)
+        return cards, Scheduler(self.settings, cards, cards.find)
 
     @invariant()
     def a_model_loads_once_at_a_time(self):

@@ -1,3 +1,5 @@
+"""How long a model stays, and what unloads it before."""
+
 from __future__ import annotations
 
 import asyncio
@@ -13,8 +15,10 @@ from tests.scheduling.scripted import (
     Launcher,
     Models,
     ask,
+    asked,
     running,
     settle,
+    started,
     use,
     virtual_time,
 )
@@ -22,8 +26,7 @@ from tests.scheduling.scripted import (
 
 @virtual_time
 async def test_a_model_stays_for_its_keep_alive_after_the_last_lease(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(keep_alive=300), launcher)
+    launcher, scheduler = started(Settings(keep_alive=300))
     first, second = ask(scheduler, models["a"]), ask(scheduler, models["a"])
     await settle()
     await first.leave()
@@ -54,8 +57,7 @@ async def test_every_request_sets_the_keep_alive_anew(models: Models):
 
 @virtual_time
 async def test_keep_alive_zero_unloads_after_the_answer(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started()
     async with scheduler.lease(models["a"], PLAIN, 0):
         await settle()
         assert not launcher.engines[0].closed
@@ -84,8 +86,7 @@ async def test_what_is_loaded_is_listed_by_the_time_it_stays(models: Models):
 
 @virtual_time
 async def test_unload_ends_an_idle_model_before_it_returns(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started()
     await use(scheduler, models["a"], keep_alive=FOREVER)
     launcher.engines[0].may_close.clear()
     unloading = asyncio.create_task(scheduler.unload(models["a"]))
@@ -100,10 +101,8 @@ async def test_unload_ends_an_idle_model_before_it_returns(models: Models):
 
 @virtual_time
 async def test_unload_lets_answers_finish(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
-    client = ask(scheduler, models["a"])
-    await settle()
+    launcher, scheduler = started()
+    client = await asked(scheduler, models["a"])
     await scheduler.unload(models["a"])
     assert not launcher.engines[0].closed
     await client.leave()

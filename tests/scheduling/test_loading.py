@@ -1,3 +1,5 @@
+"""One load for all who wait for it, and how loads fail and end."""
+
 from __future__ import annotations
 
 import asyncio
@@ -18,9 +20,11 @@ from tests.scheduling.scripted import (
     Models,
     ScriptedEngine,
     ask,
+    asked,
     least,
     running,
     settle,
+    started,
     use,
     virtual_time,
 )
@@ -28,8 +32,7 @@ from tests.scheduling.scripted import (
 
 @virtual_time
 async def test_concurrent_first_requests_load_a_model_once(models: Models):
-    launcher = Launcher(held=True)
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started(held=True)
     clients = [ask(scheduler, models["a"]) for _ in range(5)]
     await settle()
     assert len(launcher.launches) == 1
@@ -38,15 +41,13 @@ async def test_concurrent_first_requests_load_a_model_once(models: Models):
     launcher.launches[0].succeed()
     await settle()
     assert {client.engine for client in clients} == set(launcher.engines)
-    later = ask(scheduler, models["a"])
-    await settle()
+    later = await asked(scheduler, models["a"])
     assert later.engine is launcher.engines[0]
 
 
 @virtual_time
 async def test_two_names_for_the_same_weights_share_an_engine(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started()
     await use(scheduler, models["a"])
     await use(scheduler, models["also-a"])
     assert len(launcher.launches) == 1
@@ -66,8 +67,7 @@ async def test_the_load_time_is_the_waiters_own(models: Models):
 
 @virtual_time
 async def test_a_waiter_that_goes_away_does_not_end_the_load(models: Models):
-    launcher = Launcher(held=True)
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started(held=True)
     first, second = ask(scheduler, models["a"]), ask(scheduler, models["a"])
     await settle()
     await first.vanish()
@@ -80,10 +80,8 @@ async def test_a_waiter_that_goes_away_does_not_end_the_load(models: Models):
 
 @virtual_time
 async def test_a_load_that_nobody_waits_for_any_more_is_kept_for_its_keep_alive(models: Models):
-    launcher = Launcher(held=True)
-    scheduler = Scheduler(Settings(), launcher)
-    client = ask(scheduler, models["a"], keep_alive=60)
-    await settle()
+    launcher, scheduler = started(held=True)
+    client = await asked(scheduler, models["a"], keep_alive=60)
     await client.vanish()
     launcher.launches[0].succeed()
     await settle()
@@ -96,10 +94,8 @@ async def test_a_load_that_nobody_waits_for_any_more_is_kept_for_its_keep_alive(
 
 @virtual_time
 async def test_a_waiter_that_goes_away_as_it_is_served_gives_its_lease_back(models: Models):
-    launcher = Launcher(held=True)
-    scheduler = Scheduler(Settings(), launcher)
-    client = ask(scheduler, models["a"], keep_alive=0)
-    await settle()
+    launcher, scheduler = started(held=True)
+    client = await asked(scheduler, models["a"], keep_alive=0)
     launcher.launches[0].succeed()
     while not running(scheduler):
         await asyncio.sleep(0)
@@ -109,8 +105,7 @@ async def test_a_waiter_that_goes_away_as_it_is_served_gives_its_lease_back(mode
 
 @virtual_time
 async def test_a_failed_load_is_told_to_all_who_wait_and_tried_again_for_the_next(models: Models):
-    launcher = Launcher(held=True)
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started(held=True)
     clients = [ask(scheduler, models["a"]) for _ in range(3)]
     await settle()
     launcher.launches[0].fail("tensor 'x' is missing")
@@ -118,8 +113,7 @@ async def test_a_failed_load_is_told_to_all_who_wait_and_tried_again_for_the_nex
     for client in clients:
         assert isinstance(client.task.exception(), LoadFailed)
         assert client.error == "tensor 'x' is missing"
-    again = ask(scheduler, models["a"])
-    await settle()
+    again = await asked(scheduler, models["a"])
     launcher.launches[1].succeed()
     await settle()
     assert again.holds
@@ -131,16 +125,14 @@ async def test_what_start_did_not_foresee_fails_the_load_and_nothing_else(models
         raise OSError("no more processes")
 
     scheduler = Scheduler(Settings(), start)
-    client = ask(scheduler, models["a"])
-    await settle()
+    client = await asked(scheduler, models["a"])
     assert isinstance(client.task.exception(), LoadFailed)
     assert client.error == "unable to load model: no more processes"
 
 
 @virtual_time
 async def test_a_load_has_only_so_much_time(models: Models):
-    launcher = Launcher(held=True)
-    scheduler = Scheduler(Settings(load_timeout=20), launcher)
+    launcher, scheduler = started(Settings(load_timeout=20), held=True)
     client = ask(scheduler, models["a"])
     await asyncio.sleep(19)
     assert client.waits
@@ -164,24 +156,20 @@ async def test_missing_weights_are_an_error_of_that_request(models: Models, tmp_
 
 @virtual_time
 async def test_closing_ends_everything(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(memory=int(2.5 * least(models["a"]))), launcher)
+    launcher, scheduler = started(Settings(memory=int(2.5 * least(models["a"]))))
     held, idle = ask(scheduler, models["a"]), ask(scheduler, models["b"], keep_alive=math.inf)
     await settle()
     await idle.leave()
     launcher.held = True
-    loading = ask(scheduler, models["c"])
-    await settle()
+    loading = await asked(scheduler, models["c"])
     assert len(launcher.launches) == 3
-    queued = ask(scheduler, models["b"])
-    await settle()
+    queued = await asked(scheduler, models["b"])
     await scheduler.close()
     await settle()
     assert all(engine.closed for engine in launcher.engines)
     assert launcher.launches[2].cancelled
     assert loading.error == queued.error == "server is shutting down"
-    late = ask(scheduler, models["a"])
-    await settle()
+    late = await asked(scheduler, models["a"])
     assert late.error == "server is shutting down"
     await held.leave()
     assert held.task.exception() is None
@@ -191,10 +179,8 @@ async def test_closing_ends_everything(models: Models):
 @pytest.mark.parametrize("steps", range(5))
 @virtual_time
 async def test_a_load_that_ends_as_the_scheduler_closes_is_closed_too(models: Models, steps: int):
-    launcher = Launcher(held=True)
-    scheduler = Scheduler(Settings(), launcher)
-    client = ask(scheduler, models["a"])
-    await settle()
+    launcher, scheduler = started(held=True)
+    client = await asked(scheduler, models["a"])
     launcher.launches[0].succeed()
     for _ in range(steps):
         await asyncio.sleep(0)

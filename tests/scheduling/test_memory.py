@@ -1,3 +1,5 @@
+"""The estimates of memory, beside what libllama reports."""
+
 from __future__ import annotations
 
 from pathlib import Path

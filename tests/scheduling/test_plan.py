@@ -1,3 +1,5 @@
+"""What a load is given: its context, its pool and how many sequences at once."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -14,7 +14,7 @@ from puna.scheduling import Scheduler
 from puna.scheduling.memory import estimate_sight
 from puna.settings import Settings
 from tests.models import add_layer, install, shape_model
-from tests.scheduling.scripted import PLAIN, Launcher, ask, least, running, settle, use, virtual_time
+from tests.scheduling.scripted import PLAIN, Launcher, ask, least, running, settle, started, use, virtual_time
 from tests.vision_models import llava_projector
 
 MIB = 1 << 20
@@ -34,8 +34,7 @@ def library(tmp_path_factory: pytest.TempPathFactory) -> Library:
 
 @virtual_time
 async def test_the_engine_is_given_the_projector(library: Library):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started()
     await use(scheduler, seeing := library.open("seeing"))
     await use(scheduler, library.open("blind"))
     assert [launch.spec.projector for launch in launcher.launches] == [str(seeing.projectors[0]), ""]
@@ -45,8 +44,7 @@ async def test_the_engine_is_given_the_projector(library: Library):
 
 @virtual_time
 async def test_a_model_that_sees_is_another_than_the_same_weights_alone(library: Library):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started()
     clients = [ask(scheduler, library.open(name)) for name in ("seeing", "blind", "seeing")]
     await settle()
     assert len(launcher.launches) == 2

@@ -1,3 +1,5 @@
+"""Who waits, in which order, and who is refused."""
+
 from __future__ import annotations
 
 import asyncio
@@ -10,7 +12,9 @@ from tests.scheduling.scripted import (
     Launcher,
     Models,
     ask,
+    asked,
     settle,
+    started,
     use,
     virtual_time,
 )
@@ -20,12 +24,10 @@ BUSY = "server busy, please try again.  maximum pending requests exceeded"
 
 @virtual_time
 async def test_beyond_the_queues_end_a_request_is_refused(models: Models):
-    launcher = Launcher(held=True)
-    scheduler = Scheduler(Settings(max_queue=2), launcher)
+    launcher, scheduler = started(Settings(max_queue=2), held=True)
     admitted = [ask(scheduler, models["a"]) for _ in range(3)]
     await settle()
-    refused = ask(scheduler, models["a"])
-    await settle()
+    refused = await asked(scheduler, models["a"])
     assert isinstance(refused.task.exception(), Busy)
     assert refused.error == BUSY
     launcher.launches[0].succeed()
@@ -40,12 +42,10 @@ async def test_leases_beyond_the_engines_places_count_as_queued(models: Models):
     held = [ask(scheduler, models["a"]) for _ in range(3)]
     await settle()
     assert all(client.holds for client in held)
-    refused = ask(scheduler, models["a"])
-    await settle()
+    refused = await asked(scheduler, models["a"])
     assert refused.error == BUSY
     await held[0].leave()
-    again = ask(scheduler, models["a"])
-    await settle()
+    again = await asked(scheduler, models["a"])
     assert again.holds
 
 
@@ -54,21 +54,17 @@ async def test_without_a_queue_a_free_place_still_serves(models: Models):
     scheduler = Scheduler(Settings(max_queue=0, num_parallel=1, max_loaded_models=1), Launcher())
     await use(scheduler, models["a"])
     await use(scheduler, models["b"])
-    client = ask(scheduler, models["b"])
-    await settle()
+    client = await asked(scheduler, models["b"])
     assert client.holds
-    refused = ask(scheduler, models["b"])
-    await settle()
+    refused = await asked(scheduler, models["b"])
     assert refused.error == BUSY
 
 
 @virtual_time
 async def test_a_cancelled_waiter_leaves_the_queue(models: Models):
-    launcher = Launcher(held=True)
-    scheduler = Scheduler(Settings(max_queue=0), launcher)
+    launcher, scheduler = started(Settings(max_queue=0), held=True)
     for _ in range(3):
-        client = ask(scheduler, models["a"])
-        await settle()
+        client = await asked(scheduler, models["a"])
         assert client.waits
         await client.vanish()
     assert len(launcher.launches) == 1
@@ -78,13 +74,11 @@ async def test_a_cancelled_waiter_leaves_the_queue(models: Models):
 async def test_users_wait_in_turn(models: Models):
     scheduler = Scheduler(Settings(max_loaded_models=2), Launcher())
     held = ask(scheduler, models["a"], turn=Turn("ann"))
-    other = ask(scheduler, models["b"], turn=Turn("zoe"))
-    await settle()
+    other = await asked(scheduler, models["b"], turn=Turn("zoe"))
     # All three wait for a model's end. Ann came first, and has a request running.
     batch = ask(scheduler, models["c"], turn=Turn("eve", 1), keep_alive=0)
     again = ask(scheduler, models["c"], keep_alive=0, turn=Turn("ann"))
-    first = ask(scheduler, models["embedder"], keep_alive=0, turn=Turn("bob"))
-    await settle()
+    first = await asked(scheduler, models["embedder"], keep_alive=0, turn=Turn("bob"))
     assert batch.waits
     assert again.waits
     await other.leave()
@@ -101,14 +95,11 @@ async def test_who_is_refused_hears_when_the_queue_will_have_a_place(models: Mod
     scheduler = Scheduler(Settings(max_queue=0, num_parallel=1), Launcher())
     await use(scheduler, models["a"])
     for _ in range(4):
-        client = ask(scheduler, models["a"])
-        await settle()
+        client = await asked(scheduler, models["a"])
         await asyncio.sleep(7)
         await client.leave()
-    client = ask(scheduler, models["a"])
-    await settle()
-    refused = ask(scheduler, models["a"])
-    await settle()
+    client = await asked(scheduler, models["a"])
+    refused = await asked(scheduler, models["a"])
     error = refused.task.exception()
     assert isinstance(error, Busy)
     assert 5 <= error.retry_after <= 7

@@ -1,3 +1,5 @@
+"""Requests for more than a model was loaded with, and engines that die."""
+
 from __future__ import annotations
 
 import pytest
@@ -11,9 +13,11 @@ from tests.scheduling.scripted import (
     Launcher,
     Models,
     ask,
+    asked,
     least,
     running,
     settle,
+    started,
     use,
     virtual_time,
 )
@@ -21,8 +25,7 @@ from tests.scheduling.scripted import (
 
 @virtual_time
 async def test_a_larger_context_serves_smaller_requests(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started()
     await use(scheduler, models["a"], Options(num_ctx=8192))
     await use(scheduler, models["a"], Options(num_ctx=512))
     await use(scheduler, models["a"])
@@ -31,8 +34,7 @@ async def test_a_larger_context_serves_smaller_requests(models: Models):
 
 async def asked_for_more(scheduler: Scheduler, model: Model) -> tuple[Client, Client, Client]:
     """An answer in progress, a request for a larger context than it has, and one that came after that."""
-    old = ask(scheduler, model)
-    await settle()
+    old = await asked(scheduler, model)
     big, newcomer = ask(scheduler, model, Options(num_ctx=8192)), ask(scheduler, model)
     await settle()
     return old, big, newcomer
@@ -40,8 +42,7 @@ async def asked_for_more(scheduler: Scheduler, model: Model) -> tuple[Client, Cl
 
 @virtual_time
 async def test_a_request_for_more_reloads_once_the_answers_in_progress_have_ended(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started()
     old, big, newcomer = await asked_for_more(scheduler, models["a"])
     assert big.waits
     assert newcomer.waits, "a stream of small requests would otherwise keep the big one out"
@@ -53,8 +54,7 @@ async def test_a_request_for_more_reloads_once_the_answers_in_progress_have_ende
 
 @virtual_time
 async def test_newcomers_are_served_again_when_the_big_request_goes_away(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    _, scheduler = started()
     old, big, newcomer = await asked_for_more(scheduler, models["a"])
     assert newcomer.waits
     await big.vanish()
@@ -64,8 +64,7 @@ async def test_newcomers_are_served_again_when_the_big_request_goes_away(models:
 
 @virtual_time
 async def test_clients_with_different_wishes_do_not_reload_in_turns(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started()
     for _ in range(3):
         await use(scheduler, models["a"], Options(num_ctx=8192))
         await use(scheduler, models["a"], Options(num_batch=1024))
@@ -89,8 +88,7 @@ async def test_a_wish_that_does_not_fit_beside_the_old_one_is_met_alone(models: 
 async def test_a_context_beyond_the_models_own_is_cut_with_a_warning(
     models: Models, caplog: pytest.LogCaptureFixture
 ):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
+    launcher, scheduler = started()
     await use(scheduler, models["a"], Options(num_ctx=10**6))
     await use(scheduler, models["a"], Options(num_ctx=10**6))
     assert [launch.spec.num_ctx for launch in launcher.launches] == [32768]
@@ -99,14 +97,11 @@ async def test_a_context_beyond_the_models_own_is_cut_with_a_warning(
 
 @virtual_time
 async def test_a_dead_engine_is_replaced(models: Models):
-    launcher = Launcher()
-    scheduler = Scheduler(Settings(), launcher)
-    witness = ask(scheduler, models["a"])
-    await settle()
+    launcher, scheduler = started()
+    witness = await asked(scheduler, models["a"])
     launcher.engines[0].crashed = True
     assert running(scheduler) == []
-    after = ask(scheduler, models["a"])
-    await settle()
+    after = await asked(scheduler, models["a"])
     assert after.engine is launcher.engines[1]
     await witness.leave()
     assert after.engine.alive

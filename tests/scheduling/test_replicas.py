@@ -12,15 +12,12 @@ from puna.library import Model
 from puna.options import Options
 from puna.scheduling import Scheduler
 from puna.scheduling.routing import BLOCK
-from puna.settings import FOREVER, Settings
-from tests.scheduling.cards import Cards, Found, M
-from tests.scheduling.scripted import Client, Models, ScriptedEngine, VirtualLoop, settle, use, virtual_time
+from tests.scheduling.cards import Cards, M, on_cards
+from tests.scheduling.scripted import Client, Models, ScriptedEngine, settle, use, virtual_time
 
 TWO = Options(replicas=2, num_ctx=512)
 FULL = Options(replicas=2)
 """With the default context: a card of 33 MiB holds one such model."""
-
-HOST = 8 << 30
 
 
 @pytest.fixture(scope="module")
@@ -28,22 +25,14 @@ def model(models: Models) -> Model:
     return models["a"]
 
 
-def machine(
-    *cards: int, held: bool = False, keep_alive: float = FOREVER, **settings: Any
-) -> tuple[Cards, Scheduler]:
-    launcher = Cards(held=held)
-    found = Found(launcher, *(size * M for size in cards))
-    return launcher, Scheduler(Settings(memory=HOST, keep_alive=keep_alive, **settings), launcher, found)
+def ask(scheduler: Scheduler, model: Model, options: Options = TWO, said: bytes = b"") -> Client:
+    return Client(scheduler.lease(model, options, None, prompt=lambda: said))
 
 
-def ask(
-    scheduler: Scheduler,
-    model: Model,
-    options: Options = TWO,
-    said: bytes = b"",
-    keep_alive: float | None = None,
-) -> Client:
-    return Client(scheduler.lease(model, options, keep_alive, prompt=lambda: said))
+async def asked(scheduler: Scheduler, model: Model, options: Options = TWO, said: bytes = b"") -> Client:
+    client = ask(scheduler, model, options, said)
+    await settle()
+    return client
 
 
 def places(launcher: Cards) -> list[tuple[str, ...]]:
@@ -54,12 +43,6 @@ def alive(launcher: Cards) -> list[ScriptedEngine]:
     return [engine for engine in launcher.engines if engine.alive]
 
 
-def passes(seconds: float) -> None:
-    loop = asyncio.get_running_loop()
-    assert isinstance(loop, VirtualLoop)
-    loop.clock.now += seconds
-
-
 async def loaded(scheduler: Scheduler, model: Model, options: Options = TWO) -> None:
     await use(scheduler, model, options)
     await settle()
@@ -67,9 +50,8 @@ async def loaded(scheduler: Scheduler, model: Model, options: Options = TWO) -> 
 
 async def one_of_two(model: Model) -> tuple[Cards, Scheduler, Client]:
     """The first engine serves a client while the second one loads."""
-    launcher, scheduler = machine(300, 300, held=True)
-    client = ask(scheduler, model)
-    await settle()
+    launcher, scheduler = on_cards(300, 300, held=True)
+    client = await asked(scheduler, model)
     launcher.launches[0].succeed()
     await settle()
     return launcher, scheduler, client
@@ -77,9 +59,8 @@ async def one_of_two(model: Model) -> tuple[Cards, Scheduler, Client]:
 
 @virtual_time
 async def test_the_first_one_serves_while_the_others_load(model: Model):
-    launcher, scheduler = machine(300, 400, 350, held=True)
-    first = ask(scheduler, model, Options(replicas=3, num_ctx=512))
-    await settle()
+    launcher, scheduler = on_cards(300, 400, 350, held=True)
+    first = await asked(scheduler, model, Options(replicas=3, num_ctx=512))
     launcher.launches[0].succeed()
     await settle()
     assert first.holds
@@ -87,12 +68,11 @@ async def test_the_first_one_serves_while_the_others_load(model: Model):
     assert [launch.pending for launch in launcher.launches] == [False, True, True]
     assert [launch.spec.num_ctx for launch in launcher.launches] == [512] * 3
     await first.leave()
-    await scheduler.close()
 
 
 @virtual_time
 async def test_each_gets_its_share_and_what_begins_alike_stays_together(model: Model):
-    _launcher, scheduler = machine(300, 300)
+    _launcher, scheduler = on_cards(300, 300)
     await loaded(scheduler, model)
     one, other = b"one" * 40 * BLOCK, b"other" * 40 * BLOCK
     clients = [ask(scheduler, model, said=said) for said in (one, other)]
@@ -102,16 +82,14 @@ async def test_each_gets_its_share_and_what_begins_alike_stays_together(model: M
     for client in clients:
         await client.leave()
     for said in (other, one, one, other):
-        client = ask(scheduler, model, Options(num_ctx=512), said + b"more" * BLOCK)
-        await settle()
+        client = await asked(scheduler, model, Options(num_ctx=512), said + b"more" * BLOCK)
         assert client.engine is homes[said]
         await client.leave()
-    await scheduler.close()
 
 
 @virtual_time
 async def test_a_busy_home_is_left_when_another_is_free(model: Model):
-    _launcher, scheduler = machine(300, 300, num_parallel=1)
+    _launcher, scheduler = on_cards(300, 300, num_parallel=1)
     await loaded(scheduler, model)
     said = b"same" * 100 * BLOCK
     clients = [ask(scheduler, model, said=said) for _ in range(2)]
@@ -119,48 +97,39 @@ async def test_a_busy_home_is_left_when_another_is_free(model: Model):
     assert len({client.engine for client in clients}) == 2
     for client in clients:
         await client.leave()
-    await scheduler.close()
 
 
 @virtual_time
 async def test_one_line_of_ps_is_all_of_them(model: Model):
-    _launcher, scheduler = machine(300, 300)
+    _launcher, scheduler = on_cards(300, 300)
     await loaded(scheduler, model)
     (entry,) = scheduler.loaded()
     assert (entry.replicas, entry.size, entry.size_vram) == (2, 14_000, 60 * M)
-    await scheduler.close()
 
 
 @virtual_time
 async def test_they_stay_as_long_as_one_of_them_is_used(model: Model):
-    launcher, scheduler = machine(300, 300, keep_alive=50)
+    launcher, scheduler = on_cards(300, 300, keep_alive=50)
     await loaded(scheduler, model)
-    client = ask(scheduler, model)
-    await settle()
-    passes(100)
-    await settle()
+    client = await asked(scheduler, model)
+    await asyncio.sleep(100)
     assert len(alive(launcher)) == 2
     await client.leave()
-    passes(40)
-    await settle()
+    await asyncio.sleep(40)
     assert len(alive(launcher)) == 2
-    passes(20)
-    await settle()
+    await asyncio.sleep(20)
     assert alive(launcher) == []
-    await scheduler.close()
 
 
 @virtual_time
 async def test_unload_ends_them_all_and_one_that_is_used_after_its_answer(model: Model):
-    launcher, scheduler = machine(300, 300)
+    launcher, scheduler = on_cards(300, 300)
     await loaded(scheduler, model)
-    client = ask(scheduler, model)
-    await settle()
+    client = await asked(scheduler, model)
     await scheduler.unload(model)
     assert alive(launcher) == [client.engine]
     await client.leave()
     assert alive(launcher) == []
-    await scheduler.close()
 
 
 @virtual_time
@@ -171,12 +140,11 @@ async def test_one_that_loads_as_its_model_is_unloaded_ends_too(model: Model):
     launcher.launches[1].succeed()
     await settle()
     assert alive(launcher) == []
-    await scheduler.close()
 
 
 @virtual_time
 async def test_none_is_added_where_another_model_has_the_card(models: Models):
-    launcher, scheduler = machine(33, 33)
+    launcher, scheduler = on_cards(33, 33)
     await use(scheduler, models["b"])
     await loaded(scheduler, models["a"], FULL)
     assert len(alive(launcher)) == 2
@@ -185,46 +153,40 @@ async def test_none_is_added_where_another_model_has_the_card(models: Models):
     await scheduler.unload(models["b"])
     await loaded(scheduler, models["a"], FULL)
     assert [entry.replicas for entry in scheduler.loaded()] == [2]
-    await scheduler.close()
 
 
 @virtual_time
 async def test_an_idle_replica_makes_way_for_another_model(models: Models):
-    _launcher, scheduler = machine(33, 33)
+    _launcher, scheduler = on_cards(33, 33)
     await loaded(scheduler, models["a"], FULL)
-    client = ask(scheduler, models["a"], FULL)
-    await settle()
+    client = await asked(scheduler, models["a"], FULL)
     await use(scheduler, models["b"])
     assert client.holds
     assert {entry.model.name.model: entry.replicas for entry in scheduler.loaded()} == {"a": 1, "b": 1}
     await client.leave()
-    await scheduler.close()
 
 
 @virtual_time
 async def test_one_that_dies_is_replaced_by_a_later_request(model: Model):
-    launcher, scheduler = machine(300, 300)
+    launcher, scheduler = on_cards(300, 300)
     await loaded(scheduler, model)
     alive(launcher)[0].crashed = True
-    client = ask(scheduler, model, Options(num_ctx=512))
-    await settle()
+    client = await asked(scheduler, model, Options(num_ctx=512))
     assert client.engine.alive
     assert len(launcher.launches) == 2
     await client.leave()
     await loaded(scheduler, model)
     assert len(alive(launcher)) == 2
     assert sorted(engine.spec.placed.devices for engine in alive(launcher)) == [("CUDA0",), ("CUDA1",)]
-    await scheduler.close()
 
 
 @virtual_time
 async def test_one_that_died_is_replaced_by_the_next_request_for_it(model: Model):
-    launcher, scheduler = machine(300, 300)
+    launcher, scheduler = on_cards(300, 300)
     await loaded(scheduler, model)
     alive(launcher)[0].crashed = True
     await loaded(scheduler, model)
     assert len(alive(launcher)) == 2
-    await scheduler.close()
 
 
 @virtual_time
@@ -238,64 +200,54 @@ async def test_one_that_cannot_load_leaves_the_others_and_is_not_tried_again_at_
     assert len(launcher.launches) == 2
     # A load of another engine is a reason to try again.
     await scheduler.unload(model)
-    client = ask(scheduler, model)
-    await settle()
+    client = await asked(scheduler, model)
     launcher.launches[2].succeed()
     await settle()
     assert len(launcher.launches) == 4
     launcher.launches[3].fail("no such thing")
     await client.leave()
-    await scheduler.close()
 
 
 @virtual_time
 async def test_a_larger_context_loads_them_anew(model: Model):
-    launcher, scheduler = machine(300, 300)
+    launcher, scheduler = on_cards(300, 300)
     await loaded(scheduler, model)
     await loaded(scheduler, model, Options(replicas=2, num_ctx=2048))
     assert [engine.spec.num_ctx for engine in alive(launcher)] == [2048, 2048]
     assert len(launcher.launches) == 4
-    await scheduler.close()
 
 
 @virtual_time
 async def test_without_room_the_devices_are_not_looked_at_for_each_request(model: Model):
-    launcher = Cards()
-    found = Found(launcher, 300 * M, 1 * M)
-    scheduler = Scheduler(Settings(memory=HOST, keep_alive=FOREVER), launcher, found)
+    launcher, scheduler = on_cards(300, 1)
     await loaded(scheduler, model)
-    looks = found.asked
+    looks = launcher.looks
     for _ in range(5):
-        passes(100)
+        await asyncio.sleep(100)
         await loaded(scheduler, model)
-    assert found.asked == looks
+    assert launcher.looks == looks
     assert len(launcher.launches) == 1
-    await scheduler.close()
 
 
 @virtual_time
 async def test_no_card_has_two(model: Model):
-    _launcher, scheduler = machine(4000)
-    client = ask(scheduler, model)
-    await settle()
+    _launcher, scheduler = on_cards(4000)
+    client = await asked(scheduler, model)
     assert "this machine has 1 GPU" in client.error
-    await scheduler.close()
 
 
 @virtual_time
 async def test_where_there_is_no_card_the_option_says_nothing(model: Model):
-    launcher, scheduler = machine()
+    launcher, scheduler = on_cards()
     await loaded(scheduler, model, Options(replicas=7))
     assert len(launcher.launches) == 1
-    await scheduler.close()
 
 
 @virtual_time
 async def test_one_card_each_comes_before_spreading(model: Model):
-    launcher, scheduler = machine(300, 300, spread=True)
+    launcher, scheduler = on_cards(300, 300, spread=True)
     await loaded(scheduler, model)
     assert sorted(places(launcher)) == [("CUDA0",), ("CUDA1",)]
-    await scheduler.close()
 
 
 @pytest.mark.parametrize("given", [-1, -0.5, "2", True, float("nan"), 1 << 64, [2]])
@@ -307,11 +259,9 @@ def test_what_is_no_count_is_refused_by_name(given: Any):
 
 @virtual_time
 async def test_one_model_is_not_divided_and_multiplied(model: Model):
-    launcher, scheduler = machine(300, 300)
-    client = ask(scheduler, model, Options(replicas=2, tensor_split=(1.0, 1.0)))
-    await settle()
+    launcher, scheduler = on_cards(300, 300)
+    client = await asked(scheduler, model, Options(replicas=2, tensor_split=(1.0, 1.0)))
     assert client.task.done()
     assert isinstance(error := client.task.exception(), BadRequest)
     assert error.field == "options.replicas"
     assert launcher.launches == []
-    await scheduler.close()
