@@ -10,8 +10,6 @@ from pathlib import Path
 import numpy as np
 from gguf import GGUFWriter
 
-from puna.gguf import read_metadata
-from puna.library import Layer, Library, Name, describe
 from tests.model_parts import F32, Weights, finish
 from tests.models import shape_model
 from tests.vision_models import WIDTH, add_sight
@@ -22,7 +20,6 @@ ROWS = 15
 
 _FRAMES, _BINS, _INNER, _FFN, _HIDDEN = 3000, 8, 16, 32, 32
 _STACKED = _FRAMES // 2 // ROWS
-_IMAGE = "application/vnd.ollama.image."
 
 
 def hearing_model(folder: Path, *, sees: bool = False, seed: int = 0) -> tuple[Path, Path]:
@@ -79,16 +76,6 @@ def ultravox_projector(path: Path, *, width: int = WIDTH, sees: bool = False, se
     weights.norm("mm.a.norm_mid", _HIDDEN)
     weights.matrix("mm.a.mlp.2", width, _HIDDEN)
     finish(writer)
-
-
-def install_with_projector(store: Path, name: str, model: Path, projector: Path) -> None:
-    """Put a model that sees or hears into a store."""
-    library = Library(store)
-    layers: list[Layer] = []
-    for kind, path in (("model", model), ("projector", projector)):
-        with path.open("rb") as file:
-            layers.append(Layer(_IMAGE + kind, *library.blobs.add(file)))
-    library.write_manifest(Name.parse(name), describe(read_metadata(model)), layers)
 
 
 def tone(pitch: float, seconds: float = 0.5, rate: int = RATE) -> np.ndarray:

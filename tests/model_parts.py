@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,11 +13,40 @@ from gguf.constants import GGML_QUANT_SIZES
 
 F32 = Quantisation.F32
 
+CHATML = (
+    "{%- for message in messages %}<|im_start|>{{ message.role }}\n{{ message.content }}<|im_end|>\n"
+    "{% endfor %}{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
 UNKNOWN, BEGIN, END = 0, 1, 2
 FIRST_BYTE = 3
 """The token of byte b is FIRST_BYTE + b."""
 
+_CERTAIN = 8.0
+"""Output weight of the one token that may follow: its logit is above 100, every other 0."""
+
 Token = tuple[bytes, TokenType]
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Of a decoder. `head_size` 0: its heads share its width."""
+
+    layers: int = 2
+    width: int = 64
+    heads: int = 2
+    kv_heads: int = 1
+    ffn: int = 128
+    vocab: int = 512
+    head_size: int = 0
+
+    @property
+    def head(self) -> int:
+        return self.head_size or self.width // self.heads
+
+    @property
+    def blocks(self) -> list[str]:
+        return [f"blk.{number}" for number in range(self.layers)]
 
 
 def byte_vocabulary(size: int = FIRST_BYTE + 257) -> list[Token]:
@@ -59,18 +89,23 @@ def add_tokens(writer: GGUFWriter, vocabulary: list[Token]) -> None:
     writer.add_token_scores([0.0] * len(vocabulary))
 
 
-def add_decoder(
-    writer: GGUFWriter, layers: int, width: int, heads: int, kv_heads: int, head_size: int, ffn: int
-) -> None:
-    writer.add_embedding_length(width)
-    writer.add_block_count(layers)
-    writer.add_feed_forward_length(ffn)
-    writer.add_head_count(heads)
-    writer.add_head_count_kv(kv_heads)
-    writer.add_key_length(head_size)
-    writer.add_value_length(head_size)
-    writer.add_rope_dimension_count(head_size)
+def add_decoder(writer: GGUFWriter, of: Shape) -> None:
+    writer.add_embedding_length(of.width)
+    writer.add_block_count(of.layers)
+    writer.add_feed_forward_length(of.ffn)
+    writer.add_head_count(of.heads)
+    writer.add_head_count_kv(of.kv_heads)
+    writer.add_key_length(of.head)
+    writer.add_value_length(of.head)
+    writer.add_rope_dimension_count(of.head)
     writer.add_layer_norm_rms_eps(1e-5)
+
+
+def follow_table(follows: Sequence[int] | np.ndarray, width: int) -> np.ndarray:
+    """An output matrix that makes token `follows[i]` come after token i, if the embedding is the identity."""
+    table = np.zeros((len(follows), width), np.float32)
+    table[follows, np.arange(len(follows))] = _CERTAIN
+    return table
 
 
 def add_metadata(writer: GGUFWriter, metadata: Mapping[str, int | float | str | bool] | None) -> None:
@@ -140,30 +175,28 @@ class Weights:
         self.norm(name, width)
         self.vector(f"{name}.bias", width)
 
-    def embedding_and_output(self, vocab: int, width: int) -> None:
-        self.matrix("token_embd", vocab, width)
+    def embedding_and_output(self, of: Shape) -> None:
+        self.matrix("token_embd", of.vocab, of.width)
         # No logit of a control token is ever the highest: a greedy answer goes on until it is stopped.
-        self.matrix("output", vocab, width, silent_rows=FIRST_BYTE)
+        self.matrix("output", of.vocab, of.width, silent_rows=FIRST_BYTE)
 
-    def attention(self, block: str, width: int, heads: int, kv_heads: int) -> None:
-        head_size = width // heads
-        self.norm(f"{block}.attn_norm", width)
-        # Attention that picks single tokens, so that the answer depends on every part of the prompt.
-        self.matrix(f"{block}.attn_q", width, width, scale=3.0)
-        self.matrix(f"{block}.attn_k", kv_heads * head_size, width)
-        self.matrix(f"{block}.attn_v", kv_heads * head_size, width)
-        self.matrix(f"{block}.attn_output", width, width)
+    def attention(self, block: str, of: Shape, *, attends: float = 3.0, adds: float = 1.0) -> None:
+        """By default it picks single tokens, so that the answer depends on every part of the prompt."""
+        self.norm(f"{block}.attn_norm", of.width)
+        self.matrix(f"{block}.attn_q", of.heads * of.head, of.width, scale=attends)
+        self.matrix(f"{block}.attn_k", of.kv_heads * of.head, of.width)
+        self.matrix(f"{block}.attn_v", of.kv_heads * of.head, of.width)
+        self.matrix(f"{block}.attn_output", of.width, of.heads * of.head, scale=adds)
 
-    def feed_forward(self, block: str, width: int, ffn: int) -> None:
-        self.norm(f"{block}.ffn_norm", width)
-        self.matrix(f"{block}.ffn_gate", ffn, width)
-        self.matrix(f"{block}.ffn_up", ffn, width)
-        self.matrix(f"{block}.ffn_down", width, ffn)
+    def feed_forward(self, block: str, of: Shape, *, adds: float = 1.0) -> None:
+        self.norm(f"{block}.ffn_norm", of.width)
+        self.matrix(f"{block}.ffn_gate", of.ffn, of.width)
+        self.matrix(f"{block}.ffn_up", of.ffn, of.width)
+        self.matrix(f"{block}.ffn_down", of.width, of.ffn, scale=adds)
 
-    def blocks(self, layers: int, width: int, heads: int, kv_heads: int, ffn: int) -> list[str]:
+    def blocks(self, of: Shape) -> list[str]:
         """Attention and feed forward of each block; their names, for what they have besides."""
-        blocks = [f"blk.{number}" for number in range(layers)]
-        for block in blocks:
-            self.attention(block, width, heads, kv_heads)
-            self.feed_forward(block, width, ffn)
-        return blocks
+        for block in of.blocks:
+            self.attention(block, of)
+            self.feed_forward(block, of)
+        return of.blocks

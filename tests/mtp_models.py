@@ -10,22 +10,23 @@ import numpy as np
 from gguf import GGUFWriter
 
 from tests.model_parts import (
+    CHATML,
     F32,
     FIRST_BYTE,
+    Shape,
     Token,
     Weights,
     add_decoder,
     byte_vocabulary,
     finish,
+    follow_table,
     model_writer,
 )
-from tests.models import CHATML, scripted_vocabulary
+from tests.models import scripted_vocabulary
 
 EXPERTS = 2
 DENSE, MIXED, HEAD = "blk.0", "blk.1", "blk.2"
 """The blocks: two of the trunk, then the MTP layer."""
-
-_CERTAIN = 8.0
 
 Reads = Literal["token", "state"]
 Family = Literal["glm4moe", "deepseek2"]
@@ -58,11 +59,12 @@ def scripted_mtp_model(
     if astray:
         start = len(vocabulary) - len(pieces)
         said[start::astray] = start
-    _last_token_model(path, vocabulary, _table(follows), _table(said), reads, without, family, sections)
+    tables = follow_table(follows, len(said)), follow_table(said, len(said))
+    _last_token_model(path, vocabulary, *tables, reads, without, family, sections)
 
 
 def chance_mtp_model(path: Path, *, reads: Reads = "token", alike: float = 1.0) -> None:
-    """Write a model whose next token depends by chance on the last one alone: a `chance_model` (models.py).
+    """Write a `chance_model`: its next token depends by chance on the last one alone.
 
     Its MTP layer knows for about this part of all tokens which one that is, or is after that one.
     """
@@ -118,7 +120,7 @@ def random_mtp_model(
     """Write one with random weights: its layer is right as often as chance has it."""
     writer = _writer(path, family, byte_vocabulary(vocab), width, head_size=width)
     weights = Weights(writer, seed, F32)
-    weights.embedding_and_output(vocab, width)
+    weights.embedding_and_output(Shape(width=width, vocab=vocab))
     weights.norm("output_norm", width)
     weights.matrix(f"{HEAD}.nextn.eh_proj", width, 2 * width)
     for norm in ("enorm", "hnorm", "shared_head_norm"):
@@ -130,7 +132,7 @@ def random_mtp_model(
 def _writer(path: Path, family: Family, vocabulary: list[Token], width: int, head_size: int) -> GGUFWriter:
     writer = model_writer(path, family, "mtp", vocabulary, CHATML, 4096)
     if family == "glm4moe":
-        add_decoder(writer, layers=3, width=width, heads=1, kv_heads=1, head_size=head_size, ffn=64)
+        add_decoder(writer, Shape(layers=3, width=width, heads=1, kv_heads=1, head_size=head_size, ffn=64))
     else:
         writer.add_embedding_length(width)
         writer.add_block_count(3)
@@ -152,13 +154,6 @@ def _writer(path: Path, family: Family, vocabulary: list[Token], width: int, hea
     writer.add_expert_shared_count(1)
     writer.add_expert_feed_forward_length(64)
     return writer
-
-
-def _table(follows: Sequence[int] | np.ndarray) -> np.ndarray:
-    size = len(follows)
-    table = np.zeros((size, size), np.float32)
-    table[follows, np.arange(size)] = _CERTAIN
-    return table
 
 
 def _padded(table: np.ndarray, width: int) -> np.ndarray:

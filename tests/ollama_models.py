@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from gguf import GGUFReader, GGUFValueType, GGUFWriter, PoolingType
 
-from tests.model_parts import F32, Weights, add_decoder, byte_vocabulary, finish, model_writer
+from tests.model_parts import F32, Shape, Weights, add_decoder, byte_vocabulary, finish, model_writer
 
 Renamed = Callable[[str], str]
 
@@ -107,20 +107,21 @@ def embeddinggemma(model: Path, target: Path) -> Path:
 
 def gemma_embedding(path: Path) -> None:
     """Write a random `gemma-embedding` as libllama wants it."""
-    width, ffn, vocab, heads, layers = 64, 128, 512, 2, 6  # every sixth layer attends to all
-    writer = model_writer(path, "gemma-embedding", "x", byte_vocabulary(vocab), None, 256)
-    add_decoder(writer, layers, width, heads, 1, width // heads, ffn)
+    of = Shape(layers=6)  # every sixth layer attends to all
+    width = of.width
+    writer = model_writer(path, "gemma-embedding", "x", byte_vocabulary(of.vocab), None, 256)
+    add_decoder(writer, of)
     writer.add_sliding_window(64)
     writer.add_pooling_type(PoolingType.MEAN)
     for key, value in (("2_feat_in", width), ("2_feat_out", 2 * width), ("3_feat_in", 2 * width)):
         writer.add_uint32(f"gemma-embedding.dense_{key}", value)
     writer.add_uint32("gemma-embedding.dense_3_feat_out", width)
     weights = Weights(writer, 0, F32)
-    weights.matrix("token_embd", vocab, width)
+    weights.matrix("token_embd", of.vocab, width)
     weights.norm("output_norm", width)
-    for block in weights.blocks(layers, width, heads, 1, ffn):
+    for block in weights.blocks(of):
         for norm in ("attn_q_norm", "attn_k_norm"):
-            weights.norm(f"{block}.{norm}", width // heads)
+            weights.norm(f"{block}.{norm}", of.head)
         for norm in ("post_attention_norm", "post_ffw_norm"):
             weights.norm(f"{block}.{norm}", width)
     weights.matrix("dense_2", 2 * width, width)
@@ -134,15 +135,16 @@ _PATCH, _INNER, _FFN, _BLOCKS = 14, 64, 96, 4
 def qwen2vl(folder: Path) -> tuple[Path, Path]:
     """Write a random Qwen 2.5 VL and its projector as libllama and libmtmd want them."""
     model, projector = folder / "model.gguf", folder / "projector.gguf"
-    width, ffn, vocab, heads, layers = 64, 128, 512, 2, 2
-    writer = model_writer(model, "qwen2vl", "x", byte_vocabulary(vocab), None, 1024)
-    add_decoder(writer, layers, width, heads, 1, width // heads, ffn)
+    of = Shape()
+    width = of.width
+    writer = model_writer(model, "qwen2vl", "x", byte_vocabulary(of.vocab), None, 1024)
+    add_decoder(writer, of)
     writer.add_rope_dimension_sections([8, 4, 4, 0])
     weights = Weights(writer, 0, F32)
-    weights.embedding_and_output(vocab, width)
+    weights.embedding_and_output(of)
     weights.norm("output_norm", width)
-    for block in weights.blocks(layers, width, heads, 1, ffn):
-        for part, size in (("attn_q", width), ("attn_k", width // heads), ("attn_v", width // heads)):
+    for block in weights.blocks(of):
+        for part, size in (("attn_q", width), ("attn_k", of.head), ("attn_v", of.head)):
             weights.vector(f"{block}.{part}.bias", size)
     finish(writer)
 

@@ -31,8 +31,7 @@ from PIL import Image
 
 from puna.gguf import read_metadata
 from tests.faults.injecting import processes
-from tests.hearing_models import install_with_projector
-from tests.models import embedding_model, install, scripted_model
+from tests.models import embedding_model, install, install_with_projector, scripted_model
 from tests.running import Server, serving
 from tests.vision_models import llava_projector
 

@@ -9,9 +9,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.hearing_models import hearing_model, install_with_projector, silent_mp3
+from tests.hearing_models import hearing_model, silent_mp3
 from tests.inference.drawn import corners, file
-from tests.models import CHATML, install, scripted_model
+from tests.models import CHATML, install, install_with_projector, scripted_model
 from tests.running import serving
 from tests.vision_models import vision_model
 

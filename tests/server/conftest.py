@@ -15,9 +15,9 @@ from puna.access import add_key, new_key
 from puna.gguf import read_metadata
 from puna.library import Library
 from puna.server.remote import Remote
-from tests.hearing_models import hearing_model, install_with_projector, ultravox_projector
+from tests.hearing_models import hearing_model, ultravox_projector
 from tests.model_parts import FIRST_BYTE
-from tests.models import embedding_model, install, scripted_model
+from tests.models import embedding_model, install, install_with_projector, scripted_model
 from tests.running import Server, keys_file, serving
 from tests.server.fetching import lookups
 from tests.vision_models import vision_model

@@ -18,10 +18,9 @@ from puna.library import Library, Recipe
 from puna.server.native.create import _making
 from puna.server.rooms import Rooms
 from puna.types import Progress
-from tests.hearing_models import install_with_projector
 from tests.inference.drawn import corners, file
 from tests.library.create.making import small_gguf
-from tests.models import install, scripted_model
+from tests.models import install, install_with_projector, scripted_model
 from tests.running import Server, serving
 from tests.vision_models import vision_model
 

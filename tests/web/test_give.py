@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import FilePayload, Page, Request, expect
 
-from tests.hearing_models import install_with_projector
+from tests.models import install_with_projector
 from tests.running import Server
 from tests.vision_models import vision_model
 

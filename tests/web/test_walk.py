@@ -10,8 +10,7 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from puna.library import Library, Name, push
-from tests.hearing_models import install_with_projector
-from tests.models import install, scripted_model
+from tests.models import install, install_with_projector, scripted_model
 from tests.registries import registry
 from tests.vision_models import vision_model
 from tests.web.test_give import DOT

@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 
 from puna.chat import PICTURE
-from puna.gguf import read_metadata
-from puna.library import Layer, Library, Name, describe
+from tests.models import install_with_projector
 from tests.running import Server, serving
 from tests.vision_models import vision_model
 
@@ -33,13 +32,7 @@ DATA = f"data:image/png;base64,{base64.b64encode(png()).decode()}"
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A server with a model that sees, which may fetch from this machine."""
     folder = tmp_path_factory.mktemp("sight")
-    library = Library(folder / "models")
-    layers: list[Layer] = []
-    model, projector = vision_model(folder)
-    for kind, path in (("model", model), ("projector", projector)):
-        with path.open("rb") as file:
-            layers.append(Layer(f"application/vnd.ollama.image.{kind}", *library.blobs.add(file)))
-    library.write_manifest(Name.parse("seer"), describe(read_metadata(model)), layers)
+    install_with_projector(folder / "models", "seer", *vision_model(folder))
     with serving(folder / "models", PUNA_FETCH_PRIVATE="1") as running:
         yield running
 
