@@ -9,8 +9,8 @@ tool parsers.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
-from puna.chat.grammars.objects import call, listed
+from puna.chat.grammars import behind_markers, names
+from puna.chat.grammars.objects import list_between
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
 from puna.chat.parsing.lenient import LENIENT
@@ -27,15 +27,9 @@ _FORMAT = Tagged(
     special=frozenset({OPEN, CLOSE, "<think>", "</think>", "<answer>", "</answer>"}),
 )
 
-
-def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
-    body = listed(call(rules, functions), parallel=parallel)
-    return Calls({OPEN: f"SPACE {body} SPACE {rules.marker(CLOSE)}"})
-
-
 FAMILY = Family(
     variants=(Variant("hunyuan", tools=True, thinks=True),),
     evidence=(Evidence((OPEN,), EvidenceRank.ADAPTED),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+    constrain=behind_markers(_FORMAT, list_between(OPEN, CLOSE), names.IN_JSON),
 )

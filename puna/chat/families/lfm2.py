@@ -9,18 +9,11 @@ from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
 from puna.chat.grammars.python_calls import python_call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
-from puna.chat.parsing.calls import bare_python_calls, json_calls, python_calls
+from puna.chat.parsing.calls import bare_python_calls, python_or_json_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.lfm2 import lfm2, lfm2_thinking
 
 _START, _END = "<|tool_call_start|>", "<|tool_call_end|>"
-_python = python_calls(_END)
-_json = json_calls(_END)
-
-
-def _calls(source: Scanner, tools: Tools) -> Step[None]:
-    yield from source.blank()
-    yield from (_json if (yield from source.ahead()) == "{" else _python)(source, tools)
 
 
 def _bare(source: Scanner, tools: Tools) -> Step[None]:
@@ -31,7 +24,7 @@ def _bare(source: Scanner, tools: Tools) -> Step[None]:
 
 _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>"),
-    calls={_START: _calls},
+    calls={_START: python_or_json_calls(_END)},
     bare=_bare,
     special=frozenset({"<think>", "</think>", _START, _END}),
 )

@@ -9,23 +9,16 @@ from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names, objects
 from puna.chat.grammars.python_calls import closed_keywords, python_call
 from puna.chat.grammars.rules import literal
-from puna.chat.parsing import Scanner, Step, Tagged, Tools
-from puna.chat.parsing.calls import json_calls, python_calls
+from puna.chat.parsing import Tagged
+from puna.chat.parsing.calls import python_or_json_calls
 
 from .llama3 import LENIENT, bare
 
 _START, _END = "<|python_start|>", "<|python_end|>"
-_python = python_calls(_END)
-_json = json_calls(_END)
-
-
-def _calls(source: Scanner, tools: Tools) -> Step[None]:
-    yield from source.blank()
-    yield from (_json if (yield from source.ahead()) == "{" else _python)(source, tools)
 
 
 _FORMAT = Tagged(
-    calls={_START: _calls},
+    calls={_START: python_or_json_calls(_END)},
     bare=bare,
     lenient=LENIENT,
     special=frozenset({_START, _END}),

@@ -9,6 +9,7 @@ from typing import Any
 from puna.chat.schema import Schema, standing_alone
 from puna.errors import BadRequest
 
+from .answer import Calls, Notation
 from .functions import ToolFunction, leniently_lowered
 from .order import in_any_order
 from .rules import Rules, in_json, literals
@@ -101,6 +102,16 @@ def listed(call: str, *, parallel: bool) -> str:
     """A list of calls."""
     more = f' (SPACE "," SPACE {call})*' if parallel else ""
     return f'"[" SPACE {call}{more} SPACE "]"'
+
+
+def list_between(open: str, close: str) -> Notation:
+    """A list of calls between two markers."""
+
+    def notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
+        body = listed(call(rules, functions), parallel=parallel)
+        return Calls({open: f"SPACE {body} SPACE {rules.marker(close)}"})
+
+    return notation
 
 
 def bare(rules: Rules, functions: Iterable[ToolFunction], *, parallel: bool) -> str:

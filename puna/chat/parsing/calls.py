@@ -144,6 +144,17 @@ def python_calls(close: str) -> CallReader:
     return read
 
 
+def python_or_json_calls(close: str) -> CallReader:
+    """Reads either notation."""
+    in_python, in_json = python_calls(close), json_calls(close)
+
+    def read(source: Scanner, tools: Tools) -> Step[None]:
+        yield from source.blank()
+        yield from (in_json if (yield from source.ahead()) == "{" else in_python)(source, tools)
+
+    return read
+
+
 def bare_python_calls(source: Scanner, tools: Tools) -> Step[None]:
     """Reads such a list without a marker, from behind its bracket: every name must be a tool's."""
     while True:

@@ -12,7 +12,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from .reading import RenderedCall, RenderedFunction, calls, functions, pictured
-from .tool_json import spaced
+from .tool_json import bare, spaced
 
 _CUTOFF = "2026-01-04"
 _TOOLS = """In this environment you have access to a set of tools you can use to answer the user's question.
@@ -119,9 +119,9 @@ def _answer(message: Message, later: list[Message]) -> Iterator[str]:
 
 
 def _called(call: RenderedCall) -> str:
-    printed = {name: v if isinstance(v, str) else spaced(v) for name, v in call.arguments.items()}
     parameters = "".join(
-        f'<atem:parameter name="{name}">{text}</atem:parameter>\n' for name, text in printed.items()
+        f'<atem:parameter name="{name}">{bare(value, spaced)}</atem:parameter>\n'
+        for name, value in call.arguments.items()
     )
     invoked = f'<atem:invoke name="{call.name}">\n{parameters}</atem:invoke>'
     return f"<atem:function_calls>\n{invoked}\n</atem:function_calls>"

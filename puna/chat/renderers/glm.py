@@ -6,7 +6,7 @@ answer: the next turn's does. Thinking: 4.6 keeps it since the last question, 4.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from puna.chat.prompt import Prompt, continued
@@ -59,7 +59,7 @@ def glm4_6(prompt: Prompt) -> Iterator[str]:
             if message.content:
                 yield f"\n{message.content}"
             yield from (
-                f"\n<tool_call>{call.name}\n{_pairs(call, ends=_LINE)}</tool_call>" for call in calls(message)
+                f"\n<tool_call>{call.name}\n{pairs(call, ends=_LINE)}</tool_call>" for call in calls(message)
             )
         else:
             yield f"<|system|>\n{message.content}"
@@ -81,7 +81,7 @@ def glm4_7(prompt: Prompt) -> Iterator[str]:
         elif message.role == "assistant":
             thought = f"<think>{message.thinking}" if message.thinking else ""
             yield f"<|assistant|>{thought}</think>{message.content}"
-            yield from (f"<tool_call>{call.name}{_pairs(call)}</tool_call>" for call in calls(message))
+            yield from (f"<tool_call>{call.name}{pairs(call)}</tool_call>" for call in calls(message))
         else:
             yield f"<|system|>{message.content}"
     yield "<|assistant|><think>" if thinks(prompt, default=True) else "<|assistant|></think>"
@@ -103,7 +103,7 @@ def glm_ocr(prompt: Prompt) -> Iterator[str]:
             yield f"<|assistant|>\n<think>{message.thinking.strip()}</think>"
             if message.content:
                 yield f"\n{message.content.strip()}"
-            yield from (f"\n<tool_call>{call.name}{_pairs(call)}</tool_call>" for call in calls(message))
+            yield from (f"\n<tool_call>{call.name}{pairs(call)}</tool_call>" for call in calls(message))
             yield "\n"
         else:
             yield f"<|system|>\n{message.content}\n"
@@ -127,8 +127,9 @@ def _switch(question: Message, *, silent: bool) -> str:
     return "/nothink" if silent and not question.content.endswith("/nothink") else ""
 
 
-def _pairs(call: RenderedCall, *, ends: str = "") -> str:
+def pairs(call: RenderedCall, *, ends: str = "", json: Callable[[Any], str] = compact) -> str:
+    """The keys and values of a call."""
     return "".join(
-        f"<arg_key>{name}</arg_key>{ends}<arg_value>{bare(value)}</arg_value>{ends}"
+        f"<arg_key>{name}</arg_key>{ends}<arg_value>{bare(value, json)}</arg_value>{ends}"
         for name, value in call.arguments.items()
     )

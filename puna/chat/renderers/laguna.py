@@ -6,12 +6,16 @@ Source: the chat template of poolside/Laguna-XS.2 ("laguna"), and the eighth ver
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .reading import RenderedCall, begun, calls, led, thinks
+from .glm import pairs
+from .reading import begun, calls, led, thinks
 from .tool_json import spaced
+
+_pairs = partial(pairs, json=spaced)
 
 _BOS = "〈|EOS|〉"
 _DEFAULT = (
@@ -99,11 +103,3 @@ _LINE = "\n"
 
 def _listed(prompt: Prompt) -> str:
     return _TOOLS + "".join(f"{spaced(tool)}\n" for tool in prompt.tools or ()) + "</available_tools>"
-
-
-def _pairs(call: RenderedCall, *, ends: str = "") -> str:
-    return "".join(
-        f"<arg_key>{name}</arg_key>{ends}"
-        f"<arg_value>{value if isinstance(value, str) else spaced(value)}</arg_value>{ends}"
-        for name, value in call.arguments.items()
-    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 
@@ -16,9 +17,9 @@ def compact(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-def bare(value: Any) -> str:
-    """Text unchanged, other values as compact JSON."""
-    return value if isinstance(value, str) else compact(value)
+def bare(value: Any, json: Callable[[Any], str] = compact) -> str:
+    """Text unchanged, other values as JSON."""
+    return value if isinstance(value, str) else json(value)
 
 
 def by_name(value: Any) -> Any:

@@ -57,13 +57,9 @@ def kinds(schema: Any, targets: Targets, depth: int = 0) -> set[str]:
     return found
 
 
-def constants(schema: Any, targets: Targets, depth: int = 0) -> Iterator[Any]:
+def constants(schema: Any, targets: Targets) -> Iterator[Any]:
     """The values that a schema lists."""
-    if not isinstance(schema, dict) or depth > _DEEPEST:
-        return
-    yield from _named(schema) or ()
-    for part in [*_all_of(schema, targets), *(one for options in _any_of(schema) for one in options)]:
-        yield from constants(part, targets, depth + 1)
+    return (value for one in _combined(schema, targets) for value in _named(one) or ())
 
 
 def parameter(schema: Any, name: str, targets: Targets, depth: int = 0) -> Any:
@@ -88,12 +84,9 @@ def parameter(schema: Any, name: str, targets: Targets, depth: int = 0) -> Any:
     return found[0] if len(found) == 1 else {"allOf": found} if found else None
 
 
-def parameters(schema: Any, targets: Targets, depth: int = 0) -> Iterator[str]:
+def parameters(schema: Any, targets: Targets) -> Iterator[str]:
     """The properties that an object's schema names, perhaps with repetitions."""
-    if isinstance(schema, dict) and depth <= _DEEPEST:
-        yield from schema.get("properties", {})
-        for part in [*_all_of(schema, targets), *(one for options in _any_of(schema) for one in options)]:
-            yield from parameters(part, targets, depth + 1)
+    return (name for one in _combined(schema, targets) for name in one.get("properties", {}))
 
 
 def resolved(schema: Any, targets: Targets) -> Any:
@@ -120,6 +113,14 @@ def standing_alone(schema: Any, root: Schema) -> Any:
 
 def _named(schema: Schema) -> list[Any] | None:
     return [schema["const"]] if "const" in schema else schema.get("enum")
+
+
+def _combined(schema: Any, targets: Targets, depth: int = 0) -> Iterator[Schema]:
+    """A schema and all that it combines, in order."""
+    if isinstance(schema, dict) and depth <= _DEEPEST:
+        yield schema
+        for part in [*_all_of(schema, targets), *(one for options in _any_of(schema) for one in options)]:
+            yield from _combined(part, targets, depth + 1)
 
 
 def _all_of(schema: Schema, targets: Targets) -> list[Any]:

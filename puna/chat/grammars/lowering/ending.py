@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.chat.schema import Schema
+from puna.chat.schema import Schema, rebuilt
 
 
 def ends(schema: Schema) -> bool:
@@ -36,19 +36,10 @@ def _pruned(schema: Any, ending: set[str]) -> Any:
         return schema
     if not _ends(schema, ending):
         return False
-    result = dict(schema)
-    for key in ("properties", "patternProperties"):
-        if key in schema:
-            result[key] = {name: _pruned(one, ending) for name, one in schema[key].items()}
-    if "additionalProperties" in schema:
-        result["additionalProperties"] = _pruned(schema["additionalProperties"], ending)
-    if "anyOf" in schema:
-        result["anyOf"] = [
-            one for one in (_pruned(one, ending) for one in schema["anyOf"]) if one is not False
-        ]
-    if "allOf" in schema:
-        result["allOf"] = [_pruned(one, ending) for one in schema["allOf"]]
-    first = [_pruned(one, ending) for one in schema.get("prefixItems", ())]
+    result = rebuilt(schema, lambda one: _pruned(one, ending))
+    if "anyOf" in result:
+        result["anyOf"] = [one for one in result["anyOf"] if one is not False]
+    first = result.get("prefixItems", [])
     if False in first:
         # Items behind an impossible one are never reached.
         result["maxItems"] = min(schema.get("maxItems", len(first)), first.index(False))
@@ -57,10 +48,8 @@ def _pruned(schema: Any, ending: set[str]) -> Any:
         result["prefixItems"] = first
     else:
         result.pop("prefixItems", None)
-    if "items" in schema:
-        result["items"] = _pruned(schema["items"], ending)
-        if result["items"] is False:
-            result["maxItems"] = min(schema.get("maxItems", len(first)), len(first))
+    if result.get("items") is False:
+        result["maxItems"] = min(schema.get("maxItems", len(first)), len(first))
     return result
 
 
