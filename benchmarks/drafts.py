@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,8 @@ from gguf import GGMLQuantizationType
 
 from benchmarks.client import stream
 from benchmarks.table import Row, median
-from tests.models import install, scripted_shape_model
+from tests.hybrid_models import DeltaNet, delta_model
+from tests.models import hybrid_model, install, scripted_shape_model
 from tests.running import serving
 
 FOLDER = Path(__file__).resolve().parent.parent / ".cache" / "drafts"
@@ -44,11 +46,22 @@ _1B = {"layers": 16, "width": 2048, "heads": 32, "kv_heads": 8, "ffn": 8192}
 _135M = {"layers": 30, "width": 576, "heads": 9, "kv_heads": 3, "ffn": 1536}
 
 
-def _model(name: str, script: Sequence[str], shape: dict[str, int] = _1B) -> None:
+_CONVOLVES = {"layers": 16, "width": 1024, "heads": 16, "kv_heads": 8, "ffn": 4608}
+"""About that of LFM2 350M, and below that of Qwen 3.5 0.8B."""
+_DELTA = {"layers": 24, "width": 1024, "heads": 8, "kv_heads": 2, "head_size": 256, "ffn": 3584}
+_NET = DeltaNet(state=128, keys=16, values=16, every=4)
+
+
+def _model(
+    name: str,
+    script: Sequence[str],
+    shape: dict[str, int] = _1B,
+    make: Callable[..., None] = scripted_shape_model,
+) -> None:
     path = FOLDER / f"{name}.gguf"
     if not path.exists():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        scripted_shape_model(path, script, **shape, quantisation=GGMLQuantizationType.Q4_0)
+        make(path, script=script, **shape, quantisation=GGMLQuantizationType.Q4_0)
         install(FOLDER / "models", name, path, template="{{ .Prompt }}")
 
 
@@ -93,6 +106,7 @@ def rows() -> Iterator[Row]:
         with serving(FOLDER / "models", OLLAMA_CONTEXT_LENGTH=str(NUM_CTX)) as server:
             bench = Bench(server.port, "editor")
             yield bench.row(f"{what} with drafts, of plain decode", make, target)
+    yield from _hybrids()
     with serving(FOLDER / "models", OLLAMA_CONTEXT_LENGTH=str(NUM_CTX)) as server:
         bench = Bench(server.port, "recorder")
 
@@ -103,6 +117,20 @@ def rows() -> Iterator[Row]:
 
         yield Row("JSON held to a schema, of free text", median(once, 3), 1.0)
     yield _beside_a_draft_model()
+
+
+def _hybrids() -> Iterator[Row]:
+    """Models whose state is rolled back, by 15 tokens and by 3."""
+    _model("convolves", _FILE, _CONVOLVES, hybrid_model)
+    _model("delta", _FILE, _DELTA, partial(delta_model, net=_NET))
+    for name, what, target in (("convolves", "LFM2", 2.0), ("delta", "Qwen 3.5", 1.5)):
+        for task, make, least in (("code edit", _edited, target), ("no repetition", _misleading, 0.98)):
+            # One at a time: the states of 33 sequences would take more than is rolled back by 3 for.
+            with serving(
+                FOLDER / "models", OLLAMA_CONTEXT_LENGTH=str(NUM_CTX), OLLAMA_NUM_PARALLEL="1"
+            ) as server:
+                bench = Bench(server.port, name)
+                yield bench.row(f"{task} of a hybrid ({what}), of plain decode", make, least)
 
 
 def _beside_a_draft_model() -> Row:

@@ -10,6 +10,20 @@ HEAD_OUTPUTS = 64
 """Rows of an MTP layer's batch that may want outputs: room for all answers, and what waits of them."""
 
 
+ROLLBACKS = {
+    "lfm2": 15,
+    "lfm2moe": 15,
+    "nemotron_h": 7,
+    "nemotron_h_moe": 7,
+    "qwen35": 3,
+    "qwen35moe": 3,
+}
+"""Hybrid architectures whose states libllama rolls back, and by how many tokens at most.
+
+What could be rolled back costs LFM2 nothing, Nemotron-H's steps of several rows some time, and Qwen 3.5's
+plain decode, too."""
+
+
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
     """The devices that an engine may use, and what goes there; without devices all is on the host."""
 
@@ -70,10 +84,18 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     """None: where the model allows it."""
     adapters: tuple[str, ...] = ()
     """LoRA adapters (GGUF files) for the weights, each at full strength."""
+    rollback: int = 0
+    """Most tokens at the end of a recurrent model's sequence that can be forgotten: drafts are no longer."""
     draft: str = ""
     """The GGUF file of a draft model; empty for none."""
     projector: str = ""
     """The GGUF file of the projector for images and sounds; empty for none."""
+
+    @property
+    def states(self) -> int:
+        """States that a recurrent model's context has room for: those of running sequences, of as many
+        finished ones, and a spare one."""
+        return 2 * self.parallel + 1
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):

@@ -156,6 +156,13 @@ class Weights:
             f"{name}.weight", quants.quantize(stack, self._quantisation), raw_dtype=self._quantisation
         )
 
+    def routed(self, block: str, experts: int, of: Shape) -> None:
+        """A router with a bias, and what experts read and write."""
+        self.matrix(f"{block}.ffn_gate_inp", experts, of.width)
+        self.vector(f"{block}.exp_probs_b.bias", experts)
+        self.experts(f"{block}.ffn_up_exps", experts, of.ffn, of.width)
+        self.experts(f"{block}.ffn_down_exps", experts, of.width, of.ffn)
+
     def kernel(self, name: str, channels: int, size: int) -> None:
         """What a convolution over the last `size` tokens weighs them with, in each channel."""
         values = self._random.standard_normal((channels, size), np.float32) * np.float32(size**-0.5)
@@ -179,6 +186,11 @@ class Weights:
         self.matrix("token_embd", of.vocab, of.width)
         # No logit of a control token is ever the highest: a greedy answer goes on until it is stopped.
         self.matrix("output", of.vocab, of.width, silent_rows=FIRST_BYTE)
+
+    def follower(self, follows: Sequence[int], width: int) -> None:
+        """Token `follows[i]` comes after token i, if blocks add nothing."""
+        self._writer.add_tensor("token_embd.weight", np.eye(len(follows), width, dtype=np.float32))
+        self._writer.add_tensor("output.weight", follow_table(follows, width))
 
     def attention(self, block: str, of: Shape, *, attends: float = 3.0, adds: float = 1.0) -> None:
         """By default it picks single tokens, so that the answer depends on every part of the prompt."""

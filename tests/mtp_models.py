@@ -1,4 +1,7 @@
-"""Small models with an MTP layer: `glm4moe` as GLM-4.5, `deepseek2` as DeepSeek V3 and GLM-4.7-Flash."""
+"""Small models with an MTP layer: `glm4moe` as GLM-4.5, `deepseek2` as DeepSeek V3 and GLM-4.7-Flash.
+
+`qwen35` and `qwen35moe` as Qwen 3.5 have a recurrent block first.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,7 @@ from typing import Literal
 import numpy as np
 from gguf import GGUFWriter
 
+from tests.hybrid_models import DeltaNet, add_delta, delta_block
 from tests.model_parts import (
     CHATML,
     F32,
@@ -29,7 +33,7 @@ DENSE, MIXED, HEAD = "blk.0", "blk.1", "blk.2"
 """The blocks: two of the trunk, then the MTP layer."""
 
 Reads = Literal["token", "state"]
-Family = Literal["glm4moe", "deepseek2"]
+Family = Literal["glm4moe", "deepseek2", "qwen35", "qwen35moe"]
 
 _RANK, _ROPE = 32, 16
 """Of a `deepseek2`'s compressed keys and values, and of the part of a key that turns with its position."""
@@ -131,6 +135,10 @@ def random_mtp_model(
 
 def _writer(path: Path, family: Family, vocabulary: list[Token], width: int, head_size: int) -> GGUFWriter:
     writer = model_writer(path, family, "mtp", vocabulary, CHATML, 4096)
+    if family.startswith("qwen35"):
+        add_delta(writer, _delta_shape(width, head_size), DeltaNet(), EXPERTS * (family == "qwen35moe"))
+        writer.add_nextn_predict_layers(1)
+        return writer
     if family == "glm4moe":
         add_decoder(writer, Shape(layers=3, width=width, heads=1, kv_heads=1, head_size=head_size, ffn=64))
     else:
@@ -156,6 +164,10 @@ def _writer(path: Path, family: Family, vocabulary: list[Token], width: int, hea
     return writer
 
 
+def _delta_shape(width: int, head_size: int) -> Shape:
+    return Shape(layers=3, width=width, heads=1, kv_heads=1, head_size=head_size, ffn=64)
+
+
 def _padded(table: np.ndarray, width: int) -> np.ndarray:
     return np.pad(table, ((0, 0), (0, width - table.shape[1])))
 
@@ -164,6 +176,11 @@ def _blocks(
     writer: GGUFWriter, weights: Weights, family: Family, width: int, head_size: int, *, adds: float
 ) -> None:
     """What each block has, with `adds` times its usual part in the sum."""
+    if family.startswith("qwen35"):
+        of, experts = _delta_shape(width, head_size), EXPERTS * (family == "qwen35moe")
+        for block, net in ((DENSE, DeltaNet()), (MIXED, None), (HEAD, None)):
+            delta_block(writer, weights, block, of, net, experts, adds)
+        return
     for block in (DENSE, MIXED, HEAD):
         weights.norm(f"{block}.attn_norm", width)
         if family == "glm4moe":

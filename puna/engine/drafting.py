@@ -55,11 +55,15 @@ class Drafting:
         if sequence.answered:
             self._shared_texts.add(sequence.job.owner, sequence.history[-sequence.answered :])
 
-    def shares(self, decoding: list[Sequence], others: int) -> list[Share]:
-        """A token of each answer, and drafts as far as they pay in a batch with `others` rows of prompts."""
+    def shares(self, decoding: list[Sequence], others: int, longest: int) -> list[Share]:
+        """A token of each answer, and drafts as far as they pay in a batch with `others` rows of prompts.
+
+        A draft has at most `longest` tokens.
+        """
         shares: list[Share] = []
         rows, tokens = others + len(decoding), float(len(decoding))
-        most = self._worthwhile(rows, tokens, others)
+        longest = min(longest, LONGEST)
+        most = self._worthwhile(rows, tokens, others, longest)
         guesses = self._guesses(decoding, most, rows, tokens) if most else [_NOTHING] * len(decoding)
         for sequence, (guessed, chances) in zip(decoding, guesses, strict=True):
             length = worth(chances[:most], self._costs, rows=rows, tokens=tokens)
@@ -67,15 +71,15 @@ class Drafting:
             if length:
                 rows += length
                 tokens += sum(chances[:length])
-                most = self._worthwhile(rows, tokens, others)
+                most = self._worthwhile(rows, tokens, others, longest)
         return shares
 
-    def _worthwhile(self, rows: int, tokens: float, others: int) -> int:
+    def _worthwhile(self, rows: int, tokens: float, others: int, longest: int) -> int:
         """The best length of a draft that is surely right; at 0 none is looked for."""
         most = self._n_batch - rows
         if others:
             most = min(_BESIDE_PROMPTS, most + others - budget.TILE)
-        most = min(LONGEST, most)
+        most = min(longest, most)
         return worth([1.0] * most, self._costs, rows=rows, tokens=tokens)
 
     def _guesses(self, decoding: list[Sequence], most: int, rows: int, tokens: float) -> list[_Guess]:

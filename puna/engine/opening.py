@@ -77,6 +77,7 @@ def open_context(spec: LoadSpec, model: LlamaModel, shape: ContextShape, *, thre
         ranking=spec.ranking,
         kv_cache_type=spec.kv_cache_type,
         flash_attention=None if spec.embedding else spec.flash_attention,
+        rollback=spec.rollback,
     )
 
 

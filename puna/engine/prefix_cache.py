@@ -105,17 +105,15 @@ class PrefixCache:
         if begun and all(s.length != begun for s in sequence.held.snapshots):
             self._take_snapshot(sequence, begun)
 
-    @property
-    def cuttable(self) -> bool:
-        """Whether the last tokens of a sequence can be forgotten anywhere, at little cost."""
-        return not self._memory.exact
+    def longest_draft(self, sequences: int) -> int:
+        """Most tokens of a draft that can be forgotten behind a step of so many sequences; 0 for none."""
+        return self._memory.rollback(sequences)
 
     def extend(self, sequence: Sequence, count: int, *, excess: int = 0) -> None:
         """`count` more tokens of a running sequence were evaluated; the `excess` after them are dropped."""
         held = sequence.held
         before, held.length = held.length, held.length + count
-        if excess:
-            self._memory.cut(held, held.length, sequence.layout.position)
+        self._memory.drop(held, excess, sequence.layout.position)
         for length in self._memory.points(sequence.stops, before, held.length):
             self._take_snapshot(sequence, length)
 

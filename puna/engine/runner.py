@@ -109,7 +109,7 @@ class ModelRunner:
                     encoder_cache = EncoderCache(projector, n_vocab=model.n_vocab, limit=_ENCODED, post=post)
             shape = opening.shape(spec, model, together=together)
             context = opening.open_context(spec, model, shape, threads=threads)
-            if spec.draft and not memory.of(model, context).exact:
+            if spec.draft and memory.of(model, context).rollback(1):
                 proposer = load_draft(spec, model, slots=shape.parallel, threads=threads)
             elif mtp:
                 proposer = MtpHead(model, context, open_head(spec, model, context, threads=threads))

@@ -134,8 +134,10 @@ class BatchScheduler:
         running = self._cache.running.values()
         decoding = [s for s in running if s.decoding]
         prefilling = [s for s in running if not s.decoding]
-        if drafting and self._cache.cuttable:
-            answers = self._drafting.shares(decoding, min(sum(s.ready for s in prefilling), self._chunk.size))
+        most = self._cache.longest_draft(len(running)) if drafting else 0
+        if most:
+            others = min(sum(s.ready for s in prefilling), self._chunk.size)
+            answers = self._drafting.shares(decoding, others, most)
         else:
             answers = [Share(sequence, 1) for sequence in decoding]
         rows = sum(share.rows for share in answers)

@@ -10,6 +10,7 @@ from puna.library.manifests import IMAGE
 from puna.library.parts import ModelPart, PartBuilder, Quantize, quantized
 from puna.library.purposes import reads_states, reads_whole, recurrent
 from puna.library.recipe import Recipe
+from puna.load import ROLLBACKS
 
 _TOKENS = "tokenizer.ggml.tokens"
 
@@ -55,7 +56,10 @@ def _problem(draft: ModelPart, model: ModelPart) -> str:
     if reads_states(draft.metadata):
         return f"a draft model of architecture {draft.metadata.architecture} is not supported"
     for whose, part in (("its", draft), ("the model's", model)):
-        if recurrent(part.metadata):
-            return f"{whose} architecture, {part.metadata.architecture}, is recurrent: it cannot be cut back"
+        architecture = part.metadata.architecture
+        # What drafts is cut back further than states are rolled back.
+        rolled = part is model and architecture in ROLLBACKS
+        if recurrent(part.metadata) and not rolled:
+            return f"{whose} architecture, {architecture}, is recurrent: it cannot be cut back"
     theirs, ours = (read_metadata(part.path, verbose=True).get(_TOKENS, []) for part in (draft, model))
     return disagreement(theirs, ours)

@@ -108,7 +108,8 @@ def choose(
     machine = _ordered(learned.limited(facts.key, machine), options)
 
     def tried(available: int) -> tuple[LoadSpec, Load, Placement]:
-        spec = plan(facts, options, settings, available)
+        # On devices no rollback was seen to be right.
+        spec = replaced(plan(facts, options, settings, available), rollback=0)
         load = pin_experts(_load(facts, spec, learned), options.n_cpu_moe)
         return spec, load, _placed(load, machine, options, settings)
 

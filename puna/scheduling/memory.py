@@ -52,15 +52,16 @@ def estimate(
     num_ctx: int,
     *,
     num_batch: int = 512,
-    parallel: int = 1,
+    states: int = 1,
+    rollback: int = 0,
     kv_cache_type: KVCacheType = "f16",
     flash_attention: bool | None = None,
 ) -> Footprint:
-    """What a model of `weights_size` bytes takes, for at most `num_ctx` KV cells and `parallel` sequences.
+    """What a model of `weights_size` bytes takes, for at most `num_ctx` KV cells and `states` sequences.
 
-    The metadata keys are those of the GGUF specification. The work buffers are those that libllama
-    reserves: the larger of a full batch of logits and one layer's activations, which without flash attention
-    have the scores of all heads among them.
+    A recurrent one keeps the states of `rollback` more tokens of each. The metadata keys are those of the
+    GGUF specification. The work buffers are those that libllama reserves: the larger of a full batch of
+    logits and one layer's activations, which without flash attention have the scores of all heads among them.
     """
     embedding = count(metadata.arch("embedding_length"))
     kv_heads = _heads(metadata)
@@ -70,12 +71,15 @@ def estimate(
     logits = 0 if encoder else 4 * (_vocabulary(metadata) + 2 * embedding)
     attends, scores = encoder or any(kv_heads), flash_attention is False and not encoder
     layer = _layer(metadata, num_ctx, attends=attends, scores=scores)
-    state = _state(metadata, kv_heads)
+    layers, layer_state = _states(metadata, kv_heads)
+    state = layers * layer_state
+    # A layer computes the states that it keeps from those that it has read, and then stores them.
+    computed = states * (rollback + 3) * layer_state if rollback else 0
     numbers = sum(kv_heads) * sum(head_sizes(metadata))
     return Footprint(
         weights=weights_size,
         kv_per_token=0 if encoder else math.ceil(numbers * _KV_BITS[kv_cache_type] / 8),
-        compute=PROCESS + batch * max(logits, layer) + parallel * state,
+        compute=PROCESS + batch * max(logits, layer) + states * (1 + rollback) * state + computed,
         state=state,
     )
 
@@ -140,7 +144,10 @@ def _heads(metadata: SizeFacts) -> list[int]:
     heads = metadata.arch("attention.head_count_kv", metadata.arch("attention.head_count"))
     if isinstance(heads, (list, tuple)):
         return [count(h) for h in heads]
-    return [count(heads)] * min(count(metadata.arch("block_count")), _MOST_LAYERS)
+    layers = min(count(metadata.arch("block_count")), _MOST_LAYERS)
+    every = count(metadata.arch("full_attention_interval"), 1) or 1
+    trunk = layers - count(metadata.arch("nextn_predict_layers"))
+    return [0 if at < trunk and (at + 1) % every else count(heads) for at in range(layers)]
 
 
 def kv_shares(metadata: SizeFacts, layers: int) -> list[float]:
@@ -161,14 +168,22 @@ def head_sizes(metadata: SizeFacts) -> tuple[int, int]:
     return key, value
 
 
-def _state(metadata: SizeFacts, kv_heads: list[int]) -> int:
-    """Bytes of convolution and state-space state of one sequence (f32), 0 for a pure transformer."""
+def _states(metadata: SizeFacts, kv_heads: list[int]) -> tuple[int, int]:
+    """Recurrent layers, and the bytes of one's state (f32): of its convolution, and of its state space.
+
+    The second is 0 for a pure transformer.
+    """
     inner = count(metadata.arch("ssm.inner_size"))
     width = count(metadata.arch("ssm.state_size"))
     groups = count(metadata.arch("ssm.group_count"))
     convolution = max(0, count(metadata.arch("ssm.conv_kernel")) - 1) * (inner + 2 * groups * width)
-    recurrent = kv_heads.count(0) or len(kv_heads)
-    return 4 * recurrent * (convolution + inner * width)
+    embedding = count(metadata.arch("embedding_length"))
+    convolution += max(0, count(metadata.arch("shortconv.l_cache")) - 1) * embedding
+    forward = metadata.arch("feed_forward_length")
+    # Where layers differ, one that neither attends nor feeds forward is recurrent (Nemotron-H).
+    apart = forward if isinstance(forward, (list, tuple)) else []
+    neither = sum(not (heads or count(size)) for heads, size in zip(kv_heads, apart, strict=False))
+    return neither or kv_heads.count(0) or len(kv_heads), 4 * (convolution + inner * width)
 
 
 def _vocabulary(metadata: SizeFacts) -> int:

@@ -8,7 +8,7 @@ import os
 from msgspec.structs import replace
 
 from puna.errors import BadRequest, LoadFailed
-from puna.load import LoadSpec
+from puna.load import ROLLBACKS, LoadSpec
 from puna.options import KVCacheType, Options
 from puna.scheduling.facts import Facts, FileFacts
 from puna.scheduling.memory import (
@@ -32,6 +32,8 @@ _MOST_THREADS = 4 * (os.cpu_count() or 1)
 
 _STATES = 64 << 20  # bytes for snapshots of recurrent models, at least
 _SNAPSHOTS = 32  # of a recurrent model's state, outside the pool
+_ROLLBACKS = (15, 7, 3, 1)  # tokens: with one more they are steps of good sizes
+_ROLLBACK_SHARE = 16  # one part in this many of the memory may go to the states for it
 _BLOCK = 32  # numbers that quantised types store together
 _PAGE = 256  # libllama rounds the pool up to this
 
@@ -122,6 +124,7 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
     )
     if facts.embedding:
         return spec
+    spec = replace(spec, rollback=_rollback(facts, spec, available))
     for length in long_contexts(facts, options, settings, available):
         longer = replace(spec, num_ctx=length, pool=length)
         kv, _, left = _room(facts, replace(longer, pool=_KV_LONG_CONTEXTS * length), available)
@@ -145,6 +148,16 @@ def _room(facts: Facts, spec: LoadSpec, available: int) -> tuple[int, int, int]:
     return needs.kv_per_token, snapshots, min(available // 4, available - snapshots - needs.total(0))
 
 
+def _rollback(facts: Facts, spec: LoadSpec, available: int) -> int:
+    """Tokens that a recurrent model's drafts may have: the states that they need take little memory."""
+    if facts.metadata.arch("attention.sliding_window"):
+        return 0
+    longest = ROLLBACKS.get(str(facts.metadata.get("general.architecture")), 0)
+    state = needed(facts, spec).state * spec.states
+    depths = (depth for depth in _ROLLBACKS if depth <= longest)
+    return next((depth for depth in depths if depth * state <= available // _ROLLBACK_SHARE), 0)
+
+
 def _threads(options: Options) -> int:
     """As many as asked for, but not so many that they only wait for each other; 0 leaves it to the engine."""
     return max(0, min(options.num_thread, _MOST_THREADS))
@@ -157,7 +170,8 @@ def needed(facts: Facts, spec: LoadSpec) -> Footprint:
         facts.weights_size,
         spec.pool,
         num_batch=spec.num_batch,
-        parallel=spec.parallel,
+        states=spec.states,
+        rollback=spec.rollback,
         kv_cache_type=spec.kv_cache_type,
         flash_attention=spec.flash_attention,
     )
@@ -177,7 +191,8 @@ def drafter_size(facts: Facts, spec: LoadSpec) -> int:
     """Bytes that what drafts for a model takes beside it: its draft model, else its own MTP layer."""
     if facts.draft:
         return draft_size(facts.draft, spec)
-    if facts.embedding:
+    recurrent = str(facts.metadata.get("general.architecture")) in ROLLBACKS
+    if facts.embedding or (recurrent and not spec.rollback):
         return 0
     return estimate_head(
         facts.metadata, spec.pool, num_batch=spec.num_batch, flash_attention=spec.flash_attention

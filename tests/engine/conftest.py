@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from puna.engine import drafting
 from tests.engine.looped import Asked
+from tests.hybrid_models import delta_model
 from tests.models import hybrid_model, recurrent_model, shape_model, sliding_window_model
 
 
@@ -25,6 +27,7 @@ KINDS: dict[str, Callable[[Path], None]] = {
     "window": sliding_window_model,
     "recurrent": recurrent_model,
     "hybrid": hybrid_model,
+    "delta": delta_model,
 }
 """A model of each kind of memory."""
 
@@ -44,12 +47,12 @@ def eager(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def opened() -> Iterator[Callable[[Path], Asked]]:
+def opened() -> Iterator[Callable[..., Asked]]:
     """Opens models, and closes all at the end: libllama logs through the one that was opened last."""
     models: list[Asked] = []
 
-    def open_one(path: Path) -> Asked:
-        models.append(Asked(path))
+    def open_one(path: Path, **options: Any) -> Asked:
+        models.append(Asked(path, **options))
         return models[-1]
 
     yield open_one

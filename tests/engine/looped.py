@@ -55,11 +55,18 @@ class Asked:
     proposer: Proposer | None = None
     """What guesses from the next `begin` on."""
 
-    def __init__(self, path: Path, *, slots: int = 6, pool: int = 2048, mtp: bool = False) -> None:
+    def __init__(
+        self, path: Path, *, slots: int = 6, pool: int = 2048, mtp: bool = False, rollback: int = 0
+    ) -> None:
         """`mtp`: with its MTP layer, which drafts only as `proposer`."""
         self.model = LlamaModel(str(path), mtp=mtp)
         self.context = Context(
-            self.model, n_ctx=pool, n_batch=96, n_seq=slots + spare_slots(self.model), threads=1
+            self.model,
+            n_ctx=pool,
+            n_batch=96,
+            n_seq=slots + spare_slots(self.model),
+            threads=1,
+            rollback=rollback,
         )
         self.slots = slots
         self.begin()

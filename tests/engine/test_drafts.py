@@ -17,9 +17,9 @@ from puna.engine.libllama import Context
 from puna.types import Grammar, Job
 from tests.engine.asking import NEAR, ask, job, loaded
 from tests.engine.looped import FEW, NOTHING, PROMPTS, SCRIPT, WORDS, Asked, jobs
+from tests.hybrid_models import ROLLED
 from tests.models import (
     chance_model,
-    hybrid_model,
     recurrent_model,
     scripted_model,
     shape_model,
@@ -69,21 +69,24 @@ def test_a_cancelled_request_leaves_memory_that_is_true(
     assert [outcome[0] for outcome in again] == [outcome[0] for outcome in plain]
 
 
-@pytest.mark.parametrize("make", [shape_model, sliding_window_model])
+@pytest.mark.parametrize("make", [shape_model, sliding_window_model, *ROLLED.values()])
 def test_memory_after_rejected_drafts_is_what_it_would_be(
-    tmp_path: Path, opened: Callable[[Path], Asked], make: Callable[[Path], None], eager: None
+    tmp_path: Path, opened: Callable[..., Asked], make: Callable[[Path], None], eager: None
 ) -> None:
     make(tmp_path / "m.gguf")
-    asked = opened(tmp_path / "m.gguf")
+    asked = opened(tmp_path / "m.gguf", rollback=7)
     for seed in range(6):
         one = job([seed + 5, *range(10, 70)], num_predict=60, logprobs=2)
         asked.begin()
         (plain,) = asked.answers([one], NOTHING)
-        answer = plain[-1][-1][-60:]
+        answer = plain[-1][-1][-plain[-1][1] :]
         turn = job([*plain[-1][-1][:-1], 9, 8, 7], num_predict=1, logprobs=2)
         (next_plain,) = asked.answers([turn], NOTHING)
         asked.begin()
         (drafted,) = asked.answers([one], [answer], seed=seed)
+        (finish,) = asked.finishes()
+        assert 0 < finish.accepted < finish.drafted
+        assert asked.steps < finish.eval_tokens
         same = [a.bytes == b.bytes for a, b in zip(plain[1], drafted[1], strict=True)]
         assert all(same), same  # random weights, no near ties among these
         (next_drafted,) = asked.answers([turn], NOTHING)
@@ -137,13 +140,49 @@ def test_what_was_said_is_guessed_for_its_own_key_alone(scripted: Asked, eager: 
     assert again.eval_tokens == first.eval_tokens
 
 
-@pytest.mark.parametrize("make", [recurrent_model, hybrid_model])
+@pytest.mark.parametrize(
+    ("make", "rollback"), [(recurrent_model, 7), *((make, 0) for make in ROLLED.values())]
+)
 def test_memory_that_cannot_be_cut_has_no_drafts(
-    tmp_path: Path, opened: Callable[[Path], Asked], make: Callable[[Path], None], eager: None
+    tmp_path: Path, opened: Callable[..., Asked], make: Callable[[Path], None], rollback: int, eager: None
 ) -> None:
     make(tmp_path / "m.gguf")
-    asked = opened(tmp_path / "m.gguf")
+    asked = opened(tmp_path / "m.gguf", rollback=rollback)
     assert asked.finish(job("abcdef" * 20, num_predict=30)).drafted == 0
+
+
+@pytest.mark.parametrize("make", ROLLED.values(), ids=ROLLED)
+def test_a_draft_is_no_longer_than_a_state_is_rolled_back(
+    tmp_path: Path, opened: Callable[..., Asked], make: Callable[[Path], None], eager: None
+) -> None:
+    make(tmp_path / "m.gguf")
+    asked = opened(tmp_path / "m.gguf", rollback=3)
+    one = job([*range(10, 70)], num_predict=60)
+    (plain,) = asked.answers([one], NOTHING)
+    asked.begin()
+    (drafted,) = asked.answers([one], [plain[-1][-1][-60:]])
+    assert drafted[0] == plain[0]
+    assert asked.steps >= 60 // 4
+    assert asked.finishes()[0].accepted > 15
+
+
+@pytest.mark.parametrize("make", ROLLED.values(), ids=ROLLED)
+def test_a_state_is_rolled_back_only_of_a_sequence_that_runs_alone(
+    tmp_path: Path, opened: Callable[..., Asked], make: Callable[[Path], None], eager: None
+) -> None:
+    """libllama loses the states of a divided batch's sequences when it moves them."""
+    make(tmp_path / "m.gguf")
+    asked = opened(tmp_path / "m.gguf", rollback=7)
+    together = [job([seed + 5, *range(10, 50)], num_predict=40, logprobs=2) for seed in range(3)]
+    long = job([*range(10, 80)], num_predict=80, logprobs=2)
+    plain = asked.answers([*together, long], NOTHING)
+    asked.begin()
+    known = [outcome[-1][-1][-outcome[-1][1] :] for outcome in plain]
+    drafted = asked.answers([*together, long], known, seed=3)
+    assert [outcome[0] for outcome in drafted] == [outcome[0] for outcome in plain]
+    *others, alone = sorted(asked.finishes(), key=lambda finish: finish.eval_tokens)
+    assert [finish.drafted for finish in others] == [0] * 3
+    assert alone.accepted > 0
 
 
 def test_what_a_grammar_forces_is_drafted(chance: Asked, eager: None) -> None:
@@ -187,6 +226,27 @@ async def test_an_engine_drafts_by_itself(tmp_path: Path) -> None:
             answers = await asyncio.gather(*(ask(engine, f"{number}{each}{SCRIPT}!") for each in "ab"))
             assert [answer.text for answer in answers] == [SCRIPT] * 2
             if any(answer.finish.accepted for answer in answers):
+                return
+    raise AssertionError("nothing was ever drafted")
+
+
+@pytest.mark.parametrize("make", ROLLED.values(), ids=ROLLED)
+async def test_an_engine_drafts_for_a_model_whose_state_it_rolls_back(
+    tmp_path: Path, make: Callable[[Path], None]
+) -> None:
+    make(tmp_path / "m.gguf")
+    async with loaded(tmp_path / "m.gguf", rollback=7) as engine:
+        prompt = "It was said before. " * 4
+        plain = await ask(engine, prompt, num_predict=60, logprobs=2, draft_num_predict=0)
+        for number in range(20):  # what pays is measured, and this machine may be busy
+            # Behind a part of the prompt, all of it, and the answer before: what was drafted is in memory.
+            answer = await ask(engine, prompt, num_predict=60, logprobs=2)
+            assert answer.agrees(plain)
+            more = answer.finish.tokens[: -1 - number % 7]
+            turn = await ask(engine, more, num_predict=8, logprobs=2)
+            again = await ask(engine, more, num_predict=8, logprobs=2, draft_num_predict=0)
+            assert turn.agrees(again)
+            if answer.finish.accepted:
                 return
     raise AssertionError("nothing was ever drafted")
 

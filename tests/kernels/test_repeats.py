@@ -14,7 +14,8 @@ from gguf import GGMLQuantizationType as Quantisation
 from puna.engine import kernels
 from puna.engine.libllama import quantize
 from puna.kernels import build, library
-from tests.models import install, mixture_model, shape_model, sliding_window_model
+from tests.hybrid_models import mamba2_model
+from tests.models import hybrid_model, install, mixture_model, shape_model, sliding_window_model
 from tests.running import Server, serving
 
 PASSAGE = "The river rose in spring, and the ferryman counted boats, stones and herons until it fell again. "
@@ -24,7 +25,14 @@ WAYS = {
     "seeded": {"seed": 7, "temperature": 0.8},
     "seeded, of many": {"seed": 8, "temperature": 1.5, "top_k": 0, "top_p": 1, "min_p": 0},
 }
-MODELS = {"Q4_K_M": "Q4_K_M", "BF16": "BF16", "window": "Q4_K_M", "mixture": "Q8_0"}
+MODELS = {
+    "Q4_K_M": "Q4_K_M",
+    "BF16": "BF16",
+    "window": "Q4_K_M",
+    "mixture": "Q8_0",
+    "hybrid": "Q8_0",
+    "mamba2": "Q8_0",
+}
 """How the weights of each are stored. `window`: every other block sees 40 tokens, the prompt has 400."""
 
 
@@ -36,6 +44,10 @@ def stored(folder: Path, name: str) -> None:
         sliding_window_model(whole, window=40, quantisation=Quantisation.F16, **shape)
     elif name == "mixture":
         mixture_model(whole, quantisation=Quantisation.F16, **shape)
+    elif name == "hybrid":
+        hybrid_model(whole, quantisation=Quantisation.F16, **shape)
+    elif name == "mamba2":
+        mamba2_model(whole, quantisation=Quantisation.F16, state=32, ssm_heads=8, **shape)
     else:
         shape_model(whole, quantisation=Quantisation.F16, **shape)
     # Floats are libllama's where it is faster, as with AVX-512; its bits change with the batch.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from gguf import GGUFWriter, PoolingType, TokenType
+from gguf import ExpertGatingFuncType, GGUFWriter, PoolingType, TokenType
 
 from tests.model_parts import (
     CHATML,
@@ -19,6 +20,8 @@ from tests.model_parts import (
     finish,
     model_writer,
 )
+
+from .scripted import scripted_vocabulary
 
 
 def shape_model(
@@ -160,11 +163,20 @@ def hybrid_model(
     quantisation: Quantisation = F32,
     seed: int = 0,
     name: str = "hybrid",
+    script: Sequence[str] = (),
+    experts: int = 0,
     **shape: int,
 ) -> None:
-    """Write a random `lfm2`: a convolution over the last tokens in even blocks, attention in odd ones."""
-    of = Shape(**shape)
-    writer = model_writer(path, "lfm2", name, byte_vocabulary(of.vocab), CHATML, context_length)
+    """Write a random `lfm2`: a convolution over the last tokens in even blocks, attention in odd ones.
+
+    With a `script` it says that: its blocks add nothing. With `experts` it is an `lfm2moe`.
+    """
+    vocabulary, follows, _ = scripted_vocabulary(script)
+    adds = 0.0 if script else 1.0
+    of = Shape(**shape | {"vocab": len(vocabulary)} if script else shape)
+    vocabulary = vocabulary if script else byte_vocabulary(of.vocab)
+    family = "lfm2moe" if experts else "lfm2"
+    writer = model_writer(path, family, name, vocabulary, CHATML, context_length)
     width, kernel = of.width, 3
     writer.add_embedding_length(width)
     writer.add_block_count(of.layers)
@@ -175,20 +187,33 @@ def hybrid_model(
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_vocab_size(of.vocab)
     writer.add_shortconv_l_cache(kernel)
+    if experts:
+        writer.add_expert_count(experts)
+        writer.add_expert_used_count(1)
+        writer.add_expert_feed_forward_length(of.ffn)
+        writer.add_expert_gating_func(ExpertGatingFuncType.SIGMOID)
     weights = Weights(writer, seed, quantisation)
-    weights.embedding_and_output(of)
+    if script:
+        weights.follower(follows, width)
+    else:
+        weights.embedding_and_output(of)
     weights.norm("token_embd_norm", width)
     for number, block in enumerate(of.blocks):
         if number % 2:
-            weights.attention(block, of)
+            weights.attention(block, of, adds=adds)
             weights.norm(f"{block}.attn_q_norm", of.head, scale=3.0)
             weights.norm(f"{block}.attn_k_norm", of.head)
         else:
             weights.norm(f"{block}.attn_norm", width)
             weights.matrix(f"{block}.shortconv.in_proj", 3 * width, width)
             weights.kernel(f"{block}.shortconv.conv", width, kernel)
-            weights.matrix(f"{block}.shortconv.out_proj", width, width)
-        weights.feed_forward(block, of)
+            weights.matrix(f"{block}.shortconv.out_proj", width, width, scale=adds)
+        if experts:
+            weights.norm(f"{block}.ffn_norm", width)
+            weights.routed(block, experts, of)
+            weights.experts(f"{block}.ffn_gate_exps", experts, of.ffn, width)
+        else:
+            weights.feed_forward(block, of, adds=adds)
     finish(writer)
 
 

@@ -96,8 +96,7 @@ def scripted_shape_model(
     writer = model_writer(path, "llama", "scripted-shape", vocabulary, CHATML, 4096)
     add_decoder(writer, of)
     weights = Weights(writer, 0, quantisation)
-    writer.add_tensor("token_embd.weight", np.eye(len(vocabulary), of.width, dtype=np.float32))
-    writer.add_tensor("output.weight", follow_table(follows, of.width))
+    weights.follower(follows, of.width)
     weights.norm("output_norm", of.width)
     for block in of.blocks:
         weights.attention(block, of, attends=1.0, adds=0.0)

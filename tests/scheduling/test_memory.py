@@ -37,7 +37,7 @@ SMOLLM2_135M = described(
 
 
 def test_the_numbers_of_smollm2_are_those_that_libllama_reports():
-    found = estimate(SMOLLM2_135M, 257 * MIB, 4096, parallel=16)
+    found = estimate(SMOLLM2_135M, 257 * MIB, 4096, states=16)
     bare = estimate(EMPTY, 0, 0)
     assert found.kv_per_token * 4096 == 90 * MIB
     assert found.compute - bare.compute == pytest.approx(98.25 * MIB, rel=0.01)
@@ -91,10 +91,33 @@ def test_a_recurrent_model_pays_for_each_sequence_and_not_for_tokens():
     metadata = described(
         block_count=2, attention__head_count=0, ssm__inner_size=128, ssm__state_size=16, ssm__conv_kernel=4
     )
-    one, many = estimate(metadata, 0, 4096, parallel=1), estimate(metadata, 0, 4096, parallel=17)
+    one, many = estimate(metadata, 0, 4096, states=1), estimate(metadata, 0, 4096, states=17)
     assert one.kv_per_token == 0
     # libllama's recurrent memory for 16 sequences of this model: 0.30 MiB.
     assert many.compute - one.compute == pytest.approx(0.30 * MIB, rel=0.02)
+
+
+def test_layers_that_do_not_attend_have_no_keys_and_layers_that_feed_forward_no_state():
+    ssm = {"ssm__inner_size": 128, "ssm__state_size": 16, "ssm__conv_kernel": 4}
+    shape = {"embedding_length": 64, "attention__head_count": 2, "attention__head_count_kv": 1} | ssm
+    # Qwen 3.5: of six layers every third attends, and so does the MTP layer behind them.
+    often = described(block_count=7, full_attention_interval=3, nextn_predict_layers=1, **shape)
+    assert estimate(often, 0, 1).kv_per_token == 3 * 2 * 32 * 2
+    assert estimate(often, 0, 1).state == 4 * 4 * (3 * 128 + 128 * 16)
+    # Nemotron-H: a layer is one of three kinds.
+    layers = {"attention__head_count_kv": [0, 0, 1, 0], "feed_forward_length": [0, 128, 0, 0]}
+    apart = described(block_count=4, **shape | layers)
+    assert estimate(apart, 0, 1).kv_per_token == 2 * 32 * 2
+    assert estimate(apart, 0, 1).state == 2 * 4 * (3 * 128 + 128 * 16)
+    # LFM2: its convolutions see the last tokens.
+    short = described(
+        block_count=2,
+        embedding_length=64,
+        shortconv__l_cache=3,
+        attention__head_count=2,
+        attention__head_count_kv=[0, 1],
+    )
+    assert estimate(short, 0, 1).state == 2 * 64 * 4
 
 
 def test_an_encoder_has_no_cache(models: dict[str, Model]):

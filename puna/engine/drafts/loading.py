@@ -11,7 +11,7 @@ from puna.engine.libllama import Context, LlamaModel
 from puna.engine.libllama.mtp import HeadContext, obstacle
 from puna.errors import LoadFailed
 from puna.gguf import cached_metadata, disagreement
-from puna.load import HEAD_OUTPUTS, LoadSpec, Placed
+from puna.load import HEAD_OUTPUTS, ROLLBACKS, LoadSpec, Placed
 
 _ALL_LAYERS = 1 << 10
 
@@ -60,7 +60,10 @@ def has_head(spec: LoadSpec) -> bool:
     """Whether the model's own MTP layer drafts: a draft model goes before it."""
     if spec.embedding or spec.draft:
         return False
-    problem = obstacle(cached_metadata(Path(spec.path)))
+    metadata = cached_metadata(Path(spec.path))
+    problem = obstacle(metadata)
+    if problem == "" and metadata.architecture in ROLLBACKS and not spec.rollback:
+        problem = "drafts could not be forgotten: there is too little memory for states, or a device is used"
     if problem:
         _log.warning("the MTP layer of %s is not used: %s", spec.path, problem)
     return problem == ""

@@ -49,8 +49,11 @@ class Context:
         flash_attention: bool | None = None,
         swa_full: bool = False,
         head_outputs: int = 0,
+        rollback: int = 0,
     ) -> None:
         """`swa_full`: sliding windows forget nothing, so that every sequence can be cut anywhere.
+
+        `rollback`: how many of its last tokens a recurrent sequence can be cut back by.
 
         `head_outputs`: for the model's MTP layer alone, with outputs of at most so many rows of a batch.
         """
@@ -77,6 +80,8 @@ class Context:
         if head_outputs:
             params.ctx_type = C.LLAMA_CONTEXT_TYPE_MTP
             params.n_outputs_max = head_outputs
+        # libllama ends the process where a batch has no more rows than it keeps states.
+        params.n_rs_seq = max(0, min(rollback, n_batch - 2))
         params.no_perf = True
         handle = C.llama_init_from_model(model.handle, params)
         if not handle:
@@ -90,6 +95,12 @@ class Context:
         self.n_ctx = C.llama_n_ctx(handle)
         self.n_batch = n_batch
         self.n_seq = n_seq
+        self.rollback: int = C.llama_n_rs_seq(handle)
+        """Most tokens by which `cut` cuts back a recurrent sequence, once behind each evaluation of them all.
+
+        So many states are kept of a sequence's last rows in a batch, but those of one sequence are lost
+        where libllama divides a batch and moves another there. 0 for architectures that keep none.
+        """
         self.pooling = C.llama_pooling_type(handle)
         self.ranks = self.pooling == C.LLAMA_POOLING_TYPE_RANK
         # None for models that keep nothing between evaluations; libllama accepts that.

@@ -26,16 +26,23 @@ _SET_STATES = "_Z26llama_set_embeddings_nextnP13llama_contextbb"
 _GET_STATE = "_Z30llama_get_embeddings_nextn_ithP13llama_contexti"
 """float * llama_get_embeddings_nextn_ith(llama_context *, int32_t i)"""
 
-_GRAPHS = {"glm4moe": ("ffn_gate_inp",), "deepseek2": ("ffn_gate_inp", "attn_q_a", "attn_k_b")}
-"""Architectures whose layers were seen to draft, and tensors that their graphs want but a load does not.
+_GRAPHS = {
+    "glm4moe": ("ffn_gate_inp",),
+    "deepseek2": ("ffn_gate_inp", "attn_q_a", "attn_k_b"),
+    "qwen35": (),
+    "qwen35moe": ("ffn_gate_inp",),
+}
+"""Architectures whose layers were seen to draft, and tensors that their graphs want but a load does not."""
 
-Those of recurrent and hybrid models are of no use, because no draft is verified there."""
-
+_SECTIONS = "rope.dimension_sections"
 _BEYOND = {
-    "rope.dimension_sections": "positions of several dimensions",
+    _SECTIONS: "positions of several dimensions",
     "attention.temperature_scale": "scaled attention",
 }
 """Keys of a file for what those graphs cannot do, although the trunk's can."""
+
+_IN_PICTURES = ("qwen35", "qwen35moe")
+"""Architectures whose graph of the layer knows positions of several dimensions."""
 
 
 def obstacle(metadata: Metadata) -> str | None:
@@ -49,6 +56,8 @@ def obstacle(metadata: Metadata) -> str | None:
     if layers > 1:
         return f"it has {layers} of them, and {metadata.architecture} is used with one"
     for key, ability in _BEYOND.items():
+        if key == _SECTIONS and metadata.architecture in _IN_PICTURES:
+            continue
         value = metadata.arch(key)
         if any(value) if isinstance(value, list) else value:
             return f"it is not made for {ability}, which the model has"

@@ -40,7 +40,9 @@ def of(model: LlamaModel, context: Context) -> ContextMemory:
     """The memory of a context, whose last `spare_slots` slots belong to it."""
     opaque = model.metadata("general.architecture") in _OPAQUE
     if model.recurrent or opaque:
-        return State(context, divisible=model.hybrid and not (opaque or model.n_swa))
+        whole = opaque or bool(model.n_swa)
+        # What a window forgot for a draft does not come back with the state.
+        return State(context, divisible=model.hybrid and not whole, rollback=0 if whole else context.rollback)
     return Window(context, model.n_swa) if model.n_swa else Full(context)
 
 

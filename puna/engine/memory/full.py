@@ -27,6 +27,10 @@ class Full:
         self._context = context
         self._spare = context.n_seq - 1
 
+    def rollback(self, sequences: int) -> int:
+        """Most tokens that `drop` forgets of a sequence, in a step that evaluates so many sequences."""
+        return self._context.n_ctx
+
     def reach(self, held: SequenceMemory, wanted: int) -> int:
         """The most tokens, at most `wanted`, that another sequence can begin with; 0 if there are none."""
         return min(wanted, held.length)
@@ -78,6 +82,14 @@ class Full:
         held.length = length
         held.snapshots = held.snapshots_to(length)
         held.copy_to(length)
+
+    def drop(self, held: SequenceMemory, excess: int, place: PositionOf) -> None:
+        """A step has evaluated a sequence: forget the `excess` tokens behind its first `held.length`.
+
+        They are not all that it evaluated, and no more than `rollback` allows.
+        """
+        if excess:
+            self.cut(held, held.length, place)
 
     def _back(self, held: SequenceMemory, wanted: int) -> int:
         """`reach`, for a sequence whose last tokens may have changed."""
