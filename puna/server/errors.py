@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -39,6 +40,11 @@ def line(error: Exception) -> bytes:
     return msgspec.json.encode(Error(sentence(error)))
 
 
+def status_of(error: Exception) -> int:
+    """The status of the response for `error`."""
+    return error.status if isinstance(error, PunaError) else 500
+
+
 def headers(error: Exception) -> dict[str, str]:
     """Headers of the response for `error`."""
     seconds = error.retry_after if isinstance(error, PunaError) else 0
@@ -47,8 +53,7 @@ def headers(error: Exception) -> dict[str, str]:
 
 async def refused(request: Request, error: Exception) -> Response:
     """The response to a request that failed before its first byte."""
-    status = error.status if isinstance(error, PunaError) else 500
-    return Response(line(error), status, headers(error), JSON)
+    return Response(line(error), status_of(error), headers(error), JSON)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
@@ -62,4 +67,9 @@ async def abandoned(request: Request, error: Exception) -> Response:
     return Response(status_code=499)
 
 
-HANDLERS = {PunaError: refused, Exception: refused, HTTPException: unrouted, ClientDisconnect: abandoned}
+def handlers(refused: Any, unrouted: Any) -> dict[Any, Any]:
+    """Starlette's handlers: `refused` for errors, `unrouted` for unknown paths and methods."""
+    return {PunaError: refused, Exception: refused, HTTPException: unrouted, ClientDisconnect: abandoned}
+
+
+HANDLERS = handlers(refused, unrouted)

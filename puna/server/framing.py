@@ -31,8 +31,16 @@ class Framing(msgspec.Struct, frozen=True):
 NDJSON = Framing(b"application/x-ndjson", b"", b"\n")
 EVENTS = Framing(b"text/event-stream", b"data: ", b"\n\n")
 
+NAMED_EVENTS = Framing(EVENTS.content_type, b"", b"")
+"""Of events that are whole already: see `named_event`."""
+
 COMMENT = b": still at it\n\n"
 """An SSE comment (HTML, 9.2.6), which clients ignore: it keeps the connection alive."""
+
+
+def named_event(name: str, fields: dict[str, Any]) -> bytes:
+    """An SSE event whose data has its name as `type`, before the other fields."""
+    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode({"type": name, **fields}))
 
 
 def framing(request: Request) -> Framing:

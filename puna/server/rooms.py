@@ -7,10 +7,10 @@ from functools import partial
 
 from starlette.requests import Request
 
-from puna.access import Keyring
+from puna.access import Keyring, caller
 from puna.engine import EngineStarter
 from puna.inference import Inference
-from puna.library import Library
+from puna.library import Library, Model
 from puna.scheduling import Scheduler
 from puna.server.pulls import Pulls
 from puna.server.remote import Remote
@@ -35,6 +35,15 @@ class Rooms:
     def visit(self, model: str) -> Remote:
         """Fetches the media of a request to `model`; refuses if that takes none."""
         return self.remote.visit(partial(self.inference.check_senses, model))
+
+    def models(self) -> list[Model]:
+        """The models in the library that the caller may see. Reads files."""
+        return [model for model in self.library.list() if caller().sees(model.name)]
+
+    def open(self, name: str) -> Model:
+        """A model that the caller may use. Reads files. Raises ModelForbidden, and as `Library.open` does."""
+        caller().check_model(name)
+        return self.library.open(name)
 
     async def drain(self) -> None:
         """Refuse new requests and wait for those under way. Pulls end now, and can be resumed."""

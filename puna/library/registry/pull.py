@@ -60,14 +60,11 @@ def pull(
     from puna.library.registry.client import Registry
     from puna.library.registry.obtain import obtain
 
-    registry = Registry(repository.base, key, pace, reach)
-    try:
+    with closing(Registry(repository.base, key, pace, reach)) as registry:
         content, layers = _manifest(registry, repository)
         refuse_too_much(library, layers)
         for layer in layers:
             obtain(library, registry, repository.blob(layer.digest), layer, report, pace)
-    finally:
-        registry.close()
     # Each blob was hashed as it arrived.
     report(Progress("verifying sha256 digest"))
     report(Progress("writing manifest"))

@@ -46,14 +46,11 @@ def push(
 
     from puna.library.registry.client import Registry
 
-    registry = Registry(repository.base, key, pace, reach)
-    try:
+    with closing(Registry(repository.base, key, pace, reach)) as registry:
         for layer in (*model.layers, *([manifest.config] if manifest.config.digest else [])):
             _send(library, registry, repository, found, layer, report, pace)
         report(Progress("pushing manifest"))
         registry.retry(lambda: _put(registry, repository, manifest.media_type, content))
-    finally:
-        registry.close()
     report(Progress("success"))
 
 

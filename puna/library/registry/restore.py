@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,14 +59,12 @@ def restore(
         for source in _sources(layer, found):
             repository = Repository.of(source, insecure=insecure)
             # `layer.source` comes from the manifest, which is untrusted.
-            registry = Registry(repository.base, key, pace, reach, named=found.host)
             try:
-                _fetch(library, registry, repository, layer, report, pace)
+                with closing(Registry(repository.base, key, pace, reach, named=found.host)) as registry:
+                    _fetch(library, registry, repository, layer, report, pace)
                 break
             except (NotFound, Unreachable) as error:
                 failure = failure or error
-            finally:
-                registry.close()
         else:
             raise failure or NotFound(f"{layer.digest} is nowhere")
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from puna.errors import BadRequest, PromptTooLong, PunaError
-from puna.server.errors import JSON, abandoned, headers, sentence
+from puna.errors import BadRequest, PromptTooLong
+from puna.server.errors import JSON, handlers, headers, sentence, status_of
 from puna.server.headers import with_headers
 from puna.server.ids import new_id
 
@@ -65,12 +65,12 @@ def line(error: Exception, request_id: str) -> bytes:
         # Agents recognise Anthropic's wording, and shorten the conversation.
         message = f"prompt is too long: {message}"
     details = {"error_code": error.code} if isinstance(error, Unthreaded) else {}
-    return _error_body(_status(error), message, request_id, details)
+    return _error_body(status_of(error), message, request_id, details)
 
 
 async def refused(request: Request, error: Exception) -> Response:
     """The response to a request that failed before its first byte."""
-    status = _status(error)
+    status = status_of(error)
     body = line(error, request.scope["request_id"])
     return Response(body, _STATUSES.get(status, status), headers(error), JSON)
 
@@ -82,17 +82,10 @@ async def unrouted(request: Request, error: Exception) -> Response:
     return Response(body, error.status_code, error.headers, media_type=JSON)
 
 
-_HANDLERS: dict[Any, Any] = {
-    PunaError: refused,
-    Exception: refused,
-    HTTPException: unrouted,
-    ClientDisconnect: abandoned,
-}
-MIDDLEWARE = [Middleware(Identified), Middleware(ExceptionMiddleware, handlers=_HANDLERS)]
-
-
-def _status(error: Exception) -> int:
-    return error.status if isinstance(error, PunaError) else 500
+MIDDLEWARE = [
+    Middleware(Identified),
+    Middleware(ExceptionMiddleware, handlers=handlers(refused, unrouted)),
+]
 
 
 def _error_body(status: int, message: str, request_id: str, details: dict[str, str] | None = None) -> bytes:

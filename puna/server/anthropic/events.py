@@ -8,6 +8,7 @@ import msgspec
 
 from puna.inference import Begun, Call, Piece, Summary
 from puna.server.anthropic.answer import RequestFacts, ending, head, tool_use
+from puna.server.framing import named_event
 
 _encode = msgspec.json.Encoder().encode
 
@@ -31,7 +32,7 @@ class MessageEvents:
         self._called = False
 
     def begin(self, begun: Begun) -> bytes:
-        return _event("message_start", {"message": head(self._facts, begun)}) + PING
+        return named_event("message_start", {"message": head(self._facts, begun)}) + PING
 
     def piece(self, piece: Piece) -> bytes:
         """Empty when the piece holds nothing."""
@@ -46,7 +47,7 @@ class MessageEvents:
 
     def end(self, summary: Summary) -> bytes:
         delta, usage = ending(self._facts, summary, self._called)
-        return self._close() + _event("message_delta", {"delta": delta, "usage": usage}) + _STOPPED
+        return self._close() + named_event("message_delta", {"delta": delta, "usage": usage}) + _STOPPED
 
     def _delta(self, kind: BlockKind, text: str) -> bytes:
         before = b"" if self._open == kind else self._close() + self._start(kind)
@@ -92,13 +93,9 @@ class MessageEvents:
         return stopped
 
     def _about(self, name: str, fields: dict[str, Any]) -> bytes:
-        return _event(name, {"index": self._index, **fields})
+        return named_event(name, {"index": self._index, **fields})
 
 
 def failed(line: bytes) -> bytes:
     """The event that ends a stream, from the error's JSON."""
     return b"event: error\ndata: " + line + b"\n\n"
-
-
-def _event(name: str, fields: dict[str, Any]) -> bytes:
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), _encode({"type": name, **fields}))

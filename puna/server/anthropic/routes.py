@@ -21,12 +21,10 @@ from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest
 from puna.server.body import decoded
 from puna.server.context import num_ctx
 from puna.server.errors import JSON
-from puna.server.framing import EVENTS, Framing, ObjectStream, Whole
+from puna.server.framing import NAMED_EVENTS, ObjectStream, Whole
 from puna.server.methods import Only
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE, attended
-
-_FRAMING = Framing(EVENTS.content_type, b"", b"")
 
 
 async def messages(request: Request) -> ObjectStream | Whole:
@@ -39,7 +37,7 @@ async def messages(request: Request) -> ObjectStream | Whole:
         return Whole(whole(this, answer))
     name = request.scope["request_id"]
     return ObjectStream(
-        streamed(answer, MessageEvents(this)), _FRAMING, lambda error: failed(line(error, name))
+        streamed(answer, MessageEvents(this)), NAMED_EVENTS, lambda error: failed(line(error, name))
     )
 
 

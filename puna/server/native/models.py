@@ -12,7 +12,7 @@ from puna.access import caller
 from puna.engine import find_devices
 from puna.errors import LoadFailed, NotFound
 from puna.inference import capabilities
-from puna.library import Library, Model, Name
+from puna.library import Model, Name
 from puna.library import show as described
 from puna.server.body import decoded
 from puna.server.errors import JSON
@@ -24,14 +24,14 @@ from puna.server.native.responses import (
     ProcessResponse,
     encode,
 )
-from puna.server.rooms import rooms
+from puna.server.rooms import Rooms, rooms
 
 _COPILOT = "GitHubCopilotChat/"
 """User-Agent prefix of an editor that displays `general.basename` as the model's name."""
 
 
 async def tags(request: Request) -> Response:
-    models = await to_thread(_listed, rooms(request).library)
+    models = await to_thread(_listed, rooms(request))
     return Response(encode(ListResponse(models)), media_type=JSON)
 
 
@@ -100,7 +100,7 @@ async def delete(request: Request) -> Response:
     return Response()
 
 
-def _listed(library: Library) -> list[ListModelResponse]:
+def _listed(opened: Rooms) -> list[ListModelResponse]:
     return [
         ListModelResponse(
             name=model.name.display(),
@@ -111,8 +111,7 @@ def _listed(library: Library) -> list[ListModelResponse]:
             details=model.details() | found,
             capabilities=abilities,
         )
-        for model in library.list()
-        if caller().sees(model.name)
+        for model in opened.models()
         for abilities, found in [_read(model)]
     ]
 

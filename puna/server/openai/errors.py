@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import msgspec
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.requests import ClientDisconnect, Request
+from starlette.requests import Request
 from starlette.responses import Response
 
 from puna.access import AccessDenied, ModelForbidden, TooMany
-from puna.errors import BadRequest, NotFound, PunaError
-from puna.server.errors import JSON, abandoned, headers, sentence
+from puna.errors import BadRequest, NotFound
+from puna.server.errors import JSON, handlers, headers, sentence, status_of
 
 FieldNames = Callable[[str], str]
 """From inference's name of a field to the dialect's."""
@@ -40,13 +39,13 @@ def line(error: Exception, names: FieldNames = str) -> bytes:
     """The JSON object for `error`."""
     param, code = _place(error, names)
     kind = error.counted if isinstance(error, TooMany) else ""
-    return _error_body(sentence(error), _status(error), param, code, kind)
+    return _error_body(sentence(error), status_of(error), param, code, kind)
 
 
 async def refused(request: Request, error: Exception) -> Response:
     """The response to a request that failed before its first byte."""
     body = line(error, request.scope.get("names", str))
-    return Response(body, _status(error), headers(error), JSON)
+    return Response(body, status_of(error), headers(error), JSON)
 
 
 async def unrouted(request: Request, error: Exception) -> Response:
@@ -62,13 +61,7 @@ async def unrouted(request: Request, error: Exception) -> Response:
     return Response(body, status, error.headers, media_type=JSON)
 
 
-_HANDLERS: Any = {
-    PunaError: refused,
-    Exception: refused,
-    HTTPException: unrouted,
-    ClientDisconnect: abandoned,
-}
-MIDDLEWARE = [Middleware(ExceptionMiddleware, handlers=_HANDLERS)]
+MIDDLEWARE = [Middleware(ExceptionMiddleware, handlers=handlers(refused, unrouted))]
 
 
 def _place(error: Exception, names: FieldNames) -> tuple[str | None, str | None]:
@@ -80,10 +73,6 @@ def _place(error: Exception, names: FieldNames) -> tuple[str | None, str | None]
     if isinstance(error, BadRequest) and error.field:
         return names(error.field), error.code
     return None, None
-
-
-def _status(error: Exception) -> int:
-    return error.status if isinstance(error, PunaError) else 500
 
 
 def _error_body(

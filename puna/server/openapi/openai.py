@@ -21,8 +21,8 @@ _TAG = "OpenAI"
 _ID = (("id", "^[^/]+$"),)
 
 
-class CompletionResponse(msgspec.Struct, kw_only=True):
-    """Of chat completions and of completions; `object` says which."""
+class _Completion(msgspec.Struct, kw_only=True):
+    """What a whole answer and a part of one have in common."""
 
     id: str
     object: str
@@ -30,18 +30,17 @@ class CompletionResponse(msgspec.Struct, kw_only=True):
     model: str
     system_fingerprint: str
     choices: list[dict[str, Any]]
+
+
+class CompletionResponse(_Completion, kw_only=True):
+    """Of chat completions and of completions; `object` says which."""
+
     usage: Usage
 
 
-class CompletionChunk(msgspec.Struct, kw_only=True):
+class CompletionChunk(_Completion, kw_only=True):
     """A part of an answer. The last event of a stream is [DONE]."""
 
-    id: str
-    object: str
-    created: int
-    model: str
-    system_fingerprint: str
-    choices: list[dict[str, Any]]
     usage: Usage | None = None
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from puna.inference import Call, Piece, Summary
+from puna.server.framing import named_event
 from puna.server.ids import new_id
 from puna.server.responses.items import Place, made, sealed
 from puna.server.responses.reply import ID_SIZE, broken, ended
@@ -202,8 +203,7 @@ class ResponseEvents:
 
     def _event(self, name: str, fields: dict[str, Any]) -> bytes:
         number, self._number = self._number, self._number + 1
-        data = _encode({"type": name, **fields, "sequence_number": number})
-        return b"event: %s\ndata: %s\n\n" % (name.encode(), data)
+        return named_event(name, {**fields, "sequence_number": number})
 
 
 def _part(shape: _Shape, text: str, logprobs: list[dict[str, Any]]) -> dict[str, Any]:

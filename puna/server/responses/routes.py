@@ -18,7 +18,7 @@ from puna.inference import Answer, Begun, ChatInput, Piece, Summary, priority
 from puna.server.body import decoded
 from puna.server.context import num_ctx
 from puna.server.errors import JSON, sentence
-from puna.server.framing import COMMENT, EVENTS, Framing, ObjectStream, Whole
+from puna.server.framing import COMMENT, NAMED_EVENTS, ObjectStream, Whole
 from puna.server.methods import Only
 from puna.server.openai.errors import MIDDLEWARE, called
 from puna.server.responses.conversion import FunctionOffer, chat_input, offered
@@ -37,8 +37,6 @@ Keep = Callable[[ResponseEvents], None]
 
 SEALED = "reasoning.encrypted_content"
 """In `include`."""
-
-_FRAMING = Framing(EVENTS.content_type, b"", b"")
 
 
 class InputTokens(msgspec.Struct):
@@ -72,7 +70,7 @@ async def create(request: Request) -> ObjectStream | Whole:
     if not body.stream:
         return Whole(whole(answer, events, keep))
     return ObjectStream(
-        streamed(answer, events, keep), _FRAMING, lambda error: events.failed(sentence(error))
+        streamed(answer, events, keep), NAMED_EVENTS, lambda error: events.failed(sentence(error))
     )
 
 
