@@ -65,3 +65,10 @@ TREE = tool(
     },
 )
 TOOLS = [NOW, FORECAST, NESTED, TREE]
+
+WRITE = tool(
+    "write",
+    {"path": {"type": "string"}, "text": {"type": "string"}, "mode": {"type": "integer"}},
+    "path",
+    "text",
+)

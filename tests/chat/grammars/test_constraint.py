@@ -240,8 +240,7 @@ def test_text_that_is_no_value_of_another_type_may_be_written(
     types: list[str], text: str, read: bool, combined: bool
 ):
     schema = {"anyOf": [{"type": one} for one in types]} if combined else {"type": types}
-    parameters = {"type": "object", "properties": {"it": schema}, "required": ["it"]}
-    tools = [{"type": "function", "function": {"name": "say", "parameters": parameters}}]
+    tools = [tool("say", {"it": schema}, "it")]
     call = f"<tool_call>\n<function=say>\n<parameter=it>\n{text}\n</parameter>\n</function>\n</tool_call>"
     assert fits(call, "qwen3-coder", tools=tools) == read
 
@@ -282,14 +281,8 @@ UNKEPT: list[dict[str, Any]] = [
 @pytest.mark.parametrize("written", HELD, ids=str)
 @pytest.mark.parametrize("schema", UNKEPT)
 def test_a_value_that_cannot_be_held_lets_no_other_go(written: Written, schema: dict[str, Any]):
-    parameters = {
-        "type": "object",
-        "properties": {"odd": schema, "count": {"type": "integer", "minimum": 3}},
-        "required": ["count"],
-    }
-    tools = [
-        {"type": "function", "function": {"name": name, "parameters": parameters}} for name in ("f", "other")
-    ]
+    properties = {"odd": schema, "count": {"type": "integer", "minimum": 3}}
+    tools = [tool(name, properties, "count") for name in ("f", "other")]
     for count, fitting in ((4, True), ("four", False), (2, False)):
         call = written.calls([("f", {"count": count})])
         assert fits(call, written.family, tools=tools) == fitting
@@ -300,8 +293,7 @@ def test_a_value_that_cannot_be_held_lets_no_other_go(written: Written, schema: 
 @pytest.mark.parametrize("written", HELD, ids=str)
 def test_sizes_may_have_a_point(written: Written):
     said = {"type": "string", "maxLength": 2.0, "minLength": 1.0}
-    parameters = {"type": "object", "properties": {"s": said}, "required": ["s"]}
-    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+    tools = [tool("f", {"s": said}, "s")]
     for text, fitting in (("ab", True), ("abc", False)):
         call = written.calls([("f", {"s": text})]).replace("'", '"')
         assert fits(call, written.family, tools=tools) == fitting

@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from tests.chat.families import special_tokens
-from tests.chat.parsing.notations import Call, atem, each, functions, glm, invoked, seed
+from tests.chat.parsing.notations import ENCLOSED
 from tests.chat.parsing.reading import called, parsed
 
 from .asked import held
-from .offered import tool
+from .offered import WRITE, tool
 from .test_patterns import WRITTEN
 from .walking import admitted
 
-Write = Callable[[list[Call]], str]
-FAMILIES: dict[str, tuple[Write, str]] = {
-    "qwen3-coder": (each(functions), "</parameter>"),
-    "seed-oss": (each(seed), "</parameter>"),
-    "minimax-m2": (invoked("<minimax:tool_call>", "</minimax:tool_call>"), "</parameter>"),
-    "glimmer": (each(atem, ""), "</atem:parameter>"),
-    "glm": (each(glm), "</arg_value>"),
-}
-each_family = pytest.mark.parametrize("family", FAMILIES)
-
-WRITE = tool(
-    "write",
-    {"path": {"type": "string"}, "text": {"type": "string"}, "mode": {"type": "integer"}},
-    "path",
-    "text",
-)
+each_family = pytest.mark.parametrize("family", ENCLOSED)
 
 
 def holds(family: str, given: dict[str, Any], arguments: dict[str, Any], without: str = "") -> bool:
     """Whether the call is admitted, however its markers are spelled; if so, it is read as it was meant."""
-    write, _ = FAMILIES[family]
+    write, _ = ENCLOSED[family]
     text = write([(given["function"]["name"], arguments)])
     text = text.replace(without, "") if without else text
     grammar = held(family, tools=[given])
@@ -63,7 +47,7 @@ def test_a_value_may_have_tags_in_it(family: str, value: str):
 
 @each_family
 def test_the_tag_behind_a_value_may_be_missing(family: str):
-    _, close = FAMILIES[family]
+    _, close = ENCLOSED[family]
     assert holds(family, WRITE, {"path": "a/b", "text": "x\n<y>", "mode": 4}, without=close)
     assert holds(family, WRITE, {"mode": 4, "path": "a/b", "text": "x\n<y>"}, without=close)
     assert not holds(family, WRITE, {"mode": 4, "path": "a/b"}, without=close)

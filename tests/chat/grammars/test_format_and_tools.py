@@ -5,21 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.chat.grammars.asked import held
+from tests.chat.grammars.offered import tool
 from tests.chat.grammars.walking import admitted
 
-TOOLS = [
-    {
-        "type": "function",
-        "function": {
-            "name": "f",
-            "parameters": {
-                "type": "object",
-                "properties": {"a": {"type": "integer"}},
-                "required": ["a"],
-            },
-        },
-    }
-]
+TOOLS = [tool("f", {"a": {"type": "integer"}}, "a")]
 NAMED = {
     "type": "object",
     "properties": {"name": {"type": "string"}, "size": {"type": "integer"}},

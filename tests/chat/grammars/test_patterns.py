@@ -12,6 +12,7 @@ from puna.chat.patterns import InvalidPattern, Unsupported, anchored, sayable, s
 from puna.errors import BadRequest
 
 from .asked import grammar
+from .offered import tool
 from .walking import admitted
 
 ALPHABET = "ab-z&[]{},.^$|09_ \n\r\t\u2028é\u00a0\\/~"
@@ -136,15 +137,8 @@ def test_what_no_grammar_follows(pattern: str, error: type[Exception]):
 
 
 def test_one_tool_s_pattern_does_not_let_the_others_go():
-    parameters = {
-        "type": "object",
-        "properties": {
-            "word": {"type": "string", "pattern": r"(\bword)+", "maxLength": 4},
-            "count": {"type": "integer"},
-        },
-        "required": ["word", "count"],
-    }
-    tools = [{"type": "function", "function": {"name": "f", "parameters": parameters}}]
+    word = {"type": "string", "pattern": r"(\bword)+", "maxLength": 4}
+    tools = [tool("f", {"word": word, "count": {"type": "integer"}}, "word", "count")]
     for choice in ("auto", "required"):
         held = grammar(tools=tools, choice=choice)
         assert held

@@ -15,7 +15,7 @@ from tests.chat.families import family as family_called
 from tests.chat.families import parser_for, special_tokens
 
 from .asked import held
-from .offered import TOOLS
+from .offered import TOOLS, tool
 from .walking import walk
 
 MARKED = (
@@ -113,13 +113,7 @@ DEFINITIONS = {
         "required": ["leaf"],
     },
 }
-ODD = {
-    "type": "function",
-    "function": {
-        "name": "odd",
-        "parameters": {"type": "object", "properties": LISTS, "$defs": DEFINITIONS, "required": ["tags"]},
-    },
-}
+ODD = tool("odd", LISTS, "tags", **{"$defs": DEFINITIONS})
 
 
 @each_family

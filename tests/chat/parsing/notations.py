@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 Call = tuple[str, dict[str, Any]]
+Write = Callable[[list[Call]], str]
 
 
 def compact(value: Any) -> str:
@@ -113,3 +114,15 @@ def seed(name: str, arguments: dict[str, Any]) -> str:
 
 def listed(open: str, close: str = "") -> Callable[[list[Call]], str]:
     return lambda calls: open + compact([entry(*call) for call in calls]) + close
+
+
+ENCLOSED: dict[str, tuple[Write, str]] = {
+    "qwen3-coder": (each(functions), "</parameter>"),
+    "qwen3.5": (each(functions), "</parameter>"),
+    "seed-oss": (each(seed), "</parameter>"),
+    "minimax-m2": (invoked("<minimax:tool_call>", "</minimax:tool_call>"), "</parameter>"),
+    "glimmer": (each(atem, ""), "</atem:parameter>"),
+    "glm": (each(glm), "</arg_value>"),
+    "laguna": (each(glm), "</arg_value>"),
+}
+"""The families whose values stand between tags: how each writes calls, and how a value ends."""

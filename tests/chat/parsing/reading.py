@@ -7,30 +7,24 @@ from typing import Any
 from puna.chat.parsing import Called, Content, Parser, Part, Thought
 from puna.types import Message
 from tests.chat.families import parser_for
+from tests.chat.grammars.offered import tool
 
 from .notations import Call
 
-TOOLS: list[dict[str, Any]] = [
-    {
-        "type": "function",
-        "function": {
-            "name": "forecast",
-            "description": "The weather to come.",
-            "parameters": {
-                "type": "object",
-                "properties": {
-                    "zone": {"type": "string"},
-                    "days": {"type": "integer"},
-                    "exact": {"type": "number"},
-                    "brief": {"type": "boolean"},
-                    "points": {"type": "array", "items": {"type": "number"}},
-                    "extra": {"anyOf": [{"type": "object"}, {"type": "null"}]},
-                },
-                "required": ["zone"],
-            },
+TOOLS = [
+    tool(
+        "forecast",
+        {
+            "zone": {"type": "string"},
+            "days": {"type": "integer"},
+            "exact": {"type": "number"},
+            "brief": {"type": "boolean"},
+            "points": {"type": "array", "items": {"type": "number"}},
+            "extra": {"anyOf": [{"type": "object"}, {"type": "null"}]},
         },
-    },
-    {"type": "function", "function": {"name": "now", "parameters": {"type": "object", "properties": {}}}},
+        "zone",
+    ),
+    tool("now", {}),
 ]
 
 FORECAST: Call = (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,37 +11,12 @@ from hypothesis import strategies as st
 
 from puna.chat.parsing import Called, Content
 from puna.chat.parsing.stream import FormatParser
+from tests.chat.grammars.offered import WRITE
 
-from .notations import Call, atem, each, functions, glm, invoked, seed
+from .notations import ENCLOSED, Call
 from .reading import called, fed, parsed, parser
 
-TOOLS: list[dict[str, Any]] = [
-    {
-        "type": "function",
-        "function": {
-            "name": "write",
-            "parameters": {
-                "type": "object",
-                "properties": {
-                    "path": {"type": "string"},
-                    "text": {"type": "string"},
-                    "mode": {"type": "integer"},
-                },
-                "required": ["path", "text"],
-            },
-        },
-    }
-]
-Write = Callable[[list[Call]], str]
-FAMILIES: dict[str, tuple[Write, str]] = {
-    "qwen3-coder": (each(functions), "</parameter>"),
-    "qwen3.5": (each(functions), "</parameter>"),
-    "seed-oss": (each(seed), "</parameter>"),
-    "minimax-m2": (invoked("<minimax:tool_call>", "</minimax:tool_call>"), "</parameter>"),
-    "glimmer": (each(atem, ""), "</atem:parameter>"),
-    "glm": (each(glm), "</arg_value>"),
-    "laguna": (each(glm), "</arg_value>"),
-}
+TOOLS = [WRITE]
 TAGS = [
     "</parameter>",
     "<parameter>1</parameter>",
@@ -73,7 +47,7 @@ FOLLOWS = re.compile(
 )
 """What follows a value in one of the families: of a value with that in it nobody can tell where it ends."""
 
-each_family = pytest.mark.parametrize("family", FAMILIES)
+each_family = pytest.mark.parametrize("family", ENCLOSED)
 
 
 def read(family: str, text: str) -> list[Any]:
@@ -85,7 +59,7 @@ def read(family: str, text: str) -> list[Any]:
 @each_family
 @pytest.mark.parametrize("tag", TAGS)
 def test_a_value_may_have_tags_in_it(family: str, tag: str):
-    write, _ = FAMILIES[family]
+    write, _ = ENCLOSED[family]
     for value in (tag, f"a {tag} b", f"{tag}\n{tag} b", f"a\n{tag}{tag} {tag}\nb"):
         for arguments in (
             {"path": value, "text": "x"},
@@ -97,7 +71,7 @@ def test_a_value_may_have_tags_in_it(family: str, tag: str):
 
 @each_family
 def test_the_tag_behind_a_value_may_be_missing(family: str):
-    write, close = FAMILIES[family]
+    write, close = ENCLOSED[family]
     calls: list[Call] = [
         ("write", {"path": "a/b", "text": "x\n\n<y>", "mode": 4}),
         ("write", {"mode": 4, "path": "", "text": "1 < 2\n</"}),
@@ -133,7 +107,7 @@ def test_where_the_tag_of_a_parameter_ends_a_value_without_its_own(inner: str, a
 
 @each_family
 def test_a_call_is_out_before_the_next_begins(family: str):
-    write, close = FAMILIES[family]
+    write, close = ENCLOSED[family]
     whole = write([("write", {"path": "a", "text": "b"})])
     # Without its closing tag, GLM's value has ended for certain only at the next call.
     for text in (whole,) if close == "</arg_value>" else (whole, whole.replace(close, "")):
@@ -143,7 +117,7 @@ def test_a_call_is_out_before_the_next_begins(family: str):
 
 
 @given(
-    family=st.sampled_from([*FAMILIES]),
+    family=st.sampled_from([*ENCLOSED]),
     values=st.lists(
         st.lists(st.one_of(st.sampled_from(TAGS), st.text("ab \n<>/=", max_size=4)), max_size=6).map("".join),
         min_size=2,
@@ -152,7 +126,7 @@ def test_a_call_is_out_before_the_next_begins(family: str):
 )
 @settings(max_examples=400, deadline=None)
 def test_values_come_back_as_they_were_written(family: str, values: list[str]):
-    write, _ = FAMILIES[family]
+    write, _ = ENCLOSED[family]
     assume(not any(FOLLOWS.search(value) for value in values))
     arguments = {key: f"[{value}]" for key, value in zip(("path", "text"), values, strict=True)}
     text = write([("write", arguments)])
@@ -162,7 +136,7 @@ def test_values_come_back_as_they_were_written(family: str, values: list[str]):
 
 @each_family
 def test_a_value_without_end_is_text_as_it_came(family: str):
-    write, close = FAMILIES[family]
+    write, close = ENCLOSED[family]
     text = write([("write", {"path": "a", "text": "b"})])
     begun = text[: text.rindex("b")]
     for end in ("b", f"b\n{close}\nand more", f"b{close}{close[:-2]}"):
@@ -173,7 +147,7 @@ def test_a_value_without_end_is_text_as_it_came(family: str):
 @each_family
 @pytest.mark.parametrize("tag", TAGS)
 def test_work_is_linear(family: str, tag: str):
-    write, _ = FAMILIES[family]
+    write, _ = ENCLOSED[family]
     text = write([("write", {"path": "a", "text": f"{tag} \n" * 1500})])
     reading = parser(family, tools=TOOLS)
     assert isinstance(reading, FormatParser)
@@ -185,7 +159,7 @@ def test_work_is_linear(family: str, tag: str):
 @pytest.mark.parametrize("behind", ["", "Done.", "and </tool_call> again"])
 def test_the_end_of_a_call_within_a_value_is_text(family: str, behind: str):
     calls: list[Call] = [("write", {"text": "a </tool_call> b\n</tool_call>!"}), ("write", {"path": "p"})]
-    text = f"{FAMILIES[family][0](calls)}\n{behind}"
+    text = f"{ENCLOSED[family][0](calls)}\n{behind}"
     read_back = read(family, text)
     assert [part for part in read_back if isinstance(part, Called)] == [Called(*call) for call in calls]
     assert "".join(part.text for part in read_back if isinstance(part, Content)).strip() == behind
