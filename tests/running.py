@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,6 +50,22 @@ class Server:
 def keys_file(models: Path) -> Path:
     """Where a test's server has its keys: there are none, whatever the person at this machine has."""
     return models.with_name(f"{models.name}-keys.json")
+
+
+def run_puna(
+    *words: str, env: Mapping[str, str], cwd: Path | None = None, timeout: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """`puna` with these words, to its end, with nobody at a terminal."""
+    return subprocess.run(
+        [sys.executable, "-m", "puna", *words],
+        env=env,
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
 
 
 @contextmanager

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.clients.actors import OTHERWISE, add_actor, call
-from tests.running import Server, serving
+from tests.running import Server, run_puna, serving
 
 ROOT = Path(__file__).parents[2]
 PROGRAMS = [Path(__file__).parent / "node_modules" / ".bin", ROOT / ".cache" / "aider" / "bin"]
@@ -76,16 +75,7 @@ def launch(server: Server, place: Path, *words: str, home: Path) -> subprocess.C
     path = os.pathsep.join([*map(str, PROGRAMS), os.environ["PATH"]])
     # A home of its own: what agents keep of themselves must not meet what a person has.
     environment = server.environment() | {"PATH": path, "HOME": str(home), "PWD": str(place)}
-    return subprocess.run(
-        [sys.executable, "-m", "puna", "launch", *words],
-        cwd=place,
-        env=environment | {"PYTHONPATH": str(ROOT)},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
+    return run_puna("launch", *words, cwd=place, env=environment | {"PYTHONPATH": str(ROOT)}, timeout=300)
 
 
 @pytest.mark.parametrize("agent", RUNS)
@@ -105,9 +95,7 @@ def test_the_model_has_room_for_the_agent(server: Server, place: Path, tmp_path:
     ended = launch(server, place, "claude", "--context", "50000", "--", "-p", "Hi.", home=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert "50000 tokens" in ended.stderr
-    listed = subprocess.run(
-        [sys.executable, "-m", "puna", "ps"], env=server.environment(), capture_output=True, text=True
-    )
+    listed = run_puna("ps", env=server.environment())
     assert "50000" in listed.stdout
 
 

@@ -59,6 +59,11 @@ class Person:
     def types(self, line: str) -> None:
         self.terminal.send(line + "\r")
 
+    def says_bye(self) -> None:
+        """End the session, which ends well."""
+        self.asks("/bye", "/bye")
+        assert self.leaves() == 0
+
     def sees_prompt(self) -> None:
         """Wait for a new prompt: an old one that is drawn again does not switch bracketed paste on."""
         self.terminal.expect(r"\x1b\[\?2004h[^\n]*>>> ")

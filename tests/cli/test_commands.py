@@ -13,6 +13,7 @@ import pytest
 from puna.settings import OLLAMA_LEVEL
 from tests.cli.conftest import Ended, Recorded, Refusal
 from tests.cli.replies import SHOWN, STATUSES, STEPS
+from tests.running import run_puna
 
 Puna = Callable[..., Ended]
 
@@ -227,13 +228,7 @@ def test_no_server(puna: Puna, monkeypatch: pytest.MonkeyPatch, words: tuple[str
 def test_an_address_that_is_none(environment: dict[str, str], host: str, says: str):
     """In a process of its own, for the official client looks at the address when it is imported."""
     for words in (["list"], ["--version"]):
-        ended = subprocess.run(
-            [sys.executable, "-m", "puna", *words],
-            env=environment | {"OLLAMA_HOST": host},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        ended = run_puna(*words, env=environment | {"OLLAMA_HOST": host})
         assert "Traceback" not in ended.stderr
         if words == ["list"]:
             assert ended.stderr.startswith(f"Error: {says}")

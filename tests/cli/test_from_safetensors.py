@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ from puna.library import Library
 from tests.library.convert.checkpoints import BASE, decoder, write_checkpoint
 from tests.library.convert.tokenizers_made import byte_level
 from tests.registries import registry
-from tests.running import Server
+from tests.running import Server, run_puna
 
 
 @pytest.fixture
@@ -26,10 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def puna(server: Server, *words: str, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "puna", *words]
-    return subprocess.run(
-        command, env=server.environment(), capture_output=True, text=True, cwd=cwd, timeout=300, check=False
-    )
+    return run_puna(*words, env=server.environment(), cwd=cwd, timeout=300)
 
 
 def said(server: Server, model: str) -> str:

@@ -20,8 +20,7 @@ def test_a_conversation(chatting: dict[str, str], recorded: Recorded, home: Path
     person.asks("again", "You said again")
     person.asks("/clear", "Cleared session context")
     person.asks("fresh", "You said fresh")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     contents = [[m["content"] for m in body["messages"]] for body in recorded.bodies("/api/chat")]
     first, second = "You said hello there", "You said Two\nlines"
     assert contents == [
@@ -69,8 +68,7 @@ def test_history_comes_back_with_the_arrow_key(chatting: dict[str, str], home: P
     person.sees("You said from another day")
     person.asks("/set nohistory", "nohistory")
     person.asks("a secret", "You said a secret")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     assert "a secret" not in (home / ".ollama" / "history").read_text()
 
 
@@ -80,8 +78,7 @@ def test_lines_wrap_at_the_edge(chatting: dict[str, str]):
     person.asks(words, "You said ")
     # The "e" that began the word at the edge is taken back.
     assert person.sees("thirteen").endswith("eight nine ten e\neleven twelve ")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
 
 
 def test_commands_in_the_session(chatting: dict[str, str], recorded: Recorded):
@@ -103,8 +100,7 @@ def test_commands_in_the_session(chatting: dict[str, str], recorded: Recorded):
     person.asks("/list smol", "smollm2:135m    9077fe9d2ae1    270 MB    Never")
     person.asks("/show", "Show details for this model")
     person.asks("/load", "/load <modelname>")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     (asked,) = recorded.bodies("/api/chat")
     assert (asked["options"], asked["format"]) == ({"temperature": 0.0}, "json")
 
@@ -121,8 +117,7 @@ def test_another_model_is_loaded_or_the_old_one_stays(chatting: dict[str, str], 
     person.asks("to the first", "You said to the first")
     person.asks("/load other", "Loading model 'other'")
     person.asks("to the second", "You said to the second")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     asked = [(body["model"], len(body["messages"])) for body in recorded.bodies("/api/chat")]
     assert asked == [("m", 1), ("other", 1)]
 
@@ -137,8 +132,7 @@ def test_a_failed_answer_does_not_end_the_session(chatting: dict[str, str], reco
     person = Person(chatting)
     person.asks("hello", "error: engine ended")
     person.asks("again", "You said again")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     assert [len(body["messages"]) for body in recorded.bodies("/api/chat")] == [1, 1]
 
 
@@ -160,8 +154,7 @@ def test_a_models_own_conversation_is_shown_and_saved(chatting: dict[str, str], 
     person.asks("/save not/a/real/name", "error: The model name 'not/a/real/name' is invalid")
     person.asks("/save", "/save <modelname>")
     person.asks("/save mine", "Created new model 'mine'")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     said = [{"role": "user", "content": "hello"}, {"role": "assistant", "content": "You said hello"}]
     assert recorded.bodies("/api/create")[-1] == {
         "model": "mine",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -12,14 +11,11 @@ import pytest
 
 from puna.access import Key, read_keys
 from puna.cli.agents import AGENTS
-from tests.running import serving
+from tests.running import run_puna, serving
 
 
 def puna(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "puna", *words]
-    return subprocess.run(
-        command, env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False
-    )
+    return run_puna(*words, env=os.environ | environment)
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -21,7 +20,7 @@ from puna.settings import OLLAMA_LEVEL, Settings
 from tests.cli.conftest import Ended
 from tests.cli.person import Person
 from tests.models import scripted_model
-from tests.running import Server
+from tests.running import Server, run_puna
 
 Puna = Callable[..., Ended]
 Add = Callable[..., list[bytes]]
@@ -64,8 +63,7 @@ def test_a_session_with_a_real_model(server: Server, add_scripted: Add, home: Pa
     person.terminal.sendintr()
     person.asks("/set parameter num_predict 4", "Set parameter 'num_predict' to '4'")
     person.asks("again", "on")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
 
 
 @pytest.fixture
@@ -137,26 +135,16 @@ def test_a_session_is_saved_and_taken_up_again(server: Server, add_scripted: Add
     person.asks("/save mine", "Created new model 'mine'")
     person.asks("/load mine", "Loading model 'mine'")
     person.asks("/show system", "Be brief.")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     again = Person(environment, model="mine")
     again.sees(">>> remember the milk")
     again.sees("Noted.")
     again.asks("/show parameters", "num_predict")
-    again.asks("/bye", "/bye")
-    assert again.leaves() == 0
+    again.says_bye()
 
 
 def run_hi(environment: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "puna", "run", "m", "hi"],
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    return run_puna("run", "m", "hi", env=environment)
 
 
 @pytest.fixture

@@ -26,8 +26,7 @@ def test_pictures(chatting: dict[str, str], recorded: Recorded, tmp_path: Path):
     person.asks(f"{tmp_path}/text.png", "neither JPEG")
     person.asks("/nosuch.png here", "Couldn't find file '/nosuch.png'")
     person.asks("/nosuch here", "Unknown command '/nosuch'.")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     messages = recorded.bodies("/api/chat")[-1]["messages"]
     sent = base64.b64encode(PNG).decode()
     assert [(m["content"], m.get("images")) for m in messages] == [
@@ -44,8 +43,7 @@ def test_sounds(chatting: dict[str, str], recorded: Recorded, tmp_path: Path):
     person.asks("/?", "Use /path/to/file to include .wav, .mp3 or .flac audio files.")
     person.asks(f"{tmp_path}/talk.wav What is said?", "Added audio '")
     person.sees("You said What is said?")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     (message,) = recorded.bodies("/api/chat")[0]["messages"]
     sent = base64.b64encode(b"RIFF....WAVEfmt ").decode()
     assert (message["content"], message["images"]) == ("What is said?", [sent])
@@ -57,7 +55,6 @@ def test_pictures_are_text_to_a_model_that_cannot_see(
     (tmp_path / "cat.png").write_bytes(PNG)
     person = Person(chatting)
     person.asks(f"see {tmp_path}/cat.png", "You said see")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     (message,) = recorded.bodies("/api/chat")[0]["messages"]
     assert message == {"role": "user", "content": f"see {tmp_path}/cat.png"}

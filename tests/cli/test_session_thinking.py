@@ -52,8 +52,7 @@ def test_thinking_is_shown_as_ollama_shows_it(thinking: dict[str, str], recorded
     person.asks("go on", "see. and and")
     person.terminal.sendintr()
     person.sees("\x1b[0m")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     asked = recorded.bodies("/api/chat")
     assert [body["think"] for body in asked] == [True, False, "high"]
     assert asked[1]["messages"][1] == {
@@ -70,15 +69,13 @@ def test_no_color_leaves_the_words(thinking: dict[str, str]):
     person.sees("You said hello")
     shown = (person.terminal.before or "").replace("\r", "")
     assert shown == "\nLet me see.\n...done thinking.\n\n"
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
 
 
 def test_hidden_thinking(thinking: dict[str, str]):
     person = Person(thinking, "--hidethinking")
     assert "Let me see" not in person.asks("hello", "You said hello")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
 
 
 def test_a_model_that_cannot_think(chatting: dict[str, str], recorded: Recorded):
@@ -94,6 +91,5 @@ def test_a_model_that_cannot_think(chatting: dict[str, str], recorded: Recorded)
     person.asks("hello", 'error: "m" does not support thinking')
     person.asks("/set nothink", "Set 'nothink' mode.")
     person.asks("again", "You said again")
-    person.asks("/bye", "/bye")
-    assert person.leaves() == 0
+    person.says_bye()
     assert [len(body["messages"]) for body in recorded.bodies("/api/chat")] == [1, 1]

@@ -14,8 +14,8 @@ from anthropic.types import MessageParam, ThinkingConfigEnabledParam, ToolParam
 from pydantic import BaseModel
 
 from tests.running import Server, serving
-from tests.server.anthropic.talkers import CALLS, PARAMETERS, REASONING, add_talkers
 from tests.server.conftest import SCRIPT
+from tests.server.talkers import CALLS, PARAMETERS, REASONING, add_talkers
 
 HELLO: list[MessageParam] = [{"role": "user", "content": "hello"}]
 TOOL: ToolParam = {"name": "weather", "description": "The weather to come.", "input_schema": PARAMETERS}

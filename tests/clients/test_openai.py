@@ -11,8 +11,9 @@ import pytest
 from openai.types.chat import ChatCompletionMessageFunctionToolCall, ChatCompletionMessageParam
 
 from tests.running import Server, serving
-from tests.server.conftest import SCRIPT, add_models
-from tests.server.openai.conftest import CALLS, REASONING, add_speakers
+from tests.server.conftest import SCRIPT
+from tests.server.openai.conftest import add_speakers
+from tests.server.talkers import CALLS, REASONING
 
 HELLO: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Hello"}]
 
@@ -26,10 +27,7 @@ class weather(pydantic.BaseModel):
 
 @pytest.fixture(scope="session")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = tmp_path_factory.mktemp("openai-client")
-    add_models(folder / "model.gguf", folder / "models")
-    add_speakers(folder / "model.gguf", folder / "models")
-    with serving(folder / "models") as running:
+    with serving(add_speakers(tmp_path_factory.mktemp("openai-client"))) as running:
         yield running
 
 

@@ -12,8 +12,8 @@ from openai.types.responses import FunctionToolParam
 from pydantic import BaseModel
 
 from tests.running import Server, serving
-from tests.server.anthropic.talkers import CALLS, PARAMETERS, REASONING, add_talkers
 from tests.server.conftest import SCRIPT
+from tests.server.talkers import CALLS, PARAMETERS, REASONING, add_talkers
 
 TOOL: FunctionToolParam = {"type": "function", "name": "weather", "parameters": PARAMETERS, "strict": False}
 WRITER = "somewhere.example/me/writer:v1"

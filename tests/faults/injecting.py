@@ -151,3 +151,15 @@ def shortage(kind: str) -> Iterator[Callable[[psutil.Process], None]]:
         assert group
         procs = group / "cgroup.procs"
         yield lambda process: (procs.write_text(str(process.pid)), None)[1]
+
+
+@contextmanager
+def begun(server: Server, dialect: Dialect, most: int) -> Iterator[Callable[[], str]]:
+    """An answer that has begun: what returns the rest of its text."""
+    body = dialect.asked("endless", most, stream=True)
+    with httpx.stream("POST", f"{server.url}{dialect.path}", json=body, timeout=120) as answer:
+        pieces = answer.iter_text()
+        text = ""
+        while " and" not in text:
+            text += next(pieces)
+        yield lambda: text + "".join(pieces)

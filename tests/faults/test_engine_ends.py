@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.conftest import ANSWER
 from tests.faults.dialects import DIALECTS, objects
-from tests.faults.injecting import Asked, engines, loaded, measure, processes, until
+from tests.faults.injecting import Asked, begun, engines, loaded, measure, processes, until
 from tests.running import Server, serving
 
 ENDS = [signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT]
@@ -38,14 +38,9 @@ def answered(server: Server, model: str = "talker") -> None:
 @pytest.mark.parametrize("name", DIALECTS)
 def test_an_answer_that_had_begun_ends_with_one_error(server: Server, name: str, end: signal.Signals):
     dialect, engine = DIALECTS[name], loaded(server, "endless")
-    body = dialect.asked("endless", 1 << 30, stream=True)
-    with httpx.stream("POST", f"{server.url}{dialect.path}", json=body, timeout=120) as answer:
-        pieces = answer.iter_text()
-        text = ""
-        while " and" not in text:
-            text += next(pieces)
+    with begun(server, dialect, 1 << 30) as rest:
         engine.send_signal(end)
-        text += "".join(pieces)
+        text = rest()
     (told,) = [one for one in objects(text) if "error" in one or "response.failed" in str(one)]
     assert end.name in dialect.error(told)
     answered(server)
@@ -109,14 +104,9 @@ def test_an_engine_that_dies_as_it_loads_is_told_of(models: Path):
 @pytest.mark.parametrize("name", ["chat", "openai", "anthropic"])
 def test_an_engine_that_hangs_is_noticed(server: Server, name: str):
     dialect, engine = DIALECTS[name], loaded(server, "endless")
-    body = dialect.asked("endless", 1 << 30, stream=True)
-    with httpx.stream("POST", f"{server.url}{dialect.path}", json=body, timeout=120) as answer:
-        pieces = answer.iter_text()
-        text = ""
-        while " and" not in text:
-            text += next(pieces)
+    with begun(server, dialect, 1 << 30) as rest:
         engine.suspend()
-        text += "".join(pieces)
+        text = rest()
     (told,) = [one for one in objects(text) if "error" in one]
     assert "hung" in dialect.error(told)
     until(lambda: not psutil.pid_exists(engine.pid))

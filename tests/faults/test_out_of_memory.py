@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +11,11 @@ import psutil
 import pytest
 
 from tests.faults.conftest import ANSWER
-from tests.faults.dialects import DIALECTS, Dialect, objects
+from tests.faults.dialects import DIALECTS, objects
 from tests.faults.injecting import (
     SHORTAGES,
     Asked,
+    begun,
     engines,
     loaded,
     measure,
@@ -125,15 +125,3 @@ def test_another_model_never_notices(server: Server, kind: str):
 def vectors(server: Server, texts: list[str]) -> Any:
     body = {"model": "vectors", "input": texts, "keep_alive": -1}
     return httpx.post(f"{server.url}/api/embed", json=body, timeout=120).json()["embeddings"]
-
-
-@contextmanager
-def begun(server: Server, dialect: Dialect, most: int) -> Iterator[Callable[[], str]]:
-    """An answer that has begun: what returns the rest of its text."""
-    body = dialect.asked("endless", most, stream=True)
-    with httpx.stream("POST", f"{server.url}{dialect.path}", json=body, timeout=120) as answer:
-        pieces = answer.iter_text()
-        text = ""
-        while " and" not in text:
-            text += next(pieces)
-        yield lambda: text + "".join(pieces)

@@ -8,7 +8,10 @@ from pathlib import Path
 import pytest
 
 from puna.engine import find_devices
+from tests.engine.conftest import path
 from tests.models import shape_model
+
+__all__ = ["gpus", "path", "shaped"]
 
 
 @pytest.fixture(scope="session")

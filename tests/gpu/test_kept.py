@@ -17,14 +17,6 @@ PROMPT = "You are a careful assistant who answers in short sentences. " * 3
 OTHERS = [f"{n}" * 300 for n in range(4)]
 
 
-@pytest.fixture(scope="module", params=KINDS)
-def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A model of two layers, of each kind of memory."""
-    path = tmp_path_factory.mktemp("kinds") / f"{request.param}.gguf"
-    KINDS[request.param](path)
-    return path
-
-
 @pytest.fixture
 def placed(gpus: tuple[str, ...]) -> Placed:
     return Placed(devices=gpus[:1], split=(3,))

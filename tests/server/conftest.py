@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -41,6 +42,21 @@ def native_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 def http(native_server: Server) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=native_server.url, timeout=60) as client:
         yield client
+
+
+@pytest.fixture
+def client(server: Server) -> Iterator[httpx.Client]:
+    """Of the server that a module or a folder has."""
+    with httpx.Client(base_url=server.url, timeout=60) as opened:
+        yield opened
+
+
+def uploaded(client: httpx.Client, path: Path) -> str:
+    """Send a file as a blob; its digest."""
+    content = path.read_bytes()
+    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
+    assert client.post(f"/api/blobs/{digest}", content=content).is_success
+    return digest
 
 
 def add_models(gguf: Path, store: Path) -> None:

@@ -43,12 +43,6 @@ def content() -> bytes:
     return os.urandom(3 << 20)
 
 
-@pytest.fixture
-def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60) as opened:
-        yield opened
-
-
 def stored(server: Server) -> set[str]:
     folder = server.models / "blobs"
     return {path.name for path in folder.iterdir()} if folder.exists() else set()

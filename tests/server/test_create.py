@@ -22,6 +22,7 @@ from tests.inference.drawn import corners, file
 from tests.library.create.making import small_gguf
 from tests.models import install, install_with_projector, scripted_model
 from tests.running import Server, serving
+from tests.server.conftest import uploaded
 from tests.vision_models import vision_model
 
 MISSING = "sha256:" + "0" * 64
@@ -56,9 +57,7 @@ def said(client: httpx.Client, model: str) -> str:
 
 def test_a_model_from_an_uploaded_file_answers(client: httpx.Client, tmp_path: Path):
     scripted_model(tmp_path / "m.gguf", "Quite another.")
-    content = (tmp_path / "m.gguf").read_bytes()
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    assert client.post(f"/api/blobs/{digest}", content=content).status_code == 201
+    digest = uploaded(client, tmp_path / "m.gguf")
     answer = client.post("/api/create", json={"model": "uploaded", "files": {"m.gguf": digest}})
     assert answer.headers["content-type"] == "application/x-ndjson"
     *steps, stops, written, last = [json.loads(line) for line in answer.text.splitlines()]
@@ -98,9 +97,7 @@ def test_a_model_from_another_without_a_stream(client: httpx.Client):
 
 
 def test_an_architecture_with_a_renderer_of_its_own_is_made_with_it(client: httpx.Client, tmp_path: Path):
-    content = small_gguf(tmp_path / "m.gguf", "laguna", laguna__block_count=1).read_bytes()
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    assert client.post(f"/api/blobs/{digest}", content=content).status_code == 201
+    digest = uploaded(client, small_gguf(tmp_path / "m.gguf", "laguna", laguna__block_count=1))
     body = {"model": "lagoon", "files": {"m.gguf": digest}, "stream": False}
     assert client.post("/api/create", json=body).json() == {"status": "success"}
     shown = client.post("/api/show", json={"model": "lagoon"}).json()
@@ -157,9 +154,8 @@ def test_what_cannot_be_made_is_refused(
 
 
 def test_an_error_after_the_first_step_ends_the_stream(client: httpx.Client, tmp_path: Path):
-    content = b"GGUF but not one"
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    client.post(f"/api/blobs/{digest}", content=content)
+    (tmp_path / "m.gguf").write_bytes(b"GGUF but not one")
+    digest = uploaded(client, tmp_path / "m.gguf")
     answer = client.post("/api/create", json={"model": "x", "files": {"m.gguf": digest}})
     steps = [json.loads(line) for line in answer.text.splitlines()]
     assert (answer.status_code, steps[0]) == (200, {"status": "parsing GGUF"})
@@ -238,9 +234,7 @@ CHATML = (
 
 def test_the_chat_template_of_a_bare_file_is_recognized(client: httpx.Client, tmp_path: Path):
     scripted_model(tmp_path / "m.gguf", "Known.", chat_template=CHATML)
-    content = (tmp_path / "m.gguf").read_bytes()
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    assert client.post(f"/api/blobs/{digest}", content=content).status_code == 201
+    digest = uploaded(client, tmp_path / "m.gguf")
 
     steps = client.post("/api/create", json={"model": "bare", "files": {"m.gguf": digest}}).text
     assert "using autodetected template chatml" in steps
@@ -261,9 +255,7 @@ def test_the_chat_template_of_a_bare_file_is_recognized(client: httpx.Client, tm
 
 def test_what_a_recipe_says_comes_before_what_is_recognized(client: httpx.Client, tmp_path: Path):
     scripted_model(tmp_path / "m.gguf", "Known too.", chat_template=CHATML)
-    content = (tmp_path / "m.gguf").read_bytes()
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    client.post(f"/api/blobs/{digest}", content=content)
+    digest = uploaded(client, tmp_path / "m.gguf")
 
     def made(**given: Any) -> dict[str, Any]:
         client.post(

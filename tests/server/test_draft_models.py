@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,6 +21,7 @@ from tests.models import (
     shape_model,
 )
 from tests.running import Server, serving
+from tests.server.conftest import uploaded
 
 WORDS = [f"word{number}, " for number in range(80)]
 SCRIPT = "".join(WORDS)
@@ -47,19 +47,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         install(folder / "models", name, folder / name, template="{{ .Prompt }}")
     with serving(folder / "models") as server:
         yield server
-
-
-@pytest.fixture
-def client(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60) as opened:
-        yield opened
-
-
-def blob(client: httpx.Client, path: Path) -> str:
-    content = path.read_bytes()
-    digest = f"sha256:{hashlib.sha256(content).hexdigest()}"
-    assert client.post(f"/api/blobs/{digest}", content=content).status_code == 201
-    return digest
 
 
 def create(client: httpx.Client, name: str, **body: Any) -> dict[str, Any]:
@@ -107,7 +94,7 @@ def test_a_draft_model_by_name(server: Server, client: httpx.Client) -> None:
 
 def test_a_draft_model_from_a_file_and_its_heirs(client: httpx.Client, tmp_path: Path) -> None:
     scripted_model(tmp_path / "d.gguf", WORDS, name="from a file", metadata={"general.file_type": 0})
-    files = {"d.gguf": blob(client, tmp_path / "d.gguf")}
+    files = {"d.gguf": uploaded(client, tmp_path / "d.gguf")}
     shown = create(client, "filed", **{"from": "big"}, draft_files=files, draft_quantize="q8_0")
     line = next(line for line in shown["modelfile"].splitlines() if line.startswith("DRAFT "))
     assert files["d.gguf"][7:] not in line  # quantized
@@ -161,7 +148,7 @@ def test_files_that_are_no_draft_model(client: httpx.Client, tmp_path: Path) -> 
     (tmp_path / "cut.gguf").write_bytes((tmp_path / "cut.gguf").read_bytes()[:4000])
     small_gguf(tmp_path / "head.gguf", "dflash", dflash__block_count=1)
     for name, why in (("cut.gguf", "cut.gguf"), ("head.gguf", "draft model of architecture dflash")):
-        files = {name: blob(client, tmp_path / name)}
+        files = {name: uploaded(client, tmp_path / name)}
         body = {"model": "x", "from": "big", "draft_files": files, "stream": False}
         answer = client.post("/api/create", json=body)
         assert answer.status_code == 400, answer.text
@@ -172,7 +159,7 @@ def test_a_stored_draft_that_was_damaged_is_refused_when_it_is_loaded(
     server: Server, client: httpx.Client, tmp_path: Path
 ) -> None:
     scripted_model(tmp_path / "d.gguf", WORDS, name="to be damaged")
-    digest = blob(client, tmp_path / "d.gguf")
+    digest = uploaded(client, tmp_path / "d.gguf")
     create(client, "hurt", **{"from": "big"}, draft_files={"d.gguf": digest})
     path = server.models / "blobs" / digest.replace(":", "-")
     path.write_bytes(path.read_bytes()[:4000])

@@ -84,24 +84,18 @@ def server(store: Path, python: str) -> Iterator[Server]:
             yield server
 
 
-@pytest.fixture
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60) as client:
-        yield client
-
-
 def files(store: Path) -> dict[Path, bytes]:
     """Not when they were written: who owns a blob may hold it even where he may not write."""
     return {path: path.read_bytes() if path.is_file() else b"" for path in store.rglob("*")}
 
 
-def test_models_are_listed_shown_and_run(http: httpx.Client, store: Path) -> None:
+def test_models_are_listed_shown_and_run(client: httpx.Client, store: Path) -> None:
     before = files(store)
-    (model,) = http.get("/api/tags").json()["models"]
+    (model,) = client.get("/api/tags").json()["models"]
     assert model["name"] == "talker:latest"
-    assert http.post("/api/show", json={"model": "talker"}).json()["system"] == "Briefly."
+    assert client.post("/api/show", json={"model": "talker"}).json()["system"] == "Briefly."
     ask = {"model": "talker", "prompt": "Speak.", "stream": False, "options": {"temperature": 0}}
-    assert http.post("/api/generate", json=ask).json()["response"] == "served all the same"
+    assert client.post("/api/generate", json=ask).json()["response"] == "served all the same"
     assert files(store) == before
 
 
@@ -125,20 +119,20 @@ def test_starting_says_that_it_cannot_prune(server: Server, store: Path) -> None
     ],
 )
 def test_changes_are_refused(
-    http: httpx.Client, store: Path, method: str, path: str, body: dict[str, object]
+    client: httpx.Client, store: Path, method: str, path: str, body: dict[str, object]
 ) -> None:
     before = files(store)
-    answer = http.request(method, path, json=body)
+    answer = client.request(method, path, json=body)
     assert answer.status_code == 500
     assert str(store) in answer.json()["error"]
     assert any(reason in answer.json()["error"] for reason in ("Read-only file system", "Permission denied"))
     assert files(store) == before
 
 
-def test_uploads_are_refused_but_what_is_there_is_known(http: httpx.Client, store: Path) -> None:
+def test_uploads_are_refused_but_what_is_there_is_known(client: httpx.Client, store: Path) -> None:
     (layer, *_) = Library(store).open("talker").layers
-    assert http.head(f"/api/blobs/{layer.digest}").status_code == 200
-    answer = http.post(f"/api/blobs/sha256:{'0' * 64}", content=b"content")
+    assert client.head(f"/api/blobs/{layer.digest}").status_code == 200
+    answer = client.post(f"/api/blobs/sha256:{'0' * 64}", content=b"content")
     assert answer.status_code == 500
     assert "cannot write to" in answer.json()["error"]
 

@@ -14,19 +14,12 @@ import httpx
 import psutil
 import pytest
 
-from tests.running import Server, serving
+from tests.running import Server, run_puna, serving
 from tests.server.conftest import SCRIPT
 
 
 def test_a_port_in_use_ends_the_server_with_the_reason(native_server: Server):
-    result = subprocess.run(
-        [sys.executable, "-m", "puna", "serve"],
-        env=native_server.environment(),
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    result = run_puna("serve", env=native_server.environment())
     assert result.returncode == 1
     where = native_server.url.removeprefix("http://")
     assert result.stderr.strip() == f"Error: listen tcp {where}: bind: address already in use"

@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.library.registry.secure import made_certificate
-from tests.running import Server, serving
+from tests.running import Server, run_puna, serving
 
 
 def certificate(folder: Path) -> Path:
@@ -139,16 +139,7 @@ def test_what_cannot_be_used_keeps_the_server_from_starting(tmp_path: Path, faul
         "PUNA_TLS_CERT": str(chain),
         "PUNA_TLS_KEY": str(key),
     }
-    command = [sys.executable, "-m", "puna", "serve"]
-    ended = subprocess.run(
-        command,
-        env=environment,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = run_puna("serve", env=environment)
     assert ended.returncode == 1
     assert str(chain) in ended.stderr
     assert "Traceback" not in ended.stderr

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from tests.running import Server, serving
-from tests.server.anthropic.talkers import add_talkers
+from tests.server.talkers import add_talkers
 
 
 @pytest.fixture(scope="session")

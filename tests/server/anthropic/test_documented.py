@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -15,9 +15,10 @@ from puna.server.anthropic.conversion import chat_input
 from puna.server.anthropic.requests import IGNORED, REFUSED, MessagesRequest
 from puna.server.body import decode
 from puna.server.remote import Remote
-from tests.conftest import REPOSITORY
+from tests.server import documented
 
-_ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)
+table, named = partial(documented.table, "anthropic"), partial(documented.named, "anthropic")
+
 _CLIENT = [
     message_count_tokens_params.MessageCountTokensParams,
     message_create_params.MessageCreateParamsNonStreaming,
@@ -41,17 +42,6 @@ _SAMPLES: dict[str, tuple[str, dict[str, Any]]] = {
     "compaction": ("assistant", {"content": "x"}),
     "fallback": ("assistant", {"from": {}, "to": {}}),
 }
-
-
-def table(title: str) -> dict[str, str]:
-    text = (REPOSITORY / "docs" / "anthropic.md").read_text(encoding="utf-8")
-    section = re.search(rf"^## {title}$(.*?)^## ", text, re.MULTILINE | re.DOTALL)
-    assert section
-    return dict(_ROW.findall(section[1]))
-
-
-def named(title: str, kind: str) -> set[str]:
-    return {name for name, said in table(title).items() if said == kind}
 
 
 async def ask(**fields: Any) -> None:

@@ -12,9 +12,9 @@ import pytest
 
 from tests.running import serving
 from tests.server.anthropic.conftest import message
-from tests.server.anthropic.talkers import CALLS, PARAMETERS, REASONING
 from tests.server.conftest import SCRIPT, add_models
 from tests.server.events import named_events
+from tests.server.talkers import CALLS, PARAMETERS, REASONING
 from tests.server.test_departures import wait_until_unloaded
 
 HELLO = [{"role": "user", "content": "hello"}]

@@ -10,54 +10,23 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.models import install, scripted_model
+from tests.models import scripted_model
 from tests.running import Server, serving
-from tests.server.conftest import SCRIPT, add_listener, add_models
-
-THINKER = (
-    "{%- for message in messages %}<|im_start|>{{ message.role }}\n"
-    "{% if message.reasoning_content %}<think>{{ message.reasoning_content }}</think>{% endif %}"
-    "{{ message.content }}"
-    "{% for call in message.tool_calls or [] %}"
-    "<tool_call>\n{{ call.function | tojson }}\n</tool_call>{% endfor %}"
-    "{% if message.name %}[{{ message.name }}]{% endif %}<|im_end|>\n{% endfor %}"
-    "{% if tools %}# Tools: {{ tools | tojson }}\n{% endif %}"
-    "{% if add_generation_prompt %}<|im_start|>assistant\n"
-    "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
-)
-"""A template like Qwen 3's: it takes tools, and switches thinking off by writing it out empty."""
-
-REASONING = "Let me think."
-CALLS = [("weather", {"city": "Paris", "days": 2}), ("weather", {"city": "東京", "days": 1})]
+from tests.server.conftest import SCRIPT, add_listener
+from tests.server.talkers import add_talkers
 
 
-def words(text: str) -> list[str | bytes]:
-    """A script of single characters, so that everything is cut everywhere."""
-    return [bytes([byte]) for byte in text.encode()]
-
-
-def add_speakers(gguf: Path, store: Path) -> None:
-    """Put the models `thinker`, `caller`, `listener` and `somewhere.example/me/writer:v1` into a store."""
-    scripted_model(gguf, words(f"<think>\n{REASONING}\n</think>\n\nBlue."), chat_template=THINKER)
-    install(store, "thinker", gguf)
-    written = [json.dumps({"name": name, "arguments": given}, ensure_ascii=False) for name, given in CALLS]
-    calls = "\n".join(f"<tool_call>\n{call}\n</tool_call>" for call in written)
-    scripted_model(gguf, words(f"<think>\n\n</think>\n\nI look. {calls}"), chat_template=THINKER)
-    install(store, "caller", gguf)
-    scripted_model(gguf, words('{"city": "Paris", "days": 2}'))
-    install(store, "somewhere.example/me/writer:v1", gguf)
+def add_speakers(folder: Path) -> Path:
+    """A store with the models of `add_talkers`, and `listener`."""
+    store, gguf = add_talkers(folder), folder / "model.gguf"
     scripted_model(gguf, SCRIPT)
     add_listener(gguf, store)
+    return store
 
 
 @pytest.fixture(scope="session")
 def openai_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """A server with the models of `native_server` and of `add_speakers`."""
-    folder = tmp_path_factory.mktemp("openai")
-    store = folder / "models"
-    add_models(folder / "model.gguf", store)
-    add_speakers(folder / "model.gguf", store)
-    with serving(store) as server:
+    with serving(add_speakers(tmp_path_factory.mktemp("openai"))) as server:
         yield server
 
 

@@ -11,7 +11,8 @@ import jsonschema
 import pytest
 
 from tests.server.conftest import SCRIPT
-from tests.server.openai.conftest import CALLS, REASONING, events
+from tests.server.openai.conftest import events
+from tests.server.talkers import CALLS, PARAMETERS, REASONING
 
 HELLO = [{"role": "user", "content": "hello"}]
 WEATHER = {
@@ -19,11 +20,7 @@ WEATHER = {
     "function": {
         "name": "weather",
         "description": "The weather to come.",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}, "days": {"type": "integer"}},
-            "required": ["city", "days"],
-        },
+        "parameters": PARAMETERS,
         "strict": True,
     },
 }

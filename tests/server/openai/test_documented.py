@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from typing import Any
 
 import httpx
@@ -15,10 +15,10 @@ from openai.types.chat import completion_create_params as chat_create_params
 from puna.server.openai.embeddings import CreateEmbeddingRequest
 from puna.server.openai.requests import ChatCompletionRequest, CompletionRequest
 from puna.server.openai.transcriptions import TranscriptionRequest
-from tests.conftest import REPOSITORY
 from tests.hearing_models import tone, wav
+from tests.server import documented
 
-_ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)
+table, named = partial(documented.table, "openai"), partial(documented.named, "openai")
 
 BODIES: dict[
     str, type[ChatCompletionRequest | CompletionRequest | CreateEmbeddingRequest | TranscriptionRequest]
@@ -62,25 +62,12 @@ def post(http: httpx.Client, path: str, fields: dict[str, Any]) -> httpx.Respons
     return http.post(path, files=parts)
 
 
-def table(path: str) -> dict[str, str]:
-    """What the documents say of each field of an endpoint."""
-    text = (REPOSITORY / "docs" / "openai.md").read_text(encoding="utf-8")
-    section = re.search(rf"^## {re.escape(path)}$(.*?)^## ", text, re.MULTILINE | re.DOTALL)
-    assert section
-    return dict(_ROW.findall(section[1]))
-
-
-def documented(kind: str) -> list[tuple[str, str]]:
-    return [(path, field) for path in BODIES for field, said in table(path).items() if said == kind]
-
-
 @pytest.mark.parametrize("path", BODIES)
 def test_the_table_names_the_fields_that_are_read(path: str):
     body = BODIES[path]
-    said = table(path)
     read = {field.encode_name for field in msgspec.structs.fields(body)}
-    assert {field for field, kind in said.items() if kind == "supported"} == read - set(body.refused)
-    assert {field for field, kind in said.items() if kind == "refused"} == set(body.refused)
+    assert named(path, "supported") == read - set(body.refused)
+    assert named(path, "refused") == set(body.refused)
 
 
 @pytest.mark.parametrize("path", BODIES)
@@ -90,7 +77,9 @@ def test_the_table_names_every_field_of_the_official_client(path: str):
     assert known - set(table(path)) == set()
 
 
-@pytest.mark.parametrize(("path", "field"), documented("refused"))
+@pytest.mark.parametrize(
+    ("path", "field"), [(path, field) for path in BODIES for field in sorted(named(path, "refused"))]
+)
 def test_a_refused_field_is_refused_by_name(openai_http: httpx.Client, path: str, field: str):
     answer = post(openai_http, path, {**ASKED[path], field: {"some": "value"}})
     assert answer.status_code == 400
@@ -99,8 +88,7 @@ def test_a_refused_field_is_refused_by_name(openai_http: httpx.Client, path: str
 
 @pytest.mark.parametrize("path", BODIES)
 def test_ignored_and_unknown_fields_change_nothing(openai_http: httpx.Client, path: str):
-    ignored = {field for field, kind in table(path).items() if kind == "ignored"}
-    extra = {field: {"some": ["value"]} for field in [*ignored, "nobody_knows_this"]}
+    extra = {field: {"some": ["value"]} for field in [*named(path, "ignored"), "nobody_knows_this"]}
     plain, given = (post(openai_http, path, ASKED[path] | more) for more in ({}, extra))
     assert (plain.status_code, given.status_code) == (200, 200)
     for content in ("choices", "data", "text"):

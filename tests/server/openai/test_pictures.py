@@ -38,12 +38,6 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 
 @pytest.fixture
-def http(server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=server.url, timeout=60) as client:
-        yield client
-
-
-@pytest.fixture
 def address() -> Iterator[str]:
     """Where a picture is served."""
 
@@ -78,16 +72,16 @@ def picture(url: Any) -> dict[str, Any]:
     return {"type": "image_url", "image_url": url}
 
 
-def test_pictures_stand_where_they_were_put(http: httpx.Client, address: str):
+def test_pictures_stand_where_they_were_put(client: httpx.Client, address: str):
     parts = [text("one"), picture(DATA), text("two"), picture({"url": address, "detail": "low"})]
-    shown = told(http, *parts, _debug_render_only=True)["_debug_info"]
+    shown = told(client, *parts, _debug_render_only=True)["_debug_info"]
     assert f"one{PICTURE}two{PICTURE}<|im_end|>" in shown["rendered_template"]
     assert shown["image_count"] == 2
 
 
-def test_an_answer_is_given_to_a_picture(http: httpx.Client):
-    seen = told(http, text("what is this?"), picture({"url": DATA}))
-    blind = told(http, text("what is this?"))
+def test_an_answer_is_given_to_a_picture(client: httpx.Client):
+    seen = told(client, text("what is this?"), picture({"url": DATA}))
+    blind = told(client, text("what is this?"))
     assert seen["choices"][0]["finish_reason"] == "length"
     assert seen["usage"]["prompt_tokens"] >= blind["usage"]["prompt_tokens"] + 16
 
@@ -95,9 +89,9 @@ def test_an_answer_is_given_to_a_picture(http: httpx.Client):
 @pytest.mark.parametrize(
     "url", ["data:image/png;base64,AAAA", "https://nowhere.invalid/a.png", "ftp://a/b", "%%"]
 )
-def test_what_is_no_picture_is_refused(http: httpx.Client, url: str):
+def test_what_is_no_picture_is_refused(client: httpx.Client, url: str):
     messages = [{"role": "system", "content": "Look."}, {"role": "user", "content": [picture(url)]}]
-    answer = http.post("/v1/chat/completions", json={"model": "seer", "messages": messages})
+    answer = client.post("/v1/chat/completions", json={"model": "seer", "messages": messages})
     assert answer.status_code == 400
     error = answer.json()["error"]
     assert (error["type"], error["param"]) == ("invalid_request_error", "messages[1].content[0].image_url")

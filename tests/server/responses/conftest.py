@@ -5,24 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.running import Server, serving
-from tests.server.anthropic.talkers import add_talkers
 from tests.server.events import named_events
+from tests.server.talkers import add_talkers
 
 
 @pytest.fixture(scope="session")
-def responses_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     with serving(add_talkers(tmp_path_factory.mktemp("responses"))) as server:
         yield server
-
-
-@pytest.fixture
-def client(responses_server: Server) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=responses_server.url, timeout=60) as client:
-        yield client
 
 
 def events(text: str) -> list[dict[str, Any]]:

@@ -12,9 +12,9 @@ import psutil
 import pytest
 
 from tests.running import serving
-from tests.server.anthropic.talkers import CALLS, PARAMETERS, REASONING
 from tests.server.conftest import SCRIPT, add_models
 from tests.server.responses.conftest import events, response
+from tests.server.talkers import CALLS, PARAMETERS, REASONING
 from tests.server.test_departures import wait_until_unloaded
 
 TOOL = {"type": "function", "name": "weather", "parameters": PARAMETERS, "strict": True}

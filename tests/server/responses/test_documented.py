@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+from functools import partial
 from typing import Any, get_args
 
 import msgspec
@@ -22,9 +22,10 @@ from puna.server.responses.conversion import HOSTED, offered
 from puna.server.responses.items import HISTORY, messages
 from puna.server.responses.requests import IGNORED, REFUSED, Item, ResponsesRequest, check
 from puna.server.responses.store import Store, StoredResponse
-from tests.conftest import REPOSITORY
+from tests.server import documented
 
-_ROW = re.compile(r"^\| `(\w+)` \| (supported|ignored|refused) \|", re.MULTILINE)
+table, named = partial(documented.table, "responses"), partial(documented.named, "responses")
+
 _CLIENT = [
     response_create_params.ResponseCreateParamsNonStreaming,
     response_create_params.ResponseCreateParamsStreaming,
@@ -41,17 +42,6 @@ _SAMPLES: dict[str, dict[str, Any]] = {
     "reasoning": {"id": "rs_1", "summary": []},
     "item_reference": {"id": "msg_1"},
 }
-
-
-def table(title: str) -> dict[str, str]:
-    text = (REPOSITORY / "docs" / "responses.md").read_text(encoding="utf-8")
-    section = re.search(rf"^## {title}$(.*?)^## ", text, re.MULTILINE | re.DOTALL)
-    assert section
-    return dict(_ROW.findall(section[1]))
-
-
-def named(title: str, kind: str) -> set[str]:
-    return {name for name, said in table(title).items() if said == kind}
 
 
 def body(**fields: Any) -> ResponsesRequest:

@@ -71,8 +71,8 @@ def test_a_wrong_body(client: httpx.Client, body: bytes, words: str):
     check(client.post("/v1/responses", content=body), 400, None, None, words)
 
 
-def test_a_body_that_is_too_large(responses_server: Server):
-    check(announced(responses_server, "/v1/responses", LIMIT + 1), 413, None, None, "256 MB")
+def test_a_body_that_is_too_large(server: Server):
+    check(announced(server, "/v1/responses", LIMIT + 1), 413, None, None, "256 MB")
 
 
 @pytest.mark.parametrize(

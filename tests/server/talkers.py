@@ -14,11 +14,12 @@ TEMPLATE = (
     "{{ message.content }}"
     "{% for call in message.tool_calls or [] %}"
     "<tool_call>\n{{ call.function | tojson }}\n</tool_call>{% endfor %}"
-    "<|im_end|>\n{% endfor %}{% if tools %}# Tools: {{ tools | tojson }}\n{% endif %}"
+    "{% if message.name %}[{{ message.name }}]{% endif %}<|im_end|>\n{% endfor %}"
+    "{% if tools %}# Tools: {{ tools | tojson }}\n{% endif %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n"
     "{% if enable_thinking is defined and not enable_thinking %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
 )
-"""Takes tools, and switches thinking off by writing it out empty."""
+"""Like Qwen 3's: it takes tools, and switches thinking off by writing it out empty."""
 
 REASONING = "Let me think."
 CALLS = [("weather", {"city": "Paris", "days": 2}), ("weather", {"city": "東京", "days": 1})]
@@ -42,7 +43,7 @@ def add_talkers(folder: Path) -> Path:
     install(store, "thinker", gguf)
     written = [json.dumps({"name": name, "arguments": given}, ensure_ascii=False) for name, given in CALLS]
     calls = "\n".join(f"<tool_call>\n{call}\n</tool_call>" for call in written)
-    scripted_model(gguf, letters(f"I look. {calls}"), chat_template=TEMPLATE)
+    scripted_model(gguf, letters(f"<think>\n\n</think>\n\nI look. {calls}"), chat_template=TEMPLATE)
     install(store, "caller", gguf)
     scripted_model(gguf, letters('{"city": "Paris", "days": 2}'))
     install(store, "somewhere.example/me/writer:v1", gguf)
