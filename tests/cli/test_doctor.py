@@ -1,3 +1,5 @@
+"""`puna doctor`: what it prints, repairs and fails with."""
+
 from __future__ import annotations
 
 import os

@@ -1,3 +1,5 @@
+"""Sizes, counts, moments and durations as a person reads them."""
+
 from datetime import datetime, timedelta, timezone
 
 import pytest

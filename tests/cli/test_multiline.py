@@ -1,3 +1,5 @@
+"""Lines that are typed, quoted and pasted, read as entries."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 

@@ -1,3 +1,5 @@
+"""Bars and steps of a pull as a terminal shows them."""
+
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len

@@ -1,3 +1,5 @@
+"""What a session's commands set, show and save."""
+
 from dataclasses import fields
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""Text that comes in pieces, wrapped to a terminal's width."""
+
 import re
 import unicodedata
 

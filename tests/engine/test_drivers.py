@@ -1,3 +1,5 @@
+"""Which drivers the system says it has."""
+
 from __future__ import annotations
 
 from pathlib import Path

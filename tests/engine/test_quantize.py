@@ -1,3 +1,5 @@
+"""Quantizing: every kind, what is refused, and what is left of one that was ended."""
+
 from __future__ import annotations
 
 import os

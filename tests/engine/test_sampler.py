@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any, cast
 
@@ -140,23 +141,13 @@ def steps(spread: float, count: int) -> Iterator[np.ndarray]:
         yield logits
 
 
-@pytest.mark.parametrize("spread", [0.1, 2.0, 12.0])
 @pytest.mark.parametrize("penalties", PENALTIES, ids=str)
-@pytest.mark.parametrize("truncation", TRUNCATIONS, ids=str)
+@pytest.mark.parametrize(
+    ("truncation", "spread"),
+    [*product(TRUNCATIONS, [0.1, 2.0, 12.0]), *product(TYPICAL, [2.0, 12.0]), *product(NUCLEI, [12.0])],
+    ids=str,
+)
 def test_the_same_tokens_as_the_plain_chain(
-    model: LlamaModel,
-    without: LlamaModel,
-    truncation: dict[str, Any],
-    penalties: dict[str, Any],
-    spread: float,
-):
-    compare([model, without], Options(seed=11, **truncation, **penalties), spread)
-
-
-@pytest.mark.parametrize("spread", [2.0, 12.0])
-@pytest.mark.parametrize("penalties", PENALTIES, ids=str)
-@pytest.mark.parametrize("truncation", TYPICAL, ids=str)
-def test_the_same_typical_tokens(
     model: LlamaModel,
     without: LlamaModel,
     truncation: dict[str, Any],
@@ -165,14 +156,6 @@ def test_the_same_typical_tokens(
 ):
     """Where logits are almost alike, the plain chain's single precision decides which is more typical."""
     compare([model, without], Options(seed=11, **truncation, **penalties), spread)
-
-
-@pytest.mark.parametrize("penalties", PENALTIES, ids=str)
-@pytest.mark.parametrize("truncation", NUCLEI, ids=str)
-def test_the_same_tokens_of_a_nucleus(
-    model: LlamaModel, without: LlamaModel, truncation: dict[str, Any], penalties: dict[str, Any]
-):
-    compare([model, without], Options(seed=11, **truncation, **penalties), spread=12.0)
 
 
 def compare(models: list[LlamaModel], options: Options, spread: float) -> None:

@@ -1,3 +1,5 @@
+"""A sick store: what is found, what is mended, what is removed and what is left alone."""
+
 from __future__ import annotations
 
 import json

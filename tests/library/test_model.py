@@ -1,3 +1,5 @@
+"""What the library says of a model: its details, layers, capabilities and `show`."""
+
 from __future__ import annotations
 
 import json

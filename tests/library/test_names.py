@@ -1,3 +1,5 @@
+"""Names of models: what is filled in, what is refused, and that no name leaves the store."""
+
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath, PureWindowsPath

@@ -1,3 +1,5 @@
+"""The store against a model of it, whatever order its operations come in."""
+
 from __future__ import annotations
 
 import json
