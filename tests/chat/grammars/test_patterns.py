@@ -11,7 +11,7 @@ import pytest
 from puna.chat.patterns import InvalidPattern, Unsupported, anchored, sayable, searched, whole
 from puna.errors import BadRequest
 
-from .asked import grammar
+from .asked import grammar, held
 from .offered import tool
 from .walking import admitted
 
@@ -94,13 +94,12 @@ def test_patterns_of_every_kind(pattern: str):
 
 @pytest.mark.parametrize("pattern", WRITTEN)
 def test_content_is_held_to_patterns(pattern: str):
-    held = grammar(schema={"type": "string", "pattern": pattern})
-    assert held
+    made = held(schema={"type": "string", "pattern": pattern})
     fitting, others = WRITTEN[pattern]
     for text in fitting:
-        assert admitted(held, json.dumps(text, ensure_ascii=False)), text
+        assert admitted(made, json.dumps(text, ensure_ascii=False)), text
     for text in others:
-        assert not admitted(held, json.dumps(text, ensure_ascii=False)), text
+        assert not admitted(made, json.dumps(text, ensure_ascii=False)), text
 
 
 @pytest.mark.parametrize(
@@ -140,12 +139,11 @@ def test_one_tool_s_pattern_does_not_let_the_others_go():
     word = {"type": "string", "pattern": r"(\bword)+", "maxLength": 4}
     tools = [tool("f", {"word": word, "count": {"type": "integer"}}, "word", "count")]
     for choice in ("auto", "required"):
-        held = grammar(tools=tools, choice=choice)
-        assert held
+        made = held(tools=tools, choice=choice)
         call = '<tool_call>\n{"name": "f", "arguments": {"word": "%s", "count": %s}}\n</tool_call>'
-        assert admitted(held, call % ("any", "3"))
-        assert not admitted(held, call % ("any", '"abc"'))
-        assert not admitted(held, call % ("longer", "3"))
+        assert admitted(made, call % ("any", "3"))
+        assert not admitted(made, call % ("any", '"abc"'))
+        assert not admitted(made, call % ("longer", "3"))
 
 
 def test_random_patterns_mean_what_an_engine_says():

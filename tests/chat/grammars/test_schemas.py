@@ -13,7 +13,7 @@ from puna.errors import BadRequest
 INT = {"type": "integer"}
 
 
-def parameters(schema: dict[str, Any]) -> dict[str, Any]:
+def parameters(schema: dict[str, Any] | None) -> dict[str, Any]:
     """A tool's parameters as grammars are made of them."""
     [function] = functions([{"function": {"name": "f", "parameters": schema}}])
     return function.parameters
@@ -77,26 +77,24 @@ def test_a_schema_of_endless_depth_is_refused():
     for _ in range(2000):
         deep = {"type": "object", "properties": {"a": deep}}
     with pytest.raises(BadRequest, match="nested too deeply"):
-        functions([{"function": {"name": "f", "parameters": deep}}])
+        parameters(deep)
 
 
 def test_a_tool_without_parameters_takes_none():
-    for parameters in (None, {}, {"type": "object", "properties": {}}):
-        [function] = functions([{"function": {"name": "f", "parameters": parameters}}])
-        assert function.parameters["additionalProperties"] is False
+    for schema in (None, {}, {"type": "object", "properties": {}}):
+        assert parameters(schema)["additionalProperties"] is False
 
 
 def test_what_is_no_schema_language_is_let_go_in_tools():
-    given = {
+    schema = {
         "type": "OBJECT",
         "properties": {
             "a": {"type": "any", "required": True, "pattern": r"(x)\1"},
             "b": {"type": ["string", "any"], "enum": ["type"]},
         },
     }
-    [function] = functions([{"function": {"name": "f", "parameters": given}}])
-    assert function.parameters["type"] == "object"
-    assert function.parameters["properties"] == {"a": True, "b": {"type": ["string"], "enum": ["type"]}}
+    assert parameters(schema)["type"] == "object"
+    assert parameters(schema)["properties"] == {"a": True, "b": {"type": ["string"], "enum": ["type"]}}
 
 
 def test_a_part_keeps_its_references():
@@ -148,20 +146,17 @@ def test_required_arguments_that_have_no_schema_can_be_written():
 
 
 def test_null_properties_are_none():
-    (function,) = functions(
-        [{"function": {"name": "f", "parameters": {"type": "object", "properties": None, "required": None}}}]
-    )
-    assert function.parameters == {"type": "object", "additionalProperties": False}
+    schema = {"type": "object", "properties": None, "required": None}
+    assert parameters(schema) == {"type": "object", "additionalProperties": False}
 
 
 def test_a_reference_that_leads_nowhere_is_let_go_in_tools():
     schema = {"type": "object", "properties": {"a": {"$ref": "#/$defs/nope"}, "b": {"$ref": "http://x/y"}}}
-    (function,) = functions([{"function": {"name": "f", "parameters": schema}}])
-    assert function.parameters["properties"] == {"a": True, "b": True}
+    assert parameters(schema)["properties"] == {"a": True, "b": True}
 
 
 def test_what_is_said_otherwise_in_content_is_said_otherwise_in_tools():
-    given = {
+    schema = {
         "type": "object",
         "properties": {
             "day": {"type": "string", "format": "date"},
@@ -170,8 +165,7 @@ def test_what_is_said_otherwise_in_content_is_said_otherwise_in_tools():
         },
         "required": ["day"],
     }
-    (function,) = functions([{"function": {"name": "f", "parameters": given}}])
-    day, unique, code = function.parameters["properties"].values()
+    day, unique, code = parameters(schema)["properties"].values()
     assert "pattern" in day
     assert [True, True] not in [one.get("const") for one in unique["allOf"][0]["anyOf"]]
     assert "^(?=" not in str(code)
