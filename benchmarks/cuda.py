@@ -8,12 +8,14 @@ there, which is too large to be carried.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 from puna.engine import building
 
@@ -23,6 +25,9 @@ PACKAGES = ("cuda-nvcc", "nvvm", "cuda-crt", "cuda-runtime", "cuda-cccl", "cubla
 LIBRARIES = ("cudart", "cublas", "cublasLt")
 OPTIONS = "-DGGML_NATIVE=OFF -DGGML_CUDA_NO_VMM=ON"
 """For any processor with AVX2; without libcuda, which comes with the driver."""
+
+OPENED = ("llama", "ggml", "mtmd")
+"""The libraries that llama-cpp-python opens by name."""
 
 HOPPER = "90"
 MOST = 64 << 20
@@ -64,11 +69,36 @@ def environment(root: Path, architecture: str, given: Mapping[str, str]) -> dict
     }
 
 
+def trimmed(wheel: Path) -> Path:
+    """The wheel with each library once, below the folder of the same name beside it.
+
+    llama-cpp-python's holds each library six times: in two folders, as `x.so`, `x.so.0` and `x.so.0.25.3`. The
+    loader wants the second, and ctypes the first of those that Python opens. Headers are for programs in C.
+    """
+    trimmed = wheel.parent / "trimmed" / wheel.name
+    trimmed.parent.mkdir(exist_ok=True)
+    with ZipFile(wheel) as whole, ZipFile(trimmed, "w", ZIP_DEFLATED) as part:
+        for name in filter(_needed, whole.namelist()):
+            content = whole.read(name)
+            if name.endswith(".dist-info/RECORD"):
+                lines = content.decode().splitlines(keepends=True)
+                content = "".join(line for line in lines if _needed(line.split(",")[0])).encode()
+            part.writestr(whole.getinfo(name), content, ZIP_DEFLATED)
+    return trimmed
+
+
+def _needed(name: str) -> bool:
+    if name.startswith(("lib/", "include/")):
+        return False
+    library = re.search(r"/lib([\w-]+)\.so((?:\.\d+)*)$", name)
+    return library is None or library[2].count(".") == 1 or (not library[2] and library[1] in OPENED)
+
+
 def main() -> None:
     """Compile for the architecture that is named (default: Hopper's), and say what to carry."""
     architecture = sys.argv[1] if sys.argv[1:] else HOPPER
     host = replace(building.Host(), environment=environment(toolkit(), architecture, os.environ))
-    wheel = building.wheel(building.chosen(host), building.version(), host)
+    wheel = trimmed(building.wheel(building.chosen(host), building.version(), host))
     size = wheel.stat().st_size
     if size > MOST:
         sys.exit(f"Error: {wheel} has {size >> 20} MiB, more than {MOST >> 20} can be carried.")
