@@ -96,7 +96,7 @@ def test_embeddings_that_are_the_output_too_are_in_memory_once(tmp_path: Path):
     assert read < 0.2
 
 
-@pytest.mark.parametrize("kind", ["Q4_0", "Q4_K_M", "Q6_K"])
+@pytest.mark.parametrize("kind", ["Q4_0", "Q4_K_M", "Q6_K", "F32"])
 def test_embeddings_read_back_have_the_bits_that_libllama_reads(kind: str, tmp_path: Path):
     assert library() is not None or not build()
     whole = tmp_path / "whole.gguf"

@@ -1,7 +1,9 @@
 // The way into libllama: a buffer type for weights, and the ops that go through it.
+#include <algorithm>
 #include <atomic>
 #include <cstdio>
 #include <cstring>
+#include <iterator>
 #include <map>
 #include <memory>
 
@@ -54,8 +56,14 @@ bool tied;
 // libllama asks with an empty buffer, before it makes one, where a tensor should go: embeddings stay in the file unless they are the output too.
 bool belongs_here(const Tensor &embeddings) { return embeddings.buffer->size > 0 || (tied && std::strcmp(embeddings.name, "token_embd.weight") == 0); }
 
-// Of matrices in F32 only a mixture's routers are ours. libllama reshapes some others (RWKV's), which packed weights do not stand.
-bool is_wanted(const Tensor &weights) { return weights.type != Type::F32 || std::strstr(weights.name, ".ffn_gate_inp"); }
+// Matrices in F32 are ours if they are of a kind that libllama multiplies with and nothing else. It reshapes some others (RWKV's), which
+// packed weights do not stand.
+bool is_wanted(const Tensor &weights) {
+    static const char *const kinds[] = {".ffn_gate_inp", ".attn_q.", ".attn_k.", ".attn_v.", ".attn_qkv.", ".attn_output.",
+                                        ".ffn_up.", ".ffn_gate.", ".ffn_down.", "output.weight", "token_embd.weight"};
+    return weights.type != Type::F32 ||
+           std::any_of(std::begin(kinds), std::end(kinds), [&](const char *kind) { return std::strstr(weights.name, kind); });
+}
 
 Adapter *adapter_for(const Tensor &weights) {
     const auto found = is_wanted(weights) ? adapters.find(weights.type) : adapters.end();
