@@ -80,6 +80,16 @@ void multiply(const Kernel &kernel) {
     }
 }
 
+// The largest sums there can be: numbers of one sign as far from zero as they go, and activations that are all the same.
+void multiply_extremes(const Kernel &kernel) {
+    constexpr int numbers = 192; // bytes of a block, before its scales
+    Problem problem(Type::Q6_K, 512, 19, 6, 11);
+    for (size_t at = 0, block = 0; at < problem.weights.size(); at += 210, block++)
+        std::memset(&problem.weights[at], block % 2 ? 0xff : 0, numbers);
+    for (size_t i = 0; i < problem.activations.size(); i++) problem.activations[i] = i / 16 % 3 ? 1.0F : -1.0F;
+    check(difference(problem.computed(kernel), problem.expected(kernel.activations)) < 1e-5, "wrong at extremes", kernel, 512, 19, 6);
+}
+
 // Rows with gaps between them, and activations that are apart.
 void multiply_strided(const Kernel &kernel) {
     const int64_t k = lengths(kernel).back(), columns = 21, rows = 6;
@@ -184,6 +194,7 @@ int main() {
             if (const Kernel *kernel = VARIANTS[i]->kernel(format.type)) {
                 kernels++;
                 multiply(*kernel);
+                if (format.type == Type::Q6_K) multiply_extremes(*kernel);
                 multiply_strided(*kernel);
                 multiply_by_experts(*kernel);
                 refuse(*kernel);

@@ -22,6 +22,13 @@ struct alignas(64) SuperRow {
     float d;
 };
 
+// The same, where 16 k begin with what an offset takes away: minus the offset times the sums of those pairs that share 16 bits.
+struct alignas(64) CentredRow {
+    int8_t q[SLICE];
+    int16_t starts[SLICE / 16][2];
+    float d;
+};
+
 struct alignas(64) FloatRow {
     float x[SLICE];
 };
@@ -48,17 +55,23 @@ template <class I, int OFFSET, bool MINS> void quantise_blocks(const float *x, i
     }
 }
 
-template <class I, int GROUP> void quantise_super(const float *x, int blocks, uint8_t *out) {
-    auto &row = *reinterpret_cast<SuperRow *>(out);
-    float magnitude = 0;
+// Of so many blocks of 32.
+template <class I> float magnitude(const float *x, int blocks) {
+    float most = 0;
     for (int b = 0; b < blocks; b++) {
         const float here = I::magnitude32(x + BLOCK * b);
-        magnitude = here > magnitude ? here : magnitude;
+        most = here > most ? here : most;
     }
-    row.d = magnitude / 127.0F;
+    return most;
+}
+
+template <class I, int GROUP> void quantise_super(const float *x, int blocks, uint8_t *out) {
+    auto &row = *reinterpret_cast<SuperRow *>(out);
+    const float most = magnitude<I>(x, blocks);
+    row.d = most / 127.0F;
     for (int b = 0; b < blocks; b++) {
         int32_t sums[2];
-        I::quantise32(x + BLOCK * b, quantum(magnitude), row.q + BLOCK * b, sums);
+        I::quantise32(x + BLOCK * b, quantum(most), row.q + BLOCK * b, sums);
         if constexpr (GROUP == 16) {
             row.sums[2 * b] = static_cast<int16_t>(sums[0]);
             row.sums[2 * b + 1] = static_cast<int16_t>(sums[1]);
@@ -66,6 +79,22 @@ template <class I, int GROUP> void quantise_super(const float *x, int blocks, ui
             row.sums[b] = static_cast<int16_t>(sums[0] + sums[1]);
         }
     }
+}
+
+template <class I, int OFFSET> void quantise_centred(const float *x, int blocks, uint8_t *out) {
+    auto &row = *reinterpret_cast<CentredRow *>(out);
+    const float most = magnitude<I>(x, blocks);
+    row.d = most / 127.0F;
+    for (int b = 0; b < blocks; b++) {
+        int32_t sums[2];
+        I::quantise32(x + BLOCK * b, quantum(most), row.q + BLOCK * b, sums);
+    }
+    for (int i = 0; i < SLICE / 16; i++)
+        for (int pair = 0; pair < 2; pair++) {
+            int sum = 0;
+            for (const int8_t *q = row.q + 16 * i + 2 * pair, *end = q + 16; q < end; q += 4) sum += q[0] + q[1];
+            row.starts[i][pair] = static_cast<int16_t>(-OFFSET * sum); // at most 32 * 8 * 127
+        }
 }
 
 } // namespace puna

@@ -23,9 +23,19 @@ template <class I, Type T> constexpr int offset_of() {
 // The largest number that the unit sees.
 template <Type T> constexpr int top_of() { return T == Type::MXFP4 ? 24 : (1 << format_of(T)->bits) - 1; }
 
+// Whether sums in 16 bits begin with what the offset takes away. On their way they may wrap around: only the last one has to fit, and
+// numbers on both sides of zero leave room for twice as many.
+template <class I, Type T> constexpr bool centred() {
+    using U = UnitOf<I, T>;
+    constexpr Format format = *format_of(T);
+    constexpr int steps = format.group / 4;
+    return format.scaling == Scaling::SUPER && format.offset != 0 && U::depth(top_of<T>()) < steps && U::depth(format.offset) >= steps;
+}
+
 template <class I, Type T> struct SliceScales {
     static constexpr Format format = *format_of(T);
     using Unit = UnitOf<I, T>;
+    static constexpr bool centred = puna::centred<I, T>();
     static constexpr bool super = format.scaling == Scaling::SUPER;
     static constexpr bool mins = format.scaling == Scaling::MIN;
     static constexpr int groups = SLICE / format.group;
@@ -63,10 +73,11 @@ template <class I, Type T> struct SliceScales {
     PUNA_INLINE void read_super_scales(const uint8_t *slice, int v) {
         constexpr bool own_mins = format.offset == 0;
         const typename I::Float scale_of_all = I::halves(slice + 2 * v);
-        I::storef(d[0] + v, scale_of_all);
-        I::storef(m[0] + v, own_mins ? I::halves(slice + 2 * COLUMNS + 2 * v) : I::mul(scale_of_all, I::broadcast(format.offset)));
         const uint8_t *scales = slice + (own_mins ? 4 : 2) * COLUMNS + v, *least = scales + COLUMNS * groups;
+        I::storef(d[0] + v, scale_of_all);
         for (int j = 0; j < groups; j++) I::store(scale[j] + v, Unit::scale(I::signed_bytes(scales + COLUMNS * j)));
+        if constexpr (centred) return;
+        I::storef(m[0] + v, own_mins ? I::halves(slice + 2 * COLUMNS + 2 * v) : I::mul(scale_of_all, I::broadcast(format.offset)));
         for (int j = 0; j < groups; j += 2) {
             const Int even = own_mins ? I::unsigned_bytes(least + COLUMNS * j) : I::signed_bytes(scales + COLUMNS * j);
             const Int odd = own_mins ? I::unsigned_bytes(least + COLUMNS * (j + 1)) : I::signed_bytes(scales + COLUMNS * (j + 1));

@@ -117,8 +117,10 @@ PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&
 template <class I, class D, int R, int P, int TOP>
 PUNA_INLINE void multiply_super(const D *w, const uint8_t *const (&rows)[R], Floats<I, R, P> &out) {
     using U = typename D::Unit;
+    using Activation = std::conditional_t<D::centred, CentredRow, SuperRow>;
     constexpr int steps = D::format.group / 4, groups = U::steps / steps; // of a group, of a block
-    constexpr int depth = U::depth(TOP) < steps ? U::depth(TOP) : steps;
+    constexpr int depth = !D::centred && U::depth(TOP) < steps ? U::depth(TOP) : steps;
+    const auto activation = [&](int r) __attribute__((always_inline)) -> const Activation & { return *reinterpret_cast<const Activation *>(rows[r]); };
     Ints<I, R, P> total;
     for (auto &row : total)
         for (auto &x : row) x = I::zero();
@@ -126,19 +128,23 @@ PUNA_INLINE void multiply_super(const D *w, const uint8_t *const (&rows)[R], Flo
         unroll<U::steps / depth>([&](auto part) __attribute__((always_inline)) {
             const int j = groups * b + depth * part / steps;
             each_dot<I, depth * part, depth>(TileAt<I, D, R, P>{w, rows, b}, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
+                if constexpr (D::centred) x = U::start(x, I::broadcast4(activation(r).starts[j]));
                 total[r][c] = I::add(total[r][c], U::scaled(x, I::load(scales_at<I>(w[c / VECTORS<I>].scale[j], c))));
                 I::settle(total[r][c]);
             });
         });
     for (int r = 0; r < R; r++) {
-        const auto &x = *reinterpret_cast<const SuperRow *>(rows[r]);
+        const auto &x = activation(r);
         for (int c = 0; c < P * VECTORS<I>; c++) {
             const D &panel = w[c / VECTORS<I>];
-            typename I::Int least = I::zero();
-            for (int j = 0; j < D::groups / 2; j++)
-                least = I::add_pairs(least, I::load(scales_at<I>(panel.min[j], c)), I::broadcast4(x.sums + 2 * j));
-            const typename I::Float sum = I::mul(I::to_float(total[r][c]), I::loadf(scales_at<I>(panel.d[0], c)));
-            out[r][c] = I::mul(I::broadcast(x.d), I::fnma(I::to_float(least), I::loadf(scales_at<I>(panel.m[0], c)), sum));
+            typename I::Float sum = I::mul(I::to_float(total[r][c]), I::loadf(scales_at<I>(panel.d[0], c)));
+            if constexpr (!D::centred) {
+                typename I::Int least = I::zero();
+                for (int j = 0; j < D::groups / 2; j++)
+                    least = I::add_pairs(least, I::load(scales_at<I>(panel.min[j], c)), I::broadcast4(x.sums + 2 * j));
+                sum = I::fnma(I::to_float(least), I::loadf(scales_at<I>(panel.m[0], c)), sum);
+            }
+            out[r][c] = I::mul(I::broadcast(x.d), sum);
         }
     }
 }
@@ -146,7 +152,7 @@ PUNA_INLINE void multiply_super(const D *w, const uint8_t *const (&rows)[R], Flo
 // One slice of one product.
 template <class I, Type T> class Sweep {
   public:
-    static constexpr int64_t row_bytes = Decoded<I, T>::super ? sizeof(SuperRow) : sizeof(BlockRow);
+    static constexpr int64_t row_bytes = centred<I, T>() ? sizeof(CentredRow) : Decoded<I, T>::super ? sizeof(SuperRow) : sizeof(BlockRow);
     static constexpr int panels = sizeof(Decoded<I, T>) > 8192 ? 2 : 4; // that lie decoded in the first cache at once
 
     // Few rows are bound by memory: panel after panel, the weights are one stream.
@@ -217,7 +223,9 @@ template <class I, Type T> constexpr Kernel kernel() {
         return FloatSweep<I, T>::kernel();
     } else {
         using S = Sweep<I, T>;
-        if constexpr (Decoded<I, T>::super)
+        if constexpr (centred<I, T>())
+            return {T, I::pays(T), S::row_bytes, Activations::SLICES, COLUMNS * S::panels, quantise_centred<I, format.offset>, S::multiply};
+        else if constexpr (Decoded<I, T>::super)
             return {T, I::pays(T), S::row_bytes, Activations::SLICES, COLUMNS * S::panels, quantise_super<I, format.group>, S::multiply};
         else
             return {T, I::pays(T), S::row_bytes, Activations::BLOCKS, COLUMNS * S::panels,

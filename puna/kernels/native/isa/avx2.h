@@ -132,6 +132,7 @@ struct Avx2 {
         }
         static Int product(Int w, Int a) { return _mm256_maddubs_epi16(w, a); }
         static Int accumulate(Int sum, Int w, Int a) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, a)); }
+        static Int start(Int sum, Int from) { return _mm256_add_epi16(sum, from); }
         static Int widen(Int sum) { return _mm256_madd_epi16(sum, _mm256_set1_epi16(1)); }
         // A scale for each column, as `scaled` wants it.
         static Int scale(Int x) { return side_by_side(x, x); }

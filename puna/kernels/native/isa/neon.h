@@ -127,9 +127,8 @@ struct Neon : NeonVectors<0> {
             const int8x16_t x = vreinterpretq_s8_s32(w), y = vreinterpretq_s8_s32(a);
             return vreinterpretq_s32_s16(vpaddq_s16(vmull_s8(vget_low_s8(x), vget_low_s8(y)), vmull_high_s8(x, y)));
         }
-        static Int accumulate(Int sum, Int w, Int a) {
-            return vreinterpretq_s32_s16(vaddq_s16(vreinterpretq_s16_s32(sum), vreinterpretq_s16_s32(product(w, a))));
-        }
+        static Int accumulate(Int sum, Int w, Int a) { return start(sum, product(w, a)); }
+        static Int start(Int sum, Int from) { return vreinterpretq_s32_u16(vaddq_u16(vreinterpretq_u16_s32(sum), vreinterpretq_u16_s32(from))); }
         static Int widen(Int sum) { return vpaddlq_s16(vreinterpretq_s16_s32(sum)); }
         // A scale for each column, as `scaled` wants it.
         static Int scale(Int x) { return x; }
