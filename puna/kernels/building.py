@@ -21,15 +21,23 @@ LIBRARY = Path(__file__).parent / "libpuna_kernels.so"
 FLAGS = ["-std=c++17", "-O3", "-fPIC", "-fvisibility=hidden", "-ffp-contract=off", "-Wall", "-Wextra"]
 _AVX2 = ["-mavx2", "-mfma", "-mf16c"]
 _AVX512 = [f"-mavx512{part}" for part in ("f", "bw", "dq", "vl", "vnni")]
-_NEWEST = ["-mavx512bf16"]
-"""What GCC knows from 10 on, Clang from 9 on."""
+_AVX512BF16 = ["-mavx512bf16"]
+_ARM = ["-fno-schedule-insns"]
+"""GCC would begin all of a tile first, until registers run out. Clang does not know the flag, and goes on."""
+_I8MM = ["-march=armv8.2-a+i8mm+bf16"]
+_NEWEST = [*_AVX512BF16, *_I8MM]
+"""What GCC knows from 10 on, Clang from 9 or 11 on."""
 VARIANTS = {
     "x86_64": {
         "avx2": _AVX2,
         "avx512vnni": [*_AVX2, *_AVX512],
-        "avx512bf16": [*_AVX2, *_AVX512, *_NEWEST],
+        "avx512bf16": [*_AVX2, *_AVX512, *_AVX512BF16],
     },
-    "aarch64": {"neon": [], "neondot": ["-march=armv8.2-a+dotprod"]},
+    "aarch64": {
+        "neon": _ARM,
+        "neondot": [*_ARM, "-march=armv8.2-a+dotprod"],
+        "neoni8mm": [*_ARM, *_I8MM],
+    },
 }
 """For each family of processors: what a file in `variants` may use beside what all of the family have."""
 
@@ -50,8 +58,9 @@ def build(target: Path = LIBRARY, flags: list[str] = FLAGS) -> str:
         made = Path(folder) / target.name
         wanted = sources(family())
         # Without its flag, the newest variant is compiled as one that runs nowhere.
+        newest = {flag for own in wanted.values() for flag in own if flag in _NEWEST}
         unknown = [
-            flag for flag in _NEWEST if _run([*command, flag, "-fsyntax-only", "-x", "c++", os.devnull])
+            flag for flag in newest if _run([*command, flag, "-fsyntax-only", "-x", "c++", os.devnull])
         ]
         objects = [str(Path(folder) / f"{i}.o") for i in range(len(wanted))]
 

@@ -135,12 +135,21 @@ template <class I, Type T> struct Decoded : SliceScales<I, T> {
         SliceScales<I, T>::read(slice, blocks);
         const uint8_t *planes = slice + layout.header(blocks);
         for (int b = 0; b < blocks; b++, planes += layout.numbers)
-            for (int v = 0; v < 4 * COLUMNS; v += 4 * I::lanes)
-                unroll<8>([&](auto step) { Unit::put(numbers + Unit::steps * 64 * b, step, v, Numbers<I, T>::template of<step>(planes + v)); });
+            for (int v = 0; v < 4 * COLUMNS; v += 4 * I::lanes) {
+                uint8_t *at = numbers + 64 * Unit::steps * b;
+                if constexpr (I::squares)
+                    unroll<Unit::steps / 2>([&](auto i) { I::store_in_turn(at + 128 * i + 2 * v, step<2 * i>(planes + v), step<2 * i + 1>(planes + v)); });
+                else
+                    unroll<Unit::steps>([&](auto i) { I::store(at + 64 * i + v, step<i>(planes + v)); });
+            }
     }
+    // Of one step. Where products are squares, two steps lie in turn: 8 k of each column.
     template <int step> PUNA_INLINE typename I::Int weights(int64_t block, int at) const {
         return I::load(numbers + 64 * (Unit::steps * block + step) + at);
     }
+
+  private:
+    template <int i> static PUNA_INLINE typename I::Int step(const uint8_t *planes) { return Numbers<I, T>::template of<i>(planes); }
 };
 
 // For processors whose products want numbers just as they come.

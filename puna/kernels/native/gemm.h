@@ -62,15 +62,51 @@ PUNA_INLINE void short_dot(const TileAt<I, D, R, P> &at, Take take) {
     }
 }
 
+// The same where a product is of two rows by two columns, 8 k each: rows stay in registers while columns pass. Sums begin with start(r);
+// a last row meets itself.
+template <class I, int FIRST, int STEPS, class D, int R, class Start, class Take>
+PUNA_INLINE void square_dot(const TileAt<I, D, R, 1> &at, Start start, Take take) {
+    constexpr int pairs = (R + 1) / 2, wides = STEPS / 4; // of rows; of 16 k
+    typename I::Int x[wides][pairs][2], before[pairs];
+    for (int p = 0; p < pairs; p++) {
+        const int first = 2 * p, second = first + 1 < R ? first + 1 : first;
+        before[p] = I::low_halves(start(first), start(second));
+        for (int wide = 0; wide < wides; wide++) {
+            const int64_t k = BLOCK * at.block + 4 * FIRST + 16 * wide;
+            I::pair(at.rows[first] + k, at.rows[second] + k, x[wide][p]);
+        }
+    }
+    const uint8_t *numbers = at.w->numbers + 64 * (D::Unit::steps * at.block + FIRST);
+    unroll<VECTORS<I>>([&](auto c) __attribute__((always_inline)) {
+        typename I::Int sums[pairs][2];
+        for (int p = 0; p < pairs; p++) sums[p][0] = sums[p][1] = before[p];
+        unroll<STEPS / 2>([&](auto eight) __attribute__((always_inline)) {
+            for (int side = 0; side < 2; side++) {
+                const typename I::Int w = I::load(numbers + 128 * eight + 32 * c + 16 * side);
+                for (int p = 0; p < pairs; p++) sums[p][side] = I::add_square(sums[p][side], x[eight / 2][p][eight % 2], w);
+            }
+        });
+        for (int p = 0; p < pairs; p++) {
+            take(2 * p, c, I::low_halves(sums[p][0], sums[p][1]));
+            if (2 * p + 1 < R) take(2 * p + 1, c, I::high_halves(sums[p][0], sums[p][1]));
+        }
+    });
+}
+
 // Let all sums of STEPS steps go to take(r, c, sum), in the way that suits so many.
 template <class I, int FIRST, int STEPS, class D, int R, int P, class Take>
 PUNA_INLINE void each_dot(const TileAt<I, D, R, P> &at, Take take) {
     constexpr int few = 4;
-    if constexpr (STEPS <= few && !(P == 1 && D::Unit::template tiles<R, STEPS>)) return short_dot<I, FIRST, STEPS>(at, take);
-    Ints<I, R, P> sums;
-    dot<I, FIRST, STEPS>(at, sums);
-    for (int c = 0; c < P * VECTORS<I>; c++)
-        for (int r = 0; r < R; r++) take(r, c, sums[r][c]);
+    if constexpr (I::squares) {
+        square_dot<I, FIRST, STEPS>(at, [](int) { return I::zero(); }, take);
+    } else if constexpr (STEPS <= few && !(P == 1 && D::Unit::template tiles<R, STEPS>)) {
+        short_dot<I, FIRST, STEPS>(at, take);
+    } else {
+        Ints<I, R, P> sums;
+        dot<I, FIRST, STEPS>(at, sums);
+        for (int c = 0; c < P * VECTORS<I>; c++)
+            for (int r = 0; r < R; r++) take(r, c, sums[r][c]);
+    }
 }
 
 // A vector of scales: those of the tile's vector c.
@@ -81,34 +117,39 @@ template <class I, Type T, class D, int R, int P>
 PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&rows)[R], Floats<I, R, P> &out) {
     using U = typename D::Unit;
     constexpr int depth = U::depth(top_of<T>()) < U::steps ? U::depth(top_of<T>()) : U::steps;
-    constexpr bool offset = offset_of<I, T>() != 0, started = offset && U::whole; // sums can begin with what the offset takes away
+    // Sums can begin with what the offset takes away.
+    constexpr bool offset = offset_of<I, T>() != 0, started = offset && (U::whole || I::squares);
     for (auto &row : out)
         for (auto &x : row) x = I::zerof();
     for (int b = 0; b < blocks; b++) {
         const TileAt<I, D, R, P> at{w, rows, b};
-        Ints<I, R, P> total;
         const auto start = [&](int r) __attribute__((always_inline)) { return I::broadcast4(reinterpret_cast<const BlockRow *>(rows[r])->start + b); };
-        if constexpr (started) {
-            for (int r = 0; r < R; r++)
-                for (auto &sum : total[r]) sum = start(r);
-            dot<I, 0, U::steps, true>(at, total);
-        } else {
-            unroll<U::steps / depth>([&](auto part) __attribute__((always_inline)) {
-                each_dot<I, depth * part, depth>(at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
-                    total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
-                    I::settle(total[r][c]);
-                });
-            });
-        }
-        for (int r = 0; r < R; r++) {
+        const auto finish = [&](int r, int c, typename I::Int sum) __attribute__((always_inline)) {
             const auto &x = *reinterpret_cast<const BlockRow *>(rows[r]);
-            const typename I::Float d = I::broadcast(x.d[b]);
-            for (int c = 0; c < P * VECTORS<I>; c++) {
-                const D &panel = w[c / VECTORS<I>];
-                if constexpr (offset && !started) total[r][c] = I::add(total[r][c], start(r));
-                out[r][c] = I::fma(I::to_float(total[r][c]), I::mul(d, I::loadf(scales_at<I>(panel.d[b], c))), out[r][c]);
-                if constexpr (D::mins) out[r][c] = I::fma(I::broadcast(x.sum[b]), I::loadf(scales_at<I>(panel.m[b], c)), out[r][c]);
+            const D &panel = w[c / VECTORS<I>];
+            if constexpr (offset && !started) sum = I::add(sum, start(r));
+            out[r][c] = I::fma(I::to_float(sum), I::mul(I::broadcast(x.d[b]), I::loadf(scales_at<I>(panel.d[b], c))), out[r][c]);
+            if constexpr (D::mins) out[r][c] = I::fma(I::broadcast(x.sum[b]), I::loadf(scales_at<I>(panel.m[b], c)), out[r][c]);
+        };
+        if constexpr (I::squares) { // few sums are there at a time
+            const auto before = [&](int r) __attribute__((always_inline)) { return offset ? start(r) : I::zero(); };
+            square_dot<I, 0, U::steps>(at, before, finish);
+        } else {
+            Ints<I, R, P> total;
+            if constexpr (started) {
+                for (int r = 0; r < R; r++)
+                    for (auto &sum : total[r]) sum = start(r);
+                dot<I, 0, U::steps, true>(at, total);
+            } else {
+                unroll<U::steps / depth>([&](auto part) __attribute__((always_inline)) {
+                    each_dot<I, depth * part, depth>(at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
+                        total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
+                        I::settle(total[r][c]);
+                    });
+                });
             }
+            for (int r = 0; r < R; r++)
+                for (int c = 0; c < P * VECTORS<I>; c++) finish(r, c, total[r][c]);
         }
     }
 }

@@ -8,8 +8,8 @@ namespace puna {
 extern const Variant AVX512BF16, AVX512VNNI, AVX2;
 const Variant *const VARIANTS[] = {&AVX512BF16, &AVX512VNNI, &AVX2};
 #elif defined __aarch64__
-extern const Variant NEONDOT, NEON;
-const Variant *const VARIANTS[] = {&NEONDOT, &NEON};
+extern const Variant NEONI8MM, NEONDOT, NEON;
+const Variant *const VARIANTS[] = {&NEONI8MM, &NEONDOT, &NEON};
 #else
 const Variant *const VARIANTS[] = {nullptr};
 #endif

@@ -17,6 +17,7 @@ struct Avx2 {
     static constexpr int lanes = 8;
     static constexpr int rows = 4, panels = 1; // of a tile
     static constexpr bool reads_stored = false; // few rows meet numbers that were not decoded before
+    static constexpr bool squares = false; // whether products are of two rows by two columns, 8 k each
     static constexpr int float_rows = 6, pair_rows = 2; // of a tile of floats, or of pairs of 16 bits, two vectors wide
     static constexpr int float_sums = 12; // with weights and an activation they fill 16 registers
     static constexpr bool pays(Type) { return true; }
@@ -137,7 +138,6 @@ struct Avx2 {
         // A scale for each column, as `scaled` wants it.
         static Int scale(Int x) { return side_by_side(x, x); }
         static Int scaled(Int sum, Int scale) { return _mm256_madd_epi16(sum, scale); }
-        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
     };
 
     // Signed weights of 8 bits: their magnitudes times activations with their signs. A pair fits in 16 bits, two do not.
@@ -155,7 +155,6 @@ struct Avx2 {
         }
         static Int accumulate(Int sum, Int w, Int a) { return _mm256_add_epi32(sum, product(w, a)); }
         static Int widen(Int sum) { return sum; }
-        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
     };
 
   private:

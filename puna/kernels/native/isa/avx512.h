@@ -15,6 +15,7 @@ struct Avx512 {
     static constexpr int lanes = 16;
     static constexpr int rows = 4, panels = 2; // of a tile
     static constexpr bool reads_stored = true; // few rows meet numbers that were not decoded before
+    static constexpr bool squares = false; // whether products are of two rows by two columns, 8 k each
     static constexpr int float_rows = 8, pair_rows = 4; // of a tile of floats, or of pairs of 16 bits, two vectors wide
     static constexpr int float_sums = 16; // of 12 to 24 the fastest
     // Not measured: libllama may have a better product of BF16 where the processor has one. F32 is only small routers.
@@ -116,7 +117,6 @@ struct Avx512 {
         static Int widen(Int sum) { return sum; }
         static Int scale(Int x) { return x; }
         static Int scaled(Int sum, Int scale) { return _mm512_mullo_epi32(sum, scale); }
-        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
     };
 
     // Weights of 8 bits, lifted above zero.

@@ -1,4 +1,4 @@
-// NEON, as every 64-bit ARM processor has it, and with dot products of bytes: vectors of 4 columns.
+// NEON, as every 64-bit ARM processor has it, and with dot products or matrix products of bytes: vectors of 4 columns.
 #pragma once
 
 #include <arm_neon.h>
@@ -16,6 +16,7 @@ template <int UNITS> struct NeonVectors {
     static constexpr int lanes = 4;
     static constexpr int rows = 4, panels = 1; // of a tile
     static constexpr bool reads_stored = false; // few rows meet numbers that were not decoded before
+    static constexpr bool squares = false; // whether products are of two rows by two columns, 8 k each
     static constexpr int float_rows = 8, pair_rows = 2; // of a tile of floats, or of pairs of 16 bits, two vectors wide
     static constexpr int float_sums = 24; // with weights and an activation they fill 32 registers
     static constexpr bool pays(Type) { return true; }
@@ -133,7 +134,6 @@ struct Neon : NeonVectors<0> {
         // A scale for each column, as `scaled` wants it.
         static Int scale(Int x) { return x; }
         static Int scaled(Int sum, Int scale) { return vmulq_s32(widen(sum), scale); }
-        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
     };
 
     // Signed weights of 8 bits: a pair of products fits in 16 bits, two do not.
@@ -144,7 +144,6 @@ struct Neon : NeonVectors<0> {
         static Int product(Int w, Int a) { return Narrow::widen(Narrow::product(w, a)); }
         static Int accumulate(Int sum, Int w, Int a) { return vpadalq_s16(sum, vreinterpretq_s16_s32(Narrow::product(w, a))); }
         static Int widen(Int sum) { return sum; }
-        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
     };
 };
 
@@ -160,7 +159,36 @@ struct NeonDot : NeonVectors<1> {
         static Int widen(Int sum) { return sum; }
         static Int scale(Int x) { return x; }
         static Int scaled(Int sum, Int scale) { return vmulq_s32(sum, scale); }
-        static void put(uint8_t *numbers, int step, int offset, Int x) { store(numbers + 64 * step + offset, x); }
+    };
+    struct Wide : Narrow {};
+};
+#endif
+
+#ifdef __ARM_FEATURE_MATMUL_INT8
+// Two rows of 8 bytes times two columns, added into a square of 32 bits.
+struct NeonMatrix : NeonVectors<2> {
+    static constexpr bool squares = true;
+    // 16 k of two rows, 8 of both at a time.
+    static void pair(const void *a, const void *b, Int (&x)[2]) {
+        const Int first = load(a), second = load(b);
+        x[0] = low_halves(first, second), x[1] = high_halves(first, second);
+    }
+    static Int add_square(Int sum, Int rows, Int columns) { return vmmlaq_s32(sum, vreinterpretq_s8_s32(rows), vreinterpretq_s8_s32(columns)); }
+    static Int low_halves(Int a, Int b) { return vreinterpretq_s32_s64(vzip1q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b))); }
+    static Int high_halves(Int a, Int b) { return vreinterpretq_s32_s64(vzip2q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b))); }
+    // Lanes of both by turns.
+    static void store_in_turn(void *p, Int even, Int odd) {
+        const int32x4x2_t both{{even, odd}}; // in Clang the next is a macro
+        vst2q_s32(static_cast<int32_t *>(p), both);
+    }
+
+    struct Narrow : CompiledTiles {
+        static constexpr int steps = 8;
+        static constexpr int lift = 0;
+        static constexpr int depth(int) { return steps; }
+        static Int widen(Int sum) { return sum; }
+        static Int scale(Int x) { return x; }
+        static Int scaled(Int sum, Int scale) { return vmulq_s32(sum, scale); }
     };
     struct Wide : Narrow {};
 };

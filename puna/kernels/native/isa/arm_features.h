@@ -1,0 +1,20 @@
+// What an ARM processor has, as its system tells.
+#pragma once
+
+#ifdef __APPLE__
+#include <sys/sysctl.h>
+#else
+#include <sys/auxv.h>
+#endif
+
+namespace puna {
+
+#ifdef __APPLE__
+inline bool has(const char *feature) {
+    int found = 0;
+    size_t size = sizeof found;
+    return sysctlbyname(feature, &found, &size, nullptr, 0) == 0 && found;
+}
+#endif
+
+} // namespace puna
