@@ -103,3 +103,10 @@ def minilm(tmp_path_factory: pytest.TempPathFactory) -> Path:
         with suppress(OSError):  # another worker was first
             aside.rename(kept)
     return kept / folder
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every draft is evaluated, whatever it costs here."""
+    monkeypatch.setattr("puna.engine.drafting.worth", lambda chances, costs, **_: len(chances))
+    monkeypatch.setattr("puna.engine.drafting.promise", lambda chances, costs, **_: sum(chances))

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from puna.engine import drafting
 from tests.engine.looped import Asked
 from tests.hybrid_models import delta_model
 from tests.models import hybrid_model, recurrent_model, shape_model, sliding_window_model
@@ -37,13 +36,6 @@ def path(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     path = tmp_path_factory.mktemp("kinds") / f"{request.param}.gguf"
     KINDS[request.param](path)
     return path
-
-
-@pytest.fixture
-def eager(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every draft is evaluated, whatever it costs here."""
-    monkeypatch.setattr(drafting, "worth", lambda chances, costs, **_: len(chances))
-    monkeypatch.setattr(drafting, "promise", lambda chances, costs, **_: sum(chances))
 
 
 @pytest.fixture(scope="module")
