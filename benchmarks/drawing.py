@@ -27,11 +27,20 @@ WAYS: dict[str, dict[str, Any]] = {
     "top_k 1,000": {"top_k": 1000},
     "min_p 0.05 alone": {"top_k": 0, "top_p": 1.0, "min_p": 0.05},
     "everything": {"top_k": 0, "top_p": 1.0},
+    "everything, temperature 2": {"top_k": 0, "top_p": 1.0, "temperature": 2.0},
+    "top_k 50,000": {"top_k": 50_000, "top_p": 1.0},
+    "top_k 50,000, top_p 0.9": {"top_k": 50_000},
     "top_p 0.9 alone, 34,000 tokens": {"top_k": 0, "top_p": 0.9},
+    "top_p 0.99 alone, 96,000 tokens": {"top_k": 0, "top_p": 0.99},
+    "temperature 2, top_p 0.95": {"top_k": 0, "top_p": 0.95, "temperature": 2.0},
+    "temperature 0.2, top_p 0.95": {"top_k": 0, "top_p": 0.95, "temperature": 0.2},
     "typical_p 0.5 alone": {"top_k": 0, "top_p": 1.0, "typical_p": 0.5},
+    "typical_p 0.95 alone": {"top_k": 0, "top_p": 1.0, "typical_p": 0.95},
     "typical_p 0.9, top_p 0.9": {"top_k": 0, "typical_p": 0.9},
+    "top_k 100,000, typical_p 0.9, top_p 0.9": {"top_k": 100_000, "typical_p": 0.9},
     "mirostat 1": {"mirostat": 1},
     "mirostat 2": {"mirostat": 2},
+    "mirostat 2, tau 15": {"mirostat": 2, "mirostat_tau": 15.0},
 }
 
 

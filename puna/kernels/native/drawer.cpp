@@ -44,7 +44,7 @@ float surveyed(const DrawOptions &options) {
     if (options.method == SamplingMethod::GREEDY) return -1;
     if (options.method != SamplingMethod::TRUNCATION) return sharpness(options);
     if (options.top_k) return -1;
-    return options.typical_p < 1 || options.top_p < 1 ? 1 : options.min_p > 0 ? -1 : sharpness(options);
+    return options.typical_p < 1 ? 1 : options.top_p < 1 || options.min_p > 0 ? -1 : sharpness(options);
 }
 
 // How many tokens llama.cpp keeps for a number of them that need not be one.
@@ -76,42 +76,41 @@ int32_t Drawer::pick(Sampler &sampler) {
 int32_t Drawer::truncated(Sampler &sampler) {
     const DrawOptions &options = sampler.options;
     if (!options.top_k && options.typical_p >= 1 && options.top_p >= 1) {
-        const Weighing how{fields_.peak(), sharpness(options), least(options, fields_.peak())};
-        return fields_.reached_by_id(how, sampler.uniform(), options.min_p <= 0);
+        Field field = fields_.all();
+        field.low = least(options, field.peak);
+        return fields_.reached_by_id(field, sharpness(options), sampler.uniform(), options.min_p <= 0);
     }
-    Field field = options.top_k ? fields_.likeliest(options.top_k) : fields_.all();
+    const bool typical_ones = options.typical_p < 1, nucleus = options.top_p < 1;
+    Field field = options.top_k ? fields_.likeliest(options.top_k, 1 + 2 * typical_ones + nucleus) : fields_.all();
     float centre = field.peak;
-    if (options.typical_p < 1) field = typical(field, options.typical_p, centre);
-    if (options.top_p < 1) {
-        field = nucleus(field, std::max(options.top_p, 0.0F), least(options, field.peak));
+    if (typical_ones) field = typical(field, options.typical_p, centre, 1 + nucleus);
+    if (nucleus) {
+        field = likely(field, std::max(static_cast<double>(options.top_p), 0.0));
         centre = field.peak;
     }
     field.low = std::max(field.low, least(options, field.peak));
     return fields_.token(drawn(sampler, field, centre));
 }
 
-Field Drawer::typical(const Field &field, float part, float &centre) {
+Field Drawer::typical(const Field &field, float part, float &centre, int passes) {
     // Typical is what is as surprising as the average: that orders tokens by how near their logit is to the average logit.
-    const Weighing how{field.peak, 1, field.low};
     double whole = 0;
-    centre = fields_.average(field, how, whole);
+    centre = fields_.average(field, whole);
     // llama.cpp wants more than that part.
     const double wanted = std::nextafter(static_cast<double>(part) * whole, static_cast<double>(INFINITE));
-    Field kept = fields_.first(field, centre, how, whole, wanted);
-    kept.peak = fields_.greatest(kept);
-    return kept;
+    return fields_.first(field, centre, {wanted, 0}, {whole - wanted, 0}, passes);
 }
 
-Field Drawer::nucleus(const Field &field, float part, float low) {
-    const Weighing how{field.peak, 1, field.low};
-    const double whole = field.all ? fields_.whole() : fields_.sum(field, how), wanted = static_cast<double>(part) * whole;
-    const float close = std::max(low, field.peak - NEAR);
-    if (field.all && fields_.few(close)) {
-        const Field near = fields_.within(field, {field.peak, 0, INFINITE, close});
-        const double known = fields_.sum(near, how);
-        if (close == low || known >= wanted) return fields_.first(near, field.peak, how, known, wanted);
+Field Drawer::likely(const Field &field, double part) {
+    // Of the whole vocabulary often a few that are near the peak have enough.
+    if (field.size == n_ && field.low == -GREATEST && fields_.few(field.peak - NEAR)) {
+        const double whole = fields_.sum(field, 1), wanted = part * whole;
+        const Field near = fields_.taken(field, field.peak - NEAR, field.high);
+        const double known = fields_.sum(near, 1);
+        return known < wanted ? fields_.first(field, field.peak, {wanted, 0}, {whole - wanted, 0}, 1)
+                              : fields_.first(near, field.peak, {wanted, 0}, {known - wanted, 0}, 1);
     }
-    return fields_.first(field, field.peak, how, whole, wanted);
+    return fields_.first(field, field.peak, {0, part}, {0, 1 - part}, 1);
 }
 
 int32_t Drawer::mirostat(Sampler &sampler) {
@@ -121,14 +120,14 @@ int32_t Drawer::mirostat(Sampler &sampler) {
         sampler.learn(1);
         return fields_.highest();
     }
-    return learned(sampler, fields_.likeliest(count));
+    return learned(sampler, fields_.likeliest(count, 1));
 }
 
 int64_t Drawer::mirostat_count(const Sampler &sampler) {
     // In single precision, in llama.cpp's steps: the count is sensitive.
     const float temperature = sampler.options.temperature, peak = fields_.peak();
     const auto whole = static_cast<float>(fields_.whole());
-    const Field field = fields_.likeliest(ESTIMATE);
+    const Field field = fields_.likeliest(ESTIMATE, 1);
     std::vector<float> chances(field.logits, field.logits + field.size);
     std::sort(chances.begin(), chances.end(), std::greater<>());
     chances.resize(static_cast<size_t>(std::min(ESTIMATE, n_)), -INFINITE);
@@ -149,7 +148,7 @@ int32_t Drawer::mirostat_2(Sampler &sampler) {
     const auto peak = static_cast<double>(fields_.peak()), sharp = static_cast<double>(sharpness(sampler.options));
     const double least = peak + (std::log(fields_.whole()) - static_cast<double>(sampler.mu()) * std::log(2.0)) / sharp;
     const float low = std::max(std::min(fields_.peak(), static_cast<float>(least)), -GREATEST);
-    const Field field = fields_.within(fields_.all(), {fields_.peak(), 0, INFINITE, low});
+    const Field field = fields_.taken(fields_.all(), low, INFINITE);
     // Of one, llama.cpp draws none.
     if (field.size == 1) {
         sampler.learn(1);
@@ -165,7 +164,7 @@ int32_t Drawer::learned(Sampler &sampler, const Field &field) {
 }
 
 Found Drawer::drawn(Sampler &sampler, const Field &field, float centre) {
-    return fields_.reached(field, centre, {field.peak, sharpness(sampler.options), field.low}, sampler.uniform());
+    return fields_.reached(field, centre, sharpness(sampler.options), sampler.uniform());
 }
 
 } // namespace puna

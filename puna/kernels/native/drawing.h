@@ -62,9 +62,10 @@ class Drawer {
     int32_t mirostat_2(Sampler &sampler);
     // How many tokens Mirostat leaves.
     int64_t mirostat_count(const Sampler &sampler);
-    Field typical(const Field &field, float part, float &centre);
-    // Of the likeliest that have a part of the weight, at least those that are not less than `low`.
-    Field nucleus(const Field &field, float part, float low);
+    // `passes`: over what is found, later.
+    Field typical(const Field &field, float part, float &centre, int passes);
+    // The likeliest that have a part of the weight.
+    Field likely(const Field &field, double part);
     // Draw one, first those that are near the centre.
     Found drawn(Sampler &sampler, const Field &field, float centre);
     int32_t learned(Sampler &sampler, const Field &field);

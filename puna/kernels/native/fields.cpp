@@ -2,20 +2,22 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <functional>
 
 namespace puna {
 namespace {
 
-constexpr size_t MANY = 256;                                            // peaks
+constexpr size_t MANY = 256;                                            // blocks: logits that their peaks reach are not left to a sample
 constexpr size_t PROBES = 64;                                           // of them that tell how far they are apart
 constexpr float NARROW = 1e-6F;                                         // what rounding may hide
 constexpr int64_t LARGE = 8192;                                        // logits of which a sample is looked at first
 constexpr int64_t SAMPLE = 4096;                                        // of so many
 constexpr int64_t TOGETHER = 16;                                        // of which so many are neighbours
 constexpr int SAMPLE_BINS = 512, FIRST_BIN = Bins::count - SAMPLE_BINS; // in so many bins
+constexpr int TAKING = SAMPLE * 8 / 10;                                 // taking some out lasts as long as passing over so many
+constexpr float NOTHING = 30;                                           // a vocabulary of e^-30 together is nothing beside 1
 constexpr double SURE = 3;                                              // standard deviations
-constexpr float NOTHING = 88;                                           // e^-88 is nothing beside 1
 
 // The first place up to which there is at least this much, or the last that has anything.
 struct Reached {
@@ -33,16 +35,42 @@ struct Reached {
     }
 };
 
+// The last number from a centre to an end that is not further away than this.
+float outermost(float centre, float away, float end) {
+    // Numbers of one sign are in the order of their bits: by halves, because many may be equally far.
+    const auto number = [](int64_t place) {
+        const auto bits = static_cast<uint32_t>(std::abs(place));
+        float value;
+        std::memcpy(&value, &bits, sizeof value);
+        return place < 0 ? -value : value;
+    };
+    const auto place = [](float value) {
+        const float size = std::abs(value);
+        uint32_t bits;
+        std::memcpy(&bits, &size, sizeof bits);
+        return value < 0 ? -static_cast<int64_t>(bits) : static_cast<int64_t>(bits);
+    };
+    int64_t inside = place(centre), outside = place(end);
+    while (std::abs(outside - inside) > 1) {
+        const int64_t middle = inside + (outside - inside) / 2;
+        (std::abs(number(middle) - centre) <= away ? inside : outside) = middle;
+    }
+    return number(inside);
+}
+
 } // namespace
 
 Fields::Fields(const LogitsKernel &kernel, int64_t n_vocab)
     : kernel_(kernel), n_(n_vocab), peaks_(static_cast<size_t>((n_vocab + PEAK_BLOCK - 1) / PEAK_BLOCK)),
-      sums_(static_cast<size_t>((n_vocab + SUM_BLOCK - 1) / SUM_BLOCK)), products_(sums_.size()), tops_(sums_.size()), values_(static_cast<size_t>(n_vocab + SPARE)),
-      inner_(values_.size()), sample_(SAMPLE), weights_(Bins::all), known_(Bins::all), squares_(Bins::all), members_(values_.size()),
-      weighed_(values_.size()) {}
+      sums_(static_cast<size_t>((n_vocab + SUM_BLOCK - 1) / SUM_BLOCK)), products_(sums_.size()), tops_(sums_.size()),
+      values_(static_cast<size_t>(n_vocab + SPARE)), inner_(values_.size()), greatest_(values_.size()), sample_(SAMPLE),
+      weights_(Bins::all), known_(Bins::all), squares_(Bins::all), members_(values_.size()), weighed_(values_.size()) {}
 
 bool Fields::read(const float *row, float sharpness, bool average) {
     row_ = row;
+    greatest_from_ = -INFINITE;
+    sampled_ = false;
+    averaged_ = average && sharpness >= 0;
     if (sharpness < 0) {
         peak_ = kernel_.peaks(row, n_, peaks_.data());
         return std::isfinite(peak_);
@@ -58,18 +86,18 @@ bool Fields::read(const float *row, float sharpness, bool average) {
     return std::isfinite(peak_);
 }
 
-float Fields::average(const Field &field, const Weighing &how, double &whole) {
-    double weighted = weighted_;
-    whole = whole_;
-    if (!field.all) kernel_.moments(field.logits, field.size, how, whole, weighted);
-    return static_cast<float>(static_cast<double>(field.peak) + weighted / whole);
-}
-
-double Fields::sum(const Field &field, const Weighing &how) {
-    kernel_.sums(field.logits, field.size, how, sums_.data());
+double Fields::sum(const Field &field, float sharpness) {
+    kernel_.sums(field.logits, field.size, field.weighing(sharpness), sums_.data());
     double sum = 0;
     for (int64_t i = 0; SUM_BLOCK * i < field.size; i++) sum += static_cast<double>(sums_[static_cast<size_t>(i)]);
     return sum;
+}
+
+float Fields::average(const Field &field, double &whole) {
+    double weighted = weighted_;
+    whole = whole_;
+    if (!averaged_ || field.logits != row_ || field.low > -GREATEST) kernel_.moments(field.logits, field.size, field.weighing(1), whole, weighted);
+    return static_cast<float>(static_cast<double>(field.peak) + weighted / whole);
 }
 
 int32_t Fields::highest() const {
@@ -81,8 +109,9 @@ int32_t Fields::token(const Found &found) const {
     return static_cast<int32_t>(kernel_.place(row_, n_, peaks_.data(), found.logit, found.before));
 }
 
-int32_t Fields::reached_by_id(const Weighing &how, double share, bool summed) {
-    const double wanted = share * (summed ? whole_ : sum(all(), how));
+int32_t Fields::reached_by_id(const Field &field, float sharpness, double share, bool summed) {
+    const Weighing how = field.weighing(sharpness);
+    const double wanted = share * (summed ? whole_ : sum(field, sharpness));
     const Reached block(sums_.data(), sums_.size(), wanted, 0);
     const int64_t first = SUM_BLOCK * static_cast<int64_t>(block.place), size = std::min(SUM_BLOCK, n_ - first);
     float weights[SUM_BLOCK];
@@ -90,42 +119,46 @@ int32_t Fields::reached_by_id(const Weighing &how, double share, bool summed) {
     return static_cast<int32_t>(first) + static_cast<int32_t>(Reached(weights, static_cast<size_t>(size), wanted, block.before).place);
 }
 
-Found Fields::reached(const Field &field, float centre, const Weighing &how, double share) {
-    const float up = std::abs(field.peak - centre), known = std::min(field.far, std::max(up, centre - field.low));
-    const float end = std::max(std::min(up + NOTHING / how.sharpness, known), NARROW);
-    const Bracket likely = bracket(field, centre, how, {0, 1 - share}, end);
-    Border border = find(field, centre, how, {0, share}, likely, likely.far >= end);
-    if (!border.there) border = find(field, centre, how, {0, share}, {0, end}, true);
+Found Fields::reached(const Field &field, float centre, float sharpness, double share) {
+    const Field some = narrowed(field, std::max(field.low, field.peak - NOTHING / sharpness), field.high, 1);
+    const Weighing how = some.weighing(sharpness);
+    const float up = std::abs(some.peak - centre), end = std::max({up, centre - some.low, NARROW});
+    const Bracket likely = bracket(some, centre, how, {0, 1 - share}, end);
+    Border border = find(some, centre, how, {0, share}, likely, likely.far >= end);
+    if (!border.there) border = find(some, centre, how, {0, share}, {0, end}, true);
     return border.found;
 }
 
-float Fields::greatest(const Field &field) {
-    scratch_.resize(peaks_.size());
-    return kernel_.peaks(field.logits, field.size, scratch_.data());
-}
-
-Field Fields::likeliest(int64_t count) {
+Field Fields::likeliest(int64_t count, int passes) {
     const auto most = static_cast<size_t>(count);
-    float low = -GREATEST;
     Bracket bracket{0, INFINITE};
     if (most <= peaks_.size()) {
-        low = reached_by(most);
-    } else if (n_ > LARGE && count < n_) {
-        take_sample(all());
-        const double part = static_cast<double>(count) / static_cast<double>(n_);
-        const double rank = part * SAMPLE, doubt = 1 + SURE * std::sqrt(SAMPLE * part * (1 - part));
-        const auto ranked = [&](double at) {
-            const auto place = sample_.begin() + static_cast<long>(at);
-            std::nth_element(sample_.begin(), place, sample_.end(), std::greater<>());
-            return *place;
-        };
-        if (rank + doubt < SAMPLE) low = std::max(ranked(rank + doubt), -GREATEST);
-        if (rank > doubt) bracket.near = std::max(0.0F, std::min(peak_ - ranked(rank - doubt), GREATEST));
+        const float low = reached_by(most);
+        Field field = taken(all(), low, INFINITE);
+        if (field.size < count && low > -GREATEST) field = taken(all(), -GREATEST, INFINITE);
+        if (field.size <= count) return field;
+        return first(field, peak_, {peak_, 0, -GREATEST, INFINITE}, {static_cast<double>(count), 0}, bracket, INFINITE, passes);
     }
-    Field field = within(all(), {peak_, 0, INFINITE, low});
-    if (field.size < count && low > -GREATEST) field = within(all(), {peak_, 0, INFINITE, -GREATEST});
-    if (field.size <= count) return field;
-    return first(field, peak_, {peak_, 0, -GREATEST}, static_cast<double>(count), bracket, INFINITE);
+    if (count >= n_) return all();
+    if (n_ > LARGE) bracket = ranked(static_cast<double>(count) / static_cast<double>(n_));
+    return first(all(), peak_, {peak_, 0, -GREATEST, INFINITE}, {static_cast<double>(count), 0}, bracket, INFINITE, passes);
+}
+
+Fields::Bracket Fields::ranked(double part) {
+    take_sample(all());
+    float range = 0;
+    for (const float logit : sample_)
+        if (logit > -INFINITE) range = std::max(range, peak_ - logit);
+    const Bins bins{peak_, 0, range > 0 ? Bins::count / range : 0};
+    std::fill(weights_.begin(), weights_.end(), 0.0F);
+    kernel_.spread(sample_.data(), SAMPLE, bins, {peak_, 0, -GREATEST, INFINITE}, weights_.data());
+    const double rank = part * SAMPLE, doubt = 1 + SURE * std::sqrt(SAMPLE * part * (1 - part));
+    const double known = static_cast<double>(greatest_count_) * SAMPLE / static_cast<double>(n_);
+    const Reached near(weights_.data(), Bins::count, rank - doubt - known, 0), far(weights_.data(), Bins::count, rank + doubt, 0);
+    Bracket found{0, INFINITE};
+    if (rank - doubt > known && near.enough) found.near = static_cast<float>(near.place) / bins.scale;
+    if (far.enough && bins.scale > 0) found.far = static_cast<float>(far.place + 1) / bins.scale;
+    return found;
 }
 
 float Fields::reached_by(size_t blocks) {
@@ -138,7 +171,7 @@ float Fields::reached_by(size_t blocks) {
     if (range > 0) {
         const float scale = Bins::count / range;
         std::fill(weights_.begin(), weights_.end(), 0.0F);
-        kernel_.spread(peaks_.data(), static_cast<int64_t>(peaks_.size()), {peak_, 0, scale}, {peak_, 0, -GREATEST}, weights_.data());
+        kernel_.spread(peaks_.data(), static_cast<int64_t>(peaks_.size()), {peak_, 0, scale}, {peak_, 0, -GREATEST, INFINITE}, weights_.data());
         const Reached bin(weights_.data(), Bins::count, static_cast<double>(blocks), 0);
         if (bin.enough) return peak_ - static_cast<float>(bin.place + 1) / scale - NARROW * std::abs(peak_);
     }
@@ -148,48 +181,59 @@ float Fields::reached_by(size_t blocks) {
     return std::max(*last, -GREATEST);
 }
 
-Field Fields::first(const Field &field, float centre, const Weighing &how, double total, double wanted) {
-    // All tokens below a logit together have less than what is not wanted: so the last that is wanted is not so far.
-    const double rest = total - wanted;
+Field Fields::first(const Field &field, float centre, const Wanted &wanted, const Wanted &rest, int passes) {
+    // All tokens below a logit together have less than what is not wanted: so the last that is wanted is not so far. All
+    // have at least the weight of the likeliest, 1.
     double end = static_cast<double>(INFINITE);
-    if (rest > 0) {
-        const double low = static_cast<double>(how.peak) + std::log(rest / static_cast<double>(n_)) - 1e-3;
-        end = std::max(static_cast<double>(centre) - low, 1e-3 + static_cast<double>(how.peak - centre));
+    if (const double left = rest.weight + rest.share; left > 0) {
+        const double low = static_cast<double>(field.peak) + std::log(left / static_cast<double>(n_)) - 1e-3;
+        end = std::max(static_cast<double>(centre) - low, 1e-3 + static_cast<double>(field.peak - centre));
     }
-    return first(field, centre, how, wanted, bracket(field, centre, how, {rest, 0}, static_cast<float>(end)), static_cast<float>(end));
+    const Weighing how = field.weighing(1);
+    return first(field, centre, how, wanted, bracket(field, centre, how, rest, static_cast<float>(end)), static_cast<float>(end), passes);
 }
 
-Field Fields::first(const Field &field, float centre, const Weighing &how, double wanted, Bracket bracket, float end) {
-    Field some = field;
+Field Fields::first(const Field &field, float centre, const Weighing &how, const Wanted &wanted, Bracket bracket, float end, int passes) {
+    const bool two_sided = centre < field.peak;
+    const auto lowest = [&](float away) { return std::max(field.low, outermost(centre, away, -INFINITE)); };
+    const auto highest = [&](float away) { return two_sided ? std::min(field.high, outermost(centre, away, INFINITE)) : field.high; };
+    Field among = field;
     Border border{};
     for (; !border.there; bracket = {0, end}) {
-        if (field.all) some = within(field, {centre, 0, bracket.far, field.low});
-        border = find(some, centre, how, {wanted, 0}, bracket, bracket.far >= end);
+        // Where no share of all is wanted, those beyond the bracket need not be passed over.
+        if (field.logits == row_ && wanted.share == 0) among = narrowed(field, lowest(bracket.far), highest(bracket.far), passes + 1);
+        border = find(among, centre, {how.peak, how.sharpness, among.low, among.high}, wanted, bracket, bracket.far >= end);
     }
-    const float logit = border.found.logit;
-    if (centre >= field.peak) {
-        some.low = logit;
-        some.far = INFINITE;
-    } else {
-        some = within(some, {centre, 0, std::abs(logit - centre), some.low});
-        some.far = std::abs(logit - centre);
-    }
-    drop_last(some, logit, border.surplus);
-    drop_last(some, border.other, border.other_surplus);
+    const float logit = border.found.logit, away = std::abs(logit - centre);
+    const float low = two_sided ? lowest(away) : logit, high = highest(away) < field.peak ? highest(away) : field.high;
+    const auto outside = [&](float one) { return one < low || one > high; };
+    surplus_.erase(std::remove_if(surplus_.begin(), surplus_.end(), outside), surplus_.end());
+    Field some = surplus_.empty() ? narrowed(among, low, high, passes) : taken(among, low, high);
+    for (const float one : surplus_) drop_last(some, one);
+    if (high < field.peak) some.peak = kernel_.greatest(some.logits, some.size, high);
     return some;
 }
 
-void Fields::drop_last(Field &field, float logit, int64_t count) {
-    const auto begin = values_.begin();
-    for (int64_t end = field.size; count; count--, field.size--) {
-        while (begin[--end] != logit) {}
-        std::copy(begin + end + 1, begin + field.size, begin + end);
-    }
+void Fields::drop_last(Field &field, float logit) {
+    const auto end = values_.begin() + field.size--;
+    const auto last = std::find(std::make_reverse_iterator(end), values_.rend(), logit).base();
+    std::copy(last, end, last - 1);
 }
 
-Field Fields::within(const Field &field, const Ring &ring) {
-    const int64_t size = kernel_.gather(field.logits, field.size, field.all ? peaks_.data() : nullptr, ring, values_.data());
-    return {values_.data(), size, field.peak, ring.low, INFINITE, false};
+Field Fields::taken(const Field &field, float low, float high) {
+    const int64_t size = kernel_.gather(field.logits, field.size, field.logits == row_ ? peaks_.data() : nullptr, low, high, values_.data());
+    sampled_ = false;
+    return {values_.data(), size, field.peak, low, high};
+}
+
+Field Fields::narrowed(const Field &field, float low, float high, int passes) {
+    Field some = field;
+    some.low = low, some.high = high;
+    if (field.size <= LARGE) return some;
+    take_sample(field);
+    int inside = 0;
+    for (const float logit : sample_) inside += (logit >= low) & (logit <= high);
+    return passes * (SAMPLE - inside) > TAKING ? taken(field, low, high) : some;
 }
 
 bool Fields::few(float low) const {
@@ -203,14 +247,10 @@ Fields::Bracket Fields::bracket(const Field &field, float centre, const Weighing
     // The last bins up to the end; what is beyond is in those behind them.
     const Bins bins{centre, -FIRST_BIN * (end / SAMPLE_BINS), SAMPLE_BINS / end};
     take_sample(field);
-    std::fill(known_.begin(), known_.end(), 0.0F);
     const bool two_sided = centre < field.peak;
-    if (two_sided && field.all) {
-        // The greatest may be on both sides of the border. They weigh too much for a sample, and are few.
-        const Field greatest = within(field, {field.peak, 0, INFINITE, reached_by(std::min(MANY, peaks_.size()))});
-        kernel_.spread(greatest.logits, greatest.size, bins, how, known_.data());
-        for (float &logit : sample_) logit = logit >= greatest.low ? -GREATEST : logit;
-    }
+    // The greatest weigh too much for a sample, and may be on both sides of the border.
+    std::fill(known_.begin(), known_.end(), 0.0F);
+    kernel_.spread(greatest_.data(), greatest_count_, bins, how, known_.data());
     std::fill(weights_.begin(), weights_.end(), 0.0F);
     kernel_.spread(sample_.data(), SAMPLE, bins, how, weights_.data());
     const double each = static_cast<double>(field.size) / SAMPLE, width = static_cast<double>(end) / SAMPLE_BINS;
@@ -220,7 +260,7 @@ Fields::Bracket Fields::bracket(const Field &field, float centre, const Weighing
     double edge_weight = furthest;
     std::fill(squares_.begin(), squares_.end(), 0.0F);
     if (two_sided)
-        kernel_.spread(sample_.data(), SAMPLE, bins, {how.peak, 2 * how.sharpness, how.low}, squares_.data());
+        kernel_.spread(sample_.data(), SAMPLE, bins, {how.peak, 2 * how.sharpness, how.low, how.high}, squares_.data());
     else
         for (int bin = Bins::all; bin-- > FIRST_BIN;) {
             if (bin < Bins::count) edge_weight = std::min(1.0, edge_weight * step);
@@ -252,20 +292,24 @@ Fields::Bracket Fields::bracket(const Field &field, float centre, const Weighing
 }
 
 void Fields::take_sample(const Field &field) {
+    if (greatest_from_ == -INFINITE) {
+        greatest_from_ = reached_by(std::min(MANY, peaks_.size()));
+        greatest_count_ = kernel_.gather(row_, n_, peaks_.data(), greatest_from_, INFINITE, greatest_.data());
+        // Of many that are equal a sample tells as much.
+        if (greatest_count_ > LARGE) greatest_from_ = INFINITE, greatest_count_ = 0;
+    }
+    if (sampled_) return;
+    sampled_ = true;
     for (int64_t i = 0; i < SAMPLE; i += TOGETHER)
         std::copy_n(field.logits + i * field.size / SAMPLE, TOGETHER, &sample_[static_cast<size_t>(i)]);
+    for (float &logit : sample_) logit = logit >= greatest_from_ ? -INFINITE : logit;
 }
 
 Fields::Border Fields::find(const Field &field, float centre, const Weighing &how, const Wanted &wanted, const Bracket &bracket, bool last) {
-    Divided divided{};
-    const float *logits = field.logits;
-    int64_t size = field.size;
-    if (bracket.near > 0 || (wanted.share > 0 && size > LARGE)) {
-        divided = kernel_.divide(logits, size, how, {centre, bracket.near, bracket.far, how.low}, inner_.data());
-        logits = inner_.data(), size = divided.count;
-    } else if (wanted.share > 0) {
-        divided.all = sum(field, how);
-    }
+    const Divided divided = kernel_.divide(field.logits, field.size, field.logits == row_ ? peaks_.data() : nullptr, how,
+                                           {centre, bracket.near, bracket.far}, wanted.share > 0, inner_.data());
+    const float *logits = inner_.data();
+    const int64_t size = divided.count;
     const double before = divided.nearer, weight = wanted.weight + wanted.share * divided.all;
     if (before > 0 && before >= weight) return {};
     const auto away = [&](float logit) { return std::abs(logit - centre); };
@@ -286,12 +330,9 @@ Fields::Border Fields::find(const Field &field, float centre, const Weighing &ho
     if (!std::is_sorted(first, end, in_order)) std::sort(first, end, in_order);
     kernel_.weigh(members_.data(), count, how, weighed_.data());
     const auto at = static_cast<int64_t>(Reached(weighed_.data(), static_cast<size_t>(count), weight, bin.before).place);
-    Border border{{first[at], 0, static_cast<double>(weighed_[static_cast<size_t>(at)]) / divided.all}, first[at], 0, 0, true};
+    Border border{{first[at], 0, static_cast<double>(weighed_[static_cast<size_t>(at)]) / divided.all}, true};
     while (at > border.found.before && first[at - border.found.before - 1] == first[at]) border.found.before++;
-    for (int64_t i = at + 1; i < count && away(first[i]) == away(first[at]); i++) {
-        if (first[i] == first[at]) border.surplus++;
-        else border.other = first[i], border.other_surplus++;
-    }
+    surplus_.assign(first + at + 1, std::find_if(first + at + 1, end, [&](float logit) { return away(logit) > away(first[at]); }));
     return border;
 }
 

@@ -12,13 +12,18 @@ namespace puna {
 
 constexpr float INFINITE = std::numeric_limits<float>::infinity(), GREATEST = std::numeric_limits<float>::max();
 
-// Logits, those that are at least `low`, in the order of their ids: all of a row, or some of them.
+// Logits from `low` to `high`, in the order of their ids: those of a row, or of some that were taken out of it.
 struct Field {
     const float *logits;
-    int64_t size;
-    float peak, low; // `peak` is the greatest
-    float far;       // none is further from what they were ordered by
-    bool all;
+    int64_t size; // of what they are among
+    float peak, low, high; // `peak` is the greatest
+
+    Weighing weighing(float sharpness) const { return {peak, sharpness, low, high}; }
+};
+
+// So much, and such a share of what all of a field weigh.
+struct Wanted {
+    double weight, share;
 };
 
 // One of a field.
@@ -38,23 +43,24 @@ class Fields {
     bool read(const float *row, float sharpness, bool average);
     float peak() const { return peak_; }
     double whole() const { return whole_; }
-    double sum(const Field &field, const Weighing &how);
+    double sum(const Field &field, float sharpness);
     // The average logit, and the sum of weights. Of all it is the one that was asked for.
-    float average(const Field &field, const Weighing &how, double &whole);
+    float average(const Field &field, double &whole);
 
-    Field all() const { return {row_, n_, peak_, -GREATEST, INFINITE, true}; }
-    Field likeliest(int64_t count);
-    Field within(const Field &field, const Ring &ring);
-    // The first that together weigh as much as is wanted of the total, at least one.
-    Field first(const Field &field, float centre, const Weighing &how, double total, double wanted);
-    // The greatest of a few.
-    float greatest(const Field &field);
+    Field all() const { return {row_, n_, peak_, -GREATEST, INFINITE}; }
+    Field likeliest(int64_t count, int passes);
+    // Those from `low` to `high`, taken out.
+    Field taken(const Field &field, float low, float high);
+    // The same, but taken out only if they are so few that it pays in the passes over them that come.
+    Field narrowed(const Field &field, float low, float high, int passes);
     // Whether those that are at least `low` are probably few.
     bool few(float low) const;
+    // The first that together weigh as much as is wanted, at least one. `rest`: so much is not wanted, or less.
+    Field first(const Field &field, float centre, const Wanted &wanted, const Wanted &rest, int passes);
 
     // The one up to which there is such a share of all, in order, or in the order of ids among all of the row.
-    Found reached(const Field &field, float centre, const Weighing &how, double share);
-    int32_t reached_by_id(const Weighing &how, double share, bool summed);
+    Found reached(const Field &field, float centre, float sharpness, double share);
+    int32_t reached_by_id(const Field &field, float sharpness, double share, bool summed);
     int32_t highest() const;
     int32_t token(const Found &found) const;
 
@@ -63,37 +69,41 @@ class Fields {
     struct Bracket {
         float near, far;
     };
-    // So much, and such a share of all.
-    struct Wanted {
-        double weight, share;
-    };
-    // One, and how many are as near and come behind it: of the same logit, and of the other one that is as near.
+    // The last that is wanted. Those that are as near and come behind it are in `surplus_`.
     struct Border {
         Found found;
-        float other;
-        int64_t surplus, other_surplus;
         bool there;
     };
 
-    Field first(const Field &field, float centre, const Weighing &how, double wanted, Bracket bracket, float end);
-    void drop_last(Field &field, float logit, int64_t count);
+    Field first(const Field &field, float centre, const Weighing &how, const Wanted &wanted, Bracket bracket, float end, int passes);
+    // Between which distances the last of such a part of the row is, by a sample.
+    Bracket ranked(double part);
+    void drop_last(Field &field, float logit);
     // A logit that the peaks of so many blocks reach, and few more.
     float reached_by(size_t blocks);
-    // Where the first end that have what is wanted. With `last`, what is beyond the bracket does not count.
+    // Where the first end that have what is wanted. With `last`, what is beyond the bracket does not count. Only where a share
+    // is wanted the chance of what is found is known.
     Border find(const Field &field, float centre, const Weighing &how, const Wanted &wanted, const Bracket &bracket, bool last);
     // Where to look for that, by a sample, if so much is not wanted.
     Bracket bracket(const Field &field, float centre, const Weighing &how, const Wanted &rest, float end);
+    // And the greatest.
     void take_sample(const Field &field);
 
     const LogitsKernel &kernel_;
     const int64_t n_;
     const float *row_ = nullptr;
     float peak_ = 0;
+    bool averaged_ = false; // whether the second of these was asked for
     double whole_ = 0, weighted_ = 0; // sums of exponentials, and of their products with x - peak
     std::vector<float> peaks_, sums_, products_, tops_, scratch_; // of blocks
-    std::vector<float> values_, inner_, sample_;       // of a field, of what is in a bracket, of some of it
-    std::vector<float> weights_, known_, squares_;     // of bins
-    std::vector<float> members_, weighed_;             // of a bin
+    std::vector<float> values_, inner_;            // of a field, of what is in a bracket
+    std::vector<float> greatest_, sample_;         // few of the row, all from a logit on; some of a field, none of those
+    int64_t greatest_count_ = 0;
+    float greatest_from_ = 0; // -inf until they are needed
+    bool sampled_ = false;                         // the latest field
+    std::vector<float> weights_, known_, squares_; // of bins
+    std::vector<float> surplus_;                   // as near as the last that is wanted, behind it
+    std::vector<float> members_, weighed_;         // of a bin
 };
 
 } // namespace puna

@@ -10,14 +10,14 @@ constexpr int64_t PEAK_BLOCK = 64; // logits of which the greatest is noted
 constexpr int64_t SUM_BLOCK = 1024; // logits whose weights are summed
 constexpr int64_t SPARE = 16;      // numbers that passes may write behind what they found
 
-// exp((x - peak) * sharpness) of all logits that are at least `low`, which is more than -inf; 0 of others.
+// exp((x - peak) * sharpness) of all logits from `low`, which is more than -inf, to `high`; 0 of others.
 struct Weighing {
-    float peak, sharpness, low;
+    float peak, sharpness, low, high;
 };
 
-// Logits that are from `near` to `far` away from a centre, and at least `low`, which is more than -inf.
+// Distances from a centre.
 struct Ring {
-    float centre, near, far, low;
+    float centre, near, far;
 };
 
 struct Divided {
@@ -43,10 +43,13 @@ struct LogitsKernel {
     void (*sums)(const float *x, int64_t n, Weighing how, float *sums);
     // The weights' sum, and that of weights times (x - peak) * sharpness.
     void (*moments)(const float *x, int64_t n, Weighing how, double &sum, double &weighted);
-    // Logits in a ring, in order. They may be written over what they are read from. With `peaks`, blocks are left out by them.
-    int64_t (*gather)(const float *x, int64_t n, const float *peaks, Ring ring, float *found);
-    // The logits in a ring, in order, and sums of weights.
-    Divided (*divide)(const float *x, int64_t n, Weighing how, Ring ring, float *found);
+    // The greatest that is not above `high`.
+    float (*greatest)(const float *x, int64_t n, float high);
+    // Logits from `low` to `high`, in order. They may be written over what they are read from. With `peaks`, blocks are left
+    // out by them.
+    int64_t (*gather)(const float *x, int64_t n, const float *peaks, float low, float high, float *found);
+    // The logits in a ring, of those that weigh, in order; and sums of weights, that of all if it is asked for.
+    Divided (*divide)(const float *x, int64_t n, const float *peaks, Weighing how, Ring ring, bool all, float *found);
     // The logits in one bin, in order.
     int64_t (*members)(const float *x, int64_t n, Bins bins, int bin, float *found);
     // Where a logit is that is there, and has been there so often before.

@@ -23,10 +23,11 @@ constexpr int64_t AHEAD = 2048, LINE = 16; // logits: how far ahead memory is as
 constexpr int SUMMANDS = PARTS / LANES;
 using Numbers = float __attribute__((vector_size(4 * LANES)));
 using Wholes = int32_t __attribute__((vector_size(4 * LANES)));
+using Bits = uint32_t __attribute__((vector_size(4 * LANES)));
 constexpr float NONE = -__builtin_inff();
 constexpr float LEAST = -__FLT_MAX__; // of numbers that are not -inf
 
-constexpr float LOWEST = -87; // of exponents: what is less counts as much
+constexpr float DEEPEST = 87; // e^-87 is among the least numbers that have all their bits
 
 PUNA_INLINE void load(Numbers &to, const float *from) { __builtin_memcpy(&to, from, sizeof to); }
 PUNA_INLINE void store(float *to, const Numbers &from) { __builtin_memcpy(to, &from, sizeof from); }
@@ -70,10 +71,19 @@ template <int SIZE, class F> PUNA_INLINE void each_block(const float *x, int64_t
 using Mask = __mmask16;
 PUNA_INLINE __m512 vector(const Numbers &v) { return reinterpret_cast<__m512>(v); }
 PUNA_INLINE Mask at_least(const Numbers &a, const Numbers &b) { return _mm512_cmp_ps_mask(vector(a), vector(b), _CMP_GE_OQ); }
+PUNA_INLINE Mask between(const Numbers &v, float low, float high) {
+    return _mm512_mask_cmp_ps_mask(at_least(v, all(low)), vector(v), vector(all(high)), _CMP_LE_OQ);
+}
 PUNA_INLINE Mask same(const Wholes &a, int b) { return _mm512_cmpeq_epi32_mask(reinterpret_cast<__m512i>(a), _mm512_set1_epi32(b)); }
 PUNA_INLINE Mask not_numbers(const Numbers &v) { return _mm512_cmp_ps_mask(vector(v), vector(v), _CMP_UNORD_Q); }
 PUNA_INLINE unsigned set_lanes(Mask mask) { return mask; }
 PUNA_INLINE Numbers where(Mask mask, const Numbers &v) { return reinterpret_cast<Numbers>(_mm512_maskz_mov_ps(mask, vector(v))); }
+PUNA_INLINE Numbers where_or(Mask mask, const Numbers &v, const Numbers &other) {
+    return reinterpret_cast<Numbers>(_mm512_mask_blend_ps(mask, vector(other), vector(v)));
+}
+PUNA_INLINE void add(Numbers &sum, Mask mask, const Numbers &v) {
+    sum = reinterpret_cast<Numbers>(_mm512_mask_add_ps(vector(sum), mask, vector(sum), vector(v)));
+}
 // The second where the first is no number.
 PUNA_INLINE Numbers greater(const Numbers &a, const Numbers &b) { return reinterpret_cast<Numbers>(_mm512_max_ps(vector(a), vector(b))); }
 PUNA_INLINE Numbers fused(const Numbers &a, const Numbers &b, const Numbers &c) {
@@ -91,9 +101,12 @@ PUNA_INLINE int64_t keep(Mask lanes, const Numbers &v, float *to) {
 
 using Mask = Wholes;
 PUNA_INLINE Mask at_least(const Numbers &a, const Numbers &b) { return a >= b; }
+PUNA_INLINE Mask between(const Numbers &v, float low, float high) { return at_least(v, all(low)) & at_least(all(high), v); }
 PUNA_INLINE Mask same(const Wholes &a, int b) { return a == b; }
 PUNA_INLINE Mask not_numbers(const Numbers &v) { return v != v; }
 PUNA_INLINE Numbers where(const Mask &mask, const Numbers &v) { return reinterpret_cast<Numbers>(reinterpret_cast<Wholes>(v) & mask); }
+PUNA_INLINE Numbers where_or(const Mask &mask, const Numbers &v, const Numbers &other) { return mask ? v : other; }
+PUNA_INLINE void add(Numbers &sum, const Mask &mask, const Numbers &v) { sum += where(mask, v); }
 PUNA_INLINE Numbers greater(const Numbers &a, const Numbers &b) { return a > b ? a : b; }
 
 // A bit for each lane that is set.
@@ -170,31 +183,34 @@ struct Sums {
     }
 };
 
-// e^y for y <= 0, to the last bit or two (the polynomial of Cephes' expf); some 1e-38 where it is less.
-PUNA_INLINE void exponential(Numbers &y) {
-    constexpr float magic = 12582912.0F; // 1.5 * 2^23: what is added to it is rounded
-    y = greater(y, all(LOWEST));
-    const Numbers shifted = fused(y, all(1.44269504F), all(magic));
-    const Numbers n = shifted - magic;
-    const Numbers f = fused(n, all(2.12194440e-4F), fused(n, all(-0.693359375F), y));
-    const Numbers square = f * f;
-    // Pairs, so that the processor need not wait for one sum after the other.
-    const Numbers high = fused(fused(f, all(1.9875691500e-4F), all(1.3981999507e-3F)), square, fused(f, all(8.3334519073e-3F), all(4.1665795894e-2F)));
-    const Numbers p = fused(fused(high, square, fused(f, all(1.6666665459e-1F), all(5.0000001201e-1F))), square, f + 1.0F);
-#ifdef __AVX512F__
-    y = reinterpret_cast<Numbers>(_mm512_scalef_ps(vector(p), vector(n)));
-#else
-    // The low bits of `shifted` are n.
-    const Wholes power = (reinterpret_cast<Wholes>(shifted) << 23) + (127 << 23);
-    y = p * reinterpret_cast<Numbers>(power);
-#endif
-}
+// What makes weights. e^y is 2^n * 2^f with a whole number n, and 2^f a polynomial, to the last bit or two.
+struct Exponential {
+    float peak, scale, low, high; // what is not from `low` to `high` weighs nothing
 
-PUNA_INLINE Numbers weight(const Numbers &v, const Weighing &how) {
-    Numbers y = (v - how.peak) * how.sharpness;
-    exponential(y);
-    return where(at_least(v, all(how.low)), y);
-}
+    PUNA_INLINE explicit Exponential(const Weighing &how)
+        : peak(how.peak), scale(how.sharpness * 1.44269504F), low(how.low), high(how.high) {
+        if (scale > -LEAST) scale = -LEAST;
+        const float none = how.sharpness > 0 ? how.peak - DEEPEST / how.sharpness : LEAST;
+        if (low < none) low = none;
+    }
+
+    PUNA_INLINE Mask weighs(const Numbers &v) const { return between(v, low, high); }
+
+    PUNA_INLINE Numbers weight(const Numbers &v) const { return where(weighs(v), power(v)); }
+
+    // The weight of one that weighs.
+    PUNA_INLINE Numbers power(const Numbers &v) const {
+        constexpr float magic = 12582912.0F; // 1.5 * 2^23: what is added to it is rounded
+        const Numbers y = (v - peak) * scale, shifted = y + magic, f = y - (shifted - magic);
+        Numbers p = fused(f, all(1.3264729641e-3F), all(9.6715129912e-3F));
+        p = fused(p, f, all(5.5507335812e-2F));
+        p = fused(p, f, all(2.4022242427e-1F));
+        p = fused(p, f, all(6.9314700365e-1F));
+        p = fused(p, f, all(1.0F));
+        // The low bits of `shifted` are n.
+        return reinterpret_cast<Numbers>(reinterpret_cast<Bits>(p) + (reinterpret_cast<Bits>(shifted) << 23));
+    }
+};
 
 PUNA_INLINE Numbers distance(const Numbers &v, float centre) {
     return reinterpret_cast<Numbers>(reinterpret_cast<Wholes>(v - centre) & 0x7fffffff);
@@ -221,9 +237,23 @@ float find_peaks(const float *x, int64_t n, float *peaks) {
     return set_lanes(wrong) ? __builtin_nanf("") : largest(greatest);
 }
 
+float find_greatest(const float *x, int64_t n, float high) {
+    Numbers greatest[PEAK_BLOCK / LANES];
+    for (Numbers &one : greatest) one = all(NONE);
+    each_block<PEAK_BLOCK>(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
+        each([&](int64_t at, const Numbers &v, auto) __attribute__((always_inline)) {
+            Numbers &one = greatest[(at - first) / LANES];
+            one = greater(where_or(at_least(all(high), v), v, one), one);
+        });
+    });
+    for (const Numbers &one : greatest) greatest[0] = greater(one, greatest[0]);
+    return largest(greatest[0]);
+}
+
 void weigh(const float *x, int64_t n, Weighing how, float *weights) {
+    const Exponential exponential(how);
     each(x, 0, n, [&](int64_t at, const Numbers &v, auto) __attribute__((always_inline)) {
-        const Numbers w = weight(v, how);
+        const Numbers w = exponential.weight(v);
         __builtin_memcpy(weights + at, &w, sizeof(float) * static_cast<size_t>(n - at < LANES ? n - at : LANES));
     });
 }
@@ -234,9 +264,10 @@ template <class F> PUNA_INLINE void blocks(int64_t n, F f) {
 }
 
 void sum_weights(const float *x, int64_t n, Weighing how, float *sums) {
+    const Exponential exponential(how);
     blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
         Sums sum;
-        each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) { sum.parts[part] += weight(v, how); });
+        each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) { add(sum.parts[part], exponential.weighs(v), exponential.power(v)); });
         *sums++ = sum.total();
     });
 }
@@ -246,16 +277,17 @@ PUNA_INLINE float survey_as(const float *x, int64_t n, float sharpness, float *p
     float greatest = NONE;
     blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
         const float top = find_peaks(x + from, to - from, peaks + from / PEAK_BLOCK);
-        const Weighing how{top, sharpness, LEAST};
+        const Exponential exponential({top, sharpness, LEAST, -NONE});
         Sums sum, product;
         each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) {
-            const Numbers w = weight(v, how);
-            sum.parts[part] += w;
-            if constexpr (PRODUCTS) product.parts[part] += w * greater((v - top) * sharpness, all(LOWEST));
+            const Mask weighs = at_least(v, all(exponential.low));
+            const Numbers w = exponential.power(v);
+            add(sum.parts[part], weighs, w);
+            if constexpr (PRODUCTS) add(product.parts[part], weighs, w * (v - top));
         });
         *tops++ = top;
         *sums++ = sum.total();
-        if constexpr (PRODUCTS) *products++ = product.total();
+        if constexpr (PRODUCTS) *products++ = product.total() * sharpness;
         if (!(top <= greatest)) greatest = greatest == greatest ? top : greatest;
     });
     return greatest;
@@ -267,69 +299,75 @@ float survey(const float *x, int64_t n, float sharpness, float *peaks, float *to
 }
 
 void find_moments(const float *x, int64_t n, Weighing how, double &whole, double &weighted) {
+    const Exponential exponential(how);
     whole = weighted = 0;
     blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
         Sums sum, products;
         each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) {
-            const Numbers w = weight(v, how);
-            sum.parts[part] += w;
-            products.parts[part] += w * greater((v - how.peak) * how.sharpness, all(LOWEST));
+            const Mask weighs = exponential.weighs(v);
+            const Numbers w = exponential.power(v);
+            add(sum.parts[part], weighs, w);
+            add(products.parts[part], weighs, w * (v - how.peak));
         });
         whole += sum.total();
-        weighted += products.total();
+        weighted += products.total() * how.sharpness;
     });
 }
 
-// Distances as whole numbers have the same order, and one comparison finds what is between two.
-PUNA_INLINE Mask inside(const Numbers &v, const Ring &ring) {
-    const Numbers away = distance(v, ring.centre);
-#ifdef __AVX512F__
-    const __m512i near = reinterpret_cast<__m512i>(all(ring.near)), far = reinterpret_cast<__m512i>(all(ring.far));
-    const __m512i beyond = _mm512_sub_epi32(reinterpret_cast<__m512i>(away), near);
-    return _mm512_cmple_epu32_mask(beyond, _mm512_sub_epi32(far, near));
-#else
-    return at_least(away, all(ring.near)) & at_least(all(ring.far), away);
-#endif
-}
-
-template <class F>
-PUNA_INLINE int64_t gather_those(const float *x, int64_t n, const float *peaks, const Ring &ring, float *found, F wanted) {
+int64_t gather(const float *x, int64_t n, const float *peaks, float low, float high, float *found) {
     int64_t count = 0;
     each_block<PEAK_BLOCK>(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
-        if (peaks && (peaks[first / PEAK_BLOCK] < ring.low || ring.centre - peaks[first / PEAK_BLOCK] > ring.far)) return;
-        ask(x + first);
-        each([&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) { count += keep(wanted(v), v, found + count); });
+        if (peaks && peaks[first / PEAK_BLOCK] < low) return;
+        __builtin_prefetch(found + count + PEAK_BLOCK * 8, 1); // it may have left the cache since the last row
+        each([&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) { count += keep(between(v, low, high), v, found + count); });
     });
     return count;
 }
 
-int64_t gather(const float *x, int64_t n, const float *peaks, Ring ring, float *found) {
-    const auto all_from = [&](const Numbers &v) __attribute__((always_inline)) { return at_least(v, all(ring.low)); };
-    const auto all_between = [&](const Numbers &v) __attribute__((always_inline)) { return inside(v, ring); };
-    const auto both = [&](const Numbers &v) __attribute__((always_inline)) { return static_cast<Mask>(all_from(v) & all_between(v)); };
-    if (ring.near <= 0 && ring.far > -LEAST) return gather_those(x, n, peaks, ring, found, all_from);
-    if (ring.low <= LEAST && ring.far <= -LEAST) return gather_those(x, n, peaks, ring, found, all_between);
-    return gather_those(x, n, peaks, ring, found, both);
+// Write those logits of a block that are set, and more behind them; how many there are, probably few.
+PUNA_INLINE int64_t pick(uint64_t set, const float *block, int64_t size, float *to) {
+    constexpr int few = 8; // are written without a branch, which would often be mistaken
+    const int count = __builtin_popcountll(set);
+    const uint64_t last = uint64_t{1} << (size < PEAK_BLOCK ? size - 1 : PEAK_BLOCK - 1);
+    unroll<few>([&](auto i) __attribute__((always_inline)) {
+        to[i] = block[__builtin_ctzll(set | last)];
+        set &= set - 1;
+    });
+    for (int i = few; i < count; i++, set &= set - 1) to[i] = block[__builtin_ctzll(set)];
+    return count;
 }
 
-Divided divide(const float *x, int64_t n, Weighing how, Ring ring, float *found) {
-    Divided divided{};
-    const auto add = [&](auto those) __attribute__((always_inline)) {
-        blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
-            Sums nearer, sum;
-            each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) {
-                const Numbers w = weight(v, how);
-                sum.parts[part] += w;
-                nearer.parts[part] += where(static_cast<Mask>(~at_least(distance(v, ring.centre), all(ring.near))), w);
-                divided.count += keep(those(v), v, found + divided.count);
+// With a centre that is the peak of all, they are on one side of it.
+template <bool ALL, bool ONE_SIDED>
+PUNA_INLINE Divided divide_as(const float *x, int64_t n, const float *peaks, Weighing how, Ring ring, float *found) {
+    const Exponential exponential(how);
+    double before = 0, whole = 0;
+    int64_t count = 0;
+    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        Sums nearer, sum;
+        each_block<PEAK_BLOCK>(x + from, to - from, [&](int64_t first, auto each) __attribute__((always_inline)) {
+            if (peaks && peaks[(from + first) / PEAK_BLOCK] < exponential.low) return;
+            uint64_t set = 0;
+            each([&](int64_t at, const Numbers &v, auto part) __attribute__((always_inline)) {
+                const Numbers away = ONE_SIDED ? how.peak - v : distance(v, ring.centre), w = exponential.power(v);
+                const Mask weighs = ONE_SIDED ? at_least(v, all(exponential.low)) : exponential.weighs(v);
+                const Mask further = weighs & at_least(away, all(ring.near));
+                if constexpr (ALL) add(sum.parts[part], weighs, w);
+                add(nearer.parts[part], static_cast<Mask>(weighs & ~further), w);
+                set |= static_cast<uint64_t>(set_lanes(further & at_least(all(ring.far), away))) << (at - first);
             });
-            divided.nearer += nearer.total();
-            divided.all += sum.total();
+            count += pick(set, x + from + first, to - from - first, found + count);
         });
-    };
-    if (ring.low <= LEAST && ring.far <= -LEAST) add([&](const Numbers &v) __attribute__((always_inline)) { return inside(v, ring); });
-    else add([&](const Numbers &v) __attribute__((always_inline)) { return static_cast<Mask>(inside(v, ring) & at_least(v, all(ring.low))); });
-    return divided;
+        before += nearer.total();
+        if constexpr (ALL) whole += sum.total();
+    });
+    return {before, whole, count};
+}
+
+Divided divide(const float *x, int64_t n, const float *peaks, Weighing how, Ring ring, bool all, float *found) {
+    if (ring.centre == how.peak && how.high > -LEAST)
+        return all ? divide_as<true, true>(x, n, peaks, how, ring, found) : divide_as<false, true>(x, n, peaks, how, ring, found);
+    return all ? divide_as<true, false>(x, n, peaks, how, ring, found) : divide_as<false, false>(x, n, peaks, how, ring, found);
 }
 
 PUNA_INLINE Wholes bin_of(const Numbers &v, const Bins &bins) {
@@ -365,9 +403,10 @@ int64_t find_place(const float *x, int64_t n, const float *peaks, float value, i
 void spread(const float *x, int64_t n, Bins bins, Weighing how, float *weights) {
     alignas(64) float w[SUM_BLOCK];
     alignas(64) int32_t which[SUM_BLOCK];
+    const Exponential exponential(how);
     blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
         each(x + from, 0, to - from, [&](int64_t place, const Numbers &v, auto) __attribute__((always_inline)) {
-            store(w + place, weight(v, how));
+            store(w + place, exponential.weight(v));
             const Wholes bin = bin_of(v, bins);
             __builtin_memcpy(which + place, &bin, sizeof bin);
         });
@@ -375,7 +414,7 @@ void spread(const float *x, int64_t n, Bins bins, Weighing how, float *weights) 
     });
 }
 
-constexpr LogitsKernel LOGITS{find_peaks, survey, weigh, sum_weights, find_moments, gather, divide, find_members, find_place, spread};
+constexpr LogitsKernel LOGITS{find_peaks, survey, weigh, sum_weights, find_moments, find_greatest, gather, divide, find_members, find_place, spread};
 
 } // namespace
 } // namespace puna
