@@ -17,6 +17,7 @@ _EVIDENCE = sorted(
 )
 """The strongest evidence first; of equals, the one with more texts."""
 
+_ALWAYS = {family.format.reasoning for family in FAMILIES if family.always_thinks}
 # Weak evidence, because other models' templates have them, too.
 _REASONS = {family.format.reasoning for family in FAMILIES} - {"", "<think>"} | {"enable_thinking"}
 _JINJA_CODE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
@@ -47,7 +48,7 @@ def can_call_tools(template: str) -> bool:
 
 def can_think(template: str) -> bool:
     """Whether the template separates reasoning from the answer, or switches it on."""
-    if "<|channel|>analysis" in template:
+    if any(text in template for text in _ALWAYS):
         return True
     if (go := _go_names(template)) is not None:
         return bool(go & {"think", "thinklevel", "isthinkset"}) or all(learned(template).tags)

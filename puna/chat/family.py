@@ -49,6 +49,8 @@ class Variant:
     """They reason before they answer, or can be asked to."""
     renderer: Renderer | None = None
     """Writes their prompts; None if only their template can."""
+    large: tuple[int, Renderer] | None = None
+    """A number of parameters, and the renderer of models with that many or more."""
     architectures: tuple[str, ...] = ()
     """GGUF architectures whose new models get this name by default (Ollama
     server/create.go)."""

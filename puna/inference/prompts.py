@@ -23,9 +23,6 @@ _FILL = (
     ("tokenizer.ggml.fim_mid_token_id", "tokenizer.ggml.middle_token_id"),
 )
 
-_LARGE_GEMMA4 = 12_000_000_000
-"""Parameters."""
-
 PICTURE_TOKENS = 768
 """Tokens assumed for an image when a conversation is cut (Ollama server/prompt.go)."""
 
@@ -165,7 +162,7 @@ def _template(request: ChatInput | GenerateInput, model: Model, *, bos: str = ""
     if isinstance(request, GenerateInput) and request.template:
         return _own(request.template)
     if named := model.config.get("renderer"):
-        return renderer(_gemma4(model) if named == "gemma4" else named)
+        return renderer(named, model.metadata.parameter_count)
     if go_template := form(model).template:
         return _go(go_template)
     return _jinja(model.chat_template, bos=bos, eos=eos) if model.chat_template else plain()
@@ -192,11 +189,6 @@ def _own(source: str) -> Template:
         return _Own(_go(source))
     except BadRequest as error:
         raise BadRequest(str(error), "template") from None
-
-
-def _gemma4(model: Model) -> str:
-    """Which of two prompts a Gemma 4 was trained on, by its size (Ollama server/renderer_resolution.go)."""
-    return "gemma4-large" if model.metadata.parameter_count >= _LARGE_GEMMA4 else "gemma4-small"
 
 
 async def _spelled(model: Model, engine: Engine, *keys: str) -> str:

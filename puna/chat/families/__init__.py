@@ -24,12 +24,16 @@ def named(name: str) -> tuple[Family, Variant] | None:
     return _BY_NAME.get(name)
 
 
-def renderer(name: str) -> Template:
-    """The renderer that a Modelfile names. Raises BadRequest for an unknown name."""
+def renderer(name: str, parameters: int = 0) -> Template:
+    """The renderer that a Modelfile names, for a model of so many parameters.
+
+    Raises BadRequest for an unknown name.
+    """
     found = named(name)
     if found is None or found[1].renderer is None:
         raise BadRequest(f'unknown renderer "{name}"')
-    return found[1].renderer
+    large = found[1].large
+    return large[1] if large and parameters >= large[0] else found[1].renderer
 
 
 def names_by_architecture() -> dict[str, str]:

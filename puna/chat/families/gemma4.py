@@ -1,6 +1,7 @@
 """Gemma 4: `<|tool_call>call:f{k:v,…}<tool_call|>`, reasoning on a channel of its own.
 
-Sources: Ollama model/parsers/gemma4.go; Google's Gemma 4 prompt page.
+Sources: Ollama model/parsers/gemma4.go; Google's Gemma 4 prompt page. The size decides between two prompts
+(Ollama server/renderer_resolution.go).
 """
 
 from __future__ import annotations
@@ -24,10 +25,18 @@ _FORMAT = Tagged(
 )
 _READS = ("tools", "think", "images")
 _SMALL, _LARGE = Renderer(small, *_READS), Renderer(large, *_READS)
+_LARGE_FROM = 12_000_000_000  # parameters
 
 FAMILY = Family(
     variants=(
-        Variant("gemma4", tools=True, thinks=True, renderer=_SMALL, architectures=("gemma4",)),
+        Variant(
+            "gemma4",
+            tools=True,
+            thinks=True,
+            renderer=_SMALL,
+            large=(_LARGE_FROM, _LARGE),
+            architectures=("gemma4",),
+        ),
         Variant("gemma4-small", tools=True, thinks=True, renderer=_SMALL),
         Variant("gemma4-large", tools=True, thinks=True, renderer=_LARGE),
         Variant("gemma4-no-thinking", tools=True),

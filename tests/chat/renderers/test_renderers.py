@@ -33,6 +33,11 @@ def test_alias(alias: str, name: str) -> None:
     assert [text(alias, prompt) for prompt in ASKED.values()] == list(expected(name).values())
 
 
+def test_a_size_decides_between_two_prompts() -> None:
+    assert renderer("gemma4", 11_999_999_999) == renderer("gemma4-small")
+    assert renderer("gemma4", 12_000_000_000) == renderer("gemma4-large") != renderer("gemma4-small")
+
+
 def test_unknown_name() -> None:
     with pytest.raises(BadRequest, match=r'^unknown renderer "gemma5"$'):
         renderer("gemma5")
