@@ -22,7 +22,7 @@ from puna.types import Grammar
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
-_MOST_WAYS = 20_000
+_MOST_PARSES = 20_000
 """Most parallel parses of an answer; 20 of them cost about a microsecond."""
 
 _LARGEST = 2 << 20
@@ -77,7 +77,7 @@ class Grammars:
             problem = f"the JSON schemas in format and tools are longer than {_LARGEST >> 10} KB"
             raise BadRequest(problem, _field(grammar))
         source = "\n".join([grammar.source, *self._definitions(grammar)])
-        limits = LLParserLimits(max_items_in_row=_MOST_WAYS, step_max_items=10 * _MOST_WAYS)
+        limits = LLParserLimits(max_items_in_row=_MOST_PARSES, step_max_items=10 * _MOST_PARSES)
         while True:
             compiled = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0, limits=limits)
             if not compiled.is_error():

@@ -192,21 +192,21 @@ def _constrain(constraint: Constraint) -> Grammar | None:
         return _free(rules, constraint, calls)
 
     message = rules.marker(_MESSAGE)
-    apart = rules.without(_START, "<|eot|>", _CALLS)
+    text = rules.without(_START, "<|eot|>", _CALLS)
     goals: list[str] = []
     if constraint.schema is not None and not constraint.required:
         goals.append(f'"to=user" {message} {content(rules, constraint.schema)}')
     if calls:
         goals.append(f'"to=" {_names(constraint.functions)} {message} GAP {rules.marker(_CALLS)} {calls}')
     next_one = f'GAP {rules.marker(_START)} "assistant" GAP'
-    thought = f'"to=self" {message} {rules.until("<|eom|>", apart)} {next_one}'
+    thought = f'"to=self" {message} {rules.until("<|eom|>", text)} {next_one}'
     return rules.grammar(f"GAP ({thought})* ({' | '.join(goals)})")
 
 
 def _free(rules: Rules, constraint: Constraint, calls: str) -> Grammar:
     """Messages of any text. A message to a tool, or one that begins with a call, must be a call."""
     boundaries = literals((_START, *_ENDS))
-    text = rules.terminal("APART", f"ANY & ~(ANY {boundaries} ANY)")
+    text = rules.terminal("TEXT", f"ANY & ~(ANY {boundaries} ANY)")
     plain = rules.terminal("PLAIN", f"{text} & ~(BLANK {literal(_CALLS)} ANY)")
     bare = rules.terminal("BARE", f"{plain} & ~(ANY {literal(_MESSAGE)} ANY)")
     tool = rules.terminal("TOOL", f'BLANK "to=" {_names(constraint.functions)} BLANK')

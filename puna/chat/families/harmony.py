@@ -150,8 +150,8 @@ def _constrain(constraint: Constraint) -> Grammar | None:
     free = schema is None and not required
     notice = ' | "commentary"' if free else ""
     opened = f'GAP {channel} ("analysis"{notice}) {message}'
-    apart = rules.without(_START, _CHANNEL, *(end for end in _ENDS if end != _END))
-    until_end = rules.until(_END, apart)
+    text = rules.without(_START, _CHANNEL, *(end for end in _ENDS if end != _END))
+    until_end = rules.until(_END, text)
     thought = rules.rule("thought", f"{opened} {until_end}")
     final = rules.rule("final", f'GAP ({channel} "final" {kind})? {message}')
     next_one = rules.rule("next", f'GAP {start} GAP "assistant"')
@@ -167,7 +167,7 @@ def _constrain(constraint: Constraint) -> Grammar | None:
         if constraint.parallel:
             before.append(f"{call} {call_end}")
     if free:
-        goals += [f"{final} {apart}", f"{opened} {apart}", thought]
+        goals += [f"{final} {text}", f"{opened} {text}", thought]
         before.append(f"{final} {until_end}")
     messages = rules.rule("messages", f"(({' | '.join(before)}) {next_one})* ({' | '.join(goals)})")
 
@@ -175,10 +175,10 @@ def _constrain(constraint: Constraint) -> Grammar | None:
     if begun and not any(end in body for end in _ENDS):
         ended = f"{until_end} {next_one} {messages}"
         if "<|channel|>analysis" in header or "to=" in header or required:
-            return rules.grammar(ended if schema is not None or required else f"{ended} | {apart}")
+            return rules.grammar(ended if schema is not None or required else f"{ended} | {text}")
         if schema is not None:
             return rules.grammar(content(rules, schema))
-        return rules.grammar(f"{ended} | {apart}")
+        return rules.grammar(f"{ended} | {text}")
     if header.strip() == "assistant":
         return rules.grammar(messages)
     return rules.grammar(f'({start} "assistant")? {messages}')

@@ -54,12 +54,12 @@ class _TemplateParser(Expressions):
         name_token = self.take_solid()
         name = self.template_name(name_token, "define clause")
         self.closing("define clause")
-        body, ending = self.apart()
+        body, ending = self.own_body()
         if ending.text != "end":
             self.fail(f"unexpected {{{{{ending.text}}}}} in define clause", ending.at)
         self.add(name, body, name_token.at)
 
-    def apart(self) -> tuple[Statements, Token]:
+    def own_body(self) -> tuple[Statements, Token]:
         """A template's body, which does not see the surrounding variables and loops."""
         variables, loops, self.variables, self.loops = self.variables, self.loops, ["$"], 0
         try:
@@ -153,7 +153,7 @@ class _TemplateParser(Expressions):
         name_token = self.take_solid()
         name = self.template_name(name_token, "block clause")
         pipeline = self.pipeline("block clause")
-        body, ending = self.apart()
+        body, ending = self.own_body()
         if ending.text != "end":
             self.fail(f"unexpected {{{{{ending.text}}}}} in block clause", ending.at)
         self.add(name, body, name_token.at)

@@ -95,10 +95,10 @@ def _throughout(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint
     if tags is None or constraint.expected.continues or (constraint.expected.think is False and not opened):
         return rules.grammar(goal)
     within = tags.calls_end_it and bool(one)
-    ways = [f"{rules.until(tags.close) if within else rules.through(tags.close)} GAP {goal}"]
+    alternatives = [f"{rules.until(tags.close) if within else rules.through(tags.close)} GAP {goal}"]
     if within:
-        ways += [f"{rules.until(marker)} {body}{more}" for marker, body in calls.marked.items()]
-    reasoning = rules.any_of("reasoning", ways)
+        alternatives += [f"{rules.until(marker)} {body}{more}" for marker, body in calls.marked.items()]
+    reasoning = rules.any_of("reasoning", alternatives)
     if opened:
         return rules.grammar(reasoning)
     return rules.grammar(f"{goal} | {rules.until(tags.open, 'GAP')} {reasoning}")
@@ -123,8 +123,8 @@ def _calls_alone(rules: Rules, form: Tagged, calls: Calls, constraint: Constrain
     text = _content(rules, repeated, last)
     beginning = _beginning(rules, calls, constraint, text)
     behind = text if constraint.parallel else ""
-    ways = [f"{closing} {beginning}", unfinished, *(f"{one} {behind}" for one in within)]
-    reasoning = rules.any_of("reasoning", ways)
+    alternatives = [f"{closing} {beginning}", unfinished, *(f"{one} {behind}" for one in within)]
+    reasoning = rules.any_of("reasoning", alternatives)
     if opened:
         return rules.grammar(reasoning)
     if tags.anywhere or constraint.expected.continues:

@@ -96,34 +96,38 @@ class ParameterTags:
     def limited(self, inner: str, then: Then) -> list[str]:
         pad = f"{literal(self.pad)} " if self.pad else ""
         inner = self.rules.terminal("PADDED", f"{pad}{inner}") if pad else inner
-        ways = self._closed(inner, f"{pad}{literal(self.elements.close)}", then)
+        alternatives = self._closed(inner, f"{pad}{literal(self.elements.close)}", then)
         if then.unclosed:
             line = self.rules.head(f"{self._solid(inner)} {literal(self._line())}")
-            ways.append(f"{line} {_named(self, then)}")
-        return ways
+            alternatives.append(f"{line} {_named(self, then)}")
+        return alternatives
 
     def following(self, then: Then, *, close: bool) -> str:
         rules, tags = self.rules, self.elements
         before = f"GAP {literal(tags.close)} GAP" if close else "GAP"
-        ways = [f"{rules.head(f'{before} {literal(tags.opened)}')} {then.named}"] if then.named else []
+        alternatives = (
+            [f"{rules.head(f'{before} {literal(tags.opened)}')} {then.named}"] if then.named else []
+        )
         if then.tail:
-            ways.append(f"{rules.head(f'{before} {literal(tags.end)}')} {then.tail}")
+            alternatives.append(f"{rules.head(f'{before} {literal(tags.end)}')} {then.tail}")
         if close and then.tail:
-            ways.append(f"{rules.head(f'GAP {literal(tags.end)}')} {then.tail}")
+            alternatives.append(f"{rules.head(f'GAP {literal(tags.end)}')} {then.tail}")
         if close and then.unclosed:
-            ways.append(f"{rules.head(f'GAP {literal(self._line())}')} {_named(self, then)}")
-        return f"({' | '.join(ways)})"
+            alternatives.append(f"{rules.head(f'GAP {literal(self._line())}')} {_named(self, then)}")
+        return f"({' | '.join(alternatives)})"
 
     def _closed(self, inner: str, close: str, then: Then) -> list[str]:
         """The value `inner` up to its closing tag, or without one at the call's end."""
         rules, tags = self.rules, self.elements
-        ways: list[str] = []
+        alternatives: list[str] = []
         if then.named:
-            ways.append(f"{rules.head(f'{inner} {close} GAP {literal(tags.opened)}')} {then.named}")
+            alternatives.append(f"{rules.head(f'{inner} {close} GAP {literal(tags.opened)}')} {then.named}")
         if then.tail:
-            ways.append(f"{rules.head(f'{inner} {close} GAP {literal(tags.end)}')} {then.tail}")
-            ways.append(self.outer(rules.terminal("ENDED", rf'{inner} "\n"? {literal(tags.end)} GAP')))
-        return ways
+            alternatives.append(f"{rules.head(f'{inner} {close} GAP {literal(tags.end)}')} {then.tail}")
+            alternatives.append(
+                self.outer(rules.terminal("ENDED", rf'{inner} "\n"? {literal(tags.end)} GAP'))
+            )
+        return alternatives
 
     def _line(self, name: str = "") -> str:
         """A parameter's tag where the previous closing tag is missing."""
@@ -163,10 +167,12 @@ class KeyTags:
 
         def cut(terminal: str, *, begins: str = begun, opens: bool = True) -> str:
             within = (key_end, value) if opens else (key_end,)
-            ways = [f"{rules.any_of('within', [rules.until(tag, terminal) for tag in within])} {text}"]
-            ways += [f"{rules.until(key, terminal)} {begins}"] if begins else []
-            ways += [f"{rules.until(value_end, terminal)} {closed}"]
-            return " | ".join([*ways, *([rules.until(self.end, terminal)] if then.tail else [])])
+            alternatives = [
+                f"{rules.any_of('within', [rules.until(tag, terminal) for tag in within])} {text}"
+            ]
+            alternatives += [f"{rules.until(key, terminal)} {begins}"] if begins else []
+            alternatives += [f"{rules.until(value_end, terminal)} {closed}"]
+            return " | ".join([*alternatives, *([rules.until(self.end, terminal)] if then.tail else [])])
 
         left = dict(then.unclosed)
         others = [name for name in declared if name not in left]
@@ -185,18 +191,20 @@ class KeyTags:
 
     def limited(self, inner: str, then: Then) -> list[str]:
         rules = self.rules
-        ways = [f"{rules.until(self.key[0], inner)} {_named(self, then)}"] if then.unclosed else []
-        ways += [rules.until(self.end, inner)] if then.tail else []
-        return [*ways, f"{rules.until(self.value[1], inner)} {self.following(then, close=False)}"]
+        alternatives = [f"{rules.until(self.key[0], inner)} {_named(self, then)}"] if then.unclosed else []
+        alternatives += [rules.until(self.end, inner)] if then.tail else []
+        return [*alternatives, f"{rules.until(self.value[1], inner)} {self.following(then, close=False)}"]
 
     def following(self, then: Then, *, close: bool) -> str:
         rules = self.rules
         before = f"GAP {rules.marker(self.value[1])} " if close else ""
         key = f"GAP {rules.marker(self.key[0])}"
-        ways = [f"{before}{key} {then.named}"] if then.named else []
-        ways += [f"{key} {_named(self, then)}"] if close and then.unclosed else []
-        ways += [f"{f'({before})?' if close else ''} GAP {rules.marker(self.end)}"] if then.tail else []
-        return f"({' | '.join(ways)})"
+        alternatives = [f"{before}{key} {then.named}"] if then.named else []
+        alternatives += [f"{key} {_named(self, then)}"] if close and then.unclosed else []
+        alternatives += (
+            [f"{f'({before})?' if close else ''} GAP {rules.marker(self.end)}"] if then.tail else []
+        )
+        return f"({' | '.join(alternatives)})"
 
 
 def _named(enclosed: Enclosed, then: Then) -> str:

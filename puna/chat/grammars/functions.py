@@ -51,10 +51,10 @@ def _arguments(given: Schema, field: str) -> Schema:
         schema.setdefault("additionalProperties", False)
     with suppress(BadRequest):
         return leniently_lowered(schema)
-    return leniently_lowered(_apart(schema))
+    return leniently_lowered(_by_property(schema))
 
 
-def _apart(schema: Schema) -> Schema:
+def _by_property(schema: Schema) -> Schema:
     """An object's schema with each property lowered on its own, without the keywords that combine them."""
     definitions = schema.get("$defs", {})
 

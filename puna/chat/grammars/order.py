@@ -64,12 +64,12 @@ def _kept(items: list[Member]) -> Turns:
 
     def following(at: Hashable) -> list[tuple[str, Hashable]]:
         assert isinstance(at, int)
-        ways: list[tuple[str, Hashable]] = []
+        alternatives: list[tuple[str, Hashable]] = []
         for place, (item, must) in enumerate(items[at:], at + 1):
-            ways.append((item, place))
+            alternatives.append((item, place))
             if must:
                 break
-        return ways
+        return alternatives
 
     return Turns(0, following, lambda at: isinstance(at, int) and not any(must for _, must in items[at:]))
 
@@ -80,18 +80,18 @@ def _first(rules: Rules, items: frozenset[Member], separator: str) -> str:
     def further(left: frozenset[Member]) -> str:
         """The rest after some items."""
         if left and left not in known:
-            ways = [f"{separator} {item[0]} {further(left - {item})}" for item in sorted(left)]
-            known[left] = rules.rule("further", _optional(ways, left))
+            alternatives = [f"{separator} {item[0]} {further(left - {item})}" for item in sorted(left)]
+            known[left] = rules.rule("further", _optional(alternatives, left))
         return known.get(left, "")
 
-    ways = [f"{item[0]} {further(items - {item})}" for item in sorted(items)]
-    return _optional(ways, items)
+    alternatives = [f"{item[0]} {further(items - {item})}" for item in sorted(items)]
+    return _optional(alternatives, items)
 
 
-def _optional(ways: list[str], items: frozenset[Member]) -> str:
-    if not ways:
+def _optional(alternatives: list[str], items: frozenset[Member]) -> str:
+    if not alternatives:
         return ""
-    return f"({' | '.join(ways)})" + ("" if any(must for _, must in items) else "?")
+    return f"({' | '.join(alternatives)})" + ("" if any(must for _, must in items) else "?")
 
 
 def _repeated(rules: Rules, optional: list[str], needed: frozenset[str], separator: str) -> str:
@@ -100,14 +100,14 @@ def _repeated(rules: Rules, optional: list[str], needed: frozenset[str], separat
     def further(left: frozenset[str]) -> str:
         if left not in states:
             states[left] = rules.reserve("further")
-            ways = [f"{separator} {item} {states[left]}" for item in optional]
-            ways += [f"{separator} {item} {further(left - {item})}" for item in sorted(left)]
-            rules.define(states[left], f"({' | '.join(ways)}){'' if left else '?'}")
+            alternatives = [f"{separator} {item} {states[left]}" for item in optional]
+            alternatives += [f"{separator} {item} {further(left - {item})}" for item in sorted(left)]
+            rules.define(states[left], f"({' | '.join(alternatives)}){'' if left else '?'}")
         return states[left]
 
-    ways = [f"{item} {further(needed)}" for item in optional]
-    ways += [f"{item} {further(needed - {item})}" for item in sorted(needed)]
-    return f"({' | '.join(ways)}){'' if needed else '?'}"
+    alternatives = [f"{item} {further(needed)}" for item in optional]
+    alternatives += [f"{item} {further(needed - {item})}" for item in sorted(needed)]
+    return f"({' | '.join(alternatives)}){'' if needed else '?'}"
 
 
 def _in_order(rules: Rules, items: list[Member], separator: str) -> str:

@@ -60,8 +60,8 @@ class Values:
 
     def keywords(self, colon: str, keys: Keys) -> str:
         """The function's arguments without braces."""
-        ways = object_alternatives(self._root, self._targets)
-        return self._rules.any_of("keywords", [self._pairs(way, keys, colon) for way in ways])
+        alternatives = object_alternatives(self._root, self._targets)
+        return self._rules.any_of("keywords", [self._pairs(one, keys, colon) for one in alternatives])
 
     def object(self) -> str:
         """The function's arguments."""
@@ -142,8 +142,8 @@ class Values:
 
     def _object(self, schema: Schema) -> str:
         bodies = [
-            self._bracketed("{}", self._pairs(way, self._syntax.keys, self._colon))
-            for way in object_alternatives(schema, self._targets)
+            self._bracketed("{}", self._pairs(one, self._syntax.keys, self._colon))
+            for one in object_alternatives(schema, self._targets)
         ]
         return self._rules.any_of("object", bodies)
 

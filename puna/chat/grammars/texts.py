@@ -91,10 +91,10 @@ class Arguments:
         def head(state: Hashable) -> str:
             """A parameter from its name on, and the rest; "" when none is left."""
             if state not in heads:
-                ways = turns.following(state)
-                heads[state] = self._rules.reserve("named") if ways else ""
-                if ways:
-                    bodies = [f"{self._enclosed.head(name)} {value(name, then)}" for name, then in ways]
+                following = turns.following(state)
+                heads[state] = self._rules.reserve("named") if following else ""
+                if following:
+                    bodies = [f"{self._enclosed.head(name)} {value(name, then)}" for name, then in following]
                     self._rules.define(heads[state], " | ".join(bodies))
             return heads[state]
 
@@ -102,7 +102,7 @@ class Arguments:
             """A parameter's value, and the rest."""
             if (name, state) not in values:
                 values[name, state] = rule = self._rules.reserve("value")
-                self._rules.define(rule, " | ".join(self._ways(name, named[name], behind(state))))
+                self._rules.define(rule, " | ".join(self._alternatives(name, named[name], behind(state))))
             return values[name, state]
 
         def behind(state: Hashable) -> Then:
@@ -114,7 +114,9 @@ class Arguments:
         tail = self._tail if turns.may_end(turns.first) else ""
         return self._enclosed.following(Then(head(turns.first), tail), close=False)
 
-    def _ways(self, name: str, schema: Any, then: Then, beside: frozenset[str] = frozenset()) -> list[str]:
+    def _alternatives(
+        self, name: str, schema: Any, then: Then, beside: frozenset[str] = frozenset()
+    ) -> list[str]:
         """The ways to write a value and the rest; `beside` are the types of its other options."""
         schema = resolved(schema, self._targets)
         if not isinstance(schema, dict):
@@ -127,21 +129,24 @@ class Arguments:
         for key in ("anyOf", "oneOf"):
             options = schema.get(key)
             if isinstance(options, list) and options:
-                kinds = self._apart(options)
-                return [way for one in options for way in self._ways(name, one, then, beside | kinds)]
+                kinds = self._mistakable(options)
+                beside |= kinds
+                return [rule for one in options for rule in self._alternatives(name, one, then, beside)]
         kinds = self._kinds(schema)
         if not kinds:
             return self._text({}, beside, then)
-        ways = self._text(schema, beside | self._apart([schema]), then) if "string" in kinds else []
+        alternatives = (
+            self._text(schema, beside | self._mistakable([schema]), then) if "string" in kinds else []
+        )
         for kind in ("boolean", "null"):
             if kind in kinds:
                 values = [True, False] if kind == "boolean" else [None]
-                ways += self._constants(schema, values, then)
+                alternatives += self._constants(schema, values, then)
         others = [kind for kind in ("object", "array", "integer", "number") if kind in kinds]
         if others:
             narrowed = standing_alone({**schema, "type": others}, self._root)
-            ways.append(f"GAP {self._json(narrowed)} {self._enclosed.following(then, close=True)}")
-        return ways
+            alternatives.append(f"GAP {self._json(narrowed)} {self._enclosed.following(then, close=True)}")
+        return alternatives
 
     def _json(self, schema: Schema) -> str:
         if set(schema["type"]) <= {"integer", "number"} or _COMBINED.search(json.dumps(schema)):
@@ -166,7 +171,7 @@ class Arguments:
             kind for key in ("anyOf", "oneOf") for one in schema.get(key) or () for kind in self._kinds(one)
         }
 
-    def _apart(self, options: list[Any]) -> set[str]:
+    def _mistakable(self, options: list[Any]) -> set[str]:
         """The types of the options: a string must not look like a value of another one.
 
         If any string and any number are allowed, a string may look like a number: `10px` begins like one.

@@ -66,7 +66,7 @@ def _settled(items: Terms) -> list[Terms]:
         condition = _near(condition)
     assert isinstance(condition, Near)
     found: list[Terms] = []
-    for left, right in condition.ways:
+    for left, right in condition.options:
         rests = _limited(after, right, back=False)
         found += [
             each

@@ -65,9 +65,9 @@ class Side:
 
 @dataclass(frozen=True)
 class Near:
-    """A condition on both sides of a position: one of `ways`; None allows anything."""
+    """A condition on both sides of a position: one of `options`; None allows anything."""
 
-    ways: tuple[tuple[Side | None, Side | None], ...]
+    options: tuple[tuple[Side | None, Side | None], ...]
 
 
 @dataclass(frozen=True)

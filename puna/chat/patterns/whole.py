@@ -242,10 +242,10 @@ def _not_begun(items: tuple[Term, ...]) -> str:
         raise Unsupported("a negative lookahead")
     rest = f"{_ANYTHING[:-1]}+" if whole_text else None
     for one in reversed(chars):
-        ways = [] if rest is None else [_chars(one) + rest]
+        alternatives = [] if rest is None else [_chars(one) + rest]
         with suppress(_Never):
-            ways.append(_chars(replace(one, negated=not one.negated)) + _ANYTHING)
-        rest = f"(?:{'|'.join(ways)})?" if ways else ""
+            alternatives.append(_chars(replace(one, negated=not one.negated)) + _ANYTHING)
+        rest = f"(?:{'|'.join(alternatives)})?" if alternatives else ""
     return rest or ""
 
 

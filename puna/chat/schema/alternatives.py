@@ -22,9 +22,9 @@ def object_alternatives(schema: Any, targets: Targets, depth: int = 0) -> list[S
     found = [{key: one for key, one in schema.items() if key not in _CHOICES}]
     parts = [schema[key] for key in ("anyOf", "oneOf") if key in schema]
     for options in [*parts, *([one] for one in schema.get("allOf", ()))]:
-        chosen = [way for one in options for way in object_alternatives(one, targets, depth + 1)]
+        chosen = [part for one in options for part in object_alternatives(one, targets, depth + 1)]
         if chosen and (len(found) * len(chosen) <= _MOST or not schema.get("properties")):
-            found = [both for one in found for way in chosen if (both := _both(one, way))]
+            found = [both for one in found for part in chosen if (both := _both(one, part))]
     return found
 
 

@@ -14,7 +14,7 @@ from puna.errors import BadRequest
 
 from .errors import UnsupportedKeyword, invalid
 from .keywords import LISTS, MAPS, SINGLE, TYPES, Schema
-from .places import Places
+from .references import References
 
 _SIZES = tuple(
     f"{end}{what}" for end in ("min", "max") for what in ("Contains", "Items", "Length", "Properties")
@@ -34,7 +34,7 @@ class SchemaDocument:
 
     def __init__(self, schema: Any, *, lenient: bool = False) -> None:
         """Raises BadRequest naming the invalid keyword."""
-        self._places = Places(schema, lenient=lenient)
+        self._references = References(schema, lenient=lenient)
         self._lenient = lenient
         self._names: dict[int, str] = {}
         self.targets: dict[str, Any] = {}
@@ -132,9 +132,9 @@ class SchemaDocument:
                 result["allOf"] = [*result.get("allOf", ()), *({"pattern": one} for one in others)]
 
     def _named(self, reference: str, within: Schema, key: str) -> str:
-        if key == "$dynamicRef" and self._places.ambiguous(reference):
+        if key == "$dynamicRef" and self._references.ambiguous(reference):
             raise UnsupportedKeyword("$dynamicRef", f'several places have the name "{reference}"')
-        found, target = self._places.target(reference, within)
+        found, target = self._references.target(reference, within)
         if not found:
             raise invalid(f'{key} "{reference}" leads nowhere')
         name = self._names.get(id(target))

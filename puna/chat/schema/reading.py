@@ -76,8 +76,8 @@ def parameter(schema: Any, name: str, targets: Targets, depth: int = 0) -> Any:
 
     found += [one for part in _all_of(schema, targets) if (one := within(part)) is not None]
     for options in _any_of(schema):
-        ways = [one for part in options if (one := within(part)) is not None]
-        found += [{"anyOf": ways}] if ways else []
+        alternatives = [one for part in options if (one := within(part)) is not None]
+        found += [{"anyOf": alternatives}] if alternatives else []
     further = schema.get("additionalProperties")
     if not found and isinstance(further, dict) and further:
         return further

@@ -33,7 +33,7 @@ IN_PLACE = (
 
 UNEVALUATED = ("unevaluatedProperties", "unevaluatedItems")
 
-_MOST_WAYS = 128
+_MOST_ALTERNATIVES = 128
 
 Alternative = list[Schema]
 """Schemas without combinators that must all hold."""
@@ -53,18 +53,18 @@ class Alternatives:
         """The alternatives of `schema`. Raises TooMany."""
         if isinstance(schema, bool):
             return [[]] if schema else []
-        ways: list[Alternative] = [[]]
+        alternatives: list[Alternative] = [[]]
         plain = {key: value for key, value in schema.items() if key not in (*IN_PLACE, *UNEVALUATED)}
         for key in schema:
             if plain and key in plain:
-                ways, plain = _combined(ways, [[plain]]), {}
+                alternatives, plain = _combined(alternatives, [[plain]]), {}
             elif key in IN_PLACE:
                 for options in self._options(key, schema, passed):
-                    ways = _combined(ways, options)
+                    alternatives = _combined(alternatives, options)
         for key in UNEVALUATED:
             if key in schema:
-                ways = [[*way, *_unevaluated(key, schema[key], way)] for way in ways]
-        return ways
+                alternatives = [[*one, *_unevaluated(key, schema[key], one)] for one in alternatives]
+        return alternatives
 
     def number(self, schema: Any, passed: frozenset[str] = frozenset()) -> int:
         """About how many alternatives there are."""
@@ -83,7 +83,7 @@ class Alternatives:
         """The alternatives of a keyword: one of each item's."""
         value = schema[key]
 
-        def ways(one: Any) -> list[Alternative]:
+        def alternatives(one: Any) -> list[Alternative]:
             return self.of(one, passed)
 
         if key == "$ref":
@@ -91,27 +91,27 @@ class Alternatives:
                 raise invalid("its $ref leads only to itself")
             yield self.of(self._targets[value], passed | {value})
         elif key == "allOf":
-            yield from map(ways, value)
+            yield from map(alternatives, value)
         elif key == "anyOf":
-            yield [way for one in value for way in ways(one)]
+            yield [found for one in value for found in alternatives(one)]
         elif key == "oneOf":
-            yield [way for one in self.exclusive(value, closed=False) for way in ways(one)]
+            yield [found for one in self.exclusive(value, closed=False) for found in alternatives(one)]
         elif key in ("not", _NOR):
-            yield _silent(ways(self._not(value, schema, "not" if key == "not" else "oneOf")))
+            yield _silent(alternatives(self._not(value, schema, "not" if key == "not" else "oneOf")))
         elif key == "if" and ("then" in schema or "else" in schema):
             then, other = schema.get("then", True), schema.get("else", True)
-            fits = ways(both([value, then]))
+            fits = alternatives(both([value, then]))
             try:
-                unfit = _silent(ways(negated(value, self._targets)))
-                yield fits + _combined(unfit, ways(other))
+                unfit = _silent(alternatives(negated(value, self._targets)))
+                yield fits + _combined(unfit, alternatives(other))
             except Unsayable:
-                yield fits + _silent(ways(both([then, other])))
+                yield fits + _silent(alternatives(both([then, other])))
         elif key == "dependentRequired":
             for name, needed in value.items():
                 yield [[_lacks(name)], [{"required": [name, *needed]}]]
         elif key == "dependentSchemas":
             for name, one in value.items():
-                yield [[_lacks(name)], *([{"required": [name]}, *way] for way in ways(one))]
+                yield [[_lacks(name)], *([{"required": [name]}, *found] for found in alternatives(one))]
 
     def _not(self, value: Any, schema: Schema, key: str) -> Any:
         try:
@@ -134,7 +134,7 @@ class Alternatives:
                 and not disjoint(self.expanded(one), self.expanded(other), self.expanded, closed)
             ]
             if others:
-                kinds = sorted({kind for way in self.expanded(one) for kind in own_kinds(way)})
+                kinds = sorted({kind for part in self.expanded(one) for kind in own_kinds(part)})
                 refused = [{_NOR: other, "type": kinds} for other in others]
                 result.append(both([one, *refused]))
             else:
@@ -144,39 +144,39 @@ class Alternatives:
     def expanded(self, schema: Any) -> list[Schema]:
         """Its alternatives, each as one schema."""
         try:
-            return [merged(way) if way else {} for way in self.of(schema)]
+            return [merged(alternative) if alternative else {} for alternative in self.of(schema)]
         except TooManyAlternatives:
             return [{}]
 
 
-def _combined(ways: list[Alternative], options: list[Alternative]) -> list[Alternative]:
-    if len(ways) * len(options) > _MOST_WAYS:
+def _combined(alternatives: list[Alternative], options: list[Alternative]) -> list[Alternative]:
+    if len(alternatives) * len(options) > _MOST_ALTERNATIVES:
         raise TooManyAlternatives
-    return [[*one, *other] for one, other in product(ways, options)]
+    return [[*one, *other] for one, other in product(alternatives, options)]
 
 
 def _lacks(name: str) -> Schema:
     return {"properties": {name: False}}
 
 
-def _silent(ways: list[Alternative]) -> list[Alternative]:
-    return [[{**part, SILENT: True} for part in way] for way in ways]
+def _silent(alternatives: list[Alternative]) -> list[Alternative]:
+    return [[{**part, SILENT: True} for part in alternative] for alternative in alternatives]
 
 
-def _unevaluated(key: str, value: Any, way: Alternative) -> list[Schema]:
+def _unevaluated(key: str, value: Any, alternative: Alternative) -> list[Schema]:
     """The schema for properties or items that no part of an alternative names."""
-    way = [part for part in way if SILENT not in part]
+    alternative = [part for part in alternative if SILENT not in part]
     if key == "unevaluatedItems":
-        if any("items" in part for part in way):
+        if any("items" in part for part in alternative):
             return []
-        longest = max((len(part.get("prefixItems", ())) for part in way), default=0)
+        longest = max((len(part.get("prefixItems", ())) for part in alternative), default=0)
         return [{"prefixItems": [True] * longest, "items": value}]
-    if any("additionalProperties" in part for part in way):
+    if any("additionalProperties" in part for part in alternative):
         return []
-    patterns = {one: True for part in way for one in part.get("patternProperties", {})}
+    patterns = {one: True for part in alternative for one in part.get("patternProperties", {})}
     return [
         {
-            "properties": dict.fromkeys(names_of(way), True),
+            "properties": dict.fromkeys(names_of(alternative), True),
             "patternProperties": patterns,
             "additionalProperties": value,
         }

@@ -79,11 +79,11 @@ def _containing(
 def _values(items: Any, expanded: Expanded) -> list[Any] | None:
     """All possible values of the items, if they are listed and few."""
     found: list[Any] = []
-    for way in expanded(items):
-        kinds = own_kinds(way)
-        if "enum" in way and way.keys() <= {"enum", "type"}:
-            values = [value for value in way["enum"] if kind_of(value) in kinds]
-        elif kinds <= {"boolean", "null"} and way.keys() <= {"type"}:
+    for alternative in expanded(items):
+        kinds = own_kinds(alternative)
+        if "enum" in alternative and alternative.keys() <= {"enum", "type"}:
+            values = [value for value in alternative["enum"] if kind_of(value) in kinds]
+        elif kinds <= {"boolean", "null"} and alternative.keys() <= {"type"}:
             values = [value for value in (True, False, None) if kind_of(value) in kinds]
         else:
             return None
@@ -97,5 +97,5 @@ def _once(values: list[Any], least: int, most: int | None, schema: Schema) -> Sc
     sizes = range(least, min(len(values), len(values) if most is None else most) + 1)
     arrays = [list(some) for size in sizes for some in chosen(values, size)]
     others = sorted(own_kinds(schema) - {"array"})
-    ways: list[Any] = [{"const": one} for one in arrays]
-    return {"anyOf": [*ways, *([{"type": others}] if others else [])]}
+    alternatives: list[Any] = [{"const": one} for one in arrays]
+    return {"anyOf": [*alternatives, *([{"type": others}] if others else [])]}

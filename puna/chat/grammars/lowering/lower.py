@@ -70,8 +70,8 @@ class Lowering:
             return {"$ref": f"#/$defs/{name}"}
         self._under_way[key] = ""
         try:
-            ways = self._options.of(schema)
-            found = _either([self._joined(way) for way in ways])
+            alternatives = self._options.of(schema)
+            found = _either([self._joined(alternative) for alternative in alternatives])
         except TooManyAlternatives:
             found = self._open(schema)
         if name := self._under_way.pop(key):
@@ -91,22 +91,22 @@ class Lowering:
 
     # Lowered schemas
 
-    def _joined(self, way: Alternative, *, closed: bool = True) -> Any:
+    def _joined(self, alternative: Alternative, *, closed: bool = True) -> Any:
         """One alternative as a schema."""
-        schema = merged(way) if way else {}
+        schema = merged(alternative) if alternative else {}
         if schema.get("type") == [] or schema.get("enum") == []:
             return False
         if not schema.keys() & {"type", "enum"}:
             schema |= _meant(schema)
         kinds = own_kinds(schema)
-        result = {key: value for key, value in schema.items() if key not in _WRITTEN_APART}
+        result = {key: value for key, value in schema.items() if key not in _WRITTEN_SEPARATELY}
         further: list[Any] = []
         if "string" in kinds:
             result |= self._strings(schema, further)
         if kinds & {"integer", "number"}:
             result |= number(schema, kinds)
         if "object" in kinds:
-            closes = closed and any(map(_names, way))
+            closes = closed and any(map(_names, alternative))
             found = object_(schema, self.located, self._options.expanded, further, closed=closes)
             if found is None:
                 result["type"] = sorted(kinds - {"object"})
@@ -154,7 +154,7 @@ class Lowering:
                 parts.append({"allOf" if key == "allOf" else "anyOf": [self._opened(one) for one in options]})
         rest = {key: one for key, one in schema.items() if key in IN_PLACE and key not in _COMBINING}
         if rest:
-            parts.append(_either([self._joined(way, closed=False) for way in self._options.of(rest)]))
+            parts.append(_either([self._joined(one, closed=False) for one in self._options.of(rest)]))
         return both(parts)
 
     def _opened(self, schema: Any) -> Any:
@@ -184,7 +184,7 @@ _MEANT = {
 }
 """Keywords of one type. A schema with one of them that lacks `type` most often means that type."""
 
-_WRITTEN_APART = {
+_WRITTEN_SEPARATELY = {
     "patterns",
     "formats",
     "minContains",

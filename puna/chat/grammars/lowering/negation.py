@@ -38,7 +38,7 @@ def negated(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, 
     if depth == 0:
         raise Unsayable
     kinds = set(kinds)
-    ways: list[Any] = []
+    alternatives: list[Any] = []
     whole = True
 
     def again(part: Any, among: Iterable[str] = TYPES) -> Any:
@@ -46,13 +46,15 @@ def negated(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, 
 
     for key, value in schema.items():
         try:
-            ways += _violated(key, value, schema, kinds, targets, again)
+            alternatives += _violated(key, value, schema, kinds, targets, again)
         except Unsayable:
             whole = False
-    ways = [way for way in ways if way is True or (way is not False and own_kinds(way) & kinds)]
-    if not ways and not whole:
+    alternatives = [
+        one for one in alternatives if one is True or (one is not False and own_kinds(one) & kinds)
+    ]
+    if not alternatives and not whole:
         raise Unsayable
-    return {"anyOf": ways} if ways else False
+    return {"anyOf": alternatives} if alternatives else False
 
 
 def _violated(
@@ -109,9 +111,9 @@ def _others(values: list[Any], kinds: set[str]) -> list[Any]:
     rest = TYPES - taken - {"array", "object"} & taken
     if taken & {"integer", "number"}:
         rest -= {"integer", "number"}
-    ways: list[Any] = [{"type": sorted(rest)}] if rest else []
+    alternatives: list[Any] = [{"type": sorted(rest)}] if rest else []
     if "boolean" in taken:
-        ways += [{"const": one} for one in (True, False) if not any(one is value for value in values)]
+        alternatives += [{"const": one} for one in (True, False) if not any(one is value for value in values)]
     numbers = sorted(value for value in values if kind_of(value) in ("integer", "number"))
     if numbers:
         among = "integer" if "number" not in kinds else "number"
@@ -121,13 +123,14 @@ def _others(values: list[Any], kinds: set[str]) -> list[Any]:
                 continue
             bounds = {"exclusiveMinimum": low, "exclusiveMaximum": high}
             if low is None or high is None or low < high:
-                ways.append({"type": among, **{key: end for key, end in bounds.items() if end is not None}})
+                given = {key: end for key, end in bounds.items() if end is not None}
+                alternatives.append({"type": among, **given})
     texts = [value for value in values if isinstance(value, str)]
     if texts and sum(map(len, texts)) <= _SPELLED_OUT:
-        ways.append({"type": "string", "pattern": f"^(?:{other_than(texts)})$"})
-    if not ways and taken & {"array", "object", "string"}:
+        alternatives.append({"type": "string", "pattern": f"^(?:{other_than(texts)})$"})
+    if not alternatives and taken & {"array", "object", "string"}:
         raise Unsayable
-    return ways
+    return alternatives
 
 
 def other_than(texts: Iterable[str]) -> str:
@@ -140,7 +143,7 @@ def other_than(texts: Iterable[str]) -> str:
         else:
             ended = True
     heads = "".join(re.escape(head) if head in r"\]^-[" else head for head in tails)
-    ways = [] if ended else [""]
-    ways.append(rf"[^{heads}][\d\D]*" if heads else r"[\d\D]+")
-    ways += [re.escape(head) + f"(?:{other_than(rest)})" for head, rest in tails.items()]
-    return "|".join(ways)
+    alternatives = [] if ended else [""]
+    alternatives.append(rf"[^{heads}][\d\D]*" if heads else r"[\d\D]+")
+    alternatives += [re.escape(head) + f"(?:{other_than(rest)})" for head, rest in tails.items()]
+    return "|".join(alternatives)

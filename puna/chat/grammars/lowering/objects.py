@@ -22,9 +22,9 @@ Expanded = Callable[[Any], list[Schema]]
 """A schema's alternatives."""
 
 
-def names_of(way: list[Schema]) -> list[str]:
+def names_of(alternative: list[Schema]) -> list[str]:
     """The properties that the schemas name."""
-    return list(dict.fromkeys(name for part in way for name in part.get("properties", {})))
+    return list(dict.fromkeys(name for part in alternative for name in part.get("properties", {})))
 
 
 def object_(
@@ -163,14 +163,12 @@ def _chosen(optional: list[str], least: int, most: int | None) -> Schema:
     if comb(len(optional), most) <= _MOST_CHOICES:
         # An alternative that allows these properties also allows fewer.
         choices = combinations(optional, most)
-        ways = [{"properties": {name: False for name in optional if name not in some}} for some in choices]
+        fewer = [{"properties": {name: False for name in optional if name not in some}} for some in choices]
         if not least:
-            return {"anyOf": ways}
-        return {
-            "allOf": [{"anyOf": ways}, _chosen(optional, least, None)],
-        }
-    ways = [
+            return {"anyOf": fewer}
+        return {"allOf": [{"anyOf": fewer}, _chosen(optional, least, None)]}
+    alternatives = [
         {"required": list(some), "properties": {name: False for name in optional if name not in some}}
         for some in islice(choices, _MOST_CHOICES)
     ]
-    return {"anyOf": ways}
+    return {"anyOf": alternatives}

@@ -12,11 +12,11 @@ from .errors import invalid
 from .keywords import DEFINITIONS, LISTS, MAPS, SINGLE, Schema
 
 
-class Places:
+class References:
     def __init__(self, root: Any, *, lenient: bool = False) -> None:
         """Raises BadRequest for an `$id` that is no URI; `lenient` ignores it."""
         self._lenient = lenient
-        self._places: dict[str, Any] = {}
+        self._by_uri: dict[str, Any] = {}
         self._bases: dict[int, str] = {}
         self._dynamic: dict[str, Any] = {}
         self._root = root
@@ -32,16 +32,16 @@ class Places:
         uri, fragment = _split(base, reference)
         fragment = unquote(fragment)
         if fragment and not fragment.startswith("/"):
-            place = self._places.get(f"{uri}#{fragment}", self._dynamic.get(fragment) if not uri else None)
-            return place is not None, place
-        place = self._places.get(uri, self._root if not uri else None)
+            found = self._by_uri.get(f"{uri}#{fragment}", self._dynamic.get(fragment) if not uri else None)
+            return found is not None, found
+        found = self._by_uri.get(uri, self._root if not uri else None)
         for step in fragment.split("/")[1:]:
             step = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(place, list):
-                place = dict(zip(map(str, range(len(place))), place, strict=True)).get(step)
+            if isinstance(found, list):
+                found = dict(zip(map(str, range(len(found))), found, strict=True)).get(step)
             else:
-                place = place.get(step) if isinstance(place, dict) else None
-        return isinstance(place, (dict, bool)), place
+                found = found.get(step) if isinstance(found, dict) else None
+        return isinstance(found, (dict, bool)), found
 
     def _add(self, schema: Any, base: str) -> None:
         if not isinstance(schema, dict):
@@ -51,7 +51,7 @@ class Places:
         self._bases[id(schema)] = base
         for key in ("$anchor", "$dynamicAnchor"):
             if isinstance(name := schema.get(key), str):
-                self._places.setdefault(f"{base}#{name}", schema)
+                self._by_uri.setdefault(f"{base}#{name}", schema)
                 self._dynamic[name] = None if name in self._dynamic else schema
         for part in _parts(schema):
             self._add(part, base)
@@ -64,7 +64,7 @@ class Places:
             if self._lenient:
                 return base
             raise
-        self._places.setdefault(f"{base}#{fragment}" if fragment else uri, schema)
+        self._by_uri.setdefault(f"{base}#{fragment}" if fragment else uri, schema)
         return base if fragment else uri
 
 
