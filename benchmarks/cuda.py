@@ -72,8 +72,9 @@ def environment(root: Path, architecture: str, given: Mapping[str, str]) -> dict
 def trimmed(wheel: Path) -> Path:
     """The wheel with each library once, below the folder of the same name beside it.
 
-    llama-cpp-python's holds each library six times: in two folders, as `x.so`, `x.so.0` and `x.so.0.25.3`. The
-    loader wants the second, and ctypes the first of those that Python opens. Headers are for programs in C.
+    llama-cpp-python's wheel holds each library six times: in two folders, as `x.so`, `x.so.0` and
+    `x.so.0.25.3`. The loader needs the second, and ctypes the first of those that Python opens. Headers are
+    for programs in C.
     """
     trimmed = wheel.parent / "trimmed" / wheel.name
     trimmed.parent.mkdir(exist_ok=True)

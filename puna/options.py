@@ -42,7 +42,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     n_cpu_moe: int = 0
     override_tensor: tuple[str, ...] = ()
     replicas: Count = 0
-    """Puna's own: engines, each on a GPU of its own; 0 leaves it to those that there are."""
+    """Puna's own: engines, each on its own GPU; 0 keeps the number that is loaded."""
     use_mmap: bool | None = None
     num_thread: int = 0
     kv_cache_type: KVCacheType | None = None

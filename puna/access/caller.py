@@ -42,7 +42,7 @@ class Caller:
 
     @property
     def user(self) -> str:
-        """The user among whom turns are shared: of a key, else of an address."""
+        """The user in the scheduler's turns: a key's, else the client's address."""
         return self.key.id if self.key else self._address
 
     @property

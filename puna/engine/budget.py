@@ -65,7 +65,7 @@ def kept(job: Job, num_ctx: int, *, begins: bool) -> int:
 
 
 def reportable(prompts: int) -> int:
-    """How many tokens of each of so many prompts a step may report.
+    """How many tokens of each of `prompts` prompts a step may report.
 
     Their logits are each as long as the vocabulary: those of a tile take up to 40 MB.
     """

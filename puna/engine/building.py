@@ -187,7 +187,7 @@ def folder(build: Build, version: str, host: Host) -> Path:
 
 
 def _toolkit(build: Build, host: Host) -> str:
-    """The version of what compiles for the GPU."""
+    """The version of the GPU's compiler."""
     program = {"cuda": "nvcc", "hip": "hipcc", "sycl": "icpx", "vulkan": "glslc"}.get(build.backend)
     where = program and host.program(program, "usr/local/cuda/bin", "opt/rocm/bin")
     if not where:

@@ -56,7 +56,7 @@ class Drafting:
             self._shared_texts.add(sequence.job.owner, sequence.history[-sequence.answered :])
 
     def shares(self, decoding: list[Sequence], others: int, longest: int) -> list[Share]:
-        """A token of each answer, and drafts as far as they pay in a batch with `others` rows of prompts.
+        """One token of each answer, and the drafts that pay in a batch with `others` rows of prompts.
 
         A draft has at most `longest` tokens.
         """

@@ -125,7 +125,7 @@ class BatchLoop:
         self._conclude(sequence, self._answering.emit(sequence, sequence.prompt_logits))
 
     def _run(self, batch: Batch) -> tuple[Batch, int]:
-        """Evaluate a batch, or what of it has room: what was evaluated, and in how many nanoseconds."""
+        """Evaluate a batch, or the part that has room. Returns that part and the nanoseconds it took."""
         started = time.perf_counter_ns()
         status = batch.evaluate(self._context)
         if status == _NO_ROOM and batch.drafted:
@@ -231,7 +231,7 @@ class BatchLoop:
             self._fail(sequence, PunaError(problem))
 
     def _conclude(self, sequence: Sequence, ended: Outcome) -> None:
-        """End an answer, or see to it that there is room to go on."""
+        """End an answer, or make room for its next token."""
         if isinstance(ended, PunaError):
             self._fail(sequence, ended)
         elif ended:

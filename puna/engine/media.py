@@ -1,6 +1,6 @@
 """Media in prompts: where they stand, and what the projector made of them, kept for the next question.
 
-A medium is a picture or a sound; where this file says picture, the same is true of a sound.
+A medium is a picture or a sound. What this file says of pictures is true of sounds too.
 """
 
 from __future__ import annotations

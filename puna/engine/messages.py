@@ -15,8 +15,7 @@ from puna.load import EngineInfo
 from puna.types import Begun, Finish, Job, TokenLogprob
 
 Fault = Literal["request", "length", "engine", "gone"]
-"""Whose it is that an answer failed: the request's, for one reason or for being too long; or the engine's,
-which goes on or is gone."""
+"""The cause of a failed answer: a wrong request, one that is too long, an error in the engine, or its end."""
 
 
 class _OfRequest(msgspec.Struct, tag=True, array_like=True):
@@ -50,7 +49,7 @@ class Detokenize(_OfRequest):
 
 
 class Cancel(_OfRequest):
-    """The server waits for no more of the answer."""
+    """The server no longer wants the answer."""
 
 
 class Ping(msgspec.Struct, tag=True, array_like=True):
@@ -62,13 +61,13 @@ Command = Generate | Embed | Rank | Tokenize | Detokenize | Cancel
 
 class Pong(msgspec.Struct, tag=True, array_like=True):
     longest: float
-    """Seconds that a step takes at most, as far as it is known."""
+    """Most seconds that a step takes, as far as is known."""
 
 
 class Loaded(msgspec.Struct, tag=True, array_like=True):
     info: EngineInfo
     longest: float
-    """As a Pong has it."""
+    """As in a Pong."""
 
 
 class LoadRefused(msgspec.Struct, tag=True, array_like=True):
@@ -80,7 +79,7 @@ class LoadRefused(msgspec.Struct, tag=True, array_like=True):
 
 
 class Starved(msgspec.Struct, tag=True, array_like=True):
-    """Memory was asked for and not found; if the engine ends now, that is why."""
+    """An allocation failed. If the engine ends now, that is why."""
 
 
 class Started(_OfRequest):
@@ -116,11 +115,11 @@ class Failed(_OfRequest):
     message: str
     fault: Fault = "engine"
     field: str = ""
-    """What of the request is wrong, as BadRequest has it."""
+    """The request's wrong field, as in BadRequest."""
 
 
 def failed(request: int, error: Exception) -> Failed:
-    """What tells that `request` ended in `error`."""
+    """The event for a `request` that ended in `error`."""
     if isinstance(error, BadRequest):
         fault: Fault = "length" if isinstance(error, PromptTooLong) else "request"
         return Failed(request, str(error), fault, error.field)
@@ -128,7 +127,7 @@ def failed(request: int, error: Exception) -> Failed:
 
 
 def reason(error: Exception) -> str:
-    """What whoever asked is told of an error that the engine survives."""
+    """The client's message for an error that the engine survives."""
     if isinstance(error, MemoryError):
         return "the engine ran out of memory"
     return str(error) if isinstance(error, PunaError) else f"{type(error).__name__}: {error}"

@@ -106,7 +106,7 @@ class PrefixCache:
             self._take_snapshot(sequence, begun)
 
     def longest_draft(self, sequences: int) -> int:
-        """Most tokens of a draft that can be forgotten behind a step of so many sequences; 0 for none."""
+        """Most tokens of a draft that can be rolled back after a step of `sequences` sequences."""
         return self._memory.rollback(sequences)
 
     def extend(self, sequence: Sequence, count: int, *, excess: int = 0) -> None:

@@ -48,7 +48,7 @@ class RepackCache:
         """None if none is wanted."""
 
     def keep(self, weights: PackedWeights) -> None:
-        """See to it that there is a file of these weights; writing one waits until the engine is idle."""
+        """Ensure that these weights have a file. It is written when the engine is idle."""
         if self.file is None:
             return
         try:

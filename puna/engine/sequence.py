@@ -28,8 +28,8 @@ class Sequence:
     request: int
     job: Job
     tokens: list[int]
-    """Prompt and answer so far; after a shift, what of them is still in the context. A picture is as many
-    as it has rows, with numbers beyond the vocabulary."""
+    """Prompt and answer so far; after a shift, only the part still in the context. A picture has one id for
+    each of its rows, beyond the vocabulary."""
     prompt_tokens: int
     num_ctx: int
     begins: bool

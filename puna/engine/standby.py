@@ -17,7 +17,7 @@ class EngineStarter:
     """Starts engines; `prepare` starts a standby process."""
 
     def __init__(self, *, patience: float, standby: bool) -> None:
-        """`patience` as `puna.engine.start` has it. Without `standby`, no process waits."""
+        """`patience` as in `puna.engine.start`. Without `standby`, no process waits."""
         self._patience = patience
         self._wanted = standby
         self._ready: EngineProcess | None = None

@@ -81,9 +81,9 @@ class GenerateInput(_TextInput, frozen=True, kw_only=True):
     raw: bool = False
     """The prompt goes to the model as it is, without a template."""
     tokens: list[int] | None = None
-    """With `raw`: `prompt` as the token ids that the model gets, without a begin token of the engine's."""
+    """With `raw`: the prompt's token ids; the engine adds no begin token."""
     echo: bool = False
-    """With `raw`: report the prompt's tokens in Begun, as `logprobs` has it for those of the answer."""
+    """With `raw`: report the prompt's tokens in Begun, in the form that `logprobs` gives to the answer's."""
     silent: bool = False
     """Only evaluate the prompt: the answer is empty."""
     images: list[MediaFile] = []

@@ -34,7 +34,7 @@ _UNKNOWN_LENGTH = 0x7FFF_0000
 
 
 def is_sound(data: bytes) -> bool:
-    """Whether a file is a sound, be it of a kind that can be read or not."""
+    """Whether a file is a sound, of a readable kind or not."""
     return any(re.match(sign, data, re.DOTALL) for sign in (*_SIGNS.values(), *_OTHER_SIGNS.values()))
 
 
@@ -44,10 +44,10 @@ def check_sound(data: bytes, field: str) -> None:
 
 
 def sound(data: bytes, field: str = "images") -> Sound:
-    """The sound in a file. Blocks. Raises BadRequest, which names `field`, also for one that is too long."""
+    """The sound in a file. Blocks. Raises BadRequest naming `field` if damaged, too long or too short."""
     kind = _kind(data, field)
     damaged = _wrong(field, f"the {kind} file is damaged or cut short")
-    # The decoder takes what there is of a file that was cut. A last odd byte may lack its padding.
+    # The decoder accepts truncated files. A last odd byte may lack its padding.
     if kind == "WAV" and len(data) + 1 < int.from_bytes(data[4:8], "little") + 8 < _UNKNOWN_LENGTH:
         raise damaged
     import miniaudio

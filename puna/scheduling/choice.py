@@ -39,7 +39,7 @@ _HOST = "CPU"
 _GPU, _INTEGRATED = 10 * HOST_BANDWIDTH, 2 * HOST_BANDWIDTH
 _AS_FAST = 1 + 1e-6
 _ROOMY = 0.75
-"""The part of a memory up to which an estimate of what goes there need not be exact."""
+"""A plan that fills less of each memory needs no exact estimate."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Choice:
 
     @property
     def tried(self) -> LoadSpec:
-        """What libllama's dry run is asked about: it takes no memory, so what does not fit can be tried."""
+        """What libllama's dry run gets: it takes no memory, so it can try what does not fit."""
         return replaced(self.spec, placed=self.wish)
 
     def fits_outside(self, taken: Set[str]) -> bool:
@@ -108,7 +108,7 @@ def choose(
     machine = _ordered(learned.limited(facts.key, machine), options)
 
     def tried(available: int) -> tuple[LoadSpec, Load, Placement]:
-        # On devices no rollback was seen to be right.
+        # Rollback is unverified on devices.
         spec = replaced(plan(facts, options, settings, available), rollback=0)
         load = pin_experts(_load(facts, spec, learned), options.n_cpu_moe)
         return spec, load, _placed(load, machine, options, settings)
@@ -167,7 +167,7 @@ def _rule(text: str) -> tuple[str, str]:
 def _ordered(machine: Machine, options: Options) -> Machine:
     """The devices in the order in which they are filled: the fastest, then the one with the most room.
 
-    The one that is asked for comes first; a division that is asked for is over them as they are listed.
+    A requested main device comes first. A requested split keeps the order in which they are listed.
     """
     devices = list(machine.devices)
     if not options.tensor_split:
@@ -179,7 +179,7 @@ def _ordered(machine: Machine, options: Options) -> Machine:
 
 
 def _placed(load: Load, machine: Machine, options: Options, settings: Settings) -> Placement:
-    """The best placement for what was asked; what does not fit shows what would be needed."""
+    """The best placement for the options. One that does not fit shows what it would need."""
     layers = min(options.num_gpu, len(load.layers)) if options.num_gpu >= 0 else None
     shares = [*options.tensor_split, *[0.0] * len(machine.devices)][: len(machine.devices)]
     if options.tensor_split:
@@ -235,7 +235,7 @@ def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
 
 
 def _described(placement: Placement, machine: Machine, options: Options, blocks: int) -> Placed:
-    """A placement as an engine is told of it; the model has so many blocks."""
+    """A placement in the form that an engine takes, for a model of `blocks` blocks."""
     used = {d.name: size for d, size in zip(machine.devices, placement.split, strict=True) if size}
     if not used:
         return Placed()

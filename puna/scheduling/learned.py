@@ -13,7 +13,7 @@ from puna.scheduling.facts import RunnerKey, key
 from puna.scheduling.placement import Machine
 
 _SMALLER = 0.8
-"""The part that a second try takes of what a device had no room for."""
+"""A second try takes this part of the size that a device had no room for."""
 
 _MOST_DRY_RUNS = 8
 """Of one model: what free memory makes of its plan may change with every look at the devices."""

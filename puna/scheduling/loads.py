@@ -60,7 +60,7 @@ class Loads:
         raise no_place(best, room.alone)
 
     def replicate(self, request: LeaseRequest, there: Sequence[Runner]) -> bool:
-        """Begin one more engine like `there`, on a device where none of them is, evicting nobody.
+        """Begin one more engine like `there`, on a device without one, and evict nobody.
 
         False if no such device has room for all of it; True when it has begun, or room is being looked for.
         Raises PunaError when the options cannot be followed any more.
@@ -105,7 +105,7 @@ class Loads:
 
 
 def no_place(choice: Choice, machine: Machine) -> PunaError:
-    """What a person is told of a model that does not fit on `machine`."""
+    """The error for a model that does not fit on `machine`."""
     needs, has = human_size(choice.host), human_size(machine.host)
     words = f"model requires more system memory ({needs}) than is available ({has})"
     if needed := choice.devices():

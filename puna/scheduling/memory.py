@@ -124,7 +124,7 @@ def estimate_sight(projector: SizeFacts, size: int, num_ctx: int) -> int:
 
 
 def _activations(projector: SizeFacts, sense: str) -> int:
-    """Bytes of a layer for each patch of a picture or frame of a sound; 0 for a sense that there is not."""
+    """Bytes of a layer for each patch of a picture or frame of a sound; 0 if it lacks the sense."""
     inner = count(projector.arch(f"{sense}.embedding_length"))
     return 4 * (count(projector.arch(f"{sense}.feed_forward_length")) + 6 * inner)
 

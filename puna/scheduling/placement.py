@@ -91,7 +91,7 @@ class Placement:
     devices: tuple[int, ...]
     """Bytes on each device."""
     seconds: float
-    """For one token, to compare plans by."""
+    """For one token; compares plans."""
 
     @property
     def layers(self) -> int:
@@ -123,12 +123,12 @@ def place(load: Load, machine: Machine, layers: int | None = None) -> Placement 
 
 
 def spread(load: Load, machine: Machine, layers: int | None = None) -> Placement:
-    """The layers over all devices as their free memory is to one another; they may not fit."""
+    """The layers over all devices, in proportion to free memory. They may not fit."""
     return divided(load, machine, [device.free for device in machine.devices], layers)
 
 
 def divided(load: Load, machine: Machine, shares: Sequence[float], layers: int | None = None) -> Placement:
-    """The last `layers` (or all) divided as `shares` are to one another: libllama's tensor_split."""
+    """The last `layers` (or all), divided in proportion to `shares`: libllama's tensor_split."""
     count = len(load.layers)
     wanted = count if layers is None else min(layers, count)
     sums = list(accumulate(shares))
@@ -194,7 +194,7 @@ class _Partial(NamedTuple):
 class _Search:
     """Dynamic programming over devices and the layer that each begins with.
 
-    Of the ways to the same place, those are kept that no other betters in both time and host memory: a few.
+    Of the ways to the same layer, it keeps those that no other beats in both time and host memory.
     """
 
     def __init__(self, load: Load, machine: Machine) -> None:
@@ -267,7 +267,7 @@ class _Search:
 
 
 def _keep(ways: list[_Partial], new: _Partial) -> None:
-    """Add a way, unless one that is there is as good; those that it betters go."""
+    """Add `new`, unless another way is as good, and drop those that it beats."""
     if any(way.seconds <= new.seconds and way.host <= new.host for way in ways):
         return
     ways[:] = [way for way in ways if way.seconds < new.seconds or way.host < new.host]

@@ -1,4 +1,4 @@
-"""A model's tensors as what is placed: layer by layer, experts apart (names: llama.cpp, llama-arch.cpp)."""
+"""A model's tensors by layer, experts separately, for placement (names: llama.cpp, llama-arch.cpp)."""
 
 from __future__ import annotations
 

@@ -62,7 +62,7 @@ def exposure(settings: Settings) -> list[str]:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """A socket bound to the address, not yet listening. Exits with the reason when there is none."""
+    """A socket bound to the address, not yet listening. Exits with the reason if it cannot be bound."""
     try:
         both = not host and socket.has_dualstack_ipv6()
         family, kind, protocol, _, address = socket.getaddrinfo(

@@ -25,7 +25,7 @@ def named(name: str) -> tuple[Family, Variant] | None:
 
 
 def renderer(name: str, parameters: int = 0) -> Template:
-    """The renderer that a Modelfile names, for a model of so many parameters.
+    """The renderer that a Modelfile names, for a model with this many parameters.
 
     Raises BadRequest for an unknown name.
     """

@@ -1,4 +1,4 @@
-"""OpenAI's operations, the Responses API among them. What an answer holds inside is as OpenAI has it."""
+"""OpenAI's operations, including the Responses API. OpenAI's own pages describe an answer's contents."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _ID = (("id", "^[^/]+$"),)
 
 
 class _Completion(msgspec.Struct, kw_only=True):
-    """What a whole answer and a part of one have in common."""
+    """The fields that whole answers and chunks share."""
 
     id: str
     object: str
@@ -33,7 +33,7 @@ class _Completion(msgspec.Struct, kw_only=True):
 
 
 class CompletionResponse(_Completion, kw_only=True):
-    """Of chat completions and of completions; `object` says which."""
+    """An answer of chat completions or completions; `object` says which."""
 
     usage: Usage
 
@@ -45,7 +45,7 @@ class CompletionChunk(_Completion, kw_only=True):
 
 
 class Transcript(msgspec.Struct):
-    """The last three only when they are asked for, with verbose_json."""
+    """The last three are only in verbose_json."""
 
     text: str
     usage: TokenUsage | DurationUsage

@@ -154,7 +154,7 @@ def _count(bounds: Schema, result: Schema, needed: list[str], further: list[Any]
 
 
 def _chosen(optional: list[str], least: int, most: int | None) -> Schema:
-    """Between so many and so many of these properties."""
+    """Between `least` and `most` of these properties."""
     if most is None or most >= len(optional):
         if comb(len(optional), least) > _MOST_CHOICES:
             return {"required": optional[:least]}
