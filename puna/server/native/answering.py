@@ -15,7 +15,6 @@ from puna.server.native.requests import TextRequest
 from puna.server.native.responses import (
     ChatResponse,
     GenerateResponse,
-    ObjectTemplate,
     debug_info,
     encode,
     ending,
@@ -26,10 +25,9 @@ from puna.server.native.responses import (
 class ObjectWriter(ABC):
     """How an endpoint writes its objects."""
 
-    def __init__(self, model: str, text: ObjectTemplate, *, context: bool = True) -> None:
-        """`text` writes objects that hold only text. With `context`, the last object has it."""
+    def __init__(self, model: str, *, context: bool = True) -> None:
+        """With `context`, the last object has it."""
         self._model = model
-        self._text = text
         self._context = context
 
     @abstractmethod
@@ -38,9 +36,7 @@ class ObjectWriter(ABC):
 
     def piece(self, piece: Piece) -> bytes:
         """An object in the middle of a stream."""
-        if piece.thinking or piece.calls or piece.logprobs:
-            return encode(self._open(piece))
-        return self._text.piece(piece.text)
+        return encode(self._open(piece))
 
     def ending(self, rest: Piece, summary: Summary) -> bytes:
         """The last object, with `rest`, which was not sent before."""

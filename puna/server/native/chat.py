@@ -13,7 +13,7 @@ from puna.server.framing import ObjectStream, Whole
 from puna.server.native.answering import ObjectWriter, answered
 from puna.server.native.messages import choice, tools, turns
 from puna.server.native.requests import ChatRequest
-from puna.server.native.responses import ChatResponse, ObjectTemplate, ResponseMessage, logprobs, tool_calls
+from puna.server.native.responses import ChatResponse, ResponseMessage, logprobs, tool_calls
 from puna.server.rooms import rooms
 
 
@@ -36,10 +36,6 @@ async def chat(request: Request) -> ObjectStream | Whole:
 
 class _ChatWriter(ObjectWriter):
     """A chat's objects: the answer is a message."""
-
-    def __init__(self, model: str, *, context: bool) -> None:
-        text = ObjectTemplate(model, b'"message":{"role":"assistant","content":', b"}")
-        super().__init__(model, text, context=context)
 
     def answer(self, model: str, piece: Piece, **rest: Any) -> ChatResponse:
         output = ResponseMessage(

@@ -14,7 +14,7 @@ from puna.server.framing import ObjectStream, Whole
 from puna.server.native.answering import ObjectWriter, answered
 from puna.server.native.messages import pictures
 from puna.server.native.requests import GenerateRequest
-from puna.server.native.responses import GenerateResponse, ObjectTemplate, logprobs
+from puna.server.native.responses import GenerateResponse, logprobs
 from puna.server.rooms import rooms
 
 
@@ -36,9 +36,6 @@ async def generate(request: Request) -> ObjectStream | Whole:
 
 class _GenerateWriter(ObjectWriter):
     """A completion's objects: the answer is a text."""
-
-    def __init__(self, model: str) -> None:
-        super().__init__(model, ObjectTemplate(model, b'"response":', b""))
 
     def answer(self, model: str, piece: Piece, **rest: Any) -> GenerateResponse:
         return GenerateResponse(

@@ -116,19 +116,6 @@ class ProcessModelResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     """Puna's own: engines of this model, whose sizes are added up."""
 
 
-class ObjectTemplate:
-    """Encodes the objects of one stream; everything but time and text is encoded once."""
-
-    def __init__(self, model: str, before_text: bytes, after_text: bytes) -> None:
-        self._head = b'{"model":' + encode(model) + b',"created_at":"'
-        self._before = b'",' + before_text
-        self._after = after_text + b',"done":false}'
-
-    def piece(self, text: str) -> bytes:
-        """The object that carries `text`."""
-        return b"".join((self._head, now().encode(), self._before, encode(text), self._after))
-
-
 def debug_info(rendered: Rendered) -> DebugInfo:
     """The prompt with numbered image markers, as Ollama writes it."""
     first, *rest = rendered.prompt.split(PICTURE)

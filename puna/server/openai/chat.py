@@ -19,13 +19,13 @@ from puna.server.openai.errors import line
 from puna.server.openai.messages import conversation
 from puna.server.openai.requests import ChatCompletionRequest
 from puna.server.openai.responses import Identity, chat_logprobs, debug_info, encode, reason, usage
-from puna.server.openai.streams import ChunkTemplate, streamed
+from puna.server.openai.streams import ChunkWriter, streamed
 from puna.server.remote import Remote
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
 from puna.types import TokenLogprob
 
-_ROLE = b'"delta":{"role":"assistant","content":""}'
+_ROLE = {"delta": {"role": "assistant", "content": ""}}
 
 
 async def chat(request: Request) -> ObjectStream | Whole:
@@ -40,10 +40,10 @@ async def chat(request: Request) -> ObjectStream | Whole:
     answers = [opened.inference.chat(replace(ask, options=each)) for each in options]
     if not body.stream:
         return Whole(_whole(identity, answers, body))
-    pieces = ChunkTemplate(identity, "chat.completion.chunk", len(answers), with_usage=body.with_usage)
-    deltas = _Deltas(pieces, legacy=body.legacy)
-    chunks = streamed(answers, deltas, pieces, len(answers), with_usage=body.with_usage)
-    return ObjectStream(chunks, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
+    chunks = ChunkWriter(identity, "chat.completion.chunk", with_usage=body.with_usage)
+    deltas = _Deltas(chunks, legacy=body.legacy)
+    stream = streamed(answers, deltas, chunks, len(answers), with_usage=body.with_usage)
+    return ObjectStream(stream, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
 
 
 async def _ask(body: ChatCompletionRequest, remote: Remote) -> ChatInput:
@@ -74,8 +74,8 @@ async def _ask(body: ChatCompletionRequest, remote: Remote) -> ChatInput:
 class _Deltas:
     """An answer's pieces as deltas of a message."""
 
-    def __init__(self, pieces: ChunkTemplate, *, legacy: bool) -> None:
-        self._chunk = pieces.chunk
+    def __init__(self, chunks: ChunkWriter, *, legacy: bool) -> None:
+        self._chunk = chunks.chunk
         self._legacy = legacy
         self._called: set[int] = set()
 
@@ -86,21 +86,20 @@ class _Deltas:
     def piece(self, index: int, piece: Piece) -> Iterator[bytes]:
         """Reasoning, text and calls in chunks of their own, because clients read one of them."""
         if piece.thinking:
-            text = encode(piece.thinking)
-            both = b'"delta":{"reasoning":' + text + b',"reasoning_content":' + text + b"}"
-            yield self._chunk(index, both)
+            both = {"reasoning": piece.thinking, "reasoning_content": piece.thinking}
+            yield self._chunk(index, {"delta": both})
         logprobs = visible_logprobs(piece)
         if piece.text or logprobs:
-            logprobs = encode(chat_logprobs(logprobs)) if logprobs else b"null"
-            yield self._chunk(index, b'"delta":{"content":' + encode(piece.text) + b"}", logprobs)
+            reported = chat_logprobs(logprobs) if logprobs else None
+            yield self._chunk(index, {"delta": {"content": piece.text}}, reported)
         if piece.calls:
             self._called.add(index)
             called = _called(piece.calls, legacy=self._legacy, numbered=True)
-            yield self._chunk(index, b'"delta":' + encode(called))
+            yield self._chunk(index, {"delta": called})
 
     def end(self, index: int, summary: Summary) -> bytes:
         why = reason(summary, called=index in self._called, legacy=self._legacy)
-        return self._chunk(index, b'"delta":{}', reason=encode(why))
+        return self._chunk(index, {"delta": {}}, reason=why)
 
 
 async def _whole(identity: Identity, answers: Sequence[Answer], body: ChatCompletionRequest) -> bytes:

@@ -19,7 +19,7 @@ from puna.server.openai.body import is_tokens, read_body, texts_or_tokens
 from puna.server.openai.errors import line
 from puna.server.openai.requests import CompletionRequest
 from puna.server.openai.responses import Identity, TextLogprobs, debug_info, encode, reason, usage
-from puna.server.openai.streams import ChunkTemplate, streamed
+from puna.server.openai.streams import ChunkWriter, streamed
 from puna.server.rooms import rooms
 from puna.server.silence import PATIENCE
 from puna.types import TokenLogprob
@@ -38,10 +38,10 @@ async def completions(request: Request) -> ObjectStream | Whole:
     answers = [inference.generate(ask) if not ask.empty else _nothing(inference.load(ask)) for ask in asks]
     if not body.stream:
         return Whole(_whole(identity, answers, echoes, body))
-    pieces = ChunkTemplate(identity, "text_completion", len(answers), with_usage=body.with_usage)
-    wording = _Texts(pieces, echoes)
-    chunks = streamed(answers, wording, pieces, body.choices, with_usage=body.with_usage)
-    return ObjectStream(chunks, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
+    chunks = ChunkWriter(identity, "text_completion", with_usage=body.with_usage)
+    wording = _Texts(chunks, echoes)
+    stream = streamed(answers, wording, chunks, body.choices, with_usage=body.with_usage)
+    return ObjectStream(stream, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
 
 
 async def _prompts(body: CompletionRequest, inference: Inference) -> list[GenerateInput]:
@@ -79,24 +79,24 @@ async def _prompts(body: CompletionRequest, inference: Inference) -> list[Genera
 class _Texts:
     """An answer's pieces as text; reasoning has no place here."""
 
-    def __init__(self, pieces: ChunkTemplate, echoes: Sequence[str]) -> None:
-        self._chunk = pieces.chunk
+    def __init__(self, chunks: ChunkWriter, echoes: Sequence[str]) -> None:
+        self._chunk = chunks.chunk
         self._echoes = echoes
         self._logprobs = [TextLogprobs() for _ in echoes]
 
     def begin(self, index: int, read: Sequence[TokenLogprob]) -> Iterator[bytes]:
         if echo := self._echoes[index]:
-            logprobs = encode(self._logprobs[index].of(read, opening=True)) if read else b"null"
-            yield self._chunk(index, b'"text":' + encode(echo), logprobs)
+            logprobs = self._logprobs[index].of(read, opening=True) if read else None
+            yield self._chunk(index, {"text": echo}, logprobs)
 
     def piece(self, index: int, piece: Piece) -> Iterator[bytes]:
         tokens = visible_logprobs(piece)
         if piece.text or tokens:
-            logprobs = encode(self._logprobs[index].of(tokens)) if tokens else b"null"
-            yield self._chunk(index, b'"text":' + encode(piece.text), logprobs)
+            logprobs = self._logprobs[index].of(tokens) if tokens else None
+            yield self._chunk(index, {"text": piece.text}, logprobs)
 
     def end(self, index: int, summary: Summary) -> bytes:
-        return self._chunk(index, b'"text":""', reason=encode(reason(summary)))
+        return self._chunk(index, {"text": ""}, reason=reason(summary))
 
 
 def _logprobs(answer: WholeAnswer) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
-from typing import Protocol
+from typing import Any, Protocol
 
 from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.openai.answers import interleaved
@@ -14,24 +14,24 @@ from puna.types import TokenLogprob
 _DONE = b"[DONE]"
 
 
-class ChunkTemplate:
-    """Encodes the chunks of one stream; what they share is encoded once."""
+class ChunkWriter:
+    """Writes the chunks of one stream."""
 
-    def __init__(self, identity: Identity, object: str, answers: int, *, with_usage: bool) -> None:
-        self._head = encode(identity.fields(object))[:-1]
-        before = self._head + b',"choices":[{"index":'
-        self._before = [before + encode(index) + b"," for index in range(answers)]
+    def __init__(self, identity: Identity, object: str, *, with_usage: bool) -> None:
+        self._head = identity.fields(object)
         # With include_usage, all other chunks have `usage` null.
-        self._after = b'}],"usage":null}' if with_usage else b"}]}"
+        self._tail = {"usage": None} if with_usage else {}
 
-    def chunk(self, index: int, fields: bytes, logprobs: bytes = b"null", reason: bytes = b"null") -> bytes:
-        """More of one answer; `fields` are encoded, without braces."""
-        parts = (self._before[index], fields, logprobs, reason, self._after)
-        return b'%s%s,"logprobs":%s,"finish_reason":%s%s' % parts
+    def chunk(
+        self, index: int, fields: dict[str, Any], logprobs: Any = None, reason: str | None = None
+    ) -> bytes:
+        """More of one answer."""
+        choice = {"index": index, **fields, "logprobs": logprobs, "finish_reason": reason}
+        return encode({**self._head, "choices": [choice], **self._tail})
 
     def usage(self, usage: Usage) -> bytes:
         """The chunk after the last answer's end."""
-        return b"".join((self._head, b',"choices":[],"usage":', encode(usage), b"}"))
+        return encode({**self._head, "choices": [], "usage": usage})
 
 
 class Wording(Protocol):
@@ -47,7 +47,7 @@ class Wording(Protocol):
 
 
 async def streamed(
-    answers: Sequence[Answer], wording: Wording, pieces: ChunkTemplate, choices: int, *, with_usage: bool
+    answers: Sequence[Answer], wording: Wording, chunks: ChunkWriter, choices: int, *, with_usage: bool
 ) -> AsyncGenerator[bytes, None]:
     """The chunks of the answers, `choices` to each prompt, then usage and [DONE]."""
     begun = [False] * len(answers)
@@ -69,5 +69,5 @@ async def streamed(
                 ends[index] = item
                 yield wording.end(index, item)
     if with_usage:
-        yield pieces.usage(usage([ends[index] for index in range(len(answers))], choices))
+        yield chunks.usage(usage([ends[index] for index in range(len(answers))], choices))
     yield _DONE
