@@ -78,7 +78,7 @@ class Job(msgspec.Struct, kw_only=True):
     """Only jobs of one owner share prefixes, so that timing reveals nothing to others."""
     turn: Turn = Turn()
     media: tuple[Image | Sound, ...] = ()
-    """One for each PICTURE marker in a text prompt, in order."""
+    """One for each MEDIA_MARKER in a text prompt, in order."""
 
 
 class TokenLogprob(msgspec.Struct, frozen=True):

@@ -13,13 +13,13 @@ from .fit import fit
 from .jinja import jinja
 from .modelfile import go, plain
 from .parsing import Called, Content, Parser, Part, Thought
-from .pictures import PICTURE, pictured
+from .pictures import MEDIA_MARKER, pictured
 from .preference import tells_more
 from .prompt import Prompt, Template
 from .recognition import GoForm, recognized
 
 __all__ = [
-    "PICTURE",
+    "MEDIA_MARKER",
     "PLAIN",
     "Called",
     "Content",

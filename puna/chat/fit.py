@@ -9,7 +9,7 @@ import msgspec
 from puna.errors import BadRequest
 from puna.types import Message
 
-from .pictures import PICTURE
+from .pictures import MEDIA_MARKER
 from .prompt import Prompt, Template
 
 _LONGEST = 24
@@ -45,7 +45,7 @@ async def _fits(text: str, count: Callable[[str], Awaitable[int]], num_ctx: int)
     if size > _LONGEST * num_ctx:
         return False
     # A token has at least one byte; the model's begin token may add one.
-    return (size < num_ctx and PICTURE not in text) or await count(text) <= num_ctx
+    return (size < num_ctx and MEDIA_MARKER not in text) or await count(text) <= num_ctx
 
 
 def _without(template: Template, prompt: Prompt, start: int) -> tuple[str, list[Message]]:

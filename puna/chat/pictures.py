@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from puna.types import Message
 
-PICTURE = "<__media__>"
-"""Stands for an image; libllama adds the family's begin and end markers around it (mtmd.h)."""
+MEDIA_MARKER = "<__media__>"
+"""Stands for an image or a sound; libllama adds the family's begin and end markers around it (mtmd.h)."""
 
 
 def pictured(message: Message, text: str | None = None, *, gap: str = "") -> str:
-    """The message's text, or the given one, with PICTURE for each image: in front unless the text places it.
+    """The message's text, or the given one, with a media marker for each image: in front unless it has one.
 
     `gap` separates images in front from text that does not begin with white space.
     """
@@ -17,6 +17,6 @@ def pictured(message: Message, text: str | None = None, *, gap: str = "") -> str
     if not message.images:
         return text
     # A negative count would replace all.
-    text = text.replace("[img]", PICTURE, max(0, len(message.images) - text.count(PICTURE)))
-    before = PICTURE * (len(message.images) - text.count(PICTURE))
+    text = text.replace("[img]", MEDIA_MARKER, max(0, len(message.images) - text.count(MEDIA_MARKER)))
+    before = MEDIA_MARKER * (len(message.images) - text.count(MEDIA_MARKER))
     return before + (gap if before and text and not text[0].isspace() else "") + text

@@ -8,7 +8,7 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from puna.chat import PICTURE, Prompt, Template, fit, go, jinja, pictured, plain, renderer, unthought
+from puna.chat import MEDIA_MARKER, Prompt, Template, fit, go, jinja, pictured, plain, renderer, unthought
 from puna.errors import BadRequest, PunaError
 from puna.inference.form import form
 from puna.inference.requests import ChatInput, GenerateInput
@@ -136,7 +136,7 @@ async def _fitted(
     template: Template, prompt: Prompt, truncate: bool, engine: Engine, options: Options
 ) -> Composed:
     async def count(text: str) -> int:
-        return len(await engine.tokenize(text)) + PICTURE_TOKENS * text.count(PICTURE)
+        return len(await engine.tokenize(text)) + PICTURE_TOKENS * text.count(MEDIA_MARKER)
 
     if truncate:
         longest = min(engine.info.num_ctx, options.num_ctx or engine.info.num_ctx)
@@ -150,10 +150,10 @@ async def _fitted(
 def _placed(text: str, messages: list[Message]) -> Composed:
     """A rendering of `messages`, of which the last is always in it, with its pictures."""
     images = [image for message in messages for image in message.images]
-    if text.count(PICTURE) < len(messages[-1].images):
+    if text.count(MEDIA_MARKER) < len(messages[-1].images):
         raise BadRequest("the model's template has no place for images", "images")
     # A template may leave messages out, the oldest first.
-    images = images[max(0, len(images) - text.count(PICTURE)) :]
+    images = images[max(0, len(images) - text.count(MEDIA_MARKER)) :]
     return Composed(prompt=text, text=text, images=images, last=messages[-1])
 
 

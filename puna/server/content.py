@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from puna.chat import PICTURE
+from puna.chat import MEDIA_MARKER
 from puna.errors import InvalidField
 from puna.inference import check_sound
 from puna.server.encoded import from_base64, from_data_url, is_data_url
@@ -30,14 +30,14 @@ class Url(msgspec.Struct, frozen=True):
 
 
 async def assembled(parts: Sequence[str | MediaFile | Url], remote: Remote) -> tuple[str, list[MediaFile]]:
-    """The text, with PICTURE in the place of each file, and the files in order.
+    """The text, with MEDIA_MARKER in the place of each file, and the files in order.
 
     Adjacent texts are joined by a newline. Raises BadRequest when a file cannot be fetched.
     """
     text, before = "", None
     for part in parts:
         if not isinstance(part, str):
-            text += PICTURE
+            text += MEDIA_MARKER
         else:
             text += ("\n" if isinstance(before, str) else "") + unmarked(part)
         before = part
@@ -45,8 +45,8 @@ async def assembled(parts: Sequence[str | MediaFile | Url], remote: Remote) -> t
 
 
 def unmarked(text: str) -> str:
-    """A user's text without PICTURE markers: a space breaks each of them up."""
-    return text.replace(PICTURE, f"{PICTURE[:-1]} {PICTURE[-1]}")
+    """A user's text without media markers: a space breaks each of them up."""
+    return text.replace(MEDIA_MARKER, f"{MEDIA_MARKER[:-1]} {MEDIA_MARKER[-1]}")
 
 
 def picture(text: str, field: str) -> MediaFile | Url:

@@ -12,14 +12,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-PICTURE = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
+MEDIA_MARKER = b"\x89PNG\r\n\x1a\n" + bytes(range(200))
 """Enough of a picture for who only looks at its beginning."""
 
 Answer = Callable[[socket.socket, bytes], None]
 """What a server does with a connection once the request's head is read."""
 
 
-def answering(status: int = 200, body: bytes = PICTURE, **headers: str) -> Answer:
+def answering(status: int = 200, body: bytes = MEDIA_MARKER, **headers: str) -> Answer:
     """A whole answer, as it should be."""
     fields = {
         "Content-Length": str(len(body)),

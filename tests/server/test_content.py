@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from puna.chat import PICTURE
+from puna.chat import MEDIA_MARKER
 from puna.errors import BadRequest
 from puna.server.content import Url, assembled, picture, sound, unmarked
 from puna.server.remote import Remote
 from puna.types import MediaFile
-from tests.server.picture_hosts import PICTURE as FILE
+from tests.server.picture_hosts import MEDIA_MARKER as FILE
 from tests.server.picture_hosts import answering, host
 
 A, B = MediaFile(b"first file", "a"), MediaFile(b"second file", "b")
@@ -28,10 +28,10 @@ A, B = MediaFile(b"first file", "a"), MediaFile(b"second file", "b")
         ([], "", []),
         (["hello"], "hello", []),
         (["one", "two", ""], "one\ntwo\n", []),
-        ([A, "what is this?"], f"{PICTURE}what is this?", [A]),
-        (["this ", A, " and this ", B, "?"], f"this {PICTURE} and this {PICTURE}?", [A, B]),
-        ([B, A], PICTURE * 2, [B, A]),
-        (["a", "b", A, "c", "d"], f"a\nb{PICTURE}c\nd", [A]),
+        ([A, "what is this?"], f"{MEDIA_MARKER}what is this?", [A]),
+        (["this ", A, " and this ", B, "?"], f"this {MEDIA_MARKER} and this {MEDIA_MARKER}?", [A, B]),
+        ([B, A], MEDIA_MARKER * 2, [B, A]),
+        (["a", "b", A, "c", "d"], f"a\nb{MEDIA_MARKER}c\nd", [A]),
     ],
 )
 async def test_pictures_stand_where_they_were_given(
@@ -54,7 +54,7 @@ async def test_pictures_that_are_fetched_keep_their_order_whichever_comes_first(
     with host(waits) as slow, host(hurries) as fast:
         parts = [Url(slow.url, "slow"), "then", A, Url(fast.url, "fast")]
         text, files = await assembled(parts, Remote(private=True))
-    assert text == f"{PICTURE}then{PICTURE * 2}"
+    assert text == f"{MEDIA_MARKER}then{MEDIA_MARKER * 2}"
     assert files == [MediaFile(FILE + b"slow", "slow"), A, MediaFile(FILE + b"fast", "fast")]
 
 
@@ -77,23 +77,26 @@ async def test_what_must_be_a_sound_is_looked_at_when_it_has_come():
     with host(answering(body=b"fLaC" + bytes(50))) as flac, host(answering()) as png:
         heard = sound(flac.url, "data")
         assert await assembled([heard], Remote(private=True)) == (
-            PICTURE,
+            MEDIA_MARKER,
             [MediaFile(b"fLaC" + bytes(50), "data")],
         )
         with pytest.raises(BadRequest, match=r'^invalid value for "data": it is not WAV, MP3 or FLAC audio$'):
             await assembled([sound(png.url, "data")], Remote(private=True))
 
 
-@given(st.lists(st.text(alphabet=PICTURE + " \n[img]", max_size=40) | st.just(PICTURE) | st.just(A)))
+@given(
+    st.lists(st.text(alphabet=MEDIA_MARKER + " \n[img]", max_size=40) | st.just(MEDIA_MARKER) | st.just(A))
+)
 @settings(deadline=None)
 async def test_nothing_that_a_person_writes_stands_for_a_picture(parts: list[str | MediaFile]):
     text, files = await assembled(parts, Remote())
-    assert text.count(PICTURE) == len(files) == parts.count(A)
+    assert text.count(MEDIA_MARKER) == len(files) == parts.count(A)
 
 
 def test_a_marker_in_a_text_is_broken_up_and_still_there_to_read():
     assert (
-        unmarked(f"llama.cpp writes {PICTURE} for a picture") == "llama.cpp writes <__media__ > for a picture"
+        unmarked(f"llama.cpp writes {MEDIA_MARKER} for a picture")
+        == "llama.cpp writes <__media__ > for a picture"
     )
     assert unmarked("nothing <__media__ to break") == "nothing <__media__ to break"
 

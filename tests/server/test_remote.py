@@ -12,12 +12,12 @@ import pytest
 from puna.server import remote as remote_module
 from puna.server.remote import LARGEST, Remote
 from tests.server.fetching import CANNOT, FIELD, refused
-from tests.server.picture_hosts import PICTURE, Answer, answering, host, raw
+from tests.server.picture_hosts import MEDIA_MARKER, Answer, answering, host, raw
 
 
 async def test_a_picture_is_fetched(near: Remote):
     with host(answering()) as there:
-        assert await near.fetched(f" {there.url}?a=1&b=%20#part\n", FIELD) == PICTURE
+        assert await near.fetched(f" {there.url}?a=1&b=%20#part\n", FIELD) == MEDIA_MARKER
     (asked,) = there.asked
     lines = asked.decode().lower().split("\r\n")
     assert asked.startswith(b"GET /picture.png?a=1&b=%20 HTTP/1.1\r\n")
@@ -39,15 +39,15 @@ async def test_each_kind_of_file_is_one_whatever_its_type_says(near: Remote, sig
 
 
 async def test_a_length_may_be_said_twice(near: Remote):
-    length = str(len(PICTURE)).encode()
+    length = str(len(MEDIA_MARKER)).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b", " + length + b"\r\n\r\n"
-    with host(raw(head + PICTURE)) as there:
-        assert await near.fetched(there.url, FIELD) == PICTURE
+    with host(raw(head + MEDIA_MARKER)) as there:
+        assert await near.fetched(there.url, FIELD) == MEDIA_MARKER
 
 
 @pytest.mark.parametrize("size", [1, 3, 20_000])
 async def test_a_picture_may_come_in_pieces_of_any_size(near: Remote, size: int):
-    body = PICTURE * (size * 10 // len(PICTURE) + 1)
+    body = MEDIA_MARKER * (size * 10 // len(MEDIA_MARKER) + 1)
     chunks = [body[at : at + size] for at in range(0, len(body), size)]
     pieces = [f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in chunks]
     with host(raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *pieces, b"0\r\n\r\n")) as there:
@@ -55,7 +55,7 @@ async def test_a_picture_may_come_in_pieces_of_any_size(near: Remote, size: int)
 
 
 async def test_a_picture_as_large_as_allowed_comes_and_one_byte_more_does_not(near: Remote):
-    largest = PICTURE + bytes(LARGEST - len(PICTURE))
+    largest = MEDIA_MARKER + bytes(LARGEST - len(MEDIA_MARKER))
     with host(answering(body=largest)) as there:
         assert len(await near.fetched(there.url, FIELD)) == LARGEST
     with host(raw(b"HTTP/1.1 200 OK\r\n\r\n", largest, b"\0")) as there:
@@ -64,7 +64,7 @@ async def test_a_picture_as_large_as_allowed_comes_and_one_byte_more_does_not(ne
 
 def endless(piece: bytes) -> Answer:
     def answer(connection: socket.socket, asked: bytes) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n" + PICTURE)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Type: image/png\r\n\r\n" + MEDIA_MARKER)
         while True:
             connection.sendall(piece)
 
@@ -80,9 +80,9 @@ def endless_head(connection: socket.socket, asked: bytes) -> None:
 FAULTS: dict[str, Answer] = {
     "endless": endless(bytes(1 << 16)),
     "endless-head": endless_head,
-    "short": raw(b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + PICTURE),
-    "cut-chunk": raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n" + PICTURE),
-    "gzip": answering(body=gzip.compress(PICTURE), Content_Encoding="gzip"),
+    "short": raw(b"HTTP/1.1 200 OK\r\nContent-Length: 999999\r\n\r\n" + MEDIA_MARKER),
+    "cut-chunk": raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n" + MEDIA_MARKER),
+    "gzip": answering(body=gzip.compress(MEDIA_MARKER), Content_Encoding="gzip"),
     "gzip-bomb": answering(body=gzip.compress(bytes(200 << 20)), Content_Encoding="gzip"),
     "html": answering(body=b"<!doctype html><title>secret</title>"),
     "text": answering(body=b"root:x:0:0:secret", Content_Type="image/png"),
@@ -136,7 +136,7 @@ async def test_a_length_that_promises_too_much_is_not_waited_for(near: Remote):
     release.set()
 
 
-@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n" + PICTURE])
+@pytest.mark.parametrize("said", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\n\r\n" + MEDIA_MARKER])
 async def test_a_server_that_stops_answering_is_given_up(
     near: Remote, monkeypatch: pytest.MonkeyPatch, said: bytes
 ):
@@ -157,7 +157,7 @@ async def test_a_server_that_trickles_is_given_up(near: Remote, monkeypatch: pyt
     release = threading.Event()
 
     def answer(connection: socket.socket, asked: bytes) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + PICTURE)
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + MEDIA_MARKER)
         while not release.wait(0.01):
             connection.sendall(b"\0")
 

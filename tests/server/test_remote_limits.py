@@ -11,7 +11,7 @@ import pytest
 from puna.server import remote as remote_module
 from puna.server.remote import Remote
 from tests.server.fetching import FIELD, refused
-from tests.server.picture_hosts import PICTURE, answering, host
+from tests.server.picture_hosts import MEDIA_MARKER, answering, host
 
 
 async def test_so_many_are_on_their_way_at_once(near: Remote):
@@ -28,7 +28,7 @@ async def test_so_many_are_on_their_way_at_once(near: Remote):
         await asyncio.sleep(0.1)
         most = there.connections
         release.set()
-        assert await asyncio.gather(*fetches) == [PICTURE] * 20
+        assert await asyncio.gather(*fetches) == [MEDIA_MARKER] * 20
     assert most == remote_module.AT_ONCE
 
 
@@ -39,13 +39,13 @@ async def test_a_request_has_so_many_pictures_and_the_next_has_as_many(
     with host(answering()) as there:
         for _ in range(2):
             visit = near.visit()
-            assert [await visit.fetched(there.url, FIELD) for _ in range(2)] == [PICTURE] * 2
+            assert [await visit.fetched(there.url, FIELD) for _ in range(2)] == [MEDIA_MARKER] * 2
             assert await refused(visit, there.url) == "a request may name at most 2 URLs"
 
 
 async def test_a_requests_pictures_have_so_many_bytes_together(near: Remote, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(remote_module, "TOGETHER", 3 << 20)
-    with host(answering(body=PICTURE + bytes(1 << 20))) as there:
+    with host(answering(body=MEDIA_MARKER + bytes(1 << 20))) as there:
         visit = near.visit()
         assert [len(await visit.fetched(there.url, FIELD)) for _ in range(2)]
         assert await refused(visit, there.url) == "the files of a request may have at most 3 MB together"

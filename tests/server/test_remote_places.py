@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from puna.server import remote as remote_module
 from puna.server.remote import REDIRECTS, Remote
 from tests.server.fetching import CANNOT, FIELD, lookups, refused
-from tests.server.picture_hosts import PICTURE, Answer, answering, host, raw
+from tests.server.picture_hosts import MEDIA_MARKER, Answer, answering, host, raw
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ async def test_a_name_that_changes_its_address_after_the_check_gains_nothing(
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     with host(answering(), "127.0.0.2") as there:
-        assert await Remote().fetched(f"http://rebinds.example:{there.port}/", FIELD) == PICTURE
+        assert await Remote().fetched(f"http://rebinds.example:{there.port}/", FIELD) == MEDIA_MARKER
     assert len(looked_up) == 1
     assert f"Host: rebinds.example:{there.port}".encode() in there.asked[0]
 
@@ -127,7 +127,7 @@ async def test_a_name_that_changes_its_address_after_the_check_gains_nothing(
 async def test_a_dead_address_leaves_the_others_their_chance(near: Remote, names: dict[str, list[str]]):
     names["several.example"] = ["127.0.0.3", "127.0.0.1"]
     with host(answering()) as there:
-        assert await near.fetched(f"http://several.example:{there.port}/", FIELD) == PICTURE
+        assert await near.fetched(f"http://several.example:{there.port}/", FIELD) == MEDIA_MARKER
 
 
 def hops(count: int) -> Answer:
@@ -147,7 +147,7 @@ def hops(count: int) -> Answer:
 
 async def test_redirects_are_followed_so_far_and_no_cookie_is_kept(near: Remote):
     with host(hops(REDIRECTS)) as there:
-        assert await near.fetched(f"http://127.0.0.1:{there.port}/0", FIELD) == PICTURE
+        assert await near.fetched(f"http://127.0.0.1:{there.port}/0", FIELD) == MEDIA_MARKER
     assert there.connections == REDIRECTS + 1
     assert not [asked for asked in there.asked if b"cookie" in asked.lower()]
     with host(hops(REDIRECTS + 1)) as there:
@@ -207,5 +207,5 @@ async def test_no_proxy_is_asked(near: Remote, monkeypatch: pytest.MonkeyPatch):
     with host(answering()) as proxy, host(answering()) as there:
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        assert await near.fetched(there.url, FIELD) == PICTURE
+        assert await near.fetched(there.url, FIELD) == MEDIA_MARKER
     assert (proxy.connections, there.connections) == (0, 1)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from puna.chat import PICTURE
+from puna.chat import MEDIA_MARKER
 from puna.errors import BadRequest
 from puna.inference import schema
 from puna.server.native.messages import choice, tools, turn
@@ -106,7 +106,7 @@ async def test_text_parts_join():
 async def test_a_picture_is_where_it_stands_between_the_texts(part: ContentPart):
     parts = [ContentPart(type="text", text="this?"), part, ContentPart(type="text", text="or that?")]
     turned = await read(RequestMessage(role="user", content=parts))
-    assert turned.content == f"this?{PICTURE}or that?"
+    assert turned.content == f"this?{MEDIA_MARKER}or that?"
     assert [file.data for file in turned.images] == [b"ABC"]
 
 

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 
 from puna.access import caller
-from puna.chat import PICTURE, go, names_by_architecture, recognized
+from puna.chat import MEDIA_MARKER, go, names_by_architecture, recognized
 from puna.engine import quantization, quantize
 from puna.errors import BadRequest, NotFound, PunaError
 from puna.library import Recipe
@@ -69,7 +69,7 @@ def _recipe(body: CreateRequest, messages: list[Message]) -> Recipe:
 
 def _stored(message: Message) -> Message:
     """A message as it is stored, with Ollama's image markers."""
-    return msgspec.structs.replace(message, content=message.content.replace(PICTURE, "[img]"))
+    return msgspec.structs.replace(message, content=message.content.replace(MEDIA_MARKER, "[img]"))
 
 
 async def _making(opened: Rooms, name: str, recipe: Recipe) -> AsyncGenerator[Progress, None]:

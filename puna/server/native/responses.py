@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from puna.chat import PICTURE
+from puna.chat import MEDIA_MARKER
 from puna.inference import Call, Rendered, Summary
 from puna.types import TokenLogprob
 
@@ -118,7 +118,7 @@ class ProcessModelResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 def debug_info(rendered: Rendered) -> DebugInfo:
     """The prompt with numbered image markers, as Ollama writes it."""
-    first, *rest = rendered.prompt.split(PICTURE)
+    first, *rest = rendered.prompt.split(MEDIA_MARKER)
     prompt = first + "".join(f"[img-{number}]{text}" for number, text in enumerate(rest))
     return DebugInfo(rendered_template=prompt, image_count=rendered.images)
 

@@ -16,7 +16,7 @@ from tests.chat.conversations import WEATHER, chat, tool_chat
 
 from .asked import ASKED, NAMES, expected, text
 
-PICTURE = "<__media__>"
+MEDIA_MARKER = "<__media__>"
 ALIASES = {"gemma4": "gemma4-small", "harmony": "gpt-oss"}
 THINKERS_ONLY = {"olmo3-think", "olmo3-32b-think"}
 """These know no tools."""
@@ -51,7 +51,7 @@ def test_what_it_reads_shows_in_its_text(name: str) -> None:
     told = msgspec.structs.replace(plain, tools=[WEATHER])
     assert ("tools" in read) == (text(name, told) != text(name, plain))
     pictured = Prompt(messages=[Message(role="user", content="Hi", images=[MediaFile(b"1")])])
-    assert ("images" in read) == (PICTURE in text(name, pictured))
+    assert ("images" in read) == (MEDIA_MARKER in text(name, pictured))
     if "think" not in read:
         assert {text(name, chat("user: Hi", think=think)) for think in (True, False)} == {text(name, plain)}
 
@@ -133,9 +133,9 @@ def test_a_space_stands_between_a_picture_and_a_word() -> None:
         renderer("qwen3.5")
         .render(Prompt(messages=asked))
         .startswith(
-            f"<|im_start|>user\n{PICTURE} Look<|im_end|>\n"
-            f"<|im_start|>user\n{PICTURE}<|im_end|>\n"
-            f"<|im_start|>user\nAt {PICTURE}<|im_end|>\n"
+            f"<|im_start|>user\n{MEDIA_MARKER} Look<|im_end|>\n"
+            f"<|im_start|>user\n{MEDIA_MARKER}<|im_end|>\n"
+            f"<|im_start|>user\nAt {MEDIA_MARKER}<|im_end|>\n"
         )
     )
 
@@ -239,5 +239,5 @@ def test_each_picture_has_one_place(name: str, turns: list[tuple[int, str]]) -> 
         Message(role="user", content=f"Look. {said}", images=[MediaFile(b"1")] * count)
         for count, said in turns
     ]
-    found = renderer(name).render(Prompt(messages=asked)).count(PICTURE)
+    found = renderer(name).render(Prompt(messages=asked)).count(MEDIA_MARKER)
     assert found == (sum(count for count, _ in turns) if "images" in renderer(name).names else 0)

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from puna.chat import PICTURE
+from puna.chat import MEDIA_MARKER
 from puna.errors import BadRequest
 from puna.inference import ChatInput
 from puna.server.anthropic.conversion import chat_input
@@ -90,13 +90,15 @@ async def test_pictures_are_where_they_were():
     parts = [{"type": "text", "text": "See"}, PICTURED, {"type": "text", "text": "this"}]
     (turn,) = await messages(("user", parts))
     assert turn == Message(
-        role="user", content=f"See{PICTURE}this", images=[MediaFile(PNG, "messages[0].content[1].source")]
+        role="user",
+        content=f"See{MEDIA_MARKER}this",
+        images=[MediaFile(PNG, "messages[0].content[1].source")],
     )
 
 
 async def test_nobody_can_write_a_picture():
-    turns = await messages(("user", PICTURE), ("assistant", PICTURE), system=PICTURE)
-    assert [PICTURE in turn.content for turn in turns] == [False, False, False]
+    turns = await messages(("user", MEDIA_MARKER), ("assistant", MEDIA_MARKER), system=MEDIA_MARKER)
+    assert [MEDIA_MARKER in turn.content for turn in turns] == [False, False, False]
 
 
 async def test_documents_and_search_results_are_text():
@@ -147,7 +149,7 @@ async def test_results_come_before_what_else_is_said_and_know_their_tool():
     assert turns[2:] == [
         Message(
             role="tool",
-            content=f"a{PICTURE}",
+            content=f"a{MEDIA_MARKER}",
             images=[MediaFile(PNG, "messages[2].content[1].content[1].source")],
             tool_name="look",
             tool_call_id="toolu_1",

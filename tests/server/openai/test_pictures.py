@@ -13,7 +13,7 @@ import httpx
 import pytest
 from PIL import Image
 
-from puna.chat import PICTURE
+from puna.chat import MEDIA_MARKER
 from tests.models import install_with_projector
 from tests.running import Server, serving
 from tests.vision_models import vision_model
@@ -75,7 +75,7 @@ def picture(url: Any) -> dict[str, Any]:
 def test_pictures_stand_where_they_were_put(client: httpx.Client, address: str):
     parts = [text("one"), picture(DATA), text("two"), picture({"url": address, "detail": "low"})]
     shown = told(client, *parts, _debug_render_only=True)["_debug_info"]
-    assert f"one{PICTURE}two{PICTURE}<|im_end|>" in shown["rendered_template"]
+    assert f"one{MEDIA_MARKER}two{MEDIA_MARKER}<|im_end|>" in shown["rendered_template"]
     assert shown["image_count"] == 2
 
 

@@ -10,7 +10,7 @@ import httpx
 import openai
 import pytest
 
-from puna.chat import PICTURE
+from puna.chat import MEDIA_MARKER
 from tests.hearing_models import ROWS, silent_mp3, tone, wav
 from tests.running import Server
 from tests.server.conftest import SCRIPT
@@ -54,7 +54,7 @@ def test_a_chat_hears(client: openai.OpenAI):
 def test_sounds_stand_where_they_were_put(client: openai.OpenAI):
     parts = [said("one"), heard(LOW), said("two"), heard(HIGH)]
     shown = ask(client, *parts, extra_body={"_debug_render_only": True}).model_dump()["_debug_info"]
-    assert f"one{PICTURE}two{PICTURE}<|im_end|>" in shown["rendered_template"]
+    assert f"one{MEDIA_MARKER}two{MEDIA_MARKER}<|im_end|>" in shown["rendered_template"]
     assert shown["image_count"] == 2
 
 
@@ -98,7 +98,7 @@ def test_the_model_is_told_what_is_known(client: openai.OpenAI):
     known = "Names: Puna."
     assert length(prompt=known) - length(prompt="x") == len(known) - 1
     assert length(language="German") - length(language="de") == 4
-    assert length(language=PICTURE) > length(language="de")
+    assert length(language=MEDIA_MARKER) > length(language="de")
 
 
 @pytest.mark.parametrize(

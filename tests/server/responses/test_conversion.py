@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from puna.chat import PICTURE
+from puna.chat import MEDIA_MARKER
 from puna.errors import BadRequest
 from puna.inference import ChatInput
 from puna.server.body import decode
@@ -73,7 +73,9 @@ async def test_messages():
         Message(role="system", content="Be brief."),
         Message(role="system", content="Be kind."),
         Message(
-            role="user", content=f"See{PICTURE}", images=[MediaFile(PNG, "input[2].content[1].image_url")]
+            role="user",
+            content=f"See{MEDIA_MARKER}",
+            images=[MediaFile(PNG, "input[2].content[1].image_url")],
         ),
         Message(role="assistant", content="Yes."),
     ]
@@ -97,7 +99,7 @@ async def test_what_the_model_thought_said_and_called_is_one_turn():
         Message(role="assistant", thinking="Hm.", content="I look.", tool_calls=[CALLED]),
         Message(
             role="tool",
-            content=f"a{PICTURE}",
+            content=f"a{MEDIA_MARKER}",
             images=[MediaFile(PNG, "input[4].output[1].image_url")],
             tool_name="look",
             tool_call_id="call_1",
@@ -156,7 +158,7 @@ def test_instructions_come_first_and_are_not_the_conversations():
 
 
 def test_nobody_can_write_a_picture():
-    assert PICTURE not in chat_input(body(instructions=PICTURE), [], []).messages[0].content
+    assert MEDIA_MARKER not in chat_input(body(instructions=MEDIA_MARKER), [], []).messages[0].content
 
 
 def test_tools():
