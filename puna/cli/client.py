@@ -10,6 +10,8 @@ from ollama import ProgressResponse
 
 
 class Client(ollama.Client):
+    """The official client, and what it lacks."""
+
     def details(self, model: str, *, verbose: bool = False) -> dict[str, Any]:
         """All of `/api/show`; the client's own `show` drops `system` and `tensors`. Raises ResponseError."""
         body = {"model": model, "verbose": True} if verbose else {"model": model}

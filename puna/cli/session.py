@@ -22,6 +22,8 @@ ThinkOption = bool | str | None
 
 @dataclass
 class Session:
+    """An interactive session: its model, its settings, and the conversation so far."""
+
     model: str
     format: Any = None
     keep_alive: str | None = None

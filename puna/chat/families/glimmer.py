@@ -38,6 +38,8 @@ _BOUNDARIES_AND_CALLS = markers(*_ENDS, _START, _CALLS)
 
 @dataclass(frozen=True)
 class Glimmer:
+    """Messages to `self` are reasoning, those to a tool are calls, all others content."""
+
     special: frozenset[str] = frozenset({_START, _MESSAGE, *_ENDS})
     reasoning: str = "assistant to=self"
 

@@ -13,6 +13,8 @@ from .keywords import DEFINITIONS, LISTS, MAPS, SINGLE, Schema
 
 
 class References:
+    """The schemas that references within `root` can name, by URI, anchor and pointer."""
+
     def __init__(self, root: Any, *, lenient: bool = False) -> None:
         """Raises BadRequest for an `$id` that is no URI; `lenient` ignores it."""
         self._lenient = lenient
