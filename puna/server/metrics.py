@@ -198,6 +198,7 @@ class Measured:
 
 
 async def metrics(request: Request) -> Response:
+    """Prometheus' text, or OpenMetrics if the scraper's `accept` asks for it."""
     measures = request.app.state.metrics
     assert isinstance(measures, Metrics)
     encode, content_type = choose_encoder(request.headers.get("accept", ""))

@@ -30,12 +30,16 @@ _STATUSES = {503: 529}
 
 
 class AnthropicError(msgspec.Struct, omit_defaults=True):
+    """`type` is a kind like "overloaded_error"; `details` may have a code for agents (Anthropic, Errors)."""
+
     type: str
     message: str
     details: dict[str, str] = {}
 
 
 class AnthropicErrorResponse(msgspec.Struct):
+    """The body of every failure, and a stream's `error` event (Anthropic, Errors)."""
+
     type: Literal["error"]
     error: AnthropicError
     request_id: str

@@ -26,6 +26,7 @@ class Spoken(Route):
 
 
 async def models(request: Request) -> Response:
+    """All models that the caller may use, on one page, whatever `limit` is (Anthropic, List Models)."""
     data = [_described(model, model.name.display()) for model in await to_thread(rooms(request).models)]
     ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
     page = {"data": data, "has_more": False, "first_id": None, "last_id": None, **ends}

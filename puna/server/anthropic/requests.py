@@ -38,11 +38,15 @@ class Block(Fields, kw_only=True):
 
 
 class MessageParam(Fields, kw_only=True):
+    """A turn of the conversation: text, or blocks (Anthropic, Messages)."""
+
     role: str | None = None
     content: str | list[Block]
 
 
 class AnthropicTool(Fields, kw_only=True):
+    """A tool with a schema, or by `type` one that Anthropic defines (Anthropic, Messages, `tools`)."""
+
     name: str | None = None
     type: str | None = None
     description: str | None = None
@@ -50,22 +54,30 @@ class AnthropicTool(Fields, kw_only=True):
 
 
 class ToolChoiceParam(Fields, kw_only=True):
+    """`name` is the tool to call when `type` is "tool" (Anthropic, Messages, `tool_choice`)."""
+
     type: Literal["auto", "any", "tool", "none"]
     name: str | None = None
     disable_parallel_tool_use: bool | None = None
 
 
 class Thinking(Fields, kw_only=True):
+    """Off when this is left out. `budget_tokens` is ignored (Anthropic, Extended thinking)."""
+
     type: Literal["enabled", "disabled", "adaptive", "between_tools"]
     display: Literal["summarized", "omitted"] | None = None
 
 
 class OutputFormat(Fields):
+    """A JSON Schema that the answer's text must fit (Anthropic, Structured outputs)."""
+
     type: Literal["json_schema"]
     schema: dict[str, Any]
 
 
 class OutputConfig(Fields):
+    """`effort` is how much to think, and counts only while thinking is on (Anthropic, Messages)."""
+
     effort: Literal["low", "medium", "high", "xhigh", "max"] | None = None
     format: OutputFormat | None = None
 
@@ -89,6 +101,8 @@ class CountTokensRequest(Fields, kw_only=True):
 
 
 class MessagesRequest(CountTokensRequest, kw_only=True):
+    """The body of /v1/messages; with `max_tokens` 0 the prompt is only evaluated (Anthropic, Messages)."""
+
     max_tokens: int
     stop_sequences: list[str] | None = None
     stream: bool | None = None

@@ -28,6 +28,7 @@ from puna.server.silence import PATIENCE, attended
 
 
 async def messages(request: Request) -> ObjectStream | Whole:
+    """The next message, whole or as events. A prompt longer than the context is refused, never cut."""
     body = await decoded(request, MessagesRequest)
     answer = rooms(request).inference.chat(await _chat_input(request, body))
     if body.max_tokens == 0:
@@ -48,10 +49,13 @@ async def _chat_input(request: Request, body: CountTokensRequest) -> ChatInput:
 
 
 class TokenCount(msgspec.Struct):
+    """The answer of /v1/messages/count_tokens (Anthropic, Count tokens in a Message)."""
+
     input_tokens: int
 
 
 async def count_tokens(request: Request) -> Response:
+    """Loads the model and counts the prompt that it would get; pictures by estimate."""
     body = await decoded(request, CountTokensRequest)
     tokens = await rooms(request).inference.count(await _chat_input(request, body))
     return Response(msgspec.json.encode(TokenCount(tokens)), media_type=JSON)

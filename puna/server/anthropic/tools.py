@@ -12,6 +12,8 @@ from puna.server.anthropic.requests import AnthropicTool
 
 
 class ToolOffer(msgspec.Struct, frozen=True):
+    """What becomes of a request's tools, once Anthropic's own have been told apart."""
+
     functions: list[dict[str, Any]]
     """Tools offered to the model."""
     missing: list[str]

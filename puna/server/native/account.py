@@ -26,20 +26,24 @@ async def me(request: Request) -> Response:
 
 
 async def sign_out(request: Request) -> Response:
+    """401, for POST /api/signout and DELETE /api/user/keys/{key}: nobody is signed in."""
     return Response(encode(Error("you are not currently signed in")), 401, media_type=JSON)
 
 
 async def status(request: Request) -> Response:
+    """GET /api/status: there is no cloud. `disabled` only says whether the user switched it off."""
     disabled = rooms(request).no_cloud
     cloud = Cloud(disabled=disabled, source="env" if disabled else "none")
     return Response(encode(CloudStatus(cloud)), media_type=JSON)
 
 
 async def recommendations(request: Request) -> Response:
+    """An empty list: in Ollama these come from its cloud."""
     return Response(encode(Recommendations([])), media_type=JSON)
 
 
 async def web_search(request: Request) -> Response:
+    """At most 10 results, 5 by default. Raises BadRequest, NoSearchEngine, SearchFailed."""
     body = await decoded(request, WebSearchRequest)
     if not body.query.strip():
         raise BadRequest("query is required", "query")
@@ -49,6 +53,7 @@ async def web_search(request: Request) -> Response:
 
 
 async def web_fetch(request: Request) -> Response:
+    """A page's title, text and links. Raises BadRequest without a URL, or when it cannot be fetched."""
     body = await decoded(request, WebFetchRequest)
     if not body.url.strip():
         raise BadRequest("url is required", "url")

@@ -18,6 +18,7 @@ from puna.server.rooms import rooms
 
 
 async def chat(request: Request) -> ObjectStream | Whole:
+    """The answer, an object a line unless `stream` is false (Ollama api.md, Generate a chat completion)."""
     body = await decoded(request, ChatRequest)
     opened = rooms(request)
     offered = tools(body.tools)

@@ -14,6 +14,7 @@ from puna.server.rooms import rooms
 
 
 async def embed(request: Request) -> Whole:
+    """A vector for each text. Longer texts lose their end, unless `truncate` is false."""
     body = await decoded(request, EmbedRequest)
     # As in Ollama, an empty string means no text, but counts as one in a list.
     texts = body.input if isinstance(body.input, list) else [body.input] if body.input else []
@@ -29,6 +30,7 @@ async def embed(request: Request) -> Whole:
 
 
 async def embeddings(request: Request) -> Whole:
+    """One vector, empty for an empty prompt. A prompt that is too long is refused, never cut."""
     body = await decoded(request, EmbeddingRequest)
     ask = EmbedInput(
         model=body.named,

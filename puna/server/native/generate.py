@@ -19,6 +19,7 @@ from puna.server.rooms import rooms
 
 
 async def generate(request: Request) -> ObjectStream | Whole:
+    """The answer, an object a line unless `stream` is false (Ollama api.md, Generate a completion)."""
     body = await decoded(request, GenerateRequest)
     opened = rooms(request)
     wanted = GenerateInput(

@@ -57,15 +57,19 @@ class KeyMade(msgspec.Struct):
 
 
 class KeysListed(msgspec.Struct):
+    """The answer of GET /api/keys, which only Puna has."""
+
     keys: list[KeyListed]
 
 
 async def listed(request: Request) -> Response:
+    """Every key with its use. No secret and no hash is told."""
     found = await to_thread(rooms(request).keyring.listed)
     return Response(encode(KeysListed([_listed(key, used) for key, used in found])), media_type=JSON)
 
 
 async def create(request: Request) -> Response:
+    """Makes a key. Its secret is told here only. Raises BadRequest for an unknown field."""
     given = await decoded(request, dict[str, Any])
     # Not ignored: it may be a misspelled limit.
     for unknown in given.keys() - set(KeyRequest.__struct_fields__):
@@ -77,6 +81,7 @@ async def create(request: Request) -> Response:
 
 
 async def revoke(request: Request) -> Response:
+    """Removes a key by its name or id: requests that follow are refused."""
     await to_thread(rooms(request).keyring.remove, request.path_params["key"])
     return Response()
 

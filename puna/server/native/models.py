@@ -31,11 +31,13 @@ _COPILOT = "GitHubCopilotChat/"
 
 
 async def tags(request: Request) -> Response:
+    """The models in the store that the caller may see (Ollama api.md, List Local Models)."""
     models = await to_thread(_listed, rooms(request))
     return Response(encode(ListResponse(models)), media_type=JSON)
 
 
 async def ps(request: Request) -> Response:
+    """The models in memory that the caller may see; sizes in bytes (Ollama api.md, List Running Models)."""
     loaded = rooms(request).scheduler.loaded()
     models = [
         ProcessModelResponse(
@@ -61,6 +63,10 @@ async def devices(request: Request) -> Response:
 
 
 async def show(request: Request) -> Response:
+    """Modelfile, details, metadata and capabilities (Ollama api.md, Show Model Information).
+
+    GitHub Copilot gets the name that it asked for in place of the model's own.
+    """
     body = await decoded(request, ShowRequest)
     library, named = rooms(request).library, body.named
     caller().check_model(named)
@@ -86,6 +92,7 @@ async def show(request: Request) -> Response:
 
 
 async def copy(request: Request) -> Response:
+    """Gives a model a second name; no file is copied. The key must allow both names."""
     body = await decoded(request, CopyRequest)
     caller().check_model(body.source)
     caller().check_model(body.destination)
@@ -94,6 +101,7 @@ async def copy(request: Request) -> Response:
 
 
 async def delete(request: Request) -> Response:
+    """Removes a name, and the blobs that no other model uses."""
     body = await decoded(request, DeleteRequest)
     caller().check_model(body.named)
     await to_thread(rooms(request).library.delete, body.named)

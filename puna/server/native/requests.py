@@ -27,6 +27,8 @@ class ContentPart(Fields):
 
 
 class RequestFunction(Fields):
+    """The function of a call, as the client got it in an earlier answer."""
+
     name: str | None = None
     arguments: Any = None
     """An object; some clients send it as JSON text."""
@@ -41,6 +43,8 @@ class RequestToolCall(Fields):
 
 
 class RequestMessage(Fields):
+    """A message of /api/chat or /api/create. `images` are base64, data: URLs or http(s) URLs."""
+
     role: str | None = None
     content: str | list[ContentPart] | None = None
     thinking: str | None = None
@@ -120,6 +124,8 @@ class TextRequest(_RunRequest, kw_only=True):
 
 
 class ChatRequest(TextRequest, kw_only=True):
+    """The body of /api/chat. `tool_choice` and `parallel_tool_calls` are OpenAI's; Ollama lacks them."""
+
     messages: list[RequestMessage] | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
@@ -127,6 +133,8 @@ class ChatRequest(TextRequest, kw_only=True):
 
 
 class GenerateRequest(TextRequest, kw_only=True):
+    """The body of /api/generate. `context` is an earlier answer's token ids; `raw` is without a template."""
+
     prompt: str | None = None
     suffix: str | None = None
     system: str | None = None
@@ -137,12 +145,16 @@ class GenerateRequest(TextRequest, kw_only=True):
 
 
 class EmbedRequest(_RunRequest, kw_only=True):
+    """The body of /api/embed. `dimensions` shortens the vectors; 0 leaves them whole."""
+
     input: str | list[str] | None = None
     truncate: bool | None = None
     dimensions: int | None = None
 
 
 class EmbeddingRequest(_RunRequest, kw_only=True):
+    """The body of /api/embeddings, which takes one text."""
+
     prompt: str | None = None
 
 
@@ -154,6 +166,8 @@ class TransferRequest(_ModelRequest, kw_only=True):
 
 
 class ShowRequest(_ModelRequest, kw_only=True):
+    """The body of /api/show. `system`, `template` and `options` are shown in place of the model's own."""
+
     verbose: bool | None = None
     system: str | None = None
     template: str | None = None
@@ -161,15 +175,21 @@ class ShowRequest(_ModelRequest, kw_only=True):
 
 
 class WebSearchRequest(msgspec.Struct, kw_only=True):
+    """The body of /api/web_search. `max_results` is brought into 1 to 10."""
+
     query: str = ""
     max_results: int | None = None
 
 
 class WebFetchRequest(msgspec.Struct, kw_only=True):
+    """The body of /api/web_fetch."""
+
     url: str = ""
 
 
 class CreateRequest(_ModelRequest, kw_only=True):
+    """The body of /api/create. Files are digests by file name; their blobs were sent before."""
+
     stream: bool | None = None
     from_: str | None = msgspec.field(default=None, name="from")
     files: dict[str, str] | None = None
@@ -193,10 +213,12 @@ class CreateRequest(_ModelRequest, kw_only=True):
 
 
 class DeleteRequest(_ModelRequest, kw_only=True):
-    pass
+    """The body of /api/delete."""
 
 
 class CopyRequest(Fields, kw_only=True):
+    """The body of /api/copy; both are names of models."""
+
     source: str = ""
     destination: str = ""
 

@@ -22,10 +22,14 @@ from puna.server.rooms import rooms
 
 
 class Document(Fields):
+    """A document in the form of an object, in requests and in answers."""
+
     text: str
 
 
 class RerankRequest(_RunRequest, kw_only=True):
+    """The body of /v1/rerank. Unless `truncate` is false, documents that are too long lose their end."""
+
     query: str | None = None
     documents: list[str | Document] | None = None
     top_n: Annotated[int, msgspec.Meta(ge=1)] | None = None
@@ -35,22 +39,31 @@ class RerankRequest(_RunRequest, kw_only=True):
 
 
 class RerankResult(msgspec.Struct, kw_only=True):
+    """`relevance_score` is 0 to 1, or without a reranker the cosine of two vectors, -1 to 1."""
+
     index: int
     """The document's place in the request."""
     relevance_score: float
     document: Document | UnsetType = UNSET
+    """Only if the request has `return_documents`."""
 
 
 class RerankUsage(msgspec.Struct, kw_only=True):
+    """Tokens evaluated; a reranker reads the query again with each document. Both are the same."""
+
     prompt_tokens: int
     total_tokens: int
 
 
 class RerankTokens(msgspec.Struct, kw_only=True):
+    """Where Cohere's clients look for the tokens."""
+
     input_tokens: int
 
 
 class RerankMeta(msgspec.Struct, kw_only=True):
+    """Cohere's place for what `usage` has."""
+
     tokens: RerankTokens
 
 
@@ -67,6 +80,7 @@ class RerankResponse(msgspec.Struct, kw_only=True):
 
 
 async def rerank(request: Request) -> Whole:
+    """Scores all documents and answers the best. Raises BadRequest without a query or documents."""
     body = await decoded(request, RerankRequest)
     if not body.query:
         raise BadRequest("query is required")

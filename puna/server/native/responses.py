@@ -18,17 +18,23 @@ encode = msgspec.json.Encoder().encode
 
 
 class ToolCallFunction(msgspec.Struct, kw_only=True):
+    """`arguments` is an object, not JSON text as in OpenAI's API. `index` counts an answer's calls from 0."""
+
     index: int
     name: str
     arguments: dict[str, Any]
 
 
 class ToolCall(msgspec.Struct, kw_only=True):
+    """A call by the model. The id pairs it with the tool's answer."""
+
     id: str
     function: ToolCallFunction
 
 
 class Logprob(msgspec.Struct, kw_only=True):
+    """Natural logarithm of a token's probability. `bytes` are its UTF-8, which a token may cut in two."""
+
     token: str
     logprob: float
     bytes: list[int]
@@ -36,6 +42,8 @@ class Logprob(msgspec.Struct, kw_only=True):
 
 
 class ResponseMessage(msgspec.Struct, kw_only=True):
+    """The answer, or in a stream its next piece. What is empty is left out, but for `content`."""
+
     role: str = "assistant"
     content: str
     thinking: str | UnsetType = UNSET
@@ -43,6 +51,8 @@ class ResponseMessage(msgspec.Struct, kw_only=True):
 
 
 class DebugInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The prompt's text, for a request with `_debug_render_only`."""
+
     rendered_template: str
     image_count: int = 0
 
@@ -73,15 +83,21 @@ class _TextResponse(msgspec.Struct, kw_only=True):
 
 
 class ChatResponse(_TextResponse, kw_only=True):
+    """A line of /api/chat. Durations are in nanoseconds, and only in the last line."""
+
     output: ResponseMessage = msgspec.field(name="message")
 
 
 class GenerateResponse(_TextResponse, kw_only=True):
+    """A line of /api/generate. Durations are in nanoseconds, and only in the last line."""
+
     output: str = msgspec.field(name="response")
     thinking: str | UnsetType = UNSET
 
 
 class EmbedResponse(msgspec.Struct, kw_only=True):
+    """The answer of /api/embed: vectors of length 1. Durations are in nanoseconds."""
+
     model: str
     embeddings: list[list[float]]
     total_duration: int | UnsetType = UNSET
@@ -96,6 +112,7 @@ class ListModelResponse(msgspec.Struct, kw_only=True):
     model: str
     modified_at: str
     size: int
+    """Bytes of the files."""
     digest: str
     details: dict[str, Any]
     capabilities: list[str]
@@ -107,6 +124,7 @@ class ProcessModelResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
     name: str
     model: str
     size: int
+    """Bytes in memory, `size_vram` of them on GPUs."""
     digest: str
     details: dict[str, Any]
     expires_at: str
@@ -124,6 +142,7 @@ def debug_info(rendered: Rendered) -> DebugInfo:
 
 
 def tool_calls(calls: Iterable[Call]) -> list[ToolCall] | UnsetType:
+    """The calls in Ollama's shape; UNSET, so that the field is left out, if there are none."""
     made = [
         ToolCall(
             id=call.id, function=ToolCallFunction(index=call.index, name=call.name, arguments=call.arguments)
@@ -134,6 +153,7 @@ def tool_calls(calls: Iterable[Call]) -> list[ToolCall] | UnsetType:
 
 
 def logprobs(tokens: Iterable[TokenLogprob]) -> list[Logprob] | UnsetType:
+    """The tokens in Ollama's shape; UNSET, so that the field is left out, if there are none."""
     made = [
         Logprob(
             token=token.token,
@@ -176,34 +196,50 @@ def ending(summary: Summary) -> dict[str, Any]:
 
 
 class ListResponse(msgspec.Struct):
+    """The answer of /api/tags."""
+
     models: list[ListModelResponse]
 
 
 class ProcessResponse(msgspec.Struct):
+    """The answer of /api/ps."""
+
     models: list[ProcessModelResponse]
 
 
 class EmbeddingResponse(msgspec.Struct):
+    """The answer of /api/embeddings."""
+
     embedding: list[float]
 
 
 class VersionResponse(msgspec.Struct):
+    """The answer of /api/version: the version of Ollama whose API this is, and Puna's own."""
+
     version: str
     puna: str
 
 
 class Cloud(msgspec.Struct):
+    """`source` is who switched it off: "env", the user's OLLAMA_NO_CLOUD, or "none"."""
+
     disabled: bool
     source: str
 
 
 class CloudStatus(msgspec.Struct):
+    """The answer of /api/status."""
+
     cloud: Cloud
 
 
 class Recommendations(msgspec.Struct):
+    """The answer of /api/experimental/model-recommendations."""
+
     recommendations: list[dict[str, Any]]
 
 
 class WebSearchResponse(msgspec.Struct):
+    """The answer of /api/web_search: each result has `title`, `url` and `content`."""
+
     results: list[dict[str, str]]

@@ -29,6 +29,7 @@ async def root(request: Request) -> Response:
 
 
 async def version(request: Request) -> Response:
+    """The version of Ollama's API, which clients compare, and Puna's."""
     return Response(encode(VersionResponse(OLLAMA_LEVEL, __version__)), media_type=JSON)
 
 

@@ -21,6 +21,8 @@ from puna.server.rooms import rooms
 
 
 class TokenizeRequest(_ModelRequest, kw_only=True):
+    """The body of /api/tokenize."""
+
     text: str | None = None
     content: str | None = None
     """The same as `text`."""
@@ -32,17 +34,23 @@ class TokenizeRequest(_ModelRequest, kw_only=True):
 
 
 class DetokenizeRequest(_ModelRequest, kw_only=True):
+    """The body of /api/detokenize."""
+
     tokens: list[TokenId] | None = None
     keep_alive: float | str | None = None
 
 
 class TokenizeResponse(msgspec.Struct, kw_only=True):
+    """The answer of /api/tokenize; `count` is how many there are."""
+
     model: str
     tokens: list[int]
     count: int
 
 
 class DetokenizeResponse(msgspec.Struct, kw_only=True):
+    """The answer of /api/detokenize."""
+
     model: str
     text: str
     content: str
@@ -50,6 +58,7 @@ class DetokenizeResponse(msgspec.Struct, kw_only=True):
 
 
 async def tokenize(request: Request) -> Whole:
+    """Loads the model for its vocabulary. Raises BadRequest without a text."""
     body = await decoded(request, TokenizeRequest)
     text = next((given for given in (body.text, body.content, body.prompt) if given is not None), None)
     if text is None:
@@ -58,6 +67,7 @@ async def tokenize(request: Request) -> Whole:
 
 
 async def detokenize(request: Request) -> Whole:
+    """Loads the model for its vocabulary. Raises BadRequest without tokens."""
     body = await decoded(request, DetokenizeRequest)
     if body.tokens is None:
         raise BadRequest("tokens is required")

@@ -13,12 +13,14 @@ from puna.server.rooms import rooms
 
 
 async def pull(request: Request) -> ObjectStream | Whole:
+    """The progress of a download. Requests for the same model share one."""
     body = await _allowed(request)
     progress = rooms(request).pulls.follow(body.named, insecure=body.insecure is True)
     return reported(request, progress, stream=body.stream is not False)
 
 
 async def push(request: Request) -> ObjectStream | Whole:
+    """The progress of an upload to the registry that the name has."""
     body = await _allowed(request)
     progress = rooms(request).pulls.push(body.named, insecure=body.insecure is True)
     return reported(request, progress, stream=body.stream is not False)

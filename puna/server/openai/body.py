@@ -15,6 +15,8 @@ TextOrTokens = str | list[str | TokenId | list[TokenId]]
 
 
 class OpenAIRequest(Fields, kw_only=True):
+    """What all bodies have: a model, and what their fields are called in errors."""
+
     refused: ClassVar[dict[str, str]] = {}
     """Unsupported fields that would change the answer, and why they are refused."""
     names: ClassVar[dict[str, str]] = {"bias": "logit_bias"}

@@ -29,6 +29,7 @@ _ROLE = {"delta": {"role": "assistant", "content": ""}}
 
 
 async def chat(request: Request) -> ObjectStream | Whole:
+    """`n` answers to one conversation, whole or in chunks (OpenAI, Create chat completion)."""
     body = await read_body(request, ChatCompletionRequest)
     opened = rooms(request)
     # Checked before the messages, because their images may have to be fetched.

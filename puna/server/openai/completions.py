@@ -26,6 +26,7 @@ from puna.types import TokenLogprob
 
 
 async def completions(request: Request) -> ObjectStream | Whole:
+    """`n` answers to each prompt, whole or in chunks (OpenAI, Create completion)."""
     body = await read_body(request, CompletionRequest)
     inference = rooms(request).inference
     options = [body.options(index) | num_ctx(request) for index in range(body.choices)]

@@ -20,6 +20,8 @@ _FORMATS = ("float", "base64")
 
 
 class CreateEmbeddingRequest(OpenAIRequest, kw_only=True):
+    """The body of /v1/embeddings; `input` is texts or token ids (OpenAI, Create embeddings)."""
+
     names: ClassVar[dict[str, str]] = {"prompt": "input", "texts": "input"}
 
     input: TextOrTokens | None = None
@@ -33,17 +35,23 @@ class CreateEmbeddingRequest(OpenAIRequest, kw_only=True):
 
 
 class EmbeddingUsage(msgspec.Struct):
+    """Tokens of all inputs. Nothing is generated, so both are the same."""
+
     prompt_tokens: int
     total_tokens: int
 
 
 class EmbeddingItem(msgspec.Struct):
+    """`embedding` is numbers or, in base64, little-endian 32-bit floats; `index` is the input's."""
+
     object: Literal["embedding"]
     embedding: list[float] | str
     index: int
 
 
 class EmbeddingList(msgspec.Struct):
+    """The answer of /v1/embeddings, in the order of the inputs."""
+
     object: Literal["list"]
     data: list[EmbeddingItem]
     model: str
@@ -51,6 +59,7 @@ class EmbeddingList(msgspec.Struct):
 
 
 async def embeddings(request: Request) -> Whole:
+    """A vector for each input. Raises BadRequest for an unknown `encoding_format` or a size below 1."""
     body = await read_body(request, CreateEmbeddingRequest)
     model = body.named
     inputs = texts_or_tokens("input", body.input)

@@ -20,6 +20,8 @@ FieldNames = Callable[[str], str]
 
 
 class ErrorInfo(msgspec.Struct):
+    """`param` is the request's wrong field; `code` is there for errors that programs tell apart."""
+
     message: str
     type: str
     param: str | None
@@ -27,6 +29,8 @@ class ErrorInfo(msgspec.Struct):
 
 
 class ErrorResponse(msgspec.Struct):
+    """The body of every failure, and the event that ends a stream that failed."""
+
     error: ErrorInfo
 
 

@@ -16,6 +16,8 @@ from puna.server.rooms import rooms
 
 
 class ModelCard(msgspec.Struct):
+    """`created` is when it was stored, in seconds since 1970; `owned_by` is its name's namespace."""
+
     id: str
     object: Literal["model"]
     created: int
@@ -23,11 +25,14 @@ class ModelCard(msgspec.Struct):
 
 
 class ModelList(msgspec.Struct):
+    """The answer of /v1/models (OpenAI, List models)."""
+
     object: Literal["list"]
     data: list[ModelCard]
 
 
 async def models(request: Request) -> Response:
+    """The models that the caller may use. Those that nobody has loaded are listed too."""
     data = [_described(model, model.name.display()) for model in await to_thread(rooms(request).models)]
     return Response(encode(ModelList("list", data)), media_type=JSON)
 

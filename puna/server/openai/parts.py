@@ -8,10 +8,14 @@ from puna.server.fields import Fields
 
 
 class ImageUrl(Fields):
+    """A data: URL, an http(s) URL, or bare base64. `detail` is ignored."""
+
     url: str
 
 
 class InputAudio(Fields):
+    """`data` is base64. The file itself tells its format, whatever `format` says."""
+
     data: str
     format: str | None = None
 
@@ -27,6 +31,8 @@ class ContentPartParam(Fields):
 
 
 class FunctionCall(Fields):
+    """`arguments` is JSON text; some clients send the object itself."""
+
     name: str
     arguments: str | dict[str, Any] | None = None
 
@@ -39,6 +45,8 @@ class ToolCallParam(Fields):
 
 
 class ChatCompletionMessageParam(Fields):
+    """A message; `reasoning` has two names, and both are read (OpenAI, Create chat completion)."""
+
     role: str | None = None
     content: str | list[ContentPartParam] | None = None
     refusal: str | None = None
@@ -52,6 +60,8 @@ class ChatCompletionMessageParam(Fields):
 
 
 class FunctionDefinition(Fields):
+    """`parameters` is a JSON Schema. `strict` is ignored: calls are always constrained to it."""
+
     name: str
     description: str | None = None
     parameters: dict[str, Any] | None = None
@@ -68,14 +78,20 @@ class ChatCompletionToolParam(Fields):
 
 
 class StreamOptions(Fields):
+    """`include_usage` adds a last chunk, with the tokens used and without choices."""
+
     include_usage: bool | None = None
 
 
 class JsonSchema(Fields):
+    """`name`, `description` and `strict` are ignored: answers are always constrained to the schema."""
+
     schema: dict[str, Any] | None = None
 
 
 class ResponseFormat(Fields):
+    """Of type "text", "json_object" or "json_schema" (OpenAI, Structured outputs)."""
+
     type: str
     json_schema: JsonSchema | None = None
     schema: dict[str, Any] | None = None
@@ -83,4 +99,6 @@ class ResponseFormat(Fields):
 
 
 class Reasoning(Fields):
+    """`reasoning_effort` as the Responses API writes it; this one counts if both are given."""
+
     effort: str | None = None

@@ -117,6 +117,11 @@ class _TextRequest(OpenAIRequest, kw_only=True):
 
 
 class ChatCompletionRequest(_TextRequest, kw_only=True):
+    """The body of /v1/chat/completions (OpenAI, Create chat completion).
+
+    `functions` and `function_call` are the former names of `tools` and `tool_choice`.
+    """
+
     refused: ClassVar[dict[str, str]] = {
         "audio": "audio cannot be generated",
         "moderation": "nothing here moderates",
@@ -215,6 +220,8 @@ class ChatCompletionRequest(_TextRequest, kw_only=True):
 
 
 class CompletionRequest(_TextRequest, kw_only=True):
+    """The body of /v1/completions; `prompt` is texts or token ids (OpenAI, Create completion)."""
+
     names: ClassVar[dict[str, str]] = {"bias": "logit_bias", "context": "prompt"}
 
     prompt: TextOrTokens | None = None

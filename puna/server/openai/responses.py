@@ -62,6 +62,8 @@ class CompletionTokensDetails(Reasoned):
 
 
 class Usage(msgspec.Struct):
+    """Tokens. `prompt_tokens` includes cached ones; a prompt that several answers share counts once."""
+
     prompt_tokens: int
     completion_tokens: int
     total_tokens: int

@@ -39,6 +39,8 @@ _QUESTION = "Which words are spoken here?"
 
 
 class TranscriptionRequest(OpenAIRequest, kw_only=True):
+    """The fields of the form. `prompt` tells what is known of the sound (OpenAI, Create transcription)."""
+
     names: ClassVar[dict[str, str]] = {"messages[1].content": "file", "images": "file", "prompt": "file"}
 
     refused: ClassVar[dict[str, str]] = {
@@ -78,16 +80,21 @@ class TranscriptionRequest(OpenAIRequest, kw_only=True):
 
 
 class TokenUsage(msgspec.Struct, tag_field="type", tag="tokens"):
+    """Tokens; those of the input include the sound's."""
+
     input_tokens: int
     output_tokens: int
     total_tokens: int
 
 
 class DurationUsage(msgspec.Struct, tag_field="type", tag="duration"):
+    """Length of the sound, rounded up. Only in verbose_json."""
+
     seconds: int
 
 
 async def transcriptions(request: Request) -> ObjectStream | Whole:
+    """What is said in a sound, as JSON, text or events. Raises BadRequest without a file."""
     body = permitted(await form(request, TranscriptionRequest))
     called(request, body.name_of)
     model = body.named

@@ -16,6 +16,8 @@ _REFUSALS = (400, 404, 413, 500, 529)
 
 
 class MessageResponse(msgspec.Struct, kw_only=True):
+    """A whole answer (Anthropic, Messages). `content` is its blocks, `usage` its tokens."""
+
     id: str
     type: Literal["message"]
     role: Literal["assistant"]
@@ -27,6 +29,8 @@ class MessageResponse(msgspec.Struct, kw_only=True):
 
 
 class MessageEvent(msgspec.Struct):
+    """An event of a stream. Its other fields depend on its type (Anthropic, Streaming Messages)."""
+
     type: str
 
 

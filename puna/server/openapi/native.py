@@ -44,10 +44,14 @@ _DIGEST = (("digest", "^sha256:[0-9a-f]{64}$"),)
 
 
 class Health(msgspec.Struct):
+    """`status` is "stopping" while the last answers are finished and no new request is taken."""
+
     status: Literal["ok", "stopping"]
 
 
 class WebFetchResponse(msgspec.Struct):
+    """The answer of /api/web_fetch. `content` is the page's text, `links` are absolute."""
+
     title: str
     content: str
     links: list[str]

@@ -52,6 +52,7 @@ class Transcript(msgspec.Struct):
     task: Literal["transcribe"] | None = None
     language: str | None = None
     duration: float | None = None
+    """Seconds."""
 
 
 class TranscriptEvent(msgspec.Struct):
@@ -64,6 +65,8 @@ class TranscriptEvent(msgspec.Struct):
 
 
 class Response(msgspec.Struct, kw_only=True):
+    """A whole answer of /v1/responses; `output` is its items. `created_at` is in seconds since 1970."""
+
     id: str
     object: Literal["response"]
     created_at: int
@@ -75,6 +78,8 @@ class Response(msgspec.Struct, kw_only=True):
 
 
 class ResponseEvent(msgspec.Struct):
+    """An event of a stream, by number from 0. Its other fields depend on its type."""
+
     type: str
     sequence_number: int
 

@@ -17,10 +17,12 @@ OPERATIONS = [*native.OPERATIONS, *openai.OPERATIONS, *anthropic.OPERATIONS]
 
 
 async def description(request: Request) -> Response:
+    """The OpenAPI document, which is made once."""
     return Response(_description(), media_type=JSON)
 
 
 async def page(request: Request) -> Response:
+    """A page that reads /openapi.json, and nothing from elsewhere."""
     return HTMLResponse(_page())
 
 

@@ -17,11 +17,15 @@ ID_SIZE = 24
 
 
 class InputDetails(msgspec.Struct):
+    """`cached_tokens` of the prompt were not evaluated again; `cache_write_tokens` is always 0."""
+
     cached_tokens: int
     cache_write_tokens: int = 0
 
 
 class ResponseUsage(msgspec.Struct):
+    """Tokens. `input_tokens` includes cached ones, `output_tokens` those of reasoning."""
+
     input_tokens: int
     input_tokens_details: InputDetails
     output_tokens: int

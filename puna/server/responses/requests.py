@@ -41,11 +41,15 @@ class Item(Fields, kw_only=True):
 
 
 class ReasoningParam(Fields, kw_only=True, omit_defaults=True):
+    """How much to reason. `summary` is repeated in the answer and changes nothing."""
+
     effort: str | None = None
     summary: Literal["auto", "concise", "detailed"] | None = None
 
 
 class TextFormat(Fields, kw_only=True, omit_defaults=True):
+    """The form of the answer's text. `strict` changes nothing: it is always constrained to the schema."""
+
     type: Literal["text", "json_object", "json_schema"]
     name: str | None = None
     description: str | None = None
@@ -54,6 +58,8 @@ class TextFormat(Fields, kw_only=True, omit_defaults=True):
 
 
 class TextConfig(Fields, kw_only=True):
+    """The answer's text. `verbosity` is repeated in the answer and changes nothing."""
+
     format: TextFormat | None = None
     verbosity: Literal["low", "medium", "high"] | None = None
 
@@ -75,6 +81,8 @@ class InputTokensRequest(Fields, kw_only=True):
 
 
 class ResponsesRequest(InputTokensRequest, kw_only=True):
+    """The body of /v1/responses; kept unless `store` is false (OpenAI, Create a model response)."""
+
     stream: bool | None = None
     store: bool | None = None
     max_output_tokens: Limit | None = None

@@ -40,17 +40,22 @@ SEALED = "reasoning.encrypted_content"
 
 
 class InputTokens(msgspec.Struct):
+    """The answer of /v1/responses/input_tokens (OpenAI, Get input token counts)."""
+
     object: Literal["response.input_tokens"]
     input_tokens: int
 
 
 class Deleted(msgspec.Struct):
+    """The answer of DELETE /v1/responses/{id}."""
+
     id: str
     object: Literal["response"]
     deleted: bool
 
 
 async def create(request: Request) -> ObjectStream | Whole:
+    """The answer, whole or as events. Unless told not to, it is kept so that others can continue it."""
     body = await decoded(request, ResponsesRequest)
     offer, conversation = await _read(request, body)
     urgency = priority(None, body.service_tier)
@@ -79,6 +84,7 @@ def _sized(request: Request, wanted: ChatInput) -> ChatInput:
 
 
 async def input_tokens(request: Request) -> Response:
+    """Loads the model and counts the prompt that it would get; pictures by estimate."""
     body = await decoded(request, InputTokensRequest)
     offer, conversation = await _read(request, body)
     wanted = _sized(request, chat_input(body, conversation, offer.tools))
@@ -88,12 +94,14 @@ async def input_tokens(request: Request) -> Response:
 
 
 async def retrieve(request: Request) -> Response:
+    """A kept answer as it was. Raises BadRequest for a stream of it, Unknown when it is not there."""
     if request.query_params.get("stream") == "true":
         raise invalid("stream", "an answer that was kept comes whole", "unsupported_parameter")
     return Response(_store(request).get(request.path_params["id"]).body, media_type=JSON)
 
 
 async def delete(request: Request) -> Response:
+    """Forgets a kept answer. Those that continue it have the conversation themselves. Raises Unknown."""
     id = request.path_params["id"]
     _store(request).delete(id)
     return Response(msgspec.json.encode(Deleted(id, "response", deleted=True)), media_type=JSON)
