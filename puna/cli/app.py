@@ -68,6 +68,7 @@ def start(
         ),
     ] = False,
 ) -> None:
+    """Without a command: the menu for a person, the help for a program."""
     if context.invoked_subcommand is not None:
         return
     from puna.cli.menu import is_person, menu

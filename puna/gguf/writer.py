@@ -55,14 +55,17 @@ def write(
 
 
 def string(value: str) -> bytes:
+    """A text as an encoded value, in UTF-8."""
     return struct.pack("<I", _STRING) + _text(value)
 
 
 def flag(value: bool) -> bytes:
+    """A truth value as an encoded value, of one byte."""
     return struct.pack("<I?", _BOOL, value)
 
 
 def u32(value: int) -> bytes:
+    """A number from 0 to 2³² - 1 as an encoded value."""
     return struct.pack("<II", _UINT32, value)
 
 

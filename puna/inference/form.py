@@ -10,6 +10,8 @@ from puna.library import Model
 
 
 class ChatForm(NamedTuple):
+    """How a model's prompts are written, and whether they have room for tools and for thinking."""
+
     family: Family
     template: str
     """Its Go template, if prompts are rendered by one."""

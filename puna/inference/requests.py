@@ -18,6 +18,8 @@ _LEAST_URGENT = 1 << 31
 
 
 class ModelInput(msgspec.Struct, frozen=True, kw_only=True):
+    """What every request to a model says, whatever it asks for."""
+
     model: str
     """The name as the client wrote it; errors and answers repeat it."""
     options: dict[str, Any] = {}

@@ -76,4 +76,5 @@ class Names:
 
 
 def layer_count(config: Config) -> int:
+    """Layers, under any of the three names for them. Raises BadRequest when there are over 1000."""
     return config.integer("num_hidden_layers", "n_layer", "n_layers", most=_MOST_LAYERS)

@@ -36,6 +36,7 @@ def worth_another_try_at_once(error: Exception) -> bool:
 
 
 def worth_another_try(error: Exception) -> bool:
+    """Whether the same request may succeed later."""
     return isinstance(error, Unreachable | Interrupted) or (
         isinstance(error, RegistryRefused) and error.passing
     )

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 
 def default_key() -> Path:
+    """Ollama's own key, so that a user is the same to registries with both."""
     return Path.home() / ".ollama" / "id_ed25519"
 
 

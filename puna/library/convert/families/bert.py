@@ -16,6 +16,7 @@ _UNUSED = ("embeddings.position_ids", "pooler.", "cls.")
 
 
 def plan(checkpoint: Checkpoint) -> Plan:
+    """Raises BadRequest for a config.json that lacks a size, or for tensors that do not fit."""
     config = checkpoint.config
     names = Names(MODEL_ARCH.BERT, layer_count(config))
     values = {

@@ -51,6 +51,7 @@ def hyperparameters(config: Config) -> dict[str, Value]:
 
 
 def head_size(config: Config) -> int:
+    """The width of an attention head: `head_dim`, or the hidden size by the number of heads."""
     default = config.integer("hidden_size") // config.integer("num_attention_heads")
     return config.integer("head_dim", default=default)
 

@@ -30,10 +30,12 @@ _GEMMA3: dict[str, Value] = {
 
 
 def plan_gemma(checkpoint: Checkpoint) -> Plan:
+    """The first Gemma: no window, no soft caps."""
     return _plan(checkpoint, checkpoint.config, MODEL_ARCH.GEMMA, {})
 
 
 def plan_gemma2(checkpoint: Checkpoint) -> Plan:
+    """Layers with a sliding window, and soft caps. Raises BadRequest for another scale of queries."""
     config = checkpoint.config
     _check_scale(config, MODEL_ARCH.GEMMA2)
     values: dict[str, Value] = {
@@ -45,6 +47,7 @@ def plan_gemma2(checkpoint: Checkpoint) -> Plan:
 
 
 def plan_gemma3(checkpoint: Checkpoint) -> Plan:
+    """The language model. Fields that config.json leaves out have their defaults. Raises BadRequest."""
     config = checkpoint.config.over(Config(dict(_GEMMA3), checkpoint.config.file))
     _check_scale(config, MODEL_ARCH.GEMMA3)
     local = config.section("rope_parameters").section("sliding_attention").get("rope_theta")

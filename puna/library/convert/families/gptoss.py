@@ -18,6 +18,7 @@ _DOWN = ".experts.down_proj"
 
 
 def plan(checkpoint: Checkpoint) -> Plan:
+    """Experts stay in MXFP4 if they are published so. Raises BadRequest."""
     config = checkpoint.config
     names = Names(MODEL_ARCH.GPT_OSS, layer_count(config))
     values = hyperparameters(config) | {

@@ -22,6 +22,7 @@ from puna.library.convert.tensors import Tensor, constant, permuted
 
 
 def plan(checkpoint: Checkpoint) -> Plan:
+    """Queries and keys are permuted for llama.cpp's order of rotary pairs. Raises BadRequest."""
     config = checkpoint.config
     names = Names(MODEL_ARCH.LLAMA, layer_count(config))
     values = hyperparameters(config) | {"rope.dimension_count": head_size(config)}

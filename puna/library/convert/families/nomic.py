@@ -25,6 +25,7 @@ _EXPECTED = {
 
 
 def plan(checkpoint: Checkpoint) -> Plan:
+    """Raises BadRequest for a variant that llama.cpp lacks, such as the one with experts."""
     config = checkpoint.config
     _check(config)
     names = Names(MODEL_ARCH.NOMIC_BERT, layer_count(config))

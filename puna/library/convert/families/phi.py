@@ -13,6 +13,7 @@ from puna.library.convert.tensors import constant
 
 
 def plan(checkpoint: Checkpoint) -> Plan:
+    """Positions of type "longrope" have factors for short and for long contexts. Raises BadRequest."""
     config, parameters = checkpoint.config, rope(checkpoint.config)
     names = Names(MODEL_ARCH.PHI3, layer_count(config))
     longest = config.integer("max_position_embeddings")

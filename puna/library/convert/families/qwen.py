@@ -14,14 +14,17 @@ from puna.library.convert.tensors import Tensor, sliced, transposed
 
 
 def plan_qwen2(checkpoint: Checkpoint) -> Plan:
+    """Qwen 2 and 2.5, dense."""
     return _plan(checkpoint, MODEL_ARCH.QWEN2)
 
 
 def plan_qwen3(checkpoint: Checkpoint) -> Plan:
+    """Qwen 3, dense."""
     return _plan(checkpoint, MODEL_ARCH.QWEN3)
 
 
 def plan_qwen2moe(checkpoint: Checkpoint) -> Plan:
+    """With a shared expert. Raises BadRequest if routing is normalised, which libllama does not do."""
     plan = _plan(checkpoint, MODEL_ARCH.QWEN2MOE)
     _check_routing(checkpoint, normalised=False)
     plan.values["expert_feed_forward_length"] = checkpoint.config.integer("moe_intermediate_size")
@@ -32,6 +35,7 @@ def plan_qwen2moe(checkpoint: Checkpoint) -> Plan:
 
 
 def plan_qwen3moe(checkpoint: Checkpoint) -> Plan:
+    """Raises BadRequest if routing is not normalised, which libllama always does."""
     plan = _plan(checkpoint, MODEL_ARCH.QWEN3MOE)
     _check_routing(checkpoint, normalised=True)
     plan.values["expert_feed_forward_length"] = checkpoint.config.integer("moe_intermediate_size")
@@ -39,10 +43,12 @@ def plan_qwen3moe(checkpoint: Checkpoint) -> Plan:
 
 
 def plan_qwen3vl(checkpoint: Checkpoint) -> Plan:
+    """The dense language model of a Qwen 3 VL; `vision.plan_qwen3vl` has the rest."""
     return _with_sight(_plan(checkpoint, MODEL_ARCH.QWEN3VL), checkpoint)
 
 
 def plan_qwen3vlmoe(checkpoint: Checkpoint) -> Plan:
+    """The language model of a Qwen 3 VL with experts; `vision.plan_qwen3vl` has the rest."""
     plan = _with_sight(_plan(checkpoint, MODEL_ARCH.QWEN3VLMOE), checkpoint)
     plan.values["expert_feed_forward_length"] = checkpoint.config.integer("moe_intermediate_size")
     return plan

@@ -20,6 +20,7 @@ _FRAMES = 2
 
 
 def plan_gemma3(checkpoint: Checkpoint) -> Plan:
+    """SigLIP and Gemma 3's projector, for a file of their own. Raises BadRequest."""
     vision = checkpoint.config.section("vision_config")
     values = _values(checkpoint, vision, vision.integer("image_size")) | {
         "projector_type": "gemma3",
@@ -33,6 +34,7 @@ def plan_gemma3(checkpoint: Checkpoint) -> Plan:
 
 
 def plan_qwen3vl(checkpoint: Checkpoint) -> Plan:
+    """The encoder, and which layers give intermediate features to the model. Raises BadRequest."""
     vision = checkpoint.config.section("vision_config")
     side = isqrt(vision.integer("num_position_embeddings", default=2304))
     deep = [int(layer) for layer in vision.numbers("deepstack_visual_indexes")]
