@@ -41,6 +41,7 @@ FORMAT = Tagged(
 
 
 def notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
+    """Between the markers an object, or several if `parallel`, with its keys in either order."""
     # Hermes 2 writes the arguments first.
     one = call(rules, functions, turned=True)
     several = f" (GAP {one})*" if parallel else ""

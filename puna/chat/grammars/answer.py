@@ -45,6 +45,7 @@ Notation = Callable[[Rules, list[ToolFunction], bool], Calls]
 
 
 def content(rules: Rules, schema: dict[str, Any]) -> str:
+    """The rule for content that fits `schema`. Raises BadRequest for one that cannot be a grammar."""
     # Plain "json" means an object, as in Ollama.
     return rules.content(lowered(schema) or {"type": "object"})
 

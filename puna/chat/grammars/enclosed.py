@@ -213,4 +213,5 @@ def _named(enclosed: Enclosed, then: Then) -> str:
 
 
 def writes(enclosed: Enclosed, name: str) -> bool:
+    """Whether the notation can write a parameter of this name."""
     return re.fullmatch(enclosed.writable, name) is not None

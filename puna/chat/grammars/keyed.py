@@ -12,6 +12,7 @@ _END = "</tool_call>"
 
 
 def keyed(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
+    """Behind the marker the function's name, then arguments by its schema."""
     enclosed = KeyTags(
         rules,
         ("<arg_key>", "</arg_key>"),

@@ -42,6 +42,7 @@ STRING = r'/"[^"\\\x00-\x1f]{0,64}"/'
 
 
 def arguments(rules: Rules, function: ToolFunction) -> str:
+    """The rule for a function's arguments as one JSON object, by its schema."""
     return _value(rules, function.parameters, function.parameters)
 
 

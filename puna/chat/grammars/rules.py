@@ -108,6 +108,7 @@ def literal(text: str) -> str:
 
 
 def literals(texts: Iterable[str]) -> str:
+    """Any one of `texts`, in parentheses; each is there once."""
     return "(" + " | ".join(map(literal, dict.fromkeys(texts))) + ")"
 
 

@@ -19,6 +19,8 @@ _SOLID = re.compile(r"[\S\x1c-\x1f]")
 
 
 class Argument(NamedTuple):
+    """A parameter as it was read, before its text becomes a value by the tool's schema."""
+
     tag: re.Match[str]
     """The opening tag; its name is group 1."""
     text: str

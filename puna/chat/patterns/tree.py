@@ -72,6 +72,8 @@ class Near:
 
 @dataclass(frozen=True)
 class Repeat:
+    """`body` from `least` to `most` times; without end if `most` is None."""
+
     body: Term
     least: int
     most: int | None

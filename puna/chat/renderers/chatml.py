@@ -10,6 +10,7 @@ ANSWER = "<|im_start|>assistant\n"
 
 
 def turn(role: str, text: str) -> str:
+    """One whole turn, with its end."""
     return f"{START}{role}\n{text}{END}"
 
 

@@ -22,6 +22,7 @@ _END = "<｜end▁of▁sentence｜>"
 
 
 def cogito(prompt: Prompt) -> Iterator[str]:
+    """The prompt in pieces. Thinks only if it is asked to."""
     thinking = thinks(prompt, default=False)
     system, messages = led(prompt.messages)
     yield "<｜begin▁of▁sentence｜>"

@@ -18,6 +18,7 @@ _END = "<|END_OF_TURN_TOKEN|>"
 
 
 def cohere(prompt: Prompt) -> Iterator[str]:
+    """The prompt in pieces. Thinks unless it is told not to."""
     system, messages = led(prompt.messages)
     yield f"{_START}<|SYSTEM_TOKEN|><|START_TEXT|>"
     if system and system.content:

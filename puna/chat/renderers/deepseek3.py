@@ -28,6 +28,7 @@ _END = "<｜end▁of▁sentence｜>"
 
 
 def deepseek3(prompt: Prompt) -> Iterator[str]:
+    """The prompt in pieces. Thinks only if it is asked to."""
     messages = prompt.messages
     thinking = thinks(prompt, default=False)
     yield "<｜begin▁of▁sentence｜>"

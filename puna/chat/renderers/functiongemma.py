@@ -19,6 +19,7 @@ _END = "<end_of_turn>\n"
 
 
 def functiongemma(prompt: Prompt) -> Iterator[str]:
+    """The prompt in pieces; these models do not think."""
     developer, messages = led(prompt.messages, "system", "developer")
     instructions = developer.content.strip() if developer else ""
     tools = functions(prompt)

@@ -21,10 +21,12 @@ _THOUGHT = re.compile(r"<\|channel>.*?(?:<channel\|>|\Z)", re.DOTALL)
 
 
 def small(prompt: Prompt) -> Iterator[str]:
+    """The prompt below 12 billion parameters. Thinks only if it is asked to."""
     return _write(prompt, unthinking="")
 
 
 def large(prompt: Prompt) -> Iterator[str]:
+    """The prompt from 12 billion parameters on. Thinks only if it is asked to."""
     return _write(prompt, unthinking="<|channel>thought\n<channel|>")
 
 

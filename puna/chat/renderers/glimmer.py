@@ -53,6 +53,7 @@ _TURN_END = "<|eot|>"
 
 
 def glimmer(prompt: Prompt) -> Iterator[str]:
+    """The prompt in pieces, with today's date. Reasons with strength "high" unless told otherwise."""
     messages = prompt.messages
     tools = functions(prompt)
     strength = _strength(prompt)

@@ -38,6 +38,7 @@ _PAIRS = [
 
 
 def glm4_6(prompt: Prompt) -> Iterator[str]:
+    """The prompt of GLM 4.6. Whether to think is the model's choice, unless it is told not to."""
     messages = prompt.messages
     silent = prompt.think is False
     yield "[gMASK]<sop>"
@@ -68,6 +69,7 @@ def glm4_6(prompt: Prompt) -> Iterator[str]:
 
 
 def glm4_7(prompt: Prompt) -> Iterator[str]:
+    """The prompt of GLM 4.7. Thinks unless it is told not to."""
     messages = prompt.messages
     yield "[gMASK]<sop>"
     yield from _tools_on_one_line(prompt.tools)
@@ -88,6 +90,7 @@ def glm4_7(prompt: Prompt) -> Iterator[str]:
 
 
 def glm_ocr(prompt: Prompt) -> Iterator[str]:
+    """The prompt of GLM-OCR, with pictures. Whether to think is as in 4.6."""
     messages = prompt.messages
     silent = prompt.think is False
     yield "[gMASK]<sop>"

@@ -23,6 +23,7 @@ _CALLS = "\nCalls to these tools must go to the commentary channel: 'functions'.
 
 
 def harmony(prompt: Prompt) -> Iterator[str]:
+    """The prompt in pieces, with today's date. Reasons always, at "medium" unless told otherwise."""
     developer, messages = led(prompt.messages, "system", "developer")
     tools = functions(prompt)
     dated = f"{_IDENTITY}\nCurrent date: {date.today().isoformat()}"

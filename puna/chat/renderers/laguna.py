@@ -42,6 +42,7 @@ _EXAMPLE = """<tool_call>function-name
 
 
 def laguna(prompt: Prompt) -> Iterator[str]:
+    """The prompt of Laguna XS.2, the first version. Thinks only if it is asked to."""
     thinking = thinks(prompt, default=False)
     system, messages = led(prompt.messages)
     instructions = (system.content if system else _DEFAULT).rstrip()
@@ -79,6 +80,7 @@ def _answer(message: Message, *, last: bool) -> str:
 
 
 def poolside_v1(prompt: Prompt) -> Iterator[str]:
+    """The prompt of the later version, with less white space. Thinks only if it is asked to."""
     thinking = thinks(prompt, default=False)
     system, messages = led(prompt.messages)
     instructions = (system.content if system else _DEFAULT).rstrip()

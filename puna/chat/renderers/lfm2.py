@@ -16,10 +16,12 @@ from .tool_json import spaced
 
 
 def lfm2(prompt: Prompt) -> Iterator[str]:
+    """Of the models that do not think."""
     return _write(prompt, thinking=False)
 
 
 def lfm2_thinking(prompt: Prompt) -> Iterator[str]:
+    """Of the models that think. Unless they are to, thinking is kept in the last answer only."""
     return _write(prompt, thinking=True)
 
 

@@ -27,6 +27,7 @@ response to the user.[/THINK]Here, provide a self-contained response."""
 
 
 def ministral(prompt: Prompt) -> Iterator[str]:
+    """The prompt in pieces. `think` counts only where the conversation has no system message."""
     system, messages = led(prompt.messages)
     instructions = system.content if system else _HOW_TO_THINK if thinks(prompt, default=False) else ""
     yield "<s>"

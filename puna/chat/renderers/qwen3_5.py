@@ -34,10 +34,12 @@ _EFFORT = {None: _MUCH, True: "", False: "", "low": _LITTLE, "medium": "", "high
 
 
 def qwen3_5(prompt: Prompt) -> Iterator[str]:
+    """Thinks unless it is told not to. While it thinks, thinking since the last question is kept."""
     return _write(prompt)
 
 
 def ornith(prompt: Prompt) -> Iterator[str]:
+    """Like Qwen3.5, with all earlier thinking kept."""
     return _write(prompt, keep_thinking=True)
 
 

@@ -18,6 +18,7 @@ _DEFAULT = "You are Qwen, a helpful AI assistant that can interact with a comput
 
 
 def qwen3_coder(prompt: Prompt) -> Iterator[str]:
+    """The prompt in pieces; these models do not think."""
     system = next((each.content for each in prompt.messages if each.role == "system" and each.content), "")
     messages = [message for message in prompt.messages if message.role != "system"]
     tools = functions(prompt)

@@ -33,10 +33,12 @@ _LINE = "\n"
 
 
 def instruct(prompt: Prompt) -> Iterator[str]:
+    """Of the Instruct models: thinks only if it is asked to."""
     return _write(prompt, thinking=thinks(prompt, default=False))
 
 
 def thinking(prompt: Prompt) -> Iterator[str]:
+    """Of the Thinking models: thinks unless it is told not to."""
     return _write(prompt, thinking=thinks(prompt, default=True))
 
 

@@ -33,6 +33,7 @@ class RenderedCall(NamedTuple):
 
 
 def functions(prompt: Prompt) -> list[RenderedFunction]:
+    """The tools' functions. What is missing or of a wrong type is empty."""
     return [_function(as_object(tool.get("function"))) for tool in prompt.tools or ()]
 
 
@@ -42,6 +43,7 @@ def _function(given: dict[str, Any]) -> RenderedFunction:
 
 
 def calls(message: Message) -> list[RenderedCall]:
+    """The message's calls. Arguments that came as JSON text are decoded."""
     return [_call(given) for given in message.tool_calls]
 
 
@@ -64,6 +66,7 @@ def texts(value: Any) -> list[str]:
 
 
 def as_object(value: Any) -> dict[str, Any]:
+    """`value` if it is a JSON object, else an empty one: clients send anything."""
     return value if isinstance(value, dict) else {}
 
 

@@ -14,4 +14,5 @@ class UnsupportedKeyword(BadRequest):
 
 
 def invalid(problem: str) -> BadRequest:
+    """The error for a schema that is wrong or cannot be a grammar."""
     return BadRequest(f"invalid JSON schema in format: {problem}", "schema")
