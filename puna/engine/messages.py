@@ -24,27 +24,37 @@ class _OfRequest(msgspec.Struct, tag=True, array_like=True):
 
 
 class Generate(_OfRequest):
+    """Answered by a Started, AnswerTexts and a Finished."""
+
     job: Job
 
 
 class Embed(_OfRequest):
+    """Answered by Vectors, a row for each text. A text over `limit` tokens is cut or refused."""
+
     texts: list[str | list[int]]
     truncate: bool
     limit: int
 
 
 class Rank(_OfRequest):
+    """Answered by Vectors of width 1: how well each document answers the query."""
+
     query: str
     documents: list[str]
     truncate: bool
 
 
 class Tokenize(_OfRequest):
+    """Answered by TokenIds. `add_bos` puts the model's begin token first."""
+
     text: str
     add_bos: bool
 
 
 class Detokenize(_OfRequest):
+    """Answered by a PlainText."""
+
     tokens: list[int]
 
 
@@ -60,11 +70,15 @@ Command = Generate | Embed | Rank | Tokenize | Detokenize | Cancel
 
 
 class Pong(msgspec.Struct, tag=True, array_like=True):
+    """The loop is alive."""
+
     longest: float
     """Most seconds that a step takes, as far as is known."""
 
 
 class Loaded(msgspec.Struct, tag=True, array_like=True):
+    """The model is loaded; requests are taken from now on."""
+
     info: EngineInfo
     longest: float
     """As in a Pong."""
@@ -83,20 +97,28 @@ class Starved(msgspec.Struct, tag=True, array_like=True):
 
 
 class Started(_OfRequest):
+    """The prompt is about to be evaluated, or has been if its tokens are reported."""
+
     begun: Begun
 
 
 class AnswerText(_OfRequest):
+    """More of an answer: the text of `tokens` more tokens."""
+
     text: str
     tokens: int
     logprobs: tuple[TokenLogprob, ...] = ()
 
 
 class Finished(_OfRequest):
+    """The end of an answer: the last event of its request."""
+
     finish: Finish
 
 
 class Vectors(_OfRequest):
+    """Answers an Embed or a Rank. `width` is the numbers in a row, `tokens` those of all texts."""
+
     data: bytes
     """float32, row after row."""
     width: int
@@ -104,14 +126,20 @@ class Vectors(_OfRequest):
 
 
 class TokenIds(_OfRequest):
+    """The answer to a Tokenize."""
+
     tokens: list[int]
 
 
 class PlainText(_OfRequest):
+    """The answer to a Detokenize."""
+
     text: str
 
 
 class Failed(_OfRequest):
+    """The end of a request in an error; `fault` is its cause."""
+
     message: str
     fault: Fault = "engine"
     field: str = ""
@@ -142,4 +170,5 @@ HEADER = 4
 
 
 def frame(payload: bytes) -> bytes:
+    """`payload` with its length in front."""
     return len(payload).to_bytes(HEADER, "little") + payload

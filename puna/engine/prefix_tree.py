@@ -14,6 +14,7 @@ _WIDTH = 4
 
 
 def pack(tokens: Sequence[int]) -> bytes:
+    """Token ids as int32, four bytes each, in this machine's order."""
     return array("i", tokens).tobytes()
 
 

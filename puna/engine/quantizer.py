@@ -19,6 +19,7 @@ _TENSOR = re.compile(r"\[ *(\d+)/ *(\d+)\] ")  # libllama logs this at the begin
 
 
 def main() -> None:
+    """Quantizes one file, with a thread for each core. An error is a line, and no exit status."""
     source, target, kind = sys.argv[1:]
     output = os.dup(1)
     os.dup2(2, 1)  # other output must not mix with the lines

@@ -37,6 +37,7 @@ _NAMES = {
 
 
 def text(file: GGUFFile) -> Edit | None:
+    """Leaves the projector out, and adds what the older converter did not write; None if nothing changes."""
     if embeddinggemma.is_one(file):
         return embeddinggemma.text(file)
     tensors = without(file, *INSIDE)
@@ -52,6 +53,7 @@ def text(file: GGUFFile) -> Edit | None:
 
 
 def sight(file: GGUFFile) -> Edit:
+    """The projector alone, as libmtmd names it."""
     values = CLIP | sizes(file, "gemma3")
     values |= {
         "clip.projector_type": string("gemma3"),

@@ -12,6 +12,7 @@ _PART = re.compile(r"(?<=\.)(attn_out\.|attn_sinks$|ffn_norm\.)")
 
 
 def text(file: GGUFFile) -> Edit:
+    """Renames the architecture and its tensors, and adds the experts' size."""
     values = renamed(file, "gptoss.", "gpt-oss.")
     rows = columns_rows(file, "blk.0.ffn_gate_exps.weight")[1]
     if rows:

@@ -21,6 +21,7 @@ _STD = f32((0.26862954, 0.26130258, 0.27577711))
 
 
 def text(file: GGUFFile) -> Edit:
+    """Leaves the projector out, and renames the architecture to libllama's."""
     values = renamed(file, "qwen25vl.", "qwen2vl.") | {"general.architecture": string("qwen2vl")}
     sections = numbers(file, "qwen25vl.rope.mrope_section")
     if len(sections) >= 3:
@@ -29,6 +30,7 @@ def text(file: GGUFFile) -> Edit:
 
 
 def sight(file: GGUFFile) -> Edit:
+    """The projector alone, as libmtmd names it."""
     values = CLIP | sizes(file, "qwen25vl")
     values |= copied(
         file,
