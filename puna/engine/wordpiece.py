@@ -1,7 +1,7 @@
 """WordPiece, the tokenizer of BERT models, as Hugging Face's BertTokenizer defines it.
 
 libllama's own drops vowel signs and Hangul letters as if they were accents, so its vectors of Korean, Hindi
-and Bengali texts are wrong.
+and Bengali texts are wrong. The `tokenizers` package would bring Hugging Face's hub client and eight more.
 """
 
 from __future__ import annotations
