@@ -142,7 +142,7 @@ def test_answers_have_the_same_bits_beside_others(
         # What others leave of the pool is in pieces; the second time there is a cache besides.
         for turn in range(2):
             others = [
-                pool.submit(ask, server, f"{i}, {turn}: {PASSAGE * (i % 3)}", num_predict=3 + 5 * i)
+                pool.submit(tell, server, f"{i}, {turn}: {PASSAGE * (i % 3)}", num_predict=3 + 5 * i)
                 for i in range(14)
             ]
             for draft in (0, 16):
