@@ -196,7 +196,7 @@ def test_a_thousand_tools(choice: str):
 
 
 def test_what_becomes_too_much_is_no_end(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(grammar, "_MOST_WAYS", 3)
+    monkeypatch.setattr(grammar, "_MOST_PARSES", 3)
     matcher = Grammars(Bytes()).matcher(TOO_MUCH)
     assert [matcher.allows(byte) for byte in b'{"p0"'] != [True] * 5
     assert matcher.finished
