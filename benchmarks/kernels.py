@@ -33,7 +33,7 @@ CHUNK = 256
 
 
 def model(kind: str) -> Path:
-    """Four blocks of a 1B Llama shape with random weights, stored as `kind`; or a mixture's."""
+    """The 16 blocks of a 1B Llama shape with random weights, stored as `kind`; or 8 of a mixture's."""
     path, whole = FOLDER / f"{kind}.gguf", FOLDER / "whole.gguf"
     if path.exists():
         return path
@@ -41,12 +41,12 @@ def model(kind: str) -> Path:
     f16 = GGMLQuantizationType.F16
     if kind == "mixture":
         mixture_model(
-            whole, experts=64, used=8, layers=2, width=2048, heads=32, kv_heads=8, ffn=512, quantisation=f16
+            whole, experts=64, used=8, layers=8, width=2048, heads=32, kv_heads=8, ffn=512, quantisation=f16
         )
     else:
         shape_model(
             whole,
-            layers=4,
+            layers=16,
             width=2048,
             heads=32,
             kv_heads=8,
