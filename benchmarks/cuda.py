@@ -70,22 +70,22 @@ def environment(root: Path, architecture: str, given: Mapping[str, str]) -> dict
 
 
 def trimmed(wheel: Path) -> Path:
-    """The wheel with each library once, below the folder of the same name beside it.
+    """The wheel with each library once, in a folder beside it.
 
     llama-cpp-python's wheel holds each library six times: in two folders, as `x.so`, `x.so.0` and
     `x.so.0.25.3`. The loader needs the second, and ctypes the first of those that Python opens. Headers are
     for programs in C.
     """
-    trimmed = wheel.parent / "trimmed" / wheel.name
-    trimmed.parent.mkdir(exist_ok=True)
-    with ZipFile(wheel) as whole, ZipFile(trimmed, "w", ZIP_DEFLATED) as part:
+    path = wheel.parent / "trimmed" / wheel.name
+    path.parent.mkdir(exist_ok=True)
+    with ZipFile(wheel) as whole, ZipFile(path, "w", ZIP_DEFLATED) as part:
         for name in filter(_needed, whole.namelist()):
             content = whole.read(name)
             if name.endswith(".dist-info/RECORD"):
                 lines = content.decode().splitlines(keepends=True)
                 content = "".join(line for line in lines if _needed(line.split(",")[0])).encode()
             part.writestr(whole.getinfo(name), content, ZIP_DEFLATED)
-    return trimmed
+    return path
 
 
 def _needed(name: str) -> bool:

@@ -45,9 +45,8 @@ _1B = {"layers": 16, "width": 2048, "heads": 32, "kv_heads": 8, "ffn": 8192}
 """The shape of Llama 3.2 1B, and below that of SmolLM2 135M, with small vocabularies."""
 _135M = {"layers": 30, "width": 576, "heads": 9, "kv_heads": 3, "ffn": 1536}
 
-
 _CONVOLVES = {"layers": 16, "width": 1024, "heads": 16, "kv_heads": 8, "ffn": 4608}
-"""About that of LFM2 350M, and below that of Qwen 3.5 0.8B."""
+"""About the shape of LFM2 350M; `_DELTA` and `_NET` are about that of Qwen 3.5 0.8B."""
 _DELTA = {"layers": 24, "width": 1024, "heads": 8, "kv_heads": 2, "head_size": 256, "ffn": 3584}
 _NET = DeltaNet(state=128, keys=16, values=16, every=4)
 

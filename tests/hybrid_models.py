@@ -20,6 +20,7 @@ from tests.model_parts import (
     Quantisation,
     Shape,
     Weights,
+    add_decoder,
     byte_vocabulary,
     finish,
     model_writer,
@@ -82,16 +83,8 @@ def delta_model(
 
 def add_delta(writer: GGUFWriter, of: Shape, net: DeltaNet, experts: int = 0) -> None:
     """The metadata of a `qwen35`."""
-    writer.add_embedding_length(of.width)
-    writer.add_block_count(of.layers)
-    writer.add_feed_forward_length(of.ffn)
-    writer.add_head_count(of.heads)
-    writer.add_head_count_kv(of.kv_heads)
-    writer.add_key_length(of.head)
-    writer.add_value_length(of.head)
-    writer.add_rope_dimension_count(of.head // 2)
+    add_decoder(writer, of, rotated=of.head // 2)
     writer.add_rope_dimension_sections([of.head // 4, 0, 0, 0])
-    writer.add_layer_norm_rms_eps(1e-5)
     writer.add_full_attention_interval(net.every)
     writer.add_ssm_conv_kernel(_KERNEL)
     writer.add_ssm_inner_size(net.state * net.values)

@@ -89,7 +89,8 @@ def add_tokens(writer: GGUFWriter, vocabulary: list[Token]) -> None:
     writer.add_token_scores([0.0] * len(vocabulary))
 
 
-def add_decoder(writer: GGUFWriter, of: Shape) -> None:
+def add_decoder(writer: GGUFWriter, of: Shape, *, rotated: int | None = None) -> None:
+    """The metadata of a decoder's sizes. `rotated`: numbers of a head that get positions; by default all."""
     writer.add_embedding_length(of.width)
     writer.add_block_count(of.layers)
     writer.add_feed_forward_length(of.ffn)
@@ -97,7 +98,7 @@ def add_decoder(writer: GGUFWriter, of: Shape) -> None:
     writer.add_head_count_kv(of.kv_heads)
     writer.add_key_length(of.head)
     writer.add_value_length(of.head)
-    writer.add_rope_dimension_count(of.head)
+    writer.add_rope_dimension_count(of.head if rotated is None else rotated)
     writer.add_layer_norm_rms_eps(1e-5)
 
 
