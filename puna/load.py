@@ -9,7 +9,6 @@ from puna.options import KVCacheType
 HEAD_OUTPUTS = 64
 """Rows of an MTP layer's batch that may want outputs: room for all answers, and what waits of them."""
 
-
 ROLLBACKS = {
     "lfm2": 15,
     "lfm2moe": 15,

@@ -181,8 +181,8 @@ def _states(metadata: SizeFacts, kv_heads: list[int]) -> tuple[int, int]:
     convolution += max(0, count(metadata.arch("shortconv.l_cache")) - 1) * embedding
     forward = metadata.arch("feed_forward_length")
     # Where layers differ, one that neither attends nor feeds forward is recurrent (Nemotron-H).
-    apart = forward if isinstance(forward, (list, tuple)) else []
-    neither = sum(not (heads or count(size)) for heads, size in zip(kv_heads, apart, strict=False))
+    widths = forward if isinstance(forward, (list, tuple)) else []
+    neither = sum(not (heads or count(size)) for heads, size in zip(kv_heads, widths, strict=False))
     return neither or kv_heads.count(0) or len(kv_heads), 4 * (convolution + inner * width)
 
 

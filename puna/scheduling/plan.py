@@ -32,7 +32,7 @@ _MOST_THREADS = 4 * (os.cpu_count() or 1)
 
 _STATES = 64 << 20  # bytes for snapshots of recurrent models, at least
 _SNAPSHOTS = 32  # of a recurrent model's state, outside the pool
-_ROLLBACKS = (15, 7, 3, 1)  # tokens: with one more they are steps of good sizes
+_DEPTHS = (15, 7, 3, 1)  # of a rollback, in tokens: a step has one row more, which fills its tiles
 _ROLLBACK_SHARE = 16  # one part in this many of the memory may go to the states for it
 _BLOCK = 32  # numbers that quantised types store together
 _PAGE = 256  # libllama rounds the pool up to this
@@ -154,7 +154,7 @@ def _rollback(facts: Facts, spec: LoadSpec, available: int) -> int:
         return 0
     longest = ROLLBACKS.get(str(facts.metadata.get("general.architecture")), 0)
     state = needed(facts, spec).state * spec.states
-    depths = (depth for depth in _ROLLBACKS if depth <= longest)
+    depths = (depth for depth in _DEPTHS if depth <= longest)
     return next((depth for depth in depths if depth * state <= available // _ROLLBACK_SHARE), 0)
 
 
