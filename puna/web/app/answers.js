@@ -32,7 +32,6 @@ export function begin(chat, save, changed) {
     changed();
   })();
   running.set(chat.id, { chat, message, control, ended });
-  changed();
   return ended;
 }
 

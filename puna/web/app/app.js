@@ -95,7 +95,10 @@ function Page({ first }) {
   const save = (chosen) => keep(chosen).then(
     () => setUnkept(""), (failure) => setUnkept(failure instanceof Newer ? "newer" : "full"));
   async function run(chosen) {
-    await beginAnswer(chosen, save, streamed);
+    const ended = beginAnswer(chosen, save, streamed);
+    // Within this frame, so that nothing can be sent twice.
+    changed();
+    await ended;
     await listed();
     // Its model may have been deleted.
     if (chosen.messages.at(-1)?.error) refresh();
