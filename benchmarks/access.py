@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from benchmarks.table import Row, median
 from puna.access import Keyring, add_key, new_key
-from puna.server.keys import Keyed
+from puna.server.authentication import Authentication
 
 REQUESTS = 5000
 KEYS = 200
@@ -23,7 +23,7 @@ def rows() -> Iterator[Row]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "keys.json"
         secrets = [_added(path, number) for number in range(KEYS)]
-        layer = Keyed(_nothing, Keyring(path), exposed=False)
+        layer = Authentication(_nothing, Keyring(path), exposed=False)
         scope = _scope(secrets[KEYS // 2])
 
         def once() -> float:

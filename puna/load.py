@@ -7,7 +7,7 @@ import msgspec
 from puna.options import KVCacheType
 
 HEAD_OUTPUTS = 64
-"""Rows of an MTP layer's batch that may want outputs: room for all answers, and what waits of them."""
+"""Most rows of an MTP layer's batch that may have outputs: enough for every answer of a step."""
 
 ROLLBACKS = {
     "lfm2": 15,
@@ -19,8 +19,8 @@ ROLLBACKS = {
 }
 """Hybrid architectures whose states libllama rolls back, and by how many tokens at most.
 
-What could be rolled back costs LFM2 nothing, Nemotron-H's steps of several rows some time, and Qwen 3.5's
-plain decode, too."""
+Keeping earlier states is free for LFM2. It slows Nemotron-H's steps of several rows, and Qwen 3.5 even in
+plain decode, so they keep fewer."""
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):

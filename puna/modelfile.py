@@ -34,7 +34,7 @@ class Written(str):
 
 
 class Modelfile(msgspec.Struct, frozen=True, kw_only=True):
-    """A Modelfile's commands, each kind in the order it was written in. An empty text is one not given."""
+    """A Modelfile's commands, each kind in the order of the file. An empty text was not given."""
 
     sources: tuple[str, ...]
     """FROM: names of models, paths of GGUF files or of folders; at least one. `Written`, if it was parsed."""
@@ -52,7 +52,7 @@ class Modelfile(msgspec.Struct, frozen=True, kw_only=True):
     licenses: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
     warnings: tuple[str, ...] = ()
-    """What was read and is of no effect."""
+    """What has no effect, in words."""
 
 
 _ROLES = ("system", "user", "assistant")
@@ -99,9 +99,8 @@ def parse(data: bytes) -> Modelfile:
         elif kind == "message":
             several["message"].append(Message(role=command.word, content=value))
         elif kind in ("from", "adapter", "draft") and not value:
-            raise _wrong(
-                command.line, f"{kind.upper()} names no {'adapter' if kind == 'adapter' else 'model'}"
-            )
+            named = "adapter" if kind == "adapter" else "model"
+            raise _wrong(command.line, f"{kind.upper()} names no {named}")
         elif kind in ("from", "adapter"):
             several[kind].append(Written(value, command.line))
         elif kind == "license":
@@ -151,7 +150,7 @@ def unparse(modelfile: Modelfile) -> str:
         f"MESSAGE {message.role} {_argument('MESSAGE', message.content)}" for message in modelfile.messages
     ]
     text = "\n".join(lines) + "\n"
-    # What has no form at all, such as a message with a picture or a parameter nobody knows, shows here.
+    # Finds what has no form at all, such as a message with a picture or an unknown parameter.
     back = parse(text.encode("utf-8", "surrogatepass"))
     for field in modelfile.__struct_fields__:
         if field != "warnings" and getattr(back, field) != getattr(modelfile, field):
@@ -205,7 +204,7 @@ def _commands(text: str) -> Iterator[_Command]:
 
 
 def _skipped(text: str, at: int) -> int:
-    """Where the next command begins, behind blanks, comments and what cannot be printed."""
+    """Where the next command begins, after blanks, comments and unprintable characters."""
     while at < len(text):
         if text[at] == "#":
             newline = _NEWLINE.search(text, at)
@@ -218,15 +217,15 @@ def _skipped(text: str, at: int) -> int:
 
 
 def _word(text: str, at: int) -> tuple[str, int]:
-    """The word at `at`, empty unless a blank follows it, and where what follows begins."""
+    """The word at `at`, empty unless a blank follows it, and where the rest begins."""
     found = _WORD.match(text, at)
     return (found[1], found.end()) if found else ("", at)
 
 
 def _read_argument(text: str, start: int) -> tuple[str, int] | None:
-    """The argument that begins at `start`, and where the line it ends on ends. None when it does not end.
+    """The argument that begins at `start`, and the end of its last line. None when a quotation does not end.
 
-    In quotation marks, three or one, it ends with the first line whose last visible characters they are.
+    A quotation, in three marks or one, ends with the first line that ends in the same marks.
     """
     end = _line_end(text, start)
     first = text[start:end].strip()
@@ -252,7 +251,7 @@ def _line_end(text: str, at: int) -> int:
 
 
 def _argument(command: str, text: str, *, bare: bool = False) -> str:
-    """`text` as it is written behind a command, `bare` without quotation marks where that can be."""
+    """`text` as a command's argument; `bare` without quotation marks where possible."""
     one, three = f'"{text}"', f'"""{text}"""'
     quoted = (three, one) if '"' in text or "\n" in text else (one, three)
     for spelled in (text, *quoted) if bare else quoted:

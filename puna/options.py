@@ -158,13 +158,13 @@ def _coerce(name: str, kind: _OptionKind, value: Any) -> Any:
 
 
 def _integer(text: str) -> int:
-    if not re.fullmatch(r"[+-]?[0-9]+", text) or not -(1 << 63) <= int(text) < 1 << 63:
+    if not re.fullmatch(r"[+-]?[0-9]+", text) or not -_INT64 <= int(text) < _INT64:
         raise ValueError(text)
     return int(text)
 
 
 def _number(text: str) -> float:
-    # Its range is a float32's; JSON has no word for what is not finite.
+    # The range of a float32: JSON cannot express infinity.
     if not _FLOAT.fullmatch(text) or abs(float(text)) > 3.4e38:
         raise ValueError(text)
     return float(text)

@@ -165,12 +165,12 @@ class Settings:
             max_queue=_count(get("OLLAMA_MAX_QUEUE"), cls.max_queue),
             context_length=_count(get("OLLAMA_CONTEXT_LENGTH"), cls.context_length),
             kv_cache_type=_kv_cache_type(get("OLLAMA_KV_CACHE_TYPE")),
-            flash_attention=_truth(flash) if (flash := get("OLLAMA_FLASH_ATTENTION")) else None,
+            flash_attention=_truth_if_set(get("OLLAMA_FLASH_ATTENTION")),
             debug=_truth(get("OLLAMA_DEBUG")),
             no_prune=_truth(get("OLLAMA_NOPRUNE")),
             no_history=_truth(get("OLLAMA_NOHISTORY")),
             no_cloud=_truth(get("OLLAMA_NO_CLOUD")),
-            go_template=_truth(get("OLLAMA_GO_TEMPLATE")) if get("OLLAMA_GO_TEMPLATE") else None,
+            go_template=_truth_if_set(get("OLLAMA_GO_TEMPLATE")),
             log_requests=_truth(get("OLLAMA_DEBUG_LOG_REQUESTS")),
             transfer_streams=_count(get("OLLAMA_MAX_TRANSFER_STREAMS"), cls.transfer_streams),
             editor=get("OLLAMA_EDITOR"),
@@ -182,7 +182,7 @@ class Settings:
             fetch_private=_truth(get("PUNA_FETCH_PRIVATE")),
             spread=_truth(get("OLLAMA_SCHED_SPREAD")),
             gpu_overhead=_count(get("OLLAMA_GPU_OVERHEAD"), cls.gpu_overhead),
-            integrated=_truth(igpu) if (igpu := get("OLLAMA_IGPU_ENABLE")) else None,
+            integrated=_truth_if_set(get("OLLAMA_IGPU_ENABLE")),
             vulkan=_truth(get("OLLAMA_VULKAN") or "1"),
             llm_library=get("OLLAMA_LLM_LIBRARY"),
             keys=_path(get("PUNA_KEYS")) or cls.keys,
@@ -263,3 +263,7 @@ def _kv_cache_type(text: str) -> KVCacheType:
 
 def _truth(text: str) -> bool:
     return text.lower() not in ("", "0", "f", "false")
+
+
+def _truth_if_set(text: str) -> bool | None:
+    return _truth(text) if text else None

@@ -16,8 +16,8 @@ class Grammar(msgspec.Struct, frozen=True):
 
     `markers` are texts that a vocabulary may have as a token of their own. For each the engine defines
     `marker_0` (the first marker), `until_0` (any text that ends with it), `through_0` (the same, where the
-    other markers are text too) and `until_0_name` (a text of the source's terminal NAME, then the marker);
-    and `text` and `anything`.
+    other markers are text too), `until_0_name` (a text of the source's terminal NAME, then the marker),
+    `text` and `anything`.
     """
 
     source: str

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 import shutil
 import sys
-from typing import TYPE_CHECKING
 
 from puna.cli.agents import AGENTS
 from puna.cli.connection import CommandFailed, connect
 from puna.settings import Settings
-
-if TYPE_CHECKING:
-    from puna.cli.client import Client
 
 STARTER = "smollm2:135m"
 
@@ -57,19 +53,13 @@ def menu(help_text: str) -> None:
 
 def _talk(settings: Settings) -> None:
     from puna.cli.background import ensure_server
+    from puna.cli.launch import able_models
     from puna.cli.run import run
 
     ensure_server(settings)
     with connect(settings) as client:
-        names = talkative(client) or [STARTER]
+        names = able_models(client, "completion") or [STARTER]
     run(choose("With which model?", [(name, name) for name in names]) if len(names) > 1 else names[0])
-
-
-def talkative(client: Client) -> list[str]:
-    """Names of the server's models that generate text."""
-    from puna.cli.launch import able_models
-
-    return able_models(client, "completion")
 
 
 def _pull(settings: Settings) -> None:

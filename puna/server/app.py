@@ -18,17 +18,17 @@ from puna.inference import Inference
 from puna.library import USUAL, Library, Reach
 from puna.scheduling import Scheduler
 from puna.server import anthropic, health, metrics, native, openai, openapi, page, responses
-from puna.server.access import Access, is_loopback
-from puna.server.departed import Departed
+from puna.server.authentication import Authentication, saving_usage
+from puna.server.disconnect import IgnoreDisconnect
 from puna.server.errors import HANDLERS
-from puna.server.keys import Keyed, written_down
 from puna.server.log import RequestLog
-from puna.server.metrics import Measured, Metrics
+from puna.server.metrics import CountRequests, Metrics
+from puna.server.origins import Origins, is_loopback
 from puna.server.pulls import Pulls
-from puna.server.recorded import Recorded
+from puna.server.recorder import RequestRecorder
 from puna.server.remote import Remote
 from puna.server.rooms import Rooms
-from puna.server.slashes import Single, Trimmed
+from puna.server.slashes import CollapseSlashes, RedirectTrailingSlash
 from puna.server.web import Web
 from puna.settings import Settings
 
@@ -53,6 +53,7 @@ def application(settings: Settings) -> Starlette:
     Raises PunaError when the keys file is malformed.
     """
     keyring = Keyring(settings.keys)
+    exposed = not (settings.open or is_loopback(settings.host))
     library = Library(settings.models, no_prune=settings.no_prune)
     measured = Metrics()
     starter = EngineStarter(patience=settings.watchdog, standby=settings.standby)
@@ -80,7 +81,7 @@ def application(settings: Settings) -> Starlette:
         # Not awaited: the server answers at once.
         scheduler.rest()
         chores = asyncio.gather(rooms.inference.warm(), asyncio.to_thread(_prune, library))
-        async with written_down(keyring):
+        async with saving_usage(keyring):
             yield
             await rooms.close()
         await chores
@@ -90,14 +91,14 @@ def application(settings: Settings) -> Starlette:
         lifespan=lifespan,
         exception_handlers=HANDLERS,
         middleware=[
-            Middleware(Departed),
-            Middleware(Single),
-            Middleware(Measured, metrics=measured),
+            Middleware(IgnoreDisconnect),
+            Middleware(CollapseSlashes),
+            Middleware(CountRequests, metrics=measured),
             Middleware(RequestLog),
-            Middleware(Access, origins=settings.origins, host=settings.host),
-            Middleware(Keyed, keyring=keyring, exposed=not (settings.open or is_loopback(settings.host))),
-            *([Middleware(Recorded)] if settings.log_requests else []),
-            Middleware(Trimmed),
+            Middleware(Origins, origins=settings.origins, host=settings.host),
+            Middleware(Authentication, keyring=keyring, exposed=exposed),
+            *([Middleware(RequestRecorder)] if settings.log_requests else []),
+            Middleware(RedirectTrailingSlash),
         ],
     )
     app.router.redirect_slashes = False

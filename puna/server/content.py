@@ -45,7 +45,7 @@ async def assembled(parts: Sequence[str | MediaFile | Url], remote: Remote) -> t
 
 
 def unmarked(text: str) -> str:
-    """A user's text without media markers: a space breaks each of them up."""
+    """A user's text with each media marker broken by a space."""
     return text.replace(MEDIA_MARKER, f"{MEDIA_MARKER[:-1]} {MEDIA_MARKER[-1]}")
 
 

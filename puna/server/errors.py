@@ -15,6 +15,8 @@ from puna.errors import PunaError
 _log = logging.getLogger(__name__)
 
 JSON = "application/json; charset=utf-8"
+CLIENT_CLOSED = 499
+"""nginx's status for a client that disconnected before it was answered."""
 
 
 _UNEXPECTED = "internal error; the server's log has the details"
@@ -63,8 +65,8 @@ async def unrouted(request: Request, error: Exception) -> Response:
 
 
 async def abandoned(request: Request, error: Exception) -> Response:
-    """Not read: the client disconnected while it was sending."""
-    return Response(status_code=499)
+    """Nobody reads it: the client disconnected while it was sending."""
+    return Response(status_code=CLIENT_CLOSED)
 
 
 def handlers(refused: Any, unrouted: Any) -> dict[Any, Any]:

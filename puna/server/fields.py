@@ -14,7 +14,7 @@ TokenId = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 class Fields(msgspec.Struct, forbid_unknown_fields=True):
     """A JSON object in a request. Fields that it does not know are ignored: see `named`.
 
-    Decoding fails on them, and only then are names in another case looked for: other bodies pay nothing.
+    Decoding fails on them, and only then are names compared without case: other bodies pay nothing.
     """
 
 

@@ -15,7 +15,7 @@ from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
 from puna.server.errors import JSON, line
-from puna.server.silence import attended
+from puna.server.heartbeat import with_heartbeats
 
 T = TypeVar("T")
 
@@ -32,10 +32,10 @@ NDJSON = Framing(b"application/x-ndjson", b"", b"\n")
 EVENTS = Framing(b"text/event-stream", b"data: ", b"\n\n")
 
 NAMED_EVENTS = Framing(EVENTS.content_type, b"", b"")
-"""Of events that are whole already: see `named_event`."""
+"""For events that `named_event` has framed already."""
 
 COMMENT = b": still at it\n\n"
-"""An SSE comment (HTML, 9.2.6), which clients ignore: it keeps the connection alive."""
+"""An SSE comment (HTML, 9.2.6). Clients ignore it; it keeps the connection alive."""
 
 
 def named_event(name: str, fields: dict[str, Any]) -> bytes:
@@ -64,7 +64,7 @@ class ObjectStream:
         patience: float | None = None,
     ) -> None:
         """`patience`: seconds without an object after which a COMMENT is sent."""
-        self._objects = attended(objects, patience) if patience else objects
+        self._objects = with_heartbeats(objects, patience) if patience else objects
         self._framing = framing
         self._failure = failure
 

@@ -1,4 +1,4 @@
-"""Headers that a layer adds to whatever is answered behind it."""
+"""Response headers that a middleware adds."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from starlette.types import Message, Send
 
 
 def with_headers(send: Send, *extra: tuple[bytes, bytes]) -> Send:
-    """`send`, which adds `extra` to the answer's headers."""
+    """`send` that adds the headers `extra` to the response."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -17,12 +17,12 @@ _STOPPING = b'{"status":"stopping"}'
 
 
 async def alive(request: Request) -> Response:
-    """The server runs: while it stops, too."""
+    """The server runs, even while it stops."""
     return Response(_OK, media_type=JSON)
 
 
 async def ready(request: Request) -> Response:
-    """The server takes requests; 503 once it was told to stop."""
+    """The server takes requests; 503 once it is told to stop."""
     if rooms(request).stopping:
         return Response(_STOPPING, 503, media_type=JSON)
     return Response(_OK, media_type=JSON)

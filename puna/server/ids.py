@@ -1,4 +1,4 @@
-"""Names that nothing else has: of messages, requests and answers."""
+"""Unique ids of messages, requests and answers."""
 
 from __future__ import annotations
 

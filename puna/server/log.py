@@ -1,29 +1,30 @@
 """Each request's id and its line in the log, which has the form of Ollama's.
 
 The id is the client's `x-request-id` if it has one, and goes back as that header. Log lines of
-a request carry it: see `puna.server.logged`.
+a request carry it: see `puna.server.log_format`.
 """
 
 from __future__ import annotations
 
 import logging
 import re
-import secrets
 from contextvars import ContextVar
 from time import perf_counter
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from puna.server.errors import CLIENT_CLOSED
+from puna.server.headers import with_headers
+from puna.server.ids import new_id
+
 _log = logging.getLogger(__name__)
 
-_GONE = 499
-"""The status logged for a client that disconnected before there was one (nginx)."""
 
 _ID = re.compile(rb"[\w.:/+=@-]{1,128}")
 """Ids that are accepted: nothing that could end a line or a header."""
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
-"""The current request's."""
+"""The current request's id."""
 
 
 class RequestLog:
@@ -37,19 +38,18 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        status = _GONE
-        name = _given(scope["headers"]) or f"req_{secrets.token_hex(8)}".encode()
+        status = CLIENT_CLOSED
+        name = _given(scope["headers"]) or new_id("req", 8).encode()
         request_id.set(name.decode())
 
         async def sending(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message = {**message, "headers": [*message.get("headers", ()), (b"x-request-id", name)]}
             await send(message)
 
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, with_headers(sending, (b"x-request-id", name)))
         finally:
             _log_request(scope, status, perf_counter() - began)
 

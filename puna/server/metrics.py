@@ -33,6 +33,7 @@ from puna.errors import LoadFailed
 from puna.inference import Observer, Summary
 from puna.load import LoadSpec
 from puna.scheduling import Scheduler
+from puna.server.errors import CLIENT_CLOSED
 from puna.server.paths import Path, paths
 from puna.types import Engine
 
@@ -41,7 +42,6 @@ _METHODS = ("GET", "HEAD", "POST", "DELETE")
 _OTHER = "other"
 """The label of unknown paths and rare methods, because clients must not be able to create labels."""
 
-_GONE = 499
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _RATES = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 350, 500, 1000)
 
@@ -157,7 +157,7 @@ def _by_model(name: str, documentation: str, values: Sums[str]) -> Metric:
     return family
 
 
-class Measured:
+class CountRequests:
     """ASGI middleware that counts requests, except those for the metrics."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
@@ -170,7 +170,7 @@ class Measured:
             await self._app(scope, receive, send)
             return
         # Taken now, because a mount changes the scope on its way.
-        path, method, status = self._template(scope), scope["method"], _GONE
+        path, method, status = self._template(scope), scope["method"], CLIENT_CLOSED
         metrics = self._metrics
 
         async def sending(message: Message) -> None:

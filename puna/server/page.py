@@ -1,4 +1,4 @@
-"""The page at /ui. Its files lie under a folder named for their content, and may be kept for good."""
+"""The page at /ui. The path of its files contains a hash of them all, so browsers may cache them for good."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class _Packed(NamedTuple):
 
 
 async def page(request: Request) -> Response:
-    """The page; a browser asks each time whether it has changed."""
+    """The page. Browsers ask each time whether it has changed."""
     return _answer(request, _page(), "no-cache")
 
 
 async def file(request: Request) -> Response:
-    """A script or a style. Another version's folder is empty: an old page must not mix with new files."""
+    """A script or a style. Another version's are 404, because an old page must not mix with new files."""
     name = request.path_params["name"]
     if request.path_params["version"] != _version() or name not in FILES:
         return PlainTextResponse("404 page not found", 404)

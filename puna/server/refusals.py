@@ -18,30 +18,30 @@ from puna.server.openai.errors import MIDDLEWARE as OPENAI
 async def refuse(error: PunaError, scope: Scope, receive: Receive, send: Send) -> None:
     """Answer the request with `error`."""
     scope["refusal"] = error
-    await _speaker(scope)(scope, receive, send)
+    await _dialect(scope)(scope, receive, send)
 
 
 async def _raise(scope: Scope, receive: Receive, send: Send) -> None:
     raise scope["refusal"]
 
 
-def _worded(middleware: Sequence[Middleware]) -> ASGIApp:
+def _raising(middleware: Sequence[Middleware]) -> ASGIApp:
     app: ASGIApp = _raise
     for layer in reversed(middleware):
         app = layer.cls(app, *layer.args, **layer.kwargs)
     return app
 
 
-_ANTHROPIC = _worded(ANTHROPIC)
-_OPENAI = _worded(OPENAI)
-_NATIVE = _worded([Middleware(ExceptionMiddleware, handlers=HANDLERS)])
+_ANTHROPIC = _raising(ANTHROPIC)
+_OPENAI = _raising(OPENAI)
+_NATIVE = _raising([Middleware(ExceptionMiddleware, handlers=HANDLERS)])
 
 
-def _speaker(scope: Scope) -> ASGIApp:
+def _dialect(scope: Scope) -> ASGIApp:
     path = scope["path"]
     if not path.startswith("/v1/") or path in RERANK:
         return _NATIVE
-    spoken = any(name == b"anthropic-version" for name, _ in scope["headers"])
-    if path.startswith("/v1/messages") or (spoken and path.startswith("/v1/models")):
+    versioned = any(name == b"anthropic-version" for name, _ in scope["headers"])
+    if path.startswith("/v1/messages") or (versioned and path.startswith("/v1/models")):
         return _ANTHROPIC
     return _OPENAI

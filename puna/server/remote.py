@@ -25,14 +25,14 @@ _log = logging.getLogger(__name__)
 LARGEST = 20 << 20
 """Bytes that a file may have."""
 SECONDS = 10.0
-"""That a file may take, redirects and all."""
+"""That a file may take, redirects included."""
 REDIRECTS = 5
 AT_ONCE = 8
-"""Files on their way at any time."""
+"""Files fetched at any time."""
 FILES = 100
-"""That one request may have fetched."""
+"""That one request may name."""
 TOGETHER = 256 << 20
-"""Bytes that the files of one request may have, as much as a body that brings them along."""
+"""Bytes that the files of one request may have: as many as a body that holds the files themselves."""
 
 _CONNECTING = 3.0
 """Seconds for one of a name's addresses, so that a dead one leaves time for the next."""
@@ -52,7 +52,7 @@ _TEXT = re.compile(r"text/|application/(?:xhtml\+xml|xml|json)")
 
 
 class Fetched(NamedTuple):
-    """What is at a URL, where redirects led, and its Content-Type."""
+    """The content at a URL, the URL after redirects, and the Content-Type."""
 
     content: bytes
     url: str
@@ -60,13 +60,13 @@ class Fetched(NamedTuple):
 
 
 class _Wanted(NamedTuple):
-    """What is asked for."""
+    """What to accept."""
 
     accept: str
     kind: re.Pattern[str]
-    """How its Content-Type begins."""
+    """How the Content-Type begins."""
     signature: re.Pattern[bytes]
-    """How it begins."""
+    """How the content begins."""
 
 
 _FILE = _Wanted("image/*, audio/*", re.compile(""), _MEDIUM)
@@ -74,7 +74,7 @@ _PAGE = _Wanted("text/html, text/*;q=0.9", _TEXT, re.compile(b""))
 
 
 class _Failed(Exception):
-    """Why a fetch failed. Only logged, because it would tell a client about the network."""
+    """Why a fetch failed. It is only logged, because it would tell a client about the network."""
 
 
 class _Exhausted(Exception):
@@ -82,9 +82,9 @@ class _Exhausted(Exception):
 
 
 class Remote:
-    """Fetches images and audio. With `private`, from addresses of its own network, too.
+    """Fetches images, audio and pages; with `private`, from addresses of its own network, too.
 
-    Proxies of the environment are not used, because a proxy hides which address is asked.
+    The environment's proxies are not used, because a proxy hides which address it connects to.
     """
 
     def __init__(self, *, private: bool = False) -> None:
@@ -104,9 +104,9 @@ class Remote:
         return visit
 
     async def fetched(self, url: str, field: str) -> bytes:
-        """The file at a URL, which begins as a picture or a sound does.
+        """The picture or sound at a URL.
 
-        Raises BadRequest, which names `field`, in the same words whatever went wrong on the way.
+        Raises BadRequest, which names `field`, in the same words whatever went wrong.
         """
         url = url.strip()
         shown = url if len(url) <= _SHOWN else url[:_SHOWN] + "…"
@@ -217,7 +217,7 @@ class Remote:
         if length.isdigit() and int(length) > LARGEST:
             raise _Failed("it is too large")
         file = bytearray()
-        # As it comes, because a compressed body may unfold without end: no picture or sound begins as one.
+        # Raw, because a compressed body may expand without end; its signature is refused below.
         async for piece in answer.aiter_raw():
             file += piece
             self._bytes -= len(piece)

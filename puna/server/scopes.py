@@ -5,7 +5,7 @@ from __future__ import annotations
 from puna.access import Scope
 
 _PUBLIC = {"/", "/api/version", "/docs", "/openapi.json", "/healthz", "/readyz", "/ui"}
-"""They reveal nothing about models or users; the page must load before it can ask for a key."""
+"""These reveal nothing about models or users; the page must load before it can ask for a key."""
 
 _MANAGEMENT = {"/api/pull", "/api/push", "/api/create", "/api/copy", "/api/delete"}
 _KEYS = "/api/keys"
@@ -23,5 +23,5 @@ def needed(path: str) -> Scope | None:
 
 
 def manages(path: str) -> bool:
-    """Whether `path` is for changing the models on this machine."""
+    """Whether `path` changes the models on this machine."""
     return path in _MANAGEMENT or path.startswith("/api/blobs/")

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from puna import __version__
 from puna.errors import PunaError
-from puna.server.access import is_loopback
-from puna.server.logged import begin_log
+from puna.server.log_format import begin_log
+from puna.server.origins import is_loopback
 from puna.settings import Settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-_FAREWELL = 5
+_LAST_LINES = 5
 """Seconds for the last lines of requests, once the engines are closed."""
 
 
@@ -85,7 +85,7 @@ def _server(settings: Settings) -> Server:
     import uvicorn
 
     from puna.server.app import application
-    from puna.server.ending import Ending
+    from puna.server.drain import DrainingServer
     from puna.server.protocol import Protocol
     from puna.server.tls import Certificates
 
@@ -94,7 +94,7 @@ def _server(settings: Settings) -> Server:
     if settings.tls_certificate:
         context = Certificates(settings.tls_certificate, settings.tls_key).context()
         tls["ssl_context_factory"] = lambda *_: context
-    return Ending(
+    return DrainingServer(
         uvicorn.Config(
             app,
             http=Protocol,
@@ -105,7 +105,7 @@ def _server(settings: Settings) -> Server:
             access_log=False,
             server_header=False,
             timeout_keep_alive=120,
-            timeout_graceful_shutdown=_FAREWELL,
+            timeout_graceful_shutdown=_LAST_LINES,
             **tls,
         ),
         app.state.rooms,

@@ -1,6 +1,6 @@
 """Superfluous slashes in paths, which base URLs that end in one produce.
 
-Repeated slashes count as one. A trailing one is redirected, as Ollama's router (gin) does.
+Repeated slashes count as one. A trailing slash is redirected, as in Ollama's router (gin).
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from puna.server.paths import paths
 _SLASHES = re.compile("/{2,}")
 
 
-class Single:
+class CollapseSlashes:
     """ASGI middleware: collapses repeated slashes."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -29,7 +29,7 @@ class Single:
         await self._app(scope, receive, send)
 
 
-class Trimmed:
+class RedirectTrailingSlash:
     """ASGI middleware: redirects `/path/` to `/path`, if there is one."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""The web for models: search by the user's own search engine, and pages as text.
+"""Web search with the user's own search engine, and web pages as text.
 
 Sources: SearXNG docs/dev/search_api, Ollama api/types.go (WebSearchResponse, WebFetchResponse).
 """

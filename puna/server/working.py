@@ -20,7 +20,7 @@ class Abandoned(PunaError):
 
 
 async def working(title: str, work: Callable[[Report], None]) -> AsyncGenerator[Progress, None]:
-    """The progress of `work`, then whatever it raised. Closed, it ends the work at its next report."""
+    """The progress of `work`, then whatever it raised. Closing this ends the work at its next report."""
     async with aclosing(FollowedWork(title, work).follow()) as steps:
         async for step in steps:
             yield step
@@ -36,7 +36,7 @@ class FollowedWork:
         self._followers: set[_Follower] = set()
         self._abandoned = Event()
         self._last: Progress | None = None
-        # A daemon: a stopping server does not wait for it; what it leaves unfinished is pruned.
+        # A daemon, because a stopping server does not wait for it; unfinished files are pruned.
         Thread(target=self._run, args=(work, loop), name=title, daemon=True).start()
 
     @property

@@ -25,13 +25,13 @@ class RequestFacts(msgspec.Struct, frozen=True):
     thinking_shown: bool
 
 
-def about(body: MessagesRequest) -> RequestFacts:
+def request_facts(body: MessagesRequest) -> RequestFacts:
     """The facts of `body`, with a new message id."""
     shown = body.thinking is None or body.thinking.display != "omitted"
     return RequestFacts(new_id("msg"), body.model, body.max_tokens, body.stop_sequences or [], shown)
 
 
-async def unspoken(answer: Answer) -> Answer:
+async def without_text(answer: Answer) -> Answer:
     """The answer without text: the request only warms the cache (`max_tokens` 0)."""
     async with aclosing(answer):
         async for item in answer:

@@ -14,7 +14,7 @@ from puna.server.content import Url, assembled, picture, unmarked
 from puna.server.remote import Remote
 from puna.types import MediaFile, Message
 
-_FICKLE = "x-anthropic-billing-header:"
+_BILLING_HEADER = "x-anthropic-billing-header:"
 """Prefix of a part of Claude Code's system prompt that changes with each request. It is dropped, because it
 would defeat the prefix cache."""
 
@@ -61,7 +61,7 @@ def _system(blocks: list[Block], place: str) -> str:
         if block.type != "text":
             raise _unreadable(block, f"{place}[{number}]")
         texts.append(unmarked(block.text or ""))
-    return "\n\n".join(text for text in texts if text and not text.startswith(_FICKLE))
+    return "\n\n".join(text for text in texts if text and not text.startswith(_BILLING_HEADER))
 
 
 def _assistant(blocks: list[Block], place: str) -> list[Message]:

@@ -51,7 +51,7 @@ class Unthreaded(BadRequest):
     code = "thread_unsupported_request"
 
 
-class Identified:
+class RequestIds:
     """ASGI middleware: gives each request an id, sent in the header `request-id`."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -87,7 +87,7 @@ async def unrouted(request: Request, error: Exception) -> Response:
 
 
 MIDDLEWARE = [
-    Middleware(Identified),
+    Middleware(RequestIds),
     Middleware(ExceptionMiddleware, handlers=handlers(refused, unrouted)),
 ]
 

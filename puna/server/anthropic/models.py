@@ -16,7 +16,7 @@ from puna.server.errors import JSON
 from puna.server.rooms import rooms
 
 
-class Spoken(Route):
+class AnthropicRoute(Route):
     """A route for requests with the header `anthropic-version`."""
 
     def matches(self, scope: Scope) -> tuple[Match, Scope]:
@@ -34,7 +34,7 @@ async def models(request: Request) -> Response:
 
 
 async def model(request: Request) -> Response:
-    """One model, by the name that was asked for, which may hold slashes."""
+    """One model, by the name in the path, which may hold slashes."""
     name = request.path_params["model"]
     found = await to_thread(rooms(request).open, name)
     return Response(msgspec.json.encode(_described(found, name)), media_type=JSON)

@@ -12,19 +12,19 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from puna.inference import Answer, Begun, ChatInput, Piece, Summary
-from puna.server.anthropic.answer import NOTHING, about, unspoken, whole
+from puna.server.anthropic.answer import NOTHING, request_facts, whole, without_text
 from puna.server.anthropic.conversion import chat_input
 from puna.server.anthropic.errors import MIDDLEWARE, line
 from puna.server.anthropic.events import PING, MessageEvents, failed
-from puna.server.anthropic.models import Spoken, model, models
+from puna.server.anthropic.models import AnthropicRoute, model, models
 from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest
 from puna.server.body import decoded
 from puna.server.context import num_ctx
 from puna.server.errors import JSON
 from puna.server.framing import NAMED_EVENTS, ObjectStream, Whole
+from puna.server.heartbeat import HEARTBEAT, with_heartbeats
 from puna.server.methods import Only
 from puna.server.rooms import rooms
-from puna.server.silence import PATIENCE, attended
 
 
 async def messages(request: Request) -> ObjectStream | Whole:
@@ -32,8 +32,8 @@ async def messages(request: Request) -> ObjectStream | Whole:
     body = await decoded(request, MessagesRequest)
     answer = rooms(request).inference.chat(await _chat_input(request, body))
     if body.max_tokens == 0:
-        answer = unspoken(answer)
-    this = about(body)
+        answer = without_text(answer)
+    this = request_facts(body)
     if not body.stream:
         return Whole(whole(this, answer))
     name = request.scope["request_id"]
@@ -62,7 +62,7 @@ async def count_tokens(request: Request) -> Response:
 
 
 async def streamed(
-    answer: Answer, events: MessageEvents, patience: float = PATIENCE
+    answer: Answer, events: MessageEvents, patience: float = HEARTBEAT
 ) -> AsyncGenerator[bytes, None]:
     """The events of the answer, and pings in its silences.
 
@@ -71,7 +71,7 @@ async def streamed(
     """
     begun = False
     prompt = NOTHING
-    items = attended(answer, patience)
+    items = with_heartbeats(answer, patience)
     async with aclosing(items):
         async for item in items:
             if isinstance(item, Begun):
@@ -98,6 +98,6 @@ routes = [
         routes=[Route("/count_tokens", count_tokens, methods=["POST"])],
         middleware=MIDDLEWARE,
     ),
-    Spoken("/v1/models", models, middleware=MIDDLEWARE, include_in_schema=False),
-    Spoken("/v1/models/{model:path}", model, middleware=MIDDLEWARE, include_in_schema=False),
+    AnthropicRoute("/v1/models", models, middleware=MIDDLEWARE, include_in_schema=False),
+    AnthropicRoute("/v1/models/{model:path}", model, middleware=MIDDLEWARE, include_in_schema=False),
 ]

@@ -12,7 +12,7 @@ from puna.server.anthropic.requests import AnthropicTool
 
 
 class ToolOffer(msgspec.Struct, frozen=True):
-    """What becomes of a request's tools, once Anthropic's own have been told apart."""
+    """A request's tools: those that the model gets, and those that do not exist here."""
 
     functions: list[dict[str, Any]]
     """Tools offered to the model."""

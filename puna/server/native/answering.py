@@ -109,7 +109,7 @@ async def streamed(answer: Answer, form: ObjectWriter) -> AsyncGenerator[bytes, 
 
 
 async def gathered(answer: Answer, form: ObjectWriter) -> bytes:
-    """The last object alone, with the whole answer."""
+    """One object with the whole answer."""
     pieces: list[Piece] = []
     async with aclosing(answer):
         async for item in answer:

@@ -15,15 +15,15 @@ from starlette.responses import Response
 
 from puna.errors import BadRequest, PunaError
 from puna.library import Library, WrongDigest, arrived, receive
-from puna.server.access import is_loopback
+from puna.server.origins import is_loopback
 from puna.server.rooms import rooms
 
 LOCAL_PATH = "puna-local-path"
 """Header: the file's path on this machine, percent-encoded. The server reads it from there."""
 
 OFFSET = "upload-offset"
-"""Header: where in the file a body begins (tus.io, core protocol). When such a body breaks off, what came is
-kept, and HEAD says how much that is."""
+"""Header: where in the file a body begins (tus.io, core protocol). When such a body breaks off, the received
+part is kept, and HEAD reports its size."""
 
 _PIECE = 1 << 20
 
@@ -35,7 +35,7 @@ class NotTaken(PunaError):
 
 
 async def blob(request: Request) -> Response:
-    """Whether there is such a blob (HEAD), or a new one (POST): 201, or 200 when it was there."""
+    """Whether the blob exists (HEAD), or its upload (POST): 201, or 200 if it exists already."""
     library, digest = rooms(request).library, request.path_params["digest"]
     there = await to_thread(library.blobs.pin, digest)
     if request.method == "HEAD":
@@ -93,7 +93,7 @@ def _take(library: Library, digest: str, path: Path) -> None:
 
 
 class _Pieces:
-    """A request's body for a thread to read, a mebibyte at a time; the next is received meanwhile."""
+    """A request's body for a thread to read, a mebibyte at a time, while the next one arrives."""
 
     def __init__(self, request: Request) -> None:
         self._loop = asyncio.get_running_loop()
@@ -105,7 +105,7 @@ class _Pieces:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Ends the thread that waits for a piece, if this request was given up."""
+        """End the thread that waits for a piece, if this request was cancelled."""
         self._closed = True
         if self._next:
             self._next.cancel()

@@ -26,7 +26,7 @@ from puna.types import Message, Progress
 
 
 async def create(request: Request) -> ObjectStream | Whole:
-    """Checks names and request first; then makes the model, and tells the progress (Ollama api.md)."""
+    """Checks names and request first, then makes the model and reports progress (Ollama api.md)."""
     body = await decoded(request, CreateRequest)
     opened, name = rooms(request), body.model or body.name or ""
     opened.library.resolve(name)

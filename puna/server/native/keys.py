@@ -63,13 +63,13 @@ class KeysListed(msgspec.Struct):
 
 
 async def listed(request: Request) -> Response:
-    """Every key with its use. No secret and no hash is told."""
+    """Every key with its usage, without secrets and hashes."""
     found = await to_thread(rooms(request).keyring.listed)
     return Response(encode(KeysListed([_listed(key, used) for key, used in found])), media_type=JSON)
 
 
 async def create(request: Request) -> Response:
-    """Makes a key. Its secret is told here only. Raises BadRequest for an unknown field."""
+    """Makes a key. Only this answer has its secret. Raises BadRequest for an unknown field."""
     given = await decoded(request, dict[str, Any])
     # Not ignored: it may be a misspelled limit.
     for unknown in given.keys() - set(KeyRequest.__struct_fields__):
@@ -81,7 +81,7 @@ async def create(request: Request) -> Response:
 
 
 async def revoke(request: Request) -> Response:
-    """Removes a key by its name or id: requests that follow are refused."""
+    """Removes a key by its name or id; its later requests are refused."""
     await to_thread(rooms(request).keyring.remove, request.path_params["key"])
     return Response()
 

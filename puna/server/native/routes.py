@@ -22,7 +22,7 @@ from puna.settings import OLLAMA_LEVEL
 
 
 async def root(request: Request) -> Response:
-    """Programs hear that the server runs; a browser is led to the page."""
+    """Tells programs that the server runs, and redirects browsers to the page."""
     if prefers_page(request.headers.get("accept", "")):
         return RedirectResponse("/ui", 302, headers={"vary": "Accept"})
     return PlainTextResponse("Ollama is running", headers={"vary": "Accept"})

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from puna.errors import BadRequest
 from puna.server.body import decoded
 from puna.server.fields import Fields, TokenId
-from puna.server.openai.errors import called
+from puna.server.openai.errors import use_field_names
 
 TextOrTokens = str | list[str | TokenId | list[TokenId]]
 
@@ -44,7 +44,7 @@ B = TypeVar("B", bound=OpenAIRequest)
 async def read_body(request: Request, kind: type[B]) -> B:
     """The request's body. Raises BadRequest when it is malformed or has an unsupported field."""
     body = await decoded(request, kind)
-    called(request, body.name_of)
+    use_field_names(request, body.name_of)
     return permitted(body)
 
 

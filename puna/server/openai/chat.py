@@ -13,6 +13,7 @@ from puna.errors import BadRequest
 from puna.inference import Answer, Call, ChatInput, Piece, Rendered, Summary, priority
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, Whole
+from puna.server.heartbeat import HEARTBEAT
 from puna.server.openai.answers import NOTHING, WholeAnswer, gathered, visible_logprobs
 from puna.server.openai.body import read_body
 from puna.server.openai.errors import line
@@ -22,7 +23,6 @@ from puna.server.openai.responses import Identity, chat_logprobs, debug_info, en
 from puna.server.openai.streams import ChunkWriter, streamed
 from puna.server.remote import Remote
 from puna.server.rooms import rooms
-from puna.server.silence import PATIENCE
 from puna.types import TokenLogprob
 
 _ROLE = {"delta": {"role": "assistant", "content": ""}}
@@ -44,7 +44,7 @@ async def chat(request: Request) -> ObjectStream | Whole:
     chunks = ChunkWriter(identity, "chat.completion.chunk", with_usage=body.with_usage)
     deltas = _Deltas(chunks, legacy=body.legacy)
     stream = streamed(answers, deltas, chunks, len(answers), with_usage=body.with_usage)
-    return ObjectStream(stream, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
+    return ObjectStream(stream, EVENTS, partial(line, names=body.name_of), patience=HEARTBEAT)
 
 
 async def _ask(body: ChatCompletionRequest, remote: Remote) -> ChatInput:

@@ -14,6 +14,7 @@ from puna.inference import Answer, GenerateInput, Inference, Piece, Rendered, Su
 from puna.server.content import unmarked
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, Whole
+from puna.server.heartbeat import HEARTBEAT
 from puna.server.openai.answers import NOTHING, WholeAnswer, gathered, visible_logprobs
 from puna.server.openai.body import is_tokens, read_body, texts_or_tokens
 from puna.server.openai.errors import line
@@ -21,7 +22,6 @@ from puna.server.openai.requests import CompletionRequest
 from puna.server.openai.responses import Identity, TextLogprobs, debug_info, encode, reason, usage
 from puna.server.openai.streams import ChunkWriter, streamed
 from puna.server.rooms import rooms
-from puna.server.silence import PATIENCE
 from puna.types import TokenLogprob
 
 
@@ -42,7 +42,7 @@ async def completions(request: Request) -> ObjectStream | Whole:
     chunks = ChunkWriter(identity, "text_completion", with_usage=body.with_usage)
     wording = _Texts(chunks, echoes)
     stream = streamed(answers, wording, chunks, body.choices, with_usage=body.with_usage)
-    return ObjectStream(stream, EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
+    return ObjectStream(stream, EVENTS, partial(line, names=body.name_of), patience=HEARTBEAT)
 
 
 async def _prompts(body: CompletionRequest, inference: Inference) -> list[GenerateInput]:

@@ -34,8 +34,8 @@ class ErrorResponse(msgspec.Struct):
     error: ErrorInfo
 
 
-def called(request: Request, names: FieldNames) -> None:
-    """Errors of `request` name its fields by `names` from now on."""
+def use_field_names(request: Request, names: FieldNames) -> None:
+    """From now on, translate the fields in errors of `request` by `names`."""
     request.scope["names"] = names
 
 

@@ -62,12 +62,12 @@ def role_of(said: str) -> str:
 async def together(
     content: str | Sequence[ContentPartParam], place: str, remote: Remote
 ) -> tuple[str, list[MediaFile]]:
-    """A content's text and files; it is at `place` in the request. Raises BadRequest, which names it."""
+    """The text and files of the content at `place` in the request. Raises BadRequest, which names it."""
     return await assembled(contents(content, place), remote)
 
 
 def contents(content: str | Sequence[ContentPartParam], place: str) -> list[str | MediaFile | Url]:
-    """A content's parts; pictures may still be to be fetched. Raises BadRequest, which names the part."""
+    """A content's parts; those at URLs are not fetched yet. Raises BadRequest, which names the part."""
     if isinstance(content, str):
         return [content]
     return [_part(part, f"{place}[{index}]") for index, part in enumerate(content)]

@@ -17,12 +17,12 @@ from puna.inference import Answer, ChatInput, Piece, Summary, sound
 from puna.server.content import unmarked
 from puna.server.forms import form
 from puna.server.framing import EVENTS, ObjectStream, Whole
+from puna.server.heartbeat import HEARTBEAT
 from puna.server.openai.answers import WholeAnswer, gathered
 from puna.server.openai.body import OpenAIRequest, permitted
-from puna.server.openai.errors import called, line
+from puna.server.openai.errors import line, use_field_names
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
-from puna.server.silence import PATIENCE
 from puna.types import MediaFile, Message
 
 _TEXT = "text/plain; charset=utf-8"
@@ -39,7 +39,7 @@ _QUESTION = "Which words are spoken here?"
 
 
 class TranscriptionRequest(OpenAIRequest, kw_only=True):
-    """The fields of the form. `prompt` tells what is known of the sound (OpenAI, Create transcription)."""
+    """The fields of the form. `prompt` is what is known about the sound (OpenAI, Create transcription)."""
 
     names: ClassVar[dict[str, str]] = {"messages[1].content": "file", "images": "file", "prompt": "file"}
 
@@ -96,7 +96,7 @@ class DurationUsage(msgspec.Struct, tag_field="type", tag="duration"):
 async def transcriptions(request: Request) -> ObjectStream | Whole:
     """What is said in a sound, as JSON, text or events. Raises BadRequest without a file."""
     body = permitted(await form(request, TranscriptionRequest))
-    called(request, body.name_of)
+    use_field_names(request, body.name_of)
     model = body.named
     if body.file is None:
         raise BadRequest("file is required", "file", "missing_required_parameter")
@@ -113,7 +113,7 @@ async def transcriptions(request: Request) -> ObjectStream | Whole:
     )
     answer = rooms(request).inference.chat(ask)
     if body.stream:
-        return ObjectStream(_events(answer), EVENTS, partial(line, names=body.name_of), patience=PATIENCE)
+        return ObjectStream(_events(answer), EVENTS, partial(line, names=body.name_of), patience=HEARTBEAT)
     if wanted == "text":
         return Whole(_text(answer), _TEXT)
     more: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""OpenAI's API under /v1/responses: answers that may be kept and gone on from.
+"""OpenAI's API under /v1/responses: answers that may be stored and continued.
 
 Exports `routes`. Which fields are supported, ignored or refused: docs/responses.md, checked by the tests.
 """

@@ -1,4 +1,4 @@
-"""Errors of the Responses API alone. Their shape is that of `puna.server.openai.errors`."""
+"""Errors that only the Responses API has, in the shape of `puna.server.openai.errors`."""
 
 from __future__ import annotations
 

@@ -70,8 +70,8 @@ class ResponseEvents:
         encrypted: bool = False,
         places: dict[str, Place] | None = None,
     ) -> None:
-        """`encrypted`: reasoning is in `encrypted_content` too. `places`: of functions that are not just in
-        `tools`, by the names that the model calls them by."""
+        """`encrypted`: reasoning is in `encrypted_content` too. `places`: of functions that are not directly
+        in `tools`, by the names that the model uses."""
         self._places = places or {}
         self.response = response
         """The response so far; complete after `end`."""

@@ -50,7 +50,7 @@ class Place(NamedTuple):
 
 
 async def messages(given: str | list[Item], before: Sequence[Message], remote: Remote) -> list[Message]:
-    """The messages of `given`, which follow on `before`. Raises BadRequest naming what cannot be read.
+    """The messages of `given`, which continue `before`. Raises BadRequest naming what cannot be read.
 
     Consecutive reasoning, text and calls of the model are one message.
     """

@@ -19,8 +19,9 @@ from puna.server.body import decoded
 from puna.server.context import num_ctx
 from puna.server.errors import JSON, sentence
 from puna.server.framing import COMMENT, NAMED_EVENTS, ObjectStream, Whole
+from puna.server.heartbeat import HEARTBEAT, with_heartbeats
 from puna.server.methods import Only
-from puna.server.openai.errors import MIDDLEWARE, called
+from puna.server.openai.errors import MIDDLEWARE, use_field_names
 from puna.server.responses.conversion import FunctionOffer, chat_input, offered
 from puna.server.responses.errors import invalid
 from puna.server.responses.events import ResponseEvents
@@ -29,7 +30,6 @@ from puna.server.responses.reply import begun
 from puna.server.responses.requests import InputTokensRequest, ResponsesRequest, check, name_of
 from puna.server.responses.store import Store, StoredResponse
 from puna.server.rooms import rooms
-from puna.server.silence import PATIENCE, attended
 from puna.types import Message
 
 Keep = Callable[[ResponseEvents], None]
@@ -55,7 +55,7 @@ class Deleted(msgspec.Struct):
 
 
 async def create(request: Request) -> ObjectStream | Whole:
-    """The answer, whole or as events. Unless told not to, it is kept so that others can continue it."""
+    """The answer, whole or as events. Unless `store` is false, it is kept for others to continue."""
     body = await decoded(request, ResponsesRequest)
     offer, conversation = await _read(request, body)
     urgency = priority(None, body.service_tier)
@@ -94,21 +94,21 @@ async def input_tokens(request: Request) -> Response:
 
 
 async def retrieve(request: Request) -> Response:
-    """A kept answer as it was. Raises BadRequest for a stream of it, Unknown when it is not there."""
+    """A stored answer, unchanged. Raises BadRequest if a stream is requested, Unknown if it is not stored."""
     if request.query_params.get("stream") == "true":
         raise invalid("stream", "an answer that was kept comes whole", "unsupported_parameter")
     return Response(_store(request).get(request.path_params["id"]).body, media_type=JSON)
 
 
 async def delete(request: Request) -> Response:
-    """Forgets a kept answer. Those that continue it have the conversation themselves. Raises Unknown."""
+    """Forgets a stored answer. Answers that continue it hold the conversation themselves. Raises Unknown."""
     id = request.path_params["id"]
     _store(request).delete(id)
     return Response(msgspec.json.encode(Deleted(id, "response", deleted=True)), media_type=JSON)
 
 
 async def streamed(
-    answer: Answer, events: ResponseEvents, keep: Keep, patience: float = PATIENCE
+    answer: Answer, events: ResponseEvents, keep: Keep, patience: float = HEARTBEAT
 ) -> AsyncGenerator[bytes, None]:
     """The events of the answer, and keep-alives in its silences.
 
@@ -116,7 +116,7 @@ async def streamed(
     `patience`. Agents need events, not comments; but a state event after output would reset their state.
     """
     begun = spoken = False
-    async with aclosing(attended(answer, patience)) as items:
+    async with aclosing(with_heartbeats(answer, patience)) as items:
         async for item in items:
             if isinstance(item, Begun):
                 continue
@@ -143,7 +143,7 @@ async def whole(answer: Answer, events: ResponseEvents, keep: Keep) -> bytes:
 
 async def _read(request: Request, body: InputTokensRequest) -> tuple[FunctionOffer, list[Message]]:
     """The tools, and the messages without instructions. Raises BadRequest."""
-    called(request, name_of)
+    use_field_names(request, name_of)
     check(body)
     store = _store(request)
     if isinstance(body.input, list):

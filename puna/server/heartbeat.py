@@ -1,4 +1,4 @@
-"""Keep-alive for answers with long silences: during prefill, or while a tool call is written."""
+"""Heartbeats for answers with long silences: during prefill, or while a tool call is written."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import TypeVar
 
 T = TypeVar("T")
 
-PATIENCE = 10.0
+HEARTBEAT = 10.0
 """Seconds of silence after which something is sent."""
 
 _WAITING = 64
 """Items buffered for a client that reads slowly."""
 
 
-async def attended(items: AsyncGenerator[T, None], seconds: float) -> AsyncGenerator[T | None, None]:
+async def with_heartbeats(items: AsyncGenerator[T, None], seconds: float) -> AsyncGenerator[T | None, None]:
     """The items, and None after each `seconds` without one. Closing it closes `items`.
 
     The items are produced in their own task, because cancelling a wait would cancel the generator.

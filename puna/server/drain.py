@@ -15,7 +15,7 @@ from puna.server.rooms import Rooms
 _log = logging.getLogger(__name__)
 
 
-class Ending(uvicorn.Server):
+class DrainingServer(uvicorn.Server):
     """Stops within `patience` seconds of the first signal, and at once on the second.
 
     The rooms close before connections are awaited, so that every open stream gets its last line.

@@ -9,14 +9,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 
-from puna.server.access import Access, is_local, is_loopback
+from puna.server.origins import Origins, is_local, is_loopback
 
 
 def client(*origins: str, host: str = "127.0.0.1") -> httpx.AsyncClient:
     async def root(request: Request) -> PlainTextResponse:
         return PlainTextResponse("in")
 
-    app = Access(Starlette(routes=[Route("/", root)]), origins, host)
+    app = Origins(Starlette(routes=[Route("/", root)]), origins, host)
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://127.0.0.1:11434")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
-class Departed:
+class IgnoreDisconnect:
     """ASGI middleware: ignores sends to a connection that closed before uvicorn noticed.
 
     uvicorn ignores sends after it has noticed; before that uvloop raises RuntimeError.

@@ -1,7 +1,7 @@
-"""Authenticates a request by its key. Its caller is `puna.access.caller()` from here on.
+"""Authenticates a request by its key; `puna.access.caller()` is its caller from here on.
 
-The page and the version need no key. Without a keys file nothing does, but a server that other machines reach
-then refuses changes of models, unless PUNA_OPEN is set.
+The page and the version need no key. Without a keys file nothing needs one, but a server that other machines
+reach then refuses to change models, unless PUNA_OPEN is set.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _WRITE_EVERY = 2.0
 _log = logging.getLogger(__name__)
 
 
-class Keyed:
+class Authentication:
     """ASGI middleware. Without keys, requests that change models are refused when the server is `exposed`."""
 
     def __init__(self, app: ASGIApp, keyring: Keyring, *, exposed: bool) -> None:
@@ -76,7 +76,7 @@ class Keyed:
 
 
 def _secret(headers: list[tuple[bytes, bytes]]) -> str:
-    """The key in the headers; of two, the one that looks like ours. Some clients send a placeholder."""
+    """The key in the headers. Some clients also send a placeholder, so a key that looks like ours wins."""
     found = ""
     for name, value in headers:
         if name == b"authorization":
@@ -95,7 +95,7 @@ def _secret(headers: list[tuple[bytes, bytes]]) -> str:
 
 
 @asynccontextmanager
-async def written_down(keyring: Keyring) -> AsyncIterator[None]:
+async def saving_usage(keyring: Keyring) -> AsyncIterator[None]:
     """Saves the keys' usage at intervals, and at the end."""
 
     async def write() -> None:
@@ -116,4 +116,4 @@ async def _save(keyring: Keyring) -> None:
     try:
         await keyring.save()
     except PunaError as error:
-        _log.warning("the use of keys is not written down: %s", error)
+        _log.warning("the usage of keys cannot be saved: %s", error)

@@ -1,4 +1,4 @@
-"""Who may talk to the server: browser origins (CORS) and, on a loopback address, the Host header.
+"""Which pages may call the server: browser origins (CORS) and, on a loopback address, the Host header.
 
 The rules are Ollama's (server/routes.go, allowedHostsMiddleware; envconfig, AllowedOrigins) and those of
 the CORS middleware it uses: a page of a foreign origin gets 403 before any work is done.
@@ -31,7 +31,7 @@ _REQUEST_HEADERS = (
     b"anthropic-beta,anthropic-dangerous-direct-browser-access,x-stainless-helper,x-stainless-stream-helper,"
     b"puna-num-ctx"
 )
-"""Ollama's, those of Anthropic's client in a browser, and Puna's own."""
+"""Of Ollama, of Anthropic's client in a browser, and Puna's own."""
 
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS"),
@@ -40,7 +40,7 @@ _PREFLIGHT = [
 ]
 
 
-class Access:
+class Origins:
     """ASGI middleware. `origins` are added to the default ones; `host` is the address served on."""
 
     def __init__(self, app: ASGIApp, origins: Iterable[str], host: str) -> None:

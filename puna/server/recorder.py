@@ -20,7 +20,7 @@ _PATHS = {
 }
 
 
-class Recorded:
+class RequestRecorder:
     """ASGI middleware. Each body is written to a new folder, with a script that sends it again."""
 
     def __init__(self, app: ASGIApp) -> None:

@@ -12,7 +12,7 @@ from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.anthropic.answer import RequestFacts
 from puna.server.anthropic.events import PING, MessageEvents
 from puna.server.anthropic.routes import streamed
-from puna.server.silence import attended
+from puna.server.heartbeat import with_heartbeats
 
 SOON, NEVER = 0.001, 1000.0
 
@@ -36,7 +36,7 @@ class Source:
 async def test_items_come_in_order_and_silences_between_them():
     source = Source(3)
     found: list[int | None] = []
-    async for item in attended(source.__aiter__(), SOON):
+    async for item in with_heartbeats(source.__aiter__(), SOON):
         found.append(item)
         silent = len(found) - found.index(None) if None in found else 0
         if item is None and silent >= 2:
@@ -52,7 +52,7 @@ async def test_what_goes_wrong_comes_after_what_came_before():
         yield 1
         raise ValueError("no")
 
-    items = attended(failing(), NEVER)
+    items = with_heartbeats(failing(), NEVER)
     assert await anext(items) == 1
     with pytest.raises(ValueError, match="no"):
         await anext(items)
@@ -61,7 +61,7 @@ async def test_what_goes_wrong_comes_after_what_came_before():
 async def test_leaving_ends_what_is_waited_for():
     source = Source(2)
     source.go[0].set()
-    items = attended(source.__aiter__(), NEVER)
+    items = with_heartbeats(source.__aiter__(), NEVER)
     async with aclosing(items):
         assert await anext(items) == 0
     assert source.closed
@@ -69,7 +69,7 @@ async def test_leaving_ends_what_is_waited_for():
 
 async def test_a_cancelled_wait_ends_what_is_waited_for():
     source = Source(1)
-    items = attended(source.__aiter__(), NEVER)
+    items = with_heartbeats(source.__aiter__(), NEVER)
     waiting = asyncio.ensure_future(anext(items))
     for _ in range(10):
         await asyncio.sleep(0)
@@ -88,7 +88,7 @@ async def test_a_reader_that_is_slow_slows_the_answer():
             made += 1
             yield made
 
-    async with aclosing(attended(busy(), NEVER)) as items:
+    async with aclosing(with_heartbeats(busy(), NEVER)) as items:
         assert await anext(items) == 1
         for _ in range(1000):
             await asyncio.sleep(0)
