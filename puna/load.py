@@ -91,9 +91,14 @@ class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
     """The GGUF file of the projector for images and sounds; empty for none."""
 
     @property
+    def files(self) -> tuple[str, ...]:
+        """The model's files: weights, adapters, projector, draft model."""
+        return (self.path, *self.adapters, *filter(None, (self.projector, self.draft)))
+
+    @property
     def states(self) -> int:
-        """States that a recurrent model's context has room for: those of running sequences, of as many
-        finished ones, and a spare one."""
+        """States that a recurrent model's context has room for: of the running sequences, of as many
+        finished ones, and one spare."""
         return 2 * self.parallel + 1
 
 

@@ -18,7 +18,7 @@ from puna.options import Options
 from puna.types import Grammar, Image, Job, Sound, Turn
 
 
-def settled(request: ChatInput | GenerateInput, model: Model) -> ChatInput | GenerateInput:
+def think_resolved(request: ChatInput | GenerateInput, model: Model) -> ChatInput | GenerateInput:
     """`request` with `think` resolved: a model that can think does so unless it is turned off."""
     if not form(model).thinking:
         return replace(request, think=None)
@@ -26,10 +26,10 @@ def settled(request: ChatInput | GenerateInput, model: Model) -> ChatInput | Gen
 
 
 def exchange_for(request: ChatInput | GenerateInput, model: Model, composed: Composed) -> Exchange:
-    """How the answer is constrained and parsed. `request` is settled.
+    """How the answer is constrained and parsed; `request` has its `think` resolved.
 
-    An answer that neither calls nor reasons is plain: its grammar must not admit a wrapper, because no parser
-    removes it.
+    An answer that neither calls nor reasons is plain: its grammar must not allow wrappers, because no parser
+    would remove them.
     """
     found = form(model)
     chat = request if isinstance(request, ChatInput) else None
@@ -82,7 +82,7 @@ def job_for(
 
 
 def routing_key(request: ChatInput | GenerateInput) -> bytes:
-    """Bytes to route by: requests with a common beginning here have prompts with a common prefix."""
+    """Bytes to route by: where they begin alike, prompts begin alike."""
     if isinstance(request, ChatInput):
         return msgspec.json.encode((caller().owner, request.offered, request.messages))
     before = (request.system, request.template, request.context, request.tokens, request.images)

@@ -21,7 +21,7 @@ class Media:
         """By the identity of the file, which its request keeps."""
 
     async def check(self, files: list[MediaFile]) -> None:
-        """Decode the newest files, as many as one request may have. Raises BadRequest naming a damaged one.
+        """Decode the newest files, as many as a request may have. Raises BadRequest naming a damaged one.
 
         Older ones may be cut with their messages.
         """

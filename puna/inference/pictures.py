@@ -8,7 +8,7 @@ from contextlib import nullcontext
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from puna.errors import BadRequest, InvalidField
+from puna.errors import InvalidField
 from puna.types import Image
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ PIXELS = 64_000_000
 SIDE = 4096
 """Longer sides are scaled down to this many pixels; no projector uses more."""
 _SCANS = 100
-"""Most passes over a progressive JPEG: encoders make about ten, and each costs as much as a whole picture."""
+"""Most passes over a progressive JPEG. Encoders make about ten; each costs as much as a whole picture."""
 _HEAD = 512
 """Bytes that identify a file's type."""
 _LARGE = 16_000_000
@@ -64,7 +64,7 @@ def decoded(data: bytes, field: str = "images") -> Image:
     """
     kind = _kind(data, field)
     if kind == "JPEG" and data.count(b"\xff\xda") > _SCANS:
-        raise _wrong(field, f"the JPEG file has more than {_SCANS} scans")
+        raise InvalidField(field, f"the JPEG file has more than {_SCANS} scans")
     from PIL.Image import DecompressionBombError
 
     try:
@@ -76,26 +76,26 @@ def decoded(data: bytes, field: str = "images") -> Image:
             pixels = _upright(picture)
             return Image(pixels.width, pixels.height, pixels.tobytes())
     except DecompressionBombError:
-        raise _wrong(field, f"the image has more than {PIXELS // 1_000_000} megapixels") from None
+        raise InvalidField(field, f"the image has more than {PIXELS // 1_000_000} megapixels") from None
     except Exception:  # Pillow's readers raise whatever a broken file leads them to.
-        raise _wrong(field, f"the {kind} file is damaged or cut short") from None
+        raise InvalidField(field, f"the {kind} file is damaged or cut short") from None
 
 
 def _kind(data: bytes, field: str) -> str:
     head = data[:_HEAD]
     if not head:
-        raise _wrong(field, "it is empty")
+        raise InvalidField(field, "it is empty")
     for kind, sign in _SIGNS.items():
         if re.match(sign, head, re.DOTALL):
             return kind
     for kind, sign in _OTHER_SIGNS.items():
         if re.match(sign, head, re.DOTALL | re.IGNORECASE):
-            raise _wrong(field, f"it is {kind}, not a PNG, JPEG, WebP or GIF image")
-    raise _wrong(field, "it is not a PNG, JPEG, WebP or GIF image")
+            raise InvalidField(field, f"it is {kind}, not a PNG, JPEG, WebP or GIF image")
+    raise InvalidField(field, "it is not a PNG, JPEG, WebP or GIF image")
 
 
 def _opened(kind: str, data: bytes) -> ImageFile:
-    """The file with its header read. Only its own reader is asked: `Image.open` would load all forty."""
+    """The file with its header read. Imports only its own reader; `Image.open` would load all forty."""
     if kind == "PNG":
         from PIL.PngImagePlugin import PngImageFile as Reader
     elif kind == "JPEG":
@@ -144,7 +144,3 @@ def _orientation(picture: ImageFile) -> int:
     except Exception:  # Broken EXIF data does not spoil the image.
         return 1
     return found if isinstance(found, int) else 1
-
-
-def _wrong(field: str, what: str) -> BadRequest:
-    return InvalidField(field, what)

@@ -26,7 +26,7 @@ _FILL = (
 PICTURE_TOKENS = 768
 """Tokens assumed for an image when a conversation is cut (Ollama server/prompt.go)."""
 
-_spellings: WeakKeyDictionary[Engine, dict[int, str]] = WeakKeyDictionary()
+_token_texts: WeakKeyDictionary[Engine, dict[int, str]] = WeakKeyDictionary()
 """Special tokens as text, cached per engine."""
 
 _jinja = lru_cache(maxsize=32)(jinja)
@@ -54,19 +54,19 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def drafted(request: ChatInput | GenerateInput, model: Model) -> Composed:
-    """The prompt as far as it is known without an engine: uncut, without begin and end tokens.
+    """The prompt without an engine: uncut, without begin and end tokens.
 
-    Its end is that of the final prompt. Raises what `composed` would.
+    It ends like the final prompt. Raises what `composed` would.
     """
     if isinstance(request, GenerateInput) and request.raw:
         return _raw(request)
     if isinstance(request, GenerateInput) and request.suffix:
-        template = _gap(request, model)
-        text = template.render(_sides(request)) if template else request.prompt + request.suffix
+        template = _fim_template(request, model)
+        text = template.render(_fim_values(request)) if template else request.prompt + request.suffix
         return Composed(prompt=text, text=text)
     prompt = _conversation(request, model)
     text = _template(request, model).render(prompt)
-    return _placed(text, prompt.messages)
+    return _with_images(text, prompt.messages)
 
 
 async def composed(
@@ -79,10 +79,10 @@ async def composed(
     if isinstance(request, GenerateInput) and request.raw:
         return _raw(request)
     if isinstance(request, GenerateInput) and request.suffix:
-        text = await _with_gap(request, model, engine)
+        text = await _fim_prompt(request, model, engine)
         return Composed(prompt=text, text=text)
-    bos = await _spelled(model, engine, "tokenizer.ggml.bos_token_id")
-    eos = await _spelled(model, engine, "tokenizer.ggml.eos_token_id")
+    bos = await _token_text(model, engine, "tokenizer.ggml.bos_token_id")
+    eos = await _token_text(model, engine, "tokenizer.ggml.eos_token_id")
     template = _template(request, model, bos=bos, eos=eos)
     made = await _fitted(template, _conversation(request, model), request.truncate, engine, options)
     if isinstance(request, ChatInput) or not request.context:
@@ -114,21 +114,21 @@ def _conversation(request: ChatInput | GenerateInput, model: Model) -> Prompt:
     return Prompt(messages=messages, think=request.think)
 
 
-async def _with_gap(request: GenerateInput, model: Model, engine: Engine) -> str:
+async def _fim_prompt(request: GenerateInput, model: Model, engine: Engine) -> str:
     """The prompt for fill-in-the-middle."""
-    if template := _gap(request, model):
-        return template.render(_sides(request))
-    before, after, middle = [await _spelled(model, engine, *keys) for keys in _FILL]
+    if template := _fim_template(request, model):
+        return template.render(_fim_values(request))
+    before, after, middle = [await _token_text(model, engine, *keys) for keys in _FILL]
     return f"{before}{request.prompt}{after}{request.suffix}{middle}"
 
 
-def _gap(request: GenerateInput, model: Model) -> Template | None:
+def _fim_template(request: GenerateInput, model: Model) -> Template | None:
     """The template for fill-in-the-middle; None if the model's own tokens are used."""
-    template = _own(request.template) if request.template else _go(form(model).template)
+    template = _request_template(request.template) if request.template else _go(form(model).template)
     return template if request.template or "suffix" in template.names else None
 
 
-def _sides(request: GenerateInput) -> Prompt:
+def _fim_values(request: GenerateInput) -> Prompt:
     return Prompt(prompt=request.prompt, suffix=request.suffix, think=request.think)
 
 
@@ -144,11 +144,11 @@ async def _fitted(
     else:
         text, kept = template.render(prompt), prompt.messages
     cut = len(kept) < len(prompt.messages)
-    return msgspec.structs.replace(_placed(text, kept), truncated=cut)
+    return msgspec.structs.replace(_with_images(text, kept), truncated=cut)
 
 
-def _placed(text: str, messages: list[Message]) -> Composed:
-    """A rendering of `messages`, of which the last is always in it, with its pictures."""
+def _with_images(text: str, messages: list[Message]) -> Composed:
+    """A rendering of `messages`, with its pictures. It always contains the last message."""
     images = [image for message in messages for image in message.images]
     if text.count(MEDIA_MARKER) < len(messages[-1].images):
         raise BadRequest("the model's template has no place for images", "images")
@@ -160,7 +160,7 @@ def _placed(text: str, messages: list[Message]) -> Composed:
 def _template(request: ChatInput | GenerateInput, model: Model, *, bos: str = "", eos: str = "") -> Template:
     """The request's template, else the model's renderer or Go template, else the GGUF file's."""
     if isinstance(request, GenerateInput) and request.template:
-        return _own(request.template)
+        return _request_template(request.template)
     if named := model.config.get("renderer"):
         return renderer(named, model.metadata.parameter_count)
     if go_template := form(model).template:
@@ -168,7 +168,7 @@ def _template(request: ChatInput | GenerateInput, model: Model, *, bos: str = ""
     return _jinja(model.chat_template, bos=bos, eos=eos) if model.chat_template else plain()
 
 
-class _Own(msgspec.Struct, frozen=True):
+class _RequestTemplate(msgspec.Struct, frozen=True):
     """A request's own template, whose errors are BadRequest."""
 
     template: Template
@@ -184,20 +184,20 @@ class _Own(msgspec.Struct, frozen=True):
             raise BadRequest(str(error), "template") from None
 
 
-def _own(source: str) -> Template:
+def _request_template(source: str) -> Template:
     try:
-        return _Own(_go(source))
+        return _RequestTemplate(_go(source))
     except BadRequest as error:
         raise BadRequest(str(error), "template") from None
 
 
-async def _spelled(model: Model, engine: Engine, *keys: str) -> str:
+async def _token_text(model: Model, engine: Engine, *keys: str) -> str:
     """The text of the token that the first of these metadata keys names; empty when the model has none."""
     metadata = model.metadata
     token = next((found for key in keys if (found := metadata.get(key)) is not None), None)
     if token is None:
         return ""
-    known = _spellings.setdefault(engine, {})
+    known = _token_texts.setdefault(engine, {})
     if token not in known:
         text = ""
         # Files name tokens that their vocabulary lacks, such as 4294967295 for none.

@@ -18,12 +18,12 @@ _LEAST_URGENT = 1 << 31
 
 
 class ModelInput(msgspec.Struct, frozen=True, kw_only=True):
-    """What every request to a model says, whatever it asks for."""
+    """The fields of every request to a model."""
 
     model: str
     """The name as the client wrote it; errors and answers repeat it."""
     options: dict[str, Any] = {}
-    """Laid over the model's own parameters."""
+    """These override the model's own parameters."""
     keep_alive: float | None = None
     """Seconds the model stays loaded after the answer; None takes the server's setting."""
     priority: int = 0

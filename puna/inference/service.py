@@ -17,10 +17,9 @@ from msgspec.structs import asdict, replace
 from puna.access import caller
 from puna.errors import PromptTooLong
 from puna.inference.abilities import check_chat, check_embed, check_generate, check_senses
-from puna.inference.again import again, answered_again
 from puna.inference.ahead import Checked, check_ahead
 from puna.inference.answers import Reading
-from puna.inference.job import exchange_for, grammar_of, job_for, routing_key, settled
+from puna.inference.job import exchange_for, grammar_of, job_for, routing_key, think_resolved
 from puna.inference.metered import metered
 from puna.inference.observer import Observer
 from puna.inference.prompts import PICTURE_TOKENS, Composed, composed, warm
@@ -34,6 +33,7 @@ from puna.inference.requests import (
     Rendered,
     Summary,
 )
+from puna.inference.retry import retried_answer, retried_once
 from puna.inference.trace import Trace
 from puna.library import Library, Model
 from puna.options import Options
@@ -82,7 +82,7 @@ class Inference:
         """Unload the model `name` as soon as the answers on it have ended."""
         await self._scheduler.unload(await self._open(name))
 
-    @again
+    @retried_once
     async def render(self, request: ChatInput | GenerateInput) -> Rendered:
         """The prompt that the model would get."""
         async with self._prepared(request) as prepared:
@@ -97,7 +97,7 @@ class Inference:
         return self._answer(request)
 
     def _answer(self, given: ChatInput | GenerateInput) -> Answer:
-        return answered_again(partial(self._attempt, given, perf_counter_ns()))
+        return retried_answer(partial(self._attempt, given, perf_counter_ns()))
 
     async def _attempt(self, given: ChatInput | GenerateInput, started: int) -> Answer:
         trace = Trace(given.model)
@@ -146,7 +146,7 @@ class Inference:
         """The loaded model, and the prompt. What needs no engine is checked before the lease."""
         model = await self._open(request.model, partial(_check, request))
         options = _options(model, request.options)
-        request = settled(request, model)
+        request = think_resolved(request, model)
         checked = Checked()
         check, turn = partial(check_ahead, request, model, checked), _turn(request)
         async with self._scheduler.lease(
@@ -155,7 +155,7 @@ class Inference:
             made = await composed(request, model, lease.engine, options)
             yield _Prepared(request, model, options, lease, made, checked)
 
-    @again
+    @retried_once
     async def rank(self, request: RankInput) -> Ranking:
         """How well each document answers the query, in the documents' order."""
         model = await self._open(request.model, partial(check_rank, request))
@@ -170,7 +170,7 @@ class Inference:
         """Raises BadRequest, NotFound unless the model `name` reads images, or hears."""
         await self._open(name, partial(check_senses, name))
 
-    @again
+    @retried_once
     async def count(self, request: ChatInput) -> int:
         """Tokens of the prompt that `chat` would make of `request`, however long; pictures by estimate."""
         async with self._prepared(replace(request, truncate=False)) as prepared:
@@ -178,7 +178,7 @@ class Inference:
             tokens = await prepared.lease.engine.tokenize(made.text)
             return len(tokens) + PICTURE_TOKENS * len(made.images)
 
-    @again
+    @retried_once
     async def tokenize(
         self, name: str, text: str, *, add_special: bool = True, keep_alive: float | None = None
     ) -> list[int]:
@@ -186,7 +186,7 @@ class Inference:
         async with self._leased(name, keep_alive) as engine:
             return await engine.tokenize(text, add_bos=add_special)
 
-    @again
+    @retried_once
     async def detokenize(self, name: str, tokens: list[int], *, keep_alive: float | None = None) -> str:
         """The text of `tokens`, special tokens written out. Raises BadRequest for an id that is none."""
         async with self._leased(name, keep_alive) as engine:
@@ -200,7 +200,7 @@ class Inference:
         ) as lease:
             yield lease.engine
 
-    @again
+    @retried_once
     async def embed(self, request: EmbedInput) -> Embedded:
         """Vectors for texts, each of length 1."""
         started = perf_counter_ns()

@@ -6,7 +6,7 @@ import re
 import wave
 from io import BytesIO
 
-from puna.errors import BadRequest, InvalidField
+from puna.errors import InvalidField
 from puna.types import Sound
 
 LONGEST = 30 * 60
@@ -46,7 +46,7 @@ def check_sound(data: bytes, field: str) -> None:
 def sound(data: bytes, field: str = "images") -> Sound:
     """The sound in a file. Blocks. Raises BadRequest naming `field` if damaged, too long or too short."""
     kind = _kind(data, field)
-    damaged = _wrong(field, f"the {kind} file is damaged or cut short")
+    damaged = InvalidField(field, f"the {kind} file is damaged or cut short")
     # The decoder accepts truncated files. A last odd byte may lack its padding.
     if kind == "WAV" and len(data) + 1 < int.from_bytes(data[4:8], "little") + 8 < _UNKNOWN_LENGTH:
         raise damaged
@@ -60,9 +60,9 @@ def sound(data: bytes, field: str = "images") -> Sound:
         raise damaged from None
     seconds = len(samples) / _WIDTH / rate
     if seconds > LONGEST:
-        raise _wrong(field, f"the sound is longer than {LONGEST // 60} minutes")
+        raise InvalidField(field, f"the sound is longer than {LONGEST // 60} minutes")
     if seconds < _SHORTEST:
-        raise _wrong(field, f"the sound is shorter than {_SHORTEST} seconds")
+        raise InvalidField(field, f"the sound is shorter than {_SHORTEST} seconds")
     return Sound(_wav(samples, rate), seconds)
 
 
@@ -91,15 +91,11 @@ def _wav(samples: bytes, rate: int) -> bytes:
 
 def _kind(data: bytes, field: str) -> str:
     if not data:
-        raise _wrong(field, "it is empty")
+        raise InvalidField(field, "it is empty")
     for kind, sign in _SIGNS.items():
         if re.match(sign, data, re.DOTALL):
             return kind
     for kind, sign in _OTHER_SIGNS.items():
         if re.match(sign, data, re.DOTALL):
-            raise _wrong(field, f"it is {kind}, not WAV, MP3 or FLAC")
-    raise _wrong(field, "it is not WAV, MP3 or FLAC audio")
-
-
-def _wrong(field: str, what: str) -> BadRequest:
-    return InvalidField(field, what)
+            raise InvalidField(field, f"it is {kind}, not WAV, MP3 or FLAC")
+    raise InvalidField(field, "it is not WAV, MP3 or FLAC audio")

@@ -14,7 +14,7 @@ from puna.load import Device, LoadSpec, Placed
 from puna.options import Options
 from puna.scheduling.facts import Facts
 from puna.scheduling.learned import LearnedSizes
-from puna.scheduling.memory import ENCODER_CACHE, PROCESS, estimate_sight
+from puna.scheduling.memory import ENCODER_CACHE, PROCESS, estimate_projector
 from puna.scheduling.placement import (
     HOST_BANDWIDTH,
     Load,
@@ -53,8 +53,8 @@ class Choice:
     """Bytes of devices that are the host's, too."""
     whole: bool = False
     """All layers are on one device."""
-    wish: Placed = _NOWHERE
-    """What a dry run is of: this placement, or where it uses no device, all on the best one."""
+    dry_run_placement: Placed = _NOWHERE
+    """This placement or, if it uses no device, all layers on the best one."""
 
     @property
     def host(self) -> int:
@@ -69,16 +69,16 @@ class Choice:
     @property
     def tried(self) -> LoadSpec:
         """What libllama's dry run gets: it takes no memory, so it can try what does not fit."""
-        return replaced(self.spec, placed=self.wish)
+        return replaced(self.spec, placed=self.dry_run_placement)
 
     def fits_outside(self, taken: Set[str]) -> bool:
         """Whether all of it fits on one device that is not in `taken`."""
         return self.fits and self.whole and taken.isdisjoint(self.spec.placed.devices)
 
-    def plain(self, machine: Machine) -> bool:
-        """Whether an estimate is good enough: exact sizes would not place it otherwise.
+    def estimate_suffices(self, machine: Machine) -> bool:
+        """Whether exact sizes would not change the placement.
 
-        Without devices to choose from, they decide only whether it is refused.
+        Without devices to choose from, sizes only decide whether the model is refused.
         """
         if not machine.devices or not self.spec.num_gpu:
             return self.fits
@@ -104,7 +104,7 @@ def choose(
         spec = plan(facts, options, settings, machine.host)
         size = _alone(facts, spec, learned)
         return Choice(spec, Placement((), (), size, (), 0.0), size <= machine.host)
-    check(options, [device.name for device in machine.devices])
+    check_options(options, [device.name for device in machine.devices])
     machine = _ordered(learned.limited(facts.key, machine), options)
 
     def tried(available: int) -> tuple[LoadSpec, Load, Placement]:
@@ -119,17 +119,17 @@ def choose(
         ample, load, larger = tried(sum(used) or machine.host)
         if larger.fits(machine) and larger.seconds <= placement.seconds * _AS_FAST:
             spec, placement = ample, larger
-    placed = _described(placement, machine, options, len(load.layers) - 1)
+    placed = _engine_placement(placement, machine, options, len(load.layers) - 1)
     pairs = zip(machine.devices, placement.devices, strict=True)
     shared = sum(size for device, size in pairs if device.shared)
     layers = len(load.layers)
     whole = max(placement.split) == layers and not placement.experts_on_host
-    wish = placed if placed.devices else Placed(devices=(machine.devices[0].name,), split=(layers,))
-    return Choice(replaced(spec, placed=placed), placement, placement.fits(machine), shared, whole, wish)
+    dry = placed if placed.devices else Placed(devices=(machine.devices[0].name,), split=(layers,))
+    return Choice(replaced(spec, placed=placed), placement, placement.fits(machine), shared, whole, dry)
 
 
-def check(options: Options, devices: Sequence[str]) -> None:
-    """Raises BadRequest for options that cannot be followed where there are GPUs of these names."""
+def check_options(options: Options, devices: Sequence[str]) -> None:
+    """Raises BadRequest for options that cannot be followed with GPUs of these names."""
     there = len(devices)
     words = f"this machine has {there} GPU{'s' * (there != 1)}"
     if options.main_gpu is not None and options.main_gpu >= there:
@@ -179,7 +179,7 @@ def _ordered(machine: Machine, options: Options) -> Machine:
 
 
 def _placed(load: Load, machine: Machine, options: Options, settings: Settings) -> Placement:
-    """The best placement for the options. One that does not fit shows what it would need."""
+    """The best placement for the options. If none fits, one that shows what would be needed."""
     layers = min(options.num_gpu, len(load.layers)) if options.num_gpu >= 0 else None
     shares = [*options.tensor_split, *[0.0] * len(machine.devices)][: len(machine.devices)]
     if options.tensor_split:
@@ -203,23 +203,23 @@ def _most(way: Callable[[int], Placement], load: Load, machine: Machine, layers:
 def _alone(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> int:
     """Bytes of a model that is wholly on the host."""
     size = footprint(facts, spec).total(spec.pool)
-    if found := learned.foreseen(spec):
+    if found := learned.dry_run_of(spec):
         needs = needed(facts, spec)
         size += found.cache + found.host - (needs.total(spec.pool) - needs.weights - PROCESS)
     return size
 
 
 def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
-    """What there is to place of a model that is loaded as `spec`."""
+    """What is to be placed of a model that is loaded as `spec`."""
     needs = needed(facts, spec)
     kv, work = needs.kv_per_token * spec.pool, needs.compute - PROCESS
     there = work
-    if found := learned.foreseen(spec):
+    if found := learned.dry_run_of(spec):
         kv, work, there = found.cache, max(found.devices.values(), default=work), found.host
     host = PROCESS + spec.cache + there + max(0, facts.weights_size - sum(t.size for t in facts.tensors))
     beside = 0
     if projector := facts.projector:
-        beside = estimate_sight(projector.metadata, projector.size, spec.num_ctx) - ENCODER_CACHE
+        beside = estimate_projector(projector.metadata, projector.size, spec.num_ctx) - ENCODER_CACHE
         host += ENCODER_CACHE
     beside += drafter_size(facts, spec)
     on_host = [re.compile(pattern) for pattern, name in map(_rule, spec.override_tensor) if name == _HOST]
@@ -234,7 +234,7 @@ def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
     )
 
 
-def _described(placement: Placement, machine: Machine, options: Options, blocks: int) -> Placed:
+def _engine_placement(placement: Placement, machine: Machine, options: Options, blocks: int) -> Placed:
     """A placement in the form that an engine takes, for a model of `blocks` blocks."""
     used = {d.name: size for d, size in zip(machine.devices, placement.split, strict=True) if size}
     if not used:

@@ -1,4 +1,4 @@
-"""What is known of models beyond estimates: what libllama foresaw, engines took, and devices refused."""
+"""What is known of models beyond estimates: dry runs, what engines took, and what devices refused."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from puna.load import DryRun, LoadSpec
-from puna.scheduling.facts import RunnerKey, key
+from puna.scheduling.facts import RunnerKey
 from puna.scheduling.placement import Machine
 
 _SMALLER = 0.8
 """A second try takes this part of the size that a device had no room for."""
 
 _MOST_DRY_RUNS = 8
-"""Of one model: what free memory makes of its plan may change with every look at the devices."""
+"""For one model, because its plan may change with the free memory at each query."""
 
 _log = logging.getLogger(__name__)
 
@@ -29,27 +29,27 @@ class LearnedSizes:
     _dry_runs: dict[tuple[object, ...], DryRun] = field(default_factory=dict)
     _limits: dict[RunnerKey, dict[str, int]] = field(default_factory=dict)
 
-    def foresee(self, spec: LoadSpec, found: DryRun) -> None:
-        """libllama has said what a load as `spec` takes: that replaces estimates, and their errors."""
+    def add_dry_run(self, spec: LoadSpec, found: DryRun) -> None:
+        """Record a dry run of `spec`; it replaces estimates and their measured errors."""
         self._dry_runs[_like(spec)] = found
         self._work.pop(_like(spec), None)
 
-    def foreseen(self, spec: LoadSpec) -> DryRun | None:
-        """What libllama said of a load like `spec`, on whatever devices."""
+    def dry_run_of(self, spec: LoadSpec) -> DryRun | None:
+        """The dry run of a load like `spec`, on whatever devices."""
         return self._dry_runs.get(_like(spec))
 
     def note(self, spec: LoadSpec, planned: Mapping[str, int], real: Mapping[str, int]) -> None:
-        """A model that was loaded as `spec` takes `real` bytes of the devices, and not `planned`."""
+        """Record that a model loaded as `spec` takes `real` bytes of the devices instead of `planned`."""
         if real:
             missed = max(size - planned.get(name, 0) for name, size in real.items())
             self._work[_like(spec)] = self.missed(spec) + missed
 
     def missed(self, spec: LoadSpec) -> int:
-        """Bytes on a device that an estimate for `spec` leaves out, or, negative, has too many."""
+        """Bytes on a device by which an estimate for `spec` is too low; negative if too high."""
         return self._work.get(_like(spec), 0)
 
     def refused(self, key: RunnerKey, planned: Mapping[str, int]) -> bool:
-        """A device had no room for this; whether a smaller plan is to be tried, which is then kept to."""
+        """Record that a device had no room, and limit the model. True if a smaller plan is worth a try."""
         limits = self._limits.setdefault(key, {})
         first = not planned.keys() <= limits.keys()
         if first:
@@ -57,7 +57,7 @@ class LearnedSizes:
         return first
 
     def limited(self, key: RunnerKey, machine: Machine) -> Machine:
-        """The machine as far as this model may use it."""
+        """`machine` with as much free on each device as this model may use."""
         limits = self._limits.get(key, {})
         devices = (replace(d, free=min(d.free, limits.get(d.name, d.free))) for d in machine.devices)
         return replace(machine, devices=tuple(devices))
@@ -65,8 +65,7 @@ class LearnedSizes:
 
 def _like(spec: LoadSpec) -> tuple[object, ...]:
     """What decides how large a model's cache and work buffers are."""
-    files = (spec.path, spec.adapters, spec.projector, spec.draft)
-    return (*files, spec.pool, spec.num_batch, spec.parallel, spec.kv_cache_type)
+    return (*spec.files, spec.pool, spec.num_batch, spec.parallel, spec.kv_cache_type)
 
 
 class DryRuns:
@@ -81,18 +80,18 @@ class DryRuns:
         self._dry_run = dry_run
         self._learned = learned
         self._changed = changed
-        self._had: defaultdict[RunnerKey, set[LoadSpec]] = defaultdict(set)
+        self._begun: defaultdict[RunnerKey, set[LoadSpec]] = defaultdict(set)
         self._task: asyncio.Task[None] | None = None
 
-    def had(self, spec: LoadSpec) -> bool:
-        """Whether all is known that a dry run of `spec` can tell; if not, one is begun."""
+    def done(self, spec: LoadSpec) -> bool:
+        """Whether a dry run of `spec` is done, or would tell nothing new; otherwise one is begun."""
         if self._dry_run is None:
             return True
-        had = self._had[key(spec.path, spec.adapters, spec.projector, spec.draft)]
+        begun = self._begun[spec.files]
         if self._task is None:
-            if spec in had or len(had) >= _MOST_DRY_RUNS:
+            if spec in begun or len(begun) >= _MOST_DRY_RUNS:
                 return True
-            had.add(spec)
+            begun.add(spec)
             self._task = asyncio.get_running_loop().create_task(self._run(self._dry_run, spec))
         return False
 
@@ -102,7 +101,7 @@ class DryRuns:
                 _log.info(
                     "dry run of %s: %d MiB of cache, work %s", spec.path, found.cache >> 20, found.devices
                 )
-                self._learned.foresee(spec, found)
+                self._learned.add_dry_run(spec, found)
         finally:
             self._task = None
         self._changed()

@@ -43,7 +43,7 @@ class Loads:
         room = self._fleet.room(self._watch.seen.devices)
         now, best = self._chosen(request, room.now), self._chosen(request, room.alone)
         doubted = now if room.now.devices else best
-        if not doubted.plain(room.now) and not self._dry_runs.had(now.tried):
+        if not doubted.estimate_suffices(room.now) and not self._dry_runs.done(now.tried):
             return frozenset()
         if now.fits and room.slots > 0:
             if self._evicted_for_speed(request, room, now):
@@ -74,12 +74,12 @@ class Loads:
         choice = choose(request.facts, options, self._settings, machine, self._fleet.learned)
         if room.slots < 1 or not choice.fits_outside(taken):
             return False
-        if choice.plain(machine) or self._dry_runs.had(choice.tried):
+        if choice.estimate_suffices(machine) or self._dry_runs.done(choice.tried):
             self._load(request, choice, there[0].keep_alive)
         return True
 
     def _evicted_for_speed(self, request: LeaseRequest, room: Room, now: Choice) -> bool:
-        """Whether idle models make way, because that lets this one be placed where it is faster."""
+        """Whether idle models are evicted, because this one is faster in their place."""
         if not room.now.devices:
             return False
         could = self._chosen(request, self._fleet.without_idle(room).now).placement.seconds * _NOTICEABLE

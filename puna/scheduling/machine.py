@@ -20,7 +20,7 @@ _RESERVE = 128 << 20
 
 
 class Holder(Protocol):
-    """What has memory, or will."""
+    """A runner's memory, held or estimated."""
 
     @property
     def size(self) -> int: ...
@@ -31,7 +31,7 @@ class Holder(Protocol):
 
 @dataclass(frozen=True)
 class Room:
-    """What one more runner may take now, if it were alone, and how many more are allowed."""
+    """The memory for one more runner, now and if it were alone; and how many more are allowed."""
 
     now: Machine
     alone: Machine
@@ -49,10 +49,10 @@ class Room:
 def device_room(
     devices: Iterable[Device], there: Iterable[Holder], arriving: Iterable[Holder], settings: Settings
 ) -> tuple[Machine, Machine]:
-    """Machines of devices alone: what is free on them now, and what would be without runners.
+    """Two machines of devices only: as they are now, and as they would be without runners.
 
-    `there` is loaded, and missing from what devices report as free; `arriving` is not yet. A driver may
-    report all that there is as free: no more than that is counted on.
+    Devices already report the memory of `there` as taken, that of `arriving` not yet. Some drivers report
+    all memory as free, so the total bounds it.
     """
     kept = settings.gpu_overhead + _RESERVE
     now, alone = [], []

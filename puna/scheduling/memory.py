@@ -85,9 +85,9 @@ def estimate(
 
 
 def estimate_head(metadata: SizeFacts, num_ctx: int, *, num_batch: int, flash_attention: bool | None) -> int:
-    """Bytes that a model's MTP layer takes to draft, 0 without one, beside its weights and its KV cache.
+    """Bytes that a model's MTP layer takes to draft, 0 without one.
 
-    Those are the file's last layers', which `estimate` counts among the others.
+    Its weights and its KV cache are not included: `estimate` counts them with the other layers.
     """
     if not count(metadata.arch("nextn_predict_layers")):
         return 0
@@ -98,7 +98,7 @@ def estimate_head(metadata: SizeFacts, num_ctx: int, *, num_batch: int, flash_at
 
 
 def _layer(metadata: SizeFacts, num_ctx: int, *, attends: bool, scores: bool) -> int:
-    """Bytes of one layer's activations for a token, with its mask if it attends, with all heads' scores."""
+    """Bytes of one layer's activations for a token: `attends` adds its mask, `scores` those of all heads."""
     embedding = count(metadata.arch("embedding_length"))
     size = 4 * (3 * count(metadata.arch("feed_forward_length")) + 4 * embedding)
     if attends:
@@ -109,15 +109,14 @@ def _layer(metadata: SizeFacts, num_ctx: int, *, attends: bool, scores: bool) ->
     return size
 
 
-def estimate_sight(projector: SizeFacts, size: int, num_ctx: int) -> int:
-    """Bytes that a projector file of `size` bytes takes beside its model, for a context of `num_ctx` tokens.
+def estimate_projector(projector: SizeFacts, size: int, num_ctx: int) -> int:
+    """Bytes that a projector file of `size` bytes takes, for a context of `num_ctx` tokens.
 
-    Beside the weights: the layers' activations for the largest picture and for a sound, which libmtmd
-    reserves, and what the engine keeps of those that it has seen and heard. The keys are llama.cpp's
-    (tools/mtmd/clip-impl.h).
+    These are the weights, the activations for the largest picture and for a sound, which libmtmd reserves,
+    and the encoder cache. The keys are llama.cpp's (tools/mtmd/clip-impl.h).
     """
     side = count(projector.arch("vision.image_size")) // max(1, count(projector.arch("vision.patch_size")))
-    # Where the size is for the projector to choose, a picture makes one token of four patches.
+    # Where the projector chooses the size, a picture makes one token of four patches.
     patches = min(max(side**2, 4 * (num_ctx // _PICTURES)), _MOST_PATCHES)
     work = patches * _activations(projector, "vision") + _FRAMES * _activations(projector, "audio")
     return size + work + ENCODER_CACHE
@@ -130,9 +129,9 @@ def _activations(projector: SizeFacts, sense: str) -> int:
 
 
 def count(value: Any, default: int = 0) -> int:
-    """A whole number of a file's metadata, the largest where it has one for each layer.
+    """A whole number of a file's metadata, the largest if there is one for each layer.
 
-    Anything else gives `default`: what is wrong with a file is for the engine to say.
+    Anything else gives `default`, because the engine reports what is wrong with a file.
     """
     if isinstance(value, (list, tuple)):
         return max((count(v) for v in value), default=default)

@@ -1,9 +1,9 @@
 """Where a model's weights and KV go: a plan over the host's memory and each device's. Pure arithmetic.
 
 libllama places whole layers, in order: the first ones on the host, the others on one device after another,
-and the output with the last. Of a layer on a device, the routed experts alone may stay on the host. Within
-that, the plan with the least time for a token wins, by the bytes read from each memory and its bandwidth.
-So one device comes before several, several before experts on the host, those before whole layers there.
+and the output with the last. The routed experts of a layer on a device may stay on the host. Of these plans,
+the one with the least time for a token wins, by the bytes read from each memory and its bandwidth. So one
+device is better than several, several are better than experts on the host, and those than whole layers there.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class Load:
     layers: tuple[LayerSizes, ...]
     """In order; the last one is the output."""
     host: int
-    """What is on the host in any case: token embeddings, the process, what is kept outside the pool."""
+    """What is always on the host: token embeddings, the process, what is kept outside the pool."""
     work: int
     """Compute buffers on each device that is used."""
     used: float = 1.0
-    """The part of a layer's experts that one token is evaluated with."""
+    """The part of a layer's experts that evaluates one token."""
 
 
 @dataclass(frozen=True)
@@ -182,7 +182,7 @@ def _seconds(load: Load, device: Memory, start: int, end: int, apart: frozenset[
 
 
 class _Partial(NamedTuple):
-    """The layers before some place, on the host and the devices before some one."""
+    """The first layers, placed on the host and the first devices."""
 
     seconds: float
     host: int
@@ -226,7 +226,7 @@ class _Search:
         return arranged(self._load, self._machine, won.split, won.apart)
 
     def _with(self, device: Memory, ways: list[list[_Partial]]) -> list[list[_Partial]]:
-        """The ways that lead on when `device` may take what comes next, or nothing."""
+        """The ways that follow if `device` takes the next layers, or none."""
         after = [[way._replace(split=(*way.split, 0)) for way in here] for here in ways]
         for start, here in enumerate(ways):
             if not here:
@@ -246,7 +246,7 @@ class _Search:
         return after
 
     def _segment(self, device: Memory, start: int, end: int) -> _Partial:
-        """These layers on a device, with as few experts on the host as there have to be: the first ones."""
+        """These layers on a device; as few experts as possible, the first, stay on the host."""
         taken = self._fixed[end] - self._fixed[start] + self._load.work
         experts = self._experts[end] - self._experts[start]
         excess = max(0, taken + experts - device.free)

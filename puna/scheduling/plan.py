@@ -17,14 +17,14 @@ from puna.scheduling.memory import (
     count,
     estimate,
     estimate_head,
-    estimate_sight,
+    estimate_projector,
     head_sizes,
 )
 from puna.settings import Settings
 
 _PARALLEL = 16  # more sequences than this gain little on a CPU
 _CONTEXTS = ((0, 4096), (23 << 30, 32768), (47 << 30, 262144))
-"""Tokens of a context that nobody asked for, from so many free bytes on (Ollama server/routes.go, Serve)."""
+"""The default context in tokens, by the least free bytes (Ollama server/routes.go, Serve)."""
 _SMALLEST_CONTEXT = 4
 _KV_CONTEXTS = 4  # in the pool and outside it together
 _KV_LONG_CONTEXTS = 2  # the same, of a context that is long only because there is room
@@ -39,14 +39,14 @@ _PAGE = 256  # libllama rounds the pool up to this
 
 
 def context(facts: Facts, options: Options, settings: Settings) -> int:
-    """Tokens of context that a request needs: asked for, or the least default, at most the trained length."""
+    """Tokens of context for a request: as requested or the least default, at most the trained length."""
     return _trained(facts, options.num_ctx or settings.context_length or _CONTEXTS[0][1])
 
 
 def long_contexts(facts: Facts, options: Options, settings: Settings, available: int) -> list[int]:
-    """Tokens of longer contexts that a model may have by itself in `available` bytes, the longest first.
+    """Longer default contexts that `available` bytes allow, in tokens, the longest first.
 
-    A request, a model or a setting that names one has that one.
+    None if a request, the model or a setting names a context.
     """
     if facts.embedding or options.num_ctx or settings.context_length:
         return []
@@ -64,12 +64,12 @@ def _trained(facts: Facts, wanted: int) -> int:
 
 
 def kv_cache_type(facts: Facts, options: Options, settings: Settings) -> KVCacheType:
-    """What a request's KV cache is stored as: asked for, or the setting; "f16" for a model that has none."""
+    """The type of a request's KV cache: as requested, or the setting; "f16" for a model without one."""
     return "f16" if facts.embedding else options.kv_cache_type or settings.kv_cache_type
 
 
 def check_kv_cache_type(facts: Facts, options: Options, settings: Settings) -> None:
-    """Raises BadRequest when the model cannot have the type that is asked for, LoadFailed if the setting's.
+    """Raises BadRequest when the model cannot have the requested type, LoadFailed when not the setting's.
 
     libllama quantises whole blocks, and only with flash attention (llama-context.cpp,
     `llama_init_from_model`).
@@ -92,10 +92,10 @@ def check_kv_cache_type(facts: Facts, options: Options, settings: Settings) -> N
 def plan(facts: Facts, options: Options, settings: Settings, available: int) -> LoadSpec:
     """The best way to load a model into `available` bytes.
 
-    KV for several contexts where a quarter of the memory suffices for it, else as much as fits, and never
-    less than one context: whether that fits is for the caller to see with `footprint`. Half of it is the
-    pool that answers are decoded in; the other half keeps finished ones, for the next turn. A context that
-    nobody asked for is longer where that quarter holds it twice.
+    It has KV for several contexts if a quarter of the memory suffices, otherwise as much as fits, but at
+    least one context; `footprint` tells whether that fits. Half of the KV is the pool in which answers are
+    decoded; the other half keeps finished ones for the next turn. A default context is longer if that
+    quarter holds it twice.
     """
     spec = LoadSpec(
         path=facts.path,
@@ -142,14 +142,14 @@ def plan(facts: Facts, options: Options, settings: Settings, available: int) -> 
 
 
 def _room(facts: Facts, spec: LoadSpec, available: int) -> tuple[int, int, int]:
-    """Bytes of KV that a token takes, bytes for snapshots, and what is then left for KV of `available`."""
+    """Bytes of KV for a token, bytes for snapshots, and what is then left of `available` for KV."""
     needs = footprint(facts, spec)
     snapshots = min(_SNAPSHOTS * needs.state, available // 8)
     return needs.kv_per_token, snapshots, min(available // 4, available - snapshots - needs.total(0))
 
 
 def _rollback(facts: Facts, spec: LoadSpec, available: int) -> int:
-    """Tokens that a recurrent model's drafts may have: the states that they need take little memory."""
+    """Tokens that a recurrent model can roll back: as many as a small part of the memory allows."""
     if facts.metadata.arch("attention.sliding_window"):
         return 0
     longest = ROLLBACKS.get(str(facts.metadata.get("general.architecture")), 0)
@@ -159,7 +159,7 @@ def _rollback(facts: Facts, spec: LoadSpec, available: int) -> int:
 
 
 def _threads(options: Options) -> int:
-    """As many as asked for, but not so many that they only wait for each other; 0 leaves it to the engine."""
+    """As requested, but not so many that they only wait for each other; 0 leaves it to the engine."""
     return max(0, min(options.num_thread, _MOST_THREADS))
 
 
@@ -182,13 +182,13 @@ def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
     needs = needed(facts, spec)
     compute = needs.compute + spec.cache
     if projector := facts.projector:
-        compute += estimate_sight(projector.metadata, projector.size, spec.num_ctx)
+        compute += estimate_projector(projector.metadata, projector.size, spec.num_ctx)
     compute += drafter_size(facts, spec)
     return dataclasses.replace(needs, compute=compute)
 
 
 def drafter_size(facts: Facts, spec: LoadSpec) -> int:
-    """Bytes that what drafts for a model takes beside it: its draft model, else its own MTP layer."""
+    """Bytes of a model's drafter: its draft model, or else its own MTP layer."""
     if facts.draft:
         return draft_size(facts.draft, spec)
     recurrent = str(facts.metadata.get("general.architecture")) in ROLLBACKS

@@ -30,9 +30,9 @@ class LeaseRequest:
     granted: asyncio.Future[Runner]
     """Resolves to a runner whose `leases` already counts this one."""
     prompt: Blocks = ()
-    """What it asks, as far as it matters where it goes."""
+    """Its prompt, for routing among replicas."""
     work: int = 0
-    """Blocks that it counts for where it went."""
+    """Blocks that it counts for at its replica."""
     wider: Options | None = None
     """What to load for it, when a loaded model was too small."""
 
@@ -76,6 +76,6 @@ class Queue:
             request.granted.set_exception(error)
 
     def refuse_all(self, error: PunaError, key: RunnerKey | None = None) -> None:
-        """All that wait; or those that wait for the model with this key."""
+        """Refuse all requests, or those for the model with this key."""
         for request in [r for r in self._waiting if key in (None, r.facts.key)]:
             self.refuse(request, error)

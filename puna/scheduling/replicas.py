@@ -15,14 +15,14 @@ _log = logging.getLogger(__name__)
 
 
 class Replicas:
-    """Adds engines of models in `fleet` by `loads`, as many as their requests ask for."""
+    """Adds engines of models in `fleet`, as many as their requests ask for."""
 
     def __init__(self, fleet: Fleet, loads: Loads) -> None:
         self._fleet = fleet
         self._loads = loads
         self._wanted: dict[RunnerKey, LeaseRequest] = {}
         self._complete: dict[RunnerKey, int] = {}
-        """Version of the fleet at which a model could have no more: it is tried again when that changes."""
+        """Version of the fleet at which a model could have no more; another version allows another try."""
 
     def want(self, request: LeaseRequest) -> None:
         """A request whose model is loaded is about to be served."""

@@ -1,6 +1,6 @@
-"""Which replica of a model a request goes to: the one that has least left to do for it.
+"""Which replica of a model a request goes to: the one with the least work left, this request included.
 
-What a replica has read is cheap to read again, so requests that begin alike go to the same one, until more
+A replica reuses the prefixes that it has read. So requests that begin alike go to the same one, until more
 work waits there than that saves. Prompts are compared before they are rendered, by blocks of bytes.
 """
 
@@ -10,16 +10,16 @@ from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 Blocks = tuple[int, ...]
-"""A prompt, as one hash for each whole block of it. A hash stands for its block and all before it."""
+"""A prompt as hashes, one for each whole block. Each hash covers its block and all before it."""
 
 BLOCK = 256
 """Bytes."""
 
 ANSWER = 16
-"""Blocks that an answer counts for: how long it will be is not known."""
+"""Blocks that an answer counts for, because its length is not known yet."""
 
 _REMEMBERED = 1 << 14
-"""Blocks of prompts that are known of a replica: 4 MiB of text."""
+"""Blocks of prompts remembered for each replica: 4 MiB of text."""
 
 
 def blocks(prompt: bytes) -> Blocks:
@@ -33,7 +33,7 @@ def blocks(prompt: bytes) -> Blocks:
 
 
 class Traffic:
-    """What a replica has read, and what it is at work on."""
+    """The prompts that a replica has read, and its work under way."""
 
     def __init__(self) -> None:
         self._read: dict[int, None] = {}
@@ -41,7 +41,7 @@ class Traffic:
         self._underway = 0
 
     def begin(self, prompt: Blocks) -> int:
-        """It gets this prompt; the blocks of work that this is, which are given back at its `end`."""
+        """Count this prompt; returns its work in blocks, to be passed to `end`."""
         work = self._unread(prompt) + ANSWER
         self._underway += work
         # From the end, so that beginnings, which other prompts share, are forgotten last.
@@ -53,11 +53,11 @@ class Traffic:
         return work
 
     def end(self, work: int) -> None:
-        """The answer to a prompt that was so much work has ended."""
+        """The answer to a prompt of this `work` has ended."""
         self._underway -= work
 
     def left(self, prompt: Blocks) -> int:
-        """Blocks of work with this prompt: what is under way, and what of the prompt has not been read."""
+        """Blocks of work if it got this prompt: those under way, and those of the prompt not yet read."""
         return self._underway + self._unread(prompt)
 
     def _unread(self, prompt: Blocks) -> int:
@@ -74,7 +74,7 @@ class Replica(Protocol):
 
     @property
     def full(self) -> bool:
-        """A further request would wait there for another one's end."""
+        """One more request would have to wait."""
         ...
 
     @property
@@ -87,5 +87,5 @@ R = TypeVar("R", bound=Replica)
 
 
 def best(prompt: Blocks, replicas: Iterable[R]) -> R:
-    """Where `prompt` is to go; of equals to the one that rested longest."""
+    """The replica for `prompt`; among equals, the least recently used."""
     return min(replicas, key=lambda replica: (replica.full, replica.traffic.left(prompt), replica.used))

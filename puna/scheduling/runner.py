@@ -8,7 +8,7 @@ from enum import Enum, auto
 from typing import TYPE_CHECKING
 
 from puna.load import LoadSpec
-from puna.scheduling.facts import RunnerKey, key
+from puna.scheduling.facts import RunnerKey
 from puna.scheduling.routing import Traffic
 from puna.types import Engine
 
@@ -48,7 +48,7 @@ class Runner:
 
     @property
     def key(self) -> RunnerKey:
-        return key(self.spec.path, self.spec.adapters, self.spec.projector, self.spec.draft)
+        return self.spec.files
 
     @property
     def full(self) -> bool:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from puna.errors import Busy, DeviceFailed, EngineGone, LoadFailed, PunaError, Stopping
 from puna.load import Devices, DryRun, LoadSpec
 from puna.options import Options
-from puna.scheduling.choice import check as check_options
+from puna.scheduling.choice import check_options
 from puna.scheduling.facts import facts_of, key_of
 from puna.scheduling.fleet import Fleet, LoadedModel
 from puna.scheduling.idle import IdleWork
@@ -56,8 +56,7 @@ class Scheduler:
 
     `start` loads a model and raises LoadFailed when it cannot; it must clean up when it is cancelled.
     `find` lists the devices for placement; without it none is used. `prepare` is awaited when the server is
-    idle, to make the next load quicker. `dry_run` says what a load takes where an estimate
-    may decide wrongly.
+    idle, to make the next load quicker. `dry_run` measures a load where an estimate may decide wrongly.
     """
 
     def __init__(
@@ -160,7 +159,7 @@ class Scheduler:
 
     @property
     def stopping(self) -> bool:
-        """Newcomers are refused."""
+        """New requests are refused."""
         return self._stopping
 
     @property

@@ -15,7 +15,7 @@ EXPERTS = r"\.ffn_(up|down|gate|gate_up)_(ch|)exps"
 _BLOCK = re.compile(r"blk\.(\d{1,6})\.")
 _EXPERTS = re.compile(EXPERTS)
 _INPUT = ("token_embd.", "per_layer_token_embd.", "token_types.", "position_embd.")
-"""What stays on the host in any case: rows are looked up there."""
+"""These always stay on the host, because rows are looked up there."""
 
 
 class TensorFacts(Protocol):
@@ -75,6 +75,6 @@ def override(layers: Iterable[int]) -> str:
 
 
 def _used(metadata: SizeFacts) -> float:
-    """The part of its routed experts that a token is evaluated with."""
+    """The part of its routed experts that evaluates a token."""
     there = count(metadata.arch("expert_count"))
     return min(1.0, count(metadata.arch("expert_used_count")) / there) if there else 1.0

@@ -14,7 +14,7 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 from puna import __version__
-from puna.errors import BadRequest, InvalidField
+from puna.errors import InvalidField
 from puna.library import is_public
 
 if TYPE_CHECKING:
@@ -110,27 +110,25 @@ class Remote:
         """
         url = url.strip()
         shown = url if len(url) <= _SHOWN else url[:_SHOWN] + "…"
-
-        def wrong(what: str) -> BadRequest:
-            return InvalidField(field, what)
-
         try:
             address = _parsed(url)
         except _Failed as error:
-            raise wrong(f'invalid URL "{shown}": {error}') from None
+            raise InvalidField(field, f'invalid URL "{shown}": {error}') from None
         self._files -= 1
         if self._files < 0:
-            raise wrong(f"a request may name at most {FILES} URLs")
+            raise InvalidField(field, f"a request may name at most {FILES} URLs")
         if self._allowed:
             await self._allowed()
         async with self._turns:
             try:
                 return (await asyncio.wait_for(self._followed(address, _FILE), SECONDS)).content
             except _Exhausted:
-                raise wrong(f"the files of a request may have at most {TOGETHER >> 20} MB together") from None
+                raise InvalidField(
+                    field, f"the files of a request may have at most {TOGETHER >> 20} MB together"
+                ) from None
             except (_Failed, asyncio.TimeoutError) as error:
                 _log.info("nothing from %s: %s", address.netloc.decode(), str(error) or "it took too long")
-                raise wrong(f'cannot fetch "{shown}": {self._rules()}') from None
+                raise InvalidField(field, f'cannot fetch "{shown}": {self._rules()}') from None
 
     async def page(self, url: str) -> Fetched:
         """The text at a URL. Raises BadRequest naming `url`, in the same words whatever went wrong."""

@@ -89,11 +89,11 @@ async def test_a_plan_that_is_never_the_same_is_not_tried_for_ever():
     fake, plan = FakeDryRun(), LoadSpec(path="a", num_ctx=64, pool=64, parallel=1)
     dry_runs = DryRuns(fake, LearnedSizes(), lambda: None)
     for pool in range(64, 128):
-        if dry_runs.had(replace(plan, pool=pool)):
+        if dry_runs.done(replace(plan, pool=pool)):
             break
         await settle()
     assert 0 < len(fake.specs) < 64
-    assert not dry_runs.had(replace(plan, path="another model"))
+    assert not dry_runs.done(replace(plan, path="another model"))
     dry_runs.close()
 
 

@@ -11,7 +11,7 @@ from puna.gguf import Metadata
 from puna.library import Layer, Library, Name
 from puna.options import Options
 from puna.scheduling import Scheduler
-from puna.scheduling.memory import estimate_sight
+from puna.scheduling.memory import estimate_projector
 from puna.settings import Settings
 from tests.models import add_layer, install, shape_model
 from tests.scheduling.scripted import PLAIN, Launcher, ask, least, running, settle, started, use, virtual_time
@@ -56,7 +56,7 @@ async def test_a_model_that_sees_is_another_than_the_same_weights_alone(library:
 async def test_a_projector_counts(library: Library):
     seeing = library.open("seeing")
     size = seeing.projectors[0].stat().st_size
-    sight = estimate_sight(seeing.projector_metadata, size, num_ctx=4)
+    sight = estimate_projector(seeing.projector_metadata, size, num_ctx=4)
     assert sight > size
     smallest = Options(num_ctx=4)
     needs = least(library.open("blind"), smallest) + sight
@@ -73,9 +73,9 @@ def test_the_work_for_a_picture_is_what_libmtmd_reserves():
     values = {f"clip.vision.{key}": value for key, value in shape.items()}
     siglip = Metadata({"general.architecture": "clip"} | values, tensors=[], parameter_count=0)
     bare = Metadata({"general.architecture": "clip"}, tensors=[], parameter_count=0)
-    work = estimate_sight(siglip, 0, 4096) - estimate_sight(bare, 0, 4096)
+    work = estimate_projector(siglip, 0, 4096) - estimate_projector(bare, 0, 4096)
     assert 148.5 * MIB <= work <= 1.25 * 148.5 * MIB
-    assert estimate_sight(siglip, 0, 1 << 20) < 2048 * MIB
+    assert estimate_projector(siglip, 0, 1 << 20) < 2048 * MIB
 
 
 def test_the_work_for_a_sound_is_what_libmtmd_takes():
@@ -83,7 +83,7 @@ def test_the_work_for_a_sound_is_what_libmtmd_takes():
     values = {"clip.audio.embedding_length": 1280, "clip.audio.feed_forward_length": 5120}
     whisper = Metadata({"general.architecture": "clip"} | values, tensors=[], parameter_count=0)
     bare = Metadata({"general.architecture": "clip"}, tensors=[], parameter_count=0)
-    work = estimate_sight(whisper, 0, 4096) - estimate_sight(bare, 0, 4096)
+    work = estimate_projector(whisper, 0, 4096) - estimate_projector(bare, 0, 4096)
     assert 65 * MIB <= work <= 1.25 * 65 * MIB
 
 

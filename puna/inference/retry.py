@@ -18,7 +18,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-def again(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
+def retried_once(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     """`work`, retried once if its engine dies."""
 
     @wraps(work)
@@ -32,7 +32,7 @@ def again(work: Callable[P, Awaitable[T]]) -> Callable[P, Awaitable[T]]:
     return done
 
 
-async def answered_again(attempt: Callable[[], Answer]) -> Answer:
+async def retried_answer(attempt: Callable[[], Answer]) -> Answer:
     """The answer of `attempt`; of a second one if the engine dies before the first piece."""
     announced = begun = False
     try:
