@@ -15,7 +15,7 @@ class BadRequest(PunaError):
     """The request itself is wrong; the message names the field or option.
 
     `field` is its name in the request, or in inference's requests (`tools`, `messages[0].images`,
-    `options.seed`): each dialect has a table of its own names for these. `code` is OpenAI's error code.
+    `options.seed`): each dialect maps these to its own names. `code` is OpenAI's error code.
     """
 
     status = 400

@@ -27,7 +27,7 @@ _TERM = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 
 
 def parse_duration(text: str) -> float:
-    """Seconds in a Go duration such as "5m" or "1h30m"; negative means for ever.
+    """Seconds in a Go duration such as "5m" or "1h30m"; negative means forever.
 
     A bare "0" is allowed, as in Go's time.ParseDuration. Raises ValueError with Go's wording.
     """
@@ -118,7 +118,7 @@ class Settings:
     api_key: str = ""
     """OLLAMA_API_KEY: the key that a client sends to the server."""
     watchdog: float = 30.0
-    """PUNA_WATCHDOG: seconds that an engine may hang before it is ended; inf for ever."""
+    """PUNA_WATCHDOG: seconds that an engine may hang before it is ended; inf forever."""
     standby: bool = True
     """PUNA_STANDBY: an engine process without a model waits for the next load."""
     drain: float = 20.0

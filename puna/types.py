@@ -14,7 +14,7 @@ from puna.options import Options
 class Grammar(msgspec.Struct, frozen=True):
     """The grammar that constrains the sampler, in llguidance's Lark.
 
-    `markers` are texts that a vocabulary may have as a token of their own. For each the engine defines
+    `markers` are texts that a vocabulary may have as single tokens. For each the engine defines
     `marker_0` (the first marker), `until_0` (any text that ends with it), `through_0` (the same, where the
     other markers are text too), `until_0_name` (a text of the source's terminal NAME, then the marker),
     `text` and `anything`.

@@ -25,7 +25,7 @@ from puna.chat.gotemplate.nodes import (
     TextNode,
     Variable,
 )
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.answer import Notation
 from puna.chat.grammars.objects import alone, bare, call, listed
 from puna.chat.parsing import Tagged, ThinkingTags
@@ -64,7 +64,7 @@ def generic(template: str) -> Family:
     form = _format(learned(template))
     # Jinja templates are not analysed.
     form = replace(form, lenient=LENIENT) if "{%" in template else form
-    constrain = behind_markers(form, _notation(form), names.IN_JSON)
+    constrain = after_markers(form, _notation(form), names.IN_JSON)
     return Family(variants=(), format=form, constrain=constrain)
 
 

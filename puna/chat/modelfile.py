@@ -77,7 +77,7 @@ class _GoTemplate:
 
     @cached_property
     def _in_place(self) -> bool:
-        """.Messages has the system messages behind an answer, so .System, which comes first, lacks them."""
+        """.Messages has the system messages after an answer, so .System, which comes first, lacks them."""
         common = {
             "Tools": AbsentList(),
             "Response": "",
@@ -101,7 +101,7 @@ class _GoTemplate:
             field = place.get(message.role)
             if field is None:
                 continue
-            # A system text or prompt behind a later part of the exchange begins the next exchange.
+            # A system text or prompt after a later part of the exchange begins the next exchange.
             if any(exchange[later] for later in order[order.index(field) + 1 :]):
                 parts.append(self._whole.execute({**common, **exchange}))
                 exchange = dict.fromkeys(order, "")

@@ -23,7 +23,7 @@ _ANSWER, _NOTE = "puna-answer", "puna-note"
 
 
 def stays_in_place(render: Callable[[list[Message]], str]) -> bool:
-    """Whether the template renders a system message behind an answer there, tested by rendering one."""
+    """Whether the template renders a system message after an answer there, tested by rendering one."""
     turns = (("user", "Hi"), ("assistant", _ANSWER), ("system", _NOTE), ("user", "Hi"))
     try:
         text = render([Message(role=role, content=content) for role, content in turns])
@@ -33,7 +33,7 @@ def stays_in_place(render: Callable[[list[Message]], str]) -> bool:
 
 
 def renders_in_place(given: Iterable[Message]) -> list[Message]:
-    """System messages behind the first answer as the user's, merged with neighbouring user messages."""
+    """System messages after the first answer as the user's, merged with neighbouring user messages."""
     turns: list[Message] = []
     answered = noted = False
     for message in given:

@@ -30,7 +30,7 @@ class Shape:
     system: bool = True
     """It renders a system message."""
     in_place: bool = True
-    """It renders a system message behind an answer in that place."""
+    """It renders a system message after an answer in that place."""
     text: bool = True
     """It accepts content as text, not only as a list of parts."""
     none: bool = False

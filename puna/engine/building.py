@@ -2,7 +2,7 @@
 
 Nothing but Python's own library is imported, because `make run` does this before anything is installed.
 
-pip's wheel cache ignores compile options. So a GPU build bypasses it and has a folder of its own, named by
+pip's wheel cache ignores compile options. So a GPU build bypasses it and has its own folder, named by
 all options and versions that shape it.
 """
 

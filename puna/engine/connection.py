@@ -124,7 +124,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
             if answers.qsize() < _UNREAD:
                 answers.put_nowait(event)
                 return
-            # A client that reads nothing must not fill memory or keep its slot for ever.
+            # A client that reads nothing must not fill memory or keep its slot forever.
             self._answers.pop(event.request)
             self._cancel(event.request)
             problem = f"the answer was ended, because {_UNREAD} pieces of it were not read"

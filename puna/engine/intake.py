@@ -37,7 +37,7 @@ class Intake:
         self._batch_invariant = batch_invariant
 
     def tokenize(self, text: str, *, add_bos: bool) -> list[int]:
-        """Token ids of `text`, behind the model's begin token if it wants one and `add_bos`."""
+        """Token ids of `text`, after the model's begin token if it wants one and `add_bos`."""
         tokens = self._model.tokenize(text, add_special=False)
         return [self._model.bos, *tokens] if add_bos and self._lacks_bos(tokens) else tokens
 
@@ -101,7 +101,7 @@ class Intake:
             raise BadRequest("this model is missing data required for image and audio input", "images")
         media = self._encoder_cache.taken(job.media)
         if not isinstance(prompt, str):
-            # An earlier answer's context with a new picture behind it: markers are looked for in text.
+            # An earlier answer's context with a new picture after it: markers are looked for in text.
             prompt = self._model.detokenize(prompt)
         tokens, layout = self._encoder_cache.place(prompt, media, job.owner)
         if job.add_bos and self._lacks_bos(tokens):

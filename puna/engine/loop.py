@@ -176,7 +176,7 @@ class BatchLoop:
     def _verify(self, sequence: Sequence, draft: list[int], row: int) -> tuple[int, Outcome]:
         """Draw the next tokens while each is the draft's; how many were, and why the answer ends.
 
-        Row `row` of the batch says what comes next, those behind it what comes after each token of the draft.
+        Row `row` of the batch says what comes next, those after it what comes after each token of the draft.
         """
         sequence.drafted += len(draft)
         for accepted, token in enumerate(draft):
@@ -210,7 +210,7 @@ class BatchLoop:
         return False
 
     def _see(self, sequence: Sequence, span: MediaSpan, vectors: NDArray[np.float32]) -> None:
-        """Evaluate the rows of a picture in a step of their own."""
+        """Evaluate the rows of a picture in their own step."""
         started = sequence.waits_since or time.perf_counter_ns()
         sequence.waits_since = 0
         status, row = self._context.decode_rows(

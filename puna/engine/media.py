@@ -62,7 +62,7 @@ class Layout:
         return index - sum(s.chunk.rows - s.chunk.span for s in self.spans if s.end <= index)
 
     def ahead(self, index: int) -> list[MediaSpan]:
-        """The pictures that begin at `index` or behind it."""
+        """The pictures that begin at `index` or after it."""
         return [s for s in self.spans if s.start >= index]
 
     def text_end(self, index: int, end: int) -> int:
@@ -107,7 +107,7 @@ TEXT = Layout()
 
 
 class EncoderCache:
-    """The pictures one engine has seen, and the encoder, which works in a thread of its own.
+    """The pictures one engine has seen, and the encoder, which works in its own thread.
 
     `place` may run in any thread; all else belongs to one, which `post` hands what the encoder has to say.
     """
@@ -133,7 +133,7 @@ class EncoderCache:
         return tuple(map(self._projector.taken, media))
 
     def place(self, prompt: str, media: Sequence[Medium], owner: str = "") -> tuple[list[int], Layout]:
-        """The prompt's tokens, with a number of its own for each row of each picture, and where those are.
+        """The prompt's tokens, with a distinct number for each row of each picture, and where those are.
 
         A picture has the same numbers in every engine, all beyond the vocabulary, so that what compares
         tokens compares pictures too. Each owner has its own: nobody learns what another has sent. Raises

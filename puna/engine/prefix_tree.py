@@ -44,7 +44,7 @@ _NOTHING = _Node(b"")
 class PrefixTree:
     """Maps each held sequence id to its tokens. All operations cost O(tokens), not O(sequences).
 
-    Each owner has a root of its own: what one holds is never found for another.
+    Each owner has its own root: what one holds is never found for another.
     """
 
     def __init__(self) -> None:

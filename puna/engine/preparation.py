@@ -1,4 +1,4 @@
-"""What takes long before a request reaches the loop is done in a thread of its own, so that others go on.
+"""What takes long before a request reaches the loop is done in its own thread, so that others go on.
 
 Compiling a grammar takes up to seconds, and so do the tokens of a book; the reader thread, which hears of
 every request and of every cancellation, waits for neither.
@@ -65,7 +65,7 @@ class Preparation:
 
 
 def is_long(command: Command) -> bool:
-    """Whether a command is worth a thread of its own."""
+    """Whether a command is worth its own thread."""
     if isinstance(command, Generate):
         job = command.job
         return job.grammar is not None or bool(job.media) or len(job.prompt) > _SHORT

@@ -79,7 +79,7 @@ async def load(engine: EngineProcess, spec: LoadSpec) -> EngineProcess:
 
 
 class EngineProcess(EngineConnection):
-    """An Engine (puna.types) in a process of its own."""
+    """An Engine (puna.types) in its own process."""
 
     info: EngineInfo
 

@@ -1,7 +1,7 @@
 """The engine process of one model: commands come in by standard input, events go out by standard output.
 
 A reader thread takes commands, answers those that need only the vocabulary, and prepares the others. Long
-preparation has a thread of its own. The main thread runs the batch loop. When standard input closes, the
+preparation has its own thread. The main thread runs the batch loop. When standard input closes, the
 server is gone and the process ends.
 """
 

@@ -28,7 +28,7 @@ class Scoring:
             self._announce(sequence)
 
     def score(self, sequence: Sequence, first: int, size: int) -> None:
-        """Report what rows from `first` on, the next `size` tokens, say of the tokens behind them."""
+        """Report what rows from `first` on, the next `size` tokens, say of the tokens after them."""
         wanted, tokens = sequence.job.logprobs or 0, sequence.tokens
         for row, place in enumerate(range(sequence.evaluated + 1, sequence.evaluated + size + 1), first):
             if place == len(tokens):

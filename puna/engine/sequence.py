@@ -169,7 +169,7 @@ class Sequence:
         return self.drafter.draft(room, forced=forced, shared=shared)
 
     def room(self, most: int) -> int:
-        """How many tokens, at most `most`, the answer may have behind the next one."""
+        """How many tokens, at most `most`, the answer may have after the next one."""
         return max(0, min(most, self.limit - self.answered - 1, self.num_ctx - len(self.tokens) - 1))
 
     @property

@@ -16,7 +16,7 @@ _FIRST_ANSWERS = 2.0
 
 
 def settle(models: Sequence[LlamaModel], repack_cache: RepackCache) -> None:
-    """For a thread of its own, which gets a low priority. The first model has the file in the cache."""
+    """For a separate thread, which gets a low priority. The first model has the file in the cache."""
     repack_cache.idle.wait(_FIRST_ANSWERS)
     if sys.platform == "linux":  # Elsewhere a thread has no priority of its own.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)

@@ -1,4 +1,4 @@
-"""Vital code of an engine: its failure ends the process, because requests would wait for ever."""
+"""Vital code of an engine: its failure ends the process, because requests would wait forever."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ _TICK = 1.0
 """Seconds."""
 
 _SLACK = 4
-"""Longest steps that an engine may be silent, because a row costs more behind a long text."""
+"""Longest steps that an engine may be silent, because a row costs more after a long text."""
 
 
 class Watchdog:

@@ -53,7 +53,7 @@ class Unread:
     def _places(self, parts: Sequence[Part]) -> list[tuple[int, int]]:
         """Where the parts' texts begin and end.
 
-        A part that continues is found from the front, one behind a tag from the end; a call is the rest.
+        A part that continues is found from the front, one after a tag from the end; a call is the rest.
         """
         places: list[tuple[int, int]] = []
         end, called = len(self._text), False
@@ -67,7 +67,7 @@ class Unread:
             goes_on = called or type(part) is before
             begin = (self._text.find if goes_on else self._text.rfind)(text, 0, end)
             if begin < 0:
-                # The parser's text has a sign of its own for bytes that are no character.
+                # The parser's text has a sign for bytes that are no character.
                 begin = max(0, end - len(text))
             places.append((begin, min(end, begin + len(text))))
             end = begin

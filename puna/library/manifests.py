@@ -50,7 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def encode(config: Layer, layers: Sequence[Layer]) -> bytes:
-    """A manifest as it is written to disk, with a line's end behind it."""
+    """A manifest as it is written to disk, with a line's end after it."""
     return msgspec.json.encode(Manifest(config=config, layers=list(layers))) + b"\n"
 
 

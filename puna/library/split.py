@@ -1,6 +1,6 @@
 """Merges a GGUF file that llama.cpp's gguf-split split into several.
 
-Format: llama.cpp tools/gguf-split. The first part has the metadata, each has tensors of its own;
+Format: llama.cpp tools/gguf-split. The first part has the metadata, each has its own tensors;
 `split.no`, `split.count` and `split.tensors.count` connect them.
 """
 

@@ -73,7 +73,7 @@ STARTERS = (
         parameters={
             "stop": ["<|im_start|>", "<|im_end|>"],
             # So small a model is sensible only where it is surest. At its makers' temperature, 0.2, it named
-            # France's capital wrongly 2 times of 4. The penalty ends most verse that would go round for ever
+            # France's capital wrongly 2 times of 4. The penalty ends most verse that would go round forever
             # (5 of 7 here), the limit ends the rest.
             "temperature": 0,
             "frequency_penalty": 0.15,

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LONGEST = (2**63 - 1) / 1e9  # seconds in Go's longest duration: what "for ever" is shown as
+_LONGEST = (2**63 - 1) / 1e9  # seconds in Go's longest duration: how forever is shown
 
 
 @dataclass(frozen=True)

@@ -200,7 +200,7 @@ def drafter_size(facts: Facts, spec: LoadSpec) -> int:
 
 
 def draft_size(draft: FileFacts, spec: LoadSpec) -> int:
-    """Bytes that a draft model takes beside its model: it has a context of its own, in f16."""
+    """Bytes that a draft model takes beside its model: it has its own context, in f16."""
     needs = estimate(
         draft.metadata,
         draft.size,

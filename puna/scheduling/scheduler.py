@@ -97,7 +97,7 @@ class Scheduler:
         """Hold `model` in memory, loading it first if need be.
 
         `turn` names the user, because users take turns. `keep_alive` is seconds to stay loaded after the
-        last lease: inf for ever, None the setting's. If it cannot be lent at once, `check` is awaited first,
+        last lease: inf forever, None the setting's. If it cannot be lent at once, `check` is awaited first,
         and what it raises is raised before anything unloads. `prompt` decides which replica is lent.
         Raises Busy when the queue is full, Stopping, LoadFailed, PunaError when the model cannot fit, and
         BadRequest for a KV cache type that it cannot have.

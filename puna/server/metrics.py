@@ -50,7 +50,7 @@ disable_created_metrics()
 
 
 class Metrics(Observer):
-    """The measures of one application, in a registry of their own. Durations in seconds, sizes in bytes."""
+    """The measures of one application, in a separate registry. Durations in seconds, sizes in bytes."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()

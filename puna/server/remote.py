@@ -82,7 +82,7 @@ class _Exhausted(Exception):
 
 
 class Remote:
-    """Fetches images, audio and pages; with `private`, from addresses of its own network, too.
+    """Fetches images, audio and pages; with `private`, from its own network, too.
 
     The environment's proxies are not used, because a proxy hides which address it connects to.
     """

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import arguments, listed
 from puna.chat.grammars.rules import in_json
 from puna.chat.parsing import Malformed, Scanner, Step, Tagged, ThinkingTags, Tools
@@ -59,5 +59,5 @@ FAMILY = Family(
     variants=(Variant("apertus", tools=True, thinks=True),),
     evidence=(Evidence((OPEN,)),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+    constrain=after_markers(_FORMAT, _notation, names.IN_JSON),
 )

@@ -9,7 +9,7 @@ Sources: Ollama model/parsers/cohere.go; Cohere's Command R and R7B prompt pages
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import call, listed
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import json_calls
@@ -64,5 +64,5 @@ FAMILY = Family(
         Evidence(("<|START_THINKING|>",), EvidenceRank.REASONING),
     ),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+    constrain=after_markers(_FORMAT, _notation, names.IN_JSON),
 )

@@ -1,6 +1,6 @@
 """DeepSeek and Cogito: `<｜tool▁call▁begin｜>name<｜tool▁sep｜>{…}<｜tool▁call▁end｜>` in V3.1.
 
-R1, V3 and Cogito put the type `function` before the separator and behind it the name and a fenced block of
+R1, V3 and Cogito put the type `function` before the separator, and after it the name and a fenced block of
 JSON. All calls are within `<｜tool▁calls▁begin｜>…<｜tool▁calls▁end｜>`, of which R1's distilled
 models misspell the first.
 
@@ -10,7 +10,7 @@ Sources: Ollama model/parsers/deepseek3.go and cogito.go; the chat templates of 
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
@@ -98,5 +98,5 @@ FAMILY = Family(
     ),
     evidence=(Evidence((_CALLS,)), Evidence(("<｜Assistant｜>",), EvidenceRank.TURNS)),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.PATH),
+    constrain=after_markers(_FORMAT, _notation, names.PATH),
 )

@@ -1,7 +1,7 @@
 """DeepSeek V3.2 and V4: `<｜DSML｜invoke name="f"><｜DSML｜parameter name="k" string="true">v</…></…>`.
 
 All calls are within `<｜DSML｜function_calls>`, in V4 `<｜DSML｜tool_calls>`. No grammar constrains
-them, because in the tags `｜DSML｜` is a token of its own.
+them, because in the tags `｜DSML｜` is a separate token.
 
 Sources: deepseek-ai's encoding of V3.2's messages; vLLM's deepseekv32 tool parser; llama.cpp
 tests/test-chat.cpp.
@@ -10,7 +10,7 @@ tests/test-chat.cpp.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import behind_markers
+from puna.chat.grammars import after_markers
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.invoked import invocations
 
@@ -30,5 +30,5 @@ FAMILY = Family(
     variants=(Variant("deepseek3.2", tools=True, thinks=True),),
     evidence=(Evidence((_PREFIX,)),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT),
+    constrain=after_markers(_FORMAT),
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import behind_markers, names
+from puna.chat.grammars import after_markers, names
 
 from . import hermes
 
@@ -18,5 +18,5 @@ FAMILY = Family(
     variants=(Variant("ernie", tools=True, thinks=True),),
     evidence=(Evidence(("<response>", "<tool_call>"), EvidenceRank.SHARED),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, hermes.notation, names.IN_JSON),
+    constrain=after_markers(_FORMAT, hermes.notation, names.IN_JSON),
 )

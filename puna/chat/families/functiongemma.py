@@ -6,7 +6,7 @@ Sources: Ollama model/parsers/functiongemma.go; Google's FunctionGemma prompt pa
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import behind_markers, names
+from puna.chat.grammars import after_markers, names
 from puna.chat.grammars import gemma_calls as written
 from puna.chat.parsing import Tagged
 from puna.chat.parsing.gemma_calls import gemma_calls, unmarked
@@ -25,5 +25,5 @@ FAMILY = Family(
     variants=(Variant("functiongemma", tools=True, renderer=Renderer(functiongemma, "tools")),),
     evidence=(Evidence((_OPEN,)),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, written.gemma_calls(_OPEN, _CLOSE, _QUOTE), names.IN_TAGS),
+    constrain=after_markers(_FORMAT, written.gemma_calls(_OPEN, _CLOSE, _QUOTE), names.IN_TAGS),
 )

@@ -1,4 +1,4 @@
-"""Gemma 4: `<|tool_call>call:f{k:v,…}<tool_call|>`, reasoning on a channel of its own.
+"""Gemma 4: `<|tool_call>call:f{k:v,…}<tool_call|>`, reasoning on its own channel.
 
 Sources: Ollama model/parsers/gemma4.go; Google's Gemma 4 prompt page. The size decides between two prompts
 (Ollama server/renderer_resolution.go).
@@ -7,7 +7,7 @@ Sources: Ollama model/parsers/gemma4.go; Google's Gemma 4 prompt page. The size 
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import behind_markers, names
+from puna.chat.grammars import after_markers, names
 from puna.chat.grammars import gemma_calls as written
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.gemma_calls import gemma_calls, unmarked
@@ -43,5 +43,5 @@ FAMILY = Family(
     ),
     evidence=(Evidence((_OPEN,)),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, written.gemma_calls(_OPEN, _CLOSE, _QUOTE), names.IN_TAGS),
+    constrain=after_markers(_FORMAT, written.gemma_calls(_OPEN, _CLOSE, _QUOTE), names.IN_TAGS),
 )

@@ -8,7 +8,7 @@ Sources: the chat templates of ai-sage's models; vLLM's gigachat3 tool parser; l
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, named_call
@@ -47,5 +47,5 @@ FAMILY = Family(
     variants=(Variant("gigachat", tools=True),),
     evidence=(Evidence((OPEN,)), Evidence(("function call", ROLE))),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+    constrain=after_markers(_FORMAT, _notation, names.IN_JSON),
 )

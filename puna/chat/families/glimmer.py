@@ -89,7 +89,7 @@ def _body(recipient: str, expected: Expected) -> tuple[PartKind, Markers | None]
 
 
 def _header(source: Scanner) -> Step[str]:
-    """The recipient of a message, read from behind its start; "" for none."""
+    """The recipient of a message, read after its start; "" for none."""
     begun = source.holding
     yield from source.blank()
     source.certain = bool((yield from source.choice(_START))) or begun
@@ -127,7 +127,7 @@ def _alone(source: Scanner, tools: Tools) -> Step[str]:
 
 
 def _calls(source: Scanner, tools: Tools, called: Callable[[str, dict[str, Any]], None]) -> Step[None]:
-    """Reads calls from behind the first tag; `called` for each."""
+    """Reads calls after the first tag; `called` for each."""
     source.certain = True
     yield from source.blank()
     yield from source.expect(_INVOKE)

@@ -6,7 +6,7 @@ Sources: Ollama model/parsers/glm46.go, glm47.go and glmocr.go; the chat templat
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import behind_markers, names
+from puna.chat.grammars import after_markers, names
 from puna.chat.grammars.keyed import keyed
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.keyed import KEY, KEY_END, VALUE, VALUE_END, keyed_calls
@@ -30,5 +30,5 @@ FAMILY = Family(
     ),
     evidence=(Evidence(("<arg_key>",), EvidenceRank.ADAPTED),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, keyed, names.IDENTIFIER),
+    constrain=after_markers(_FORMAT, keyed, names.IDENTIFIER),
 )

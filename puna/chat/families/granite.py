@@ -1,6 +1,6 @@
 """Granite 3 and 4, and Phi-4-mini: `<|tool_call|>[{"name": …, "arguments": {…}}]`, or one in `<tool_call>`.
 
-Reasoning is in `<think>`, and the answer behind it may be in `<response>`.
+Reasoning is in `<think>`, and the answer after it may be in `<response>`.
 
 Sources: the chat templates of ibm-granite's and microsoft's models; vLLM's granite tool parser; llama.cpp
 common/chat.cpp.
@@ -9,7 +9,7 @@ common/chat.cpp.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import call, listed
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
@@ -46,5 +46,5 @@ FAMILY = Family(
     variants=(Variant("granite", tools=True),),
     evidence=(Evidence(("<|tool_call|>",), EvidenceRank.ADAPTED),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+    constrain=after_markers(_FORMAT, _notation, names.IN_JSON),
 )

@@ -85,7 +85,7 @@ def _header(source: Scanner, begun: str) -> Step[str]:
 
 
 def _message(source: Scanner, tools: Tools, header: str) -> Step[str]:
-    """Reads a message's body; returns the marker behind it, or "" at the end."""
+    """Reads a message's body; returns the marker after it, or "" at the end."""
     # If a header names two channels, the last counts.
     channel = "".join(re.findall(r"<\|channel\|>\s*(\w+)", header)[-1:])
     recipient = re.search(r"to=([^\s<]+)", header)
@@ -185,7 +185,7 @@ def _constrain(constraint: Constraint) -> Grammar | None:
 
 
 def _recipient(rules: Rules, function: ToolFunction) -> str:
-    """The recipient, before or behind the channel."""
+    """The recipient, before or after the channel."""
     channel = f'{rules.marker(_CHANNEL)} GAP ("commentary" | "analysis")'
     to = f'GAP "to=" ("functions.")? {literal(_shown_name(function.name))}'
     return f"GAP ({channel} {to} | {to} {channel})"

@@ -9,7 +9,7 @@ models.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
@@ -66,5 +66,5 @@ FAMILY = Family(
         Evidence(("<think>", "<|im_start|>"), EvidenceRank.REASONING),
     ),
     format=FORMAT,
-    constrain=behind_markers(FORMAT, notation, names.IN_JSON),
+    constrain=after_markers(FORMAT, notation, names.IN_JSON),
 )

@@ -9,7 +9,7 @@ tool parsers.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import behind_markers, names
+from puna.chat.grammars import after_markers, names
 from puna.chat.grammars.objects import list_between
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
@@ -31,5 +31,5 @@ FAMILY = Family(
     variants=(Variant("hunyuan", tools=True, thinks=True),),
     evidence=(Evidence((OPEN,), EvidenceRank.ADAPTED),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, list_between(OPEN, CLOSE), names.IN_JSON),
+    constrain=after_markers(_FORMAT, list_between(OPEN, CLOSE), names.IN_JSON),
 )

@@ -6,7 +6,7 @@ Sources: the chat templates of internlm's models; vLLM's internlm2 tool parser.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_objects, objects
@@ -41,5 +41,5 @@ FAMILY = Family(
     variants=(Variant("internlm", tools=True, thinks=True),),
     evidence=(Evidence((OPEN, PLUGIN)),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+    constrain=after_markers(_FORMAT, _notation, names.IN_JSON),
 )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Malformed, Scanner, Step, Tagged, ThinkingTags, Tools
@@ -77,5 +77,5 @@ FAMILY = Family(
     variants=(Variant("kimi-k2", tools=True, thinks=True),),
     evidence=(Evidence((SECTION,)),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IDENTIFIER),
+    constrain=after_markers(_FORMAT, _notation, names.IDENTIFIER),
 )

@@ -6,7 +6,7 @@ Sources: Ollama model/parsers/lfm2.go; Liquid AI's LFM2 chat template.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.python_calls import python_call
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
 from puna.chat.parsing.calls import bare_python_calls, python_or_json_calls
@@ -48,5 +48,5 @@ FAMILY = Family(
     ),
     evidence=(Evidence((_START,)),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IDENTIFIER),
+    constrain=after_markers(_FORMAT, _notation, names.IDENTIFIER),
 )

@@ -1,6 +1,6 @@
 """Llama 3.1 to 3.3: a bare `{"name": …, "parameters": {…}}`.
 
-Or that behind `<|python_tag|>`, or `tool.call(k="v")` there, or `<function=f>{…}</function>`, or a list
+Or that after `<|python_tag|>`, or `tool.call(k="v")` there, or `<function=f>{…}</function>`, or a list
 `[f(k="v"), …]`.
 
 Sources: Meta's prompt format pages for Llama 3.1 and 3.2; llama.cpp common/chat.cpp (Llama 3.x).
@@ -11,18 +11,18 @@ from __future__ import annotations
 import re
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import alone, arguments, call
 from puna.chat.grammars.objects import bare as bare_call
 from puna.chat.grammars.python_calls import keywords as call_keywords
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import CallReader, Malformed, Scanner, Step, Tagged, Tools
-from puna.chat.parsing.calls import bare_objects, bare_python_calls, behind_brace, keywords, objects
+from puna.chat.parsing.calls import after_brace, bare_objects, bare_python_calls, keywords, objects
 from puna.chat.parsing.lenient import BARE
 from puna.chat.parsing.values import json_object
 
 
-def _behind_python_tag(source: Scanner, tools: Tools) -> Step[None]:
+def _after_python_tag(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.ahead()) == "{":
         yield from objects(source)
@@ -52,7 +52,7 @@ def bare(source: Scanner, tools: Tools) -> Step[None]:
 def _in_brackets(source: Scanner, tools: Tools) -> Step[None]:
     yield from source.blank()
     if (yield from source.choice("{")):
-        yield from behind_brace(source, tools, source.called, "[")
+        yield from after_brace(source, tools, source.called, "[")
     else:
         yield from bare_python_calls(source, tools)
 
@@ -61,7 +61,7 @@ _LISTS: dict[str, CallReader] = {" [": _in_brackets, "\n[": _in_brackets}
 LENIENT = {marker: reading for marker, reading in BARE.items() if "[" not in marker} | _LISTS
 
 _FORMAT = Tagged(
-    calls={"<|python_tag|>": _behind_python_tag, "<function=": _function},
+    calls={"<|python_tag|>": _after_python_tag, "<function=": _function},
     bare=bare,
     lenient=LENIENT,
     special=frozenset({"<|python_tag|>"}),
@@ -97,5 +97,5 @@ FAMILY = Family(
         Evidence(("<|start_header_id|>", '"arguments"'), EvidenceRank.TURNS),
     ),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IDENTIFIER),
+    constrain=after_markers(_FORMAT, _notation, names.IDENTIFIER),
 )

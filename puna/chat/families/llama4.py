@@ -6,7 +6,7 @@ Sources: Meta's prompt format page for Llama 4; vLLM's llama4_pythonic tool pars
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names, objects
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names, objects
 from puna.chat.grammars.python_calls import closed_keywords, python_call
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Tagged
@@ -49,5 +49,5 @@ FAMILY = Family(
     variants=(Variant("llama4", tools=True),),
     evidence=(Evidence(("<|header_start|>",), EvidenceRank.TURNS),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IDENTIFIER),
+    constrain=after_markers(_FORMAT, _notation, names.IDENTIFIER),
 )

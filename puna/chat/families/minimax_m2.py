@@ -8,7 +8,7 @@ Sources: the chat template of MiniMaxAI's M2; vLLM's minimax_m2 tool parser; lla
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.invoked import invoked
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.invoked import invocations
@@ -38,5 +38,5 @@ FAMILY = Family(
     variants=(Variant("minimax-m2", tools=True, thinks=True),),
     evidence=(Evidence((OPEN,)),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IN_ATTRIBUTE),
+    constrain=after_markers(_FORMAT, _notation, names.IN_ATTRIBUTE),
 )

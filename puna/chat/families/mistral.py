@@ -1,7 +1,7 @@
 """Mistral, Ministral and Magistral: `[TOOL_CALLS]` and then calls.
 
 A JSON list of them up to version 7 of their tokenizer, later `name[ARGS]{…}`, in between perhaps an
-id behind `[CALL_ID]`. Reasoning is in `[THINK]…[/THINK]`.
+id after `[CALL_ID]`. Reasoning is in `[THINK]…[/THINK]`.
 
 Sources: Ollama model/parsers/ministral.go; mistral-common's instruct tokenizers; vLLM's mistral tool parser.
 """
@@ -9,7 +9,7 @@ Sources: Ollama model/parsers/ministral.go; mistral-common's instruct tokenizers
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import arguments, call, listed
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
@@ -61,5 +61,5 @@ FAMILY = Family(
     ),
     evidence=(Evidence(("[TOOL_CALLS]",)), Evidence(("[THINK]",), EvidenceRank.REASONING)),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.PATH),
+    constrain=after_markers(_FORMAT, _notation, names.PATH),
 )

@@ -6,7 +6,7 @@ Sources: the chat templates of nvidia's models; llama.cpp tests/test-chat.cpp.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import behind_markers, names
+from puna.chat.grammars import after_markers, names
 from puna.chat.grammars.objects import list_between
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import bare_objects, json_calls
@@ -26,5 +26,5 @@ FAMILY = Family(
     variants=(Variant("nemotron-nano-v2", tools=True, thinks=True),),
     evidence=(Evidence((OPEN,)),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, list_between(OPEN, CLOSE), names.IN_JSON),
+    constrain=after_markers(_FORMAT, list_between(OPEN, CLOSE), names.IN_JSON),
 )

@@ -8,7 +8,7 @@ Sources: Ollama model/parsers/olmo3.go and olmo3_think.go; the chat templates of
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.python_calls import python_call
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.calls import python_calls
@@ -39,5 +39,5 @@ FAMILY = Family(
     ),
     evidence=(Evidence((_OPEN,), EvidenceRank.ADAPTED),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IDENTIFIER),
+    constrain=after_markers(_FORMAT, _notation, names.IDENTIFIER),
 )

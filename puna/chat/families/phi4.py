@@ -7,7 +7,7 @@ parser.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import call
 from puna.chat.parsing import Malformed, Scanner, Step, Tagged, Tools
 from puna.chat.parsing.calls import bare_objects, json_calls, objects
@@ -44,5 +44,5 @@ FAMILY = Family(
     variants=(Variant("phi4-mini", tools=True),),
     evidence=(Evidence(("functools",)), Evidence(("<|/tool|>",))),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IN_JSON),
+    constrain=after_markers(_FORMAT, _notation, names.IN_JSON),
 )

@@ -6,7 +6,7 @@ Source: Ollama model/parsers/parsers.go, PassthroughParser.
 from __future__ import annotations
 
 from puna.chat.family import Family, Variant
-from puna.chat.grammars import behind_markers
+from puna.chat.grammars import after_markers
 from puna.chat.parsing import Tagged
 
 _FORMAT = Tagged()
@@ -15,5 +15,5 @@ _FORMAT = Tagged()
 FAMILY = Family(
     variants=(Variant("plain"), Variant("passthrough")),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT),
+    constrain=after_markers(_FORMAT),
 )

@@ -1,4 +1,4 @@
-"""Qwen 3.5, Nemotron 3 Nano and Ornith: Qwen3-Coder's calls behind reasoning in `<think>`.
+"""Qwen 3.5, Nemotron 3 Nano and Ornith: Qwen3-Coder's calls after reasoning in `<think>`.
 
 Sources: Ollama model/parsers/qwen35.go and nemotron3nano.go; llama.cpp common/chat.cpp.
 """
@@ -6,7 +6,7 @@ Sources: Ollama model/parsers/qwen35.go and nemotron3nano.go; llama.cpp common/c
 from __future__ import annotations
 
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
-from puna.chat.grammars import behind_markers, names
+from puna.chat.grammars import after_markers, names
 from puna.chat.grammars.xml_functions import tagged_functions
 from puna.chat.parsing import Tagged, ThinkingTags
 from puna.chat.parsing.xml_functions import CALLS, FUNCTION
@@ -37,5 +37,5 @@ FAMILY = Family(
     ),
     evidence=(Evidence((FUNCTION, "<think>"), EvidenceRank.ADAPTED),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, tagged_functions, names.IN_TAGS),
+    constrain=after_markers(_FORMAT, tagged_functions, names.IN_TAGS),
 )

@@ -7,7 +7,7 @@ tests/test-chat.cpp.
 from __future__ import annotations
 
 from puna.chat.family import Evidence, Family, Variant
-from puna.chat.grammars import Calls, Rules, ToolFunction, behind_markers, names
+from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.rules import literal
 from puna.chat.grammars.xml_functions import xml_functions
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
@@ -38,5 +38,5 @@ FAMILY = Family(
     variants=(Variant("seed-oss", tools=True, thinks=True),),
     evidence=(Evidence((OPEN,)),),
     format=_FORMAT,
-    constrain=behind_markers(_FORMAT, _notation, names.IN_TAGS),
+    constrain=after_markers(_FORMAT, _notation, names.IN_TAGS),
 )

@@ -48,7 +48,7 @@ class Cursor:
             self.next_index += 1
 
     def behind(self) -> int:
-        """The index in the source behind the last token taken."""
+        """The index in the source after the last token taken."""
         last = self.tokens[min(self.next_index, len(self.tokens)) - 1]
         return last.at + len(last.text)
 

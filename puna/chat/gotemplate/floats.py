@@ -45,7 +45,7 @@ def _unsigned(verb: str, value: float, precision: int | None) -> str:
 
 def _hexadecimal(value: float, precision: int | None) -> str:
     fraction, exponent = math.frexp(value)
-    mantissa = int(math.ldexp(fraction, 53))  # its first digit is before the point, 52 are behind
+    mantissa = int(math.ldexp(fraction, 53))  # its first digit is before the point, 52 are after
     exponent = exponent - 1 if value else 0
     if precision is not None and precision < 13:
         dropped = 52 - 4 * precision

@@ -104,7 +104,7 @@ def tokens(source: str) -> Iterator[Token]:
 
 
 def _action(source: str, at: int) -> Iterator[Token]:
-    """The tokens from behind `{{` to the `}}` that ends the action."""
+    """The tokens after `{{`, up to the `}}` that ends the action."""
     depth = 0
     while True:
         trimmed = _TRIM_CLOSE.match(source, at)

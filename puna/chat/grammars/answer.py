@@ -1,4 +1,4 @@
-"""The grammar of most answers: text, reasoning between two tags, and calls behind a marker."""
+"""The grammar of most answers: text, reasoning between two tags, and calls after a marker."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Calls:
     """A family's call notation, as rules."""
 
     marked: Mapping[str, str]
-    """The rule behind each marker."""
+    """The rule after each marker."""
     bare: str = ""
     """A call without a marker within text: it begins with a head, a terminal that wins over text."""
     alone: str = ""
@@ -50,7 +50,7 @@ def content(rules: Rules, schema: dict[str, Any]) -> str:
     return rules.content(lowered(schema) or {"type": "object"})
 
 
-def behind_markers(
+def after_markers(
     form: Tagged, notation: Notation | None = None, names: str = r"(?s:.*)"
 ) -> Callable[[Constraint], Grammar | None]:
     """Constrains answers of `form`, with calls in `notation`; without one, constrains only content.

@@ -18,7 +18,7 @@ class Then(NamedTuple):
     named: str
     """A parameter, from its name on."""
     tail: str
-    """The rest behind the call's end tag."""
+    """The rest after the call's end tag."""
     unclosed: tuple[tuple[str, str], ...] = ()
     """The missing parameters with their values: their tags end a value that lacks its own closing tag."""
 
@@ -54,7 +54,7 @@ class Enclosed(Protocol):
         ...
 
     def following(self, then: Then, *, close: bool) -> str:
-        """The continuation behind a value with a visible end; with `close`, past its closing tag."""
+        """The continuation after a value with a visible end; with `close`, past its closing tag."""
         ...
 
 
@@ -67,7 +67,7 @@ class ParameterTags:
     written: Callable[[str], str]
     """The rest of the opening tag for a name."""
     outer: Callable[[str], str]
-    """The tag behind the call, for use behind a terminal."""
+    """The tag after the call, for use after a terminal."""
     writable: str
 
     @property

@@ -24,7 +24,7 @@ def invoked(
 ) -> str:
     """Calls with `prefix` in their tags' names, up to the tag `close`.
 
-    `last` is that tag as a rule; `outer` is for use behind a terminal.
+    `last` is that tag as a rule; `outer` is for use after a terminal.
     """
     enclosed = ParameterTags(
         rules,

@@ -144,7 +144,7 @@ def alone(rules: Rules, functions: Iterable[ToolFunction], *, parallel: bool) ->
 
 
 def _given(rules: Rules, function: ToolFunction) -> str:
-    """The arguments behind a function's name, and the object's end."""
+    """The arguments after a function's name, and the object's end."""
     keys = literals(_key(key) for key in ("parameters", "arguments"))
     return f'"," SPACE {keys} SPACE ":" SPACE {arguments(rules, function)} SPACE "}}"'
 

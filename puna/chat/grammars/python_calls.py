@@ -21,7 +21,7 @@ def keywords(rules: Rules, function: ToolFunction) -> str:
 
 
 def closed_keywords(rules: Rules, function: ToolFunction) -> str:
-    """`keywords` from behind the opening bracket."""
+    """`keywords` after the opening bracket."""
     values = Values(rules, function, _PYTHON).keywords('"="', _NAMES)
     return f'{values} ")"'
 

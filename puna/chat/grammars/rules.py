@@ -8,7 +8,7 @@ from typing import Any
 
 from puna.types import Grammar
 
-# With free white space a small model may pad for ever; JSON needs only one blank or an indented line.
+# With free white space a small model may pad forever; JSON needs only one blank or an indented line.
 _SPACE = r"( |\n[ \t]{0,32})?"
 _TERMINALS = rf"""SPACE: /{_SPACE}/
 BLANK: /\s*/

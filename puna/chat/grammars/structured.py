@@ -127,7 +127,7 @@ class Values:
         return self._bracketed("[]", items if least else f"({items})?")
 
     def _tuple(self, first: list[Any], items: Any, least: int, most: int | None) -> str:
-        """A list whose first places have schemas of their own, built from its end."""
+        """A list whose first places have their own schemas, built from its end."""
         end = ""
         if items is not False and (most is None or most > len(first)):
             counts = f"{{{max(least - len(first), 0)},{'' if most is None else most - len(first)}}}"

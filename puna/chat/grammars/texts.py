@@ -74,7 +74,7 @@ class Arguments:
         self._free: dict[Then, str] = {}
 
     def call(self) -> str:
-        """A call from behind its function's name, with parameters in any order."""
+        """A call after its function's name, with parameters in any order."""
         alternatives = [self._written(one) for one in object_alternatives(self._root, self._targets)]
         return self._rules.any_of("arguments", alternatives)
 

@@ -19,7 +19,7 @@ def tagged_functions(rules: Rules, functions: list[ToolFunction], parallel: bool
 
 
 def xml_functions(rules: Rules, functions: list[ToolFunction], written: Elements) -> str:
-    """Calls from behind `<function=` to the outer tag."""
+    """Calls after `<function=` to the outer tag."""
     outer = written.followers[0]
     enclosed = ParameterTags(
         rules,

@@ -45,7 +45,7 @@ def named_call(value: Any) -> tuple[str, dict[str, Any]]:
 
 
 def json_calls(close: str = "") -> CallReader:
-    """Reads objects, in a row or in a list, and an optional `close` behind them."""
+    """Reads objects, in a row or in a list, and an optional `close` after them."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from objects(source)
@@ -88,11 +88,11 @@ def bare_objects(source: Scanner, tools: Tools, called: OnCall | None = None) ->
     if begun == "[\n":
         yield from source.blank()
         yield from source.expect("{")
-    yield from behind_brace(source, tools, called or source.called, begun[0])
+    yield from after_brace(source, tools, called or source.called, begun[0])
 
 
-def behind_brace(source: Scanner, tools: Tools, called: OnCall, begun: str = "{") -> Step[None]:
-    """Reads bare objects from behind the first brace; `begun` is "[" in a list."""
+def after_brace(source: Scanner, tools: Tools, called: OnCall, begun: str = "{") -> Step[None]:
+    """Reads bare objects after the first brace; `begun` is "[" in a list."""
     while True:
         yield from source.blank()
         key = yield from source.choice(
@@ -156,7 +156,7 @@ def python_or_json_calls(close: str) -> CallReader:
 
 
 def bare_python_calls(source: Scanner, tools: Tools) -> Step[None]:
-    """Reads such a list without a marker, from behind its bracket: every name must be a tool's."""
+    """Reads such a list without a marker, after its bracket: every name must be a tool's."""
     while True:
         yield from source.blank()
         name = yield from source.word(r"\w.\-")

@@ -2,7 +2,7 @@
 
 A value may contain tags. Its closing tag ends it only before another parameter or the call's end. Models omit
 closing tags, so two more places end a value: the tag of a missing parameter of the tool, if that begins a
-line behind text or is required; and the call's end tag, if the text that must follow it does.
+line after text or is required; and the call's end tag, if the text that must follow it does.
 """
 
 from __future__ import annotations
@@ -51,9 +51,9 @@ class Elements:
     tag: re.Pattern[str]
     """The rest of the tag up to its `>`, with the parameter's name as group 1."""
     close: str
-    """The tag behind a value."""
+    """The tag after a value."""
     end: str
-    """The tag behind a call's last parameter."""
+    """The tag after a call's last parameter."""
     followers: tuple[str, ...]
     """The tags one of which follows a call, unless the answer ends."""
     pad: Literal["", "\n"] = ""
@@ -113,7 +113,7 @@ class Elements:
     def _tags(
         self, text: str, first: str, declared: Collection[str], required: Collection[str]
     ) -> list[_Found]:
-        """The parameters' tags behind the first one, without those inside values."""
+        """The parameters' tags after the first one, without those inside values."""
         every = [
             _Found(tag, one.start(), one.end(), closed=bool(one[1]))
             for one in self._opening.finditer(text)
@@ -137,6 +137,6 @@ class Elements:
         return sorted(found, key=lambda one: one.before)
 
     def _value(self, text: str, *, closed: bool) -> str:
-        """A value's text. Without a closing tag, a line break behind it is layout."""
+        """A value's text. Without a closing tag, a line break after it is layout."""
         text = text if closed and not self.pad else text.removesuffix("\n")
         return text.removeprefix(self.pad)

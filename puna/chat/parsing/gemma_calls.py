@@ -40,7 +40,7 @@ def gemma_calls(close: str, quote: str) -> CallReader:
 
 
 def unmarked(close: str, quote: str) -> CallReader:
-    """Reads a call without its marker, from behind `call:`, to a tool of the request with its required
+    """Reads a call without its marker, after `call:`, to a tool of the request with its required
     arguments (vLLM vllm/tool_parsers/gemma4_utils.py)."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
@@ -128,7 +128,7 @@ class _Values:
         return found.group().strip()
 
     def _up_to(self, quote: str, follows: re.Pattern[str] | None = None) -> str:
-        """A string, which may contain its quote: it ends at the first quote that `follows` comes behind."""
+        """A string, which may contain its quote: it ends at the first quote that `follows` comes after."""
         end = self._text.find(quote, self._at)
         if end < 0:
             raise Malformed

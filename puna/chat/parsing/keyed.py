@@ -75,7 +75,7 @@ def _typed(tools: Tools, name: str, key: str, text: str) -> Any:
 def _value(
     source: Scanner, declared: Sequence[str], left: Sequence[str], end: str, typed: Callable[[str], Any]
 ) -> Step[tuple[str, str, str]]:
-    """Reads a value; the next key, if that or the value lacks its tag; and the tag behind both, "" at the
+    """Reads a value; the next key, if that or the value lacks its tag; and the tag after both, "" at the
     answer's end.
 
     A value may contain tags: its closing tag counts only before a key or the call's end. A key counts without
@@ -112,7 +112,7 @@ def _value(
 
 
 def _key(source: Scanner, names: Sequence[str]) -> Step[str]:
-    """Reads one of these keys up to its value, from behind its tag; "" for none."""
+    """Reads one of these keys up to its value, after its tag; "" for none."""
     yield from source.blank()
     key = (yield from source.choice(*names)) if names else ""
     if not key:

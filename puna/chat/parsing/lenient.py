@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from .calls import bare_objects, behind_brace
+from .calls import after_brace, bare_objects
 from .scanner import Malformed, Scanner, Step
 from .tagged import CallReader
 from .tools import Tools
@@ -21,7 +21,7 @@ _LANGUAGES = ("json", "tool_call")
 
 
 def in_tag(tag: str) -> CallReader:
-    """Reads objects from behind the tag `tag`."""
+    """Reads objects after the tag `tag`."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
@@ -32,11 +32,11 @@ def in_tag(tag: str) -> CallReader:
 
 
 def _object(source: Scanner, tools: Tools) -> Step[None]:
-    yield from behind_brace(source, tools, source.called)
+    yield from after_brace(source, tools, source.called)
 
 
 def _list(source: Scanner, tools: Tools) -> Step[None]:
-    yield from behind_brace(source, tools, source.called, "[")
+    yield from after_brace(source, tools, source.called, "[")
 
 
 def _fenced(source: Scanner, tools: Tools) -> Step[None]:

@@ -172,7 +172,7 @@ class Scanner(Unsettled):
     def bracketed(self, quotes: str = '"', *, opened: str = "") -> Step[str]:
         """A bracket, its partner and all between; brackets in quotes do not count.
 
-        With `opened`, the bracket was already taken, and the result begins behind it.
+        With `opened`, the bracket was already taken, and the result begins after it.
         """
         mark = len(self._held)
         closers = [_PARTNER[opened]] if opened else []

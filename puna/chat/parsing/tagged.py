@@ -1,4 +1,4 @@
-"""The shape of most formats: text, reasoning between two tags, and calls behind markers."""
+"""The shape of most formats: text, reasoning between two tags, and calls after markers."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .tools import Tools
 from .unsettled import PartKind
 
 CallReader = Callable[[Scanner, Tools], Step[None]]
-"""Reads calls from behind their marker: `Scanner.called` for each. Raises ValueError for anything else."""
+"""Reads calls after their marker: `Scanner.called` for each. Raises ValueError for anything else."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ThinkingTags:
     open: str
     close: str
     name: str = ""
-    """Text behind the opening tag that is no reasoning."""
+    """Text after the opening tag that is no reasoning."""
     anywhere: bool = False
     """Reasoning may also begin within the answer."""
     calls_end_it: bool = False
@@ -155,7 +155,7 @@ def _is_tag(marker: str) -> bool:
 
 
 def _begin(source: Scanner, tags: ThinkingTags) -> Step[None]:
-    """Reads from behind the opening tag, which may be repeated."""
+    """Reads after the opening tag, which may be repeated."""
     begun = tags.open
     while begun:
         if tags.name:
@@ -167,7 +167,7 @@ def _begin(source: Scanner, tags: ThinkingTags) -> Step[None]:
 def _call(
     source: Scanner, reading: CallReader, tools: Tools, kind: PartKind, *, certain: bool = False
 ) -> Step[bool]:
-    """Read a call; if it is none, give the text back as `kind`. It is `certain` behind a marker."""
+    """Read a call; if it is none, give the text back as `kind`. It is `certain` after a marker."""
     before, source.certain = source.calls, certain
     try:
         yield from reading(source, tools)

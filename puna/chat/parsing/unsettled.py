@@ -29,7 +29,7 @@ class Unsettled:
         self._before = ""
         """White space before the marker that ended text of `_kind`, while it is held."""
         self._behind = ""
-        """White space behind notation, not yet followed by text."""
+        """White space after notation, not yet followed by text."""
         self._gaps: dict[PartKind, str] = {}
         """For each kind of earlier text, the white space between it and more of its kind."""
 
@@ -72,7 +72,7 @@ class Unsettled:
         self._before = ""
 
     def drop_blank(self) -> None:
-        """Drop the held text and the white space behind it."""
+        """Drop the held text and the white space after it."""
         held = "".join(self._held)
         self.drop()
         self._behind = _wider(self._behind, held[len(held.rstrip()) :])

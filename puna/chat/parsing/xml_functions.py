@@ -34,7 +34,7 @@ TOOL_CALL = elements("</tool_call>", pad="\n")
 
 
 def xml_calls(source: Scanner, tools: Tools, written: Elements = TOOL_CALL) -> Step[None]:
-    """Reads calls from behind `<function=`, and the outer closing tag."""
+    """Reads calls after `<function=`, and the outer closing tag."""
     follower = FUNCTION
     while follower == FUNCTION:
         name = yield from source.word(r"^<>\s")

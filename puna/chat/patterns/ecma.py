@@ -35,7 +35,7 @@ _PROPERTY = re.compile(r"\{(?:(?:General_Category|gc|Script|sc|Script_Extensions
 _QUANTIFIER = re.compile(r"\{(\d+)(,?)(\d*)\}")
 # Python's named groups are common in schemas that Python programs write.
 _NAME = re.compile(r"\?P?<(?!\d)[\w$]+>")
-# A capturing group, or text that looks like one behind a backslash or in a class.
+# A capturing group, or text that looks like one after a backslash or in a class.
 _GROUP = re.compile(r"\\.|\[(?:\\.|[^\]\\])*\]|(\((?!\?)|\(\?P?<(?![=!]))", re.DOTALL)
 
 
@@ -150,7 +150,7 @@ class _PatternParser:
         return self._escaped()
 
     def _escaped(self, *, in_class: bool = False) -> Chars:
-        """The item behind a backslash."""
+        """The item after a backslash."""
         if self._at == len(self._text):
             raise InvalidPattern("a backslash at the end")
         char = self._next()

@@ -73,7 +73,7 @@ _TWICE = re.compile(rf"\.\*({_ONE})\1")
 def whole(pattern: str) -> tuple[str, ...]:
     """Regular expressions that must all match a whole text, so that it contains `pattern`.
 
-    Lookaheads at the beginning become expressions of their own. Raises InvalidPattern for an invalid pattern,
+    Lookaheads at the beginning become separate expressions. Raises InvalidPattern for an invalid pattern,
     Unsupported for one that needs assertions.
     """
     tree = parse(as_meant(pattern))

@@ -36,7 +36,7 @@ def functiongemma(prompt: Prompt) -> Iterator[str]:
     for index, message in enumerate(messages):
         text = message.content.strip()
         if message.role == "tool":
-            # The token before the first response comes right behind the calls.
+            # The token before the first response comes right after the calls.
             yield "" if index and messages[index - 1].tool_calls else "<start_function_response>"
             name = pending.pop(0).name if pending else message.tool_name
             yield f"response:{name}{{{written(message.content, _MARK)}}}<end_function_response>"

@@ -71,7 +71,7 @@ def as_object(value: Any) -> dict[str, Any]:
 
 
 def pictured(message: Message, text: str | None = None) -> str:
-    """The message's text, or the given one, with its images, and a space behind those in front."""
+    """The message's text, or the given one, with its images, and a space after those in front."""
     return pictures.pictured(message, text, gap=" ")
 
 

@@ -9,7 +9,7 @@ from .reading import Targets, resolved
 
 _CHOICES = ("anyOf", "oneOf", "allOf")
 _MOST = 24
-"""Most alternatives to write out for an object that also has properties of its own."""
+"""Most alternatives to write out for an object that also has its own properties."""
 
 _DEEPEST = 16
 

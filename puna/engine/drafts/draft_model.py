@@ -1,6 +1,6 @@
 """A draft model: a small model of the same vocabulary that predicts the next tokens.
 
-It evaluates prompt and answer in a context of its own, and then decodes greedily.
+It evaluates prompt and answer in its own context, and then decodes greedily.
 """
 
 from __future__ import annotations

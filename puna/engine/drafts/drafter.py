@@ -91,7 +91,7 @@ class Drafter:
             self._source = None
 
     def _resume(self, source: TokenText, last: int) -> None:
-        """The text has left its source, as an edit does: go on behind its last token, if that stands near.
+        """The text has left its source, as an edit does: go on after its last token, if that stands near.
 
         Until it does, each token is taken to stand for another.
         """

@@ -1,7 +1,7 @@
 """The model's own MTP layer: it predicts the next token from the last one and the hidden state before it.
 
 It follows every batch of its model, because its attention needs what it made of all earlier tokens. It drafts
-further by its own hidden states. Its context has the cells of its model's, in slots of its own.
+further by its own hidden states. Its context has the cells of its model's, in its own slots.
 """
 
 from __future__ import annotations

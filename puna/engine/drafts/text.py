@@ -49,7 +49,7 @@ class TokenText:
         return self._data[max(0, self._length - most) : self._length]
 
     def find(self, tail: NDArray[np.int32]) -> tuple[int, int]:
-        """The place behind the longest end of `tail` that something follows here, the last of equals.
+        """The place after the longest end of `tail` that something follows here, the last of equals.
 
         With it, how many tokens are alike there: at least `LEAST`, or 0 if there is no such place.
         """
@@ -70,7 +70,7 @@ class TokenText:
         return int(places[best]) + 1, int(lengths[best])
 
     def behind(self, token: int, start: int, most: int) -> int:
-        """The place behind `token` where that stands first among the `most` tokens from `start` on.
+        """The place after `token` where that stands first among the `most` tokens from `start` on.
 
         0 if it does not, or nothing follows it.
         """

@@ -96,7 +96,7 @@ class Context:
         self.n_batch = n_batch
         self.n_seq = n_seq
         self.rollback: int = C.llama_n_rs_seq(handle)
-        """Most tokens by which `cut` cuts back a recurrent sequence, once behind each evaluation of them all.
+        """Most tokens by which `cut` cuts back a recurrent sequence, once after each evaluation of them all.
 
         So many states are kept of a sequence's last rows in a batch, but those of one sequence are lost
         where libllama divides a batch and moves another there. 0 for architectures that keep none.

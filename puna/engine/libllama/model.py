@@ -68,7 +68,7 @@ class LlamaModel:
             params.load_mode = C.LLAMA_LOAD_MODE_NONE
         try:
             with language_model(path) as readable, packing(repack_file) as packed:
-                # A dry run has no weights to read rows of, and a device has an output of its own.
+                # A dry run has no weights to read rows of, and a device has its own output.
                 tie_embeddings(allocate and not placed.devices and _ties_output(path))
                 handle = C.llama_model_load_from_file(os.fsencode(readable), params)
         except OSError as error:

@@ -60,7 +60,7 @@ def make_room(folder: Path, size: int, limit: int, *, spare: Path | None = None)
 
 
 def _least_first(files: dict[Path, tuple[int, float]], now: float) -> Iterator[Path]:
-    """Files by their worth, each behind those that build on it. `files`: bytes, and the time of the last use.
+    """Files by their worth, each after those that build on it. `files`: bytes, and the time of the last use.
 
     Worth is tokens saved × uses per byte; it halves each day after the last use.
     """

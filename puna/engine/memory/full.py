@@ -84,7 +84,7 @@ class Full:
         held.copy_to(length)
 
     def drop(self, held: SequenceMemory, excess: int, place: PositionOf) -> None:
-        """A step has evaluated a sequence: forget the `excess` tokens behind its first `held.length`.
+        """A step has evaluated a sequence: forget the `excess` tokens after its first `held.length`.
 
         They are not all that it evaluated, and no more than `rollback` allows.
         """

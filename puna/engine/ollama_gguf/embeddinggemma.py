@@ -19,7 +19,7 @@ def is_one(file: GGUFFile) -> bool:
 
 
 def text(file: GGUFFile) -> Edit:
-    """Renames the dense layers and says their sizes, under an architecture of its own."""
+    """Renames the dense layers and says their sizes, under its own architecture."""
     values = renamed(file, "gemma3.", f"{_ARCHITECTURE}.")
     for key in ("attention.causal", "attention.sliding_window_pattern"):
         values.pop(f"{_ARCHITECTURE}.{key}", None)

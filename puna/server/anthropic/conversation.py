@@ -22,7 +22,7 @@ Parts = list[str | MediaFile | Url]
 
 
 async def conversation(body: CountTokensRequest, missing: Sequence[str], remote: Remote) -> list[Message]:
-    """The system prompt and the messages, tool results as messages of their own.
+    """The system prompt and the messages, tool results as separate messages.
 
     The model is told which tools are `missing`, so that it does not invent their results.
     Raises BadRequest naming the place of what is wrong or cannot be read.

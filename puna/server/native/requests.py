@@ -224,7 +224,7 @@ class CopyRequest(Fields, kw_only=True):
 
 
 def seconds(keep_alive: float | str | None) -> float | None:
-    """`keep_alive` in seconds: a number, a duration such as "5m", negative for ever, None for the default.
+    """`keep_alive` in seconds: a number, a duration such as "5m", negative forever, None for the default.
 
     Raises BadRequest with Go's wording.
     """

@@ -85,7 +85,7 @@ class _Deltas:
         yield self._chunk(index, _ROLE)
 
     def piece(self, index: int, piece: Piece) -> Iterator[bytes]:
-        """Reasoning, text and calls in chunks of their own, because clients read one of them."""
+        """Reasoning, text and calls in their own chunks, because clients read one of them."""
         if piece.thinking:
             both = {"reasoning": piece.thinking, "reasoning_content": piece.thinking}
             yield self._chunk(index, {"delta": both})

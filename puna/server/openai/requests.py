@@ -92,7 +92,7 @@ class _TextRequest(OpenAIRequest, kw_only=True):
         return {int(token): bias for token, bias in (self.logit_bias or {}).items()}
 
     def options(self, choice: int) -> dict[str, Any]:
-        """Ollama's options for one of the answers, each of which has a seed of its own. Raises BadRequest.
+        """Ollama's options for one of the answers, each of which has its own seed. Raises BadRequest.
 
         Without a temperature or a top_p they are 1, whatever the model's parameters say, as in Ollama.
         """

@@ -56,7 +56,7 @@ def array(schema: Schema, located: Located, expanded: Expanded, refused: Not, fu
 def _containing(
     schema: Schema, first: list[Any], items: Any, least: int, refused: Not
 ) -> tuple[list[Any], Any, int]:
-    """The required items come first, behind the places with schemas of their own."""
+    """The required items come first, after the places with their own schemas."""
     wanted = schema["contains"]
     fewest, most = schema.get("minContains", 1), schema.get("maxContains")
     if fewest > _LONGEST:

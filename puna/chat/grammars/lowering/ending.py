@@ -41,7 +41,7 @@ def _pruned(schema: Any, ending: set[str]) -> Any:
         result["anyOf"] = [one for one in result["anyOf"] if one is not False]
     first = result.get("prefixItems", [])
     if False in first:
-        # Items behind an impossible one are never reached.
+        # Items after an impossible one are never reached.
         result["maxItems"] = min(schema.get("maxItems", len(first)), first.index(False))
         first = first[: first.index(False)]
     if first:

@@ -20,7 +20,7 @@ _FRAMES = 2
 
 
 def plan_gemma3(checkpoint: Checkpoint) -> Plan:
-    """SigLIP and Gemma 3's projector, for a file of their own. Raises BadRequest."""
+    """SigLIP and Gemma 3's projector, for a separate file. Raises BadRequest."""
     vision = checkpoint.config.section("vision_config")
     values = _values(checkpoint, vision, vision.integer("image_size")) | {
         "projector_type": "gemma3",
