@@ -56,7 +56,7 @@ class Answering:
             self._emit(AnswerText(sequence.request, text, sequence.newly_reported()))
 
     def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> Outcome:
-        """Nothing may follow: the answer is complete, or its grammar has grown too large."""
+        """The grammar has stopped: the answer is complete, or the grammar is in trouble."""
         trouble = matcher.trouble
         if trouble is None:
             if sequence.answered < sequence.limit:

@@ -38,7 +38,7 @@ def surplus(length: int, job: Job, *, num_ctx: int, begins: bool) -> TokenRange:
 
 
 def worth_reading(text: str, job: Job, *, num_ctx: int) -> str:
-    """`text` without the middle that `surplus` would cut out, to save seconds of tokenizing a huge text.
+    """`text` without the middle that `surplus` would cut out anyway, to save seconds of tokenizing.
 
     Raises PromptTooLong when the job forbids cutting.
     """
@@ -75,8 +75,7 @@ def reportable(prompts: int) -> int:
 def share(remaining: list[int], budget: int) -> list[int]:
     """Split `budget` prompt tokens among sequences that still need `remaining`, evenly.
 
-    What a short prompt leaves goes to the longer ones, so that a short prompt never waits for a
-    long one.
+    Longer prompts get what a short one leaves, so that a short prompt never waits for a long one.
     """
     given = [0] * len(remaining)
     order = sorted(range(len(remaining)), key=remaining.__getitem__)
@@ -87,7 +86,7 @@ def share(remaining: list[int], budget: int) -> list[int]:
 
 
 class PrefillChunk:
-    """How many tokens a step shared by prompts and answers may have: as many as 0.3 s evaluates.
+    """How many tokens a step of prompts and answers may have: as many as take 0.3 s.
 
     A token's cost depends on the machine, the model and the text before it, so it is measured continually.
     """

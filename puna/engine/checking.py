@@ -25,7 +25,7 @@ def _grammars() -> Grammars:
 
 
 class _Bytes:
-    """The smallest vocabulary: the bytes, and an end token."""
+    """The smallest vocabulary: all bytes, and an end token."""
 
     n_vocab = 257
 

@@ -1,4 +1,4 @@
-"""What a command wants of the loop. What needs only the vocabulary is answered at once."""
+"""Turns commands into the loop's work. What needs only the vocabulary is answered at once."""
 
 from __future__ import annotations
 

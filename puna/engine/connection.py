@@ -96,7 +96,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
         self._exited.set_result(None)
 
     def _hung(self, seconds: float) -> None:
-        """Its requests do not wait until the process has ended, which may take a while, too."""
+        """Fail its requests at once, because the process may take a while to end, too."""
         self._end(f"the engine hung for {seconds:.0f} s and was ended")
         _log.error("%s (process %d)", self._gone, self.pid)
         with contextlib.suppress(ProcessLookupError):
@@ -136,7 +136,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
 
     @property
     def takes_commands(self) -> bool:
-        """It lives, as far as its pipe tells: a pipe breaks before the process's end is known."""
+        """Whether it lives and its pipe is open: a pipe breaks before the process's end is known."""
         return self.alive and not self._stdin.is_closing()
 
     @property
@@ -187,7 +187,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
         self._write(self._encoder.encode(command))
 
     def _write(self, message: bytes) -> None:
-        """Hand over a message, unless the process has just ended: its end answers all that wait."""
+        """Send a message, unless the process has just ended: its end answers all that wait."""
         if not self._stdin.is_closing():
             self._stdin.write(frame(message))
 

@@ -22,7 +22,7 @@ _GPU_BACKENDS = ("cuda", "hip", "metal", "vulkan", "sycl", "musa", "cann", "open
 """ggml's GPU backends, by their libraries' names."""
 
 _LIBRARY_NAMES = {"rocm": "hip", "mtl": "metal"}
-"""Library names of backends that devices or settings call otherwise."""
+"""Library names of backends that devices or settings name differently."""
 
 
 def backends() -> tuple[str, ...]:

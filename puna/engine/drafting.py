@@ -38,7 +38,7 @@ class Drafting:
         self._shared_texts = SharedTexts()
 
     def learn(self, batch: Batch, took: int) -> None:
-        """A batch took so many nanoseconds. Its hidden states are still there."""
+        """A batch took `took` nanoseconds. Its hidden states are still there."""
         self._costs.learn(batch.rows, took)
         if self._proposer is None:
             return
@@ -75,7 +75,7 @@ class Drafting:
         return shares
 
     def _worthwhile(self, rows: int, tokens: float, others: int, longest: int) -> int:
-        """The best length of a draft that is surely right; at 0 none is looked for."""
+        """The best length of a draft that is certainly right; if it is 0, no draft is made."""
         most = self._n_batch - rows
         if others:
             most = min(_BESIDE_PROMPTS, most + others - budget.TILE)
@@ -105,9 +105,9 @@ class Drafting:
     def _to_propose(
         self, sequence: Sequence, chances: list[float], most: int, each: float, *, rows: int, tokens: float
     ) -> int:
-        """Tokens to request from what proposes, which takes `each` nanoseconds for one.
+        """Tokens to request from the proposer, which takes `each` nanoseconds for one.
 
-        `chances`: of the draft that costs nothing.
+        `chances`: those of the draft that costs nothing.
         """
         drafter = sequence.drafter
         if drafter is None:

@@ -81,7 +81,7 @@ class Embedder:
         return bool(self._waiting)
 
     def rest(self, *, long: bool = False) -> bool:
-        """There is nothing to prepare for later requests."""
+        """Nothing helps later requests."""
         return False
 
     def close(self) -> None:

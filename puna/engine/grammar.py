@@ -38,7 +38,7 @@ _SHOWN = re.compile(r"\n +\d+ \| ")
 
 
 class GrammarVocabulary(Protocol):
-    """The part of a model that grammars need; `puna.engine.libllama.Model` has it."""
+    """The part of a model that grammars need; `puna.engine.libllama.LlamaModel` has it."""
 
     n_vocab: int
 
@@ -146,7 +146,7 @@ class Matcher:
         self._matcher.consume_token(token)
 
     def forced(self) -> list[int]:
-        """The tokens of the text that must come next; others may spell it, too."""
+        """Tokens of the text that must come next; other tokens may spell it, too."""
         # The second call uses the result of the first.
         return self._matcher.compute_ff_tokens() if self._matcher.compute_ff_bytes() else []
 

@@ -1,4 +1,4 @@
-"""From a job to a sequence: the prompt in tokens, cut to the context, and what its answer is drawn with."""
+"""From a job to a sequence: tokenizes the prompt, cuts it to the context, and prepares sampling."""
 
 from __future__ import annotations
 
@@ -129,8 +129,8 @@ class Intake:
     def _drafter(self, job: Job, words: list[int]) -> Drafter | None:
         """The answer's drafter, unless drafts are off.
 
-        A seed asks for the same text again. Where batches of another shape round differently, drafts must
-        then be asked for.
+        A seed asks for the same text again. Where batches of another shape round differently, a request
+        with a seed must ask for drafts.
         """
         most = job.options.draft_num_predict
         if most is None:

@@ -1,4 +1,4 @@
-"""Which saved files belong to a loaded model: text that names all that their numbers depend on."""
+"""Which saved files belong to a loaded model: those of the same files, build and types."""
 
 from __future__ import annotations
 

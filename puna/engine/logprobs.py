@@ -31,7 +31,7 @@ class Bias:
 
 
 def report(logits: NDArray[np.float32], token: int, most: int, spell: Callable[[int], bytes]) -> TokenLogprob:
-    """The log-probability of `token` under the softmax of `logits`, and the `most` likeliest tokens'.
+    """The log-probabilities of `token` and of the `most` likeliest tokens, under the softmax of `logits`.
 
     `spell` returns a token's bytes, also of control tokens.
     """

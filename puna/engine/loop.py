@@ -1,4 +1,4 @@
-"""Continuous batching: every step evaluates one token of each answer and a chunk of the prompts that wait.
+"""Continuous batching: every step evaluates one token of each answer and a chunk of the waiting prompts.
 
 The loop owns the context and runs on one thread. A step is: admit, schedule a batch, run it, advance.
 """
@@ -50,8 +50,8 @@ class BatchLoop:
     ) -> None:
         """`cache`: bytes of finished sequences that may be kept outside the pool.
 
-        `encoder_cache`: encodes pictures and sounds, if the model takes any. `disk`: where they outlive it.
-        `proposer`: guesses what they say.
+        `encoder_cache`: encodes pictures and sounds, if the model takes any. `disk`: keeps finished
+        sequences for the next engine. `proposer`: drafts.
         """
         self._context = context
         self._cache = PrefixCache(slots=slots, memory=memory.of(model, context), limit=cache, disk=disk)
@@ -101,12 +101,12 @@ class BatchLoop:
     def rest(self, *, long: bool = False) -> bool:
         """Do what helps later requests while there are none; False when nothing is left to do.
 
-        What takes the machine's time from others waits for a `long` rest.
+        Work that slows other programs down waits for a `long` rest.
         """
         return self._cache.offload.save_one() or (long and self._cache.offload.store_one())
 
     def close(self) -> None:
-        """Nobody is left to answer: keep what was evaluated for the next engine."""
+        """Keep what was evaluated for the next engine. No call may follow."""
         self._cache.offload.close()
 
     # One step
@@ -118,7 +118,7 @@ class BatchLoop:
                 self._replay(sequence, repeat)
 
     def _replay(self, sequence: Sequence, repeat: Retained) -> None:
-        """Go on from the end of a prompt that was evaluated before, with the very same logits."""
+        """Continue from the end of a prompt that was evaluated before, with the very same logits."""
         self._idle = False
         sequence.prompt_logits = repeat.prompt_logits
         assert sequence.prompt_logits is not None
@@ -146,7 +146,7 @@ class BatchLoop:
         return batch, took
 
     def _advance(self, batch: Batch, took: int) -> None:
-        """Take each sequence as far as its share of the batch was evaluated."""
+        """Advance each sequence by its share of the batch."""
         batch.draw(self._context)
         row = 0
         for share in batch.shares:
@@ -174,9 +174,9 @@ class BatchLoop:
         self._conclude(sequence, ended)
 
     def _verify(self, sequence: Sequence, draft: list[int], row: int) -> tuple[int, Outcome]:
-        """Draw the next tokens while each is the draft's; how many were, and why the answer ends.
+        """Draw tokens while each equals the draft's; how many did, and why the answer ends.
 
-        Row `row` of the batch says what comes next, those after it what comes after each token of the draft.
+        Row `row` of the batch predicts the next token, the rows after it those after each drafted token.
         """
         sequence.drafted += len(draft)
         for accepted, token in enumerate(draft):
@@ -191,7 +191,7 @@ class BatchLoop:
         return self._answering.emit(sequence, self._context.logits(row, known=known))
 
     def _look(self, encoder_cache: EncoderCache) -> bool:
-        """Keep the encoder at work, and evaluate one picture that it has seen; whether there was one."""
+        """Keep the encoder busy, and evaluate one encoded picture; whether there was one."""
         for sequence in list(self._cache.running.values()):
             for span in sequence.layout.ahead(sequence.evaluated):
                 try:

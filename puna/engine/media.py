@@ -1,6 +1,6 @@
-"""Media in prompts: where they stand, and what the projector made of them, kept for the next question.
+"""Media in prompts: their places, and their embeddings, which are kept for the next question.
 
-A medium is a picture or a sound. What this file says of pictures is true of sounds too.
+A medium is a picture or a sound. "Picture" means either in this file.
 """
 
 from __future__ import annotations
@@ -107,9 +107,9 @@ TEXT = Layout()
 
 
 class EncoderCache:
-    """The pictures one engine has seen, and the encoder, which works in its own thread.
+    """The embeddings of an engine's pictures, and the encoder, which works in its own thread.
 
-    `place` may run in any thread; all else belongs to one, which `post` hands what the encoder has to say.
+    `place` may run in any thread, all other methods in one, which gets the encoder's results by `post`.
     """
 
     def __init__(
@@ -171,8 +171,7 @@ class EncoderCache:
         return found
 
     def encode(self, medium: Medium, span: MediaSpan) -> bool:
-        """Let the encoder look at `medium`, of which `span` is a part, unless it is at work; whether it
-        does."""
+        """Start encoding `medium`, of which `span` is a part; False if the encoder is busy."""
         if self.encoding:
             return False
         self.encoding = True

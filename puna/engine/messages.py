@@ -73,7 +73,7 @@ class Pong(msgspec.Struct, tag=True, array_like=True):
     """The loop is alive."""
 
     longest: float
-    """Most seconds that a step takes, as far as is known."""
+    """Seconds of the longest step so far."""
 
 
 class Loaded(msgspec.Struct, tag=True, array_like=True):

@@ -1,6 +1,6 @@
-"""Where retained sequences lie: in a slot of the pool, copied into memory outside it, or in files.
+"""Where retained sequences are: in a slot of the pool, copied into memory outside it, or in files.
 
-Attention looks at every cell's mask, so idle cells slow the others down. Retained sequences therefore leave
+Attention looks at every cell's mask, so idle cells slow down the others. Retained sequences therefore leave
 the pool as soon as another request needs it. A saved one returns by a memory copy, hundreds of times faster
 than evaluating it again. Those without room in memory stay in files, which the model's next engine finds.
 """
@@ -212,6 +212,6 @@ class Offload:
 
 
 def _bytes_outside(all_held: list[SequenceMemory]) -> int:
-    """Bytes that they take outside the pool; shared ones count once."""
+    """Bytes of their copies outside the pool; shared ones count once."""
     copies = (copy for held in all_held for copy in (*held.segments, *held.snapshots))
     return sum({id(copy.data): copy.data.nbytes for copy in copies}.values())

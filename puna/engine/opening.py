@@ -1,6 +1,6 @@
-"""How large a context a model is opened with; run as a program, what that would take of the memories.
+"""Opens a model's context. Run as a program, it tells how much memory that would take.
 
-As a program it is libllama's dry run (`no_alloc`), which lays out everything and allocates nothing.
+The program is libllama's dry run (`no_alloc`), which lays out everything and allocates nothing.
 """
 
 from __future__ import annotations
@@ -82,16 +82,16 @@ def open_context(spec: LoadSpec, model: LlamaModel, shape: ContextShape, *, thre
 
 
 def threads(model: LlamaModel) -> int:
-    """One for each core; one alone for a model whose layers take less time than threads need to meet."""
+    """One for each core; only one for a model so small that threads would only wait for each other."""
     return 1 if model.size < _TINY else psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
 def warm_up(model: LlamaModel, context: Context) -> tuple[float, bool]:
-    """One evaluation reads the weights from disk, so that the first request does not.
+    """Evaluate a token to read the weights from disk, so that the first request need not.
 
-    Seconds of another, and whether our kernels computed all of it that the CPU did.
+    Returns the seconds of another, and whether our kernels computed all of the CPU's part.
     """
-    covered()  # What was evaluated before is another model's.
+    covered()  # Forget evaluations of other models.
     context.tokens[0] = max(model.bos, 0)
     context.positions[0] = context.sequences[0] = 0
     context.wants_output[0] = 1
@@ -128,7 +128,7 @@ def main() -> None:
         sys.exit(str(error))
     answer.write(msgspec.json.encode(found))
     answer.close()
-    os._exit(0)  # nothing is left to be put away
+    os._exit(0)  # nothing is left to clean up
 
 
 if __name__ == "__main__":

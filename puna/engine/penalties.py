@@ -16,7 +16,7 @@ class Penalties:
     """The arithmetic of llama.cpp's `penalties` sampler, only on the window's tokens."""
 
     def __init__(self, options: Options, *, context: int) -> None:
-        """`context`: the window's length, in tokens, where `repeat_last_n` is negative, and its greatest."""
+        """`context`: the window's greatest length in tokens, used where `repeat_last_n` is negative."""
         last_n = context if options.repeat_last_n < 0 else min(options.repeat_last_n, context)
         self._repeat = np.float32(options.repeat_penalty)
         self._frequency = np.float32(options.frequency_penalty)
@@ -64,7 +64,7 @@ class Penalties:
 
     @contextmanager
     def over(self, logits: NDArray[np.float32]) -> Iterator[None]:
-        """Lower them in place, and put them back at the end: copying a vocabulary is as slow as drawing."""
+        """Lower them in place and restore them at the end, because a copy would cost as much as the draw."""
         ids, counts = self._ids[: len(self._places)], self._counts[: len(self._places)]
         before = logits[ids]
         lowered = before * self._repeat

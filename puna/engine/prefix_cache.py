@@ -81,14 +81,14 @@ class PrefixCache:
             holder.held.leave_memory()
         sequence.shared = 0 if own else held.length
         if self._memory.exact:
-            self._foresee(sequence, prefix.known)
+            self._plan_stops(sequence, prefix.known)
         self.index.run(sequence)
 
     def _consumes(self, holder: Retained, length: int) -> bool:
         """Whether cutting `holder` to `length` loses nothing but an earlier answer."""
         return length >= min(holder.held.length, holder.prompt_tokens - 1)
 
-    def _foresee(self, sequence: Sequence, known: int) -> None:
+    def _plan_stops(self, sequence: Sequence, known: int) -> None:
         """Set the lengths at which later prompts are likely to differ from this one.
 
         They are the prompt's end, for its repeat; where it differs from an earlier prompt; and doubling
@@ -175,7 +175,7 @@ class PrefixCache:
 
 
 def _cheapest(snapshots: list[Snapshot]) -> int:
-    """The one whose loss costs least: the gap that it leaves is small beside its distance from the end."""
+    """The one whose loss costs least, because the gap is small compared to its distance from the end."""
     end = snapshots[-1].length
 
     def loss(place: int) -> float:

@@ -1,7 +1,7 @@
-"""What takes long before a request reaches the loop is done in its own thread, so that others go on.
+"""A thread for long work before a request reaches the loop, so that other requests go on.
 
-Compiling a grammar takes up to seconds, and so do the tokens of a book; the reader thread, which hears of
-every request and of every cancellation, waits for neither.
+Compiling a grammar may take seconds, and so may tokenizing a book. The thread that reads requests and
+cancellations waits for neither.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from puna.engine.messages import Command, Detokenize, Embed, Generate, Rank, Tok
 from puna.engine.vital import start_thread
 
 _SHORT = 4096
-"""Characters or tokens that are prepared in a millisecond or two: to hand them over is not worth it."""
+"""Characters or tokens that take a millisecond or two, so that another thread is not worth it."""
 
 Work = Callable[[], None]
 """What the loop's thread is to do."""
@@ -26,7 +26,7 @@ class Preparation:
     def __init__(
         self, prepare: Callable[[Command], Work | None], deliver: Callable[[int, Work, bool], None]
     ) -> None:
-        """`prepare` makes of a command what the loop is to do, if anything; it answers errors itself.
+        """`prepare` turns a command into the loop's work, if there is any; it answers errors itself.
 
         `deliver` gets the request, the work, and whether it is still wanted.
         """
@@ -43,7 +43,7 @@ class Preparation:
         self._commands.put(command)
 
     def forget(self, request: int) -> bool:
-        """Whether the request had not been delivered yet: now it is not wanted any more."""
+        """Cancel a request; False if it was delivered already."""
         with self._lock:
             known = request in self._wanted
             self._wanted.discard(request)

@@ -5,14 +5,11 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-import shutil
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 
 from puna import __version__
+from puna.engine.cache_folder import allowed, cached_files, written_whole
 from puna.engine.kept import content_of
 from puna.engine.libllama import build
 from puna.engine.libllama.packed_weights import PackedWeights, RepackFile
@@ -24,16 +21,10 @@ _log = logging.getLogger(__name__)
 _LEAST = 64 << 20
 """Bytes of weights; fewer are packed as fast as a file is found."""
 
-_SUFFIX, _PARTIAL = ".packed", ".partial"
+_SUFFIX = ".packed"
 
 _BLOB, _HEX = "sha256-", 64
 """How a blob's file name begins, and the digits that follow."""
-
-_ABANDONED = 3600.0
-"""Seconds after which a partial file counts as abandoned."""
-
-_FREE = 20
-"""One part in this many of the disk stays free for other programs."""
 
 
 class RepackCache:
@@ -70,7 +61,8 @@ class RepackCache:
             return
         self.idle.wait()
         if weights.size >= _LEAST and _make_room(self._folder, weights.size, self._limit):
-            _write(weights, file)
+            with written_whole(file) as aside:
+                weights.write(aside)
 
 
 def _file(spec: LoadSpec) -> Path | None:
@@ -82,40 +74,21 @@ def _file(spec: LoadSpec) -> Path | None:
     return Path(spec.repack) / f"{Path(spec.path).name}-{_digest(chr(10).join(words).encode())}{_SUFFIX}"
 
 
-def _write(weights: PackedWeights, file: Path) -> None:
-    """Write a file that is whole or absent. Raises OSError."""
-    aside = file.with_suffix(f".{os.getpid()}{_PARTIAL}")
-    try:
-        weights.write(aside)
-        aside.replace(file)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def _make_room(folder: Path, size: int, limit: int) -> bool:
     """Whether `size` more bytes fit, after deleting the least recently used files. Raises OSError."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    files = {path: path.stat() for path in _files(folder)}
-    disk = shutil.disk_usage(folder)
+    files = cached_files(folder, "*")
     taken = sum(state.st_size for state in files.values())
-    limit = min(limit, taken + disk.free - disk.total // _FREE)
+    limit = allowed(folder, limit, taken)
     if size > limit:
         return False
-    for path in sorted(files, key=lambda path: files[path].st_mtime):
+    whole = (path for path in files if path.suffix == _SUFFIX)
+    for path in sorted(whole, key=lambda path: files[path].st_mtime):
         if taken + size <= limit:
             break
         path.unlink(missing_ok=True)
         taken -= files[path].st_size
     return True
-
-
-def _files(folder: Path) -> Iterator[Path]:
-    """The whole files; abandoned partial ones are deleted."""
-    for path in folder.glob(f"*{_PARTIAL}"):
-        with suppress(OSError):
-            if time.time() - path.stat().st_mtime > _ABANDONED:
-                path.unlink()
-    yield from folder.glob(f"*{_SUFFIX}")
 
 
 def _digest(data: bytes) -> str:

@@ -28,7 +28,7 @@ class Scoring:
             self._announce(sequence)
 
     def score(self, sequence: Sequence, first: int, size: int) -> None:
-        """Report what rows from `first` on, the next `size` tokens, say of the tokens after them."""
+        """Report the probabilities that the rows of `size` tokens, from `first` on, give the tokens after."""
         wanted, tokens = sequence.job.logprobs or 0, sequence.tokens
         for row, place in enumerate(range(sequence.evaluated + 1, sequence.evaluated + size + 1), first):
             if place == len(tokens):

@@ -187,7 +187,7 @@ class Sequence:
         return ProposalRequest(self.request, self.layout.words(self.tokens), most, least, self.job.owner)
 
     def weigh(self, proposal: Proposal) -> list[float]:
-        """Use the draft model's tokens; the probability that all are right, up to each."""
+        """Consider the draft model's tokens; the probability that all are right, up to each."""
         assert self.drafter is not None
         return self.drafter.confidence.weigh(proposal.tokens, proposal.probabilities)
 

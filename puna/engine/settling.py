@@ -1,4 +1,4 @@
-"""What a load leaves for later, so that its first token comes sooner."""
+"""Work that a load leaves for later, so that the first token comes sooner."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def vital() -> Iterator[None]:
 
 
 def start_thread(work: Callable[[], None]) -> Thread:
-    """Start a thread whose failure ends the process. Raises MemoryError where there is no room for one."""
+    """Start a thread whose failure ends the process. Raises MemoryError if there is no room for it."""
     thread = Thread(target=vital()(work), daemon=True)
     try:
         thread.start()

@@ -1,4 +1,4 @@
-"""Speculation: likely next tokens are evaluated in one batch, and kept as long as the draws agree.
+"""Speculative decoding: likely next tokens are evaluated in one batch, and kept as long as the draws agree.
 
 A `Drafter` drafts for one sequence, `SharedTexts` holds earlier answers, a `Proposer` (a `DraftModel`, or the
 model's own `MtpHead`) drafts for all sequences, and `Costs` decides how long a draft may be.

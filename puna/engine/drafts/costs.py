@@ -30,8 +30,8 @@ class Costs:
     """The time of a step by its rows, learned from measured steps.
 
     Sizes up to the next power of two count as one. Between two measured sizes the time is interpolated.
-    Beyond them it grows slowly, so that a size never tried is tried. Below them it shrinks with the rows, so
-    that the cost of a step without drafts is known at once.
+    Above them it grows slowly, so that new sizes are tried. Below them it shrinks with the rows, so that
+    the cost of a step without drafts is known at once.
     """
 
     def __init__(self) -> None:
@@ -40,14 +40,14 @@ class Costs:
         self._steps = 0
 
     def learn(self, rows: int, took: int) -> None:
-        """Learn that a step of `rows` rows took `nanoseconds`."""
+        """Learn that a step of `rows` rows took `took` nanoseconds."""
         self._steps += 1
         size = (rows - 1).bit_length()
         point = self._points.get(size)
         if point is None:
             point = self._points[size] = _Point(rows, took, self._steps)
             self._points = dict(sorted(self._points.items()))
-        # A machine that was busy with something else for a moment says little.
+        # Capped, because the machine may have been busy with something else for a moment.
         point.took += _WEIGHT * (min(took, 2 * point.took) - point.took)
         point.rows += _WEIGHT * (rows - point.rows)
         point.step = self._steps
@@ -71,7 +71,7 @@ class Costs:
 
 
 def worth(chances: Sequence[float], costs: Costs, *, rows: int, tokens: float, each: float = 0.0) -> int:
-    """How many drafted tokens maximise tokens a second, beside `rows` rows and `tokens` tokens.
+    """How many drafted tokens maximise tokens per second, beside `rows` rows that yield `tokens` tokens.
 
     `chances[i]`: the probability that the draft is right up to its i-th token. `each`: nanoseconds to draft
     one.

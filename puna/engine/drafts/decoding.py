@@ -1,4 +1,4 @@
-"""One batch of what drafts, in a pool that may be full."""
+"""Evaluates a batch of a drafter, whose pool may be full."""
 
 from __future__ import annotations
 

@@ -56,7 +56,7 @@ class DraftModel:
         self._failed = False
 
     def follow(self, parts: Sequence[EvaluatedRows]) -> None:
-        """It reads the text itself, when it is asked."""
+        """Nothing: it evaluates the text itself when it drafts."""
 
     def propose(self, requests: Sequence[ProposalRequest]) -> list[Proposal]:
         """A draft for each; empty for a text that is not evaluated yet, or cannot be."""
@@ -87,7 +87,7 @@ class DraftModel:
         return turns
 
     def _slot(self, request: ProposalRequest) -> _Slot:
-        """The slot that holds as much of a request's text as any of its owner's does, and nothing else."""
+        """The request's slot, with as much of its text as any slot of its owner holds, and nothing else."""
 
         def known_to(slot: _Slot) -> int:
             return alike(slot.tokens, request.tokens) if slot.owner == request.owner else 0

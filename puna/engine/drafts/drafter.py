@@ -15,7 +15,7 @@ _FORESEEN = (0.3, 0.3, 0.3, 0.5, 0.7, 0.85)
 """Prior probability that a draft is right, by the bit length of its matching tokens (0, 1, 2, …)."""
 
 _REACH = 16
-"""Tokens of a source among which the text may come back to it: an edit is as long."""
+"""Tokens of a source within which the text may return to it: most edits are shorter."""
 
 _PATIENCE = 8
 """Tokens that may differ from a source before it is given up."""
@@ -91,11 +91,11 @@ class Drafter:
             self._source = None
 
     def _resume(self, source: TokenText, last: int) -> None:
-        """The text has left its source, as an edit does: go on after its last token, if that stands near.
+        """The text has left its source, as an edit does: go on after its last token, if that is near.
 
-        Until it does, each token is taken to stand for another.
+        Until then, each token is assumed to replace one of the source.
         """
-        place = source.behind(last, self._place - self._lost, _REACH)
+        place = source.after(last, self._place - self._lost, _REACH)
         if place:
             self._place, self._alike, self._lost = place, 1, 0
         elif self._lost > _PATIENCE:

@@ -1,4 +1,4 @@
-"""Opens what drafts beside a model: its draft model, or its own MTP layer."""
+"""Opens a model's drafter: its draft model, or its own MTP layer."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _problem(draft: LlamaModel, model: LlamaModel) -> str:
 
 
 def has_head(spec: LoadSpec) -> bool:
-    """Whether the model's own MTP layer drafts: a draft model goes before it."""
+    """Whether the model's own MTP layer drafts. A draft model is preferred."""
     if spec.embedding or spec.draft:
         return False
     metadata = cached_metadata(Path(spec.path))

@@ -1,7 +1,7 @@
 """The model's own MTP layer: it predicts the next token from the last one and the hidden state before it.
 
-It follows every batch of its model, because its attention needs what it made of all earlier tokens. It drafts
-further by its own hidden states. Its context has the cells of its model's, in its own slots.
+It follows every batch of its model, because its attention needs its own KV of all earlier tokens. It drafts
+further tokens from its own hidden states. Its context has as many cells as its model's, and separate slots.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _State = NDArray[np.float32]
 
 @dataclass(eq=False)
 class _Followed:
-    """What is known of a sequence, from its token `start` on."""
+    """A sequence, as far as the layer knows it: from its token `start` on."""
 
     number: int
     key: int = _NOBODY
@@ -41,9 +41,9 @@ class _Followed:
     start: int = 0
     tokens: list[int] = field(default_factory=list)
     sure: int = 0
-    """Tokens that are no drafts."""
+    """Tokens that are not drafts."""
     waiting: list[_State] = field(default_factory=list)
-    """For the last tokens, which are not in memory yet: the hidden states of those before them."""
+    """For each of the last tokens, which are not in memory yet: the hidden state of the token before."""
     last: _State | None = None
     """The hidden state of the last token; None if it is unknown."""
     used: int = 0
@@ -131,9 +131,9 @@ class MtpHead:
         return slot
 
     def _branch(self, slot: _Followed, part: EvaluatedRows) -> None:
-        """Let `slot` hold what another of the same owner has of a sequence, if that is all before its part.
+        """Fill `slot` from another slot of the same owner, if that holds all tokens before the part.
 
-        What the target took from a cache of its own is unknown here, unless it was seen.
+        Prefixes that the target took from its cache are unknown here, unless a slot still holds them.
         """
 
         def covers(other: _Followed) -> bool:
@@ -167,7 +167,7 @@ class MtpHead:
     # Drafting
 
     def propose(self, requests: Sequence[ProposalRequest]) -> list[Proposal]:
-        """A draft for each; empty for a text that was not followed to its last token but one."""
+        """A draft for each; empty for a text that was not followed up to its second-last token."""
         proposals = [Proposal() for _ in requests]
         if self._failed:
             return proposals
@@ -185,14 +185,14 @@ class MtpHead:
         return proposals
 
     def _is_before(self, slot: _Followed, tokens: list[int]) -> bool:
-        """Whether a slot has all of a text but its last token, after its wrong drafts are forgotten."""
+        """Forget a slot's wrong drafts; whether it then has all of a text but the last token."""
         drafts = tokens[slot.start + slot.sure : -1]
         self._cut(slot, slot.sure + alike(slot.tokens[slot.sure :], drafts))
         slot.sure = len(slot.tokens)
         return slot.end == len(tokens) - 1
 
     def _draft(self, turns: list[_Drafting]) -> None:
-        """Draft as long as wanted. What is evaluated of drafts is forgotten again."""
+        """Draft as long as wanted. Evaluated drafts are forgotten again."""
         most = self._context.n_outputs
         if len(turns) + sum(len(slot.waiting) for _, slot, _ in turns) > most:
             self._catch_up([slot for _, slot, _ in turns])

@@ -1,4 +1,4 @@
-"""What is requested of a model that drafts, and what it answers."""
+"""A model that drafts: its contract, its requests and its proposals."""
 
 from __future__ import annotations
 

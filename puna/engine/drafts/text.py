@@ -45,13 +45,13 @@ class TokenText:
         self._length = end
 
     def end(self, most: int) -> NDArray[np.int32]:
-        """The last tokens, at most so many."""
+        """The last tokens, at most `most`."""
         return self._data[max(0, self._length - most) : self._length]
 
     def find(self, tail: NDArray[np.int32]) -> tuple[int, int]:
-        """The place after the longest end of `tail` that something follows here, the last of equals.
+        """The place after the longest match of an end of `tail`; of equal matches, the last.
 
-        With it, how many tokens are alike there: at least `LEAST`, or 0 if there is no such place.
+        Also the length of the match: at least `LEAST`, or 0 if there is none that something follows.
         """
         if len(tail) < LEAST:
             return 0, 0
@@ -69,16 +69,16 @@ class TokenText:
         best = len(places) - 1 - int(lengths[::-1].argmax())
         return int(places[best]) + 1, int(lengths[best])
 
-    def behind(self, token: int, start: int, most: int) -> int:
-        """The place after `token` where that stands first among the `most` tokens from `start` on.
+    def after(self, token: int, start: int, most: int) -> int:
+        """The place after the first `token` among the `most` tokens from `start` on.
 
-        0 if it does not, or nothing follows it.
+        0 if there is none, or nothing follows it.
         """
         found = np.flatnonzero(self._data[start : min(start + most, self._length - 1)] == token)
         return start + int(found[0]) + 1 if len(found) else 0
 
     def following(self, place: int, most: int) -> list[int]:
-        """At most `most` tokens from `place` on, and from there again where the text ends."""
+        """At most `most` tokens from `place` on; at the text's end they repeat from `place`."""
         found = self._data[place : min(place + most, self._length)]
         between = np.flatnonzero(found == _BETWEEN)
         if len(between) or not len(found):
@@ -87,7 +87,7 @@ class TokenText:
 
 
 class SharedTexts:
-    """The last answers, apart for each owner: drafts never come from another owner's text."""
+    """The last answers of each owner: drafts never come from another owner's text."""
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, TokenText] = OrderedDict()

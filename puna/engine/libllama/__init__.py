@@ -1,7 +1,7 @@
 """libllama through llama-cpp-python's low-level bindings; nothing outside touches them, or ctypes.
 
-Everything here is a thin owner of one native object. Token ids are ints, text is bytes, logits are
-float32 arrays that stay valid until the next decode.
+Each class here owns one native object. Token ids are ints, text is bytes, logits are float32 arrays that
+stay valid until the next decode.
 """
 
 from puna.engine.libllama.build import build

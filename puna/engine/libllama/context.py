@@ -96,10 +96,10 @@ class Context:
         self.n_batch = n_batch
         self.n_seq = n_seq
         self.rollback: int = C.llama_n_rs_seq(handle)
-        """Most tokens by which `cut` cuts back a recurrent sequence, once after each evaluation of them all.
+        """Most tokens that `cut` can cut off a recurrent sequence, once after each evaluation of all of them.
 
-        So many states are kept of a sequence's last rows in a batch, but those of one sequence are lost
-        where libllama divides a batch and moves another there. 0 for architectures that keep none.
+        libllama keeps that many states of a sequence's last rows in a batch. It loses those of one sequence
+        where it divides a batch and moves another there. 0 for architectures that keep none.
         """
         self.pooling = C.llama_pooling_type(handle)
         self.ranks = self.pooling == C.LLAMA_POOLING_TYPE_RANK
@@ -192,12 +192,12 @@ class Context:
             sampler.drawn = draw.token if draw.token >= 0 else None
 
     def logits(self, row: int, *, known: bool = False) -> NDArray[np.float32]:
-        """Logits of batch row `row`, which must have asked for output. Raises NotNumbers, unless they are
-        `known` to be numbers."""
+        """Logits of batch row `row`, whose output was requested. Raises NotNumbers, unless they are `known`
+        to be numbers."""
         # From the address: np.ctypeslib.as_array takes 70 µs, a fiftieth of a small model's token.
         logits: Any = self._logits_type.from_address(self._address(row))
         values = np.frombuffer(logits, np.float32)
-        # The greatest is NaN if one of them is: one pass, 15 µs for the largest vocabularies.
+        # The maximum is NaN if any is: one pass, 15 µs for the largest vocabularies.
         if not known and not np.isfinite(values.max()):
             raise NotNumbers
         return values

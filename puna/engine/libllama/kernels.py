@@ -62,16 +62,16 @@ def start_kernels() -> str:
 
 
 def covered() -> bool:
-    """Whether the kernels computed all products and attention on the CPU since this was last asked.
+    """Whether the kernels computed all products and attention on the CPU since the last call.
 
-    A row's bits then depend on what it sees, not on the rows beside it.
+    A row's bits then depend only on its own sequence, not on the rows beside it.
     """
     loaded = native()
     return loaded is not None and bool(loaded.puna_kernels_covered())
 
 
 def pages_to_come() -> int:
-    """Bytes of large buffers that are zeros, and come into memory when they are used or by `bring_pages`."""
+    """Bytes of large zeroed buffers whose pages are not in memory until their use or `bring_pages`."""
     loaded = native()
     if loaded is None:
         return 0

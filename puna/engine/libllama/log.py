@@ -12,7 +12,7 @@ import llama_cpp as C
 
 logger = logging.getLogger(__name__)
 
-# Before ggml aborts it starts a debugger on itself, and may wait for that forever.
+# Before it aborts, ggml starts a debugger on itself and may wait for it forever.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
 _STARVING = re.compile(

@@ -1,8 +1,8 @@
 """MTP layers ("next-n"): which files have usable ones, and the calls that hand over hidden states.
 
-These calls are in no public header, so the bindings lack them; they are looked up by their C++ names, as the
-pinned release exports them. What graphs want is from the same release (src/models): libllama ends the process
-where it is missing.
+These calls are in no public header, so the bindings lack them; they are looked up by the C++ names that the
+pinned release exports. The tensors that graphs need are from the same release (src/models): where one is
+missing, libllama ends the process.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _GRAPHS = {
     "qwen35": (),
     "qwen35moe": ("ffn_gate_inp",),
 }
-"""Architectures whose layers were seen to draft, and tensors that their graphs want but a load does not."""
+"""Architectures whose layers were tested, and tensors that their graphs need but a load does not check."""
 
 _SECTIONS = "rope.dimension_sections"
 _BEYOND = {
     _SECTIONS: "positions of several dimensions",
     "attention.temperature_scale": "scaled attention",
 }
-"""Keys of a file for what those graphs cannot do, although the trunk's can."""
+"""Metadata keys of what those graphs cannot do, although the trunk's can."""
 
 _IN_PICTURES = ("qwen35", "qwen35moe")
-"""Architectures whose graph of the layer knows positions of several dimensions."""
+"""Architectures whose MTP graph supports positions of several dimensions."""
 
 
 def obstacle(metadata: Metadata) -> str | None:
@@ -65,7 +65,7 @@ def obstacle(metadata: Metadata) -> str | None:
         return "this build of libllama does not hand over hidden states"
     block = f"blk.{metadata.arch('block_count', 0) - 1}"
     there = {tensor.name for tensor in metadata.tensors}
-    # What else is missing of a layer that has this one, libllama refuses to load.
+    # libllama itself refuses a layer that has this tensor and lacks another.
     needed = (f"{block}.{part}.weight" for part in ("nextn.eh_proj", *wanted))
     missing = next((name for name in needed if name not in there), "")
     return f"{missing} is missing" if missing else ""
@@ -86,7 +86,7 @@ class HeadContext(Context):
         kv_cache_type: KVCacheType = "f16",
         flash_attention: bool | None = None,
     ) -> None:
-        """`n_outputs`: most rows of a batch that wants outputs: of those all do. Raises LoadFailed."""
+        """`n_outputs`: most rows of a batch with outputs, which all its rows then have. Raises LoadFailed."""
         super().__init__(
             model,
             n_ctx=n_ctx,

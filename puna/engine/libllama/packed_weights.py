@@ -13,7 +13,7 @@ from puna.engine.libllama.kernels import native
 
 
 class RepackFile(IntEnum):
-    """What became of the file that a load was to map."""
+    """The state of the file that a load was to map."""
 
     NONE = 0
     UNUSED = 1
@@ -34,7 +34,7 @@ class PackedWeights:
         self.file = file
 
     def use_huge_pages(self) -> None:
-        """Move what lies in pages of 4 KB to huge ones; any thread may evaluate meanwhile."""
+        """Move data from 4 KB pages to huge ones; any thread may evaluate meanwhile."""
         self._library.puna_repack_use_huge_pages(self._handle)
 
     def write(self, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Stores weights in fewer bits."""
+"""Quantizes a GGUF file."""
 
 from __future__ import annotations
 

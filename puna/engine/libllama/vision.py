@@ -1,6 +1,6 @@
-"""libmtmd, libllama's multimodal library, which turns pictures and sounds into embeddings.
+"""libmtmd, libllama's multimodal library: its projectors turn pictures and sounds into rows of embeddings.
 
-A projector turns a picture or a sound into rows of embeddings, which a prompt has in place of tokens.
+A prompt has these rows in place of tokens.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ class Projector:
         pointer: Any = M.mtmd_bitmap_get_data(bitmap)
         samples = np.frombuffer(ctypes.string_at(pointer, count * 4), np.float32)
         M.mtmd_bitmap_free(bitmap)
-        # What is no number in a file of floats would be none in the answer either.
+        # A NaN in a file of floats would become NaN logits.
         return np.clip(np.nan_to_num(samples), -1, 1)
 
     def read(self, text: str, media: Sequence[Medium]) -> list[list[int] | MediaChunk]:

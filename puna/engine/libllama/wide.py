@@ -27,7 +27,7 @@ _BLOCK = 256
 
 
 class WideDraw:
-    """One request's draws. `scratch` has room for a vocabulary, and is anybody's between two draws."""
+    """One request's draws. `scratch` has room for a vocabulary; all requests share it."""
 
     def __init__(self, options: Options, scratch: NDArray[np.float32]) -> None:
         self._top_p = options.top_p

@@ -1,4 +1,4 @@
-"""What sequences hold in libllama's memory, behind one contract for every kind of model.
+"""What libllama's memory holds of sequences, behind one contract for every kind of model.
 
 `of` gives the kind for a model: Full (plain attention), Window (sliding-window attention) or State
 (recurrent and hybrid). They differ only in the lengths to which a sequence can be cut back. Disk keeps

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import heapq
-import shutil
+import os
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+from puna.engine.cache_folder import allowed, cached_files
 from puna.engine.memory import prefix_file
 
 SUFFIX = ".kv"
-PARTIAL = ".partial"
 
 FOLDER_NAME = 32
 """Hexadecimal digits of a subfolder's name."""
 
 _FOLDERS = "[0-9a-f]" * FOLDER_NAME
 """Other files in the folder do not belong to the cache and stay."""
-
-_ABANDONED = 3600.0
-"""Seconds after which a partial file counts as abandoned."""
-
-_FREE = 20
-"""One part in this many of the disk stays free for other programs."""
 
 _DAY = 86400.0
 
@@ -35,41 +29,34 @@ def make_room(folder: Path, size: int, limit: int, *, spare: Path | None = None)
 
     A file is deleted after those that build on it. Raises OSError.
     """
-    now = time.time()
-    files: dict[Path, tuple[int, float]] = {}
-    for path in folder.glob(f"{_FOLDERS}/*"):
-        with suppress(OSError):
-            state = path.stat()
-            if path.suffix == PARTIAL and now - state.st_mtime > _ABANDONED:
-                path.unlink()
-            else:
-                files[path] = state.st_size, state.st_mtime
-    disk = shutil.disk_usage(folder)
-    taken = sum(size for size, _ in files.values())
-    limit = min(limit, taken + disk.free - disk.total // _FREE)
+    files = cached_files(folder, f"{_FOLDERS}/*")
+    taken = sum(state.st_size for state in files.values())
+    limit = allowed(folder, limit, taken)
     if size > limit:
         return False
     if taken + size > limit:
-        for path in _least_first({path: state for path, state in files.items() if path != spare}, now):
+        for path in _least_first({path: state for path, state in files.items() if path != spare}):
             if taken + size <= limit:
                 break
             with suppress(OSError):
                 path.unlink()
-            taken -= files[path][0]
+            taken -= files[path].st_size
     return taken + size <= limit
 
 
-def _least_first(files: dict[Path, tuple[int, float]], now: float) -> Iterator[Path]:
-    """Files by their worth, each after those that build on it. `files`: bytes, and the time of the last use.
+def _least_first(files: dict[Path, os.stat_result]) -> Iterator[Path]:
+    """Files by their worth, each after those that build on it.
 
     Worth is tokens saved × uses per byte; it halves each day after the last use.
     """
+    now = time.time()
     worths: dict[Path, float] = {}
     parents: dict[Path, Path] = {}
-    for path, (size, used) in files.items():
+    for path, state in files.items():
         if path.suffix == SUFFIX:
+            size, unused = state.st_size, max(0.0, now - state.st_mtime)
             uses, tokens, parent = prefix_file.worth(path)
-            worths[path] = uses * tokens / max(1, size) * 0.5 ** max(0.0, (now - used) / _DAY)
+            worths[path] = uses * tokens / max(1, size) * 0.5 ** (unused / _DAY)
             parents[path] = path.with_stem(parent) if parent else path
     built_on = Counter(parent for path, parent in parents.items() if parent != path)
     free = [(worth, path) for path, worth in worths.items() if not built_on[path]]

@@ -1,4 +1,4 @@
-"""Plain attention: each token has cells of its own, so a sequence can be cut anywhere."""
+"""Plain attention: each token has its own cells, so a sequence can be cut anywhere."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Full:
         self._spare = context.n_seq - 1
 
     def rollback(self, sequences: int) -> int:
-        """Most tokens that `drop` forgets of a sequence, in a step that evaluates so many sequences."""
+        """Most tokens that `drop` can forget of a sequence, after a step of this many sequences."""
         return self._context.n_ctx
 
     def reach(self, held: SequenceMemory, wanted: int) -> int:
@@ -84,9 +84,9 @@ class Full:
         held.copy_to(length)
 
     def drop(self, held: SequenceMemory, excess: int, place: PositionOf) -> None:
-        """A step has evaluated a sequence: forget the `excess` tokens after its first `held.length`.
+        """After a step, forget the `excess` evaluated tokens after the first `held.length`.
 
-        They are not all that it evaluated, and no more than `rollback` allows.
+        They are fewer than it evaluated, and no more than `rollback` allows.
         """
         if excess:
             self.cut(held, held.length, place)

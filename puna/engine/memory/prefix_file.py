@@ -2,7 +2,7 @@
 
 A fixed head (magic, version, bytes and CRC-32 of the header, uses, tokens, parent), the header in
 MessagePack, then libllama's copy of the segment, its snapshots, and the logits at the prompt's end. The
-header has the contents' CRC-32. The head's last three only say what a file is worth, so no CRC has them.
+header has the contents' CRC-32. No CRC covers the head's last three, which only tell a file's worth.
 """
 
 from __future__ import annotations

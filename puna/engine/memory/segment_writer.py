@@ -10,8 +10,9 @@ from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
 
+from puna.engine.cache_folder import written_whole
 from puna.engine.memory import prefix_file
-from puna.engine.memory.disk_room import PARTIAL, make_room
+from puna.engine.memory.disk_room import make_room
 from puna.engine.memory.prefix_file import Contents, Header
 from puna.engine.memory.segment_file import File, reason, unlink
 from puna.engine.vital import start_thread
@@ -98,13 +99,9 @@ class SegmentWriter:
         if not make_room(self._folder, size, self._limit, spare=parent and parent.path):
             return False
         used = max((prefix_file.worth(older.path).uses for older in request.replaces), default=0)
-        aside = path.with_suffix(f".{os.getpid()}{PARTIAL}")
-        try:
-            with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-                prefix_file.write(file, request.header, contents, uses=used + 1)
-            os.replace(aside, path)
-        finally:
-            unlink(aside)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
+        with written_whole(path) as aside, open(os.open(aside, flags, 0o600), "wb") as file:
+            prefix_file.write(file, request.header, contents, uses=used + 1)
         for before in parent.chain if parent else ():
             before.count_use()
         return True

@@ -32,9 +32,9 @@ class Snapshot:
 
 @dataclass(eq=False)
 class Segment:
-    """A copy of what a sequence holds of its tokens from `begin` to `end`, outside the pool.
+    """A copy of the KV of a sequence's tokens from `begin` to `end`, outside the pool.
 
-    Sequences with a common prefix share it. One that differs within it uses it up to there.
+    Sequences with a common prefix share it. One that differs inside it uses the part before.
     """
 
     begin: int
@@ -72,11 +72,11 @@ class SequenceMemory:
     """Files of the sequence that it continues, to be deleted once it has its own."""
 
     def snapshots_to(self, length: int) -> list[Snapshot]:
-        """Segments that lie within the first `length` tokens."""
+        """The snapshots within the first `length` tokens."""
         return [snapshot for snapshot in self.snapshots if snapshot.length <= length]
 
     def segments_to(self, length: int) -> list[Segment]:
-        """Those that the first `length` tokens need."""
+        """The segments that the first `length` tokens need."""
         return [segment for segment in self.segments if segment.begin < length]
 
     def copy_to(self, length: int) -> None:

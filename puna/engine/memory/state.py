@@ -3,9 +3,9 @@
 Snapshots are taken where later prompts are likely to continue: at a prompt's end, at doubling distances
 before it, where prompts were seen to differ, and at regular intervals.
 
-Of some architectures libllama keeps the states of a batch's last tokens, too, so that drafts can be
-forgotten. A sequence that was rolled back has its state in one of those until it is evaluated again;
-libllama does not know this of another sequence that shares it.
+For some architectures libllama also keeps the states of a batch's last tokens, so that drafts can be
+forgotten. After a rollback, a sequence's state is one of these until its next evaluation; sequences that
+share it would miss that.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class State(Full):
             except MemoryError:
                 return False
             if not self._context.restore_snapshot(slot, state):
-                raise PunaError("libllama could not restore a state that it has just given")
+                raise PunaError("libllama could not restore a state that it has just saved")
             self._rolled.discard(slot)
         return True
 

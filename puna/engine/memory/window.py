@@ -1,7 +1,7 @@
 """Sliding-window attention: some layers see all tokens, others only the last ones.
 
-Tokens that leave the window are forgotten, so a sequence cannot be cut without help. A snapshot is one
-window's cells. A snapshot every window length gives the window before any token.
+Tokens that leave the window are forgotten, so a sequence cannot be cut without help. A snapshot holds one
+window's cells. Snapshots every window length give the window before any token.
 """
 
 from __future__ import annotations
@@ -45,8 +45,7 @@ class Window(Full):
             return False
         if len(source.segments_to(length)) == 1:
             return True
-        # Of several segments each brought the window before its own end: the one before `length` takes
-        # their place.
+        # Each segment brought the window before its own end; the one before `length` replaces them.
         window = next((s for s in source.snapshots if s.length >= length), None)
         return window is not None and self._context.restore_snapshot(slot, window.data)
 
@@ -60,8 +59,8 @@ class Window(Full):
         context, least = self._context, max(0, length - self._window + 1)
         first = context.first_position(slot)
         if first < 0:
-            behind = next((s for s in snapshots if s.length >= length), None)
-            if behind is None or not context.restore_snapshot(slot, behind.data):
+            after = next((s for s in snapshots if s.length >= length), None)
+            if after is None or not context.restore_snapshot(slot, after.data):
                 return False
             context.cut(slot, length)
             first = context.first_position(slot)
