@@ -43,7 +43,7 @@ FORMAT = Tagged(
 def notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
     """Between the markers an object, or several if `parallel`, with its keys in either order."""
     # Hermes 2 writes the arguments first.
-    one = call(rules, functions, turned=True)
+    one = call(rules, functions, either_order=True)
     several = f" (GAP {one})*" if parallel else ""
     return Calls({_OPEN: f"SPACE {one}{several} SPACE {rules.marker(_CLOSE)}"})
 

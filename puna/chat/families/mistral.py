@@ -44,7 +44,7 @@ _FORMAT = Tagged(
 
 
 def _notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
-    one = call(rules, functions, before="id", after="id", turned=True)
+    one = call(rules, functions, before="id", after="id", either_order=True)
     several = listed(one, parallel=parallel)
     given, number = rules.marker("[ARGS]"), f"{rules.marker('[CALL_ID]')} /[A-Za-z0-9]{{1,16}}/"
     named = [

@@ -47,7 +47,7 @@ class Cursor:
         while self.peek().kind == "space":
             self.next_index += 1
 
-    def behind(self) -> int:
+    def end(self) -> int:
         """The index in the source after the last token taken."""
         last = self.tokens[min(self.next_index, len(self.tokens)) - 1]
         return last.at + len(last.text)

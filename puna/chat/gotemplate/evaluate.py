@@ -110,9 +110,9 @@ class _Statements(Operations):
                 pairs = _pairs(value, len(names))
             except ExecError as fault:
                 fail(fault)
-            turned, signal = False, None
+            entered, signal = False, None
             for pair in pairs:
-                turned = True
+                entered = True
                 run.spend(1)
                 for name, item in zip(names, pair[2 - len(names) :], strict=True):
                     if assigns:
@@ -122,7 +122,7 @@ class _Statements(Operations):
                 if body(run, pair[1]) == "break":
                     break
                 del run.variables[mark:]
-            if not turned:
+            if not entered:
                 signal = otherwise(run, dot)
             del run.variables[start:]
             return signal

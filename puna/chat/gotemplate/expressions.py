@@ -69,7 +69,7 @@ class Expressions(Cursor):
             operand = self.operand()
             if operand:
                 operands.append(operand)
-            end = self.behind()
+            end = self.end()
             token = self.take()
             if token.kind == "space":
                 continue
@@ -89,7 +89,7 @@ class Expressions(Cursor):
         at, path = self.peek().at, []
         while self.peek().kind == "field":
             path.append(self.take().text[1:])
-        source = self.source[start.at : self.behind()]
+        source = self.source[start.at : self.end()]
         if isinstance(base, Field):
             return Field(at, source, (*base.path, *path))
         if isinstance(base, Variable):

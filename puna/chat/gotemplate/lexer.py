@@ -166,8 +166,8 @@ def _numeral(source: str, at: int) -> Token:
         whole = source[end - 1] == "i"
     else:
         whole = True
-    behind = source[end : end + 1]
-    if behind == "_" or behind.isalnum():
+    following = source[end : end + 1]
+    if following == "_" or following.isalnum():
         return Token("error", f"bad number syntax: {quote(source[at : end + 1])}", at)
     if not whole:
         return Token("error", f"bad number syntax: {quote(source[at:end])}", at)
@@ -182,9 +182,9 @@ def _number_end(source: str, at: int) -> int:
 def _name(source: str, at: int, kind: Literal["name", "field", "variable"]) -> Token:
     found = _NAME.match(source, at + (kind != "name"))
     end = found.end() if found else at
-    text, behind = source[at:end], source[end : end + 1]
-    if behind and behind not in _ENDS_NAME and not source.startswith("}}", end) and text != ".":
-        return Token("error", f"bad character U+{ord(behind):04X} '{behind}'", at)
+    text, following = source[at:end], source[end : end + 1]
+    if following and following not in _ENDS_NAME and not source.startswith("}}", end) and text != ".":
+        return Token("error", f"bad character U+{ord(following):04X} '{following}'", at)
     if text == ".":
         return Token("dot", text, at)
     if text in ("true", "false"):

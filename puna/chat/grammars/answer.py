@@ -123,8 +123,8 @@ def _calls_alone(rules: Rules, form: Tagged, calls: Calls, constraint: Constrain
         last = [*last, f"{opening} {unfinished}", *([] if constraint.parallel else calls_within)]
     text = _content(rules, repeated, last)
     beginning = _beginning(rules, calls, constraint, text)
-    behind = text if constraint.parallel else ""
-    alternatives = [f"{closing} {beginning}", unfinished, *(f"{one} {behind}" for one in within)]
+    rest = text if constraint.parallel else ""
+    alternatives = [f"{closing} {beginning}", unfinished, *(f"{one} {rest}" for one in within)]
     reasoning = rules.any_of("reasoning", alternatives)
     if opened:
         return rules.grammar(reasoning)
@@ -142,5 +142,5 @@ def _beginning(rules: Rules, calls: Calls, constraint: Constraint, text: str) ->
     """Content, which may begin with a bare call."""
     if not calls.bare or constraint.expected.continues:
         return text
-    behind = text if constraint.parallel else ""
-    return rules.any_of("beginning", [f"{calls.bare} {behind}", text])
+    rest = text if constraint.parallel else ""
+    return rules.any_of("beginning", [f"{calls.bare} {rest}", text])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from puna.chat.parsing.invoked import elements
 
+from . import names
 from .enclosed import ParameterTags
 from .functions import ToolFunction
 from .rules import Rules, literal
@@ -31,7 +32,7 @@ def invoked(
         elements(close, prefix),
         written=lambda name: f' name="{name}">',
         outer=outer,
-        writable=r'[^"<>\s](?:[^"<>\n]*[^"<>\s])?',
+        writable=names.IN_ATTRIBUTE,
     )
     calls = rules.reserve("invoked")
     tail = rules.rule("tail", f"GAP {last} | GAP {calls}" if parallel else f"GAP {last}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from . import names
 from .answer import Calls
 from .enclosed import KeyTags
 from .functions import ToolFunction
@@ -12,13 +13,13 @@ _END = "</tool_call>"
 
 
 def keyed(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
-    """Behind the marker the function's name, then arguments by its schema."""
+    """After the marker the function's name, then arguments by its schema."""
     enclosed = KeyTags(
         rules,
         ("<arg_key>", "</arg_key>"),
         ("<arg_value>", "</arg_value>"),
         _END,
-        writable=r"[^<>\s](?:[^<>\n]*[^<>\s])?",
+        writable=names.IN_TAGS_WITH_SPACES,
     )
     bodies = [f"{literal(one.name)} {Arguments(rules, one, enclosed, _END).call()}" for one in functions]
     return Calls({"<tool_call>": f"GAP {rules.any_of('function', bodies)}"} if bodies else {})

@@ -77,14 +77,14 @@ def call(
     *,
     name: str = "name",
     keys: tuple[str, ...] = ("arguments",),
-    turned: bool = False,
+    either_order: bool = False,
     before: str = "",
     after: str = "",
 ) -> str:
     """One object that calls one of the functions, whose arguments are under one of `keys`.
 
-    With `turned` the arguments may come first. `before` and `after` are keys of further strings that are
-    allowed there.
+    With `either_order`, the arguments may come first. `before` and `after` are keys of further strings that
+    are allowed there.
     """
     bodies: list[str] = []
     for function in functions:
@@ -93,9 +93,9 @@ def call(
         if keys == ("arguments",):
             given = f'"{_quoted(keys[0])}" SPACE ":" SPACE {arguments(rules, function)}'
         both = f'{named} SPACE "," SPACE {given}'
-        if turned:
+        if either_order:
             both = f'({both} | {given} SPACE "," SPACE {named})'
-        bodies.append(f'"{{" SPACE {_further(before, behind=True)}{both}{_further(after)} SPACE "}}"')
+        bodies.append(f'"{{" SPACE {_further(before, leading=True)}{both}{_further(after)} SPACE "}}"')
     return rules.any_of("call", bodies)
 
 
@@ -157,8 +157,8 @@ def _quoted(text: str) -> str:
     return f'\\"{text}\\"'
 
 
-def _further(key: str, *, behind: bool = False) -> str:
+def _further(key: str, *, leading: bool = False) -> str:
     if not key:
         return ""
     pair = f'"{_quoted(key)}" SPACE ":" SPACE {STRING}'
-    return f'({pair} SPACE "," SPACE)? ' if behind else f' (SPACE "," SPACE {pair})?'
+    return f'({pair} SPACE "," SPACE)? ' if leading else f' (SPACE "," SPACE {pair})?'

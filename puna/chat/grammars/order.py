@@ -10,11 +10,11 @@ from .rules import Rules
 _MOST = 6
 """Most arguments whose orders are all written out: each doubles the rules."""
 
-_MOST_TURNS = 5
-"""The same limit for `Turns`, whose rules are several times as long."""
+_MOST_STATES = 5
+"""The same limit for `States`, whose rules are several times as long."""
 
 _FEW = 4
-"""Most arguments of which none may repeat, in `Turns`."""
+"""Most arguments of which none may repeat, in `States`."""
 
 Member = tuple[str, bool]
 """The rule of an item, and whether it is required."""
@@ -33,7 +33,7 @@ def in_any_order(rules: Rules, items: list[Member], separator: str = "") -> str:
     return _in_order(rules, items, separator)
 
 
-class Turns(NamedTuple):
+class States(NamedTuple):
     """Any order as states and steps, for notations in which an item and the next one share text."""
 
     first: Hashable
@@ -44,10 +44,10 @@ class Turns(NamedTuple):
     """The items that may repeat."""
 
 
-def turns_of(items: list[Member]) -> Turns:
+def order_states(items: list[Member]) -> States:
     """The items in any order, as in `in_any_order`: beyond a few, optional ones may repeat."""
     needed = frozenset(item for item, must in items if must)
-    if len(needed) > _MOST_TURNS:
+    if len(needed) > _MOST_STATES:
         return _kept(items)
     every = frozenset(item for item, _ in items)
     again = every - needed if len(items) > _FEW else frozenset[str]()
@@ -56,10 +56,10 @@ def turns_of(items: list[Member]) -> Turns:
         assert isinstance(left, frozenset)
         return [(item, left - {item} | again) for item, _ in items if item in left]
 
-    return Turns(every, following, lambda left: isinstance(left, frozenset) and not left & needed, again)
+    return States(every, following, lambda left: isinstance(left, frozenset) and not left & needed, again)
 
 
-def _kept(items: list[Member]) -> Turns:
+def _kept(items: list[Member]) -> States:
     """The items in their given order."""
 
     def following(at: Hashable) -> list[tuple[str, Hashable]]:
@@ -71,7 +71,7 @@ def _kept(items: list[Member]) -> Turns:
                 break
         return alternatives
 
-    return Turns(0, following, lambda at: isinstance(at, int) and not any(must for _, must in items[at:]))
+    return States(0, following, lambda at: isinstance(at, int) and not any(must for _, must in items[at:]))
 
 
 def _first(rules: Rules, items: frozenset[Member], separator: str) -> str:
@@ -111,12 +111,12 @@ def _repeated(rules: Rules, optional: list[str], needed: frozenset[str], separat
 
 
 def _in_order(rules: Rules, items: list[Member], separator: str) -> str:
-    behind = ""  # the rest, if an item precedes it
+    rest = ""  # if an item precedes it
     beginning = ""  # the beginnings
     for item, must in reversed(items):
-        following = f"{item} {behind}".strip()
+        following = f"{item} {rest}".strip()
         beginning = following if must else f"({following} | {beginning})" if beginning else f"({following})?"
         further = f"{separator} {item}".strip()
-        behind = f"{further} {behind}".strip() if must else f"({further})? {behind}".strip()
-        behind = rules.rule("further", behind)
+        rest = f"{further} {rest}".strip() if must else f"({further})? {rest}".strip()
+        rest = rules.rule("further", rest)
     return beginning

@@ -14,7 +14,7 @@ from puna.chat.schema import Schema, object_alternatives, parameters, resolved, 
 from .enclosed import Enclosed, Then, writes
 from .functions import ToolFunction
 from .objects import by_schema
-from .order import turns_of
+from .order import order_states
 from .rules import Rules, in_json, literal, literals
 from .structured import Keys, Values, ValueSyntax
 
@@ -84,14 +84,14 @@ class Arguments:
         named = {
             name: one for name, one in given.items() if writes(self._enclosed, name) and one is not False
         }
-        turns = turns_of([(name, name in required) for name in named])
+        order = order_states([(name, name in required) for name in named])
         heads: dict[Hashable, str] = {}
         values: dict[tuple[str, Hashable], str] = {}
 
         def head(state: Hashable) -> str:
             """A parameter from its name on, and the rest; "" when none is left."""
             if state not in heads:
-                following = turns.following(state)
+                following = order.following(state)
                 heads[state] = self._rules.reserve("named") if following else ""
                 if following:
                     bodies = [f"{self._enclosed.head(name)} {value(name, then)}" for name, then in following]
@@ -102,17 +102,17 @@ class Arguments:
             """A parameter's value, and the rest."""
             if (name, state) not in values:
                 values[name, state] = rule = self._rules.reserve("value")
-                self._rules.define(rule, " | ".join(self._alternatives(name, named[name], behind(state))))
+                self._rules.define(rule, " | ".join(self._alternatives(name, named[name], after(state))))
             return values[name, state]
 
-        def behind(state: Hashable) -> Then:
+        def after(state: Hashable) -> Then:
             left = [
-                (name, value(name, then)) for name, then in turns.following(state) if name not in turns.again
+                (name, value(name, then)) for name, then in order.following(state) if name not in order.again
             ]
-            return Then(head(state), self._tail if turns.may_end(state) else "", tuple(left))
+            return Then(head(state), self._tail if order.may_end(state) else "", tuple(left))
 
-        tail = self._tail if turns.may_end(turns.first) else ""
-        return self._enclosed.following(Then(head(turns.first), tail), close=False)
+        tail = self._tail if order.may_end(order.first) else ""
+        return self._enclosed.following(Then(head(order.first), tail), close=False)
 
     def _alternatives(
         self, name: str, schema: Any, then: Then, beside: frozenset[str] = frozenset()

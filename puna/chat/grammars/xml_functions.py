@@ -5,6 +5,7 @@ from __future__ import annotations
 from puna.chat.parsing.elements import Elements
 from puna.chat.parsing.xml_functions import FUNCTION, TOOL_CALL
 
+from . import names
 from .answer import Calls
 from .enclosed import ParameterTags
 from .functions import ToolFunction
@@ -26,7 +27,7 @@ def xml_functions(rules: Rules, functions: list[ToolFunction], written: Elements
         written,
         written=lambda name: f"{name}>",
         outer=lambda terminal: rules.until(outer, terminal),
-        writable=r"[^<>\s](?:[^<>\n]*[^<>\s])?",
+        writable=names.IN_TAGS_WITH_SPACES,
     )
     tail = f"GAP {rules.marker(outer)}"
     return rules.any_of(

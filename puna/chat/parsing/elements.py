@@ -32,7 +32,7 @@ class _Found(NamedTuple):
     tag: re.Match[str]
     before: int
     """The end of the value before it."""
-    behind: int
+    after: int
     """The start of its value."""
     closed: bool
     """Whether the value before it has its closing tag."""
@@ -74,7 +74,7 @@ class Elements:
         found = [_Found(tag, 0, 0, closed=True), *self._tags(text, tag[1].strip(), declared, required)]
         ends = [*((one.before, one.closed) for one in found[1:]), (len(text), closed)]
         given = [
-            Argument(one.tag, self._value(text[one.behind : end], closed=shut))
+            Argument(one.tag, self._value(text[one.after : end], closed=shut))
             for one, (end, shut) in zip(found, ends, strict=True)
         ]
         return given, follower
@@ -129,7 +129,7 @@ class Elements:
                     continue
                 left.remove(one.name)
             found.append(one)
-            begin = one.behind
+            begin = one.after
         for one in every:
             if one.name in left and one.name in required:
                 left.remove(one.name)

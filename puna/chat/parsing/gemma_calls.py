@@ -62,10 +62,10 @@ def _followers(quote: str) -> dict[str, re.Pattern[str]]:
     mark = re.escape(quote)
     value = rf"({mark}|[\"'{{\[\d-]|true|false|null)"
     key = rf"({mark}.*?{mark}|\"[^\"]*\"|[^\s:\"'<>{{}}\[\],]+)\s*:\s*{value}"
-    behind = r"\s*([,}\]]|$)"
+    end = r"\s*([,}\]]|$)"
     return {
-        "}": re.compile(rf"{mark}\s*(,\s*{key}|,?\s*}}{behind})"),
-        "]": re.compile(rf"{mark}\s*(,\s*{value}|,?\s*\]{behind})"),
+        "}": re.compile(rf"{mark}\s*(,\s*{key}|,?\s*}}{end})"),
+        "]": re.compile(rf"{mark}\s*(,\s*{value}|,?\s*\]{end})"),
     }
 
 

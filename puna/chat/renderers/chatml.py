@@ -1,4 +1,4 @@
-"""ChatML: turns between `<|im_start|>` and `<|im_end|>` (OpenAI's chatml.md), which many families speak."""
+"""ChatML: turns between `<|im_start|>` and `<|im_end|>` (OpenAI's chatml.md), as in many families."""
 
 from __future__ import annotations
 

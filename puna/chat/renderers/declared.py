@@ -54,7 +54,7 @@ def _property(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def _kept(given: dict[str, Any], keys: Iterable[str]) -> dict[str, Any]:
-    """The values of these keys, without those that Ollama omits; then other keys, sorted by name."""
+    """The values of these keys, without those that Ollama omits."""
     kept: dict[str, Any] = {}
     for key in keys:
         value = given.get(key)

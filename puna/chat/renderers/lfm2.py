@@ -16,12 +16,12 @@ from .tool_json import spaced
 
 
 def lfm2(prompt: Prompt) -> Iterator[str]:
-    """Of the models that do not think."""
+    """For models that do not think."""
     return _write(prompt, thinking=False)
 
 
 def lfm2_thinking(prompt: Prompt) -> Iterator[str]:
-    """Of the models that think. Unless they are to, thinking is kept in the last answer only."""
+    """For models that think. Unless the request asks for thinking, only the last answer keeps its own."""
     return _write(prompt, thinking=True)
 
 

@@ -22,12 +22,12 @@ _NONE = "<think></think>"
 
 
 def nemotron3(prompt: Prompt) -> Iterator[str]:
-    """Of 3 Nano: thinks unless the request, or `/no_think` in a message, says otherwise."""
+    """3 Nano: thinks unless the request, or `/no_think` in a message, says otherwise."""
     return _write(prompt, newer=False)
 
 
 def nemotron3_5(prompt: Prompt) -> Iterator[str]:
-    """Of 3.5 Nano: thinks unless it is told not to; "medium" asks for less of it."""
+    """3.5 Nano: thinks unless it is told not to; "medium" asks for less of it."""
     return _write(prompt, newer=True)
 
 

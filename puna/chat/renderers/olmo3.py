@@ -30,22 +30,22 @@ _FUNCTIONS = (
 
 
 def olmo3(prompt: Prompt) -> Iterator[str]:
-    """Of 3 Instruct: without a system message it is told that it calls functions."""
+    """3 Instruct: without a system message it is told that it calls functions."""
     return _instruct(prompt, _CALLER)
 
 
 def olmo3_1(prompt: Prompt) -> Iterator[str]:
-    """Of 3.1 Instruct: without a system message it is told that it is Olmo."""
+    """3.1 Instruct: without a system message it is told that it is Olmo."""
     return _instruct(prompt, f"{_OLMO} ")
 
 
 def olmo3_think(prompt: Prompt) -> Iterator[str]:
-    """Of 7B Think: without a system message it is told that it is Olmo."""
+    """7B Think: without a system message it is told that it is Olmo."""
     return _think(prompt, _OLMO)
 
 
 def olmo3_32b_think(prompt: Prompt) -> Iterator[str]:
-    """Of 32B Think: without a system message it is told only that it is an assistant."""
+    """32B Think: without a system message it is told only that it is an assistant."""
     return _think(prompt, "You are a helpful AI assistant.")
 
 

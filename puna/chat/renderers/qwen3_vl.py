@@ -33,12 +33,12 @@ _LINE = "\n"
 
 
 def instruct(prompt: Prompt) -> Iterator[str]:
-    """Of the Instruct models: thinks only if it is asked to."""
+    """Instruct models: think only if they are asked to."""
     return _write(prompt, thinking=thinks(prompt, default=False))
 
 
 def thinking(prompt: Prompt) -> Iterator[str]:
-    """Of the Thinking models: thinks unless it is told not to."""
+    """Thinking models: think unless they are told not to."""
     return _write(prompt, thinking=thinks(prompt, default=True))
 
 

@@ -10,7 +10,7 @@ from puna.chat.schema import Schema, UnsupportedKeyword, invalid, own_kinds
 
 from .disjoint import disjoint
 from .merging import SILENT, both, merged
-from .negation import Unsayable, negated
+from .negation import Inexpressible, negated
 from .objects import names_of
 
 _NOR = "nor"
@@ -50,7 +50,7 @@ class Alternatives:
         self._targets = targets
 
     def of(self, schema: Any, passed: frozenset[str] = frozenset()) -> list[Alternative]:
-        """The alternatives of `schema`. Raises TooMany."""
+        """The alternatives of `schema`. Raises TooManyAlternatives."""
         if isinstance(schema, bool):
             return [[]] if schema else []
         alternatives: list[Alternative] = [[]]
@@ -104,7 +104,7 @@ class Alternatives:
             try:
                 unfit = _silent(alternatives(negated(value, self._targets)))
                 yield fits + _combined(unfit, alternatives(other))
-            except Unsayable:
+            except Inexpressible:
                 yield fits + _silent(alternatives(both([then, other])))
         elif key == "dependentRequired":
             for name, needed in value.items():
@@ -116,7 +116,7 @@ class Alternatives:
     def _not(self, value: Any, schema: Schema, key: str) -> Any:
         try:
             return negated(value, self._targets, own_kinds(schema))
-        except Unsayable:
+        except Inexpressible:
             raise UnsupportedKeyword(key, "its negation cannot be expressed") from None
 
     def refused(self, value: Any, key: str) -> Any:

@@ -24,19 +24,19 @@ _MORE = {fewer: least for least, fewer in _FEWER.items()}
 _OF = {"Length": "string", "Items": "array", "Properties": "object"}
 
 
-class Unsayable(Exception):
+class Inexpressible(Exception):
     """No part of the negation can be expressed."""
 
 
 def negated(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, depth: int = 8) -> Any:
     """A schema of instances of `kinds` that `schema` does not admit.
 
-    Raises Unsayable if there are some, but no schema can express any of them.
+    Raises Inexpressible if there are some, but no schema can express any of them.
     """
     if isinstance(schema, bool):
         return not schema
     if depth == 0:
-        raise Unsayable
+        raise Inexpressible
     kinds = set(kinds)
     alternatives: list[Any] = []
     whole = True
@@ -47,13 +47,13 @@ def negated(schema: Any, targets: dict[str, Any], kinds: Iterable[str] = TYPES, 
     for key, value in schema.items():
         try:
             alternatives += _violated(key, value, schema, kinds, targets, again)
-        except Unsayable:
+        except Inexpressible:
             whole = False
     alternatives = [
         one for one in alternatives if one is True or (one is not False and own_kinds(one) & kinds)
     ]
     if not alternatives and not whole:
-        raise Unsayable
+        raise Inexpressible
     return {"anyOf": alternatives} if alternatives else False
 
 
@@ -102,7 +102,7 @@ def _violated(
         return [value]
     if key == "$ref":
         return [again(targets[value], kinds)]
-    raise Unsayable
+    raise Inexpressible
 
 
 def _others(values: list[Any], kinds: set[str]) -> list[Any]:
@@ -129,7 +129,7 @@ def _others(values: list[Any], kinds: set[str]) -> list[Any]:
     if texts and sum(map(len, texts)) <= _SPELLED_OUT:
         alternatives.append({"type": "string", "pattern": f"^(?:{other_than(texts)})$"})
     if not alternatives and taken & {"array", "object", "string"}:
-        raise Unsayable
+        raise Inexpressible
     return alternatives
 
 
