@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from puna.cli.columns import columns
-from puna.cli.human import human_number
+from puna.human import human_number
 
 
 def details_text(found: dict[str, Any], *, verbose: bool = False) -> str:

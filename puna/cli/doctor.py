@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from puna.cli.connection import CommandFailed
 from puna.cli.display import Display
-from puna.cli.human import human_bytes
 from puna.errors import PunaError
+from puna.human import human_bytes
 from puna.load import Device, Devices
 from puna.settings import Settings
 from puna.types import Progress
 
 if TYPE_CHECKING:
-    from puna.library import Finding, Library, Name, Reach
+    from puna.library import AllowedHosts, Finding, Library, Name
 
 
 def doctor(fix: bool = False, *, insecure: bool = False) -> None:
@@ -25,7 +25,7 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
     """
     # Imports of rooms below: this command works on the store and the engine themselves, server or not.
     from puna.engine import drivers, find_devices, kernels
-    from puna.library import Library, Reach, check
+    from puna.library import AllowedHosts, Library, check
 
     print(f"kernels {kernels()}")
     found = asyncio.run(find_devices())
@@ -37,8 +37,8 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
     try:
         with Display() as display:
             findings = check(library, lambda step: _show(display, step, "checking"))
-        reach = Reach(settings.registries)
-        left = _repaired(library, findings, insecure, reach) if fix else _report(findings)
+        allowed = AllowedHosts(settings.registries)
+        left = _repaired(library, findings, insecure, allowed) if fix else _report(findings)
     except PunaError as error:
         raise CommandFailed(str(error)) from error
     if not left:
@@ -74,7 +74,7 @@ def _report(findings: list[Finding]) -> int:
     return sum(finding.kind != "foreign" for finding in findings)
 
 
-def _repaired(library: Library, findings: list[Finding], insecure: bool, reach: Reach) -> int:
+def _repaired(library: Library, findings: list[Finding], insecure: bool, allowed: AllowedHosts) -> int:
     """Repair the findings, print each outcome, and return how many are left."""
     from puna.library import repair, restore
 
@@ -86,7 +86,7 @@ def _repaired(library: Library, findings: list[Finding], insecure: bool, reach: 
                 name,
                 lambda step: _show(display, step, step.status),
                 insecure=insecure,
-                reach=reach,
+                allowed=allowed,
             )
 
         outcomes = repair(library, findings, pull)

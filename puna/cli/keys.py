@@ -15,7 +15,7 @@ import typer
 
 from puna.cli.columns import columns
 from puna.cli.connection import CommandFailed
-from puna.cli.human import human_time
+from puna.human import human_time
 from puna.settings import Settings, parse_duration
 
 if TYPE_CHECKING:

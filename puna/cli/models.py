@@ -10,7 +10,7 @@ import typer
 
 from puna.cli.columns import columns
 from puna.cli.connection import CommandFailed, ModelMissing, connect
-from puna.cli.human import human_bytes, human_time
+from puna.human import human_bytes, human_time
 
 if TYPE_CHECKING:
     from puna.cli.client import Client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from puna.cli.human import go_duration
+from puna.human import go_duration
 
 if TYPE_CHECKING:
     from ollama import ChatResponse, GenerateResponse

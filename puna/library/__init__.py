@@ -4,7 +4,6 @@ A `Library` finds, lists, writes and removes models; a `Model` is one of them. N
 """
 
 from puna.library.addresses import is_public
-from puna.library.arriving import WrongOffset, arrived, receive
 from puna.library.blobs import WrongDigest
 from puna.library.create import create
 from puna.library.doctor import Finding, Repair, check, repair
@@ -14,28 +13,36 @@ from puna.library.manifests import Layer
 from puna.library.model import Model, describe
 from puna.library.names import Name
 from puna.library.recipe import Recipe
-from puna.library.registry import ANYWHERE, USUAL, Pace, Reach, pull, push, restore
+from puna.library.registry import (
+    ANY_HOST,
+    DEFAULT_LIMITS,
+    AllowedHosts,
+    TransferLimits,
+    pull,
+    push,
+    restore,
+)
 from puna.library.show import show
 from puna.library.starters import STARTERS, StarterModel, install, starter_for
 from puna.library.store import Library
+from puna.library.uploads import WrongOffset, receive, upload_offset
 
 __all__ = [
-    "ANYWHERE",
+    "ANY_HOST",
+    "DEFAULT_LIMITS",
     "STARTERS",
-    "USUAL",
+    "AllowedHosts",
     "Finding",
     "Layer",
     "Library",
     "Model",
     "Name",
-    "Pace",
-    "Reach",
     "Recipe",
     "Repair",
     "StarterModel",
+    "TransferLimits",
     "WrongDigest",
     "WrongOffset",
-    "arrived",
     "check",
     "create",
     "describe",
@@ -50,6 +57,7 @@ __all__ = [
     "restore",
     "show",
     "starter_for",
+    "upload_offset",
     "write_private",
     "writing",
 ]

@@ -1,4 +1,4 @@
-"""Blobs: files named by the SHA-256 of what they hold, in Ollama's layout (`blobs/sha256-<hex>`)."""
+"""Blobs: files named by the SHA-256 of their content, in Ollama's layout (`blobs/sha256-<hex>`)."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ class WrongDigest(BadRequest):
 
 
 class Blobs:
-    """The blobs in one folder, which is made when the first is written.
+    """The blobs in one folder, which is created with the first one.
 
-    `changing` is locked while a blob appears or is pinned, so that it is not removed meanwhile.
+    `changing` is locked while a blob appears or is pinned, so that no one removes it at that moment.
     """
 
     def __init__(self, folder: Path, changing: Callable[[], AbstractContextManager[None]]) -> None:
@@ -45,7 +45,7 @@ class Blobs:
         self._pins = Pins()
 
     def path(self, digest: str) -> Path:
-        """Where the blob with this digest lies or would lie. Raises BadRequest unless "sha256:<64 hex>"."""
+        """The path of the blob with this digest. Raises BadRequest unless it is "sha256:<64 hex>"."""
         written = _DIGEST.fullmatch(digest)
         if written is None:
             raise BadRequest("invalid digest format")
@@ -58,9 +58,9 @@ class Blobs:
         return aside(self.folder, "sha256-")
 
     def partial(self, digest: str, suffix: str = "") -> Path:
-        """Where a download of this blob is kept until it is whole, `RESUMABLE` after it was last written to.
+        """The path of an unfinished download of this blob, kept for `RESUMABLE` after the last write.
 
-        The folder is there. Raises BadRequest for what is no digest, PunaError.
+        Creates the folder. Raises BadRequest for an invalid digest, PunaError.
         """
         path = self.path(digest)
         with writing(self.folder):
@@ -77,7 +77,7 @@ class Blobs:
         """Store what `source` yields; its digest ("sha256:<hex>") and size in bytes.
 
         `on_bytes` gets the bytes written so far, after each piece. Raises BadRequest when the digest is not
-        the `expected` one, PunaError when the disk is full; then, as when `source` fails, nothing is left.
+        the `expected` one, PunaError when the disk is full. Leaves nothing after an error.
         """
         if expected:
             self.path(expected)
@@ -153,8 +153,8 @@ class Blobs:
     def pin(self, digest: str) -> bool:
         """Whether the blob is there. It then stays for an hour, or until a manifest names it.
 
-        Until then, removing models does not remove it, in this process or another. New blobs are pinned from
-        the first. A blob that is also a user's file (`import_file`) is safe from pruning only.
+        Until then, no process removes it with a model. New blobs are pinned from the start. A blob that is
+        also a user's file (`import_file`) is safe from pruning only.
         """
         path = self.path(digest)
         if not path.is_file():

@@ -8,7 +8,7 @@ from puna.errors import BadRequest, NotFound
 from puna.gguf import cached_metadata, disagreement, read_metadata
 from puna.library.manifests import IMAGE
 from puna.library.parts import ModelPart, PartBuilder, Quantize, quantized
-from puna.library.purposes import reads_states, reads_whole, recurrent
+from puna.library.purposes import needs_hidden_states, pooling_capability, recurrent
 from puna.library.recipe import Recipe
 from puna.load import ROLLBACKS
 
@@ -51,13 +51,13 @@ def _problem(draft: ModelPart, model: ModelPart) -> str:
     """Why one model cannot draft for another; "" if it can."""
     if draft.digest and draft.digest == model.digest:
         return "it is the model itself"
-    if purpose := reads_whole(draft.metadata):
+    if purpose := pooling_capability(draft.metadata):
         return f"it does not generate text, it is for {purpose}"
-    if reads_states(draft.metadata):
+    if needs_hidden_states(draft.metadata):
         return f"a draft model of architecture {draft.metadata.architecture} is not supported"
     for whose, part in (("its", draft), ("the model's", model)):
         architecture = part.metadata.architecture
-        # What drafts is cut back further than states are rolled back.
+        # A draft model is cut back further than recurrent states can be rolled back.
         rolled = part is model and architecture in ROLLBACKS
         if recurrent(part.metadata) and not rolled:
             return f"{whose} architecture, {architecture}, is recurrent: it cannot be cut back"

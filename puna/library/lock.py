@@ -51,7 +51,7 @@ if sys.platform == "win32":
     import msvcrt
 
     def try_lock(file: int) -> bool:
-        """Take the lock of an open file unless another has it; closing the file gives it back."""
+        """Take the lock of an open file if it is free; closing the file releases it."""
         try:
             os.lseek(file, 0, os.SEEK_SET)
             msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
@@ -63,7 +63,7 @@ else:
     import fcntl
 
     def try_lock(file: int) -> bool:
-        """Take the lock of an open file unless another has it; closing the file gives it back."""
+        """Take the lock of an open file if it is free; closing the file releases it."""
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -14,10 +14,11 @@ import msgspec
 
 from puna.errors import LoadFailed
 from puna.gguf import Metadata, cached_metadata
+from puna.human import human_number
 from puna.library.blobs import Blobs
 from puna.library.manifests import IMAGE, Layer
 from puna.library.names import Name
-from puna.library.purposes import reads_states, reads_whole
+from puna.library.purposes import needs_hidden_states, pooling_capability
 from puna.types import MediaFile, Message
 
 _T = TypeVar("_T")
@@ -26,7 +27,7 @@ _T = TypeVar("_T")
 _FILL_IN = ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id")
 
 
-SEEING = ("gemma3", "qwen25vl")
+PROJECTOR_INSIDE = ("gemma3", "qwen25vl")
 """Architectures whose projector the engine can read from the file of the weights."""
 
 _LONGEST = 64 << 20
@@ -85,7 +86,7 @@ class Model:
         weights, files = self._paths("model"), self._paths("projector")
         if len(weights) == 1 and not files:
             with suppress(LoadFailed):  # Whoever needs the projector reports the damage.
-                return weights if _sees_itself(cached_metadata(weights[0])) else ()
+                return weights if _has_readable_projector(cached_metadata(weights[0])) else ()
         return (*weights[1:], *files)
 
     @property
@@ -103,7 +104,7 @@ class Model:
         last = next(reversed(self.drafts), None)
         # The engine reports the damage.
         with suppress(LoadFailed):
-            return last if last and not reads_states(self.draft_metadata) else None
+            return last if last and not needs_hidden_states(self.draft_metadata) else None
         return last
 
     @property
@@ -190,7 +191,7 @@ class Model:
 
     @cached_property
     def _capabilities(self) -> tuple[str, ...]:
-        if purpose := reads_whole(self.metadata):
+        if purpose := pooling_capability(self.metadata):
             return (purpose,)
         found = ["completion"]
         if any(key in self.metadata.values for key in _FILL_IN) or ".Suffix" in (self.template or ""):
@@ -221,8 +222,8 @@ class Model:
             raise LoadFailed(f"model '{self.name.display()}' is damaged: its {kind}: {error}") from error
 
 
-def _sees_itself(metadata: Metadata) -> bool:
-    return metadata.architecture in SEEING and metadata.projector_inside
+def _has_readable_projector(metadata: Metadata) -> bool:
+    return metadata.architecture in PROJECTOR_INSIDE and metadata.projector_inside
 
 
 def describe(metadata: Metadata) -> dict[str, Any]:
@@ -236,15 +237,6 @@ def describe(metadata: Metadata) -> dict[str, Any]:
         "architecture": "amd64",
         "os": "linux",
     }
-
-
-def human_number(count: int) -> str:
-    """A count as Ollama writes it (format/format.go): "8.0B" is "8B", 134515008 is "134.52M"."""
-    if count >= 1_000_000_000:
-        return f"{count / 1e9:.0f}B" if count % 1_000_000_000 == 0 else f"{count / 1e9:.1f}B"
-    if count >= 1_000_000:
-        return f"{count / 1e6:.0f}M" if count % 1_000_000 == 0 else f"{count / 1e6:.2f}M"
-    return f"{count / 1e3:.0f}K" if count >= 1_000 else str(count)
 
 
 def text(path: Path) -> bytes:

@@ -14,7 +14,7 @@ from puna.gguf import Metadata, cached_metadata
 from puna.library.durable import writing
 from puna.library.split import Shard, merge, ordered, split_count, stem
 from puna.library.store import Library
-from puna.library.workplace import workplace
+from puna.library.working_folder import working_folder
 from puna.types import Progress, Report
 
 _MAGIC = b"GGUF"
@@ -131,7 +131,7 @@ class PartBuilder:
         def waiting() -> None:
             self.report(Progress(status="waiting for another model to be converted"))
 
-        with writing(self.library.root), workplace(self.library.root, "convert", waiting) as folder:
+        with writing(self.library.root), working_folder(self.library.root, "convert", waiting) as folder:
             for name, digest in files.items():
                 path = folder / name
                 try:

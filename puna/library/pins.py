@@ -1,6 +1,6 @@
 """Pins: a new blob that no manifest names yet has an mtime in the future, so that nothing removes it.
 
-Every process of Puna that works on the store sees that.
+All Puna processes that use the store see that.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ class Pins:
                 self._pinned.pop(blob, None)  # Another process pinned it: unpinning would be for both.
 
     def remove(self, blob: Path) -> None:
-        """Unpin a blob, unless another process has pinned it too."""
+        """Unpin a blob, unless another process also pinned it."""
         self._made.pop(blob, None)
         with suppress(OSError):
             if self._pinned.pop(blob, None) == blob.stat().st_mtime_ns:

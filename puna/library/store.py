@@ -39,7 +39,7 @@ class Library:
     """
 
     def __init__(self, root: Path, *, no_prune: bool = False) -> None:
-        """With `no_prune` (OLLAMA_NOPRUNE) blobs are removed with models that had them, and never else."""
+        """With `no_prune` (OLLAMA_NOPRUNE), blobs are removed only together with the models that had them."""
         self.root = root
         self._no_prune = no_prune
         self._mine = threading.Lock()
@@ -49,7 +49,7 @@ class Library:
         self._reader = Reader(self.blobs)
 
     def resolve(self, name: str | Name) -> Name:
-        """The whole name, each part in the case it is stored in if it is stored. Raises InvalidName."""
+        """The whole name; parts that are stored get the case in which they are stored. Raises InvalidName."""
         name = Name.parse(name) if isinstance(name, str) else name
         return manifests.spelled(self._folders, self._manifests, name)
 
@@ -110,7 +110,7 @@ class Library:
                 self.blobs.discard(digest)
 
     def write_manifest(self, name: Name, config: dict[str, Any], layers: Sequence[Layer]) -> None:
-        """Make `name` the model of these blobs, which are all there. Raises PunaError when one is not."""
+        """Make `name` the model of these blobs. Raises PunaError when one is missing."""
         digest, size = self.blobs.add([msgspec.json.encode(config) + b"\n"])
         try:
             self._write(name, manifests.encode(Layer(manifests.CONFIG, digest, size), layers))
@@ -120,9 +120,9 @@ class Library:
             raise
 
     def write_manifest_bytes(self, name: Name, content: bytes) -> None:
-        """Make `name` the model of this manifest, kept as it is, whose blobs are all there.
+        """Make `name` the model of this manifest, which is stored unchanged.
 
-        Raises PunaError when one is not, or when `content` is no manifest of a model.
+        Raises PunaError when a blob is missing, or when `content` is no manifest of a model.
         """
         try:
             kind = manifests.decode(content).media_type
@@ -135,9 +135,8 @@ class Library:
     def prune(self) -> None:
         """Remove unfinished files and blobs of no model, an hour after they were last touched.
 
-        Transfers that can be taken up again stay for a week, and while a process is at work on them. With
-        `no_prune`, or while a manifest cannot be read, they and every blob stay. Raises PunaError when the
-        store cannot be written to.
+        Resumable transfers stay for a week, and while a process works on them. With `no_prune`, or while a
+        manifest cannot be read, they and every blob stay. Raises PunaError when the store is not writable.
         """
         if not self.root.is_dir():
             return
@@ -158,9 +157,9 @@ class Library:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """Held while blobs are added or checked and a manifest written, or removed and its blobs with it.
+        """A lock for changes of manifests together with their blobs, held by one thread of all processes.
 
-        By one thread of all processes that work on the store. Raises PunaError where nothing can be written.
+        Raises PunaError where nothing can be written.
         """
         with ExitStack() as locks:
             locks.enter_context(self._mine)
@@ -185,7 +184,7 @@ class Library:
             self._replace(name, content)
 
     def _replace(self, name: Name, content: bytes) -> None:
-        """Write a manifest over the one there was, and remove what only that one had."""
+        """Replace a manifest, and remove the blobs that only the old one had."""
         try:
             named = manifests.decode(content).blobs
         except msgspec.DecodeError as error:
@@ -197,7 +196,7 @@ class Library:
         self._put(path, content)
         self._reader.forget(name)
         try:
-            # Again: Ollama works on the same stores, and knows nothing of our lock.
+            # Check again: Ollama may change the same store, and ignores our lock.
             self._check(named)
         except PunaError:
             if old is None:
@@ -244,7 +243,7 @@ class Library:
                 self.blobs.remove_unless_pinned(layer.digest)
 
     def _used(self) -> set[Path] | None:
-        """The blobs that manifests name; None while one of those cannot be read: it may name any."""
+        """The blobs that manifests name; None while a manifest cannot be read, because it may name any."""
         digests = manifests.named(self._folders, self._manifests)
         return None if digests is None else set(map(self.blobs.path, digests))
 
@@ -260,7 +259,7 @@ def _not_found(name: str | Name) -> str:
 
 
 def _unread(error: OSError, missing: str) -> PunaError:
-    """What to say of a manifest that could not be read: one that is not ours is there all the same."""
+    """The error for an unreadable manifest. One in another format is reported as such, not as missing."""
     if isinstance(error, PermissionError):
         return LoadFailed(f"cannot read {error.filename}: {error.strerror}")
     return NotFound(missing)

@@ -15,7 +15,7 @@ from puna.access import Keyring
 from puna.engine import EngineStarter, dry_run, find_devices
 from puna.errors import PunaError
 from puna.inference import Inference
-from puna.library import USUAL, Library, Reach
+from puna.library import DEFAULT_LIMITS, AllowedHosts, Library
 from puna.scheduling import Scheduler
 from puna.server import anthropic, health, metrics, native, openai, openapi, page, responses
 from puna.server.authentication import Authentication, saving_usage
@@ -66,8 +66,8 @@ def application(settings: Settings) -> Starlette:
         Inference(library, scheduler, measured, go_first=settings.go_template),
         Pulls(
             library,
-            replace(USUAL, streams=settings.transfer_streams or USUAL.streams),
-            Reach(settings.registries),
+            replace(DEFAULT_LIMITS, streams=settings.transfer_streams or DEFAULT_LIMITS.streams),
+            AllowedHosts(settings.registries),
         ),
         remote,
         Web(remote, settings.search_url),

@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
 from puna.errors import Stopping
-from puna.library import ANYWHERE, USUAL, Library, Name, Pace, Reach, pull, push
+from puna.library import ANY_HOST, DEFAULT_LIMITS, AllowedHosts, Library, Name, TransferLimits, pull, push
 from puna.server.working import FollowedWork
 from puna.types import Progress
 
@@ -20,10 +20,12 @@ class Pulls:
     fetched by then is kept for the next.
     """
 
-    def __init__(self, library: Library, pace: Pace = USUAL, reach: Reach = ANYWHERE) -> None:
+    def __init__(
+        self, library: Library, limits: TransferLimits = DEFAULT_LIMITS, allowed: AllowedHosts = ANY_HOST
+    ) -> None:
         self._library = library
-        self._pace = pace
-        self._reach = reach
+        self._limits = limits
+        self._allowed = allowed
         self._running: dict[tuple[_Transfer, Name, bool], FollowedWork] = {}
         self._closed = False
 
@@ -52,7 +54,7 @@ class Pulls:
             running = self._running[key] = FollowedWork(
                 title,
                 lambda report: transfer(
-                    self._library, text, report, insecure=insecure, pace=self._pace, reach=self._reach
+                    self._library, text, report, insecure=insecure, limits=self._limits, allowed=self._allowed
                 ),
             )
         try:

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from puna.engine.ollama_gguf import SEEING, language_model, projector
+from puna.engine.ollama_gguf import PROJECTOR_INSIDE, language_model, projector
 from puna.errors import LoadFailed
 from puna.gguf import Metadata, read_metadata
 from puna.library import Library, model, show
@@ -185,7 +185,7 @@ async def test_a_file_cut_after_its_header(tmp_path: Path, gemma3: tuple[Path, P
 
 
 def test_the_library_knows_which_projectors_are_read(tmp_path: Path, gemma3: tuple[Path, Path, Path]):
-    assert model.SEEING == SEEING
+    assert model.PROJECTOR_INSIDE == PROJECTOR_INSIDE
     install(tmp_path / "models", "seeing", gemma3[2])
     install(tmp_path / "models", "blind", gemma3[0])
     library = Library(tmp_path / "models")

@@ -9,8 +9,8 @@ import pytest
 
 from puna.errors import LoadFailed
 from puna.gguf import Metadata
+from puna.human import human_number
 from puna.library import Layer, Library, Model, Name, describe, show
-from puna.library.model import human_number
 from tests.library.stores import IMAGE, manifest_path, put, put_real
 from tests.models import CHATML, embedding_model
 
@@ -24,27 +24,6 @@ def embedder(library: Library) -> Model:
         weights = Layer(IMAGE + "model", *library.blobs.adopt(path))
     library.write_manifest(Name.parse("embedder"), {}, [weights])
     return library.open("embedder")
-
-
-@pytest.mark.parametrize(
-    ("count", "text"),
-    [
-        (0, "0"),
-        (999, "999"),
-        (1000, "1K"),
-        (22_500, "22K"),
-        (23_500, "24K"),
-        (134_515_008, "134.52M"),
-        (22_713_216, "22.71M"),
-        (7_000_000, "7M"),
-        (999_999_999, "1000.00M"),
-        (8_030_261_248, "8.0B"),
-        (8_000_000_000, "8B"),
-        (671_026_419_200, "671.0B"),
-    ],
-)
-def test_counts_read_as_in_ollama(count: int, text: str) -> None:
-    assert human_number(count) == text
 
 
 def test_details_come_from_the_config(library: Library) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from puna.library import Library, arrived, receive
+from puna.library import Library, receive, upload_offset
 from puna.library.registry.journal import claim
 from tests.library.stores import blob_name, blobs, digest_of, displayed, manifest_path, put
 
@@ -152,7 +152,7 @@ def test_what_arrived_of_an_upload_stays_for_a_week(library: Library, seconds: i
     (path,) = (library.root / "blobs").iterdir()
     age(path, 7 * 24 * 3600 + seconds)
     library.prune()
-    assert arrived(library, digest_of(content)) == left
+    assert upload_offset(library, digest_of(content)) == left
     receive(library, digest_of(content), left, [content[left:]])
     assert library.blobs.path(digest_of(content)).read_bytes() == content
     assert blobs(library) == {blob_name(content)}

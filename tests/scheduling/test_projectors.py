@@ -56,10 +56,10 @@ async def test_a_model_that_sees_is_another_than_the_same_weights_alone(library:
 async def test_a_projector_counts(library: Library):
     seeing = library.open("seeing")
     size = seeing.projectors[0].stat().st_size
-    sight = estimate_projector(seeing.projector_metadata, size, num_ctx=4)
-    assert sight > size
+    projector = estimate_projector(seeing.projector_metadata, size, num_ctx=4)
+    assert projector > size
     smallest = Options(num_ctx=4)
-    needs = least(library.open("blind"), smallest) + sight
+    needs = least(library.open("blind"), smallest) + projector
     with pytest.raises(PunaError, match="requires more system memory"):
         async with Scheduler(Settings(memory=needs - 1), Launcher()).lease(seeing, smallest, None):
             pass

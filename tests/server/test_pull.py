@@ -21,7 +21,7 @@ from puna.server import pulls as module
 from puna.server.pulls import Pulls
 from puna.server.working import Abandoned
 from puna.types import Progress, Report
-from tests.library.registry.conftest import DIGEST, MODEL, PACE, SIZE, WEIGHTS, put
+from tests.library.registry.conftest import DIGEST, LIMITS, MODEL, SIZE, WEIGHTS, put
 from tests.registries import Fault, Line, line, registry
 from tests.running import Server, serving
 
@@ -36,7 +36,7 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with registry(folder) as host:
         library = Library(folder / "source")
         put(library, f"{host}/{MODEL}")
-        push(library, f"{host}/{MODEL}", lambda step: None, insecure=True, key=folder / "key", pace=PACE)
+        push(library, f"{host}/{MODEL}", lambda step: None, insecure=True, key=folder / "key", limits=LIMITS)
         yield host
 
 
@@ -186,7 +186,7 @@ def test_a_server_and_a_program_share_one_download(server: Server, way: Line, tm
             report,
             insecure=True,
             key=tmp_path / "key",
-            pace=PACE,
+            limits=LIMITS,
         )
         assert list(steps)[-1] == {"status": "success"}
     assert seen[0] >= 200_000

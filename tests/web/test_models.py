@@ -14,7 +14,7 @@ import pytest
 from playwright.sync_api import FilePayload, Page, Route, expect
 
 from puna.library import Library, push
-from tests.library.registry.conftest import MODEL, PACE, put
+from tests.library.registry.conftest import LIMITS, MODEL, put
 from tests.models import scripted_model
 from tests.registries import Fault, Line, line, registry
 from tests.running import Server
@@ -49,7 +49,9 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         library = Library(folder / "source")
         for name in (MODEL, "library/y:latest"):
             put(library, f"{host}/{name}", b"%d" % len(name) * 500_000 + name.encode())
-            push(library, f"{host}/{name}", lambda step: None, insecure=True, key=folder / "key", pace=PACE)
+            push(
+                library, f"{host}/{name}", lambda step: None, insecure=True, key=folder / "key", limits=LIMITS
+            )
         yield host
 
 

@@ -14,13 +14,13 @@ from pathlib import Path
 
 from puna.engine.ollama_gguf import gemma3, gptoss, llava, mistral3, qwen3vl, qwen25vl
 from puna.engine.ollama_gguf.edit import Edit, without
-from puna.engine.ollama_gguf.sight import INSIDE
+from puna.engine.ollama_gguf.projectors import INSIDE
 from puna.engine.ollama_gguf.writing import write_edited
 from puna.errors import LoadFailed
 from puna.gguf import GGUFFile
 
 
-def _without_sight(file: GGUFFile) -> Edit | None:
+def _without_projector(file: GGUFFile) -> Edit | None:
     tensors = without(file, *INSIDE)
     return Edit(tensors) if len(tensors) < len(file.tensors) else None
 
@@ -28,16 +28,19 @@ def _without_sight(file: GGUFFile) -> Edit | None:
 _TEXT: dict[str, Callable[[GGUFFile], Edit | None]] = {
     "gemma3": gemma3.text,
     "gptoss": gptoss.text,
-    "llama4": _without_sight,
+    "llama4": _without_projector,
     "mistral3": mistral3.text,
     "qwen25vl": qwen25vl.text,
     "qwen3vl": qwen3vl.text,
     "qwen3vlmoe": qwen3vl.text,
 }
-_INSIDE: dict[str, Callable[[GGUFFile], Edit | None]] = {"gemma3": gemma3.sight, "qwen25vl": qwen25vl.sight}
-_SIGHT = _INSIDE | {"clip": llava.sight}
+_INSIDE: dict[str, Callable[[GGUFFile], Edit | None]] = {
+    "gemma3": gemma3.projector,
+    "qwen25vl": qwen25vl.projector,
+}
+_PROJECTOR = _INSIDE | {"clip": llava.projector}
 
-SEEING = tuple(_INSIDE)
+PROJECTOR_INSIDE = tuple(_INSIDE)
 """Architectures whose projector can be read from the model's file."""
 
 
@@ -47,7 +50,7 @@ def language_model(path: str) -> Iterator[str]:
 
     Raises OSError, LoadFailed.
     """
-    with GGUFFile(Path(path)) as file, _written(file, path, text(file)) as readable:
+    with GGUFFile(Path(path)) as file, _written(file, path, text_edit(file)) as readable:
         yield readable
 
 
@@ -57,17 +60,17 @@ def projector(path: str) -> Iterator[str]:
 
     Raises OSError, LoadFailed.
     """
-    with GGUFFile(Path(path)) as file, _written(file, path, sight(file)) as readable:
+    with GGUFFile(Path(path)) as file, _written(file, path, projector_edit(file)) as readable:
         yield readable
 
 
-def text(file: GGUFFile) -> Edit | None:
+def text_edit(file: GGUFFile) -> Edit | None:
     """The changes for libllama; None if none are needed. Raises LoadFailed for an unsupported form."""
     architecture = file.metadata.get("general.architecture")
     if isinstance(architecture, str) and architecture in _TEXT:
         return _TEXT[architecture](file)
     # A separate projector file has nothing else.
-    if "token_embd.weight" in file.tensors and _without_sight(file):
+    if "token_embd.weight" in file.tensors and _without_projector(file):
         raise LoadFailed(
             f'unable to load model: this "{architecture}" keeps its projector inside, '
             "which is not supported; take a GGUF file that was made for llama.cpp"
@@ -75,10 +78,11 @@ def text(file: GGUFFile) -> Edit | None:
     return None
 
 
-def sight(file: GGUFFile) -> Edit | None:
+def projector_edit(file: GGUFFile) -> Edit | None:
     """The changes for libmtmd; None if none are needed or the form is unsupported."""
     architecture = file.metadata.get("general.architecture")
-    return _SIGHT[architecture](file) if isinstance(architecture, str) and architecture in _SIGHT else None
+    edit = _PROJECTOR.get(architecture) if isinstance(architecture, str) else None
+    return edit(file) if edit else None
 
 
 @contextmanager

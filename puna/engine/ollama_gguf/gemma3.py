@@ -6,7 +6,7 @@ from math import isqrt
 
 from puna.engine.ollama_gguf import embeddinggemma
 from puna.engine.ollama_gguf.edit import Edit, columns_rows, copied, number, without
-from puna.engine.ollama_gguf.sight import CLIP, INSIDE, sizes
+from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, sizes
 from puna.gguf import GGUFFile, f32, flag, string, u32
 
 _ROPE = {
@@ -52,7 +52,7 @@ def text(file: GGUFFile) -> Edit | None:
     return Edit(tensors, values, vocabulary=rows or None)
 
 
-def sight(file: GGUFFile) -> Edit:
+def projector(file: GGUFFile) -> Edit:
     """The projector alone, as libmtmd names it."""
     values = CLIP | sizes(file, "gemma3")
     values |= {

@@ -6,7 +6,7 @@ from puna.engine.ollama_gguf.edit import Edit, without
 from puna.gguf import GGUFFile, string
 
 
-def sight(file: GGUFFile) -> Edit | None:
+def projector(file: GGUFFile) -> Edit | None:
     """Adds the type that old projectors do not say; None if one is said or it does not see."""
     kinds = ("clip.projector_type", "clip.vision.projector_type")
     if not file.metadata.get("clip.has_vision_encoder") or any(

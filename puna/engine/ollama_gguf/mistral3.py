@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from puna.engine.ollama_gguf.edit import Edit, copied, without
-from puna.engine.ollama_gguf.sight import INSIDE
+from puna.engine.ollama_gguf.projectors import INSIDE
 from puna.gguf import GGUFFile, string
 
 _KEYS = {

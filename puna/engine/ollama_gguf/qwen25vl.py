@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from puna.engine.ollama_gguf.edit import Edit, columns_rows, copied, number, numbers, renamed, without
-from puna.engine.ollama_gguf.sight import CLIP, INSIDE, sizes
+from puna.engine.ollama_gguf.projectors import CLIP, INSIDE, sizes
 from puna.gguf import GGUFFile, f32, flag, i32, string, u32
 
 _NAMES = {
@@ -29,7 +29,7 @@ def text(file: GGUFFile) -> Edit:
     return Edit(without(file, *INSIDE), values)
 
 
-def sight(file: GGUFFile) -> Edit:
+def projector(file: GGUFFile) -> Edit:
     """The projector alone, as libmtmd names it."""
     values = CLIP | sizes(file, "qwen25vl")
     values |= copied(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from puna.engine.ollama_gguf.edit import Edit, numbers, without
-from puna.engine.ollama_gguf.sight import INSIDE
+from puna.engine.ollama_gguf.projectors import INSIDE
 from puna.gguf import GGUFFile, i32, u32
 
 _SECTIONS = i32((24, 20, 20, 0))  # the same in all of the family

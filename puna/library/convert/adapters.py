@@ -52,7 +52,7 @@ def _halves(folder: Path) -> Iterator[tuple[str, dict[str, Tensor]]]:
             raise BadRequest(f"{path.name}: tensor {name} is no part of a LoRA adapter")
         module = match["module"].removeprefix("base_model.model.").removeprefix("language_model.")
         module = module.replace("model.language_model.", "model.", 1)
-        mine = _turned(tensor) if match["half"].islower() else tensor  # MLX multiplies from the left
+        mine = _transposed(tensor) if match["half"].islower() else tensor  # MLX multiplies from the left
         found.setdefault(module, {})[match["half"].upper()] = mine
     if not found:
         raise BadRequest(f"{path.name} has no tensors")
@@ -89,7 +89,7 @@ def _tensors(
         if base.architecture == "llama" and name.endswith(("attn_q.weight", "attn_k.weight")):
             b = permuted(b, _heads(base, name))
         # Rows of the embedding are looked up by token.
-        yield f"{name}.lora_a", _turned(a) if name == "token_embd.weight" else a
+        yield f"{name}.lora_a", _transposed(a) if name == "token_embd.weight" else a
         yield f"{name}.lora_b", b
 
 
@@ -118,7 +118,7 @@ def _heads(base: Metadata, name: str) -> int:
     return heads
 
 
-def _turned(tensor: Tensor) -> Tensor:
+def _transposed(tensor: Tensor) -> Tensor:
     """The transposed tensor. Adapters are small, so each part reads all of it."""
     rows, columns = tensor.shape
     return replace(

@@ -3,10 +3,10 @@
 `pull`, `push` and `restore` block, so call them in a thread. An error raised by `report` cancels them.
 """
 
-from puna.library.registry.pace import USUAL, Pace
+from puna.library.registry.allowed import ANY_HOST, AllowedHosts
+from puna.library.registry.limits import DEFAULT_LIMITS, TransferLimits
 from puna.library.registry.pull import pull
 from puna.library.registry.push import push
-from puna.library.registry.reach import ANYWHERE, Reach
 from puna.library.registry.restore import restore
 
-__all__ = ["ANYWHERE", "USUAL", "Pace", "Reach", "pull", "push", "restore"]
+__all__ = ["ANY_HOST", "DEFAULT_LIMITS", "AllowedHosts", "TransferLimits", "pull", "push", "restore"]

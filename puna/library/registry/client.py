@@ -13,11 +13,11 @@ from urllib.parse import urljoin, urlsplit
 import msgspec
 
 from puna.errors import NotFound, PunaError
+from puna.library.registry.allowed import ANY_HOST, AllowedHosts, host_and_port
 from puna.library.registry.challenge import Challenge, to_sign
-from puna.library.registry.errors import RegistryRefused, worth_another_try_at_once
+from puna.library.registry.errors import RegistryRefused, is_transient_and_fast
 from puna.library.registry.key import default_key, signature
-from puna.library.registry.pace import Pace
-from puna.library.registry.reach import ANYWHERE, Reach, place
+from puna.library.registry.limits import TransferLimits
 from puna.library.registry.transport import HTTPAnswer, Transport
 
 _REDIRECTS = (301, 302, 303, 307, 308)
@@ -41,7 +41,13 @@ class Registry:
     """The registry at `base` (scheme, host and port). May be used from several threads."""
 
     def __init__(
-        self, base: str, key: Path | None, pace: Pace, reach: Reach = ANYWHERE, *, named: str = ""
+        self,
+        base: str,
+        key: Path | None,
+        limits: TransferLimits,
+        allowed: AllowedHosts = ANY_HOST,
+        *,
+        named: str = "",
     ) -> None:
         """`key` identifies the user; None for Ollama's key.
 
@@ -49,8 +55,8 @@ class Registry:
         """
         self.base = base
         self._key = key or default_key()
-        self._pace = pace
-        self._transport = Transport(pace, named or urlsplit(base).netloc, reach)
+        self._limits = limits
+        self._transport = Transport(limits, named or urlsplit(base).netloc, allowed)
         self._token = ""
         self._renewing = threading.Lock()
 
@@ -105,9 +111,9 @@ class Registry:
             try:
                 return ask()
             except PunaError as error:
-                if not worth_another_try_at_once(error):
+                if not is_transient_and_fast(error):
                     raise
-            time.sleep(self._pace.wait(failures))
+            time.sleep(self._limits.wait(failures))
         return ask()
 
     def address(self, location: str, below: str) -> str:
@@ -168,4 +174,4 @@ class Registry:
 
 
 def _origin(url: str) -> tuple[str, str, int]:
-    return urlsplit(url).scheme, *place(url)
+    return urlsplit(url).scheme, *host_and_port(url)

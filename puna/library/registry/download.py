@@ -13,9 +13,9 @@ from pathlib import Path
 
 from puna.errors import PunaError
 from puna.library.durable import write, writing
-from puna.library.registry.errors import Interrupted, worth_another_try
+from puna.library.registry.errors import Interrupted, is_transient
 from puna.library.registry.journal import Journal
-from puna.library.registry.pace import Pace
+from puna.library.registry.limits import TransferLimits
 from puna.library.registry.source import RemoteBlob
 from puna.library.registry.transport import HTTPAnswer
 
@@ -35,12 +35,12 @@ class Halted(Exception):
 class Download:
     """Downloads the bytes of `source` that `journal` lacks into the file `data`, already at full size."""
 
-    def __init__(self, source: RemoteBlob, data: Path, journal: Journal, pace: Pace) -> None:
+    def __init__(self, source: RemoteBlob, data: Path, journal: Journal, limits: TransferLimits) -> None:
         self.digest = ""
         self._source = source
         self._data = data
         self._journal = journal
-        self._pace = pace
+        self._limits = limits
         missing = (index for index in range(len(journal.done)) if len(range(*journal.left(index))))
         self._waiting = deque(missing)
         self._stop = threading.Event()
@@ -58,7 +58,7 @@ class Download:
         On failure, arrived bytes are kept. Each function raises Halted, PunaError, or the last of too many
         consecutive failures.
         """
-        streams = min(self._pace.streams, len(self._waiting))
+        streams = min(self._limits.streams, len(self._waiting))
         first = [self._fetch_parts] * min(1, streams)
         return [self._hash, self._flush, *first, *[self._help] * (streams - 1)]
 
@@ -103,12 +103,12 @@ class Download:
                 failures = 1 if self._journal.completed > before else failures + 1
                 if self._stop.is_set():
                     raise Halted from None
-                if not worth_another_try(error):
+                if not is_transient(error):
                     raise
-                if failures >= self._pace.attempts:
+                if failures >= self._limits.attempts:
                     raise PunaError(f"max retries exceeded: {error}") from error
                 _log.info("%s, part %d: %s; trying again", self._source.digest[7:19], index, error)
-                if self._stop.wait(self._pace.wait(failures)):
+                if self._stop.wait(self._limits.wait(failures)):
                     raise Halted from None
 
     def _fetch_some(self, file: FileIO, index: int) -> None:

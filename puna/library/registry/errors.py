@@ -24,19 +24,14 @@ class RegistryRefused(PunaError):
         super().__init__(message)
         self.code = code
 
-    @property
-    def passing(self) -> bool:
-        """Whether the same request may succeed later."""
-        return self.code in (408, 429) or self.code >= 500
+
+def is_transient_and_fast(error: Exception) -> bool:
+    """Whether to retry a short request at once: not after a timeout."""
+    return is_transient(error) and not isinstance(error, Unreachable | Silent)
 
 
-def worth_another_try_at_once(error: Exception) -> bool:
-    """Whether to retry a short request: not after an error that took long."""
-    return worth_another_try(error) and not isinstance(error, Unreachable | Silent)
-
-
-def worth_another_try(error: Exception) -> bool:
+def is_transient(error: Exception) -> bool:
     """Whether the same request may succeed later."""
-    return isinstance(error, Unreachable | Interrupted) or (
-        isinstance(error, RegistryRefused) and error.passing
-    )
+    if isinstance(error, RegistryRefused):
+        return error.code in (408, 429) or error.code >= 500
+    return isinstance(error, Unreachable | Interrupted)

@@ -10,7 +10,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NameResolutionError, NewConnectionError
 
 from puna.library.addresses import is_public
-from puna.library.registry.reach import NotAllowed
+from puna.library.registry.allowed import NotAllowed
 
 
 class _Public(HTTPConnection):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 
 from puna.errors import PunaError
 from puna.library import manifests
@@ -31,8 +32,13 @@ def refuse_too_much(library: Library, layers: Sequence[Layer]) -> None:
         if not library.blobs.path(layer.digest).exists():
             needed[layer.digest] = layer.size - _fetched(library, layer)
     folder = library.blobs.partial(layers[0].digest).parent if layers else library.root
-    if sum(needed.values()) > shutil.disk_usage(folder).free:
-        raise PunaError(f"not enough disk space in {folder}: {sum(needed.values()) / 1e9:.1f} GB are needed")
+    refuse_full_disk(folder, sum(needed.values()))
+
+
+def refuse_full_disk(folder: Path, needed: int) -> None:
+    """Raises PunaError when the disk of `folder` has less than `needed` bytes left."""
+    if needed > shutil.disk_usage(folder).free:
+        raise PunaError(f"not enough disk space in {folder}: {needed / 1e9:.1f} GB are needed")
 
 
 def _fetched(library: Library, layer: Layer) -> int:

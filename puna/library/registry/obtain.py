@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -17,7 +16,8 @@ from puna.library.registry import journal
 from puna.library.registry.client import Registry
 from puna.library.registry.download import Download
 from puna.library.registry.journal import Journal
-from puna.library.registry.pace import Pace
+from puna.library.registry.limits import TransferLimits
+from puna.library.registry.measure import refuse_full_disk
 from puna.library.registry.repository import spelled
 from puna.library.registry.source import RemoteBlob
 from puna.library.registry.watch import Reporter, watch
@@ -30,7 +30,9 @@ JOURNAL = ".journal"
 _LOOK_AGAIN = 0.1  # seconds
 
 
-def obtain(library: Library, registry: Registry, url: str, layer: Layer, report: Report, pace: Pace) -> None:
+def obtain(
+    library: Library, registry: Registry, url: str, layer: Layer, report: Report, limits: TransferLimits
+) -> None:
     """Ensure that the blob of `layer`, at `url`, is in the library and verified. Raises PunaError.
 
     Until then, a partial blob has the data, and a journal beside it the positions. Both stay after a failure,
@@ -52,7 +54,7 @@ def obtain(library: Library, registry: Registry, url: str, layer: Layer, report:
             continue
         with mine:
             if not _there(library, digest, layer.size):
-                _fetch(library, RemoteBlob(registry, url, digest, layer.size), mine, at, report, pace)
+                _fetch(library, RemoteBlob(registry, url, digest, layer.size), mine, at, report, limits)
             with suppress(OSError):  # Windows cannot remove an open file; pruning removes it later.
                 positions.unlink()
     report(at(layer.size))
@@ -71,13 +73,13 @@ def _fetch(
     file: FileIO,
     at: Callable[[int], Progress],
     report: Report,
-    pace: Pace,
+    limits: TransferLimits,
 ) -> None:
     data = library.blobs.partial(source.digest)
     with writing(data.parent):
         kept = _kept(data, source.size)
-        positions = Journal.begin(file, source.size, pace.part, data=kept)
-    download = Download(source, data, positions, pace)
+        positions = Journal.begin(file, source.size, limits.part, data=kept)
+    download = Download(source, data, positions, limits)
     watch(download.work(), download.halt, lambda: at(positions.completed), report)
     if download.digest != source.digest:
         with writing(data.parent):
@@ -98,11 +100,6 @@ def _kept(data: Path, size: int) -> bool:
         state = os.fstat(file.fileno())
         kept = state.st_size == size
         taken = getattr(state, "st_blocks", 0) * 512 if kept else 0
-        if size - taken > shutil.disk_usage(data.parent).free:
-            raise PunaError(f"not enough disk space in {data.parent}: {_gigabytes(size - taken)} are needed")
+        refuse_full_disk(data.parent, size - taken)
         file.truncate(size)
     return kept
-
-
-def _gigabytes(count: int) -> str:
-    return f"{count / 1e9:.1f} GB"

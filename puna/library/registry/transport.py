@@ -20,10 +20,10 @@ from urllib3 import exceptions
 
 from puna import __version__
 from puna.errors import PunaError
+from puna.library.registry.allowed import AllowedHosts, host_and_port
 from puna.library.registry.errors import Interrupted, Silent, Unreachable
 from puna.library.registry.guarded import POOLS, check_host
-from puna.library.registry.pace import Pace
-from puna.library.registry.reach import Reach, place
+from puna.library.registry.limits import TransferLimits
 
 _MACHINE = f"{platform.machine()} {platform.system().lower()}"
 _AGENT = f"puna/{__version__} ({_MACHINE}) Python/{platform.python_version()}"
@@ -81,11 +81,11 @@ class HTTPAnswer:
 class Transport:
     """The connections of one pull or push. May be used from several threads."""
 
-    def __init__(self, pace: Pace, named: str, reach: Reach) -> None:
-        """`named` is the user's host; others must be public, or named in `reach`."""
-        self._pace = pace
+    def __init__(self, limits: TransferLimits, named: str, allowed: AllowedHosts) -> None:
+        """`named` is the user's host; others must be public, or named in `allowed`."""
+        self._limits = limits
         self._named = named
-        self._reach = reach
+        self._allowed = allowed
         self._pools: dict[tuple[str, str, bool], urllib3.PoolManager] = {}
         self._guard = threading.Lock()
 
@@ -103,7 +103,7 @@ class Transport:
         `silence` is the read timeout in seconds. Raises Unreachable, Interrupted, and NotAllowed for a
         private host.
         """
-        timeout = urllib3.Timeout(connect=self._pace.connect, read=silence or self._pace.stall)
+        timeout = urllib3.Timeout(connect=self._limits.connect, read=silence or self._limits.stall)
         with _reading(url):
             response = self._pool(url).request(
                 method,
@@ -122,17 +122,19 @@ class Transport:
             pool.clear()
 
     def _pool(self, url: str) -> urllib3.PoolManager:
-        trusted = place(url) == place(f"{urlsplit(url).scheme}://{self._named}") or self._reach.names(url)
+        trusted = host_and_port(url) == host_and_port(
+            f"{urlsplit(url).scheme}://{self._named}"
+        ) or self._allowed.names(url)
         key = (urlsplit(url).scheme, _proxy(url), trusted)
         if key[1] and not trusted:
-            check_host(place(url)[0])
+            check_host(host_and_port(url)[0])
         with self._guard:
             if key not in self._pools:
                 self._pools[key] = self._made(*key)
             return self._pools[key]
 
     def _made(self, scheme: str, proxy: str, trusted: bool) -> urllib3.PoolManager:
-        settings: dict[str, Any] = {"maxsize": self._pace.streams, "retries": False}
+        settings: dict[str, Any] = {"maxsize": self._limits.streams, "retries": False}
         if scheme == "https":  # Loading the certificates takes longer than many a request.
             settings["ssl_context"] = _trust()
         if not proxy:

@@ -14,8 +14,8 @@ from urllib.parse import urlencode
 from puna.errors import NotFound, PunaError
 from puna.library.registry.client import Body, Registry
 from puna.library.registry.download import Halted
-from puna.library.registry.errors import RegistryRefused, worth_another_try
-from puna.library.registry.pace import Pace
+from puna.library.registry.errors import RegistryRefused, is_transient
+from puna.library.registry.limits import TransferLimits
 from puna.library.registry.repository import Repository
 from puna.library.registry.transport import HTTPAnswer
 
@@ -28,7 +28,12 @@ class Upload:
     """Uploads the open `file` as the blob `digest` to `repository`. `sent` counts bytes."""
 
     def __init__(
-        self, registry: Registry, repository: Repository, digest: str, file: FileIO, pace: Pace
+        self,
+        registry: Registry,
+        repository: Repository,
+        digest: str,
+        file: FileIO,
+        limits: TransferLimits,
     ) -> None:
         self.sent = 0
         self.size = os.fstat(file.fileno()).st_size
@@ -36,7 +41,7 @@ class Upload:
         self._repository = repository
         self._digest = digest
         self._file = file
-        self._pace = pace
+        self._limits = limits
         self._stop = threading.Event()
         self._url = ""
         self._sums: list[bytes] = []
@@ -65,13 +70,13 @@ class Upload:
             except Exception as error:
                 if self._stop.is_set():
                     raise Halted from None
-                if not worth_another_try(error) and not self._begin_again(error):
+                if not is_transient(error) and not self._begin_again(error):
                     raise
                 failures = 1 if done > farthest else failures + 1
                 farthest = max(farthest, done)
-                if failures >= self._pace.attempts:
+                if failures >= self._limits.attempts:
                     raise PunaError(f"max retries exceeded: {error}") from error
-                if self._stop.wait(self._pace.wait(failures)):
+                if self._stop.wait(self._limits.wait(failures)):
                     raise Halted from None
                 done = self._received(done)
                 self.sent = done
@@ -90,7 +95,7 @@ class Upload:
 
     def _send_chunk(self, first: int) -> int:
         """Send the chunk at position `first`; returns the next position."""
-        end = min(self.size, first + self._pace.chunk)
+        end = min(self.size, first + self._limits.chunk)
         headers = {
             **_BINARY,
             "Content-Length": str(end - first),
@@ -124,7 +129,7 @@ class Upload:
 
     def _send(self, method: str, url: str, headers: dict[str, str], body: Body | None = None) -> HTTPAnswer:
         """The answer, which may have to wait for the registry's verification. Raises as `checked` does."""
-        answer = self._registry.request(method, url, headers, body, follow=False, silence=self._pace.commit)
+        answer = self._registry.request(method, url, headers, body, follow=False, silence=self._limits.commit)
         try:
             return self._registry.checked(answer)
         except BaseException:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from puna.errors import BadRequest, PunaError
-from puna.library import Library, WrongDigest, arrived, receive
+from puna.library import Library, WrongDigest, receive, upload_offset
 from puna.server.origins import is_loopback
 from puna.server.rooms import rooms
 
@@ -55,7 +55,7 @@ async def blob(request: Request) -> Response:
 
 
 async def _unfinished(library: Library, digest: str) -> Response:
-    size = await to_thread(arrived, library, digest)
+    size = await to_thread(upload_offset, library, digest)
     return Response(status_code=404, headers={OFFSET: str(size)} if size else {})
 
 

@@ -11,12 +11,14 @@ import pytest
 
 from puna.library import Layer, Library, Name, push
 from puna.library.manifests import IMAGE
-from puna.library.registry import Pace
+from puna.library.registry import TransferLimits
 from tests.registries import Line, line, registry
 
 MEGABYTE = 1 << 20
 SIZE = 3 * MEGABYTE + 12345
-PACE = Pace(part=MEGABYTE, streams=4, chunk=MEGABYTE, stall=5, connect=15, attempts=4, back_off=0.01)
+LIMITS = TransferLimits(
+    part=MEGABYTE, streams=4, chunk=MEGABYTE, stall=5, connect=15, attempts=4, back_off=0.01
+)
 
 WEIGHTS = random.Random(7).randbytes(SIZE)
 DIGEST = f"sha256:{hashlib.sha256(WEIGHTS).hexdigest()}"

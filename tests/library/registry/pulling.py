@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from puna.library import Library, pull
-from puna.library.registry import Pace
+from puna.library.registry import TransferLimits
 from puna.types import Progress, Report
-from tests.library.registry.conftest import DIGEST, MODEL, PACE
+from tests.library.registry.conftest import DIGEST, LIMITS, MODEL
 
 
 def pulled(
@@ -18,7 +18,7 @@ def pulled(
     name: str = MODEL,
     *,
     report: Report = lambda step: None,
-    **pace: Any,
+    **limits: Any,
 ) -> list[Progress]:
     """The steps of a pull over HTTP, at `PACE` but for what is given; `report` hears of them too."""
     steps: list[Progress] = []
@@ -27,8 +27,8 @@ def pulled(
         steps.append(step)
         report(step)
 
-    settings = Pace(**{**vars(PACE), **pace})
-    pull(library, f"{host}/{name}", told, insecure=True, key=key, pace=settings)
+    settings = TransferLimits(**{**vars(LIMITS), **limits})
+    pull(library, f"{host}/{name}", told, insecure=True, key=key, limits=settings)
     return steps
 
 

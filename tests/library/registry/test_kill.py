@@ -10,18 +10,18 @@ from pathlib import Path
 import pytest
 
 from puna.library import Library, pull, push
-from puna.library.registry import Pace
-from tests.library.registry.conftest import PACE, contents, put
+from puna.library.registry import TransferLimits
+from tests.library.registry.conftest import LIMITS, contents, put
 from tests.library.test_crash import KILLED, counted, forked
 from tests.registries import Line
 
 WEIGHTS = random.Random(8).randbytes(300_000)
-SMALL = Pace(**{**vars(PACE), "part": 100_000, "streams": 2})
+SMALL = TransferLimits(**{**vars(LIMITS), "part": 100_000, "streams": 2})
 
 
 def fetch(root: Path, name: str) -> Library:
     library = Library(root)
-    pull(library, name, lambda step: None, insecure=True, key=root / "key", pace=SMALL)
+    pull(library, name, lambda step: None, insecure=True, key=root / "key", limits=SMALL)
     return library
 
 
@@ -45,7 +45,7 @@ def test_a_kill_at_any_point_of_a_pull(way: Line, tmp_path: Path, after: bool):
     name = f"{way.host}/library/killed"
     source = Library(tmp_path / "source")
     put(source, name, WEIGHTS)
-    push(source, name, lambda step: None, insecure=True, key=tmp_path / "key", pace=PACE)
+    push(source, name, lambda step: None, insecure=True, key=tmp_path / "key", limits=LIMITS)
     fetch(tmp_path / "first", name)  # what the children need is imported now
     code, stop_at = KILLED, -1
     while code == KILLED:

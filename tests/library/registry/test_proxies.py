@@ -8,7 +8,7 @@ import pytest
 
 from puna.errors import PunaError
 from puna.library import Library, pull
-from tests.library.registry.conftest import MODEL, PACE, WEIGHTS
+from tests.library.registry.conftest import LIMITS, MODEL, WEIGHTS
 from tests.library.registry.secure import made_certificate, tls, tunnel
 from tests.registries import Line
 
@@ -23,7 +23,7 @@ def _no_proxies(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def fetch(library: Library, host: str, key: Path, *, insecure: bool = True) -> bytes:
-    pull(library, f"{host}/{MODEL}", lambda step: None, insecure=insecure, key=key, pace=PACE)
+    pull(library, f"{host}/{MODEL}", lambda step: None, insecure=insecure, key=key, limits=LIMITS)
     return library.open(f"{host}/{MODEL}").weights.read_bytes()
 
 

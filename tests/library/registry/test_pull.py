@@ -13,7 +13,7 @@ from puna.library.registry.client import Registry
 from puna.library.registry.obtain import obtain
 from puna.library.registry.repository import Repository
 from puna.types import Progress
-from tests.library.registry.conftest import DIGEST, MODEL, PACE, SIZE, WEIGHTS, contents, put, statuses
+from tests.library.registry.conftest import DIGEST, LIMITS, MODEL, SIZE, WEIGHTS, contents, put, statuses
 from tests.library.registry.pulling import pulled
 from tests.registries import Line
 
@@ -95,8 +95,8 @@ def test_every_hub_is_asked_in_the_same_way(name: str):
 def test_a_layer_names_its_digest_in_any_spelling(hub: str, library: Library, key: Path):
     layer = Layer(IMAGE + "model", DIGEST.upper().replace("SHA256:", "sha256-"), SIZE)
     registry, repository = (
-        Registry(f"http://{hub}", key, PACE),
+        Registry(f"http://{hub}", key, LIMITS),
         Repository(f"http://{hub}", "library/x", "latest"),
     )
-    obtain(library, registry, repository.blob(layer.digest), layer, lambda step: None, PACE)
+    obtain(library, registry, repository.blob(layer.digest), layer, lambda step: None, LIMITS)
     assert library.blobs.path(DIGEST).read_bytes() == WEIGHTS

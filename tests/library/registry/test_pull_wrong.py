@@ -13,7 +13,7 @@ import pytest
 from puna.errors import BadRequest, NotFound, PunaError
 from puna.library import Library, Name, pull, push
 from puna.library.manifests import IMAGE
-from tests.library.registry.conftest import DIGEST, MEGABYTE, MODEL, PACE, SIZE, WEIGHTS, put
+from tests.library.registry.conftest import DIGEST, LIMITS, MEGABYTE, MODEL, SIZE, WEIGHTS, put
 from tests.library.registry.pulling import nothing_is_left, pulled
 from tests.registries import Fault, Line
 
@@ -104,9 +104,9 @@ def test_a_manifest_with_the_wrong_size_changes_nothing(
     source = Library(tmp_path / "source")
     put(source, name)
     manifest = Path(f"{source.root}/manifests/{Name.parse(name).path()}")
-    push(source, name, lambda step: None, insecure=True, key=key, pace=PACE)
+    push(source, name, lambda step: None, insecure=True, key=key, limits=LIMITS)
     manifest.write_text(manifest.read_text().replace(f'"size":{SIZE}', f'"size":{SIZE + difference}'))
-    push(source, name, lambda step: None, insecure=True, key=key, pace=PACE)
+    push(source, name, lambda step: None, insecure=True, key=key, limits=LIMITS)
     with pytest.raises(
         PunaError, match=f"wrong length of {DIGEST}: its manifest says {SIZE + difference} bytes"
     ):
@@ -150,4 +150,4 @@ def test_http_must_be_allowed(library: Library, key: Path):
 
 def test_https_where_http_is_spoken_says_what_to_do(hub: str, library: Library, key: Path):
     with pytest.raises(PunaError, match=rf"pull model manifest: cannot speak HTTPS with {hub}: .*--insecure"):
-        pull(library, f"{hub}/{MODEL}", lambda step: None, key=key, pace=PACE)
+        pull(library, f"{hub}/{MODEL}", lambda step: None, key=key, limits=LIMITS)

@@ -15,11 +15,11 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 
 from puna.errors import NotFound, PunaError
-from puna.library import Layer, Library, Name, Reach, pull, push
+from puna.library import AllowedHosts, Layer, Library, Name, pull, push
 from puna.library.manifests import IMAGE
-from puna.library.registry import Pace
+from puna.library.registry import TransferLimits
 from puna.types import Progress
-from tests.library.registry.conftest import MEGABYTE, PACE, contents, put, statuses
+from tests.library.registry.conftest import LIMITS, MEGABYTE, contents, put, statuses
 from tests.registries import Fault, Line
 
 
@@ -33,17 +33,17 @@ def digest(weights: bytes) -> str:
     return f"sha256:{hashlib.sha256(weights).hexdigest()}"
 
 
-def pushed(library: Library, name: str, key: Path, **pace: Any) -> list[Progress]:
+def pushed(library: Library, name: str, key: Path, **limits: Any) -> list[Progress]:
     steps: list[Progress] = []
     # The registry may send chunks to this machine by its other name.
-    reach = Reach(("*", name.partition("/")[0].replace("127.0.0.1", "localhost")))
-    own = Pace(**{**vars(PACE), **pace})
-    push(library, name, steps.append, insecure=True, key=key, pace=own, reach=reach)
+    allowed = AllowedHosts(("*", name.partition("/")[0].replace("127.0.0.1", "localhost")))
+    own = TransferLimits(**{**vars(LIMITS), **limits})
+    push(library, name, steps.append, insecure=True, key=key, limits=own, allowed=allowed)
     return steps
 
 
 def fetch(library: Library, name: str, key: Path) -> None:
-    pull(library, name, lambda step: None, insecure=True, key=key, pace=PACE)
+    pull(library, name, lambda step: None, insecure=True, key=key, limits=LIMITS)
 
 
 def test_a_model_that_was_pushed_and_removed_comes_back_byte_for_byte(
@@ -170,7 +170,7 @@ def test_an_error_in_the_report_cancels(way: Line, library: Library, key: Path, 
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        push(library, name, report, insecure=True, key=key, pace=PACE)
+        push(library, name, report, insecure=True, key=key, limits=LIMITS)
     assert not [asked for asked in way.asked if "/manifests/" in asked.path]
 
 

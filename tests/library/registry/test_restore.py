@@ -11,13 +11,13 @@ from puna.errors import NotFound, PunaError
 from puna.library import Layer, Library, Name, check, pull, push, repair, restore
 from puna.library.manifests import IMAGE
 from puna.types import Progress
-from tests.library.registry.conftest import DIGEST, MODEL, PACE, SIZE, WEIGHTS, contents, put
+from tests.library.registry.conftest import DIGEST, LIMITS, MODEL, SIZE, WEIGHTS, contents, put
 from tests.registries import Fault, Line
 
 
 def restored(library: Library, name: str, key: Path) -> list[Progress]:
     steps: list[Progress] = []
-    restore(library, name, steps.append, insecure=True, key=key, pace=PACE)
+    restore(library, name, steps.append, insecure=True, key=key, limits=LIMITS)
     return steps
 
 
@@ -29,7 +29,7 @@ def mend(library: Library, found: Name, key: Path) -> None:
 def name(way: Line, library: Library, key: Path) -> str:
     """A model that was pulled, over a line that nobody asked anything since."""
     name = f"{way.host}/{MODEL}"
-    pull(library, name, lambda step: None, insecure=True, key=key, pace=PACE)
+    pull(library, name, lambda step: None, insecure=True, key=key, limits=LIMITS)
     way.asked.clear()
     return name
 
@@ -70,7 +70,7 @@ def test_a_model_made_here_keeps_its_manifest(way: Line, library: Library, key: 
     before = contents(library, str(mine))
     other = Library(library.root.parent / "other")
     put(other, str(mine), b"something else")
-    push(other, str(mine), lambda step: None, insecure=True, key=key, pace=PACE)
+    push(other, str(mine), lambda step: None, insecure=True, key=key, limits=LIMITS)
     library.blobs.path(DIGEST).unlink()
     restored(library, str(mine), key)
     assert contents(library, str(mine)) == before

@@ -12,19 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.errors import PunaError
-from puna.library import Library, Reach, pull, push
-from puna.library.registry import Pace
+from puna.library import AllowedHosts, Library, pull, push
+from puna.library.registry import TransferLimits
 from puna.library.registry.challenge import Challenge
 from puna.library.registry.key import signature
 from tests.gate import Gate
-from tests.library.registry.conftest import MODEL, PACE, WEIGHTS, put
+from tests.library.registry.conftest import LIMITS, MODEL, WEIGHTS, put
 from tests.registries import Asked, Fault, Line, line
 
 
 def fetch(library: Library, host: str, key: Path, *others: str) -> None:
     """`others` are hosts that the registry may send to."""
-    reach = Reach(("*", *others))
-    pull(library, f"{host}/{MODEL}", lambda step: None, insecure=True, key=key, pace=PACE, reach=reach)
+    allowed = AllowedHosts(("*", *others))
+    pull(
+        library, f"{host}/{MODEL}", lambda step: None, insecure=True, key=key, limits=LIMITS, allowed=allowed
+    )
 
 
 def weights(library: Library, host: str) -> bytes:
@@ -46,15 +48,17 @@ def test_the_key_that_is_there_is_used(way: Line, library: Library, key: Path):
     before = key.read_bytes()
     way.gate = Gate()
     fetch(library, way.host, key)
-    push(library, f"{way.host}/{MODEL}", lambda step: None, insecure=True, key=key, pace=PACE)
+    push(library, f"{way.host}/{MODEL}", lambda step: None, insecure=True, key=key, limits=LIMITS)
     assert key.read_bytes() == before
     assert len(set(way.gate.keys)) == 1
 
 
 def test_a_token_that_runs_out_is_renewed_on_the_way(way: Line, library: Library, key: Path):
     way.gate = Gate(uses=2)
-    alone = Pace(**{**vars(PACE), "streams": 1})  # a token that others use up is no token that runs out
-    pull(library, f"{way.host}/{MODEL}", lambda step: None, insecure=True, key=key, pace=alone)
+    alone = TransferLimits(
+        **{**vars(LIMITS), "streams": 1}
+    )  # a token that others use up is no token that runs out
+    pull(library, f"{way.host}/{MODEL}", lambda step: None, insecure=True, key=key, limits=alone)
     assert weights(library, way.host) == WEIGHTS
     assert len(way.gate.keys) > 2
 
@@ -62,10 +66,10 @@ def test_a_token_that_runs_out_is_renewed_on_the_way(way: Line, library: Library
 def test_a_push_renews_its_token_too(way: Line, library: Library, key: Path):
     way.gate = Gate(uses=3)
     put(library, f"{way.host}/me/gated", WEIGHTS + b"!")
-    push(library, f"{way.host}/me/gated", lambda step: None, insecure=True, key=key, pace=PACE)
+    push(library, f"{way.host}/me/gated", lambda step: None, insecure=True, key=key, limits=LIMITS)
     assert len(way.gate.keys) > 2
     library.delete(f"{way.host}/me/gated")
-    pull(library, f"{way.host}/me/gated", lambda step: None, insecure=True, key=key, pace=PACE)
+    pull(library, f"{way.host}/me/gated", lambda step: None, insecure=True, key=key, limits=LIMITS)
     assert library.open(f"{way.host}/me/gated").weights.read_bytes() == WEIGHTS + b"!"
 
 
@@ -192,4 +196,10 @@ def test_two_addresses_of_one_challenge_differ():
 
 
 def test_a_pace_waits_longer_each_time_up_to_a_limit():
-    assert [Pace(back_off=1, longest=5).wait(failures) for failures in (1, 2, 3, 4, 5)] == [1, 2, 4, 5, 5]
+    assert [TransferLimits(back_off=1, longest=5).wait(failures) for failures in (1, 2, 3, 4, 5)] == [
+        1,
+        2,
+        4,
+        5,
+        5,
+    ]

@@ -44,12 +44,12 @@ def plan_qwen3moe(checkpoint: Checkpoint) -> Plan:
 
 def plan_qwen3vl(checkpoint: Checkpoint) -> Plan:
     """The dense language model of a Qwen 3 VL; `vision.plan_qwen3vl` has the rest."""
-    return _with_sight(_plan(checkpoint, MODEL_ARCH.QWEN3VL), checkpoint)
+    return _with_vision(_plan(checkpoint, MODEL_ARCH.QWEN3VL), checkpoint)
 
 
 def plan_qwen3vlmoe(checkpoint: Checkpoint) -> Plan:
     """The language model of a Qwen 3 VL with experts; `vision.plan_qwen3vl` has the rest."""
-    plan = _with_sight(_plan(checkpoint, MODEL_ARCH.QWEN3VLMOE), checkpoint)
+    plan = _with_vision(_plan(checkpoint, MODEL_ARCH.QWEN3VLMOE), checkpoint)
     plan.values["expert_feed_forward_length"] = checkpoint.config.integer("moe_intermediate_size")
     return plan
 
@@ -84,7 +84,7 @@ def _unfused(tensors: dict[str, Tensor], width: int) -> Iterator[tuple[str, Tens
             yield f"{plain}.weight", whole
 
 
-def _with_sight(plan: Plan, checkpoint: Checkpoint) -> Plan:
+def _with_vision(plan: Plan, checkpoint: Checkpoint) -> Plan:
     """Three kinds of positions, and how many layers add the vision part's intermediate features."""
     sections = [int(part) for part in rope(checkpoint.config).numbers("mrope_section")][:4]
     plan.values["rope.dimension_sections"] = sections + [0] * (4 - len(sections))

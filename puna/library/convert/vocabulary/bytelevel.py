@@ -6,7 +6,7 @@ from typing import Any
 
 from puna.errors import BadRequest
 from puna.library.convert.config import Config
-from puna.library.convert.vocabulary.cutting import cutting
+from puna.library.convert.vocabulary.pretokenizer import pretokenizer
 from puna.library.convert.vocabulary.tokens import TokenType, Vocabulary, added, numbered
 
 
@@ -22,7 +22,7 @@ def is_byte_level(tokenizer: Config) -> bool:
 def read(tokenizer: Config, size: int) -> Vocabulary:
     """The vocabulary in `tokenizer` for `size` tokens. Raises BadRequest."""
     model = tokenizer.section("model")
-    vocabulary = Vocabulary("gpt2", tokenizer.file, cutting(tokenizer))
+    vocabulary = Vocabulary("gpt2", tokenizer.file, pretokenizer(tokenizer))
     for at, text in numbered(tokenizer.file, model.get("vocab"), size):
         vocabulary.put(at, text, TokenType.NORMAL)
     for at, text, special in added(tokenizer, size):

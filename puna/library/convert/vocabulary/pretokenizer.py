@@ -60,7 +60,7 @@ _MERGED_WHOLE = {"llama-bpe": "dbrx"}
 """Under the first name, a word that is a token itself is not merged; under the second it is."""
 
 
-def cutting(tokenizer: Config) -> str:
+def pretokenizer(tokenizer: Config) -> str:
     """The name for `tokenizer`. Raises BadRequest when llama.cpp has none: it would split text wrongly."""
     steps = tuple(_steps(tokenizer))
     expressions = "".join(step for step in steps if step not in ("Digits", _BYTES))

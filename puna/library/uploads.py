@@ -26,7 +26,7 @@ class WrongOffset(PunaError):
     status = 409
 
 
-def arrived(library: Library, digest: str) -> int:
+def upload_offset(library: Library, digest: str) -> int:
     """How many bytes of an unfinished upload have arrived. Raises BadRequest for an invalid digest."""
     if not library.blobs.path(digest).parent.is_dir():  # A query must not create the file.
         return 0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.cli.human import go_duration, human_bytes, human_number, human_time
+from puna.human import go_duration, human_bytes, human_number, human_time
 from puna.settings import parse_duration
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=timezone.utc)
@@ -33,7 +33,19 @@ def test_sizes(size: int, text: str):
 
 @pytest.mark.parametrize(
     ("count", "text"),
-    [(999, "999"), (1001, "1K"), (1_000_000, "1M"), (134_515_008, "134.52M"), (2_800_000_000, "2.8B")],
+    [
+        (0, "0"),
+        (999, "999"),
+        (1000, "1K"),
+        (22_500, "22K"),
+        (23_500, "24K"),
+        (7_000_000, "7M"),
+        (134_515_008, "134.52M"),
+        (999_999_999, "1000.00M"),
+        (2_800_000_000, "2.8B"),
+        (8_000_000_000, "8B"),
+        (671_026_419_200, "671.0B"),
+    ],
 )
 def test_counts(count: int, text: str):
     assert human_number(count) == text

@@ -15,7 +15,7 @@ def human_bytes(size: int) -> str:
 
 
 def human_number(count: int) -> str:
-    """A count of parameters: "22.57M", "135M", "3.2B"."""
+    """A count of parameters: "134.52M", "8B", "3.2B"."""
     if count >= 10**9:
         return f"{count / 10**9:.0f}B" if count % 10**9 == 0 else f"{count / 10**9:.1f}B"
     if count >= 10**6:

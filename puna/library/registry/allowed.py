@@ -21,10 +21,10 @@ class NotAllowed(PunaError):
 
 
 @dataclass(frozen=True)
-class Reach:
-    """`registries`: hosts, with their port if it is not the default; "*" matches any text.
+class AllowedHosts:
+    """The hosts of `registries`, with their port if it is not the default; "*" matches any text.
 
-    One without "*" may also be a target of redirects, even in a private network.
+    A host without "*" may also be a target of redirects, even in a private network.
     """
 
     registries: tuple[str, ...] = ("*",)
@@ -36,13 +36,16 @@ class Reach:
 
     def names(self, url: str) -> bool:
         """Whether the registries name the host of `url` without "*"."""
-        return any("*" not in allowed and place(url) == place(f"//{allowed}") for allowed in self.registries)
+        return any(
+            "*" not in allowed and host_and_port(url) == host_and_port(f"//{allowed}")
+            for allowed in self.registries
+        )
 
 
-ANYWHERE = Reach()
+ANY_HOST = AllowedHosts()
 
 
-def place(url: str) -> tuple[str, int]:
+def host_and_port(url: str) -> tuple[str, int]:
     """The host and port of a URL. Raises PunaError for an invalid port."""
     try:
         parts = urlsplit(url)

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from puna.errors import PunaError
-from puna.library import Layer, Library, Name, Reach, pull, push, restore
+from puna.library import AllowedHosts, Layer, Library, Name, pull, push, restore
 from puna.library.manifests import IMAGE
 from puna.library.registry import guarded
+from puna.library.registry.allowed import ANY_HOST, NotAllowed, host_and_port
 from puna.library.registry.challenge import Challenge
 from puna.library.registry.measure import LONGEST_TEXT, MOST_LAYERS, refuse_too_much
-from puna.library.registry.reach import ANYWHERE, NotAllowed, place
 from tests.gate import Gate
-from tests.library.registry.conftest import DIGEST, MODEL, PACE, put
+from tests.library.registry.conftest import DIGEST, LIMITS, MODEL, put
 from tests.library.registry.pulling import nothing_is_left, pulled
 from tests.registries import Line, line
 
@@ -61,8 +61,16 @@ def test_a_host_that_the_person_listed_is_one_they_trust(
     way: Line, inside: Line, library: Library, key: Path
 ):
     way.elsewhere = lambda asked: f"http://{inside.host}{asked.path}"
-    reach = Reach((way.host, inside.host))
-    pull(library, f"{way.host}/{MODEL}", lambda step: None, insecure=True, key=key, pace=PACE, reach=reach)
+    allowed = AllowedHosts((way.host, inside.host))
+    pull(
+        library,
+        f"{way.host}/{MODEL}",
+        lambda step: None,
+        insecure=True,
+        key=key,
+        limits=LIMITS,
+        allowed=allowed,
+    )
     assert inside.blobs()
 
 
@@ -121,21 +129,21 @@ def test_where_a_registry_wants_an_upload_is_checked_too(
     monkeypatch.setattr(Registry, "address", lambda self, location, below: f"http://{inside.host}/v2/upload")
     put(library, f"{way.host}/me/secret", b"what only this machine has")
     with pytest.raises(NotAllowed):
-        push(library, f"{way.host}/me/secret", lambda step: None, insecure=True, key=key, pace=PACE)
+        push(library, f"{way.host}/me/secret", lambda step: None, insecure=True, key=key, limits=LIMITS)
     assert inside.asked == []
 
 
 def test_a_layer_of_a_strange_manifest_is_not_restored_from_inside(
     way: Line, inside: Line, library: Library, key: Path
 ):
-    pull(library, f"{way.host}/{MODEL}", lambda step: None, insecure=True, key=key, pace=PACE)
+    pull(library, f"{way.host}/{MODEL}", lambda step: None, insecure=True, key=key, limits=LIMITS)
     weights, *_ = library.open(f"{way.host}/{MODEL}").layers
     mine = Name.parse(f"{way.host}/library/strange")
     source = Layer(IMAGE + "model", weights.digest, weights.size, f"{inside.host}/library/x")
     library.write_manifest(mine, {"model_format": "gguf"}, [source])
     library.blobs.path(DIGEST).unlink()
     with pytest.raises(NotAllowed):
-        restore(library, mine, lambda step: None, insecure=True, key=key, pace=PACE)
+        restore(library, mine, lambda step: None, insecure=True, key=key, limits=LIMITS)
     assert inside.asked == []
 
 
@@ -176,10 +184,10 @@ def test_a_realm_inside_is_not_asked(way: Line, inside: Line, library: Library, 
 )
 def test_a_list_says_which_registries_are_asked(listed: tuple[str, ...], host: str, allowed: bool):
     if allowed:
-        Reach(listed).check(host)
+        AllowedHosts(listed).check(host)
     else:
         with pytest.raises(NotAllowed, match=host):
-            Reach(listed).check(host)
+            AllowedHosts(listed).check(host)
 
 
 @pytest.mark.parametrize("act", [pull, push, restore])
@@ -189,17 +197,22 @@ def test_nothing_goes_to_a_registry_that_is_not_listed(
     put(library, f"{way.host}/me/mine")
     with pytest.raises(NotAllowed):
         act(
-            library, f"{way.host}/me/mine", lambda step: None, insecure=True, key=key, reach=Reach(("hf.co",))
+            library,
+            f"{way.host}/me/mine",
+            lambda step: None,
+            insecure=True,
+            key=key,
+            allowed=AllowedHosts(("hf.co",)),
         )
     assert way.asked == []
 
 
 def test_only_a_written_host_is_one_that_others_may_lead_to():
-    assert Reach(("*", "minio:9000")).names("http://minio:9000/x?y")
-    assert not Reach(("*", "minio:9000")).names("http://minio/x")
-    assert not Reach(("*", "minio*")).names("http://minio:9000/x")
-    assert not ANYWHERE.names("http://127.0.0.1/")
-    assert place("http://named:5000@other/") == ("other", 80)
+    assert AllowedHosts(("*", "minio:9000")).names("http://minio:9000/x?y")
+    assert not AllowedHosts(("*", "minio:9000")).names("http://minio/x")
+    assert not AllowedHosts(("*", "minio*")).names("http://minio:9000/x")
+    assert not ANY_HOST.names("http://127.0.0.1/")
+    assert host_and_port("http://named:5000@other/") == ("other", 80)
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Pace:
+class TransferLimits:
     """Sizes in bytes, times in seconds."""
 
     part: int = 32 << 20
@@ -31,4 +31,4 @@ class Pace:
         return min(self.longest, self.back_off * 2 ** (failures - 1))
 
 
-USUAL = Pace()
+DEFAULT_LIMITS = TransferLimits()

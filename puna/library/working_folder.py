@@ -15,7 +15,7 @@ _LOOK_AGAIN = 0.2  # seconds
 
 
 @contextmanager
-def workplace(root: Path, title: str, waiting: Callable[[], None]) -> Iterator[Path]:
+def working_folder(root: Path, title: str, waiting: Callable[[], None]) -> Iterator[Path]:
     """An empty folder `.<title>` in `root`, removed at the end; a killed process's files are removed first.
 
     While another process or thread holds it, `waiting` is called five times a second; an error it raises ends
