@@ -95,7 +95,7 @@ def test_an_upload_that_a_restart_breaks_off_is_tried_again(
     network.send("Network.emulateNetworkConditions", slow | {"uploadThroughput": -1})
     with serving(store, OLLAMA_HOST=port) as server:
         page.get_by_role("button", name="Create", exact=True).click()
-        expect(page.get_by_role("status")).to_have_text("The model is there.")
+        expect(page.get_by_role("status")).to_have_text("The model is ready.")
         answer = httpx.post(
             f"{server.url}/api/generate", json={"model": "given", "prompt": "?", "stream": False}
         )
@@ -132,7 +132,7 @@ def test_a_browser_without_room_says_so_and_the_chat_is_saved_as_a_file(opened: 
     session = opened.context.new_cdp_session(opened)
     session.send("Storage.overrideQuotaForOrigin", {"origin": server.url, "quotaSize": 1})
     say(opened, "First?")
-    expect(opened.get_by_role("alert")).to_contain_text("no room")
+    expect(opened.get_by_role("alert")).to_contain_text("no space left")
     expect(opened.locator("article.theirs")).to_contain_text("An answer.")
     with opened.expect_download() as download:
         opened.get_by_role("button", name="Save this chat").click()

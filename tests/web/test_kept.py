@@ -97,7 +97,7 @@ def test_there_is_a_file_of_the_present_format(opened: Page):
 def test_a_chat_of_a_later_format_is_named_and_left_as_it_is(opened: Page):
     opened.evaluate(PUT, LATER)
     opened.reload()
-    expect(opened.get_by_role("navigation")).to_contain_text("A newer Puna has kept chats here")
+    expect(opened.get_by_role("navigation")).to_contain_text("A newer version of Puna has stored chats here")
     send(opened, "First?")
     expect(opened.locator("article.theirs")).to_contain_text("An answer.")
     expect(opened.locator(".chats li")).to_have_count(1)
@@ -110,7 +110,7 @@ def test_a_chat_that_another_tab_has_renewed_is_not_overwritten(opened: Page):
     (chat,) = [opened.url.partition("#")[2]]
     opened.evaluate(PUT, LATER | {"id": chat})
     send(opened, "Second?")
-    expect(opened.get_by_role("alert")).to_contain_text("newer Puna")
+    expect(opened.get_by_role("alert")).to_contain_text("newer version of Puna")
     expect(opened.locator("article.theirs").last).to_contain_text("An answer.")
     assert opened.evaluate(GET, chat) == LATER | {"id": chat}
 
@@ -133,7 +133,7 @@ def test_the_store_of_a_later_page_is_left_as_it_is(
     page.goto(f"{server.url}/ui")
     send(page, "First?")
     expect(page.locator("article.theirs")).to_contain_text("An answer.")
-    expect(page.get_by_role("alert")).to_contain_text("newer Puna")
+    expect(page.get_by_role("alert")).to_contain_text("newer version of Puna")
     assert page.evaluate(GET, "later") == LATER
     context.close()
 
@@ -141,4 +141,4 @@ def test_the_store_of_a_later_page_is_left_as_it_is(
 def test_a_file_of_a_later_page_is_refused(opened: Page, tmp_path: Path):
     (tmp_path / "later.json").write_text(json.dumps({"puna": 2, "chats": []}))
     opened.get_by_label("Import").set_input_files(tmp_path / "later.json")
-    expect(opened.get_by_role("alert")).to_contain_text("newer Puna")
+    expect(opened.get_by_role("alert")).to_contain_text("newer version of Puna")

@@ -80,7 +80,7 @@ def test_a_model_is_made_from_a_modelfile(opened: Page, server: Server):
         'SYSTEM """Two\nlines."""\nMESSAGE user Hello\nLICENSE "Free"\n'
     )
     opened.get_by_role("button", name="Create", exact=True).click()
-    expect(opened.get_by_role("status")).to_have_text("The model is there.")
+    expect(opened.get_by_role("status")).to_have_text("The model is ready.")
     made = show(server, "mine")
     assert made["system"] == "Two\nlines."
     assert made["license"] == "Free"
@@ -124,7 +124,7 @@ def test_a_model_is_made_from_a_gguf_file_that_is_given(opened: Page, server: Se
     assert opened.get_by_label("Modelfile").input_value().startswith("FROM Given One.gguf\n")
     expect(opened.get_by_label("Name for the new model")).to_have_value("given-one")
     opened.get_by_role("button", name="Create", exact=True).click()
-    expect(opened.get_by_role("status")).to_have_text("The model is there.")
+    expect(opened.get_by_role("status")).to_have_text("The model is ready.")
     answer = httpx.post(
         f"{server.url}/api/generate", json={"model": "given-one", "prompt": "?", "stream": False}
     )
@@ -149,7 +149,7 @@ def test_of_a_file_only_what_the_server_lacks_is_sent(opened: Page, server: Serv
     opened.get_by_label("GGUF file").set_input_files(path)
     with opened.expect_request(lambda one: one.method == "POST" and "/api/blobs/" in one.url) as sent:
         opened.get_by_role("button", name="Create", exact=True).click()
-    expect(opened.get_by_role("status")).to_have_text("The model is there.")
+    expect(opened.get_by_role("status")).to_have_text("The model is ready.")
     assert sent.value.all_headers()["upload-offset"] == "100000"
     assert int(sent.value.all_headers()["content-length"]) == len(content) - 100_000
     answer = httpx.post(f"{server.url}/api/generate", json={"model": "half", "prompt": "?", "stream": False})

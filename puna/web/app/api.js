@@ -1,5 +1,6 @@
 /** A client of Puna's public API. */
 import { key, signIn } from "./signin.js";
+import { say } from "./words.js";
 
 /** @returns {Promise<any>} the JSON of an answer; throws an Error with its message. */
 export async function ask(path, body, method = body ? "POST" : "GET") {
@@ -39,6 +40,10 @@ export async function request(path, options) {
     if (answer.status !== 401 || !(await signIn(sent))) return answer;
   }
 }
+
+/** Describes an error to the user. A failed fetch is a TypeError; other errors have the server's message.
+ * @param {Error} error @param {"away" | "gone"} gone */
+export const told = (error, gone = "away") => (error instanceof TypeError ? say(gone) : error.message);
 
 /** The error message in an answer's body. @param {string} text */
 export function reason(text) {

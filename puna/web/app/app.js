@@ -1,6 +1,6 @@
 /** The page: its rooms and their shared state. */
 import { answered, begin as beginAnswer, growing, stop } from "./answers.js";
-import { ask } from "./api.js";
+import { ask, told } from "./api.js";
 import { Appearance, appear } from "./appearance.js";
 import { draft } from "./drafts.js";
 import { Newer } from "./formats.js";
@@ -39,8 +39,7 @@ function Page({ first }) {
       setError("");
       return found;
     } catch (failure) {
-      // A failed fetch is a TypeError; other errors have the server's message.
-      setError(failure instanceof TypeError ? say("gone") : failure.message);
+      setError(told(failure, "gone"));
       return [];
     }
   }

@@ -1,6 +1,5 @@
 /** The running pulls, each with its speed. They continue while the user is elsewhere; fetched bytes stay. */
-import { stream } from "./api.js";
-import { say } from "./words.js";
+import { stream, told } from "./api.js";
 
 /** @typedef {{name: string, status: string, completed: number, total: number, rate: number, control?: AbortController,
  *   error?: string}} Pull bytes, and bytes a second; without `control` it has stopped. */
@@ -34,7 +33,7 @@ export async function pull(name, changed, done) {
     known.delete(name);
     done();
   } catch (error) {
-    if (error.name !== "AbortError") state.error = error instanceof TypeError ? say("away") : error.message;
+    if (error.name !== "AbortError") state.error = told(error);
     delete state.control;
   }
   changed();
