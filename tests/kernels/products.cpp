@@ -174,7 +174,7 @@ void read_back(const Format &format) {
                 if (format.scaling == Scaling::FLOAT) {
                     value = float_at(format.type, block + format.bits / 8 * within);
                 } else {
-                    take_apart(format.type, block, parts);
+                    unpack_block(format.type, block, parts);
                     value = value_of(format, parts, within);
                 }
                 if (row[static_cast<size_t>(i)] == static_cast<float>(value)) continue;

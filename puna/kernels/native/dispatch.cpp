@@ -1,4 +1,4 @@
-// The way into libllama: a buffer type for weights, and the ops that go through it.
+// The connection to libllama: a buffer type for weights, and the ops that use it.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -50,14 +50,15 @@ std::map<Type, std::unique_ptr<Adapter>> adapters;
 std::unique_ptr<Adapter> attention;
 Adapter get_rows(std::make_unique<GetRows>());
 
-// Whether the model that is loaded has one matrix for embeddings and output.
+// Whether the model being loaded has one matrix for embeddings and output.
 bool tied;
 
-// libllama asks with an empty buffer, before it makes one, where a tensor should go: embeddings stay in the file unless they are the output too.
+// Before libllama makes a buffer, it asks with an empty one where a tensor should go: embeddings stay in the file unless
+// they are also the output.
 bool belongs_here(const Tensor &embeddings) { return embeddings.buffer->size > 0 || (tied && std::strcmp(embeddings.name, "token_embd.weight") == 0); }
 
-// Matrices in F32 are ours if they are of a kind that libllama multiplies with and nothing else. It reshapes some others (RWKV's), which
-// packed weights do not stand.
+// We take F32 matrices only of kinds that libllama merely multiplies with. It reshapes some others (RWKV's), which packed
+// weights do not support.
 bool is_wanted(const Tensor &weights) {
     static const char *const kinds[] = {".ffn_gate_inp", ".attn_q.", ".attn_k.", ".attn_v.", ".attn_qkv.", ".attn_output.",
                                         ".ffn_up.", ".ffn_gate.", ".ffn_down.", "output.weight", "token_embd.weight"};
@@ -72,7 +73,7 @@ Adapter *adapter_for(const Tensor &weights) {
 
 BufferType *buffer_type();
 
-// Who computed products and attention since `puna_kernels_covered` was called: ours, libllama, or both.
+// Who computed products and attention since the last call of `puna_kernels_covered`: we, libllama, or both.
 enum Computed { OURS = 1, THEIRS = 2 };
 std::atomic<int> computed;
 
@@ -103,11 +104,10 @@ size_t get_alloc_size(BufferType *, const Tensor *weights) {
     return Multiplication::fits(*weights) ? Multiplication::packed_size(*weights) : weights->nb[3] * static_cast<size_t>(weights->ne[3]);
 }
 
-// The model that is loaded: the file that its weights may be in, packed, and its memory.
+// For the model being loaded: the file that may have its packed weights, and their memory.
 std::string repack_file;
 PackedWeights *loading;
 
-// Whose memory a buffer's is.
 std::map<Buffer *, std::unique_ptr<PackedWeights>> weights_of;
 
 void set_tensor(Buffer *buffer, Tensor *weights, const void *data, size_t, size_t) {
@@ -144,7 +144,7 @@ BufferType *buffer_type() {
     return &type;
 }
 
-// A KV cache is most of what a small model's load takes when all its pages come into memory at once.
+// Touching all pages of a KV cache would take most of a small model's load time.
 void clear(Buffer *buffer, uint8_t value) {
     auto *base = static_cast<uint8_t *>(buffer->get_base(buffer));
     if (value)
@@ -153,7 +153,7 @@ void clear(Buffer *buffer, uint8_t value) {
         zero(base, buffer->size);
 }
 
-// Let the CPU's own buffers be cleared so.
+// Use `clear` for the CPU's own buffers.
 void clear_by_pages() {
     static BufferType *type = ggml->cpu_buffer_type();
     static auto *const alloc = type->alloc_buffer;
@@ -173,7 +173,7 @@ std::string why_none(const std::string &wanted) {
     return "none for this processor";
 }
 
-// Take into use what this processor can run and what computes right. Returns what to say of it.
+// Enable the kernels that this processor runs and that pass their test. Returns a description.
 std::string start(const char *wanted, bool weights, bool attends) {
     const Variant *best = variant(wanted);
     if (!best) return why_none(wanted);
@@ -199,11 +199,12 @@ std::string start(const char *wanted, bool weights, bool attends) {
 } // namespace
 } // namespace puna
 
-// Let the kernels into `libllama`, the system's handle of the loaded library; to be called once, before the first model is loaded. `wanted`
-// names a variant, or is empty for the best; `weights` and `attends` say which kernels of it. Returns whether any are in; `words` tells
-// which, or why not.
-extern "C" __attribute__((visibility("default"))) int puna_kernels_use(void *libllama, const char *wanted, int weights, int attends, char *words,
-                                                                       size_t size) {
+#define PUNA_CALL extern "C" __attribute__((visibility("default")))
+
+// Put the kernels into `libllama`, the system's handle of the loaded library. Call it once, before the first model is
+// loaded. `wanted` names a variant, or is empty for the best; `weights` and `attends` select its kernels. Returns whether
+// any are in use; `words` tells which, or why not.
+PUNA_CALL int puna_kernels_use(void *libllama, const char *wanted, int weights, int attends, char *words, size_t size) {
     std::string said;
     puna::ggml = puna::Ggml::find(libllama, said);
     if (puna::ggml) said = puna::start(wanted, weights, attends);
@@ -211,24 +212,24 @@ extern "C" __attribute__((visibility("default"))) int puna_kernels_use(void *lib
     return !puna::adapters.empty() || puna::attention;
 }
 
-// Whether the kernels computed all products and attention of the CPU backend since this was last called, and any.
-extern "C" __attribute__((visibility("default"))) int puna_kernels_covered() { return puna::computed.exchange(0) == puna::OURS; }
+// Whether the CPU backend had products or attention to compute since the last call, and the kernels computed all of them.
+PUNA_CALL int puna_kernels_covered() { return puna::computed.exchange(0) == puna::OURS; }
 
-// Whether the model that is loaded next has one matrix for embeddings and output, which then is in memory once.
-extern "C" __attribute__((visibility("default"))) void puna_kernels_tie(int tied) { puna::tied = tied; }
+// Whether the next model has one matrix for embeddings and output, which is then in memory only once.
+PUNA_CALL void puna_kernels_tie(int tied) { puna::tied = tied; }
 
 // Bytes of buffers whose pages come into memory later, and a call that brings them.
-extern "C" __attribute__((visibility("default"))) size_t puna_pages_to_come() { return puna::pages_to_come(); }
-extern "C" __attribute__((visibility("default"))) void puna_pages_bring() { puna::bring_pages(); }
+PUNA_CALL size_t puna_pages_to_come() { return puna::pages_to_come(); }
+PUNA_CALL void puna_pages_bring() { puna::bring_pages(); }
 
-// A load begins, whose weights may be in this file, packed; an empty path stands for no file.
-extern "C" __attribute__((visibility("default"))) void puna_repack_begin(const char *path) {
+// A load begins. This file may have its packed weights; an empty path means no file.
+PUNA_CALL void puna_repack_begin(const char *path) {
     puna::repack_file = path;
     puna::loading = nullptr;
 }
 
-// It is done: its weights, null if we have none of them, what became of the file (RepackFile), and their bytes.
-extern "C" __attribute__((visibility("default"))) puna::PackedWeights *puna_repack_end(int *file, size_t *size) {
+// The load is done. Returns its packed weights (null if none), the result for the file (RepackFile), and their bytes.
+PUNA_CALL puna::PackedWeights *puna_repack_end(int *file, size_t *size) {
     puna::PackedWeights *loaded = puna::loading;
     *file = static_cast<int>(loaded ? loaded->file() : puna::RepackFile::NONE);
     *size = loaded ? loaded->size() : 0;
@@ -236,9 +237,9 @@ extern "C" __attribute__((visibility("default"))) puna::PackedWeights *puna_repa
     return loaded;
 }
 
-// Of PackedWeights, until the model is freed.
-extern "C" __attribute__((visibility("default"))) void puna_repack_use_huge_pages(puna::PackedWeights *weights) { weights->use_huge_pages(); }
-extern "C" __attribute__((visibility("default"))) int puna_repack_write(puna::PackedWeights *weights, const char *path) { return weights->write(path); }
+// Methods of PackedWeights, valid until the model is freed.
+PUNA_CALL void puna_repack_use_huge_pages(puna::PackedWeights *weights) { weights->use_huge_pages(); }
+PUNA_CALL int puna_repack_write(puna::PackedWeights *weights, const char *path) { return weights->write(path); }
 
-// The buffer type that weights go to, for tests of single ops.
-extern "C" __attribute__((visibility("default"))) void *puna_kernels_buffer_type() { return puna::buffer_type(); }
+// The buffer type of packed weights, for tests of single ops.
+PUNA_CALL void *puna_kernels_buffer_type() { return puna::buffer_type(); }

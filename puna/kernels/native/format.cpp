@@ -155,7 +155,7 @@ void read_scales(Type type, const uint8_t *block, Scales &scales) {
     scales.d = half_at(block);
 }
 
-void take_apart(Type type, const uint8_t *block, Parts &parts) {
+void unpack_block(Type type, const uint8_t *block, Parts &parts) {
     read_scales(type, block, parts);
     read_numbers(type, block, parts.q);
 }

@@ -1,4 +1,4 @@
-// The types of weights, as GGUF files hold them, taken apart into whole numbers and scales.
+// The weight types of GGUF files, unpacked into integers and scales.
 #pragma once
 
 #include <cstdint>
@@ -7,12 +7,12 @@
 
 namespace puna {
 
-// How a weight is made of its number q in 0..2^bits-1.
+// How a weight is computed from its number q in 0..2^bits-1.
 enum class Scaling {
     OFFSET, // d * (q - offset), a d for 32
     MIN,    // d * q + m, a d and an m for 32
     TABLE,  // d * table[q], a d for 32
-    SUPER,  // d * scale * q - m * min, a d and an m for 256, whole scales and mins for 16 or 32
+    SUPER,  // d * scale * q - m * min, a d and an m for 256, integer scales and mins for 16 or 32
     FLOAT,  // the number itself
 };
 
@@ -22,18 +22,18 @@ struct Format {
     int bits;
     int offset;
     int block;        // weights in a block of the file
-    int block_bytes;  // its size
+    int block_bytes;
     int group;        // weights that share a scale
 };
 
-// The scales of a block: float16 bits, but MXFP4's, an exponent of two.
+// The scales of a block, as float16 bits; MXFP4's is an exponent of two.
 struct Scales {
     uint16_t d, m;
     int8_t scale[16];
     uint8_t min[16];
 };
 
-// A block taken apart.
+// An unpacked block.
 struct Parts : Scales {
     uint8_t q[256];
 };
@@ -57,7 +57,7 @@ inline constexpr Format FORMATS[] = {
     {Type::F32, Scaling::FLOAT, 32, 0, 32, 128, 32},
 };
 
-// Null if the type is not ours.
+// Null if the type is not supported.
 constexpr const Format *format_of(Type type) {
     for (const Format &format : FORMATS)
         if (format.type == type) return &format;
@@ -65,9 +65,9 @@ constexpr const Format *format_of(Type type) {
 }
 
 void read_scales(Type type, const uint8_t *block, Scales &scales);
-void take_apart(Type type, const uint8_t *block, Parts &parts);
+void unpack_block(Type type, const uint8_t *block, Parts &parts);
 
-// The values that TABLE types count in; MXFP4's are doubled, and its scales halved.
+// The tables of TABLE types. MXFP4's values are doubled, and its scales halved.
 extern const int8_t IQ4_VALUES[16];
 extern const int8_t MXFP4_VALUES[16];
 
@@ -76,7 +76,7 @@ float half_to_float(uint16_t bits);
 float float_at(Type type, const uint8_t *bytes);
 float exponent_to_float(uint8_t e); // 2^(e - 128), MXFP4's halved scale
 
-// The weight at `k` of a block, in the plainest way.
+// The weight at `k` of a block: the reference for all kernels.
 double value_of(const Format &format, const Parts &parts, int k);
 
 } // namespace puna

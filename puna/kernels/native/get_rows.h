@@ -7,7 +7,7 @@ namespace puna {
 
 class GetRows final : public Operation {
   public:
-    // Whether the op is one that `compute` can do with packed weights that `Multiplication::fits`.
+    // Whether `compute` supports the op, given packed weights that `Multiplication::fits`.
     static bool covers(const Tensor &op);
 
     size_t work_size(int threads, const Tensor &op) const override;

@@ -15,7 +15,7 @@ const puna::Ggml *puna::Ggml::find(void *, std::string &reason) {
 namespace puna {
 namespace {
 
-// Functions that serve only to compare the declarations with what is loaded.
+// Functions that only compare the declarations with the loaded library.
 struct Probe {
     struct InitParams {
         size_t mem_size;
@@ -82,7 +82,7 @@ bool names_agree(const Ggml &ggml, const Probe &probe) {
     return true;
 }
 
-// Whether a tensor that ggml makes reads as we declare it.
+// Whether a tensor made by ggml has the declared layout.
 bool tensors_agree(const Probe &probe) {
     constexpr size_t object = 32;
     if (probe.tensor_overhead() != object + sizeof(Tensor)) return false;

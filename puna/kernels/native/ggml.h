@@ -1,5 +1,5 @@
-// What Puna uses of ggml, declared by us: a part of its C interface, and of its internals the buffer types of the CPU
-// backend. True for the release named here; `Ggml::find` compares it with the ggml that is loaded.
+// Declarations of the parts of ggml that Puna uses: some of its C interface, and internals (the CPU backend's buffer
+// types). They are valid for the release named here; `Ggml::find` compares them with the loaded ggml.
 #pragma once
 
 #include <cstddef>
@@ -106,8 +106,8 @@ struct Ggml {
     int (*chunk_add)(Threadpool *, int);
     const char *(*type_name)(Type);
 
-    // The functions of the ggml behind `libllama`, the system's handle of the loaded library. Null, and why in
-    // `reason`, if it is not the ggml that is declared above.
+    // The functions of the ggml behind `libllama`, the system's handle of the loaded library. Null, with the `reason`,
+    // if it is not the ggml that is declared above.
     static const Ggml *find(void *libllama, std::string &reason);
 };
 

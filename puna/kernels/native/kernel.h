@@ -1,4 +1,4 @@
-// What a variant for one family of processors offers: a kernel for each type of weights, one for attention, and one for logits.
+// A variant for one family of processors: a kernel for each type of weights, one for attention, and one for logits.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,7 @@ struct Row {
     float *target; // the row's product with column 0
 };
 
-// What one thread computes at one go: some panels times all rows given.
+// A thread's unit of work: some panels times all rows given.
 struct Product {
     const uint8_t *panels;
     int64_t first_column;
@@ -28,31 +28,31 @@ struct Product {
     int64_t row_count;
 };
 
-// What activations become: floats, floats of 16 bits with the exponent of 32 (as the weights they meet), or bytes with a scale for so many.
+// How a kernel stores activations: F32, BF16 (as its weights), or 8-bit integers with a scale for each 32 or 256.
 enum class Activations { FLOAT = 0, BFLOAT = 1, BLOCKS = 32, SLICES = 256 };
 
 struct Kernel {
     Type type;
-    bool pays;             // whether it was measured to be faster than libllama's own
+    bool pays;             // measured to be faster than libllama's own
     size_t row_bytes;      // quantised activations of a row in a slice
     Activations activations;
     int64_t chunk_columns; // columns of a product that leave room in the cache for the activations
     // Quantise a row's `blocks` (1..8) of 32 activations.
     void (*quantise)(const float *x, int blocks, uint8_t *row);
-    // A row's products depend on this row and the weights alone, to the last bit.
+    // To the last bit, a row's products depend only on this row and the weights.
     void (*multiply)(const Product &product);
 };
 
 struct Variant {
     const char *name;
-    bool measured; // on a real processor; where not, it is used only when it is named
+    bool measured; // on a real processor; otherwise used only when named
     bool (*runs_here)();
     const Kernel *(*kernel)(Type type); // null if the type is not covered
     const AttentionKernel *attention;
     const LogitsKernel *logits;
 };
 
-// From the best down.
+// Best first.
 extern const Variant *const VARIANTS[];
 extern const int VARIANT_COUNT;
 

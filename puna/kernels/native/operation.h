@@ -1,4 +1,4 @@
-// An op of ggml that Puna computes in its place.
+// A ggml op that Puna computes instead of ggml.
 #pragma once
 
 #include "ggml.h"
@@ -8,7 +8,7 @@ namespace puna {
 
 struct Operation {
     virtual ~Operation() = default;
-    // Bytes of memory that `compute` needs, shared by the threads.
+    // Bytes of work memory for `compute`, shared by the threads.
     virtual size_t work_size(int threads, const Tensor &op) const = 0;
     // Called by every thread of the team. `work` is aligned to 64 bytes.
     virtual void compute(Team &team, uint8_t *work, const Tensor &op) const = 0;

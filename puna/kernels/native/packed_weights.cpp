@@ -20,7 +20,7 @@ constexpr size_t PAGE = 64 << 10, HUGE_PAGE = 2 << 20; // the largest page of an
 
 size_t whole_pages(size_t size) { return (size + PAGE - 1) / PAGE * PAGE; }
 
-// A file is this, a table of tensors, and from `data` on the memory as it is.
+// A file has this head, a table of tensors, and from `data` on the memory, unchanged.
 struct Head {
     char magic[8];
     uint64_t count, data, size, sum;
@@ -80,14 +80,14 @@ void ask_for_huge_pages([[maybe_unused]] uint8_t *memory, [[maybe_unused]] size_
 #endif
 }
 
-// Whether the system gives huge pages to who asks for them.
+// Whether the system grants huge pages on request.
 bool has_huge_pages() {
     std::ifstream file("/sys/kernel/mm/transparent_hugepage/enabled");
     std::string modes;
     return std::getline(file, modes) && modes.find("[never]") == std::string::npos;
 }
 
-// Whether the first huge page takes long: a hypervisor that takes free memory back gives it again slowly.
+// Whether the first huge page comes slowly, as from a hypervisor that had reclaimed the free memory.
 bool huge_pages_are_slow(uint8_t *memory, size_t size) {
     using Clock = std::chrono::steady_clock;
     if (size < HUGE_PAGE) return false;
@@ -145,7 +145,7 @@ RepackFile PackedWeights::map(const char *path) {
     if (!file.reads(tensors.data(), head.count * sizeof tensors[0], sizeof head)) return RepackFile::UNUSABLE;
     const Head expected = head_of(tensors, size_);
     if (std::memcmp(&head, &expected, sizeof head) || length != head.data + size_) return RepackFile::UNUSABLE;
-    // Copied on write, so that a tensor that is not in the file can be packed into its place.
+    // Copy on write, so that a tensor that is not in the file can be packed into its place.
     const void *at = mmap(memory_, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, file.number, static_cast<off_t>(head.data));
     if (at != MAP_FAILED && in_cache(memory_, size_)) {
         mapped_ = std::move(tensors);
@@ -165,7 +165,7 @@ bool PackedWeights::take(const Tensor &weights, size_t size) {
 
 void PackedWeights::use_huge_pages() {
 #ifdef __linux__
-    constexpr size_t step = 16 * HUGE_PAGE; // each step stays a mapping of its own, and a process has 65,530
+    constexpr size_t step = 16 * HUGE_PAGE; // each step stays a separate mapping, and a process has 65,530
     if (!small_pages_ || !has_huge_pages()) return;
     for (size_t at = 0; at + HUGE_PAGE <= size_; at += step) {
         const size_t part = std::min(step, (size_ - at) / HUGE_PAGE * HUGE_PAGE);
@@ -183,7 +183,7 @@ void PackedWeights::use_huge_pages() {
 }
 
 int PackedWeights::write(const char *path) const {
-    constexpr size_t step = 64 << 20; // what one sync may have to write
+    constexpr size_t step = 64 << 20; // the most bytes for one sync to write
     const Descriptor file(path, O_WRONLY | O_CREAT | O_TRUNC);
     if (file.number < 0) return errno;
     const Head head = head_of(tensors_, size_);

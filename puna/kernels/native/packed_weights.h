@@ -1,4 +1,4 @@
-// The memory that a model's packed weights lie in: filled by packing, or mapped from a file that an earlier load wrote.
+// The memory of a model's packed weights: filled by packing, or mapped from a file that an earlier load wrote.
 #pragma once
 
 #include <cstdint>
@@ -8,18 +8,18 @@
 
 namespace puna {
 
-// Where a tensor lies in the memory of its model, in bytes.
+// A tensor's place in the memory of its model, in bytes.
 struct PackedTensor {
     char name[64];
     uint64_t offset, size;
 };
 
-// What became of the file that a load was to map.
+// The result for the file that a load could map.
 enum class RepackFile { NONE, UNUSED, UNUSABLE, MAPPED };
 
 class PackedWeights {
   public:
-    // Memory for weights, from a file if it fits. Null if there is no room.
+    // Memory for weights, mapped from the file if it fits. Null if there is no room.
     static PackedWeights *make(size_t size, const char *file);
     ~PackedWeights();
     PackedWeights(const PackedWeights &) = delete;
@@ -28,9 +28,9 @@ class PackedWeights {
     uint8_t *memory() const { return memory_; }
     size_t size() const { return size_; }
     RepackFile file() const { return file_; }
-    // Whether the weights of this tensor are there; from now on they will be.
+    // Register a tensor. Returns whether the mapped file has its weights; otherwise the caller packs them.
     bool take(const Tensor &weights, size_t size);
-    // Move what lies in pages of 4 KB to huge ones. Others may read meanwhile.
+    // Move the weights from pages of 4 KB to huge pages. Other threads may read them meanwhile.
     void use_huge_pages();
     // Write a file that `make` can map. Returns 0, or the system's error.
     int write(const char *path) const;

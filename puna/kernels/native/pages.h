@@ -1,4 +1,4 @@
-// Zeros for large buffers, whose pages come into memory later: when they are first used, or when there is time.
+// Zeros large buffers without touching their pages, which come into memory on first use or when there is time.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,10 @@ namespace puna {
 
 void zero(uint8_t *from, size_t size);
 
-// Bytes that `zero` left to come later.
+// Bytes of pages that `zero` left for later.
 size_t pages_to_come();
 
-// Bring them into memory now. Others may use them meanwhile.
+// Bring them into memory now. Other threads may use them meanwhile.
 void bring_pages();
 
 } // namespace puna

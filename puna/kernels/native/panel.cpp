@@ -6,7 +6,7 @@
 
 #include "planes.h"
 
-// Elements of two vectors, by their number in both.
+// Selects elements of two vectors by their index in both.
 #ifdef __clang__
 #define PUNA_MIX(V, a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
 #else
@@ -19,7 +19,7 @@ namespace {
 using Words = uint32_t __attribute__((vector_size(16)));
 using Halves = uint16_t __attribute__((vector_size(16)));
 
-constexpr uint8_t NOTHING[sizeof(float) * SLICE] = {}; // what columns that miss are made of
+constexpr uint8_t NOTHING[sizeof(float) * SLICE] = {}; // the source of missing columns
 
 // One block, or a slice of floats, of each column.
 using Sources = const uint8_t *[COLUMNS];
@@ -36,8 +36,7 @@ Words high(Words a, Words b) { return PUNA_MIX(Words, a, b, 2, 6, 3, 7); }
 Halves low(Halves a, Halves b) { return PUNA_MIX(Halves, a, b, 0, 8, 1, 9, 2, 10, 3, 11); }
 Halves high(Halves a, Halves b) { return PUNA_MIX(Halves, a, b, 4, 12, 5, 13, 6, 14, 7, 15); }
 
-// A square of vectors turned about its diagonal.
-template <class V, int N> void turn(V (&x)[N]) {
+template <class V, int N> void transpose(V (&x)[N]) {
     for (int stage = 1; stage < N; stage *= 2) {
         V y[N];
         for (int i = 0; i < N / 2; i++) {
@@ -48,7 +47,7 @@ template <class V, int N> void turn(V (&x)[N]) {
     }
 }
 
-// The numbers of 32 k of all columns: each word of a column goes to a vector of its own.
+// The numbers of 32 k of all columns: each word of a column goes to a different vector.
 template <Type T> void pack_numbers(const Sources &blocks, int part, uint8_t *planes) {
     constexpr int count = layout_of(T).numbers / (4 * COLUMNS);
     alignas(16) uint32_t words[COLUMNS][8], turned[8][COLUMNS];
@@ -57,7 +56,7 @@ template <Type T> void pack_numbers(const Sources &blocks, int part, uint8_t *pl
         for (int column = 0; column < COLUMNS; column += 4) {
             Words x[4];
             for (int i = 0; i < 4; i++) x[i] = load<Words>(words[column + i] + w);
-            turn(x);
+            transpose(x);
             for (int i = 0; i < 4; i++) store(turned[w + i] + column, x[i]);
         }
     std::memcpy(planes, turned, sizeof turned[0] * count);
@@ -91,14 +90,14 @@ template <Type T> void pack_super_scales(const Sources &blocks, uint8_t *header)
     }
 }
 
-// V: as many numbers as a square has rows.
+// V: a vector of N numbers.
 template <class V, int N> void pack_floats(const Sources &rows, int blocks, uint8_t *slice) {
     constexpr int bytes = sizeof(V) / N;
     for (int k = 0; k < BLOCK * blocks; k += N)
         for (int column = 0; column < COLUMNS; column += N) {
             V x[N];
             for (int i = 0; i < N; i++) x[i] = load<V>(rows[column + i] + bytes * k);
-            turn(x);
+            transpose(x);
             for (int i = 0; i < N; i++) store(slice + bytes * (COLUMNS * (k + i) + column), x[i]);
         }
 }

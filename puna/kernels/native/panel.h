@@ -21,7 +21,7 @@ constexpr int BLOCK = 32;
 constexpr int SLICE = 256;
 constexpr int SLICE_BLOCKS = SLICE / BLOCK;
 
-// Where things are in a slice. `blocks` are blocks of 32 k: 8, or fewer in the last slice of a row.
+// The layout of a slice. `blocks` are blocks of 32 k: 8, or fewer in the last slice of a row.
 struct Layout {
     int scales;   // bytes of scales of 32 k; of 256 k where `super`
     bool super;
@@ -29,7 +29,7 @@ struct Layout {
 
     constexpr size_t header(int blocks) const { return static_cast<size_t>(super ? scales : scales * blocks); }
     constexpr size_t slice(int blocks) const { return header(blocks) + static_cast<size_t>(numbers) * blocks; }
-    // Bytes of a panel of `blocks` in all.
+    // Bytes of a panel with `blocks` in total.
     constexpr size_t panel(int64_t blocks) const {
         return slice(SLICE_BLOCKS) * (blocks / SLICE_BLOCKS) + (blocks % SLICE_BLOCKS ? slice(blocks % SLICE_BLOCKS) : 0);
     }
@@ -56,10 +56,10 @@ constexpr Layout layout_of(Type type) {
     }
 }
 
-// Fill one panel from `columns` (1..16) rows of a file's tensor, `stride` bytes apart; columns that miss are zero.
+// Fill one panel from `columns` (1..16) rows of a file's tensor, `stride` bytes apart; missing columns are zero.
 void pack_panel(const Format &format, const uint8_t *rows, size_t stride, int columns, int64_t k, uint8_t *panel);
 
-// One of those rows again, as `k` floats: to the last bit what libllama makes of its bytes.
+// One of those rows again, as `k` floats: the same bits as libllama's dequantisation.
 void unpack_column(const Format &format, const uint8_t *panel, int column, int64_t k, float *out);
 
 } // namespace puna

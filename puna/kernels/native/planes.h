@@ -1,4 +1,4 @@
-// From a file's block to the words of a panel's planes: four numbers at a time, none taken out by itself.
+// From a file's block to the words of a panel's planes, four numbers at a time.
 #pragma once
 
 #include <cstdint>
@@ -14,7 +14,7 @@ inline uint32_t word(const uint8_t *bytes, int index) {
     return value;
 }
 
-// 16 bytes that hold the low and then the high nibbles of 32 numbers are a plane as they stand.
+// 16 bytes with the low and then the high nibbles of 32 numbers already are a plane.
 inline void nibble_words(const uint8_t *bytes, uint32_t *words) { std::memcpy(words, bytes, 16); }
 
 // One nibble of each of 32 bytes, from bit `shift` on.

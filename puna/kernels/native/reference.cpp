@@ -21,7 +21,7 @@ struct Random {
 // float16 of about 1/64, with either sign.
 uint16_t scale(Random &random) { return static_cast<uint16_t>(0x2000 + random.next() % 0x800 + (random.next() % 2 << 15)); }
 
-// The nearest float whose lower 16 bits are zero; of two the one whose last bit is.
+// The nearest BF16 number, ties to even.
 float bfloat(float x) {
     uint32_t bits;
     std::memcpy(&bits, &x, sizeof bits);
@@ -32,7 +32,7 @@ float bfloat(float x) {
 
 void put(uint8_t *at, uint16_t value) { std::memcpy(at, &value, 2); }
 
-// Any bytes are numbers; scales have to be finite.
+// Any bytes are valid numbers; only scales must be finite.
 void make_scales(const Format &format, uint8_t *block, Random &random) {
     switch (format.type) {
     case Type::MXFP4: block[0] = static_cast<uint8_t>(118 + random.next() % 8); break;
@@ -104,7 +104,7 @@ std::vector<double> Problem::expected(Activations become) const {
                     w[static_cast<size_t>(at + i)] = become == Activations::BFLOAT ? bfloat(weight) : weight;
                 }
             } else {
-                take_apart(format->type, block, parts);
+                unpack_block(format->type, block, parts);
                 for (int i = 0; i < format->block; i++) w[static_cast<size_t>(at + i)] = value_of(*format, parts, i);
             }
         }
@@ -138,7 +138,7 @@ double difference(const std::vector<float> &computed, const std::vector<double> 
     double most = 0, largest = 0;
     for (size_t i = 0; i < expected.size(); i++) {
         const double here = std::fabs(computed[i] - expected[i]);
-        most = here <= most ? most : here; // what is no number stays
+        most = here <= most ? most : here; // NaN stays
         largest = std::max(largest, std::fabs(expected[i]));
     }
     return most / largest;

@@ -1,4 +1,4 @@
-// Products in the plainest way, and whether a kernel agrees with them.
+// The reference for kernels: products and attention in double precision, and the test at start.
 #pragma once
 
 #include <vector>
@@ -7,7 +7,7 @@
 
 namespace puna {
 
-// A made-up problem: weights as a file holds them, and activations.
+// A random problem: weights as in a file, and activations.
 struct Problem {
     const Format *format;
     int64_t k, columns, rows;
@@ -18,16 +18,16 @@ struct Problem {
 
     size_t weight_stride() const { return static_cast<size_t>(k / format->block * format->block_bytes); }
     std::vector<uint8_t> packed() const;
-    // rows x columns, in double precision, of activations that became what a kernel makes of them.
+    // rows x columns, in double precision, of activations stored as a kernel stores them.
     std::vector<double> expected(Activations become) const;
-    // rows x columns by a kernel, alone on one thread.
+    // rows x columns by a kernel, on one thread.
     std::vector<float> computed(const Kernel &kernel) const;
 };
 
 // The largest difference, as a part of the largest value.
 double difference(const std::vector<float> &computed, const std::vector<double> &expected);
 
-// A made-up FLASH_ATTN_EXT over memory of its own. Some queries see nothing of some tiles.
+// A random FLASH_ATTN_EXT with its own memory. Some queries see nothing of some tiles.
 struct AttentionProblem {
     struct Shape {
         Type keys, values;
@@ -44,12 +44,12 @@ struct AttentionProblem {
     AttentionProblem(const Shape &shape, uint32_t seed);
     AttentionProblem(const AttentionProblem &) = delete;
     std::vector<double> expected() const;
-    void compute(const AttentionKernel &kernel); // alone on one thread, into `out`
+    void compute(const AttentionKernel &kernel); // on one thread, into `out`
 };
 
 bool agrees(const AttentionKernel &kernel);
 
-// Whether a kernel's products are right, on a problem of a millisecond.
+// Whether a kernel's products are right, on a problem that takes a millisecond.
 bool agrees(const Kernel &kernel);
 
 } // namespace puna

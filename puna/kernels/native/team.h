@@ -6,11 +6,11 @@
 namespace puna {
 
 struct Team {
-    int index, size; // this thread, and how many there are
+    int index, size; // this thread's index, and the number of threads
 
     virtual void barrier() = 0;
-    // Work is numbered. After `restart` (by one thread) and a barrier, thread i begins with piece i and takes others
-    // from a counter that all share.
+    // Pieces of work are numbered. After `restart` (by one thread) and a barrier, thread i begins with piece i and takes
+    // further ones from a shared counter.
     virtual void restart() = 0;
     virtual int64_t take() = 0;
 

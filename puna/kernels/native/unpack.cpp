@@ -1,4 +1,4 @@
-// A column of a panel as floats: what `panel.cpp` did, backwards.
+// A column of a panel as floats: the inverse of `panel.cpp`.
 #include <algorithm>
 #include <cstring>
 
@@ -13,7 +13,7 @@ uint16_t half_at(const uint8_t *halves, int column) {
     return bits;
 }
 
-// 32 numbers of a column out of its planes.
+// 32 numbers of a column, from its planes.
 void read_numbers(int bits, const uint8_t *planes, int column, uint8_t *q) {
     std::fill(q, q + BLOCK, uint8_t{0});
     for (int done = 0, width; done < bits; done += width, planes += 4 * COLUMNS * width) {
