@@ -1,12 +1,12 @@
 /** Streams an answer into a chat's last message. */
 import { ask, stream, told } from "./api.js";
-import { sent } from "./give.js";
+import { sent } from "./attachments.js";
 import { misfit } from "./schema.js";
 import { requested } from "./settings.js";
 import { say } from "./words.js";
 
 /** Fills the chat's last message, which is empty for a new answer; text in it is continued.
- * @param {import("./keep.js").Chat} chat @param {AbortSignal} signal @param {() => void} changed */
+ * @param {import("./storage.js").Chat} chat @param {AbortSignal} signal @param {() => void} changed */
 export async function answer(chat, signal, changed) {
   const message = chat.messages.at(-1);
   const grown = () => { message.changed = Date.now(); changed(); };

@@ -1,7 +1,7 @@
 /** The answers being streamed. Each belongs to its chat, so it continues while the user views another one. */
 import { say } from "./words.js";
 
-/** @typedef {import("./keep.js").Chat} Chat @typedef {import("./keep.js").Message} Message */
+/** @typedef {import("./storage.js").Chat} Chat @typedef {import("./storage.js").Message} Message */
 /** @type {Map<string, {chat: Chat, message: Message, control: AbortController, ended: Promise<void>}>} */
 const running = new Map();
 // A reload in the middle of an answer loses at most this much.

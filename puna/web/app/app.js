@@ -4,18 +4,18 @@ import { ask, told } from "./api.js";
 import { Appearance, appear } from "./appearance.js";
 import { draft } from "./drafts.js";
 import { Newer } from "./formats.js";
-import { chats as kept, forget, fresh, keep, onElsewhere } from "./keep.js";
-import { later } from "./later.js";
+import { lazy } from "./lazy.js";
 import { take } from "./merge.js";
 import { key, signOut } from "./signin.js";
+import { chats as kept, forget, fresh, keep, onElsewhere } from "./storage.js";
 import { Talk } from "./talk.js";
 import { html, render, useEffect, useRef, useState } from "./view.js";
 import { language, say, speak } from "./words.js";
 
-const Chats = later(() => import("./chats.js").then((module) => module.Chats));
-const Compare = later(() => import("./compare.js").then((module) => module.Compare));
-const Models = later(() => import("./models.js").then((module) => module.Models));
-const Palette = later(() => import("./palette.js").then((module) => module.Palette));
+const Chats = lazy(() => import("./chats.js").then((module) => module.Chats));
+const Compare = lazy(() => import("./compare.js").then((module) => module.Compare));
+const Models = lazy(() => import("./models.js").then((module) => module.Models));
+const Palette = lazy(() => import("./palette.js").then((module) => module.Palette));
 
 function Page({ first }) {
   const [room, setRoom] = useState("talk");

@@ -3,7 +3,7 @@
  * all branches from there on. The `at`th one is the visible one, and is empty in `ways`.
  */
 
-/** @typedef {import("./keep.js").Chat} Chat @typedef {import("./keep.js").Message} Message */
+/** @typedef {import("./storage.js").Chat} Chat @typedef {import("./storage.js").Message} Message */
 
 /** Replaces the `index`th message by `message`; the old messages from there on become another branch. @param {Chat} chat */
 export function branch(chat, index, message) {

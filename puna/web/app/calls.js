@@ -1,12 +1,12 @@
 /** An answer's tool calls: each tool's name, its arguments and its result. */
-import { unique } from "./keep.js";
+import { unique } from "./storage.js";
 import { html, useState } from "./view.js";
 import { say } from "./words.js";
 
 /** @typedef {{function: {name: string, arguments: Record<string, unknown>}}} Call */
 
 /** The user may act as the tools: their text is sent as the results.
- * @param {{calls: Call[], reply?: (results: import("./keep.js").Message[]) => void}} shown */
+ * @param {{calls: Call[], reply?: (results: import("./storage.js").Message[]) => void}} shown */
 export function Calls({ calls, reply }) {
   const [results, setResults] = useState([]);
   function send(event) {

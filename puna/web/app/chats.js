@@ -4,7 +4,7 @@ import { asJson, asMarkdown, download, fromJson } from "./files.js";
 import { html, useState } from "./view.js";
 import { say } from "./words.js";
 
-/** @typedef {import("./keep.js").Chat} Chat */
+/** @typedef {import("./storage.js").Chat} Chat */
 
 const holds = (chat, wanted) =>
   [chat.title, ...every(chat.messages).map(({ content }) => content)].some((text) => text.toLowerCase().includes(wanted));

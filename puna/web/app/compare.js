@@ -1,7 +1,7 @@
 /** One prompt to two or three models, their answers side by side, and a plot of their speed. */
 import { answer } from "./answer.js";
-import { fresh } from "./keep.js";
 import { Message } from "./message.js";
+import { fresh } from "./storage.js";
 import { html, useEffect, useState } from "./view.js";
 import { say } from "./words.js";
 

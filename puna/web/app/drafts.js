@@ -1,6 +1,6 @@
 /** The unsent text and files of each chat. They stay while the user views another chat. */
 
-/** @typedef {{typed: string, given: import("./give.js").Given[]}} Draft */
+/** @typedef {{typed: string, given: import("./attachments.js").Attachment[]}} Draft */
 /** @type {Map<string, Draft>} */
 const drafts = new Map();
 

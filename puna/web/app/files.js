@@ -1,9 +1,9 @@
 /** Exports chats as JSON, which can be imported again, and as Markdown for reading. */
 import { upgraded } from "./formats.js";
-import { unique } from "./keep.js";
+import { unique } from "./storage.js";
 import { say } from "./words.js";
 
-/** @typedef {import("./keep.js").Chat} Chat */
+/** @typedef {import("./storage.js").Chat} Chat */
 
 /** @param {Chat[]} chats */
 export const asJson = (chats) => JSON.stringify({ puna: 1, chats }, null, 2);

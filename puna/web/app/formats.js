@@ -11,7 +11,7 @@ export class Newer extends Error {}
 
 export const isNewer = (kept) => (kept.format ?? 0) > FORMAT;
 
-/** Upgrades a chat. Two tabs that open an old chat give its messages the same ids. @returns {import("./keep.js").Chat} */
+/** Upgrades a chat. Two tabs that open an old chat give its messages the same ids. @returns {import("./storage.js").Chat} */
 export function upgraded({ system, temperature, settings, ...kept }) {
   const first = { ...(system && { system }), ...(temperature && { options: { temperature: String(temperature) } }) };
   const chat = { title: "", model: "", changed: 0, messages: [], ...kept, settings: settings ?? first, format: FORMAT };

@@ -1,6 +1,6 @@
 /** Merges two tabs' versions of a chat: it keeps all messages of both, on branches where they differ. */
 
-/** @typedef {import("./keep.js").Chat} Chat @typedef {import("./keep.js").Message} Message */
+/** @typedef {import("./storage.js").Chat} Chat @typedef {import("./storage.js").Message} Message */
 
 /** Merges another tab's version into a chat. @param {Chat} chat @param {Chat} kept */
 export function take(chat, kept) {

@@ -1,7 +1,7 @@
 /** One message of a chat: its text, folded thinking, calls and figures. */
+import { Attachments } from "./attachments.js";
 import { Calls } from "./calls.js";
 import { Edit } from "./edit.js";
-import { Given } from "./given.js";
 import { draw } from "./markdown.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
@@ -43,7 +43,7 @@ function Thinking({ text, seconds }) {
 
 function Mine({ message, editing, edit, resend, walk }) {
   if (editing) return html`<${Edit} text=${message.content} send=${resend} cancel=${() => edit(false)} />`;
-  return html`<div class="plain">${message.given && html`<${Given} files=${message.given} />`}${message.content}</div>
+  return html`<div class="plain">${message.given && html`<${Attachments} files=${message.given} />`}${message.content}</div>
     <footer>
       ${message.fork && html`<${Branches} fork=${message.fork} walk=${walk} />`}
       ${edit && html`<button class="quiet" onClick=${() => edit(true)}>${say("edit")}</button>`}
@@ -75,9 +75,9 @@ function Result({ message }) {
 const KINDS = { user: [Mine, "mine", "you"], assistant: [Theirs, "theirs", "model"], tool: [Result, "result", "tool"] };
 
 /** A callback is left out where its action is not allowed.
- * @param {{message: import("./keep.js").Message, running?: boolean, editing?: boolean, edit?: (on: boolean) => void,
+ * @param {{message: import("./storage.js").Message, running?: boolean, editing?: boolean, edit?: (on: boolean) => void,
  *   resend?: (text: string) => void, again?: () => void, goOn?: () => void, walk?: (step: number) => void,
- *   reply?: (results: import("./keep.js").Message[]) => void}} shown */
+ *   reply?: (results: import("./storage.js").Message[]) => void}} shown */
 export function Message(shown) {
   const [Kind, style, label] = KINDS[shown.message.role];
   return html`<article class=${style} aria-label=${say(label)}><${Kind} ...${shown} /></article>`;

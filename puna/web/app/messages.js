@@ -3,7 +3,7 @@ import { Blocks } from "./blocks.js";
 import { Message } from "./message.js";
 import { html } from "./view.js";
 
-/** @param {{messages: import("./keep.js").Message[], running?: import("./keep.js").Message, editing: number,
+/** @param {{messages: import("./storage.js").Message[], running?: import("./storage.js").Message, editing: number,
  *   acts: (at: number) => object, place: {current: Element}}} shown `acts` returns a message's actions */
 export function Messages({ messages, running, editing, acts, place }) {
   const draw = (at) => html`<${Message} key=${at} message=${messages[at]} running=${messages[at] === running}

@@ -1,18 +1,17 @@
 /** An open chat: its messages, the input and the settings. */
 import { stop } from "./answers.js";
+import { Attachments, read, refusal } from "./attachments.js";
 import { branch, walk } from "./branches.js";
 import { draft } from "./drafts.js";
-import { Fill } from "./fill.js";
 import { useFollow } from "./follow.js";
-import { read, refusal } from "./give.js";
-import { Given } from "./given.js";
-import { unique } from "./keep.js";
-import { later } from "./later.js";
+import { lazy } from "./lazy.js";
+import { ContextMeter } from "./meter.js";
+import { unique } from "./storage.js";
 import { html, useEffect, useRef, useState } from "./view.js";
 import { say } from "./words.js";
 
-const Messages = later(() => import("./messages.js").then((module) => module.Messages));
-const Settings = later(() => import("./panel.js").then((module) => module.Settings));
+const Messages = lazy(() => import("./messages.js").then((module) => module.Messages));
+const Settings = lazy(() => import("./panel.js").then((module) => module.Settings));
 
 export function Talk({ chat, models, none, pull, running, run, save, changed, refresh }) {
   const written = draft(chat.id);
@@ -124,7 +123,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
       ${!none && html`<select aria-label=${say("model")} value=${chat.model} onChange=${(event) => set({ model: event.target.value })}>
         ${choices(models, chat.model).map(([name, label]) => html`<option value=${name} selected=${name === chat.model}>${label}</option>`)}
       </select>`}
-      <${Fill} message=${chat.messages.findLast(({ window }) => window)} />
+      <${ContextMeter} message=${chat.messages.findLast(({ window }) => window)} />
       <${Settings} settings=${chat.settings} set=${(settings) => set({ settings })} />
     </header>
     <section class="messages" aria-label=${say("talk")} tabIndex="0" ref=${place} onScroll=${scrolled}><div ref=${growing}>
@@ -133,7 +132,7 @@ export function Talk({ chat, models, none, pull, running, run, save, changed, re
       <${Messages} messages=${chat.messages} running=${running} editing=${editing} acts=${acts} place=${place} />
     </div></section>
     ${refused && html`<p class="error" role="alert">${refused}</p>`}
-    ${given.length > 0 && html`<div class="giving"><${Given} files=${given} drop=${(at) => write({ given: given.filter((_, one) => one !== at) })} /></div>`}
+    ${given.length > 0 && html`<div class="giving"><${Attachments} files=${given} drop=${(at) => write({ given: given.filter((_, one) => one !== at) })} /></div>`}
     <form class="write" onSubmit=${send}>
       <label class="attach" title=${say("attach")}>＋<input type="file" multiple aria-label=${say("attach")}
         onChange=${(event) => { give(event.target.files); event.target.value = ""; }} /></label>

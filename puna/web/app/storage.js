@@ -3,7 +3,7 @@ import { FORMAT, Newer, isNewer, upgraded } from "./formats.js";
 import { merged } from "./merge.js";
 
 /**
- * @typedef {{id: string, changed?: number, continues?: string, role: "user" | "assistant" | "tool", content: string, given?: import("./give.js").Given[], fork?: Fork, thinking?: string,
+ * @typedef {{id: string, changed?: number, continues?: string, role: "user" | "assistant" | "tool", content: string, given?: import("./attachments.js").Attachment[], fork?: Fork, thinking?: string,
  *   thoughtFor?: number, calls?: import("./calls.js").Call[], error?: string, ended?: string, rate?: number, first?: number,
  *   tokens?: number, window?: number, misfit?: string, tool?: string}} Message
  *   Of an answer: when it last grew, the id of the one that it continues, seconds it thought, why it ended, tokens a second, seconds to its first token, tokens in the context

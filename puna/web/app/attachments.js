@@ -1,14 +1,15 @@
 /** Files attached to a message: images and sounds for models that accept them, and text, also from PDF files. */
 import { ask } from "./api.js";
+import { html } from "./view.js";
 import { say } from "./words.js";
 
-/** @typedef {{name: string, kind: "vision" | "audio" | "text", type: string, data: string, lacks?: string}} Given
+/** @typedef {{name: string, kind: "vision" | "audio" | "text", type: string, data: string, lacks?: string}} Attachment
  *  `data` is base64 or the text; `lacks` says what of the file is missing. */
 
 const LARGEST = 20 * 2 ** 20;
 const abilities = new Map();
 
-/** Reads a file. Throws an Error with a message for the user when it cannot be attached. @param {File} file @returns {Promise<Given>} */
+/** Reads a file. Throws an Error with a message for the user when it cannot be attached. @param {File} file @returns {Promise<Attachment>} */
 export async function read(file) {
   if (file.size > LARGEST) throw new Error(`${file.name}: ${say("tooLarge")}`);
   const kind = file.type.startsWith("image/") ? "vision" : file.type.startsWith("audio/") ? "audio" : "text";
@@ -24,7 +25,7 @@ export async function read(file) {
 }
 
 /** Why `model` does not accept these files, and which of `models` does; "" when it does.
- * @param {Given[]} given @param {string} model @param {{name: string}[]} models */
+ * @param {Attachment[]} given @param {string} model @param {{name: string}[]} models */
 export async function refusal(given, model, models) {
   for (const { name, kind } of given) {
     if (kind === "text" || (await able(model)).includes(kind)) continue;
@@ -35,7 +36,7 @@ export async function refusal(given, model, models) {
   return "";
 }
 
-/** The message as sent: attached text comes before the typed text. @param {import("./keep.js").Message} message */
+/** The message as sent: attached text comes before the typed text. @param {import("./storage.js").Message} message */
 export function sent({ role, content, thinking, calls, tool, given = [] }) {
   const texts = given.filter(({ kind }) => kind === "text").map(({ name, data }) => `${name}:\n\n${data}\n\n`);
   const images = given.filter(({ kind }) => kind !== "text").map(({ data }) => data);
@@ -43,6 +44,15 @@ export function sent({ role, content, thinking, calls, tool, given = [] }) {
     role, content: texts.join("") + content, ...(images.length && { images }), ...(thinking && { thinking }), ...(calls && { tool_calls: calls }),
     ...(tool && { tool_name: tool }),
   };
+}
+
+/** The attached files of a message or of a draft.
+ * @param {{files: Attachment[], drop?: (at: number) => void}} shown */
+export function Attachments({ files, drop }) {
+  return html`<ul class="given">${files.map(({ name, kind, type, data, lacks }, at) => html`<li>
+    ${kind === "vision" ? html`<img alt=${name} src=${`data:${type};base64,${data}`} />` : html`<span>${name}${lacks && html`<br /><small>${lacks}</small>`}</span>`}
+    ${drop && html`<button type="button" class="quiet" aria-label=${`${say("remove")}: ${name}`} onClick=${() => drop(at)}>✕</button>`}
+  </li>`)}</ul>`;
 }
 
 async function pdf(file) {

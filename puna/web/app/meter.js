@@ -2,8 +2,8 @@
 import { html } from "./view.js";
 import { say } from "./words.js";
 
-/** @param {{message?: import("./keep.js").Message}} shown */
-export function Fill({ message }) {
+/** @param {{message?: import("./storage.js").Message}} shown */
+export function ContextMeter({ message }) {
   if (!message) return null;
   const { tokens, window } = message;
   const label = `${Math.round((100 * tokens) / window)}% ${say("fill")}`;

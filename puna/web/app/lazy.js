@@ -4,11 +4,11 @@ import { say } from "./words.js";
 
 /** The view that `load` imports; until then it is empty, or says that the server is gone.
  * @param {() => Promise<Function>} load */
-export function later(load) {
+export function lazy(load) {
   let View;
   const loaded = () => load().then((found) => { View = found; });
   addEventListener("load", () => loaded().catch(() => {}));
-  return function Later(shown) {
+  return function Lazy(shown) {
     const [there, setThere] = useState(Boolean(View));
     const [error, setError] = useState("");
     useEffect(() => { if (!there) loaded().then(() => setThere(true), () => setError(say("away"))); }, []);
