@@ -28,7 +28,7 @@ struct Avx2 {
     static void store(void *p, Int x) { _mm256_storeu_si256(static_cast<Int *>(p), x); }
     // The compiler has x in a register here. Left alone, GCC puts sums off to the end and keeps all products until then.
     static void settle(Int &x) { asm("" : "+x"(x)); }
-    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T0); }
+    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T1); }
     static Int broadcast4(const void *p) { return _mm256_set1_epi32(*static_cast<const int32_t *>(p)); }
     static Int bytes(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
     static Int both(Int a, Int b) { return _mm256_and_si256(a, b); }

@@ -15,7 +15,7 @@ struct Avx2Cells {
 
     static Numbers zero() { return _mm256_setzero_ps(); }
     static void store(float *p, Numbers x) { _mm256_storeu_ps(p, x); }
-    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T0); }
+    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T1); }
     static Numbers floats(const void *p) { return _mm256_loadu_ps(static_cast<const float *>(p)); }
     static Numbers halves(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
     static Numbers bfloats(const void *p) {

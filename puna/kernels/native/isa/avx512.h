@@ -27,7 +27,7 @@ struct Avx512 {
     static void store(void *p, Int x) { _mm512_storeu_si512(p, x); }
     // The compiler has x in a register here. Left alone, GCC puts sums off to the end and keeps all products until then.
     static void settle(Int &x) { asm("" : "+v"(x)); }
-    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T0); }
+    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T1); }
     static Int broadcast4(const void *p) { return _mm512_set1_epi32(*static_cast<const int32_t *>(p)); }
     static Int bytes(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
     static Int both(Int a, Int b) { return _mm512_and_si512(a, b); }

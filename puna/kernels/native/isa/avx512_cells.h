@@ -14,7 +14,7 @@ struct Avx512Cells {
 
     static Numbers zero() { return _mm512_setzero_ps(); }
     static void store(float *p, Numbers x) { _mm512_storeu_ps(p, x); }
-    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T0); }
+    static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T1); }
     static Numbers floats(const void *p) { return _mm512_loadu_ps(p); }
     static Numbers halves(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
     static Numbers bfloats(const void *p) {
