@@ -10,38 +10,43 @@ namespace {
 constexpr int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr size_t aligned(size_t size) { return (size + 63) & ~size_t{63}; }
 
-// The op in pieces of queries and heads.
+// The op in pieces of queries and heads. A few queries behind many keys are one piece after another for all threads, which share
+// the keys: so each reads whole cells, one after the other.
 struct Cut {
     int64_t parts, heads;
     int64_t queries, bundles; // of a piece
+    int64_t tiles, most_tiles; // in all, and of a member
     int64_t along, across, streams;
+    bool by_keys;
     size_t slopes_size, mask_size, memory_size;
 
     Cut(const Tensor &op, const AttentionKernel &kernel, int threads) {
         const Tensor &q = *op.src[0], &k = *op.src[1], &v = *op.src[2];
-        const int64_t group = q.ne[2] / k.ne[2], wanted = 2 * threads;
-        streams = q.ne[3];
+        const int64_t group = q.ne[2] / k.ne[2], least = ceiling(group, ATTENTION_ROWS);
         const bool few = q.ne[1] * group <= ATTENTION_ROWS;
-        const int64_t least = ceiling(group, ATTENTION_ROWS);
-        parts = few ? std::clamp(ceiling(threads, k.ne[2] * streams), least, group) : least;
+        streams = q.ne[3];
+        tiles = ceiling(k.ne[1], TILE_KEYS);
+        by_keys = few && streams == 1 && threads > 1 && tiles >= 2 * threads;
+        most_tiles = by_keys ? ceiling(tiles, threads) : tiles;
+        parts = few && !by_keys ? std::clamp(ceiling(threads, k.ne[2] * streams), least, group) : least;
         heads = ceiling(group, parts);
         parts = ceiling(group, heads);
         // Behind long texts there are fewer rows, because each has a score for every key.
-        const int64_t most_rows = std::clamp<int64_t>(most_scores / k.ne[1], 32, ATTENTION_ROWS);
-        queries = std::clamp<int64_t>(most_rows / heads, 1, q.ne[1]);
+        const int64_t scores = most_tiles * TILE_KEYS, most_rows = std::clamp<int64_t>(most_scores / scores, 32, ATTENTION_ROWS);
+        queries = by_keys ? q.ne[1] : std::clamp<int64_t>(most_rows / heads, 1, q.ne[1]);
         along = ceiling(q.ne[1], queries);
-        // One stream of tokens reads the cells of several heads together, because they lie side by side.
-        bundles = few ? std::clamp<int64_t>(std::min(k.ne[2] * parts * streams / wanted, most_scores / (k.ne[1] * queries * heads)), 1, most_bundles) : 1;
-        across = ceiling(k.ne[2] * parts, bundles);
+        const int64_t all = k.ne[2] * parts, together = by_keys ? all : all * streams / threads;
+        bundles = few ? std::clamp<int64_t>(std::min(together, most_scores / (scores * queries * heads)), 1, all) : 1;
+        across = ceiling(all, bundles);
         slopes_size = aligned(sizeof(float) * static_cast<size_t>(q.ne[2]));
         mask_size = aligned(TileMask::size(op));
-        memory_size = kernel.memory({k.ne[0], v.ne[0], k.ne[1], queries, bundles, heads});
+        memory_size = kernel.memory({k.ne[0], v.ne[0], most_tiles, queries, bundles, heads});
     }
 
     int64_t pieces() const { return along * across * streams; }
 
   private:
-    static constexpr int64_t most_bundles = 8, most_scores = 1 << 20;
+    static constexpr int64_t most_scores = 1 << 20;
 };
 
 float parameter(const Tensor &op, int index) {
@@ -87,19 +92,38 @@ void Attention::compute(Team &team, uint8_t *work, const Tensor &op) const {
     const Tensor &q = *op.src[0], &k = *op.src[1];
     auto *slopes = reinterpret_cast<float *>(work);
     const TileMask tile_mask(op, work + cut.slopes_size);
-    uint8_t *memory = work + cut.slopes_size + cut.mask_size + cut.memory_size * static_cast<size_t>(team.index);
+    uint8_t *memories = work + cut.slopes_size + cut.mask_size;
     tile_mask.read(team);
     if (team.index == 0) {
         for (int64_t head = 0; head < q.ne[2]; head++) slopes[head] = slope(parameter(op, 1), q.ne[2], head);
         team.restart();
     }
     team.barrier();
-    share(team, cut.pieces(), [&](int64_t i) {
+    const auto piece_of = [&](int64_t i) {
         // The last queries see most and come first, so that no thread is left with them.
         const int64_t query = (cut.along - 1 - i / (cut.across * cut.streams)) * cut.queries, bundle = i % cut.across * cut.bundles;
-        kernel_.attend({op, tile_mask, i / cut.across % cut.streams, query, std::min(cut.queries, q.ne[1] - query), bundle,
-                        std::min(cut.bundles, k.ne[2] * cut.parts - bundle), cut.parts, cut.heads, parameter(op, 0), parameter(op, 2), slopes, memory});
-    });
+        return AttentionPiece{op, tile_mask, i / cut.across % cut.streams, query, std::min(cut.queries, q.ne[1] - query), bundle,
+                              std::min(cut.bundles, k.ne[2] * cut.parts - bundle), cut.parts, cut.heads, 0, cut.tiles, cut.most_tiles,
+                              parameter(op, 0), parameter(op, 2), slopes, 0, 1, memories + cut.memory_size * static_cast<size_t>(team.index), cut.memory_size};
+    };
+    if (!cut.by_keys)
+        return share(team, cut.pieces(), [&](int64_t i) {
+            const AttentionPiece piece = piece_of(i);
+            kernel_.score(piece);
+            kernel_.add(piece);
+            kernel_.finish(piece);
+        });
+    for (int64_t i = 0; i < cut.pieces(); i++) {
+        AttentionPiece piece = piece_of(i);
+        piece.member = team.index;
+        piece.members = team.size;
+        piece.memories = memories;
+        tile_mask.split_seen(team, &piece.first_tile, &piece.end_tile);
+        for (const auto step : {kernel_.score, kernel_.add, kernel_.finish}) {
+            step(piece);
+            team.barrier();
+        }
+    }
 }
 
 } // namespace puna

@@ -1,6 +1,8 @@
 // FLASH_ATTN_EXT: what queries see of the keys, and the values that these bring.
 #pragma once
 
+#include <algorithm>
+
 #include "operation.h"
 #include "tile_mask.h"
 
@@ -21,31 +23,52 @@ constexpr CellFormat cell_format(Type type) {
     }
 }
 
+inline const uint8_t *address(const Tensor &t, int64_t i1, int64_t i2, int64_t i3) {
+    return static_cast<const uint8_t *>(t.data) + static_cast<size_t>(i1) * t.nb[1] + static_cast<size_t>(i2) * t.nb[2] + static_cast<size_t>(i3) * t.nb[3];
+}
+
 constexpr int ATTENTION_ROWS = 128; // of a tile: queries times heads
 constexpr double LOG2_E = 1.4426950408889634;
 
-// What one thread computes at one go. A bundle is some query heads that share a head of K and V.
+// Some queries of some bundles, and some tiles of keys that one thread reads for them. A bundle is some query heads that
+// share a head of K and V.
 struct AttentionPiece {
     const Tensor &op;
     const TileMask &tile_mask;
     int64_t stream;
     int64_t first_query, queries;
     int64_t first_bundle, bundles;
-    int64_t parts, heads; // bundles of a head of K and V, and query heads of a bundle (the last may have fewer)
+    int64_t parts, heads_of_bundle; // bundles of a head of K and V, and query heads of a bundle (the last may have fewer)
+    int64_t first_tile, end_tile, most_tiles; // and how many with a key that a query sees any member has at most
     float scale;
     float cap;           // 0: none
     const float *slopes; // of each query head
-    uint8_t *memory;     // aligned to 64 bytes
+    // Threads that share the queries' keys: which one this is, how many, and their memories, aligned to 64 bytes.
+    int64_t member, members;
+    uint8_t *memories;
+    size_t memory_size;
+
+    // Of a bundle of the piece: its head of K and V, its first query head, and how many query heads it has.
+    int64_t kv_head(int64_t bundle) const { return (first_bundle + bundle) / parts; }
+    bool first_of_head(int64_t bundle) const { return bundle == 0 || kv_head(bundle) != kv_head(bundle - 1); }
+    int64_t first_head(int64_t bundle) const { return kv_head(bundle) * group() + (first_bundle + bundle) % parts * heads_of_bundle; }
+    int heads(int64_t bundle) const { return static_cast<int>(std::min((kv_head(bundle) + 1) * group() - first_head(bundle), heads_of_bundle)); }
+
+  private:
+    int64_t group() const { return op.src[0]->ne[2] / op.src[1]->ne[2]; }
 };
 
 struct AttentionSizes {
-    int64_t key_size, value_size, keys, queries, bundles, heads;
+    int64_t key_size, value_size, tiles, queries, bundles, heads;
 };
 
+// The steps of a piece. Each begins when all members have ended the one before.
 struct AttentionKernel {
-    // Bytes of a piece's memory.
+    // Bytes of a member's memory.
     size_t (*memory)(const AttentionSizes &sizes);
-    void (*attend)(const AttentionPiece &piece);
+    void (*score)(const AttentionPiece &piece);  // queries meet keys
+    void (*add)(const AttentionPiece &piece);    // values are added up by their weights
+    void (*finish)(const AttentionPiece &piece); // a member's share of the rows is written
 };
 
 class Attention final : public Operation {

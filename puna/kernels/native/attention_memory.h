@@ -15,11 +15,11 @@ template <class I> struct AttentionMemory {
     int64_t key_size, value_size; // padded
     int64_t rows, tiles;          // of a bundle
     size_t values, biases, weights, exponents, states, state, size;
-    size_t sums, most, most_brought, totals, scores; // of a state
+    size_t sums, most, most_brought, top, top_brought, totals, scores; // of a state
 
     explicit AttentionMemory(const AttentionSizes &s)
         : key_size((s.key_size + 15) & ~int64_t{15}), value_size((s.value_size + WIDTH - 1) / WIDTH * WIDTH), rows(s.queries * s.heads),
-          tiles((s.keys + KEYS - 1) / KEYS) {
+          tiles(s.tiles) {
         values = room(KEYS * key_size, 4);
         biases = values + room(PAIRS * value_size, 4);
         weights = biases + room(KEYS * s.queries, 4);
@@ -28,7 +28,9 @@ template <class I> struct AttentionMemory {
         sums = room(key_size * rows, 4);
         most = sums + room(value_size * rows, 8);
         most_brought = most + room(I::lanes * rows, 4);
-        totals = most_brought + room(I::lanes * rows, 4);
+        top = most_brought + room(I::lanes * rows, 4);
+        top_brought = top + room(rows, 4);
+        totals = top_brought + room(rows, 4);
         scores = totals + room(I::lanes * rows, 8);
         state = scores + room(KEYS * tiles * rows, 4);
         size = states + state * static_cast<size_t>(s.bundles);
@@ -37,11 +39,12 @@ template <class I> struct AttentionMemory {
 };
 
 // Of a bundle's rows: queries, whole sums of values, the largest score and the largest that a value is multiplied
-// with, whole sums of weights, and scores by tiles. `most` and `totals` have a number for each lane.
+// with (`most`: of this member's tiles, `top`: of all), whole sums of weights, and scores by tiles. `most` and `totals` have a
+// number for each lane.
 struct AttentionState {
     float *q;
     int64_t *sums;
-    float *most, *most_brought;
+    float *most, *most_brought, *top, *top_brought;
     int64_t *totals;
     float *scores;
 };

@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "attention.h"
+#include "tile.h"
 
 namespace puna {
 
@@ -49,17 +50,18 @@ template <class C, Type T> struct CellRows {
         for (int byte = 0; byte < size / format.block * format.bytes; byte += 64) C::prefetch(reinterpret_cast<const char *>(row) + byte);
     }
 
-    // Fills a tile of `cells` (a multiple of 16) from `count` of them; what is beyond is zero. `place(at, cell)` is where
-    // number `at` of the cells from `cell` goes.
-    template <class Place> void turn(int count, int cells, Place place) const {
-        for (int cell = 0; cell < cells; cell += C::count) {
-            for (int i = 0; i < C::count; i++) prefetch(cells + cell + i); // the same of the next tile
-            for (int at = 0; at < size; at += C::count) {
-                typename C::Numbers x[C::count];
-                for (int i = 0; i < C::count; i++) x[i] = cell + i < count ? read(cell + i, at) : C::zero();
-                C::transpose(x);
-                for (int i = 0; i < C::count; i++) C::store(place(at + i, cell), x[i]);
-            }
+    // use(at, x) for every number of C::count cells from `cell` on, in order: x is number `at` of each; zero from cell `count` on.
+    template <class Use> PUNA_INLINE void columns(int cell, int count, Use use) const {
+        int at = 0;
+        if constexpr (T == Type::F16 && C::halves_at_once > 0)
+            for (; at + C::halves_at_once <= size; at += C::halves_at_once)
+                C::turn_halves(cells + stride * static_cast<size_t>(cell) + 2 * at, stride, count - cell,
+                               [&](int i, typename C::Numbers x) __attribute__((always_inline)) { use(at + i, x); });
+        for (; at < size; at += C::count) {
+            typename C::Numbers x[C::count];
+            for (int i = 0; i < C::count; i++) x[i] = cell + i < count ? read(cell + i, at) : C::zero();
+            C::transpose(x);
+            unroll<C::count>([&](auto i) __attribute__((always_inline)) { use(at + i, x[i]); });
         }
     }
 

@@ -1,6 +1,7 @@
 #include "tile_mask.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace puna {
 namespace {
@@ -23,6 +24,20 @@ void TileMask::read(const Team &team) const {
         for (int64_t i = from; i < to; i++)
             for (int64_t tile = 0; tile < tiles_; tile++)
                 seen_[i % queries_ + queries_ * (tile + tiles_ * (i / queries_))] = !mask_ || sees(i / queries_, i % queries_, tile);
+    });
+}
+
+void TileMask::split_seen(const Team &team, int64_t *first, int64_t *end) const {
+    const auto seen = [&](int64_t at) { return std::memchr(tile(0, at, 0), true, static_cast<size_t>(queries_)) != nullptr; };
+    int64_t count = 0;
+    for (int64_t at = 0; at < tiles_; at++) count += seen(at);
+    split(team, count, [&](int64_t from, int64_t to) {
+        *first = *end = 0;
+        for (int64_t at = 0, rank = 0; rank < to; at++) {
+            if (!seen(at)) continue;
+            if (rank++ < from) *first = at + 1;
+            *end = at + 1;
+        }
     });
 }
 

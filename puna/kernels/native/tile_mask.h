@@ -19,6 +19,8 @@ class TileMask {
     const bool *tile(int64_t stream, int64_t tile, int64_t query) const {
         return seen_ + query + queries_ * (tile + tiles_ * (stream % streams_));
     }
+    // This thread's part of the first stream's tiles, from `first` to before `end`: as many as others have that any query sees.
+    void split_seen(const Team &team, int64_t *first, int64_t *end) const;
 
   private:
     bool sees(int64_t stream, int64_t query, int64_t tile) const;
