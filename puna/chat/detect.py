@@ -1,4 +1,4 @@
-"""Detects a model's family, and the abilities that its template shows."""
+"""Detects a model's family, and the capabilities that its template shows."""
 
 from __future__ import annotations
 

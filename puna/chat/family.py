@@ -40,7 +40,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Variant:
-    """A name for a Modelfile's PARSER or RENDERER, and the abilities of models with it."""
+    """A name for a Modelfile's PARSER or RENDERER, and the capabilities of models with it."""
 
     name: str
     tools: bool = False

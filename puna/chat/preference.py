@@ -13,7 +13,7 @@ _TOOL_TURNS = ("tool_response", "tool_results", "ipython", "'tool'", '"tool"')
 
 @lru_cache(maxsize=4096)
 def tells_more(jinja: str, go_template: str) -> bool:
-    """Whether the Jinja template has more abilities than the Go template, or alone renders tools' answers.
+    """Whether the Jinja template has more features than the Go template, or alone renders tools' answers.
 
     A template that renders calls but not their answers does not replace one that renders both.
     """
@@ -28,7 +28,7 @@ def tells_more(jinja: str, go_template: str) -> bool:
 
 def _abilities(template: str) -> set[str]:
     found = {"tools": can_call_tools(template), "thinking": can_think(template)}
-    return {ability for ability, has in found.items() if has}
+    return {feature for feature, has in found.items() if has}
 
 
 def _shows_answers(template: str) -> bool:

@@ -21,7 +21,7 @@ def details_text(found: dict[str, Any], *, verbose: bool = False) -> str:
 
 def _sections(found: dict[str, Any], verbose: bool) -> Iterator[tuple[str, list[list[str]]]]:
     yield "Model", _model(found)
-    yield "Capabilities", [[ability] for ability in found.get("capabilities") or []]
+    yield "Capabilities", [[capability] for capability in found.get("capabilities") or []]
     yield "Projector", _projector(found.get("projector_info") or {})
     parameters: str = found.get("parameters") or ""
     yield "Parameters", [line.split(None, 1) for line in parameters.splitlines() if line.strip()]

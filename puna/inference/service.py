@@ -16,7 +16,6 @@ from msgspec.structs import asdict, replace
 
 from puna.access import caller
 from puna.errors import PromptTooLong
-from puna.inference.abilities import check_chat, check_embed, check_generate, check_senses
 from puna.inference.ahead import Checked, check_ahead
 from puna.inference.answers import Reading
 from puna.inference.job import exchange_for, grammar_of, job_for, routing_key, think_resolved
@@ -34,6 +33,7 @@ from puna.inference.requests import (
     Summary,
 )
 from puna.inference.retry import retried_answer, retried_once
+from puna.inference.support import check_chat, check_embed, check_generate, check_vision_or_audio
 from puna.inference.trace import Trace
 from puna.library import Library, Model
 from puna.options import Options
@@ -166,9 +166,9 @@ class Inference:
             self._observer.embedded(model.name.display(), ranking.tokens)
             return ranking
 
-    async def check_senses(self, name: str) -> None:
+    async def check_vision_or_audio(self, name: str) -> None:
         """Raises BadRequest, NotFound unless the model `name` reads images, or hears."""
-        await self._open(name, partial(check_senses, name))
+        await self._open(name, partial(check_vision_or_audio, name))
 
     @retried_once
     async def count(self, request: ChatInput) -> int:

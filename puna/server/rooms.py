@@ -34,7 +34,7 @@ class Rooms:
 
     def visit(self, model: str) -> Remote:
         """Fetches the media of a request to `model`; refuses if that takes none."""
-        return self.remote.visit(partial(self.inference.check_senses, model))
+        return self.remote.visit(partial(self.inference.check_vision_or_audio, model))
 
     def models(self) -> list[Model]:
         """The models in the library that the caller may see. Reads files."""

@@ -55,12 +55,12 @@ def obstacle(metadata: Metadata) -> str | None:
         return f"{metadata.architecture} is not an architecture whose MTP layer is used"
     if layers > 1:
         return f"it has {layers} of them, and {metadata.architecture} is used with one"
-    for key, ability in _BEYOND.items():
+    for key, feature in _BEYOND.items():
         if key == _SECTIONS and metadata.architecture in _IN_PICTURES:
             continue
         value = metadata.arch(key)
         if any(value) if isinstance(value, list) else value:
-            return f"it is not made for {ability}, which the model has"
+            return f"it is not made for {feature}, which the model has"
     if _calls() is None:
         return "this build of libllama does not hand over hidden states"
     block = f"blk.{metadata.arch('block_count', 0) - 1}"

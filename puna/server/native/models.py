@@ -117,10 +117,10 @@ def _listed(opened: Rooms) -> list[ListModelResponse]:
             size=model.size,
             digest=model.digest,
             details=model.details() | found,
-            capabilities=abilities,
+            capabilities=capable,
         )
         for model in opened.models()
-        for abilities, found in [_read(model)]
+        for capable, found in [_read(model)]
     ]
 
 

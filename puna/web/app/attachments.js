@@ -7,7 +7,7 @@ import { say } from "./words.js";
  *  `data` is base64 or the text; `lacks` says what of the file is missing. */
 
 const LARGEST = 20 * 2 ** 20;
-const abilities = new Map();
+const capabilities = new Map();
 
 /** Reads a file. Throws an Error with a message for the user when it cannot be attached. @param {File} file @returns {Promise<Attachment>} */
 export async function read(file) {
@@ -82,8 +82,8 @@ function ranges(numbers) {
 }
 
 async function able(model) {
-  if (!abilities.has(model)) abilities.set(model, (await ask("/api/show", { model })).capabilities ?? []);
-  return abilities.get(model);
+  if (!capabilities.has(model)) capabilities.set(model, (await ask("/api/show", { model })).capabilities ?? []);
+  return capabilities.get(model);
 }
 
 async function base64(file) {

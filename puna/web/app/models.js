@@ -11,7 +11,7 @@ const SEEN_EVERY_MS = 2000;
 
 export function Models({ models, none, refresh, changed }) {
   const [loaded, setLoaded] = useState({});
-  const [abilities, setAbilities] = useState({});
+  const [capabilities, setCapabilities] = useState({});
   const [error, setError] = useState("");
   const [busy, setBusy] = useState("");
   const seen = async () => setLoaded(Object.fromEntries((await ask("/api/ps")).models.map((one) => [one.name, one])));
@@ -24,7 +24,7 @@ export function Models({ models, none, refresh, changed }) {
   }, []);
   useEffect(() => {
     models.forEach(({ name }) => ask("/api/show", { model: name }).then(
-      ({ capabilities }) => setAbilities((known) => ({ ...known, [name]: capabilities ?? [] })), () => {}));
+      ({ capabilities }) => setCapabilities((known) => ({ ...known, [name]: capabilities ?? [] })), () => {}));
   }, [models]);
 
   async function act(name, doing) {
@@ -53,7 +53,7 @@ export function Models({ models, none, refresh, changed }) {
     ${error && html`<p class="error" role="alert">${error}</p>`}
     <ul>${models.map(({ name, size: bytes, details }) => html`<li key=${name} aria-busy=${busy === name}>
       <div><strong>${name}</strong>${loaded[name] && html`<span class="loaded">${memory(loaded[name])}</span>`}
-        <small>${[size(bytes), details?.family, details?.parameter_size, ...(abilities[name] ?? [])].filter(Boolean).join(" · ")}</small></div>
+        <small>${[size(bytes), details?.family, details?.parameter_size, ...(capabilities[name] ?? [])].filter(Boolean).join(" · ")}</small></div>
       <div class="acts">
         ${loaded[name]
           ? html`<button class="quiet" disabled=${busy} onClick=${() => load(name, false)}>${say("unload")}</button>`

@@ -12,11 +12,11 @@ from puna.types import MediaFile
 
 def check_chat(request: ChatInput, model: Model) -> None:
     """Raises BadRequest when `model` cannot answer `request`."""
-    abilities = capabilities(model)
-    _check_text(abilities, request, "chat")
+    can = capabilities(model)
+    _check_text(can, request, "chat")
     for index, message in enumerate(request.messages):
         _check_media(model, request.model, message.images, f"messages[{index}].images")
-    if request.offered and "tools" not in abilities:
+    if request.offered and "tools" not in can:
         raise BadRequest(f"{model.name} does not support tools", "tools")
 
 
@@ -24,10 +24,10 @@ def check_generate(request: GenerateInput, model: Model) -> None:
     """Raises BadRequest when `model` cannot answer `request` or its fields exclude each other."""
     if request.raw and (request.template or request.system or request.context):
         raise BadRequest("raw mode does not support template, system, or context")
-    abilities = capabilities(model)
-    _check_text(abilities, request, "generate")
+    can = capabilities(model)
+    _check_text(can, request, "generate")
     _check_media(model, request.model, request.images, "images")
-    if request.suffix and "insert" not in abilities:
+    if request.suffix and "insert" not in can:
         raise BadRequest(f"{model.name} does not support insert", "suffix")
 
 
@@ -37,16 +37,16 @@ def check_embed(request: EmbedInput, model: Model) -> None:
         raise BadRequest(f'"{request.model}" does not support embeddings', "model")
 
 
-def check_senses(name: str, model: Model, field: str = "images") -> None:
+def check_vision_or_audio(name: str, model: Model, field: str = "images") -> None:
     """Raises BadRequest, which names `field`, when `model` takes neither images nor audio."""
     if "audio" not in capabilities(model):
-        _check_sight(name, model, field)
+        _check_vision(name, model, field)
 
 
-def _check_text(abilities: list[str], request: ChatInput | GenerateInput, purpose: str) -> None:
-    if "completion" not in abilities:
+def _check_text(can: list[str], request: ChatInput | GenerateInput, purpose: str) -> None:
+    if "completion" not in can:
         raise BadRequest(f'"{request.model}" does not support {purpose}', "model")
-    if request.think and "thinking" not in abilities and not request.think_if_able:
+    if request.think and "thinking" not in can and not request.think_if_able:
         raise BadRequest(f'"{request.model}" does not support thinking', "think")
 
 
@@ -55,9 +55,9 @@ def _check_media(model: Model, name: str, files: list[MediaFile], field: str) ->
     if sounds and "audio" not in capabilities(model):
         raise BadRequest(f'"{name}" does not support audio: it cannot hear sounds', field)
     if sounds < len(files):
-        _check_sight(name, model, field)
+        _check_vision(name, model, field)
 
 
-def _check_sight(name: str, model: Model, field: str) -> None:
+def _check_vision(name: str, model: Model, field: str) -> None:
     if "vision" not in capabilities(model):
         raise BadRequest(f'"{name}" does not support vision: it cannot read images', field)
