@@ -22,7 +22,7 @@ from puna.library.registry import (
     push,
     restore,
 )
-from puna.library.show import show
+from puna.library.show import ShowResponse, show
 from puna.library.starters import STARTERS, StarterModel, install, starter_for
 from puna.library.store import Library
 from puna.library.uploads import WrongOffset, receive, upload_offset
@@ -39,6 +39,7 @@ __all__ = [
     "Name",
     "Recipe",
     "Repair",
+    "ShowResponse",
     "StarterModel",
     "TransferLimits",
     "WrongDigest",

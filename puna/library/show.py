@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+import msgspec
 from msgspec.structs import replace
 
 from puna.errors import BadRequest
@@ -19,14 +20,33 @@ _SINGLE = struct.Struct("<f")
 _DEFAULT_TEMPLATE = "{{ .Prompt }}"
 
 
+class ShowResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """What is empty is left out."""
+
+    license: str = ""
+    modelfile: str
+    parameters: str = ""
+    template: str
+    system: str = ""
+    details: dict[str, Any]
+    messages: list[dict[str, Any]] = []
+    model_info: dict[str, Any]
+    projector_info: dict[str, Any] = {}
+    tensors: list[dict[str, Any]] = []
+    modified_at: str
+    requires: str = ""
+    capabilities: list[str]
+
+
 def show(
     model: Model,
-    verbose: bool = False,
+    capabilities: list[str],
     *,
+    verbose: bool = False,
     system: str = "",
     template: str = "",
     parameters: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+) -> ShowResponse:
     """The body of an answer to `/api/show`; `verbose` adds long arrays. Raises LoadFailed.
 
     `system`, `template` and `parameters` replace the model's own, the parameters in the Modelfile only.
@@ -46,24 +66,24 @@ def show(
         licenses=tuple(model.licenses),
         messages=tuple(model.messages),
     )
-    body: dict[str, Any] = {
-        "license": "\n".join(model.licenses),
-        "modelfile": modelfile(model.name.display(), whole),
-        "parameters": "\n".join(f"{key:<30} {_literal(value)}" for key, value in _parameters(model)),
-        "template": template or model.chat_template or _DEFAULT_TEMPLATE,
-        "system": system,
-        "details": model.details(),
-        "messages": [{"role": message.role, "content": message.content} for message in model.messages],
-        "model_info": _info(metadata),
-        "projector_info": _projector_info(model, verbose),
-        "tensors": [
+    return ShowResponse(
+        license="\n".join(model.licenses),
+        modelfile=modelfile(model.name.display(), whole),
+        parameters="\n".join(f"{key:<30} {_literal(value)}" for key, value in _parameters(model)),
+        template=template or model.chat_template or _DEFAULT_TEMPLATE,
+        system=system,
+        details=model.details(),
+        messages=[{"role": message.role, "content": message.content} for message in model.messages],
+        model_info=_info(metadata),
+        projector_info=_projector_info(model, verbose),
+        tensors=[
             {"name": tensor.name, "type": tensor.type_name, "shape": list(tensor.shape)}
             for tensor in metadata.tensors
         ],
-        "modified_at": model.modified_at.isoformat(),
-        "requires": model.config.get("requires", ""),
-    }
-    return {key: value for key, value in body.items() if value or key == "model_info"}
+        modified_at=model.modified_at.isoformat(),
+        requires=whole.requires,
+        capabilities=capabilities,
+    )
 
 
 def modelfile(name: str, whole: Modelfile) -> str:

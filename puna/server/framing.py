@@ -19,6 +19,8 @@ from puna.server.heartbeat import with_heartbeats
 
 T = TypeVar("T")
 
+_encode = msgspec.json.Encoder().encode
+
 
 class Framing(msgspec.Struct, frozen=True):
     """How the objects of a stream are delimited."""
@@ -38,9 +40,15 @@ COMMENT = b": still at it\n\n"
 """An SSE comment (HTML, 9.2.6). Clients ignore it; it keeps the connection alive."""
 
 
-def named_event(name: str, fields: dict[str, Any]) -> bytes:
-    """An SSE event whose data has its name as `type`, before the other fields."""
-    return b"event: %s\ndata: %s\n\n" % (name.encode(), msgspec.json.encode({"type": name, **fields}))
+class NamedEvent(msgspec.Struct):
+    """The data of an SSE event, which has the event's name as `type`."""
+
+    type: str
+
+
+def named_event(event: NamedEvent) -> bytes:
+    """The event with its name and its data."""
+    return b"event: %s\ndata: %s\n\n" % (event.type.encode(), _encode(event))
 
 
 def framing(request: Request) -> Framing:

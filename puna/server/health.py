@@ -5,6 +5,9 @@ Neither touches a model or the disk.
 
 from __future__ import annotations
 
+from typing import Literal
+
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -12,8 +15,15 @@ from starlette.routing import Route
 from puna.server.errors import JSON
 from puna.server.rooms import rooms
 
-_OK = b'{"status":"ok"}'
-_STOPPING = b'{"status":"stopping"}'
+
+class Health(msgspec.Struct):
+    """`status` is "stopping" while the last answers are finished and no new request is taken."""
+
+    status: Literal["ok", "stopping"]
+
+
+_OK = msgspec.json.encode(Health("ok"))
+_STOPPING = msgspec.json.encode(Health("stopping"))
 
 
 async def alive(request: Request) -> Response:

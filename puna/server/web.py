@@ -10,6 +10,8 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urljoin
 
+import msgspec
+
 from puna.errors import PunaError
 from puna.server.remote import Remote
 
@@ -37,6 +39,14 @@ class SearchFailed(PunaError):
     """The search engine did not answer, or not in JSON."""
 
     status = 502
+
+
+class WebFetchResponse(msgspec.Struct):
+    """A page, and the answer of /api/web_fetch. `content` is its text, `links` are absolute."""
+
+    title: str
+    content: str
+    links: list[str]
 
 
 class Web:
@@ -70,8 +80,8 @@ class Web:
                 "its settings must list json under search.formats"
             ) from None
 
-    async def page(self, url: str) -> dict[str, Any]:
-        """A page's `title`, `content` as text, and `links`. Raises BadRequest."""
+    async def page(self, url: str) -> WebFetchResponse:
+        """Raises BadRequest when the page cannot be fetched."""
         found = await self._remote.page(url)
         charset = re.search(r"charset=[\"']?([\w-]+)", found.kind)
         try:
@@ -79,11 +89,11 @@ class Web:
         except LookupError:
             text = found.content.decode("utf-8", "replace")
         if "html" not in found.kind:
-            return {"title": "", "content": text, "links": []}
+            return WebFetchResponse("", text, [])
         page = _Page(found.url)
         page.feed(text)
         page.close()
-        return {"title": page.title.strip(), "content": page.content(), "links": list(page.links)}
+        return WebFetchResponse(page.title.strip(), page.content(), list(page.links))
 
 
 class _Page(HTMLParser):

@@ -193,5 +193,5 @@ def test_the_library_knows_which_projectors_are_read(tmp_path: Path, gemma3: tup
     assert (seeing.projectors, blind.projectors) == ((seeing.weights,), ())
     assert "vision" in seeing.capabilities()
     assert "vision" not in blind.capabilities()
-    assert show(seeing)["modelfile"].count("\nFROM ") == 1
-    assert "projector_info" not in show(seeing)
+    assert show(seeing, []).modelfile.count("\nFROM ") == 1
+    assert show(seeing, []).projector_info == {}

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from contextlib import aclosing
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from puna.inference import Answer, Begun, Call, Piece, Summary
 from puna.server.anthropic.requests import MessagesRequest
@@ -13,6 +15,30 @@ from puna.server.ids import new_id
 
 NOTHING = Begun(0, 0)
 """For a prompt that has not been evaluated."""
+
+
+class MessageUsage(msgspec.Struct):
+    """Tokens. `input_tokens` does not include cached ones, `output_tokens` includes those of thinking."""
+
+    input_tokens: int
+    cache_creation_input_tokens: int
+    cache_read_input_tokens: int
+    output_tokens: int
+    output_tokens_details: dict[str, int] | UnsetType = UNSET
+
+
+class MessageResponse(msgspec.Struct):
+    """A whole answer; at a stream's begin, one without content (Anthropic, Messages)."""
+
+    id: str
+    type: Literal["message"]
+    role: Literal["assistant"]
+    model: str
+    content: list[dict[str, Any]]
+    """Blocks."""
+    stop_reason: str | None
+    stop_sequence: str | None
+    usage: MessageUsage
 
 
 class RequestFacts(msgspec.Struct, frozen=True):
@@ -38,7 +64,7 @@ async def without_text(answer: Answer) -> Answer:
             if isinstance(item, Begun):
                 yield item
             elif isinstance(item, Summary):
-                yield msgspec.structs.replace(item, reason="length", eval_tokens=0)
+                yield replace(item, reason="length", eval_tokens=0)
 
 
 async def whole(facts: RequestFacts, answer: Answer) -> bytes:
@@ -48,29 +74,19 @@ async def whole(facts: RequestFacts, answer: Answer) -> bytes:
         async for item in answer:
             if isinstance(item, Summary):
                 delta, usage = ending(facts, item, content.called)
-                return msgspec.json.encode(
-                    {**head(facts, NOTHING), "content": content.blocks(), **delta, "usage": usage}
-                )
+                message = replace(head(facts, NOTHING), content=content.blocks(), usage=usage, **delta)
+                return msgspec.json.encode(message)
             if isinstance(item, Piece):
                 content.add(item)
     raise AssertionError("an answer ends with a summary")
 
 
-def head(facts: RequestFacts, begun: Begun) -> dict[str, Any]:
+def head(facts: RequestFacts, begun: Begun) -> MessageResponse:
     """The message before its first token."""
-    return {
-        "id": facts.id,
-        "type": "message",
-        "role": "assistant",
-        "model": facts.model,
-        "content": [],
-        "stop_reason": None,
-        "stop_sequence": None,
-        "usage": _usage(begun, 0),
-    }
+    return MessageResponse(facts.id, "message", "assistant", facts.model, [], None, None, _usage(begun, 0))
 
 
-def ending(facts: RequestFacts, summary: Summary, called: bool) -> tuple[dict[str, Any], dict[str, Any]]:
+def ending(facts: RequestFacts, summary: Summary, called: bool) -> tuple[dict[str, Any], MessageUsage]:
     """The stop reason, and the usage."""
     stop = summary.stop if summary.stop in facts.stops else ""
     if summary.cut:
@@ -81,7 +97,7 @@ def ending(facts: RequestFacts, summary: Summary, called: bool) -> tuple[dict[st
     else:
         reason = "stop_sequence" if stop else "end_turn"
     usage = _usage(summary, summary.eval_tokens)
-    usage["output_tokens_details"] = {"thinking_tokens": summary.reasoning_tokens}
+    usage.output_tokens_details = {"thinking_tokens": summary.reasoning_tokens}
     return {"stop_reason": reason, "stop_sequence": stop or None}, usage
 
 
@@ -95,13 +111,8 @@ def tool_use(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _usage(read: Begun | Summary, written: int) -> dict[str, Any]:
-    return {
-        "input_tokens": read.prompt_tokens - read.cached_tokens,
-        "cache_creation_input_tokens": 0,
-        "cache_read_input_tokens": read.cached_tokens,
-        "output_tokens": written,
-    }
+def _usage(read: Begun | Summary, written: int) -> MessageUsage:
+    return MessageUsage(read.prompt_tokens - read.cached_tokens, 0, read.cached_tokens, written)
 
 
 class _Content:

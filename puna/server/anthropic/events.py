@@ -1,20 +1,30 @@
-"""A streamed answer as Anthropic's events; everything but a delta's text is encoded once a block."""
+"""A streamed answer as Anthropic's events."""
 
 from __future__ import annotations
 
 from typing import Any, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from puna.inference import Begun, Call, Piece, Summary
-from puna.server.anthropic.answer import RequestFacts, ending, head, tool_use
-from puna.server.framing import named_event
+from puna.server.anthropic.answer import MessageResponse, MessageUsage, RequestFacts, ending, head, tool_use
+from puna.server.framing import NamedEvent, named_event
 
-_encode = msgspec.json.Encoder().encode
 
-PING = b'event: ping\ndata: {"type":"ping"}\n\n'
-_STOPPED = b'event: message_stop\ndata: {"type":"message_stop"}\n\n'
-_TAIL = b"}}\n\n"
+class MessageEvent(NamedEvent, kw_only=True):
+    """An event of a stream. Which fields it has depends on its type (Anthropic, Streaming Messages)."""
+
+    message: MessageResponse | UnsetType = UNSET
+    index: int | UnsetType = UNSET
+    """Of the block."""
+    content_block: dict[str, Any] | UnsetType = UNSET
+    delta: dict[str, Any] | UnsetType = UNSET
+    usage: MessageUsage | UnsetType = UNSET
+
+
+PING = named_event(MessageEvent("ping"))
+_STOPPED = named_event(MessageEvent("message_stop"))
 
 BlockKind = Literal["text", "thinking"]
 
@@ -27,12 +37,12 @@ class MessageEvents:
         self._open: BlockKind | None = None
         self._index = 0
         """Of the open block, or else of the next one."""
-        self._head = b""
-        """Of a delta of the open block, up to its text."""
+        self._more = MessageEvent("content_block_delta")
+        """The open block's next delta."""
         self._called = False
 
     def begin(self, begun: Begun) -> bytes:
-        return named_event("message_start", {"message": head(self._facts, begun)}) + PING
+        return named_event(MessageEvent("message_start", message=head(self._facts, begun))) + PING
 
     def piece(self, piece: Piece) -> bytes:
         """Empty when the piece holds nothing."""
@@ -47,22 +57,20 @@ class MessageEvents:
 
     def end(self, summary: Summary) -> bytes:
         delta, usage = ending(self._facts, summary, self._called)
-        return self._close() + named_event("message_delta", {"delta": delta, "usage": usage}) + _STOPPED
+        event = MessageEvent("message_delta", delta=delta, usage=usage)
+        return self._close() + named_event(event) + _STOPPED
 
     def _delta(self, kind: BlockKind, text: str) -> bytes:
         before = b"" if self._open == kind else self._close() + self._start(kind)
         if kind == "thinking" and not self._facts.thinking_shown:
             return before
-        return before + self._head + _encode(text) + _TAIL
+        self._more.delta = {"type": f"{kind}_delta", kind: text}
+        return before + named_event(self._more)
 
     def _start(self, kind: BlockKind) -> bytes:
-        self._open = kind
-        self._head = (
-            b'event: content_block_delta\ndata: {"type":"content_block_delta","index":%d,'
-            b'"delta":{"type":"%s_delta","%s":' % (self._index, kind.encode(), kind.encode())
-        )
+        self._open, self._more.index = kind, self._index
         block = {"type": kind, kind: ""} | ({"signature": ""} if kind == "thinking" else {})
-        return self._about("content_block_start", {"content_block": block})
+        return self._about("content_block_start", content_block=block)
 
     def _close(self) -> bytes:
         """The end of the open block, if there is one."""
@@ -74,26 +82,27 @@ class MessageEvents:
         return signed + self._stop()
 
     def _signature(self) -> bytes:
-        return self._about("content_block_delta", {"delta": {"type": "signature_delta", "signature": ""}})
+        return self._about("content_block_delta", delta={"type": "signature_delta", "signature": ""})
 
     def _call(self, call: Call) -> bytes:
         self._called = True
         closed = self._close()
-        arguments = {"type": "input_json_delta", "partial_json": _encode(call.arguments).decode()}
+        written = msgspec.json.encode(call.arguments).decode()
+        arguments = {"type": "input_json_delta", "partial_json": written}
         return b"".join((
             closed,
-            self._about("content_block_start", {"content_block": tool_use(call, {})}),
-            self._about("content_block_delta", {"delta": arguments}),
+            self._about("content_block_start", content_block=tool_use(call, {})),
+            self._about("content_block_delta", delta=arguments),
             self._stop(),
         ))  # fmt: skip
 
     def _stop(self) -> bytes:
-        stopped = self._about("content_block_stop", {})
+        stopped = self._about("content_block_stop")
         self._index += 1
         return stopped
 
-    def _about(self, name: str, fields: dict[str, Any]) -> bytes:
-        return named_event(name, {"index": self._index, **fields})
+    def _about(self, type: str, **fields: Any) -> bytes:
+        return named_event(MessageEvent(type, index=self._index, **fields))
 
 
 def failed(line: bytes) -> bytes:

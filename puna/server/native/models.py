@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from asyncio import to_thread
-from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,7 +11,7 @@ from puna.access import caller
 from puna.engine import find_devices
 from puna.errors import LoadFailed, NotFound
 from puna.inference import capabilities
-from puna.library import Model, Name
+from puna.library import Model, Name, ShowResponse
 from puna.library import show as described
 from puna.server.body import decoded
 from puna.server.errors import JSON
@@ -71,23 +70,23 @@ async def show(request: Request) -> Response:
     library, named = rooms(request).library, body.named
     caller().check_model(named)
 
-    def read() -> dict[str, Any]:
+    def read() -> ShowResponse:
         try:
             model = library.open(named)
         except NotFound:
             raise NotFound(f"model '{Name.parse(named).display()}' not found") from None
-        shown = described(
+        return described(
             model,
+            capabilities(model),
             verbose=body.verbose is True,
             system=body.system or "",
             template=body.template or "",
             parameters=body.options or {},
         )
-        return shown | {"capabilities": capabilities(model)}
 
     shown = await to_thread(read)
     if request.headers.get("user-agent", "").startswith(_COPILOT):
-        shown["model_info"]["general.basename"] = named
+        shown.model_info["general.basename"] = named
     return Response(encode(shown), media_type=JSON)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from puna.errors import BadRequest
-from puna.inference import Answer, Call, ChatInput, Piece, Rendered, Summary, priority
+from puna.inference import Answer, Call, ChatInput, Piece, Summary, priority
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, Whole
 from puna.server.heartbeat import HEARTBEAT
@@ -19,7 +19,7 @@ from puna.server.openai.body import read_body
 from puna.server.openai.errors import line
 from puna.server.openai.messages import conversation
 from puna.server.openai.requests import ChatCompletionRequest
-from puna.server.openai.responses import Identity, chat_logprobs, debug_info, encode, reason, usage
+from puna.server.openai.responses import CompletionResponse, Identity, chat_logprobs, encode, reason, rendered
 from puna.server.openai.streams import ChunkWriter, streamed
 from puna.server.remote import Remote
 from puna.server.rooms import rooms
@@ -37,7 +37,8 @@ async def chat(request: Request) -> ObjectStream | Whole:
     ask = await _ask(body, opened.visit(body.named))
     identity = Identity.new("chatcmpl", ask.model)
     if body.debug_render_only:
-        return Whole(_rendered(identity, opened.inference.render(replace(ask, options=options[0])), body))
+        completion = _completion(identity, [NOTHING] * body.choices, body)
+        return Whole(rendered(completion, opened.inference.render(replace(ask, options=options[0]))))
     answers = [opened.inference.chat(replace(ask, options=each)) for each in options]
     if not body.stream:
         return Whole(_whole(identity, answers, body))
@@ -107,19 +108,11 @@ async def _whole(identity: Identity, answers: Sequence[Answer], body: ChatComple
     return encode(_completion(identity, await gathered(answers), body))
 
 
-async def _rendered(identity: Identity, rendering: Awaitable[Rendered], body: ChatCompletionRequest) -> bytes:
-    completion = _completion(identity, [NOTHING] * body.choices, body)
-    return encode({**completion, "_debug_info": debug_info(await rendering)})
-
-
 def _completion(
     identity: Identity, answers: Sequence[WholeAnswer], body: ChatCompletionRequest
-) -> dict[str, Any]:
-    return {
-        **identity.fields("chat.completion"),
-        "choices": [_choice(index, answer, body) for index, answer in enumerate(answers)],
-        "usage": usage([answer.end for answer in answers if answer.end], len(answers)),
-    }
+) -> CompletionResponse:
+    choices = [_choice(index, answer, body) for index, answer in enumerate(answers)]
+    return identity.whole("chat.completion", choices, [answer.end for answer in answers], len(answers))
 
 
 def _choice(index: int, answer: WholeAnswer, body: ChatCompletionRequest) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from starlette.requests import Request
 
 from puna.errors import BadRequest
-from puna.inference import Answer, GenerateInput, Inference, Piece, Rendered, Summary, priority
+from puna.inference import Answer, GenerateInput, Inference, Piece, Summary, priority
 from puna.server.content import unmarked
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, Whole
@@ -19,7 +19,7 @@ from puna.server.openai.answers import NOTHING, WholeAnswer, gathered, visible_l
 from puna.server.openai.body import is_tokens, read_body, texts_or_tokens
 from puna.server.openai.errors import line
 from puna.server.openai.requests import CompletionRequest
-from puna.server.openai.responses import Identity, TextLogprobs, debug_info, encode, reason, usage
+from puna.server.openai.responses import CompletionResponse, Identity, TextLogprobs, encode, reason, rendered
 from puna.server.openai.streams import ChunkWriter, streamed
 from puna.server.rooms import rooms
 from puna.types import TokenLogprob
@@ -35,7 +35,8 @@ async def completions(request: Request) -> ObjectStream | Whole:
     echoes = [ask.prompt if body.echo else "" for ask in asks]
     identity = Identity.new("cmpl", asks[0].model)
     if body.debug_render_only:
-        return Whole(_rendered(identity, inference.render(asks[0]), echoes, body))
+        completion = _completion(identity, [NOTHING] * len(echoes), echoes, body)
+        return Whole(rendered(completion, inference.render(asks[0])))
     answers = [inference.generate(ask) if not ask.empty else _nothing(inference.load(ask)) for ask in asks]
     if not body.stream:
         return Whole(_whole(identity, answers, echoes, body))
@@ -116,26 +117,16 @@ async def _whole(
     return encode(_completion(identity, await gathered(answers), echoes, body))
 
 
-async def _rendered(
-    identity: Identity, rendering: Awaitable[Rendered], echoes: Sequence[str], body: CompletionRequest
-) -> bytes:
-    completion = _completion(identity, [NOTHING] * len(echoes), echoes, body)
-    return encode({**completion, "_debug_info": debug_info(await rendering)})
-
-
 def _completion(
     identity: Identity, answers: Sequence[WholeAnswer], echoes: Sequence[str], body: CompletionRequest
-) -> dict[str, Any]:
-    return {
-        **identity.fields("text_completion"),
-        "choices": [
-            {
-                "index": index,
-                "text": echo + answer.text,
-                "logprobs": _logprobs(answer) if body.logprobs is not None else None,
-                "finish_reason": reason(answer.end) if answer.end else None,
-            }
-            for index, (echo, answer) in enumerate(zip(echoes, answers, strict=True))
-        ],
-        "usage": usage([answer.end for answer in answers if answer.end], body.choices),
-    }
+) -> CompletionResponse:
+    choices = [
+        {
+            "index": index,
+            "text": echo + answer.text,
+            "logprobs": _logprobs(answer) if body.logprobs is not None else None,
+            "finish_reason": reason(answer.end) if answer.end else None,
+        }
+        for index, (echo, answer) in enumerate(zip(echoes, answers, strict=True))
+    ]
+    return identity.whole("text_completion", choices, [answer.end for answer in answers], body.choices)

@@ -4,42 +4,18 @@ from __future__ import annotations
 
 import time
 from codecs import getincrementaldecoder
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from typing import Any
 from uuid import uuid4
 
 import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import asdict
 
 from puna.inference import Rendered, Summary
 from puna.types import TokenLogprob
 
 encode = msgspec.json.Encoder().encode
-
-FINGERPRINT = "fp_puna"
-
-
-class Identity(msgspec.Struct, frozen=True):
-    """The fields that every object of one response repeats."""
-
-    id: str
-    created: int
-    """Seconds since 1970."""
-    model: str
-
-    @classmethod
-    def new(cls, kind: str, model: str) -> Identity:
-        """Of an answer whose id begins with `kind`."""
-        return cls(f"{kind}-{uuid4().hex}", int(time.time()), model)
-
-    def fields(self, object: str) -> dict[str, Any]:
-        """An object's first fields."""
-        return {
-            "id": self.id,
-            "object": object,
-            "created": self.created,
-            "model": self.model,
-            "system_fingerprint": FINGERPRINT,
-        }
 
 
 class PromptTokensDetails(msgspec.Struct):
@@ -71,6 +47,58 @@ class Usage(msgspec.Struct):
     completion_tokens_details: CompletionTokensDetails
 
 
+class _Completion(msgspec.Struct, kw_only=True):
+    """The fields that whole answers and chunks share."""
+
+    id: str
+    object: str
+    created: int
+    """Seconds since 1970."""
+    model: str
+    system_fingerprint: str
+    choices: list[dict[str, Any]]
+
+
+class CompletionResponse(_Completion, kw_only=True):
+    """An answer of chat completions or completions; `object` says which."""
+
+    usage: Usage
+    debug_info: dict[str, Any] | UnsetType = msgspec.field(default=UNSET, name="_debug_info")
+
+
+class CompletionChunk(_Completion, kw_only=True):
+    """A part of an answer. The last event of a stream is [DONE]."""
+
+    usage: Usage | UnsetType | None = UNSET
+    """With `include_usage`; null before the last chunk."""
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """The fields that every object of one response repeats."""
+
+    id: str
+    created: int
+    model: str
+    system_fingerprint: str = "fp_puna"
+
+    @classmethod
+    def new(cls, kind: str, model: str) -> Identity:
+        """Of an answer whose id begins with `kind`."""
+        return cls(f"{kind}-{uuid4().hex}", int(time.time()), model)
+
+    def whole(
+        self, object: str, choices: list[dict[str, Any]], ends: Iterable[Summary | None], each: int
+    ) -> CompletionResponse:
+        """The answer; `each`: choices to a prompt."""
+        return CompletionResponse(
+            **asdict(self), object=object, choices=choices, usage=usage([end for end in ends if end], each)
+        )
+
+    def chunk(self, object: str, *, with_usage: bool) -> CompletionChunk:
+        """A chunk without choices."""
+        return CompletionChunk(**asdict(self), object=object, choices=[], usage=None if with_usage else UNSET)
+
+
 def usage(summaries: Sequence[Summary], choices: int) -> Usage:
     """Usage of the answers. `choices` in a row share a prompt, which counts once."""
     prompts = summaries[::choices]
@@ -98,9 +126,11 @@ def reason(summary: Summary, *, called: bool = False, legacy: bool = False) -> s
     return "function_call" if legacy else "tool_calls"
 
 
-def debug_info(rendered: Rendered) -> dict[str, Any]:
-    """The prompt as Ollama shows it (api/types.go, DebugInfo)."""
-    return {"rendered_template": rendered.prompt, "image_count": rendered.images}
+async def rendered(completion: CompletionResponse, rendering: Awaitable[Rendered]) -> bytes:
+    """The answer with the prompt as Ollama shows it (api/types.go, DebugInfo)."""
+    prompt = await rendering
+    completion.debug_info = {"rendered_template": prompt.prompt, "image_count": prompt.images}
+    return encode(completion)
 
 
 def chat_logprobs(tokens: Iterable[TokenLogprob]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from contextlib import aclosing
 from typing import Any, Protocol
 
+from msgspec.structs import replace
+
 from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.openai.answers import interleaved
 from puna.server.openai.responses import Identity, Usage, encode, usage
@@ -18,20 +20,18 @@ class ChunkWriter:
     """Writes the chunks of one stream."""
 
     def __init__(self, identity: Identity, object: str, *, with_usage: bool) -> None:
-        self._head = identity.fields(object)
-        # With include_usage, all other chunks have `usage` null.
-        self._tail = {"usage": None} if with_usage else {}
+        self._chunk = identity.chunk(object, with_usage=with_usage)
 
     def chunk(
         self, index: int, fields: dict[str, Any], logprobs: Any = None, reason: str | None = None
     ) -> bytes:
         """More of one answer."""
-        choice = {"index": index, **fields, "logprobs": logprobs, "finish_reason": reason}
-        return encode({**self._head, "choices": [choice], **self._tail})
+        self._chunk.choices = [{"index": index, **fields, "logprobs": logprobs, "finish_reason": reason}]
+        return encode(self._chunk)
 
     def usage(self, usage: Usage) -> bytes:
         """The chunk after the last answer's end."""
-        return encode({**self._head, "choices": [], "usage": usage})
+        return encode(replace(self._chunk, choices=[], usage=usage))
 
 
 class Wording(Protocol):

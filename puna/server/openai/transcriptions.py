@@ -7,9 +7,11 @@ import math
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
+from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 from starlette.requests import Request
 
 from puna.errors import BadRequest
@@ -93,6 +95,26 @@ class DurationUsage(msgspec.Struct, tag_field="type", tag="duration"):
     seconds: int
 
 
+class Transcript(msgspec.Struct):
+    """The last three are only in verbose_json."""
+
+    text: str
+    usage: TokenUsage | DurationUsage
+    task: Literal["transcribe"] | UnsetType = UNSET
+    language: str | UnsetType = UNSET
+    duration: float | UnsetType = UNSET
+    """Seconds."""
+
+
+class TranscriptEvent(msgspec.Struct, kw_only=True):
+    """More of a transcript, or all of it."""
+
+    type: Literal["transcript.text.delta", "transcript.text.done"]
+    delta: str | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+    usage: TokenUsage | UnsetType = UNSET
+
+
 async def transcriptions(request: Request) -> ObjectStream | Whole:
     """What is said in a sound, as JSON, text or events. Raises BadRequest without a file."""
     body = permitted(await form(request, TranscriptionRequest))
@@ -145,7 +167,7 @@ async def _text(answer: Answer) -> bytes:
 async def _object(answer: Answer, more: dict[str, Any]) -> bytes:
     whole = await _whole(answer)
     assert isinstance(whole.end, Summary)
-    return encode({"text": whole.text.strip(), "usage": _usage(whole.end), **more})
+    return encode(replace(Transcript(whole.text.strip(), _usage(whole.end)), **more))
 
 
 async def _events(answer: Answer) -> AsyncGenerator[bytes, None]:
@@ -154,8 +176,7 @@ async def _events(answer: Answer) -> AsyncGenerator[bytes, None]:
     async with aclosing(answer) as items:
         async for item in items:
             if isinstance(item, Summary):
-                done = {"type": "transcript.text.done", "text": text, "usage": _usage(item)}
-                yield encode(done)
+                yield encode(TranscriptEvent(type="transcript.text.done", text=text, usage=_usage(item)))
             elif isinstance(item, Piece):
                 pending += item.text
                 # White space at either end is not part of the transcript.
@@ -163,7 +184,7 @@ async def _events(answer: Answer) -> AsyncGenerator[bytes, None]:
                 if delta:
                     pending = pending[len(pending.rstrip()) :]
                     text += delta
-                    yield encode({"type": "transcript.text.delta", "delta": delta})
+                    yield encode(TranscriptEvent(type="transcript.text.delta", delta=delta))
 
 
 def _usage(summary: Summary) -> TokenUsage:

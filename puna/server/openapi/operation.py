@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 from puna.server.errors import Error
@@ -38,26 +38,27 @@ RUN = (400, 404, 413, 500, 503)
 """How a request that needs a model in memory may be refused."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Operation:
     """Types are msgspec's: structs, lists, dicts. A path's parameters are written in braces."""
 
-    method: str
     path: str
-    tag: str
     summary: str
     body: Any = None
+    answer: Any = None
+    """What a body of 200 holds; None for an empty one."""
+    event: Any = None
+    """What an event holds where that is no `answer`."""
+    _: KW_ONLY
+    method: str
+    tag: str
     needs: tuple[str, ...] = ()
     """Fields that the body is refused without, or with nothing in them, though its type has them optional."""
     takes: tuple[str, ...] = ()
     """Such fields that may be empty."""
     body_media: str = JSON
-    answer: Any = None
-    """What a body of 200 holds; None for an empty one."""
     media: tuple[str, ...] = (JSON,)
     """The forms the answer comes in; in a stream each object is an `answer`."""
-    event: Any = None
-    """What an event holds where that is no `answer`."""
     created: bool = False
     """It answers 201 when it made something, and 200 when that was there."""
     refusals: tuple[int, ...] = ()

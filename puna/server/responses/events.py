@@ -1,19 +1,38 @@
-"""An answer as OpenAI's events; everything but a delta's text and number is encoded once an item."""
+"""An answer as OpenAI's events."""
 
 from __future__ import annotations
 
 from typing import Any, NamedTuple
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from puna.inference import Call, Piece, Summary
-from puna.server.framing import named_event
+from puna.server.framing import NamedEvent, named_event
 from puna.server.ids import new_id
+from puna.server.openai.responses import encode
 from puna.server.responses.items import Place, made, sealed
-from puna.server.responses.reply import ID_SIZE, broken, ended
+from puna.server.responses.reply import ID_SIZE, Response, broken, ended
 from puna.types import Message, TokenLogprob
 
-_encode = msgspec.json.Encoder().encode
+
+class ResponseEvent(NamedEvent, kw_only=True):
+    """An event of a stream, by number from 0. Which fields it has depends on its type."""
+
+    response: Response | UnsetType = UNSET
+    item_id: str | UnsetType = UNSET
+    output_index: int | UnsetType = UNSET
+    content_index: int | UnsetType = UNSET
+    summary_index: int | UnsetType = UNSET
+    item: dict[str, Any] | UnsetType = UNSET
+    part: dict[str, Any] | UnsetType = UNSET
+    delta: str | UnsetType = UNSET
+    text: str | UnsetType = UNSET
+    logprobs: list[dict[str, Any]] | UnsetType = UNSET
+    name: str | UnsetType = UNSET
+    arguments: str | UnsetType = UNSET
+    input: str | UnsetType = UNSET
+    sequence_number: int
 
 
 class _Shape(NamedTuple):
@@ -54,8 +73,10 @@ class _Open(msgspec.Struct):
 
     shape: _Shape
     id: str
-    head: bytes
-    """Of a delta, up to its text."""
+    place: dict[str, Any]
+    """Of its only part."""
+    more: ResponseEvent
+    """Its next delta."""
     texts: list[str] = []
     logprobs: list[dict[str, Any]] = []
 
@@ -65,7 +86,7 @@ class ResponseEvents:
 
     def __init__(
         self,
-        response: dict[str, Any],
+        response: Response,
         *,
         encrypted: bool = False,
         places: dict[str, Place] | None = None,
@@ -84,11 +105,11 @@ class ResponseEvents:
         self._calls: list[Call] = []
 
     def begin(self) -> bytes:
-        return self._event("response.created", {"response": self.response}) + self.waiting()
+        return self._event("response.created", response=self.response) + self.waiting()
 
     def waiting(self) -> bytes:
         """`response.in_progress` again, before the first piece."""
-        return self._event("response.in_progress", {"response": self.response})
+        return self._event("response.in_progress", response=self.response)
 
     def piece(self, piece: Piece) -> bytes:
         """Empty when the piece holds nothing."""
@@ -107,12 +128,12 @@ class ResponseEvents:
         cut = summary.cut
         closed = self._close("incomplete" if cut else "completed")
         self.response = ended(self.response, self._output, summary)
-        return closed + self._event(f"response.{self.response['status']}", {"response": self.response})
+        return closed + self._event(f"response.{self.response.status}", response=self.response)
 
     def failed(self, message: str) -> bytes:
         closed = self._close("incomplete")
         self.response = broken(self.response, self._output, message)
-        return closed + self._event("response.failed", {"response": self.response})
+        return closed + self._event("response.failed", response=self.response)
 
     @property
     def message(self) -> Message:
@@ -130,38 +151,36 @@ class ResponseEvents:
             before = self._close("completed") + self._start(shape)
         assert self._open is not None
         self._open.texts.append(text)
-        tail = b""
+        more = self._open.more
+        more.delta = text
         if shape is _TEXT:
-            reported = [_reported(token) for token in logprobs]
-            self._open.logprobs += reported
-            tail = b',"logprobs":%s' % _encode(reported) if reported else b',"logprobs":[]'
-        number, self._number = self._number, self._number + 1
-        return b'%s%s%s%s,"sequence_number":%d}\n\n' % (before, self._open.head, _encode(text), tail, number)
+            more.logprobs = [_reported(token) for token in logprobs]
+            self._open.logprobs += more.logprobs
+        more.sequence_number = self._next()
+        return before + named_event(more)
 
     def _start(self, shape: _Shape) -> bytes:
-        name = f"{shape.texts}.delta"
         id = new_id(shape.id, ID_SIZE)
         place = {"item_id": id, "output_index": len(self._output), shape.place: 0}
-        head = f"event: {name}\ndata: ".encode() + _encode({"type": name, **place})[:-1] + b',"delta":'
-        self._open = _Open(shape, id, head)
+        more = ResponseEvent(f"{shape.texts}.delta", **place, sequence_number=self._number)
+        self._open = _Open(shape, id, place, more)
         added = self._added(self._item(self._open, "in_progress"))
-        return added + self._event(f"{shape.parts}.added", {**place, "part": _part(shape, "", [])})
+        return added + self._event(f"{shape.parts}.added", **place, part=_part(shape, "", []))
 
     def _close(self, status: str) -> bytes:
         """The end of the open item, if there is one."""
         if self._open is None:
             return b""
         opened, self._open = self._open, None
-        shape, text = opened.shape, "".join(opened.texts)
-        place = {"item_id": opened.id, "output_index": len(self._output), shape.place: 0}
-        logprobs = {"logprobs": opened.logprobs} if shape is _TEXT else {}
+        shape, place, text = opened.shape, opened.place, "".join(opened.texts)
+        logprobs = opened.logprobs if shape is _TEXT else UNSET
         part = _part(shape, text, opened.logprobs)
-        events = self._event(f"{shape.texts}.done", {**place, "text": text, **logprobs})
-        events += self._event(f"{shape.parts}.done", {**place, "part": part})
+        events = self._event(f"{shape.texts}.done", **place, text=text, logprobs=logprobs)
+        events += self._event(f"{shape.parts}.done", **place, part=part)
         return events + self._done(self._item(opened, status))
 
     def _done(self, item: dict[str, Any]) -> bytes:
-        done = self._event("response.output_item.done", {"output_index": len(self._output), "item": item})
+        done = self._event("response.output_item.done", output_index=len(self._output), item=item)
         self._output.append(item)
         return done
 
@@ -189,21 +208,24 @@ class ResponseEvents:
             done = {**item, "status": "completed", field: call.arguments}
             return closed + self._added(item) + self._done(done)
         custom = place.kind == "custom"
-        written = str(call.arguments.get(field, "")) if custom else _encode(call.arguments).decode()
+        written = str(call.arguments.get(field, "")) if custom else encode(call.arguments).decode()
         item |= {"name": place.name, field: ""} | ({"namespace": place.namespace} if place.namespace else {})
         where = {"item_id": item["id"], "output_index": len(self._output)}
         name = f"response.{kind}_{field}"
         events = closed + self._added(item)
-        events += self._event(f"{name}.delta", {**where, "delta": written})
-        events += self._event(f"{name}.done", {**where, "name": item["name"], field: written})
+        events += self._event(f"{name}.delta", **where, delta=written)
+        events += self._event(f"{name}.done", **where, name=item["name"], **{field: written})
         return events + self._done({**item, "status": "completed", field: written})
 
     def _added(self, item: dict[str, Any]) -> bytes:
-        return self._event("response.output_item.added", {"output_index": len(self._output), "item": item})
+        return self._event("response.output_item.added", output_index=len(self._output), item=item)
 
-    def _event(self, name: str, fields: dict[str, Any]) -> bytes:
+    def _event(self, type: str, **fields: Any) -> bytes:
+        return named_event(ResponseEvent(type, **fields, sequence_number=self._next()))
+
+    def _next(self) -> int:
         number, self._number = self._number, self._number + 1
-        return named_event(name, {**fields, "sequence_number": number})
+        return number
 
 
 def _part(shape: _Shape, text: str, logprobs: list[dict[str, Any]]) -> dict[str, Any]:

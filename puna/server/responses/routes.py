@@ -65,11 +65,10 @@ async def create(request: Request) -> ObjectStream | Whole:
 
     def keep(events: ResponseEvents) -> None:
         if body.store is not False:
-            items = [item["id"] for item in events.response["output"]]
-            kept = StoredResponse(
-                msgspec.json.encode(events.response), [*conversation, events.message], items
-            )
-            store.keep(events.response["id"], kept)
+            response = events.response
+            items = [item["id"] for item in response.output]
+            kept = StoredResponse(msgspec.json.encode(response), [*conversation, events.message], items)
+            store.keep(response.id, kept)
 
     answer = rooms(request).inference.chat(wanted)
     if not body.stream:

@@ -95,14 +95,14 @@ def test_the_modelfile_that_is_shown_makes_the_model_again(tmp_path: Path, recip
     for name in ("model.gguf", "mm.gguf", "lora.gguf"):
         files[name] = blob(library, tmp_path / name)
     model = made(library, "original", files=files, **recipe)
-    assert essence(recreated(library, show(model)["modelfile"])) == essence(model)
+    assert essence(recreated(library, show(model, []).modelfile)) == essence(model)
 
 
 def test_a_text_no_modelfile_can_hold_is_taken_from_the_model_itself(library: Library, gguf: Path):
     unsayable = 'Answer in Python:\n"""\ndocs\n"""\n'
     files = {"m.gguf": blob(library, gguf)}
     model = made(library, "original", files=files, system=unsayable, template="T", licenses=["L"])
-    text = show(model)["modelfile"]
+    text = show(model, []).modelfile
     assert 'cannot hold this SYSTEM: a line in it ends in """' in text
     assert text.endswith('FROM original:latest\nTEMPLATE "T"\n')
     assert essence(recreated(library, text)) == essence(model)
