@@ -82,8 +82,9 @@ struct Avx512Cells {
             x[8 + j] = _mm512_permutex2var_epi64(y[j], _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), y[8 + j]);
         }
         unroll<4>([&](auto quarter) __attribute__((always_inline)) {
+            constexpr int half = quarter % 2;
             unroll<8>([&](auto j) __attribute__((always_inline)) {
-                use(8 * quarter + j, _mm512_cvtph_ps(_mm512_extracti64x4_epi64(x[8 * (quarter / 2) + j], quarter % 2)));
+                use(8 * quarter + j, _mm512_cvtph_ps(_mm512_extracti64x4_epi64(x[8 * (quarter / 2) + j], half)));
             });
         });
     }
