@@ -76,19 +76,18 @@ int32_t Drawer::pick(Sampler &sampler) {
 int32_t Drawer::truncated(Sampler &sampler) {
     const DrawOptions &options = sampler.options;
     if (!options.top_k && options.typical_p >= 1 && options.top_p >= 1) {
-        Field field = fields_.all();
-        field.low = least(options, field.peak);
+        const Field field = fields_.all().within(least(options, fields_.peak()), INFINITE);
         return fields_.reached_by_id(field, sharpness(options), sampler.uniform(), options.min_p <= 0);
     }
     const bool typical_ones = options.typical_p < 1, nucleus = options.top_p < 1;
-    Field field = options.top_k ? fields_.likeliest(options.top_k, 1 + 2 * typical_ones + nucleus) : fields_.all();
+    Field field = options.top_k ? fields_.likeliest(options.top_k, 2 * typical_ones + nucleus) : fields_.all();
     float centre = field.peak;
-    if (typical_ones) field = typical(field, options.typical_p, centre, 1 + nucleus);
+    if (typical_ones) field = typical(field, options.typical_p, centre, nucleus);
     if (nucleus) {
         field = likely(field, std::max(static_cast<double>(options.top_p), 0.0));
         centre = field.peak;
     }
-    field.low = std::max(field.low, least(options, field.peak));
+    field = field.within(least(options, field.peak), field.high);
     return fields_.token(drawn(sampler, field, centre));
 }
 
@@ -107,10 +106,10 @@ Field Drawer::likely(const Field &field, double part) {
         const double whole = fields_.sum(field, 1), wanted = part * whole;
         const Field near = fields_.taken(field, field.peak - NEAR, field.high);
         const double known = fields_.sum(near, 1);
-        return known < wanted ? fields_.first(field, field.peak, {wanted, 0}, {whole - wanted, 0}, 1)
-                              : fields_.first(near, field.peak, {wanted, 0}, {known - wanted, 0}, 1);
+        return known < wanted ? fields_.first(field, field.peak, {wanted, 0}, {whole - wanted, 0}, 0)
+                              : fields_.first(near, field.peak, {wanted, 0}, {known - wanted, 0}, 0);
     }
-    return fields_.first(field, field.peak, {0, part}, {0, 1 - part}, 1);
+    return fields_.first(field, field.peak, {0, part}, {0, 1 - part}, 0);
 }
 
 int32_t Drawer::mirostat(Sampler &sampler) {
@@ -120,14 +119,14 @@ int32_t Drawer::mirostat(Sampler &sampler) {
         sampler.learn(1);
         return fields_.highest();
     }
-    return learned(sampler, fields_.likeliest(count, 1));
+    return learned(sampler, fields_.likeliest(count, 0));
 }
 
 int64_t Drawer::mirostat_count(const Sampler &sampler) {
     // In single precision, in llama.cpp's steps: the count is sensitive.
     const float temperature = sampler.options.temperature, peak = fields_.peak();
     const auto whole = static_cast<float>(fields_.whole());
-    const Field field = fields_.likeliest(ESTIMATE, 1);
+    const Field field = fields_.likeliest(ESTIMATE, 0);
     std::vector<float> chances(field.logits, field.logits + field.size);
     std::sort(chances.begin(), chances.end(), std::greater<>());
     chances.resize(static_cast<size_t>(std::min(ESTIMATE, n_)), -INFINITE);

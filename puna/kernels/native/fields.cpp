@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <functional>
+#include <utility>
 
 namespace puna {
 namespace {
@@ -12,12 +13,8 @@ constexpr size_t MANY = 256;                                            // block
 constexpr size_t PROBES = 64;                                           // of them that tell how far they are apart
 constexpr float NARROW = 1e-6F;                                         // what rounding may hide
 constexpr int64_t LARGE = 8192;                                        // logits of which a sample is looked at first
-constexpr int64_t SAMPLE = 4096;                                        // of so many
-constexpr int64_t TOGETHER = 16;                                        // of which so many are neighbours
-constexpr int SAMPLE_BINS = 512, FIRST_BIN = Bins::count - SAMPLE_BINS; // in so many bins
-constexpr int TAKING = SAMPLE * 8 / 10;                                 // taking some out lasts as long as passing over so many
+constexpr double TAKING = 0.5;                                          // of a pass: how long it lasts to take some out
 constexpr float NOTHING = 30;                                           // a vocabulary of e^-30 together is nothing beside 1
-constexpr double SURE = 3;                                              // standard deviations
 
 // The first place up to which there is at least this much, or the last that has anything.
 struct Reached {
@@ -63,12 +60,11 @@ float outermost(float centre, float away, float end) {
 Fields::Fields(const LogitsKernel &kernel, int64_t n_vocab)
     : kernel_(kernel), n_(n_vocab), peaks_(static_cast<size_t>((n_vocab + PEAK_BLOCK - 1) / PEAK_BLOCK)),
       sums_(static_cast<size_t>((n_vocab + SUM_BLOCK - 1) / SUM_BLOCK)), products_(sums_.size()), tops_(sums_.size()),
-      values_(static_cast<size_t>(n_vocab + SPARE)), inner_(values_.size()), greatest_(values_.size()), sample_(SAMPLE),
-      weights_(Bins::all), known_(Bins::all), squares_(Bins::all), members_(values_.size()), weighed_(values_.size()) {}
+      values_(static_cast<size_t>(n_vocab + SPARE)), others_(values_.size()), inner_(values_.size()), greatest_(values_.size()),
+      sample_(kernel, n_vocab), weights_(Bins::all), members_(values_.size()), weighed_(values_.size()) {}
 
 bool Fields::read(const float *row, float sharpness, bool average) {
     row_ = row;
-    greatest_from_ = -INFINITE;
     sampled_ = false;
     averaged_ = average && sharpness >= 0;
     if (sharpness < 0) {
@@ -120,9 +116,11 @@ int32_t Fields::reached_by_id(const Field &field, float sharpness, double share,
 }
 
 Found Fields::reached(const Field &field, float centre, float sharpness, double share) {
-    const Field some = narrowed(field, std::max(field.low, field.peak - NOTHING / sharpness), field.high, 1);
+    const float low = std::max(field.low, field.peak - NOTHING / sharpness), up = std::abs(field.peak - centre);
+    const float end = std::max({up, centre - low, NARROW});
+    Field some = narrowed(field, low, field.high, 1);
+    if (centre < field.peak && !some.only) some = taken(field, low, field.high);
     const Weighing how = some.weighing(sharpness);
-    const float up = std::abs(some.peak - centre), end = std::max({up, centre - some.low, NARROW});
     const Bracket likely = bracket(some, centre, how, {0, 1 - share}, end);
     Border border = find(some, centre, how, {0, share}, likely, likely.far >= end);
     if (!border.there) border = find(some, centre, how, {0, share}, {0, end}, true);
@@ -140,25 +138,8 @@ Field Fields::likeliest(int64_t count, int passes) {
         return first(field, peak_, {peak_, 0, -GREATEST, INFINITE}, {static_cast<double>(count), 0}, bracket, INFINITE, passes);
     }
     if (count >= n_) return all();
-    if (n_ > LARGE) bracket = ranked(static_cast<double>(count) / static_cast<double>(n_));
+    if (n_ > LARGE) bracket = sampled().ranked(static_cast<double>(count));
     return first(all(), peak_, {peak_, 0, -GREATEST, INFINITE}, {static_cast<double>(count), 0}, bracket, INFINITE, passes);
-}
-
-Fields::Bracket Fields::ranked(double part) {
-    take_sample(all());
-    float range = 0;
-    for (const float logit : sample_)
-        if (logit > -INFINITE) range = std::max(range, peak_ - logit);
-    const Bins bins{peak_, 0, range > 0 ? Bins::count / range : 0};
-    std::fill(weights_.begin(), weights_.end(), 0.0F);
-    kernel_.spread(sample_.data(), SAMPLE, bins, {peak_, 0, -GREATEST, INFINITE}, weights_.data());
-    const double rank = part * SAMPLE, doubt = 1 + SURE * std::sqrt(SAMPLE * part * (1 - part));
-    const double known = static_cast<double>(greatest_count_) * SAMPLE / static_cast<double>(n_);
-    const Reached near(weights_.data(), Bins::count, rank - doubt - known, 0), far(weights_.data(), Bins::count, rank + doubt, 0);
-    Bracket found{0, INFINITE};
-    if (rank - doubt > known && near.enough) found.near = static_cast<float>(near.place) / bins.scale;
-    if (far.enough && bins.scale > 0) found.far = static_cast<float>(far.place + 1) / bins.scale;
-    return found;
 }
 
 float Fields::reached_by(size_t blocks) {
@@ -201,39 +182,39 @@ Field Fields::first(const Field &field, float centre, const Weighing &how, const
     Border border{};
     for (; !border.there; bracket = {0, end}) {
         // Where no share of all is wanted, those beyond the bracket need not be passed over.
-        if (field.logits == row_ && wanted.share == 0) among = narrowed(field, lowest(bracket.far), highest(bracket.far), passes + 1);
+        if (two_sided)
+            among = taken(field, lowest(bracket.far), highest(bracket.far));
+        else if (field.logits == row_ && wanted.share == 0)
+            among = narrowed(field, lowest(bracket.far), highest(bracket.far), passes + 1);
         border = find(among, centre, {how.peak, how.sharpness, among.low, among.high}, wanted, bracket, bracket.far >= end);
     }
     const float logit = border.found.logit, away = std::abs(logit - centre);
     const float low = two_sided ? lowest(away) : logit, high = highest(away) < field.peak ? highest(away) : field.high;
     const auto outside = [&](float one) { return one < low || one > high; };
     surplus_.erase(std::remove_if(surplus_.begin(), surplus_.end(), outside), surplus_.end());
-    Field some = surplus_.empty() ? narrowed(among, low, high, passes) : taken(among, low, high);
+    Field some = surplus_.empty() && !two_sided ? narrowed(among, low, high, passes) : taken(among, low, high);
     for (const float one : surplus_) drop_last(some, one);
     if (high < field.peak) some.peak = kernel_.greatest(some.logits, some.size, high);
     return some;
 }
 
 void Fields::drop_last(Field &field, float logit) {
-    const auto end = values_.begin() + field.size--;
-    const auto last = std::find(std::make_reverse_iterator(end), values_.rend(), logit).base();
+    float *const first = field.logits == values_.data() ? values_.data() : others_.data(), *const end = first + field.size--;
+    float *const last = std::find(std::make_reverse_iterator(end), std::make_reverse_iterator(first), logit).base();
     std::copy(last, end, last - 1);
 }
 
 Field Fields::taken(const Field &field, float low, float high) {
-    const int64_t size = kernel_.gather(field.logits, field.size, field.logits == row_ ? peaks_.data() : nullptr, low, high, values_.data());
-    sampled_ = false;
-    return {values_.data(), size, field.peak, low, high};
+    float *const found = field.logits == values_.data() ? others_.data() : values_.data();
+    const int64_t size = kernel_.gather(field.logits, field.size, field.logits == row_ ? peaks_.data() : nullptr, low, high, found);
+    return {found, size, field.peak, low, high, true};
 }
 
 Field Fields::narrowed(const Field &field, float low, float high, int passes) {
-    Field some = field;
-    some.low = low, some.high = high;
+    const Field some = field.within(low, high);
     if (field.size <= LARGE) return some;
-    take_sample(field);
-    int inside = 0;
-    for (const float logit : sample_) inside += (logit >= low) & (logit <= high);
-    return passes * (SAMPLE - inside) > TAKING ? taken(field, low, high) : some;
+    const double inside = sampled().between(some.low, some.high), size = static_cast<double>(field.size);
+    return passes * (size - inside) > TAKING * size ? taken(field, low, high) : some;
 }
 
 bool Fields::few(float low) const {
@@ -241,85 +222,46 @@ bool Fields::few(float low) const {
     return blocks <= std::max(peaks_.size() / 2, MANY);
 }
 
-Fields::Bracket Fields::bracket(const Field &field, float centre, const Weighing &how, const Wanted &rest, float end) {
-    Bracket found{0, end};
-    if (field.size <= LARGE || !(end < INFINITE)) return found;
-    // The last bins up to the end; what is beyond is in those behind them.
-    const Bins bins{centre, -FIRST_BIN * (end / SAMPLE_BINS), SAMPLE_BINS / end};
-    take_sample(field);
-    const bool two_sided = centre < field.peak;
-    // The greatest weigh too much for a sample, and may be on both sides of the border.
-    std::fill(known_.begin(), known_.end(), 0.0F);
-    kernel_.spread(greatest_.data(), greatest_count_, bins, how, known_.data());
-    std::fill(weights_.begin(), weights_.end(), 0.0F);
-    kernel_.spread(sample_.data(), SAMPLE, bins, how, weights_.data());
-    const double each = static_cast<double>(field.size) / SAMPLE, width = static_cast<double>(end) / SAMPLE_BINS;
-    const auto sharp = static_cast<double>(how.sharpness), step = std::exp(width * sharp);
-    const double furthest = std::exp(static_cast<double>(centre - field.peak - end) * sharp);
-    // Squares of a bin's weights: on one side they are as great as those at its edge.
-    double edge_weight = furthest;
-    std::fill(squares_.begin(), squares_.end(), 0.0F);
-    if (two_sided)
-        kernel_.spread(sample_.data(), SAMPLE, bins, {how.peak, 2 * how.sharpness, how.low, how.high}, squares_.data());
-    else
-        for (int bin = Bins::all; bin-- > FIRST_BIN;) {
-            if (bin < Bins::count) edge_weight = std::min(1.0, edge_weight * step);
-            squares_[static_cast<size_t>(bin)] = weights_[static_cast<size_t>(bin)] * static_cast<float>(edge_weight);
-        }
-    double all = 0, all_squares = 0, sum = 0, squares = 0;
-    for (size_t bin = FIRST_BIN; bin < weights_.size(); bin++) {
-        all += each * static_cast<double>(weights_[bin]) + static_cast<double>(known_[bin]);
-        all_squares += each * each * static_cast<double>(squares_[bin]);
-    }
-    // From far away, because weights are smallest there.
-    double another = each * furthest; // one more than were seen
-    for (int at = Bins::all; at-- > FIRST_BIN;) {
-        const auto bin = static_cast<size_t>(at);
-        sum += each * static_cast<double>(weights_[bin]) + static_cast<double>(known_[bin]);
-        squares += each * each * static_cast<double>(squares_[bin]);
-        if (at >= Bins::count) continue;
-        another *= step;
-        const double off = rest.weight + rest.share * all - sum;
-        const double doubt = SURE * SURE * (squares + another * another + rest.share * rest.share * all_squares);
-        const auto edge = static_cast<float>(width * (at - FIRST_BIN));
-        if (off > 0 && off * off >= doubt) found.far = edge;
-        if (off < 0 && off * off >= doubt) {
-            found.near = edge;
-            break;
-        }
-    }
-    return found;
+Bracket Fields::bracket(const Field &field, float centre, const Weighing &how, const Wanted &rest, float end) {
+    return field.size > LARGE && end < INFINITE ? sampled().bracket(how, centre, rest, end) : Bracket{0, end};
 }
 
-void Fields::take_sample(const Field &field) {
-    if (greatest_from_ == -INFINITE) {
-        greatest_from_ = reached_by(std::min(MANY, peaks_.size()));
-        greatest_count_ = kernel_.gather(row_, n_, peaks_.data(), greatest_from_, INFINITE, greatest_.data());
-        // Of many that are equal a sample tells as much.
-        if (greatest_count_ > LARGE) greatest_from_ = INFINITE, greatest_count_ = 0;
+Sample &Fields::sampled() {
+    if (!std::exchange(sampled_, true)) {
+        float from = reached_by(std::min(MANY, peaks_.size()));
+        int64_t count = kernel_.gather(row_, n_, peaks_.data(), from, INFINITE, greatest_.data());
+        // Of many that are equal chance tells as much.
+        if (count > LARGE) from = INFINITE, count = 0;
+        sample_.take(row_, peak_, greatest_.data(), count, from);
     }
-    if (sampled_) return;
-    sampled_ = true;
-    for (int64_t i = 0; i < SAMPLE; i += TOGETHER)
-        std::copy_n(field.logits + i * field.size / SAMPLE, TOGETHER, &sample_[static_cast<size_t>(i)]);
-    for (float &logit : sample_) logit = logit >= greatest_from_ ? -INFINITE : logit;
+    return sample_;
+}
+
+Divided Fields::divided(const float *logits, int64_t size, const Weighing &how, const Ring &ring, float *found) {
+    return how.sharpness == 0 ? kernel_.rank(logits, size, ring.centre - ring.near, std::max(ring.centre - ring.far, how.low), found)
+                              : kernel_.divide(logits, size, logits == row_ ? peaks_.data() : nullptr, how, ring, found);
 }
 
 Fields::Border Fields::find(const Field &field, float centre, const Weighing &how, const Wanted &wanted, const Bracket &bracket, bool last) {
-    const Divided divided = kernel_.divide(field.logits, field.size, field.logits == row_ ? peaks_.data() : nullptr, how,
-                                           {centre, bracket.near, bracket.far}, wanted.share > 0, inner_.data());
-    const float *logits = inner_.data();
-    const int64_t size = divided.count;
-    const double before = divided.nearer, weight = wanted.weight + wanted.share * divided.all;
-    if (before > 0 && before >= weight) return {};
-    const auto away = [&](float logit) { return std::abs(logit - centre); };
+    const Weighing loose{how.peak, how.sharpness, field.only ? -GREATEST : how.low, how.high};
+    // Rounding must not leave out the last of all.
+    const Divided in = divided(field.logits, field.size, loose, {centre, bracket.near, last ? GREATEST : bracket.far}, inner_.data());
+    const double weight = wanted.weight + wanted.share * in.all;
+    if (in.nearer > 0 && in.nearer >= weight) return {};
     float far = bracket.far;
     if (far == INFINITE) {
         far = 0;
-        for (int64_t i = 0; i < size; i++) far = std::max(far, away(logits[i]));
+        for (int64_t i = 0; i < in.count; i++) far = std::max(far, std::abs(inner_[static_cast<size_t>(i)] - centre));
     }
-    const float width = far - bracket.near;
-    const Bins bins{centre, bracket.near, width > 0 ? Bins::count / width : 0};
+    Border border = last_wanted(inner_.data(), in.count, how, {centre, bracket.near, far}, in.nearer, weight, last);
+    border.found.chance /= in.all;
+    return border;
+}
+
+Fields::Border Fields::last_wanted(const float *logits, int64_t size, const Weighing &how, const Ring &ring, double before, double weight, bool last) {
+    const auto away = [&](float logit) { return std::abs(logit - ring.centre); };
+    const float width = ring.far - ring.near;
+    const Bins bins{ring.centre, ring.near, width > 0 ? Bins::count / width : 0};
     std::fill(weights_.begin(), weights_.end(), 0.0F);
     kernel_.spread(logits, size, bins, how, weights_.data());
     const Reached bin(weights_.data(), weights_.size(), weight, before);
@@ -330,7 +272,7 @@ Fields::Border Fields::find(const Field &field, float centre, const Weighing &ho
     if (!std::is_sorted(first, end, in_order)) std::sort(first, end, in_order);
     kernel_.weigh(members_.data(), count, how, weighed_.data());
     const auto at = static_cast<int64_t>(Reached(weighed_.data(), static_cast<size_t>(count), weight, bin.before).place);
-    Border border{{first[at], 0, static_cast<double>(weighed_[static_cast<size_t>(at)]) / divided.all}, true};
+    Border border{{first[at], 0, static_cast<double>(weighed_[static_cast<size_t>(at)])}, true};
     while (at > border.found.before && first[at - border.found.before - 1] == first[at]) border.found.before++;
     surplus_.assign(first + at + 1, std::find_if(first + at + 1, end, [&](float logit) { return away(logit) > away(first[at]); }));
     return border;

@@ -1,12 +1,13 @@
 // Parts of a row of logits, found without putting the row in order.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
 #include <vector>
 
-#include "logits.h"
+#include "sample.h"
 
 namespace puna {
 
@@ -17,13 +18,13 @@ struct Field {
     const float *logits;
     int64_t size; // of what they are among
     float peak, low, high; // `peak` is the greatest
+    bool only; // whether there are no others
 
     Weighing weighing(float sharpness) const { return {peak, sharpness, low, high}; }
-};
-
-// So much, and such a share of what all of a field weigh.
-struct Wanted {
-    double weight, share;
+    // What is left of it from `low` to `high`.
+    Field within(float least, float most) const {
+        return {logits, size, peak, std::max(low, least), std::min(high, most), only && least <= low && most >= high};
+    }
 };
 
 // One of a field.
@@ -33,7 +34,7 @@ struct Found {
     double chance;  // what part of all it weighs
 };
 
-// What one thread needs to find them. Of its fields but the whole row only the latest is there. An order is always that of
+// What one thread needs to find them. Of its fields but the whole row only the latest two are there. An order is always that of
 // distances from a centre; of two that are as near the likelier comes first, then that of the lower id.
 class Fields {
   public:
@@ -47,7 +48,7 @@ class Fields {
     // The average logit, and the sum of weights. Of all it is the one that was asked for.
     float average(const Field &field, double &whole);
 
-    Field all() const { return {row_, n_, peak_, -GREATEST, INFINITE}; }
+    Field all() const { return {row_, n_, peak_, -GREATEST, INFINITE, false}; }
     Field likeliest(int64_t count, int passes);
     // Those from `low` to `high`, taken out.
     Field taken(const Field &field, float low, float high);
@@ -55,7 +56,8 @@ class Fields {
     Field narrowed(const Field &field, float low, float high, int passes);
     // Whether those that are at least `low` are probably few.
     bool few(float low) const;
-    // The first that together weigh as much as is wanted, at least one. `rest`: so much is not wanted, or less.
+    // The first that together weigh as much as is wanted, at least one. `rest`: so much is not wanted, or less. `passes` over
+    // them come, beside that which draws one.
     Field first(const Field &field, float centre, const Wanted &wanted, const Wanted &rest, int passes);
 
     // The one up to which there is such a share of all, in order, or in the order of ids among all of the row.
@@ -65,10 +67,6 @@ class Fields {
     int32_t token(const Found &found) const;
 
   private:
-    // What is looked for is probably between these distances.
-    struct Bracket {
-        float near, far;
-    };
     // The last that is wanted. Those that are as near and come behind it are in `surplus_`.
     struct Border {
         Found found;
@@ -76,18 +74,19 @@ class Fields {
     };
 
     Field first(const Field &field, float centre, const Weighing &how, const Wanted &wanted, Bracket bracket, float end, int passes);
-    // Between which distances the last of such a part of the row is, by a sample.
-    Bracket ranked(double part);
     void drop_last(Field &field, float logit);
     // A logit that the peaks of so many blocks reach, and few more.
     float reached_by(size_t blocks);
     // Where the first end that have what is wanted. With `last`, what is beyond the bracket does not count. Only where a share
     // is wanted the chance of what is found is known.
     Border find(const Field &field, float centre, const Weighing &how, const Wanted &wanted, const Bracket &bracket, bool last);
+    // The same among those in a ring, if so much is nearer.
+    Border last_wanted(const float *logits, int64_t size, const Weighing &how, const Ring &ring, double before, double weight, bool last);
+    // A count is wanted if all weigh the same.
+    Divided divided(const float *logits, int64_t size, const Weighing &how, const Ring &ring, float *found);
     // Where to look for that, by a sample, if so much is not wanted.
     Bracket bracket(const Field &field, float centre, const Weighing &how, const Wanted &rest, float end);
-    // And the greatest.
-    void take_sample(const Field &field);
+    Sample &sampled();
 
     const LogitsKernel &kernel_;
     const int64_t n_;
@@ -96,12 +95,11 @@ class Fields {
     bool averaged_ = false; // whether the second of these was asked for
     double whole_ = 0, weighted_ = 0; // sums of exponentials, and of their products with x - peak
     std::vector<float> peaks_, sums_, products_, tops_, scratch_; // of blocks
-    std::vector<float> values_, inner_;            // of a field, of what is in a bracket
-    std::vector<float> greatest_, sample_;         // few of the row, all from a logit on; some of a field, none of those
-    int64_t greatest_count_ = 0;
-    float greatest_from_ = 0; // -inf until they are needed
-    bool sampled_ = false;                         // the latest field
-    std::vector<float> weights_, known_, squares_; // of bins
+    std::vector<float> values_, others_, inner_; // of the latest two fields, of what is in a bracket
+    std::vector<float> greatest_;                // few of the row, all from a logit on
+    Sample sample_;
+    bool sampled_ = false;       // this row
+    std::vector<float> weights_; // of bins
     std::vector<float> surplus_;                   // as near as the last that is wanted, behind it
     std::vector<float> members_, weighed_;         // of a bin
 };

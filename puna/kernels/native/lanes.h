@@ -4,10 +4,13 @@
 
 #include <cstdint>
 
+#include "logits.h"
 #include "tile.h"
 
 #ifdef __AVX2__
 #include <immintrin.h>
+#elif defined __aarch64__
+#include <arm_neon.h>
 #endif
 
 namespace puna {
@@ -30,39 +33,38 @@ constexpr float LEAST = -__FLT_MAX__; // of numbers that are not -inf
 
 PUNA_INLINE void load(Numbers &to, const float *from) { __builtin_memcpy(&to, from, sizeof to); }
 PUNA_INLINE void store(float *to, const Numbers &from) { __builtin_memcpy(to, &from, sizeof from); }
-PUNA_INLINE Numbers all(float x) { return Numbers{} + x; }
+PUNA_INLINE Numbers all(float x) { return x - Numbers{}; } // a sum would not be folded, because of -0
 
-// f(place, logits, which of the vectors that have 16 together) for all, in order; the last are filled up with -inf.
-template <class F> PUNA_INLINE void each_of_16(const float *x, int64_t from, int64_t to, F f) {
-    Numbers v;
-    if (from + PARTS <= to) {
-        unroll<SUMMANDS>([&](auto part) __attribute__((always_inline)) {
-            load(v, x + from + LANES * part);
-            f(from + LANES * part, v, part);
-        });
-        return;
-    }
-    float rest[PARTS];
+// So many vectors are worked on side by side, because a processor does not look far enough ahead.
+constexpr int ABREAST = 4, GROUP = ABREAST * LANES;
+using Group = Numbers[ABREAST];
+
+// f(i) for each vector of a group.
+template <class F> PUNA_INLINE void abreast(F f) { unroll<ABREAST>(f); }
+
+// f(place, logits, how many of them there are) for a group; one that is not whole is filled up with -inf.
+template <class F> PUNA_INLINE void group(const float *x, int64_t from, F f) {
+    Group v;
+    abreast([&](auto i) __attribute__((always_inline)) { load(v[i], x + from + LANES * i); });
+    f(from, v, GROUP);
+}
+template <class F> PUNA_INLINE void groups(const float *x, int64_t from, int64_t to, F f) {
+    for (; from + GROUP <= to; from += GROUP) group(x, from, f);
+    if (from == to) return;
+    float rest[GROUP];
     for (float &one : rest) one = NONE;
     __builtin_memcpy(rest, x + from, sizeof(float) * static_cast<size_t>(to - from));
-    unroll<SUMMANDS>([&](auto part) __attribute__((always_inline)) {
-        load(v, rest + LANES * part);
-        if (from + LANES * part < to) f(from + LANES * part, v, part);
-    });
-}
-template <class F> PUNA_INLINE void each(const float *x, int64_t from, int64_t to, F f) {
-    for (; from + PARTS <= to; from += PARTS) each_of_16(x, from, from + PARTS, f);
-    if (from < to) each_of_16(x, from, to, f);
+    group(rest, 0, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) { f(from, v, to - from); });
 }
 
-// block(first, each), where each(f) is as above, for all blocks of SIZE.
-template <int SIZE, class F> PUNA_INLINE void each_block(const float *x, int64_t n, F block) {
+// block(first, each), where each(f) is as above, for all blocks of PEAK_BLOCK.
+template <class F> PUNA_INLINE void each_block(const float *x, int64_t n, F block) {
     int64_t at = 0;
-    for (; at + SIZE <= n; at += SIZE)
+    for (; at + PEAK_BLOCK <= n; at += PEAK_BLOCK)
         block(at, [&](auto f) __attribute__((always_inline)) {
-            unroll<SIZE / PARTS>([&](auto i) __attribute__((always_inline)) { each_of_16(x, at + PARTS * i, at + PARTS * i + PARTS, f); });
+            unroll<PEAK_BLOCK / GROUP>([&](auto i) __attribute__((always_inline)) { group(x, at + GROUP * i, f); });
         });
-    if (at < n) block(at, [&](auto f) __attribute__((always_inline)) { each(x, at, n, f); });
+    if (at < n) block(at, [&](auto f) __attribute__((always_inline)) { groups(x, at, n, f); });
 }
 
 #ifdef __AVX512F__
@@ -70,12 +72,14 @@ template <int SIZE, class F> PUNA_INLINE void each_block(const float *x, int64_t
 using Mask = __mmask16;
 PUNA_INLINE __m512 vector(const Numbers &v) { return reinterpret_cast<__m512>(v); }
 PUNA_INLINE Mask at_least(const Numbers &a, const Numbers &b) { return _mm512_cmp_ps_mask(vector(a), vector(b), _CMP_GE_OQ); }
+PUNA_INLINE Mask above(const Numbers &a, const Numbers &b) { return _mm512_cmp_ps_mask(vector(a), vector(b), _CMP_GT_OQ); }
 PUNA_INLINE Mask between(const Numbers &v, float low, float high) {
     return _mm512_mask_cmp_ps_mask(at_least(v, all(low)), vector(v), vector(all(high)), _CMP_LE_OQ);
 }
 PUNA_INLINE Mask same(const Wholes &a, int b) { return _mm512_cmpeq_epi32_mask(reinterpret_cast<__m512i>(a), _mm512_set1_epi32(b)); }
 PUNA_INLINE Mask not_numbers(const Numbers &v) { return _mm512_cmp_ps_mask(vector(v), vector(v), _CMP_UNORD_Q); }
 PUNA_INLINE unsigned set_lanes(Mask mask) { return mask; }
+PUNA_INLINE Mask under(Mask a, Mask b) { return a & b; }
 PUNA_INLINE Numbers where(Mask mask, const Numbers &v) { return reinterpret_cast<Numbers>(_mm512_maskz_mov_ps(mask, vector(v))); }
 PUNA_INLINE Numbers where_or(Mask mask, const Numbers &v, const Numbers &other) {
     return reinterpret_cast<Numbers>(_mm512_mask_blend_ps(mask, vector(other), vector(v)));
@@ -90,6 +94,11 @@ PUNA_INLINE Numbers fused(const Numbers &a, const Numbers &b, const Numbers &c) 
 }
 PUNA_INLINE float largest(const Numbers &v) { return _mm512_reduce_max_ps(vector(v)); }
 
+// Of 8 numbers, which are there twice, for each lane that which the low three bits say.
+PUNA_INLINE Numbers one_of(const float *eight, const Bits &which) {
+    return reinterpret_cast<Numbers>(_mm512_permutexvar_ps(reinterpret_cast<__m512i>(which), _mm512_loadu_ps(eight)));
+}
+
 // Write the lanes that are set, and more behind them; how many there are.
 PUNA_INLINE int64_t keep(Mask lanes, const Numbers &v, float *to) {
     _mm512_storeu_ps(to, _mm512_maskz_compress_ps(lanes, vector(v)));
@@ -100,13 +109,21 @@ PUNA_INLINE int64_t keep(Mask lanes, const Numbers &v, float *to) {
 
 using Mask = Wholes;
 PUNA_INLINE Mask at_least(const Numbers &a, const Numbers &b) { return a >= b; }
+PUNA_INLINE Mask above(const Numbers &a, const Numbers &b) { return a > b; }
 PUNA_INLINE Mask between(const Numbers &v, float low, float high) { return at_least(v, all(low)) & at_least(all(high), v); }
 PUNA_INLINE Mask same(const Wholes &a, int b) { return a == b; }
 PUNA_INLINE Mask not_numbers(const Numbers &v) { return v != v; }
+PUNA_INLINE Mask under(const Mask &a, const Mask &b) { return a & b; }
 PUNA_INLINE Numbers where(const Mask &mask, const Numbers &v) { return reinterpret_cast<Numbers>(reinterpret_cast<Wholes>(v) & mask); }
 PUNA_INLINE Numbers where_or(const Mask &mask, const Numbers &v, const Numbers &other) { return mask ? v : other; }
 PUNA_INLINE void add(Numbers &sum, const Mask &mask, const Numbers &v) { sum += where(mask, v); }
-PUNA_INLINE Numbers greater(const Numbers &a, const Numbers &b) { return a > b ? a : b; }
+PUNA_INLINE Numbers greater(const Numbers &a, const Numbers &b) {
+#ifdef __AVX2__
+    return reinterpret_cast<Numbers>(_mm256_max_ps(reinterpret_cast<__m256>(a), reinterpret_cast<__m256>(b)));
+#else
+    return a > b ? a : b;
+#endif
+}
 
 // A bit for each lane that is set.
 PUNA_INLINE unsigned set_lanes(const Mask &mask) {
@@ -132,6 +149,26 @@ PUNA_INLINE float largest(const Numbers &v) {
     float most = v[0];
     for (int i = 1; i < LANES; i++) most = v[i] > most ? v[i] : most;
     return most;
+}
+
+// Of 8 numbers, for each lane that which the low three bits say.
+PUNA_INLINE Numbers one_of(const float *eight, const Bits &which) {
+#ifdef __AVX2__
+    return reinterpret_cast<Numbers>(_mm256_permutevar8x32_ps(_mm256_loadu_ps(eight), reinterpret_cast<__m256i>(which)));
+#elif defined __aarch64__
+    const Bits bytes = (which & 7) * 0x04040404 + 0x03020100; // of each number
+    const uint8x16x2_t table = vld1q_u8_x2(reinterpret_cast<const uint8_t *>(eight));
+    uint8x16_t halves[2];
+    __builtin_memcpy(halves, &bytes, sizeof halves);
+    for (uint8x16_t &half : halves) half = vqtbl2q_u8(table, half);
+    Numbers found;
+    __builtin_memcpy(&found, halves, sizeof found);
+    return found;
+#else
+    Numbers found;
+    for (int i = 0; i < LANES; i++) found[i] = eight[which[i] & 7];
+    return found;
+#endif
 }
 
 #ifdef __AVX2__
@@ -173,6 +210,8 @@ PUNA_INLINE int64_t keep(const Mask &mask, const Numbers &v, float *to) {
 // 16 sums that are added up in the end.
 struct Sums {
     Numbers parts[SUMMANDS]{};
+
+    PUNA_INLINE Numbers &part(int vector) { return parts[vector % SUMMANDS]; }
 
     float total() const {
         float p[PARTS];

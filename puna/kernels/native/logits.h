@@ -27,7 +27,7 @@ struct Divided {
 
 // Intervals of distances from a centre, of the same width, from `near` on. What is further than all is in one of the last.
 struct Bins {
-    static constexpr int count = 1024, all = count + 8;
+    static constexpr int count = 512, all = count + 8;
     float centre, near, scale;
 };
 
@@ -48,8 +48,11 @@ struct LogitsKernel {
     // Logits from `low` to `high`, in order. They may be written over what they are read from. With `peaks`, blocks are left
     // out by them.
     int64_t (*gather)(const float *x, int64_t n, const float *peaks, float low, float high, float *found);
-    // The logits in a ring, of those that weigh, in order; and sums of weights, that of all if it is asked for.
-    Divided (*divide)(const float *x, int64_t n, const float *peaks, Weighing how, Ring ring, bool all, float *found);
+    // The logits in a ring, in order, and sums of weights. Around a centre that is not the peak all are passed over, else those
+    // that weigh.
+    Divided (*divide)(const float *x, int64_t n, const float *peaks, Weighing how, Ring ring, float *found);
+    // Those that are at most `first` and at least `last`, in order; and how many are above them.
+    Divided (*rank)(const float *x, int64_t n, float first, float last, float *found);
     // The logits in one bin, in order.
     int64_t (*members)(const float *x, int64_t n, Bins bins, int bin, float *found);
     // Where a logit is that is there, and has been there so often before.

@@ -1,42 +1,10 @@
 // The passes over logits themselves, compiled for one family of processors.
 #pragma once
 
-#include "lanes.h"
-#include "logits.h"
+#include "exponential.h"
 
 namespace puna {
 namespace {
-
-constexpr float DEEPEST = 87; // e^-87 is among the least numbers that have all their bits
-
-// What makes weights. e^y is 2^n * 2^f with a whole number n, and 2^f a polynomial, to the last bit or two.
-struct Exponential {
-    float peak, scale, low, high; // what is not from `low` to `high` weighs nothing
-
-    PUNA_INLINE explicit Exponential(const Weighing &how)
-        : peak(how.peak), scale(how.sharpness * 1.44269504F), low(how.low), high(how.high) {
-        if (scale > -LEAST) scale = -LEAST;
-        const float none = how.sharpness > 0 ? how.peak - DEEPEST / how.sharpness : LEAST;
-        if (low < none) low = none;
-    }
-
-    PUNA_INLINE Mask weighs(const Numbers &v) const { return between(v, low, high); }
-
-    PUNA_INLINE Numbers weight(const Numbers &v) const { return where(weighs(v), power(v)); }
-
-    // The weight of one that weighs.
-    PUNA_INLINE Numbers power(const Numbers &v) const {
-        constexpr float magic = 12582912.0F; // 1.5 * 2^23: what is added to it is rounded
-        const Numbers y = (v - peak) * scale, shifted = y + magic, f = y - (shifted - magic);
-        Numbers p = fused(f, all(1.3264729641e-3F), all(9.6715129912e-3F));
-        p = fused(p, f, all(5.5507335812e-2F));
-        p = fused(p, f, all(2.4022242427e-1F));
-        p = fused(p, f, all(6.9314700365e-1F));
-        p = fused(p, f, all(1.0F));
-        // The low bits of `shifted` are n.
-        return reinterpret_cast<Numbers>(reinterpret_cast<Bits>(p) + (reinterpret_cast<Bits>(shifted) << 23));
-    }
-};
 
 PUNA_INLINE Numbers distance(const Numbers &v, float centre) {
     return reinterpret_cast<Numbers>(reinterpret_cast<Wholes>(v - centre) & 0x7fffffff);
@@ -50,12 +18,14 @@ PUNA_INLINE void ask(const float *block) {
 float find_peaks(const float *x, int64_t n, float *peaks) {
     Mask wrong{};
     Numbers greatest = all(NONE);
-    each_block<PEAK_BLOCK>(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
+    each_block(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
         ask(x + first);
         Numbers most = all(NONE);
-        each([&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) {
-            most = greater(v, most);
-            wrong |= not_numbers(v);
+        each([&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
+            abreast([&](auto i) __attribute__((always_inline)) {
+                most = greater(v[i], most);
+                wrong |= not_numbers(v[i]);
+            });
         });
         greatest = greater(most, greatest);
         *peaks++ = largest(most);
@@ -64,13 +34,10 @@ float find_peaks(const float *x, int64_t n, float *peaks) {
 }
 
 float find_greatest(const float *x, int64_t n, float high) {
-    Numbers greatest[PEAK_BLOCK / LANES];
+    Group greatest;
     for (Numbers &one : greatest) one = all(NONE);
-    each_block<PEAK_BLOCK>(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
-        each([&](int64_t at, const Numbers &v, auto) __attribute__((always_inline)) {
-            Numbers &one = greatest[(at - first) / LANES];
-            one = greater(where_or(at_least(all(high), v), v, one), one);
-        });
+    groups(x, 0, n, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
+        abreast([&](auto i) __attribute__((always_inline)) { greatest[i] = greater(where_or(at_least(all(high), v[i]), v[i], greatest[i]), greatest[i]); });
     });
     for (const Numbers &one : greatest) greatest[0] = greater(one, greatest[0]);
     return largest(greatest[0]);
@@ -78,9 +45,10 @@ float find_greatest(const float *x, int64_t n, float high) {
 
 void weigh(const float *x, int64_t n, Weighing how, float *weights) {
     const Exponential exponential(how);
-    each(x, 0, n, [&](int64_t at, const Numbers &v, auto) __attribute__((always_inline)) {
-        const Numbers w = exponential.weight(v);
-        __builtin_memcpy(weights + at, &w, sizeof(float) * static_cast<size_t>(n - at < LANES ? n - at : LANES));
+    groups(x, 0, n, [&](int64_t at, const Group &v, int64_t size) __attribute__((always_inline)) {
+        Group w;
+        exponential.weights(v, w);
+        __builtin_memcpy(weights + at, &w, sizeof(float) * static_cast<size_t>(size));
     });
 }
 
@@ -93,7 +61,11 @@ void sum_weights(const float *x, int64_t n, Weighing how, float *sums) {
     const Exponential exponential(how);
     blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
         Sums sum;
-        each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) { add(sum.parts[part], exponential.weighs(v), exponential.power(v)); });
+        groups(x, from, to, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
+            Group w;
+            exponential.powers(v, w);
+            abreast([&](auto i) __attribute__((always_inline)) { add(sum.part(i), at_least(v[i], all(how.low)), w[i]); });
+        });
         *sums++ = sum.total();
     });
 }
@@ -105,11 +77,12 @@ PUNA_INLINE float survey_as(const float *x, int64_t n, float sharpness, float *p
         const float top = find_peaks(x + from, to - from, peaks + from / PEAK_BLOCK);
         const Exponential exponential({top, sharpness, LEAST, -NONE});
         Sums sum, product;
-        each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) {
-            const Mask weighs = at_least(v, all(exponential.low));
-            const Numbers w = exponential.power(v);
-            add(sum.parts[part], weighs, w);
-            if constexpr (PRODUCTS) add(product.parts[part], weighs, w * (v - top));
+        groups(x, from, to, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
+            Group w;
+            exponential.powers(v, w);
+            abreast([&](auto i) __attribute__((always_inline)) { sum.part(i) += w[i]; });
+            if constexpr (PRODUCTS)
+                abreast([&](auto i) __attribute__((always_inline)) { product.part(i) += w[i] * greater(v[i] - top, all(exponential.deepest)); });
         });
         *tops++ = top;
         *sums++ = sum.total();
@@ -129,11 +102,14 @@ void find_moments(const float *x, int64_t n, Weighing how, double &whole, double
     whole = weighted = 0;
     blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
         Sums sum, products;
-        each(x, from, to, [&](int64_t, const Numbers &v, auto part) __attribute__((always_inline)) {
-            const Mask weighs = exponential.weighs(v);
-            const Numbers w = exponential.power(v);
-            add(sum.parts[part], weighs, w);
-            add(products.parts[part], weighs, w * (v - how.peak));
+        groups(x, from, to, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
+            Group w;
+            exponential.powers(v, w);
+            abreast([&](auto i) __attribute__((always_inline)) {
+                const Mask weighs = at_least(v[i], all(how.low));
+                add(sum.part(i), weighs, w[i]);
+                add(products.part(i), weighs, w[i] * (v[i] - how.peak));
+            });
         });
         whole += sum.total();
         weighted += products.total() * how.sharpness;
@@ -142,10 +118,12 @@ void find_moments(const float *x, int64_t n, Weighing how, double &whole, double
 
 int64_t gather(const float *x, int64_t n, const float *peaks, float low, float high, float *found) {
     int64_t count = 0;
-    each_block<PEAK_BLOCK>(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
+    each_block(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
         if (peaks && peaks[first / PEAK_BLOCK] < low) return;
         __builtin_prefetch(found + count + PEAK_BLOCK * 8, 1); // it may have left the cache since the last row
-        each([&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) { count += keep(between(v, low, high), v, found + count); });
+        each([&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
+            abreast([&](auto i) __attribute__((always_inline)) { count += keep(between(v[i], low, high), v[i], found + count); });
+        });
     });
     return count;
 }
@@ -163,37 +141,76 @@ PUNA_INLINE int64_t pick(uint64_t set, const float *block, int64_t size, float *
     return count;
 }
 
-// With a centre that is the peak of all, they are on one side of it.
-template <bool ALL, bool ONE_SIDED>
-PUNA_INLINE Divided divide_as(const float *x, int64_t n, const float *peaks, Weighing how, Ring ring, float *found) {
-    const Exponential exponential(how);
-    double before = 0, whole = 0;
+// add(logits, their weights, sums of all and of those that are not nearer) says which lanes are in the ring: RARE if they are few.
+template <bool RARE, class F>
+PUNA_INLINE Divided divide_as(const float *x, int64_t n, const float *peaks, const Exponential &exponential, float low, float *found, F add) {
+    double all = 0, further = 0;
     int64_t count = 0;
     blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
-        Sums nearer, sum;
-        each_block<PEAK_BLOCK>(x + from, to - from, [&](int64_t first, auto each) __attribute__((always_inline)) {
-            if (peaks && peaks[(from + first) / PEAK_BLOCK] < exponential.low) return;
+        Sums whole, beyond;
+        each_block(x + from, to - from, [&](int64_t first, auto each) __attribute__((always_inline)) {
+            if (peaks && peaks[(from + first) / PEAK_BLOCK] < low) return;
             uint64_t set = 0;
-            each([&](int64_t at, const Numbers &v, auto part) __attribute__((always_inline)) {
-                const Numbers away = ONE_SIDED ? how.peak - v : distance(v, ring.centre), w = exponential.power(v);
-                const Mask weighs = ONE_SIDED ? at_least(v, all(exponential.low)) : exponential.weighs(v);
-                const Mask further = weighs & at_least(away, all(ring.near));
-                if constexpr (ALL) add(sum.parts[part], weighs, w);
-                add(nearer.parts[part], static_cast<Mask>(weighs & ~further), w);
-                set |= static_cast<uint64_t>(set_lanes(further & at_least(all(ring.far), away))) << (at - first);
+            each([&](int64_t at, const Group &v, int64_t) __attribute__((always_inline)) {
+                Group w;
+                exponential.powers(v, w);
+                abreast([&](auto i) __attribute__((always_inline)) {
+                    const Mask in = add(v[i], w[i], whole.part(i), beyond.part(i));
+                    if constexpr (RARE)
+                        set |= static_cast<uint64_t>(set_lanes(in)) << (at - first + LANES * i);
+                    else
+                        count += keep(in, v[i], found + count);
+                });
             });
-            count += pick(set, x + from + first, to - from - first, found + count);
+            if constexpr (RARE) count += pick(set, x + from + first, to - from - first, found + count);
         });
-        before += nearer.total();
-        if constexpr (ALL) whole += sum.total();
+        all += whole.total();
+        further += beyond.total();
     });
-    return {before, whole, count};
+    return {all - further, all, count};
 }
 
-Divided divide(const float *x, int64_t n, const float *peaks, Weighing how, Ring ring, bool all, float *found) {
-    if (ring.centre == how.peak && how.high > -LEAST)
-        return all ? divide_as<true, true>(x, n, peaks, how, ring, found) : divide_as<false, true>(x, n, peaks, how, ring, found);
-    return all ? divide_as<true, false>(x, n, peaks, how, ring, found) : divide_as<false, false>(x, n, peaks, how, ring, found);
+template <bool RARE>
+PUNA_INLINE Divided divide_below(const float *x, int64_t n, const float *peaks, const Weighing &how, const Ring &ring, float *found) {
+    const Exponential exponential(how);
+    const float first = ring.centre - ring.near, far = ring.centre - ring.far, last = far > how.low ? far : how.low;
+    const float deepest = how.peak + exponential.deepest, low = deepest > how.low ? deepest : how.low;
+    if (how.low > LEAST)
+        return divide_as<RARE>(x, n, peaks, exponential, low, found, [&](auto &v, auto &w, auto &whole, auto &beyond) __attribute__((always_inline)) {
+            const Mask weighs = at_least(v, all(how.low)), further = under(weighs, at_least(all(first), v));
+            add(whole, weighs, w);
+            add(beyond, further, w);
+            return under(further, at_least(v, all(last)));
+        });
+    return divide_as<RARE>(x, n, peaks, exponential, low, found, [&](auto &v, auto &w, auto &whole, auto &beyond) __attribute__((always_inline)) {
+        const Mask further = at_least(all(first), v);
+        whole += w;
+        add(beyond, further, w);
+        return under(further, at_least(v, all(last)));
+    });
+}
+
+Divided divide(const float *x, int64_t n, const float *peaks, Weighing how, Ring ring, float *found) {
+    // With a centre that is the peak of all, they are on one side of it.
+    if (ring.centre == how.peak) return peaks ? divide_below<true>(x, n, peaks, how, ring, found) : divide_below<false>(x, n, nullptr, how, ring, found);
+    return divide_as<false>(x, n, nullptr, Exponential(how), NONE, found, [&](auto &v, auto &w, auto &whole, auto &beyond) __attribute__((always_inline)) {
+        const Numbers away = distance(v, ring.centre);
+        const Mask further = at_least(away, all(ring.near));
+        whole += w;
+        add(beyond, further, w);
+        return under(further, at_least(all(ring.far), away));
+    });
+}
+
+Divided rank(const float *x, int64_t n, float first, float last, float *found) {
+    int64_t nearer = 0, count = 0;
+    groups(x, 0, n, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
+        abreast([&](auto i) __attribute__((always_inline)) {
+            nearer += __builtin_popcount(set_lanes(above(v[i], all(first))));
+            count += keep(between(v[i], last, first), v[i], found + count);
+        });
+    });
+    return {static_cast<double>(nearer), 0, count};
 }
 
 PUNA_INLINE Wholes bin_of(const Numbers &v, const Bins &bins) {
@@ -206,9 +223,11 @@ PUNA_INLINE Wholes bin_of(const Numbers &v, const Bins &bins) {
 
 int64_t find_members(const float *x, int64_t n, Bins bins, int bin, float *found) {
     int64_t count = 0;
-    each(x, 0, n, [&](int64_t, const Numbers &v, auto) __attribute__((always_inline)) {
-        const Mask lanes = same(bin_of(v, bins), bin) & at_least(v, all(LEAST));
-        if (set_lanes(lanes)) count += keep(lanes, v, found + count);
+    groups(x, 0, n, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
+        abreast([&](auto i) __attribute__((always_inline)) {
+            const Mask lanes = under(same(bin_of(v[i], bins), bin), at_least(v[i], all(LEAST)));
+            if (set_lanes(lanes)) count += keep(lanes, v[i], found + count);
+        });
     });
     return count;
 }
@@ -217,9 +236,11 @@ int64_t find_place(const float *x, int64_t n, const float *peaks, float value, i
     for (int64_t at = 0; at < n; at += PEAK_BLOCK) {
         if (peaks[at / PEAK_BLOCK] < value) continue;
         int64_t place = -1;
-        each(x, at, at + PEAK_BLOCK < n ? at + PEAK_BLOCK : n, [&](int64_t first, const Numbers &v, auto) __attribute__((always_inline)) {
-            for (unsigned lanes = set_lanes(at_least(v, all(value)) & at_least(all(value), v)); lanes; lanes &= lanes - 1)
-                if (!before--) place = first + __builtin_ctz(lanes);
+        groups(x, at, at + PEAK_BLOCK < n ? at + PEAK_BLOCK : n, [&](int64_t first, const Group &v, int64_t) __attribute__((always_inline)) {
+            abreast([&](auto i) __attribute__((always_inline)) {
+                for (unsigned lanes = set_lanes(between(v[i], value, value)); lanes; lanes &= lanes - 1)
+                    if (!before--) place = first + LANES * i + __builtin_ctz(lanes);
+            });
         });
         if (place >= 0) return place;
     }
@@ -231,16 +252,20 @@ void spread(const float *x, int64_t n, Bins bins, Weighing how, float *weights) 
     alignas(64) int32_t which[SUM_BLOCK];
     const Exponential exponential(how);
     blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
-        each(x + from, 0, to - from, [&](int64_t place, const Numbers &v, auto) __attribute__((always_inline)) {
-            store(w + place, exponential.weight(v));
-            const Wholes bin = bin_of(v, bins);
-            __builtin_memcpy(which + place, &bin, sizeof bin);
+        groups(x + from, 0, to - from, [&](int64_t place, const Group &v, int64_t) __attribute__((always_inline)) {
+            Group weight;
+            exponential.weights(v, weight);
+            abreast([&](auto i) __attribute__((always_inline)) {
+                const Wholes bin = bin_of(v[i], bins);
+                store(w + place + LANES * i, weight[i]);
+                __builtin_memcpy(which + place + LANES * i, &bin, sizeof bin);
+            });
         });
         for (int64_t i = 0; i < to - from; i++) weights[which[i]] += w[i];
     });
 }
 
-constexpr LogitsKernel LOGITS{find_peaks, survey, weigh, sum_weights, find_moments, find_greatest, gather, divide, find_members, find_place, spread};
+constexpr LogitsKernel LOGITS{find_peaks, survey, weigh, sum_weights, find_moments, find_greatest, gather, divide, rank, find_members, find_place, spread};
 
 } // namespace
 } // namespace puna
