@@ -1,5 +1,5 @@
 // Attention, written once for all processors: some queries of some heads go through their keys twice, a tile of 64 at a time.
-// Threads may share the keys (`members`): each has largest scores and sums of its own tiles, and reads those of the others.
+// Threads may divide the keys (`members`): each keeps maxima and sums of its own tiles, and reads those of the others.
 //
 // The first time brings scores, and the largest of each row. The second time a row's weights are taken as whole numbers
 // against that largest, values as whole numbers against the largest of their cell, and sums are whole numbers, too. So
@@ -215,7 +215,7 @@ template <class I> class Attend {
             to[i] = s.scores + KEYS * (at.rows * nth + row);
         });
         if (count <= FEW_ROWS && p.parts == 1) {
-            for (int i = count; i < FEW_ROWS; i++) from[i] = from[count - 1], to[i] = to[count - 1]; // once more
+            for (int i = count; i < FEW_ROWS; i++) from[i] = from[count - 1], to[i] = to[count - 1]; // the last row again
             score_cells<FEW_ROWS>(count, bundle, tile, from, to);
         } else {
             if (p.first_of_head(bundle)) read_keys(bundle, tile);
@@ -231,7 +231,7 @@ template <class I> class Attend {
         });
     }
 
-    // Few rows meet keys as these are turned, in the order of panels.
+    // Few rows meet keys while these are transposed. Sums are in the order of multiply_keys, so bits are the same.
     template <int R> void score_cells(int count, int64_t bundle, int64_t tile, const float *const *q, float *const *out) const {
         if constexpr (R > 1)
             if (count <= R / 2) return score_cells<R / 2>(count, bundle, tile, q, out);

@@ -10,12 +10,12 @@ namespace {
 constexpr int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr size_t aligned(size_t size) { return (size + 63) & ~size_t{63}; }
 
-// The op in pieces of queries and heads. A few queries behind many keys are one piece after another for all threads, which share
-// the keys: so each reads whole cells, one after the other.
+// The op in pieces of queries and heads. Each piece is one thread's, or, with few queries and many keys, all threads': they
+// divide its keys, so that each reads whole cells in the order of memory.
 struct Cut {
     int64_t parts, heads;
     int64_t queries, bundles; // of a piece
-    int64_t tiles, most_tiles; // in all, and of a member
+    int64_t tiles, most_tiles; // of all keys, and at most of a member
     int64_t along, across, streams;
     bool by_keys;
     size_t slopes_size, mask_size, memory_size;

@@ -39,11 +39,12 @@ struct AttentionPiece {
     int64_t first_query, queries;
     int64_t first_bundle, bundles;
     int64_t parts, heads_of_bundle; // bundles of a head of K and V, and query heads of a bundle (the last may have fewer)
-    int64_t first_tile, end_tile, most_tiles; // and how many with a key that a query sees any member has at most
+    int64_t first_tile, end_tile; // this member's
+    int64_t most_tiles;           // of them, the most that a member has and some query sees
     float scale;
     float cap;           // 0: none
     const float *slopes; // of each query head
-    // Threads that share the queries' keys: which one this is, how many, and their memories, aligned to 64 bytes.
+    // The threads that divide the keys: which one this is, how many they are, and their memories, aligned to 64 bytes.
     int64_t member, members;
     uint8_t *memories;
     size_t memory_size;

@@ -19,7 +19,7 @@ class TileMask {
     const bool *tile(int64_t stream, int64_t tile, int64_t query) const {
         return seen_ + query + queries_ * (tile + tiles_ * (stream % streams_));
     }
-    // This thread's part of the first stream's tiles, from `first` to before `end`: as many as others have that any query sees.
+    // This thread's part of the first stream's tiles, `first` to before `end`. All parts have equally many that a query sees.
     void split_seen(const Team &team, int64_t *first, int64_t *end) const;
 
   private:

@@ -12,7 +12,7 @@ namespace puna {
 struct Avx2Cells {
     using Numbers = __m256;
     static constexpr int count = 8;
-    static constexpr int halves_at_once = 0; // float16 that are turned before they are widened: none
+    static constexpr int halves_at_once = 0; // turn_halves: none
 
     static Numbers zero() { return _mm256_setzero_ps(); }
     static void store(float *p, Numbers x) { _mm256_storeu_ps(p, x); }

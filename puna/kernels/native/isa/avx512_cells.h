@@ -57,8 +57,8 @@ struct Avx512Cells {
     // The low 16 bits of each lane of `even`, and above them those of `odd`.
     static void store_pairs(int32_t *p, __m512i even, __m512i odd) { _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16))); }
 
-    // use(at, x) for 32 float16 of 16 cells, `stride` bytes apart, of which so many are `there`: x is number `at` of each.
-    // They are turned before they are widened, which takes half as many shuffles.
+    // use(at, x) for 32 float16 of 16 cells, `stride` bytes apart: x is number `at` of each. Only the first `there` cells exist.
+    // They are transposed before they are widened, which takes half as many shuffles.
     static constexpr int halves_at_once = 32;
     template <class Use> static PUNA_INLINE void turn_halves(const uint8_t *cells, size_t stride, int there, Use use) {
         __m512i x[16], y[16];

@@ -10,7 +10,7 @@ namespace puna {
 
 template <int UNITS> struct NeonCells {
     static constexpr int count = 8;
-    static constexpr int halves_at_once = 0; // float16 that are turned before they are widened: none
+    static constexpr int halves_at_once = 0; // turn_halves: none
     struct Numbers {
         float32x4_t low, high;
     };
