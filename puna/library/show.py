@@ -21,7 +21,7 @@ _DEFAULT_TEMPLATE = "{{ .Prompt }}"
 
 
 class ShowResponse(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """What is empty is left out."""
+    """Empty fields are omitted (Ollama api.md, Show Model Information)."""
 
     license: str = ""
     modelfile: str

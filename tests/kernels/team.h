@@ -45,7 +45,7 @@ struct Threads final : Team {
 inline void run(const Operation &operation, const Tensor &op, int threads) {
     const size_t size = operation.work_size(threads, op);
     std::vector<uint8_t> memory(size + 64);
-    uint8_t *work = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64;
+    uint8_t *work = aligned(memory.data());
     Meeting meeting;
     meeting.size = threads;
     std::vector<std::thread> others;

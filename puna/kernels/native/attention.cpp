@@ -8,7 +8,6 @@ namespace puna {
 namespace {
 
 constexpr int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
-constexpr size_t aligned(size_t size) { return (size + 63) & ~size_t{63}; }
 
 // The op in pieces of queries and heads. Each piece is one thread's, or, with few queries and many keys, all threads': they
 // divide its keys, so that each reads whole cells in the order of memory.

@@ -35,7 +35,7 @@ template <class I> struct AttentionMemory {
         state = scores + room(KEYS * tiles * rows, 4);
         size = states + state * static_cast<size_t>(s.bundles);
     }
-    static size_t room(int64_t count, size_t item) { return (item * static_cast<size_t>(count) + 63) & ~size_t{63}; }
+    static size_t room(int64_t count, size_t item) { return aligned(item * static_cast<size_t>(count)); }
 };
 
 // Of a bundle's rows: queries, whole sums of values, the largest score and the largest that a value is multiplied

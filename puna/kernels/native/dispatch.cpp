@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "attention.h"
+#include "export.h"
 #include "mapping.h"
 #include "multiplication.h"
 #include "packed_weights.h"
@@ -39,8 +40,7 @@ struct Adapter final : TensorTraits {
     }
     bool compute_forward(ComputeParams *params, Tensor *op) override {
         GgmlTeam team(*params);
-        auto *work = static_cast<uint8_t *>(params->wdata);
-        operation->compute(team, work + (64 - reinterpret_cast<uintptr_t>(work) % 64) % 64, *op);
+        operation->compute(team, aligned(static_cast<uint8_t *>(params->wdata)), *op);
         return true;
     }
 };
@@ -198,8 +198,6 @@ std::string start(const char *wanted, bool weights, bool attends) {
 
 } // namespace
 } // namespace puna
-
-#define PUNA_CALL extern "C" __attribute__((visibility("default")))
 
 // Put the kernels into `libllama`, the system's handle of the loaded library. Call it once, before the first model is
 // loaded. `wanted` names a variant, or is empty for the best; `weights` and `attends` select its kernels. Returns whether

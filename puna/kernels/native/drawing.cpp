@@ -7,6 +7,7 @@
 #include <system_error>
 #include <thread>
 
+#include "export.h"
 #include "kernel.h"
 
 namespace puna {
@@ -60,8 +61,6 @@ const LogitsKernel *kernel() {
 
 } // namespace
 } // namespace puna
-
-#define PUNA_CALL extern "C" __attribute__((visibility("default")))
 
 // What draws from rows of `n_vocab` logits, one call at a time; null if this processor has no variant.
 PUNA_CALL void *puna_drawing_new(int64_t n_vocab) {

@@ -14,7 +14,6 @@ constexpr int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // Bytes of panels after which the file's pages are released: all at the end would hold the largest tensor twice.
 constexpr size_t RELEASED_AT_ONCE = 4 << 20;
 
-constexpr size_t aligned(size_t size) { return (size + 63) & ~size_t{63}; }
 
 size_t panel_size(const Tensor &weights) { return layout_of(weights.type).panel(weights.ne[0] / BLOCK); }
 // Bytes of one matrix: a tensor has one for each expert or head.

@@ -6,6 +6,10 @@
 
 namespace puna {
 
+// The next multiple of 64 bytes, a line of the cache.
+constexpr size_t aligned(size_t size) { return (size + 63) & ~size_t{63}; }
+inline uint8_t *aligned(uint8_t *p) { return p + (aligned(reinterpret_cast<uintptr_t>(p)) - reinterpret_cast<uintptr_t>(p)); }
+
 struct Operation {
     virtual ~Operation() = default;
     // Bytes of work memory for `compute`, shared by the threads.

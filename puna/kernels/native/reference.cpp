@@ -121,7 +121,7 @@ std::vector<float> Problem::computed(const Kernel &kernel) const {
     const int64_t slices = (k + SLICE - 1) / SLICE;
     const size_t slice_stride = kernel.row_bytes * static_cast<size_t>(rows);
     std::vector<uint8_t> panels = packed(), memory(slice_stride * static_cast<size_t>(slices) + 64);
-    uint8_t *quantised = memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64);
+    uint8_t *quantised = aligned(memory.data());
     std::vector<float> out(static_cast<size_t>(rows * columns));
     std::vector<Row> targets;
     for (int64_t row = 0; row < rows; row++) {
@@ -264,7 +264,7 @@ void AttentionProblem::compute(const AttentionKernel &kernel) {
     } team;
     const Attention operation(kernel);
     std::vector<uint8_t> memory(operation.work_size(1, op) + 64);
-    operation.compute(team, memory.data() + (64 - reinterpret_cast<uintptr_t>(memory.data()) % 64) % 64, op);
+    operation.compute(team, aligned(memory.data()), op);
 }
 
 bool agrees(const AttentionKernel &kernel) {
