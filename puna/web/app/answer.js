@@ -1,5 +1,5 @@
 /** Streams an answer into a chat's last message. */
-import { ask, stream, told } from "./api.js";
+import { ask, errorText, stream } from "./api.js";
 import { sent } from "./attachments.js";
 import { misfit } from "./schema.js";
 import { requested } from "./settings.js";
@@ -35,7 +35,7 @@ export async function answer(chat, signal, changed) {
     if (body.format && message.content) message.misfit = checked(message.content, body.format);
     message.window = await contextOf(chat.model);
   } catch (error) {
-    if (error.name !== "AbortError") message.error = told(error, "gone");
+    if (error.name !== "AbortError") message.error = errorText(error, "gone");
   }
   grown();
 }

@@ -43,7 +43,7 @@ export async function request(path, options) {
 
 /** Describes an error to the user. A failed fetch is a TypeError; other errors have the server's message.
  * @param {Error} error @param {"away" | "gone"} gone */
-export const told = (error, gone = "away") => (error instanceof TypeError ? say(gone) : error.message);
+export const errorText = (error, gone = "away") => (error instanceof TypeError ? say(gone) : error.message);
 
 /** The error message in an answer's body. @param {string} text */
 export function reason(text) {

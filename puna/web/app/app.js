@@ -1,6 +1,6 @@
 /** The page: its rooms and their shared state. */
 import { answered, begin as beginAnswer, growing, stop } from "./answers.js";
-import { ask, told } from "./api.js";
+import { ask, errorText } from "./api.js";
 import { Appearance, appear } from "./appearance.js";
 import { draft } from "./drafts.js";
 import { Newer } from "./formats.js";
@@ -39,7 +39,7 @@ function Page({ first }) {
       setError("");
       return found;
     } catch (failure) {
-      setError(told(failure, "gone"));
+      setError(errorText(failure, "gone"));
       return [];
     }
   }

@@ -1,5 +1,5 @@
 /** Creates a model from a Modelfile that is edited here, or a dropped GGUF file. */
-import { stream, told } from "./api.js";
+import { errorText, stream } from "./api.js";
 import { fields } from "./modelfile.js";
 import { upload } from "./upload.js";
 import { html, useState } from "./view.js";
@@ -37,7 +37,7 @@ export function Create({ done }) {
       setState({ doing: say("made") });
       await done();
     } catch (failure) {
-      setState(failure.name === "AbortError" ? {} : { error: told(failure) });
+      setState(failure.name === "AbortError" ? {} : { error: errorText(failure) });
     }
   }
   const drop = (event) => { event.preventDefault(); give(event.dataTransfer.files); };

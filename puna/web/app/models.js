@@ -1,5 +1,5 @@
 /** The stored and loaded models: load, unload, copy, delete, show. */
-import { ask, told } from "./api.js";
+import { ask, errorText } from "./api.js";
 import { Create } from "./create.js";
 import { Details } from "./details.js";
 import { Pulls } from "./pull.js";
@@ -17,7 +17,7 @@ export function Models({ models, none, refresh, changed }) {
   const seen = async () => setLoaded(Object.fromEntries((await ask("/api/ps")).models.map((one) => [one.name, one])));
 
   useEffect(() => {
-    const look = () => seen().catch((failure) => setError(told(failure)));
+    const look = () => seen().catch((failure) => setError(errorText(failure)));
     look();
     const looking = setInterval(look, SEEN_EVERY_MS);
     return () => clearInterval(looking);

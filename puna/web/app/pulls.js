@@ -1,5 +1,5 @@
 /** The running pulls, each with its speed. They continue while the user is elsewhere; fetched bytes stay. */
-import { stream, told } from "./api.js";
+import { errorText, stream } from "./api.js";
 
 /** @typedef {{name: string, status: string, completed: number, total: number, rate: number, control?: AbortController,
  *   error?: string}} Pull bytes, and bytes a second; without `control` it has stopped. */
@@ -33,7 +33,7 @@ export async function pull(name, changed, done) {
     known.delete(name);
     done();
   } catch (error) {
-    if (error.name !== "AbortError") state.error = told(error);
+    if (error.name !== "AbortError") state.error = errorText(error);
     delete state.control;
   }
   changed();
