@@ -3,6 +3,7 @@
 #include <cmath>
 #include <cstdio>
 #include <numeric>
+#include <optional>
 #include <random>
 #include <string>
 #include <vector>
@@ -111,56 +112,76 @@ std::vector<DrawOptions> ways() {
     return made;
 }
 
-// How many of the draws are wrong; all go into `tokens`.
-int wrong(const LogitsKernel &kernel, std::vector<int32_t> &tokens) {
+// One variant's draws.
+struct Draws {
+    const Variant *variant;
+    std::vector<int32_t> tokens{};
+    int wrong = 0;
+};
+
+// One variant's state while it draws from rows of one length.
+struct Drawing {
+    Draws &draws;
+    Drawer drawer;
+    std::optional<Sampler> sampler{};
+
+    int32_t draw(std::vector<float> x) {
+        DrawRow row{&*sampler, x.data(), nullptr, nullptr, 0, 0};
+        drawer.draw(row);
+        return row.token;
+    }
+};
+
+// Draw from each row with the same options, by every variant. The plain way is slow, so it is computed once for all variants.
+void draw(std::vector<Drawing> &all, const DrawOptions &o, const std::vector<std::vector<float>> &rows, const std::vector<float> &broken) {
+    // What Mirostat 1 leaves depends on rounding: it is compared with llama.cpp itself.
+    const bool compared = o.method == SamplingMethod::TRUNCATION || o.method == SamplingMethod::MIROSTAT_2;
+    Sampler numbers(o);
+    for (const std::vector<float> &x : rows) {
+        const Plain should = compared ? plain(x, o, all[0].sampler->mu()) : Plain{};
+        const bool one = o.method == SamplingMethod::MIROSTAT_2 && should.order.size() == 1;
+        const double uniform = one ? 0 : numbers.uniform();
+        for (Drawing &drawing : all) {
+            const int32_t token = drawing.draw(x);
+            drawing.draws.tokens.push_back(token);
+            if (compared) drawing.draws.wrong += !fits(should, uniform, token);
+            if (o.method == SamplingMethod::GREEDY) drawing.draws.wrong += token != std::max_element(x.begin(), x.end()) - x.begin();
+        }
+    }
+    for (Drawing &drawing : all) drawing.draws.wrong += drawing.draw(broken) != -1;
+}
+
+void draw_all(std::vector<Draws> &variants) {
     std::mt19937 random(1);
-    int found = 0;
     for (const size_t n : {1, 7, 64, 257, 1000, 20001})
         for (int kind = 0; kind < 4; kind++) {
-            Drawer drawer(kernel, static_cast<int64_t>(n));
             std::vector<std::vector<float>> rows;
             for (int step = 0; step < 2; step++) rows.push_back(logits(random, n, kind));
             std::vector<float> broken = rows[0];
             broken[random() % n] = NAN;
+            std::vector<Drawing> all;
+            for (Draws &draws : variants) all.push_back({draws, Drawer(*draws.variant->logits, static_cast<int64_t>(n))});
             int way = 0;
             for (const DrawOptions &o : ways()) {
                 if (n > 1000 && ++way % 17) continue; // sorting takes long
-                Sampler sampler(o), numbers(o);
-                for (const std::vector<float> &x : rows) {
-                    std::vector<float> copy = x;
-                    DrawRow row{&sampler, copy.data(), nullptr, nullptr, 0, 0};
-                    const double mu = sampler.mu();
-                    drawer.draw(row);
-                    tokens.push_back(row.token);
-                    if (o.method == SamplingMethod::GREEDY) {
-                        found += row.token != std::max_element(x.begin(), x.end()) - x.begin();
-                        continue;
-                    }
-                    if (o.method == SamplingMethod::MIROSTAT) continue; // depends on rounding: it is compared with llama.cpp itself
-                    const Plain should = plain(x, o, mu);
-                    const double uniform = o.method == SamplingMethod::MIROSTAT_2 && should.order.size() == 1 ? 0 : numbers.uniform();
-                    found += !fits(should, uniform, row.token);
-                }
-                DrawRow row{&sampler, broken.data(), nullptr, nullptr, 0, 0};
-                drawer.draw(row);
-                found += row.token != -1;
+                for (Drawing &drawing : all) drawing.sampler.emplace(o);
+                draw(all, o, rows, broken);
             }
         }
-    return found;
 }
 
 } // namespace
 
 int main() {
+    std::vector<Draws> variants;
+    for (int i = 0; i < VARIANT_COUNT; i++)
+        if (VARIANTS[i]->runs_here()) variants.push_back({VARIANTS[i]});
+    draw_all(variants);
     int failures = 0;
-    std::vector<int32_t> first;
-    for (int i = 0; i < VARIANT_COUNT; i++) {
-        if (!VARIANTS[i]->runs_here()) continue;
-        std::vector<int32_t> tokens;
-        const int found = wrong(*VARIANTS[i]->logits, tokens);
-        if (first.empty()) first = tokens;
-        std::printf("%s: %d wrong, %s\n", VARIANTS[i]->name, found, tokens == first ? "the same tokens" : "other tokens");
-        failures += found + (tokens != first);
+    for (const Draws &one : variants) {
+        const bool same = one.tokens == variants[0].tokens;
+        std::printf("%s: %d wrong, %s\n", one.variant->name, one.wrong, same ? "the same tokens" : "other tokens");
+        failures += one.wrong + !same;
     }
     return failures != 0;
 }
