@@ -13,25 +13,25 @@
 namespace puna {
 
 double Sampler::uniform() {
-    // std::uniform_real_distribution<double> of libstdc++, spelled out because other libraries have their own.
+    // std::uniform_real_distribution<double> as in libstdc++. Other standard libraries differ.
     const auto low = static_cast<double>(random_());
     const double number = (low + static_cast<double>(random_()) * 4294967296.0) / 18446744073709551616.0;
     return number < 1 ? number : std::nextafter(1.0, 0.0);
 }
 
-void Sampler::learn(float chance) { mu_ -= options.eta * (-std::log2(chance) - options.tau); }
+void Sampler::update_mu(float probability) { mu_ -= options.eta * (-std::log2(probability) - options.tau); }
 
 namespace {
 
-constexpr int64_t SMALL = 512 << 10; // logits that are drawn from sooner than another thread begins
+constexpr int64_t LOGITS_PER_THREAD = 512 << 10; // fewer are drawn from before another thread has started
 
-// All threads' drawers, for rows of the same length.
+// The drawers of all threads, for one length of rows.
 class Drawing {
   public:
     Drawing(const LogitsKernel &kernel, int64_t n_vocab) : kernel_(kernel), n_(n_vocab) {}
 
     void draw(DrawRow **rows, int count, int threads) {
-        const auto useful = std::clamp<int64_t>(std::min<int64_t>(count * n_ / SMALL, count), 1, threads);
+        const auto useful = std::clamp<int64_t>(std::min<int64_t>(count * n_ / LOGITS_PER_THREAD, count), 1, threads);
         while (static_cast<int64_t>(drawers_.size()) < useful) drawers_.push_back(std::make_unique<Drawer>(kernel_, n_));
         std::atomic<int> next{0};
         const auto work = [&](Drawer &drawer) {
@@ -41,7 +41,7 @@ class Drawing {
         try {
             for (int64_t i = 1; i < useful; i++) others.emplace_back(work, std::ref(*drawers_[static_cast<size_t>(i)]));
         } catch (const std::system_error &) {
-            // The system gives no more threads: those that there are do it.
+            // No more threads: the ones that started do all rows.
         }
         work(*drawers_[0]);
         for (std::thread &other : others) other.join();
@@ -62,7 +62,7 @@ const LogitsKernel *kernel() {
 } // namespace
 } // namespace puna
 
-// What draws from rows of `n_vocab` logits, one call at a time; null if this processor has no variant.
+// For rows of `n_vocab` logits, one call at a time; null if this processor has no variant.
 PUNA_CALL void *puna_drawing_new(int64_t n_vocab) {
     const puna::LogitsKernel *kernel = puna::kernel();
     return kernel ? new puna::Drawing(*kernel, n_vocab) : nullptr;

@@ -1,64 +1,64 @@
-// Passes over a vocabulary's logits, from which tokens are drawn. Written with vectors that every compiler makes of what the
-// processor has. Sums are taken in an order that the numbers alone decide.
+// The interface of the logit kernels: passes over a row of logits that sampling is built from.
+//
+// A logit's weight is its unnormalised softmax probability. Sums add in a fixed order, so every variant returns the same bits.
 #pragma once
 
 #include <cstdint>
 
 namespace puna {
 
-constexpr int64_t PEAK_BLOCK = 64; // logits of which the greatest is noted
-constexpr int64_t SUM_BLOCK = 1024; // logits whose weights are summed
-constexpr int64_t SPARE = 16;      // numbers that passes may write behind what they found
+constexpr float INFINITE = __builtin_inff(), MAX_FLOAT = __FLT_MAX__;
+constexpr int64_t MAX_BLOCK = 64;   // logits per block maximum
+constexpr int64_t SUM_BLOCK = 1024; // logits per block sum
+constexpr int64_t PADDING = 16;     // floats that compress stores may write past their last result
 
-// exp((x - peak) * sharpness) of all logits from `low`, which is more than -inf, to `high`; 0 of others.
-struct Weighing {
-    float peak, sharpness, low, high;
+// weight(x) = exp((x - peak) * inverse_temperature) for low <= x <= high, else 0. `low` is finite.
+struct Weighting {
+    float peak, inverse_temperature, low, high;
 };
 
-// Distances from a centre.
-struct Ring {
+// Logits whose distance from `centre` is in [near, far].
+struct Band {
     float centre, near, far;
 };
 
-struct Divided {
-    double nearer, all; // what is nearer than a ring weighs, and what all weigh
-    int64_t count;      // of those in it
+struct Partition {
+    double nearer, total; // weight nearer than the band, and of all logits
+    int64_t count;        // logits in the band
 };
 
-// Intervals of distances from a centre, of the same width, from `near` on. What is further than all is in one of the last.
+// A histogram over the distance from `centre`: bin = (distance - near) * scale. Greater distances go to the overflow bins.
 struct Bins {
-    static constexpr int count = 512, all = count + 8;
+    static constexpr int count = 512, overflow = 8, all = count + overflow;
     float centre, near, scale;
 };
 
-// What says how is given by value, so that it stays in registers.
+// Structs go by value, so that they stay in registers. Outputs of filters keep the order of ids.
 struct LogitsKernel {
-    // The greatest of each block, and of all; what is not a number if one is not.
-    float (*peaks)(const float *x, int64_t n, float *peaks);
-    // That, and for each block of sums its greatest, and the sum of exp((x - that) * sharpness); and the sum of
-    // that times (x - that) * sharpness, where `products` are asked for. Memory is waited for once.
-    float (*survey)(const float *x, int64_t n, float sharpness, float *peaks, float *tops, float *sums, float *products);
-    void (*weigh)(const float *x, int64_t n, Weighing how, float *weights);
-    // The weights' sum in each block.
-    void (*sums)(const float *x, int64_t n, Weighing how, float *sums);
-    // The weights' sum, and that of weights times (x - peak) * sharpness.
-    void (*moments)(const float *x, int64_t n, Weighing how, double &sum, double &weighted);
-    // The greatest that is not above `high`.
-    float (*greatest)(const float *x, int64_t n, float high);
-    // Logits from `low` to `high`, in order. They may be written over what they are read from. With `peaks`, blocks are left
-    // out by them.
-    int64_t (*gather)(const float *x, int64_t n, const float *peaks, float low, float high, float *found);
-    // The logits in a ring, in order, and sums of weights. Around a centre that is not the peak all are passed over, else those
-    // that weigh.
-    Divided (*divide)(const float *x, int64_t n, const float *peaks, Weighing how, Ring ring, float *found);
-    // Those that are at most `first` and at least `last`, in order; and how many are above them.
-    Divided (*rank)(const float *x, int64_t n, float first, float last, float *found);
-    // The logits in one bin, in order.
-    int64_t (*members)(const float *x, int64_t n, Bins bins, int bin, float *found);
-    // Where a logit is that is there, and has been there so often before.
-    int64_t (*place)(const float *x, int64_t n, const float *peaks, float value, int64_t before);
+    // The maximum of each MAX_BLOCK, and of the row; NaN if any logit is NaN.
+    float (*block_max)(const float *x, int64_t n, float *block_maxima);
+    // block_max and softmax sums in one pass over memory. For each SUM_BLOCK: its maximum, the sum of its weights relative to
+    // that maximum and, unless `moments` is null, the sum of weight * (x - maximum) * inverse_temperature.
+    float (*softmax_stats)(const float *x, int64_t n, float inverse_temperature, float *block_maxima, float *maxima, float *sums, float *moments);
+    void (*exponentiate)(const float *x, int64_t n, Weighting weighting, float *weights);
+    // The sum of weights in each SUM_BLOCK.
+    void (*block_sums)(const float *x, int64_t n, Weighting weighting, float *sums);
+    // The sum of weights, and of weight * (x - peak) * inverse_temperature.
+    void (*moments)(const float *x, int64_t n, Weighting weighting, double &sum, double &moment);
+    // The largest logit that is at most `high`.
+    float (*max_up_to)(const float *x, int64_t n, float high);
+    // Logits in [low, high]. `found` may be `x`. Block maxima, if given, let it skip blocks.
+    int64_t (*filter)(const float *x, int64_t n, const float *block_maxima, float low, float high, float *found);
+    // Logits in the band, and sums of weights. With a centre other than the peak, `weighting`'s low and high are ignored.
+    Partition (*partition)(const float *x, int64_t n, const float *block_maxima, Weighting weighting, Band band, float *found);
+    // The same with every weight 1: logits in [low, high], and how many are above `high`.
+    Partition (*partition_by_count)(const float *x, int64_t n, float high, float low, float *found);
+    // The finite logits of one bin.
+    int64_t (*filter_bin)(const float *x, int64_t n, Bins bins, int bin, float *found);
+    // The index of the logit equal to `value` with `before` equal ones ahead of it; -1 if there is none.
+    int64_t (*find)(const float *x, int64_t n, const float *block_maxima, float value, int64_t before);
     // Add each logit's weight to its bin.
-    void (*spread)(const float *x, int64_t n, Bins bins, Weighing how, float *weights);
+    void (*histogram)(const float *x, int64_t n, Bins bins, Weighting weighting, float *bin_weights);
 };
 
 } // namespace puna

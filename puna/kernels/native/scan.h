@@ -1,4 +1,4 @@
-// The passes over logits themselves, compiled for one family of processors.
+// The logit kernels of `logits.h`, compiled once for each family of processors.
 #pragma once
 
 #include "exponential.h"
@@ -6,266 +6,263 @@
 namespace puna {
 namespace {
 
-PUNA_INLINE Numbers distance(const Numbers &v, float centre) {
-    return reinterpret_cast<Numbers>(reinterpret_cast<Wholes>(v - centre) & 0x7fffffff);
+PUNA_INLINE FloatVec distance(const FloatVec &v, float centre) {
+    return reinterpret_cast<FloatVec>(reinterpret_cast<IntVec>(v - centre) & 0x7fffffff);
 }
 
-// Ask for the memory of a later block.
-PUNA_INLINE void ask(const float *block) {
-    for (int64_t line = 0; line < PEAK_BLOCK; line += LINE) __builtin_prefetch(block + AHEAD + line);
+// Prefetch the block that is read PREFETCH_DISTANCE later.
+PUNA_INLINE void prefetch(const float *block) {
+    for (int64_t line = 0; line < MAX_BLOCK; line += CACHE_LINE) __builtin_prefetch(block + PREFETCH_DISTANCE + line);
 }
 
-float find_peaks(const float *x, int64_t n, float *peaks) {
-    Mask wrong{};
-    Numbers greatest = all(NONE);
-    each_block(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
-        ask(x + first);
-        Numbers most = all(NONE);
-        each([&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
-            abreast([&](auto i) __attribute__((always_inline)) {
-                most = greater(v[i], most);
-                wrong |= not_numbers(v[i]);
+float block_max(const float *x, int64_t n, float *block_maxima) {
+    Mask nan{};
+    FloatVec row_max = broadcast(-INFINITE);
+    for_max_blocks(x, n, [&](int64_t first, auto for_its_quads) __attribute__((always_inline)) {
+        prefetch(x + first);
+        FloatVec most = broadcast(-INFINITE);
+        for_its_quads([&](int64_t, const Quad &v, int64_t) __attribute__((always_inline)) {
+            for_quad([&](auto i) __attribute__((always_inline)) {
+                most = max(v[i], most);
+                nan |= is_nan(v[i]);
             });
         });
-        greatest = greater(most, greatest);
-        *peaks++ = largest(most);
+        row_max = max(most, row_max);
+        *block_maxima++ = reduce_max(most);
     });
-    return set_lanes(wrong) ? __builtin_nanf("") : largest(greatest);
+    return movemask(nan) ? __builtin_nanf("") : reduce_max(row_max);
 }
 
-float find_greatest(const float *x, int64_t n, float high) {
-    Group greatest;
-    for (Numbers &one : greatest) one = all(NONE);
-    groups(x, 0, n, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
-        abreast([&](auto i) __attribute__((always_inline)) { greatest[i] = greater(where_or(at_least(all(high), v[i]), v[i], greatest[i]), greatest[i]); });
+float max_up_to(const float *x, int64_t n, float high) {
+    Quad most;
+    for (FloatVec &one : most) one = broadcast(-INFINITE);
+    for_quads(x, 0, n, [&](int64_t, const Quad &v, int64_t) __attribute__((always_inline)) {
+        for_quad([&](auto i) __attribute__((always_inline)) { most[i] = max(select(greater_equal(broadcast(high), v[i]), v[i], most[i]), most[i]); });
     });
-    for (const Numbers &one : greatest) greatest[0] = greater(one, greatest[0]);
-    return largest(greatest[0]);
+    for (const FloatVec &one : most) most[0] = max(one, most[0]);
+    return reduce_max(most[0]);
 }
 
-void weigh(const float *x, int64_t n, Weighing how, float *weights) {
-    const Exponential exponential(how);
-    groups(x, 0, n, [&](int64_t at, const Group &v, int64_t size) __attribute__((always_inline)) {
-        Group w;
+void exponentiate(const float *x, int64_t n, Weighting weighting, float *weights) {
+    const Exponential exponential(weighting);
+    for_quads(x, 0, n, [&](int64_t at, const Quad &v, int64_t size) __attribute__((always_inline)) {
+        Quad w;
         exponential.weights(v, w);
         __builtin_memcpy(weights + at, &w, sizeof(float) * static_cast<size_t>(size));
     });
 }
 
-// f(first, end) for each block.
-template <class F> PUNA_INLINE void blocks(int64_t n, F f) {
-    for (int64_t at = 0; at < n; at += SUM_BLOCK) f(at, at + SUM_BLOCK < n ? at + SUM_BLOCK : n);
-}
-
-void sum_weights(const float *x, int64_t n, Weighing how, float *sums) {
-    const Exponential exponential(how);
-    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
-        Sums sum;
-        groups(x, from, to, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
-            Group w;
-            exponential.powers(v, w);
-            abreast([&](auto i) __attribute__((always_inline)) { add(sum.part(i), at_least(v[i], all(how.low)), w[i]); });
+void block_sums(const float *x, int64_t n, Weighting weighting, float *sums) {
+    const Exponential exponential(weighting);
+    for_sum_blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        Accumulator sum;
+        for_quads(x, from, to, [&](int64_t, const Quad &v, int64_t) __attribute__((always_inline)) {
+            Quad w;
+            exponential.unmasked(v, w);
+            for_quad([&](auto i) __attribute__((always_inline)) { masked_add(sum.of(i), greater_equal(v[i], broadcast(weighting.low)), w[i]); });
         });
         *sums++ = sum.total();
     });
 }
 
-template <bool PRODUCTS>
-PUNA_INLINE float survey_as(const float *x, int64_t n, float sharpness, float *peaks, float *tops, float *sums, float *products) {
-    float greatest = NONE;
-    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
-        const float top = find_peaks(x + from, to - from, peaks + from / PEAK_BLOCK);
-        const Exponential exponential({top, sharpness, LEAST, -NONE});
-        Sums sum, product;
-        groups(x, from, to, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
-            Group w;
-            exponential.powers(v, w);
-            abreast([&](auto i) __attribute__((always_inline)) { sum.part(i) += w[i]; });
-            if constexpr (PRODUCTS)
-                abreast([&](auto i) __attribute__((always_inline)) { product.part(i) += w[i] * greater(v[i] - top, all(exponential.deepest)); });
+template <bool MOMENTS>
+PUNA_INLINE float softmax_stats_as(const float *x, int64_t n, float inverse_temperature, float *block_maxima, float *maxima, float *sums, float *moments) {
+    float row_max = -INFINITE;
+    for_sum_blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        const float most = block_max(x + from, to - from, block_maxima + from / MAX_BLOCK);
+        const Exponential exponential({most, inverse_temperature, -MAX_FLOAT, INFINITE});
+        Accumulator sum, moment;
+        for_quads(x, from, to, [&](int64_t, const Quad &v, int64_t) __attribute__((always_inline)) {
+            Quad w;
+            exponential.unmasked(v, w);
+            for_quad([&](auto i) __attribute__((always_inline)) { sum.of(i) += w[i]; });
+            if constexpr (MOMENTS)
+                for_quad([&](auto i) __attribute__((always_inline)) { moment.of(i) += w[i] * max(v[i] - most, broadcast(exponential.clamp)); });
         });
-        *tops++ = top;
+        *maxima++ = most;
         *sums++ = sum.total();
-        if constexpr (PRODUCTS) *products++ = product.total() * sharpness;
-        if (!(top <= greatest)) greatest = greatest == greatest ? top : greatest;
+        if constexpr (MOMENTS) *moments++ = moment.total() * inverse_temperature;
+        if (!(most <= row_max)) row_max = row_max == row_max ? most : row_max; // NaN stays
     });
-    return greatest;
+    return row_max;
 }
 
-float survey(const float *x, int64_t n, float sharpness, float *peaks, float *tops, float *sums, float *products) {
-    return products ? survey_as<true>(x, n, sharpness, peaks, tops, sums, products)
-                    : survey_as<false>(x, n, sharpness, peaks, tops, sums, products);
+float softmax_stats(const float *x, int64_t n, float inverse_temperature, float *block_maxima, float *maxima, float *sums, float *moments) {
+    return moments ? softmax_stats_as<true>(x, n, inverse_temperature, block_maxima, maxima, sums, moments)
+                   : softmax_stats_as<false>(x, n, inverse_temperature, block_maxima, maxima, sums, moments);
 }
 
-void find_moments(const float *x, int64_t n, Weighing how, double &whole, double &weighted) {
-    const Exponential exponential(how);
-    whole = weighted = 0;
-    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
-        Sums sum, products;
-        groups(x, from, to, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
-            Group w;
-            exponential.powers(v, w);
-            abreast([&](auto i) __attribute__((always_inline)) {
-                const Mask weighs = at_least(v[i], all(how.low));
-                add(sum.part(i), weighs, w[i]);
-                add(products.part(i), weighs, w[i] * (v[i] - how.peak));
+void moments(const float *x, int64_t n, Weighting weighting, double &sum, double &moment) {
+    const Exponential exponential(weighting);
+    sum = moment = 0;
+    for_sum_blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        Accumulator block_sum, block_moment;
+        for_quads(x, from, to, [&](int64_t, const Quad &v, int64_t) __attribute__((always_inline)) {
+            Quad w;
+            exponential.unmasked(v, w);
+            for_quad([&](auto i) __attribute__((always_inline)) {
+                const Mask weighs = greater_equal(v[i], broadcast(weighting.low));
+                masked_add(block_sum.of(i), weighs, w[i]);
+                masked_add(block_moment.of(i), weighs, w[i] * (v[i] - weighting.peak));
             });
         });
-        whole += sum.total();
-        weighted += products.total() * how.sharpness;
+        sum += block_sum.total();
+        moment += block_moment.total() * weighting.inverse_temperature;
     });
 }
 
-int64_t gather(const float *x, int64_t n, const float *peaks, float low, float high, float *found) {
+int64_t filter(const float *x, int64_t n, const float *block_maxima, float low, float high, float *found) {
     int64_t count = 0;
-    each_block(x, n, [&](int64_t first, auto each) __attribute__((always_inline)) {
-        if (peaks && peaks[first / PEAK_BLOCK] < low) return;
-        __builtin_prefetch(found + count + PEAK_BLOCK * 8, 1); // it may have left the cache since the last row
-        each([&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
-            abreast([&](auto i) __attribute__((always_inline)) { count += keep(between(v[i], low, high), v[i], found + count); });
+    for_max_blocks(x, n, [&](int64_t first, auto for_its_quads) __attribute__((always_inline)) {
+        if (block_maxima && block_maxima[first / MAX_BLOCK] < low) return;
+        __builtin_prefetch(found + count + MAX_BLOCK * 8, 1); // the buffer may have left the cache since the last row
+        for_its_quads([&](int64_t, const Quad &v, int64_t) __attribute__((always_inline)) {
+            for_quad([&](auto i) __attribute__((always_inline)) { count += compress_store(found + count, in_range(v[i], low, high), v[i]); });
         });
     });
     return count;
 }
 
-// Write those logits of a block that are set, and more behind them; how many there are, probably few.
-PUNA_INLINE int64_t pick(uint64_t set, const float *block, int64_t size, float *to) {
-    constexpr int few = 8; // are written without a branch, which would often be mistaken
-    const int count = __builtin_popcountll(set);
-    const uint64_t last = uint64_t{1} << (size < PEAK_BLOCK ? size - 1 : PEAK_BLOCK - 1);
+// Store the logits of a MAX_BLOCK whose bits are set, and return their count. Fast for few; writes at least 8 floats.
+PUNA_INLINE int64_t compress_store_block(float *to, uint64_t bits, const float *block, int64_t size) {
+    constexpr int few = 8; // stored without branches, which would often be mispredicted
+    const int count = __builtin_popcountll(bits);
+    const uint64_t last = uint64_t{1} << (size < MAX_BLOCK ? size - 1 : MAX_BLOCK - 1);
     unroll<few>([&](auto i) __attribute__((always_inline)) {
-        to[i] = block[__builtin_ctzll(set | last)];
-        set &= set - 1;
+        to[i] = block[__builtin_ctzll(bits | last)];
+        bits &= bits - 1;
     });
-    for (int i = few; i < count; i++, set &= set - 1) to[i] = block[__builtin_ctzll(set)];
+    for (int i = few; i < count; i++, bits &= bits - 1) to[i] = block[__builtin_ctzll(bits)];
     return count;
 }
 
-// add(logits, their weights, sums of all and of those that are not nearer) says which lanes are in the ring: RARE if they are few.
-template <bool RARE, class F>
-PUNA_INLINE Divided divide_as(const float *x, int64_t n, const float *peaks, const Exponential &exponential, float low, float *found, F add) {
-    double all = 0, further = 0;
+// add(logits, weights, sum of all, sum from `near` on) adds a vector and returns the mask of lanes in the band.
+// FEW: the band probably has few logits.
+template <bool FEW, class F>
+PUNA_INLINE Partition partition_with(const float *x, int64_t n, const float *block_maxima, const Exponential &exponential, float low, float *found, F add) {
+    double total = 0, from_near = 0;
     int64_t count = 0;
-    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
-        Sums whole, beyond;
-        each_block(x + from, to - from, [&](int64_t first, auto each) __attribute__((always_inline)) {
-            if (peaks && peaks[(from + first) / PEAK_BLOCK] < low) return;
-            uint64_t set = 0;
-            each([&](int64_t at, const Group &v, int64_t) __attribute__((always_inline)) {
-                Group w;
-                exponential.powers(v, w);
-                abreast([&](auto i) __attribute__((always_inline)) {
-                    const Mask in = add(v[i], w[i], whole.part(i), beyond.part(i));
-                    if constexpr (RARE)
-                        set |= static_cast<uint64_t>(set_lanes(in)) << (at - first + LANES * i);
+    for_sum_blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        Accumulator block_total, block_from_near;
+        for_max_blocks(x + from, to - from, [&](int64_t first, auto for_its_quads) __attribute__((always_inline)) {
+            if (block_maxima && block_maxima[(from + first) / MAX_BLOCK] < low) return;
+            uint64_t bits = 0;
+            for_its_quads([&](int64_t at, const Quad &v, int64_t) __attribute__((always_inline)) {
+                Quad w;
+                exponential.unmasked(v, w);
+                for_quad([&](auto i) __attribute__((always_inline)) {
+                    const Mask in = add(v[i], w[i], block_total.of(i), block_from_near.of(i));
+                    if constexpr (FEW)
+                        bits |= static_cast<uint64_t>(movemask(in)) << (at - first + LANES * i);
                     else
-                        count += keep(in, v[i], found + count);
+                        count += compress_store(found + count, in, v[i]);
                 });
             });
-            if constexpr (RARE) count += pick(set, x + from + first, to - from - first, found + count);
+            if constexpr (FEW) count += compress_store_block(found + count, bits, x + from + first, to - from - first);
         });
-        all += whole.total();
-        further += beyond.total();
+        total += block_total.total();
+        from_near += block_from_near.total();
     });
-    return {all - further, all, count};
+    return {total - from_near, total, count};
 }
 
-template <bool RARE>
-PUNA_INLINE Divided divide_below(const float *x, int64_t n, const float *peaks, const Weighing &how, const Ring &ring, float *found) {
-    const Exponential exponential(how);
-    const float first = ring.centre - ring.near, far = ring.centre - ring.far, last = far > how.low ? far : how.low;
-    const float deepest = how.peak + exponential.deepest, low = deepest > how.low ? deepest : how.low;
-    if (how.low > LEAST)
-        return divide_as<RARE>(x, n, peaks, exponential, low, found, [&](auto &v, auto &w, auto &whole, auto &beyond) __attribute__((always_inline)) {
-            const Mask weighs = at_least(v, all(how.low)), further = under(weighs, at_least(all(first), v));
-            add(whole, weighs, w);
-            add(beyond, further, w);
-            return under(further, at_least(v, all(last)));
+// With the peak as the centre, distances are one-sided: all logits are below it.
+template <bool FEW>
+PUNA_INLINE Partition partition_below(const float *x, int64_t n, const float *block_maxima, const Weighting &weighting, const Band &band, float *found) {
+    const Exponential exponential(weighting);
+    const float first = band.centre - band.near, far = band.centre - band.far, last = far > weighting.low ? far : weighting.low;
+    const float clamp = weighting.peak + exponential.clamp, low = clamp > weighting.low ? clamp : weighting.low;
+    if (weighting.low > -MAX_FLOAT)
+        return partition_with<FEW>(x, n, block_maxima, exponential, low, found, [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
+            const Mask weighs = greater_equal(v, broadcast(weighting.low)), further = mask_and(weighs, greater_equal(broadcast(first), v));
+            masked_add(total, weighs, w);
+            masked_add(from_near, further, w);
+            return mask_and(further, greater_equal(v, broadcast(last)));
         });
-    return divide_as<RARE>(x, n, peaks, exponential, low, found, [&](auto &v, auto &w, auto &whole, auto &beyond) __attribute__((always_inline)) {
-        const Mask further = at_least(all(first), v);
-        whole += w;
-        add(beyond, further, w);
-        return under(further, at_least(v, all(last)));
+    return partition_with<FEW>(x, n, block_maxima, exponential, low, found, [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
+        const Mask further = greater_equal(broadcast(first), v);
+        total += w;
+        masked_add(from_near, further, w);
+        return mask_and(further, greater_equal(v, broadcast(last)));
     });
 }
 
-Divided divide(const float *x, int64_t n, const float *peaks, Weighing how, Ring ring, float *found) {
-    // With a centre that is the peak of all, they are on one side of it.
-    if (ring.centre == how.peak) return peaks ? divide_below<true>(x, n, peaks, how, ring, found) : divide_below<false>(x, n, nullptr, how, ring, found);
-    return divide_as<false>(x, n, nullptr, Exponential(how), NONE, found, [&](auto &v, auto &w, auto &whole, auto &beyond) __attribute__((always_inline)) {
-        const Numbers away = distance(v, ring.centre);
-        const Mask further = at_least(away, all(ring.near));
-        whole += w;
-        add(beyond, further, w);
-        return under(further, at_least(all(ring.far), away));
+Partition partition(const float *x, int64_t n, const float *block_maxima, Weighting weighting, Band band, float *found) {
+    if (band.centre == weighting.peak)
+        return block_maxima ? partition_below<true>(x, n, block_maxima, weighting, band, found) : partition_below<false>(x, n, nullptr, weighting, band, found);
+    return partition_with<false>(x, n, nullptr, Exponential(weighting), -INFINITE, found, [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
+        const FloatVec away = distance(v, band.centre);
+        const Mask further = greater_equal(away, broadcast(band.near));
+        total += w;
+        masked_add(from_near, further, w);
+        return mask_and(further, greater_equal(broadcast(band.far), away));
     });
 }
 
-Divided rank(const float *x, int64_t n, float first, float last, float *found) {
+Partition partition_by_count(const float *x, int64_t n, float high, float low, float *found) {
     int64_t nearer = 0, count = 0;
-    groups(x, 0, n, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
-        abreast([&](auto i) __attribute__((always_inline)) {
-            nearer += __builtin_popcount(set_lanes(above(v[i], all(first))));
-            count += keep(between(v[i], last, first), v[i], found + count);
+    for_quads(x, 0, n, [&](int64_t, const Quad &v, int64_t) __attribute__((always_inline)) {
+        for_quad([&](auto i) __attribute__((always_inline)) {
+            nearer += __builtin_popcount(movemask(greater(v[i], broadcast(high))));
+            count += compress_store(found + count, in_range(v[i], low, high), v[i]);
         });
     });
     return {static_cast<double>(nearer), 0, count};
 }
 
-PUNA_INLINE Wholes bin_of(const Numbers &v, const Bins &bins) {
-    const Numbers at = (distance(v, bins.centre) - bins.near) * bins.scale;
-    // One bin for each of eight lanes, because adding to one again and again is slow.
-    Numbers last;
-    for (int i = 0; i < LANES; i++) last[i] = Bins::count + (i & 7);
-    return __builtin_convertvector(at < last ? at : last, Wholes);
+PUNA_INLINE IntVec bin_of(const FloatVec &v, const Bins &bins) {
+    const FloatVec bin = (distance(v, bins.centre) - bins.near) * bins.scale;
+    // Each lane has its own overflow bin: adding to the same one again and again is slow.
+    FloatVec overflow;
+    for (int i = 0; i < LANES; i++) overflow[i] = Bins::count + i % Bins::overflow;
+    return __builtin_convertvector(bin < overflow ? bin : overflow, IntVec);
 }
 
-int64_t find_members(const float *x, int64_t n, Bins bins, int bin, float *found) {
+int64_t filter_bin(const float *x, int64_t n, Bins bins, int bin, float *found) {
     int64_t count = 0;
-    groups(x, 0, n, [&](int64_t, const Group &v, int64_t) __attribute__((always_inline)) {
-        abreast([&](auto i) __attribute__((always_inline)) {
-            const Mask lanes = under(same(bin_of(v[i], bins), bin), at_least(v[i], all(LEAST)));
-            if (set_lanes(lanes)) count += keep(lanes, v[i], found + count);
+    for_quads(x, 0, n, [&](int64_t, const Quad &v, int64_t) __attribute__((always_inline)) {
+        for_quad([&](auto i) __attribute__((always_inline)) {
+            const Mask in = mask_and(equal(bin_of(v[i], bins), bin), greater_equal(v[i], broadcast(-MAX_FLOAT)));
+            if (movemask(in)) count += compress_store(found + count, in, v[i]);
         });
     });
     return count;
 }
 
-int64_t find_place(const float *x, int64_t n, const float *peaks, float value, int64_t before) {
-    for (int64_t at = 0; at < n; at += PEAK_BLOCK) {
-        if (peaks[at / PEAK_BLOCK] < value) continue;
-        int64_t place = -1;
-        groups(x, at, at + PEAK_BLOCK < n ? at + PEAK_BLOCK : n, [&](int64_t first, const Group &v, int64_t) __attribute__((always_inline)) {
-            abreast([&](auto i) __attribute__((always_inline)) {
-                for (unsigned lanes = set_lanes(between(v[i], value, value)); lanes; lanes &= lanes - 1)
-                    if (!before--) place = first + LANES * i + __builtin_ctz(lanes);
+int64_t find(const float *x, int64_t n, const float *block_maxima, float value, int64_t before) {
+    for (int64_t at = 0; at < n; at += MAX_BLOCK) {
+        if (block_maxima[at / MAX_BLOCK] < value) continue;
+        int64_t index = -1;
+        for_quads(x, at, at + MAX_BLOCK < n ? at + MAX_BLOCK : n, [&](int64_t first, const Quad &v, int64_t) __attribute__((always_inline)) {
+            for_quad([&](auto i) __attribute__((always_inline)) {
+                for (unsigned bits = movemask(in_range(v[i], value, value)); bits; bits &= bits - 1)
+                    if (!before--) index = first + LANES * i + __builtin_ctz(bits);
             });
         });
-        if (place >= 0) return place;
+        if (index >= 0) return index;
     }
     return -1;
 }
 
-void spread(const float *x, int64_t n, Bins bins, Weighing how, float *weights) {
-    alignas(64) float w[SUM_BLOCK];
-    alignas(64) int32_t which[SUM_BLOCK];
-    const Exponential exponential(how);
-    blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
-        groups(x + from, 0, to - from, [&](int64_t place, const Group &v, int64_t) __attribute__((always_inline)) {
-            Group weight;
-            exponential.weights(v, weight);
-            abreast([&](auto i) __attribute__((always_inline)) {
-                const Wholes bin = bin_of(v[i], bins);
-                store(w + place + LANES * i, weight[i]);
-                __builtin_memcpy(which + place + LANES * i, &bin, sizeof bin);
+void histogram(const float *x, int64_t n, Bins bins, Weighting weighting, float *bin_weights) {
+    alignas(64) float weights[SUM_BLOCK];
+    alignas(64) int32_t indices[SUM_BLOCK];
+    const Exponential exponential(weighting);
+    for_sum_blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
+        for_quads(x + from, 0, to - from, [&](int64_t at, const Quad &v, int64_t) __attribute__((always_inline)) {
+            Quad w;
+            exponential.weights(v, w);
+            for_quad([&](auto i) __attribute__((always_inline)) {
+                const IntVec bin = bin_of(v[i], bins);
+                store(weights + at + LANES * i, w[i]);
+                __builtin_memcpy(indices + at + LANES * i, &bin, sizeof bin);
             });
         });
-        for (int64_t i = 0; i < to - from; i++) weights[which[i]] += w[i];
+        for (int64_t i = 0; i < to - from; i++) bin_weights[indices[i]] += weights[i];
     });
 }
 
-constexpr LogitsKernel LOGITS{find_peaks, survey, weigh, sum_weights, find_moments, find_greatest, gather, divide, rank, find_members, find_place, spread};
+constexpr LogitsKernel LOGITS{block_max, softmax_stats, exponentiate, block_sums, moments, max_up_to, filter, partition, partition_by_count, filter_bin, find, histogram};
 
 } // namespace
 } // namespace puna
