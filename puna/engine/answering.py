@@ -1,4 +1,4 @@
-"""From logits to an answer's next token, its text, and whether the answer ends with it."""
+"""Draws an answer's next token, reports its text, and decides whether the answer ends with it."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from puna.errors import PunaError
 from puna.types import Ended
 
 Outcome = Ended | PunaError | None
-"""What a token means for its answer: an end with a reason, a failure, or None to go on."""
+"""After a token: the reason why the answer ends, its error, or None if it continues."""
 
 
 class Answering:
-    """Draws tokens and reports them through `emit`; it does not touch memory."""
+    """Draws tokens and reports them through `emit`. It does not change the sequences' memory."""
 
     def __init__(self, model: LlamaModel, emit: Callable[[Event], None]) -> None:
         self._model = model
         self._emit = emit
 
     def emit(self, sequence: Sequence, logits: NDArray[np.float32]) -> Outcome:
-        """Draw the next token and report its text; returns why the answer ends, if it does."""
+        """Draw the next token and report its text. Returns why the answer ends, if it does."""
         if sequence.job.silent:
             return "length"
         if not sequence.answered:
             sequence.answering_since = time.perf_counter_ns()
         token = sequence.draw(logits)
-        sequence.take(token)
+        sequence.append(token)
         ends, plain = self._model.ends(token), self._model.piece(token)
         self._report(sequence, token, logits, "" if ends else sequence.piece(token, plain), ends=ends)
         if ends or sequence.text.stopped:
@@ -43,7 +43,7 @@ class Answering:
             return self._end_of_grammar(sequence, sequence.matcher)
         if sequence.answered >= sequence.limit:
             return "length"
-        return "repetition" if sequence.stuck(plain) else None
+        return "repetition" if sequence.repeats_itself(plain) else None
 
     def _report(
         self, sequence: Sequence, token: int, logits: NDArray[np.float32], text: str, *, ends: bool
@@ -56,12 +56,12 @@ class Answering:
             self._emit(AnswerText(sequence.request, text, sequence.newly_reported()))
 
     def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> Outcome:
-        """The grammar has stopped: the answer is complete, or the grammar is in trouble."""
+        """The grammar has stopped: the answer is complete, or the matcher failed."""
         trouble = matcher.trouble
         if trouble is None:
             if sequence.answered < sequence.limit:
                 # Only the end token may follow, so no evaluation is needed.
-                sequence.take(self._model.eos)
+                sequence.append(self._model.eos)
             return "stop"
         if sequence.job.grammar and sequence.job.grammar.strict:
             return trouble

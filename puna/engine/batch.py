@@ -1,4 +1,4 @@
-"""What a step evaluates: some tokens of each sequence, and the drafts after them."""
+"""The rows that a step evaluates: tokens of each sequence, and the drafts after them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Share:
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Shares in the order of their rows."""
+    """The shares of a step, in the order of their rows."""
 
     shares: list[Share]
 
@@ -39,18 +39,20 @@ class Batch:
         """Its shape, for logs."""
         prompts = [share.size for share in self.shares if not share.sequence.decoding]
         drafts = sum(len(share.draft) for share in self.shares)
-        answers, read = len(self.shares) - len(prompts), sum(prompts)
-        return f"{answers} answers, {drafts} tokens of drafts, {read} tokens of {len(prompts)} prompts"
+        answers = len(self.shares) - len(prompts)
+        return (
+            f"{answers} answers, {drafts} tokens of drafts, {sum(prompts)} tokens of {len(prompts)} prompts"
+        )
 
     def evaluate(self, context: Context) -> int:
-        """Evaluate it; the status is `Context.decode`'s."""
+        """Evaluate it. Returns the status of `Context.decode`."""
         self._write(context)
         return context.decode(self.rows)
 
     def _write(self, context: Context) -> None:
-        """Write it into libllama's batch.
+        """Fill libllama's batch.
 
-        Logits are requested for reports, for a sequence's last token, and for its draft.
+        It requests logits of a sequence's last token, of its draft, and of tokens to report.
         """
         at = 0
         context.wants_output[: self.rows] = 0
@@ -68,11 +70,11 @@ class Batch:
                 context.wants_output[at - len(share.draft) - 1 : at] = 1
 
     def draw(self, context: Context) -> None:
-        """Draw all next tokens of an evaluated batch together, which is faster."""
+        """Draw the next tokens of all sequences in one call, which is faster."""
         row = 0
-        places: list[tuple[Sampler, int]] = []
+        last_rows: list[tuple[Sampler, int]] = []
         for share in self.shares:
-            if share.size == share.sequence.pending and share.sequence.free:
-                places.append((share.sequence.sampler, row + share.size - 1))
+            if share.size == share.sequence.pending and share.sequence.unbiased:
+                last_rows.append((share.sequence.sampler, row + share.size - 1))
             row += share.rows
-        context.draw_ahead(places)
+        context.draw_ahead(last_rows)

@@ -1,4 +1,4 @@
-"""Decides what a step evaluates of each answer: its next token, and as long a draft as pays."""
+"""Decides how many draft tokens a step evaluates of each answer."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from puna.engine.drafts import (
 )
 from puna.engine.sequence import Sequence
 
-_BESIDE_PROMPTS = 7
-"""Longest draft while prompts wait for evaluation."""
+_MAX_BESIDE_PROMPTS = 7
+"""Longest draft in a batch with prompts."""
 
-_Guess = tuple[list[int], list[float]]
-"""Likely next tokens, and the probability that all are right, up to each."""
+_Draft = tuple[list[int], list[float]]
+"""Tokens, and for each the probability that it and all before it are right."""
 
-_NOTHING: _Guess = ([], [])
+_NO_DRAFT: _Draft = ([], [])
 
 
 class Drafting:
-    """Gets drafts and decides their length, by measured costs of steps and rates of acceptance."""
+    """Makes drafts, and decides their length by measured costs of steps and rates of acceptance."""
 
     def __init__(self, proposer: Proposer | None, *, n_batch: int) -> None:
         """`n_batch`: most rows of a step."""
@@ -38,7 +38,7 @@ class Drafting:
         self._shared_texts = SharedTexts()
 
     def learn(self, batch: Batch, took: int) -> None:
-        """A batch took `took` nanoseconds. Its hidden states are still there."""
+        """A batch took `took` nanoseconds. Its hidden states are still readable."""
         self._costs.learn(batch.rows, took)
         if self._proposer is None:
             return
@@ -51,7 +51,7 @@ class Drafting:
         self._proposer.follow(parts)
 
     def ended(self, sequence: Sequence) -> None:
-        """Keep a finished answer, because later ones may repeat it."""
+        """Remember a finished answer, because later ones may repeat it."""
         if sequence.answered:
             self._shared_texts.add(sequence.job.owner, sequence.history[-sequence.answered :])
 
@@ -64,50 +64,57 @@ class Drafting:
         rows, tokens = others + len(decoding), float(len(decoding))
         longest = min(longest, LONGEST)
         most = self._worthwhile(rows, tokens, others, longest)
-        guesses = self._guesses(decoding, most, rows, tokens) if most else [_NOTHING] * len(decoding)
-        for sequence, (guessed, chances) in zip(decoding, guesses, strict=True):
-            length = worth(chances[:most], self._costs, rows=rows, tokens=tokens)
-            shares.append(Share(sequence, 1, guessed[:length]))
+        drafts = self._drafts(decoding, most, rows, tokens) if most else [_NO_DRAFT] * len(decoding)
+        for sequence, (draft, probabilities) in zip(decoding, drafts, strict=True):
+            length = worth(probabilities[:most], self._costs, rows=rows, tokens=tokens)
+            shares.append(Share(sequence, 1, draft[:length]))
             if length:
                 rows += length
-                tokens += sum(chances[:length])
+                tokens += sum(probabilities[:length])
                 most = self._worthwhile(rows, tokens, others, longest)
         return shares
 
     def _worthwhile(self, rows: int, tokens: float, others: int, longest: int) -> int:
-        """The best length of a draft that is certainly right; if it is 0, no draft is made."""
+        """The best length of a draft if it were certainly right; if that is 0, no draft is made."""
         most = self._n_batch - rows
         if others:
-            most = min(_BESIDE_PROMPTS, most + others - budget.TILE)
+            most = min(_MAX_BESIDE_PROMPTS, most + others - budget.TILE)
         most = min(longest, most)
         return worth([1.0] * most, self._costs, rows=rows, tokens=tokens)
 
-    def _guesses(self, decoding: list[Sequence], most: int, rows: int, tokens: float) -> list[_Guess]:
-        """A draft for each answer: from its text, its grammar or the model that drafts."""
-        guesses = [sequence.draft(most, self._shared_texts.by(sequence.job.owner)) for sequence in decoding]
+    def _drafts(self, decoding: list[Sequence], most: int, rows: int, tokens: float) -> list[_Draft]:
+        """A draft for each answer: from texts, its grammar or the proposer."""
+        drafts = [sequence.draft(most, self._shared_texts.by(sequence.job.owner)) for sequence in decoding]
         proposer = self._proposer
         if proposer is None or not decoding:
-            return guesses
+            return drafts
         each = proposer.costs.of(len(decoding)) / len(decoding)
         least = each * tokens / max(self._costs.of(rows), 1)
         places: list[int] = []
         requests: list[ProposalRequest] = []
-        for at, (sequence, (_, chances)) in enumerate(zip(decoding, guesses, strict=True)):
-            if size := self._to_propose(sequence, chances, most, each, rows=rows, tokens=tokens):
+        for at, (sequence, (_, probabilities)) in enumerate(zip(decoding, drafts, strict=True)):
+            if size := self._to_propose(sequence, probabilities, most, each, rows=rows, tokens=tokens):
                 places.append(at)
                 requests.append(sequence.proposal_request(size, least))
         for at, proposal in zip(places, proposer.propose(requests), strict=True):
-            chances = decoding[at].weigh(proposal)
-            if sum(chances) > sum(guesses[at][1]):
-                guesses[at] = proposal.tokens, chances
-        return guesses
+            probabilities = decoding[at].weigh(proposal)
+            if sum(probabilities) > sum(drafts[at][1]):
+                drafts[at] = proposal.tokens, probabilities
+        return drafts
 
     def _to_propose(
-        self, sequence: Sequence, chances: list[float], most: int, each: float, *, rows: int, tokens: float
+        self,
+        sequence: Sequence,
+        probabilities: list[float],
+        most: int,
+        each: float,
+        *,
+        rows: int,
+        tokens: float,
     ) -> int:
         """Tokens to request from the proposer, which takes `each` nanoseconds for one.
 
-        `chances`: those of the draft that costs nothing.
+        `probabilities`: of the draft from texts or the grammar, which costs nothing.
         """
         drafter = sequence.drafter
         if drafter is None:
@@ -119,5 +126,5 @@ class Drafting:
         size = pays(foreseen, each=each)
         if not size:
             return drafter.confidence.sample(pays([1.0] * room, each=each))
-        known = chances[: pays(chances)]
+        known = probabilities[: pays(probabilities)]
         return size if promises(foreseen[:size], each=each) > promises(known) else 0

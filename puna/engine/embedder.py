@@ -80,12 +80,12 @@ class Embedder:
     def busy(self) -> bool:
         return bool(self._waiting)
 
-    def rest(self, *, long: bool = False) -> bool:
-        """Nothing helps later requests."""
+    def work_while_idle(self, *, long: bool = False) -> bool:
+        """Nothing to do: no sequence is retained."""
         return False
 
     def close(self) -> None:
-        """There is nothing to keep."""
+        """Nothing to write."""
 
     def submit(self, request: EmbedJob) -> None:
         if not request.texts:

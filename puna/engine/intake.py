@@ -1,4 +1,4 @@
-"""From a job to a sequence: tokenizes the prompt, cuts it to the context, and prepares sampling."""
+"""Turns a job into a sequence: tokenizes the prompt, truncates it to the context, and prepares sampling."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from puna.types import Grammar, Job, TokenLogprob
 
 
 class Intake:
-    """Takes jobs for one model."""
+    """Makes sequences for one model."""
 
     def __init__(
         self,
@@ -37,12 +37,12 @@ class Intake:
         self._batch_invariant = batch_invariant
 
     def tokenize(self, text: str, *, add_bos: bool) -> list[int]:
-        """Token ids of `text`, after the model's begin token if it wants one and `add_bos`."""
+        """Token ids of `text`. With `add_bos`, the BOS token comes first if the model uses one."""
         tokens = self._model.tokenize(text, add_special=False)
         return [self._model.bos, *tokens] if add_bos and self._lacks_bos(tokens) else tokens
 
     def sequence(self, command: Generate) -> Sequence:
-        """What the batch loop runs. Raises BadRequest."""
+        """The sequence for a command. Raises BadRequest."""
         job = command.job
         num_ctx = max(min(job.options.num_ctx or self._num_ctx, self._num_ctx), 4)
         tokens, layout, media = self._prompt(job, num_ctx)
@@ -76,13 +76,13 @@ class Intake:
             drafter=self._drafter(job, words),
             layout=layout,
             media=media,
-            read=[self._first(job, tokens[0])] if job.echo else [],
+            prompt_logprobs=[self._first_logprob(job, tokens[0])] if job.echo else [],
             history=words,
             truncated=last > 0,
         )
 
-    def _first(self, job: Job, token: int) -> TokenLogprob:
-        """The report of a prompt's first token; the added begin token has no bytes."""
+    def _first_logprob(self, job: Job, token: int) -> TokenLogprob:
+        """The report of a prompt's first token. An added BOS token has no bytes."""
         spelled = self._model.spell(token)
         text = spelled.decode("utf-8", "replace")
         given = not isinstance(job.prompt, str) or job.prompt.startswith(text)
@@ -101,7 +101,7 @@ class Intake:
             raise BadRequest("this model is missing data required for image and audio input", "images")
         media = self._encoder_cache.taken(job.media)
         if not isinstance(prompt, str):
-            # An earlier answer's context with a new picture after it: markers are looked for in text.
+            # An earlier answer's context and a new picture: markers are found in text only.
             prompt = self._model.detokenize(prompt)
         tokens, layout = self._encoder_cache.place(prompt, media, job.owner)
         if job.add_bos and self._lacks_bos(tokens):
@@ -120,17 +120,17 @@ class Intake:
             return None
 
     def _visible(self, texts: tuple[str, ...]) -> dict[int, bytes]:
-        """The `texts` that are control tokens of this vocabulary."""
+        """Those `texts` that are control tokens of this vocabulary."""
         tokens = ((self._model.tokenize(text, add_special=False), text) for text in texts)
         return {
             ids[0]: text.encode() for ids, text in tokens if len(ids) == 1 and not self._model.piece(ids[0])
         }
 
     def _drafter(self, job: Job, words: list[int]) -> Drafter | None:
-        """The answer's drafter, unless drafts are off.
+        """The answer's drafter; None if drafts are off.
 
-        A seed asks for the same text again. Where batches of another shape round differently, a request
-        with a seed must ask for drafts.
+        A seed promises the same text again. Where a batch's shape changes the rounding, a request with a
+        seed gets drafts only on request.
         """
         most = job.options.draft_num_predict
         if most is None:

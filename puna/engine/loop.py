@@ -27,13 +27,14 @@ from puna.engine.sequence import Sequence
 from puna.errors import NotNumbers, PromptTooLong, PunaError
 from puna.types import Ended
 
-_NO_ROOM = 1
+_POOL_FULL = 1
+"""A status of `Context.decode`."""
 
 _log = logging.getLogger(__name__)
 
 
 class BatchLoop:
-    """Runs sequences to their end. `emit` gets each event; events of a step belong together."""
+    """Runs sequences to their end. `emit` gets each event; those of one step are sent together."""
 
     def __init__(
         self,
@@ -48,29 +49,30 @@ class BatchLoop:
         disk: memory.Disk | None = None,
         proposer: Proposer | None = None,
     ) -> None:
-        """`cache`: bytes of finished sequences that may be kept outside the pool.
+        """`cache`: bytes of host memory for retained sequences. `disk`: stores them for the next engine.
 
-        `encoder_cache`: encodes pictures and sounds, if the model takes any. `disk`: keeps finished
-        sequences for the next engine. `proposer`: drafts.
+        `encoder_cache`: encodes pictures and sounds, if the model takes any. `proposer`: drafts.
         """
         self._context = context
-        self._cache = PrefixCache(slots=slots, memory=memory.of(model, context), limit=cache, disk=disk)
+        self._cache = PrefixCache(
+            slots=slots, context_memory=memory.of(model, context), limit=cache, disk=disk
+        )
         self._scheduler = BatchScheduler(context, self._cache, parallel=parallel, proposer=proposer)
         self._emit = emit
         self._encoder_cache = encoder_cache
         self._answering = Answering(model, emit)
         self._scoring = Scoring(model, context, emit)
         self._idle = False
-        """The last step found nothing to do."""
+        """Whether the last step did nothing."""
 
     @property
     def busy(self) -> bool:
-        """Whether a step would do anything: not while all wait for the encoder or for files."""
+        """Whether a step would do anything: not while all requests wait for the encoder or for files."""
         return self._scheduler.busy and not (self._idle and self.waits and not self._cache.offload.arrived)
 
     @property
     def waits(self) -> bool:
-        """Whether the encoder or a reader of files will bring something."""
+        """Whether the encoder is running, or files are being read."""
         encoding = self._encoder_cache is not None and self._encoder_cache.encoding
         return encoding or self._cache.offload.reading > 0
 
@@ -79,11 +81,11 @@ class BatchLoop:
         self._idle = False
 
     def cancel(self, request: int) -> None:
-        """Forget a request; what it has evaluated stays for others. Unknown ids are ignored."""
+        """End a request without an event, and retain what it has evaluated. Unknown ids are ignored."""
         self._idle = False
         for sequence in self._cache.running.values():
             if sequence.request == request:
-                self._leave(sequence)
+                self._retain(sequence)
                 return
         self._scheduler.withdraw(request)
 
@@ -91,22 +93,22 @@ class BatchLoop:
         """One round for all requests."""
         self._idle, self._cache.offload.arrived = True, False
         self._admit()
-        if self._encoder_cache is not None and self._look(self._encoder_cache):
+        if self._encoder_cache is not None and self._evaluate_media(self._encoder_cache):
             self._idle = False
         batch = self._scheduler.schedule()
         if batch.shares:
             self._idle = False
             self._advance(*self._run(batch))
 
-    def rest(self, *, long: bool = False) -> bool:
-        """Do what helps later requests while there are none; False when nothing is left to do.
+    def work_while_idle(self, *, long: bool = False) -> bool:
+        """Copy a retained sequence to host memory, or after a `long` pause write one to its file.
 
-        Work that slows other programs down waits for a `long` rest.
+        False if nothing is left to do. Writing slows other programs down.
         """
-        return self._cache.offload.save_one() or (long and self._cache.offload.store_one())
+        return self._cache.offload.copy_one() or (long and self._cache.offload.write_one())
 
     def close(self) -> None:
-        """Keep what was evaluated for the next engine. No call may follow."""
+        """Write the retained sequences to files. No call may follow."""
         self._cache.offload.close()
 
     # One step
@@ -118,20 +120,23 @@ class BatchLoop:
                 self._replay(sequence, repeat)
 
     def _replay(self, sequence: Sequence, repeat: Retained) -> None:
-        """Continue from the end of a prompt that was evaluated before, with the very same logits."""
+        """Draw the first token of a repeated prompt from the same logits as before."""
         self._idle = False
         sequence.prompt_logits = repeat.prompt_logits
         assert sequence.prompt_logits is not None
         self._conclude(sequence, self._answering.emit(sequence, sequence.prompt_logits))
 
     def _run(self, batch: Batch) -> tuple[Batch, int]:
-        """Evaluate a batch, or the part that has room. Returns that part and the nanoseconds it took."""
+        """Evaluate a batch. If the pool is full, leave out the drafts, or evaluate nothing and make room.
+
+        Returns what was evaluated, and the nanoseconds it took.
+        """
         started = time.perf_counter_ns()
         status = batch.evaluate(self._context)
-        if status == _NO_ROOM and batch.drafted:
+        if status == _POOL_FULL and batch.drafted:
             batch = self._scheduler.schedule(drafting=False)
             status = batch.evaluate(self._context)
-        if status == _NO_ROOM:
+        if status == _POOL_FULL:
             self._make_room()
         elif status:
             error = PunaError(f"libllama could not evaluate the batch (status {status})")
@@ -150,11 +155,11 @@ class BatchLoop:
         batch.draw(self._context)
         row = 0
         for share in batch.shares:
-            self._take(share, row, took)
+            self._advance_sequence(share, row, took)
             row += share.rows
 
-    def _take(self, share: Share, first: int, took: int) -> None:
-        """A share is evaluated, from row `first` of the batch on."""
+    def _advance_sequence(self, share: Share, first: int, took: int) -> None:
+        """Advance a sequence by its share, which was evaluated from row `first` of the batch on."""
         sequence, size = share.sequence, share.size
         if not sequence.answered:
             sequence.prompt_ns += took
@@ -162,7 +167,7 @@ class BatchLoop:
             if sequence.scoring:
                 self._scoring.score(sequence, first, size)
             if size < sequence.pending:
-                self._cache.extend(sequence, size)
+                self._cache.advance(sequence, size)
                 return
             if not sequence.answered:
                 sequence.prompt_logits = self._context.logits(first + size - 1).copy()
@@ -170,13 +175,13 @@ class BatchLoop:
         except NotNumbers as error:
             self._fail(sequence, error)
             return
-        self._cache.extend(sequence, size + accepted, excess=len(share.draft) - accepted)
+        self._cache.advance(sequence, size + accepted, rejected=len(share.draft) - accepted)
         self._conclude(sequence, ended)
 
     def _verify(self, sequence: Sequence, draft: list[int], row: int) -> tuple[int, Outcome]:
-        """Draw tokens while each equals the draft's; how many did, and why the answer ends.
+        """Draw tokens as long as they equal the draft's; returns how many did, and why the answer ends.
 
-        Row `row` of the batch predicts the next token, the rows after it those after each drafted token.
+        The logits of the next token are in row `row`, those after each drafted token in the following rows.
         """
         sequence.drafted += len(draft)
         for accepted, token in enumerate(draft):
@@ -190,8 +195,8 @@ class BatchLoop:
         known = sequence.sampler.drawn is not None
         return self._answering.emit(sequence, self._context.logits(row, known=known))
 
-    def _look(self, encoder_cache: EncoderCache) -> bool:
-        """Keep the encoder busy, and evaluate one encoded picture; whether there was one."""
+    def _evaluate_media(self, encoder_cache: EncoderCache) -> bool:
+        """Keep the encoder busy, and evaluate one encoded picture or sound; whether there was one."""
         for sequence in list(self._cache.running.values()):
             for span in sequence.layout.ahead(sequence.evaluated):
                 try:
@@ -199,20 +204,20 @@ class BatchLoop:
                 except PunaError as error:
                     self._fail(sequence, error)
                     break
-                facing = span.start == sequence.evaluated
+                due = span.start == sequence.evaluated
                 if vectors is None:
                     sequence.encoded += encoder_cache.encode(sequence.media[span.chunk.medium], span)
-                    if facing and not sequence.waits_since:
-                        sequence.waits_since = time.perf_counter_ns()
-                elif facing:
-                    self._see(sequence, span, vectors)
+                    if due and not sequence.media_wait_since:
+                        sequence.media_wait_since = time.perf_counter_ns()
+                elif due:
+                    self._evaluate_span(sequence, span, vectors)
                     return True
         return False
 
-    def _see(self, sequence: Sequence, span: MediaSpan, vectors: NDArray[np.float32]) -> None:
-        """Evaluate the rows of a picture in their own step."""
-        started = sequence.waits_since or time.perf_counter_ns()
-        sequence.waits_since = 0
+    def _evaluate_span(self, sequence: Sequence, span: MediaSpan, vectors: NDArray[np.float32]) -> None:
+        """Evaluate the rows of a picture or a sound in a batch of their own."""
+        started = sequence.media_wait_since or time.perf_counter_ns()
+        sequence.media_wait_since = 0
         status, row = self._context.decode_rows(
             vectors,
             span.chunk.places(sequence.layout.position(span.start)),
@@ -222,16 +227,16 @@ class BatchLoop:
         )
         if status == 0:
             rows = span.chunk.rows
-            self._take(Share(sequence, rows), row - rows + 1, time.perf_counter_ns() - started)
-        elif status == _NO_ROOM:
-            self._cache.rewrite(sequence, span.start)
+            self._advance_sequence(Share(sequence, rows), row - rows + 1, time.perf_counter_ns() - started)
+        elif status == _POOL_FULL:
+            self._cache.truncate(sequence, span.start)
             self._make_room()
         else:
             problem = f"libllama could not evaluate an image or a sound (status {status})"
             self._fail(sequence, PunaError(problem))
 
     def _conclude(self, sequence: Sequence, ended: Outcome) -> None:
-        """End an answer, or make room for its next token."""
+        """End an answer that is complete, or shift a full context."""
         if isinstance(ended, PunaError):
             self._fail(sequence, ended)
         elif ended:
@@ -242,8 +247,8 @@ class BatchLoop:
     def _shift(self, sequence: Sequence) -> None:
         """Drop the older half of a full context and evaluate the newer half again.
 
-        Evaluating it again costs a fraction of what answering it cost, works for every kind of memory,
-        and never moves cells that another sequence shares.
+        Prefill costs a fraction of decoding, works for every kind of memory, and never moves cells that
+        another sequence shares.
         """
         if not sequence.job.shift:
             self._finish(sequence, "length")
@@ -251,28 +256,28 @@ class BatchLoop:
         first, last = budget.older_half(
             len(sequence.tokens), sequence.job, num_ctx=sequence.num_ctx, begins=sequence.begins
         )
-        self._cache.rewrite(sequence, sequence.cut_out(first, last))
+        self._cache.truncate(sequence, sequence.cut_out(first, last))
 
-    # Leaving
+    # The end of a request
 
     def _finish(self, sequence: Sequence, reason: Ended) -> None:
         rest = sequence.text.finish()
         if rest:
             self._emit(AnswerText(sequence.request, rest, sequence.newly_reported()))
         self._emit(Finished(sequence.request, sequence.finish(reason)))
-        self._leave(sequence)
+        self._retain(sequence)
 
     def _fail(self, sequence: Sequence, error: PunaError) -> None:
         self._emit(failed(sequence.request, error))
         self._cache.discard(sequence)
-        self._left(sequence)
+        self._ended(sequence)
 
-    def _leave(self, sequence: Sequence) -> None:
-        """End a running request; what it has evaluated stays for others."""
-        self._cache.end(sequence)
-        self._left(sequence)
+    def _retain(self, sequence: Sequence) -> None:
+        """End a running request, and retain what it has evaluated."""
+        self._cache.retain(sequence)
+        self._ended(sequence)
 
-    def _left(self, sequence: Sequence) -> None:
+    def _ended(self, sequence: Sequence) -> None:
         sequence.sampler.close()
         self._scheduler.ended(sequence)
 

@@ -1,217 +1,220 @@
-"""Where retained sequences are: in a slot of the pool, copied into memory outside it, or in files.
+"""Moves retained sequences between the pool, host memory and files.
 
-Attention looks at every cell's mask, so idle cells slow down the others. Retained sequences therefore leave
-the pool as soon as another request needs it. A saved one returns by a memory copy, hundreds of times faster
-than evaluating it again. Those without room in memory stay in files, which the model's next engine finds.
+Attention masks every cell of the pool, so idle cells slow down running sequences. Retained sequences
+therefore leave the pool as soon as another request starts. A restore is a memory copy, hundreds of times
+faster than evaluating the tokens again. Sequences that are evicted from host memory stay in files, where
+the model's next engine finds them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import partial
 
 from puna.engine.memory import NO_SLOT, Contents, ContextMemory, Disk, File, SequenceMemory
-from puna.engine.prefix_index import WORTH_SHARING, PrefixIndex, Retained
+from puna.engine.prefix_index import MIN_PREFIX, PrefixIndex, Retained
 from puna.engine.sequence import Sequence
 
-_MOST_SAVED = 256
+_MAX_ON_HOST = 256
+"""Most retained sequences in host memory."""
 
 
 class Offload:
-    """Moves retained sequences between the pool, memory and files, the least recently used first."""
+    """Evicts the least recently used sequences first. `spare` is a sequence that must stay where it is."""
 
     def __init__(
-        self, index: PrefixIndex, memory: ContextMemory, *, slots: int, limit: int, disk: Disk | None
+        self, index: PrefixIndex, context_memory: ContextMemory, *, slots: int, limit: int, disk: Disk | None
     ) -> None:
-        """`limit`: bytes that copies and snapshots may take together outside the pool."""
+        """`limit`: bytes of host memory for segments and snapshots."""
         self._index = index
-        self._memory = memory
+        self._context_memory = context_memory
         self._disk = disk
         self._limit = limit
-        self._free = list(range(slots - 1, -1, -1))
+        self._free_slots = list(range(slots - 1, -1, -1))
         self.reading = 0
         """Sequences whose files are being read."""
         self.arrived = False
         """Whether one was read since the step began."""
 
-    # Slots of the pool
+    # The pool
 
     def take_slot(self, spare: Sequence | Retained | None) -> int:
-        """A free slot; if there is none, that of a retained sequence other than `spare`."""
-        if not self._free:
-            self._leave_pool(next(kept for kept in self._in_pool() if kept is not spare), spare)
-        return self._free.pop()
+        """A free slot, after an eviction if there is none."""
+        if not self._free_slots:
+            self._evict(next(each for each in self._in_pool() if each is not spare), spare)
+        return self._free_slots.pop()
 
-    def release(self, held: SequenceMemory) -> None:
-        """Free a slot and all its cells."""
-        self._memory.forget(held.slot)
-        self._free.append(held.slot)
-        held.slot = NO_SLOT
+    def release(self, memory: SequenceMemory) -> None:
+        """Free a sequence's slot and cells."""
+        self._context_memory.clear(memory.slot)
+        self._free_slots.append(memory.slot)
+        memory.slot = NO_SLOT
 
-    def make_room(self) -> bool:
-        """Move the least recently used retained sequence out of the pool; False if there is none."""
-        kept = next(self._in_pool(), None)
-        if kept is None:
+    def evict_one(self) -> bool:
+        """Evict one retained sequence from the pool; False if there is none."""
+        retained = next(self._in_pool(), None)
+        if retained is None:
             return False
-        self._leave_pool(kept)
+        self._evict(retained)
         return True
 
     def clear_pool(self, spare: Sequence | Retained | None) -> None:
-        """Move retained sequences except `spare` out of the pool, as far as they can be kept outside."""
-        for kept in list(self._in_pool()):
-            if kept is not spare and (kept.held.outside or self._save(kept, spare)):
-                self.release(kept.held)
+        """Move all retained sequences out of the pool that can be restored later."""
+        for retained in list(self._in_pool()):
+            if retained is not spare and self._make_restorable(retained, spare):
+                self.release(retained.memory)
 
-    def _leave_pool(self, kept: Retained, spare: Sequence | Retained | None = None) -> None:
-        if not (kept.held.outside or self._save(kept, spare)):
-            self._index.forget(kept)
-        self.release(kept.held)
+    def _evict(self, retained: Retained, spare: Sequence | Retained | None = None) -> None:
+        """Move a retained sequence out of the pool, or drop it if there is no room elsewhere."""
+        if not self._make_restorable(retained, spare):
+            self._index.remove(retained)
+        self.release(retained.memory)
 
     def _in_pool(self) -> Iterator[Retained]:
-        return (kept for kept in self._index.retained.values() if kept.held.slot != NO_SLOT)
+        return (each for each in self._index.retained.values() if each.memory.slot != NO_SLOT)
 
-    # Copies in memory
+    # Host memory
 
-    def save_one(self) -> bool:
-        """Save one retained sequence that is only in the pool; False if there is none. For idle times."""
-        return any(not kept.held.outside and self._save(kept) for kept in self._in_pool())
+    def copy_one(self) -> bool:
+        """Copy one retained sequence that is only in the pool to host memory; False if there is none."""
+        only_in_pool = [each for each in self._in_pool() if not each.memory.restorable]
+        return any(self._make_restorable(each) for each in only_in_pool)
 
-    def _save(self, kept: Retained, spare: Sequence | Retained | None = None) -> bool:
-        """Copy a retained sequence out of the pool, dropping the oldest ones outside but `spare` for it.
+    def _make_restorable(self, retained: Retained, spare: Sequence | Retained | None = None) -> bool:
+        """Copy a sequence in the pool to host memory if necessary; False without room.
 
-        One that is too large for memory goes to disk at once.
+        A sequence that exceeds the limit is written to its file at once.
         """
-        size = self._memory.saved_size(kept.held)
-        space = self.make_space(size, kept, spare)
-        if not (space or self._spills(kept, size)):
+        if retained.memory.restorable:
+            return True
+        size = self._context_memory.host_copy_size(retained.memory)
+        fits = self.reserve_host(size, retained, spare)
+        if not (fits or self._spillable(retained.memory, size)):
             return False
         try:
-            self._memory.save(kept.held, size, self._index.tokens(kept))
+            self._context_memory.copy_to_host(retained.memory, size, self._index.tokens(retained))
         except MemoryError:
             return False
-        if not space:
-            self._leave_memory(kept)
+        if not fits:
+            self._evict_from_host(retained)
         return True
 
-    def make_space(self, size: int, *spare: Sequence | Retained | None) -> bool:
-        """Whether `size` more bytes fit outside the pool, after dropping the oldest there except `spare`."""
-        if _bytes_outside(self._index.memories) + size > self._limit:
+    def reserve_host(self, size: int, *spare: Sequence | Retained | None) -> bool:
+        """Whether `size` more bytes fit in host memory, after evictions if necessary."""
+        if self._host_bytes() + size > self._limit:
             for sequence in self._index.running.values():
-                sequence.held.drop_copies()
-        outside = [kept for kept in self._index.retained.values() if kept.held.in_memory]
-        going = [kept for kept in outside if kept not in spare]
-        left = set(going)
-        staying = [kept.held for kept in self._index.retained.values() if kept not in left]
-        staying += [sequence.held for sequence in self._index.running.values()]
-        if _bytes_outside(staying) + size > self._limit:
+                sequence.memory.drop_segments()
+        on_host = [each for each in self._index.retained.values() if each.memory.partly_on_host]
+        evictable = [each for each in on_host if each not in spare]
+        if self._host_bytes(without=evictable) + size > self._limit:
             return False
-        dropped = 0
-        while len(outside) - dropped >= _MOST_SAVED or (
-            _bytes_outside(staying + [kept.held for kept in going[dropped:]]) + size > self._limit
-        ):
-            dropped += 1
-        for kept in going[:dropped]:
-            self._leave_memory(kept)
+        for count, retained in zip(range(len(on_host), 0, -1), evictable, strict=False):
+            if count < _MAX_ON_HOST and self._host_bytes() + size <= self._limit:
+                break
+            self._evict_from_host(retained)
         return True
 
     @property
-    def full(self) -> bool:
-        """Whether the bytes outside the pool exceed the limit."""
-        return _bytes_outside(self._index.memories) > self._limit
+    def over_limit(self) -> bool:
+        """Whether host memory holds more than the limit."""
+        return self._host_bytes() > self._limit
 
-    def _leave_memory(self, kept: Retained) -> None:
-        """Drop the copy in memory; a sequence that is then nowhere is forgotten."""
-        held = kept.held
-        if held.saved and self._spills(kept, _bytes_outside([held])):
-            self._store(kept)
-        held.leave_memory()
-        if held.slot == NO_SLOT and not held.on_disk:
-            self._index.forget(kept)
+    def _host_bytes(self, without: Collection[Retained] = ()) -> int:
+        excluded = {id(retained.memory) for retained in without}
+        return _host_bytes(memory for memory in self._index.memories if id(memory) not in excluded)
+
+    def _evict_from_host(self, retained: Retained) -> None:
+        """Spill a retained sequence to its file. Drop it if it is then neither in the pool nor on disk."""
+        memory = retained.memory
+        if memory.on_host and self._spillable(memory, _host_bytes([memory])):
+            self._write(retained)
+        memory.evict_from_host()
+        if memory.slot == NO_SLOT and not memory.on_disk:
+            self._index.remove(retained)
 
     # Files
 
-    def fetch(self, holder: Sequence | Retained | None) -> bool:
-        """Whether a sequence is at hand; if not, start reading its files."""
-        if not isinstance(holder, Retained) or holder.held.at_hand:
+    def fetch(self, source: Sequence | Retained | None) -> bool:
+        """Whether a sequence is resident; if not, start reading its files."""
+        if not isinstance(source, Retained) or source.memory.resident:
             return True
-        if not holder.reading and self._disk is not None:
-            holder.reading = True
+        if not source.reading and self._disk is not None:
+            source.reading = True
             self.reading += 1
-            self._disk.read(holder.held.missing, partial(self._arrive, holder))
+            self._disk.read(source.memory.unread_files, partial(self._arrive, source))
         return False
 
-    def _arrive(self, kept: Retained, found: dict[File, Contents] | None) -> None:
-        """Files were read, or were unusable."""
-        kept.reading = False
+    def _arrive(self, retained: Retained, contents: dict[File, Contents] | None) -> None:
+        """A sequence's files were read, or could not be."""
+        retained.reading = False
         self.reading -= 1
         self.arrived = True
-        held = kept.held
-        if kept.key not in self._index.retained or held.at_hand:
+        memory = retained.memory
+        if retained.key not in self._index.retained or memory.resident:
             return
-        if found is not None:
-            self.make_space(sum(contents.nbytes for contents in found.values()), kept)
-            held.enter_memory(found)
-            last = held.segments[-1].file
-            if last in found:
-                kept.prompt_logits = found[last].logits
-        if not held.at_hand:
-            if held.slot != NO_SLOT:
-                self.release(held)
-            self._index.forget(kept)
+        if contents is not None:
+            self.reserve_host(sum(each.nbytes for each in contents.values()), retained)
+            memory.load(contents)
+            last = memory.segments[-1].file
+            if last in contents:
+                retained.prompt_logits = contents[last].logits
+        if not memory.resident:
+            if memory.slot != NO_SLOT:
+                self.release(memory)
+            self._index.remove(retained)
 
-    def store_one(self) -> bool:
-        """Start writing one saved sequence to its file; False if there is none left."""
-        return any(self._store(kept) for kept in self._index.retained.values())
+    def write_one(self) -> bool:
+        """Start writing one sequence from host memory to its file; False if there is none left."""
+        return any(self._write(retained) for retained in self._index.retained.values())
 
     def close(self) -> None:
-        """Write all that is retained. No call may follow."""
+        """Write all retained sequences. No call may follow."""
         if self._disk is not None:
-            while self.save_one() or self.store_one():
+            while self.copy_one() or self.write_one():
                 pass
             self._disk.writer.close()
 
-    def _store(self, kept: Retained) -> bool:
-        """Start writing a saved sequence's segments that have no file; False if there are none, or it is not
-        to be stored."""
-        held = kept.held
-        if not self._storable(held) or not held.saved:
+    def _write(self, retained: Retained) -> bool:
+        """Start writing the segments that have no file; False if it is not in host memory or not writable."""
+        memory = retained.memory
+        if not (self._writable(memory) and memory.on_host):
             return False
         assert self._disk is not None
-        parent, replaces = None, self._unused(held.replaces)
-        for segment in held.segments:
+        parent, replaces = None, self._unused(memory.replaces)
+        for segment in memory.segments:
             if segment.file is None:
-                last = segment is held.segments[-1]
-                snapshots = [s for s in held.snapshots if segment.begin < s.length <= segment.end]
+                last = segment is memory.segments[-1]
+                snapshots = [s for s in memory.snapshots if segment.begin < s.length <= segment.end]
                 segment.file = self._disk.store(
-                    Contents(segment.data, snapshots, kept.prompt_logits if last else None),
-                    owner=kept.owner,
+                    Contents(segment.data, snapshots, retained.prompt_logits if last else None),
+                    owner=retained.owner,
                     parent=parent,
                     begin=segment.begin,
                     tokens=segment.tokens,
-                    prompt_tokens=kept.prompt_tokens,
+                    prompt_tokens=retained.prompt_tokens,
                     replaces=replaces if last else (),
                 )
             parent = segment.file
-        held.replaces = []
+        memory.replaces = []
         return True
 
-    def _storable(self, held: SequenceMemory) -> bool:
-        """Whether a sequence is to be written to files once it is saved."""
-        gone = any(segment.file and segment.file.gone for segment in held.segments)
-        return self._disk is not None and held.length >= WORTH_SHARING and not (held.on_disk or gone)
+    def _writable(self, memory: SequenceMemory) -> bool:
+        """Whether a sequence can and should be written to files once it is in host memory."""
+        gone = any(segment.file and segment.file.gone for segment in memory.segments)
+        return self._disk is not None and memory.length >= MIN_PREFIX and not (memory.on_disk or gone)
+
+    def _spillable(self, memory: SequenceMemory, size: int) -> bool:
+        """Whether a sequence of `size` bytes can be written to its file at once."""
+        return self._disk is not None and self._writable(memory) and self._disk.writer.accepts(size)
 
     def _unused(self, files: list[File]) -> list[File]:
-        """Files on which no known segment builds."""
-        segments = [segment for held in self._index.memories for segment in held.segments]
+        """The files that are no part of a known sequence."""
+        segments = [segment for memory in self._index.memories for segment in memory.segments]
         used = {id(file) for segment in segments if segment.file for file in segment.file.chain}
         return [file for file in files if id(file) not in used]
 
-    def _spills(self, kept: Retained, size: int) -> bool:
-        """Whether a sequence of `size` bytes can be kept in its file alone."""
-        return self._disk is not None and self._storable(kept.held) and self._disk.writer.takes(size)
 
-
-def _bytes_outside(all_held: list[SequenceMemory]) -> int:
-    """Bytes of their copies outside the pool; shared ones count once."""
-    copies = (copy for held in all_held for copy in (*held.segments, *held.snapshots))
+def _host_bytes(memories: Iterable[SequenceMemory]) -> int:
+    """Bytes of segments and snapshots in host memory; shared ones count once."""
+    copies = (copy for memory in memories for copy in (*memory.segments, *memory.snapshots))
     return sum({id(copy.data): copy.data.nbytes for copy in copies}.values())

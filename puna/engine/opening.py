@@ -1,6 +1,6 @@
-"""Opens a model's context. Run as a program, it tells how much memory that would take.
+"""Opens a model's context. Run as a program, it reports how much memory that would take.
 
-The program is libllama's dry run (`no_alloc`), which lays out everything and allocates nothing.
+The program uses libllama's dry run (`no_alloc`), which lays out everything and allocates nothing.
 """
 
 from __future__ import annotations
@@ -21,10 +21,9 @@ from puna.errors import PunaError
 from puna.load import DryRun, LoadSpec
 
 _RETAINED_SLOTS = 16
-"""Slots for finished sequences that are still in the pool, beside the running ones."""
+"""Slots for retained sequences in the pool, beside the running ones."""
 
 _EMBEDDING_SLOTS, _EMBEDDING_BATCH = 64, 2048
-
 
 _TINY = 16 << 20
 """Bytes of weights."""
@@ -32,16 +31,16 @@ _TINY = 16 << 20
 
 @dataclass(frozen=True)
 class ContextShape:
-    """Sequences and rows of a context."""
+    """The sizes of a context."""
 
     cells: int
     """KV cells."""
     slots: int
-    """Sequences that requests may have, finished ones included."""
+    """Slots for running and retained sequences."""
     parallel: int
     """Sequences that are evaluated at once."""
     spare: int
-    """Sequences that the model's kind of memory needs beside them."""
+    """Further slots that the context memory uses itself."""
     n_batch: int
     """Most rows of one evaluation."""
 
@@ -52,7 +51,7 @@ def longest(spec: LoadSpec, model: LlamaModel) -> int:
 
 
 def shape(spec: LoadSpec, model: LlamaModel, *, together: int = 0) -> ContextShape:
-    """The shape of the context for `spec`; `together`: rows that a projector wants in one evaluation."""
+    """The shape of the context for `spec`; `together`: fewest rows that the projector needs in one batch."""
     if spec.embedding:
         slots = min(_EMBEDDING_SLOTS, max_sequences())
         n_batch = max(longest(spec, model), min(_EMBEDDING_BATCH, spec.pool))
@@ -82,16 +81,16 @@ def open_context(spec: LoadSpec, model: LlamaModel, shape: ContextShape, *, thre
 
 
 def threads(model: LlamaModel) -> int:
-    """One for each core; only one for a model so small that threads would only wait for each other."""
+    """One for each core, or one for a model so small that threads cost more than they compute."""
     return 1 if model.size < _TINY else psutil.cpu_count(logical=False) or os.cpu_count() or 1
 
 
 def warm_up(model: LlamaModel, context: Context) -> tuple[float, bool]:
-    """Evaluate a token to read the weights from disk, so that the first request need not.
+    """Evaluate a token, so that the weights are read from disk before the first request.
 
-    Returns the seconds of another, and whether our kernels computed all of the CPU's part.
+    Returns the seconds that another token takes, and whether our kernels computed all of the CPU's part.
     """
-    covered()  # Forget evaluations of other models.
+    covered()  # It reports on evaluations since the last call: begin with this model's.
     context.tokens[0] = max(model.bos, 0)
     context.positions[0] = context.sequences[0] = 0
     context.wants_output[0] = 1
@@ -106,7 +105,7 @@ def warm_up(model: LlamaModel, context: Context) -> tuple[float, bool]:
 
 
 def needs(spec: LoadSpec) -> DryRun:
-    """What a load as `spec` would take. Raises LoadFailed."""
+    """The memory that a load of `spec` would take. Raises LoadFailed."""
     mtp = has_head(spec)
     model = LlamaModel(spec.path, placed=spec.placed, allocate=False, mtp=mtp)
     context = open_context(spec, model, shape(spec, model), threads=1)
@@ -128,7 +127,7 @@ def main() -> None:
         sys.exit(str(error))
     answer.write(msgspec.json.encode(found))
     answer.close()
-    os._exit(0)  # nothing is left to clean up
+    os._exit(0)  # nothing to clean up
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Which sequences hold the first tokens of a prompt: the running ones, and those retained after their end."""
+"""Finds the sequences that share the first tokens of a prompt: running ones, and retained ones."""
 
 from __future__ import annotations
 
@@ -15,21 +15,21 @@ from puna.engine.memory import NO_SLOT, ContextMemory, SequenceMemory, owner_dig
 from puna.engine.prefix_tree import PrefixTree
 from puna.engine.sequence import Sequence
 
-WORTH_SHARING = 32
+MIN_PREFIX = 32
 """Fewest tokens of a prefix that is worth waiting for, or worth copying a longer sequence."""
 
-_READING = 32
-"""Tokens that are read from a file in the time that evaluating one takes."""
+_READ_SPEEDUP = 32
+"""Tokens that are read from a file in the time of evaluating one."""
 
 
 @dataclass(eq=False)
 class Retained:
-    """A finished sequence that may serve later prompts."""
+    """A finished sequence whose KV may serve later prompts."""
 
     key: int
     prompt_tokens: int
     prompt_logits: NDArray[np.float32] | None
-    held: SequenceMemory
+    memory: SequenceMemory
     owner: str
     """A digest of the job's."""
     reading: bool = False
@@ -38,22 +38,23 @@ class Retained:
 
 @dataclass(frozen=True)
 class Prefix:
-    """The longest usable prefix of a prompt: who holds it, and how long it will be once prefilled."""
+    """The longest usable prefix of a prompt."""
 
-    holder: Sequence | Retained | None = None
+    source: Sequence | Retained | None = None
+    """The sequence to copy it from."""
     length: int = 0
-    known: int = 0
+    matched: int = 0
     """Tokens in common with some sequence, usable or not."""
-    promised: int = 0
-    """Tokens that will be usable once the `promiser` has evaluated them, ≥ length."""
-    promiser: Sequence | None = None
+    upcoming: int = 0
+    """Tokens that will be usable once `producer` has evaluated them, ≥ length."""
+    producer: Sequence | None = None
 
 
 class PrefixIndex:
-    """Finds sequences in memory or in files by their tokens. It moves nothing."""
+    """Finds running and retained sequences by their tokens. It moves nothing."""
 
-    def __init__(self, memory: ContextMemory) -> None:
-        self._memory = memory
+    def __init__(self, context_memory: ContextMemory) -> None:
+        self._context_memory = context_memory
         self._tree = PrefixTree()
         self._keys = itertools.count()
         self.running: dict[int, Sequence] = {}
@@ -62,14 +63,13 @@ class PrefixIndex:
 
     @property
     def memories(self) -> list[SequenceMemory]:
-        """What each sequence holds."""
-        return [one.held for one in (*self.retained.values(), *self.running.values())]
+        """The memory of each sequence."""
+        return [each.memory for each in (*self.retained.values(), *self.running.values())]
 
     def next_key(self) -> int:
         return next(self._keys)
 
-    def run(self, sequence: Sequence) -> None:
-        """Add a running sequence."""
+    def add_running(self, sequence: Sequence) -> None:
         sequence.key = self.next_key()
         self.running[sequence.key] = sequence
         self.update(sequence)
@@ -78,81 +78,90 @@ class PrefixIndex:
         """A running sequence's tokens have changed."""
         self._tree.insert(sequence.key, sequence.tokens, owner_digest(sequence.job.owner))
 
-    def retain(self, kept: Retained, tokens: list[int] | array[int]) -> None:
+    def add_retained(self, retained: Retained, tokens: list[int] | array[int]) -> None:
         """Add a finished sequence as the most recently used."""
-        self._tree.insert(kept.key, tokens, kept.owner)
-        self.retained[kept.key] = kept
+        self._tree.insert(retained.key, tokens, retained.owner)
+        self.retained[retained.key] = retained
 
-    def forget(self, one: Sequence | Retained) -> None:
-        del (self.running if isinstance(one, Sequence) else self.retained)[one.key]
-        self._tree.remove(one.key)
+    def remove(self, sequence: Sequence | Retained) -> None:
+        del (self.running if isinstance(sequence, Sequence) else self.retained)[sequence.key]
+        self._tree.remove(sequence.key)
 
-    def tokens(self, kept: Retained) -> bytes:
+    def tokens(self, retained: Retained) -> bytes:
         """int32, one for each token."""
-        return self._tree.tokens(kept.key)
+        return self._tree.tokens(retained.key)
 
-    def covered(self, kept: Retained, tokens: list[int] | array[int]) -> list[Retained]:
-        """Retained sequences whose tokens are the first of `tokens`, which `kept` has."""
+    def prefixes_of(self, tokens: list[int] | array[int], owner: str) -> list[Retained]:
+        """The owner's retained sequences that are prefixes of `tokens`."""
         return [
             self.retained[key]
-            for depth, keys in self._tree.matches(tokens, kept.owner)
+            for depth, keys in self._tree.matches(tokens, owner)
             for key in keys
-            if key in self.retained and self.retained[key].held.length <= depth
+            if key in self.retained and self.retained[key].memory.length <= depth
         ]
 
     def find(self, sequence: Sequence) -> Prefix:
-        """The best prefix for a prompt; the last token, or the picture that ends it, is left to evaluate."""
+        """The best prefix for a prompt. It leaves the last token, or the picture at the end, to evaluate."""
         tokens = sequence.tokens
         longest = sequence.layout.whole(len(tokens) - 1)
-        holder, length, most, known, promised, promiser = None, 0, 0, 0, 0, None
+        source, length, most_saved, matched, upcoming, producer = None, 0, 0, 0, 0, None
         for depth, keys in self._tree.matches(tokens, owner_digest(sequence.job.owner)):
-            known = min(depth, longest)
+            matched = min(depth, longest)
             for key in keys:
-                one = self.running.get(key) or self.retained[key]
-                usable = self._usable(one, known)
-                saves = usable if one.held.at_hand else usable - one.held.length // _READING
-                if saves > most or (saves == most and usable and _handier(one, holder)):
-                    holder, length, most = one, usable, saves
-                if isinstance(one, Sequence) and one.pending > 1 and known > max(promised, one.evaluated):
-                    promised, promiser = known, one
-        return Prefix(holder, length, known, max(promised, length), promiser)
+                other = self.running.get(key) or self.retained[key]
+                usable = self._usable(other, matched)
+                saved = usable if other.memory.resident else usable - other.memory.length // _READ_SPEEDUP
+                if saved > most_saved or (saved == most_saved and usable and _cheaper(other, source)):
+                    source, length, most_saved = other, usable, saved
+                if (
+                    isinstance(other, Sequence)
+                    and other.pending > 1
+                    and matched > max(upcoming, other.evaluated)
+                ):
+                    upcoming, producer = matched, other
+        return Prefix(source, length, matched, max(upcoming, length), producer)
 
-    def _usable(self, holder: Sequence | Retained, known: int) -> int:
-        """How many of the `known` tokens in common with a prompt a holder can provide."""
-        usable = self._memory.reach(holder.held, known)
-        if isinstance(holder, Retained) and usable < WORTH_SHARING and 2 * usable < holder.held.length:
+    def _usable(self, source: Sequence | Retained, matched: int) -> int:
+        """How many of the `matched` tokens a new sequence can take over from `source`."""
+        usable = self._context_memory.usable(source.memory, matched)
+        if isinstance(source, Retained) and usable < MIN_PREFIX and 2 * usable < source.memory.length:
             return 0
         return usable
 
     def repeat_of(self, sequence: Sequence) -> Retained | None:
-        """A finished sequence with exactly this prompt and its logits still known."""
+        """A retained sequence with exactly this prompt, whose last logits are known."""
         length = len(sequence.tokens)
         matches = self._tree.matches(sequence.tokens, owner_digest(sequence.job.owner))
         depth, keys = max(matches, key=itemgetter(0), default=(0, set[int]()))
         if depth < length:
             return None
-        for kept in (self.retained[key] for key in sorted(keys, reverse=True) if key in self.retained):
-            if kept.prompt_tokens == length == self._memory.reach(kept.held, length) and (
-                kept.prompt_logits is not None or self._logits_on_disk(kept)
+        for retained in (self.retained[key] for key in sorted(keys, reverse=True) if key in self.retained):
+            if retained.prompt_tokens == length == self._context_memory.usable(retained.memory, length) and (
+                retained.prompt_logits is not None or _logits_in_unread_file(retained.memory)
             ):
-                return kept
+                return retained
         return None
 
-    def _logits_on_disk(self, kept: Retained) -> bool:
-        """Whether the logits are in files that must be read anyway."""
-        held = kept.held
-        return not held.at_hand and held.on_disk and any(s.file and s.file.logits for s in held.segments[-1:])
+
+def _logits_in_unread_file(memory: SequenceMemory) -> bool:
+    """Whether the prompt's logits are in files that must be read anyway."""
+    if memory.resident or not memory.on_disk:
+        return False
+    file = memory.segments[-1].file
+    return file is not None and file.logits
 
 
-def _handier(holder: Sequence | Retained, other: Sequence | Retained | None) -> bool:
-    """Ranks holders of equal prefixes: a running one is free, then one in the pool (no copy), then one in
-    memory (no reading)."""
+def _cheaper(source: Sequence | Retained, other: Sequence | Retained | None) -> bool:
+    """Whether the same prefix costs less from `source`.
 
-    def cost(one: Sequence | Retained | None) -> int:
-        if isinstance(one, Sequence):
+    It is free from a running sequence. The pool, host memory and files follow.
+    """
+
+    def cost(source: Sequence | Retained | None) -> int:
+        if isinstance(source, Sequence):
             return 0
-        if one is None:
+        if source is None:
             return 4
-        return 3 if not one.held.at_hand else 2 if one.held.slot == NO_SLOT else 1
+        return 3 if not source.memory.resident else 2 if source.memory.slot == NO_SLOT else 1
 
-    return cost(holder) < cost(other)
+    return cost(source) < cost(other)

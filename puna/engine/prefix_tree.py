@@ -1,6 +1,6 @@
-"""A radix tree over token sequences: which sequence already holds the longest prefix of a prompt.
+"""A radix tree over token sequences: finds those that share the longest prefix with a prompt.
 
-Tokens are packed as int32 bytes, so that comparing runs of them is a memory comparison.
+Tokens are packed as int32, so that comparing them is a comparison of bytes.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ _WIDTH = 4
 
 
 def pack(tokens: Sequence[int]) -> bytes:
-    """Token ids as int32, four bytes each, in this machine's order."""
+    """Token ids as int32 in native byte order."""
     return array("i", tokens).tobytes()
 
 
 def common_prefix(a: bytes, b: bytes) -> int:
-    """How many leading tokens two packed runs share."""
+    """How many leading tokens two packed sequences share."""
     low, high = 0, min(len(a), len(b)) // _WIDTH
     while low < high:
         middle = (low + high + 1) // 2
@@ -32,80 +32,81 @@ def common_prefix(a: bytes, b: bytes) -> int:
 
 @dataclass
 class _Node:
-    run: bytes
+    label: bytes
+    """The packed tokens of the edge to this node."""
     children: dict[bytes, _Node] = field(default_factory=dict)
-    holders: set[int] = field(default_factory=set)
+    sequences: set[int] = field(default_factory=set)
     """Sequences whose tokens pass through or end in this node."""
 
 
-_NOTHING = _Node(b"")
+_EMPTY = _Node(b"")
 
 
 class PrefixTree:
-    """Maps each held sequence id to its tokens. All operations cost O(tokens), not O(sequences).
+    """Maps sequence ids to their tokens. All operations cost O(tokens), not O(sequences).
 
-    Each owner has its own root: what one holds is never found for another.
+    Each owner has a tree of its own, so nobody finds another owner's sequences.
     """
 
     def __init__(self) -> None:
         self._roots: defaultdict[str, _Node] = defaultdict(lambda: _Node(b""))
-        self._held: dict[int, tuple[str, bytes]] = {}
+        self._tokens: dict[int, tuple[str, bytes]] = {}
 
     def insert(self, sequence: int, tokens: Sequence[int], owner: str = "") -> None:
-        """Record that `sequence`, which is `owner`'s, holds `tokens`, instead of whatever it held before."""
+        """Set the tokens of `owner`'s sequence. They replace earlier ones."""
         self.remove(sequence)
         rest = pack(tokens)
-        self._held[sequence] = owner, rest
+        self._tokens[sequence] = owner, rest
         node = self._roots[owner]
         while rest:
             child = node.children.get(rest[:_WIDTH])
             if child is None:
-                node.children[rest[:_WIDTH]] = _Node(rest, holders={sequence})
+                node.children[rest[:_WIDTH]] = _Node(rest, sequences={sequence})
                 return
-            length = common_prefix(child.run, rest)
-            if length * _WIDTH < len(child.run):
+            length = common_prefix(child.label, rest)
+            if length * _WIDTH < len(child.label):
                 child = self._split(node, child, length)
-            child.holders.add(sequence)
+            child.sequences.add(sequence)
             node, rest = child, rest[length * _WIDTH :]
 
     def remove(self, sequence: int) -> None:
-        """Forget a sequence; nothing happens if it holds nothing."""
-        owner, rest = self._held.pop(sequence, ("", b""))
+        """Remove a sequence. Unknown ones are ignored."""
+        owner, rest = self._tokens.pop(sequence, ("", b""))
         node = root = self._roots[owner]
         while rest:
             child = node.children[rest[:_WIDTH]]
-            child.holders.discard(sequence)
-            if not child.holders:
+            child.sequences.discard(sequence)
+            if not child.sequences:
                 del node.children[rest[:_WIDTH]]
                 break
-            node, rest = child, rest[len(child.run) :]
+            node, rest = child, rest[len(child.label) :]
         if not root.children:
             del self._roots[owner]
 
     def tokens(self, sequence: int) -> bytes:
-        """The packed tokens that a sequence holds."""
-        return self._held[sequence][1]
+        """A sequence's packed tokens."""
+        return self._tokens[sequence][1]
 
     def matches(self, tokens: Sequence[int], owner: str = "") -> Iterator[tuple[int, set[int]]]:
-        """(length, holders) for each depth at which `tokens` matches what is `owner`'s, shortest first.
+        """(length, sequences) for each node of `owner`'s tree that `tokens` reaches, shortest first.
 
-        The last pair is the longest shared prefix; a holder may hold more than that.
+        So many first tokens those sequences share with `tokens`. The last pair has the longest prefix.
         """
-        rest, depth, node = pack(tokens), 0, self._roots.get(owner, _NOTHING)
+        rest, depth, node = pack(tokens), 0, self._roots.get(owner, _EMPTY)
         while rest:
             child = node.children.get(rest[:_WIDTH])
             if child is None:
                 return
-            length = common_prefix(child.run, rest)
+            length = common_prefix(child.label, rest)
             depth += length
-            yield depth, child.holders
-            if length * _WIDTH < len(child.run):
+            yield depth, child.sequences
+            if length * _WIDTH < len(child.label):
                 return
             node, rest = child, rest[length * _WIDTH :]
 
     def _split(self, parent: _Node, child: _Node, length: int) -> _Node:
         at = length * _WIDTH
-        upper = _Node(child.run[:at], {child.run[at : at + _WIDTH]: child}, set(child.holders))
-        parent.children[upper.run[:_WIDTH]] = upper
-        child.run = child.run[at:]
+        upper = _Node(child.label[:at], {child.label[at : at + _WIDTH]: child}, set(child.sequences))
+        parent.children[upper.label[:_WIDTH]] = upper
+        child.label = child.label[at:]
         return upper

@@ -1,7 +1,7 @@
-"""A thread for long work before a request reaches the loop, so that other requests go on.
+"""A thread for long work before a request reaches the loop.
 
-Compiling a grammar may take seconds, and so may tokenizing a book. The thread that reads requests and
-cancellations waits for neither.
+Compiling a grammar may take seconds, and so may tokenizing a book. Meanwhile the reader thread takes other
+requests and cancellations.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ from puna.engine.messages import Command, Detokenize, Embed, Generate, Rank, Tok
 from puna.engine.vital import start_thread
 
 _SHORT = 4096
-"""Characters or tokens that take a millisecond or two, so that another thread is not worth it."""
+"""Characters or tokens up to which preparation takes a millisecond or two, and needs no other thread."""
 
 Work = Callable[[], None]
-"""What the loop's thread is to do."""
+"""Runs in the loop's thread."""
 
 
 class Preparation:
-    """Prepares commands in the order they come, all in one thread."""
+    """Prepares commands in order of arrival, in one thread."""
 
     def __init__(
         self, prepare: Callable[[Command], Work | None], deliver: Callable[[int, Work, bool], None]
     ) -> None:
-        """`prepare` turns a command into the loop's work, if there is any; it answers errors itself.
+        """`prepare` turns a command into the loop's work, if there is any, and reports errors itself.
 
         `deliver` gets the request, the work, and whether it is still wanted.
         """
@@ -42,12 +42,12 @@ class Preparation:
             self._wanted.add(command.request)
         self._commands.put(command)
 
-    def forget(self, request: int) -> bool:
-        """Cancel a request; False if it was delivered already."""
+    def cancel(self, request: int) -> bool:
+        """Cancel a request; False if it is not in preparation."""
         with self._lock:
-            known = request in self._wanted
+            preparing = request in self._wanted
             self._wanted.discard(request)
-            return known
+            return preparing
 
     def _work(self) -> None:
         while True:

@@ -50,20 +50,20 @@ from puna.errors import PunaError
 from puna.load import EngineInfo, LoadSpec
 from puna.settings import Settings
 
-_ENCODED = 256 << 20
-"""Most bytes of encoded pictures and sounds, kept for further questions about them."""
+_ENCODER_CACHE = 256 << 20
+"""Bytes of encoded pictures and sounds, for further questions about them."""
 
 _SHARE_OF_PICTURE = 4
-"""A picture of a size that the projector may choose takes at most this part of the context."""
+"""Where the projector may choose a picture's size, it takes at most this part of the context."""
 
 _PAUSE = 0.02
-"""Seconds without work after which another request is unlikely to come at once."""
+"""Seconds without work after which the next request is probably not imminent."""
 
 _LONG_PAUSE = 1.0
 """Seconds after which a conversation probably waits for a person, not for an agent's tools."""
 
-_FAREWELL = 4.0
-"""Seconds that an engine may take to write files for the next one; the server waits a little longer."""
+_CLOSE_TIMEOUT = 4.0
+"""Seconds that an engine may take to write files at its end. The server waits a little longer."""
 
 
 class ModelRunner:
@@ -83,10 +83,10 @@ class ModelRunner:
             mtp=(mtp := has_head(spec)),
         )
         threads = spec.num_thread or opening.threads(model)
-        most = opening.longest(spec, model)
+        longest = opening.longest(spec, model)
         self._loop: BatchLoop | Embedder
-        self._keeps = False
-        """What was evaluated outlives the engine."""
+        self._writes_at_end = False
+        """Retained sequences are written to files when the server goes away."""
         encoder_cache: EncoderCache | None = None
         proposer: Proposer | None = None
         sees = hears = False
@@ -99,22 +99,24 @@ class ModelRunner:
             if spec.projector:
                 from puna.engine.libllama.vision import Projector
 
-                largest = max(1, most // _SHARE_OF_PICTURE)
+                largest = max(1, longest // _SHARE_OF_PICTURE)
                 device = spec.placed.last
                 projector = Projector(spec.projector, model, threads=threads, device=device, most=largest)
                 together = projector.together
                 sees, hears = projector.sees, projector.hears
                 if sees or hears:
                     post = self._inbox.put
-                    encoder_cache = EncoderCache(projector, n_vocab=model.n_vocab, limit=_ENCODED, post=post)
+                    encoder_cache = EncoderCache(
+                        projector, n_vocab=model.n_vocab, limit=_ENCODER_CACHE, post=post
+                    )
             shape = opening.shape(spec, model, together=together)
             context = opening.open_context(spec, model, shape, threads=threads)
-            if spec.draft and memory.of(model, context).rollback(1):
+            if spec.draft and memory.of(model, context).max_rollback(1):
                 proposer = load_draft(spec, model, slots=shape.parallel, threads=threads)
             elif mtp:
                 proposer = MtpHead(model, context, open_head(spec, model, context, threads=threads))
             disk = disk_of(spec, model, context, self._inbox.put)
-            self._keeps = disk is not None
+            self._writes_at_end = disk is not None
             self._loop = BatchLoop(
                 model,
                 context,
@@ -126,7 +128,7 @@ class ModelRunner:
                 disk=disk,
                 proposer=proposer,
             )
-        num_ctx = min(most, context.n_ctx)
+        num_ctx = min(longest, context.n_ctx)
         draft_model = proposer.model if proposer and proposer.model is not model else None
         self._models = [model, *([draft_model] if draft_model else [])]
         for log in (each.log for each in self._models):
@@ -135,8 +137,8 @@ class ModelRunner:
         batch_invariant = covered and not spec.placed.devices
         intake = Intake(model, encoder_cache, num_ctx=num_ctx, batch_invariant=batch_invariant)
         self._commands = Commands(self._loop, model, intake, output, num_ctx=num_ctx)
-        self._preparation = Preparation(self._prepared, self._deliver)
-        # A token alone costs more than one among others.
+        self._preparation = Preparation(self._prepare, self._deliver)
+        # An upper bound: a token costs most in a batch of its own.
         self.longest = shape.n_batch * took
         """The longest step so far, in seconds."""
         devices = {name: model.buffers.on(name) for name in spec.placed.devices}
@@ -157,7 +159,7 @@ class ModelRunner:
         )
 
     def serve(self, commands: BinaryIO) -> None:
-        """Work until the server goes away."""
+        """Serve until the server goes away."""
         start_thread(partial(self._read, commands))
         start_thread(partial(settle, self._models, self._repack_cache))
         while True:
@@ -174,52 +176,52 @@ class ModelRunner:
                 self._events.clear()
 
     def _wait(self) -> Work:
-        """The next piece of work; idle time is used for what makes later requests faster."""
+        """Wait for work, and use the idle time for what makes later requests faster."""
         for pause, long in ((_PAUSE, False), (_LONG_PAUSE, True)):
             try:
                 return self._inbox.get(timeout=pause)
             except queue.Empty:
-                while self._inbox.empty() and self._loop.rest(long=long):
+                while self._inbox.empty() and self._loop.work_while_idle(long=long):
                     pass
         self._repack_cache.idle.set()
         return self._inbox.get()
 
     def _read(self, commands: BinaryIO) -> None:
-        self._take(commands)
-        # No client is left: save what was evaluated, but do not wait for a long step.
-        if self._keeps:
+        self._read_commands(commands)
+        # The server has gone. Write retained sequences, but do not wait for a long step.
+        if self._writes_at_end:
             self._inbox.put(self._end)
-            time.sleep(_FAREWELL)
+            time.sleep(_CLOSE_TIMEOUT)
         os._exit(0)
 
     def _end(self) -> None:
         self._loop.close()
         os._exit(0)
 
-    def _take(self, commands: BinaryIO) -> None:
+    def _read_commands(self, commands: BinaryIO) -> None:
         decoder = msgspec.msgpack.Decoder(Command | Ping)
         while header := commands.read(HEADER):
             command = decoder.decode(commands.read(int.from_bytes(header, "little")))
             if isinstance(command, Ping):
                 self._inbox.put(lambda: self._output.send([Pong(self.longest)]))
             elif isinstance(command, Cancel):
-                # A request still in preparation is dropped there; others are the loop's.
-                if not self._preparation.forget(command.request):
+                # Drop the request in preparation if it is still there, otherwise in the loop.
+                if not self._preparation.cancel(command.request):
                     self._inbox.put(partial(self._loop.cancel, command.request))
             elif is_long(command):
                 self._preparation.begin(command)
-            elif work := self._prepared(command):
+            elif work := self._prepare(command):
                 self._inbox.put(work)
 
     def _deliver(self, request: int, work: Work, wanted: bool) -> None:
-        def undone() -> None:
+        def submit_and_cancel() -> None:
             work()
             self._loop.cancel(request)
 
-        self._inbox.put(work if wanted else undone)
+        self._inbox.put(work if wanted else submit_and_cancel)
 
-    def _prepared(self, command: Command) -> Work | None:
-        """The loop's work for a command; None if there is none."""
+    def _prepare(self, command: Command) -> Work | None:
+        """The loop's work for a command; None if there is none. Reports errors itself."""
         try:
             return self._commands.work(command)
         except Exception as error:
@@ -228,15 +230,15 @@ class ModelRunner:
 
 
 def _size(spec: LoadSpec, model: LlamaModel, size_vram: int) -> int:
-    """Bytes as Ollama counts them: for a model wholly on devices, the devices' share."""
+    """Bytes as Ollama counts them: for a model entirely on devices, only those on devices."""
     if not spec.placed.devices:
         return psutil.Process().memory_info().rss + pages_to_come()
     wholly = spec.placed.layers > model.n_layer and not spec.placed.overrides
     return size_vram if wholly else model.buffers.total
 
 
-def _call(name: str) -> None:
-    """Show a name of at most 15 bytes in process lists, on Linux."""
+def _set_name(name: str) -> None:
+    """Set the process's name, of at most 15 bytes, in process lists on Linux."""
     with suppress(OSError), open("/proc/self/comm", "w") as own:
         own.write(name)
 
@@ -246,16 +248,16 @@ def main() -> None:
 
     Until it comes, the process stands by.
     """
-    _call("puna-standby")
+    _set_name("puna-standby")
     start_kernels()
     output = Output(os.fdopen(os.dup(1), "wb"))
-    os.dup2(2, 1)  # Other prints must not disturb the frames.
+    os.dup2(2, 1)  # Anything else that prints must not corrupt the frames.
     commands = sys.stdin.buffer
     header = commands.read(HEADER)
     if not header:
         return  # The server has gone, or does not need this process.
     spec = msgspec.msgpack.decode(commands.read(int.from_bytes(header, "little")), type=LoadSpec)
-    _call("puna-engine")
+    _set_name("puna-engine")
     settings = Settings.from_environment()
     if settings.debug and not settings.log_json:
         logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s")

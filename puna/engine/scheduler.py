@@ -1,8 +1,8 @@
 """Decides which sequences run, and what each step evaluates.
 
-Prompts begin in turn (`turns`). A step takes one token of each answer, drafts where they pay, and a chunk
-of the waiting prompts. When the pool is full, retained prefixes leave first; then the youngest request is
-preempted.
+Requests are admitted in turn (`turns`). A step evaluates one token of each answer, drafts where they pay,
+and chunks of the prompts. When the pool is full, retained sequences are evicted first; then the youngest
+request is preempted.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from puna.engine.drafting import Drafting
 from puna.engine.drafts import Proposer
 from puna.engine.libllama import Context
 from puna.engine.prefix_cache import PrefixCache
-from puna.engine.prefix_index import WORTH_SHARING, Prefix, Retained
+from puna.engine.prefix_index import MIN_PREFIX, Prefix, Retained
 from puna.engine.sequence import Sequence
 
 _ROOM_TO_ANSWER = 128
@@ -24,7 +24,7 @@ _ROOM_TO_ANSWER = 128
 
 
 class BatchScheduler:
-    """Evaluates nothing itself, except drafts."""
+    """Admits, batches and preempts. It evaluates nothing itself, except a draft model."""
 
     def __init__(
         self,
@@ -41,8 +41,8 @@ class BatchScheduler:
         """In order of arrival."""
         self._chunk = budget.PrefillChunk(most=context.n_batch)
         self._drafting = Drafting(proposer, n_batch=context.n_batch)
-        self._full = False
-        """A request was preempted: none is admitted until a running one has ended."""
+        self._pool_full = False
+        """A request was preempted for room. None is admitted until a running one has ended."""
 
     @property
     def busy(self) -> bool:
@@ -62,34 +62,35 @@ class BatchScheduler:
     # Admission
 
     def admit(self) -> Iterator[tuple[Sequence, Retained | None]]:
-        """Admit waiting requests in turn, each with the earlier request that it repeats, if logits are known.
+        """Admit waiting requests in turn, each with the retained sequence whose prompt it repeats, if any.
 
-        A request that waits for a prefix or for files lets others pass; one that waits for room does not."""
-        if not self._waiting or (self._full and self._cache.running):
+        A request that waits for a prefix or for files lets others pass; one that waits for room does not.
+        """
+        if not self._waiting or (self._pool_full and self._cache.running):
             return
         for sequence in self._in_turn():
-            if len(self._cache.running) >= self._parallel and not self._preempts(sequence):
+            if len(self._cache.running) >= self._parallel and not self._preempt_for(sequence):
                 break
-            known = not (sequence.answered or sequence.scoring)
-            repeat = self._cache.index.repeat_of(sequence) if known else None
+            fresh = not (sequence.answered or sequence.scoring)
+            repeat = self._cache.index.repeat_of(sequence) if fresh else None
             if repeat is not None:
                 if not self._cache.offload.fetch(repeat):
                     continue
                 started = time.perf_counter_ns()
                 self._waiting.remove(sequence)
-                self._cache.begin(sequence, Prefix(repeat, len(sequence.tokens)))
+                self._cache.start(sequence, Prefix(repeat, len(sequence.tokens)))
                 sequence.prompt_ns = time.perf_counter_ns() - started
-                # Without room to restore it, the prompt is evaluated.
+                # If the pool has no room to restore it, the prompt is evaluated.
                 yield sequence, None if sequence.pending else repeat
                 continue
             prefix = Prefix() if sequence.scoring else self._cache.index.find(sequence)
-            if prefix.promised - prefix.length >= WORTH_SHARING:
-                self._cache.await_prefix(prefix)
-            elif self._crowded(sequence, prefix):
+            if prefix.upcoming - prefix.length >= MIN_PREFIX:
+                self._cache.plan_snapshot(prefix)
+            elif self._lacks_room(sequence, prefix):
                 break
-            elif self._cache.offload.fetch(prefix.holder):
+            elif self._cache.offload.fetch(prefix.source):
                 self._waiting.remove(sequence)
-                self._cache.begin(sequence, prefix)
+                self._cache.start(sequence, prefix)
                 yield sequence, None
 
     def _in_turn(self) -> list[Sequence]:
@@ -97,10 +98,11 @@ class BatchScheduler:
         order = turns.order([sequence.job.turn for sequence in self._waiting], running)
         return [self._waiting[at] for at in order]
 
-    def _preempts(self, newcomer: Sequence) -> bool:
-        """Whether a prompt is preempted because a user with nothing running waits with a shorter one.
+    def _preempt_for(self, newcomer: Sequence) -> bool:
+        """Preempt the longest prompt, if the newcomer's user has nothing running and its prompt is shorter.
 
-        It resumes later where it was, and is not preempted again. Batch requests preempt only their like.
+        The preempted prompt resumes later where it was, and is not preempted again. Batch requests preempt
+        only each other. False if none is preempted.
         """
         turn, running = newcomer.job.turn, self._cache.running.values()
         if newcomer.preempted or any(sequence.job.turn.user == turn.user for sequence in running):
@@ -116,12 +118,12 @@ class BatchScheduler:
         if longest is None:
             return False
         longest.preempted = True
-        self._cache.end(longest)
+        self._cache.retain(longest)
         self._waiting.insert(0, longest)
         return True
 
-    def _crowded(self, sequence: Sequence, prefix: Prefix) -> bool:
-        """Whether the running requests leave too little of the pool for this one's prompt."""
+    def _lacks_room(self, sequence: Sequence, prefix: Prefix) -> bool:
+        """Whether the running requests leave too few cells for this one's prompt."""
         running = self._cache.running.values()
         claimed = sum(len(other.tokens) - other.shared for other in running)
         wanted = len(sequence.tokens) - prefix.length + _ROOM_TO_ANSWER
@@ -130,14 +132,14 @@ class BatchScheduler:
     # A step
 
     def schedule(self, *, drafting: bool = True) -> Batch:
-        """The next batch; without drafts, it takes the fewest cells."""
+        """The next batch. Without drafts it needs the fewest cells."""
         running = self._cache.running.values()
         decoding = [s for s in running if s.decoding]
         prefilling = [s for s in running if not s.decoding]
-        most = self._cache.longest_draft(len(running)) if drafting else 0
-        if most:
+        max_draft = self._cache.max_draft(len(running)) if drafting else 0
+        if max_draft:
             others = min(sum(s.ready for s in prefilling), self._chunk.size)
-            answers = self._drafting.shares(decoding, others, most)
+            answers = self._drafting.shares(decoding, others, max_draft)
         else:
             answers = [Share(sequence, 1) for sequence in decoding]
         rows = sum(share.rows for share in answers)
@@ -155,22 +157,22 @@ class BatchScheduler:
         self._drafting.learn(batch, took)
 
     def ended(self, sequence: Sequence) -> None:
-        """A request has ended: others have room, and later answers may repeat its text."""
-        self._full = False
+        """A request has ended: its cells are free, and later answers may repeat its text."""
+        self._pool_full = False
         self._drafting.ended(sequence)
 
     def make_room(self) -> Sequence | None:
-        """Make room in a full pool: retained prefixes leave it, then the youngest request is preempted.
+        """Make room in a full pool: evict a retained sequence, or preempt the youngest request.
 
-        Returns a request that runs alone and still has no room.
+        Returns the only running request if nothing can be evicted for it.
         """
-        if self._cache.offload.make_room():
+        if self._cache.offload.evict_one():
             return None
         youngest = next(reversed(self._cache.running.values()))
         if len(self._cache.running) == 1:
             return youngest
-        self._cache.end(youngest)
-        self._cache.offload.make_room()
+        self._cache.retain(youngest)
+        self._cache.offload.evict_one()
         self._waiting.insert(0, youngest)
-        self._full = True
+        self._pool_full = True
         return None

@@ -1,4 +1,4 @@
-"""How probable a prompt's own tokens were (`Job.echo`), and how much of a prompt is evaluated."""
+"""Reports the probabilities of a prompt's own tokens (`Job.echo`), and how much of it was cached."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from puna.types import Begun
 
 
 class Scoring:
-    """Reports through `emit` what a batch has evaluated; it does not touch memory."""
+    """Reports through `emit`. It does not change the sequences' memory."""
 
     def __init__(self, model: LlamaModel, context: Context, emit: Callable[[Event], None]) -> None:
         self._model = model
@@ -20,24 +20,26 @@ class Scoring:
         self._emit = emit
 
     def begin(self, sequence: Sequence) -> None:
-        """Report once how much of the prompt is to be evaluated; a scored prompt reports it at its end."""
-        if sequence.answered or sequence.announced:
+        """Report once how much of the prompt was cached. A scored prompt reports it at its end."""
+        if sequence.answered or sequence.started:
             return
         sequence.cached_tokens = sequence.evaluated
         if not sequence.scoring:
-            self._announce(sequence)
+            self._report_start(sequence)
 
     def score(self, sequence: Sequence, first: int, size: int) -> None:
-        """Report the probabilities that the rows of `size` tokens, from `first` on, give the tokens after."""
+        """Score the tokens after `size` evaluated ones, whose logits are in the rows from `first` on."""
         wanted, tokens = sequence.job.logprobs or 0, sequence.tokens
-        for row, place in enumerate(range(sequence.evaluated + 1, sequence.evaluated + size + 1), first):
-            if place == len(tokens):
-                self._announce(sequence)
-            elif place == len(sequence.read):  # not one that was scored before it was preempted
+        for row, index in enumerate(range(sequence.evaluated + 1, sequence.evaluated + size + 1), first):
+            if index == len(tokens):
+                self._report_start(sequence)
+            elif index == len(sequence.prompt_logprobs):  # it may have been scored before a preemption
                 logits = self._context.logits(row)
-                sequence.read.append(logprobs.report(logits, tokens[place], wanted, self._model.spell))
+                sequence.prompt_logprobs.append(
+                    logprobs.report(logits, tokens[index], wanted, self._model.spell)
+                )
 
-    def _announce(self, sequence: Sequence) -> None:
-        sequence.announced = True
-        begun = Begun(sequence.prompt_tokens, sequence.cached_tokens, tuple(sequence.read))
+    def _report_start(self, sequence: Sequence) -> None:
+        sequence.started = True
+        begun = Begun(sequence.prompt_tokens, sequence.cached_tokens, tuple(sequence.prompt_logprobs))
         self._emit(Started(sequence.request, begun))

@@ -1,4 +1,4 @@
-"""One request on the batch loop: its tokens, how far they are evaluated, and what ends it."""
+"""One request in the batch loop: its tokens, how many are evaluated, and what ends it."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ _MOST_REPEATS = 30
 
 @dataclass(eq=False)
 class Sequence:
-    """Waiting (no slot), prefilling (evaluated < len(tokens) - 1 or fresh), or decoding."""
+    """Waiting (without a slot), prefilling, or decoding (one token of the answer is pending)."""
 
     request: int
     job: Job
     tokens: list[int]
-    """Prompt and answer so far; after a shift, only the part still in the context. A picture has one id for
-    each of its rows, beyond the vocabulary."""
+    """Prompt and answer so far, without what a shift dropped. A picture has one id for each of its rows,
+    beyond the vocabulary."""
     prompt_tokens: int
     num_ctx: int
     begins: bool
-    """The prompt begins with the model's begin token, which num_keep does not count."""
+    """Whether the prompt begins with the BOS token, which num_keep does not count."""
     sampler: Sampler
     matcher: Matcher | None
     text: TextStream
     visible: dict[int, bytes] = field(default_factory=dict)
-    """Control tokens that are written out, with their text."""
+    """Control tokens that appear in the answer, with their text."""
     bias: Bias | None = None
     drafter: Drafter | None = None
     """None if drafts are off."""
@@ -47,72 +47,72 @@ class Sequence:
     accepted: int = 0
     """Drafted tokens that were accepted."""
     layout: Layout = TEXT
-    """Where in `tokens` pictures are."""
+    """Where pictures and sounds are in `tokens`."""
     media: tuple[Medium, ...] = ()
-    """Its pictures and sounds, as the encoder takes them."""
+    """Its pictures and sounds, for the encoder."""
     key: int = -1
-    """Its name in the prefix cache while it runs."""
-    held: SequenceMemory = field(default_factory=SequenceMemory)
-    """What memory holds of it."""
+    """Its key in the prefix index while it runs."""
+    memory: SequenceMemory = field(default_factory=SequenceMemory)
     stops: set[int] = field(default_factory=set)
-    """Lengths at which its evaluation pauses for a snapshot."""
+    """Lengths at which a chunk of its prompt ends, for a snapshot."""
     cached_tokens: int = 0
-    """Tokens of the prompt that the prefix cache had."""
+    """Tokens of the prompt from the prefix cache."""
     shared: int = 0
     """Leading tokens whose cells are shared with another sequence."""
     truncated: bool = False
     """The middle of the prompt was cut out."""
     encoded: int = 0
-    """Pictures that the encoder ran for."""
-    waits_since: int = 0
-    """Since when it waits for the encoder, in ns; 0 if it does not."""
+    """Pictures and sounds that were not in the encoder cache."""
+    media_wait_since: int = 0
+    """When it began to wait for the encoder, in ns; 0 if it does not wait."""
     prompt_ns: int = 0
-    read: list[TokenLogprob] = field(default_factory=list)
-    """Of a prompt whose tokens are reported: the first, and those whose places are evaluated."""
-    announced: bool = False
-    """The prompt's length was reported."""
+    prompt_logprobs: list[TokenLogprob] = field(default_factory=list)
+    """With `job.echo`: those of the prompt's tokens so far."""
+    started: bool = False
+    """Whether its Started event was sent."""
     preempted: bool = False
-    """It was preempted once, and is not again."""
+    """It was preempted for another user's prompt, and is not again."""
     answered: int = 0
+    """Tokens of the answer."""
     reported: int = 0
     """Tokens of the answer reported so far."""
     repeated: bytes = b""
-    """The last token's text without white space around it."""
+    """The last token's text, without surrounding white space."""
     repeats: int = 0
     """Consecutive tokens of the same text."""
     answering_since: int = 0
     """When the prompt's evaluation ended."""
     last_token_at: int = 0
     history: list[int] = field(default_factory=list)
-    """Prompt and answer in full, with shifted-out tokens, without pictures."""
+    """Prompt and answer in full: with what a shift dropped, without pictures."""
     shifted: bool = False
-    """Part of the prompt or the answer is no longer in `tokens`."""
+    """A shift has dropped part of the prompt or the answer."""
     prompt_logits: NDArray[np.float32] | None = None
 
     @property
     def slot(self) -> int:
-        return self.held.slot
+        return self.memory.slot
 
     @property
     def evaluated(self) -> int:
-        """Tokens that are in memory, from the first on."""
-        return self.held.length
+        """Tokens evaluated, from the first on."""
+        return self.memory.length
 
     @property
     def pending(self) -> int:
-        """Tokens that wait for evaluation; exactly 1 while decoding."""
+        """Tokens to evaluate; exactly 1 while decoding."""
         return len(self.tokens) - self.evaluated
 
     @property
     def ready(self) -> int:
-        """Tokens of text that wait for evaluation, up to the next picture or stop."""
+        """Tokens of text that the next batch may evaluate: up to the next picture or stop."""
         end = self.layout.text_end(self.evaluated, len(self.tokens))
         return min((stop for stop in self.stops if self.evaluated < stop < end), default=end) - self.evaluated
 
     @property
     def scoring(self) -> bool:
-        """Tokens of the prompt are still to be reported, with their probabilities."""
-        return self.job.echo and not self.announced
+        """Whether probabilities of the prompt's tokens are still to be reported."""
+        return self.job.echo and not self.started
 
     @property
     def decoding(self) -> bool:
@@ -120,20 +120,23 @@ class Sequence:
 
     @property
     def limit(self) -> int:
-        """Most tokens to answer; an unlimited answer ends at ten contexts, for models that never stop."""
+        """Most tokens of the answer. An unlimited one ends after ten contexts, for models that never stop."""
         wanted = self.job.options.num_predict
         if wanted > 0:
             return wanted
         return self.num_ctx - self.prompt_tokens if wanted == -2 else 10 * self.num_ctx
 
     @property
-    def free(self) -> bool:
-        """The next token is drawn from the model's own logits."""
+    def unbiased(self) -> bool:
+        """Whether the next token is drawn from the unchanged logits."""
         return self.bias is None and not self.job.silent
 
     def draw(self, logits: NDArray[np.float32]) -> int:
-        """Draw the next token. If the grammar refuses it, draw from the allowed ones: checking one token
-        is cheaper than computing the mask."""
+        """Draw the next token.
+
+        A grammar checks the token first, and masks the logits only if it rejects it: a check is cheaper
+        than a mask.
+        """
         if self.bias is not None:
             logits = self.bias.added(logits)
         token = self.sampler.sample(logits)
@@ -142,14 +145,14 @@ class Sequence:
             self.matcher.constrain(logits)
             token = self.sampler.sample(logits)
             if logits[token] == -np.inf:
-                # Extreme options can lose every candidate the grammar left.
+                # Extreme options can remove every token that the grammar allows.
                 token = int(logits.argmax())
             self.matcher.accept(token)
         self.sampler.accept(token)
         return token
 
-    def take(self, token: int) -> None:
-        """Append a sampled token."""
+    def append(self, token: int) -> None:
+        """Append a drawn token."""
         self.last_token_at = time.perf_counter_ns()
         self.answered += 1
         self.tokens.append(token)
@@ -158,9 +161,9 @@ class Sequence:
             self.drafter.take(token)
 
     def draft(self, most: int, shared: TokenText) -> tuple[list[int], list[float]]:
-        """At most `most` likely next tokens, and the probability that all are right, up to each.
+        """A draft of at most `most` tokens, and for each the probability that it and all before it are right.
 
-        `shared`: texts that may be repeated besides the sequence itself.
+        `shared`: texts that the answer may repeat, besides the sequence itself.
         """
         room = self.room(most)
         if self.drafter is None or not room:
@@ -169,41 +172,41 @@ class Sequence:
         return self.drafter.draft(room, forced=forced, shared=shared)
 
     def room(self, most: int) -> int:
-        """How many tokens, at most `most`, the answer may have after the next one."""
+        """How many tokens, at most `most`, may still follow the next one."""
         return max(0, min(most, self.limit - self.answered - 1, self.num_ctx - len(self.tokens) - 1))
 
     @property
     def follows(self) -> bool:
-        """Whether an MTP layer follows its evaluation: it sees no pictures."""
+        """Whether the proposer follows its evaluation. An MTP layer sees no pictures."""
         return self.drafter is not None and not self.layout.spans
 
     def evaluated_rows(self, first: int, size: int, draft: list[int]) -> EvaluatedRows:
-        """What a batch evaluated of it, from its row `first` on: `size` tokens and a draft."""
+        """Its rows of a batch, from row `first` on: `size` tokens and a draft."""
         start = self.evaluated
         return EvaluatedRows(self.request, self.job.owner, self.tokens, start, start + size, draft, first)
 
     def proposal_request(self, most: int, least: float) -> ProposalRequest:
-        """The request to the model that drafts, which sees no pictures."""
+        """The request to the proposer, which sees no pictures."""
         return ProposalRequest(self.request, self.layout.words(self.tokens), most, least, self.job.owner)
 
     def weigh(self, proposal: Proposal) -> list[float]:
-        """Consider the draft model's tokens; the probability that all are right, up to each."""
+        """For each proposed token, the probability that it and all before it are right."""
         assert self.drafter is not None
         return self.drafter.confidence.weigh(proposal.tokens, proposal.probabilities)
 
     def piece(self, token: int, plain: bytes) -> str:
-        """The text that is complete after `token`, whose bytes are `plain`."""
+        """The text that `token` completes. `plain`: its bytes in the vocabulary."""
         return self.text.feed(self.visible.get(token, plain))
 
-    def stuck(self, plain: bytes) -> bool:
-        """Whether the answer only repeats its last token, whose bytes are `plain`."""
+    def repeats_itself(self, plain: bytes) -> bool:
+        """Count repeats of the last token, whose bytes are `plain`; whether there are too many."""
         text = plain.strip()
         self.repeats = self.repeats + 1 if text == self.repeated and self.answered > 1 else 0
         self.repeated = text
         return self.repeats > _MOST_REPEATS
 
     def newly_reported(self) -> int:
-        """Tokens of the answer since the last call."""
+        """How many tokens the answer has more than at the last call."""
         reported, self.reported = self.reported, self.answered
         return self.answered - reported
 

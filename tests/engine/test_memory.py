@@ -177,7 +177,7 @@ class Sharing(RuleBasedStateMachine):
     @rule(long=st.booleans())
     def rest(self, long: bool) -> None:
         if not self.shared.loop.busy:
-            while self.shared.loop.rest(long=long):
+            while self.shared.loop.work_while_idle(long=long):
                 pass
 
     @rule(orderly=st.booleans())

@@ -52,8 +52,8 @@ def test_a_request_that_is_cancelled_while_it_is_prepared_is_not_wanted():
     desk = Desk()
     desk.preparation.begin(generate(1))
     assert desk.begun.wait(SECONDS)
-    assert desk.preparation.forget(1)
-    assert not desk.preparation.forget(1)
+    assert desk.preparation.cancel(1)
+    assert not desk.preparation.cancel(1)
     desk.may_end.set()
     assert desk.done.wait(SECONDS)
     assert desk.delivered == [(1, False)]
@@ -64,12 +64,12 @@ def test_a_request_that_is_cancelled_before_its_turn_is_not_prepared():
     for request in (1, 2, 3):
         desk.preparation.begin(Tokenize(request, "", False) if request == 1 else generate(request))
     assert desk.begun.wait(SECONDS)
-    assert desk.preparation.forget(2)
+    assert desk.preparation.cancel(2)
     desk.may_end.set()
     assert desk.done.wait(SECONDS)
     assert desk.prepared == [1, 3]
     assert desk.delivered == [(3, True)]
-    assert not desk.preparation.forget(3)
+    assert not desk.preparation.cancel(3)
 
 
 @pytest.mark.parametrize(

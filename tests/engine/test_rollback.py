@@ -33,8 +33,8 @@ class Forgetful(Context):
         return super().snapshot(sequence)
 
 
-class Held:
-    """Sequences of a model, evaluated by hand."""
+class Evaluator:
+    """A model's context memory, and its context to evaluate sequences by hand."""
 
     def __init__(self, path: Path, rollback: int = 7) -> None:
         self.model = LlamaModel(str(path))
@@ -48,7 +48,7 @@ class Held:
         """With nothing in memory."""
         self.context.clear()
         self.context.starved = False
-        self.memory: ContextMemory = memory.of(self.model, self.context)
+        self.context_memory: ContextMemory = memory.of(self.model, self.context)
 
     def evaluate(self, slot: int, tokens: list[int], start: int) -> NDArray[np.float32]:
         """The logits of the last one."""
@@ -64,20 +64,22 @@ class Held:
 
     def rolled(self) -> SequenceMemory:
         """A sequence of the text, in two copies' worth, behind which wrong tokens were evaluated."""
-        held = SequenceMemory(slot=0)
+        sequence = SequenceMemory(slot=0)
         self.evaluate(0, TEXT[:FIRST], 0)
-        held.length = FIRST
-        self.memory.drop(held, 0, int)
-        self.save(held)
+        sequence.length = FIRST
+        self.context_memory.roll_back(sequence, 0, int)
+        self.save(sequence)
         self.evaluate(0, [*TEXT[FIRST:], *WRONG], FIRST)
-        held.length = len(TEXT)
-        self.memory.drop(held, len(WRONG), int)
-        assert held.length == len(TEXT)
-        return held
+        sequence.length = len(TEXT)
+        self.context_memory.roll_back(sequence, len(WRONG), int)
+        assert sequence.length == len(TEXT)
+        return sequence
 
-    def save(self, held: SequenceMemory) -> None:
-        size = self.memory.saved_size(held)
-        self.memory.save(held, size, np.array(TEXT[: held.length], np.int32).tobytes())
+    def save(self, sequence: SequenceMemory) -> None:
+        size = self.context_memory.host_copy_size(sequence)
+        self.context_memory.copy_to_host(
+            sequence, size, np.array(TEXT[: sequence.length], np.int32).tobytes()
+        )
 
     def follows(self, slot: int) -> bool:
         """Whether what comes next in a slot is what follows the text, and not what follows another."""
@@ -91,85 +93,93 @@ class Held:
 
 
 @pytest.fixture(scope="module", params=ROLLED.values(), ids=list(ROLLED))
-def kept(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
+def evaluator(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Evaluator]:
     make: Callable[[Path], None] = request.param
     path = tmp_path_factory.mktemp("rollback") / "m.gguf"
     make(path)
-    held = Held(path)
-    yield held
-    held.context.close()
-    held.model.close()
+    evaluator = Evaluator(path)
+    yield evaluator
+    evaluator.context.close()
+    evaluator.model.close()
 
 
 @pytest.fixture
-def rolled(kept: Held) -> SequenceMemory:
-    kept.begin()
-    return kept.rolled()
+def rolled(evaluator: Evaluator) -> SequenceMemory:
+    evaluator.begin()
+    return evaluator.rolled()
 
 
-def test_it_goes_on_itself(kept: Held, rolled: SequenceMemory) -> None:
-    assert kept.follows(rolled.slot)
+def test_it_goes_on_itself(evaluator: Evaluator, rolled: SequenceMemory) -> None:
+    assert evaluator.follows(rolled.slot)
 
 
-def test_another_begins_with_it(kept: Held, rolled: SequenceMemory) -> None:
-    assert kept.memory.branch(rolled, 1, len(TEXT), int)
-    assert kept.follows(1)
+def test_another_begins_with_it(evaluator: Evaluator, rolled: SequenceMemory) -> None:
+    assert evaluator.context_memory.branch(rolled, 1, len(TEXT), int)
+    assert evaluator.follows(1)
 
 
-def test_both_go_on_where_another_began_with_it(kept: Held, rolled: SequenceMemory) -> None:
-    assert kept.memory.branch(rolled, 1, len(TEXT), int)
-    kept.evaluate(1, WRONG, len(TEXT))
-    assert kept.follows(rolled.slot)
+def test_both_go_on_where_another_began_with_it(evaluator: Evaluator, rolled: SequenceMemory) -> None:
+    assert evaluator.context_memory.branch(rolled, 1, len(TEXT), int)
+    evaluator.evaluate(1, WRONG, len(TEXT))
+    assert evaluator.follows(rolled.slot)
 
 
 @pytest.mark.parametrize("starved", [False, True])
-def test_its_copy_is_of_what_it_went_back_to(kept: Held, rolled: SequenceMemory, starved: bool) -> None:
-    kept.context.starved = starved
-    kept.save(rolled)
+def test_its_copy_is_of_what_it_went_back_to(
+    evaluator: Evaluator, rolled: SequenceMemory, starved: bool
+) -> None:
+    evaluator.context.starved = starved
+    evaluator.save(rolled)
     assert len(rolled.segments) == 2 - starved
-    kept.memory.forget(rolled.slot)
+    evaluator.context_memory.clear(rolled.slot)
     rolled.slot = NO_SLOT
-    assert kept.memory.branch(rolled, 2, len(TEXT), int)
-    assert kept.follows(2)
+    assert evaluator.context_memory.branch(rolled, 2, len(TEXT), int)
+    assert evaluator.follows(2)
 
 
-def test_without_memory_nobody_begins_with_it_and_it_goes_on(kept: Held, rolled: SequenceMemory) -> None:
-    kept.context.starved = True
-    assert not kept.memory.branch(rolled, 1, len(TEXT), int)
-    assert kept.follows(rolled.slot)
+def test_without_memory_nobody_begins_with_it_and_it_goes_on(
+    evaluator: Evaluator, rolled: SequenceMemory
+) -> None:
+    evaluator.context.starved = True
+    assert not evaluator.context_memory.branch(rolled, 1, len(TEXT), int)
+    assert evaluator.follows(rolled.slot)
 
 
-def test_a_snapshot_is_of_what_it_went_back_to(kept: Held, rolled: SequenceMemory) -> None:
-    rolled.snapshots = [memory.Snapshot(len(TEXT), kept.memory.snapshot(rolled, len(TEXT), int))]
-    kept.evaluate(rolled.slot, WRONG, len(TEXT))
+def test_a_snapshot_is_of_what_it_went_back_to(evaluator: Evaluator, rolled: SequenceMemory) -> None:
+    rolled.snapshots = [memory.Snapshot(len(TEXT), evaluator.context_memory.snapshot(rolled, len(TEXT), int))]
+    evaluator.evaluate(rolled.slot, WRONG, len(TEXT))
     rolled.length += len(WRONG)
-    kept.memory.drop(rolled, 0, int)
-    assert kept.memory.branch(rolled, 1, len(TEXT), int)
-    assert kept.follows(1)
+    evaluator.context_memory.roll_back(rolled, 0, int)
+    assert evaluator.context_memory.branch(rolled, 1, len(TEXT), int)
+    assert evaluator.follows(1)
 
 
-def test_what_is_out_of_reach_is_cut_to_the_last_snapshot(kept: Held) -> None:
+def test_what_is_out_of_reach_is_cut_to_the_last_snapshot(evaluator: Evaluator) -> None:
     """A restored sequence has only the states that are evaluated behind it."""
-    kept.begin()
-    held = SequenceMemory(slot=0)
-    kept.evaluate(0, TEXT, 0)
-    held.length = len(TEXT)
-    kept.memory.drop(held, 0, int)
-    held.snapshots = [memory.Snapshot(held.length, kept.memory.snapshot(held, held.length, int))]
-    kept.evaluate(0, WRONG * 3, len(TEXT))
-    held.length += 2
-    kept.memory.drop(held, 3 * len(WRONG) - 2, int)
-    assert held.length == len(TEXT)
-    assert kept.follows(0)
+    evaluator.begin()
+    sequence = SequenceMemory(slot=0)
+    evaluator.evaluate(0, TEXT, 0)
+    sequence.length = len(TEXT)
+    evaluator.context_memory.roll_back(sequence, 0, int)
+    sequence.snapshots = [
+        memory.Snapshot(sequence.length, evaluator.context_memory.snapshot(sequence, sequence.length, int))
+    ]
+    evaluator.evaluate(0, WRONG * 3, len(TEXT))
+    sequence.length += 2
+    evaluator.context_memory.roll_back(sequence, 3 * len(WRONG) - 2, int)
+    assert sequence.length == len(TEXT)
+    assert evaluator.follows(0)
 
 
 def test_architectures_that_keep_no_states_are_not_rolled_back(tmp_path: Path) -> None:
     recurrent_model(tmp_path / "m.gguf")
-    held = Held(tmp_path / "m.gguf")
-    assert held.context.rollback == held.memory.rollback(1) == 0
-    held.context.close()
-    held.model.close()
+    evaluator = Evaluator(tmp_path / "m.gguf")
+    assert evaluator.context.rollback == evaluator.context_memory.max_rollback(1) == 0
+    evaluator.context.close()
+    evaluator.model.close()
 
 
-def test_only_one_that_is_evaluated_alone_is_rolled_back(kept: Held) -> None:
-    assert [kept.memory.rollback(sequences) for sequences in (1, 2)] == [7, 0]
+def test_only_one_that_is_evaluated_alone_is_rolled_back(evaluator: Evaluator) -> None:
+    assert [evaluator.context_memory.max_rollback(sequences) for sequences in (1, 2)] == [7, 0]

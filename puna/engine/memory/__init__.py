@@ -1,20 +1,20 @@
-"""What libllama's memory holds of sequences, behind one contract for every kind of model.
+"""The memory of a context's sequences, behind one interface for every kind of model.
 
-`of` gives the kind for a model: Full (plain attention), Window (sliding-window attention) or State
-(recurrent and hybrid). They differ only in the lengths to which a sequence can be cut back. Disk keeps
-saved sequences for the model's next engine.
+`of` gives the kind that a model needs: FullAttention, SlidingWindow or Recurrent (also for hybrid models).
+They differ only in the lengths to which a sequence can be cut. Disk stores retained sequences for the
+model's next engine.
 """
 
 from __future__ import annotations
 
 from puna.engine.libllama import Context, LlamaModel
 from puna.engine.memory.disk import Disk, owner_digest
-from puna.engine.memory.full import Full
+from puna.engine.memory.full_attention import FullAttention
 from puna.engine.memory.prefix_file import Contents
+from puna.engine.memory.recurrent import Recurrent
 from puna.engine.memory.segment_file import File
 from puna.engine.memory.sequence_memory import NO_SLOT, Segment, SequenceMemory, Snapshot
-from puna.engine.memory.state import State
-from puna.engine.memory.window import Window
+from puna.engine.memory.sliding_window import SlidingWindow
 
 __all__ = [
     "NO_SLOT",
@@ -30,20 +30,21 @@ __all__ = [
     "spare_slots",
 ]
 
-ContextMemory = Full | Window | State
+ContextMemory = FullAttention | SlidingWindow | Recurrent
 
-_OPAQUE = ("deepseek4",)
-"""Architectures that compress windowed memory: a snapshot restores it only unchanged."""
+_UNCUTTABLE = ("deepseek4",)
+"""Architectures that compress windowed KV: only a snapshot of the same length restores it."""
 
 
 def of(model: LlamaModel, context: Context) -> ContextMemory:
-    """The memory of a context, whose last `spare_slots` slots belong to it."""
-    opaque = model.metadata("general.architecture") in _OPAQUE
-    if model.recurrent or opaque:
-        whole = opaque or bool(model.n_swa)
-        # What a window forgot for a draft does not come back with the state.
-        return State(context, divisible=model.hybrid and not whole, rollback=0 if whole else context.rollback)
-    return Window(context, model.n_swa) if model.n_swa else Full(context)
+    """The memory of a context. It uses the context's last `spare_slots` slots itself."""
+    uncuttable = model.metadata("general.architecture") in _UNCUTTABLE
+    if model.recurrent or uncuttable:
+        windowed = uncuttable or bool(model.n_swa)
+        # A window drops cells when it evaluates a draft, and a rollback does not restore them.
+        max_rollback = 0 if windowed else context.rollback
+        return Recurrent(context, copies_suffixes=model.hybrid and not windowed, max_rollback=max_rollback)
+    return SlidingWindow(context, model.n_swa) if model.n_swa else FullAttention(context)
 
 
 def spare_slots(model: LlamaModel) -> int:

@@ -1,9 +1,9 @@
-"""Saved sequences in files: they outlive the engine, and come back in the time of reading them.
+"""Retained sequences in files, from which the model's next engine restores them.
 
 All engines share one folder. Each combination of model, adapters, types and build has a subfolder. A file
 holds one segment of a sequence and names its parent segment, so a longer conversation writes only what is
-new. One thread writes, another reads. Checksums find files that a crash of the machine damaged. Unusable
-files are deleted when they are found.
+new. One thread writes, another reads. Checksums detect files that a crash of the machine damaged.
+Unusable files are deleted.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ _MOST_FILES = 4096
 
 
 @dataclass(frozen=True, eq=False)
-class Found:
+class StoredSequence:
     """A sequence in files."""
 
-    held: SequenceMemory
+    memory: SequenceMemory
     tokens: bytes
     prompt_tokens: int
     owner: str
@@ -44,24 +44,24 @@ class Found:
 
 @dataclass(frozen=True, eq=False)
 class _ReadRequest:
-    """Files to read, and the sequence that waits for them."""
+    """Files to read, and what to call with their contents."""
 
     files: Sequence[File]
-    then: Callable[[dict[File, Contents] | None], None]
+    on_read: Callable[[dict[File, Contents] | None], None]
 
 
 class Disk:
-    """The files of one subfolder. Call all methods from one thread; `post` hands that thread what was read.
+    """The files of one subfolder. Call all methods from one thread; `post` runs a callback in it.
 
-    No method raises. A file that cannot be read or written counts as absent.
+    No method raises. A file that cannot be read or written counts as missing.
     """
 
     def __init__(
         self, folder: Path, model: str, limit: int, *, post: Callable[[Callable[[], None]], None]
     ) -> None:
-        """`folder`: shared by all engines. `limit`: bytes that all files below it may take.
+        """`folder`: shared by all engines. `limit`: bytes that all files in it may take.
 
-        `model`: text that names all that the saved numbers depend on.
+        `model`: text that names everything the KV depends on.
         """
         self._model = _digest(model.encode())
         self._own = folder / self._model[:FOLDER_NAME]
@@ -70,46 +70,46 @@ class Disk:
         self._reads: SimpleQueue[_ReadRequest] = SimpleQueue()
         self._reader: Thread | None = None
 
-    def found(self) -> Iterator[Found]:
+    def sequences(self) -> Iterator[StoredSequence]:
         """The sequences of this model, least recently used first. Incomplete ones are deleted."""
-        paths = [(_used(path), path) for path in self._own.glob(f"*{SUFFIX}")]
+        paths = [(_last_used(path), path) for path in self._own.glob(f"*{SUFFIX}")]
         headers: dict[str, Header] = {}
         for _, path in sorted(paths)[-_MOST_FILES:]:
             try:
                 with open(path, "rb") as opened:
                     headers[path.stem] = self._checked(path, prefix_file.read_header(opened))
             except (OSError, Unusable) as error:
-                _give_up(path, error)
+                _discard(path, error)
         segments: dict[str, Segment] = {}
         for name, header in headers.items():
             chain = _chain(name, headers)
             if chain is None:
                 unlink(self._own / f"{name}{SUFFIX}")
                 continue
-            held, tokens = SequenceMemory(), b""
+            memory, tokens = SequenceMemory(), b""
             for each in chain:
                 part = headers[each]
                 segment = segments.get(each)
                 if segment is None:
-                    segment = segments[each] = self._segment(each, part, held.segments)
-                held.segments.append(segment)
+                    segment = segments[each] = self._segment(each, part, memory.segments)
+                memory.segments.append(segment)
                 tokens = tokens[: 4 * part.begin] + part.tokens
-            held.length = held.copied = len(tokens) // 4
-            held.leave_memory()
-            yield Found(held, tokens, header.prompt_tokens, header.owner)
+            memory.length = memory.copied = len(tokens) // 4
+            memory.evict_from_host()
+            yield StoredSequence(memory, tokens, header.prompt_tokens, header.owner)
 
     def _segment(self, name: str, header: Header, before: list[Segment]) -> Segment:
         parent = before[-1].file if before else None
         file = File(self._own / f"{name}{SUFFIX}", parent, bool(header.logits), _lengths(header))
         return Segment(header.begin, header.tokens, file=file)
 
-    def read(self, files: Sequence[File], then: Callable[[dict[File, Contents] | None], None]) -> None:
+    def read(self, files: Sequence[File], on_read: Callable[[dict[File, Contents] | None], None]) -> None:
         """Read a chain of files, and post their contents; None if one is damaged or missing.
 
-        The files after that one in the chain are then deleted, because nothing can use them."""
+        Then that one and those after it are deleted, because nothing can use them."""
         if self._reader is None:
             self._reader = start_thread(self._read)
-        self._reads.put(_ReadRequest(files, then))
+        self._reads.put(_ReadRequest(files, on_read))
 
     def _read(self) -> None:
         while True:
@@ -120,13 +120,13 @@ class Disk:
                 if contents is None:
                     break
                 found[file] = contents
-            whole = len(found) == len(request.files)
-            for file in request.files[-1].chain if whole and request.files else ():
+            complete = len(found) == len(request.files)
+            for file in request.files[-1].chain if complete and request.files else ():
                 file.count_use()
             for file in request.files[len(found) :]:
                 file.gone = True
                 unlink(file.path)
-            self._post(partial(request.then, found if whole else None))
+            self._post(partial(request.on_read, found if complete else None))
 
     def _contents(self, file: File) -> Contents | None:
         contents = file.contents
@@ -137,7 +137,7 @@ class Disk:
                 header, contents = prefix_file.read(opened)
             self._checked(file.path, header)
         except (OSError, Unusable, MemoryError) as error:
-            _give_up(file.path, error)
+            _discard(file.path, error)
             return None
         return contents
 
@@ -157,7 +157,7 @@ class Disk:
         prompt_tokens: int,
         replaces: Sequence[File],
     ) -> File:
-        """Queue a segment to be written; afterwards delete the files that it `replaces`."""
+        """Queue a segment for writing; afterwards delete the files that it `replaces`."""
         header = Header(
             model=self._model,
             owner=owner,
@@ -165,7 +165,7 @@ class Disk:
             begin=begin,
             tokens=tokens,
             prompt_tokens=prompt_tokens,
-            saved=contents.saved.nbytes,
+            saved=contents.kv.nbytes,
             snapshots=tuple((snapshot.length, snapshot.data.nbytes) for snapshot in contents.snapshots),
             logits=0 if contents.logits is None else contents.logits.nbytes,
         )
@@ -191,18 +191,18 @@ def _chain(name: str, headers: dict[str, Header]) -> list[str] | None:
 
 @functools.cache
 def owner_digest(owner: str) -> str:
-    """The owner as files name it: a digest, so that a key's id is not readable."""
+    """The owner in files: a digest, because a key's id must not be readable."""
     return _digest(owner.encode()) if owner else ""
 
 
-def _used(path: Path) -> float:
+def _last_used(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:
         return 0.0
 
 
-def _give_up(path: Path, error: OSError | Unusable | MemoryError) -> None:
+def _discard(path: Path, error: OSError | Unusable | MemoryError) -> None:
     """Delete an unusable file. It is no error if another engine has deleted it."""
     if isinstance(error, Unusable):
         _log.warning("%s was deleted from the prefix cache: %s", path, error)

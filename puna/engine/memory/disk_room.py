@@ -1,4 +1,4 @@
-"""Which files of the prefix cache are deleted to make room for another."""
+"""Evicts files of the prefix cache to make room for another."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ FOLDER_NAME = 32
 """Hexadecimal digits of a subfolder's name."""
 
 _FOLDERS = "[0-9a-f]" * FOLDER_NAME
-"""Other files in the folder do not belong to the cache and stay."""
+"""Files outside such subfolders do not belong to the cache."""
 
 _DAY = 86400.0
 
 
 def make_room(folder: Path, size: int, limit: int, *, spare: Path | None = None) -> bool:
-    """Whether `size` more bytes fit below `folder`, after deleting the files of least worth except `spare`.
+    """Whether `size` more bytes fit into `folder`, after deleting the files of least worth except `spare`.
 
-    A file is deleted after those that build on it. Raises OSError.
+    A file is deleted after its children. Raises OSError.
     """
     files = cached_files(folder, f"{_FOLDERS}/*")
     taken = sum(state.st_size for state in files.values())
@@ -35,7 +35,7 @@ def make_room(folder: Path, size: int, limit: int, *, spare: Path | None = None)
     if size > limit:
         return False
     if taken + size > limit:
-        for path in _least_first({path: state for path, state in files.items() if path != spare}):
+        for path in _least_worth_first({path: state for path, state in files.items() if path != spare}):
             if taken + size <= limit:
                 break
             with suppress(OSError):
@@ -44,8 +44,8 @@ def make_room(folder: Path, size: int, limit: int, *, spare: Path | None = None)
     return taken + size <= limit
 
 
-def _least_first(files: dict[Path, os.stat_result]) -> Iterator[Path]:
-    """Files by their worth, each after those that build on it.
+def _least_worth_first(files: dict[Path, os.stat_result]) -> Iterator[Path]:
+    """Files by their worth, each after its children.
 
     Worth is tokens saved × uses per byte; it halves each day after the last use.
     """
@@ -58,13 +58,13 @@ def _least_first(files: dict[Path, os.stat_result]) -> Iterator[Path]:
             uses, tokens, parent = prefix_file.worth(path)
             worths[path] = uses * tokens / max(1, size) * 0.5 ** (unused / _DAY)
             parents[path] = path.with_stem(parent) if parent else path
-    built_on = Counter(parent for path, parent in parents.items() if parent != path)
-    free = [(worth, path) for path, worth in worths.items() if not built_on[path]]
-    heapq.heapify(free)
-    while free:
-        _, path = heapq.heappop(free)
+    children = Counter(parent for path, parent in parents.items() if parent != path)
+    leaves = [(worth, path) for path, worth in worths.items() if not children[path]]
+    heapq.heapify(leaves)
+    while leaves:
+        _, path = heapq.heappop(leaves)
         yield path
         parent = parents[path]
-        built_on[parent] -= 1
-        if parent != path and parent in worths and not built_on[parent]:
-            heapq.heappush(free, (worths[parent], parent))
+        children[parent] -= 1
+        if parent != path and parent in worths and not children[parent]:
+            heapq.heappush(leaves, (worths[parent], parent))

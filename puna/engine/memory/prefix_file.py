@@ -1,8 +1,9 @@
-"""The format of a segment's file: its content, and the header that decides who may use it.
+"""The format of a segment's file.
 
-A fixed head (magic, version, bytes and CRC-32 of the header, uses, tokens, parent), the header in
-MessagePack, then libllama's copy of the segment, its snapshots, and the logits at the prompt's end. The
-header has the contents' CRC-32. No CRC covers the head's last three, which only tell a file's worth.
+A fixed head (magic, version, size and CRC-32 of the header, uses, tokens, parent), the header in
+MessagePack, then the segment's KV as libllama serialises it, its snapshots, and the logits at the prompt's
+end. The header has the contents' CRC-32. No CRC covers the head's last three fields, which only tell how
+much the file is worth.
 """
 
 from __future__ import annotations
@@ -29,8 +30,8 @@ _NAME = 16
 """Bytes."""
 _USES_AT = 20
 _USES = struct.Struct("<I")
-_MOST_USES = 2**32 - 1
-_LARGEST_HEADER = 1 << 28
+_MAX_USES = 2**32 - 1
+_MAX_HEADER = 1 << 28
 
 
 class Unusable(Exception):
@@ -41,28 +42,29 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
     """Describes a file's contents; sizes in bytes."""
 
     model: str
-    """The model and build that computed it; others cannot use it."""
+    """A digest of the model and the build that computed it; others cannot use it."""
     owner: str
     """A digest of the prefix's owner."""
     parent: str
-    """The name of the segment that it builds on; empty for the first."""
+    """The name of the segment before it; empty for the first."""
     begin: int
-    """Tokens before it, all of which the parent and its parents hold."""
+    """Its first token; the parent and its parents have those before."""
     tokens: bytes
     """int32, one for each token of the segment."""
     prompt_tokens: int
     """Of the whole sequence."""
     saved: int
+    """Of the KV."""
     snapshots: tuple[tuple[int, int], ...]
-    """Tokens and size of each."""
+    """Length in tokens, and size, of each."""
     logits: int
     checksum: int = 0
 
     @property
     def name(self) -> str:
-        """The file's name: a digest of everything but the model that determines its numbers."""
-        words = f"{self.owner}\n{self.parent}\n{self.begin}\n".encode()
-        return hashlib.blake2b(words + self.tokens, digest_size=_NAME).hexdigest()
+        """The file's name: a digest of all that determines its KV, except the model."""
+        prefix = f"{self.owner}\n{self.parent}\n{self.begin}\n".encode()
+        return hashlib.blake2b(prefix + self.tokens, digest_size=_NAME).hexdigest()
 
     @property
     def size(self) -> int:
@@ -73,13 +75,13 @@ class Header(msgspec.Struct, frozen=True, kw_only=True):
 class Contents:
     """A segment, with the snapshots within it."""
 
-    saved: NDArray[np.uint8]
+    kv: NDArray[np.uint8]
     snapshots: list[Snapshot] = field(default_factory=list)
     logits: NDArray[np.float32] | None = None
     """At the prompt's end."""
 
     def parts(self) -> Iterator[memoryview]:
-        yield self.saved.data
+        yield self.kv.data
         for snapshot in self.snapshots:
             yield snapshot.data.data
         if self.logits is not None:
@@ -91,12 +93,12 @@ class Contents:
 
 
 def write(file: BinaryIO, header: Header, contents: Contents, *, uses: int) -> None:
-    """Write a whole file; the header's checksum is filled in. Raises OSError."""
+    """Write a whole file, with the contents' checksum in its header. Raises OSError."""
     checksum = 0
     for part in contents.parts():
         checksum = zlib.crc32(part, checksum)
     encoded = msgspec.msgpack.encode(msgspec.structs.replace(header, checksum=checksum))
-    uses, tokens, parent = min(uses, _MOST_USES), len(header.tokens) // 4, bytes.fromhex(header.parent)
+    uses, tokens, parent = min(uses, _MAX_USES), len(header.tokens) // 4, bytes.fromhex(header.parent)
     file.write(_HEAD.pack(_MAGIC, _VERSION, len(encoded), zlib.crc32(encoded), uses, tokens, parent))
     file.write(encoded)
     for part in contents.parts():
@@ -104,7 +106,7 @@ def write(file: BinaryIO, header: Header, contents: Contents, *, uses: int) -> N
 
 
 def read_header(file: BinaryIO) -> Header:
-    """The header of a file whose size is right. Raises Unusable, OSError."""
+    """Read the header, and check the file's size. Raises Unusable, OSError."""
     head = file.read(_HEAD.size)
     if len(head) < _HEAD.size:
         raise Unusable("it is cut off")
@@ -113,7 +115,7 @@ def read_header(file: BinaryIO) -> Header:
         raise Unusable("it is no file of this cache")
     if version != _VERSION:
         raise Unusable(f"its format has version {version}, not {_VERSION}")
-    encoded = file.read(min(size, _LARGEST_HEADER))
+    encoded = file.read(min(size, _MAX_HEADER))
     if len(encoded) < size or zlib.crc32(encoded) != checksum:
         raise Unusable("its header is damaged")
     try:
@@ -126,7 +128,7 @@ def read_header(file: BinaryIO) -> Header:
 
 
 def read(file: BinaryIO) -> tuple[Header, Contents]:
-    """A whole file. Raises Unusable, OSError."""
+    """Read a whole file. Raises Unusable, OSError."""
     header = read_header(file)
     checksum = 0
 
@@ -149,16 +151,16 @@ def read(file: BinaryIO) -> tuple[Header, Contents]:
 
 
 def count_use(path: Path) -> None:
-    """Count one more use of a file, which is now the most recently used. Raises OSError."""
+    """Count one more use of a file. Its modification time is then that of its last use. Raises OSError."""
     with open(path, "r+b", buffering=0) as file:
         file.seek(_USES_AT)
         (uses,) = _USES.unpack(file.read(_USES.size))
         file.seek(_USES_AT)
-        file.write(_USES.pack(min(uses + 1, _MOST_USES)))
+        file.write(_USES.pack(min(uses + 1, _MAX_USES)))
 
 
 class Worth(NamedTuple):
-    """A file's head."""
+    """What tells how much a file is worth, from its head."""
 
     uses: int = 0
     tokens: int = 0
@@ -166,7 +168,7 @@ class Worth(NamedTuple):
 
 
 def worth(path: Path) -> Worth:
-    """A file's uses, tokens and parent; none if it cannot be read."""
+    """A file's worth; none if it cannot be read."""
     try:
         with open(path, "rb", buffering=0) as file:
             magic, *_, uses, tokens, parent = _HEAD.unpack(file.read(_HEAD.size))

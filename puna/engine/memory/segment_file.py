@@ -16,29 +16,29 @@ if TYPE_CHECKING:
 
 @dataclass(eq=False)
 class File:
-    """A segment's copy on disk, or queued for it."""
+    """A segment's copy on disk, or in the queue for it."""
 
     path: Path
     parent: File | None
     logits: bool
-    """It has the logits at the prompt's end."""
+    """Whether it has the logits at the prompt's end."""
     snapshots: tuple[int, ...]
     """Their lengths, in tokens."""
     contents: Contents | None = None
-    """Until it is written."""
+    """None once it is written."""
     gone: bool = False
-    """It could not be written or read, or is no longer wanted."""
+    """It could not be written or read, or another replaces it."""
 
     @property
     def chain(self) -> Iterator[File]:
-        """It and all that it builds on, to the first."""
+        """This file, its parent, and so on to the first."""
         file: File | None = self
         while file is not None:
             yield file
             file = file.parent
 
     def count_use(self) -> None:
-        """Count one more use, if the file is there."""
+        """Count one more use, if the file exists."""
         with suppress(OSError):
             prefix_file.count_use(self.path)
 

@@ -19,8 +19,8 @@ from puna.engine.vital import start_thread
 
 _log = logging.getLogger(__name__)
 
-_MOST_WAITING = 256 << 20
-"""Bytes that may wait for the writer, above what memory keeps anyway."""
+_MAX_QUEUED = 256 << 20
+"""Bytes that may wait for the writer, beyond the limit of host memory."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,26 +40,26 @@ class SegmentWriter:
         self._folder = folder
         self._limit = limit
         self._writes: SimpleQueue[_WriteRequest | None] = SimpleQueue()
-        self._waiting: list[File] = []
+        self._queued: list[File] = []
         self._thread: Thread | None = None
         self._failed = False
 
-    def takes(self, size: int) -> bool:
+    def accepts(self, size: int) -> bool:
         """Whether `size` more bytes may wait for it."""
-        size_waiting = 0
-        for file in list(self._waiting):
+        queued = 0
+        for file in list(self._queued):
             contents = file.contents
             if contents is None:
-                self._waiting.remove(file)
+                self._queued.remove(file)
             else:
-                size_waiting += contents.nbytes
-        return not size_waiting or size_waiting + size <= _MOST_WAITING
+                queued += contents.nbytes
+        return not queued or queued + size <= _MAX_QUEUED
 
     def write(self, file: File, header: Header, replaces: Sequence[File]) -> None:
-        """Queue a file to be written; afterwards delete the files that it `replaces`."""
+        """Queue a file for writing; afterwards delete the files that it `replaces`."""
         if self._thread is None:
             self._thread = start_thread(self._run)
-        self._waiting.append(file)
+        self._queued.append(file)
         self._writes.put(_WriteRequest(file, header, replaces))
 
     def close(self) -> None:
@@ -74,7 +74,7 @@ class SegmentWriter:
             file = request.file
             assert file.contents is not None
             try:
-                file.gone = not self._written(request, file.contents)
+                file.gone = not self._write(request, file.contents)
             except (OSError, MemoryError) as error:
                 file.gone = True
                 if not self._failed:
@@ -87,8 +87,8 @@ class SegmentWriter:
                         older.gone = True
                         unlink(older.path)
 
-    def _written(self, request: _WriteRequest, contents: Contents) -> bool:
-        """Whether there was room for a file and its parent is there. Raises OSError."""
+    def _write(self, request: _WriteRequest, contents: Contents) -> bool:
+        """Write a file, if there is room and its parent exists; whether it did. Raises OSError."""
         path, parent = request.file.path, request.file.parent
         for folder in (self._folder, path.parent):
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -98,10 +98,10 @@ class SegmentWriter:
         size = contents.nbytes + len(request.header.tokens)
         if not make_room(self._folder, size, self._limit, spare=parent and parent.path):
             return False
-        used = max((prefix_file.worth(older.path).uses for older in request.replaces), default=0)
+        uses = max((prefix_file.worth(older.path).uses for older in request.replaces), default=0)
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         with written_whole(path) as aside, open(os.open(aside, flags, 0o600), "wb") as file:
-            prefix_file.write(file, request.header, contents, uses=used + 1)
-        for before in parent.chain if parent else ():
-            before.count_use()
+            prefix_file.write(file, request.header, contents, uses=uses + 1)
+        for ancestor in parent.chain if parent else ():
+            ancestor.count_use()
         return True
