@@ -44,7 +44,7 @@ inline float quantum(float magnitude) { return magnitude > 1e-30F ? 127.0F / mag
 template <class I, int OFFSET, bool MINS> void quantise_blocks(const float *x, int blocks, uint8_t *out) {
     auto &row = *reinterpret_cast<BlockRow *>(out);
     for (int b = 0; b < blocks; b++, x += BLOCK) {
-        const float magnitude = I::magnitude32(x);
+        const float magnitude = I::max_abs32(x);
         int32_t sums[2];
         I::quantise32(x, quantum(magnitude), row.q + BLOCK * b, sums);
         row.d[b] = magnitude / 127.0F;
@@ -59,7 +59,7 @@ template <class I, int OFFSET, bool MINS> void quantise_blocks(const float *x, i
 template <class I> float magnitude(const float *x, int blocks) {
     float most = 0;
     for (int b = 0; b < blocks; b++) {
-        const float here = I::magnitude32(x + BLOCK * b);
+        const float here = I::max_abs32(x + BLOCK * b);
         most = here > most ? here : most;
     }
     return most;

@@ -9,43 +9,43 @@ namespace {
 
 constexpr int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
-// The op in pieces of queries and heads. Each piece is one thread's, or, with few queries and many keys, all threads': they
-// divide its keys, so that each reads whole cells in the order of memory.
-struct Cut {
-    int64_t parts, heads;
-    int64_t queries, bundles; // of a piece
-    int64_t tiles, most_tiles; // of all keys, and at most of a member
-    int64_t along, across, streams;
-    bool by_keys;
-    size_t slopes_size, mask_size, memory_size;
+// How an op is cut into pieces. Each piece is one thread's. With few queries and many keys (split KV), all threads share each
+// piece and divide its keys, so that each thread reads whole cells in the order of memory.
+struct Tiling {
+    int64_t blocks_per_kv_head, heads_per_block;
+    int64_t queries, blocks;             // of a piece
+    int64_t tiles, max_tiles;            // of all keys, and at most of a split
+    int64_t query_pieces, head_pieces, streams;
+    bool split_kv;
+    size_t slopes_bytes, mask_bytes, work_stride;
 
-    Cut(const Tensor &op, const AttentionKernel &kernel, int threads) {
+    Tiling(const Tensor &op, const AttentionKernel &kernel, int threads) {
         const Tensor &q = *op.src[0], &k = *op.src[1], &v = *op.src[2];
-        const int64_t group = q.ne[2] / k.ne[2], least = ceiling(group, ATTENTION_ROWS);
-        const bool few = q.ne[1] * group <= ATTENTION_ROWS;
+        const int64_t gqa_ratio = q.ne[2] / k.ne[2], min_blocks = ceiling(gqa_ratio, MAX_ATTENTION_ROWS);
+        const bool few = q.ne[1] * gqa_ratio <= MAX_ATTENTION_ROWS;
         streams = q.ne[3];
         tiles = ceiling(k.ne[1], TILE_KEYS);
-        by_keys = few && streams == 1 && threads > 1 && tiles >= 2 * threads;
-        most_tiles = by_keys ? ceiling(tiles, threads) : tiles;
-        parts = few && !by_keys ? std::clamp(ceiling(threads, k.ne[2] * streams), least, group) : least;
-        heads = ceiling(group, parts);
-        parts = ceiling(group, heads);
-        // Behind long texts there are fewer rows, because each has a score for every key.
-        const int64_t scores = most_tiles * TILE_KEYS, most_rows = std::clamp<int64_t>(most_scores / scores, 32, ATTENTION_ROWS);
-        queries = by_keys ? q.ne[1] : std::clamp<int64_t>(most_rows / heads, 1, q.ne[1]);
-        along = ceiling(q.ne[1], queries);
-        const int64_t all = k.ne[2] * parts, together = by_keys ? all : all * streams / threads;
-        bundles = few ? std::clamp<int64_t>(std::min(together, most_scores / (scores * queries * heads)), 1, all) : 1;
-        across = ceiling(all, bundles);
-        slopes_size = aligned(sizeof(float) * static_cast<size_t>(q.ne[2]));
-        mask_size = aligned(TileMask::size(op));
-        memory_size = kernel.memory({k.ne[0], v.ne[0], most_tiles, queries, bundles, heads});
+        split_kv = few && streams == 1 && threads > 1 && tiles >= 2 * threads;
+        max_tiles = split_kv ? ceiling(tiles, threads) : tiles;
+        blocks_per_kv_head = few && !split_kv ? std::clamp(ceiling(threads, k.ne[2] * streams), min_blocks, gqa_ratio) : min_blocks;
+        heads_per_block = ceiling(gqa_ratio, blocks_per_kv_head);
+        blocks_per_kv_head = ceiling(gqa_ratio, heads_per_block);
+        // Each row keeps a score for every key, so long contexts get fewer rows.
+        const int64_t scores = max_tiles * TILE_KEYS, max_rows = std::clamp<int64_t>(MAX_SCORES / scores, 32, MAX_ATTENTION_ROWS);
+        queries = split_kv ? q.ne[1] : std::clamp<int64_t>(max_rows / heads_per_block, 1, q.ne[1]);
+        query_pieces = ceiling(q.ne[1], queries);
+        const int64_t all_blocks = k.ne[2] * blocks_per_kv_head, share = split_kv ? all_blocks : all_blocks * streams / threads;
+        blocks = few ? std::clamp<int64_t>(std::min(share, MAX_SCORES / (scores * queries * heads_per_block)), 1, all_blocks) : 1;
+        head_pieces = ceiling(all_blocks, blocks);
+        slopes_bytes = aligned(sizeof(float) * static_cast<size_t>(q.ne[2]));
+        mask_bytes = aligned(TileMask::size(op));
+        work_stride = kernel.work_size({k.ne[0], v.ne[0], max_tiles, queries, blocks, heads_per_block});
     }
 
-    int64_t pieces() const { return along * across * streams; }
+    int64_t pieces() const { return query_pieces * head_pieces * streams; }
 
   private:
-    static constexpr int64_t most_scores = 1 << 20;
+    static constexpr int64_t MAX_SCORES = 1 << 20; // of a piece
 };
 
 float parameter(const Tensor &op, int index) {
@@ -54,12 +54,12 @@ float parameter(const Tensor &op, int index) {
     return value;
 }
 
-// What a head's mask is multiplied with: 1, or ALiBi's slope.
-float slope(float most, int64_t heads, int64_t head) {
-    if (most <= 0) return 1;
+// The factor of a head's mask: ALiBi's slope, or 1 without ALiBi.
+float slope(float max_bias, int64_t heads, int64_t head) {
+    if (max_bias <= 0) return 1;
     int64_t power = 1;
     while (2 * power <= heads) power *= 2;
-    const float base = std::pow(2.0F, -(head < power ? most : most / 2) / static_cast<float>(power));
+    const float base = std::pow(2.0F, -(head < power ? max_bias : max_bias / 2) / static_cast<float>(power));
     return std::pow(base, static_cast<float>(head < power ? head + 1 : 2 * (head - power) + 1));
 }
 
@@ -82,43 +82,43 @@ bool Attention::covers(const Tensor &op) {
 }
 
 size_t Attention::work_size(int threads, const Tensor &op) const {
-    const Cut cut(op, kernel_, threads);
-    return cut.slopes_size + cut.mask_size + cut.memory_size * static_cast<size_t>(threads);
+    const Tiling t(op, kernel_, threads);
+    return t.slopes_bytes + t.mask_bytes + t.work_stride * static_cast<size_t>(threads);
 }
 
 void Attention::compute(Team &team, uint8_t *work, const Tensor &op) const {
-    const Cut cut(op, kernel_, team.size);
+    const Tiling t(op, kernel_, team.size);
     const Tensor &q = *op.src[0], &k = *op.src[1];
     auto *slopes = reinterpret_cast<float *>(work);
-    const TileMask tile_mask(op, work + cut.slopes_size);
-    uint8_t *memories = work + cut.slopes_size + cut.mask_size;
-    tile_mask.read(team);
+    const TileMask tile_mask(op, work + t.slopes_bytes);
+    uint8_t *splits_work = work + t.slopes_bytes + t.mask_bytes;
+    tile_mask.scan(team);
     if (team.index == 0) {
         for (int64_t head = 0; head < q.ne[2]; head++) slopes[head] = slope(parameter(op, 1), q.ne[2], head);
         team.restart();
     }
     team.barrier();
     const auto piece_of = [&](int64_t i) {
-        // The last queries see most and come first, so that no thread is left with them.
-        const int64_t query = (cut.along - 1 - i / (cut.across * cut.streams)) * cut.queries, bundle = i % cut.across * cut.bundles;
-        return AttentionPiece{op, tile_mask, i / cut.across % cut.streams, query, std::min(cut.queries, q.ne[1] - query), bundle,
-                              std::min(cut.bundles, k.ne[2] * cut.parts - bundle), cut.parts, cut.heads, 0, cut.tiles, cut.most_tiles,
-                              parameter(op, 0), parameter(op, 2), slopes, 0, 1, memories + cut.memory_size * static_cast<size_t>(team.index), cut.memory_size};
+        // The last queries come first: they see most keys, and no thread should be left with them at the end.
+        const int64_t query = (t.query_pieces - 1 - i / (t.head_pieces * t.streams)) * t.queries, block = i % t.head_pieces * t.blocks;
+        return AttentionPiece{op, tile_mask, i / t.head_pieces % t.streams, query, std::min(t.queries, q.ne[1] - query), block,
+                              std::min(t.blocks, k.ne[2] * t.blocks_per_kv_head - block), t.blocks_per_kv_head, t.heads_per_block, 0, t.tiles, t.max_tiles,
+                              parameter(op, 0), parameter(op, 2), slopes, 0, 1, splits_work + t.work_stride * static_cast<size_t>(team.index), t.work_stride};
     };
-    if (!cut.by_keys)
-        return share(team, cut.pieces(), [&](int64_t i) {
+    if (!t.split_kv)
+        return share(team, t.pieces(), [&](int64_t i) {
             const AttentionPiece piece = piece_of(i);
             kernel_.score(piece);
-            kernel_.add(piece);
+            kernel_.accumulate(piece);
             kernel_.finish(piece);
         });
-    for (int64_t i = 0; i < cut.pieces(); i++) {
+    for (int64_t i = 0; i < t.pieces(); i++) {
         AttentionPiece piece = piece_of(i);
-        piece.member = team.index;
-        piece.members = team.size;
-        piece.memories = memories;
-        tile_mask.split_seen(team, &piece.first_tile, &piece.end_tile);
-        for (const auto step : {kernel_.score, kernel_.add, kernel_.finish}) {
+        piece.split = team.index;
+        piece.splits = team.size;
+        piece.work = splits_work;
+        tile_mask.split_visible(team, &piece.first_tile, &piece.end_tile);
+        for (const auto step : {kernel_.score, kernel_.accumulate, kernel_.finish}) {
             step(piece);
             team.barrier();
         }

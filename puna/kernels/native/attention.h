@@ -1,4 +1,4 @@
-// FLASH_ATTN_EXT: what queries see of the keys, and the values that these bring.
+// FLASH_ATTN_EXT: which ops are covered, and the pieces that a kernel computes.
 #pragma once
 
 #include <algorithm>
@@ -8,7 +8,7 @@
 
 namespace puna {
 
-// Numbers of K and V that share a scale, and their bytes; zeros if the type is not read.
+// The elements of K or V that share a scale, and their bytes. Zeros: the type is not supported.
 struct CellFormat {
     int block, bytes;
 };
@@ -27,56 +27,56 @@ inline const uint8_t *address(const Tensor &t, int64_t i1, int64_t i2, int64_t i
     return static_cast<const uint8_t *>(t.data) + static_cast<size_t>(i1) * t.nb[1] + static_cast<size_t>(i2) * t.nb[2] + static_cast<size_t>(i3) * t.nb[3];
 }
 
-constexpr int ATTENTION_ROWS = 128; // of a tile: queries times heads
+constexpr int MAX_ATTENTION_ROWS = 128; // of a piece: queries times heads of a head block
 constexpr double LOG2_E = 1.4426950408889634;
 
-// Some queries of some bundles, and some tiles of keys that one thread reads for them. A bundle is some query heads that
-// share a head of K and V.
+// What one thread computes at a time: some queries of some head blocks, over some tiles of keys. A head block is up to
+// `heads_per_block` query heads that share a KV head.
 struct AttentionPiece {
     const Tensor &op;
     const TileMask &tile_mask;
     int64_t stream;
     int64_t first_query, queries;
-    int64_t first_bundle, bundles;
-    int64_t parts, heads_of_bundle; // bundles of a head of K and V, and query heads of a bundle (the last may have fewer)
-    int64_t first_tile, end_tile; // this member's
-    int64_t most_tiles;           // of them, the most that a member has and some query sees
+    int64_t first_block, blocks;
+    int64_t blocks_per_kv_head, heads_per_block; // the last block of a KV head may have fewer heads
+    int64_t first_tile, end_tile;
+    int64_t max_tiles; // at most so many of them are visible, in any split
     float scale;
-    float cap;           // 0: none
-    const float *slopes; // of each query head
-    // The threads that divide the keys: which one this is, how many they are, and their memories, aligned to 64 bytes.
-    int64_t member, members;
-    uint8_t *memories;
-    size_t memory_size;
+    float cap;           // soft cap; 0: none
+    const float *slopes; // ALiBi's, of each query head
+    // Split KV: this thread's index, the number of threads that divide the keys, and their work memory, `work_stride` apart.
+    int64_t split, splits;
+    uint8_t *work;
+    size_t work_stride;
 
-    // Of a bundle of the piece: its head of K and V, its first query head, and how many query heads it has.
-    int64_t kv_head(int64_t bundle) const { return (first_bundle + bundle) / parts; }
-    bool first_of_head(int64_t bundle) const { return bundle == 0 || kv_head(bundle) != kv_head(bundle - 1); }
-    int64_t first_head(int64_t bundle) const { return kv_head(bundle) * group() + (first_bundle + bundle) % parts * heads_of_bundle; }
-    int heads(int64_t bundle) const { return static_cast<int>(std::min((kv_head(bundle) + 1) * group() - first_head(bundle), heads_of_bundle)); }
+    // Of a head block of the piece: its KV head, whether it is the piece's first of that head, its first query head, its query heads.
+    int64_t kv_head(int64_t block) const { return (first_block + block) / blocks_per_kv_head; }
+    bool starts_kv_head(int64_t block) const { return block == 0 || kv_head(block) != kv_head(block - 1); }
+    int64_t first_head(int64_t block) const { return kv_head(block) * gqa_ratio() + (first_block + block) % blocks_per_kv_head * heads_per_block; }
+    int heads(int64_t block) const { return static_cast<int>(std::min((kv_head(block) + 1) * gqa_ratio() - first_head(block), heads_per_block)); }
 
   private:
-    int64_t group() const { return op.src[0]->ne[2] / op.src[1]->ne[2]; }
+    int64_t gqa_ratio() const { return op.src[0]->ne[2] / op.src[1]->ne[2]; }
 };
 
 struct AttentionSizes {
-    int64_t key_size, value_size, tiles, queries, bundles, heads;
+    int64_t key_size, value_size, tiles, queries, blocks, heads;
 };
 
-// The steps of a piece. Each begins when all members have ended the one before.
+// The steps of a piece. Each begins when all splits have finished the one before.
 struct AttentionKernel {
-    // Bytes of a member's memory.
-    size_t (*memory)(const AttentionSizes &sizes);
-    void (*score)(const AttentionPiece &piece);  // queries meet keys
-    void (*add)(const AttentionPiece &piece);    // values are added up by their weights
-    void (*finish)(const AttentionPiece &piece); // a member's share of the rows is written
+    // Bytes of a split's work memory.
+    size_t (*work_size)(const AttentionSizes &sizes);
+    void (*score)(const AttentionPiece &piece);      // queries times keys
+    void (*accumulate)(const AttentionPiece &piece); // weights times values
+    void (*finish)(const AttentionPiece &piece);     // normalise and write this split's share of the rows
 };
 
 class Attention final : public Operation {
   public:
     explicit Attention(const AttentionKernel &kernel) : kernel_(kernel) {}
 
-    // Whether the op is one that `compute` can do.
+    // Whether `compute` supports the op.
     static bool covers(const Tensor &op);
 
     size_t work_size(int threads, const Tensor &op) const override;

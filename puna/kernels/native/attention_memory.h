@@ -1,52 +1,51 @@
-// The memory of a piece of attention: what a tile's cells became, and what is kept of each row between tiles.
+// The work memory of a piece of attention: one tile's converted cells, and each row's state between tiles.
 #pragma once
 
 #include "attention.h"
 
 namespace puna {
 
-// Keys, or numbers of a value, that meet a row at one go: two vectors.
+// A panel's width in keys, or in elements of values: two vectors.
 template <class I> constexpr int ATTENTION_WIDTH = 2 * I::lanes;
 
-// Where each array begins, in bytes. `states` are one after another, a bundle each.
+// The offsets of all arrays, in bytes. The states of the head blocks follow one another.
 template <class I> struct AttentionMemory {
     static constexpr int KEYS = TILE_KEYS, PAIRS = KEYS / 2, WIDTH = ATTENTION_WIDTH<I>;
 
-    int64_t key_size, value_size; // padded
-    int64_t rows, tiles;          // of a bundle
-    size_t values, biases, weights, exponents, states, state, size;
-    size_t sums, most, most_brought, top, top_brought, totals, scores; // of a state
+    int64_t key_size, value_size; // head sizes, padded
+    int64_t rows, tiles;          // of a head block
+    size_t values, biases, weights, exponents, states, state_bytes, size;
+    size_t sums, lane_max, lane_value_max, row_max, row_value_max, weight_sums, scores; // within a state
 
     explicit AttentionMemory(const AttentionSizes &s)
         : key_size((s.key_size + 15) & ~int64_t{15}), value_size((s.value_size + WIDTH - 1) / WIDTH * WIDTH), rows(s.queries * s.heads),
           tiles(s.tiles) {
-        values = room(KEYS * key_size, 4);
-        biases = values + room(PAIRS * value_size, 4);
-        weights = biases + room(KEYS * s.queries, 4);
-        exponents = weights + room(KEYS * rows, 4);
-        states = exponents + room(KEYS * tiles * s.bundles, 4);
-        sums = room(key_size * rows, 4);
-        most = sums + room(value_size * rows, 8);
-        most_brought = most + room(I::lanes * rows, 4);
-        top = most_brought + room(I::lanes * rows, 4);
-        top_brought = top + room(rows, 4);
-        totals = top_brought + room(rows, 4);
-        scores = totals + room(I::lanes * rows, 8);
-        state = scores + room(KEYS * tiles * rows, 4);
-        size = states + state * static_cast<size_t>(s.bundles);
+        values = bytes(KEYS * key_size, 4);
+        biases = values + bytes(PAIRS * value_size, 4);
+        weights = biases + bytes(KEYS * s.queries, 4);
+        exponents = weights + bytes(KEYS * rows, 4);
+        states = exponents + bytes(KEYS * tiles * s.blocks, 4);
+        sums = bytes(key_size * rows, 4);
+        lane_max = sums + bytes(value_size * rows, 8);
+        lane_value_max = lane_max + bytes(I::lanes * rows, 4);
+        row_max = lane_value_max + bytes(I::lanes * rows, 4);
+        row_value_max = row_max + bytes(rows, 4);
+        weight_sums = row_value_max + bytes(rows, 4);
+        scores = weight_sums + bytes(I::lanes * rows, 8);
+        state_bytes = scores + bytes(KEYS * tiles * rows, 4);
+        size = states + state_bytes * static_cast<size_t>(s.blocks);
     }
-    static size_t room(int64_t count, size_t item) { return aligned(item * static_cast<size_t>(count)); }
+    static size_t bytes(int64_t count, size_t item) { return aligned(item * static_cast<size_t>(count)); }
 };
 
-// Of a bundle's rows: queries, whole sums of values, the largest score and the largest that a value is multiplied
-// with (`most`: of this member's tiles, `top`: of all), whole sums of weights, and scores by tiles. `most` and `totals` have a
-// number for each lane.
+// The state of a head block's rows. Scores are in log2 units. A value maximum is the largest score + value exponent, which bounds
+// weight * value. Maxima by lane are of this split's tiles, those by row are of all splits.
 struct AttentionState {
-    float *q;
-    int64_t *sums;
-    float *most, *most_brought, *top, *top_brought;
-    int64_t *totals;
-    float *scores;
+    float *q;      // scaled queries
+    int64_t *sums; // of weight * value, as integers
+    float *lane_max, *lane_value_max, *row_max, *row_value_max;
+    int64_t *weight_sums; // as integers, by lane
+    float *scores;        // by tile
 };
 
 } // namespace puna

@@ -1,4 +1,4 @@
-// Tiles of attention in registers: some rows by two vectors of keys, or of values.
+// The register tiles of attention: R rows times a panel of keys or of values.
 #pragma once
 
 #include "attention_memory.h"
@@ -6,8 +6,8 @@
 
 namespace puna {
 
-// Queries by WIDTH keys.
-template <class I, int R> PUNA_INLINE void multiply_keys(const float *panel, int64_t depth, const float *const *a, float *const *out) {
+// out[r] = the dot products of query r with WIDTH keys.
+template <class I, int R> PUNA_INLINE void dot_keys(const float *panel, int64_t depth, const float *const *a, float *const *out) {
     constexpr int WIDTH = ATTENTION_WIDTH<I>;
     typename I::Float sums[R][2];
     for (int r = 0; r < R; r++)
@@ -26,8 +26,8 @@ template <class I, int R> PUNA_INLINE void multiply_keys(const float *panel, int
         for (int c = 0; c < 2; c++) I::storef(out[r] + I::lanes * c, sums[r][c]);
 }
 
-// Weights, high parts and then low ones, by WIDTH values: added to what is there.
-template <class I, int R> PUNA_INLINE void multiply_values(const int32_t *panel, const int32_t *const *a, int64_t *const *out) {
+// out[r] += the weights of row r times WIDTH elements of the tile's values. A row holds its high parts, then its low parts.
+template <class I, int R> PUNA_INLINE void accumulate_values(const int32_t *panel, const int32_t *const *a, int64_t *const *out) {
     constexpr int WIDTH = ATTENTION_WIDTH<I>, PAIRS = TILE_KEYS / 2;
     typename I::Int high[R][2], low[R][2];
     const int32_t *rows[R];
@@ -36,8 +36,8 @@ template <class I, int R> PUNA_INLINE void multiply_values(const int32_t *panel,
         rows[r] = a[r];
     });
     const auto add = [](auto &sum, const auto &a, const auto &b) __attribute__((always_inline)) {
-        sum = I::add_pairs(sum, a, b);
-        I::settle(sum);
+        sum = I::madd16(sum, a, b);
+        I::pin_register(sum);
     };
     for (int i = 0; i < PAIRS; i++) {
         const auto x = I::load(panel + WIDTH * i), y = I::load(panel + WIDTH * i + I::lanes);
@@ -54,13 +54,13 @@ template <class I, int R> PUNA_INLINE void multiply_values(const int32_t *panel,
     });
 }
 
-// f(row, how many rows from there on, a constant) for tiles of at most MOST rows.
-template <int MOST, class F> void in_tiles(int count, F f) {
+// f(first row, count as a constant) for tiles of at most MAX rows.
+template <int MAX, class F> void for_row_tiles(int count, F f) {
     int row = 0;
-    for (; row + MOST <= count; row += MOST) f(row, std::integral_constant<int, MOST>{});
-    if constexpr (MOST > 4)
+    for (; row + MAX <= count; row += MAX) f(row, std::integral_constant<int, MAX>{});
+    if constexpr (MAX > 4)
         for (; row + 4 <= count; row += 4) f(row, std::integral_constant<int, 4>{});
-    if constexpr (MOST > 2)
+    if constexpr (MAX > 2)
         for (; row + 2 <= count; row += 2) f(row, std::integral_constant<int, 2>{});
     for (; row < count; row++) f(row, std::integral_constant<int, 1>{});
 }

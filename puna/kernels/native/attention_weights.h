@@ -1,4 +1,4 @@
-// A row's scores in a tile, and the weights that they become.
+// The softmax of attention: a row's scores in one tile are masked, then become integer weights.
 #pragma once
 
 #include "attention_memory.h"
@@ -6,57 +6,58 @@
 
 namespace puna {
 
-constexpr int WEIGHT_BITS = 23, LOW_BITS = 12;
-// Scores in powers of two. What is below LEAST is as good as masked; WRONG stands for what is no number.
-constexpr float LEAST = -1e6F, NOTHING = LEAST + 256, WRONG = 5e5F;
+constexpr int WEIGHT_BITS = 23, LOW_BITS = 12; // of a weight, and of its low part
+// Scores in log2 units are at least MASKED_SCORE. INVALID_SCORE marks NaN and infinity. With MIN_ROW_MAX, a masked score weighs 0.
+constexpr float MASKED_SCORE = -1e6F, MIN_ROW_MAX = MASKED_SCORE + 256, INVALID_SCORE = 5e5F;
 
-// Cap and mask scores in place. `most` and `most_brought` keep the largest ones of each lane: alone, and with values' exponents.
+// Applies soft cap and mask in place, and updates the maxima of each lane (`AttentionState`).
 template <class I>
-void mask_scores(float *scores, const float *exponent, const float *bias, float slope, float cap, float *most, float *most_brought) {
+void mask_scores(float *scores, const float *exponent, const float *bias, float slope, float cap, float *score_max, float *value_max) {
     const auto per_bias = I::broadcast(slope * static_cast<float>(LOG2_E));
-    auto largest = I::loadf(most), brought = I::loadf(most_brought);
+    auto max = I::loadf(score_max), max_value = I::loadf(value_max);
     for (int i = 0; i < TILE_KEYS; i += I::lanes) {
         auto x = I::loadf(scores + i);
         if (cap != 0) x = I::mul(I::broadcast(cap * static_cast<float>(LOG2_E)), tanh<I>(x));
-        x = I::maxf(I::broadcast(LEAST), I::fma(I::loadf(bias + i), per_bias, I::minf(x, I::broadcast(WRONG))));
+        x = I::maxf(I::broadcast(MASKED_SCORE), I::fma(I::loadf(bias + i), per_bias, I::minf(x, I::broadcast(INVALID_SCORE))));
         I::storef(scores + i, x);
-        largest = I::maxf(largest, x);
-        brought = I::maxf(brought, I::addf(x, I::loadf(exponent + i)));
+        max = I::maxf(max, x);
+        max_value = I::maxf(max_value, I::addf(x, I::loadf(exponent + i)));
     }
-    I::storef(most, largest);
-    I::storef(most_brought, brought);
+    I::storef(score_max, max);
+    I::storef(value_max, max_value);
 }
 
-// y * 2^(whole - top + bits)
-template <class I> PUNA_INLINE typename I::Float weight(typename I::Float y, typename I::Float whole, typename I::Float top, int bits) {
-    return I::times_power(y, I::fma(I::broadcast(-1), top, I::addf(whole, I::broadcast(static_cast<float>(bits)))));
+// y * 2^(integer - row_max + bits): 2^score, split into 2^integer and y, as a fixed-point weight.
+template <class I> PUNA_INLINE typename I::Float weight(typename I::Float y, typename I::Float integer, typename I::Float row_max, int bits) {
+    return I::scalef(y, I::fma(I::broadcast(-1), row_max, I::addf(integer, I::broadcast(static_cast<float>(bits)))));
 }
 
 // The weight of one score.
-template <class I> int64_t weight_of(float score, float top) {
-    const auto x = I::broadcast(score), whole = I::round(x), y = power_of_part<I>(I::fma(I::broadcast(-1), whole, x));
+template <class I> int64_t weight_of(float score, float row_max) {
+    const auto x = I::broadcast(score), integer = I::round(x), y = exp2_fraction<I>(I::fma(I::broadcast(-1), integer, x));
     alignas(64) int32_t weights[I::lanes];
-    I::store(weights, I::whole(weight<I>(y, whole, I::broadcast(top), WEIGHT_BITS)));
+    I::store(weights, I::to_int(weight<I>(y, integer, I::broadcast(row_max), WEIGHT_BITS)));
     return weights[0];
 }
 
-// Scores become weights: added to `totals`, and with the values' exponents in pairs of whole parts, the high ones first.
-template <class I> void weigh(const float *scores, const float *exponent, float top, float top_brought, int64_t *totals, int32_t *weights) {
-    const auto most = I::broadcast(top), most_brought = I::broadcast(top_brought);
-    auto total = I::zero();
+// Turns a tile's scores into integer weights, and adds these to `weight_sums`. `weights` also get the values' exponents, and go
+// out as 16-bit pairs for `madd16`: all high parts, then all low parts.
+template <class I> void softmax_weights(const float *scores, const float *exponent, float row_max, float row_value_max, int64_t *weight_sums, int32_t *weights) {
+    const auto score_max = I::broadcast(row_max), value_max = I::broadcast(row_value_max);
+    auto sum = I::zero();
     for (int i = 0; i < TILE_KEYS; i += ATTENTION_WIDTH<I>) {
         typename I::Int parts[2][2];
         for (int half = 0; half < 2; half++) {
             const int from = i + I::lanes * half;
-            const auto x = I::loadf(scores + from), whole = I::round(x), y = power_of_part<I>(I::fma(I::broadcast(-1), whole, x));
-            total = I::add(total, I::whole(weight<I>(y, whole, most, WEIGHT_BITS)));
-            const auto w = weight<I>(y, I::addf(whole, I::loadf(exponent + from)), most_brought, WEIGHT_BITS - LOW_BITS), high = I::round(w);
-            parts[0][half] = I::whole(high);
-            parts[1][half] = I::whole(I::mul(I::broadcast(1 << LOW_BITS), I::fma(I::broadcast(-1), high, w)));
+            const auto x = I::loadf(scores + from), integer = I::round(x), y = exp2_fraction<I>(I::fma(I::broadcast(-1), integer, x));
+            sum = I::add(sum, I::to_int(weight<I>(y, integer, score_max, WEIGHT_BITS)));
+            const auto w = weight<I>(y, I::addf(integer, I::loadf(exponent + from)), value_max, WEIGHT_BITS - LOW_BITS), high = I::round(w);
+            parts[0][half] = I::to_int(high);
+            parts[1][half] = I::to_int(I::mul(I::broadcast(1 << LOW_BITS), I::fma(I::broadcast(-1), high, w)));
         }
-        for (int part = 0; part < 2; part++) I::store(weights + TILE_KEYS / 2 * part + i / 2, I::side_by_side(parts[part][0], parts[part][1]));
+        for (int part = 0; part < 2; part++) I::store(weights + TILE_KEYS / 2 * part + i / 2, I::interleave16(parts[part][0], parts[part][1]));
     }
-    I::add_wide(totals, I::zero(), total);
+    I::add_wide(weight_sums, I::zero(), sum);
 }
 
 } // namespace puna

@@ -60,28 +60,28 @@ template <class I, Type T> struct SliceScales {
             read_super_scales(slice, v);
         else if constexpr (T == Type::IQ4_XS)
             for (int b = 0; b < blocks; b++)
-                I::storef(d[b] + v, I::mul(I::halves(slice + 2 * v), I::to_float(I::signed_bytes(slice + 2 * COLUMNS + COLUMNS * b + v))));
+                I::storef(d[b] + v, I::mul(I::load_f16(slice + 2 * v), I::to_float(I::load_i8(slice + 2 * COLUMNS + COLUMNS * b + v))));
         else
             for (int b = 0; b < blocks; b++) {
                 const uint8_t *at = slice + layout_of(T).scales * b;
-                I::storef(d[b] + v, T == Type::MXFP4 ? I::exponents(at + v) : I::halves(at + 2 * v));
-                if constexpr (mins) I::storef(m[b] + v, I::halves(at + 2 * COLUMNS + 2 * v));
+                I::storef(d[b] + v, T == Type::MXFP4 ? I::load_e8m0_half(at + v) : I::load_f16(at + 2 * v));
+                if constexpr (mins) I::storef(m[b] + v, I::load_f16(at + 2 * COLUMNS + 2 * v));
             }
     }
 
     // A constant offset is a min like the scale itself.
     PUNA_INLINE void read_super_scales(const uint8_t *slice, int v) {
         constexpr bool own_mins = format.offset == 0;
-        const typename I::Float scale_of_all = I::halves(slice + 2 * v);
+        const typename I::Float scale_of_all = I::load_f16(slice + 2 * v);
         const uint8_t *scales = slice + (own_mins ? 4 : 2) * COLUMNS + v, *least = scales + COLUMNS * groups;
         I::storef(d[0] + v, scale_of_all);
-        for (int j = 0; j < groups; j++) I::store(scale[j] + v, Unit::scale(I::signed_bytes(scales + COLUMNS * j)));
+        for (int j = 0; j < groups; j++) I::store(scale[j] + v, Unit::scale(I::load_i8(scales + COLUMNS * j)));
         if constexpr (centred) return;
-        I::storef(m[0] + v, own_mins ? I::halves(slice + 2 * COLUMNS + 2 * v) : I::mul(scale_of_all, I::broadcast(format.offset)));
+        I::storef(m[0] + v, own_mins ? I::load_f16(slice + 2 * COLUMNS + 2 * v) : I::mul(scale_of_all, I::broadcast(format.offset)));
         for (int j = 0; j < groups; j += 2) {
-            const Int even = own_mins ? I::unsigned_bytes(least + COLUMNS * j) : I::signed_bytes(scales + COLUMNS * j);
-            const Int odd = own_mins ? I::unsigned_bytes(least + COLUMNS * (j + 1)) : I::signed_bytes(scales + COLUMNS * (j + 1));
-            I::store(min[j / 2] + v, I::side_by_side(even, odd));
+            const Int even = own_mins ? I::load_u8(least + COLUMNS * j) : I::load_i8(scales + COLUMNS * j);
+            const Int odd = own_mins ? I::load_u8(least + COLUMNS * (j + 1)) : I::load_i8(scales + COLUMNS * (j + 1));
+            I::store(min[j / 2] + v, I::interleave16(even, odd));
         }
     }
 };
@@ -96,21 +96,21 @@ template <class I, Type T> struct Numbers {
         if constexpr (format.bits == 5 || format.bits == 3) {
             constexpr int place = format.bits - 1;
             const Int bits = I::load(planes + (format.bits == 5 ? 256 : 128));
-            x = I::either(x, I::both(I::template shift<step - place>(bits), I::bytes(1 << place)));
+            x = I::bit_or(x, I::bit_and(I::template shift<step - place>(bits), I::broadcast_byte(1 << place)));
         } else if constexpr (format.bits == 6) {
             const Int bits = I::load(planes + 256 + 64 * (step / 4));
-            x = I::either(x, I::both(I::template shift<2 * (step % 4) - 4>(bits), I::bytes(48)));
+            x = I::bit_or(x, I::bit_and(I::template shift<2 * (step % 4) - 4>(bits), I::broadcast_byte(48)));
         }
         if constexpr (format.scaling == Scaling::TABLE) x = I::lookup(table(), x);
-        if constexpr (format.bits == 8 && I::Wide::lift == 0) x = I::flip_high(x);
+        if constexpr (format.bits == 8 && I::Wide::lift == 0) x = I::flip_sign_bits(x);
         return x;
     }
 
   private:
     template <int step> static PUNA_INLINE Int low_bits(const uint8_t *planes) {
         if constexpr (format.bits == 8) return I::load(planes + 64 * step);
-        if constexpr (format.bits < 4) return I::both(I::template shift<2 * (step % 4)>(I::load(planes + 64 * (step / 4))), I::bytes(3));
-        return I::both(I::template shift<(step < 4 ? 0 : 4)>(I::load(planes + 64 * (step % 4))), I::bytes(15));
+        if constexpr (format.bits < 4) return I::bit_and(I::template shift<2 * (step % 4)>(I::load(planes + 64 * (step / 4))), I::broadcast_byte(3));
+        return I::bit_and(I::template shift<(step < 4 ? 0 : 4)>(I::load(planes + 64 * (step % 4))), I::broadcast_byte(15));
     }
 
     static const uint8_t *table() {
@@ -137,13 +137,13 @@ template <class I, Type T> struct Decoded : SliceScales<I, T> {
         for (int b = 0; b < blocks; b++, planes += layout.numbers)
             for (int v = 0; v < 4 * COLUMNS; v += 4 * I::lanes) {
                 uint8_t *at = numbers + 64 * Unit::steps * b;
-                if constexpr (I::squares)
-                    unroll<Unit::steps / 2>([&](auto i) { I::store_in_turn(at + 128 * i + 2 * v, step<2 * i>(planes + v), step<2 * i + 1>(planes + v)); });
+                if constexpr (I::has_mmla)
+                    unroll<Unit::steps / 2>([&](auto i) { I::store_interleaved(at + 128 * i + 2 * v, step<2 * i>(planes + v), step<2 * i + 1>(planes + v)); });
                 else
                     unroll<Unit::steps>([&](auto i) { I::store(at + 64 * i + v, step<i>(planes + v)); });
             }
     }
-    // Of one step. Where products are squares, two steps lie in turn: 8 k of each column.
+    // Of one step. Where products are has_mmla, two steps lie in turn: 8 k of each column.
     template <int step> PUNA_INLINE typename I::Int weights(int64_t block, int at) const {
         return I::load(numbers + 64 * (Unit::steps * block + step) + at);
     }

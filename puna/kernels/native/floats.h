@@ -23,7 +23,7 @@ template <class I, Type T> struct SingleFloats {
     // The weights of some columns, of one k, as they are stored or as `put` left them.
     static PUNA_INLINE Weights stored(const uint8_t *p) {
         if constexpr (T == Type::F32) return load(p);
-        return T == Type::F16 ? I::halves(p) : I::bfloats(p);
+        return T == Type::F16 ? I::load_f16(p) : I::load_bf16(p);
     }
     static PUNA_INLINE Weights load(const uint8_t *p) { return I::loadf(reinterpret_cast<const float *>(p)); }
     static PUNA_INLINE void put(uint8_t *p, Weights w) { I::storef(reinterpret_cast<float *>(p), w); }
@@ -42,7 +42,7 @@ template <class I, Type T, class Unit = SingleFloats<I, T>> class FloatSweep {
     static void multiply(const Product &p) { p.row_count > FEW ? multiply_many(p) : multiply_few(p); }
 
     using Float = typename I::Float;
-    static constexpr int rows = I::float_sums / (I::panels * VECTORS<I>);
+    static constexpr int rows = I::float_accumulators / (I::tile_panels * VECTORS<I>);
     static constexpr int bytes = format_of(T)->bits / 8; // of a weight
     static constexpr int line = Unit::together * bytes * COLUMNS; // bytes of a step, as it is stored
     static constexpr int AHEAD = 2048; // bytes of weights that are on their way
@@ -60,7 +60,7 @@ template <class I, Type T, class Unit = SingleFloats<I, T>> class FloatSweep {
     // Few rows are bound by memory: a tile's panels after another's.
     static void multiply_few(const Product &p) {
         const size_t panel_bytes = layout_of(T).panel(p.blocks);
-        for_slices(p, I::panels, [&](const Part &part, const uint8_t *slice) { panels<true>(part, slice, panel_bytes, p.rows, p.row_count); });
+        for_slices(p, I::tile_panels, [&](const Part &part, const uint8_t *slice) { panels<true>(part, slice, panel_bytes, p.rows, p.row_count); });
     }
 
     // A block of rows stays in the second cache while it meets some panels, one after another in the first.
@@ -73,7 +73,7 @@ template <class I, Type T, class Unit = SingleFloats<I, T>> class FloatSweep {
             for (int64_t row = 0; row < p.row_count; row += BLOCK_ROWS) {
                 const int64_t left = p.row_count - row;
                 Part here = part;
-                for (int64_t n = 0; n < count; n += I::panels, here.column += COLUMNS * I::panels, here.columns -= COLUMNS * I::panels)
+                for (int64_t n = 0; n < count; n += I::tile_panels, here.column += COLUMNS * I::tile_panels, here.columns -= COLUMNS * I::tile_panels)
                     panels<false>(here, decoded[n], decoded_bytes, p.rows + row, left < BLOCK_ROWS ? left : BLOCK_ROWS, n == 0 ? left : 0);
             }
         });
@@ -111,8 +111,8 @@ template <class I, Type T, class Unit = SingleFloats<I, T>> class FloatSweep {
 
     // The panels of a tile, or the last one, by `count` rows. Of `coming` rows the next tile's are fetched while one is computed.
     template <bool STORED> static void panels(const Part &part, const uint8_t *w, size_t stride, const Row *at, int64_t count, int64_t coming = 0) {
-        if (I::panels == 1 || part.columns > COLUMNS) return tiles<I::panels, STORED>(part, w, stride, at, count, coming);
-        if constexpr (I::panels > 1) tiles<1, STORED>(part, w, stride, at, count, coming);
+        if (I::tile_panels == 1 || part.columns > COLUMNS) return tiles<I::tile_panels, STORED>(part, w, stride, at, count, coming);
+        if constexpr (I::tile_panels > 1) tiles<1, STORED>(part, w, stride, at, count, coming);
     }
 
     template <int P, bool STORED>

@@ -38,7 +38,7 @@ PUNA_INLINE void dot(const TileAt<I, D, R, P> &at, Ints<I, R, P> &sums) {
             const typename I::Int x = at.activations(FIRST + step, r);
             for (int c = 0; c < P * VECTORS<I>; c++) {
                 sums[r][c] = step == 0 && !MORE ? U::product(v[c], x) : U::accumulate(sums[r][c], v[c], x);
-                I::settle(sums[r][c]);
+                I::pin_register(sums[r][c]);
             }
         }
     });
@@ -70,10 +70,10 @@ PUNA_INLINE void square_dot(const TileAt<I, D, R, 1> &at, Start start, Take take
     typename I::Int x[wides][pairs][2], before[pairs];
     for (int p = 0; p < pairs; p++) {
         const int first = 2 * p, second = first + 1 < R ? first + 1 : first;
-        before[p] = I::low_halves(start(first), start(second));
+        before[p] = I::zip_low64(start(first), start(second));
         for (int wide = 0; wide < wides; wide++) {
             const int64_t k = BLOCK * at.block + 4 * FIRST + 16 * wide;
-            I::pair(at.rows[first] + k, at.rows[second] + k, x[wide][p]);
+            I::interleave_rows(at.rows[first] + k, at.rows[second] + k, x[wide][p]);
         }
     }
     const uint8_t *numbers = at.w->numbers + 64 * (D::Unit::steps * at.block + FIRST);
@@ -83,12 +83,12 @@ PUNA_INLINE void square_dot(const TileAt<I, D, R, 1> &at, Start start, Take take
         unroll<STEPS / 2>([&](auto eight) __attribute__((always_inline)) {
             for (int side = 0; side < 2; side++) {
                 const typename I::Int w = I::load(numbers + 128 * eight + 32 * c + 16 * side);
-                for (int p = 0; p < pairs; p++) sums[p][side] = I::add_square(sums[p][side], x[eight / 2][p][eight % 2], w);
+                for (int p = 0; p < pairs; p++) sums[p][side] = I::mmla(sums[p][side], x[eight / 2][p][eight % 2], w);
             }
         });
         for (int p = 0; p < pairs; p++) {
-            take(2 * p, c, I::low_halves(sums[p][0], sums[p][1]));
-            if (2 * p + 1 < R) take(2 * p + 1, c, I::high_halves(sums[p][0], sums[p][1]));
+            take(2 * p, c, I::zip_low64(sums[p][0], sums[p][1]));
+            if (2 * p + 1 < R) take(2 * p + 1, c, I::zip_high64(sums[p][0], sums[p][1]));
         }
     });
 }
@@ -97,7 +97,7 @@ PUNA_INLINE void square_dot(const TileAt<I, D, R, 1> &at, Start start, Take take
 template <class I, int FIRST, int STEPS, class D, int R, int P, class Take>
 PUNA_INLINE void each_dot(const TileAt<I, D, R, P> &at, Take take) {
     constexpr int few = 4;
-    if constexpr (I::squares) {
+    if constexpr (I::has_mmla) {
         square_dot<I, FIRST, STEPS>(at, [](int) { return I::zero(); }, take);
     } else if constexpr (STEPS <= few && !(P == 1 && D::Unit::template tiles<R, STEPS>)) {
         short_dot<I, FIRST, STEPS>(at, take);
@@ -118,7 +118,7 @@ PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&
     using U = typename D::Unit;
     constexpr int depth = U::depth(top_of<T>()) < U::steps ? U::depth(top_of<T>()) : U::steps;
     // Sums can begin with what the offset takes away.
-    constexpr bool offset = offset_of<I, T>() != 0, started = offset && (U::whole || I::squares);
+    constexpr bool offset = offset_of<I, T>() != 0, started = offset && (U::whole || I::has_mmla);
     for (auto &row : out)
         for (auto &x : row) x = I::zerof();
     for (int b = 0; b < blocks; b++) {
@@ -131,7 +131,7 @@ PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&
             out[r][c] = I::fma(I::to_float(sum), I::mul(I::broadcast(x.d[b]), I::loadf(scales_at<I>(panel.d[b], c))), out[r][c]);
             if constexpr (D::mins) out[r][c] = I::fma(I::broadcast(x.sum[b]), I::loadf(scales_at<I>(panel.m[b], c)), out[r][c]);
         };
-        if constexpr (I::squares) { // few sums are there at a time
+        if constexpr (I::has_mmla) { // few sums are there at a time
             const auto before = [&](int r) __attribute__((always_inline)) { return offset ? start(r) : I::zero(); };
             square_dot<I, 0, U::steps>(at, before, finish);
         } else {
@@ -144,7 +144,7 @@ PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&
                 unroll<U::steps / depth>([&](auto part) __attribute__((always_inline)) {
                     each_dot<I, depth * part, depth>(at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
                         total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
-                        I::settle(total[r][c]);
+                        I::pin_register(total[r][c]);
                     });
                 });
             }
@@ -171,7 +171,7 @@ PUNA_INLINE void multiply_super(const D *w, const uint8_t *const (&rows)[R], Flo
             each_dot<I, depth * part, depth>(TileAt<I, D, R, P>{w, rows, b}, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
                 if constexpr (D::centred) x = U::start(x, I::broadcast4(activation(r).starts[j]));
                 total[r][c] = I::add(total[r][c], U::scaled(x, I::load(scales_at<I>(w[c / VECTORS<I>].scale[j], c))));
-                I::settle(total[r][c]);
+                I::pin_register(total[r][c]);
             });
         });
     for (int r = 0; r < R; r++) {
@@ -182,7 +182,7 @@ PUNA_INLINE void multiply_super(const D *w, const uint8_t *const (&rows)[R], Flo
             if constexpr (!D::centred) {
                 typename I::Int least = I::zero();
                 for (int j = 0; j < D::groups / 2; j++)
-                    least = I::add_pairs(least, I::load(scales_at<I>(panel.min[j], c)), I::broadcast4(x.sums + 2 * j));
+                    least = I::madd16(least, I::load(scales_at<I>(panel.min[j], c)), I::broadcast4(x.sums + 2 * j));
                 sum = I::fnma(I::to_float(least), I::loadf(scales_at<I>(panel.m[0], c)), sum);
             }
             out[r][c] = I::mul(I::broadcast(x.d), sum);
@@ -198,8 +198,8 @@ template <class I, Type T> class Sweep {
 
     // Few rows are bound by memory: panel after panel, the weights are one stream.
     static void multiply(const Product &p) {
-        using Few = std::conditional_t<I::reads_stored, Stored<I, T>, Decoded<I, T>>;
-        p.row_count > FEW ? multiply<Decoded<I, T>, panels, I::panels, I::rows>(p) : multiply<Few, 1, 1, I::rows * I::panels>(p);
+        using Few = std::conditional_t<I::decodes_in_registers, Stored<I, T>, Decoded<I, T>>;
+        p.row_count > FEW ? multiply<Decoded<I, T>, panels, I::tile_panels, I::tile_rows>(p) : multiply<Few, 1, 1, I::tile_rows * I::tile_panels>(p);
     }
 
   private:

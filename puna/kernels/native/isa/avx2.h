@@ -15,11 +15,11 @@ namespace puna {
 struct Avx2 {
     using Cells = Avx2Cells;
     static constexpr int lanes = 8;
-    static constexpr int rows = 4, panels = 1; // of a tile
-    static constexpr bool reads_stored = false; // few rows meet numbers that were not decoded before
-    static constexpr bool squares = false; // whether products are of two rows by two columns, 8 k each
-    static constexpr int float_rows = 6, pair_rows = 2; // of a tile of floats, or of pairs of 16 bits, two vectors wide
-    static constexpr int float_sums = 12; // with weights and an activation they fill 16 registers
+    static constexpr int tile_rows = 4, tile_panels = 1; // of a product\'s tile
+    static constexpr bool decodes_in_registers = false; // few rows meet numbers that were not decoded before
+    static constexpr bool has_mmla = false; // whether products are of two rows by two columns, 8 k each
+    static constexpr int score_rows = 6, value_rows = 2; // of attention\'s tiles, two vectors wide
+    static constexpr int float_accumulators = 12; // with weights and an activation they fill 16 registers
     static constexpr bool pays(Type) { return true; }
     using Int = __m256i;
     using Float = __m256;
@@ -27,17 +27,17 @@ struct Avx2 {
     static Int load(const void *p) { return _mm256_loadu_si256(static_cast<const Int *>(p)); }
     static void store(void *p, Int x) { _mm256_storeu_si256(static_cast<Int *>(p), x); }
     // The compiler has x in a register here. Left alone, GCC puts sums off to the end and keeps all products until then.
-    static void settle(Int &x) { asm("" : "+x"(x)); }
+    static void pin_register(Int &x) { asm("" : "+x"(x)); }
     static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T1); }
     static Int broadcast4(const void *p) { return _mm256_set1_epi32(*static_cast<const int32_t *>(p)); }
-    static Int bytes(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
-    static Int both(Int a, Int b) { return _mm256_and_si256(a, b); }
-    static Int either(Int a, Int b) { return _mm256_or_si256(a, b); }
+    static Int broadcast_byte(int x) { return _mm256_set1_epi8(static_cast<char>(x)); }
+    static Int bit_and(Int a, Int b) { return _mm256_and_si256(a, b); }
+    static Int bit_or(Int a, Int b) { return _mm256_or_si256(a, b); }
     static Int add(Int a, Int b) { return _mm256_add_epi32(a, b); }
     static Int zero() { return _mm256_setzero_si256(); }
-    static Int flip_high(Int x) { return _mm256_xor_si256(x, bytes(0x80)); }
+    static Int flip_sign_bits(Int x) { return _mm256_xor_si256(x, broadcast_byte(0x80)); }
     // The low 16 bits of each lane of `even`, and above them those of `odd`.
-    static Int side_by_side(Int even, Int odd) {
+    static Int interleave16(Int even, Int odd) {
         return _mm256_or_si256(_mm256_slli_epi32(odd, 16), _mm256_and_si256(even, _mm256_set1_epi32(0xffff)));
     }
     // Shift 16-bit lanes right, or left if N < 0.
@@ -50,7 +50,7 @@ struct Avx2 {
         return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i *>(table16))), index);
     }
     // Products of pairs of 16 bits, added.
-    static Int add_pairs(Int sum, Int a, Int b) { return add(sum, _mm256_madd_epi16(a, b)); }
+    static Int madd16(Int sum, Int a, Int b) { return add(sum, _mm256_madd_epi16(a, b)); }
 
     static Float loadf(const float *p) { return _mm256_loadu_ps(p); }
     static void storef(float *p, Float x) { _mm256_storeu_ps(p, x); }
@@ -64,7 +64,7 @@ struct Avx2 {
     // What is no number stays so, if it is the second.
     static Float maxf(Float a, Float b) { return _mm256_max_ps(a, b); }
     static Float minf(Float a, Float b) { return _mm256_min_ps(a, b); } // the second if the first is no number
-    static Int whole(Float x) { return _mm256_cvtps_epi32(x); }
+    static Int to_int(Float x) { return _mm256_cvtps_epi32(x); }
     // Add high * 2^12 + low, lane by lane.
     static void add_wide(int64_t *sums, Int high, Int low) {
         const auto add4 = [](int64_t *at, __m128i h, __m128i l) {
@@ -78,34 +78,34 @@ struct Avx2 {
     static Float round(Float x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
     // 2^n of whole n from -127 (which gives zero) to 127.
     static Float power(Float n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23)); }
-    static Float times_power(Float x, Float n) { return mul(x, power(maxf(broadcast(-127), n))); }
-    static float largest(Float x) {
+    static Float scalef(Float x, Float n) { return mul(x, power(maxf(broadcast(-127), n))); }
+    static float reduce_max(Float x) {
         __m128 half = _mm_max_ps(_mm256_castps256_ps128(x), _mm256_extractf128_ps(x, 1));
         half = _mm_max_ps(half, _mm_movehl_ps(half, half));
         return _mm_cvtss_f32(_mm_max_ss(half, _mm_shuffle_ps(half, half, 1)));
     }
-    static Float halves(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
+    static Float load_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
     // Floats of 16 bits with the exponent of 32.
-    static Float bfloats(const void *p) {
+    static Float load_bf16(const void *p) {
         return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))), 16));
     }
     // Signed and unsigned bytes, a lane each.
-    static Int signed_bytes(const void *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
-    static Int unsigned_bytes(const void *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
+    static Int load_i8(const void *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
+    static Int load_u8(const void *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
     // 2^(e - 128) of bytes e; the two smallest are subnormal.
-    static Float exponents(const void *p) {
-        const Int e = unsigned_bytes(p);
+    static Float load_e8m0_half(const void *p) {
+        const Int e = load_u8(p);
         const Int normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
         const Int small = _mm256_sllv_epi32(_mm256_set1_epi32(0x00200000), e);
         return _mm256_castsi256_ps(_mm256_blendv_epi8(normal, small, _mm256_cmpgt_epi32(_mm256_set1_epi32(2), e)));
     }
 
     // The largest magnitude of 32 floats.
-    static float magnitude32(const float *x) {
+    static float max_abs32(const float *x) {
         const Float sign = _mm256_set1_ps(-0.0F);
         Float most = _mm256_andnot_ps(sign, _mm256_loadu_ps(x));
         for (int i = 8; i < 32; i += 8) most = _mm256_max_ps(most, _mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)));
-        return largest(most);
+        return reduce_max(most);
     }
     // 32 floats times `scale`, rounded to the nearest whole number, as bytes. Returns the sums of the two halves.
     static void quantise32(const float *x, float scale, int8_t *q, int32_t sums[2]) {
@@ -121,7 +121,7 @@ struct Avx2 {
     // Unsigned bytes of weights times signed bytes of activations: 4 k a lane and step.
     struct Narrow {
         static constexpr bool whole = false;
-        template <int R, int STEPS> static constexpr bool tiles = R == Avx2::rows && (STEPS == 4 || STEPS == 8);
+        template <int R, int STEPS> static constexpr bool tiles = R == Avx2::tile_rows && (STEPS == 4 || STEPS == 8);
         template <int STEPS> static PUNA_INLINE void tile(const uint8_t *w, const uint8_t *const (&rows)[4], int64_t at, Int (&sums)[4][2]) {
             avx2_dot<STEPS>(w, rows, at, sums);
         }
@@ -136,14 +136,14 @@ struct Avx2 {
         static Int start(Int sum, Int from) { return _mm256_add_epi16(sum, from); }
         static Int widen(Int sum) { return _mm256_madd_epi16(sum, _mm256_set1_epi16(1)); }
         // A scale for each column, as `scaled` wants it.
-        static Int scale(Int x) { return side_by_side(x, x); }
+        static Int scale(Int x) { return interleave16(x, x); }
         static Int scaled(Int sum, Int scale) { return _mm256_madd_epi16(sum, scale); }
     };
 
     // Signed weights of 8 bits: their magnitudes times activations with their signs. A pair fits in 16 bits, two do not.
     struct Wide {
         static constexpr bool whole = false;
-        template <int R, int STEPS> static constexpr bool tiles = R == Avx2::rows && STEPS == 8;
+        template <int R, int STEPS> static constexpr bool tiles = R == Avx2::tile_rows && STEPS == 8;
         template <int STEPS> static PUNA_INLINE void tile(const uint8_t *w, const uint8_t *const (&rows)[4], int64_t at, Int (&sums)[4][2]) {
             avx2_wide_dot(w, rows, at, sums);
         }

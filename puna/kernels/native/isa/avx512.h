@@ -13,11 +13,11 @@ namespace puna {
 struct Avx512 {
     using Cells = Avx512Cells;
     static constexpr int lanes = 16;
-    static constexpr int rows = 4, panels = 2; // of a tile
-    static constexpr bool reads_stored = true; // few rows meet numbers that were not decoded before
-    static constexpr bool squares = false; // whether products are of two rows by two columns, 8 k each
-    static constexpr int float_rows = 8, pair_rows = 4; // of a tile of floats, or of pairs of 16 bits, two vectors wide
-    static constexpr int float_sums = 16; // of 12 to 24 the fastest
+    static constexpr int tile_rows = 4, tile_panels = 2; // of a product\'s tile
+    static constexpr bool decodes_in_registers = true; // few rows meet numbers that were not decoded before
+    static constexpr bool has_mmla = false; // whether products are of two rows by two columns, 8 k each
+    static constexpr int score_rows = 8, value_rows = 4; // of attention\'s tiles, two vectors wide
+    static constexpr int float_accumulators = 16; // of 12 to 24 the fastest
     // Not measured: libllama may have a better product of BF16 where the processor has one. F32 is only small routers.
     static constexpr bool pays(Type type) { return type != Type::F16 && type != Type::BF16; }
     using Int = __m512i;
@@ -26,17 +26,17 @@ struct Avx512 {
     static Int load(const void *p) { return _mm512_loadu_si512(p); }
     static void store(void *p, Int x) { _mm512_storeu_si512(p, x); }
     // The compiler has x in a register here. Left alone, GCC puts sums off to the end and keeps all products until then.
-    static void settle(Int &x) { asm("" : "+v"(x)); }
+    static void pin_register(Int &x) { asm("" : "+v"(x)); }
     static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T1); }
     static Int broadcast4(const void *p) { return _mm512_set1_epi32(*static_cast<const int32_t *>(p)); }
-    static Int bytes(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
-    static Int both(Int a, Int b) { return _mm512_and_si512(a, b); }
-    static Int either(Int a, Int b) { return _mm512_or_si512(a, b); }
+    static Int broadcast_byte(int x) { return _mm512_set1_epi8(static_cast<char>(x)); }
+    static Int bit_and(Int a, Int b) { return _mm512_and_si512(a, b); }
+    static Int bit_or(Int a, Int b) { return _mm512_or_si512(a, b); }
     static Int add(Int a, Int b) { return _mm512_add_epi32(a, b); }
     static Int zero() { return _mm512_setzero_si512(); }
-    static Int flip_high(Int x) { return _mm512_xor_si512(x, bytes(0x80)); }
+    static Int flip_sign_bits(Int x) { return _mm512_xor_si512(x, broadcast_byte(0x80)); }
     // The low 16 bits of each lane of `even`, and above them those of `odd`.
-    static Int side_by_side(Int even, Int odd) {
+    static Int interleave16(Int even, Int odd) {
         return _mm512_or_si512(_mm512_slli_epi32(odd, 16), _mm512_and_si512(even, _mm512_set1_epi32(0xffff)));
     }
     // Shift 16-bit lanes right, or left if N < 0.
@@ -49,7 +49,7 @@ struct Avx512 {
         return _mm512_shuffle_epi8(_mm512_broadcast_i32x4(_mm_loadu_si128(static_cast<const __m128i *>(table16))), index);
     }
     // Products of pairs of 16 bits, added.
-    static Int add_pairs(Int sum, Int a, Int b) { return _mm512_dpwssd_epi32(sum, a, b); }
+    static Int madd16(Int sum, Int a, Int b) { return _mm512_dpwssd_epi32(sum, a, b); }
 
     static Float loadf(const float *p) { return _mm512_loadu_ps(p); }
     static void storef(float *p, Float x) { _mm512_storeu_ps(p, x); }
@@ -63,7 +63,7 @@ struct Avx512 {
     // What is no number stays so, if it is the second.
     static Float maxf(Float a, Float b) { return _mm512_max_ps(a, b); }
     static Float minf(Float a, Float b) { return _mm512_min_ps(a, b); } // the second if the first is no number
-    static Int whole(Float x) { return _mm512_cvtps_epi32(x); }
+    static Int to_int(Float x) { return _mm512_cvtps_epi32(x); }
     // Add high * 2^12 + low, lane by lane.
     static void add_wide(int64_t *sums, Int high, Int low) {
         const auto add8 = [](int64_t *at, __m256i h, __m256i l) {
@@ -76,26 +76,26 @@ struct Avx512 {
     static Float div(Float a, Float b) { return _mm512_div_ps(a, b); }
     static Float round(Float x) { return _mm512_roundscale_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
     // x * 2^n of whole n
-    static Float times_power(Float x, Float n) { return _mm512_scalef_ps(x, n); }
-    static float largest(Float x) { return _mm512_reduce_max_ps(x); }
-    static Float halves(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
+    static Float scalef(Float x, Float n) { return _mm512_scalef_ps(x, n); }
+    static float reduce_max(Float x) { return _mm512_reduce_max_ps(x); }
+    static Float load_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
     // Floats of 16 bits with the exponent of 32.
-    static Float bfloats(const void *p) {
+    static Float load_bf16(const void *p) {
         return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i *>(p))), 16));
     }
     // Signed and unsigned bytes, a lane each.
-    static Int signed_bytes(const void *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
-    static Int unsigned_bytes(const void *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
+    static Int load_i8(const void *p) { return _mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
+    static Int load_u8(const void *p) { return _mm512_cvtepu8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
     // 2^(e - 128) of bytes e; the two smallest are subnormal.
-    static Float exponents(const void *p) {
-        const Int e = unsigned_bytes(p);
+    static Float load_e8m0_half(const void *p) {
+        const Int e = load_u8(p);
         const Int normal = _mm512_slli_epi32(_mm512_sub_epi32(e, _mm512_set1_epi32(1)), 23);
         const Int small = _mm512_sllv_epi32(_mm512_set1_epi32(0x00200000), e);
         return _mm512_castsi512_ps(_mm512_mask_blend_epi32(_mm512_cmplt_epi32_mask(e, _mm512_set1_epi32(2)), normal, small));
     }
 
     // The largest magnitude of 32 floats.
-    static float magnitude32(const float *x) {
+    static float max_abs32(const float *x) {
         return _mm512_reduce_max_ps(_mm512_max_ps(_mm512_abs_ps(_mm512_loadu_ps(x)), _mm512_abs_ps(_mm512_loadu_ps(x + 16))));
     }
     // 32 floats times `scale`, rounded to the nearest whole number, as bytes. Returns the sums of the two halves.

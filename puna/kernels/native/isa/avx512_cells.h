@@ -1,4 +1,4 @@
-// Sixteen numbers of a cell.
+// Elements of KV cells, 16 at a time with AVX-512.
 #pragma once
 
 #include <immintrin.h>
@@ -11,33 +11,33 @@
 namespace puna {
 
 struct Avx512Cells {
-    using Numbers = __m512;
-    static constexpr int count = 16;
+    using Vector = __m512;
+    static constexpr int lanes = 16;
 
-    static Numbers zero() { return _mm512_setzero_ps(); }
-    static void store(float *p, Numbers x) { _mm512_storeu_ps(p, x); }
+    static Vector zero() { return _mm512_setzero_ps(); }
+    static void store(float *p, Vector x) { _mm512_storeu_ps(p, x); }
     static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T1); }
-    static Numbers floats(const void *p) { return _mm512_loadu_ps(p); }
-    static Numbers halves(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
-    static Numbers bfloats(const void *p) {
+    static Vector load_f32(const void *p) { return _mm512_loadu_ps(p); }
+    static Vector load_f16(const void *p) { return _mm512_cvtph_ps(_mm256_loadu_si256(static_cast<const __m256i *>(p))); }
+    static Vector load_bf16(const void *p) {
         return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256(static_cast<const __m256i *>(p))), 16));
     }
-    static Numbers signed_bytes(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p)))); }
-    // Low or high nibbles of 16 bytes, less 8.
-    static Numbers nibbles(const void *p, bool high) {
+    static Vector load_i8(const void *p) { return _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p)))); }
+    // The low or high nibbles of 16 bytes, minus 8.
+    static Vector load_nibbles(const void *p, bool high) {
         const __m128i both = _mm_loadu_si128(static_cast<const __m128i *>(p));
         const __m128i q = _mm_and_si128(high ? _mm_srli_epi16(both, 4) : both, _mm_set1_epi8(15));
         return _mm512_cvtepi32_ps(_mm512_sub_epi32(_mm512_cvtepu8_epi32(q), _mm512_set1_epi32(8)));
     }
-    // Times the float16 at `scale`.
-    static Numbers scaled(Numbers x, const void *scale) {
+    // x times the F16 at `scale`.
+    static Vector scaled(Vector x, const void *scale) {
         uint16_t bits;
         std::memcpy(&bits, scale, sizeof bits);
         return _mm512_mul_ps(_mm512_set1_ps(_cvtsh_ss(bits)), x);
     }
 
-    // The largest magnitude of some float16, as its bits.
-    static uint16_t largest_half(const uint16_t *x, int size) {
+    // The bits of the largest F16 magnitude.
+    static uint16_t max_magnitude_f16(const uint16_t *x, int size) {
         __m512i most = _mm512_setzero_si512();
         for (int i = 0; i < size; i += 32) {
             const __mmask32 there = size - i >= 32 ? ~__mmask32{0} : (__mmask32{1} << (size - i)) - 1;
@@ -45,25 +45,25 @@ struct Avx512Cells {
         }
         const __m256i half = _mm256_max_epu16(_mm512_castsi512_si256(most), _mm512_extracti64x4_epi64(most, 1));
         const __m128i eight = _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-        // There is an instruction for the least of eight.
+        // x86 has a horizontal minimum of eight, but no maximum.
         return static_cast<uint16_t>(~_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(eight, _mm_set1_epi16(-1)))));
     }
-    // Magnitudes as their bits, which are in the order of the numbers; what is no number is the largest.
-    static __m512i no_magnitude() { return _mm512_setzero_si512(); }
-    static __m512i magnitude(__m512i most, Numbers x) { return _mm512_max_epi32(most, _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff))); }
-    static int32_t largest(__m512i x) { return _mm512_reduce_max_epi32(x); }
-    // x * scale as a whole number, in the low 16 bits: the sum has no room for a fraction.
-    static __m512i whole(Numbers x, float scale) { return _mm512_castps_si512(_mm512_fmadd_ps(x, _mm512_set1_ps(scale), _mm512_set1_ps(1.5F * (1 << 23)))); }
-    // The low 16 bits of each lane of `even`, and above them those of `odd`.
+    // Magnitudes are compared as bits, so NaN is the largest.
+    static __m512i zero_magnitude() { return _mm512_setzero_si512(); }
+    static __m512i max_magnitude(__m512i most, Vector x) { return _mm512_max_epi32(most, _mm512_and_si512(_mm512_castps_si512(x), _mm512_set1_epi32(0x7fffffff))); }
+    static int32_t reduce_max(__m512i x) { return _mm512_reduce_max_epi32(x); }
+    // x * scale rounded to an integer, in the low 16 bits: adding 1.5 * 2^23 leaves no room for a fraction.
+    static __m512i round_scaled(Vector x, float scale) { return _mm512_castps_si512(_mm512_fmadd_ps(x, _mm512_set1_ps(scale), _mm512_set1_ps(1.5F * (1 << 23)))); }
+    // The low 16 bits of each lane: `even` in the low half, `odd` in the high half.
     static void store_pairs(int32_t *p, __m512i even, __m512i odd) { _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16))); }
 
-    // use(at, x) for 32 float16 of 16 cells, `stride` bytes apart: x is number `at` of each. Only the first `there` cells exist.
-    // They are transposed before they are widened, which takes half as many shuffles.
-    static constexpr int halves_at_once = 32;
-    template <class Use> static PUNA_INLINE void turn_halves(const uint8_t *cells, size_t stride, int there, Use use) {
+    // Transposes 32 F16 elements of 16 cells, `stride` bytes apart: use(i, x), where x has element i of each cell. Cells from `count`
+    // on are zero. Transposing before widening halves the shuffles.
+    static constexpr int f16_transposed = 32;
+    template <class Use> static PUNA_INLINE void transpose_f16(const uint8_t *cells, size_t stride, int count, Use use) {
         __m512i x[16], y[16];
-        for (int i = 0; i < 16; i++) x[i] = i < there ? _mm512_loadu_si512(cells + stride * static_cast<size_t>(i)) : _mm512_setzero_si512();
-        for (int i = 0; i < 16; i += 2) { // two cells, then four, then eight in a quarter of a vector
+        for (int i = 0; i < 16; i++) x[i] = i < count ? _mm512_loadu_si512(cells + stride * static_cast<size_t>(i)) : _mm512_setzero_si512();
+        for (int i = 0; i < 16; i += 2) { // interleave two cells, then four, then eight
             y[i] = _mm512_unpacklo_epi16(x[i], x[i + 1]);
             y[i + 1] = _mm512_unpackhi_epi16(x[i], x[i + 1]);
         }
@@ -89,9 +89,9 @@ struct Avx512Cells {
         });
     }
 
-    // Pairs of rows, then fours of them; then quarters of a row are sorted.
-    static void transpose(Numbers (&x)[16]) {
-        Numbers pairs[16], fours[16];
+    // Interleaves pairs of rows, then fours, then reorders 128-bit quarters.
+    static void transpose(Vector (&x)[16]) {
+        Vector pairs[16], fours[16];
         for (int i = 0; i < 16; i += 2) {
             pairs[i] = _mm512_unpacklo_ps(x[i], x[i + 1]);
             pairs[i + 1] = _mm512_unpackhi_ps(x[i], x[i + 1]);
@@ -102,8 +102,8 @@ struct Avx512Cells {
                 fours[i + 2 * j + 1] = _mm512_shuffle_ps(pairs[i + j], pairs[i + 2 + j], 0xee);
             }
         for (int j = 0; j < 4; j++) {
-            const Numbers even = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0x88), odd = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0xdd);
-            const Numbers more_even = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0x88), more_odd = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0xdd);
+            const Vector even = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0x88), odd = _mm512_shuffle_f32x4(fours[j], fours[4 + j], 0xdd);
+            const Vector more_even = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0x88), more_odd = _mm512_shuffle_f32x4(fours[8 + j], fours[12 + j], 0xdd);
             x[j] = _mm512_shuffle_f32x4(even, more_even, 0x88);
             x[4 + j] = _mm512_shuffle_f32x4(odd, more_odd, 0x88);
             x[8 + j] = _mm512_shuffle_f32x4(even, more_even, 0xdd);

@@ -19,7 +19,7 @@ template <Type T> struct PairedBfloats {
     // All columns of one k and, behind them, of the next.
     static PUNA_INLINE Weights stored(const uint8_t *p) {
         if constexpr (T == Type::BF16) return interleaved(_mm512_loadu_si512(p));
-        return interleaved(rounded(Avx512::halves(p), Avx512::halves(p + 2 * COLUMNS)));
+        return interleaved(rounded(Avx512::load_f16(p), Avx512::load_f16(p + 2 * COLUMNS)));
     }
     static PUNA_INLINE Weights load(const uint8_t *p) { return _mm512_loadu_si512(p); }
     static PUNA_INLINE void put(uint8_t *p, Weights w) { store(p, w); }

@@ -14,11 +14,11 @@ namespace puna {
 template <int UNITS> struct NeonVectors {
     using Cells = NeonCells<UNITS>;
     static constexpr int lanes = 4;
-    static constexpr int rows = 4, panels = 1; // of a tile
-    static constexpr bool reads_stored = false; // few rows meet numbers that were not decoded before
-    static constexpr bool squares = false; // whether products are of two rows by two columns, 8 k each
-    static constexpr int float_rows = 8, pair_rows = 2; // of a tile of floats, or of pairs of 16 bits, two vectors wide
-    static constexpr int float_sums = 24; // with weights and an activation they fill 32 registers
+    static constexpr int tile_rows = 4, tile_panels = 1; // of a product\'s tile
+    static constexpr bool decodes_in_registers = false; // few rows meet numbers that were not decoded before
+    static constexpr bool has_mmla = false; // whether products are of two rows by two columns, 8 k each
+    static constexpr int score_rows = 8, value_rows = 2; // of attention\'s tiles, two vectors wide
+    static constexpr int float_accumulators = 24; // with weights and an activation they fill 32 registers
     static constexpr bool pays(Type) { return true; }
     using Int = int32x4_t;
     using Float = float32x4_t;
@@ -26,17 +26,17 @@ template <int UNITS> struct NeonVectors {
     static Int load(const void *p) { return vreinterpretq_s32_u8(vld1q_u8(static_cast<const uint8_t *>(p))); }
     static void store(void *p, Int x) { vst1q_u8(static_cast<uint8_t *>(p), vreinterpretq_u8_s32(x)); }
     // The compiler has x in a register here.
-    static void settle(Int &x) { asm("" : "+w"(x)); }
+    static void pin_register(Int &x) { asm("" : "+w"(x)); }
     static void prefetch(const void *p) { __builtin_prefetch(p); }
     static Int broadcast4(const void *p) { return vld1q_dup_s32(static_cast<const int32_t *>(p)); }
-    static Int bytes(int x) { return vreinterpretq_s32_u8(vdupq_n_u8(static_cast<uint8_t>(x))); }
-    static Int both(Int a, Int b) { return vandq_s32(a, b); }
-    static Int either(Int a, Int b) { return vorrq_s32(a, b); }
+    static Int broadcast_byte(int x) { return vreinterpretq_s32_u8(vdupq_n_u8(static_cast<uint8_t>(x))); }
+    static Int bit_and(Int a, Int b) { return vandq_s32(a, b); }
+    static Int bit_or(Int a, Int b) { return vorrq_s32(a, b); }
     static Int add(Int a, Int b) { return vaddq_s32(a, b); }
     static Int zero() { return vdupq_n_s32(0); }
-    static Int flip_high(Int x) { return veorq_s32(x, bytes(0x80)); }
+    static Int flip_sign_bits(Int x) { return veorq_s32(x, broadcast_byte(0x80)); }
     // The low 16 bits of each lane of `even`, and above them those of `odd`.
-    static Int side_by_side(Int even, Int odd) { return vsliq_n_s32(even, odd, 16); }
+    static Int interleave16(Int even, Int odd) { return vsliq_n_s32(even, odd, 16); }
     // Shift 16-bit lanes right, or left if N < 0.
     template <int N> static Int shift(Int x) {
         if constexpr (N > 0) return vreinterpretq_s32_u16(vshrq_n_u16(vreinterpretq_u16_s32(x), N));
@@ -47,7 +47,7 @@ template <int UNITS> struct NeonVectors {
         return vreinterpretq_s32_u8(vqtbl1q_u8(vld1q_u8(static_cast<const uint8_t *>(table16)), vreinterpretq_u8_s32(index)));
     }
     // Products of pairs of 16 bits, added.
-    static Int add_pairs(Int sum, Int a, Int b) {
+    static Int madd16(Int sum, Int a, Int b) {
         const int16x8_t x = vreinterpretq_s16_s32(a), y = vreinterpretq_s16_s32(b);
         return add(sum, vpaddq_s32(vmull_s16(vget_low_s16(x), vget_low_s16(y)), vmull_high_s16(x, y)));
     }
@@ -64,7 +64,7 @@ template <int UNITS> struct NeonVectors {
     // What is no number stays so.
     static Float maxf(Float a, Float b) { return vmaxq_f32(a, b); }
     static Float minf(Float a, Float b) { return vminnmq_f32(a, b); } // the second if the first is no number
-    static Int whole(Float x) { return vcvtnq_s32_f32(x); }
+    static Int to_int(Float x) { return vcvtnq_s32_f32(x); }
     // Add high * 2^12 + low, lane by lane.
     static void add_wide(int64_t *sums, Int high, Int low) {
         const auto add2 = [](int64_t *at, int32x2_t h, int32x2_t l) {
@@ -77,27 +77,27 @@ template <int UNITS> struct NeonVectors {
     static Float round(Float x) { return vrndnq_f32(x); }
     // 2^n of whole n from -127 (which gives zero) to 127.
     static Float power(Float n) { return vreinterpretq_f32_s32(vshlq_n_s32(vaddq_s32(vcvtnq_s32_f32(n), vdupq_n_s32(127)), 23)); }
-    static Float times_power(Float x, Float n) { return mul(x, power(maxf(broadcast(-127), n))); }
-    static float largest(Float x) { return vmaxvq_f32(x); }
-    static Float halves(const void *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(static_cast<const uint16_t *>(p)))); }
+    static Float scalef(Float x, Float n) { return mul(x, power(maxf(broadcast(-127), n))); }
+    static float reduce_max(Float x) { return vmaxvq_f32(x); }
+    static Float load_f16(const void *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(static_cast<const uint16_t *>(p)))); }
     // Floats of 16 bits with the exponent of 32.
-    static Float bfloats(const void *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(static_cast<const uint16_t *>(p)), 16)); }
+    static Float load_bf16(const void *p) { return vreinterpretq_f32_u32(vshll_n_u16(vld1_u16(static_cast<const uint16_t *>(p)), 16)); }
     // Signed and unsigned bytes, a lane each.
-    static Int signed_bytes(const void *p) { return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(four(p))))); }
-    static Int unsigned_bytes(const void *p) { return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_s32(four(p)))))); }
+    static Int load_i8(const void *p) { return vmovl_s16(vget_low_s16(vmovl_s8(vreinterpret_s8_s32(four(p))))); }
+    static Int load_u8(const void *p) { return vreinterpretq_s32_u32(vmovl_u16(vget_low_u16(vmovl_u8(vreinterpret_u8_s32(four(p)))))); }
     // 2^(e - 128) of bytes e; the two smallest are subnormal.
-    static Float exponents(const void *p) {
-        const Int e = unsigned_bytes(p);
+    static Float load_e8m0_half(const void *p) {
+        const Int e = load_u8(p);
         const Int normal = vshlq_n_s32(vsubq_s32(e, vdupq_n_s32(1)), 23);
         const Int small = vshlq_s32(vdupq_n_s32(0x00200000), e);
         return vreinterpretq_f32_s32(vbslq_s32(vcltq_s32(e, vdupq_n_s32(2)), small, normal));
     }
 
     // The largest magnitude of 32 floats.
-    static float magnitude32(const float *x) {
+    static float max_abs32(const float *x) {
         Float most = vabsq_f32(loadf(x));
         for (int i = lanes; i < 32; i += lanes) most = vmaxq_f32(most, vabsq_f32(loadf(x + i)));
-        return largest(most);
+        return reduce_max(most);
     }
     // 32 floats times `scale`, rounded to the nearest whole number, as bytes. Returns the sums of the two halves.
     static void quantise32(const float *x, float scale, int8_t *q, int32_t sums[2]) {
@@ -167,17 +167,17 @@ struct NeonDot : NeonVectors<1> {
 #ifdef __ARM_FEATURE_MATMUL_INT8
 // Two rows of 8 bytes times two columns, added into a square of 32 bits.
 struct NeonMatrix : NeonVectors<2> {
-    static constexpr bool squares = true;
+    static constexpr bool has_mmla = true;
     // 16 k of two rows, 8 of both at a time.
-    static void pair(const void *a, const void *b, Int (&x)[2]) {
+    static void interleave_rows(const void *a, const void *b, Int (&x)[2]) {
         const Int first = load(a), second = load(b);
-        x[0] = low_halves(first, second), x[1] = high_halves(first, second);
+        x[0] = zip_low64(first, second), x[1] = zip_high64(first, second);
     }
-    static Int add_square(Int sum, Int rows, Int columns) { return vmmlaq_s32(sum, vreinterpretq_s8_s32(rows), vreinterpretq_s8_s32(columns)); }
-    static Int low_halves(Int a, Int b) { return vreinterpretq_s32_s64(vzip1q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b))); }
-    static Int high_halves(Int a, Int b) { return vreinterpretq_s32_s64(vzip2q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b))); }
+    static Int mmla(Int sum, Int rows, Int columns) { return vmmlaq_s32(sum, vreinterpretq_s8_s32(rows), vreinterpretq_s8_s32(columns)); }
+    static Int zip_low64(Int a, Int b) { return vreinterpretq_s32_s64(vzip1q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b))); }
+    static Int zip_high64(Int a, Int b) { return vreinterpretq_s32_s64(vzip2q_s64(vreinterpretq_s64_s32(a), vreinterpretq_s64_s32(b))); }
     // Lanes of both by turns.
-    static void store_in_turn(void *p, Int even, Int odd) {
+    static void store_interleaved(void *p, Int even, Int odd) {
         const int32x4x2_t both{{even, odd}}; // in Clang the next is a macro
         vst2q_s32(static_cast<int32_t *>(p), both);
     }

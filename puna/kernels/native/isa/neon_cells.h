@@ -1,4 +1,4 @@
-// Eight numbers of a cell, in two vectors of NEON.
+// Elements of KV cells, 8 at a time in two vectors of NEON.
 #pragma once
 
 #include <arm_neon.h>
@@ -9,63 +9,63 @@
 namespace puna {
 
 template <int UNITS> struct NeonCells {
-    static constexpr int count = 8;
-    static constexpr int halves_at_once = 0; // turn_halves: none
-    struct Numbers {
+    static constexpr int lanes = 8;
+    static constexpr int f16_transposed = 0; // no transpose_f16
+    struct Vector {
         float32x4_t low, high;
     };
 
-    static Numbers zero() { return {vdupq_n_f32(0), vdupq_n_f32(0)}; }
-    static void store(float *p, Numbers x) { vst1q_f32(p, x.low), vst1q_f32(p + 4, x.high); }
+    static Vector zero() { return {vdupq_n_f32(0), vdupq_n_f32(0)}; }
+    static void store(float *p, Vector x) { vst1q_f32(p, x.low), vst1q_f32(p + 4, x.high); }
     static void prefetch(const void *p) { __builtin_prefetch(p); }
-    static Numbers floats(const void *p) {
+    static Vector load_f32(const void *p) {
         const auto *x = static_cast<const float *>(p);
         return {vld1q_f32(x), vld1q_f32(x + 4)};
     }
-    static Numbers halves(const void *p) {
+    static Vector load_f16(const void *p) {
         const float16x8_t x = vreinterpretq_f16_u16(vld1q_u16(static_cast<const uint16_t *>(p)));
         return {vcvt_f32_f16(vget_low_f16(x)), vcvt_high_f32_f16(x)};
     }
-    static Numbers bfloats(const void *p) {
+    static Vector load_bf16(const void *p) {
         const uint16x8_t x = vld1q_u16(static_cast<const uint16_t *>(p));
         return {vreinterpretq_f32_u32(vshll_n_u16(vget_low_u16(x), 16)), vreinterpretq_f32_u32(vshll_high_n_u16(x, 16))};
     }
-    static Numbers signed_bytes(const void *p) { return whole(vld1_s8(static_cast<const int8_t *>(p))); }
-    // Low or high nibbles of eight bytes, less 8.
-    static Numbers nibbles(const void *p, bool high) {
+    static Vector load_i8(const void *p) { return widen(vld1_s8(static_cast<const int8_t *>(p))); }
+    // The low or high nibbles of 8 bytes, minus 8.
+    static Vector load_nibbles(const void *p, bool high) {
         const uint8x8_t both = vld1_u8(static_cast<const uint8_t *>(p));
         const uint8x8_t q = high ? vshr_n_u8(both, 4) : vand_u8(both, vdup_n_u8(15));
-        return whole(vsub_s8(vreinterpret_s8_u8(q), vdup_n_s8(8)));
+        return widen(vsub_s8(vreinterpret_s8_u8(q), vdup_n_s8(8)));
     }
-    // Times the float16 at `scale`.
-    static Numbers scaled(Numbers x, const void *scale) {
+    // x times the F16 at `scale`.
+    static Vector scaled(Vector x, const void *scale) {
         const float32x4_t d = vcvt_f32_f16(vreinterpret_f16_u16(vld1_dup_u16(static_cast<const uint16_t *>(scale))));
         return {vmulq_f32(d, x.low), vmulq_f32(d, x.high)};
     }
 
-    // The largest magnitude of some float16, as its bits.
-    static uint16_t largest_half(const uint16_t *x, int size) {
+    // The bits of the largest F16 magnitude.
+    static uint16_t max_magnitude_f16(const uint16_t *x, int size) {
         uint16_t most = 0;
         for (int i = 0; i < size; i++) most = std::max<uint16_t>(most, x[i] & 0x7fff);
         return most;
     }
-    // Magnitudes as their bits, which are in the order of the numbers; what is no number is the largest.
-    static int32x4_t no_magnitude() { return vdupq_n_s32(0); }
-    static int32x4_t magnitude(int32x4_t most, Numbers x) {
+    // Magnitudes are compared as bits, so NaN is the largest.
+    static int32x4_t zero_magnitude() { return vdupq_n_s32(0); }
+    static int32x4_t max_magnitude(int32x4_t most, Vector x) {
         const int32x4_t low = vreinterpretq_s32_f32(vabsq_f32(x.low)), high = vreinterpretq_s32_f32(vabsq_f32(x.high));
         return vmaxq_s32(most, vmaxq_s32(low, high));
     }
-    static int32_t largest(int32x4_t x) { return vmaxvq_s32(x); }
-    struct Whole {
+    static int32_t reduce_max(int32x4_t x) { return vmaxvq_s32(x); }
+    struct Rounded {
         int32x4_t low, high;
     };
-    static Whole whole(Numbers x, float scale) { return {vcvtnq_s32_f32(vmulq_n_f32(x.low, scale)), vcvtnq_s32_f32(vmulq_n_f32(x.high, scale))}; }
-    // The low 16 bits of each lane of `even`, and above them those of `odd`.
-    static void store_pairs(int32_t *p, Whole even, Whole odd) {
+    static Rounded round_scaled(Vector x, float scale) { return {vcvtnq_s32_f32(vmulq_n_f32(x.low, scale)), vcvtnq_s32_f32(vmulq_n_f32(x.high, scale))}; }
+    // The low 16 bits of each lane: `even` in the low half, `odd` in the high half.
+    static void store_pairs(int32_t *p, Rounded even, Rounded odd) {
         vst1q_s32(p, vsliq_n_s32(even.low, odd.low, 16)), vst1q_s32(p + 4, vsliq_n_s32(even.high, odd.high, 16));
     }
 
-    static void transpose(Numbers (&x)[8]) {
+    static void transpose(Vector (&x)[8]) {
         float32x4_t corners[2][2][4];
         for (int i = 0; i < 8; i++) corners[i / 4][0][i % 4] = x[i].low, corners[i / 4][1][i % 4] = x[i].high;
         for (auto &half : corners)
@@ -74,7 +74,7 @@ template <int UNITS> struct NeonCells {
     }
 
   private:
-    static Numbers whole(int8x8_t x) {
+    static Vector widen(int8x8_t x) {
         const int16x8_t wide = vmovl_s8(x);
         return {vcvtq_f32_s32(vmovl_s16(vget_low_s16(wide))), vcvtq_f32_s32(vmovl_high_s16(wide))};
     }

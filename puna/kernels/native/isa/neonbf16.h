@@ -31,7 +31,7 @@ template <Type T> struct NeonBfloats {
   private:
     // Four numbers, and zeros above them.
     static PUNA_INLINE uint16x8_t half(const uint8_t *p) {
-        if constexpr (T == Type::F16) return vreinterpretq_u16_bf16(vcvtq_low_bf16_f32(NeonMatrix::halves(p)));
+        if constexpr (T == Type::F16) return vreinterpretq_u16_bf16(vcvtq_low_bf16_f32(NeonMatrix::load_f16(p)));
         const uint16x4_t x = vld1_u16(reinterpret_cast<const uint16_t *>(p));
         return vcombine_u16(x, vdup_n_u16(0));
     }
