@@ -163,7 +163,7 @@ void read_back(const Format &format) {
         const auto panels = problem.packed();
         const size_t panel = layout_of(format.type).panel(k / BLOCK);
         std::vector<float> row(static_cast<size_t>(k));
-        Parts parts{};
+        UnpackedBlock parts{};
         for (int column = 0; column < problem.columns; column++) {
             unpack_column(format, panels.data() + panel * static_cast<size_t>(column / COLUMNS), column % COLUMNS, k, row.data());
             const uint8_t *file = problem.weights.data() + problem.weight_stride() * static_cast<size_t>(column);

@@ -1,28 +1,28 @@
-// Activations as the kernels read them: each row a slice of 256 k in one piece, so that any rows make a tile.
+// Quantised activations. A row's slice of 256 k is contiguous, so any rows can form a tile.
 #pragma once
 
 #include "panel.h"
 
 namespace puna {
 
-// A scale for every 32. `sum` is what the type's offset or min is multiplied with.
+// For types with a scale per 32 k.
 struct alignas(64) BlockRow {
     int8_t q[SLICE];
     float d[SLICE_BLOCKS];
     union {
-        int32_t start[SLICE_BLOCKS]; // minus the offset times the sum of the 32
-        float sum[SLICE_BLOCKS];     // d times the sum
+        int32_t start[SLICE_BLOCKS]; // types with an offset: -offset * sum of the block's q
+        float sum[SLICE_BLOCKS];     // types with a min: d * sum of the block's q
     };
 };
 
-// A scale for all 256, and the sums of each 16 or 32.
+// For superblock types: one scale for 256 k, and the sum of q of each 16 or 32.
 struct alignas(64) SuperRow {
     int8_t q[SLICE];
     int16_t sums[SLICE / 16];
     float d;
 };
 
-// The same, where 16 k begin with what an offset takes away: minus the offset times the sums of those pairs that share 16 bits.
+// For centred types (`decode.h`): the 16-bit sums of each 16 k start with -offset * (sum of the q that are added there).
 struct alignas(64) CentredRow {
     int8_t q[SLICE];
     int16_t starts[SLICE / 16][2];
@@ -33,20 +33,20 @@ struct alignas(64) FloatRow {
     float x[SLICE];
 };
 
-// Floats of 16 bits with the exponent of 32.
+// BF16.
 struct alignas(64) BfloatRow {
     uint16_t x[SLICE];
 };
 
-// What brings numbers up to `magnitude` to -127..127.
-inline float quantum(float magnitude) { return magnitude > 1e-30F ? 127.0F / magnitude : 0.0F; }
+// 1 / d for values up to `magnitude`. They become -127..127.
+inline float inverse_scale(float magnitude) { return magnitude > 1e-30F ? 127.0F / magnitude : 0.0F; }
 
 template <class I, int OFFSET, bool MINS> void quantise_blocks(const float *x, int blocks, uint8_t *out) {
     auto &row = *reinterpret_cast<BlockRow *>(out);
     for (int b = 0; b < blocks; b++, x += BLOCK) {
         const float magnitude = I::max_abs32(x);
         int32_t sums[2];
-        I::quantise32(x, quantum(magnitude), row.q + BLOCK * b, sums);
+        I::quantise32(x, inverse_scale(magnitude), row.q + BLOCK * b, sums);
         row.d[b] = magnitude / 127.0F;
         if constexpr (MINS)
             row.sum[b] = row.d[b] * static_cast<float>(sums[0] + sums[1]);
@@ -55,8 +55,8 @@ template <class I, int OFFSET, bool MINS> void quantise_blocks(const float *x, i
     }
 }
 
-// Of so many blocks of 32.
-template <class I> float magnitude(const float *x, int blocks) {
+// The largest magnitude of `blocks` blocks.
+template <class I> float max_abs(const float *x, int blocks) {
     float most = 0;
     for (int b = 0; b < blocks; b++) {
         const float here = I::max_abs32(x + BLOCK * b);
@@ -67,11 +67,11 @@ template <class I> float magnitude(const float *x, int blocks) {
 
 template <class I, int GROUP> void quantise_super(const float *x, int blocks, uint8_t *out) {
     auto &row = *reinterpret_cast<SuperRow *>(out);
-    const float most = magnitude<I>(x, blocks);
+    const float most = max_abs<I>(x, blocks);
     row.d = most / 127.0F;
     for (int b = 0; b < blocks; b++) {
         int32_t sums[2];
-        I::quantise32(x + BLOCK * b, quantum(most), row.q + BLOCK * b, sums);
+        I::quantise32(x + BLOCK * b, inverse_scale(most), row.q + BLOCK * b, sums);
         if constexpr (GROUP == 16) {
             row.sums[2 * b] = static_cast<int16_t>(sums[0]);
             row.sums[2 * b + 1] = static_cast<int16_t>(sums[1]);
@@ -83,11 +83,11 @@ template <class I, int GROUP> void quantise_super(const float *x, int blocks, ui
 
 template <class I, int OFFSET> void quantise_centred(const float *x, int blocks, uint8_t *out) {
     auto &row = *reinterpret_cast<CentredRow *>(out);
-    const float most = magnitude<I>(x, blocks);
+    const float most = max_abs<I>(x, blocks);
     row.d = most / 127.0F;
     for (int b = 0; b < blocks; b++) {
         int32_t sums[2];
-        I::quantise32(x + BLOCK * b, quantum(most), row.q + BLOCK * b, sums);
+        I::quantise32(x + BLOCK * b, inverse_scale(most), row.q + BLOCK * b, sums);
     }
     for (int i = 0; i < SLICE / 16; i++)
         for (int pair = 0; pair < 2; pair++) {

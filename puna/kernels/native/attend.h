@@ -165,8 +165,9 @@ template <class I> class Attend {
         with_cells(k, block, tile, [&](const auto &cells) {
             for (int cell = 0; cell < KEYS; cell += Cells::lanes) {
                 for (int i = 0; i < Cells::lanes; i++) cells.prefetch(KEYS + cell + i);
-                float *const panel = keys_ + cell / WIDTH * layout.key_size * WIDTH + cell % WIDTH;
-                cells.for_columns(cell, count, [&](int i, auto x) __attribute__((always_inline)) { Cells::store(panel + WIDTH * i, x); });
+                cells.for_columns(cell, count, [&](int i, auto x) __attribute__((always_inline)) {
+                    Cells::store(keys_ + (cell / WIDTH * layout.key_size + i) * WIDTH + cell % WIDTH, x);
+                });
             }
         });
     }
@@ -222,8 +223,9 @@ template <class I> class Attend {
             if (p.starts_kv_head(block)) read_keys(block, tile);
             for (int panel = 0; panel < KEYS / WIDTH; panel++) {
                 for (int i = 0; i < count; i++) next[i] = to[i] + WIDTH * panel;
-                const float *keys = keys_ + WIDTH * layout.key_size * panel;
-                for_row_tiles<I::score_rows>(count, [&](int row, auto rows) { dot_keys<I, rows()>(keys, layout.key_size, from + row, next + row); });
+                for_row_tiles<I::score_rows>(count, [&](int row, auto rows) {
+                    dot_keys<I, rows()>(keys_ + WIDTH * layout.key_size * panel, layout.key_size, from + row, next + row);
+                });
             }
         }
         for_rows(block, [&](int i, int row) {

@@ -13,8 +13,8 @@ constexpr int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
 // piece and divide its keys, so that each thread reads whole cells in the order of memory.
 struct Tiling {
     int64_t blocks_per_kv_head, heads_per_block;
-    int64_t queries, blocks;             // of a piece
-    int64_t tiles, max_tiles;            // of all keys, and at most of a split
+    int64_t queries, blocks;  // of a piece
+    int64_t tiles, max_tiles; // of all keys, and at most of a split
     int64_t query_pieces, head_pieces, streams;
     bool split_kv;
     size_t slopes_bytes, mask_bytes, work_stride;
@@ -102,8 +102,9 @@ void Attention::compute(Team &team, uint8_t *work, const Tensor &op) const {
         // The last queries come first: they see most keys, and no thread should be left with them at the end.
         const int64_t query = (t.query_pieces - 1 - i / (t.head_pieces * t.streams)) * t.queries, block = i % t.head_pieces * t.blocks;
         return AttentionPiece{op, tile_mask, i / t.head_pieces % t.streams, query, std::min(t.queries, q.ne[1] - query), block,
-                              std::min(t.blocks, k.ne[2] * t.blocks_per_kv_head - block), t.blocks_per_kv_head, t.heads_per_block, 0, t.tiles, t.max_tiles,
-                              parameter(op, 0), parameter(op, 2), slopes, 0, 1, splits_work + t.work_stride * static_cast<size_t>(team.index), t.work_stride};
+                              std::min(t.blocks, k.ne[2] * t.blocks_per_kv_head - block), t.blocks_per_kv_head, t.heads_per_block, 0, t.tiles,
+                              t.max_tiles, parameter(op, 0), parameter(op, 2), slopes, 0, 1,
+                              splits_work + t.work_stride * static_cast<size_t>(team.index), t.work_stride};
     };
     if (!t.split_kv)
         return share(team, t.pieces(), [&](int64_t i) {

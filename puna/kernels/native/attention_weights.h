@@ -55,7 +55,8 @@ template <class I> void softmax_weights(const float *scores, const float *expone
             parts[0][half] = I::to_int(high);
             parts[1][half] = I::to_int(I::mul(I::broadcast(1 << LOW_BITS), I::fma(I::broadcast(-1), high, w)));
         }
-        for (int part = 0; part < 2; part++) I::store(weights + TILE_KEYS / 2 * part + i / 2, I::interleave16(parts[part][0], parts[part][1]));
+        for (int part = 0; part < 2; part++)
+            I::store(weights + TILE_KEYS / 2 * part + i / 2, I::interleave16(parts[part][0], parts[part][1]));
     }
     I::add_wide(weight_sums, I::zero(), sum);
 }

@@ -82,7 +82,8 @@ template <class C, Type T> struct CellRows {
 
     // Stores two cells, scaled and rounded to 16 bits, as interleaved pairs. Elements from `at` on go to place(at).
     template <class Place> void store_pair(int first, float first_scale, int second, float second_scale, Place place) const {
-        for (int at = 0; at < size; at += C::lanes) C::store_pairs(place(at), C::round_scaled(read(first, at), first_scale), C::round_scaled(read(second, at), second_scale));
+        for (int at = 0; at < size; at += C::lanes)
+            C::store_pairs(place(at), C::round_scaled(read(first, at), first_scale), C::round_scaled(read(second, at), second_scale));
     }
 };
 

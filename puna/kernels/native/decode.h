@@ -1,5 +1,5 @@
-// A slice of a panel as a tile reads it: scales as vectors, and numbers spread out in the cache as the dot products want them, or, for
-// few rows, where they are.
+// A panel's slice, decoded for the tiles of a product: scales as floats and integers, quants as bytes. Quants are decoded into
+// cache or, for few rows, into registers.
 #pragma once
 
 #include <type_traits>
@@ -9,32 +9,33 @@
 
 namespace puna {
 
-// The unit that computes a type: numbers above six bits have no room for sums in 16.
+// The dot product of a type. Products of 8-bit quants leave no room for 16-bit sums.
 template <class I, Type T>
-using UnitOf = std::conditional_t<T == Type::Q8_0 || T == Type::IQ4_NL || T == Type::IQ4_XS, typename I::Wide, typename I::Narrow>;
+using DotOf = std::conditional_t<T == Type::Q8_0 || T == Type::IQ4_NL || T == Type::IQ4_XS, typename I::WideDot, typename I::NarrowDot>;
 
-// The offset of the numbers that the unit sees: MXFP4's values and wide numbers are lifted above zero where they must be.
+// What `weight = d * (q - offset)` subtracts from the bytes that the dot product gets. MXFP4's values, and 8-bit quants where the
+// instruction wants unsigned bytes, are biased to be positive.
 template <class I, Type T> constexpr int offset_of() {
     if (T == Type::MXFP4) return 12;
-    if (std::is_same_v<UnitOf<I, T>, typename I::Wide>) return I::Wide::lift;
+    if (std::is_same_v<DotOf<I, T>, typename I::WideDot>) return I::WideDot::bias;
     return format_of(T)->offset;
 }
 
-// The largest number that the unit sees.
-template <Type T> constexpr int top_of() { return T == Type::MXFP4 ? 24 : (1 << format_of(T)->bits) - 1; }
+// The largest byte that the dot product gets.
+template <Type T> constexpr int max_quant_of() { return T == Type::MXFP4 ? 24 : (1 << format_of(T)->bits) - 1; }
 
-// Whether sums in 16 bits begin with what the offset takes away. On their way they may wrap around: only the last one has to fit, and
-// numbers on both sides of zero leave room for twice as many.
+// Whether a type's 16-bit sums start with the offset's part, so that they sum q - offset. Intermediate sums may wrap around: only the
+// result must fit, and values around zero leave room for twice as many steps.
 template <class I, Type T> constexpr bool centred() {
-    using U = UnitOf<I, T>;
+    using U = DotOf<I, T>;
     constexpr Format format = *format_of(T);
     constexpr int steps = format.group / 4;
-    return format.scaling == Scaling::SUPER && format.offset != 0 && U::depth(top_of<T>()) < steps && U::depth(format.offset) >= steps;
+    return format.scaling == Scaling::SUPER && format.offset != 0 && U::max_steps(max_quant_of<T>()) < steps && U::max_steps(format.offset) >= steps;
 }
 
 template <class I, Type T> struct SliceScales {
     static constexpr Format format = *format_of(T);
-    using Unit = UnitOf<I, T>;
+    using Dot = DotOf<I, T>;
     static constexpr bool centred = puna::centred<I, T>();
     static constexpr bool super = format.scaling == Scaling::SUPER;
     static constexpr bool mins = format.scaling == Scaling::MIN;
@@ -42,18 +43,18 @@ template <class I, Type T> struct SliceScales {
 
     alignas(64) float d[super ? 1 : SLICE_BLOCKS][COLUMNS];
     alignas(64) float m[super || mins ? (super ? 1 : SLICE_BLOCKS) : 1][COLUMNS];
-    // SUPER: a scale for each group, and mins of two groups side by side in 16 bits each.
+    // SUPER: a scale per group, and the mins of two groups interleaved in 16 bits each.
     alignas(64) int32_t scale[super ? groups : 1][COLUMNS];
     alignas(64) int32_t min[super ? groups / 2 : 1][COLUMNS];
 
     void read(const uint8_t *slice, int blocks) {
-        for (size_t line = 0; line < layout_of(T).slice(blocks); line += 64) I::prefetch(slice + line + AHEAD);
+        for (size_t line = 0; line < layout_of(T).slice(blocks); line += 64) I::prefetch(slice + line + PREFETCH_BYTES);
         for (int v = 0; v < COLUMNS; v += I::lanes) read_scales(slice, blocks, v);
     }
 
   private:
     using Int = typename I::Int;
-    static constexpr int AHEAD = 4096; // bytes of weights that are on their way while a slice is computed
+    static constexpr int PREFETCH_BYTES = 4096; // ahead of the slice
 
     PUNA_INLINE void read_scales(const uint8_t *slice, int blocks, int v) {
         if constexpr (super)
@@ -69,13 +70,13 @@ template <class I, Type T> struct SliceScales {
             }
     }
 
-    // A constant offset is a min like the scale itself.
+    // A constant offset acts as mins of offset * scale.
     PUNA_INLINE void read_super_scales(const uint8_t *slice, int v) {
         constexpr bool own_mins = format.offset == 0;
         const typename I::Float scale_of_all = I::load_f16(slice + 2 * v);
         const uint8_t *scales = slice + (own_mins ? 4 : 2) * COLUMNS + v, *least = scales + COLUMNS * groups;
         I::storef(d[0] + v, scale_of_all);
-        for (int j = 0; j < groups; j++) I::store(scale[j] + v, Unit::scale(I::load_i8(scales + COLUMNS * j)));
+        for (int j = 0; j < groups; j++) I::store(scale[j] + v, Dot::pack_scale(I::load_i8(scales + COLUMNS * j)));
         if constexpr (centred) return;
         I::storef(m[0] + v, own_mins ? I::load_f16(slice + 2 * COLUMNS + 2 * v) : I::mul(scale_of_all, I::broadcast(format.offset)));
         for (int j = 0; j < groups; j += 2) {
@@ -86,8 +87,8 @@ template <class I, Type T> struct SliceScales {
     }
 };
 
-// The numbers of one step out of a block's planes, in the order that suits them.
-template <class I, Type T> struct Numbers {
+// Extracts one step's quants from a block's bit planes.
+template <class I, Type T> struct Quants {
     using Int = typename I::Int;
     static constexpr Format format = *format_of(T);
 
@@ -102,7 +103,7 @@ template <class I, Type T> struct Numbers {
             x = I::bit_or(x, I::bit_and(I::template shift<2 * (step % 4) - 4>(bits), I::broadcast_byte(48)));
         }
         if constexpr (format.scaling == Scaling::TABLE) x = I::lookup(table(), x);
-        if constexpr (format.bits == 8 && I::Wide::lift == 0) x = I::flip_sign_bits(x);
+        if constexpr (format.bits == 8 && I::WideDot::bias == 0) x = I::flip_sign_bits(x);
         return x;
     }
 
@@ -126,34 +127,36 @@ template <class I, Type T> struct Numbers {
     }
 };
 
-template <class I, Type T> struct Decoded : SliceScales<I, T> {
-    using Unit = UnitOf<I, T>;
-    alignas(64) uint8_t numbers[SLICE_BLOCKS * Unit::steps * 64];
+template <class I, Type T> struct DecodedSlice : SliceScales<I, T> {
+    using Dot = DotOf<I, T>;
+    alignas(64) uint8_t quants[SLICE_BLOCKS * Dot::steps * 64];
 
     void read(const uint8_t *slice, int blocks) {
         constexpr Layout layout = layout_of(T);
         SliceScales<I, T>::read(slice, blocks);
         const uint8_t *planes = slice + layout.header(blocks);
-        for (int b = 0; b < blocks; b++, planes += layout.numbers)
+        for (int b = 0; b < blocks; b++, planes += layout.quants)
             for (int v = 0; v < 4 * COLUMNS; v += 4 * I::lanes) {
-                uint8_t *at = numbers + 64 * Unit::steps * b;
+                uint8_t *at = quants + 64 * Dot::steps * b;
                 if constexpr (I::has_mmla)
-                    unroll<Unit::steps / 2>([&](auto i) { I::store_interleaved(at + 128 * i + 2 * v, step<2 * i>(planes + v), step<2 * i + 1>(planes + v)); });
+                    unroll<Dot::steps / 2>([&](auto i) {
+                        I::store_interleaved(at + 128 * i + 2 * v, step<2 * i>(planes + v), step<2 * i + 1>(planes + v));
+                    });
                 else
-                    unroll<Unit::steps>([&](auto i) { I::store(at + 64 * i + v, step<i>(planes + v)); });
+                    unroll<Dot::steps>([&](auto i) { I::store(at + 64 * i + v, step<i>(planes + v)); });
             }
     }
-    // Of one step. Where products are has_mmla, two steps lie in turn: 8 k of each column.
+    // The quants of one step. For MMLA, two steps are interleaved: 8 k of each column.
     template <int step> PUNA_INLINE typename I::Int weights(int64_t block, int at) const {
-        return I::load(numbers + 64 * (Unit::steps * block + step) + at);
+        return I::load(quants + 64 * (Dot::steps * block + step) + at);
     }
 
   private:
-    template <int i> static PUNA_INLINE typename I::Int step(const uint8_t *planes) { return Numbers<I, T>::template of<i>(planes); }
+    template <int i> static PUNA_INLINE typename I::Int step(const uint8_t *planes) { return Quants<I, T>::template of<i>(planes); }
 };
 
-// For processors whose products want numbers just as they come.
-template <class I, Type T> struct Stored : SliceScales<I, T> {
+// For few rows: decodes into registers at each use.
+template <class I, Type T> struct PackedSlice : SliceScales<I, T> {
     const uint8_t *planes;
 
     void read(const uint8_t *slice, int blocks) {
@@ -161,7 +164,7 @@ template <class I, Type T> struct Stored : SliceScales<I, T> {
         SliceScales<I, T>::read(slice, blocks);
     }
     template <int step> PUNA_INLINE typename I::Int weights(int64_t block, int at) const {
-        return Numbers<I, T>::template of<step>(planes + layout_of(T).numbers * block + at);
+        return Quants<I, T>::template of<step>(planes + layout_of(T).quants * block + at);
     }
 };
 

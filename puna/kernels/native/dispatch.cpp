@@ -1,4 +1,4 @@
-// The connection to libllama: a buffer type for weights, and the ops that use it.
+// Plugs the kernels into libllama: a buffer type that packs weights, and the ops that Puna computes.
 #include <algorithm>
 #include <atomic>
 #include <cstdio>
@@ -29,7 +29,7 @@ struct GgmlTeam final : Team {
     int64_t take() override { return ggml->chunk_add(pool, 1); }
 };
 
-// An operation, as ggml calls it.
+// Adapts an operation to ggml's interface.
 struct Adapter final : TensorTraits {
     std::unique_ptr<const Operation> operation;
 
@@ -45,20 +45,18 @@ struct Adapter final : TensorTraits {
     }
 };
 
-// The types whose kernels passed their test.
+// One for each type whose kernel passed its test.
 std::map<Type, std::unique_ptr<Adapter>> adapters;
 std::unique_ptr<Adapter> attention;
 Adapter get_rows(std::make_unique<GetRows>());
 
-// Whether the model being loaded has one matrix for embeddings and output.
+// Whether the model that is being loaded has tied embeddings.
 bool tied;
 
-// Before libllama makes a buffer, it asks with an empty one where a tensor should go: embeddings stay in the file unless
-// they are also the output.
+// libllama first asks with an empty buffer where a tensor should go. Embeddings stay in the file, unless they are tied.
 bool belongs_here(const Tensor &embeddings) { return embeddings.buffer->size > 0 || (tied && std::strcmp(embeddings.name, "token_embd.weight") == 0); }
 
-// We take F32 matrices only of kinds that libllama merely multiplies with. It reshapes some others (RWKV's), which packed
-// weights do not support.
+// Of F32 matrices, only those that libllama just multiplies with. It reshapes others (RWKV's), and packed weights cannot be reshaped.
 bool is_wanted(const Tensor &weights) {
     static const char *const kinds[] = {".ffn_gate_inp", ".attn_q.", ".attn_k.", ".attn_v.", ".attn_qkv.", ".attn_output.",
                                         ".ffn_up.", ".ffn_gate.", ".ffn_down.", "output.weight", "token_embd.weight"};
@@ -73,7 +71,7 @@ Adapter *adapter_for(const Tensor &weights) {
 
 BufferType *buffer_type();
 
-// Who computed products and attention since the last call of `puna_kernels_covered`: we, libllama, or both.
+// Who computed products and attention since the last `puna_kernels_covered`.
 enum Computed { OURS = 1, THEIRS = 2 };
 std::atomic<int> computed;
 
@@ -104,7 +102,7 @@ size_t get_alloc_size(BufferType *, const Tensor *weights) {
     return Multiplication::fits(*weights) ? Multiplication::packed_size(*weights) : weights->nb[3] * static_cast<size_t>(weights->ne[3]);
 }
 
-// For the model being loaded: the file that may have its packed weights, and their memory.
+// Of the model that is being loaded: the file that may have its packed weights, and their memory.
 std::string repack_file;
 PackedWeights *loading;
 
@@ -144,7 +142,7 @@ BufferType *buffer_type() {
     return &type;
 }
 
-// Touching all pages of a KV cache would take most of a small model's load time.
+// Touching every page of a KV cache would take most of a small model's load time.
 void clear(Buffer *buffer, uint8_t value) {
     auto *base = static_cast<uint8_t *>(buffer->get_base(buffer));
     if (value)
@@ -153,7 +151,7 @@ void clear(Buffer *buffer, uint8_t value) {
         zero(base, buffer->size);
 }
 
-// Use `clear` for the CPU's own buffers.
+// Makes the CPU backend's buffers use `clear`.
 void clear_by_pages() {
     static BufferType *type = ggml->cpu_buffer_type();
     static auto *const alloc = type->alloc_buffer;
@@ -173,7 +171,7 @@ std::string why_none(const std::string &wanted) {
     return "none for this processor";
 }
 
-// Enable the kernels that this processor runs and that pass their test. Returns a description.
+// Enables the kernels that run on this processor and pass their test. Returns a description.
 std::string start(const char *wanted, bool weights, bool attends) {
     const Variant *best = variant(wanted);
     if (!best) return why_none(wanted);
@@ -199,9 +197,9 @@ std::string start(const char *wanted, bool weights, bool attends) {
 } // namespace
 } // namespace puna
 
-// Put the kernels into `libllama`, the system's handle of the loaded library. Call it once, before the first model is
-// loaded. `wanted` names a variant, or is empty for the best; `weights` and `attends` select its kernels. Returns whether
-// any are in use; `words` tells which, or why not.
+// Plug the kernels into the loaded library with the handle `libllama`. Call it once, before the first model is loaded. `wanted` names
+// a variant; empty means the best. `weights` and `attends` select its kernels. Returns whether any are in use; `words` says which, or
+// why none.
 PUNA_CALL int puna_kernels_use(void *libllama, const char *wanted, int weights, int attends, char *words, size_t size) {
     std::string said;
     puna::ggml = puna::Ggml::find(libllama, said);
@@ -210,23 +208,23 @@ PUNA_CALL int puna_kernels_use(void *libllama, const char *wanted, int weights, 
     return !puna::adapters.empty() || puna::attention;
 }
 
-// Whether the CPU backend had products or attention to compute since the last call, and the kernels computed all of them.
+// Whether, since the last call, the CPU backend had products or attention to compute, and the kernels computed all of them.
 PUNA_CALL int puna_kernels_covered() { return puna::computed.exchange(0) == puna::OURS; }
 
-// Whether the next model has one matrix for embeddings and output, which is then in memory only once.
+// Whether the next model has tied embeddings, which are then packed once.
 PUNA_CALL void puna_kernels_tie(int tied) { puna::tied = tied; }
 
-// Bytes of buffers whose pages come into memory later, and a call that brings them.
+// Bytes of pages that are not in memory yet, and a call that populates them.
 PUNA_CALL size_t puna_pages_to_come() { return puna::pages_to_come(); }
 PUNA_CALL void puna_pages_bring() { puna::bring_pages(); }
 
-// A load begins. This file may have its packed weights; an empty path means no file.
+// A load begins. `path`: a file that may have its packed weights; empty for none.
 PUNA_CALL void puna_repack_begin(const char *path) {
     puna::repack_file = path;
     puna::loading = nullptr;
 }
 
-// The load is done. Returns its packed weights (null if none), the result for the file (RepackFile), and their bytes.
+// The load is done. Returns its packed weights (null if none), what became of the file (RepackFile), and their bytes.
 PUNA_CALL puna::PackedWeights *puna_repack_end(int *file, size_t *size) {
     puna::PackedWeights *loaded = puna::loading;
     *file = static_cast<int>(loaded ? loaded->file() : puna::RepackFile::NONE);

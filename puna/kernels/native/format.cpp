@@ -16,7 +16,7 @@ uint16_t half_at(const uint8_t *bytes) {
     return value;
 }
 
-// 16 bytes hold the low and then the high nibbles of 32 numbers.
+// 16 bytes: the low nibbles are quants 0..15, the high ones 16..31.
 void nibbles(const uint8_t *bytes, uint8_t *q) {
     for (int i = 0; i < 16; i++) {
         q[i] = bytes[i] & 15;
@@ -24,13 +24,13 @@ void nibbles(const uint8_t *bytes, uint8_t *q) {
     }
 }
 
-// 32 bits, one for each of 32 numbers.
+// 32 bits: bit 4 of 32 quants.
 void fifth_bits(const uint8_t *bytes, uint8_t *q) {
     for (int byte = 0; byte < 4; byte++)
         for (int i = 0; i < 8; i++) q[8 * byte + i] |= (bytes[byte] >> i & 1) << 4;
 }
 
-// 32 bytes hold the low nibbles of 32 numbers and the high ones of the 32 that follow, four times.
+// Four times 32 bytes: the low nibbles are 32 quants, the high ones the next 32.
 void wide_nibbles(const uint8_t *bytes, uint8_t *q) {
     for (int j = 0; j < 4; j++)
         for (int i = 0; i < 32; i++) {
@@ -39,14 +39,14 @@ void wide_nibbles(const uint8_t *bytes, uint8_t *q) {
         }
 }
 
-// Two bits of each of 256 numbers: 32 bytes serve four runs of 32.
+// Twice 32 bytes: each byte has two bits of four quants, 32 apart.
 void pairs_of_bits(const uint8_t *bytes, uint8_t *q) {
     for (int n = 0; n < 2; n++)
         for (int j = 0; j < 4; j++)
             for (int i = 0; i < 32; i++) q[128 * n + 32 * j + i] = bytes[32 * n + i] >> (2 * j) & 3;
 }
 
-// Q4_K's and Q5_K's eight scales and mins of six bits in twelve bytes.
+// Q4_K and Q5_K: eight 6-bit scales and mins in twelve bytes.
 void scales_and_mins(const uint8_t *bytes, Scales &scales) {
     for (int j = 0; j < 4; j++) {
         scales.scale[j] = static_cast<int8_t>(bytes[j] & 63);
@@ -101,7 +101,7 @@ void q6_k(const uint8_t *block, uint8_t *q) {
             }
 }
 
-void read_numbers(Type type, const uint8_t *block, uint8_t *q) {
+void read_quants(Type type, const uint8_t *block, uint8_t *q) {
     switch (type) {
     case Type::Q4_0:
     case Type::IQ4_NL: return nibbles(block + 2, q);
@@ -155,9 +155,9 @@ void read_scales(Type type, const uint8_t *block, Scales &scales) {
     scales.d = half_at(block);
 }
 
-void unpack_block(Type type, const uint8_t *block, Parts &parts) {
+void unpack_block(Type type, const uint8_t *block, UnpackedBlock &parts) {
     read_scales(type, block, parts);
-    read_numbers(type, block, parts.q);
+    read_quants(type, block, parts.q);
 }
 
 float half_to_float(uint16_t bits) {
@@ -186,7 +186,7 @@ float float_at(Type type, const uint8_t *bytes) {
 
 float exponent_to_float(uint8_t e) { return std::ldexp(1.0F, e - 128); }
 
-double value_of(const Format &format, const Parts &parts, int k) {
+double value_of(const Format &format, const UnpackedBlock &parts, int k) {
     const double q = parts.q[k];
     const int part = k / format.group;
     switch (format.scaling) {

@@ -1,4 +1,4 @@
-// The weight types of GGUF files, unpacked into integers and scales.
+// The weight types of GGUF files: their parameters, and how to unpack a block into quants and scales.
 #pragma once
 
 #include <cstdint>
@@ -7,13 +7,13 @@
 
 namespace puna {
 
-// How a weight is computed from its number q in 0..2^bits-1.
+// How a weight is computed from its quant q in 0..2^bits-1.
 enum class Scaling {
-    OFFSET, // d * (q - offset), a d for 32
-    MIN,    // d * q + m, a d and an m for 32
-    TABLE,  // d * table[q], a d for 32
-    SUPER,  // d * scale * q - m * min, a d and an m for 256, integer scales and mins for 16 or 32
-    FLOAT,  // the number itself
+    OFFSET, // d * (q - offset); d per 32 weights
+    MIN,    // d * q + m; d and m per 32
+    TABLE,  // d * table[q]; d per 32
+    SUPER,  // d * scale * q - m * min; d and m per superblock of 256, integer scale and min per 16 or 32
+    FLOAT,  // the weight itself
 };
 
 struct Format {
@@ -21,12 +21,12 @@ struct Format {
     Scaling scaling;
     int bits;
     int offset;
-    int block;        // weights in a block of the file
+    int block;        // weights per block of the file
     int block_bytes;
-    int group;        // weights that share a scale
+    int group;        // weights per scale
 };
 
-// The scales of a block, as float16 bits; MXFP4's is an exponent of two.
+// The scales of a block, as F16 bits. MXFP4's d is an E8M0 exponent.
 struct Scales {
     uint16_t d, m;
     int8_t scale[16];
@@ -34,7 +34,7 @@ struct Scales {
 };
 
 // An unpacked block.
-struct Parts : Scales {
+struct UnpackedBlock : Scales {
     uint8_t q[256];
 };
 
@@ -65,18 +65,18 @@ constexpr const Format *format_of(Type type) {
 }
 
 void read_scales(Type type, const uint8_t *block, Scales &scales);
-void unpack_block(Type type, const uint8_t *block, Parts &parts);
+void unpack_block(Type type, const uint8_t *block, UnpackedBlock &parts);
 
 // The tables of TABLE types. MXFP4's values are doubled, and its scales halved.
 extern const int8_t IQ4_VALUES[16];
 extern const int8_t MXFP4_VALUES[16];
 
 float half_to_float(uint16_t bits);
-// A number of a FLOAT type.
+// A weight of a FLOAT type.
 float float_at(Type type, const uint8_t *bytes);
 float exponent_to_float(uint8_t e); // 2^(e - 128), MXFP4's halved scale
 
-// The weight at `k` of a block: the reference for all kernels.
-double value_of(const Format &format, const Parts &parts, int k);
+// Weight `k` of a block: the reference for all kernels.
+double value_of(const Format &format, const UnpackedBlock &parts, int k);
 
 } // namespace puna

@@ -1,8 +1,7 @@
-// The product of panels with rows, written once for all processors.
+// The matrix product of quantised weights with rows of activations, written once for all processors.
 //
-// A slice of some panels is decoded into the cache, then all rows pass over it in tiles: R rows by 16 columns. Sums
-// over 32 or 256 k are whole numbers; floats are added in the order of k alone. So the tile that a row happens to be
-// in, and how many threads share the work, change no bit of its result.
+// A slice of some panels is decoded into L1, then all rows pass over it in register tiles of R rows by P panels. Sums over 32 or
+// 256 k are integers, and floats are added in the order of k. So neither tiling nor threads change a bit of a row's result.
 #pragma once
 
 #include "activation.h"
@@ -13,8 +12,8 @@
 
 namespace puna {
 
-// A tile's numbers and activations from a block of 32 k on, whose steps are of 4 k. D: decoded panels, or stored ones.
-template <class I, class D, int R, int P> struct TileAt {
+// A tile's weights and activations in one block of 32 k. A step is 4 k. D: `DecodedSlice` or `PackedSlice`.
+template <class I, class D, int R, int P> struct TileOperands {
     const D *w; // P panels
     const uint8_t *const (&rows)[R];
     int64_t block;
@@ -25,12 +24,12 @@ template <class I, class D, int R, int P> struct TileAt {
     PUNA_INLINE typename I::Int activations(int step, int r) const { return I::broadcast4(rows[r] + BLOCK * block + 4 * step); }
 };
 
-// sums = the dot products of STEPS steps, as whole numbers of 32 bits or what `widen` and `scaled` make these of; added to them if MORE.
+// sums = the dot products of STEPS steps; with MORE, sums +=. They are 32-bit integers, or what `widen` makes these of.
 template <class I, int FIRST, int STEPS, bool MORE = false, class D, int R, int P>
-PUNA_INLINE void dot(const TileAt<I, D, R, P> &at, Ints<I, R, P> &sums) {
-    using U = typename D::Unit;
-    if constexpr (P == 1 && !MORE && U::template tiles<R, STEPS>)
-        return U::template tile<STEPS>(at.w->numbers + 64 * (U::steps * at.block + FIRST), at.rows, BLOCK * at.block + 4 * FIRST, sums);
+PUNA_INLINE void dot(const TileOperands<I, D, R, P> &at, Ints<I, R, P> &sums) {
+    using U = typename D::Dot;
+    if constexpr (P == 1 && !MORE && U::template has_tile<R, STEPS>)
+        return U::template tile<STEPS>(at.w->quants + 64 * (U::steps * at.block + FIRST), at.rows, BLOCK * at.block + 4 * FIRST, sums);
     unroll<STEPS>([&](auto step) __attribute__((always_inline)) {
         typename I::Int v[P * VECTORS<I>];
         for (int c = 0; c < P * VECTORS<I>; c++) v[c] = at.template weights<FIRST + step>(c);
@@ -44,10 +43,10 @@ PUNA_INLINE void dot(const TileAt<I, D, R, P> &at, Ints<I, R, P> &sums) {
     });
 }
 
-// The same of so few steps that their weights stay in registers and each sum goes on at once, to take(r, c, sum).
+// The same for few steps: all weights stay in registers, and each sum goes to take(r, c, sum) at once.
 template <class I, int FIRST, int STEPS, class D, int R, int P, class Take>
-PUNA_INLINE void short_dot(const TileAt<I, D, R, P> &at, Take take) {
-    using U = typename D::Unit;
+PUNA_INLINE void short_dot(const TileOperands<I, D, R, P> &at, Take take) {
+    using U = typename D::Dot;
     typename I::Int v[STEPS][P * VECTORS<I>];
     unroll<STEPS>([&](auto step) __attribute__((always_inline)) {
         for (int c = 0; c < P * VECTORS<I>; c++) v[step][c] = at.template weights<FIRST + step>(c);
@@ -62,27 +61,27 @@ PUNA_INLINE void short_dot(const TileAt<I, D, R, P> &at, Take take) {
     }
 }
 
-// The same where a product is of two rows by two columns, 8 k each: rows stay in registers while columns pass. Sums begin with start(r);
-// a last row meets itself.
+// The same with MMLA, which multiplies two rows by two columns of 8 k. Rows stay in registers while columns pass. Sums start with
+// start(r). An odd last row is paired with itself.
 template <class I, int FIRST, int STEPS, class D, int R, class Start, class Take>
-PUNA_INLINE void square_dot(const TileAt<I, D, R, 1> &at, Start start, Take take) {
-    constexpr int pairs = (R + 1) / 2, wides = STEPS / 4; // of rows; of 16 k
-    typename I::Int x[wides][pairs][2], before[pairs];
+PUNA_INLINE void mmla_dot(const TileOperands<I, D, R, 1> &at, Start start, Take take) {
+    constexpr int pairs = (R + 1) / 2, loads = STEPS / 4; // pairs of rows; loads of 16 k
+    typename I::Int x[loads][pairs][2], before[pairs];
     for (int p = 0; p < pairs; p++) {
         const int first = 2 * p, second = first + 1 < R ? first + 1 : first;
         before[p] = I::zip_low64(start(first), start(second));
-        for (int wide = 0; wide < wides; wide++) {
-            const int64_t k = BLOCK * at.block + 4 * FIRST + 16 * wide;
-            I::interleave_rows(at.rows[first] + k, at.rows[second] + k, x[wide][p]);
+        for (int load = 0; load < loads; load++) {
+            const int64_t k = BLOCK * at.block + 4 * FIRST + 16 * load;
+            I::interleave_rows(at.rows[first] + k, at.rows[second] + k, x[load][p]);
         }
     }
-    const uint8_t *numbers = at.w->numbers + 64 * (D::Unit::steps * at.block + FIRST);
+    const uint8_t *quants = at.w->quants + 64 * (D::Dot::steps * at.block + FIRST);
     unroll<VECTORS<I>>([&](auto c) __attribute__((always_inline)) {
         typename I::Int sums[pairs][2];
         for (int p = 0; p < pairs; p++) sums[p][0] = sums[p][1] = before[p];
         unroll<STEPS / 2>([&](auto eight) __attribute__((always_inline)) {
             for (int side = 0; side < 2; side++) {
-                const typename I::Int w = I::load(numbers + 128 * eight + 32 * c + 16 * side);
+                const typename I::Int w = I::load(quants + 128 * eight + 32 * c + 16 * side);
                 for (int p = 0; p < pairs; p++) sums[p][side] = I::mmla(sums[p][side], x[eight / 2][p][eight % 2], w);
             }
         });
@@ -93,13 +92,13 @@ PUNA_INLINE void square_dot(const TileAt<I, D, R, 1> &at, Start start, Take take
     });
 }
 
-// Let all sums of STEPS steps go to take(r, c, sum), in the way that suits so many.
+// Passes the dot products of STEPS steps to take(r, c, sum), by the fastest way for this many.
 template <class I, int FIRST, int STEPS, class D, int R, int P, class Take>
-PUNA_INLINE void each_dot(const TileAt<I, D, R, P> &at, Take take) {
+PUNA_INLINE void for_dots(const TileOperands<I, D, R, P> &at, Take take) {
     constexpr int few = 4;
     if constexpr (I::has_mmla) {
-        square_dot<I, FIRST, STEPS>(at, [](int) { return I::zero(); }, take);
-    } else if constexpr (STEPS <= few && !(P == 1 && D::Unit::template tiles<R, STEPS>)) {
+        mmla_dot<I, FIRST, STEPS>(at, [](int) { return I::zero(); }, take);
+    } else if constexpr (STEPS <= few && !(P == 1 && D::Dot::template has_tile<R, STEPS>)) {
         short_dot<I, FIRST, STEPS>(at, take);
     } else {
         Ints<I, R, P> sums;
@@ -109,20 +108,20 @@ PUNA_INLINE void each_dot(const TileAt<I, D, R, P> &at, Take take) {
     }
 }
 
-// A vector of scales: those of the tile's vector c.
+// The scales of the tile's vector c.
 template <class I, class S> PUNA_INLINE const S *scales_at(const S (&scales)[COLUMNS], int c) { return scales + I::lanes * (c % VECTORS<I>); }
 
-// Types with a scale for every 32 k.
+// Types with a scale per 32 k.
 template <class I, Type T, class D, int R, int P>
 PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&rows)[R], Floats<I, R, P> &out) {
-    using U = typename D::Unit;
-    constexpr int depth = U::depth(top_of<T>()) < U::steps ? U::depth(top_of<T>()) : U::steps;
-    // Sums can begin with what the offset takes away.
-    constexpr bool offset = offset_of<I, T>() != 0, started = offset && (U::whole || I::has_mmla);
+    using U = typename D::Dot;
+    constexpr int steps_per_sum = U::max_steps(max_quant_of<T>()) < U::steps ? U::max_steps(max_quant_of<T>()) : U::steps;
+    // -offset * (sum of activations): sums start with it where they are 32-bit from the first step.
+    constexpr bool offset = offset_of<I, T>() != 0, started = offset && (U::sums_int32 || I::has_mmla);
     for (auto &row : out)
         for (auto &x : row) x = I::zerof();
     for (int b = 0; b < blocks; b++) {
-        const TileAt<I, D, R, P> at{w, rows, b};
+        const TileOperands<I, D, R, P> at{w, rows, b};
         const auto start = [&](int r) __attribute__((always_inline)) { return I::broadcast4(reinterpret_cast<const BlockRow *>(rows[r])->start + b); };
         const auto finish = [&](int r, int c, typename I::Int sum) __attribute__((always_inline)) {
             const auto &x = *reinterpret_cast<const BlockRow *>(rows[r]);
@@ -131,9 +130,9 @@ PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&
             out[r][c] = I::fma(I::to_float(sum), I::mul(I::broadcast(x.d[b]), I::loadf(scales_at<I>(panel.d[b], c))), out[r][c]);
             if constexpr (D::mins) out[r][c] = I::fma(I::broadcast(x.sum[b]), I::loadf(scales_at<I>(panel.m[b], c)), out[r][c]);
         };
-        if constexpr (I::has_mmla) { // few sums are there at a time
+        if constexpr (I::has_mmla) {
             const auto before = [&](int r) __attribute__((always_inline)) { return offset ? start(r) : I::zero(); };
-            square_dot<I, 0, U::steps>(at, before, finish);
+            mmla_dot<I, 0, U::steps>(at, before, finish);
         } else {
             Ints<I, R, P> total;
             if constexpr (started) {
@@ -141,8 +140,8 @@ PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&
                     for (auto &sum : total[r]) sum = start(r);
                 dot<I, 0, U::steps, true>(at, total);
             } else {
-                unroll<U::steps / depth>([&](auto part) __attribute__((always_inline)) {
-                    each_dot<I, depth * part, depth>(at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
+                unroll<U::steps / steps_per_sum>([&](auto part) __attribute__((always_inline)) {
+                    for_dots<I, steps_per_sum * part, steps_per_sum>(at, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
                         total[r][c] = part == 0 ? U::widen(x) : I::add(total[r][c], U::widen(x));
                         I::pin_register(total[r][c]);
                     });
@@ -154,23 +153,23 @@ PUNA_INLINE void multiply_blocks(const D *w, int blocks, const uint8_t *const (&
     }
 }
 
-// Types with whole scales below one for 256 k.
+// Types with a superblock of 256 k: one float scale, and integer scales per 16 or 32 k.
 template <class I, class D, int R, int P, int TOP>
-PUNA_INLINE void multiply_super(const D *w, const uint8_t *const (&rows)[R], Floats<I, R, P> &out) {
-    using U = typename D::Unit;
+PUNA_INLINE void multiply_superblock(const D *w, const uint8_t *const (&rows)[R], Floats<I, R, P> &out) {
+    using U = typename D::Dot;
     using Activation = std::conditional_t<D::centred, CentredRow, SuperRow>;
-    constexpr int steps = D::format.group / 4, groups = U::steps / steps; // of a group, of a block
-    constexpr int depth = !D::centred && U::depth(TOP) < steps ? U::depth(TOP) : steps;
+    constexpr int steps = D::format.group / 4, groups = U::steps / steps; // steps per group, groups per block
+    constexpr int steps_per_sum = !D::centred && U::max_steps(TOP) < steps ? U::max_steps(TOP) : steps;
     const auto activation = [&](int r) __attribute__((always_inline)) -> const Activation & { return *reinterpret_cast<const Activation *>(rows[r]); };
     Ints<I, R, P> total;
     for (auto &row : total)
         for (auto &x : row) x = I::zero();
     for (int b = 0; b < SLICE_BLOCKS; b++)
-        unroll<U::steps / depth>([&](auto part) __attribute__((always_inline)) {
-            const int j = groups * b + depth * part / steps;
-            each_dot<I, depth * part, depth>(TileAt<I, D, R, P>{w, rows, b}, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
-                if constexpr (D::centred) x = U::start(x, I::broadcast4(activation(r).starts[j]));
-                total[r][c] = I::add(total[r][c], U::scaled(x, I::load(scales_at<I>(w[c / VECTORS<I>].scale[j], c))));
+        unroll<U::steps / steps_per_sum>([&](auto part) __attribute__((always_inline)) {
+            const int j = groups * b + steps_per_sum * part / steps;
+            for_dots<I, steps_per_sum * part, steps_per_sum>(TileOperands<I, D, R, P>{w, rows, b}, [&](int r, int c, typename I::Int x) __attribute__((always_inline)) {
+                if constexpr (D::centred) x = U::add_start(x, I::broadcast4(activation(r).starts[j]));
+                total[r][c] = I::add(total[r][c], U::widen_scaled(x, I::load(scales_at<I>(w[c / VECTORS<I>].scale[j], c))));
                 I::pin_register(total[r][c]);
             });
         });
@@ -190,22 +189,23 @@ PUNA_INLINE void multiply_super(const D *w, const uint8_t *const (&rows)[R], Flo
     }
 }
 
-// One slice of one product.
-template <class I, Type T> class Sweep {
+// The kernel of one quantised type.
+template <class I, Type T> class QuantGemm {
   public:
-    static constexpr int64_t row_bytes = centred<I, T>() ? sizeof(CentredRow) : Decoded<I, T>::super ? sizeof(SuperRow) : sizeof(BlockRow);
-    static constexpr int panels = sizeof(Decoded<I, T>) > 8192 ? 2 : 4; // that lie decoded in the first cache at once
+    static constexpr int64_t row_bytes = centred<I, T>() ? sizeof(CentredRow) : DecodedSlice<I, T>::super ? sizeof(SuperRow) : sizeof(BlockRow);
+    static constexpr int panels = sizeof(DecodedSlice<I, T>) > 8192 ? 2 : 4; // decoded at once, in L1
 
-    // Few rows are bound by memory: panel after panel, the weights are one stream.
+    // Few rows are bound by memory, so they read one panel after another, as one stream.
     static void multiply(const Product &p) {
-        using Few = std::conditional_t<I::decodes_in_registers, Stored<I, T>, Decoded<I, T>>;
-        p.row_count > FEW ? multiply<Decoded<I, T>, panels, I::tile_panels, I::tile_rows>(p) : multiply<Few, 1, 1, I::tile_rows * I::tile_panels>(p);
+        using Few = std::conditional_t<I::decodes_in_registers, PackedSlice<I, T>, DecodedSlice<I, T>>;
+        p.row_count > FEW ? multiply<DecodedSlice<I, T>, panels, I::tile_panels, I::tile_rows>(p) : multiply<Few, 1, 1, I::tile_rows * I::tile_panels>(p);
     }
 
   private:
     static constexpr int64_t FEW = 8;
 
-    template <class D> struct Part {
+    // One slice of some panels, and the activations that it is multiplied with.
+    template <class D> struct PanelSlice {
         const D *panels;
         int blocks;
         const uint8_t *activations;
@@ -213,9 +213,9 @@ template <class I, Type T> class Sweep {
         bool first;
     };
 
-    // By slices of TOGETHER panels, in tiles of up to R rows by P panels.
+    // Goes by slices of TOGETHER panels, in tiles of up to R rows by P panels.
     template <class D, int TOGETHER, int P, int R> static void multiply(const Product &p) {
-        D read[TOGETHER];
+        D decoded[TOGETHER];
         constexpr Layout layout = layout_of(T);
         const size_t panel_bytes = layout.panel(p.blocks);
         constexpr int64_t together = COLUMNS * TOGETHER;
@@ -225,48 +225,48 @@ template <class I, Type T> class Sweep {
             for (int64_t block = 0; block < p.blocks; block += SLICE_BLOCKS) {
                 const int blocks = static_cast<int>(p.blocks - block < SLICE_BLOCKS ? p.blocks - block : SLICE_BLOCKS);
                 const int64_t width = p.columns - column < together ? p.columns - column : together;
-                for (int64_t n = 0; COLUMNS * n < width; n++) read[n].read(slice + panel_bytes * n, blocks);
-                meet<P, R>(Part<D>{read, blocks, activations, p.first_column + column, width, block == 0}, p.rows, p.row_count);
+                for (int64_t n = 0; COLUMNS * n < width; n++) decoded[n].read(slice + panel_bytes * n, blocks);
+                multiply_rows<P, R>(PanelSlice<D>{decoded, blocks, activations, p.first_column + column, width, block == 0}, p.rows, p.row_count);
                 slice += layout.slice(blocks);
                 activations += p.slice_stride;
             }
         }
     }
 
-    template <int P, int R, class D> static void meet(const Part<D> &part, const Row *rows, int64_t count) {
-        for (; count >= R; rows += R, count -= R) tiles<P, R>(part, rows);
+    template <int P, int R, class D> static void multiply_rows(const PanelSlice<D> &slice, const Row *rows, int64_t count) {
+        for (; count >= R; rows += R, count -= R) tiles<P, R>(slice, rows);
         if constexpr (R > 1)
-            if (count) meet<P, R / 2>(part, rows, count);
+            if (count) multiply_rows<P, R / 2>(slice, rows, count);
     }
 
-    template <int P, int R, class D> static void tiles(const Part<D> &part, const Row *rows) {
+    template <int P, int R, class D> static void tiles(const PanelSlice<D> &slice, const Row *rows) {
         const uint8_t *a[R];
-        for (int r = 0; r < R; r++) a[r] = part.activations + row_bytes * rows[r].source;
+        for (int r = 0; r < R; r++) a[r] = slice.activations + row_bytes * rows[r].source;
         int64_t n = 0;
-        for (; COLUMNS * (n + P - 1) < part.width; n += P) tile<R, P>(part, n, a, rows);
+        for (; COLUMNS * (n + P - 1) < slice.width; n += P) tile<R, P>(slice, n, a, rows);
         if constexpr (P > 1)
-            for (; COLUMNS * n < part.width; n++) tile<R, 1>(part, n, a, rows);
+            for (; COLUMNS * n < slice.width; n++) tile<R, 1>(slice, n, a, rows);
     }
 
-    template <int R, int P, class D> static PUNA_INLINE void tile(const Part<D> &part, int64_t n, const uint8_t *const (&a)[R], const Row *rows) {
+    template <int R, int P, class D> static PUNA_INLINE void tile(const PanelSlice<D> &slice, int64_t n, const uint8_t *const (&a)[R], const Row *rows) {
         Floats<I, R, P> out;
         if constexpr (D::super)
-            multiply_super<I, D, R, P, top_of<T>()>(part.panels + n, a, out);
+            multiply_superblock<I, D, R, P, max_quant_of<T>()>(slice.panels + n, a, out);
         else
-            multiply_blocks<I, T, D, R, P>(part.panels + n, part.blocks, a, out);
-        deliver<I, R, P>(out, rows, part.column + COLUMNS * n, part.width - COLUMNS * n, part.first);
+            multiply_blocks<I, T, D, R, P>(slice.panels + n, slice.blocks, a, out);
+        write_tile<I, R, P>(out, rows, slice.column + COLUMNS * n, slice.width - COLUMNS * n, slice.first);
     }
 };
 
 template <class I, Type T> constexpr Kernel kernel() {
     constexpr Format format = *format_of(T);
     if constexpr (format.scaling == Scaling::FLOAT) {
-        return FloatSweep<I, T>::kernel();
+        return FloatGemm<I, T>::kernel();
     } else {
-        using S = Sweep<I, T>;
+        using S = QuantGemm<I, T>;
         if constexpr (centred<I, T>())
             return {T, I::pays(T), S::row_bytes, Activations::SLICES, COLUMNS * S::panels, quantise_centred<I, format.offset>, S::multiply};
-        else if constexpr (Decoded<I, T>::super)
+        else if constexpr (DecodedSlice<I, T>::super)
             return {T, I::pays(T), S::row_bytes, Activations::SLICES, COLUMNS * S::panels, quantise_super<I, format.group>, S::multiply};
         else
             return {T, I::pays(T), S::row_bytes, Activations::BLOCKS, COLUMNS * S::panels,

@@ -1,4 +1,4 @@
-// GET_ROWS of packed weights: the embeddings of tokens, where the same matrix is the output.
+// GET_ROWS of packed weights: token embeddings of models whose output matrix is the same tensor.
 #pragma once
 
 #include "operation.h"

@@ -3,7 +3,7 @@
 #include <cstring>
 
 #ifdef _WIN32
-// On Windows ggml exports none of its internals.
+// On Windows, ggml exports no internals.
 const puna::Ggml *puna::Ggml::find(void *, std::string &reason) {
     reason = "libllama does not open its CPU backend to others on this system";
     return nullptr;
@@ -15,7 +15,7 @@ const puna::Ggml *puna::Ggml::find(void *, std::string &reason) {
 namespace puna {
 namespace {
 
-// Functions that only compare the declarations with the loaded library.
+// Functions that are only needed to check the declarations.
 struct Probe {
     struct InitParams {
         size_t mem_size;
@@ -82,7 +82,7 @@ bool names_agree(const Ggml &ggml, const Probe &probe) {
     return true;
 }
 
-// Whether a tensor made by ggml has the declared layout.
+// Whether a tensor that ggml creates has the declared layout.
 bool tensors_agree(const Probe &probe) {
     constexpr size_t object = 32;
     if (probe.tensor_overhead() != object + sizeof(Tensor)) return false;

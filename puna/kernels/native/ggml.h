@@ -1,5 +1,5 @@
-// Declarations of the parts of ggml that Puna uses: some of its C interface, and internals (the CPU backend's buffer
-// types). They are valid for the release named here; `Ggml::find` compares them with the loaded ggml.
+// Declares what Puna uses of ggml: a part of its C API, and internals of the CPU backend (extra buffer types). They are valid for
+// the release named here. `Ggml::find` checks them against the loaded ggml.
 #pragma once
 
 #include <cstddef>
@@ -78,7 +78,7 @@ struct ComputeParams {
     bool use_ref;
 };
 
-// Tables of virtual functions in the order of ggml/src/ggml-cpu/traits.h.
+// The virtual functions are in the order of ggml/src/ggml-cpu/traits.h.
 struct TensorTraits {
     virtual ~TensorTraits() = default;
     virtual bool work_size(int threads, const Tensor *op, size_t &size) = 0;
@@ -91,7 +91,7 @@ struct ExtraBufferType {
     virtual TensorTraits *get_tensor_traits(const Tensor *op) = 0;
 };
 
-// ggml's functions, found by name.
+// ggml's functions, looked up by name.
 struct Ggml {
     std::vector<BufferType *> &(*extra_buffer_types)();
     BufferType *(*cpu_buffer_type)();
@@ -106,8 +106,8 @@ struct Ggml {
     int (*chunk_add)(Threadpool *, int);
     const char *(*type_name)(Type);
 
-    // The functions of the ggml behind `libllama`, the system's handle of the loaded library. Null, with the `reason`,
-    // if it is not the ggml that is declared above.
+    // The functions of the loaded library with the handle `libllama`. Null, with a `reason`, if its ggml differs from these
+    // declarations.
     static const Ggml *find(void *libllama, std::string &reason);
 };
 

@@ -10,42 +10,42 @@
 
 namespace puna {
 
-// A row of activations and where its products go. `source` counts rows of the quantised activations.
+// A row of a product.
 struct Row {
-    int64_t source;
-    float *target; // the row's product with column 0
+    int64_t source; // index among the rows of quantised activations
+    float *target;  // the result for column 0
 };
 
-// A thread's unit of work: some panels times all rows given.
+// A thread's piece of a product: some panels times some rows.
 struct Product {
     const uint8_t *panels;
     int64_t first_column;
-    int64_t columns; // of the panels given; the last panel may be narrower than 16
-    int64_t blocks;  // of 32 along k
+    int64_t columns; // of these panels; the last one may have fewer than 16
+    int64_t blocks;  // of 32 k
     const uint8_t *activations;
     size_t slice_stride; // bytes from one slice of the activations to the next
     const Row *rows;
     int64_t row_count;
 };
 
-// How a kernel stores activations: F32, BF16 (as its weights), or 8-bit integers with a scale for each 32 or 256.
+// How a kernel stores activations: as F32, as BF16, or as 8-bit integers with a scale per 32 or 256.
 enum class Activations { FLOAT = 0, BFLOAT = 1, BLOCKS = 32, SLICES = 256 };
 
 struct Kernel {
     Type type;
-    bool pays;             // measured to be faster than libllama's own
-    size_t row_bytes;      // quantised activations of a row in a slice
+    bool pays;             // measured faster than libllama's own
+    size_t row_bytes;      // of a slice of quantised activations
     Activations activations;
-    int64_t chunk_columns; // columns of a product that leave room in the cache for the activations
-    // Quantise a row's `blocks` (1..8) of 32 activations.
+    int64_t chunk_columns; // columns per piece, so that the cache has room for activations, too
+    // Quantise one slice: 1..8 blocks of 32 activations.
     void (*quantise)(const float *x, int blocks, uint8_t *row);
-    // To the last bit, a row's products depend only on this row and the weights.
+    // The bits of a row's result depend only on this row and the weights.
     void (*multiply)(const Product &product);
 };
 
 struct Variant {
     const char *name;
-    bool measured; // on a real processor; otherwise used only when named
+    bool measured; // on a real processor; otherwise used only if the user names it
     bool (*runs_here)();
     const Kernel *(*kernel)(Type type); // null if the type is not covered
     const AttentionKernel *attention;

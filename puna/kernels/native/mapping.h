@@ -1,15 +1,15 @@
-// The model's file, as libllama maps it into memory.
+// Releases pages of the model's file, which libllama maps into memory, once they are read.
 #pragma once
 
 #include <cstddef>
 
 namespace puna {
 
-// Record the files that are now mapped read-only and shared.
+// Record the files that are mapped read-only and shared now.
 void note_mappings();
 
-// `size` bytes at `data` have been read for the last time. If they are in a recorded file, their pages leave this
-// process's memory, and the system's cache keeps the file as long as there is room. Other memory stays unchanged.
+// Bytes at `data` are no longer needed. If they belong to a recorded file, their pages leave this process's memory. They stay in
+// the page cache while there is room. Other memory is left alone.
 void release(const void *data, size_t size);
 
 } // namespace puna

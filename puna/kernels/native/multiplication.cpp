@@ -11,20 +11,20 @@ namespace puna {
 namespace {
 
 constexpr int64_t ceiling(int64_t a, int64_t b) { return (a + b - 1) / b; }
-// Bytes of panels after which the file's pages are released: all at the end would hold the largest tensor twice.
-constexpr size_t RELEASED_AT_ONCE = 4 << 20;
+// Packing releases the file's pages after so many bytes of panels. Otherwise the largest tensor would be in memory twice.
+constexpr size_t RELEASE_STEP = 4 << 20;
 
 
 size_t panel_size(const Tensor &weights) { return layout_of(weights.type).panel(weights.ne[0] / BLOCK); }
-// Bytes of one matrix: a tensor has one for each expert or head.
+// Bytes of one matrix. A tensor has one for each expert or head.
 size_t matrix_size(const Tensor &weights) { return panel_size(weights) * static_cast<size_t>(ceiling(weights.ne[1], COLUMNS)); }
 
-// The rows that meet one matrix.
+// The rows that are multiplied with one matrix.
 struct Group {
     int64_t matrix, from, count;
 };
 
-// An op in the terms of rows: what is computed, and where in the work memory things lie.
+// An op's sizes, and the layout of its work memory: quantised activations, rows, groups, and the groups' count.
 struct Plan {
     const Tensor &weights, &input, &op;
     int64_t slices;
@@ -48,7 +48,7 @@ float *target(const Tensor &op, int64_t i1, int64_t i2, int64_t i3) {
     return reinterpret_cast<float *>(static_cast<char *>(op.data) + static_cast<size_t>(i1) * op.nb[1] + static_cast<size_t>(i2) * op.nb[2] + static_cast<size_t>(i3) * op.nb[3]);
 }
 
-// Quantise 256 (or fewer) activations wherever they lie.
+// Quantise a slice of up to 256 activations. They may be strided.
 void quantise(const Plan &plan, const Kernel &kernel, int64_t source, int64_t slice, uint8_t *out) {
     const Tensor &x = plan.input;
     const int64_t i1 = source % x.ne[1], i2 = source / x.ne[1] % x.ne[2], i3 = source / (x.ne[1] * x.ne[2]);
@@ -61,7 +61,7 @@ void quantise(const Plan &plan, const Kernel &kernel, int64_t source, int64_t sl
     kernel.quantise(gathered, count / BLOCK, out);
 }
 
-// MUL_MAT: matrix m serves the rows of its share of the third dimension.
+// MUL_MAT broadcasts: each matrix serves an equal share of the third dimension.
 int64_t group_by_share(const Plan &plan, Row *rows, Group *groups) {
     const Tensor &x = plan.input;
     const int64_t matrices = plan.weights.ne[2], share = x.ne[2] / matrices;
@@ -76,7 +76,7 @@ int64_t group_by_share(const Plan &plan, Row *rows, Group *groups) {
     return matrices;
 }
 
-// MUL_MAT_ID: every row of the result names its expert. One that names none is zero.
+// MUL_MAT_ID: rows are sorted by expert. A row without a valid expert becomes zero.
 int64_t group_by_expert(const Plan &plan, Row *rows, Group *groups) {
     const Tensor &x = plan.input, &ids = *plan.op.src[2];
     const int64_t experts = plan.weights.ne[2];
@@ -132,9 +132,9 @@ void Multiplication::pack(const Tensor &weights, const uint8_t *data) {
     const size_t stride = static_cast<size_t>(weights.ne[0] / format.block * format.block_bytes);
     const int64_t panels = ceiling(weights.ne[1], COLUMNS), all = panels * weights.ne[2];
     const size_t panel = panel_size(weights);
-    // The first of the file's rows that make panel i.
+    // The file's first row of panel i.
     const auto rows_of = [&](int64_t i) { return data + stride * static_cast<size_t>(i / panels * weights.ne[1] + i % panels * COLUMNS); };
-    const int64_t stretch = std::max<int64_t>(1, static_cast<int64_t>(RELEASED_AT_ONCE / panel));
+    const int64_t stretch = std::max<int64_t>(1, static_cast<int64_t>(RELEASE_STEP / panel));
     const auto part = [&](int64_t from, int64_t to) {
         for (int64_t end; from < to; from = end) {
             end = std::min(from + stretch, to);
@@ -169,7 +169,7 @@ void Multiplication::compute(Team &team, uint8_t *work, const Tensor &op) const 
     }
     team.barrier();
 
-    // A piece is some columns of one matrix and, if that gives too few pieces, a part of its rows.
+    // A piece is some columns of one group's matrix. If that gives too few pieces, its rows are divided, too.
     const int64_t columns = plan.weights.ne[1], enough = 4 * team.size;
     int64_t width = kernel_.chunk_columns;
     while (width > COLUMNS && ceiling(columns, width) * *group_count < enough) width /= 2;

@@ -12,11 +12,11 @@ class Multiplication final : public Operation {
 
     // Whether weights of this shape can be packed.
     static bool fits(const Tensor &weights);
-    // Whether the op is one that `compute` can do with packed weights. A part of packed weights has no place of its own.
+    // Whether `compute` supports the op. Views of packed weights are not supported: a part of a tensor has no address in it.
     static bool covers(const Tensor &op);
     // Bytes of packed weights.
     static size_t packed_size(const Tensor &weights);
-    // Pack a whole tensor as it stands in a file, on all cores.
+    // Pack a tensor's data, as it is in a file, on all cores.
     static void pack(const Tensor &weights, const uint8_t *data);
 
     size_t work_size(int threads, const Tensor &op) const override;

@@ -6,7 +6,7 @@
 
 namespace puna {
 
-// The next multiple of 64 bytes, a line of the cache.
+// Rounded up to 64 bytes, a cache line.
 constexpr size_t aligned(size_t size) { return (size + 63) & ~size_t{63}; }
 inline uint8_t *aligned(uint8_t *p) { return p + (aligned(reinterpret_cast<uintptr_t>(p)) - reinterpret_cast<uintptr_t>(p)); }
 

@@ -16,18 +16,18 @@
 namespace puna {
 namespace {
 
-constexpr size_t PAGE = 64 << 10, HUGE_PAGE = 2 << 20; // the largest page of any system, and a huge one
+constexpr size_t PAGE = 64 << 10, HUGE_PAGE = 2 << 20; // PAGE: the largest page size of any system
 
 size_t whole_pages(size_t size) { return (size + PAGE - 1) / PAGE * PAGE; }
 
-// A file has this head, a table of tensors, and from `data` on the memory, unchanged.
+// A file consists of this head, a table of tensors and, from offset `data` on, the memory as it is.
 struct Head {
     char magic[8];
-    uint64_t count, data, size, sum;
+    uint64_t count, data, size, sum; // tensors; offset, size and checksum
 };
 constexpr char MAGIC[8] = {'P', 'U', 'N', 'A', 'P', 'A', 'C', '1'};
 
-// FNV-1a of the table.
+// The FNV-1a checksum of the table.
 uint64_t sum_of(const std::vector<PackedTensor> &tensors) {
     uint64_t sum = 0xcbf29ce484222325;
     const auto *bytes = reinterpret_cast<const uint8_t *>(tensors.data());
@@ -62,7 +62,7 @@ struct Descriptor {
     }
 };
 
-// Fresh memory that begins at a huge page.
+// Maps zeroed memory, aligned to huge pages.
 uint8_t *reserve(size_t size) {
     const size_t length = whole_pages(size);
     void *const all = mmap(nullptr, length + HUGE_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -87,7 +87,7 @@ bool has_huge_pages() {
     return std::getline(file, modes) && modes.find("[never]") == std::string::npos;
 }
 
-// Whether the first huge page comes slowly, as from a hypervisor that had reclaimed the free memory.
+// Whether the first huge page takes over 1 ms, as when a hypervisor has reclaimed free memory.
 bool huge_pages_are_slow(uint8_t *memory, size_t size) {
     using Clock = std::chrono::steady_clock;
     if (size < HUGE_PAGE) return false;
@@ -96,14 +96,14 @@ bool huge_pages_are_slow(uint8_t *memory, size_t size) {
     return Clock::now() - began > std::chrono::milliseconds(1);
 }
 
-// Whether most of a mapping is in the system's cache.
+// Whether 90% of a mapping is in the page cache.
 bool in_cache([[maybe_unused]] uint8_t *memory, [[maybe_unused]] size_t size) {
 #ifdef __linux__
     const auto page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
     std::vector<unsigned char> pages((size + page - 1) / page);
     if (mincore(memory, size, pages.data())) return false;
-    const auto there = std::count_if(pages.begin(), pages.end(), [](unsigned char each) { return each & 1; });
-    return static_cast<size_t>(there) * 10 >= pages.size() * 9;
+    const auto cached = std::count_if(pages.begin(), pages.end(), [](unsigned char each) { return each & 1; });
+    return static_cast<size_t>(cached) * 10 >= pages.size() * 9;
 #else
     return false;
 #endif
@@ -145,13 +145,13 @@ RepackFile PackedWeights::map(const char *path) {
     if (!file.reads(tensors.data(), head.count * sizeof tensors[0], sizeof head)) return RepackFile::UNUSABLE;
     const Head expected = head_of(tensors, size_);
     if (std::memcmp(&head, &expected, sizeof head) || length != head.data + size_) return RepackFile::UNUSABLE;
-    // Copy on write, so that a tensor that is not in the file can be packed into its place.
+    // Copy on write: a tensor that is missing in the file is packed into its place.
     const void *at = mmap(memory_, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED, file.number, static_cast<off_t>(head.data));
     if (at != MAP_FAILED && in_cache(memory_, size_)) {
         mapped_ = std::move(tensors);
         return RepackFile::MAPPED;
     }
-    // Packing what is in the cache beats reading the disk.
+    // Packing the cached model file is faster than reading this one from disk.
     mmap(memory_, size_, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
     return RepackFile::UNUSED;
 }
@@ -165,7 +165,7 @@ bool PackedWeights::take(const Tensor &weights, size_t size) {
 
 void PackedWeights::use_huge_pages() {
 #ifdef __linux__
-    constexpr size_t step = 16 * HUGE_PAGE; // each step stays a separate mapping, and a process has 65,530
+    constexpr size_t step = 16 * HUGE_PAGE; // each step becomes a separate mapping, of which a process may have 65,530
     if (!small_pages_ || !has_huge_pages()) return;
     for (size_t at = 0; at + HUGE_PAGE <= size_; at += step) {
         const size_t part = std::min(step, (size_ - at) / HUGE_PAGE * HUGE_PAGE);
@@ -183,7 +183,7 @@ void PackedWeights::use_huge_pages() {
 }
 
 int PackedWeights::write(const char *path) const {
-    constexpr size_t step = 64 << 20; // the most bytes for one sync to write
+    constexpr size_t step = 64 << 20; // bytes per fsync
     const Descriptor file(path, O_WRONLY | O_CREAT | O_TRUNC);
     if (file.number < 0) return errno;
     const Head head = head_of(tensors_, size_);

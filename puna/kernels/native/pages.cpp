@@ -17,7 +17,7 @@ namespace {
 std::mutex mutex;
 std::vector<std::pair<uint8_t *, size_t>> to_come;
 
-// Drop whole pages, which then come back as zeros. Returns whether that is done.
+// Drop whole pages, so that they read as zeros. Returns false if the system cannot.
 bool drop([[maybe_unused]] uint8_t *from, [[maybe_unused]] size_t size) {
 #if defined(__linux__) && defined(MADV_POPULATE_WRITE)
     if (madvise(from, size, MADV_DONTNEED)) return false;
@@ -65,7 +65,7 @@ void bring_pages() {
         all.swap(to_come);
     }
 #if defined(__linux__) && defined(MADV_POPULATE_WRITE)
-    constexpr size_t step = 4 << 20; // an evaluation that needs a page waits no longer than this takes
+    constexpr size_t step = 4 << 20; // an evaluation that needs a page waits for one step at most
     for (const auto &[from, size] : all)
         for (size_t at = 0; at < size; at += step) madvise(from + at, std::min(step, size - at), MADV_POPULATE_WRITE);
 #endif

@@ -1,4 +1,4 @@
-// Zeros large buffers without touching their pages, which come into memory on first use or when there is time.
+// Zeroes large buffers without touching their pages. Pages enter memory on first use, or when the engine is idle.
 #pragma once
 
 #include <cstddef>
@@ -8,10 +8,10 @@ namespace puna {
 
 void zero(uint8_t *from, size_t size);
 
-// Bytes of pages that `zero` left for later.
+// Bytes that `zero` left for later.
 size_t pages_to_come();
 
-// Bring them into memory now. Other threads may use them meanwhile.
+// Populate them now. Other threads may use them meanwhile.
 void bring_pages();
 
 } // namespace puna

@@ -19,9 +19,9 @@ namespace {
 using Words = uint32_t __attribute__((vector_size(16)));
 using Halves = uint16_t __attribute__((vector_size(16)));
 
-constexpr uint8_t NOTHING[sizeof(float) * SLICE] = {}; // the source of missing columns
+constexpr uint8_t ZEROS[sizeof(float) * SLICE] = {}; // the source of missing columns
 
-// One block, or a slice of floats, of each column.
+// Each column's block, or its slice of floats.
 using Sources = const uint8_t *[COLUMNS];
 
 template <class V> V load(const void *p) {
@@ -47,19 +47,19 @@ template <class V, int N> void transpose(V (&x)[N]) {
     }
 }
 
-// The numbers of 32 k of all columns: each word of a column goes to a different vector.
-template <Type T> void pack_numbers(const Sources &blocks, int part, uint8_t *planes) {
-    constexpr int count = layout_of(T).numbers / (4 * COLUMNS);
-    alignas(16) uint32_t words[COLUMNS][8], turned[8][COLUMNS];
+// Packs the quants of 32 k: word w of each column goes to vector w.
+template <Type T> void pack_quants(const Sources &blocks, int part, uint8_t *planes) {
+    constexpr int count = layout_of(T).quants / (4 * COLUMNS);
+    alignas(16) uint32_t words[COLUMNS][8], transposed[8][COLUMNS];
     for (int column = 0; column < COLUMNS; column++) words_of<T>(blocks[column], part, words[column]);
     for (int w = 0; w < count; w += 4)
         for (int column = 0; column < COLUMNS; column += 4) {
             Words x[4];
             for (int i = 0; i < 4; i++) x[i] = load<Words>(words[column + i] + w);
             transpose(x);
-            for (int i = 0; i < 4; i++) store(turned[w + i] + column, x[i]);
+            for (int i = 0; i < 4; i++) store(transposed[w + i] + column, x[i]);
         }
-    std::memcpy(planes, turned, sizeof turned[0] * count);
+    std::memcpy(planes, transposed, sizeof transposed[0] * count);
 }
 
 // The scales of a block of 32.
@@ -77,20 +77,20 @@ template <Type T> void pack_scales(const Sources &blocks, uint8_t *header) {
 template <Type T> void pack_super_scales(const Sources &blocks, uint8_t *header) {
     constexpr int groups = SLICE / format_of(T)->group;
     constexpr bool mins = format_of(T)->scaling == Scaling::SUPER && format_of(T)->offset == 0;
-    uint8_t *whole = header + (mins ? 4 : 2) * COLUMNS;
+    uint8_t *integers = header + (mins ? 4 : 2) * COLUMNS;
     for (int column = 0; column < COLUMNS; column++) {
         Scales scales;
         read_scales(T, blocks[column], scales);
         std::memcpy(header + 2 * column, &scales.d, 2);
         if (mins) std::memcpy(header + 2 * (COLUMNS + column), &scales.m, 2);
         for (int j = 0; j < groups; j++) {
-            whole[COLUMNS * j + column] = static_cast<uint8_t>(scales.scale[j]);
-            if (mins) whole[COLUMNS * (groups + j) + column] = scales.min[j];
+            integers[COLUMNS * j + column] = static_cast<uint8_t>(scales.scale[j]);
+            if (mins) integers[COLUMNS * (groups + j) + column] = scales.min[j];
         }
     }
 }
 
-// V: a vector of N numbers.
+// V: a vector of N floats.
 template <class V, int N> void pack_floats(const Sources &rows, int blocks, uint8_t *slice) {
     constexpr int bytes = sizeof(V) / N;
     for (int k = 0; k < BLOCK * blocks; k += N)
@@ -112,11 +112,11 @@ template <Type T> void pack_slice(const Sources &sources, int blocks, uint8_t *s
     for (int b = 0; b < blocks; b++) {
         Sources here;
         for (int column = 0; column < COLUMNS; column++) {
-            const bool missing = sources[column] == NOTHING;
+            const bool missing = sources[column] == ZEROS;
             here[column] = sources[column] + (format.block == SLICE || missing ? 0 : format.block_bytes * b);
         }
         if constexpr (format.block != SLICE) pack_scales<T>(here, slice + layout.scales * b);
-        pack_numbers<T>(here, b, planes + layout.numbers * b);
+        pack_quants<T>(here, b, planes + layout.quants * b);
     }
 }
 
@@ -137,7 +137,7 @@ void pack_panel(const Format &format, const uint8_t *rows, size_t stride, int co
         const int blocks = static_cast<int>(k - at < SLICE ? (k - at) / BLOCK : SLICE_BLOCKS);
         Sources sources;
         for (int column = 0; column < COLUMNS; column++)
-            sources[column] = column < columns ? rows + stride * column + at / format.block * format.block_bytes : NOTHING;
+            sources[column] = column < columns ? rows + stride * column + at / format.block * format.block_bytes : ZEROS;
         pack(sources, blocks, panel);
         panel += layout.slice(blocks);
     }

@@ -1,4 +1,4 @@
-// From a file's block to the words of a panel's planes, four numbers at a time.
+// Converts a file's block to a panel's bit planes, in 32-bit words of four quants.
 #pragma once
 
 #include <cstdint>
@@ -14,15 +14,15 @@ inline uint32_t word(const uint8_t *bytes, int index) {
     return value;
 }
 
-// 16 bytes with the low and then the high nibbles of 32 numbers already are a plane.
+// Nibbles that are in the order of a plane already: 16 bytes, low nibbles first.
 inline void nibble_words(const uint8_t *bytes, uint32_t *words) { std::memcpy(words, bytes, 16); }
 
-// One nibble of each of 32 bytes, from bit `shift` on.
+// The nibble at bit `shift` of each of 32 bytes.
 inline void nibble_words(const uint8_t *bytes, int shift, uint32_t *words) {
     for (int i = 0; i < 4; i++) words[i] = (word(bytes, i) >> shift & 0x0f0f0f0f) | (word(bytes, i + 4) >> shift & 0x0f0f0f0f) << 4;
 }
 
-// Two bits of each of 32 bytes, from bit `shift` on.
+// The two bits at bit `shift` of each of 32 bytes.
 inline void pair_words(const uint8_t *bytes, int shift, uint32_t *words) {
     for (int half = 0; half < 2; half++) {
         words[half] = 0;
@@ -37,23 +37,23 @@ inline uint32_t bit_word(const uint8_t *bytes, int shift) {
     return bits;
 }
 
-// 32 bits in a row: bit 4 s + t becomes bit 8 t + s, by exchanging bits under a mask with those `shift` above.
+// 32 consecutive bits: bit 4 s + t moves to bit 8 t + s, by delta swaps.
 inline uint32_t bit_word(const uint8_t *bytes) {
     uint32_t x = word(bytes, 0);
-    const auto exchange = [&](int shift, uint32_t mask) {
+    const auto delta_swap = [&](int shift, uint32_t mask) {
         const uint32_t differ = (x >> shift ^ x) & mask;
         x ^= differ ^ differ << shift;
     };
-    exchange(14, 0x0000cccc);
-    exchange(7, 0x00aa00aa);
-    exchange(2, 0x0c0c0c0c);
-    exchange(1, 0x22222222);
+    delta_swap(14, 0x0000cccc);
+    delta_swap(7, 0x00aa00aa);
+    delta_swap(2, 0x0c0c0c0c);
+    delta_swap(1, 0x22222222);
     return x;
 }
 
-// The words of 32 numbers, in the order of the planes' vectors (`panel.h`): those from 32 * `part` of a block on.
+// The words of 32 quants, from 32 * `part` of a block on, in the order of the planes (`panel.h`).
 template <Type T> inline void words_of(const uint8_t *block, [[maybe_unused]] int part, uint32_t *words) {
-    // In blocks of 256 two parts share 32 bytes of nibbles, four share 32 bytes of pairs, eight 32 bytes of bits.
+    // In blocks of 256, 32 bytes of nibbles hold two parts, 32 bytes of bit pairs four, and 32 bytes of bits eight.
     [[maybe_unused]] const int of_two = part / 2, of_four = part / 4, nibble = 4 * (part % 2), pair = 2 * (part % 4);
     if constexpr (T == Type::Q4_0 || T == Type::IQ4_NL) nibble_words(block + 2, words);
     if constexpr (T == Type::Q4_1) nibble_words(block + 4, words);

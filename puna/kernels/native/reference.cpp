@@ -18,10 +18,10 @@ struct Random {
     float uniform() { return static_cast<float>(next() >> 8) / (1 << 24) * 2 - 1; }
 };
 
-// float16 of about 1/64, with either sign.
+// An F16 of about 1/64, of either sign.
 uint16_t scale(Random &random) { return static_cast<uint16_t>(0x2000 + random.next() % 0x800 + (random.next() % 2 << 15)); }
 
-// The nearest BF16 number, ties to even.
+// Rounds to BF16, ties to even.
 float bfloat(float x) {
     uint32_t bits;
     std::memcpy(&bits, &x, sizeof bits);
@@ -32,7 +32,7 @@ float bfloat(float x) {
 
 void put(uint8_t *at, uint16_t value) { std::memcpy(at, &value, 2); }
 
-// Any bytes are valid numbers; only scales must be finite.
+// Any bytes are valid quants; only scales must be finite.
 void make_scales(const Format &format, uint8_t *block, Random &random) {
     switch (format.type) {
     case Type::MXFP4: block[0] = static_cast<uint8_t>(118 + random.next() % 8); break;
@@ -94,7 +94,7 @@ std::vector<double> Problem::expected(Activations become) const {
             for (auto i = from; i != to; ++i) *i = double{d} * std::nearbyint(static_cast<float>(*i) * inverse);
         }
     std::vector<double> out(static_cast<size_t>(rows * columns)), w(static_cast<size_t>(k));
-    Parts parts{};
+    UnpackedBlock parts{};
     for (int64_t c = 0; c < columns; c++) {
         for (int64_t at = 0; at < k; at += format->block) {
             const uint8_t *block = weights.data() + weight_stride() * static_cast<size_t>(c) + at / format->block * format->block_bytes;
@@ -163,7 +163,7 @@ Tensor tensor_of(Type type, size_t item, void *data, size_t row, int64_t a, int6
     return t;
 }
 
-// Cells as libllama keeps them: all heads of a cell side by side.
+// KV cells in libllama's layout: all heads of a cell are contiguous.
 Tensor cells_of(Type type, std::vector<uint8_t> &memory, int64_t size, int64_t cells, int64_t heads, int64_t streams, Random &random) {
     const CellFormat format = cell_format(type);
     const auto bytes = static_cast<size_t>(format.bytes), row = static_cast<size_t>(size / format.block) * bytes;
@@ -172,7 +172,7 @@ Tensor cells_of(Type type, std::vector<uint8_t> &memory, int64_t size, int64_t c
     for (size_t at = 0; at < memory.size(); at += bytes) {
         const float x = random.uniform();
         if (type == Type::F32) std::memcpy(&memory[at], &x, 4);
-        // Numbers of about 1, scales of about 1/64.
+        // Floats are about 1, scales about 1/64.
         else if (type == Type::BF16) put(&memory[at], static_cast<uint16_t>(0x3f00 + random.next() % 0x100 + (random.next() % 2 << 15)));
         else put(&memory[at], static_cast<uint16_t>(scale(random) + (type == Type::F16 ? 0x1800 : 0)));
     }
@@ -182,7 +182,7 @@ Tensor cells_of(Type type, std::vector<uint8_t> &memory, int64_t size, int64_t c
     return t;
 }
 
-double number_of(const Tensor &t, int64_t at, int64_t cell, int64_t head, int64_t stream) {
+double element_of(const Tensor &t, int64_t at, int64_t cell, int64_t head, int64_t stream) {
     const CellFormat format = cell_format(t.type);
     const uint8_t *block = static_cast<const uint8_t *>(t.data) + static_cast<size_t>(cell) * t.nb[1] + static_cast<size_t>(head) * t.nb[2] +
                            static_cast<size_t>(stream) * t.nb[3] + at / format.block * format.bytes;
@@ -200,7 +200,7 @@ AttentionProblem::AttentionProblem(const Shape &s, uint32_t seed) : shape(s) {
     q.resize(static_cast<size_t>(s.key_size * s.queries * s.heads * s.streams));
     for (float &x : q) x = 2 * random.uniform();
     for (int64_t head = 0; s.sinks && head < s.heads; head++) sinks.push_back(3 * random.uniform());
-    // Every query sees a run of cells, of which some are missing; the third sees none.
+    // Each query attends to a run of cells with gaps; the third to none.
     mask.assign(static_cast<size_t>(s.cells * s.queries * s.streams), 0xfc00);
     for (int64_t row = 0; row < s.queries * s.streams; row++) {
         const int64_t from = random.next() % static_cast<uint32_t>(s.cells), to = s.cells - random.next() % static_cast<uint32_t>(s.cells - from);
@@ -236,7 +236,7 @@ std::vector<double> AttentionProblem::expected() const {
                 for (int64_t cell = 0; cell < s.cells; cell++) {
                     double score = 0;
                     for (int64_t i = 0; i < s.key_size; i++)
-                        score += double{q[static_cast<size_t>(i + s.key_size * (query + s.queries * (head + s.heads * stream)))]} * number_of(k_tensor, i, cell, kv_head, stream);
+                        score += double{q[static_cast<size_t>(i + s.key_size * (query + s.queries * (head + s.heads * stream)))]} * element_of(k_tensor, i, cell, kv_head, stream);
                     score /= std::sqrt(static_cast<double>(s.key_size));
                     if (s.cap != 0) score = s.cap * std::tanh(score / s.cap);
                     score += slope * half_to_float(mask[static_cast<size_t>(cell + s.cells * (query + s.queries * stream))]);
@@ -247,7 +247,7 @@ std::vector<double> AttentionProblem::expected() const {
                 for (int64_t cell = 0; cell < s.cells; cell++) {
                     const double weight = std::exp(scores[static_cast<size_t>(cell)] - most);
                     weights += weight;
-                    for (int64_t i = 0; weight > 0 && i < s.value_size; i++) sums[static_cast<size_t>(i)] += weight * number_of(v_tensor, i, cell, kv_head, stream);
+                    for (int64_t i = 0; weight > 0 && i < s.value_size; i++) sums[static_cast<size_t>(i)] += weight * element_of(v_tensor, i, cell, kv_head, stream);
                 }
                 for (const double sum : sums) result.push_back(weights > 0 ? sum / weights : 0);
             }

@@ -1,4 +1,4 @@
-// The reference for kernels: products and attention in double precision, and the test at start.
+// Reference products and attention in double precision, and the kernels' self-test at start.
 #pragma once
 
 #include <vector>
@@ -7,7 +7,7 @@
 
 namespace puna {
 
-// A random problem: weights as in a file, and activations.
+// A random product: weights as in a file, and activations.
 struct Problem {
     const Format *format;
     int64_t k, columns, rows;
@@ -18,21 +18,21 @@ struct Problem {
 
     size_t weight_stride() const { return static_cast<size_t>(k / format->block * format->block_bytes); }
     std::vector<uint8_t> packed() const;
-    // rows x columns, in double precision, of activations stored as a kernel stores them.
+    // The reference result, rows x columns, with activations rounded as the kernel does.
     std::vector<double> expected(Activations become) const;
-    // rows x columns by a kernel, on one thread.
+    // The kernel's result, rows x columns, on one thread.
     std::vector<float> computed(const Kernel &kernel) const;
 };
 
-// The largest difference, as a part of the largest value.
+// The largest difference, relative to the largest value.
 double difference(const std::vector<float> &computed, const std::vector<double> &expected);
 
-// A random FLASH_ATTN_EXT with its own memory. Some queries see nothing of some tiles.
+// A random FLASH_ATTN_EXT op with its own memory. Some queries attend to nothing in some tiles.
 struct AttentionProblem {
     struct Shape {
         Type keys, values;
         int64_t key_size, value_size, queries, cells, heads, kv_heads, streams;
-        float bias, cap; // ALiBi's most, soft cap
+        float bias, cap; // ALiBi's max_bias, soft cap
         bool sinks;
     };
     Shape shape;
@@ -47,9 +47,8 @@ struct AttentionProblem {
     void compute(const AttentionKernel &kernel); // on one thread, into `out`
 };
 
+// Whether a kernel agrees with the reference, on a problem of about a millisecond.
 bool agrees(const AttentionKernel &kernel);
-
-// Whether a kernel's products are right, on a problem that takes a millisecond.
 bool agrees(const Kernel &kernel);
 
 } // namespace puna

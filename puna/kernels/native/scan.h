@@ -66,7 +66,8 @@ void block_sums(const float *x, int64_t n, Weighting weighting, float *sums) {
 }
 
 template <bool MOMENTS>
-PUNA_INLINE float softmax_stats_as(const float *x, int64_t n, float inverse_temperature, float *block_maxima, float *maxima, float *sums, float *moments) {
+PUNA_INLINE float softmax_stats_as(const float *x, int64_t n, float inverse_temperature, float *block_maxima, float *maxima, float *sums,
+                                   float *moments) {
     float row_max = -INFINITE;
     for_sum_blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
         const float most = block_max(x + from, to - from, block_maxima + from / MAX_BLOCK);
@@ -139,7 +140,8 @@ PUNA_INLINE int64_t compress_store_block(float *to, uint64_t bits, const float *
 // add(logits, weights, sum of all, sum from `near` on) adds a vector and returns the mask of lanes in the band.
 // FEW: the band probably has few logits.
 template <bool FEW, class F>
-PUNA_INLINE Partition partition_with(const float *x, int64_t n, const float *block_maxima, const Exponential &exponential, float low, float *found, F add) {
+PUNA_INLINE Partition partition_with(const float *x, int64_t n, const float *block_maxima, const Exponential &exponential, float low, float *found,
+                                     F add) {
     double total = 0, from_near = 0;
     int64_t count = 0;
     for_sum_blocks(n, [&](int64_t from, int64_t to) __attribute__((always_inline)) {
@@ -172,31 +174,36 @@ PUNA_INLINE Partition partition_below(const float *x, int64_t n, const float *bl
     const Exponential exponential(weighting);
     const float first = band.centre - band.near, far = band.centre - band.far, last = far > weighting.low ? far : weighting.low;
     const float clamp = weighting.peak + exponential.clamp, low = clamp > weighting.low ? clamp : weighting.low;
-    if (weighting.low > -MAX_FLOAT)
-        return partition_with<FEW>(x, n, block_maxima, exponential, low, found, [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
+    if (weighting.low > -MAX_FLOAT) {
+        const auto add = [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
             const Mask weighs = greater_equal(v, broadcast(weighting.low)), further = mask_and(weighs, greater_equal(broadcast(first), v));
             masked_add(total, weighs, w);
             masked_add(from_near, further, w);
             return mask_and(further, greater_equal(v, broadcast(last)));
-        });
-    return partition_with<FEW>(x, n, block_maxima, exponential, low, found, [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
+        };
+        return partition_with<FEW>(x, n, block_maxima, exponential, low, found, add);
+    }
+    const auto add = [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
         const Mask further = greater_equal(broadcast(first), v);
         total += w;
         masked_add(from_near, further, w);
         return mask_and(further, greater_equal(v, broadcast(last)));
-    });
+    };
+    return partition_with<FEW>(x, n, block_maxima, exponential, low, found, add);
 }
 
 Partition partition(const float *x, int64_t n, const float *block_maxima, Weighting weighting, Band band, float *found) {
     if (band.centre == weighting.peak)
-        return block_maxima ? partition_below<true>(x, n, block_maxima, weighting, band, found) : partition_below<false>(x, n, nullptr, weighting, band, found);
-    return partition_with<false>(x, n, nullptr, Exponential(weighting), -INFINITE, found, [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
+        return block_maxima ? partition_below<true>(x, n, block_maxima, weighting, band, found)
+                            : partition_below<false>(x, n, nullptr, weighting, band, found);
+    const auto add = [&](auto &v, auto &w, auto &total, auto &from_near) __attribute__((always_inline)) {
         const FloatVec away = distance(v, band.centre);
         const Mask further = greater_equal(away, broadcast(band.near));
         total += w;
         masked_add(from_near, further, w);
         return mask_and(further, greater_equal(broadcast(band.far), away));
-    });
+    };
+    return partition_with<false>(x, n, nullptr, Exponential(weighting), -INFINITE, found, add);
 }
 
 Partition partition_by_count(const float *x, int64_t n, float high, float low, float *found) {
@@ -262,7 +269,8 @@ void histogram(const float *x, int64_t n, Bins bins, Weighting weighting, float 
     });
 }
 
-constexpr LogitsKernel LOGITS{block_max, softmax_stats, exponentiate, block_sums, moments, max_up_to, filter, partition, partition_by_count, filter_bin, find, histogram};
+constexpr LogitsKernel LOGITS{block_max, softmax_stats, exponentiate, block_sums, moments,    max_up_to,
+                              filter,    partition,     partition_by_count, filter_bin, find, histogram};
 
 } // namespace
 } // namespace puna

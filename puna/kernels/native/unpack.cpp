@@ -1,4 +1,4 @@
-// A column of a panel as floats: the inverse of `panel.cpp`.
+// Dequantises a column of a panel: the inverse of `panel.cpp`.
 #include <algorithm>
 #include <cstring>
 
@@ -13,8 +13,8 @@ uint16_t half_at(const uint8_t *halves, int column) {
     return bits;
 }
 
-// 32 numbers of a column, from its planes.
-void read_numbers(int bits, const uint8_t *planes, int column, uint8_t *q) {
+// Reads 32 quants of a column from its bit planes.
+void read_quants(int bits, const uint8_t *planes, int column, uint8_t *q) {
     std::fill(q, q + BLOCK, uint8_t{0});
     for (int done = 0, width; done < bits; done += width, planes += 4 * COLUMNS * width) {
         width = bits - done >= 8 ? 8 : bits - done >= 4 ? 4 : bits - done >= 2 ? 2 : 1;
@@ -27,7 +27,7 @@ void read_numbers(int bits, const uint8_t *planes, int column, uint8_t *q) {
     }
 }
 
-// A weight is scale * number + addend, rounded once, because scale * number is exact or nothing is added: -0 changes no number.
+// A weight is scale * q + addend. It is rounded once: either the product is exact, or the addend is -0, which changes nothing.
 struct Affine {
     float scale, addend;
 };
@@ -40,13 +40,13 @@ Affine affine_of_block(const Format &format, const uint8_t *header, int column) 
 
 Affine affine_of_group(const Format &format, const uint8_t *header, int group, int column) {
     const bool mins = format.scaling == Scaling::SUPER && format.offset == 0;
-    const uint8_t *whole = header + (mins ? 4 : 2) * COLUMNS;
-    const float scale = half_to_float(half_at(header, column)) * static_cast<int8_t>(whole[COLUMNS * group + column]);
+    const uint8_t *integers = header + (mins ? 4 : 2) * COLUMNS;
+    const float scale = half_to_float(half_at(header, column)) * static_cast<int8_t>(integers[COLUMNS * group + column]);
     if (!mins) return {scale, -0.0F};
-    return {scale, -(half_to_float(half_at(header + 2 * COLUMNS, column)) * whole[COLUMNS * (SLICE / format.group + group) + column])};
+    return {scale, -(half_to_float(half_at(header + 2 * COLUMNS, column)) * integers[COLUMNS * (SLICE / format.group + group) + column])};
 }
 
-int number_of(const Format &format, uint8_t q) {
+int integer_of(const Format &format, uint8_t q) {
     if (format.scaling == Scaling::TABLE) return (format.type == Type::MXFP4 ? MXFP4_VALUES : IQ4_VALUES)[q];
     return q - format.offset;
 }
@@ -54,18 +54,18 @@ int number_of(const Format &format, uint8_t q) {
 void unpack_slice(const Format &format, const uint8_t *slice, int blocks, int column, float *out) {
     const Layout layout = layout_of(format.type);
     for (int b = 0; b < blocks; b++) {
-        const uint8_t *planes = slice + layout.header(blocks) + layout.numbers * b;
+        const uint8_t *planes = slice + layout.header(blocks) + layout.quants * b;
         float *here = out + BLOCK * b;
         if (format.scaling == Scaling::FLOAT) {
-            for (int k = 0; k < BLOCK; k++) here[k] = float_at(format.type, planes + layout.numbers / BLOCK * k + format.bits / 8 * column);
+            for (int k = 0; k < BLOCK; k++) here[k] = float_at(format.type, planes + layout.quants / BLOCK * k + format.bits / 8 * column);
             continue;
         }
         uint8_t q[BLOCK];
-        read_numbers(format.bits, planes, column, q);
+        read_quants(format.bits, planes, column, q);
         for (int at = 0; at < BLOCK; at += format.group) {
             const Affine affine = layout.super ? affine_of_group(format, slice, (BLOCK * b + at) / format.group, column)
                                            : affine_of_block(format, slice + layout.scales * b, column);
-            for (int k = at; k < at + format.group; k++) here[k] = affine.scale * static_cast<float>(number_of(format, q[k])) + affine.addend;
+            for (int k = at; k < at + format.group; k++) here[k] = affine.scale * static_cast<float>(integer_of(format, q[k])) + affine.addend;
         }
     }
 }

@@ -1,4 +1,4 @@
-// What an ARM processor has, as its system tells.
+// Asks the system for an ARM processor's features.
 #pragma once
 
 #ifdef __APPLE__

@@ -1,4 +1,4 @@
-// AVX2 with FMA and F16C: vectors of 8 columns, products of bytes summed in 16 bits.
+// AVX2 with FMA and F16C: a vector is 8 columns. `maddubs` multiplies bytes into 16-bit sums.
 #pragma once
 
 #include <immintrin.h>
@@ -15,18 +15,18 @@ namespace puna {
 struct Avx2 {
     using Cells = Avx2Cells;
     static constexpr int lanes = 8;
-    static constexpr int tile_rows = 4, tile_panels = 1; // of a product\'s tile
-    static constexpr bool decodes_in_registers = false; // few rows meet numbers that were not decoded before
-    static constexpr bool has_mmla = false; // whether products are of two rows by two columns, 8 k each
-    static constexpr int score_rows = 6, value_rows = 2; // of attention\'s tiles, two vectors wide
-    static constexpr int float_accumulators = 12; // with weights and an activation they fill 16 registers
+    static constexpr int tile_rows = 4, tile_panels = 1; // of a product's tile
+    static constexpr bool decodes_in_registers = false; // few rows decode into registers, not into L1
+    static constexpr bool has_mmla = false; // whether a product is of two rows by two columns, 8 k each
+    static constexpr int score_rows = 6, value_rows = 2; // of attention's tiles, two vectors wide
+    static constexpr int float_accumulators = 12; // plus weights and an activation: 16 registers
     static constexpr bool pays(Type) { return true; }
     using Int = __m256i;
     using Float = __m256;
 
     static Int load(const void *p) { return _mm256_loadu_si256(static_cast<const Int *>(p)); }
     static void store(void *p, Int x) { _mm256_storeu_si256(static_cast<Int *>(p), x); }
-    // The compiler has x in a register here. Left alone, GCC puts sums off to the end and keeps all products until then.
+    // Forces x into a register now. Otherwise GCC delays sums to the end, and spills all products until then.
     static void pin_register(Int &x) { asm("" : "+x"(x)); }
     static void prefetch(const void *p) { _mm_prefetch(static_cast<const char *>(p), _MM_HINT_T1); }
     static Int broadcast4(const void *p) { return _mm256_set1_epi32(*static_cast<const int32_t *>(p)); }
@@ -36,7 +36,7 @@ struct Avx2 {
     static Int add(Int a, Int b) { return _mm256_add_epi32(a, b); }
     static Int zero() { return _mm256_setzero_si256(); }
     static Int flip_sign_bits(Int x) { return _mm256_xor_si256(x, broadcast_byte(0x80)); }
-    // The low 16 bits of each lane of `even`, and above them those of `odd`.
+    // The low 16 bits of each lane: `even` in the low half, `odd` in the high half.
     static Int interleave16(Int even, Int odd) {
         return _mm256_or_si256(_mm256_slli_epi32(odd, 16), _mm256_and_si256(even, _mm256_set1_epi32(0xffff)));
     }
@@ -49,7 +49,7 @@ struct Avx2 {
     static Int lookup(const void *table16, Int index) {
         return _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(static_cast<const __m128i *>(table16))), index);
     }
-    // Products of pairs of 16 bits, added.
+    // sum + the dot product of each lane's two 16-bit integers.
     static Int madd16(Int sum, Int a, Int b) { return add(sum, _mm256_madd_epi16(a, b)); }
 
     static Float loadf(const float *p) { return _mm256_loadu_ps(p); }
@@ -61,11 +61,11 @@ struct Avx2 {
     static Float mul(Float a, Float b) { return _mm256_mul_ps(a, b); }
     static Float fma(Float a, Float b, Float c) { return _mm256_fmadd_ps(a, b, c); }
     static Float fnma(Float a, Float b, Float c) { return _mm256_fnmadd_ps(a, b, c); }
-    // What is no number stays so, if it is the second.
+    // NaN if b is NaN.
     static Float maxf(Float a, Float b) { return _mm256_max_ps(a, b); }
-    static Float minf(Float a, Float b) { return _mm256_min_ps(a, b); } // the second if the first is no number
+    static Float minf(Float a, Float b) { return _mm256_min_ps(a, b); } // b if a is NaN
     static Int to_int(Float x) { return _mm256_cvtps_epi32(x); }
-    // Add high * 2^12 + low, lane by lane.
+    // sums[i] += high[i] * 2^12 + low[i].
     static void add_wide(int64_t *sums, Int high, Int low) {
         const auto add4 = [](int64_t *at, __m128i h, __m128i l) {
             const Int both = _mm256_add_epi64(_mm256_slli_epi64(_mm256_cvtepi32_epi64(h), 12), _mm256_cvtepi32_epi64(l));
@@ -76,7 +76,7 @@ struct Avx2 {
     }
     static Float div(Float a, Float b) { return _mm256_div_ps(a, b); }
     static Float round(Float x) { return _mm256_round_ps(x, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
-    // 2^n of whole n from -127 (which gives zero) to 127.
+    // 2^n for integer n in [-127, 127]; -127 gives zero.
     static Float power(Float n) { return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127)), 23)); }
     static Float scalef(Float x, Float n) { return mul(x, power(maxf(broadcast(-127), n))); }
     static float reduce_max(Float x) {
@@ -85,14 +85,13 @@ struct Avx2 {
         return _mm_cvtss_f32(_mm_max_ss(half, _mm_shuffle_ps(half, half, 1)));
     }
     static Float load_f16(const void *p) { return _mm256_cvtph_ps(_mm_loadu_si128(static_cast<const __m128i *>(p))); }
-    // Floats of 16 bits with the exponent of 32.
     static Float load_bf16(const void *p) {
         return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(_mm_loadu_si128(static_cast<const __m128i *>(p))), 16));
     }
-    // Signed and unsigned bytes, a lane each.
+    // Bytes, widened to 32-bit lanes.
     static Int load_i8(const void *p) { return _mm256_cvtepi8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
     static Int load_u8(const void *p) { return _mm256_cvtepu8_epi32(_mm_loadl_epi64(static_cast<const __m128i *>(p))); }
-    // 2^(e - 128) of bytes e; the two smallest are subnormal.
+    // 2^(e - 128) of bytes e: half of E8M0, MXFP4's scale. The two smallest are subnormal.
     static Float load_e8m0_half(const void *p) {
         const Int e = load_u8(p);
         const Int normal = _mm256_slli_epi32(_mm256_sub_epi32(e, _mm256_set1_epi32(1)), 23);
@@ -107,7 +106,7 @@ struct Avx2 {
         for (int i = 8; i < 32; i += 8) most = _mm256_max_ps(most, _mm256_andnot_ps(sign, _mm256_loadu_ps(x + i)));
         return reduce_max(most);
     }
-    // 32 floats times `scale`, rounded to the nearest whole number, as bytes. Returns the sums of the two halves.
+    // q = 32 floats times `scale`, rounded to bytes. `sums` are those of the two halves.
     static void quantise32(const float *x, float scale, int8_t *q, int32_t sums[2]) {
         const Float s = _mm256_set1_ps(scale);
         Int i[4];
@@ -118,38 +117,38 @@ struct Avx2 {
         store(q, _mm256_permutevar8x32_epi32(packed, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7)));
     }
 
-    // Unsigned bytes of weights times signed bytes of activations: 4 k a lane and step.
-    struct Narrow {
-        static constexpr bool whole = false;
-        template <int R, int STEPS> static constexpr bool tiles = R == Avx2::tile_rows && (STEPS == 4 || STEPS == 8);
+    // Unsigned weights times signed activations: 4 k per lane and step.
+    struct NarrowDot {
+        static constexpr bool sums_int32 = false;
+        template <int R, int STEPS> static constexpr bool has_tile = R == Avx2::tile_rows && (STEPS == 4 || STEPS == 8);
         template <int STEPS> static PUNA_INLINE void tile(const uint8_t *w, const uint8_t *const (&rows)[4], int64_t at, Int (&sums)[4][2]) {
             avx2_dot<STEPS>(w, rows, at, sums);
         }
         static constexpr int steps = 8;
-        // Steps that fit in 16 bits when no weight is above `top` and no activation beyond 127.
-        static constexpr int depth(int top) {
+        // Steps whose sum fits in 16 bits, for weights up to `top` and activations up to 127.
+        static constexpr int max_steps(int top) {
             const int most = 32767 / (2 * 127 * top);
             return most >= 8 ? 8 : most >= 4 ? 4 : most >= 2 ? 2 : 1;
         }
         static Int product(Int w, Int a) { return _mm256_maddubs_epi16(w, a); }
         static Int accumulate(Int sum, Int w, Int a) { return _mm256_add_epi16(sum, _mm256_maddubs_epi16(w, a)); }
-        static Int start(Int sum, Int from) { return _mm256_add_epi16(sum, from); }
+        static Int add_start(Int sum, Int from) { return _mm256_add_epi16(sum, from); }
         static Int widen(Int sum) { return _mm256_madd_epi16(sum, _mm256_set1_epi16(1)); }
-        // A scale for each column, as `scaled` wants it.
-        static Int scale(Int x) { return interleave16(x, x); }
-        static Int scaled(Int sum, Int scale) { return _mm256_madd_epi16(sum, scale); }
+        // A scale per column, in the form for `widen_scaled`.
+        static Int pack_scale(Int x) { return interleave16(x, x); }
+        static Int widen_scaled(Int sum, Int scale) { return _mm256_madd_epi16(sum, scale); }
     };
 
-    // Signed weights of 8 bits: their magnitudes times activations with their signs. A pair fits in 16 bits, two do not.
-    struct Wide {
-        static constexpr bool whole = false;
-        template <int R, int STEPS> static constexpr bool tiles = R == Avx2::tile_rows && STEPS == 8;
+    // Signed 8-bit weights: |w| times sign(w) * activation. One product of `maddubs` fits in 16 bits, a sum of two does not.
+    struct WideDot {
+        static constexpr bool sums_int32 = false;
+        template <int R, int STEPS> static constexpr bool has_tile = R == Avx2::tile_rows && STEPS == 8;
         template <int STEPS> static PUNA_INLINE void tile(const uint8_t *w, const uint8_t *const (&rows)[4], int64_t at, Int (&sums)[4][2]) {
             avx2_wide_dot(w, rows, at, sums);
         }
         static constexpr int steps = 8;
-        static constexpr int lift = 0; // what is added to signed weights
-        static constexpr int depth(int) { return steps; }
+        static constexpr int bias = 0; // added to signed weights
+        static constexpr int max_steps(int) { return steps; }
         static Int product(Int w, Int a) {
             return _mm256_madd_epi16(_mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(a, w)), _mm256_set1_epi16(1));
         }

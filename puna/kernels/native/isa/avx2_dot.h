@@ -1,7 +1,7 @@
-// The inner loop of products for AVX2, in assembly: 4 rows by 16 columns, steps of 4 k.
+// The inner loop of products for AVX2, in assembly: 4 rows by 16 columns, in steps of 4 k.
 //
-// A row's products are begun before the former row's are added. That keeps both units of `maddubs` busier than the order that
-// compilers choose: 1.2 to 1.35 times the products a second on Zen 3.
+// It starts a row's products before it adds the previous row's, which keeps both `maddubs` units busy. On Zen 3 it is 1.2 to 1.35
+// times as fast as the order that compilers choose.
 #pragma once
 
 #include <immintrin.h>
@@ -13,8 +13,8 @@
 namespace puna {
 
 #define PUNA_WEIGHTS(step)                                                                                                               \
-    "vmovdqu " #step "*64(%[numbers]), %[v]\n\t"                                                                                         \
-    "vmovdqu " #step "*64+32(%[numbers]), %[w]\n\t"
+    "vmovdqu " #step "*64(%[quants]), %[v]\n\t"                                                                                         \
+    "vmovdqu " #step "*64+32(%[quants]), %[w]\n\t"
 #define PUNA_MULTIPLY(row, step, x, p, q)                                                                                                \
     "vpbroadcastd " #step "*4(%[a" #row "],%[at]), %[" #x "]\n\t"                                                                        \
     "vpmaddubsw %[" #x "], %[v], %[" #p "]\n\t"                                                                                          \
@@ -38,12 +38,12 @@ namespace puna {
         : [s00] "=&x"(sums[0][0]), [s01] "=&x"(sums[0][1]), [s10] "=&x"(sums[1][0]), [s11] "=&x"(sums[1][1]), [s20] "=&x"(sums[2][0]),   \
           [s21] "=&x"(sums[2][1]), [s30] "=&x"(sums[3][0]), [s31] "=&x"(sums[3][1]), [v] "=&x"(v), [w] "=&x"(w), [x] "=&x"(x),           \
           [y] "=&x"(y), [p0] "=&x"(p0), [q0] "=&x"(q0), [p1] "=&x"(p1), [q1] "=&x"(q1)                                                   \
-        : [numbers] "r"(numbers), [a0] "r"(rows[0]), [a1] "r"(rows[1]), [a2] "r"(rows[2]), [a3] "r"(rows[3]), [at] "r"(at)               \
+        : [quants] "r"(quants), [a0] "r"(rows[0]), [a1] "r"(rows[1]), [a2] "r"(rows[2]), [a3] "r"(rows[3]), [at] "r"(at)               \
         : "memory")
 
-// sums = the dot products of STEPS steps: unsigned bytes at `numbers`, signed ones `at` bytes behind `rows`.
+// sums = the dot products of STEPS steps: unsigned bytes at `quants` times signed bytes at rows[r] + at.
 template <int STEPS>
-PUNA_INLINE void avx2_dot(const uint8_t *numbers, const uint8_t *const (&rows)[4], int64_t at, __m256i (&sums)[4][2]) {
+PUNA_INLINE void avx2_dot(const uint8_t *quants, const uint8_t *const (&rows)[4], int64_t at, __m256i (&sums)[4][2]) {
     static_assert(STEPS == 8 || STEPS == 4);
     __m256i v, w, x, y, p0, q0, p1, q1;
     if constexpr (STEPS == 8)
@@ -53,12 +53,12 @@ PUNA_INLINE void avx2_dot(const uint8_t *numbers, const uint8_t *const (&rows)[4
 }
 
 #define PUNA_WIDE_WEIGHTS(step)                                                                                                          \
-    "vpabsb " #step "*64(%[numbers]), %[v]\n\t"                                                                                          \
-    "vpabsb " #step "*64+32(%[numbers]), %[w]\n\t"
+    "vpabsb " #step "*64(%[quants]), %[v]\n\t"                                                                                          \
+    "vpabsb " #step "*64+32(%[quants]), %[w]\n\t"
 #define PUNA_WIDE_MULTIPLY(row, step, p, q)                                                                                              \
     "vpbroadcastd " #step "*4(%[a" #row "],%[at]), %[x]\n\t"                                                                             \
-    "vpsignb " #step "*64(%[numbers]), %[x], %[" #p "]\n\t"                                                                              \
-    "vpsignb " #step "*64+32(%[numbers]), %[x], %[" #q "]\n\t"                                                                           \
+    "vpsignb " #step "*64(%[quants]), %[x], %[" #p "]\n\t"                                                                              \
+    "vpsignb " #step "*64+32(%[quants]), %[x], %[" #q "]\n\t"                                                                           \
     "vpmaddubsw %[" #p "], %[v], %[" #p "]\n\t"                                                                                          \
     "vpmaddubsw %[" #q "], %[w], %[" #q "]\n\t"
 #define PUNA_WIDEN(p, q, to_p, to_q)                                                                                                     \
@@ -83,14 +83,14 @@ PUNA_INLINE void avx2_dot(const uint8_t *numbers, const uint8_t *const (&rows)[4
         PUNA_WIDE_STEP(4, PUNA_WIDE_LAST_ROW) PUNA_WIDE_STEP(5, PUNA_WIDE_LAST_ROW) PUNA_WIDE_STEP(6, PUNA_WIDE_LAST_ROW)                \
             PUNA_WIDE_STEP(7, PUNA_WIDE_LAST_ROW)
 
-// The same of signed bytes at `numbers`, and 8 steps: their magnitudes meet activations with their signs, and are widened at once.
-PUNA_INLINE void avx2_wide_dot(const uint8_t *numbers, const uint8_t *const (&rows)[4], int64_t at, __m256i (&sums)[4][2]) {
+// The same for 8 steps of signed bytes at `quants`: |w| times sign(w) * activation, widened at once.
+PUNA_INLINE void avx2_wide_dot(const uint8_t *quants, const uint8_t *const (&rows)[4], int64_t at, __m256i (&sums)[4][2]) {
     __m256i v, w, x, p0, q0, p1, q1;
     asm(PUNA_WIDE_EIGHT_STEPS PUNA_WIDE_LAST_ROW
         : [s00] "=&x"(sums[0][0]), [s01] "=&x"(sums[0][1]), [s10] "=&x"(sums[1][0]), [s11] "=&x"(sums[1][1]), [s20] "=&x"(sums[2][0]),
           [s21] "=&x"(sums[2][1]), [s30] "=&x"(sums[3][0]), [s31] "=&x"(sums[3][1]), [v] "=&x"(v), [w] "=&x"(w), [x] "=&x"(x),
           [p0] "=&x"(p0), [q0] "=&x"(q0), [p1] "=&x"(p1), [q1] "=&x"(q1)
-        : [numbers] "r"(numbers), [a0] "r"(rows[0]), [a1] "r"(rows[1]), [a2] "r"(rows[2]), [a3] "r"(rows[3]), [at] "r"(at),
+        : [quants] "r"(quants), [a0] "r"(rows[0]), [a1] "r"(rows[1]), [a2] "r"(rows[2]), [a3] "r"(rows[3]), [at] "r"(at),
           [ones] "x"(_mm256_set1_epi16(1))
         : "memory");
 }

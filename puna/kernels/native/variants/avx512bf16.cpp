@@ -13,8 +13,8 @@ namespace {
 bool runs_here() { return AVX512VNNI.runs_here() && __builtin_cpu_supports("avx512bf16"); }
 
 const Kernel *kernel(Type type) {
-    static constexpr Kernel f16 = FloatSweep<Avx512, Type::F16, PairedBfloats<Type::F16>>::kernel();
-    static constexpr Kernel bf16 = FloatSweep<Avx512, Type::BF16, PairedBfloats<Type::BF16>>::kernel();
+    static constexpr Kernel f16 = FloatGemm<Avx512, Type::F16, PairedBfloats<Type::F16>>::kernel();
+    static constexpr Kernel bf16 = FloatGemm<Avx512, Type::BF16, PairedBfloats<Type::BF16>>::kernel();
     return type == Type::F16 ? &f16 : type == Type::BF16 ? &bf16 : AVX512VNNI.kernel(type);
 }
 

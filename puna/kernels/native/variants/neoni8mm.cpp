@@ -21,8 +21,8 @@ bool runs_here() {
 #endif
 
 const Kernel *kernel(Type type) {
-    static constexpr Kernel f16 = FloatSweep<NeonMatrix, Type::F16, NeonBfloats<Type::F16>>::kernel();
-    static constexpr Kernel bf16 = FloatSweep<NeonMatrix, Type::BF16, NeonBfloats<Type::BF16>>::kernel();
+    static constexpr Kernel f16 = FloatGemm<NeonMatrix, Type::F16, NeonBfloats<Type::F16>>::kernel();
+    static constexpr Kernel bf16 = FloatGemm<NeonMatrix, Type::BF16, NeonBfloats<Type::BF16>>::kernel();
     return type == Type::F16 ? &f16 : type == Type::BF16 ? &bf16 : all_kernels<NeonMatrix>(type);
 }
 
