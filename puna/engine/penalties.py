@@ -21,7 +21,7 @@ class Penalties:
         self._repeat = np.float32(options.repeat_penalty)
         self._frequency = np.float32(options.frequency_penalty)
         self._presence = np.float32(options.presence_penalty)
-        self.active = last_n > 0 and (self._repeat != 1 or self._frequency != 0 or self._presence != 0)
+        self._active = last_n > 0 and (self._repeat != 1 or self._frequency != 0 or self._presence != 0)
         self._last_n = last_n
         self._window: deque[int] = deque()
         # The window's distinct tokens and how often each is in it: the first len(_places) entries.
@@ -41,7 +41,7 @@ class Penalties:
 
     def accept(self, token: int) -> None:
         """Record a token of the text."""
-        if not self.active:
+        if not self._active:
             return
         if len(self._window) == self._last_n:
             self._forget(self._window.popleft())

@@ -1,5 +1,5 @@
 """What is drawn is what llama.cpp's plain chain draws over the whole vocabulary, token for token: by native
-code, and by Python where there is none."""
+code, and by that chain where there is none."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any, cast
 import llama_cpp as C
 import numpy as np
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.engine.libllama import LlamaModel, Sampler
@@ -173,18 +173,16 @@ def compare(models: list[LlamaModel], options: Options, spread: float) -> None:
     plain.close()
 
 
-def test_a_nucleus_is_as_wide_as_its_sum_in_double_precision(model: LlamaModel, without: LlamaModel):
+def test_a_nucleus_is_as_wide_as_its_sum_in_double_precision(model: LlamaModel):
     """The plain chain adds in single precision, so a wide nucleus ends some tokens early or late there."""
     options = Options(seed=3, top_k=0, top_p=0.999, temperature=4.0)
-    samplers = [Sampler(each, options, context=CONTEXT) for each in (model, without)]
+    sampler = Sampler(model, options, context=CONTEXT)
     for logits in steps(2.0, 200):
         likely = np.argsort(-logits)
         chances = np.exp(logits[likely].astype(np.float64) - logits.max())
         reached = int(np.searchsorted(chances.cumsum(), 0.999 * chances.sum()))
-        for sampler in samplers:
-            assert sampler.sample(logits) in likely[: reached + 2]
-    for sampler in samplers:
-        sampler.close()
+        assert sampler.sample(logits) in likely[: reached + 2]
+    sampler.close()
 
 
 OPTIONS = st.fixed_dictionaries(
@@ -200,16 +198,9 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-TYPICAL_OF_MANY = {"temperature": 0.3, "top_k": 600, "typical_p": 0.6, "repeat_penalty": 1.3}
-
-
-# The same examples every time: of 30,000 draws one falls on a border where rounding decides.
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(OPTIONS, st.integers(0, 2**32), st.integers(0, 3)), min_size=1, max_size=9))
-@example([(dict.fromkeys(("top_p", "min_p", "mirostat"), 0) | TYPICAL_OF_MANY, 20, 2)])
-def test_many_rows_at_once_are_as_each_alone(
-    model: LlamaModel, without: LlamaModel, rows: list[tuple[dict[str, Any], int, int]]
-):
+def test_many_rows_at_once_are_as_each_alone(model: LlamaModel, rows: list[tuple[dict[str, Any], int, int]]):
     """Whatever the logits: ties, tokens that may not come, and rows that are not numbers."""
     assert model.drawing is not None, "the native code is not compiled"
     together: list[Sampler] = []
@@ -218,7 +209,7 @@ def test_many_rows_at_once_are_as_each_alone(
     for options, seed, kind in rows:
         random = np.random.default_rng(seed)
         together.append(Sampler(model, Options(seed=seed, **options), context=CONTEXT))
-        alone.append(Sampler(without, Options(seed=seed, **options), context=CONTEXT))
+        alone.append(Sampler(model, Options(seed=seed, **options), context=CONTEXT))
         values = random.standard_normal(VOCAB).astype(np.float32) * np.float32(random.choice([0.1, 2, 9]))
         if kind == 1:
             values = np.round(values)
@@ -233,27 +224,15 @@ def test_many_rows_at_once_are_as_each_alone(
             s.draws.ready(v.ctypes.data) for s, v in zip(together, logits, strict=True) if s.draws is not None
         ]
         model.drawing.draw(draws, 3)
-        drawn = zip(draws, together, alone, logits, rows, strict=True)
-        for draw, native, python, values, (options, _, _) in drawn:
+        for draw, one, other, values in zip(draws, together, alone, logits, strict=True):
             if not np.isfinite(values.max()):
                 assert draw.token == -1
                 continue
-            token = python.sample(values)
-            # Of two that are as likely either may come.
-            assert values[draw.token] == values[token] or as_typical(options, values, draw.token, token)
-            native.accept(token)
-            python.accept(token)
+            assert draw.token == other.sample(values)
+            one.accept(draw.token)
+            other.accept(draw.token)
     for sampler in together + alone:
         sampler.close()
-
-
-def as_typical(options: dict[str, Any], logits: np.ndarray, one: int, other: int) -> bool:
-    """Whether sums in single precision may take one for the other where typical tokens are left."""
-    if options["mirostat"] or options["typical_p"] == 1:
-        return False
-    chances = np.exp(logits.astype(np.float64) - logits.max())
-    away = np.abs(logits - np.average(np.maximum(logits, -1e9), weights=chances))
-    return min(abs(logits[one] - logits[other]), abs(away[one] - away[other])) < 0.01
 
 
 def test_a_window_forgets_what_has_left_it(model: LlamaModel):

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from puna.engine.drafts.costs import Costs
 from puna.engine.libllama import LlamaModel
-from puna.engine.libllama.softmax import exponentials
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,7 +40,7 @@ class Proposal:
     def extend(self, request: ProposalRequest, logits: NDArray[np.float32], model: LlamaModel) -> bool:
         """Append the likeliest token; whether another is wanted."""
         token = int(logits.argmax())
-        _, total = exponentials(logits, float(logits[token]), model.exponentials)
+        total = float(np.exp(logits - logits[token]).sum())
         self.tokens.append(token)
         self.probabilities.append(1 / total)
         self.chance /= total

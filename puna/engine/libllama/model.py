@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, cast
 
 import llama_cpp as C
-import numpy as np
 
 from puna.engine.libllama.buffers import Buffers
 from puna.engine.libllama.devices import buffer_type, handle_of
@@ -25,8 +24,6 @@ from puna.gguf import cached_metadata
 from puna.load import Placed
 
 _WORDPIECE = C.LLAMA_VOCAB_TYPE_WPM
-_CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
-
 
 NOWHERE = Placed()
 """On no device."""
@@ -104,9 +101,6 @@ class LlamaModel:
         self.recurrent = self.hybrid or bool(C.llama_model_is_recurrent(handle))
         self._pieces: dict[int, bytes] = {}
         self._wordpiece = self._read_wordpiece() if C.llama_vocab_type(vocab) == _WORDPIECE else None
-        self.ids = np.arange(self.n_vocab, dtype=np.int32)
-        self.candidates = np.zeros(self.n_vocab, _CANDIDATE)
-        self.exponentials = np.zeros(self.n_vocab, np.float32)
         self.drawing = drawing(self.n_vocab)
         """Draws tokens natively."""
 
