@@ -26,7 +26,10 @@ BELOW = {
     "access": {"library"},
     "web": set(),
 }
-EVERYONE = {"errors", "types", "options", "load", "settings", "modelfile", "gojson", "human", "__version__"}
+EVERYONE = {
+    *("errors", "types", "options", "load", "settings", "modelfile", "file_kinds", "gojson", "human"),
+    "__version__",
+}
 """What any module may have of `puna` besides the rooms below it."""
 
 DOORS = {

@@ -11,6 +11,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 from puna.cli.connection import CommandFailed
+from puna.file_kinds import IMAGES, SOUNDS, kind_of
 
 LARGEST = 100 << 20
 """Maximum bytes of a file, as in Ollama."""
@@ -20,8 +21,6 @@ _LONGEST, _MOST = 1024, 4
 _START = re.compile(r"(?:file://|[A-Za-z]:(?=[/\\])|\.{1,2}(?=[/\\])|~(?=/))?[/\\]")
 _END = re.compile(r"\.(?:jpe?g|png|webp|gif|wav|mp3|flac)\b", re.IGNORECASE)
 _ESCAPED = re.compile(r"\\([ ()\[\]{}$&;'\"\\*?~!#`<>|])")
-_IMAGE = re.compile(rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....WEBP|GIF8[79]a", re.DOTALL)
-_AUDIO = re.compile(rb"RIFF....WAVE|fLaC|ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ def take_files(text: str) -> tuple[str, list[bytes]]:
     for file in reversed(found):
         text = text[: file.start] + text[file.end :]
     for file, content in zip(found, contents, strict=True):
-        print(f"Added {'image' if _IMAGE.match(content) else 'audio'} '{file.path}'", file=sys.stderr)
+        print(f"Added {'image' if kind_of(content, IMAGES) else 'audio'} '{file.path}'", file=sys.stderr)
     return (text.strip() if found else text), contents
 
 
@@ -97,7 +96,7 @@ def _read(path: Path) -> bytes:
         content = path.read_bytes()
     except OSError as error:
         raise CommandFailed(f"Couldn't process file '{path}': {error.strerror}") from None
-    if not _IMAGE.match(content) and not _AUDIO.match(content):
+    if not kind_of(content, IMAGES | SOUNDS):
         raise CommandFailed(
             f"Couldn't process file '{path}': neither JPEG, PNG, WebP or GIF nor WAV, MP3 or FLAC"
         )

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import threading
 from contextlib import nullcontext
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 from puna.errors import InvalidField
+from puna.file_kinds import IMAGES, check_kind
 from puna.types import Image
 
 if TYPE_CHECKING:
@@ -21,29 +21,10 @@ SIDE = 4096
 """Longer sides are scaled down to this many pixels; no projector uses more."""
 _SCANS = 100
 """Most passes over a progressive JPEG. Encoders make about ten; each costs as much as a whole picture."""
-_HEAD = 512
-"""Bytes that identify a file's type."""
 _LARGE = 16_000_000
 _alone = threading.Lock()
 """Held while more than _LARGE pixels are decoded: each may take 18 bytes (in a WebP)."""
 
-_SIGNS = {
-    "PNG": rb"\x89PNG\r\n\x1a\n",
-    "JPEG": rb"\xff\xd8\xff",
-    "GIF": rb"GIF8[79]a",
-    "WebP": rb"RIFF....WEBP",
-}
-_OTHER_SIGNS = {
-    "audio": rb"RIFF....WAVE|FORM....AIF[FC]|ID3|OggS|fLaC|#!AMR|....ftypM4A|\xff[\xe2\xe3\xf0-\xfd]",
-    "an AVIF image": rb"....ftypavi[fs]",
-    "a HEIF image": rb"....ftyp(?:hei|hev|mif1|msf1)",
-    "video": rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ",
-    "a TIFF image": rb"II\*\0|MM\0\*",
-    "a BMP image": rb"BM.{4}\0{4}",
-    "a PDF document": rb"%PDF-",
-    "an SVG image": rb"(?:\xef\xbb\xbf)?\s*(?:<[?!].*)?<svg",
-    "a web page": rb"(?:\xef\xbb\xbf)?\s*(?:<!--.*)?<(?:!doctype html|html|head|body)",
-}
 # What undoes each EXIF orientation (EXIF 2.32, tag 0x0112), by its name in Pillow's Transpose.
 _ORIENTATION = 0x0112
 _UNDONE = {
@@ -62,7 +43,7 @@ def decoded(data: bytes, field: str = "images") -> Image:
 
     Blocks. Raises BadRequest, which names `field`.
     """
-    kind = _kind(data, field)
+    kind = check_kind(data, IMAGES, "a PNG, JPEG, WebP or GIF image", field)
     if kind == "JPEG" and data.count(b"\xff\xda") > _SCANS:
         raise InvalidField(field, f"the JPEG file has more than {_SCANS} scans")
     from PIL.Image import DecompressionBombError
@@ -79,19 +60,6 @@ def decoded(data: bytes, field: str = "images") -> Image:
         raise InvalidField(field, f"the image has more than {PIXELS // 1_000_000} megapixels") from None
     except Exception:  # Pillow's readers raise whatever a broken file leads them to.
         raise InvalidField(field, f"the {kind} file is damaged or cut short") from None
-
-
-def _kind(data: bytes, field: str) -> str:
-    head = data[:_HEAD]
-    if not head:
-        raise InvalidField(field, "it is empty")
-    for kind, sign in _SIGNS.items():
-        if re.match(sign, head, re.DOTALL):
-            return kind
-    for kind, sign in _OTHER_SIGNS.items():
-        if re.match(sign, head, re.DOTALL | re.IGNORECASE):
-            raise InvalidField(field, f"it is {kind}, not a PNG, JPEG, WebP or GIF image")
-    raise InvalidField(field, "it is not a PNG, JPEG, WebP or GIF image")
 
 
 def _opened(kind: str, data: bytes) -> ImageFile:

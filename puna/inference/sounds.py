@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import wave
 from io import BytesIO
 
 from puna.errors import InvalidField
+from puna.file_kinds import ALL_SOUNDS, SOUNDS, check_kind, kind_of
 from puna.types import Sound
 
 LONGEST = 30 * 60
@@ -14,15 +14,6 @@ LONGEST = 30 * 60
 _SHORTEST = 0.1
 """Seconds; OpenAI refuses less too."""
 
-_SIGNS = {"WAV": rb"RIFF....WAVE", "FLAC": rb"fLaC", "MP3": rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]"}
-_OTHER_SIGNS = {
-    "Ogg audio": rb"OggS",
-    "AIFF audio": rb"FORM....AIF[FC]",
-    "AMR audio": rb"#!AMR",
-    "MPEG-4 audio": rb"....ftypM4[AB]",
-    "AAC audio": rb"\xff[\xf0\xf1\xf8\xf9]",
-    "MPEG audio of another layer": rb"\xff[\xf4-\xf7\xfc\xfd]",
-}
 _FASTEST = 48_000
 """Samples a second; more are resampled, and no projector takes more."""
 _AT_ONCE = 1 << 16
@@ -35,17 +26,17 @@ _UNKNOWN_LENGTH = 0x7FFF_0000
 
 def is_sound(data: bytes) -> bool:
     """Whether a file is a sound, of a readable kind or not."""
-    return any(re.match(sign, data, re.DOTALL) for sign in (*_SIGNS.values(), *_OTHER_SIGNS.values()))
+    return kind_of(data, ALL_SOUNDS) is not None
 
 
-def check_sound(data: bytes, field: str) -> None:
-    """Raises BadRequest, which names `field`, unless a file looks like WAV, MP3 or FLAC."""
-    _kind(data, field)
+def check_sound(data: bytes, field: str) -> str:
+    """WAV, MP3 or FLAC, whichever a file looks like. Raises BadRequest, which names `field`."""
+    return check_kind(data, SOUNDS, "WAV, MP3 or FLAC audio", field)
 
 
 def sound(data: bytes, field: str = "images") -> Sound:
     """The sound in a file. Blocks. Raises BadRequest naming `field` if damaged, too long or too short."""
-    kind = _kind(data, field)
+    kind = check_sound(data, field)
     damaged = InvalidField(field, f"the {kind} file is damaged or cut short")
     # The decoder accepts truncated files. A last odd byte may lack its padding.
     if kind == "WAV" and len(data) + 1 < int.from_bytes(data[4:8], "little") + 8 < _UNKNOWN_LENGTH:
@@ -87,15 +78,3 @@ def _wav(samples: bytes, rate: int) -> bytes:
         out.setframerate(rate)
         out.writeframes(samples)
     return file.getvalue()
-
-
-def _kind(data: bytes, field: str) -> str:
-    if not data:
-        raise InvalidField(field, "it is empty")
-    for kind, sign in _SIGNS.items():
-        if re.match(sign, data, re.DOTALL):
-            return kind
-    for kind, sign in _OTHER_SIGNS.items():
-        if re.match(sign, data, re.DOTALL):
-            raise InvalidField(field, f"it is {kind}, not WAV, MP3 or FLAC")
-    raise InvalidField(field, "it is not WAV, MP3 or FLAC audio")

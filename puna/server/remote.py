@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from puna import __version__
 from puna.errors import InvalidField
+from puna.file_kinds import IMAGES, LONGEST_START, SOUNDS, kind_of
 from puna.library import is_public
 
 if TYPE_CHECKING:
@@ -41,12 +42,6 @@ _ADDRESSES = 4
 _SHOWN = 200
 """Characters of a URL that an error repeats."""
 _MOVED = (301, 302, 303, 307, 308)
-_MEDIUM = re.compile(
-    rb"\xff\xd8\xff|\x89PNG\r\n\x1a\n|RIFF....(?:WEBP|WAVE)|GIF8[79]a|fLaC|ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]",
-    re.DOTALL,
-)
-_SIGNED = 12
-"""Bytes that identify a file's type."""
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"puna/{__version__}"}
 _TEXT = re.compile(r"text/|application/(?:xhtml\+xml|xml|json)")
 
@@ -65,12 +60,15 @@ class _Wanted(NamedTuple):
     accept: str
     kind: re.Pattern[str]
     """How the Content-Type begins."""
-    signature: re.Pattern[bytes]
-    """How the content begins."""
+    files: dict[str, bytes]
+    """The kinds of files, unless any will do."""
+
+    def fits(self, content: bytearray) -> bool:
+        return not self.files or kind_of(content, self.files) is not None
 
 
-_FILE = _Wanted("image/*, audio/*", re.compile(""), _MEDIUM)
-_PAGE = _Wanted("text/html, text/*;q=0.9", _TEXT, re.compile(b""))
+_FILE = _Wanted("image/*, audio/*", re.compile(""), IMAGES | SOUNDS)
+_PAGE = _Wanted("text/html, text/*;q=0.9", _TEXT, {})
 
 
 class _Failed(Exception):
@@ -215,17 +213,17 @@ class Remote:
         if length.isdigit() and int(length) > LARGEST:
             raise _Failed("it is too large")
         file = bytearray()
-        # Raw, because a compressed body may expand without end; its signature is refused below.
+        # Raw, because a compressed body may expand without end; it is of no kind that fits.
         async for piece in answer.aiter_raw():
             file += piece
             self._bytes -= len(piece)
-            if len(file) >= _SIGNED and not wanted.signature.match(file):
+            if len(file) >= LONGEST_START and not wanted.fits(file):
                 raise _Failed("it is neither an image nor a sound")
             if len(file) > LARGEST:
                 raise _Failed("it is too large")
             if self._bytes < 0:
                 raise _Exhausted
-        if not wanted.signature.match(file):
+        if not wanted.fits(file):
             raise _Failed("it is neither an image nor a sound")
         return Fetched(bytes(file), str(url), kind)
 

@@ -80,7 +80,7 @@ async def test_what_must_be_a_sound_is_looked_at_when_it_has_come():
             MEDIA_MARKER,
             [MediaFile(b"fLaC" + bytes(50), "data")],
         )
-        with pytest.raises(BadRequest, match=r'^invalid value for "data": it is not WAV, MP3 or FLAC audio$'):
+        with pytest.raises(BadRequest, match=r'^invalid value for "data": it is PNG, not WAV'):
             await assembled([sound(png.url, "data")], Remote(private=True))
 
 

@@ -70,7 +70,7 @@ def test_a_part_may_name_a_url(hearing_http: httpx.Client):
             assert chat(hearing_http, "hearer", {"content": parts}).json()["message"] == same
         refused = chat(hearing_http, "hearer", {"content": [{"type": "audio", "url": other.url}]})
     place = "messages[0].content[0].url"
-    assert refused.json() == {"error": f'invalid value for "{place}": it is not WAV, MP3 or FLAC audio'}
+    assert refused.json() == {"error": f'invalid value for "{place}": it is PNG, not WAV, MP3 or FLAC audio'}
 
 
 def test_openais_form_may_name_a_url(hearing_http: httpx.Client):
@@ -126,9 +126,9 @@ def test_sounds_and_pictures_keep_their_places(hearing_http: httpx.Client):
         ("hearer", {"images": [LOW[:200]]},
          'invalid value for "messages[0].images[0]": the WAV file is damaged or cut short'),
         ("hearer", {"images": [encoded(b"OggS\0\2")]},
-         'invalid value for "messages[0].images[0]": it is Ogg audio, not WAV, MP3 or FLAC'),
+         'invalid value for "messages[0].images[0]": it is Ogg audio, not WAV, MP3 or FLAC audio'),
         ("hearer", {"content": [{"type": "audio", "data": CAT}]},
-         'invalid value for "messages[0].content[0].data": it is not WAV, MP3 or FLAC audio'),
+         'invalid value for "messages[0].content[0].data": it is PNG, not WAV, MP3 or FLAC audio'),
         ("hearer", {"content": [{"type": "input_audio", "input_audio": {"format": "wav"}}]},
          'invalid value for "messages[0].content[0]": a sound needs "data" or a "url"'),
         ("hearer", {"images": [encoded(wav(tone(100, 1000, 8000), 8000))] * 2},
