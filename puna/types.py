@@ -10,6 +10,9 @@ import msgspec
 from puna.load import EngineInfo
 from puna.options import Options
 
+BYTES_PER_TOKEN = 24
+"""More than any real text has on average, so a longer text is too long without counting its tokens."""
+
 
 class Grammar(msgspec.Struct, frozen=True):
     """The grammar that constrains the sampler, in llguidance's Lark.

@@ -7,13 +7,10 @@ from collections.abc import Awaitable, Callable
 import msgspec
 
 from puna.errors import BadRequest
-from puna.types import Message
+from puna.types import BYTES_PER_TOKEN, Message
 
 from .pictures import MEDIA_MARKER
 from .prompt import Prompt, Template
-
-_LONGEST = 24
-"""No real text has more bytes per token on average, so longer texts are too long without counting."""
 
 
 async def fit(
@@ -42,7 +39,7 @@ async def fit(
 
 async def _fits(text: str, count: Callable[[str], Awaitable[int]], num_ctx: int) -> bool:
     size = len(text.encode())
-    if size > _LONGEST * num_ctx:
+    if size > BYTES_PER_TOKEN * num_ctx:
         return False
     # A token has at least one byte; the model's begin token may add one.
     return (size < num_ctx and MEDIA_MARKER not in text) or await count(text) <= num_ctx

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from puna.errors import PromptTooLong
-from puna.types import Job
+from puna.types import BYTES_PER_TOKEN, Job
 
 TOO_LONG = "the input length exceeds the context length"
 
 TILE = 64
 """Rows that libllama's attention takes together; fewer take nearly as long (docs/performance.md)."""
-
-_LONGEST_TOKENS = 24
-"""More characters a token than any real text has on average."""
 
 _LONGEST_STEP = 300_000_000
 """Nanoseconds that an answer may wait for its next token during another prompt's evaluation."""
@@ -42,12 +39,12 @@ def worth_reading(text: str, job: Job, *, num_ctx: int) -> str:
 
     Raises PromptTooLong when the job forbids cutting.
     """
-    tail = _LONGEST_TOKENS * num_ctx
+    tail = BYTES_PER_TOKEN * num_ctx  # characters: no more than bytes
     if len(text) <= 2 * tail:
         return text
     if not (job.truncate and job.shift):
         raise PromptTooLong(TOO_LONG)
-    return text[: _LONGEST_TOKENS * (kept(job, num_ctx, begins=True) + 1)] + text[-tail:]
+    return text[: BYTES_PER_TOKEN * (kept(job, num_ctx, begins=True) + 1)] + text[-tail:]
 
 
 def older_half(length: int, job: Job, *, num_ctx: int, begins: bool) -> TokenRange:

@@ -28,7 +28,7 @@ request_id: ContextVar[str] = ContextVar("request_id", default="")
 
 
 class RequestLog:
-    """ASGI middleware."""
+    """ASGI middleware. Leaves the answer's status in the scope."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -38,20 +38,19 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         began = perf_counter()
-        status = CLIENT_CLOSED
+        scope["status"] = CLIENT_CLOSED
         name = _given(scope["headers"]) or new_id("req", 8).encode()
         request_id.set(name.decode())
 
         async def sending(message: Message) -> None:
-            nonlocal status
             if message["type"] == "http.response.start":
-                status = message["status"]
+                scope["status"] = message["status"]
             await send(message)
 
         try:
             await self._app(scope, receive, with_headers(sending, (b"x-request-id", name)))
         finally:
-            _log_request(scope, status, perf_counter() - began)
+            _log_request(scope, perf_counter() - began)
 
 
 def _given(headers: list[tuple[bytes, bytes]]) -> bytes:
@@ -59,11 +58,11 @@ def _given(headers: list[tuple[bytes, bytes]]) -> bytes:
     return given if _ID.fullmatch(given) else b""
 
 
-def _log_request(scope: Scope, status: int, seconds: float) -> None:
+def _log_request(scope: Scope, seconds: float) -> None:
     if not _log.isEnabledFor(logging.INFO):
         return
     facts = {
-        "status": status,
+        "status": scope["status"],
         "seconds": round(seconds, 6),
         "client": (scope.get("client") or ("",))[0],
         "method": scope["method"],
@@ -73,7 +72,7 @@ def _log_request(scope: Scope, status: int, seconds: float) -> None:
     }
     _log.info(
         '| %3d | %11s | %15s | %-7s "%s"%s',
-        status,
+        facts["status"],
         _duration(seconds),
         facts["client"],
         facts["method"],

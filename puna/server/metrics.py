@@ -26,14 +26,13 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from puna.access import caller
 from puna.errors import LoadFailed
 from puna.inference import Observer, Summary
 from puna.load import LoadSpec
 from puna.scheduling import Scheduler
-from puna.server.errors import CLIENT_CLOSED
 from puna.server.paths import Path, paths
 from puna.types import Engine
 
@@ -158,7 +157,7 @@ def _by_model(name: str, documentation: str, values: Sums[str]) -> Metric:
 
 
 class CountRequests:
-    """ASGI middleware that counts requests, except those for the metrics."""
+    """ASGI middleware that counts requests, except those for the metrics. RequestLog tells their status."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -170,20 +169,14 @@ class CountRequests:
             await self._app(scope, receive, send)
             return
         # Taken now, because a mount changes the scope on its way.
-        path, method, status = self._template(scope), scope["method"], CLIENT_CLOSED
+        path, method = self._template(scope), scope["method"]
         metrics = self._metrics
-
-        async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
         metrics.running.inc()
         try:
-            await self._app(scope, receive, sending)
+            await self._app(scope, receive, send)
         finally:
             metrics.running.dec()
+            status = scope["status"]
             method = method if method in _METHODS else _OTHER
             metrics.requests.labels(method, path, status).inc()
             if key := scope.get("caller"):
