@@ -61,20 +61,20 @@ def learned(source: str) -> LearnedFormat:
 @lru_cache(maxsize=64)
 def generic(template: str) -> Family:
     """The family of models with this template."""
-    form = _format(learned(template))
+    format = _format(learned(template))
     # Jinja templates are not analysed.
-    form = replace(form, lenient=LENIENT) if "{%" in template else form
-    constrain = after_markers(form, _notation(form), names.IN_JSON)
-    return Family(variants=(), format=form, constrain=constrain)
+    format = replace(format, lenient=LENIENT) if "{%" in template else format
+    constrain = after_markers(format, _notation(format), names.IN_JSON)
+    return Family(variants=(), format=format, constrain=constrain)
 
 
-def _notation(form: Tagged) -> Notation:
+def _notation(format: Tagged) -> Notation:
     def notation(rules: Rules, functions: list[ToolFunction], parallel: bool) -> Calls:
-        if not form.calls:
+        if not format.calls:
             return Calls(
                 {}, bare(rules, functions, parallel=parallel), alone(rules, functions, parallel=parallel)
             )
-        marker = next(iter(form.calls))
+        marker = next(iter(format.calls))
         one = call(rules, functions, keys=("arguments", "parameters"))
         close = _closing(marker)
         body = rules.any_of("calls", [one, listed(one, parallel=parallel)])

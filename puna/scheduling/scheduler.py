@@ -25,10 +25,10 @@ from puna.scheduling.idle import IdleWork
 from puna.scheduling.learned import DryRuns
 from puna.scheduling.loads import Loads
 from puna.scheduling.machine import Watch
-from puna.scheduling.pace import ServingPace
 from puna.scheduling.plan import check_kv_cache_type, serves, widened
 from puna.scheduling.queue import LeaseRequest, Queue
 from puna.scheduling.replicas import Replicas
+from puna.scheduling.retry_after import RetryAfter
 from puna.scheduling.routing import best, blocks
 from puna.scheduling.runner import Runner, RunnerState
 from puna.settings import Settings
@@ -75,7 +75,7 @@ class Scheduler:
         self._replicas = Replicas(self._fleet, self._loads)
         self._idle = IdleWork(prepare, lambda: self.unfinished > 0 or self._stopping) if prepare else None
         self._queue = Queue()
-        self._pace = ServingPace()
+        self._retry_after = RetryAfter()
         self._draining: set[Runner] = set()
         """Runners that take no new leases until theirs have ended."""
         self._stopping = False
@@ -217,7 +217,7 @@ class Scheduler:
             raise
 
     def _full(self) -> Busy:
-        return Busy(_QUEUE_FULL, self._pace.seconds(asyncio.get_running_loop().time()))
+        return Busy(_QUEUE_FULL, self._retry_after.seconds(asyncio.get_running_loop().time()))
 
     def _ready(self, request: LeaseRequest) -> Runner | None:
         """The runner that serves `request` best now."""
@@ -239,7 +239,7 @@ class Scheduler:
 
     def _release(self, runner: Runner, request: LeaseRequest) -> None:
         self._queue.returned(request)
-        self._pace.ended(asyncio.get_running_loop().time())
+        self._retry_after.ended(asyncio.get_running_loop().time())
         runner.traffic.end(request.work)
         self._fleet.take_back(runner)
         self._advance()

@@ -100,7 +100,7 @@ class ObjectStream:
         return True
 
 
-class Whole:
+class WholeResponse:
     """An ASGI response of one JSON object; its work is cancelled when the client disconnects."""
 
     def __init__(self, work: Coroutine[Any, Any, bytes], content_type: str = JSON) -> None:

@@ -14,7 +14,7 @@ from starlette.routing import Route
 
 from puna.errors import Busy, EngineGone
 from puna.server.errors import HANDLERS
-from puna.server.framing import COMMENT, EVENTS, ObjectStream, Whole, framing
+from puna.server.framing import COMMENT, EVENTS, ObjectStream, WholeResponse, framing
 
 Objects = Callable[[], AsyncGenerator[bytes, None]]
 
@@ -23,11 +23,11 @@ def application(objects: Objects) -> Starlette:
     async def stream(request: Request) -> ObjectStream:
         return ObjectStream(objects(), framing(request))
 
-    async def whole(request: Request) -> Whole:
+    async def whole(request: Request) -> WholeResponse:
         async def last() -> bytes:
             return [item async for item in objects()][-1]
 
-        return Whole(last())
+        return WholeResponse(last())
 
     routes = [Route("/stream", stream), Route("/whole", whole)]
     return Starlette(routes=routes, exception_handlers=HANDLERS)

@@ -51,9 +51,9 @@ def content(rules: Rules, schema: dict[str, Any]) -> str:
 
 
 def after_markers(
-    form: Tagged, notation: Notation | None = None, names: str = r"(?s:.*)"
+    format: Tagged, notation: Notation | None = None, names: str = r"(?s:.*)"
 ) -> Callable[[Constraint], Grammar | None]:
-    """Constrains answers of `form`, with calls in `notation`; without one, constrains only content.
+    """Constrains answers of `format`, with calls in `notation`; without one, constrains only content.
 
     `names` is a regular expression. The notation cannot write functions with other names, so the grammar
     leaves them out.
@@ -70,17 +70,17 @@ def after_markers(
         if not (calls.marked or calls.bare or constraint.schema is not None):
             return None
         if constraint.schema is not None or required:
-            return _throughout(rules, form, calls, constraint)
-        return _calls_alone(rules, form, calls, constraint)
+            return _throughout(rules, format, calls, constraint)
+        return _calls_alone(rules, format, calls, constraint)
 
     return constrain
 
 
-def _throughout(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
+def _throughout(rules: Rules, format: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
     """Optional reasoning, then only the required part."""
     goals: list[str] = []
     if constraint.schema is not None and not constraint.required:
-        dropped = " | ".join(map(rules.marker, form.dropped))
+        dropped = " | ".join(map(rules.marker, format.dropped))
         around = f"({dropped})?" if dropped else ""
         goals.append(f"{around} {content(rules, constraint.schema)} {around}")
     one = [f"{rules.marker(marker)} {body}" for marker, body in calls.marked.items()]
@@ -92,7 +92,7 @@ def _throughout(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint
     if calls.alone:
         goals.append(calls.alone)
     goal = rules.any_of("goal", goals)
-    tags, opened = form.watched(constraint.expected)
+    tags, opened = format.watched(constraint.expected)
     if tags is None or constraint.expected.continues or (constraint.expected.think is False and not opened):
         return rules.grammar(goal)
     within = tags.calls_end_it and bool(one)
@@ -105,9 +105,9 @@ def _throughout(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint
     return rules.grammar(f"{goal} | {rules.until(tags.open, 'GAP')} {reasoning}")
 
 
-def _calls_alone(rules: Rules, form: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
+def _calls_alone(rules: Rules, format: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
     """Any text up to a call's marker, then a call."""
-    tags, opened = form.watched(constraint.expected)
+    tags, opened = format.watched(constraint.expected)
     called = [f"{rules.until(marker)} {body}" for marker, body in calls.marked.items()]
     repeated, last = (called, ["text"]) if constraint.parallel else ([], ["text", *called])
     if tags is None:

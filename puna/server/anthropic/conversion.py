@@ -21,7 +21,7 @@ async def chat_input(body: CountTokensRequest, remote: Remote) -> ChatInput:
     tools = offer(body.tools or ())
     choice = body.tool_choice or ToolChoiceParam(type="auto")
     config = body.output_config
-    form = (config and config.format) or body.output_format
+    format = (config and config.format) or body.output_format
     return ChatInput(
         model=body.model,
         messages=await conversation(body, tools.missing, remote),
@@ -29,7 +29,7 @@ async def chat_input(body: CountTokensRequest, remote: Remote) -> ChatInput:
         tool_choice=_MODES[choice.type],
         tool_name=_named(choice, tools),
         parallel_calls=not choice.disable_parallel_tool_use,
-        schema=form.schema if form else None,
+        schema=format.schema if format else None,
         think=_think(body),
         think_if_able=True,
         options=_options(body) if isinstance(body, MessagesRequest) else {},

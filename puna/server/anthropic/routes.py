@@ -21,13 +21,13 @@ from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest
 from puna.server.body import decoded
 from puna.server.context import num_ctx
 from puna.server.errors import JSON
-from puna.server.framing import NAMED_EVENTS, ObjectStream, Whole
+from puna.server.framing import NAMED_EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT, with_heartbeats
 from puna.server.methods import Only
 from puna.server.rooms import rooms
 
 
-async def messages(request: Request) -> ObjectStream | Whole:
+async def messages(request: Request) -> ObjectStream | WholeResponse:
     """The next message, whole or as events. A prompt longer than the context is refused, never cut."""
     body = await decoded(request, MessagesRequest)
     answer = rooms(request).inference.chat(await _chat_input(request, body))
@@ -35,7 +35,7 @@ async def messages(request: Request) -> ObjectStream | Whole:
         answer = without_text(answer)
     this = request_facts(body)
     if not body.stream:
-        return Whole(whole(this, answer))
+        return WholeResponse(whole(this, answer))
     name = request.scope["request_id"]
     return ObjectStream(
         streamed(answer, MessageEvents(this)), NAMED_EVENTS, lambda error: failed(line(error, name))

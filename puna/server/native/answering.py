@@ -10,7 +10,7 @@ from typing import Any, Literal
 from starlette.requests import Request
 
 from puna.inference import Answer, ChatInput, GenerateInput, Inference, Piece, Rendered, Summary
-from puna.server.framing import ObjectStream, Whole, framing
+from puna.server.framing import ObjectStream, WholeResponse, framing
 from puna.server.native.requests import TextRequest
 from puna.server.native.responses import (
     ChatResponse,
@@ -63,58 +63,62 @@ def answered(
     request: Request,
     inference: Inference,
     wanted: ChatInput | GenerateInput,
-    form: ObjectWriter,
+    writer: ObjectWriter,
     body: TextRequest,
-) -> ObjectStream | Whole:
+) -> ObjectStream | WholeResponse:
     """The response to `body`, read as `wanted`: a stream, or one object."""
     stream = body.stream is not False
     if wanted.empty:
-        return _once(request, _loaded(inference, wanted, form), stream=stream)
+        return _once(request, _loaded(inference, wanted, writer), stream=stream)
     if body.debug_render_only:
-        return _once(request, _rendered(inference, wanted, form), stream=stream)
+        return _once(request, _rendered(inference, wanted, writer), stream=stream)
     answer = inference.chat(wanted) if isinstance(wanted, ChatInput) else inference.generate(wanted)
-    return ObjectStream(streamed(answer, form), framing(request)) if stream else Whole(gathered(answer, form))
+    if not stream:
+        return WholeResponse(gathered(answer, writer))
+    return ObjectStream(streamed(answer, writer), framing(request))
 
 
-def _once(request: Request, work: Coroutine[Any, Any, bytes], *, stream: bool) -> ObjectStream | Whole:
+def _once(
+    request: Request, work: Coroutine[Any, Any, bytes], *, stream: bool
+) -> ObjectStream | WholeResponse:
     """One object, alone or as the only one of a stream."""
 
     async def alone() -> AsyncGenerator[bytes, None]:
         yield await work
 
-    return ObjectStream(alone(), framing(request)) if stream else Whole(work)
+    return ObjectStream(alone(), framing(request)) if stream else WholeResponse(work)
 
 
-async def _loaded(inference: Inference, wanted: ChatInput | GenerateInput, form: ObjectWriter) -> bytes:
+async def _loaded(inference: Inference, wanted: ChatInput | GenerateInput, writer: ObjectWriter) -> bytes:
     """An empty request loads the model, or unloads it with `keep_alive` 0."""
     if wanted.keep_alive == 0:
         await inference.unload(wanted.model)
-        return form.done("unload")
+        return writer.done("unload")
     await inference.load(wanted)
-    return form.done("load")
+    return writer.done("load")
 
 
-async def _rendered(inference: Inference, wanted: ChatInput | GenerateInput, form: ObjectWriter) -> bytes:
-    return form.rendered(await inference.render(wanted))
+async def _rendered(inference: Inference, wanted: ChatInput | GenerateInput, writer: ObjectWriter) -> bytes:
+    return writer.rendered(await inference.render(wanted))
 
 
-async def streamed(answer: Answer, form: ObjectWriter) -> AsyncGenerator[bytes, None]:
+async def streamed(answer: Answer, writer: ObjectWriter) -> AsyncGenerator[bytes, None]:
     """An object for each piece, then the last one, without text."""
     async with aclosing(answer):
         async for item in answer:
             if isinstance(item, Piece):
-                yield form.piece(item)
+                yield writer.piece(item)
             elif isinstance(item, Summary):
-                yield form.ending(Piece(), item)
+                yield writer.ending(Piece(), item)
 
 
-async def gathered(answer: Answer, form: ObjectWriter) -> bytes:
+async def gathered(answer: Answer, writer: ObjectWriter) -> bytes:
     """One object with the whole answer."""
     pieces: list[Piece] = []
     async with aclosing(answer):
         async for item in answer:
             if isinstance(item, Summary):
-                return form.ending(_joined(pieces), item)
+                return writer.ending(_joined(pieces), item)
             if isinstance(item, Piece):
                 pieces.append(item)
     raise AssertionError("an answer ends with a summary")

@@ -9,7 +9,7 @@ from starlette.requests import Request
 
 from puna.inference import ChatInput, Piece
 from puna.server.body import decoded
-from puna.server.framing import ObjectStream, Whole
+from puna.server.framing import ObjectStream, WholeResponse
 from puna.server.native.answering import ObjectWriter, answered
 from puna.server.native.messages import choice, tools, turns
 from puna.server.native.requests import ChatRequest
@@ -17,7 +17,7 @@ from puna.server.native.responses import ChatResponse, ResponseMessage, logprobs
 from puna.server.rooms import rooms
 
 
-async def chat(request: Request) -> ObjectStream | Whole:
+async def chat(request: Request) -> ObjectStream | WholeResponse:
     """The answer, an object a line unless `stream` is false (Ollama api.md, Generate a chat completion)."""
     body = await decoded(request, ChatRequest)
     opened = rooms(request)
@@ -31,8 +31,8 @@ async def chat(request: Request) -> ObjectStream | Whole:
         tool_name=name,
         parallel_calls=body.parallel_tool_calls is not False,
     )
-    form = _ChatWriter(wanted.model, context=body.stream is False)
-    return answered(request, opened.inference, wanted, form, body)
+    writer = _ChatWriter(wanted.model, context=body.stream is False)
+    return answered(request, opened.inference, wanted, writer, body)
 
 
 class _ChatWriter(ObjectWriter):

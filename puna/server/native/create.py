@@ -16,7 +16,7 @@ from puna.errors import BadRequest, NotFound, PunaError
 from puna.library import Recipe
 from puna.library import create as make
 from puna.server.body import decoded
-from puna.server.framing import ObjectStream, Whole
+from puna.server.framing import ObjectStream, WholeResponse
 from puna.server.native.messages import turns
 from puna.server.native.requests import CreateRequest
 from puna.server.native.steps import reported
@@ -25,7 +25,7 @@ from puna.server.working import working
 from puna.types import Message, Progress
 
 
-async def create(request: Request) -> ObjectStream | Whole:
+async def create(request: Request) -> ObjectStream | WholeResponse:
     """Checks names and request first, then makes the model and reports progress (Ollama api.md)."""
     body = await decoded(request, CreateRequest)
     opened, name = rooms(request), body.model or body.name or ""

@@ -7,13 +7,13 @@ from starlette.requests import Request
 from puna.errors import NotFound
 from puna.inference import Embedded, EmbedInput, Inference
 from puna.server.body import decoded
-from puna.server.framing import Whole
+from puna.server.framing import WholeResponse
 from puna.server.native.requests import EmbeddingRequest, EmbedRequest, seconds
 from puna.server.native.responses import EmbeddingResponse, EmbedResponse, encode
 from puna.server.rooms import rooms
 
 
-async def embed(request: Request) -> Whole:
+async def embed(request: Request) -> WholeResponse:
     """A vector for each text. Longer texts lose their end, unless `truncate` is false."""
     body = await decoded(request, EmbedRequest)
     # As in Ollama, an empty string means no text, but counts as one in a list.
@@ -26,10 +26,10 @@ async def embed(request: Request) -> Whole:
         options=body.options or {},
         keep_alive=seconds(body.keep_alive),
     )
-    return Whole(_vectors(rooms(request).inference, ask))
+    return WholeResponse(_vectors(rooms(request).inference, ask))
 
 
-async def embeddings(request: Request) -> Whole:
+async def embeddings(request: Request) -> WholeResponse:
     """One vector, empty for an empty prompt. A prompt that is too long is refused, never cut."""
     body = await decoded(request, EmbeddingRequest)
     ask = EmbedInput(
@@ -39,7 +39,7 @@ async def embeddings(request: Request) -> Whole:
         options=body.options or {},
         keep_alive=seconds(body.keep_alive),
     )
-    return Whole(_vector(rooms(request).inference, ask))
+    return WholeResponse(_vector(rooms(request).inference, ask))
 
 
 async def _vectors(inference: Inference, ask: EmbedInput) -> bytes:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from puna.inference import GenerateInput, Piece
 from puna.server.body import decoded
 from puna.server.content import unmarked
-from puna.server.framing import ObjectStream, Whole
+from puna.server.framing import ObjectStream, WholeResponse
 from puna.server.native.answering import ObjectWriter, answered
 from puna.server.native.messages import pictures
 from puna.server.native.requests import GenerateRequest
@@ -18,7 +18,7 @@ from puna.server.native.responses import GenerateResponse, logprobs
 from puna.server.rooms import rooms
 
 
-async def generate(request: Request) -> ObjectStream | Whole:
+async def generate(request: Request) -> ObjectStream | WholeResponse:
     """The answer, an object a line unless `stream` is false (Ollama api.md, Generate a completion)."""
     body = await decoded(request, GenerateRequest)
     opened = rooms(request)

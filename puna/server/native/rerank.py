@@ -14,7 +14,7 @@ from puna.errors import BadRequest
 from puna.inference import Inference, RankInput
 from puna.server.body import decoded
 from puna.server.fields import Fields
-from puna.server.framing import Whole
+from puna.server.framing import WholeResponse
 from puna.server.methods import Only
 from puna.server.native.requests import _RunRequest, seconds
 from puna.server.native.responses import encode
@@ -79,7 +79,7 @@ class RerankResponse(msgspec.Struct, kw_only=True):
     meta: RerankMeta
 
 
-async def rerank(request: Request) -> Whole:
+async def rerank(request: Request) -> WholeResponse:
     """Scores all documents and answers the best. Raises BadRequest without a query or documents."""
     body = await decoded(request, RerankRequest)
     if not body.query:
@@ -95,7 +95,7 @@ async def rerank(request: Request) -> Whole:
         keep_alive=seconds(body.keep_alive),
     )
     count = body.top_n or len(ask.documents)
-    return Whole(_ranked(rooms(request).inference, ask, count, body.return_documents is True))
+    return WholeResponse(_ranked(rooms(request).inference, ask, count, body.return_documents is True))
 
 
 async def _ranked(inference: Inference, ask: RankInput, count: int, with_documents: bool) -> bytes:

@@ -7,16 +7,16 @@ from contextlib import aclosing
 
 from starlette.requests import Request
 
-from puna.server.framing import ObjectStream, Whole, framing
+from puna.server.framing import ObjectStream, WholeResponse, framing
 from puna.server.native.responses import encode
 from puna.types import Progress
 
 
 def reported(
     request: Request, progress: AsyncGenerator[Progress, None], *, stream: bool
-) -> ObjectStream | Whole:
+) -> ObjectStream | WholeResponse:
     """`progress` as the response; closed when the client disconnects."""
-    return ObjectStream(_each(progress), framing(request)) if stream else Whole(_last(progress))
+    return ObjectStream(_each(progress), framing(request)) if stream else WholeResponse(_last(progress))
 
 
 async def _each(progress: AsyncGenerator[Progress, None]) -> AsyncGenerator[bytes, None]:

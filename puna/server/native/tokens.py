@@ -14,7 +14,7 @@ from puna.errors import BadRequest
 from puna.inference import Inference
 from puna.server.body import decoded
 from puna.server.fields import TokenId
-from puna.server.framing import Whole
+from puna.server.framing import WholeResponse
 from puna.server.native.requests import _ModelRequest, seconds
 from puna.server.native.responses import encode
 from puna.server.rooms import rooms
@@ -57,21 +57,21 @@ class DetokenizeResponse(msgspec.Struct, kw_only=True):
     """The same as `text`."""
 
 
-async def tokenize(request: Request) -> Whole:
+async def tokenize(request: Request) -> WholeResponse:
     """Loads the model for its vocabulary. Raises BadRequest without a text."""
     body = await decoded(request, TokenizeRequest)
     text = next((given for given in (body.text, body.content, body.prompt) if given is not None), None)
     if text is None:
         raise BadRequest("text is required")
-    return Whole(_tokens(rooms(request).inference, body, body.named, text))
+    return WholeResponse(_tokens(rooms(request).inference, body, body.named, text))
 
 
-async def detokenize(request: Request) -> Whole:
+async def detokenize(request: Request) -> WholeResponse:
     """Loads the model for its vocabulary. Raises BadRequest without tokens."""
     body = await decoded(request, DetokenizeRequest)
     if body.tokens is None:
         raise BadRequest("tokens is required")
-    return Whole(_text(rooms(request).inference, body, body.named, body.tokens))
+    return WholeResponse(_text(rooms(request).inference, body, body.named, body.tokens))
 
 
 async def _tokens(inference: Inference, body: TokenizeRequest, model: str, text: str) -> bytes:

@@ -6,20 +6,20 @@ from starlette.requests import Request
 
 from puna.access import caller
 from puna.server.body import decoded
-from puna.server.framing import ObjectStream, Whole
+from puna.server.framing import ObjectStream, WholeResponse
 from puna.server.native.requests import TransferRequest
 from puna.server.native.steps import reported
 from puna.server.rooms import rooms
 
 
-async def pull(request: Request) -> ObjectStream | Whole:
+async def pull(request: Request) -> ObjectStream | WholeResponse:
     """The progress of a download. Requests for the same model share one."""
     body = await _allowed(request)
     progress = rooms(request).pulls.follow(body.named, insecure=body.insecure is True)
     return reported(request, progress, stream=body.stream is not False)
 
 
-async def push(request: Request) -> ObjectStream | Whole:
+async def push(request: Request) -> ObjectStream | WholeResponse:
     """The progress of an upload to the registry that the name has."""
     body = await _allowed(request)
     progress = rooms(request).pulls.push(body.named, insecure=body.insecure is True)

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from puna.errors import BadRequest
 from puna.inference import Answer, Call, ChatInput, Piece, Summary, priority
 from puna.server.context import num_ctx
-from puna.server.framing import EVENTS, ObjectStream, Whole
+from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
 from puna.server.openai.answers import NOTHING, WholeAnswer, gathered, visible_logprobs
 from puna.server.openai.body import read_body
@@ -28,7 +28,7 @@ from puna.types import TokenLogprob
 _ROLE = {"delta": {"role": "assistant", "content": ""}}
 
 
-async def chat(request: Request) -> ObjectStream | Whole:
+async def chat(request: Request) -> ObjectStream | WholeResponse:
     """`n` answers to one conversation, whole or in chunks (OpenAI, Create chat completion)."""
     body = await read_body(request, ChatCompletionRequest)
     opened = rooms(request)
@@ -38,10 +38,10 @@ async def chat(request: Request) -> ObjectStream | Whole:
     identity = Identity.new("chatcmpl", ask.model)
     if body.debug_render_only:
         completion = _completion(identity, [NOTHING] * body.choices, body)
-        return Whole(rendered(completion, opened.inference.render(replace(ask, options=options[0]))))
+        return WholeResponse(rendered(completion, opened.inference.render(replace(ask, options=options[0]))))
     answers = [opened.inference.chat(replace(ask, options=each)) for each in options]
     if not body.stream:
-        return Whole(_whole(identity, answers, body))
+        return WholeResponse(_whole(identity, answers, body))
     chunks = ChunkWriter(identity, "chat.completion.chunk", with_usage=body.with_usage)
     deltas = _Deltas(chunks, legacy=body.legacy)
     stream = streamed(answers, deltas, chunks, len(answers), with_usage=body.with_usage)

@@ -13,7 +13,7 @@ from puna.errors import BadRequest
 from puna.inference import Answer, GenerateInput, Inference, Piece, Summary, priority
 from puna.server.content import unmarked
 from puna.server.context import num_ctx
-from puna.server.framing import EVENTS, ObjectStream, Whole
+from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
 from puna.server.openai.answers import NOTHING, WholeAnswer, gathered, visible_logprobs
 from puna.server.openai.body import is_tokens, read_body, texts_or_tokens
@@ -25,7 +25,7 @@ from puna.server.rooms import rooms
 from puna.types import TokenLogprob
 
 
-async def completions(request: Request) -> ObjectStream | Whole:
+async def completions(request: Request) -> ObjectStream | WholeResponse:
     """`n` answers to each prompt, whole or in chunks (OpenAI, Create completion)."""
     body = await read_body(request, CompletionRequest)
     inference = rooms(request).inference
@@ -36,10 +36,10 @@ async def completions(request: Request) -> ObjectStream | Whole:
     identity = Identity.new("cmpl", asks[0].model)
     if body.debug_render_only:
         completion = _completion(identity, [NOTHING] * len(echoes), echoes, body)
-        return Whole(rendered(completion, inference.render(asks[0])))
+        return WholeResponse(rendered(completion, inference.render(asks[0])))
     answers = [inference.generate(ask) if not ask.empty else _nothing(inference.load(ask)) for ask in asks]
     if not body.stream:
-        return Whole(_whole(identity, answers, echoes, body))
+        return WholeResponse(_whole(identity, answers, echoes, body))
     chunks = ChunkWriter(identity, "text_completion", with_usage=body.with_usage)
     wording = _Texts(chunks, echoes)
     stream = streamed(answers, wording, chunks, body.choices, with_usage=body.with_usage)

@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from puna.errors import BadRequest
 from puna.inference import EmbedInput, Inference
-from puna.server.framing import Whole
+from puna.server.framing import WholeResponse
 from puna.server.openai.body import OpenAIRequest, TextOrTokens, is_tokens, read_body, texts_or_tokens
 from puna.server.openai.responses import encode
 from puna.server.rooms import rooms
@@ -58,7 +58,7 @@ class EmbeddingList(msgspec.Struct):
     usage: EmbeddingUsage
 
 
-async def embeddings(request: Request) -> Whole:
+async def embeddings(request: Request) -> WholeResponse:
     """A vector for each input. Raises BadRequest for an unknown `encoding_format` or a size below 1."""
     body = await read_body(request, CreateEmbeddingRequest)
     model = body.named
@@ -71,7 +71,7 @@ async def embeddings(request: Request) -> Whole:
         raise BadRequest(f"dimensions must be at least 1, not {body.dimensions}", "dimensions")
     inference = rooms(request).inference
     ask = EmbedInput(model=model, texts=inputs, dimensions=body.dimensions or 0)
-    return Whole(_vectors(inference, ask, in_base64=written == "base64"))
+    return WholeResponse(_vectors(inference, ask, in_base64=written == "base64"))
 
 
 async def _vectors(inference: Inference, ask: EmbedInput, *, in_base64: bool) -> bytes:

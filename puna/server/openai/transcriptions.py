@@ -18,7 +18,7 @@ from puna.errors import BadRequest
 from puna.inference import Answer, ChatInput, Piece, Summary, sound
 from puna.server.content import unmarked
 from puna.server.forms import form
-from puna.server.framing import EVENTS, ObjectStream, Whole
+from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
 from puna.server.openai.answers import WholeAnswer, gathered
 from puna.server.openai.body import OpenAIRequest, permitted
@@ -115,7 +115,7 @@ class TranscriptEvent(msgspec.Struct, kw_only=True):
     usage: TokenUsage | UnsetType = UNSET
 
 
-async def transcriptions(request: Request) -> ObjectStream | Whole:
+async def transcriptions(request: Request) -> ObjectStream | WholeResponse:
     """What is said in a sound, as JSON, text or events. Raises BadRequest without a file."""
     body = permitted(await form(request, TranscriptionRequest))
     use_field_names(request, body.name_of)
@@ -137,13 +137,13 @@ async def transcriptions(request: Request) -> ObjectStream | Whole:
     if body.stream:
         return ObjectStream(_events(answer), EVENTS, partial(line, names=body.name_of), patience=HEARTBEAT)
     if wanted == "text":
-        return Whole(_text(answer), _TEXT)
+        return WholeResponse(_text(answer), _TEXT)
     more: dict[str, Any] = {}
     if wanted == "verbose_json":
         length = DurationUsage(math.ceil(heard.seconds))
         language = body.language or ""
         more = {"task": "transcribe", "language": language, "duration": heard.seconds, "usage": length}
-    return Whole(_object(answer, more))
+    return WholeResponse(_object(answer, more))
 
 
 def _task(body: TranscriptionRequest) -> str:

@@ -77,14 +77,14 @@ def chat_input(body: InputTokensRequest, messages: list[Message], tools: list[di
 
 
 def _schema(body: InputTokensRequest) -> dict[str, Any] | None:
-    form = body.text and body.text.format
-    if not form or form.type == "text":
+    format = body.text and body.text.format
+    if not format or format.type == "text":
         return None
-    if form.type == "json_object":
+    if format.type == "json_object":
         return {"type": "object"}
-    if form.schema is None:
+    if format.schema is None:
         raise invalid("text.format.schema", "is needed for a json_schema", "missing_required_parameter")
-    return form.schema
+    return format.schema
 
 
 def _logprobs(body: InputTokensRequest) -> int | None:
@@ -151,8 +151,8 @@ def _described(custom: _Custom) -> str:
     description = custom.description or ""
     if custom.format is None or not custom.format.definition:
         return description
-    form = custom.format
-    return f"{description}\n\nThe input is text of this {form.syntax} grammar:\n{form.definition}"
+    format = custom.format
+    return f"{description}\n\nThe input is text of this {format.syntax} grammar:\n{format.definition}"
 
 
 T = TypeVar("T")

@@ -18,7 +18,7 @@ from puna.inference import Answer, Begun, ChatInput, Piece, Summary, priority
 from puna.server.body import decoded
 from puna.server.context import num_ctx
 from puna.server.errors import JSON, sentence
-from puna.server.framing import COMMENT, NAMED_EVENTS, ObjectStream, Whole
+from puna.server.framing import COMMENT, NAMED_EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT, with_heartbeats
 from puna.server.methods import Only
 from puna.server.openai.errors import MIDDLEWARE, use_field_names
@@ -54,7 +54,7 @@ class Deleted(msgspec.Struct):
     deleted: bool
 
 
-async def create(request: Request) -> ObjectStream | Whole:
+async def create(request: Request) -> ObjectStream | WholeResponse:
     """The answer, whole or as events. Unless `store` is false, it is kept for others to continue."""
     body = await decoded(request, ResponsesRequest)
     offer, conversation = await _read(request, body)
@@ -72,7 +72,7 @@ async def create(request: Request) -> ObjectStream | Whole:
 
     answer = rooms(request).inference.chat(wanted)
     if not body.stream:
-        return Whole(whole(answer, events, keep))
+        return WholeResponse(whole(answer, events, keep))
     return ObjectStream(
         streamed(answer, events, keep), NAMED_EVENTS, lambda error: events.failed(sentence(error))
     )

@@ -1,4 +1,4 @@
-"""How fast requests are served: the estimate behind Retry-After."""
+"""How long a refused client should wait (RFC 9110, Retry-After)."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 from collections import deque
 
 _MOST = 600
-"""Maximum of Retry-After, in seconds."""
+"""Seconds, at most."""
 
 
-class ServingPace:
+class RetryAfter:
     """Estimates when the next request ends, from the last ones. Times in seconds of one clock."""
 
     def __init__(self) -> None:
@@ -24,5 +24,5 @@ class ServingPace:
             return 1
         first, last = self._ends[0], self._ends[-1]
         between = (last - first) / (len(self._ends) - 1)
-        # When nothing has ended for longer than usual, the pace is slower than it was.
+        # When nothing has ended for longer than usual, requests take longer than they did.
         return min(max(math.ceil(max(between, now - last)), 1), _MOST)
