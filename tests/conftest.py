@@ -108,5 +108,9 @@ def minilm(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every draft is evaluated, whatever it costs here."""
-    monkeypatch.setattr("puna.engine.drafting.worth", lambda chances, costs, **_: len(chances))
-    monkeypatch.setattr("puna.engine.drafting.promise", lambda chances, costs, **_: sum(chances))
+    monkeypatch.setattr(
+        "puna.engine.drafting.best_length", lambda probabilities, costs, **_: len(probabilities)
+    )
+    monkeypatch.setattr(
+        "puna.engine.drafting.throughput", lambda probabilities, costs, **_: sum(probabilities)
+    )

@@ -57,13 +57,13 @@ class Answering:
 
     def _end_of_grammar(self, sequence: Sequence, matcher: Matcher) -> Outcome:
         """The grammar has stopped: the answer is complete, or the matcher failed."""
-        trouble = matcher.trouble
-        if trouble is None:
+        error = matcher.error
+        if error is None:
             if sequence.answered < sequence.limit:
                 # Only the end token may follow, so no evaluation is needed.
                 sequence.append(self._model.eos)
             return "stop"
         if sequence.job.grammar and sequence.job.grammar.strict:
-            return trouble
+            return error
         sequence.matcher = None
         return None

@@ -1,4 +1,4 @@
-"""Folders of cached files that engines share: a file is whole or absent, and some of the disk stays free."""
+"""Folders of cached files that engines share: files are whole or absent, and some of the disk stays free."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FREE = 20
 
 
 def cached_files(folder: Path, pattern: str) -> dict[Path, os.stat_result]:
-    """The files that match, those being written included; abandoned partial ones are deleted."""
+    """The files that match, also those being written. Abandoned partial files are deleted."""
     files: dict[Path, os.stat_result] = {}
     for path in folder.glob(pattern):
         with suppress(OSError):
@@ -32,7 +32,7 @@ def cached_files(folder: Path, pattern: str) -> dict[Path, os.stat_result]:
 
 
 def allowed(folder: Path, limit: int, taken: int) -> int:
-    """Bytes that all files may have: `limit`, or less on a full disk. They have `taken`. Raises OSError."""
+    """Bytes that files may take, which now take `taken`: `limit`, or less on a full disk. Raises OSError."""
     disk = shutil.disk_usage(folder)
     return min(limit, taken + disk.free - disk.total // _FREE)
 

@@ -1,4 +1,4 @@
-"""Turns commands into the loop's work. What needs only the vocabulary is answered at once."""
+"""Turns commands into the loop's work. Those that need only the vocabulary are answered at once."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Commands:
         self._num_ctx = num_ctx
 
     def work(self, command: Command) -> Work | None:
-        """The loop's work; None where there is none. Raises BadRequest."""
+        """The loop's work for a command; None if it is already answered. Raises BadRequest."""
         if isinstance(command, Generate):
             if not isinstance(self._loop, BatchLoop):
                 raise BadRequest("this model turns text into vectors and cannot generate")

@@ -13,8 +13,8 @@ from puna.engine.drafts import (
     ProposalRequest,
     Proposer,
     SharedTexts,
-    promise,
-    worth,
+    best_length,
+    throughput,
 )
 from puna.engine.sequence import Sequence
 
@@ -66,7 +66,7 @@ class Drafting:
         most = self._worthwhile(rows, tokens, others, longest)
         drafts = self._drafts(decoding, most, rows, tokens) if most else [_NO_DRAFT] * len(decoding)
         for sequence, (draft, probabilities) in zip(decoding, drafts, strict=True):
-            length = worth(probabilities[:most], self._costs, rows=rows, tokens=tokens)
+            length = best_length(probabilities[:most], self._costs, rows=rows, tokens=tokens)
             shares.append(Share(sequence, 1, draft[:length]))
             if length:
                 rows += length
@@ -80,7 +80,7 @@ class Drafting:
         if others:
             most = min(_MAX_BESIDE_PROMPTS, most + others - budget.TILE)
         most = min(longest, most)
-        return worth([1.0] * most, self._costs, rows=rows, tokens=tokens)
+        return best_length([1.0] * most, self._costs, rows=rows, tokens=tokens)
 
     def _drafts(self, decoding: list[Sequence], most: int, rows: int, tokens: float) -> list[_Draft]:
         """A draft for each answer: from texts, its grammar or the proposer."""
@@ -120,11 +120,11 @@ class Drafting:
         if drafter is None:
             return 0
         room = sequence.room(min(most, drafter.most))
-        pays = partial(worth, costs=self._costs, rows=rows, tokens=tokens)
-        promises = partial(promise, costs=self._costs, rows=rows, tokens=tokens)
-        foreseen = drafter.confidence.foreseen(room)
-        size = pays(foreseen, each=each)
+        length = partial(best_length, costs=self._costs, rows=rows, tokens=tokens)
+        rate = partial(throughput, costs=self._costs, rows=rows, tokens=tokens)
+        expected = drafter.confidence.expected(room)
+        size = length(expected, each=each)
         if not size:
-            return drafter.confidence.sample(pays([1.0] * room, each=each))
-        known = probabilities[: pays(probabilities)]
-        return size if promises(foreseen[:size], each=each) > promises(known) else 0
+            return drafter.confidence.sample(length([1.0] * room, each=each))
+        free = probabilities[: length(probabilities)]
+        return size if rate(expected[:size], each=each) > rate(free) else 0

@@ -1,4 +1,4 @@
-"""Embeds texts, or scores pairs of texts: packs waiting ones into as few evaluations as possible."""
+"""Embeds texts, or scores pairs of texts, with as few batches as possible."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ class EmbedJob:
 def prepare(model: LlamaModel, request: int, texts: Texts, *, truncate: bool, limit: int) -> EmbedJob:
     """Tokenise texts; token ids stay unchanged.
 
-    A text longer than `limit` tokens loses its end but keeps its closing token. Raises PromptTooLong when it
-    may not be truncated, or when truncation would leave nothing; BadRequest for an id that is no token.
+    A text longer than `limit` tokens is truncated before its end token. Raises PromptTooLong when
+    truncation is not allowed or would leave nothing, BadRequest for an id that is no token.
     """
     prepared = []
     around = model.tokenize("", add_special=True)

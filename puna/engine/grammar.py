@@ -1,7 +1,7 @@
-"""Constrains the sampler: a grammar becomes a mask over the logits, token by token (llguidance).
+"""Constrains sampling: a grammar becomes a mask over the logits, token by token (llguidance).
 
-To llguidance, control tokens are no text: they are allowed where a grammar names them, and in free text.
-Other tokens are their text, in any spelling of a marker.
+For llguidance, control tokens have no text: they are allowed where a grammar names them, and in free text.
+Other tokens match by their text, however they spell a marker.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from puna.types import Grammar
 if TYPE_CHECKING:
     from llguidance import LLMatcher, LLTokenizer
 
-_MOST_PARSES = 20_000
-"""Most parallel parses of an answer; 20 of them cost about a microsecond."""
+_MAX_PARSES = 20_000
+"""Most parallel parses of an answer; 20 of them take about a microsecond."""
 
-_LARGEST = 2 << 20
+_MAX_SIZE = 2 << 20
 """Most characters of a grammar, because compiling delays other requests."""
 
-_KEPT = 32
-"""Most compiled grammars in the cache."""
+_CACHE_SIZE = 32
+"""Compiled grammars."""
 
-_NAMED = re.compile(r"\buntil_(\d+)_([a-z]+(?:_\d+)?)\b")
+_UNTIL_RULE = re.compile(r"\buntil_(\d+)_([a-z]+(?:_\d+)?)\b")
 _TERMINAL = re.compile(r"^([A-Z]+(?:_\d+)?):", re.MULTILINE)
-_PLACED = re.compile(r"at (\d+)\(\d+\): (?:failed to compile JSON schema: )?")
-_SHOWN = re.compile(r"\n +\d+ \| ")
+_LOCATION = re.compile(r"at (\d+)\(\d+\): (?:failed to compile JSON schema: )?")
+_SOURCE_LINE = re.compile(r"\n +\d+ \| ")
 
 
 class GrammarVocabulary(Protocol):
-    """The part of a model that grammars need; `puna.engine.libllama.LlamaModel` has it."""
+    """What grammars need of a `LlamaModel`."""
 
     n_vocab: int
 
@@ -62,10 +62,10 @@ class Grammars:
         self._vocabulary = vocabulary
         self._tokenizer: LLTokenizer | None = None
         self._control: dict[str, int] = {}
-        self._compiled = lru_cache(maxsize=_KEPT)(self._compile)
+        self._compiled = lru_cache(maxsize=_CACHE_SIZE)(self._compile)
 
     def matcher(self, grammar: Grammar) -> Matcher:
-        """A new state machine. Raises BadRequest naming what the grammar does not support."""
+        """A new matcher. Raises BadRequest with what the grammar does not support."""
         compiled = self._compiled(grammar)
         return Matcher(compiled.deep_copy(), self._vocabulary.n_vocab, _field(grammar))
 
@@ -73,19 +73,19 @@ class Grammars:
         from llguidance import LLMatcher, LLParserLimits
 
         tokenizer = self._tokenizer or self._read_vocabulary()
-        if len(grammar.source) > _LARGEST:
-            problem = f"the JSON schemas in format and tools are longer than {_LARGEST >> 10} KB"
+        if len(grammar.source) > _MAX_SIZE:
+            problem = f"the JSON schemas in format and tools are longer than {_MAX_SIZE >> 10} KB"
             raise BadRequest(problem, _field(grammar))
         source = "\n".join([grammar.source, *self._definitions(grammar)])
-        limits = LLParserLimits(max_items_in_row=_MOST_PARSES, step_max_items=10 * _MOST_PARSES)
+        limits = LLParserLimits(max_items_in_row=_MAX_PARSES, step_max_items=10 * _MAX_PARSES)
         while True:
             compiled = LLMatcher(tokenizer, LLMatcher.grammar_from_lark(source), log_level=0, limits=limits)
             if not compiled.is_error():
                 return compiled
-            looser = _looser(compiled.get_error(), source, grammar)
-            if looser is None:
+            relaxed = _relaxed(compiled.get_error(), source, grammar)
+            if relaxed is None:
                 raise _explained(compiled.get_error(), source, grammar)
-            source = looser
+            source = relaxed
 
     def _read_vocabulary(self) -> LLTokenizer:
         from llguidance import LLTokenizer, TokenizerWrapper
@@ -99,13 +99,13 @@ class Grammars:
         """The rules that depend on the vocabulary."""
         control = self._control
         others = _ranges(token for text, token in control.items() if text not in grammar.markers)
-        # Otherwise only one tokenisation of forced text would pass, and not always a right one.
+        # Otherwise forced text would pass in one tokenisation only, which is not always the model's.
         yield '%llguidance {"no_forcing": true}'
         yield "TEXT: /(?s:.*)/"
         yield f"text: {_passing(others)} TEXT"
         yield f"anything: {_passing(_ranges(control.values()))} TEXT"
         terminals = set(map(str.lower, _TERMINAL.findall(grammar.source)))
-        wanted = {(int(number), terminal) for number, terminal in _NAMED.findall(grammar.source)}
+        wanted = {(int(number), terminal) for number, terminal in _UNTIL_RULE.findall(grammar.source)}
         for number, marker in enumerate(grammar.markers):
             written = _literal(marker)
             special = f" | <[{control[marker]}]>" if marker in control else ""
@@ -123,7 +123,7 @@ class Grammars:
 
 
 class Matcher:
-    """The state of one answer in its grammar."""
+    """An answer's state in its grammar."""
 
     def __init__(self, matcher: LLMatcher, n_vocab: int, field: str) -> None:
         """`field`: the request's field that the grammar comes from, for BadRequest."""
@@ -137,7 +137,7 @@ class Matcher:
         return self._matcher.try_consume_tokens([token]) == 1
 
     def constrain(self, logits: NDArray[np.float32]) -> None:
-        """Set to -inf, in place, every token that may not come next."""
+        """Set the logits of all tokens that may not come next to -inf, in place."""
         self._matcher.unsafe_compute_mask_ptr(self._mask.ctypes.data, self._mask.nbytes)
         allowed = np.unpackbits(self._mask.view(np.uint8), bitorder="little")[: self._n_vocab]
         np.putmask(logits, allowed == 0, -np.inf)
@@ -146,17 +146,17 @@ class Matcher:
         self._matcher.consume_token(token)
 
     def forced(self) -> list[int]:
-        """Tokens of the text that must come next; other tokens may spell it, too."""
+        """Tokens of the text that must come next. Other tokens may spell it too."""
         # The second call uses the result of the first.
         return self._matcher.compute_ff_tokens() if self._matcher.compute_ff_bytes() else []
 
     @property
     def finished(self) -> bool:
-        """Whether the answer is complete and nothing may follow, or there is `trouble`."""
+        """Whether the answer is complete and nothing may follow, or there is an `error`."""
         return self._matcher.is_stopped()
 
     @property
-    def trouble(self) -> BadRequest | None:
+    def error(self) -> BadRequest | None:
         """Why the grammar cannot continue; None if it can, or if the answer is complete."""
         if not self._matcher.is_error():
             return None
@@ -213,26 +213,26 @@ def _field(grammar: Grammar) -> str:
     return "schema" if grammar.schema else "tools"
 
 
-def _looser(error: str, source: str, grammar: Grammar) -> str | None:
-    """The grammar with the faulty value constrained only to its type; None outside tools' calls."""
-    placed, lines = _PLACED.match(error), source.split("\n")
-    name, json_schema, text = lines[int(placed[1]) - 1].partition(": %json ") if placed else ("", "", "")
+def _relaxed(error: str, source: str, grammar: Grammar) -> str | None:
+    """The grammar with the unsupported schema relaxed to its type; None if it is not a tool's."""
+    location, lines = _LOCATION.match(error), source.split("\n")
+    name, json_schema, text = lines[int(location[1]) - 1].partition(": %json ") if location else ("", "", "")
     if not json_schema or name == grammar.schema:
         return None
     schema = json.loads(text)
-    kept = {key: value for key, value in schema.items() if key in ("type", "x-guidance")}
-    if not placed or kept == schema:
+    relaxed = {key: value for key, value in schema.items() if key in ("type", "x-guidance")}
+    if not location or relaxed == schema:
         return None
-    lines[int(placed[1]) - 1] = f"{name}{json_schema}{json.dumps(kept)}"
+    lines[int(location[1]) - 1] = f"{name}{json_schema}{json.dumps(relaxed)}"
     return "\n".join(lines)
 
 
 def _explained(error: str, source: str, grammar: Grammar) -> BadRequest:
     """The problem, and the field of its schema."""
-    field, placed = _field(grammar), _PLACED.match(error)
-    if placed and not source.split("\n")[int(placed[1]) - 1].startswith(f"{grammar.schema}:"):
+    field, location = _field(grammar), _LOCATION.match(error)
+    if location and not source.split("\n")[int(location[1]) - 1].startswith(f"{grammar.schema}:"):
         field = "tools"
-    problem = _SHOWN.split(error[placed.end() if placed else 0 :])[0]
+    problem = _SOURCE_LINE.split(error[location.end() if location else 0 :])[0]
     if problem.startswith("panic"):
         problem = "it is too large"
     if problem.startswith("regex parse error"):

@@ -46,20 +46,20 @@ class Intake:
         job = command.job
         num_ctx = max(min(job.options.num_ctx or self._num_ctx, self._num_ctx), 4)
         tokens, layout, media = self._prompt(job, num_ctx)
-        words = layout.words(tokens)
+        text_tokens = layout.text_tokens(tokens)
         if not tokens:
-            tokens = words = [max(self._model.bos, 0)]
+            tokens = text_tokens = [max(self._model.bos, 0)]
         begins = self._model.adds_bos and tokens[0] == self._model.bos
         first, last = budget.surplus(len(tokens), job, num_ctx=num_ctx, begins=begins)
-        if layout.touched(first, last):
+        if layout.overlaps(first, last):
             raise PromptTooLong(f"{budget.TOO_LONG}: the images or sounds do not fit in {num_ctx} tokens")
         if last:
             tokens, layout = tokens[:first] + tokens[last:], layout.without(first, last)
-            words = layout.words(tokens)
+            text_tokens = layout.text_tokens(tokens)
         matcher = self._matcher(job.grammar) if job.grammar is not None else None
         bias = Bias(job.bias, self._model.n_vocab) if job.bias else None
         sampler = Sampler(self._model, job.options, context=num_ctx)
-        for token in words[-num_ctx:]:
+        for token in text_tokens[-num_ctx:]:
             sampler.accept(token)
         return Sequence(
             request=command.request,
@@ -73,11 +73,11 @@ class Intake:
             text=TextStream(job.options.stop),
             visible=self._visible(job.visible),
             bias=bias,
-            drafter=self._drafter(job, words),
+            drafter=self._drafter(job, text_tokens),
             layout=layout,
             media=media,
             prompt_logprobs=[self._first_logprob(job, tokens[0])] if job.echo else [],
-            history=words,
+            history=text_tokens,
             truncated=last > 0,
         )
 
@@ -85,8 +85,8 @@ class Intake:
         """The report of a prompt's first token. An added BOS token has no bytes."""
         spelled = self._model.spell(token)
         text = spelled.decode("utf-8", "replace")
-        given = not isinstance(job.prompt, str) or job.prompt.startswith(text)
-        return TokenLogprob(text, 0.0, list(spelled) if given else [])
+        in_prompt = not isinstance(job.prompt, str) or job.prompt.startswith(text)
+        return TokenLogprob(text, 0.0, list(spelled) if in_prompt else [])
 
     def _prompt(self, job: Job, num_ctx: int) -> tuple[list[int], Layout, tuple[Medium, ...]]:
         prompt = job.prompt
@@ -99,11 +99,11 @@ class Intake:
             return prompt, TEXT, ()
         if self._encoder_cache is None:
             raise BadRequest("this model is missing data required for image and audio input", "images")
-        media = self._encoder_cache.taken(job.media)
+        media = self._encoder_cache.decode(job.media)
         if not isinstance(prompt, str):
             # An earlier answer's context and a new picture: markers are found in text only.
             prompt = self._model.detokenize(prompt)
-        tokens, layout = self._encoder_cache.place(prompt, media, job.owner)
+        tokens, layout = self._encoder_cache.tokenize(prompt, media, job.owner)
         if job.add_bos and self._lacks_bos(tokens):
             tokens, layout = [self._model.bos, *tokens], layout.moved(1)
         return tokens, layout, media
@@ -126,7 +126,7 @@ class Intake:
             ids[0]: text.encode() for ids, text in tokens if len(ids) == 1 and not self._model.piece(ids[0])
         }
 
-    def _drafter(self, job: Job, words: list[int]) -> Drafter | None:
+    def _drafter(self, job: Job, text_tokens: list[int]) -> Drafter | None:
         """The answer's drafter; None if drafts are off.
 
         A seed promises the same text again. Where a batch's shape changes the rounding, a request with a
@@ -136,4 +136,4 @@ class Intake:
         if most is None:
             seeded = job.options.seed >= 0 and job.options.temperature > 0
             most = 0 if seeded and not self._batch_invariant else LONGEST
-        return Drafter(words, most=most) if most > 0 else None
+        return Drafter(text_tokens, most=most) if most > 0 else None

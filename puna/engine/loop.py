@@ -16,7 +16,7 @@ from puna.engine import budget, memory
 from puna.engine.answering import Answering, Outcome
 from puna.engine.batch import Batch, Share
 from puna.engine.drafts import Proposer
-from puna.engine.libllama import Context, LlamaModel
+from puna.engine.libllama import POOL_FULL, Context, LlamaModel
 from puna.engine.media import EncoderCache, MediaSpan
 from puna.engine.messages import AnswerText, Event, Finished, failed
 from puna.engine.prefix_cache import PrefixCache
@@ -26,9 +26,6 @@ from puna.engine.scoring import Scoring
 from puna.engine.sequence import Sequence
 from puna.errors import NotNumbers, PromptTooLong, PunaError
 from puna.types import Ended
-
-_POOL_FULL = 1
-"""A status of `Context.decode`."""
 
 _log = logging.getLogger(__name__)
 
@@ -133,10 +130,10 @@ class BatchLoop:
         """
         started = time.perf_counter_ns()
         status = batch.evaluate(self._context)
-        if status == _POOL_FULL and batch.drafted:
+        if status == POOL_FULL and batch.drafted:
             batch = self._scheduler.schedule(drafting=False)
             status = batch.evaluate(self._context)
-        if status == _POOL_FULL:
+        if status == POOL_FULL:
             self._make_room()
         elif status:
             error = PunaError(f"libllama could not evaluate the batch (status {status})")
@@ -192,13 +189,13 @@ class BatchLoop:
         return len(draft), self._emit_row(sequence, row + len(draft))
 
     def _emit_row(self, sequence: Sequence, row: int) -> Outcome:
-        known = sequence.sampler.drawn is not None
-        return self._answering.emit(sequence, self._context.logits(row, known=known))
+        checked = sequence.sampler.drawn is not None
+        return self._answering.emit(sequence, self._context.logits(row, checked=checked))
 
     def _evaluate_media(self, encoder_cache: EncoderCache) -> bool:
         """Keep the encoder busy, and evaluate one encoded picture or sound; whether there was one."""
         for sequence in list(self._cache.running.values()):
-            for span in sequence.layout.ahead(sequence.evaluated):
+            for span in sequence.layout.spans_from(sequence.evaluated):
                 try:
                     vectors = encoder_cache.vectors(span)
                 except PunaError as error:
@@ -220,7 +217,7 @@ class BatchLoop:
         sequence.media_wait_since = 0
         status, row = self._context.decode_rows(
             vectors,
-            span.chunk.places(sequence.layout.position(span.start)),
+            span.chunk.positions(sequence.layout.position(span.start)),
             sequence.slot,
             causal=span.chunk.causal,
             output=span.end == len(sequence.tokens),
@@ -228,7 +225,7 @@ class BatchLoop:
         if status == 0:
             rows = span.chunk.rows
             self._advance_sequence(Share(sequence, rows), row - rows + 1, time.perf_counter_ns() - started)
-        elif status == _POOL_FULL:
+        elif status == POOL_FULL:
             self._cache.truncate(sequence, span.start)
             self._make_room()
         else:

@@ -1,7 +1,7 @@
-"""What goes over the pipe between the server and an engine process: msgpack frames, length first.
+"""The messages between the server and an engine process, over pipes.
 
-A frame is a 4-byte little-endian length and a msgpack value: one Command towards the engine,
-a list of Events (all of one step) towards the server.
+A frame is a 4-byte little-endian length and a MessagePack value: one Command to the engine, or a list of
+Events (all of one step) to the server.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from puna.load import EngineInfo
 from puna.types import Begun, Finish, Job, TokenLogprob
 
 Fault = Literal["request", "length", "engine", "gone"]
-"""The cause of a failed answer: a wrong request, one that is too long, an error in the engine, or its end."""
+"""The cause of a failure: a wrong request, a prompt that is too long, an engine error, the engine's end."""
 
 
 class _OfRequest(msgspec.Struct, tag=True, array_like=True):
@@ -70,14 +70,14 @@ Command = Generate | Embed | Rank | Tokenize | Detokenize | Cancel
 
 
 class Pong(msgspec.Struct, tag=True, array_like=True):
-    """The loop is alive."""
+    """The loop responds."""
 
     longest: float
     """Seconds of the longest step so far."""
 
 
 class Loaded(msgspec.Struct, tag=True, array_like=True):
-    """The model is loaded; requests are taken from now on."""
+    """The model is loaded; the engine takes requests."""
 
     info: EngineInfo
     longest: float
@@ -89,15 +89,15 @@ class LoadRefused(msgspec.Struct, tag=True, array_like=True):
 
     message: str
     on_device: bool = False
-    """It was to be on a GPU."""
+    """Whether it was to be on a GPU."""
 
 
 class Starved(msgspec.Struct, tag=True, array_like=True):
-    """An allocation failed. If the engine ends now, that is why."""
+    """An allocation failed. If the engine ends, this is probably why."""
 
 
 class Started(_OfRequest):
-    """The prompt is about to be evaluated, or has been if its tokens are reported."""
+    """The prompt's evaluation begins, or has ended if its tokens are reported."""
 
     begun: Begun
 
@@ -117,7 +117,7 @@ class Finished(_OfRequest):
 
 
 class Vectors(_OfRequest):
-    """Answers an Embed or a Rank. `width` is the numbers in a row, `tokens` those of all texts."""
+    """Answers an Embed or a Rank. `width`: numbers in a row. `tokens`: of all texts."""
 
     data: bytes
     """float32, row after row."""
@@ -138,12 +138,12 @@ class PlainText(_OfRequest):
 
 
 class Failed(_OfRequest):
-    """The end of a request in an error; `fault` is its cause."""
+    """The end of a request with an error."""
 
     message: str
     fault: Fault = "engine"
     field: str = ""
-    """The request's wrong field, as in BadRequest."""
+    """As in BadRequest."""
 
 
 def failed(request: int, error: Exception) -> Failed:

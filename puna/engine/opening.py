@@ -50,8 +50,8 @@ def longest(spec: LoadSpec, model: LlamaModel) -> int:
     return min(spec.num_ctx, model.n_ctx_train or spec.num_ctx)
 
 
-def shape(spec: LoadSpec, model: LlamaModel, *, together: int = 0) -> ContextShape:
-    """The shape of the context for `spec`; `together`: fewest rows that the projector needs in one batch."""
+def shape(spec: LoadSpec, model: LlamaModel, *, noncausal_rows: int = 0) -> ContextShape:
+    """The shape of the context for `spec`; `noncausal_rows`: of a projector, for one batch."""
     if spec.embedding:
         slots = min(_EMBEDDING_SLOTS, max_sequences())
         n_batch = max(longest(spec, model), min(_EMBEDDING_BATCH, spec.pool))
@@ -60,7 +60,7 @@ def shape(spec: LoadSpec, model: LlamaModel, *, together: int = 0) -> ContextSha
     retained = _RETAINED_SLOTS if not model.recurrent else spec.parallel
     slots = min(spec.parallel + retained, max_sequences() - spare)
     parallel = min(spec.parallel, slots - 1) or 1
-    n_batch = max(spec.num_batch, parallel + budget.TILE, together)
+    n_batch = max(spec.num_batch, parallel + budget.TILE, noncausal_rows)
     return ContextShape(spec.pool, slots, parallel, spare, n_batch)
 
 

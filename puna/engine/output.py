@@ -1,4 +1,4 @@
-"""Events on their way to the server."""
+"""Sends events to the server."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Output:
 
     def send(self, events: list[Event]) -> None:
         data = frame(self._encoder.encode(events))
-        # When the server has gone, the reader hears of it and ends the process.
+        # When the server has gone, the reader thread notices and ends the process.
         with self._lock, suppress(BrokenPipeError):
             self._stream.write(data)
             self._stream.flush()

@@ -1,4 +1,4 @@
-"""Joins a query and a document to the text that a reranker reads.
+"""Joins a query and a document to a reranker's input.
 
 The form comes from the GGUF file (`tokenizer.chat_template.rerank`, llama.cpp); otherwise it is that of
 Hugging Face's tokenizers for pairs: begin, query, separator, document, end.
@@ -13,15 +13,15 @@ from puna.engine.libllama import LlamaModel
 from puna.errors import BadRequest, PromptTooLong
 
 _TEMPLATE = "tokenizer.chat_template.rerank"
-_PLACE = re.compile(r"\{(query|document)\}")
+_PLACEHOLDER = re.compile(r"\{(query|document)\}")
 
 
 def pairs(
     model: LlamaModel, query: str, documents: list[str], *, truncate: bool, limit: int
 ) -> list[list[int]]:
-    """The tokens of `query` with each document; a document loses its end if there are more than `limit`.
+    """The tokens of `query` with each document, whose end is truncated to `limit` tokens of both.
 
-    Raises PromptTooLong when it may not be truncated, BadRequest when the query leaves no room for one.
+    Raises PromptTooLong when truncation is not allowed, BadRequest when the query leaves no room.
     """
     template = model.metadata(_TEMPLATE)
     made = []
@@ -33,7 +33,7 @@ def pairs(
             if not truncate:
                 raise PromptTooLong(TOO_LONG)
             words = words[: max(0, len(words) - over)]
-            # Truncated text may have other tokens than it had within the whole.
+            # The truncated text may tokenize differently.
             tokens = _pair(model, template, query, words, model.detokenize(words))
             if len(tokens) > limit:
                 raise BadRequest("the query leaves no room for a document in the context", "query")
@@ -44,7 +44,7 @@ def pairs(
 def _pair(model: LlamaModel, template: str, query: str, words: list[int], document: str) -> list[int]:
     if template:
         texts = {"query": query, "document": document}
-        return model.tokenize(_PLACE.sub(lambda place: texts[place[1]], template), add_special=False)
+        return model.tokenize(_PLACEHOLDER.sub(lambda place: texts[place[1]], template), add_special=False)
     begin = [model.bos] if model.adds_bos else []
     separator = [model.sep] if model.adds_sep else []
     end = [model.eos] if model.adds_eos else []

@@ -91,7 +91,7 @@ class PrefixCache:
         sequence.stops = {end}
         distance = _NEAREST_STOP
         while start < end - distance:
-            sequence.stops.add(sequence.layout.whole(end - distance))
+            sequence.stops.add(sequence.layout.cut_before(end - distance))
             distance *= 2
         if matched - start >= MIN_PREFIX:
             sequence.stops.add(matched)

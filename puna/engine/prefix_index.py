@@ -103,7 +103,7 @@ class PrefixIndex:
     def find(self, sequence: Sequence) -> Prefix:
         """The best prefix for a prompt. It leaves the last token, or the picture at the end, to evaluate."""
         tokens = sequence.tokens
-        longest = sequence.layout.whole(len(tokens) - 1)
+        longest = sequence.layout.cut_before(len(tokens) - 1)
         source, length, most_saved, matched, upcoming, producer = None, 0, 0, 0, 0, None
         for depth, keys in self._tree.matches(tokens, owner_digest(sequence.job.owner)):
             matched = min(depth, longest)

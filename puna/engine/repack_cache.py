@@ -10,16 +10,16 @@ from pathlib import Path
 
 from puna import __version__
 from puna.engine.cache_folder import allowed, cached_files, written_whole
-from puna.engine.kept import content_of
 from puna.engine.libllama import build
 from puna.engine.libllama.packed_weights import PackedWeights, RepackFile
+from puna.engine.model_disk import file_identity
 from puna.kernels import library
 from puna.load import LoadSpec
 
 _log = logging.getLogger(__name__)
 
-_LEAST = 64 << 20
-"""Bytes of weights; fewer are packed as fast as a file is found."""
+_MIN_SIZE = 64 << 20
+"""Bytes of weights. Packing fewer is as fast as mapping a file."""
 
 _SUFFIX = ".packed"
 
@@ -28,18 +28,18 @@ _BLOB, _HEX = "sha256-", 64
 
 
 class RepackCache:
-    """A model's file, in a folder that all engines share. A file that fails counts as absent."""
+    """A model's file of packed weights, in a folder that all engines share. Failures count as missing."""
 
     def __init__(self, spec: LoadSpec) -> None:
         self._folder, self._limit = Path(spec.repack), spec.repack_limit
         self._models = Path(spec.path).parent
         self.idle = threading.Event()
-        """Set once the engine has nothing to do: a file may be written."""
+        """Set once the engine is idle, so that a file may be written."""
         self.file = _file(spec)
-        """None if none is wanted."""
+        """None if packed weights are not stored."""
 
     def keep(self, weights: PackedWeights) -> None:
-        """Ensure that these weights have a file. It is written when the engine is idle."""
+        """Store these weights in a file, if they have none, once the engine is idle."""
         if self.file is None:
             return
         try:
@@ -60,18 +60,24 @@ class RepackCache:
             os.utime(file)
             return
         self.idle.wait()
-        if weights.size >= _LEAST and _make_room(self._folder, weights.size, self._limit):
+        if weights.size >= _MIN_SIZE and _make_room(self._folder, weights.size, self._limit):
             with written_whole(file) as aside:
                 weights.write(aside)
 
 
 def _file(spec: LoadSpec) -> Path | None:
-    """A path that begins with the model's file name, and says all that the packed bytes depend on."""
+    """Its name begins with the model's file name, and has a digest of all that the packed bytes depend on."""
     native = library()
     if not (spec.repack and spec.repack_limit and native):
         return None
-    words = (__version__, build(), _digest(native.read_bytes()), content_of(spec.path), str(spec.placed))
-    return Path(spec.repack) / f"{Path(spec.path).name}-{_digest(chr(10).join(words).encode())}{_SUFFIX}"
+    identity = (
+        __version__,
+        build(),
+        _digest(native.read_bytes()),
+        file_identity(spec.path),
+        str(spec.placed),
+    )
+    return Path(spec.repack) / f"{Path(spec.path).name}-{_digest(chr(10).join(identity).encode())}{_SUFFIX}"
 
 
 def _make_room(folder: Path, size: int, limit: int) -> bool:

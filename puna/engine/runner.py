@@ -24,9 +24,8 @@ from puna.engine.commands import Commands
 from puna.engine.drafts import MtpHead, Proposer, has_head, load_draft, open_head
 from puna.engine.embedder import Embedder
 from puna.engine.intake import Intake
-from puna.engine.kept import disk_of
 from puna.engine.libllama import LlamaModel
-from puna.engine.libllama.kernels import pages_to_come, start_kernels
+from puna.engine.libllama.kernels import start_kernels, unfaulted_bytes
 from puna.engine.loop import BatchLoop
 from puna.engine.media import EncoderCache
 from puna.engine.messages import (
@@ -41,6 +40,7 @@ from puna.engine.messages import (
     Starved,
     failed,
 )
+from puna.engine.model_disk import open_disk
 from puna.engine.output import Output
 from puna.engine.preparation import Preparation, Work, is_long
 from puna.engine.repack_cache import RepackCache
@@ -89,33 +89,35 @@ class ModelRunner:
         """Retained sequences are written to files when the server goes away."""
         encoder_cache: EncoderCache | None = None
         proposer: Proposer | None = None
-        sees = hears = False
+        vision = audio = False
         if embedding:
             shape = opening.shape(spec, model)
             context = opening.open_context(spec, model, shape, threads=threads)
             self._loop = Embedder(context, slots=shape.slots, emit=self._events.append)
         else:
-            together = 0
+            noncausal_rows = 0
             if spec.projector:
                 from puna.engine.libllama.vision import Projector
 
-                largest = max(1, longest // _SHARE_OF_PICTURE)
+                max_tokens = max(1, longest // _SHARE_OF_PICTURE)
                 device = spec.placed.last
-                projector = Projector(spec.projector, model, threads=threads, device=device, most=largest)
-                together = projector.together
-                sees, hears = projector.sees, projector.hears
-                if sees or hears:
+                projector = Projector(
+                    spec.projector, model, threads=threads, device=device, max_tokens=max_tokens
+                )
+                noncausal_rows = projector.noncausal_rows
+                vision, audio = projector.has_vision, projector.has_audio
+                if vision or audio:
                     post = self._inbox.put
                     encoder_cache = EncoderCache(
                         projector, n_vocab=model.n_vocab, limit=_ENCODER_CACHE, post=post
                     )
-            shape = opening.shape(spec, model, together=together)
+            shape = opening.shape(spec, model, noncausal_rows=noncausal_rows)
             context = opening.open_context(spec, model, shape, threads=threads)
             if spec.draft and memory.of(model, context).max_rollback(1):
                 proposer = load_draft(spec, model, slots=shape.parallel, threads=threads)
             elif mtp:
                 proposer = MtpHead(model, context, open_head(spec, model, context, threads=threads))
-            disk = disk_of(spec, model, context, self._inbox.put)
+            disk = open_disk(spec, model, context, self._inbox.put)
             self._writes_at_end = disk is not None
             self._loop = BatchLoop(
                 model,
@@ -154,8 +156,8 @@ class ModelRunner:
             size_vram=size_vram,
             devices=devices,
             n_embd=model.n_embd,
-            vision=sees,
-            audio=hears,
+            vision=vision,
+            audio=audio,
         )
 
     def serve(self, commands: BinaryIO) -> None:
@@ -232,7 +234,7 @@ class ModelRunner:
 def _size(spec: LoadSpec, model: LlamaModel, size_vram: int) -> int:
     """Bytes as Ollama counts them: for a model entirely on devices, only those on devices."""
     if not spec.placed.devices:
-        return psutil.Process().memory_info().rss + pages_to_come()
+        return psutil.Process().memory_info().rss + unfaulted_bytes()
     wholly = spec.placed.layers > model.n_layer and not spec.placed.overrides
     return size_vram if wholly else model.buffers.total
 

@@ -187,7 +187,9 @@ class Sequence:
 
     def proposal_request(self, most: int, least: float) -> ProposalRequest:
         """The request to the proposer, which sees no pictures."""
-        return ProposalRequest(self.request, self.layout.words(self.tokens), most, least, self.job.owner)
+        return ProposalRequest(
+            self.request, self.layout.text_tokens(self.tokens), most, least, self.job.owner
+        )
 
     def weigh(self, proposal: Proposal) -> list[float]:
         """For each proposed token, the probability that it and all before it are right."""
@@ -212,7 +214,7 @@ class Sequence:
 
     def cut_out(self, first: int, last: int) -> int:
         """Drop a range of tokens, with every picture that it touches; returns the first changed index."""
-        first, last = self.layout.widened(first, last)
+        first, last = self.layout.widen(first, last)
         self.tokens = self.tokens[:first] + self.tokens[last:]
         self.layout = self.layout.without(first, last)
         self.shifted = True

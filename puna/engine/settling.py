@@ -1,4 +1,4 @@
-"""Work that a load leaves for later, so that the first token comes sooner."""
+"""Work that a load postpones, so that the first token comes sooner."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import threading
 from collections.abc import Sequence
 
 from puna.engine.libllama import LlamaModel
-from puna.engine.libllama.kernels import bring_pages
+from puna.engine.libllama.kernels import prefault
 from puna.engine.repack_cache import RepackCache
 
 _FIRST_ANSWERS = 2.0
-"""Seconds after a load in which a busy engine is left alone: getting memory can hold up a whole machine."""
+"""Seconds after a load in which a busy engine is not disturbed: allocating pages can stall the machine."""
 
 
 def settle(models: Sequence[LlamaModel], repack_cache: RepackCache) -> None:
-    """For a separate thread, which gets a low priority. The first model has the file in the cache."""
+    """For a separate thread, which gets a low priority. The repack cache is of the first model."""
     repack_cache.idle.wait(_FIRST_ANSWERS)
     if sys.platform == "linux":  # Elsewhere a thread has no priority of its own.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 19)
-    bring_pages()
+    prefault()
     for model in models:
         if model.packed is not None:
             model.packed.use_huge_pages()

@@ -7,39 +7,39 @@ from collections.abc import Sequence
 
 
 class TextStream:
-    """Takes token bytes, returns text. `stopped` becomes the first stop string that appears."""
+    """Takes tokens' bytes, returns text. `stopped` becomes the first stop string that appears."""
 
     def __init__(self, stops: Sequence[str] = ()) -> None:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._stops = [stop for stop in stops if stop]
         self._longest = max(map(len, self._stops), default=0)
-        self._held = ""
+        self._withheld = ""
         self.stopped = ""
 
     def feed(self, piece: bytes) -> str:
-        """The text that can be emitted now, without a stop string and what follows it."""
+        """The text that can be emitted now: up to a stop string, or what may become one."""
         text = self._decoder.decode(piece)
         if not self._stops:
             return text
         if self.stopped or not text:
             return ""
-        text = self._held + text
+        text = self._withheld + text
         found = [(at, stop) for stop in self._stops if (at := text.find(stop)) >= 0]
         if found:
             at, self.stopped = min(found)
-            self._held = ""
+            self._withheld = ""
             return text[:at]
-        keep = self._possible_stop(text)
-        self._held = text[len(text) - keep :]
-        return text[: len(text) - keep]
+        end = len(text) - self._possible_stop(text)
+        self._withheld = text[end:]
+        return text[:end]
 
     def finish(self) -> str:
-        """The held-back text at the end of the answer; an incomplete character is dropped."""
-        held, self._held = self._held, ""
-        return "" if self.stopped else held
+        """The withheld text at the end of the answer. An incomplete character is dropped."""
+        withheld, self._withheld = self._withheld, ""
+        return "" if self.stopped else withheld
 
     def _possible_stop(self, text: str) -> int:
-        """Length of the longest end of `text` that begins a stop string."""
+        """Length of the longest suffix of `text` that is a prefix of a stop string."""
         for size in range(min(self._longest - 1, len(text)), 0, -1):
             if any(stop.startswith(text[-size:]) for stop in self._stops):
                 return size

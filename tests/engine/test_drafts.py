@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.engine import drafts
-from puna.engine.drafts import Costs, Drafter, SharedTexts, TokenText, worth
+from puna.engine.drafts import Costs, Drafter, SharedTexts, TokenText, best_length
 from puna.engine.libllama import Context
 from puna.types import Grammar, Job
 from tests.engine.asking import NEAR, ask, job, loaded
@@ -316,29 +316,29 @@ def test_a_draft_is_as_long_as_pays() -> None:
     for rows in (1, 2, 4, 8, 16, 32):
         flat.learn(rows, 1000)
         steep.learn(rows, 1000 * rows)
-    assert worth([0.9] * drafts.LONGEST, flat, rows=1, tokens=1) == drafts.LONGEST
-    assert worth([0.9] * drafts.LONGEST, steep, rows=1, tokens=1) == 0
-    assert worth([], flat, rows=1, tokens=1) == 0
+    assert best_length([0.9] * drafts.LONGEST, flat, rows=1, tokens=1) == drafts.LONGEST
+    assert best_length([0.9] * drafts.LONGEST, steep, rows=1, tokens=1) == 0
+    assert best_length([], flat, rows=1, tokens=1) == 0
     some = Costs()
     for rows, took in ((1, 1000), (4, 1100), (8, 1300), (16, 4000), (32, 8000)):
         some.learn(rows, took)
-    assert worth([0.95**n for n in range(1, 32)], some, rows=1, tokens=1) == 7
-    assert worth([0.02] * 7, some, rows=1, tokens=1) == 0
+    assert best_length([0.95**n for n in range(1, 32)], some, rows=1, tokens=1) == 7
+    assert best_length([0.02] * 7, some, rows=1, tokens=1) == 0
 
 
 def test_a_step_without_drafts_is_known_before_there_are_any() -> None:
     costs = Costs()
     costs.learn(200, 1_000_000)
-    assert worth([1.0] * 7, costs, rows=1, tokens=1) == 0
+    assert best_length([1.0] * 7, costs, rows=1, tokens=1) == 0
     costs.learn(1, 20_000)
-    assert worth([1.0] * 7, costs, rows=1, tokens=1) == 7
+    assert best_length([1.0] * 7, costs, rows=1, tokens=1) == 7
 
 
 def test_a_cost_that_was_not_seen_for_long_is_tried_again() -> None:
     costs = Costs()
     costs.learn(1, 1000)
     costs.learn(8, 1_000_000)
-    assert worth([1.0] * 7, costs, rows=1, tokens=1) == 0
+    assert best_length([1.0] * 7, costs, rows=1, tokens=1) == 0
     for _ in range(1000):
         costs.learn(1, 1000)
-    assert worth([1.0] * 7, costs, rows=1, tokens=1) == 7
+    assert best_length([1.0] * 7, costs, rows=1, tokens=1) == 7

@@ -192,16 +192,16 @@ def test_a_thousand_tools(choice: str):
     matcher = Grammars(Bytes()).matcher(held(tools=tools, choice=choice))
     call = b'<tool_call>\n{"name": "tool_999", "arguments": {"c": "x", "a": "y"}}\n</tool_call>'
     assert all(matcher.allows(byte) for byte in call)
-    assert matcher.trouble is None
+    assert matcher.error is None
 
 
 def test_what_becomes_too_much_is_no_end(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(grammar, "_MOST_PARSES", 3)
+    monkeypatch.setattr(grammar, "_MAX_PARSES", 3)
     matcher = Grammars(Bytes()).matcher(TOO_MUCH)
     assert [matcher.allows(byte) for byte in b'{"p0"'] != [True] * 5
     assert matcher.finished
-    assert matcher.trouble is not None
-    assert ("too complex" in str(matcher.trouble), matcher.trouble.field) == (True, "schema")
+    assert matcher.error is not None
+    assert ("too complex" in str(matcher.error), matcher.error.field) == (True, "schema")
 
 
 async def test_an_answer_that_cannot_be_held_to_its_schema_fails(random_model: Path):

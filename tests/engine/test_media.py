@@ -40,7 +40,7 @@ def test_positions_go_on_where_pictures_end(made: tuple[Layout, int]) -> None:
     position = index = 0
     while index <= length:
         assert layout.position(index) == position
-        if picture := next((p for p in layout.ahead(index) if p.start == index), None):
+        if picture := next((p for p in layout.spans_from(index) if p.start == index), None):
             index, position = picture.end, position + picture.chunk.span
         else:
             index, position = index + 1, position + 1
@@ -51,10 +51,10 @@ def test_what_is_cut_out_splits_no_picture(made: tuple[Layout, int], data: st.Da
     layout, length = made
     first = data.draw(st.integers(0, length))
     last = data.draw(st.integers(first, length))
-    wide = layout.widened(first, last)
+    wide = layout.widen(first, last)
     assert wide[0] <= first
     assert last <= wide[1] <= length
-    assert layout.touched(*wide) == layout.touched(first, last)
+    assert layout.overlaps(*wide) == layout.overlaps(first, last)
     left = layout.without(*wide)
     tokens = list(range(length))
     pieces = {picture.key: tokens[picture.start : picture.end] for picture in layout.spans}
@@ -69,21 +69,21 @@ def test_what_is_cut_out_splits_no_picture(made: tuple[Layout, int], data: st.Da
 def test_a_prefix_ends_beside_pictures(made: tuple[Layout, int], data: st.DataObject) -> None:
     layout, length = made
     index = data.draw(st.integers(0, length))
-    whole = layout.whole(index)
-    assert whole <= index
-    assert not any(p.start < whole < p.end for p in layout.spans)
-    end = layout.text_end(whole, length)
-    assert not layout.touched(whole, end)
+    length_before = layout.cut_before(index)
+    assert length_before <= index
+    assert not any(p.start < length_before < p.end for p in layout.spans)
+    end = layout.text_end(length_before, length)
+    assert not layout.overlaps(length_before, end)
     assert end == length or any(p.start == end for p in layout.spans)
 
 
 @given(layouts())
-def test_the_words_are_what_is_no_picture(made: tuple[Layout, int]) -> None:
+def test_text_tokens_are_those_outside_pictures(made: tuple[Layout, int]) -> None:
     layout, length = made
-    words = layout.words(range(length))
-    assert len(words) == length - sum(p.chunk.rows for p in layout.spans)
-    assert not any(p.start <= word < p.end for p in layout.spans for word in words)
-    assert TEXT.words(range(length)) == list(range(length))
+    tokens = layout.text_tokens(range(length))
+    assert len(tokens) == length - sum(p.chunk.rows for p in layout.spans)
+    assert not any(p.start <= token < p.end for p in layout.spans for token in tokens)
+    assert TEXT.text_tokens(range(length)) == list(range(length))
 
 
 class Studio:
@@ -94,12 +94,12 @@ class Studio:
         model = LlamaModel(str(path))
         self.n_vocab = model.n_vocab
         self.post: SimpleQueue[Callable[[], None]] = SimpleQueue()
-        seer = Projector(str(projector), model, threads=1, device="", most=1000)
+        seer = Projector(str(projector), model, threads=1, device="", max_tokens=1000)
         self.encoder_cache = EncoderCache(seer, n_vocab=model.n_vocab, limit=limit, post=self.post.put)
 
     def see(self, image: Image) -> MediaSpan:
         """Let the encoder look at it and wait for that."""
-        _, layout = self.encoder_cache.place(SIGHT, [image])
+        _, layout = self.encoder_cache.tokenize(SIGHT, [image])
         assert self.encoder_cache.encode(image, layout.spans[0])
         assert self.encoder_cache.encoding
         assert not self.encoder_cache.encode(image, layout.spans[0])
@@ -114,15 +114,15 @@ def painted(value: int) -> Image:
 
 def test_the_same_picture_has_the_same_numbers(tmp_path: Path) -> None:
     studio = Studio(tmp_path, 1 << 20)
-    one, places = studio.encoder_cache.place(f"a{SIGHT}b{SIGHT}", [painted(1), painted(2)])
-    two, _ = studio.encoder_cache.place(f"xyz{SIGHT}", [painted(2)])
+    one, places = studio.encoder_cache.tokenize(f"a{SIGHT}b{SIGHT}", [painted(1), painted(2)])
+    two, _ = studio.encoder_cache.tokenize(f"xyz{SIGHT}", [painted(2)])
     rows = [one[p.start : p.end] for p in places.spans]
-    assert len(rows) == 10  # the whole and four tiles of each
+    assert len(rows) == 10  # the picture and four tiles of each
     assert len({row for part in rows for row in part}) == 10 * ROWS
     assert min(map(min, rows)) >= studio.n_vocab
     assert two[-5 * ROWS :] == one[-5 * ROWS :]
     with pytest.raises(BadRequest, match="1 places for 2 images or sounds"):
-        studio.encoder_cache.place(SIGHT, [painted(1)] * 2)
+        studio.encoder_cache.tokenize(SIGHT, [painted(1)] * 2)
 
 
 def test_the_oldest_pictures_are_forgotten(tmp_path: Path) -> None:

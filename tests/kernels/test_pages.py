@@ -11,7 +11,7 @@ import psutil
 import pytest
 from numpy.typing import NDArray
 
-from puna.engine.libllama.kernels import bring_pages, pages_to_come, start_kernels
+from puna.engine.libllama.kernels import prefault, start_kernels, unfaulted_bytes
 from puna.kernels import build, library
 
 POINTER = ctypes.c_void_p
@@ -57,12 +57,12 @@ def test_a_buffer_is_cleared_from_its_first_byte_to_its_last(buffer: Buffer):
 
 def test_zeros_come_into_memory_later_and_are_counted(buffer: Buffer):
     process = psutil.Process()
-    bring_pages()
+    prefault()
     before = process.memory_info().rss
     buffer.clear(0)
-    assert process.memory_info().rss + pages_to_come() - before > 0.9 * buffer.size - (2 << 20)
+    assert process.memory_info().rss + unfaulted_bytes() - before > 0.9 * buffer.size - (2 << 20)
     buffer.bytes[buffer.size // 2] = 1
-    bring_pages()
-    assert not pages_to_come()
+    prefault()
+    assert not unfaulted_bytes()
     assert process.memory_info().rss - before > 0.9 * buffer.size - (2 << 20)
     assert np.count_nonzero(buffer.bytes) == 1

@@ -1,10 +1,10 @@
-"""Speculative decoding: likely next tokens are evaluated in one batch, and kept as long as the draws agree.
+"""Speculative decoding: a draft is evaluated in one batch, and accepted as long as the drawn tokens equal it.
 
-A `Drafter` drafts for one sequence, `SharedTexts` holds earlier answers, a `Proposer` (a `DraftModel`, or the
+A `Drafter` drafts for one sequence, `SharedTexts` has earlier answers, a `Proposer` (a `DraftModel`, or the
 model's own `MtpHead`) drafts for all sequences, and `Costs` decides how long a draft may be.
 """
 
-from puna.engine.drafts.costs import Costs, promise, worth
+from puna.engine.drafts.costs import Costs, best_length, throughput
 from puna.engine.drafts.draft_model import DraftModel
 from puna.engine.drafts.drafter import LONGEST, Drafter
 from puna.engine.drafts.loading import has_head, load_draft, open_head
@@ -24,9 +24,9 @@ __all__ = [
     "Proposer",
     "SharedTexts",
     "TokenText",
+    "best_length",
     "has_head",
     "load_draft",
     "open_head",
-    "promise",
-    "worth",
+    "throughput",
 ]

@@ -1,14 +1,14 @@
-"""How far an answer trusts the draft model, and when it asks."""
+"""How often a proposer is right for one answer, and when to ask it again."""
 
 from __future__ import annotations
 
 from collections import deque
 from collections.abc import Sequence
 
-from puna.engine.drafts.rate import Rate, chances
+from puna.engine.drafts.rate import Rate, cumulative
 
-_GRADES = 8
-"""Equal bins of the draft model's own probability."""
+_BINS = 8
+"""Equal bins of the proposer's own probability."""
 
 _SAMPLE = 3
 """Tokens of a probe, which shows whether drafts pay again."""
@@ -18,16 +18,16 @@ _PATIENCE = (64, 1024)
 
 
 class Confidence:
-    """How often the draft model was right in one answer, by its own probability.
+    """The rate at which a proposer was right in one answer, by its own probability.
 
-    Every drafted token is compared with the answer's, whether it was evaluated or not.
+    Every proposed token is compared with the answer's, evaluated or not.
     """
 
     def __init__(self) -> None:
-        self._by_grade = [Rate((grade + 0.5) / _GRADES) for grade in range(_GRADES)]
+        self._by_bin = [Rate((index + 0.5) / _BINS) for index in range(_BINS)]
         self._overall = Rate(0.7)
         self._proposed: deque[tuple[int, Rate]] = deque()
-        """The drafted tokens that are not contradicted yet."""
+        """The proposed tokens that are still to be compared."""
         self._silent, self._patience = 0, _PATIENCE[0]
 
     def take(self, token: int) -> None:
@@ -42,12 +42,12 @@ class Confidence:
             else:
                 self._proposed.clear()
 
-    def foreseen(self, most: int) -> list[float]:
-        """The probability that all of the next `most` drafted tokens are right, up to each."""
-        return chances([self._overall] * most)
+    def expected(self, most: int) -> list[float]:
+        """For each of the next `most` tokens, the probability that it and all before it are right."""
+        return cumulative([self._overall] * most)
 
     def sample(self, most: int) -> int:
-        """Tokens to draft as a probe although they do not promise to pay; usually 0.
+        """Tokens to request as a probe although they probably do not pay; usually 0.
 
         `most`: how many would pay if they were right.
         """
@@ -57,9 +57,9 @@ class Confidence:
         return min(_SAMPLE, most)
 
     def weigh(self, tokens: Sequence[int], probabilities: Sequence[float]) -> list[float]:
-        """The probability that all `tokens` of a draft are right, up to each, from the model's own."""
-        rates = [self._by_grade[min(int(p * _GRADES), _GRADES - 1)] for p in probabilities]
+        """For each of the `tokens`, the probability that it and all before it are right."""
+        rates = [self._by_bin[min(int(p * _BINS), _BINS - 1)] for p in probabilities]
         self._proposed = deque(zip(tokens, rates, strict=True))
         if tokens:
             self._silent = 0
-        return chances(rates)
+        return cumulative(rates)

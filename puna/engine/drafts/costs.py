@@ -1,4 +1,4 @@
-"""Whether a draft pays: the time of a step by its rows, and the tokens that it yields."""
+"""Whether a draft pays: the time of a step by its rows, and its expected tokens."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 _WEIGHT = 0.25
 """Weight of a new measurement."""
 
-_BELIEVED = 500
-"""Steps after which the cost of an unused size counts as unknown, because it may have changed."""
+_MAX_AGE = 500
+"""Steps after which a measurement is dropped, because the cost may have changed."""
 
 _DOUBLING = 16
 """Rows assumed to double the time of a one-row step, until measured."""
 
 _MARGIN = 1.03
-"""How much more a draft must yield than none, because finding and drawing it costs time too."""
+"""How many times the throughput without a draft it must yield, because making it costs time too."""
 
 
 @dataclass
@@ -47,12 +47,12 @@ class Costs:
         if point is None:
             point = self._points[size] = _Point(rows, took, self._steps)
             self._points = dict(sorted(self._points.items()))
-        # Capped, because the machine may have been busy with something else for a moment.
+        # Capped, because another program may have delayed this step.
         point.took += _WEIGHT * (min(took, 2 * point.took) - point.took)
         point.rows += _WEIGHT * (rows - point.rows)
         point.step = self._steps
         for size, point in list(self._points.items()):
-            if self._steps - point.step > _BELIEVED:
+            if self._steps - point.step > _MAX_AGE:
                 del self._points[size]
 
     def of(self, rows: int) -> float:
@@ -70,22 +70,26 @@ class Costs:
         return low.took + share * (high.took - low.took)
 
 
-def worth(chances: Sequence[float], costs: Costs, *, rows: int, tokens: float, each: float = 0.0) -> int:
+def best_length(
+    probabilities: Sequence[float], costs: Costs, *, rows: int, tokens: float, each: float = 0.0
+) -> int:
     """How many drafted tokens maximise tokens per second, beside `rows` rows that yield `tokens` tokens.
 
-    `chances[i]`: the probability that the draft is right up to its i-th token. `each`: nanoseconds to draft
+    `probabilities[i]`: that the draft is right up to its token i. `each`: nanoseconds to draft
     one.
     """
-    best, length = _MARGIN * promise((), costs, rows=rows, tokens=tokens), 0
-    for size in range(1, len(chances) + 1):
-        if size & (size + 1) == 0 or size == len(chances):
-            rate = promise(chances[:size], costs, rows=rows, tokens=tokens, each=each)
+    best, length = _MARGIN * throughput((), costs, rows=rows, tokens=tokens), 0
+    for size in range(1, len(probabilities) + 1):
+        if size & (size + 1) == 0 or size == len(probabilities):
+            rate = throughput(probabilities[:size], costs, rows=rows, tokens=tokens, each=each)
             if rate > best:
                 best, length = rate, size
     return length
 
 
-def promise(chances: Sequence[float], costs: Costs, *, rows: int, tokens: float, each: float = 0.0) -> float:
-    """Tokens a nanosecond of a step that evaluates the whole draft; the arguments are those of `worth`."""
-    took = costs.of(rows + len(chances)) + each * len(chances)
-    return (tokens + sum(chances)) / max(took, 1)
+def throughput(
+    probabilities: Sequence[float], costs: Costs, *, rows: int, tokens: float, each: float = 0.0
+) -> float:
+    """Tokens per nanosecond of a step with the whole draft. The arguments are those of `best_length`."""
+    took = costs.of(rows + len(probabilities)) + each * len(probabilities)
+    return (tokens + sum(probabilities)) / max(took, 1)

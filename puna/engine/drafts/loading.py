@@ -1,4 +1,4 @@
-"""Opens a model's drafter: its draft model, or its own MTP layer."""
+"""Opens a model's proposer: a draft model, or its own MTP layer."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = logging.getLogger(__name__)
 def load_draft(spec: LoadSpec, model: LlamaModel, *, slots: int, threads: int) -> DraftModel:
     """The draft model of `spec`, for `slots` sequences of `model`.
 
-    It is placed where the model's output is. Raises LoadFailed for one that cannot be loaded or has another
+    It is on the device of the model's output. Raises LoadFailed if it cannot be loaded or has another
     vocabulary.
     """
     device = spec.placed.last
@@ -47,7 +47,7 @@ def load_draft(spec: LoadSpec, model: LlamaModel, *, slots: int, threads: int) -
 
 
 def _problem(draft: LlamaModel, model: LlamaModel) -> str:
-    """Why one model cannot draft for another; "" if it can."""
+    """Why `draft` cannot draft for `model`; "" if it can."""
     if draft.recurrent:
         return "it is recurrent, and what it was wrong about cannot be forgotten"
     architecture = draft.metadata("general.architecture")
@@ -70,8 +70,8 @@ def has_head(spec: LoadSpec) -> bool:
 
 
 def open_head(spec: LoadSpec, model: LlamaModel, target: Context, *, threads: int) -> HeadContext:
-    """A context for the MTP layer of `model`, which was loaded with it. Raises LoadFailed."""
-    model.buffers.keep()
+    """A context for the MTP layer of `model`. Raises LoadFailed."""
+    model.buffers.begin_context()
     return HeadContext(
         model,
         n_ctx=target.n_ctx,

@@ -1,4 +1,4 @@
-"""A model that drafts: its contract, its requests and its proposals."""
+"""The interface of a model that drafts, its requests and its proposals."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from puna.engine.libllama import LlamaModel
 
 @dataclass(frozen=True, eq=False)
 class ProposalRequest:
-    """A request for at most `most` tokens after `tokens`, each right with a probability of at least `least`.
+    """A request for at most `most` tokens after `tokens`, as long as all are right with probability `least`.
 
-    `key` names the sequence: only its new tokens are evaluated. A prefix shared with a sequence of the same
-    `owner` is not evaluated again either.
+    `key` identifies the sequence: only its new tokens are evaluated. A prefix shared with another sequence
+    of the same `owner` is reused.
     """
 
     key: int
@@ -38,7 +38,7 @@ class Proposal:
     """The probability that all are right."""
 
     def extend(self, request: ProposalRequest, logits: NDArray[np.float32], model: LlamaModel) -> bool:
-        """Append the likeliest token; whether another is wanted."""
+        """Append the likeliest token; whether to draft another."""
         token = int(logits.argmax())
         total = float(np.exp(logits - logits[token]).sum())
         self.tokens.append(token)
@@ -70,9 +70,9 @@ class Proposer(Protocol):
     costs: Costs
 
     def follow(self, parts: Sequence[EvaluatedRows]) -> None:
-        """The target has evaluated these."""
+        """Process rows that the target has just evaluated."""
         ...
 
     def propose(self, requests: Sequence[ProposalRequest]) -> list[Proposal]:
-        """A draft for each; empty for a text that is not evaluated yet, or cannot be."""
+        """A proposal for each; empty if its text is not evaluated yet, or cannot be."""
         ...

@@ -1,7 +1,9 @@
-"""How often drafts of one kind are right."""
+"""The rate at which drafted tokens of one kind are right."""
 
 from __future__ import annotations
 
+import itertools
+import operator
 from collections.abc import Iterable
 
 _WEIGHT = 1 / 16
@@ -9,11 +11,11 @@ _WEIGHT = 1 / 16
 
 
 class Rate:
-    """The rate at which drafts of one kind are right: a prior until it is measured."""
+    """A moving average, which begins with a prior."""
 
-    def __init__(self, foreseen: float, *, seen: int = 2) -> None:
-        """The prior counts as much as `seen` drafts."""
-        self.value = foreseen
+    def __init__(self, prior: float, *, seen: int = 2) -> None:
+        """The prior counts as much as `seen` tokens."""
+        self.value = prior
         self._seen = seen
 
     def learn(self, right: bool) -> None:
@@ -21,10 +23,6 @@ class Rate:
         self.value += max(_WEIGHT, 1 / self._seen) * (right - self.value)
 
 
-def chances(rates: Iterable[Rate]) -> list[float]:
-    """The probability that all drafted tokens are right, up to each."""
-    found, chance = [], 1.0
-    for rate in rates:
-        chance *= rate.value
-        found.append(chance)
-    return found
+def cumulative(rates: Iterable[Rate]) -> list[float]:
+    """For each token, the probability that it and all before it are right."""
+    return list(itertools.accumulate((rate.value for rate in rates), operator.mul))

@@ -1,4 +1,4 @@
-"""Finds earlier places of a text's last tokens, by a plain search that needs no index."""
+"""Finds where a text's last tokens occurred before, by a linear search without an index (prompt lookup)."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 LEAST = 3
-"""Fewest matching tokens before a place predicts what follows."""
+"""Fewest matching tokens from which a draft is made."""
 
 MOST = 16
-"""Most tokens that are compared; longer matches predict no better."""
+"""Most tokens to compare; longer matches predict no better."""
 
-_PLACES = 32
-"""Most places that are compared, the last ones first."""
+_MAX_MATCHES = 32
+"""Most occurrences to compare, the last ones first."""
 
-_BETWEEN = -1
-"""Stands between two answers: no token."""
+_SEPARATOR = -1
+"""Separates two answers. It is no token."""
 
-_REMEMBERED = 16_384
-"""Most tokens of answers kept for each owner."""
+_MAX_SHARED = 16_384
+"""Tokens of earlier answers, for each owner."""
 
-_OWNERS = 32
+_MAX_OWNERS = 32
 
 
 class TokenText:
@@ -49,9 +49,9 @@ class TokenText:
         return self._data[max(0, self._length - most) : self._length]
 
     def find(self, tail: NDArray[np.int32]) -> tuple[int, int]:
-        """The place after the longest match of an end of `tail`; of equal matches, the last.
+        """The index after the longest match of a suffix of `tail` (of equal ones, the last), and its length.
 
-        Also the length of the match: at least `LEAST`, or 0 if there is none that something follows.
+        The length is at least `LEAST`, or 0 if no match has a token after it.
         """
         if len(tail) < LEAST:
             return 0, 0
@@ -62,7 +62,7 @@ class TokenText:
             places = places[text[places - back] == tail[-1 - back]]
         if not len(places):
             return 0, 0
-        places = places[-_PLACES:]
+        places = places[-_MAX_MATCHES:]
         before = places[:, None] - np.arange(len(tail))
         alike = (text[np.maximum(before, 0)] == tail[::-1]) & (before >= 0)
         lengths = np.logical_and.accumulate(alike, axis=1).sum(axis=1)
@@ -70,36 +70,36 @@ class TokenText:
         return int(places[best]) + 1, int(lengths[best])
 
     def after(self, token: int, start: int, most: int) -> int:
-        """The place after the first `token` among the `most` tokens from `start` on.
+        """The index after the first `token` among the `most` tokens from `start` on.
 
-        0 if there is none, or nothing follows it.
+        0 if there is none, or no token follows it.
         """
         found = np.flatnonzero(self._data[start : min(start + most, self._length - 1)] == token)
         return start + int(found[0]) + 1 if len(found) else 0
 
     def following(self, place: int, most: int) -> list[int]:
-        """At most `most` tokens from `place` on; at the text's end they repeat from `place`."""
+        """At most `most` tokens from `place` on. At the text's end they repeat from `place`."""
         found = self._data[place : min(place + most, self._length)]
-        between = np.flatnonzero(found == _BETWEEN)
+        between = np.flatnonzero(found == _SEPARATOR)
         if len(between) or not len(found):
             return found[: between[0] if len(between) else 0].tolist()
         return np.resize(found, most).tolist()
 
 
 class SharedTexts:
-    """The last answers of each owner: drafts never come from another owner's text."""
+    """The last answers of each owner, so that drafts never come from another owner's text."""
 
     def __init__(self) -> None:
         self._texts: OrderedDict[str, TokenText] = OrderedDict()
 
     def add(self, owner: str, tokens: Sequence[int]) -> None:
         text = self._texts.pop(owner, None) or TokenText()
-        if len(text) > 2 * _REMEMBERED:
-            # A new one, because a sequence may still be reading in the old one.
-            text = TokenText(text.end(_REMEMBERED).tolist())
-        text.extend([*tokens[-_REMEMBERED:], _BETWEEN])
+        if len(text) > 2 * _MAX_SHARED:
+            # A new object, because a sequence may still draft from the old one.
+            text = TokenText(text.end(_MAX_SHARED).tolist())
+        text.extend([*tokens[-_MAX_SHARED:], _SEPARATOR])
         self._texts[owner] = text
-        if len(self._texts) > _OWNERS:
+        if len(self._texts) > _MAX_OWNERS:
             self._texts.popitem(last=False)
 
     def by(self, owner: str) -> TokenText:

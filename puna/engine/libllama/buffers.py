@@ -1,4 +1,4 @@
-"""Sizes of libllama's buffers, read from its log, because its API does not give them."""
+"""Sizes of libllama's buffers, read from its log, because its API does not have them."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from collections import defaultdict
 _BUFFER = re.compile(r"(\w+): +(\S+) +(\S.*)buffer size = +([0-9.]+) MiB")
 _CACHE = re.compile(r"\w+: +size = +([0-9.]+) MiB \( *\d+ cells")
 _PROJECTOR = re.compile(r"load_hparams: model size: +([0-9.]+) MiB")
-_MEASURED_AGAIN = ("compute", "output")
-"""Kinds that a context has once for each memory: a new one replaces the former."""
+_REALLOCATED = ("compute", "output")
+"""Kinds that a context has once for each memory: a later line replaces an earlier one."""
 
-_KEPT = "kept "
+_EARLIER = "earlier context: "
 
 
 class Buffers:
-    """Bytes of each memory that has buffers: "CUDA0", "CPU_Mapped", "Vulkan_Host"."""
+    """Bytes of buffers in each memory: "CUDA0", "CPU_Mapped", "Vulkan_Host"."""
 
     def __init__(self) -> None:
         self.projector = 0
-        """Bytes of a projector's weights, wherever they are."""
+        """Bytes of a projector's weights, in any memory."""
         self.cache = 0
-        """Bytes of KV caches and recurrent states, wherever they are; in a dry run, their planned size."""
+        """Bytes of KV caches and recurrent states, in any memory; in a dry run, their planned size."""
         self._sizes: defaultdict[tuple[str, str, str], int] = defaultdict(int)
 
     def notice(self, line: str) -> None:
         """Read a line of libllama's log, if it is about a buffer."""
         if " size = " not in line and "model size:" not in line:
-            return  # Nearly all of a load's thousands of lines are about something else.
+            return  # Nearly all of a load's thousands of lines.
         if found := _PROJECTOR.search(line):
             self.projector = _bytes(found[1])
         elif found := _CACHE.search(line):
@@ -35,15 +35,15 @@ class Buffers:
         elif found := _BUFFER.search(line):
             function, memory, kind, size = found.groups()
             key = (function, memory, kind.strip())
-            again = kind.strip() in _MEASURED_AGAIN
-            self._sizes[key] = _bytes(size) + (0 if again else self._sizes[key])
+            replaces = kind.strip() in _REALLOCATED
+            self._sizes[key] = _bytes(size) + (0 if replaces else self._sizes[key])
 
-    def keep(self) -> None:
-        """Another context comes: what was measured so far is not measured again."""
+    def begin_context(self) -> None:
+        """Another context follows: its buffers do not replace the earlier ones."""
         for function, memory, kind in list(self._sizes):
-            if kind in _MEASURED_AGAIN and not function.startswith(_KEPT):
+            if kind in _REALLOCATED and not function.startswith(_EARLIER):
                 size = self._sizes.pop((function, memory, kind))
-                self._sizes[_KEPT + function, memory, kind] += size
+                self._sizes[_EARLIER + function, memory, kind] += size
 
     def on(self, device: str, *, work: bool = False) -> int:
         """Bytes on the device of that name ("MTL0_Mapped" is on "MTL0", "CUDA_Host" on none).
@@ -53,13 +53,13 @@ class Buffers:
         return sum(
             size
             for (_, memory, kind), size in self._sizes.items()
-            if f"{memory}_".startswith(f"{device}_") and (kind in _MEASURED_AGAIN or not work)
+            if f"{memory}_".startswith(f"{device}_") and (kind in _REALLOCATED or not work)
         )
 
     @property
     def work(self) -> int:
         """Bytes of compute and output buffers in all memories."""
-        return sum(size for (_, _, kind), size in self._sizes.items() if kind in _MEASURED_AGAIN)
+        return sum(size for (_, _, kind), size in self._sizes.items() if kind in _REALLOCATED)
 
     @property
     def total(self) -> int:

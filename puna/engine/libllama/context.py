@@ -1,4 +1,4 @@
-"""A KV pool, and the batch that feeds it."""
+"""libllama's context: the KV pool, and the batch that it evaluates."""
 
 from __future__ import annotations
 
@@ -23,6 +23,9 @@ _TYPES: dict[KVCacheType, int] = {
     "q4_0": C.GGML_TYPE_Q4_0,
 }
 
+POOL_FULL = 1
+"""The status of `Context.decode` when the pool has no room: nothing has changed."""
+
 _NO_MEMORY = -2
 """llama_decode's status after a failed allocation (llama-context.cpp)."""
 
@@ -30,9 +33,9 @@ _PARTIAL = C.llama_state_seq_flags(C.LLAMA_STATE_SEQ_FLAGS_PARTIAL_ONLY)
 
 
 class Context:
-    """A KV pool shared by numbered sequences, and the batch that feeds it.
+    """A KV pool shared by numbered sequences, and the batch that it evaluates.
 
-    n_ctx: cells in the pool. n_batch: most tokens in one decode. n_seq: sequence ids are 0..n_seq-1.
+    n_ctx: cells of the pool. n_batch: most rows of a batch. n_seq: sequence ids are 0 to n_seq - 1.
     """
 
     def __init__(
@@ -51,11 +54,11 @@ class Context:
         head_outputs: int = 0,
         rollback: int = 0,
     ) -> None:
-        """`swa_full`: sliding windows forget nothing, so that every sequence can be cut anywhere.
+        """`swa_full`: sliding windows keep all cells, so that every sequence can be cut anywhere.
 
-        `rollback`: how many of its last tokens a recurrent sequence can be cut back by.
+        `rollback`: most tokens that can be cut from the end of a recurrent sequence.
 
-        `head_outputs`: for the model's MTP layer alone, with outputs of at most so many rows of a batch.
+        `head_outputs`: if not 0, only the MTP layer is evaluated, with outputs of at most so many rows.
         """
         params = C.llama_context_default_params()
         params.n_ctx = n_ctx
@@ -65,7 +68,7 @@ class Context:
         params.n_threads = threads
         params.n_threads_batch = threads
         params.kv_unified = True
-        # Flash attention skips cells of other sequences, so that cached prefixes cost decoding nothing.
+        # Flash attention skips cells of other sequences, so that retained ones do not slow down decoding.
         params.flash_attn_type = {
             None: C.LLAMA_FLASH_ATTN_TYPE_AUTO,
             True: C.LLAMA_FLASH_ATTN_TYPE_ENABLED,
@@ -80,7 +83,7 @@ class Context:
         if head_outputs:
             params.ctx_type = C.LLAMA_CONTEXT_TYPE_MTP
             params.n_outputs_max = head_outputs
-        # libllama ends the process where a batch has no more rows than it keeps states.
+        # libllama aborts if a batch does not have more rows than states to keep.
         params.n_rs_seq = max(0, min(rollback, n_batch - 2))
         params.no_perf = True
         handle = C.llama_init_from_model(model.handle, params)
@@ -96,20 +99,20 @@ class Context:
         self.n_batch = n_batch
         self.n_seq = n_seq
         self.rollback: int = C.llama_n_rs_seq(handle)
-        """Most tokens that `cut` can cut off a recurrent sequence, once after each evaluation of all of them.
+        """Most tokens that `cut` can remove from a recurrent sequence, once after each evaluation of them.
 
-        libllama keeps that many states of a sequence's last rows in a batch. It loses those of one sequence
-        where it divides a batch and moves another there. 0 for architectures that keep none.
+        libllama keeps the states of so many of a sequence's last rows in a batch. It may lose them if it
+        divides a batch of several sequences. 0 for architectures without this.
         """
         self.pooling = C.llama_pooling_type(handle)
         self.ranks = self.pooling == C.LLAMA_POOLING_TYPE_RANK
-        # None for models that keep nothing between evaluations; libllama accepts that.
+        # None for models without memory between evaluations; libllama accepts that.
         self._memory: Any = C.llama_get_memory(handle)
         self._drawing = model.drawing
         self._threads = threads
         self._logits_type = ctypes.c_float * model.n_vocab
         self.width = model.n_labels if self.ranks else model.n_embd
-        """Numbers of an embedding, or of a hidden state."""
+        """Length of an embedding or a hidden state."""
         self._encode = model.has_encoder_only
         self._make_batch(n_batch)
 
@@ -120,7 +123,7 @@ class Context:
         self.wants_output = np.zeros(size, np.int8)
         counts = np.ones(size, np.int32)
         pointers = self.sequences.ctypes.data + 4 * np.arange(size, dtype=np.uint64)
-        self._keep = (counts, pointers)
+        self._batch_arrays = (counts, pointers)
 
         batch: Any = C.llama_batch()
         batch.token = _pointer(self.tokens, ctypes.c_int32)
@@ -133,7 +136,7 @@ class Context:
     def decode(self, count: int) -> int:
         """Evaluate the first `count` rows of the batch arrays.
 
-        0 done, 1 no room in the pool (nothing changed), anything else a fatal error. Raises MemoryError.
+        Returns 0, POOL_FULL, or libllama's status of a fatal error. Raises MemoryError.
         """
         self._batch.n_tokens = count
         evaluate = C.llama_encode if self._encode else C.llama_decode
@@ -142,24 +145,24 @@ class Context:
     def decode_rows(
         self,
         vectors: NDArray[np.float32],
-        places: NDArray[np.int32],
+        positions: NDArray[np.int32],
         sequence: int,
         *,
         causal: bool,
         output: bool,
     ) -> tuple[int, int]:
-        """Evaluate `vectors` (rows x n_embd_inp) of one sequence in place of tokens.
+        """Evaluate `vectors` (rows x n_embd_inp) of one sequence instead of tokens.
 
-        places: one position a row, or four for models that place rows in two dimensions (sections x rows).
-        causal: rows see only those before them; if not, all have to fit in one batch. output: the last row's
-        logits are wanted. The status is `decode`'s, but after "no room" a part may be evaluated; beside it
-        the row to ask `logits` for. Raises MemoryError.
+        positions: sections x rows, with four sections for models with two-dimensional positions, else one.
+        causal: rows attend only to those before them; otherwise all must fit in one batch. output: compute
+        the last row's logits. Returns the status of `decode`, and that row's index for `logits`. If the pool
+        is full, some rows may be evaluated. Raises MemoryError.
         """
         status = last = 0
         C.llama_set_causal_attn(self.handle, causal)
         for at in range(0, len(vectors), self.n_batch):
             part = np.ascontiguousarray(vectors[at : at + self.n_batch])
-            where = np.ascontiguousarray(places[:, at : at + self.n_batch])
+            part_positions = np.ascontiguousarray(positions[:, at : at + self.n_batch])
             size = len(part)
             last = size - 1
             self.sequences[:size] = sequence
@@ -168,7 +171,7 @@ class Context:
             batch: Any = C.llama_batch()
             batch.n_tokens = size
             batch.embd = _pointer(part, ctypes.c_float)
-            batch.pos = _pointer(where, ctypes.c_int32)
+            batch.pos = _pointer(part_positions, ctypes.c_int32)
             batch.n_seq_id, batch.seq_id = self._batch.n_seq_id, self._batch.seq_id
             batch.logits = self._batch.logits
             status = _checked(C.llama_decode(self.handle, batch))
@@ -177,28 +180,27 @@ class Context:
         C.llama_set_causal_attn(self.handle, True)
         return status, last
 
-    def draw_ahead(self, places: Sequence[tuple[Sampler, int]]) -> None:
-        """Let all samplers draw their next tokens together, each from its row of the batch.
+    def draw_ahead(self, rows: Sequence[tuple[Sampler, int]]) -> None:
+        """Draw the next tokens of all samplers in one native call, each from its row of the batch.
 
-        A row with logits that are not numbers draws nothing.
+        Nothing is drawn from a row with NaN logits.
         """
         draws = [
-            sampler.draws.ready(self._address(row)) for sampler, row in places if sampler.draws is not None
+            sampler.draws.ready(self._address(row)) for sampler, row in rows if sampler.draws is not None
         ]
         if self._drawing is None or not draws:
             return
         self._drawing.draw(draws, self._threads)
-        for (sampler, _), draw in zip(places, draws, strict=True):
+        for (sampler, _), draw in zip(rows, draws, strict=True):
             sampler.drawn = draw.token if draw.token >= 0 else None
 
-    def logits(self, row: int, *, known: bool = False) -> NDArray[np.float32]:
-        """Logits of batch row `row`, whose output was requested. Raises NotNumbers, unless they are `known`
-        to be numbers."""
-        # From the address: np.ctypeslib.as_array takes 70 µs, a fiftieth of a small model's token.
+    def logits(self, row: int, *, checked: bool = False) -> NDArray[np.float32]:
+        """Logits of a batch row whose output was requested. Raises NotNumbers for NaN, unless `checked`."""
+        # np.ctypeslib.as_array takes 70 µs, a fiftieth of a small model's token.
         logits: Any = self._logits_type.from_address(self._address(row))
         values = np.frombuffer(logits, np.float32)
-        # The maximum is NaN if any is: one pass, 15 µs for the largest vocabularies.
-        if not known and not np.isfinite(values.max()):
+        # The maximum is NaN if any logit is. One pass takes 15 µs for the largest vocabularies.
+        if not checked and not np.isfinite(values.max()):
             raise NotNumbers
         return values
 
@@ -207,9 +209,9 @@ class Context:
         return ctypes.addressof(pointer.contents)
 
     def embedding(self, sequence: int, row: int) -> NDArray[np.float32]:
-        """The pooled vector of a sequence, or row `row`'s own when the model does not pool.
+        """The pooled vector of a sequence, or that of row `row` if the model does not pool.
 
-        Of a model that ranks it is the value of each of its labels. Raises NotNumbers.
+        A reranker's vector has a value for each of its labels. Raises NotNumbers.
         """
         if self.pooling == C.LLAMA_POOLING_TYPE_NONE:
             pointer = C.llama_get_embeddings_ith(self.handle, row)
@@ -221,7 +223,7 @@ class Context:
         return values
 
     def share(self, source: int, target: int, start: int, end: int) -> None:
-        """Let `target` hold positions `start` to `end` of `source` too; nothing is copied."""
+        """Add the cells of `source` at positions `start` to `end` to `target`, without a copy."""
         C.llama_memory_seq_cp(self._memory, source, target, start, end)
 
     def first_position(self, sequence: int) -> int:
@@ -233,6 +235,7 @@ class Context:
         return bool(C.llama_memory_seq_rm(self._memory, sequence, length, -1))
 
     def forget(self, sequence: int) -> None:
+        """Free a sequence's cells."""
         C.llama_memory_seq_rm(self._memory, sequence, -1, -1)
 
     def saved_size(self, sequence: int) -> int:
@@ -240,13 +243,13 @@ class Context:
         return C.llama_state_seq_get_size(self.handle, C.llama_seq_id(sequence))
 
     def save(self, sequence: int, size: int) -> NDArray[np.uint8]:
-        """A copy of all that a sequence holds, of `saved_size` bytes."""
+        """A copy of a sequence's whole memory, of `saved_size` bytes."""
         data = np.empty(size, np.uint8)
         C.llama_state_seq_get_data(self.handle, _bytes(data), size, C.llama_seq_id(sequence))
         return data
 
     def restore(self, sequence: int, data: NDArray[np.uint8]) -> bool:
-        """Make a sequence hold what was saved; False if the pool has no room for it."""
+        """Replace a sequence's memory by a saved copy; False if the pool has no room."""
         return (
             C.llama_state_seq_set_data(self.handle, _bytes(data), data.nbytes, C.llama_seq_id(sequence)) > 0
         )
@@ -263,12 +266,12 @@ class Context:
         return C.llama_state_seq_get_size_ext(self.handle, C.llama_seq_id(sequence), _PARTIAL)
 
     def restore_snapshot(self, sequence: int, data: NDArray[np.uint8]) -> bool:
-        """Restore a snapshot of that part; False if the pool has no room for it."""
+        """Restore a snapshot of that part; False if the pool has no room."""
         slot = C.llama_seq_id(sequence)
         return C.llama_state_seq_set_data_ext(self.handle, _bytes(data), data.nbytes, slot, _PARTIAL) > 0
 
     def synchronize(self) -> None:
-        """Wait for the evaluation: devices go on after decode() has returned."""
+        """Wait for the evaluation, which devices continue after `decode` has returned."""
         C.llama_synchronize(self.handle)
 
     def clear(self) -> None:

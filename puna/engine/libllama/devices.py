@@ -49,7 +49,7 @@ _declare("ggml_backend_reg_name", ctypes.c_char_p, ctypes.c_void_p)
 
 
 def list_devices() -> list[Device]:
-    """All GPUs, in ggml's order. Their drivers are started: this process holds a context on each."""
+    """All GPUs, in ggml's order. It starts their drivers: this process then has a context on each."""
     found = []
     for index in range(libggml.ggml_backend_dev_count()):
         handle = libggml.ggml_backend_dev_get(index)

@@ -1,4 +1,4 @@
-"""Puts our kernels into libllama."""
+"""Plugs our kernels into libllama."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _PARTS = ("weights", "attention")
 
 @functools.cache
 def native() -> ctypes.CDLL | None:
-    """The native code; None where there is none, or none is wanted."""
+    """The native code; None if it is not compiled or switched off."""
     path = library()
     if path is None or "0" in _wanted():
         return None
@@ -45,9 +45,9 @@ def _wanted() -> list[str]:
 
 @functools.cache
 def start_kernels() -> str:
-    """Put the kernels into libllama, for all models loaded from now on.
+    """Plug the kernels into libllama, for all models loaded from now on.
 
-    Returns which are in use ("avx2: q4_0 q8_0"), or "off" and why.
+    Returns those in use ("avx2: q4_0 q8_0"), or "off" and why.
     """
     wanted = _wanted()
     path = library()
@@ -64,14 +64,14 @@ def start_kernels() -> str:
 def covered() -> bool:
     """Whether the kernels computed all products and attention on the CPU since the last call.
 
-    A row's bits then depend only on its own sequence, not on the rows beside it.
+    Then a row's bits do not depend on the other rows of its batch.
     """
     loaded = native()
     return loaded is not None and bool(loaded.puna_kernels_covered())
 
 
-def pages_to_come() -> int:
-    """Bytes of large zeroed buffers whose pages are not in memory until their use or `bring_pages`."""
+def unfaulted_bytes() -> int:
+    """Bytes of large zeroed buffers that have no pages until their first use or `prefault`."""
     loaded = native()
     if loaded is None:
         return 0
@@ -79,14 +79,14 @@ def pages_to_come() -> int:
     return loaded.puna_pages_to_come()
 
 
-def bring_pages() -> None:
-    """Bring the pages of those buffers into memory; any thread may evaluate meanwhile."""
+def prefault() -> None:
+    """Fault in the pages of those buffers. Other threads may evaluate meanwhile."""
     if (loaded := native()) is not None:
         loaded.puna_pages_bring()
 
 
 def tie_embeddings(tied: bool) -> None:
-    """Set whether the next model has one matrix for embeddings and output, to be packed once."""
+    """Set whether the next model has one matrix for embeddings and output, so that it is packed once."""
     if (loaded := native()) is not None:
         loaded.puna_kernels_tie(tied)
 

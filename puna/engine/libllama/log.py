@@ -15,7 +15,7 @@ logger = logging.getLogger(__name__)
 # Before it aborts, ggml starts a debugger on itself and may wait for it forever.
 os.environ.setdefault("GGML_NO_BACKTRACE", "1")
 
-_STARVING = re.compile(
+_OUT_OF_MEMORY = re.compile(
     r"(?i)out of.{0,8} memory|OutOf\w*Memory|failed to allocate|memory allocation|insufficient memory"
 )
 """Backends' messages when a memory is full (ggml-alloc.c, ggml-cuda.cu, ggml-vulkan.cpp)."""
@@ -25,19 +25,19 @@ NO_REASON = "libllama gave no reason"
 
 
 class Log:
-    """Keeps libllama's errors, which explain a failed load, and passes other messages on."""
+    """Keeps libllama's errors, which explain a failed load, and passes on other messages."""
 
     def __init__(self, notice: Callable[[str], None] | None = None) -> None:
         """`notice` is called with every other message."""
         self.first_error = self.last_error = ""
         self.starving: Callable[[], None] = lambda: None
-        """Called when an allocation failed: the process may end next."""
+        """Called after a failed allocation, because the process may end next."""
         self._notice = notice
         self.callback = C.llama_log_callback(self._receive)
         C.llama_log_set(self.callback, ctypes.c_void_p(0))
 
     def forget(self) -> None:
-        """Forget earlier errors: later ones have another cause."""
+        """Forget earlier errors, before a call whose errors matter."""
         self.first_error = self.last_error = ""
 
     def _receive(self, level: int, text: bytes, _: ctypes.c_void_p) -> None:
@@ -45,7 +45,7 @@ class Log:
             message = text.decode("utf-8", "replace").strip()
             logger.log(logging.ERROR if level == 4 else logging.INFO, "%s", message)
             if level == 4:
-                if _STARVING.search(message):
+                if _OUT_OF_MEMORY.search(message):
                     self.starving()
                 self.first_error = self.first_error or message
             if level == 4 and "failed to load model" not in message:

@@ -36,7 +36,7 @@ class _Override(ctypes.Structure):
 
 
 class LlamaModel:
-    """Weights and vocabulary of one GGUF file, and the LoRA adapters that its contexts lay over them."""
+    """Weights and vocabulary of one GGUF file, and the LoRA adapters that its contexts apply."""
 
     def __init__(
         self,
@@ -49,33 +49,33 @@ class LlamaModel:
         allocate: bool = True,
         mtp: bool = False,
     ) -> None:
-        """`repack_file`: has the packed weights, if it is there and fits. `mtp`: with its MTP layer.
+        """`repack_file`: has the packed weights, if it exists and matches. `mtp`: load the MTP layer.
 
-        Without `allocate` the model is laid out only: what its contexts would take is in `buffers`.
+        Without `allocate`, the model is only laid out: `buffers` has what it and its contexts would take.
         """
         C.llama_backend_init()
         self.buffers = Buffers()
         log = self.log = Log(self.buffers.notice)
         start_kernels()
         params = C.llama_model_default_params()
-        kept = _put(params, placed)
+        placement = _place(params, placed)
         params.no_alloc = not allocate
         params.load_mtp = mtp
         if use_mmap is False or not allocate:
             params.load_mode = C.LLAMA_LOAD_MODE_NONE
         try:
             with language_model(path) as readable, packing(repack_file) as packed:
-                # A dry run has no weights to read rows of, and a device has its own output.
+                # A dry run has no weights, and a device has a copy of its own.
                 tie_embeddings(allocate and not placed.devices and _ties_output(path))
                 handle = C.llama_model_load_from_file(os.fsencode(readable), params)
         except OSError as error:
             raise LoadFailed(f"unable to load model: {error.strerror or error}") from error
-        del kept
+        del placement
         if not handle:
             raise LoadFailed(f"unable to load model: {log.last_error or NO_REASON}")
         self.handle = handle
         self.packed = packed[0] if packed else None
-        """The weights that our kernels have; None if they have none."""
+        """The weights that our kernels use; None if they use none."""
         self.adapters = [self._load_adapter(adapter) for adapter in adapters]
         vocab = C.llama_model_get_vocab(handle)
         assert vocab is not None
@@ -102,10 +102,10 @@ class LlamaModel:
         self._pieces: dict[int, bytes] = {}
         self._wordpiece = self._read_wordpiece() if C.llama_vocab_type(vocab) == _WORDPIECE else None
         self.drawing = drawing(self.n_vocab)
-        """Draws tokens natively."""
+        """Draws tokens in native code; None without it."""
 
     def _load_adapter(self, path: str) -> Any:
-        """An adapter is freed with its model."""
+        """Load an adapter, which is freed with the model."""
         self.log.forget()
         adapter = C.llama_adapter_lora_init(self.handle, path.encode())
         if not adapter:
@@ -118,7 +118,7 @@ class LlamaModel:
         return WordPiece(pieces, pieces.index("[UNK]") if "[UNK]" in pieces else 0, self._read_normalizer())
 
     def _read_normalizer(self) -> Normalizer | None:
-        """The file's value; None if it has none."""
+        """The file's normalizer; None if it has none."""
         key = "tokenizer.ggml.normalizer."
         texts = {field.name: self.metadata(key + field.name) for field in fields(Normalizer)}
         flags = {name: text == "true" for name, text in texts.items() if text}
@@ -127,7 +127,7 @@ class LlamaModel:
         return Normalizer(**flags) if any(texts.values()) else None
 
     def metadata(self, key: str) -> str:
-        """The text under a key of the file's metadata; empty when there is none."""
+        """A metadata value of the file as text; empty if there is none."""
         size = C.llama_model_meta_val_str(self.handle, key.encode(), cast(Any, None), 0) + 1
         if size <= 0:
             return ""
@@ -136,9 +136,9 @@ class LlamaModel:
         return buffer.value.decode("utf-8", "replace")
 
     def tokenize(self, text: str, *, add_special: bool, parse_special: bool = True) -> list[int]:
-        """Token ids of `text`; special tokens written in it are recognised, unless `parse_special` is false.
+        """Token ids of `text`. `parse_special`: texts of special tokens become those tokens.
 
-        `add_special` lets the vocabulary put its begin and end tokens around, as it wants them.
+        `add_special`: add the begin and end tokens that the vocabulary asks for.
         """
         if self._wordpiece is not None:
             tokens = self._wordpiece.encode(text)
@@ -153,7 +153,7 @@ class LlamaModel:
         return buffer[:count]
 
     def piece(self, token: int) -> bytes:
-        """The bytes a token stands for; control tokens stand for none."""
+        """A token's bytes; control tokens have none."""
         known = self._pieces.get(token)
         if known is None:
             known = self._pieces[token] = self._to_piece(token, special=False)
@@ -169,16 +169,16 @@ class LlamaModel:
             size = -written
 
     def spell(self, token: int) -> bytes:
-        """The bytes of a token as text, a control token's too."""
+        """A token's bytes, also a control token's."""
         return self._to_piece(token, special=True)
 
     def texts(self) -> list[str]:
-        """The tokens of the vocabulary as its file spells them."""
+        """The vocabulary's tokens as in its file."""
         texts = (C.llama_vocab_get_text(self.vocab, token) for token in range(self.n_vocab))
         return [(text or b"").decode("utf-8", "replace") for text in texts]
 
     def check(self, tokens: Sequence[int], field: str) -> None:
-        """Raises BadRequest, naming the place in `field`, for an id that is no token of this vocabulary."""
+        """Raises BadRequest with the index in `field` of an id that is not in the vocabulary."""
         for place, token in enumerate(tokens):
             if not 0 <= token < self.n_vocab:
                 problem = f"token {token} at place {place} is not in the vocabulary of {self.n_vocab} tokens"
@@ -199,12 +199,12 @@ class LlamaModel:
 
 
 def _ties_output(path: str) -> bool:
-    """Whether the file's embedding matrix is its output matrix too."""
+    """Whether one matrix is both the file's embeddings and its output."""
     return all(tensor.name != "output.weight" for tensor in cached_metadata(Path(path)).tensors)
 
 
-def _put(params: C.llama_model_params, placed: Placed) -> object:
-    """Set a model's placement; keep the returned objects until it is loaded. Raises LoadFailed."""
+def _place(params: C.llama_model_params, placed: Placed) -> object:
+    """Set a model's placement. `params` points into the returned objects. Raises LoadFailed."""
     handles = [_device(name) for name in placed.devices]
     devices = (ctypes.c_void_p * (len(handles) + 1))(*handles, None)
     split = (ctypes.c_float * C.llama_max_devices())(*placed.split)

@@ -1,8 +1,8 @@
-"""MTP layers ("next-n"): which files have usable ones, and the calls that hand over hidden states.
+"""MTP layers ("next-n"): which files have usable ones, and libllama's calls for hidden states.
 
-These calls are in no public header, so the bindings lack them; they are looked up by the C++ names that the
-pinned release exports. The tensors that graphs need are from the same release (src/models): where one is
-missing, libllama ends the process.
+These calls are in no public header, so the bindings lack them. They are looked up by their C++ names in the
+pinned release. The tensors that graphs need are from the same release (src/models): libllama aborts if one
+is missing.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ _GRAPHS = {
     "qwen35": (),
     "qwen35moe": ("ffn_gate_inp",),
 }
-"""Architectures whose layers were tested, and tensors that their graphs need but a load does not check."""
+"""Tested architectures, and the tensors that their MTP graphs need but a load does not check."""
 
 _SECTIONS = "rope.dimension_sections"
-_BEYOND = {
+_UNSUPPORTED = {
     _SECTIONS: "positions of several dimensions",
     "attention.temperature_scale": "scaled attention",
 }
-"""Metadata keys of what those graphs cannot do, although the trunk's can."""
+"""Metadata keys of features that the MTP graphs lack, although the model's own graph has them."""
 
-_IN_PICTURES = ("qwen35", "qwen35moe")
+_MROPE = ("qwen35", "qwen35moe")
 """Architectures whose MTP graph supports positions of several dimensions."""
 
 
@@ -55,8 +55,8 @@ def obstacle(metadata: Metadata) -> str | None:
         return f"{metadata.architecture} is not an architecture whose MTP layer is used"
     if layers > 1:
         return f"it has {layers} of them, and {metadata.architecture} is used with one"
-    for key, feature in _BEYOND.items():
-        if key == _SECTIONS and metadata.architecture in _IN_PICTURES:
+    for key, feature in _UNSUPPORTED.items():
+        if key == _SECTIONS and metadata.architecture in _MROPE:
             continue
         value = metadata.arch(key)
         if any(value) if isinstance(value, list) else value:
@@ -64,15 +64,15 @@ def obstacle(metadata: Metadata) -> str | None:
     if _calls() is None:
         return "this build of libllama does not hand over hidden states"
     block = f"blk.{metadata.arch('block_count', 0) - 1}"
-    there = {tensor.name for tensor in metadata.tensors}
-    # libllama itself refuses a layer that has this tensor and lacks another.
+    present = {tensor.name for tensor in metadata.tensors}
+    # With nextn.eh_proj present, libllama checks the other tensors itself.
     needed = (f"{block}.{part}.weight" for part in ("nextn.eh_proj", *wanted))
-    missing = next((name for name in needed if name not in there), "")
+    missing = next((name for name in needed if name not in present), "")
     return f"{missing} is missing" if missing else ""
 
 
 class HeadContext(Context):
-    """The context of a model's MTP layer. A row is a token, and the hidden state of the token before it."""
+    """The context of a model's MTP layer. A row has a token, and the hidden state of the token before it."""
 
     def __init__(
         self,
@@ -86,7 +86,7 @@ class HeadContext(Context):
         kv_cache_type: KVCacheType = "f16",
         flash_attention: bool | None = None,
     ) -> None:
-        """`n_outputs`: most rows of a batch with outputs, which all its rows then have. Raises LoadFailed."""
+        """`n_outputs`: most rows of a batch in which all rows have outputs. Raises LoadFailed."""
         super().__init__(
             model,
             n_ctx=n_ctx,
@@ -102,29 +102,29 @@ class HeadContext(Context):
         calls = _calls()
         assert calls is not None
         set_states, self._get_state = calls
-        # Masked: graphs differ in whether they keep rows that want no output.
+        # Masked: graphs differ in whether they keep rows without output.
         set_states(self.handle, True, True)
 
     def _make_batch(self, size: int) -> None:
         super()._make_batch(size)
         self.states = np.zeros((size, self.width), np.float32)
-        """Of each row of the batch."""
+        """The hidden state of each row of the batch."""
         self._batch.embd = ctypes.cast(self.states.ctypes.data, ctypes.POINTER(ctypes.c_float))
 
     def state(self, row: int) -> NDArray[np.float32]:
-        """The layer's own hidden state of a row that wanted outputs; valid until the next decode."""
+        """The layer's own hidden state of a row with output; valid until the next decode."""
         return _row(self._get_state, self, row)
 
 
 def reveal_states(context: Context) -> None:
-    """Let a model's context keep the hidden states of all rows of its last batch."""
+    """Make a model's context keep the hidden states of all rows of its last batch."""
     calls = _calls()
     assert calls is not None
     calls[0](context.handle, True, False)
 
 
 def state(context: Context, row: int) -> NDArray[np.float32]:
-    """The hidden state of a row of the last batch, whether it wanted outputs or not; valid until the next."""
+    """The hidden state of a row of the last batch, with output or not; valid until the next decode."""
     calls = _calls()
     assert calls is not None
     return _row(calls[1], context, row)
@@ -139,7 +139,7 @@ def _row(get: Callable[..., int | None], context: Context, row: int) -> NDArray[
 
 @functools.cache
 def _calls() -> tuple[Callable[..., None], Callable[..., int | None]] | None:
-    """The calls that set whether hidden states are kept, and that get one; None if they are not there."""
+    """llama_set_embeddings_nextn and llama_get_embeddings_nextn_ith; None if the build lacks them."""
     try:
         set_states, get_state = (getattr(C._lib, name) for name in (_SET_STATES, _GET_STATE))
     except AttributeError:

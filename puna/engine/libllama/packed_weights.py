@@ -1,4 +1,4 @@
-"""The memory of a model's weights as our kernels read them (`native/packed_weights.h`)."""
+"""A model's weights in the layout that our kernels read (`native/packed_weights.h`)."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from puna.engine.libllama.kernels import native
 
 
 class RepackFile(IntEnum):
-    """The state of the file that a load was to map."""
+    """What became of the file that a load should map."""
 
     NONE = 0
     UNUSED = 1
-    """Most of it was not in the system's cache: packing is faster than reading."""
+    """Most of it was not in the page cache: packing is faster than reading."""
     UNUSABLE = 2
     """It is damaged, or has other tensors."""
     MAPPED = 3
 
 
 class PackedWeights:
-    """A loaded model's; valid until the model is freed."""
+    """A loaded model's packed weights; valid until the model is freed."""
 
     def __init__(self, library: ctypes.CDLL, handle: int, size: int, file: RepackFile) -> None:
         self._library = library
@@ -34,7 +34,7 @@ class PackedWeights:
         self.file = file
 
     def use_huge_pages(self) -> None:
-        """Move data from 4 KB pages to huge ones; any thread may evaluate meanwhile."""
+        """Move data from 4 KB pages to huge ones. Other threads may evaluate meanwhile."""
         self._library.puna_repack_use_huge_pages(self._handle)
 
     def write(self, path: Path) -> None:
@@ -45,7 +45,7 @@ class PackedWeights:
 
 @contextmanager
 def packing(file: Path | None) -> Iterator[list[PackedWeights]]:
-    """A load inside may map this file. Afterwards the list has the weights, if the kernels have any."""
+    """A load in the block may map this file. After it, the list has the packed weights, if there are any."""
     found: list[PackedWeights] = []
     library = native()
     if library is None:

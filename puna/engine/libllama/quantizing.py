@@ -14,8 +14,8 @@ from puna.engine.libllama.log import NO_REASON, Log
 from puna.errors import BadRequest, PunaError
 from puna.gguf import read_metadata
 
-_ROWS_IN_MEMORY = 256 << 20  # bytes of a tensor that quantizing holds at once
-_PLAINLY = {
+_ROWS_IN_MEMORY = 256 << 20  # bytes of a tensor that are in memory at once
+_PLAIN_REASONS = {
     "basic_ios::clear: iostream error": "it cannot be written (is there room on the disk?)",
     "std::bad_alloc": "out of memory",
 }
@@ -25,8 +25,8 @@ _QUANTIZED = "quantization is only supported for F16, BF16 and F32 models"
 def quantize(source: str, target: str, kind: str, *, threads: int, notice: Callable[[str], None]) -> None:
     """Write a copy of the GGUF file `source` with weights of `kind`, for example "Q4_K_M".
 
-    `notice` gets libllama's log lines. Raises LoadFailed when the source is damaged,
-    BadRequest when it is quantized already, PunaError with libllama's reason otherwise.
+    `notice` gets libllama's log lines. Raises LoadFailed if the source is damaged, BadRequest if it is
+    quantized already, PunaError with libllama's reason otherwise.
     """
     C.llama_backend_init()
     log = Log(notice)
@@ -40,5 +40,5 @@ def quantize(source: str, target: str, kind: str, *, threads: int, notice: Calla
     if C.llama_model_quantize(os.fsencode(source), os.fsencode(target), cast(Any, ctypes.byref(params))):
         reason = log.last_error.removeprefix("llama_model_quantize: failed to quantize: ")
         raise PunaError(
-            f"unable to quantize {source} to {target}: {_PLAINLY.get(reason, reason) or NO_REASON}"
+            f"unable to quantize {source} to {target}: {_PLAIN_REASONS.get(reason, reason) or NO_REASON}"
         )

@@ -1,6 +1,6 @@
 """libmtmd, libllama's multimodal library: its projectors turn pictures and sounds into rows of embeddings.
 
-A prompt has these rows in place of tokens.
+A prompt has these rows instead of tokens.
 """
 
 from __future__ import annotations
@@ -27,77 +27,76 @@ MARKER: str = M.mtmd_default_marker().decode()
 """Stands for a picture or a sound in a prompt's text."""
 
 MISSING = "this model is missing data required for"
-"""Prefixes of the errors for a picture without vision and a sound without hearing."""
+"""Begins the errors for media that the model does not support."""
 
 _PROBE = 4096
-"""Side in pixels of a picture that takes the most rows."""
+"""Side in pixels of a picture with the most rows."""
 
 _NO_ENCODER = "Failed to load CLIP model"
-"""libmtmd's only message about a GGUF file that is no projector."""
+"""libmtmd's message about a GGUF file that is no projector."""
 
-_FEWEST_SAMPLES = 2
-"""Fewest pixels; with less, libmtmd ends the process."""
+_MIN_SAMPLES = 2
+"""With fewer, libmtmd ends the process."""
 
 _SECTIONS = 4
-"""Numbers that M-RoPE places a row with: time, row, column, and one to spare."""
+"""Position ids of a row in M-RoPE: time, row, column, and an unused one."""
 
 
 @dataclass(frozen=True, eq=False)
 class MediaChunk:
-    """A part of a picture or a sound as it stands in a prompt: the whole of it, a tile, or half a minute."""
+    """A picture, a sound, or a part of one (a tile, half a minute) in a prompt."""
 
     medium: int
-    """Which of the prompt's pictures and sounds."""
+    """Its index among the prompt's pictures and sounds."""
     part: int
-    """Which of its parts."""
+    """The part's index."""
     rows: int
     span: int
-    """Positions it takes: less than its rows where they are placed in two dimensions."""
+    """Positions it takes: fewer than rows if the positions are two-dimensional."""
     causal: bool
-    """Whether its rows see only those before them."""
+    """Whether its rows attend only to those before them."""
     base: NDArray[np.int32]
     slope: NDArray[np.int32]
 
-    def places(self, position: int) -> NDArray[np.int32]:
-        """Sections x rows: where its rows are when it begins at `position`."""
-        return self.base + self.slope * position
+    def positions(self, start: int) -> NDArray[np.int32]:
+        """Sections x rows: the positions of its rows if it begins at `start`."""
+        return self.base + self.slope * start
 
 
 class Projector:
-    """A model's projector. `read` may run in one thread while `encode` runs in another."""
+    """A model's projector. `tokenize` may run in one thread while `encode` runs in another."""
 
-    def __init__(self, path: str, model: LlamaModel, *, threads: int, device: str, most: int) -> None:
-        """A picture takes at most `most` tokens where its size is for the projector to choose.
+    def __init__(self, path: str, model: LlamaModel, *, threads: int, device: str, max_tokens: int) -> None:
+        """`device`: a name; "" is the CPU. `max_tokens`: of a picture, if the projector may choose its size.
 
-        It is on the device of that name; "" is the CPU.
         Raises LoadFailed.
         """
         self._model = model
         self._path = path
         M.mtmd_helper_log_set(model.log.callback, ctypes.c_void_p())
         self._width = model.n_embd_inp
-        self.handle = self._load(threads, device, most=0)
-        self.sees = bool(M.mtmd_support_vision(self.handle))
+        self.handle = self._load(threads, device, max_tokens=0)
+        self.has_vision = bool(M.mtmd_support_vision(self.handle))
         self._mrope = bool(M.mtmd_decode_use_mrope(self.handle))
-        self.hears = bool(M.mtmd_support_audio(self.handle))
-        if self.sees and sum(self._probe()) > most:
+        self.has_audio = bool(M.mtmd_support_audio(self.handle))
+        if self.has_vision and sum(self._largest_picture()) > max_tokens:
             M.mtmd_free(self.handle)
-            self.handle = self._load(threads, device, most=most)
-        self.together = 0 if not self.sees or self._causal() else max(self._probe())
-        """Rows that must be evaluated in one batch, because they see one another; 0 when they do not."""
+            self.handle = self._load(threads, device, max_tokens=max_tokens)
+        self.noncausal_rows = 0 if not self.has_vision or self._causal() else max(self._largest_picture())
+        """Most rows that attend to each other, and so need one batch; 0 if attention is causal."""
 
     @property
-    def complaint(self) -> str:
+    def last_error(self) -> str:
         """libmtmd's last error."""
         return self._model.log.last_error
 
-    def _load(self, threads: int, device: str, *, most: int) -> M.mtmd_context_p:
+    def _load(self, threads: int, device: str, *, max_tokens: int) -> M.mtmd_context_p:
         params = M.mtmd_context_params_default()
         params.use_gpu = bool(device)
         params.device = cast(Any, handle_of(device))
         params.print_timings = False
         params.n_threads = threads
-        params.image_max_tokens = most or -1
+        params.image_max_tokens = max_tokens or -1
         log = self._model.log
         log.forget()
         try:
@@ -117,7 +116,7 @@ class Projector:
     def _causal(self, chunk: M.mtmd_input_chunk_p | None = None) -> bool:
         return not M.mtmd_decode_use_non_causal(self.handle, chunk)
 
-    def _probe(self) -> list[int]:
+    def _largest_picture(self) -> list[int]:
         """Rows of each part of the largest picture."""
         return [
             part.rows
@@ -125,55 +124,55 @@ class Projector:
             if isinstance(part, MediaChunk)
         ]
 
-    def taken(self, given: Image | Sound) -> Medium:
-        """A picture or a sound as `read` and `encode` want it. Raises BadRequest."""
-        if isinstance(given, Sound):
-            if not self.hears:
+    def decode(self, medium: Image | Sound) -> Medium:
+        """Check a picture, or decode a sound. Raises BadRequest."""
+        if isinstance(medium, Sound):
+            if not self.has_audio:
                 raise _wrong(f"{MISSING} audio input")
-            return self._heard(given.file)
-        if not self.sees:
+            return self._decode_sound(medium.file)
+        if not self.has_vision:
             raise _wrong(f"{MISSING} image input")
-        if len(given.rgb) != given.width * given.height * 3:
-            raise _wrong(f"an image of {given.width} x {given.height} has {len(given.rgb)} bytes")
-        return given
+        if len(medium.rgb) != medium.width * medium.height * 3:
+            raise _wrong(f"an image of {medium.width} x {medium.height} has {len(medium.rgb)} bytes")
+        return medium
 
-    def _heard(self, file: bytes) -> NDArray[np.float32]:
-        """The samples of a sound's file."""
+    def _decode_sound(self, file: bytes) -> NDArray[np.float32]:
+        """The samples of a sound file, -1 to 1."""
         data = (ctypes.c_uint8 * len(file)).from_buffer_copy(file)
         bitmap = M.mtmd_helper_bitmap_init_from_buf(self.handle, cast(Any, data), len(file), False)
         count = M.mtmd_bitmap_get_nx(bitmap) if bitmap else 0
-        if bitmap is None or count < _FEWEST_SAMPLES:
+        if bitmap is None or count < _MIN_SAMPLES:
             M.mtmd_bitmap_free(cast(Any, bitmap))
             raise _wrong("the sound is damaged or empty")
         pointer: Any = M.mtmd_bitmap_get_data(bitmap)
         samples = np.frombuffer(ctypes.string_at(pointer, count * 4), np.float32)
         M.mtmd_bitmap_free(bitmap)
-        # A NaN in a file of floats would become NaN logits.
+        # A NaN in the file would become NaN logits.
         return np.clip(np.nan_to_num(samples), -1, 1)
 
-    def read(self, text: str, media: Sequence[Medium]) -> list[list[int] | MediaChunk]:
-        """Tokens, pictures and sounds in the order they are to be evaluated; none is encoded yet.
+    def tokenize(self, text: str, media: Sequence[Medium]) -> list[list[int] | MediaChunk]:
+        """Tokens and media chunks in prompt order; nothing is encoded yet.
 
-        The texts that the family puts around a picture are among the tokens. Raises BadRequest when the
-        markers do not fit, or for a picture that cannot be evaluated.
+        The tokens include those that the family puts around a picture. Raises BadRequest when markers and
+        media do not match, or for a picture that cannot be evaluated.
         """
         parts = self._split(text, [_outline(medium) for medium in media])
         for part in parts:
-            if isinstance(part, MediaChunk) and not part.causal and part.rows > self.together:
+            if isinstance(part, MediaChunk) and not part.causal and part.rows > self.noncausal_rows:
                 image = media[part.medium]
-                assert isinstance(image, Image), "no family's sounds see themselves as a whole"
+                assert isinstance(image, Image), "every family's sounds are causal"
                 raise _wrong(f"an image of {image.width} x {image.height} is too narrow for this model")
         return parts
 
     def encode(self, medium: Medium) -> list[NDArray[np.float32]]:
-        """Rows x width for each part of a picture or a sound. Raises PunaError when it fails."""
+        """Rows x width for each part of a picture or a sound. Raises PunaError on failure."""
         with _Chunks(self, MARKER, [_bitmap(medium)]) as chunks:
             return [self._encode(chunk) for chunk in chunks if not _is_text(chunk)]
 
     def _encode(self, chunk: M.mtmd_input_chunk_p) -> NDArray[np.float32]:
         if M.mtmd_encode_chunk(self.handle, chunk) != 0:
             what = "sound" if _is_sound(chunk) else "image"
-            raise PunaError(f"the {what} could not be encoded: {_reason(self.complaint)}")
+            raise PunaError(f"the {what} could not be encoded: {_reason(self.last_error)}")
         rows = M.mtmd_input_chunk_get_n_tokens(chunk)
         vectors: Any = M.mtmd_get_output_embd(self.handle)
         return np.ctypeslib.as_array(vectors, (rows, self._width)).copy()
@@ -188,12 +187,12 @@ class Projector:
                     continue
                 medium = int(M.mtmd_input_chunk_get_id(chunk) or 0)
                 part = counts[medium] = counts.get(medium, -1) + 1
-                parts.append(self._described(chunk, medium, part))
+                parts.append(self._media_chunk(chunk, medium, part))
         return parts
 
-    def _described(self, chunk: M.mtmd_input_chunk_p, medium: int, part: int) -> MediaChunk:
+    def _media_chunk(self, chunk: M.mtmd_input_chunk_p, medium: int, part: int) -> MediaChunk:
         rows = M.mtmd_input_chunk_get_n_tokens(chunk)
-        base, after = (self._places(chunk, rows, position) for position in (0, 1))
+        base, next_base = (self._positions(chunk, rows, start) for start in (0, 1))
         return MediaChunk(
             medium=medium,
             part=part,
@@ -201,18 +200,18 @@ class Projector:
             span=M.mtmd_input_chunk_get_n_pos(chunk),
             causal=self._causal(chunk),
             base=base,
-            slope=after - base,
+            slope=next_base - base,
         )
 
-    def _places(self, chunk: M.mtmd_input_chunk_p, rows: int, position: int) -> NDArray[np.int32]:
+    def _positions(self, chunk: M.mtmd_input_chunk_p, rows: int, start: int) -> NDArray[np.int32]:
         if not self._mrope:
-            return np.arange(position, position + rows, dtype=np.int32)[None]
+            return np.arange(start, start + rows, dtype=np.int32)[None]
         if _is_sound(chunk):
-            return np.tile(np.arange(position, position + rows, dtype=np.int32), (_SECTIONS, 1))
+            return np.tile(np.arange(start, start + rows, dtype=np.int32), (_SECTIONS, 1))
         found = (M.mtmd_decoder_pos * rows)()
         image: Any = M.mtmd_input_chunk_get_tokens_image(chunk)
-        M.mtmd_helper_image_get_decoder_pos(image, cast(Any, position), cast(Any, found))
-        # libllama wants time, row, column; the structure has the column first (mtmd-helper-common.h).
+        M.mtmd_helper_image_get_decoder_pos(image, cast(Any, start), cast(Any, found))
+        # libllama expects time, row, column; the struct has the column before the row (mtmd-helper-common.h).
         txyz = np.frombuffer(cast(Any, found), np.int32).reshape(rows, _SECTIONS)
         return np.ascontiguousarray(txyz[:, [0, 2, 1, 3]].T)
 
@@ -222,7 +221,7 @@ def _wrong(problem: str) -> BadRequest:
 
 
 class _Chunks:
-    """libmtmd's chunks of a prompt, during a `with`; the bitmaps are freed with them."""
+    """A context manager for libmtmd's chunks of a prompt. It frees them and the bitmaps."""
 
     def __init__(self, projector: Projector, text: str, bitmaps: list[Any]) -> None:
         markers = text.count(MARKER)
@@ -238,7 +237,7 @@ class _Chunks:
             handles = (M.mtmd_bitmap_p_ctypes * len(bitmaps))(*bitmaps)
             pointer: Any = ctypes.byref(given)
             if M.mtmd_tokenize(projector.handle, self._handle, pointer, handles, len(bitmaps)):
-                raise _wrong(f"the images or sounds cannot be read: {_reason(projector.complaint)}")
+                raise _wrong(f"the images or sounds cannot be read: {_reason(projector.last_error)}")
         except BaseException:
             self.__exit__()
             raise
@@ -268,7 +267,7 @@ def _bitmap(medium: Medium) -> Any:
 
 
 def _outline(medium: Medium) -> Any:
-    """An empty bitmap of the same size, enough for libmtmd to count rows."""
+    """A bitmap of the same size without data, from which libmtmd counts rows."""
     if isinstance(medium, Image):
         return _empty(medium.width, medium.height)
     return M.mtmd_bitmap_init_from_audio(len(medium), cast(Any, None))
@@ -292,7 +291,7 @@ def _tokens(chunk: M.mtmd_input_chunk_p) -> list[int]:
     return tokens[: count.value]
 
 
-def _reason(complaint: str) -> str:
-    """libmtmd's message without function names before it and the hint after it."""
-    first = complaint.partition("\n")[0]
+def _reason(message: str) -> str:
+    """libmtmd's message without the function names before it and the hint after it."""
+    first = message.partition("\n")[0]
     return first.rpartition("error: " if "error: " in first else ": ")[2].strip() or NO_REASON

@@ -1,4 +1,4 @@
-"""Which saved files belong to a loaded model: those of the same files, build and types."""
+"""Opens the files of retained sequences that a loaded model can use: those of the same files and build."""
 
 from __future__ import annotations
 
@@ -15,29 +15,29 @@ from puna.load import LoadSpec
 _BLOB = re.compile(r"sha256-[0-9a-f]{64}")
 
 
-def disk_of(
+def open_disk(
     spec: LoadSpec, model: LlamaModel, context: Context, post: Callable[[Callable[[], None]], None]
 ) -> Disk | None:
-    """The files of a model loaded by `spec`; None where none are kept.
+    """The disk of a model loaded by `spec`; None if sequences are not stored.
 
-    `post` hands what was read to the batch loop's thread.
+    `post` runs a callback in the batch loop's thread.
     """
     if not (spec.disk and spec.disk_limit):
         return None
-    words = (
+    identity = (
         __version__,
         build(),
-        *(content_of(path) for path in (spec.path, *spec.adapters, spec.projector) if path),
+        *(file_identity(path) for path in (spec.path, *spec.adapters, spec.projector) if path),
         spec.kv_cache_type,
         str(spec.flash_attention),
         *spec.placed.devices,
         _rope(model, context),
     )
-    return Disk(Path(spec.disk), "\n".join(words), spec.disk_limit, post=post)
+    return Disk(Path(spec.disk), "\n".join(identity), spec.disk_limit, post=post)
 
 
-def content_of(path: str) -> str:
-    """A file's identity: a blob's digest, any other file's path and time."""
+def file_identity(path: str) -> str:
+    """A blob's digest; of any other file its path, size and time."""
     if _BLOB.fullmatch(name := os.path.basename(path)):
         return name
     state = os.stat(path)
@@ -45,7 +45,7 @@ def content_of(path: str) -> str:
 
 
 def _rope(model: LlamaModel, context: Context) -> str:
-    """Some models use other RoPE factors in a context longer than their original one."""
+    """Some models use other RoPE factors in a context longer than the one of their training."""
     architecture = model.metadata("general.architecture")
     trained = model.metadata(f"{architecture}.rope.scaling.original_context_length")
     return "long" if trained.isdigit() and context.n_ctx > int(trained) else "short"
