@@ -1,9 +1,9 @@
 """A process for each loaded model: libllama, the batch loop, the prefix cache, sampling, embeddings.
 
 `start` starts such a process and returns a `puna.types.Engine`; an `EngineStarter` keeps one on standby.
-`check_grammar` refuses grammars that no model could follow. `quantize` stores weights in fewer bits, in
-another process. `kernels` reports the native kernels in use, `find_devices` the GPUs, `dry_run` the memory
-that a load would take, and `order` who is served next.
+`check_grammar` refuses grammars that no model supports. `quantize` quantises a file in a separate process.
+`kernels` reports the native kernels in use, `find_devices` the GPUs, `dry_run` the memory that a load would
+take, and `order` who is served next.
 Only `libllama` touches ctypes; heavy imports happen in the engine process alone.
 """
 

@@ -29,7 +29,7 @@ _VULKAN = (1, 3, 272)
 
 @dataclass(frozen=True)
 class Host:
-    """The facts of a machine that decide what is compiled."""
+    """What compiling depends on in a machine."""
 
     environment: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     root: Path = Path("/")
@@ -56,13 +56,13 @@ class Host:
 
 @dataclass(frozen=True)
 class Backend:
-    """A way to compute on GPUs. `present` and `missing` look at a machine: for a card, and for tools."""
+    """A GPU backend of ggml. `present`: whether a machine has such a GPU."""
 
     name: str
     option: str
     present: Callable[[Host], bool]
     missing: Callable[[Host], str]
-    """What is missing, in words; "" if nothing."""
+    """Which tool is missing on a machine, in words; "" if none."""
 
 
 def _no_metal(host: Host) -> str:
@@ -198,19 +198,19 @@ def _toolkit(build: Build, host: Host) -> str:
 
 def wheel(build: Build, version: str, host: Host) -> Path:
     """The wheel of a GPU build, compiled unless it is there. Raises CalledProcessError."""
-    kept = folder(build, version, host)
-    if found := next(kept.glob("*.whl"), None):
+    target = folder(build, version, host)
+    if found := next(target.glob("*.whl"), None):
         print(f"It was compiled before: {found}", flush=True)
         return found
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=kept.parent) as new:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent) as new:
         arguments = f"{build.option} {host.environment.get('CMAKE_ARGS', '')}".strip()
         wanted = f"{PACKAGE}=={version}"
         command = ["wheel", "--no-deps", "--no-cache-dir", "--no-binary", PACKAGE, "-w", new, wanted]
         _pip(command, {**host.environment, "CMAKE_ARGS": arguments})
         made = next(Path(new).glob("*.whl"))
-        kept.mkdir(exist_ok=True)
-        return made.replace(kept / made.name)
+        target.mkdir(exist_ok=True)
+        return made.replace(target / made.name)
 
 
 def installed() -> set[str]:

@@ -1,4 +1,4 @@
-"""Checks a grammar before a vocabulary is loaded."""
+"""Checks a grammar without a model."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pipes of an engine process: requests go in, events come out; its end fails all open requests."""
+"""The pipes of an engine process. Its end fails all open requests."""
 
 from __future__ import annotations
 
@@ -29,11 +29,11 @@ from puna.engine.vital import OUT_OF_MEMORY
 from puna.engine.watchdog import Watchdog
 from puna.errors import EngineGone
 
-_ENOUGH_TO_EXIT = 5.0
-"""Seconds a process may take to end after its input closed before it is killed."""
+_EXIT_TIMEOUT = 5.0
+"""Seconds after closing its input until a process is killed."""
 
 _UNREAD = 32_768
-"""Unread pieces of an answer after which it is cancelled."""
+"""Unread events of an answer after which it is cancelled."""
 
 _HINTS = {
     "SIGKILL": ", as the system does when memory runs out",
@@ -45,9 +45,9 @@ _decoder = msgspec.msgpack.Decoder(list[Event])
 
 
 class EngineConnection(asyncio.SubprocessProtocol):
-    """One engine process, and the requests it works on.
+    """One engine process, and its open requests.
 
-    Every token passes here, so events are read straight from the pipe, without a stream or a task between.
+    Every token passes here, so events are decoded in the pipe's callback, without a stream or a task.
     """
 
     def __init__(self, patience: float) -> None:
@@ -65,7 +65,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
             patience, busy=lambda: bool(self._answers), ask=lambda: self._send(Ping()), hung=self._hung
         )
 
-    # What asyncio calls
+    # Called by asyncio
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._process = cast(asyncio.SubprocessTransport, transport)
@@ -85,7 +85,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
                 self._dispatch(event)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """The process has ended and its pipes are read to their end."""
+        """The process has ended, and its pipes are read to the end."""
         status = self._process.get_returncode() or 0
         ending = _ending(status)
         if status == OUT_OF_MEMORY:
@@ -96,7 +96,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
         self._exited.set_result(None)
 
     def _hung(self, seconds: float) -> None:
-        """Fail its requests at once, because the process may take a while to end, too."""
+        """Fail all requests at once, because killing the process may take a while."""
         self._end(f"the engine hung for {seconds:.0f} s and was ended")
         _log.error("%s (process %d)", self._gone, self.pid)
         with contextlib.suppress(ProcessLookupError):
@@ -124,7 +124,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
             if answers.qsize() < _UNREAD:
                 answers.put_nowait(event)
                 return
-            # A client that reads nothing must not fill memory or keep its slot forever.
+            # A client that does not read must not fill memory or occupy a slot forever.
             self._answers.pop(event.request)
             self._cancel(event.request)
             problem = f"the answer was ended, because {_UNREAD} pieces of it were not read"
@@ -136,7 +136,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
 
     @property
     def takes_commands(self) -> bool:
-        """Whether it lives and its pipe is open: a pipe breaks before the process's end is known."""
+        """Whether it is alive and its pipe is open: the pipe breaks before the process's end is known."""
         return self.alive and not self._stdin.is_closing()
 
     @property
@@ -150,7 +150,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
     async def close(self) -> None:
         """Close the process's input, which ends it, and wait until its memory is free."""
         self._stdin.close()
-        await asyncio.wait({self._exited}, timeout=_ENOUGH_TO_EXIT)
+        await asyncio.wait({self._exited}, timeout=_EXIT_TIMEOUT)
         await self.kill()
 
     async def kill(self) -> None:
@@ -187,7 +187,7 @@ class EngineConnection(asyncio.SubprocessProtocol):
         self._write(self._encoder.encode(command))
 
     def _write(self, message: bytes) -> None:
-        """Send a message, unless the process has just ended: its end answers all that wait."""
+        """Send a message, unless the process has just ended: that fails all requests anyway."""
         if not self._stdin.is_closing():
             self._stdin.write(frame(message))
 

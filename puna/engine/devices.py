@@ -1,4 +1,4 @@
-"""The GPUs of this machine, listed by a one-shot process, so that the server holds nothing on them."""
+"""Lists this machine's GPUs in a one-shot process, so that the server has no driver context on them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from puna.settings import Settings
 _MODULE = "puna.engine.libllama.devices"
 
 _PATIENCE = 60.0
-"""Seconds that drivers have to answer: a sleeping GPU takes some to wake."""
+"""Seconds until the drivers must answer: a sleeping GPU takes some to wake."""
 
 _GPU_BACKENDS = ("cuda", "hip", "metal", "vulkan", "sycl", "musa", "cann", "opencl")
 """ggml's GPU backends, by their libraries' names."""
@@ -26,7 +26,7 @@ _LIBRARY_NAMES = {"rocm": "hip", "mtl": "metal"}
 
 
 def backends() -> tuple[str, ...]:
-    """The GPU backends that libllama was compiled with, by the libraries beside it."""
+    """libllama's GPU backends, found by their libraries beside it."""
     spec = importlib.util.find_spec("llama_cpp")
     if spec is None or spec.origin is None:
         return ()
@@ -35,7 +35,7 @@ def backends() -> tuple[str, ...]:
 
 
 async def find_devices() -> Devices:
-    """The usable GPUs and their free memory now. Never raises: an error is the `problem`."""
+    """The usable GPUs and their free memory. It never raises: an error becomes the `problem`."""
     compiled = backends()
     if not compiled:
         return Devices(problem=_unused())
@@ -61,7 +61,7 @@ def _unused() -> str:
 
 
 def admit(found: list[Device], settings: Settings, compiled: tuple[str, ...] = ()) -> Devices:
-    """The devices that settings allow; a GPU that two backends show counts once."""
+    """The devices that settings allow. A GPU that two backends list counts once."""
     admitted: list[Device] = []
     problems: list[str] = []
     for device in found:

@@ -12,11 +12,11 @@ _FILES = {
     "amdgpu": ("sys/module/amdgpu/version",),
     "ROCm": ("opt/rocm/.info/version",),
 }
-"""The first readable file counts. amdgpu has a version only when it is not the kernel's own."""
+"""The first readable file counts. amdgpu has a version only if it does not come with the kernel."""
 
 
 def drivers(root: Path = Path("/")) -> list[str]:
-    """Each driver with its version: "NVIDIA 580.95.05". Unreadable ones are left out."""
+    """Each driver with its version: "NVIDIA 580.95.05". Unreadable versions are omitted."""
     found = ((name, _version(root / file)) for name, files in _FILES.items() for file in files)
     versions: dict[str, str] = {}
     for name, version in found:
@@ -26,7 +26,7 @@ def drivers(root: Path = Path("/")) -> list[str]:
 
 
 def _version(file: Path) -> str:
-    """The first version in a file. In NVIDIA's that is the module's; a compiler's comes on a later line."""
+    """The first version in a file. In NVIDIA's file it is the module's; the compiler's follows later."""
     try:
         text = file.read_text(errors="replace")
     except OSError:

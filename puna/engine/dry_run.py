@@ -19,7 +19,7 @@ _log = logging.getLogger(__name__)
 
 
 async def dry_run(spec: LoadSpec) -> DryRun | None:
-    """libllama's estimate for a load of `spec`; None if it fails: the load itself will say why."""
+    """libllama's dry run of a load of `spec`; None if it fails, because the load will report why."""
     try:
         answer = await run_once(_MODULE, msgspec.json.encode(spec), patience=_PATIENCE)
         return msgspec.json.decode(answer, type=DryRun)

@@ -14,7 +14,7 @@ _BLOCK = 64
 
 
 class Bias:
-    """Numbers added to the logits of some tokens. Raises BadRequest for a token that does not exist."""
+    """A request's logit_bias. Raises BadRequest for a token that does not exist."""
 
     def __init__(self, bias: dict[int, float], n_vocab: int) -> None:
         if unknown := [token for token in bias if not 0 <= token < n_vocab]:
@@ -39,15 +39,14 @@ def report(logits: NDArray[np.float32], token: int, most: int, spell: Callable[[
     peak = logits.max()
     total = float(peak) + float(np.log(np.exp(logits - peak).sum()))
 
-    def of(one: int) -> TokenLogprob:
-        data = spell(one)
-        # JSON has no -inf; this stands for an impossible token.
-        logprob = max(float(logits[one]) - total, -9999.0)
+    def of(token: int) -> TokenLogprob:
+        data = spell(token)
+        # JSON has no -inf; -9999 means impossible.
+        logprob = max(float(logits[token]) - total, -9999.0)
         return TokenLogprob(data.decode("utf-8", "replace"), logprob, list(data))
 
-    taken = of(token)
-    best = _likeliest(logits, most)
-    return TokenLogprob(taken.token, taken.logprob, taken.bytes, [of(one) for one in best])
+    drawn, likeliest = of(token), [of(likely) for likely in _likeliest(logits, most)]
+    return TokenLogprob(drawn.token, drawn.logprob, drawn.bytes, likeliest)
 
 
 def _likeliest(logits: NDArray[np.float32], most: int) -> list[int]:

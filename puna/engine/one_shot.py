@@ -1,4 +1,4 @@
-"""A process that answers once and ends: the server keeps nothing that the process allocated."""
+"""Runs a process that answers once and ends, so that its memory does not stay with the server."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 
 
 async def run_once(module: str, request: bytes = b"", *, patience: float) -> bytes:
-    """What `python -m module` prints when it reads `request`, within `patience` seconds.
+    """The output of `python -m module` with `request` as its input.
 
-    Raises OSError with the last line of its standard error if it fails, TimeoutError if it does not answer.
+    Raises OSError with the last line of its standard error, TimeoutError after `patience` seconds.
     """
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -23,7 +23,7 @@ async def run_once(module: str, request: bytes = b"", *, patience: float) -> byt
     try:
         output, errors = await asyncio.wait_for(process.communicate(request), patience)
     except BaseException:
-        process.kill()  # and no wait: a driver that hangs may keep even a killed process
+        process.kill()  # Do not wait: even a killed process may hang in a driver.
         raise
     if process.returncode:
         last = errors.decode("utf-8", "replace").strip().rpartition("\n")[2]

@@ -13,7 +13,7 @@ from puna.options import Options
 
 
 class Penalties:
-    """The arithmetic of llama.cpp's `penalties` sampler, only on the window's tokens."""
+    """llama.cpp's `penalties` sampler, applied only to the tokens in the window."""
 
     def __init__(self, options: Options, *, context: int) -> None:
         """`context`: the window's greatest length in tokens, used where `repeat_last_n` is negative."""
@@ -24,33 +24,33 @@ class Penalties:
         self._active = last_n > 0 and (self._repeat != 1 or self._frequency != 0 or self._presence != 0)
         self._last_n = last_n
         self._window: deque[int] = deque()
-        # The window's distinct tokens and how often each is in it: the first len(_places) entries.
+        # The window's distinct tokens and their counts, in the first len(_places) entries.
         self._ids = np.zeros(last_n, np.intp)
         self._counts = np.zeros(last_n, np.float32)
         self._places: dict[int, int] = {}
 
     @property
     def distinct(self) -> int:
-        """How many tokens are lowered: the first of `arrays`."""
+        """Distinct tokens in the window: the used length of `arrays`."""
         return len(self._places)
 
     @property
     def arrays(self) -> tuple[NDArray[np.intp], NDArray[np.float32]]:
-        """Tokens, and how often each came; they stay where they are."""
+        """Distinct tokens and their counts. The arrays are never reallocated."""
         return self._ids, self._counts
 
     def accept(self, token: int) -> None:
-        """Record a token of the text."""
+        """Add a token to the window."""
         if not self._active:
             return
         if len(self._window) == self._last_n:
-            self._forget(self._window.popleft())
+            self._remove(self._window.popleft())
         self._window.append(token)
         place = self._places.setdefault(token, len(self._places))
         self._ids[place] = token
         self._counts[place] += 1
 
-    def _forget(self, token: int) -> None:
+    def _remove(self, token: int) -> None:
         place = self._places[token]
         self._counts[place] -= 1
         if self._counts[place]:
@@ -64,7 +64,7 @@ class Penalties:
 
     @contextmanager
     def over(self, logits: NDArray[np.float32]) -> Iterator[None]:
-        """Lower them in place and restore them at the end, because a copy would cost as much as the draw."""
+        """Penalise logits in place and restore them at the end: a copy would cost as much as the draw."""
         ids, counts = self._ids[: len(self._places)], self._counts[: len(self._places)]
         before = logits[ids]
         lowered = before * self._repeat

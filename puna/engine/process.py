@@ -1,4 +1,4 @@
-"""The server's end of an engine process: starts it, and puts an Engine's methods into its messages."""
+"""The server's end of an engine process: starts it, and implements Engine's methods by messages."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ from puna.load import EngineInfo, LoadSpec
 from puna.types import Begun, Delta, Embeddings, Finish, Job, Ranking, Texts
 
 _ENVIRONMENT = {
-    # Saved prefixes are returned to the system when they are dropped, not kept by the allocator.
+    # Dropped segments return to the system at once, instead of staying with the allocator.
     "MALLOC_MMAP_THRESHOLD_": "1048576",
-    # Threads that meet wait awake for some 50 µs, then sleep: awake for long, they starve each other where
-    # something else runs, too (docs/performance.md).
+    # At a barrier, threads spin for some 50 µs, then sleep. Longer spinning starves other threads where
+    # something else runs too (docs/performance.md).
     "GOMP_SPINCOUNT": "5000",
 }
 
@@ -48,7 +48,7 @@ Result = TypeVar("Result", Vectors, TokenIds, PlainText)
 async def start(spec: LoadSpec, *, patience: float = math.inf) -> EngineProcess:
     """Start an engine process and wait until its model is loaded. Raises LoadFailed with the reason.
 
-    An engine that has work to do and hangs for `patience` seconds is ended.
+    An engine that hangs for `patience` seconds while it has work is killed.
     """
     return await load(await spawn(patience), spec)
 
@@ -62,14 +62,14 @@ async def spawn(patience: float) -> EngineProcess:
         "puna.engine",
         stderr=None,
         env=_ENVIRONMENT | os.environ,
-        # A terminal's Ctrl-C is the server's to handle; it ends its engines itself.
+        # Only the server gets a terminal's Ctrl-C; it ends its engines itself.
         start_new_session=True,
     )
     return engine
 
 
 async def load(engine: EngineProcess, spec: LoadSpec) -> EngineProcess:
-    """Wait until the process has loaded its model; it is ended where that fails. Raises LoadFailed."""
+    """Wait until the process has loaded its model. Kills it on failure. Raises LoadFailed."""
     try:
         engine.info = await engine.greet(spec)
     except BaseException:
@@ -84,7 +84,7 @@ class EngineProcess(EngineConnection):
     info: EngineInfo
 
     async def greet(self, spec: LoadSpec) -> EngineInfo:
-        """Hand over the spec and wait for the model. Raises LoadFailed."""
+        """Send the spec and wait until the model is loaded. Raises LoadFailed."""
         self._on_device = bool(spec.placed.devices)
         self._write(msgspec.msgpack.encode(spec))
         event = await self._loaded

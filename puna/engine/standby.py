@@ -1,6 +1,6 @@
-"""Starts engines, and keeps a standby process for the next one.
+"""Starts engines, and keeps a standby process for the next load.
 
-Importing libllama is half of a small model's load, so a process without a model waits.
+Importing libllama takes half the time of a small model's load, so the standby process has already done it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ class EngineStarter:
     """Starts engines; `prepare` starts a standby process."""
 
     def __init__(self, *, patience: float, standby: bool) -> None:
-        """`patience` as in `puna.engine.start`. Without `standby`, no process waits."""
+        """`patience` as in `puna.engine.start`. `standby`: keep a standby process."""
         self._patience = patience
         self._wanted = standby
         self._ready: EngineProcess | None = None
@@ -30,7 +30,7 @@ class EngineStarter:
         return await load(engine, spec)
 
     async def prepare(self) -> None:
-        """Make sure that a standby process exists."""
+        """Start a standby process, unless there is one."""
         if not self._wanted or (self._ready and self._ready.takes_commands):
             return
         try:

@@ -10,10 +10,10 @@ from puna.types import Turn
 
 
 def order(waiting: Sequence[Turn], running: Iterable[Turn]) -> list[int]:
-    """The indices of `waiting`, which is in order of arrival, in the order of service.
+    """The indices of `waiting` (in order of arrival) in order of service.
 
-    The user with the fewest running requests is next. A priority above 0 comes after all lower ones of any
-    user. A priority below 0 comes only before its user's own.
+    The user with the fewest running requests is next. Requests of a priority above 0 come after those of all
+    users with a lower one. A priority below 0 only puts a request before its user's others.
     """
     places = Counter(turn.user for turn in running)
     keys: dict[int, tuple[int, int, int]] = {}
@@ -25,7 +25,7 @@ def order(waiting: Sequence[Turn], running: Iterable[Turn]) -> list[int]:
 
 
 def shares(wanted: Sequence[int], users: Sequence[str], tokens: int) -> list[int]:
-    """Split a step's `tokens` evenly among the users, and what a user gets among its sequences."""
+    """Split a step's `tokens` evenly among the users, and each user's part among its sequences."""
     by_user: dict[str, list[int]] = {}
     for at, user in enumerate(users):
         by_user.setdefault(user, []).append(at)

@@ -1,4 +1,4 @@
-"""Vital code of an engine: its failure ends the process, because requests would wait forever."""
+"""Ends the engine process if vital code fails, because requests would wait forever."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OUT_OF_MEMORY = errno.ENOMEM
 
 @contextmanager
 def vital() -> Iterator[None]:
-    """An error inside ends the process, even when memory is too short to report it."""
+    """An error in the block ends the process, even if there is no memory to report it."""
     try:
         yield
     except BaseException as error:
@@ -26,7 +26,7 @@ def vital() -> Iterator[None]:
 
 
 def start_thread(work: Callable[[], None]) -> Thread:
-    """Start a thread whose failure ends the process. Raises MemoryError if there is no room for it."""
+    """Start a thread whose failure ends the process. Raises MemoryError if it cannot be started."""
     thread = Thread(target=vital()(work), daemon=True)
     try:
         thread.start()

@@ -1,4 +1,4 @@
-"""Notices an engine that hangs: it has work to do and does not respond."""
+"""Detects an engine that hangs: it has work and does not respond."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _TICK = 1.0
 """Seconds."""
 
 _SLACK = 4
-"""Longest steps that an engine may be silent, because a row costs more after a long text."""
+"""An engine may be silent for so many times its longest step, because steps grow with the context."""
 
 
 class Watchdog:
@@ -39,13 +39,13 @@ class Watchdog:
         self._timer: asyncio.TimerHandle | None = None
 
     def watch(self) -> None:
-        """There is work to do."""
+        """Start the timer: the engine has work."""
         if self._timer is None and math.isfinite(self._patience):
             self._silent = 0
             self._wait()
 
     def heard(self) -> None:
-        """The engine said something."""
+        """The engine sent something."""
         self._silent = 0
 
     def _wait(self) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 _WORD_START = "▁"
-"""The mark of a GGUF vocabulary at a piece that begins a word; other pieces continue one."""
+"""Marks pieces at the beginning of a word in a GGUF vocabulary; the others continue a word."""
 
 _SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 _LONGEST_WORD = 100
@@ -57,7 +57,7 @@ class WordPiece:
 
     def encode(self, text: str) -> list[int]:
         tokens: list[int] = []
-        # A split by a pattern with one group has the matches at odd indices.
+        # The split has the special tokens at odd indices.
         for place, part in enumerate(self._special.split(text)):
             if place % 2:
                 tokens.append(self._ids[part])
@@ -67,7 +67,7 @@ class WordPiece:
         return tokens
 
     def _encode_word(self, word: str) -> list[int]:
-        """The longest matching piece, repeatedly; a word with a part in no piece is unknown."""
+        """The longest matching piece, repeatedly. If a part matches none, the whole word is unknown."""
         if len(word) > _LONGEST_WORD:
             return [self._unknown]
         tokens: list[int] = []

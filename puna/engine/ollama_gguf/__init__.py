@@ -1,7 +1,7 @@
-"""Adapts GGUF files of Ollama's own converter to the form that libllama and libmtmd need.
+"""Converts GGUF files of Ollama's own converter to the form that libllama and libmtmd expect.
 
-Models from Ollama's library may have their projector inside, or use older names. Their files stay unchanged:
-the engine loads a copy in memory. Each module describes the differences of one family.
+Models from Ollama's library may include their projector, or use older names. Their files stay unchanged: the
+engine loads a converted copy in memory. Each module describes the differences of one family.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ _INSIDE: dict[str, Callable[[GGUFFile], Edit | None]] = {
 _PROJECTOR = _INSIDE | {"clip": llava.projector}
 
 PROJECTOR_INSIDE = tuple(_INSIDE)
-"""Architectures whose projector can be read from the model's file."""
+"""Architectures whose projector can be loaded from the model's file."""
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def text_edit(file: GGUFFile) -> Edit | None:
     architecture = file.metadata.get("general.architecture")
     if isinstance(architecture, str) and architecture in _TEXT:
         return _TEXT[architecture](file)
-    # A separate projector file has nothing else.
+    # A separate projector file has no token embeddings.
     if "token_embd.weight" in file.tensors and _without_projector(file):
         raise LoadFailed(
             f'unable to load model: this "{architecture}" keeps its projector inside, '

@@ -7,19 +7,19 @@ from dataclasses import dataclass, field
 
 from puna.gguf import GGUFFile
 
-_MOST = (1 << 32) - 1
+_MAX = (1 << 32) - 1
 
 
 @dataclass
 class Edit:
-    """A file made from another one."""
+    """How to write a file from another one."""
 
     tensors: Mapping[str, str]
     """Names in the source by new names, in the order of writing."""
     values: dict[str, bytes] = field(default_factory=dict)
     """New or changed metadata values, encoded."""
     inherits: bool = True
-    """It keeps all metadata of the source."""
+    """Keep all metadata of the source."""
     vocabulary: int | None = None
     """The number of tokens to keep."""
     widened: frozenset[str] = frozenset()
@@ -27,7 +27,7 @@ class Edit:
 
 
 def without(file: GGUFFile, *prefixes: str) -> dict[str, str]:
-    """The tensors whose names begin with none of `prefixes`, under their own names."""
+    """The tensors, with unchanged names, except those whose names begin with one of `prefixes`."""
     return {name: name for name in file.tensors if not name.startswith(prefixes)}
 
 
@@ -46,7 +46,7 @@ def renamed(file: GGUFFile, old: str, new: str) -> dict[str, bytes]:
 def number(file: GGUFFile, key: str, default: int = 0) -> int:
     """A number from 0 to 2³² - 1; `default` when it is missing or something else."""
     value = file.metadata.get(key)
-    return value if isinstance(value, int) and 0 <= value <= _MOST else default
+    return value if isinstance(value, int) and 0 <= value <= _MAX else default
 
 
 def numbers(file: GGUFFile, key: str) -> list[int]:
@@ -54,11 +54,11 @@ def numbers(file: GGUFFile, key: str) -> list[int]:
     value = file.metadata.get(key)
     if not isinstance(value, list):
         return []
-    return value if all(isinstance(item, int) and 0 <= item <= _MOST >> 1 for item in value) else []
+    return value if all(isinstance(item, int) and 0 <= item <= _MAX >> 1 for item in value) else []
 
 
 def columns_rows(file: GGUFFile, tensor: str) -> tuple[int, int]:
     """The sizes of a matrix; zeros when it is missing."""
     found = file.tensors.get(tensor)
     columns, rows = (*found.shape, 1, 1)[:2] if found else (0, 0)
-    return min(columns, _MOST), min(rows, _MOST)
+    return min(columns, _MAX), min(rows, _MAX)

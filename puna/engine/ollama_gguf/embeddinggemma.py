@@ -14,12 +14,12 @@ _ARCHITECTURE = "gemma-embedding"
 
 
 def is_one(file: GGUFFile) -> bool:
-    """Whether a file that says it is a Gemma 3 is an EmbeddingGemma: only that has dense layers."""
+    """Whether a file of architecture gemma3 is an EmbeddingGemma: only that has dense layers."""
     return {"dense.0.weight", "dense.1.weight"} <= file.tensors.keys()
 
 
 def text(file: GGUFFile) -> Edit:
-    """Renames the dense layers and says their sizes, under its own architecture."""
+    """Renames the architecture and the dense layers, and adds their sizes."""
     values = renamed(file, "gemma3.", f"{_ARCHITECTURE}.")
     for key in ("attention.causal", "attention.sliding_window_pattern"):
         values.pop(f"{_ARCHITECTURE}.{key}", None)

@@ -18,7 +18,7 @@ _DEFAULTS: dict[str, bytes] = {
     "gemma3.rope.freq_base": f32(1_000_000.0),
     "gemma3.rope.freq_base_swa": f32(10_000.0),
 }
-_LONG = 131072
+_LONG_CONTEXT = 131072
 """Context of the models with scaled positions: all but the 1B."""
 
 _HALF = f32((0.5, 0.5, 0.5))
@@ -37,7 +37,7 @@ _NAMES = {
 
 
 def text(file: GGUFFile) -> Edit | None:
-    """Leaves the projector out, and adds what the older converter did not write; None if nothing changes."""
+    """Removes the projector, and adds values that older converters did not write; None if nothing changes."""
     if embeddinggemma.is_one(file):
         return embeddinggemma.text(file)
     tensors = without(file, *INSIDE)
@@ -46,14 +46,14 @@ def text(file: GGUFFile) -> Edit | None:
     if len(tensors) == len(file.tensors) and not values:
         return None
     scaled = "gemma3.rope.scaling.factor" in file.metadata.values
-    if number(file, "gemma3.context_length") >= _LONG and not scaled:
+    if number(file, "gemma3.context_length") >= _LONG_CONTEXT and not scaled:
         values |= {"gemma3.rope.scaling.type": string("linear"), "gemma3.rope.scaling.factor": f32(8.0)}
     rows = columns_rows(file, "token_embd.weight")[1]
     return Edit(tensors, values, vocabulary=rows or None)
 
 
 def projector(file: GGUFFile) -> Edit:
-    """The projector alone, as libmtmd names it."""
+    """The projector alone, with libmtmd's names."""
     values = CLIP | sizes(file, "gemma3")
     values |= {
         "clip.projector_type": string("gemma3"),

@@ -1,4 +1,4 @@
-"""GPT-OSS under the name it had before libllama knew it (file: Ollama llama/compat, handle_gptoss)."""
+"""GPT-OSS under its old architecture name, "gptoss" (file: Ollama llama/compat, handle_gptoss)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""LLaVA's projector from before projectors had types (file: Ollama llama/compat)."""
+"""LLaVA's old projector, whose file does not name its type (file: Ollama llama/compat)."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from puna.gguf import GGUFFile, string
 
 
 def projector(file: GGUFFile) -> Edit | None:
-    """Adds the type that old projectors do not say; None if one is said or it does not see."""
+    """Adds the missing type; None if the file has one, or no vision encoder."""
     kinds = ("clip.projector_type", "clip.vision.projector_type")
     if not file.metadata.get("clip.has_vision_encoder") or any(
         file.metadata.get(key) is not None for key in kinds

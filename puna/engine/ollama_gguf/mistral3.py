@@ -16,7 +16,7 @@ _PRE = "tokenizer.ggml.pre"
 
 
 def text(file: GGUFFile) -> Edit | None:
-    """Leaves the projector out, and adds llama.cpp's names of values; None if nothing changes."""
+    """Removes the projector, and adds values under llama.cpp's keys; None if nothing changes."""
     tensors = without(file, *INSIDE)
     values = copied(file, _KEYS)
     if not values and len(tensors) == len(file.tensors):

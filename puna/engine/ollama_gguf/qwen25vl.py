@@ -21,7 +21,7 @@ _STD = f32((0.26862954, 0.26130258, 0.27577711))
 
 
 def text(file: GGUFFile) -> Edit:
-    """Leaves the projector out, and renames the architecture to libllama's."""
+    """Removes the projector, and renames the architecture to libllama's."""
     values = renamed(file, "qwen25vl.", "qwen2vl.") | {"general.architecture": string("qwen2vl")}
     sections = numbers(file, "qwen25vl.rope.mrope_section")
     if len(sections) >= 3:
@@ -30,7 +30,7 @@ def text(file: GGUFFile) -> Edit:
 
 
 def projector(file: GGUFFile) -> Edit:
-    """The projector alone, as libmtmd names it."""
+    """The projector alone, with libmtmd's names."""
     values = CLIP | sizes(file, "qwen25vl")
     values |= copied(
         file,

@@ -6,11 +6,11 @@ from puna.engine.ollama_gguf.edit import Edit, numbers, without
 from puna.engine.ollama_gguf.projectors import INSIDE
 from puna.gguf import GGUFFile, i32, u32
 
-_SECTIONS = i32((24, 20, 20, 0))  # the same in all of the family
+_SECTIONS = i32((24, 20, 20, 0))  # the same for the whole family
 
 
 def text(file: GGUFFile) -> Edit | None:
-    """For "qwen3vl" and "qwen3vlmoe"."""
+    """Adds missing values to "qwen3vl" and "qwen3vlmoe"; None if they are there."""
     name = file.metadata.get("general.architecture")
     if file.metadata.get(f"{name}.rope.dimension_sections") is not None:
         return None
