@@ -1,6 +1,6 @@
-"""One request's way: find the model, check it can do this, render the prompt, lease a runner, stream.
+"""Serves a request: finds and checks the model, renders the prompt, leases a runner, streams the answer.
 
-Speaks no dialect: the server translates to and from the types exported here.
+It knows no dialect: the server converts to and from the types exported here.
 """
 
 from puna.inference.form import capabilities

@@ -16,14 +16,14 @@ from puna.types import Grammar
 
 @dataclass
 class Checked:
-    """What the checks have computed already."""
+    """Results of the checks, which the request reuses."""
 
     grammar: Grammar | None = None
     media: Media = field(default_factory=Media)
 
 
 async def check_ahead(request: ChatInput | GenerateInput, model: Model, checked: Checked) -> None:
-    """Render, decode media and build the grammar, without an engine. Raises what the request would."""
+    """Render, decode media and build the grammar, without an engine. Raises the errors of the request."""
     draft = drafted(request, model)
     await checked.media.check(draft.images)
     checked.grammar = await grammar_of(exchange_for(request, model, draft))

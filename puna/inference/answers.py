@@ -11,21 +11,21 @@ from puna.types import Delta
 
 
 class Reading:
-    """One answer in progress."""
+    """The parsing of one answer."""
 
     def __init__(self, parser: Parser | None) -> None:
-        """Without `parser` all text is content."""
+        """Without `parser`, all text is content."""
         self._parser = parser
         self._calls = 0
         self.reasoning = 0
         """Reasoning tokens so far, tags included."""
         self._unread = 0
-        """Tokens whose text the parser still holds."""
+        """Tokens whose text the parser has not emitted yet."""
         self._reports = Unread()
         """Their log-probabilities, if requested."""
 
     def pieces(self, delta: Delta) -> list[Piece]:
-        """What `delta` completes."""
+        """The pieces that `delta` completes."""
         if self._parser is None:
             return [Piece(text=delta.text, logprobs=delta.logprobs)]
         self._reports.add(delta.logprobs)
@@ -33,7 +33,7 @@ class Reading:
         return self._made(self._parser.feed(delta.text))
 
     def rest(self, *, cut: bool = False) -> list[Piece]:
-        """What the parser held back at the end of the answer, which may be `cut`."""
+        """The text that the parser has withheld, at the end of an answer that may be `cut`."""
         return self._made(self._parser.finish(cut=cut)) if self._parser else []
 
     def _made(self, parts: list[Part]) -> list[Piece]:

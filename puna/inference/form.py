@@ -10,7 +10,7 @@ from puna.library import Model
 
 
 class ChatForm(NamedTuple):
-    """How a model's prompts are written, and whether they have room for tools and for thinking."""
+    """How a model's prompts are rendered, and whether they support tools and thinking."""
 
     family: Family
     template: str
@@ -35,7 +35,7 @@ def form(model: Model) -> ChatForm:
 
 
 def _go_template(model: Model) -> str:
-    """The Go template to render with; "" where the GGUF file's Jinja template is used."""
+    """The Go template to render with; "" if the GGUF file's Jinja template is used."""
     go, jinja = model.template or "", model.chat_template or ""
     if model.go_first or not (go and jinja):
         return go

@@ -1,4 +1,4 @@
-"""A request and its prompt converted to the engine's job and the answer's parser."""
+"""Converts a request and its prompt to the engine's job and the answer's parser."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def exchange_for(request: ChatInput | GenerateInput, model: Model, composed: Com
 
 
 async def grammar_of(exchange: Exchange) -> Grammar | None:
-    """What constrains the answer. Raises BadRequest for a schema that no grammar can keep."""
+    """The grammar of the answer. Raises BadRequest for a schema that cannot be lowered."""
     # In a thread, because a large schema takes a second to lower.
     return await asyncio.to_thread(exchange.grammar) if exchange.constrained else None
 
@@ -82,7 +82,7 @@ def job_for(
 
 
 def routing_key(request: ChatInput | GenerateInput) -> bytes:
-    """Bytes to route by: where they begin alike, prompts begin alike."""
+    """Bytes for routing: prompts with a common prefix have keys with a common prefix."""
     if isinstance(request, ChatInput):
         return msgspec.json.encode((caller().owner, request.offered, request.messages))
     before = (request.system, request.template, request.context, request.tokens, request.images)

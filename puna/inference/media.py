@@ -9,8 +9,8 @@ from puna.inference.pictures import decoded
 from puna.inference.sounds import LONGEST, is_sound, sound
 from puna.types import Image, MediaFile, Sound
 
-_MOST_PIXELS = 512 << 20
-"""Bytes that the pictures of one request may take when they are decoded."""
+_MAX_PIXEL_BYTES = 512 << 20
+"""Of all decoded pictures of one request."""
 
 
 class Media:
@@ -18,22 +18,22 @@ class Media:
 
     def __init__(self) -> None:
         self._decoded: dict[int, Image | Sound] = {}
-        """By the identity of the file, which its request keeps."""
+        """By the id() of the file, which the request keeps alive."""
 
     async def check(self, files: list[MediaFile]) -> None:
-        """Decode the newest files, as many as a request may have. Raises BadRequest naming a damaged one.
+        """Decode the newest files, up to a request's limit. Raises BadRequest for a damaged one.
 
-        Older ones may be cut with their messages.
+        Older ones may be dropped with their messages.
         """
         pixels = 0
         for file in reversed(files):
             made = await self._one(file)
             pixels += len(made.rgb) if isinstance(made, Image) else 0
-            if pixels > _MOST_PIXELS:
+            if pixels > _MAX_PIXEL_BYTES:
                 return
 
     async def taken(self, files: list[MediaFile]) -> tuple[Image | Sound, ...]:
-        """The files, decoded. Raises BadRequest naming a damaged one, or when they are too much together."""
+        """The decoded files. Raises BadRequest for a damaged one, or if they are too large together."""
         media: list[Image | Sound] = []
         pixels, seconds = 0, 0.0
         for file in files:
@@ -43,7 +43,7 @@ class Media:
                 seconds += made.seconds
             else:
                 pixels += len(made.rgb)
-            if pixels > _MOST_PIXELS:
+            if pixels > _MAX_PIXEL_BYTES:
                 raise BadRequest(
                     "the images of this request are too large together: send fewer, or smaller ones", "images"
                 )

@@ -13,7 +13,7 @@ from puna.types import Begun, Delta, Finish
 async def metered(
     steps: AsyncGenerator[Begun | Delta | Finish, None],
 ) -> AsyncGenerator[Begun | Delta | Finish, None]:
-    """`steps`, whose tokens are charged to the caller, also when the answer is abandoned."""
+    """Pass on `steps`, and charge their tokens to the caller, also if the answer is cancelled."""
     who, spent, answering = caller(), 0, False
     try:
         async with aclosing(steps):

@@ -1,4 +1,4 @@
-"""Observes requests: called once a request, never once a token."""
+"""Observes requests. It is called once for each request, not for each token."""
 
 from __future__ import annotations
 

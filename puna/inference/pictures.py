@@ -39,7 +39,7 @@ _UNDONE = {
 
 
 def decoded(data: bytes, field: str = "images") -> Image:
-    """The picture in a file: its first frame, turned as EXIF says, over white, no side longer than SIDE.
+    """Decode a picture: its first frame, oriented by EXIF, on white, scaled down to SIDE.
 
     Blocks. Raises BadRequest, which names `field`.
     """
@@ -90,7 +90,7 @@ def _upright(picture: ImageFile) -> Pixels:
 def _coloured(picture: Pixels) -> Pixels:
     """The picture in RGB, or in RGBA when parts of it are transparent."""
     if picture.mode.startswith("I"):
-        # Sixteen bits of grey, which a conversion would cut at 255.
+        # 16-bit grey, which a conversion would clip at 255.
         return picture.point(lambda level: level * (1 / 257)).convert("L").convert("RGB")
     mode = "RGBA" if picture.has_transparency_data else "RGB"
     return picture if picture.mode == mode else picture.convert(mode)
@@ -109,6 +109,6 @@ def _opaque(pixels: Pixels) -> Pixels:
 def _orientation(picture: ImageFile) -> int:
     try:
         found = picture.getexif().get(_ORIENTATION)
-    except Exception:  # Broken EXIF data does not spoil the image.
+    except Exception:  # Ignore broken EXIF data.
         return 1
     return found if isinstance(found, int) else 1

@@ -42,21 +42,21 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     """A prompt for the engine."""
 
     prompt: str | list[int]
-    """Text; token ids if given so, or with an earlier answer's `context`."""
+    """Text, or token ids if the request has them."""
     text: str
     """The text of the prompt, or of its last part."""
     images: list[MediaFile] = []
-    """Files, in the order of their places in the text."""
+    """Files, in the order of their markers in the text."""
     truncated: bool = False
-    """The oldest messages were left out, because they did not fit in the context."""
+    """Whether the oldest messages were dropped, because they did not fit in the context."""
     last: Message | None = None
     """The conversation's last message; none when the answer is not a message."""
 
 
 def drafted(request: ChatInput | GenerateInput, model: Model) -> Composed:
-    """The prompt without an engine: uncut, without begin and end tokens.
+    """The prompt without an engine: untruncated, without begin and end tokens.
 
-    It ends like the final prompt. Raises what `composed` would.
+    It ends like the final prompt. Raises the errors of `composed`.
     """
     if isinstance(request, GenerateInput) and request.raw:
         return _raw(request)
@@ -98,7 +98,7 @@ def _raw(request: GenerateInput) -> Composed:
 
 
 def _conversation(request: ChatInput | GenerateInput, model: Model) -> Prompt:
-    """The conversation; a single prompt is one of one turn."""
+    """The conversation; a single prompt is a conversation of one message."""
     if isinstance(request, ChatInput):
         messages = [*model.messages, *request.messages]
         if form(model).thinking:
@@ -152,7 +152,7 @@ def _with_images(text: str, messages: list[Message]) -> Composed:
     images = [image for message in messages for image in message.images]
     if text.count(MEDIA_MARKER) < len(messages[-1].images):
         raise BadRequest("the model's template has no place for images", "images")
-    # A template may leave messages out, the oldest first.
+    # A template may drop messages, the oldest first.
     images = images[max(0, len(images) - text.count(MEDIA_MARKER)) :]
     return Composed(prompt=text, text=text, images=images, last=messages[-1])
 

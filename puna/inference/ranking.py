@@ -17,13 +17,13 @@ class RankInput(ModelInput, frozen=True, kw_only=True):
 
 
 def check_rank(request: RankInput, model: Model) -> None:
-    """Raises BadRequest when `model` neither ranks nor makes vectors that can be compared."""
+    """Raises BadRequest if `model` neither ranks nor embeds."""
     if not {"rerank", "embedding"} & set(model.capabilities()):
         raise BadRequest(f'"{request.model}" does not support reranking')
 
 
 async def ranked(request: RankInput, model: Model, engine: Engine) -> Ranking:
-    """A score for each document, more is better: 0 to 1, or of vectors the cosine between them, -1 to 1."""
+    """A score for each document: a reranker's from 0 to 1, or the cosine of two embeddings."""
     if "rerank" in model.capabilities():
         return await engine.rank(request.query, request.documents, truncate=request.truncate)
     found = await engine.embed([request.query, *request.documents], truncate=request.truncate)

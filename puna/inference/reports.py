@@ -11,7 +11,7 @@ Reports = tuple[TokenLogprob, ...]
 
 
 class Unread:
-    """Reported tokens that belong to no part yet: notation, and text that the parser still holds."""
+    """Reported tokens that belong to no part yet: notation, and text that the parser has not emitted."""
 
     def __init__(self) -> None:
         self._tokens: list[TokenLogprob] = []
@@ -53,7 +53,8 @@ class Unread:
     def _places(self, parts: Sequence[Part]) -> list[tuple[int, int]]:
         """Where the parts' texts begin and end.
 
-        A part that continues is found from the front, one after a tag from the end; a call is the rest.
+        A part that continues the previous one is searched from the front, a part after a tag from the end.
+        The rest belongs to calls.
         """
         places: list[tuple[int, int]] = []
         end, called = len(self._text), False
@@ -64,10 +65,10 @@ class Unread:
                 called = True
                 continue
             text = part.text.encode()
-            goes_on = called or type(part) is before
-            begin = (self._text.find if goes_on else self._text.rfind)(text, 0, end)
+            continues = called or type(part) is before
+            begin = (self._text.find if continues else self._text.rfind)(text, 0, end)
             if begin < 0:
-                # The parser's text has a sign for bytes that are no character.
+                # The parser's text has U+FFFD for bytes that are no character.
                 begin = max(0, end - len(text))
             places.append((begin, min(end, begin + len(text))))
             end = begin

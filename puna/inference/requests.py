@@ -27,7 +27,7 @@ class ModelInput(msgspec.Struct, frozen=True, kw_only=True):
     keep_alive: float | None = None
     """Seconds the model stays loaded after the answer; None takes the server's setting."""
     priority: int = 0
-    """Lower is served earlier; above 0 after everybody's at 0."""
+    """Lower is served earlier; above 0 only after all users' requests at 0."""
 
 
 class _TextInput(ModelInput, frozen=True, kw_only=True):
@@ -102,7 +102,7 @@ class EmbedInput(ModelInput, frozen=True, kw_only=True):
     texts: Texts
     truncate: bool = True
     dimensions: int = 0
-    """Length the vectors are cut to and normalised again; 0 leaves them whole."""
+    """Truncate vectors to this length and normalise them again; 0: do not."""
 
 
 class Call(msgspec.Struct, frozen=True, kw_only=True):
@@ -110,7 +110,7 @@ class Call(msgspec.Struct, frozen=True, kw_only=True):
 
     id: str
     index: int
-    """Its place among the answer's calls, from 0."""
+    """Its index among the answer's calls."""
     name: str
     arguments: dict[str, Any]
 
@@ -132,7 +132,7 @@ class Rendered(msgspec.Struct, frozen=True):
 
 
 class Summary(Finish, frozen=True, kw_only=True):
-    """The end of an answer: the engine's, and what came before and beside it. Durations in nanoseconds."""
+    """The end of an answer: the engine's Finish, and more. Durations in nanoseconds."""
 
     total_ns: int = 0
     load_ns: int = 0
@@ -160,7 +160,7 @@ class Embedded(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def schema(format: Any) -> dict[str, Any] | None:
-    """The JSON Schema that content must fit for a decoded `format`: none, "json" for an object, or itself.
+    """The JSON Schema of a decoded `format`: None without one, that of an object for "json", or itself.
 
     Raises BadRequest for anything else.
     """

@@ -42,14 +42,14 @@ from puna.types import Begun, Delta, Engine, Job, Ranking, Turn
 
 _log = logging.getLogger(__name__)
 _DEFAULTS = Options()
-_ROOM_TO_SEE = 2048
+_MIN_VISION_CONTEXT = 2048
 """Least context of a model that takes pictures (Ollama server/sched.go)."""
 
 
 class Inference:
-    """Answers requests with the models of `library`, run by `scheduler`.
+    """Answers requests with the models of `library`, which `scheduler` loads.
 
-    Everything that can be refused is refused before an answer's first item, as a PunaError.
+    Invalid requests raise a PunaError before an answer's first event.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class Inference:
         self._observer = observer or Observer()
 
     async def warm(self) -> None:
-        """Import ahead what the first request needs."""
+        """Import modules that the first request needs."""
         await asyncio.to_thread(warm)
 
     async def load(self, request: ChatInput | GenerateInput) -> None:
@@ -143,7 +143,7 @@ class Inference:
 
     @asynccontextmanager
     async def _prepared(self, request: ChatInput | GenerateInput) -> AsyncGenerator[_Prepared, None]:
-        """The loaded model, and the prompt. What needs no engine is checked before the lease."""
+        """Lease the model and compose the prompt. All checks that need no engine come before the lease."""
         model = await self._open(request.model, partial(_check, request))
         options = _options(model, request.options)
         request = think_resolved(request, model)
@@ -157,7 +157,7 @@ class Inference:
 
     @retried_once
     async def rank(self, request: RankInput) -> Ranking:
-        """How well each document answers the query, in the documents' order."""
+        """A score for each document, in the documents' order."""
         model = await self._open(request.model, partial(check_rank, request))
         options = _options(model, request.options)
         async with self._scheduler.lease(model, options, request.keep_alive, turn=_turn(request)) as lease:
@@ -172,7 +172,7 @@ class Inference:
 
     @retried_once
     async def count(self, request: ChatInput) -> int:
-        """Tokens of the prompt that `chat` would make of `request`, however long; pictures by estimate."""
+        """Tokens of the whole prompt that `chat` would make; those of pictures are an estimate."""
         async with self._prepared(replace(request, truncate=False)) as prepared:
             made = prepared.composed
             tokens = await prepared.lease.engine.tokenize(made.text)
@@ -188,7 +188,7 @@ class Inference:
 
     @retried_once
     async def detokenize(self, name: str, tokens: list[int], *, keep_alive: float | None = None) -> str:
-        """The text of `tokens`, special tokens written out. Raises BadRequest for an id that is none."""
+        """The text of `tokens`, with special tokens. Raises BadRequest for an unknown id."""
         async with self._leased(name, keep_alive) as engine:
             return await engine.detokenize(tokens)
 
@@ -278,8 +278,8 @@ def _turn(request: ChatInput | GenerateInput | EmbedInput | RankInput) -> Turn:
 def _options(model: Model, given: dict[str, Any]) -> Options:
     options, _ = _DEFAULTS.merged(model.parameters)
     options, unknown = options.merged(given)
-    if 0 < options.num_ctx < _ROOM_TO_SEE and model.projectors:
-        options = replace(options, num_ctx=_ROOM_TO_SEE)
+    if 0 < options.num_ctx < _MIN_VISION_CONTEXT and model.projectors:
+        options = replace(options, num_ctx=_MIN_VISION_CONTEXT)
     for name in unknown:
         _warn_of_option(name)
     return options
@@ -287,5 +287,5 @@ def _options(model: Model, given: dict[str, Any]) -> Options:
 
 @lru_cache(maxsize=256)
 def _warn_of_option(name: str) -> None:
-    """Once a name, not once a request."""
+    """Once for each name, not for each request."""
     _log.warning('invalid option provided: "%s"', name)

@@ -15,7 +15,7 @@ _SHORTEST = 0.1
 """Seconds; OpenAI refuses less too."""
 
 _FASTEST = 48_000
-"""Samples a second; more are resampled, and no projector takes more."""
+"""Samples a second. Higher rates are resampled, because no projector needs more."""
 _AT_ONCE = 1 << 16
 """Samples decoded at a time."""
 _WIDTH = 2
@@ -35,7 +35,7 @@ def check_sound(data: bytes, field: str) -> str:
 
 
 def sound(data: bytes, field: str = "images") -> Sound:
-    """The sound in a file. Blocks. Raises BadRequest naming `field` if damaged, too long or too short."""
+    """Decode a sound. Blocks. Raises BadRequest with `field` if it is damaged, too long or too short."""
     kind = check_sound(data, field)
     damaged = InvalidField(field, f"the {kind} file is damaged or cut short")
     # The decoder accepts truncated files. A last odd byte may lack its padding.

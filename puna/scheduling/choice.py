@@ -1,4 +1,4 @@
-"""What a model is loaded with and where: a plan of context and pool, and the placement of that."""
+"""Chooses how to load a model: the plan of its context and pool, and its placement."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ from puna.settings import Settings
 _NOWHERE = Placed()
 
 _HOST = "CPU"
-"""What libllama calls the host where a tensor is to be put there."""
+"""libllama's name of the host in tensor overrides."""
 
 _GPU, _INTEGRATED = 10 * HOST_BANDWIDTH, 2 * HOST_BANDWIDTH
 _AS_FAST = 1 + 1e-6
-_ROOMY = 0.75
-"""A plan that fills less of each memory needs no exact estimate."""
+_ESTIMATE_SUFFICES = 0.75
+"""Below this part of each memory, an estimate is exact enough."""
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ class Choice:
     placement: Placement
     fits: bool
     shared: int = 0
-    """Bytes of devices that are the host's, too."""
+    """Bytes on devices that share the host's memory."""
     whole: bool = False
     """All layers are on one device."""
     dry_run_placement: Placed = _NOWHERE
@@ -68,7 +68,7 @@ class Choice:
 
     @property
     def tried(self) -> LoadSpec:
-        """What libllama's dry run gets: it takes no memory, so it can try what does not fit."""
+        """The spec for libllama's dry run, which takes no memory and can try what does not fit."""
         return replaced(self.spec, placed=self.dry_run_placement)
 
     def fits_outside(self, taken: Set[str]) -> bool:
@@ -83,11 +83,13 @@ class Choice:
         if not machine.devices or not self.spec.num_gpu:
             return self.fits
         taken = self.devices()
-        return self.whole and all(taken.get(d.name, 0) <= _ROOMY * d.free for d in machine.devices)
+        return self.whole and all(
+            taken.get(d.name, 0) <= _ESTIMATE_SUFFICES * d.free for d in machine.devices
+        )
 
 
 def memory(device: Device, free: int) -> Memory:
-    """A device as a place for models, with `free` bytes."""
+    """A device's memory for placement, with `free` bytes."""
     return Memory(device.name, max(0, free), _INTEGRATED if device.shared else _GPU, device.shared)
 
 
@@ -129,7 +131,7 @@ def choose(
 
 
 def check_options(options: Options, devices: Sequence[str]) -> None:
-    """Raises BadRequest for options that cannot be followed with GPUs of these names."""
+    """Raises BadRequest for options that do not suit GPUs of these names."""
     there = len(devices)
     words = f"this machine has {there} GPU{'s' * (there != 1)}"
     if options.main_gpu is not None and options.main_gpu >= there:
@@ -179,7 +181,7 @@ def _ordered(machine: Machine, options: Options) -> Machine:
 
 
 def _placed(load: Load, machine: Machine, options: Options, settings: Settings) -> Placement:
-    """The best placement for the options. If none fits, one that shows what would be needed."""
+    """The best placement for the options. If none fits, one that shows how much it needs."""
     layers = min(options.num_gpu, len(load.layers)) if options.num_gpu >= 0 else None
     shares = [*options.tensor_split, *[0.0] * len(machine.devices)][: len(machine.devices)]
     if options.tensor_split:
@@ -201,7 +203,7 @@ def _most(way: Callable[[int], Placement], load: Load, machine: Machine, layers:
 
 
 def _alone(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> int:
-    """Bytes of a model that is wholly on the host."""
+    """Bytes of a model that is entirely on the host."""
     size = footprint(facts, spec).total(spec.pool)
     if found := learned.dry_run_of(spec):
         needs = needed(facts, spec)
@@ -210,7 +212,7 @@ def _alone(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> int:
 
 
 def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
-    """What is to be placed of a model that is loaded as `spec`."""
+    """The sizes to place of a model loaded as `spec`."""
     needs = needed(facts, spec)
     kv, work = needs.kv_per_token * spec.pool, needs.compute - PROCESS
     there = work
@@ -235,7 +237,7 @@ def _load(facts: Facts, spec: LoadSpec, learned: LearnedSizes) -> Load:
 
 
 def _engine_placement(placement: Placement, machine: Machine, options: Options, blocks: int) -> Placed:
-    """A placement in the form that an engine takes, for a model of `blocks` blocks."""
+    """A placement in the engine's form, for a model of `blocks` blocks."""
     used = {d.name: size for d, size in zip(machine.devices, placement.split, strict=True) if size}
     if not used:
         return Placed()

@@ -1,4 +1,4 @@
-"""What is known of a model before it is loaded: its files, their sizes and their headers."""
+"""The facts about a model before its load: its files, their sizes and their headers."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ def _path(file: FileFacts | None) -> str:
 
 @dataclass(frozen=True)
 class Facts:
-    """What planning needs to know of a model; `weights_size` in bytes, adapters included."""
+    """The facts for planning; `weights_size` in bytes, adapters included."""
 
     path: str
     weights_size: int
     metadata: SizeFacts
     embedding: bool = False
-    """It embeds or ranks, and does not generate."""
+    """Whether it embeds or ranks instead of generating."""
     ranking: bool = False
     adapters: tuple[str, ...] = ()
     projector: FileFacts | None = None

@@ -1,4 +1,4 @@
-"""The runners: their loads, leases, keep-alive and closing. The scheduler decides who gets which."""
+"""The runners: their loads, leases, keep-alive and closing. The scheduler decides which requests get them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_LONGEST = (2**63 - 1) / 1e9  # seconds in Go's longest duration: how forever is shown
+_LONGEST = (2**63 - 1) / 1e9  # seconds in Go's longest duration, which means forever
 
 
 @dataclass(frozen=True)
@@ -40,11 +40,11 @@ class LoadedModel:
     expires_at: datetime
     context_length: int
     replicas: int
-    """Engines; sizes are of them all."""
+    """Engines of it. Sizes are of all together."""
 
 
 class Fleet:
-    """Runners, one or more for the same files. Calls `changed` after a load or close that ended by itself."""
+    """Runners, one or more for the same files. Calls `changed` after each load and close."""
 
     def __init__(
         self,
@@ -70,7 +70,7 @@ class Fleet:
 
     @property
     def excess(self) -> int:
-        """Leases beyond what the engines decode at once."""
+        """Leases beyond the engines' parallel sequences."""
         return sum(max(0, r.leases - r.spec.parallel) for r in self.runners)
 
     @property
@@ -82,7 +82,7 @@ class Fleet:
         return [runner for runner in self.runners if runner.key == key]
 
     def loaded(self) -> list[LoadedModel]:
-        """The models in memory, the one that stays longest first."""
+        """The models in memory, the last to expire first."""
         now = asyncio.get_running_loop().time()
         wall = datetime.now().astimezone()
         alive: defaultdict[RunnerKey, list[tuple[Runner, EngineInfo]]] = defaultdict(list)
@@ -92,13 +92,13 @@ class Fleet:
         models = []
         for replicas in alive.values():
             first, info = replicas[0]
-            stays = first.timer.when() - now if first.timer else first.keep_alive
+            remaining = first.timer.when() - now if first.timer else first.keep_alive
             models.append(
                 LoadedModel(
                     model=first.model,
                     size=sum(info.size for _, info in replicas),
                     size_vram=sum(info.size_vram for _, info in replicas),
-                    expires_at=wall + timedelta(seconds=min(stays, _LONGEST)),
+                    expires_at=wall + timedelta(seconds=min(remaining, _LONGEST)),
                     context_length=info.num_ctx,
                     replicas=len(replicas),
                 )
@@ -106,29 +106,28 @@ class Fleet:
         return sorted(models, key=lambda m: m.expires_at, reverse=True)
 
     def room(self, devices: Iterable[Device] = ()) -> Room:
-        """The memory that is left; closing runners still count."""
-        held = [*self.runners, *self._closing]
-        arriving = sum(r.size for r in held if r.state is RunnerState.LOADING)
-        now, alone = self._budget.room(sum(r.size for r in held), arriving)
-        here = [r for r in held if r.state is not RunnerState.LOADING]
-        coming = [r for r in held if r.state is RunnerState.LOADING]
-        free, most = device_room(devices, here, coming, self._settings)
-        slots = (self._settings.max_loaded_models or math.inf) - len(held)
+        """The memory that is left. Closing runners still count."""
+        runners = [*self.runners, *self._closing]
+        loading = [r for r in runners if r.state is RunnerState.LOADING]
+        loaded = [r for r in runners if r.state is not RunnerState.LOADING]
+        now, alone = self._budget.room(sum(r.size for r in runners), sum(r.size for r in loading))
+        free, most = device_room(devices, loaded, loading, self._settings)
+        slots = (self._settings.max_loaded_models or math.inf) - len(runners)
         return Room(Machine(now, free.devices), Machine(alone, most.devices), slots)
 
     def make_room(self, room: Room, enough: Callable[[Room], bool], *, busy: bool = True) -> set[Runner]:
-        """Retire idle runners, least recently used first, until the `room` that will be is `enough`.
+        """Retire idle runners, least recently used first, until the `room` after their close is `enough`.
 
-        Where those do not suffice, returns busy ones that must drain; none if `busy` is false.
+        If that does not suffice and `busy` is true, returns the busy runners that must drain.
         """
         for runner in self._closing:
-            room = room.with_back(runner)
+            room = room.after_close(runner)
         draining = set()
         ready = [r for r in self.runners if r.state is RunnerState.READY and (busy or not r.leases)]
         for victim in sorted(ready, key=lambda r: (r.leases > 0, r.used)):
             if enough(room):
                 break
-            room = room.with_back(victim)
+            room = room.after_close(victim)
             if victim.leases:
                 draining.add(victim)
             else:
@@ -136,14 +135,14 @@ class Fleet:
         return draining
 
     def without_idle(self, room: Room) -> Room:
-        """The `room` without closing and idle runners."""
+        """The `room` after closing and idle runners are gone."""
         idle = [r for r in self.runners if r.state is RunnerState.READY and not r.leases]
         for runner in (*self._closing, *idle):
-            room = room.with_back(runner)
+            room = room.after_close(runner)
         return room
 
     def begin(self, runner: Runner) -> None:
-        """Load a new runner. The load belongs to no request, so waiting requests may leave."""
+        """Load a new runner. The load continues if its request is cancelled."""
         self.runners.append(runner)
         self.version += 1
         runner.task = asyncio.get_running_loop().create_task(self._load(runner))
@@ -159,10 +158,10 @@ class Fleet:
         runner.leases -= 1
         if not runner.leases:
             self._touch(runner)
-            self._rest(runner.key)
+            self._start_keep_alive(runner.key)
 
     def retire(self, runner: Runner) -> asyncio.Task[None]:
-        """Take a runner out of service and close its engine; the task ends when its memory is free."""
+        """Remove a runner and close its engine. The task ends when its memory is free."""
         runner.stop_timer()
         if runner.engine is not None and not runner.engine.alive:
             self.died += 1
@@ -210,7 +209,7 @@ class Fleet:
             runner.devices = runner.engine.info.devices
             self._touch(runner)
             self._changed()
-            self._rest(runner.key)
+            self._start_keep_alive(runner.key)
 
     def _fail(self, runner: Runner, error: LoadFailed) -> None:
         runner.state = RunnerState.CLOSED
@@ -219,8 +218,8 @@ class Fleet:
         self._failed(runner, error)
         self._changed()
 
-    def _rest(self, key: RunnerKey) -> None:
-        """Start the countdown of a model without leases, or end it at once; its replicas end together."""
+    def _start_keep_alive(self, key: RunnerKey) -> None:
+        """Start the keep-alive of a model without leases. Its replicas end together."""
         replicas = self.replicas(key)
         if any(runner.leases for runner in replicas):
             return

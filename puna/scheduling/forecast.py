@@ -1,4 +1,4 @@
-"""What a model would get if it were loaded now and alone, in words."""
+"""Describes what a load would get now, in an empty machine."""
 
 from __future__ import annotations
 

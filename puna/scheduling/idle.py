@@ -1,4 +1,4 @@
-"""Idle work: the next load is prepared while no request runs."""
+"""Prepares the next load while the server is idle."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class IdleWork:
         self._task: asyncio.Task[None] | None = None
 
     def rest(self) -> None:
-        """The server is idle from now on."""
+        """Start the pause: the server is idle."""
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(_PAUSE, self._begin)

@@ -1,4 +1,4 @@
-"""What is known of models beyond estimates: dry runs, what engines took, and what devices refused."""
+"""Measured sizes of models: from dry runs, from loaded engines, and from failed allocations."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from puna.scheduling.facts import RunnerKey
 from puna.scheduling.placement import Machine
 
 _SMALLER = 0.8
-"""A second try takes this part of the size that a device had no room for."""
+"""After a failed allocation, the second try takes this part of the size on the device."""
 
-_MOST_DRY_RUNS = 8
-"""For one model, because its plan may change with the free memory at each query."""
+_MAX_DRY_RUNS = 8
+"""For one model, because each query of the free memory may change its plan."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass
 class LearnedSizes:
-    """What was learned of models, as long as the server runs."""
+    """The measured sizes of models, as long as the server runs."""
 
     _work: dict[tuple[object, ...], int] = field(default_factory=dict)
     _dry_runs: dict[tuple[object, ...], DryRun] = field(default_factory=dict)
@@ -35,7 +35,7 @@ class LearnedSizes:
         self._work.pop(_like(spec), None)
 
     def dry_run_of(self, spec: LoadSpec) -> DryRun | None:
-        """The dry run of a load like `spec`, on whatever devices."""
+        """The dry run of a load like `spec`, on any devices."""
         return self._dry_runs.get(_like(spec))
 
     def note(self, spec: LoadSpec, planned: Mapping[str, int], real: Mapping[str, int]) -> None:
@@ -49,7 +49,7 @@ class LearnedSizes:
         return self._work.get(_like(spec), 0)
 
     def refused(self, key: RunnerKey, planned: Mapping[str, int]) -> bool:
-        """Record that a device had no room, and limit the model. True if a smaller plan is worth a try."""
+        """Record that a device had no room, and limit the model. True the first time, to try again."""
         limits = self._limits.setdefault(key, {})
         first = not planned.keys() <= limits.keys()
         if first:
@@ -57,19 +57,19 @@ class LearnedSizes:
         return first
 
     def limited(self, key: RunnerKey, machine: Machine) -> Machine:
-        """`machine` with as much free on each device as this model may use."""
+        """`machine` with the free memory of each device limited to what this model may use."""
         limits = self._limits.get(key, {})
         devices = (replace(d, free=min(d.free, limits.get(d.name, d.free))) for d in machine.devices)
         return replace(machine, devices=tuple(devices))
 
 
 def _like(spec: LoadSpec) -> tuple[object, ...]:
-    """What decides how large a model's cache and work buffers are."""
+    """What the sizes of a model's cache and work buffers depend on."""
     return (*spec.files, spec.pool, spec.num_batch, spec.parallel, spec.kv_cache_type)
 
 
 class DryRuns:
-    """Dry runs, one at a time; each plan has one. `changed` is called when one has ended."""
+    """Dry runs, one at a time, one for each plan. `changed` is called after each."""
 
     def __init__(
         self,
@@ -84,12 +84,12 @@ class DryRuns:
         self._task: asyncio.Task[None] | None = None
 
     def done(self, spec: LoadSpec) -> bool:
-        """Whether a dry run of `spec` is done, or would tell nothing new; otherwise one is begun."""
+        """Whether a dry run of `spec` is done or not worth it; otherwise starts one."""
         if self._dry_run is None:
             return True
         begun = self._begun[spec.files]
         if self._task is None:
-            if spec in begun or len(begun) >= _MOST_DRY_RUNS:
+            if spec in begun or len(begun) >= _MAX_DRY_RUNS:
                 return True
             begun.add(spec)
             self._task = asyncio.get_running_loop().create_task(self._run(self._dry_run, spec))

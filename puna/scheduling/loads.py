@@ -1,4 +1,4 @@
-"""Loads for requests: begun where there is room, or room is made."""
+"""Starts loads if there is room; otherwise evicts models."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from puna.settings import Settings
 
 log = logging.getLogger(__name__)
 
-_NOTICEABLE = 1.05
-"""A model that takes this many times as long for a token is slower."""
+_SLOWER = 1.05
+"""A placement counts as slower if a token takes this many times as long."""
 
 
 class Loads:
-    """Begins loads on the machine that `watch` sees, and evicts from `fleet` what is in their way."""
+    """Starts loads on the machine that `watch` sees, and evicts models of `fleet` for them."""
 
     def __init__(self, settings: Settings, fleet: Fleet, watch: Watch, dry_runs: DryRuns) -> None:
         self._settings = settings
@@ -33,20 +33,20 @@ class Loads:
         self._dry_runs = dry_runs
 
     def begin(self, request: LeaseRequest) -> Set[Runner] | None:
-        """Begin the load for `request`.
+        """Start the load for `request`.
 
-        When it has to wait, the runners that must drain first; None when the load has begun.
-        Raises PunaError when the model would not fit in an empty machine either.
+        Returns None if it has started, otherwise the runners that must drain first. Raises PunaError if the
+        model would not fit in an empty machine either.
         """
         if not self._watch.fresh(self._fleet.version):
             return frozenset()
         room = self._fleet.room(self._watch.seen.devices)
         now, best = self._chosen(request, room.now), self._chosen(request, room.alone)
-        doubted = now if room.now.devices else best
-        if not doubted.estimate_suffices(room.now) and not self._dry_runs.done(now.tried):
+        decisive = now if room.now.devices else best
+        if not decisive.estimate_suffices(room.now) and not self._dry_runs.done(now.tried):
             return frozenset()
         if now.fits and room.slots > 0:
-            if self._evicted_for_speed(request, room, now):
+            if self._evict_for_speed(request, room, now):
                 return frozenset()
             self._load(request, now, request.keep_alive)
             return None
@@ -59,34 +59,34 @@ class Loads:
             return self.begin(request)
         raise no_place(best, room.alone)
 
-    def replicate(self, request: LeaseRequest, there: Sequence[Runner]) -> bool:
-        """Begin one more engine like `there`, on a device without one, and evict nobody.
+    def replicate(self, request: LeaseRequest, replicas: Sequence[Runner]) -> bool:
+        """Load one more of the `replicas`, on a device without one, and evict nothing.
 
-        False if no such device has room for all of it; True when it has begun, or room is being looked for.
-        Raises PunaError when the options cannot be followed any more.
+        False if no such device has room for all of it. True if the load has started, or its size is being
+        measured. Raises PunaError if the options do not suit the devices any more.
         """
         if not self._watch.fresh(self._fleet.version):
             return True
-        taken = {name for runner in there for name in runner.spec.placed.devices}
+        taken = {name for runner in replicas for name in runner.spec.placed.devices}
         room = self._fleet.room(self._watch.seen.devices)
         machine = room.now.without(taken)
-        options = widened(request.options, request.facts, self._settings, there[0].spec)
+        options = widened(request.options, request.facts, self._settings, replicas[0].spec)
         choice = choose(request.facts, options, self._settings, machine, self._fleet.learned)
         if room.slots < 1 or not choice.fits_outside(taken):
             return False
         if choice.estimate_suffices(machine) or self._dry_runs.done(choice.tried):
-            self._load(request, choice, there[0].keep_alive)
+            self._load(request, choice, replicas[0].keep_alive)
         return True
 
-    def _evicted_for_speed(self, request: LeaseRequest, room: Room, now: Choice) -> bool:
-        """Whether idle models are evicted, because this one is faster in their place."""
+    def _evict_for_speed(self, request: LeaseRequest, room: Room, now: Choice) -> bool:
+        """Evict idle models if this one is faster in their memory; whether any were."""
         if not room.now.devices:
             return False
-        could = self._chosen(request, self._fleet.without_idle(room).now).placement.seconds * _NOTICEABLE
-        if now.placement.seconds <= could:
+        achievable = self._chosen(request, self._fleet.without_idle(room).now).placement.seconds * _SLOWER
+        if now.placement.seconds <= achievable:
             return False
         self._fleet.make_room(
-            room, lambda made: self._chosen(request, made.now).placement.seconds <= could, busy=False
+            room, lambda made: self._chosen(request, made.now).placement.seconds <= achievable, busy=False
         )
         return True
 

@@ -1,4 +1,4 @@
-"""The memory of the host and of each device that runners leave free."""
+"""The memory of the host and of each device that runners do not use."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ _RESERVE = 128 << 20
 """Bytes of each device reserved for the driver."""
 
 
-class Holder(Protocol):
-    """A runner's memory, held or estimated."""
+class RunnerMemory(Protocol):
+    """A runner's memory in bytes, measured or estimated."""
 
     @property
     def size(self) -> int: ...
@@ -31,37 +31,41 @@ class Holder(Protocol):
 
 @dataclass(frozen=True)
 class Room:
-    """The memory for one more runner, now and if it were alone; and how many more are allowed."""
+    """The memory for one more runner, now and in an empty machine; and how many more may load."""
 
     now: Machine
     alone: Machine
     slots: float
 
-    def with_back(self, held: Holder) -> Room:
-        """The room without this runner."""
+    def after_close(self, runner: RunnerMemory) -> Room:
+        """The room after this runner is closed."""
         most = {device.name: device.free for device in self.alone.devices}
         devices = tuple(
-            replace(d, free=min(most[d.name], d.free + held.devices.get(d.name, 0))) for d in self.now.devices
+            replace(d, free=min(most[d.name], d.free + runner.devices.get(d.name, 0)))
+            for d in self.now.devices
         )
-        return Room(Machine(self.now.host + held.size, devices), self.alone, self.slots + 1)
+        return Room(Machine(self.now.host + runner.size, devices), self.alone, self.slots + 1)
 
 
 def device_room(
-    devices: Iterable[Device], there: Iterable[Holder], arriving: Iterable[Holder], settings: Settings
+    devices: Iterable[Device],
+    loaded: Iterable[RunnerMemory],
+    loading: Iterable[RunnerMemory],
+    settings: Settings,
 ) -> tuple[Machine, Machine]:
-    """Two machines of devices only: as they are now, and as they would be without runners.
+    """Two machines of devices only: as they are now, and without runners.
 
-    Devices already report the memory of `there` as taken, that of `arriving` not yet. Some drivers report
-    all memory as free, so the total bounds it.
+    Devices report the memory of `loaded` runners as used, that of `loading` ones not yet. Some drivers always
+    report all memory as free, so the total bounds it.
     """
-    kept = settings.gpu_overhead + _RESERVE
+    reserve = settings.gpu_overhead + _RESERVE
     now, alone = [], []
     for device in devices:
-        loaded = sum(holder.devices.get(device.name, 0) for holder in there)
-        coming = sum(holder.devices.get(device.name, 0) for holder in arriving)
-        free = min(device.free - coming, device.total - coming - loaded)
-        now.append(memory(device, free - kept))
-        alone.append(memory(device, min(device.free + loaded, device.total) - kept))
+        used = sum(runner.devices.get(device.name, 0) for runner in loaded)
+        pending = sum(runner.devices.get(device.name, 0) for runner in loading)
+        free = min(device.free - pending, device.total - pending - used)
+        now.append(memory(device, free - reserve))
+        alone.append(memory(device, min(device.free + used, device.total) - reserve))
     return Machine(0, tuple(now)), Machine(0, tuple(alone))
 
 

@@ -209,24 +209,24 @@ def free_memory() -> int:
 
 
 class Budget:
-    """What all runners may take together: a fixed number of bytes, or (0) what the machine has free."""
+    """The memory for all runners together: a fixed number of bytes, or (0) the machine's free memory."""
 
     def __init__(self, fixed: int, measure: Callable[[], int] = free_memory) -> None:
         self._fixed = fixed
         self._measure = measure
         self._most = 0
 
-    def room(self, held: int, arriving: int) -> tuple[int, int]:
-        """Bytes a new runner may take now, and those it might have if it were alone.
+    def room(self, used: int, loading: int) -> tuple[int, int]:
+        """Bytes that a new runner may take now, and in an empty machine.
 
-        `held` is what runners take or will take by estimate, `arriving` the part of it still being loaded.
+        `used`: of all runners, by estimate. `loading`: of those among them that are still loading.
         """
         if self._fixed:
-            return self._fixed - held, self._fixed
+            return self._fixed - used, self._fixed
         free = self._measure()
-        # Mapped weights still count as free to the system, so the most ever free bounds the sum as well.
-        self._most = max(self._most, free) if held else free
-        return min(self._most - held, free - arriving), self._most
+        # The system counts mapped weights as free, so the most that was ever free bounds the sum as well.
+        self._most = max(self._most, free) if used else free
+        return min(self._most - used, free - loading), self._most
 
 
 def human_size(size: int) -> str:

@@ -15,13 +15,13 @@ from itertools import accumulate
 from typing import NamedTuple
 
 HOST_BANDWIDTH = 40e9
-"""Bytes a second. Only the ratio to a device's decides anything."""
+"""Bytes a second. Only its ratio to a device's matters."""
 
 _HOP = 20e-6
-"""Seconds that each processor with layers costs a token beside its work."""
+"""Seconds that each processor with layers adds to a token, beside its work."""
 
 _MOST_LAYERS = 1024
-"""No model has more; a file that claims to is not placed on devices."""
+"""No model has more. A file that claims to have more is not placed on devices."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Load:
     layers: tuple[LayerSizes, ...]
     """In order; the last one is the output."""
     host: int
-    """What is always on the host: token embeddings, the process, what is kept outside the pool."""
+    """Always on the host: token embeddings, the process, retained sequences outside the pool."""
     work: int
     """Compute buffers on each device that is used."""
     used: float = 1.0
@@ -62,18 +62,18 @@ class Memory:
     free: int
     bandwidth: float = 10 * HOST_BANDWIDTH
     shared: bool = False
-    """It is part of the host's."""
+    """Whether it is part of the host's memory."""
 
 
 @dataclass(frozen=True)
 class Machine:
-    """What there is to place models in: bytes of the host, and devices, the best one first."""
+    """The memory for models: bytes of the host, and devices, the best one first."""
 
     host: int
     devices: tuple[Memory, ...] = ()
 
     def without(self, taken: Set[str]) -> Machine:
-        """The same, with no room on the devices of these names."""
+        """The machine without room on these devices."""
         devices = (replace(d, free=0) if d.name in taken else d for d in self.devices)
         return replace(self, devices=tuple(devices))
 
@@ -182,7 +182,7 @@ def _seconds(load: Load, device: Memory, start: int, end: int, apart: frozenset[
 
 
 class _Partial(NamedTuple):
-    """The first layers, placed on the host and the first devices."""
+    """A placement of the first layers, on the host and the first devices."""
 
     seconds: float
     host: int
@@ -226,7 +226,7 @@ class _Search:
         return arranged(self._load, self._machine, won.split, won.apart)
 
     def _with(self, device: Memory, ways: list[list[_Partial]]) -> list[list[_Partial]]:
-        """The ways that follow if `device` takes the next layers, or none."""
+        """The partial placements after `device` has taken the next layers, or none."""
         after = [[way._replace(split=(*way.split, 0)) for way in here] for here in ways]
         for start, here in enumerate(ways):
             if not here:
@@ -267,7 +267,7 @@ class _Search:
 
 
 def _keep(ways: list[_Partial], new: _Partial) -> None:
-    """Add `new`, unless another way is as good, and drop those that it beats."""
+    """Add `new`, unless another is as good, and drop those that it dominates."""
     if any(way.seconds <= new.seconds and way.host <= new.host for way in ways):
         return
     ways[:] = [way for way in ways if way.seconds < new.seconds or way.host < new.host]
@@ -275,7 +275,7 @@ def _keep(ways: list[_Partial], new: _Partial) -> None:
 
 
 def pin_experts(load: Load, layers: int) -> Load:
-    """The same with the experts of the first `layers` on the host (llama.cpp's --n-cpu-moe)."""
+    """The load with the experts of the first `layers` on the host (llama.cpp's --n-cpu-moe)."""
     pinned = [
         replace(layer, experts=0, pinned=layer.pinned + layer.experts) if index < layers else layer
         for index, layer in enumerate(load.layers)

@@ -1,4 +1,4 @@
-"""What a model is loaded with: context, KV pool and parallelism, from what was asked and what fits."""
+"""Plans a load: context, KV pool and parallelism, from the options and the available memory."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _PARALLEL = 16  # more sequences than this gain little on a CPU
 _CONTEXTS = ((0, 4096), (23 << 30, 32768), (47 << 30, 262144))
 """The default context in tokens, by the least free bytes (Ollama server/routes.go, Serve)."""
 _SMALLEST_CONTEXT = 4
-_KV_CONTEXTS = 4  # in the pool and outside it together
+_KV_CONTEXTS = 4  # in the pool and in host memory together
 _KV_LONG_CONTEXTS = 2  # the same, of a context that is long only because there is room
 _MOST_THREADS = 4 * (os.cpu_count() or 1)
 
 _STATES = 64 << 20  # bytes for snapshots of recurrent models, at least
-_SNAPSHOTS = 32  # of a recurrent model's state, outside the pool
+_SNAPSHOTS = 32  # of a recurrent model's state
 _DEPTHS = (15, 7, 3, 1)  # of a rollback, in tokens: a step has one row more, which fills its tiles
 _ROLLBACK_SHARE = 16  # one part in this many of the memory may go to the states for it
 _BLOCK = 32  # numbers that quantised types store together
@@ -159,12 +159,12 @@ def _rollback(facts: Facts, spec: LoadSpec, available: int) -> int:
 
 
 def _threads(options: Options) -> int:
-    """As requested, but not so many that they only wait for each other; 0 leaves it to the engine."""
+    """As requested, up to a limit beyond which threads only wait; 0 leaves it to the engine."""
     return max(0, min(options.num_thread, _MOST_THREADS))
 
 
 def needed(facts: Facts, spec: LoadSpec) -> Footprint:
-    """What the language model alone takes, without what is kept of finished sequences."""
+    """What the language model alone takes, without retained sequences."""
     return estimate(
         facts.metadata,
         facts.weights_size,
@@ -178,7 +178,7 @@ def needed(facts: Facts, spec: LoadSpec) -> Footprint:
 
 
 def footprint(facts: Facts, spec: LoadSpec) -> Footprint:
-    """What a model takes when loaded as `spec` says."""
+    """What a model loaded as `spec` takes."""
     needs = needed(facts, spec)
     compute = needs.compute + spec.cache
     if projector := facts.projector:
@@ -228,7 +228,7 @@ def serves(spec: LoadSpec, facts: Facts, options: Options, settings: Settings) -
 
 
 def widened(options: Options, facts: Facts, settings: Settings, spec: LoadSpec) -> Options:
-    """`options` for a reload that keeps what `spec` had, so that two clients do not reload in turns."""
+    """`options` for a reload that keeps the sizes of `spec`, so that two clients do not reload in turns."""
     return replace(
         options,
         num_ctx=max(context(facts, options, settings), spec.num_ctx),

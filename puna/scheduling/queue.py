@@ -1,4 +1,4 @@
-"""The requests that wait for a model, in the order in which they are to be served."""
+"""The requests that wait for a model, in the order of service."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class LeaseRequest:
     keep_alive: float
     turn: Turn
     granted: asyncio.Future[Runner]
-    """Resolves to a runner whose `leases` already counts this one."""
+    """Resolves to a runner that already counts this lease."""
     prompt: Blocks = ()
-    """Its prompt, for routing among replicas."""
+    """Its prompt's blocks, for routing among replicas."""
     work: int = 0
-    """Blocks that it counts for at its replica."""
+    """Its work at its replica, in blocks."""
     wider: Options | None = None
-    """What to load for it, when a loaded model was too small."""
+    """Options for its load, if the loaded model was too small."""
 
 
 class Queue:
-    """Users take turns: whoever has fewest requests running is next."""
+    """Users take turns: the one with the fewest running requests is next."""
 
     def __init__(self) -> None:
         self._waiting: list[LeaseRequest] = []
@@ -52,19 +52,19 @@ class Queue:
         self._waiting.append(request)
 
     def leave(self, request: LeaseRequest) -> bool:
-        """Take `request` out; whether it was waiting."""
+        """Remove `request`; whether it was waiting."""
         if request not in self._waiting:
             return False
         self._waiting.remove(request)
         return True
 
     def in_order(self) -> list[LeaseRequest]:
-        """The next to be served first. Cancelled requests are about to leave by themselves."""
+        """The waiting requests in the order of service, without those that are cancelled."""
         places = order([request.turn for request in self._waiting], self._served)
         return [self._waiting[at] for at in places if not self._waiting[at].granted.done()]
 
     def lent(self, request: LeaseRequest) -> None:
-        """It is being served."""
+        """It has got a lease."""
         self._served.append(request.turn)
 
     def returned(self, request: LeaseRequest) -> None:

@@ -1,4 +1,4 @@
-"""Further engines of a model that is to have several: begun where there is room, while the first answers."""
+"""Loads further engines of a model if there is room, while the first one answers."""
 
 from __future__ import annotations
 
@@ -15,48 +15,48 @@ _log = logging.getLogger(__name__)
 
 
 class Replicas:
-    """Adds engines of models in `fleet`, as many as their requests ask for."""
+    """Loads as many engines of a model as its requests ask for."""
 
     def __init__(self, fleet: Fleet, loads: Loads) -> None:
         self._fleet = fleet
         self._loads = loads
         self._wanted: dict[RunnerKey, LeaseRequest] = {}
         self._complete: dict[RunnerKey, int] = {}
-        """Version of the fleet at which a model could have no more; another version allows another try."""
+        """Version of the fleet at which a model had no room for more. Another version allows another try."""
 
     def want(self, request: LeaseRequest) -> None:
-        """A request whose model is loaded is about to be served."""
+        """Note how many replicas a request for a loaded model wants."""
         key = request.facts.key
         if request.options.replicas > len(self._fleet.replicas(key)):
             self._wanted[key] = request
 
     def advance(self) -> None:
-        """Begin what there is room for."""
+        """Start the loads for which there is room."""
         for key, request in list(self._wanted.items()):
-            if not self._begin_more(request):
+            if not self._load_more(request):
                 del self._wanted[key]
 
     def failed(self, key: RunnerKey, error: LoadFailed) -> None:
-        """A further engine could not be loaded; the others serve."""
+        """A further engine could not be loaded. The others go on."""
         _log.warning("%s has no further replica: %s", key[0], error)
         self._complete[key] = self._fleet.version
 
-    def _begin_more(self, request: LeaseRequest) -> bool:
-        """Whether to go on later, when the room on devices is known."""
+    def _load_more(self, request: LeaseRequest) -> bool:
+        """Load what fits; whether to try again once the devices' memory is known."""
         key = request.facts.key
-        while 0 < len(there := self._fleet.replicas(key)) < request.options.replicas:
+        while 0 < len(replicas := self._fleet.replicas(key)) < request.options.replicas:
             if self._complete.get(key) == self._fleet.version:
                 return False
-            if not self._begun(request, there):
+            if not self._replicate(request, replicas):
                 self._complete[key] = self._fleet.version
                 return False
-            if len(there) == len(self._fleet.replicas(key)):
+            if len(replicas) == len(self._fleet.replicas(key)):
                 return True
         return False
 
-    def _begun(self, request: LeaseRequest, there: list[Runner]) -> bool:
+    def _replicate(self, request: LeaseRequest, replicas: list[Runner]) -> bool:
         try:
-            return self._loads.replicate(request, there)
+            return self._loads.replicate(request, replicas)
         except PunaError as error:
             _log.warning("%s has no further replica: %s", request.facts.path, error)
             return False

@@ -23,6 +23,6 @@ class RetryAfter:
         if len(self._ends) < 2:
             return 1
         first, last = self._ends[0], self._ends[-1]
-        between = (last - first) / (len(self._ends) - 1)
-        # When nothing has ended for longer than usual, requests take longer than they did.
-        return min(max(math.ceil(max(between, now - last)), 1), _MOST)
+        interval = (last - first) / (len(self._ends) - 1)
+        # If nothing has ended for longer than the average interval, use that time.
+        return min(max(math.ceil(max(interval, now - last)), 1), _MOST)

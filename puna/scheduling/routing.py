@@ -1,7 +1,7 @@
-"""Which replica of a model a request goes to: the one with the least work left, this request included.
+"""Chooses the replica of a model for a request: the one with the least work left, this request included.
 
-A replica reuses the prefixes that it has read. So requests that begin alike go to the same one, until more
-work waits there than that saves. Prompts are compared before they are rendered, by blocks of bytes.
+A replica reuses the prefixes of its earlier prompts. So requests with a common prefix go to the same replica,
+until more work waits there than the prefix saves. Prompts are compared by blocks of bytes, before rendering.
 """
 
 from __future__ import annotations
@@ -10,59 +10,59 @@ from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
 Blocks = tuple[int, ...]
-"""A prompt as hashes, one for each whole block. Each hash covers its block and all before it."""
+"""A hash for each whole block of a prompt. It covers that block and all before it."""
 
 BLOCK = 256
 """Bytes."""
 
 ANSWER = 16
-"""Blocks that an answer counts for, because its length is not known yet."""
+"""Work of an answer in blocks, because its length is not known yet."""
 
 _REMEMBERED = 1 << 14
 """Blocks of prompts remembered for each replica: 4 MiB of text."""
 
 
 def blocks(prompt: bytes) -> Blocks:
-    """The whole blocks of `prompt`."""
+    """The hashes of the whole blocks of `prompt`."""
     found: list[int] = []
-    before = 0
+    previous = 0
     for start in range(0, len(prompt) - BLOCK + 1, BLOCK):
-        before = hash((before, prompt[start : start + BLOCK]))
-        found.append(before)
+        previous = hash((previous, prompt[start : start + BLOCK]))
+        found.append(previous)
     return tuple(found)
 
 
 class Traffic:
-    """The prompts that a replica has read, and its work under way."""
+    """The prompts that a replica has evaluated, and its running work."""
 
     def __init__(self) -> None:
-        self._read: dict[int, None] = {}
+        self._known: dict[int, None] = {}
         """In the order of their last use."""
-        self._underway = 0
+        self._running = 0
 
     def begin(self, prompt: Blocks) -> int:
         """Count this prompt; returns its work in blocks, to be passed to `end`."""
-        work = self._unread(prompt) + ANSWER
-        self._underway += work
-        # From the end, so that beginnings, which other prompts share, are forgotten last.
+        work = self._new_blocks(prompt) + ANSWER
+        self._running += work
+        # From the end, so that the first blocks, which other prompts share, are dropped last.
         for block in reversed(prompt):
-            self._read.pop(block, None)
-            self._read[block] = None
-        while len(self._read) > _REMEMBERED:
-            del self._read[next(iter(self._read))]
+            self._known.pop(block, None)
+            self._known[block] = None
+        while len(self._known) > _REMEMBERED:
+            del self._known[next(iter(self._known))]
         return work
 
     def end(self, work: int) -> None:
         """The answer to a prompt of this `work` has ended."""
-        self._underway -= work
+        self._running -= work
 
     def left(self, prompt: Blocks) -> int:
-        """Blocks of work if it got this prompt: those under way, and those of the prompt not yet read."""
-        return self._underway + self._unread(prompt)
+        """Blocks of work with this prompt: the running ones, and the prompt's new ones."""
+        return self._running + self._new_blocks(prompt)
 
-    def _unread(self, prompt: Blocks) -> int:
+    def _new_blocks(self, prompt: Blocks) -> int:
         return len(prompt) - next(
-            (at for at, block in enumerate(prompt) if block not in self._read), len(prompt)
+            (at for at, block in enumerate(prompt) if block not in self._known), len(prompt)
         )
 
 
@@ -74,7 +74,7 @@ class Replica(Protocol):
 
     @property
     def full(self) -> bool:
-        """One more request would have to wait."""
+        """Whether another request would have to wait."""
         ...
 
     @property

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class RunnerState(Enum):
-    """A runner's life. A runner drains while READY: the queue holds new requests back."""
+    """A draining runner is READY too: the scheduler gives it no new leases."""
 
     LOADING = auto()
     READY = auto()
@@ -26,7 +26,7 @@ class RunnerState(Enum):
 
 @dataclass(eq=False)
 class Runner:
-    """A model that is loading, loaded or closing; one of its replicas, where it has several."""
+    """An engine of a model: loading, loaded or closing."""
 
     model: Model
     spec: LoadSpec
@@ -35,13 +35,13 @@ class Runner:
     devices: dict[str, int]
     """Bytes of each device: estimated, then as the engine reports."""
     keep_alive: float
-    """Seconds it stays after its last lease, as the latest request set it."""
+    """Seconds that it stays after its last lease: that of the latest request."""
     state: RunnerState = RunnerState.LOADING
     engine: Engine | None = None
     leases: int = 0
     traffic: Traffic = field(default_factory=Traffic, repr=False)
     used: int = 0
-    """Logical time when it was last lent or went idle."""
+    """Logical time when a lease last began, or the last one ended."""
     task: asyncio.Task[None] | None = None
     """Its load, later its close."""
     timer: asyncio.TimerHandle | None = field(default=None, repr=False)
@@ -52,7 +52,7 @@ class Runner:
 
     @property
     def full(self) -> bool:
-        """It decodes as many sequences as it can at once."""
+        """Whether all its parallel sequences are in use."""
         return self.leases >= self.spec.parallel
 
     def stop_timer(self) -> None:

@@ -1,8 +1,8 @@
-"""Who gets which model when.
+"""Loads, leases and evicts models.
 
-Every event (a request, a lease that ended, a load or close that finished) calls `_advance`. It walks the
-queue once and does all that can be done: lend a runner, begin a load, evict. Nothing polls. Which runners
-drain is computed anew on each walk, so a request that leaves needs no cleaning up.
+Every event (a new request, the end of a lease, a load or a close) calls `_advance`. It walks the queue once
+and does all that is possible: lease a runner, start a load, evict. Nothing polls. Each walk recomputes which
+runners drain, so a cancelled request needs no cleanup.
 """
 
 from __future__ import annotations
@@ -44,19 +44,19 @@ _QUEUE_FULL = "server busy, please try again.  maximum pending requests exceeded
 
 @dataclass(frozen=True)
 class Lease:
-    """A loaded model, held in memory until the lease ends."""
+    """A loaded model, which stays in memory until the lease ends."""
 
     engine: Engine
     load_ns: int
-    """Nanoseconds that the request waited for loading and for a place."""
+    """Nanoseconds that the request waited in the queue and for a load."""
 
 
 class Scheduler:
     """Loads, leases and unloads models on one event loop.
 
-    `start` loads a model and raises LoadFailed when it cannot; it must clean up when it is cancelled.
-    `find` lists the devices for placement; without it none is used. `prepare` is awaited when the server is
-    idle, to make the next load quicker. `dry_run` measures a load where an estimate may decide wrongly.
+    `start` loads a model or raises LoadFailed; it cleans up if it is cancelled. `find` lists the devices for
+    placement; without it none is used. `prepare` is awaited while the server is idle, to speed up the next
+    load. `dry_run` measures a load where estimates are too inexact.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class Scheduler:
         self._queue = Queue()
         self._retry_after = RetryAfter()
         self._draining: set[Runner] = set()
-        """Runners that take no new leases until theirs have ended."""
+        """Runners that get no new leases until all theirs have ended."""
         self._stopping = False
         """New requests are refused."""
         self._drained = asyncio.Event()
@@ -94,14 +94,14 @@ class Scheduler:
         check: Callable[[], Awaitable[None]] | None = None,
         prompt: Callable[[], bytes] = bytes,
     ) -> AsyncIterator[Lease]:
-        """Hold `model` in memory, loading it first if need be.
+        """Lease `model`, after loading it if necessary.
 
         `turn` names the user, because users take turns. `keep_alive` is seconds to stay loaded after the
-        last lease: inf forever, None the setting's. If it cannot be lent at once, `check` is awaited first,
-        and what it raises is raised before anything unloads. `prompt` decides which replica is lent.
+        last lease: inf forever, None the setting's. If no runner is ready, `check` is awaited first,
+        so that its errors are raised before anything unloads. `prompt` decides which replica is leased.
         Raises Busy when the queue is full, Stopping, LoadFailed, PunaError when the model cannot fit, and
         BadRequest for a KV cache type that it cannot have.
-        Never acquire a second lease while holding one: they can deadlock.
+        Never acquire a second lease within one: they can deadlock.
 
             async with scheduler.lease(model, options, None) as lease:
                 async for piece in lease.engine.generate(job): ...
@@ -134,7 +134,7 @@ class Scheduler:
             self._release(runner, request)
 
     async def unload(self, model: Model) -> None:
-        """Unload `model` now or, without waiting for it here, as soon as the leases on it have ended."""
+        """Unload `model` and wait, or if it has leases, unload it later when they have ended."""
         closing = set[asyncio.Task[None]]()
         for runner in self._fleet.replicas(key_of(model)):
             runner.keep_alive = 0
@@ -144,12 +144,12 @@ class Scheduler:
             await asyncio.wait(closing)
 
     def loaded(self) -> list[LoadedModel]:
-        """The models in memory, the one that stays longest first."""
+        """The models in memory, the last to expire first."""
         return self._fleet.loaded()
 
     @property
     def waiting(self) -> int:
-        """Requests that wait for a model, or for a place in one that is loaded."""
+        """Requests that wait for a load, or for a slot in a loaded model."""
         return len(self._queue) + self._fleet.excess
 
     @property
@@ -191,11 +191,11 @@ class Scheduler:
     async def _acquire(self, request: LeaseRequest) -> Runner:
         if self._stopping:
             raise Stopping
-        # Before the replicas are counted.
+        # First, because dead engines must not count as replicas.
         self._fleet.drop_dead()
         runner = self._ready(request)
         if runner is not None:
-            # As in Ollama, the first in the queue does not count as waiting.
+            # As in Ollama, the first request in the queue does not count as pending.
             pending = max(0, len(self._queue) - 1) + self._fleet.excess
             if runner.full and pending >= self._settings.max_queue:
                 raise self._full()
@@ -220,7 +220,7 @@ class Scheduler:
         return Busy(_QUEUE_FULL, self._retry_after.seconds(asyncio.get_running_loop().time()))
 
     def _ready(self, request: LeaseRequest) -> Runner | None:
-        """The runner that serves `request` best now."""
+        """The best runner that can serve `request` at once."""
         ready = [
             runner
             for runner in self._fleet.replicas(request.facts.key)
@@ -245,7 +245,7 @@ class Scheduler:
         self._advance()
 
     def _advance(self) -> None:
-        """Walk the queue: lend, load, evict. Only this decides."""
+        """Walk the queue: lease, load, evict."""
         self._fleet.drop_dead()
         self._draining = set()
         placing = True
@@ -254,8 +254,8 @@ class Scheduler:
                 self._queue.leave(request)
                 self._lend(runner, request)
                 request.granted.set_result(runner)
-            elif self._outgrown(request) and placing:
-                # Later requests must not take the memory that this one waits for.
+            elif self._needs_load(request) and placing:
+                # Later requests must not load into the memory that this one waits for.
                 placing = self._load(request)
         if placing and not self._stopping:
             self._replicas.advance()
@@ -264,22 +264,22 @@ class Scheduler:
             if self._stopping:
                 self._drained.set()
 
-    def _outgrown(self, request: LeaseRequest) -> bool:
-        """Whether `request` waits for a load. Engines of its model that cannot serve it end first."""
-        there = self._fleet.replicas(request.facts.key)
-        if any(runner.state is not RunnerState.READY or runner in self._draining for runner in there):
+    def _needs_load(self, request: LeaseRequest) -> bool:
+        """Whether `request` waits for a load. First retires engines of its model that cannot serve it."""
+        replicas = self._fleet.replicas(request.facts.key)
+        if any(runner.state is not RunnerState.READY or runner in self._draining for runner in replicas):
             return False
         wanted = request.options
-        for runner in there:
+        for runner in replicas:
             request.wider = wanted = widened(wanted, request.facts, self._settings, runner.spec)
             if runner.leases:
                 self._draining.add(runner)
             else:
                 self._fleet.retire(runner)
-        return not any(runner.leases for runner in there)
+        return not any(runner.leases for runner in replicas)
 
     def _load(self, request: LeaseRequest) -> bool:
-        """Begin a load for `request`, or refuse it; False means that it waits for the room being made."""
+        """Start a load for `request`, or refuse it; False if it waits for evictions."""
         try:
             draining = self._loads.begin(request)
         except PunaError as error:

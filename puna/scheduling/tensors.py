@@ -38,7 +38,7 @@ def load_of(
     beside: int = 0,
     pinned: Callable[[str], bool] = lambda name: False,
 ) -> Load:
-    """What to place of a model with these tensors.
+    """The sizes to place of a model with these tensors.
 
     kv: bytes of the whole pool, which layers share as their KV heads are. work: compute buffers. host: bytes
     there beside the embeddings. beside: bytes that go where the output goes, a projector's and a

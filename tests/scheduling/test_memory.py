@@ -166,24 +166,24 @@ def test_sizes_are_written_as_ollama_writes_them(size: int, text: str):
 
 
 def test_a_fixed_budget_is_what_is_left_of_it():
-    assert Budget(100, lambda: 10**9).room(held=70, arriving=30) == (30, 100)
+    assert Budget(100, lambda: 10**9).room(used=70, loading=30) == (30, 100)
 
 
 def test_what_the_machine_has_free_is_the_budget():
     free = [100]
     budget = Budget(0, lambda: free[0])
-    assert budget.room(held=0, arriving=0) == (100, 100)
+    assert budget.room(used=0, loading=0) == (100, 100)
     # Mapped weights do not lower what the system calls free, and yet they are held.
-    assert budget.room(held=60, arriving=0) == (40, 100)
+    assert budget.room(used=60, loading=0) == (40, 100)
     # A load that has not touched its memory yet.
-    assert budget.room(held=30, arriving=30) == (70, 100)
+    assert budget.room(used=30, loading=30) == (70, 100)
     # Another program took some, then gave back more than there was.
     free[0] = 20
-    assert budget.room(held=60, arriving=0) == (20, 100)
+    assert budget.room(used=60, loading=0) == (20, 100)
     free[0] = 150
-    assert budget.room(held=60, arriving=0) == (90, 150)
+    assert budget.room(used=60, loading=0) == (90, 150)
     free[0] = 50
-    assert budget.room(held=0, arriving=0) == (50, 50)
+    assert budget.room(used=0, loading=0) == (50, 50)
 
 
 def test_a_container_may_have_less_than_the_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
