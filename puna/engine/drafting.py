@@ -90,16 +90,16 @@ class Drafting:
             return drafts
         each = proposer.costs.of(len(decoding)) / len(decoding)
         least = each * tokens / max(self._costs.of(rows), 1)
-        places: list[int] = []
+        indices: list[int] = []
         requests: list[ProposalRequest] = []
-        for at, (sequence, (_, probabilities)) in enumerate(zip(decoding, drafts, strict=True)):
+        for index, (sequence, (_, probabilities)) in enumerate(zip(decoding, drafts, strict=True)):
             if size := self._to_propose(sequence, probabilities, most, each, rows=rows, tokens=tokens):
-                places.append(at)
+                indices.append(index)
                 requests.append(sequence.proposal_request(size, least))
-        for at, proposal in zip(places, proposer.propose(requests), strict=True):
-            probabilities = decoding[at].weigh(proposal)
-            if sum(probabilities) > sum(drafts[at][1]):
-                drafts[at] = proposal.tokens, probabilities
+        for index, proposal in zip(indices, proposer.propose(requests), strict=True):
+            probabilities = decoding[index].weigh(proposal)
+            if sum(probabilities) > sum(drafts[index][1]):
+                drafts[index] = proposal.tokens, probabilities
         return drafts
 
     def _to_propose(

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from puna.engine.drafts import Costs, DraftModel, ProposalRequest, draft_model, worth
+from puna.engine.drafts import Costs, DraftModel, ProposalRequest, best_length, draft_model
 from puna.engine.drafts.confidence import Confidence
 from puna.engine.libllama import Context, LlamaModel
 from puna.errors import LoadFailed
@@ -132,7 +132,7 @@ def test_who_is_never_right_is_seldom_asked_until_that_changes() -> None:
         count = 0
         for _ in range(tokens):
             most = 7
-            size = worth(confidence.foreseen(most), costs, rows=1, tokens=1, each=150)
+            size = best_length(confidence.expected(most), costs, rows=1, tokens=1, each=150)
             size = size or confidence.sample(most)
             if size:
                 count += 1
