@@ -34,19 +34,20 @@ template <class C, Type T> inline typename C::Vector load_partial(const uint8_t 
 
 // One KV head of consecutive cells, `stride` bytes apart, `size` elements each.
 template <class C, Type T> struct CellRows {
+    static constexpr CellFormat format = cell_format(T);
+
     const uint8_t *cells;
     size_t stride;
     int size;
 
     typename C::Vector read(int cell, int at) const {
         const uint8_t *row = cells + stride * static_cast<size_t>(cell);
-        if constexpr (cell_format(T).block == 1)
+        if constexpr (format.block == 1)
             if (at + C::lanes > size) return load_partial<C, T>(row, at, size - at);
         return load_vector<C, T>(row, at);
     }
     void prefetch(int cell) const {
         const auto row = reinterpret_cast<uintptr_t>(cells) + stride * static_cast<size_t>(cell);
-        constexpr CellFormat format = cell_format(T);
         for (int byte = 0; byte < size / format.block * format.bytes; byte += 64) C::prefetch(reinterpret_cast<const char *>(row) + byte);
     }
 
@@ -57,6 +58,10 @@ template <class C, Type T> struct CellRows {
             for (; at + C::f16_transposed <= size; at += C::f16_transposed)
                 C::transpose_f16(cells + stride * static_cast<size_t>(cell) + 2 * at, stride, count - cell,
                                [&](int i, typename C::Vector x) __attribute__((always_inline)) { use(at + i, x); });
+        if constexpr (T == Type::Q8_0 && C::q8_0_transposed > 0)
+            for (; at < size; at += C::q8_0_transposed)
+                C::transpose_q8_0(cells + stride * static_cast<size_t>(cell) + at / format.block * format.bytes, stride, count - cell,
+                                  [&](int i, typename C::Vector x) __attribute__((always_inline)) { use(at + i, x); });
         for (; at < size; at += C::lanes) {
             typename C::Vector x[C::lanes];
             for (int i = 0; i < C::lanes; i++) x[i] = cell + i < count ? read(cell + i, at) : C::zero();
@@ -72,6 +77,11 @@ template <class C, Type T> struct CellRows {
             const uint16_t most = C::max_magnitude_f16(reinterpret_cast<const uint16_t *>(cells + stride * static_cast<size_t>(cell)), size);
             if (most >> 10 == 31) return invalid;
             e = std::max(most >> 10, 1) - 14;
+        } else if constexpr (T == Type::Q8_0 && C::q8_0_transposed > 0) {
+            int32_t most = 0;
+            const uint8_t *block = cells + stride * static_cast<size_t>(cell);
+            for (int at = 0; at < size; at += format.block, block += format.bytes) most = std::max(most, C::max_magnitude_q8_0(block));
+            e = (most >> 23) - 126;
         } else {
             auto most = C::zero_magnitude();
             for (int at = 0; at < size; at += C::lanes) most = C::max_magnitude(most, read(cell, at));

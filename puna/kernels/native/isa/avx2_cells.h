@@ -12,7 +12,7 @@ namespace puna {
 struct Avx2Cells {
     using Vector = __m256;
     static constexpr int lanes = 8;
-    static constexpr int f16_transposed = 0; // no transpose_f16
+    static constexpr int f16_transposed = 0, q8_0_transposed = 0; // neither transpose_f16 nor transpose_q8_0
 
     static Vector zero() { return _mm256_setzero_ps(); }
     static void store(float *p, Vector x) { _mm256_storeu_ps(p, x); }

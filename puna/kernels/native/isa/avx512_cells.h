@@ -36,6 +36,8 @@ struct Avx512Cells {
         return _mm512_mul_ps(_mm512_set1_ps(_cvtsh_ss(bits)), x);
     }
 
+    // The largest of eight 16-bit integers. x86 has a horizontal minimum of them, but no maximum.
+    static uint16_t reduce_max(__m128i x) { return static_cast<uint16_t>(~_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(x, _mm_set1_epi16(-1))))); }
     // The bits of the largest F16 magnitude.
     static uint16_t max_magnitude_f16(const uint16_t *x, int size) {
         __m512i most = _mm512_setzero_si512();
@@ -44,9 +46,14 @@ struct Avx512Cells {
             most = _mm512_max_epu16(most, _mm512_and_si512(_mm512_maskz_loadu_epi16(there, x + i), _mm512_set1_epi16(0x7fff)));
         }
         const __m256i half = _mm256_max_epu16(_mm512_castsi512_si256(most), _mm512_extracti64x4_epi64(most, 1));
-        const __m128i eight = _mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1));
-        // x86 has a horizontal minimum of eight, but no maximum.
-        return static_cast<uint16_t>(~_mm_cvtsi128_si32(_mm_minpos_epu16(_mm_xor_si128(eight, _mm_set1_epi16(-1)))));
+        return reduce_max(_mm_max_epu16(_mm256_castsi256_si128(half), _mm256_extracti128_si256(half, 1)));
+    }
+    // The bits of the largest magnitude of a Q8_0 block.
+    static int32_t max_magnitude_q8_0(const uint8_t *block) {
+        const __m256i all = _mm256_abs_epi8(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(block + 2)));
+        const __m128i sixteen = _mm_max_epu8(_mm256_castsi256_si128(all), _mm256_extracti128_si256(all, 1));
+        const float most = static_cast<float>(reduce_max(_mm_max_epu16(_mm_srli_epi16(sixteen, 8), _mm_and_si128(sixteen, _mm_set1_epi16(0xff)))));
+        return _mm512_cvtsi512_si32(_mm512_castps_si512(scaled(_mm512_set1_ps(most), block))) & 0x7fffffff;
     }
     // Magnitudes are compared as bits, so NaN is the largest.
     static __m512i zero_magnitude() { return _mm512_setzero_si512(); }
@@ -86,6 +93,40 @@ struct Avx512Cells {
             unroll<8>([&](auto j) __attribute__((always_inline)) {
                 use(8 * quarter + j, _mm512_cvtph_ps(_mm512_extracti64x4_epi64(x[8 * (quarter / 2) + j], half)));
             });
+        });
+    }
+
+    // The same for a block of 32 Q8_0 elements: bytes are transposed in groups of four, then shifted apart and scaled.
+    static constexpr int q8_0_transposed = 32;
+    template <class Use> static PUNA_INLINE void transpose_q8_0(const uint8_t *cells, size_t stride, int count, Use use) {
+        const auto quants = [&](int cell) {
+            return cell < count ? _mm256_loadu_si256(reinterpret_cast<const __m256i *>(cells + stride * static_cast<size_t>(cell) + 2)) : _mm256_setzero_si256();
+        };
+        alignas(32) uint16_t scales[16];
+        for (int i = 0; i < 16; i++) {
+            scales[i] = 0;
+            if (i < count) std::memcpy(&scales[i], cells + stride * static_cast<size_t>(i), sizeof scales[i]);
+        }
+        const Vector scale = load_f16(scales);
+        __m512i x[8], y[8];
+        for (int i = 0; i < 8; i++) x[i] = _mm512_inserti64x4(_mm512_castsi256_si512(quants(i)), quants(8 + i), 1);
+        for (int i = 0; i < 8; i += 2) { // interleave two cells, then four
+            y[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
+            y[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
+        }
+        for (int i = 0; i < 8; i += 4)
+            for (int j = 0; j < 2; j++) {
+                x[i + 2 * j] = _mm512_unpacklo_epi64(y[i + j], y[i + 2 + j]);
+                x[i + 2 * j + 1] = _mm512_unpackhi_epi64(y[i + j], y[i + 2 + j]);
+            }
+        for (int j = 0; j < 4; j++) {
+            y[j] = _mm512_permutex2var_epi64(x[j], _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), x[4 + j]);
+            y[4 + j] = _mm512_permutex2var_epi64(x[j], _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15), x[4 + j]);
+        }
+        unroll<32>([&](auto i) __attribute__((always_inline)) {
+            constexpr int up = 24 - i % 4 * 8;
+            const __m512i element = _mm512_srai_epi32(_mm512_slli_epi32(y[i / 4], up), 24);
+            use(i, _mm512_mul_ps(_mm512_cvtepi32_ps(element), scale));
         });
     }
 

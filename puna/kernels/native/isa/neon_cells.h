@@ -10,7 +10,7 @@ namespace puna {
 
 template <int UNITS> struct NeonCells {
     static constexpr int lanes = 8;
-    static constexpr int f16_transposed = 0; // no transpose_f16
+    static constexpr int f16_transposed = 0, q8_0_transposed = 0; // neither transpose_f16 nor transpose_q8_0
     struct Vector {
         float32x4_t low, high;
     };
