@@ -17,6 +17,7 @@ from tests.models import shape_model
 
 PATH = Path(__file__).resolve().parent.parent / ".cache" / "memory" / "vocabulary.gguf"
 STREAMS, VOCABULARY, ROUNDS = 32, 152_064, 12
+THREADS = psutil.cpu_count(logical=False) or 1
 TARGET = 1.5
 """Milliseconds."""
 
@@ -72,5 +73,5 @@ def step(model: LlamaModel, samplers: list[Sampler], logits: np.ndarray) -> floa
     else:
         rows = zip(samplers, logits, strict=True)
         draws = [s.draws.ready(row.ctypes.data) for s, row in rows if s.draws is not None]
-        model.drawing.draw(draws, psutil.cpu_count(logical=False) or 1)
+        model.drawing.draw(draws, THREADS)
     return time.perf_counter() - began
