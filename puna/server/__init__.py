@@ -1,6 +1,6 @@
-"""The HTTP application: one package a dialect, framing (NDJSON, SSE), errors, access control.
+"""The HTTP application: one package for each dialect, framing (NDJSON, SSE), errors, access control.
 
-`serve(settings)` runs it until it is told to stop; `application(settings)` gives it to another ASGI server.
+`serve(settings)` runs it until a signal; `application(settings)` is the ASGI application for other servers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The ASGI application: the rooms it opens, the routes it mounts, the layers around them."""
+"""The ASGI application: services, routes and middleware."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from puna.server.origins import Origins, is_loopback
 from puna.server.pulls import Pulls
 from puna.server.recorder import RequestRecorder
 from puna.server.remote import Remote
-from puna.server.rooms import Rooms
+from puna.server.services import Services
 from puna.server.slashes import CollapseSlashes, RedirectTrailingSlash
 from puna.server.web import Web
 from puna.settings import Settings
 
-# OpenAI's paths last: whatever else is under /v1 is refused in its words.
+# OpenAI's mount last: it answers unknown paths under /v1 with its own errors.
 ROUTES = [
     *native.routes,
     *health.routes,
@@ -59,7 +59,7 @@ def application(settings: Settings) -> Starlette:
     starter = EngineStarter(patience=settings.watchdog, standby=settings.standby)
     scheduler = Scheduler(settings, measured.loading(starter.start), find_devices, starter.prepare, dry_run)
     remote = Remote(private=settings.fetch_private)
-    rooms = Rooms(
+    services = Services(
         library,
         starter,
         scheduler,
@@ -78,12 +78,12 @@ def application(settings: Settings) -> Starlette:
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        # Not awaited: the server answers at once.
+        # Not awaited, so that the server answers at once.
         scheduler.rest()
-        chores = asyncio.gather(rooms.inference.warm(), asyncio.to_thread(_prune, library))
+        chores = asyncio.gather(services.inference.warm(), asyncio.to_thread(_prune, library))
         async with saving_usage(keyring):
             yield
-            await rooms.close()
+            await services.close()
         await chores
 
     app = Starlette(
@@ -102,7 +102,7 @@ def application(settings: Settings) -> Starlette:
         ],
     )
     app.router.redirect_slashes = False
-    app.state.rooms = rooms
+    app.state.services = services
     app.state.metrics = measured
     return app
 

@@ -1,7 +1,7 @@
-"""Authenticates a request by its key; `puna.access.caller()` is its caller from here on.
+"""Authenticates a request by its key, and sets `puna.access.caller()`.
 
-The page and the version need no key. Without a keys file nothing needs one, but a server that other machines
-reach then refuses to change models, unless PUNA_OPEN is set.
+The page and the version need no key. Without a keys file nothing needs one. But then a server that other
+machines reach refuses to change models, unless PUNA_OPEN is set.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from puna.access import AccessDenied, Caller, Forbidden, Keyring
 from puna.errors import PunaError
 from puna.server.headers import with_headers
 from puna.server.refusals import refuse
-from puna.server.scopes import manages, needed
+from puna.server.scopes import changes_models, required_scope
 
 CLOSED = (
     "this server is reached from other machines and asks for no key, so nobody may change its models: "
@@ -28,7 +28,7 @@ FIRST = "the first key is made on the server's own machine: puna keys create NAM
 
 _OURS = "puna_"
 _WRITE_EVERY = 2.0
-"""Seconds between two writes of the keys' usage."""
+"""Seconds between writes of the keys' usage."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,14 +58,14 @@ class Authentication:
     def _admit(self, scope: Scope) -> Caller:
         """The caller. Raises AccessDenied."""
         path = scope["path"]
-        wanted = needed(path)
+        wanted = required_scope(path)
         nobody = Caller(address=scope["client"][0] if scope.get("client") else "")
         if wanted is None:
             return nobody
         if not self._keyring.asks:
             if wanted == "admin":
                 raise Forbidden(FIRST)
-            if self._exposed and manages(path):
+            if self._exposed and changes_models(path):
                 raise Forbidden(CLOSED)
             return nobody
         key = self._keyring.find(_secret(scope["headers"]))
@@ -76,7 +76,7 @@ class Authentication:
 
 
 def _secret(headers: list[tuple[bytes, bytes]]) -> str:
-    """The key in the headers. Some clients also send a placeholder, so a key that looks like ours wins."""
+    """The key in the headers. One with our prefix wins, because some clients also send a placeholder."""
     found = ""
     for name, value in headers:
         if name == b"authorization":

@@ -12,14 +12,14 @@ from starlette.requests import Request
 
 from puna import gojson
 from puna.errors import BadRequest, InvalidField, PunaError
-from puna.server.fields import named
+from puna.server.fields import match_fields
 
 LIMIT = 256 << 20
 """Bytes; room for several photographs in base64."""
 
 T = TypeVar("T")
 
-# The end of a msgspec message says where: " - at `$.messages[0].role`".
+# A msgspec message ends with the field's path: " - at `$.messages[0].role`".
 _PLACE = re.compile(r"(?P<what>.*) - at `(?:key` in `)?\$\.?(?P<field>.*)`", re.DOTALL)
 _TYPE_NAMES = {"str": "string", "int": "integer", "float": "number", "bool": "boolean"}
 
@@ -30,18 +30,18 @@ class TooLarge(PunaError):
     status = 413
 
 
-async def decoded(request: Request, kind: type[T]) -> T:
+async def decode_body(request: Request, kind: type[T]) -> T:
     """The request's JSON body as `kind`. Raises BadRequest with the reason, TooLarge."""
     return decode(await read(request), kind)
 
 
 async def read(request: Request, limit: int = LIMIT) -> bytes:
-    """The whole body. Raises TooLarge as soon as it is known to be longer than `limit` bytes."""
+    """The whole body. Raises TooLarge beyond `limit` bytes."""
     return b"".join([chunk async for chunk in chunks(request, limit)])
 
 
 async def chunks(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
-    """The body as it arrives. Raises TooLarge as soon as it is known to be longer than `limit` bytes."""
+    """The body as it arrives. Raises TooLarge beyond `limit` bytes, by Content-Length before reading."""
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise _too_large(limit)
@@ -60,18 +60,18 @@ def decode(body: bytes, kind: type[T]) -> T:
     try:
         return _decoder(kind).decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        pass  # Go reads more: names in another case, text that is not valid Unicode.
+        pass  # Go accepts more: names in another case, invalid Unicode.
     try:
         given = gojson.decode(body)
     except (msgspec.DecodeError, RecursionError) as error:
         raise BadRequest(f"invalid JSON in request body: {error}") from None
-    return converted(given, kind)
+    return convert(given, kind)
 
 
-def converted(given: Any, kind: type[T], *, strict: bool = True) -> T:
+def convert(given: Any, kind: type[T], *, strict: bool = True) -> T:
     """Decoded JSON as `kind`. Unless `strict`, a text is accepted as a number. Raises BadRequest."""
     try:
-        return msgspec.convert(named(given, kind), kind, strict=strict)
+        return msgspec.convert(match_fields(given, kind), kind, strict=strict)
     except msgspec.ValidationError as error:
         raise _refused(str(error)) from None
     except RecursionError as error:

@@ -29,30 +29,30 @@ class Url(msgspec.Struct, frozen=True):
     """It must be a sound."""
 
 
-async def assembled(parts: Sequence[str | MediaFile | Url], remote: Remote) -> tuple[str, list[MediaFile]]:
-    """The text, with MEDIA_MARKER in the place of each file, and the files in order.
+async def assemble(parts: Sequence[str | MediaFile | Url], remote: Remote) -> tuple[str, list[MediaFile]]:
+    """The text, with MEDIA_MARKER for each file, and the files in order.
 
-    Adjacent texts are joined by a newline. Raises BadRequest when a file cannot be fetched.
+    Joins adjacent texts with a newline. Raises BadRequest when a file cannot be fetched.
     """
     text, before = "", None
     for part in parts:
         if not isinstance(part, str):
             text += MEDIA_MARKER
         else:
-            text += ("\n" if isinstance(before, str) else "") + unmarked(part)
+            text += ("\n" if isinstance(before, str) else "") + escape_markers(part)
         before = part
     return text, await _files([part for part in parts if not isinstance(part, str)], remote)
 
 
-def unmarked(text: str) -> str:
+def escape_markers(text: str) -> str:
     """A user's text with each media marker broken by a space."""
     return text.replace(MEDIA_MARKER, f"{MEDIA_MARKER[:-1]} {MEDIA_MARKER[-1]}")
 
 
 def picture(text: str, field: str) -> MediaFile | Url:
-    """An image given as base64, as a data: URL, or as an http(s) URL that is fetched later.
+    """An image as base64, a data: URL, or an http(s) URL that `assemble` fetches.
 
-    Audio is accepted too. Raises BadRequest, which names `field`.
+    Accepts audio, too. Raises BadRequest for `field`.
     """
     text = text.strip()
     if _FETCHED.match(text):
@@ -79,7 +79,7 @@ async def _files(media: Sequence[MediaFile | Url], remote: Remote) -> list[Media
     async def file(medium: MediaFile | Url) -> MediaFile:
         if not isinstance(medium, Url):
             return medium
-        fetched = await remote.fetched(medium.url, medium.field)
+        fetched = await remote.fetch(medium.url, medium.field)
         if medium.sound:
             check_sound(fetched, medium.field)
         return MediaFile(fetched, medium.field)

@@ -6,9 +6,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class IgnoreDisconnect:
-    """ASGI middleware: ignores sends to a connection that closed before uvicorn noticed.
+    """ASGI middleware: ignores sends to a closed connection.
 
-    uvicorn ignores sends after it has noticed; before that uvloop raises RuntimeError.
+    uvicorn ignores them, too, but only once it has noticed; until then uvloop raises RuntimeError.
     """
 
     def __init__(self, app: ASGIApp) -> None:

@@ -1,4 +1,4 @@
-"""Graceful shutdown: requests under way finish within a time limit, new ones are refused."""
+"""Graceful shutdown: running requests may finish within a time limit, new ones are refused."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from types import FrameType
 
 import uvicorn
 
-from puna.server.rooms import Rooms
+from puna.server.services import Services
 
 _log = logging.getLogger(__name__)
 
@@ -18,12 +18,12 @@ _log = logging.getLogger(__name__)
 class DrainingServer(uvicorn.Server):
     """Stops within `patience` seconds of the first signal, and at once on the second.
 
-    The rooms close before connections are awaited, so that every open stream gets its last line.
+    Closes the services before it waits for connections, so that every open stream gets its last line.
     """
 
-    def __init__(self, config: uvicorn.Config, rooms: Rooms, patience: float) -> None:
+    def __init__(self, config: uvicorn.Config, services: Services, patience: float) -> None:
         super().__init__(config)
-        self._rooms = rooms
+        self._services = services
         self._patience = patience if math.isfinite(patience) else None
         self._draining: asyncio.Task[None] | None = None
 
@@ -35,13 +35,13 @@ class DrainingServer(uvicorn.Server):
         super().handle_exit(sig, frame)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        if unfinished := self._rooms.scheduler.unfinished:
+        if unfinished := self._services.scheduler.unfinished:
             _log.info("Stopping: %d requests are finished first; a second signal ends them", unfinished)
         # The socket still accepts, so that new requests get a clear refusal.
-        self._draining = asyncio.create_task(self._rooms.drain())
+        self._draining = asyncio.create_task(self._services.drain())
         await asyncio.wait({self._draining}, timeout=0 if self.force_exit else self._patience)
         self._draining.cancel()
         for server in self.servers:
             server.close()
-        await self._rooms.close()
+        await self._services.close()
         await super().shutdown(sockets)

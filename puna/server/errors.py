@@ -65,7 +65,7 @@ async def unrouted(request: Request, error: Exception) -> Response:
 
 
 async def abandoned(request: Request, error: Exception) -> Response:
-    """Nobody reads it: the client disconnected while it was sending."""
+    """The response to a client that disconnected while it was sending. Nobody reads it."""
     return Response(status_code=CLIENT_CLOSED)
 
 

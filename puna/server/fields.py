@@ -1,4 +1,4 @@
-"""The fields of a request's JSON objects, whatever the case of their names, as in Go's encoding/json."""
+"""Case-insensitive field names of JSON objects in requests, as in Go's encoding/json."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ TokenId = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
 
 
 class Fields(msgspec.Struct, forbid_unknown_fields=True):
-    """A JSON object in a request. Fields that it does not know are ignored: see `named`.
+    """A JSON object in a request. `match_fields` drops its unknown fields.
 
-    Decoding fails on them, and only then are names compared without case: other bodies pay nothing.
+    Decoding fails on unknown fields. Only then are names compared without case, so exact bodies stay fast.
     """
 
 
-def named(value: Any, kind: Any) -> Any:
-    """`value` with its fields renamed to the spelling of `kind`.
+def match_fields(value: Any, kind: Any) -> Any:
+    """`value` with field names in the spelling of `kind`, and without unknown fields.
 
-    The last of several spellings wins. Unknown fields are left out.
+    If a field occurs in several spellings, the last one wins.
     """
-    return _named(value, _described(kind))
+    return _match(value, _type_info(kind))
 
 
-def spelled(given: dict[str, Any], *names: str) -> dict[str, Any]:
-    """`given` with these names in this spelling; other fields are kept."""
+def normalize_names(given: dict[str, Any], *names: str) -> dict[str, Any]:
+    """`given` with `names` in this spelling, and its other fields unchanged."""
     known = {name.casefold(): name for name in names}
     return {
         name if name in names else known.get(name.casefold(), name): value for name, value in given.items()
     }
 
 
-def _named(value: Any, kind: inspect.Type) -> Any:
+def _match(value: Any, kind: inspect.Type) -> Any:
     for one in kind.types if isinstance(kind, inspect.UnionType) else (kind,):
         if isinstance(value, dict) and isinstance(one, inspect.StructType):
-            return _object(value, one)
+            return _match_object(value, one)
         if isinstance(value, list) and isinstance(one, inspect.ListType):
-            return [_named(item, one.item_type) for item in value]
+            return [_match(item, one.item_type) for item in value]
     return value
 
 
-def _object(given: dict[str, Any], kind: inspect.StructType) -> dict[str, Any]:
-    exact, folded = _spelled(kind.cls)
+def _match_object(given: dict[str, Any], kind: inspect.StructType) -> dict[str, Any]:
+    exact, folded = _fields_by_name(kind.cls)
     fields: dict[str, Any] = {}
     for name, value in given.items():
         if field := exact.get(name) or folded.get(name.casefold()):
             nested = isinstance(value, (dict, list))
-            fields[field.encode_name] = _named(value, field.type) if nested else value
+            fields[field.encode_name] = _match(value, field.type) if nested else value
     return fields
 
 
 @lru_cache(maxsize=256)
-def _spelled(kind: type[msgspec.Struct]) -> tuple[dict[str, inspect.Field], dict[str, inspect.Field]]:
+def _fields_by_name(kind: type[msgspec.Struct]) -> tuple[dict[str, inspect.Field], dict[str, inspect.Field]]:
     """The fields of a struct by their names, and by their names in lower case."""
-    described = _described(kind)
+    described = _type_info(kind)
     assert isinstance(described, inspect.StructType)
     exact = {field.encode_name: field for field in described.fields}
     return exact, {name.casefold(): field for name, field in exact.items()}
 
 
 @lru_cache(maxsize=256)
-def _described(kind: Any) -> inspect.Type:
+def _type_info(kind: Any) -> inspect.Type:
     return inspect.type_info(kind)

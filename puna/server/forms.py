@@ -1,4 +1,4 @@
-"""A request's body as a form (RFC 7578): decoded into a typed struct, as puna.server.body does with JSON."""
+"""multipart/form-data bodies (RFC 7578), decoded into typed structs as puna.server.body decodes JSON."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import Request
 
 from puna.errors import BadRequest
-from puna.server.body import LIMIT, chunks, converted
+from puna.server.body import LIMIT, chunks, convert
 
 T = TypeVar("T")
 
@@ -18,14 +18,14 @@ _FIELDS = 100
 
 
 async def form(request: Request, kind: type[T]) -> T:
-    """The fields as `kind`: texts, numbers and booleans as they are written, files as bytes.
+    """The fields as `kind`; files as bytes.
 
-    Empty texts are left out. A name that ends in `[]` is a list. Raises BadRequest, TooLarge.
+    Empty texts count as missing. A name that ends in `[]` is a list. Raises BadRequest, TooLarge.
     """
     if not request.headers.get("content-type", "").lower().startswith(_MULTIPART):
         raise BadRequest(f"the request body must be {_MULTIPART}")
     parser = MultiPartParser(request.headers, chunks(request, LIMIT), max_files=_FIELDS, max_fields=_FIELDS)
-    # Uploads stay in memory: they are private.
+    # Uploads stay in memory, because they are private.
     parser.spool_max_size = LIMIT
     fields: dict[str, Any] = {}
     try:
@@ -41,4 +41,4 @@ async def form(request: Request, kind: type[T]) -> T:
                 fields[name] = given
     finally:
         await parsed.close()
-    return converted(fields, kind, strict=False)
+    return convert(fields, kind, strict=False)

@@ -1,6 +1,6 @@
 """JSON responses: one object, or a stream as NDJSON or Server-Sent Events.
 
-Raw ASGI, because each streamed token passes here: no task, no queue and no response object for a piece.
+Raw ASGI, because every streamed token passes here: a piece costs no task, queue or response object.
 """
 
 from __future__ import annotations
@@ -34,14 +34,14 @@ NDJSON = Framing(b"application/x-ndjson", b"", b"\n")
 EVENTS = Framing(b"text/event-stream", b"data: ", b"\n\n")
 
 NAMED_EVENTS = Framing(EVENTS.content_type, b"", b"")
-"""For events that `named_event` has framed already."""
+"""For events already framed by `named_event`."""
 
 COMMENT = b": still at it\n\n"
 """An SSE comment (HTML, 9.2.6). Clients ignore it; it keeps the connection alive."""
 
 
 class NamedEvent(msgspec.Struct):
-    """The data of an SSE event, which has the event's name as `type`."""
+    """The data of an SSE event; `type` is the event's name."""
 
     type: str
 
@@ -52,15 +52,15 @@ def named_event(event: NamedEvent) -> bytes:
 
 
 def framing(request: Request) -> Framing:
-    """Server-Sent Events for a client that accepts them, NDJSON for every other."""
+    """Server-Sent Events if the client accepts them, otherwise NDJSON."""
     return EVENTS if "text/event-stream" in request.headers.get("accept", "") else NDJSON
 
 
 class ObjectStream:
     """An ASGI response that streams JSON objects, each sent as soon as it is made.
 
-    An error before the first object is raised, so that it gets its status. A later one becomes the last
-    object, made by `failure`. `objects` is closed when the client disconnects.
+    Raises an error before the first object, so that the response gets its status. A later error becomes the
+    last object, made by `failure`. Closes `objects` when the client disconnects.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class ObjectStream:
         *,
         patience: float | None = None,
     ) -> None:
-        """`patience`: seconds without an object after which a COMMENT is sent."""
+        """`patience`: seconds of silence before a COMMENT."""
         self._objects = with_heartbeats(objects, patience) if patience else objects
         self._framing = framing
         self._failure = failure

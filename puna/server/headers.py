@@ -6,7 +6,7 @@ from starlette.types import Message, Send
 
 
 def with_headers(send: Send, *extra: tuple[bytes, bytes]) -> Send:
-    """`send` that adds the headers `extra` to the response."""
+    """Wraps `send` to add the headers `extra` to the response."""
 
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":

@@ -1,7 +1,4 @@
-"""GET /healthz and /readyz, for process managers and load balancers.
-
-Neither touches a model or the disk.
-"""
+"""GET /healthz and /readyz, for process managers and load balancers. They use neither models nor the disk."""
 
 from __future__ import annotations
 
@@ -13,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from puna.server.errors import JSON
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 
 class Health(msgspec.Struct):
-    """`status` is "stopping" while the last answers are finished and no new request is taken."""
+    """`status` is "stopping" while running requests finish and new ones are refused."""
 
     status: Literal["ok", "stopping"]
 
@@ -27,13 +24,13 @@ _STOPPING = msgspec.json.encode(Health("stopping"))
 
 
 async def alive(request: Request) -> Response:
-    """The server runs, even while it stops."""
+    """200 while the server runs, even while it stops."""
     return Response(_OK, media_type=JSON)
 
 
 async def ready(request: Request) -> Response:
-    """The server takes requests; 503 once it is told to stop."""
-    if rooms(request).stopping:
+    """200 while the server accepts requests; 503 while it stops."""
+    if services_of(request).stopping:
         return Response(_STOPPING, 503, media_type=JSON)
     return Response(_OK, media_type=JSON)
 

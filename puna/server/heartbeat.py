@@ -10,42 +10,42 @@ from typing import TypeVar
 T = TypeVar("T")
 
 HEARTBEAT = 10.0
-"""Seconds of silence after which something is sent."""
+"""Seconds of silence before a heartbeat."""
 
 _WAITING = 64
 """Items buffered for a client that reads slowly."""
 
 
 async def with_heartbeats(items: AsyncGenerator[T, None], seconds: float) -> AsyncGenerator[T | None, None]:
-    """The items, and None after each `seconds` without one. Closing it closes `items`.
+    """The items, and None after each `seconds` without an item. Closing it closes `items`.
 
-    The items are produced in their own task, because cancelling a wait would cancel the generator.
+    A separate task produces the items, because a timeout on `anext` would cancel the generator.
     """
     queue: asyncio.Queue[T | Exception | None] = asyncio.Queue(_WAITING)
     ended = StopAsyncIteration()
     loop = asyncio.get_running_loop()
-    came = False
+    produced = False
 
-    async def make() -> None:
-        nonlocal came
+    async def produce() -> None:
+        nonlocal produced
         try:
             async with aclosing(items):
                 async for item in items:
-                    came = True
+                    produced = True
                     await queue.put(item)
             await queue.put(ended)
         except Exception as error:
             await queue.put(error)
 
-    def look() -> None:
-        nonlocal came, timer
-        if not came and queue.empty():
+    def check() -> None:
+        nonlocal produced, timer
+        if not produced and queue.empty():
             queue.put_nowait(None)
-        came = False
-        timer = loop.call_later(seconds, look)
+        produced = False
+        timer = loop.call_later(seconds, check)
 
-    timer = loop.call_later(seconds, look)
-    maker = asyncio.create_task(make())
+    timer = loop.call_later(seconds, check)
+    producer = asyncio.create_task(produce())
     try:
         while (item := await queue.get()) is not ended:
             if isinstance(item, Exception):
@@ -53,5 +53,5 @@ async def with_heartbeats(items: AsyncGenerator[T, None], seconds: float) -> Asy
             yield item
     finally:
         timer.cancel()
-        maker.cancel()
-        await asyncio.wait([maker])
+        producer.cancel()
+        await asyncio.wait([producer])

@@ -1,7 +1,7 @@
-"""Each request's id and its line in the log, which has the form of Ollama's.
+"""Request ids, and the log line of each request, in Ollama's format.
 
-The id is the client's `x-request-id` if it has one, and goes back as that header. Log lines of
-a request carry it: see `puna.server.log_format`.
+The id is the client's `x-request-id` or a new one. The response returns it in that header, and the request's
+log lines end with it (`puna.server.log_format`).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _log = logging.getLogger(__name__)
 
 
 _ID = re.compile(rb"[\w.:/+=@-]{1,128}")
-"""Ids that are accepted: nothing that could end a line or a header."""
+"""Accepted ids: no characters that could end a line or a header."""
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
 """The current request's id."""
 
 
 class RequestLog:
-    """ASGI middleware. Leaves the answer's status in the scope."""
+    """ASGI middleware. Sets `scope["status"]` to the response's status."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -66,7 +66,7 @@ def _log_request(scope: Scope, seconds: float) -> None:
         "seconds": round(seconds, 6),
         "client": (scope.get("client") or ("",))[0],
         "method": scope["method"],
-        # A path may hold line ends, which would forge lines.
+        # Escaped, because line ends in a path would forge log lines.
         "path": scope["path"].encode("unicode_escape").decode(),
         "key": scope.get("caller", ""),
     }

@@ -13,9 +13,9 @@ from puna.server.log import request_id
 
 
 def begin_log(*, debug: bool, json: bool) -> None:
-    """Log to stderr: Puna from INFO or DEBUG on, other packages from WARNING on.
+    """Log to stderr: Puna from INFO or DEBUG, other packages from WARNING.
 
-    Those log URLs at INFO, and URLs of registries and images may be signed.
+    Other packages log URLs at INFO, and signed URLs are secret.
     """
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLines() if json else TextLines("%(asctime)s %(levelname)s %(message)s"))
@@ -24,7 +24,7 @@ def begin_log(*, debug: bool, json: bool) -> None:
 
 
 class TextLines(logging.Formatter):
-    """Appends the request's id."""
+    """Appends the request's id to each line."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         line = super().formatMessage(record)
@@ -33,9 +33,9 @@ class TextLines(logging.Formatter):
 
 
 class JsonLines(logging.Formatter):
-    """`time` (UTC), `level` and `message`; `request` and `error` (a traceback) where there is one.
+    """`time` (UTC), `level`, `message`, and if present `request` (the id) and `error` (a traceback).
 
-    A request's own line has `status`, `seconds`, `client`, `method`, `path` and `key` (its name) instead of a
+    The line of a request has `status`, `seconds`, `client`, `method`, `path` and `key` (its name) instead of
     `message`.
     """
 

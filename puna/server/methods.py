@@ -7,7 +7,7 @@ from starlette.types import Receive, Scope, Send
 
 
 class Only:
-    """ASGI: answers 405, where a mount after it would answer 404.
+    """ASGI: answers 405 where a later mount would answer 404.
 
     Route(path, endpoint, methods=["POST"]), Route(path, Only("POST"), include_in_schema=False)
     """

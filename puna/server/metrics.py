@@ -44,12 +44,12 @@ _OTHER = "other"
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
 _RATES = (1, 2, 5, 10, 20, 35, 50, 75, 100, 150, 200, 350, 500, 1000)
 
-# The time a series was created is not needed, and doubles the text.
+# `_created` series are not needed and double the text.
 disable_created_metrics()
 
 
 class Metrics(Observer):
-    """The measures of one application, in a separate registry. Durations in seconds, sizes in bytes."""
+    """The metrics of one application, in its own registry. Durations in seconds, sizes in bytes."""
 
     def __init__(self) -> None:
         registry = self.registry = CollectorRegistry()
@@ -87,7 +87,7 @@ class Metrics(Observer):
     def loading(
         self, start: Callable[[LoadSpec], Awaitable[Engine]]
     ) -> Callable[[LoadSpec], Awaitable[Engine]]:
-        """`start`, measured."""
+        """Wraps `start`: observes the duration of loads and counts failures."""
 
         async def measured(spec: LoadSpec) -> Engine:
             began = perf_counter()
@@ -138,7 +138,7 @@ class _Models(Collector):
         yield GaugeMetricFamily("puna_models_loaded", "Models in memory.", value=len(loaded))
         died = self._scheduler.died
         yield CounterMetricFamily("puna_engine_failures", "Engines that died or hung.", value=died)
-        # A model that was made anew may be in memory beside what its name meant before.
+        # After a model is recreated, its old version may still be loaded under the same name.
         memory, accelerator, engines = Sums[str](), Sums[str](), Sums[str]()
         for entry in loaded:
             memory[entry.model.name.display()] += entry.size
@@ -157,7 +157,7 @@ def _by_model(name: str, documentation: str, values: Sums[str]) -> Metric:
 
 
 class CountRequests:
-    """ASGI middleware that counts requests, except those for the metrics. RequestLog tells their status."""
+    """ASGI middleware: counts requests, except those for /metrics. RequestLog sets `scope["status"]`."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
         self._app = app
@@ -168,7 +168,7 @@ class CountRequests:
         if scope["type"] != "http" or scope["path"] == _PATH:
             await self._app(scope, receive, send)
             return
-        # Taken now, because a mount changes the scope on its way.
+        # Read first, because mounts change the scope.
         path, method = self._template(scope), scope["method"]
         metrics = self._metrics
         metrics.running.inc()

@@ -31,7 +31,7 @@ _REQUEST_HEADERS = (
     b"anthropic-beta,anthropic-dangerous-direct-browser-access,x-stainless-helper,x-stainless-stream-helper,"
     b"puna-num-ctx"
 )
-"""Of Ollama, of Anthropic's client in a browser, and Puna's own."""
+"""Request headers that pages may send: Ollama's, Anthropic's browser client's, Puna's."""
 
 _PREFLIGHT = [
     (b"access-control-allow-methods", b"GET,POST,PUT,PATCH,DELETE,HEAD,OPTIONS"),
@@ -75,7 +75,7 @@ class Origins:
 
 
 def is_loopback(host: str) -> bool:
-    """Whether a server bound to `host` is reached from this machine only."""
+    """Whether only this machine reaches a server bound to `host`."""
     address = _address(host)
     return host == "localhost" or (address is not None and address.is_loopback)
 

@@ -1,4 +1,4 @@
-"""The page at /ui. The path of its files contains a hash of them all, so browsers may cache them for good."""
+"""The page at /ui. Its files' paths contain a hash of all files, so browsers may cache them for ever."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class _Packed(NamedTuple):
 
 
 async def page(request: Request) -> Response:
-    """The page. Browsers ask each time whether it has changed."""
+    """The page. Browsers revalidate it each time."""
     return _answer(request, _page(), "no-cache")
 
 
 async def file(request: Request) -> Response:
-    """A script or a style. Another version's are 404, because an old page must not mix with new files."""
+    """A script or a style. Other versions get 404, because an old page must not mix with new files."""
     name = request.path_params["name"]
     if request.path_params["version"] != _version() or name not in FILES:
         return PlainTextResponse("404 page not found", 404)

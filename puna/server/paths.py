@@ -1,4 +1,4 @@
-"""Every path an application answers, as a template: /api/blobs/{digest}."""
+"""The paths of an application, as templates: /api/blobs/{digest}."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from starlette.routing import BaseRoute, Mount, Route, compile_path
 
 @dataclass(frozen=True)
 class Path:
-    """One path and the methods it takes. `pattern` matches a whole path of a request."""
+    """A path and its methods. `pattern` matches the whole path of a request."""
 
     template: str
     pattern: re.Pattern[str]
@@ -19,9 +19,9 @@ class Path:
 
 
 def paths(routes: Iterable[BaseRoute], prefix: str = "") -> Iterator[Path]:
-    """The paths of `routes`, those in mounts included. A path with two routes comes twice.
+    """The paths of `routes`, including mounts. A path occurs once for each of its routes.
 
-    A route that is left out of the schema has no path of its own.
+    Skips routes that are not in the schema.
     """
     for route in routes:
         if isinstance(route, Mount):

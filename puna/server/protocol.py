@@ -1,4 +1,4 @@
-"""uvicorn's HTTP, corrected: no chunks to HTTP/1.0 clients, and exactly one Host header."""
+"""uvicorn's HTTP protocol, corrected: no chunked encoding for HTTP/1.0, and exactly one Host header."""
 
 from __future__ import annotations
 
@@ -9,10 +9,7 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
 
 class Protocol(HttpToolsProtocol):
-    """Reads requests; one of HTTP/1.0 is answered by an `_Unchunked`.
-
-    One of HTTP/1.1 that does not name one host is answered with 400 (RFC 9112, 3.2).
-    """
+    """Answers HTTP/1.0 with `_Unchunked`, and HTTP/1.1 without exactly one Host with 400 (RFC 9112, 3.2)."""
 
     def on_headers_complete(self) -> None:
         assert self.parser
@@ -21,7 +18,7 @@ class Protocol(HttpToolsProtocol):
             raise ValueError("a request names one host")
         super().on_headers_complete()
         if self.scope["http_version"] == "1.0":
-            # Its task has not run yet.
+            # Safe, because the cycle's task has not run yet.
             self.cycle.__class__ = _Unchunked
 
 

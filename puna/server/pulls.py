@@ -1,4 +1,4 @@
-"""Pulls and pushes; a second request for one that is running follows it."""
+"""Pulls and pushes. Concurrent requests for the same transfer share it."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ _Transfer = Callable[..., None]
 class Pulls:
     """The pulls into `library` and the pushes out of it.
 
-    One runs while it has followers, and is cancelled when the last leaves, as in Ollama. What a pull has
-    fetched by then is kept for the next.
+    A transfer is cancelled when its last follower leaves, as in Ollama. The next pull resumes it.
     """
 
     def __init__(
@@ -30,15 +29,15 @@ class Pulls:
         self._closed = False
 
     def follow(self, name: str, *, insecure: bool = False) -> AsyncGenerator[Progress, None]:
-        """The progress of pulling a model. Raises InvalidName, NotFound, and whatever ends the pull."""
+        """The progress of pulling a model. Raises InvalidName, NotFound, and the pull's error."""
         return self._follow(pull, name, insecure)
 
     def push(self, name: str, *, insecure: bool = False) -> AsyncGenerator[Progress, None]:
-        """The progress of pushing a model. Raises InvalidName, NotFound, and whatever ends the push."""
+        """The progress of pushing a model. Raises InvalidName, NotFound, and the push's error."""
         return self._follow(push, name, insecure)
 
     def close(self) -> None:
-        """End every follower; the work ends at its next report, or with the process."""
+        """Raise Stopping in every follower; transfers end at their next report, or with the process."""
         self._closed = True
         for running in self._running.values():
             running.stop(Stopping())

@@ -21,7 +21,7 @@ _PATHS = {
 
 
 class RequestRecorder:
-    """ASGI middleware. Each body is written to a new folder, with a script that sends it again."""
+    """ASGI middleware: writes each body to a temporary folder, with a script that sends it again."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

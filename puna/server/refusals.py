@@ -1,4 +1,4 @@
-"""Refused requests, answered in the dialect of their path."""
+"""Errors raised before routing, answered in the dialect of the path."""
 
 from __future__ import annotations
 

@@ -23,154 +23,155 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-LARGEST = 20 << 20
-"""Bytes that a file may have."""
-SECONDS = 10.0
-"""That a file may take, redirects included."""
-REDIRECTS = 5
-AT_ONCE = 8
-"""Files fetched at any time."""
-FILES = 100
-"""That one request may name."""
-TOGETHER = 256 << 20
-"""Bytes that the files of one request may have: as many as a body that holds the files themselves."""
+MAX_FILE_BYTES = 20 << 20
+"""Of one file."""
+TIMEOUT = 10.0
+"""Seconds for one file, redirects included."""
+MAX_REDIRECTS = 5
+CONCURRENCY = 8
+"""Files that the server fetches at the same time."""
+MAX_URLS = 100
+"""Of one request."""
+MAX_REQUEST_BYTES = 256 << 20
+"""Of all files of one request: the limit of a body with inline files."""
 
-_CONNECTING = 3.0
-"""Seconds for one of a name's addresses, so that a dead one leaves time for the next."""
-_ADDRESSES = 4
-"""Tried at most."""
-_SHOWN = 200
+_CONNECT_TIMEOUT = 3.0
+"""Seconds for one IP address of a host, so that a dead one leaves time for the next."""
+_MAX_ADDRESSES = 4
+"""IP addresses tried for a host."""
+_MAX_URL_SHOWN = 200
 """Characters of a URL that an error repeats."""
-_MOVED = (301, 302, 303, 307, 308)
+_REDIRECT_STATUSES = (301, 302, 303, 307, 308)
 _HEADERS = {"Accept-Encoding": "identity", "User-Agent": f"puna/{__version__}"}
 _TEXT = re.compile(r"text/|application/(?:xhtml\+xml|xml|json)")
 
 
 class Fetched(NamedTuple):
-    """The content at a URL, the URL after redirects, and the Content-Type."""
+    """A fetched file or page. `url` is the URL after redirects."""
 
     content: bytes
     url: str
-    kind: str
+    content_type: str
 
 
-class _Wanted(NamedTuple):
-    """What to accept."""
+class _Accepted(NamedTuple):
+    """The responses to accept."""
 
     accept: str
-    kind: re.Pattern[str]
-    """How the Content-Type begins."""
+    """The Accept header."""
+    content_type: re.Pattern[str]
+    """Matches the start of the Content-Type."""
     files: dict[str, bytes]
-    """The kinds of files, unless any will do."""
+    """File kinds by signature (puna.file_kinds); empty for any."""
 
     def fits(self, content: bytearray) -> bool:
         return not self.files or kind_of(content, self.files) is not None
 
 
-_FILE = _Wanted("image/*, audio/*", re.compile(""), IMAGES | SOUNDS)
-_PAGE = _Wanted("text/html, text/*;q=0.9", _TEXT, {})
+_FILE = _Accepted("image/*, audio/*", re.compile(""), IMAGES | SOUNDS)
+_PAGE = _Accepted("text/html, text/*;q=0.9", _TEXT, {})
 
 
-class _Failed(Exception):
-    """Why a fetch failed. It is only logged, because it would tell a client about the network."""
+class _FetchFailed(Exception):
+    """The reason is only logged: it would reveal the server's network to a client."""
 
 
-class _Exhausted(Exception):
-    """The files of this request are too large together."""
+class _TooManyBytes(Exception):
+    """The files of this request exceed MAX_REQUEST_BYTES."""
 
 
 class Remote:
-    """Fetches images, audio and pages; with `private`, from its own network, too.
+    """Fetches images, audio and pages; with `private`, from private addresses, too.
 
-    The environment's proxies are not used, because a proxy hides which address it connects to.
+    Ignores the environment's proxies, because a proxy hides the address it connects to.
     """
 
     def __init__(self, *, private: bool = False) -> None:
         self._private = private
-        self._turns = asyncio.Semaphore(AT_ONCE)
+        self._semaphore = asyncio.Semaphore(CONCURRENCY)
         self._files = self._bytes = math.inf
-        self._allowed: Callable[[], Awaitable[None]] | None = None
+        self._check_allowed: Callable[[], Awaitable[None]] | None = None
 
-    def visit(self, allowed: Callable[[], Awaitable[None]] | None = None) -> Remote:
-        """A copy for one request, with its own limits: FILES files, TOGETHER bytes.
+    def for_request(self, check_allowed: Callable[[], Awaitable[None]] | None = None) -> Remote:
+        """A copy for one request, with its own limits: MAX_URLS files, MAX_REQUEST_BYTES bytes.
 
-        `allowed` is awaited before each fetch, and raises when the model takes no media.
+        `check_allowed` is awaited before each fetch, and raises when the model takes no media.
         """
-        visit = copy.copy(self)
-        visit._allowed = allowed
-        visit._files, visit._bytes = FILES, TOGETHER
-        return visit
+        copied = copy.copy(self)
+        copied._check_allowed = check_allowed
+        copied._files, copied._bytes = MAX_URLS, MAX_REQUEST_BYTES
+        return copied
 
-    async def fetched(self, url: str, field: str) -> bytes:
+    async def fetch(self, url: str, field: str) -> bytes:
         """The picture or sound at a URL.
 
-        Raises BadRequest, which names `field`, in the same words whatever went wrong.
+        Raises BadRequest for `field`, with the same message for every failure.
         """
         url = url.strip()
-        shown = url if len(url) <= _SHOWN else url[:_SHOWN] + "…"
+        shown = url if len(url) <= _MAX_URL_SHOWN else url[:_MAX_URL_SHOWN] + "…"
         try:
-            address = _parsed(url)
-        except _Failed as error:
+            address = _parse(url)
+        except _FetchFailed as error:
             raise InvalidField(field, f'invalid URL "{shown}": {error}') from None
         self._files -= 1
         if self._files < 0:
-            raise InvalidField(field, f"a request may name at most {FILES} URLs")
-        if self._allowed:
-            await self._allowed()
-        async with self._turns:
+            raise InvalidField(field, f"a request may name at most {MAX_URLS} URLs")
+        if self._check_allowed:
+            await self._check_allowed()
+        async with self._semaphore:
             try:
-                return (await asyncio.wait_for(self._followed(address, _FILE), SECONDS)).content
-            except _Exhausted:
+                return (await asyncio.wait_for(self._follow_redirects(address, _FILE), TIMEOUT)).content
+            except _TooManyBytes:
                 raise InvalidField(
-                    field, f"the files of a request may have at most {TOGETHER >> 20} MB together"
+                    field, f"the files of a request may have at most {MAX_REQUEST_BYTES >> 20} MB together"
                 ) from None
-            except (_Failed, asyncio.TimeoutError) as error:
+            except (_FetchFailed, asyncio.TimeoutError) as error:
                 _log.info("nothing from %s: %s", address.netloc.decode(), str(error) or "it took too long")
                 raise InvalidField(field, f'cannot fetch "{shown}": {self._rules()}') from None
 
-    async def page(self, url: str) -> Fetched:
-        """The text at a URL. Raises BadRequest naming `url`, in the same words whatever went wrong."""
+    async def fetch_page(self, url: str) -> Fetched:
+        """The text at a URL. Raises BadRequest for `url`, with the same message for every failure."""
         try:
-            async with self._turns:
-                return await asyncio.wait_for(self._followed(_parsed(url), _PAGE), SECONDS)
-        except (_Failed, _Exhausted, asyncio.TimeoutError) as error:
+            async with self._semaphore:
+                return await asyncio.wait_for(self._follow_redirects(_parse(url), _PAGE), TIMEOUT)
+        except (_FetchFailed, _TooManyBytes, asyncio.TimeoutError) as error:
             # The query may hold secrets.
-            shown = url.partition("?")[0][:_SHOWN]
+            shown = url.partition("?")[0][:_MAX_URL_SHOWN]
             _log.info("nothing from %s: %s", shown, str(error) or "it took too long")
             where = "" if self._private else " at a public address"
-            what = f"it must be a page or a text of at most {LARGEST >> 20} MB{where}"
-            raise InvalidField("url", f'cannot fetch "{url[:_SHOWN]}": {what}') from None
+            what = f"it must be a page or a text of at most {MAX_FILE_BYTES >> 20} MB{where}"
+            raise InvalidField("url", f'cannot fetch "{url[:_MAX_URL_SHOWN]}": {what}') from None
 
     def _rules(self) -> str:
         where = "" if self._private else " at a public address"
         return (
-            f"it must be a PNG, JPEG, WebP, GIF, WAV, MP3 or FLAC file of at most {LARGEST >> 20} MB{where}, "
-            f"and come within {SECONDS:g} seconds"
+            f"it must be a PNG, JPEG, WebP, GIF, WAV, MP3 or FLAC file of at most {MAX_FILE_BYTES >> 20} MB"
+            f"{where}, and come within {TIMEOUT:g} seconds"
         )
 
-    async def _followed(self, url: httpx.URL, wanted: _Wanted) -> Fetched:
+    async def _follow_redirects(self, url: httpx.URL, accepted: _Accepted) -> Fetched:
         import httpx
 
-        for _ in range(REDIRECTS + 1):
+        for _ in range(MAX_REDIRECTS + 1):
             try:
-                found = await self._fetch_once(url, wanted)
+                found = await self._fetch_once(url, accepted)
             except (httpx.HTTPError, httpx.InvalidURL, OSError) as error:
-                raise _Failed(repr(error)) from None
+                raise _FetchFailed(repr(error)) from None
             if isinstance(found, Fetched):
                 return found
             url = found
-        raise _Failed(f"more than {REDIRECTS} redirects")
+        raise _FetchFailed(f"more than {MAX_REDIRECTS} redirects")
 
-    async def _fetch_once(self, url: httpx.URL, wanted: _Wanted) -> Fetched | httpx.URL:
-        """The file, or where it redirects to.
+    async def _fetch_once(self, url: httpx.URL, accepted: _Accepted) -> Fetched | httpx.URL:
+        """The file, or the URL of a redirect.
 
-        Each request has its own connection, to the address that was checked: the name is not resolved again,
-        and no cookies, credentials or connections are shared.
+        Connects to the checked IP address without resolving the name again (DNS rebinding). Requests share no
+        connections, cookies or credentials.
         """
         import httpx
 
-        headers = {**_HEADERS, "Accept": wanted.accept, "Host": url.netloc.decode("ascii")}
-        extensions = {"timeout": {"connect": _CONNECTING}, "sni_hostname": url.raw_host.decode("ascii")}
+        headers = {**_HEADERS, "Accept": accepted.accept, "Host": url.netloc.decode("ascii")}
+        extensions = {"timeout": {"connect": _CONNECT_TIMEOUT}, "sni_hostname": url.raw_host.decode("ascii")}
         certificates = await asyncio.to_thread(_certificates)
         reason = "it has no address"
         for address in await self._addresses(url):
@@ -184,72 +185,72 @@ class Remote:
                     reason = repr(error)
                     continue
                 try:
-                    return await self._read(answer, url, wanted)
+                    return await self._read(answer, url, accepted)
                 finally:
                     await answer.aclose()
-        raise _Failed(reason)
+        raise _FetchFailed(reason)
 
     async def _addresses(self, url: httpx.URL) -> list[str]:
-        """The addresses of the URL's host. One that is not public refuses them all."""
+        """The IP addresses of the URL's host. Raises _FetchFailed if any of them is private."""
         loop = asyncio.get_running_loop()
         try:
             found = await loop.getaddrinfo(url.raw_host.decode("ascii"), url.port, type=socket.SOCK_STREAM)
         except UnicodeError:
-            raise _Failed("its host is no name") from None
+            raise _FetchFailed("its host is no name") from None
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
         if not self._private and not all(map(is_public, addresses)):
-            raise _Failed("its address is not public (PUNA_FETCH_PRIVATE)")
-        return addresses[:_ADDRESSES]
+            raise _FetchFailed("its address is not public (PUNA_FETCH_PRIVATE)")
+        return addresses[:_MAX_ADDRESSES]
 
-    async def _read(self, answer: httpx.Response, url: httpx.URL, wanted: _Wanted) -> Fetched | httpx.URL:
-        if answer.status_code in _MOVED and "location" in answer.headers:
-            return _parsed(str(url.join(answer.headers["location"])))
+    async def _read(self, answer: httpx.Response, url: httpx.URL, accepted: _Accepted) -> Fetched | httpx.URL:
+        if answer.status_code in _REDIRECT_STATUSES and "location" in answer.headers:
+            return _parse(str(url.join(answer.headers["location"])))
         if answer.status_code != 200:
-            raise _Failed(f"status {answer.status_code}")
-        kind = answer.headers.get("content-type", "")
-        if not wanted.kind.match(kind):
-            raise _Failed(f"it is {kind}")
+            raise _FetchFailed(f"status {answer.status_code}")
+        content_type = answer.headers.get("content-type", "")
+        if not accepted.content_type.match(content_type):
+            raise _FetchFailed(f"it is {content_type}")
         length = answer.headers.get("content-length", "")
-        if length.isdigit() and int(length) > LARGEST:
-            raise _Failed("it is too large")
+        if length.isdigit() and int(length) > MAX_FILE_BYTES:
+            raise _FetchFailed("it is too large")
         file = bytearray()
-        # Raw, because a compressed body may expand without end; it is of no kind that fits.
+        # Raw, because a compressed body may expand without limit. Compressed files fail the signature check.
         async for piece in answer.aiter_raw():
             file += piece
             self._bytes -= len(piece)
-            if len(file) >= LONGEST_START and not wanted.fits(file):
-                raise _Failed("it is neither an image nor a sound")
-            if len(file) > LARGEST:
-                raise _Failed("it is too large")
+            if len(file) >= LONGEST_START and not accepted.fits(file):
+                raise _FetchFailed("it is neither an image nor a sound")
+            if len(file) > MAX_FILE_BYTES:
+                raise _FetchFailed("it is too large")
             if self._bytes < 0:
-                raise _Exhausted
-        if not wanted.fits(file):
-            raise _Failed("it is neither an image nor a sound")
-        return Fetched(bytes(file), str(url), kind)
+                raise _TooManyBytes
+        if not accepted.fits(file):
+            raise _FetchFailed("it is neither an image nor a sound")
+        return Fetched(bytes(file), str(url), content_type)
 
 
-def _parsed(url: str) -> httpx.URL:
-    """The URL, if it is of a kind that is fetched. Raises _Failed with what is wrong with it."""
+def _parse(url: str) -> httpx.URL:
+    """The http(s) URL. Raises _FetchFailed."""
     import httpx
 
     try:
         parsed = httpx.URL(url)
     except (httpx.InvalidURL, UnicodeError):
-        raise _Failed("it is not a URL") from None
+        raise _FetchFailed("it is not a URL") from None
     if parsed.scheme not in ("http", "https"):
-        raise _Failed("only http and https URLs are fetched")
+        raise _FetchFailed("only http and https URLs are fetched")
     if not parsed.raw_host:
-        raise _Failed("it names no host")
+        raise _FetchFailed("it names no host")
     if parsed.userinfo:
-        raise _Failed("it must not hold a user name or password")
+        raise _FetchFailed("it must not hold a user name or password")
     if parsed.port is not None and not 0 < parsed.port < 65536:
-        raise _Failed("its port is not a port")
+        raise _FetchFailed("its port is not a port")
     return parsed
 
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """The authorities to trust (SSL_CERT_FILE and SSL_CERT_DIR count); reading them takes a while."""
+    """The trusted authorities, from SSL_CERT_FILE and SSL_CERT_DIR if set. Cached: reading them is slow."""
     import httpx
 
     return httpx.create_ssl_context()

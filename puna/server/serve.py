@@ -1,4 +1,4 @@
-"""Binds the address, then runs the application on it until a signal ends it."""
+"""Binds the address and runs the application until a signal."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _LAST_LINES = 5
-"""Seconds for the last lines of requests, once the engines are closed."""
+"""Seconds for open streams to send their last line after the engines are closed."""
 
 
 def serve(settings: Settings) -> None:
@@ -47,7 +47,7 @@ def serve(settings: Settings) -> None:
 
 
 def exposure(settings: Settings) -> list[str]:
-    """Warnings for a server that other machines reach and that asks for no key."""
+    """Warnings if other machines reach the server and it requires no key."""
     if is_loopback(settings.host) or settings.keys.exists():
         return []
     shut = "Because of PUNA_OPEN, they may also pull, create, copy, push and delete models."
@@ -62,7 +62,7 @@ def exposure(settings: Settings) -> list[str]:
 
 
 def _bind(host: str, port: int) -> socket.socket:
-    """A socket bound to the address, not yet listening. Exits with the reason if it cannot be bound."""
+    """A socket bound to the address, not yet listening. Exits with the reason on failure."""
     try:
         both = not host and socket.has_dualstack_ipv6()
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -108,7 +108,7 @@ def _server(settings: Settings) -> Server:
             timeout_graceful_shutdown=_LAST_LINES,
             **tls,
         ),
-        app.state.rooms,
+        app.state.services,
         settings.drain,
     )
 

@@ -1,4 +1,4 @@
-"""Superfluous slashes in paths, which base URLs that end in one produce.
+"""Superfluous slashes in paths, from base URLs with a trailing slash.
 
 Repeated slashes count as one. A trailing slash is redirected, as in Ollama's router (gin).
 """
@@ -40,7 +40,7 @@ class RedirectTrailingSlash:
         if scope["type"] == "http" and scope["path"].endswith("/") and scope["path"] != "/":
             path = scope["path"][:-1]
             if _known(scope["app"], path):
-                # Without a host: behind TLS or a proxy this server does not know its own.
+                # Relative, because behind a proxy the server does not know its public host.
                 query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
                 answer = RedirectResponse(quote(path) + query, 301 if scope["method"] == "GET" else 307)
         await answer(scope, receive, send)

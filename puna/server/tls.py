@@ -19,14 +19,14 @@ class Certificates:
     """A certificate chain and its private key, both PEM, in one file or in two."""
 
     def __init__(self, chain: Path, key: Path | None) -> None:
-        """Raises PunaError when they cannot be used."""
+        """Raises PunaError when the files cannot be read or do not match."""
         self._files = (chain, key or chain)
         self._stamp = self._stamped()
         self._context = self._read()
 
     def context(self) -> ssl.SSLContext:
-        """What a server listens with."""
-        # It needs a certificate, because ciphers may be chosen before the callback runs.
+        """The context for a listening socket; each handshake uses the newest certificate."""
+        # It needs a certificate itself, because OpenSSL may choose ciphers before the callback runs.
         listening = self._read()
         listening.sni_callback = self._choose
         return listening
@@ -43,7 +43,7 @@ class Certificates:
                 return
             self._context = self._read()
         except PunaError as error:
-            # Only one of the two may be written yet: the next handshake tries again.
+            # Perhaps only one of the two files is new yet. The next handshake tries again.
             _log.warning("%s; the certificate read before stays in use", error)
         else:
             self._stamp = stamp

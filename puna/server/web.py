@@ -15,7 +15,7 @@ import msgspec
 from puna.errors import PunaError
 from puna.server.remote import Remote
 
-_SECONDS = 10.0
+_TIMEOUT = 10.0
 _SILENT = {"script", "style", "noscript", "template", "svg", "head"}
 _BLOCKS = {
     *("address", "article", "blockquote", "br", "div", "dd", "dt", "figure", "footer", "h1", "h2", "h3"),
@@ -36,7 +36,7 @@ class NoSearchEngine(PunaError):
 
 
 class SearchFailed(PunaError):
-    """The search engine did not answer, or not in JSON."""
+    """The search engine failed, or did not answer in JSON."""
 
     status = 502
 
@@ -64,7 +64,7 @@ class Web:
 
         address = self._search_url.rstrip("/") + "/search"
         try:
-            async with httpx.AsyncClient(timeout=_SECONDS, trust_env=False) as client:
+            async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=False) as client:
                 answer = await client.get(address, params={"q": query, "format": "json"})
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise SearchFailed(
@@ -73,7 +73,7 @@ class Web:
         try:
             results: list[Any] = answer.raise_for_status().json()["results"]
             fields = ("title", "url", "content")
-            return [{field: str(one.get(field) or "") for field in fields} for one in results[:count]]
+            return [{field: str(result.get(field) or "") for field in fields} for result in results[:count]]
         except (httpx.HTTPStatusError, ValueError, KeyError, TypeError, AttributeError):
             raise SearchFailed(
                 f"the search engine at {self._search_url} gave no JSON (status {answer.status_code}): "
@@ -82,13 +82,13 @@ class Web:
 
     async def page(self, url: str) -> WebFetchResponse:
         """Raises BadRequest when the page cannot be fetched."""
-        found = await self._remote.page(url)
-        charset = re.search(r"charset=[\"']?([\w-]+)", found.kind)
+        found = await self._remote.fetch_page(url)
+        charset = re.search(r"charset=[\"']?([\w-]+)", found.content_type)
         try:
             text = found.content.decode(charset[1] if charset else "utf-8", "replace")
         except LookupError:
             text = found.content.decode("utf-8", "replace")
-        if "html" not in found.kind:
+        if "html" not in found.content_type:
             return WebFetchResponse("", text, [])
         page = _Page(found.url)
         page.feed(text)

@@ -1,4 +1,4 @@
-"""Long blocking work: done in a thread, followed from the event loop."""
+"""Long blocking work: runs in a thread, reports progress to the event loop."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _log = logging.getLogger(__name__)
 
 
 class Abandoned(PunaError):
-    """Raised in the work, at its next report, once it has no followers."""
+    """Raised by `report` in the work once no follower is left."""
 
 
 async def working(title: str, work: Callable[[Report], None]) -> AsyncGenerator[Progress, None]:
-    """The progress of `work`, then whatever it raised. Closing this ends the work at its next report."""
+    """The progress of `work`; raises its error at the end. Closing it ends the work at its next report."""
     async with aclosing(FollowedWork(title, work).follow()) as steps:
         async for step in steps:
             yield step
 
 
 class FollowedWork:
-    """`work`, started. It runs while it has followers, and must be followed at once."""
+    """Starts `work` in a thread. It runs while it has followers, so call `follow` at once."""
 
     def __init__(self, title: str, work: Callable[[Report], None]) -> None:
         loop = asyncio.get_running_loop()
@@ -45,9 +45,9 @@ class FollowedWork:
         return self._ended.done() or self._abandoned.is_set()
 
     async def follow(self) -> AsyncGenerator[Progress, None]:
-        """The progress from now on, then whatever the work raised.
+        """The progress from now on; raises the work's error at the end.
 
-        A follower that was busy gets only the newest step of each bar.
+        A slow follower gets only the newest step of each bar.
         """
         follower = _Follower()
         if self._last:
@@ -58,8 +58,8 @@ class FollowedWork:
                 while follower.steps:
                     yield follower.steps.popleft()
                 if not self._ended.done():
-                    await follower.news.wait()
-                    follower.news.clear()
+                    await follower.wake.wait()
+                    follower.wake.clear()
         finally:
             self._followers.discard(follower)
             if not self._followers:
@@ -67,7 +67,7 @@ class FollowedWork:
         await self._ended
 
     def stop(self, error: Exception) -> None:
-        """Send the followers away with `error`; the work ends at its next report, or with the process."""
+        """Raise `error` in the followers; the work ends at its next report, or with the process."""
         self._abandoned.set()
         self._end(error)
 
@@ -96,22 +96,22 @@ class FollowedWork:
             return
         if error:
             self._ended.set_exception(error)
-            self._ended.exception()  # seen, even if every follower has left
+            self._ended.exception()  # marks it as retrieved, in case every follower has left
         else:
             self._ended.set_result(None)
         for follower in self._followers:
-            follower.news.set()
+            follower.wake.set()
 
 
 class _Follower:
-    """What one client has not received yet."""
+    """Steps that one client has not received yet."""
 
     def __init__(self) -> None:
         self.steps: deque[Progress] = deque()
-        self.news = asyncio.Event()
+        self.wake = asyncio.Event()
 
     def send(self, step: Progress) -> None:
         if self.steps and step.total and self.steps[-1].status == step.status:
             self.steps.pop()
         self.steps.append(step)
-        self.news.set()
+        self.wake.set()

@@ -20,7 +20,7 @@ FIELD = "messages[0].images[1]"
 
 async def refused(remote: Remote, url: str) -> str:
     with pytest.raises(BadRequest) as error:
-        await remote.fetched(url, FIELD)
+        await remote.fetch(url, FIELD)
     begin, said = f'invalid value for "{FIELD}": ', str(error.value)
     assert said.startswith(begin)
     return said.removeprefix(begin)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from puna.chat import MEDIA_MARKER
 from puna.errors import BadRequest
-from puna.server.content import Url, assembled, picture, sound, unmarked
+from puna.server.content import Url, assemble, escape_markers, picture, sound
 from puna.server.remote import Remote
 from puna.types import MediaFile
 from tests.server.picture_hosts import MEDIA_MARKER as FILE
@@ -37,7 +37,7 @@ A, B = MediaFile(b"first file", "a"), MediaFile(b"second file", "b")
 async def test_pictures_stand_where_they_were_given(
     parts: list[str | MediaFile], text: str, files: list[MediaFile]
 ):
-    assert await assembled(parts, Remote()) == (text, files)
+    assert await assemble(parts, Remote()) == (text, files)
 
 
 async def test_pictures_that_are_fetched_keep_their_order_whichever_comes_first():
@@ -53,7 +53,7 @@ async def test_pictures_that_are_fetched_keep_their_order_whichever_comes_first(
 
     with host(waits) as slow, host(hurries) as fast:
         parts = [Url(slow.url, "slow"), "then", A, Url(fast.url, "fast")]
-        text, files = await assembled(parts, Remote(private=True))
+        text, files = await assemble(parts, Remote(private=True))
     assert text == f"{MEDIA_MARKER}then{MEDIA_MARKER * 2}"
     assert files == [MediaFile(FILE + b"slow", "slow"), A, MediaFile(FILE + b"fast", "fast")]
 
@@ -66,7 +66,7 @@ async def test_one_picture_that_cannot_be_had_ends_it_at_once():
 
     with host(waits) as never, host(answering(404)) as missing:
         with pytest.raises(BadRequest, match="cannot fetch") as refused:
-            await assembled(
+            await assemble(
                 ["look", Url(never.url, "first"), Url(missing.url, "second")], Remote(private=True)
             )
         release.set()
@@ -76,12 +76,12 @@ async def test_one_picture_that_cannot_be_had_ends_it_at_once():
 async def test_what_must_be_a_sound_is_looked_at_when_it_has_come():
     with host(answering(body=b"fLaC" + bytes(50))) as flac, host(answering()) as png:
         heard = sound(flac.url, "data")
-        assert await assembled([heard], Remote(private=True)) == (
+        assert await assemble([heard], Remote(private=True)) == (
             MEDIA_MARKER,
             [MediaFile(b"fLaC" + bytes(50), "data")],
         )
         with pytest.raises(BadRequest, match=r'^invalid value for "data": it is PNG, not WAV'):
-            await assembled([sound(png.url, "data")], Remote(private=True))
+            await assemble([sound(png.url, "data")], Remote(private=True))
 
 
 @given(
@@ -89,16 +89,16 @@ async def test_what_must_be_a_sound_is_looked_at_when_it_has_come():
 )
 @settings(deadline=None)
 async def test_nothing_that_a_person_writes_stands_for_a_picture(parts: list[str | MediaFile]):
-    text, files = await assembled(parts, Remote())
+    text, files = await assemble(parts, Remote())
     assert text.count(MEDIA_MARKER) == len(files) == parts.count(A)
 
 
 def test_a_marker_in_a_text_is_broken_up_and_still_there_to_read():
     assert (
-        unmarked(f"llama.cpp writes {MEDIA_MARKER} for a picture")
+        escape_markers(f"llama.cpp writes {MEDIA_MARKER} for a picture")
         == "llama.cpp writes <__media__ > for a picture"
     )
-    assert unmarked("nothing <__media__ to break") == "nothing <__media__ to break"
+    assert escape_markers("nothing <__media__ to break") == "nothing <__media__ to break"
 
 
 @given(st.binary())

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from puna.access import add_key, new_key
-from puna.server.scopes import needed
+from puna.server.scopes import required_scope
 from tests.running import Server, serving
 from tests.server.conftest import Make
 
@@ -100,7 +100,7 @@ def test_the_description_says_where_a_key_is_asked_for(http: httpx.Client):
     description = http.get("/openapi.json").json()
     for path, methods in description["paths"].items():
         for operation in methods.values():
-            asks = needed(path) is not None
+            asks = required_scope(path) is not None
             assert ("security" in operation) == asks
             assert ({"401", "403", "429"} <= set(operation["responses"])) == asks
 

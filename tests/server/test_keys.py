@@ -14,7 +14,7 @@ from starlette.routing import BaseRoute, Mount, Route
 
 from puna.access import add_key, new_key, read_usage, remove_key, usage_path
 from puna.server.app import ROUTES
-from puna.server.scopes import needed
+from puna.server.scopes import required_scope
 from tests.running import Server, keys_file, serving
 from tests.server.conftest import Make, add_models
 
@@ -294,7 +294,7 @@ def leaves(routes: list[BaseRoute], prefix: str = "") -> Iterator[tuple[str, set
 
 
 def test_only_reading_is_for_everybody():
-    public = {path for path, _ in leaves(ROUTES) if needed(path) is None}
+    public = {path for path, _ in leaves(ROUTES) if required_scope(path) is None}
     assert {"/", "/api/version", "/ui"} <= public
     assert not any("POST" in methods for path, methods in leaves(ROUTES) if path in public)
 

@@ -10,14 +10,14 @@ import tracemalloc
 import pytest
 
 from puna.server import remote as remote_module
-from puna.server.remote import LARGEST, Remote
+from puna.server.remote import MAX_FILE_BYTES, Remote
 from tests.server.fetching import CANNOT, FIELD, refused
 from tests.server.picture_hosts import MEDIA_MARKER, Answer, answering, host, raw
 
 
 async def test_a_picture_is_fetched(near: Remote):
     with host(answering()) as there:
-        assert await near.fetched(f" {there.url}?a=1&b=%20#part\n", FIELD) == MEDIA_MARKER
+        assert await near.fetch(f" {there.url}?a=1&b=%20#part\n", FIELD) == MEDIA_MARKER
     (asked,) = there.asked
     lines = asked.decode().lower().split("\r\n")
     assert asked.startswith(b"GET /picture.png?a=1&b=%20 HTTP/1.1\r\n")
@@ -35,14 +35,14 @@ async def test_a_picture_is_fetched(near: Remote):
 async def test_each_kind_of_file_is_one_whatever_its_type_says(near: Remote, sign: bytes):
     body = sign + bytes(50)
     with host(answering(body=body, Content_Type="text/html")) as there:
-        assert await near.fetched(there.url, FIELD) == body
+        assert await near.fetch(there.url, FIELD) == body
 
 
 async def test_a_length_may_be_said_twice(near: Remote):
     length = str(len(MEDIA_MARKER)).encode()
     head = b"HTTP/1.1 200 OK\r\nContent-Length: " + length + b", " + length + b"\r\n\r\n"
     with host(raw(head + MEDIA_MARKER)) as there:
-        assert await near.fetched(there.url, FIELD) == MEDIA_MARKER
+        assert await near.fetch(there.url, FIELD) == MEDIA_MARKER
 
 
 @pytest.mark.parametrize("size", [1, 3, 20_000])
@@ -51,13 +51,13 @@ async def test_a_picture_may_come_in_pieces_of_any_size(near: Remote, size: int)
     chunks = [body[at : at + size] for at in range(0, len(body), size)]
     pieces = [f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in chunks]
     with host(raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", *pieces, b"0\r\n\r\n")) as there:
-        assert await near.fetched(there.url, FIELD) == body
+        assert await near.fetch(there.url, FIELD) == body
 
 
 async def test_a_picture_as_large_as_allowed_comes_and_one_byte_more_does_not(near: Remote):
-    largest = MEDIA_MARKER + bytes(LARGEST - len(MEDIA_MARKER))
+    largest = MEDIA_MARKER + bytes(MAX_FILE_BYTES - len(MEDIA_MARKER))
     with host(answering(body=largest)) as there:
-        assert len(await near.fetched(there.url, FIELD)) == LARGEST
+        assert len(await near.fetch(there.url, FIELD)) == MAX_FILE_BYTES
     with host(raw(b"HTTP/1.1 200 OK\r\n\r\n", largest, b"\0")) as there:
         assert CANNOT in await refused(near, there.url)
 
@@ -121,14 +121,14 @@ async def test_what_is_too_large_takes_no_more_memory_than_what_is_allowed(near:
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
-    assert peak < 3 * LARGEST
+    assert peak < 3 * MAX_FILE_BYTES
 
 
 async def test_a_length_that_promises_too_much_is_not_waited_for(near: Remote):
     release = threading.Event()
 
     def answer(connection: socket.socket, asked: bytes) -> None:
-        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {LARGEST + 1}\r\n\r\n".encode())
+        connection.sendall(f"HTTP/1.1 200 OK\r\nContent-Length: {MAX_FILE_BYTES + 1}\r\n\r\n".encode())
         release.wait(60)
 
     with host(answer) as there:
@@ -140,7 +140,7 @@ async def test_a_length_that_promises_too_much_is_not_waited_for(near: Remote):
 async def test_a_server_that_stops_answering_is_given_up(
     near: Remote, monkeypatch: pytest.MonkeyPatch, said: bytes
 ):
-    monkeypatch.setattr(remote_module, "SECONDS", 0.2)
+    monkeypatch.setattr(remote_module, "TIMEOUT", 0.2)
     release = threading.Event()
 
     def answer(connection: socket.socket, asked: bytes) -> None:
@@ -153,7 +153,7 @@ async def test_a_server_that_stops_answering_is_given_up(
 
 
 async def test_a_server_that_trickles_is_given_up(near: Remote, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(remote_module, "SECONDS", 0.3)
+    monkeypatch.setattr(remote_module, "TIMEOUT", 0.3)
     release = threading.Event()
 
     def answer(connection: socket.socket, asked: bytes) -> None:

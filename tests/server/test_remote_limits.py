@@ -22,30 +22,30 @@ async def test_so_many_are_on_their_way_at_once(near: Remote):
         answering()(connection, asked)
 
     with host(answer) as there:
-        fetches = [asyncio.create_task(near.fetched(there.url, FIELD)) for _ in range(20)]
-        while len(there.asked) < remote_module.AT_ONCE:
+        fetches = [asyncio.create_task(near.fetch(there.url, FIELD)) for _ in range(20)]
+        while len(there.asked) < remote_module.CONCURRENCY:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.1)
         most = there.connections
         release.set()
         assert await asyncio.gather(*fetches) == [MEDIA_MARKER] * 20
-    assert most == remote_module.AT_ONCE
+    assert most == remote_module.CONCURRENCY
 
 
 async def test_a_request_has_so_many_pictures_and_the_next_has_as_many(
     near: Remote, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(remote_module, "FILES", 2)
+    monkeypatch.setattr(remote_module, "MAX_URLS", 2)
     with host(answering()) as there:
         for _ in range(2):
-            visit = near.visit()
-            assert [await visit.fetched(there.url, FIELD) for _ in range(2)] == [MEDIA_MARKER] * 2
-            assert await refused(visit, there.url) == "a request may name at most 2 URLs"
+            limited = near.for_request()
+            assert [await limited.fetch(there.url, FIELD) for _ in range(2)] == [MEDIA_MARKER] * 2
+            assert await refused(limited, there.url) == "a request may name at most 2 URLs"
 
 
 async def test_a_requests_pictures_have_so_many_bytes_together(near: Remote, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(remote_module, "TOGETHER", 3 << 20)
+    monkeypatch.setattr(remote_module, "MAX_REQUEST_BYTES", 3 << 20)
     with host(answering(body=MEDIA_MARKER + bytes(1 << 20))) as there:
-        visit = near.visit()
-        assert [len(await visit.fetched(there.url, FIELD)) for _ in range(2)]
-        assert await refused(visit, there.url) == "the files of a request may have at most 3 MB together"
+        limited = near.for_request()
+        assert [len(await limited.fetch(there.url, FIELD)) for _ in range(2)]
+        assert await refused(limited, there.url) == "the files of a request may have at most 3 MB together"

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from puna.server import remote as remote_module
-from puna.server.remote import REDIRECTS, Remote
+from puna.server.remote import MAX_REDIRECTS, Remote
 from tests.server.fetching import CANNOT, FIELD, lookups, refused
 from tests.server.picture_hosts import MEDIA_MARKER, Answer, answering, host, raw
 
@@ -119,7 +119,7 @@ async def test_a_name_that_changes_its_address_after_the_check_gains_nothing(
 
     monkeypatch.setattr(socket, "getaddrinfo", lookup)
     with host(answering(), "127.0.0.2") as there:
-        assert await Remote().fetched(f"http://rebinds.example:{there.port}/", FIELD) == MEDIA_MARKER
+        assert await Remote().fetch(f"http://rebinds.example:{there.port}/", FIELD) == MEDIA_MARKER
     assert len(looked_up) == 1
     assert f"Host: rebinds.example:{there.port}".encode() in there.asked[0]
 
@@ -127,7 +127,7 @@ async def test_a_name_that_changes_its_address_after_the_check_gains_nothing(
 async def test_a_dead_address_leaves_the_others_their_chance(near: Remote, names: dict[str, list[str]]):
     names["several.example"] = ["127.0.0.3", "127.0.0.1"]
     with host(answering()) as there:
-        assert await near.fetched(f"http://several.example:{there.port}/", FIELD) == MEDIA_MARKER
+        assert await near.fetch(f"http://several.example:{there.port}/", FIELD) == MEDIA_MARKER
 
 
 def hops(count: int) -> Answer:
@@ -146,13 +146,13 @@ def hops(count: int) -> Answer:
 
 
 async def test_redirects_are_followed_so_far_and_no_cookie_is_kept(near: Remote):
-    with host(hops(REDIRECTS)) as there:
-        assert await near.fetched(f"http://127.0.0.1:{there.port}/0", FIELD) == MEDIA_MARKER
-    assert there.connections == REDIRECTS + 1
+    with host(hops(MAX_REDIRECTS)) as there:
+        assert await near.fetch(f"http://127.0.0.1:{there.port}/0", FIELD) == MEDIA_MARKER
+    assert there.connections == MAX_REDIRECTS + 1
     assert not [asked for asked in there.asked if b"cookie" in asked.lower()]
-    with host(hops(REDIRECTS + 1)) as there:
+    with host(hops(MAX_REDIRECTS + 1)) as there:
         assert CANNOT in await refused(near, f"http://127.0.0.1:{there.port}/0")
-    assert there.connections == REDIRECTS + 1
+    assert there.connections == MAX_REDIRECTS + 1
 
 
 @pytest.mark.parametrize(
@@ -207,5 +207,5 @@ async def test_no_proxy_is_asked(near: Remote, monkeypatch: pytest.MonkeyPatch):
     with host(answering()) as proxy, host(answering()) as there:
         for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "HTTPS_PROXY", "ALL_PROXY"):
             monkeypatch.setenv(name, f"http://127.0.0.1:{proxy.port}")
-        assert await near.fetched(there.url, FIELD) == MEDIA_MARKER
+        assert await near.fetch(there.url, FIELD) == MEDIA_MARKER
     assert (proxy.connections, there.connections) == (0, 1)

@@ -34,7 +34,7 @@ async def test_over_tls_the_name_is_what_is_asked_for_and_checked(
     tls.sni_callback = lambda line, name, context: seen.append(name)
     names["pictures.example"] = names["other.example"] = ["127.0.0.1"]
     with host(answering(), tls=tls) as there:
-        assert await near.fetched(f"https://pictures.example:{there.port}/", FIELD) == MEDIA_MARKER
+        assert await near.fetch(f"https://pictures.example:{there.port}/", FIELD) == MEDIA_MARKER
         assert CANNOT in await refused(near, f"https://other.example:{there.port}/")
         assert CANNOT in await refused(near, there.url)
     assert seen[:2] == ["pictures.example", "other.example"]

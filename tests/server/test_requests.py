@@ -223,4 +223,4 @@ def test_nothing_can_be_required_without_tools():
 @pytest.mark.parametrize("most", [-1, 21])
 def test_as_many_likeliest_tokens_as_ollama_reports(most: int):
     with pytest.raises(BadRequest, match="top_logprobs must be between 0 and 20"):
-        _ = ChatRequest(logprobs=True, top_logprobs=most).reported
+        _ = ChatRequest(logprobs=True, top_logprobs=most).num_logprobs

@@ -1,4 +1,4 @@
-"""A Messages response, and what a stream has in common with it."""
+"""A Messages response, and the parts that it shares with a stream."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from puna.inference import Answer, Begun, Call, Piece, Summary
 from puna.server.anthropic.requests import MessagesRequest
 from puna.server.ids import new_id
 
-NOTHING = Begun(0, 0)
-"""For a prompt that has not been evaluated."""
+NOT_STARTED = Begun(0, 0)
+"""Of a prompt that has not been evaluated."""
 
 
 class MessageUsage(msgspec.Struct):
@@ -74,14 +74,15 @@ async def whole(facts: RequestFacts, answer: Answer) -> bytes:
         async for item in answer:
             if isinstance(item, Summary):
                 delta, usage = ending(facts, item, content.called)
-                message = replace(head(facts, NOTHING), content=content.blocks(), usage=usage, **delta)
+                start = message_start(facts, NOT_STARTED)
+                message = replace(start, content=content.blocks(), usage=usage, **delta)
                 return msgspec.json.encode(message)
             if isinstance(item, Piece):
                 content.add(item)
     raise AssertionError("an answer ends with a summary")
 
 
-def head(facts: RequestFacts, begun: Begun) -> MessageResponse:
+def message_start(facts: RequestFacts, begun: Begun) -> MessageResponse:
     """The message before its first token."""
     return MessageResponse(facts.id, "message", "assistant", facts.model, [], None, None, _usage(begun, 0))
 
@@ -102,7 +103,7 @@ def ending(facts: RequestFacts, summary: Summary, called: bool) -> tuple[dict[st
 
 
 def tool_use(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
-    """A `tool_use` block, with an id in Anthropic's form."""
+    """A `tool_use` block, with an id in Anthropic's format."""
     return {
         "type": "tool_use",
         "id": f"toolu_{call.id.removeprefix('call_')}",

@@ -26,7 +26,7 @@ _KINDS = {
     503: "overloaded_error",
 }
 _STATUSES = {503: 529}
-"""Statuses that Anthropic has in place of ours."""
+"""Anthropic's statuses, by ours."""
 
 
 class AnthropicError(msgspec.Struct, omit_defaults=True):
@@ -46,7 +46,7 @@ class AnthropicErrorResponse(msgspec.Struct):
 
 
 class Unthreaded(BadRequest):
-    """The client asked the server to keep the conversation. On this code, clients send it whole instead."""
+    """The client asked the server to store the conversation. On this code, it sends all messages."""
 
     code = "thread_unsupported_request"
 

@@ -8,12 +8,19 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from puna.inference import Begun, Call, Piece, Summary
-from puna.server.anthropic.answer import MessageResponse, MessageUsage, RequestFacts, ending, head, tool_use
+from puna.server.anthropic.answer import (
+    MessageResponse,
+    MessageUsage,
+    RequestFacts,
+    ending,
+    message_start,
+    tool_use,
+)
 from puna.server.framing import NamedEvent, named_event
 
 
 class MessageEvent(NamedEvent, kw_only=True):
-    """An event of a stream. Which fields it has depends on its type (Anthropic, Streaming Messages)."""
+    """An event of a stream. Its fields depend on its type (Anthropic, Streaming Messages)."""
 
     message: MessageResponse | UnsetType = UNSET
     index: int | UnsetType = UNSET
@@ -38,14 +45,14 @@ class MessageEvents:
         self._index = 0
         """Of the open block, or else of the next one."""
         self._more = MessageEvent("content_block_delta")
-        """The open block's next delta."""
+        """The event of the open block's next delta, reused."""
         self._called = False
 
     def begin(self, begun: Begun) -> bytes:
-        return named_event(MessageEvent("message_start", message=head(self._facts, begun))) + PING
+        return named_event(MessageEvent("message_start", message=message_start(self._facts, begun))) + PING
 
     def piece(self, piece: Piece) -> bytes:
-        """Empty when the piece holds nothing."""
+        """Empty for an empty piece."""
         events = b""
         if piece.thinking:
             events = self._delta("thinking", piece.thinking)
@@ -76,7 +83,7 @@ class MessageEvents:
         """The end of the open block, if there is one."""
         if self._open is None:
             return b""
-        # Nothing is signed, but clients need a signature to end a thinking block.
+        # Empty, but clients need a signature to end a thinking block.
         signed = self._signature() if self._open == "thinking" else b""
         self._open = None
         return signed + self._stop()

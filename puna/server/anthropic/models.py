@@ -13,7 +13,7 @@ from starlette.types import Scope
 
 from puna.library import Model
 from puna.server.errors import JSON
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 
 class AnthropicRoute(Route):
@@ -27,16 +27,16 @@ class AnthropicRoute(Route):
 
 async def models(request: Request) -> Response:
     """All models that the caller may use, on one page, whatever `limit` is (Anthropic, List Models)."""
-    data = [_described(model, model.name.display()) for model in await to_thread(rooms(request).models)]
+    data = [_described(model, model.name.display()) for model in await to_thread(services_of(request).models)]
     ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
     page = {"data": data, "has_more": False, "first_id": None, "last_id": None, **ends}
     return Response(msgspec.json.encode(page), media_type=JSON)
 
 
 async def model(request: Request) -> Response:
-    """One model, by the name in the path, which may hold slashes."""
+    """One model, by the name in the path, which may contain slashes."""
     name = request.path_params["model"]
-    found = await to_thread(rooms(request).open, name)
+    found = await to_thread(services_of(request).open, name)
     return Response(msgspec.json.encode(_described(found, name)), media_type=JSON)
 
 

@@ -20,7 +20,7 @@ class Source(Fields):
 
 
 class Block(Fields, kw_only=True):
-    """A part of a message; which fields it has depends on its type."""
+    """A part of a message. Its fields depend on its type."""
 
     type: str
     text: str | None = None
@@ -122,7 +122,7 @@ IGNORED = (
 
 
 def check(body: CountTokensRequest) -> None:
-    """Raises BadRequest naming the field that is wrong or cannot be served."""
+    """Raises BadRequest for an invalid or unsupported field."""
     for name in REFUSED:
         if getattr(body, name):
             kind = Unthreaded if name == "thread" else BadRequest

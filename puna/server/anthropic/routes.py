@@ -12,25 +12,25 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from puna.inference import Answer, Begun, ChatInput, Piece, Summary
-from puna.server.anthropic.answer import NOTHING, request_facts, whole, without_text
+from puna.server.anthropic.answer import NOT_STARTED, request_facts, whole, without_text
 from puna.server.anthropic.conversion import chat_input
 from puna.server.anthropic.errors import MIDDLEWARE, line
 from puna.server.anthropic.events import PING, MessageEvents, failed
 from puna.server.anthropic.models import AnthropicRoute, model, models
 from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest
-from puna.server.body import decoded
+from puna.server.body import decode_body
 from puna.server.context import num_ctx
 from puna.server.errors import JSON
 from puna.server.framing import NAMED_EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT, with_heartbeats
 from puna.server.methods import Only
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 
 async def messages(request: Request) -> ObjectStream | WholeResponse:
     """The next message, whole or as events. A prompt longer than the context is refused, never cut."""
-    body = await decoded(request, MessagesRequest)
-    answer = rooms(request).inference.chat(await _chat_input(request, body))
+    body = await decode_body(request, MessagesRequest)
+    answer = services_of(request).inference.chat(await _chat_input(request, body))
     if body.max_tokens == 0:
         answer = without_text(answer)
     this = request_facts(body)
@@ -43,9 +43,9 @@ async def messages(request: Request) -> ObjectStream | WholeResponse:
 
 
 async def _chat_input(request: Request, body: CountTokensRequest) -> ChatInput:
-    sized = num_ctx(request)
-    wanted = await chat_input(body, rooms(request).visit(body.model))
-    return replace(wanted, options=wanted.options | sized)
+    options = num_ctx(request)
+    wanted = await chat_input(body, services_of(request).remote_for(body.model))
+    return replace(wanted, options=wanted.options | options)
 
 
 class TokenCount(msgspec.Struct):
@@ -55,22 +55,21 @@ class TokenCount(msgspec.Struct):
 
 
 async def count_tokens(request: Request) -> Response:
-    """Loads the model and counts the prompt that it would get; pictures by estimate."""
-    body = await decoded(request, CountTokensRequest)
-    tokens = await rooms(request).inference.count(await _chat_input(request, body))
+    """Loads the model and counts the prompt's tokens; those of pictures are estimated."""
+    body = await decode_body(request, CountTokensRequest)
+    tokens = await services_of(request).inference.count(await _chat_input(request, body))
     return Response(msgspec.json.encode(TokenCount(tokens)), media_type=JSON)
 
 
 async def streamed(
     answer: Answer, events: MessageEvents, patience: float = HEARTBEAT
 ) -> AsyncGenerator[bytes, None]:
-    """The events of the answer, and pings in its silences.
+    """The events of the answer, and pings after `patience` seconds of silence.
 
-    The first event waits for the first piece, so that a refusal still gets its status; but not longer than
-    `patience`.
+    The first event waits for the first piece or ping, so that an early error still gets its status.
     """
     begun = False
-    prompt = NOTHING
+    prompt = NOT_STARTED
     items = with_heartbeats(answer, patience)
     async with aclosing(items):
         async for item in items:

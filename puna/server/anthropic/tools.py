@@ -12,20 +12,20 @@ from puna.server.anthropic.requests import AnthropicTool
 
 
 class ToolOffer(msgspec.Struct, frozen=True):
-    """A request's tools: those that the model gets, and those that do not exist here."""
+    """A request's tools, divided into available and missing ones."""
 
     functions: list[dict[str, Any]]
     """Tools offered to the model."""
     missing: list[str]
-    """Names of server-side tools, which do not exist here."""
+    """Names of Anthropic's server-side tools, which do not exist here."""
 
 
 def offer(tools: Sequence[AnthropicTool]) -> ToolOffer:
-    """The tools that can be offered. Raises BadRequest for one that cannot be called."""
+    """The tools to offer. Raises BadRequest for a tool without a name or schema."""
     functions: list[dict[str, Any]] = []
     missing: list[str] = []
     for number, tool in enumerate(tools):
-        known = _known(tool.type)
+        known = _client_tool(tool.type)
         if tool.type in (None, "custom") or known:
             functions.append(_function(tool, known, f"tools[{number}]"))
         elif not tool.type.startswith(_SEARCH):
@@ -35,23 +35,23 @@ def offer(tools: Sequence[AnthropicTool]) -> ToolOffer:
     return ToolOffer(functions, [name for name in missing if name not in names])
 
 
-_Form = tuple[str, dict[str, Any]]
-"""A description and a schema."""
+_Definition = tuple[str, dict[str, Any]]
+"""A tool's description and schema."""
 
 
-def _function(tool: AnthropicTool, known: _Form | None, place: str) -> dict[str, Any]:
+def _function(tool: AnthropicTool, known: _Definition | None, field: str) -> dict[str, Any]:
     description, schema = known or (tool.description or "", tool.input_schema)
     if not tool.name or schema is None:
-        raise BadRequest(f"{place}: a tool needs a name and an input_schema")
+        raise BadRequest(f"{field}: a tool needs a name and an input_schema")
     function = {"name": tool.name, "description": description, "parameters": schema}
     return {"type": "function", "function": function}
 
 
-def _known(kind: str | None) -> _Form | None:
-    return next((form for prefix, form in _CLIENTS.items() if (kind or "").startswith(prefix)), None)
+def _client_tool(kind: str | None) -> _Definition | None:
+    return next((tool for prefix, tool in _CLIENT_TOOLS.items() if (kind or "").startswith(prefix)), None)
 
 
-def _form(description: str, required: list[str], **properties: dict[str, Any]) -> _Form:
+def _definition(description: str, required: list[str], **properties: dict[str, Any]) -> _Definition:
     return description, {"type": "object", "properties": properties, "required": required}
 
 
@@ -74,20 +74,20 @@ _EDITING: dict[str, dict[str, Any]] = {
 }
 _COMMANDS = ["view", "create", "str_replace", "insert"]
 
-_CLIENTS = {
-    "bash_": _form(
+_CLIENT_TOOLS = {
+    "bash_": _definition(
         "Runs a command in a shell that keeps its state from one call to the next.",
         [],
         command=_text("The command."),
         restart={"type": "boolean", "description": "Begin a new shell instead."},
     ),
-    "text_editor_": _form(
+    "text_editor_": _definition(
         "Views, creates and edits files.",
         ["command", "path"],
         command={"type": "string", "enum": _COMMANDS},
         **_EDITING,
     ),
-    "memory_": _form(
+    "memory_": _definition(
         "Files below /memories that outlast this conversation. View that folder before all else.",
         ["command"],
         command={"type": "string", "enum": [*_COMMANDS, "delete", "rename"]},
@@ -96,7 +96,7 @@ _CLIENTS = {
         new_path=_text("For rename."),
     ),
 }
-"""Tools that the client runs, by the prefix of their types, which end in a date."""
+"""Tools that the client runs, by the prefix of their types; types end in a date."""
 
 _SEARCH = "tool_search_tool_"
-"""Searches for deferred tools; here all tools are offered."""
+"""Type prefix of searches for deferred tools. They are not needed, because all tools are offered."""

@@ -1,4 +1,4 @@
-"""The native dialect: Ollama's /api, field for field. Translates to and from the rooms below.
+"""The native dialect: Ollama's /api, field for field. Translates to and from inference.
 
 Exports `routes`, for the application to mount.
 """

@@ -1,4 +1,4 @@
-"""Accounts, cloud and web, as an Ollama without a signed-in user answers (Ollama server/routes.go).
+"""Accounts, cloud and web: the answers of Ollama without a signed-in user (Ollama server/routes.go).
 
 Puna has no cloud and no accounts. Web search uses the user's own search engine.
 """
@@ -10,11 +10,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from puna.errors import BadRequest
-from puna.server.body import decoded
+from puna.server.body import decode_body
 from puna.server.errors import JSON, Error
 from puna.server.native.requests import WebFetchRequest, WebSearchRequest
 from puna.server.native.responses import Cloud, CloudStatus, Recommendations, WebSearchResponse, encode
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 _MOST_RESULTS = 10
 _RESULTS = 5
@@ -32,7 +32,7 @@ async def sign_out(request: Request) -> Response:
 
 async def status(request: Request) -> Response:
     """GET /api/status: there is no cloud. `disabled` only says whether the user switched it off."""
-    disabled = rooms(request).no_cloud
+    disabled = services_of(request).no_cloud
     cloud = Cloud(disabled=disabled, source="env" if disabled else "none")
     return Response(encode(CloudStatus(cloud)), media_type=JSON)
 
@@ -44,20 +44,20 @@ async def recommendations(request: Request) -> Response:
 
 async def web_search(request: Request) -> Response:
     """At most 10 results, 5 by default. Raises BadRequest, NoSearchEngine, SearchFailed."""
-    body = await decoded(request, WebSearchRequest)
+    body = await decode_body(request, WebSearchRequest)
     if not body.query.strip():
         raise BadRequest("query is required", "query")
     count = min(max(body.max_results or _RESULTS, 1), _MOST_RESULTS)
-    found = await rooms(request).web.search(body.query.strip(), count)
+    found = await services_of(request).web.search(body.query.strip(), count)
     return Response(encode(WebSearchResponse(found)), media_type=JSON)
 
 
 async def web_fetch(request: Request) -> Response:
     """A page's title, text and links. Raises BadRequest without a URL, or when it cannot be fetched."""
-    body = await decoded(request, WebFetchRequest)
+    body = await decode_body(request, WebFetchRequest)
     if not body.url.strip():
         raise BadRequest("url is required", "url")
-    return Response(encode(await rooms(request).web.page(body.url.strip())), media_type=JSON)
+    return Response(encode(await services_of(request).web.page(body.url.strip())), media_type=JSON)
 
 
 routes = [

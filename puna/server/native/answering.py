@@ -1,4 +1,4 @@
-"""What chat and generate share: an answer as a stream of JSON objects, or as one."""
+"""Answers of chat and generate: a stream of JSON objects, or one object."""
 
 from __future__ import annotations
 
@@ -23,34 +23,34 @@ from puna.server.native.responses import (
 
 
 class ObjectWriter(ABC):
-    """How an endpoint writes its objects."""
+    """Writes the JSON objects of an endpoint."""
 
     def __init__(self, model: str, *, context: bool = True) -> None:
-        """With `context`, the last object has it."""
+        """`context`: the last object has the answer's token ids."""
         self._model = model
         self._context = context
 
     @abstractmethod
     def answer(self, model: str, piece: Piece, **rest: Any) -> ChatResponse | GenerateResponse:
-        """An object with `piece` and the fields that both endpoints have in common."""
+        """An object with `piece`; `rest`: the fields of both endpoints."""
 
     def piece(self, piece: Piece) -> bytes:
         """An object in the middle of a stream."""
         return encode(self._open(piece))
 
     def ending(self, rest: Piece, summary: Summary) -> bytes:
-        """The last object, with `rest`, which was not sent before."""
+        """The last object, with the unsent `rest`."""
         final = self.answer(self._model, rest, **ending(summary))
         if self._context and summary.tokens:
             final.context = summary.tokens
         return encode(final)
 
     def done(self, reason: Literal["load", "unload"]) -> bytes:
-        """The one object for a request that asks for no answer."""
+        """The only object for a request that loads or unloads a model."""
         return encode(self.answer(self._model, Piece(), created_at=now(), done=True, done_reason=reason))
 
     def rendered(self, rendered: Rendered) -> bytes:
-        """The one object that shows a prompt."""
+        """The only object for a request with `_debug_render_only`."""
         only = self._open(Piece())
         only.debug_info = debug_info(rendered)
         return encode(only)
@@ -59,7 +59,7 @@ class ObjectWriter(ABC):
         return self.answer(self._model, piece, created_at=now(), done=False)
 
 
-def answered(
+def respond(
     request: Request,
     inference: Inference,
     wanted: ChatInput | GenerateInput,
@@ -81,7 +81,7 @@ def answered(
 def _once(
     request: Request, work: Coroutine[Any, Any, bytes], *, stream: bool
 ) -> ObjectStream | WholeResponse:
-    """One object, alone or as the only one of a stream."""
+    """One object, whole or as the only one of a stream."""
 
     async def alone() -> AsyncGenerator[bytes, None]:
         yield await work

@@ -16,19 +16,19 @@ from starlette.responses import Response
 from puna.errors import BadRequest, PunaError
 from puna.library import Library, WrongDigest, receive, upload_offset
 from puna.server.origins import is_loopback
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 LOCAL_PATH = "puna-local-path"
 """Header: the file's path on this machine, percent-encoded. The server reads it from there."""
 
 OFFSET = "upload-offset"
-"""Header: where in the file a body begins (tus.io, core protocol). When such a body breaks off, the received
-part is kept, and HEAD reports its size."""
+"""Header: the body's offset in the file (tus.io, core protocol). If such an upload is interrupted, the server
+stores the received part, and HEAD reports its size."""
 
 _PIECE = 1 << 20
 
 
-class NotTaken(PunaError):
+class NotImported(PunaError):
     """The file cannot be read in place; the client must upload it."""
 
     status = 409
@@ -36,7 +36,7 @@ class NotTaken(PunaError):
 
 async def blob(request: Request) -> Response:
     """Whether the blob exists (HEAD), or its upload (POST): 201, or 200 if it exists already."""
-    library, digest = rooms(request).library, request.path_params["digest"]
+    library, digest = services_of(request).library, request.path_params["digest"]
     there = await to_thread(library.blobs.pin, digest)
     if request.method == "HEAD":
         return Response() if there else await _unfinished(library, digest)
@@ -60,7 +60,7 @@ async def _unfinished(library: Library, digest: str) -> Response:
 
 
 def _offset(request: Request) -> int | None:
-    """The position that a body begins at; None for one that is the whole file. Raises BadRequest."""
+    """The body's offset in the file; None if the body is the whole file. Raises BadRequest."""
     written = request.headers.get(OFFSET)
     if written is not None and not re.fullmatch("[0-9]{1,18}", written):
         raise BadRequest(f'invalid header Upload-Offset: "{written}" is no count of bytes', "Upload-Offset")
@@ -68,32 +68,32 @@ def _offset(request: Request) -> int | None:
 
 
 def _path(request: Request, written: str) -> Path:
-    """The path a client on this machine names. Raises NotTaken for any other client."""
+    """The absolute path in the header. Raises NotImported unless the client is on this machine."""
     client = request.client
-    # A proxy on this machine forwards requests of others from its address.
+    # A proxy on this machine forwards remote requests from a loopback address.
     forwarded = any(name in request.headers for name in ("forwarded", "x-forwarded-for", "via"))
     if client is None or not is_loopback(client.host) or forwarded:
-        raise NotTaken("only a client on this machine can name a path")
+        raise NotImported("only a client on this machine can name a path")
     path = Path(unquote(written))
     if not path.is_absolute():
-        raise NotTaken(f"{path} is not an absolute path")
+        raise NotImported(f"{path} is not an absolute path")
     return path
 
 
 def _take(library: Library, digest: str, path: Path) -> None:
-    # Its digest shows that the client could read the file too.
+    # The digest proves that the client can read the file, too.
     try:
         library.blobs.import_file(path, expected=digest)
     except WrongDigest:
         raise
     except PunaError as error:
-        raise NotTaken(str(error)) from error
+        raise NotImported(str(error)) from error
     except (OSError, ValueError) as error:
-        raise NotTaken(f"cannot read {path}: {error}") from error
+        raise NotImported(f"cannot read {path}: {error}") from error
 
 
 class _Pieces:
-    """A request's body for a thread to read, a mebibyte at a time, while the next one arrives."""
+    """Reads a request's body from a thread, in pieces of 1 MiB, and prefetches the next piece."""
 
     def __init__(self, request: Request) -> None:
         self._loop = asyncio.get_running_loop()
@@ -105,7 +105,7 @@ class _Pieces:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """End the thread that waits for a piece, if this request was cancelled."""
+        """Wake the thread that waits for a piece, if the request was cancelled."""
         self._closed = True
         if self._next:
             self._next.cancel()
@@ -127,7 +127,7 @@ class _Pieces:
 
 
 async def _piece(stream: AsyncIterator[bytes]) -> bytes:
-    """The next mebibyte or a little more; less only at the end."""
+    """The next MiB or a little more; less only at the end."""
     received = bytearray()
     while len(received) < _PIECE:
         try:

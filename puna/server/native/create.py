@@ -15,26 +15,26 @@ from puna.engine import quantization, quantize
 from puna.errors import BadRequest, NotFound, PunaError
 from puna.library import Recipe
 from puna.library import create as make
-from puna.server.body import decoded
+from puna.server.body import decode_body
 from puna.server.framing import ObjectStream, WholeResponse
 from puna.server.native.messages import turns
 from puna.server.native.requests import CreateRequest
-from puna.server.native.steps import reported
-from puna.server.rooms import Rooms, rooms
+from puna.server.native.steps import respond_with_progress
+from puna.server.services import Services, services_of
 from puna.server.working import working
 from puna.types import Message, Progress
 
 
 async def create(request: Request) -> ObjectStream | WholeResponse:
-    """Checks names and request first, then makes the model and reports progress (Ollama api.md)."""
-    body = await decoded(request, CreateRequest)
-    opened, name = rooms(request), body.model or body.name or ""
-    opened.library.resolve(name)
+    """Checks the request, then creates the model and reports progress (Ollama api.md, Create a Model)."""
+    body = await decode_body(request, CreateRequest)
+    services, name = services_of(request), body.model or body.name or ""
+    services.library.resolve(name)
     for used in filter(None, (name, body.from_, body.draft)):
         caller().check_model(used)
-    output = await turns(body.messages or (), opened.remote.visit())
+    output = await turns(body.messages or (), services.remote.for_request())
     recipe = _recipe(body, [_stored(message) for message in output])
-    return reported(request, _making(opened, name, recipe), stream=body.stream is not False)
+    return respond_with_progress(request, _making(services, name, recipe), stream=body.stream is not False)
 
 
 def _recipe(body: CreateRequest, messages: list[Message]) -> Recipe:
@@ -69,18 +69,18 @@ def _recipe(body: CreateRequest, messages: list[Message]) -> Recipe:
 
 
 def _stored(message: Message) -> Message:
-    """A message as it is stored, with Ollama's image markers."""
+    """A message with Ollama's image markers, for the model's manifest."""
     return msgspec.structs.replace(message, content=message.content.replace(MEDIA_MARKER, "[img]"))
 
 
-async def _making(opened: Rooms, name: str, recipe: Recipe) -> AsyncGenerator[Progress, None]:
-    """The progress of making a model, after pulling its base if that is missing."""
-    library = opened.library
+async def _making(services: Services, name: str, recipe: Recipe) -> AsyncGenerator[Progress, None]:
+    """The progress of pulling a missing base and creating the model."""
+    library = services.library
     if recipe.base:
         try:
             await to_thread(library.open, recipe.base)
         except NotFound:
-            async with aclosing(_pulling(opened, recipe.base)) as pull:
+            async with aclosing(_pulling(services, recipe.base)) as pull:
                 async for step in pull:
                     yield step
     work = working(f"create {name}", lambda report: make(library, name, recipe, report, quantize, recognized))
@@ -89,9 +89,9 @@ async def _making(opened: Rooms, name: str, recipe: Recipe) -> AsyncGenerator[Pr
             yield step
 
 
-async def _pulling(opened: Rooms, base: str) -> AsyncGenerator[Progress, None]:
+async def _pulling(services: Services, base: str) -> AsyncGenerator[Progress, None]:
     try:
-        async with aclosing(opened.pulls.follow(base)) as pull:
+        async with aclosing(services.pulls.follow(base)) as pull:
             async for step in pull:
                 if step.status != "success":
                     yield step

@@ -1,4 +1,4 @@
-"""POST /api/embed, and /api/embeddings, which came before it."""
+"""POST /api/embed, and its predecessor /api/embeddings."""
 
 from __future__ import annotations
 
@@ -6,40 +6,40 @@ from starlette.requests import Request
 
 from puna.errors import NotFound
 from puna.inference import Embedded, EmbedInput, Inference
-from puna.server.body import decoded
+from puna.server.body import decode_body
 from puna.server.framing import WholeResponse
 from puna.server.native.requests import EmbeddingRequest, EmbedRequest, seconds
 from puna.server.native.responses import EmbeddingResponse, EmbedResponse, encode
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 
 async def embed(request: Request) -> WholeResponse:
-    """A vector for each text. Longer texts lose their end, unless `truncate` is false."""
-    body = await decoded(request, EmbedRequest)
-    # As in Ollama, an empty string means no text, but counts as one in a list.
+    """A vector for each text. Texts longer than the context are truncated, unless `truncate` is false."""
+    body = await decode_body(request, EmbedRequest)
+    # As in Ollama, "" means no text, but [""] means one empty text.
     texts = body.input if isinstance(body.input, list) else [body.input] if body.input else []
     ask = EmbedInput(
-        model=body.named,
+        model=body.model_name,
         texts=texts,
         truncate=body.truncate is not False,
         dimensions=body.dimensions or 0,
         options=body.options or {},
         keep_alive=seconds(body.keep_alive),
     )
-    return WholeResponse(_vectors(rooms(request).inference, ask))
+    return WholeResponse(_vectors(services_of(request).inference, ask))
 
 
 async def embeddings(request: Request) -> WholeResponse:
-    """One vector, empty for an empty prompt. A prompt that is too long is refused, never cut."""
-    body = await decoded(request, EmbeddingRequest)
+    """One vector, empty for an empty prompt. A prompt longer than the context is refused, never truncated."""
+    body = await decode_body(request, EmbeddingRequest)
     ask = EmbedInput(
-        model=body.named,
+        model=body.model_name,
         texts=[body.prompt] if body.prompt else [],
         truncate=False,
         options=body.options or {},
         keep_alive=seconds(body.keep_alive),
     )
-    return WholeResponse(_vector(rooms(request).inference, ask))
+    return WholeResponse(_vector(services_of(request).inference, ask))
 
 
 async def _vectors(inference: Inference, ask: EmbedInput) -> bytes:

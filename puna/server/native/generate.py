@@ -8,31 +8,31 @@ from msgspec import UNSET
 from starlette.requests import Request
 
 from puna.inference import GenerateInput, Piece
-from puna.server.body import decoded
-from puna.server.content import unmarked
+from puna.server.body import decode_body
+from puna.server.content import escape_markers
 from puna.server.framing import ObjectStream, WholeResponse
-from puna.server.native.answering import ObjectWriter, answered
+from puna.server.native.answering import ObjectWriter, respond
 from puna.server.native.messages import pictures
 from puna.server.native.requests import GenerateRequest
 from puna.server.native.responses import GenerateResponse, logprobs
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 
 async def generate(request: Request) -> ObjectStream | WholeResponse:
     """The answer, an object a line unless `stream` is false (Ollama api.md, Generate a completion)."""
-    body = await decoded(request, GenerateRequest)
-    opened = rooms(request)
+    body = await decode_body(request, GenerateRequest)
+    services = services_of(request)
     wanted = GenerateInput(
         **body.common_fields,
-        prompt=unmarked(body.prompt or ""),
-        suffix=unmarked(body.suffix or ""),
-        system=unmarked(body.system or ""),
+        prompt=escape_markers(body.prompt or ""),
+        suffix=escape_markers(body.suffix or ""),
+        system=escape_markers(body.system or ""),
         template=body.template or "",
         context=body.context,
         raw=body.raw is True,
-        images=await pictures(body.images, "images", opened.visit(body.named)),
+        images=await pictures(body.images, "images", services.remote_for(body.model_name)),
     )
-    return answered(request, opened.inference, wanted, _GenerateWriter(wanted.model), body)
+    return respond(request, services.inference, wanted, _GenerateWriter(wanted.model), body)
 
 
 class _GenerateWriter(ObjectWriter):

@@ -13,10 +13,10 @@ from starlette.routing import Route
 
 from puna.access import Key, Scope, Used, new_key
 from puna.errors import BadRequest
-from puna.server.body import converted, decoded
+from puna.server.body import convert, decode_body
 from puna.server.errors import JSON
 from puna.server.native.responses import encode
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 
 class KeyRequest(msgspec.Struct, kw_only=True):
@@ -64,25 +64,25 @@ class KeysListed(msgspec.Struct):
 
 async def listed(request: Request) -> Response:
     """Every key with its usage, without secrets and hashes."""
-    found = await to_thread(rooms(request).keyring.listed)
+    found = await to_thread(services_of(request).keyring.listed)
     return Response(encode(KeysListed([_listed(key, used) for key, used in found])), media_type=JSON)
 
 
 async def create(request: Request) -> Response:
     """Makes a key. Only this answer has its secret. Raises BadRequest for an unknown field."""
-    given = await decoded(request, dict[str, Any])
-    # Not ignored: it may be a misspelled limit.
+    given = await decode_body(request, dict[str, Any])
+    # An unknown field may be a misspelled limit.
     for unknown in given.keys() - set(KeyRequest.__struct_fields__):
         raise BadRequest(f'unknown field "{unknown}"', unknown)
-    wanted = msgspec.structs.asdict(converted(given, KeyRequest))
+    wanted = msgspec.structs.asdict(convert(given, KeyRequest))
     key, secret = new_key(wanted.pop("name"), **wanted)
-    await to_thread(rooms(request).keyring.add, key)
+    await to_thread(services_of(request).keyring.add, key)
     return Response(encode(KeyMade(_listed(key, Used()), secret)), media_type=JSON)
 
 
 async def revoke(request: Request) -> Response:
     """Removes a key by its name or id; its later requests are refused."""
-    await to_thread(rooms(request).keyring.remove, request.path_params["key"])
+    await to_thread(services_of(request).keyring.remove, request.path_params["key"])
     return Response()
 
 

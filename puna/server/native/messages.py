@@ -1,4 +1,4 @@
-"""Native messages and tools converted to inference's. Raises BadRequest naming the field."""
+"""Native messages and tools converted to inference's. Invalid fields raise BadRequest."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from typing import Any
 
 from puna.chat import ToolMode, called_with
 from puna.errors import BadRequest, InvalidField
-from puna.server.content import Url, assembled, picture, sound
-from puna.server.fields import spelled
+from puna.server.content import Url, assemble, picture, sound
+from puna.server.fields import normalize_names
 from puna.server.native.requests import ContentPart, RequestMessage, RequestToolCall
 from puna.server.remote import Remote
 from puna.types import MediaFile, Message
 
 
 async def turns(bodies: Sequence[RequestMessage], remote: Remote) -> list[Message]:
-    """The messages, with images and audio in their places in the text."""
-    return [await turn(body, f"messages[{place}]", remote) for place, body in enumerate(bodies)]
+    """The messages, with media markers for images and audio."""
+    return [await turn(body, f"messages[{at}]", remote) for at, body in enumerate(bodies)]
 
 
 async def turn(body: RequestMessage, field: str, remote: Remote) -> Message:
@@ -27,14 +27,14 @@ async def turn(body: RequestMessage, field: str, remote: Remote) -> Message:
         if isinstance(given, str)
         else [_part(part, f"{field}.content[{at}]") for at, part in enumerate(given)]
     )
-    content, placed = await assembled(parts, remote)
+    content, placed = await assemble(parts, remote)
     images = await pictures(body.images, f"{field}.images", remote)
     return Message(
         # Any role: templates decide which they know.
         role=(body.role or "").lower(),
         content=content,
         thinking=body.thinking or "",
-        # Images without a place in the text come first.
+        # Images without a marker in the text come first.
         images=[*images, *placed],
         tool_calls=[
             _call(call, f"{field}.tool_calls[{at}]") for at, call in enumerate(body.tool_calls or ())
@@ -46,7 +46,7 @@ async def turn(body: RequestMessage, field: str, remote: Remote) -> Message:
 
 async def pictures(given: Sequence[str] | None, field: str, remote: Remote) -> list[MediaFile]:
     """Images and audio, given as base64 or by URL."""
-    _, files = await assembled(
+    _, files = await assemble(
         [picture(text, f"{field}[{at}]") for at, text in enumerate(given or ())], remote
     )
     return files
@@ -101,10 +101,10 @@ def tools(given: Sequence[dict[str, Any]] | None) -> list[dict[str, Any]]:
 
 
 def _tool(given: dict[str, Any]) -> dict[str, Any]:
-    tool = spelled(given, "type", "function")
+    tool = normalize_names(given, "type", "function")
     function = tool.get("function")
     if isinstance(function, dict):
-        tool["function"] = spelled(function, "name", "description", "parameters")
+        tool["function"] = normalize_names(function, "name", "description", "parameters")
     return tool
 
 

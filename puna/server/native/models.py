@@ -1,4 +1,4 @@
-"""tags, ps, devices, show, copy and delete under /api."""
+"""/api/tags, ps, devices, show, copy and delete."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from puna.errors import LoadFailed, NotFound
 from puna.inference import capabilities
 from puna.library import Model, Name, ShowResponse
 from puna.library import show as described
-from puna.server.body import decoded
+from puna.server.body import decode_body
 from puna.server.errors import JSON
 from puna.server.native.requests import CopyRequest, DeleteRequest, ShowRequest
 from puna.server.native.responses import (
@@ -23,7 +23,7 @@ from puna.server.native.responses import (
     ProcessResponse,
     encode,
 )
-from puna.server.rooms import Rooms, rooms
+from puna.server.services import Services, services_of
 
 _COPILOT = "GitHubCopilotChat/"
 """User-Agent prefix of an editor that displays `general.basename` as the model's name."""
@@ -31,13 +31,13 @@ _COPILOT = "GitHubCopilotChat/"
 
 async def tags(request: Request) -> Response:
     """The models in the store that the caller may see (Ollama api.md, List Local Models)."""
-    models = await to_thread(_listed, rooms(request))
+    models = await to_thread(_listed, services_of(request))
     return Response(encode(ListResponse(models)), media_type=JSON)
 
 
 async def ps(request: Request) -> Response:
     """The models in memory that the caller may see; sizes in bytes (Ollama api.md, List Running Models)."""
-    loaded = rooms(request).scheduler.loaded()
+    loaded = services_of(request).scheduler.loaded()
     models = [
         ProcessModelResponse(
             name=entry.model.name.display(),
@@ -64,10 +64,10 @@ async def devices(request: Request) -> Response:
 async def show(request: Request) -> Response:
     """Modelfile, details, metadata and capabilities (Ollama api.md, Show Model Information).
 
-    GitHub Copilot gets the name that it asked for in place of the model's own.
+    GitHub Copilot gets the requested name as `general.basename`.
     """
-    body = await decoded(request, ShowRequest)
-    library, named = rooms(request).library, body.named
+    body = await decode_body(request, ShowRequest)
+    library, named = services_of(request).library, body.model_name
     caller().check_model(named)
 
     def read() -> ShowResponse:
@@ -92,22 +92,22 @@ async def show(request: Request) -> Response:
 
 async def copy(request: Request) -> Response:
     """Gives a model a second name; no file is copied. The key must allow both names."""
-    body = await decoded(request, CopyRequest)
+    body = await decode_body(request, CopyRequest)
     caller().check_model(body.source)
     caller().check_model(body.destination)
-    await to_thread(rooms(request).library.copy, body.source, body.destination)
+    await to_thread(services_of(request).library.copy, body.source, body.destination)
     return Response()
 
 
 async def delete(request: Request) -> Response:
     """Removes a name, and the blobs that no other model uses."""
-    body = await decoded(request, DeleteRequest)
-    caller().check_model(body.named)
-    await to_thread(rooms(request).library.delete, body.named)
+    body = await decode_body(request, DeleteRequest)
+    caller().check_model(body.model_name)
+    await to_thread(services_of(request).library.delete, body.model_name)
     return Response()
 
 
-def _listed(opened: Rooms) -> list[ListModelResponse]:
+def _listed(services: Services) -> list[ListModelResponse]:
     return [
         ListModelResponse(
             name=model.name.display(),
@@ -118,15 +118,15 @@ def _listed(opened: Rooms) -> list[ListModelResponse]:
             details=model.details() | found,
             capabilities=capable,
         )
-        for model in opened.models()
+        for model in services.models()
         for capable, found in [_read(model)]
     ]
 
 
 def _read(model: Model) -> tuple[list[str], dict[str, int]]:
-    """A model's capabilities, and the lengths that only lists show.
+    """A model's capabilities, and the lengths that only lists show; nothing for a damaged model.
 
-    A damaged model is listed, too; loading it reports the damage.
+    Damaged models are listed, too, because loading reports the damage.
     """
     try:
         return capabilities(model), model.lengths

@@ -54,26 +54,26 @@ class RequestMessage(Fields):
     tool_call_id: str | None = None
 
 
-class _ModelRequest(Fields, kw_only=True):
+class ModelRequest(Fields, kw_only=True):
     model: str | None = None
     name: str | None = None
     """The former name of `model`."""
 
     @property
-    def named(self) -> str:
-        """The model asked for. Raises BadRequest when there is none."""
+    def model_name(self) -> str:
+        """The requested model. Raises BadRequest if there is none."""
         if found := (self.model or self.name or "").strip():
             return found
         raise BadRequest("model is required")
 
 
-class _RunRequest(_ModelRequest, kw_only=True):
+class RunRequest(ModelRequest, kw_only=True):
     options: dict[str, Any] | None = None
     keep_alive: float | str | None = None
 
 
 class CommonFields(TypedDict):
-    """The fields that chat and generate pass to inference alike."""
+    """The common fields of `ChatInput` and `GenerateInput`."""
 
     model: str
     think: Think
@@ -86,8 +86,8 @@ class CommonFields(TypedDict):
     logprobs: int | None
 
 
-class TextRequest(_RunRequest, kw_only=True):
-    """Of a chat or a completion."""
+class TextRequest(RunRequest, kw_only=True):
+    """The base of the bodies of /api/chat and /api/generate."""
 
     priority: int | str | None = None
     stream: bool | None = None
@@ -100,7 +100,7 @@ class TextRequest(_RunRequest, kw_only=True):
     debug_render_only: bool | None = msgspec.field(default=None, name="_debug_render_only")
 
     @property
-    def reported(self) -> int | None:
+    def num_logprobs(self) -> int | None:
         """How many top log-probabilities to report for each token; None for no report. Raises BadRequest."""
         most = self.top_logprobs or 0
         if not 0 <= most <= 20:
@@ -109,9 +109,9 @@ class TextRequest(_RunRequest, kw_only=True):
 
     @property
     def common_fields(self) -> CommonFields:
-        """Raises BadRequest naming the field that is wrong."""
+        """Raises BadRequest for an invalid field."""
         return {
-            "model": self.named,
+            "model": self.model_name,
             "think": thinking(self.think),
             "schema": schema(self.format),
             "options": self.options or {},
@@ -119,7 +119,7 @@ class TextRequest(_RunRequest, kw_only=True):
             "priority": priority(self.priority),
             "truncate": self.truncate is not False,
             "shift": self.shift is not False,
-            "logprobs": self.reported,
+            "logprobs": self.num_logprobs,
         }
 
 
@@ -144,7 +144,7 @@ class GenerateRequest(TextRequest, kw_only=True):
     images: list[str] | None = None
 
 
-class EmbedRequest(_RunRequest, kw_only=True):
+class EmbedRequest(RunRequest, kw_only=True):
     """The body of /api/embed. `dimensions` shortens the vectors; 0 leaves them whole."""
 
     input: str | list[str] | None = None
@@ -152,20 +152,20 @@ class EmbedRequest(_RunRequest, kw_only=True):
     dimensions: int | None = None
 
 
-class EmbeddingRequest(_RunRequest, kw_only=True):
+class EmbeddingRequest(RunRequest, kw_only=True):
     """The body of /api/embeddings, which takes one text."""
 
     prompt: str | None = None
 
 
-class TransferRequest(_ModelRequest, kw_only=True):
-    """Of a pull or a push."""
+class TransferRequest(ModelRequest, kw_only=True):
+    """The body of /api/pull and /api/push."""
 
     stream: bool | None = None
     insecure: bool | None = None
 
 
-class ShowRequest(_ModelRequest, kw_only=True):
+class ShowRequest(ModelRequest, kw_only=True):
     """The body of /api/show. `system`, `template` and `options` are shown in place of the model's own."""
 
     verbose: bool | None = None
@@ -187,7 +187,7 @@ class WebFetchRequest(msgspec.Struct, kw_only=True):
     url: str = ""
 
 
-class CreateRequest(_ModelRequest, kw_only=True):
+class CreateRequest(ModelRequest, kw_only=True):
     """The body of /api/create. Files are digests by file name; their blobs were sent before."""
 
     stream: bool | None = None
@@ -212,7 +212,7 @@ class CreateRequest(_ModelRequest, kw_only=True):
     info: dict[str, Any] | None = None
 
 
-class DeleteRequest(_ModelRequest, kw_only=True):
+class DeleteRequest(ModelRequest, kw_only=True):
     """The body of /api/delete."""
 
 

@@ -1,4 +1,4 @@
-"""POST /v1/rerank and its other paths, in the shape that Jina's and Cohere's APIs share."""
+"""POST /v1/rerank and its other paths, in the common format of Jina's and Cohere's APIs."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from starlette.routing import Route
 
 from puna.errors import BadRequest
 from puna.inference import Inference, RankInput
-from puna.server.body import decoded
+from puna.server.body import decode_body
 from puna.server.fields import Fields
 from puna.server.framing import WholeResponse
 from puna.server.methods import Only
-from puna.server.native.requests import _RunRequest, seconds
+from puna.server.native.requests import RunRequest, seconds
 from puna.server.native.responses import encode
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 
 class Document(Fields):
@@ -27,7 +27,7 @@ class Document(Fields):
     text: str
 
 
-class RerankRequest(_RunRequest, kw_only=True):
+class RerankRequest(RunRequest, kw_only=True):
     """The body of /v1/rerank. Unless `truncate` is false, documents that are too long lose their end."""
 
     query: str | None = None
@@ -81,13 +81,13 @@ class RerankResponse(msgspec.Struct, kw_only=True):
 
 async def rerank(request: Request) -> WholeResponse:
     """Scores all documents and answers the best. Raises BadRequest without a query or documents."""
-    body = await decoded(request, RerankRequest)
+    body = await decode_body(request, RerankRequest)
     if not body.query:
         raise BadRequest("query is required")
     if not body.documents:
         raise BadRequest("documents is required: a list of texts, or of objects with a text")
     ask = RankInput(
-        model=body.named,
+        model=body.model_name,
         query=body.query,
         documents=[_text(document) for document in body.documents],
         truncate=body.truncate is not False,
@@ -95,7 +95,7 @@ async def rerank(request: Request) -> WholeResponse:
         keep_alive=seconds(body.keep_alive),
     )
     count = body.top_n or len(ask.documents)
-    return WholeResponse(_ranked(rooms(request).inference, ask, count, body.return_documents is True))
+    return WholeResponse(_ranked(services_of(request).inference, ask, count, body.return_documents is True))
 
 
 async def _ranked(inference: Inference, ask: RankInput, count: int, with_documents: bool) -> bytes:

@@ -42,7 +42,7 @@ class Logprob(msgspec.Struct, kw_only=True):
 
 
 class ResponseMessage(msgspec.Struct, kw_only=True):
-    """The answer, or in a stream its next piece. What is empty is left out, but for `content`."""
+    """The answer, or its next piece in a stream. Empty fields are left out, except `content`."""
 
     role: str = "assistant"
     content: str
@@ -58,7 +58,7 @@ class DebugInfo(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class _TextResponse(msgspec.Struct, kw_only=True):
-    """What the answers of chat and generate have in common, in Ollama's order."""
+    """The common fields of the answers of chat and generate, in Ollama's order."""
 
     model: str
     created_at: str
@@ -142,7 +142,7 @@ def debug_info(rendered: Rendered) -> DebugInfo:
 
 
 def tool_calls(calls: Iterable[Call]) -> list[ToolCall] | UnsetType:
-    """The calls in Ollama's shape; UNSET, so that the field is left out, if there are none."""
+    """The calls in Ollama's format; UNSET if there are none, so that the field is left out."""
     made = [
         ToolCall(
             id=call.id, function=ToolCallFunction(index=call.index, name=call.name, arguments=call.arguments)
@@ -153,7 +153,7 @@ def tool_calls(calls: Iterable[Call]) -> list[ToolCall] | UnsetType:
 
 
 def logprobs(tokens: Iterable[TokenLogprob]) -> list[Logprob] | UnsetType:
-    """The tokens in Ollama's shape; UNSET, so that the field is left out, if there are none."""
+    """The tokens in Ollama's format; UNSET if there are none, so that the field is left out."""
     made = [
         Logprob(
             token=token.token,
@@ -178,7 +178,7 @@ def _second(seconds: int) -> str:
 
 
 def ending(summary: Summary) -> dict[str, Any]:
-    """The fields that every finished answer has in common."""
+    """The fields of every last object."""
     return {
         "created_at": now(),
         "done": True,

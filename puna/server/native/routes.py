@@ -1,4 +1,4 @@
-"""Every path of the native API and the function behind it. A GET route answers HEAD too."""
+"""The paths of the native API and their functions. GET routes answer HEAD, too."""
 
 from __future__ import annotations
 

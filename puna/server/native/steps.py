@@ -1,4 +1,4 @@
-"""The response to long work: its progress as a stream, or the last step."""
+"""Responses of long work: its progress as a stream, or only the last step."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from puna.server.native.responses import encode
 from puna.types import Progress
 
 
-def reported(
+def respond_with_progress(
     request: Request, progress: AsyncGenerator[Progress, None], *, stream: bool
 ) -> ObjectStream | WholeResponse:
     """`progress` as the response; closed when the client disconnects."""

@@ -1,7 +1,7 @@
 """POST /api/tokenize and /api/detokenize: text to a model's token ids and back, without an answer.
 
-Ollama has neither; the field names are those of its users' proposals (`text`), of llama.cpp's server
-(`content`) and of vLLM's (`prompt`).
+Ollama has neither. The field names come from proposals to Ollama (`text`), llama.cpp's server (`content`) and
+vLLM (`prompt`).
 """
 
 from __future__ import annotations
@@ -12,15 +12,15 @@ from starlette.routing import Route
 
 from puna.errors import BadRequest
 from puna.inference import Inference
-from puna.server.body import decoded
+from puna.server.body import decode_body
 from puna.server.fields import TokenId
 from puna.server.framing import WholeResponse
-from puna.server.native.requests import _ModelRequest, seconds
+from puna.server.native.requests import ModelRequest, seconds
 from puna.server.native.responses import encode
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 
-class TokenizeRequest(_ModelRequest, kw_only=True):
+class TokenizeRequest(ModelRequest, kw_only=True):
     """The body of /api/tokenize."""
 
     text: str | None = None
@@ -33,7 +33,7 @@ class TokenizeRequest(_ModelRequest, kw_only=True):
     keep_alive: float | str | None = None
 
 
-class DetokenizeRequest(_ModelRequest, kw_only=True):
+class DetokenizeRequest(ModelRequest, kw_only=True):
     """The body of /api/detokenize."""
 
     tokens: list[TokenId] | None = None
@@ -59,19 +59,19 @@ class DetokenizeResponse(msgspec.Struct, kw_only=True):
 
 async def tokenize(request: Request) -> WholeResponse:
     """Loads the model for its vocabulary. Raises BadRequest without a text."""
-    body = await decoded(request, TokenizeRequest)
+    body = await decode_body(request, TokenizeRequest)
     text = next((given for given in (body.text, body.content, body.prompt) if given is not None), None)
     if text is None:
         raise BadRequest("text is required")
-    return WholeResponse(_tokens(rooms(request).inference, body, body.named, text))
+    return WholeResponse(_tokens(services_of(request).inference, body, body.model_name, text))
 
 
 async def detokenize(request: Request) -> WholeResponse:
     """Loads the model for its vocabulary. Raises BadRequest without tokens."""
-    body = await decoded(request, DetokenizeRequest)
+    body = await decode_body(request, DetokenizeRequest)
     if body.tokens is None:
         raise BadRequest("tokens is required")
-    return WholeResponse(_text(rooms(request).inference, body, body.named, body.tokens))
+    return WholeResponse(_text(services_of(request).inference, body, body.model_name, body.tokens))
 
 
 async def _tokens(inference: Inference, body: TokenizeRequest, model: str, text: str) -> bytes:

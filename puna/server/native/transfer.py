@@ -5,28 +5,28 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from puna.access import caller
-from puna.server.body import decoded
+from puna.server.body import decode_body
 from puna.server.framing import ObjectStream, WholeResponse
 from puna.server.native.requests import TransferRequest
-from puna.server.native.steps import reported
-from puna.server.rooms import rooms
+from puna.server.native.steps import respond_with_progress
+from puna.server.services import services_of
 
 
 async def pull(request: Request) -> ObjectStream | WholeResponse:
-    """The progress of a download. Requests for the same model share one."""
+    """The progress of a pull. Concurrent requests for the same model share it."""
     body = await _allowed(request)
-    progress = rooms(request).pulls.follow(body.named, insecure=body.insecure is True)
-    return reported(request, progress, stream=body.stream is not False)
+    progress = services_of(request).pulls.follow(body.model_name, insecure=body.insecure is True)
+    return respond_with_progress(request, progress, stream=body.stream is not False)
 
 
 async def push(request: Request) -> ObjectStream | WholeResponse:
-    """The progress of an upload to the registry that the name has."""
+    """The progress of a push to the registry in the model's name."""
     body = await _allowed(request)
-    progress = rooms(request).pulls.push(body.named, insecure=body.insecure is True)
-    return reported(request, progress, stream=body.stream is not False)
+    progress = services_of(request).pulls.push(body.model_name, insecure=body.insecure is True)
+    return respond_with_progress(request, progress, stream=body.stream is not False)
 
 
 async def _allowed(request: Request) -> TransferRequest:
-    body = await decoded(request, TransferRequest)
-    caller().check_model(body.named)
+    body = await decode_body(request, TransferRequest)
+    caller().check_model(body.model_name)
     return body

@@ -1,4 +1,4 @@
-"""Several answers of one request: interleaved, or gathered."""
+"""Several answers of one request: interleaved as a stream, or gathered."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from puna.types import TokenLogprob
 Indexed = tuple[int, AnswerEvent]
 
 _AT_ONCE = 32
-"""Answers of one request that run at once; the others wait here, not in the server's queue."""
+"""Answers of one request that run at the same time. The others wait here, not in the server's queue."""
 
 
 async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Indexed, None]:
-    """The answers' events as they come, each with its answer's index.
+    """The events of all answers, each with its answer's index.
 
-    The first error ends them all and is raised. Closing the iterator closes them all.
+    Raises the first error and closes all answers. Closing the iterator closes them, too.
     """
     if len(answers) == 1:
         async with aclosing(answers[0]) as answer:
             async for item in answer:
                 yield 0, item
         return
-    # Bounded, so that a client that reads slowly slows the answers down.
+    # Bounded, so that a slow client slows the answers down.
     arrived: asyncio.Queue[Indexed | Exception | None] = asyncio.Queue(2 * len(answers))
     turn = asyncio.Semaphore(_AT_ONCE)
 
@@ -59,7 +59,7 @@ async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Indexed, None
 
 
 def visible_logprobs(piece: Piece) -> Sequence[TokenLogprob]:
-    """The log-probabilities of content: not of reasoning, nor of calls."""
+    """The log-probabilities of content, without those of reasoning and calls."""
     return () if (piece.thinking or piece.calls) and not piece.text else piece.logprobs
 
 
@@ -69,8 +69,8 @@ class WholeAnswer(msgspec.Struct):
     pieces: list[Piece]
     end: Summary | None
     """None for a rendered prompt."""
-    read: Sequence[TokenLogprob]
-    """The prompt's tokens, if they are reported."""
+    prompt_logprobs: Sequence[TokenLogprob]
+    """Empty unless the request asks for them."""
 
     @property
     def text(self) -> str:
@@ -89,7 +89,7 @@ class WholeAnswer(msgspec.Struct):
         return [token for piece in self.pieces for token in visible_logprobs(piece)]
 
 
-NOTHING = WholeAnswer([], None, ())
+EMPTY_ANSWER = WholeAnswer([], None, ())
 """For a request that only renders the prompt."""
 
 
@@ -106,4 +106,4 @@ async def gathered(answers: Sequence[Answer]) -> list[WholeAnswer]:
                 read[index] = item.read
             else:
                 ends[index] = item
-    return [WholeAnswer(some, ends[index], read.get(index, ())) for index, some in enumerate(pieces)]
+    return [WholeAnswer(each, ends[index], read.get(index, ())) for index, each in enumerate(pieces)]

@@ -1,4 +1,4 @@
-"""What all OpenAI request bodies share. null means "left out"; unknown fields are ignored."""
+"""The base of OpenAI request bodies. null means "left out"; unknown fields are ignored."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import ClassVar, TypeVar
 from starlette.requests import Request
 
 from puna.errors import BadRequest
-from puna.server.body import decoded
+from puna.server.body import decode_body
 from puna.server.fields import Fields, TokenId
 from puna.server.openai.errors import use_field_names
 
@@ -15,7 +15,7 @@ TextOrTokens = str | list[str | TokenId | list[TokenId]]
 
 
 class OpenAIRequest(Fields, kw_only=True):
-    """What all bodies have: a model, and what their fields are called in errors."""
+    """A request body with a model, and the names of its fields in errors."""
 
     refused: ClassVar[dict[str, str]] = {}
     """Unsupported fields that would change the answer, and why they are refused."""
@@ -25,13 +25,13 @@ class OpenAIRequest(Fields, kw_only=True):
     model: str | None = None
 
     def name_of(self, field: str) -> str:
-        """The request's name of inference's `field`."""
+        """The request's name for inference's `field`."""
         field = field.removeprefix("options.").replace(".images", ".content")
         name, bracket, place = field.partition("[")
         return self.names.get(field) or self.names.get(name, name) + bracket + place
 
     @property
-    def named(self) -> str:
+    def model_name(self) -> str:
         """The model asked for. Raises BadRequest when there is none."""
         if self.model:
             return self.model
@@ -42,13 +42,13 @@ B = TypeVar("B", bound=OpenAIRequest)
 
 
 async def read_body(request: Request, kind: type[B]) -> B:
-    """The request's body. Raises BadRequest when it is malformed or has an unsupported field."""
-    body = await decoded(request, kind)
+    """The request's body. Raises BadRequest if it is malformed or has an unsupported field."""
+    body = await decode_body(request, kind)
     use_field_names(request, body.name_of)
-    return permitted(body)
+    return check_supported(body)
 
 
-def permitted(body: B) -> B:
+def check_supported(body: B) -> B:
     """The body, if all its fields are supported. Raises BadRequest."""
     for field, reason in body.refused.items():
         if getattr(body, field):
@@ -57,7 +57,7 @@ def permitted(body: B) -> B:
 
 
 def texts_or_tokens(param: str, given: TextOrTokens | None) -> list[str | list[int]]:
-    """A field that is a text, texts, a list of token ids, or several, as a list. Raises BadRequest."""
+    """A field of texts or lists of token ids, one or several, as a list. Raises BadRequest."""
     if given is None or given == []:
         raise BadRequest(f"{param} is required", param, "missing_required_parameter")
     if isinstance(given, str):

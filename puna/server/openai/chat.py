@@ -14,15 +14,22 @@ from puna.inference import Answer, Call, ChatInput, Piece, Summary, priority
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
-from puna.server.openai.answers import NOTHING, WholeAnswer, gathered, visible_logprobs
+from puna.server.openai.answers import EMPTY_ANSWER, WholeAnswer, gathered, visible_logprobs
 from puna.server.openai.body import read_body
 from puna.server.openai.errors import line
 from puna.server.openai.messages import conversation
 from puna.server.openai.requests import ChatCompletionRequest
-from puna.server.openai.responses import CompletionResponse, Identity, chat_logprobs, encode, reason, rendered
+from puna.server.openai.responses import (
+    CompletionResponse,
+    Identity,
+    chat_logprobs,
+    encode,
+    finish_reason,
+    rendered,
+)
 from puna.server.openai.streams import ChunkWriter, streamed
 from puna.server.remote import Remote
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 from puna.types import TokenLogprob
 
 _ROLE = {"delta": {"role": "assistant", "content": ""}}
@@ -31,15 +38,17 @@ _ROLE = {"delta": {"role": "assistant", "content": ""}}
 async def chat(request: Request) -> ObjectStream | WholeResponse:
     """`n` answers to one conversation, whole or in chunks (OpenAI, Create chat completion)."""
     body = await read_body(request, ChatCompletionRequest)
-    opened = rooms(request)
-    # Checked before the messages, because their images may have to be fetched.
+    services = services_of(request)
+    # Checked before the messages, whose images may have to be fetched.
     options = [body.options(index) | num_ctx(request) for index in range(body.choices)]
-    ask = await _ask(body, opened.visit(body.named))
+    ask = await _ask(body, services.remote_for(body.model_name))
     identity = Identity.new("chatcmpl", ask.model)
     if body.debug_render_only:
-        completion = _completion(identity, [NOTHING] * body.choices, body)
-        return WholeResponse(rendered(completion, opened.inference.render(replace(ask, options=options[0]))))
-    answers = [opened.inference.chat(replace(ask, options=each)) for each in options]
+        completion = _completion(identity, [EMPTY_ANSWER] * body.choices, body)
+        return WholeResponse(
+            rendered(completion, services.inference.render(replace(ask, options=options[0])))
+        )
+    answers = [services.inference.chat(replace(ask, options=each)) for each in options]
     if not body.stream:
         return WholeResponse(_whole(identity, answers, body))
     chunks = ChunkWriter(identity, "chat.completion.chunk", with_usage=body.with_usage)
@@ -50,7 +59,7 @@ async def chat(request: Request) -> ObjectStream | WholeResponse:
 
 async def _ask(body: ChatCompletionRequest, remote: Remote) -> ChatInput:
     """The input that all choices share. Raises BadRequest."""
-    model = body.named
+    model = body.model_name
     if not body.messages:
         raise BadRequest("[] is too short - 'messages'", "messages", "missing_required_parameter")
     body.check_stream()
@@ -64,9 +73,9 @@ async def _ask(body: ChatCompletionRequest, remote: Remote) -> ChatInput:
         parallel_calls=body.parallel_tool_calls is not False and not body.legacy,
         schema=body.schema(),
         think=body.think(),
-        # `enable_thinking` is the template's: a model that cannot think ignores it.
+        # A model that cannot think ignores the template's `enable_thinking`.
         think_if_able=not (body.reasoning or body.reasoning_effort),
-        logprobs=body.likeliest(),
+        logprobs=body.num_logprobs(),
         priority=priority(body.priority, body.service_tier),
         bias=body.bias(),
         messages=await conversation(body.messages, remote),
@@ -86,7 +95,7 @@ class _Deltas:
         yield self._chunk(index, _ROLE)
 
     def piece(self, index: int, piece: Piece) -> Iterator[bytes]:
-        """Reasoning, text and calls in their own chunks, because clients read one of them."""
+        """Reasoning, text and calls in separate chunks, because clients read only one of them."""
         if piece.thinking:
             both = {"reasoning": piece.thinking, "reasoning_content": piece.thinking}
             yield self._chunk(index, {"delta": both})
@@ -100,7 +109,7 @@ class _Deltas:
             yield self._chunk(index, {"delta": called})
 
     def end(self, index: int, summary: Summary) -> bytes:
-        why = reason(summary, called=index in self._called, legacy=self._legacy)
+        why = finish_reason(summary, called=index in self._called, legacy=self._legacy)
         return self._chunk(index, {"delta": {}}, reason=why)
 
 
@@ -127,12 +136,12 @@ def _choice(index: int, answer: WholeAnswer, body: ChatCompletionRequest) -> dic
         "index": index,
         "message": message,
         "logprobs": chat_logprobs(answer.logprobs) if body.logprobs else None,
-        "finish_reason": reason(end, called=bool(calls), legacy=body.legacy) if end else None,
+        "finish_reason": finish_reason(end, called=bool(calls), legacy=body.legacy) if end else None,
     }
 
 
 def _called(calls: Sequence[Call], *, legacy: bool, numbered: bool = False) -> dict[str, Any]:
-    """The calls as in a message or, `numbered`, in a delta."""
+    """The calls of a message or, if `numbered`, of a delta."""
     if legacy:
         return {"function_call": _function(calls[0])}
     return {

@@ -11,38 +11,45 @@ from starlette.requests import Request
 
 from puna.errors import BadRequest
 from puna.inference import Answer, GenerateInput, Inference, Piece, Summary, priority
-from puna.server.content import unmarked
+from puna.server.content import escape_markers
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
-from puna.server.openai.answers import NOTHING, WholeAnswer, gathered, visible_logprobs
+from puna.server.openai.answers import EMPTY_ANSWER, WholeAnswer, gathered, visible_logprobs
 from puna.server.openai.body import is_tokens, read_body, texts_or_tokens
 from puna.server.openai.errors import line
 from puna.server.openai.requests import CompletionRequest
-from puna.server.openai.responses import CompletionResponse, Identity, TextLogprobs, encode, reason, rendered
+from puna.server.openai.responses import (
+    CompletionResponse,
+    Identity,
+    TextLogprobs,
+    encode,
+    finish_reason,
+    rendered,
+)
 from puna.server.openai.streams import ChunkWriter, streamed
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 from puna.types import TokenLogprob
 
 
 async def completions(request: Request) -> ObjectStream | WholeResponse:
     """`n` answers to each prompt, whole or in chunks (OpenAI, Create completion)."""
     body = await read_body(request, CompletionRequest)
-    inference = rooms(request).inference
+    inference = services_of(request).inference
     options = [body.options(index) | num_ctx(request) for index in range(body.choices)]
     asks = [ask for prompt in await _prompts(body, inference) for ask in [prompt] * len(options)]
     asks = [replace(ask, options=options[index % len(options)]) for index, ask in enumerate(asks)]
     echoes = [ask.prompt if body.echo else "" for ask in asks]
     identity = Identity.new("cmpl", asks[0].model)
     if body.debug_render_only:
-        completion = _completion(identity, [NOTHING] * len(echoes), echoes, body)
+        completion = _completion(identity, [EMPTY_ANSWER] * len(echoes), echoes, body)
         return WholeResponse(rendered(completion, inference.render(asks[0])))
     answers = [inference.generate(ask) if not ask.empty else _nothing(inference.load(ask)) for ask in asks]
     if not body.stream:
         return WholeResponse(_whole(identity, answers, echoes, body))
     chunks = ChunkWriter(identity, "text_completion", with_usage=body.with_usage)
-    wording = _Texts(chunks, echoes)
-    stream = streamed(answers, wording, chunks, body.choices, with_usage=body.with_usage)
+    formatter = _Texts(chunks, echoes)
+    stream = streamed(answers, formatter, chunks, body.choices, with_usage=body.with_usage)
     return ObjectStream(stream, EVENTS, partial(line, names=body.name_of), patience=HEARTBEAT)
 
 
@@ -52,12 +59,12 @@ async def _prompts(body: CompletionRequest, inference: Inference) -> list[Genera
     body.check_best_of()
     body.check_suffix()
     common = GenerateInput(
-        model=body.named,
+        model=body.model_name,
         suffix=body.suffix or "",
-        logprobs=body.likeliest(),
+        logprobs=body.num_logprobs(),
         bias=body.bias(),
         priority=priority(body.priority, body.service_tier),
-        # Echoed log-probabilities are of the bare prompt, without a template, uncut.
+        # Log-probabilities of the prompt are those of the raw prompt, never truncated.
         raw=body.reports_prompt,
         echo=body.reports_prompt,
         truncate=not body.reports_prompt,
@@ -66,20 +73,20 @@ async def _prompts(body: CompletionRequest, inference: Inference) -> list[Genera
     asks: list[GenerateInput] = []
     for number, prompt in enumerate(texts_or_tokens("prompt", body.prompt)):
         if isinstance(prompt, list):
-            place = "prompt" if is_tokens(body.prompt) else f"prompt[{number}]"
+            field = "prompt" if is_tokens(body.prompt) else f"prompt[{number}]"
             try:
                 text = await inference.detokenize(common.model, prompt)
             except BadRequest as error:
-                raise BadRequest(str(error), error.field.replace("tokens", place)) from None
-            # Token ids are the whole prompt: no template is applied.
-            asks.append(replace(common, prompt=unmarked(text), tokens=prompt, raw=True))
+                raise BadRequest(str(error), error.field.replace("tokens", field)) from None
+
+            asks.append(replace(common, prompt=escape_markers(text), tokens=prompt, raw=True))
         else:
-            asks.append(replace(common, prompt=unmarked(prompt)))
+            asks.append(replace(common, prompt=escape_markers(prompt)))
     return asks
 
 
 class _Texts:
-    """An answer's pieces as text; reasoning has no place here."""
+    """An answer's pieces as text, without reasoning."""
 
     def __init__(self, chunks: ChunkWriter, echoes: Sequence[str]) -> None:
         self._chunk = chunks.chunk
@@ -98,11 +105,13 @@ class _Texts:
             yield self._chunk(index, {"text": piece.text}, logprobs)
 
     def end(self, index: int, summary: Summary) -> bytes:
-        return self._chunk(index, {"text": ""}, reason=reason(summary))
+        return self._chunk(index, {"text": ""}, reason=finish_reason(summary))
 
 
 def _logprobs(answer: WholeAnswer) -> dict[str, Any]:
-    return TextLogprobs().of([*answer.read, *answer.logprobs], opening=bool(answer.read))
+    return TextLogprobs().of(
+        [*answer.prompt_logprobs, *answer.logprobs], opening=bool(answer.prompt_logprobs)
+    )
 
 
 async def _nothing(load: Awaitable[None]) -> Answer:
@@ -125,7 +134,7 @@ def _completion(
             "index": index,
             "text": echo + answer.text,
             "logprobs": _logprobs(answer) if body.logprobs is not None else None,
-            "finish_reason": reason(answer.end) if answer.end else None,
+            "finish_reason": finish_reason(answer.end) if answer.end else None,
         }
         for index, (echo, answer) in enumerate(zip(echoes, answers, strict=True))
     ]

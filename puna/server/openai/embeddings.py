@@ -14,7 +14,7 @@ from puna.inference import EmbedInput, Inference
 from puna.server.framing import WholeResponse
 from puna.server.openai.body import OpenAIRequest, TextOrTokens, is_tokens, read_body, texts_or_tokens
 from puna.server.openai.responses import encode
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 _FORMATS = ("float", "base64")
 
@@ -42,7 +42,7 @@ class EmbeddingUsage(msgspec.Struct):
 
 
 class EmbeddingItem(msgspec.Struct):
-    """`embedding` is numbers or, in base64, little-endian 32-bit floats; `index` is the input's."""
+    """`embedding` is a list of numbers, or little-endian float32 in base64; `index` is the input's."""
 
     object: Literal["embedding"]
     embedding: list[float] | str
@@ -61,7 +61,7 @@ class EmbeddingList(msgspec.Struct):
 async def embeddings(request: Request) -> WholeResponse:
     """A vector for each input. Raises BadRequest for an unknown `encoding_format` or a size below 1."""
     body = await read_body(request, CreateEmbeddingRequest)
-    model = body.named
+    model = body.model_name
     inputs = texts_or_tokens("input", body.input)
     written = (body.encoding_format or "float").lower()
     if written not in _FORMATS:
@@ -69,7 +69,7 @@ async def embeddings(request: Request) -> WholeResponse:
         raise BadRequest(message, "encoding_format")
     if body.dimensions is not None and body.dimensions < 1:
         raise BadRequest(f"dimensions must be at least 1, not {body.dimensions}", "dimensions")
-    inference = rooms(request).inference
+    inference = services_of(request).inference
     ask = EmbedInput(model=model, texts=inputs, dimensions=body.dimensions or 0)
     return WholeResponse(_vectors(inference, ask, in_base64=written == "base64"))
 
@@ -85,5 +85,5 @@ async def _vectors(inference: Inference, ask: EmbedInput, *, in_base64: bool) ->
 
 
 def _base64(vector: list[float]) -> str:
-    """Little-endian 32-bit floats."""
+    """Little-endian float32 in base64."""
     return base64.b64encode(struct.pack(f"<{len(vector)}f", *vector)).decode()

@@ -16,11 +16,11 @@ from puna.errors import BadRequest, NotFound
 from puna.server.errors import JSON, handlers, headers, sentence, status_of
 
 FieldNames = Callable[[str], str]
-"""From inference's name of a field to the dialect's."""
+"""Maps inference's name of a field to the dialect's."""
 
 
 class ErrorInfo(msgspec.Struct):
-    """`param` is the request's wrong field; `code` is there for errors that programs tell apart."""
+    """`param` is the invalid field; `code` identifies errors for programs."""
 
     message: str
     type: str
@@ -35,13 +35,13 @@ class ErrorResponse(msgspec.Struct):
 
 
 def use_field_names(request: Request, names: FieldNames) -> None:
-    """From now on, translate the fields in errors of `request` by `names`."""
+    """Translate field names in later errors of `request` by `names`."""
     request.scope["names"] = names
 
 
 def line(error: Exception, names: FieldNames = str) -> bytes:
     """The JSON object for `error`."""
-    param, code = _place(error, names)
+    param, code = _param_and_code(error, names)
     kind = error.counted if isinstance(error, TooMany) else ""
     return _error_body(sentence(error), status_of(error), param, code, kind)
 
@@ -68,7 +68,7 @@ async def unrouted(request: Request, error: Exception) -> Response:
 MIDDLEWARE = [Middleware(ExceptionMiddleware, handlers=handlers(refused, unrouted))]
 
 
-def _place(error: Exception, names: FieldNames) -> tuple[str | None, str | None]:
+def _param_and_code(error: Exception, names: FieldNames) -> tuple[str | None, str | None]:
     """OpenAI's `param` and `code`."""
     if isinstance(error, AccessDenied):
         return "model" if isinstance(error, ModelForbidden) else None, error.code

@@ -12,11 +12,11 @@ from starlette.responses import Response
 from puna.library import Model
 from puna.server.errors import JSON
 from puna.server.openai.responses import encode
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 
 
 class ModelCard(msgspec.Struct):
-    """`created` is when it was stored, in seconds since 1970; `owned_by` is its name's namespace."""
+    """`created`: when the model was stored, in seconds since 1970. `owned_by`: the namespace of its name."""
 
     id: str
     object: Literal["model"]
@@ -32,15 +32,15 @@ class ModelList(msgspec.Struct):
 
 
 async def models(request: Request) -> Response:
-    """The models that the caller may use. Those that nobody has loaded are listed too."""
-    data = [_described(model, model.name.display()) for model in await to_thread(rooms(request).models)]
+    """The models that the caller may use, loaded or not."""
+    data = [_described(model, model.name.display()) for model in await to_thread(services_of(request).models)]
     return Response(encode(ModelList("list", data)), media_type=JSON)
 
 
 async def model(request: Request) -> Response:
-    """One model, by the name in the path, which may hold slashes."""
+    """One model, by the name in the path, which may contain slashes."""
     name = request.path_params["model"]
-    found = await to_thread(rooms(request).open, name)
+    found = await to_thread(services_of(request).open, name)
     return Response(encode(_described(found, name)), media_type=JSON)
 
 

@@ -20,14 +20,14 @@ from puna.server.openai.parts import (
 )
 from puna.server.openai.tools import ToolChoice, chosen, tool
 
-_MOST = 2**63 - 1
-Seed = Annotated[int, msgspec.Meta(ge=-_MOST - 1, le=_MOST)]
+_INT64_MAX = 2**63 - 1
+Seed = Annotated[int, msgspec.Meta(ge=-_INT64_MAX - 1, le=_INT64_MAX)]
 Limit = Annotated[int, msgspec.Meta(le=2**31 - 1)]
 
 _TOKEN = re.compile(r"[0-9]{1,9}")
-_MOST_CHOICES = 128
-_MOST_LIKELIEST = 20
-_UNLIMITED = -1
+_MAX_CHOICES = 128
+_MAX_LOGPROBS = 20
+_NO_LIMIT = -1
 _EFFORTS: dict[str, Think] = {
     "none": False,
     "minimal": "low",
@@ -45,7 +45,7 @@ class _TextRequest(OpenAIRequest, kw_only=True):
     stream: bool | None = None
     stream_options: StreamOptions | None = None
     priority: int | str | None = None
-    """As vLLM has it: lower is served earlier."""
+    """vLLM's: lower values are served earlier."""
     service_tier: str | None = None
     """"flex" is served after everybody else."""
     n: int | None = None
@@ -68,9 +68,9 @@ class _TextRequest(OpenAIRequest, kw_only=True):
     @property
     def choices(self) -> int:
         """How many answers. Raises BadRequest."""
-        if self.n is None or 1 <= self.n <= _MOST_CHOICES:
+        if self.n is None or 1 <= self.n <= _MAX_CHOICES:
             return self.n or 1
-        raise BadRequest(f"n must be between 1 and {_MOST_CHOICES}, not {self.n}", "n")
+        raise BadRequest(f"n must be between 1 and {_MAX_CHOICES}, not {self.n}", "n")
 
     @property
     def with_usage(self) -> bool:
@@ -78,7 +78,7 @@ class _TextRequest(OpenAIRequest, kw_only=True):
         return self.stream_options is not None and self.stream_options.include_usage is True
 
     def check_stream(self) -> None:
-        """Raises BadRequest for options of a stream that is not asked for."""
+        """Raises BadRequest for `stream_options` without `stream`."""
         if self.stream_options is not None and not self.stream:
             raise BadRequest("stream_options is only allowed when stream is true", "stream_options")
 
@@ -92,13 +92,15 @@ class _TextRequest(OpenAIRequest, kw_only=True):
         return {int(token): bias for token, bias in (self.logit_bias or {}).items()}
 
     def options(self, choice: int) -> dict[str, Any]:
-        """Ollama's options for one of the answers, each of which has its own seed. Raises BadRequest.
+        """Ollama's options for one of the answers, with its own seed. Raises BadRequest.
 
-        Without a temperature or a top_p they are 1, whatever the model's parameters say, as in Ollama.
+        `temperature` and `top_p` default to 1, not to the model's parameters, as in Ollama.
         """
         seed = None if self.seed is None else self.seed + choice
-        if seed is not None and seed > _MOST:
-            raise BadRequest(f"seed must be an integer up to {_MOST - choice} for choice {choice}", "seed")
+        if seed is not None and seed > _INT64_MAX:
+            raise BadRequest(
+                f"seed must be an integer up to {_INT64_MAX - choice} for choice {choice}", "seed"
+            )
         return {
             "temperature": 1.0 if self.temperature is None else self.temperature,
             "top_p": 1.0 if self.top_p is None else self.top_p,
@@ -109,10 +111,10 @@ class _TextRequest(OpenAIRequest, kw_only=True):
             "presence_penalty": self.presence_penalty,
             "stop": [self.stop] if isinstance(self.stop, str) else self.stop,
             "seed": -1 if seed is None and choice else seed,
-            "num_predict": self._limit(),
+            "num_predict": self._num_predict(),
         }
 
-    def _limit(self) -> int | None:
+    def _num_predict(self) -> int | None:
         return _at_least_one("max_tokens", self.max_tokens)
 
 
@@ -184,7 +186,7 @@ class ChatCompletionRequest(_TextRequest, kw_only=True):
 
     @property
     def legacy(self) -> bool:
-        """It uses `functions`, the predecessor of `tools`, and is answered in kind."""
+        """Whether it uses `functions`, the predecessor of `tools`. The answer then has `function_call`."""
         return bool(self.functions) and not self.tools
 
     def choice(self) -> ToolChoice:
@@ -199,13 +201,13 @@ class ChatCompletionRequest(_TextRequest, kw_only=True):
             {"type": "function", **wanted} if isinstance(wanted, dict) else wanted,
         )
 
-    def likeliest(self) -> int | None:
+    def num_logprobs(self) -> int | None:
         """How many top log-probabilities to report for each token; None for no report. Raises BadRequest."""
         if not self.logprobs:
             if self.top_logprobs:
                 raise BadRequest("top_logprobs is only allowed when logprobs is true", "top_logprobs")
             return None
-        return _likeliest("top_logprobs", self.top_logprobs or 0)
+        return _check_logprobs("top_logprobs", self.top_logprobs or 0)
 
     def check_modalities(self) -> None:
         """Raises BadRequest for any output but text."""
@@ -213,10 +215,10 @@ class ChatCompletionRequest(_TextRequest, kw_only=True):
             if modality != "text":
                 raise BadRequest(f'invalid modality "{modality}": models here answer with text', "modalities")
 
-    def _limit(self) -> int | None:
+    def _num_predict(self) -> int | None:
         if self.max_completion_tokens is not None:
             return _at_least_one("max_completion_tokens", self.max_completion_tokens)
-        return super()._limit()
+        return super()._num_predict()
 
 
 class CompletionRequest(_TextRequest, kw_only=True):
@@ -230,20 +232,20 @@ class CompletionRequest(_TextRequest, kw_only=True):
     logprobs: int | None = None
     best_of: int | None = None
 
-    def likeliest(self) -> int | None:
-        """How many likeliest tokens to report for each token; None for no report. Raises BadRequest."""
+    def num_logprobs(self) -> int | None:
+        """How many top log-probabilities to report for each token; None for no report. Raises BadRequest."""
         if self.logprobs is None:
             return None
-        return _likeliest("logprobs", self.logprobs)
+        return _check_logprobs("logprobs", self.logprobs)
 
     @property
     def reports_prompt(self) -> bool:
-        """The prompt's tokens come back with their probabilities, too."""
+        """Whether the answer has the prompt's log-probabilities, too."""
         return self.echo is True and self.logprobs is not None
 
     @property
     def silent(self) -> bool:
-        """The prompt is only evaluated: the answer is empty."""
+        """Whether the prompt is only evaluated, and the answer is empty."""
         return self.max_tokens == 0
 
     def check_suffix(self) -> None:
@@ -251,8 +253,8 @@ class CompletionRequest(_TextRequest, kw_only=True):
         if self.suffix and self.reports_prompt:
             raise BadRequest("suffix and echo with logprobs exclude each other", "suffix")
 
-    def _limit(self) -> int | None:
-        return None if self.silent else super()._limit()
+    def _num_predict(self) -> int | None:
+        return None if self.silent else super()._num_predict()
 
     def check_best_of(self) -> None:
         """Raises BadRequest when best_of differs from n."""
@@ -282,12 +284,12 @@ def _function(index: int, given: ChatCompletionToolParam) -> dict[str, Any]:
 
 
 def _at_least_one(param: str, limit: int | None) -> int | None:
-    if limit is None or limit >= 1 or limit == _UNLIMITED:
+    if limit is None or limit >= 1 or limit == _NO_LIMIT:
         return limit
     raise BadRequest(f"{param} must be at least 1, or -1 for no limit, not {limit}", param)
 
 
-def _likeliest(param: str, count: int) -> int:
-    if 0 <= count <= _MOST_LIKELIEST:
+def _check_logprobs(param: str, count: int) -> int:
+    if 0 <= count <= _MAX_LOGPROBS:
         return count
-    raise BadRequest(f"{param} must be between 0 and {_MOST_LIKELIEST}, not {count}", param)
+    raise BadRequest(f"{param} must be between 0 and {_MAX_LOGPROBS}, not {count}", param)

@@ -1,4 +1,4 @@
-"""What several endpoints' responses share: ids, usage, log-probabilities."""
+"""The common parts of responses: ids, usage, log-probabilities."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class CompletionTokensDetails(Reasoned):
 
 
 class Usage(msgspec.Struct):
-    """Tokens. `prompt_tokens` includes cached ones; a prompt that several answers share counts once."""
+    """Tokens. `prompt_tokens` includes cached ones, and counts a prompt of several answers once."""
 
     prompt_tokens: int
     completion_tokens: int
@@ -83,13 +83,13 @@ class Identity(msgspec.Struct, frozen=True):
 
     @classmethod
     def new(cls, kind: str, model: str) -> Identity:
-        """Of an answer whose id begins with `kind`."""
+        """A new identity; its id begins with `kind`."""
         return cls(f"{kind}-{uuid4().hex}", int(time.time()), model)
 
     def whole(
         self, object: str, choices: list[dict[str, Any]], ends: Iterable[Summary | None], each: int
     ) -> CompletionResponse:
-        """The answer; `each`: choices to a prompt."""
+        """The answer; `each`: number of choices for each prompt."""
         return CompletionResponse(
             **asdict(self), object=object, choices=choices, usage=usage([end for end in ends if end], each)
         )
@@ -100,7 +100,7 @@ class Identity(msgspec.Struct, frozen=True):
 
 
 def usage(summaries: Sequence[Summary], choices: int) -> Usage:
-    """Usage of the answers. `choices` in a row share a prompt, which counts once."""
+    """Usage of the answers. Each `choices` consecutive answers share a prompt, which counts once."""
     prompts = summaries[::choices]
     prompt_tokens = sum(summary.prompt_tokens for summary in prompts)
     answer_tokens = sum(summary.eval_tokens for summary in summaries)
@@ -117,7 +117,7 @@ def usage(summaries: Sequence[Summary], choices: int) -> Usage:
     )
 
 
-def reason(summary: Summary, *, called: bool = False, legacy: bool = False) -> str:
+def finish_reason(summary: Summary, *, called: bool = False, legacy: bool = False) -> str:
     """OpenAI's `finish_reason`; `legacy` for a request with `functions`."""
     if summary.cut:
         return "length"
@@ -127,14 +127,14 @@ def reason(summary: Summary, *, called: bool = False, legacy: bool = False) -> s
 
 
 async def rendered(completion: CompletionResponse, rendering: Awaitable[Rendered]) -> bytes:
-    """The answer with the prompt as Ollama shows it (api/types.go, DebugInfo)."""
+    """The answer with the prompt's text in `_debug_info` (Ollama api/types.go, DebugInfo)."""
     prompt = await rendering
     completion.debug_info = {"rendered_template": prompt.prompt, "image_count": prompt.images}
     return encode(completion)
 
 
 def chat_logprobs(tokens: Iterable[TokenLogprob]) -> dict[str, Any]:
-    """Log-probabilities in the shape of chat completions."""
+    """Log-probabilities in the format of chat completions."""
     content = [{**_token(token), "top_logprobs": [_token(other) for other in token.top]} for token in tokens]
     return {"content": content, "refusal": None}
 
@@ -144,9 +144,9 @@ def _token(token: TokenLogprob) -> dict[str, Any]:
 
 
 class TextLogprobs:
-    """Log-probabilities in the shape of completions; tracks the text offset of one answer.
+    """Log-probabilities in the format of completions; tracks the text offset of one answer.
 
-    `text_offset` counts characters, and a token that ends inside one begins where it does.
+    `text_offset` counts characters. A token that starts inside a character has that character's offset.
     """
 
     def __init__(self) -> None:
@@ -154,7 +154,7 @@ class TextLogprobs:
         self._decoder = getincrementaldecoder("utf-8")("replace")
 
     def of(self, tokens: Iterable[TokenLogprob], *, opening: bool = False) -> dict[str, Any]:
-        """Of the text's next tokens. If they are `opening` it, the first has no probability."""
+        """Of the next tokens. If they start the text (`opening`), the first one has no log-probability."""
         tokens = list(tokens)
         offsets: list[int] = []
         for token in tokens:
@@ -162,7 +162,7 @@ class TextLogprobs:
             self._offset += len(self._decoder.decode(bytes(token.bytes)))
         known = tokens[1:] if opening else tokens
         nothing = [None] * (len(tokens) - len(known))
-        # The token itself is always among the likeliest.
+        # OpenAI includes the token itself.
         likeliest = [{other.token: other.logprob for other in (*token.top, token)} for token in known]
         return {
             "tokens": [token.token for token in tokens],

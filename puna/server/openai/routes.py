@@ -1,4 +1,4 @@
-"""Every path of OpenAI's API and the function behind it, with its own shape of errors around them."""
+"""The paths of OpenAI's API and their functions, with OpenAI's error format."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A stream of chunks: what chat completions and completions share."""
+"""Streams of chunks, for chat completions and completions."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ class ChunkWriter:
     def chunk(
         self, index: int, fields: dict[str, Any], logprobs: Any = None, reason: str | None = None
     ) -> bytes:
-        """More of one answer."""
+        """A chunk of one answer."""
         self._chunk.choices = [{"index": index, **fields, "logprobs": logprobs, "finish_reason": reason}]
         return encode(self._chunk)
 
     def usage(self, usage: Usage) -> bytes:
-        """The chunk after the last answer's end."""
+        """The last chunk, after the end of all answers."""
         return encode(replace(self._chunk, choices=[], usage=usage))
 
 
-class Wording(Protocol):
-    """How an endpoint writes its answers as chunks, by index."""
+class ChunkFormatter(Protocol):
+    """Formats the answers of an endpoint as chunks."""
 
     def begin(self, index: int, read: Sequence[TokenLogprob]) -> Iterable[bytes]:
-        """`read`: the tokens of the prompt, if they are reported."""
+        """`read`: the prompt's log-probabilities, if requested."""
         ...
 
     def piece(self, index: int, piece: Piece) -> Iterable[bytes]: ...
@@ -47,7 +47,12 @@ class Wording(Protocol):
 
 
 async def streamed(
-    answers: Sequence[Answer], wording: Wording, chunks: ChunkWriter, choices: int, *, with_usage: bool
+    answers: Sequence[Answer],
+    formatter: ChunkFormatter,
+    chunks: ChunkWriter,
+    choices: int,
+    *,
+    with_usage: bool,
 ) -> AsyncGenerator[bytes, None]:
     """The chunks of the answers, `choices` to each prompt, then usage and [DONE]."""
     begun = [False] * len(answers)
@@ -60,14 +65,14 @@ async def streamed(
                 continue
             if not begun[index]:
                 begun[index] = True
-                for chunk in wording.begin(index, read.get(index, ())):
+                for chunk in formatter.begin(index, read.get(index, ())):
                     yield chunk
             if isinstance(item, Piece):
-                for chunk in wording.piece(index, item):
+                for chunk in formatter.piece(index, item):
                     yield chunk
             elif isinstance(item, Summary):
                 ends[index] = item
-                yield wording.end(index, item)
+                yield formatter.end(index, item)
     if with_usage:
         yield chunks.usage(usage([ends[index] for index in range(len(answers))], choices))
     yield _DONE

@@ -8,7 +8,7 @@ import msgspec
 
 from puna.chat import ToolMode
 from puna.errors import BadRequest
-from puna.server.fields import Fields, named
+from puna.server.fields import Fields, match_fields
 from puna.server.openai.parts import FunctionDefinition
 
 _MODES: dict[str, ToolMode] = {"none": "none", "auto": "auto", "required": "required"}
@@ -28,7 +28,7 @@ class _Allowed(Fields):
 
 
 def tool(function: FunctionDefinition) -> dict[str, Any]:
-    """A function as `ChatInput` has it."""
+    """A function in the format of `ChatInput.tools`."""
     described: dict[str, Any] = {"name": function.name}
     if function.description:
         described["description"] = function.description
@@ -39,7 +39,7 @@ def tool(function: FunctionDefinition) -> dict[str, Any]:
 def chosen(tools: list[dict[str, Any]], wanted: str | dict[str, Any] | None) -> ToolChoice:
     """The tools and the `tool_choice` among them. Raises BadRequest.
 
-    Both shapes are accepted: chat completions' {"type": "function", "function": {"name": …}}, and responses'
+    Accepts chat completions' {"type": "function", "function": {"name": …}} and responses'
     {"type": "function", "name": …}.
     """
     if wanted is None:
@@ -87,7 +87,7 @@ T = TypeVar("T")
 
 def _read(given: dict[str, Any], kind: type[T]) -> T:
     try:
-        return msgspec.convert(named(given, kind), kind)
+        return msgspec.convert(match_fields(given, kind), kind)
     except msgspec.ValidationError as error:
         raise _wrong(str(error)) from None
 

@@ -1,4 +1,4 @@
-"""POST /v1/audio/transcriptions: an audio model is asked to transcribe (Ollama openai/openai.go)."""
+"""POST /v1/audio/transcriptions: asks an audio model to transcribe (Ollama openai/openai.go)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from starlette.requests import Request
 
 from puna.errors import BadRequest
 from puna.inference import Answer, ChatInput, Piece, Summary, sound
-from puna.server.content import unmarked
+from puna.server.content import escape_markers
 from puna.server.forms import form
 from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
 from puna.server.openai.answers import WholeAnswer, gathered
-from puna.server.openai.body import OpenAIRequest, permitted
+from puna.server.openai.body import OpenAIRequest, check_supported
 from puna.server.openai.errors import line, use_field_names
 from puna.server.openai.responses import encode
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 from puna.types import MediaFile, Message
 
 _TEXT = "text/plain; charset=utf-8"
@@ -65,7 +65,7 @@ class TranscriptionRequest(OpenAIRequest, kw_only=True):
     timestamp_granularities: Any = None
 
     @property
-    def form(self) -> str:
+    def transcript_format(self) -> str:
         """The response format. Raises BadRequest."""
         wanted = self.response_format or "json"
         if wanted in _TIMED:
@@ -117,12 +117,12 @@ class TranscriptEvent(msgspec.Struct, kw_only=True):
 
 async def transcriptions(request: Request) -> ObjectStream | WholeResponse:
     """What is said in a sound, as JSON, text or events. Raises BadRequest without a file."""
-    body = permitted(await form(request, TranscriptionRequest))
+    body = check_supported(await form(request, TranscriptionRequest))
     use_field_names(request, body.name_of)
-    model = body.named
+    model = body.model_name
     if body.file is None:
         raise BadRequest("file is required", "file", "missing_required_parameter")
-    wanted = body.form
+    format = body.transcript_format
     heard = await asyncio.to_thread(sound, body.file, "file")
     ask = ChatInput(
         model=model,
@@ -133,13 +133,13 @@ async def transcriptions(request: Request) -> ObjectStream | WholeResponse:
         think=False,
         options={"temperature": body.temperature or 0.0},
     )
-    answer = rooms(request).inference.chat(ask)
+    answer = services_of(request).inference.chat(ask)
     if body.stream:
         return ObjectStream(_events(answer), EVENTS, partial(line, names=body.name_of), patience=HEARTBEAT)
-    if wanted == "text":
+    if format == "text":
         return WholeResponse(_text(answer), _TEXT)
     more: dict[str, Any] = {}
-    if wanted == "verbose_json":
+    if format == "verbose_json":
         length = DurationUsage(math.ceil(heard.seconds))
         language = body.language or ""
         more = {"task": "transcribe", "language": language, "duration": heard.seconds, "usage": length}
@@ -149,9 +149,9 @@ async def transcriptions(request: Request) -> ObjectStream | WholeResponse:
 def _task(body: TranscriptionRequest) -> str:
     task = _TASK
     if body.language:
-        task += f" The language spoken is {unmarked(body.language)}."
+        task += f" The language spoken is {escape_markers(body.language)}."
     if body.prompt:
-        task += f" What is known of it: {unmarked(body.prompt)}"
+        task += f" What is known of it: {escape_markers(body.prompt)}"
     return task
 
 

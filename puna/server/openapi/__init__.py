@@ -1,7 +1,7 @@
-"""What the server answers, described by itself: OpenAPI at /openapi.json, and a page that shows it at /docs.
+"""The server's OpenAPI description at /openapi.json, and a page that shows it at /docs.
 
-Exports `routes`, and `OPERATIONS`: one for each method of each path. The schemas are those of the structs
-that requests are decoded into and answers are encoded from.
+Exports `routes`, and `OPERATIONS`: one for each method of each path. The schemas come from the structs of
+requests and answers.
 """
 
 from puna.server.openapi.routes import OPERATIONS, routes

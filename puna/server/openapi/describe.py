@@ -1,4 +1,4 @@
-"""Operations to an OpenAPI 3.1 description."""
+"""Writes operations as an OpenAPI 3.1 description."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import msgspec
 
 from puna import __version__
 from puna.server.openapi.operation import EVENTS, JSON, KEYED, REASONS, Operation
-from puna.server.scopes import needed
+from puna.server.scopes import required_scope
 
 _ABOUT = (
     "Ollama's API, and those of OpenAI and Anthropic, on your own machine. A stream is one JSON object a "
@@ -37,7 +37,7 @@ def described(operations: Iterable[Operation]) -> bytes:
     unique = list({id(kind): kind for kind in kinds}.values())
     schemas, components = msgspec.json.schema_components(unique, ref_template="#/components/schemas/{name}")
     for schema in components.values():
-        # What is not known is ignored (puna.server.fields).
+        # Requests ignore unknown fields (puna.server.fields).
         if schema.get("additionalProperties") is False:
             del schema["additionalProperties"]
     by_kind = dict(zip(map(id, unique), schemas, strict=True))
@@ -73,9 +73,9 @@ def _operation(one: Operation, schema: Callable[[Any], JsonObject]) -> dict[str,
     fields["responses"] = {"200": _success(one, schema)}
     if one.created:
         fields["responses"]["201"] = {"description": "It was made."}
-    scope = needed(one.path)
+    scope = required_scope(one.path)
     if scope:
-        # The empty one: a server without keys asks for none.
+        # {} is no key, for a server without keys.
         fields["security"] = [{"bearer": [scope]}, {"header": [scope]}, {}]
     for status in sorted({*one.refusals, *(KEYED if scope else ())}):
         refusal: dict[str, Any] = {"description": REASONS[status]}
@@ -86,7 +86,7 @@ def _operation(one: Operation, schema: Callable[[Any], JsonObject]) -> dict[str,
 
 
 def _required(body: JsonObject, one: Operation) -> JsonObject:
-    """The body's schema with the fields that only the code behind it asks for."""
+    """The body's schema, with the required fields whose types are optional (`needs`, `takes`)."""
     if not one.needs and not one.takes:
         return body
     fields: JsonObject = {name: {"minLength": 1, "minItems": 1} for name in one.needs}

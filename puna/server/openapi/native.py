@@ -1,4 +1,4 @@
-"""The native API's operations, and those that no dialect has."""
+"""The operations of the native API, and those outside all dialects."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ _store = partial(_post, tag=_STORE, needs=("model",), refusals=STORED)
 """A request about models at rest."""
 
 _WORK: dict[str, Any] = {"answer": Progress, "media": _STREAMED}
-"""Answered with its progress."""
+"""The answer of long work: its progress."""
 
 _SEARCH = ("Search the web", WebSearchRequest, WebSearchResponse)
 _FETCH = ("A page as text", WebFetchRequest, WebFetchResponse)

@@ -1,4 +1,4 @@
-"""What is said of one method of one path."""
+"""The description of one method of one path."""
 
 from __future__ import annotations
 
@@ -29,39 +29,39 @@ REASONS = {
 }
 
 KEYED = (401, 403, 429)
-"""How a request may be refused for its key."""
+"""Error statuses for a request's key."""
 
 STORED = (400, 404, 413, 500)
-"""How a request about models at rest may be refused."""
+"""Error statuses of requests about stored models."""
 
 RUN = (400, 404, 413, 500, 503)
-"""How a request that needs a model in memory may be refused."""
+"""Error statuses of requests that run a model."""
 
 
 @dataclass(frozen=True)
 class Operation:
-    """Types are msgspec's: structs, lists, dicts. A path's parameters are written in braces."""
+    """`body`, `answer`, `event` and `error` are types of msgspec. `path` has its parameters in braces."""
 
     path: str
     summary: str
     body: Any = None
     answer: Any = None
-    """What a body of 200 holds; None for an empty one."""
+    """The body of 200; None for an empty one."""
     event: Any = None
-    """What an event holds where that is no `answer`."""
+    """The data of an SSE event, if it differs from `answer`."""
     _: KW_ONLY
     method: str
     tag: str
     needs: tuple[str, ...] = ()
-    """Fields that the body is refused without, or with nothing in them, though its type has them optional."""
+    """Required fields that must not be empty, although the type of `body` makes them optional."""
     takes: tuple[str, ...] = ()
-    """Such fields that may be empty."""
+    """Required fields that may be empty, although the type of `body` makes them optional."""
     body_media: str = JSON
     media: tuple[str, ...] = (JSON,)
-    """The forms the answer comes in; in a stream each object is an `answer`."""
+    """The answer's media types. Each object of a stream is an `answer`."""
     created: bool = False
-    """It answers 201 when it made something, and 200 when that was there."""
+    """Whether it answers 201 for a new object, and 200 for an existing one."""
     refusals: tuple[int, ...] = ()
     error: Any = Error
     parameters: tuple[tuple[str, str], ...] = ()
-    """Names in the path and the pattern of each."""
+    """Names in the path, with their patterns."""

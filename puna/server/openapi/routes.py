@@ -17,12 +17,12 @@ OPERATIONS = [*native.OPERATIONS, *openai.OPERATIONS, *anthropic.OPERATIONS]
 
 
 async def description(request: Request) -> Response:
-    """The OpenAPI document, which is made once."""
+    """The OpenAPI document. It is built once."""
     return Response(_description(), media_type=JSON)
 
 
 async def page(request: Request) -> Response:
-    """A page that reads /openapi.json, and nothing from elsewhere."""
+    """A page that shows /openapi.json, without external resources."""
     return HTMLResponse(_page())
 
 

@@ -7,13 +7,13 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from puna.inference import ChatInput
-from puna.server.content import unmarked
-from puna.server.fields import Fields, named
+from puna.server.content import escape_markers
+from puna.server.fields import Fields, match_fields
 from puna.server.openai.parts import FunctionDefinition
 from puna.server.openai.requests import think
 from puna.server.openai.tools import chosen, tool
 from puna.server.responses.errors import invalid
-from puna.server.responses.items import ADDING, CUSTOM, SEARCH, Place, qualified
+from puna.server.responses.items import CUSTOM_PARAMETERS, SEARCH, TOOL_ITEMS, ToolOrigin, qualified
 from puna.server.responses.requests import DEFAULT, InputTokensRequest, ResponsesRequest
 from puna.types import Message
 
@@ -21,17 +21,17 @@ HOSTED = (
     "code_interpreter", "file_search", "image_generation", "mcp", "programmatic_tool_calling", "web_search",
     "web_search_2025_08_26", "web_search_preview", "web_search_preview_2025_03_11",
 )  # fmt: skip
-"""Hosted tools, which do not exist here and are not offered."""
+"""Types of hosted tools. They do not exist here and are not offered."""
 
 LOGPROBS = "message.output_text.logprobs"
-"""In `include`."""
+"""The value in `include` that asks for log-probabilities."""
 
 
 class FunctionOffer(NamedTuple):
-    """The functions offered, and the places of those that are not directly in `tools`."""
+    """The functions offered, and by name the origins of those that are not directly in `tools`."""
 
     tools: list[dict[str, Any]]
-    places: dict[str, Place]
+    origins: dict[str, ToolOrigin]
 
 
 def offered(body: InputTokensRequest) -> FunctionOffer:
@@ -41,17 +41,17 @@ def offered(body: InputTokensRequest) -> FunctionOffer:
         lists += [
             (f"input[{number}].tools", item.tools or [])
             for number, item in enumerate(body.input)
-            if item.type in ADDING
+            if item.type in TOOL_ITEMS
         ]
     found = {
-        function.name: (function, place)
+        function.name: (function, origin)
         for where, tools in lists
         for number, given in enumerate(tools)
-        for function, place in _tools(given, f"{where}[{number}]")
+        for function, origin in _tools(given, f"{where}[{number}]")
     }
     return FunctionOffer(
         [tool(function) for function, _ in found.values()],
-        {name: place for name, (_, place) in found.items() if place != Place("", name)},
+        {name: origin for name, (_, origin) in found.items() if origin != ToolOrigin("", name)},
     )
 
 
@@ -59,7 +59,7 @@ def chat_input(body: InputTokensRequest, messages: list[Message], tools: list[di
     """`body` as inference's input, with these messages. Raises BadRequest."""
     choice = chosen(tools, body.tool_choice)
     if body.instructions:
-        messages = [Message(role="system", content=unmarked(body.instructions)), *messages]
+        messages = [Message(role="system", content=escape_markers(body.instructions)), *messages]
     return ChatInput(
         model=body.model,
         messages=messages,
@@ -122,31 +122,33 @@ class _Custom(Fields):
     format: _CustomFormat | None = None
 
 
-def _tools(given: dict[str, Any], place: str, namespace: str = "") -> list[tuple[FunctionDefinition, Place]]:
-    """The functions in one of `tools`: itself, those of a namespace, or none."""
+def _tools(
+    given: dict[str, Any], field: str, namespace: str = ""
+) -> list[tuple[FunctionDefinition, ToolOrigin]]:
+    """The functions of one entry of `tools`: itself, those of a namespace, or none."""
     kind = given.get("type")
     if kind in HOSTED or (kind == SEARCH and given.get("execution") != "client"):
         return []
     if kind == "namespace" and not namespace:
-        group = _read(place, given, _Namespace)
+        group = _read(field, given, _Namespace)
         inner = enumerate(group.tools)
-        return [one for at, each in inner for one in _tools(each, f"{place}.tools[{at}]", group.name)]
+        return [one for at, each in inner for one in _tools(each, f"{field}.tools[{at}]", group.name)]
     if kind == "custom":
-        custom = _read(place, given, _Custom)
-        function = FunctionDefinition(custom.name, _described(custom), CUSTOM)
+        custom = _read(field, given, _Custom)
+        function = FunctionDefinition(custom.name, _custom_description(custom), CUSTOM_PARAMETERS)
     elif kind == SEARCH:
-        function = _read(place, {"name": SEARCH, **given}, FunctionDefinition)
+        function = _read(field, {"name": SEARCH, **given}, FunctionDefinition)
     elif kind == "function":
         nested = given.get("function")
-        function = _read(place, nested if isinstance(nested, dict) else given, FunctionDefinition)
+        function = _read(field, nested if isinstance(nested, dict) else given, FunctionDefinition)
     else:
-        raise invalid(place, f'a tool of type "{kind}" is not supported', "unsupported_value")
+        raise invalid(field, f'a tool of type "{kind}" is not supported', "unsupported_value")
     name = qualified(namespace, function.name)
     known = msgspec.structs.replace(function, name=name)
-    return [(known, Place(namespace, function.name, kind))]
+    return [(known, ToolOrigin(namespace, function.name, kind))]
 
 
-def _described(custom: _Custom) -> str:
+def _custom_description(custom: _Custom) -> str:
     """The description of a custom tool. Its grammar is described, not enforced."""
     description = custom.description or ""
     if custom.format is None or not custom.format.definition:
@@ -158,8 +160,8 @@ def _described(custom: _Custom) -> str:
 T = TypeVar("T")
 
 
-def _read(place: str, given: Any, kind: type[T]) -> T:
+def _read(field: str, given: Any, kind: type[T]) -> T:
     try:
-        return msgspec.convert(named(given, kind), kind)
+        return msgspec.convert(match_fields(given, kind), kind)
     except msgspec.ValidationError as error:
-        raise invalid(place, str(error)) from None
+        raise invalid(field, str(error)) from None

@@ -11,13 +11,13 @@ from puna.inference import Call, Piece, Summary
 from puna.server.framing import NamedEvent, named_event
 from puna.server.ids import new_id
 from puna.server.openai.responses import encode
-from puna.server.responses.items import Place, made, sealed
-from puna.server.responses.reply import ID_SIZE, Response, broken, ended
+from puna.server.responses.items import ToolOrigin, encode_reasoning, message_calls
+from puna.server.responses.reply import ID_SIZE, Response, completed_response, failed_response
 from puna.types import Message, TokenLogprob
 
 
 class ResponseEvent(NamedEvent, kw_only=True):
-    """An event of a stream, by number from 0. Which fields it has depends on its type."""
+    """An event of a stream, numbered from 0. Its fields depend on its type."""
 
     response: Response | UnsetType = UNSET
     item_id: str | UnsetType = UNSET
@@ -36,14 +36,14 @@ class ResponseEvent(NamedEvent, kw_only=True):
 
 
 class _Shape(NamedTuple):
-    """The names in the events of a text item."""
+    """The names in the events of a text item: types, the id's prefix, and the field with the part's index."""
 
     item: str
     id: str
     part: str
     texts: str
     parts: str
-    place: str
+    index_field: str
 
 
 _TEXT = _Shape(
@@ -73,10 +73,10 @@ class _Open(msgspec.Struct):
 
     shape: _Shape
     id: str
-    place: dict[str, Any]
-    """Of its only part."""
+    location: dict[str, Any]
+    """The fields that locate its only part."""
     more: ResponseEvent
-    """Its next delta."""
+    """The event of its next delta, reused."""
     texts: list[str] = []
     logprobs: list[dict[str, Any]] = []
 
@@ -89,11 +89,11 @@ class ResponseEvents:
         response: Response,
         *,
         encrypted: bool = False,
-        places: dict[str, Place] | None = None,
+        origins: dict[str, ToolOrigin] | None = None,
     ) -> None:
-        """`encrypted`: reasoning is in `encrypted_content` too. `places`: of functions that are not directly
-        in `tools`, by the names that the model uses."""
-        self._places = places or {}
+        """`encrypted`: repeat reasoning in `encrypted_content`. `origins`: of functions that are not directly
+        in `tools`, by the model's names for them."""
+        self._origins = origins or {}
         self.response = response
         """The response so far; complete after `end`."""
         self._encrypted = encrypted
@@ -108,11 +108,11 @@ class ResponseEvents:
         return self._event("response.created", response=self.response) + self.waiting()
 
     def waiting(self) -> bytes:
-        """`response.in_progress` again, before the first piece."""
+        """Another `response.in_progress`, as a heartbeat before the first piece."""
         return self._event("response.in_progress", response=self.response)
 
     def piece(self, piece: Piece) -> bytes:
-        """Empty when the piece holds nothing."""
+        """Empty for an empty piece."""
         events = b""
         if piece.thinking:
             self._thinking.append(piece.thinking)
@@ -127,12 +127,12 @@ class ResponseEvents:
     def end(self, summary: Summary) -> bytes:
         cut = summary.cut
         closed = self._close("incomplete" if cut else "completed")
-        self.response = ended(self.response, self._output, summary)
+        self.response = completed_response(self.response, self._output, summary)
         return closed + self._event(f"response.{self.response.status}", response=self.response)
 
     def failed(self, message: str) -> bytes:
         closed = self._close("incomplete")
-        self.response = broken(self.response, self._output, message)
+        self.response = failed_response(self.response, self._output, message)
         return closed + self._event("response.failed", response=self.response)
 
     @property
@@ -142,7 +142,7 @@ class ResponseEvents:
             role="assistant",
             content="".join(self._text),
             thinking="".join(self._thinking),
-            tool_calls=made(self._calls),
+            tool_calls=message_calls(self._calls),
         )
 
     def _delta(self, shape: _Shape, text: str, logprobs: tuple[TokenLogprob, ...]) -> bytes:
@@ -161,22 +161,22 @@ class ResponseEvents:
 
     def _start(self, shape: _Shape) -> bytes:
         id = new_id(shape.id, ID_SIZE)
-        place = {"item_id": id, "output_index": len(self._output), shape.place: 0}
-        more = ResponseEvent(f"{shape.texts}.delta", **place, sequence_number=self._number)
-        self._open = _Open(shape, id, place, more)
+        location = {"item_id": id, "output_index": len(self._output), shape.index_field: 0}
+        more = ResponseEvent(f"{shape.texts}.delta", **location, sequence_number=self._number)
+        self._open = _Open(shape, id, location, more)
         added = self._added(self._item(self._open, "in_progress"))
-        return added + self._event(f"{shape.parts}.added", **place, part=_part(shape, "", []))
+        return added + self._event(f"{shape.parts}.added", **location, part=_part(shape, "", []))
 
     def _close(self, status: str) -> bytes:
         """The end of the open item, if there is one."""
         if self._open is None:
             return b""
         opened, self._open = self._open, None
-        shape, place, text = opened.shape, opened.place, "".join(opened.texts)
+        shape, location, text = opened.shape, opened.location, "".join(opened.texts)
         logprobs = opened.logprobs if shape is _TEXT else UNSET
         part = _part(shape, text, opened.logprobs)
-        events = self._event(f"{shape.texts}.done", **place, text=text, logprobs=logprobs)
-        events += self._event(f"{shape.parts}.done", **place, part=part)
+        events = self._event(f"{shape.texts}.done", **location, text=text, logprobs=logprobs)
+        events += self._event(f"{shape.parts}.done", **location, part=part)
         return events + self._done(self._item(opened, status))
 
     def _done(self, item: dict[str, Any]) -> bytes:
@@ -193,23 +193,25 @@ class ResponseEvents:
         return {
             **item,
             "summary": parts,
-            "encrypted_content": sealed(text) if self._encrypted and text else None,
+            "encrypted_content": encode_reasoning(text) if self._encrypted and text else None,
         }
 
     def _call(self, call: Call) -> bytes:
         closed = self._close("completed")
         self._calls.append(call)
-        place = self._places.get(call.name) or Place("", call.name)
-        kind, id, field = _CALLS[place.kind]
+        origin = self._origins.get(call.name) or ToolOrigin("", call.name)
+        kind, id, field = _CALLS[origin.kind]
         item: dict[str, Any] = {"id": new_id(id, ID_SIZE), "type": kind, "status": "in_progress"}
         item["call_id"] = call.id
-        if place.kind == "tool_search":
+        if origin.kind == "tool_search":
             item |= {"execution": "client", field: {}}
             done = {**item, "status": "completed", field: call.arguments}
             return closed + self._added(item) + self._done(done)
-        custom = place.kind == "custom"
+        custom = origin.kind == "custom"
         written = str(call.arguments.get(field, "")) if custom else encode(call.arguments).decode()
-        item |= {"name": place.name, field: ""} | ({"namespace": place.namespace} if place.namespace else {})
+        item |= {"name": origin.name, field: ""} | (
+            {"namespace": origin.namespace} if origin.namespace else {}
+        )
         where = {"item_id": item["id"], "output_index": len(self._output)}
         name = f"response.{kind}_{field}"
         events = closed + self._added(item)

@@ -11,38 +11,38 @@ import msgspec
 
 from puna.chat import called_with
 from puna.inference import Call
-from puna.server.content import unmarked
+from puna.server.content import escape_markers
 from puna.server.openai.messages import contents, role_of, together
 from puna.server.remote import Remote
 from puna.server.responses.errors import invalid
 from puna.server.responses.requests import Item
 from puna.types import Message
 
-_SEALED = re.compile(r"[\w+/=-]*", re.ASCII)
+_BASE64 = re.compile(r"[\w+/=-]*", re.ASCII)
 
-HISTORY = (
+HOSTED_CALLS = (
     "code_interpreter_call", "file_search_call", "image_generation_call", "mcp_call", "mcp_list_tools",
     "web_search_call",
 )  # fmt: skip
-"""Calls of hosted tools in earlier answers; the message after them has the result."""
+"""Calls of hosted tools in earlier answers. They are skipped, because the next message has the result."""
 
-ADDING = ("additional_tools", "tool_search_output")
+TOOL_ITEMS = ("additional_tools", "tool_search_output")
 """Items that add tools."""
 
 SEARCH = "tool_search"
-SEARCHED = ("tool_search_call", "tool_search_output")
+SEARCH_ITEMS = ("tool_search_call", "tool_search_output")
 """Items of a tool search; without a `call_id` the search was hosted."""
 
-CUSTOM: dict[str, Any] = {
+CUSTOM_PARAMETERS: dict[str, Any] = {
     "type": "object",
     "properties": {"input": {"type": "string"}},
     "required": ["input"],
 }
-"""The arguments of a tool that takes any text."""
+"""The parameters of a tool that takes free text."""
 
 
-class Place(NamedTuple):
-    """Where a function is in the request, and as what kind of tool."""
+class ToolOrigin(NamedTuple):
+    """The namespace, name and tool type of a function in the request."""
 
     namespace: str
     name: str
@@ -50,58 +50,58 @@ class Place(NamedTuple):
 
 
 async def messages(given: str | list[Item], before: Sequence[Message], remote: Remote) -> list[Message]:
-    """The messages of `given`, which continue `before`. Raises BadRequest naming what cannot be read.
+    """The messages of `given`, which continue `before`. Raises BadRequest for the unsupported field.
 
-    Consecutive reasoning, text and calls of the model are one message.
+    Joins consecutive reasoning, text and calls of the model into one message.
     """
     if isinstance(given, str):
-        return [Message(role="user", content=unmarked(given))]
+        return [Message(role="user", content=escape_markers(given))]
     names = {call["id"]: call["function"]["name"] for message in before for call in message.tool_calls}
     found: list[Message] = []
     for number, item in enumerate(given):
-        place = f"input[{number}]"
+        field = f"input[{number}]"
         kind, role = item.kind, role_of(item.role or "")
-        if kind in HISTORY or (kind in SEARCHED and not item.call_id):
+        if kind in HOSTED_CALLS or (kind in SEARCH_ITEMS and not item.call_id):
             continue
         if kind == "reasoning":
-            if thought := _thought(item):
+            if thought := _reasoning(item):
                 _answer(found).thinking += thought
         elif kind in ("function_call", "custom_tool_call", "tool_search_call"):
             answer = _answer(found)
-            answer.tool_calls.append(_called(item, len(answer.tool_calls), place))
+            answer.tool_calls.append(_call(item, len(answer.tool_calls), field))
             names[item.call_id or ""] = answer.tool_calls[-1]["function"]["name"]
         elif kind in ("function_call_output", "custom_tool_call_output", "tool_search_output"):
-            found.append(await _result(item, place, names, remote))
+            found.append(await _result(item, field, names, remote))
         elif kind == "message" and role == "assistant":
             answer = _answer(found)
-            text = _text(item, place)
+            text = _text(item, field)
             answer.content += f"\n{text}" if answer.content and text else text
         elif kind == "message" and role:
-            content, images = await together(item.content or "", f"{place}.content", remote)
+            content, images = await together(item.content or "", f"{field}.content", remote)
             found.append(Message(role=role, content=content, images=images))
-        elif kind not in ADDING:
-            raise invalid(place, f'an item of type "{kind}" is not supported', "unsupported_value")
+        elif kind not in TOOL_ITEMS:
+            raise invalid(field, f'an item of type "{kind}" is not supported', "unsupported_value")
     return found
 
 
 def qualified(namespace: str | None, name: str) -> str:
-    """A function's name as the model knows it."""
+    """The model's name for a function."""
     return f"{namespace}__{name}" if namespace else name
 
 
-def call(id: str, index: int, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
-    """A call as a message has it."""
+def message_call(id: str, index: int, name: str, arguments: dict[str, Any]) -> dict[str, Any]:
+    """A call in the format of `Message.tool_calls`."""
     function = {"index": index, "name": name, "arguments": arguments}
     return {"id": id, "type": "function", "function": function}
 
 
-def made(calls: Iterable[Call]) -> list[dict[str, Any]]:
-    """The model's calls as a message has them."""
-    return [call(each.id, each.index, each.name, each.arguments) for each in calls]
+def message_calls(calls: Iterable[Call]) -> list[dict[str, Any]]:
+    """The model's calls in the format of `Message.tool_calls`."""
+    return [message_call(each.id, each.index, each.name, each.arguments) for each in calls]
 
 
-def sealed(thinking: str) -> str:
-    """Reasoning as `encrypted_content`, for clients that keep the conversation. It is not encrypted."""
+def encode_reasoning(thinking: str) -> str:
+    """Reasoning as `encrypted_content`, for clients that store conversations. It is base64, not encrypted."""
     return base64.b64encode(thinking.encode()).decode()
 
 
@@ -112,38 +112,38 @@ def _answer(found: list[Message]) -> Message:
     return found[-1]
 
 
-def _thought(item: Item) -> str:
+def _reasoning(item: Item) -> str:
     if isinstance(item.content, list) and item.content:
         return "".join(part.text or "" for part in item.content)
     if item.encrypted_content:
-        if not _SEALED.fullmatch(item.encrypted_content):
-            return item.encrypted_content  # As Ollama writes it.
+        if not _BASE64.fullmatch(item.encrypted_content):
+            return item.encrypted_content  # Ollama sends plain text.
         try:
             return base64.b64decode(item.encrypted_content, validate=True).decode()
-        except ValueError:  # Another server's, which nobody else can read.
+        except ValueError:  # Encrypted by another server.
             pass
     return "\n\n".join(part.text or "" for part in item.summary or ())
 
 
-def _called(item: Item, index: int, place: str) -> dict[str, Any]:
+def _call(item: Item, index: int, field: str) -> dict[str, Any]:
     given = SEARCH if item.type == "tool_search_call" else item.name
     if not item.call_id or not given:
-        raise invalid(place, f"a {item.type} needs a call_id and a name")
+        raise invalid(field, f"a {item.type} needs a call_id and a name")
     name = qualified(item.namespace, given)
     if item.type == "custom_tool_call":
-        return call(item.call_id, index, name, {"input": item.input or ""})
-    return call(item.call_id, index, name, called_with(item.arguments))
+        return message_call(item.call_id, index, name, {"input": item.input or ""})
+    return message_call(item.call_id, index, name, called_with(item.arguments))
 
 
-async def _result(item: Item, place: str, names: dict[str, str], remote: Remote) -> Message:
+async def _result(item: Item, field: str, names: dict[str, str], remote: Remote) -> Message:
     if not item.call_id:
-        raise invalid(place, f"a {item.type} needs a call_id")
+        raise invalid(field, f"a {item.type} needs a call_id")
     output = item.output if item.output is not None else ""
     if item.type == "tool_search_output":
         output = ", ".join(_names(item.tools or ())) or "no tools were found"
     if isinstance(output, dict):
-        raise invalid(f"{place}.output", "must be text or a list of parts")
-    content, images = await together(output, f"{place}.output", remote)
+        raise invalid(f"{field}.output", "must be text or a list of parts")
+    content, images = await together(output, f"{field}.output", remote)
     name = names.get(item.call_id) or item.name or ""
     return Message(role="tool", content=content, images=images, tool_name=name, tool_call_id=item.call_id)
 
@@ -157,14 +157,14 @@ def _names(tools: Sequence[dict[str, Any]], namespace: str = "") -> Iterator[str
             yield qualified(namespace, str(tool.get("name")))
 
 
-def _text(item: Item, place: str) -> str:
-    parts = contents(item.content or "", f"{place}.content")
+def _text(item: Item, field: str) -> str:
+    parts = contents(item.content or "", f"{field}.content")
     if not all(isinstance(part, str) for part in parts):
-        raise invalid(f"{place}.content", "an assistant's message holds only text")
-    return unmarked("".join(part for part in parts if isinstance(part, str)))
+        raise invalid(f"{field}.content", "an assistant's message holds only text")
+    return escape_markers("".join(part for part in parts if isinstance(part, str)))
 
 
-def weight(message: Message) -> int:
+def approximate_size(message: Message) -> int:
     """Approximate bytes of a message."""
     texts = len(message.content) + len(message.thinking) + sum(len(file.data) for file in message.images)
     return texts + (len(msgspec.json.encode(message.tool_calls)) if message.tool_calls else 0)

@@ -69,7 +69,7 @@ class Response(msgspec.Struct, kw_only=True):
     metadata: dict[str, str]
 
 
-def begun(body: ResponsesRequest) -> Response:
+def new_response(body: ResponsesRequest) -> Response:
     """The object before the first token."""
     text, reasoning = body.text, body.reasoning
     return Response(
@@ -99,7 +99,7 @@ def begun(body: ResponsesRequest) -> Response:
     )
 
 
-def ended(response: Response, output: list[dict[str, Any]], summary: Summary) -> Response:
+def completed_response(response: Response, output: list[dict[str, Any]], summary: Summary) -> Response:
     """The object at the end of an answer."""
     cut = summary.cut
     return replace(
@@ -118,7 +118,7 @@ def ended(response: Response, output: list[dict[str, Any]], summary: Summary) ->
     )
 
 
-def broken(response: Response, output: list[dict[str, Any]], message: str) -> Response:
+def failed_response(response: Response, output: list[dict[str, Any]], message: str) -> Response:
     """The object of a failed response."""
     error = {"code": "server_error", "message": message}
     return replace(response, status="failed", output=output, error=error)

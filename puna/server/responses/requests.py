@@ -10,11 +10,11 @@ from puna.server.openai.requests import Limit
 from puna.server.responses.errors import invalid
 
 DEFAULT = 1.0
-"""Of `temperature` and `top_p`, as in OpenAI's API."""
+"""The default of `temperature` and `top_p` in OpenAI's API."""
 
 
 REFERENCE = "item_reference"
-"""An item of an earlier response, given by id."""
+"""The type of an item that refers to an earlier response's item by id."""
 
 
 class Item(Fields, kw_only=True):
@@ -36,7 +36,7 @@ class Item(Fields, kw_only=True):
 
     @property
     def kind(self) -> str:
-        """Its type. Messages and references may leave it out."""
+        """The type, which messages and references may leave out."""
         return self.type or ("message" if self.role else REFERENCE)
 
 
@@ -119,13 +119,13 @@ _NAMES = {
 
 
 def name_of(field: str) -> str:
-    """The request's name of inference's `field`. Items and messages do not match one to one."""
+    """The request's name for inference's `field`; "input" for all messages, which differ from the items."""
     field = field.removeprefix("options.")
     return "input" if field.startswith(("messages", "images")) else _NAMES.get(field, field)
 
 
 def check(body: InputTokensRequest) -> None:
-    """Raises BadRequest naming the field that is wrong or cannot be served."""
+    """Raises BadRequest for an invalid or unsupported field."""
     for name in REFUSED:
         if getattr(body, name, None):
             raise invalid(name, "not supported", "unsupported_parameter")

@@ -15,7 +15,7 @@ from starlette.routing import Mount, Route
 
 from puna.access import caller
 from puna.inference import Answer, Begun, ChatInput, Piece, Summary, priority
-from puna.server.body import decoded
+from puna.server.body import decode_body
 from puna.server.context import num_ctx
 from puna.server.errors import JSON, sentence
 from puna.server.framing import COMMENT, NAMED_EVENTS, ObjectStream, WholeResponse
@@ -26,17 +26,17 @@ from puna.server.responses.conversion import FunctionOffer, chat_input, offered
 from puna.server.responses.errors import invalid
 from puna.server.responses.events import ResponseEvents
 from puna.server.responses.items import messages
-from puna.server.responses.reply import begun
+from puna.server.responses.reply import new_response
 from puna.server.responses.requests import InputTokensRequest, ResponsesRequest, check, name_of
 from puna.server.responses.store import Store, StoredResponse
-from puna.server.rooms import rooms
+from puna.server.services import services_of
 from puna.types import Message
 
-Keep = Callable[[ResponseEvents], None]
-"""Called with a finished response, before the client gets its end."""
+OnFinish = Callable[[ResponseEvents], None]
+"""Called with a finished response, before its last event is sent."""
 
-SEALED = "reasoning.encrypted_content"
-"""In `include`."""
+ENCRYPTED_REASONING = "reasoning.encrypted_content"
+"""The value in `include` that asks for `encrypted_content`."""
 
 
 class InputTokens(msgspec.Struct):
@@ -55,26 +55,27 @@ class Deleted(msgspec.Struct):
 
 
 async def create(request: Request) -> ObjectStream | WholeResponse:
-    """The answer, whole or as events. Unless `store` is false, it is kept for others to continue."""
-    body = await decoded(request, ResponsesRequest)
+    """The answer, whole or as events. Unless `store` is false, later requests can continue it."""
+    body = await decode_body(request, ResponsesRequest)
     offer, conversation = await _read(request, body)
     urgency = priority(None, body.service_tier)
     wanted = replace(_sized(request, chat_input(body, conversation, offer.tools)), priority=urgency)
-    events = ResponseEvents(begun(body), encrypted=SEALED in (body.include or ()), places=offer.places)
+    encrypted = ENCRYPTED_REASONING in (body.include or ())
+    events = ResponseEvents(new_response(body), encrypted=encrypted, origins=offer.origins)
     store = _store(request)
 
-    def keep(events: ResponseEvents) -> None:
+    def on_finish(events: ResponseEvents) -> None:
         if body.store is not False:
             response = events.response
             items = [item["id"] for item in response.output]
             kept = StoredResponse(msgspec.json.encode(response), [*conversation, events.message], items)
-            store.keep(response.id, kept)
+            store.add(response.id, kept)
 
-    answer = rooms(request).inference.chat(wanted)
+    answer = services_of(request).inference.chat(wanted)
     if not body.stream:
-        return WholeResponse(whole(answer, events, keep))
+        return WholeResponse(whole(answer, events, on_finish))
     return ObjectStream(
-        streamed(answer, events, keep), NAMED_EVENTS, lambda error: events.failed(sentence(error))
+        streamed(answer, events, on_finish), NAMED_EVENTS, lambda error: events.failed(sentence(error))
     )
 
 
@@ -83,36 +84,37 @@ def _sized(request: Request, wanted: ChatInput) -> ChatInput:
 
 
 async def input_tokens(request: Request) -> Response:
-    """Loads the model and counts the prompt that it would get; pictures by estimate."""
-    body = await decoded(request, InputTokensRequest)
+    """Loads the model and counts the prompt's tokens; those of pictures are estimated."""
+    body = await decode_body(request, InputTokensRequest)
     offer, conversation = await _read(request, body)
     wanted = _sized(request, chat_input(body, conversation, offer.tools))
-    tokens = await rooms(request).inference.count(wanted)
+    tokens = await services_of(request).inference.count(wanted)
     answer = InputTokens("response.input_tokens", tokens)
     return Response(msgspec.json.encode(answer), media_type=JSON)
 
 
 async def retrieve(request: Request) -> Response:
-    """A stored answer, unchanged. Raises BadRequest if a stream is requested, Unknown if it is not stored."""
+    """A stored answer. Raises BadRequest if a stream is requested, Unknown if it is not stored."""
     if request.query_params.get("stream") == "true":
         raise invalid("stream", "an answer that was kept comes whole", "unsupported_parameter")
     return Response(_store(request).get(request.path_params["id"]).body, media_type=JSON)
 
 
 async def delete(request: Request) -> Response:
-    """Forgets a stored answer. Answers that continue it hold the conversation themselves. Raises Unknown."""
+    """Removes a stored answer, but not the answers that continue it. Raises Unknown."""
     id = request.path_params["id"]
     _store(request).delete(id)
     return Response(msgspec.json.encode(Deleted(id, "response", deleted=True)), media_type=JSON)
 
 
 async def streamed(
-    answer: Answer, events: ResponseEvents, keep: Keep, patience: float = HEARTBEAT
+    answer: Answer, events: ResponseEvents, on_finish: OnFinish, patience: float = HEARTBEAT
 ) -> AsyncGenerator[bytes, None]:
-    """The events of the answer, and keep-alives in its silences.
+    """The events of the answer, and heartbeats after `patience` seconds of silence.
 
-    The first event waits for the first piece, so that a refusal still gets its status; but not longer than
-    `patience`. Agents need events, not comments; but a state event after output would reset their state.
+    The first event waits for the first piece or heartbeat, so that an early error still gets its status.
+    Heartbeats before output are events, because agents ignore comments. Heartbeats after it are comments,
+    because `response.in_progress` would reset an agent's state.
     """
     begun = spoken = False
     async with aclosing(with_heartbeats(answer, patience)) as items:
@@ -124,7 +126,7 @@ async def streamed(
                 event += events.piece(item)
             elif isinstance(item, Summary):
                 event += events.end(item)
-                keep(events)
+                on_finish(events)
             elif begun:
                 event = COMMENT if spoken else events.waiting()
             begun, spoken = True, spoken or item is not None
@@ -132,9 +134,9 @@ async def streamed(
                 yield event
 
 
-async def whole(answer: Answer, events: ResponseEvents, keep: Keep) -> bytes:
+async def whole(answer: Answer, events: ResponseEvents, on_finish: OnFinish) -> bytes:
     """The Response object."""
-    async with aclosing(streamed(answer, events, keep)) as event:
+    async with aclosing(streamed(answer, events, on_finish)) as event:
         async for _ in event:
             pass
     return msgspec.json.encode(events.response)
@@ -146,10 +148,10 @@ async def _read(request: Request, body: InputTokensRequest) -> tuple[FunctionOff
     check(body)
     store = _store(request)
     if isinstance(body.input, list):
-        body = msgspec.structs.replace(body, input=store.recalled(body.input))
+        body = msgspec.structs.replace(body, input=store.resolve_references(body.input))
     offer = offered(body)
     before = store.before(body.previous_response_id)
-    turns = await messages(body.input or [], before, rooms(request).visit(body.model))
+    turns = await messages(body.input or [], before, services_of(request).remote_for(body.model))
     return offer, [*before, *turns]
 
 

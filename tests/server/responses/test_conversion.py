@@ -14,7 +14,7 @@ from puna.inference import ChatInput
 from puna.server.body import decode
 from puna.server.remote import Remote
 from puna.server.responses.conversion import chat_input, offered
-from puna.server.responses.items import CUSTOM, messages, sealed
+from puna.server.responses.items import CUSTOM_PARAMETERS, encode_reasoning, messages
 from puna.server.responses.requests import ResponsesRequest, check
 from puna.types import MediaFile, Message
 
@@ -131,10 +131,13 @@ async def test_an_output_knows_the_tool_that_was_called_in_an_earlier_answer():
     ("fields", "thinking"),
     [
         (
-            {"content": [{"type": "reasoning_text", "text": "Hm."}], "encrypted_content": sealed("Aha.")},
+            {
+                "content": [{"type": "reasoning_text", "text": "Hm."}],
+                "encrypted_content": encode_reasoning("Aha."),
+            },
             "Hm.",
         ),
-        ({"content": None, "encrypted_content": sealed("Ähm.")}, "Ähm."),
+        ({"content": None, "encrypted_content": encode_reasoning("Ähm.")}, "Ähm."),
         (
             {"encrypted_content": "gAAAAABo_anothers", "summary": [{"type": "summary_text", "text": "So."}]},
             "So.",
@@ -182,9 +185,9 @@ def test_functions_in_a_namespace_have_its_name_before_theirs():
     given = body(
         tools=[TOOL, {"type": "namespace", "name": "files", "description": "", "tools": [TOOL, OTHER]}]
     )
-    tools, places = offered(given)
+    tools, origins = offered(given)
     assert [tool["function"]["name"] for tool in tools] == ["look", "files__look", "files__other"]
-    assert places == {
+    assert origins == {
         "files__look": ("files", "look", "function"),
         "files__other": ("files", "other", "function"),
     }
@@ -201,9 +204,9 @@ def test_a_function_may_be_written_as_chat_completions_have_it():
 def test_a_tool_that_takes_text_is_a_function_with_one_argument():
     grammar = {"type": "grammar", "syntax": "lark", "definition": 'start: "x"'}
     patch = {"type": "custom", "name": "patch", "description": "Patches.", "format": grammar}
-    (tool,), places = offered(body(tools=[patch]))
-    assert places == {"patch": ("", "patch", "custom")}
-    assert tool["function"]["parameters"] == CUSTOM
+    (tool,), origins = offered(body(tools=[patch]))
+    assert origins == {"patch": ("", "patch", "custom")}
+    assert tool["function"]["parameters"] == CUSTOM_PARAMETERS
     assert tool["function"]["description"].startswith("Patches.\n\n")
     assert 'lark grammar:\nstart: "x"' in tool["function"]["description"]
 
@@ -231,11 +234,11 @@ FOUND = [
 
 async def test_a_search_for_tools_is_a_call_and_what_it_found_may_be_called():
     given = body(tools=[TOOL, SEARCH], input=FOUND)
-    tools, places = offered(given)
+    tools, origins = offered(given)
     names = [tool["function"]["name"] for tool in tools]
     assert names == ["look", "tool_search", "files__look", "files__other"]
-    assert places["tool_search"] == ("", "tool_search", "tool_search")
-    assert places["files__look"] == ("files", "look", "function")
+    assert origins["tool_search"] == ("", "tool_search", "tool_search")
+    assert origins["files__look"] == ("files", "look", "function")
     called, answered = await turns(*FOUND)
     assert called.tool_calls[0]["function"]["arguments"] == {"query": "x"}
     assert answered == Message(

@@ -19,7 +19,7 @@ from puna.errors import BadRequest
 from puna.server.body import decode
 from puna.server.remote import Remote
 from puna.server.responses.conversion import HOSTED, offered
-from puna.server.responses.items import HISTORY, messages
+from puna.server.responses.items import HOSTED_CALLS, messages
 from puna.server.responses.requests import IGNORED, REFUSED, Item, ResponsesRequest, check
 from puna.server.responses.store import Store, StoredResponse
 from tests.server import documented
@@ -103,7 +103,7 @@ def test_tools():
 async def test_items():
     assert named("Items", "supported") == set(_SAMPLES)
     store = Store()
-    store.keep(
+    store.add(
         "resp_1",
         StoredResponse(
             b'{"output": [{"type": "message", "id": "msg_1", "role": "assistant"}]}', [], ["msg_1"]
@@ -112,9 +112,9 @@ async def test_items():
     for kind, fields in _SAMPLES.items():
         (given,) = body(input=[{"type": kind, **fields}]).input or []
         assert isinstance(given, Item)
-        await messages(store.recalled([given]), [], Remote())
-    assert named("Items", "ignored") == set(HISTORY)
-    for kind in HISTORY:
+        await messages(store.resolve_references([given]), [], Remote())
+    assert named("Items", "ignored") == set(HOSTED_CALLS)
+    for kind in HOSTED_CALLS:
         assert await messages(body(input=[{"type": kind, "id": "x"}]).input or [], [], Remote()) == []
     for kind in named("Items", "refused"):
         with pytest.raises(BadRequest, match=kind):

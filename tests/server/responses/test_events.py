@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from puna.inference import Answer, Begun, Call, Piece, Summary
 from puna.server.framing import COMMENT
 from puna.server.responses.events import ResponseEvents
-from puna.server.responses.items import Place
-from puna.server.responses.reply import begun
+from puna.server.responses.items import ToolOrigin
+from puna.server.responses.reply import new_response
 from puna.server.responses.requests import ResponsesRequest
 from puna.server.responses.routes import streamed
 from puna.types import Message
@@ -22,7 +22,7 @@ from tests.server.responses.conftest import events, response
 
 @given(st.lists(pieces), summaries, st.booleans())
 def test_the_events_build_the_answer(said: list[Piece], end: Summary, encrypted: bool):
-    made = ResponseEvents(begun(ResponsesRequest(model="m", input="hi")), encrypted=encrypted)
+    made = ResponseEvents(new_response(ResponsesRequest(model="m", input="hi")), encrypted=encrypted)
     stream = made.begin() + b"".join(map(made.piece, said)) + made.end(end)
     built = response(events(stream.decode()))
     assert built == msgspec.to_builtins(made.response)
@@ -40,7 +40,7 @@ def test_the_events_build_the_answer(said: list[Piece], end: Summary, encrypted:
 
 @given(st.lists(pieces))
 def test_what_went_wrong_is_told_after_what_came_before(said: list[Piece]):
-    made = ResponseEvents(begun(ResponsesRequest(model="m", input="hi")))
+    made = ResponseEvents(new_response(ResponsesRequest(model="m", input="hi")))
     stream = made.begin() + b"".join(map(made.piece, said)) + made.failed("gone")
     built = response(events(stream.decode()))
     assert (built["status"], built["error"]) == ("failed", {"code": "server_error", "message": "gone"})
@@ -50,7 +50,7 @@ def test_what_went_wrong_is_told_after_what_came_before(said: list[Piece]):
 def test_a_call_of_a_tool_that_takes_text_is_told_as_text(text: str):
     call = Call(id="call_1", index=0, name="patch", arguments={"input": text})
     body = ResponsesRequest(model="m", input="hi")
-    made = ResponseEvents(begun(body), places={"patch": Place("", "patch", "custom")})
+    made = ResponseEvents(new_response(body), origins={"patch": ToolOrigin("", "patch", "custom")})
     stream = made.begin() + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
     (item,) = response(events(stream.decode()))["output"]
     assert item == {
@@ -64,7 +64,9 @@ def test_a_call_of_a_tool_that_takes_text_is_told_as_text(text: str):
 def test_a_search_for_tools_is_told_with_its_arguments(arguments: dict[str, int]):
     call = Call(id="call_1", index=0, name="tool_search", arguments=arguments)
     body = ResponsesRequest(model="m", input="hi")
-    made = ResponseEvents(begun(body), places={"tool_search": Place("", "tool_search", "tool_search")})
+    made = ResponseEvents(
+        new_response(body), origins={"tool_search": ToolOrigin("", "tool_search", "tool_search")}
+    )
     stream = made.begin() + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
     (item,) = response(events(stream.decode()))["output"]
     assert item == {
@@ -84,7 +86,7 @@ async def test_silences_are_filled():
         yield Summary(reason="stop")
 
     told: list[bytes] = []
-    made = ResponseEvents(begun(ResponsesRequest(model="m", input="hi")))
+    made = ResponseEvents(new_response(ResponsesRequest(model="m", input="hi")))
     async for frames in streamed(answer(), made, lambda events: None, 0.001):
         told.append(frames)
         if len(told) == 3:
@@ -102,7 +104,8 @@ async def test_silences_are_filled():
 @given(calls)
 def test_a_call_in_a_namespace_is_told_with_it(call: Call):
     made = ResponseEvents(
-        begun(ResponsesRequest(model="m", input="hi")), places={call.name: Place("files", "look")}
+        new_response(ResponsesRequest(model="m", input="hi")),
+        origins={call.name: ToolOrigin("files", "look")},
     )
     stream = made.begin() + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
     (item,) = response(events(stream.decode()))["output"]

@@ -19,7 +19,7 @@ def kept(size: int) -> StoredResponse:
 def test_what_is_kept_is_found():
     store = Store()
     messages = [Message(role="user", content="hi")]
-    store.keep("a", StoredResponse(b"{}", messages))
+    store.add("a", StoredResponse(b"{}", messages))
     assert store.get("a").body == b"{}"
     assert store.before("a") == messages
     assert store.before(None) == store.before("") == []
@@ -36,19 +36,19 @@ def test_what_is_not_there_is_said():
 
 def test_the_ones_unused_for_longest_go_first():
     store = Store(count=2)
-    store.keep("a", kept(1))
-    store.keep("b", kept(1))
+    store.add("a", kept(1))
+    store.add("b", kept(1))
     store.get("a")
-    store.keep("c", kept(1))
+    store.add("c", kept(1))
     assert [name for name in "abc" if found(store, name)] == ["a", "c"]
 
 
 def test_messages_and_their_pictures_have_weight():
     store = Store(size=1000)
-    store.keep(
+    store.add(
         "a", StoredResponse(b"", [Message(role="user", content="x" * 300, images=[MediaFile(b"y" * 300)])])
     )
-    store.keep("b", kept(500))
+    store.add("b", kept(500))
     assert not found(store, "a")
 
 
@@ -66,7 +66,7 @@ def test_it_never_holds_more_than_it_may(steps: list[tuple[str, int, bool]]):
     sizes: dict[str, int] = {}
     for number, (letter, size, delete) in enumerate(steps):
         name = f"{letter}{number}"
-        store.keep(name, kept(size))
+        store.add(name, kept(size))
         sizes[name] = size
         assert found(store, name)
         if delete:
@@ -82,23 +82,23 @@ def test_references_are_the_items_they_mean_while_their_answer_is_kept():
     output = (
         b'{"output": [{"type": "reasoning", "id": "rs"}, {"type": "message", "id": "msg", "content": "hi"}]}'
     )
-    store.keep("a", StoredResponse(output, [], ["rs", "msg"]))
+    store.add("a", StoredResponse(output, [], ["rs", "msg"]))
     said = Item(role="user", content="hello")
-    found = store.recalled([said, Item(type=REFERENCE, id="msg"), Item(id="rs")])
+    found = store.resolve_references([said, Item(type=REFERENCE, id="msg"), Item(id="rs")])
     assert [(item.kind, item.content) for item in found] == [
         ("message", "hello"),
         ("message", "hi"),
         ("reasoning", None),
     ]
-    store.keep("b", kept(1))
+    store.add("b", kept(1))
     for gone in (Item(type=REFERENCE, id="msg"), Item(type=REFERENCE)):
         with pytest.raises(UnknownItem) as refusal:
-            store.recalled([said, gone])
+            store.resolve_references([said, gone])
         assert refusal.value.field == "input[1]"
 
 
 def test_what_is_larger_than_all_the_room_takes_no_others():
     store = Store(size=100)
-    store.keep("a", kept(10))
-    store.keep("b", kept(101))
+    store.add("a", kept(10))
+    store.add("b", kept(101))
     assert (found(store, "a"), found(store, "b")) == (True, False)

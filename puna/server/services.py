@@ -1,4 +1,4 @@
-"""What request functions use, made once by the application."""
+"""The services behind the endpoints. The application creates them once."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from puna.server.web import Web
 
 
 @dataclass(frozen=True)
-class Rooms:
-    """The rooms below the server, opened for one model store."""
+class Services:
+    """The services of one model store."""
 
     library: Library
     starter: EngineStarter
@@ -30,29 +30,29 @@ class Rooms:
     web: Web
     keyring: Keyring
     no_cloud: bool
-    """OLLAMA_NO_CLOUD, which clients query."""
+    """OLLAMA_NO_CLOUD is set."""
 
-    def visit(self, model: str) -> Remote:
-        """Fetches the media of a request to `model`; refuses if that takes none."""
-        return self.remote.visit(partial(self.inference.check_vision_or_audio, model))
+    def remote_for(self, model: str) -> Remote:
+        """Fetches the media of one request. Raises BadRequest if `model` supports none."""
+        return self.remote.for_request(partial(self.inference.check_vision_or_audio, model))
 
     def models(self) -> list[Model]:
         """The models in the library that the caller may see. Reads files."""
         return [model for model in self.library.list() if caller().sees(model.name)]
 
     def open(self, name: str) -> Model:
-        """A model that the caller may use. Reads files. Raises ModelForbidden, and as `Library.open` does."""
+        """A model that the caller may use. Reads files. Raises ModelForbidden, and like `Library.open`."""
         caller().check_model(name)
         return self.library.open(name)
 
     async def drain(self) -> None:
-        """Refuse new requests and wait for those under way. Pulls end now, and can be resumed."""
+        """Refuse new requests and wait for running ones. Ends pulls, which can be resumed."""
         self.pulls.close()
         await self.scheduler.drain()
 
     @property
     def stopping(self) -> bool:
-        """Requests that come now are refused."""
+        """New requests are refused."""
         return self.scheduler.stopping
 
     async def close(self) -> None:
@@ -62,8 +62,8 @@ class Rooms:
         await self.starter.close()
 
 
-def rooms(request: Request) -> Rooms:
-    """The rooms of the application that `request` came to."""
-    found = request.app.state.rooms
-    assert isinstance(found, Rooms)
+def services_of(request: Request) -> Services:
+    """The services of the request's application."""
+    found = request.app.state.services
+    assert isinstance(found, Services)
     return found
