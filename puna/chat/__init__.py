@@ -1,22 +1,22 @@
 """Renders messages to prompt text that fits a context; parses answers to content, thinking and tool calls.
 
-Prompts come from a model's Jinja or Go template, or a named renderer. Nothing here does I/O; a template may
-be kept and shared.
+Prompts come from a model's Jinja or Go template, or a named renderer. Nothing here does I/O. Templates are
+immutable, so they can be cached and shared.
 """
 
 from .detect import can_call_tools, can_think, family_of
-from .earlier import called_with, unthought
+from .earlier import call_arguments, without_thinking
 from .exchange import Exchange, ToolMode
-from .families import PLAIN, named, names_by_architecture, renderer
+from .families import PLAIN, family_named, names_by_architecture, renderer
 from .family import Family, Variant
 from .fit import fit
 from .jinja import jinja
 from .modelfile import go, plain
 from .parsing import Called, Content, Parser, Part, Thought
-from .pictures import MEDIA_MARKER, pictured
-from .preference import tells_more
+from .pictures import MEDIA_MARKER, with_markers
+from .preference import jinja_has_more_features
 from .prompt import Prompt, Template
-from .recognition import GoForm, recognized
+from .recognition import KnownTemplate, recognize
 
 __all__ = [
     "MEDIA_MARKER",
@@ -25,7 +25,7 @@ __all__ = [
     "Content",
     "Exchange",
     "Family",
-    "GoForm",
+    "KnownTemplate",
     "Parser",
     "Part",
     "Prompt",
@@ -33,19 +33,19 @@ __all__ = [
     "Thought",
     "ToolMode",
     "Variant",
-    "called_with",
+    "call_arguments",
     "can_call_tools",
     "can_think",
+    "family_named",
     "family_of",
     "fit",
     "go",
     "jinja",
-    "named",
+    "jinja_has_more_features",
     "names_by_architecture",
-    "pictured",
     "plain",
-    "recognized",
+    "recognize",
     "renderer",
-    "tells_more",
-    "unthought",
+    "with_markers",
+    "without_thinking",
 ]

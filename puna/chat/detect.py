@@ -7,15 +7,15 @@ import re
 from puna.chat.gotemplate import FUNCTIONS, names, parse
 from puna.errors import BadRequest
 
-from .families import FAMILIES, named
+from .families import FAMILIES, family_named
 from .family import Family
-from .generic import generic, learned
+from .generic import generic, learn_format
 
 _EVIDENCE = sorted(
     ((evidence, family) for family in FAMILIES for evidence in family.evidence),
     key=lambda one: (one[0].rank, -len(one[0].texts)),
 )
-"""The strongest evidence first; of equals, the one with more texts."""
+"""The strongest evidence first. Among equal ranks, evidence with more texts comes first."""
 
 _ALWAYS = {family.format.reasoning for family in FAMILIES if family.always_thinks}
 # Weak evidence, because other models' templates have them, too.
@@ -24,11 +24,12 @@ _JINJA_CODE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 
 
 def family_of(name: str, template: str, architecture: str) -> Family:
-    """The family of a model: by its PARSER or RENDERER, else its chat template, else learned from that.
+    """The family of a model: by its PARSER or RENDERER, its architecture, or evidence in its chat template.
 
-    `template` is Jinja or Go; `architecture` is the GGUF's `general.architecture`.
+    Without any of these, the format is learned from the template. `template` is Jinja or Go; `architecture`
+    is the GGUF's `general.architecture`.
     """
-    if found := named(name):
+    if found := family_named(name):
         return found[0]
     for family in FAMILIES:
         if architecture in family.architectures:
@@ -40,18 +41,18 @@ def family_of(name: str, template: str, architecture: str) -> Family:
 
 
 def can_call_tools(template: str) -> bool:
-    """Whether the template shows the model its tools."""
+    """Whether the template renders tools."""
     if (go := _go_names(template)) is not None:
         return "tools" in go
     return any(re.search(r"\b(tools|tool_calls?)\b", code) for code in _JINJA_CODE.findall(template))
 
 
 def can_think(template: str) -> bool:
-    """Whether the template separates reasoning from the answer, or switches it on."""
+    """Whether the template separates reasoning from the answer, or can enable it."""
     if any(text in template for text in _ALWAYS):
         return True
     if (go := _go_names(template)) is not None:
-        return bool(go & {"think", "thinklevel", "isthinkset"}) or all(learned(template).tags)
+        return bool(go & {"think", "thinklevel", "isthinkset"}) or all(learn_format(template).tags)
     if any(text in template for text in _REASONS):
         return True
     return "</think>" in template and (

@@ -1,4 +1,4 @@
-"""Earlier turns, as a thinking model should see them again."""
+"""Earlier turns, prepared for the next prompt."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from puna import gojson
 from puna.types import Message
 
 _WHOLE = "arguments"
-"""The name of the argument that holds arguments which are no object."""
+"""The key for arguments that are not an object."""
 
 _OPEN, _CLOSE = "<think>", "</think>"
 
 
-def unthought(messages: Sequence[Message]) -> list[Message]:
-    """The messages, without leading reasoning in the model's answers before the last question.
+def without_thinking(messages: Sequence[Message]) -> list[Message]:
+    """The messages, without `<think>` blocks at the start of answers before the last question.
 
-    Clients that do not know `thinking` send it back in the text (Ollama server/routes.go, filterThinkTags).
+    Clients that do not know `thinking` send it back as text (Ollama server/routes.go, filterThinkTags).
     """
     last = max((at for at, message in enumerate(messages) if message.role == "user"), default=0)
     return [
@@ -30,11 +30,11 @@ def unthought(messages: Sequence[Message]) -> list[Message]:
     ]
 
 
-def called_with(given: Any) -> dict[str, Any]:
-    """The arguments of an earlier call: an object, or JSON text of one.
+def call_arguments(given: Any) -> dict[str, Any]:
+    """The arguments of an earlier call, given as an object or as its JSON text.
 
-    Anything else (cut off, a list, no JSON) becomes the only argument of an object, because templates and
-    renderers read an object's entries.
+    Any other value (truncated JSON, a list, text) becomes the only argument, because templates and renderers
+    expect an object.
     """
     if isinstance(given, str):
         with suppress(msgspec.DecodeError, RecursionError):

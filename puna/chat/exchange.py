@@ -18,7 +18,7 @@ ToolMode = Literal["auto", "none", "required"]
 
 
 class Exchange(NamedTuple):
-    """The arguments of `Family.exchange`, and what follows from them."""
+    """The arguments of `Family.exchange`, and the parser and grammar for them."""
 
     format: Format
     constrain: Callable[[Constraint], Grammar | None]
@@ -33,7 +33,7 @@ class Exchange(NamedTuple):
 
     @property
     def visible(self) -> frozenset[str]:
-        """The control tokens that must be visible in the answer's text for its format to be parsed."""
+        """The control tokens that the parser needs in the answer's text."""
         return self.format.special
 
     @property
@@ -46,11 +46,11 @@ class Exchange(NamedTuple):
         return FormatParser(self.format, self._expected(self.think))
 
     def grammar(self) -> Grammar | None:
-        """The grammar of the answer; None when it is unconstrained. A large schema takes a second.
+        """The grammar of the answer; None if it is unconstrained. A large schema takes a second.
 
-        A call is constrained to its tool's `parameters` from its marker on; reasoning is free. Raises
-        BadRequest naming the field: for parameters that are no schema of an object, an unknown tool, or a
-        schema that no grammar can express.
+        Calls are constrained to their tool's `parameters` after their marker; reasoning is not constrained.
+        Raises BadRequest for parameters that are no object's schema, an unknown tool, or a schema that no
+        grammar can express.
         """
         required = self.choice == "required"
         offered = functions(self.tools)

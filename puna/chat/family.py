@@ -1,4 +1,4 @@
-"""The type of a model family: each file of `puna/chat/families` has one value of it."""
+"""The type of a model family. Each file of `puna/chat/families` defines one."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from .renderers import Renderer
 
 
 class EvidenceRank(IntEnum):
-    """How strong a text in a template is as evidence for a family: the lowest rank decides."""
+    """The strength of a text in a template as evidence for a family. The lowest rank wins."""
 
     OWN = 0
-    """A marker of calls that only this family writes."""
+    """A call marker of only this family."""
     ADAPTED = 1
-    """A marker that another family shares, or this family's addition to one."""
+    """A call marker shared with another family, or this family's variation of one."""
     SHARED = 2
-    """A marker of calls that many families write."""
+    """A call marker of many families."""
     TURNS = 3
-    """The format of turns; no call shows."""
+    """Markers of turns, without evidence of calls."""
     REASONING = 4
-    """The format of reasoning; no call shows."""
+    """Markers of reasoning, without evidence of calls."""
 
 
 @dataclass(frozen=True)
@@ -44,13 +44,13 @@ class Variant:
 
     name: str
     tools: bool = False
-    """They call tools."""
+    """The models call tools."""
     thinks: bool = False
-    """They reason before they answer, or can be asked to."""
+    """The models reason, always or on request."""
     renderer: Renderer | None = None
-    """Writes their prompts; None if only their template can."""
+    """Writes prompts; None if only the model's template can."""
     large: tuple[int, Renderer] | None = None
-    """A number of parameters, and the renderer of models with that many or more."""
+    """A parameter count, and the renderer of models with at least that many parameters."""
     architectures: tuple[str, ...] = ()
     """GGUF architectures whose new models get this name by default (Ollama
     server/create.go)."""
@@ -62,15 +62,15 @@ class Family:
 
     variants: tuple[Variant, ...]
     format: Format
-    """Parses an answer."""
+    """Parses answers."""
     constrain: Callable[[Constraint], Grammar | None]
-    """Writes the grammar of an answer, which must match what `format` parses."""
+    """Writes the grammar of an answer. It must match `format`."""
     evidence: tuple[Evidence, ...] = ()
-    """Texts in a template that show the family."""
+    """Texts in a template that identify the family."""
     architectures: tuple[str, ...] = ()
-    """GGUF architectures that are always of this family, regardless of their template."""
+    """GGUF architectures that always belong to this family, whatever their template."""
     always_thinks: bool = False
-    """Its models reason even if their template does not show it."""
+    """The models reason even if their template does not mention it."""
 
     def exchange(
         self,
@@ -84,11 +84,11 @@ class Family:
         schema: dict[str, Any] | None = None,
         think: bool | str | None = None,
     ) -> Exchange:
-        """How to constrain and parse the answer to `prompt`; `last` is the conversation's last message.
+        """The exchange of `prompt` and its answer; `last` is the conversation's last message.
 
         `choice` "required" forces a call, of the tool `name` if given; "none" forbids calls. `parallel`
-        allows several. Content must fit `schema`. `think` is None for a model that cannot think: no grammar
-        allows reasoning then, but reasoning in the answer is still parsed.
+        allows several calls. Content must fit `schema`. `think` is None for a model that cannot think: its
+        grammar allows no reasoning, but the parser still recognises it.
         """
         offered = tools if choice != "none" else []
         return Exchange(

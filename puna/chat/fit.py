@@ -1,4 +1,4 @@
-"""Cuts a conversation to the context (Ollama server/prompt.go, chatPrompt)."""
+"""Fits a conversation into the context (Ollama server/prompt.go, chatPrompt)."""
 
 from __future__ import annotations
 
@@ -16,16 +16,15 @@ from .prompt import Prompt, Template
 async def fit(
     template: Template, prompt: Prompt, count: Callable[[str], Awaitable[int]], num_ctx: int
 ) -> tuple[str, list[Message]]:
-    """The text of `prompt` in at most `num_ctx` tokens, without its oldest messages; and the remaining ones.
+    """The text of `prompt` in at most `num_ctx` tokens, and the messages that remain in it.
 
-    System messages and the last message always stay, even when they are too long. `count` counts a text's
-    tokens. It is called once when everything fits, and never for a text of fewer bytes than `num_ctx` or of
-    too many to fit.
+    System messages and the last message always remain, even if they are too long. `count` counts a text's
+    tokens. It is called once if everything fits, and never for a text whose length in bytes already decides.
     """
     text = template.render(prompt)
     if await _fits(text, count, num_ctx):
         return text, prompt.messages
-    # Dropping messages before `low` is not enough; before `high` it is, or no more can go.
+    # Bisection: dropping the messages before `low` is not enough, before `high` is enough or the most.
     low, high, shortest = 0, max(0, len(prompt.messages) - 1), None
     while high - low > 1:
         middle = (low + high) // 2
@@ -41,14 +40,14 @@ async def _fits(text: str, count: Callable[[str], Awaitable[int]], num_ctx: int)
     size = len(text.encode())
     if size > BYTES_PER_TOKEN * num_ctx:
         return False
-    # A token has at least one byte; the model's begin token may add one.
+    # A token has at least one byte, and a BOS token may come on top.
     return (size < num_ctx and MEDIA_MARKER not in text) or await count(text) <= num_ctx
 
 
 def _without(template: Template, prompt: Prompt, start: int) -> tuple[str, list[Message]]:
-    """The text without the messages before `start` (system messages stay), and the remaining messages.
+    """The text without the messages before `start` except system messages, and the remaining messages.
 
-    Some templates refuse a conversation that begins with an answer: then it drops more.
+    Drops more if the template refuses the rest; some refuse a conversation that begins with an answer.
     """
     messages = prompt.messages
     while True:

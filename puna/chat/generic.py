@@ -1,6 +1,6 @@
 """Models whose template matches no family.
 
-Their call marker and reasoning tags are the texts that the template puts around `.ToolCalls` and `.Thinking`.
+The texts around `.ToolCalls` and `.Thinking` in a Go template are the call marker and the reasoning tags.
 Without a marker, a call is a bare JSON object.
 
 Sources: Ollama tools/template.go, tools/tools.go and thinking/template.go.
@@ -39,13 +39,13 @@ class LearnedFormat:
     """The answer format that a Go template implies."""
 
     marker: str = "{"
-    """The text before calls; a bracket if there is no other."""
+    """The text before calls; a bracket if there is none."""
     tags: tuple[str, str] = ("", "")
     """The tags around reasoning; empty if unknown."""
 
 
-def learned(source: str) -> LearnedFormat:
-    """The format in a Go template; an empty one for other templates."""
+def learn_format(source: str) -> LearnedFormat:
+    """The format of a Go template; the default for other templates."""
     try:
         tree = parse(source, FUNCTIONS)[""]
     except (BadRequest, RecursionError):
@@ -61,7 +61,7 @@ def learned(source: str) -> LearnedFormat:
 @lru_cache(maxsize=64)
 def generic(template: str) -> Family:
     """The family of models with this template."""
-    format = _format(learned(template))
+    format = _format(learn_format(template))
     # Jinja templates are not analysed.
     format = replace(format, lenient=LENIENT) if "{%" in template else format
     constrain = after_markers(format, _notation(format), names.IN_JSON)
@@ -98,7 +98,7 @@ def _format(found: LearnedFormat) -> Tagged:
 
 
 def _closing(marker: str) -> str:
-    """The closing tag of a marker, which may have several words."""
+    """The closing tag of a marker; "" if the marker is not a tag."""
     return re.sub(r"^([<\[]\|?)", r"\1/", marker) if re.fullmatch(r"[<\[]\S+[>\]]", marker) else ""
 
 

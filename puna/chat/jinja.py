@@ -11,26 +11,26 @@ import msgspec
 from puna.errors import PunaError
 from puna.types import Message
 
-from .noted import renders_in_place
+from .notes import notes_as_user
 from .prompt import Prompt, Template, continued
-from .shape import Shape, shape_of, tidied
+from .shape import Shape, shape_of, strictest_form
 
 if TYPE_CHECKING:
     from jinja2 import Template as Compiled
 
 _EFFORT = re.compile(r"""(['"])(none|max)\1""", re.IGNORECASE)
-"""Levels of reasoning that only some templates know; those compare with them."""
+"""Levels of reasoning that only some templates support. Such templates contain them as literals."""
 
 _CUT = "\N{OBJECT REPLACEMENT CHARACTER}puna-cut\N{OBJECT REPLACEMENT CHARACTER}"
-"""Appended to a last message that the model is to continue; the text is cut there."""
+"""Appended to a last message that the model should continue. The prompt ends where it appears."""
 
 
 def jinja(source: str, *, bos: str, eos: str) -> Template:
     """A Jinja template in a sandbox. Raises BadRequest with the line of a syntax error.
 
-    If the template refuses a conversation or fails on it, it gets the strictest form (`tidied`): first with
-    later system messages in place, then with all in front.
-    A last message of the assistant stays open, to be continued.
+    If the template refuses a conversation or fails, the conversation is rendered in `strictest_form`: first
+    with later system messages in place, then with all of them in front. A last message of the assistant stays
+    open.
     """
     from .sandbox import TemplateRefusal, bounded, compiled
 
@@ -68,7 +68,7 @@ class _JinjaTemplate:
             return self._rendered(prompt)
         except PunaError as refusal:
             refused = refusal
-        for messages in (tidied(renders_in_place(given)), tidied(given)):
+        for messages in (strictest_form(notes_as_user(given)), strictest_form(given)):
             if messages != prompt.messages:
                 prompt = msgspec.structs.replace(prompt, messages=messages)
                 try:
@@ -104,7 +104,7 @@ class _JinjaTemplate:
         return bounded(self._template, given)
 
     def _effort(self, think: bool | str) -> str | None:
-        """The level of reasoning in the template's words; None leaves it to the template."""
+        """The template's name for the level of reasoning; None for its default."""
         level = think if isinstance(think, str) else None if think else "none"
         if level == "max" and level not in self._efforts:
             return "high"

@@ -1,7 +1,7 @@
-"""Bounds the values and the work of a Jinja template.
+"""Bounds the work and memory of a Jinja template.
 
-A rendering has a budget: a loop's turn costs one unit, a call four, 64 new characters or 8 new items one.
-An operation that would make a huge value in one step is refused first.
+Each rendering has a budget. One unit pays for a loop iteration, 64 new characters or 8 new items; a call
+costs four. Operations that would create a huge value in one step are checked in advance.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from typing import Any
 MOST_CHARACTERS = 4 << 20
 _BUDGET = 100_000
 _GREATEST = 1_000_000
-"""The greatest count or width that a template may give."""
+"""The greatest count or width in a template."""
 
 _WIDE_FIELD = re.compile(r"\d{6,}|%[-+# 0]*\*|\.\*")
 
 _left: ContextVar[list[int] | None] = ContextVar("units left to the rendering that runs", default=None)
 
 
-class TooMuch(Exception):
-    """The template needs more than any chat template should."""
+class LimitExceeded(Exception):
+    """The template exceeds a limit."""
 
 
 @contextmanager
 def budget() -> Iterator[None]:
-    """Start a rendering's budget for the templates inside the block."""
+    """Start the budget of one rendering, for the block."""
     token = _left.set([_BUDGET])
     try:
         yield
@@ -38,30 +38,30 @@ def budget() -> Iterator[None]:
 
 
 def spend(units: int) -> None:
-    """Take `units` from the budget. Raises TooMuch when it is used up."""
+    """Take `units` from the budget. Raises LimitExceeded when it is used up."""
     left = _left.get()
     if left is not None and units:
         left[0] -= units
         if left[0] < 0:
-            raise TooMuch("the template takes too many steps")
+            raise LimitExceeded("the template takes too many steps")
 
 
-def made(value: Any) -> Any:
-    """`value`, charged by its size."""
+def charged(value: Any) -> Any:
+    """`value`, after spending units for its size."""
     if isinstance(value, str):
         spend(len(value) >> 6)
     elif isinstance(value, (list, tuple, range, dict, set, bytes)):
         spend(len(value) >> 3)
     elif isinstance(value, int) and value.bit_length() > 1024:
-        raise TooMuch("a number is too great")
+        raise LimitExceeded("a number is too great")
     return value
 
 
 def printable(value: Any) -> Any:
-    """`value`, charged, if its text is bounded. A shared value counts each time it occurs."""
+    """`value`. Raises LimitExceeded if its text is too long. A value counts each time it occurs."""
     if isinstance(value, str):
         limit(len(value))
-        return made(value)
+        return charged(value)
     pending, size = [value], 0
     while pending:
         item = pending.pop()
@@ -77,25 +77,25 @@ def printable(value: Any) -> Any:
 
 
 def limit(size: int) -> None:
-    """Raises TooMuch for too many characters or items."""
+    """Raises LimitExceeded for too many characters or items."""
     if size > MOST_CHARACTERS:
-        raise TooMuch(f"a value is longer than {MOST_CHARACTERS}")
+        raise LimitExceeded(f"a value is longer than {MOST_CHARACTERS}")
 
 
 def binary(operator: str, left: Any, right: Any) -> None:
-    """Raises TooMuch when `left operator right` would be too large."""
+    """Raises LimitExceeded if `left operator right` would be too large."""
     if operator == "*":
         for many, times in ((left, right), (right, left)):
             if isinstance(many, (str, list, tuple)) and isinstance(times, int):
                 limit(len(many) * times)
     elif operator == "**" and (abs(left) > 1024 or abs(right) > 128):
-        raise TooMuch("a power is too great")
+        raise LimitExceeded("a power is too great")
     elif operator == "%" and isinstance(left, str):
         _format(left, right)
 
 
 def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
-    """Raises TooMuch when a call of `function`, perhaps a string's method, would make too much."""
+    """Charges a call of `function`. Raises LimitExceeded if a string's method would return too much."""
     spend(4)
     method = getattr(function, "__wrapped__", function)  # the sandbox wraps str.format
     owner, name = getattr(method, "__self__", None), getattr(method, "__name__", "")
@@ -110,11 +110,11 @@ def call(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     elif name == "replace":
         _replace(owner, *args)
     elif name in ("translate", "encode", "expandtabs"):
-        raise TooMuch(f"{name} is not for templates")
+        raise LimitExceeded(f"{name} is not for templates")
 
 
 def guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter `name`, with its result bounded and charged."""
+    """The filter `name`, with a bounded and charged result."""
     skipped = 1 if hasattr(function, "jinja_pass_arg") else 0
     check = _CHECKS.get(name)
 
@@ -123,12 +123,12 @@ def guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         passed, value, others = args[:skipped], args[skipped], args[skipped + 1 :]
         if name == "join" and not isinstance(value, str):
             value = list(value)
-        made(value)
+        charged(value)
         if name in _COUNTING:
             _numbers(others, kwargs)
         if check:
             check(value, *others, **kwargs)
-        return made(function(*passed, value, *others, **kwargs))
+        return charged(function(*passed, value, *others, **kwargs))
 
     return run
 
@@ -136,7 +136,7 @@ def guarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
 def _numbers(args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
     for argument in (*args, *kwargs.values()):
         if isinstance(argument, int) and abs(argument) > _GREATEST:
-            raise TooMuch("a number is too great")
+            raise LimitExceeded("a number is too great")
 
 
 def _text(value: Any, *_: Any, **__: Any) -> None:
@@ -157,7 +157,7 @@ def _join(value: Any, d: Any = "", *_: Any, **__: Any) -> None:
 def _format(pattern: Any, *values: Any, **named: Any) -> None:
     printable([pattern, values, named])
     if _WIDE_FIELD.search(str(pattern)):
-        raise TooMuch("a field is too wide")
+        raise LimitExceeded("a field is too wide")
 
 
 def _indent(value: Any, width: Any = 4, *_: Any, **__: Any) -> None:
@@ -169,7 +169,7 @@ def _indent(value: Any, width: Any = 4, *_: Any, **__: Any) -> None:
 def _to_json(value: Any, *_: Any, indent: Any = None, **__: Any) -> None:
     printable(value)
     if isinstance(indent, int) and indent > 16:
-        raise TooMuch("an indent is too wide")
+        raise LimitExceeded("an indent is too wide")
 
 
 _COUNTING = frozenset(["batch", "indent", "round", "slice", "truncate"])

@@ -10,8 +10,8 @@ from puna.errors import BadRequest
 from puna.types import Message
 
 from .gotemplate import FUNCTIONS, Program, TemplateNode, Trees, cut_after, names, parse, walk
-from .noted import before_answers, stays_in_place
-from .pictures import pictured
+from .notes import before_answers, renders_notes_in_place
+from .pictures import with_markers
 from .prompt import Prompt, Template
 from .records import AbsentList, JsonList, ToolRecord, TurnRecord
 
@@ -24,7 +24,7 @@ def go(source: str) -> Template:
     A template that reads neither .Messages nor .Response gets .Response appended.
     """
     try:
-        return _made(source)
+        return _parse_template(source)
     except RecursionError:
         raise BadRequest("template: max expression depth exceeded") from None
 
@@ -35,7 +35,7 @@ def plain() -> Template:
     return go("{{ .Prompt }}")
 
 
-def _made(source: str) -> _GoTemplate:
+def _parse_template(source: str) -> _GoTemplate:
     trees = parse(source, FUNCTIONS)
     for statement in chain.from_iterable(map(walk, trees.values())):
         if isinstance(statement, TemplateNode) and statement.pipeline is None:
@@ -51,7 +51,7 @@ class _GoTemplate:
     def __init__(self, source: str, trees: Trees, read: frozenset[str]) -> None:
         self.names = read
         self._whole = Program(source, trees)
-        # Cut the last turn where the model's answer begins.
+        # The last turn ends where the model's answer begins.
         self._open = Program(source, trees | {"": cut_after(trees[""], "Response")[0]})
 
     def render(self, prompt: Prompt) -> str:
@@ -77,7 +77,7 @@ class _GoTemplate:
 
     @cached_property
     def _in_place(self) -> bool:
-        """.Messages has the system messages after an answer, so .System, which comes first, lacks them."""
+        """Whether .Messages renders system messages after an answer. Then .System omits them."""
         common = {
             "Tools": AbsentList(),
             "Response": "",
@@ -85,20 +85,20 @@ class _GoTemplate:
             "ThinkLevel": "",
             "IsThinkSet": False,
         }
-        return stays_in_place(lambda messages: self._conversation(messages, "", common))
+        return renders_notes_in_place(lambda messages: self._conversation(messages, "", common))
 
     def _conversation(self, messages: list[Message], system: str, more: dict[str, Any]) -> str:
         turns = [TurnRecord(message, content) for message, content in _collated(messages)]
         return self._whole.execute({"System": system, "Messages": turns, **more})
 
     def _turn_by_turn(self, turns: list[tuple[Message, str]], common: dict[str, Any]) -> str:
-        """Render the template for each exchange of system, prompt and response; the last one stays open."""
+        """Renders the template for each exchange of system, prompt and response. The last one stays open."""
         parts: list[str] = []
-        place = {"system": "System", "user": "Prompt", "assistant": "Response"}
-        order = list(place.values())
+        fields = {"system": "System", "user": "Prompt", "assistant": "Response"}
+        order = list(fields.values())
         exchange = dict.fromkeys(order, "")
         for message, content in turns:
-            field = place.get(message.role)
+            field = fields.get(message.role)
             if field is None:
                 continue
             # A system text or prompt after a later part of the exchange begins the next exchange.
@@ -111,16 +111,16 @@ class _GoTemplate:
 
 
 def _system(messages: list[Message]) -> str:
-    return "\n\n".join(pictured(message) for message in messages if message.role == "system")
+    return "\n\n".join(with_markers(message) for message in messages if message.role == "system")
 
 
 def _collated(messages: list[Message]) -> list[tuple[Message, str]]:
-    """The messages and their text, with neighbours of one role merged; tools' answers stay separate."""
+    """The messages and their text. Merges consecutive messages of one role, except tool results."""
     turns: list[tuple[Message, str]] = []
     for message in messages:
         if turns and turns[-1][0].role == message.role != "tool":
             first, content = turns[-1]
-            turns[-1] = (first, f"{content}\n\n{pictured(message)}")
+            turns[-1] = (first, f"{content}\n\n{with_markers(message)}")
         else:
-            turns.append((message, pictured(message)))
+            turns.append((message, with_markers(message)))
     return turns

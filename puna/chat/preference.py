@@ -1,4 +1,4 @@
-"""Chooses between a model's two templates (facts: Ollama server/images.go)."""
+"""Chooses between a model's Jinja and Go templates (capabilities: Ollama server/images.go)."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from .detect import can_call_tools, can_think
 from .modelfile import go
 
 _TOOL_TURNS = ("tool_response", "tool_results", "ipython", "'tool'", '"tool"')
-"""Texts, in lower case, of templates that render a tool's answer."""
+"""Texts, in lower case, of templates that render tool results."""
 
 
 @lru_cache(maxsize=4096)
-def tells_more(jinja: str, go_template: str) -> bool:
-    """Whether the Jinja template has more features than the Go template, or alone renders tools' answers.
+def jinja_has_more_features(jinja: str, go_template: str) -> bool:
+    """Whether the Jinja template has more features than the Go template, or alone renders tool results.
 
-    A template that renders calls but not their answers does not replace one that renders both.
+    A template that renders calls without results does not replace one that renders both.
     """
     reads = go(go_template).names
     ours, theirs = _abilities(jinja), _abilities(go_template) | ({"insert"} if "suffix" in reads else set())

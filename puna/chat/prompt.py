@@ -14,13 +14,13 @@ class Prompt(msgspec.Struct, frozen=True, kw_only=True):
 
     messages: list[Message] = []
     tools: list[dict[str, Any]] | None = None
-    """Tools in the API's shape: `{"type": "function", "function": {...}}`."""
+    """Tools in the API's format: `{"type": "function", "function": {...}}`."""
     think: bool | str | None = None
     """Whether or how much to think: "low", "medium", "high". None leaves it to the template."""
     add_generation_prompt: bool = True
-    """Open the assistant's turn at the end. Go templates and named renderers decide this themselves."""
+    """Open the assistant's turn at the end. Go templates and renderers ignore this."""
     prompt: str = ""
-    """The text before the gap, when there is a `suffix`."""
+    """The text before the gap, if there is a `suffix`."""
     suffix: str = ""
 
 
@@ -33,12 +33,12 @@ class Template(Protocol):
         ...
 
     def render(self, prompt: Prompt) -> str:
-        """The text for `prompt`. Raises PunaError, and BadRequest when the template refuses the messages."""
+        """The text for `prompt`. Raises BadRequest if the template refuses it, PunaError if it fails."""
         ...
 
 
 def continued(messages: list[Message]) -> bool:
-    """Whether the model is to continue the last message: a begun answer without calls."""
+    """Whether the last message is a partial answer without calls, which the model should continue."""
     if not messages or messages[-1].role != "assistant" or messages[-1].tool_calls:
         return False
     return bool(messages[-1].content or messages[-1].thinking)

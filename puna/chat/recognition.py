@@ -1,8 +1,8 @@
-"""Recognizes a GGUF's Jinja chat template by its output, and names the equivalent Go template.
+"""Recognizes a GGUF's Jinja chat template by its output, and returns the equivalent Go template.
 
-Ollama compares the templates' texts (template/template.go, Named). Here both render one conversation, so a
-default system message or another layout does not matter. Templates with tools or reasoning are not
-recognized, because the Go form would lack these.
+Ollama compares the templates' texts (template/template.go, Named). Here both render the same conversation, so
+default system messages and layout do not matter. Templates with tools or reasoning are not recognized,
+because the Go template would lack these.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from .modelfile import go
 from .prompt import Prompt, Template
 
 
-class GoForm(NamedTuple):
-    """A chat template by its name in Ollama, as a Go template, and the texts an answer stops at."""
+class KnownTemplate(NamedTuple):
+    """A Go template with its name in Ollama, and the stop texts of answers."""
 
     name: str
     template: str
@@ -47,8 +47,8 @@ _GEMMA = f"""\
 {{{{- end }}}}<start_of_turn>model
 """
 
-_FORMS = (
-    GoForm(
+_KNOWN_TEMPLATES = (
+    KnownTemplate(
         "chatml",
         """\
 {{ range .Messages }}<|im_start|>{{ .Role }}
@@ -57,7 +57,7 @@ _FORMS = (
 """,
         ("<|im_start|>", "<|im_end|>"),
     ),
-    GoForm(
+    KnownTemplate(
         "llama3-instruct",
         """\
 {{ range .Messages }}<|start_header_id|>{{ .Role }}<|end_header_id|>
@@ -67,9 +67,9 @@ _FORMS = (
 """,
         ("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
     ),
-    GoForm("gemma-instruct", _GEMMA, ("<start_of_turn>", "<end_of_turn>")),
-    GoForm("gemma3-instruct", _GEMMA, ("<end_of_turn>",)),
-    GoForm(
+    KnownTemplate("gemma-instruct", _GEMMA, ("<start_of_turn>", "<end_of_turn>")),
+    KnownTemplate("gemma3-instruct", _GEMMA, ("<end_of_turn>",)),
+    KnownTemplate(
         "phi-3",
         """\
 {{ range .Messages }}<|{{ .Role }}|>
@@ -78,7 +78,7 @@ _FORMS = (
 """,
         ("<|end|>", "<|system|>", "<|user|>", "<|assistant|>"),
     ),
-    GoForm(
+    KnownTemplate(
         "zephyr",
         """\
 {{ range .Messages }}<|{{ .Role }}|>
@@ -87,7 +87,7 @@ _FORMS = (
 """,
         ("<|system|>", "</s>", "<|user|>", "<|assistant|>"),
     ),
-    GoForm(
+    KnownTemplate(
         "mistral-instruct",
         f"""\
 {_SYSTEM_FIRST}[INST] {{{{ if $system }}}}{{{{ $system }}}}
@@ -98,7 +98,7 @@ _FORMS = (
 {{{{- end }}}}""",
         ("[INST]", "[/INST]"),
     ),
-    GoForm(
+    KnownTemplate(
         "llama2-chat",
         f"""\
 {_SYSTEM_FIRST}[INST] {{{{ if $system }}}}<<SYS>>
@@ -111,7 +111,7 @@ _FORMS = (
 {{{{- end }}}}""",
         ("[INST]", "[/INST]", "<<SYS>>", "<</SYS>>"),
     ),
-    GoForm(
+    KnownTemplate(
         "openchat",
         """\
 {{ range .Messages }}GPT4 Correct {{ if eq .Role "system" }}System
@@ -119,12 +119,12 @@ _FORMS = (
 {{- else }}Assistant{{ end }}: {{ .Content }}<|end_of_turn|>{{ end }}GPT4 Correct Assistant:""",
         ("<|end_of_turn|>",),
     ),
-    GoForm(
+    KnownTemplate(
         "alfred",
         "{{ range .Messages }}<start_{{ .Role }}>{{ .Content }}<end_message>{{ end }}<start_assistant>",
         ("<start_system>", "<end_message>", "<start_user>", "<start_assistant>"),
     ),
-    GoForm(
+    KnownTemplate(
         "alpaca",
         f"""\
 {_SYSTEM_FIRST}{{{{ if $system }}}}{{{{ $system }}}}
@@ -138,7 +138,7 @@ _FORMS = (
 """,
         ("### Instruction:", "### Response"),
     ),
-    GoForm(
+    KnownTemplate(
         "starcoder2-instruct",
         f"""\
 {_SYSTEM_FIRST}{{{{ if $system }}}}{{{{ $system }}}}
@@ -154,7 +154,7 @@ _FORMS = (
 """,
         ("### Instruction", "### Response", "<|endoftext|>"),
     ),
-    GoForm(
+    KnownTemplate(
         "magicoder",
         f"""\
 {_SYSTEM_FIRST}{{{{ if $system }}}}{{{{ $system }}}}
@@ -170,7 +170,7 @@ _FORMS = (
 """,
         ("@@ Instruction", "@@ Response"),
     ),
-    GoForm(
+    KnownTemplate(
         "solar-instruct",
         """\
 {{ range .Messages }}### {{ if eq .Role "system" }}System
@@ -182,7 +182,7 @@ _FORMS = (
 """,
         ("### System:", "### User:", "### Assistant"),
     ),
-    GoForm(
+    KnownTemplate(
         "granite-instruct",
         """\
 {{ range .Messages }}{{ if eq .Role "system" }}System
@@ -194,7 +194,7 @@ _FORMS = (
 """,
         ("System:", "Question:", "Answer:"),
     ),
-    GoForm(
+    KnownTemplate(
         "falcon-instruct",
         """\
 {{ range .Messages }}{{ if eq .Role "system" }}System: {{ else if eq .Role "user" }}User:
@@ -204,7 +204,7 @@ _FORMS = (
 """,
         ("User:", "Assistant:"),
     ),
-    GoForm(
+    KnownTemplate(
         "chatqa",
         """\
 {{ range .Messages }}{{ if eq .Role "system" }}System
@@ -214,7 +214,7 @@ _FORMS = (
 {{ end }}Assistant:""",
         ("System:", "User:", "Assistant:", "<|begin_of_text|>"),
     ),
-    GoForm(
+    KnownTemplate(
         "codellama-70b-instruct",
         """\
 {{ range .Messages }}Source: {{ .Role }}
@@ -225,7 +225,7 @@ Destination: user
  """,
         ("Source:", "Destination:", "<step>"),
     ),
-    GoForm(
+    KnownTemplate(
         "command-r",
         """\
 {{ range .Messages }}<|START_OF_TURN_TOKEN|>
@@ -257,9 +257,9 @@ _PROBE = Prompt(
 )
 
 
-def recognized(source: str) -> GoForm | None:
+def recognize(source: str) -> KnownTemplate | None:
     """The Go form of the Jinja template `source`; None for an unknown one."""
-    by_name = {form.name: form for form in _FORMS}
+    by_name = {form.name: form for form in _KNOWN_TEMPLATES}
     if name := _WITH_TOOLS.get(hashlib.sha256(source.encode()).hexdigest()):
         return by_name[name]
     if can_call_tools(source) or can_think(source):
@@ -270,7 +270,7 @@ def recognized(source: str) -> GoForm | None:
         return None
     found = [
         form
-        for form, turns in zip(_FORMS, _turns(), strict=True)
+        for form, turns in zip(_KNOWN_TEMPLATES, _turns(), strict=True)
         # A default system message may come before them.
         if written.endswith(turns) and _ALSO.get(form.name, "") in source
     ]
@@ -279,7 +279,7 @@ def recognized(source: str) -> GoForm | None:
 
 @cache
 def _turns() -> list[str]:
-    return [_written(go(form.template)) for form in _FORMS]
+    return [_written(go(form.template)) for form in _KNOWN_TEMPLATES]
 
 
 def _written(template: Template) -> str:

@@ -1,4 +1,4 @@
-"""Messages and tools as Go templates see them (Ollama template/template.go and api/types.go)."""
+"""Messages and tools as values of Go templates (Ollama template/template.go and api/types.go)."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from puna.types import Message
 
-from .earlier import called_with
+from .earlier import call_arguments
 from .gotemplate import Absent, Printed, Struct, json_text
 
 
@@ -174,7 +174,7 @@ class Parameters(_Json):
 
 
 class TurnRecord(Struct):
-    """A message; `content` is its text after messages of one role were merged."""
+    """A message; `content` is the text of all merged messages."""
 
     go_type = "*template.templateMessage"
 
@@ -210,7 +210,7 @@ def _call(call: dict[str, Any]) -> ToolCallRecord:
         Function=CalledFunction(
             Index=index if isinstance(index := function.get("index"), int) else 0,
             Name=function.get("name") or "",
-            Arguments=JsonMap(as_go(called_with(given))) if given is not None else AbsentMap(),
+            Arguments=JsonMap(as_go(call_arguments(given))) if given is not None else AbsentMap(),
         ),
     )
 

@@ -1,4 +1,4 @@
-"""A Jinja sandbox: templates are untrusted, so they cannot reach Python and always end."""
+"""A Jinja sandbox. Templates are untrusted, so they cannot reach Python objects and always terminate."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from . import limits
 
 _LEFT_OUT = ("center", "filesizeformat", "forceescape", "pprint", "random", "striptags", "urlize")
 _LEFT_OUT += ("wordwrap", "xmlattr")
-"""Forbidden filters: they grow text, and no chat template uses them."""
+"""Forbidden filters: they can grow text without limit, and no chat template uses them."""
 
 
 class Given(list[Any]):
@@ -32,7 +32,7 @@ class TemplateRefusal(Exception):
 
 
 def compiled(source: str, names: dict[str, Any]) -> tuple[Template, frozenset[str]]:
-    """The template, with `names` as its globals, and the variables it reads. Raises BadRequest."""
+    """The compiled template with globals `names`, and the variables that it reads. Raises BadRequest."""
     environment = _environment()
     try:
         tree = environment.parse(source)
@@ -40,13 +40,13 @@ def compiled(source: str, names: dict[str, Any]) -> tuple[Template, frozenset[st
         code = environment.compile(_Metered().visit(tree))
     except TemplateSyntaxError as error:
         raise BadRequest(f"template: line {error.lineno}: {error.message}") from None
-    except Exception as error:  # nesting or numbers that Python's compiler does not accept, …
+    except Exception as error:  # nesting or numbers beyond Python's compiler, …
         raise BadRequest(f"template: {error}") from None
     return Template.from_code(environment, code, environment.make_globals(names)), read
 
 
 def bounded(template: Template, given: dict[str, Any]) -> str:
-    """The template's text. Raises BadRequest with raise_exception's message, PunaError for other errors."""
+    """The rendered text. Raises BadRequest with raise_exception's message, PunaError for other errors."""
     try:
         with limits.budget():
             text = template.render(given)
@@ -70,7 +70,7 @@ def _printable(_: Context, value: Any) -> Any:
 
 
 class _Metered(NodeTransformer):
-    """Charges loops and macros for each turn and its text, and `~` for the joined text."""
+    """Charges loops and macros for each iteration and its text, and `~` for its result."""
 
     def visit_For(self, node: nodes.For) -> nodes.For:
         price = _price(node)
@@ -119,11 +119,11 @@ class _Environment(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         limits.binary(operator, left, right)
-        return limits.made(super().call_binop(context, operator, left, right))
+        return limits.charged(super().call_binop(context, operator, left, right))
 
     def call(__self, __context: Context, __obj: Any, *args: Any, **kwargs: Any) -> Any:
         limits.call(__obj, args, kwargs)
-        return limits.made(super().call(__context, __obj, *args, **kwargs))
+        return limits.charged(super().call(__context, __obj, *args, **kwargs))
 
 
 def _to_json(

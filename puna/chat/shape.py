@@ -1,4 +1,4 @@
-"""Shapes messages for Jinja chat templates: OpenAI's shape, reduced to what a template accepts."""
+"""Converts messages for Jinja chat templates: OpenAI's format, adapted to each template."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import msgspec
 from puna.errors import PunaError
 from puna.types import Message
 
-from .earlier import called_with
-from .noted import LEADING, joined, renders_in_place, stays_in_place
-from .pictures import pictured
+from .earlier import call_arguments
+from .notes import LEADING, merge, notes_as_user, renders_notes_in_place
+from .pictures import with_markers
 
 _NONE_CONTENT = re.compile(r"content['\"]?\]?\s+is\s+(?:not\s+)?none")
 _THINKING_PART = re.compile(r"type['\"]?\]?\s*==\s*['\"]thinking['\"]")
@@ -25,23 +25,23 @@ _NEEDLE = "puna-needle"
 
 @dataclass(frozen=True)
 class Shape:
-    """The message forms that a template accepts."""
+    """The message format of a template."""
 
     system: bool = True
-    """It renders a system message."""
+    """The template renders system messages."""
     in_place: bool = True
-    """It renders a system message after an answer in that place."""
+    """The template renders system messages after an answer in their place."""
     text: bool = True
-    """It accepts content as text, not only as a list of parts."""
+    """Content is text, not a list of parts."""
     none: bool = False
-    """It expects content to be none beside calls."""
+    """Content is none beside calls."""
     thinking_parts: bool = False
-    """It accepts thinking as a part of the content."""
+    """Thinking is a part of the content."""
     no_tools: list[Any] | None = None
-    """Its value for "no tools"."""
+    """The value for "no tools"."""
 
     def messages(self, given: Iterable[Message]) -> list[dict[str, Any]]:
-        messages = list(given) if self.in_place else renders_in_place(given)
+        messages = list(given) if self.in_place else notes_as_user(given)
         return [self._turn(message) for message in (messages if self.system else without_system(messages))]
 
     def _turn(self, message: Message) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class Shape:
         return turn
 
     def _content(self, message: Message) -> Any:
-        text = pictured(message)
+        text = with_markers(message)
         if message.tool_calls and not text and self.none:
             return None
         parts: list[dict[str, str]] = [{"type": "text", "text": text}] if text else []
@@ -67,7 +67,7 @@ class Shape:
 
 
 def shape_of(source: str, render: Callable[[list[dict[str, Any]], list[Any] | None], str]) -> Shape:
-    """The forms that a template accepts, found by rendering a word in each place and searching for it."""
+    """Finds a template's message format by rendering test messages and searching for their text."""
 
     def shows(shape: Shape, *messages: Message) -> bool:
         try:
@@ -83,7 +83,7 @@ def shape_of(source: str, render: Callable[[list[dict[str, Any]], list[Any] | No
         return plain
     system = shows(shape, Message(role="system", content=_NEEDLE), Message(role="user", content="Hi"))
     fits = replace(shape, system=system)
-    in_place = system and stays_in_place(lambda turns: render(fits.messages(turns), fits.no_tools))
+    in_place = system and renders_notes_in_place(lambda turns: render(fits.messages(turns), fits.no_tools))
     shape = replace(fits, in_place=in_place)
     if shape.none:
         call = Message(role="assistant", tool_calls=[{"id": "needle001", "function": {"name": _NEEDLE}}])
@@ -101,16 +101,16 @@ def without_system(messages: list[Message]) -> list[Message]:
     first = next((index for index, message in enumerate(others) if message.role == "user"), None)
     if first is None:
         return [Message(role="user", content="\n\n".join(texts)), *others]
-    joined = "\n\n".join([*texts, others[first].content])
-    question = msgspec.structs.replace(others[first], content=joined)
+    content = "\n\n".join([*texts, others[first].content])
+    question = msgspec.structs.replace(others[first], content=content)
     return [*others[:first], question, *others[first + 1 :]]
 
 
-def tidied(messages: list[Message]) -> list[Message]:
-    """The conversation in the form that the strictest templates require.
+def strictest_form(messages: list[Message]) -> list[Message]:
+    """The conversation in the format of the strictest templates.
 
-    System and developer messages become one, in front; neighbours of one role merge; text beside calls
-    becomes thinking; calls get ids of nine letters or digits, which Mistral's templates require.
+    Joins system and developer messages in front, merges consecutive messages of one role, and moves text
+    beside calls into thinking. Calls get ids of nine letters or digits, which Mistral's templates require.
     """
     systems = [message.content for message in messages if message.role in LEADING]
     turns = [Message(role="system", content="\n\n".join(systems))] if systems else []
@@ -121,14 +121,14 @@ def tidied(messages: list[Message]) -> list[Message]:
             thinking = f"{message.thinking}\n\n{message.content}"
             message = msgspec.structs.replace(message, content="", thinking=thinking)
         if turns and _one_turn(turns[-1], message):
-            turns[-1] = joined(turns[-1], message)
+            turns[-1] = merge(turns[-1], message)
         else:
             turns.append(message)
     return turns
 
 
 def _identified(messages: Iterable[Message]) -> Iterator[Message]:
-    """The messages with ids of nine letters or digits; an answer without an id belongs to the next call."""
+    """The messages with ids of nine letters or digits. A result without an id belongs to the next call."""
     count, open_calls = 0, list[tuple[str, str]]()
     for message in messages:
         if message.tool_calls:
@@ -154,7 +154,7 @@ def _one_turn(first: Message, second: Message) -> bool:
 
 
 class _Arguments(dict[str, Any]):
-    """A call's arguments: an object to templates that read its entries, JSON text to those that print it."""
+    """A call's arguments: an object for templates that iterate over it, JSON text for those that print it."""
 
     def __str__(self) -> str:
         return json.dumps(self, ensure_ascii=False)
@@ -168,6 +168,6 @@ class _Arguments(dict[str, Any]):
 
 def _call(given: dict[str, Any]) -> dict[str, Any]:
     function = given.get("function") or {}
-    arguments = _Arguments(called_with(function.get("arguments")))
+    arguments = _Arguments(call_arguments(function.get("arguments")))
     call = {"type": "function", "function": {"name": function.get("name") or "", "arguments": arguments}}
     return {"id": given["id"], **call} if given.get("id") else call

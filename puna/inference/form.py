@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import NamedTuple
 
-from puna.chat import Family, can_call_tools, can_think, family_of, named, tells_more
+from puna.chat import Family, can_call_tools, can_think, family_named, family_of, jinja_has_more_features
 from puna.library import Model
 
 
@@ -41,7 +41,11 @@ def _go_template(model: Model) -> str:
         return go
     if model.go_first is None:
         chosen = model.config.get("renderer") or model.config.get("parser")
-        if chosen or family_of("", go, model.architecture).always_thinks or not tells_more(jinja, go):
+        if (
+            chosen
+            or family_of("", go, model.architecture).always_thinks
+            or not jinja_has_more_features(jinja, go)
+        ):
             return go
     return ""
 
@@ -60,6 +64,6 @@ def capabilities(model: Model) -> list[str]:
 def _form(name: str, go: str, jinja: str, architecture: str) -> ChatForm:
     template = go or jinja
     family = family_of(name, template, architecture)
-    if found := named(name):
+    if found := family_named(name):
         return ChatForm(family, go, found[1].tools, found[1].thinks)
     return ChatForm(family, go, can_call_tools(template), can_think(template) or family.always_thinks)

@@ -8,7 +8,18 @@ from weakref import WeakKeyDictionary
 
 import msgspec
 
-from puna.chat import MEDIA_MARKER, Prompt, Template, fit, go, jinja, pictured, plain, renderer, unthought
+from puna.chat import (
+    MEDIA_MARKER,
+    Prompt,
+    Template,
+    fit,
+    go,
+    jinja,
+    plain,
+    renderer,
+    with_markers,
+    without_thinking,
+)
 from puna.errors import BadRequest, PunaError
 from puna.inference.form import form
 from puna.inference.requests import ChatInput, GenerateInput
@@ -92,7 +103,7 @@ async def composed(
 
 
 def _raw(request: GenerateInput) -> Composed:
-    text = pictured(Message(role="user", content=request.prompt, images=request.images))
+    text = with_markers(Message(role="user", content=request.prompt, images=request.images))
     prompt = text if request.tokens is None else request.tokens
     return Composed(prompt=prompt, text=text, images=request.images)
 
@@ -102,7 +113,7 @@ def _conversation(request: ChatInput | GenerateInput, model: Model) -> Prompt:
     if isinstance(request, ChatInput):
         messages = [*model.messages, *request.messages]
         if form(model).thinking:
-            messages = unthought(messages)
+            messages = without_thinking(messages)
         if model.system and request.messages[0].role != "system":
             messages.insert(0, Message(role="system", content=model.system))
         return Prompt(messages=messages, tools=request.offered, think=request.think)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from puna.chat import unthought
+from puna.chat import without_thinking
 from puna.types import Message
 
 
@@ -24,11 +24,11 @@ def conversation(*contents: str) -> list[Message]:
     ],
 )
 def test_an_earlier_answer_is_seen_without_the_reasoning_before_it(said: str, left: str):
-    messages = unthought(conversation("Why?", said, "<think>me</think>", said))
+    messages = without_thinking(conversation("Why?", said, "<think>me</think>", said))
     assert [message.content for message in messages] == ["Why?", left, "<think>me</think>", said]
 
 
 def test_the_messages_of_a_request_stay_as_they_are():
     messages = conversation("Why?", "<think>Hm.</think>Blue.", "And?")
-    assert unthought(messages) != messages
+    assert without_thinking(messages) != messages
     assert messages[1].content == "<think>Hm.</think>Blue."

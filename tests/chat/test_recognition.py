@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from puna.chat import Prompt, go, jinja, recognized, tells_more
+from puna.chat import Prompt, go, jinja, jinja_has_more_features, recognize
 from puna.types import Message
 
 TURN = "{% for m in messages %}"
@@ -61,7 +61,7 @@ PHI = TURN + "{{ '<|' + m.role + '|>\n' + m.content + '<|end|>\n' }}{% endfor %}
     ],
 )
 def test_a_template_is_recognized_and_its_go_form_writes_the_same_turns(source: str, name: str):
-    found = recognized(source)
+    found = recognize(source)
     assert found is not None
     assert found.name == name
     conversation = [
@@ -91,7 +91,7 @@ def test_a_template_is_recognized_and_its_go_form_writes_the_same_turns(source: 
     ],
 )
 def test_others_are_left_as_they_are(source: str):
-    assert recognized(source) is None
+    assert recognize(source) is None
 
 
 TOOLS = CHATML + "{% if tools %}{{ tools }}{% endif %}"
@@ -116,4 +116,4 @@ GO_WITH_ANSWERS = GO_TOOLS + '{{ range .Messages }}{{ .ToolCalls }}{{ if eq .Rol
     ],
 )
 def test_the_template_that_tells_more_is_asked(source: str, go_template: str, more: bool):
-    assert tells_more(source, go_template) is more
+    assert jinja_has_more_features(source, go_template) is more

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from puna.chat import Prompt, recognized, renderer
+from puna.chat import Prompt, recognize, renderer
 from puna.engine import quantize, start
 from puna.inference import Begun, ChatInput, GenerateInput, Inference, Piece, Summary
 from puna.library import Library, Recipe, create
@@ -134,7 +134,7 @@ async def test_a_model_that_names_a_renderer_is_asked_in_its_form(store: Path, a
         Recipe(base="base", renderer="qwen3-coder"),
         lambda _: None,
         quantize,
-        recognized,
+        recognize,
     )
     async with inference(store) as (model, _):
         asked = await prompt_of(model, ChatInput(model="coder", messages=HELLO))

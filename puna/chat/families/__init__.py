@@ -19,7 +19,7 @@ PLAIN = _BY_NAME["plain"][0]
 """Answers that are only content."""
 
 
-def named(name: str) -> tuple[Family, Variant] | None:
+def family_named(name: str) -> tuple[Family, Variant] | None:
     """The family and variant of a PARSER or RENDERER name."""
     return _BY_NAME.get(name)
 
@@ -29,7 +29,7 @@ def renderer(name: str, parameters: int = 0) -> Template:
 
     Raises BadRequest for an unknown name.
     """
-    found = named(name)
+    found = family_named(name)
     if found is None or found[1].renderer is None:
         raise BadRequest(f'unknown renderer "{name}"')
     large = found[1].large

@@ -1,4 +1,4 @@
-"""Apertus: `<|tools_prefix|>[{"f": {…}}, …]<|tools_suffix|>`, each object of one key, the function's name.
+"""Apertus: `<|tools_prefix|>[{"f": {…}}, …]<|tools_suffix|>`. Each object has one key, the function's name.
 
 Sources: the chat template of swiss-ai's models; vLLM's apertus tool parser; llama.cpp tests/test-chat.cpp.
 """

@@ -1,8 +1,8 @@
 """DeepSeek and Cogito: `<｜tool▁call▁begin｜>name<｜tool▁sep｜>{…}<｜tool▁call▁end｜>` in V3.1.
 
 R1, V3 and Cogito put the type `function` before the separator, and after it the name and a fenced block of
-JSON. All calls are within `<｜tool▁calls▁begin｜>…<｜tool▁calls▁end｜>`, of which R1's distilled
-models misspell the first.
+JSON. All calls are within `<｜tool▁calls▁begin｜>…<｜tool▁calls▁end｜>`. R1's distilled models misspell the
+first of these tags.
 
 Sources: Ollama model/parsers/deepseek3.go and cogito.go; the chat templates of deepseek-ai's models.
 """

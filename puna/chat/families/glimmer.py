@@ -2,7 +2,7 @@
 
 Reasoning is a message to itself. A call is
 `<atem:function_calls><atem:invoke name="f"><atem:parameter name="k">v</atem:parameter>…` in a message to the
-tool. Models mistake the recipient: a message to another one that is only a call is a call, too.
+tool. Models sometimes name a wrong recipient, so a message that consists only of calls is a call, too.
 
 Source: Ollama model/parsers/glimmer.go.
 """
@@ -21,7 +21,7 @@ from puna.chat.grammars.rules import literal, literals
 from puna.chat.parsing import Content, Expected, Malformed, Scanner, Step, Thought, Tools
 from puna.chat.parsing.invoked import elements
 from puna.chat.parsing.markers import Markers, markers
-from puna.chat.parsing.unsettled import PartKind
+from puna.chat.parsing.pending import PartKind
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.glimmer import glimmer
 from puna.types import Grammar
@@ -77,11 +77,11 @@ class Glimmer:
             if not boundary:
                 boundary = yield from source.text(until, kind)
                 if boundary and boundary != _CALLS:
-                    source.give_back_before(kind)
+                    source.emit_before_last(kind)
 
 
 def _body(recipient: str, expected: Expected) -> tuple[PartKind, Markers | None]:
-    """The kind of a message to this recipient, and what may end or interrupt it."""
+    """The kind of a message to this recipient, and the markers that may end or interrupt it."""
     if recipient == "self":
         return None if expected.think is False else Thought, _BOUNDARIES
     addressed = _own_name(recipient, expected.tools) in expected.tools.names
@@ -90,7 +90,7 @@ def _body(recipient: str, expected: Expected) -> tuple[PartKind, Markers | None]
 
 def _header(source: Scanner) -> Step[str]:
     """The recipient of a message, read after its start; "" for none."""
-    begun = source.holding
+    begun = source.has_pending
     yield from source.blank()
     source.certain = bool((yield from source.choice(_START))) or begun
     yield from source.choice("assistant")
@@ -106,7 +106,7 @@ def _header(source: Scanner) -> Step[str]:
 
 
 def _alone(source: Scanner, tools: Tools) -> Step[str]:
-    """Reads calls that are the whole message to another recipient; returns its end, or "" if they are not."""
+    """Reads a message that consists only of calls; returns its end marker, or "" for any other message."""
     found: list[tuple[str, dict[str, Any]]] = []
     try:
         yield from source.blank()

@@ -69,7 +69,7 @@ def _header(source: Scanner, begun: str) -> Step[str]:
     """Reads the rest of a message's header and its end. Raises Malformed for anything else."""
     begun = begun.removeprefix("assistant").strip()
     # The answer may be text without any header.
-    source.certain = bool(begun) or source.holding or (yield from source.ahead()) == "<"
+    source.certain = bool(begun) or source.has_pending or (yield from source.ahead()) == "<"
     if begun:
         return (yield from source.until(_MESSAGE))[0]
     yield from source.blank()
@@ -117,7 +117,7 @@ def _text(source: Scanner, kind: type[Content] | type[Thought]) -> Step[str]:
     """Reads text up to a boundary, including white space."""
     boundary = yield from source.text(_BOUNDARIES, kind)
     if boundary:
-        source.give_back_before(kind)
+        source.emit_before_last(kind)
     return boundary
 
 

@@ -1,6 +1,6 @@
 """Hermes and Qwen 2.5, 3 and 3-VL: `<tool_call>{"name": …, "arguments": {…}}</tool_call>`.
 
-So do EXAONE 4, MiMo and SmolLM3.
+EXAONE 4, MiMo and SmolLM3 use the same format.
 
 Sources: Ollama model/parsers/qwen3.go and qwen3vl.go; the templates of NousResearch's Hermes 3 and Qwen's
 models.

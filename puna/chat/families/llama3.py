@@ -1,7 +1,7 @@
 """Llama 3.1 to 3.3: a bare `{"name": …, "parameters": {…}}`.
 
-Or that after `<|python_tag|>`, or `tool.call(k="v")` there, or `<function=f>{…}</function>`, or a list
-`[f(k="v"), …]`.
+Other notations: the object or `tool.call(k="v")` after `<|python_tag|>`, `<function=f>{…}</function>`, and a
+list `[f(k="v"), …]`.
 
 Sources: Meta's prompt format pages for Llama 3.1 and 3.2; llama.cpp common/chat.cpp (Llama 3.x).
 """

@@ -1,7 +1,7 @@
 """Mistral, Ministral and Magistral: `[TOOL_CALLS]` and then calls.
 
-A JSON list of them up to version 7 of their tokenizer, later `name[ARGS]{…}`, in between perhaps an
-id after `[CALL_ID]`. Reasoning is in `[THINK]…[/THINK]`.
+Up to version 7 of their tokenizer the calls are a JSON list, later `name[ARGS]{…}`, optionally with an id:
+`name[CALL_ID]id[ARGS]{…}`. Reasoning is in `[THINK]…[/THINK]`.
 
 Sources: Ollama model/parsers/ministral.go; mistral-common's instruct tokenizers; vLLM's mistral tool parser.
 """

@@ -1,7 +1,7 @@
 """Grammars of answers: content is constrained to a JSON Schema, calls to the tools' schemas.
 
-A grammar admits what the family's format parses. `after_markers` is the shape of most answers; other
-modules are call notations that several families share.
+A grammar allows the answers that the family's format parses. `after_markers` writes most of them; other
+modules are call notations of several families.
 """
 
 from . import names

@@ -20,9 +20,9 @@ class Constraint(NamedTuple):
 
     functions: list[ToolFunction]
     required: bool
-    """A call is required."""
+    """The answer must be a call."""
     parallel: bool
-    """Several calls are allowed."""
+    """The answer may have several calls."""
     schema: dict[str, Any] | None
     """Content must fit this schema."""
     expected: Expected
@@ -35,17 +35,17 @@ class Calls:
     marked: Mapping[str, str]
     """The rule after each marker."""
     bare: str = ""
-    """A call without a marker within text: it begins with a head, a terminal that wins over text."""
+    """A call without a marker within text. It begins with a head, a terminal with precedence over text."""
     alone: str = ""
-    """The same where text is not allowed: it and a schema's content are both open until they differ."""
+    """A call without a marker where text is not allowed. It may begin like a schema's content."""
 
 
 Notation = Callable[[Rules, list[ToolFunction], bool], Calls]
-"""Writes calls of these functions, several in a row if the last argument is true."""
+"""Writes calls of functions; the last argument allows several in a row."""
 
 
 def content(rules: Rules, schema: dict[str, Any]) -> str:
-    """The rule for content that fits `schema`. Raises BadRequest for one that cannot be a grammar."""
+    """The rule for content that fits `schema`. Raises BadRequest if no grammar can express the schema."""
     # Plain "json" means an object, as in Ollama.
     return rules.content(lowered(schema) or {"type": "object"})
 
@@ -53,10 +53,10 @@ def content(rules: Rules, schema: dict[str, Any]) -> str:
 def after_markers(
     format: Tagged, notation: Notation | None = None, names: str = r"(?s:.*)"
 ) -> Callable[[Constraint], Grammar | None]:
-    """Constrains answers of `format`, with calls in `notation`; without one, constrains only content.
+    """Constrains answers of `format`: content, and calls if there is a `notation`.
 
-    `names` is a regular expression. The notation cannot write functions with other names, so the grammar
-    leaves them out.
+    `names` is a regular expression of the function names that the notation can write. The grammar omits other
+    functions.
     """
 
     def constrain(constraint: Constraint) -> Grammar | None:
@@ -77,7 +77,7 @@ def after_markers(
 
 
 def _throughout(rules: Rules, format: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
-    """Optional reasoning, then only the required part."""
+    """Constrains the whole answer: optional reasoning, then content by schema or calls."""
     goals: list[str] = []
     if constraint.schema is not None and not constraint.required:
         dropped = " | ".join(map(rules.marker, format.dropped))
@@ -106,7 +106,7 @@ def _throughout(rules: Rules, format: Tagged, calls: Calls, constraint: Constrai
 
 
 def _calls_alone(rules: Rules, format: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
-    """Any text up to a call's marker, then a call."""
+    """Constrains only calls: any text up to a marker, then a call."""
     tags, opened = format.watched(constraint.expected)
     called = [f"{rules.until(marker)} {body}" for marker, body in calls.marked.items()]
     repeated, last = (called, ["text"]) if constraint.parallel else ([], ["text", *called])

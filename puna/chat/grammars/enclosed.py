@@ -1,4 +1,4 @@
-"""The grammar between values in tags, as `puna.chat.parsing` parses it: what ends one and begins the next."""
+"""The grammar of the tags between values, as `puna.chat.parsing` parses them."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Then(NamedTuple):
     """The rules that may follow a value; "" if not allowed."""
 
     named: str
-    """A parameter, from its name on."""
+    """A parameter, starting with its name."""
     tail: str
     """The rest after the call's end tag."""
     unclosed: tuple[tuple[str, str], ...] = ()
-    """The missing parameters with their values: their tags end a value that lacks its own closing tag."""
+    """The missing parameters with their values. Their tags end a value without a closing tag."""
 
 
 class Enclosed(Protocol):
@@ -28,7 +28,7 @@ class Enclosed(Protocol):
 
     @property
     def pad(self) -> str:
-        """The layout around a value, which is no part of it."""
+        """White space around a value, which is not part of it."""
         ...
 
     @property
@@ -46,21 +46,21 @@ class Enclosed(Protocol):
         ...
 
     def text(self, then: Then, declared: tuple[str, ...]) -> str:
-        """Any text, and what may follow it. `declared` are all parameters."""
+        """Any text and its continuation. `declared` are all parameters."""
         ...
 
     def limited(self, inner: str, then: Then) -> list[str]:
-        """The ways to write `inner`, a terminal without tags, between pads, and to continue."""
+        """The alternatives for `inner`, a terminal without tags, between pads, with its continuation."""
         ...
 
     def following(self, then: Then, *, close: bool) -> str:
-        """The continuation after a value with a visible end; with `close`, past its closing tag."""
+        """The continuation after a value with a definite end; with `close`, its closing tag comes first."""
         ...
 
 
 @dataclass(frozen=True)
 class ParameterTags:
-    """`<parameter=k>v</parameter>…</function>`, with tags that are no tokens."""
+    """`<parameter=k>v</parameter>…</function>`, with tags that are not tokens."""
 
     rules: Rules
     elements: Elements
@@ -86,7 +86,7 @@ class ParameterTags:
         opened, end, close = literal(tags.opened), literal(tags.end), literal(tags.close)
         ends = f"{close} BLANK ({opened} | {end}) | {end} BLANK {literals(tags.followers)}"
         free = rules.terminal("FREETEXT", f"ANY & ~(ANY ({ends}) ANY)")
-        # A tag ends the text where its parameter is allowed; elsewhere it is text.
+        # A parameter's tag ends the text only where the parameter is allowed.
         lines = [
             f"{rules.head(f'{self._solid(free)} {literal(self._line(name))}')} {value}"
             for name, value in then.unclosed
@@ -156,7 +156,7 @@ class KeyTags:
         return f"{literal(name)} {self.rules.marker(self.key[1])} GAP {self.rules.marker(self.value[0])}"
 
     def text(self, then: Then, declared: tuple[str, ...]) -> str:
-        """The text is split at every tag; the state says whether that tag ends it."""
+        """Splits the text at every tag; the grammar's state decides whether the tag ends the text."""
         rules = self.rules
         (key, key_end), (value, value_end) = self.key, self.value
         plain = rules.without(*self.key, *self.value, self.end)
@@ -208,7 +208,7 @@ class KeyTags:
 
 
 def _named(enclosed: Enclosed, then: Then) -> str:
-    """A missing parameter, from its name on."""
+    """A missing parameter, starting with its name."""
     return f"({' | '.join(f'{enclosed.head(name)} {value}' for name, value in then.unclosed)})"
 
 

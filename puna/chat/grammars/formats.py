@@ -40,15 +40,15 @@ FORMATS: dict[str, str] = {
     "relative-json-pointer": f"(?:0|[1-9]{{1,8}})(?:#|{_POINTER})",
     "regex": rf"\^?(?:{_ATOM}[*+?]?)*\$?",
 }
-"""Formats with a pattern here, some only for their common part: RFC 3339 without leap seconds and RFC 1123
-without reserved labels, as in validators."""
+"""Patterns of formats. Some cover only common values: RFC 3339 without leap seconds and RFC 1123 without
+reserved labels, as in validators."""
 
 KNOWN = {"ipv4", "ipv6", "uri"}
 """Formats that llguidance supports."""
 
 
 def pattern_of(named: str) -> tuple[str, list[str]]:
-    """The format to leave to llguidance, or "", and the pattern of a format handled here."""
+    """llguidance's format ("" for none), and the patterns of a format that it lacks."""
     if named in FORMATS:
         return "", [f"^(?:{FORMATS[named]})$"]
     return (named if named in KNOWN else ""), []

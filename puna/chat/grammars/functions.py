@@ -22,7 +22,7 @@ class ToolFunction(NamedTuple):
 
 
 def functions(tools: list[dict[str, Any]]) -> list[ToolFunction]:
-    """The tools as functions. Raises BadRequest naming the field, for parameters that describe no object."""
+    """The tools as functions. Raises BadRequest for parameters that are not an object's schema."""
     found: dict[str, ToolFunction] = {}
     for number, tool in enumerate(tools):
         function = tool.get("function")
@@ -55,7 +55,7 @@ def _arguments(given: Schema, field: str) -> Schema:
 
 
 def _by_property(schema: Schema) -> Schema:
-    """An object's schema with each property lowered on its own, without the keywords that combine them."""
+    """An object's schema with only the properties that can be lowered, without keywords that combine them."""
     definitions = schema.get("$defs", {})
 
     def kept(one: Any) -> Any:

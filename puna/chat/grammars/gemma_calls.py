@@ -1,4 +1,4 @@
-"""Calls as Gemma writes them: `call:name{key:value,…}`."""
+"""Gemma's calls: `call:name{key:value,…}`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Calls in XML: `<invoke name="f">` and its parameters, as MiniMax and Glimmer write them."""
+"""Calls in XML, for MiniMax and Glimmer: `<invoke name="f">` and its parameters."""
 
 from __future__ import annotations
 

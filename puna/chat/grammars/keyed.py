@@ -1,4 +1,4 @@
-"""Calls as GLM writes them: the function's name, then keys and values in tags."""
+"""GLM's calls: the function's name, then keys and values in tags."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ _SIMPLE = {
     "title",
     "type",
 }
-"""Keywords of an object's schema beside which its properties are its only constraints."""
+"""Keywords that add no constraint to an object whose named properties are all its properties."""
 
 _PLAIN = {"$comment", "default", "description", "examples", "title", "type"}
 """Keywords of a string's schema that do not constrain it."""
@@ -35,7 +35,7 @@ _PLAIN = {"$comment", "default", "description", "examples", "title", "type"}
 _HALVES = r"[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 _ESCAPED = rf"u([0-9a-cA-CefEF][0-9a-fA-F]{{3}}|[dD][0-7][0-9a-fA-F]{{2}}|{_HALVES})"
 _ANY_STRING = rf'/"([^"\\\x00-\x1f\x7f]|\\(["\\\/bfnrt]|{_ESCAPED}))*"/'
-"""A JSON string. llguidance's own takes \\u for control characters only; models escape other letters too."""
+"""A JSON string. llguidance allows \\u only for control characters, but models escape other letters, too."""
 
 STRING = r'/"[^"\\\x00-\x1f]{0,64}"/'
 """A JSON string that needs no escapes: an id."""
@@ -65,7 +65,7 @@ def _value(rules: Rules, schema: Any, root: Schema) -> str:
 
 
 def by_schema(rules: Rules, schema: Any) -> str:
-    """A JSON value by a tool's schema. Unsupported keywords are ignored, because a call matters more."""
+    """A JSON value by a tool's schema. Ignores unsupported keywords, because a call matters more."""
     with suppress(BadRequest):
         schema = leniently_lowered(schema)
     return rules.json("tools", schema, lenient=True)
@@ -81,10 +81,10 @@ def call(
     before: str = "",
     after: str = "",
 ) -> str:
-    """One object that calls one of the functions, whose arguments are under one of `keys`.
+    """An object that calls one of the functions, with the arguments under one of `keys`.
 
-    With `either_order`, the arguments may come first. `before` and `after` are keys of further strings that
-    are allowed there.
+    With `either_order`, the arguments may come first. `before` and `after` are keys of optional strings at
+    the object's start and end.
     """
     bodies: list[str] = []
     for function in functions:
@@ -116,7 +116,7 @@ def list_between(open: str, close: str) -> Notation:
 
 
 def bare(rules: Rules, functions: Iterable[ToolFunction], *, parallel: bool) -> str:
-    """Objects without a marker within text, from where they are unambiguous."""
+    """Objects without a marker within text, constrained once they are unambiguous."""
     heads: list[str] = []
     calls: list[str] = []
     for function in functions:
@@ -124,7 +124,7 @@ def bare(rules: Rules, functions: Iterable[ToolFunction], *, parallel: bool) -> 
         head = f"{begin} {in_json(function.name)}"
         rest = f"SPACE {_given(rules, function)}"
         heads.append(f"{rules.head('BLANK ' + head)} {rest}")
-        # One terminal with the part before it, because text may follow that also begins with white space.
+        # Separator and head are one terminal, because text may also begin with white space here.
         calls.append(f"""{rules.head('GAP (";" GAP)? ' + head)} {rest}""")
     first = rules.any_of("bare", heads)
     if not parallel:

@@ -1,4 +1,4 @@
-"""Arguments in any order: each once, and all required ones present."""
+"""Arguments in any order, each at most once, with all required ones."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import NamedTuple
 from .rules import Rules
 
 _MOST = 6
-"""Most arguments whose orders are all written out: each doubles the rules."""
+"""Most arguments to allow in every order: each argument doubles the rules."""
 
 _MOST_STATES = 5
 """The same limit for `States`, whose rules are several times as long."""
 
 _FEW = 4
-"""Most arguments of which none may repeat, in `States`."""
+"""In `States`, optional arguments may repeat beyond this number of arguments."""
 
 Member = tuple[str, bool]
 """The rule of an item, and whether it is required."""
@@ -23,7 +23,7 @@ Member = tuple[str, bool]
 def in_any_order(rules: Rules, items: list[Member], separator: str = "") -> str:
     """The items in any order.
 
-    Beyond the limit, optional items may repeat; very many required items keep their order.
+    Beyond the limit, optional items may repeat. Too many required items must keep their order.
     """
     needed = [item for item, must in items if must]
     if len(items) <= _MOST:
@@ -34,7 +34,7 @@ def in_any_order(rules: Rules, items: list[Member], separator: str = "") -> str:
 
 
 class States(NamedTuple):
-    """Any order as states and steps, for notations in which an item and the next one share text."""
+    """Any order as a state machine, for notations in which an item's end depends on the next item."""
 
     first: Hashable
     following: Callable[[Hashable], list[tuple[str, Hashable]]]
@@ -45,7 +45,7 @@ class States(NamedTuple):
 
 
 def order_states(items: list[Member]) -> States:
-    """The items in any order, as in `in_any_order`: beyond a few, optional ones may repeat."""
+    """The items in any order, with the limits of this notation; otherwise like `in_any_order`."""
     needed = frozenset(item for item, must in items if must)
     if len(needed) > _MOST_STATES:
         return _kept(items)

@@ -1,4 +1,4 @@
-"""Calls as Python writes them."""
+"""Calls in Python's syntax."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from puna.types import Grammar
 
-# With free white space a small model may pad forever; JSON needs only one blank or an indented line.
+# With unlimited white space a small model may pad forever; JSON needs only one blank or an indented line.
 _SPACE = r"( |\n[ \t]{0,32})?"
 _TERMINALS = rf"""SPACE: /{_SPACE}/
 BLANK: /\s*/
@@ -37,7 +37,7 @@ class Rules:
         return f"marker_{self._index(text)}"
 
     def until(self, text: str, terminal: str = "") -> str:
-        """Any text (or a terminal's), up to and including the first appearance of the marker."""
+        """Any text (or a terminal's), up to and including the marker's first occurrence."""
         return f"until_{self._index(text)}" + (f"_{terminal.lower()}" if terminal else "")
 
     def through(self, text: str) -> str:
@@ -56,7 +56,7 @@ class Rules:
         return self.terminal("WITHOUT", f"ANY & ~(ANY {literals(texts)} ANY)")
 
     def head(self, body: str) -> str:
-        """A terminal that wins as soon as it matches, even where text could continue."""
+        """A lazy terminal: it ends as soon as it matches, even if text could continue."""
         return self._named("head", "[lazy]", body)
 
     def content(self, schema: Any) -> str:
@@ -103,15 +103,15 @@ class Rules:
 
 
 def literal(text: str) -> str:
-    """`text` as Lark writes it."""
+    """`text` as a Lark string."""
     return json.dumps(text, ensure_ascii=False).replace("\x7f", r"\u007f")
 
 
 def literals(texts: Iterable[str]) -> str:
-    """Any one of `texts`, in parentheses; each is there once."""
+    """Any of `texts`, in parentheses, without duplicates."""
     return "(" + " | ".join(map(literal, dict.fromkeys(texts))) + ")"
 
 
 def in_json(text: str) -> str:
-    """`text` as a JSON string, as Lark writes it."""
+    """`text` as a JSON string, in a Lark string."""
     return literal(json.dumps(text, ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""Arguments in notations that build values like JSON, of objects, lists, strings and numbers."""
+"""Arguments in notations with JSON's data types: objects, lists, strings and numbers."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ class Keys:
     """The notation of keys."""
 
     written: Callable[[str], tuple[str, ...]]
-    """The ways to write a key."""
+    """The notations of a key."""
     writable: str
-    """The keys that can be written, as a regular expression."""
+    """A regular expression of the keys that the notation can write."""
     free: Callable[[Rules, Schema], str]
     """Any key that fits a string's schema."""
 
 
 @dataclass(frozen=True)
 class ValueSyntax:
-    """The differences of a notation from JSON. Bodies are Lark."""
+    """A notation's differences from JSON, as Lark."""
 
     string: Callable[[Rules, Schema], str]
     """A string by its schema."""
     constant: Callable[[Rules, str], str]
-    """One string."""
+    """A given string."""
     keys: Keys
-    """Of objects."""
+    """The keys of objects."""
     words: dict[str, str]
-    """Of "true", "false" and "null"."""
+    """The notations of "true", "false" and "null"."""
     space: str = ""
     """The white space within brackets and around separators."""
 
@@ -127,7 +127,7 @@ class Values:
         return self._bracketed("[]", items if least else f"({items})?")
 
     def _tuple(self, first: list[Any], items: Any, least: int, most: int | None) -> str:
-        """A list whose first places have their own schemas, built from its end."""
+        """A list whose first items have their own schemas; written from the last item to the first."""
         end = ""
         if items is not False and (most is None or most > len(first)):
             counts = f"{{{max(least - len(first), 0)},{'' if most is None else most - len(first)}}}"

@@ -36,7 +36,7 @@ _MISTAKEN = {
     "object": r"/\s*[{\"](?s:.*)/",
     "array": r"/\s*[\[\"](?s:.*)/",
 }
-"""Text that is, or begins like, a value of another type that is allowed in a string's place."""
+"""Strings that the parser would read as another allowed type."""
 _MISTAKEN["number"] = _MISTAKEN["integer"]
 _NULL = r"/\s*[nN][uU][lL][lL]\s*/"
 
@@ -89,7 +89,7 @@ class Arguments:
         values: dict[tuple[str, Hashable], str] = {}
 
         def head(state: Hashable) -> str:
-            """A parameter from its name on, and the rest; "" when none is left."""
+            """A parameter, starting with its name, and the rest; "" if none is left."""
             if state not in heads:
                 following = order.following(state)
                 heads[state] = self._rules.reserve("named") if following else ""
@@ -117,7 +117,7 @@ class Arguments:
     def _alternatives(
         self, name: str, schema: Any, then: Then, beside: frozenset[str] = frozenset()
     ) -> list[str]:
-        """The ways to write a value and the rest; `beside` are the types of its other options."""
+        """The alternatives for a value and the rest; `beside` are the types of its other options."""
         schema = resolved(schema, self._targets)
         if not isinstance(schema, dict):
             return self._text({}, beside, then)
@@ -172,9 +172,9 @@ class Arguments:
         }
 
     def _mistakable(self, options: list[Any]) -> set[str]:
-        """The types of the options: a string must not look like a value of another one.
+        """The types that a string must not look like.
 
-        If any string and any number are allowed, a string may look like a number: `10px` begins like one.
+        If any string and any number are allowed, a string may begin like a number: `10px`.
         """
         kinds = {kind for one in options for kind in self._kinds(one)}
         given = [one for option in options if isinstance(one := resolved(option, self._targets), dict)]
@@ -209,7 +209,7 @@ class Arguments:
 
     def _ended(self, body: str, then: Then) -> list[str]:
         """A value that fits `body`."""
-        # No tags inside: a grammar cannot combine the value's constraints with all its possible ends.
+        # No tags inside, because a grammar cannot combine the value's constraints with all its possible ends.
         inner = self._rules.terminal("INNER", f"{body} & ~(ANY {literals(self._enclosed.tags)} ANY)")
         return self._enclosed.limited(inner, then)
 

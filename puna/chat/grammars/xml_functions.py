@@ -1,4 +1,4 @@
-"""Calls as `<function=f>`, their parameters as text in tags."""
+"""Calls as `<function=f>`, with parameters as text in tags."""
 
 from __future__ import annotations
 

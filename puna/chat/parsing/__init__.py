@@ -1,7 +1,7 @@
-"""Parses a model's answer to content, reasoning and tool calls: pure, in any chunking, in linear time.
+"""Streaming parsers of answers: content, reasoning and tool calls, in any chunking, in linear time.
 
-A format parses answers (most are a `Tagged`); a `FormatParser` runs it over one answer. The other modules are
-call notations that several families share.
+A format parses answers (most are a `Tagged`); a `FormatParser` runs it on one answer. The other modules are
+call notations of several families.
 """
 
 from .parts import Called, Content, Parser, Part, Thought

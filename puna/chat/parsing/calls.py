@@ -1,4 +1,4 @@
-"""Calls as JSON objects and as Python calls, which many families share."""
+"""Calls as JSON objects and as Python calls, for many families."""
 
 from __future__ import annotations
 
@@ -70,15 +70,15 @@ def objects(source: Scanner) -> Step[None]:
             return
         source.drop()
         yield from source.blank()
-        # A separator may also be the end.
+        # The answer may end with a separator.
         if separator == ";" and (yield from source.ahead()) != "{":
             return
 
 
 def bare_objects(source: Scanner, tools: Tools, called: OnCall | None = None) -> Step[None]:
-    """`objects` without a marker: only calls to one of the tools, which cannot be an answer in JSON.
+    """`objects` without a marker: only calls to the request's tools, because an answer may also be JSON.
 
-    An object is given up as soon as its beginning cannot be a call's. `called` gets each call, by default
+    Raises Malformed as soon as an object cannot be a call. `called` gets each call; the default is
     `Scanner.called`.
     """
     # A bracket may also begin another notation's marker.
@@ -156,7 +156,7 @@ def python_or_json_calls(close: str) -> CallReader:
 
 
 def bare_python_calls(source: Scanner, tools: Tools) -> Step[None]:
-    """Reads such a list without a marker, after its bracket: every name must be a tool's."""
+    """Reads `name(key=value, …), …]` without a marker, after its bracket. Every name must be a tool's."""
     while True:
         yield from source.blank()
         name = yield from source.word(r"\w.\-")

@@ -1,8 +1,10 @@
 """Arguments as plain text between tags, for several families: `<parameter=k>v</parameter></function>`.
 
 A value may contain tags. Its closing tag ends it only before another parameter or the call's end. Models omit
-closing tags, so two more places end a value: the tag of a missing parameter of the tool, if that begins a
-line after text or is required; and the call's end tag, if the text that must follow it does.
+closing tags, so two other tags end a value, too:
+
+* the tag of a parameter that the call lacks, if it is required or begins a line after text;
+* the call's end tag, if a follower or the answer's end comes after it.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ _SOLID = re.compile(r"[\S\x1c-\x1f]")
 
 
 class Argument(NamedTuple):
-    """A parameter as it was read, before its text becomes a value by the tool's schema."""
+    """A parameter with its text, which is not yet converted by the tool's schema."""
 
     tag: re.Match[str]
     """The opening tag; its name is group 1."""
@@ -55,17 +57,17 @@ class Elements:
     end: str
     """The tag after a call's last parameter."""
     followers: tuple[str, ...]
-    """The tags one of which follows a call, unless the answer ends."""
+    """The tags that may follow a call. Otherwise the answer ends."""
     pad: Literal["", "\n"] = ""
-    """The layout around a value, which is no part of it."""
+    """White space around a value, which is not part of it."""
 
     def arguments(
         self, source: Scanner, declared: Collection[str], required: Collection[str], begun: str = ""
     ) -> Step[tuple[list[Argument], str]]:
-        """Reads a call's arguments up to its end; returns them, and the follower if it was taken.
+        """Reads a call's arguments up to its end; returns them, and the follower if it was read.
 
-        `declared` are the tool's parameters, some of them `required`; `begun` is a tag already taken. Raises
-        Malformed.
+        `declared` are the tool's parameters, some of them `required`. `begun` is a tag that was already read.
+        Raises Malformed.
         """
         tag = self.tag.fullmatch(begun) if begun else (yield from self._first(source))
         if not tag:
@@ -92,7 +94,7 @@ class Elements:
         return tag
 
     def _whole(self, source: Scanner) -> Step[tuple[str, bool, str]]:
-        """The text from the first value to the last, whether that has its closing tag, and the follower."""
+        """The text from the first to the last value, whether the last has a closing tag, and the follower."""
         begin = source.mark
         while True:
             _, found = yield from source.until(self.close, self.end)

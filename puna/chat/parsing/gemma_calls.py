@@ -1,4 +1,4 @@
-"""Calls as Gemma writes them: `call:name{key:value,…}`, with strings between special marks."""
+"""Gemma's calls: `call:name{key:value,…}`, with strings between special marks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def gemma_calls(close: str, quote: str) -> CallReader:
             more, following = yield from source.until(close, or_end=True)
             body, tag = body + tag + more, following
         source.called(name, _Values(body, quote).whole())
-        # Some models close a call twice, or begin the tool's answer themselves.
+        # Some models close a call twice, or begin the tool result themselves.
         noise = True
         while noise:
             yield from source.blank()
@@ -40,8 +40,10 @@ def gemma_calls(close: str, quote: str) -> CallReader:
 
 
 def unmarked(close: str, quote: str) -> CallReader:
-    """Reads a call without its marker, after `call:`, to a tool of the request with its required
-    arguments (vLLM vllm/tool_parsers/gemma4_utils.py)."""
+    """Reads a call without its marker, after `call:` (vLLM vllm/tool_parsers/gemma4_utils.py).
+
+    It must name a tool of the request and have its required arguments.
+    """
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
         name = (yield from source.choice(*(name + "{" for name in tools.names)))[:-1]
@@ -58,7 +60,7 @@ def unmarked(close: str, quote: str) -> CallReader:
 
 @lru_cache
 def _followers(quote: str) -> dict[str, re.Pattern[str]]:
-    """A quote, and what follows it at a string's end in an object and in a list."""
+    """Patterns of a quote that ends a string, by the closing bracket of the object or list around it."""
     mark = re.escape(quote)
     value = rf"({mark}|[\"'{{\[\d-]|true|false|null)"
     key = rf"({mark}.*?{mark}|\"[^\"]*\"|[^\s:\"'<>{{}}\[\],]+)\s*:\s*{value}"
@@ -128,7 +130,7 @@ class _Values:
         return found.group().strip()
 
     def _up_to(self, quote: str, follows: re.Pattern[str] | None = None) -> str:
-        """A string, which may contain its quote: it ends at the first quote that `follows` comes after."""
+        """A string, which may contain its quote. It ends at the first match of `follows`."""
         end = self._text.find(quote, self._at)
         if end < 0:
             raise Malformed

@@ -1,6 +1,6 @@
-"""Calls in an XML notation that several families share.
+"""Calls in XML, for several families.
 
-`<invoke name="f"><parameter name="k">v</parameter>…</invoke>`, with or without a prefix of the tags' names.
+`<invoke name="f"><parameter name="k">v</parameter>…</invoke>`, optionally with a prefix of the tags' names.
 """
 
 from __future__ import annotations

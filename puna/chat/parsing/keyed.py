@@ -1,6 +1,7 @@
-"""Calls as GLM writes them: `f<arg_key>k</arg_key><arg_value>v</arg_value>…` up to a closing tag.
+"""GLM's calls: `f<arg_key>k</arg_key><arg_value>v</arg_value>…` up to a closing tag.
 
-Values are plain text, typed by the tool's schema. Models omit tags; the text between them shows what it is.
+Values are plain text, typed by the tool's schema. Models omit tags, so the parser also infers keys and values
+from the text between tags.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ VALUE, VALUE_END = "<arg_value>", "</arg_value>"
 
 
 def keyed_calls(end: str, *, declared: bool = False) -> CallReader:
-    """Reads a call up to its closing tag; with `declared`, only one to a tool of the request."""
+    """Reads a call up to its closing tag; with `declared`, only a call to a tool of the request."""
 
     def read(source: Scanner, tools: Tools) -> Step[None]:
         yield from source.blank()
@@ -62,7 +63,7 @@ def _arguments(source: Scanner, tools: Tools, name: str, end: str) -> Step[dict[
         found[key] = typed(text)
     if before.strip():
         raise Malformed
-    # At the answer's end the outer tag may be missing, but no argument.
+    # At the answer's end the outer tag may be missing, but no required argument.
     if not tag and (source.cut or name not in tools.names or not tools.required(name) <= found.keys()):
         raise Malformed
     return found
@@ -75,12 +76,12 @@ def _typed(tools: Tools, name: str, key: str, text: str) -> Any:
 def _value(
     source: Scanner, declared: Sequence[str], left: Sequence[str], end: str, typed: Callable[[str], Any]
 ) -> Step[tuple[str, str, str]]:
-    """Reads a value; the next key, if that or the value lacks its tag; and the tag after both, "" at the
-    answer's end.
+    """Reads a value. Returns it, the next key if one of their tags is missing, and the tag after both ("" at
+    the answer's end).
 
-    A value may contain tags: its closing tag counts only before a key or the call's end. A key counts without
-    its tag if it is in `left` and opens its value. The call's end counts without a closing tag if the value
-    before it is no text, or if no closing tag comes before the next call.
+    A value may contain tags: its closing tag ends it only before a key or the call's end. Without a closing
+    tag, two tags end it: that of a key in `left` whose value follows, and the call's end. The latter requires
+    that the value is not a string, or that no closing tag comes before the next call.
     """
     begin, opening = source.mark, end.replace("</", "<")
     ended: tuple[int, str] | None = None

@@ -1,7 +1,7 @@
 """JSON calls without the family's marker, or with another family's.
 
-Small or quantised models, and those trained on several notations, write them. In text only an object counts
-that names a tool of the request and has its required arguments.
+Small or quantised models, and models trained on several notations, write them. Within text, an object is a
+call only if it names a tool of the request and has its required arguments.
 
 Sources: llama.cpp's Hermes parser (common/chat.cpp up to the parsers of 2026), vLLM's llama3_json and
 xlam tool parsers, Ollama model/parsers/laguna.go.
@@ -52,7 +52,7 @@ def _fenced(source: Scanner, tools: Tools) -> Step[None]:
         source.called(name, arguments)
 
 
-# A brace counts only at the beginning of a word; elsewhere it is part of something larger.
+# Only after white space: elsewhere a brace is part of a larger expression.
 BARE: dict[str, CallReader] = {
     **dict.fromkeys((" {", "\n{"), _object),
     **dict.fromkeys((" [{", "\n[{"), _list),

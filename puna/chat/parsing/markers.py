@@ -7,7 +7,7 @@ from functools import lru_cache
 
 
 class Markers:
-    """Texts to search for. None may be a prefix of another, or the result would depend on the chunking."""
+    """Texts to search for. No text may be a prefix of another, so that chunking does not matter."""
 
     def __init__(self, texts: tuple[str, ...]) -> None:
         self.search = re.compile("|".join(map(re.escape, texts))).search

@@ -37,7 +37,7 @@ class Parser(Protocol):
         ...
 
     def finish(self, *, cut: bool = False) -> list[Part]:
-        """The parts that were held back when the answer ended.
+        """The parts that were still pending at the answer's end.
 
         An incomplete call becomes text. If the answer was `cut` (by a limit or a stop string), it is dropped,
         because it would have become a call.

@@ -1,7 +1,7 @@
 """Scans a model's text in chunks, each character once.
 
-Notations are generators that pause when they need more text. The text they take is held until its kind is
-settled.
+Notations are generators that pause when they need more text. The text that they take is pending until its
+kind is known.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from functools import lru_cache
 from typing import TypeVar
 
 from .markers import Markers, markers
-from .unsettled import PartKind, Unsettled
+from .pending import PartKind, PendingText
 
 _T = TypeVar("_T")
 Step = Generator[None, None, _T]
 """A generator that pauses when it needs more text."""
 
 BLANK = r"[^\S\x1c-\x1f]*"
-"""White space as a regular expression, as in grammars and Unicode; Python's class has more."""
+"""White space as a regular expression. Like grammars, and unlike Python, it excludes \\x1c to \\x1f."""
 
 _BLANK = re.compile(BLANK)
 _PARTNER = {"{": "}", "[": "]", "(": ")"}
@@ -27,11 +27,11 @@ _DEEPEST = 100
 
 
 class Malformed(ValueError):
-    """The text is not the call that it began as."""
+    """The text is not a call, although it began like one."""
 
 
-class Scanner(Unsettled):
-    """The unread text, beside the text that was read."""
+class Scanner(PendingText):
+    """The unread text, in addition to the pending text."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,49 +47,49 @@ class Scanner(Unsettled):
 
     def rewind(self, mark: int) -> None:
         """Unread the text taken since `mark`."""
-        again = "".join(self._held[mark:])
-        del self._held[mark:]
+        again = "".join(self._pending[mark:])
+        del self._pending[mark:]
         self._text, self._at = again + self._text[self._at :], 0
         self.work += len(again)
 
     def refuse(self, kind: PartKind) -> None:
-        """Give the held text back as text; drop it if the answer was cut within a call.
+        """Emit the pending text; drop it if the answer was cut within a call.
 
-        White space alone stays held, because a call may follow.
+        White space alone stays pending, because a call may follow.
         """
-        if self.lost:
+        if self.cut_in_call:
             self._take(len(self._text))
             self.drop()
-        elif any(not text.isspace() for text in self._held):
-            self.give_back(kind)
+        elif any(not text.isspace() for text in self._pending):
+            self.emit_pending(kind)
 
-    # Reading. Each method takes what it names, and leaves the rest.
+    # Each of these methods takes the text that it names.
 
     def text(self, until: Markers | None, kind: PartKind) -> Step[str]:
-        """Emit everything before a marker; returns the marker, or "" at the answer's end.
+        """Emits everything before a marker; returns the marker, or "" at the answer's end.
 
-        White space is emitted once other text follows it; before a marker it is held with that.
+        Trailing white space is emitted only with the text after it. Before a marker it stays pending.
         """
         self._kind = kind
         while True:
             text, at = self._text, self._at
             found = until.search(text, at) if until else None
             if self.ended and self.cut and until and not found:
-                text = self._text = text[: until.begun(text, at, surely=not self.owing)]
+                text = self._text = text[: until.begun(text, at, surely=not self.must_call)]
             end = found.start() if found else len(text) if self.ended or not until else until.safe(text, at)
             if end > at:
                 solid = text[at:end].rstrip() if until else text[at:end]
                 if solid:
-                    self.emit(kind, "".join(self._held) + solid)
-                    self._held.clear()
+                    self.emit(kind, "".join(self._pending) + solid)
+                    self._pending.clear()
                 self._at = at + len(solid)
                 self._take(end)
             if found:
                 marker = found.group()
-                self._before = "".join(self._held) + marker[: -len(marker.lstrip())]
+                self._space_before_marker = "".join(self._pending) + marker[: -len(marker.lstrip())]
                 return self._take(found.end())
             if self.ended:
-                self.give_back(None if self.lost else kind)
+                self.emit_pending(None if self.cut_in_call else kind)
                 return ""
             yield
 
@@ -98,7 +98,7 @@ class Scanner(Unsettled):
         yield from self._run(_BLANK)
 
     def skip(self) -> Step[None]:
-        """Drop white space and all held text."""
+        """Drops white space and all pending text."""
         yield from self._run(_BLANK)
         self.drop_blank()
 
@@ -113,9 +113,9 @@ class Scanner(Unsettled):
         return (yield from self._run(_run_of(characters)))
 
     def choice(self, *literals: str) -> Step[str]:
-        """The longest of these that comes next; "" when none does.
+        """The longest of `literals` at the current position; "" for none.
 
-        Raises Malformed where a call is cut within one of them.
+        Raises Malformed if a call is cut within one of them.
         """
         longest = max(map(len, literals))
         while True:
@@ -134,7 +134,7 @@ class Scanner(Unsettled):
             raise Malformed
 
     def closer(self, literal: str) -> Step[None]:
-        """Optional white space and `literal`, which may be cut at the answer's end."""
+        """Optional white space and an optional `literal`, which may be cut at the answer's end."""
         yield from self.blank()
         if (
             not (yield from self.choice(literal))
@@ -152,29 +152,29 @@ class Scanner(Unsettled):
         return self._text[self._at]
 
     def until(self, *texts: str, or_end: bool = False) -> Step[tuple[str, str]]:
-        """The text before one of `texts`, and which one: "" at the answer's end, if that is allowed."""
+        """The text before the first of `texts`, and that text; with `or_end`, "" at the answer's end."""
         finder = markers(*texts)
         assert finder
-        mark = len(self._held)
+        mark = len(self._pending)
         while True:
             if found := finder.search(self._text, self._at):
                 self._take(found.start())
-                before = "".join(self._held[mark:])
+                before = "".join(self._pending[mark:])
                 return before, self._take(found.end())
             if self.ended:
                 self._take(len(self._text))
                 if or_end:
-                    return "".join(self._held[mark:]), ""
+                    return "".join(self._pending[mark:]), ""
                 raise Malformed
             self._take(finder.safe(self._text, self._at))
             yield
 
     def bracketed(self, quotes: str = '"', *, opened: str = "") -> Step[str]:
-        """A bracket, its partner and all between; brackets in quotes do not count.
+        """The text from a bracket to its partner; ignores brackets in quotes.
 
-        With `opened`, the bracket was already taken, and the result begins after it.
+        `opened`: a bracket that was already taken. The result begins after it.
         """
-        mark = len(self._held)
+        mark = len(self._pending)
         closers = [_PARTNER[opened]] if opened else []
         if not opened and (yield from self.ahead()) not in _PARTNER:
             raise Malformed
@@ -204,7 +204,7 @@ class Scanner(Unsettled):
                     raise Malformed
                 elif not closers:
                     self._take(at)
-                    return "".join(self._held[mark:])
+                    return "".join(self._pending[mark:])
             self._take(at)
             if self.ended:
                 self._take(len(text))
@@ -212,18 +212,18 @@ class Scanner(Unsettled):
             yield
 
     def _run(self, pattern: re.Pattern[str]) -> Step[str]:
-        mark = len(self._held)
+        mark = len(self._pending)
         while True:
             found = pattern.match(self._text, self._at)
             self._take(found.end() if found else self._at)
             if self._at < len(self._text) or self.ended:
-                return "".join(self._held[mark:])
+                return "".join(self._pending[mark:])
             yield
 
     def _take(self, end: int) -> str:
         taken = self._text[self._at : end]
         if taken:
-            self._held.append(taken)
+            self._pending.append(taken)
             self._at = end
         return taken
 

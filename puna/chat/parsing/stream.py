@@ -1,4 +1,4 @@
-"""Runs a format over an answer."""
+"""Runs a format on a streamed answer."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class Format(Protocol):
 
     @property
     def special(self) -> frozenset[str]:
-        """Control tokens that must be visible in the text for the format to be parsed."""
+        """Control tokens that the parser needs in the text."""
         ...
 
     @property
@@ -32,7 +32,7 @@ class FormatParser:
 
     def __init__(self, format: Format, expected: Expected) -> None:
         self.source = Scanner()
-        self.source.owing = expected.required
+        self.source.must_call = expected.required
         self._reading = format.read(self.source, expected)
         next(self._reading)
 

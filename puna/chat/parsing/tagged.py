@@ -1,4 +1,4 @@
-"""The shape of most formats: text, reasoning between two tags, and calls after markers."""
+"""Most formats: text, reasoning between two tags, and calls after markers."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ from puna.types import Message
 
 from .markers import markers
 from .parts import Content, Thought
+from .pending import PartKind
 from .scanner import Scanner, Step
 from .tools import Tools
-from .unsettled import PartKind
 
 CallReader = Callable[[Scanner, Tools], Step[None]]
-"""Reads calls after their marker: `Scanner.called` for each. Raises ValueError for anything else."""
+"""Reads calls after their marker; `Scanner.called` gets each. Raises ValueError for anything else."""
 
 
 @dataclass(frozen=True)
 class Expected:
-    """What a request implies about its answer."""
+    """The properties of a request that affect parsing."""
 
     tools: Tools
     think: bool | str | None
@@ -42,7 +42,7 @@ class ThinkingTags:
     open: str
     close: str
     name: str = ""
-    """Text after the opening tag that is no reasoning."""
+    """Text after the opening tag that is not reasoning: a channel's name."""
     anywhere: bool = False
     """Reasoning may also begin within the answer."""
     calls_end_it: bool = False
@@ -63,24 +63,24 @@ class ThinkingTags:
 
 @dataclass(frozen=True)
 class Tagged:
-    """A format of this shape. It searches for calls when the request has tools."""
+    """A format with reasoning tags and call markers. It searches for calls only if the request has tools."""
 
     tags: ThinkingTags | None = None
     calls: Mapping[str, CallReader] = field(default_factory=dict)
     bare: CallReader | None = None
-    """A call without a marker, if content begins with a bracket."""
+    """Reads a call without a marker, if content begins with a bracket."""
     lenient: Mapping[str, CallReader] = field(default_factory=dict)
-    """Wrong call notations of these models. Unlike `calls`, no grammar has them."""
+    """Wrong call notations of these models. They are parsed, but no grammar allows them."""
     dropped: tuple[str, ...] = ()
-    """Notation that is never content."""
+    """Markers that are dropped from content."""
     spaced: bool = False
-    """White space around dropped text is dropped, too."""
+    """Drop white space around `dropped`, too."""
     special: frozenset[str] = frozenset()
-    """Control tokens that must be written out for the format to be seen."""
+    """Control tokens that the parser needs in the text."""
 
     @property
     def reasoning(self) -> str:
-        """What begins reasoning; empty when nothing does."""
+        """The text that begins reasoning; empty for none."""
         return self.tags.open + self.tags.name.rstrip() if self.tags else ""
 
     def watched(self, expected: Expected) -> tuple[ThinkingTags | None, bool]:
@@ -167,7 +167,7 @@ def _begin(source: Scanner, tags: ThinkingTags) -> Step[None]:
 def _call(
     source: Scanner, reading: CallReader, tools: Tools, kind: PartKind, *, certain: bool = False
 ) -> Step[bool]:
-    """Read a call; if it is none, give the text back as `kind`. It is `certain` after a marker."""
+    """Reads a call, or emits the text as `kind` if it is none. `certain`: the marker implies a call."""
     before, source.certain = source.calls, certain
     try:
         yield from reading(source, tools)

@@ -13,8 +13,8 @@ from .values import json_value
 def typed(schema: Any, targets: Targets, text: str) -> Any:
     """`text` as a value of `schema`; as text if it fits no other type.
 
-    If the schema allows only strings, the text is the string. If it allows more, text that is JSON of an
-    allowed type is that value; without a type, so is any JSON.
+    If the schema allows only strings, the value is the text itself. Otherwise, if the text is JSON of an
+    allowed type, the value is decoded from it; a schema without a type allows any JSON.
     Sources: Ollama model/parsers/qwen3coder.go, parseValue; llama.cpp common/json-schema-to-grammar.cpp,
     resolves_to_string.
     """

@@ -5,7 +5,7 @@ families where Ollama continues one.
 
 They differ from Ollama's in four points. They keep all keywords of a tool's schema. They keep the order and
 form of a call's arguments, so that the prefix cache finds the model's own text. They write JSON without HTML
-escapes, as in training. System messages after an answer stay in place (`chat/noted.py`).
+escapes, as in training. System messages after an answer stay in place (`chat/notes.py`).
 """
 
 from .renderer import Renderer

@@ -15,7 +15,7 @@ from puna.types import Message
 
 from .gemma4_schema import MARK, declared
 from .gemma_values import written
-from .reading import RenderedCall, calls, functions, last_index, led, pictured, thinks
+from .reading import RenderedCall, calls, functions, last_index, led, thinks, with_markers
 
 _THOUGHT = re.compile(r"<\|channel>.*?(?:<channel\|>|\Z)", re.DOTALL)
 
@@ -59,7 +59,7 @@ def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
         yield from (_response(each, made) for each in answers)
 
         text_and_calls = _THOUGHT.sub("", message.content) if role == "model" else message.content
-        text = pictured(message, text_and_calls.strip())
+        text = with_markers(message, text_and_calls.strip())
         yield text
         following = spoken[place + 1][1].role if place + 1 < len(spoken) else ""
         if made and not answers:
@@ -80,4 +80,4 @@ def _write(prompt: Prompt, *, unthinking: str) -> Iterator[str]:
 def _response(message: Message, made: list[RenderedCall]) -> str:
     names = (call.name for call in made if message.tool_call_id and call.id == message.tool_call_id)
     name = next(names, message.tool_name or "unknown")
-    return f"<|tool_response>response:{name}{{value:{written(pictured(message), MARK)}}}<tool_response|>"
+    return f"<|tool_response>response:{name}{{value:{written(with_markers(message), MARK)}}}<tool_response|>"

@@ -11,7 +11,7 @@ from datetime import date
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
-from .reading import RenderedCall, RenderedFunction, calls, functions, pictured
+from .reading import RenderedCall, RenderedFunction, calls, functions, with_markers
 from .tool_json import bare, spaced
 
 _CUTOFF = "2026-01-04"
@@ -62,7 +62,7 @@ def glimmer(prompt: Prompt) -> Iterator[str]:
         dates = f"Knowledge cutoff: {_CUTOFF}.\nCurrent date: {date.today().isoformat()}."
         yield _system(f"You are a helpful AI assistant.\n{dates}", tools, strength)
     for index, message in enumerate(messages):
-        text = pictured(message)
+        text = with_markers(message)
         if message.role == "system":
             yield _system(_in_its_words(text), tools, strength)
         elif message.role == "user":
@@ -116,7 +116,7 @@ def _answer(message: Message, later: list[Message]) -> Iterator[str]:
         goes_on = bool(later) and later[0].role == "assistant"
         yield _MESSAGE_END.join(made) + (_MESSAGE_END if goes_on else _TURN_END)
     elif message.content or not message.thinking:
-        yield _message("assistant to=user", pictured(message)) + _TURN_END
+        yield _message("assistant to=user", with_markers(message)) + _TURN_END
 
 
 def _called(call: RenderedCall) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 from puna.chat.prompt import Prompt, continued
 from puna.types import Message
 
-from .reading import RenderedCall, calls, last_index, pictured, steps, thinks
+from .reading import RenderedCall, calls, last_index, steps, thinks, with_markers
 from .tool_json import bare, compact, spaced
 
 _TOOLS = """<|system|>
@@ -98,9 +98,9 @@ def glm_ocr(prompt: Prompt) -> Iterator[str]:
     for _, together in steps(messages):
         message = together[0]
         if message.role == "user":
-            yield f"<|user|>\n{pictured(message)}{_switch(message, silent=silent)}"
+            yield f"<|user|>\n{with_markers(message)}{_switch(message, silent=silent)}"
         elif message.role == "tool":
-            answers = (f"\n<tool_response>\n{pictured(each)}\n</tool_response>\n" for each in together)
+            answers = (f"\n<tool_response>\n{with_markers(each)}\n</tool_response>\n" for each in together)
             yield "<|observation|>" + "".join(answers)
         elif message.role == "assistant":
             yield f"<|assistant|>\n<think>{message.thinking.strip()}</think>"

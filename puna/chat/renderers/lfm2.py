@@ -11,7 +11,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import RenderedCall, begun, calls, last_index, led, pictured, thinks
+from .reading import RenderedCall, begun, calls, last_index, led, thinks, with_markers
 from .tool_json import spaced
 
 
@@ -44,7 +44,7 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
             if not kept and index != answered and "</think>" in text:
                 text = text.rpartition("</think>")[2].strip()
         else:
-            text = pictured(message)
+            text = with_markers(message)
             if message.role == "tool" and "<|tool_response_start|>" not in text:
                 text = f"<|tool_response_start|>{text}<|tool_response_end|>"
         yield f"{chatml.START}{message.role}\n{text}"
@@ -55,7 +55,7 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
 
 def _answer(message: Message, *, thinking: bool) -> str:
     """Thinking, calls, text: the order in which these models write."""
-    text = pictured(message)
+    text = with_markers(message)
     if message.tool_calls and "<|tool_call_start|>" not in text:
         made = ",".join(map(_called, calls(message)))
         text = f"<|tool_call_start|>[{made}]<|tool_call_end|>" + (f"\n{text}" if text.strip() else text)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from puna.chat.pictures import pictured
+from puna.chat.pictures import with_markers
 from puna.chat.prompt import Prompt, continued
 from puna.types import Message
 
@@ -39,7 +39,7 @@ def ministral(prompt: Prompt) -> Iterator[str]:
     open_end = continued(messages)
     for index, message in enumerate(messages):
         if message.role == "user":
-            yield f"[INST]{pictured(message)}[/INST]"
+            yield f"[INST]{with_markers(message)}[/INST]"
         elif message.role == "tool":
             yield f"[TOOL_RESULTS]{message.content}[/TOOL_RESULTS]"
         elif message.role == "assistant":

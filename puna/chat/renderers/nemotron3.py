@@ -14,7 +14,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import calls, functions, last_index, led, pictured, steps, thinks
+from .reading import calls, functions, last_index, led, steps, thinks, with_markers
 from .tool_json import spaced
 from .xml_functions import HOW_TO_CALL, called, declared
 
@@ -46,13 +46,15 @@ def _write(prompt: Prompt, *, newer: bool) -> Iterator[str]:
     for index, together in steps(messages):
         message = together[0]
         if message.role == "tool":
-            answers = "".join(f"<tool_response>\n{pictured(each)}\n</tool_response>\n" for each in together)
+            answers = "".join(
+                f"<tool_response>\n{with_markers(each)}\n</tool_response>\n" for each in together
+            )
             # Tools' answers without a preceding message open no turn.
             yield (f"{chatml.START}user\n" if index else "") + answers + chatml.END
         elif message.role == "assistant":
             yield chatml.ANSWER + _answer(message, newer=newer, emptied=index < question) + chatml.END
         else:
-            text = pictured(message)
+            text = with_markers(message)
             if not newer:
                 text = _without_switches(text).strip()
             elif index == question and prompt.think == "medium":

@@ -16,7 +16,7 @@ from puna.types import Message
 
 from . import chatml
 from .qwen3_vl import last_question
-from .reading import begun, calls, led, pictured, steps, thinks
+from .reading import begun, calls, led, steps, thinks, with_markers
 from .tool_json import spaced
 from .xml_functions import HOW_TO_CALL, called
 
@@ -81,9 +81,9 @@ def _write(
     for index, together in steps(messages):
         message = together[0]
         if message.role == "tool":
-            yield chatml.tool_responses(pictured(each).strip() for each in together)
+            yield chatml.tool_responses(with_markers(each).strip() for each in together)
         elif message.role != "assistant":
-            yield chatml.turn(message.role, pictured(message).strip())
+            yield chatml.turn(message.role, with_markers(message).strip())
         else:
             kept = keep_thinking or (thinking and index > question)
             yield chatml.ANSWER + _answer(message, kept=kept, tagged=tagged)
@@ -93,7 +93,7 @@ def _write(
 
 
 def _answer(message: Message, *, kept: bool, tagged: bool) -> str:
-    text = pictured(message).strip()
+    text = with_markers(message).strip()
     thought = message.thinking if kept else ""
     if tagged and not thought and "</think>" in text:
         before, _, after = text.partition("</think>")

@@ -11,7 +11,7 @@ from puna.chat.prompt import Prompt
 from puna.types import Message
 
 from . import chatml
-from .reading import RenderedCall, begun, calls, led, pictured, steps, thinks
+from .reading import RenderedCall, begun, calls, led, steps, thinks, with_markers
 from .tool_json import spaced
 
 _TOOLS = """# Tools
@@ -66,9 +66,9 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
     for index, together in steps(messages):
         message = together[0]
         if message.role == "tool":
-            yield chatml.tool_responses(pictured(each) for each in together)
+            yield chatml.tool_responses(with_markers(each) for each in together)
         elif message.role != "assistant":
-            yield chatml.turn(message.role, pictured(message))
+            yield chatml.turn(message.role, with_markers(message))
         else:
             last = index == len(messages) - 1
             yield chatml.ANSWER + _answer(message, thinking=thinking and index > question, last=last)
@@ -78,7 +78,7 @@ def _write(prompt: Prompt, *, thinking: bool) -> Iterator[str]:
 
 
 def _answer(message: Message, *, thinking: bool, last: bool) -> str:
-    text = pictured(message)
+    text = with_markers(message)
     text_and_calls = "\n".join([*([text] if text else []), *map(_called, calls(message))])
     if not thinking or not (last or message.thinking):
         return text_and_calls

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from puna.chat import pictures
-from puna.chat.earlier import called_with
+from puna.chat.earlier import call_arguments
 from puna.chat.prompt import Prompt
 from puna.types import Message
 
@@ -50,7 +50,7 @@ def calls(message: Message) -> list[RenderedCall]:
 def _call(given: dict[str, Any]) -> RenderedCall:
     function = as_object(given.get("function"))
     call_id = given.get("id")
-    name, made = function.get("name") or "", called_with(function.get("arguments"))
+    name, made = function.get("name") or "", call_arguments(function.get("arguments"))
     return RenderedCall(name, made, call_id if isinstance(call_id, str) else "")
 
 
@@ -70,9 +70,9 @@ def as_object(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def pictured(message: Message, text: str | None = None) -> str:
+def with_markers(message: Message, text: str | None = None) -> str:
     """The message's text, or the given one, with its images, and a space after those in front."""
-    return pictures.pictured(message, text, gap=" ")
+    return pictures.with_markers(message, text, gap=" ")
 
 
 def thinks(prompt: Prompt, *, default: bool) -> bool:

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import msgspec
 
-from puna.chat.noted import renders_in_place, stays_in_place
+from puna.chat.notes import notes_as_user, renders_notes_in_place
 from puna.chat.prompt import Prompt
 from puna.errors import BadRequest
 from puna.types import Message
@@ -27,11 +27,11 @@ class Renderer:
         def text(messages: list[Message]) -> str:
             return "".join(self._write(Prompt(messages=messages)))
 
-        return stays_in_place(text)
+        return renders_notes_in_place(text)
 
     def render(self, prompt: Prompt) -> str:
         if not self._in_place:
-            prompt = msgspec.structs.replace(prompt, messages=renders_in_place(prompt.messages))
+            prompt = msgspec.structs.replace(prompt, messages=notes_as_user(prompt.messages))
         try:
             if prompt.tools:
                 prompt = msgspec.structs.replace(prompt, tools=[ordered(tool) for tool in prompt.tools])

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from puna.chat import called_with
+from puna.chat import call_arguments
 from puna.errors import BadRequest
 from puna.server.anthropic.requests import Block, CountTokensRequest, Source
 from puna.server.content import Url, assemble, escape_markers, picture
@@ -102,7 +102,7 @@ def _server_tool_result(block: Block, field: str) -> Message:
 def _call(block: Block, index: int, field: str) -> dict[str, Any]:
     if not block.id or not block.name:
         raise BadRequest(f"{field}: a {block.type} block needs an id and a name")
-    function = {"index": index, "name": block.name, "arguments": called_with(block.input)}
+    function = {"index": index, "name": block.name, "arguments": call_arguments(block.input)}
     return {"id": block.id, "type": "function", "function": function}
 
 

@@ -10,7 +10,7 @@ import msgspec
 from starlette.requests import Request
 
 from puna.access import caller
-from puna.chat import MEDIA_MARKER, go, names_by_architecture, recognized
+from puna.chat import MEDIA_MARKER, go, names_by_architecture, recognize
 from puna.engine import quantization, quantize
 from puna.errors import BadRequest, NotFound, PunaError
 from puna.library import Recipe
@@ -83,7 +83,7 @@ async def _making(services: Services, name: str, recipe: Recipe) -> AsyncGenerat
             async with aclosing(_pulling(services, recipe.base)) as pull:
                 async for step in pull:
                     yield step
-    work = working(f"create {name}", lambda report: make(library, name, recipe, report, quantize, recognized))
+    work = working(f"create {name}", lambda report: make(library, name, recipe, report, quantize, recognize))
     async with aclosing(work):
         async for step in work:
             yield step

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from puna.chat import ToolMode, called_with
+from puna.chat import ToolMode, call_arguments
 from puna.errors import BadRequest, InvalidField
 from puna.server.content import Url, assemble, picture, sound
 from puna.server.fields import normalize_names
@@ -82,7 +82,7 @@ def _call(call: RequestToolCall, field: str) -> dict[str, Any]:
     if function is None or not isinstance(function.name, str):
         raise InvalidField(field, 'a call needs a "function" with a "name"')
     index = {} if function.index is None else {"index": function.index}
-    made = {"function": {**index, "name": function.name, "arguments": called_with(function.arguments)}}
+    made = {"function": {**index, "name": function.name, "arguments": call_arguments(function.arguments)}}
     return {"id": call.id, **made} if call.id else made
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from puna.chat import called_with
+from puna.chat import call_arguments
 from puna.errors import BadRequest
 from puna.server.content import Url, assemble, picture, sound
 from puna.server.openai.parts import ChatCompletionMessageParam, ContentPartParam, ToolCallParam
@@ -94,6 +94,6 @@ def _call(index: int, call: ToolCallParam) -> dict[str, Any]:
     function = {
         "index": index,
         "name": call.function.name,
-        "arguments": called_with(call.function.arguments),
+        "arguments": call_arguments(call.function.arguments),
     }
     return {"id": call.id, "function": function} if call.id else {"function": function}

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from puna.chat import called_with
+from puna.chat import call_arguments
 from puna.inference import Call
 from puna.server.content import escape_markers
 from puna.server.openai.messages import contents, role_of, together
@@ -132,7 +132,7 @@ def _call(item: Item, index: int, field: str) -> dict[str, Any]:
     name = qualified(item.namespace, given)
     if item.type == "custom_tool_call":
         return message_call(item.call_id, index, name, {"input": item.input or ""})
-    return message_call(item.call_id, index, name, called_with(item.arguments))
+    return message_call(item.call_id, index, name, call_arguments(item.arguments))
 
 
 async def _result(item: Item, field: str, names: dict[str, str], remote: Remote) -> Message:

@@ -1,8 +1,8 @@
 """System messages in the middle of a conversation, where agents put notes ("tokens left: 900").
 
-The prefix cache serves a prompt that begins like an earlier one. So these messages stay in place: as system
-messages if the template renders them there, else as the user's text. The template places those before the
-first answer, because every later turn has them, too.
+Notes stay in place, so that the prompt still begins like the earlier one and the prefix cache serves it. They
+are system messages if the template renders these in place, otherwise user messages. System messages before
+the first answer are not notes: every later prompt has them, too.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ import msgspec
 from puna.errors import PunaError
 from puna.types import Message
 
-from .pictures import pictured
+from .pictures import with_markers
 
 LEADING = ("system", "developer")
 
 _ANSWER, _NOTE = "puna-answer", "puna-note"
 
 
-def stays_in_place(render: Callable[[list[Message]], str]) -> bool:
-    """Whether the template renders a system message after an answer there, tested by rendering one."""
+def renders_notes_in_place(render: Callable[[list[Message]], str]) -> bool:
+    """Whether the template renders a system message after an answer in its place; renders one to test it."""
     turns = (("user", "Hi"), ("assistant", _ANSWER), ("system", _NOTE), ("user", "Hi"))
     try:
         text = render([Message(role=role, content=content) for role, content in turns])
@@ -32,8 +32,8 @@ def stays_in_place(render: Callable[[list[Message]], str]) -> bool:
     return 0 <= text.find(_ANSWER) < text.find(_NOTE)
 
 
-def renders_in_place(given: Iterable[Message]) -> list[Message]:
-    """System messages after the first answer as the user's, merged with neighbouring user messages."""
+def notes_as_user(given: Iterable[Message]) -> list[Message]:
+    """Turns system messages after the first answer into user messages, merged with neighbouring ones."""
     turns: list[Message] = []
     answered = noted = False
     for message in given:
@@ -41,7 +41,7 @@ def renders_in_place(given: Iterable[Message]) -> list[Message]:
         if note:
             message = msgspec.structs.replace(message, role="user")
         if turns and turns[-1].role == message.role == "user" and (note or noted):
-            turns[-1] = joined(turns[-1], message)
+            turns[-1] = merge(turns[-1], message)
         else:
             turns.append(message)
             noted = False
@@ -55,7 +55,7 @@ def before_answers(messages: list[Message]) -> list[Message]:
     return list(takewhile(lambda message: message.role != "assistant", messages))
 
 
-def joined(first: Message, second: Message) -> Message:
+def merge(first: Message, second: Message) -> Message:
     """Two turns of one role merged."""
 
     def both(one: str, other: str) -> str:
@@ -63,7 +63,7 @@ def joined(first: Message, second: Message) -> Message:
 
     return Message(
         role=first.role,
-        content=both(pictured(first), pictured(second)),
+        content=both(with_markers(first), with_markers(second)),
         thinking=both(first.thinking, second.thinking),
         images=[*first.images, *second.images],
     )
