@@ -42,7 +42,7 @@ class InvalidName(BadRequest):
 
 
 class PromptTooLong(BadRequest):
-    """The prompt does not fit in the context, and may not be cut."""
+    """The prompt is longer than the context, and may not be truncated."""
 
     code = "context_length_exceeded"
 
@@ -80,7 +80,7 @@ class LoadFailed(PunaError):
 
 
 class DeviceFailed(LoadFailed):
-    """A model's engine could not be started on a GPU, mostly because its memory is full."""
+    """The engine could not start on a GPU, usually because its memory is full."""
 
 
 class EngineGone(PunaError):

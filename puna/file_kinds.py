@@ -12,9 +12,9 @@ IMAGES = {
     "GIF": rb"GIF8[79]a",
     "WebP": rb"RIFF....WEBP",
 }
-"""Those that are read, each a pattern of how a file begins."""
+"""Supported kinds, each with a pattern of a file's first bytes."""
 SOUNDS = {"WAV": rb"RIFF....WAVE", "FLAC": rb"fLaC", "MP3": rb"ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]"}
-"""Those that are read."""
+"""Supported kinds, as in IMAGES."""
 ALL_SOUNDS = SOUNDS | {
     "Ogg audio": rb"OggS",
     "AIFF audio": rb"FORM....AIF[FC]",
@@ -39,19 +39,19 @@ _ALL = (
 )
 
 LONGEST_START = 12
-"""Bytes that tell the kind of a file that is read."""
+"""Bytes that identify a supported kind."""
 _HEAD = 512
-"""Bytes that tell any kind."""
+"""Bytes that identify any kind."""
 
 
 def kind_of(data: bytes | bytearray, kinds: dict[str, bytes]) -> str | None:
-    """Which of `kinds` a file is."""
+    """The file's kind among `kinds`; None for any other."""
     head = data[:_HEAD]
     return next((kind for kind, start in kinds.items() if re.match(start, head, re.DOTALL)), None)
 
 
 def check_kind(data: bytes, kinds: dict[str, bytes], wanted: str, field: str) -> str:
-    """Which of `kinds` a file is. Raises BadRequest, which names `field`, if it is not `wanted`."""
+    """The file's kind among `kinds`. Raises BadRequest for `field` if it is not `wanted`."""
     if not data:
         raise InvalidField(field, "it is empty")
     if kind := kind_of(data, kinds):

@@ -1,7 +1,7 @@
 """Parses JSON like Go's encoding/json, which Ollama's clients rely on.
 
-Invalid Unicode becomes U+FFFD: bytes that are not UTF-8, and lone surrogates, which JavaScript makes when it
-cuts a text inside an emoji. Text after the first value is ignored.
+Invalid Unicode becomes U+FFFD: bytes that are not UTF-8, and lone surrogates, which JavaScript produces when
+it cuts a text inside an emoji. Ignores text after the first value.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Sizes, counts and times in the words of Ollama's tables (Ollama format/*.go)."""
+"""Sizes, counts and times in the format of Ollama's tables (Ollama format/*.go)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def human_number(count: int) -> str:
 
 
 def human_time(moment: datetime, now: datetime) -> str:
-    """From `now` to `moment`: "3 minutes ago", "4 minutes from now", "Forever". Both have a time zone."""
+    """`moment` relative to `now`: "3 minutes ago", "4 minutes from now", "Forever". Both have a time zone."""
     seconds = (now - moment).total_seconds()
     if int(seconds / 3600 / 24 / 365) < -20:
         return "Forever"

@@ -1,4 +1,4 @@
-"""What an engine is loaded with, on which devices, and what it reports."""
+"""The parameters of an engine's load, the devices, and the engine's report."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ plain decode, so they keep fewer."""
 
 
 class Placed(msgspec.Struct, frozen=True, kw_only=True):
-    """The devices that an engine may use, and what goes there; without devices all is on the host."""
+    """The devices of an engine, and the layers and tensors on them. Without devices all is on the host."""
 
     devices: tuple[str, ...] = ()
     """Their names, in the order of the layers."""
@@ -45,7 +45,7 @@ class Placed(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What an engine process is started with. Paths are absolute; sizes are in tokens."""
+    """The parameters of an engine process. Paths are absolute; sizes are in tokens."""
 
     path: str
     num_ctx: int

@@ -1,10 +1,10 @@
-"""Modelfiles: what a model is made of, as text (facts: Ollama parser/parser.go, docs/modelfile.mdx).
+"""Modelfiles: recipes of models, as text (Ollama parser/parser.go, docs/modelfile.mdx).
 
     >>> parse(b"FROM llama3.2\\nPARAMETER temperature 0.5\\n").parameters
     {'temperature': 0.5}
 
-One difference from Ollama's reader: characters that Go does not call printable, such as the joiner inside an
-emoji or the space of Chinese texts (U+3000), stay in a text; Ollama drops them.
+One difference from Ollama's parser: it drops characters that Go considers unprintable, such as the joiner
+inside an emoji or the ideographic space (U+3000). Here they stay.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from puna.types import Message
 
 
 class Written(str):
-    """An argument as it was written; `line` is where its command begins."""
+    """A parsed argument; `line` is the first line of its command."""
 
     __slots__ = ("line",)
 
@@ -34,25 +34,25 @@ class Written(str):
 
 
 class Modelfile(msgspec.Struct, frozen=True, kw_only=True):
-    """A Modelfile's commands, each kind in the order of the file. An empty text was not given."""
+    """A Modelfile's commands, each kind in the file's order. An empty text means that there is none."""
 
     sources: tuple[str, ...]
-    """FROM: names of models, paths of GGUF files or of folders; at least one. `Written`, if it was parsed."""
+    """FROM: names of models, paths of GGUF files or of folders; at least one. `Written` if parsed."""
     adapters: tuple[str, ...] = ()
-    """ADAPTER: paths of GGUF files or of folders. `Written`, if it was parsed."""
+    """ADAPTER: paths of GGUF files or of folders. `Written` if parsed."""
     draft: str = ""
-    """DRAFT: the name of a model, the path of a GGUF file or of a folder. `Written`, if it was parsed."""
+    """DRAFT: the name of a model, the path of a GGUF file or of a folder. `Written` if parsed."""
     template: str = ""
     system: str = ""
     renderer: str = ""
     parser: str = ""
     requires: str = ""
     parameters: dict[str, Any] = msgspec.field(default_factory=dict)
-    """Values in the types of `puna.options.Options`; one that may be given several times as a list."""
+    """Values with the types of `puna.options.Options`; a list for parameters that may be repeated."""
     licenses: tuple[str, ...] = ()
     messages: tuple[Message, ...] = ()
     warnings: tuple[str, ...] = ()
-    """What has no effect, in words."""
+    """Messages about commands without effect."""
 
 
 _ROLES = ("system", "user", "assistant")
@@ -79,7 +79,7 @@ _VERSION = re.compile(
 def parse(data: bytes) -> Modelfile:
     """Read a Modelfile in UTF-8, or in UTF-16 with a byte order mark.
 
-    Raises BadRequest "Modelfile:<line>: …" naming the line on which the wrong command begins.
+    Raises BadRequest "Modelfile:<line>: …" with the first line of the invalid command.
     """
     fields: dict[str, Any] = {"parameters": {}}
     several: dict[str, list[Any]] = {"from": [], "adapter": [], "license": [], "message": [], "warning": []}
@@ -128,10 +128,10 @@ def parse(data: bytes) -> Modelfile:
 
 
 def unparse(modelfile: Modelfile) -> str:
-    """A text that `parse` reads as `modelfile`, warnings left out.
+    """The text that `parse` reads as `modelfile`, without warnings.
 
-    There are no escapes in a Modelfile, so some texts cannot be in one: those with a line, other than the
-    last, that ends in three quotation marks. Raises BadRequest, naming the command, for what cannot be said.
+    Modelfiles have no escapes, so they cannot express a text with a line, other than the last, that ends in
+    three quotation marks. Raises BadRequest naming the command that cannot be expressed.
     """
     lines = [f"FROM {_argument('FROM', source, bare=True)}" for source in modelfile.sources]
     lines += [f"ADAPTER {_argument('ADAPTER', path, bare=True)}" for path in modelfile.adapters]
@@ -150,7 +150,7 @@ def unparse(modelfile: Modelfile) -> str:
         f"MESSAGE {message.role} {_argument('MESSAGE', message.content)}" for message in modelfile.messages
     ]
     text = "\n".join(lines) + "\n"
-    # Finds what has no form at all, such as a message with a picture or an unknown parameter.
+    # Detects inexpressible values, such as a message with a picture or an unknown parameter.
     back = parse(text.encode("utf-8", "surrogatepass"))
     for field in modelfile.__struct_fields__:
         if field != "warnings" and getattr(back, field) != getattr(modelfile, field):
@@ -204,7 +204,7 @@ def _commands(text: str) -> Iterator[_Command]:
 
 
 def _skipped(text: str, at: int) -> int:
-    """Where the next command begins, after blanks, comments and unprintable characters."""
+    """The position of the next command, after blanks, comments and unprintable characters."""
     while at < len(text):
         if text[at] == "#":
             newline = _NEWLINE.search(text, at)
@@ -217,13 +217,13 @@ def _skipped(text: str, at: int) -> int:
 
 
 def _word(text: str, at: int) -> tuple[str, int]:
-    """The word at `at`, empty unless a blank follows it, and where the rest begins."""
+    """The word at `at`, empty unless a blank follows it, and the position of the rest."""
     found = _WORD.match(text, at)
     return (found[1], found.end()) if found else ("", at)
 
 
 def _read_argument(text: str, start: int) -> tuple[str, int] | None:
-    """The argument that begins at `start`, and the end of its last line. None when a quotation does not end.
+    """The argument at `start`, and the end of its last line; None for an unterminated quotation.
 
     A quotation, in three marks or one, ends with the first line that ends in the same marks.
     """

@@ -12,11 +12,11 @@ import msgspec
 from puna.errors import BadRequest
 
 KVCacheType = Literal["f16", "bf16", "f32", "q8_0", "q4_0"]
-"""The types of a KV cache's numbers (ggml.h, `ggml_type`)."""
+"""The data types of a KV cache (ggml.h, `ggml_type`)."""
 
 
 def kv_cache_type(text: str) -> KVCacheType:
-    """The KV cache type that `text` names, in either case. Raises ValueError with the list of them."""
+    """The KV cache type of `text`, case-insensitive. Raises ValueError with the list of types."""
     known: tuple[KVCacheType, ...] = get_args(KVCacheType)
     for one in known:
         if one == text.lower():
@@ -30,8 +30,8 @@ Count = Annotated[int, msgspec.Meta(ge=0)]
 class Options(msgspec.Struct, frozen=True, kw_only=True):
     """Model options with Ollama's names and defaults (Ollama api/types.go, `Options` and `Runner`).
 
-    `num_ctx` 0 means "not asked for": scheduling then chooses. Negative `seed` means random,
-    negative `num_predict` unlimited (-1) or "until the context is full" (-2).
+    `num_ctx` 0 is unset, and scheduling chooses it. A negative `seed` is random. `num_predict` -1 is
+    unlimited, -2 "until the context is full".
     """
 
     num_ctx: int = 0
@@ -42,13 +42,13 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     n_cpu_moe: int = 0
     override_tensor: tuple[str, ...] = ()
     replicas: Count = 0
-    """Puna's own: engines, each on its own GPU; 0 keeps the number that is loaded."""
+    """Puna's own: the number of engines, each on its own GPU; 0 keeps the loaded number."""
     use_mmap: bool | None = None
     num_thread: int = 0
     kv_cache_type: KVCacheType | None = None
-    """Puna's own: None leaves it to the server's setting."""
+    """Puna's own; None for the server's setting."""
     draft_num_predict: int | None = None
-    """Most tokens of a draft, none at 0 or less; None leaves it to measured gain."""
+    """Most tokens of a draft; no drafts at 0 or less; None decides by measured gain."""
 
     num_keep: int = 4
     seed: int = -1
@@ -70,7 +70,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
     def merged(self, given: dict[str, Any]) -> tuple[Options, list[str]]:
         """These options, overridden by `given`, and the unknown names in `given`.
 
-        Raises BadRequest naming the option when a value has the wrong type. None leaves a default.
+        None keeps the default. Raises BadRequest naming an option with a value of the wrong type.
         """
         known: dict[str, Any] = {}
         unknown: list[str] = []
@@ -86,7 +86,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True):
 IGNORED = frozenset(
     {"penalize_newline", "low_vram", "f16_kv", "logits_all", "vocab_only", "use_mlock"}  # deprecated
 )
-"""Parameters that Ollama takes, or took, and that have no effect in Puna."""
+"""Ollama's present and former parameters without effect in Puna."""
 
 _DIGITS = r"\d(?:_?\d)*"
 _FLOAT = re.compile(rf"[+-]?({_DIGITS}\.?({_DIGITS})?|\.{_DIGITS})([eE][+-]?{_DIGITS})?", re.ASCII)
@@ -109,9 +109,9 @@ _OPTION_KINDS: dict[str, _OptionKind] = {
 
 
 def parameter(name: str, text: str) -> int | float | bool | str | list[str] | list[float]:
-    """The value of a parameter from its text; one that may be given several times as a list of one.
+    """The value of a parameter from its text; a list of one for parameters that may be repeated.
 
-    Raises BadRequest in Ollama's words (api/types.go, FormatParams).
+    Raises BadRequest with Ollama's wording (api/types.go, FormatParams).
     """
     kind = _OPTION_KINDS.get(name)
     if kind is None:
@@ -184,6 +184,6 @@ _READERS: dict[str, tuple[str, Callable[[str], int | float | bool | list[str] | 
     "float32": ("float", _number),
     "boolean": ("bool", _truth),
     "array": ("string", lambda text: [text]),
-    # As llama.cpp's --tensor-split has it: 3,1.
+    # llama.cpp's format of --tensor-split: 3,1.
     "numbers": ("float", lambda text: [_number(part) for part in text.split(",")]),
 }

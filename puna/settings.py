@@ -1,4 +1,4 @@
-"""The environment, read in one place: Ollama's names and forms (envconfig/config.go), and PUNA_…."""
+"""The settings from the environment: Ollama's names and formats (envconfig/config.go), and PUNA_…."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 FOREVER = float("inf")
 OLLAMA_LEVEL = "0.32.15"
-"""The Ollama release whose API Puna answers; clients gate features on it (`/api/version`)."""
+"""The Ollama release whose API Puna implements. Clients enable features by it (`/api/version`)."""
 
 _UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _PORT = 11434
@@ -77,19 +77,19 @@ class Settings:
     no_history: bool = False
     """The interactive prompt keeps no history file."""
     cache: int = 8 << 30
-    """PUNA_CACHE: bytes of prompts and answers that are kept on disk, evaluated; 0 keeps none."""
+    """PUNA_CACHE: bytes of the KV cache on disk; 0 for none."""
     cache_dir: Path | None = None
-    """PUNA_CACHE_DIR: where they are kept; None: beside the models."""
+    """PUNA_CACHE_DIR: the folder of caches on disk; None: beside the models."""
     repack_cache: int = 8 << 30
-    """PUNA_REPACK_CACHE: bytes of weights that are kept on disk as the kernels read them; 0 keeps none."""
+    """PUNA_REPACK_CACHE: bytes of packed weights on disk; 0 for none."""
     memory: int = 0
-    """PUNA_MEMORY: bytes that models may take together; 0 means what the machine has free."""
+    """PUNA_MEMORY: bytes for all models together; 0 for the machine's free memory."""
     no_cloud: bool = False
-    """OLLAMA_NO_CLOUD: what /api/status says. There is no cloud either way."""
+    """OLLAMA_NO_CLOUD: reported by /api/status. There is no cloud either way."""
     go_template: bool | None = None
-    """OLLAMA_GO_TEMPLATE: a model's Go template comes before the Jinja template in its GGUF file.
+    """OLLAMA_GO_TEMPLATE: prefer a model's Go template to the Jinja template in its GGUF file.
 
-    None: unless the Jinja template can do more.
+    None: unless the Jinja template has more features.
     """
     log_requests: bool = False
     """OLLAMA_DEBUG_LOG_REQUESTS: store the bodies of inference requests in a folder."""
@@ -100,17 +100,17 @@ class Settings:
     search_url: str = ""
     """PUNA_SEARCH_URL: a SearXNG server, for web search."""
     fetch_private: bool = False
-    """PUNA_FETCH_PRIVATE: URLs of images may lead to this machine and its network."""
+    """PUNA_FETCH_PRIVATE: fetch media from private addresses, too."""
     spread: bool = False
     """OLLAMA_SCHED_SPREAD: split every model over all GPUs, even if one has room for it."""
     gpu_overhead: int = 0
     """OLLAMA_GPU_OVERHEAD: bytes of each GPU that stay free."""
     integrated: bool | None = None
-    """OLLAMA_IGPU_ENABLE: whether integrated GPUs are used; None leaves it to their kind."""
+    """OLLAMA_IGPU_ENABLE: use integrated GPUs; None decides by their kind."""
     vulkan: bool = True
-    """OLLAMA_VULKAN: whether GPUs are used through Vulkan."""
+    """OLLAMA_VULKAN: use GPUs through Vulkan."""
     llm_library: str = ""
-    """OLLAMA_LLM_LIBRARY: the only backend that is used ("cuda_v13" is CUDA's, "cpu" is none)."""
+    """OLLAMA_LLM_LIBRARY: the only backend to use ("cuda_v13" is CUDA, "cpu" is none)."""
     keys: Path = Path.home() / ".ollama" / "puna-keys.json"
     """PUNA_KEYS: the file of the server's keys; without the file, requests need no key."""
     open: bool = False
@@ -118,21 +118,21 @@ class Settings:
     api_key: str = ""
     """OLLAMA_API_KEY: the key that a client sends to the server."""
     watchdog: float = 30.0
-    """PUNA_WATCHDOG: seconds that an engine may hang before it is ended; inf forever."""
+    """PUNA_WATCHDOG: seconds after which a hanging engine is killed; inf for never."""
     standby: bool = True
     """PUNA_STANDBY: an engine process without a model waits for the next load."""
     drain: float = 20.0
-    """PUNA_DRAIN: seconds that answers may continue while the server stops."""
+    """PUNA_DRAIN: seconds for running answers to finish while the server stops."""
     tls_certificate: Path | None = None
     """PUNA_TLS_CERT: a PEM file, the certificate before its chain; the server then serves HTTPS only."""
     tls_key: Path | None = None
     """PUNA_TLS_KEY: the certificate's key, if it is not in the same file."""
     registries: tuple[str, ...] = ("*",)
-    """PUNA_REGISTRIES: hosts that models may be fetched from and sent to; "*" matches any text."""
+    """PUNA_REGISTRIES: allowed registries; "*" matches any text."""
     log_json: bool = False
     """PUNA_LOG=json: the log is JSON, one object per line."""
     kernels: str = ""
-    """PUNA_KERNELS: "0" none, "weights" or "attention" alone, a variant's name ("avx2") keeps to it."""
+    """PUNA_KERNELS: "0" for none, "weights" or "attention" for one kind, or the only variant ("avx2")."""
 
     @property
     def url(self) -> str:
@@ -142,7 +142,7 @@ class Settings:
 
     @property
     def cache_folder(self) -> Path:
-        """The folder of evaluated prompts and answers."""
+        """The folder of caches on disk."""
         return self.cache_dir or self.models.parent / "puna-cache"
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The types that cross rooms: conversations, jobs and answers of engines, progress."""
+"""The types that several rooms share: conversations, jobs and answers of engines, progress."""
 
 from __future__ import annotations
 
@@ -40,18 +40,18 @@ class Image(msgspec.Struct, frozen=True, tag=True):
 
 
 class Sound(msgspec.Struct, frozen=True, tag=True):
-    """A WAV file of 16 bits and one channel that is `seconds` long."""
+    """A 16-bit mono WAV file of `seconds` seconds."""
 
     file: bytes
     seconds: float
 
 
 class Turn(msgspec.Struct, frozen=True):
-    """The user and priority of a request, which decide who is served next."""
+    """The user and priority of a request, which decide its place in the queue."""
 
     user: str = ""
     priority: int = 0
-    """Lower is earlier (vLLM, `priority`). Above 0, it waits until nobody at 0 waits."""
+    """Lower is earlier (vLLM, `priority`). A request above 0 waits until none at 0 waits."""
 
 
 class Job(msgspec.Struct, kw_only=True):
@@ -69,7 +69,7 @@ class Job(msgspec.Struct, kw_only=True):
     visible: tuple[str, ...] = ()
     """Control tokens, as text, that appear in the answer; others are hidden."""
     logprobs: int | None = None
-    """How many of the likeliest tokens to report at each place, beside the drawn one; None for no report."""
+    """How many top log-probabilities to report for each token, beside the drawn one; None for no report."""
     echo: bool = False
     """Also report the tokens of the prompt (without media) and the one that ends the answer. The prefix cache
     is not used."""
@@ -78,7 +78,7 @@ class Job(msgspec.Struct, kw_only=True):
     bias: dict[int, float] = {}
     """Added to the logits of these tokens."""
     owner: str = ""
-    """Only jobs of one owner share prefixes, so that timing reveals nothing to others."""
+    """Only jobs of the same owner share prefixes, so that timing reveals nothing to others."""
     turn: Turn = Turn()
     media: tuple[Image | Sound, ...] = ()
     """One for each MEDIA_MARKER in a text prompt, in order."""
@@ -95,7 +95,7 @@ class TokenLogprob(msgspec.Struct, frozen=True):
 
 
 class Begun(msgspec.Struct, frozen=True, tag=True):
-    """The prompt is about to be evaluated; or has been, if its tokens are reported."""
+    """Sent before the prompt is evaluated, or after that if its tokens are reported."""
 
     prompt_tokens: int
     """Tokens of the prompt, including cached ones."""
@@ -191,7 +191,7 @@ class Engine(Protocol):
     async def tokenize(self, text: str, *, add_bos: bool = True) -> list[int]: ...
 
     async def detokenize(self, tokens: list[int]) -> str:
-        """Text, special tokens written out. Raises BadRequest for an id that is none, naming `tokens[i]`."""
+        """The text, including special tokens. Raises BadRequest naming `tokens[i]` for an invalid id."""
         ...
 
     @property
@@ -199,7 +199,7 @@ class Engine(Protocol):
 
     @property
     def exhausted(self) -> bool:
-        """Whether it ended because a memory was full."""
+        """Whether the engine ended because memory was full."""
         ...
 
     async def close(self) -> None:

@@ -16,7 +16,7 @@ _PLACEHOLDER = "puna"
 
 @dataclass(frozen=True)
 class Setup:
-    """What an agent is started with: environment variables, and arguments before the user's own."""
+    """The environment variables of an agent, and the arguments before the user's own."""
 
     environment: dict[str, str] = field(default_factory=dict)
     arguments: tuple[str, ...] = ()
@@ -24,8 +24,8 @@ class Setup:
 
 @dataclass(frozen=True)
 class Agent:
-    """`setup(url, key, model, context)`: the server's address without a slash at its end, the person's key if
-    there is one, the model's name, and the tokens of context that are held for it."""
+    """`setup(url, key, model, context)`: the server's address without a trailing slash, the user's key or "",
+    the model's name, and its context in tokens."""
 
     name: str
     title: str

@@ -18,7 +18,7 @@ _GREY, _BOLD, _DEFAULT = "\x1b[38;5;245m", "\x1b[1m", "\x1b[0m"
 
 
 class AnswerPrinter:
-    """Writes one answer to standard output; `thinking` and `text` hold what has arrived so far."""
+    """Writes one answer to standard output. `thinking` and `text` are the answer so far."""
 
     def __init__(self, *, wrap: bool, hide_thinking: bool = False) -> None:
         self.thinking = ""
@@ -34,7 +34,7 @@ class AnswerPrinter:
     def show(
         self, replies: Iterable[Reply], parts_of: Callable[[Reply], tuple[str | None, str | None]]
     ) -> Reply | None:
-        """Write the thinking and the text of each reply; returns the last reply."""
+        """Writes the thinking and the text of each reply; returns the last reply."""
         last = None
         with spinner() as stop_spinner:
             try:

@@ -1,4 +1,4 @@
-"""The program: its commands, its help, and how every failure ends."""
+"""The program: its commands, its help, and its exit status."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from puna.settings import OLLAMA_LEVEL, Settings
 
 
 def examples(*lines: str) -> str:
-    """The end of a command's help; the mark keeps typer from joining the lines."""
+    """The end of a command's help. The mark prevents typer from joining the lines."""
     return "\n".join(["\b", "Examples:", *(f"  {line}" for line in lines)])
 
 
@@ -161,7 +161,7 @@ def main() -> None:
     except OSError as error:
         failure = error
     except SystemExit as end:
-        # Typer ends with 2 when the command was typed wrongly; Ollama ends with 1 for everything.
+        # Typer exits with 2 for a usage error; Ollama exits with 1 for every error.
         status = 1 if end.code == 2 else end.code
     failure = flush() or failure
     # A closed pipe (`puna list | head -1`) is no error.

@@ -1,4 +1,4 @@
-"""Images and sounds that a prompt names: typed, quoted or dropped there (Ollama interactive.go)."""
+"""Images and sounds that a prompt names: typed, quoted or dropped into it (Ollama interactive.go)."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _ESCAPED = re.compile(r"\\([ ()\[\]{}$&;'\"\\*?~!#`<>|])")
 
 @dataclass(frozen=True)
 class NamedFile:
-    """A file that `text[start:end]` names, quotation marks included."""
+    """A file named by `text[start:end]`, which includes quotation marks."""
 
     start: int
     end: int
@@ -59,7 +59,7 @@ def take_files(text: str) -> tuple[str, list[bytes]]:
 
 
 def _file_at(text: str, free: int, start: int, after: int) -> NamedFile | None:
-    """The file whose name starts at `start`: the shortest that exists, because names may hold spaces.
+    """The file whose name starts at `start`: the shortest that exists, because names may contain spaces.
 
     The text before `free` belongs to other files.
     """
@@ -75,7 +75,7 @@ def _file_at(text: str, free: int, start: int, after: int) -> NamedFile | None:
 
 
 def _existing(name: str) -> Path | None:
-    """The file that a name stands for, read literally or as a shell would."""
+    """The file of a name, taken literally or unquoted as in a shell."""
     readings = dict.fromkeys((name, _ESCAPED.sub(r"\1", name)))
     if name.startswith("file://"):
         readings = dict.fromkeys([unquote(name.removeprefix("file://"))])

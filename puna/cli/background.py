@@ -11,13 +11,13 @@ from puna.cli.connection import CommandFailed, is_local, server_version
 from puna.settings import Settings
 
 PATIENCE = 10.0
-"""Seconds that a new server has to start listening."""
+"""Seconds for a new server to start listening."""
 
 
 def ensure_server(settings: Settings) -> None:
-    """Return once a server answers at `settings.url`; if none does, start one and say so.
+    """Start a server unless one answers at `settings.url`, and wait until it answers.
 
-    Raises CommandFailed when the address is another machine's or the new server does not start.
+    Raises CommandFailed if the address is another machine's or the new server does not start.
     """
     if server_version(settings) is not None:
         return
@@ -33,7 +33,7 @@ def ensure_server(settings: Settings) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=output,
-                start_new_session=True,  # Ctrl-C in this terminal must not reach it.
+                start_new_session=True,  # so that Ctrl-C in this terminal does not reach it
             )
     except OSError as error:
         raise CommandFailed(

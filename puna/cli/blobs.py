@@ -19,7 +19,7 @@ PIECE = 1 << 20
 """Bytes of a read, small enough to stay in the CPU cache until they are hashed."""
 
 ReportBytes = Callable[[int], None]
-"""Receives how many bytes of a file are done."""
+"""Gets the number of processed bytes of a file."""
 
 
 def size_of(path: Path) -> int:
@@ -40,12 +40,11 @@ def digest_of(path: Path, report: ReportBytes) -> str:
 
 
 def send(client: Client, path: Path, digest: str, report: ReportBytes, *, in_place: bool) -> None:
-    """Make sure the server has the blob `digest`, the content of `path`.
+    """Ensure that the server has the blob `digest`, the content of `path`.
 
-    `in_place`: the server may be able to import the file where it is. If it declines, the bytes are
-    uploaded: the address may be a tunnel to a machine with another file system.
-    Raises CommandFailed when the file cannot be read or shrank after it was hashed, and the client's
-    errors.
+    `in_place`: first ask the server to import the file. If it declines, upload the bytes, because the address
+    may be a tunnel to a machine with another file system. Raises CommandFailed if the file cannot be read or
+    shrank after it was hashed, and the client's errors.
     """
     if not client.has_blob(digest) and not (
         in_place and client.offer_blob(digest, quote(os.fsencode(path.resolve())))

@@ -1,4 +1,4 @@
-"""What the official client lacks for the command line."""
+"""The official client, extended for the command line."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ollama import ProgressResponse
 
 
 class Client(ollama.Client):
-    """The official client, and what it lacks."""
+    """The official client with more endpoints and fields."""
 
     def details(self, model: str, *, verbose: bool = False) -> dict[str, Any]:
         """All of `/api/show`; the client's own `show` drops `system` and `tensors`. Raises ResponseError."""
@@ -38,7 +38,7 @@ class Client(ollama.Client):
         return "puna" in self._request_raw("GET", "/api/version").json()
 
     def has_blob(self, digest: str) -> bool:
-        """Whether the server has the blob "sha256:<hex>". Errors count as no; the upload will report them."""
+        """Whether the server has the blob "sha256:<hex>". False on an error, which the upload will report."""
         try:
             self._request_raw("HEAD", f"/api/blobs/{digest}")
         except ollama.ResponseError:
@@ -46,7 +46,7 @@ class Client(ollama.Client):
         return True
 
     def offer_blob(self, digest: str, quoted_path: str) -> bool:
-        """Let a local Puna server import a file in place; False when it does not."""
+        """Let a local Puna server import a file in place; False if it declines."""
         try:
             self._request_raw("POST", f"/api/blobs/{digest}", headers={"Puna-Local-Path": quoted_path})
         except ollama.ResponseError:

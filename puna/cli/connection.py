@@ -24,10 +24,10 @@ class ModelMissing(CommandFailed):
 
 
 def server_version(settings: Settings, timeout: float = 2.0) -> str | None:
-    """The version that the server at `settings.url` reports; None when nothing answers in `timeout` seconds.
+    """The version of the server at `settings.url`; None if nothing answers within `timeout` seconds.
 
-    Any HTTP server counts; "" when it reports no version. Uses http.client, because importing the
-    client package would slow down `--version` and every `run`.
+    "" for any other HTTP server. Uses http.client, because importing the client package would slow down
+    `--version` and every `run`.
     """
     import http.client
     import json
@@ -47,7 +47,7 @@ def server_version(settings: Settings, timeout: float = 2.0) -> str | None:
 
 
 def is_local(settings: Settings) -> bool:
-    """The server's address is on this machine (Ollama cmd.go, isLocalhost)."""
+    """Whether the server's address is on this machine (Ollama cmd.go, isLocalhost)."""
     import ipaddress
 
     if settings.host in ("", "localhost"):
@@ -121,7 +121,7 @@ def plain_failures(settings: Settings) -> Iterator[None]:
         kind = ModelMissing if error.status_code == 404 else CommandFailed
         raise kind(error.error) from None
     except BrokenPipeError:
-        raise  # Our own output was closed; the server did not fail.
+        raise  # Our output was closed; the server did not fail.
     except (ConnectionError, httpx.ConnectError, httpx.ConnectTimeout):
         hint = "is it running? start it with: puna serve" if is_local(settings) else "is it running there?"
         raise CommandFailed(f"could not connect to Puna at {settings.url}: {hint}") from None

@@ -82,13 +82,13 @@ class PendingCreate:
 
     request: dict[str, Any] = field(default_factory=dict)
     files: dict[str, dict[str, Path]] = field(default_factory=dict)
-    """For "files", "adapters" and "draft_files": the path of each name that the request uses."""
+    """For "files", "adapters" and "draft_files": paths by their names in the request."""
 
 
 def read_modelfile(file: str) -> tuple[str, bytes, Path]:
-    """Its title in messages, its content, and the folder that its paths are relative to.
+    """A Modelfile's title in messages, its content, and the folder of its relative paths.
 
-    Without a Modelfile, a folder stands for itself, as in Ollama.
+    For a folder without a Modelfile, the content is FROM that folder, as in Ollama.
     """
     if file == "-":
         return "standard input", sys.stdin.buffer.read(), Path()
@@ -104,7 +104,7 @@ def read_modelfile(file: str) -> tuple[str, bytes, Path]:
 
 
 def gather(title: str, content: bytes, folder: Path) -> PendingCreate:
-    """What a Modelfile asks for. Raises CommandFailed naming the Modelfile and the line or path."""
+    """The create request of a Modelfile. Raises CommandFailed naming the Modelfile and the line or path."""
     from puna.errors import BadRequest
     from puna.modelfile import parse
 
@@ -157,7 +157,7 @@ def deliver(client: Client, recipe: PendingCreate, display: Display, *, in_place
 
 
 def _request(modelfile: Modelfile) -> dict[str, Any]:
-    """The fields of a create request that come from the Modelfile unchanged."""
+    """The fields of a create request that the Modelfile has unchanged."""
     given = {
         **{
             name: getattr(modelfile, name)
@@ -171,7 +171,7 @@ def _request(modelfile: Modelfile) -> dict[str, Any]:
 
 
 def _resolve(recipe: PendingCreate, title: str, folder: Path, sources: Iterable[str]) -> None:
-    """Add the files of the FROM lines, or the base model's name if there are none."""
+    """Add the files of the FROM lines, or the base model's name."""
     from puna.cli.sources import looks_like_path, request_names
 
     files: list[Path] = []
@@ -188,7 +188,7 @@ def _resolve(recipe: PendingCreate, title: str, folder: Path, sources: Iterable[
 
 
 def _resolve_draft(recipe: PendingCreate, title: str, folder: Path, modelfile: Modelfile) -> None:
-    """Add the files of the DRAFT line, or the draft model's name if there are none."""
+    """Add the files of the DRAFT line, or the draft model's name."""
     from puna.cli.sources import looks_like_path, request_names
 
     text, at = modelfile.draft, _at(title, modelfile.draft)
@@ -214,7 +214,7 @@ def _path(folder: Path, text: str) -> Path:
 
 
 def _files(at: str, command: str, folder: Path, text: str) -> list[Path]:
-    """The files that a path in a Modelfile stands for. Raises CommandFailed, which begins `at`."""
+    """The files of a path in a Modelfile. Raises CommandFailed, whose message begins with `at`."""
     from puna.cli.sources import files_at
 
     path = _path(folder, text)

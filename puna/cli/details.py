@@ -1,4 +1,4 @@
-"""What `puna show` prints: sections in Ollama's order and form (Ollama cmd.go, showInfo)."""
+"""The output of `puna show`: sections in Ollama's order and format (Ollama cmd.go, showInfo)."""
 
 from __future__ import annotations
 

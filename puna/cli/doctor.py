@@ -23,7 +23,7 @@ def doctor(fix: bool = False, *, insecure: bool = False) -> None:
 
     Missing blobs are fetched from the model's registry, with `insecure` over HTTP.
     """
-    # Imports of rooms below: this command works on the store and the engine themselves, server or not.
+    # Not over HTTP: this command checks the store and the engine directly, with or without a server.
     from puna.engine import drivers, find_devices, kernels
     from puna.library import AllowedHosts, Library, check
 
@@ -68,14 +68,14 @@ def _print_places(library: Library, settings: Settings, devices: Sequence[Device
 
 
 def _report(findings: list[Finding]) -> int:
-    """Print each finding, and return how many break something."""
+    """Print each finding; returns the number of findings that break something."""
     for finding in findings:
         print(f"{finding.problem}{_room(finding)}")
     return sum(finding.kind != "foreign" for finding in findings)
 
 
 def _repaired(library: Library, findings: list[Finding], insecure: bool, allowed: AllowedHosts) -> int:
-    """Repair the findings, print each outcome, and return how many are left."""
+    """Repair the findings and print each outcome; returns the number of remaining problems."""
     from puna.library import repair, restore
 
     with Display() as display:

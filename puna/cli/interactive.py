@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 class Conversation:
-    """A session with a model."""
+    """An interactive session with a model."""
 
     def __init__(self, client: Client, session: Session, settings: Settings) -> None:
         self._client = client
@@ -46,7 +46,7 @@ class Conversation:
                 print()
 
     def _turn(self, prompt: LinePrompt, entries: Multiline) -> bool:
-        """Read a line and act on the entry it completes. False when the user leaves."""
+        """Read a line, and process the entry that it completes. False if the user leaves."""
         try:
             line = prompt.read(more=entries.open is not None)
         except EOFError:
@@ -161,7 +161,7 @@ class Conversation:
         return f"Created new model '{name}'"
 
     def _recall(self) -> None:
-        """Print the conversation that the model begins with."""
+        """Print the model's own messages."""
         for message in self._session.examples:
             text = message.get("content") or ""
             if message["role"] == "user":

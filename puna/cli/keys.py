@@ -1,6 +1,6 @@
 """`puna keys`: manage this machine's keys.
 
-It edits the keys file, which a running server reloads. So the first key needs no other key.
+They edit the keys file, which a running server reloads, so the first key needs no other key.
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from puna.cli.client import Client
 
 CONTEXT = 32_768
-"""Default context in tokens: an agent's instructions and tools alone take 10,000 and more."""
+"""Default context in tokens. An agent's instructions and tools alone take 10,000 and more."""
 
 _TOUCH = 60.0
 """Seconds between the requests that keep the model loaded."""
@@ -49,12 +49,12 @@ def launch(
 
 
 def missing(agent: Agent) -> str:
-    """How to install `agent`, for a user who lacks it."""
+    """The message for a user who has not installed `agent`."""
     return f"{agent.title} is not installed ({agent.program} is not on PATH); install it: {agent.install}"
 
 
 def start(agent: Agent, program: str, arguments: list[str], *, model: str, context: int = CONTEXT) -> int:
-    """Run an agent; returns its exit status. Raises CommandFailed when it cannot start."""
+    """Run an agent; returns its exit status. Raises CommandFailed if it cannot start."""
     settings = Settings.from_environment()
     from puna.cli.background import ensure_server
 
@@ -67,7 +67,7 @@ def start(agent: Agent, program: str, arguments: list[str], *, model: str, conte
 
 
 def _run(command: list[str], environment: dict[str, str]) -> int:
-    """Run until the end; Ctrl-C goes to the agent."""
+    """Run a command to its end. Ctrl-C goes to the agent."""
     process = subprocess.Popen(command, env=environment)
     while True:
         try:

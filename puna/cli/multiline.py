@@ -19,14 +19,14 @@ class Entered:
 
 
 class Multiline:
-    """Takes one line at a time; `open` while the closing mark is missing."""
+    """Joins lines into entries; `open` while the closing mark is missing."""
 
     def __init__(self) -> None:
         self.open: Literal["message", "system"] | None = None
         self._lines: list[str] = []
 
     def feed(self, line: str) -> Entered | None:
-        """The entry that `line` completes; None when more lines belong to it."""
+        """The entry that `line` completes; None if more lines follow."""
         if self.open is None:
             opening = _OPENING.match(line)
             if opening is None:

@@ -16,7 +16,7 @@ _GRAIN = 0.1
 
 @dataclass
 class Bar:
-    """One transfer. Sizes in bytes, moments in seconds of one clock."""
+    """A transfer. Sizes in bytes, times in seconds of one clock."""
 
     label: str
     total: int
@@ -68,10 +68,10 @@ class ProgressView:
     def feed(
         self, status: str, key: str, total: int, completed: int, now: float, label: str = ""
     ) -> str | None:
-        """Process one message; returns its status when it begins a step.
+        """Process a message; returns its status if it begins a step.
 
-        A message with a `key` (usually a digest) updates the bar of that key. The bar's label is `label`,
-        or the status.
+        A message with a `key` (usually a digest) updates the bar of that key, with `label` or the status as
+        the bar's label.
         """
         if not key:
             begun = status if status and status != self._status else None
@@ -81,13 +81,13 @@ class ProgressView:
                 self._turning = True
             return begun
         if completed:
-            # A pull first announces every layer at 0; a bar appears when its layer moves.
+            # A pull first announces every layer at 0. A bar appears with the layer's first progress.
             self._turning = False
             if key not in self._bars:
                 self._bars[key] = Bar(label or status, total, completed)
                 self._rows.append(self._bars[key])
             self._bars[key].set(completed, now)
-        # Layers are transferred concurrently: a layer reported again is not a new step.
+        # Layers are transferred concurrently, so a layer that is reported again is not a new step.
         begun = status if status and (key, status) not in self._shown else None
         self._shown.add((key, status))
         return begun
@@ -97,7 +97,7 @@ class ProgressView:
         self._turning = False
 
     def lines(self, width: int, now: float) -> list[str]:
-        """The lines at the moment `now` on a terminal of `width` columns."""
+        """The lines at time `now` on a terminal of `width` columns."""
         lines = [row if isinstance(row, str) else row.line(width) for row in list(self._rows)]
         if self._turning:
             lines[-1] += f" {_SPINNER[int(now * 10) % len(_SPINNER)]}"

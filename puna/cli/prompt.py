@@ -1,4 +1,4 @@
-"""The line a person types into: editing keys, and a history shared with Ollama (~/.ollama/history)."""
+"""The input line: editing keys, and a history shared with Ollama (~/.ollama/history)."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LIMIT = 100
 
 
 class LineHistory(History):
-    """A file with one entry a line, oldest first (Ollama readline/history.go)."""
+    """A history file with one entry a line, oldest first (Ollama readline/history.go)."""
 
     def __init__(self, path: Path, *, enabled: bool = True) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ class LinePrompt:
     """Asks for lines on the terminal."""
 
     def __init__(self, history: LineHistory, editor: str = "") -> None:
-        """`editor` composes a long prompt; otherwise VISUAL, or EDITOR."""
+        """`editor`: the command to edit a prompt; "" for VISUAL or EDITOR."""
         if editor:
             os.environ["VISUAL"] = editor
         # Only menus need the cursor's position; the terminal's reply could end up in the input.
@@ -72,7 +72,7 @@ class LinePrompt:
         )
 
     def read(self, *, more: bool) -> str:
-        """One line; `more` when it continues a message. Ctrl-D raises EOFError, Ctrl-C KeyboardInterrupt."""
+        """A line; `more` if it continues a message. Ctrl-D raises EOFError, Ctrl-C KeyboardInterrupt."""
         hint = "" if more else "Send a message (/? for help)"
         line = self._session.prompt("... " if more else ">>> ", placeholder=[("class:placeholder", hint)])
         return line.rstrip("\n")

@@ -1,4 +1,4 @@
-"""`puna run`: one answer, an embedding, or a session; the model is pulled if missing."""
+"""`puna run`: an answer, an embedding, or a session. Pulls a missing model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class RunFlags(TyperCommand):
-    """Flags whose optional value comes after "=" only; without one they mean true. The prompt comes next."""
+    """Flags whose optional value follows "="; without one they are true. So the prompt may follow them."""
 
     _BARE = ("--think", "--truncate")
 
@@ -103,7 +103,7 @@ def run(
 
 
 def show_or_pull(client: Client, settings: Settings, model: str, *, insecure: bool) -> dict[str, Any]:
-    """The server's details of a model, which is pulled first if it is missing."""
+    """The server's details of a model. Pulls a missing model first."""
     try:
         with plain_failures(settings):
             return client.details(model)
@@ -152,7 +152,7 @@ def answer_once(client: Client, session: Session, prompt: str) -> None:
 def embedding(
     client: Client, model: str, text: str, keep_alive: str | None, dimensions: int, truncate: str
 ) -> str:
-    """The vector of a text, as a JSON array. Raises CommandFailed when there is no text."""
+    """The vector of a text, as a JSON array. Raises CommandFailed without a text."""
     if not text:
         raise CommandFailed(f'embedding models require input text. Usage: puna run {model} "your text here"')
     if truncate not in ("", "true", "false"):
@@ -205,12 +205,12 @@ def parse_keepalive(text: str) -> str | None:
 
 
 def read_piped() -> str:
-    """All of standard input when it is not a terminal."""
+    """All of standard input; "" if it is a terminal."""
     if sys.stdin is None or sys.stdin.isatty():
         return ""
     return sys.stdin.buffer.read().decode(errors="replace")
 
 
 def whole_text(text: str) -> str:
-    """The text without the lone surrogates that a command line in another encoding leaves."""
+    """The text without lone surrogates, which come from a command line in another encoding."""
     return text.encode(errors="surrogateescape").decode(errors="replace")

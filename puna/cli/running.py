@@ -57,7 +57,7 @@ def _list_devices() -> None:
 
 
 def processor(size: int, size_vram: int) -> str:
-    """Where a model of `size` bytes is, given that `size_vram` of them are on a GPU."""
+    """The placement of a model of `size` bytes, `size_vram` of them on GPUs: "100% GPU", …"""
     if size_vram == 0:
         return "100% CPU"
     if size_vram == size:

@@ -1,4 +1,4 @@
-"""The state of an interactive session: what `/set` changes, and the messages so far."""
+"""The state of an interactive session: the settings of `/set`, and the messages so far."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from puna.errors import BadRequest
 from puna.options import parameter
 
 _WORDS = re.compile(r'"([^"]*)"(?!\S)|(\S+)')
-"""The words of a line; one in quotation marks may contain spaces."""
+"""The words of a line. A word in quotation marks may contain spaces."""
 
 ThinkOption = bool | str | None
 """The API's `think`: on or off, a level, or None for the model's default."""
@@ -33,11 +33,11 @@ class Session:
     system: str = ""
     think: ThinkOption = None
     think_chosen: bool = False
-    """The user chose whether to think; otherwise every model that can think does."""
+    """Whether the user set `think`. Otherwise every model that can think does."""
     hide_thinking: bool = False
     capabilities: frozenset[str] = frozenset()
     examples: list[dict[str, Any]] = field(default_factory=list)
-    """The conversation that the model begins with: the MESSAGE lines of its Modelfile."""
+    """The model's own messages: the MESSAGE lines of its Modelfile."""
     options: dict[str, Any] = field(default_factory=dict)
     messages: list[dict[str, Any]] = field(default_factory=list)
 
@@ -53,7 +53,7 @@ class Session:
 
     @property
     def takes_files(self) -> bool:
-        """Files named in a message are attached; the server refuses those of the wrong kind."""
+        """Whether to attach files that a message names. The server refuses files of the wrong kind."""
         return self.sees or self.hears
 
     def meet(self, model: str, found: dict[str, Any]) -> None:
@@ -65,11 +65,11 @@ class Session:
             self.think = True if "thinking" in self.capabilities else None
 
     def clear(self) -> None:
-        """Forget the conversation; the system message stays."""
+        """Clear the conversation, but keep the system message."""
         self.messages = [{"role": "system", "content": self.system}] if self.system else []
 
     def set_system(self, text: str) -> str:
-        """Set the system message; it replaces a previous one that no question followed."""
+        """Set the system message. It replaces a previous one if no question followed that."""
         self.system = text
         if self.messages and self.messages[-1]["role"] == "system":
             self.messages.pop()
@@ -77,7 +77,7 @@ class Session:
         return "Set system message."
 
     def set(self, line: str) -> str:
-        """Obey a "/set …" line; returns the message to print, "" for none."""
+        """Execute a "/set …" line; returns the message to print, "" for none."""
         _, name, rest = (*line.split(maxsplit=2), "", "")[:3]
         if not name:
             return SET

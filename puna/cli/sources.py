@@ -1,4 +1,4 @@
-"""The files that a FROM, ADAPTER or DRAFT path stands for (facts: Ollama parser/parser.go, filesForModel)."""
+"""The files of a FROM, ADAPTER or DRAFT path (Ollama parser/parser.go, filesForModel)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from puna.cli.connection import CommandFailed
 
 _WEIGHTS = ("model*.safetensors", "consolidated*.safetensors", "*.safetensors", "*.gguf")
-"""Patterns of weights. Only the first that matches is used, because some folders hold them twice."""
+"""Patterns of weights. Only the first matching pattern counts: some folders have the weights twice."""
 _PICKLED = ("*.bin", "*.pth", "*.pt")
 _CONFIGURATION = ("*.json", "*/*.json", "chat_template.jinja")
 _TOKENIZERS = ("tokenizer.model", "*/tokenizer.model")
@@ -21,7 +21,7 @@ _POINTER = b"version https://git-lfs.github.com/spec/"
 
 
 def files_at(path: Path) -> list[Path]:
-    """A file with the other parts of its split, or the files of a folder that a conversion needs.
+    """All parts of the GGUF file `path`, or the files of the folder `path` that a conversion needs.
 
     Raises CommandFailed naming the file that cannot be used or read.
     """
@@ -35,7 +35,7 @@ def files_at(path: Path) -> list[Path]:
                 begins = opened.read(len(_POINTER))
         if begins == _POINTER:
             raise CommandFailed(f"{file}: a Git LFS pointer, not the file itself; fetch it: git lfs pull")
-        # Other files may be anything, but weights of another format are refused at once.
+        # Other files may have any format, but weights must be GGUF or safetensors.
         if (file == path or file.suffix == ".gguf") and not _is_weights(file, begins):
             raise CommandFailed(f"{file}: neither a GGUF file nor safetensors")
     return files
@@ -55,7 +55,7 @@ def _is_weights(file: Path, begins: bytes) -> bool:
 
 
 def looks_like_path(text: str) -> bool:
-    """Whether it can only be a path: no model name looks like it."""
+    """Whether `text` can only be a path, not a model's name."""
     return (
         text.startswith(("/", "./", "../", "~", "\\"))
         or text in (".", "..")
@@ -64,7 +64,7 @@ def looks_like_path(text: str) -> bool:
 
 
 def request_names(files: Iterable[Path]) -> dict[str, Path]:
-    """The files under their names in a create request: paths relative to their common folder."""
+    """The files by their names in a create request: paths relative to their common folder."""
     absolute = {Path(os.path.abspath(file)) for file in files}
     if not absolute:
         return {}
@@ -73,7 +73,7 @@ def request_names(files: Iterable[Path]) -> dict[str, Path]:
 
 
 def _parts(path: Path) -> list[Path]:
-    """All parts of the split GGUF file that `path` is one of, in order; otherwise `path` alone."""
+    """All parts of a split GGUF file, in order; for any other file only `path`."""
     named = _PART.fullmatch(path.name)
     if named is None:
         return [path]
@@ -97,13 +97,13 @@ def _of_folder(folder: Path) -> Iterator[Path]:
     tokenizer = next(filter(None, (_matching(folder, pattern) for pattern in _TOKENIZERS)), [])
     root = folder.resolve()
     for file in dict.fromkeys(weights + configuration + tokenizer):
-        # A downloaded folder must not be able to send other files of this machine.
+        # A link in a downloaded folder must not expose other files of this machine.
         if not file.resolve().is_relative_to(root):
             raise CommandFailed(f"insecure path: {file} is a link out of its folder, to {file.resolve()}")
         yield file
 
 
 def _matching(folder: Path, pattern: str) -> list[Path]:
-    """The matching files; hidden folders, such as a download's cache, are left out."""
+    """The matching files, except those in hidden folders, such as a download's cache."""
     found = sorted(folder.glob(pattern))
     return [file for file in found if not any(p.startswith(".") for p in file.relative_to(folder).parts)]

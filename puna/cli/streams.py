@@ -8,7 +8,7 @@ from io import TextIOWrapper
 
 
 def open_streams() -> None:
-    """Make each of the three usable: a closed one becomes the null device, so no file takes its number."""
+    """Replace closed standard streams by the null device, so that no file gets their numbers."""
     for number, name in enumerate(("stdin", "stdout", "stderr")):
         try:
             os.fstat(number)
@@ -19,13 +19,13 @@ def open_streams() -> None:
             stream = open(number, "r" if name == "stdin" else "w", closefd=False)  # noqa: SIM115
             setattr(sys, name, stream)
     for stream in (sys.stdout, sys.stderr):
-        # Models write any script; a terminal that cannot show it must not end the answer.
+        # Models write any script. A terminal that cannot show it must not end the answer.
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(encoding="utf-8", errors="replace")
 
 
 def flush() -> OSError | None:
-    """Flush the output, so that the interpreter reports nothing at exit; returns the error, if any."""
+    """Flush the output, so that the interpreter reports no error at exit; returns the error, if any."""
     failure = None
     for stream in (sys.stdout, sys.stderr):
         try:

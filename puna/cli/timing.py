@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def summary(last: ChatResponse | GenerateResponse) -> str:
-    """One line for each figure of an answer's last message; zero or missing ones are left out."""
+    """A line for each figure in an answer's last message. Omits zero and missing figures."""
     rows: list[tuple[str, str]] = []
     if last.total_duration:
         rows.append(("total duration", go_duration(last.total_duration)))

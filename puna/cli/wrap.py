@@ -1,8 +1,8 @@
 """Word wrap for text that arrives in pieces.
 
-A word is printed letter by letter. When it passes the edge, the cursor goes back over it and the word moves
-to the next line. Chinese, Japanese and Korean text breaks between any two characters, except before closing
-and after opening punctuation.
+A word is printed letter by letter. If it passes the edge, the output erases it and repeats it on the next
+line. Chinese, Japanese and Korean text breaks between any two characters, except before closing and after
+opening punctuation.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which addresses are public (IANA special-purpose registries; RFC 6890 and its updates)."""
+"""Recognises public IP addresses (IANA special-purpose registries; RFC 6890 and its updates)."""
 
 from __future__ import annotations
 
@@ -39,12 +39,12 @@ _SPECIAL = [
     ),
 ]
 _GLOBAL = IPv6Network("2000::/3")
-"""Global unicast; loopback, IPv4-mapped, link-local, private and multicast lie outside."""
+"""Global unicast. It excludes loopback, IPv4-mapped, link-local, private and multicast addresses."""
 _NAT64 = IPv6Network("64:ff9b::/96")
 
 
 def is_public(text: str) -> bool:
-    """Whether an address is public, and belongs neither to this machine nor, in IPv6, to its network."""
+    """Whether an address is public, and not this machine's or, in IPv6, its network's."""
     address = ip_address(text)
     if isinstance(address, IPv6Address) and address in _NAT64:
         address = IPv4Address(int(address) & 0xFFFF_FFFF)

@@ -16,13 +16,13 @@ from typing import BinaryIO
 
 from puna.errors import BadRequest, NotFound, PunaError
 from puna.library.clone import linked, reflinked
-from puna.library.durable import aside, make_folder, move, sync, write, writing
+from puna.library.durable import make_folder, move, sync, temporary_path, write, writing
 from puna.library.hashing import digest_of, digest_of_file
 from puna.library.lock import is_locked
 from puna.library.pins import STALE, Pins, is_pinned, touched
 
 RESUMABLE = 7 * 24 * 3600.0
-"""Seconds for which an interrupted download can be resumed."""
+"""Seconds after which an interrupted download may be removed."""
 
 _DIGEST = re.compile(r"sha256[:-]([0-9a-fA-F]{64})")
 _PARTIAL = re.compile(r"sha256-[0-9a-f]{64}-partial")
@@ -36,7 +36,8 @@ class WrongDigest(BadRequest):
 class Blobs:
     """The blobs in one folder, which is created with the first one.
 
-    `changing` is locked while a blob appears or is pinned, so that no one removes it at that moment.
+    `changing` is the store's lock. It is held while a blob is added or pinned, so that nobody removes it
+    then.
     """
 
     def __init__(self, folder: Path, changing: Callable[[], AbstractContextManager[None]]) -> None:
@@ -55,7 +56,7 @@ class Blobs:
 
     def temporary(self) -> AbstractContextManager[Path]:
         """A path for a temporary file, removed at the end unless `adopt` took it."""
-        return aside(self.folder, "sha256-")
+        return temporary_path(self.folder, "sha256-")
 
     def partial(self, digest: str, suffix: str = "") -> Path:
         """The path of an unfinished download of this blob, kept for `RESUMABLE` after the last write.
@@ -74,10 +75,10 @@ class Blobs:
         expected: str | None = None,
         on_bytes: Callable[[int], None] | None = None,
     ) -> tuple[str, int]:
-        """Store what `source` yields; its digest ("sha256:<hex>") and size in bytes.
+        """Store the bytes of `source`; returns the digest ("sha256:<hex>") and the size in bytes.
 
-        `on_bytes` gets the bytes written so far, after each piece. Raises BadRequest when the digest is not
-        the `expected` one, PunaError when the disk is full. Leaves nothing after an error.
+        `on_bytes` gets the number of bytes written so far. Raises WrongDigest if the digest is not the
+        `expected` one, PunaError if the disk is full. Leaves nothing after an error.
         """
         if expected:
             self.path(expected)
@@ -120,9 +121,9 @@ class Blobs:
     ) -> tuple[str, int]:
         """Import a local file as a blob, without copying if possible; returns digest and size.
 
-        It is reflinked where the file system can, else hard-linked: then a later write to the file damages
-        the blob. `on_bytes` gets the bytes read so far. Raises NotFound, BadRequest when it
-        is no file, changes while it is read or has another digest than `expected`, PunaError.
+        It is reflinked if the file system can, otherwise hard-linked. Writing to a hard-linked file damages
+        the blob. `on_bytes` gets the number of bytes read so far. Raises NotFound, PunaError, WrongDigest,
+        and BadRequest if `source` is not a regular file or changes while it is read.
         """
         if expected:
             self.path(expected)
@@ -130,7 +131,7 @@ class Blobs:
             before = os.fstat(file.fileno())
 
             def read(count: int) -> None:
-                if count > before.st_size:  # It may be endless.
+                if count > before.st_size:  # It may grow for ever.
                     raise BadRequest(f"{source} changed while it was read")
                 if on_bytes:
                     on_bytes(count)
@@ -151,10 +152,10 @@ class Blobs:
             return self._keep(path, digest), size
 
     def pin(self, digest: str) -> bool:
-        """Whether the blob is there. It then stays for an hour, or until a manifest names it.
+        """Pin a blob; False if it does not exist.
 
-        Until then, no process removes it with a model. New blobs are pinned from the start. A blob that is
-        also a user's file (`import_file`) is safe from pruning only.
+        A pin lasts for an hour, or until a manifest names the blob. Until then, deleting a model does not
+        remove it. New blobs are pinned. A hard-linked blob (`import_file`) is protected only from pruning.
         """
         path = self.path(digest)
         if not path.is_file():
@@ -170,17 +171,17 @@ class Blobs:
             self._pins.remove(path)
 
     def made(self, digest: str) -> bool:
-        """Whether this process made the blob, and neither a manifest nor a request has named it since."""
+        """Whether this process created the blob, and no manifest or request has named it since."""
         return self._pins.made(self.path(digest))
 
     def discard(self, digest: str) -> None:
-        """Remove the blob if it is `made`, while `changing`. Raises PunaError."""
+        """Remove the blob if it is `made`. The caller holds `changing`. Raises PunaError."""
         with writing(self.folder):
             if self.made(digest):
                 self.path(digest).unlink(missing_ok=True)
 
     def remove_unless_pinned(self, digest: str) -> None:
-        """Remove a blob that no manifest names, if it is there, while `changing`. Raises PunaError."""
+        """Remove a blob without a manifest, unless it is pinned. The caller holds `changing`."""
         path = self.path(digest)
         with writing(self.folder), suppress(FileNotFoundError):
             if not is_pinned(path.lstat()):
@@ -193,10 +194,10 @@ class Blobs:
                 move(old, self.folder / f"sha256-{number}")
 
     def unused(self, used: Collection[Path] | None) -> Iterator[tuple[Path, int]]:
-        """Files older than `STALE`, and their sizes: unfinished ones, and blobs not `used` if that is given.
+        """Unfinished files and blobs not in `used` that are older than `STALE`, with their sizes in bytes.
 
-        Resumable transfers count once they are older than `RESUMABLE` and no process works on them; without
-        `used` they stay, as blobs do. Raises OSError.
+        Includes resumable transfers that are older than `RESUMABLE` and locked by no process. If `used` is
+        None, excludes blobs and transfers. Raises OSError.
         """
         for entry in _files(self.folder):
             path = Path(entry.path)
@@ -233,7 +234,7 @@ class Blobs:
             raise ValueError(f"{path} was not made in {self.folder}")
 
     def _keep(self, path: Path, digest: str) -> str:
-        # Replaces an existing one, which may be damaged: this one was just verified.
+        # Replaces an existing blob, because that may be damaged, and this one was just verified.
         target = self.path(digest)
         with self._changing(), writing(self.folder):
             self._pins.add(path, target)

@@ -1,4 +1,4 @@
-"""Creates a model from another one or from files (facts: Ollama server/create.go)."""
+"""Creates a model from another one or from files (Ollama server/create.go)."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from puna.types import Message, Progress, Report
 _MODEL = IMAGE + "model"
 _DRAFT = IMAGE + "draft"
 Recognize = Callable[[str], tuple[str, str, tuple[str, ...]] | None]
-"""Maps a Jinja chat template to its name, Go form and stop texts; None if it is unknown."""
+"""Maps a Jinja chat template to its name, Go template and stop texts; None if it is unknown."""
 
 _INHERITED = ("renderer", "parser", "requires", "capabilities", "draft")
-"""Config entries that are inherited from the base unless set."""
+"""Config entries that a model inherits from its base."""
 
 
 def create(
@@ -39,10 +39,9 @@ def create(
 ) -> None:
     """Create the model `name` from `recipe`, replacing an existing one. Blocks; may take minutes.
 
-    A model made from files gets the Go form and the stop texts of its chat template, if `recognize` knows it.
-    The manifest is written last; any earlier error, also one raised in `report`, leaves the library
-    unchanged. Raises BadRequest naming the problem in the recipe or a file, InvalidName, NotFound for an
-    unknown base, PunaError.
+    A model from files gets a Go template and stop texts if `recognize` knows its chat template. The manifest
+    is written last, so any earlier error, including one of `report`, leaves the library unchanged. Raises
+    BadRequest for a problem in the recipe or a file, InvalidName, NotFound for an unknown base, PunaError.
     """
     name = library.resolve(name)
     base = library.open(recipe.base) if recipe.base else None
@@ -62,8 +61,8 @@ def create(
         with _BlobTransaction(library) as transaction:
             layers = [transaction.part(item) if isinstance(item, ModelPart) else item for item in items]
             parameters, detected = base.parameters if base else {}, dict[Layer, str]()
-            if not base and (form := recognize(weights.metadata.chat_template)):
-                title, template, stop = form
+            if not base and (known := recognize(weights.metadata.chat_template)):
+                title, template, stop = known
                 parameters = {"stop": list(stop)}
                 layer = transaction.text("template", template)
                 detected[layer] = f"using autodetected template {title}"
@@ -136,13 +135,13 @@ def _without(layers: list[Layer], kind: str) -> list[Layer]:
 
 
 def _message(message: Message) -> dict[str, Any]:
-    """A message as Ollama stores it, images in base64."""
+    """A message in Ollama's format, with images in base64."""
     files = {"images": [file.data for file in message.images]} if message.images else {}
     return {"role": message.role, "content": message.content, **msgspec.to_builtins(message), **files}
 
 
 def _json(value: Any) -> str:
-    """JSON byte for byte as Go writes it, so that blobs that Ollama stored have the same digest."""
+    """JSON in Go's exact format, so that the blob has the same digest as Ollama's."""
     if isinstance(value, dict):
         value = {key: _number(entry) for key, entry in sorted(value.items())}
     text = msgspec.json.encode(value).decode()
@@ -152,7 +151,7 @@ def _json(value: Any) -> str:
 
 
 def _number(value: Any) -> Any:
-    """A float as Go's encoding/json writes it: 1, 0.00005, 1e-7."""
+    """A float in the format of Go's encoding/json: 1, 0.00005, 1e-7."""
     if not isinstance(value, float):
         return value
     if value and not 1e-6 <= abs(value) < 1e21:

@@ -51,8 +51,8 @@ class Repair(msgspec.Struct, frozen=True, kw_only=True):
 def check(library: Library, report: Report) -> list[Finding]:
     """The problems of the store, damaged models first. Reads every blob of a model; changes nothing.
 
-    `report` receives the total bytes and those read so far. Unused files count once they are an hour old,
-    because younger ones may be in progress. Raises PunaError when the store cannot be read.
+    `report` gets the total bytes and the bytes read so far. Ignores unused files younger than an hour, which
+    may be in progress. Raises PunaError if the store cannot be read.
     """
     try:
         return list(_findings(library, report))
@@ -65,8 +65,8 @@ def repair(
 ) -> list[Repair]:
     """Remove damaged and unused blobs, make files readable, and `pull` the affected models.
 
-    Only `pull` replaces an unreadable manifest; while one exists, every blob stays. The notes have the
-    failures, also of `pull`.
+    Only `pull` replaces an unreadable manifest. While there is one, no blob is removed. The notes report
+    failures, including those of `pull`.
     """
     found = list(findings)
     failures: dict[Path | Name, str] = {}
@@ -146,7 +146,7 @@ def _findings(library: Library, report: Report) -> Iterator[Finding]:
 
 
 def _manifests(root: Path) -> Iterator[tuple[Path, Name | None]]:
-    """Every file below `root`, with the name of the model whose manifest it is, if its path is one."""
+    """Every file below `root`; with a model's name if its path is that of a manifest."""
 
     def fail(error: OSError) -> None:
         if not isinstance(error, FileNotFoundError):
@@ -195,7 +195,7 @@ def _contents(blobs: list[_Blob], report: Report) -> Iterator[Finding]:
 
 
 def _prepare(finding: Finding) -> None:
-    """Do the repairs that come before pulls. Raises OSError, PunaError."""
+    """Do the repairs that precede pulls. Raises OSError, PunaError."""
     if finding.kind == "damaged" and digest_of_file(finding.path)[0] != _digest(finding.path):  # still
         finding.path.unlink()
     elif finding.kind == "permission":
@@ -239,7 +239,7 @@ def _digest(path: Path) -> str:
 
 
 def _readable(path: Path) -> bool:
-    """Whether this user and the file's owner can read it: the server often runs as another user."""
+    """Whether this user and the file's owner can read it. The server often runs as another user."""
     return os.access(path, os.R_OK) and bool(path.stat().st_mode & stat.S_IRUSR)
 
 

@@ -18,7 +18,7 @@ _TOKENS = "tokenizer.ggml.tokens"
 def draft_of(
     recipe: Recipe, model: ModelPart, builder: PartBuilder, made: ExitStack, quantize: Quantize
 ) -> ModelPart | None:
-    """The draft model of a recipe. Raises BadRequest, NotFound and InvalidName, naming it."""
+    """The draft model of a recipe; None for none. Raises BadRequest, NotFound, InvalidName."""
     if recipe.draft:
         part = _installed(recipe.draft, builder, made)
     elif recipe.draft_files:
@@ -48,7 +48,7 @@ def _installed(name: str, builder: PartBuilder, made: ExitStack) -> ModelPart:
 
 
 def _problem(draft: ModelPart, model: ModelPart) -> str:
-    """Why one model cannot draft for another; "" if it can."""
+    """The reason why `draft` cannot draft for `model`; "" if it can."""
     if draft.digest and draft.digest == model.digest:
         return "it is the model itself"
     if purpose := pooling_capability(draft.metadata):

@@ -13,7 +13,7 @@ from puna.errors import PunaError
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _UNSYNCED = {errno.EINVAL, errno.EBADF, errno.ENOSYS, errno.EOPNOTSUPP, errno.EACCES, errno.EISDIR}
-"""Ignored errors of fsync on folders: network file systems, unreadable folders (PostgreSQL's fd.c)."""
+"""Ignored errors of fsync on folders, on network file systems or unreadable folders (PostgreSQL's fd.c)."""
 
 
 @contextmanager
@@ -28,10 +28,11 @@ def writing(folder: Path) -> Iterator[None]:
 
 
 @contextmanager
-def aside(folder: Path, prefix: str) -> Iterator[Path]:
+def temporary_path(folder: Path, prefix: str) -> Iterator[Path]:
     """A path in `folder` for a temporary file, which is removed at the end.
 
-    The suffix "-partial" keeps it from being taken for a blob, and a `prefix` "." for a manifest.
+    Because of its suffix "-partial" it is not mistaken for a blob; a `prefix` "." distinguishes it from
+    manifests.
     """
     with writing(folder):
         make_folder(folder)
@@ -52,7 +53,7 @@ def write(file: int, content: bytes | memoryview) -> None:
 
 def write_private(path: Path, content: bytes) -> None:
     """Replace the file at `path`, readable by its owner alone. Raises PunaError."""
-    with aside(path.parent, f".{path.name}-") as new, writing(path.parent):
+    with temporary_path(path.parent, f".{path.name}-") as new, writing(path.parent):
         file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             write(file, content)

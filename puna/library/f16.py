@@ -1,4 +1,4 @@
-"""Rewrites a quantised GGUF file with its matrices as F16; metadata, names and order stay."""
+"""Dequantises a GGUF file to F16; metadata, names and order stay."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cached listings of folders, renewed when a folder's mtime changes; four times as fast as listing."""
+"""Cached listings of folders, refreshed when a folder's mtime changes. Four times as fast as listing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 import time
 
 _SETTLED = 3_000_000_000
-"""Nanoseconds in which two changes may get the same mtime (FAT: two seconds)."""
+"""Nanoseconds within which two changes may have the same mtime (FAT: two seconds)."""
 
 FolderEntry = tuple[str, bool]
 """A name, and whether it is a file."""
@@ -21,7 +21,7 @@ class Folders:
     def entries(self, folder: str) -> list[FolderEntry]:
         """The entries of `folder`; empty when it is missing or no folder. Raises OSError if unreadable.
 
-        A dangling link counts as existing, because its disk may be unmounted temporarily.
+        A dangling link counts as a file, because its disk may be temporarily unmounted.
         """
         try:
             state = os.stat(folder)

@@ -16,9 +16,10 @@ _CHUNK = 1 << 20
 def digest_of(
     file: FileIO, on_bytes: Callable[[int], None] | None = None, copy: int | None = None
 ) -> tuple[str, int]:
-    """The digest and size of the rest of a file, which is also copied to the open file `copy`.
+    """The digest and size of the rest of a file; also copies it to the open file `copy`.
 
-    `on_bytes` receives the bytes read so far. Raises PunaError when reading fails, OSError when copying does.
+    `on_bytes` gets the number of bytes read so far. Raises PunaError if reading fails, OSError if copying
+    fails.
     """
     hasher, size = hashlib.sha256(), 0
     view = memoryview(bytearray(_CHUNK))

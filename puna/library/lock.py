@@ -12,7 +12,7 @@ from pathlib import Path
 
 _LOOK_AGAIN = 0.01  # seconds
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP}
-"""Errors of file systems without locks, where only one process may use a store safely."""
+"""Errors of file systems without locks. There only one process can use a store safely."""
 
 
 @contextmanager

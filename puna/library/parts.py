@@ -1,4 +1,4 @@
-"""The GGUF files of a model: taken from a recipe's files, merged or converted if necessary."""
+"""The GGUF files of a new model: a recipe's files, merged or converted if necessary."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MAGIC = b"GGUF"
 
 
 class ModelPart(NamedTuple):
-    """A GGUF file that becomes a layer. Without a `digest` it is a temporary file, and no blob yet."""
+    """A GGUF file that becomes a layer. Without a `digest` it is a temporary file, not yet a blob."""
 
     kind: str
     """The layer's kind: "model", "projector", "adapter" or "draft"."""
@@ -33,7 +33,7 @@ class ModelPart(NamedTuple):
 
 
 class PartBuilder:
-    """Builds parts; at the end of `made`, temporary files that are no blobs are removed."""
+    """Builds parts. The end of `made` removes temporary files that have not become blobs."""
 
     def __init__(self, library: Library, report: Report, made: ExitStack) -> None:
         self.library, self.report, self._made = library, report, made
@@ -42,7 +42,7 @@ class PartBuilder:
         return self._made.enter_context(self.library.blobs.temporary())
 
     def model(self, files: dict[str, str]) -> list[ModelPart]:
-        """The parts among `files`, exactly one of them a model. Raises BadRequest naming the file."""
+        """The parts in `files`, exactly one of them a model. Raises BadRequest naming the file."""
         if self._safetensors(files):
             return self._converted(files)
         parts = self._ggufs(files)
@@ -54,7 +54,7 @@ class PartBuilder:
         return parts
 
     def adapters(self, files: dict[str, str], base: Metadata) -> list[ModelPart]:
-        """The LoRA adapters for a model among `files`. Raises BadRequest naming the file."""
+        """The LoRA adapters in `files`, for the model `base`. Raises BadRequest naming the file."""
         if not files:
             return []
         if self._safetensors(files):

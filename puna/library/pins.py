@@ -1,7 +1,4 @@
-"""Pins: a new blob that no manifest names yet has an mtime in the future, so that nothing removes it.
-
-All Puna processes that use the store see that.
-"""
+"""Pins: a pinned blob has an mtime in the future, so that no Puna process removes it."""
 
 from __future__ import annotations
 
@@ -12,25 +9,25 @@ from contextlib import suppress
 from pathlib import Path
 
 STALE = 3600.0
-"""Seconds after which an unfinished file, or a blob that no manifest names, is abandoned."""
+"""Seconds after which an unfinished file, or a blob without a manifest, may be removed."""
 
 
 class Pins:
-    """The blobs that this process pinned, and those that it made."""
+    """The blobs that this process pinned, and those that it created."""
 
     def __init__(self) -> None:
         self._pinned: dict[Path, int] = {}
         self._made: dict[Path, int] = {}
-        """New blobs that nothing has requested since, and when they were written."""
+        """New blobs that no request has named since, with their mtime in nanoseconds."""
 
     def add(self, path: Path, blob: Path) -> None:
         """Pin the file at `path`, which is or will be `blob`. Raises OSError.
 
-        A hard-linked file keeps its mtime; its ctime keeps it from being pruned.
+        A hard-linked file keeps its mtime; a new ctime protects it from pruning.
         """
         state = path.stat()
         if state.st_nlink > 1 or path.is_symlink():
-            with suppress(OSError):  # Another user's, in a shared store.
+            with suppress(OSError):  # The file may be another user's, in a shared store.
                 path.chmod(stat.S_IMODE(state.st_mode))
         else:
             now, before = time.time_ns(), _written(blob)
@@ -44,7 +41,7 @@ class Pins:
             if before <= now or before == self._pinned.get(blob):
                 self._pinned[blob] = stamp
             else:
-                self._pinned.pop(blob, None)  # Another process pinned it: unpinning would be for both.
+                self._pinned.pop(blob, None)  # Another process pinned it, too, so this one must not unpin it.
 
     def remove(self, blob: Path) -> None:
         """Unpin a blob, unless another process also pinned it."""
@@ -54,22 +51,22 @@ class Pins:
                 os.utime(blob)
 
     def made(self, blob: Path) -> bool:
-        """Whether this process made the blob, and neither a manifest nor a request has named it since."""
+        """Whether this process created the blob, and no manifest or request has named it since."""
         return blob in self._made and self._made[blob] == _written(blob)
 
 
 def is_pinned(state: os.stat_result) -> bool:
-    """Whether removing a model leaves a blob that no other model has. Hard-linked files are never pinned."""
+    """Whether a blob is pinned. Hard-linked files never are."""
     return state.st_nlink == 1 and state.st_mtime > time.time()
 
 
 def touched(state: os.stat_result) -> float:
-    """When a blob was last written or pinned, in seconds. Hard-linked files keep their mtime."""
+    """When a blob was last written or pinned, in seconds since 1970. Hard-linked files keep their mtime."""
     return state.st_ctime if state.st_nlink > 1 else state.st_mtime
 
 
 def _written(path: Path) -> int:
-    """When a file was last written, in nanoseconds; 0 when it is not there. Raises OSError."""
+    """A file's mtime in nanoseconds; 0 if it is missing. Raises OSError."""
     try:
         return path.stat().st_mtime_ns
     except FileNotFoundError:

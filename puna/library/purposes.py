@@ -1,4 +1,4 @@
-"""What a model does, by its GGUF header."""
+"""A model's purpose, by its GGUF header."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def pooling_capability(metadata: Metadata) -> str:
 
 
 def needs_hidden_states(metadata: Metadata) -> bool:
-    """Whether it needs another model's hidden states, as multi-token prediction heads do."""
+    """Whether the model reads another model's hidden states, like MTP heads."""
     return metadata.architecture in _HEADS or not _has(metadata, "blk.0.")
 
 

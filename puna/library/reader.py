@@ -26,7 +26,7 @@ class Reader:
         self._known: dict[Name, tuple[tuple[int, int, int], Model]] = {}
 
     def model(self, name: Name, path: str | Path) -> Model:
-        """The model of the manifest at `path`. Raises OSError when it cannot be read, LoadFailed."""
+        """The model of the manifest at `path`. Raises OSError if unreadable, LoadFailed if damaged."""
         state = os.stat(path)
         stamp = (state.st_mtime_ns, state.st_size, state.st_ino)
         known = self._known.get(name)

@@ -17,7 +17,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     """A model to create. The constructor raises BadRequest naming the problem."""
 
     base: str = ""
-    """The base model, which must be in the library; then `files` are ignored."""
+    """The base model, which must be in the library. With a base, `files` are ignored."""
     files: dict[str, str] | None = None
     """Digests of blobs by relative file names."""
     adapters: dict[str, str] = msgspec.field(default_factory=dict)
@@ -32,11 +32,11 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     parameters: dict[str, Any] = msgspec.field(default_factory=dict)
     messages: list[Message] = msgspec.field(default_factory=list)
     quantize: str = ""
-    """Type of the weights, such as "Q4_K_M"; empty keeps theirs."""
+    """Type of the weights, such as "Q4_K_M"; empty to keep theirs."""
     renderer: str = ""
     parser: str = ""
     names: dict[str, str] = msgspec.field(default_factory=dict)
-    """By architecture, the renderer and parser of weights that have neither, and no template."""
+    """By architecture, the default renderer and parser of models without a template."""
     requires: str = ""
     info: dict[str, Any] = msgspec.field(default_factory=dict)
     """Overrides of the config."""
@@ -57,7 +57,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         self.overrides()
 
     def options(self) -> dict[str, Any]:
-        """The parameters that are not ignored, typed. Raises BadRequest naming an unknown one."""
+        """The typed parameters, without ignored ones. Raises BadRequest for an unknown parameter."""
         given = {name: value for name, value in self.parameters.items() if name not in IGNORED}
         options, unknown = Options().merged(given)
         if unknown:
@@ -65,7 +65,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
         return {name: getattr(options, name) for name, value in given.items() if value is not None}
 
     def overrides(self) -> dict[str, Any]:
-        """`info` by the names of the config (Ollama server/create.go). Raises BadRequest naming a field."""
+        """`info` as entries of the config (Ollama server/create.go). Raises BadRequest naming the field."""
         config: dict[str, Any] = {}
         for field, name in _TEXTS.items():
             value = self.info.get(field, "")
@@ -98,7 +98,7 @@ _TEXTS = {
 
 
 def _is_local(name: str) -> bool:
-    """Whether this relative name cannot leave a folder, on any system."""
+    """Whether `name` is a relative path that stays inside its folder, on any system."""
     parts = name.split("/")
     inside = all(part not in ("", ".", "..") for part in parts)
     return inside and "\0" not in name and "\\" not in name and not PureWindowsPath(name).drive

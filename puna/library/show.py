@@ -47,9 +47,9 @@ def show(
     template: str = "",
     parameters: Mapping[str, Any] | None = None,
 ) -> ShowResponse:
-    """The body of an answer to `/api/show`; `verbose` adds long arrays. Raises LoadFailed.
+    """The response of `/api/show`; `verbose` adds long arrays. Raises LoadFailed.
 
-    `system`, `template` and `parameters` replace the model's own, the parameters in the Modelfile only.
+    `system`, `template` and `parameters` replace the model's own; `parameters` only in the Modelfile.
     """
     metadata = read_metadata(model.weights, verbose=True) if verbose else model.metadata
     system, template = system or model.system, template or model.template or ""
@@ -89,7 +89,7 @@ def show(
 def modelfile(name: str, whole: Modelfile) -> str:
     """A Modelfile that recreates the model `name`.
 
-    Some texts cannot be written in a Modelfile. Then FROM names the model itself, which has them.
+    If a Modelfile cannot express one of its texts, FROM names the model itself.
     """
     hint, reason = f"# To build a new Modelfile based on this, replace FROM with:\n# FROM {name}\n", ""
     try:
@@ -104,7 +104,7 @@ def modelfile(name: str, whole: Modelfile) -> str:
 
 
 def _heir(name: str, whole: Modelfile) -> Modelfile:
-    """The lines of `whole` without those that FROM `name` brings: licenses, adapters, the draft model."""
+    """`whole` with FROM `name`, and without inherited lines: licenses, adapters, the draft model."""
     heir = Modelfile(sources=(name,))
     for field in ("template", "system", "renderer", "parser", "requires", "parameters", "messages"):
         with suppress(BadRequest):

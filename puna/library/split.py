@@ -1,7 +1,7 @@
-"""Merges a GGUF file that llama.cpp's gguf-split split into several.
+"""Merges the parts of a GGUF file that llama.cpp's gguf-split has split.
 
-Format: llama.cpp tools/gguf-split. The first part has the metadata, each has its own tensors;
-`split.no`, `split.count` and `split.tensors.count` connect them.
+Format: llama.cpp tools/gguf-split. The first part has the metadata, each part has its own tensors.
+`split.no`, `split.count` and `split.tensors.count` connect the parts.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ class Shard(NamedTuple):
 
 
 def split_count(metadata: Metadata) -> int:
-    """How many files the model was split into; 1 when it is whole."""
+    """The number of files of the model; 1 if it is not split."""
     return max(_number(metadata, "split.count") or 1, 1)
 
 
 def stem(shard: Shard) -> str:
-    """The common prefix of its parts' names. Raises BadRequest when name and header disagree."""
+    """The common prefix of the parts' names. Raises BadRequest if name and header disagree."""
     named = _NAME.fullmatch(shard.name)
     if named is None:
         raise BadRequest(f'split GGUF "{shard.name}" must use llama.cpp split filename pattern')

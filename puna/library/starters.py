@@ -1,6 +1,6 @@
-"""Starter models: real models made from packages, for machines that reach only a package index.
+"""Starter models: small models from packages, for machines that reach only a package index.
 
-Each is stored as in the public library: layers, parameters and F16 weights.
+They have the same layers and parameters as in the public library, and F16 weights.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class StarterModel:
     convert: _Convert
     parameters: dict[str, Any]
     template: str = ""
-    """For programs that render Go templates; the GGUF file has the same template in Jinja."""
+    """For programs that render Go templates. The GGUF file has the equivalent Jinja template."""
     system: str = ""
 
 
@@ -109,11 +109,11 @@ def starter_for(name: Name) -> StarterModel | None:
 
 
 def install(library: Library, name: Name, report: Report) -> None:
-    """Put the starter model `name` into the library, unless it is there whole. Blocks; may take minutes.
+    """Install the starter model `name`, unless it is complete. Blocks; may take minutes.
 
-    Several processes may call it at once: one works, the others wait. After an error, also one raised in
-    `report`, the library is unchanged and no file is left; the next call removes the files of a killed one.
-    Raises NotFound for another name, PunaError when it fails.
+    Concurrent calls, also of other processes, wait for each other. After an error, including one of `report`,
+    the library is unchanged and no file remains. The next call removes the files of a killed process. Raises
+    NotFound for another name, PunaError on failure.
     """
     starter = starter_for(name)
     if starter is None:
@@ -136,7 +136,7 @@ def install(library: Library, name: Name, report: Report) -> None:
 
 
 def _there(library: Library, name: Name, starter: StarterModel) -> bool:
-    """Whether the library has the complete model, if necessary copied from another of its names."""
+    """Whether the library has the complete model. Copies it from another of its names if necessary."""
     for known in (name, *(Name.parse(text) for text in starter.names)):
         with suppress(NotFound, LoadFailed):
             library.open(known)
@@ -169,7 +169,7 @@ def _make(library: Library, name: Name, starter: StarterModel, folder: Path, rep
     report(Progress(status="verifying sha256 digest"))
     config = describe(read_metadata(model))
     with library.blobs.temporary() as path:
-        # Made in `folder`, where the next call removes it if this process is killed.
+        # Created in `folder`, which the next call empties if this process is killed.
         model.replace(path)
         layers = [Layer(IMAGE + "model", *library.blobs.adopt(path))]
     texts = {

@@ -1,4 +1,4 @@
-"""The library: every model in a folder laid out as Ollama lays it out."""
+"""The library: all models in a folder with Ollama's layout."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import msgspec
 from puna.errors import BadRequest, InvalidName, LoadFailed, NotFound, PunaError
 from puna.library import manifests
 from puna.library.blobs import Blobs
-from puna.library.durable import aside, make_folder, move, sync_folder, write, writing
+from puna.library.durable import make_folder, move, sync_folder, temporary_path, write, writing
 from puna.library.folders import Folders
 from puna.library.lock import locked
 from puna.library.manifests import Layer
@@ -32,14 +32,14 @@ _LOCK = ".puna.lock"
 
 
 class Library:
-    """The models below `root`. Nothing is created until something is written; a missing root has no models.
+    """The models below `root`. A missing root has no models; the first write creates it.
 
-    Its methods block on the disk and may be called from any thread. Writing raises PunaError when the disk
-    is full or refuses, and leaves the library as it was.
+    Methods block on the disk and are thread-safe. Writes raise PunaError if the disk is full or read-only,
+    and then leave the library unchanged.
     """
 
     def __init__(self, root: Path, *, no_prune: bool = False) -> None:
-        """With `no_prune` (OLLAMA_NOPRUNE), blobs are removed only together with the models that had them."""
+        """`no_prune` (OLLAMA_NOPRUNE): remove blobs only with their models."""
         self.root = root
         self._no_prune = no_prune
         self._mine = threading.Lock()
@@ -49,12 +49,12 @@ class Library:
         self._reader = Reader(self.blobs)
 
     def resolve(self, name: str | Name) -> Name:
-        """The whole name; parts that are stored get the case in which they are stored. Raises InvalidName."""
+        """The complete name, in the case of the stored manifest. Raises InvalidName."""
         name = Name.parse(name) if isinstance(name, str) else name
-        return manifests.spelled(self._folders, self._manifests, name)
+        return manifests.resolve_case(self._folders, self._manifests, name)
 
     def open(self, name: str | Name) -> Model:
-        """The model of this name. Raises InvalidName, NotFound, LoadFailed when it is damaged or not ours."""
+        """The model of this name. Raises InvalidName, NotFound, LoadFailed if it is damaged or unreadable."""
         found = self.resolve(name)
         try:
             model = self._reader.model(found, self._path(found))
@@ -66,9 +66,9 @@ class Library:
         return model
 
     def list(self) -> builtins.list[Model]:
-        """Every model, the newest first. Damaged ones are left out, with a warning."""
+        """All models, newest first. Omits damaged ones with a warning."""
         found: dict[Name, Model] = {}
-        for name, path in manifests.stored(self._folders, self._manifests):
+        for name, path in manifests.list_manifests(self._folders, self._manifests):
             if name is None:
                 log.warning("left out of the list: %s cannot be read", path)
                 continue
@@ -80,7 +80,7 @@ class Library:
         return sorted(found.values(), key=lambda model: model.modified_at, reverse=True)
 
     def copy(self, source: str, destination: str) -> None:
-        """Give a model a second name. Raises BadRequest for an invalid name, NotFound for no source."""
+        """Give a model a second name. Raises BadRequest for an invalid name, NotFound without a source."""
         old = self._resolve_for_copy("source", source)
         new = self._resolve_for_copy("destination", destination)
         missing = f'model "{source}" not found'
@@ -90,7 +90,7 @@ class Library:
                 self._replace(new, self._read(old, missing))
 
     def delete(self, name: str | Name) -> None:
-        """Remove a model, and the blobs no other model has. Raises InvalidName, NotFound."""
+        """Remove a model, and the blobs that no other model uses. Raises InvalidName, NotFound."""
         found = self.resolve(name)
         self._read(found, _not_found(name))
         with self._changing():
@@ -99,18 +99,18 @@ class Library:
             self._release(content)
 
     def unpin_blobs(self, digests: Iterable[str]) -> None:
-        """Unpin these blobs, unless another process has pinned them too."""
-        with suppress(PunaError), self._changing():  # Where nothing can be written, nothing is pinned.
+        """Unpin these blobs, unless another process has pinned them, too."""
+        with suppress(PunaError), self._changing():  # A read-only store has no pins.
             self.blobs.unpin(digests)
 
     def discard_blobs(self, digests: Iterable[str]) -> None:
-        """Remove those of these blobs that are still as `Blobs.made` says. Raises PunaError."""
+        """Remove those of these blobs for which `Blobs.made` holds. Raises PunaError."""
         with self._changing():
             for digest in digests:
                 self.blobs.discard(digest)
 
     def write_manifest(self, name: Name, config: dict[str, Any], layers: Sequence[Layer]) -> None:
-        """Make `name` the model of these blobs. Raises PunaError when one is missing."""
+        """Write the manifest of `name` with these blobs. Raises PunaError if one is missing."""
         digest, size = self.blobs.add([msgspec.json.encode(config) + b"\n"])
         try:
             self._write(name, manifests.encode(Layer(manifests.CONFIG, digest, size), layers))
@@ -120,9 +120,9 @@ class Library:
             raise
 
     def write_manifest_bytes(self, name: Name, content: bytes) -> None:
-        """Make `name` the model of this manifest, which is stored unchanged.
+        """Store this manifest of `name` unchanged.
 
-        Raises PunaError when a blob is missing, or when `content` is no manifest of a model.
+        Raises PunaError if a blob is missing, or if `content` is not a model's manifest.
         """
         try:
             kind = manifests.decode(content).media_type
@@ -133,10 +133,10 @@ class Library:
         self._write(name, content)
 
     def prune(self) -> None:
-        """Remove unfinished files and blobs of no model, an hour after they were last touched.
+        """Remove unfinished files and unused blobs that are older than an hour.
 
         Resumable transfers stay for a week, and while a process works on them. With `no_prune`, or while a
-        manifest cannot be read, they and every blob stay. Raises PunaError when the store is not writable.
+        manifest is unreadable, transfers and blobs stay. Raises PunaError if the store is not writable.
         """
         if not self.root.is_dir():
             return
@@ -157,9 +157,9 @@ class Library:
 
     @contextmanager
     def _changing(self) -> Iterator[None]:
-        """A lock for changes of manifests together with their blobs, held by one thread of all processes.
+        """The store's lock, for changes of manifests and their blobs. One thread of all processes holds it.
 
-        Raises PunaError where nothing can be written.
+        Raises PunaError if the store is not writable.
         """
         with ExitStack() as locks:
             locks.enter_context(self._mine)
@@ -196,7 +196,7 @@ class Library:
         self._put(path, content)
         self._reader.forget(name)
         try:
-            # Check again: Ollama may change the same store, and ignores our lock.
+            # Check again, because Ollama may use the same store, and ignores our lock.
             self._check(named)
         except PunaError:
             if old is None:
@@ -214,7 +214,7 @@ class Library:
                 raise PunaError(f"blob {layer.digest} is missing")
 
     def _put(self, target: Path, content: bytes) -> None:
-        with writing(self._manifests), aside(self._manifests, ".") as path:
+        with writing(self._manifests), temporary_path(self._manifests, ".") as path:
             with open(path, "xb", buffering=0) as file:
                 write(file.fileno(), content)
                 os.fsync(file.fileno())
@@ -227,24 +227,24 @@ class Library:
             path.unlink()
             sync_folder(path.parent)
         for folder in list(path.parents)[:3]:
-            with suppress(OSError):  # It still holds another model.
+            with suppress(OSError):  # The folder has other models.
                 folder.rmdir()
         self._reader.forget(name)
 
     def _release(self, content: bytes) -> None:
-        """Remove the blobs of a manifest that is gone, except those that another has, or that are pinned."""
+        """Remove the blobs of a removed manifest, unless they are pinned or another manifest names them."""
         try:
             mine = manifests.decode(content).blobs
         except msgspec.DecodeError:
-            return  # `prune` finds what it had.
+            return  # `prune` removes its blobs.
         used = self._used()
         for layer in mine:
             if used is not None and self.blobs.path(layer.digest) not in used:
                 self.blobs.remove_unless_pinned(layer.digest)
 
     def _used(self) -> set[Path] | None:
-        """The blobs that manifests name; None while a manifest cannot be read, because it may name any."""
-        digests = manifests.named(self._folders, self._manifests)
+        """The blobs in all manifests; None if a manifest is unreadable, because it may name any blob."""
+        digests = manifests.referenced_digests(self._folders, self._manifests)
         return None if digests is None else set(map(self.blobs.path, digests))
 
     def _resolve_for_copy(self, part: str, name: str) -> Name:
@@ -259,7 +259,7 @@ def _not_found(name: str | Name) -> str:
 
 
 def _unread(error: OSError, missing: str) -> PunaError:
-    """The error for an unreadable manifest. One in another format is reported as such, not as missing."""
+    """The error for a manifest that could not be read: missing, or not permitted."""
     if isinstance(error, PermissionError):
         return LoadFailed(f"cannot read {error.filename}: {error.strerror}")
     return NotFound(missing)

@@ -1,6 +1,6 @@
-"""Resumable uploads to the library: an interrupted upload keeps the bytes that arrived.
+"""Resumable uploads to the library. An interrupted upload keeps the received bytes.
 
-The sender requests the offset and continues from it, as in tus (tus.io, core protocol).
+The sender queries the offset and continues from it, as in tus (tus.io, core protocol).
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ _SUFFIX = "-upload"
 
 
 class WrongOffset(PunaError):
-    """The data does not begin at the end of what has arrived."""
+    """The data does not begin at the end of the received bytes."""
 
     status = 409
 
 
 def upload_offset(library: Library, digest: str) -> int:
-    """How many bytes of an unfinished upload have arrived. Raises BadRequest for an invalid digest."""
+    """The number of received bytes of an unfinished upload. Raises BadRequest for an invalid digest."""
     if not library.blobs.path(digest).parent.is_dir():  # A query must not create the file.
         return 0
     try:
@@ -37,10 +37,10 @@ def upload_offset(library: Library, digest: str) -> int:
 
 
 def receive(library: Library, digest: str, offset: int, source: Iterable[bytes]) -> None:
-    """Append what `source` yields to the upload, and turn it into the blob `digest`.
+    """Append the bytes of `source` to the upload, and turn it into the blob `digest`.
 
-    When `source` fails, the received bytes stay. Raises WrongOffset, also while another client sends this
-    blob; WrongDigest, which deletes the upload; PunaError.
+    If `source` fails, the received bytes stay. Raises WrongOffset, also while another client sends this blob;
+    WrongDigest, which deletes the upload; PunaError.
     """
     path = library.blobs.partial(digest, _SUFFIX)
     with writing(path.parent):

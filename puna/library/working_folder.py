@@ -16,9 +16,9 @@ _LOOK_AGAIN = 0.2  # seconds
 
 @contextmanager
 def working_folder(root: Path, title: str, waiting: Callable[[], None]) -> Iterator[Path]:
-    """An empty folder `.<title>` in `root`, removed at the end; a killed process's files are removed first.
+    """An empty folder `.<title>` in `root`, removed at the end. Removes the files of a killed process first.
 
-    While another process or thread holds it, `waiting` is called five times a second; an error it raises ends
+    While another process or thread uses it, `waiting` is called five times a second; an error it raises ends
     the wait. The lock is the system's, so it ends with its process. Raises OSError.
     """
     make_folder(root)

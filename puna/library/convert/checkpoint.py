@@ -28,7 +28,7 @@ class Checkpoint:
 
     @cached_property
     def config(self) -> Config:
-        """config.json, overlaid with the text part's section of a multi-part model."""
+        """config.json, overlaid with the text model's section of a multimodal model."""
         config = read_config(self.folder / "config.json")
         return config.section("text_config").over(config)
 
@@ -56,7 +56,7 @@ class Checkpoint:
             return self._shards()
         if self.has("model.safetensors"):
             return [self.folder / "model.safetensors"]
-        # "consolidated…" holds the same weights again, in the maker's own format.
+        # "consolidated…" has the same weights again, in the maker's own format.
         files = [
             path for path in self.folder.glob("*.safetensors") if not path.name.startswith("consolidated")
         ]

@@ -1,4 +1,4 @@
-"""From a folder to a GGUF file: the family plans its content, the tokenizer is read, the writer writes."""
+"""Converts a folder to a GGUF file: plans the content by family, reads the tokenizer, writes the file."""
 
 from __future__ import annotations
 

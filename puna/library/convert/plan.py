@@ -18,7 +18,7 @@ _SUFFIXES = (".weight", ".bias")
 
 @dataclass
 class Plan:
-    """A file of `architecture`. Keys of `values` without a known prefix belong to the architecture."""
+    """The content of a file. Keys of `values` without a known prefix belong to the architecture."""
 
     architecture: str
     values: dict[str, Value] = field(default_factory=dict)
@@ -62,7 +62,7 @@ class Names:
         return found
 
     def _check_whole(self, found: dict[str, Tensor]) -> None:
-        """Check that all layers have the same tensors, which libllama requires: a shard may be missing."""
+        """Raises BadRequest unless all layers have the same tensors; a shard may be missing."""
         blocks: dict[str, set[str]] = {}
         for name in found:
             if name.startswith(f"{self._blocks}."):

@@ -1,4 +1,4 @@
-"""How a sentence's vector is pooled: sentence-transformers' modules.json and Pooling module."""
+"""The pooling type, from sentence-transformers' modules.json and Pooling module."""
 
 from __future__ import annotations
 

@@ -87,7 +87,7 @@ def _tensor(path: Path, name: str, offset: int, dtype: str, shape: tuple[int, ..
             raise BadRequest(f"cannot read {path.name}: {error.strerror}") from None
         if len(values) != count:
             raise _damaged(path, "it has been cut short")
-        # Not -1, which is ambiguous beside an empty axis.
+        # Not -1, because that is ambiguous beside an empty axis.
         return values.reshape(last - first, *shape[1:])
 
     return Tensor(name, shape, dtype, read)
@@ -106,7 +106,7 @@ def _span(path: Path, name: str, entry: Any, size: int) -> tuple[int, int, str, 
     if not isinstance(dtype, str) or dtype not in _DTYPES:
         raise BadRequest(f"{path.name}: tensor {name} has the type {dtype}, which cannot be converted")
     fits = end - start == prod(shape) * np.dtype(_DTYPES[dtype]).itemsize
-    # With an empty axis any other is of no size.
+    # An empty axis would hide the size of the others.
     if end > size or not fits or prod(filter(None, shape)) > _MAX_NUMBERS:
         raise _damaged(path, f"tensor {name} does not fit")
     return start, end, dtype, shape

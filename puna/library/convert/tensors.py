@@ -1,4 +1,4 @@
-"""Lazy tensors, read when they are written, and the families' rearrangements of them."""
+"""Lazy tensors, read when they are written, and the transformations of the families."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Tensor:
 
 
 def decoded(values: Array, dtype: str) -> Array:
-    """Stored numbers as F32, or unchanged when NumPy can calculate with them."""
+    """BF16 as F32; other values unchanged, because NumPy can compute with them."""
     if dtype == "BF16":
         return (values.astype(np.uint32) << 16).view(np.float32)
     return values
@@ -45,7 +45,7 @@ def constant(name: str, values: Sequence[float]) -> Tensor:
 
 
 def plus_one(tensor: Tensor) -> Tensor:
-    """The weight + 1, by which Gemma's norms scale."""
+    """The weight + 1, because Gemma's norms scale by that."""
 
     def read(first: int, last: int) -> Array:
         return decoded(tensor.read(first, last), tensor.dtype).astype(np.float32) + 1

@@ -1,8 +1,7 @@
 """Limits which registries may be contacted, and where they may redirect.
 
-A registry that the user names may be anywhere. Hosts that it chooses (redirects, uploads, token realms) must
-be public; otherwise a registry could send requests into this machine's private network (SSRF). Every request
-is checked here.
+The user's registry may be anywhere. Hosts that the registry names (redirects, uploads, token realms) must be
+public, so that it cannot send requests into this machine's private network (SSRF).
 """
 
 from __future__ import annotations
@@ -15,7 +14,7 @@ from puna.errors import PunaError
 
 
 class NotAllowed(PunaError):
-    """The registry, or a host that it names, may not be contacted."""
+    """This server may not contact the registry, or a host that the registry names."""
 
     status = 403
 
@@ -35,7 +34,7 @@ class AllowedHosts:
             raise NotAllowed(f"{host} is not among the registries that this server may use (PUNA_REGISTRIES)")
 
     def names(self, url: str) -> bool:
-        """Whether the registries name the host of `url` without "*"."""
+        """Whether the host of `url` is listed without "*"."""
         return any(
             "*" not in allowed and host_and_port(url) == host_and_port(f"//{allowed}")
             for allowed in self.registries

@@ -20,7 +20,7 @@ _ALSO = {"registry.ollama.ai": "ollama.com", "hf.co": "huggingface.co"}
 
 @dataclass(frozen=True)
 class Challenge:
-    """Where to get a token (`realm`, a URL), and its service and scope."""
+    """The URL of tokens (`realm`), with the token's service and scope."""
 
     realm: str
     service: str = ""
@@ -28,7 +28,7 @@ class Challenge:
 
     @classmethod
     def parse(cls, header: str) -> Challenge | None:
-        """The challenge in a header; None when it requires something other than a token."""
+        """The challenge in a header; None if it is not a Bearer challenge."""
         scheme, _, rest = header.strip().partition(" ")
         fields = {found[1].lower(): found[2] or found[3] or "" for found in _FIELD.finditer(rest)}
         if scheme.lower() != "bearer" or not fields.get("realm"):
@@ -47,8 +47,8 @@ class Challenge:
         ]
         return parts._replace(query=urlencode(sorted(fields, key=lambda field: field[0]))).geturl()
 
-    def refuse_strangers(self, base: str) -> None:
-        """Raises PunaError when the realm is not the registry's at `base`, or falls back to HTTP."""
+    def check_realm(self, base: str) -> None:
+        """Raises PunaError if the realm is not on the registry's host (`base`), or downgrades to HTTP."""
         realm, registry = urlsplit(self.realm), urlsplit(base)
         if realm.netloc not in (registry.netloc, _ALSO.get(registry.netloc)):
             raise PunaError(f'realm host "{realm.netloc}" does not match original host "{registry.netloc}"')
@@ -56,6 +56,6 @@ class Challenge:
             raise PunaError(f'realm "{self.realm}" is not reached over {registry.scheme}')
 
 
-def to_sign(url: str) -> bytes:
+def signed_text(url: str) -> bytes:
     """The text to sign for a token (Ollama server/auth.go): method, URL, and the digest of the empty body."""
     return f"GET,{url},{_NOTHING}".encode()

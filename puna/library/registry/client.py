@@ -1,4 +1,4 @@
-"""A registry's client: authenticates on a challenge, and follows redirects without the token."""
+"""A registry's client: answers authentication challenges, and follows redirects without the token."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ import msgspec
 
 from puna.errors import NotFound, PunaError
 from puna.library.registry.allowed import ANY_HOST, AllowedHosts, host_and_port
-from puna.library.registry.challenge import Challenge, to_sign
+from puna.library.registry.challenge import Challenge, signed_text
 from puna.library.registry.errors import RegistryRefused, is_transient_and_fast
 from puna.library.registry.key import default_key, signature
 from puna.library.registry.limits import TransferLimits
 from puna.library.registry.transport import HTTPAnswer, Transport
 
 _REDIRECTS = (301, 302, 303, 307, 308)
-_MOST_REDIRECTS = 10
-_SHORT = 1 << 20
-_TRIES = 3
+_MAX_REDIRECTS = 10
+_MAX_ANSWER = 1 << 20
+_ATTEMPTS = 3
 _DENIED = "unauthorized: access denied"
 
 T = TypeVar("T")
 
 Body = Callable[[], bytes | Iterable[bytes]]
-"""Makes a request's body, once for each try."""
+"""Creates a request's body, once for each attempt."""
 
 
 class _Token(msgspec.Struct):
@@ -51,7 +51,7 @@ class Registry:
     ) -> None:
         """`key` identifies the user; None for Ollama's key.
 
-        `named` is the host that the user named, if it is not the registry's.
+        `named` is the user's host, if it differs from the registry's.
         """
         self.base = base
         self._key = key or default_key()
@@ -70,25 +70,25 @@ class Registry:
         follow: bool = True,
         silence: float | None = None,
     ) -> HTTPAnswer:
-        """The answer, of any status; with `follow`, after redirects. Its `url` is the last one.
+        """The answer, of any status; with `follow`, the one after redirects.
 
-        Only the registry itself receives the token. Raises Unreachable, Interrupted, RegistryRefused when the
-        token is rejected, PunaError when none can be had.
+        Only the registry itself receives the token. `silence` is the read timeout in seconds. Raises
+        Unreachable, Interrupted, RegistryRefused if the token is rejected, PunaError if there is no token.
         """
-        for _ in range(_MOST_REDIRECTS + 1):
+        for _ in range(_MAX_REDIRECTS + 1):
             answer = self._authorised(method, url, headers or {}, body, silence)
             location = answer.headers.get("Location")
             if not (follow and location and answer.status in _REDIRECTS):
                 return answer
             answer.close()
             url = urljoin(url, location)
-        raise PunaError(f"maximum redirects exceeded ({_MOST_REDIRECTS}) for {urlsplit(url).netloc}")
+        raise PunaError(f"maximum redirects exceeded ({_MAX_REDIRECTS}) for {urlsplit(url).netloc}")
 
     def checked(self, answer: HTTPAnswer) -> HTTPAnswer:
         """`answer`. Raises NotFound, or RegistryRefused with its message for another error status."""
         if answer.status < 400:
             return answer
-        text = answer.all(_SHORT).decode(errors="replace").strip()
+        text = answer.all(_MAX_ANSWER).decode(errors="replace").strip()
         answer.close()
         if answer.status == 404:
             raise NotFound("file does not exist")
@@ -106,8 +106,8 @@ class Registry:
         return True
 
     def retry(self, ask: Callable[[], T]) -> T:
-        """The result of `ask`, retried a few times on transient errors."""
-        for failures in range(1, _TRIES):
+        """The result of `ask`, with a few retries after transient errors."""
+        for failures in range(1, _ATTEMPTS):
             try:
                 return ask()
             except PunaError as error:
@@ -119,7 +119,7 @@ class Registry:
     def address(self, location: str, below: str) -> str:
         """The URL in a Location header of an answer from `below`.
 
-        A registry behind a proxy may redirect to HTTP; HTTPS is kept.
+        Keeps HTTPS for the registry's own host, because a registry behind a proxy may redirect to HTTP.
         """
         url, base = urlsplit(urljoin(below, location)), urlsplit(self.base)
         return url._replace(scheme=base.scheme if url.netloc == base.netloc else url.scheme).geturl()
@@ -151,20 +151,20 @@ class Registry:
         return answer
 
     def _renewed(self, challenge: Challenge, stale: str) -> str:
-        """A token for the challenge. Only the first of several threads renews it."""
+        """A token for the challenge. Concurrent threads renew it once."""
         with self._renewing:
             if self._token == stale:
                 self._token = self._ask(challenge)
             return self._token
 
     def _ask(self, challenge: Challenge) -> str:
-        challenge.refuse_strangers(self.base)
+        challenge.check_realm(self.base)
         url = challenge.url()
-        answer = self._transport.send("GET", url, {"Authorization": signature(self._key, to_sign(url))})
+        answer = self._transport.send("GET", url, {"Authorization": signature(self._key, signed_text(url))})
         if answer.status == 404:
             raise PunaError(f"there is no token at {challenge.realm}")
         try:
-            content = self.checked(answer).all(_SHORT)
+            content = self.checked(answer).all(_MAX_ANSWER)
             found = msgspec.json.decode(content, type=_Token)
         except msgspec.DecodeError:
             raise PunaError(f"{challenge.realm} gave no token") from None

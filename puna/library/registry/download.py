@@ -22,18 +22,18 @@ from puna.library.registry.transport import HTTPAnswer
 _log = logging.getLogger(__name__)
 
 _PIECE = 256 << 10
-"""Bytes of a read (measured over loopback)."""
+"""Bytes of a read (tuned over loopback)."""
 _FLUSHED = 32 << 20
 """Bytes between two fsyncs, checked every _FLUSH_EVERY seconds."""
 _FLUSH_EVERY = 0.2
 
 
-class Halted(Exception):
-    """`halt` was called."""
+class Cancelled(Exception):
+    """`cancel` was called."""
 
 
 class Download:
-    """Downloads the bytes of `source` that `journal` lacks into the file `data`, already at full size."""
+    """Downloads the bytes of `source` that `journal` lacks into the file `data`, which has the full size."""
 
     def __init__(self, source: RemoteBlob, data: Path, journal: Journal, limits: TransferLimits) -> None:
         self.digest = ""
@@ -41,7 +41,7 @@ class Download:
         self._data = data
         self._journal = journal
         self._limits = limits
-        missing = (index for index in range(len(journal.done)) if len(range(*journal.left(index))))
+        missing = (index for index in range(len(journal.done)) if len(range(*journal.remaining(index))))
         self._waiting = deque(missing)
         self._stop = threading.Event()
         self._open: set[HTTPAnswer] = set()
@@ -53,28 +53,28 @@ class Download:
         self._finished = threading.Event()
 
     def work(self) -> list[Callable[[], None]]:
-        """The functions to run, one thread each; they set `digest` at the end.
+        """The functions to run, one thread each. They set `digest` at the end.
 
-        On failure, arrived bytes are kept. Each function raises Halted, PunaError, or the last of too many
-        consecutive failures.
+        After a failure, the received bytes stay. Each function raises Cancelled, PunaError, or the last of
+        too many consecutive failures.
         """
         streams = min(self._limits.streams, len(self._waiting))
         first = [self._fetch_parts] * min(1, streams)
-        return [self._hash, self._flush, *first, *[self._help] * (streams - 1)]
+        return [self._hash, self._flush, *first, *[self._join] * (streams - 1)]
 
-    def halt(self) -> None:
-        """Stop all of `work` soon, with Halted. May be called from any thread."""
+    def cancel(self) -> None:
+        """Stop all of `work` soon, with Cancelled. May be called from any thread."""
         with self._guard:
             self._stop.set()
             self._known.set()
             self._finished.set()
             for answer in self._open:
                 answer.wake()
-        with self._journal.moved:
-            self._journal.moved.notify_all()
+        with self._journal.advanced:
+            self._journal.advanced.notify_all()
 
-    def _help(self) -> None:
-        """Join in fetching once the first answer shows that the server supports ranges."""
+    def _join(self) -> None:
+        """Fetch parts, too, once the first answer shows that the server supports ranges."""
         self._known.wait()
         if self._ranges:
             self._fetch_parts()
@@ -91,28 +91,28 @@ class Download:
                 self._fetch_part(file, index)
 
     def _fetch_part(self, file: FileIO, index: int) -> None:
-        """Fetch the rest of a part, with retries. Raises Halted, and permanent errors."""
+        """Fetch the rest of a part, with retries. Raises Cancelled, and permanent errors."""
         failures = 0
-        while len(range(*self._journal.left(index))):
+        while len(range(*self._journal.remaining(index))):
             before = self._journal.completed
             if self._stop.is_set():
-                raise Halted
+                raise Cancelled
             try:
                 self._fetch_some(file, index)
             except Exception as error:
                 failures = 1 if self._journal.completed > before else failures + 1
                 if self._stop.is_set():
-                    raise Halted from None
+                    raise Cancelled from None
                 if not is_transient(error):
                     raise
                 if failures >= self._limits.attempts:
                     raise PunaError(f"max retries exceeded: {error}") from error
                 _log.info("%s, part %d: %s; trying again", self._source.digest[7:19], index, error)
                 if self._stop.wait(self._limits.wait(failures)):
-                    raise Halted from None
+                    raise Cancelled from None
 
     def _fetch_some(self, file: FileIO, index: int) -> None:
-        first, end = self._journal.left(index)
+        first, end = self._journal.remaining(index)
         answer, at = self._source.open(first, end)
         with self._guard:
             self._open.add(answer)
@@ -132,22 +132,22 @@ class Download:
             answer.close()
 
     def _store(self, file: FileIO, answer: HTTPAnswer, at: int, begin: int, end: int) -> None:
-        """Store the new bytes of an answer that begins at `at`, of the parts `begin` to `end`.
+        """Store an answer that begins at position `at`, as bytes of the parts `begin` to `end`.
 
-        Raises Interrupted when it ends early, PunaError when it is too long.
+        Skips bytes that are already stored. Raises Interrupted if it ends early, PunaError if it is too long.
         """
         for index in range(begin, end):
             stop = self._journal.extent(index)[1]
             while at < stop:
                 piece = answer.read(min(_PIECE, stop - at))
                 if self._stop.is_set():
-                    raise Halted
+                    raise Cancelled
                 if not piece:
                     raise Interrupted(f"the connection ended after {at} of {self._journal.size} bytes")
-                new = piece[max(0, self._journal.left(index)[0] - at) :]
+                new = piece[max(0, self._journal.remaining(index)[0] - at) :]
                 at += len(piece)
                 if new:
-                    # One write at a time: the system serialises them anyway, and would spin.
+                    # One write at a time, because the kernel serialises them with a spin lock.
                     with writing(self._data.parent), self._writing:
                         file.seek(at - len(new))
                         write(file.fileno(), new)
@@ -156,7 +156,7 @@ class Download:
             raise self._source.wrong_length("more")
 
     def _flush(self) -> None:
-        """Call fsync during the download, so that little is left at the end."""
+        """Call fsync during the download, so that the last fsync is short."""
         flushed = 0
         with writing(self._data.parent), open(self._data, "rb+", buffering=0) as file:
             while not self._finished.wait(_FLUSH_EVERY):
@@ -171,11 +171,11 @@ class Download:
         journal = self._journal
         with writing(self._data.parent), open(self._data, "rb", buffering=0) as file:
             while hashed < journal.size:
-                with journal.moved:
+                with journal.advanced:
                     while (ready := journal.prefix()) == hashed and not self._stop.is_set():
-                        journal.moved.wait()
+                        journal.advanced.wait()
                 if self._stop.is_set():
-                    raise Halted
+                    raise Cancelled
                 while hashed < ready:
                     count = file.readinto(room[: ready - hashed])
                     if not count:

@@ -26,7 +26,7 @@ class RegistryRefused(PunaError):
 
 
 def is_transient_and_fast(error: Exception) -> bool:
-    """Whether to retry a short request at once: not after a timeout."""
+    """Whether to retry a short request at once; false after a timeout."""
     return is_transient(error) and not isinstance(error, Unreachable | Silent)
 
 

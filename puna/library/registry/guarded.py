@@ -1,4 +1,4 @@
-"""urllib3 connections to public addresses only; each name is resolved once, and checked."""
+"""urllib3 connections to public addresses only. Each name is resolved once, and the result checked."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from puna.library.registry.allowed import NotAllowed
 
 class _Public(HTTPConnection):
     def _new_conn(self) -> socket.socket:
-        """Raises NotAllowed when one of the host's addresses is not public: it could be used next."""
+        """Raises NotAllowed if any of the host's addresses is private, because a retry could use it."""
         name = self._dns_host
         try:
             known = socket.getaddrinfo(name, self.port, type=socket.SOCK_STREAM)
         except (OSError, UnicodeError) as error:
             raise NameResolutionError(name, self, socket.gaierror(str(error))) from error
         addresses = list(dict.fromkeys(str(entry[4][0]) for entry in known))
-        refuse_private(name, addresses)
+        check_public(name, addresses)
         try:
             for address in addresses[:-1]:
                 self._dns_host = address
@@ -33,7 +33,7 @@ class _Public(HTTPConnection):
             self._dns_host = addresses[-1]
             return super()._new_conn()
         finally:
-            # TLS verifies the name.
+            # TLS verifies the name, not the address.
             self._dns_host = name
 
 
@@ -54,18 +54,18 @@ POOLS = {"http": _Pool, "https": _PoolTLS}
 
 
 def check_host(name: str) -> None:
-    """Raises NotAllowed when `name` resolves here to an address that is not public.
+    """Raises NotAllowed if `name` resolves to a private address.
 
-    For a host that a proxy resolves: the proxy may know names that are unknown here.
+    For hosts that a proxy resolves. Names that are unknown here pass, because the proxy may know them.
     """
     try:
         known = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         return
-    refuse_private(name, [str(entry[4][0]) for entry in known])
+    check_public(name, [str(entry[4][0]) for entry in known])
 
 
-def refuse_private(name: str, addresses: list[str]) -> None:
+def check_public(name: str, addresses: list[str]) -> None:
     """Raises NotAllowed unless all addresses of `name` are public."""
     for address in addresses:
         if not is_public(address):

@@ -1,9 +1,9 @@
 """The journal of a download: a file beside the data, with the progress of each part.
 
-The file has 16 bytes that name the format, the size of the blob, the size of a part, then for each part how
-many of its bytes are in the data file; numbers are 8 bytes, little-endian. A position is written after its
-bytes, so the journal is right whenever the process ends. The file is also the lock: its holder downloads, and
-others follow by reading the positions.
+Format: 16 bytes that identify it, the size of the blob, the size of a part, then for each part the number of
+its bytes in the data file. Numbers are little-endian u64. A position is written after its bytes, so the
+journal stays valid if the process is killed. The file is also the lock: its holder downloads, other processes
+read the positions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _FORMAT = b"puna-partial-1\n\0"
 _HEAD = struct.Struct("<16sQQ")
 _NUMBER = struct.Struct("<Q")
 _STEP = 1 << 20
-_MOST_PARTS = 1 << 20
+_MAX_PARTS = 1 << 20
 
 
 class Journal:
@@ -31,16 +31,16 @@ class Journal:
         self.size = size
         self.part = part
         self.done = done
-        self.moved = threading.Condition()
-        """Notified of every megabyte and every complete part; its lock guards the positions."""
+        self.advanced = threading.Condition()
+        """Notified after every MiB and every complete part. Its lock guards the positions."""
         self._file = file
         self._whole = 0
 
     @classmethod
     def begin(cls, file: FileIO, size: int, part: int, *, data: bool) -> Journal:
-        """The journal in an open file, resumed if it is of the same blob and its `data` exists.
+        """The journal in an open file: resumed if its size fits and `data` exists, otherwise a new one.
 
-        `size` and `part` in bytes; an old journal keeps its own part size. Raises OSError.
+        `size` and `part` in bytes. A resumed journal keeps its part size. Raises OSError.
         """
         found = _positions(_content(file)) if data else None
         if found and found[0] == size:
@@ -55,33 +55,33 @@ class Journal:
         """The start and end of a part in the blob."""
         return index * self.part, min(self.size, (index + 1) * self.part)
 
-    def left(self, index: int) -> tuple[int, int]:
-        """The range of a part that is still to fetch."""
+    def remaining(self, index: int) -> tuple[int, int]:
+        """The range of a part that is not yet fetched."""
         start, end = self.extent(index)
         return start + self.done[index], end
 
     def advance(self, index: int, count: int) -> None:
         """Record `count` more bytes of a part in the data file. Raises OSError."""
-        with self.moved:
+        with self.advanced:
             self.done[index] += count
             self._file.seek(_HEAD.size + index * _NUMBER.size)
             self._file.write(_NUMBER.pack(self.done[index]))
-            if self.done[index] % _STEP < count or self.left(index)[0] == self.extent(index)[1]:
-                self.moved.notify_all()
+            if self.done[index] % _STEP < count or self.remaining(index)[0] == self.extent(index)[1]:
+                self.advanced.notify_all()
 
     @property
     def completed(self) -> int:
         return sum(self.done)
 
     def prefix(self) -> int:
-        """How many bytes from the beginning are there without a gap. For one thread."""
-        while self._whole < len(self.done) and self.left(self._whole)[0] == self.extent(self._whole)[1]:
+        """The length of the contiguous prefix in bytes. Only one thread may call it."""
+        while self._whole < len(self.done) and self.remaining(self._whole)[0] == self.extent(self._whole)[1]:
             self._whole += 1
-        return self.left(self._whole)[0] if self._whole < len(self.done) else self.size
+        return self.remaining(self._whole)[0] if self._whole < len(self.done) else self.size
 
 
 def claim(path: Path) -> FileIO | None:
-    """The journal's file, locked, created if missing; None while another holds the lock. Raises OSError."""
+    """The locked journal file, created if missing; None while another holds the lock. Raises OSError."""
     file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0), 0o644), "r+")
     try:
         # The lock's last holder may have finished and removed the file that was opened here.
@@ -97,7 +97,7 @@ def claim(path: Path) -> FileIO | None:
 
 
 def completed(path: Path) -> int:
-    """How many bytes another process's download has; 0 until known."""
+    """The bytes that another process has downloaded; 0 until known."""
     try:
         with open(path, "rb", buffering=0) as file:
             found = _positions(_content(file))
@@ -108,11 +108,11 @@ def completed(path: Path) -> int:
 
 def _content(file: FileIO) -> bytes:
     file.seek(0)
-    return file.read(_HEAD.size + _MOST_PARTS * _NUMBER.size) or b""
+    return file.read(_HEAD.size + _MAX_PARTS * _NUMBER.size) or b""
 
 
 def _positions(content: bytes) -> tuple[int, int, list[int]] | None:
-    """The size, part size and positions in a journal; None when it is invalid or contradicts itself."""
+    """The size, part size and positions in a journal; None if it is invalid."""
     if len(content) < _HEAD.size:
         return None
     name, size, part = _HEAD.unpack_from(content)

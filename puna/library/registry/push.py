@@ -12,7 +12,7 @@ from puna.library.manifests import Layer
 from puna.library.names import Name
 from puna.library.registry.allowed import ANY_HOST, AllowedHosts
 from puna.library.registry.limits import DEFAULT_LIMITS, TransferLimits
-from puna.library.registry.repository import Repository, refuse_plain_http, spelled
+from puna.library.registry.repository import Repository, check_scheme, normalized
 from puna.library.store import Library
 from puna.types import Progress, Report
 
@@ -30,12 +30,12 @@ def push(
     limits: TransferLimits = DEFAULT_LIMITS,
     allowed: AllowedHosts = ANY_HOST,
 ) -> None:
-    """Send a model to the registry in its name; blobs that it has are not sent.
+    """Send a model to the registry in its name. Skips blobs that the registry has.
 
     Parameters and errors are those of `pull`.
     """
     report(Progress("retrieving manifest"))
-    refuse_plain_http(name, insecure=insecure)
+    check_scheme(name, insecure=insecure)
     found = library.resolve(name)
     allowed.check(found.host)
     repository = Repository.of(found, insecure=insecure)
@@ -72,7 +72,7 @@ def _send(
     from puna.library.registry.upload import Upload
     from puna.library.registry.watch import watch
 
-    digest = spelled(layer.digest)
+    digest = normalized(layer.digest)
 
     def at(completed: int) -> Progress:
         return Progress(f"pushing {digest[7:19]}", digest=digest, total=layer.size, completed=completed)
@@ -87,7 +87,7 @@ def _send(
     with file:
         upload = Upload(registry, repository, digest, file, limits)
         source = _source(layer, name)
-        watch([lambda: upload.run(source)], upload.halt, lambda: at(upload.sent), report)
+        watch([lambda: upload.run(source)], upload.cancel, lambda: at(upload.sent), report)
 
 
 def _source(layer: Layer, name: Name) -> str:

@@ -28,20 +28,20 @@ class Repository:
         return f"{self.base}/v2/{self.path}/manifests/{self.tag}"
 
     def blob(self, digest: str) -> str:
-        return f"{self.base}/v2/{self.path}/blobs/{spelled(digest)}"
+        return f"{self.base}/v2/{self.path}/blobs/{normalized(digest)}"
 
     def uploads(self, *, mount: str = "", source: str = "") -> str:
-        """Where an upload starts. The blob `mount` is taken from the repository `source` if that has it."""
+        """The URL that starts an upload, or mounts the blob `mount` from the repository `source`."""
         query = f"?{urlencode({'mount': mount, 'from': source})}" if source else ""
         return f"{self.base}/v2/{self.path}/blobs/uploads/{query}"
 
 
-def spelled(digest: str) -> str:
-    """A digest as registries write it; old manifests have "-" for ":", and capitals."""
+def normalized(digest: str) -> str:
+    """A digest in the registries' spelling. Old manifests have "-" for ":", and capitals."""
     return digest.replace("-", ":").lower()
 
 
-def refuse_plain_http(written: str | Name, *, insecure: bool) -> None:
-    """Raises BadRequest for a name that requests HTTP ("http://…") where that is not allowed."""
+def check_scheme(written: str | Name, *, insecure: bool) -> None:
+    """Raises BadRequest for a name that begins with "http://", unless `insecure`."""
     if isinstance(written, str) and written.startswith("http://") and not insecure:
         raise BadRequest("insecure protocol http")

@@ -17,7 +17,7 @@ from puna.library.registry.allowed import ANY_HOST, AllowedHosts
 from puna.library.registry.errors import Unreachable
 from puna.library.registry.limits import DEFAULT_LIMITS, TransferLimits
 from puna.library.registry.pull import pull
-from puna.library.registry.repository import Repository, spelled
+from puna.library.registry.repository import Repository, normalized
 from puna.library.starters import install, starter_for
 from puna.library.store import Library
 from puna.types import Report
@@ -38,8 +38,8 @@ def restore(
 ) -> None:
     """Fetch the missing blobs of a model; a starter model is rebuilt.
 
-    The manifest stays, because a model made here may share its name with one in a registry. Only an
-    unreadable or contradictory manifest is pulled again, with its blobs.
+    Keeps the manifest, because a model created here may share its name with one in a registry. Pulls only an
+    unreadable or inconsistent manifest again, with its blobs.
     Parameters and errors are those of `pull`.
     """
     found = library.resolve(name)
@@ -106,5 +106,5 @@ def _fetch(
     url = repository.blob(layer.digest)
     # Checked first, because a download retries for minutes.
     if not registry.retry(lambda: registry.has(url)):
-        raise NotFound(f"{repository.base}/v2/{repository.path} has no {spelled(layer.digest)}")
+        raise NotFound(f"{repository.base}/v2/{repository.path} has no {normalized(layer.digest)}")
     obtain(library, registry, url, layer, report, limits)

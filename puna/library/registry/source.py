@@ -17,7 +17,7 @@ _EXPIRED = (401, 403, 404, 410)
 class RemoteBlob:
     """The blob `digest` of `size` bytes at `url`, which may redirect.
 
-    The target is cached until it is refused: such URLs are signed, and expire.
+    Caches the redirect's target until it is refused, because such URLs are signed and expire.
     """
 
     def __init__(self, registry: Registry, url: str, digest: str, size: int) -> None:

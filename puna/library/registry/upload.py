@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from puna.errors import NotFound, PunaError
 from puna.library.registry.client import Body, Registry
-from puna.library.registry.download import Halted
+from puna.library.registry.download import Cancelled
 from puna.library.registry.errors import RegistryRefused, is_transient
 from puna.library.registry.limits import TransferLimits
 from puna.library.registry.repository import Repository
@@ -47,14 +47,14 @@ class Upload:
         self._sums: list[bytes] = []
         """MD5 of each chunk that the registry redirected to its storage."""
 
-    def halt(self) -> None:
-        """Stop `run` soon, with Halted. May be called from any thread."""
+    def cancel(self) -> None:
+        """Stop `run` soon, with Cancelled. May be called from any thread."""
         self._stop.set()
 
     def run(self, source: str = "") -> None:
-        """Upload the blob, or have it mounted from the repository `source` if that has it.
+        """Upload the blob, or mount it from the repository `source`.
 
-        Raises Halted, PunaError, or the last of too many consecutive failures.
+        Raises Cancelled, PunaError, or the last of too many consecutive failures.
         """
         failures, farthest, done = 0, 0, 0
         while True:
@@ -69,7 +69,7 @@ class Upload:
                 break
             except Exception as error:
                 if self._stop.is_set():
-                    raise Halted from None
+                    raise Cancelled from None
                 if not is_transient(error) and not self._begin_again(error):
                     raise
                 failures = 1 if done > farthest else failures + 1
@@ -77,7 +77,7 @@ class Upload:
                 if failures >= self._limits.attempts:
                     raise PunaError(f"max retries exceeded: {error}") from error
                 if self._stop.wait(self._limits.wait(failures)):
-                    raise Halted from None
+                    raise Cancelled from None
                 done = self._received(done)
                 self.sent = done
         self.sent = self.size
@@ -128,7 +128,7 @@ class Upload:
         self._send("PUT", url, {**_BINARY, "Content-Length": "0"}).close()
 
     def _send(self, method: str, url: str, headers: dict[str, str], body: Body | None = None) -> HTTPAnswer:
-        """The answer, which may have to wait for the registry's verification. Raises as `checked` does."""
+        """The answer. Its timeout allows for the registry's verification. Raises the errors of `checked`."""
         answer = self._registry.request(method, url, headers, body, follow=False, silence=self._limits.commit)
         try:
             return self._registry.checked(answer)
@@ -137,7 +137,7 @@ class Upload:
             raise
 
     def _received(self, done: int) -> int:
-        """How many bytes of the interrupted upload the registry has; 0 (start again) if it cannot say."""
+        """The bytes that the registry has of the interrupted upload; 0, to start again, if unknown."""
         if not self._url or self._sums:
             return done
         try:
@@ -170,7 +170,7 @@ class Upload:
         self._file.seek(first)
         while first < end:
             if self._stop.is_set():
-                raise Halted
+                raise Cancelled
             piece = self._file.read(min(_PIECE, end - first))
             if not piece:
                 raise PunaError(f"the blob {self._digest} was cut while it was read")

@@ -9,13 +9,13 @@ from collections.abc import Callable, Sequence
 from puna.types import Progress, Report
 
 _EVERY = 0.06
-"""Seconds between two polls, as in Ollama (server/download.go, `Wait`)."""
+"""Seconds between polls, as in Ollama (server/download.go, `Wait`)."""
 _AT_LEAST_EVERY = 0.5
-"""Seconds between two reports without progress: only a report can cancel."""
+"""Seconds between reports without progress. They are needed, because only a report can cancel."""
 
 
 class Reporter:
-    """Passes the steps of one bar to `report`, without repetitions."""
+    """Passes the steps of one bar to `report`, without immediate repetitions."""
 
     def __init__(self, report: Report) -> None:
         self._report = report
@@ -31,13 +31,13 @@ class Reporter:
 
 def watch(
     work: Sequence[Callable[[], None]],
-    halt: Callable[[], None],
+    cancel: Callable[[], None],
     state: Callable[[], Progress],
     report: Report,
 ) -> None:
     """Run all of `work` in threads, and report `state` periodically.
 
-    The first error, also one of `report`, calls `halt`, and is raised when all threads have ended.
+    The first error, including one of `report`, calls `cancel` and is raised after all threads have ended.
     """
     errors: list[BaseException] = []
 
@@ -46,7 +46,7 @@ def watch(
             one()
         except BaseException as error:
             errors.append(error)
-            halt()
+            cancel()
 
     reporter = Reporter(report)
     reporter.report(state())
@@ -59,7 +59,7 @@ def watch(
                 reporter.report(state())
                 thread.join(_EVERY)
     except BaseException:
-        halt()
+        cancel()
         raise
     finally:
         for thread in threads:

@@ -15,7 +15,7 @@ from puna.library.manifests import IMAGE
 from puna.library.registry import guarded
 from puna.library.registry.allowed import ANY_HOST, NotAllowed, host_and_port
 from puna.library.registry.challenge import Challenge
-from puna.library.registry.measure import LONGEST_TEXT, MOST_LAYERS, refuse_too_much
+from puna.library.registry.measure import MAX_LAYERS, MAX_TEXT_BYTES, check_sizes
 from tests.gate import Gate
 from tests.library.registry.conftest import DIGEST, LIMITS, MODEL, put
 from tests.library.registry.pulling import nothing_is_left, pulled
@@ -148,8 +148,8 @@ def test_a_layer_of_a_strange_manifest_is_not_restored_from_inside(
 
 
 def test_a_realm_is_the_registrys_own_or_one_that_is_known_to_be():
-    Challenge("https://ollama.com/token").refuse_strangers("https://registry.ollama.ai")
-    Challenge("https://huggingface.co/token").refuse_strangers("https://hf.co")
+    Challenge("https://ollama.com/token").check_realm("https://registry.ollama.ai")
+    Challenge("https://huggingface.co/token").check_realm("https://hf.co")
     for realm, base in (
         ("https://ollama.com/token", "https://registry.example.com"),
         ("https://registry.ollama.ai/token", "https://ollama.com"),
@@ -157,7 +157,7 @@ def test_a_realm_is_the_registrys_own_or_one_that_is_known_to_be():
         ("https://ollama.com@evil.example.com/token", "https://registry.ollama.ai"),
     ):
         with pytest.raises(PunaError):
-            Challenge(realm).refuse_strangers(base)
+            Challenge(realm).check_realm(base)
 
 
 def test_a_realm_inside_is_not_asked(way: Line, inside: Line, library: Library, key: Path):
@@ -218,9 +218,9 @@ def test_only_a_written_host_is_one_that_others_may_lead_to():
 @pytest.mark.parametrize(
     ("layers", "told"),
     [
-        ([Layer(IMAGE + "model", DIGEST, 1)] * (MOST_LAYERS + 1), "257 layers"),
-        ([Layer(IMAGE + "template", DIGEST, LONGEST_TEXT + 1)], "template"),
-        ([Layer("", DIGEST, LONGEST_TEXT + 1)], "without a type"),
+        ([Layer(IMAGE + "model", DIGEST, 1)] * (MAX_LAYERS + 1), "257 layers"),
+        ([Layer(IMAGE + "template", DIGEST, MAX_TEXT_BYTES + 1)], "template"),
+        ([Layer("", DIGEST, MAX_TEXT_BYTES + 1)], "without a type"),
         ([Layer(IMAGE + "model", DIGEST, -1)], "-1 bytes"),
         ([Layer(IMAGE + "model", DIGEST, 1 << 62)], "not enough disk space"),
         ([Layer(IMAGE + "model", f"sha256:{n:064x}", 1 << 40) for n in range(200)], "not enough disk space"),
@@ -231,10 +231,10 @@ def test_what_a_manifest_promises_is_measured_before_anything_is_fetched(
     library: Library, layers: list[Layer], told: str
 ):
     with pytest.raises(PunaError, match=told):
-        refuse_too_much(library, layers)
+        check_sizes(library, layers)
     assert nothing_is_left(library)
 
 
 def test_many_names_of_one_blob_need_its_room_once(library: Library):
-    refuse_too_much(library, [Layer(IMAGE + "model", DIGEST, 1000)] * 50)
+    check_sizes(library, [Layer(IMAGE + "model", DIGEST, 1000)] * 50)
     assert nothing_is_left(library)

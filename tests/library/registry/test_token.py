@@ -90,9 +90,9 @@ def test_a_strange_realm_gets_no_signature(way: Line, library: Library, key: Pat
 
 
 def test_a_realm_is_as_private_as_its_registry():
-    Challenge("https://host/token").refuse_strangers("http://host")
+    Challenge("https://host/token").check_realm("http://host")
     with pytest.raises(PunaError, match="not reached over https"):
-        Challenge("http://host/token").refuse_strangers("https://host")
+        Challenge("http://host/token").check_realm("https://host")
 
 
 @pytest.mark.parametrize("content", [b"", b"-----BEGIN OPENSSH PRIVATE KEY-----\nnonsense\n"])

@@ -1,4 +1,4 @@
-"""What decoders have in common: the hyperparameters of config.json, rotary positions, experts.
+"""The common parts of decoders: the hyperparameters of config.json, rotary positions, experts.
 
 Keys: ggml/docs/gguf.md and llama.cpp's src/llama-arch.cpp.
 """

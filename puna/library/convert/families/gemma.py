@@ -1,4 +1,4 @@
-"""Gemma 1, 2 and 3; of a multimodal Gemma 3 the language model."""
+"""Gemma 1, 2 and 3, including the language model of a multimodal Gemma 3."""
 
 from __future__ import annotations
 

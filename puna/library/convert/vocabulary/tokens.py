@@ -92,7 +92,7 @@ def numbered(file: str, entries: Any, size: int) -> list[tuple[int, str]]:
 
 
 def added(tokenizer: Config, size: int) -> list[tuple[int, str, bool]]:
-    """The id, text and "special" of those of tokenizer.json's added tokens that the model has a row for."""
+    """The id, text and "special" of tokenizer.json's added tokens with ids below `size`."""
     entries = tokenizer.get("added_tokens") or []
     found: list[tuple[int, str, bool]] = []
     try:
