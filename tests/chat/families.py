@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.chat import Family, Parser, family_of, named
+from puna.chat import Family, Parser, family_named, family_of
 
 
 def family(name: str, template: str = "") -> Family:
     """That of a PARSER; any other name means what is learned from `template`."""
-    found = named(name)
+    found = family_named(name)
     return found[0] if found else family_of("", template, "")
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from puna import chat
-from puna.chat import Called, Family, Thought, families, family_of, named
+from puna.chat import Called, Family, Thought, families, family_named, family_of
 from puna.chat.families import FAMILIES
 from puna.types import Message
 from tests.chat.parsing import written
@@ -47,7 +47,7 @@ def test_a_name_means_one_family():
     assert len(NAMES) == len({*NAMES})
     for family in FAMILIES:
         for variant in family.variants:
-            assert named(variant.name) == (family, variant)
+            assert family_named(variant.name) == (family, variant)
 
 
 @each_family
@@ -76,7 +76,7 @@ def test_each_piece_of_evidence_shows_its_family(family: Family):
 
 
 def test_an_unknown_parser_claims_nothing():
-    assert named("nimbus") is None
+    assert family_named("nimbus") is None
     assert family_of("nimbus", "", "").variants == ()
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from puna.chat import Prompt, Template, go, jinja, named, renderer
+from puna.chat import Prompt, Template, family_named, go, jinja, renderer
 from puna.errors import BadRequest
 from puna.types import MediaFile, Message
 
@@ -86,7 +86,7 @@ def once(name: str, answer: Message, then: Message, *, think: bool) -> bool:
 
 def from_turn_to_turn(name: str) -> tuple[str, str, str]:
     """What becomes of an answer: one without reasoning, one with it, and a call with it."""
-    found = named(name)
+    found = family_named(name)
     assert found is not None
     variant = found[1]
     again = {True: "once", False: "again"}

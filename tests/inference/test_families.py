@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from puna.chat import named
+from puna.chat import family_named
 from puna.engine import start
 from puna.inference import ChatInput, Inference, Piece, Summary
 from puna.library import Library
@@ -44,7 +44,7 @@ def say(store: Path, tmp_path: Path) -> Say:
             script.append("<|return|>")
         control = special | {"<|return|>"}
         scripted_model(tmp_path / "m.gguf", script, control=control, chat_template=None)
-        config = {"parser": written.family} if named(written.family) else {"capabilities": ["tools"]}
+        config = {"parser": written.family} if family_named(written.family) else {"capabilities": ["tools"]}
         install(store, "m", tmp_path / "m.gguf", config=config)
         scheduler = Scheduler(Settings(models=store), start)
         try:
@@ -100,7 +100,7 @@ async def test_text_and_two_calls(say: Say, written: Written):
 
 @pytest.mark.parametrize(
     "written",
-    [one for one in WRITTEN if one.think and (found := named(one.family)) and found[1].thinks],
+    [one for one in WRITTEN if one.think and (found := family_named(one.family)) and found[1].thinks],
     ids=str,
 )
 async def test_reasoning_and_a_call(say: Say, written: Written):

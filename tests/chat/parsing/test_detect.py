@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from puna.chat import can_call_tools, can_think, family_of
-from puna.chat.generic import LearnedFormat, learned
+from puna.chat.generic import LearnedFormat, learn_format
 from tests.chat.families import family as family_called
 from tests.chat.families import special_tokens
 
@@ -108,7 +108,7 @@ def test_what_a_template_can(template: str, tools: bool, thinks: bool):
     ],
 )
 def test_notation_is_learnt_from_a_go_template(template: str, expected: LearnedFormat):
-    assert learned(template) == expected
+    assert learn_format(template) == expected
 
 
 @pytest.mark.parametrize(

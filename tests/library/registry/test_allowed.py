@@ -117,8 +117,8 @@ def test_a_name_is_asked_at_the_address_that_was_checked(
 
 def test_one_private_address_of_several_is_too_many():
     with pytest.raises(NotAllowed):
-        guarded.refuse_private("both.example.com", ["8.8.8.8", "127.0.0.1"])
-    guarded.refuse_private("public.example.com", ["8.8.8.8", "2606:4700::1"])
+        guarded.check_public("both.example.com", ["8.8.8.8", "127.0.0.1"])
+    guarded.check_public("public.example.com", ["8.8.8.8", "2606:4700::1"])
 
 
 def test_where_a_registry_wants_an_upload_is_checked_too(

@@ -72,12 +72,12 @@ def test_the_prefix_is_what_is_there_without_a_gap(size: int, part: int, data: s
     there = bytearray(size)
     for _ in range(data.draw(st.integers(0, 20))):
         open_parts = [
-            index for index in range(len(found.done)) if found.left(index)[0] < found.left(index)[1]
+            index for index in range(len(found.done)) if found.remaining(index)[0] < found.remaining(index)[1]
         ]
         if not open_parts:
             break
         index = data.draw(st.sampled_from(open_parts))
-        first, end = found.left(index)
+        first, end = found.remaining(index)
         count = data.draw(st.integers(1, end - first))
         found.advance(index, count)
         there[first : first + count] = b"\1" * count
