@@ -179,7 +179,7 @@ def test_logits_over_quantised_cells(cells: str, variant: str, tmp_path: Path):
 
 
 WRONG = {
-    "q6_K": ("decode.h", "I::bytes(48)", "I::bytes(32)"),
+    "q6_K": ("decode.h", "I::broadcast_byte(48)", "I::broadcast_byte(32)"),
     "attention": ("attention.h", "LOG2_E = 1.44", "LOG2_E = 1.54"),
 }
 """What makes the numbers of Q6_K wrong, and attention."""
