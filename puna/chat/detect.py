@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from puna.chat.gotemplate import FUNCTIONS, names, parse
 from puna.errors import BadRequest
@@ -23,6 +24,8 @@ _REASONS = {family.format.reasoning for family in FAMILIES} - {"", "<think>"} | 
 _JINJA_CODE = re.compile(r"\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)
 
 
+# Each list of models asks for the family of every template.
+@lru_cache(maxsize=1024)
 def family_of(name: str, template: str, architecture: str) -> Family:
     """The family of a model: by its PARSER or RENDERER, its architecture, or evidence in its chat template.
 
