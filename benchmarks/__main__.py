@@ -41,7 +41,7 @@ PARTS = {
 }
 
 CACHE = Path(__file__).resolve().parent.parent / ".cache" / "puna-cache"
-"""Where an earlier run's prompts are, which are the same as this one's."""
+"""An earlier run's evaluated prompts, which this run would find."""
 
 
 def main() -> None:

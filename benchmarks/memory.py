@@ -135,7 +135,8 @@ def rows() -> Iterator[Row]:
 def kept() -> Iterator[Row]:
     """A long chat whose engine is gone, then its server, too.
 
-    The model's load counts. It takes as long with fewer blocks, so a fourth of them are evaluated.
+    The model's load counts. Starting an engine takes as long for few blocks as for many, so a quarter of the
+    16 blocks is evaluated.
     """
     kind = "quarter"
     store = _installed(kind, _llama(4))

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 from puna.options import Options
 
 _LEAST = 100.0
-"""How far below the peak a token still has a probability in single precision. Of one that has none
-libllama's typical_p takes the logarithm, and then keeps tokens at random."""
+"""How far below the peak a token still has a probability in single precision.
+
+libllama's typical_p takes the logarithm of the others' 0, and then keeps tokens at random.
+"""
 
 _CANDIDATE = np.dtype([("id", np.int32), ("logit", np.float32), ("p", np.float32)])
 

@@ -64,26 +64,33 @@ struct Avx512Cells {
     // The low 16 bits of each lane: `even` in the low half, `odd` in the high half.
     static void store_pairs(int32_t *p, __m512i even, __m512i odd) { _mm512_storeu_si512(p, _mm512_mask_blend_epi16(0xaaaaaaaa, even, _mm512_slli_epi32(odd, 16))); }
 
+    // Interleaves vectors j and HALF + j of each group of 2 * HALF, within 128-bit quarters: a stage of a transposition.
+    template <int HALF, int N, class Low, class High> static PUNA_INLINE void zip(const __m512i (&from)[N], __m512i (&to)[N], Low low, High high) {
+        for (int i = 0; i < N; i += 2 * HALF)
+            for (int j = 0; j < HALF; j++) {
+                to[i + 2 * j] = low(from[i + j], from[i + HALF + j]);
+                to[i + 2 * j + 1] = high(from[i + j], from[i + HALF + j]);
+            }
+    }
+    template <int HALF, int N> static PUNA_INLINE void zip16(const __m512i (&from)[N], __m512i (&to)[N]) {
+        zip<HALF>(from, to, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi16(a, b); }, [](__m512i a, __m512i b) { return _mm512_unpackhi_epi16(a, b); });
+    }
+    template <int HALF, int N> static PUNA_INLINE void zip32(const __m512i (&from)[N], __m512i (&to)[N]) {
+        zip<HALF>(from, to, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi32(a, b); }, [](__m512i a, __m512i b) { return _mm512_unpackhi_epi32(a, b); });
+    }
+    template <int HALF, int N> static PUNA_INLINE void zip64(const __m512i (&from)[N], __m512i (&to)[N]) {
+        zip<HALF>(from, to, [](__m512i a, __m512i b) { return _mm512_unpacklo_epi64(a, b); }, [](__m512i a, __m512i b) { return _mm512_unpackhi_epi64(a, b); });
+    }
+
     // Transposes 32 F16 elements of 16 cells, `stride` bytes apart: use(i, x), where x has element i of each cell. Cells from `count`
     // on are zero. Transposing before widening halves the shuffles.
     static constexpr int f16_transposed = 32;
     template <class Use> static PUNA_INLINE void transpose_f16(const uint8_t *cells, size_t stride, int count, Use use) {
         __m512i x[16], y[16];
         for (int i = 0; i < 16; i++) x[i] = i < count ? _mm512_loadu_si512(cells + stride * static_cast<size_t>(i)) : _mm512_setzero_si512();
-        for (int i = 0; i < 16; i += 2) { // interleave two cells, then four, then eight
-            y[i] = _mm512_unpacklo_epi16(x[i], x[i + 1]);
-            y[i + 1] = _mm512_unpackhi_epi16(x[i], x[i + 1]);
-        }
-        for (int i = 0; i < 16; i += 4)
-            for (int j = 0; j < 2; j++) {
-                x[i + 2 * j] = _mm512_unpacklo_epi32(y[i + j], y[i + 2 + j]);
-                x[i + 2 * j + 1] = _mm512_unpackhi_epi32(y[i + j], y[i + 2 + j]);
-            }
-        for (int i = 0; i < 16; i += 8)
-            for (int j = 0; j < 4; j++) {
-                y[i + 2 * j] = _mm512_unpacklo_epi64(x[i + j], x[i + 4 + j]);
-                y[i + 2 * j + 1] = _mm512_unpackhi_epi64(x[i + j], x[i + 4 + j]);
-            }
+        zip16<1>(x, y);
+        zip32<2>(y, x);
+        zip64<4>(x, y);
         for (int j = 0; j < 8; j++) {
             x[j] = _mm512_permutex2var_epi64(y[j], _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11), y[8 + j]);
             x[8 + j] = _mm512_permutex2var_epi64(y[j], _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15), y[8 + j]);
@@ -110,15 +117,8 @@ struct Avx512Cells {
         const Vector scale = load_f16(scales);
         __m512i x[8], y[8];
         for (int i = 0; i < 8; i++) x[i] = _mm512_inserti64x4(_mm512_castsi256_si512(quants(i)), quants(8 + i), 1);
-        for (int i = 0; i < 8; i += 2) { // interleave two cells, then four
-            y[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
-            y[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
-        }
-        for (int i = 0; i < 8; i += 4)
-            for (int j = 0; j < 2; j++) {
-                x[i + 2 * j] = _mm512_unpacklo_epi64(y[i + j], y[i + 2 + j]);
-                x[i + 2 * j + 1] = _mm512_unpackhi_epi64(y[i + j], y[i + 2 + j]);
-            }
+        zip32<1>(x, y);
+        zip64<2>(y, x);
         for (int j = 0; j < 4; j++) {
             y[j] = _mm512_permutex2var_epi64(x[j], _mm512_setr_epi64(0, 1, 8, 9, 4, 5, 12, 13), x[4 + j]);
             y[4 + j] = _mm512_permutex2var_epi64(x[j], _mm512_setr_epi64(2, 3, 10, 11, 6, 7, 14, 15), x[4 + j]);
