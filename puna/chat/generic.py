@@ -11,13 +11,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from itertools import permutations
 
 from puna.chat.family import Family
 from puna.chat.gotemplate import FUNCTIONS, parse
 from puna.chat.gotemplate.nodes import (
     Action,
     Branch,
-    CommandNode,
     Field,
     Operand,
     Pipeline,
@@ -84,17 +84,17 @@ def _notation(format: Tagged) -> Notation:
     return notation
 
 
-def _format(found: LearnedFormat) -> Tagged:
-    tags = ThinkingTags(*found.tags) if all(found.tags) else None
-    if tags and any(one.startswith(other) for one, other in _pairs(*found.tags)):
-        tags = None
-    if found.marker in ("{", "["):
-        return Tagged(tags=tags, bare=bare_objects, special=frozenset(found.tags if tags else ()))
-    if tags and any(one.startswith(other) for one, other in _pairs(found.marker, *found.tags)):
-        tags = None
-    close = _closing(found.marker)
-    special = frozenset({found.marker, close, *(found.tags if tags else ())} - {""})
-    return Tagged(tags=tags, calls={found.marker: json_calls(close)}, special=special)
+def _format(learned: LearnedFormat) -> Tagged:
+    without_marker = learned.marker in ("{", "[")
+    texts = learned.tags if without_marker else (learned.marker, *learned.tags)
+    ambiguous = any(one.startswith(other) for one, other in permutations(texts, 2))
+    tags = None if ambiguous or not all(learned.tags) else ThinkingTags(*learned.tags)
+    special = frozenset(learned.tags if tags else ())
+    if without_marker:
+        return Tagged(tags=tags, bare=bare_objects, special=special)
+    close = _closing(learned.marker)
+    special |= {learned.marker, close} - {""}
+    return Tagged(tags=tags, calls={learned.marker: json_calls(close)}, special=special)
 
 
 def _closing(marker: str) -> str:
@@ -102,24 +102,18 @@ def _closing(marker: str) -> str:
     return re.sub(r"^([<\[]\|?)", r"\1/", marker) if re.fullmatch(r"[<\[]\S+[>\]]", marker) else ""
 
 
-def _pairs(*texts: str) -> list[tuple[str, str]]:
-    return [(one, other) for i, one in enumerate(texts) for j, other in enumerate(texts) if i != j]
-
-
 def _fields(operand: Operand) -> set[str]:
     """The fields that an operand, or the commands of a pipeline, name directly."""
     if isinstance(operand, (Field, Variable)):
         return set(operand.path)
     if isinstance(operand, Pipeline):
-        inner = [one for command in operand.commands for one in command.operands]
-        return set().union(*map(_fields, inner)) if inner else set()
+        return {name for command in operand.commands for one in command.operands for name in _fields(one)}
     return set()
 
 
 def _own_fields(pipeline: Pipeline) -> set[str]:
-    commands: tuple[CommandNode, ...] = pipeline.commands
-    operands = [one for command in commands for one in command.operands if isinstance(one, (Field, Variable))]
-    return set().union(*map(_fields, operands)) if operands else set()
+    operands = [one for command in pipeline.commands for one in command.operands]
+    return {name for one in operands if not isinstance(one, Pipeline) for name in _fields(one)}
 
 
 def _calls(sequence: Statements) -> Branch | None:

@@ -11,20 +11,10 @@ from __future__ import annotations
 from puna.chat.family import Evidence, EvidenceRank, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import call, listed
-from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
-from puna.chat.parsing.calls import json_calls
+from puna.chat.parsing import Tagged, ThinkingTags
+from puna.chat.parsing.calls import after, json_calls
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.cohere import cohere
-
-_tagged = json_calls("<|END_ACTION|>")
-_fenced = json_calls("```")
-
-
-def _action(source: Scanner, tools: Tools) -> Step[None]:
-    yield from source.blank()
-    yield from source.expect("```json")
-    yield from _fenced(source, tools)
-
 
 _NOTATION = (
     "<|START_TEXT|>",
@@ -36,7 +26,10 @@ _NOTATION = (
 
 _FORMAT = Tagged(
     tags=ThinkingTags("<|START_THINKING|>", "<|END_THINKING|>"),
-    calls={"<|START_ACTION|>": _tagged, "Action:": _action},
+    calls={
+        "<|START_ACTION|>": json_calls("<|END_ACTION|>"),
+        "Action:": after("```json", json_calls("```")),
+    },
     dropped=_NOTATION,
     special=frozenset(
         {*_NOTATION[:4], "<|START_THINKING|>", "<|END_THINKING|>", "<|START_ACTION|>", "<|END_ACTION|>"}

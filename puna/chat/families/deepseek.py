@@ -14,6 +14,7 @@ from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
+from puna.chat.parsing.calls import after
 from puna.chat.parsing.values import json_object
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.cogito import cogito
@@ -31,12 +32,6 @@ _MISSPELLED = (
     "<｜tool▁calls｜>",
 )
 _OUTPUTS = tuple(f"<｜tool▁output{plural}▁{end}｜>" for plural in ("", "s") for end in ("begin", "end"))
-
-
-def _calls(source: Scanner, tools: Tools) -> Step[None]:
-    yield from source.blank()
-    yield from source.expect(_CALL)
-    yield from _call(source, tools)
 
 
 def _call(source: Scanner, tools: Tools) -> Step[None]:
@@ -62,8 +57,8 @@ def _call(source: Scanner, tools: Tools) -> Step[None]:
 
 _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>"),
-    calls={_CALLS: _calls, _CALL: _call},
-    lenient=dict.fromkeys(_MISSPELLED, _calls),
+    calls={_CALLS: after(_CALL, _call), _CALL: _call},
+    lenient=dict.fromkeys(_MISSPELLED, after(_CALL, _call)),
     dropped=_OUTPUTS,
     special=frozenset({"<think>", "</think>", _CALLS, _CALLS_END, _CALL, _CALL_END, _SEPARATOR, *_OUTPUTS}),
 )

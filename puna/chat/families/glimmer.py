@@ -9,9 +9,8 @@ Source: Ollama model/parsers/glimmer.go.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Constraint, Rules, ToolFunction
@@ -22,6 +21,7 @@ from puna.chat.parsing import Content, Expected, Malformed, Scanner, Step, Thoug
 from puna.chat.parsing.invoked import elements
 from puna.chat.parsing.markers import Markers, markers
 from puna.chat.parsing.pending import PartKind
+from puna.chat.parsing.tagged import OnCall
 from puna.chat.renderers import Renderer
 from puna.chat.renderers.glimmer import glimmer
 from puna.types import Grammar
@@ -29,7 +29,6 @@ from puna.types import Grammar
 _START, _MESSAGE = "<|start|>", "<|message|>"
 _ENDS = ("<|eom|>", "<|eot|>")
 _CALLS, _CALLS_END = "<atem:function_calls>", "</atem:function_calls>"
-_INVOKE = '<atem:invoke name="'
 _PARAMETER = '<atem:parameter name="'
 _WRITTEN = elements(_CALLS_END, "atem:")
 _BOUNDARIES = markers(*_ENDS, _START)
@@ -45,73 +44,95 @@ class Glimmer:
 
     def read(self, source: Scanner, expected: Expected) -> Step[None]:
         tools = expected.tools
-        boundary, kind, until = _START, Content, _BOUNDARIES
-        first = True
+        body, boundary, first = _CONTENT, _START, True
         while boundary:
+            end = ""
             if boundary == _START:
-                try:
-                    recipient = yield from _header(source)
-                except Malformed:
-                    source.refuse(kind)
-                    recipient = "" if first else None
-                finally:
-                    source.certain = False
+                recipient = yield from _header(source, body)
+                if recipient is None and first:
+                    recipient = ""
                 if recipient is not None:
-                    kind, until = _body(recipient, expected)
+                    body = _body(recipient, expected)
+                    end = (yield from _alone(source, tools)) if tools.names and body == _CONTENT else ""
             elif boundary == _CALLS:
-                recipient = None
-                try:
-                    yield from _calls(source, tools, source.called)
-                    yield from source.skip()
-                except (ValueError, RecursionError):
-                    source.refuse(kind)
-                finally:
-                    source.certain = False
+                yield from _interrupting_calls(source, tools, body)
             else:
-                recipient = None
                 yield from source.skip()
-                kind, until = Content, _BOUNDARIES
+                body = _CONTENT
             first = False
-            alone = recipient is not None and tools.names and kind is Content and until is _BOUNDARIES
-            boundary = (yield from _alone(source, tools)) if alone else ""
-            if not boundary:
-                boundary = yield from source.text(until, kind)
-                if boundary and boundary != _CALLS:
-                    source.emit_before_last(kind)
+            boundary = end or (yield from _text(source, body))
 
 
-def _body(recipient: str, expected: Expected) -> tuple[PartKind, Markers | None]:
-    """The kind of a message to this recipient, and the markers that may end or interrupt it."""
+class _Body(NamedTuple):
+    """A message's body: the kind of its text, and the markers that may end or interrupt it."""
+
+    kind: PartKind
+    markers: Markers | None
+
+
+_CONTENT = _Body(Content, _BOUNDARIES)
+
+
+def _body(recipient: str, expected: Expected) -> _Body:
+    """The body of a message to this recipient."""
     if recipient == "self":
-        return None if expected.think is False else Thought, _BOUNDARIES
+        return _Body(None if expected.think is False else Thought, _BOUNDARIES)
     addressed = _own_name(recipient, expected.tools) in expected.tools.names
-    return Content, _BOUNDARIES_AND_CALLS if addressed else _BOUNDARIES
+    return _Body(Content, _BOUNDARIES_AND_CALLS) if addressed else _CONTENT
 
 
-def _header(source: Scanner) -> Step[str]:
-    """The recipient of a message, read after its start; "" for none."""
+def _header(source: Scanner, before: _Body) -> Step[str | None]:
+    """The recipient of a message, read after its start; "" for none.
+
+    Anything else continues the body `before`: then it returns None.
+    """
     begun = source.has_pending
-    yield from source.blank()
-    source.certain = bool((yield from source.choice(_START))) or begun
-    yield from source.choice("assistant")
-    yield from source.blank()
-    recipient = ""
-    if (yield from source.choice("to=")):
-        source.certain = True
-        recipient = yield from source.word(r"^<>\s")
+    try:
         yield from source.blank()
-    yield from source.expect(_MESSAGE)
+        source.certain = bool((yield from source.choice(_START))) or begun
+        yield from source.choice("assistant")
+        yield from source.blank()
+        recipient = ""
+        if (yield from source.choice("to=")):
+            source.certain = True
+            recipient = yield from source.word(r"^<>\s")
+            yield from source.blank()
+        yield from source.expect(_MESSAGE)
+    except Malformed:
+        source.refuse(before.kind)
+        return None
+    finally:
+        source.certain = False
     source.drop()
     return recipient
 
 
+def _text(source: Scanner, body: _Body) -> Step[str]:
+    """Reads text up to a boundary."""
+    boundary = yield from source.text(body.markers, body.kind)
+    if boundary and boundary != _CALLS:
+        source.emit_before_last(body.kind)
+    return boundary
+
+
+def _interrupting_calls(source: Scanner, tools: Tools, body: _Body) -> Step[None]:
+    """Reads calls within the body of a message to a tool; anything else continues the body."""
+    try:
+        yield from _calls(source, tools, source.called)
+        yield from source.skip()
+    except (ValueError, RecursionError):
+        source.refuse(body.kind)
+    finally:
+        source.certain = False
+
+
 def _alone(source: Scanner, tools: Tools) -> Step[str]:
     """Reads a message that consists only of calls; returns its end marker, or "" for any other message."""
-    found: list[tuple[str, dict[str, Any]]] = []
+    calls: list[tuple[str, dict[str, Any]]] = []
     try:
         yield from source.blank()
         yield from source.expect(_CALLS)
-        yield from _calls(source, tools, lambda *call: found.append(call))
+        yield from _calls(source, tools, lambda *call: calls.append(call))
         yield from source.blank()
         end = yield from source.choice(*_ENDS, _START)
         if not end and (yield from source.ahead()):
@@ -121,34 +142,26 @@ def _alone(source: Scanner, tools: Tools) -> Step[str]:
         return ""
     finally:
         source.certain = False
-    for name, arguments in found:
+    for name, arguments in calls:
         source.called(name, arguments)
     return end
 
 
-def _calls(source: Scanner, tools: Tools, called: Callable[[str, dict[str, Any]], None]) -> Step[None]:
+def _calls(source: Scanner, tools: Tools, called: OnCall) -> Step[None]:
     """Reads calls after the first tag; `called` for each."""
     source.certain = True
     yield from source.blank()
-    yield from source.expect(_INVOKE)
-    while True:
-        name, begun = yield from _name(source)
-        name = _own_name(name, tools)
-        if name not in tools.names:
-            raise Malformed
-        tag = f'name="{(yield from source.until(">"))[0]}' if begun else ""
-        given, follower = yield from _WRITTEN.arguments(
-            source, tools.parameters(name), tools.required(name), tag
-        )
-        called(name, {(key := one.tag[1].strip()): tools.typed(name, key, one.text) for one in given})
-        if not follower:
-            yield from source.blank()
-            follower = yield from source.choice(_WRITTEN.followers[1])
-        if follower != _WRITTEN.followers[1]:
-            break
-        yield from source.expect(' name="')
-    if not follower:
-        yield from source.closer(_CALLS_END)
+    yield from source.expect(_WRITTEN.another)
+    yield from _WRITTEN.calls(source, tools, _tool_name, called=called)
+
+
+def _tool_name(source: Scanner, tools: Tools) -> Step[tuple[str, str]]:
+    yield from source.expect(' name="')
+    name, begun = yield from _name(source)
+    name = _own_name(name, tools)
+    if name not in tools.names:
+        raise Malformed
+    return name, f'name="{(yield from source.until(">"))[0]}' if begun else ""
 
 
 def _name(source: Scanner) -> Step[tuple[str, bool]]:

@@ -8,23 +8,16 @@ from __future__ import annotations
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import call
-from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
-from puna.chat.parsing.calls import bare_objects, objects
+from puna.chat.parsing import Tagged, ThinkingTags
+from puna.chat.parsing.calls import after, bare_objects, json_calls
 from puna.chat.parsing.lenient import LENIENT
 
 OPEN, PLUGIN, CLOSE = "<|action_start|>", "<|plugin|>", "<|action_end|>"
 
 
-def _call(source: Scanner, tools: Tools) -> Step[None]:
-    yield from source.blank()
-    yield from source.expect(PLUGIN)
-    yield from objects(source)
-    yield from source.closer(CLOSE)
-
-
 _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>"),
-    calls={OPEN: _call},
+    calls={OPEN: after(PLUGIN, json_calls(CLOSE))},
     bare=bare_objects,
     lenient=LENIENT,
     special=frozenset({OPEN, PLUGIN, CLOSE, "<think>", "</think>"}),

@@ -15,18 +15,13 @@ from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.objects import arguments
 from puna.chat.grammars.rules import literal
 from puna.chat.parsing import Malformed, Scanner, Step, Tagged, ThinkingTags, Tools
+from puna.chat.parsing.calls import after
 from puna.chat.parsing.values import json_object
 
 SECTION, SECTION_END = "<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"
 CALL, CALL_END = "<|tool_call_begin|>", "<|tool_call_end|>"
 ARGUMENTS = "<|tool_call_argument_begin|>"
 _ID = re.compile(r"(?:functions\.)?(.+?)(?::\d+)?")
-
-
-def _section(source: Scanner, tools: Tools) -> Step[None]:
-    yield from source.blank()
-    yield from source.expect(CALL)
-    yield from _calls(source, tools)
 
 
 def _calls(source: Scanner, tools: Tools) -> Step[None]:
@@ -48,7 +43,7 @@ def _calls(source: Scanner, tools: Tools) -> Step[None]:
 
 _FORMAT = Tagged(
     tags=ThinkingTags("<think>", "</think>", calls_end_it=True),
-    calls={SECTION: _section, CALL: _calls},
+    calls={SECTION: after(CALL, _calls), CALL: _calls},
     special=frozenset({SECTION, SECTION_END, CALL, CALL_END, ARGUMENTS, "<think>", "</think>"}),
 )
 

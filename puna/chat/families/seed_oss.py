@@ -6,26 +6,23 @@ tests/test-chat.cpp.
 
 from __future__ import annotations
 
+from functools import partial
+
 from puna.chat.family import Evidence, Family, Variant
 from puna.chat.grammars import Calls, Rules, ToolFunction, after_markers, names
 from puna.chat.grammars.rules import literal
 from puna.chat.grammars.xml_functions import xml_functions
-from puna.chat.parsing import Scanner, Step, Tagged, ThinkingTags, Tools
+from puna.chat.parsing import Tagged, ThinkingTags
+from puna.chat.parsing.calls import after
 from puna.chat.parsing.xml_functions import FUNCTION, elements, xml_calls
 
 OPEN, CLOSE = "<seed:tool_call>", "</seed:tool_call>"
 _WRITTEN = elements(CLOSE)
 
 
-def _calls(source: Scanner, tools: Tools) -> Step[None]:
-    yield from source.blank()
-    yield from source.expect(FUNCTION)
-    yield from xml_calls(source, tools, _WRITTEN)
-
-
 _FORMAT = Tagged(
     tags=ThinkingTags("<seed:think>", "</seed:think>"),
-    calls={OPEN: _calls},
+    calls={OPEN: after(FUNCTION, partial(xml_calls, written=_WRITTEN))},
     special=frozenset({OPEN, CLOSE, "<seed:think>", "</seed:think>"}),
 )
 

@@ -92,7 +92,7 @@ def _throughout(rules: Rules, format: Tagged, calls: Calls, constraint: Constrai
     if calls.alone:
         goals.append(calls.alone)
     goal = rules.any_of("goal", goals)
-    tags, opened = format.watched(constraint.expected)
+    tags, opened = format.tags, format.opened(constraint.expected)
     if tags is None or constraint.expected.continues or (constraint.expected.think is False and not opened):
         return rules.grammar(goal)
     within = tags.calls_end_it and bool(one)
@@ -107,7 +107,7 @@ def _throughout(rules: Rules, format: Tagged, calls: Calls, constraint: Constrai
 
 def _calls_alone(rules: Rules, format: Tagged, calls: Calls, constraint: Constraint) -> Grammar:
     """Constrains only calls: any text up to a marker, then a call."""
-    tags, opened = format.watched(constraint.expected)
+    tags, opened = format.tags, format.opened(constraint.expected)
     called = [f"{rules.until(marker)} {body}" for marker, body in calls.marked.items()]
     repeated, last = (called, ["text"]) if constraint.parallel else ([], ["text", *called])
     if tags is None:

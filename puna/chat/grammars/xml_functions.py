@@ -21,7 +21,7 @@ def tagged_functions(rules: Rules, functions: list[ToolFunction], parallel: bool
 
 def xml_functions(rules: Rules, functions: list[ToolFunction], written: Elements) -> str:
     """Calls after `<function=` to the outer tag."""
-    outer = written.followers[0]
+    outer = written.outer
     enclosed = ParameterTags(
         rules,
         written,

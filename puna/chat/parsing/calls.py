@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 from .scanner import Malformed, Scanner, Step
-from .tagged import CallReader
+from .tagged import CallReader, OnCall
 from .tools import Tools
 from .values import json_value, scalar
-
-OnCall = Callable[[str, dict[str, Any]], None]
-"""Receives a call's name and arguments, as `Scanner.called` does."""
 
 _NAMES = ("name", "tool_name", "function")
 _ARGUMENTS = ("arguments", "parameters")
@@ -42,6 +39,17 @@ def named_call(value: Any) -> tuple[str, dict[str, Any]]:
     if not isinstance(arguments, dict):
         raise Malformed
     return name.strip(), arguments
+
+
+def after(text: str, read: CallReader) -> CallReader:
+    """Reads white space and `text`, then calls as `read` does."""
+
+    def read_after(source: Scanner, tools: Tools) -> Step[None]:
+        yield from source.blank()
+        yield from source.expect(text)
+        yield from read(source, tools)
+
+    return read_after
 
 
 def json_calls(close: str = "") -> CallReader:
@@ -195,20 +203,17 @@ class _Literals:
     def keywords(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
         self._mark("(")
-        while not self._next(")"):
+        for _ in self._items(")"):
             key = self._token("word")
             self._mark("=")
             found[key] = self._value()
-            if not self._next(","):
-                self._mark(")")
-                break
         return found
 
     def _value(self) -> Any:
         if self._next("["):
-            return self._sequence("]")
+            return [self._value() for _ in self._items("]")]
         if self._next("("):
-            return self._sequence(")")
+            return [self._value() for _ in self._items(")")]
         if self._next("{"):
             return self._mapping()
         found = self._peek()
@@ -217,25 +222,21 @@ class _Literals:
             return _unescaped(found["string"][1:-1])
         return scalar(self._token("word"))
 
-    def _sequence(self, close: str) -> list[Any]:
-        found: list[Any] = []
-        while not self._next(close):
-            found.append(self._value())
-            if not self._next(","):
-                self._mark(close)
-                break
-        return found
-
     def _mapping(self) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        while not self._next("}"):
+        for _ in self._items("}"):
             key = self._value()
             self._mark(":")
             found[key if isinstance(key, str) else json.dumps(key)] = self._value()
-            if not self._next(","):
-                self._mark("}")
-                break
         return found
+
+    def _items(self, close: str) -> Iterator[None]:
+        """Pauses before each item up to `close`; reads the commas between them."""
+        while not self._next(close):
+            yield
+            if not self._next(","):
+                self._mark(close)
+                return
 
     def _peek(self) -> re.Match[str]:
         if found := _TOKEN.match(self._text, self._at):

@@ -10,14 +10,19 @@ closing tags, so two other tags end a value, too:
 from __future__ import annotations
 
 import re
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .scanner import BLANK, Malformed, Scanner, Step
+from .tagged import OnCall
+from .tools import Tools
 
 _SOLID = re.compile(r"[\S\x1c-\x1f]")
+
+NameReader = Callable[[Scanner, Tools], Step[tuple[str, str]]]
+"""Reads a function's name; returns it, and the rest of the first parameter's tag if it read that, too."""
 
 
 class Argument(NamedTuple):
@@ -26,6 +31,15 @@ class Argument(NamedTuple):
     tag: re.Match[str]
     """The opening tag; its name is group 1."""
     text: str
+
+    @property
+    def name(self) -> str:
+        return self.tag[1].strip()
+
+
+def by_schema(tools: Tools, function: str, argument: Argument) -> Any:
+    """The argument's value by the tool's schema."""
+    return tools.typed(function, argument.name, argument.text)
 
 
 class _Found(NamedTuple):
@@ -56,18 +70,51 @@ class Elements:
     """The tag after a value."""
     end: str
     """The tag after a call's last parameter."""
-    followers: tuple[str, ...]
-    """The tags that may follow a call. Otherwise the answer ends."""
+    outer: str
+    """The tag after all calls."""
+    another: str
+    """The beginning of a call's tag, up to the function's name."""
     pad: Literal["", "\n"] = ""
     """White space around a value, which is not part of it."""
 
-    def arguments(
-        self, source: Scanner, declared: Collection[str], required: Collection[str], begun: str = ""
+    @property
+    def followers(self) -> tuple[str, str]:
+        """The tags that may follow a call. Otherwise the answer ends."""
+        return self.outer, self.another
+
+    def calls(
+        self,
+        source: Scanner,
+        tools: Tools,
+        read_name: NameReader,
+        *,
+        called: OnCall | None = None,
+        typed: Callable[[Tools, str, Argument], Any] = by_schema,
+    ) -> Step[None]:
+        """Reads calls from the first one's name to the outer closing tag.
+
+        `called` gets each call; the default is `Scanner.called`. `typed` makes an argument's value. Raises
+        Malformed.
+        """
+        follower = self.another
+        while follower == self.another:
+            name, begun = yield from read_name(source, tools)
+            arguments, follower = yield from self._arguments(
+                source, tools.parameters(name), tools.required(name), begun
+            )
+            (called or source.called)(name, {one.name: typed(tools, name, one) for one in arguments})
+            if not follower:
+                yield from source.blank()
+                follower = yield from source.choice(self.another)
+        if not follower:
+            yield from source.closer(self.outer)
+
+    def _arguments(
+        self, source: Scanner, declared: Collection[str], required: Collection[str], begun: str
     ) -> Step[tuple[list[Argument], str]]:
         """Reads a call's arguments up to its end; returns them, and the follower if it was read.
 
         `declared` are the tool's parameters, some of them `required`. `begun` is a tag that was already read.
-        Raises Malformed.
         """
         tag = self.tag.fullmatch(begun) if begun else (yield from self._first(source))
         if not tag:

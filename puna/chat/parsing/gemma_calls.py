@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
@@ -92,23 +93,13 @@ class _Values:
             raise Malformed
         if self._take("{"):
             found: dict[str, Any] = {}
-            while not self._take("}"):
+            for _ in self._items("}"):
                 key = self._string(":")
-                if not self._take(":"):
-                    raise Malformed
+                self._mark(":")
                 found[key] = self._value(depth + 1, "}")
-                if not self._take(","):
-                    self._close("}")
-                    break
             return found
         if self._take("["):
-            items: list[Any] = []
-            while not self._take("]"):
-                items.append(self._value(depth + 1, "]"))
-                if not self._take(","):
-                    self._close("]")
-                    break
-            return items
+            return [self._value(depth + 1, "]") for _ in self._items("]")]
         if self._take(self._quote):
             return self._up_to(self._quote, self._follows.get(within))
         quoted = self._text[self._at : self._at + 1] in ('"', "'")
@@ -151,6 +142,14 @@ class _Values:
                 self._at += 1
         return True
 
-    def _close(self, text: str) -> None:
+    def _items(self, close: str) -> Iterator[None]:
+        """Pauses before each item up to `close`; reads the commas between them."""
+        while not self._take(close):
+            yield
+            if not self._take(","):
+                self._mark(close)
+                return
+
+    def _mark(self, text: str) -> None:
         if not self._take(text):
             raise Malformed

@@ -73,43 +73,60 @@ def _typed(tools: Tools, name: str, key: str, text: str) -> Any:
     return tools.typed(name, key, text.removeprefix("\n").removesuffix("\n"))
 
 
+_Ended = tuple[str, str, str]
+"""A value, the next key if one of their tags is missing, and the tag after both ("" at the answer's end)."""
+
+
 def _value(
     source: Scanner, declared: Sequence[str], left: Sequence[str], end: str, typed: Callable[[str], Any]
-) -> Step[tuple[str, str, str]]:
-    """Reads a value. Returns it, the next key if one of their tags is missing, and the tag after both ("" at
-    the answer's end).
+) -> Step[_Ended]:
+    """Reads a value.
 
     A value may contain tags: its closing tag ends it only before a key or the call's end. Without a closing
     tag, two tags end it: that of a key in `left` whose value follows, and the call's end. The latter requires
     that the value is not a string, or that no closing tag comes before the next call.
     """
-    begin, opening = source.mark, end.replace("</", "<")
-    ended: tuple[int, str] | None = None
+    begin = source.mark
     while True:
-        _, tag = yield from source.until(VALUE_END, opening if ended else KEY, end, or_end=bool(ended))
+        _, tag = yield from source.until(VALUE_END, KEY, end)
         text = partial(source.between, begin, source.mark - 1)
-        if ended and tag in ("", opening):
-            source.rewind(ended[0])
-            return ended[1], "", end
-        if tag == end and (ended or isinstance(typed(text()), str)):
-            ended = ended or (source.mark, text())
-        elif tag == KEY:
+        if tag == KEY:
             if key := (yield from _key(source, left)):
                 return text(), key, VALUE
-        elif tag != VALUE_END:
-            return text(), "", tag
-        else:
-            yield from source.blank()
-            tag = yield from source.choice(KEY, end, *(key + KEY_END for key in declared))
-            if not tag and source.ended and not ended:
-                if (yield from source.choice("</")):
-                    yield from source.closer(end.removeprefix("</"))
-                if not (yield from source.ahead()):
-                    return text(), "", ""
-            elif tag.endswith(KEY_END):
-                return text(), tag.removesuffix(KEY_END), KEY_END
-            elif tag:
-                return text(), "", tag
+        elif tag == end and not isinstance(typed(text()), str):
+            return text(), "", end
+        elif tag == end:
+            return (yield from _string(source, begin, declared, end))
+        elif following := (yield from _following(source, declared, end)):
+            return text(), *following
+        elif source.ended:
+            if (yield from source.choice("</")):
+                yield from source.closer(end.removeprefix("</"))
+            if not (yield from source.ahead()):
+                return text(), "", ""
+
+
+def _string(source: Scanner, begin: int, declared: Sequence[str], end: str) -> Step[_Ended]:
+    """Reads the rest of a string after the first tag `end`, which ends it unless a closing tag does."""
+    mark, text = source.mark, source.between(begin, source.mark - 1)
+    opening = end.replace("</", "<")
+    while True:
+        _, tag = yield from source.until(VALUE_END, opening, end, or_end=True)
+        if tag in (opening, ""):
+            source.rewind(mark)
+            return text, "", end
+        longer = partial(source.between, begin, source.mark - 1)
+        if tag == VALUE_END and (following := (yield from _following(source, declared, end))):
+            return longer(), *following
+
+
+def _following(source: Scanner, declared: Sequence[str], end: str) -> Step[tuple[str, str] | None]:
+    """Reads what may follow a closing tag: a key if its tag is missing, and a tag. None for neither."""
+    yield from source.blank()
+    tag = yield from source.choice(KEY, end, *(key + KEY_END for key in declared))
+    if tag.endswith(KEY_END):
+        return tag.removesuffix(KEY_END), KEY_END
+    return ("", tag) if tag else None
 
 
 def _key(source: Scanner, names: Sequence[str]) -> Step[str]:

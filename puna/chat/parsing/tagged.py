@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from puna.types import Message
 
@@ -12,6 +13,9 @@ from .parts import Content, Thought
 from .pending import PartKind
 from .scanner import Scanner, Step
 from .tools import Tools
+
+OnCall = Callable[[str, dict[str, Any]], None]
+"""Receives a call's name and arguments, as `Scanner.called` does."""
 
 CallReader = Callable[[Scanner, Tools], Step[None]]
 """Reads calls after their marker; `Scanner.called` gets each. Raises ValueError for anything else."""
@@ -83,38 +87,35 @@ class Tagged:
         """The text that begins reasoning; empty for none."""
         return self.tags.open + self.tags.name.rstrip() if self.tags else ""
 
-    def watched(self, expected: Expected) -> tuple[ThinkingTags | None, bool]:
-        """The reasoning tags to search for, and whether the prompt ends within them."""
-        tags = self.tags
-        if tags is None:
-            return None, False
-        return tags, tags.opened(expected)
+    def opened(self, expected: Expected) -> bool:
+        """Whether the prompt ends within reasoning."""
+        return self.tags is not None and self.tags.opened(expected)
 
     def read(self, source: Scanner, expected: Expected) -> Step[None]:
         tools = expected.tools
         calls = self.calls if tools.names else {}
-        watched, opened = self.watched(expected)
+        tags, opened = self.tags, self.opened(expected)
         # Drop reasoning that was not requested, unless the prompt began it.
         reasoning: PartKind = Thought if opened or expected.think is not False else None
-        begins = (watched.open,) if watched and watched.anywhere else ()
+        begins = (tags.open,) if tags and tags.anywhere else ()
         lenient = self.lenient if tools.names else {}
         in_content = markers(*calls, *lenient, *begins, *self.dropped)
         in_reasoning = None
-        if watched:
-            in_reasoning = markers(watched.close, *(calls if watched.calls_end_it else ()))
+        if tags:
+            in_reasoning = markers(tags.close, *(calls if tags.calls_end_it else ()))
 
         thinking = opened
-        if watched and not expected.continues:
+        if tags and not expected.continues:
             # A model may repeat the tag that the prompt already has.
             yield from source.blank()
-            begun = yield from source.choice(watched.open, watched.close)
-            thinking = begun == watched.open or (opened and not begun)
+            begun = yield from source.choice(tags.open, tags.close)
+            thinking = begun == tags.open or (opened and not begun)
             if thinking:
-                yield from _begin(source, watched)
+                yield from _begin(source, tags)
             elif begun:
                 yield from source.skip()
             elif source.ended:
-                in_content = markers(watched.open, watched.close)  # the rest may begin a tag
+                in_content = markers(tags.open, tags.close)  # the rest may begin a tag
         bare = None if expected.continues or not tools.names else self.bare
         while True:
             if thinking:
@@ -138,9 +139,9 @@ class Tagged:
                     reading = calls[marker] if marker in calls else lenient[marker]
                     certain = marker in calls and _is_tag(marker)
                     yield from _call(source, reading, tools, Content, certain=certain)
-                elif marker in begins and watched:
+                elif marker in begins and tags:
                     thinking = True
-                    yield from _begin(source, watched)
+                    yield from _begin(source, tags)
                 elif marker and self.spaced:
                     yield from source.skip()
                 elif marker:

@@ -25,7 +25,8 @@ def elements(outer: str, pad: Literal["", "\n"] = "") -> Elements:
         re.compile(r"\s*([^\s](?:.*[^\s])?)\s*"),
         "</parameter>",
         "</function>",
-        (outer, FUNCTION),
+        outer,
+        FUNCTION,
         pad,
     )
 
@@ -35,17 +36,13 @@ TOOL_CALL = elements("</tool_call>", pad="\n")
 
 def xml_calls(source: Scanner, tools: Tools, written: Elements = TOOL_CALL) -> Step[None]:
     """Reads calls after `<function=`, and the outer closing tag."""
-    follower = FUNCTION
-    while follower == FUNCTION:
-        name = yield from source.word(r"^<>\s")
-        yield from source.expect(">")
-        given, follower = yield from written.arguments(source, tools.parameters(name), tools.required(name))
-        source.called(name, {(key := one.tag[1]): tools.typed(name, key, one.text) for one in given})
-        if not follower:
-            yield from source.blank()
-            follower = yield from source.choice(FUNCTION)
-    if not follower:
-        yield from source.closer(written.followers[0])
+    return written.calls(source, tools, _name)
+
+
+def _name(source: Scanner, tools: Tools) -> Step[tuple[str, str]]:
+    name = yield from source.word(r"^<>\s")
+    yield from source.expect(">")
+    return name, ""
 
 
 def _tagged(source: Scanner, tools: Tools) -> Step[None]:
@@ -58,8 +55,4 @@ def _tagged(source: Scanner, tools: Tools) -> Step[None]:
         yield from xml_calls(source, tools)
 
 
-def _untagged(source: Scanner, tools: Tools) -> Step[None]:
-    yield from xml_calls(source, tools)
-
-
-CALLS: dict[str, CallReader] = {"<tool_call>": _tagged, FUNCTION: _untagged}
+CALLS: dict[str, CallReader] = {"<tool_call>": _tagged, FUNCTION: xml_calls}
