@@ -26,7 +26,7 @@ from PIL import Image as Picture
 from starlette.requests import Request
 
 from puna import modelfile
-from puna.chat import Prompt, go, jinja
+from puna.chat import Exchange, Prompt, go, jinja
 from puna.chat.families import FAMILIES
 from puna.errors import PunaError
 from puna.gguf import read_metadata
@@ -131,7 +131,7 @@ def _lowered(data: bytes) -> object:
 
 
 def _exchange(family: Any, schema: dict[str, Any] | None, tools: list[dict[str, Any]]) -> Any:
-    return family.exchange("", tools=tools, choice="auto", schema=schema, think=None, last=None)
+    return Exchange(family, "", None, tools=tools, schema=schema)
 
 
 def _parsed(data: bytes) -> object:

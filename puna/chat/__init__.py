@@ -6,7 +6,7 @@ immutable, so they can be cached and shared.
 
 from .detect import can_call_tools, can_think, family_of
 from .earlier import call_arguments, without_thinking
-from .exchange import Exchange, ToolMode
+from .exchange import Exchange
 from .families import PLAIN, family_named, names_by_architecture, renderer
 from .family import Family, Variant
 from .fit import fit
@@ -31,7 +31,6 @@ __all__ = [
     "Prompt",
     "Template",
     "Thought",
-    "ToolMode",
     "Variant",
     "call_arguments",
     "can_call_tools",

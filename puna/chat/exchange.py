@@ -2,39 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Literal, NamedTuple
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
 from msgspec.structs import replace
 
 from puna.errors import BadRequest
 from puna.types import Grammar, Message
 
+from .family import Family
 from .grammars import Constraint, functions
-from .parsing import Expected, Format, FormatParser, Parser, Tools
-
-ToolMode = Literal["auto", "none", "required"]
-"""Whether an answer may, must not, or must call tools."""
+from .parsing import Expected, FormatParser, Parser, Tools
 
 
-class Exchange(NamedTuple):
-    """The arguments of `Family.exchange`, and the parser and grammar for them."""
+@dataclass(frozen=True)
+class Exchange:
+    """One prompt and its answer: the parser and the grammar."""
 
-    format: Format
-    constrain: Callable[[Constraint], Grammar | None]
+    family: Family
     prompt: str
     last: Message | None
+    """The conversation's last message."""
+    _: KW_ONLY
     tools: list[dict[str, Any]]
-    choice: ToolMode
-    name: str
-    parallel: bool
-    schema: dict[str, Any] | None
-    think: bool | str | None
+    required: bool = False
+    """The answer must be a call, of the tool `name` if given."""
+    name: str = ""
+    parallel: bool = True
+    """The answer may have several calls."""
+    schema: dict[str, Any] | None = None
+    """Content must fit it."""
+    think: bool | str | None = None
+    """None for a model that cannot think: the grammar allows no reasoning, but the parser recognises it."""
 
     @property
     def visible(self) -> frozenset[str]:
         """The control tokens that the parser needs in the answer's text."""
-        return self.format.special
+        return self.family.format.special
 
     @property
     def constrained(self) -> bool:
@@ -43,7 +47,7 @@ class Exchange(NamedTuple):
 
     def parser(self) -> Parser:
         """Parses one answer. Without tools, anything that looks like a call is content."""
-        return FormatParser(self.format, self._expected(self.think))
+        return FormatParser(self.family.format, self._expected(self.think))
 
     def grammar(self) -> Grammar | None:
         """The grammar of the answer; None if it is unconstrained. A large schema takes a second.
@@ -52,21 +56,20 @@ class Exchange(NamedTuple):
         Raises BadRequest for parameters that are no object's schema, an unknown tool, or a schema that no
         grammar can express.
         """
-        required = self.choice == "required"
         offered = functions(self.tools)
-        if self.name and required:
+        if self.name and self.required:
             offered = [one for one in offered if one.name == self.name]
             if not offered:
                 raise BadRequest(f'invalid tool_choice: there is no tool "{self.name}"', "tool_choice")
         expected = self._expected(False if self.think is None else self.think)
-        constraint = Constraint(offered, required, self.parallel, self.schema, expected)
+        constraint = Constraint(offered, self.required, self.parallel, self.schema, expected)
         try:
-            grammar = self.constrain(constraint)
+            grammar = self.family.constrain(constraint)
         except RecursionError:
             where, field = ("tools", "tools") if offered else ("format", "schema")
             raise BadRequest(f"invalid JSON schema in {where}: it is nested too deeply", field) from None
         # Optional calls may lose their grammar; a required call or a requested schema may not.
-        return grammar and replace(grammar, strict=self.schema is not None or required)
+        return grammar and replace(grammar, strict=self.schema is not None or self.required)
 
     def _expected(self, think: bool | str | None) -> Expected:
-        return Expected(Tools(self.tools), think, self.prompt, self.last, self.choice == "required")
+        return Expected(Tools(self.tools), think, self.prompt, self.last, self.required)

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Any
 
-from puna.types import Grammar, Message
+from puna.types import Grammar
 
-from .exchange import Exchange, ToolMode
 from .grammars import Constraint
 from .parsing import Format
 from .renderers import Renderer
@@ -71,26 +69,3 @@ class Family:
     """GGUF architectures that always belong to this family, whatever their template."""
     always_thinks: bool = False
     """The models reason even if their template does not mention it."""
-
-    def exchange(
-        self,
-        prompt: str,
-        last: Message | None,
-        *,
-        tools: list[dict[str, Any]],
-        choice: ToolMode = "auto",
-        name: str = "",
-        parallel: bool = True,
-        schema: dict[str, Any] | None = None,
-        think: bool | str | None = None,
-    ) -> Exchange:
-        """The exchange of `prompt` and its answer; `last` is the conversation's last message.
-
-        `choice` "required" forces a call, of the tool `name` if given; "none" forbids calls. `parallel`
-        allows several calls. Content must fit `schema`. `think` is None for a model that cannot think: its
-        grammar allows no reasoning, but the parser still recognises it.
-        """
-        offered = tools if choice != "none" else []
-        return Exchange(
-            self.format, self.constrain, prompt, last, offered, choice, name, parallel, schema, think
-        )

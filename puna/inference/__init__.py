@@ -18,6 +18,7 @@ from puna.inference.requests import (
     Rendered,
     Summary,
     Think,
+    ToolMode,
     priority,
     schema,
 )
@@ -41,6 +42,7 @@ __all__ = [
     "Rendered",
     "Summary",
     "Think",
+    "ToolMode",
     "capabilities",
     "check_sound",
     "priority",

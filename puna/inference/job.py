@@ -35,11 +35,12 @@ def exchange_for(request: ChatInput | GenerateInput, model: Model, composed: Com
     chat = request if isinstance(request, ChatInput) else None
     tools = chat.offered if chat else []
     family = found.family if composed.last and (tools or found.thinking) else PLAIN
-    return family.exchange(
+    return Exchange(
+        family,
         composed.text,
         composed.last,
         tools=tools,
-        choice=chat.tool_choice if chat else "auto",
+        required=chat is not None and chat.tool_choice == "required",
         name=chat.tool_name if chat else "",
         parallel=chat.parallel_calls if chat else True,
         schema=request.schema,
@@ -78,7 +79,7 @@ def job_for(
         turn=Turn(caller().user, request.priority),
         media=media,
     )
-    return job, Reading(None if exchange.format is PLAIN.format else exchange.parser())
+    return job, Reading(None if exchange.family is PLAIN else exchange.parser())
 
 
 def routing_key(request: ChatInput | GenerateInput) -> bytes:

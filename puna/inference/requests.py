@@ -7,9 +7,11 @@ from typing import Any, Literal
 
 import msgspec
 
-from puna.chat import ToolMode
 from puna.errors import BadRequest
 from puna.types import Begun, Finish, MediaFile, Message, Texts, TokenLogprob
+
+ToolMode = Literal["auto", "none", "required"]
+"""Whether an answer may, must not, or must call tools."""
 
 Think = bool | Literal["low", "medium", "high", "max"] | None
 
@@ -52,7 +54,6 @@ class ChatInput(_TextInput, frozen=True, kw_only=True):
     tools: list[dict[str, Any]] = []
     """In the API's shape: `{"type": "function", "function": {"name", "description", "parameters"}}`."""
     tool_choice: ToolMode = "auto"
-    """Whether the model may, must not or must call a tool."""
     tool_name: str = ""
     """With "required": the one tool to call."""
     parallel_calls: bool = True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.chat import Family, Parser, family_named, family_of
+from puna.chat import Exchange, Family, Parser, family_named, family_of
 
 
 def family(name: str, template: str = "") -> Family:
@@ -17,7 +17,5 @@ def special_tokens(name: str, template: str = "") -> frozenset[str]:
     return family(name, template).format.special
 
 
-def parser_for(name: str, *, template: str = "", required: bool = False, **asked: Any) -> Parser:
-    choice = "required" if required else "auto"
-    prompt, last = asked.pop("prompt"), asked.pop("last")
-    return family(name, template).exchange(prompt, last, choice=choice, **asked).parser()
+def parser_for(name: str, *, template: str = "", **asked: Any) -> Parser:
+    return Exchange(family(name, template), **asked).parser()

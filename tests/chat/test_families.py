@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from puna import chat
-from puna.chat import Called, Family, Thought, families, family_named, family_of
+from puna.chat import Called, Exchange, Family, Thought, families, family_named, family_of
 from puna.chat.families import FAMILIES
 from puna.types import Message
 from tests.chat.parsing import written
@@ -63,7 +63,7 @@ def test_a_family_is_complete(family: Family):
     assert {one.family for one in written.WRITTEN} & {variant.name for variant in family.variants}
     if any(variant.thinks for variant in able):
         assert family.format.reasoning
-    constrained = family.exchange("", USER, tools=TOOLS, choice="required").grammar() is not None
+    constrained = Exchange(family, "", USER, tools=TOOLS, required=True).grammar() is not None
     assert constrained == (family.variants[0].name not in UNCONSTRAINED)
 
 
@@ -91,7 +91,7 @@ def example() -> tuple[Family, written.Written]:
 def test_the_pages_example_reads_and_constrains_its_calls():
     family, row = example()
     assert row.family == family.variants[0].name
-    exchange = family.exchange("", USER, tools=WRITTEN_TOOLS, think=True)
+    exchange = Exchange(family, "", USER, tools=WRITTEN_TOOLS, think=True)
     assert row.think
     text = "Hm.".join(row.think) + row.calls([NOW, FORECAST])
     parser = exchange.parser()

@@ -168,7 +168,7 @@ async def test_a_model_of_random_weights_calls_a_tool_when_it_must(random_model:
     families = ["hermes", "qwen3-coder", "llama3", "mistral", "glm", "gemma4", "lfm2", "deepseek", "granite"]
     asked = [(family, seed) for family in families for seed in range(4)]
     jobs = [
-        job(held(family, tools=CLOSED, choice="required", parallel=False, think=False), seed, family=family)
+        job(held(family, tools=CLOSED, required=True, parallel=False, think=False), seed, family=family)
         for family, seed in asked
     ]
     ended = 0
@@ -185,11 +185,11 @@ async def test_a_model_of_random_weights_calls_a_tool_when_it_must(random_model:
     assert ended > 0.9 * len(asked)
 
 
-@pytest.mark.parametrize("choice", ["auto", "required"])
-def test_a_thousand_tools(choice: str):
+@pytest.mark.parametrize("required", [False, True])
+def test_a_thousand_tools(required: bool):
     parameters = {"type": "object", "properties": {name: {"type": "string"} for name in "abc"}}
     tools = [{"function": {"name": f"tool_{at}", "parameters": parameters}} for at in range(1000)]
-    matcher = Grammars(Bytes()).matcher(held(tools=tools, choice=choice))
+    matcher = Grammars(Bytes()).matcher(held(tools=tools, required=required))
     call = b'<tool_call>\n{"name": "tool_999", "arguments": {"c": "x", "a": "y"}}\n</tool_call>'
     assert all(matcher.allows(byte) for byte in call)
     assert matcher.error is None

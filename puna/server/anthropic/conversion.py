@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from puna.chat import ToolMode
 from puna.errors import BadRequest
-from puna.inference import ChatInput, Think
+from puna.inference import ChatInput, Think, ToolMode
 from puna.server.anthropic.conversation import conversation
 from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest, ToolChoiceParam, check
 from puna.server.anthropic.tools import ToolOffer, offer

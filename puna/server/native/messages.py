@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from puna.chat import ToolMode, call_arguments
+from puna.chat import call_arguments
 from puna.errors import BadRequest, InvalidField
+from puna.inference import ToolMode
 from puna.server.content import Url, assemble, picture, sound
 from puna.server.fields import normalize_names
 from puna.server.native.requests import ContentPart, RequestMessage, RequestToolCall

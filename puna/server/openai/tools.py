@@ -6,8 +6,8 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from puna.chat import ToolMode
 from puna.errors import BadRequest
+from puna.inference import ToolMode
 from puna.server.fields import Fields, match_fields
 from puna.server.openai.parts import FunctionDefinition
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from puna.chat import Exchange
 from puna.types import Grammar, Message
 from tests.chat.families import family as family_called
 
@@ -12,7 +13,7 @@ _DEFAULTS: dict[str, Any] = {"prompt": "", "last": Message(role="user"), "tools"
 
 def grammar(family: str = "hermes", template: str = "", **asked: Any) -> Grammar | None:
     """What constrains the answer to a request that says `asked`."""
-    return family_called(family, template).exchange(**(_DEFAULTS | asked)).grammar()
+    return Exchange(family_called(family, template), **(_DEFAULTS | asked)).grammar()
 
 
 def held(family: str = "hermes", **asked: Any) -> Grammar:

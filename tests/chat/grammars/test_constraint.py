@@ -52,9 +52,8 @@ def test_each_family_may_write_its_calls_as_it_was_taught(written: Written):
 
 def test_nothing_is_held_without_a_reason():
     assert grammar() is None
-    assert grammar(tools=TOOLS, choice="none") is None
     assert grammar("plain", tools=TOOLS) is None
-    assert grammar("plain", tools=TOOLS, choice="required") is None
+    assert grammar("plain", tools=TOOLS, required=True) is None
     assert grammar("harmony") is None
     assert grammar("glimmer") is None
 
@@ -116,12 +115,11 @@ def test_a_schema_and_tools():
     assert fits('{"x": 1}', schema=POINT, tools=TOOLS)
     assert fits(f"{CALL}\n{CALL}", schema=POINT, tools=TOOLS)
     assert not fits("Hello", schema=POINT, tools=TOOLS)
-    assert not fits('{"x": 1}', schema=POINT, tools=TOOLS, choice="required")
-    assert not fits(CALL, schema=POINT, tools=TOOLS, choice="none")
+    assert not fits('{"x": 1}', schema=POINT, tools=TOOLS, required=True)
 
 
 def test_a_call_that_must_be():
-    asked: dict[str, Any] = {"tools": TOOLS, "choice": "required"}
+    asked: dict[str, Any] = {"tools": TOOLS, "required": True}
     assert fits(CALL, **asked)
     assert fits(f"<think>Hm.</think>\n\n{CALL}\n{CALL}", **asked)
     assert not fits(f"Let me see. {CALL}", **asked)
@@ -133,8 +131,8 @@ def test_a_call_that_must_be():
 
 
 def test_one_call_and_no_more():
-    for choice in ("auto", "required"):
-        asked: dict[str, Any] = {"tools": TOOLS, "choice": choice, "parallel": False}
+    for required in (False, True):
+        asked: dict[str, Any] = {"tools": TOOLS, "required": required, "parallel": False}
         assert fits(CALL, **asked)
         assert not fits(f"{CALL}\n{CALL}", **asked)
         assert not fits(f"{CALL}\nThere.", **asked)
@@ -157,7 +155,7 @@ def test_text_and_further_calls_behind_a_bare_one():
             assert fits(f"{call} and {text}", family, tools=TOOLS)
         assert not fits(f"{call}; {call.replace('{}', '5')}", family, tools=TOOLS)
         assert not fits(f"{call} There.", family, tools=TOOLS, parallel=False)
-        assert not fits(f"{call} There.", family, tools=TOOLS, choice="required")
+        assert not fits(f"{call} There.", family, tools=TOOLS, required=True)
 
 
 def test_text_is_free_around_notation_that_only_looks_alike():
@@ -170,7 +168,7 @@ def test_text_is_free_around_notation_that_only_looks_alike():
 def test_a_tool_with_a_name_that_the_notation_cannot_write_is_not_offered():
     tools = [{"function": {"name": "two words"}}]
     assert grammar("olmo3", tools=tools) is None
-    assert grammar("olmo3", tools=tools, choice="required") is None
+    assert grammar("olmo3", tools=tools, required=True) is None
     assert fits(CALL.replace("now", "two words"), tools=tools)
 
 
@@ -287,7 +285,7 @@ def test_a_value_that_cannot_be_held_lets_no_other_go(written: Written, schema: 
         call = written.calls([("f", {"count": count})])
         assert fits(call, written.family, tools=tools) == fitting
         if written.family == "hermes":
-            assert fits(call, tools=tools, choice="required") == fitting
+            assert fits(call, tools=tools, required=True) == fitting
 
 
 @pytest.mark.parametrize("written", HELD, ids=str)

@@ -56,6 +56,6 @@ def test_several_calls_where_they_may_be(family: str):
 
 @pytest.mark.parametrize("family", CALLS)
 def test_a_call_that_must_come_is_the_only_way(family: str):
-    grammar = held(family, tools=TOOLS, schema=NAMED, choice="required")
+    grammar = held(family, tools=TOOLS, schema=NAMED, required=True)
     assert admitted(grammar, CALLS[family][0])
     assert not admitted(grammar, '{"name": "f", "size": 1}')

@@ -138,8 +138,8 @@ def test_what_no_grammar_follows(pattern: str, error: type[Exception]):
 def test_one_tool_s_pattern_does_not_let_the_others_go():
     word = {"type": "string", "pattern": r"(\bword)+", "maxLength": 4}
     tools = [tool("f", {"word": word, "count": {"type": "integer"}}, "word", "count")]
-    for choice in ("auto", "required"):
-        made = held(tools=tools, choice=choice)
+    for required in (False, True):
+        made = held(tools=tools, required=required)
         call = '<tool_call>\n{"name": "f", "arguments": {"word": "%s", "count": %s}}\n</tool_call>'
         assert admitted(made, call % ("any", "3"))
         assert not admitted(made, call % ("any", '"abc"'))

@@ -34,9 +34,9 @@ SAID: dict[str, tuple[dict[str, Any], list[str], list[str]]] = {
 @pytest.mark.parametrize("said", SAID)
 def test_which_there_are_is_held(family: str, said: str):
     more, fitting, others = SAID[said]
-    flat = held(family, tools=[tool("f", NAMED, **more)], choice="required")
+    flat = held(family, tools=[tool("f", NAMED, **more)], required=True)
     within = {"o": {"type": "object", "properties": NAMED, **more}}
-    nested = held(family, tools=[tool("f", within, "o")], choice="required")
+    nested = held(family, tools=[tool("f", within, "o")], required=True)
     for names, fits in [*((names, True) for names in fitting), *((names, False) for names in others)]:
         call: Call = ("f", dict.fromkeys(names, 1))
         assert admitted(flat, NOTATIONS[family].calls([call])) is fits, names
@@ -46,6 +46,6 @@ def test_which_there_are_is_held(family: str, said: str):
 @pytest.mark.parametrize("family", NOTATIONS)
 def test_of_too_many_choices_the_properties_are_kept(family: str):
     many = {f"p{number}": INTEGER for number in range(12)}
-    made = held(family, tools=[tool("f", many, minProperties=6)], choice="required")
+    made = held(family, tools=[tool("f", many, minProperties=6)], required=True)
     assert admitted(made, NOTATIONS[family].calls([("f", dict.fromkeys(many, 1))]))
     assert not admitted(made, NOTATIONS[family].calls([("f", dict.fromkeys(many, "x"))]))

@@ -74,7 +74,7 @@ def begins(family: str, template: str) -> list[str]:
 @each_spelling
 def test_required_calls_and_nothing_else(family: str, template: str, spelled: str):
     for prompt in PROMPTS:
-        for parts in answers(family, template, spelled, 6, choice="required", prompt=prompt):
+        for parts in answers(family, template, spelled, 6, required=True, prompt=prompt):
             calls = [part for part in parts if not isinstance(part, Thought)]
             assert calls
             assert all(isinstance(part, Called) for part in calls), parts
@@ -119,7 +119,7 @@ ODD = tool("odd", LISTS, "tags", **{"$defs": DEFINITIONS})
 @each_family
 def test_no_keyword_takes_another_with_it(family: str, template: str):
     """Items stay held beside uniqueItems, places by prefixItems; what can have no end is not begun."""
-    made = held(family, tools=[ODD], choice="required", template=template)
+    made = held(family, tools=[ODD], required=True, template=template)
     ended = 0
     for seed in range(12):
         text = walk(made, special_tokens(family, template), seed)
