@@ -19,6 +19,7 @@ from puna.inference.requests import (
     Summary,
     Think,
     ToolMode,
+    joined,
     priority,
     schema,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "ToolMode",
     "capabilities",
     "check_sound",
+    "joined",
     "priority",
     "schema",
     "sound",

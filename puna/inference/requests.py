@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterable
 from typing import Any, Literal
 
 import msgspec
@@ -123,6 +123,17 @@ class Piece(msgspec.Struct, frozen=True, kw_only=True):
     thinking: str = ""
     calls: tuple[Call, ...] = ()
     logprobs: tuple[TokenLogprob, ...] = ()
+
+
+def joined(pieces: Iterable[Piece]) -> Piece:
+    """One piece of all that `pieces` have."""
+    pieces = list(pieces)
+    return Piece(
+        text="".join(piece.text for piece in pieces),
+        thinking="".join(piece.thinking for piece in pieces),
+        calls=tuple(call for piece in pieces for call in piece.calls),
+        logprobs=tuple(token for piece in pieces for token in piece.logprobs),
+    )
 
 
 class Rendered(msgspec.Struct, frozen=True):

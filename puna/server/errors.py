@@ -11,10 +11,10 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 
 from puna.errors import PunaError
+from puna.server.json_response import JSON, encode
 
 _log = logging.getLogger(__name__)
 
-JSON = "application/json; charset=utf-8"
 CLIENT_CLOSED = 499
 """nginx's status for a client that disconnected before it was answered."""
 
@@ -39,7 +39,7 @@ def sentence(error: Exception) -> str:
 
 def line(error: Exception) -> bytes:
     """The JSON object for `error`."""
-    return msgspec.json.encode(Error(sentence(error)))
+    return encode(Error(sentence(error)))
 
 
 def status_of(error: Exception) -> int:

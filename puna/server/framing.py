@@ -14,12 +14,11 @@ import msgspec
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
-from puna.server.errors import JSON, line
+from puna.server.errors import line
 from puna.server.heartbeat import with_heartbeats
+from puna.server.json_response import JSON
 
 T = TypeVar("T")
-
-_encode = msgspec.json.Encoder().encode
 
 
 class Framing(msgspec.Struct, frozen=True):
@@ -33,22 +32,8 @@ class Framing(msgspec.Struct, frozen=True):
 NDJSON = Framing(b"application/x-ndjson", b"", b"\n")
 EVENTS = Framing(b"text/event-stream", b"data: ", b"\n\n")
 
-NAMED_EVENTS = Framing(EVENTS.content_type, b"", b"")
-"""For events already framed by `named_event`."""
-
 COMMENT = b": still at it\n\n"
 """An SSE comment (HTML, 9.2.6). Clients ignore it; it keeps the connection alive."""
-
-
-class NamedEvent(msgspec.Struct):
-    """The data of an SSE event; `type` is the event's name."""
-
-    type: str
-
-
-def named_event(event: NamedEvent) -> bytes:
-    """The event with its name and its data."""
-    return b"event: %s\ndata: %s\n\n" % (event.type.encode(), _encode(event))
 
 
 def framing(request: Request) -> Framing:

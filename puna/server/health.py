@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from puna.server.errors import JSON
+from puna.server.json_response import json_response
 from puna.server.services import services_of
 
 
@@ -19,20 +19,16 @@ class Health(msgspec.Struct):
     status: Literal["ok", "stopping"]
 
 
-_OK = msgspec.json.encode(Health("ok"))
-_STOPPING = msgspec.json.encode(Health("stopping"))
-
-
 async def alive(request: Request) -> Response:
     """200 while the server runs, even while it stops."""
-    return Response(_OK, media_type=JSON)
+    return json_response(Health("ok"))
 
 
 async def ready(request: Request) -> Response:
     """200 while the server accepts requests; 503 while it stops."""
     if services_of(request).stopping:
-        return Response(_STOPPING, 503, media_type=JSON)
-    return Response(_OK, media_type=JSON)
+        return json_response(Health("stopping"), 503)
+    return json_response(Health("ok"))
 
 
 routes = [Route("/healthz", alive), Route("/readyz", ready)]

@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from threading import Event, Thread
 
 from puna.errors import PunaError
@@ -17,13 +17,6 @@ _log = logging.getLogger(__name__)
 
 class Abandoned(PunaError):
     """Raised by `report` in the work once no follower is left."""
-
-
-async def working(title: str, work: Callable[[Report], None]) -> AsyncGenerator[Progress, None]:
-    """The progress of `work`; raises its error at the end. Closing it ends the work at its next report."""
-    async with aclosing(FollowedWork(title, work).follow()) as steps:
-        async for step in steps:
-            yield step
 
 
 class FollowedWork:

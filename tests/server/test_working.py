@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from puna.errors import PunaError
-from puna.server.working import Abandoned, working
+from puna.server.working import Abandoned, FollowedWork
 from puna.types import Progress, Report
 
 
@@ -18,7 +18,7 @@ async def test_every_step_is_told_in_order():
             report(Progress(status=f"step {number}"))
             report(Progress(status="again"))
 
-    told = [step.status async for step in working("test", work)]
+    told = [step.status async for step in FollowedWork("test", work).follow()]
     assert told == [text for number in range(100) for text in (f"step {number}", "again")]
 
 
@@ -30,7 +30,7 @@ async def test_steps_of_a_bar_do_not_pile_up():
         finished.set()
 
     finished = Event()
-    steps = working("test", work)
+    steps = FollowedWork("test", work).follow()
     first = await anext(steps)
     await asyncio.to_thread(finished.wait, 30)
     rest = [step async for step in steps]
@@ -44,7 +44,7 @@ async def test_what_ends_the_work_comes_after_its_steps():
         report(Progress(status="first"))
         raise PunaError("disk full")
 
-    steps = working("test", work)
+    steps = FollowedWork("test", work).follow()
     assert (await anext(steps)).status == "first"
     with pytest.raises(PunaError, match="disk full"):
         await anext(steps)
@@ -65,7 +65,7 @@ async def test_leaving_ends_the_work_at_its_next_report():
         finally:
             ended.set()
 
-    steps = working("test", work)
+    steps = FollowedWork("test", work).follow()
     await anext(steps)
     await steps.aclose()
     proceed.set()

@@ -9,12 +9,9 @@ import msgspec
 from msgspec import UNSET, UnsetType
 from msgspec.structs import replace
 
-from puna.inference import Answer, Begun, Call, Piece, Summary
+from puna.inference import Answer, Begun, Call, Summary
 from puna.server.anthropic.requests import MessagesRequest
 from puna.server.ids import new_id
-
-NOT_STARTED = Begun(0, 0)
-"""Of a prompt that has not been evaluated."""
 
 
 class MessageUsage(msgspec.Struct):
@@ -67,21 +64,6 @@ async def without_text(answer: Answer) -> Answer:
                 yield replace(item, reason="length", eval_tokens=0)
 
 
-async def whole(facts: RequestFacts, answer: Answer) -> bytes:
-    """The JSON response."""
-    content = _Content(facts)
-    async with aclosing(answer):
-        async for item in answer:
-            if isinstance(item, Summary):
-                delta, usage = ending(facts, item, content.called)
-                start = message_start(facts, NOT_STARTED)
-                message = replace(start, content=content.blocks(), usage=usage, **delta)
-                return msgspec.json.encode(message)
-            if isinstance(item, Piece):
-                content.add(item)
-    raise AssertionError("an answer ends with a summary")
-
-
 def message_start(facts: RequestFacts, begun: Begun) -> MessageResponse:
     """The message before its first token."""
     return MessageResponse(facts.id, "message", "assistant", facts.model, [], None, None, _usage(begun, 0))
@@ -114,40 +96,3 @@ def tool_use(call: Call, arguments: dict[str, Any]) -> dict[str, Any]:
 
 def _usage(read: Begun | Summary, written: int) -> MessageUsage:
     return MessageUsage(read.prompt_tokens - read.cached_tokens, 0, read.cached_tokens, written)
-
-
-class _Content:
-    """The blocks of an answer, as they grow."""
-
-    def __init__(self, facts: RequestFacts) -> None:
-        self._shown = facts.thinking_shown
-        self._blocks: list[tuple[str, list[str]] | Call] = []
-        self.called = False
-
-    def add(self, piece: Piece) -> None:
-        if piece.thinking:
-            self._text("thinking").append(piece.thinking if self._shown else "")
-        if piece.text:
-            self._text("text").append(piece.text)
-        self._blocks += piece.calls
-        self.called = self.called or bool(piece.calls)
-
-    def blocks(self) -> list[dict[str, Any]]:
-        return [_block(block) for block in self._blocks]
-
-    def _text(self, kind: str) -> list[str]:
-        """The texts of the last block of this kind; a new block if the last is of another."""
-        last = self._blocks[-1] if self._blocks else None
-        if isinstance(last, tuple) and last[0] == kind:
-            return last[1]
-        texts: list[str] = []
-        self._blocks.append((kind, texts))
-        return texts
-
-
-def _block(block: tuple[str, list[str]] | Call) -> dict[str, Any]:
-    if isinstance(block, Call):
-        return tool_use(block, block.arguments)
-    kind, texts = block
-    signature = {"signature": ""} if kind == "thinking" else {}
-    return {"type": kind, kind: "".join(texts), **signature}

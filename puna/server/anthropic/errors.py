@@ -13,9 +13,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from puna.errors import BadRequest, PromptTooLong
-from puna.server.errors import JSON, handlers, headers, sentence, status_of
+from puna.server.errors import handlers, headers, sentence, status_of
 from puna.server.headers import with_headers
 from puna.server.ids import new_id
+from puna.server.json_response import JSON, encode
 
 _KINDS = {
     401: "authentication_error",
@@ -94,6 +95,4 @@ MIDDLEWARE = [
 
 def _error_body(status: int, message: str, request_id: str, details: dict[str, str] | None = None) -> bytes:
     kind = _KINDS.get(status, "invalid_request_error" if status < 500 else "api_error")
-    return msgspec.json.encode(
-        AnthropicErrorResponse("error", AnthropicError(kind, message, details or {}), request_id)
-    )
+    return encode(AnthropicErrorResponse("error", AnthropicError(kind, message, details or {}), request_id))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-import msgspec
 from msgspec import UNSET, UnsetType
+from msgspec.structs import replace
 
 from puna.inference import Begun, Call, Piece, Summary
 from puna.server.anthropic.answer import (
@@ -16,7 +16,8 @@ from puna.server.anthropic.answer import (
     message_start,
     tool_use,
 )
-from puna.server.framing import NamedEvent, named_event
+from puna.server.json_response import encode
+from puna.server.named_events import NOT_STARTED, NamedEvent, named_event
 
 
 class MessageEvent(NamedEvent, kw_only=True):
@@ -40,19 +41,25 @@ class MessageEvents:
     """The events of one answer. Each method returns the events that follow from its argument."""
 
     def __init__(self, facts: RequestFacts) -> None:
+        self.response = message_start(facts, NOT_STARTED)
+        """The message so far; complete after `end`."""
         self._facts = facts
+        self._blocks: list[dict[str, Any]] = []
         self._open: BlockKind | None = None
-        self._index = 0
-        """Of the open block, or else of the next one."""
+        self._texts: list[str] = []
+        """Of the open block."""
         self._more = MessageEvent("content_block_delta")
         """The event of the open block's next delta, reused."""
         self._called = False
 
-    def begin(self, begun: Begun) -> bytes:
-        return named_event(MessageEvent("message_start", message=message_start(self._facts, begun))) + PING
+    def begin(self, prompt: Begun) -> bytes:
+        self.response = message_start(self._facts, prompt)
+        return named_event(MessageEvent("message_start", message=self.response)) + PING
+
+    def heartbeat(self) -> bytes:
+        return PING
 
     def piece(self, piece: Piece) -> bytes:
-        """Empty for an empty piece."""
         events = b""
         if piece.thinking:
             events = self._delta("thinking", piece.thinking)
@@ -63,21 +70,22 @@ class MessageEvents:
         return events
 
     def end(self, summary: Summary) -> bytes:
+        closed = self._close()
         delta, usage = ending(self._facts, summary, self._called)
-        event = MessageEvent("message_delta", delta=delta, usage=usage)
-        return self._close() + named_event(event) + _STOPPED
+        self.response = replace(self.response, content=self._blocks, usage=usage, **delta)
+        return closed + named_event(MessageEvent("message_delta", delta=delta, usage=usage)) + _STOPPED
 
     def _delta(self, kind: BlockKind, text: str) -> bytes:
         before = b"" if self._open == kind else self._close() + self._start(kind)
         if kind == "thinking" and not self._facts.thinking_shown:
             return before
+        self._texts.append(text)
         self._more.delta = {"type": f"{kind}_delta", kind: text}
         return before + named_event(self._more)
 
     def _start(self, kind: BlockKind) -> bytes:
-        self._open, self._more.index = kind, self._index
-        block = {"type": kind, kind: ""} | ({"signature": ""} if kind == "thinking" else {})
-        return self._about("content_block_start", content_block=block)
+        self._open, self._texts, self._more.index = kind, [], len(self._blocks)
+        return self._about("content_block_start", content_block=_block(kind, ""))
 
     def _close(self) -> bytes:
         """The end of the open block, if there is one."""
@@ -85,8 +93,9 @@ class MessageEvents:
             return b""
         # Empty, but clients need a signature to end a thinking block.
         signed = self._signature() if self._open == "thinking" else b""
+        block = _block(self._open, "".join(self._texts))
         self._open = None
-        return signed + self._stop()
+        return signed + self._stop(block)
 
     def _signature(self) -> bytes:
         return self._about("content_block_delta", delta={"type": "signature_delta", "signature": ""})
@@ -94,22 +103,26 @@ class MessageEvents:
     def _call(self, call: Call) -> bytes:
         self._called = True
         closed = self._close()
-        written = msgspec.json.encode(call.arguments).decode()
+        written = encode(call.arguments).decode()
         arguments = {"type": "input_json_delta", "partial_json": written}
         return b"".join((
             closed,
             self._about("content_block_start", content_block=tool_use(call, {})),
             self._about("content_block_delta", delta=arguments),
-            self._stop(),
+            self._stop(tool_use(call, call.arguments)),
         ))  # fmt: skip
 
-    def _stop(self) -> bytes:
+    def _stop(self, block: dict[str, Any]) -> bytes:
         stopped = self._about("content_block_stop")
-        self._index += 1
+        self._blocks.append(block)
         return stopped
 
     def _about(self, type: str, **fields: Any) -> bytes:
-        return named_event(MessageEvent(type, index=self._index, **fields))
+        return named_event(MessageEvent(type, index=len(self._blocks), **fields))
+
+
+def _block(kind: BlockKind, text: str) -> dict[str, Any]:
+    return {"type": kind, kind: text} | ({"signature": ""} if kind == "thinking" else {})
 
 
 def failed(line: bytes) -> bytes:

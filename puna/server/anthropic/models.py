@@ -5,14 +5,13 @@ from __future__ import annotations
 from asyncio import to_thread
 from typing import Any
 
-import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Match, Route
 from starlette.types import Scope
 
 from puna.library import Model
-from puna.server.errors import JSON
+from puna.server.json_response import json_response
 from puna.server.services import services_of
 
 
@@ -30,14 +29,14 @@ async def models(request: Request) -> Response:
     data = [_described(model, model.name.display()) for model in await to_thread(services_of(request).models)]
     ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
     page = {"data": data, "has_more": False, "first_id": None, "last_id": None, **ends}
-    return Response(msgspec.json.encode(page), media_type=JSON)
+    return json_response(page)
 
 
 async def model(request: Request) -> Response:
     """One model, by the name in the path, which may contain slashes."""
     name = request.path_params["model"]
     found = await to_thread(services_of(request).open, name)
-    return Response(msgspec.json.encode(_described(found, name)), media_type=JSON)
+    return json_response(_described(found, name))
 
 
 def _described(model: Model, id: str) -> dict[str, Any]:

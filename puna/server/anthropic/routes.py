@@ -2,28 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
-
 import msgspec
 from msgspec.structs import replace
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Mount, Route
 
-from puna.inference import Answer, Begun, ChatInput, Piece, Summary
-from puna.server.anthropic.answer import NOT_STARTED, request_facts, whole, without_text
+from puna.inference import ChatInput
+from puna.server.anthropic.answer import request_facts, without_text
 from puna.server.anthropic.conversion import chat_input
 from puna.server.anthropic.errors import MIDDLEWARE, line
-from puna.server.anthropic.events import PING, MessageEvents, failed
+from puna.server.anthropic.events import MessageEvents, failed
 from puna.server.anthropic.models import AnthropicRoute, model, models
 from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest
 from puna.server.body import decode_body
 from puna.server.context import num_ctx
-from puna.server.errors import JSON
-from puna.server.framing import NAMED_EVENTS, ObjectStream, WholeResponse
-from puna.server.heartbeat import HEARTBEAT, with_heartbeats
+from puna.server.framing import ObjectStream, WholeResponse
+from puna.server.json_response import json_response
 from puna.server.methods import Only
+from puna.server.named_events import NAMED_EVENTS, stream_events, whole_response
 from puna.server.services import services_of
 
 
@@ -33,13 +30,11 @@ async def messages(request: Request) -> ObjectStream | WholeResponse:
     answer = services_of(request).inference.chat(await _chat_input(request, body))
     if body.max_tokens == 0:
         answer = without_text(answer)
-    this = request_facts(body)
+    events = MessageEvents(request_facts(body))
     if not body.stream:
-        return WholeResponse(whole(this, answer))
+        return WholeResponse(whole_response(answer, events))
     name = request.scope["request_id"]
-    return ObjectStream(
-        streamed(answer, MessageEvents(this)), NAMED_EVENTS, lambda error: failed(line(error, name))
-    )
+    return ObjectStream(stream_events(answer, events), NAMED_EVENTS, lambda error: failed(line(error, name)))
 
 
 async def _chat_input(request: Request, body: CountTokensRequest) -> ChatInput:
@@ -58,34 +53,7 @@ async def count_tokens(request: Request) -> Response:
     """Loads the model and counts the prompt's tokens; those of pictures are estimated."""
     body = await decode_body(request, CountTokensRequest)
     tokens = await services_of(request).inference.count(await _chat_input(request, body))
-    return Response(msgspec.json.encode(TokenCount(tokens)), media_type=JSON)
-
-
-async def streamed(
-    answer: Answer, events: MessageEvents, patience: float = HEARTBEAT
-) -> AsyncGenerator[bytes, None]:
-    """The events of the answer, and pings after `patience` seconds of silence.
-
-    The first event waits for the first piece or ping, so that an early error still gets its status.
-    """
-    begun = False
-    prompt = NOT_STARTED
-    items = with_heartbeats(answer, patience)
-    async with aclosing(items):
-        async for item in items:
-            if isinstance(item, Begun):
-                prompt = item
-                continue
-            before = b"" if begun else events.begin(prompt)
-            if isinstance(item, Piece):
-                event = before + events.piece(item)
-            elif isinstance(item, Summary):
-                event = before + events.end(item)
-            else:
-                event = before or PING
-            begun = True
-            if event:
-                yield event
+    return json_response(TokenCount(tokens))
 
 
 # A mount does not match its own path; without `Only`, other methods would get another dialect's 404.

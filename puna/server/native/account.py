@@ -11,9 +11,10 @@ from starlette.routing import Route
 
 from puna.errors import BadRequest
 from puna.server.body import decode_body
-from puna.server.errors import JSON, Error
+from puna.server.errors import Error
+from puna.server.json_response import json_response
 from puna.server.native.requests import WebFetchRequest, WebSearchRequest
-from puna.server.native.responses import Cloud, CloudStatus, Recommendations, WebSearchResponse, encode
+from puna.server.native.responses import Cloud, CloudStatus, Recommendations, WebSearchResponse
 from puna.server.services import services_of
 
 _MOST_RESULTS = 10
@@ -22,24 +23,24 @@ _RESULTS = 5
 
 async def me(request: Request) -> Response:
     """No user is signed in."""
-    return Response(encode(Error("unauthorized")), 401, media_type=JSON)
+    return json_response(Error("unauthorized"), 401)
 
 
 async def sign_out(request: Request) -> Response:
     """401, for POST /api/signout and DELETE /api/user/keys/{key}: nobody is signed in."""
-    return Response(encode(Error("you are not currently signed in")), 401, media_type=JSON)
+    return json_response(Error("you are not currently signed in"), 401)
 
 
 async def status(request: Request) -> Response:
     """GET /api/status: there is no cloud. `disabled` only says whether the user switched it off."""
     disabled = services_of(request).no_cloud
     cloud = Cloud(disabled=disabled, source="env" if disabled else "none")
-    return Response(encode(CloudStatus(cloud)), media_type=JSON)
+    return json_response(CloudStatus(cloud))
 
 
 async def recommendations(request: Request) -> Response:
     """An empty list: in Ollama these come from its cloud."""
-    return Response(encode(Recommendations([])), media_type=JSON)
+    return json_response(Recommendations([]))
 
 
 async def web_search(request: Request) -> Response:
@@ -49,7 +50,7 @@ async def web_search(request: Request) -> Response:
         raise BadRequest("query is required", "query")
     count = min(max(body.max_results or _RESULTS, 1), _MOST_RESULTS)
     found = await services_of(request).web.search(body.query.strip(), count)
-    return Response(encode(WebSearchResponse(found)), media_type=JSON)
+    return json_response(WebSearchResponse(found))
 
 
 async def web_fetch(request: Request) -> Response:
@@ -57,7 +58,7 @@ async def web_fetch(request: Request) -> Response:
     body = await decode_body(request, WebFetchRequest)
     if not body.url.strip():
         raise BadRequest("url is required", "url")
-    return Response(encode(await services_of(request).web.page(body.url.strip())), media_type=JSON)
+    return json_response(await services_of(request).web.page(body.url.strip()))
 
 
 routes = [

@@ -2,37 +2,30 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import aclosing
+from functools import partial
 from typing import Any, Literal
 
 from starlette.requests import Request
 
-from puna.inference import Answer, ChatInput, GenerateInput, Inference, Piece, Rendered, Summary
+from puna.inference import Answer, ChatInput, GenerateInput, Inference, Piece, Rendered, Summary, joined
 from puna.server.framing import ObjectStream, WholeResponse, framing
+from puna.server.json_response import encode
 from puna.server.native.requests import TextRequest
-from puna.server.native.responses import (
-    ChatResponse,
-    GenerateResponse,
-    debug_info,
-    encode,
-    ending,
-    now,
-)
+from puna.server.native.responses import ChatResponse, GenerateResponse, debug_info, ending, now
+
+MakeObject = Callable[..., ChatResponse | GenerateResponse]
+"""Makes an object from the model, a piece and the fields that both endpoints have, by name."""
 
 
-class ObjectWriter(ABC):
+class ObjectWriter:
     """Writes the JSON objects of an endpoint."""
 
-    def __init__(self, model: str, *, context: bool = True) -> None:
+    def __init__(self, make: MakeObject, model: str, *, context: bool = True) -> None:
         """`context`: the last object has the answer's token ids."""
-        self._model = model
+        self._make = partial(make, model)
         self._context = context
-
-    @abstractmethod
-    def answer(self, model: str, piece: Piece, **rest: Any) -> ChatResponse | GenerateResponse:
-        """An object with `piece`; `rest`: the fields of both endpoints."""
 
     def piece(self, piece: Piece) -> bytes:
         """An object in the middle of a stream."""
@@ -40,14 +33,14 @@ class ObjectWriter(ABC):
 
     def ending(self, rest: Piece, summary: Summary) -> bytes:
         """The last object, with the unsent `rest`."""
-        final = self.answer(self._model, rest, **ending(summary))
+        final = self._make(rest, **ending(summary))
         if self._context and summary.tokens:
             final.context = summary.tokens
         return encode(final)
 
     def done(self, reason: Literal["load", "unload"]) -> bytes:
         """The only object for a request that loads or unloads a model."""
-        return encode(self.answer(self._model, Piece(), created_at=now(), done=True, done_reason=reason))
+        return encode(self._make(Piece(), created_at=now(), done=True, done_reason=reason))
 
     def rendered(self, rendered: Rendered) -> bytes:
         """The only object for a request with `_debug_render_only`."""
@@ -56,7 +49,7 @@ class ObjectWriter(ABC):
         return encode(only)
 
     def _open(self, piece: Piece) -> ChatResponse | GenerateResponse:
-        return self.answer(self._model, piece, created_at=now(), done=False)
+        return self._make(piece, created_at=now(), done=False)
 
 
 def respond(
@@ -118,16 +111,7 @@ async def gathered(answer: Answer, writer: ObjectWriter) -> bytes:
     async with aclosing(answer):
         async for item in answer:
             if isinstance(item, Summary):
-                return writer.ending(_joined(pieces), item)
+                return writer.ending(joined(pieces), item)
             if isinstance(item, Piece):
                 pieces.append(item)
     raise AssertionError("an answer ends with a summary")
-
-
-def _joined(pieces: list[Piece]) -> Piece:
-    return Piece(
-        text="".join(piece.text for piece in pieces),
-        thinking="".join(piece.thinking for piece in pieces),
-        calls=tuple(call for piece in pieces for call in piece.calls),
-        logprobs=tuple(token for piece in pieces for token in piece.logprobs),
-    )

@@ -31,15 +31,12 @@ async def chat(request: Request) -> ObjectStream | WholeResponse:
         tool_name=name,
         parallel_calls=body.parallel_tool_calls is not False,
     )
-    writer = _ChatWriter(wanted.model, context=body.stream is False)
+    writer = ObjectWriter(_object, wanted.model, context=body.stream is False)
     return respond(request, services.inference, wanted, writer, body)
 
 
-class _ChatWriter(ObjectWriter):
-    """A chat's objects: the answer is a message."""
-
-    def answer(self, model: str, piece: Piece, **rest: Any) -> ChatResponse:
-        output = ResponseMessage(
-            content=piece.text, thinking=piece.thinking or UNSET, tool_calls=tool_calls(piece.calls)
-        )
-        return ChatResponse(model=model, output=output, logprobs=logprobs(piece.logprobs), **rest)
+def _object(model: str, piece: Piece, **rest: Any) -> ChatResponse:
+    output = ResponseMessage(
+        content=piece.text, thinking=piece.thinking or UNSET, tool_calls=tool_calls(piece.calls)
+    )
+    return ChatResponse(model=model, output=output, logprobs=logprobs(piece.logprobs), **rest)

@@ -21,7 +21,7 @@ from puna.server.native.messages import turns
 from puna.server.native.requests import CreateRequest
 from puna.server.native.steps import respond_with_progress
 from puna.server.services import Services, services_of
-from puna.server.working import working
+from puna.server.working import FollowedWork
 from puna.types import Message, Progress
 
 
@@ -83,9 +83,11 @@ async def _making(services: Services, name: str, recipe: Recipe) -> AsyncGenerat
             async with aclosing(_pulling(services, recipe.base)) as pull:
                 async for step in pull:
                     yield step
-    work = working(f"create {name}", lambda report: make(library, name, recipe, report, quantize, recognize))
-    async with aclosing(work):
-        async for step in work:
+    work = FollowedWork(
+        f"create {name}", lambda report: make(library, name, recipe, report, quantize, recognize)
+    )
+    async with aclosing(work.follow()) as steps:
+        async for step in steps:
             yield step
 
 

@@ -8,8 +8,9 @@ from puna.errors import NotFound
 from puna.inference import Embedded, EmbedInput, Inference
 from puna.server.body import decode_body
 from puna.server.framing import WholeResponse
+from puna.server.json_response import encode
 from puna.server.native.requests import EmbeddingRequest, EmbedRequest, seconds
-from puna.server.native.responses import EmbeddingResponse, EmbedResponse, encode
+from puna.server.native.responses import EmbeddingResponse, EmbedResponse
 from puna.server.services import services_of
 
 

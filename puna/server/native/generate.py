@@ -32,17 +32,14 @@ async def generate(request: Request) -> ObjectStream | WholeResponse:
         raw=body.raw is True,
         images=await pictures(body.images, "images", services.remote_for(body.model_name)),
     )
-    return respond(request, services.inference, wanted, _GenerateWriter(wanted.model), body)
+    return respond(request, services.inference, wanted, ObjectWriter(_object, wanted.model), body)
 
 
-class _GenerateWriter(ObjectWriter):
-    """A completion's objects: the answer is a text."""
-
-    def answer(self, model: str, piece: Piece, **rest: Any) -> GenerateResponse:
-        return GenerateResponse(
-            model=model,
-            output=piece.text,
-            thinking=piece.thinking or UNSET,
-            logprobs=logprobs(piece.logprobs),
-            **rest,
-        )
+def _object(model: str, piece: Piece, **rest: Any) -> GenerateResponse:
+    return GenerateResponse(
+        model=model,
+        output=piece.text,
+        thinking=piece.thinking or UNSET,
+        logprobs=logprobs(piece.logprobs),
+        **rest,
+    )

@@ -14,8 +14,7 @@ from starlette.routing import Route
 from puna.access import Key, Scope, Used, new_key
 from puna.errors import BadRequest
 from puna.server.body import convert, decode_body
-from puna.server.errors import JSON
-from puna.server.native.responses import encode
+from puna.server.json_response import json_response
 from puna.server.services import services_of
 
 
@@ -65,7 +64,7 @@ class KeysListed(msgspec.Struct):
 async def listed(request: Request) -> Response:
     """Every key with its usage, without secrets and hashes."""
     found = await to_thread(services_of(request).keyring.listed)
-    return Response(encode(KeysListed([_listed(key, used) for key, used in found])), media_type=JSON)
+    return json_response(KeysListed([_listed(key, used) for key, used in found]))
 
 
 async def create(request: Request) -> Response:
@@ -77,7 +76,7 @@ async def create(request: Request) -> Response:
     wanted = msgspec.structs.asdict(convert(given, KeyRequest))
     key, secret = new_key(wanted.pop("name"), **wanted)
     await to_thread(services_of(request).keyring.add, key)
-    return Response(encode(KeyMade(_listed(key, Used()), secret)), media_type=JSON)
+    return json_response(KeyMade(_listed(key, Used()), secret))
 
 
 async def revoke(request: Request) -> Response:

@@ -14,14 +14,13 @@ from puna.inference import capabilities
 from puna.library import Model, Name, ShowResponse
 from puna.library import show as described
 from puna.server.body import decode_body
-from puna.server.errors import JSON
+from puna.server.json_response import json_response
 from puna.server.native.requests import CopyRequest, DeleteRequest, ShowRequest
 from puna.server.native.responses import (
     ListModelResponse,
     ListResponse,
     ProcessModelResponse,
     ProcessResponse,
-    encode,
 )
 from puna.server.services import Services, services_of
 
@@ -32,7 +31,7 @@ _COPILOT = "GitHubCopilotChat/"
 async def tags(request: Request) -> Response:
     """The models in the store that the caller may see (Ollama api.md, List Local Models)."""
     models = await to_thread(_listed, services_of(request))
-    return Response(encode(ListResponse(models)), media_type=JSON)
+    return json_response(ListResponse(models))
 
 
 async def ps(request: Request) -> Response:
@@ -53,12 +52,12 @@ async def ps(request: Request) -> Response:
         for entry in loaded
         if caller().sees(entry.model.name)
     ]
-    return Response(encode(ProcessResponse(models)), media_type=JSON)
+    return json_response(ProcessResponse(models))
 
 
 async def devices(request: Request) -> Response:
     """The GPUs and their free memory now."""
-    return Response(encode(await find_devices()), media_type=JSON)
+    return json_response(await find_devices())
 
 
 async def show(request: Request) -> Response:
@@ -87,7 +86,7 @@ async def show(request: Request) -> Response:
     shown = await to_thread(read)
     if request.headers.get("user-agent", "").startswith(_COPILOT):
         shown.model_info["general.basename"] = named
-    return Response(encode(shown), media_type=JSON)
+    return json_response(shown)
 
 
 async def copy(request: Request) -> Response:

@@ -15,9 +15,9 @@ from puna.inference import Inference, RankInput
 from puna.server.body import decode_body
 from puna.server.fields import Fields
 from puna.server.framing import WholeResponse
+from puna.server.json_response import encode
 from puna.server.methods import Only
 from puna.server.native.requests import RunRequest, seconds
-from puna.server.native.responses import encode
 from puna.server.services import services_of
 
 

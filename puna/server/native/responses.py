@@ -14,8 +14,6 @@ from puna.chat import MEDIA_MARKER
 from puna.inference import Call, Rendered, Summary
 from puna.types import TokenLogprob
 
-encode = msgspec.json.Encoder().encode
-
 
 class ToolCallFunction(msgspec.Struct, kw_only=True):
     """`arguments` is an object, not JSON text as in OpenAI's API. `index` counts an answer's calls from 0."""

@@ -7,7 +7,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
 
 from puna import __version__
-from puna.server.errors import JSON
+from puna.server.json_response import json_response
 from puna.server.native import account, keys, rerank, tokens
 from puna.server.native.blobs import blob
 from puna.server.native.chat import chat
@@ -15,7 +15,7 @@ from puna.server.native.create import create
 from puna.server.native.embed import embed, embeddings
 from puna.server.native.generate import generate
 from puna.server.native.models import copy, delete, devices, ps, show, tags
-from puna.server.native.responses import VersionResponse, encode
+from puna.server.native.responses import VersionResponse
 from puna.server.native.transfer import pull, push
 from puna.server.page import prefers_page
 from puna.settings import OLLAMA_LEVEL
@@ -30,7 +30,7 @@ async def root(request: Request) -> Response:
 
 async def version(request: Request) -> Response:
     """The version of Ollama's API, which clients compare, and Puna's."""
-    return Response(encode(VersionResponse(OLLAMA_LEVEL, __version__)), media_type=JSON)
+    return json_response(VersionResponse(OLLAMA_LEVEL, __version__))
 
 
 routes = [

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from starlette.requests import Request
 
 from puna.server.framing import ObjectStream, WholeResponse, framing
-from puna.server.native.responses import encode
+from puna.server.json_response import encode
 from puna.types import Progress
 
 

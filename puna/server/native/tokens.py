@@ -15,8 +15,8 @@ from puna.inference import Inference
 from puna.server.body import decode_body
 from puna.server.fields import TokenId
 from puna.server.framing import WholeResponse
+from puna.server.json_response import encode
 from puna.server.native.requests import ModelRequest, seconds
-from puna.server.native.responses import encode
 from puna.server.services import services_of
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from typing import NamedTuple
 
-import msgspec
+from msgspec.structs import replace
 
-from puna.inference import Answer, AnswerEvent, Begun, Call, Piece, Summary
+from puna.inference import Answer, AnswerEvent, Begun, Piece, Summary, joined
 from puna.types import TokenLogprob
 
 Indexed = tuple[int, AnswerEvent]
@@ -63,34 +64,15 @@ def visible_logprobs(piece: Piece) -> Sequence[TokenLogprob]:
     return () if (piece.thinking or piece.calls) and not piece.text else piece.logprobs
 
 
-class WholeAnswer(msgspec.Struct):
+class WholeAnswer(NamedTuple):
     """A whole answer."""
 
-    pieces: list[Piece]
-    end: Summary | None
+    piece: Piece = Piece()
+    """All of it; of the log-probabilities, the visible ones."""
+    end: Summary | None = None
     """None for a rendered prompt."""
-    prompt_logprobs: Sequence[TokenLogprob]
+    prompt_logprobs: Sequence[TokenLogprob] = ()
     """Empty unless the request asks for them."""
-
-    @property
-    def text(self) -> str:
-        return "".join(piece.text for piece in self.pieces)
-
-    @property
-    def thinking(self) -> str:
-        return "".join(piece.thinking for piece in self.pieces)
-
-    @property
-    def calls(self) -> list[Call]:
-        return [call for piece in self.pieces for call in piece.calls]
-
-    @property
-    def logprobs(self) -> list[TokenLogprob]:
-        return [token for piece in self.pieces for token in visible_logprobs(piece)]
-
-
-EMPTY_ANSWER = WholeAnswer([], None, ())
-"""For a request that only renders the prompt."""
 
 
 async def gathered(answers: Sequence[Answer]) -> list[WholeAnswer]:
@@ -101,9 +83,9 @@ async def gathered(answers: Sequence[Answer]) -> list[WholeAnswer]:
     async with aclosing(interleaved(answers)) as items:
         async for index, item in items:
             if isinstance(item, Piece):
-                pieces[index].append(item)
+                pieces[index].append(replace(item, logprobs=tuple(visible_logprobs(item))))
             elif isinstance(item, Begun):
                 read[index] = item.read
             else:
                 ends[index] = item
-    return [WholeAnswer(each, ends[index], read.get(index, ())) for index, each in enumerate(pieces)]
+    return [WholeAnswer(joined(each), ends[index], read.get(index, ())) for index, each in enumerate(pieces)]

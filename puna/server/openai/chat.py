@@ -14,19 +14,13 @@ from puna.inference import Answer, Call, ChatInput, Piece, Summary, priority
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
-from puna.server.openai.answers import EMPTY_ANSWER, WholeAnswer, gathered, visible_logprobs
+from puna.server.json_response import encode
+from puna.server.openai.answers import WholeAnswer, gathered, visible_logprobs
 from puna.server.openai.body import read_body
 from puna.server.openai.errors import line
 from puna.server.openai.messages import conversation
 from puna.server.openai.requests import ChatCompletionRequest
-from puna.server.openai.responses import (
-    CompletionResponse,
-    Identity,
-    chat_logprobs,
-    encode,
-    finish_reason,
-    rendered,
-)
+from puna.server.openai.responses import CompletionResponse, Identity, chat_logprobs, finish_reason, rendered
 from puna.server.openai.streams import ChunkWriter, streamed
 from puna.server.remote import Remote
 from puna.server.services import services_of
@@ -44,7 +38,7 @@ async def chat(request: Request) -> ObjectStream | WholeResponse:
     ask = await _ask(body, services.remote_for(body.model_name))
     identity = Identity.new("chatcmpl", ask.model)
     if body.debug_render_only:
-        completion = _completion(identity, [EMPTY_ANSWER] * body.choices, body)
+        completion = _completion(identity, [WholeAnswer()] * body.choices, body)
         return WholeResponse(
             rendered(completion, services.inference.render(replace(ask, options=options[0])))
         )
@@ -125,17 +119,17 @@ def _completion(
 
 
 def _choice(index: int, answer: WholeAnswer, body: ChatCompletionRequest) -> dict[str, Any]:
-    text, calls, end = answer.text, answer.calls, answer.end
+    text, calls, end = answer.piece.text, answer.piece.calls, answer.end
     message: dict[str, Any] = {"role": "assistant", "content": text if text or not calls else None}
     message["refusal"] = None
-    if thinking := answer.thinking:
+    if thinking := answer.piece.thinking:
         message["reasoning"] = message["reasoning_content"] = thinking
     if calls:
         message |= _called(calls, legacy=body.legacy)
     return {
         "index": index,
         "message": message,
-        "logprobs": chat_logprobs(answer.logprobs) if body.logprobs else None,
+        "logprobs": chat_logprobs(answer.piece.logprobs) if body.logprobs else None,
         "finish_reason": finish_reason(end, called=bool(calls), legacy=body.legacy) if end else None,
     }
 

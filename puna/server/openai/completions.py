@@ -15,18 +15,12 @@ from puna.server.content import escape_markers
 from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
-from puna.server.openai.answers import EMPTY_ANSWER, WholeAnswer, gathered, visible_logprobs
+from puna.server.json_response import encode
+from puna.server.openai.answers import WholeAnswer, gathered, visible_logprobs
 from puna.server.openai.body import is_tokens, read_body, texts_or_tokens
 from puna.server.openai.errors import line
 from puna.server.openai.requests import CompletionRequest
-from puna.server.openai.responses import (
-    CompletionResponse,
-    Identity,
-    TextLogprobs,
-    encode,
-    finish_reason,
-    rendered,
-)
+from puna.server.openai.responses import CompletionResponse, Identity, TextLogprobs, finish_reason, rendered
 from puna.server.openai.streams import ChunkWriter, streamed
 from puna.server.services import services_of
 from puna.types import TokenLogprob
@@ -42,7 +36,7 @@ async def completions(request: Request) -> ObjectStream | WholeResponse:
     echoes = [ask.prompt if body.echo else "" for ask in asks]
     identity = Identity.new("cmpl", asks[0].model)
     if body.debug_render_only:
-        completion = _completion(identity, [EMPTY_ANSWER] * len(echoes), echoes, body)
+        completion = _completion(identity, [WholeAnswer()] * len(echoes), echoes, body)
         return WholeResponse(rendered(completion, inference.render(asks[0])))
     answers = [inference.generate(ask) if not ask.empty else _nothing(inference.load(ask)) for ask in asks]
     if not body.stream:
@@ -110,7 +104,7 @@ class _Texts:
 
 def _logprobs(answer: WholeAnswer) -> dict[str, Any]:
     return TextLogprobs().of(
-        [*answer.prompt_logprobs, *answer.logprobs], opening=bool(answer.prompt_logprobs)
+        [*answer.prompt_logprobs, *answer.piece.logprobs], opening=bool(answer.prompt_logprobs)
     )
 
 
@@ -132,7 +126,7 @@ def _completion(
     choices = [
         {
             "index": index,
-            "text": echo + answer.text,
+            "text": echo + answer.piece.text,
             "logprobs": _logprobs(answer) if body.logprobs is not None else None,
             "finish_reason": finish_reason(answer.end) if answer.end else None,
         }

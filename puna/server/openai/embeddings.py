@@ -12,8 +12,8 @@ from starlette.requests import Request
 from puna.errors import BadRequest
 from puna.inference import EmbedInput, Inference
 from puna.server.framing import WholeResponse
+from puna.server.json_response import encode
 from puna.server.openai.body import OpenAIRequest, TextOrTokens, is_tokens, read_body, texts_or_tokens
-from puna.server.openai.responses import encode
 from puna.server.services import services_of
 
 _FORMATS = ("float", "base64")

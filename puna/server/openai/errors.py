@@ -13,7 +13,8 @@ from starlette.responses import Response
 
 from puna.access import AccessDenied, ModelForbidden, TooMany
 from puna.errors import BadRequest, NotFound
-from puna.server.errors import JSON, handlers, headers, sentence, status_of
+from puna.server.errors import handlers, headers, sentence, status_of
+from puna.server.json_response import JSON, encode
 
 FieldNames = Callable[[str], str]
 """Maps inference's name of a field to the dialect's."""
@@ -85,4 +86,4 @@ def _error_body(
     usual = (
         "not_found_error" if status == 404 else "invalid_request_error" if status < 500 else "server_error"
     )
-    return msgspec.json.encode(ErrorResponse(ErrorInfo(message, kind or usual, param, code)))
+    return encode(ErrorResponse(ErrorInfo(message, kind or usual, param, code)))

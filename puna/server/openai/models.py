@@ -10,8 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from puna.library import Model
-from puna.server.errors import JSON
-from puna.server.openai.responses import encode
+from puna.server.json_response import json_response
 from puna.server.services import services_of
 
 
@@ -34,14 +33,14 @@ class ModelList(msgspec.Struct):
 async def models(request: Request) -> Response:
     """The models that the caller may use, loaded or not."""
     data = [_described(model, model.name.display()) for model in await to_thread(services_of(request).models)]
-    return Response(encode(ModelList("list", data)), media_type=JSON)
+    return json_response(ModelList("list", data))
 
 
 async def model(request: Request) -> Response:
     """One model, by the name in the path, which may contain slashes."""
     name = request.path_params["model"]
     found = await to_thread(services_of(request).open, name)
-    return Response(encode(_described(found, name)), media_type=JSON)
+    return json_response(_described(found, name))
 
 
 def _described(model: Model, id: str) -> ModelCard:

@@ -13,9 +13,8 @@ from msgspec import UNSET, UnsetType
 from msgspec.structs import asdict
 
 from puna.inference import Rendered, Summary
+from puna.server.json_response import encode
 from puna.types import TokenLogprob
-
-encode = msgspec.json.Encoder().encode
 
 
 class PromptTokensDetails(msgspec.Struct):

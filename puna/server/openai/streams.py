@@ -9,8 +9,9 @@ from typing import Any, Protocol
 from msgspec.structs import replace
 
 from puna.inference import Answer, Begun, Piece, Summary
+from puna.server.json_response import encode
 from puna.server.openai.answers import interleaved
-from puna.server.openai.responses import Identity, Usage, encode, usage
+from puna.server.openai.responses import Identity, Usage, usage
 from puna.types import TokenLogprob
 
 _DONE = b"[DONE]"

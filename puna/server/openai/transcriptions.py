@@ -20,10 +20,10 @@ from puna.server.content import escape_markers
 from puna.server.forms import form
 from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
+from puna.server.json_response import encode
 from puna.server.openai.answers import WholeAnswer, gathered
 from puna.server.openai.body import OpenAIRequest, check_supported
 from puna.server.openai.errors import line, use_field_names
-from puna.server.openai.responses import encode
 from puna.server.services import services_of
 from puna.types import MediaFile, Message
 
@@ -161,13 +161,13 @@ async def _whole(answer: Answer) -> WholeAnswer:
 
 
 async def _text(answer: Answer) -> bytes:
-    return (await _whole(answer)).text.strip().encode()
+    return (await _whole(answer)).piece.text.strip().encode()
 
 
 async def _object(answer: Answer, more: dict[str, Any]) -> bytes:
     whole = await _whole(answer)
     assert isinstance(whole.end, Summary)
-    return encode(replace(Transcript(whole.text.strip(), _usage(whole.end)), **more))
+    return encode(replace(Transcript(whole.piece.text.strip(), _usage(whole.end)), **more))
 
 
 async def _events(answer: Answer) -> AsyncGenerator[bytes, None]:

@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import Route
 
-from puna.server.errors import JSON
+from puna.server.json_response import JSON
 from puna.server.openapi import anthropic, native, openai
 from puna.server.openapi.describe import described
 

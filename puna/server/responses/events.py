@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from puna.inference import Call, Piece, Summary
-from puna.server.framing import NamedEvent, named_event
+from puna.inference import Begun, Call, Piece, Summary
+from puna.server.framing import COMMENT
 from puna.server.ids import new_id
-from puna.server.openai.responses import encode
+from puna.server.json_response import encode
+from puna.server.named_events import NamedEvent, named_event
 from puna.server.responses.items import ToolOrigin, encode_reasoning, message_calls
 from puna.server.responses.reply import ID_SIZE, Response, completed_response, failed_response
 from puna.types import Message, TokenLogprob
@@ -90,29 +92,38 @@ class ResponseEvents:
         *,
         encrypted: bool = False,
         origins: dict[str, ToolOrigin] | None = None,
+        on_finish: Callable[[ResponseEvents], None] | None = None,
     ) -> None:
         """`encrypted`: repeat reasoning in `encrypted_content`. `origins`: of functions that are not directly
-        in `tools`, by the model's names for them."""
+        in `tools`, by the model's names for them. `on_finish` is called before the last event is sent."""
         self._origins = origins or {}
+        self._on_finish = on_finish
         self.response = response
         """The response so far; complete after `end`."""
         self._encrypted = encrypted
         self._number = 0
+        self._spoken = False
         self._output: list[dict[str, Any]] = []
         self._open: _Open | None = None
         self._thinking: list[str] = []
         self._text: list[str] = []
         self._calls: list[Call] = []
 
-    def begin(self) -> bytes:
-        return self._event("response.created", response=self.response) + self.waiting()
+    def begin(self, prompt: Begun) -> bytes:
+        return self._event("response.created", response=self.response) + self._waiting()
 
-    def waiting(self) -> bytes:
-        """Another `response.in_progress`, as a heartbeat before the first piece."""
+    def heartbeat(self) -> bytes:
+        """An event before the first piece, because agents ignore comments.
+
+        Later a comment, because `response.in_progress` would reset an agent's state.
+        """
+        return COMMENT if self._spoken else self._waiting()
+
+    def _waiting(self) -> bytes:
         return self._event("response.in_progress", response=self.response)
 
     def piece(self, piece: Piece) -> bytes:
-        """Empty for an empty piece."""
+        self._spoken = True
         events = b""
         if piece.thinking:
             self._thinking.append(piece.thinking)
@@ -128,6 +139,8 @@ class ResponseEvents:
         cut = summary.cut
         closed = self._close("incomplete" if cut else "completed")
         self.response = completed_response(self.response, self._output, summary)
+        if self._on_finish:
+            self._on_finish(self)
         return closed + self._event(f"response.{self.response.status}", response=self.response)
 
     def failed(self, message: str) -> bytes:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from typing import Literal
 
 import msgspec
@@ -14,13 +12,14 @@ from starlette.responses import Response
 from starlette.routing import Mount, Route
 
 from puna.access import caller
-from puna.inference import Answer, Begun, ChatInput, Piece, Summary, priority
+from puna.inference import ChatInput, priority
 from puna.server.body import decode_body
 from puna.server.context import num_ctx
-from puna.server.errors import JSON, sentence
-from puna.server.framing import COMMENT, NAMED_EVENTS, ObjectStream, WholeResponse
-from puna.server.heartbeat import HEARTBEAT, with_heartbeats
+from puna.server.errors import sentence
+from puna.server.framing import ObjectStream, WholeResponse
+from puna.server.json_response import JSON, encode, json_response
 from puna.server.methods import Only
+from puna.server.named_events import NAMED_EVENTS, stream_events, whole_response
 from puna.server.openai.errors import MIDDLEWARE, use_field_names
 from puna.server.responses.conversion import FunctionOffer, chat_input, offered
 from puna.server.responses.errors import invalid
@@ -31,9 +30,6 @@ from puna.server.responses.requests import InputTokensRequest, ResponsesRequest,
 from puna.server.responses.store import Store, StoredResponse
 from puna.server.services import services_of
 from puna.types import Message
-
-OnFinish = Callable[[ResponseEvents], None]
-"""Called with a finished response, before its last event is sent."""
 
 ENCRYPTED_REASONING = "reasoning.encrypted_content"
 """The value in `include` that asks for `encrypted_content`."""
@@ -61,21 +57,21 @@ async def create(request: Request) -> ObjectStream | WholeResponse:
     urgency = priority(None, body.service_tier)
     wanted = replace(_sized(request, chat_input(body, conversation, offer.tools)), priority=urgency)
     encrypted = ENCRYPTED_REASONING in (body.include or ())
-    events = ResponseEvents(new_response(body), encrypted=encrypted, origins=offer.origins)
     store = _store(request)
 
-    def on_finish(events: ResponseEvents) -> None:
+    def keep(events: ResponseEvents) -> None:
         if body.store is not False:
             response = events.response
             items = [item["id"] for item in response.output]
-            kept = StoredResponse(msgspec.json.encode(response), [*conversation, events.message], items)
+            kept = StoredResponse(encode(response), [*conversation, events.message], items)
             store.add(response.id, kept)
 
+    events = ResponseEvents(new_response(body), encrypted=encrypted, origins=offer.origins, on_finish=keep)
     answer = services_of(request).inference.chat(wanted)
     if not body.stream:
-        return WholeResponse(whole(answer, events, on_finish))
+        return WholeResponse(whole_response(answer, events))
     return ObjectStream(
-        streamed(answer, events, on_finish), NAMED_EVENTS, lambda error: events.failed(sentence(error))
+        stream_events(answer, events), NAMED_EVENTS, lambda error: events.failed(sentence(error))
     )
 
 
@@ -89,8 +85,7 @@ async def input_tokens(request: Request) -> Response:
     offer, conversation = await _read(request, body)
     wanted = _sized(request, chat_input(body, conversation, offer.tools))
     tokens = await services_of(request).inference.count(wanted)
-    answer = InputTokens("response.input_tokens", tokens)
-    return Response(msgspec.json.encode(answer), media_type=JSON)
+    return json_response(InputTokens("response.input_tokens", tokens))
 
 
 async def retrieve(request: Request) -> Response:
@@ -104,42 +99,7 @@ async def delete(request: Request) -> Response:
     """Removes a stored answer, but not the answers that continue it. Raises Unknown."""
     id = request.path_params["id"]
     _store(request).delete(id)
-    return Response(msgspec.json.encode(Deleted(id, "response", deleted=True)), media_type=JSON)
-
-
-async def streamed(
-    answer: Answer, events: ResponseEvents, on_finish: OnFinish, patience: float = HEARTBEAT
-) -> AsyncGenerator[bytes, None]:
-    """The events of the answer, and heartbeats after `patience` seconds of silence.
-
-    The first event waits for the first piece or heartbeat, so that an early error still gets its status.
-    Heartbeats before output are events, because agents ignore comments. Heartbeats after it are comments,
-    because `response.in_progress` would reset an agent's state.
-    """
-    begun = spoken = False
-    async with aclosing(with_heartbeats(answer, patience)) as items:
-        async for item in items:
-            if isinstance(item, Begun):
-                continue
-            event = b"" if begun else events.begin()
-            if isinstance(item, Piece):
-                event += events.piece(item)
-            elif isinstance(item, Summary):
-                event += events.end(item)
-                on_finish(events)
-            elif begun:
-                event = COMMENT if spoken else events.waiting()
-            begun, spoken = True, spoken or item is not None
-            if event:
-                yield event
-
-
-async def whole(answer: Answer, events: ResponseEvents, on_finish: OnFinish) -> bytes:
-    """The Response object."""
-    async with aclosing(streamed(answer, events, on_finish)) as event:
-        async for _ in event:
-            pass
-    return msgspec.json.encode(events.response)
+    return json_response(Deleted(id, "response", deleted=True))
 
 
 async def _read(request: Request, body: InputTokensRequest) -> tuple[FunctionOffer, list[Message]]:

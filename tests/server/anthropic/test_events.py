@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from puna.inference import Answer, Begun, Call, Piece, Summary
-from puna.server.anthropic.answer import RequestFacts, whole
+from puna.server.anthropic.answer import RequestFacts
 from puna.server.anthropic.events import MessageEvents
-from puna.server.anthropic.routes import streamed
+from puna.server.named_events import stream_events, whole_response
 from tests.server.anthropic.conftest import message
 from tests.server.events import named_events
 
@@ -44,8 +44,10 @@ async def answer(said: list[Piece], end: Summary) -> Answer:
 
 
 async def both(asked: RequestFacts, said: list[Piece], end: Summary) -> tuple[dict[str, Any], dict[str, Any]]:
-    stream = [event async for event in streamed(answer(said, end), MessageEvents(asked))]
-    return json.loads(await whole(asked, answer(said, end))), message(named_events(b"".join(stream).decode()))
+    stream = [event async for event in stream_events(answer(said, end), MessageEvents(asked))]
+    return json.loads(await whole_response(answer(said, end), MessageEvents(asked))), message(
+        named_events(b"".join(stream).decode())
+    )
 
 
 @given(st.lists(pieces), summaries, st.booleans())

@@ -11,8 +11,8 @@ import pytest
 from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.anthropic.answer import RequestFacts
 from puna.server.anthropic.events import PING, MessageEvents
-from puna.server.anthropic.routes import streamed
 from puna.server.heartbeat import with_heartbeats
+from puna.server.named_events import stream_events
 
 SOON, NEVER = 0.001, 1000.0
 
@@ -105,7 +105,7 @@ async def test_the_message_starts_when_patience_ends_and_pings_follow():
         yield Summary(reason="stop")
 
     told: list[bytes] = []
-    async for events in streamed(answer(), MessageEvents(RequestFacts("msg_1", "m", 9, [], True)), SOON):
+    async for events in stream_events(answer(), MessageEvents(RequestFacts("msg_1", "m", 9, [], True)), SOON):
         told.append(events)
         if len(told) == 3:
             reading.set()

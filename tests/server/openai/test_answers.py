@@ -44,7 +44,7 @@ class Speaker:
 async def test_every_answer_is_whole_and_in_its_place(count: int):
     speaker = Speaker()
     told = await gathered([speaker.answer(*f"answer {index}") for index in range(count)])
-    assert [answer.text for answer in told] == [f"answer {index}" for index in range(count)]
+    assert [answer.piece.text for answer in told] == [f"answer {index}" for index in range(count)]
     assert [answer.end for answer in told] == [END] * count
     assert speaker.open == 0
 

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 
 from puna.inference import Answer, Begun, Call, Piece, Summary
 from puna.server.framing import COMMENT
+from puna.server.named_events import NOT_STARTED, stream_events
 from puna.server.responses.events import ResponseEvents
 from puna.server.responses.items import ToolOrigin
 from puna.server.responses.reply import new_response
 from puna.server.responses.requests import ResponsesRequest
-from puna.server.responses.routes import streamed
 from puna.types import Message
 from tests.server.anthropic.test_events import calls, pieces, summaries
 from tests.server.responses.conftest import events, response
@@ -23,7 +23,7 @@ from tests.server.responses.conftest import events, response
 @given(st.lists(pieces), summaries, st.booleans())
 def test_the_events_build_the_answer(said: list[Piece], end: Summary, encrypted: bool):
     made = ResponseEvents(new_response(ResponsesRequest(model="m", input="hi")), encrypted=encrypted)
-    stream = made.begin() + b"".join(map(made.piece, said)) + made.end(end)
+    stream = made.begin(NOT_STARTED) + b"".join(map(made.piece, said)) + made.end(end)
     built = response(events(stream.decode()))
     assert built == msgspec.to_builtins(made.response)
     assert built["status"] == ("incomplete" if end.reason == "length" else "completed")
@@ -41,7 +41,7 @@ def test_the_events_build_the_answer(said: list[Piece], end: Summary, encrypted:
 @given(st.lists(pieces))
 def test_what_went_wrong_is_told_after_what_came_before(said: list[Piece]):
     made = ResponseEvents(new_response(ResponsesRequest(model="m", input="hi")))
-    stream = made.begin() + b"".join(map(made.piece, said)) + made.failed("gone")
+    stream = made.begin(NOT_STARTED) + b"".join(map(made.piece, said)) + made.failed("gone")
     built = response(events(stream.decode()))
     assert (built["status"], built["error"]) == ("failed", {"code": "server_error", "message": "gone"})
 
@@ -51,7 +51,7 @@ def test_a_call_of_a_tool_that_takes_text_is_told_as_text(text: str):
     call = Call(id="call_1", index=0, name="patch", arguments={"input": text})
     body = ResponsesRequest(model="m", input="hi")
     made = ResponseEvents(new_response(body), origins={"patch": ToolOrigin("", "patch", "custom")})
-    stream = made.begin() + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
+    stream = made.begin(NOT_STARTED) + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
     (item,) = response(events(stream.decode()))["output"]
     assert item == {
         "id": item["id"], "type": "custom_tool_call", "status": "completed",
@@ -67,7 +67,7 @@ def test_a_search_for_tools_is_told_with_its_arguments(arguments: dict[str, int]
     made = ResponseEvents(
         new_response(body), origins={"tool_search": ToolOrigin("", "tool_search", "tool_search")}
     )
-    stream = made.begin() + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
+    stream = made.begin(NOT_STARTED) + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
     (item,) = response(events(stream.decode()))["output"]
     assert item == {
         "id": item["id"], "type": "tool_search_call", "status": "completed",
@@ -87,7 +87,7 @@ async def test_silences_are_filled():
 
     told: list[bytes] = []
     made = ResponseEvents(new_response(ResponsesRequest(model="m", input="hi")))
-    async for frames in streamed(answer(), made, lambda events: None, 0.001):
+    async for frames in stream_events(answer(), made, 0.001):
         told.append(frames)
         if len(told) == 3:
             reading.set()
@@ -107,7 +107,7 @@ def test_a_call_in_a_namespace_is_told_with_it(call: Call):
         new_response(ResponsesRequest(model="m", input="hi")),
         origins={call.name: ToolOrigin("files", "look")},
     )
-    stream = made.begin() + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
+    stream = made.begin(NOT_STARTED) + made.piece(Piece(calls=(call,))) + made.end(Summary(reason="stop"))
     (item,) = response(events(stream.decode()))["output"]
     assert (item["namespace"], item["name"]) == ("files", "look")
     assert made.message.tool_calls[0]["function"]["name"] == call.name
