@@ -12,7 +12,7 @@ from puna.types import Grammar, Message
 
 from .family import Family
 from .grammars import Constraint, functions
-from .parsing import Expected, FormatParser, Parser, Tools
+from .parsing import Expected, Parser, Tools
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Exchange:
 
     def parser(self) -> Parser:
         """Parses one answer. Without tools, anything that looks like a call is content."""
-        return FormatParser(self.family.format, self._expected(self.think))
+        return Parser(self.family.format, self._expected(self.think))
 
     def grammar(self) -> Grammar | None:
         """The grammar of the answer; None if it is unconstrained. A large schema takes a second.

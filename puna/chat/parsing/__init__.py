@@ -1,12 +1,12 @@
 """Streaming parsers of answers: content, reasoning and tool calls, in any chunking, in linear time.
 
-A format parses answers (most are a `Tagged`); a `FormatParser` runs it on one answer. The other modules are
+A format parses answers (most are a `Tagged`); a `Parser` runs it on one answer. The other modules are
 call notations of several families.
 """
 
-from .parts import Called, Content, Parser, Part, Thought
+from .parts import Called, Content, Part, Thought
 from .scanner import Malformed, Scanner, Step
-from .stream import Format, FormatParser
+from .stream import Format, Parser
 from .tagged import CallReader, Expected, Tagged, ThinkingTags
 from .tools import Tools
 
@@ -16,7 +16,6 @@ __all__ = [
     "Content",
     "Expected",
     "Format",
-    "FormatParser",
     "Malformed",
     "Parser",
     "Part",

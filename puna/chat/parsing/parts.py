@@ -1,8 +1,8 @@
-"""The parts of an answer, and the parser's interface."""
+"""The parts of an answer."""
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any
 
 import msgspec
 
@@ -27,19 +27,3 @@ class Called(msgspec.Struct):
 
 
 Part = Content | Thought | Called
-
-
-class Parser(Protocol):
-    """Parses one answer. Chunking affects only where the parts' text is split."""
-
-    def feed(self, text: str) -> list[Part]:
-        """The parts that `text` completes. Never raises."""
-        ...
-
-    def finish(self, *, cut: bool = False) -> list[Part]:
-        """The parts that were still pending at the answer's end.
-
-        An incomplete call becomes text. If the answer was `cut` (by a limit or a stop string), it is dropped,
-        because it would have become a call.
-        """
-        ...

@@ -27,8 +27,8 @@ class Format(Protocol):
         ...
 
 
-class FormatParser:
-    """A `Parser` of one answer."""
+class Parser:
+    """Parses one answer. Chunking affects only where the parts' text is split."""
 
     def __init__(self, format: Format, expected: Expected) -> None:
         self.source = Scanner()
@@ -37,6 +37,7 @@ class FormatParser:
         next(self._reading)
 
     def feed(self, text: str) -> list[Part]:
+        """The parts that `text` completes. Never raises."""
         if not text:
             return []
         self.source.push(text)
@@ -44,6 +45,11 @@ class FormatParser:
         return self.source.parts()
 
     def finish(self, *, cut: bool = False) -> list[Part]:
+        """The parts that were still pending at the answer's end.
+
+        An incomplete call becomes text. If the answer was `cut` (by a limit or a stop string), it is dropped,
+        because it would have become a call.
+        """
         self.source.ended, self.source.cut = True, cut
         for _ in self._reading:
             pass

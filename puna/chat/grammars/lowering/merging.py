@@ -154,8 +154,13 @@ def _of_name(part: Schema, name: str) -> Any:
     """A part's schema for one property."""
     if name in (properties := part.get("properties", {})):
         return properties[name]
-    found = [one for pattern, one in part.get("patternProperties", {}).items() if matches(pattern, name)]
+    found = matching(part.get("patternProperties", {}), name)
     return both(found) if found else _further(part)
+
+
+def matching(patterns: Schema, name: str) -> list[Any]:
+    """The schemas of the patterns that are found in a name. Raises BadRequest as `matches` does."""
+    return [one for pattern, one in patterns.items() if matches(pattern, name)]
 
 
 def matches(pattern: str, text: str) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 from puna.chat.grammars.formats import FORMATS
 from puna.chat.schema import Schema, UnsupportedKeyword
 
-from .merging import both, expressions, matches
+from .merging import both, expressions, matches, matching
 
 _MOST_CHOICES = 64
 """Most choices of properties to write out, to enforce a number of properties."""
@@ -39,12 +39,10 @@ def object_(
     additional = schema.get("additionalProperties", True)
     required: list[str] = schema.get("required", [])
     for name in properties:
-        found = [one for pattern, one in patterns.items() if matches(pattern, name)]
-        properties[name] = both([properties[name], *found])
+        properties[name] = both([properties[name], *matching(patterns, name)])
     if closed and "additionalProperties" not in schema:
         for name in required:
-            found = [one for pattern, one in patterns.items() if matches(pattern, name)]
-            properties.setdefault(name, both(found))
+            properties.setdefault(name, both(matching(patterns, name)))
         additional = False
     if "propertyNames" in schema:
         properties, patterns, additional = _named(
@@ -77,7 +75,7 @@ def _named(
     if names and all("enum" in one for one in names):
         for name in dict.fromkeys(text for one in names for text in one["enum"] if isinstance(text, str)):
             if name not in kept and _fits_any(name, names):
-                found = [one for pattern, one in patterns.items() if matches(pattern, name)]
+                found = matching(patterns, name)
                 kept[name] = both(found) if found else additional
         return kept, {}, False
     if not names or (additional is False and not patterns):
@@ -97,13 +95,17 @@ def _fits_any(name: str, names: list[Schema]) -> bool:
 
 
 def _fits(name: str, schema: Schema) -> bool:
-    patterns = [one for pattern in schema.get("patterns", ()) for one in expressions(pattern)]
-    patterns += [f"^(?:{FORMATS[one]})$" for one in schema.get("formats", ()) if one in FORMATS]
     return (
         ("enum" not in schema or name in schema["enum"])
         and schema.get("minLength", 0) <= len(name) <= schema.get("maxLength", len(name))
-        and all(matches(one, name) for one in patterns)
+        and all(matches(one, name) for one in _patterns(schema))
     )
+
+
+def _patterns(names: Schema) -> list[str]:
+    """The patterns and formats of names, as supported patterns."""
+    patterns = [one for pattern in names.get("patterns", ()) for one in expressions(pattern)]
+    return patterns + [f"^(?:{FORMATS[one]})$" for one in names.get("formats", ()) if one in FORMATS]
 
 
 def _name(pattern: str) -> str:
@@ -115,8 +117,7 @@ def _name(pattern: str) -> str:
 
 def _pattern(names: Schema) -> str:
     """One pattern for all constraints on names."""
-    patterns = [one for pattern in names.get("patterns", ()) for one in expressions(pattern)]
-    patterns += [f"^(?:{FORMATS[one]})$" for one in names.get("formats", ()) if one in FORMATS]
+    patterns = _patterns(names)
     if "minLength" in names or "maxLength" in names:
         most = names.get("maxLength", "")
         patterns.append(rf"^[\d\D]{{{names.get('minLength', 0)},{most}}}$")
