@@ -30,7 +30,7 @@ from puna.chat import Exchange, Prompt, go, jinja
 from puna.chat.families import FAMILIES
 from puna.errors import PunaError
 from puna.gguf import read_metadata
-from puna.inference.pictures import decoded
+from puna.inference.pictures import decode_picture
 from puna.inference.sounds import sound
 from puna.server.body import decode
 from puna.server.forms import form
@@ -172,7 +172,7 @@ def targets(folder: Path) -> dict[str, tuple[list[bytes], Target]]:
         "schemas": ([json.dumps(_SCHEMA).encode()], _lowered),
         "forms": ([_FORM], _form),
         "bodies": ([json.dumps(chat).encode()], lambda data: decode(data, ChatRequest)),
-        "pictures": ([_picture(kind) for kind in ("PNG", "JPEG", "WEBP", "GIF")], decoded),
+        "pictures": ([_picture(kind) for kind in ("PNG", "JPEG", "WEBP", "GIF")], decode_picture),
         "sounds": ([_wav(), b"fLaC\x00\x00\x00\x22" + bytes(64), b"\xff\xfb\x90\x00" * 200], sound),
     }
 

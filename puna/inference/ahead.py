@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from puna.engine import check_grammar
 from puna.inference.job import exchange_for, grammar_of
 from puna.inference.media import Media
-from puna.inference.prompts import drafted
+from puna.inference.prompts import draft_prompt
 from puna.inference.requests import ChatInput, GenerateInput
 from puna.library import Model
 from puna.types import Grammar
@@ -24,7 +24,7 @@ class Checked:
 
 async def check_ahead(request: ChatInput | GenerateInput, model: Model, checked: Checked) -> None:
     """Render, decode media and build the grammar, without an engine. Raises the errors of the request."""
-    draft = drafted(request, model)
+    draft = draft_prompt(request, model)
     await checked.media.check(draft.images)
     checked.grammar = await grammar_of(exchange_for(request, model, draft))
     if checked.grammar is not None and checked.grammar.strict:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from puna.errors import BadRequest
-from puna.inference.pictures import decoded
+from puna.inference.pictures import decode_picture
 from puna.inference.sounds import LONGEST, is_sound, sound
 from puna.types import Image, MediaFile, Sound
 
@@ -32,7 +32,7 @@ class Media:
             if pixels > _MAX_PIXEL_BYTES:
                 return
 
-    async def taken(self, files: list[MediaFile]) -> tuple[Image | Sound, ...]:
+    async def decode(self, files: list[MediaFile]) -> tuple[Image | Sound, ...]:
         """The decoded files. Raises BadRequest for a damaged one, or if they are too large together."""
         media: list[Image | Sound] = []
         pixels, seconds = 0, 0.0
@@ -56,6 +56,6 @@ class Media:
     async def _one(self, file: MediaFile) -> Image | Sound:
         known = self._decoded.get(id(file))
         if known is None:
-            read = sound if is_sound(file.data) else decoded
+            read = sound if is_sound(file.data) else decode_picture
             known = self._decoded[id(file)] = await asyncio.to_thread(read, file.data, file.field)
         return known

@@ -38,7 +38,7 @@ _UNDONE = {
 }
 
 
-def decoded(data: bytes, field: str = "images") -> Image:
+def decode_picture(data: bytes, field: str = "images") -> Image:
     """Decode a picture: its first frame, oriented by EXIF, on white, scaled down to SIDE.
 
     Blocks. Raises BadRequest, which names `field`.
@@ -49,7 +49,7 @@ def decoded(data: bytes, field: str = "images") -> Image:
     from PIL.Image import DecompressionBombError
 
     try:
-        picture = _opened(kind, data)
+        picture = _open(kind, data)
         size = picture.width * picture.height
         if size > PIXELS:
             raise DecompressionBombError
@@ -62,7 +62,7 @@ def decoded(data: bytes, field: str = "images") -> Image:
         raise InvalidField(field, f"the {kind} file is damaged or cut short") from None
 
 
-def _opened(kind: str, data: bytes) -> ImageFile:
+def _open(kind: str, data: bytes) -> ImageFile:
     """The file with its header read. Imports only its own reader; `Image.open` would load all forty."""
     if kind == "PNG":
         from PIL.PngImagePlugin import PngImageFile as Reader

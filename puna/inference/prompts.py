@@ -64,10 +64,10 @@ class Composed(msgspec.Struct, frozen=True, kw_only=True):
     """The conversation's last message; none when the answer is not a message."""
 
 
-def drafted(request: ChatInput | GenerateInput, model: Model) -> Composed:
+def draft_prompt(request: ChatInput | GenerateInput, model: Model) -> Composed:
     """The prompt without an engine: untruncated, without begin and end tokens.
 
-    It ends like the final prompt. Raises the errors of `composed`.
+    It ends like the final prompt. Raises the errors of `compose_prompt`.
     """
     if isinstance(request, GenerateInput) and request.raw:
         return _raw(request)
@@ -80,7 +80,7 @@ def drafted(request: ChatInput | GenerateInput, model: Model) -> Composed:
     return _with_images(text, prompt.messages)
 
 
-async def composed(
+async def compose_prompt(
     request: ChatInput | GenerateInput, model: Model, engine: Engine, options: Options
 ) -> Composed:
     """The prompt. A conversation longer than the context loses its oldest messages.
@@ -95,7 +95,7 @@ async def composed(
     bos = await _token_text(model, engine, "tokenizer.ggml.bos_token_id")
     eos = await _token_text(model, engine, "tokenizer.ggml.eos_token_id")
     template = _template(request, model, bos=bos, eos=eos)
-    made = await _fitted(template, _conversation(request, model), request.truncate, engine, options)
+    made = await _fit(template, _conversation(request, model), request.truncate, engine, options)
     if isinstance(request, ChatInput) or not request.context:
         return made
     tokens = [*request.context, *await engine.tokenize(made.text, add_bos=False)]
@@ -143,7 +143,7 @@ def _fim_values(request: GenerateInput) -> Prompt:
     return Prompt(prompt=request.prompt, suffix=request.suffix, think=request.think)
 
 
-async def _fitted(
+async def _fit(
     template: Template, prompt: Prompt, truncate: bool, engine: Engine, options: Options
 ) -> Composed:
     async def count(text: str) -> int:

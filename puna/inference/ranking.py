@@ -22,7 +22,7 @@ def check_rank(request: RankInput, model: Model) -> None:
         raise BadRequest(f'"{request.model}" does not support reranking')
 
 
-async def ranked(request: RankInput, model: Model, engine: Engine) -> Ranking:
+async def rank(request: RankInput, model: Model, engine: Engine) -> Ranking:
     """A score for each document: a reranker's from 0 to 1, or the cosine of two embeddings."""
     if "rerank" in model.capabilities():
         return await engine.rank(request.query, request.documents, truncate=request.truncate)

@@ -21,8 +21,8 @@ from puna.inference.answers import Reading
 from puna.inference.job import exchange_for, grammar_of, job_for, routing_key, think_resolved
 from puna.inference.metered import metered
 from puna.inference.observer import Observer
-from puna.inference.prompts import PICTURE_TOKENS, Composed, composed, warm
-from puna.inference.ranking import RankInput, check_rank, ranked
+from puna.inference.prompts import PICTURE_TOKENS, Composed, compose_prompt, warm
+from puna.inference.ranking import RankInput, check_rank, rank
 from puna.inference.requests import (
     Answer,
     ChatInput,
@@ -152,7 +152,7 @@ class Inference:
         async with self._scheduler.lease(
             model, options, request.keep_alive, turn=turn, check=check, prompt=partial(routing_key, request)
         ) as lease:
-            made = await composed(request, model, lease.engine, options)
+            made = await compose_prompt(request, model, lease.engine, options)
             yield _Prepared(request, model, options, lease, made, checked)
 
     @retried_once
@@ -161,7 +161,7 @@ class Inference:
         model = await self._open(request.model, partial(check_rank, request))
         options = _options(model, request.options)
         async with self._scheduler.lease(model, options, request.keep_alive, turn=_turn(request)) as lease:
-            ranking = await ranked(request, model, lease.engine)
+            ranking = await rank(request, model, lease.engine)
             caller().spend(ranking.tokens)
             self._observer.embedded(model.name.display(), ranking.tokens)
             return ranking
@@ -251,7 +251,7 @@ class _Prepared(NamedTuple):
         """The engine's job, and the answer's parser."""
         exchange = exchange_for(self.request, self.model, self.composed)
         grammar = self.checked.grammar or await grammar_of(exchange)
-        media = await self.checked.media.taken(self.composed.images)
+        media = await self.checked.media.decode(self.composed.images)
         return job_for(self.request, self.options, self.composed, exchange, grammar, media)
 
 

@@ -46,7 +46,7 @@ def sound(data: bytes, field: str = "images") -> Sound:
     read = {"WAV": miniaudio.wav_get_info, "FLAC": miniaudio.flac_get_info, "MP3": miniaudio.mp3_get_info}
     try:
         rate = min(read[kind](data).sample_rate, _FASTEST)
-        samples = _decoded(data, rate, LONGEST * rate + 1)
+        samples = _decode(data, rate, LONGEST * rate + 1)
     except (miniaudio.MiniaudioError, ZeroDivisionError):  # It divides by a rate that may be 0.
         raise damaged from None
     seconds = len(samples) / _WIDTH / rate
@@ -57,7 +57,7 @@ def sound(data: bytes, field: str = "images") -> Sound:
     return Sound(_wav(samples, rate), seconds)
 
 
-def _decoded(data: bytes, rate: int, most: int) -> bytes:
+def _decode(data: bytes, rate: int, most: int) -> bytes:
     """Samples of 16 bits, one channel: about `most` of them if there are more."""
     import miniaudio
 

@@ -57,7 +57,9 @@ def application(settings: Settings) -> Starlette:
     library = Library(settings.models, no_prune=settings.no_prune)
     measured = Metrics()
     starter = EngineStarter(patience=settings.watchdog, standby=settings.standby)
-    scheduler = Scheduler(settings, measured.loading(starter.start), find_devices, starter.prepare, dry_run)
+    scheduler = Scheduler(
+        settings, measured.measure_loads(starter.start), find_devices, starter.prepare, dry_run
+    )
     remote = Remote(private=settings.fetch_private)
     services = Services(
         library,

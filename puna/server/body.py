@@ -73,7 +73,7 @@ def convert(given: Any, kind: type[T], *, strict: bool = True) -> T:
     try:
         return msgspec.convert(match_fields(given, kind), kind, strict=strict)
     except msgspec.ValidationError as error:
-        raise _refused(str(error)) from None
+        raise _refusal(str(error)) from None
     except RecursionError as error:
         raise BadRequest(f"invalid request body: {error}") from None
 
@@ -83,7 +83,7 @@ def _decoder(kind: type[T]) -> msgspec.json.Decoder[T]:
     return msgspec.json.Decoder(kind)
 
 
-def _refused(message: str) -> BadRequest:
+def _refusal(message: str) -> BadRequest:
     """msgspec's message with JSON's type names, without `| null` of optional fields."""
     message = message.replace(" | null`", "`")
     message = re.sub(r"\b(str|int|float|bool)\b", lambda found: _TYPE_NAMES[found[0]], message)

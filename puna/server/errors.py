@@ -53,25 +53,30 @@ def headers(error: Exception) -> dict[str, str]:
     return {"retry-after": str(seconds)} if seconds else {}
 
 
-async def refused(request: Request, error: Exception) -> Response:
+async def on_error(request: Request, error: Exception) -> Response:
     """The response to a request that failed before its first byte."""
     return Response(line(error), status_of(error), headers(error), JSON)
 
 
-async def unrouted(request: Request, error: Exception) -> Response:
+async def on_unrouted(request: Request, error: Exception) -> Response:
     """The response to an unknown path or method."""
     assert isinstance(error, HTTPException)
     return PlainTextResponse(_GIN.get(error.status_code, error.detail), error.status_code, error.headers)
 
 
-async def abandoned(request: Request, error: Exception) -> Response:
+async def on_disconnect(request: Request, error: Exception) -> Response:
     """The response to a client that disconnected while it was sending. Nobody reads it."""
     return Response(status_code=CLIENT_CLOSED)
 
 
-def handlers(refused: Any, unrouted: Any) -> dict[Any, Any]:
-    """Starlette's handlers: `refused` for errors, `unrouted` for unknown paths and methods."""
-    return {PunaError: refused, Exception: refused, HTTPException: unrouted, ClientDisconnect: abandoned}
+def handlers(on_error: Any, on_unrouted: Any) -> dict[Any, Any]:
+    """Starlette's handlers: `on_error` for errors, `on_unrouted` for unknown paths and methods."""
+    return {
+        PunaError: on_error,
+        Exception: on_error,
+        HTTPException: on_unrouted,
+        ClientDisconnect: on_disconnect,
+    }
 
 
-HANDLERS = handlers(refused, unrouted)
+HANDLERS = handlers(on_error, on_unrouted)

@@ -39,7 +39,7 @@ class RequestLog:
             return
         began = perf_counter()
         scope["status"] = CLIENT_CLOSED
-        name = _given(scope["headers"]) or new_id("req", 8).encode()
+        name = _client_id(scope["headers"]) or new_id("req", 8).encode()
         request_id.set(name.decode())
 
         async def sending(message: Message) -> None:
@@ -53,7 +53,7 @@ class RequestLog:
             _log_request(scope, perf_counter() - began)
 
 
-def _given(headers: list[tuple[bytes, bytes]]) -> bytes:
+def _client_id(headers: list[tuple[bytes, bytes]]) -> bytes:
     given = next((value for name, value in headers if name == b"x-request-id"), b"")
     return given if _ID.fullmatch(given) else b""
 

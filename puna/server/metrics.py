@@ -84,7 +84,7 @@ class Metrics(Observer):
         self._waiting.set_function(lambda: scheduler.waiting)
         self.registry.register(_Models(scheduler))
 
-    def loading(
+    def measure_loads(
         self, start: Callable[[LoadSpec], Awaitable[Engine]]
     ) -> Callable[[LoadSpec], Awaitable[Engine]]:
         """Wraps `start`: observes the duration of loads and counts failures."""
@@ -108,7 +108,7 @@ class Metrics(Observer):
         self._answer.labels(model).inc(summary.eval_tokens)
         self._drafted.labels(model).inc(summary.drafted)
         self._accepted.labels(model).inc(summary.accepted)
-        self._spent(summary.prompt_tokens + summary.eval_tokens)
+        self._count_key_tokens(summary.prompt_tokens + summary.eval_tokens)
         if first_ns:
             self._first.labels(model).observe(first_ns / 1e9)
         if summary.eval_ns:
@@ -116,9 +116,9 @@ class Metrics(Observer):
 
     def embedded(self, model: str, tokens: int) -> None:
         self._embedded.labels(model).inc(tokens)
-        self._spent(tokens)
+        self._count_key_tokens(tokens)
 
-    def _spent(self, tokens: int) -> None:
+    def _count_key_tokens(self, tokens: int) -> None:
         if name := caller().name:
             self._key_tokens.labels(name).inc(tokens)
 

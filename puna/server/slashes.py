@@ -39,12 +39,12 @@ class RedirectTrailingSlash:
         answer = self._app
         if scope["type"] == "http" and scope["path"].endswith("/") and scope["path"] != "/":
             path = scope["path"][:-1]
-            if _known(scope["app"], path):
+            if _is_known(scope["app"], path):
                 # Relative, because behind a proxy the server does not know its public host.
                 query = f"?{scope['query_string'].decode('latin-1')}" if scope["query_string"] else ""
                 answer = RedirectResponse(quote(path) + query, 301 if scope["method"] == "GET" else 307)
         await answer(scope, receive, send)
 
 
-def _known(app: Starlette, path: str) -> bool:
+def _is_known(app: Starlette, path: str) -> bool:
     return any(known.pattern.fullmatch(path) for known in paths(app.routes))

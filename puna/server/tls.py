@@ -21,7 +21,7 @@ class Certificates:
     def __init__(self, chain: Path, key: Path | None) -> None:
         """Raises PunaError when the files cannot be read or do not match."""
         self._files = (chain, key or chain)
-        self._stamp = self._stamped()
+        self._stamp = self._file_stamps()
         self._context = self._read()
 
     def context(self) -> ssl.SSLContext:
@@ -38,7 +38,7 @@ class Certificates:
 
     def _refresh(self) -> None:
         try:
-            stamp = self._stamped()
+            stamp = self._file_stamps()
             if stamp == self._stamp:
                 return
             self._context = self._read()
@@ -49,7 +49,7 @@ class Certificates:
             self._stamp = stamp
             _log.info("the certificate in %s was read again", self._files[0])
 
-    def _stamped(self) -> _Stamps:
+    def _file_stamps(self) -> _Stamps:
         try:
             states = [os.stat(file) for file in self._files]
         except OSError as error:

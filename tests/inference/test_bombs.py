@@ -12,7 +12,7 @@ import pytest
 from PIL import Image as pillow
 
 from puna.errors import BadRequest
-from puna.inference.pictures import PIXELS, decoded
+from puna.inference.pictures import PIXELS, decode_picture
 from tests.inference.drawn import chunk, corners, file, png
 
 
@@ -51,17 +51,17 @@ def test_a_bomb_is_refused(name: str):
     bomb = BOMBS[name]()
     assert len(bomb) < 3000
     with pytest.raises(BadRequest, match=f"more than {PIXELS // 1_000_000} megapixels"):
-        decoded(bomb)
+        decode_picture(bomb)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak is in kilobytes on Linux alone")
 def test_a_bomb_is_refused_before_it_takes_memory():
     program = (
-        "import resource, sys; from puna.inference.pictures import decoded\n"
+        "import resource, sys; from puna.inference.pictures import decode_picture\n"
         "from puna.errors import BadRequest\n"
         "peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
         "def refuse(bomb):\n"
-        "    try: decoded(bytes.fromhex(bomb))\n"
+        "    try: decode_picture(bytes.fromhex(bomb))\n"
         "    except BadRequest: pass\n"
         "bombs = sys.stdin.read().split()\n"
         "before = peak()\n"
@@ -75,21 +75,21 @@ def test_text_in_a_png_that_unfolds_is_a_damaged_file():
     whole = file(corners(), "PNG")
     bomb = chunk(b"zTXt", b"Comment\0\0" + zlib.compress(bytes(80 << 20), 9))
     with pytest.raises(BadRequest, match="the PNG file is damaged"):
-        decoded(whole[:33] + bomb + whole[33:])
+        decode_picture(whole[:33] + bomb + whole[33:])
 
 
 def test_a_jpeg_that_is_painted_over_and_over_is_refused():
     whole = file(corners(), "JPEG", progressive=True)
     start = whole.rindex(b"\xff\xda")
     with pytest.raises(BadRequest, match="more than 100 scans"):
-        decoded(whole[:start] + whole[start:-2] * 120 + whole[-2:])
+        decode_picture(whole[:start] + whole[start:-2] * 120 + whole[-2:])
 
 
 def test_only_the_reader_that_is_needed_is_loaded():
     program = (
-        "import sys; from puna.inference.pictures import decoded\n"
+        "import sys; from puna.inference.pictures import decode_picture\n"
         "assert 'PIL' not in sys.modules\n"
-        "try: decoded(b'\\x89PNG\\r\\n\\x1a\\nnothing')\n"
+        "try: decode_picture(b'\\x89PNG\\r\\n\\x1a\\nnothing')\n"
         "except Exception: pass\n"
         "print(sum(name.endswith('ImagePlugin') for name in sys.modules if name.startswith('PIL.')))\n"
     )

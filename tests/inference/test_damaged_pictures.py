@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from PIL import Image as pillow
 
 from puna.errors import BadRequest
-from puna.inference.pictures import SIDE, decoded
+from puna.inference.pictures import SIDE, decode_picture
 from tests.inference.drawn import corners, file, png
 
 
@@ -39,19 +39,19 @@ from tests.inference.drawn import corners, file, png
 )
 def test_what_is_no_picture_is_called_by_its_name(data: bytes, says: str):
     with pytest.raises(BadRequest) as refused:
-        decoded(data, "messages[0].images[1]")
+        decode_picture(data, "messages[0].images[1]")
     assert str(refused.value).startswith(f'invalid value for "messages[0].images[1]": {says}')
 
 
 @pytest.mark.parametrize("size", [(0, 0), (0, 5), (5, 0)])
 def test_a_picture_of_nothing_is_a_damaged_file(size: tuple[int, int]):
     with pytest.raises(BadRequest, match="the PNG file is damaged"):
-        decoded(png(*size, 8, 2, bytes(5)))
+        decode_picture(png(*size, 8, 2, bytes(5)))
 
 
 def test_a_refusal_repeats_nothing_of_the_file():
     with pytest.raises(BadRequest) as refused:
-        decoded(b"root:x:0:0:secret")
+        decode_picture(b"root:x:0:0:secret")
     assert "secret" not in str(refused.value)
 
 
@@ -60,7 +60,7 @@ def test_a_file_cut_short_is_refused_wherever_it_is_cut(kind: str):
     whole = file(pillow.effect_noise((40, 40), 90).convert("RGB"), kind)
     for length in [*range(12, len(whole) // 2, 37), len(whole) // 2]:
         with pytest.raises(BadRequest, match="damaged or cut short"):
-            decoded(whole[:length])
+            decode_picture(whole[:length])
 
 
 WHOLE = [
@@ -104,7 +104,7 @@ def test_random_bytes_give_a_picture_or_a_refusal(sign: bytes, rest: bytes):
 
 def assert_sound(data: bytes) -> None:
     try:
-        image = decoded(data)
+        image = decode_picture(data)
     except BadRequest:
         return
     assert 0 < image.width <= SIDE

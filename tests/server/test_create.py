@@ -15,7 +15,7 @@ import pytest
 
 from puna.errors import NotFound
 from puna.library import Library, Recipe
-from puna.server.native.create import _making
+from puna.server.native.create import _create_steps
 from puna.server.services import Services
 from puna.types import Progress
 from tests.inference.drawn import corners, file
@@ -180,12 +180,12 @@ async def test_a_base_that_is_not_here_is_pulled_first(store: Path, tmp_path: Pa
     scripted_model(tmp_path / "m.gguf", "hello")
     library = Library(store)
     services = cast(Services, SimpleNamespace(library=library, pulls=Puller(library, tmp_path / "m.gguf")))
-    told = [step.status async for step in _making(services, "mine", Recipe(base="theirs", system="S"))]
+    told = [step.status async for step in _create_steps(services, "mine", Recipe(base="theirs", system="S"))]
     assert (told[0], told[-1], told.count("success")) == ("pulling manifest", "success", 1)
     assert library.open("mine").system == "S"
     wanted = "model 'nobody' is not here, and cannot be pulled: pull model manifest: file does not exist"
     with pytest.raises(NotFound, match=wanted):
-        _ = [step async for step in _making(services, "other", Recipe(base="nobody"))]
+        _ = [step async for step in _create_steps(services, "other", Recipe(base="nobody"))]
 
 
 def test_a_base_from_a_registry_that_is_out_of_reach(client: httpx.Client):

@@ -26,7 +26,7 @@ async def chat_input(body: CountTokensRequest, remote: Remote) -> ChatInput:
         messages=await conversation(body, tools.missing, remote),
         tools=tools.functions,
         tool_choice=_MODES[choice.type],
-        tool_name=_named(choice, tools),
+        tool_name=_tool_name(choice, tools),
         parallel_calls=not choice.disable_parallel_tool_use,
         schema=format.schema if format else None,
         think=_think(body),
@@ -38,7 +38,7 @@ async def chat_input(body: CountTokensRequest, remote: Remote) -> ChatInput:
     )
 
 
-def _named(choice: ToolChoiceParam, tools: ToolOffer) -> str:
+def _tool_name(choice: ToolChoiceParam, tools: ToolOffer) -> str:
     """The one tool to call."""
     if choice.name in tools.missing:
         raise BadRequest(f'tool_choice: "{choice.name}" is a tool of Anthropic\'s servers, and not here')

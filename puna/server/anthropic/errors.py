@@ -73,14 +73,14 @@ def line(error: Exception, request_id: str) -> bytes:
     return _error_body(status_of(error), message, request_id, details)
 
 
-async def refused(request: Request, error: Exception) -> Response:
+async def on_error(request: Request, error: Exception) -> Response:
     """The response to a request that failed before its first byte."""
     status = status_of(error)
     body = line(error, request.scope["request_id"])
     return Response(body, _STATUSES.get(status, status), headers(error), JSON)
 
 
-async def unrouted(request: Request, error: Exception) -> Response:
+async def on_unrouted(request: Request, error: Exception) -> Response:
     """The response to an unknown path or method."""
     assert isinstance(error, HTTPException)
     body = _error_body(error.status_code, error.detail, request.scope["request_id"])
@@ -89,7 +89,7 @@ async def unrouted(request: Request, error: Exception) -> Response:
 
 MIDDLEWARE = [
     Middleware(RequestIds),
-    Middleware(ExceptionMiddleware, handlers=handlers(refused, unrouted)),
+    Middleware(ExceptionMiddleware, handlers=handlers(on_error, on_unrouted)),
 ]
 
 

@@ -125,6 +125,6 @@ def _block(kind: BlockKind, text: str) -> dict[str, Any]:
     return {"type": kind, kind: text} | ({"signature": ""} if kind == "thinking" else {})
 
 
-def failed(line: bytes) -> bytes:
+def error_event(line: bytes) -> bytes:
     """The event that ends a stream, from the error's JSON."""
     return b"event: error\ndata: " + line + b"\n\n"

@@ -26,7 +26,7 @@ class AnthropicRoute(Route):
 
 async def models(request: Request) -> Response:
     """All models that the caller may use, on one page, whatever `limit` is (Anthropic, List Models)."""
-    data = [_described(model, model.name.display()) for model in await to_thread(services_of(request).models)]
+    data = [_entry(model, model.name.display()) for model in await to_thread(services_of(request).models)]
     ends = {"first_id": data[0]["id"], "last_id": data[-1]["id"]} if data else {}
     page = {"data": data, "has_more": False, "first_id": None, "last_id": None, **ends}
     return json_response(page)
@@ -36,9 +36,9 @@ async def model(request: Request) -> Response:
     """One model, by the name in the path, which may contain slashes."""
     name = request.path_params["model"]
     found = await to_thread(services_of(request).open, name)
-    return json_response(_described(found, name))
+    return json_response(_entry(found, name))
 
 
-def _described(model: Model, id: str) -> dict[str, Any]:
+def _entry(model: Model, id: str) -> dict[str, Any]:
     created = model.modified_at.isoformat()
     return {"type": "model", "id": id, "display_name": id, "created_at": created, "lifecycle": "active"}

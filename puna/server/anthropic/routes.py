@@ -12,7 +12,7 @@ from puna.inference import ChatInput
 from puna.server.anthropic.answer import request_facts, without_text
 from puna.server.anthropic.conversion import chat_input
 from puna.server.anthropic.errors import MIDDLEWARE, line
-from puna.server.anthropic.events import MessageEvents, failed
+from puna.server.anthropic.events import MessageEvents, error_event
 from puna.server.anthropic.models import AnthropicRoute, model, models
 from puna.server.anthropic.requests import CountTokensRequest, MessagesRequest
 from puna.server.body import decode_body
@@ -34,7 +34,9 @@ async def messages(request: Request) -> ObjectStream | WholeResponse:
     if not body.stream:
         return WholeResponse(whole_response(answer, events))
     name = request.scope["request_id"]
-    return ObjectStream(stream_events(answer, events), NAMED_EVENTS, lambda error: failed(line(error, name)))
+    return ObjectStream(
+        stream_events(answer, events), NAMED_EVENTS, lambda error: error_event(line(error, name))
+    )
 
 
 async def _chat_input(request: Request, body: CountTokensRequest) -> ChatInput:

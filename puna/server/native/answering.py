@@ -62,13 +62,13 @@ def respond(
     """The response to `body`, read as `wanted`: a stream, or one object."""
     stream = body.stream is not False
     if wanted.empty:
-        return _once(request, _loaded(inference, wanted, writer), stream=stream)
+        return _once(request, _load(inference, wanted, writer), stream=stream)
     if body.debug_render_only:
-        return _once(request, _rendered(inference, wanted, writer), stream=stream)
+        return _once(request, _render(inference, wanted, writer), stream=stream)
     answer = inference.chat(wanted) if isinstance(wanted, ChatInput) else inference.generate(wanted)
     if not stream:
-        return WholeResponse(gathered(answer, writer))
-    return ObjectStream(streamed(answer, writer), framing(request))
+        return WholeResponse(whole_object(answer, writer))
+    return ObjectStream(stream_objects(answer, writer), framing(request))
 
 
 def _once(
@@ -82,7 +82,7 @@ def _once(
     return ObjectStream(alone(), framing(request)) if stream else WholeResponse(work)
 
 
-async def _loaded(inference: Inference, wanted: ChatInput | GenerateInput, writer: ObjectWriter) -> bytes:
+async def _load(inference: Inference, wanted: ChatInput | GenerateInput, writer: ObjectWriter) -> bytes:
     """An empty request loads the model, or unloads it with `keep_alive` 0."""
     if wanted.keep_alive == 0:
         await inference.unload(wanted.model)
@@ -91,11 +91,11 @@ async def _loaded(inference: Inference, wanted: ChatInput | GenerateInput, write
     return writer.done("load")
 
 
-async def _rendered(inference: Inference, wanted: ChatInput | GenerateInput, writer: ObjectWriter) -> bytes:
+async def _render(inference: Inference, wanted: ChatInput | GenerateInput, writer: ObjectWriter) -> bytes:
     return writer.rendered(await inference.render(wanted))
 
 
-async def streamed(answer: Answer, writer: ObjectWriter) -> AsyncGenerator[bytes, None]:
+async def stream_objects(answer: Answer, writer: ObjectWriter) -> AsyncGenerator[bytes, None]:
     """An object for each piece, then the last one, without text."""
     async with aclosing(answer):
         async for item in answer:
@@ -105,7 +105,7 @@ async def streamed(answer: Answer, writer: ObjectWriter) -> AsyncGenerator[bytes
                 yield writer.ending(Piece(), item)
 
 
-async def gathered(answer: Answer, writer: ObjectWriter) -> bytes:
+async def whole_object(answer: Answer, writer: ObjectWriter) -> bytes:
     """One object with the whole answer."""
     pieces: list[Piece] = []
     async with aclosing(answer):

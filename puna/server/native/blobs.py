@@ -39,7 +39,7 @@ async def blob(request: Request) -> Response:
     library, digest = services_of(request).library, request.path_params["digest"]
     there = await to_thread(library.blobs.pin, digest)
     if request.method == "HEAD":
-        return Response() if there else await _unfinished(library, digest)
+        return Response() if there else await _upload_state(library, digest)
     if there:
         return Response()
     if local := request.headers.get(LOCAL_PATH):
@@ -54,7 +54,7 @@ async def blob(request: Request) -> Response:
     return Response(status_code=201)
 
 
-async def _unfinished(library: Library, digest: str) -> Response:
+async def _upload_state(library: Library, digest: str) -> Response:
     size = await to_thread(upload_offset, library, digest)
     return Response(status_code=404, headers={OFFSET: str(size)} if size else {})
 
@@ -112,7 +112,7 @@ class _Pieces:
 
     def __iter__(self) -> Iterator[bytes]:
         self._ask()
-        while piece := self._received():
+        while piece := self._wait():
             self._ask()
             yield piece
 
@@ -121,7 +121,7 @@ class _Pieces:
         if self._closed:
             self._next.cancel()
 
-    def _received(self) -> bytes:
+    def _wait(self) -> bytes:
         assert self._next is not None
         return self._next.result()
 

@@ -33,8 +33,10 @@ async def create(request: Request) -> ObjectStream | WholeResponse:
     for used in filter(None, (name, body.from_, body.draft)):
         caller().check_model(used)
     output = await turns(body.messages or (), services.remote.for_request())
-    recipe = _recipe(body, [_stored(message) for message in output])
-    return respond_with_progress(request, _making(services, name, recipe), stream=body.stream is not False)
+    recipe = _recipe(body, [_for_manifest(message) for message in output])
+    return respond_with_progress(
+        request, _create_steps(services, name, recipe), stream=body.stream is not False
+    )
 
 
 def _recipe(body: CreateRequest, messages: list[Message]) -> Recipe:
@@ -68,19 +70,19 @@ def _recipe(body: CreateRequest, messages: list[Message]) -> Recipe:
     )
 
 
-def _stored(message: Message) -> Message:
+def _for_manifest(message: Message) -> Message:
     """A message with Ollama's image markers, for the model's manifest."""
     return msgspec.structs.replace(message, content=message.content.replace(MEDIA_MARKER, "[img]"))
 
 
-async def _making(services: Services, name: str, recipe: Recipe) -> AsyncGenerator[Progress, None]:
+async def _create_steps(services: Services, name: str, recipe: Recipe) -> AsyncGenerator[Progress, None]:
     """The progress of pulling a missing base and creating the model."""
     library = services.library
     if recipe.base:
         try:
             await to_thread(library.open, recipe.base)
         except NotFound:
-            async with aclosing(_pulling(services, recipe.base)) as pull:
+            async with aclosing(_pull_steps(services, recipe.base)) as pull:
                 async for step in pull:
                     yield step
     work = FollowedWork(
@@ -91,7 +93,7 @@ async def _making(services: Services, name: str, recipe: Recipe) -> AsyncGenerat
             yield step
 
 
-async def _pulling(services: Services, base: str) -> AsyncGenerator[Progress, None]:
+async def _pull_steps(services: Services, base: str) -> AsyncGenerator[Progress, None]:
     try:
         async with aclosing(services.pulls.follow(base)) as pull:
             async for step in pull:

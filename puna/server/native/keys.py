@@ -61,10 +61,10 @@ class KeysListed(msgspec.Struct):
     keys: list[KeyListed]
 
 
-async def listed(request: Request) -> Response:
+async def list_keys(request: Request) -> Response:
     """Every key with its usage, without secrets and hashes."""
     found = await to_thread(services_of(request).keyring.listed)
-    return json_response(KeysListed([_listed(key, used) for key, used in found]))
+    return json_response(KeysListed([_entry(key, used) for key, used in found]))
 
 
 async def create(request: Request) -> Response:
@@ -76,7 +76,7 @@ async def create(request: Request) -> Response:
     wanted = msgspec.structs.asdict(convert(given, KeyRequest))
     key, secret = new_key(wanted.pop("name"), **wanted)
     await to_thread(services_of(request).keyring.add, key)
-    return json_response(KeyMade(_listed(key, Used()), secret))
+    return json_response(KeyMade(_entry(key, Used()), secret))
 
 
 async def revoke(request: Request) -> Response:
@@ -85,7 +85,7 @@ async def revoke(request: Request) -> Response:
     return Response()
 
 
-def _listed(key: Key, used: Used) -> KeyListed:
+def _entry(key: Key, used: Used) -> KeyListed:
     now = datetime.now(timezone.utc)
     kept = msgspec.structs.asdict(key)
     del kept["hash"]
@@ -97,7 +97,7 @@ def _listed(key: Key, used: Used) -> KeyListed:
 
 
 routes = [
-    Route("/api/keys", listed),
+    Route("/api/keys", list_keys),
     Route("/api/keys", create, methods=["POST"]),
     Route("/api/keys/{key}", revoke, methods=["DELETE"]),
 ]

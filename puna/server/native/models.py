@@ -30,7 +30,7 @@ _COPILOT = "GitHubCopilotChat/"
 
 async def tags(request: Request) -> Response:
     """The models in the store that the caller may see (Ollama api.md, List Local Models)."""
-    models = await to_thread(_listed, services_of(request))
+    models = await to_thread(_list_models, services_of(request))
     return json_response(ListResponse(models))
 
 
@@ -106,7 +106,7 @@ async def delete(request: Request) -> Response:
     return Response()
 
 
-def _listed(services: Services) -> list[ListModelResponse]:
+def _list_models(services: Services) -> list[ListModelResponse]:
     return [
         ListModelResponse(
             name=model.name.display(),

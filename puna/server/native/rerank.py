@@ -95,10 +95,10 @@ async def rerank(request: Request) -> WholeResponse:
         keep_alive=seconds(body.keep_alive),
     )
     count = body.top_n or len(ask.documents)
-    return WholeResponse(_ranked(services_of(request).inference, ask, count, body.return_documents is True))
+    return WholeResponse(_rank(services_of(request).inference, ask, count, body.return_documents is True))
 
 
-async def _ranked(inference: Inference, ask: RankInput, count: int, with_documents: bool) -> bytes:
+async def _rank(inference: Inference, ask: RankInput, count: int, with_documents: bool) -> bytes:
     ranked = await inference.rank(ask)
     scores = ranked.scores
     best = sorted(range(len(scores)), key=lambda index: -scores[index])[:count]

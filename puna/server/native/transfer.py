@@ -14,19 +14,19 @@ from puna.server.services import services_of
 
 async def pull(request: Request) -> ObjectStream | WholeResponse:
     """The progress of a pull. Concurrent requests for the same model share it."""
-    body = await _allowed(request)
+    body = await _read_body(request)
     progress = services_of(request).pulls.follow(body.model_name, insecure=body.insecure is True)
     return respond_with_progress(request, progress, stream=body.stream is not False)
 
 
 async def push(request: Request) -> ObjectStream | WholeResponse:
     """The progress of a push to the registry in the model's name."""
-    body = await _allowed(request)
+    body = await _read_body(request)
     progress = services_of(request).pulls.push(body.model_name, insecure=body.insecure is True)
     return respond_with_progress(request, progress, stream=body.stream is not False)
 
 
-async def _allowed(request: Request) -> TransferRequest:
+async def _read_body(request: Request) -> TransferRequest:
     body = await decode_body(request, TransferRequest)
     caller().check_model(body.model_name)
     return body

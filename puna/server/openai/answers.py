@@ -18,7 +18,7 @@ _AT_ONCE = 32
 """Answers of one request that run at the same time. The others wait here, not in the server's queue."""
 
 
-async def interleaved(answers: Sequence[Answer]) -> AsyncGenerator[Indexed, None]:
+async def interleave(answers: Sequence[Answer]) -> AsyncGenerator[Indexed, None]:
     """The events of all answers, each with its answer's index.
 
     Raises the first error and closes all answers. Closing the iterator closes them, too.
@@ -75,12 +75,12 @@ class WholeAnswer(NamedTuple):
     """Empty unless the request asks for them."""
 
 
-async def gathered(answers: Sequence[Answer]) -> list[WholeAnswer]:
+async def collect(answers: Sequence[Answer]) -> list[WholeAnswer]:
     """The answers, each whole, in order."""
     pieces: list[list[Piece]] = [[] for _ in answers]
     ends: dict[int, Summary] = {}
     read: dict[int, Sequence[TokenLogprob]] = {}
-    async with aclosing(interleaved(answers)) as items:
+    async with aclosing(interleave(answers)) as items:
         async for index, item in items:
             if isinstance(item, Piece):
                 pieces[index].append(replace(item, logprobs=tuple(visible_logprobs(item))))

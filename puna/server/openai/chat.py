@@ -15,13 +15,19 @@ from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
 from puna.server.json_response import encode
-from puna.server.openai.answers import WholeAnswer, gathered, visible_logprobs
+from puna.server.openai.answers import WholeAnswer, collect, visible_logprobs
 from puna.server.openai.body import read_body
 from puna.server.openai.errors import line
 from puna.server.openai.messages import conversation
 from puna.server.openai.requests import ChatCompletionRequest
-from puna.server.openai.responses import CompletionResponse, Identity, chat_logprobs, finish_reason, rendered
-from puna.server.openai.streams import ChunkWriter, streamed
+from puna.server.openai.responses import (
+    CompletionResponse,
+    Identity,
+    chat_logprobs,
+    encode_prompt,
+    finish_reason,
+)
+from puna.server.openai.streams import ChunkWriter, stream_chunks
 from puna.server.remote import Remote
 from puna.server.services import services_of
 from puna.types import TokenLogprob
@@ -40,14 +46,14 @@ async def chat(request: Request) -> ObjectStream | WholeResponse:
     if body.debug_render_only:
         completion = _completion(identity, [WholeAnswer()] * body.choices, body)
         return WholeResponse(
-            rendered(completion, services.inference.render(replace(ask, options=options[0])))
+            encode_prompt(completion, services.inference.render(replace(ask, options=options[0])))
         )
     answers = [services.inference.chat(replace(ask, options=each)) for each in options]
     if not body.stream:
         return WholeResponse(_whole(identity, answers, body))
     chunks = ChunkWriter(identity, "chat.completion.chunk", with_usage=body.with_usage)
     deltas = _Deltas(chunks, legacy=body.legacy)
-    stream = streamed(answers, deltas, chunks, len(answers), with_usage=body.with_usage)
+    stream = stream_chunks(answers, deltas, chunks, len(answers), with_usage=body.with_usage)
     return ObjectStream(stream, EVENTS, partial(line, names=body.name_of), patience=HEARTBEAT)
 
 
@@ -99,7 +105,7 @@ class _Deltas:
             yield self._chunk(index, {"delta": {"content": piece.text}}, reported)
         if piece.calls:
             self._called.add(index)
-            called = _called(piece.calls, legacy=self._legacy, numbered=True)
+            called = _calls(piece.calls, legacy=self._legacy, numbered=True)
             yield self._chunk(index, {"delta": called})
 
     def end(self, index: int, summary: Summary) -> bytes:
@@ -108,7 +114,7 @@ class _Deltas:
 
 
 async def _whole(identity: Identity, answers: Sequence[Answer], body: ChatCompletionRequest) -> bytes:
-    return encode(_completion(identity, await gathered(answers), body))
+    return encode(_completion(identity, await collect(answers), body))
 
 
 def _completion(
@@ -125,7 +131,7 @@ def _choice(index: int, answer: WholeAnswer, body: ChatCompletionRequest) -> dic
     if thinking := answer.piece.thinking:
         message["reasoning"] = message["reasoning_content"] = thinking
     if calls:
-        message |= _called(calls, legacy=body.legacy)
+        message |= _calls(calls, legacy=body.legacy)
     return {
         "index": index,
         "message": message,
@@ -134,7 +140,7 @@ def _choice(index: int, answer: WholeAnswer, body: ChatCompletionRequest) -> dic
     }
 
 
-def _called(calls: Sequence[Call], *, legacy: bool, numbered: bool = False) -> dict[str, Any]:
+def _calls(calls: Sequence[Call], *, legacy: bool, numbered: bool = False) -> dict[str, Any]:
     """The calls of a message or, if `numbered`, of a delta."""
     if legacy:
         return {"function_call": _function(calls[0])}

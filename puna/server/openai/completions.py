@@ -16,12 +16,18 @@ from puna.server.context import num_ctx
 from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
 from puna.server.json_response import encode
-from puna.server.openai.answers import WholeAnswer, gathered, visible_logprobs
+from puna.server.openai.answers import WholeAnswer, collect, visible_logprobs
 from puna.server.openai.body import is_tokens, read_body, texts_or_tokens
 from puna.server.openai.errors import line
 from puna.server.openai.requests import CompletionRequest
-from puna.server.openai.responses import CompletionResponse, Identity, TextLogprobs, finish_reason, rendered
-from puna.server.openai.streams import ChunkWriter, streamed
+from puna.server.openai.responses import (
+    CompletionResponse,
+    Identity,
+    TextLogprobs,
+    encode_prompt,
+    finish_reason,
+)
+from puna.server.openai.streams import ChunkWriter, stream_chunks
 from puna.server.services import services_of
 from puna.types import TokenLogprob
 
@@ -37,13 +43,13 @@ async def completions(request: Request) -> ObjectStream | WholeResponse:
     identity = Identity.new("cmpl", asks[0].model)
     if body.debug_render_only:
         completion = _completion(identity, [WholeAnswer()] * len(echoes), echoes, body)
-        return WholeResponse(rendered(completion, inference.render(asks[0])))
+        return WholeResponse(encode_prompt(completion, inference.render(asks[0])))
     answers = [inference.generate(ask) if not ask.empty else _nothing(inference.load(ask)) for ask in asks]
     if not body.stream:
         return WholeResponse(_whole(identity, answers, echoes, body))
     chunks = ChunkWriter(identity, "text_completion", with_usage=body.with_usage)
     formatter = _Texts(chunks, echoes)
-    stream = streamed(answers, formatter, chunks, body.choices, with_usage=body.with_usage)
+    stream = stream_chunks(answers, formatter, chunks, body.choices, with_usage=body.with_usage)
     return ObjectStream(stream, EVENTS, partial(line, names=body.name_of), patience=HEARTBEAT)
 
 
@@ -117,7 +123,7 @@ async def _nothing(load: Awaitable[None]) -> Answer:
 async def _whole(
     identity: Identity, answers: Sequence[Answer], echoes: Sequence[str], body: CompletionRequest
 ) -> bytes:
-    return encode(_completion(identity, await gathered(answers), echoes, body))
+    return encode(_completion(identity, await collect(answers), echoes, body))
 
 
 def _completion(

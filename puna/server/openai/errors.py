@@ -47,13 +47,13 @@ def line(error: Exception, names: FieldNames = str) -> bytes:
     return _error_body(sentence(error), status_of(error), param, code, kind)
 
 
-async def refused(request: Request, error: Exception) -> Response:
+async def on_error(request: Request, error: Exception) -> Response:
     """The response to a request that failed before its first byte."""
     body = line(error, request.scope.get("names", str))
     return Response(body, status_of(error), headers(error), JSON)
 
 
-async def unrouted(request: Request, error: Exception) -> Response:
+async def on_unrouted(request: Request, error: Exception) -> Response:
     """The response to an unknown path or method."""
     assert isinstance(error, HTTPException)
     status, route = error.status_code, f"{request.method} {request.url.path}"
@@ -66,7 +66,7 @@ async def unrouted(request: Request, error: Exception) -> Response:
     return Response(body, status, error.headers, media_type=JSON)
 
 
-MIDDLEWARE = [Middleware(ExceptionMiddleware, handlers=handlers(refused, unrouted))]
+MIDDLEWARE = [Middleware(ExceptionMiddleware, handlers=handlers(on_error, on_unrouted))]
 
 
 def _param_and_code(error: Exception, names: FieldNames) -> tuple[str | None, str | None]:

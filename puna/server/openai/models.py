@@ -32,7 +32,7 @@ class ModelList(msgspec.Struct):
 
 async def models(request: Request) -> Response:
     """The models that the caller may use, loaded or not."""
-    data = [_described(model, model.name.display()) for model in await to_thread(services_of(request).models)]
+    data = [_card(model, model.name.display()) for model in await to_thread(services_of(request).models)]
     return json_response(ModelList("list", data))
 
 
@@ -40,9 +40,9 @@ async def model(request: Request) -> Response:
     """One model, by the name in the path, which may contain slashes."""
     name = request.path_params["model"]
     found = await to_thread(services_of(request).open, name)
-    return json_response(_described(found, name))
+    return json_response(_card(found, name))
 
 
-def _described(model: Model, id: str) -> ModelCard:
+def _card(model: Model, id: str) -> ModelCard:
     created = int(model.modified_at.timestamp())
     return ModelCard(id, "model", created, model.name.namespace)

@@ -18,7 +18,7 @@ from puna.server.openai.parts import (
     ResponseFormat,
     StreamOptions,
 )
-from puna.server.openai.tools import ToolChoice, chosen, tool
+from puna.server.openai.tools import ToolChoice, choose, tool
 
 _INT64_MAX = 2**63 - 1
 Seed = Annotated[int, msgspec.Meta(ge=-_INT64_MAX - 1, le=_INT64_MAX)]
@@ -192,11 +192,11 @@ class ChatCompletionRequest(_TextRequest, kw_only=True):
     def choice(self) -> ToolChoice:
         """The tools and the choice among them. Raises BadRequest."""
         if not self.legacy:
-            return chosen(
+            return choose(
                 [_function(index, one) for index, one in enumerate(self.tools or ())], self.tool_choice
             )
         wanted = self.function_call
-        return chosen(
+        return choose(
             [tool(function) for function in self.functions or ()],
             {"type": "function", **wanted} if isinstance(wanted, dict) else wanted,
         )

@@ -125,7 +125,7 @@ def finish_reason(summary: Summary, *, called: bool = False, legacy: bool = Fals
     return "function_call" if legacy else "tool_calls"
 
 
-async def rendered(completion: CompletionResponse, rendering: Awaitable[Rendered]) -> bytes:
+async def encode_prompt(completion: CompletionResponse, rendering: Awaitable[Rendered]) -> bytes:
     """The answer with the prompt's text in `_debug_info` (Ollama api/types.go, DebugInfo)."""
     prompt = await rendering
     completion.debug_info = {"rendered_template": prompt.prompt, "image_count": prompt.images}

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from puna.inference import Answer, Begun, Piece, Summary
 from puna.server.json_response import encode
-from puna.server.openai.answers import interleaved
+from puna.server.openai.answers import interleave
 from puna.server.openai.responses import Identity, Usage, usage
 from puna.types import TokenLogprob
 
@@ -47,7 +47,7 @@ class ChunkFormatter(Protocol):
     def end(self, index: int, summary: Summary) -> bytes: ...
 
 
-async def streamed(
+async def stream_chunks(
     answers: Sequence[Answer],
     formatter: ChunkFormatter,
     chunks: ChunkWriter,
@@ -59,7 +59,7 @@ async def streamed(
     begun = [False] * len(answers)
     read: dict[int, Sequence[TokenLogprob]] = {}
     ends: dict[int, Summary] = {}
-    async with aclosing(interleaved(answers)) as items:
+    async with aclosing(interleave(answers)) as items:
         async for index, item in items:
             if isinstance(item, Begun):
                 read[index] = item.read

@@ -36,7 +36,7 @@ def tool(function: FunctionDefinition) -> dict[str, Any]:
     return {"type": "function", "function": described}
 
 
-def chosen(tools: list[dict[str, Any]], wanted: str | dict[str, Any] | None) -> ToolChoice:
+def choose(tools: list[dict[str, Any]], wanted: str | dict[str, Any] | None) -> ToolChoice:
     """The tools and the `tool_choice` among them. Raises BadRequest.
 
     Accepts chat completions' {"type": "function", "function": {"name": …}} and responses'
@@ -48,17 +48,17 @@ def chosen(tools: list[dict[str, Any]], wanted: str | dict[str, Any] | None) -> 
         if wanted not in _MODES:
             raise _wrong(f'"{wanted}" is not one of {", ".join(_MODES)}')
         if wanted == "required":
-            _known([], tools)
+            _check_known([], tools)
         return ToolChoice(tools, _MODES[wanted])
     kind = wanted.get("type")
     if kind in ("function", "custom"):
         name = _name(wanted)
-        _known([name], tools)
+        _check_known([name], tools)
         return ToolChoice(tools, "required", name)
     if kind == "allowed_tools":
         allowed = _read(_flat(wanted), _Allowed)
         names = [_name(one) for one in allowed.tools]
-        _known(names, tools)
+        _check_known(names, tools)
         return ToolChoice([one for one in tools if one["function"]["name"] in names], allowed.mode)
     raise _wrong(f'an object of type "{kind}" must be a function or allowed_tools')
 
@@ -73,7 +73,7 @@ def _flat(given: dict[str, Any]) -> dict[str, Any]:
     return described if isinstance(described, dict) else given
 
 
-def _known(names: list[str], tools: list[dict[str, Any]]) -> None:
+def _check_known(names: list[str], tools: list[dict[str, Any]]) -> None:
     if not tools:
         raise _wrong("it is only allowed when tools are given")
     known = {one["function"]["name"] for one in tools}

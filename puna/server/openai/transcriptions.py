@@ -21,7 +21,7 @@ from puna.server.forms import form
 from puna.server.framing import EVENTS, ObjectStream, WholeResponse
 from puna.server.heartbeat import HEARTBEAT
 from puna.server.json_response import encode
-from puna.server.openai.answers import WholeAnswer, gathered
+from puna.server.openai.answers import WholeAnswer, collect
 from puna.server.openai.body import OpenAIRequest, check_supported
 from puna.server.openai.errors import line, use_field_names
 from puna.server.services import services_of
@@ -156,7 +156,7 @@ def _task(body: TranscriptionRequest) -> str:
 
 
 async def _whole(answer: Answer) -> WholeAnswer:
-    (whole,) = await gathered([answer])
+    (whole,) = await collect([answer])
     return whole
 
 

@@ -25,7 +25,7 @@ _SCHEMES: JsonObject = {
 }
 
 
-def described(operations: Iterable[Operation]) -> bytes:
+def describe(operations: Iterable[Operation]) -> bytes:
     """The description as JSON."""
     operations = list(operations)
     kinds = [

@@ -11,7 +11,7 @@ from starlette.routing import Route
 
 from puna.server.json_response import JSON
 from puna.server.openapi import anthropic, native, openai
-from puna.server.openapi.describe import described
+from puna.server.openapi.describe import describe
 
 OPERATIONS = [*native.OPERATIONS, *openai.OPERATIONS, *anthropic.OPERATIONS]
 
@@ -28,7 +28,7 @@ async def page(request: Request) -> Response:
 
 @cache
 def _description() -> bytes:
-    return described(OPERATIONS)
+    return describe(OPERATIONS)
 
 
 @cache

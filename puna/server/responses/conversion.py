@@ -11,9 +11,9 @@ from puna.server.content import escape_markers
 from puna.server.fields import Fields, match_fields
 from puna.server.openai.parts import FunctionDefinition
 from puna.server.openai.requests import think
-from puna.server.openai.tools import chosen, tool
+from puna.server.openai.tools import choose, tool
 from puna.server.responses.errors import invalid
-from puna.server.responses.items import CUSTOM_PARAMETERS, SEARCH, TOOL_ITEMS, ToolOrigin, qualified
+from puna.server.responses.items import CUSTOM_PARAMETERS, SEARCH, TOOL_ITEMS, ToolOrigin, qualified_name
 from puna.server.responses.requests import DEFAULT, InputTokensRequest, ResponsesRequest
 from puna.types import Message
 
@@ -34,7 +34,7 @@ class FunctionOffer(NamedTuple):
     origins: dict[str, ToolOrigin]
 
 
-def offered(body: InputTokensRequest) -> FunctionOffer:
+def function_offer(body: InputTokensRequest) -> FunctionOffer:
     """The functions in `tools` and in input items. Raises BadRequest."""
     lists = [("tools", body.tools or [])]
     if isinstance(body.input, list):
@@ -57,7 +57,7 @@ def offered(body: InputTokensRequest) -> FunctionOffer:
 
 def chat_input(body: InputTokensRequest, messages: list[Message], tools: list[dict[str, Any]]) -> ChatInput:
     """`body` as inference's input, with these messages. Raises BadRequest."""
-    choice = chosen(tools, body.tool_choice)
+    choice = choose(tools, body.tool_choice)
     if body.instructions:
         messages = [Message(role="system", content=escape_markers(body.instructions)), *messages]
     return ChatInput(
@@ -143,7 +143,7 @@ def _tools(
         function = _read(field, nested if isinstance(nested, dict) else given, FunctionDefinition)
     else:
         raise invalid(field, f'a tool of type "{kind}" is not supported', "unsupported_value")
-    name = qualified(namespace, function.name)
+    name = qualified_name(namespace, function.name)
     known = msgspec.structs.replace(function, name=name)
     return [(known, ToolOrigin(namespace, function.name, kind))]
 

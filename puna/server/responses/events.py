@@ -143,7 +143,7 @@ class ResponseEvents:
             self._on_finish(self)
         return closed + self._event(f"response.{self.response.status}", response=self.response)
 
-    def failed(self, message: str) -> bytes:
+    def fail(self, message: str) -> bytes:
         closed = self._close("incomplete")
         self.response = failed_response(self.response, self._output, message)
         return closed + self._event("response.failed", response=self.response)
@@ -167,7 +167,7 @@ class ResponseEvents:
         more = self._open.more
         more.delta = text
         if shape is _TEXT:
-            more.logprobs = [_reported(token) for token in logprobs]
+            more.logprobs = [_logprob(token) for token in logprobs]
             self._open.logprobs += more.logprobs
         more.sequence_number = self._next()
         return before + named_event(more)
@@ -248,6 +248,6 @@ def _part(shape: _Shape, text: str, logprobs: list[dict[str, Any]]) -> dict[str,
     return {**part, "annotations": [], "logprobs": logprobs} if shape is _TEXT else part
 
 
-def _reported(token: TokenLogprob) -> dict[str, Any]:
+def _logprob(token: TokenLogprob) -> dict[str, Any]:
     top = [{"token": each.token, "bytes": each.bytes, "logprob": each.logprob} for each in token.top]
     return {"token": token.token, "bytes": token.bytes, "logprob": token.logprob, "top_logprobs": top}

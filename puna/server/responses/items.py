@@ -84,7 +84,7 @@ async def messages(given: str | list[Item], before: Sequence[Message], remote: R
     return found
 
 
-def qualified(namespace: str | None, name: str) -> str:
+def qualified_name(namespace: str | None, name: str) -> str:
     """The model's name for a function."""
     return f"{namespace}__{name}" if namespace else name
 
@@ -129,7 +129,7 @@ def _call(item: Item, index: int, field: str) -> dict[str, Any]:
     given = SEARCH if item.type == "tool_search_call" else item.name
     if not item.call_id or not given:
         raise invalid(field, f"a {item.type} needs a call_id and a name")
-    name = qualified(item.namespace, given)
+    name = qualified_name(item.namespace, given)
     if item.type == "custom_tool_call":
         return message_call(item.call_id, index, name, {"input": item.input or ""})
     return message_call(item.call_id, index, name, call_arguments(item.arguments))
@@ -154,7 +154,7 @@ def _names(tools: Sequence[dict[str, Any]], namespace: str = "") -> Iterator[str
         if tool.get("type") == "namespace":
             yield from _names(tool["tools"], tool["name"])
         else:
-            yield qualified(namespace, str(tool.get("name")))
+            yield qualified_name(namespace, str(tool.get("name")))
 
 
 def _text(item: Item, field: str) -> str:

@@ -21,7 +21,7 @@ from puna.server.json_response import JSON, encode, json_response
 from puna.server.methods import Only
 from puna.server.named_events import NAMED_EVENTS, stream_events, whole_response
 from puna.server.openai.errors import MIDDLEWARE, use_field_names
-from puna.server.responses.conversion import FunctionOffer, chat_input, offered
+from puna.server.responses.conversion import FunctionOffer, chat_input, function_offer
 from puna.server.responses.errors import invalid
 from puna.server.responses.events import ResponseEvents
 from puna.server.responses.items import messages
@@ -55,7 +55,7 @@ async def create(request: Request) -> ObjectStream | WholeResponse:
     body = await decode_body(request, ResponsesRequest)
     offer, conversation = await _read(request, body)
     urgency = priority(None, body.service_tier)
-    wanted = replace(_sized(request, chat_input(body, conversation, offer.tools)), priority=urgency)
+    wanted = replace(_with_num_ctx(request, chat_input(body, conversation, offer.tools)), priority=urgency)
     encrypted = ENCRYPTED_REASONING in (body.include or ())
     store = _store(request)
 
@@ -71,11 +71,11 @@ async def create(request: Request) -> ObjectStream | WholeResponse:
     if not body.stream:
         return WholeResponse(whole_response(answer, events))
     return ObjectStream(
-        stream_events(answer, events), NAMED_EVENTS, lambda error: events.failed(sentence(error))
+        stream_events(answer, events), NAMED_EVENTS, lambda error: events.fail(sentence(error))
     )
 
 
-def _sized(request: Request, wanted: ChatInput) -> ChatInput:
+def _with_num_ctx(request: Request, wanted: ChatInput) -> ChatInput:
     return replace(wanted, options=wanted.options | num_ctx(request))
 
 
@@ -83,7 +83,7 @@ async def input_tokens(request: Request) -> Response:
     """Loads the model and counts the prompt's tokens; those of pictures are estimated."""
     body = await decode_body(request, InputTokensRequest)
     offer, conversation = await _read(request, body)
-    wanted = _sized(request, chat_input(body, conversation, offer.tools))
+    wanted = _with_num_ctx(request, chat_input(body, conversation, offer.tools))
     tokens = await services_of(request).inference.count(wanted)
     return json_response(InputTokens("response.input_tokens", tokens))
 
@@ -109,7 +109,7 @@ async def _read(request: Request, body: InputTokensRequest) -> tuple[FunctionOff
     store = _store(request)
     if isinstance(body.input, list):
         body = msgspec.structs.replace(body, input=store.resolve_references(body.input))
-    offer = offered(body)
+    offer = function_offer(body)
     before = store.before(body.previous_response_id)
     turns = await messages(body.input or [], before, services_of(request).remote_for(body.model))
     return offer, [*before, *turns]

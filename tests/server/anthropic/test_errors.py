@@ -12,7 +12,7 @@ import pytest
 from starlette.requests import Request
 
 from puna.errors import Busy, EngineGone, LoadFailed, PunaError
-from puna.server.anthropic.errors import refused
+from puna.server.anthropic.errors import on_error
 from puna.server.body import LIMIT
 from tests.running import Server
 
@@ -107,7 +107,7 @@ def test_clients_know_that_they_have_to_hold_a_conversation_themselves(claude: h
 )
 async def test_statuses(error: Exception, status: int, kind: str):
     scope: dict[str, Any] = {"type": "http", "request_id": "req_1"}
-    answer = await refused(Request(scope), error)
+    answer = await on_error(Request(scope), error)
     told = {"type": "error", "error": {"type": kind, "message": str(error)}, "request_id": "req_1"}
     assert (answer.status_code, msgspec.json.decode(answer.body)) == (status, told)
     assert answer.headers.get("retry-after") == ("7" if status == 529 else None)

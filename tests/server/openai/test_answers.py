@@ -9,7 +9,7 @@ import pytest
 
 from puna.errors import EngineGone
 from puna.inference import Answer, Begun, Piece, Summary
-from puna.server.openai.answers import gathered, interleaved
+from puna.server.openai.answers import collect, interleave
 
 END = Summary(reason="stop")
 
@@ -43,7 +43,7 @@ class Speaker:
 @pytest.mark.parametrize("count", [1, 2, 100])
 async def test_every_answer_is_whole_and_in_its_place(count: int):
     speaker = Speaker()
-    told = await gathered([speaker.answer(*f"answer {index}") for index in range(count)])
+    told = await collect([speaker.answer(*f"answer {index}") for index in range(count)])
     assert [answer.piece.text for answer in told] == [f"answer {index}" for index in range(count)]
     assert [answer.end for answer in told] == [END] * count
     assert speaker.open == 0
@@ -54,14 +54,14 @@ async def test_an_error_ends_every_answer(count: int):
     speaker = Speaker()
     answers = [speaker.long() for _ in range(count)]
     with pytest.raises(EngineGone, match="it fell"):
-        await gathered([*answers, speaker.answer("a", fails=True)])
+        await collect([*answers, speaker.answer("a", fails=True)])
     assert speaker.open == 0
 
 
 @pytest.mark.parametrize("count", [1, 3, 50])
 async def test_closing_ends_every_answer(count: int):
     speaker = Speaker()
-    async with aclosing(interleaved([speaker.long() for _ in range(count)])) as items:
+    async with aclosing(interleave([speaker.long() for _ in range(count)])) as items:
         async for _ in items:
             break
     assert speaker.open == 0
@@ -69,7 +69,7 @@ async def test_closing_ends_every_answer(count: int):
 
 async def test_who_does_not_read_slows_the_answers_down():
     speaker = Speaker()
-    async with aclosing(interleaved([speaker.long(), speaker.long()])) as items:
+    async with aclosing(interleave([speaker.long(), speaker.long()])) as items:
         await anext(items)
         for _ in range(1000):
             await asyncio.sleep(0)

@@ -18,7 +18,7 @@ from typing_extensions import get_type_hints  # typing's keeps Required[…] bef
 from puna.errors import BadRequest
 from puna.server.body import decode
 from puna.server.remote import Remote
-from puna.server.responses.conversion import HOSTED, offered
+from puna.server.responses.conversion import HOSTED, function_offer
 from puna.server.responses.items import HOSTED_CALLS, messages
 from puna.server.responses.requests import IGNORED, REFUSED, Item, ResponsesRequest, check
 from puna.server.responses.store import Store, StoredResponse
@@ -92,12 +92,14 @@ def test_tools():
     custom = {"type": "custom", "name": "z"}
     search = {"type": "tool_search", "execution": "client"}
     assert named("Tools", "supported") == {"function", "namespace", "custom", "tool_search"}
-    assert [len(offered(body(tools=[tool])).tools) for tool in (function, group, custom, search)] == [1] * 4
+    assert [len(function_offer(body(tools=[tool])).tools) for tool in (function, group, custom, search)] == [
+        1
+    ] * 4
     assert named("Tools", "ignored") == set(HOSTED)
-    assert offered(body(tools=[{"type": kind} for kind in HOSTED])).tools == []
+    assert function_offer(body(tools=[{"type": kind} for kind in HOSTED])).tools == []
     for kind in named("Tools", "refused"):
         with pytest.raises(BadRequest, match=kind):
-            offered(body(tools=[{"type": kind, "name": "x"}]))
+            function_offer(body(tools=[{"type": kind, "name": "x"}]))
 
 
 async def test_items():

@@ -41,7 +41,7 @@ def test_the_events_build_the_answer(said: list[Piece], end: Summary, encrypted:
 @given(st.lists(pieces))
 def test_what_went_wrong_is_told_after_what_came_before(said: list[Piece]):
     made = ResponseEvents(new_response(ResponsesRequest(model="m", input="hi")))
-    stream = made.begin(NOT_STARTED) + b"".join(map(made.piece, said)) + made.failed("gone")
+    stream = made.begin(NOT_STARTED) + b"".join(map(made.piece, said)) + made.fail("gone")
     built = response(events(stream.decode()))
     assert (built["status"], built["error"]) == ("failed", {"code": "server_error", "message": "gone"})
 
